@@ -1,0 +1,115 @@
+import type * as z from "zod";
+import type { Outcome } from "./outcome.ts";
+import type { Packet } from "./pack.ts";
+
+/** One request to a target. */
+export interface HttpRequest {
+  readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
+  /** Build it with `joinUrl`, so that values are encoded. */
+  readonly url: string;
+  /** Sent as `application/json`. */
+  readonly json?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** The same for every try of a packet: sent as `Idempotency-Key`. */
+  readonly idempotencyKey?: string;
+  readonly signal?: AbortSignal;
+}
+
+export interface HttpResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: string;
+}
+
+/** The one way out over HTTP. See connectors/protocols/http.ts for its manners. */
+export interface Http {
+  /** The answer as it came. @throws {HttpFault} where none came, or one that cannot be trusted */
+  request(request: HttpRequest): Promise<HttpResponse>;
+  /** The answer as an outcome, by the usual manners of a JSON API. */
+  deliver(request: HttpRequest): Promise<Outcome>;
+  /** Whether anybody answers: any status below 500. */
+  isAwake(url: string, signal?: AbortSignal): Promise<boolean>;
+}
+
+/** What a connector is handed for one try. */
+export interface Context<Config, Secret> {
+  readonly config: Config;
+  readonly secret: Secret;
+  readonly http: Http;
+  /** Aborts when the try's time is over. */
+  readonly signal: AbortSignal;
+}
+
+/** What knows how to talk to one outside system. */
+export interface Connector<Config = unknown, Secret = unknown> {
+  /** PascalCase, as sheets name it. */
+  readonly name: string;
+  /** `v1`, `v2` …: two versions are two connectors, deployed side by side. */
+  readonly version: string;
+  /** `latest`: newer values win, for state. `strict`: every packet, in order, for journals. */
+  readonly order: "latest" | "strict";
+  /** `entity` (the default): order matters for one record. `connector`: for all it sends, as with numbered files. */
+  readonly lane?: "entity" | "connector";
+  /** Whether the target takes the same packet twice without a second effect. If not, a doubtful try is held. */
+  readonly idempotent: boolean;
+  readonly config: z.ZodType<Config>;
+  readonly secret?: z.ZodType<Secret>;
+  readonly rate: {
+    /** Sends at once. */
+    readonly concurrency: number;
+    /** For the whole connector. */
+    readonly perSecond?: number;
+  };
+  /** One try. Expected failures are outcomes; what it throws counts as a retry that may have landed. */
+  send(packet: Packet, context: Context<Config, Secret>): Promise<Outcome>;
+  /** Whether the target would take a packet now. */
+  probe(context: Context<Config, Secret>): Promise<boolean>;
+}
+
+/** Declares a connector; its types follow from its schemas. */
+export function defineConnector<Config, Secret = undefined>(
+  connector: Connector<Config, Secret>,
+): Connector<Config, Secret> {
+  return connector;
+}
+
+/** `WorkForceNow@v2`: what queues, shadows and the ledger call it. */
+export function connectorId(connector: Pick<Connector, "name" | "version">): string {
+  return `${connector.name}@${connector.version}`;
+}
+
+/** The connectors at hand, by id. */
+export class Catalog {
+  readonly #byId: ReadonlyMap<string, Connector>;
+
+  // biome-ignore lint/suspicious/noExplicitAny: each connector's schemas guard its own config and secret
+  constructor(connectors: readonly Connector<any, any>[]) {
+    const byId = new Map<string, Connector>();
+    for (const connector of connectors) {
+      const id = connectorId(connector);
+      if (byId.has(id)) throw new Error(`two connectors are called ${id}; give one another name or version`);
+      byId.set(id, connector);
+    }
+    this.#byId = byId;
+  }
+
+  get ids(): string[] {
+    return [...this.#byId.keys()].sort();
+  }
+
+  get(id: string): Connector | undefined {
+    return this.#byId.get(id);
+  }
+
+  /**
+   * Finds what a sheet means: `PayrollConnector` where there is one version of it, `WorkForceNow@v2` always.
+   */
+  find(reference: string): { connector: Connector } | { fault: string } {
+    const exact = this.#byId.get(reference);
+    if (exact) return { connector: exact };
+    const versions = this.ids.filter((id) => id.split("@")[0] === reference);
+    if (versions.length === 1) return { connector: this.#byId.get(versions[0] as string) as Connector };
+    if (versions.length > 1) return { fault: `${reference} has several versions; say which: ${versions.join(", ")}` };
+    return { fault: `no connector is called ${reference}; there are ${this.ids.join(", ") || "none"}` };
+  }
+}

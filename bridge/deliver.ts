@@ -1,0 +1,232 @@
+import { type Connector, type Context, connectorId } from "./connector.ts";
+import { healthOf, isDown } from "./health.ts";
+import { isClosed } from "./ledger.ts";
+import { errorName } from "./log.ts";
+import { type Outcome, retry, unknown } from "./outcome.ts";
+import type { Packet } from "./pack.ts";
+import type { Engine, Message, Put, Stored } from "./ports.ts";
+import { ring } from "./queueing.ts";
+import type { Health, PacketRecord, Progress } from "./records.ts";
+import { later, type Report, removed } from "./report.ts";
+import { type Carried, close, type KnownShadow, park, readShadow, settle, settleUnsent, type Tried } from "./settle.ts";
+import { emptyShadow, reconcile } from "./shadow.ts";
+
+/** One connector at work in one process. */
+export interface Carrier {
+  readonly connector: Connector;
+  /** Who holds the leases: one name a process. */
+  readonly owner: string;
+  /** Keeps the connector's rate; resolves to the function that gives the place back. */
+  readonly enter: () => Promise<() => void>;
+  /** ms since the epoch after which no send may start: a Lambda's end less its margin. */
+  readonly lastStart?: number;
+}
+
+/** What the messages of a batch are about, read in one go. */
+interface Desk {
+  readonly packets: ReadonlyMap<string, Stored<"packet">>;
+  readonly shadows: ReadonlyMap<string, KnownShadow>;
+  readonly health: Health;
+}
+
+/**
+ * The connector's work: messages of its lane queue in, packets delivered, put off, parked or held.
+ *
+ * Lanes go side by side, the messages of a lane one after another. A message that must wait makes those behind it in
+ * its lane wait with it, and no others.
+ *
+ * A crash anywhere leads to another try with the same idempotency key.
+ */
+export async function deliver(engine: Engine, carrier: Carrier, messages: readonly Message[]): Promise<Report[]> {
+  const desk = await layOut(engine, carrier, messages);
+  const lanes = Map.groupBy(messages, (message) => message.group);
+  const reports = await Promise.all([...lanes.values()].map((lane) => deliverLane(engine, carrier, desk, lane)));
+  return reports.flat();
+}
+
+async function layOut(engine: Engine, carrier: Carrier, messages: readonly Message[]): Promise<Desk> {
+  const named = messages.flatMap((message) => namesIn(message.body) ?? []);
+  const ids = [...new Set(named.map(({ id }) => id))];
+  const shadowIds = carrier.connector.order === "strict" ? [] : [...new Set(named.map(({ shadow }) => shadow))];
+  const [packets, shadows, [health]] = await Promise.all([
+    engine.store.read("packet", ids),
+    engine.store.read("shadow", shadowIds),
+    engine.store.read("health", [connectorId(carrier.connector)]),
+  ]);
+  return {
+    packets: new Map(packets.flatMap((stored) => (stored ? [[stored.value.packet.id, stored]] : []))),
+    shadows: new Map(shadowIds.map((id, i) => [id, shadows[i]])),
+    health: health?.value ?? healthOf(engine.clock.now()),
+  };
+}
+
+function namesIn(body: string): { id: string; shadow: string } | undefined {
+  try {
+    const { id, shadow } = JSON.parse(body) as Partial<Record<keyof Packet, unknown>>;
+    return typeof id === "string" && typeof shadow === "string" ? { id, shadow } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function deliverLane(engine: Engine, carrier: Carrier, desk: Desk, lane: readonly Message[]): Promise<Report[]> {
+  const reports: Report[] = [];
+  for (const [i, message] of lane.entries()) {
+    let carried: "done" | number;
+    try {
+      carried = await deliverMessage(engine, carrier, desk, message, i === 0);
+    } catch (error) {
+      engine.log({ step: "deliver-failed", connector: connectorId(carrier.connector), error: errorName(error) });
+      carried = engine.times.backoffMs[0] as number;
+    }
+    if (carried !== "done") {
+      const ms = carried;
+      return [...reports, ...lane.slice(i).map((waiting) => later(waiting.receipt, ms))];
+    }
+    reports.push(removed(message.receipt));
+  }
+  return reports;
+}
+
+/** @param fresh whether nothing of this lane was written since the desk was laid out */
+async function deliverMessage(engine: Engine, carrier: Carrier, desk: Desk, message: Message, fresh: boolean): Promise<"done" | number> {
+  const names = namesIn(message.body);
+  let stored = names && desk.packets.get(names.id);
+  if (!names || !stored) {
+    // Recording comes before queueing, so this message is none of ours: the table knows all that may be sent.
+    engine.log({ step: "unknown-message", connector: connectorId(carrier.connector), message: message.id });
+    return "done";
+  }
+  let shadow: KnownShadow;
+  if (fresh && desk.shadows.has(stored.value.packet.shadow)) shadow = desk.shadows.get(stored.value.packet.shadow);
+  else shadow = await readShadow(engine, stored.value.packet);
+  for (;;) {
+    const carried = await carry(engine, carrier, desk.health, stored, shadow);
+    if (carried !== "conflict") return carried;
+    [stored] = await engine.store.read("packet", [names.id]);
+    if (!stored) return "done";
+    shadow = await readShadow(engine, stored.value.packet);
+  }
+}
+
+async function carry(engine: Engine, carrier: Carrier, health: Health, stored: Stored<"packet">, shadow: KnownShadow): Promise<Carried> {
+  const { packet, progress } = stored.value;
+  const { clock } = engine;
+  if (isClosed(progress.status) || progress.status === "HELD") return "done";
+  if (progress.lease && progress.lease.until > clock.now()) return progress.lease.until - clock.now();
+  // A lease nobody gave back: its owner died, perhaps after the target had taken the packet.
+  const inDoubt = progress.lease !== undefined;
+
+  if (packet.order === "strict") {
+    const [head] = await engine.store.laneOpen(packet.lane, 1);
+    if (head && head.value.packet.id !== packet.id) return waitBehind(engine, stored, head.value.packet.id);
+  }
+  if (inDoubt && !carrier.connector.idempotent) {
+    const outcome = unknown("a try broke off after it may have begun, and the target cannot tell a repeat");
+    return settle(engine, stored, shadow, { ...carrier, outcome, roundTripMs: 0, health });
+  }
+  if (health.paused) return park(engine, stored, shadow, health, "the connector is paused", inDoubt);
+  if (isDown(health)) return park(engine, stored, shadow, health, "the target is down", inDoubt);
+  if (packet.order === "strict") return attempt(engine, carrier, health, stored, shadow, packet);
+
+  const left = reconcile(packet, shadow?.value ?? emptyShadow, engine.bridgeKey);
+  return left.kind === "send"
+    ? attempt(engine, carrier, health, stored, shadow, { ...packet, fields: left.fields })
+    : settleUnsent(engine, stored, shadow, left.kind);
+}
+
+/** In a strict lane only the oldest open packet is tried; whoever closes it rings for the next. */
+async function waitBehind(engine: Engine, stored: Stored<"packet">, head: string): Promise<Carried> {
+  const waiting = { place: "behind", behind: head, reason: `behind ${head}` } as const;
+  const written = await close(engine, stored, "QUEUED", { place: "behind", head }, waiting);
+  // The head may have closed, and looked for whom to ring, just before this was written.
+  if (written === "done") await ring(engine, stored.value.packet.lane);
+  return written;
+}
+
+/** Claims the packet, sends what is left of it, and settles. */
+async function attempt(
+  engine: Engine,
+  carrier: Carrier,
+  health: Health,
+  stored: Stored<"packet">,
+  shadow: KnownShadow,
+  toSend: Packet,
+): Promise<Carried> {
+  const { clock, store, times } = engine;
+  const leave = await carrier.enter();
+  let record: PacketRecord;
+  let tried: Tried;
+  try {
+    if (carrier.lastStart !== undefined && clock.now() > carrier.lastStart) return 0;
+    const claimed = claim(stored.value.progress, { owner: carrier.owner, until: clock.now() + times.leaseMs });
+    record = { ...stored.value, progress: claimed };
+    const put: Put = { kind: "packet", id: toSend.id, value: record, etag: stored.etag };
+    if ((await store.write([put])) === "conflict") return "conflict";
+
+    const began = clock.now();
+    const outcome = await send(engine, carrier.connector, toSend);
+    tried = { ...carrier, outcome, roundTripMs: clock.now() - began, health };
+  } finally {
+    leave();
+  }
+  return settle(engine, { value: record, etag: stored.etag + 1 }, shadow, tried);
+}
+
+function claim(progress: Progress, lease: NonNullable<Progress["lease"]>): Progress {
+  const { nextTryAt: _n, reason: _r, behind: _b, unsent: _u, ...rest } = progress;
+  return { ...rest, place: "lane", tries: progress.tries + 1, round: progress.round + 1, lease };
+}
+
+/** One try, with fresh credentials once where the first were refused, all within one deadline. */
+async function send(engine: Engine, connector: Connector, packet: Packet): Promise<Outcome> {
+  const late = (ms: number) => retry(`no answer within ${ms} ms`);
+  try {
+    return await withinDeadline(engine, late(engine.times.sendMs), async (signal) => {
+      for (let again = false; ; again = true) {
+        const context = await contextOf(engine, connector, signal);
+        if (!context.ok) return retry(context.reason, { mayHaveLanded: false });
+        const outcome = await connector.send(packet, context.value);
+        if (outcome.kind !== "retry" || !outcome.auth || again || signal.aborted) return outcome;
+        await engine.secrets.refresh(connectorId(connector));
+      }
+    });
+  } catch (error) {
+    return retry(`the connector failed: ${errorName(error)}`);
+  }
+}
+
+/** Runs work that must end in time; when it does not, its signal aborts and `late` is the result. */
+export async function withinDeadline<T>(engine: Engine, late: T, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const over = new AbortController();
+  return new Promise<T>((resolve, reject) => {
+    const cancel = engine.clock.after(engine.times.sendMs, () => {
+      over.abort();
+      resolve(late);
+    });
+    work(over.signal).then(resolve, reject).finally(cancel);
+  });
+}
+
+export type ContextReading =
+  | { readonly ok: true; readonly value: Context<unknown, unknown> }
+  | { readonly ok: false; readonly reason: string };
+
+/** What a connector needs for one try, or why that cannot be had. */
+export async function contextOf(engine: Engine, connector: Connector, signal: AbortSignal): Promise<ContextReading> {
+  const id = connectorId(connector);
+  const config = connector.config.safeParse(engine.configOf(id) ?? {});
+  if (!config.success) {
+    const [issue] = config.error.issues;
+    return { ok: false, reason: `its configuration is wrong: ${issue?.path.join(".")} ${issue?.message}` };
+  }
+  let secret: unknown;
+  if (connector.secret) {
+    const given = connector.secret.safeParse(await engine.secrets.get(id));
+    if (!given.success) {
+      return { ok: false, reason: `its secret is missing or incomplete: ${given.error.issues[0]?.path.join(".") || id}` };
+    }
+    secret = given.data;
+  }
+  return { ok: true, value: { config: config.data, secret, http: engine.http(id, config.data), signal } };
+}

@@ -1,0 +1,152 @@
+import jsonata from "jsonata";
+import { RE2JS } from "re2js";
+import type { Json, JsonObject } from "./json.ts";
+
+/**
+ * What one expression may cost. A sheet is written by an agency's own people, but one slip of the pen
+ * (`$pad($, 1e9)`) must not stop the bridge for everyone.
+ */
+const limits = { timeoutMs: 250, depth: 200, items: 10_000, textLength: 65_536, sourceLength: 4_096 };
+
+/** A compiled JSONata expression. */
+export interface Expression {
+  readonly source: string;
+  /**
+   * @param bindings variables without their `$`
+   * @param now the event's time in ms: what `$now()` and `$millis()` answer, so that a second run gives the same result
+   * @throws {ExpressionFault} over a limit, or where JSONata itself faults; the message never repeats the input
+   */
+  evaluate(input: Json, now: number, bindings?: JsonObject): Promise<Json | undefined>;
+}
+
+export class ExpressionFault extends Error {}
+
+/**
+ * A linear-time stand-in for RegExp, with the few members JSONata calls. JavaScript's own engine backtracks:
+ * `/(a+)+$/` over 30 letters keeps it busy for seconds, and no timeout can reach it.
+ */
+class LinearRegExp {
+  lastIndex = 0;
+  readonly #pattern: RE2JS;
+  readonly #global: boolean;
+
+  constructor(pattern: RegExp) {
+    const flags =
+      (pattern.ignoreCase ? RE2JS.CASE_INSENSITIVE : 0) | (pattern.multiline ? RE2JS.MULTILINE : 0);
+    this.#pattern = RE2JS.compile(RE2JS.translateRegExp(pattern.source), flags);
+    this.#global = pattern.global;
+  }
+
+  exec(text: string): RegExpExecArray | null {
+    const matcher = this.#pattern.matcher(text);
+    if (!matcher.find(this.#global ? this.lastIndex : 0)) {
+      this.lastIndex = 0;
+      return null;
+    }
+    this.lastIndex = matcher.end();
+    const groups = Array.from({ length: matcher.groupCount() + 1 }, (_, i) => matcher.group(i) ?? undefined);
+    return Object.assign(groups, { index: matcher.start(), input: text }) as unknown as RegExpExecArray;
+  }
+}
+
+/** Functions that differ from run to run, or that reach around the limits. */
+const refused = ["eval", "random", "shuffle"];
+
+/** @throws {ExpressionFault} with the reason it does not compile */
+export function compileExpression(source: string): Expression {
+  if (source.length > limits.sourceLength) {
+    throw new ExpressionFault(`the expression is longer than ${limits.sourceLength} characters`);
+  }
+  let compiled: jsonata.Expression;
+  try {
+    compiled = jsonata(source, {
+      timeout: limits.timeoutMs,
+      stack: limits.depth,
+      sequence: limits.items,
+      RegexEngine: LinearRegExp as unknown as RegExpConstructor,
+    });
+    checkRegexes(compiled.ast());
+  } catch (error) {
+    throw new ExpressionFault(`"${source}" does not compile: ${reason(error)}`);
+  }
+  for (const name of refused) {
+    compiled.registerFunction(name, () => {
+      throw new ExpressionFault(`$${name}() is not available in a sheet`);
+    });
+  }
+  compiled.registerFunction("pad", pad, "<s-ns?:s>");
+
+  return {
+    source,
+    async evaluate(input, now, bindings) {
+      let result: unknown;
+      try {
+        result = await compiled.evaluate(input, {
+          ...bindings,
+          now: () => new Date(now).toISOString(),
+          millis: () => now,
+        });
+      } catch (error) {
+        throw new ExpressionFault(`"${source}" failed: ${reason(error)}`);
+      }
+      return plain(result, source);
+    },
+  };
+}
+
+/** JSONata's results carry marks on their arrays, and may hold functions: only JSON goes on. */
+function plain(result: unknown, source: string): Json | undefined {
+  if (result === undefined) return undefined;
+  if (typeof result === "string") {
+    if (result.length > limits.textLength) throw tooLong(source);
+    return result;
+  }
+  if (typeof result === "number" || typeof result === "boolean" || result === null) return result;
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(result);
+  } catch {
+    throw new ExpressionFault(`"${source}" does not give JSON`);
+  }
+  if (text === undefined) return undefined;
+  if (text.length > limits.textLength) throw tooLong(source);
+  return JSON.parse(text) as Json;
+}
+
+function tooLong(source: string): ExpressionFault {
+  return new ExpressionFault(`"${source}" gives more than ${limits.textLength} characters`);
+}
+
+function pad(text: string | undefined, width: number, fill?: string): string | undefined {
+  if (text === undefined) return undefined;
+  if (Math.abs(width) > limits.textLength) throw new ExpressionFault("$pad() is too wide");
+  return width < 0 ? text.padEnd(-width, fill || " ") : text.padStart(width, fill || " ");
+}
+
+/** Finds regexes the linear engine cannot run (back-references) when the sheet is checked, not when an event comes. */
+function checkRegexes(node: unknown): void {
+  if (typeof node !== "object" || node === null) return;
+  if ((node as { type?: unknown }).type === "regex") {
+    new LinearRegExp((node as { value: RegExp }).value);
+    return;
+  }
+  for (const child of Object.values(node)) checkRegexes(child);
+}
+
+/**
+ * What went wrong, in JSONata's words but without its values: its messages quote the data they choke on.
+ * Codes below T are syntax (`S…`) and quote only the sheet.
+ */
+function reason(error: unknown): string {
+  if (error instanceof ExpressionFault) return error.message;
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  if (typeof code !== "string") return error instanceof Error && !code ? error.message.slice(0, 200) : "unknown fault";
+  if (code.startsWith("S")) return String(message);
+  const known: Record<string, string> = {
+    D1011: `it recurses deeper than ${limits.depth} calls`,
+    D1012: `it runs longer than ${limits.timeoutMs} ms`,
+    D2014: `it makes a sequence of more than ${limits.items} items`,
+    D2015: `it makes a sequence of more than ${limits.items} items`,
+  };
+  return known[code] ?? `JSONata fault ${code}`;
+}

@@ -1,0 +1,68 @@
+/** Any value JSON can carry. */
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+export type JsonObject = { [key: string]: Json };
+
+/** Keys that reach an object's prototype when assigned; never accepted from outside. */
+const prototypeKeys = new Set(["__proto__", "prototype", "constructor"]);
+
+export function isPrototypeKey(key: string): boolean {
+  return prototypeKeys.has(key);
+}
+
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/**
+ * Says what makes a parsed value unsafe to carry on, or nothing.
+ *
+ * Limits: depth 64 (the engines' JSON functions recurse), strings well-formed Unicode (a lone surrogate would not
+ * survive the round trip through UTF-8 and so change the hashes), finite numbers, no prototype keys.
+ */
+export function jsonFault(value: unknown, path = "", depth = 0): string | undefined {
+  const where = path || "the value";
+  if (depth > 64) return `${where.slice(0, 80)}: nested deeper than 64 levels`;
+  switch (typeof value) {
+    case "boolean":
+      return undefined;
+    case "number":
+      return Number.isFinite(value) ? undefined : `${where}: not a finite number`;
+    case "string":
+      return value.isWellFormed() ? undefined : `${where}: not well-formed Unicode`;
+    case "object":
+      break;
+    default:
+      return `${where}: not JSON`;
+  }
+  if (value === null) return undefined;
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) {
+      const fault = jsonFault(value[i], `${path}[${i}]`, depth + 1);
+      if (fault) return fault;
+    }
+    return undefined;
+  }
+  for (const key of Object.keys(value)) {
+    if (isPrototypeKey(key)) return `${where}: the key "${key}" is not allowed`;
+    if (!key.isWellFormed()) return `${where}: a key is not well-formed Unicode`;
+    const fault = jsonFault((value as JsonObject)[key], path ? `${path}.${key}` : key, depth + 1);
+    if (fault) return fault;
+  }
+  return undefined;
+}
+
+export function jsonEqual(a: Json | undefined, b: Json | undefined): boolean {
+  if (a === b) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  if (a === undefined || b === undefined) return false;
+  if (Array.isArray(a)) {
+    return Array.isArray(b) && a.length === b.length && a.every((item, i) => jsonEqual(item, b[i]));
+  }
+  if (Array.isArray(b)) return false;
+  const keys = Object.keys(a);
+  return (
+    keys.length === Object.keys(b).length &&
+    keys.every((key) => Object.hasOwn(b, key) && jsonEqual(a[key], b[key]))
+  );
+}

@@ -1,0 +1,52 @@
+/** What one try at one target came to. Expected results are values; nothing here is thrown. */
+export type Outcome =
+  | {
+      readonly kind: "delivered";
+      /** Where it landed, as the operator knows it: `/v2/rates`. */
+      readonly at?: string | undefined;
+      readonly status?: number | undefined;
+      /** The target's own name for what it stored. */
+      readonly remoteId?: string | undefined;
+    }
+  | {
+      readonly kind: "retry";
+      readonly reason: string;
+      readonly status?: number | undefined;
+      /** What the target asked for; the path clamps it. */
+      readonly afterMs?: number | undefined;
+      /** The target may have taken it all the same: the request had been sent when the answer failed to come. */
+      readonly mayHaveLanded: boolean;
+      /** The credentials were refused: they are fetched anew, once. */
+      readonly auth?: boolean | undefined;
+    }
+  | {
+      readonly kind: "refused";
+      readonly reason: string;
+      readonly status?: number | undefined;
+      /** The target's answer, for the operator; it is kept with the packet, never in the ledger. */
+      readonly answer?: string | undefined;
+    }
+  | { readonly kind: "unknown"; readonly reason: string };
+
+export function delivered(facts: Omit<Extract<Outcome, { kind: "delivered" }>, "kind"> = {}): Outcome {
+  return { kind: "delivered", ...facts };
+}
+
+/** @param facts `mayHaveLanded` defaults to true: only who knows that nothing was sent may say so */
+export function retry(
+  reason: string,
+  facts: Partial<Omit<Extract<Outcome, { kind: "retry" }>, "kind" | "reason">> = {},
+): Outcome {
+  return { kind: "retry", reason, mayHaveLanded: true, ...facts };
+}
+
+export function refused(
+  reason: string,
+  facts: Omit<Extract<Outcome, { kind: "refused" }>, "kind" | "reason"> = {},
+): Outcome {
+  return { kind: "refused", reason, ...facts };
+}
+
+export function unknown(reason: string): Outcome {
+  return { kind: "unknown", reason };
+}

@@ -1,0 +1,159 @@
+import type { KeyObject } from "node:crypto";
+import type { Connector } from "./connector.ts";
+import { connectorId } from "./connector.ts";
+import type { SourceEvent } from "./event.ts";
+import { keyedHash, shortId } from "./ids.ts";
+import type { JsonObject } from "./json.ts";
+import type { Vetted } from "./vet.ts";
+
+/** The largest packet, as UTF-8 JSON. Source: Amazon SQS message quota less room for the envelope. */
+export const maxPacketBytes = 262_144;
+
+/** A time further ahead than this is taken for a wrong clock. */
+const maxAheadMs = 5 * 60_000;
+
+/** Where a change stands in time: fixed when its event is first accepted, and the same for every revision. */
+export interface Version {
+  readonly source: string;
+  readonly sequence?: number;
+  /** ms since the epoch: the event's own time, clamped where it lies ahead */
+  readonly time: number;
+  /** µs since the epoch, strictly increasing in one process: the order of first acceptance */
+  readonly accepted: number;
+  readonly revision: number;
+}
+
+/** The minimal set of mapped, changed, vetted fields for one target and one entity. */
+export interface Packet {
+  /** `pkt-` and 16 base32 characters over event, target, entity and revision. */
+  readonly id: string;
+  /** The event's key: `evt-…`. */
+  readonly event: string;
+  readonly eventType: string;
+  readonly sheet: string;
+  readonly sheetHash: string;
+  readonly target: string;
+  /** `PayrollConnector@v1` */
+  readonly connector: string;
+  readonly entity: string;
+  /** Order matters only inside a lane. */
+  readonly lane: string;
+  /** What the bridge knows the target holds for this entity is kept under this key. */
+  readonly shadow: string;
+  readonly order: "latest" | "strict";
+  readonly send: "changed" | "full";
+  readonly action: "upsert" | "delete";
+  readonly fields: JsonObject;
+  readonly version: Version;
+  readonly windowMs: number;
+  /** The packet this one sends again, or replaces. */
+  readonly replayOf?: string;
+  /** Send even what the target is believed to hold. */
+  readonly force?: boolean;
+}
+
+/**
+ * The version of all packets of an event.
+ *
+ * @param accepted µs since the epoch
+ */
+export function versionOf(event: SourceEvent, accepted: number): { version: Version; clamped: boolean } {
+  const acceptedMs = Math.floor(accepted / 1_000);
+  const time = event.time === undefined ? acceptedMs : Date.parse(event.time);
+  const clamped = time > acceptedMs + maxAheadMs;
+  return {
+    version: {
+      source: event.source,
+      ...(event.sequence !== undefined && { sequence: event.sequence }),
+      time: clamped ? acceptedMs + maxAheadMs : time,
+      accepted,
+      revision: 0,
+    },
+    clamped,
+  };
+}
+
+/**
+ * Which of two changes is newer: below zero where `a` is older.
+ *
+ * Two events of one source that both count are ordered by their sequence; all others by time, then by order of first
+ * acceptance, then by revision.
+ */
+export function compareVersions(a: Version, b: Version): number {
+  if (a.source === b.source && a.sequence !== undefined && b.sequence !== undefined && a.sequence !== b.sequence) {
+    return a.sequence - b.sequence;
+  }
+  return a.time - b.time || a.accepted - b.accepted || a.revision - b.revision;
+}
+
+/** What every packet of one event shares. */
+export interface Origin {
+  readonly key: string;
+  readonly type: string;
+  readonly version: Version;
+}
+
+/**
+ * Packs a vetted parcel for its lane. Packing the same parcel again gives the same packet.
+ *
+ * @param bridgeKey hides entities in lanes and shadows: an employee number could be guessed from a plain hash
+ */
+export function pack(parcel: Vetted, origin: Origin, connector: Connector, bridgeKey: KeyObject): Packet {
+  const { sheet, target } = parcel;
+  const place = `${sheet.name}.${target.name}`;
+  const id = connectorId(connector);
+  const shadow = `${id}#${keyedHash(bridgeKey, id, parcel.entity)}`;
+  return {
+    id: packetId(origin.key, place, parcel.entity, origin.version.revision),
+    event: origin.key,
+    eventType: origin.type,
+    sheet: sheet.name,
+    sheetHash: sheet.hash,
+    target: target.name,
+    connector: id,
+    entity: parcel.entity,
+    lane: connector.lane === "connector" ? id : shadow,
+    shadow,
+    order: connector.order,
+    send: target.send,
+    action: target.action,
+    fields: parcel.fields,
+    version: origin.version,
+    windowMs: sheet.windowMs,
+  };
+}
+
+/** The same change once more, under an id of its own. */
+export function revise(
+  packet: Packet,
+  revision: number,
+  changes: { readonly fields?: JsonObject; readonly force?: boolean } = {},
+): Packet {
+  const { force: _, ...rest } = packet;
+  return {
+    ...rest,
+    ...changes,
+    id: packetId(packet.event, `${packet.sheet}.${packet.target}`, packet.entity, revision),
+    version: { ...packet.version, revision },
+    replayOf: packet.id,
+  };
+}
+
+/** Where a packet stands in a strict lane: by sequence where its source counts, else in order of acceptance. */
+export function strictOrder(packet: Packet): number {
+  return packet.version.sequence ?? packet.version.accepted;
+}
+
+function packetId(event: string, place: string, entity: string, revision: number): string {
+  return `pkt-${shortId(event, place, entity, String(revision))}`;
+}
+
+const encoder = new TextEncoder();
+
+/** The fault of a packet that no queue would carry, or nothing. */
+export function sizeFault(packet: Packet): string | undefined {
+  const text = JSON.stringify(packet);
+  if (text.length * 3 <= maxPacketBytes) return undefined;
+  const bytes = encoder.encode(text).length;
+  return bytes > maxPacketBytes ? `the packet has ${bytes} bytes, more than the ${maxPacketBytes} a queue carries` : undefined;
+}

@@ -1,0 +1,180 @@
+import type { KeyObject } from "node:crypto";
+import type { Catalog, Http } from "./connector.ts";
+import type { EventStatus, LedgerEntry, Status } from "./ledger.ts";
+import type { EventRecord, PacketRecord, Records } from "./records.ts";
+import type { SheetSet } from "./sheets.ts";
+import type { Times } from "./times.ts";
+
+/** Time, injected so that a test can turn it. */
+export interface Clock {
+  /** ms since the epoch */
+  now(): number;
+  /** µs since the epoch, strictly increasing in one process. */
+  stamp(): number;
+  /** Calls once after `ms`; the answer cancels it. */
+  after(ms: number, call: () => void): () => void;
+  /** Resolves after `ms`, or at once when the signal aborts. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** Chance, injected so that a run can be repeated. */
+export interface Random {
+  /** At least 0, below 1. */
+  fraction(): number;
+  /** A name nobody else has. */
+  id(): string;
+}
+
+/** A message as it came off a queue. */
+export interface Message {
+  readonly id: string;
+  /** The FIFO group: messages of one group come in order, and wait while one of them is in flight. */
+  readonly group: string;
+  readonly body: string;
+  /** 1 the first time. */
+  readonly receiveCount: number;
+  /** Names this receipt, for `remove` and `delay`. */
+  readonly receipt: string;
+}
+
+export interface NewMessage {
+  readonly group: string;
+  /** The same id within 5 min is swallowed. */
+  readonly dedup: string;
+  readonly body: string;
+}
+
+/** `inbox`, or a connector's lane queue or outbox. What the inbox cannot get rid of ends in `inbox-dead`. */
+export type QueueName = "inbox" | "inbox-dead" | `lane:${string}` | `outbox:${string}`;
+
+/** Where a message goes that was received this often and never removed. Only a net: giving up is the path's own act. */
+export const maxReceives = 30;
+
+/**
+ * Queues by the contract of Amazon SQS FIFO.
+ *
+ * Limits: 10 messages a call, 262,144 bytes of UTF-8 a body (1,048,576 on the inbox).
+ * Source: Amazon SQS Developer Guide, "FIFO queues" and "Quotas".
+ */
+export interface QueuePort {
+  /** Resolves when all are stored. @throws where any is not; sending the same again is safe for 5 min */
+  send(queue: QueueName, messages: readonly NewMessage[]): Promise<void>;
+  /** Up to `max` messages, in order within a group; a group with a message in flight gives none. */
+  receive(queue: QueueName, options: { max: number; visibilityMs: number; waitMs: number; signal?: AbortSignal }): Promise<Message[]>;
+  /** Acknowledges. A receipt whose time has run out is ignored. */
+  remove(queue: QueueName, receipts: readonly string[]): Promise<void>;
+  /** Makes messages visible again after a delay: 0 at once. */
+  delay(queue: QueueName, delays: readonly { receipt: string; ms: number }[]): Promise<void>;
+  /** Messages waiting and in flight; on AWS approximate. */
+  depth(queue: QueueName): Promise<{ waiting: number; inFlight: number }>;
+  /**
+   * Begins to move all of a connector's outbox back to its lane queue, oldest first, at most `perSecond`.
+   * One move at a time; beginning another while one runs changes nothing.
+   */
+  startMove(connector: string, perSecond: number): Promise<void>;
+  isMoving(connector: string): Promise<boolean>;
+}
+
+export type Kind = keyof Records;
+
+export interface Stored<K extends Kind> {
+  readonly value: Records[K];
+  /** How often it was written. */
+  readonly etag: number;
+}
+
+/** One conditional put: it must find this etag, 0 where nothing may be there, and leaves the next. */
+export type Put = {
+  [K in Kind]: { readonly kind: K; readonly id: string; readonly value: Records[K]; readonly etag: number };
+}[Kind];
+
+export interface PacketQuery {
+  readonly connector?: string;
+  readonly statuses?: readonly Status[];
+  /** ms since the epoch, by time of recording: from inclusive, to exclusive */
+  readonly from?: number;
+  readonly to?: number;
+  readonly limit: number;
+  /** A page's `next`. */
+  readonly after?: string;
+}
+
+export interface FoundEvent {
+  readonly key: string;
+  readonly position: string;
+  readonly value: EventRecord;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly next?: string;
+}
+
+export interface Tally {
+  readonly events: Readonly<Record<EventStatus, number>> & { readonly duplicates: number };
+  readonly packets: Readonly<Record<Status, number>>;
+}
+
+/**
+ * The table and the ledger.
+ *
+ * Limits: 100 puts and entries together in one write. Source: DynamoDB `ExecuteTransaction`, 100 statements.
+ */
+export interface StorePort {
+  read<K extends Kind>(kind: K, ids: readonly string[]): Promise<(Stored<K> | undefined)[]>;
+  /**
+   * Writes all or nothing. `conflict` where any put's etag is not the stored one, or an entry's place in its chain is
+   * taken: read again and decide anew.
+   */
+  write(puts: readonly Put[], entries?: readonly LedgerEntry[]): Promise<"written" | "conflict">;
+
+  /** By time of recording, oldest first. */
+  packets(query: PacketQuery): Promise<Page<PacketRecord>>;
+  /** A connector's waiting packets (`QUEUED` or `RETRY`) recorded before a time, oldest first. */
+  waiting(connector: string, query: { before: number; limit: number; after?: string }): Promise<Page<PacketRecord>>;
+  /** A connector's packets recorded as not yet sent to their queue, read consistently. */
+  unsent(connector: string, limit: number): Promise<Stored<"packet">[]>;
+  /** The oldest open packets of a strict lane, by `strictOrder`; read consistently. */
+  laneOpen(lane: string, limit: number): Promise<Stored<"packet">[]>;
+  /** Events accepted before a time (µs) whose packets are not all known to be on their queues, oldest first. */
+  unsentEvents(before: number, limit: number): Promise<FoundEvent[]>;
+  /**
+   * Events of a type in the order they were recorded, after a position. No event turns up later before one that was
+   * already given, so a reader may go on from the last position it has.
+   */
+  events(query: { type?: string; after?: string; limit: number }): Promise<FoundEvent[]>;
+
+  chain(id: string): Promise<LedgerEntry[]>;
+  /** The whole ledger, a chain after another, each in order. */
+  ledger(query: { after?: string; limit: number }): Promise<Page<LedgerEntry>>;
+  tally(): Promise<Tally>;
+}
+
+export interface SecretsPort {
+  /** A connector's secret as stored: a JSON object. `undefined` where there is none. */
+  get(connector: string): Promise<unknown>;
+  /** Forgets what was cached, so that the next `get` sees a rotated secret. */
+  refresh(connector: string): Promise<void>;
+}
+
+/** One line about one attempt: names and numbers only. */
+export type LogLine = Readonly<Record<string, string | number | boolean | undefined>> & { readonly step: string };
+
+/** Everything the path needs of the world. */
+export interface Engine {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly queue: QueuePort;
+  readonly store: StorePort;
+  readonly secrets: SecretsPort;
+  /** The sheets and the policy in force. */
+  readonly sheets: () => SheetSet;
+  readonly catalog: Catalog;
+  /** A connector's configuration as given; its own schema checks it. */
+  readonly configOf: (connector: string) => unknown;
+  readonly http: (connector: string, config: unknown) => Http;
+  /** Hides entities and values in hashes. 32 bytes, made once and kept. */
+  readonly bridgeKey: KeyObject;
+  readonly times: Times;
+  readonly log: (line: LogLine) => void;
+}

@@ -1,0 +1,65 @@
+import type { Engine, NewMessage, Put, QueueName, Stored } from "./ports.ts";
+import type { PacketRecord } from "./records.ts";
+import { type Stepped, step } from "./step.ts";
+
+/** Messages in one call. Source: Amazon SQS quota. */
+const batch = 10;
+
+/** Puts packets on their lane queues. Doing so twice within 5 min puts them there once. */
+export async function putOnQueue(engine: Engine, records: readonly PacketRecord[]): Promise<void> {
+  const queues = new Map<QueueName, NewMessage[]>();
+  for (const record of records) {
+    if (record.progress.status === "HELD") continue;
+    const name: QueueName = `lane:${record.packet.connector}`;
+    const messages = queues.get(name);
+    if (messages) messages.push(messageOf(record));
+    else queues.set(name, [messageOf(record)]);
+  }
+  await Promise.all(
+    [...queues].map(async ([name, messages]) => {
+      for (let i = 0; i < messages.length; i += batch) await engine.queue.send(name, messages.slice(i, i + batch));
+    }),
+  );
+}
+
+/** The packet itself: vetted, so that an outbox can be read. The table's copy decides. */
+export function messageOf({ packet, progress }: PacketRecord): NewMessage {
+  return { group: packet.lane, dedup: `${packet.id}.${progress.puts}`, body: JSON.stringify(packet) };
+}
+
+/**
+ * The step that puts an open packet back on its lane queue, under a new deduplication id.
+ *
+ * It is written as unsent, so that the watchdog finds it should the process end before the queue has it.
+ */
+export function unsentStep(engine: Engine, record: PacketRecord, why: string): Stepped {
+  const now = engine.clock.now();
+  const change = { place: "lane", puts: record.progress.puts + 1, putAt: now, unsent: true } as const;
+  return step(record, now, "QUEUED", { place: "lane", why }, change);
+}
+
+/** Puts an open packet back on its lane queue. Where another process has moved it meanwhile, nothing happens. */
+export async function putBack(engine: Engine, stored: Stored<"packet">, why: string): Promise<void> {
+  const next = unsentStep(engine, stored.value, why);
+  if ((await engine.store.write([putOf(next, stored)], [next.entry])) === "conflict") return;
+  await sendUnsent(engine, { value: next.record, etag: stored.etag + 1 });
+}
+
+/** Sends a packet that is recorded as unsent, and takes the mark away. Safe to repeat: the id is the same. */
+export async function sendUnsent(engine: Engine, stored: Stored<"packet">): Promise<void> {
+  await putOnQueue(engine, [stored.value]);
+  const { unsent: _, ...sent } = stored.value.progress;
+  const { packet } = stored.value;
+  // Where another was faster, the packet has been claimed, and with that the mark is gone.
+  await engine.store.write([{ kind: "packet", id: packet.id, value: { ...stored.value, progress: sent }, etag: stored.etag }]);
+}
+
+/** Puts the oldest open packet of a strict lane back on its queue, if it had stepped aside for another. */
+export async function ring(engine: Engine, lane: string): Promise<void> {
+  const [head] = await engine.store.laneOpen(lane, 1);
+  if (head?.value.progress.place === "behind") await putBack(engine, head, "its turn has come");
+}
+
+export function putOf({ record }: Stepped, stored: Stored<"packet">): Put {
+  return { kind: "packet", id: record.packet.id, value: record, etag: stored.etag };
+}

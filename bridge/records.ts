@@ -1,0 +1,116 @@
+import type { SourceEvent } from "./event.ts";
+import type { EventStatus, Status, Step, Tail } from "./ledger.ts";
+import type { Packet, Version } from "./pack.ts";
+import type { SheetDocument } from "./sheet.ts";
+
+/** What the table keeps of one source event. */
+export interface EventRecord {
+  readonly status: EventStatus;
+  /** µs since the epoch, strictly increasing: the order of first acceptance. */
+  readonly accepted: number;
+  /** Absent where the body was malformed. */
+  readonly event?: SourceEvent;
+  /** A malformed body's beginning, for the operator. */
+  readonly raw?: string;
+  readonly reason?: string;
+  /** The sheets of the first run: a redelivery uses the same. */
+  readonly sheets: readonly { readonly name: string; readonly hash: string }[];
+  readonly packets: number;
+  /** Not all of its packets are known to be on their queues yet. */
+  readonly unsent?: boolean;
+  /** The inbox message it first came with: that one coming again is a redelivery, another is a duplicate. */
+  readonly message: string;
+  readonly duplicates: number;
+  readonly step: Step;
+  readonly tail: Tail;
+}
+
+/** Where an open packet's message is. */
+export type Place = "lane" | "outbox" | "behind";
+
+/** What changes of a packet while it is on its way. */
+export interface Progress {
+  readonly status: Status;
+  readonly tail: Tail;
+  readonly place: Place;
+  readonly tries: number;
+  /** Tries since it last came out of the outbox: the back-off's step. */
+  readonly round: number;
+  /** How often it was put on a queue: part of the deduplication id, because SQS swallows a repeated one for 5 min. */
+  readonly puts: number;
+  /** When it was last put back on its lane queue. ms */
+  readonly putAt?: number;
+  /** Recorded outside the mapper and not yet known to be on its queue. */
+  readonly unsent?: boolean;
+  /** Who is sending it now. A lease that stands when another comes means a send may have begun. */
+  readonly lease?: { readonly owner: string; readonly until: number };
+  /** Since when the consistency window counts: recording, or the last re-queueing by a replay. ms */
+  readonly queuedAt: number;
+  readonly nextTryAt?: number;
+  /** First failure while its target was up. ms */
+  readonly failingSince?: number;
+  /** Why it waits, is held, or ended as it did. */
+  readonly reason?: string;
+  /** The head it waits for, in a strict lane. */
+  readonly behind?: string;
+  readonly closedAt?: number;
+  readonly delivery?: {
+    readonly at?: string;
+    readonly status?: number;
+    readonly remoteId?: string;
+    /** The last try's round trip. */
+    readonly ms: number;
+  };
+  /** The target's answer to a refused packet. */
+  readonly answer?: string;
+}
+
+export interface PacketRecord {
+  readonly packet: Packet;
+  /** ms since the epoch */
+  readonly recordedAt: number;
+  readonly progress: Progress;
+}
+
+/** What the bridge knows a target holds for one entity. */
+export interface Shadow {
+  /** Per field: the version it was sent with, and its keyed hash; no hash where a send may or may not have landed. */
+  readonly fields: Readonly<Record<string, { readonly version: Version; readonly hash?: string }>>;
+  /** The entity was deleted at this version. */
+  readonly deleted?: Version;
+}
+
+/** How a connector's target is, shared by all processes. */
+export interface Health {
+  readonly status: "UP" | "DOWN";
+  /** ms since the epoch */
+  readonly since: number;
+  /** The lanes of the last retry outcomes in a row. */
+  readonly strikes: readonly string[];
+  readonly paused: boolean;
+  readonly probedAt?: number;
+  /** When the outbox is next sent back, and the gap that led there. */
+  readonly redriveAt?: number;
+  readonly redriveGapMs?: number;
+}
+
+/** A sheet's body, by its hash. */
+export interface StoredSheet {
+  readonly name: string;
+  readonly document: SheetDocument;
+}
+
+/** How far a named stream was read. */
+export interface Cursor {
+  /** The `position` of the last event that was read. */
+  readonly position: string;
+}
+
+export interface Records {
+  event: EventRecord;
+  packet: PacketRecord;
+  shadow: Shadow;
+  health: Health;
+  sheet: StoredSheet;
+  cursor: Cursor;
+}

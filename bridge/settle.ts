@@ -1,0 +1,191 @@
+import { type Connector, connectorId } from "./connector.ts";
+import { isDown, recordStrike, recordSuccess } from "./health.ts";
+import { type Facts, isClosed, type Status } from "./ledger.ts";
+import type { Outcome } from "./outcome.ts";
+import type { Packet } from "./pack.ts";
+import type { Engine, Put, Stored } from "./ports.ts";
+import { messageOf, putOf, sendUnsent, unsentStep } from "./queueing.ts";
+import type { Health, PacketRecord, Progress, Shadow } from "./records.ts";
+import { afterDelivery, afterDoubt, emptyShadow } from "./shadow.ts";
+import { step } from "./step.ts";
+
+/** What one look at a packet came to: done with its message, a wait in ms for its lane, or read it again. */
+export type Carried = "done" | "conflict" | number;
+
+/** What a shadow would hold, or nothing where none is kept or written. */
+export type KnownShadow = Stored<"shadow"> | undefined;
+
+export async function readShadow(engine: Engine, packet: Packet): Promise<KnownShadow> {
+  return packet.order === "strict" ? undefined : (await engine.store.read("shadow", [packet.shadow]))[0];
+}
+
+/** One finished try. */
+export interface Tried {
+  readonly connector: Connector;
+  readonly owner: string;
+  readonly outcome: Outcome;
+  readonly roundTripMs: number;
+  readonly health: Health;
+}
+
+/**
+ * Writes down what a try came to: status, ledger entry and shadow in one transaction.
+ *
+ * Where something else was written meanwhile, it is read again and settled on top; nothing is sent again.
+ */
+export async function settle(engine: Engine, stored: Stored<"packet">, shadow: KnownShadow, tried: Tried): Promise<Carried> {
+  const { connector, outcome, roundTripMs } = tried;
+  const { id } = stored.value.packet;
+  engine.log({
+    step: outcome.kind,
+    packet: id,
+    connector: connectorId(connector),
+    tries: stored.value.progress.tries,
+    ms: roundTripMs,
+    ...("status" in outcome && outcome.status !== undefined && { http: outcome.status }),
+  });
+  const health = outcome.kind === "retry" && !isFinal(tried) ? await recordStrike(engine, connectorId(connector), stored.value.packet.lane) : tried.health;
+  for (;;) {
+    const settled = await settleOnce(engine, stored, shadow, { ...tried, health });
+    if (settled !== "conflict") {
+      if (outcome.kind === "delivered" && tried.health.strikes.length > 0) await recordSuccess(engine, connectorId(connector));
+      return settled;
+    }
+    const [now] = await engine.store.read("packet", [id]);
+    if (!now || isClosed(now.value.progress.status)) return "done";
+    const { lease } = now.value.progress;
+    const takenOver = lease !== undefined && lease.owner !== tried.owner;
+    if (takenOver && outcome.kind !== "delivered") return Math.max(0, lease.until - engine.clock.now());
+    stored = now;
+    shadow = await readShadow(engine, now.value.packet);
+  }
+}
+
+/** A try that failed where it may have landed, at a target that would not notice a repeat: only a person can tell. */
+function isFinal({ outcome, connector }: Tried): boolean {
+  return outcome.kind === "retry" && outcome.mayHaveLanded && !connector.idempotent;
+}
+
+async function settleOnce(engine: Engine, stored: Stored<"packet">, shadow: KnownShadow, tried: Tried): Promise<Carried> {
+  const { packet, progress } = stored.value;
+  const { outcome, roundTripMs, health } = tried;
+  const { clock, times } = engine;
+  const facts: Facts = {
+    tries: progress.tries,
+    ms: roundTripMs,
+    ...("status" in outcome && outcome.status !== undefined && { http: outcome.status }),
+  };
+  const hold = (reason: string, text: string, change: Partial<Progress> = {}) =>
+    close(engine, stored, "HELD", { ...facts, reason }, { ...change, reason: text }, doubted(packet, shadow));
+
+  switch (outcome.kind) {
+    case "delivered": {
+      const { kind: _, ...target } = outcome;
+      const delivery = { ...target, ms: roundTripMs } as NonNullable<Progress["delivery"]>;
+      const sent = { ...facts, ...(outcome.at !== undefined && { at: outcome.at }) };
+      return close(engine, stored, "SENT", sent, { delivery }, known(engine, packet, shadow));
+    }
+    case "refused":
+      return hold("refused", outcome.reason, outcome.answer === undefined ? {} : { answer: outcome.answer });
+    case "unknown":
+      return hold("unknown", outcome.reason);
+    case "retry":
+      break;
+  }
+  if (isFinal(tried)) return hold("unknown", `${outcome.reason}; it may have landed, and the target cannot tell a repeat`);
+
+  const failingSince = progress.failingSince ?? clock.now();
+  const failing = { ...stored, value: { ...stored.value, progress: { ...progress, failingSince } } };
+  if (isDown(health)) return park(engine, stored, shadow, health, outcome.reason, outcome.mayHaveLanded);
+  if (clock.now() - failingSince >= times.giveUpMs) {
+    return hold("expired", `it failed for ${Math.round(times.giveUpMs / 3_600_000)} h while its target was up: ${outcome.reason}`);
+  }
+  if (progress.round > times.backoffMs.length) return park(engine, failing, shadow, health, outcome.reason, outcome.mayHaveLanded);
+
+  const base = times.backoffMs[progress.round - 1] as number;
+  const jittered = base * (0.8 + 0.4 * engine.random.fraction());
+  const waitMs = Math.ceil(Math.max(jittered, Math.min(times.retryAfterMaxMs, outcome.afterMs ?? 0)));
+  const change = { reason: outcome.reason, failingSince, nextTryAt: clock.now() + waitMs };
+  const puts = outcome.mayHaveLanded ? doubted(packet, shadow) : [];
+  const written = await close(engine, stored, "RETRY", { ...facts, waitMs }, change, puts);
+  return written === "done" ? waitMs : written;
+}
+
+/** Nothing was left to send. The shadow still learns the version, so that what is older stays older. */
+export function settleUnsent(engine: Engine, stored: Stored<"packet">, shadow: KnownShadow, status: "UNCHANGED" | "SUPERSEDED"): Promise<Carried> {
+  const reason = status === "UNCHANGED" ? "the target already holds it" : "the target holds something newer";
+  const puts = status === "UNCHANGED" ? known(engine, stored.value.packet, shadow) : [];
+  return close(engine, stored, status, { reason }, { reason }, puts);
+}
+
+/** Takes a packet out of its lane, to wait in the outbox until its target is awake. */
+export async function park(
+  engine: Engine,
+  stored: Stored<"packet">,
+  shadow: KnownShadow,
+  health: Health,
+  reason: string,
+  mayHaveLanded: boolean,
+): Promise<Carried> {
+  const { clock, times } = engine;
+  const { failingSince, ...rest } = stored.value.progress;
+  const down = isDown(health);
+  const progress: Progress = down || failingSince === undefined ? rest : { ...rest, failingSince };
+  const nextTryAt = down
+    ? (health.probedAt ?? clock.now()) + times.probeMs
+    : (health.redriveAt ?? clock.now() + times.redriveMs);
+  const next = step(
+    { ...stored.value, progress },
+    clock.now(),
+    "QUEUED",
+    { place: "outbox", tries: progress.tries },
+    { place: "outbox", puts: progress.puts + 1, round: 0, reason, nextTryAt },
+  );
+  const puts = mayHaveLanded ? doubted(stored.value.packet, shadow) : [];
+  if ((await engine.store.write([putOf(next, stored), ...puts], [next.entry])) === "conflict") return "conflict";
+  await engine.queue.send(`outbox:${stored.value.packet.connector}`, [messageOf(next.record)]);
+  return "done";
+}
+
+/**
+ * Writes a packet's step. Where it closes the head of a strict lane, the next in that lane is put back in the same
+ * transaction, so that no crash leaves a lane waiting for a bell that never rings.
+ */
+export async function close(
+  engine: Engine,
+  stored: Stored<"packet">,
+  status: Status,
+  facts: Facts,
+  change: Partial<Progress>,
+  also: readonly Put[] = [],
+): Promise<"done" | "conflict"> {
+  const { packet } = stored.value;
+  const next = step(stored.value, engine.clock.now(), status, facts, change);
+  const follower = packet.order === "strict" && isClosed(status) ? await followerOf(engine, stored.value) : undefined;
+  const rung = follower && unsentStep(engine, follower.value, `${packet.id} is closed`);
+  const puts = [putOf(next, stored), ...also, ...(rung ? [putOf(rung, follower)] : [])];
+  const entries = rung ? [next.entry, rung.entry] : [next.entry];
+  if ((await engine.store.write(puts, entries)) === "conflict") return "conflict";
+  if (rung) await sendUnsent(engine, { value: rung.record, etag: follower.etag + 1 });
+  return "done";
+}
+
+/** The packet that becomes the head of a strict lane, if it has stepped aside and must be rung for. */
+async function followerOf(engine: Engine, { packet }: PacketRecord): Promise<Stored<"packet"> | undefined> {
+  const open = await engine.store.laneOpen(packet.lane, 2);
+  const next = open.find(({ value }) => value.packet.id !== packet.id);
+  return next?.value.progress.place === "behind" ? next : undefined;
+}
+
+function known(engine: Engine, packet: Packet, shadow: KnownShadow): Put[] {
+  if (packet.order === "strict") return [];
+  return [shadowPut(packet, afterDelivery(packet, shadow?.value ?? emptyShadow, engine.bridgeKey), shadow)];
+}
+
+function doubted(packet: Packet, shadow: KnownShadow): Put[] {
+  return shadow ? [shadowPut(packet, afterDoubt(packet, shadow.value), shadow)] : [];
+}
+
+function shadowPut(packet: Packet, value: Shadow, shadow: KnownShadow): Put {
+  return { kind: "shadow", id: packet.shadow, value, etag: shadow?.etag ?? 0 };
+}

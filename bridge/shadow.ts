@@ -1,0 +1,74 @@
+import type { KeyObject } from "node:crypto";
+import canonicalize from "canonicalize";
+import { keyedHash } from "./ids.ts";
+import type { Json, JsonObject } from "./json.ts";
+import { compareVersions, type Packet } from "./pack.ts";
+import type { Shadow } from "./records.ts";
+
+export const emptyShadow: Shadow = { fields: {} };
+
+/** What is left to send once it is known what the target holds. */
+export type Reconciled =
+  | { readonly kind: "send"; readonly fields: JsonObject }
+  | { readonly kind: "SUPERSEDED" | "UNCHANGED" };
+
+/**
+ * Drops what the target already has: fields for which it holds a newer version (last writer wins, a field at a time),
+ * and fields with the same value.
+ *
+ * `send: full` is judged as one unit. A deletion is superseded by anything newer, and supersedes all that is older.
+ */
+export function reconcile(packet: Packet, shadow: Shadow, bridgeKey: KeyObject): Reconciled {
+  const isNewer = (than: Shadow["deleted"]) => than !== undefined && compareVersions(than, packet.version) > 0;
+  if (isNewer(shadow.deleted)) return { kind: "SUPERSEDED" };
+
+  if (packet.action === "delete") {
+    if (Object.values(shadow.fields).some((field) => isNewer(field.version))) return { kind: "SUPERSEDED" };
+    const gone = shadow.deleted !== undefined && Object.keys(shadow.fields).length === 0;
+    return gone && !packet.force ? { kind: "UNCHANGED" } : { kind: "send", fields: packet.fields };
+  }
+
+  const fields: JsonObject = {};
+  let older = 0;
+  for (const [name, value] of Object.entries(packet.fields)) {
+    const held = shadow.fields[name];
+    if (held && compareVersions(held.version, packet.version) > 0) older++;
+    else if (packet.force || held?.hash !== valueHash(packet, name, value, bridgeKey)) fields[name] = value;
+  }
+  if (packet.send === "full") {
+    if (older > 0) return { kind: "SUPERSEDED" };
+    return Object.keys(fields).length > 0 ? { kind: "send", fields: packet.fields } : { kind: "UNCHANGED" };
+  }
+  if (Object.keys(fields).length > 0) return { kind: "send", fields };
+  return { kind: older > 0 ? "SUPERSEDED" : "UNCHANGED" };
+}
+
+/** The shadow once the target is known to hold the packet, or was found to hold it already. */
+export function afterDelivery(packet: Packet, shadow: Shadow, bridgeKey: KeyObject): Shadow {
+  if (packet.action === "delete") return { fields: {}, deleted: packet.version };
+  const fields = { ...shadow.fields };
+  for (const [name, value] of Object.entries(packet.fields)) {
+    const held = fields[name];
+    if (held && compareVersions(held.version, packet.version) > 0) continue;
+    fields[name] = { version: packet.version, hash: valueHash(packet, name, value, bridgeKey) };
+  }
+  return { ...shadow, fields };
+}
+
+/**
+ * The shadow after a send that may or may not have landed: the hashes of what was sent are forgotten, so that a later
+ * packet which would seem to change nothing is sent all the same. The versions stay: an older packet is still older.
+ */
+export function afterDoubt(packet: Packet, shadow: Shadow): Shadow {
+  const doubtful = packet.action === "delete" ? Object.keys(shadow.fields) : Object.keys(packet.fields);
+  const fields = { ...shadow.fields };
+  for (const name of doubtful) {
+    const held = fields[name];
+    if (held) fields[name] = { version: held.version };
+  }
+  return { ...shadow, fields };
+}
+
+function valueHash(packet: Packet, name: string, value: Json, bridgeKey: KeyObject): string {
+  return keyedHash(bridgeKey, packet.shadow, name, canonicalize(value) as string);
+}

@@ -1,0 +1,46 @@
+import { append, type Facts, isClosed, type LedgerEntry, type Status, tailOf } from "./ledger.ts";
+import type { PacketRecord, Progress } from "./records.ts";
+
+/** A packet's record and the ledger entry that belongs to it: written together or not at all. */
+export interface Stepped {
+  readonly record: PacketRecord;
+  readonly entry: LedgerEntry;
+}
+
+/** What a step may leave behind of the one before: a reason, a lease and a next try belong to one step only. */
+type Lasting = Omit<Progress, "status" | "tail" | "lease" | "nextTryAt" | "reason" | "behind" | "closedAt">;
+type Change = Partial<Progress>;
+
+/** Takes a packet to a status. @throws where that is not legal from where it is */
+export function step(record: PacketRecord, at: number, status: Status, facts: Facts, change: Change = {}): Stepped {
+  const { progress, packet } = record;
+  const entry = append(packet.id, { tail: progress.tail, step: progress.status }, { at, step: status, facts });
+  const { lease: _l, nextTryAt: _n, reason: _r, behind: _b, closedAt: _c, ...lasting } = progress;
+  const kept: Lasting = lasting;
+  return {
+    record: {
+      ...record,
+      progress: { ...kept, ...change, status, tail: tailOf(entry), ...(isClosed(status) && { closedAt: at }) },
+    },
+    entry,
+  };
+}
+
+/** Records a packet for the first time: the beginning of its chain. */
+export function begin(
+  packet: PacketRecord["packet"],
+  at: number,
+  status: "QUEUED" | "HELD",
+  facts: Facts,
+  change: Change = {},
+): Stepped {
+  const entry = append(packet.id, undefined, { at, step: status, facts });
+  return {
+    record: {
+      packet,
+      recordedAt: at,
+      progress: { status, tail: tailOf(entry), place: "lane", tries: 0, round: 0, puts: 0, queuedAt: at, ...change },
+    },
+    entry,
+  };
+}

@@ -1,0 +1,136 @@
+import { parseDocument, LineCounter } from "yaml";
+import * as z from "zod";
+import { type DataKind, dataKinds, detect, maskText } from "./detectors.ts";
+import { isJsonObject, type Json, type JsonObject } from "./json.ts";
+import type { Parcel } from "./map.ts";
+
+const ruleSchema = z.strictObject({
+  id: z.string().regex(/^[a-z0-9][a-z0-9-]{0,63}$/, "is not a rule's id such as approver-email-to-hr"),
+  /** The target's field; `*` is any. */
+  field: z.string().min(1),
+  connector: z.string().min(1).optional(),
+  /** Only for values in which one of these is found. Absent: whatever the field holds. */
+  kinds: z.array(z.enum(dataKinds)).min(1).optional(),
+  action: z.enum(["allow", "mask", "block"]),
+});
+
+const policySchema = z.strictObject({
+  /** What becomes of personal data no rule speaks of. */
+  otherwise: z.enum(["mask", "block"]).default("block"),
+  rules: z.array(ruleSchema).default([]),
+});
+
+export type Policy = z.output<typeof policySchema>;
+type Rule = Policy["rules"][number];
+
+export type PolicyReading = { readonly ok: true; readonly policy: Policy } | { readonly ok: false; readonly message: string };
+
+/** Reads `governance.yaml`: text in, the policy or a fault such as `governance.yaml:4: …` out. */
+export function readPolicy(file: string, text: string): PolicyReading {
+  const lines = new LineCounter();
+  const yaml = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false });
+  const refuse = (line: number, message: string): PolicyReading => ({ ok: false, message: `${file}:${line}: ${message}` });
+  const [error] = yaml.errors;
+  if (error) return refuse(lines.linePos(error.pos[0]).line, `not YAML: ${error.message}`);
+  let raw: unknown;
+  try {
+    raw = yaml.toJS({ maxAliasCount: 20 });
+  } catch {
+    return refuse(1, "its aliases expand too far; write the rules out");
+  }
+  const parsed = policySchema.safeParse(raw ?? {});
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    const node = issue && yaml.getIn(issue.path, true);
+    const offset = typeof node === "object" && node && "range" in node ? (node.range as number[])[0] : undefined;
+    return refuse(offset === undefined ? 1 : lines.linePos(offset).line, `${issue?.path.join(".")}: ${issue?.message}`);
+  }
+  const seen = new Set<string>();
+  for (const { id } of parsed.data.rules) {
+    if (seen.has(id)) return refuse(1, `the rule id "${id}" stands twice; give each its own`);
+    seen.add(id);
+  }
+  return { ok: true, policy: parsed.data };
+}
+
+/** What governance said of one field. Names and rules only: it goes into the ledger. */
+export interface FieldDecision {
+  readonly field: string;
+  readonly action: "allow" | "mask" | "block";
+  /** The rule's id, or `otherwise`. */
+  readonly rule: string;
+  readonly kinds: readonly DataKind[];
+}
+
+/** A parcel governance has seen: only such a parcel can be packed. */
+export interface Vetted extends Parcel {
+  readonly verdict: "allow" | "mask" | "block";
+  readonly decisions: readonly FieldDecision[];
+}
+
+/**
+ * The privacy check every parcel passes before it is packed.
+ *
+ * A field is decided by the first rule that fits its name, connector and what the detectors find in it. A field with
+ * findings and no rule is masked or blocked as the policy's `otherwise` says; one without either goes as it is.
+ * One blocked field holds the whole parcel: half a change is a wrong change.
+ */
+export function vet(policy: Policy, parcel: Parcel): Vetted {
+  const decisions: FieldDecision[] = [];
+  const fields: JsonObject = {};
+  for (const [field, value] of Object.entries(parcel.fields)) {
+    const kinds = kindsIn(value, field);
+    const rule = policy.rules.find((candidate) => applies(candidate, field, parcel.target.connector, kinds));
+    if (!rule && kinds.length === 0) {
+      fields[field] = value;
+      continue;
+    }
+    const action = rule?.action ?? policy.otherwise;
+    decisions.push({ field, action, rule: rule?.id ?? "otherwise", kinds });
+    fields[field] = action === "mask" ? masked(value, kinds, field) : value;
+  }
+  const verdict = (["block", "mask"] as const).find((worst) => decisions.some(({ action }) => action === worst)) ?? "allow";
+  return { ...parcel, fields, verdict, decisions };
+}
+
+function applies(rule: Rule, field: string, connector: string, kinds: readonly DataKind[]): boolean {
+  if (rule.field !== "*" && rule.field !== field) return false;
+  if (rule.connector && rule.connector !== connector && rule.connector !== connector.split("@")[0]) return false;
+  if (!rule.kinds) return true;
+  const named = rule.kinds;
+  // An allowance for e-mails does not let an SSN in the same text through.
+  return rule.action === "allow"
+    ? kinds.length > 0 && kinds.every((kind) => named.includes(kind))
+    : kinds.some((kind) => named.includes(kind));
+}
+
+function kindsIn(value: Json, field: string): DataKind[] {
+  const kinds = new Set<DataKind>();
+  walk(value, field, (text, name) => {
+    for (const { kind } of detect(text, name)) kinds.add(kind);
+    return text;
+  });
+  return [...kinds];
+}
+
+/** A field masked by name alone, with nothing found in it, is hidden whole. */
+function masked(value: Json, kinds: readonly DataKind[], field: string): Json {
+  if (kinds.length === 0) return value === null ? null : "***";
+  const hidden = new Set(kinds);
+  return walk(value, field, (text, name) => maskText(text, hidden, name));
+}
+
+/** Visits every text in a value, keys and numbers too; a number that is changed becomes a text. */
+function walk(value: Json, name: string, visit: (text: string, name: string) => string): Json {
+  if (typeof value === "string") return visit(value, name);
+  if (typeof value === "number") {
+    const text = String(value);
+    const seen = visit(text, name);
+    return seen === text ? value : seen;
+  }
+  if (Array.isArray(value)) return value.map((item) => walk(item, name, visit));
+  if (isJsonObject(value)) {
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [visit(key, name), walk(item, key, visit)]));
+  }
+  return value;
+}

@@ -1,0 +1,222 @@
+import http from "node:http";
+import https from "node:https";
+import type { Http, HttpRequest, HttpResponse } from "../../bridge/connector.ts";
+import { delivered, type Outcome, refused, retry } from "../../bridge/outcome.ts";
+
+export interface HttpOptions {
+  /** `host` or `host:port`: nothing else is ever called. */
+  readonly allowedHosts: readonly string[];
+  readonly connectMs?: number;
+  /** From the request's end to the answer's head. */
+  readonly headersMs?: number;
+  /** From the answer's head to its end. */
+  readonly bodyMs?: number;
+  readonly maxBodyBytes?: number;
+  /** Certificate authorities in PEM besides the system's. */
+  readonly ca?: string;
+}
+
+/** Why no answer came, or none that can be trusted. */
+export class HttpFault extends Error {
+  /** Whether the target may have acted on the request all the same. */
+  readonly mayHaveLanded: boolean;
+
+  constructor(message: string, mayHaveLanded: boolean, cause?: unknown) {
+    super(message, { cause });
+    this.mayHaveLanded = mayHaveLanded;
+  }
+}
+
+/**
+ * The one way out over HTTP, for one connector.
+ *
+ * Keeps connections alive, has a time limit for connecting, for the answer's head and for its body, reads no more than
+ * `maxBodyBytes`, follows no redirect, calls no host but those allowed, and speaks https unless the host is loopback.
+ */
+export function createHttp(options: HttpOptions): Http {
+  const { allowedHosts, connectMs = 2_000, headersMs = 4_000, bodyMs = 4_000, maxBodyBytes = 1_048_576, ca } = options;
+  // Idle sockets go before most servers close theirs (5 s), so that a send seldom meets a closing connection.
+  const agentOptions = { keepAlive: true, maxSockets: 256, scheduling: "lifo", timeout: 4_000 } as const;
+  const agents = { "http:": new http.Agent(agentOptions), "https:": new https.Agent({ ...agentOptions, ...(ca && { ca }) }) };
+
+  const request = (wanted: HttpRequest): Promise<HttpResponse> => {
+    const url = checkUrl(wanted.url, allowedHosts);
+    const protocol = url.protocol as keyof typeof agents;
+    const body = wanted.json === undefined ? undefined : Buffer.from(JSON.stringify(wanted.json));
+    const headers: Record<string, string | number> = {
+      accept: "application/json",
+      "user-agent": "hms-sync-bridge",
+      ...wanted.headers,
+      ...(body && { "content-type": "application/json", "content-length": body.length }),
+      ...(wanted.idempotencyKey && { "idempotency-key": wanted.idempotencyKey }),
+    };
+    return new Promise((resolve, reject) => {
+      let sent = false;
+      const fail = (message: string, cause?: unknown) => {
+        clearTimeout(timer);
+        reject(new HttpFault(message, sent, cause));
+        call.destroy();
+      };
+      let timer = setTimeout(() => fail(`no connection within ${connectMs} ms`), connectMs);
+      const limit = (ms: number, message: string) => {
+        clearTimeout(timer);
+        timer = setTimeout(() => fail(message), ms);
+      };
+      const begun = () => {
+        sent = true;
+        limit(headersMs, `no answer within ${headersMs} ms`);
+      };
+      const call = (protocol === "https:" ? https : http).request(url, {
+        method: wanted.method,
+        headers,
+        agent: agents[protocol],
+        ...(wanted.signal && { signal: wanted.signal }),
+      });
+      call.on("socket", (socket) => {
+        if (!socket.connecting) return begun();
+        socket.once(protocol === "https:" ? "secureConnect" : "connect", begun);
+      });
+      call.on("error", (error) => fail(faultText(error), error));
+      call.on("response", (answer) => {
+        limit(bodyMs, `the answer's body did not end within ${bodyMs} ms`);
+        const chunks: Buffer[] = [];
+        let size = 0;
+        answer.on("data", (chunk: Buffer) => {
+          size += chunk.length;
+          if (size > maxBodyBytes) return fail(`the answer is larger than ${maxBodyBytes} bytes`);
+          chunks.push(chunk);
+        });
+        answer.on("error", (error) => fail("the answer broke off", error));
+        answer.on("close", () => {
+          if (!answer.complete) return fail("the answer broke off");
+        });
+        answer.on("end", () => {
+          if (!answer.complete) return fail("the answer broke off");
+          clearTimeout(timer);
+          resolve({
+            status: answer.statusCode ?? 0,
+            headers: answer.headers,
+            body: Buffer.concat(chunks).toString("utf8"),
+          });
+        });
+      });
+      call.end(body);
+    });
+  };
+
+  return {
+    request,
+    async deliver(wanted) {
+      try {
+        return outcomeOf(await request(wanted), new URL(wanted.url).pathname);
+      } catch (error) {
+        if (error instanceof HttpFault) return retry(error.message, { mayHaveLanded: error.mayHaveLanded });
+        throw error;
+      }
+    },
+    async isAwake(url, signal) {
+      try {
+        return (await request({ method: "GET", url, ...(signal && { signal }) })).status < 500;
+      } catch (error) {
+        if (error instanceof HttpFault) return false;
+        throw error;
+      }
+    },
+  };
+}
+
+/** How much of a refusal is kept for the operator. */
+const answerKept = 2_048;
+
+/**
+ * The usual manners of a JSON API: 2xx is taken, 408, 425, 429 and 5xx come again, 401 and 403 once more with fresh
+ * credentials, any other 4xx is for a person.
+ *
+ * A redirect is not followed, and a 2xx whose body is not JSON is not believed: it is a login page, or a proxy's.
+ *
+ * @param at what the operator is shown as the place it landed
+ */
+export function outcomeOf({ status, headers, body }: HttpResponse, at: string): Outcome {
+  if (status >= 200 && status < 300) {
+    const type = first(headers["content-type"]) ?? "";
+    if (body !== "" && !/^application\/([\w.+-]+\+)?json\b/i.test(type)) {
+      return retry(`answered ${status} with ${type.split(";")[0] || "no content type"} instead of JSON`, { status });
+    }
+    const location = first(headers.location);
+    return delivered({ at, status, ...(location && { remoteId: location }) });
+  }
+  if (status === 401 || status === 403) {
+    return retry(`refused the credentials (${status})`, { status, mayHaveLanded: false, auth: true });
+  }
+  if (status === 429 || status === 503) {
+    const afterMs = retryAfterMs(first(headers["retry-after"]), Date.parse(first(headers.date) ?? ""));
+    return retry(`answered ${status}`, { status, mayHaveLanded: status !== 429, ...(afterMs !== undefined && { afterMs }) });
+  }
+  if (status >= 500 || status === 408 || status === 425) return retry(`answered ${status}`, { status });
+  if (status >= 300 && status < 400) {
+    return retry(`answered ${status}, a redirect, which is not followed`, { status, mayHaveLanded: false });
+  }
+  return refused(`answered ${status}`, { status, ...(body && { answer: body.slice(0, answerKept) }) });
+}
+
+/**
+ * `Retry-After` in ms: whole seconds, or a date taken against the answer's own `Date`, so that the target's clock may
+ * be wrong. What is neither counts as absent; the past is 0.
+ * Source: RFC 9110, 10.2.3.
+ */
+export function retryAfterMs(value: string | undefined, sentAt: number): number | undefined {
+  if (value === undefined) return undefined;
+  if (/^\d{1,9}$/.test(value)) return Number(value) * 1_000;
+  const until = Date.parse(value);
+  if (Number.isNaN(until) || Number.isNaN(sentAt) || /^[\d.+-]+$/.test(value)) return undefined;
+  return Math.max(0, until - sentAt);
+}
+
+function first(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value;
+}
+
+/** @throws {HttpFault} for a host that is not allowed, or one that would be spoken to in the clear */
+function checkUrl(text: string, allowedHosts: readonly string[]): URL {
+  const url = URL.parse(text);
+  if (!url) throw new HttpFault("the request's address is not a URL", false);
+  if (!allowedHosts.includes(url.host)) throw new HttpFault(`${url.host} is not among the hosts its configuration names`, false);
+  if (url.username || url.password) throw new HttpFault("the request's address carries credentials", false);
+  const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(url.hostname);
+  if (url.protocol !== "https:" && !(url.protocol === "http:" && loopback)) {
+    throw new HttpFault(`${url.host} must be called by https`, false);
+  }
+  return url;
+}
+
+/** An address below a base, its parts encoded: a value cannot leave its place in the path. */
+export function joinUrl(base: string, ...parts: string[]): string {
+  return [base.replace(/\/+$/, ""), ...parts.map((part) => encodeURIComponent(part).replace(/^\.+$/, (dots) => dots.replaceAll(".", "%2E")))].join("/");
+}
+
+/** Every host a configuration names: the allowlist of a connector. */
+export function hostsIn(config: unknown): string[] {
+  if (typeof config === "string") {
+    const url = URL.parse(config);
+    return url?.host ? [url.host] : [];
+  }
+  if (typeof config === "object" && config !== null) return Object.values(config).flatMap(hostsIn);
+  return [];
+}
+
+/** What went wrong with a connection, without what was sent over it. */
+function faultText(error: Error): string {
+  const code = (error as NodeJS.ErrnoException).code ?? error.name;
+  const known: Record<string, string> = {
+    ECONNREFUSED: "nobody listens there",
+    ECONNRESET: "the connection was reset",
+    ENOTFOUND: "its host name is not known",
+    EAI_AGAIN: "its host name could not be looked up",
+    EPIPE: "the connection was closed",
+    ABORT_ERR: "the try's time was over",
+    CERT_HAS_EXPIRED: "its certificate has expired",
+    DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is self-signed",
+    ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is for another host",
+  };
+  return known[code] ?? `the connection failed (${code})`;
+}

@@ -1,0 +1,204 @@
+import { createHttp, hostsIn } from "../connectors/protocols/http.ts";
+import { type Connector, Catalog } from "../bridge/connector.ts";
+import { type SourceEvent, eventKey, maxEventBytes } from "../bridge/event.ts";
+import { isClosed, type Status } from "../bridge/ledger.ts";
+import type { LogLine, Tally } from "../bridge/ports.ts";
+import { replay } from "../bridge/replay.ts";
+import { type SheetFile, sheetSet } from "../bridge/sheets.ts";
+import { type Verification, verifyLedger } from "../bridge/verify.ts";
+import { connectorsIn } from "../platform/local/connectors-folder.ts";
+import { type LocalEngine, openLocalEngine } from "../platform/local/engine.ts";
+import { type Runner, startRunner } from "../platform/local/runner.ts";
+import { checkSettings, readSettings, type SettingsInput } from "../platform/local/settings.ts";
+import { readSet, SheetsFault, SheetsFolder, type SheetsNews } from "../platform/local/sheets-folder.ts";
+import { join } from "node:path";
+import { type PacketView, viewOf } from "./view.ts";
+
+export interface BridgeOptions {
+  /** Where the store is kept. Default: `.bridge`. `:memory:` keeps it for this process only. */
+  readonly dir?: string;
+  /** A folder of mapping sheets, with `governance.yaml` beside it, or the sheets' texts. Default: `mappings`. */
+  readonly mappings?: string | readonly SheetFile[];
+  /** Connectors' configuration, as in `bridge.yaml`: name or id to settings. Default: what `bridge.yaml` says. */
+  readonly connectors?: SettingsInput["connectors"];
+  /** Connectors of your own, beside those that come with the bridge. */
+  // biome-ignore lint/suspicious/noExplicitAny: each connector's schemas guard its own config and secret
+  readonly register?: readonly Connector<any, any>[];
+  /** How long what waits waits. */
+  readonly times?: SettingsInput["times"];
+  readonly log?: (line: LogLine) => void;
+  /** Told when sheets are taken up or refused. */
+  readonly onSheets?: (news: SheetsNews) => void;
+  /** `false`: only emit and look; leave the work to the process that has it. Default: work, unless another does. */
+  readonly work?: boolean;
+}
+
+/** The connectors that come with the bridge. */
+const ownConnectors = join(import.meta.dirname, "..", "connectors");
+
+interface Open {
+  readonly engine: LocalEngine;
+  readonly runner: Runner | undefined;
+}
+
+let latest: Bridge | undefined;
+
+/** The bridge `Stream` and `Connector` use when none is named: the one made last, else one with the defaults. */
+export function currentBridge(): Bridge {
+  return latest ?? new Bridge();
+}
+
+/**
+ * A bridge on this machine: the whole path in this process, its store in one folder, no server.
+ *
+ * It opens itself at the first call. Close it, or let `await using` do so.
+ */
+export class Bridge implements AsyncDisposable {
+  readonly #options: BridgeOptions;
+  #opening: Promise<Open> | undefined;
+
+  constructor(options: BridgeOptions = {}) {
+    this.#options = options;
+    latest = this;
+  }
+
+  /** Opens the store and starts to work. Called by everything else; call it to see a fault early. */
+  open(): Promise<Open> {
+    this.#opening ??= openBridge(this.#options);
+    return this.#opening;
+  }
+
+  async engine(): Promise<LocalEngine> {
+    return (await this.open()).engine;
+  }
+
+  /**
+   * Publishes a change. Resolves when it is stored: from then on it is not lost.
+   *
+   * @returns the event's key, `evt-…`
+   * @throws {RangeError} over 1 MiB
+   */
+  async emit(event: SourceEvent): Promise<string> {
+    const { queue } = await this.engine();
+    const body = JSON.stringify(event);
+    if (Buffer.byteLength(body) > maxEventBytes) {
+      throw new RangeError(`the event is larger than ${maxEventBytes} bytes; publish a reference to the data instead`);
+    }
+    // One record's events keep their order; the rest of an inbox's order means nothing.
+    const group = `${event.source} ${event.type} ${event.subject ?? ""}`;
+    await queue.send("inbox", [{ group, dedup: (await this.engine()).random.id(), body }]);
+    return eventKey(event);
+  }
+
+  /** The packets, oldest first: what was sent, what waits, what is held. */
+  async outbox(query: { connector?: string; statuses?: readonly Status[]; from?: Date; to?: Date; limit?: number } = {}): Promise<PacketView[]> {
+    const engine = await this.engine();
+    const { connector, statuses, from, to, limit = 1_000 } = query;
+    const found = await engine.store.packets({
+      limit,
+      ...(connector && { connector }),
+      ...(statuses && { statuses }),
+      ...(from && { from: from.getTime() }),
+      ...(to && { to: to.getTime() }),
+    });
+    return found.items.map((record) => viewOf(record, engine.clock.now()));
+  }
+
+  async packet(id: string): Promise<PacketView | undefined> {
+    const engine = await this.engine();
+    const [stored] = await engine.store.read("packet", [id]);
+    return stored && viewOf(stored.value, engine.clock.now());
+  }
+
+  /**
+   * Sends the packets recorded in a time window again. What a target already holds ends `UNCHANGED`.
+   *
+   * @param end exclusive
+   */
+  async replay(
+    start: Date | number,
+    end: Date | number,
+    options: { connector?: string; force?: boolean; actor?: string } = {},
+  ): Promise<PacketView[]> {
+    const engine = await this.engine();
+    const { actor = process.env.USER ?? "library", ...rest } = options;
+    const again: PacketView[] = [];
+    for await (const record of replay(engine, { from: Number(start), to: Number(end), actor, ...rest })) {
+      again.push(viewOf(record, engine.clock.now()));
+    }
+    return again;
+  }
+
+  /**
+   * Waits until nothing is on its way: each packet is closed, held, waiting for its next try, or in its outbox.
+   */
+  async settled(): Promise<void> {
+    const { queue, catalog, clock } = await this.engine();
+    const names = ["inbox", ...catalog.ids.map((id) => `lane:${id}` as const)] as const;
+    for (;;) {
+      const depths = await Promise.all(names.map((name) => queue.depth(name)));
+      if (depths.every(({ waiting, inFlight }) => waiting + inFlight === 0)) return;
+      await clock.sleep(2);
+    }
+  }
+
+  /** Waits until a packet is closed or held. */
+  async finished(id: string): Promise<PacketView> {
+    const { clock } = await this.engine();
+    for (;;) {
+      const packet = await this.packet(id);
+      if (packet && (isClosed(packet.status) || packet.status === "HELD")) return packet;
+      await clock.sleep(2);
+    }
+  }
+
+  async tally(): Promise<Tally> {
+    return (await this.engine()).store.tally();
+  }
+
+  async verify(): Promise<Verification> {
+    return verifyLedger(await this.engine());
+  }
+
+  /** Ends the work, when what is being sent now is done, and closes the store. */
+  async close(): Promise<void> {
+    if (!this.#opening) return;
+    const { engine, runner } = await this.#opening;
+    await runner?.stop();
+    await engine.queue.end();
+    engine.db.close();
+    if (latest === this) latest = undefined;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+async function openBridge(options: BridgeOptions): Promise<Open> {
+  const { dir = ".bridge", mappings = "mappings", register = [], log, onSheets = () => {}, work = true } = options;
+  const fromFile = readSettings("bridge.yaml");
+  const settings = checkSettings(
+    { connectors: { ...fromFile.connectors, ...options.connectors }, times: { ...fromFile.times, ...options.times } },
+    "the options",
+  );
+  const catalog = new Catalog([...(await connectorsIn(ownConnectors)), ...register]);
+  const fromTexts = typeof mappings === "string" ? undefined : readSet({ sheets: mappings }, catalog);
+  if (fromTexts && !fromTexts.ok) throw new SheetsFault(fromTexts.faults);
+  let folder: SheetsFolder | undefined;
+  const noSheets = sheetSet([], { otherwise: "block", rules: [] });
+  const engine = openLocalEngine({
+    dir,
+    catalog,
+    settings,
+    sheets: () => folder?.current ?? fromTexts?.set ?? noSheets,
+    http: (config) => createHttp({ allowedHosts: hostsIn(config) }),
+    ...(log && { log }),
+  });
+  if (typeof mappings === "string" && work) {
+    const lastGoodFile = engine.dir === undefined ? undefined : join(engine.dir, "last-good-sheets.json");
+    folder = new SheetsFolder({ folder: mappings, catalog, tell: onSheets, ...(lastGoodFile && { lastGoodFile }) });
+  }
+  const runner = work ? startRunner(engine, folder) : undefined;
+  return { engine, runner };
+}

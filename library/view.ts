@@ -1,0 +1,63 @@
+import type { PacketRecord } from "../bridge/records.ts";
+import type { Status } from "../bridge/ledger.ts";
+
+/** A packet as a person wants to see it. `String(view)` gives the outbox's line. */
+export interface PacketView {
+  readonly id: string;
+  readonly status: Status;
+  readonly target: string;
+  readonly connector: string;
+  readonly entity: string;
+  readonly event: string;
+  readonly sheet: string;
+  readonly fields: PacketRecord["packet"]["fields"];
+  readonly tries: number;
+  readonly recordedAt: string;
+  readonly nextTryAt?: string;
+  readonly reason?: string;
+  readonly at?: string;
+  readonly roundTripMs?: number;
+  readonly replayOf?: string;
+  toString(): string;
+}
+
+export function viewOf({ packet, progress, recordedAt }: PacketRecord, now: number): PacketView {
+  const { delivery } = progress;
+  return {
+    id: packet.id,
+    status: progress.status,
+    target: packet.target,
+    connector: packet.connector,
+    entity: packet.entity,
+    event: packet.event,
+    sheet: packet.sheet,
+    fields: packet.fields,
+    tries: progress.tries,
+    recordedAt: new Date(recordedAt).toISOString(),
+    ...(progress.nextTryAt !== undefined && { nextTryAt: new Date(progress.nextTryAt).toISOString() }),
+    ...(progress.reason !== undefined && { reason: progress.reason }),
+    ...(delivery?.at !== undefined && { at: delivery.at }),
+    ...(delivery && { roundTripMs: delivery.ms }),
+    ...(packet.replayOf !== undefined && { replayOf: packet.replayOf }),
+    toString: () => line({ packet, progress, recordedAt }, now),
+  };
+}
+
+/** `pkt-… → SENT payroll@/v2/rates  (4 ms)` */
+function line({ packet, progress }: PacketRecord, now: number): string {
+  const { delivery, nextTryAt, status, reason } = progress;
+  const place = delivery?.at === undefined ? packet.target : `${packet.target}@${delivery.at}`;
+  const head = `${packet.id} → ${status} ${place}`;
+  if (status === "SENT" && delivery) return `${head}  (${delivery.ms} ms)`;
+  if (nextTryAt !== undefined) return `${head}  (retry in ${inWords(nextTryAt - now)}${reason ? `: ${reason}` : ""})`;
+  return reason ? `${head}  (${reason})` : head;
+}
+
+/** `3 s`, `10 min`, `2 h`: a time as one says it. */
+export function inWords(ms: number): string {
+  if (ms < 0) return "0 s";
+  if (ms < 1_000) return `${Math.ceil(ms)} ms`;
+  if (ms < 90_000) return `${Math.round(ms / 1_000)} s`;
+  if (ms < 5_400_000) return `${Math.round(ms / 60_000)} min`;
+  return ms < 172_800_000 ? `${Math.round(ms / 3_600_000)} h` : `${Math.round(ms / 86_400_000)} d`;
+}

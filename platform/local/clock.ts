@@ -1,0 +1,47 @@
+import { randomUUID } from "node:crypto";
+import type { Clock, Random } from "../../bridge/ports.ts";
+
+/** The longest a timer can be set for: 2^31 - 1 ms. */
+const longestTimerMs = 2_147_483_647;
+
+/**
+ * The machine's time.
+ *
+ * @param lastStamp µs: stamps go on from here, even where the machine's clock was set back
+ */
+export function systemClock(lastStamp = 0): Clock {
+  let last = lastStamp;
+  return {
+    now: () => Date.now(),
+    stamp() {
+      last = Math.max(last + 1, Date.now() * 1_000);
+      return last;
+    },
+    after,
+    sleep: (ms, signal) => sleepBy(after, ms, signal),
+  };
+}
+
+function after(ms: number, call: () => void): () => void {
+  const timer = setTimeout(call, Math.min(ms, longestTimerMs));
+  return () => clearTimeout(timer);
+}
+
+/** Sleeping, by whatever clock. */
+export function sleepBy(after: Clock["after"], ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve();
+    const end = () => {
+      cancel();
+      signal?.removeEventListener("abort", end);
+      resolve();
+    };
+    const cancel = after(ms, end);
+    signal?.addEventListener("abort", end, { once: true });
+  });
+}
+
+export const systemRandom: Random = {
+  fraction: Math.random,
+  id: randomUUID,
+};

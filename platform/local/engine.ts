@@ -1,0 +1,75 @@
+import { createSecretKey } from "node:crypto";
+import { mkdirSync, openSync, closeSync } from "node:fs";
+import { join } from "node:path";
+import type { Catalog, Http } from "../../bridge/connector.ts";
+import type { Clock, Engine, LogLine, Random } from "../../bridge/ports.ts";
+import type { SheetSet } from "../../bridge/sheets.ts";
+import { systemClock, systemRandom } from "./clock.ts";
+import { Database } from "./database.ts";
+import { LocalQueue } from "./queue.ts";
+import { schema } from "./schema.ts";
+import { bridgeKeyIn, LocalSecrets } from "./secrets.ts";
+import { configOf, type Settings } from "./settings.ts";
+import { LocalStore } from "./store.ts";
+
+export interface LocalOptions {
+  /** The store's folder, or `:memory:` for one that ends with the process. */
+  readonly dir: string;
+  readonly catalog: Catalog;
+  readonly sheets: () => SheetSet;
+  readonly settings: Settings;
+  readonly http: (config: unknown) => Http;
+  readonly log?: (line: LogLine) => void;
+  readonly env?: NodeJS.ProcessEnv;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+/** The embedded engine: one process, one SQLite file, no server. */
+export interface LocalEngine extends Engine {
+  readonly queue: LocalQueue;
+  readonly store: LocalStore;
+  readonly db: Database;
+  /** `undefined` in memory. */
+  readonly dir: string | undefined;
+}
+
+const inMemory = ":memory:";
+
+export function openLocalEngine(options: LocalOptions): LocalEngine {
+  const { catalog, settings, sheets, random = systemRandom, env = process.env, log = () => {} } = options;
+  const dir = options.dir === inMemory ? undefined : options.dir;
+  if (dir) openPrivately(dir);
+  const db = new Database(dir ? join(dir, "bridge.db") : inMemory, schema);
+  const store = new LocalStore(db);
+  const clock = options.clock ?? systemClock(store.lastAccepted());
+  const clients = new Map<string, Http>();
+  return {
+    dir,
+    db,
+    clock,
+    random,
+    store,
+    queue: new LocalQueue(db, clock, random),
+    secrets: new LocalSecrets(dir ? join(dir, "secrets.json") : inMemory, env),
+    sheets,
+    catalog,
+    configOf: (connector) => configOf(settings, connector),
+    http(connector, config) {
+      const known = clients.get(connector);
+      if (known) return known;
+      const made = options.http(config);
+      clients.set(connector, made);
+      return made;
+    },
+    bridgeKey: dir ? bridgeKeyIn(join(dir, "key")) : createSecretKey(Buffer.alloc(32, random.id())),
+    times: settings.times,
+    log,
+  };
+}
+
+/** The store holds payloads: its folder and files are the owner's alone. SQLite gives its side files the same mode. */
+function openPrivately(dir: string): void {
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  closeSync(openSync(join(dir, "bridge.db"), "a", 0o600));
+}

@@ -1,0 +1,234 @@
+import type { Clock, Message, NewMessage, QueueName, QueuePort, Random } from "../../bridge/ports.ts";
+import { maxReceives } from "../../bridge/ports.ts";
+import type { Database } from "./database.ts";
+import { Lanes } from "./lanes.ts";
+
+/** Source: Amazon SQS, "Exactly-once processing": the deduplication interval. */
+const dedupMs = 5 * 60_000;
+/** Source: Amazon SQS quotas: messages a call, and bytes a message. */
+const maxBatch = 10;
+const maxBodyBytes = 1_048_576;
+
+interface Row {
+  readonly seq: number;
+  readonly queue: QueueName;
+  readonly lane: string;
+  readonly id: string;
+  readonly receives: number;
+}
+
+/**
+ * SQS FIFO on SQLite. See the port for its contract.
+ *
+ * The messages are in the table; which lane may give which of them next is kept in memory and made anew when the
+ * store is opened. So any process may send, but only the one that holds the runner's lock may receive.
+ */
+export class LocalQueue implements QueuePort {
+  readonly #db: Database;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #queues = new Map<QueueName, Lanes>();
+  /** Every message up to here is in memory, or gone. */
+  #readUpTo = 0;
+  readonly #moves = new Map<string, Promise<void>>();
+  readonly #ended = new AbortController();
+
+  constructor(db: Database, clock: Clock, random: Random) {
+    this.#db = db;
+    this.#clock = clock;
+    this.#random = random;
+    this.refresh();
+  }
+
+  #lanes(queue: QueueName): Lanes {
+    let lanes = this.#queues.get(queue);
+    if (!lanes) {
+      lanes = new Lanes(this.#clock);
+      this.#queues.set(queue, lanes);
+    }
+    return lanes;
+  }
+
+  /** Takes up what other processes have sent. */
+  refresh(): void {
+    const rows = this.#db
+      .sql("SELECT seq, queue, lane, id, receives FROM messages WHERE seq > ? ORDER BY seq")
+      .all(this.#readUpTo) as unknown as Row[];
+    for (const { queue, lane, ...message } of rows) this.#lanes(queue).add(lane, message);
+    this.#readUpTo = rows.at(-1)?.seq ?? this.#readUpTo;
+  }
+
+  async send(queue: QueueName, messages: readonly NewMessage[]): Promise<void> {
+    checkBatch(messages.length);
+    for (const { body } of messages) checkSize(queue, body);
+    const rows = await this.#db.write(() => messages.flatMap((message) => this.#insert(queue, message) ?? []));
+    for (const { lane, ...row } of rows) this.#lanes(queue).add(lane, row);
+  }
+
+  #insert(queue: QueueName, { group, dedup, body }: NewMessage): Row | undefined {
+    const now = this.#clock.now();
+    const fresh = this.#db
+      .sql(
+        `INSERT INTO dedup (queue, id, until) VALUES (?, ?, ?)
+         ON CONFLICT (queue, id) DO UPDATE SET until = excluded.until WHERE until <= ?`,
+      )
+      .run(queue, dedup, now + dedupMs, now);
+    return fresh.changes === 0 ? undefined : this.#append(queue, group, this.#random.id(), body);
+  }
+
+  #append(queue: QueueName, lane: string, id: string, body: string): Row {
+    const { lastInsertRowid } = this.#db
+      .sql("INSERT INTO messages (queue, lane, id, body, receives) VALUES (?, ?, ?, ?, 0)")
+      .run(queue, lane, id, body);
+    return { seq: Number(lastInsertRowid), queue, lane, id, receives: 0 };
+  }
+
+  async receive(
+    queue: QueueName,
+    { max, visibilityMs, waitMs, signal }: { max: number; visibilityMs: number; waitMs: number; signal?: AbortSignal },
+  ): Promise<Message[]> {
+    checkBatch(max);
+    const until = this.#clock.now() + waitMs;
+    for (;;) {
+      const messages = this.#take(queue, max, visibilityMs);
+      const now = this.#clock.now();
+      if (messages.length > 0 || now >= until || signal?.aborted || this.#ended.signal.aborted) return messages;
+      await this.#lanes(queue).change(until - now, signal);
+    }
+  }
+
+  #take(queue: QueueName, max: number, visibilityMs: number): Message[] {
+    const messages: Message[] = [];
+    for (const { lane, seq, id, receives } of this.#lanes(queue).take(max, visibilityMs)) {
+      if (receives > maxReceives && isWorked(queue)) {
+        void this.#bury(queue, lane, seq, id);
+        continue;
+      }
+      const row = this.#db.sql("SELECT body FROM messages WHERE seq = ?").get(seq);
+      if (row) messages.push({ id, group: lane, body: row.body as string, receiveCount: receives, receipt: receiptOf(seq, receives) });
+    }
+    if (messages.length > 0) void this.#countReceives(messages);
+    return messages;
+  }
+
+  /** The counts go to disk with whatever is written next: they matter only for a message that ends the process. */
+  async #countReceives(messages: readonly Message[]): Promise<void> {
+    await this.#db
+      .write(() => {
+        for (const { receipt } of messages) {
+          this.#db.sql("UPDATE messages SET receives = receives + 1 WHERE seq = ?").run(seqOf(receipt));
+        }
+      })
+      .catch(() => {});
+  }
+
+  async #bury(queue: QueueName, lane: string, seq: number, id: string): Promise<void> {
+    const to = deadLetterOf(queue);
+    const moved = await this.#db.write(() => this.#moveRow(seq, to, lane, id)).catch(() => undefined);
+    if (!moved) return;
+    this.#lanes(queue).remove(seq);
+    this.#lanes(to).add(lane, moved);
+  }
+
+  async remove(queue: QueueName, receipts: readonly string[]): Promise<void> {
+    checkBatch(receipts.length);
+    const lanes = this.#lanes(queue);
+    const held = receipts.filter((receipt) => lanes.holds(seqOf(receipt), receivesOf(receipt))).map(seqOf);
+    if (held.length === 0) return;
+    await this.#db.write(() => {
+      for (const seq of held) this.#db.sql("DELETE FROM messages WHERE seq = ?").run(seq);
+    });
+    for (const seq of held) lanes.remove(seq);
+  }
+
+  async delay(queue: QueueName, delays: readonly { receipt: string; ms: number }[]): Promise<void> {
+    checkBatch(delays.length);
+    const lanes = this.#lanes(queue);
+    for (const { receipt, ms } of delays) {
+      if (lanes.holds(seqOf(receipt), receivesOf(receipt))) lanes.delay(seqOf(receipt), ms);
+    }
+  }
+
+  async depth(queue: QueueName): Promise<{ waiting: number; inFlight: number }> {
+    return this.#lanes(queue).depth();
+  }
+
+  async startMove(connector: string, perSecond: number): Promise<void> {
+    if (this.#moves.has(connector)) return;
+    const move = this.#move(connector, perSecond)
+      .catch(() => {})
+      .finally(() => this.#moves.delete(connector));
+    this.#moves.set(connector, move);
+  }
+
+  async isMoving(connector: string): Promise<boolean> {
+    return this.#moves.has(connector);
+  }
+
+  /** A tenth of a second's worth at a time, until the outbox gives no more. */
+  async #move(connector: string, perSecond: number): Promise<void> {
+    const outbox: QueueName = `outbox:${connector}`;
+    const queue: QueueName = `lane:${connector}`;
+    const share = Math.max(1, Math.floor(perSecond / 10));
+    while (!this.#ended.signal.aborted) {
+      const oldest = this.#lanes(outbox).oldest(share);
+      if (oldest.length === 0) return;
+      const moved = await this.#db.write(() =>
+        oldest.map(({ lane, seq, id }) => ({ from: seq, to: this.#moveRow(seq, queue, lane, id) })),
+      );
+      for (const { from, to } of moved) {
+        this.#lanes(outbox).remove(from);
+        if (to) this.#lanes(queue).add(to.lane, to);
+      }
+      await this.#clock.sleep((1_000 * moved.length) / perSecond, this.#ended.signal);
+    }
+  }
+
+  #moveRow(seq: number, to: QueueName, lane: string, id: string): Row | undefined {
+    const row = this.#db.sql("DELETE FROM messages WHERE seq = ? RETURNING body").get(seq);
+    return row && this.#append(to, lane, id, row.body as string);
+  }
+
+  /** Forgets deduplication ids whose time is over. */
+  async tidy(): Promise<void> {
+    await this.#db.write(() => this.#db.sql("DELETE FROM dedup WHERE until <= ?").run(this.#clock.now()));
+  }
+
+  /** Ends every wait and every move. */
+  async end(): Promise<void> {
+    this.#ended.abort();
+    for (const lanes of this.#queues.values()) lanes.wake();
+    await Promise.all(this.#moves.values());
+  }
+}
+
+function deadLetterOf(queue: QueueName): QueueName {
+  return queue === "inbox" ? "inbox-dead" : `outbox:${queue.slice("lane:".length)}`;
+}
+
+/** Queues that somebody works through; a dead-letter queue has none of its own. */
+function isWorked(queue: QueueName): boolean {
+  return queue === "inbox" || queue.startsWith("lane:");
+}
+
+function receiptOf(seq: number, receives: number): string {
+  return `${seq}.${receives}`;
+}
+
+function seqOf(receipt: string): number {
+  return Number(receipt.split(".")[0]);
+}
+
+function receivesOf(receipt: string): number {
+  return Number(receipt.split(".")[1]);
+}
+
+function checkBatch(count: number): void {
+  if (count > maxBatch) throw new RangeError(`${count} messages in one call; SQS takes ${maxBatch}`);
+}
+
+function checkSize(queue: QueueName, body: string): void {
+  if (body.length * 3 <= maxBodyBytes) return;
+  const bytes = Buffer.byteLength(body);
+  if (bytes > maxBodyBytes) throw new RangeError(`a message of ${bytes} bytes for ${queue}; SQS takes ${maxBodyBytes}`);
+}

@@ -1,0 +1,127 @@
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { accept } from "../../bridge/accept.ts";
+import { type Connector, connectorId } from "../../bridge/connector.ts";
+import { type Carrier, deliver } from "../../bridge/deliver.ts";
+import { keep } from "../../bridge/keep.ts";
+import { errorName } from "../../bridge/log.ts";
+import type { Message, QueueName } from "../../bridge/ports.ts";
+import type { Report } from "../../bridge/report.ts";
+import type { LocalEngine } from "./engine.ts";
+import { gate } from "./gate.ts";
+import type { SheetsFolder } from "./sheets-folder.ts";
+
+const batch = 10;
+/** How long a loop waits for a message before it looks whether it should end. */
+const waitMs = 20_000;
+/** How often another process's writes and the sheets' folder are looked for. */
+const lookMs = 100;
+const tidyMs = 60_000;
+const mapperLoops = 4;
+
+/** The loops of the embedded engine: what EventBridge, Lambda and the schedules do on AWS. */
+export interface Runner {
+  /** Ends the loops; resolves when what they had begun is done. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the loops, if no other process runs them on this store.
+ *
+ * @returns nothing where another process does
+ */
+export function startRunner(engine: LocalEngine, folder?: SheetsFolder): Runner | undefined {
+  const lock = engine.dir === undefined ? { release() {} } : takeLock(join(engine.dir, "runner.lock"));
+  if (!lock) return undefined;
+  const ended = new AbortController();
+  const { signal } = ended;
+  const loops = [
+    ...Array.from({ length: mapperLoops }, () => mapperLoop(engine, signal)),
+    ...engine.catalog.ids.flatMap((id) => connectorLoops(engine, engine.catalog.get(id) as Connector, signal)),
+    every(engine, engine.times.tickMs, signal, () => keep(engine)),
+    every(engine, tidyMs, signal, () => engine.queue.tidy()),
+    watchLoop(engine, folder, signal),
+  ];
+  return {
+    async stop() {
+      ended.abort();
+      await engine.queue.end();
+      await Promise.allSettled(loops);
+      lock.release();
+    },
+  };
+}
+
+/**
+ * A lock that ends with the process, however it ends: SQLite's own, on a file of its own.
+ */
+function takeLock(file: string): { release(): void } | undefined {
+  const db = new DatabaseSync(file);
+  try {
+    db.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;");
+    return { release: () => db.close() };
+  } catch (error) {
+    db.close();
+    if ((error as { errcode?: number }).errcode === 5) return undefined;
+    throw error;
+  }
+}
+
+async function mapperLoop(engine: LocalEngine, signal: AbortSignal): Promise<void> {
+  await consume(engine, "inbox", signal, (messages) => accept(engine, messages));
+}
+
+/** Two batches at a time, as a Lambda event source has at least; the gate keeps the connector's own limit. */
+function connectorLoops(engine: LocalEngine, connector: Connector, signal: AbortSignal): Promise<void>[] {
+  const carrier: Carrier = { connector, owner: engine.random.id(), enter: gate(engine.clock, connector.rate) };
+  const batches = Math.max(2, Math.ceil((4 * connector.rate.concurrency) / batch));
+  return Array.from({ length: batches }, () =>
+    consume(engine, `lane:${connectorId(connector)}`, signal, (messages) => deliver(engine, carrier, messages)),
+  );
+}
+
+async function consume(
+  engine: LocalEngine,
+  queue: QueueName,
+  signal: AbortSignal,
+  work: (messages: readonly Message[]) => Promise<readonly Report[]>,
+): Promise<void> {
+  const { times } = engine;
+  while (!signal.aborted) {
+    try {
+      const messages = await engine.queue.receive(queue, { max: batch, visibilityMs: times.visibilityMs, waitMs, signal });
+      if (messages.length > 0) await carryOut(engine, queue, await work(messages));
+    } catch (error) {
+      engine.log({ step: "loop-failed", queue, error: errorName(error) });
+      await engine.clock.sleep(times.backoffMs[0] as number, signal);
+    }
+  }
+}
+
+async function carryOut(engine: LocalEngine, queue: QueueName, reports: readonly Report[]): Promise<void> {
+  const done = reports.flatMap((report) => (report.kind === "remove" ? [report.receipt] : []));
+  const later = reports.flatMap((report) => (report.kind === "later" ? [report] : []));
+  await Promise.all([engine.queue.remove(queue, done), engine.queue.delay(queue, later)]);
+}
+
+async function every(engine: LocalEngine, ms: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await work();
+    } catch (error) {
+      engine.log({ step: "keep-failed", error: errorName(error) });
+    }
+    await engine.clock.sleep(ms, signal);
+  }
+}
+
+/** Notices what other processes put on the queues, and changed sheets. */
+async function watchLoop(engine: LocalEngine, folder: SheetsFolder | undefined, signal: AbortSignal): Promise<void> {
+  let seen = engine.db.version();
+  await every(engine, lookMs, signal, async () => {
+    const version = engine.db.version();
+    if (version !== seen) engine.queue.refresh();
+    seen = version;
+    folder?.refresh();
+  });
+}

@@ -1,0 +1,84 @@
+import { createSecretKey, type KeyObject, randomBytes } from "node:crypto";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
+import type { SecretsPort } from "../../bridge/ports.ts";
+
+/**
+ * Secrets from a file only its owner can read, else from the environment.
+ *
+ * The file holds a JSON object: connector name or id to its secret. In the environment `WorkForceNow@v2` is
+ * `BRIDGE_SECRET_WORKFORCENOW_V2`, or `BRIDGE_SECRET_WORKFORCENOW` for all versions, as a JSON object.
+ */
+export class LocalSecrets implements SecretsPort {
+  readonly #file: string;
+  readonly #env: NodeJS.ProcessEnv;
+  #cached: Record<string, unknown> | undefined;
+
+  constructor(file: string, env: NodeJS.ProcessEnv) {
+    this.#file = file;
+    this.#env = env;
+  }
+
+  async get(connector: string): Promise<unknown> {
+    this.#cached ??= this.#read();
+    const [name = connector] = connector.split("@");
+    for (const key of [connector, name]) {
+      if (Object.hasOwn(this.#cached, key)) return this.#cached[key];
+      const variable = `BRIDGE_SECRET_${key.toUpperCase().replace(/[^A-Z0-9]/g, "_")}`;
+      const text = this.#env[variable];
+      if (text !== undefined) return parseSecret(text, `the environment variable ${variable}`);
+    }
+    return undefined;
+  }
+
+  async refresh(): Promise<void> {
+    this.#cached = undefined;
+  }
+
+  #read(): Record<string, unknown> {
+    const text = readPrivateFile(this.#file);
+    return text === undefined ? {} : (parseSecret(text, this.#file) as Record<string, unknown>);
+  }
+}
+
+/** The message names the place and never repeats what stands there, which a JSON error would. */
+function parseSecret(text: string, where: string): unknown {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new Error(`${where} is not JSON; it must be an object such as {"token": "…"}`);
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new Error(`${where} is not a JSON object such as {"token": "…"}`);
+  }
+  return value;
+}
+
+/** @throws where others than the owner may read it; `undefined` where it does not exist */
+function readPrivateFile(file: string): string | undefined {
+  const stat = statSync(file, { throwIfNoEntry: false });
+  if (!stat) return undefined;
+  if (process.platform !== "win32" && (stat.mode & 0o077) !== 0) {
+    throw new Error(`${file} can be read by others; run: chmod 600 ${file}`);
+  }
+  return readFileSync(file, "utf8");
+}
+
+/** The key that hides entities and values in hashes: 32 bytes, made the first time and kept. */
+export function bridgeKeyIn(file: string): KeyObject {
+  const known = readPrivateFile(file);
+  if (known !== undefined) {
+    const key = Buffer.from(known.trim(), "hex");
+    if (key.length !== 32) throw new Error(`${file} does not hold 32 bytes in hex; restore it from a backup`);
+    return createSecretKey(key);
+  }
+  const key = randomBytes(32);
+  try {
+    writeFileSync(file, `${key.toString("hex")}\n`, { mode: 0o600, flag: "wx" });
+  } catch (error) {
+    // Two processes began at once; the first one's key counts.
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return bridgeKeyIn(file);
+    throw error;
+  }
+  return createSecretKey(key);
+}

@@ -1,0 +1,37 @@
+import { existsSync, readFileSync } from "node:fs";
+import { parse } from "yaml";
+import * as z from "zod";
+import { timesSchema } from "../../bridge/times.ts";
+
+const settingsSchema = z.strictObject({
+  /** A connector's name or id to its configuration; the connector's own schema checks it. */
+  connectors: z.record(z.string(), z.record(z.string(), z.unknown())).default({}),
+  times: timesSchema.prefault({}),
+});
+
+export type Settings = z.output<typeof settingsSchema>;
+export type SettingsInput = z.input<typeof settingsSchema>;
+
+/** @throws with file, place and fault */
+export function readSettings(file: string): Settings {
+  if (!existsSync(file)) return checkSettings({}, file);
+  let raw: unknown;
+  try {
+    raw = parse(readFileSync(file, "utf8"), { maxAliasCount: 20 }) ?? {};
+  } catch (error) {
+    throw new Error(`${file}: not YAML: ${(error as Error).message.split("\n")[0]}`);
+  }
+  return checkSettings(raw, file);
+}
+
+export function checkSettings(raw: unknown, where: string): Settings {
+  const parsed = settingsSchema.safeParse(raw);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new Error(`${where}: ${issue?.path.join(".") || "the settings"}: ${issue?.message}`);
+}
+
+/** A connector's configuration: by its id, else by its name. */
+export function configOf(settings: Settings, connector: string): unknown {
+  return settings.connectors[connector] ?? settings.connectors[connector.split("@")[0] as string];
+}

@@ -1,0 +1,164 @@
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { basename, dirname, join, relative } from "node:path";
+import type { Catalog } from "../../bridge/connector.ts";
+import { faultText } from "../../bridge/sheet.ts";
+import { readSheets, type SheetFile, type SheetSet, sheetSet } from "../../bridge/sheets.ts";
+import { type Policy, readPolicy } from "../../bridge/vet.ts";
+
+/** The texts a set of sheets was made from. */
+interface Texts {
+  readonly sheets: readonly SheetFile[];
+  readonly governance?: SheetFile | undefined;
+}
+
+export type SetReading =
+  | { readonly ok: true; readonly set: SheetSet; readonly warnings: readonly string[] }
+  | { readonly ok: false; readonly faults: readonly string[] };
+
+/** The sheets of a folder and the `governance.yaml` beside it, as texts. */
+export function readFolder(folder: string): Texts {
+  const read = (file: string) => ({ file: shown(file), text: readFileSync(file, "utf8") });
+  const governance = governanceOf(folder);
+  return {
+    sheets: sheetFiles(folder).map(read),
+    ...(existsSync(governance) && { governance: read(governance) }),
+  };
+}
+
+function sheetFiles(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isFile() && /\.ya?ml$/.test(entry.name))
+    .map((entry) => join(folder, entry.name))
+    .sort();
+}
+
+function governanceOf(folder: string): string {
+  return join(dirname(folder), "governance.yaml");
+}
+
+/** Changes when any file of the folder, or the policy beside it, is written, replaced, added or removed. */
+function signature(folder: string): string {
+  const files = [...sheetFiles(folder), governanceOf(folder)];
+  return files
+    .map((file) => {
+      const stat = statSync(file, { throwIfNoEntry: false });
+      return `${file} ${stat?.ino} ${stat?.size} ${stat?.mtimeMs}`;
+    })
+    .join("\n");
+}
+
+/** Paths in faults are as one would type them here. */
+function shown(path: string): string {
+  const near = relative(process.cwd(), path);
+  return near.startsWith("..") ? join(basename(dirname(path)), basename(path)) : near;
+}
+
+/** Checks texts and makes a set of them: all or nothing. Without a policy, personal data is blocked. */
+export function readSet({ sheets: files, governance }: Texts, catalog: Catalog): SetReading {
+  const reading = readSheets(files, catalog);
+  const faults = reading.faults.map(faultText);
+  let policy: Policy = { otherwise: "block", rules: [] };
+  if (governance) {
+    const read = readPolicy(governance.file, governance.text);
+    if (read.ok) policy = read.policy;
+    else faults.push(read.message);
+  }
+  return faults.length > 0
+    ? { ok: false, faults }
+    : { ok: true, set: sheetSet(reading.sheets, policy), warnings: reading.warnings.map(faultText) };
+}
+
+export interface FolderOptions {
+  readonly folder: string;
+  readonly catalog: Catalog;
+  /** Where the last good texts are kept, so that a restart with a bad sheet in the folder goes on with them. */
+  readonly lastGoodFile?: string;
+  /** Told what was taken up, or what is wrong with it. */
+  readonly tell: (news: SheetsNews) => void;
+}
+
+export type SheetsNews =
+  | { readonly kind: "loaded"; readonly sheets: number; readonly warnings: readonly string[] }
+  | { readonly kind: "refused"; readonly faults: readonly string[] };
+
+/**
+ * A folder of sheets that is looked at again and again. A bad file leaves the last good set in force.
+ *
+ * Polling, not file events: editors replace files, and network and container mounts lose events.
+ */
+export class SheetsFolder {
+  readonly #options: FolderOptions;
+  #current: SheetSet;
+  /** What the files looked like from outside when they were last read. */
+  #seen: string;
+
+  /** @throws where the folder's sheets are faulty and there is no last good set */
+  constructor(options: FolderOptions) {
+    this.#options = options;
+    this.#seen = signature(options.folder);
+    const texts = readFolder(options.folder);
+    const reading = readSet(texts, options.catalog);
+    if (reading.ok) {
+      this.#current = reading.set;
+      this.#keep(texts, reading);
+      return;
+    }
+    const lastGood = this.#lastGood();
+    if (!lastGood) throw new SheetsFault(reading.faults);
+    this.#current = lastGood;
+    options.tell({ kind: "refused", faults: reading.faults });
+  }
+
+  get current(): SheetSet {
+    return this.#current;
+  }
+
+  /** Takes up what has changed in the folder. */
+  refresh(): void {
+    let texts: Texts;
+    let seen: string;
+    try {
+      seen = signature(this.#options.folder);
+      if (seen === this.#seen) return;
+      texts = readFolder(this.#options.folder);
+    } catch (error) {
+      // A file vanished between listing and reading, or the folder is gone: look again next time.
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
+      throw error;
+    }
+    this.#seen = seen;
+    const reading = readSet(texts, this.#options.catalog);
+    if (!reading.ok) {
+      this.#options.tell({ kind: "refused", faults: reading.faults });
+      return;
+    }
+    this.#current = reading.set;
+    this.#keep(texts, reading);
+  }
+
+  #keep(texts: Texts, { set, warnings }: Extract<SetReading, { ok: true }>): void {
+    if (this.#options.lastGoodFile) writeFileSync(this.#options.lastGoodFile, JSON.stringify(texts), { mode: 0o600 });
+    this.#options.tell({ kind: "loaded", sheets: set.sheets.length, warnings });
+  }
+
+  #lastGood(): SheetSet | undefined {
+    const { lastGoodFile, catalog } = this.#options;
+    if (!lastGoodFile || !existsSync(lastGoodFile)) return undefined;
+    try {
+      const reading = readSet(JSON.parse(readFileSync(lastGoodFile, "utf8")) as Texts, catalog);
+      return reading.ok ? reading.set : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+/** The folder cannot be used as it is; the message has one fault a line. */
+export class SheetsFault extends Error {
+  readonly faults: readonly string[];
+
+  constructor(faults: readonly string[]) {
+    super(faults.join("\n"));
+    this.faults = faults;
+  }
+}
