@@ -24,6 +24,7 @@ export interface Carrier {
 
 /** What the messages of a batch are about, read in one go. */
 interface Desk {
+  readonly names: ReadonlyMap<Message, Names>;
   readonly packets: ReadonlyMap<string, Stored<"packet">>;
   readonly shadows: ReadonlyMap<string, KnownShadow>;
   readonly health: Health;
@@ -45,22 +46,33 @@ export async function deliver(engine: Engine, carrier: Carrier, messages: readon
 }
 
 async function layOut(engine: Engine, carrier: Carrier, messages: readonly Message[]): Promise<Desk> {
-  const named = messages.flatMap((message) => namesIn(message.body) ?? []);
-  const ids = [...new Set(named.map(({ id }) => id))];
-  const shadowIds = carrier.connector.order === "strict" ? [] : [...new Set(named.map(({ shadow }) => shadow))];
+  const names = new Map(messages.flatMap((message) => {
+    const found = namesIn(message.body);
+    return found ? [[message, found]] : [];
+  }));
+  const ids = [...new Set([...names.values()].map(({ id }) => id))];
+  const shadowIds =
+    carrier.connector.order === "strict" ? [] : [...new Set([...names.values()].map(({ shadow }) => shadow))];
   const [packets, shadows, [health]] = await Promise.all([
     engine.store.read("packet", ids),
     engine.store.read("shadow", shadowIds),
     engine.store.read("health", [connectorId(carrier.connector)]),
   ]);
   return {
+    names,
     packets: new Map(packets.flatMap((stored) => (stored ? [[stored.value.packet.id, stored]] : []))),
     shadows: new Map(shadowIds.map((id, i) => [id, shadows[i]])),
     health: health?.value ?? healthOf(engine.clock.now()),
   };
 }
 
-function namesIn(body: string): { id: string; shadow: string } | undefined {
+/** What a message says it is about. Only the table's copy is believed beyond that. */
+interface Names {
+  readonly id: string;
+  readonly shadow: string;
+}
+
+function namesIn(body: string): Names | undefined {
   try {
     const { id, shadow } = JSON.parse(body) as Partial<Record<keyof Packet, unknown>>;
     return typeof id === "string" && typeof shadow === "string" ? { id, shadow } : undefined;
@@ -90,7 +102,7 @@ async function deliverLane(engine: Engine, carrier: Carrier, desk: Desk, lane: r
 
 /** @param fresh whether nothing of this lane was written since the desk was laid out */
 async function deliverMessage(engine: Engine, carrier: Carrier, desk: Desk, message: Message, fresh: boolean): Promise<"done" | number> {
-  const names = namesIn(message.body);
+  const names = desk.names.get(message);
   let stored = names && desk.packets.get(names.id);
   if (!names || !stored) {
     // Recording comes before queueing, so this message is none of ours: the table knows all that may be sent.

@@ -39,8 +39,8 @@ export interface Message {
 
 export interface NewMessage {
   readonly group: string;
-  /** The same id within 5 min is swallowed. */
-  readonly dedup: string;
+  /** The same id within 5 min is swallowed. The inbox, a standard queue, knows none. */
+  readonly dedup?: string;
   readonly body: string;
 }
 

@@ -86,7 +86,7 @@ export class Bridge implements AsyncDisposable {
     }
     // One record's events keep their order; the rest of an inbox's order means nothing.
     const group = `${event.source} ${event.type} ${event.subject ?? ""}`;
-    await queue.send("inbox", [{ group, dedup: (await this.engine()).random.id(), body }]);
+    await queue.send("inbox", [{ group, body }]);
     return eventKey(event);
   }
 
@@ -166,7 +166,7 @@ export class Bridge implements AsyncDisposable {
     const { engine, runner } = await this.#opening;
     await runner?.stop();
     await engine.queue.end();
-    engine.db.close();
+    await engine.db.close();
     if (latest === this) latest = undefined;
   }
 
@@ -187,7 +187,7 @@ async function openBridge(options: BridgeOptions): Promise<Open> {
   if (fromTexts && !fromTexts.ok) throw new SheetsFault(fromTexts.faults);
   let folder: SheetsFolder | undefined;
   const noSheets = sheetSet([], { otherwise: "block", rules: [] });
-  const engine = openLocalEngine({
+  const engine = await openLocalEngine({
     dir,
     catalog,
     settings,

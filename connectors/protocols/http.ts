@@ -37,48 +37,65 @@ export function createHttp(options: HttpOptions): Http {
   const { allowedHosts, connectMs = 2_000, headersMs = 4_000, bodyMs = 4_000, maxBodyBytes = 1_048_576, ca } = options;
   // Idle sockets go before most servers close theirs (5 s), so that a send seldom meets a closing connection.
   const agentOptions = { keepAlive: true, maxSockets: 256, scheduling: "lifo", timeout: 4_000 } as const;
-  const agents = { "http:": new http.Agent(agentOptions), "https:": new https.Agent({ ...agentOptions, ...(ca && { ca }) }) };
+  const agents = { http: new http.Agent(agentOptions), https: new https.Agent({ ...agentOptions, ...(ca && { ca }) }) };
 
-  const request = (wanted: HttpRequest): Promise<HttpResponse> => {
-    const url = checkUrl(wanted.url, allowedHosts);
-    const protocol = url.protocol as keyof typeof agents;
-    const body = wanted.json === undefined ? undefined : Buffer.from(JSON.stringify(wanted.json));
+  const request = (wanted: HttpRequest): Promise<HttpResponse> => ask(wanted, checkUrl(wanted.url, allowedHosts));
+
+  const ask = (wanted: HttpRequest, url: URL): Promise<HttpResponse> => {
+    const secure = url.protocol === "https:";
+    const body = wanted.json === undefined ? undefined : JSON.stringify(wanted.json);
     const headers: Record<string, string | number> = {
       accept: "application/json",
       "user-agent": "hms-sync-bridge",
       ...wanted.headers,
-      ...(body && { "content-type": "application/json", "content-length": body.length }),
+      ...(body !== undefined && { "content-type": "application/json", "content-length": Buffer.byteLength(body) }),
       ...(wanted.idempotencyKey && { "idempotency-key": wanted.idempotencyKey }),
     };
     return new Promise((resolve, reject) => {
       let sent = false;
+      let phase = { until: performance.now() + connectMs, fault: `no connection within ${connectMs} ms` };
+      const begin = (ms: number, fault: string) => {
+        phase = { until: performance.now() + ms, fault };
+      };
+      // One timer for all phases: it is set anew only where a phase is found to have time left.
+      const watch = () => {
+        const leftMs = phase.until - performance.now();
+        if (leftMs > 0) timer = setTimeout(watch, leftMs);
+        else fail(phase.fault);
+      };
+      let timer = setTimeout(watch, connectMs);
       const fail = (message: string, cause?: unknown) => {
-        clearTimeout(timer);
+        end();
         reject(new HttpFault(message, sent, cause));
         call.destroy();
       };
-      let timer = setTimeout(() => fail(`no connection within ${connectMs} ms`), connectMs);
-      const limit = (ms: number, message: string) => {
+      const abort = () => fail("the try's time was over");
+      const end = () => {
         clearTimeout(timer);
-        timer = setTimeout(() => fail(message), ms);
+        wanted.signal?.removeEventListener("abort", abort);
       };
       const begun = () => {
         sent = true;
-        limit(headersMs, `no answer within ${headersMs} ms`);
+        begin(headersMs, `no answer within ${headersMs} ms`);
       };
-      const call = (protocol === "https:" ? https : http).request(url, {
+      const call = (secure ? https : http).request({
+        protocol: url.protocol,
+        hostname: url.hostname.replace(/^\[|\]$/g, ""),
+        port: url.port,
+        path: url.pathname + url.search,
         method: wanted.method,
         headers,
-        agent: agents[protocol],
-        ...(wanted.signal && { signal: wanted.signal }),
+        agent: secure ? agents.https : agents.http,
       });
+      if (wanted.signal?.aborted) return abort();
+      wanted.signal?.addEventListener("abort", abort, { once: true });
       call.on("socket", (socket) => {
         if (!socket.connecting) return begun();
-        socket.once(protocol === "https:" ? "secureConnect" : "connect", begun);
+        socket.once(secure ? "secureConnect" : "connect", begun);
       });
       call.on("error", (error) => fail(faultText(error), error));
       call.on("response", (answer) => {
-        limit(bodyMs, `the answer's body did not end within ${bodyMs} ms`);
+        begin(bodyMs, `the answer's body did not end within ${bodyMs} ms`);
         const chunks: Buffer[] = [];
         let size = 0;
         answer.on("data", (chunk: Buffer) => {
@@ -88,11 +105,11 @@ export function createHttp(options: HttpOptions): Http {
         });
         answer.on("error", (error) => fail("the answer broke off", error));
         answer.on("close", () => {
-          if (!answer.complete) return fail("the answer broke off");
+          if (!answer.complete) fail("the answer broke off");
         });
         answer.on("end", () => {
           if (!answer.complete) return fail("the answer broke off");
-          clearTimeout(timer);
+          end();
           resolve({
             status: answer.statusCode ?? 0,
             headers: answer.headers,
@@ -108,7 +125,8 @@ export function createHttp(options: HttpOptions): Http {
     request,
     async deliver(wanted) {
       try {
-        return outcomeOf(await request(wanted), new URL(wanted.url).pathname);
+        const url = checkUrl(wanted.url, allowedHosts);
+        return outcomeOf(await ask(wanted, url), url.pathname);
       } catch (error) {
         if (error instanceof HttpFault) return retry(error.message, { mayHaveLanded: error.mayHaveLanded });
         throw error;

@@ -1,109 +1,146 @@
+import { once } from "node:events";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { Worker } from "node:worker_threads";
+import { type Operation, openToWrite, type Result, Writer } from "./writer.ts";
+import type { Answer } from "./writer-thread.ts";
 
 interface Waiting {
-  readonly work: () => unknown;
-  readonly resolve: (value: never) => void;
-  readonly reject: (error: unknown) => void;
+  readonly operation: Operation;
+  readonly resolve: (result: Exclude<Result, { fault: string }>) => void;
+  readonly reject: (error: Error) => void;
 }
 
-/** Writes in one group that mean load. */
-const busyWrites = 8;
-/** Writes that do not wait for more. */
-const fullGroup = 256;
-const gatherMs = 2;
+/** Carries a group of operations out, here or in another thread. */
+interface Hand {
+  apply(group: readonly Operation[]): Promise<readonly Result[]>;
+  close(): Promise<void>;
+}
 
 /**
  * One SQLite file with group commit.
  *
- * Writes asked for in one turn of the event loop share one transaction and one flush to disk; each promise resolves
- * after that commit and not before. `synchronous=FULL`: what was promised survives a power cut, not just a killed
- * process.
+ * A thread of its own writes, because a commit blocks until the disk has it; this thread reads. While one group is
+ * being written the next gathers, so a lone write goes at once and under load many share a commit. Each promise
+ * resolves after its commit and not before.
  */
 export class Database {
-  readonly #db: DatabaseSync;
+  readonly #reader: DatabaseSync;
+  readonly #hand: Hand;
   readonly #statements = new Map<string, StatementSync>();
   #waiting: Waiting[] = [];
-  #lastCommit = { at: 0, writes: 0 };
+  #writing: Promise<void> | undefined;
   #closed = false;
 
-  /** @param file a path, or `:memory:` */
-  constructor(file: string, schema: string) {
-    this.#db = new DatabaseSync(file, { timeout: 5_000 });
-    this.#db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 8000; PRAGMA temp_store = MEMORY;`);
-    this.#db.exec(schema);
+  private constructor(reader: DatabaseSync, hand: Hand) {
+    this.#reader = reader;
+    this.#hand = hand;
   }
 
-  /** A prepared statement, kept. Reads go straight through; writes belong inside `write`. */
+  /** @param file `undefined`: in memory, for this process only, and written in this thread */
+  static async open(file: string | undefined): Promise<Database> {
+    if (file === undefined) {
+      const db = new DatabaseSync(":memory:");
+      return new Database(db, inThisThread(new Writer(db)));
+    }
+    // Opened here first: a file that cannot be used is told by SQLite's own error, and the schema stands before the reader looks.
+    const first = openToWrite(file);
+    new Writer(first);
+    first.close();
+    return new Database(new DatabaseSync(file, { timeout: 5_000 }), await inAnotherThread(file));
+  }
+
+  /** A prepared statement, kept. For reading. */
   sql(text: string): StatementSync {
     let statement = this.#statements.get(text);
     if (!statement) {
-      statement = this.#db.prepare(text);
+      statement = this.#reader.prepare(text);
       this.#statements.set(text, statement);
     }
     return statement;
   }
 
-  /**
-   * Runs `work` in the next transaction, by itself all or nothing.
-   *
-   * @param work synchronous; what it throws undoes its own changes only
-   */
-  write<T>(work: () => T): Promise<T> {
+  /** @throws where it was not written: the store is full, read-only or closed */
+  write(operation: Operation): Promise<Exclude<Result, { fault: string }>> {
     if (this.#closed) return Promise.reject(new Error("the store is closed"));
-    return new Promise<T>((resolve, reject) => {
-      this.#waiting.push({ work, resolve: resolve as (value: never) => void, reject });
-      if (this.#waiting.length === 1) setImmediate(this.#commitWhenDue);
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ operation, resolve, reject });
+      this.#writing ??= this.#writeAll();
     });
   }
 
-  /** A lone write is committed at once; under load the next group gathers for a moment, because a commit has its price. */
-  readonly #commitWhenDue = (): void => {
-    const busy = this.#lastCommit.writes >= busyWrites && this.#waiting.length < fullGroup;
-    if (busy && performance.now() - this.#lastCommit.at < gatherMs) setImmediate(this.#commitWhenDue);
-    else this.#commit();
-  };
-
-  #commit(): void {
-    const group = this.#waiting;
-    this.#waiting = [];
-    if (group.length === 0) return;
-    const done: (() => void)[] = [];
-    try {
-      this.#db.exec("BEGIN IMMEDIATE");
-      for (const { work, resolve, reject } of group) {
-        this.#db.exec("SAVEPOINT one");
-        try {
-          const value = work() as never;
-          done.push(() => resolve(value));
-        } catch (error) {
-          this.#db.exec("ROLLBACK TO one");
-          done.push(() => reject(error));
+  async #writeAll(): Promise<void> {
+    // What else this turn of the event loop asks for goes with it.
+    await new Promise(setImmediate);
+    while (this.#waiting.length > 0) {
+      const group = this.#waiting;
+      this.#waiting = [];
+      try {
+        const results = await this.#hand.apply(group.map(({ operation }) => operation));
+        for (const [i, { resolve, reject }] of group.entries()) {
+          const result = results[i] as Result;
+          if ("fault" in result) reject(notTaken(result.fault));
+          else resolve(result);
         }
-        this.#db.exec("RELEASE one");
+      } catch (error) {
+        for (const { reject } of group) reject(notTaken((error as Error).message));
       }
-      this.#db.exec("COMMIT");
-    } catch (error) {
-      // Disk full, read-only, or another process kept the lock: nothing of the group was promised yet.
-      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
-      const reason = new Error(`the store did not take the write: ${(error as Error).message}`, { cause: error });
-      for (const { reject } of group) reject(reason);
-      return;
     }
-    this.#lastCommit = { at: performance.now(), writes: group.length };
-    for (const settle of done) settle();
+    this.#writing = undefined;
   }
 
-  /** Changes when another process has written. */
+  /** Changes when anybody has written. */
   version(): number {
     return this.sql("PRAGMA data_version").get()?.data_version as number;
   }
 
   /** Finishes what was asked for, and closes the file. */
-  close(): void {
+  async close(): Promise<void> {
     if (this.#closed) return;
-    this.#commit();
     this.#closed = true;
+    await this.#writing;
+    await this.#hand.close();
     this.#statements.clear();
-    this.#db.close();
+    this.#reader.close();
   }
+}
+
+function notTaken(reason: string): Error {
+  return new Error(`the store did not take the write: ${reason}`);
+}
+
+function inThisThread(writer: Writer): Hand {
+  return {
+    apply: async (group) => writer.apply(group),
+    close: async () => {},
+  };
+}
+
+async function inAnotherThread(file: string): Promise<Hand> {
+  const worker = new Worker(new URL(import.meta.url.endsWith(".ts") ? "writer-thread.ts" : "writer-thread.js", import.meta.url), { workerData: file });
+  await once(worker, "message");
+  // The thread alone keeps no process alive: its work is over when nobody waits for it.
+  worker.unref();
+  let answered: { resolve(results: readonly Result[]): void; reject(error: Error): void } | undefined;
+  worker.on("message", (answer: Answer) => {
+    const waiting = answered;
+    answered = undefined;
+    worker.unref();
+    if ("results" in answer) waiting?.resolve(answer.results);
+    else waiting?.reject(new Error(answer.fault));
+  });
+  worker.on("error", (error) => answered?.reject(error));
+  return {
+    apply: (group) =>
+      new Promise((resolve, reject) => {
+        answered = { resolve, reject };
+        worker.ref();
+        worker.postMessage(group);
+      }),
+    async close() {
+      const ended = once(worker, "exit");
+      worker.ref();
+      worker.postMessage("close");
+      await ended;
+    },
+  };
 }

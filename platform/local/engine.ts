@@ -7,7 +7,6 @@ import type { SheetSet } from "../../bridge/sheets.ts";
 import { systemClock, systemRandom } from "./clock.ts";
 import { Database } from "./database.ts";
 import { LocalQueue } from "./queue.ts";
-import { schema } from "./schema.ts";
 import { bridgeKeyIn, LocalSecrets } from "./secrets.ts";
 import { configOf, type Settings } from "./settings.ts";
 import { LocalStore } from "./store.ts";
@@ -36,11 +35,11 @@ export interface LocalEngine extends Engine {
 
 const inMemory = ":memory:";
 
-export function openLocalEngine(options: LocalOptions): LocalEngine {
+export async function openLocalEngine(options: LocalOptions): Promise<LocalEngine> {
   const { catalog, settings, sheets, random = systemRandom, env = process.env, log = () => {} } = options;
   const dir = options.dir === inMemory ? undefined : options.dir;
   if (dir) openPrivately(dir);
-  const db = new Database(dir ? join(dir, "bridge.db") : inMemory, schema);
+  const db = await Database.open(dir && join(dir, "bridge.db"));
   const store = new LocalStore(db);
   const clock = options.clock ?? systemClock(store.lastAccepted());
   const clients = new Map<string, Http>();
@@ -50,7 +49,7 @@ export function openLocalEngine(options: LocalOptions): LocalEngine {
     clock,
     random,
     store,
-    queue: new LocalQueue(db, clock, random),
+    queue: new LocalQueue(db, clock),
     secrets: new LocalSecrets(dir ? join(dir, "secrets.json") : inMemory, env),
     sheets,
     catalog,

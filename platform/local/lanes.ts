@@ -2,7 +2,6 @@ import type { Clock } from "../../bridge/ports.ts";
 
 interface Entry {
   readonly seq: number;
-  readonly id: string;
   receives: number;
   /** ms: in flight, or put off, until then */
   visibleAt: number;
@@ -34,30 +33,30 @@ export class Lanes {
     this.#clock = clock;
   }
 
-  add(name: string, { seq, id, receives }: { seq: number; id: string; receives: number }): void {
+  add(name: string, { seq, receives }: { seq: number; receives: number }): void {
     if (this.#laneOf.has(seq)) return;
     let lane = this.#lanes.get(name);
     if (!lane) {
       lane = { name, entries: [] };
       this.#lanes.set(name, lane);
     }
-    lane.entries.push({ seq, id, receives, visibleAt: 0 });
+    lane.entries.push({ seq, receives, visibleAt: 0 });
     this.#laneOf.set(seq, lane);
     if (!this.#busy.has(lane)) this.#ready.add(lane);
     this.wake();
   }
 
   /** The next messages, now in flight: as many of one lane as there are, then of the next. */
-  take(max: number, visibilityMs: number): { lane: string; seq: number; id: string; receives: number }[] {
+  take(max: number, visibilityMs: number): { lane: string; seq: number; receives: number }[] {
     const now = this.#clock.now();
     this.#release(now);
-    const taken: { lane: string; seq: number; id: string; receives: number }[] = [];
+    const taken: { lane: string; seq: number; receives: number }[] = [];
     for (const lane of this.#ready) {
       if (taken.length >= max) break;
       for (const entry of lane.entries.slice(0, max - taken.length)) {
         entry.receives++;
         entry.visibleAt = now + visibilityMs;
-        taken.push({ lane: lane.name, seq: entry.seq, id: entry.id, receives: entry.receives });
+        taken.push({ lane: lane.name, seq: entry.seq, receives: entry.receives });
       }
       this.#ready.delete(lane);
       this.#busy.set(lane, now + visibilityMs);
@@ -92,12 +91,12 @@ export class Lanes {
   }
 
   /** The oldest messages that are not in flight, whatever their lane. */
-  oldest(limit: number): { lane: string; seq: number; id: string }[] {
-    const found: { lane: string; seq: number; id: string }[] = [];
+  oldest(limit: number): { lane: string; seq: number }[] {
+    const found: { lane: string; seq: number }[] = [];
     for (const [seq, lane] of this.#laneOf) {
       if (found.length >= limit) break;
       const entry = this.#entry(seq);
-      if (entry && entry.visibleAt <= this.#clock.now()) found.push({ lane: lane.name, seq, id: entry.id });
+      if (entry && entry.visibleAt <= this.#clock.now()) found.push({ lane: lane.name, seq });
     }
     return found;
   }

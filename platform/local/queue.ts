@@ -1,4 +1,4 @@
-import type { Clock, Message, NewMessage, QueueName, QueuePort, Random } from "../../bridge/ports.ts";
+import type { Clock, Message, NewMessage, QueueName, QueuePort } from "../../bridge/ports.ts";
 import { maxReceives } from "../../bridge/ports.ts";
 import type { Database } from "./database.ts";
 import { Lanes } from "./lanes.ts";
@@ -13,7 +13,6 @@ interface Row {
   readonly seq: number;
   readonly queue: QueueName;
   readonly lane: string;
-  readonly id: string;
   readonly receives: number;
 }
 
@@ -26,17 +25,19 @@ interface Row {
 export class LocalQueue implements QueuePort {
   readonly #db: Database;
   readonly #clock: Clock;
-  readonly #random: Random;
   readonly #queues = new Map<QueueName, Lanes>();
+  /** Deduplication ids, in the order they run out, and when they do. */
+  readonly #dedup = new Map<string, number>();
   /** Every message up to here is in memory, or gone. */
   #readUpTo = 0;
   readonly #moves = new Map<string, Promise<void>>();
   readonly #ended = new AbortController();
 
-  constructor(db: Database, clock: Clock, random: Random) {
+  constructor(db: Database, clock: Clock) {
     this.#db = db;
     this.#clock = clock;
-    this.#random = random;
+    const known = db.sql("SELECT id, until FROM dedup WHERE until > ? ORDER BY seq").all(clock.now());
+    for (const { id, until } of known) this.#dedup.set(id as string, until as number);
     this.refresh();
   }
 
@@ -52,7 +53,7 @@ export class LocalQueue implements QueuePort {
   /** Takes up what other processes have sent. */
   refresh(): void {
     const rows = this.#db
-      .sql("SELECT seq, queue, lane, id, receives FROM messages WHERE seq > ? ORDER BY seq")
+      .sql("SELECT seq, queue, lane, receives FROM messages WHERE seq > ? ORDER BY seq")
       .all(this.#readUpTo) as unknown as Row[];
     for (const { queue, lane, ...message } of rows) this.#lanes(queue).add(lane, message);
     this.#readUpTo = rows.at(-1)?.seq ?? this.#readUpTo;
@@ -61,26 +62,33 @@ export class LocalQueue implements QueuePort {
   async send(queue: QueueName, messages: readonly NewMessage[]): Promise<void> {
     checkBatch(messages.length);
     for (const { body } of messages) checkSize(queue, body);
-    const rows = await this.#db.write(() => messages.flatMap((message) => this.#insert(queue, message) ?? []));
-    for (const { lane, ...row } of rows) this.#lanes(queue).add(lane, row);
+    const until = this.#clock.now() + dedupMs;
+    const fresh = messages.filter(({ dedup }) => dedup === undefined || this.#isNew(`${queue} ${dedup}`, until));
+    if (fresh.length === 0) return;
+    const dedup = fresh.flatMap((message) => (message.dedup === undefined ? [] : [{ id: `${queue} ${message.dedup}`, until }]));
+    try {
+      const sent = fresh.map(({ group, body }) => ({ lane: group, body }));
+      const { seqs } = await this.#db.write({ op: "send", queue, messages: sent, dedup });
+      this.#add(queue, sent, seqs);
+    } catch (error) {
+      // Not stored: a second try must not be taken for a repeat.
+      for (const { id } of dedup) this.#dedup.delete(id);
+      throw error;
+    }
   }
 
-  #insert(queue: QueueName, { group, dedup, body }: NewMessage): Row | undefined {
-    const now = this.#clock.now();
-    const fresh = this.#db
-      .sql(
-        `INSERT INTO dedup (queue, id, until) VALUES (?, ?, ?)
-         ON CONFLICT (queue, id) DO UPDATE SET until = excluded.until WHERE until <= ?`,
-      )
-      .run(queue, dedup, now + dedupMs, now);
-    return fresh.changes === 0 ? undefined : this.#append(queue, group, this.#random.id(), body);
+  #isNew(id: string, until: number): boolean {
+    if ((this.#dedup.get(id) ?? 0) > this.#clock.now()) return false;
+    this.#dedup.delete(id);
+    this.#dedup.set(id, until);
+    return true;
   }
 
-  #append(queue: QueueName, lane: string, id: string, body: string): Row {
-    const { lastInsertRowid } = this.#db
-      .sql("INSERT INTO messages (queue, lane, id, body, receives) VALUES (?, ?, ?, ?, 0)")
-      .run(queue, lane, id, body);
-    return { seq: Number(lastInsertRowid), queue, lane, id, receives: 0 };
+  #add(queue: QueueName, messages: readonly { readonly lane: string }[], seqs: readonly number[] = []): void {
+    for (const [i, { lane }] of messages.entries()) {
+      const seq = seqs[i];
+      if (seq) this.#lanes(queue).add(lane, { seq, receives: 0 });
+    }
   }
 
   async receive(
@@ -99,35 +107,29 @@ export class LocalQueue implements QueuePort {
 
   #take(queue: QueueName, max: number, visibilityMs: number): Message[] {
     const messages: Message[] = [];
-    for (const { lane, seq, id, receives } of this.#lanes(queue).take(max, visibilityMs)) {
+    for (const { lane, seq, receives } of this.#lanes(queue).take(max, visibilityMs)) {
       if (receives > maxReceives && isWorked(queue)) {
-        void this.#bury(queue, lane, seq, id);
+        void this.#bury(queue, lane, seq);
         continue;
       }
       const row = this.#db.sql("SELECT body FROM messages WHERE seq = ?").get(seq);
-      if (row) messages.push({ id, group: lane, body: row.body as string, receiveCount: receives, receipt: receiptOf(seq, receives) });
+      if (row) messages.push({ id: `msg-${seq}`, group: lane, body: row.body as string, receiveCount: receives, receipt: receiptOf(seq, receives) });
     }
-    if (messages.length > 0) void this.#countReceives(messages);
+    // The counts go to disk with whatever is written next: they matter only for a message that ends the process.
+    if (messages.length > 0) {
+      this.#db.write({ op: "received", seqs: messages.map(({ receipt }) => seqOf(receipt)) }).catch(() => {});
+    }
     return messages;
   }
 
-  /** The counts go to disk with whatever is written next: they matter only for a message that ends the process. */
-  async #countReceives(messages: readonly Message[]): Promise<void> {
-    await this.#db
-      .write(() => {
-        for (const { receipt } of messages) {
-          this.#db.sql("UPDATE messages SET receives = receives + 1 WHERE seq = ?").run(seqOf(receipt));
-        }
-      })
-      .catch(() => {});
+  async #bury(queue: QueueName, lane: string, seq: number): Promise<void> {
+    await this.#moveMessages(queue, deadLetterOf(queue), [{ lane, seq }]).catch(() => {});
   }
 
-  async #bury(queue: QueueName, lane: string, seq: number, id: string): Promise<void> {
-    const to = deadLetterOf(queue);
-    const moved = await this.#db.write(() => this.#moveRow(seq, to, lane, id)).catch(() => undefined);
-    if (!moved) return;
-    this.#lanes(queue).remove(seq);
-    this.#lanes(to).add(lane, moved);
+  async #moveMessages(from: QueueName, to: QueueName, messages: readonly { lane: string; seq: number }[]): Promise<void> {
+    const { seqs } = await this.#db.write({ op: "move", queue: to, messages });
+    for (const { seq } of messages) this.#lanes(from).remove(seq);
+    this.#add(to, messages, seqs);
   }
 
   async remove(queue: QueueName, receipts: readonly string[]): Promise<void> {
@@ -135,9 +137,7 @@ export class LocalQueue implements QueuePort {
     const lanes = this.#lanes(queue);
     const held = receipts.filter((receipt) => lanes.holds(seqOf(receipt), receivesOf(receipt))).map(seqOf);
     if (held.length === 0) return;
-    await this.#db.write(() => {
-      for (const seq of held) this.#db.sql("DELETE FROM messages WHERE seq = ?").run(seq);
-    });
+    await this.#db.write({ op: "remove", seqs: held });
     for (const seq of held) lanes.remove(seq);
   }
 
@@ -173,25 +173,19 @@ export class LocalQueue implements QueuePort {
     while (!this.#ended.signal.aborted) {
       const oldest = this.#lanes(outbox).oldest(share);
       if (oldest.length === 0) return;
-      const moved = await this.#db.write(() =>
-        oldest.map(({ lane, seq, id }) => ({ from: seq, to: this.#moveRow(seq, queue, lane, id) })),
-      );
-      for (const { from, to } of moved) {
-        this.#lanes(outbox).remove(from);
-        if (to) this.#lanes(queue).add(to.lane, to);
-      }
-      await this.#clock.sleep((1_000 * moved.length) / perSecond, this.#ended.signal);
+      await this.#moveMessages(outbox, queue, oldest);
+      await this.#clock.sleep((1_000 * oldest.length) / perSecond, this.#ended.signal);
     }
-  }
-
-  #moveRow(seq: number, to: QueueName, lane: string, id: string): Row | undefined {
-    const row = this.#db.sql("DELETE FROM messages WHERE seq = ? RETURNING body").get(seq);
-    return row && this.#append(to, lane, id, row.body as string);
   }
 
   /** Forgets deduplication ids whose time is over. */
   async tidy(): Promise<void> {
-    await this.#db.write(() => this.#db.sql("DELETE FROM dedup WHERE until <= ?").run(this.#clock.now()));
+    const now = this.#clock.now();
+    for (const [id, until] of this.#dedup) {
+      if (until > now) break;
+      this.#dedup.delete(id);
+    }
+    await this.#db.write({ op: "tidy", now });
   }
 
   /** Ends every wait and every move. */

@@ -1,17 +1,17 @@
-import type { SQLInputValue } from "node:sqlite";
 import { eventStatuses, isClosed, type LedgerEntry, statuses } from "../../bridge/ledger.ts";
-import { strictOrder } from "../../bridge/pack.ts";
+import { type Packet, strictOrder } from "../../bridge/pack.ts";
 import type { FoundEvent, Kind, Page, PacketQuery, Put, Stored, StorePort, Tally } from "../../bridge/ports.ts";
 import type { EventRecord, PacketRecord, Progress, Records } from "../../bridge/records.ts";
 import type { Database } from "./database.ts";
+import type { LedgerRow, RowPut } from "./writer.ts";
 
 /** Source: DynamoDB `ExecuteTransaction`, at most 100 statements. */
 const maxWrites = 100;
 
-class Conflict extends Error {}
+const selectPacket = `SELECT seq, etag, recorded_at, progress, packet FROM packets JOIN packet_bodies USING (seq)`;
 
 interface PacketRow {
-  readonly id: string;
+  readonly seq: number;
   readonly etag: number;
   readonly recorded_at: number;
   readonly packet: string;
@@ -32,8 +32,8 @@ export class LocalStore implements StorePort {
 
   #readOne<K extends Kind>(kind: K, id: string): Stored<K> | undefined {
     if (kind === "packet") {
-      const row = this.#db.sql("SELECT id, etag, recorded_at, packet, progress FROM packets WHERE id = ?").get(id);
-      return row && ({ value: packetRecord(row as never), etag: (row as never as PacketRow).etag } as unknown as Stored<K>);
+      const row = this.#db.sql(`${selectPacket} WHERE id = ?`).get(id);
+      return row && (storedPacket(row as never) as unknown as Stored<K>);
     }
     const row =
       kind === "event"
@@ -46,137 +46,28 @@ export class LocalStore implements StorePort {
     if (puts.length + entries.length > maxWrites) {
       throw new RangeError(`${puts.length + entries.length} changes in one write; the store takes ${maxWrites}`);
     }
-    try {
-      await this.#db.write(() => {
-        for (const put of puts) this.#put(put);
-        for (const entry of entries) this.#append(entry);
-      });
-      return "written";
-    } catch (error) {
-      if (error instanceof Conflict) return "conflict";
-      throw error;
-    }
+    const written = await this.#db.write({ op: "put", puts: puts.map(rowPut), entries: entries.map(ledgerRow) });
+    return written.done ? "written" : "conflict";
   }
 
-  #put(put: Put): void {
-    const changes = put.etag === 0 ? this.#insert(put) : this.#update(put);
-    if (changes === 0) throw new Conflict();
-  }
-
-  #insert(put: Put): number | bigint {
-    switch (put.kind) {
-      case "packet":
-        return this.#run(
-          `INSERT OR IGNORE INTO packets
-           (id, etag, connector, status, recorded_at, unsent, strict_lane, strict_order, packet, progress)
-           VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, ?)`,
-          put.id,
-          put.value.packet.connector,
-          put.value.progress.status,
-          put.value.recordedAt,
-          put.value.progress.unsent ? 1 : null,
-          openStrictLane(put.value),
-          strictOrder(put.value.packet),
-          JSON.stringify(put.value.packet),
-          JSON.stringify(put.value.progress),
-        );
-      case "event":
-        return this.#run(
-          `INSERT OR IGNORE INTO events (id, etag, status, unsent, type, accepted, duplicates, value)
-           VALUES (?, 1, ?, ?, ?, ?, ?, ?)`,
-          put.id,
-          put.value.status,
-          put.value.unsent ? 1 : null,
-          put.value.event?.type ?? null,
-          put.value.accepted,
-          put.value.duplicates,
-          JSON.stringify(put.value),
-        );
-      default:
-        return this.#run(
-          "INSERT OR IGNORE INTO documents (kind, id, etag, value) VALUES (?, ?, 1, ?)",
-          put.kind,
-          put.id,
-          JSON.stringify(put.value),
-        );
-    }
-  }
-
-  #update(put: Put): number | bigint {
-    switch (put.kind) {
-      case "packet": {
-        const { progress } = put.value;
-        const shown = [progress.status, progress.unsent ? 1 : null, openStrictLane(put.value)];
-        const text = JSON.stringify(progress);
-        // A claim changes nothing an index knows; naming the indexed columns would have SQLite write them all again.
-        const same = this.#run(
-          `UPDATE packets SET etag = etag + 1, progress = ?
-           WHERE id = ? AND etag = ? AND status = ? AND unsent IS ? AND strict_lane IS ?`,
-          text,
-          put.id,
-          put.etag,
-          ...shown,
-        );
-        return (
-          same ||
-          this.#run(
-            "UPDATE packets SET etag = etag + 1, status = ?, unsent = ?, strict_lane = ?, progress = ? WHERE id = ? AND etag = ?",
-            ...shown,
-            text,
-            put.id,
-            put.etag,
-          )
-        );
-      }
-      case "event":
-        return this.#run(
-          "UPDATE events SET etag = etag + 1, status = ?, unsent = ?, duplicates = ?, value = ? WHERE id = ? AND etag = ?",
-          put.value.status,
-          put.value.unsent ? 1 : null,
-          put.value.duplicates,
-          JSON.stringify(put.value),
-          put.id,
-          put.etag,
-        );
-      default:
-        return this.#run(
-          "UPDATE documents SET etag = etag + 1, value = ? WHERE kind = ? AND id = ? AND etag = ?",
-          JSON.stringify(put.value),
-          put.kind,
-          put.id,
-          put.etag,
-        );
-    }
-  }
-
-  #run(sql: string, ...values: SQLInputValue[]): number | bigint {
-    return this.#db.sql(sql).run(...values).changes;
-  }
-
-  #append(entry: LedgerEntry): void {
-    const changes = this.#run(
-      "INSERT OR IGNORE INTO ledger (chain, seq, entry) VALUES (?, ?, ?)",
-      entry.chain,
-      entry.seq,
-      JSON.stringify(entry),
-    );
-    if (changes === 0) throw new Conflict();
+  #ownerOf(chain: string): number | undefined {
+    return chain.startsWith("pkt-")
+      ? (this.#db.sql("SELECT seq * 2 AS owner FROM packets WHERE id = ?").get(chain)?.owner as number | undefined)
+      : (this.#db.sql("SELECT seq * 2 + 1 AS owner FROM events WHERE id = ?").get(chain)?.owner as number | undefined);
   }
 
   async packets({ connector, statuses: wanted, from = 0, to = Number.MAX_SAFE_INTEGER, limit, after }: PacketQuery): Promise<Page<PacketRecord>> {
-    const start = after ? cursorIn(after) : { at: from, id: "" };
     const filters = [
       ...(connector === undefined ? [] : ["connector = :connector"]),
       ...(wanted === undefined ? [] : [`status IN (${wanted.map((_, i) => `:status${i}`).join(", ")})`]),
     ];
     const rows = this.#db
       .sql(
-        `SELECT id, etag, recorded_at, packet, progress FROM packets
-         WHERE (recorded_at, id) > (:at, :id) AND recorded_at < :to ${filters.map((filter) => `AND ${filter}`).join(" ")}
-         ORDER BY recorded_at, id LIMIT :limit`,
+        `${selectPacket} WHERE (recorded_at, packets.seq) > (:at, :seq) AND recorded_at < :to
+         ${filters.map((filter) => `AND ${filter}`).join(" ")} ORDER BY recorded_at, packets.seq LIMIT :limit`,
       )
       .all({
-        ...start,
+        ...(after ? cursorIn(after) : { at: from, seq: 0 }),
         to,
         limit,
         ...(connector !== undefined && { connector }),
@@ -188,27 +79,23 @@ export class LocalStore implements StorePort {
   async waiting(connector: string, { before, limit, after }: { before: number; limit: number; after?: string }): Promise<Page<PacketRecord>> {
     const rows = this.#db
       .sql(
-        `SELECT id, etag, recorded_at, packet, progress FROM packets
-         WHERE connector = :connector AND status IN ('QUEUED', 'RETRY') AND (recorded_at, id) > (:at, :id) AND recorded_at < :before
-         ORDER BY recorded_at, id LIMIT :limit`,
+        `${selectPacket} WHERE connector = :connector AND status IN ('QUEUED', 'RETRY')
+         AND (recorded_at, packets.seq) > (:at, :seq) AND recorded_at < :before ORDER BY recorded_at, packets.seq LIMIT :limit`,
       )
-      .all({ connector, before, limit, ...(after ? cursorIn(after) : { at: 0, id: "" }) });
+      .all({ connector, before, limit, ...(after ? cursorIn(after) : { at: 0, seq: 0 }) });
     return pageOf(rows as never, limit);
   }
 
   async unsent(connector: string, limit: number): Promise<Stored<"packet">[]> {
     return this.#db
-      .sql("SELECT id, etag, recorded_at, packet, progress FROM packets WHERE connector = ? AND unsent = 1 LIMIT ?")
+      .sql(`${selectPacket} WHERE connector = ? AND unsent = 1 LIMIT ?`)
       .all(connector, limit)
       .map((row) => storedPacket(row as never));
   }
 
   async laneOpen(lane: string, limit: number): Promise<Stored<"packet">[]> {
     return this.#db
-      .sql(
-        `SELECT id, etag, recorded_at, packet, progress FROM packets
-         WHERE strict_lane = ? ORDER BY strict_order, recorded_at, id LIMIT ?`,
-      )
+      .sql(`${selectPacket} WHERE strict_lane = ? ORDER BY strict_order, packets.seq LIMIT ?`)
       .all(lane, limit)
       .map((row) => storedPacket(row as never));
   }
@@ -232,24 +119,25 @@ export class LocalStore implements StorePort {
 
   /** µs of the last acceptance: a clock set back must not make a later event look older. */
   lastAccepted(): number {
-    return (this.#db.sql("SELECT max(accepted) AS at FROM events").get()?.at as number | null) ?? 0;
+    return (this.#db.sql("SELECT max(accepted) AS at FROM (SELECT accepted FROM events ORDER BY seq DESC LIMIT 1000)").get()?.at as number | null) ?? 0;
   }
 
   async chain(id: string): Promise<LedgerEntry[]> {
-    return this.#db
-      .sql("SELECT entry FROM ledger WHERE chain = ? ORDER BY seq")
-      .all(id)
-      .map((row) => JSON.parse(row.entry as string) as LedgerEntry);
+    const owner = this.#ownerOf(id);
+    if (owner === undefined) return [];
+    return this.#db.sql("SELECT entry FROM ledger WHERE owner = ? ORDER BY number").all(owner).map(entryIn);
   }
 
   async ledger({ after, limit }: { after?: string; limit: number }): Promise<Page<LedgerEntry>> {
-    const [chain, seq] = after ? (JSON.parse(after) as [string, number]) : ["", 0];
-    const items = this.#db
-      .sql("SELECT entry FROM ledger WHERE (chain, seq) > (?, ?) ORDER BY chain, seq LIMIT ?")
-      .all(chain, seq, limit)
-      .map((row) => JSON.parse(row.entry as string) as LedgerEntry);
-    const last = items.at(-1);
-    return { items, ...(last && items.length === limit && { next: JSON.stringify([last.chain, last.seq]) }) };
+    const [owner, number] = after ? (JSON.parse(after) as [number, number]) : [0, 0];
+    const rows = this.#db
+      .sql("SELECT owner, number, entry FROM ledger WHERE (owner, number) > (?, ?) ORDER BY owner, number LIMIT ?")
+      .all(owner, number, limit);
+    const last = rows.at(-1);
+    return {
+      items: rows.map(entryIn),
+      ...(last && rows.length === limit && { next: JSON.stringify([last.owner, last.number]) }),
+    };
   }
 
   async tally(): Promise<Tally> {
@@ -267,14 +155,52 @@ function counted<S extends string>(names: readonly S[], rows: readonly Record<st
   return Object.fromEntries(names.map((name) => [name, counts.get(name) ?? 0])) as Record<S, number>;
 }
 
+function rowPut(put: Put): RowPut {
+  const { etag, id } = put;
+  switch (put.kind) {
+    case "packet": {
+      const { packet, progress, recordedAt } = put.value;
+      const row = {
+        id,
+        connector: packet.connector,
+        status: progress.status,
+        recordedAt,
+        unsent: progress.unsent ? 1 : null,
+        strictLane: openStrictLane(packet, progress),
+        strictOrder: packet.order === "strict" ? strictOrder(packet) : null,
+        progress: JSON.stringify(progress),
+        // Written once: a packet never changes.
+        packet: etag === 0 ? JSON.stringify(packet) : "",
+      };
+      return { kind: "packet", etag, row };
+    }
+    case "event": {
+      const { status, unsent, event, accepted, duplicates } = put.value;
+      const value = JSON.stringify(put.value);
+      const row = { id, status, unsent: unsent ? 1 : null, type: event?.type ?? null, accepted, duplicates, value };
+      return { kind: "event", etag, row };
+    }
+    default:
+      return { kind: "document", etag, name: put.kind, id, value: JSON.stringify(put.value) };
+  }
+}
+
+function ledgerRow(entry: LedgerEntry): LedgerRow {
+  return { chain: entry.chain, number: entry.seq, entry: JSON.stringify(entry) };
+}
+
 /** Only open packets of a strict connector stand in their lane's index. */
-function openStrictLane({ packet, progress }: PacketRecord): string | null {
-  return packet.order === "strict" && !isClosed(progress.status) ? packet.lane : null;
+function openStrictLane({ order, lane }: Packet, { status }: Progress): string | null {
+  return order === "strict" && !isClosed(status) ? lane : null;
+}
+
+function entryIn(row: Record<string, unknown>): LedgerEntry {
+  return JSON.parse(row.entry as string) as LedgerEntry;
 }
 
 function packetRecord(row: PacketRow): PacketRecord {
   return {
-    packet: JSON.parse(row.packet) as PacketRecord["packet"],
+    packet: JSON.parse(row.packet) as Packet,
     recordedAt: row.recorded_at,
     progress: JSON.parse(row.progress) as Progress,
   };
@@ -288,15 +214,15 @@ function foundEvent(row: Record<string, unknown>): FoundEvent {
   return { key: row.id as string, position: String(row.seq), value: JSON.parse(row.value as string) as EventRecord };
 }
 
-function cursorIn(after: string): { at: number; id: string } {
-  const [at, id] = JSON.parse(after) as [number, string];
-  return { at, id };
+function cursorIn(after: string): { at: number; seq: number } {
+  const [at, seq] = JSON.parse(after) as [number, number];
+  return { at, seq };
 }
 
 function pageOf(rows: readonly PacketRow[], limit: number): Page<PacketRecord> {
   const last = rows.at(-1);
   return {
     items: rows.map(packetRecord),
-    ...(last && rows.length === limit && { next: JSON.stringify([last.recorded_at, last.id]) }),
+    ...(last && rows.length === limit && { next: JSON.stringify([last.recorded_at, last.seq]) }),
   };
 }

@@ -1,0 +1,246 @@
+import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { schema } from "./schema.ts";
+
+/** A packet's columns; see schema.ts. Texts are JSON. */
+export interface PacketColumns {
+  readonly id: string;
+  readonly connector: string;
+  readonly status: string;
+  readonly recordedAt: number;
+  readonly unsent: number | null;
+  readonly strictLane: string | null;
+  readonly strictOrder: number | null;
+  readonly progress: string;
+  readonly packet: string;
+}
+
+export interface EventColumns {
+  readonly id: string;
+  readonly status: string;
+  readonly unsent: number | null;
+  readonly type: string | null;
+  readonly accepted: number;
+  readonly duplicates: number;
+  readonly value: string;
+}
+
+/** A conditional put: `etag` 0 inserts. */
+export type RowPut =
+  | { readonly kind: "packet"; readonly etag: number; readonly row: PacketColumns }
+  | { readonly kind: "event"; readonly etag: number; readonly row: EventColumns }
+  | { readonly kind: "document"; readonly etag: number; readonly name: string; readonly id: string; readonly value: string };
+
+export interface LedgerRow {
+  readonly chain: string;
+  readonly number: number;
+  readonly entry: string;
+}
+
+/** Everything that is ever written, as plain data: it may be carried out in another thread. */
+export type Operation =
+  | { readonly op: "put"; readonly puts: readonly RowPut[]; readonly entries: readonly LedgerRow[] }
+  | {
+      readonly op: "send";
+      readonly queue: string;
+      readonly messages: readonly { readonly lane: string; readonly body: string }[];
+      readonly dedup: readonly { readonly id: string; readonly until: number }[];
+    }
+  | { readonly op: "received"; readonly seqs: readonly number[] }
+  | { readonly op: "remove"; readonly seqs: readonly number[] }
+  | { readonly op: "move"; readonly queue: string; readonly messages: readonly { readonly lane: string; readonly seq: number }[] }
+  | { readonly op: "tidy"; readonly now: number };
+
+/**
+ * What an operation gives back: for `put` whether it was written (no: a condition did not hold), for `send` and `move`
+ * the new messages' seqs, 0 where there was none to move.
+ */
+export type Result = { readonly done: boolean; readonly seqs?: readonly number[] } | { readonly fault: string };
+
+class ConditionFailed extends Error {}
+
+/** The one writer of a SQLite file. */
+export class Writer {
+  readonly #db: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+
+  /** @param db opened by the caller, so that memory can be shared with the reader */
+  constructor(db: DatabaseSync) {
+    this.#db = db;
+    db.exec(schema);
+  }
+
+  /**
+   * Carries a group of operations out in one transaction and one flush to disk, each by itself all or nothing.
+   *
+   * @throws where the transaction as a whole failed: disk full, read-only, or locked by another process too long
+   */
+  apply(group: readonly Operation[]): Result[] {
+    this.#db.exec("BEGIN IMMEDIATE");
+    try {
+      const results = group.map((operation) => this.#applyOne(operation));
+      this.#db.exec("COMMIT");
+      return results;
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+      throw error;
+    }
+  }
+
+  #applyOne(operation: Operation): Result {
+    this.#sql("SAVEPOINT one").run();
+    try {
+      return this.#carryOut(operation);
+    } catch (error) {
+      this.#sql("ROLLBACK TO one").run();
+      if (error instanceof ConditionFailed) return { done: false };
+      return { fault: (error as Error).message };
+    } finally {
+      if (this.#db.isTransaction) this.#sql("RELEASE one").run();
+    }
+  }
+
+  #carryOut(operation: Operation): Result {
+    switch (operation.op) {
+      case "put":
+        for (const put of operation.puts) if (this.#put(put) === 0) throw new ConditionFailed();
+        for (const entry of operation.entries) if (this.#append(entry) === 0) throw new ConditionFailed();
+        return { done: true };
+      case "send":
+        for (const { id, until } of operation.dedup) this.#run("INSERT INTO dedup (id, until) VALUES (?, ?)", id, until);
+        return { done: true, seqs: operation.messages.map(({ lane, body }) => this.#addMessage(operation.queue, lane, body)) };
+      case "received":
+        for (const seq of operation.seqs) this.#run("UPDATE messages SET receives = receives + 1 WHERE seq = ?", seq);
+        return { done: true };
+      case "remove":
+        for (const seq of operation.seqs) this.#run("DELETE FROM messages WHERE seq = ?", seq);
+        return { done: true };
+      case "move":
+        return { done: true, seqs: operation.messages.map(({ lane, seq }) => this.#moveMessage(operation.queue, lane, seq)) };
+      case "tidy":
+        this.#run("DELETE FROM dedup WHERE seq < coalesce((SELECT min(seq) FROM dedup WHERE until > ?), 9e15)", operation.now);
+        return { done: true };
+    }
+  }
+
+  #put(put: RowPut): number {
+    switch (put.kind) {
+      case "packet":
+        return put.etag === 0 ? this.#insertPacket(put.row) : this.#updatePacket(put.etag, put.row);
+      case "event":
+        return put.etag === 0 ? this.#insertEvent(put.row) : this.#updateEvent(put.etag, put.row);
+      case "document":
+        return put.etag === 0
+          ? this.#run("INSERT OR IGNORE INTO documents (kind, id, etag, value) VALUES (?, ?, 1, ?)", put.name, put.id, put.value)
+          : this.#run(
+              "UPDATE documents SET etag = etag + 1, value = ? WHERE id = ? AND kind = ? AND etag = ?",
+              put.value,
+              put.id,
+              put.name,
+              put.etag,
+            );
+    }
+  }
+
+  #insertPacket(row: PacketColumns): number {
+    const { changes, lastInsertRowid } = this.#sql(
+      `INSERT OR IGNORE INTO packets
+       (id, etag, connector, status, recorded_at, unsent, strict_lane, strict_order, progress)
+       VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?)`,
+    ).run(row.id, row.connector, row.status, row.recordedAt, row.unsent, row.strictLane, row.strictOrder, row.progress);
+    if (changes === 0) return 0;
+    return this.#run("INSERT INTO packet_bodies (seq, packet) VALUES (?, ?)", lastInsertRowid, row.packet);
+  }
+
+  #updatePacket(etag: number, row: PacketColumns): number {
+    const shown = [row.status, row.unsent, row.strictLane];
+    // A claim changes nothing an index knows; naming the indexed columns would have SQLite write them all again.
+    const same = this.#run(
+      `UPDATE packets SET etag = etag + 1, progress = ?
+       WHERE id = ? AND etag = ? AND status = ? AND unsent IS ? AND strict_lane IS ?`,
+      row.progress,
+      row.id,
+      etag,
+      ...shown,
+    );
+    return (
+      same ||
+      this.#run(
+        "UPDATE packets SET etag = etag + 1, status = ?, unsent = ?, strict_lane = ?, progress = ? WHERE id = ? AND etag = ?",
+        ...shown,
+        row.progress,
+        row.id,
+        etag,
+      )
+    );
+  }
+
+  #insertEvent(row: EventColumns): number {
+    return this.#run(
+      `INSERT OR IGNORE INTO events (id, etag, status, unsent, type, accepted, duplicates, value)
+       VALUES (?, 1, ?, ?, ?, ?, ?, ?)`,
+      row.id,
+      row.status,
+      row.unsent,
+      row.type,
+      row.accepted,
+      row.duplicates,
+      row.value,
+    );
+  }
+
+  #updateEvent(etag: number, row: EventColumns): number {
+    return this.#run(
+      "UPDATE events SET etag = etag + 1, status = ?, unsent = ?, duplicates = ?, value = ? WHERE id = ? AND etag = ?",
+      row.status,
+      row.unsent,
+      row.duplicates,
+      row.value,
+      row.id,
+      etag,
+    );
+  }
+
+  #append({ chain, number, entry }: LedgerRow): number {
+    const owner = chain.startsWith("pkt-")
+      ? "SELECT seq * 2 AS owner FROM packets WHERE id = ?"
+      : "SELECT seq * 2 + 1 AS owner FROM events WHERE id = ?";
+    return this.#run(
+      `INSERT OR IGNORE INTO ledger (owner, number, entry) SELECT owner, ?, ? FROM (${owner})`,
+      number,
+      entry,
+      chain,
+    );
+  }
+
+  #addMessage(queue: string, lane: string, body: string): number {
+    const { lastInsertRowid } = this.#sql("INSERT INTO messages (queue, lane, body, receives) VALUES (?, ?, ?, 0)").run(queue, lane, body);
+    return Number(lastInsertRowid);
+  }
+
+  #moveMessage(queue: string, lane: string, seq: number): number {
+    const row = this.#sql("DELETE FROM messages WHERE seq = ? RETURNING body").get(seq);
+    return row ? this.#addMessage(queue, lane, row.body as string) : 0;
+  }
+
+  #run(text: string, ...values: SQLInputValue[]): number {
+    return Number(this.#sql(text).run(...values).changes);
+  }
+
+  #sql(text: string): StatementSync {
+    let statement = this.#statements.get(text);
+    if (!statement) {
+      statement = this.#db.prepare(text);
+      this.#statements.set(text, statement);
+    }
+    return statement;
+  }
+}
+
+/**
+ * Opens the file to write. `synchronous=FULL`: what was promised survives a power cut, not just a killed process.
+ */
+export function openToWrite(file: string): DatabaseSync {
+  const db = new DatabaseSync(file, { timeout: 5_000 });
+  db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 8000;");
+  return db;
+}
