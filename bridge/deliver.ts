@@ -6,9 +6,9 @@ import { type Outcome, retry, unknown } from "./outcome.ts";
 import type { Packet } from "./pack.ts";
 import type { Engine, Message, Put, Stored } from "./ports.ts";
 import { ring } from "./queueing.ts";
-import type { Health, PacketRecord, Progress } from "./records.ts";
+import type { Health, Progress } from "./records.ts";
 import { later, type Report, removed } from "./report.ts";
-import { type Carried, close, type KnownShadow, park, readShadow, settle, settleUnsent, type Tried } from "./settle.ts";
+import { type Carried, close, type KnownShadow, park, readShadow, settle, settleUnsent } from "./settle.ts";
 import { emptyShadow, reconcile } from "./shadow.ts";
 
 /** One connector at work in one process. */
@@ -166,22 +166,16 @@ async function attempt(
   toSend: Packet,
 ): Promise<Carried> {
   const { clock, store, times } = engine;
-  const leave = await carrier.enter();
-  let record: PacketRecord;
-  let tried: Tried;
-  try {
-    if (carrier.lastStart !== undefined && clock.now() > carrier.lastStart) return 0;
-    const claimed = claim(stored.value.progress, { owner: carrier.owner, until: clock.now() + times.leaseMs });
-    record = { ...stored.value, progress: claimed };
-    const put: Put = { kind: "packet", id: toSend.id, value: record, etag: stored.etag };
-    if ((await store.write([put])) === "conflict") return "conflict";
+  if (carrier.lastStart !== undefined && clock.now() > carrier.lastStart) return 0;
+  const claimed = claim(stored.value.progress, { owner: carrier.owner, until: clock.now() + times.leaseMs });
+  const record = { ...stored.value, progress: claimed };
+  const put: Put = { kind: "packet", id: toSend.id, value: record, etag: stored.etag };
+  if ((await store.write([put])) === "conflict") return "conflict";
 
-    const began = clock.now();
-    const outcome = await send(engine, carrier.connector, toSend);
-    tried = { ...carrier, outcome, roundTripMs: clock.now() - began, health };
-  } finally {
-    leave();
-  }
+  const leave = await carrier.enter();
+  const began = clock.now();
+  const outcome = await send(engine, carrier.connector, toSend).finally(leave);
+  const tried = { ...carrier, outcome, roundTripMs: clock.now() - began, health };
   return settle(engine, { value: record, etag: stored.etag + 1 }, shadow, tried);
 }
 

@@ -60,13 +60,12 @@ CREATE INDEX IF NOT EXISTS events_by_type ON events (type, seq);
 CREATE INDEX IF NOT EXISTS events_unsent ON events (accepted) WHERE unsent = 1;
 
 CREATE TABLE IF NOT EXISTS documents (
-  seq INTEGER PRIMARY KEY,
-  kind TEXT NOT NULL,
   id TEXT NOT NULL,
+  kind TEXT NOT NULL,
   etag INTEGER NOT NULL,
   value TEXT NOT NULL,
-  UNIQUE (id, kind)
-);
+  PRIMARY KEY (id, kind)
+) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS ledger (
   seq INTEGER PRIMARY KEY,
