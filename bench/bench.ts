@@ -2,10 +2,10 @@ import { type ChildProcess, fork } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
-import { createHttp } from "../connectors/protocols/http.ts";
 import type { SourceEvent } from "../bridge/event.ts";
 import { mapEvent } from "../bridge/map.ts";
 import { readSheet } from "../bridge/sheet.ts";
+import { createHttp } from "../connectors/protocols/http.ts";
 import { Bridge, Event } from "../index.ts";
 
 const idleEvents = 1_000;
@@ -18,15 +18,33 @@ const port = await new Promise<number>((resolve) => target.once("message", (mess
 const baseUrl = `http://127.0.0.1:${port}`;
 
 const floor = await measureFloor();
-tell("floor", `raw HTTP to the same server: median ${floor.p50Ms} ms, ${floor.requestsPerSecond} requests/s at 20 at once`);
+tell(
+  "floor",
+  `raw HTTP to the same server: median ${floor.p50Ms} ms, ${floor.requestsPerSecond} requests/s at 20 at once`,
+);
 const idle = await measureIdle();
-tell("idle", `emit to acknowledged delivery: median ${idle.p50Ms} ms, p95 ${idle.p95Ms} ms, p99 ${idle.p99Ms} ms (${ratio(idle.p50Ms, floor.p50Ms)} × the floor)`);
+tell(
+  "idle",
+  `emit to acknowledged delivery: median ${idle.p50Ms} ms, p95 ${idle.p95Ms} ms, p99 ${idle.p99Ms} ms (${ratio(idle.p50Ms, floor.p50Ms)} × the floor)`,
+);
 const burst = await measureBurst();
-tell("burst", `${burst.packets} packets in ${burst.seconds} s, ${burst.packetsPerSecond}/s (the floor is ${ratio(floor.requestsPerSecond, burst.packetsPerSecond)} × that), peak ${Math.round(burst.peakMemoryBytes / 1e6)} MB`);
+tell(
+  "burst",
+  `${burst.packets} packets in ${burst.seconds} s, ${burst.packetsPerSecond}/s (the floor is ${ratio(floor.requestsPerSecond, burst.packetsPerSecond)} × that), peak ${Math.round(burst.peakMemoryBytes / 1e6)} MB`,
+);
 const map = measureMap();
 tell("map", `${map.eventsPerSecond} events/s a core, renames only`);
 
-const results = { at: new Date().toISOString(), node: process.version, cpu: cpus()[0]?.model, cores: cpus().length, floor, idle, burst, map };
+const results = {
+  at: new Date().toISOString(),
+  node: process.version,
+  cpu: cpus()[0]?.model,
+  cores: cpus().length,
+  floor,
+  idle,
+  burst,
+  map,
+};
 writeFileSync(new URL("results.json", import.meta.url), `${JSON.stringify(results, null, 2)}\n`);
 end(target);
 
@@ -42,7 +60,11 @@ async function measureFloor() {
     times.push(performance.now() - began);
   }
   const began = performance.now();
-  await Promise.all(Array.from({ length: 20 }, async () => { for (let i = 0; i < floorRequests / 20; i++) await request(); }));
+  await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      for (let i = 0; i < floorRequests / 20; i++) await request();
+    }),
+  );
   const seconds = (performance.now() - began) / 1_000;
   return { p50Ms: quantile(times, 0.5), requestsPerSecond: Math.round(floorRequests / seconds) };
 }
@@ -53,7 +75,9 @@ async function measureIdle() {
   const bench = open((step) => step === "delivered" && acknowledged());
   const times: number[] = [];
   for (let i = -100; i < idleEvents; i++) {
-    const done = new Promise<void>((resolve) => { acknowledged = resolve; });
+    const done = new Promise<void>((resolve) => {
+      acknowledged = resolve;
+    });
     const began = performance.now();
     await bench.bridge.emit(perDiem(`idle-${i}`, { gis: false }));
     await done;
@@ -61,22 +85,35 @@ async function measureIdle() {
     await bench.bridge.settled();
   }
   await bench.close();
-  return { events: idleEvents, p50Ms: quantile(times, 0.5), p95Ms: quantile(times, 0.95), p99Ms: quantile(times, 0.99) };
+  return {
+    events: idleEvents,
+    p50Ms: quantile(times, 0.5),
+    p95Ms: quantile(times, 0.95),
+    p99Ms: quantile(times, 0.99),
+  };
 }
 
 /** As many events as make 25,000 packets for two targets, published as fast as the bridge takes them. */
 async function measureBurst() {
   let delivered = 0;
   let finished = () => {};
-  const all = new Promise<void>((resolve) => { finished = resolve; });
+  const all = new Promise<void>((resolve) => {
+    finished = resolve;
+  });
   const bench = open((step) => step === "delivered" && ++delivered === burstPackets && finished());
   await bench.bridge.open();
   let peakMemoryBytes = 0;
-  const watch = setInterval(() => { peakMemoryBytes = Math.max(peakMemoryBytes, process.memoryUsage.rss()); }, 50);
+  const watch = setInterval(() => {
+    peakMemoryBytes = Math.max(peakMemoryBytes, process.memoryUsage.rss());
+  }, 50);
   const events = Array.from({ length: burstPackets / 2 }, (_, i) => perDiem(`burst-${i}`, { gis: true }));
   const began = performance.now();
   let next = 0;
-  await Promise.all(Array.from({ length: 200 }, async () => { for (let event = events[next++]; event; event = events[next++]) await bench.bridge.emit(event); }));
+  await Promise.all(
+    Array.from({ length: 200 }, async () => {
+      for (let event = events[next++]; event; event = events[next++]) await bench.bridge.emit(event);
+    }),
+  );
   const emittedSeconds = round((performance.now() - began) / 1_000);
   await all;
   await bench.bridge.settled();
@@ -85,18 +122,29 @@ async function measureBurst() {
   const { packets } = await bench.bridge.tally();
   if (packets.SENT !== burstPackets) throw new Error(`only ${packets.SENT} of ${burstPackets} packets are SENT`);
   await bench.close();
-  return { packets: burstPackets, seconds, emittedSeconds, packetsPerSecond: Math.round(burstPackets / seconds), peakMemoryBytes };
+  return {
+    packets: burstPackets,
+    seconds,
+    emittedSeconds,
+    packetsPerSecond: Math.round(burstPackets / seconds),
+    peakMemoryBytes,
+  };
 }
 
 function measureMap() {
-  const reading = readSheet("bench.yaml", "source_event: policy.per_diem.updated\ntargets:\n  payroll:\n    connector: PayrollConnector\n    map: { new_rate: dailyRate }\n");
+  const reading = readSheet(
+    "bench.yaml",
+    "source_event: policy.per_diem.updated\ntargets:\n  payroll:\n    connector: PayrollConnector\n    map: { new_rate: dailyRate }\n",
+  );
   if (!reading.ok) throw new Error("the bench's sheet is faulty");
   const [payroll] = reading.sheet.targets;
   if (!payroll) throw new Error("the bench's sheet has no target");
   const match = { sheet: reading.sheet, target: payroll };
   const event = perDiem("map", { gis: false });
   let fields = 0;
-  const run = (count: number) => { for (let i = 0; i < count; i++) fields += (mapEvent(event, match, 0) as unknown[]).length; };
+  const run = (count: number) => {
+    for (let i = 0; i < count; i++) fields += (mapEvent(event, match, 0) as unknown[]).length;
+  };
   run(200_000);
   const began = performance.now();
   run(mapEvents);
@@ -106,12 +154,19 @@ function measureMap() {
 }
 
 function perDiem(subject: string, { gis }: { gis: boolean }): SourceEvent {
-  return Event({ type: gis ? "policy.per_diem.updated" : "policy.per_diem.payroll", subject, data: { new_rate: 68, old_rate: 62 } });
+  return Event({
+    type: gis ? "policy.per_diem.updated" : "policy.per_diem.payroll",
+    subject,
+    data: { new_rate: 68, old_rate: 62 },
+  });
 }
 
 function open(onStep: (step: string) => unknown) {
   const dir = mkdtempSync(join(tmpdir(), "bridge-bench-"));
-  const sheet = (type: string, targets: string) => ({ file: `${type}.yaml`, text: `source_event: ${type}\nkey: subject\ntargets:\n${targets}` });
+  const sheet = (type: string, targets: string) => ({
+    file: `${type}.yaml`,
+    text: `source_event: ${type}\nkey: subject\ntargets:\n${targets}`,
+  });
   const payroll = "  payroll: { connector: PayrollConnector, map: { new_rate: dailyRate } }\n";
   const gis = "  gis: { connector: GISTableConnector, map: { new_rate: perDiemUSD } }\n";
   const bridge = new Bridge({

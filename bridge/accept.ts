@@ -5,16 +5,16 @@ import { ExpressionFault } from "./expression.ts";
 import { keyedHash } from "./ids.ts";
 import type { Json } from "./json.ts";
 import { append, type Facts, type LedgerEntry, tailOf } from "./ledger.ts";
+import { errorName } from "./log.ts";
 import { mapEvent, type Parcel } from "./map.ts";
 import { match } from "./match.ts";
-import { errorName } from "./log.ts";
 import { type Origin, type Packet, pack, sizeFault, versionOf } from "./pack.ts";
+import { pinnedSheets, pinSheets } from "./pinned.ts";
 import type { Engine, Message, Put, Stored } from "./ports.ts";
 import { putOnQueue } from "./queueing.ts";
 import type { EventRecord, PacketRecord, Progress } from "./records.ts";
 import { later, type Report, removed } from "./report.ts";
 import type { Sheet } from "./sheet.ts";
-import { pinSheets, pinnedSheets } from "./pinned.ts";
 import { begin, type Stepped } from "./step.ts";
 import { vet } from "./vet.ts";
 
@@ -41,9 +41,16 @@ interface Recorded {
  *
  * @returns per message whether it is done with; `later` where a port failed
  */
-export async function accept(engine: Engine, messages: readonly Pick<Message, "id" | "body" | "receipt">[]): Promise<Report[]> {
+export async function accept(
+  engine: Engine,
+  messages: readonly Pick<Message, "id" | "body" | "receipt">[],
+): Promise<Report[]> {
   // Stamped before the first await: the order of the messages is the order of acceptance.
-  const arrivals = messages.map((message) => ({ message, stamp: engine.clock.stamp(), arrival: openEvent(message.body) }));
+  const arrivals = messages.map((message) => ({
+    message,
+    stamp: engine.clock.stamp(),
+    arrival: openEvent(message.body),
+  }));
   const failed = new Set<string>();
   const guarded = async <T>(receipts: readonly string[], work: () => Promise<T>): Promise<T | undefined> => {
     try {
@@ -63,7 +70,10 @@ export async function accept(engine: Engine, messages: readonly Pick<Message, "i
   const events = recorded.filter((event) => event !== undefined);
   const receipts = messages.flatMap(({ receipt }, i) => (recorded[i] ? [receipt] : []));
   await guarded(receipts, async () => {
-    await putOnQueue(engine, events.flatMap(({ packets }) => packets));
+    await putOnQueue(
+      engine,
+      events.flatMap(({ packets }) => packets),
+    );
     await Promise.all(events.map((event) => confirm(engine, event)));
   });
   return messages.map(({ receipt }) =>
@@ -72,7 +82,12 @@ export async function accept(engine: Engine, messages: readonly Pick<Message, "i
 }
 
 /** Writes what a message brought. Gives nothing back where no packet waits to be queued. */
-async function record(engine: Engine, message: Pick<Message, "id" | "body">, arrival: Arrival, stamp: number): Promise<Recorded | undefined> {
+async function record(
+  engine: Engine,
+  message: Pick<Message, "id" | "body">,
+  arrival: Arrival,
+  stamp: number,
+): Promise<Recorded | undefined> {
   const key = arrival.kind === "event" ? eventKey(arrival.event) : quarantineKey(message.body);
   const written =
     arrival.kind === "event"
@@ -91,11 +106,18 @@ async function recordAgain(engine: Engine, messageId: string, key: string): Prom
     const entry = eventEntry(engine, key, known.value, "DUPLICATE", {});
     const value = { ...known.value, duplicates: known.value.duplicates + 1, step: entry.step, tail: tailOf(entry) };
     engine.log({ step: "duplicate", event: key });
-    if ((await engine.store.write([{ kind: "event", id: key, value, etag: known.etag }], [entry])) === "written") return undefined;
+    if ((await engine.store.write([{ kind: "event", id: key, value, etag: known.etag }], [entry])) === "written")
+      return undefined;
   }
 }
 
-async function quarantine(engine: Engine, message: Pick<Message, "id" | "body">, key: string, reason: string, stamp: number) {
+async function quarantine(
+  engine: Engine,
+  message: Pick<Message, "id" | "body">,
+  key: string,
+  reason: string,
+  stamp: number,
+) {
   const entry = append(key, undefined, { at: engine.clock.now(), step: "QUARANTINED", facts: { reason } });
   const value: EventRecord = {
     status: "QUARANTINED",
@@ -169,7 +191,12 @@ async function resume(engine: Engine, key: string, stored: Stored<"event">): Pro
 }
 
 /** Records those packets of an event that are not recorded yet, and with the last of them that it is expanded. */
-async function recordRest(engine: Engine, key: string, stored: Stored<"event">, steps: readonly Stepped[]): Promise<Recorded> {
+async function recordRest(
+  engine: Engine,
+  key: string,
+  stored: Stored<"event">,
+  steps: readonly Stepped[],
+): Promise<Recorded> {
   const packets: PacketRecord[] = [];
   for (let i = 0; i < steps.length; i += packetsAWrite) {
     packets.push(...(await recordMissing(engine, steps.slice(i, i + packetsAWrite))));
@@ -179,7 +206,10 @@ async function recordRest(engine: Engine, key: string, stored: Stored<"event">, 
     const entry = eventEntry(engine, key, event.value, "EXPANDED", { packets: steps.length });
     const value: EventRecord = { ...event.value, status: "EXPANDED", step: entry.step, tail: tailOf(entry) };
     const put = { kind: "event", id: key, value, etag: event.etag } as const;
-    event = (await engine.store.write([put], [entry])) === "written" ? { value, etag: event.etag + 1 } : await reread(engine, key);
+    event =
+      (await engine.store.write([put], [entry])) === "written"
+        ? { value, etag: event.etag + 1 }
+        : await reread(engine, key);
   }
   return { key, stored: event, packets };
 }
@@ -218,7 +248,13 @@ interface Expansion {
 }
 
 /** Event and sheets in, packets out: nothing is read or written, so it can be run again. */
-async function plan(engine: Engine, key: string, event: SourceEvent, sheets: readonly Sheet[], stamp: number): Promise<Expansion> {
+async function plan(
+  engine: Engine,
+  key: string,
+  event: SourceEvent,
+  sheets: readonly Sheet[],
+  stamp: number,
+): Promise<Expansion> {
   const acceptedMs = Math.floor(stamp / 1_000);
   const { version, clamped } = versionOf(event, stamp);
   const matches = await match(event, sheets, acceptedMs);
@@ -233,7 +269,13 @@ async function plan(engine: Engine, key: string, event: SourceEvent, sheets: rea
 }
 
 /** Vets and packs a parcel, and writes the first step of its story. */
-export function prepare(engine: Engine, parcel: Parcel, origin: Origin, seen: Set<string>, change: Partial<Progress> = {}): Stepped {
+export function prepare(
+  engine: Engine,
+  parcel: Parcel,
+  origin: Origin,
+  seen: Set<string>,
+  change: Partial<Progress> = {},
+): Stepped {
   const found = engine.catalog.find(parcel.target.connector);
   if ("fault" in found) throw new Error(found.fault);
   const vetted = vet(engine.sheets().policy, parcel);
@@ -283,11 +325,17 @@ function asNewPut({ record }: Stepped): Put {
 /** Records those packets of a chunk that an earlier run has not. Gives back those that nobody has worked on yet. */
 async function recordMissing(engine: Engine, steps: readonly Stepped[]): Promise<PacketRecord[]> {
   for (;;) {
-    const stored = await engine.store.read("packet", steps.map(({ record }) => record.packet.id));
+    const stored = await engine.store.read(
+      "packet",
+      steps.map(({ record }) => record.packet.id),
+    );
     const missing = steps.filter((_, i) => !stored[i]);
     const untouched = stored.flatMap((known) => (known && isUntouched(known.value) ? [known.value] : []));
     if (missing.length === 0) return untouched;
-    const written = await engine.store.write(missing.map(asNewPut), missing.map(({ entry }) => entry));
+    const written = await engine.store.write(
+      missing.map(asNewPut),
+      missing.map(({ entry }) => entry),
+    );
     if (written === "written") return [...untouched, ...missing.map(({ record }) => record)];
   }
 }
@@ -296,6 +344,12 @@ function isUntouched({ progress }: PacketRecord): boolean {
   return progress.status === "QUEUED" && progress.place === "lane" && progress.tries === 0;
 }
 
-function eventEntry(engine: Engine, key: string, event: EventRecord, to: "EXPANDED" | "DUPLICATE", facts: Facts): LedgerEntry {
+function eventEntry(
+  engine: Engine,
+  key: string,
+  event: EventRecord,
+  to: "EXPANDED" | "DUPLICATE",
+  facts: Facts,
+): LedgerEntry {
   return append(key, { tail: event.tail, step: event.step }, { at: engine.clock.now(), step: to, facts });
 }

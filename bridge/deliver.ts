@@ -46,10 +46,12 @@ export async function deliver(engine: Engine, carrier: Carrier, messages: readon
 }
 
 async function layOut(engine: Engine, carrier: Carrier, messages: readonly Message[]): Promise<Desk> {
-  const names = new Map(messages.flatMap((message) => {
-    const found = namesIn(message.body);
-    return found ? [[message, found]] : [];
-  }));
+  const names = new Map(
+    messages.flatMap((message) => {
+      const found = namesIn(message.body);
+      return found ? [[message, found]] : [];
+    }),
+  );
   const ids = [...new Set([...names.values()].map(({ id }) => id))];
   const shadowIds =
     carrier.connector.order === "strict" ? [] : [...new Set([...names.values()].map(({ shadow }) => shadow))];
@@ -101,7 +103,13 @@ async function deliverLane(engine: Engine, carrier: Carrier, desk: Desk, lane: r
 }
 
 /** @param fresh whether nothing of this lane was written since the desk was laid out */
-async function deliverMessage(engine: Engine, carrier: Carrier, desk: Desk, message: Message, fresh: boolean): Promise<"done" | number> {
+async function deliverMessage(
+  engine: Engine,
+  carrier: Carrier,
+  desk: Desk,
+  message: Message,
+  fresh: boolean,
+): Promise<"done" | number> {
   const names = desk.names.get(message);
   let stored = names && desk.packets.get(names.id);
   if (!names || !stored) {
@@ -121,7 +129,13 @@ async function deliverMessage(engine: Engine, carrier: Carrier, desk: Desk, mess
   }
 }
 
-async function carry(engine: Engine, carrier: Carrier, health: Health, stored: Stored<"packet">, shadow: KnownShadow): Promise<Carried> {
+async function carry(
+  engine: Engine,
+  carrier: Carrier,
+  health: Health,
+  stored: Stored<"packet">,
+  shadow: KnownShadow,
+): Promise<Carried> {
   const { packet, progress } = stored.value;
   const { clock } = engine;
   if (isClosed(progress.status) || progress.status === "HELD") return "done";
@@ -203,7 +217,11 @@ async function send(engine: Engine, connector: Connector, packet: Packet): Promi
 }
 
 /** Runs work that must end in time; when it does not, its signal aborts and `late` is the result. */
-export async function withinDeadline<T>(engine: Engine, late: T, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export async function withinDeadline<T>(
+  engine: Engine,
+  late: T,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const over = new AbortController();
   return new Promise<T>((resolve, reject) => {
     const cancel = engine.clock.after(engine.times.sendMs, () => {
@@ -230,7 +248,10 @@ export async function contextOf(engine: Engine, connector: Connector, signal: Ab
   if (connector.secret) {
     const given = connector.secret.safeParse(await engine.secrets.get(id));
     if (!given.success) {
-      return { ok: false, reason: `its secret is missing or incomplete: ${given.error.issues[0]?.path.join(".") || id}` };
+      return {
+        ok: false,
+        reason: `its secret is missing or incomplete: ${given.error.issues[0]?.path.join(".") || id}`,
+      };
     }
     secret = given.data;
   }

@@ -103,9 +103,9 @@ export function maskText(text: string, kinds: ReadonlySet<DataKind>, name = ""):
 
 /** One UTF-16 unit stays one unit, so that a finding's place is right in the original too. */
 function plainForm(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: the range is what "plain ASCII" means
-  if (/^[\x00-\x7f]*$/.test(text)) return text;
-  return text.replace(/[^\x00-\x7f]/g, (unit) => {
+  if (!/\P{ASCII}/u.test(text)) return text;
+  return text.replace(/\P{ASCII}/gu, (unit) => {
+    if (unit.length > 1) return unit;
     if (/[\u2010-\u2015\u2212\ufe58\ufe63\uff0d]/.test(unit)) return "-";
     if (/[\u00a0\u2000-\u200a\u202f\u205f\u3000]/.test(unit)) return " ";
     const folded = unit.normalize("NFKC");

@@ -31,8 +31,7 @@ class LinearRegExp {
   readonly #global: boolean;
 
   constructor(pattern: RegExp) {
-    const flags =
-      (pattern.ignoreCase ? RE2JS.CASE_INSENSITIVE : 0) | (pattern.multiline ? RE2JS.MULTILINE : 0);
+    const flags = (pattern.ignoreCase ? RE2JS.CASE_INSENSITIVE : 0) | (pattern.multiline ? RE2JS.MULTILINE : 0);
     this.#pattern = RE2JS.compile(RE2JS.translateRegExp(pattern.source), flags);
     this.#global = pattern.global;
   }

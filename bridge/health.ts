@@ -14,7 +14,11 @@ export function isDown(health: Health): boolean {
 }
 
 /** Changes a connector's health, however many processes do so at once. */
-export async function changeHealth(engine: Engine, connector: string, change: (health: Health, now: number) => Health): Promise<Health> {
+export async function changeHealth(
+  engine: Engine,
+  connector: string,
+  change: (health: Health, now: number) => Health,
+): Promise<Health> {
   for (;;) {
     const [stored] = await engine.store.read("health", [connector]);
     const now = engine.clock.now();

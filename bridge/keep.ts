@@ -73,7 +73,11 @@ async function redriveWhenDue(engine: Engine, connector: Connector): Promise<voi
   }
   const now = engine.clock.now();
   if (health?.redriveAt === undefined) {
-    await changeHealth(engine, id, (before) => ({ ...before, redriveAt: now + times.redriveMs, redriveGapMs: times.redriveMs }));
+    await changeHealth(engine, id, (before) => ({
+      ...before,
+      redriveAt: now + times.redriveMs,
+      redriveGapMs: times.redriveMs,
+    }));
     return;
   }
   if (now < health.redriveAt) return;

@@ -114,7 +114,8 @@ export function verifyChain(chain: string, entries: readonly LedgerEntry[], tail
     prev = hash;
     from = entry.step;
   }
-  if (tail.seq > entries.length) return fault(entries.length + 1, `the last ${tail.seq - entries.length} entries are missing`);
+  if (tail.seq > entries.length)
+    return fault(entries.length + 1, `the last ${tail.seq - entries.length} entries are missing`);
   if (tail.seq < entries.length) return fault(tail.seq + 1, "stands after the chain's end");
   return tail.hash === prev ? undefined : fault(tail.seq, "is not the entry the packet's record ends with");
 }

@@ -128,12 +128,20 @@ function read(key: Reader, event: SourceEvent): Json | undefined {
   return key(event.data) ?? key(event as unknown as JsonObject);
 }
 
-function elementOf(match: Match, element: Json, i: number): { entity: string; data: JsonObject } | (Parcel & { fault: string }) {
+function elementOf(
+  match: Match,
+  element: Json,
+  i: number,
+): { entity: string; data: JsonObject } | (Parcel & { fault: string }) {
   const where = `${match.target.forEachPath}[${i}]`;
   if (!isJsonObject(element)) return faulty(match, where, `${where} is not an object`);
   const entity = scalar(match.target.key ? match.target.key(element) : element.id);
   return entity === undefined
-    ? faulty(match, where, `${where} has no ${match.target.keyPath ?? "id"}; "key:" must name a field every element has`)
+    ? faulty(
+        match,
+        where,
+        `${where} has no ${match.target.keyPath ?? "id"}; "key:" must name a field every element has`,
+      )
     : { entity, data: element };
 }
 

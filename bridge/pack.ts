@@ -155,5 +155,7 @@ export function sizeFault(packet: Packet): string | undefined {
   const text = JSON.stringify(packet);
   if (text.length * 3 <= maxPacketBytes) return undefined;
   const bytes = encoder.encode(text).length;
-  return bytes > maxPacketBytes ? `the packet has ${bytes} bytes, more than the ${maxPacketBytes} a queue carries` : undefined;
+  return bytes > maxPacketBytes
+    ? `the packet has ${bytes} bytes, more than the ${maxPacketBytes} a queue carries`
+    : undefined;
 }

@@ -60,7 +60,10 @@ export interface QueuePort {
   /** Resolves when all are stored. @throws where any is not; sending the same again is safe for 5 min */
   send(queue: QueueName, messages: readonly NewMessage[]): Promise<void>;
   /** Up to `max` messages, in order within a group; a group with a message in flight gives none. */
-  receive(queue: QueueName, options: { max: number; visibilityMs: number; waitMs: number; signal?: AbortSignal }): Promise<Message[]>;
+  receive(
+    queue: QueueName,
+    options: { max: number; visibilityMs: number; waitMs: number; signal?: AbortSignal },
+  ): Promise<Message[]>;
   /** Acknowledges. A receipt whose time has run out is ignored. */
   remove(queue: QueueName, receipts: readonly string[]): Promise<void>;
   /** Makes messages visible again after a delay: 0 at once. */

@@ -51,7 +51,9 @@ export async function sendUnsent(engine: Engine, stored: Stored<"packet">): Prom
   const { unsent: _, ...sent } = stored.value.progress;
   const { packet } = stored.value;
   // Where another was faster, the packet has been claimed, and with that the mark is gone.
-  await engine.store.write([{ kind: "packet", id: packet.id, value: { ...stored.value, progress: sent }, etag: stored.etag }]);
+  await engine.store.write([
+    { kind: "packet", id: packet.id, value: { ...stored.value, progress: sent }, etag: stored.etag },
+  ]);
 }
 
 /** Puts the oldest open packet of a strict lane back on its queue, if it had stepped aside for another. */

@@ -34,7 +34,13 @@ export async function* replay(engine: Engine, request: ReplayRequest): AsyncGene
   const to = Math.min(request.to, engine.clock.now() + 1);
   do {
     const { from, connector } = request;
-    const found = await engine.store.packets({ from, to, limit: page, ...(connector && { connector }), ...(after && { after }) });
+    const found = await engine.store.packets({
+      from,
+      to,
+      limit: page,
+      ...(connector && { connector }),
+      ...(after && { after }),
+    });
     for (const record of found.items) {
       const { packet, progress } = record;
       const again = isClosed(progress.status) && progress.status !== "DISCARDED" && packet.replayOf === undefined;
@@ -44,7 +50,11 @@ export async function* replay(engine: Engine, request: ReplayRequest): AsyncGene
   } while (after !== undefined);
 }
 
-async function sendAgain(engine: Engine, { packet }: PacketRecord, { force, actor }: ReplayRequest): Promise<PacketRecord> {
+async function sendAgain(
+  engine: Engine,
+  { packet }: PacketRecord,
+  { force, actor }: ReplayRequest,
+): Promise<PacketRecord> {
   for (let revision = packet.version.revision + 1; ; revision++) {
     const revised = revise(packet, revision, force ? { force } : {});
     const facts = { ...birthFacts(revised, engine.bridgeKey), actor };

@@ -33,7 +33,12 @@ export interface Tried {
  *
  * Where something else was written meanwhile, it is read again and settled on top; nothing is sent again.
  */
-export async function settle(engine: Engine, stored: Stored<"packet">, shadow: KnownShadow, tried: Tried): Promise<Carried> {
+export async function settle(
+  engine: Engine,
+  stored: Stored<"packet">,
+  shadow: KnownShadow,
+  tried: Tried,
+): Promise<Carried> {
   const { connector, outcome, roundTripMs } = tried;
   const { id } = stored.value.packet;
   engine.log({
@@ -44,11 +49,15 @@ export async function settle(engine: Engine, stored: Stored<"packet">, shadow: K
     ms: roundTripMs,
     ...("status" in outcome && outcome.status !== undefined && { http: outcome.status }),
   });
-  const health = outcome.kind === "retry" && !isFinal(tried) ? await recordStrike(engine, connectorId(connector), stored.value.packet.lane) : tried.health;
+  const health =
+    outcome.kind === "retry" && !isFinal(tried)
+      ? await recordStrike(engine, connectorId(connector), stored.value.packet.lane)
+      : tried.health;
   for (;;) {
     const settled = await settleOnce(engine, stored, shadow, { ...tried, health });
     if (settled !== "conflict") {
-      if (outcome.kind === "delivered" && tried.health.strikes.length > 0) await recordSuccess(engine, connectorId(connector));
+      if (outcome.kind === "delivered" && tried.health.strikes.length > 0)
+        await recordSuccess(engine, connectorId(connector));
       return settled;
     }
     const [now] = await engine.store.read("packet", [id]);
@@ -66,7 +75,12 @@ function isFinal({ outcome, connector }: Tried): boolean {
   return outcome.kind === "retry" && outcome.mayHaveLanded && !connector.idempotent;
 }
 
-async function settleOnce(engine: Engine, stored: Stored<"packet">, shadow: KnownShadow, tried: Tried): Promise<Carried> {
+async function settleOnce(
+  engine: Engine,
+  stored: Stored<"packet">,
+  shadow: KnownShadow,
+  tried: Tried,
+): Promise<Carried> {
   const { packet, progress } = stored.value;
   const { outcome, roundTripMs, health } = tried;
   const { clock, times } = engine;
@@ -92,15 +106,20 @@ async function settleOnce(engine: Engine, stored: Stored<"packet">, shadow: Know
     case "retry":
       break;
   }
-  if (isFinal(tried)) return hold("unknown", `${outcome.reason}; it may have landed, and the target cannot tell a repeat`);
+  if (isFinal(tried))
+    return hold("unknown", `${outcome.reason}; it may have landed, and the target cannot tell a repeat`);
 
   const failingSince = progress.failingSince ?? clock.now();
   const failing = { ...stored, value: { ...stored.value, progress: { ...progress, failingSince } } };
   if (isDown(health)) return park(engine, stored, shadow, health, outcome.reason, outcome.mayHaveLanded);
   if (clock.now() - failingSince >= times.giveUpMs) {
-    return hold("expired", `it failed for ${Math.round(times.giveUpMs / 3_600_000)} h while its target was up: ${outcome.reason}`);
+    return hold(
+      "expired",
+      `it failed for ${Math.round(times.giveUpMs / 3_600_000)} h while its target was up: ${outcome.reason}`,
+    );
   }
-  if (progress.round > times.backoffMs.length) return park(engine, failing, shadow, health, outcome.reason, outcome.mayHaveLanded);
+  if (progress.round > times.backoffMs.length)
+    return park(engine, failing, shadow, health, outcome.reason, outcome.mayHaveLanded);
 
   const base = times.backoffMs[progress.round - 1] as number;
   const jittered = base * (0.8 + 0.4 * engine.random.fraction());
@@ -112,7 +131,12 @@ async function settleOnce(engine: Engine, stored: Stored<"packet">, shadow: Know
 }
 
 /** Nothing was left to send. The shadow still learns the version, so that what is older stays older. */
-export function settleUnsent(engine: Engine, stored: Stored<"packet">, shadow: KnownShadow, status: "UNCHANGED" | "SUPERSEDED"): Promise<Carried> {
+export function settleUnsent(
+  engine: Engine,
+  stored: Stored<"packet">,
+  shadow: KnownShadow,
+  status: "UNCHANGED" | "SUPERSEDED",
+): Promise<Carried> {
   const reason = status === "UNCHANGED" ? "the target already holds it" : "the target holds something newer";
   const puts = status === "UNCHANGED" ? known(engine, stored.value.packet, shadow) : [];
   return close(engine, stored, status, { reason }, { reason }, puts);

@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import canonicalize from "canonicalize";
-import { isMap, isPair, isScalar, LineCounter, parseDocument, type Document } from "yaml";
+import { type Document, isMap, isPair, isScalar, LineCounter, parseDocument } from "yaml";
 import * as z from "zod";
 import { compileExpression, type Expression, ExpressionFault } from "./expression.ts";
 import { isJsonObject, type Json, type JsonObject, jsonFault } from "./json.ts";
@@ -21,10 +21,7 @@ const path = z.string("is not a field's path").check((check) => {
   if (fault) check.issues.push({ code: "custom", message: fault, input: check.value });
 });
 
-const expression = z
-  .string("is not an expression")
-  .min(1, "is an empty expression")
-  .describe("A JSONata expression.");
+const expression = z.string("is not an expression").min(1, "is an empty expression").describe("A JSONata expression.");
 
 const instant = z.iso
   .datetime({ offset: true, error: "is not a time such as 2026-12-01T00:00:00Z" })
@@ -35,9 +32,7 @@ const mapping = z.union(
     path.describe("The target's field; dots nest."),
     z.strictObject({
       to: path.describe("The target's field; dots nest."),
-      with: expression
-        .optional()
-        .describe("JSONata over the value; $event, $data and $element are at hand."),
+      with: expression.optional().describe("JSONata over the value; $event, $data and $element are at hand."),
     }),
   ],
   'maps to nothing; give the target\'s field, or "to:"',
@@ -46,7 +41,10 @@ const mapping = z.union(
 const targetSchema = z.strictObject({
   connector: z
     .string("is missing; name a file of connectors/")
-    .regex(/^[A-Za-z][A-Za-z0-9-]{0,47}(@v\d{1,4})?$/, "is not a connector's name such as PayrollConnector or WorkForceNow@v2")
+    .regex(
+      /^[A-Za-z][A-Za-z0-9-]{0,47}(@v\d{1,4})?$/,
+      "is not a connector's name such as PayrollConnector or WorkForceNow@v2",
+    )
     .describe("What delivers to this target: PayrollConnector, or WorkForceNow@v2."),
   from: instant.optional().describe("Events accepted before this time do not go to this target."),
   until: instant.optional().describe("Events accepted from this time on do not go to this target."),
@@ -68,10 +66,7 @@ const exampleSchema = z.strictObject({
 
 const sheetSchema = z.strictObject({
   source_event: z
-    .union(
-      [z.string().min(1), z.array(z.string().min(1)).min(1)],
-      "is missing; name the event type, or a list of them",
-    )
+    .union([z.string().min(1), z.array(z.string().min(1)).min(1)], "is missing; name the event type, or a list of them")
     .describe("Which events: the CloudEvents type, or a list of types."),
   when: expression.optional().describe("JSONata over the whole event; the sheet applies where it gives true."),
   key: path.optional().describe("Which record changed: data.policyId. Default: subject, else data.id."),
@@ -165,7 +160,10 @@ export type SheetReading =
  */
 export function readSheet(file: string, text: string): SheetReading {
   if (Buffer.byteLength(text) > maxSheetBytes) {
-    return { ok: false, faults: [{ file, line: 1, message: `the sheet is larger than ${maxSheetBytes} bytes; split it` }] };
+    return {
+      ok: false,
+      faults: [{ file, line: 1, message: `the sheet is larger than ${maxSheetBytes} bytes; split it` }],
+    };
   }
   const lines = new LineCounter();
   const yaml = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false });
@@ -175,7 +173,9 @@ export function readSheet(file: string, text: string): SheetReading {
   if (yaml.errors.length > 0) {
     return {
       ok: false,
-      faults: yaml.errors.map((error) => fault(lines.linePos(error.pos[0]).line, yamlMessage(error.code, error.message))),
+      faults: yaml.errors.map((error) =>
+        fault(lines.linePos(error.pos[0]).line, yamlMessage(error.code, error.message)),
+      ),
     };
   }
   let raw: unknown;
@@ -314,7 +314,10 @@ function lineOfPath(yaml: Document, lines: LineCounter, path: readonly PropertyK
       offset = rangeStart(pair.key) ?? offset;
       node = pair.value;
     } else {
-      const next: unknown = typeof node === "object" && node && "get" in node ? (node as { get(k: unknown, keep: true): unknown }).get(key, true) : undefined;
+      const next: unknown =
+        typeof node === "object" && node && "get" in node
+          ? (node as { get(k: unknown, keep: true): unknown }).get(key, true)
+          : undefined;
       if (!next) break;
       offset = rangeStart(next) ?? offset;
       node = next;
@@ -365,7 +368,12 @@ function issueFaults(
     }
   }
   const name = issue.path.at(-1);
-  const subject = name === undefined ? "the sheet" : typeof name === "number" ? `${String(issue.path.at(-2))}[${name}]` : String(name);
+  const subject =
+    name === undefined
+      ? "the sheet"
+      : typeof name === "number"
+        ? `${String(issue.path.at(-2))}[${name}]`
+        : String(name);
   return [fault(lineOf(issue.path), issue.message.startsWith('"') ? issue.message : `${subject} ${issue.message}`)];
 }
 
@@ -374,7 +382,11 @@ function mostTelling(issue: z.core.$ZodIssueInvalidUnion, given: Json | undefine
   if (given === null || given === undefined) return undefined;
   return issue.errors
     .flat()
-    .find((inner) => !(inner.code === "invalid_type" && inner.path.length === 0) && (isJsonObject(given) ? inner.path.length > 0 || inner.code === "unrecognized_keys" : inner.code === "custom"));
+    .find(
+      (inner) =>
+        !(inner.code === "invalid_type" && inner.path.length === 0) &&
+        (isJsonObject(given) ? inner.path.length > 0 || inner.code === "unrecognized_keys" : inner.code === "custom"),
+    );
 }
 
 function at(raw: Json, path: readonly PropertyKey[]): Json | undefined {
@@ -413,4 +425,3 @@ function editDistance(a: string, b: string): number {
   }
   return row[b.length] as number;
 }
-

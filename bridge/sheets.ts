@@ -51,13 +51,16 @@ export function readSheets(files: readonly SheetFile[], catalog: Catalog): Sheet
       }
       const id = connectorId(found.connector);
       const other = connectors.get(id);
-      if (other) faults.push(at([...place, "connector"], `${target.name} and ${other} both go to ${id}; make them one target`));
+      if (other)
+        faults.push(at([...place, "connector"], `${target.name} and ${other} both go to ${id}; make them one target`));
       connectors.set(id, target.name);
     }
     for (const [i, example] of sheet.examples.entries()) {
       for (const name of Object.keys(example.expect)) {
         if (!sheet.targets.some((target) => target.name === name)) {
-          faults.push(at(["examples", i, "expect", name], `the example expects "${name}", which is no target of this sheet`));
+          faults.push(
+            at(["examples", i, "expect", name], `the example expects "${name}", which is no target of this sheet`),
+          );
         }
       }
     }

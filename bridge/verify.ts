@@ -45,7 +45,11 @@ export async function verifyLedger(engine: Engine, onProgress?: (entries: number
 }
 
 /** While the bridge runs a chain may grow between two reads: a fault counts only once chain and record stood still. */
-async function checkChain(engine: Engine, chain: string, entries: readonly LedgerEntry[]): Promise<LedgerFault | undefined> {
+async function checkChain(
+  engine: Engine,
+  chain: string,
+  entries: readonly LedgerEntry[],
+): Promise<LedgerFault | undefined> {
   for (let before = await tailOfRecord(engine, chain); ; ) {
     const fault = before
       ? verifyChain(chain, entries, before)
@@ -75,7 +79,8 @@ async function recordsWithoutChain(engine: Engine, chains: number): Promise<Ledg
   let after: string | undefined;
   do {
     const found = await engine.store.packets({ limit: page, ...(after && { after }) });
-    for (const { packet } of found.items) if ((await engine.store.chain(packet.id)).length === 0) return missing(packet.id);
+    for (const { packet } of found.items)
+      if ((await engine.store.chain(packet.id)).length === 0) return missing(packet.id);
     after = found.next;
   } while (after !== undefined);
   let position: string | undefined;

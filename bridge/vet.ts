@@ -1,4 +1,4 @@
-import { parseDocument, LineCounter } from "yaml";
+import { LineCounter, parseDocument } from "yaml";
 import * as z from "zod";
 import { type DataKind, dataKinds, detect, maskText } from "./detectors.ts";
 import { isJsonObject, type Json, type JsonObject } from "./json.ts";
@@ -23,13 +23,18 @@ const policySchema = z.strictObject({
 export type Policy = z.output<typeof policySchema>;
 type Rule = Policy["rules"][number];
 
-export type PolicyReading = { readonly ok: true; readonly policy: Policy } | { readonly ok: false; readonly message: string };
+export type PolicyReading =
+  | { readonly ok: true; readonly policy: Policy }
+  | { readonly ok: false; readonly message: string };
 
 /** Reads `governance.yaml`: text in, the policy or a fault such as `governance.yaml:4: …` out. */
 export function readPolicy(file: string, text: string): PolicyReading {
   const lines = new LineCounter();
   const yaml = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false });
-  const refuse = (line: number, message: string): PolicyReading => ({ ok: false, message: `${file}:${line}: ${message}` });
+  const refuse = (line: number, message: string): PolicyReading => ({
+    ok: false,
+    message: `${file}:${line}: ${message}`,
+  });
   const [error] = yaml.errors;
   if (error) return refuse(lines.linePos(error.pos[0]).line, `not YAML: ${error.message}`);
   let raw: unknown;
@@ -89,7 +94,8 @@ export function vet(policy: Policy, parcel: Parcel): Vetted {
     decisions.push({ field, action, rule: rule?.id ?? "otherwise", kinds });
     fields[field] = action === "mask" ? masked(value, kinds, field) : value;
   }
-  const verdict = (["block", "mask"] as const).find((worst) => decisions.some(({ action }) => action === worst)) ?? "allow";
+  const verdict =
+    (["block", "mask"] as const).find((worst) => decisions.some(({ action }) => action === worst)) ?? "allow";
   return { ...parcel, fields, verdict, decisions };
 }
 

@@ -1,17 +1,17 @@
-import { createHttp, hostsIn } from "../connectors/protocols/http.ts";
-import { type Connector, Catalog } from "../bridge/connector.ts";
-import { type SourceEvent, eventKey, maxEventBytes } from "../bridge/event.ts";
+import { join } from "node:path";
+import { Catalog, type Connector } from "../bridge/connector.ts";
+import { eventKey, maxEventBytes, type SourceEvent } from "../bridge/event.ts";
 import { isClosed, type Status } from "../bridge/ledger.ts";
 import type { LogLine, Tally } from "../bridge/ports.ts";
 import { replay } from "../bridge/replay.ts";
 import { type SheetFile, sheetSet } from "../bridge/sheets.ts";
 import { type Verification, verifyLedger } from "../bridge/verify.ts";
+import { createHttp, hostsIn } from "../connectors/protocols/http.ts";
 import { connectorsIn } from "../platform/local/connectors-folder.ts";
 import { type LocalEngine, openLocalEngine } from "../platform/local/engine.ts";
 import { type Runner, startRunner } from "../platform/local/runner.ts";
 import { checkSettings, readSettings, type SettingsInput } from "../platform/local/settings.ts";
 import { readSet, SheetsFault, SheetsFolder, type SheetsNews } from "../platform/local/sheets-folder.ts";
-import { join } from "node:path";
 import { type PacketView, viewOf } from "./view.ts";
 
 export interface BridgeOptions {
@@ -91,7 +91,9 @@ export class Bridge implements AsyncDisposable {
   }
 
   /** The packets, oldest first: what was sent, what waits, what is held. */
-  async outbox(query: { connector?: string; statuses?: readonly Status[]; from?: Date; to?: Date; limit?: number } = {}): Promise<PacketView[]> {
+  async outbox(
+    query: { connector?: string; statuses?: readonly Status[]; from?: Date; to?: Date; limit?: number } = {},
+  ): Promise<PacketView[]> {
     const engine = await this.engine();
     const { connector, statuses, from, to, limit = 1_000 } = query;
     const found = await engine.store.packets({

@@ -81,7 +81,9 @@ export class Connector {
       targets: { [this.#name.toLowerCase()]: target },
     });
     if (compiled.ok) return compiled.sheet;
-    throw new TypeError(`Connector("${this.#name}").map(): ${compiled.faults.map(({ message }) => message).join("; ")}`);
+    throw new TypeError(
+      `Connector("${this.#name}").map(): ${compiled.faults.map(({ message }) => message).join("; ")}`,
+    );
   }
 }
 

@@ -25,8 +25,8 @@ interface EventMaker {
  *
  * @throws where it is no event the bridge's door would take; the message names the attribute
  */
-export const Event = function (input: EventInput): SourceEvent {
+export const Event = ((input: EventInput): SourceEvent => {
   const arrival = checkEvent({ id: randomUUID(), source: "hms.local", time: new Date().toISOString(), ...input });
   if (arrival.kind === "malformed") throw new TypeError(`not an event: ${arrival.reason}`);
   return arrival.event;
-} as unknown as EventMaker;
+}) as unknown as EventMaker;

@@ -44,7 +44,8 @@ export async function* Stream(type: string, options: StreamOptions = {}): AsyncG
       if (!value.event) continue;
       yield { ...value.event.data, [source]: value.event } as Streamed;
       const written = await engine.store.write([{ kind: "cursor", id, value: { position }, etag }]);
-      if (written === "conflict") throw new Error(`another program reads the stream "${id}"; give this one a name of its own`);
+      if (written === "conflict")
+        throw new Error(`another program reads the stream "${id}"; give this one a name of its own`);
       etag++;
     }
     if (events.length === 0) await engine.clock.sleep(lookMs);

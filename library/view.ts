@@ -1,5 +1,5 @@
-import type { PacketRecord } from "../bridge/records.ts";
 import type { Status } from "../bridge/ledger.ts";
+import type { PacketRecord } from "../bridge/records.ts";
 
 /** A packet as a person wants to see it. `String(view)` gives the outbox's line. */
 export interface PacketView {

@@ -168,7 +168,11 @@ export function outcomeOf({ status, headers, body }: HttpResponse, at: string): 
   }
   if (status === 429 || status === 503) {
     const afterMs = retryAfterMs(first(headers["retry-after"]), Date.parse(first(headers.date) ?? ""));
-    return retry(`answered ${status}`, { status, mayHaveLanded: status !== 429, ...(afterMs !== undefined && { afterMs }) });
+    return retry(`answered ${status}`, {
+      status,
+      mayHaveLanded: status !== 429,
+      ...(afterMs !== undefined && { afterMs }),
+    });
   }
   if (status >= 500 || status === 408 || status === 425) return retry(`answered ${status}`, { status });
   if (status >= 300 && status < 400) {
@@ -198,7 +202,8 @@ function first(value: string | string[] | undefined): string | undefined {
 function checkUrl(text: string, allowedHosts: readonly string[]): URL {
   const url = URL.parse(text);
   if (!url) throw new HttpFault("the request's address is not a URL", false);
-  if (!allowedHosts.includes(url.host)) throw new HttpFault(`${url.host} is not among the hosts its configuration names`, false);
+  if (!allowedHosts.includes(url.host))
+    throw new HttpFault(`${url.host} is not among the hosts its configuration names`, false);
   if (url.username || url.password) throw new HttpFault("the request's address carries credentials", false);
   const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(url.hostname);
   if (url.protocol !== "https:" && !(url.protocol === "http:" && loopback)) {
@@ -209,7 +214,10 @@ function checkUrl(text: string, allowedHosts: readonly string[]): URL {
 
 /** An address below a base, its parts encoded: a value cannot leave its place in the path. */
 export function joinUrl(base: string, ...parts: string[]): string {
-  return [base.replace(/\/+$/, ""), ...parts.map((part) => encodeURIComponent(part).replace(/^\.+$/, (dots) => dots.replaceAll(".", "%2E")))].join("/");
+  return [
+    base.replace(/\/+$/, ""),
+    ...parts.map((part) => encodeURIComponent(part).replace(/^\.+$/, (dots) => dots.replaceAll(".", "%2E"))),
+  ].join("/");
 }
 
 /** Every host a configuration names: the allowlist of a connector. */

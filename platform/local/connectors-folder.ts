@@ -17,7 +17,9 @@ export async function connectorsIn(folder: string): Promise<Connector[]> {
     files.map(async (name) => {
       const module = (await import(pathToFileURL(join(folder, name)).href)) as { connector?: Connector };
       if (typeof module.connector?.send !== "function") {
-        throw new Error(`${join(folder, name)} exports no connector; write: export const connector = defineConnector({ … })`);
+        throw new Error(
+          `${join(folder, name)} exports no connector; write: export const connector = defineConnector({ … })`,
+        );
       }
       return module.connector;
     }),

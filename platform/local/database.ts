@@ -116,7 +116,10 @@ function inThisThread(writer: Writer): Hand {
 }
 
 async function inAnotherThread(file: string): Promise<Hand> {
-  const worker = new Worker(new URL(import.meta.url.endsWith(".ts") ? "writer-thread.ts" : "writer-thread.js", import.meta.url), { workerData: file });
+  const worker = new Worker(
+    new URL(import.meta.url.endsWith(".ts") ? "writer-thread.ts" : "writer-thread.js", import.meta.url),
+    { workerData: file },
+  );
   await once(worker, "message");
   // The thread alone keeps no process alive: its work is over when nobody waits for it.
   worker.unref();

@@ -1,5 +1,5 @@
 import { createSecretKey } from "node:crypto";
-import { mkdirSync, openSync, closeSync } from "node:fs";
+import { closeSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import type { Catalog, Http } from "../../bridge/connector.ts";
 import type { Clock, Engine, LogLine, Random } from "../../bridge/ports.ts";

@@ -74,7 +74,10 @@ export class Lanes {
     const lane = this.#laneOf.get(seq);
     if (!lane) return;
     this.#laneOf.delete(seq);
-    lane.entries.splice(lane.entries.findIndex((entry) => entry.seq === seq), 1);
+    lane.entries.splice(
+      lane.entries.findIndex((entry) => entry.seq === seq),
+      1,
+    );
     if (lane.entries.length === 0) {
       this.#lanes.delete(lane.name);
       this.#ready.delete(lane);

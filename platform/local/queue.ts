@@ -65,7 +65,9 @@ export class LocalQueue implements QueuePort {
     const until = this.#clock.now() + dedupMs;
     const fresh = messages.filter(({ dedup }) => dedup === undefined || this.#isNew(`${queue} ${dedup}`, until));
     if (fresh.length === 0) return;
-    const dedup = fresh.flatMap((message) => (message.dedup === undefined ? [] : [{ id: `${queue} ${message.dedup}`, until }]));
+    const dedup = fresh.flatMap((message) =>
+      message.dedup === undefined ? [] : [{ id: `${queue} ${message.dedup}`, until }],
+    );
     try {
       const sent = fresh.map(({ group, body }) => ({ lane: group, body }));
       const { seqs } = await this.#db.write({ op: "send", queue, messages: sent, dedup });
@@ -113,7 +115,14 @@ export class LocalQueue implements QueuePort {
         continue;
       }
       const row = this.#db.sql("SELECT body FROM messages WHERE seq = ?").get(seq);
-      if (row) messages.push({ id: `msg-${seq}`, group: lane, body: row.body as string, receiveCount: receives, receipt: receiptOf(seq, receives) });
+      if (row)
+        messages.push({
+          id: `msg-${seq}`,
+          group: lane,
+          body: row.body as string,
+          receiveCount: receives,
+          receipt: receiptOf(seq, receives),
+        });
     }
     // The counts go to disk with whatever is written next: they matter only for a message that ends the process.
     if (messages.length > 0) {
@@ -126,7 +135,11 @@ export class LocalQueue implements QueuePort {
     await this.#moveMessages(queue, deadLetterOf(queue), [{ lane, seq }]).catch(() => {});
   }
 
-  async #moveMessages(from: QueueName, to: QueueName, messages: readonly { lane: string; seq: number }[]): Promise<void> {
+  async #moveMessages(
+    from: QueueName,
+    to: QueueName,
+    messages: readonly { lane: string; seq: number }[],
+  ): Promise<void> {
     const { seqs } = await this.#db.write({ op: "move", queue: to, messages });
     for (const { seq } of messages) this.#lanes(from).remove(seq);
     this.#add(to, messages, seqs);

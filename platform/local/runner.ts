@@ -89,7 +89,12 @@ async function consume(
   const { times } = engine;
   while (!signal.aborted) {
     try {
-      const messages = await engine.queue.receive(queue, { max: batch, visibilityMs: times.visibilityMs, waitMs, signal });
+      const messages = await engine.queue.receive(queue, {
+        max: batch,
+        visibilityMs: times.visibilityMs,
+        waitMs,
+        signal,
+      });
       if (messages.length > 0) await carryOut(engine, queue, await work(messages));
     } catch (error) {
       engine.log({ step: "loop-failed", queue, error: errorName(error) });

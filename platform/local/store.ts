@@ -1,6 +1,6 @@
 import { eventStatuses, isClosed, type LedgerEntry, statuses } from "../../bridge/ledger.ts";
 import { type Packet, strictOrder } from "../../bridge/pack.ts";
-import type { FoundEvent, Kind, Page, PacketQuery, Put, Stored, StorePort, Tally } from "../../bridge/ports.ts";
+import type { FoundEvent, Kind, PacketQuery, Page, Put, Stored, StorePort, Tally } from "../../bridge/ports.ts";
 import type { EventRecord, PacketRecord, Progress, Records } from "../../bridge/records.ts";
 import type { Database } from "./database.ts";
 import type { LedgerRow, RowPut } from "./writer.ts";
@@ -56,7 +56,14 @@ export class LocalStore implements StorePort {
       : (this.#db.sql("SELECT seq * 2 + 1 AS owner FROM events WHERE id = ?").get(chain)?.owner as number | undefined);
   }
 
-  async packets({ connector, statuses: wanted, from = 0, to = Number.MAX_SAFE_INTEGER, limit, after }: PacketQuery): Promise<Page<PacketRecord>> {
+  async packets({
+    connector,
+    statuses: wanted,
+    from = 0,
+    to = Number.MAX_SAFE_INTEGER,
+    limit,
+    after,
+  }: PacketQuery): Promise<Page<PacketRecord>> {
     const filters = [
       ...(connector === undefined ? [] : ["connector = :connector"]),
       ...(wanted === undefined ? [] : [`status IN (${wanted.map((_, i) => `:status${i}`).join(", ")})`]),
@@ -76,7 +83,10 @@ export class LocalStore implements StorePort {
     return pageOf(rows as never, limit);
   }
 
-  async waiting(connector: string, { before, limit, after }: { before: number; limit: number; after?: string }): Promise<Page<PacketRecord>> {
+  async waiting(
+    connector: string,
+    { before, limit, after }: { before: number; limit: number; after?: string },
+  ): Promise<Page<PacketRecord>> {
     const rows = this.#db
       .sql(
         `${selectPacket} WHERE connector = :connector AND status IN ('QUEUED', 'RETRY')
@@ -119,7 +129,10 @@ export class LocalStore implements StorePort {
 
   /** µs of the last acceptance: a clock set back must not make a later event look older. */
   lastAccepted(): number {
-    return (this.#db.sql("SELECT max(accepted) AS at FROM (SELECT accepted FROM events ORDER BY seq DESC LIMIT 1000)").get()?.at as number | null) ?? 0;
+    return (
+      (this.#db.sql("SELECT max(accepted) AS at FROM (SELECT accepted FROM events ORDER BY seq DESC LIMIT 1000)").get()
+        ?.at as number | null) ?? 0
+    );
   }
 
   async chain(id: string): Promise<LedgerEntry[]> {

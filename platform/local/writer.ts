@@ -28,7 +28,13 @@ export interface EventColumns {
 export type RowPut =
   | { readonly kind: "packet"; readonly etag: number; readonly row: PacketColumns }
   | { readonly kind: "event"; readonly etag: number; readonly row: EventColumns }
-  | { readonly kind: "document"; readonly etag: number; readonly name: string; readonly id: string; readonly value: string };
+  | {
+      readonly kind: "document";
+      readonly etag: number;
+      readonly name: string;
+      readonly id: string;
+      readonly value: string;
+    };
 
 export interface LedgerRow {
   readonly chain: string;
@@ -47,7 +53,11 @@ export type Operation =
     }
   | { readonly op: "received"; readonly seqs: readonly number[] }
   | { readonly op: "remove"; readonly seqs: readonly number[] }
-  | { readonly op: "move"; readonly queue: string; readonly messages: readonly { readonly lane: string; readonly seq: number }[] }
+  | {
+      readonly op: "move";
+      readonly queue: string;
+      readonly messages: readonly { readonly lane: string; readonly seq: number }[];
+    }
   | { readonly op: "tidy"; readonly now: number };
 
 /**
@@ -106,8 +116,12 @@ export class Writer {
         for (const entry of operation.entries) if (this.#append(entry) === 0) throw new ConditionFailed();
         return { done: true };
       case "send":
-        for (const { id, until } of operation.dedup) this.#run("INSERT INTO dedup (id, until) VALUES (?, ?)", id, until);
-        return { done: true, seqs: operation.messages.map(({ lane, body }) => this.#addMessage(operation.queue, lane, body)) };
+        for (const { id, until } of operation.dedup)
+          this.#run("INSERT INTO dedup (id, until) VALUES (?, ?)", id, until);
+        return {
+          done: true,
+          seqs: operation.messages.map(({ lane, body }) => this.#addMessage(operation.queue, lane, body)),
+        };
       case "received":
         for (const seq of operation.seqs) this.#run("UPDATE messages SET receives = receives + 1 WHERE seq = ?", seq);
         return { done: true };
@@ -115,9 +129,15 @@ export class Writer {
         for (const seq of operation.seqs) this.#run("DELETE FROM messages WHERE seq = ?", seq);
         return { done: true };
       case "move":
-        return { done: true, seqs: operation.messages.map(({ lane, seq }) => this.#moveMessage(operation.queue, lane, seq)) };
+        return {
+          done: true,
+          seqs: operation.messages.map(({ lane, seq }) => this.#moveMessage(operation.queue, lane, seq)),
+        };
       case "tidy":
-        this.#run("DELETE FROM dedup WHERE seq < coalesce((SELECT min(seq) FROM dedup WHERE until > ?), 9e15)", operation.now);
+        this.#run(
+          "DELETE FROM dedup WHERE seq < coalesce((SELECT min(seq) FROM dedup WHERE until > ?), 9e15)",
+          operation.now,
+        );
         return { done: true };
     }
   }
@@ -130,7 +150,12 @@ export class Writer {
         return put.etag === 0 ? this.#insertEvent(put.row) : this.#updateEvent(put.etag, put.row);
       case "document":
         return put.etag === 0
-          ? this.#run("INSERT OR IGNORE INTO documents (kind, id, etag, value) VALUES (?, ?, 1, ?)", put.name, put.id, put.value)
+          ? this.#run(
+              "INSERT OR IGNORE INTO documents (kind, id, etag, value) VALUES (?, ?, 1, ?)",
+              put.name,
+              put.id,
+              put.value,
+            )
           : this.#run(
               "UPDATE documents SET etag = etag + 1, value = ? WHERE id = ? AND kind = ? AND etag = ?",
               put.value,
@@ -213,7 +238,11 @@ export class Writer {
   }
 
   #addMessage(queue: string, lane: string, body: string): number {
-    const { lastInsertRowid } = this.#sql("INSERT INTO messages (queue, lane, body, receives) VALUES (?, ?, ?, 0)").run(queue, lane, body);
+    const { lastInsertRowid } = this.#sql("INSERT INTO messages (queue, lane, body, receives) VALUES (?, ?, ?, 0)").run(
+      queue,
+      lane,
+      body,
+    );
     return Number(lastInsertRowid);
   }
 
@@ -241,6 +270,8 @@ export class Writer {
  */
 export function openToWrite(file: string): DatabaseSync {
   const db = new DatabaseSync(file, { timeout: 5_000 });
-  db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 8000;");
+  db.exec(
+    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 8000;",
+  );
   return db;
 }
