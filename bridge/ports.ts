@@ -98,6 +98,8 @@ export interface PacketQuery {
   readonly from?: number;
   readonly to?: number;
   readonly limit: number;
+  /** Oldest first, if not said. */
+  readonly newestFirst?: boolean;
   /** A page's `next`. */
   readonly after?: string;
 }
@@ -131,7 +133,7 @@ export interface StorePort {
    */
   write(puts: readonly Put[], entries?: readonly LedgerEntry[]): Promise<"written" | "conflict">;
 
-  /** By time of recording, oldest first. */
+  /** By time of recording. */
   packets(query: PacketQuery): Promise<Page<PacketRecord>>;
   /** A connector's waiting packets (`QUEUED` or `RETRY`) recorded before a time, oldest first. */
   waiting(connector: string, query: { before: number; limit: number; after?: string }): Promise<Page<PacketRecord>>;

@@ -1,6 +1,7 @@
 import type { Catalog } from "./connector.ts";
 import { connectorId } from "./connector.ts";
 import { readSheet, type Sheet, type SheetFault } from "./sheet.ts";
+import { testSheet } from "./try.ts";
 import type { Policy } from "./vet.ts";
 
 /** The sheets and the policy in force: never changed, only replaced whole. */
@@ -23,8 +24,12 @@ export interface SheetsReading {
   readonly warnings: readonly SheetFault[];
 }
 
-/** Reads every sheet and checks it against the connectors at hand. */
-export function readSheets(files: readonly SheetFile[], catalog: Catalog): SheetsReading {
+/** Reads every sheet, checks it against the connectors at hand, and runs its examples. */
+export async function readSheets(
+  files: readonly SheetFile[],
+  catalog: Catalog,
+  policy: Policy,
+): Promise<SheetsReading> {
   const sheets: Sheet[] = [];
   const faults: SheetFault[] = [];
   const warnings: SheetFault[] = [];
@@ -63,6 +68,9 @@ export function readSheets(files: readonly SheetFile[], catalog: Catalog): Sheet
           );
         }
       }
+    }
+    for (const [i, { example, faults: found }] of (await testSheet(sheet, policy)).entries()) {
+      for (const fault of found) faults.push(at(["examples", i], `the example "${example}" fails: ${fault}`));
     }
     if (!sheet.key && sheet.targets.some((target) => !target.key && !target.forEach)) {
       warnings.push(

@@ -56,6 +56,7 @@ export function currentBridge(): Bridge {
 export class Bridge implements AsyncDisposable {
   readonly #options: BridgeOptions;
   #opening: Promise<Open> | undefined;
+  #closing: Promise<void> | undefined;
 
   constructor(options: BridgeOptions = {}) {
     this.#options = options;
@@ -90,14 +91,22 @@ export class Bridge implements AsyncDisposable {
     return eventKey(event);
   }
 
-  /** The packets, oldest first: what was sent, what waits, what is held. */
+  /** The packets, oldest first if not said: what was sent, what waits, what is held. */
   async outbox(
-    query: { connector?: string; statuses?: readonly Status[]; from?: Date; to?: Date; limit?: number } = {},
+    query: {
+      connector?: string;
+      statuses?: readonly Status[];
+      from?: Date;
+      to?: Date;
+      limit?: number;
+      newestFirst?: boolean;
+    } = {},
   ): Promise<PacketView[]> {
     const engine = await this.engine();
-    const { connector, statuses, from, to, limit = 1_000 } = query;
+    const { connector, statuses, from, to, limit = 1_000, newestFirst } = query;
     const found = await engine.store.packets({
       limit,
+      ...(newestFirst && { newestFirst }),
       ...(connector && { connector }),
       ...(statuses && { statuses }),
       ...(from && { from: from.getTime() }),
@@ -132,16 +141,18 @@ export class Bridge implements AsyncDisposable {
   }
 
   /**
-   * Waits until nothing is on its way: each packet is closed, held, waiting for its next try, or in its outbox.
+   * Waits until no message is left in the inbox or a lane: each packet is closed, held, or in its outbox.
+   *
+   * @returns whether it came to that within the time, 30 s if not said
    */
-  async settled(): Promise<void> {
-    const { queue, catalog, clock } = await this.engine();
-    const names = ["inbox", ...catalog.ids.map((id) => `lane:${id}` as const)] as const;
-    for (;;) {
-      const depths = await Promise.all(names.map((name) => queue.depth(name)));
-      if (depths.every(({ waiting, inFlight }) => waiting + inFlight === 0)) return;
+  async settled(timeoutMs = 30_000): Promise<boolean> {
+    const { queue, clock } = await this.engine();
+    const until = clock.now() + timeoutMs;
+    while (!queue.isQuiet()) {
+      if (clock.now() >= until) return false;
       await clock.sleep(2);
     }
+    return true;
   }
 
   /** Waits until a packet is closed or held. */
@@ -163,18 +174,28 @@ export class Bridge implements AsyncDisposable {
   }
 
   /** Ends the work, when what is being sent now is done, and closes the store. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    if (latest === this) latest = undefined;
     if (!this.#opening) return;
     const { engine, runner } = await this.#opening;
     await runner?.stop();
     await engine.queue.end();
     await engine.db.close();
-    if (latest === this) latest = undefined;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** The connectors that come with the bridge, and any others. */
+export async function ownCatalog(more: BridgeOptions["register"] = []): Promise<Catalog> {
+  return new Catalog([...(await connectorsIn(ownConnectors)), ...more]);
 }
 
 async function openBridge(options: BridgeOptions): Promise<Open> {
@@ -184,8 +205,8 @@ async function openBridge(options: BridgeOptions): Promise<Open> {
     { connectors: { ...fromFile.connectors, ...options.connectors }, times: { ...fromFile.times, ...options.times } },
     "the options",
   );
-  const catalog = new Catalog([...(await connectorsIn(ownConnectors)), ...register]);
-  const fromTexts = typeof mappings === "string" ? undefined : readSet({ sheets: mappings }, catalog);
+  const catalog = await ownCatalog(register);
+  const fromTexts = typeof mappings === "string" ? undefined : await readSet({ sheets: mappings }, catalog);
   if (fromTexts && !fromTexts.ok) throw new SheetsFault(fromTexts.faults);
   let folder: SheetsFolder | undefined;
   const noSheets = sheetSet([], { otherwise: "block", rules: [] });
@@ -199,7 +220,12 @@ async function openBridge(options: BridgeOptions): Promise<Open> {
   });
   if (typeof mappings === "string" && work) {
     const lastGoodFile = engine.dir === undefined ? undefined : join(engine.dir, "last-good-sheets.json");
-    folder = new SheetsFolder({ folder: mappings, catalog, tell: onSheets, ...(lastGoodFile && { lastGoodFile }) });
+    folder = await SheetsFolder.open({
+      folder: mappings,
+      catalog,
+      tell: onSheets,
+      ...(lastGoodFile && { lastGoodFile }),
+    });
   }
   const runner = work ? startRunner(engine, folder) : undefined;
   return { engine, runner };

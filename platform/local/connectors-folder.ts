@@ -1,7 +1,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { Catalog, type Connector } from "../../bridge/connector.ts";
+import type { Connector } from "../../bridge/connector.ts";
 
 /**
  * The connectors of a folder: every `.ts` or `.js` file that exports a `connector`. There is no list to edit.
@@ -24,8 +24,4 @@ export async function connectorsIn(folder: string): Promise<Connector[]> {
       return module.connector;
     }),
   );
-}
-
-export async function catalogOf(folder: string, more: readonly Connector[] = []): Promise<Catalog> {
-  return new Catalog([...(await connectorsIn(folder)), ...more]);
 }

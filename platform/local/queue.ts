@@ -166,6 +166,12 @@ export class LocalQueue implements QueuePort {
     return this.#lanes(queue).depth();
   }
 
+  /** Whether inbox and lanes are empty, whichever process works on them. */
+  isQuiet(): boolean {
+    const waiting = "SELECT 1 FROM messages WHERE queue = 'inbox' OR queue GLOB 'lane:*' LIMIT 1";
+    return this.#db.sql(waiting).get() === undefined;
+  }
+
   async startMove(connector: string, perSecond: number): Promise<void> {
     if (this.#moves.has(connector)) return;
     const move = this.#move(connector, perSecond)

@@ -127,6 +127,6 @@ async function watchLoop(engine: LocalEngine, folder: SheetsFolder | undefined, 
     const version = engine.db.version();
     if (version !== seen) engine.queue.refresh();
     seen = version;
-    folder?.refresh();
+    await folder?.refresh();
   });
 }

@@ -54,15 +54,12 @@ function shown(path: string): string {
 }
 
 /** Checks texts and makes a set of them: all or nothing. Without a policy, personal data is blocked. */
-export function readSet({ sheets: files, governance }: Texts, catalog: Catalog): SetReading {
-  const reading = readSheets(files, catalog);
+export async function readSet({ sheets: files, governance }: Texts, catalog: Catalog): Promise<SetReading> {
+  const read = governance ? readPolicy(governance.file, governance.text) : undefined;
+  const policy: Policy = read?.ok ? read.policy : { otherwise: "block", rules: [] };
+  const reading = await readSheets(files, catalog, policy);
   const faults = reading.faults.map(faultText);
-  let policy: Policy = { otherwise: "block", rules: [] };
-  if (governance) {
-    const read = readPolicy(governance.file, governance.text);
-    if (read.ok) policy = read.policy;
-    else faults.push(read.message);
-  }
+  if (read && !read.ok) faults.push(read.message);
   return faults.length > 0
     ? { ok: false, faults }
     : { ok: true, set: sheetSet(reading.sheets, policy), warnings: reading.warnings.map(faultText) };
@@ -92,21 +89,26 @@ export class SheetsFolder {
   /** What the files looked like from outside when they were last read. */
   #seen: string;
 
-  /** @throws where the folder's sheets are faulty and there is no last good set */
-  constructor(options: FolderOptions) {
+  private constructor(options: FolderOptions, current: SheetSet, seen: string) {
     this.#options = options;
-    this.#seen = signature(options.folder);
+    this.#current = current;
+    this.#seen = seen;
+  }
+
+  /** @throws {SheetsFault} where the folder's sheets are faulty and there is no last good set */
+  static async open(options: FolderOptions): Promise<SheetsFolder> {
+    const seen = signature(options.folder);
     const texts = readFolder(options.folder);
-    const reading = readSet(texts, options.catalog);
+    const reading = await readSet(texts, options.catalog);
     if (reading.ok) {
-      this.#current = reading.set;
-      this.#keep(texts, reading);
-      return;
+      const folder = new SheetsFolder(options, reading.set, seen);
+      folder.#keep(texts, reading);
+      return folder;
     }
-    const lastGood = this.#lastGood();
+    const lastGood = await lastGoodSet(options);
     if (!lastGood) throw new SheetsFault(reading.faults);
-    this.#current = lastGood;
     options.tell({ kind: "refused", faults: reading.faults });
+    return new SheetsFolder(options, lastGood, seen);
   }
 
   get current(): SheetSet {
@@ -114,7 +116,7 @@ export class SheetsFolder {
   }
 
   /** Takes up what has changed in the folder. */
-  refresh(): void {
+  async refresh(): Promise<void> {
     let texts: Texts;
     let seen: string;
     try {
@@ -127,7 +129,7 @@ export class SheetsFolder {
       throw error;
     }
     this.#seen = seen;
-    const reading = readSet(texts, this.#options.catalog);
+    const reading = await readSet(texts, this.#options.catalog);
     if (!reading.ok) {
       this.#options.tell({ kind: "refused", faults: reading.faults });
       return;
@@ -140,16 +142,15 @@ export class SheetsFolder {
     if (this.#options.lastGoodFile) writeFileSync(this.#options.lastGoodFile, JSON.stringify(texts), { mode: 0o600 });
     this.#options.tell({ kind: "loaded", sheets: set.sheets.length, warnings });
   }
+}
 
-  #lastGood(): SheetSet | undefined {
-    const { lastGoodFile, catalog } = this.#options;
-    if (!lastGoodFile || !existsSync(lastGoodFile)) return undefined;
-    try {
-      const reading = readSet(JSON.parse(readFileSync(lastGoodFile, "utf8")) as Texts, catalog);
-      return reading.ok ? reading.set : undefined;
-    } catch {
-      return undefined;
-    }
+async function lastGoodSet({ lastGoodFile, catalog }: FolderOptions): Promise<SheetSet | undefined> {
+  if (!lastGoodFile || !existsSync(lastGoodFile)) return undefined;
+  try {
+    const reading = await readSet(JSON.parse(readFileSync(lastGoodFile, "utf8")) as Texts, catalog);
+    return reading.ok ? reading.set : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -56,27 +56,24 @@ export class LocalStore implements StorePort {
       : (this.#db.sql("SELECT seq * 2 + 1 AS owner FROM events WHERE id = ?").get(chain)?.owner as number | undefined);
   }
 
-  async packets({
-    connector,
-    statuses: wanted,
-    from = 0,
-    to = Number.MAX_SAFE_INTEGER,
-    limit,
-    after,
-  }: PacketQuery): Promise<Page<PacketRecord>> {
+  async packets(query: PacketQuery): Promise<Page<PacketRecord>> {
+    const { connector, statuses: wanted, from = 0, to = Number.MAX_SAFE_INTEGER, limit, newestFirst, after } = query;
+    const [beyond, order] = newestFirst ? ["<", "DESC"] : [">", "ASC"];
     const filters = [
+      ...(after === undefined ? [] : [`(recorded_at, packets.seq) ${beyond} (:at, :seq)`]),
       ...(connector === undefined ? [] : ["connector = :connector"]),
       ...(wanted === undefined ? [] : [`status IN (${wanted.map((_, i) => `:status${i}`).join(", ")})`]),
     ];
     const rows = this.#db
       .sql(
-        `${selectPacket} WHERE (recorded_at, packets.seq) > (:at, :seq) AND recorded_at < :to
-         ${filters.map((filter) => `AND ${filter}`).join(" ")} ORDER BY recorded_at, packets.seq LIMIT :limit`,
+        `${selectPacket} WHERE recorded_at >= :from AND recorded_at < :to ${filters.map((filter) => `AND ${filter}`).join(" ")}
+         ORDER BY recorded_at ${order}, packets.seq ${order} LIMIT :limit`,
       )
       .all({
-        ...(after ? cursorIn(after) : { at: from, seq: 0 }),
+        from,
         to,
         limit,
+        ...(after !== undefined && cursorIn(after)),
         ...(connector !== undefined && { connector }),
         ...Object.fromEntries((wanted ?? []).map((status, i) => [`status${i}`, status])),
       });

@@ -1,0 +1,101 @@
+import { checkEvent, type SourceEvent } from "./event.ts";
+import { ExpressionFault } from "./expression.ts";
+import { type Json, type JsonObject, jsonEqual } from "./json.ts";
+import { mapEvent } from "./map.ts";
+import { match } from "./match.ts";
+import type { Sheet, SheetExample } from "./sheet.ts";
+import { type FieldDecision, type Policy, vet } from "./vet.ts";
+
+/** A packet a sheet would make; nothing is recorded or sent. */
+export interface TriedPacket {
+  readonly target: string;
+  readonly connector: string;
+  readonly entity: string;
+  readonly action: "upsert" | "delete";
+  /** As they would leave: vetted. */
+  readonly fields: JsonObject;
+  readonly governance: readonly FieldDecision[];
+  /** Why it would be held. */
+  readonly held?: string;
+}
+
+/**
+ * Says which packets a sheet would make of an event.
+ *
+ * @param nowMs what counts as the time of acceptance
+ * @throws {ExpressionFault} where the sheet's `when` faults on this event
+ */
+export async function trySheet(
+  sheet: Sheet,
+  event: SourceEvent,
+  policy: Policy,
+  nowMs: number,
+): Promise<readonly TriedPacket[]> {
+  if (!sheet.sourceEvents.includes(event.type)) return [];
+  const packets: TriedPacket[] = [];
+  for (const found of await match(event, [sheet], nowMs)) {
+    for (const parcel of await mapEvent(event, found, nowMs)) {
+      const { fields, verdict, decisions } = vet(policy, parcel);
+      const blocked = decisions.filter(({ action }) => action === "block").map(({ field }) => field);
+      const held = parcel.fault ?? (verdict === "block" ? `governance blocks ${blocked.join(", ")}` : undefined);
+      packets.push({
+        target: parcel.target.name,
+        connector: parcel.target.connector,
+        entity: parcel.entity,
+        action: parcel.target.action,
+        fields,
+        governance: decisions,
+        ...(held !== undefined && { held }),
+      });
+    }
+  }
+  return packets;
+}
+
+/** What an example may leave out. */
+export function completeEvent(given: JsonObject): JsonObject {
+  return { id: "example", source: "hms.example", time: "2026-01-01T00:00:00Z", ...given };
+}
+
+export interface ExampleResult {
+  readonly sheet: string;
+  readonly example: string;
+  /** What differs, a line a target; none where it passes. */
+  readonly faults: readonly string[];
+}
+
+/** Runs a sheet's own examples, at the time their event names. */
+export async function testSheet(sheet: Sheet, policy: Policy): Promise<ExampleResult[]> {
+  return Promise.all(
+    sheet.examples.map(async (example) => ({
+      sheet: sheet.name,
+      example: example.name,
+      faults: await testExample(sheet, example, policy),
+    })),
+  );
+}
+
+async function testExample(sheet: Sheet, example: SheetExample, policy: Policy): Promise<string[]> {
+  const arrival = checkEvent(completeEvent(example.event as JsonObject));
+  if (arrival.kind === "malformed") return [`its event is none: ${arrival.reason}`];
+  let packets: readonly TriedPacket[];
+  try {
+    packets = await trySheet(sheet, arrival.event, policy, Date.parse(arrival.event.time ?? "2026-01-01T00:00:00Z"));
+  } catch (error) {
+    if (!(error instanceof ExpressionFault)) throw error;
+    return [error.message];
+  }
+  return Object.entries(example.expect).flatMap(([target, expected]) => {
+    const made = packets.filter((packet) => packet.target === target);
+    const held = made.find((packet) => packet.held !== undefined);
+    if (held) return [`${target}: ${held.held}`];
+    const got: Json = made.map(({ fields }) => fields);
+    const wanted: Json = expected === null ? [] : ([expected].flat() as JsonObject[]);
+    return jsonEqual(got, wanted) ? [] : [`${target}: expected ${shown(wanted)}, got ${shown(got)}`];
+  });
+}
+
+function shown(packets: Json[]): string {
+  if (packets.length === 0) return "no packet";
+  return packets.length === 1 ? JSON.stringify(packets[0]) : JSON.stringify(packets);
+}

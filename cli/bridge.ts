@@ -1,0 +1,58 @@
+import { Command, CommanderError } from "commander";
+import { SheetsFault } from "../platform/local/sheets-folder.ts";
+import { connectors } from "./connectors.ts";
+import { emit } from "./emit.ts";
+import { explain } from "./explain.ts";
+import { ledger } from "./ledger.ts";
+import { outbox } from "./outbox.ts";
+import { exitCodes } from "./output.ts";
+import { probe } from "./probe.ts";
+import { replay } from "./replay.ts";
+import { serve } from "./serve.ts";
+import { sheets } from "./sheets.ts";
+
+const about = `Keeps the systems outside HMS in step with what changes inside it.
+
+The store is .bridge/ and the sheets are mappings/, unless told otherwise. One process works on a store at a time
+(bridge serve); the other commands may be used beside it.`;
+
+const afterHelp = `
+Exit codes: 0 done · 1 the answer is no (a faulty sheet, a broken ledger, a held packet, a target asleep) ·
+            2 the call was wrong · 3 the bridge could not do it
+
+Try: bridge sheets check
+     bridge sheets try mappings/per_diem.yaml --event '{"type":"policy.per_diem.updated","data":{"new_rate":68}}'`;
+
+/**
+ * The command line.
+ *
+ * @param args without node and script
+ * @returns the exit code
+ */
+export async function run(args: readonly string[]): Promise<number> {
+  let exitCode: number = exitCodes.done;
+  const program = new Command("bridge")
+    .description(about)
+    .addHelpText("after", afterHelp)
+    .exitOverride()
+    .showSuggestionAfterError()
+    .configureHelp({ showGlobalOptions: true });
+  const end = (code: number) => {
+    exitCode = code;
+  };
+  for (const verb of [serve, emit, outbox, explain, replay, sheets, connectors, probe, ledger]) {
+    program.addCommand(verb(end).exitOverride().copyInheritedSettings(program));
+  }
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.wrongCall;
+    if (error instanceof SheetsFault) {
+      console.error(error.message);
+      return exitCodes.no;
+    }
+    console.error(`bridge: ${(error as Error).message}`);
+    return error instanceof TypeError || error instanceof RangeError ? exitCodes.wrongCall : exitCodes.couldNot;
+  }
+}

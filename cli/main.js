@@ -1,0 +1,5 @@
+#!/usr/bin/env node
+import "./require-node.js";
+
+const { run } = await import("./bridge.ts");
+process.exitCode = await run(process.argv.slice(2));

@@ -1,0 +1,43 @@
+import { type Command, Option } from "commander";
+import { openStatuses, type Status, statuses } from "../bridge/ledger.ts";
+import { type StoreOptions, storeCommand, withBridge } from "./open.ts";
+import { coloured, printJson, timeIn } from "./output.ts";
+
+interface OutboxOptions extends StoreOptions {
+  readonly open?: true;
+  readonly status?: readonly Status[];
+  readonly connector?: string;
+  readonly since?: string;
+  readonly limit: string;
+}
+
+/** `bridge outbox`: the packets and how they stand. */
+export function outbox(): Command {
+  return storeCommand("outbox", "list packets: sent, waiting, held; the newest last")
+    .option("--open", "only those not closed yet")
+    .addOption(new Option("--status <status...>", "only these").choices(statuses))
+    .option("--connector <id>", "only of this connector, such as PayrollConnector@v1")
+    .option("--since <time>", "only recorded since: 10m, 2h, 2026-12-01T00:00:00Z")
+    .option("--limit <count>", "at most so many", "50")
+    .action(async (options: OutboxOptions) => {
+      const { open, connector, since, limit } = options;
+      const wanted = options.status ?? (open ? openStatuses : undefined);
+      await withBridge(options, { work: false }, async (bridge) => {
+        const newest = await bridge.outbox({
+          newestFirst: true,
+          limit: Number(limit),
+          ...(wanted && { statuses: wanted }),
+          ...(connector && { connector }),
+          ...(since && { from: timeIn(since, Date.now()) }),
+        });
+        const packets = newest.reverse();
+        if (options.json) return printJson(packets);
+        for (const packet of packets) console.log(coloured(String(packet), packet.status));
+        const { packets: counts } = await bridge.tally();
+        const sums = statuses.filter((status) => counts[status] > 0).map((status) => `${counts[status]} ${status}`);
+        console.log(
+          sums.length > 0 ? `\nin all: ${sums.join(", ")}` : 'no packets yet; publish an event with "bridge emit"',
+        );
+      });
+    });
+}

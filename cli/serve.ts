@@ -1,0 +1,58 @@
+import { styleText } from "node:util";
+import type { Command } from "commander";
+import type { LogLine } from "../bridge/ports.ts";
+import type { SheetsNews } from "../platform/local/sheets-folder.ts";
+import { type StoreOptions, storeCommand, withBridge } from "./open.ts";
+import { type End, exitCodes } from "./output.ts";
+
+/** `bridge serve`: works on the store until it is told to end. */
+export function serve(end: End): Command {
+  return storeCommand("serve", "work on the store until stopped: map, deliver, probe, redrive")
+    .addHelpText(
+      "after",
+      "\nEnds on Ctrl-C or SIGTERM, when what it is sending is done. One line an attempt; --json for a log collector.",
+    )
+    .action(async (options: StoreOptions) => {
+      const say = options.json ? sayJson : sayText;
+      const log = (line: LogLine) => say(line, new Date());
+      const onSheets = (news: SheetsNews) => tellSheets(news, log);
+      await withBridge(options, { log, onSheets }, async (bridge) => {
+        const { runner } = await bridge.open();
+        if (!runner) {
+          console.error(
+            `bridge: another process works on ${options.dir} already; "bridge outbox" looks at what it does`,
+          );
+          end(exitCodes.couldNot);
+          return;
+        }
+        log({ step: "serving", store: options.dir, sheets: options.mappings });
+        const signal = await new Promise<string>((resolve) => {
+          for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => resolve(name));
+        });
+        log({ step: "stopping", signal });
+      });
+    });
+}
+
+function tellSheets(news: SheetsNews, log: (line: LogLine) => void): void {
+  if (news.kind === "loaded") {
+    log({ step: "sheets-loaded", sheets: news.sheets });
+    for (const warning of news.warnings) log({ step: "sheet-warning", warning });
+    return;
+  }
+  for (const fault of news.faults) log({ step: "sheets-refused", fault, inForce: "the last good set" });
+}
+
+function sayJson(line: LogLine, at: Date): void {
+  console.log(JSON.stringify({ at: at.toISOString(), ...line }));
+}
+
+function sayText({ step, ...facts }: LogLine, at: Date): void {
+  const colour = /down|refused|failed|unknown/.test(step)
+    ? "red"
+    : /retry|warning|resumed|put-back/.test(step)
+      ? "yellow"
+      : "green";
+  const rest = Object.entries(facts).map(([name, value]) => `${name} ${value}`);
+  console.log(`${at.toISOString().slice(11, 23)}  ${styleText(colour, step.padEnd(14))}  ${rest.join("  ")}`);
+}

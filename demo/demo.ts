@@ -1,0 +1,157 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { styleText } from "node:util";
+import { Bridge, Event, type PacketView } from "../index.ts";
+import { targetServer } from "../test/support/target-server.ts";
+
+// The main job, told as a story, on the durable engine and over real HTTP. It ends by itself.
+const times = { backoffMs: [150, 300, 600], probeMs: 500, tickMs: 100, redriveMs: 5_000 };
+const home = mkdtempSync(join(tmpdir(), "bridge-demo-"));
+const mappings = join(home, "mappings");
+const sheet = join(mappings, "per_diem.yaml");
+cpSync("mappings", mappings, { recursive: true });
+cpSync("governance.yaml", join(home, "governance.yaml"));
+
+await using payroll = await targetServer();
+await using gis = await targetServer();
+let sheetsTakenUp = 0;
+await using bridge = new Bridge({
+  dir: join(home, "store"),
+  mappings,
+  connectors: { PayrollConnector: { baseUrl: payroll.url }, GISTableConnector: { baseUrl: gis.url } },
+  times,
+  onSheets: ({ kind }) => {
+    if (kind === "loaded") sheetsTakenUp++;
+  },
+});
+let published = 0;
+
+title("HMS Sync Bridge");
+say("This process is the whole bridge. Its store is one SQLite file; payroll and GIS are two real HTTP servers here.");
+say(
+  `Shortened for you: back-off ${times.backoffMs.join(", ")} ms (live: 1 to 30 s), probe every ${times.probeMs} ms (60 s).`,
+);
+say(`What each step is on AWS stands in ${aws("[brackets]")}.`);
+const began = new Date();
+await bridge.open();
+
+title("1. The per-diem rate goes from 62 to 68 dollars");
+await publish(62, 68);
+await bridge.settled();
+say(`HMS publishes one event. ${aws("[EventBridge rule → inbox queue → mapper Lambda]")}`);
+say(
+  `Its sheet, mappings/per_diem.yaml, makes one minimal packet a target. ${aws("[SQS FIFO lane → connector Lambda]")}`,
+);
+show(await bridge.outbox());
+say(`Payroll received ${JSON.stringify(payroll.received.at(-1)?.body)}, and nothing else of the event.`);
+
+title("2. Payroll falls asleep, and three more changes come");
+await payroll.sleep();
+const asleep = new Date();
+for (const [before, after] of [
+  [68, 70],
+  [70, 72],
+  [72, 74],
+] as const)
+  await publish(before, after);
+await until(async () => (await waiting()).length === 3);
+say(`GIS has all three. Payroll's wait in its outbox, nothing lost. ${aws("[the lane's dead-letter queue]")}`);
+show(await waiting());
+
+title("3. Payroll wakes");
+await payroll.wake();
+await until(async () => (await waiting()).length === 0 && (await bridge.settled()));
+say(`The probe saw it, and the outbox went back to the lane, oldest first. ${aws("[probe Lambda, DLQ redrive]")}`);
+show((await bridge.outbox({ from: asleep })).filter(({ target }) => target === "payroll"));
+say(`Payroll received, in order: ${payroll.received.map(({ body }) => JSON.stringify(body)).join("  ")}`);
+
+title("4. A sheet is changed while the bridge runs");
+writeFileSync(sheet, readFileSync(sheet, "utf8").replaceAll("dailyRate", "dailyRateUSD"));
+const before = sheetsTakenUp;
+await until(async () => sheetsTakenUp > before);
+await publish(74, 76);
+await bridge.settled();
+say(`new_rate becomes dailyRateUSD from the next event on; no restart. ${aws("[AppConfig deployment]")}`);
+say(`Payroll received ${JSON.stringify(payroll.received.at(-1)?.body)}.`);
+
+title("5. Someone replays the whole time, to be sure");
+const effects = payroll.received.length + gis.received.length;
+const again = await bridge.replay(began, Date.now() + 1);
+await bridge.settled();
+const replayed = await Promise.all(again.map(async ({ id }) => (await bridge.packet(id)) as PacketView));
+for (const status of ["UNCHANGED", "SUPERSEDED", "SENT"] as const) {
+  const count = replayed.filter((packet) => packet.status === status).length;
+  const meaning = {
+    UNCHANGED: "the target holds it already",
+    SUPERSEDED: "it holds something newer",
+    SENT: "sent again",
+  }[status];
+  if (count > 0) say(`${String(count).padStart(2)} of ${replayed.length} → ${status}: ${meaning}`);
+}
+say(`Calls made to the targets by that: ${payroll.received.length + gis.received.length - effects}.`);
+
+title("6. Can we prove it?");
+const { entries, chains, fault } = await bridge.verify();
+say(
+  fault
+    ? `the ledger is broken at ${fault.chain}`
+    : `bridge ledger verify: all good, ${entries} entries in ${chains} hash chains ${aws("[DynamoDB, append-only]")}`,
+);
+const { events, packets } = await bridge.tally();
+const received = events.EXPANDED + events.EXPANDING + events.UNMATCHED + events.QUARANTINED + events.duplicates;
+const closed = packets.SENT + packets.UNCHANGED + packets.SUPERSEDED + packets.DISCARDED;
+const open = packets.QUEUED + packets.RETRY + packets.HELD;
+const recorded = (await bridge.outbox()).length;
+say(
+  `events   ${published} published = ${events.EXPANDED} expanded + ${events.EXPANDING} expanding + ${events.UNMATCHED} unmatched + ${events.QUARANTINED} quarantined + ${events.duplicates} duplicate`,
+);
+say(
+  `packets  ${recorded} recorded  = ${closed} closed (${packets.SENT} sent, ${packets.UNCHANGED} unchanged, ${packets.SUPERSEDED} superseded) + ${open} open`,
+);
+const holds = !fault && published === received && recorded === closed + open && open === 0;
+say(holds ? styleText("green", "Both sums hold: nothing was lost.") : styleText("red", "The sums do not hold."));
+
+title("Where to look next");
+say("npm start                    the bridge on this machine, with the sheets of mappings/");
+say("npx bridge --help            publish, look, explain, replay, verify");
+say("npm run synth                the same as AWS stacks, ready for cdk deploy");
+console.log();
+await bridge.close();
+rmSync(home, { recursive: true });
+process.exitCode = holds ? 0 : 1;
+
+async function publish(old_rate: number, new_rate: number): Promise<void> {
+  published++;
+  await bridge.emit(Event({ type: "policy.per_diem.updated", source: "hms.policy", data: { new_rate, old_rate } }));
+}
+
+/** Payroll's packets that wait in the outbox. */
+async function waiting(): Promise<PacketView[]> {
+  const queued = await bridge.outbox({ statuses: ["QUEUED", "RETRY"] });
+  const parked = queued.filter(({ status, nextTryAt }) => status === "QUEUED" && nextTryAt !== undefined);
+  return parked.length === queued.length ? parked : [];
+}
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  for (let tries = 0; !(await holds()); tries++) {
+    if (tries > 500) throw new Error("the demo waited 10 s for something that did not happen");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+function title(text: string): void {
+  console.log(`\n${styleText("bold", text)}`);
+}
+
+function say(text: string): void {
+  console.log(`   ${text}`);
+}
+
+function show(packets: readonly PacketView[]): void {
+  for (const packet of packets) say(`  ${styleText(packet.status === "SENT" ? "green" : "yellow", String(packet))}`);
+}
+
+function aws(text: string): string {
+  return styleText("dim", text);
+}

@@ -1,0 +1,53 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+
+const cli = join(import.meta.dirname, "..", "..", "cli", "main.js");
+
+/** A `bridge serve` in a process of its own. */
+export interface Served {
+  readonly process: ChildProcess;
+  /** Every line it printed so far. */
+  readonly lines: string[];
+  /** Ends it, by whatever signal, and waits until it is gone. */
+  end(signal: "SIGTERM" | "SIGKILL"): Promise<void>;
+}
+
+/** Starts `bridge serve --json` in a folder that holds `mappings/` and perhaps `bridge.yaml`; resolves when it serves. */
+export async function serve(cwd: string): Promise<Served> {
+  const child = spawn(process.execPath, [cli, "serve", "--json"], { cwd, stdio: ["ignore", "pipe", "pipe"] });
+  const lines: string[] = [];
+  let text = "";
+  await new Promise<void>((resolve, reject) => {
+    const take = (chunk: Buffer) => {
+      text += chunk.toString();
+      const parts = text.split("\n");
+      text = parts.pop() ?? "";
+      lines.push(...parts);
+      if (parts.some((line) => line.includes('"step":"serving"'))) resolve();
+    };
+    child.stdout.on("data", take);
+    child.stderr.on("data", take);
+    child.once("exit", (code) => reject(new Error(`bridge serve ended with ${code}: ${lines.join("\n")}${text}`)));
+  });
+  return {
+    process: child,
+    lines,
+    async end(signal) {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const gone = once(child, "exit");
+      child.kill(signal);
+      await gone;
+    },
+  };
+}
+
+/** Runs `bridge` once, and gives back what it printed and its exit code. */
+export async function bridge(cwd: string, ...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const child = spawn(process.execPath, [cli, ...args], { cwd, stdio: ["ignore", "pipe", "pipe"] });
+  const chunks: { out: Buffer[]; err: Buffer[] } = { out: [], err: [] };
+  child.stdout.on("data", (chunk: Buffer) => chunks.out.push(chunk));
+  child.stderr.on("data", (chunk: Buffer) => chunks.err.push(chunk));
+  const [code] = (await once(child, "close")) as [number];
+  return { code, out: Buffer.concat(chunks.out).toString(), err: Buffer.concat(chunks.err).toString() };
+}
