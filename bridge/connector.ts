@@ -66,11 +66,15 @@ export interface Connector<Config = unknown, Secret = unknown> {
   probe(context: Context<Config, Secret>): Promise<boolean>;
 }
 
-/** Declares a connector; its types follow from its schemas. */
+/** A connector as one declares it. */
+export type Declaration<Config, Secret> = Omit<Connector<Config, Secret>, "version" | "order" | "rate"> &
+  Partial<Pick<Connector<Config, Secret>, "version" | "order" | "rate">>;
+
+/** Declares a connector; its types follow from its schemas. If not said: `v1`, `latest`, ten sends at once. */
 export function defineConnector<Config, Secret = undefined>(
-  connector: Connector<Config, Secret>,
+  declaration: Declaration<Config, Secret>,
 ): Connector<Config, Secret> {
-  return connector;
+  return { version: "v1", order: "latest", rate: { concurrency: 10 }, ...declaration };
 }
 
 /** `WorkForceNow@v2`: what queues, shadows and the ledger call it. */

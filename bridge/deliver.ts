@@ -143,13 +143,13 @@ async function carry(
   // A lease nobody gave back: its owner died, perhaps after the target had taken the packet.
   const inDoubt = progress.lease !== undefined;
 
-  if (packet.order === "strict") {
-    const [head] = await engine.store.laneOpen(packet.lane, 1);
-    if (head && head.value.packet.id !== packet.id) return waitBehind(engine, stored, head.value.packet.id);
-  }
   if (inDoubt && !carrier.connector.idempotent) {
     const outcome = unknown("a try broke off after it may have begun, and the target cannot tell a repeat");
     return settle(engine, stored, shadow, { ...carrier, outcome, roundTripMs: 0, health });
+  }
+  if (packet.order === "strict") {
+    const [head] = await engine.store.laneOpen(packet.lane, 1);
+    if (head && head.value.packet.id !== packet.id) return waitBehind(engine, stored, head.value.packet.id);
   }
   if (health.paused) return park(engine, stored, shadow, health, "the connector is paused", inDoubt);
   if (isDown(health)) return park(engine, stored, shadow, health, "the target is down", inDoubt);
@@ -181,38 +181,57 @@ async function attempt(
 ): Promise<Carried> {
   const { clock, store, times } = engine;
   if (carrier.lastStart !== undefined && clock.now() > carrier.lastStart) return 0;
-  const claimed = claim(stored.value.progress, { owner: carrier.owner, until: clock.now() + times.leaseMs });
-  const record = { ...stored.value, progress: claimed };
-  const put: Put = { kind: "packet", id: toSend.id, value: record, etag: stored.etag };
-  if ((await store.write([put])) === "conflict") return "conflict";
+  const lease = () => ({ owner: carrier.owner, until: clock.now() + times.leaseMs });
+  const take = async (before: Stored<"packet">, progress: Progress): Promise<Stored<"packet"> | undefined> => {
+    const value = { ...before.value, progress };
+    const put: Put = { kind: "packet", id: toSend.id, value, etag: before.etag };
+    return (await store.write([put])) === "written" ? { value, etag: before.etag + 1 } : undefined;
+  };
+  const first = claim(stored.value.progress, lease());
+  let held = await take(stored, first);
+  if (!held) return "conflict";
 
   const leave = await carrier.enter();
-  const began = clock.now();
-  const outcome = await send(engine, carrier.connector, toSend).finally(leave);
-  const tried = { ...carrier, outcome, roundTripMs: clock.now() - began, health };
-  return settle(engine, { value: record, etag: stored.etag + 1 }, shadow, tried);
+  let outcome: Outcome;
+  let began: number;
+  try {
+    // Waiting for the connector's rate has used the lease up: it is taken anew, unless another has it now.
+    if (first.lease.until - clock.now() < times.sendMs) held = await take(held, { ...first, lease: lease() });
+    if (!held) return "conflict";
+    began = clock.now();
+    outcome = await send(engine, carrier.connector, toSend);
+  } finally {
+    leave();
+  }
+  return settle(engine, held, shadow, { ...carrier, outcome, roundTripMs: clock.now() - began, health });
 }
 
-function claim(progress: Progress, lease: NonNullable<Progress["lease"]>): Progress {
+type Lease = NonNullable<Progress["lease"]>;
+
+function claim(progress: Progress, lease: Lease): Progress & { readonly lease: Lease } {
   const { nextTryAt: _n, reason: _r, behind: _b, unsent: _u, ...rest } = progress;
   return { ...rest, place: "lane", tries: progress.tries + 1, round: progress.round + 1, lease };
 }
 
 /** One try, with fresh credentials once where the first were refused, all within one deadline. */
 async function send(engine: Engine, connector: Connector, packet: Packet): Promise<Outcome> {
-  const late = (ms: number) => retry(`no answer within ${ms} ms`);
+  let mayHaveLanded = false;
   try {
-    return await withinDeadline(engine, late(engine.times.sendMs), async (signal) => {
+    const answered = await withinDeadline(engine, undefined, async (signal) => {
       for (let again = false; ; again = true) {
         const context = await contextOf(engine, connector, signal);
         if (!context.ok) return retry(context.reason, { mayHaveLanded: false });
+        if (signal.aborted) return undefined;
+        mayHaveLanded = true;
         const outcome = await connector.send(packet, context.value);
         if (outcome.kind !== "retry" || !outcome.auth || again || signal.aborted) return outcome;
+        mayHaveLanded = false;
         await engine.secrets.refresh(connectorId(connector));
       }
     });
+    return answered ?? retry(`no answer within ${engine.times.sendMs} ms`, { mayHaveLanded });
   } catch (error) {
-    return retry(`the connector failed: ${errorName(error)}`);
+    return retry(`the connector failed: ${errorName(error)}`, { mayHaveLanded });
   }
 }
 

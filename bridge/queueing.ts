@@ -34,7 +34,9 @@ export function messageOf({ packet, progress }: PacketRecord): NewMessage {
  */
 export function unsentStep(engine: Engine, record: PacketRecord, why: string): Stepped {
   const now = engine.clock.now();
-  const change = { place: "lane", puts: record.progress.puts + 1, putAt: now, unsent: true } as const;
+  const { puts, lease } = record.progress;
+  // A lease nobody gave back still says that a try may have begun.
+  const change = { place: "lane", puts: puts + 1, putAt: now, unsent: true, ...(lease && { lease }) } as const;
   return step(record, now, "QUEUED", { place: "lane", why }, change);
 }
 

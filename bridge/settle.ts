@@ -61,7 +61,8 @@ export async function settle(
       return settled;
     }
     const [now] = await engine.store.read("packet", [id]);
-    if (!now || isClosed(now.value.progress.status)) return "done";
+    // Held meanwhile, by another who found this try's lease run out: a person decides, and sees this answer in the log.
+    if (!now || isClosed(now.value.progress.status) || now.value.progress.status === "HELD") return "done";
     const { lease } = now.value.progress;
     const takenOver = lease !== undefined && lease.owner !== tried.owner;
     if (takenOver && outcome.kind !== "delivered") return Math.max(0, lease.until - engine.clock.now());

@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Catalog, type Connector } from "../bridge/connector.ts";
 import { eventKey, maxEventBytes, type SourceEvent } from "../bridge/event.ts";
@@ -17,7 +18,7 @@ import { type PacketView, viewOf } from "./view.ts";
 export interface BridgeOptions {
   /** Where the store is kept. Default: `.bridge`. `:memory:` keeps it for this process only. */
   readonly dir?: string;
-  /** A folder of mapping sheets, with `governance.yaml` beside it, or the sheets' texts. Default: `mappings`. */
+  /** A folder of mapping sheets, with `governance.yaml` beside it; or the sheets' texts, with it in the working folder. Default: `mappings`. */
   readonly mappings?: string | readonly SheetFile[];
   /** Connectors' configuration, as in `bridge.yaml`: name or id to settings. Default: what `bridge.yaml` says. */
   readonly connectors?: SettingsInput["connectors"];
@@ -193,6 +194,10 @@ export class Bridge implements AsyncDisposable {
   }
 }
 
+function readIfThere(file: string): SheetFile | undefined {
+  return existsSync(file) ? { file, text: readFileSync(file, "utf8") } : undefined;
+}
+
 /** The connectors that come with the bridge, and any others. */
 export async function ownCatalog(more: BridgeOptions["register"] = []): Promise<Catalog> {
   return new Catalog([...(await connectorsIn(ownConnectors)), ...more]);
@@ -206,7 +211,10 @@ async function openBridge(options: BridgeOptions): Promise<Open> {
     "the options",
   );
   const catalog = await ownCatalog(register);
-  const fromTexts = typeof mappings === "string" ? undefined : await readSet({ sheets: mappings }, catalog);
+  const fromTexts =
+    typeof mappings === "string"
+      ? undefined
+      : await readSet({ sheets: mappings, governance: readIfThere("governance.yaml") }, catalog);
   if (fromTexts && !fromTexts.ok) throw new SheetsFault(fromTexts.faults);
   let folder: SheetsFolder | undefined;
   const noSheets = sheetSet([], { otherwise: "block", rules: [] });

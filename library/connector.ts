@@ -9,11 +9,16 @@ type FieldMap = NonNullable<SheetDocument["targets"][string]["map"]>;
 
 /** A target could not take a pushed change without a person's help. */
 export class Held extends Error {
-  readonly packet: PacketView;
+  // Private, so that an error printed whole does not show the packet's fields.
+  readonly #packet: PacketView;
 
   constructor(packet: PacketView) {
     super(`${packet.id} is held: ${packet.reason ?? "see bridge explain"}`);
-    this.packet = packet;
+    this.#packet = packet;
+  }
+
+  get packet(): PacketView {
+    return this.#packet;
   }
 }
 

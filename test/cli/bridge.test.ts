@@ -1,0 +1,194 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { describe, expect, test } from "vitest";
+import { home, perDiemSheet } from "../support/home.ts";
+import { bridge, serve } from "../support/serve.ts";
+import { targetServer } from "../support/target-server.ts";
+
+const raise = '{"type":"policy.per_diem.updated","data":{"new_rate":68,"old_rate":62}}';
+
+function office(target: string) {
+  return home({
+    "mappings/per_diem.yaml": perDiemSheet,
+    "bridge.yaml": `connectors:\n  PayrollConnector: { baseUrl: "${target}" }\n  GISTableConnector: { baseUrl: "${target}" }\ntimes: { backoffMs: [20, 40], tickMs: 50, probeMs: 100, redriveMs: 200 }\n`,
+  });
+}
+
+describe("bridge sheets", () => {
+  test("check says that good sheets are good, and exits 0", async () => {
+    using folder = home({ "mappings/per_diem.yaml": perDiemSheet });
+
+    const { code, out } = await bridge(folder.path, "sheets", "check");
+
+    expect(out).toContain("1 sheets, all good");
+    expect(code).toBe(0);
+  });
+
+  test("check names file, line, fault and remedy of a broken sheet, and exits 1", async () => {
+    using folder = home({
+      "mappings/contact.yaml":
+        "source_event: contact.changed\ntargets:\n  hr:\n    connector: WorkForceNow\n    map:\n      email:\n",
+      "mappings/typo.yaml":
+        "source_event: x\ntragets: {}\ntargets: { a: { connector: PayrolConnector, map: { b: c } } }\n",
+    });
+
+    const { code, out } = await bridge(folder.path, "sheets", "check");
+
+    expect(out).toMatch(/^mappings\/contact\.yaml:6: email maps to nothing; give .*"to:"$/m);
+    expect(out).toMatch(/^mappings\/typo\.yaml:2: unknown key "tragets"; did you mean "targets"\?$/m);
+    expect(code).toBe(1);
+  });
+
+  test("check runs the examples: one that fails is a fault", async () => {
+    const example =
+      "examples:\n  - name: halves\n    event: { type: policy.per_diem.updated, data: { new_rate: 68 } }\n    expect: { payroll: { dailyRate: 34 } }\n";
+    using folder = home({ "mappings/per_diem.yaml": perDiemSheet + example });
+
+    const { code, out } = await bridge(folder.path, "sheets", "check");
+
+    expect(out).toContain(
+      'mappings/per_diem.yaml:13: the example "halves" fails: payroll: expected {"dailyRate":34}, got {"dailyRate":68}',
+    );
+    expect(code).toBe(1);
+  });
+
+  test("try shows the packets a sheet would make, and needs no store", async () => {
+    using folder = home({ "mappings/per_diem.yaml": perDiemSheet });
+
+    const { code, out } = await bridge(
+      folder.path,
+      "sheets",
+      "try",
+      "mappings/per_diem.yaml",
+      "--event",
+      raise,
+      "--json",
+    );
+
+    expect(JSON.parse(out)).toMatchObject([
+      { target: "payroll", connector: "PayrollConnector", fields: { dailyRate: 68 } },
+      { target: "gis", connector: "GISTableConnector", fields: { perDiemUSD: 68 } },
+    ]);
+    expect(code).toBe(0);
+  });
+
+  test("schema is a JSON Schema of the sheet", async () => {
+    using folder = home();
+
+    const { out } = await bridge(folder.path, "sheets", "schema");
+
+    expect(JSON.parse(out)).toMatchObject({
+      type: "object",
+      required: expect.arrayContaining(["source_event", "targets"]),
+    });
+  });
+});
+
+describe("bridge on a store", () => {
+  test("emit, outbox, explain, replay and ledger verify tell one story", async () => {
+    await using target = await targetServer();
+    using folder = office(target.url);
+
+    const emitted = JSON.parse((await bridge(folder.path, "emit", raise, "--json")).out);
+    const [first] = emitted.packets;
+    const listed = await bridge(folder.path, "outbox");
+    const explained = await bridge(folder.path, "explain", first.id);
+    const replayed = await bridge(folder.path, "replay", "--from", "10m");
+    const verified = await bridge(folder.path, "ledger", "verify");
+
+    expect(emitted.settled).toBe(true);
+    expect(emitted.packets.map(({ status }: { status: string }) => status)).toEqual(["SENT", "SENT"]);
+    expect(listed.out).toMatch(/→ SENT payroll@\/v2\/rates {2}\(\d+ ms\)/);
+    expect(explained.out).toMatch(
+      /QUEUED {6}recorded with dailyRate; put on its lane\n.*SENT {8}\/v2\/rates took it at try 1/,
+    );
+    expect(replayed.out.match(/→ UNCHANGED/g)).toHaveLength(2);
+    expect(verified).toMatchObject({ code: 0, out: expect.stringContaining("all good: ") });
+  });
+
+  test("beside bridge serve, emit goes through the serving process", async () => {
+    await using target = await targetServer();
+    using folder = office(target.url);
+    const served = await serve(folder.path);
+
+    const { out, code } = await bridge(folder.path, "emit", raise);
+    const second = await bridge(folder.path, "serve");
+    await served.end("SIGTERM");
+
+    expect(out.match(/→ SENT/g)).toHaveLength(2);
+    expect(code).toBe(0);
+    expect(served.lines.filter((line) => line.includes('"step":"delivered"'))).toHaveLength(2);
+    expect(second).toMatchObject({ code: 3, err: expect.stringContaining("another process works on") });
+    expect(served.process.exitCode).toBe(0);
+  });
+
+  test("probe tells a target that is awake from one that is asleep", async () => {
+    await using target = await targetServer();
+    using folder = office(target.url);
+
+    const awake = await bridge(folder.path, "probe", "PayrollConnector");
+    await target.sleep();
+    const asleep = await bridge(folder.path, "probe", "PayrollConnector", "--json");
+    const connectors = JSON.parse((await bridge(folder.path, "connectors", "--json")).out);
+
+    expect(awake).toMatchObject({ code: 0, out: "PayrollConnector@v1 is awake\n" });
+    expect(asleep.code).toBe(1);
+    expect(JSON.parse(asleep.out)).toEqual({ connector: "PayrollConnector@v1", awake: false });
+    expect(connectors).toContainEqual(expect.objectContaining({ connector: "PayrollConnector@v1", health: "DOWN" }));
+  });
+
+  test("ledger verify names the place of a changed entry, and exits 1", async () => {
+    await using target = await targetServer();
+    using folder = office(target.url);
+    const { packets } = JSON.parse((await bridge(folder.path, "emit", raise, "--json")).out);
+    const db = new DatabaseSync(join(folder.path, ".bridge", "bridge.db"));
+    db.exec("DROP TRIGGER ledger_keeps_entries");
+    db.prepare("UPDATE ledger SET entry = replace(entry, '\"http\":204', '\"http\":200') WHERE entry LIKE ?").run(
+      `%${packets[0].id}%`,
+    );
+    db.close();
+
+    const { code, out } = await bridge(folder.path, "ledger", "verify", "--json");
+
+    expect(JSON.parse(out).fault).toEqual({
+      chain: packets[0].id,
+      seq: 2,
+      message: "was changed after it was written",
+    });
+    expect(code).toBe(1);
+  });
+
+  test("a held packet makes emit exit 1 and says why", async () => {
+    await using target = await targetServer();
+    using folder = office(target.url);
+    const secret = '{"type":"policy.per_diem.updated","data":{"new_rate":"123-45-6789"}}';
+
+    const { code, out } = await bridge(folder.path, "emit", secret);
+
+    expect(out).toContain("→ HELD payroll  (governance blocks dailyRate (otherwise))");
+    expect(out).not.toContain("123-45-6789");
+    expect(target.received).toEqual([]);
+    expect(code).toBe(1);
+  });
+
+  test.each([
+    ["an unknown verb", ["frobnicate"], 2],
+    ["no event", ["emit"], 2],
+    ["an event that is not JSON", ["emit", "{"], 2],
+    ["a time that is none", ["replay", "--from", "yesterday"], 2],
+    ["an unknown connector", ["probe", "Nobody"], 2],
+    ["a store that is not there", ["outbox", "--dir", "nowhere"], 3],
+    ["a packet that is not there", ["explain", "pkt-aaaaaaaaaaaaaaaa"], 1],
+  ])("%s ends with its own exit code and one clear line", async (_, args, wanted) => {
+    using folder = office("http://127.0.0.1:9");
+    writeFileSync(join(folder.path, "marker"), "");
+    if (args[0] === "explain") await bridge(folder.path, "probe", "PayrollConnector");
+
+    const { code, err } = await bridge(folder.path, ...args);
+
+    expect(code).toBe(wanted);
+    expect(err.trim().split("\n").length).toBeLessThanOrEqual(2);
+    expect(err).not.toMatch(/^\s+at /m);
+  });
+});
