@@ -212,12 +212,14 @@ function checkUrl(text: string, allowedHosts: readonly string[]): URL {
   return url;
 }
 
-/** An address below a base, its parts encoded: a value cannot leave its place in the path. */
+/**
+ * An address below a base, its parts encoded: a value cannot leave its place in the path.
+ *
+ * A part of dots alone is encoded twice: URL parsers and servers alike read `%2E%2E` as "one up".
+ */
 export function joinUrl(base: string, ...parts: string[]): string {
-  return [
-    base.replace(/\/+$/, ""),
-    ...parts.map((part) => encodeURIComponent(part).replace(/^\.+$/, (dots) => dots.replaceAll(".", "%2E"))),
-  ].join("/");
+  const encoded = parts.map((part) => (/^\.+$/.test(part) ? part.replaceAll(".", "%252E") : encodeURIComponent(part)));
+  return [base.replace(/\/+$/, ""), ...encoded].join("/");
 }
 
 /** Every host a configuration names: the allowlist of a connector. */
