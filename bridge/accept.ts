@@ -1,28 +1,33 @@
-import type { KeyObject } from "node:crypto";
-import canonicalize from "canonicalize";
 import { type Arrival, eventKey, openEvent, quarantineKey, type SourceEvent } from "./event.ts";
+import { type Expansion, expand } from "./expand.ts";
 import { ExpressionFault } from "./expression.ts";
-import { keyedHash } from "./ids.ts";
-import type { Json } from "./json.ts";
 import { append, type Facts, type LedgerEntry, tailOf } from "./ledger.ts";
 import { errorName } from "./log.ts";
-import { mapEvent, type Parcel } from "./map.ts";
-import { match } from "./match.ts";
-import { type Origin, type Packet, pack, sizeFault, versionOf } from "./pack.ts";
 import { pinnedSheets, pinSheets } from "./pinned.ts";
-import type { Engine, Message, Put, Stored } from "./ports.ts";
+import { type Engine, type Message, maxChanges, type Put, type Stored } from "./ports.ts";
 import { putOnQueue } from "./queueing.ts";
-import type { EventRecord, PacketRecord, Progress } from "./records.ts";
+import type { EventRecord, PacketRecord } from "./records.ts";
 import { later, type Report, removed } from "./report.ts";
-import type { Sheet } from "./sheet.ts";
-import { begin, type Stepped } from "./step.ts";
-import { vet } from "./vet.ts";
+import type { Stepped } from "./step.ts";
 
-/** Packets in one write: each is a put, an entry, and in a strict lane one more, of the store's 100. */
+/** A recorded packet is a put, an entry, and in a strict lane one more. */
+const changesAPacket = 3;
 const packetsAWrite = 32;
 
-/** A quarantined body is kept up to here, for the operator. */
-const rawKept = 4_096;
+/** A malformed body is kept up to here, for the operator. */
+const rawKept = 65_536;
+
+type Incoming = Pick<Message, "id" | "body" | "receipt">;
+
+/** What one message will be in the table, should it be new. */
+interface Draft {
+  readonly key: string;
+  readonly message: string;
+  readonly value: EventRecord;
+  readonly entry: LedgerEntry;
+  /** All packets of the event; those of a large one are recorded after it. */
+  readonly steps: readonly Stepped[];
+}
 
 /** An event whose packets are all recorded, and those of them that may not be on their queues yet. */
 interface Recorded {
@@ -37,14 +42,9 @@ interface Recorded {
  * Each message ends as one event record: expanded, unmatched, quarantined, or a duplicate of one of these. Running it
  * twice for one message changes nothing; a crash anywhere is mended by the redelivery.
  *
- * The messages go through side by side, but their packets are put on the queues in the messages' order.
- *
  * @returns per message whether it is done with; `later` where a port failed
  */
-export async function accept(
-  engine: Engine,
-  messages: readonly Pick<Message, "id" | "body" | "receipt">[],
-): Promise<Report[]> {
+export async function accept(engine: Engine, messages: readonly Incoming[]): Promise<Report[]> {
   // Stamped before the first await: the order of the messages is the order of acceptance.
   const arrivals = messages.map((message) => ({
     message,
@@ -62,98 +62,58 @@ export async function accept(
     }
   };
 
-  const recorded = await Promise.all(
+  const drafts = await Promise.all(
     arrivals.map(({ message, arrival, stamp }) =>
-      guarded([message.receipt], () => record(engine, message, arrival, stamp)),
+      guarded([message.receipt], () => draft(engine, message, arrival, stamp)),
     ),
   );
-  const events = recorded.filter((event) => event !== undefined);
-  const receipts = messages.flatMap(({ receipt }, i) => (recorded[i] ? [receipt] : []));
-  await guarded(receipts, async () => {
-    await putOnQueue(
+  const written = await guarded([], () =>
+    writeTogether(
       engine,
-      events.flatMap(({ packets }) => packets),
-    );
-    await Promise.all(events.map((event) => confirm(engine, event)));
-  });
+      drafts.filter((made) => made !== undefined),
+    ),
+  );
+  const recorded = await Promise.all(
+    drafts.map((made, i) => made && guarded([receiptAt(i)], () => record(engine, made, written?.has(made) ?? false))),
+  );
+  // In the messages' order, though they were recorded side by side.
+  const events = recorded.filter((event) => event !== undefined);
+  await guarded(
+    messages.flatMap(({ receipt }, i) => (recorded[i] ? [receipt] : [])),
+    async () => {
+      const packets = events.flatMap((event) => event.packets);
+      await putOnQueue(engine, packets);
+      await confirm(engine, events);
+    },
+  );
   return messages.map(({ receipt }) =>
     failed.has(receipt) ? later(receipt, engine.times.backoffMs[0] as number) : removed(receipt),
   );
-}
 
-/** Writes what a message brought. Gives nothing back where no packet waits to be queued. */
-async function record(
-  engine: Engine,
-  message: Pick<Message, "id" | "body">,
-  arrival: Arrival,
-  stamp: number,
-): Promise<Recorded | undefined> {
-  const key = arrival.kind === "event" ? eventKey(arrival.event) : quarantineKey(message.body);
-  const written =
-    arrival.kind === "event"
-      ? await recordEvent(engine, message.id, key, arrival.event, stamp)
-      : await quarantine(engine, message, key, arrival.reason, stamp);
-  if (written === "written") return undefined;
-  return written === "conflict" ? recordAgain(engine, message.id, key) : written;
-}
-
-/** A message or an event that was here before. */
-async function recordAgain(engine: Engine, messageId: string, key: string): Promise<Recorded | undefined> {
-  for (;;) {
-    const [known] = await engine.store.read("event", [key]);
-    if (!known) throw new Error(`${key} was there and is gone; this is a fault of the bridge`);
-    if (known.value.message === messageId) return known.value.unsent ? resume(engine, key, known) : undefined;
-    const entry = eventEntry(engine, key, known.value, "DUPLICATE", {});
-    const value = { ...known.value, duplicates: known.value.duplicates + 1, step: entry.step, tail: tailOf(entry) };
-    engine.log({ step: "duplicate", event: key });
-    if ((await engine.store.write([{ kind: "event", id: key, value, etag: known.etag }], [entry])) === "written")
-      return undefined;
+  function receiptAt(i: number): string {
+    return messages[i]?.receipt ?? "";
   }
 }
 
-async function quarantine(
-  engine: Engine,
-  message: Pick<Message, "id" | "body">,
-  key: string,
-  reason: string,
-  stamp: number,
-) {
-  const entry = append(key, undefined, { at: engine.clock.now(), step: "QUARANTINED", facts: { reason } });
-  const value: EventRecord = {
-    status: "QUARANTINED",
-    accepted: stamp,
-    raw: message.body.slice(0, rawKept),
-    reason,
-    ...fresh(message.id, entry),
-  };
-  engine.log({ step: "quarantined", event: key, reason });
-  return engine.store.write([{ kind: "event", id: key, value, etag: 0 }], [entry]);
-}
-
-function fresh(message: string, entry: LedgerEntry) {
-  return { sheets: [], packets: 0, message, duplicates: 0, step: entry.step, tail: tailOf(entry) };
-}
-
-async function recordEvent(
-  engine: Engine,
-  messageId: string,
-  key: string,
-  event: SourceEvent,
-  stamp: number,
-): Promise<Recorded | "written" | "conflict"> {
+/** Works out what a message would be, were it new: most are, so nothing is read first. */
+async function draft(engine: Engine, message: Incoming, arrival: Arrival, stamp: number): Promise<Draft> {
+  if (arrival.kind === "malformed") {
+    const kept = { raw: message.body.slice(0, rawKept) };
+    return quarantined(engine, message, quarantineKey(message.body), kept, arrival.reason, stamp);
+  }
+  const { event } = arrival;
+  const key = eventKey(event);
   const sheets = engine.sheets().byType.get(event.type) ?? [];
   await pinSheets(engine, sheets);
-
   let expansion: Expansion;
   try {
-    expansion = await plan(engine, key, event, sheets, stamp);
+    expansion = await expand(engine, key, event, sheets, stamp);
   } catch (error) {
     if (!(error instanceof ExpressionFault)) throw error;
-    return quarantine(engine, { id: messageId, body: JSON.stringify(event) }, key, `when: ${error.message}`, stamp);
+    return quarantined(engine, message, key, { event }, `when: ${error.message}`, stamp);
   }
   const { steps, matched, clamped } = expansion;
-  const inOne = steps.length <= packetsAWrite;
-  const status = matched === 0 ? "UNMATCHED" : inOne ? "EXPANDED" : "EXPANDING";
+  const status = matched === 0 ? "UNMATCHED" : steps.length > packetsAWrite ? "EXPANDING" : "EXPANDED";
   const facts: Facts = {
     type: event.type,
     source: event.source,
@@ -162,31 +122,109 @@ async function recordEvent(
     packets: steps.length,
     ...(clamped && { clamped: "its time lies more than 5 min ahead" }),
   };
+  const pinned = sheets.map(({ name, hash }) => ({ name, hash }));
+  const more = { sheets: pinned, packets: steps.length, ...(steps.length > 0 && { unsent: true }) };
+  return firstOf(engine, message, key, status, facts, { event, ...more }, stamp, steps);
+}
+
+function quarantined(
+  engine: Engine,
+  message: Incoming,
+  key: string,
+  kept: { readonly event?: SourceEvent; readonly raw?: string },
+  reason: string,
+  stamp: number,
+): Draft {
+  engine.log({ step: "quarantined", event: key, reason });
+  return firstOf(engine, message, key, "QUARANTINED", { reason }, { ...kept, reason }, stamp, []);
+}
+
+/** The first entry of an event's chain, and the record it belongs to. */
+function firstOf(
+  engine: Engine,
+  message: Incoming,
+  key: string,
+  status: EventRecord["status"],
+  facts: Facts,
+  more: Partial<EventRecord>,
+  accepted: number,
+  steps: readonly Stepped[],
+): Draft {
   const entry = append(key, undefined, { at: engine.clock.now(), step: status, facts });
-  const value: EventRecord = {
-    status,
-    accepted: stamp,
-    event,
-    ...fresh(messageId, entry),
-    sheets: sheets.map(({ name, hash }) => ({ name, hash })),
-    packets: steps.length,
-    ...(steps.length > 0 && { unsent: true }),
-  };
-  const first = inOne ? steps : [];
-  const written = await engine.store.write(
-    [{ kind: "event", id: key, value, etag: 0 }, ...first.map(asNewPut)],
-    [entry, ...first.map((stepped) => stepped.entry)],
+  const common = { sheets: [], packets: 0, duplicates: 0, message: message.id, accepted };
+  const value: EventRecord = { ...common, ...more, status, step: entry.step, tail: tailOf(entry) };
+  return { key, message: message.id, value, entry, steps };
+}
+
+/**
+ * Writes as many drafts as fit into each transaction.
+ *
+ * @returns those that were written; where a transaction found one of its events there already, none of it was
+ */
+async function writeTogether(engine: Engine, drafts: readonly Draft[]): Promise<Set<Draft>> {
+  const groups: Draft[][] = [];
+  let room = 0;
+  for (const made of drafts) {
+    const changes = 2 + changesAPacket * recordedWith(made).length;
+    const group = groups.at(-1);
+    // The same event twice in one transaction is an error for DynamoDB, not a conflict.
+    if (!group || changes > room || group.some(({ key }) => key === made.key)) {
+      groups.push([made]);
+      room = maxChanges - changes;
+    } else {
+      group.push(made);
+      room -= changes;
+    }
+  }
+  const written = await Promise.all(groups.map((group) => writeDrafts(engine, group)));
+  return new Set(groups.filter((_, i) => written[i] === "written").flat());
+}
+
+function writeDrafts(engine: Engine, drafts: readonly Draft[]): Promise<"written" | "conflict"> {
+  return engine.store.write(
+    drafts.flatMap((made): Put[] => [
+      { kind: "event", id: made.key, value: made.value, etag: 0 },
+      ...recordedWith(made).map(asNewPut),
+    ]),
+    drafts.flatMap((made) => [made.entry, ...recordedWith(made).map(({ entry }) => entry)]),
   );
-  if (written === "conflict" || steps.length === 0) return written;
+}
+
+/** The packets that are recorded in one transaction with their event. */
+function recordedWith({ value, steps }: Draft): readonly Stepped[] {
+  return value.status === "EXPANDED" ? steps : [];
+}
+
+/** Brings a draft to its end: written, and with it all packets; or recognised as one that was here before. */
+async function record(engine: Engine, made: Draft, isWritten: boolean): Promise<Recorded | undefined> {
+  const { key, value, steps } = made;
+  if (!isWritten && (await writeDrafts(engine, [made])) === "conflict") return recordAgain(engine, made);
+  if (steps.length === 0) return undefined;
   const stored = { value, etag: 1 };
-  return inOne ? { key, stored, packets: steps.map(({ record }) => record) } : recordRest(engine, key, stored, steps);
+  return value.status === "EXPANDED"
+    ? { key, stored, packets: steps.map((stepped) => stepped.record) }
+    : recordRest(engine, key, stored, steps);
+}
+
+/** A message or an event that was here before. */
+async function recordAgain(engine: Engine, { key, message }: Draft): Promise<Recorded | undefined> {
+  for (;;) {
+    const known = await reread(engine, key);
+    if (known.value.message === message) return known.value.unsent ? resume(engine, key, known) : undefined;
+    const entry = nextEntry(engine, key, known.value, "DUPLICATE", {});
+    const value = { ...known.value, duplicates: known.value.duplicates + 1, step: entry.step, tail: tailOf(entry) };
+    const put: Put = { kind: "event", id: key, value, etag: known.etag };
+    if ((await engine.store.write([put], [entry])) === "conflict") continue;
+    engine.log({ step: "duplicate", event: key });
+    return undefined;
+  }
 }
 
 /** Goes on with an event whose first run did not come to its end, with the sheets that run had pinned. */
 async function resume(engine: Engine, key: string, stored: Stored<"event">): Promise<Recorded> {
   const { event, sheets, accepted } = stored.value;
   if (!event) throw new Error(`${key} has packets and no event; this is a fault of the bridge`);
-  const { steps } = await plan(engine, key, event, await pinnedSheets(engine, sheets), accepted);
+  const { steps } = await expand(engine, key, event, await pinnedSheets(engine, sheets), accepted);
   return recordRest(engine, key, stored, steps);
 }
 
@@ -203,29 +241,47 @@ async function recordRest(
   }
   let event = stored;
   while (event.value.status === "EXPANDING") {
-    const entry = eventEntry(engine, key, event.value, "EXPANDED", { packets: steps.length });
+    const entry = nextEntry(engine, key, event.value, "EXPANDED", { packets: steps.length });
     const value: EventRecord = { ...event.value, status: "EXPANDED", step: entry.step, tail: tailOf(entry) };
-    const put = { kind: "event", id: key, value, etag: event.etag } as const;
-    event =
-      (await engine.store.write([put], [entry])) === "written"
-        ? { value, etag: event.etag + 1 }
-        : await reread(engine, key);
+    const put: Put = { kind: "event", id: key, value, etag: event.etag };
+    const written = await engine.store.write([put], [entry]);
+    event = written === "written" ? { value, etag: event.etag + 1 } : await reread(engine, key);
   }
   return { key, stored: event, packets };
 }
 
-/** All packets of an event are on their queues: it needs nobody any more. */
-async function confirm(engine: Engine, { key, stored }: Recorded): Promise<void> {
-  for (let event = stored; event.value.unsent; event = await reread(engine, key)) {
-    const { unsent: _, ...value } = event.value;
-    if ((await engine.store.write([{ kind: "event", id: key, value, etag: event.etag }])) === "written") return;
+/** Records those packets of a chunk that an earlier run has not. Gives back those that nobody has worked on yet. */
+async function recordMissing(engine: Engine, steps: readonly Stepped[]): Promise<PacketRecord[]> {
+  const ids = steps.map((stepped) => stepped.record.packet.id);
+  for (;;) {
+    const stored = await engine.store.read("packet", ids);
+    const missing = steps.filter((_, i) => !stored[i]);
+    const untouched = stored.flatMap((known) => (known && isUntouched(known.value) ? [known.value] : []));
+    if (missing.length === 0) return untouched;
+    const entries = missing.map(({ entry }) => entry);
+    if ((await engine.store.write(missing.map(asNewPut), entries)) === "conflict") continue;
+    return [...untouched, ...missing.map((stepped) => stepped.record)];
   }
 }
 
-async function reread(engine: Engine, key: string): Promise<Stored<"event">> {
-  const [stored] = await engine.store.read("event", [key]);
-  if (!stored) throw new Error(`${key} was there and is gone; this is a fault of the bridge`);
-  return stored;
+function isUntouched({ progress }: PacketRecord): boolean {
+  return progress.status === "QUEUED" && progress.place === "lane" && progress.tries === 0;
+}
+
+/** All packets of these events are on their queues: they need nobody any more. */
+async function confirm(engine: Engine, events: readonly Recorded[]): Promise<void> {
+  if (events.length === 0) return;
+  if ((await engine.store.write(events.map(confirmed))) === "written") return;
+  for (const { key } of events) {
+    for (let stored = await reread(engine, key); stored.value.unsent; stored = await reread(engine, key)) {
+      if ((await engine.store.write([confirmed({ key, stored })])) === "written") break;
+    }
+  }
+}
+
+function confirmed({ key, stored }: Pick<Recorded, "key" | "stored">): Put {
+  const { unsent: _, ...value } = stored.value;
+  return { kind: "event", id: key, value, etag: stored.etag };
 }
 
 /** Mends events whose redelivery never came: an inbox message that went to its dead-letter queue, say. */
@@ -237,114 +293,17 @@ export async function resumeUnsent(engine: Engine): Promise<void> {
     engine.log({ step: "event-resumed", event: key });
     const event = await resume(engine, key, stored);
     await putOnQueue(engine, event.packets);
-    await confirm(engine, event);
+    await confirm(engine, [event]);
   }
 }
 
-interface Expansion {
-  readonly steps: readonly Stepped[];
-  readonly matched: number;
-  readonly clamped: boolean;
+async function reread(engine: Engine, key: string): Promise<Stored<"event">> {
+  const [stored] = await engine.store.read("event", [key]);
+  if (!stored) throw new Error(`${key} was there and is gone; this is a fault of the bridge`);
+  return stored;
 }
 
-/** Event and sheets in, packets out: nothing is read or written, so it can be run again. */
-async function plan(
-  engine: Engine,
-  key: string,
-  event: SourceEvent,
-  sheets: readonly Sheet[],
-  stamp: number,
-): Promise<Expansion> {
-  const acceptedMs = Math.floor(stamp / 1_000);
-  const { version, clamped } = versionOf(event, stamp);
-  const matches = await match(event, sheets, acceptedMs);
-  const steps: Stepped[] = [];
-  const seen = new Set<string>();
-  for (const found of matches) {
-    for (const parcel of await mapEvent(event, found, acceptedMs)) {
-      steps.push(prepare(engine, parcel, { key, type: event.type, version }, seen));
-    }
-  }
-  return { steps, matched: matches.length, clamped };
-}
-
-/** Vets and packs a parcel, and writes the first step of its story. */
-export function prepare(
-  engine: Engine,
-  parcel: Parcel,
-  origin: Origin,
-  seen: Set<string>,
-  change: Partial<Progress> = {},
-): Stepped {
-  const found = engine.catalog.find(parcel.target.connector);
-  if ("fault" in found) throw new Error(found.fault);
-  const vetted = vet(engine.sheets().policy, parcel);
-  let packet = pack(vetted, origin, found.connector, engine.bridgeKey);
-  let fault = parcel.fault ?? sizeFault(packet);
-  if (seen.has(packet.id)) {
-    const entity = `${parcel.entity} (again, ${seen.size})`;
-    packet = pack({ ...vetted, entity }, origin, found.connector, engine.bridgeKey);
-    fault = `the event gives ${parcel.target.keyPath ?? "the same record"} twice with the same value; which of them counts?`;
-  }
-  seen.add(packet.id);
-  const blocked = vetted.decisions.filter(({ action }) => action === "block");
-  const reason =
-    fault ??
-    (vetted.verdict === "block"
-      ? `governance blocks ${blocked.map(({ field, rule }) => `${field} (${rule})`).join(", ")}`
-      : undefined);
-  const facts = { ...birthFacts(packet, engine.bridgeKey), governance: vetted.decisions as unknown as Json };
-  return reason === undefined
-    ? begin(packet, engine.clock.now(), "QUEUED", facts, change)
-    : begin(packet, engine.clock.now(), "HELD", { ...facts, reason: fault ? "mapping" : "governance" }, { reason });
-}
-
-/** What the ledger says of a packet at its beginning: names and hashes, no value. */
-export function birthFacts(packet: Packet, bridgeKey: KeyObject): Facts {
-  return {
-    event: packet.event,
-    type: packet.eventType,
-    sheet: packet.sheet,
-    sheetHash: packet.sheetHash,
-    target: packet.target,
-    connector: packet.connector,
-    lane: packet.lane,
-    action: packet.action,
-    fields: Object.keys(packet.fields),
-    digest: keyedHash(bridgeKey, packet.id, canonicalize(packet.fields) as string),
-    version: packet.version as unknown as Json,
-    ...(packet.replayOf && { replayOf: packet.replayOf }),
-    ...(packet.force && { force: true }),
-  };
-}
-
-function asNewPut({ record }: Stepped): Put {
-  return { kind: "packet", id: record.packet.id, value: record, etag: 0 };
-}
-
-/** Records those packets of a chunk that an earlier run has not. Gives back those that nobody has worked on yet. */
-async function recordMissing(engine: Engine, steps: readonly Stepped[]): Promise<PacketRecord[]> {
-  for (;;) {
-    const stored = await engine.store.read(
-      "packet",
-      steps.map(({ record }) => record.packet.id),
-    );
-    const missing = steps.filter((_, i) => !stored[i]);
-    const untouched = stored.flatMap((known) => (known && isUntouched(known.value) ? [known.value] : []));
-    if (missing.length === 0) return untouched;
-    const written = await engine.store.write(
-      missing.map(asNewPut),
-      missing.map(({ entry }) => entry),
-    );
-    if (written === "written") return [...untouched, ...missing.map(({ record }) => record)];
-  }
-}
-
-function isUntouched({ progress }: PacketRecord): boolean {
-  return progress.status === "QUEUED" && progress.place === "lane" && progress.tries === 0;
-}
-
-function eventEntry(
+function nextEntry(
   engine: Engine,
   key: string,
   event: EventRecord,
@@ -352,4 +311,8 @@ function eventEntry(
   facts: Facts,
 ): LedgerEntry {
   return append(key, { tail: event.tail, step: event.step }, { at: engine.clock.now(), step: to, facts });
+}
+
+function asNewPut({ record }: Stepped): Put {
+  return { kind: "packet", id: record.packet.id, value: record, etag: 0 };
 }

@@ -180,7 +180,8 @@ async function attempt(
   toSend: Packet,
 ): Promise<Carried> {
   const { clock, store, times } = engine;
-  if (carrier.lastStart !== undefined && clock.now() > carrier.lastStart) return 0;
+  const isTooLate = () => carrier.lastStart !== undefined && clock.now() > carrier.lastStart;
+  if (isTooLate()) return 0;
   const lease = () => ({ owner: carrier.owner, until: clock.now() + times.leaseMs });
   const take = async (before: Stored<"packet">, progress: Progress): Promise<Stored<"packet"> | undefined> => {
     const value = { ...before.value, progress };
@@ -195,6 +196,8 @@ async function attempt(
   let outcome: Outcome;
   let began: number;
   try {
+    // Waiting for the connector's rate has used the time up. Nothing was begun, and a lease left standing would say so.
+    if (isTooLate()) return (await take(held, stored.value.progress)) ? 0 : "conflict";
     // Waiting for the connector's rate has used the lease up: it is taken anew, unless another has it now.
     if (first.lease.until - clock.now() < times.sendMs) held = await take(held, { ...first, lease: lease() });
     if (!held) return "conflict";

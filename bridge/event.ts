@@ -15,13 +15,16 @@ const attribute = (max: number) =>
     .refine((text) => !/\p{Cc}/u.test(text), "has control characters")
     .refine((text) => text.isWellFormed(), "is not well-formed Unicode");
 
-const sequence = z.union([
-  z.int("is not a whole number").nonnegative("is negative"),
-  z
-    .string()
-    .regex(/^\d{1,15}$/, "is not a whole number of at most 15 digits")
-    .transform(Number),
-]);
+const sequence = z.union(
+  [
+    z.int().nonnegative(),
+    z
+      .string()
+      .regex(/^\d{1,15}$/)
+      .transform(Number),
+  ],
+  "is not a whole number of at most 15 digits",
+);
 
 /**
  * CloudEvents 1.0 attributes, as HMS services publish them. Other extension attributes are let through and dropped.

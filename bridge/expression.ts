@@ -6,7 +6,7 @@ import type { Json, JsonObject } from "./json.ts";
  * What one expression may cost. A sheet is written by an agency's own people, but one slip of the pen
  * (`$pad($, 1e9)`) must not stop the bridge for everyone.
  */
-const limits = { timeoutMs: 250, depth: 200, items: 10_000, textLength: 65_536, sourceLength: 4_096 };
+const limits = { timeoutMs: 250, depth: 200, items: 10_000, textLength: 65_536, sourceLength: 4_096, weight: 4_194_304 };
 
 /** A compiled JSONata expression. */
 export interface Expression {
@@ -74,6 +74,8 @@ export function compileExpression(source: string): Expression {
     });
   }
   compiled.registerFunction("pad", pad, "<s-ns?:s>");
+  // JSONata's own limits count calls, time and items; a text or a record that doubles at each step passes them all.
+  compiled.assign(Symbol.for("jsonata.__evaluate_exit") as unknown as string, checkWeight);
 
   return {
     source,
@@ -91,6 +93,28 @@ export function compileExpression(source: string): Expression {
       return plain(result, source);
     },
   };
+}
+
+function checkWeight(_step: unknown, _input: unknown, _environment: unknown, result: unknown): void {
+  if (weightOf(result) > limits.weight) throw new ExpressionFault("it makes a value that is too large");
+}
+
+/** Never changed once it is some step's result or part of an event, so weighed once. */
+const weights = new WeakMap<object, number>();
+
+/** About how many characters a value would have as JSON; a part that stands in it twice counts twice. */
+function weightOf(value: unknown): number {
+  if (typeof value === "string") return value.length;
+  if (typeof value !== "object" || value === null) return 1;
+  const known = weights.get(value);
+  if (known !== undefined) return known;
+  // A lambda holds its whole environment, and goes no further than this evaluation.
+  if ("_jsonata_lambda" in value || "_jsonata_function" in value) return 1;
+  let weight = 2;
+  weights.set(value, weight);
+  for (const [key, part] of Object.entries(value)) weight += key.length + weightOf(part);
+  weights.set(value, weight);
+  return weight;
 }
 
 /** JSONata's results carry marks on their arrays, and may hold functions: only JSON goes on. */
@@ -119,7 +143,7 @@ function tooLong(source: string): ExpressionFault {
 function pad(text: string | undefined, width: number, fill?: string): string | undefined {
   if (text === undefined) return undefined;
   if (Math.abs(width) > limits.textLength) throw new ExpressionFault("$pad() is too wide");
-  return width < 0 ? text.padEnd(-width, fill || " ") : text.padStart(width, fill || " ");
+  return width < 0 ? text.padStart(-width, fill || " ") : text.padEnd(width, fill || " ");
 }
 
 /** Finds regexes the linear engine cannot run (back-references) when the sheet is checked, not when an event comes. */

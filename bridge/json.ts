@@ -19,10 +19,12 @@ export function isJsonObject(value: unknown): value is JsonObject {
  *
  * Limits: depth 64 (the engines' JSON functions recurse), strings well-formed Unicode (a lone surrogate would not
  * survive the round trip through UTF-8 and so change the hashes), finite numbers, no prototype keys.
+ *
+ * The text names the place, and of keys only those that are plain names: a record may be keyed by an e-mail address.
  */
 export function jsonFault(value: unknown, path = "", depth = 0): string | undefined {
-  const where = path || "the value";
-  if (depth > 64) return `${where.slice(0, 80)}: nested deeper than 64 levels`;
+  const where = path.slice(0, 80) || "the value";
+  if (depth > 64) return `${where}: nested deeper than 64 levels`;
   switch (typeof value) {
     case "boolean":
       return undefined;
@@ -46,7 +48,8 @@ export function jsonFault(value: unknown, path = "", depth = 0): string | undefi
   for (const key of Object.keys(value)) {
     if (isPrototypeKey(key)) return `${where}: the key "${key}" is not allowed`;
     if (!key.isWellFormed()) return `${where}: a key is not well-formed Unicode`;
-    const fault = jsonFault((value as JsonObject)[key], path ? `${path}.${key}` : key, depth + 1);
+    const name = /^[A-Za-z_][\w-]{0,63}$/.test(key) ? key : "…";
+    const fault = jsonFault((value as JsonObject)[key], path ? `${path}.${name}` : name, depth + 1);
     if (fault) return fault;
   }
   return undefined;

@@ -2,6 +2,7 @@ import { resumeUnsent } from "./accept.ts";
 import { type Connector, connectorId } from "./connector.ts";
 import { contextOf, withinDeadline } from "./deliver.ts";
 import { changeHealth, healthOf, isDown, markDown, markUp } from "./health.ts";
+import { errorName } from "./log.ts";
 import type { Engine } from "./ports.ts";
 import { putBack, ring, sendUnsent } from "./queueing.ts";
 import type { Health } from "./records.ts";
@@ -15,15 +16,19 @@ const maxQueuedMs = 13 * 86_400_000;
 /** What the watchdog looks through of one connector's open packets at a time. */
 const sweepPage = 200;
 
-/** One round of everything that happens by the clock. */
+/** One round of everything that happens by the clock. What fails for one connector is told, and keeps none else. */
 export async function keep(engine: Engine): Promise<void> {
-  await resumeUnsent(engine);
-  for (const id of engine.catalog.ids) {
-    const connector = engine.catalog.get(id) as Connector;
-    await watchTarget(engine, connector);
-    await redriveWhenDue(engine, connector);
-    await sweep(engine, id);
+  const rounds = [resumeUnsent(engine), ...engine.catalog.ids.map((id) => keepConnector(engine, id))];
+  for (const round of await Promise.allSettled(rounds)) {
+    if (round.status === "rejected") engine.log({ step: "keep-failed", error: errorName(round.reason) });
   }
+}
+
+async function keepConnector(engine: Engine, id: string): Promise<void> {
+  const connector = engine.catalog.get(id) as Connector;
+  await watchTarget(engine, connector);
+  await redriveWhenDue(engine, connector);
+  await sweep(engine, id);
 }
 
 /** Asks a target that is down, or that has begun to fail, whether it is awake. */
@@ -67,11 +72,12 @@ async function redriveWhenDue(engine: Engine, connector: Connector): Promise<voi
   const { store, queue, times } = engine;
   const health = (await store.read("health", [id]))[0]?.value;
   if (health && (isDown(health) || health.paused)) return;
+  const now = engine.clock.now();
   if ((await queue.depth(`outbox:${id}`)).waiting === 0) {
-    if (health?.redriveAt !== undefined) await changeHealth(engine, id, withoutRedrive);
+    // What was just sent back may fail again: the gaps go on growing until one passes with nothing left to send back.
+    if (health?.redriveAt !== undefined && now >= health.redriveAt) await changeHealth(engine, id, withoutRedrive);
     return;
   }
-  const now = engine.clock.now();
   if (health?.redriveAt === undefined) {
     await changeHealth(engine, id, (before) => ({
       ...before,

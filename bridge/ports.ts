@@ -120,15 +120,14 @@ export interface Tally {
   readonly packets: Readonly<Record<Status, number>>;
 }
 
-/**
- * The table and the ledger.
- *
- * Limits: 100 puts and entries together in one write. Source: DynamoDB `ExecuteTransaction`, 100 statements.
- */
+/** Puts and entries together in one write. Source: DynamoDB `ExecuteTransaction`, at most 100 statements. */
+export const maxChanges = 100;
+
+/** The table and the ledger. */
 export interface StorePort {
   read<K extends Kind>(kind: K, ids: readonly string[]): Promise<(Stored<K> | undefined)[]>;
   /**
-   * Writes all or nothing. `conflict` where any put's etag is not the stored one, or an entry's place in its chain is
+   * Writes all or nothing, at most `maxChanges`. `conflict` where any put's etag is not the stored one, or an entry's place in its chain is
    * taken: read again and decide anew.
    */
   write(puts: readonly Put[], entries?: readonly LedgerEntry[]): Promise<"written" | "conflict">;

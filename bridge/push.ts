@@ -1,7 +1,4 @@
-import { prepare } from "./accept.ts";
-import { mapEvent } from "./map.ts";
-import { match } from "./match.ts";
-import { versionOf } from "./pack.ts";
+import { expand } from "./expand.ts";
 import { pinSheets } from "./pinned.ts";
 import type { Engine } from "./ports.ts";
 import { sendUnsent } from "./queueing.ts";
@@ -18,19 +15,10 @@ export async function push(engine: Engine, eventKey: string, sheet: Sheet): Prom
   const event = stored?.value.event;
   if (!stored || !event) throw new Error(`${eventKey} is not recorded; emit the event first`);
   await pinSheets(engine, [sheet]);
-  const { accepted } = stored.value;
-  const acceptedMs = Math.floor(accepted / 1_000);
-  const origin = { key: eventKey, type: event.type, version: versionOf(event, accepted).version };
-  const seen = new Set<string>();
-  const ids: string[] = [];
-  for (const found of await match(event, [sheet], acceptedMs)) {
-    for (const parcel of await mapEvent(event, found, acceptedMs)) {
-      const { record, entry } = prepare(engine, parcel, origin, seen, { unsent: true });
-      const { id } = record.packet;
-      ids.push(id);
-      const written = await engine.store.write([{ kind: "packet", id, value: record, etag: 0 }], [entry]);
-      if (written === "written") await sendUnsent(engine, { value: record, etag: 1 });
-    }
+  const { steps } = await expand(engine, eventKey, event, [sheet], stored.value.accepted, { unsent: true });
+  for (const { record, entry } of steps) {
+    const put = { kind: "packet", id: record.packet.id, value: record, etag: 0 } as const;
+    if ((await engine.store.write([put], [entry])) === "written") await sendUnsent(engine, { value: record, etag: 1 });
   }
-  return ids;
+  return steps.map(({ record }) => record.packet.id);
 }

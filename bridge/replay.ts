@@ -1,4 +1,4 @@
-import { birthFacts } from "./accept.ts";
+import { birthFacts } from "./expand.ts";
 import { isClosed } from "./ledger.ts";
 import { revise } from "./pack.ts";
 import type { Engine } from "./ports.ts";

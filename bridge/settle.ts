@@ -6,7 +6,7 @@ import type { Packet } from "./pack.ts";
 import type { Engine, Put, Stored } from "./ports.ts";
 import { messageOf, putOf, sendUnsent, unsentStep } from "./queueing.ts";
 import type { Health, PacketRecord, Progress, Shadow } from "./records.ts";
-import { afterDelivery, afterDoubt, emptyShadow } from "./shadow.ts";
+import { afterDelivery, afterDoubt, afterNothingSent, emptyShadow } from "./shadow.ts";
 import { step } from "./step.ts";
 
 /** What one look at a packet came to: done with its message, a wait in ms for its lane, or read it again. */
@@ -97,8 +97,8 @@ async function settleOnce(
     case "delivered": {
       const { kind: _, ...target } = outcome;
       const delivery = { ...target, ms: roundTripMs } as NonNullable<Progress["delivery"]>;
-      const sent = { ...facts, ...(outcome.at !== undefined && { at: outcome.at }) };
-      return close(engine, stored, "SENT", sent, { delivery }, known(engine, packet, shadow));
+      // Where it landed stays out of the ledger: an address may name the entity.
+      return close(engine, stored, "SENT", facts, { delivery }, known(engine, packet, shadow));
     }
     case "refused":
       return hold("refused", outcome.reason, outcome.answer === undefined ? {} : { answer: outcome.answer });
@@ -139,7 +139,8 @@ export function settleUnsent(
   status: "UNCHANGED" | "SUPERSEDED",
 ): Promise<Carried> {
   const reason = status === "UNCHANGED" ? "the target already holds it" : "the target holds something newer";
-  const puts = status === "UNCHANGED" ? known(engine, stored.value.packet, shadow) : [];
+  const { packet } = stored.value;
+  const puts = status === "UNCHANGED" ? known(engine, packet, shadow) : superseded(engine, packet, shadow);
   return close(engine, stored, status, { reason }, { reason }, puts);
 }
 
@@ -205,6 +206,11 @@ async function followerOf(engine: Engine, { packet }: PacketRecord): Promise<Sto
 function known(engine: Engine, packet: Packet, shadow: KnownShadow): Put[] {
   if (packet.order === "strict") return [];
   return [shadowPut(packet, afterDelivery(packet, shadow?.value ?? emptyShadow, engine.bridgeKey), shadow)];
+}
+
+function superseded(engine: Engine, packet: Packet, shadow: KnownShadow): Put[] {
+  const learnt = shadow && afterNothingSent(packet, shadow.value, engine.bridgeKey);
+  return learnt && learnt !== shadow.value ? [shadowPut(packet, learnt, shadow)] : [];
 }
 
 function doubted(packet: Packet, shadow: KnownShadow): Put[] {

@@ -63,10 +63,26 @@ export function afterDoubt(packet: Packet, shadow: Shadow): Shadow {
   const doubtful = packet.action === "delete" ? Object.keys(shadow.fields) : Object.keys(packet.fields);
   const fields = { ...shadow.fields };
   for (const name of doubtful) {
-    const held = fields[name];
-    if (held) fields[name] = { version: held.version };
+    // What was deleted may stand there again: with no field left in the shadow a later deletion would seem done.
+    const version = fields[name]?.version ?? shadow.deleted;
+    if (version) fields[name] = { version };
   }
   return { ...shadow, fields };
+}
+
+/**
+ * The shadow after a packet with nothing left to send: a field that holds its value already learns its version. The
+ * same shadow where there is none.
+ */
+export function afterNothingSent(packet: Packet, shadow: Shadow, bridgeKey: KeyObject): Shadow {
+  const learnt = Object.entries(packet.fields).flatMap(([name, value]) => {
+    const held = shadow.fields[name];
+    const isOlder = held && compareVersions(held.version, packet.version) < 0;
+    return isOlder && held.hash === valueHash(packet, name, value, bridgeKey)
+      ? [[name, { ...held, version: packet.version }] as const]
+      : [];
+  });
+  return learnt.length === 0 ? shadow : { ...shadow, fields: { ...shadow.fields, ...Object.fromEntries(learnt) } };
 }
 
 function valueHash(packet: Packet, name: string, value: Json, bridgeKey: KeyObject): string {

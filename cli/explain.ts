@@ -67,7 +67,7 @@ function told(step: LedgerEntry["step"], facts: LedgerEntry["facts"]): string {
     case "HELD":
       return `held for a person: ${facts.reason}${tries}${http(facts)}${rules(facts)}`;
     case "SENT":
-      return `${facts.at ?? "the target"} took it${tries}${http(facts)}, in ${facts.ms} ms`;
+      return `the target took it${tries}${http(facts)}, in ${facts.ms} ms`;
     case "UNCHANGED":
     case "SUPERSEDED":
     case "DISCARDED":
@@ -95,11 +95,12 @@ function rules({ governance }: LedgerEntry["facts"]): string {
 }
 
 function ending({ progress }: PacketRecord, now: number): string[] {
-  const { status, reason, nextTryAt, answer } = progress;
+  const { status, reason, nextTryAt, answer, delivery } = progress;
+  const place = delivery?.at === undefined ? "" : ` at ${delivery.at}`;
   const next = nextTryAt === undefined ? "" : `, next try in ${inWords(nextTryAt - now)}`;
   return [
     "",
-    `now ${status}${next}${reason ? `: ${reason}` : ""}`,
+    `now ${status}${place}${next}${reason ? `: ${reason}` : ""}`,
     ...(answer ? [`the target answered: ${answer}`] : []),
   ];
 }

@@ -124,6 +124,7 @@ async function inAnotherThread(file: string): Promise<Hand> {
   // The thread alone keeps no process alive: its work is over when nobody waits for it.
   worker.unref();
   let answered: { resolve(results: readonly Result[]): void; reject(error: Error): void } | undefined;
+  let gone: Error | undefined;
   worker.on("message", (answer: Answer) => {
     const waiting = answered;
     answered = undefined;
@@ -131,10 +132,14 @@ async function inAnotherThread(file: string): Promise<Hand> {
     if ("results" in answer) waiting?.resolve(answer.results);
     else waiting?.reject(new Error(answer.fault));
   });
-  worker.on("error", (error) => answered?.reject(error));
+  worker.on("error", (error: Error) => {
+    gone = error;
+    answered?.reject(error);
+  });
   return {
     apply: (group) =>
       new Promise((resolve, reject) => {
+        if (gone) return reject(gone);
         answered = { resolve, reject };
         worker.ref();
         worker.postMessage(group);

@@ -1,5 +1,8 @@
 import type { Clock } from "../../bridge/ports.ts";
 
+/** Source: Amazon SQS quotas: messages a call. */
+export const maxBatch = 10;
+
 interface Entry {
   readonly seq: number;
   receives: number;
@@ -9,8 +12,13 @@ interface Entry {
 
 interface Lane {
   readonly name: string;
-  /** In order; those in flight are always the first, because a lane gives none while one is out. */
+  /** In order; those in flight are always among the first, because a lane gives none while one is out. */
   readonly entries: Entry[];
+}
+
+/** Where a lane's messages in flight are: one call gives no more. */
+function front(lane: Lane): readonly Entry[] {
+  return lane.entries.slice(0, maxBatch);
 }
 
 /**
@@ -93,11 +101,19 @@ export class Lanes {
     this.#settle(lane);
   }
 
-  /** The oldest messages that are not in flight, whatever their lane. */
-  oldest(limit: number): { lane: string; seq: number }[] {
+  /** The last message that came, 0 where there is none. */
+  newest(): number {
+    let newest = 0;
+    for (const seq of this.#laneOf.keys()) newest = Math.max(newest, seq);
+    return newest;
+  }
+
+  /** The oldest messages up to one that are not in flight, whatever their lane. */
+  oldest(limit: number, upTo: number): { lane: string; seq: number }[] {
     const found: { lane: string; seq: number }[] = [];
     for (const [seq, lane] of this.#laneOf) {
       if (found.length >= limit) break;
+      if (seq > upTo) continue;
       const entry = this.#entry(seq);
       if (entry && entry.visibleAt <= this.#clock.now()) found.push({ lane: lane.name, seq });
     }
@@ -108,10 +124,7 @@ export class Lanes {
     const now = this.#clock.now();
     let inFlight = 0;
     for (const lane of this.#busy.keys()) {
-      for (const { visibleAt } of lane.entries) {
-        if (visibleAt <= now) break;
-        inFlight++;
-      }
+      for (const { visibleAt } of front(lane)) if (visibleAt > now) inFlight++;
     }
     return { waiting: this.#laneOf.size - inFlight, inFlight };
   }
@@ -153,10 +166,7 @@ export class Lanes {
   #settle(lane: Lane): void {
     const now = this.#clock.now();
     let until = 0;
-    for (const { visibleAt } of lane.entries) {
-      if (visibleAt <= now) break;
-      until = Math.max(until, visibleAt);
-    }
+    for (const { visibleAt } of front(lane)) until = Math.max(until, visibleAt);
     if (until > now) {
       this.#ready.delete(lane);
       this.#busy.set(lane, until);

@@ -1,12 +1,11 @@
 import type { Clock, Message, NewMessage, QueueName, QueuePort } from "../../bridge/ports.ts";
 import { maxReceives } from "../../bridge/ports.ts";
 import type { Database } from "./database.ts";
-import { Lanes } from "./lanes.ts";
+import { Lanes, maxBatch } from "./lanes.ts";
 
 /** Source: Amazon SQS, "Exactly-once processing": the deduplication interval. */
 const dedupMs = 5 * 60_000;
-/** Source: Amazon SQS quotas: messages a call, and bytes a message. */
-const maxBatch = 10;
+/** Source: Amazon SQS quotas: bytes a message. */
 const maxBodyBytes = 1_048_576;
 
 interface Row {
@@ -184,13 +183,17 @@ export class LocalQueue implements QueuePort {
     return this.#moves.has(connector);
   }
 
-  /** A tenth of a second's worth at a time, until the outbox gives no more. */
+  /**
+   * A tenth of a second's worth at a time, until all are moved that were there when it began. Those that come back
+   * meanwhile stay: a target that went down again would have them go round and round.
+   */
   async #move(connector: string, perSecond: number): Promise<void> {
     const outbox: QueueName = `outbox:${connector}`;
     const queue: QueueName = `lane:${connector}`;
     const share = Math.max(1, Math.floor(perSecond / 10));
+    const last = this.#lanes(outbox).newest();
     while (!this.#ended.signal.aborted) {
-      const oldest = this.#lanes(outbox).oldest(share);
+      const oldest = this.#lanes(outbox).oldest(share, last);
       if (oldest.length === 0) return;
       await this.#moveMessages(outbox, queue, oldest);
       await this.#clock.sleep((1_000 * oldest.length) / perSecond, this.#ended.signal);

@@ -1,0 +1,402 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { accept, resumeUnsent } from "../../bridge/accept.ts";
+import { eventKey } from "../../bridge/event.ts";
+import type { Engine } from "../../bridge/ports.ts";
+import { aCore, brokenLaws, type Core, fakeTarget } from "../support/core.ts";
+
+const roster = `
+source_event: roster
+targets:
+  fake: { connector: Fake, for_each: data.people, key: badge, map: { desk: desk } }
+`;
+
+describe("accept", () => {
+  it("ends each message as one event record: expanded, unmatched, quarantined or duplicate", async () => {
+    await using core = await aCore();
+
+    await core.emit(
+      { id: "1", data: { new_rate: 1 } },
+      { id: "1", data: { new_rate: 1 } },
+      { id: "2", type: "nobody.cares", data: {} },
+      "not an event",
+      "not an event",
+    );
+    await core.map();
+
+    expect((await core.engine.store.tally()).events).toEqual({
+      EXPANDED: 1,
+      EXPANDING: 0,
+      UNMATCHED: 1,
+      QUARANTINED: 1,
+      duplicates: 2,
+    });
+    expect(await brokenLaws(core, 5)).toEqual([]);
+  });
+
+  it("writes a packet to the table and the ledger before any queue has it", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+    const order: string[] = [];
+    const engine = seeing(core, order);
+
+    await core.emit({ id: "1", data: { new_rate: 1 } });
+    await core.map(engine);
+
+    expect(order.filter((call) => call.includes("packet") || call.startsWith("send"))).toEqual([
+      "write event packet",
+      `send lane:${target.id}`,
+    ]);
+  });
+
+  it("changes nothing when it runs twice for one message", async () => {
+    await using core = await aCore();
+    const message = { id: "m1", receipt: "r1", body: JSON.stringify({ id: "1", source: "s", type: "policy.per_diem.updated", data: { new_rate: 1 } }) };
+
+    await accept(core.engine, [message]);
+    const before = [await core.packets(), await core.entries()];
+    await accept(core.engine, [message]);
+
+    expect([await core.packets(), await core.entries()]).toEqual(before);
+    expect(await core.depth("lane:Fake@v1")).toBe(1);
+  });
+
+  it("makes one packet of one event that comes ten times at once", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+
+    await core.emit(...Array.from({ length: 10 }, () => ({ id: "1", data: { new_rate: 1 } })));
+    await core.run();
+
+    expect(target.calls).toHaveLength(1);
+    expect((await core.engine.store.tally()).events).toMatchObject({ EXPANDED: 1, duplicates: 9 });
+    expect((await core.steps(eventKey({ source: "hms.policy", id: "1" }))).filter((step) => step === "DUPLICATE")).toHaveLength(9);
+  });
+
+  it("tells events apart by source and id together", async () => {
+    await using core = await aCore();
+
+    await core.emit({ id: "1", source: "a", data: { new_rate: 1 } }, { id: "1", source: "b", data: { new_rate: 2 } });
+    await core.map();
+
+    expect((await core.engine.store.tally()).events).toMatchObject({ EXPANDED: 2, duplicates: 0 });
+  });
+
+  it("orders packets by the order of the messages, not of the writes", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+
+    await core.emit(...Array.from({ length: 10 }, (_, i) => ({ id: `${i}`, subject: "r", data: { new_rate: i } })));
+    await core.run();
+
+    expect(target.calls.map(({ fields }) => fields.dailyRate)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  });
+
+  it("holds what governance blocks, sends nothing of it, and names the field and the rule", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+
+    await core.emit({ id: "1", data: { new_rate: 1, note: "call 123-45-6789" } });
+    await core.rest();
+
+    expect(target.calls).toHaveLength(0);
+    const { packet, progress } = await core.only();
+    expect(progress).toMatchObject({ status: "HELD", reason: "governance blocks note (otherwise)" });
+    expect(await core.steps(packet.id)).toEqual(["HELD"]);
+    expect((await core.engine.store.chain(packet.id))[0]?.facts.governance).toEqual([
+      { field: "note", action: "block", rule: "otherwise", kinds: ["ssn"] },
+    ]);
+  });
+
+  it("sends what governance masks only masked", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target], governance: "otherwise: mask" });
+
+    await core.emit({ id: "1", data: { note: "call 123-45-6789" } });
+    await core.rest();
+
+    expect(target.calls[0]?.fields).toEqual({ note: "call ***-**-6789" });
+    expect(JSON.stringify(await core.packets())).not.toContain("123-45");
+  });
+
+  it("holds both packets of a roster that names one person twice, and sends nobody a guess", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target], sheets: { roster } });
+
+    await core.emit({
+      id: "1",
+      type: "roster",
+      data: { people: [{ badge: "a", desk: 1 }, { badge: "b", desk: 2 }, { badge: "a", desk: 3 }, { badge: "a", desk: 4 }] },
+    });
+    await core.rest();
+
+    const held = (await core.packets()).filter(({ progress }) => progress.status === "HELD");
+    expect(held).toHaveLength(2);
+    expect(held[0]?.progress.reason).toMatch(/gives badge twice/);
+    expect(await brokenLaws(core, 1)).toEqual([]);
+  });
+
+  it("sends the good elements of a roster and holds the bad ones", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target], sheets: { roster } });
+
+    await core.emit({ id: "1", type: "roster", data: { people: [{ badge: "a", desk: 1 }, "nobody", { desk: 2 }, null] } });
+    await core.rest();
+
+    expect(target.state).toEqual(new Map([["a", { desk: 1 }]]));
+    expect((await core.packets()).map(({ progress }) => progress.status).sort()).toEqual(["HELD", "HELD", "HELD", "SENT"]);
+  });
+
+  it("records a big roster in chunks and delivers all of it", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target], sheets: { roster } });
+    const people = Array.from({ length: 333 }, (_, i) => ({ badge: `b${i}`, desk: i }));
+
+    await core.emit({ id: "1", type: "roster", data: { people } });
+    await core.rest();
+
+    expect(target.state.size).toBe(333);
+    expect(await core.steps(eventKey({ source: "hms.policy", id: "1" }))).toEqual(["EXPANDING", "EXPANDED"]);
+    expect(await brokenLaws(core, 1)).toEqual([]);
+  });
+
+  it("quarantines an event whose sheet's condition faults on it, and tells no value of it", async () => {
+    const target = fakeTarget();
+    const guarded = 'source_event: policy.per_diem.updated\nwhen: $number(data.city) > 1\ntargets: { fake: { connector: Fake, map: { city: city } } }';
+    await using core = await aCore({ targets: [target], sheets: { guarded } });
+
+    await core.emit({ id: "1", data: { city: "Confidentialville" } }, { id: "2", data: { city: "5" } });
+    await core.rest();
+
+    expect((await core.engine.store.tally()).events).toMatchObject({ QUARANTINED: 1, EXPANDED: 1 });
+    expect(JSON.stringify([await core.entries(), core.lines])).not.toContain("Confidentialville");
+  });
+
+  it("clamps a time that lies more than 5 min ahead, and says so", async () => {
+    await using core = await aCore();
+    const ahead = new Date(core.clock.now() + 3_600_000).toISOString();
+
+    await core.emit({ id: "1", time: ahead, data: { new_rate: 1 } });
+    await core.map();
+
+    const { packet } = await core.only();
+    expect(packet.version.time).toBe(core.clock.now() + 300_000);
+    expect((await core.engine.store.chain(packet.event))[0]?.facts.clamped).toBeDefined();
+  });
+
+  describe("mends a crash", () => {
+    it("between record and send, by the redelivery", async () => {
+      const target = fakeTarget();
+      await using core = await aCore({ targets: [target] });
+      await core.emit({ id: "1", data: { new_rate: 1 } });
+
+      await core.map(withoutSends(core.engine));
+      expect(await core.depth(`lane:${target.id}`)).toBe(0);
+      expect((await core.only()).progress.status).toBe("QUEUED");
+      await core.clock.advance(2_000);
+      await core.run();
+
+      expect((await core.only()).progress.status).toBe("SENT");
+      expect(await core.engine.store.unsentEvents(Number.MAX_SAFE_INTEGER, 1)).toEqual([]);
+      expect(await brokenLaws(core, 1)).toEqual([]);
+    });
+
+    it("between record and send, by the watchdog where no redelivery comes", async () => {
+      const target = fakeTarget();
+      await using core = await aCore({ targets: [target] });
+      await core.emit({ id: "1", data: { new_rate: 1 } });
+      await core.map(withoutSends(core.engine));
+      await core.clock.advance(2_000);
+      const [message] = await core.engine.queue.receive("inbox", { max: 1, visibilityMs: 1_000, waitMs: 0 });
+      await core.engine.queue.remove("inbox", [message?.receipt as string]);
+
+      await resumeUnsent(core.engine);
+      expect(await core.depth(`lane:${target.id}`)).toBe(0);
+      await core.clock.advance(120_000);
+      await resumeUnsent(core.engine);
+      await core.run();
+
+      expect((await core.only()).progress.status).toBe("SENT");
+    });
+
+    it("at every write of a big roster, and packs nobody twice", async () => {
+      for (let survived = 0; survived < 14; survived++) {
+        const target = fakeTarget();
+        await using core = await aCore({ targets: [target], sheets: { roster } });
+        const people = Array.from({ length: 150 }, (_, i) => ({ badge: `b${i}`, desk: i }));
+        await core.emit({ id: "1", type: "roster", data: { people } });
+
+        await core.map(dyingAfter(core.engine, survived));
+        await core.clock.advance(200_000);
+        await core.rest();
+
+        expect(target.state.size, `after ${survived} writes`).toBe(150);
+        expect([...target.effects.values()].every((times) => times === 1)).toBe(true);
+        expect(await brokenLaws(core, 1)).toEqual([]);
+      }
+    });
+
+    it("with the sheets of the first run, though they changed meanwhile", async () => {
+      const target = fakeTarget();
+      await using core = await aCore({ targets: [target], sheets: { roster } });
+      const people = Array.from({ length: 100 }, (_, i) => ({ badge: `b${i}`, desk: i }));
+      await core.emit({ id: "1", type: "roster", data: { people } });
+      await core.map(dyingAfter(core.engine, 3));
+
+      await core.use({ roster: roster.replace("{ desk: desk }", "{ desk: renamed }") });
+      await core.clock.advance(200_000);
+      await core.rest();
+
+      expect([...target.state.values()].every((fields) => "desk" in fields && !("renamed" in fields))).toBe(true);
+      expect(target.state.size).toBe(100);
+    });
+  });
+
+  it("never lets planted personal data into a log line or the ledger", async () => {
+    const planted = ["123-45-6789", "alice@agency.example", "4111 1111 1111 1111", "+1 202 555 0143"];
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target], times: { backoffMs: [1_000] } });
+    target.behave = (packet, call) => {
+      if (call % 3 === 0) throw new Error(`bad ${JSON.stringify(packet.fields)}`);
+      return target.take(packet);
+    };
+
+    for (const [i, value] of planted.entries()) {
+      const data = { new_rate: i, note: value, city: value, nested: { [value]: value } };
+      await core.emit({ id: `note-${i}`, data: { ...data, new_rate: i } });
+      await core.emit({ id: `subject-${i}`, subject: value, data: { new_rate: i } });
+      await core.emit({ id: `bad-${i}`, data: { [value]: { __proto__: null, x: "\ud800" } } as never });
+      await core.emit(`{"id":"p-${i}","source":"s","type":"t","data":{"${value}":{"__proto__":1}}}`);
+      await core.emit(`{"id":"p-${i}","source":"s","type":"t","time":"${value}","data":{}}`);
+      await core.emit(`{"id":"${value}","source":"s","type":"policy.per_diem.updated","sequence":"${value}","data":{}}`);
+      await core.emit(`not json ${value}`);
+    }
+    await core.rest(600_000);
+
+    const seen = JSON.stringify([core.lines, await core.entries()]);
+    expect(planted.filter((value) => seen.includes(value))).toEqual([]);
+    expect(target.calls.length).toBeGreaterThan(0);
+  });
+
+  it("keeps both sums after random sequences of events, duplicates, crashes and outages", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(
+          fc.oneof(
+            { weight: 6, arbitrary: fc.record({ do: fc.constant("emit" as const), id: fc.nat(12), lane: fc.nat(3), rate: fc.nat(5) }) },
+            { weight: 1, arbitrary: fc.record({ do: fc.constant("garble" as const), id: fc.nat(3) }) },
+            { weight: 1, arbitrary: fc.record({ do: fc.constant("stray" as const), id: fc.nat(3) }) },
+            { weight: 2, arbitrary: fc.record({ do: fc.constant("crash" as const), after: fc.nat(6) }) },
+            { weight: 2, arbitrary: fc.record({ do: fc.constant("break" as const) }) },
+            { weight: 2, arbitrary: fc.record({ do: fc.constant("mend" as const) }) },
+            { weight: 4, arbitrary: fc.record({ do: fc.constant("run" as const) }) },
+            { weight: 2, arbitrary: fc.record({ do: fc.constant("wait" as const), ms: fc.nat(400_000) }) },
+          ),
+          { maxLength: 30 },
+        ),
+        async (acts) => {
+          const target = fakeTarget();
+          await using core = await aCore({ targets: [target] });
+          let emitted = 0;
+          for (const act of acts) {
+            if (act.do === "emit" || act.do === "garble" || act.do === "stray") emitted++;
+            if (act.do === "emit") await core.emit({ id: `e${act.id}`, subject: `r${act.lane}`, data: { new_rate: act.rate } });
+            if (act.do === "garble") await core.emit(`{${act.id}`);
+            if (act.do === "stray") await core.emit({ id: `s${act.id}`, type: "stray", data: {} });
+            if (act.do === "crash") await core.run(dyingAfter(core.engine, act.after)).catch(() => {});
+            if (act.do === "break") {
+              target.awake = false;
+              target.behave = () => ({ kind: "retry", reason: "answered 503", mayHaveLanded: true });
+            }
+            if (act.do === "mend") {
+              target.awake = true;
+              target.behave = target.take;
+            }
+            if (act.do === "run") await core.run();
+            if (act.do === "wait") await core.clock.advance(act.ms);
+          }
+          expect(await brokenLaws(core, emitted)).toEqual([]);
+
+          target.awake = true;
+          target.behave = target.take;
+          await core.rest();
+          expect(await brokenLaws(core, emitted)).toEqual([]);
+          const { packets } = await core.engine.store.tally();
+          expect(packets).toMatchObject({ QUEUED: 0, RETRY: 0, HELD: 0 });
+          expect([...target.effects.values()].every((times) => times === 1)).toBe(true);
+          await newestWins(core, target.state);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+});
+
+/** Every entity at the target has, field by field, the value of its newest packet. */
+async function newestWins(core: Core, state: ReadonlyMap<string, unknown>): Promise<void> {
+  const newest = new Map<string, { accepted: number; rate: unknown }>();
+  for (const { packet } of await core.packets()) {
+    const known = newest.get(packet.entity);
+    if (known && known.accepted > packet.version.accepted) continue;
+    newest.set(packet.entity, { accepted: packet.version.accepted, rate: packet.fields.dailyRate });
+  }
+  for (const [entity, { rate }] of newest) expect(state.get(entity)).toMatchObject({ dailyRate: rate });
+}
+
+/** A process that ends after so many writes to any port: all that follow fail. */
+function dyingAfter(engine: Engine, writes: number): Engine {
+  let left = writes;
+  const dies = () => {
+    if (left-- <= 0) throw new Error("the process has ended");
+  };
+  const guard = <T extends object>(port: T, names: readonly string[]): T =>
+    new Proxy(port, {
+      get(target, name) {
+        const member = Reflect.get(target, name, target);
+        if (typeof member !== "function") return member;
+        if (!names.includes(String(name))) return member.bind(target);
+        return async (...args: unknown[]) => {
+          dies();
+          return member.apply(target, args);
+        };
+      },
+    });
+  return { ...engine, store: guard(engine.store, ["write"]), queue: guard(engine.queue, ["send", "startMove"]) };
+}
+
+function withoutSends(engine: Engine): Engine {
+  const queue = new Proxy(engine.queue, {
+    get(target, name) {
+      const member = Reflect.get(target, name, target);
+      if (name === "send") return () => Promise.reject(new Error("throttled"));
+      return typeof member === "function" ? member.bind(target) : member;
+    },
+  });
+  return { ...engine, queue };
+}
+
+function seeing(core: Core, order: string[]): Engine {
+  const { engine } = core;
+  const store = new Proxy(engine.store, {
+    get(target, name) {
+      const member = Reflect.get(target, name, target);
+      if (name !== "write") return typeof member === "function" ? member.bind(target) : member;
+      return async (...args: Parameters<Engine["store"]["write"]>) => {
+        const written = await target.write(...args);
+        order.push(`write ${args[0].map(({ kind }) => kind).join(" ")}`);
+        return written;
+      };
+    },
+  });
+  const queue = new Proxy(engine.queue, {
+    get(target, name) {
+      const member = Reflect.get(target, name, target);
+      if (name !== "send") return typeof member === "function" ? member.bind(target) : member;
+      return (...args: Parameters<Engine["queue"]["send"]>) => {
+        order.push(`send ${args[0]}`);
+        return target.send(...args);
+      };
+    },
+  });
+  return { ...engine, store, queue };
+}

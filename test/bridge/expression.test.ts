@@ -1,0 +1,147 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { compileExpression, ExpressionFault } from "../../bridge/expression.ts";
+import type { Json } from "../../bridge/json.ts";
+import { noon } from "../support/builders.ts";
+
+async function evaluate(source: string, input: Json = {}): Promise<Json | undefined> {
+  return compileExpression(source).evaluate(input, noon);
+}
+
+describe("an expression", () => {
+  it.each<[string, Json, Json | undefined]>([
+    ["$", 5, 5],
+    ["$substring($, 0, 10)", "2026-12-01T00:00:00Z", "2026-12-01"],
+    ["$uppercase($)", "abc", "ABC"],
+    ["a.b", { a: { b: null } }, null],
+    ["a.c", { a: {} }, undefined],
+    ["[a, 1]", { a: 2 }, [2, 1]],
+    ['{"x": a}', { a: 1 }, { x: 1 }],
+    ["$pad($, 5, '0')", "7", "70000"],
+    ["$pad($, -5, '0')", "7", "00007"],
+    ["$pad($, -3)", "7", "  7"],
+    ["$replace($, /[^0-9]/, '')", "+1 (202) 555", "1202555"],
+    ["$match($, /(\\d+)-(\\d+)/).groups", "10-20", ["10", "20"]],
+    ["$split($, /,\\s*/)", "a, b,c", ["a", "b", "c"]],
+    ["$contains($, /^A/i)", "abc", true],
+    ["$sum(x)", { x: [1, 2, 3] }, 6],
+    ["$now()", null, "2026-03-01T12:00:00.000Z"],
+    ["$millis()", null, noon],
+    ["$count([1..1000])", null, 1_000],
+  ])("%s gives what JSONata says", async (source, input, expected) => {
+    expect(await evaluate(source, input)).toEqual(expected);
+  });
+
+  it("sees its bindings", async () => {
+    const result = await compileExpression("$data.a & $event.id").evaluate(null, noon, { data: { a: "x" }, event: { id: "1" } });
+
+    expect(result).toBe("x1");
+  });
+
+  it.each([
+    "$now(",
+    "a..b..",
+    "/(a)\\1/",
+    '$match($, /(?=a)b/)',
+    "x".repeat(4_097),
+    "'open",
+    "$replace($, /(?<!a)b/, 'x')",
+  ])("that does not compile says so when it is checked: %s", (source) => {
+    expect(() => compileExpression(source)).toThrow(ExpressionFault);
+  });
+
+  const costly: readonly (readonly [string, Json])[] = [
+    ["$match($, /(a+)+$/)", `${"a".repeat(40)}!`],
+    ["$replace($, /^(([a-z])+.)+[A-Z]([a-z])+$/, '')", "a".repeat(60)],
+    ["$contains($, /(x+x+)+y/)", "x".repeat(5_000)],
+    ["($f := function($n){$f($n + 1)}; $f(0))", null],
+    ["($f := function($n){$f($n) + $f($n)}; $f(0))", null],
+    ["($f := function(){$f()}; $f())", null],
+    ["($f := function($n){[$f($n + 1)]}; $f(0))", null],
+    ["$pad($, 1e9)", "x"],
+    ["$pad($, -1e9)", "x"],
+    ["$pad($, 1e308)", "x"],
+    ["[1..1e7]", null],
+    ["[1..1e9]", null],
+    ["[1..10000].([1..10000])", null],
+    ["$map([1..10000], function($v){[1..10000]})", null],
+    ["$eval('1+1')", null],
+    ["$eval('[1..1e7]')", null],
+    ["$random()", null],
+    ["$shuffle([1,2])", null],
+    ["$reduce([1..40], function($a){$a & $a}, 'x')", null],
+    ["$length($reduce([1..40], function($a){$a & $a}, 'x'))", null],
+    ["$join([1..10000].'0123456789')", null],
+    ["$string([1..10000].{'a': '0123456789'})", null],
+    ["$error($)", "Zephyrine-4242"],
+    ["$assert(false, $)", "Zephyrine-4242"],
+    ["$number($)", "Zephyrine-4242"],
+    ["$toMillis($)", "Zephyrine-4242"],
+    ["$ + 1", "Zephyrine-4242"],
+    ["$sum($)", ["Zephyrine-4242"]],
+    ["$formatNumber(1, $)", "Zephyrine-4242"],
+    ["$decodeUrl('%' & $)", "Zephyrine-4242"],
+    ["$fromMillis(1e20)", null],
+    ["$sort([1, $])", "Zephyrine-4242"],
+    ["$zephyrine($)", "Zephyrine-4242"],
+    ["$single([1,2], function($v){true})", null],
+    ["$$.$lookup($, 'a')($)", "Zephyrine-4242"],
+  ];
+
+  it.each(costly)("%s ends within a second with a fault, and repeats no value", async (source, input) => {
+    const began = performance.now();
+
+    const fault: unknown = await evaluate(source, input).then(
+      (result) => (result === undefined || JSON.stringify(result).length < 100 ? new ExpressionFault("nothing of it") : result),
+      (error: unknown) => error,
+    );
+
+    expect(fault).toBeInstanceOf(ExpressionFault);
+    expect((fault as Error).message).not.toMatch(/Zephyrine|4242/);
+    // Generous: the limit itself is 250 ms, and the machine may be busy.
+    expect(performance.now() - began).toBeLessThan(5_000);
+  });
+
+  it("reaches nothing of the process", async () => {
+    for (const source of ["process", "$process", "globalThis", "constructor", "__proto__", "$.constructor", "toString", "$string.constructor"]) {
+      expect(await evaluate(source, {}).catch(() => undefined)).toBeUndefined();
+    }
+  });
+
+  it("leaves its input as it was", async () => {
+    const input = { a: [1, { b: 2 }] };
+
+    await evaluate('$ ~> |a|{"b": 3}|', input).catch(() => {});
+    await evaluate("$append(a, 9)", input);
+
+    expect(input).toEqual({ a: [1, { b: 2 }] });
+  });
+
+  it("gives the same for the same, always", async () => {
+    const compiled = compileExpression("$now() & $string($)");
+
+    expect(await compiled.evaluate(1, noon)).toBe(await compiled.evaluate(1, noon));
+    await expect(compiled.evaluate(1, noon + 1)).resolves.not.toBe(await compiled.evaluate(1, noon));
+  });
+
+  it("serves many at once, each with its own time and bindings", async () => {
+    const compiled = compileExpression("$string($millis()) & '/' & $who");
+
+    const results = await Promise.all(Array.from({ length: 50 }, (_, i) => compiled.evaluate(null, noon + i, { who: `w${i}` })));
+
+    expect(results).toEqual(Array.from({ length: 50 }, (_, i) => `${noon + i}/w${i}`));
+  });
+
+  it("made of anything either compiles or says that it does not", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: fc.constantFrom(..."$()[]{}.,:;'\"/\\*+-=<>~|&?@#%^!ab01 \n") }), (source) => {
+        try {
+          compileExpression(source);
+        } catch (error) {
+          expect(error).toBeInstanceOf(ExpressionFault);
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+});

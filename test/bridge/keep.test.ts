@@ -1,0 +1,373 @@
+import { describe, expect, it } from "vitest";
+import { changeHealth } from "../../bridge/health.ts";
+import { keep, probe } from "../../bridge/keep.ts";
+import { retry } from "../../bridge/outcome.ts";
+import type { Engine, QueuePort } from "../../bridge/ports.ts";
+import { aCore, brokenLaws, type Core, fakeTarget } from "../support/core.ts";
+
+describe("keep", () => {
+  it("opens the breaker after five retries in a row from at least two lanes, and calls the target no more", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+    target.behave = () => retry("answered 503");
+
+    await core.emit(...rates(12));
+    await core.run();
+
+    expect(await core.health(target)).toMatchObject({ status: "DOWN" });
+    const called = target.calls.length;
+    expect(called).toBeLessThanOrEqual(10);
+    await core.clock.advance(30_000);
+    await core.run();
+    expect(target.calls).toHaveLength(called);
+    expect(await core.depth(`outbox:${target.id}`)).toBe(12);
+  });
+
+  it("is not opened by one bad record, however often it fails", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+    target.behave = (packet) => (packet.entity === "bad" ? retry("answered 500") : target.take(packet));
+
+    await core.emit({ id: "1", subject: "bad", data: { new_rate: 1 } });
+    await core.rest(1_200_000);
+
+    expect(target.calls.length).toBeGreaterThan(10);
+    expect((await core.health(target))?.status).toBe("UP");
+  });
+
+  it("is not opened by failures with a success between them", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+    for (let i = 0; i < 8; i++) {
+      target.behave = () => retry("answered 500");
+      await core.emit({ id: `bad-${i}`, subject: `bad-${i}`, data: { new_rate: i } });
+      await core.run();
+      target.behave = (packet) => (packet.entity.startsWith("bad") ? retry("answered 500") : target.take(packet));
+      await core.emit({ id: `good-${i}`, subject: `good-${i}`, data: { new_rate: i } });
+      await core.map();
+      await core.carry(target);
+    }
+
+    expect((await core.health(target))?.status).toBe("UP");
+  });
+
+  it("marks a suspect target DOWN when its probe fails, and says so once", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+    target.behave = () => retry("answered 500");
+    target.awake = false;
+    await core.emit({ id: "1", data: { new_rate: 1 } });
+    await core.run();
+
+    await keep(core.engine);
+    await core.clock.advance(120_000);
+    await keep(core.engine);
+
+    expect((await core.health(target))?.status).toBe("DOWN");
+    expect(core.lines.filter(({ step }) => step === "target-down")).toHaveLength(1);
+  });
+
+  it("asks a target that is well nothing", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+
+    await core.emit({ id: "1", data: { new_rate: 1 } });
+    await core.rest();
+    for (let i = 0; i < 5; i++) {
+      await keep(core.engine);
+      await core.clock.advance(60_000);
+    }
+
+    expect(target.probes).toBe(0);
+  });
+
+  it("asks a target that is down every 60 s and not more", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+    target.awake = false;
+    await probe(core.engine, target.connector);
+    target.probes = 0;
+
+    for (let second = 0; second < 300; second++) {
+      await keep(core.engine);
+      await core.clock.advance(1_000);
+    }
+
+    expect(target.probes).toBeGreaterThanOrEqual(4);
+    expect(target.probes).toBeLessThanOrEqual(5);
+  });
+
+  it.each([
+    ["throws", () => Promise.reject(new Error("no"))],
+    ["never answers", () => new Promise<boolean>(() => {})],
+  ])("takes a target whose probe %s for asleep", async (_, answer) => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+
+    const probing = probe(core.engine, { ...target.connector, probe: answer });
+    await core.clock.advance(5_000);
+
+    expect((await probing).status).toBe("DOWN");
+  });
+
+  it("sends the outbox back on recovery, each lane in its order", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+    target.awake = false;
+    await probe(core.engine, target.connector);
+    await core.emit(...rates(9, 3));
+    await core.run();
+    expect(target.calls).toHaveLength(0);
+    expect(await core.depth(`outbox:${target.id}`)).toBe(9);
+
+    target.awake = true;
+    await core.rest();
+
+    const rate = (entity: string) =>
+      target.calls.filter((packet) => packet.entity === entity).map(({ fields }) => fields.dailyRate);
+    expect(rate("rate-0")).toEqual([0, 3, 6]);
+    expect(rate("rate-1")).toEqual([1, 4, 7]);
+    expect(rate("rate-2")).toEqual([2, 5, 8]);
+    expect((await core.packets()).every(({ progress }) => progress.status === "SENT")).toBe(true);
+    expect(await brokenLaws(core, 9)).toEqual([]);
+  });
+
+  it.each([1, 60, 24 * 60, 20 * 24 * 60])("delivers everything after an outage of %i min", async (minutes) => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+    target.awake = false;
+    target.behave = () => retry("nobody listens there", { mayHaveLanded: false });
+    await core.emit(...rates(20, 4));
+
+    // The longer the outage, the seldomer the test looks: 200 times in all.
+    const gap = Math.max(1, minutes / 200);
+    for (let minute = 0; minute < minutes; minute += gap) {
+      await core.run();
+      await keep(core.engine);
+      await core.clock.advance(gap * 60_000);
+    }
+    target.awake = true;
+    target.behave = target.take;
+    await core.rest();
+
+    expect([...target.state.values()].map(({ dailyRate }) => dailyRate).sort()).toEqual([16, 17, 18, 19]);
+    expect((await core.packets()).filter(({ progress }) => progress.status !== "SENT")).toEqual([]);
+    expect(await brokenLaws(core, 20)).toEqual([]);
+  });
+
+  it("does not send packets round and round when the target goes down in the middle of a redrive", async () => {
+    const target = fakeTarget({ perSecond: 10 });
+    await using core = await aCore({ targets: [target] });
+    target.awake = false;
+    await probe(core.engine, target.connector);
+    await core.emit(...rates(30, 30));
+    await core.run();
+    target.awake = true;
+    await core.clock.advance(60_000);
+    await keep(core.engine);
+    await core.clock.advance(1_000);
+    await core.run();
+
+    target.awake = false;
+    await probe(core.engine, target.connector);
+    for (let tenth = 0; tenth < 300; tenth++) {
+      await core.clock.advance(100);
+      await core.run();
+    }
+
+    const parkings = await Promise.all(
+      (await core.packets()).map(async ({ packet }) => (await core.steps(packet.id)).length),
+    );
+    expect(Math.max(...parkings)).toBeLessThanOrEqual(4);
+    expect(await core.engine.queue.isMoving(target.id)).toBe(false);
+  });
+
+  it("loses nothing and keeps each lane in order while a target flaps under live traffic", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target], times: { probeMs: 5_000, backoffMs: [500, 1_000] } });
+    let next = 0;
+    for (let flip = 0; flip < 24; flip++) {
+      target.awake = flip % 2 === 1;
+      target.behave = target.awake ? target.take : () => retry("answered 503");
+      for (let second = 0; second < 8; second++) {
+        await core.emit({ id: `e${next}`, subject: `rate-${next % 5}`, sequence: next, data: { new_rate: next++ } });
+        await core.run();
+        await keep(core.engine);
+        await core.clock.advance(1_000);
+      }
+    }
+    target.awake = true;
+    target.behave = target.take;
+    await core.rest();
+
+    for (let lane = 0; lane < 5; lane++) {
+      const last = Math.max(...Array.from({ length: next }, (_, i) => (i % 5 === lane ? i : -1)));
+      expect(target.state.get(`rate-${lane}`)).toEqual({ dailyRate: last });
+    }
+    expect(await brokenLaws(core, next)).toEqual([]);
+    expect((await core.engine.store.tally()).packets).toMatchObject({ QUEUED: 0, RETRY: 0, HELD: 0 });
+  });
+
+  it("sends the outbox of a target that is up again after 10 min, then with growing gaps", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target], times: { backoffMs: [1_000] } });
+    target.behave = () => retry("answered 500");
+    await core.emit({ id: "1", data: { new_rate: 1 } });
+    await core.run();
+    const begun = core.clock.now();
+
+    for (let minute = 0; minute < 8 * 60; minute++) {
+      for (const seconds of [2, 58]) {
+        await core.clock.advance(seconds * 1_000);
+        await core.run();
+        await keep(core.engine);
+      }
+    }
+
+    const redriven = core.lines.filter(({ step }) => step === "redrive").length;
+    expect(core.clock.now() - begun).toBe(8 * 3_600_000);
+    expect(redriven).toBeGreaterThanOrEqual(4);
+    expect(redriven).toBeLessThanOrEqual(10);
+  });
+
+  it("sends nothing back while a connector is paused", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+    await changeHealth(core.engine, target.id, (health) => ({ ...health, paused: true }));
+    await core.emit(...rates(3));
+    await core.run();
+
+    await core.rest(3_600_000);
+    expect(target.calls).toHaveLength(0);
+    await changeHealth(core.engine, target.id, (health) => ({ ...health, paused: false }));
+    await core.rest(3 * 3_600_000);
+
+    expect((await core.packets()).map(({ progress }) => progress.status)).toEqual(["SENT", "SENT", "SENT"]);
+  });
+
+  describe("puts back what no queue holds", () => {
+    it("after 2 min where both queues are empty, under a new id", async () => {
+      const target = fakeTarget();
+      await using core = await aCore({ targets: [target] });
+      await core.emit({ id: "1", data: { new_rate: 1 } });
+      await core.map();
+      await lose(core, target.id);
+
+      await core.clock.advance(119_000);
+      await keep(core.engine);
+      await core.run();
+      expect(target.calls).toHaveLength(0);
+      await core.clock.advance(2_000);
+      await keep(core.engine);
+      await core.run();
+
+      const { packet, progress } = await core.only();
+      expect(progress).toMatchObject({ status: "SENT", puts: 1 });
+      expect(await core.steps(packet.id)).toEqual(["QUEUED", "QUEUED", "SENT"]);
+    });
+
+    it("not while its lane still has messages, before 13 days are over", async () => {
+      const target = fakeTarget();
+      await using core = await aCore({ targets: [target] });
+      await core.emit({ id: "1", subject: "lost", data: { new_rate: 1 } });
+      await core.map();
+      await lose(core, target.id);
+      await core.engine.queue.send(`lane:${target.id}`, [{ group: "other", body: "{}" }]);
+
+      await core.clock.advance(86_400_000);
+      await keep(core.engine);
+      expect((await core.only()).progress.puts).toBe(0);
+      await core.clock.advance(12 * 86_400_000 + 1_000);
+      await keep(core.engine);
+
+      expect((await core.only()).progress.puts).toBe(1);
+    });
+
+    it("at once where it was never known to be on its queue", async () => {
+      const target = fakeTarget();
+      await using core = await aCore({ targets: [target] });
+      await core.emit({ id: "1", data: { new_rate: 1 } });
+      await core.map();
+      await lose(core, target.id);
+      const { packet } = await core.only();
+      const [stored] = await core.engine.store.read("packet", [packet.id]);
+      if (!stored) throw new Error("no packet");
+      const value = { ...stored.value, progress: { ...stored.value.progress, puts: 1, unsent: true } };
+      await core.engine.store.write([{ kind: "packet", id: packet.id, value, etag: stored.etag }]);
+
+      await keep(core.engine);
+      await core.run();
+
+      expect((await core.only()).progress.status).toBe("SENT");
+      expect((await core.only()).progress.unsent).toBeUndefined();
+    });
+
+    it("again after the process ended between table and queue", async () => {
+      const target = fakeTarget();
+      await using core = await aCore({ targets: [target] });
+      await core.emit({ id: "1", data: { new_rate: 1 } });
+      await core.map();
+      await lose(core, target.id);
+      await core.clock.advance(121_000);
+      await keep({ ...core.engine, queue: dead(core.engine) }).catch(() => {});
+      expect((await core.only()).progress.unsent).toBe(true);
+
+      await core.rest();
+
+      expect((await core.only()).progress.status).toBe("SENT");
+    });
+
+    it("rings a strict lane whose head has stepped aside and was never rung", async () => {
+      const target = fakeTarget({ order: "strict" });
+      await using core = await aCore({ targets: [target] });
+      await core.emit({ id: "1", data: { new_rate: 1 } });
+      await core.map();
+      await lose(core, target.id);
+      const { packet } = await core.only();
+      const [stored] = await core.engine.store.read("packet", [packet.id]);
+      if (!stored) throw new Error("no packet");
+      const value = { ...stored.value, progress: { ...stored.value.progress, place: "behind" as const } };
+      await core.engine.store.write([{ kind: "packet", id: packet.id, value, etag: stored.etag }]);
+
+      await core.rest();
+
+      expect((await core.only()).progress.status).toBe("SENT");
+    });
+  });
+});
+
+function rates(count: number, lanes = count) {
+  return Array.from({ length: count }, (_, i) => ({
+    id: `e${i}`,
+    subject: `rate-${i % lanes}`,
+    sequence: i,
+    data: { new_rate: i },
+  }));
+}
+
+/** Takes every message off a lane queue, as if the queue had lost them. */
+async function lose(core: Core, id: string): Promise<void> {
+  const queue = `lane:${id}` as const;
+  for (;;) {
+    const messages = await core.engine.queue.receive(queue, { max: 10, visibilityMs: 1_000, waitMs: 0 });
+    if (messages.length === 0) return;
+    await core.engine.queue.remove(
+      queue,
+      messages.map(({ receipt }) => receipt),
+    );
+  }
+}
+
+/** A queue that can be looked at, and takes nothing. */
+function dead(engine: Engine): QueuePort {
+  const { queue } = engine;
+  return {
+    send: () => Promise.reject(new Error("throttled")),
+    receive: (...args) => queue.receive(...args),
+    remove: (...args) => queue.remove(...args),
+    delay: (...args) => queue.delay(...args),
+    depth: (...args) => queue.depth(...args),
+    startMove: (...args) => queue.startMove(...args),
+    isMoving: (...args) => queue.isMoving(...args),
+  };
+}

@@ -1,0 +1,260 @@
+import { describe, expect, it } from "vitest";
+import { delivered, type Outcome, refused, retry } from "../../bridge/outcome.ts";
+import type { Engine } from "../../bridge/ports.ts";
+import { aCore, type Core, type FakeTarget, fakeTarget } from "../support/core.ts";
+
+describe("settle", () => {
+  it("writes status, ledger entry and shadow together or not at all", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+    const writes: string[][] = [];
+    const engine = withWrites(core.engine, (puts, entries) => {
+      writes.push([...puts.map(({ kind }) => kind), ...entries.map(({ step }) => step)]);
+    });
+
+    await core.emit({ id: "c-1", data: { new_rate: 1 } });
+    await core.run(engine);
+
+    expect(writes.at(-1)).toEqual(["packet", "shadow", "SENT"]);
+  });
+
+  it("sends a following equal value again where the last may have landed", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+    await core.emit({ id: "1", data: { new_rate: 1 } });
+    await core.run();
+    target.behave = (packet) => {
+      target.take(packet);
+      return refused("answered 409");
+    };
+    await core.emit({ id: "2", data: { new_rate: 2 } });
+    await core.run();
+    target.behave = target.take;
+
+    await core.emit({ id: "3", data: { new_rate: 1 } });
+    await core.run();
+
+    expect(target.state.get("rate-1") ?? target.state.get("per_diem")).toEqual({ dailyRate: 1 });
+    expect((await core.packets()).map(({ progress }) => progress.status)).toEqual(["SENT", "HELD", "SENT"]);
+  });
+
+  it("does not send a value the target is known to hold", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+
+    await core.emit({ id: "1", data: { new_rate: 1 } }, { id: "2", data: { new_rate: 1 } });
+    await core.run();
+
+    expect(target.calls).toHaveLength(1);
+    expect((await core.packets()).map(({ progress }) => progress.status)).toEqual(["SENT", "UNCHANGED"]);
+  });
+
+  it("never lets an older value through after a newer one was found to be there already", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+    const at = (second: number) => new Date(Date.parse("2026-03-01T11:00:00Z") + second * 1_000).toISOString();
+
+    // City is newest at 9, so the event of 5 has only its old news of the city and a rate that is there already.
+    await core.emit({ id: "1", time: at(1), data: { new_rate: 10 } });
+    await core.emit({ id: "9", time: at(9), data: { city: "Bern" } });
+    await core.emit({ id: "5", time: at(5), data: { new_rate: 10, city: "Basel" } });
+    await core.emit({ id: "3", time: at(3), data: { new_rate: 7 } });
+    await core.run();
+
+    expect(target.state.get("per_diem")).toEqual({ dailyRate: 10, city: "Bern" });
+    expect((await core.packets()).map(({ progress }) => progress.status)).toEqual([
+      "SENT",
+      "SENT",
+      "SUPERSEDED",
+      "SUPERSEDED",
+    ]);
+  });
+
+  it("sends a deletion again where an upsert may have brought the record back", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({
+      targets: [target],
+      sheets: {
+        change: "source_event: changed\ntargets: { fake: { connector: Fake, map: { rate: rate } } }",
+        remove: "source_event: removed\ntargets: { fake: { connector: Fake, action: delete } }",
+      },
+      times: { backoffMs: [1_000] },
+    });
+    const about = (id: string, type: string) => ({ id, type, subject: "r", data: type === "changed" ? { rate: 1 } : {} });
+    await core.emit(about("1", "changed"), about("2", "removed"));
+    await core.run();
+    target.behave = (packet) => {
+      target.take(packet);
+      return refused("answered 409 after taking it");
+    };
+    await core.emit(about("3", "changed"));
+    await core.run();
+    target.behave = target.take;
+
+    await core.emit(about("4", "removed"));
+    await core.run();
+
+    expect(target.state.has("r")).toBe(false);
+  });
+
+  it("settles a delivery on top of what another wrote meanwhile, without sending again", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+    target.behave = async (packet) => {
+      await meddle(core, packet.id);
+      return target.take(packet);
+    };
+
+    await core.emit({ id: "c-1", data: { new_rate: 1 } });
+    await core.run();
+
+    expect(target.calls).toHaveLength(1);
+    expect((await core.only()).progress.status).toBe("SENT");
+  });
+
+  it("leaves a packet alone that was held while the try still ran", async () => {
+    const target = fakeTarget({ idempotent: false });
+    await using core = await aCore({ targets: [target] });
+    const { first, answer } = await twoTries(core, target, delivered());
+
+    answer();
+    await first;
+
+    expect((await core.only()).progress.status).toBe("HELD");
+    expect(core.lines.filter(({ step }) => step === "deliver-failed")).toEqual([]);
+  });
+
+  it.each([
+    ["delivered", delivered()],
+    ["failed", retry("the answer broke off")],
+  ])("ends with one effect where the lease ran out and the first try %s after the second", async (_, outcome) => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+    const { first, answer } = await twoTries(core, target, outcome);
+
+    answer();
+    await first;
+    await core.rest();
+
+    expect([...target.effects.values()]).toEqual([1]);
+    expect((await core.only()).progress.status).toBe("SENT");
+    expect(core.lines.filter(({ step }) => step === "deliver-failed")).toEqual([]);
+  });
+
+  it("keeps a target's address of an entity out of the ledger", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+    target.behave = () => delivered({ at: "/tables/rates/rows/123-45-6789", status: 200, remoteId: "/rows/123-45-6789" });
+
+    await core.emit({ id: "c-1", subject: "123-45-6789", data: { new_rate: 1 } });
+    await core.run();
+
+    expect((await core.only()).progress.delivery?.at).toBe("/tables/rates/rows/123-45-6789");
+    expect(JSON.stringify(await core.entries())).not.toContain("6789");
+    expect(JSON.stringify(core.lines)).not.toContain("6789");
+  });
+
+  it("holds a packet that has failed for a day while its target was up", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target], times: { tickMs: 60_000 } });
+    target.behave = () => retry("answered 500");
+
+    await core.emit({ id: "c-1", data: { new_rate: 1 } });
+    const before = core.clock.now();
+    await restByMinutes(core, 27 * 60);
+
+    const { progress } = await core.only();
+    expect(progress).toMatchObject({ status: "HELD" });
+    expect(progress.reason).toMatch(/^it failed for 24 h while its target was up/);
+    expect((await heldAt(core)) - before).toBeGreaterThanOrEqual(86_400_000);
+  });
+
+  it("does not count an outage as the packet's own failing", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+    target.behave = () => retry("answered 503");
+    target.awake = false;
+
+    await core.emit({ id: "c-1", data: { new_rate: 1 } });
+    await restByMinutes(core, 30 * 60);
+    target.awake = true;
+    target.behave = target.take;
+    await restByMinutes(core, 5);
+
+    expect((await core.only()).progress.status).toBe("SENT");
+  });
+
+  it("keeps its failing in mind while it waits in the outbox of a target that is up", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target], times: { backoffMs: [1_000] } });
+    target.behave = () => retry("answered 500");
+
+    await core.emit({ id: "c-1", data: { new_rate: 1 } });
+    await core.run();
+    const { failingSince } = (await core.only()).progress;
+    await core.clock.advance(2_000);
+    await core.run();
+
+    expect((await core.only()).progress).toMatchObject({ place: "outbox", failingSince });
+  });
+});
+
+/** A first try that hangs until its lease is over and a second one has been made. */
+async function twoTries(core: Core, target: FakeTarget, outcome: Outcome) {
+  let answer = () => {};
+  const answered = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  target.behave = async (packet, call) => {
+    if (call > 1) return target.take(packet);
+    await answered;
+    if (outcome.kind === "delivered") target.take(packet);
+    return outcome;
+  };
+  await core.emit({ id: "c-1", data: { new_rate: 1 } });
+  await core.map();
+  // A process whose timers stand still, as of a machine that was suspended.
+  const stalled: Engine = { ...core.engine, clock: { ...core.engine.clock, now: () => core.clock.now(), after: () => () => {} } };
+  const first = core.carry(target, stalled, "first");
+  await core.clock.advance(181_000);
+  await core.carry(target, core.engine, "second");
+  return { first, answer };
+}
+
+/** Writes the packet's record anew without changing it, as a watchdog might. */
+async function meddle(core: Core, id: string): Promise<void> {
+  const [stored] = await core.engine.store.read("packet", [id]);
+  if (stored) await core.engine.store.write([{ kind: "packet", id, value: stored.value, etag: stored.etag }]);
+}
+
+async function restByMinutes(core: Core, minutes: number): Promise<void> {
+  const { keep } = await import("../../bridge/keep.ts");
+  for (let minute = 0; minute < minutes; minute++) {
+    await core.run();
+    await keep(core.engine);
+    await core.clock.advance(60_000);
+  }
+  await core.run();
+}
+
+async function heldAt(core: Core): Promise<number> {
+  const { packet } = await core.only();
+  return (await core.engine.store.chain(packet.id)).find(({ step }) => step === "HELD")?.at ?? 0;
+}
+
+function withWrites(
+  engine: Engine,
+  see: (...args: Required<Parameters<Engine["store"]["write"]>>) => void,
+): Engine {
+  const store = new Proxy(engine.store, {
+    get(target, name) {
+      const member = Reflect.get(target, name, target);
+      if (name !== "write") return typeof member === "function" ? member.bind(target) : member;
+      return (...[puts, entries = []]: Parameters<Engine["store"]["write"]>) => {
+        see(puts, entries);
+        return target.write(puts, entries);
+      };
+    },
+  });
+  return { ...engine, store };
+}

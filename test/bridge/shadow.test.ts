@@ -1,0 +1,181 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { JsonObject } from "../../bridge/json.ts";
+import { compareVersions, type Packet } from "../../bridge/pack.ts";
+import type { Shadow } from "../../bridge/records.ts";
+import { afterDelivery, afterDoubt, afterNothingSent, emptyShadow, reconcile } from "../../bridge/shadow.ts";
+import { aKey, aPacket, aVersion, noon } from "../support/builders.ts";
+
+/** A target and what the bridge knows of it. */
+interface World {
+  readonly held: JsonObject | undefined;
+  readonly shadow: Shadow;
+}
+
+const nowhere: World = { held: undefined, shadow: emptyShadow };
+
+/** Sends a packet as the path does: reconcile, send what is left, learn. */
+function deliver({ held, shadow }: World, packet: Packet): World {
+  const left = reconcile(packet, shadow, aKey);
+  if (left.kind === "SUPERSEDED") return { held, shadow: afterNothingSent(packet, shadow, aKey) };
+  if (left.kind !== "send") return { held, shadow: afterDelivery(packet, shadow, aKey) };
+  return {
+    held: packet.action === "delete" ? undefined : { ...held, ...left.fields },
+    shadow: afterDelivery(packet, shadow, aKey),
+  };
+}
+
+const fields = fc.dictionary(fc.constantFrom("a", "b", "c"), fc.constantFrom<unknown>(1, 2, null, "x"), {
+  minKeys: 1,
+  noNullPrototype: true,
+});
+
+const changes = fc.uniqueArray(
+  fc.record({ time: fc.nat(20), sequence: fc.nat(20), fields }),
+  { minLength: 1, maxLength: 6, selector: ({ sequence }) => sequence },
+);
+
+describe("the shadow", () => {
+  it.each([
+    ["by sequence", true],
+    ["by time", false],
+  ])("brings any permutation of up to six changes of one entity to the newest value of each field, %s", (_, counted) => {
+    fc.assert(
+      fc.property(changes, fc.infiniteStream(fc.nat()), (given, order) => {
+        const packets = given.map((change, i) => upsert(i, change, counted));
+        const newest = new Map<string, Packet>();
+        for (const packet of packets) {
+          for (const name of Object.keys(packet.fields)) {
+            const known = newest.get(name);
+            if (!known || compareVersions(known.version, packet.version) < 0) newest.set(name, packet);
+          }
+        }
+
+        let world = nowhere;
+        const seen = new Map<string, Packet>();
+        for (const packet of shuffled(packets, order)) {
+          const left = reconcile(packet, world.shadow, aKey);
+          if (left.kind === "send") {
+            for (const name of Object.keys(left.fields)) {
+              const last = seen.get(name);
+              if (last) expect(compareVersions(last.version, packet.version)).toBeLessThan(0);
+              seen.set(name, packet);
+            }
+          }
+          world = deliver(world, packet);
+        }
+
+        for (const [name, packet] of newest) expect(world.held?.[name]).toEqual(packet.fields[name]);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it("goes through all permutations of six changes that name each other's fields", () => {
+    const packets = [{ a: 1 }, { b: 1, a: 2 }, { a: 1, c: 1 }, { b: 2 }, { a: 2, b: 2 }, { c: null, a: 1 }].map((given, i) =>
+      aPacket({ fields: given, version: aVersion({ sequence: i, time: noon - i }) }),
+    );
+
+    for (const order of permutations(packets)) {
+      expect(order.reduce(deliver, nowhere).held).toEqual({ a: 1, b: 2, c: null });
+    }
+  });
+
+  it("lets a deletion win over all that is older, and anything newer over the deletion", () => {
+    const packets = [
+      aPacket({ fields: { a: 1 }, version: aVersion({ sequence: 1 }) }),
+      aPacket({ fields: { b: 1 }, version: aVersion({ sequence: 2 }) }),
+      aPacket({ action: "delete", fields: {}, version: aVersion({ sequence: 3 }) }),
+    ];
+    const after = aPacket({ fields: { a: 9 }, version: aVersion({ sequence: 4 }) });
+
+    for (const order of permutations(packets)) expect(order.reduce(deliver, nowhere).held).toBeUndefined();
+    for (const order of permutations([...packets, after])) {
+      const { held } = order.reduce(deliver, nowhere);
+      expect(held?.a).toBe(9);
+    }
+  });
+
+  it("judges a full packet as one unit", () => {
+    const full = (sequence: number, given: JsonObject) =>
+      aPacket({ send: "full", fields: given, version: aVersion({ sequence }) });
+    const newer = [full(2, { a: 2, b: 2 })].reduce(deliver, nowhere);
+
+    expect(reconcile(full(1, { a: 1, b: 2 }), newer.shadow, aKey)).toEqual({ kind: "SUPERSEDED" });
+    expect(reconcile(full(3, { a: 2, b: 2 }), newer.shadow, aKey)).toEqual({ kind: "UNCHANGED" });
+    expect(reconcile(full(3, { a: 2, b: 3 }), newer.shadow, aKey)).toEqual({ kind: "send", fields: { a: 2, b: 3 } });
+  });
+
+  it("sends only the fields whose value the target does not hold", () => {
+    const world = deliver(nowhere, aPacket({ fields: { a: 1, b: { x: [1, 2] } }, version: aVersion({ sequence: 1 }) }));
+
+    const left = reconcile(aPacket({ fields: { a: 2, b: { x: [1, 2] } }, version: aVersion({ sequence: 2 }) }), world.shadow, aKey);
+
+    expect(left).toEqual({ kind: "send", fields: { a: 2 } });
+  });
+
+  it("tells values apart that look alike", () => {
+    for (const [a, b] of [
+      [1, "1"],
+      [null, "null"],
+      [true, "true"],
+      [[], {}],
+      ["", null],
+      [0, false],
+      [[1], 1],
+    ] as const) {
+      const world = deliver(nowhere, aPacket({ fields: { a } as JsonObject, version: aVersion({ sequence: 1 }) }));
+      const left = reconcile(aPacket({ fields: { a: b } as JsonObject, version: aVersion({ sequence: 2 }) }), world.shadow, aKey);
+      expect(left.kind).toBe("send");
+    }
+  });
+
+  it("forgets after a doubt what it thought the target holds, and not how new it is", () => {
+    const first = aPacket({ fields: { a: 1 }, version: aVersion({ sequence: 5 }) });
+    const doubtful = aPacket({ fields: { a: 2 }, version: aVersion({ sequence: 6 }) });
+    const { shadow } = deliver(nowhere, first);
+
+    const doubted = afterDoubt(doubtful, shadow);
+
+    expect(reconcile(aPacket({ fields: { a: 1 }, version: aVersion({ sequence: 7 }) }), doubted, aKey).kind).toBe("send");
+    expect(reconcile(aPacket({ fields: { a: 0 }, version: aVersion({ sequence: 4 }) }), doubted, aKey).kind).toBe("SUPERSEDED");
+  });
+
+  it("takes a record for possibly there again, after a doubtful upsert on a deleted one", () => {
+    const gone = deliver(nowhere, aPacket({ action: "delete", fields: {}, version: aVersion({ sequence: 1 }) }));
+    const again = aPacket({ action: "delete", fields: {}, version: aVersion({ sequence: 3 }) });
+    const doubted = afterDoubt(aPacket({ fields: { a: 1 }, version: aVersion({ sequence: 2 }) }), gone.shadow);
+
+    expect(reconcile(again, gone.shadow, aKey).kind).toBe("UNCHANGED");
+    expect(reconcile(again, doubted, aKey).kind).toBe("send");
+  });
+
+  it("holds no value, only what cannot be guessed back without the key", () => {
+    const { shadow } = deliver(nowhere, aPacket({ fields: { ssn: "123-45-6789" } }));
+
+    expect(JSON.stringify(shadow)).not.toContain("6789");
+  });
+});
+
+function upsert(i: number, change: { time: number; sequence: number; fields: Record<string, unknown> }, counted: boolean) {
+  const time = noon + (counted ? change.time : change.sequence) * 1_000;
+  return aPacket({
+    id: `pkt-${i}`,
+    fields: change.fields as JsonObject,
+    version: aVersion({ time, accepted: noon * 1_000 + i, ...(counted && { sequence: change.sequence }) }),
+  });
+}
+
+function shuffled<T>(items: readonly T[], order: IterableIterator<number>): T[] {
+  const left = [...items];
+  const out: T[] = [];
+  while (left.length > 0) out.push(...left.splice((order.next().value as number) % left.length, 1));
+  return out;
+}
+
+function* permutations<T>(items: readonly T[]): Generator<T[]> {
+  if (items.length === 0) yield [];
+  for (const [i, item] of items.entries()) {
+    for (const rest of permutations(items.toSpliced(i, 1))) yield [item, ...rest];
+  }
+}

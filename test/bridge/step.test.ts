@@ -1,0 +1,55 @@
+import { describe, expect, it } from "vitest";
+import { verifyChain } from "../../bridge/ledger.ts";
+import { begin, step } from "../../bridge/step.ts";
+import { aBeginning, aPacket, noon } from "../support/builders.ts";
+
+describe("a packet's step", () => {
+  it("begins its chain where it is recorded", () => {
+    const { record, entry } = begin(aPacket(), noon, "QUEUED", { event: "evt-1" });
+
+    expect(record).toMatchObject({ recordedAt: noon, progress: { status: "QUEUED", place: "lane", tries: 0, puts: 0 } });
+    expect(verifyChain(record.packet.id, [entry], record.progress.tail)).toBeUndefined();
+  });
+
+  it("leaves reason, lease, next try and head behind: they belong to one step only", () => {
+    const { record } = aBeginning({}, noon, {
+      reason: "answered 500",
+      lease: { owner: "a", until: 1 },
+      nextTryAt: 2,
+      behind: "pkt-b",
+      failingSince: 3,
+    });
+
+    const next = step(record, noon + 1, "RETRY", {});
+
+    expect(next.record.progress).not.toHaveProperty("reason");
+    expect(next.record.progress).not.toHaveProperty("lease");
+    expect(next.record.progress).not.toHaveProperty("nextTryAt");
+    expect(next.record.progress).not.toHaveProperty("behind");
+    expect(next.record.progress.failingSince).toBe(3);
+  });
+
+  it("notes when it closed", () => {
+    const { record } = aBeginning();
+
+    expect(step(record, noon + 5, "SENT", {}).record.progress.closedAt).toBe(noon + 5);
+    expect(step(record, noon + 5, "RETRY", {}).record.progress.closedAt).toBeUndefined();
+  });
+
+  it("throws before anything is written, where it leads out of a closed status", () => {
+    const closed = step(aBeginning().record, noon, "SENT", {}).record;
+
+    for (const status of ["QUEUED", "RETRY", "HELD", "SENT", "DISCARDED"] as const) {
+      expect(() => step(closed, noon, status, {})).toThrow(/cannot go from SENT/);
+    }
+  });
+
+  it("never changes the record it was given", () => {
+    const { record } = aBeginning();
+    const before = structuredClone(record);
+
+    step(record, noon, "SENT", {}, { tries: 9 });
+
+    expect(record).toEqual(before);
+  });
+});

@@ -1,0 +1,151 @@
+import { describe, expect, it } from "vitest";
+import { verifyLedger } from "../../bridge/verify.ts";
+import { aCore, type Core } from "../support/core.ts";
+
+describe("verifying the ledger", () => {
+  it("finds nothing wrong with what the bridge wrote", async () => {
+    await using core = await aWorkedCore();
+
+    const found = await verifyLedger(core.engine);
+
+    expect(found.fault).toBeUndefined();
+    expect(found.entries).toBe((await core.entries()).length);
+    expect(found.chains).toBe(new Set((await core.entries()).map(({ chain }) => chain)).size);
+  });
+
+  it("finds a flip of any byte of any entry, and names the chain and the place", async () => {
+    await using core = await aWorkedCore();
+    const rows = rowsOf(core);
+    const missed: string[] = [];
+
+    for (const { seq, number, entry } of rows) {
+      const chain = (JSON.parse(entry) as { chain: string }).chain;
+      for (let at = 0; at < entry.length; at += 3) {
+        const flipped = entry.slice(0, at) + String.fromCharCode(entry.charCodeAt(at) ^ 1) + entry.slice(at + 1);
+        tamper(core, "UPDATE ledger SET entry = ? WHERE seq = ?", flipped, seq);
+        const { fault } = await verifyLedger(core.engine).catch((error: Error) => ({ fault: error }));
+        const isNamed = fault && "chain" in fault && fault.chain === chain && Math.abs(fault.seq - number) <= 1;
+        // Where the chain's own name was hit, the entry stands as one of a chain nobody knows.
+        const isElsewhere = fault && "chain" in fault && flipped.includes(`"chain":"${fault.chain}"`);
+        if (!isNamed && !isElsewhere) missed.push(`${chain} ${number} at ${at}: ${JSON.stringify(fault)}`);
+      }
+      tamper(core, "UPDATE ledger SET entry = ? WHERE seq = ?", entry, seq);
+    }
+
+    expect(missed).toEqual([]);
+  });
+
+  it("finds every single entry that was deleted", async () => {
+    await using core = await aWorkedCore();
+
+    for (const { seq, owner, number, entry } of rowsOf(core)) {
+      const { chain } = JSON.parse(entry) as { chain: string };
+      tamper(core, "DELETE FROM ledger WHERE seq = ?", seq);
+      expect((await verifyLedger(core.engine)).fault).toMatchObject({ chain, seq: number });
+      tamper(core, "INSERT INTO ledger (seq, owner, number, entry) VALUES (?, ?, ?, ?)", seq, owner, number, entry);
+    }
+  });
+
+  it("finds a chain that was deleted whole", async () => {
+    await using core = await aWorkedCore();
+    const [packet] = await core.packets();
+    const chain = packet?.packet.id as string;
+    const owner = rowsOf(core).find(({ entry }) => entry.includes(`"chain":"${chain}"`))?.owner as number;
+
+    tamper(core, "DELETE FROM ledger WHERE owner = ?", owner);
+
+    expect((await verifyLedger(core.engine)).fault).toEqual({ chain, seq: 1, message: "all entries of this chain are missing" });
+  });
+
+  it("finds two entries that changed places", async () => {
+    await using core = await aWorkedCore();
+    const [lane] = [...Map.groupBy(rowsOf(core), ({ owner }) => owner).values()].filter(({ length }) => length > 1);
+    const [a, b] = lane as [Row, Row];
+
+    tamper(core, "UPDATE ledger SET entry = ? WHERE seq = ?", b.entry, a.seq);
+    tamper(core, "UPDATE ledger SET entry = ? WHERE seq = ?", a.entry, b.seq);
+
+    expect((await verifyLedger(core.engine)).fault).toMatchObject({ seq: 1 });
+  });
+
+  it("finds an entry that was put in", async () => {
+    await using core = await aWorkedCore();
+    const last = rowsOf(core).at(-1);
+    const { owner, number, entry } = last as NonNullable<typeof last>;
+
+    tamper(core, "INSERT INTO ledger (owner, number, entry) VALUES (?, ?, ?)", owner, number + 1, entry);
+
+    expect((await verifyLedger(core.engine)).fault).toMatchObject({ seq: number + 1 });
+  });
+
+  it("finds a record that was deleted from under its chain", async () => {
+    await using core = await aWorkedCore();
+    const [first] = await core.packets();
+
+    // Its owner's number means nothing any more; another record would get it.
+    tamper(core, "DELETE FROM packets WHERE id = ?", first?.packet.id as string);
+
+    expect((await verifyLedger(core.engine)).fault).toMatchObject({ chain: first?.packet.id });
+  });
+
+  it("reads page after page, and a fault on the last is found too", async () => {
+    await using core = await aCore();
+    await core.emit(...Array.from({ length: 300 }, (_, i) => ({ id: `${i}`, subject: `${i}`, data: { new_rate: i } })));
+    await core.run();
+    const last = rowsOf(core).sort((a, b) => a.owner - b.owner || a.number - b.number).at(-1);
+
+    expect(await verifyLedger(core.engine)).toEqual({ chains: 600, entries: 900 });
+    tamper(core, "DELETE FROM ledger WHERE seq = ?", last?.seq as number);
+
+    expect((await verifyLedger(core.engine)).fault).toBeDefined();
+  });
+
+  it("raises no false alarm while the bridge is at work", async () => {
+    await using core = await aCore();
+    const faults: unknown[] = [];
+    for (let i = 0; i < 60; i++) {
+      await core.emit({ id: `${i}`, subject: `${i % 3}`, data: { new_rate: i } });
+      const [found] = await Promise.all([verifyLedger(core.engine), core.run()]);
+      if (found.fault) faults.push(found.fault);
+    }
+
+    expect(faults).toEqual([]);
+  });
+
+  it("cannot be written over by the bridge's own hand", async () => {
+    await using core = await aWorkedCore();
+
+    expect(() => core.engine.db.sql("UPDATE ledger SET entry = '{}'").run()).toThrow(/append-only/);
+    expect(() => core.engine.db.sql("DELETE FROM ledger").run()).toThrow(/append-only/);
+  });
+});
+
+async function aWorkedCore(): Promise<Core> {
+  const core = await aCore();
+  await core.emit(
+    { id: "1", subject: "a", data: { new_rate: 1 } },
+    { id: "1", subject: "a", data: { new_rate: 1 } },
+    { id: "2", subject: "b", data: { new_rate: 2 } },
+    "malformed",
+  );
+  await core.run();
+  return core;
+}
+
+interface Row {
+  readonly seq: number;
+  readonly owner: number;
+  readonly number: number;
+  readonly entry: string;
+}
+
+function rowsOf(core: Core): Row[] {
+  return core.engine.db.sql("SELECT seq, owner, number, entry FROM ledger ORDER BY seq").all() as unknown as Row[];
+}
+
+/** What somebody with the file and no scruples does. */
+function tamper(core: Core, sql: string, ...values: (string | number)[]): void {
+  core.engine.db.sql("DROP TRIGGER IF EXISTS ledger_keeps_entries").run();
+  core.engine.db.sql("DROP TRIGGER IF EXISTS ledger_keeps_all").run();
+  core.engine.db.sql(sql).run(...values);
+}

@@ -1,0 +1,434 @@
+import { describe, expect, it } from "vitest";
+import type { LedgerEntry, Status } from "../../bridge/ledger.ts";
+import type { Packet } from "../../bridge/pack.ts";
+import type { Put, StorePort } from "../../bridge/ports.ts";
+import type { EventRecord, PacketRecord } from "../../bridge/records.ts";
+import { begin, type Stepped, step } from "../../bridge/step.ts";
+import { append, tailOf } from "../../bridge/ledger.ts";
+import { anEvent, aPacket, aVersion, noon } from "../support/builders.ts";
+
+/** An engine's table and ledger, empty. */
+export interface StoreFixture extends AsyncDisposable {
+  readonly port: StorePort;
+  /** Ends the process and begins anew on the same store; absent where it lives elsewhere or nowhere. */
+  reopen?(): Promise<void>;
+}
+
+/** What every engine's table and ledger keep. */
+export function storeContract(engine: string, makeFixture: () => Promise<StoreFixture>): void {
+  describe(`the store of ${engine}`, () => {
+    describe("conditional puts", () => {
+      it("give back what was put, with how often it was written", async () => {
+        await using fixture = await makeFixture();
+        const value = { position: "7" };
+
+        expect(await fixture.port.write([{ kind: "cursor", id: "a", value, etag: 0 }])).toBe("written");
+        expect(await fixture.port.read("cursor", ["a", "b", "a"])).toEqual([{ value, etag: 1 }, undefined, { value, etag: 1 }]);
+      });
+
+      it("go through with the stored etag and with no other", async () => {
+        await using fixture = await makeFixture();
+        const { port } = fixture;
+        const put = (etag: number, position: string) => port.write([{ kind: "cursor", id: "a", value: { position }, etag }]);
+
+        expect(await put(1, "none there yet")).toBe("conflict");
+        expect(await put(0, "1")).toBe("written");
+        expect(await put(0, "there already")).toBe("conflict");
+        expect(await put(1, "2")).toBe("written");
+        expect(await put(1, "too late")).toBe("conflict");
+        expect(await put(3, "too early")).toBe("conflict");
+
+        expect(await port.read("cursor", ["a"])).toEqual([{ value: { position: "2" }, etag: 2 }]);
+      });
+
+      it.each(["packet", "event", "cursor", "shadow", "health", "sheet"] as const)("keep a %s to its kind", async (kind) => {
+        await using fixture = await makeFixture();
+        const { port } = fixture;
+        const put = puts()[kind];
+
+        expect(await port.write([put])).toBe("written");
+        expect(await port.read(kind, [put.id])).toEqual([{ value: put.value, etag: 1 }]);
+        expect(await port.write([put])).toBe("conflict");
+        expect(await port.write([{ ...put, etag: 1 } as Put])).toBe("written");
+        expect((await port.read(kind, [put.id]))[0]?.etag).toBe(2);
+        for (const other of ["packet", "event", "cursor", "shadow", "health", "sheet"] as const) {
+          if (other !== kind) expect(await port.read(other, [put.id])).toEqual([undefined]);
+        }
+      });
+
+      it("let one of many writers win, whoever it is", async () => {
+        await using fixture = await makeFixture();
+        const { port } = fixture;
+        await port.write([{ kind: "cursor", id: "a", value: { position: "0" }, etag: 0 }]);
+
+        const results = await Promise.all(
+          Array.from({ length: 20 }, (_, i) => port.write([{ kind: "cursor", id: "a", value: { position: `${i}` }, etag: 1 }])),
+        );
+
+        expect(results.filter((result) => result === "written")).toHaveLength(1);
+        const winner = results.indexOf("written");
+        expect(await port.read("cursor", ["a"])).toEqual([{ value: { position: `${winner}` }, etag: 2 }]);
+      });
+
+      it("keep any JSON as it was", async () => {
+        await using fixture = await makeFixture();
+        const { port } = fixture;
+        const fields = { "a.b": null, "é😀\u0000": [1, -0.5, 1e-7, { deep: [[]] }], "'; DROP TABLE packets; --": '"\\' };
+        const { record, entry } = aNew({ fields });
+
+        await port.write([putOf(record)], [entry]);
+
+        expect((await port.read("packet", [record.packet.id]))[0]?.value).toEqual(record);
+      });
+    });
+
+    describe("one write", () => {
+      it("is all or nothing where a put conflicts", async () => {
+        await using fixture = await makeFixture();
+        const { port } = fixture;
+        await port.write([{ kind: "cursor", id: "there", value: { position: "1" }, etag: 0 }]);
+        const { record, entry } = aNew();
+
+        const written = await port.write(
+          [putOf(record), { kind: "cursor", id: "there", value: { position: "2" }, etag: 0 }],
+          [entry],
+        );
+
+        expect(written).toBe("conflict");
+        expect(await port.read("packet", [record.packet.id])).toEqual([undefined]);
+        expect(await port.chain(record.packet.id)).toEqual([]);
+        expect((await port.read("cursor", ["there"]))[0]?.value).toEqual({ position: "1" });
+      });
+
+      it("is all or nothing where an entry's place in its chain is taken", async () => {
+        await using fixture = await makeFixture();
+        const { port } = fixture;
+        const first = aNew();
+        await port.write([putOf(first.record)], [first.entry]);
+        const a = step(first.record, noon, "RETRY", { by: "a" });
+        const b = step(first.record, noon, "SENT", { by: "b" });
+        await port.write([putOf(a.record, 1)], [a.entry]);
+
+        const written = await port.write(
+          [putOf(b.record, 2), { kind: "cursor", id: "beside", value: { position: "1" }, etag: 0 }],
+          [b.entry],
+        );
+
+        expect(written).toBe("conflict");
+        expect(await port.chain(first.record.packet.id)).toEqual([first.entry, a.entry]);
+        expect((await port.read("packet", [first.record.packet.id]))[0]?.value.progress.status).toBe("RETRY");
+        expect(await port.read("cursor", ["beside"])).toEqual([undefined]);
+      });
+
+      it("takes 100 puts and entries together and not 101", async () => {
+        await using fixture = await makeFixture();
+        const { port } = fixture;
+        const many = Array.from({ length: 50 }, (_, i) => aNew({ id: idOf(i) }));
+        const [puts, entries] = [many.map(({ record }) => putOf(record)), many.map(({ entry }) => entry)];
+        const one: Put = { kind: "cursor", id: "a", value: { position: "1" }, etag: 0 };
+
+        await expect(port.write([...puts, one], entries)).rejects.toThrow();
+        expect(await port.read("packet", [idOf(0)])).toEqual([undefined]);
+        expect(await port.write(puts, entries)).toBe("written");
+      });
+
+      it("of nothing changes nothing", async () => {
+        await using fixture = await makeFixture();
+        const { port } = fixture;
+
+        expect(await port.write([])).toBe("written");
+        expect((await port.ledger({ limit: 10 })).items).toEqual([]);
+      });
+    });
+
+    describe("packets", () => {
+      it("come by time of recording, page after page, each once, either way round", async () => {
+        await using fixture = await makeFixture();
+        const { port } = fixture;
+        for (let i = 0; i < 12; i++) await add(port, aNew({ id: idOf(i) }, noon + Math.floor(i / 3)));
+        const inOrder = Array.from({ length: 12 }, (_, i) => idOf(i));
+
+        const forward = await pages((after) => port.packets({ limit: 5, ...(after && { after }) }));
+        const backward = await pages((after) => port.packets({ limit: 5, newestFirst: true, ...(after && { after }) }));
+
+        expect(idsOf(forward).sort()).toEqual([...inOrder].sort());
+        expect(forward.map(({ recordedAt }) => recordedAt)).toEqual(forward.map(({ recordedAt }) => recordedAt).toSorted());
+        expect(idsOf(backward)).toEqual(idsOf(forward).reverse());
+      });
+
+      it("are chosen by connector, status and window: from inclusive, to exclusive", async () => {
+        await using fixture = await makeFixture();
+        const { port } = fixture;
+        for (let i = 0; i < 6; i++) {
+          await add(port, aNew({ id: idOf(i), connector: i % 2 === 0 ? "Fake@v1" : "Other@v1" }, noon + i));
+        }
+        await advanceTo(port, idOf(2), "SENT");
+
+        const found = async (query: object) => idsOf([...(await port.packets({ limit: 100, ...query })).items]);
+        expect(await found({ connector: "Fake@v1" })).toEqual([idOf(0), idOf(2), idOf(4)]);
+        expect(await found({ from: noon + 1, to: noon + 3 })).toEqual([idOf(1), idOf(2)]);
+        expect(await found({ statuses: ["SENT"] })).toEqual([idOf(2)]);
+        expect(await found({ statuses: ["SENT", "QUEUED"], connector: "Fake@v1", from: noon + 2 })).toEqual([idOf(2), idOf(4)]);
+        expect(await found({ from: noon + 3, to: noon + 3 })).toEqual([]);
+        expect(await found({ connector: "Nobody@v1" })).toEqual([]);
+      });
+
+      it("of a window are paged to its end and not beyond", async () => {
+        await using fixture = await makeFixture();
+        const { port } = fixture;
+        for (let i = 0; i < 10; i++) await add(port, aNew({ id: idOf(i) }, noon + i));
+
+        const found = await pages((after) => port.packets({ from: noon + 2, to: noon + 8, limit: 2, ...(after && { after }) }));
+
+        expect(idsOf(found)).toEqual([2, 3, 4, 5, 6, 7].map(idOf));
+      });
+
+      it("that wait are those QUEUED or RETRY recorded before a time, oldest first", async () => {
+        await using fixture = await makeFixture();
+        const { port } = fixture;
+        const statuses = ["QUEUED", "RETRY", "HELD", "SENT", "UNCHANGED", "RETRY"] as const;
+        for (const [i, status] of statuses.entries()) {
+          await add(port, aNew({ id: idOf(i) }, noon + i));
+          if (status !== "QUEUED") await advanceTo(port, idOf(i), status);
+        }
+        await add(port, aNew({ id: idOf(9), connector: "Other@v1" }, noon));
+
+        const waiting = await pages((after) => port.waiting("Fake@v1", { before: noon + 5, limit: 1, ...(after && { after }) }));
+
+        expect(idsOf(waiting)).toEqual([idOf(0), idOf(1)]);
+      });
+
+      it("recorded as unsent are found until the mark is gone", async () => {
+        await using fixture = await makeFixture();
+        const { port } = fixture;
+        await add(port, aNew({ id: idOf(1) }, noon, { unsent: true }));
+        await add(port, aNew({ id: idOf(2) }, noon));
+        await add(port, aNew({ id: idOf(3), connector: "Other@v1" }, noon, { unsent: true }));
+
+        const [found, ...more] = await port.unsent("Fake@v1", 10);
+        expect(found).toMatchObject({ value: { packet: { id: idOf(1) } }, etag: 1 });
+        expect(more).toEqual([]);
+        const { unsent: _, ...sent } = found?.value.progress as PacketRecord["progress"];
+        await port.write([putOf({ ...(found?.value as PacketRecord), progress: sent }, 1)]);
+
+        expect(await port.unsent("Fake@v1", 10)).toEqual([]);
+        expect(await port.unsent("Other@v1", 10)).toHaveLength(1);
+      });
+
+      it("open in a strict lane come by their order, held ones too, closed ones not", async () => {
+        await using fixture = await makeFixture();
+        const { port } = fixture;
+        const strict = { order: "strict", lane: "Fake@v1#j" } as const;
+        for (const [i, sequence] of [5, 2, 9, 1].entries()) {
+          await add(port, aNew({ id: idOf(i), ...strict, version: aVersion({ sequence }) }));
+        }
+        await add(port, aNew({ id: idOf(8), ...strict, lane: "Fake@v1#k", version: aVersion({ sequence: 0 }) }));
+        await add(port, aNew({ id: idOf(9), lane: "Fake@v1#j", version: aVersion({ sequence: 0 }) }));
+        await advanceTo(port, idOf(3), "SENT");
+        await advanceTo(port, idOf(1), "HELD");
+
+        const open = await port.laneOpen("Fake@v1#j", 10);
+
+        expect(open.map(({ value }) => value.packet.id)).toEqual([idOf(1), idOf(0), idOf(2)]);
+        expect(open.map(({ etag }) => etag)).toEqual([2, 1, 1]);
+        expect((await port.laneOpen("Fake@v1#j", 1)).map(({ value }) => value.packet.id)).toEqual([idOf(1)]);
+        expect(await port.laneOpen("Fake@v1#nobody", 1)).toEqual([]);
+      });
+    });
+
+    describe("events", () => {
+      it("come in the order they were recorded, by type or all, after a position", async () => {
+        await using fixture = await makeFixture();
+        const { port } = fixture;
+        for (let i = 0; i < 7; i++) await addEvent(port, `evt-${i}`, { type: i % 2 === 0 ? "even" : "odd" });
+
+        const all = await port.events({ limit: 100 });
+        const even = await port.events({ type: "even", limit: 100 });
+        const rest = await port.events({ limit: 2, after: all[3]?.position as string });
+
+        expect(all.map(({ key }) => key)).toEqual([0, 1, 2, 3, 4, 5, 6].map((i) => `evt-${i}`));
+        expect(even.map(({ key }) => key)).toEqual(["evt-0", "evt-2", "evt-4", "evt-6"]);
+        expect(rest.map(({ key }) => key)).toEqual(["evt-4", "evt-5"]);
+        expect(await port.events({ limit: 10, after: all[6]?.position as string })).toEqual([]);
+        expect(await port.events({ type: "nobody", limit: 10 })).toEqual([]);
+      });
+
+      it("never turn up before one that was already given", async () => {
+        await using fixture = await makeFixture();
+        const { port } = fixture;
+        const seen: string[] = [];
+        let position: string | undefined;
+        const read = async () => {
+          for (const { key, position: at } of await port.events({ limit: 3, ...(position && { after: position }) })) {
+            seen.push(key);
+            position = at;
+          }
+        };
+
+        const writing = Promise.all(Array.from({ length: 30 }, (_, i) => addEvent(port, `evt-${i}`)));
+        for (let i = 0; i < 10; i++) await read();
+        await writing;
+        while (seen.length < 30) await read();
+
+        expect(new Set(seen).size).toBe(30);
+      });
+
+      it("whose packets are not all on their queues are found, oldest first, until they are", async () => {
+        await using fixture = await makeFixture();
+        const { port } = fixture;
+        await addEvent(port, "evt-late", { accepted: 300, unsent: true });
+        await addEvent(port, "evt-early", { accepted: 100, unsent: true });
+        await addEvent(port, "evt-done", { accepted: 50 });
+
+        expect((await port.unsentEvents(301, 10)).map(({ key }) => key)).toEqual(["evt-early", "evt-late"]);
+        expect((await port.unsentEvents(300, 10)).map(({ key }) => key)).toEqual(["evt-early"]);
+        expect(await port.unsentEvents(301, 1)).toHaveLength(1);
+        const [stored] = await port.read("event", ["evt-early"]);
+        const { unsent: _, ...sent } = stored?.value as EventRecord;
+        await port.write([{ kind: "event", id: "evt-early", value: sent, etag: 1 }]);
+
+        expect((await port.unsentEvents(301, 10)).map(({ key }) => key)).toEqual(["evt-late"]);
+      });
+    });
+
+    describe("the ledger", () => {
+      it("gives a chain in order, and nothing for one that is none", async () => {
+        await using fixture = await makeFixture();
+        const { port } = fixture;
+        const chain = await aChainOf(port, idOf(1), ["RETRY", "QUEUED", "SENT"]);
+
+        expect(await port.chain(idOf(1))).toEqual(chain);
+        expect(await port.chain("pkt-nobody")).toEqual([]);
+        expect(await port.chain("evt-nobody")).toEqual([]);
+      });
+
+      it("gives everything, a chain after another, page after page, each entry once", async () => {
+        await using fixture = await makeFixture();
+        const { port } = fixture;
+        for (let i = 0; i < 5; i++) await aChainOf(port, idOf(i), ["RETRY", "SENT"]);
+        await addEvent(port, "evt-1");
+
+        const all = await pages((after) => port.ledger({ limit: 4, ...(after && { after }) }));
+
+        expect(all).toHaveLength(16);
+        const changes = all.filter(({ chain }, i) => chain !== all[i - 1]?.chain);
+        expect(changes).toHaveLength(6);
+        for (const [, own] of Map.groupBy(all, ({ chain }) => chain)) {
+          expect(own.map(({ seq }) => seq)).toEqual(own.map((_, i) => i + 1));
+        }
+      });
+    });
+
+    it("tallies every event and packet by its status, and the duplicates", async () => {
+      await using fixture = await makeFixture();
+      const { port } = fixture;
+      for (const [i, status] of (["QUEUED", "RETRY", "HELD", "SENT", "UNCHANGED", "SUPERSEDED", "SENT"] as const).entries()) {
+        await add(port, aNew({ id: idOf(i) }));
+        if (status !== "QUEUED") await advanceTo(port, idOf(i), status);
+      }
+      await addEvent(port, "evt-1", { duplicates: 3 });
+      await addEvent(port, "evt-2", { status: "UNMATCHED" });
+      await addEvent(port, "evt-3", { status: "QUARANTINED", duplicates: 1 });
+
+      expect(await port.tally()).toEqual({
+        events: { EXPANDING: 0, EXPANDED: 1, UNMATCHED: 1, QUARANTINED: 1, duplicates: 4 },
+        packets: { QUEUED: 1, RETRY: 1, HELD: 1, SENT: 2, UNCHANGED: 1, SUPERSEDED: 1, DISCARDED: 0 },
+      });
+    });
+
+    it("keeps all that was written over a restart, and its etags", async (context) => {
+      await using fixture = await makeFixture();
+      if (!fixture.reopen) return context.skip();
+      const chain = await aChainOf(fixture.port, idOf(1), ["RETRY", "SENT"]);
+      await addEvent(fixture.port, "evt-1");
+      const before = await fixture.port.tally();
+
+      await fixture.reopen();
+
+      expect(await fixture.port.tally()).toEqual(before);
+      expect(await fixture.port.chain(idOf(1))).toEqual(chain);
+      expect((await fixture.port.read("packet", [idOf(1)]))[0]?.etag).toBe(3);
+    });
+  });
+}
+
+function idOf(i: number): string {
+  return `pkt-aaaaaaaaaaaaaaa${"abcdefghijklmnopqrstuvwxyz234567"[i % 32]}${i >= 32 ? `${i}` : ""}`;
+}
+
+function idsOf(records: readonly PacketRecord[]): string[] {
+  return records.map(({ packet }) => packet.id);
+}
+
+function aNew(packet: Partial<Packet> = {}, at = noon, change: Partial<PacketRecord["progress"]> = {}): Stepped {
+  return begin(aPacket(packet), at, "QUEUED", {}, change);
+}
+
+function putOf(record: PacketRecord, etag = 0): Put {
+  return { kind: "packet", id: record.packet.id, value: record, etag };
+}
+
+async function add(port: StorePort, { record, entry }: Stepped): Promise<void> {
+  expect(await port.write([putOf(record)], [entry])).toBe("written");
+}
+
+async function advanceTo(port: StorePort, id: string, status: Status): Promise<LedgerEntry> {
+  const [stored] = await port.read("packet", [id]);
+  if (!stored) throw new Error(`there is no ${id}`);
+  const { record, entry } = step(stored.value, noon, status, {});
+  expect(await port.write([putOf(record, stored.etag)], [entry])).toBe("written");
+  return entry;
+}
+
+async function aChainOf(port: StorePort, id: string, then: readonly Status[]): Promise<LedgerEntry[]> {
+  const first = aNew({ id });
+  await add(port, first);
+  const entries = [first.entry];
+  for (const status of then) entries.push(await advanceTo(port, id, status));
+  return entries;
+}
+
+async function addEvent(port: StorePort, key: string, given: Partial<EventRecord> & { type?: string } = {}): Promise<void> {
+  const { type = "t", ...overrides } = given;
+  const status = overrides.status ?? "EXPANDED";
+  const entry = append(key, undefined, { at: noon, step: status, facts: {} });
+  const value: EventRecord = {
+    status,
+    accepted: noon * 1_000,
+    event: anEvent({ type }),
+    sheets: [],
+    packets: 0,
+    message: `msg-${key}`,
+    duplicates: 0,
+    step: status,
+    tail: tailOf(entry),
+    ...overrides,
+  };
+  expect(await port.write([{ kind: "event", id: key, value, etag: 0 }], [entry])).toBe("written");
+}
+
+function puts(): { [K in Put["kind"]]: Extract<Put, { kind: K }> } {
+  const { record } = aNew();
+  const tail = { seq: 1, hash: "0".repeat(64) };
+  const event = { status: "UNMATCHED", accepted: 1, sheets: [], packets: 0, message: "m", duplicates: 0, step: "UNMATCHED", tail } as const;
+  const document = { source_event: "t", consistency_window: "60s", direction: "outbound", targets: {} } as const;
+  return {
+    packet: { kind: "packet", id: record.packet.id, value: record, etag: 0 },
+    event: { kind: "event", id: "evt-1", value: event, etag: 0 },
+    cursor: { kind: "cursor", id: "same", value: { position: "1" }, etag: 0 },
+    shadow: { kind: "shadow", id: "same", value: { fields: { a: { version: aVersion(), hash: "x" } } }, etag: 0 },
+    health: { kind: "health", id: "same", value: { status: "UP", since: 1, strikes: [], paused: false }, etag: 0 },
+    sheet: { kind: "sheet", id: "same", value: { name: "s", document }, etag: 0 },
+  };
+}
+
+async function pages<T>(read: (after?: string) => Promise<{ items: readonly T[]; next?: string }>): Promise<T[]> {
+  const all: T[] = [];
+  let after: string | undefined;
+  do {
+    const page = await read(after);
+    all.push(...page.items);
+    after = page.next;
+  } while (after !== undefined);
+  return all;
+}

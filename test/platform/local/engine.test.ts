@@ -1,0 +1,124 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Catalog } from "../../../bridge/connector.ts";
+import type { Http } from "../../../bridge/connector.ts";
+import { sheetSet } from "../../../bridge/sheets.ts";
+import { type LocalEngine, openLocalEngine } from "../../../platform/local/engine.ts";
+import { LocalSecrets } from "../../../platform/local/secrets.ts";
+import { checkSettings } from "../../../platform/local/settings.ts";
+import { queueContract } from "../../contract/queue-contract.ts";
+import { secretsContract } from "../../contract/secrets-contract.ts";
+import { storeContract } from "../../contract/store-contract.ts";
+import { ManualClock, seededRandom } from "../../support/clock.ts";
+import { aFolder } from "../../support/folder.ts";
+
+function open(dir: string, clock: ManualClock): Promise<LocalEngine> {
+  return openLocalEngine({
+    dir,
+    catalog: new Catalog([]),
+    sheets: () => sheetSet([], { otherwise: "block", rules: [] }),
+    settings: checkSettings({}, "the test"),
+    http: () => ({}) as Http,
+    env: {},
+    clock,
+    random: seededRandom(),
+  });
+}
+
+async function inMemory() {
+  const clock = new ManualClock();
+  const engine = await open(":memory:", clock);
+  return {
+    engine,
+    advance: (ms: number) => clock.advance(ms),
+    async [Symbol.asyncDispose]() {
+      await engine.queue.end();
+      await engine.db.close();
+    },
+  };
+}
+
+async function onAFile() {
+  const folder = aFolder();
+  const clock = new ManualClock();
+  let engine = await open(folder.path, clock);
+  const close = async () => {
+    await engine.queue.end();
+    await engine.db.close();
+  };
+  return {
+    get engine() {
+      return engine;
+    },
+    advance: (ms: number) => clock.advance(ms),
+    async reopen() {
+      await close();
+      engine = await open(folder.path, clock);
+    },
+    async [Symbol.asyncDispose]() {
+      await close();
+      folder[Symbol.dispose]();
+    },
+  };
+}
+
+queueContract("the embedded engine in memory", async () => {
+  const fixture = await inMemory();
+  return { ...fixture, port: fixture.engine.queue };
+});
+
+queueContract("the embedded engine on a file", async () => {
+  const fixture = await onAFile();
+  return {
+    get port() {
+      return fixture.engine.queue;
+    },
+    advance: fixture.advance,
+    reopen: fixture.reopen,
+    [Symbol.asyncDispose]: fixture[Symbol.asyncDispose],
+  };
+});
+
+storeContract("the embedded engine in memory", async () => {
+  const fixture = await inMemory();
+  return { ...fixture, port: fixture.engine.store };
+});
+
+storeContract("the embedded engine on a file", async () => {
+  const fixture = await onAFile();
+  return {
+    get port() {
+      return fixture.engine.store;
+    },
+    reopen: fixture.reopen,
+    [Symbol.asyncDispose]: fixture[Symbol.asyncDispose],
+  };
+});
+
+secretsContract("a file", async () => {
+  const folder = aFolder();
+  const file = join(folder.path, "secrets.json");
+  const secrets: Record<string, unknown> = {};
+  return {
+    port: new LocalSecrets(file, {}),
+    async store(connector, secret) {
+      if (secret) secrets[connector] = secret;
+      else delete secrets[connector];
+      writeFileSync(file, JSON.stringify(secrets), { mode: 0o600 });
+    },
+    [Symbol.asyncDispose]: async () => folder[Symbol.dispose](),
+  };
+});
+
+secretsContract("the environment", async () => {
+  const env: NodeJS.ProcessEnv = {};
+  return {
+    port: new LocalSecrets("/nowhere/secrets.json", env),
+    async store(connector, secret) {
+      const name = `BRIDGE_SECRET_${connector.toUpperCase().replace(/[^A-Z0-9]/g, "_")}`;
+      if (secret) env[name] = JSON.stringify(secret);
+      else delete env[name];
+    },
+    [Symbol.asyncDispose]: async () => {},
+  };
+});

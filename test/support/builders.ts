@@ -1,0 +1,71 @@
+import { createSecretKey } from "node:crypto";
+import { Catalog, type Connector } from "../../bridge/connector.ts";
+import type { SourceEvent } from "../../bridge/event.ts";
+import type { Packet, Version } from "../../bridge/pack.ts";
+import type { PacketRecord } from "../../bridge/records.ts";
+import { readSheet, type Sheet } from "../../bridge/sheet.ts";
+import { begin, type Stepped } from "../../bridge/step.ts";
+
+export const aKey = createSecretKey(Buffer.alloc(32, 7));
+
+/** The moment most tests happen at. */
+export const noon = Date.parse("2026-03-01T12:00:00Z");
+
+export function anEvent(overrides: Partial<SourceEvent> = {}): SourceEvent {
+  return {
+    id: "c-1",
+    source: "hms.policy",
+    type: "policy.per_diem.updated",
+    subject: "rate-1",
+    data: { new_rate: 68, old_rate: 62 },
+    ...overrides,
+  };
+}
+
+export function aVersion(overrides: Partial<Version> = {}): Version {
+  return { source: "hms.policy", time: noon, accepted: noon * 1_000, revision: 0, ...overrides };
+}
+
+export function aPacket(overrides: Partial<Packet> = {}): Packet {
+  return {
+    id: "pkt-aaaaaaaaaaaaaaaa",
+    event: "evt-aaaaaaaaaaaaaaaa",
+    eventType: "policy.per_diem.updated",
+    sheet: "per_diem",
+    sheetHash: "0".repeat(64),
+    target: "payroll",
+    connector: "Fake@v1",
+    entity: "rate-1",
+    lane: "Fake@v1#rate-1",
+    shadow: "Fake@v1#rate-1",
+    order: "latest",
+    send: "changed",
+    action: "upsert",
+    fields: { dailyRate: 68 },
+    version: aVersion(),
+    windowMs: 60_000,
+    ...overrides,
+  };
+}
+
+/** A packet that was just recorded, with the entry that begins its chain. */
+export function aBeginning(packet: Partial<Packet> = {}, at = noon, change: Partial<PacketRecord["progress"]> = {}) {
+  return begin(aPacket(packet), at, "QUEUED", {}, change) satisfies Stepped;
+}
+
+/** A sheet from its text. @throws with its faults */
+export function aSheet(text: string, file = "mappings/per_diem.yaml"): Sheet {
+  const reading = readSheet(file, text);
+  if (!reading.ok) throw new Error(JSON.stringify(reading.faults));
+  return reading.sheet;
+}
+
+/** Connectors by name only, for whatever never sends. */
+export function aCatalog(...names: string[]): Catalog {
+  return new Catalog(
+    names.map((reference) => {
+      const [name = "", version = "v1"] = reference.split("@");
+      return { name, version } as Connector;
+    }),
+  );
+}

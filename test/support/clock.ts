@@ -1,0 +1,84 @@
+import type { Clock, Random } from "../../bridge/ports.ts";
+import { sleepBy } from "../../platform/local/clock.ts";
+
+interface Timer {
+  readonly at: number;
+  readonly order: number;
+  readonly call: () => void;
+}
+
+/** Time that stands still until a test turns it. */
+export class ManualClock implements Clock {
+  #now: number;
+  #stamp = 0;
+  #order = 0;
+  readonly #timers = new Set<Timer>();
+
+  constructor(now = Date.parse("2026-03-01T12:00:00Z")) {
+    this.#now = now;
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  stamp(): number {
+    this.#stamp = Math.max(this.#stamp + 1, this.#now * 1_000);
+    return this.#stamp;
+  }
+
+  after(ms: number, call: () => void): () => void {
+    const timer = { at: this.#now + ms, order: this.#order++, call };
+    this.#timers.add(timer);
+    return () => this.#timers.delete(timer);
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return sleepBy((wait, call) => this.after(wait, call), ms, signal);
+  }
+
+  /** Turns the clock on, firing each timer at its own time and letting what it set off come to rest. */
+  async advance(ms: number): Promise<void> {
+    const end = this.#now + ms;
+    await settled();
+    for (let next = this.#next(end); next; next = this.#next(end)) {
+      this.#timers.delete(next);
+      this.#now = Math.max(this.#now, next.at);
+      next.call();
+      await settled();
+    }
+    this.#now = Math.max(this.#now, end);
+  }
+
+  /** Sets the clock, forward or back, as an administrator would: no timer fires. */
+  set(now: number): void {
+    this.#now = now;
+  }
+
+  #next(until: number): Timer | undefined {
+    return [...this.#timers].filter(({ at }) => at <= until).sort((a, b) => a.at - b.at || a.order - b.order)[0];
+  }
+}
+
+/** Lets everything run that waits for nothing but its turn: promises, and the group commit's own turn. */
+export async function settled(): Promise<void> {
+  for (let turn = 0; turn < 12; turn++) await new Promise(setImmediate);
+}
+
+/** Waits for something that happens in another thread or on a socket; fails by the test's own time limit. */
+export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 2));
+}
+
+/** Chance that repeats: mulberry32. */
+export function seededRandom(seed = 1): Random {
+  let state = seed >>> 0;
+  let ids = 0;
+  const fraction = () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+  return { fraction, id: () => `seeded-${seed}-${ids++}` };
+}

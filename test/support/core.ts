@@ -1,0 +1,289 @@
+import * as z from "zod";
+import { accept } from "../../bridge/accept.ts";
+import { Catalog, type Connector, connectorId, type Http } from "../../bridge/connector.ts";
+import { type Carrier, deliver } from "../../bridge/deliver.ts";
+import type { SourceEvent } from "../../bridge/event.ts";
+import type { JsonObject } from "../../bridge/json.ts";
+import { keep } from "../../bridge/keep.ts";
+import { isClosed, type LedgerEntry } from "../../bridge/ledger.ts";
+import { delivered, type Outcome } from "../../bridge/outcome.ts";
+import type { Packet } from "../../bridge/pack.ts";
+import type { Engine, LogLine, QueueName } from "../../bridge/ports.ts";
+import type { Health, PacketRecord, Shadow } from "../../bridge/records.ts";
+import type { Report } from "../../bridge/report.ts";
+import { readSheets, type SheetSet, sheetSet } from "../../bridge/sheets.ts";
+import { type Policy, readPolicy } from "../../bridge/vet.ts";
+import { type LocalEngine, openLocalEngine } from "../../platform/local/engine.ts";
+import { checkSettings, type SettingsInput } from "../../platform/local/settings.ts";
+import { ManualClock, seededRandom } from "./clock.ts";
+
+/** What an outside system does with one packet. */
+export type Behaviour = (packet: Packet, call: number) => Outcome | Promise<Outcome>;
+
+/** A connector to an outside system that lives in the test, with a memory for idempotency keys. */
+export interface FakeTarget {
+  readonly connector: Connector;
+  readonly id: string;
+  /** Every send that reached it, in order. */
+  readonly calls: Packet[];
+  /** What it holds, by entity. */
+  readonly state: Map<string, JsonObject>;
+  /** How often each key had an effect. */
+  readonly effects: Map<string, number>;
+  behave: Behaviour;
+  awake: boolean;
+  probes: number;
+  /** Takes a packet as it would on success, whatever it answers then. */
+  take(packet: Packet): Outcome;
+}
+
+export interface FakeOptions {
+  readonly name?: string;
+  readonly order?: "latest" | "strict";
+  readonly lane?: "entity" | "connector";
+  readonly idempotent?: boolean;
+  readonly perSecond?: number;
+  readonly secret?: z.ZodType<unknown>;
+}
+
+export function fakeTarget(options: FakeOptions = {}): FakeTarget {
+  const { name = "Fake", order = "latest", idempotent = true, lane, perSecond, secret } = options;
+  const target: Omit<FakeTarget, "connector" | "id"> = {
+    calls: [],
+    state: new Map(),
+    effects: new Map(),
+    behave: (packet) => target.take(packet),
+    awake: true,
+    probes: 0,
+    take(packet) {
+      if (idempotent && target.effects.has(packet.id)) return delivered({ status: 200 });
+      target.effects.set(packet.id, (target.effects.get(packet.id) ?? 0) + 1);
+      if (packet.action === "delete") target.state.delete(packet.entity);
+      else target.state.set(packet.entity, { ...target.state.get(packet.entity), ...packet.fields });
+      return delivered({ status: 200 });
+    },
+  };
+  const connector: Connector = {
+    name,
+    version: "v1",
+    order,
+    idempotent,
+    ...(lane && { lane }),
+    ...(secret && { secret }),
+    config: z.looseObject({}),
+    rate: { concurrency: 10, ...(perSecond !== undefined && { perSecond }) },
+    async send(packet) {
+      target.calls.push(packet);
+      return target.behave(packet, target.calls.length);
+    },
+    async probe() {
+      target.probes++;
+      return target.awake;
+    },
+  };
+  return Object.assign(target, { connector, id: connectorId(connector) });
+}
+
+/** A fake target is reached by a call, not over a wire. */
+const noHttp: Http = {
+  request: () => Promise.reject(new Error("a fake needs no HTTP")),
+  deliver: () => Promise.reject(new Error("a fake needs no HTTP")),
+  isAwake: () => Promise.reject(new Error("a fake needs no HTTP")),
+};
+
+export const onePerDiem = `
+source_event: policy.per_diem.updated
+targets:
+  fake:
+    connector: Fake
+    map: { new_rate: dailyRate, note: note, city: city }
+`;
+
+export interface CoreOptions {
+  readonly targets?: readonly FakeTarget[];
+  /** Sheets by name. */
+  readonly sheets?: Readonly<Record<string, string>>;
+  readonly governance?: string;
+  readonly times?: SettingsInput["times"];
+  readonly seed?: number;
+}
+
+/** The whole path on the embedded engine in memory, by hand: nothing happens until a test says so. */
+export interface Core {
+  readonly engine: LocalEngine;
+  readonly clock: ManualClock;
+  readonly lines: LogLine[];
+  /** Replaces the sheets in force. */
+  use(sheets: Readonly<Record<string, string>>, governance?: string): Promise<void>;
+  emit(...events: (Partial<SourceEvent> | string)[]): Promise<void>;
+  /** Works the inbox through. */
+  map(engine?: Engine): Promise<void>;
+  /** One batch of a lane queue. */
+  carry(target: FakeTarget, engine?: Engine, owner?: string): Promise<readonly Report[]>;
+  /** Works all queues through until none gives anything now. */
+  run(engine?: Engine): Promise<void>;
+  /** Goes on, second by second, until nothing is open but what a person must decide; or the time is over. */
+  rest(ms?: number): Promise<void>;
+  packets(): Promise<PacketRecord[]>;
+  /** The one packet there is. */
+  only(): Promise<PacketRecord>;
+  entries(): Promise<LedgerEntry[]>;
+  steps(id: string): Promise<string[]>;
+  health(target: FakeTarget): Promise<Health | undefined>;
+  shadow(packet: Packet): Promise<Shadow | undefined>;
+  depth(queue: QueueName): Promise<number>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export async function aCore(options: CoreOptions = {}): Promise<Core> {
+  const { targets = [fakeTarget()], sheets = { per_diem: onePerDiem }, seed = 1 } = options;
+  const catalog = new Catalog(targets.map(({ connector }) => connector));
+  const clock = new ManualClock();
+  const lines: LogLine[] = [];
+  let set = await aSet(sheets, catalog, options.governance);
+  const engine = await openLocalEngine({
+    dir: ":memory:",
+    catalog,
+    sheets: () => set,
+    settings: checkSettings({ times: options.times ?? {} }, "the test"),
+    http: () => noHttp,
+    env: {},
+    clock,
+    random: seededRandom(seed),
+    log: (line) => lines.push(line),
+  });
+
+  const core: Core = {
+    engine,
+    clock,
+    lines,
+    async use(next, governance) {
+      set = await aSet(next, catalog, governance ?? options.governance);
+    },
+    async emit(...events) {
+      for (const event of events) {
+        const body =
+          typeof event === "string"
+            ? event
+            : JSON.stringify({ source: "hms.policy", type: "policy.per_diem.updated", ...event });
+        await engine.queue.send("inbox", [{ group: engine.random.id(), body }]);
+      }
+    },
+    async map(by = engine) {
+      for (;;) {
+        const messages = await engine.queue.receive("inbox", { max: 10, visibilityMs: 180_000, waitMs: 0 });
+        if (messages.length === 0) return;
+        await carryOut(engine, "inbox", await accept(by, messages));
+      }
+    },
+    async carry(target, by = engine, owner = "owner") {
+      const queue = `lane:${target.id}` as const;
+      const messages = await engine.queue.receive(queue, { max: 10, visibilityMs: 180_000, waitMs: 0 });
+      if (messages.length === 0) return [];
+      const carrier: Carrier = { connector: target.connector, owner, enter: async () => () => {} };
+      const reports = await deliver(by, carrier, messages);
+      await carryOut(engine, queue, reports);
+      return reports;
+    },
+    async run(by = engine) {
+      await core.map(by);
+      for (const target of targets) while ((await core.carry(target, by)).length > 0);
+    },
+    async rest(ms = 3_600_000) {
+      const end = clock.now() + ms;
+      await core.run();
+      while (clock.now() < end && (await openWork(engine)) > 0) {
+        await keep(engine);
+        await core.run();
+        await clock.advance(1_000);
+      }
+    },
+    async packets() {
+      return [...(await engine.store.packets({ limit: 10_000 })).items];
+    },
+    async only() {
+      const all = await core.packets();
+      if (all.length !== 1) throw new Error(`there are ${all.length} packets`);
+      return all[0] as PacketRecord;
+    },
+    async entries() {
+      return [...(await engine.store.ledger({ limit: 100_000 })).items];
+    },
+    async steps(id) {
+      return (await engine.store.chain(id)).map(({ step }) => step);
+    },
+    async health(target) {
+      return (await engine.store.read("health", [target.id]))[0]?.value;
+    },
+    async shadow(packet) {
+      return (await engine.store.read("shadow", [packet.shadow]))[0]?.value;
+    },
+    async depth(queue) {
+      const { waiting, inFlight } = await engine.queue.depth(queue);
+      return waiting + inFlight;
+    },
+    async [Symbol.asyncDispose]() {
+      await engine.queue.end();
+      await engine.db.close();
+    },
+  };
+  return core;
+}
+
+async function openWork(engine: LocalEngine): Promise<number> {
+  const { packets } = await engine.store.tally();
+  const inbox = await engine.queue.depth("inbox");
+  const unsent = await engine.store.unsentEvents(Number.MAX_SAFE_INTEGER, 1);
+  return packets.QUEUED + packets.RETRY + inbox.waiting + inbox.inFlight + unsent.length;
+}
+
+async function aSet(
+  sheets: Readonly<Record<string, string>>,
+  catalog: Catalog,
+  governance = "otherwise: block",
+): Promise<SheetSet> {
+  const files = Object.entries(sheets).map(([name, text]) => ({ file: `mappings/${name}.yaml`, text }));
+  const policy = aPolicy(governance);
+  const reading = await readSheets(files, catalog, policy);
+  if (reading.faults.length > 0) throw new Error(JSON.stringify(reading.faults));
+  return sheetSet(reading.sheets, policy);
+}
+
+export function aPolicy(text: string): Policy {
+  const reading = readPolicy("governance.yaml", text);
+  if (!reading.ok) throw new Error(reading.message);
+  return reading.policy;
+}
+
+async function carryOut(engine: LocalEngine, queue: QueueName, reports: readonly Report[]): Promise<void> {
+  const done = reports.flatMap((report) => (report.kind === "remove" ? [report.receipt] : []));
+  await engine.queue.remove(queue, done);
+  await engine.queue.delay(
+    queue,
+    reports.flatMap((report) => (report.kind === "later" ? [report] : [])),
+  );
+}
+
+/** The two sums of the guarantees, and that the ledger explains what stands in the table. Empty where all holds. */
+export async function brokenLaws(core: Core, emitted: number): Promise<string[]> {
+  const { events, packets } = await core.engine.store.tally();
+  const broken: string[] = [];
+  const { duplicates, EXPANDED, EXPANDING, UNMATCHED, QUARANTINED } = events;
+  const inInbox = (await core.depth("inbox")) + (await core.depth("inbox-dead"));
+  const seen = EXPANDED + EXPANDING + UNMATCHED + QUARANTINED + duplicates;
+  // A message still in the inbox may have been recorded already.
+  if (seen > emitted || seen + inInbox < emitted) broken.push(`${emitted} events in, ${seen} accounted for`);
+
+  const all = await core.packets();
+  const counted = Object.values(packets).reduce((a, b) => a + b, 0);
+  if (counted !== all.length) broken.push(`${all.length} packets recorded, ${counted} counted`);
+  for (const { packet, progress } of all) {
+    const chain = await core.engine.store.chain(packet.id);
+    const last = chain.at(-1);
+    if (last?.step !== progress.status)
+      broken.push(`${packet.id} is ${progress.status}, its ledger says ${last?.step}`);
+    if (isClosed(progress.status) !== (progress.closedAt !== undefined))
+      broken.push(`${packet.id} has no closing time`);
+  }
+  return broken;
+}
