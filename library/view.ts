@@ -49,7 +49,10 @@ function line({ packet, progress }: PacketRecord, now: number): string {
   const place = delivery?.at === undefined ? packet.target : `${packet.target}@${delivery.at}`;
   const head = `${packet.id} → ${status} ${place}`;
   if (status === "SENT" && delivery) return `${head}  (${delivery.ms} ms)`;
-  if (nextTryAt !== undefined) return `${head}  (retry in ${inWords(nextTryAt - now)}${reason ? `: ${reason}` : ""})`;
+  if (nextTryAt !== undefined) {
+    const when = nextTryAt > now ? `retry in ${inWords(nextTryAt - now)}` : "due";
+    return `${head}  (${when}${reason ? `: ${reason}` : ""})`;
+  }
   return reason ? `${head}  (${reason})` : head;
 }
 
