@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import "./require-node.js";
-import { enableCompileCache } from "node:module";
+import module from "node:module";
 
-enableCompileCache();
+module.enableCompileCache();
 const { run } = await import("./bridge.ts");
 process.exitCode = await run(process.argv.slice(2));
