@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Catalog, Http } from "../../bridge/connector.ts";
 import type { Clock, Engine, LogLine, Random } from "../../bridge/ports.ts";
 import type { SheetSet } from "../../bridge/sheets.ts";
-import { systemClock, systemRandom } from "./clock.ts";
+import { systemClock, systemRandom } from "../clock.ts";
 import { Database } from "./database.ts";
 import { LocalQueue } from "./queue.ts";
 import { bridgeKeyIn, LocalSecrets } from "./secrets.ts";

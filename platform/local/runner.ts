@@ -3,12 +3,12 @@ import { DatabaseSync } from "node:sqlite";
 import { accept } from "../../bridge/accept.ts";
 import { type Connector, connectorId } from "../../bridge/connector.ts";
 import { type Carrier, deliver } from "../../bridge/deliver.ts";
+import { gate } from "../../bridge/gate.ts";
 import { keep } from "../../bridge/keep.ts";
 import { errorName } from "../../bridge/log.ts";
 import type { Message, QueueName } from "../../bridge/ports.ts";
 import type { Report } from "../../bridge/report.ts";
 import type { LocalEngine } from "./engine.ts";
-import { gate } from "./gate.ts";
 import type { SheetsFolder } from "./sheets-folder.ts";
 
 const batch = 10;

@@ -1,0 +1,69 @@
+import * as z from "zod";
+
+/** What every function of the path is told about its deployment. */
+const pathEnv = {
+  /** The name everything of this deployment begins with. */
+  DEPLOYMENT: z.string().min(1),
+  PACKETS_TABLE: z.string().min(1),
+  LEDGER_TABLE: z.string().min(1),
+  /** The secret that holds the key which hides entities and values in hashes. */
+  BRIDGE_KEY: z.string().min(1),
+  /** `https://sqs.us-gov-west-1.amazonaws.com/123456789012/` */
+  QUEUES_URL: z.url().endsWith("/"),
+  /** `arn:…:sqs:us-gov-west-1:123456789012:` */
+  QUEUES_ARN: z.string().startsWith("arn:").endsWith(":"),
+  /** The AWS SDK's own switch. Source: AWS SDKs reference, "FIPS endpoints". */
+  AWS_USE_FIPS_ENDPOINT: z.literal("true").optional(),
+};
+
+const mapperEnvSchema = z.object(pathEnv);
+
+const connectorEnvSchema = z.object({
+  ...pathEnv,
+  /** The connector's configuration as a JSON object; its own schema checks it. */
+  CONFIG: z.string().transform((text, check): unknown => {
+    try {
+      return JSON.parse(text);
+    } catch {
+      check.issues.push({ code: "custom", message: "is not JSON", input: text });
+      return z.NEVER;
+    }
+  }),
+});
+
+/** As the constructs write it. */
+export type MapperEnvironment = z.input<typeof mapperEnvSchema>;
+export type ConnectorEnvironment = z.input<typeof connectorEnvSchema>;
+
+/** As the functions read it. */
+export type PathEnv = z.output<typeof mapperEnvSchema>;
+export type ConnectorEnv = z.output<typeof connectorEnvSchema>;
+
+/** @throws with the variable and its fault, never its value */
+export function readMapperEnv(env: NodeJS.ProcessEnv): PathEnv {
+  return read(mapperEnvSchema, env);
+}
+
+/** @throws with the variable and its fault, never its value */
+export function readConnectorEnv(env: NodeJS.ProcessEnv): ConnectorEnv {
+  return read(connectorEnvSchema, env);
+}
+
+function read<T>(schema: z.ZodType<T>, env: NodeJS.ProcessEnv): T {
+  const parsed = schema.safeParse(env);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new Error(`the environment variable ${issue?.path.join(".")}: ${issue?.message}; deploy the path stack again`);
+}
+
+/** Where an engine finds what is its own. */
+export function placesIn(env: PathEnv) {
+  return {
+    deployment: env.DEPLOYMENT,
+    packetsTable: env.PACKETS_TABLE,
+    ledgerTable: env.LEDGER_TABLE,
+    bridgeKey: env.BRIDGE_KEY,
+    queuesUrl: env.QUEUES_URL,
+    queuesArn: env.QUEUES_ARN,
+  };
+}

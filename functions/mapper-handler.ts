@@ -1,0 +1,20 @@
+import { accept } from "../bridge/accept.ts";
+import type { Engine } from "../bridge/ports.ts";
+import { later } from "../bridge/report.ts";
+import { answer, type BatchHandler, messagesIn } from "./batch.ts";
+
+/** Events of the inbox in, packets recorded and on their lanes. */
+export function mapperHandler(engine: Engine): BatchHandler {
+  const { backoffMs } = engine.times;
+  return async (event) => {
+    const messages = messagesIn(event);
+    const receives = new Map(messages.map(({ receipt, receiveCount }) => [receipt, receiveCount]));
+    const reports = (await accept(engine, messages)).map((report) => {
+      if (report.kind === "remove") return report;
+      // Longer each time: a store that is away for minutes must not carry its events to the dead letters.
+      const step = Math.min(receives.get(report.receipt) ?? 1, backoffMs.length) - 1;
+      return later(report.receipt, Math.max(report.ms, backoffMs[step] as number));
+    });
+    return answer(engine, "inbox", messages, reports);
+  };
+}

@@ -1,0 +1,117 @@
+import { ArnFormat, NestedStack, Stack } from "aws-cdk-lib";
+import { PolicyStatement } from "aws-cdk-lib/aws-iam";
+import { RecursiveLoop } from "aws-cdk-lib/aws-lambda";
+import { SqsEventSource } from "aws-cdk-lib/aws-lambda-event-sources";
+import type { ITopic } from "aws-cdk-lib/aws-sns";
+import { Construct } from "constructs";
+import { connectorId } from "../bridge/connector.ts";
+import type { ConnectorEnvironment } from "../functions/env.ts";
+import { batchSize, shareOf } from "../functions/rate.ts";
+import { queueNameOf, secretNameOf } from "../platform/aws/names.ts";
+import { alarm, aMinute } from "./alarms.ts";
+import { type Bundle, projectRoot } from "./bundle.ts";
+import type { ConnectorFile } from "./connectors.ts";
+import { BridgeFunction, pathEnvironment, type Shared, sourcePath } from "./function.ts";
+import { pathQueue } from "./queues.ts";
+
+/** What a lane is made of: a connector, its configuration, and its function's code. */
+export interface LaneMade extends ConnectorFile {
+  readonly config: unknown;
+  readonly bundle: Bundle;
+}
+
+export interface LaneProps extends LaneMade {
+  readonly shared: Shared;
+  readonly alarms: ITopic;
+}
+
+/** A connector's lane in a stack of its own, because a stack holds no more than 500 resources. */
+export class LaneStack extends NestedStack {
+  constructor(scope: Construct, id: string, props: LaneProps) {
+    super(scope, id, { description: `HMS Sync Bridge: the lane of ${connectorId(props.connector)}` });
+    new Lane(this, "Lane", props);
+  }
+}
+
+/** All that one connector runs on: its lane queue, its outbox, and the function that delivers. */
+export class Lane extends Construct {
+  constructor(scope: Construct, id: string, { connector, file, shared, bundle, config, alarms }: LaneProps) {
+    super(scope, id);
+    const connectorName = connectorId(connector);
+    if (connector.rate.concurrency === 1 && connector.lane !== "connector") {
+      throw new Error(
+        `${sourcePath(projectRoot, file)}: one send at a time takes one lane on AWS; say lane: "connector", or concurrency: 2`,
+      );
+    }
+    const { deployment, key } = shared;
+    const outbox = pathQueue(this, "Outbox", { key, name: queueNameOf(deployment, `outbox:${connectorName}`) });
+    const queue = pathQueue(this, "Queue", {
+      key,
+      name: queueNameOf(deployment, `lane:${connectorName}`),
+      dead: outbox,
+    });
+
+    const environment: ConnectorEnvironment = { ...pathEnvironment(this, shared), CONFIG: JSON.stringify(config) };
+    const sender = new BridgeFunction(this, "Connector", {
+      shared,
+      name: connectorName.replaceAll("@", "-"),
+      bundle,
+      source: sourcePath(projectRoot, file),
+      environment,
+      // A packet that goes lane, outbox, lane again is meant to; Lambda would stop it after 16 rounds.
+      recursiveLoop: RecursiveLoop.ALLOW,
+    });
+    sender.function.addEventSource(
+      new SqsEventSource(queue, {
+        batchSize,
+        maxConcurrency: shareOf(connector.rate).processes,
+        reportBatchItemFailures: true,
+      }),
+    );
+    // Into the outbox it parks; onto its lane it puts the next of a strict lane back.
+    sender.role.addToPolicy(
+      new PolicyStatement({ actions: ["sqs:SendMessage"], resources: [outbox.queueArn, queue.queueArn] }),
+    );
+    if (connector.secret) {
+      sender.role.addToPolicy(
+        new PolicyStatement({
+          actions: ["secretsmanager:GetSecretValue"],
+          resources: [connectorName, connector.name].map((name) => secretArn(this, secretNameOf(deployment, name))),
+        }),
+      );
+    }
+
+    alarm(this, "OldestMessage", {
+      metric: queue.metricApproximateAgeOfOldestMessage({ period: aMinute, statistic: "Maximum" }),
+      from: 300,
+      periods: 5,
+      says: `${connectorName}: a packet has waited in its lane for 5 min; is the function called, and does it end?`,
+      topic: alarms,
+    });
+    alarm(this, "OutboxFilled", {
+      metric: outbox.metricApproximateNumberOfMessagesVisible({ period: aMinute, statistic: "Maximum" }),
+      from: 1,
+      periods: 15,
+      says: `${connectorName}: packets have waited in the outbox for 15 min; is the target awake?`,
+      topic: alarms,
+    });
+    alarm(this, "Failing", {
+      metric: sender.function.metricErrors({ period: aMinute }),
+      from: 1,
+      periods: 3,
+      says: `${connectorName}: its function has failed for 3 min; see its log`,
+      topic: alarms,
+    });
+  }
+}
+
+/** Secrets Manager ends a secret's ARN with six characters nobody can know before it is made. */
+function secretArn(scope: Construct, name: string): string {
+  const arnFormat = ArnFormat.COLON_RESOURCE_NAME;
+  return Stack.of(scope).formatArn({
+    service: "secretsmanager",
+    resource: "secret",
+    resourceName: `${name}-??????`,
+    arnFormat,
+  });
+}

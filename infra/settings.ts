@@ -1,0 +1,34 @@
+import type { Node } from "constructs";
+import * as z from "zod";
+
+const settingsSchema = z.strictObject({
+  /** The name everything begins with; another name is another bridge beside this one. */
+  name: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]{0,19}$/, "is not a short name in lower case such as hms-bridge")
+    .default("hms-bridge"),
+  /** The name of a bus that exists already. Absent: the bridge makes one. */
+  bus: z.string().min(1).optional(),
+  /** Call AWS only at FIPS endpoints. */
+  fips: z.stringbool().or(z.boolean()).default(false),
+  logRetentionDays: z.coerce
+    .number()
+    .refine((days) => [30, 60, 90, 180, 365, 731, 1096, 2192, 3653].includes(days), "is not 30, 60, 90, 180, 365 …")
+    .default(365),
+  /** A connector's id or name to its configuration; the connector's own schema checks it. */
+  connectors: z.record(z.string(), z.record(z.string(), z.unknown())).default({}),
+});
+
+export type Settings = z.output<typeof settingsSchema>;
+
+/** What `cdk.json` or `--context` says of a deployment. @throws with the key and its fault */
+export function readSettings(node: Node): Settings {
+  const given = Object.keys(settingsSchema.shape).flatMap((key) => {
+    const value: unknown = node.tryGetContext(key);
+    return value === undefined ? [] : [[key, value]];
+  });
+  const parsed = settingsSchema.safeParse(Object.fromEntries(given));
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new Error(`the CDK context, ${issue?.path.join(".")}: ${issue?.message}`);
+}

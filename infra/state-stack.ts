@@ -1,0 +1,139 @@
+import { Aws, RemovalPolicy, Stack, type StackProps } from "aws-cdk-lib";
+import {
+  AttributeType,
+  BillingMode,
+  ProjectionType,
+  StreamViewType,
+  Table,
+  TableEncryption,
+} from "aws-cdk-lib/aws-dynamodb";
+import { AnyPrincipal, Effect, PolicyDocument, PolicyStatement, ServicePrincipal } from "aws-cdk-lib/aws-iam";
+import { Key } from "aws-cdk-lib/aws-kms";
+import { Secret } from "aws-cdk-lib/aws-secretsmanager";
+import { StringParameter } from "aws-cdk-lib/aws-ssm";
+import type { Construct } from "constructs";
+import { packetIndexes, parameterOf } from "../platform/aws/names.ts";
+
+/**
+ * What must outlive every deployment: the key, the packets, the ledger, and the bridge's own key.
+ *
+ * All of it is kept when the stack is deleted. The path stack finds it by Parameter Store.
+ */
+export class StateStack extends Stack {
+  constructor(scope: Construct, id: string, { deployment, ...props }: StackProps & { readonly deployment: string }) {
+    super(scope, id, { description: "HMS Sync Bridge: what it keeps", ...props });
+
+    const key = customerKey(this, deployment);
+    const kept = {
+      billingMode: BillingMode.PAY_PER_REQUEST,
+      encryption: TableEncryption.CUSTOMER_MANAGED,
+      encryptionKey: key,
+      pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
+      deletionProtection: true,
+      removalPolicy: RemovalPolicy.RETAIN,
+    };
+
+    const packets = new Table(this, "Packets", {
+      ...kept,
+      partitionKey: { name: "pk", type: AttributeType.STRING },
+      sortKey: { name: "sk", type: AttributeType.STRING },
+    });
+    for (const [indexName, attribute] of [
+      [packetIndexes.byTime, "time"],
+      [packetIndexes.waiting, "waiting"],
+    ] as const) {
+      packets.addGlobalSecondaryIndex({
+        indexName,
+        partitionKey: { name: `${attribute}Shard`, type: AttributeType.STRING },
+        sortKey: { name: `${attribute}At`, type: AttributeType.STRING },
+        // A reader fetches what it found from the table: consistent, and an update of a packet costs no index write.
+        projectionType: ProjectionType.KEYS_ONLY,
+      });
+    }
+
+    const ledger = new Table(this, "Ledger", {
+      ...kept,
+      partitionKey: { name: "pk", type: AttributeType.STRING },
+      sortKey: { name: "sk", type: AttributeType.NUMBER },
+      stream: StreamViewType.NEW_AND_OLD_IMAGES,
+      resourcePolicy: appendOnly(),
+    });
+
+    const bridgeKey = new Secret(this, "BridgeKey", {
+      description: "Hides entities and values in the bridge's hashes. Lost or changed, no shadow is known again.",
+      encryptionKey: key,
+      generateSecretString: { passwordLength: 64, excludePunctuation: true },
+      removalPolicy: RemovalPolicy.RETAIN,
+    });
+
+    for (const [what, stringValue] of [
+      ["packets-table", packets.tableName],
+      ["ledger-table", ledger.tableName],
+      ["key", key.keyArn],
+      ["bridge-key", bridgeKey.secretArn],
+    ] as const) {
+      new StringParameter(this, `Parameter-${what}`, { parameterName: parameterOf(deployment, what), stringValue });
+    }
+  }
+}
+
+/**
+ * The one key for everything at rest.
+ *
+ * The services that use it on nobody's behalf stand in its policy from the start, each held to this account; functions
+ * get it by their own roles.
+ */
+function customerKey(scope: Construct, deployment: string): Key {
+  const key = new Key(scope, "Key", {
+    description: `HMS Sync Bridge ${deployment}: everything it keeps`,
+    alias: `alias/${deployment}`,
+    enableKeyRotation: true,
+    removalPolicy: RemovalPolicy.RETAIN,
+  });
+  const allow = (sid: string, service: string, actions: string[], conditions: Record<string, unknown>) =>
+    key.addToResourcePolicy(
+      new PolicyStatement({ sid, principals: [new ServicePrincipal(service)], actions, resources: ["*"], conditions }),
+    );
+  const ofThisAccount = { StringEquals: { "aws:SourceAccount": Aws.ACCOUNT_ID } };
+  allow(
+    "BusAndRules",
+    "events.amazonaws.com",
+    ["kms:DescribeKey", "kms:GenerateDataKey", "kms:Decrypt"],
+    ofThisAccount,
+  );
+  allow("Alarms", "cloudwatch.amazonaws.com", ["kms:GenerateDataKey", "kms:Decrypt"], ofThisAccount);
+  const groups = `arn:${Aws.PARTITION}:logs:${Aws.REGION}:${Aws.ACCOUNT_ID}:log-group:/aws/lambda/${deployment}-*`;
+  allow(
+    "Logs",
+    `logs.${Aws.REGION}.amazonaws.com`,
+    ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
+    { ArnLike: { "kms:EncryptionContext:aws:logs:arn": groups } },
+  );
+  return key;
+}
+
+/**
+ * Nobody changes or removes an entry, whatever a role allows: of all writes only PartiQL's INSERT is left, which fails
+ * where the entry is there already. A plain put would overwrite it.
+ */
+function appendOnly(): PolicyDocument {
+  return new PolicyDocument({
+    statements: [
+      new PolicyStatement({
+        sid: "AppendOnly",
+        effect: Effect.DENY,
+        principals: [new AnyPrincipal()],
+        actions: [
+          "dynamodb:PutItem",
+          "dynamodb:UpdateItem",
+          "dynamodb:DeleteItem",
+          "dynamodb:BatchWriteItem",
+          "dynamodb:PartiQLUpdate",
+          "dynamodb:PartiQLDelete",
+        ],
+        // In a table's own policy: this table.
+        resources: ["*"],
+      }),
+    ],
+  });
+}

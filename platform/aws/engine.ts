@@ -1,0 +1,58 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
+import { SQSClient } from "@aws-sdk/client-sqs";
+import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
+import type { Catalog, Http } from "../../bridge/connector.ts";
+import type { Engine } from "../../bridge/ports.ts";
+import type { SheetSet } from "../../bridge/sheets.ts";
+import { readTimes } from "../../bridge/times.ts";
+import { systemClock, systemRandom } from "../clock.ts";
+import { AwsQueue } from "./queue.ts";
+import { AwsSecrets, readBridgeKey } from "./secrets.ts";
+import { AwsStore } from "./store.ts";
+
+export interface AwsOptions {
+  /** The name everything of this deployment begins with. */
+  readonly deployment: string;
+  readonly packetsTable: string;
+  readonly ledgerTable: string;
+  /** The secret that holds the bridge's own key. */
+  readonly bridgeKey: string;
+  readonly queuesUrl: string;
+  readonly queuesArn: string;
+  readonly catalog: Catalog;
+  readonly sheets: () => SheetSet;
+  readonly configOf: (connector: string) => unknown;
+  readonly http: (config: unknown) => Http;
+}
+
+/** The engine on AWS: region, credentials, endpoints and FIPS as the SDK finds them in its environment. */
+export async function openAwsEngine(options: AwsOptions): Promise<Engine> {
+  const { deployment, packetsTable, ledgerTable, queuesUrl, queuesArn, catalog, sheets, configOf } = options;
+  // The endpoint is the region's, or FIPS; a queue's URL only names the queue.
+  const sqs = new SQSClient({ useQueueUrlAsEndpoint: false });
+  const secrets = new SecretsManagerClient();
+  const dynamo = DynamoDBDocumentClient.from(new DynamoDBClient());
+  const clock = systemClock();
+  const clients = new Map<string, Http>();
+  return {
+    clock,
+    random: systemRandom,
+    queue: new AwsQueue({ client: sqs, deployment, queuesUrl, queuesArn }),
+    store: new AwsStore({ client: dynamo, packetsTable, ledgerTable, clock }),
+    secrets: new AwsSecrets(secrets, deployment),
+    sheets,
+    catalog,
+    configOf,
+    http(connector, config) {
+      const known = clients.get(connector);
+      if (known) return known;
+      const made = options.http(config);
+      clients.set(connector, made);
+      return made;
+    },
+    bridgeKey: await readBridgeKey(secrets, options.bridgeKey),
+    times: readTimes(),
+    log: (line) => console.log(JSON.stringify(line)),
+  };
+}

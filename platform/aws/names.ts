@@ -1,0 +1,27 @@
+import type { QueueName } from "../../bridge/ports.ts";
+
+/**
+ * A queue's name on SQS, below the deployment's own name.
+ *
+ * Lane queues and outboxes are FIFO, which their names must say. A connector's `@` is no letter SQS knows.
+ * Source: Amazon SQS quotas: 80 characters of A-Z, a-z, 0-9, hyphen and underscore.
+ */
+export function queueNameOf(deployment: string, queue: QueueName): string {
+  const [kind, connector] = queue.split(":");
+  return connector === undefined
+    ? `${deployment}-${kind}`
+    : `${deployment}-${kind}-${connector.replaceAll("@", "-")}.fifo`;
+}
+
+/** Where the deployment's stacks tell each other what they have made: Parameter Store, so that no stack locks another. */
+export function parameterOf(deployment: string, what: "packets-table" | "ledger-table" | "key" | "bridge-key"): string {
+  return `/${deployment}/${what}`;
+}
+
+/** A connector's secret in Secrets Manager. Kept by an operator, not by the stacks. */
+export function secretNameOf(deployment: string, connector: string): string {
+  return `${deployment}/${connector}`;
+}
+
+/** The indexes of the packets table. */
+export const packetIndexes = { byTime: "by-time", waiting: "waiting" } as const;

@@ -1,0 +1,178 @@
+import {
+  ChangeMessageVisibilityBatchCommand,
+  DeleteMessageBatchCommand,
+  GetQueueAttributesCommand,
+  ListMessageMoveTasksCommand,
+  ReceiveMessageCommand,
+  SendMessageBatchCommand,
+  type SQSClient,
+  type Message as SqsMessage,
+  StartMessageMoveTaskCommand,
+} from "@aws-sdk/client-sqs";
+import type { Message, NewMessage, QueueName, QueuePort } from "../../bridge/ports.ts";
+import { queueNameOf } from "./names.ts";
+
+/** The longest a message can be put off. Source: `ChangeMessageVisibility`, 12 hours. */
+const longestDelaySeconds = 43_200;
+
+export interface AwsQueueOptions {
+  readonly client: SQSClient;
+  /** The name all of this bridge's queues begin with. */
+  readonly deployment: string;
+  /** Where the account's queues are: `https://sqs.us-gov-west-1.amazonaws.com/123456789012/`. */
+  readonly queuesUrl: string;
+  /** The same place as an ARN: `arn:aws-us-gov:sqs:us-gov-west-1:123456789012:`. */
+  readonly queuesArn: string;
+}
+
+/** One entry of a batch that SQS did not take. */
+interface Failed {
+  readonly Id?: string | undefined;
+  readonly Code?: string | undefined;
+}
+
+/** Amazon SQS. A batch call succeeds even where entries in it failed, so each entry's own result is looked at. */
+export class AwsQueue implements QueuePort {
+  readonly #options: AwsQueueOptions;
+
+  constructor(options: AwsQueueOptions) {
+    this.#options = options;
+  }
+
+  async send(queue: QueueName, messages: readonly NewMessage[]): Promise<void> {
+    if (messages.length === 0) return;
+    const fifo = isFifo(queue);
+    const { Failed } = await this.#options.client.send(
+      new SendMessageBatchCommand({
+        QueueUrl: this.#url(queue),
+        Entries: messages.map(({ group, dedup, body }, i) => ({
+          Id: String(i),
+          MessageBody: body,
+          ...(fifo && { MessageGroupId: group, MessageDeduplicationId: dedup }),
+        })),
+      }),
+    );
+    refuseFailed(`send to ${queue}`, Failed);
+  }
+
+  async receive(
+    queue: QueueName,
+    { max, visibilityMs, waitMs, signal }: { max: number; visibilityMs: number; waitMs: number; signal?: AbortSignal },
+  ): Promise<Message[]> {
+    const { Messages = [] } = await this.#options.client.send(
+      new ReceiveMessageCommand({
+        QueueUrl: this.#url(queue),
+        MaxNumberOfMessages: max,
+        VisibilityTimeout: seconds(visibilityMs),
+        WaitTimeSeconds: Math.min(20, seconds(waitMs)),
+        MessageSystemAttributeNames: ["ApproximateReceiveCount", "MessageGroupId"],
+      }),
+      signal && { abortSignal: signal },
+    );
+    return Messages.map(messageOf);
+  }
+
+  async remove(queue: QueueName, receipts: readonly string[]): Promise<void> {
+    if (receipts.length === 0) return;
+    const { Failed } = await this.#options.client.send(
+      new DeleteMessageBatchCommand({
+        QueueUrl: this.#url(queue),
+        Entries: receipts.map((receipt, i) => ({ Id: String(i), ReceiptHandle: receipt })),
+      }),
+    );
+    refuseFailed(
+      `remove from ${queue}`,
+      Failed?.filter(({ Code }) => !isOver(Code)),
+    );
+  }
+
+  async delay(queue: QueueName, delays: readonly { receipt: string; ms: number }[]): Promise<void> {
+    if (delays.length === 0) return;
+    const { Failed } = await this.#options.client.send(
+      new ChangeMessageVisibilityBatchCommand({
+        QueueUrl: this.#url(queue),
+        Entries: delays.map(({ receipt, ms }, i) => ({
+          Id: String(i),
+          ReceiptHandle: receipt,
+          VisibilityTimeout: Math.min(longestDelaySeconds, seconds(ms)),
+        })),
+      }),
+    );
+    refuseFailed(
+      `delay on ${queue}`,
+      Failed?.filter(({ Code }) => !isOver(Code)),
+    );
+  }
+
+  async depth(queue: QueueName): Promise<{ waiting: number; inFlight: number }> {
+    const { Attributes = {} } = await this.#options.client.send(
+      new GetQueueAttributesCommand({
+        QueueUrl: this.#url(queue),
+        AttributeNames: ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+      }),
+    );
+    return {
+      waiting: Number(Attributes.ApproximateNumberOfMessages ?? 0),
+      inFlight: Number(Attributes.ApproximateNumberOfMessagesNotVisible ?? 0),
+    };
+  }
+
+  async startMove(connector: string, perSecond: number): Promise<void> {
+    // SQS refuses a second task while one runs, and this port says that it then changes nothing.
+    if (await this.isMoving(connector)) return;
+    await this.#options.client.send(
+      new StartMessageMoveTaskCommand({
+        SourceArn: this.#arn(`outbox:${connector}`),
+        // Named, because a message that the connector put there itself has no queue it came from.
+        DestinationArn: this.#arn(`lane:${connector}`),
+        MaxNumberOfMessagesPerSecond: Math.max(1, Math.floor(perSecond)),
+      }),
+    );
+  }
+
+  async isMoving(connector: string): Promise<boolean> {
+    const { Results = [] } = await this.#options.client.send(
+      new ListMessageMoveTasksCommand({ SourceArn: this.#arn(`outbox:${connector}`), MaxResults: 1 }),
+    );
+    return Results[0]?.Status === "RUNNING" || Results[0]?.Status === "CANCELLING";
+  }
+
+  #url(queue: QueueName): string {
+    return `${this.#options.queuesUrl}${queueNameOf(this.#options.deployment, queue)}`;
+  }
+
+  #arn(queue: QueueName): string {
+    return `${this.#options.queuesArn}${queueNameOf(this.#options.deployment, queue)}`;
+  }
+}
+
+function isFifo(queue: QueueName): boolean {
+  return queue.includes(":");
+}
+
+/** SQS counts whole seconds; a wait is never cut short. */
+function seconds(ms: number): number {
+  return Math.ceil(ms / 1_000);
+}
+
+function messageOf({ MessageId, ReceiptHandle, Body, Attributes }: SqsMessage): Message {
+  if (!MessageId || !ReceiptHandle) throw new Error("SQS gave a message without an id or a receipt");
+  return {
+    id: MessageId,
+    group: Attributes?.MessageGroupId ?? MessageId,
+    body: Body ?? "",
+    receiveCount: Number(Attributes?.ApproximateReceiveCount ?? 1),
+    receipt: ReceiptHandle,
+  };
+}
+
+/** A receipt whose time has run out, or whose message is gone: the port ignores it. */
+function isOver(code: string | undefined): boolean {
+  return code !== undefined && /ReceiptHandleIsInvalid|MessageNotInflight|InvalidParameterValue/.test(code);
+}
+
+function refuseFailed(what: string, failed: readonly Failed[] = []): void {
+  if (failed.length === 0) return;
+  const codes = [...new Set(failed.map(({ Code }) => Code ?? "no code"))];
+  throw new Error(`${what}: SQS did not take ${failed.length} of the batch (${codes.join(", ")})`);
+}

@@ -1,0 +1,141 @@
+import { isClosed, type LedgerEntry } from "../../bridge/ledger.ts";
+import { type Packet, strictOrder } from "../../bridge/pack.ts";
+import type { Put } from "../../bridge/ports.ts";
+import type { EventRecord, PacketRecord } from "../../bridge/records.ts";
+import { pad, shardOf } from "./shards.ts";
+
+/**
+ * How the store's puts become DynamoDB's PartiQL.
+ *
+ * PartiQL, and not plain puts, because of the ledger: its INSERT fails where an entry is there already, it is all a
+ * role may do there, and one transaction cannot mix the two languages.
+ */
+export interface Statement {
+  readonly Statement: string;
+  readonly Parameters: readonly (string | number)[];
+}
+
+/** The sort key of a record itself; other items under other keys point to records. */
+export const itself = "-";
+
+export function keyOf(kind: Put["kind"], id: string): { readonly pk: string; readonly sk: string } {
+  return { pk: `${kind}#${id}`, sk: itself };
+}
+
+type Values = Readonly<Record<string, string | number>>;
+
+function insert(table: string, item: Values): Statement {
+  const names = Object.keys(item).map((name) => `'${name}': ?`);
+  return { Statement: `INSERT INTO "${table}" VALUE {${names.join(", ")}}`, Parameters: Object.values(item) };
+}
+
+/** Changes what has this etag. `null` takes an attribute away. */
+function update(
+  table: string,
+  { pk, sk }: { pk: string; sk: string },
+  etag: number,
+  changes: Readonly<Record<string, string | number | null>>,
+): Statement {
+  const set = Object.entries(changes).filter((change): change is [string, string | number] => change[1] !== null);
+  const gone = Object.keys(changes).filter((name) => changes[name] === null);
+  const clauses = [
+    ...['SET "etag"=?', ...set.map(([name]) => `SET "${name}"=?`)],
+    ...gone.map((name) => `REMOVE "${name}"`),
+  ];
+  return {
+    Statement: `UPDATE "${table}" ${clauses.join(" ")} WHERE "pk"=? AND "sk"=? AND "etag"=?`,
+    Parameters: [etag + 1, ...set.map(([, value]) => value), pk, sk, etag],
+  };
+}
+
+function remove(table: string, { pk, sk }: { pk: string; sk: string }): Statement {
+  return { Statement: `DELETE FROM "${table}" WHERE "pk"=? AND "sk"=?`, Parameters: [pk, sk] };
+}
+
+/** A put, and the items that let its record be found. */
+export function putStatements(table: string, put: Put): Statement[] {
+  switch (put.kind) {
+    case "packet":
+      return packetStatements(table, put);
+    case "event":
+      return [eventStatement(table, put)];
+    default: {
+      const key = keyOf(put.kind, put.id);
+      const value = JSON.stringify(put.value);
+      return [put.etag === 0 ? insert(table, { ...key, etag: 1, value }) : update(table, key, put.etag, { value })];
+    }
+  }
+}
+
+function packetStatements(table: string, { id, etag, value }: Extract<Put, { kind: "packet" }>): Statement[] {
+  const { packet, progress, recordedAt } = value;
+  const key = keyOf("packet", id);
+  const at = `${pad(recordedAt)}#${id}`;
+  const waits = progress.status === "QUEUED" || progress.status === "RETRY";
+  const waiting = { waitingShard: `${packet.connector}#${shardOf(id)}`, waitingAt: at };
+  const way = { status: progress.status, progress: JSON.stringify(progress) };
+  const record =
+    etag === 0
+      ? insert(table, {
+          ...key,
+          etag: 1,
+          ...way,
+          packet: JSON.stringify(packet),
+          recordedAt,
+          timeShard: `packet#${shardOf(id)}`,
+          timeAt: at,
+          ...(waits && waiting),
+        })
+      : update(table, key, etag, { ...way, ...(waits ? waiting : { waitingShard: null, waitingAt: null }) });
+  return [record, ...laneStatements(table, etag, value), ...unsentStatements(table, etag, value)];
+}
+
+/** An open packet of a strict lane stands in its lane from its recording until it is closed: read consistently. */
+function laneStatements(table: string, etag: number, { packet, progress, recordedAt }: PacketRecord): Statement[] {
+  if (packet.order !== "strict") return [];
+  const key = { pk: laneKey(packet.lane), sk: `${pad(strictOrder(packet))}#${pad(recordedAt)}#${packet.id}` };
+  if (etag === 0) return isClosed(progress.status) ? [] : [insert(table, { ...key, id: packet.id })];
+  return isClosed(progress.status) ? [remove(table, key)] : [];
+}
+
+/**
+ * Each time a packet is written as unsent it leaves a mark with the etag it then has. What takes the word back (a
+ * claim, say) leaves the mark, so that it costs nothing; the reader sees that it is old, and clears it away.
+ */
+function unsentStatements(table: string, etag: number, { packet, progress }: PacketRecord): Statement[] {
+  if (!progress.unsent) return [];
+  return [insert(table, { pk: unsentKey(packet.connector), sk: `${packet.id}#${pad(etag + 1)}`, id: packet.id })];
+}
+
+export function laneKey(lane: Packet["lane"]): string {
+  return `lane#${lane}`;
+}
+
+export function unsentKey(connector: string): string {
+  return `unsent#${connector}`;
+}
+
+function eventStatement(table: string, { id, etag, value }: Extract<Put, { kind: "event" }>): Statement {
+  const key = keyOf("event", id);
+  const at = eventPosition(id, value);
+  const waiting = { waitingShard: `event#${shardOf(id)}`, waitingAt: at };
+  const what = { status: value.status, duplicates: value.duplicates, value: JSON.stringify(value) };
+  return etag === 0
+    ? insert(table, {
+        ...key,
+        etag: 1,
+        ...what,
+        timeShard: `event#${shardOf(id)}`,
+        timeAt: at,
+        ...(value.unsent && waiting),
+      })
+    : update(table, key, etag, { ...what, ...(value.unsent ? waiting : { waitingShard: null, waitingAt: null }) });
+}
+
+export function eventPosition(key: string, { accepted }: EventRecord): string {
+  return `${pad(accepted)}#${key}`;
+}
+
+export function ledgerStatement(table: string, entry: LedgerEntry): Statement {
+  return insert(table, { pk: entry.chain, sk: entry.seq, entry: JSON.stringify(entry) });
+}

@@ -1,0 +1,361 @@
+import { TransactionCanceledException } from "@aws-sdk/client-dynamodb";
+import {
+  BatchGetCommand,
+  DeleteCommand,
+  type DynamoDBDocumentClient,
+  ExecuteStatementCommand,
+  ExecuteTransactionCommand,
+  QueryCommand,
+  ScanCommand,
+} from "@aws-sdk/lib-dynamodb";
+import { type EventStatus, eventStatuses, type LedgerEntry, type Status, statuses } from "../../bridge/ledger.ts";
+import type { Packet } from "../../bridge/pack.ts";
+import {
+  type Clock,
+  type FoundEvent,
+  type Kind,
+  maxChanges,
+  type PacketQuery,
+  type Page,
+  type Put,
+  type Stored,
+  type StorePort,
+  type Tally,
+} from "../../bridge/ports.ts";
+import type { PacketRecord, Progress, Records } from "../../bridge/records.ts";
+import { packetIndexes } from "./names.ts";
+import { pad, readIndex } from "./shards.ts";
+import {
+  eventPosition,
+  keyOf,
+  laneKey,
+  ledgerStatement,
+  putStatements,
+  type Statement,
+  unsentKey,
+} from "./statements.ts";
+
+/** Source: DynamoDB, `BatchGetItem`: 100 keys. */
+const maxKeys = 100;
+
+/**
+ * How long an event may take from its acceptance until every reader of an index sees it: a mapper's whole time, and
+ * some for the index. Readers of a stream stay this far behind, so that nothing turns up before what they have read.
+ */
+const settlingMs = 35_000;
+
+/** Sorts after every id. */
+const end = "~";
+
+export interface AwsStoreOptions {
+  readonly client: DynamoDBDocumentClient;
+  readonly packetsTable: string;
+  readonly ledgerTable: string;
+  readonly clock: Pick<Clock, "now" | "sleep">;
+}
+
+type Item = Record<string, unknown>;
+
+/** The table and the ledger on DynamoDB. */
+export class AwsStore implements StorePort {
+  readonly #options: AwsStoreOptions;
+
+  constructor(options: AwsStoreOptions) {
+    this.#options = options;
+  }
+
+  async read<K extends Kind>(kind: K, ids: readonly string[]): Promise<(Stored<K> | undefined)[]> {
+    const items = await this.#get(ids.map((id) => keyOf(kind, id)));
+    return ids.map((id) => {
+      const item = items.get(keyOf(kind, id).pk);
+      return item && storedIn(kind, item);
+    });
+  }
+
+  /** Consistent, by partition key. */
+  async #get(keys: readonly { pk: string; sk: string }[]): Promise<Map<string, Item>> {
+    const { client, packetsTable, clock } = this.#options;
+    const wanted = [...new Map(keys.map((key) => [key.pk, key])).values()];
+    const found = new Map<string, Item>();
+    for (let i = 0; i < wanted.length; i += maxKeys) {
+      let left: Item[] = wanted.slice(i, i + maxKeys);
+      for (let waitMs = 20; left.length > 0; waitMs *= 2) {
+        const { Responses, UnprocessedKeys } = await client.send(
+          new BatchGetCommand({ RequestItems: { [packetsTable]: { Keys: left, ConsistentRead: true } } }),
+        );
+        for (const item of Responses?.[packetsTable] ?? []) found.set(item.pk as string, item);
+        const before = left.length;
+        left = UnprocessedKeys?.[packetsTable]?.Keys ?? [];
+        if (left.length > 0 && waitMs > 1_000) throw new Error("DynamoDB keeps leaving keys unread; it is throttled");
+        if (left.length === before) await clock.sleep(waitMs);
+      }
+    }
+    return found;
+  }
+
+  async write(puts: readonly Put[], entries: readonly LedgerEntry[] = []): Promise<"written" | "conflict"> {
+    const { packetsTable, ledgerTable } = this.#options;
+    const statements = [
+      ...puts.flatMap((put) => putStatements(packetsTable, put)),
+      ...entries.map((entry) => ledgerStatement(ledgerTable, entry)),
+    ];
+    if (statements.length > maxChanges) {
+      throw new RangeError(`${statements.length} changes in one write; the store takes ${maxChanges}`);
+    }
+    if (statements.length === 0) return "written";
+    try {
+      await this.#execute(statements);
+      return "written";
+    } catch (error) {
+      if (isConflict(error)) return "conflict";
+      throw error;
+    }
+  }
+
+  /** One alone costs half of what it would in a transaction. The SDK's own token makes a repeated transaction one. */
+  async #execute(statements: readonly Statement[]): Promise<void> {
+    const { client } = this.#options;
+    const [first] = statements;
+    const inputs = statements.map(({ Statement, Parameters }) => ({ Statement, Parameters: [...Parameters] }));
+    if (statements.length === 1 && first) {
+      await client.send(new ExecuteStatementCommand({ Statement: first.Statement, Parameters: [...first.Parameters] }));
+    } else await client.send(new ExecuteTransactionCommand({ TransactStatements: inputs }));
+  }
+
+  async packets(query: PacketQuery): Promise<Page<PacketRecord>> {
+    const { connector, statuses: wanted, from = 0, to = Number.MAX_SAFE_INTEGER, newestFirst = false } = query;
+    const { after } = query;
+    const bounds = newestFirst
+      ? { from: pad(from), to: after ?? pad(to) }
+      : { from: after === undefined ? pad(from) : `${after}${end}`, to: pad(to) };
+    const pointers = readIndex(this.#options.client, {
+      ...this.#index("time"),
+      prefix: "packet",
+      newestFirst,
+      ...bounds,
+    });
+    return this.#packetPage(
+      pointers,
+      query.limit,
+      ({ packet, progress }) =>
+        (connector === undefined || packet.connector === connector) &&
+        (wanted === undefined || wanted.includes(progress.status)),
+    );
+  }
+
+  async waiting(
+    connector: string,
+    { before, limit, after }: { before: number; limit: number; after?: string },
+  ): Promise<Page<PacketRecord>> {
+    const pointers = readIndex(this.#options.client, {
+      ...this.#index("waiting"),
+      prefix: connector,
+      from: after === undefined ? pad(0) : `${after}${end}`,
+      to: pad(before),
+    });
+    // The index may lag: what the table says counts.
+    return this.#packetPage(pointers, limit, ({ progress: { status } }) => status === "QUEUED" || status === "RETRY");
+  }
+
+  async #packetPage(
+    pointers: AsyncGenerator<{ pk: string; at: string }>,
+    limit: number,
+    fits: (record: PacketRecord) => boolean,
+  ): Promise<Page<PacketRecord>> {
+    const items: PacketRecord[] = [];
+    for await (const batch of inBatches(pointers, Math.min(limit, maxKeys))) {
+      const found = await this.#get(batch.map(({ pk }) => ({ pk, sk: keyOf("packet", "").sk })));
+      for (const { pk, at } of batch) {
+        const item = found.get(pk);
+        if (!item) continue;
+        const record = storedIn("packet", item).value;
+        if (!fits(record)) continue;
+        items.push(record);
+        if (items.length === limit) return { items, next: at };
+      }
+    }
+    return { items };
+  }
+
+  async unsent(connector: string, limit: number): Promise<Stored<"packet">[]> {
+    const marks = await this.#query(unsentKey(connector), limit);
+    const packets = await this.read(
+      "packet",
+      marks.map((mark) => mark.id as string),
+    );
+    const found = new Map<string, Stored<"packet">>();
+    for (const [i, mark] of marks.entries()) {
+      const stored = packets[i];
+      if (stored?.value.progress.unsent) found.set(mark.id as string, stored);
+      else await this.#forget(mark);
+    }
+    return [...found.values()];
+  }
+
+  async #forget({ pk, sk }: Item): Promise<void> {
+    await this.#options.client.send(new DeleteCommand({ TableName: this.#options.packetsTable, Key: { pk, sk } }));
+  }
+
+  async laneOpen(lane: string, limit: number): Promise<Stored<"packet">[]> {
+    const items = await this.#query(laneKey(lane), limit);
+    const packets = await this.read(
+      "packet",
+      items.map(({ id }) => id as string),
+    );
+    return packets.filter((stored) => stored !== undefined);
+  }
+
+  /** Consistent, in order of the sort key. */
+  async #query(pk: string, limit: number): Promise<Item[]> {
+    const { Items = [] } = await this.#options.client.send(
+      new QueryCommand({
+        TableName: this.#options.packetsTable,
+        KeyConditionExpression: "pk = :pk",
+        ExpressionAttributeValues: { ":pk": pk },
+        ConsistentRead: true,
+        Limit: limit,
+      }),
+    );
+    return Items;
+  }
+
+  async unsentEvents(before: number, limit: number): Promise<FoundEvent[]> {
+    const pointers = readIndex(this.#options.client, {
+      ...this.#index("waiting"),
+      prefix: "event",
+      from: pad(0),
+      to: pad(before),
+    });
+    return this.#findEvents(pointers, limit, ({ unsent }) => unsent === true);
+  }
+
+  async events({ type, after, limit }: { type?: string; after?: string; limit: number }): Promise<FoundEvent[]> {
+    const pointers = readIndex(this.#options.client, {
+      ...this.#index("time"),
+      prefix: "event",
+      from: after === undefined ? pad(0) : `${after}${end}`,
+      to: pad((this.#options.clock.now() - settlingMs) * 1_000),
+    });
+    return this.#findEvents(pointers, limit, ({ event }) => type === undefined || event?.type === type);
+  }
+
+  async #findEvents(
+    pointers: AsyncGenerator<{ pk: string; at: string }>,
+    limit: number,
+    fits: (value: Records["event"]) => boolean,
+  ): Promise<FoundEvent[]> {
+    const events: FoundEvent[] = [];
+    for await (const batch of inBatches(pointers, Math.min(limit, maxKeys))) {
+      const keys = batch.map(({ pk }) => pk.slice("event#".length));
+      const found = await this.read("event", keys);
+      for (const [i, key] of keys.entries()) {
+        const value = found[i]?.value;
+        if (!value || !fits(value)) continue;
+        events.push({ key, position: eventPosition(key, value), value });
+        if (events.length === limit) return events;
+      }
+    }
+    return events;
+  }
+
+  async chain(id: string): Promise<LedgerEntry[]> {
+    const entries: LedgerEntry[] = [];
+    let startKey: Item | undefined;
+    do {
+      const { Items = [], LastEvaluatedKey } = await this.#options.client.send(
+        new QueryCommand({
+          TableName: this.#options.ledgerTable,
+          KeyConditionExpression: "pk = :pk",
+          ExpressionAttributeValues: { ":pk": id },
+          ConsistentRead: true,
+          ...(startKey && { ExclusiveStartKey: startKey }),
+        }),
+      );
+      entries.push(...Items.map(entryIn));
+      startKey = LastEvaluatedKey;
+    } while (startKey);
+    return entries;
+  }
+
+  /** A scan gives a partition whole and in order before the next, so a chain after another. */
+  async ledger({ after, limit }: { after?: string; limit: number }): Promise<Page<LedgerEntry>> {
+    const { Items = [], LastEvaluatedKey } = await this.#options.client.send(
+      new ScanCommand({
+        TableName: this.#options.ledgerTable,
+        ConsistentRead: true,
+        Limit: limit,
+        ...(after && { ExclusiveStartKey: JSON.parse(after) as Item }),
+      }),
+    );
+    return { items: Items.map(entryIn), ...(LastEvaluatedKey && { next: JSON.stringify(LastEvaluatedKey) }) };
+  }
+
+  /** Reads the whole table: for the check of the ledger, which reads all of that too, and for nothing else. */
+  async tally(): Promise<Tally> {
+    const events = Object.fromEntries(eventStatuses.map((status) => [status, 0])) as Record<EventStatus, number>;
+    const packets = Object.fromEntries(statuses.map((status) => [status, 0])) as Record<Status, number>;
+    let duplicates = 0;
+    let startKey: Item | undefined;
+    do {
+      const { Items = [], LastEvaluatedKey } = await this.#options.client.send(
+        new ScanCommand({
+          TableName: this.#options.packetsTable,
+          FilterExpression: "attribute_exists(#status)",
+          ProjectionExpression: "pk, #status, #duplicates",
+          ExpressionAttributeNames: { "#status": "status", "#duplicates": "duplicates" },
+          ...(startKey && { ExclusiveStartKey: startKey }),
+        }),
+      );
+      for (const { pk, status, duplicates: again } of Items) {
+        if ((pk as string).startsWith("event#")) {
+          events[status as EventStatus]++;
+          duplicates += again as number;
+        } else packets[status as Status]++;
+      }
+      startKey = LastEvaluatedKey;
+    } while (startKey);
+    return { events: { ...events, duplicates }, packets };
+  }
+
+  #index(attribute: "time" | "waiting") {
+    const index = attribute === "time" ? packetIndexes.byTime : packetIndexes.waiting;
+    return { table: this.#options.packetsTable, index, attribute };
+  }
+}
+
+function storedIn<K extends Kind>(kind: K, item: Item): Stored<K> {
+  const etag = item.etag as number;
+  if (kind !== "packet") return { value: JSON.parse(item.value as string) as Records[K], etag };
+  const record: PacketRecord = {
+    packet: JSON.parse(item.packet as string) as Packet,
+    recordedAt: item.recordedAt as number,
+    progress: JSON.parse(item.progress as string) as Progress,
+  };
+  return { value: record as Records[K], etag };
+}
+
+function entryIn(item: Item): LedgerEntry {
+  return JSON.parse(item.entry as string) as LedgerEntry;
+}
+
+/** Another was faster, or is at it just now: to be read and decided anew. With or without `Exception` at the end. */
+const conflicts = /^(ConditionalCheckFailed|DuplicateItem|TransactionConflict)/;
+
+function isConflict(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if (!(error instanceof TransactionCanceledException)) return conflicts.test(error.name);
+  const codes = (error.CancellationReasons ?? []).flatMap(({ Code }) => (Code && Code !== "None" ? [Code] : []));
+  return codes.length > 0 && codes.every((code) => conflicts.test(code));
+}
+
+async function* inBatches<T>(all: AsyncGenerator<T>, size: number): AsyncGenerator<T[]> {
+  let batch: T[] = [];
+  for await (const one of all) {
+    batch.push(one);
+    if (batch.length === size) {
+      yield batch;
+      batch = [];
+    }
+  }
+  if (batch.length > 0) yield batch;
+}

@@ -1,0 +1,132 @@
+import { once } from "node:events";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import { SQSClient } from "@aws-sdk/client-sqs";
+import { describe, expect, it } from "vitest";
+import { AwsQueue } from "../../platform/aws/queue.ts";
+
+interface Asked {
+  readonly action: string;
+  // biome-ignore lint/suspicious/noExplicitAny: what the SDK sends, a shape an action
+  readonly body: any;
+}
+
+/** A server that speaks SQS's JSON protocol as far as a test has it answer. */
+async function sqs(answers: Readonly<Record<string, unknown>>) {
+  const asked: Asked[] = [];
+  const server = http.createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
+    request.on("end", () => {
+      const action = String(request.headers["x-amz-target"]).replace("AmazonSQS.", "");
+      asked.push({ action, body: JSON.parse(Buffer.concat(chunks).toString()) });
+      response.writeHead(200, { "content-type": "application/x-amz-json-1.0" });
+      response.end(JSON.stringify(answers[action] ?? {}));
+    });
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const client = new SQSClient({
+    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    region: "us-gov-west-1",
+    credentials: { accessKeyId: "test", secretAccessKey: "test" },
+    useQueueUrlAsEndpoint: false,
+    // What the server answers is made up; its checksums are not the point.
+    md5: false,
+  });
+  return {
+    asked,
+    port: new AwsQueue({
+      client,
+      deployment: "hms-bridge",
+      queuesUrl: "https://sqs.us-gov-west-1.amazonaws.com/123456789012/",
+      queuesArn: "arn:aws-us-gov:sqs:us-gov-west-1:123456789012:",
+    }),
+    async [Symbol.asyncDispose]() {
+      client.destroy();
+      server.close();
+    },
+  };
+}
+
+const failed = (Code: string) => ({ Successful: [{ Id: "0" }], Failed: [{ Id: "1", Code, SenderFault: true }] });
+const two = [
+  { group: "a", dedup: "pkt-1.0", body: "1" },
+  { group: "b", dedup: "pkt-2.0", body: "2" },
+];
+
+describe("the queues on AWS", () => {
+  it("send to a lane with group and deduplication id, and to the inbox with neither", async () => {
+    await using at = await sqs({});
+
+    await at.port.send("lane:Fake@v1", two);
+    await at.port.send("inbox", two);
+
+    expect(at.asked[0]?.body).toMatchObject({
+      QueueUrl: "https://sqs.us-gov-west-1.amazonaws.com/123456789012/hms-bridge-lane-Fake-v1.fifo",
+      Entries: [
+        { Id: "0", MessageGroupId: "a", MessageDeduplicationId: "pkt-1.0", MessageBody: "1" },
+        { Id: "1", MessageGroupId: "b", MessageDeduplicationId: "pkt-2.0", MessageBody: "2" },
+      ],
+    });
+    expect(at.asked[1]?.body.QueueUrl).toMatch(/hms-bridge-inbox$/);
+    expect(at.asked[1]?.body.Entries[0]).toEqual({ Id: "0", MessageBody: "1" });
+  });
+
+  it("throw where one entry of a batch was not taken, and say why without its body", async () => {
+    await using at = await sqs({
+      SendMessageBatch: failed("InternalError"),
+      ChangeMessageVisibilityBatch: failed("RequestThrottled"),
+    });
+    const delays = [
+      { receipt: "r1", ms: 0 },
+      { receipt: "r2", ms: 0 },
+    ];
+
+    await expect(at.port.send("lane:Fake@v1", two)).rejects.toThrow(
+      "send to lane:Fake@v1: SQS did not take 1 of the batch (InternalError)",
+    );
+    await expect(at.port.delay("lane:Fake@v1", delays)).rejects.toThrow(/did not take 1 .*RequestThrottled/);
+  });
+
+  it("let a receipt go whose time has run out", async () => {
+    await using at = await sqs({
+      DeleteMessageBatch: failed("ReceiptHandleIsInvalid"),
+      ChangeMessageVisibilityBatch: failed("InvalidParameterValue"),
+    });
+
+    await at.port.remove("lane:Fake@v1", ["r1", "r2"]);
+    await at.port.delay("lane:Fake@v1", [{ receipt: "r1", ms: 5 }]);
+
+    expect(at.asked.map(({ action }) => action)).toEqual(["DeleteMessageBatch", "ChangeMessageVisibilityBatch"]);
+  });
+
+  it("put a message off by whole seconds, never too few, and by 12 hours at most", async () => {
+    await using at = await sqs({});
+
+    await at.port.delay("lane:Fake@v1", [
+      { receipt: "now", ms: 0 },
+      { receipt: "soon", ms: 1_001 },
+      { receipt: "late", ms: 86_400_000 },
+    ]);
+
+    const timeouts = at.asked[0]?.body.Entries.map((entry: { VisibilityTimeout: number }) => entry.VisibilityTimeout);
+    expect(timeouts).toEqual([0, 2, 43_200]);
+  });
+
+  it("move an outbox to its own lane at its rate, and begin no second move while one runs", async () => {
+    await using idle = await sqs({ ListMessageMoveTasks: { Results: [{ Status: "COMPLETED" }] } });
+    await using busy = await sqs({ ListMessageMoveTasks: { Results: [{ Status: "RUNNING" }] } });
+
+    await idle.port.startMove("Fake@v1", 2.5);
+    await busy.port.startMove("Fake@v1", 2.5);
+
+    expect(idle.asked.map(({ action }) => action)).toEqual(["ListMessageMoveTasks", "StartMessageMoveTask"]);
+    expect(idle.asked[1]?.body).toEqual({
+      SourceArn: "arn:aws-us-gov:sqs:us-gov-west-1:123456789012:hms-bridge-outbox-Fake-v1.fifo",
+      DestinationArn: "arn:aws-us-gov:sqs:us-gov-west-1:123456789012:hms-bridge-lane-Fake-v1.fifo",
+      MaxNumberOfMessagesPerSecond: 2,
+    });
+    expect(busy.asked.map(({ action }) => action)).toEqual(["ListMessageMoveTasks"]);
+  });
+});

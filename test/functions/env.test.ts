@@ -1,0 +1,33 @@
+import { describe, expect, it } from "vitest";
+import { readConnectorEnv, readMapperEnv } from "../../functions/env.ts";
+
+const pathEnv = {
+  DEPLOYMENT: "hms-bridge",
+  PACKETS_TABLE: "packets",
+  LEDGER_TABLE: "ledger",
+  BRIDGE_KEY: "arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:key-abcdef",
+  QUEUES_URL: "https://sqs.us-gov-west-1.amazonaws.com/123456789012/",
+  QUEUES_ARN: "arn:aws-us-gov:sqs:us-gov-west-1:123456789012:",
+};
+
+describe("a function's environment", () => {
+  it("is read as the constructs write it, among Lambda's own variables", () => {
+    expect(readMapperEnv({ ...pathEnv, AWS_REGION: "us-gov-west-1" })).toEqual(pathEnv);
+    expect(readConnectorEnv({ ...pathEnv, CONFIG: '{"baseUrl":"https://hr.gov/api"}' }).CONFIG).toEqual({
+      baseUrl: "https://hr.gov/api",
+    });
+  });
+
+  it.each(Object.keys(pathEnv))("without %s is refused by name", (name) => {
+    expect(() => readMapperEnv({ ...pathEnv, [name]: undefined })).toThrow(`the environment variable ${name}: `);
+  });
+
+  it("is refused without repeating what stands in it", () => {
+    const secret = "{ password: hunter2";
+
+    expect(() => readConnectorEnv({ ...pathEnv, CONFIG: secret })).toThrow(
+      /^the environment variable CONFIG: is not JSON/,
+    );
+    expect(() => readConnectorEnv({ ...pathEnv, CONFIG: secret })).not.toThrow(/hunter2/);
+  });
+});
