@@ -83,6 +83,11 @@ function firstStep(
   return begin(packet, now, "QUEUED", facts, change);
 }
 
+/** Binds a packet's fields to its ledger entry, without telling them. */
+export function digestOf(packet: Packet, bridgeKey: KeyObject): string {
+  return keyedHash(bridgeKey, packet.id, canonicalize(packet.fields) as string);
+}
+
 /** What the ledger says of a packet at its beginning: names and hashes, no value. */
 export function birthFacts(packet: Packet, bridgeKey: KeyObject): Facts {
   return {
@@ -95,7 +100,7 @@ export function birthFacts(packet: Packet, bridgeKey: KeyObject): Facts {
     lane: packet.lane,
     action: packet.action,
     fields: Object.keys(packet.fields),
-    digest: keyedHash(bridgeKey, packet.id, canonicalize(packet.fields) as string),
+    digest: digestOf(packet, bridgeKey),
     version: packet.version as unknown as Json,
     ...(packet.replayOf && { replayOf: packet.replayOf }),
     ...(packet.force && { force: true }),

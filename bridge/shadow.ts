@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import canonicalize from "canonicalize";
 import { keyedHash } from "./ids.ts";
-import type { Json, JsonObject } from "./json.ts";
+import type { JsonObject } from "./json.ts";
 import { compareVersions, type Packet } from "./pack.ts";
 import type { Shadow } from "./records.ts";
 
@@ -28,12 +28,13 @@ export function reconcile(packet: Packet, shadow: Shadow, bridgeKey: KeyObject):
     return gone && !packet.force ? { kind: "UNCHANGED" } : { kind: "send", fields: packet.fields };
   }
 
+  const hashes = hashesOf(packet, bridgeKey);
   const fields: JsonObject = {};
   let older = 0;
   for (const [name, value] of Object.entries(packet.fields)) {
-    const held = shadow.fields[name];
+    const held = heldField(shadow, name);
     if (held && compareVersions(held.version, packet.version) > 0) older++;
-    else if (packet.force || held?.hash !== valueHash(packet, name, value, bridgeKey)) fields[name] = value;
+    else if (packet.force || held?.hash !== hashes[name]) fields[name] = value;
   }
   if (packet.send === "full") {
     if (older > 0) return { kind: "SUPERSEDED" };
@@ -47,10 +48,9 @@ export function reconcile(packet: Packet, shadow: Shadow, bridgeKey: KeyObject):
 export function afterDelivery(packet: Packet, shadow: Shadow, bridgeKey: KeyObject): Shadow {
   if (packet.action === "delete") return { fields: {}, deleted: packet.version };
   const fields = { ...shadow.fields };
-  for (const [name, value] of Object.entries(packet.fields)) {
-    const held = fields[name];
-    if (held && compareVersions(held.version, packet.version) > 0) continue;
-    fields[name] = { version: packet.version, hash: valueHash(packet, name, value, bridgeKey) };
+  for (const [name, hash] of Object.entries(hashesOf(packet, bridgeKey))) {
+    const held = heldField(shadow, name);
+    if (!held || compareVersions(held.version, packet.version) <= 0) fields[name] = { version: packet.version, hash };
   }
   return { ...shadow, fields };
 }
@@ -64,7 +64,7 @@ export function afterDoubt(packet: Packet, shadow: Shadow): Shadow {
   const fields = { ...shadow.fields };
   for (const name of doubtful) {
     // What was deleted may stand there again: with no field left in the shadow a later deletion would seem done.
-    const version = fields[name]?.version ?? shadow.deleted;
+    const version = heldField(shadow, name)?.version ?? shadow.deleted;
     if (version) fields[name] = { version };
   }
   return { ...shadow, fields };
@@ -75,16 +75,32 @@ export function afterDoubt(packet: Packet, shadow: Shadow): Shadow {
  * same shadow where there is none.
  */
 export function afterNothingSent(packet: Packet, shadow: Shadow, bridgeKey: KeyObject): Shadow {
-  const learnt = Object.entries(packet.fields).flatMap(([name, value]) => {
-    const held = shadow.fields[name];
+  const learnt = Object.entries(hashesOf(packet, bridgeKey)).flatMap(([name, hash]) => {
+    const held = heldField(shadow, name);
     const isOlder = held && compareVersions(held.version, packet.version) < 0;
-    return isOlder && held.hash === valueHash(packet, name, value, bridgeKey)
-      ? [[name, { ...held, version: packet.version }] as const]
-      : [];
+    return isOlder && held.hash === hash ? [[name, { ...held, version: packet.version }] as const] : [];
   });
   return learnt.length === 0 ? shadow : { ...shadow, fields: { ...shadow.fields, ...Object.fromEntries(learnt) } };
 }
 
-function valueHash(packet: Packet, name: string, value: Json, bridgeKey: KeyObject): string {
-  return keyedHash(bridgeKey, packet.shadow, name, canonicalize(value) as string);
+/** A field may be called `toString`: only what the shadow itself holds counts. */
+function heldField(shadow: Shadow, name: string): Shadow["fields"][string] | undefined {
+  return Object.hasOwn(shadow.fields, name) ? shadow.fields[name] : undefined;
+}
+
+/** The same packet is reconciled before it is sent and noted after: its values are hashed once. */
+const hashed = new WeakMap<Packet, { readonly by: KeyObject; readonly hashes: Readonly<Record<string, string>> }>();
+
+/** A keyed hash of each field's value. */
+function hashesOf(packet: Packet, bridgeKey: KeyObject): Readonly<Record<string, string>> {
+  const known = hashed.get(packet);
+  if (known?.by === bridgeKey) return known.hashes;
+  const hashes = Object.fromEntries(
+    Object.entries(packet.fields).map(([name, value]) => [
+      name,
+      keyedHash(bridgeKey, packet.shadow, name, canonicalize(value) as string),
+    ]),
+  );
+  hashed.set(packet, { by: bridgeKey, hashes });
+  return hashes;
 }

@@ -1,4 +1,6 @@
+import { digestOf } from "./expand.ts";
 import { type LedgerEntry, type LedgerFault, type Tail, verifyChain } from "./ledger.ts";
+import type { Packet } from "./pack.ts";
 import type { Engine } from "./ports.ts";
 
 export interface Verification {
@@ -50,22 +52,33 @@ async function checkChain(
   chain: string,
   entries: readonly LedgerEntry[],
 ): Promise<LedgerFault | undefined> {
-  for (let before = await tailOfRecord(engine, chain); ; ) {
+  for (let before = await endOf(engine, chain); ; ) {
     const fault = before
-      ? verifyChain(chain, entries, before)
+      ? (verifyChain(chain, entries, before.tail) ?? verifyFields(engine, before.packet, entries[0]))
       : { chain, seq: 1, message: "the record this chain belongs to is missing" };
     if (!fault) return undefined;
     const again = await engine.store.chain(chain);
-    const now = await tailOfRecord(engine, chain);
-    if (again.length === entries.length && now?.seq === before?.seq) return fault;
+    const now = await endOf(engine, chain);
+    if (again.length === entries.length && now?.tail.seq === before?.tail.seq) return fault;
     entries = again;
     before = now;
   }
 }
 
-async function tailOfRecord(engine: Engine, chain: string): Promise<Tail | undefined> {
-  if (chain.startsWith("pkt-")) return (await engine.store.read("packet", [chain]))[0]?.value.progress.tail;
-  return (await engine.store.read("event", [chain]))[0]?.value.tail;
+/** A packet's fields must be those the ledger was told of when it was recorded. */
+function verifyFields(engine: Engine, packet: Packet | undefined, first: LedgerEntry | undefined) {
+  if (!packet || first?.facts.digest === digestOf(packet, engine.bridgeKey)) return undefined;
+  return { chain: packet.id, seq: 1, message: "the packet's fields are not those that were recorded" };
+}
+
+/** Where the record says its chain ends, and for a packet what it carries. */
+async function endOf(engine: Engine, chain: string): Promise<{ tail: Tail; packet?: Packet } | undefined> {
+  if (chain.startsWith("pkt-")) {
+    const [stored] = await engine.store.read("packet", [chain]);
+    return stored && { tail: stored.value.progress.tail, packet: stored.value.packet };
+  }
+  const [stored] = await engine.store.read("event", [chain]);
+  return stored && { tail: stored.value.tail };
 }
 
 /** A chain that is gone altogether shows only in the records that should have one. */

@@ -30,50 +30,63 @@ const fields = fc.dictionary(fc.constantFrom("a", "b", "c"), fc.constantFrom<unk
   noNullPrototype: true,
 });
 
-const changes = fc.uniqueArray(
-  fc.record({ time: fc.nat(20), sequence: fc.nat(20), fields }),
-  { minLength: 1, maxLength: 6, selector: ({ sequence }) => sequence },
-);
+const changes = fc.uniqueArray(fc.record({ time: fc.nat(20), sequence: fc.nat(20), fields }), {
+  minLength: 1,
+  maxLength: 6,
+  selector: ({ sequence }) => sequence,
+});
 
 describe("the shadow", () => {
+  it.each(["toString", "valueOf", "hasOwnProperty"])("takes a field called %s for a field", (name) => {
+    const packet = aPacket({ fields: { [name]: 1 } });
+
+    const { held, shadow } = deliver(nowhere, packet);
+
+    expect(held).toEqual({ [name]: 1 });
+    expect(reconcile(packet, shadow, aKey)).toEqual({ kind: "UNCHANGED" });
+  });
+
   it.each([
     ["by sequence", true],
     ["by time", false],
-  ])("brings any permutation of up to six changes of one entity to the newest value of each field, %s", (_, counted) => {
-    fc.assert(
-      fc.property(changes, fc.infiniteStream(fc.nat()), (given, order) => {
-        const packets = given.map((change, i) => upsert(i, change, counted));
-        const newest = new Map<string, Packet>();
-        for (const packet of packets) {
-          for (const name of Object.keys(packet.fields)) {
-            const known = newest.get(name);
-            if (!known || compareVersions(known.version, packet.version) < 0) newest.set(name, packet);
-          }
-        }
-
-        let world = nowhere;
-        const seen = new Map<string, Packet>();
-        for (const packet of shuffled(packets, order)) {
-          const left = reconcile(packet, world.shadow, aKey);
-          if (left.kind === "send") {
-            for (const name of Object.keys(left.fields)) {
-              const last = seen.get(name);
-              if (last) expect(compareVersions(last.version, packet.version)).toBeLessThan(0);
-              seen.set(name, packet);
+  ])(
+    "brings any permutation of up to six changes of one entity to the newest value of each field, %s",
+    (_, counted) => {
+      fc.assert(
+        fc.property(changes, fc.infiniteStream(fc.nat()), (given, order) => {
+          const packets = given.map((change, i) => upsert(i, change, counted));
+          const newest = new Map<string, Packet>();
+          for (const packet of packets) {
+            for (const name of Object.keys(packet.fields)) {
+              const known = newest.get(name);
+              if (!known || compareVersions(known.version, packet.version) < 0) newest.set(name, packet);
             }
           }
-          world = deliver(world, packet);
-        }
 
-        for (const [name, packet] of newest) expect(world.held?.[name]).toEqual(packet.fields[name]);
-      }),
-      { numRuns: 1_000 },
-    );
-  });
+          let world = nowhere;
+          const seen = new Map<string, Packet>();
+          for (const packet of shuffled(packets, order)) {
+            const left = reconcile(packet, world.shadow, aKey);
+            if (left.kind === "send") {
+              for (const name of Object.keys(left.fields)) {
+                const last = seen.get(name);
+                if (last) expect(compareVersions(last.version, packet.version)).toBeLessThan(0);
+                seen.set(name, packet);
+              }
+            }
+            world = deliver(world, packet);
+          }
+
+          for (const [name, packet] of newest) expect(world.held?.[name]).toEqual(packet.fields[name]);
+        }),
+        { numRuns: 1_000 },
+      );
+    },
+  );
 
   it("goes through all permutations of six changes that name each other's fields", () => {
-    const packets = [{ a: 1 }, { b: 1, a: 2 }, { a: 1, c: 1 }, { b: 2 }, { a: 2, b: 2 }, { c: null, a: 1 }].map((given, i) =>
-      aPacket({ fields: given, version: aVersion({ sequence: i, time: noon - i }) }),
+    const packets = [{ a: 1 }, { b: 1, a: 2 }, { a: 1, c: 1 }, { b: 2 }, { a: 2, b: 2 }, { c: null, a: 1 }].map(
+      (given, i) => aPacket({ fields: given, version: aVersion({ sequence: i, time: noon - i }) }),
     );
 
     for (const order of permutations(packets)) {
@@ -109,7 +122,11 @@ describe("the shadow", () => {
   it("sends only the fields whose value the target does not hold", () => {
     const world = deliver(nowhere, aPacket({ fields: { a: 1, b: { x: [1, 2] } }, version: aVersion({ sequence: 1 }) }));
 
-    const left = reconcile(aPacket({ fields: { a: 2, b: { x: [1, 2] } }, version: aVersion({ sequence: 2 }) }), world.shadow, aKey);
+    const left = reconcile(
+      aPacket({ fields: { a: 2, b: { x: [1, 2] } }, version: aVersion({ sequence: 2 }) }),
+      world.shadow,
+      aKey,
+    );
 
     expect(left).toEqual({ kind: "send", fields: { a: 2 } });
   });
@@ -125,7 +142,11 @@ describe("the shadow", () => {
       [[1], 1],
     ] as const) {
       const world = deliver(nowhere, aPacket({ fields: { a } as JsonObject, version: aVersion({ sequence: 1 }) }));
-      const left = reconcile(aPacket({ fields: { a: b } as JsonObject, version: aVersion({ sequence: 2 }) }), world.shadow, aKey);
+      const left = reconcile(
+        aPacket({ fields: { a: b } as JsonObject, version: aVersion({ sequence: 2 }) }),
+        world.shadow,
+        aKey,
+      );
       expect(left.kind).toBe("send");
     }
   });
@@ -137,8 +158,12 @@ describe("the shadow", () => {
 
     const doubted = afterDoubt(doubtful, shadow);
 
-    expect(reconcile(aPacket({ fields: { a: 1 }, version: aVersion({ sequence: 7 }) }), doubted, aKey).kind).toBe("send");
-    expect(reconcile(aPacket({ fields: { a: 0 }, version: aVersion({ sequence: 4 }) }), doubted, aKey).kind).toBe("SUPERSEDED");
+    expect(reconcile(aPacket({ fields: { a: 1 }, version: aVersion({ sequence: 7 }) }), doubted, aKey).kind).toBe(
+      "send",
+    );
+    expect(reconcile(aPacket({ fields: { a: 0 }, version: aVersion({ sequence: 4 }) }), doubted, aKey).kind).toBe(
+      "SUPERSEDED",
+    );
   });
 
   it("takes a record for possibly there again, after a doubtful upsert on a deleted one", () => {
@@ -157,7 +182,11 @@ describe("the shadow", () => {
   });
 });
 
-function upsert(i: number, change: { time: number; sequence: number; fields: Record<string, unknown> }, counted: boolean) {
+function upsert(
+  i: number,
+  change: { time: number; sequence: number; fields: Record<string, unknown> },
+  counted: boolean,
+) {
   const time = noon + (counted ? change.time : change.sequence) * 1_000;
   return aPacket({
     id: `pkt-${i}`,

@@ -46,6 +46,23 @@ describe("verifying the ledger", () => {
     }
   });
 
+  it("finds a packet whose fields were changed in the table", async () => {
+    await using core = await aWorkedCore();
+    const [packet] = await core.packets();
+
+    tamper(
+      core,
+      "UPDATE packet_bodies SET packet = json_set(packet, '$.fields.forged', 1) WHERE packet LIKE ?",
+      `%${packet?.packet.id}%`,
+    );
+
+    expect((await verifyLedger(core.engine)).fault).toEqual({
+      chain: packet?.packet.id,
+      seq: 1,
+      message: "the packet's fields are not those that were recorded",
+    });
+  });
+
   it("finds a chain that was deleted whole", async () => {
     await using core = await aWorkedCore();
     const [packet] = await core.packets();
@@ -54,7 +71,11 @@ describe("verifying the ledger", () => {
 
     tamper(core, "DELETE FROM ledger WHERE owner = ?", owner);
 
-    expect((await verifyLedger(core.engine)).fault).toEqual({ chain, seq: 1, message: "all entries of this chain are missing" });
+    expect((await verifyLedger(core.engine)).fault).toEqual({
+      chain,
+      seq: 1,
+      message: "all entries of this chain are missing",
+    });
   });
 
   it("finds two entries that changed places", async () => {
@@ -92,7 +113,9 @@ describe("verifying the ledger", () => {
     await using core = await aCore();
     await core.emit(...Array.from({ length: 300 }, (_, i) => ({ id: `${i}`, subject: `${i}`, data: { new_rate: i } })));
     await core.run();
-    const last = rowsOf(core).sort((a, b) => a.owner - b.owner || a.number - b.number).at(-1);
+    const last = rowsOf(core)
+      .sort((a, b) => a.owner - b.owner || a.number - b.number)
+      .at(-1);
 
     expect(await verifyLedger(core.engine)).toEqual({ chains: 600, entries: 900 });
     tamper(core, "DELETE FROM ledger WHERE seq = ?", last?.seq as number);
