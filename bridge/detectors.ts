@@ -18,6 +18,10 @@ function maskDigits(text: string, kept: number): string {
   return text.replace(/\d/g, (digit) => (left-- > 0 ? "*" : digit));
 }
 
+/** Beginnings and lengths of Visa, Mastercard, American Express, Diners, JCB, Maestro, Discover and UnionPay numbers. */
+const cardForm =
+  /^(?:4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}|35\d{14,17}|(?:6\d|5[0678])\d{11,17})$/;
+
 /** Every pattern is linear: no nested or overlapping repeats. */
 const detectors: readonly Detector[] = [
   {
@@ -34,7 +38,7 @@ const detectors: readonly Detector[] = [
   {
     kind: "card",
     pattern: /(?<![\d.])\d(?:[ -]?\d){12,18}(?!\d)/g,
-    holds: (found) => /^[2-6]/.test(found) && passesLuhn(digitsOf(found)),
+    holds: (found) => cardForm.test(digitsOf(found)) && passesLuhn(digitsOf(found)),
     mask: (found) => maskDigits(found, 4),
   },
   {
@@ -46,7 +50,8 @@ const detectors: readonly Detector[] = [
   },
   {
     kind: "phone",
-    pattern: /(?<![\d.-])(?:\+\d{1,3}[ .-]?)?(?:\(\d{2,4}\)|\d{2,4})(?:[ .-]\d{2,4}){2,4}(?![\d-])|\+\d{8,15}(?!\d)/g,
+    pattern:
+      /(?<![\d.-])(?:\+\d{1,3}[ .-]?)?(?:\(\d{2,4}\)|\d{2,4})(?:[ .-]\d{2,4}){2,4}(?![\d-])|\+\d{1,3}(?:[ .-]\d{1,8}){1,5}(?!\d)|\+\d{8,15}(?!\d)/g,
     holds: isPhone,
     mask: (found) => maskDigits(found, 4),
   },
@@ -77,15 +82,29 @@ export function detect(text: string, name = ""): Finding[] {
   for (const { kind, name: names, value } of bareNumber) {
     if (names.test(name) && value.test(plain.trim())) return [{ kind, text: plain, index: 0 }];
   }
-  for (const { kind, pattern, holds } of detectors) {
-    for (const found of plain.matchAll(pattern)) {
-      const [text] = found;
-      const end = found.index + text.length;
-      const taken = findings.some((other) => found.index < other.index + other.text.length && other.index < end);
-      if (!taken && (holds?.(text) ?? true)) findings.push({ kind, text, index: found.index });
+  for (const detector of detectors) {
+    for (const { kind, text, index } of findingsOf(detector, plain)) {
+      const end = index + text.length;
+      const taken = findings.some((other) => index < other.index + other.text.length && other.index < end);
+      if (!taken) findings.push({ kind, text, index });
     }
   }
   return findings.sort((a, b) => a.index - b.index);
+}
+
+/**
+ * A pattern takes as many groups of digits as it can: the code behind a card's number, or the date behind a
+ * telephone's, are among them. So groups are left out from the end until what is left holds.
+ */
+function* findingsOf({ kind, pattern, holds = () => true }: Detector, plain: string): Generator<Finding> {
+  pattern.lastIndex = 0;
+  for (let found = pattern.exec(plain); found; found = pattern.exec(plain)) {
+    const { index } = found;
+    let [text] = found;
+    while (text !== "" && !holds(text)) text = text.slice(0, Math.max(0, text.search(/[ .-][^ .-]*$/)));
+    if (text !== "") yield { kind, text, index };
+    pattern.lastIndex = index + Math.max(1, text.length);
+  }
 }
 
 /** The text with the findings of the given kinds masked; form and last characters stay. */

@@ -52,6 +52,7 @@ export function createHttp(options: HttpOptions): Http {
       ...(wanted.idempotencyKey && { "idempotency-key": wanted.idempotencyKey }),
     };
     return new Promise((resolve, reject) => {
+      if (wanted.signal?.aborted) return reject(new HttpFault("the try's time was over", false));
       let sent = false;
       let phase = { until: performance.now() + connectMs, fault: `no connection within ${connectMs} ms` };
       const begin = (ms: number, fault: string) => {
@@ -63,7 +64,7 @@ export function createHttp(options: HttpOptions): Http {
         if (leftMs > 0) timer = setTimeout(watch, leftMs);
         else fail(phase.fault);
       };
-      let timer = setTimeout(watch, connectMs);
+      let timer: NodeJS.Timeout | undefined;
       const fail = (message: string, cause?: unknown) => {
         end();
         reject(new HttpFault(message, sent, cause));
@@ -87,7 +88,8 @@ export function createHttp(options: HttpOptions): Http {
         headers,
         agent: secure ? agents.https : agents.http,
       });
-      if (wanted.signal?.aborted) return abort();
+      // Not before: a request that cannot be made, as for a header with a line break, throws and leaves nothing behind.
+      timer = setTimeout(watch, connectMs);
       wanted.signal?.addEventListener("abort", abort, { once: true });
       call.on("socket", (socket) => {
         if (!socket.connecting) return begun();

@@ -27,6 +27,8 @@ export class LocalQueue implements QueuePort {
   readonly #queues = new Map<QueueName, Lanes>();
   /** Deduplication ids, in the order they run out, and when they do. */
   readonly #dedup = new Map<string, number>();
+  /** Those whose messages are not on disk yet. */
+  readonly #sending = new Map<string, Promise<unknown>>();
   /** Every message up to here is in memory, or gone. */
   #readUpTo = 0;
   readonly #moves = new Map<string, Promise<void>>();
@@ -62,19 +64,29 @@ export class LocalQueue implements QueuePort {
     checkBatch(messages.length);
     for (const { body } of messages) checkSize(queue, body);
     const until = this.#clock.now() + dedupMs;
+    // A repeat of what is still on its way to the disk is stored when that is, or not at all.
+    const before = messages.map(({ dedup }) => this.#sending.get(`${queue} ${dedup}`));
     const fresh = messages.filter(({ dedup }) => dedup === undefined || this.#isNew(`${queue} ${dedup}`, until));
+    await Promise.all([...before, this.#store(queue, fresh, until)]);
+  }
+
+  async #store(queue: QueueName, fresh: readonly NewMessage[], until: number): Promise<void> {
     if (fresh.length === 0) return;
     const dedup = fresh.flatMap((message) =>
       message.dedup === undefined ? [] : [{ id: `${queue} ${message.dedup}`, until }],
     );
     try {
       const sent = fresh.map(({ group, body }) => ({ lane: group, body }));
-      const { seqs } = await this.#db.write({ op: "send", queue, messages: sent, dedup });
+      const writing = this.#db.write({ op: "send", queue, messages: sent, dedup });
+      for (const { id } of dedup) this.#sending.set(id, writing);
+      const { seqs } = await writing;
       this.#add(queue, sent, seqs);
     } catch (error) {
       // Not stored: a second try must not be taken for a repeat.
       for (const { id } of dedup) this.#dedup.delete(id);
       throw error;
+    } finally {
+      for (const { id } of dedup) this.#sending.delete(id);
     }
   }
 

@@ -33,5 +33,7 @@ export function checkSettings(raw: unknown, where: string): Settings {
 
 /** A connector's configuration: by its id, else by its name. */
 export function configOf(settings: Settings, connector: string): unknown {
-  return settings.connectors[connector] ?? settings.connectors[connector.split("@")[0] as string];
+  const [name = connector] = connector.split("@");
+  const key = [connector, name].find((candidate) => Object.hasOwn(settings.connectors, candidate));
+  return key === undefined ? undefined : settings.connectors[key];
 }

@@ -101,6 +101,8 @@ export class Writer {
     try {
       return this.#carryOut(operation);
     } catch (error) {
+      // A full disk ends the transaction as a whole: none of the group is written.
+      if (!this.#db.isTransaction) throw error;
       this.#sql("ROLLBACK TO one").run();
       if (error instanceof ConditionFailed) return { done: false };
       return { fault: (error as Error).message };

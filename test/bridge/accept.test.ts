@@ -51,7 +51,11 @@ describe("accept", () => {
 
   it("changes nothing when it runs twice for one message", async () => {
     await using core = await aCore();
-    const message = { id: "m1", receipt: "r1", body: JSON.stringify({ id: "1", source: "s", type: "policy.per_diem.updated", data: { new_rate: 1 } }) };
+    const message = {
+      id: "m1",
+      receipt: "r1",
+      body: JSON.stringify({ id: "1", source: "s", type: "policy.per_diem.updated", data: { new_rate: 1 } }),
+    };
 
     await accept(core.engine, [message]);
     const before = [await core.packets(), await core.entries()];
@@ -70,7 +74,9 @@ describe("accept", () => {
 
     expect(target.calls).toHaveLength(1);
     expect((await core.engine.store.tally()).events).toMatchObject({ EXPANDED: 1, duplicates: 9 });
-    expect((await core.steps(eventKey({ source: "hms.policy", id: "1" }))).filter((step) => step === "DUPLICATE")).toHaveLength(9);
+    expect(
+      (await core.steps(eventKey({ source: "hms.policy", id: "1" }))).filter((step) => step === "DUPLICATE"),
+    ).toHaveLength(9);
   });
 
   it("tells events apart by source and id together", async () => {
@@ -126,7 +132,14 @@ describe("accept", () => {
     await core.emit({
       id: "1",
       type: "roster",
-      data: { people: [{ badge: "a", desk: 1 }, { badge: "b", desk: 2 }, { badge: "a", desk: 3 }, { badge: "a", desk: 4 }] },
+      data: {
+        people: [
+          { badge: "a", desk: 1 },
+          { badge: "b", desk: 2 },
+          { badge: "a", desk: 3 },
+          { badge: "a", desk: 4 },
+        ],
+      },
     });
     await core.rest();
 
@@ -140,11 +153,20 @@ describe("accept", () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target], sheets: { roster } });
 
-    await core.emit({ id: "1", type: "roster", data: { people: [{ badge: "a", desk: 1 }, "nobody", { desk: 2 }, null] } });
+    await core.emit({
+      id: "1",
+      type: "roster",
+      data: { people: [{ badge: "a", desk: 1 }, "nobody", { desk: 2 }, null] },
+    });
     await core.rest();
 
     expect(target.state).toEqual(new Map([["a", { desk: 1 }]]));
-    expect((await core.packets()).map(({ progress }) => progress.status).sort()).toEqual(["HELD", "HELD", "HELD", "SENT"]);
+    expect((await core.packets()).map(({ progress }) => progress.status).sort()).toEqual([
+      "HELD",
+      "HELD",
+      "HELD",
+      "SENT",
+    ]);
   });
 
   it("records a big roster in chunks and delivers all of it", async () => {
@@ -162,7 +184,8 @@ describe("accept", () => {
 
   it("quarantines an event whose sheet's condition faults on it, and tells no value of it", async () => {
     const target = fakeTarget();
-    const guarded = 'source_event: policy.per_diem.updated\nwhen: $number(data.city) > 1\ntargets: { fake: { connector: Fake, map: { city: city } } }';
+    const guarded =
+      "source_event: policy.per_diem.updated\nwhen: $number(data.city) > 1\ntargets: { fake: { connector: Fake, map: { city: city } } }";
     await using core = await aCore({ targets: [target], sheets: { guarded } });
 
     await core.emit({ id: "1", data: { city: "Confidentialville" } }, { id: "2", data: { city: "5" } });
@@ -268,7 +291,9 @@ describe("accept", () => {
       await core.emit({ id: `bad-${i}`, data: { [value]: { __proto__: null, x: "\ud800" } } as never });
       await core.emit(`{"id":"p-${i}","source":"s","type":"t","data":{"${value}":{"__proto__":1}}}`);
       await core.emit(`{"id":"p-${i}","source":"s","type":"t","time":"${value}","data":{}}`);
-      await core.emit(`{"id":"${value}","source":"s","type":"policy.per_diem.updated","sequence":"${value}","data":{}}`);
+      await core.emit(
+        `{"id":"${value}","source":"s","type":"policy.per_diem.updated","sequence":"${value}","data":{}}`,
+      );
       await core.emit(`not json ${value}`);
     }
     await core.rest(600_000);
@@ -283,7 +308,15 @@ describe("accept", () => {
       fc.asyncProperty(
         fc.array(
           fc.oneof(
-            { weight: 6, arbitrary: fc.record({ do: fc.constant("emit" as const), id: fc.nat(12), lane: fc.nat(3), rate: fc.nat(5) }) },
+            {
+              weight: 6,
+              arbitrary: fc.record({
+                do: fc.constant("emit" as const),
+                id: fc.nat(12),
+                lane: fc.nat(3),
+                rate: fc.nat(5),
+              }),
+            },
             { weight: 1, arbitrary: fc.record({ do: fc.constant("garble" as const), id: fc.nat(3) }) },
             { weight: 1, arbitrary: fc.record({ do: fc.constant("stray" as const), id: fc.nat(3) }) },
             { weight: 2, arbitrary: fc.record({ do: fc.constant("crash" as const), after: fc.nat(6) }) },
@@ -300,7 +333,8 @@ describe("accept", () => {
           let emitted = 0;
           for (const act of acts) {
             if (act.do === "emit" || act.do === "garble" || act.do === "stray") emitted++;
-            if (act.do === "emit") await core.emit({ id: `e${act.id}`, subject: `r${act.lane}`, data: { new_rate: act.rate } });
+            if (act.do === "emit")
+              await core.emit({ id: `e${act.id}`, subject: `r${act.lane}`, data: { new_rate: act.rate } });
             if (act.do === "garble") await core.emit(`{${act.id}`);
             if (act.do === "stray") await core.emit({ id: `s${act.id}`, type: "stray", data: {} });
             if (act.do === "crash") await core.run(dyingAfter(core.engine, act.after)).catch(() => {});

@@ -441,7 +441,11 @@ describe("deliver", () => {
     await core.run();
 
     expect(target.calls).toHaveLength(0);
-    expect((await core.only()).progress).toMatchObject({ status: "QUEUED", place: "outbox", reason: "the connector is paused" });
+    expect((await core.only()).progress).toMatchObject({
+      status: "QUEUED",
+      place: "outbox",
+      reason: "the connector is paused",
+    });
   });
 
   describe("in a strict lane", () => {
@@ -487,6 +491,24 @@ describe("deliver", () => {
       const taken = target.calls.map(({ fields }) => fields.rate).filter((rate, i, all) => rate !== all[i - 1]);
       expect(taken).toEqual([1, 2, 3, 4, 5]);
       expect((await core.packets()).every(({ progress }) => progress.status === "SENT")).toBe(true);
+    });
+
+    it("rings the next as soon as its head is closed, and not only when the watchdog looks", async () => {
+      const target = strict();
+      await using core = await aCore({ targets: [target], sheets: { s: strictSheet }, times: { backoffMs: [1_000] } });
+      target.behave = () => retry("answered 500");
+      await core.emit(...[1, 2, 3].map((n) => ({ id: `${n}`, subject: "j", sequence: n, data: { new_rate: n } })));
+      await core.run();
+      await core.clock.advance(2_000);
+      await core.run();
+      expect((await core.packets()).map(({ progress }) => progress.place)).toEqual(["outbox", "behind", "behind"]);
+
+      target.behave = target.take;
+      await core.engine.queue.startMove(target.id, 500);
+      await core.clock.advance(100);
+      await core.run();
+
+      expect((await core.packets()).map(({ progress }) => progress.status)).toEqual(["SENT", "SENT", "SENT"]);
     });
 
     it("goes by sequence, whatever order the queue hands packets out in", async () => {

@@ -10,7 +10,12 @@ const good = { id: "c-1", source: "hms.policy", type: "rate.updated", data: { ra
 
 describe("the event door", () => {
   it("takes a CloudEvent, keeps its attributes and drops what it does not know", () => {
-    const body = JSON.stringify({ ...anEvent(), specversion: "1.0", time: "2026-03-01T12:00:00Z", traceparent: "00-1" });
+    const body = JSON.stringify({
+      ...anEvent(),
+      specversion: "1.0",
+      time: "2026-03-01T12:00:00Z",
+      traceparent: "00-1",
+    });
 
     const arrival = openEvent(body);
 
@@ -49,7 +54,9 @@ describe("the event door", () => {
     };
 
     expect(openEvent(of(maxEventBytes)).kind).toBe("event");
-    expect(openEvent(of(maxEventBytes + 1))).toMatchObject({ reason: expect.stringContaining("larger than 1048576 bytes") });
+    expect(openEvent(of(maxEventBytes + 1))).toMatchObject({
+      reason: expect.stringContaining("larger than 1048576 bytes"),
+    });
   });
 
   it("counts bytes, not characters", () => {
@@ -99,7 +106,12 @@ describe("the event door", () => {
     const attribute = fc.string({ minLength: 1, maxLength: 30 }).filter((text) => !/\p{Cc}/u.test(text));
     fc.assert(
       fc.property(
-        fc.record({ id: attribute, source: attribute, type: attribute, data: fc.dictionary(attribute, fc.jsonValue()) }),
+        fc.record({
+          id: attribute,
+          source: attribute,
+          type: attribute,
+          data: fc.dictionary(attribute, fc.jsonValue()),
+        }),
         (event) => {
           const once = openEvent(JSON.stringify(event));
           if (once.kind === "event") expect(openEvent(JSON.stringify(once.event))).toEqual(once);
@@ -226,7 +238,22 @@ function malformedBodies(): [string, string][] {
   ]) {
     cases.push([`time: ${text(time)}`, text({ ...good, time })]);
   }
-  for (const sequence of [-1, 1.5, 1e300, "-1", "1.5", "1e3", "", planted, " 7", "0x10", "1234567890123456", null, [], true]) {
+  for (const sequence of [
+    -1,
+    1.5,
+    1e300,
+    "-1",
+    "1.5",
+    "1e3",
+    "",
+    planted,
+    " 7",
+    "0x10",
+    "1234567890123456",
+    null,
+    [],
+    true,
+  ]) {
     cases.push([`sequence: ${text(sequence)}`, text({ ...good, sequence })]);
   }
   for (const specversion of ["0.3", "2.0", 1, null, planted]) {
@@ -246,9 +273,9 @@ function malformedBodies(): [string, string][] {
     ["a lone surrogate below an endless key", inData(`{"${planted.repeat(20_000)}":"\\ud800"}`)],
     ["a number beyond all bounds", inData('{"a":1e999}')],
     ["a negative number beyond all bounds", inData('{"a":[-1e999]}')],
-    ["objects 65 deep", inData('{"a":'.repeat(65) + "1" + "}".repeat(65))],
+    ["objects 65 deep", inData(`${'{"a":'.repeat(65)}1${"}".repeat(65)}`)],
     ["lists 65 deep", inData(`{"a":${"[".repeat(65)}${"]".repeat(65)}}`)],
-    ["nesting below long names", inData(`{"${"a".repeat(60)}":`.repeat(66) + "1" + "}".repeat(66))],
+    ["nesting below long names", inData(`${`{"${"a".repeat(60)}":`.repeat(66)}1${"}".repeat(66)}`)],
   );
   return cases;
 }

@@ -28,12 +28,19 @@ describe("an expression", () => {
     ["$now()", null, "2026-03-01T12:00:00.000Z"],
     ["$millis()", null, noon],
     ["$count([1..1000])", null, 1_000],
+    ["$distinct([1, 2, 1, '1', {'a': 1, 'b': 2}, {'b': 2, 'a': 1}])", null, [1, 2, "1", { a: 1, b: 2 }]],
+    ["$distinct(x.y)", { x: [{ y: 1 }, { y: 1 }] }, 1],
+    ["$distinct([1, 1])", null, [1]],
+    ["$distinct($)", "a", "a"],
   ])("%s gives what JSONata says", async (source, input, expected) => {
     expect(await evaluate(source, input)).toEqual(expected);
   });
 
   it("sees its bindings", async () => {
-    const result = await compileExpression("$data.a & $event.id").evaluate(null, noon, { data: { a: "x" }, event: { id: "1" } });
+    const result = await compileExpression("$data.a & $event.id").evaluate(null, noon, {
+      data: { a: "x" },
+      event: { id: "1" },
+    });
 
     expect(result).toBe("x1");
   });
@@ -42,7 +49,7 @@ describe("an expression", () => {
     "$now(",
     "a..b..",
     "/(a)\\1/",
-    '$match($, /(?=a)b/)',
+    "$match($, /(?=a)b/)",
     "x".repeat(4_097),
     "'open",
     "$replace($, /(?<!a)b/, 'x')",
@@ -69,8 +76,13 @@ describe("an expression", () => {
     ["$eval('[1..1e7]')", null],
     ["$random()", null],
     ["$shuffle([1,2])", null],
-    ["$reduce([1..40], function($a){$a & $a}, 'x')", null],
-    ["$length($reduce([1..40], function($a){$a & $a}, 'x'))", null],
+    ["$reduce([1..40], function($a, $i){$a & $a}, 'x')", null],
+    ["$length($reduce([1..40], function($a, $i){$a & $a}, 'x'))", null],
+    ["$length($reduce([1..28], function($a, $i){$a & $a}, 'x'))", null],
+    ["$reduce([1..40], function($a, $i){{'a': $a, 'b': $a}}, {})", null],
+    ["$string($reduce([1..40], function($a, $i){[[$a], [$a]]}, []))", null],
+    ["$distinct([1..10000].{'a': $, 'b': 1})", null],
+    ["$toMillis('2020', $ & '[(')", "Zephyrine-4242"],
     ["$join([1..10000].'0123456789')", null],
     ["$string([1..10000].{'a': '0123456789'})", null],
     ["$error($)", "Zephyrine-4242"],
@@ -92,7 +104,8 @@ describe("an expression", () => {
     const began = performance.now();
 
     const fault: unknown = await evaluate(source, input).then(
-      (result) => (result === undefined || JSON.stringify(result).length < 100 ? new ExpressionFault("nothing of it") : result),
+      (result) =>
+        result === undefined || JSON.stringify(result).length < 100 ? new ExpressionFault("nothing of it") : result,
       (error: unknown) => error,
     );
 
@@ -103,7 +116,16 @@ describe("an expression", () => {
   });
 
   it("reaches nothing of the process", async () => {
-    for (const source of ["process", "$process", "globalThis", "constructor", "__proto__", "$.constructor", "toString", "$string.constructor"]) {
+    for (const source of [
+      "process",
+      "$process",
+      "globalThis",
+      "constructor",
+      "__proto__",
+      "$.constructor",
+      "toString",
+      "$string.constructor",
+    ]) {
       expect(await evaluate(source, {}).catch(() => undefined)).toBeUndefined();
     }
   });
@@ -127,7 +149,9 @@ describe("an expression", () => {
   it("serves many at once, each with its own time and bindings", async () => {
     const compiled = compileExpression("$string($millis()) & '/' & $who");
 
-    const results = await Promise.all(Array.from({ length: 50 }, (_, i) => compiled.evaluate(null, noon + i, { who: `w${i}` })));
+    const results = await Promise.all(
+      Array.from({ length: 50 }, (_, i) => compiled.evaluate(null, noon + i, { who: `w${i}` })),
+    );
 
     expect(results).toEqual(Array.from({ length: 50 }, (_, i) => `${noon + i}/w${i}`));
   });

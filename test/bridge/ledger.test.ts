@@ -1,5 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { append, closedStatuses, type LedgerEntry, type Step, type Tail, tailOf, verifyChain } from "../../bridge/ledger.ts";
+import {
+  append,
+  closedStatuses,
+  type LedgerEntry,
+  type Step,
+  type Tail,
+  tailOf,
+  verifyChain,
+} from "../../bridge/ledger.ts";
 
 describe("a chain", () => {
   it("holds together from its first entry to its tail", () => {
@@ -41,7 +49,10 @@ describe("a chain", () => {
     const last = entries.at(-1) as LedgerEntry;
     const more = append("pkt-a", { tail: tailOf(last), step: "RETRY" }, { at: 9, step: "RETRY", facts: {} });
 
-    expect(verifyChain("pkt-a", entries.slice(0, 2), tail)).toMatchObject({ seq: 3, message: "the last 2 entries are missing" });
+    expect(verifyChain("pkt-a", entries.slice(0, 2), tail)).toMatchObject({
+      seq: 3,
+      message: "the last 2 entries are missing",
+    });
     expect(verifyChain("pkt-a", [], tail)).toMatchObject({ seq: 1 });
     expect(verifyChain("pkt-a", [...entries, more], tail)).toMatchObject({ seq: 5 });
   });
@@ -67,7 +78,9 @@ describe("a chain", () => {
     const forged: LedgerEntry[] = [];
     for (const { at, step } of entries) {
       const last = forged.at(-1);
-      forged.push(append("pkt-a", last && { tail: tailOf(last), step: last.step }, { at, step, facts: { forged: true } }));
+      forged.push(
+        append("pkt-a", last && { tail: tailOf(last), step: last.step }, { at, step, facts: { forged: true } }),
+      );
     }
 
     expect(verifyChain("pkt-a", forged, tail)).toMatchObject({ seq: 4 });
@@ -84,7 +97,9 @@ describe("a chain", () => {
 
 describe("a step", () => {
   it.each(
-    closedStatuses.flatMap((from) => (["QUEUED", "RETRY", "HELD", ...closedStatuses] as const).map((to) => [from, to] as const)),
+    closedStatuses.flatMap((from) =>
+      (["QUEUED", "RETRY", "HELD", ...closedStatuses] as const).map((to) => [from, to] as const),
+    ),
   )("never leads from %s to %s", (from, to) => {
     const tail = { seq: 1, hash: "0".repeat(64) };
 
@@ -107,9 +122,12 @@ describe("a step", () => {
     expect(() => append("x", { tail, step: from }, { at: 1, step: to, facts: {} })).toThrow(/cannot go/);
   });
 
-  it.each(["RETRY", "SENT", "UNCHANGED", "SUPERSEDED", "DISCARDED", "DUPLICATE"] as const)("never begins with %s", (step) => {
-    expect(() => append("x", undefined, { at: 1, step, facts: {} })).toThrow(`from NEW to ${step}`);
-  });
+  it.each(["RETRY", "SENT", "UNCHANGED", "SUPERSEDED", "DISCARDED", "DUPLICATE"] as const)(
+    "never begins with %s",
+    (step) => {
+      expect(() => append("x", undefined, { at: 1, step, facts: {} })).toThrow(`from NEW to ${step}`);
+    },
+  );
 });
 
 function aChain(): { entries: LedgerEntry[]; tail: Tail } {
@@ -117,7 +135,9 @@ function aChain(): { entries: LedgerEntry[]; tail: Tail } {
   for (const step of ["QUEUED", "RETRY", "QUEUED", "RETRY"] as const) {
     const last = entries.at(-1);
     const before = last && { tail: tailOf(last), step: last.step };
-    entries.push(append("pkt-a", before, { at: 1_000 + entries.length, step, facts: { tries: entries.length, why: "é" } }));
+    entries.push(
+      append("pkt-a", before, { at: 1_000 + entries.length, step, facts: { tries: entries.length, why: "é" } }),
+    );
   }
   return { entries, tail: tailOf(entries.at(-1) as LedgerEntry) };
 }

@@ -2,16 +2,35 @@ import { createSecretKey } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Connector } from "../../bridge/connector.ts";
-import { compareVersions, maxPacketBytes, pack, revise, sizeFault, strictOrder, type Version, versionOf } from "../../bridge/pack.ts";
+import {
+  compareVersions,
+  maxPacketBytes,
+  pack,
+  revise,
+  sizeFault,
+  strictOrder,
+  type Version,
+  versionOf,
+} from "../../bridge/pack.ts";
 import type { Vetted } from "../../bridge/vet.ts";
 import { aKey, anEvent, aPacket, aSheet, aVersion, noon } from "../support/builders.ts";
 
-const sheet = aSheet("source_event: t\ntargets: { payroll: { connector: Fake, map: { a: b } }, gis: { connector: Fake, map: { a: b } } }");
+const sheet = aSheet(
+  "source_event: t\ntargets: { payroll: { connector: Fake, map: { a: b } }, gis: { connector: Fake, map: { a: b } } }",
+);
 const connector = { name: "Fake", version: "v1", order: "latest" } as Connector;
 const [payroll, gis] = sheet.targets;
 
 function aVetted(overrides: Partial<Vetted> = {}): Vetted {
-  return { sheet, target: payroll as Vetted["target"], entity: "e-1", fields: { b: 1 }, verdict: "allow", decisions: [], ...overrides };
+  return {
+    sheet,
+    target: payroll as Vetted["target"],
+    entity: "e-1",
+    fields: { b: 1 },
+    verdict: "allow",
+    decisions: [],
+    ...overrides,
+  };
 }
 
 const origin = { key: "evt-aaaaaaaaaaaaaaaa", type: "t", version: aVersion() };
@@ -85,9 +104,9 @@ describe("a version", () => {
   });
 
   const anyVersion = (counted: boolean) =>
-    fc.record({ time: fc.nat(3), accepted: fc.nat(3), revision: fc.nat(2), sequence: fc.nat(3) }).map(
-      ({ sequence, ...rest }): Version => ({ source: "s", ...rest, ...(counted && { sequence }) }),
-    );
+    fc
+      .record({ time: fc.nat(3), accepted: fc.nat(3), revision: fc.nat(2), sequence: fc.nat(3) })
+      .map(({ sequence, ...rest }): Version => ({ source: "s", ...rest, ...(counted && { sequence }) }));
 
   it.each([
     ["that counts", true],
@@ -127,7 +146,11 @@ describe("a revision", () => {
 
     const revised = revise(packet, 3);
 
-    expect(revised).toMatchObject({ replayOf: "pkt-x", lane: packet.lane, version: { ...packet.version, revision: 3 } });
+    expect(revised).toMatchObject({
+      replayOf: "pkt-x",
+      lane: packet.lane,
+      version: { ...packet.version, revision: 3 },
+    });
     expect(revised.id).not.toBe(packet.id);
     expect(revised).not.toHaveProperty("force");
   });
@@ -148,7 +171,9 @@ describe("a packet's size", () => {
 
   it("is taken up to 256 KiB and refused a byte above, with both numbers", () => {
     expect(sizeFault(sized(maxPacketBytes))).toBeUndefined();
-    expect(sizeFault(sized(maxPacketBytes + 1))).toBe("the packet has 262145 bytes, more than the 262144 a queue carries");
+    expect(sizeFault(sized(maxPacketBytes + 1))).toBe(
+      "the packet has 262145 bytes, more than the 262144 a queue carries",
+    );
   });
 
   it("counts bytes, not characters", () => {

@@ -5,7 +5,10 @@ import { aSheet } from "../support/builders.ts";
 import { aCore, fakeTarget } from "../support/core.ts";
 
 const sheet = () =>
-  aSheet("source_event: anything\ntargets: { direct: { connector: Fake, map: { rate: rate, note: note } } }", "code.yaml");
+  aSheet(
+    "source_event: anything\ntargets: { direct: { connector: Fake, map: { rate: rate, note: note } } }",
+    "code.yaml",
+  );
 
 describe("push", () => {
   it("sends a recorded event through a sheet made in code, by the same path", async () => {
@@ -76,7 +79,9 @@ describe("push", () => {
   it("says what to do about an event that is not recorded", async () => {
     await using core = await aCore();
 
-    await expect(push(core.engine, "evt-nobody", sheet())).rejects.toThrow("evt-nobody is not recorded; emit the event first");
+    await expect(push(core.engine, "evt-nobody", sheet())).rejects.toThrow(
+      "evt-nobody is not recorded; emit the event first",
+    );
   });
 });
 

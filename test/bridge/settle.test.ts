@@ -80,7 +80,12 @@ describe("settle", () => {
       },
       times: { backoffMs: [1_000] },
     });
-    const about = (id: string, type: string) => ({ id, type, subject: "r", data: type === "changed" ? { rate: 1 } : {} });
+    const about = (id: string, type: string) => ({
+      id,
+      type,
+      subject: "r",
+      data: type === "changed" ? { rate: 1 } : {},
+    });
     await core.emit(about("1", "changed"), about("2", "removed"));
     await core.run();
     target.behave = (packet) => {
@@ -144,7 +149,8 @@ describe("settle", () => {
   it("keeps a target's address of an entity out of the ledger", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
-    target.behave = () => delivered({ at: "/tables/rates/rows/123-45-6789", status: 200, remoteId: "/rows/123-45-6789" });
+    target.behave = () =>
+      delivered({ at: "/tables/rates/rows/123-45-6789", status: 200, remoteId: "/rows/123-45-6789" });
 
     await core.emit({ id: "c-1", subject: "123-45-6789", data: { new_rate: 1 } });
     await core.run();
@@ -214,7 +220,10 @@ async function twoTries(core: Core, target: FakeTarget, outcome: Outcome) {
   await core.emit({ id: "c-1", data: { new_rate: 1 } });
   await core.map();
   // A process whose timers stand still, as of a machine that was suspended.
-  const stalled: Engine = { ...core.engine, clock: { ...core.engine.clock, now: () => core.clock.now(), after: () => () => {} } };
+  const stalled: Engine = {
+    ...core.engine,
+    clock: { ...core.engine.clock, now: () => core.clock.now(), after: () => () => {} },
+  };
   const first = core.carry(target, stalled, "first");
   await core.clock.advance(181_000);
   await core.carry(target, core.engine, "second");
@@ -242,10 +251,7 @@ async function heldAt(core: Core): Promise<number> {
   return (await core.engine.store.chain(packet.id)).find(({ step }) => step === "HELD")?.at ?? 0;
 }
 
-function withWrites(
-  engine: Engine,
-  see: (...args: Required<Parameters<Engine["store"]["write"]>>) => void,
-): Engine {
+function withWrites(engine: Engine, see: (...args: Required<Parameters<Engine["store"]["write"]>>) => void): Engine {
   const store = new Proxy(engine.store, {
     get(target, name) {
       const member = Reflect.get(target, name, target);

@@ -7,7 +7,10 @@ describe("a packet's step", () => {
   it("begins its chain where it is recorded", () => {
     const { record, entry } = begin(aPacket(), noon, "QUEUED", { event: "evt-1" });
 
-    expect(record).toMatchObject({ recordedAt: noon, progress: { status: "QUEUED", place: "lane", tries: 0, puts: 0 } });
+    expect(record).toMatchObject({
+      recordedAt: noon,
+      progress: { status: "QUEUED", place: "lane", tries: 0, puts: 0 },
+    });
     expect(verifyChain(record.packet.id, [entry], record.progress.tail)).toBeUndefined();
   });
 

@@ -326,12 +326,20 @@ export function queueContract(engine: string, makeFixture: () => Promise<QueueFi
     it("keep, over a restart, what was sent, what was removed, and which ids were seen", async (context) => {
       await using fixture = await makeFixture();
       if (!fixture.reopen) return context.skip();
-      await fixture.port.send(lane, [aMessage("a", "1", "one"), aMessage("a", "2", "two"), aMessage("b", "3", "three")]);
+      await fixture.port.send(lane, [
+        aMessage("a", "1", "one"),
+        aMessage("a", "2", "two"),
+        aMessage("b", "3", "three"),
+      ]);
       const given = await take(fixture.port);
       await fixture.port.remove(lane, receiptsOf(given.filter(({ body }) => body === "3")));
 
       await fixture.reopen();
-      await fixture.port.send(lane, [aMessage("a", "1", "one"), aMessage("b", "3", "three"), aMessage("c", "4", "four")]);
+      await fixture.port.send(lane, [
+        aMessage("a", "1", "one"),
+        aMessage("b", "3", "three"),
+        aMessage("c", "4", "four"),
+      ]);
 
       expect((await drain(fixture.port)).sort()).toEqual(["1", "2", "4"]);
     });

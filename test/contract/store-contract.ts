@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { LedgerEntry, Status } from "../../bridge/ledger.ts";
+import { append, tailOf } from "../../bridge/ledger.ts";
 import type { Packet } from "../../bridge/pack.ts";
 import type { Put, StorePort } from "../../bridge/ports.ts";
 import type { EventRecord, PacketRecord } from "../../bridge/records.ts";
 import { begin, type Stepped, step } from "../../bridge/step.ts";
-import { append, tailOf } from "../../bridge/ledger.ts";
 import { anEvent, aPacket, aVersion, noon } from "../support/builders.ts";
 
 /** An engine's table and ledger, empty. */
@@ -23,13 +23,18 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         const value = { position: "7" };
 
         expect(await fixture.port.write([{ kind: "cursor", id: "a", value, etag: 0 }])).toBe("written");
-        expect(await fixture.port.read("cursor", ["a", "b", "a"])).toEqual([{ value, etag: 1 }, undefined, { value, etag: 1 }]);
+        expect(await fixture.port.read("cursor", ["a", "b", "a"])).toEqual([
+          { value, etag: 1 },
+          undefined,
+          { value, etag: 1 },
+        ]);
       });
 
       it("go through with the stored etag and with no other", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;
-        const put = (etag: number, position: string) => port.write([{ kind: "cursor", id: "a", value: { position }, etag }]);
+        const put = (etag: number, position: string) =>
+          port.write([{ kind: "cursor", id: "a", value: { position }, etag }]);
 
         expect(await put(1, "none there yet")).toBe("conflict");
         expect(await put(0, "1")).toBe("written");
@@ -41,20 +46,25 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         expect(await port.read("cursor", ["a"])).toEqual([{ value: { position: "2" }, etag: 2 }]);
       });
 
-      it.each(["packet", "event", "cursor", "shadow", "health", "sheet"] as const)("keep a %s to its kind", async (kind) => {
-        await using fixture = await makeFixture();
-        const { port } = fixture;
-        const put = puts()[kind];
+      it.each(["packet", "event", "cursor", "shadow", "health", "sheet"] as const)(
+        "keep a %s to its kind",
+        async (kind) => {
+          await using fixture = await makeFixture();
+          const { port } = fixture;
+          const put = puts()[kind];
 
-        expect(await port.write([put])).toBe("written");
-        expect(await port.read(kind, [put.id])).toEqual([{ value: put.value, etag: 1 }]);
-        expect(await port.write([put])).toBe("conflict");
-        expect(await port.write([{ ...put, etag: 1 } as Put])).toBe("written");
-        expect((await port.read(kind, [put.id]))[0]?.etag).toBe(2);
-        for (const other of ["packet", "event", "cursor", "shadow", "health", "sheet"] as const) {
-          if (other !== kind) expect(await port.read(other, [put.id])).toEqual([undefined]);
-        }
-      });
+          expect(await port.write([put])).toBe("written");
+          expect(await port.read(kind, [put.id])).toEqual([{ value: put.value, etag: 1 }]);
+          expect(await port.write([put])).toBe("conflict");
+          expect(await port.write([{ ...put, etag: 2 } as Put])).toBe("conflict");
+          expect(await port.write([{ ...put, etag: 1 } as Put])).toBe("written");
+          expect(await port.write([{ ...put, etag: 1 } as Put])).toBe("conflict");
+          expect((await port.read(kind, [put.id]))[0]?.etag).toBe(2);
+          for (const other of ["packet", "event", "cursor", "shadow", "health", "sheet"] as const) {
+            if (other !== kind) expect(await port.read(other, [put.id])).toEqual([undefined]);
+          }
+        },
+      );
 
       it("let one of many writers win, whoever it is", async () => {
         await using fixture = await makeFixture();
@@ -62,7 +72,9 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         await port.write([{ kind: "cursor", id: "a", value: { position: "0" }, etag: 0 }]);
 
         const results = await Promise.all(
-          Array.from({ length: 20 }, (_, i) => port.write([{ kind: "cursor", id: "a", value: { position: `${i}` }, etag: 1 }])),
+          Array.from({ length: 20 }, (_, i) =>
+            port.write([{ kind: "cursor", id: "a", value: { position: `${i}` }, etag: 1 }]),
+          ),
         );
 
         expect(results.filter((result) => result === "written")).toHaveLength(1);
@@ -73,7 +85,11 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
       it("keep any JSON as it was", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;
-        const fields = { "a.b": null, "é😀\u0000": [1, -0.5, 1e-7, { deep: [[]] }], "'; DROP TABLE packets; --": '"\\' };
+        const fields = {
+          "a.b": null,
+          "é😀\u0000": [1, -0.5, 1e-7, { deep: [[]] }],
+          "'; DROP TABLE packets; --": '"\\',
+        };
         const { record, entry } = aNew({ fields });
 
         await port.write([putOf(record)], [entry]);
@@ -98,6 +114,23 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         expect(await port.read("packet", [record.packet.id])).toEqual([undefined]);
         expect(await port.chain(record.packet.id)).toEqual([]);
         expect((await port.read("cursor", ["there"]))[0]?.value).toEqual({ position: "1" });
+      });
+
+      it("of a packet that moved on meanwhile is a conflict, whatever status either gives it", async () => {
+        await using fixture = await makeFixture();
+        const { port } = fixture;
+        const { record, entry } = aNew();
+        await port.write([putOf(record)], [entry]);
+        await advanceTo(port, record.packet.id, "RETRY");
+
+        for (const status of ["QUEUED", "RETRY", "SENT"] as const) {
+          const stale = { ...record, progress: { ...record.progress, status } };
+          expect(await port.write([putOf(stale, 1)])).toBe("conflict");
+        }
+        expect((await port.read("packet", [record.packet.id]))[0]).toMatchObject({
+          value: { progress: { status: "RETRY" } },
+          etag: 2,
+        });
       });
 
       it("is all or nothing where an entry's place in its chain is taken", async () => {
@@ -152,7 +185,9 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         const backward = await pages((after) => port.packets({ limit: 5, newestFirst: true, ...(after && { after }) }));
 
         expect(idsOf(forward).sort()).toEqual([...inOrder].sort());
-        expect(forward.map(({ recordedAt }) => recordedAt)).toEqual(forward.map(({ recordedAt }) => recordedAt).toSorted());
+        expect(forward.map(({ recordedAt }) => recordedAt)).toEqual(
+          forward.map(({ recordedAt }) => recordedAt).toSorted(),
+        );
         expect(idsOf(backward)).toEqual(idsOf(forward).reverse());
       });
 
@@ -168,7 +203,10 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         expect(await found({ connector: "Fake@v1" })).toEqual([idOf(0), idOf(2), idOf(4)]);
         expect(await found({ from: noon + 1, to: noon + 3 })).toEqual([idOf(1), idOf(2)]);
         expect(await found({ statuses: ["SENT"] })).toEqual([idOf(2)]);
-        expect(await found({ statuses: ["SENT", "QUEUED"], connector: "Fake@v1", from: noon + 2 })).toEqual([idOf(2), idOf(4)]);
+        expect(await found({ statuses: ["SENT", "QUEUED"], connector: "Fake@v1", from: noon + 2 })).toEqual([
+          idOf(2),
+          idOf(4),
+        ]);
         expect(await found({ from: noon + 3, to: noon + 3 })).toEqual([]);
         expect(await found({ connector: "Nobody@v1" })).toEqual([]);
       });
@@ -178,7 +216,9 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         const { port } = fixture;
         for (let i = 0; i < 10; i++) await add(port, aNew({ id: idOf(i) }, noon + i));
 
-        const found = await pages((after) => port.packets({ from: noon + 2, to: noon + 8, limit: 2, ...(after && { after }) }));
+        const found = await pages((after) =>
+          port.packets({ from: noon + 2, to: noon + 8, limit: 2, ...(after && { after }) }),
+        );
 
         expect(idsOf(found)).toEqual([2, 3, 4, 5, 6, 7].map(idOf));
       });
@@ -193,7 +233,9 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         }
         await add(port, aNew({ id: idOf(9), connector: "Other@v1" }, noon));
 
-        const waiting = await pages((after) => port.waiting("Fake@v1", { before: noon + 5, limit: 1, ...(after && { after }) }));
+        const waiting = await pages((after) =>
+          port.waiting("Fake@v1", { before: noon + 5, limit: 1, ...(after && { after }) }),
+        );
 
         expect(idsOf(waiting)).toEqual([idOf(0), idOf(1)]);
       });
@@ -208,8 +250,9 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         const [found, ...more] = await port.unsent("Fake@v1", 10);
         expect(found).toMatchObject({ value: { packet: { id: idOf(1) } }, etag: 1 });
         expect(more).toEqual([]);
-        const { unsent: _, ...sent } = found?.value.progress as PacketRecord["progress"];
-        await port.write([putOf({ ...(found?.value as PacketRecord), progress: sent }, 1)]);
+        if (!found) throw new Error("it is not found");
+        const { unsent: _, ...sent } = found.value.progress;
+        await port.write([putOf({ ...found.value, progress: sent }, 1)]);
 
         expect(await port.unsent("Fake@v1", 10)).toEqual([]);
         expect(await port.unsent("Other@v1", 10)).toHaveLength(1);
@@ -284,7 +327,8 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         expect((await port.unsentEvents(300, 10)).map(({ key }) => key)).toEqual(["evt-early"]);
         expect(await port.unsentEvents(301, 1)).toHaveLength(1);
         const [stored] = await port.read("event", ["evt-early"]);
-        const { unsent: _, ...sent } = stored?.value as EventRecord;
+        if (!stored) throw new Error("it is not recorded");
+        const { unsent: _, ...sent } = stored.value;
         await port.write([{ kind: "event", id: "evt-early", value: sent, etag: 1 }]);
 
         expect((await port.unsentEvents(301, 10)).map(({ key }) => key)).toEqual(["evt-late"]);
@@ -322,7 +366,9 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
     it("tallies every event and packet by its status, and the duplicates", async () => {
       await using fixture = await makeFixture();
       const { port } = fixture;
-      for (const [i, status] of (["QUEUED", "RETRY", "HELD", "SENT", "UNCHANGED", "SUPERSEDED", "SENT"] as const).entries()) {
+      for (const [i, status] of (
+        ["QUEUED", "RETRY", "HELD", "SENT", "UNCHANGED", "SUPERSEDED", "SENT"] as const
+      ).entries()) {
         await add(port, aNew({ id: idOf(i) }));
         if (status !== "QUEUED") await advanceTo(port, idOf(i), status);
       }
@@ -388,7 +434,11 @@ async function aChainOf(port: StorePort, id: string, then: readonly Status[]): P
   return entries;
 }
 
-async function addEvent(port: StorePort, key: string, given: Partial<EventRecord> & { type?: string } = {}): Promise<void> {
+async function addEvent(
+  port: StorePort,
+  key: string,
+  given: Partial<EventRecord> & { type?: string } = {},
+): Promise<void> {
   const { type = "t", ...overrides } = given;
   const status = overrides.status ?? "EXPANDED";
   const entry = append(key, undefined, { at: noon, step: status, facts: {} });
@@ -410,7 +460,16 @@ async function addEvent(port: StorePort, key: string, given: Partial<EventRecord
 function puts(): { [K in Put["kind"]]: Extract<Put, { kind: K }> } {
   const { record } = aNew();
   const tail = { seq: 1, hash: "0".repeat(64) };
-  const event = { status: "UNMATCHED", accepted: 1, sheets: [], packets: 0, message: "m", duplicates: 0, step: "UNMATCHED", tail } as const;
+  const event = {
+    status: "UNMATCHED",
+    accepted: 1,
+    sheets: [],
+    packets: 0,
+    message: "m",
+    duplicates: 0,
+    step: "UNMATCHED",
+    tail,
+  } as const;
   const document = { source_event: "t", consistency_window: "60s", direction: "outbound", targets: {} } as const;
   return {
     packet: { kind: "packet", id: record.packet.id, value: record, etag: 0 },

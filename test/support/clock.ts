@@ -1,5 +1,5 @@
 import type { Clock, Random } from "../../bridge/ports.ts";
-import { sleepBy } from "../../platform/local/clock.ts";
+import { sleepBy } from "../../platform/clock.ts";
 
 interface Timer {
   readonly at: number;

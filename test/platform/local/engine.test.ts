@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Catalog } from "../../../bridge/connector.ts";
 import type { Http } from "../../../bridge/connector.ts";
+import { Catalog } from "../../../bridge/connector.ts";
 import { sheetSet } from "../../../bridge/sheets.ts";
 import { type LocalEngine, openLocalEngine } from "../../../platform/local/engine.ts";
 import { LocalSecrets } from "../../../platform/local/secrets.ts";

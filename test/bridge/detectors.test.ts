@@ -1,0 +1,152 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { type DataKind, dataKinds, detect, maskText } from "../../bridge/detectors.ts";
+
+const personal: Readonly<Record<DataKind, readonly (string | [text: string, field: string])[]>> = {
+  ssn: [
+    "123-45-6789",
+    "SSN 123-45-6789.",
+    "123 45 6789",
+    "123.45.6789",
+    "123\u201145\u20116789",
+    "123\u201345\u20136789",
+    "\uff11\uff12\uff13-\uff14\uff15-\uff16\uff17\uff18\uff19",
+    "\u0661\u0662\u0663-\u0664\u0665-\u0666\u0667\u0668\u0669",
+    "123\u00a045\u00a06789",
+    ["123456789", "ssn"],
+    ["123456789", "employeeSSN"],
+    ["123456789", "social_security_number"],
+    ["123456789", "taxpayer_id"],
+  ],
+  email: [
+    "a@b.co",
+    "r.alvarez@agency.example",
+    "x+tag@sub.domain.example",
+    "mail jürgen@münchen.example now",
+    "<a.b@c.gov>",
+    "o'neil@x.example",
+  ],
+  phone: [
+    "+1 202 555 0143",
+    "(202) 555-0143",
+    "202-555-0143",
+    "202.555.0143",
+    "202-555-0143 2026-03-01",
+    "+1 202 555 0143 2026-03-01",
+    "+12025550143",
+    "+49 30 901820 12",
+    ["2025550143", "mobile"],
+    ["2025550143", "workPhone"],
+  ],
+  card: [
+    "4111 1111 1111 1111",
+    "4111111111111111",
+    "4111-1111-1111-1111",
+    "5500005555555559",
+    "378282246310005",
+    "card: 6011000990139424!",
+    "4111 1111 1111 1111 12/27",
+    "4111 1111 1111 1111 123",
+    "12 4111 1111 1111 1111",
+    "4111-1111-1111-1111-99",
+  ],
+  iban: [
+    "DE89 3704 0044 0532 0130 00",
+    "DE89370400440532013000",
+    "GB82WEST12345698765432",
+    "de89370400440532013000",
+    "NO93 8601 1117 947",
+    "DE89 3704 0044 0532 0130 00 2026",
+    "GB82 WEST 1234 5698 7654 32 ref",
+  ],
+};
+
+const harmless: readonly (string | [text: string, field: string])[] = [
+  "2026-03-01",
+  "2026-03-01T12:00:00Z",
+  "2026-12-01T00:00:00+05:30",
+  "01-12-2026",
+  "000-45-6789",
+  "666-45-6789",
+  "900-45-6789",
+  "123-00-6789",
+  "123-45-0000",
+  "123-45-67890",
+  "0123-45-6789",
+  "123-45 6789",
+  "123456789",
+  "4111111111111112",
+  "0000000000000000",
+  "1234567890123456",
+  "DE00370400440532013000",
+  "user@localhost",
+  "@handle",
+  "a@b",
+  "not an e-mail at example.com",
+  "192.168.100.200",
+  "1.2.3.4",
+  "12345",
+  "68.50",
+  "1,234,567.89",
+  "v1.2.3-rc.4",
+  "policy_9ab34",
+  "evt-46f6v3tt7vd3nuqq",
+  "550e8400-e29b-41d4-a716-446655440000",
+  "Room 202-555",
+  ["123456789", "amount"],
+  ["2025550143", "invoice"],
+  ["12345678", "ssn"],
+];
+
+describe("the detectors", () => {
+  for (const kind of dataKinds) {
+    it.each(personal[kind])(`find a ${kind} in %j`, (given) => {
+      const [text, field] = typeof given === "string" ? [given] : given;
+
+      expect(detect(text, field).map((found) => found.kind)).toEqual([kind]);
+    });
+  }
+
+  it.each(harmless)("find nothing in %j", (given) => {
+    const [text, field] = typeof given === "string" ? [given] : given;
+
+    expect(detect(text, field)).toEqual([]);
+  });
+
+  it("find several kinds in one text, in order, and mask each by its kind", () => {
+    const text = "Call +1 202 555 0143 or a@b.example about 123-45-6789, card 4111 1111 1111 1111";
+
+    expect(detect(text).map(({ kind }) => kind)).toEqual(["phone", "email", "ssn", "card"]);
+    expect(maskText(text, new Set(dataKinds))).toBe(
+      "Call +* *** *** 0143 or a***@b.example about ***-**-6789, card **** **** **** 1111",
+    );
+    expect(maskText(text, new Set(["ssn"]))).toContain("a@b.example about ***-**-6789");
+  });
+
+  it("leave nothing to be found of what they masked, and keep the text's length but for e-mails", () => {
+    const all = Object.values(personal).flatMap((examples) =>
+      examples.map((given) => (typeof given === "string" ? given : given[0])),
+    );
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom(...all, " ", ", ", "é", "😀", "x"), { maxLength: 8 }), (parts) => {
+        const text = parts.join(" ");
+        const masked = maskText(text, new Set(dataKinds));
+        for (const { kind, text: found } of detect(text)) {
+          if (kind !== "email") expect(masked).not.toContain(found);
+        }
+      }),
+    );
+  });
+
+  it.each(["a", "1", "1-", "1 ", "a.", "a@", "@a.", "DE89 ", "+1", "\uff11", "é", "(1"])(
+    "read a long run of %j in time",
+    (unit) => {
+      const text = unit.repeat(Math.floor(200_000 / unit.length));
+      const began = performance.now();
+
+      detect(text);
+
+      expect(performance.now() - began).toBeLessThan(5_000);
+    },
+  );
+});

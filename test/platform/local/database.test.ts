@@ -1,0 +1,123 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { describe, expect, it } from "vitest";
+import { Database } from "../../../platform/local/database.ts";
+import type { Operation } from "../../../platform/local/writer.ts";
+import { aFolder } from "../../support/folder.ts";
+
+const sending = (body: string): Operation => ({
+  op: "send",
+  queue: "lane:Fake@v1",
+  messages: [{ lane: "a", body }],
+  dedup: [],
+});
+
+describe("the store's file", () => {
+  it("has what was promised, after it was closed and opened again", async () => {
+    using folder = aFolder();
+    const file = join(folder.path, "bridge.db");
+    const before = await Database.open(file);
+    await Promise.all(Array.from({ length: 50 }, (_, i) => before.write(sending(`${i}`))));
+    await before.close();
+
+    const after = await Database.open(file);
+
+    expect(after.sql("SELECT count(*) AS n FROM messages").get()).toEqual({ n: 50 });
+    await after.close();
+  });
+
+  it("has it for another process before the promise resolves", async () => {
+    using folder = aFolder();
+    const file = join(folder.path, "bridge.db");
+    const db = await Database.open(file);
+
+    await db.write(sending("1"));
+
+    const other = new DatabaseSync(file, { readOnly: true });
+    expect(other.prepare("SELECT body FROM messages").all()).toEqual([{ body: "1" }]);
+    other.close();
+    await db.close();
+  });
+
+  it("finishes what was asked for when it is closed, and takes nothing after", async () => {
+    using folder = aFolder();
+    const db = await Database.open(join(folder.path, "bridge.db"));
+
+    const asked = db.write(sending("1"));
+    const closing = db.close();
+    const late = expect(db.write(sending("2"))).rejects.toThrow("the store is closed");
+
+    await expect(asked).resolves.toMatchObject({ done: true });
+    await late;
+    await closing;
+  });
+
+  it("shares a commit among what is asked for at once, and fails only what is at fault", async () => {
+    await using opened = await inMemory();
+    const { db } = opened;
+    const cursor = (id: string, etag: number): Operation => ({
+      op: "put",
+      puts: [{ kind: "document", etag, name: "cursor", id, value: "{}" }],
+      entries: [],
+    });
+
+    const results = await Promise.all([db.write(cursor("a", 0)), db.write(cursor("a", 0)), db.write(cursor("b", 0))]);
+
+    expect(results.map(({ done }) => done)).toEqual([true, false, true]);
+  });
+
+  it("says clearly, and rejects, where the writing thread cannot write", async () => {
+    using folder = aFolder();
+    const file = join(folder.path, "bridge.db");
+    const db = await Database.open(file);
+    await db.write(sending("1"));
+    const other = new DatabaseSync(file);
+    other.exec("DROP TABLE messages");
+    other.close();
+
+    await expect(db.write(sending("2"))).rejects.toThrow(/^the store did not take the write: no such table/);
+    await expect(db.write({ op: "tidy", now: 0 })).resolves.toMatchObject({ done: true });
+    await db.close();
+  });
+
+  it("says clearly where nothing can be written: a full disk, a read-only file", async () => {
+    await using opened = await inMemory();
+    const { db } = opened;
+    await db.write(sending("1"));
+    db.sql("PRAGMA query_only = ON").all();
+
+    await expect(db.write(sending("2"))).rejects.toThrow(/^the store did not take the write: .*readonly/);
+    db.sql("PRAGMA query_only = OFF").all();
+
+    await expect(db.write(sending("3"))).resolves.toMatchObject({ done: true });
+    expect(db.sql("SELECT body FROM messages ORDER BY seq").all()).toEqual([{ body: "1" }, { body: "3" }]);
+  });
+
+  it("keeps what it has when it runs full, refuses more, and goes on when there is room again", async () => {
+    await using opened = await inMemory();
+    const { db } = opened;
+    await db.write(sending("1"));
+    const { page_count: pages } = db.sql("PRAGMA page_count").get() as { page_count: number };
+    db.sql(`PRAGMA max_page_count = ${pages + 2}`).all();
+
+    await expect(db.write(sending("x".repeat(100_000)))).rejects.toThrow(/full/);
+    db.sql("PRAGMA max_page_count = 1000000").all();
+
+    await expect(db.write(sending("2"))).resolves.toMatchObject({ done: true });
+    expect(db.sql("SELECT body FROM messages ORDER BY seq").all()).toEqual([{ body: "1" }, { body: "2" }]);
+  });
+
+  it("is refused where it is no database", async () => {
+    using folder = aFolder();
+    const file = join(folder.path, "bridge.db");
+    writeFileSync(file, "this is no database, and long enough to be sure of it ".repeat(100));
+
+    await expect(Database.open(file)).rejects.toThrow(/not a database/);
+  });
+});
+
+async function inMemory() {
+  const db = await Database.open(undefined);
+  return { db, [Symbol.asyncDispose]: () => db.close() };
+}

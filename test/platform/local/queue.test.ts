@@ -1,0 +1,81 @@
+import { describe, expect, it } from "vitest";
+import { Database } from "../../../platform/local/database.ts";
+import { LocalQueue } from "../../../platform/local/queue.ts";
+import { ManualClock } from "../../support/clock.ts";
+
+const message = { group: "a", dedup: "same", body: "1" };
+
+describe("the embedded queue", () => {
+  it("tells nobody that a message is stored before it is, a repeat neither", async () => {
+    await using opened = await aQueue();
+    opened.readOnly(true);
+
+    const sends = await Promise.allSettled([
+      opened.queue.send("lane:Fake@v1", [message]),
+      opened.queue.send("lane:Fake@v1", [message]),
+    ]);
+
+    expect(sends.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+    expect(await opened.queue.depth("lane:Fake@v1")).toEqual({ waiting: 0, inFlight: 0 });
+  });
+
+  it("takes a second try of what was not stored for no repeat", async () => {
+    await using opened = await aQueue();
+    opened.readOnly(true);
+    await expect(opened.queue.send("lane:Fake@v1", [message])).rejects.toThrow(/did not take the write/);
+    opened.readOnly(false);
+
+    await opened.queue.send("lane:Fake@v1", [message]);
+
+    expect(await opened.queue.depth("lane:Fake@v1")).toEqual({ waiting: 1, inFlight: 0 });
+  });
+
+  it("stores one of two that are sent at once under one id", async () => {
+    await using opened = await aQueue();
+
+    await Promise.all([opened.queue.send("lane:Fake@v1", [message]), opened.queue.send("lane:Fake@v1", [message])]);
+
+    expect(await opened.queue.depth("lane:Fake@v1")).toEqual({ waiting: 1, inFlight: 0 });
+  });
+
+  it("keeps a message whose removal was not written", async () => {
+    await using opened = await aQueue();
+    await opened.queue.send("lane:Fake@v1", [message]);
+    const [given] = await opened.queue.receive("lane:Fake@v1", { max: 1, visibilityMs: 1_000, waitMs: 0 });
+    opened.readOnly(true);
+
+    await expect(opened.queue.remove("lane:Fake@v1", [given?.receipt as string])).rejects.toThrow();
+
+    opened.readOnly(false);
+    await opened.clock.advance(1_001);
+    expect(await opened.queue.receive("lane:Fake@v1", { max: 1, visibilityMs: 1_000, waitMs: 0 })).toHaveLength(1);
+  });
+
+  it("forgets ids whose time is over, and no others", async () => {
+    await using opened = await aQueue();
+    await opened.queue.send("lane:Fake@v1", [message]);
+    await opened.clock.advance(200_000);
+    await opened.queue.send("lane:Fake@v1", [{ ...message, dedup: "later" }]);
+    await opened.clock.advance(150_000);
+
+    await opened.queue.tidy();
+
+    expect(opened.db.sql("SELECT id FROM dedup").all()).toEqual([{ id: "lane:Fake@v1 later" }]);
+  });
+});
+
+async function aQueue() {
+  const clock = new ManualClock();
+  const db = await Database.open(undefined);
+  const queue = new LocalQueue(db, clock);
+  return {
+    clock,
+    db,
+    queue,
+    readOnly: (is: boolean) => void db.sql(`PRAGMA query_only = ${is ? "ON" : "OFF"}`).all(),
+    async [Symbol.asyncDispose]() {
+      await queue.end();
+      await db.close();
+    },
+  };
+}

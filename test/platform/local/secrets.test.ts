@@ -1,0 +1,92 @@
+import { chmodSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { bridgeKeyIn, LocalSecrets } from "../../../platform/local/secrets.ts";
+import { aFolder } from "../../support/folder.ts";
+
+describe("the secrets' file", () => {
+  it.each([0o644, 0o640, 0o604, 0o660, 0o666])("is refused with mode %o, and the remedy told", async (mode) => {
+    using folder = aFolder();
+    const file = join(folder.path, "secrets.json");
+    writeFileSync(file, '{"Fake":{"token":"hunter2"}}');
+    chmodSync(file, mode);
+
+    await expect(new LocalSecrets(file, {}).get("Fake@v1")).rejects.toThrow(
+      `${file} can be read by others; run: chmod 600 ${file}`,
+    );
+  });
+
+  it.each([0o600, 0o400])("is read with mode %o", async (mode) => {
+    using folder = aFolder();
+    const file = join(folder.path, "secrets.json");
+    writeFileSync(file, '{"Fake":{"token":"t"}}', { mode });
+
+    expect(await new LocalSecrets(file, {}).get("Fake@v1")).toEqual({ token: "t" });
+  });
+
+  it.each(["hunter2", '{"Fake": "hunter2', "[]", '"hunter2"', "null"])(
+    "that is not a JSON object is refused and not repeated: %s",
+    async (text) => {
+      using folder = aFolder();
+      const file = join(folder.path, "secrets.json");
+      writeFileSync(file, text, { mode: 0o600 });
+
+      const fault: unknown = await new LocalSecrets(file, {}).get("Fake").catch((error: unknown) => error);
+
+      expect((fault as Error).message).toMatch(/is not (JSON|a JSON object)/);
+      expect((fault as Error).message).not.toContain("hunter2");
+    },
+  );
+
+  it("goes before the environment, whose faults are told and not repeated either", async () => {
+    using folder = aFolder();
+    const file = join(folder.path, "secrets.json");
+    writeFileSync(file, '{"Fake@v1":{"token":"file"}}', { mode: 0o600 });
+    const secrets = new LocalSecrets(file, {
+      BRIDGE_SECRET_FAKE_V1: '{"token":"env"}',
+      BRIDGE_SECRET_OTHER: "hunter2",
+    });
+
+    expect(await secrets.get("Fake@v1")).toEqual({ token: "file" });
+    const fault: unknown = await secrets.get("Other@v3").catch((error: unknown) => error);
+    expect((fault as Error).message).toContain("BRIDGE_SECRET_OTHER");
+    expect((fault as Error).message).not.toContain("hunter2");
+  });
+});
+
+describe("the bridge's key", () => {
+  it("is made once, is the owner's alone, and stays", () => {
+    using folder = aFolder();
+    const file = join(folder.path, "key");
+
+    const first = bridgeKeyIn(file);
+    const second = bridgeKeyIn(file);
+
+    expect(first.symmetricKeySize).toBe(32);
+    expect(second.equals(first)).toBe(true);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+  });
+
+  it("is another in another place", () => {
+    using folder = aFolder();
+
+    expect(bridgeKeyIn(join(folder.path, "a")).equals(bridgeKeyIn(join(folder.path, "b")))).toBe(false);
+  });
+
+  it.each(["", "abc", "zz".repeat(32), "00".repeat(31)])("that is damaged is not replaced by a new one: %j", (text) => {
+    using folder = aFolder();
+    const file = join(folder.path, "key");
+    writeFileSync(file, text, { mode: 0o600 });
+
+    expect(() => bridgeKeyIn(file)).toThrow(/does not hold 32 bytes in hex; restore it from a backup/);
+  });
+
+  it("that others can read is refused", () => {
+    using folder = aFolder();
+    const file = join(folder.path, "key");
+    writeFileSync(file, "00".repeat(32));
+    chmodSync(file, 0o644);
+
+    expect(() => bridgeKeyIn(file)).toThrow(/chmod 600/);
+  });
+});

@@ -1,0 +1,48 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { checkSettings, configOf, readSettings } from "../../../platform/local/settings.ts";
+import { aFolder } from "../../support/folder.ts";
+
+describe("settings", () => {
+  it("are all defaults where there is no file, or an empty one", () => {
+    using folder = aFolder();
+    writeFileSync(join(folder.path, "empty.yaml"), "");
+
+    expect(readSettings(join(folder.path, "none.yaml"))).toEqual(readSettings(join(folder.path, "empty.yaml")));
+    expect(readSettings(join(folder.path, "none.yaml")).times).toMatchObject({ probeMs: 60_000, sendMs: 5_000 });
+  });
+
+  it.each<[string, unknown, string]>([
+    ["an unknown key", { conectors: {} }, "bridge.yaml: the settings: "],
+    ["an unknown time", { times: { probe: 1 } }, "bridge.yaml: times: "],
+    ["a time that is none", { times: { probeMs: "60s" } }, "bridge.yaml: times.probeMs: "],
+    ["a time of nothing", { times: { probeMs: 0 } }, "bridge.yaml: times.probeMs: "],
+    ["no back-off at all", { times: { backoffMs: [] } }, "bridge.yaml: times.backoffMs: "],
+    ["a connector's settings that are none", { connectors: { Fake: "x" } }, "bridge.yaml: connectors.Fake: "],
+    ["a list", [], "bridge.yaml: the settings: "],
+    ["a text", "x", "bridge.yaml: the settings: "],
+  ])("with %s are refused, and the place is told", (_, raw, expected) => {
+    expect(() => checkSettings(raw, "bridge.yaml")).toThrow(expected);
+  });
+
+  it("that are no YAML are refused in one line", () => {
+    using folder = aFolder();
+    const file = join(folder.path, "bridge.yaml");
+    writeFileSync(file, "connectors: [");
+
+    expect(() => readSettings(file)).toThrow(/^[^\n]*bridge\.yaml: not YAML: [^\n]*$/);
+  });
+
+  it("of a connector are found by its id before its name", () => {
+    const settings = checkSettings({ connectors: { Fake: { a: 1 }, "Fake@v2": { a: 2 } } }, "bridge.yaml");
+
+    expect(configOf(settings, "Fake@v1")).toEqual({ a: 1 });
+    expect(configOf(settings, "Fake@v2")).toEqual({ a: 2 });
+    expect(configOf(settings, "Other@v1")).toBeUndefined();
+  });
+
+  it.each(["constructor", "toString@v1", "__proto__"])("of a connector called %s are none", (name) => {
+    expect(configOf(checkSettings({}, "bridge.yaml"), name)).toBeUndefined();
+  });
+});

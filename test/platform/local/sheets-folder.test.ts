@@ -1,0 +1,154 @@
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { SheetsFault, SheetsFolder, type SheetsNews } from "../../../platform/local/sheets-folder.ts";
+import { aCatalog } from "../../support/builders.ts";
+import { aFolder } from "../../support/folder.ts";
+
+const sheet = (to: string) => `source_event: t\ntargets: { a: { connector: Fake, map: { rate: ${to} } } }\n`;
+
+describe("a folder of sheets", () => {
+  it("is taken up when it is opened", async () => {
+    using home = aHome();
+    home.write("a", sheet("x"));
+
+    const folder = await home.open();
+
+    expect(home.mapped(folder)).toEqual(["x"]);
+    expect(home.news).toEqual([{ kind: "loaded", sheets: 1, warnings: [expect.stringContaining('no "key:"')] }]);
+  });
+
+  it("is taken up again when a sheet is changed, added, replaced or removed", async () => {
+    using home = aHome();
+    home.write("a", sheet("x"));
+    const folder = await home.open();
+    const seen: string[][] = [];
+    const refreshed = async () => {
+      await folder.refresh();
+      seen.push(home.mapped(folder));
+    };
+
+    home.write("a", sheet("longer"));
+    await refreshed();
+    home.write("b", sheet("second"));
+    await refreshed();
+    writeFileSync(join(home.path, "new"), sheet("replaced"));
+    renameSync(join(home.path, "new"), join(home.mappings, "b.yaml"));
+    await refreshed();
+    home.remove("a");
+    await refreshed();
+
+    expect(seen).toEqual([["longer"], ["longer", "second"], ["longer", "replaced"], ["replaced"]]);
+  });
+
+  it("keeps the last good set in force while a file is bad, and says what is wrong, once", async () => {
+    using home = aHome();
+    home.write("a", sheet("x"));
+    const folder = await home.open();
+    home.news.length = 0;
+
+    home.write("b", "source_event: t\ntragets: {}\n");
+    await folder.refresh();
+    await folder.refresh();
+
+    expect(home.mapped(folder)).toEqual(["x"]);
+    expect(home.news).toHaveLength(1);
+    expect(home.news[0]).toMatchObject({
+      kind: "refused",
+      faults: expect.arrayContaining([
+        expect.stringContaining('mappings/b.yaml:2: unknown key "tragets"; did you mean "targets"?'),
+      ]),
+    });
+    home.remove("b");
+    await folder.refresh();
+    expect(home.news.at(-1)).toMatchObject({ kind: "loaded" });
+  });
+
+  it("goes on with the last good set after a restart with a bad file", async () => {
+    using home = aHome();
+    home.write("a", sheet("x"));
+    await home.open();
+    home.write("a", "source_event: [");
+
+    const folder = await home.open();
+
+    expect(home.mapped(folder)).toEqual(["x"]);
+    expect(home.news.at(-1)).toMatchObject({ kind: "refused" });
+    home.write("a", sheet("mended"));
+    await folder.refresh();
+    expect(home.mapped(folder)).toEqual(["mended"]);
+  });
+
+  it("cannot be opened with a bad file where there never was a good set, nor with a damaged one", async () => {
+    using home = aHome();
+    home.write("a", "source_event: [");
+
+    await expect(home.open()).rejects.toThrow(SheetsFault);
+    writeFileSync(home.lastGood, '{"sheets":[{"file":"x","text"');
+    await expect(home.open()).rejects.toThrow(/not YAML/);
+  });
+
+  it("takes up governance with the sheets, and keeps the old where the new is bad", async () => {
+    using home = aHome();
+    home.write("a", sheet("x"));
+    const folder = await home.open();
+    expect(folder.current.policy.otherwise).toBe("block");
+
+    writeFileSync(join(home.path, "governance.yaml"), "otherwise: mask\n");
+    await folder.refresh();
+    expect(folder.current.policy.otherwise).toBe("mask");
+    writeFileSync(join(home.path, "governance.yaml"), "otherwise: let everything through\n");
+    await folder.refresh();
+
+    expect(folder.current.policy.otherwise).toBe("mask");
+    expect(home.news.at(-1)).toMatchObject({ kind: "refused" });
+  });
+
+  it("that vanishes leaves the sheets in force", async () => {
+    using home = aHome();
+    home.write("a", sheet("x"));
+    const folder = await home.open();
+
+    rmSync(home.mappings, { recursive: true });
+    await folder.refresh();
+
+    expect(home.mapped(folder)).toEqual(["x"]);
+  });
+
+  it("reads YAML files only, and none of its folders", async () => {
+    using home = aHome();
+    home.write("a", sheet("x"));
+    mkdirSync(join(home.mappings, "b.yaml"));
+    writeFileSync(join(home.mappings, "notes.md"), "# not a sheet");
+    writeFileSync(join(home.mappings, "c.yaml.bak"), "source_event: [");
+
+    expect(home.mapped(await home.open())).toEqual(["x"]);
+  });
+});
+
+function aHome() {
+  const folder = aFolder();
+  const mappings = join(folder.path, "mappings");
+  const lastGood = join(folder.path, "last-good.json");
+  const news: SheetsNews[] = [];
+  mkdirSync(mappings);
+  return {
+    path: folder.path,
+    mappings,
+    lastGood,
+    news,
+    write: (name: string, text: string) => writeFileSync(join(mappings, `${name}.yaml`), text),
+    remove: (name: string) => rmSync(join(mappings, `${name}.yaml`)),
+    open: () =>
+      SheetsFolder.open({
+        folder: mappings,
+        catalog: aCatalog("Fake"),
+        lastGoodFile: lastGood,
+        tell: (told) => news.push(told),
+      }),
+    mapped: (opened: SheetsFolder) => opened.current.sheets.map(({ targets }) => targets[0]?.fields[0]?.to ?? "none"),
+    [Symbol.dispose]() {
+      if (existsSync(folder.path)) folder[Symbol.dispose]();
+    },
+  };
+}
