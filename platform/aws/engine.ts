@@ -7,6 +7,7 @@ import type { Engine } from "../../bridge/ports.ts";
 import type { SheetSet } from "../../bridge/sheets.ts";
 import { readTimes } from "../../bridge/times.ts";
 import { systemClock, systemRandom } from "../clock.ts";
+import { httpClients } from "../http-clients.ts";
 import { AwsQueue } from "./queue.ts";
 import { AwsSecrets, readBridgeKey } from "./secrets.ts";
 import { AwsStore } from "./store.ts";
@@ -34,7 +35,6 @@ export async function openAwsEngine(options: AwsOptions): Promise<Engine> {
   const secrets = new SecretsManagerClient();
   const dynamo = DynamoDBDocumentClient.from(new DynamoDBClient());
   const clock = systemClock();
-  const clients = new Map<string, Http>();
   return {
     clock,
     random: systemRandom,
@@ -44,13 +44,7 @@ export async function openAwsEngine(options: AwsOptions): Promise<Engine> {
     sheets,
     catalog,
     configOf,
-    http(connector, config) {
-      const known = clients.get(connector);
-      if (known) return known;
-      const made = options.http(config);
-      clients.set(connector, made);
-      return made;
-    },
+    http: httpClients(options.http),
     bridgeKey: await readBridgeKey(secrets, options.bridgeKey),
     times: readTimes(),
     log: (line) => console.log(JSON.stringify(line)),

@@ -5,6 +5,7 @@ import type { Catalog, Http } from "../../bridge/connector.ts";
 import type { Clock, Engine, LogLine, Random } from "../../bridge/ports.ts";
 import type { SheetSet } from "../../bridge/sheets.ts";
 import { systemClock, systemRandom } from "../clock.ts";
+import { httpClients } from "../http-clients.ts";
 import { Database } from "./database.ts";
 import { LocalQueue } from "./queue.ts";
 import { bridgeKeyIn, LocalSecrets } from "./secrets.ts";
@@ -42,7 +43,6 @@ export async function openLocalEngine(options: LocalOptions): Promise<LocalEngin
   const db = await Database.open(dir && join(dir, "bridge.db"));
   const store = new LocalStore(db);
   const clock = options.clock ?? systemClock(store.lastAccepted());
-  const clients = new Map<string, Http>();
   return {
     dir,
     db,
@@ -54,13 +54,7 @@ export async function openLocalEngine(options: LocalOptions): Promise<LocalEngin
     sheets,
     catalog,
     configOf: (connector) => configOf(settings, connector),
-    http(connector, config) {
-      const known = clients.get(connector);
-      if (known) return known;
-      const made = options.http(config);
-      clients.set(connector, made);
-      return made;
-    },
+    http: httpClients(options.http),
     bridgeKey: dir ? bridgeKeyIn(join(dir, "key")) : createSecretKey(Buffer.alloc(32, random.id())),
     times: settings.times,
     log,

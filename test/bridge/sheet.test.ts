@@ -5,19 +5,7 @@ import * as z from "zod";
 import { faultText, readSheet, sheetJsonSchema } from "../../bridge/sheet.ts";
 import { readSheets } from "../../bridge/sheets.ts";
 import { aCatalog } from "../support/builders.ts";
-
-const eleven = `# mappings/per_diem.yaml
-source_event: policy.per_diem.updated
-targets:
-  payroll:
-    connector: PayrollConnector
-    map:
-      new_rate: dailyRate
-  gis:
-    connector: GISTableConnector
-    map:
-      new_rate: perDiemUSD
-`;
+import { perDiemSheet } from "../support/home.ts";
 
 const full = `
 source_event: [PolicyApproved, PolicyAmended]
@@ -49,8 +37,8 @@ function faultsOf(text: string): string[] {
 }
 
 describe("a sheet", () => {
-  it("of eleven lines works as it stands", () => {
-    const reading = readSheet("mappings/per_diem.yaml", eleven);
+  it("of perDiemSheet lines works as it stands", () => {
+    const reading = readSheet("mappings/per_diem.yaml", perDiemSheet);
 
     if (!reading.ok) throw new Error(reading.faults.map(faultText).join("\n"));
     expect(reading.sheet).toMatchObject({
@@ -83,9 +71,9 @@ describe("a sheet", () => {
       return reading.ok ? reading.sheet.hash : undefined;
     };
 
-    expect(hashOf(`# another comment\n${eleven}`)).toBe(hashOf(eleven));
-    expect(hashOf(`${eleven}examples: []\n`)).toBe(hashOf(eleven));
-    expect(hashOf(eleven.replace("dailyRate", "hourlyRate"))).not.toBe(hashOf(eleven));
+    expect(hashOf(`# another comment\n${perDiemSheet}`)).toBe(hashOf(perDiemSheet));
+    expect(hashOf(`${perDiemSheet}examples: []\n`)).toBe(hashOf(perDiemSheet));
+    expect(hashOf(perDiemSheet.replace("dailyRate", "hourlyRate"))).not.toBe(hashOf(perDiemSheet));
   });
 
   it.each<[string, string, string]>([
@@ -100,95 +88,99 @@ describe("a sheet", () => {
       "mappings/x.yaml:3: connector is missing; name a file",
     ],
     ["no map", "source_event: t\ntargets:\n  a:\n    connector: A", 'mappings/x.yaml:3: a maps no field; give "map:"'],
-    ["an unknown key", `${eleven}sorce: x`, 'mappings/x.yaml:12: unknown key "sorce"; known here'],
+    ["an unknown key", `${perDiemSheet}sorce: x`, 'mappings/x.yaml:12: unknown key "sorce"; known here'],
     [
       "a slip of the pen",
-      eleven.replace("source_event", "source_evnt"),
+      perDiemSheet.replace("source_event", "source_evnt"),
       'mappings/x.yaml:2: unknown key "source_evnt"; did you mean "source_event"?',
     ],
     [
       "a slip in a target",
-      eleven.replace("    connector: G", "    conector: G"),
+      perDiemSheet.replace("    connector: G", "    conector: G"),
       'mappings/x.yaml:9: unknown key "conector"; did you mean "connector"?',
     ],
     [
       "a slip in a field",
-      eleven.replace("new_rate: dailyRate", "new_rate: { to: a, wiht: $ }"),
+      perDiemSheet.replace("new_rate: dailyRate", "new_rate: { to: a, wiht: $ }"),
       'unknown key "wiht"; did you mean "with"?',
     ],
     [
       "a field that maps to nothing",
-      eleven.replace("new_rate: dailyRate", "new_rate:"),
+      perDiemSheet.replace("new_rate: dailyRate", "new_rate:"),
       "mappings/x.yaml:7: new_rate maps to nothing; give",
     ],
-    ["a field that maps to a number", eleven.replace("dailyRate", "7"), "mappings/x.yaml:7: new_rate maps to nothing"],
+    [
+      "a field that maps to a number",
+      perDiemSheet.replace("dailyRate", "7"),
+      "mappings/x.yaml:7: new_rate maps to nothing",
+    ],
     [
       "an empty name between dots",
-      eleven.replace("dailyRate", "a..b"),
+      perDiemSheet.replace("dailyRate", "a..b"),
       'mappings/x.yaml:7: "a..b" has an empty name between its dots',
     ],
     [
       "two fields for one",
-      eleven.replace("      new_rate: dailyRate", "      new_rate: a\n      other: a"),
+      perDiemSheet.replace("      new_rate: dailyRate", "      new_rate: a\n      other: a"),
       "mappings/x.yaml:8: other and new_rate both map to a; keep one",
     ],
     [
       "a field within another",
-      eleven.replace("      new_rate: dailyRate", "      new_rate: a\n      other: a.b"),
+      perDiemSheet.replace("      new_rate: dailyRate", "      new_rate: a\n      other: a.b"),
       "mappings/x.yaml:8: other maps to a.b, which cannot stand beside a",
     ],
     [
       "a fixed field that is mapped too",
-      eleven.replace("      new_rate: dailyRate", "      new_rate: a\n    set: { a: 1 }"),
+      perDiemSheet.replace("      new_rate: dailyRate", "      new_rate: a\n    set: { a: 1 }"),
       "both map to a; keep one",
     ],
-    ["the same key twice", `${eleven}source_event: y`, "mappings/x.yaml:12: the same key stands twice; keep one"],
+    ["the same key twice", `${perDiemSheet}source_event: y`, "mappings/x.yaml:12: the same key stands twice; keep one"],
     [
       "a bad window",
-      `${eleven}consistency_window: soon`,
+      `${perDiemSheet}consistency_window: soon`,
       "mappings/x.yaml:12: consistency_window is not a time such as",
     ],
-    ["a bad expression", `${eleven}when: "data.("`, 'mappings/x.yaml:12: "data.(" does not compile'],
+    ["a bad expression", `${perDiemSheet}when: "data.("`, 'mappings/x.yaml:12: "data.(" does not compile'],
     [
       "a bad expression in a field",
-      eleven.replace("dailyRate", "{ to: a, with: '$(' }"),
+      perDiemSheet.replace("dailyRate", "{ to: a, with: '$(' }"),
       'mappings/x.yaml:7: "$(" does not compile',
     ],
     [
       "a regex that could run for ever",
-      eleven.replace("dailyRate", "{ to: a, with: '$match($, /(a)\\1/)' }"),
+      perDiemSheet.replace("dailyRate", "{ to: a, with: '$match($, /(a)\\1/)' }"),
       "mappings/x.yaml:7: ",
     ],
     [
       "a bad instant",
-      eleven.replace("    map:", "    from: tomorrow\n    map:"),
+      perDiemSheet.replace("    map:", "    from: tomorrow\n    map:"),
       "mappings/x.yaml:6: from is not a time such as 2026-12-01T00:00:00Z",
     ],
     [
       "an end before its beginning",
-      eleven.replace("    map:", "    from: 2026-12-02T00:00:00Z\n    until: 2026-12-01T00:00:00Z\n    map:"),
+      perDiemSheet.replace("    map:", "    from: 2026-12-02T00:00:00Z\n    until: 2026-12-01T00:00:00Z\n    map:"),
       "mappings/x.yaml:7: until is not after from",
     ],
     [
       "a wrong way to send",
-      eleven.replace("    map:", "    send: some\n    map:"),
+      perDiemSheet.replace("    map:", "    send: some\n    map:"),
       'mappings/x.yaml:6: send is neither "changed" nor "full"',
     ],
     [
       "a bad connector's name",
-      eleven.replace("PayrollConnector", "../payroll"),
+      perDiemSheet.replace("PayrollConnector", "../payroll"),
       "mappings/x.yaml:5: connector is not a connector's name",
     ],
     [
       "a bad target's name",
-      eleven.replace("payroll:", "Pay Roll:"),
+      perDiemSheet.replace("payroll:", "Pay Roll:"),
       "mappings/x.yaml:4: Pay Roll: is not a target's name",
     ],
     ["no YAML", "source_event: [a", "not YAML"],
     ["a tab", "source_event: t\n\ttargets: x", "not YAML"],
     [
       "an example without a name",
-      `${eleven}examples: [{ event: { type: t }, expect: {} }]`,
+      `${perDiemSheet}examples: [{ event: { type: t }, expect: {} }]`,
       "name is missing; say what the example shows",
     ],
   ])("with %s is told so, with the line and what to do", (_, text, expected) => {
@@ -202,10 +194,10 @@ describe("a sheet", () => {
     const policy = { otherwise: "block", rules: [] } as const;
     const catalog = aCatalog("PayrollConnector", "WorkForceNow@v1", "WorkForceNow@v2");
     const files = [
-      { file: "mappings/a.yaml", text: eleven },
-      { file: "mappings/b.yaml", text: eleven.replaceAll(/PayrollConnector|GISTableConnector/g, "WorkForceNow") },
-      { file: "mappings/c.yaml", text: eleven.replace("GISTableConnector", "PayrollConnector@v1") },
-      { file: "mappings/c.yml", text: eleven.replace(/ {2}gis:[\s\S]*/, "") },
+      { file: "mappings/a.yaml", text: perDiemSheet },
+      { file: "mappings/b.yaml", text: perDiemSheet.replaceAll(/PayrollConnector|GISTableConnector/g, "WorkForceNow") },
+      { file: "mappings/c.yaml", text: perDiemSheet.replace("GISTableConnector", "PayrollConnector@v1") },
+      { file: "mappings/c.yml", text: perDiemSheet.replace(/ {2}gis:[\s\S]*/, "") },
     ];
 
     const { faults } = await readSheets(files, catalog, { ...policy, rules: [] });
@@ -220,7 +212,7 @@ describe("a sheet", () => {
   });
 
   it("whose example fails is told so", async () => {
-    const text = eleven.replace(
+    const text = perDiemSheet.replace(
       / {2}gis:[\s\S]*/,
       "examples:\n  - name: raises\n    event: { type: policy.per_diem.updated, data: { new_rate: 68 } }\n    expect: { payroll: { dailyRate: 69 } }\n",
     );
@@ -238,10 +230,10 @@ describe("a sheet", () => {
   it("has a JSON Schema that takes good sheets and refuses bad ones, so an editor can", () => {
     const schema = z.fromJSONSchema(sheetJsonSchema() as never);
 
-    expect(schema.safeParse(parse(eleven)).success).toBe(true);
+    expect(schema.safeParse(parse(perDiemSheet)).success).toBe(true);
     expect(schema.safeParse(parse(full)).success).toBe(true);
-    expect(schema.safeParse(parse(eleven.replace("source_event", "source"))).success).toBe(false);
-    expect(schema.safeParse(parse(eleven.replace("connector: P", "conector: P"))).success).toBe(false);
+    expect(schema.safeParse(parse(perDiemSheet.replace("source_event", "source"))).success).toBe(false);
+    expect(schema.safeParse(parse(perDiemSheet.replace("connector: P", "conector: P"))).success).toBe(false);
   });
 });
 

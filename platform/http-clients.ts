@@ -1,0 +1,12 @@
+import type { Http } from "../bridge/connector.ts";
+import type { Engine } from "../bridge/ports.ts";
+
+/** One client a connector, made at its first call and kept, because its connections are. */
+export function httpClients(make: (config: unknown) => Http): Engine["http"] {
+  const clients = new Map<string, Http>();
+  return (connector, config) => {
+    const client = clients.get(connector) ?? make(config);
+    clients.set(connector, client);
+    return client;
+  };
+}
