@@ -82,12 +82,12 @@ export function detect(text: string, name = ""): Finding[] {
   for (const { kind, name: names, value } of bareNumber) {
     if (names.test(name) && value.test(plain.trim())) return [{ kind, text: plain, index: 0 }];
   }
+  // What one kind has is gone for the next: a telephone number must not swallow the beginning of the SSN behind it.
+  let left = plain;
   for (const detector of detectors) {
-    for (const { kind, text, index } of findingsOf(detector, plain)) {
-      const end = index + text.length;
-      const taken = findings.some((other) => index < other.index + other.text.length && other.index < end);
-      if (!taken) findings.push({ kind, text, index });
-    }
+    const found = [...findingsOf(detector, left)];
+    findings.push(...found);
+    left = blanked(left, found);
   }
   return findings.sort((a, b) => a.index - b.index);
 }
@@ -105,6 +105,18 @@ function* findingsOf({ kind, pattern, holds = () => true }: Detector, plain: str
     if (text !== "") yield { kind, text, index };
     pattern.lastIndex = index + Math.max(1, text.length);
   }
+}
+
+/** The text, as long as before, without what was found in it. */
+function blanked(text: string, found: readonly Finding[]): string {
+  if (found.length === 0) return text;
+  let rest = "";
+  let done = 0;
+  for (const { index, text: taken } of found) {
+    rest += text.slice(done, index) + "\0".repeat(taken.length);
+    done = index + taken.length;
+  }
+  return rest + text.slice(done);
 }
 
 /** The text with the findings of the given kinds masked; form and last characters stay. */

@@ -6,7 +6,10 @@ import { keyedHash, shortId } from "./ids.ts";
 import type { JsonObject } from "./json.ts";
 import type { Vetted } from "./vet.ts";
 
-/** The largest packet, as UTF-8 JSON. Source: Amazon SQS message quota less room for the envelope. */
+/**
+ * The largest packet, as UTF-8 JSON. A table's item is what limits it, and the ledger's entry in the same transaction.
+ * Source: Amazon DynamoDB quotas, item size 400 KB.
+ */
 export const maxPacketBytes = 262_144;
 
 /** A time further ahead than this is taken for a wrong clock. */
@@ -148,12 +151,12 @@ function packetId(event: string, place: string, entity: string, revision: number
   return `pkt-${shortId(event, place, entity, String(revision))}`;
 }
 
-/** The fault of a packet that no queue would carry, or nothing. */
+/** The fault of a packet that is too large to be kept, or nothing. */
 export function sizeFault(packet: Packet): string | undefined {
   if (!mayBeLarge(packet.fields)) return undefined;
   const bytes = Buffer.byteLength(JSON.stringify(packet));
   return bytes > maxPacketBytes
-    ? `the packet has ${bytes} bytes, more than the ${maxPacketBytes} a queue carries`
+    ? `the packet has ${bytes} bytes, more than the ${maxPacketBytes} a packet may have`
     : undefined;
 }
 

@@ -53,7 +53,7 @@ export const maxReceives = 30;
 /**
  * Queues by the contract of Amazon SQS FIFO.
  *
- * Limits: 10 messages a call, 262,144 bytes of UTF-8 a body (1,048,576 on the inbox).
+ * Limits: 10 messages a call, 1,048,576 bytes of UTF-8 a body.
  * Source: Amazon SQS Developer Guide, "FIFO queues" and "Quotas".
  */
 export interface QueuePort {

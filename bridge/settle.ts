@@ -156,7 +156,9 @@ export async function park(
   const { clock, times } = engine;
   const { failingSince, ...rest } = stored.value.progress;
   const down = isDown(health);
-  const progress: Progress = down || failingSince === undefined ? rest : { ...rest, failingSince };
+  // The day a packet may fail is counted only while its target is up and asked.
+  const asked = !down && !health.paused;
+  const progress: Progress = asked && failingSince !== undefined ? { ...rest, failingSince } : rest;
   const nextTryAt = down
     ? (health.probedAt ?? clock.now()) + times.probeMs
     : (health.redriveAt ?? clock.now() + times.redriveMs);

@@ -73,12 +73,16 @@ export interface Vetted extends Parcel {
   readonly decisions: readonly FieldDecision[];
 }
 
+/** How a rule speaks of the record itself: its key leaves too, in addresses and bodies. */
+const entityField = "entity";
+
 /**
  * The privacy check every parcel passes before it is packed.
  *
  * A field is decided by the first rule that fits its name, connector and what the detectors find in it. A field with
  * findings and no rule is masked or blocked as the policy's `otherwise` says; one without either goes as it is.
- * One blocked field holds the whole parcel: half a change is a wrong change.
+ * One blocked field holds the whole parcel: half a change is a wrong change. The entity is seen like a field called
+ * `entity`; a masked one would be another record, so what would mask it blocks.
  */
 export function vet(policy: Policy, parcel: Parcel): Vetted {
   const decisions: FieldDecision[] = [];
@@ -93,6 +97,12 @@ export function vet(policy: Policy, parcel: Parcel): Vetted {
     const action = rule?.action ?? policy.otherwise;
     decisions.push({ field, action, rule: rule?.id ?? "otherwise", kinds });
     fields[field] = action === "mask" ? masked(value, kinds, field) : value;
+  }
+  const found = kindsIn(parcel.entity, parcel.target.keyPath ?? entityField);
+  if (found.length > 0) {
+    const rule = policy.rules.find((candidate) => applies(candidate, entityField, parcel.target.connector, found));
+    const action = rule?.action === "allow" ? "allow" : "block";
+    decisions.push({ field: entityField, action, rule: rule?.id ?? "otherwise", kinds: found });
   }
   const verdict =
     (["block", "mask"] as const).find((worst) => decisions.some(({ action }) => action === worst)) ?? "allow";

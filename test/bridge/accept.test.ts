@@ -278,7 +278,8 @@ describe("accept", () => {
   it("never lets planted personal data into a log line or the ledger", async () => {
     const planted = ["123-45-6789", "alice@agency.example", "4111 1111 1111 1111", "+1 202 555 0143"];
     const target = fakeTarget();
-    await using core = await aCore({ targets: [target], times: { backoffMs: [1_000] } });
+    const governance = "rules: [{ id: record-key, field: entity, action: allow }]";
+    await using core = await aCore({ targets: [target], governance, times: { backoffMs: [1_000] } });
     target.behave = (packet, call) => {
       if (call % 3 === 0) throw new Error(`bad ${JSON.stringify(packet.fields)}`);
       return target.take(packet);

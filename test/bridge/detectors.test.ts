@@ -123,6 +123,16 @@ describe("the detectors", () => {
     expect(maskText(text, new Set(["ssn"]))).toContain("a@b.example about ***-**-6789");
   });
 
+  it("find what stands close behind another kind", () => {
+    const found = detect("+49 30 901820 12 123-45-6789 +49 30 901820 12").map(({ kind, text }) => [kind, text]);
+
+    expect(found).toEqual([
+      ["phone", "+49 30 901820 12"],
+      ["ssn", "123-45-6789"],
+      ["phone", "+49 30 901820 12"],
+    ]);
+  });
+
   it("leave nothing to be found of what they masked, and keep the text's length but for e-mails", () => {
     const all = Object.values(personal).flatMap((examples) =>
       examples.map((given) => (typeof given === "string" ? given : given[0])),

@@ -172,7 +172,7 @@ describe("a packet's size", () => {
   it("is taken up to 256 KiB and refused a byte above, with both numbers", () => {
     expect(sizeFault(sized(maxPacketBytes))).toBeUndefined();
     expect(sizeFault(sized(maxPacketBytes + 1))).toBe(
-      "the packet has 262145 bytes, more than the 262144 a queue carries",
+      "the packet has 262145 bytes, more than the 262144 a packet may have",
     );
   });
 

@@ -148,7 +148,8 @@ describe("settle", () => {
 
   it("keeps a target's address of an entity out of the ledger", async () => {
     const target = fakeTarget();
-    await using core = await aCore({ targets: [target] });
+    const governance = "rules: [{ id: record-key, field: entity, action: allow }]";
+    await using core = await aCore({ targets: [target], governance });
     target.behave = () =>
       delivered({ at: "/tables/rates/rows/123-45-6789", status: 200, remoteId: "/rows/123-45-6789" });
 

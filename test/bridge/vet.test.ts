@@ -154,3 +154,25 @@ describe("governance.yaml", () => {
     expect(readPolicy("governance.yaml", "")).toEqual({ ok: true, policy: { otherwise: "block", rules: [] } });
   });
 });
+
+describe("the record's own key", () => {
+  const seen = (policy: string, entity: string) => {
+    const target = sheet.targets[0] as Parcel["target"];
+    return vet(aPolicy(policy), { sheet, target, entity, fields: { rate: 1 } });
+  };
+
+  it.each(["123-45-6789", "ann@agency.example", "4111 1111 1111 1111"])("blocks where it is personal: %s", (entity) => {
+    const { verdict, decisions } = seen("otherwise: mask", entity);
+
+    expect(verdict).toBe("block");
+    expect(decisions).toEqual([expect.objectContaining({ field: "entity", action: "block", rule: "otherwise" })]);
+    expect(JSON.stringify(decisions)).not.toContain(entity);
+  });
+
+  it("leaves where a rule allows it, and only the kinds that rule names", () => {
+    const policy = rule("{ id: key-by-email, field: entity, kinds: [email], action: allow }");
+
+    expect(seen(policy, "ann@agency.example").verdict).toBe("allow");
+    expect(seen(policy, "123-45-6789").verdict).toBe("block");
+  });
+});
