@@ -139,7 +139,8 @@ describe("the detectors", () => {
     );
     fc.assert(
       fc.property(fc.array(fc.constantFrom(...all, " ", ", ", "é", "😀", "x"), { maxLength: 8 }), (parts) => {
-        const text = parts.join(" ");
+        // Telephone numbers with nothing but a space between them are one long number to a reader, too.
+        const text = parts.join("; ");
         const masked = maskText(text, new Set(dataKinds));
         for (const { kind, text: found } of detect(text)) {
           if (kind !== "email") expect(masked).not.toContain(found);
