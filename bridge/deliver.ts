@@ -1,3 +1,4 @@
+import type { ZodSafeParseResult } from "zod";
 import { type Connector, type Context, connectorId } from "./connector.ts";
 import { healthOf, isDown } from "./health.ts";
 import { isClosed } from "./ledger.ts";
@@ -258,10 +259,22 @@ export type ContextReading =
   | { readonly ok: true; readonly value: Context<unknown, unknown> }
   | { readonly ok: false; readonly reason: string };
 
+const nothing = {};
+const checked = new WeakMap<Connector, { readonly given: unknown; readonly config: ZodSafeParseResult<unknown> }>();
+
+/** A configuration is checked once, and not at every try. */
+function checkedConfig(connector: Connector, given: unknown): ZodSafeParseResult<unknown> {
+  const known = checked.get(connector);
+  if (known && known.given === given) return known.config;
+  const config = connector.config.safeParse(given);
+  checked.set(connector, { given, config });
+  return config;
+}
+
 /** What a connector needs for one try, or why that cannot be had. */
 export async function contextOf(engine: Engine, connector: Connector, signal: AbortSignal): Promise<ContextReading> {
   const id = connectorId(connector);
-  const config = connector.config.safeParse(engine.configOf(id) ?? {});
+  const config = checkedConfig(connector, engine.configOf(id) ?? nothing);
   if (!config.success) {
     const [issue] = config.error.issues;
     return { ok: false, reason: `its configuration is wrong: ${issue?.path.join(".")} ${issue?.message}` };

@@ -10,6 +10,9 @@ interface Detector {
   readonly mask: (found: string) => string;
 }
 
+/** Nothing shorter is found: `a@b.io`. */
+const shortest = 6;
+
 const digitsOf = (text: string) => text.replace(/\D/g, "");
 
 /** Keeps the last `kept` digits and the form, so that a target that validates the form still takes it. */
@@ -77,6 +80,7 @@ export interface Finding {
  * @param name the field the text stands in: bare digits are judged by it
  */
 export function detect(text: string, name = ""): Finding[] {
+  if (text.length < shortest) return [];
   const plain = plainForm(text);
   const findings: Finding[] = [];
   for (const { kind, name: names, value } of bareNumber) {

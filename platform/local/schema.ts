@@ -54,7 +54,8 @@ CREATE TABLE IF NOT EXISTS events (
   type TEXT,
   accepted INTEGER NOT NULL,
   duplicates INTEGER NOT NULL,
-  value TEXT NOT NULL
+  value TEXT NOT NULL,
+  event TEXT
 );
 CREATE INDEX IF NOT EXISTS events_by_type ON events (type, seq);
 CREATE INDEX IF NOT EXISTS events_unsent ON events (accepted) WHERE unsent = 1;

@@ -1,3 +1,4 @@
+import type { SourceEvent } from "../../bridge/event.ts";
 import { eventStatuses, isClosed, type LedgerEntry, statuses } from "../../bridge/ledger.ts";
 import { type Packet, strictOrder } from "../../bridge/pack.ts";
 import {
@@ -42,10 +43,11 @@ export class LocalStore implements StorePort {
       const row = this.#db.sql(`${selectPacket} WHERE id = ?`).get(id);
       return row && (storedPacket(row as never) as unknown as Stored<K>);
     }
-    const row =
-      kind === "event"
-        ? this.#db.sql("SELECT etag, value FROM events WHERE id = ?").get(id)
-        : this.#db.sql("SELECT etag, value FROM documents WHERE kind = ? AND id = ?").get(kind, id);
+    if (kind === "event") {
+      const row = this.#db.sql("SELECT etag, value, event FROM events WHERE id = ?").get(id);
+      return row && { value: eventRecord(row) as Records[K], etag: row.etag as number };
+    }
+    const row = this.#db.sql("SELECT etag, value FROM documents WHERE kind = ? AND id = ?").get(kind, id);
     return row && { value: JSON.parse(row.value as string) as Records[K], etag: row.etag as number };
   }
 
@@ -116,7 +118,7 @@ export class LocalStore implements StorePort {
 
   async unsentEvents(before: number, limit: number): Promise<FoundEvent[]> {
     return this.#db
-      .sql("SELECT seq, id, value FROM events WHERE unsent = 1 AND accepted < ? ORDER BY accepted LIMIT ?")
+      .sql("SELECT seq, id, value, event FROM events WHERE unsent = 1 AND accepted < ? ORDER BY accepted LIMIT ?")
       .all(before, limit)
       .map(foundEvent);
   }
@@ -124,9 +126,11 @@ export class LocalStore implements StorePort {
   async events({ type, after = "0", limit }: { type?: string; after?: string; limit: number }): Promise<FoundEvent[]> {
     const rows =
       type === undefined
-        ? this.#db.sql("SELECT seq, id, value FROM events WHERE seq > ? ORDER BY seq LIMIT ?").all(Number(after), limit)
+        ? this.#db
+            .sql("SELECT seq, id, value, event FROM events WHERE seq > ? ORDER BY seq LIMIT ?")
+            .all(Number(after), limit)
         : this.#db
-            .sql("SELECT seq, id, value FROM events WHERE type = ? AND seq > ? ORDER BY seq LIMIT ?")
+            .sql("SELECT seq, id, value, event FROM events WHERE type = ? AND seq > ? ORDER BY seq LIMIT ?")
             .all(type, Number(after), limit);
     return rows.map(foundEvent);
   }
@@ -209,9 +213,18 @@ function rowPut(put: Put): RowPut {
       return { kind: "packet", etag, row };
     }
     case "event": {
-      const { status, unsent, event, accepted, duplicates } = put.value;
-      const value = JSON.stringify(put.value);
-      const row = { id, status, unsent: unsent ? 1 : null, type: event?.type ?? null, accepted, duplicates, value };
+      const { event, ...value } = put.value;
+      const row = {
+        id,
+        status: value.status,
+        unsent: value.unsent ? 1 : null,
+        type: event?.type ?? null,
+        accepted: value.accepted,
+        duplicates: value.duplicates,
+        value: JSON.stringify(value),
+        // Written once: an event never changes.
+        event: etag === 0 && event ? JSON.stringify(event) : null,
+      };
       return { kind: "event", etag, row };
     }
     default:
@@ -240,8 +253,13 @@ function storedPacket(row: PacketRow): Stored<"packet"> {
   return { value: packetRecord(row), etag: row.etag };
 }
 
+function eventRecord(row: Record<string, unknown>): EventRecord {
+  const value = JSON.parse(row.value as string) as EventRecord;
+  return row.event === null ? value : { ...value, event: JSON.parse(row.event as string) as SourceEvent };
+}
+
 function foundEvent(row: Record<string, unknown>): FoundEvent {
-  return { key: row.id as string, position: String(row.seq), value: JSON.parse(row.value as string) as EventRecord };
+  return { key: row.id as string, position: String(row.seq), value: eventRecord(row) };
 }
 
 function cursorIn(after: string): { at: number; seq: number } {

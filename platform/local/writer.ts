@@ -22,6 +22,7 @@ export interface EventColumns {
   readonly accepted: number;
   readonly duplicates: number;
   readonly value: string;
+  readonly event: string | null;
 }
 
 /** A conditional put: `etag` 0 inserts. */
@@ -203,8 +204,8 @@ export class Writer {
 
   #insertEvent(row: EventColumns): number {
     return this.#run(
-      `INSERT OR IGNORE INTO events (id, etag, status, unsent, type, accepted, duplicates, value)
-       VALUES (?, 1, ?, ?, ?, ?, ?, ?)`,
+      `INSERT OR IGNORE INTO events (id, etag, status, unsent, type, accepted, duplicates, value, event)
+       VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?)`,
       row.id,
       row.status,
       row.unsent,
@@ -212,6 +213,7 @@ export class Writer {
       row.accepted,
       row.duplicates,
       row.value,
+      row.event,
     );
   }
 
