@@ -155,7 +155,7 @@ function measureMap() {
 
 function perDiem(subject: string, { gis }: { gis: boolean }): SourceEvent {
   return Event({
-    type: gis ? "policy.per_diem.updated" : "policy.per_diem.payroll",
+    type: gis ? "policy.per_diem.updated" : "policy.per_diem.one",
     subject,
     data: { new_rate: 68, old_rate: 62 },
   });
@@ -167,12 +167,12 @@ function open(onStep: (step: string) => unknown) {
     file: `${type}.yaml`,
     text: `source_event: ${type}\nkey: subject\ntargets:\n${targets}`,
   });
-  const payroll = "  payroll: { connector: PayrollConnector, map: { new_rate: dailyRate } }\n";
+  const hr = "  hr: { connector: WorkForceNow, map: { new_rate: rate } }\n";
   const gis = "  gis: { connector: GISTableConnector, map: { new_rate: perDiemUSD } }\n";
   const bridge = new Bridge({
     dir,
-    mappings: [sheet("policy.per_diem.payroll", payroll), sheet("policy.per_diem.updated", payroll + gis)],
-    connectors: { PayrollConnector: { baseUrl }, GISTableConnector: { baseUrl } },
+    mappings: [sheet("policy.per_diem.one", hr), sheet("policy.per_diem.updated", hr + gis)],
+    connectors: { WorkForceNow: { baseUrl }, GISTableConnector: { baseUrl } },
     log: ({ step }) => onStep(step),
   });
   return {

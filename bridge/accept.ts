@@ -1,6 +1,5 @@
-import { type Arrival, eventKey, openEvent, quarantineKey, type SourceEvent } from "./event.ts";
-import { type Expansion, expand } from "./expand.ts";
-import { ExpressionFault } from "./expression.ts";
+import { type Arrival, eventKey, openEvent, quarantineKey } from "./event.ts";
+import { expand } from "./expand.ts";
 import { append, type Facts, type LedgerEntry, tailOf } from "./ledger.ts";
 import { errorName } from "./log.ts";
 import { pinnedSheets, pinSheets } from "./pinned.ts";
@@ -98,21 +97,17 @@ export async function accept(engine: Engine, messages: readonly Incoming[]): Pro
 /** Works out what a message would be, were it new: most are, so nothing is read first. */
 async function draft(engine: Engine, message: Incoming, arrival: Arrival, stamp: number): Promise<Draft> {
   if (arrival.kind === "malformed") {
-    const kept = { raw: message.body.slice(0, rawKept) };
-    return quarantined(engine, message, quarantineKey(message.body), kept, arrival.reason, stamp);
+    const key = quarantineKey(message.body);
+    const { reason } = arrival;
+    engine.log({ step: "quarantined", event: key, reason });
+    const kept = { raw: message.body.slice(0, rawKept), reason };
+    return firstOf({ engine, message, key, stamp }, "QUARANTINED", { reason }, kept, []);
   }
   const { event } = arrival;
   const key = eventKey(event);
   const sheets = engine.sheets().byType.get(event.type) ?? [];
   await pinSheets(engine, sheets);
-  let expansion: Expansion;
-  try {
-    expansion = await expand(engine, key, event, sheets, stamp);
-  } catch (error) {
-    if (!(error instanceof ExpressionFault)) throw error;
-    return quarantined(engine, message, key, { event }, `when: ${error.message}`, stamp);
-  }
-  const { steps, matched, clamped } = expansion;
+  const { steps, matched, clamped } = await expand(engine, key, event, sheets, stamp);
   const status = matched === 0 ? "UNMATCHED" : steps.length > packetsAWrite ? "EXPANDING" : "EXPANDED";
   const facts: Facts = {
     type: event.type,
@@ -124,34 +119,26 @@ async function draft(engine: Engine, message: Incoming, arrival: Arrival, stamp:
   };
   const pinned = sheets.map(({ name, hash }) => ({ name, hash }));
   const more = { sheets: pinned, packets: steps.length, ...(steps.length > 0 && { unsent: true }) };
-  return firstOf(engine, message, key, status, facts, { event, ...more }, stamp, steps);
+  return firstOf({ engine, message, key, stamp }, status, facts, { event, ...more }, steps);
 }
 
-function quarantined(
-  engine: Engine,
-  message: Incoming,
-  key: string,
-  kept: { readonly event?: SourceEvent; readonly raw?: string },
-  reason: string,
-  stamp: number,
-): Draft {
-  engine.log({ step: "quarantined", event: key, reason });
-  return firstOf(engine, message, key, "QUARANTINED", { reason }, { ...kept, reason }, stamp, []);
+interface Arrived {
+  readonly engine: Engine;
+  readonly message: Incoming;
+  readonly key: string;
+  readonly stamp: number;
 }
 
 /** The first entry of an event's chain, and the record it belongs to. */
 function firstOf(
-  engine: Engine,
-  message: Incoming,
-  key: string,
+  { engine, message, key, stamp }: Arrived,
   status: EventRecord["status"],
   facts: Facts,
   more: Partial<EventRecord>,
-  accepted: number,
   steps: readonly Stepped[],
 ): Draft {
   const entry = append(key, undefined, { at: engine.clock.now(), step: status, facts });
-  const common = { sheets: [], packets: 0, duplicates: 0, message: message.id, accepted };
+  const common = { sheets: [], packets: 0, duplicates: 0, message: message.id, accepted: stamp };
   const value: EventRecord = { ...common, ...more, status, step: entry.step, tail: tailOf(entry) };
   return { key, message: message.id, value, entry, steps };
 }

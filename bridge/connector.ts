@@ -50,6 +50,13 @@ export interface Connector<Config = unknown, Secret = unknown> {
   readonly order: "latest" | "strict";
   /** `entity` (the default): order matters for one record. `connector`: for all it sends, as with numbered files. */
   readonly lane?: "entity" | "connector";
+  /**
+   * The one thing at the target that all its packets change. Order and sameness are then kept for that, whatever records
+   * the events are about. Absent: each record is a thing of its own.
+   */
+  readonly resource?: string;
+  /** Whether it can delete. Absent: a sheet that asks it to is faulty. */
+  readonly deletes?: boolean;
   /** Whether the target takes the same packet twice without a second effect. If not, a doubtful try is held. */
   readonly idempotent: boolean;
   readonly config: z.ZodType<Config>;

@@ -28,7 +28,6 @@ export interface Expansion {
  *
  * @param accepted µs since the epoch, fixed at the event's first acceptance
  * @param change what is special about these packets' way from the beginning
- * @throws {ExpressionFault} where a sheet's `when` faults on this event
  */
 export async function expand(
   engine: Engine,

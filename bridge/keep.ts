@@ -119,6 +119,7 @@ async function sweep(engine: Engine, connector: string): Promise<void> {
   const [lane, outbox] = await Promise.all([queue.depth(`lane:${connector}`), queue.depth(`outbox:${connector}`)]);
   const empty = lane.waiting + lane.inFlight + outbox.waiting + outbox.inFlight === 0;
   const before = clock.now() - (empty ? times.putBackMs : maxQueuedMs);
+  const rung = new Set<string>();
   let after: string | undefined;
   do {
     const page = await store.waiting(connector, { before, limit: sweepPage, ...(after && { after }) });
@@ -126,7 +127,8 @@ async function sweep(engine: Engine, connector: string): Promise<void> {
       if ((progress.putAt ?? recordedAt) > before) continue;
       if (progress.lease && progress.lease.until > clock.now()) continue;
       if (progress.place === "behind") {
-        await ring(engine, packet.lane);
+        if (!rung.has(packet.lane)) await ring(engine, packet.lane);
+        rung.add(packet.lane);
         continue;
       }
       const [stored] = await store.read("packet", [packet.id]);

@@ -26,6 +26,7 @@ export interface Parcel extends Match {
  */
 export function mapEvent(event: SourceEvent, match: Match, nowMs: number): Parcel[] | Promise<Parcel[]> {
   const { target } = match;
+  if (match.fault !== undefined) return [faulty(match, entityOf(event, match), match.fault)];
   if (!target.forEach) {
     const entity = entityOf(event, match);
     return target.plain
@@ -91,7 +92,8 @@ async function computed(
   for (const field of target.fields) {
     const value = field.read(record);
     if (value === undefined || isUnchanged(field, value, record, target)) continue;
-    if (!field.with) {
+    // Null clears, and no expression is asked about it.
+    if (!field.with || value === null) {
       fields[field.to] = value;
       continue;
     }

@@ -1,4 +1,5 @@
 import type { SourceEvent } from "./event.ts";
+import { ExpressionFault } from "./expression.ts";
 import type { Json } from "./json.ts";
 import type { Sheet, Target } from "./sheet.ts";
 
@@ -6,6 +7,8 @@ import type { Sheet, Target } from "./sheet.ts";
 export interface Match {
   readonly sheet: Sheet;
   readonly target: Target;
+  /** Why it cannot be said whether it wants it: its sheet's `when` faults on this event. */
+  readonly fault?: string;
 }
 
 /**
@@ -14,19 +17,32 @@ export interface Match {
  * A target's `from` and `until` are judged by the time of acceptance, not the event's own: once `until` has passed, a
  * late event goes to the newer version alone.
  *
+ * A sheet whose `when` faults on this event takes nothing from the others: its own targets are found with the fault.
+ *
  * @param sheets those whose `source_event` names the event's type
  * @param acceptedMs ms since the epoch
- * @throws {ExpressionFault} where a sheet's `when` faults on this event
  */
 export async function match(event: SourceEvent, sheets: readonly Sheet[], acceptedMs: number): Promise<Match[]> {
   const matches: Match[] = [];
   for (const sheet of sheets) {
-    if (sheet.when && (await sheet.when.evaluate(event as unknown as Json, acceptedMs)) !== true) continue;
+    const wanted = await wants(sheet, event, acceptedMs);
+    if (wanted === false) continue;
     for (const target of sheet.targets) {
       if (target.from !== undefined && acceptedMs < target.from) continue;
       if (target.until !== undefined && acceptedMs >= target.until) continue;
-      matches.push({ sheet, target });
+      matches.push(wanted === true ? { sheet, target } : { sheet, target, fault: wanted });
     }
   }
   return matches;
+}
+
+/** @returns whether the sheet is for this event, or why that cannot be said */
+async function wants({ when }: Sheet, event: SourceEvent, acceptedMs: number): Promise<boolean | string> {
+  if (!when) return true;
+  try {
+    return (await when.evaluate(event as unknown as Json, acceptedMs)) === true;
+  } catch (error) {
+    if (error instanceof ExpressionFault) return `when: ${error.message}`;
+    throw error;
+  }
 }

@@ -105,7 +105,7 @@ export function pack(parcel: Vetted, origin: Origin, connector: Connector, bridg
   const { sheet, target } = parcel;
   const place = `${sheet.name}.${target.name}`;
   const id = connectorId(connector);
-  const shadow = `${id}#${keyedHash(bridgeKey, id, parcel.entity)}`;
+  const shadow = `${id}#${keyedHash(bridgeKey, id, connector.resource ?? parcel.entity)}`;
   return {
     id: packetId(origin.key, place, parcel.entity, origin.version.revision),
     event: origin.key,

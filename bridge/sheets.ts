@@ -54,6 +54,9 @@ export async function readSheets(
         faults.push(at([...place, "connector"], found.fault));
         continue;
       }
+      if (target.action === "delete" && !found.connector.deletes) {
+        faults.push(at([...place, "action"], `${target.connector} cannot delete; clear its fields with null instead`));
+      }
       const id = connectorId(found.connector);
       const other = connectors.get(id);
       if (other)

@@ -1,7 +1,7 @@
 import { digestOf } from "./expand.ts";
 import { type LedgerEntry, type LedgerFault, type Tail, verifyChain } from "./ledger.ts";
-import type { Packet } from "./pack.ts";
 import type { Engine } from "./ports.ts";
+import type { PacketRecord } from "./records.ts";
 
 export interface Verification {
   readonly chains: number;
@@ -54,7 +54,7 @@ async function checkChain(
 ): Promise<LedgerFault | undefined> {
   for (let before = await endOf(engine, chain); ; ) {
     const fault = before
-      ? (verifyChain(chain, entries, before.tail) ?? verifyFields(engine, before.packet, entries[0]))
+      ? (verifyChain(chain, entries, before.tail) ?? verifyRecord(engine, before.record, entries))
       : { chain, seq: 1, message: "the record this chain belongs to is missing" };
     if (!fault) return undefined;
     const again = await engine.store.chain(chain);
@@ -65,17 +65,24 @@ async function checkChain(
   }
 }
 
-/** A packet's fields must be those the ledger was told of when it was recorded. */
-function verifyFields(engine: Engine, packet: Packet | undefined, first: LedgerEntry | undefined) {
-  if (!packet || first?.facts.digest === digestOf(packet, engine.bridgeKey)) return undefined;
-  return { chain: packet.id, seq: 1, message: "the packet's fields are not those that were recorded" };
+/** A packet's fields and status must be those the ledger was told of. */
+function verifyRecord(engine: Engine, record: PacketRecord | undefined, entries: readonly LedgerEntry[]) {
+  if (!record) return undefined;
+  const { packet, progress } = record;
+  const fault = (seq: number, message: string): LedgerFault => ({ chain: packet.id, seq, message });
+  if (entries[0]?.facts.digest !== digestOf(packet, engine.bridgeKey)) {
+    return fault(1, "the packet's fields are not those that were recorded");
+  }
+  return entries.at(-1)?.step === progress.status
+    ? undefined
+    : fault(entries.length, `the packet's record says ${progress.status}, and the ledger does not`);
 }
 
-/** Where the record says its chain ends, and for a packet what it carries. */
-async function endOf(engine: Engine, chain: string): Promise<{ tail: Tail; packet?: Packet } | undefined> {
+/** Where the record says its chain ends, and for a packet the record itself. */
+async function endOf(engine: Engine, chain: string): Promise<{ tail: Tail; record?: PacketRecord } | undefined> {
   if (chain.startsWith("pkt-")) {
     const [stored] = await engine.store.read("packet", [chain]);
-    return stored && { tail: stored.value.progress.tail, packet: stored.value.packet };
+    return stored && { tail: stored.value.progress.tail, record: stored.value };
   }
   const [stored] = await engine.store.read("event", [chain]);
   return stored && { tail: stored.value.tail };

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import packageJson from "../package.json" with { type: "json" };
 import { SheetsFault } from "../platform/local/sheets-folder.ts";
 import { connectors } from "./connectors.ts";
 import { emit } from "./emit.ts";
@@ -33,6 +34,7 @@ export async function run(args: readonly string[]): Promise<number> {
   let exitCode: number = exitCodes.done;
   const program = new Command("bridge")
     .description(about)
+    .version(packageJson.version, "--version")
     .addHelpText("after", afterHelp)
     .exitOverride()
     .showSuggestionAfterError()

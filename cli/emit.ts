@@ -6,11 +6,11 @@ import type { Bridge } from "../library/bridge.ts";
 import { Event } from "../library/event.ts";
 import type { PacketView } from "../library/view.ts";
 import { type StoreOptions, storeCommand, withBridge } from "./open.ts";
-import { coloured, type End, exitCodes, printJson } from "./output.ts";
+import { coloured, count, type End, exitCodes, printJson } from "./output.ts";
 
 interface EmitOptions extends StoreOptions {
   readonly file?: string;
-  readonly wait: string;
+  readonly wait: number;
 }
 
 /** `bridge emit`: publishes events, and says what became of them. */
@@ -18,7 +18,7 @@ export function emit(end: End): Command {
   return storeCommand("emit", "publish an event, or many from a file, and say what became of it")
     .argument("[event]", "the event as JSON; id, source and time are made up where absent")
     .option("--file <file>", "NDJSON, an event a line; - is standard input")
-    .option("--wait <seconds>", "how long to wait for the packets to come to rest", "10")
+    .option("--wait <seconds>", "how long to wait for the packets to come to rest", count, 10)
     .addHelpText(
       "after",
       `\nBeside a running "bridge serve" the event goes through that process; alone, through this one.`,
@@ -30,10 +30,19 @@ export function emit(end: End): Command {
       await withBridge(options, {}, async (bridge) => {
         const began = Date.now();
         const keys: string[] = [];
-        for await (const line of text === undefined ? linesOf(options.file as string) : [text]) {
-          if (line.trim() !== "") keys.push(await bridge.emit(Event(eventIn(line, keys.length + 1) as never)));
+        let line = 0;
+        for await (const given of text === undefined ? linesOf(options.file as string) : [text]) {
+          line++;
+          if (given.trim() === "") continue;
+          try {
+            keys.push(await bridge.emit(Event(eventIn(given) as never)));
+          } catch (error) {
+            if (options.file === undefined) throw error;
+            const before = `${keys.length} event${keys.length === 1 ? " was" : "s were"} accepted before it`;
+            throw new TypeError(`${options.file}:${line}: ${(error as Error).message}; ${before}`, { cause: error });
+          }
         }
-        const settled = await bridge.settled(Number(options.wait) * 1_000);
+        const settled = await bridge.settled(options.wait * 1_000);
         const packets = await packetsOf(bridge, new Set(keys), began);
         report(options, keys, packets, settled);
         if (packets.some(({ status }) => status === "HELD")) end(exitCodes.no);
@@ -45,11 +54,11 @@ function linesOf(file: string): AsyncIterable<string> {
   return createInterface({ input: file === "-" ? process.stdin : createReadStream(file) });
 }
 
-function eventIn(text: string, line: number): JsonObject {
+function eventIn(text: string): JsonObject {
   try {
     return JSON.parse(text) as JsonObject;
   } catch {
-    throw new TypeError(`event ${line} is not JSON`);
+    throw new TypeError("the event is not JSON");
   }
 }
 

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { Command } from "commander";
+import { connectorId } from "../bridge/connector.ts";
 import { Bridge, type BridgeOptions } from "../library/bridge.ts";
 
 export interface StoreOptions {
@@ -29,4 +30,11 @@ export async function withBridge<T>(
   await using bridge = new Bridge({ dir, mappings, ...more });
   await bridge.open();
   return await use(bridge);
+}
+
+/** What a person means by `PayrollConnector`: its id. @throws {RangeError} where there is none, or several */
+export async function idOf(bridge: Bridge, reference: string): Promise<string> {
+  const found = (await bridge.engine()).catalog.find(reference);
+  if ("fault" in found) throw new RangeError(found.fault);
+  return connectorId(found.connector);
 }

@@ -1,14 +1,14 @@
 import { type Command, Option } from "commander";
 import { openStatuses, type Status, statuses } from "../bridge/ledger.ts";
-import { type StoreOptions, storeCommand, withBridge } from "./open.ts";
-import { coloured, printJson, timeIn } from "./output.ts";
+import { idOf, type StoreOptions, storeCommand, withBridge } from "./open.ts";
+import { coloured, count, printJson, timeIn } from "./output.ts";
 
 interface OutboxOptions extends StoreOptions {
   readonly open?: true;
   readonly status?: readonly Status[];
   readonly connector?: string;
   readonly since?: string;
-  readonly limit: string;
+  readonly limit: number;
 }
 
 /** `bridge outbox`: the packets and how they stand. */
@@ -18,14 +18,15 @@ export function outbox(): Command {
     .addOption(new Option("--status <status...>", "only these").choices(statuses))
     .option("--connector <id>", "only of this connector, such as PayrollConnector@v1")
     .option("--since <time>", "only recorded since: 10m, 2h, 2026-12-01T00:00:00Z")
-    .option("--limit <count>", "at most so many", "50")
+    .option("--limit <count>", "at most so many", count, 50)
     .action(async (options: OutboxOptions) => {
-      const { open, connector, since, limit } = options;
+      const { open, since, limit } = options;
       const wanted = options.status ?? (open ? openStatuses : undefined);
       await withBridge(options, { work: false }, async (bridge) => {
+        const connector = options.connector && (await idOf(bridge, options.connector));
         const newest = await bridge.outbox({
           newestFirst: true,
-          limit: Number(limit),
+          limit,
           ...(wanted && { statuses: wanted }),
           ...(connector && { connector }),
           ...(since && { from: timeIn(since, Date.now()) }),

@@ -37,6 +37,16 @@ export function table(header: readonly string[], rows: readonly (readonly string
   return [styleText("bold", line(header)), ...rows.map(line)].join("\n");
 }
 
+/**
+ * A whole number from 1 to a million, as an option's parser.
+ *
+ * @throws {RangeError} where it is none
+ */
+export function count(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new RangeError(`"${text}" is not a whole number from 1 to 999999`);
+  return Number(text);
+}
+
 const unitsMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /**

@@ -1,14 +1,14 @@
 import { userInfo } from "node:os";
 import type { Command } from "commander";
-import { type StoreOptions, storeCommand, withBridge } from "./open.ts";
-import { coloured, type End, exitCodes, printJson, timeIn } from "./output.ts";
+import { idOf, type StoreOptions, storeCommand, withBridge } from "./open.ts";
+import { coloured, count, type End, exitCodes, printJson, timeIn } from "./output.ts";
 
 interface ReplayOptions extends StoreOptions {
   readonly from: string;
   readonly to: string;
   readonly connector?: string;
   readonly force?: true;
-  readonly wait: string;
+  readonly wait: number;
 }
 
 /** `bridge replay`: sends the packets of a past time window again. */
@@ -18,18 +18,19 @@ export function replay(end: End): Command {
     .option("--to <time>", "recorded before", "now")
     .option("--connector <id>", "only of this connector")
     .option("--force", "send even what the target is believed to hold, as after it was restored from a backup")
-    .option("--wait <seconds>", "how long to wait for the packets to come to rest", "30")
+    .option("--wait <seconds>", "how long to wait for the packets to come to rest", count, 30)
     .addHelpText("after", "\nWhat a target already holds ends UNCHANGED; no field goes back to an older value.")
     .action(async (options: ReplayOptions) => {
       await withBridge(options, {}, async (bridge) => {
         const now = Date.now();
-        const { connector, force } = options;
+        const { force } = options;
+        const connector = options.connector && (await idOf(bridge, options.connector));
         const again = await bridge.replay(timeIn(options.from, now), timeIn(options.to, now + 1), {
           actor: userInfo().username,
           ...(connector && { connector }),
           ...(force && { force }),
         });
-        const settled = await bridge.settled(Number(options.wait) * 1_000);
+        const settled = await bridge.settled(options.wait * 1_000);
         const packets = await Promise.all(again.map(async ({ id }, i) => (await bridge.packet(id)) ?? again[i]));
         if (options.json) printJson({ packets, settled });
         else {

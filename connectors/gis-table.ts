@@ -9,6 +9,7 @@ export const connector = defineConnector({
   version: "v1",
   order: "latest",
   idempotent: true,
+  deletes: true,
   config: z.strictObject({
     baseUrl: z.url().default("https://gis.gov/api").describe("Where the GIS server's API begins."),
     table: z.string().min(1).default("rates").describe("The table's name."),

@@ -9,6 +9,8 @@ export const connector = defineConnector({
   version: "v1",
   order: "latest",
   idempotent: true,
+  // Whatever an event is about, it changes the one rate table.
+  resource: "rates",
   config: z.strictObject({
     baseUrl: z.url().default("https://hr.gov/api").describe("Where payroll's API begins."),
   }),

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Catalog, type Connector } from "../bridge/connector.ts";
-import { eventKey, maxEventBytes, type SourceEvent } from "../bridge/event.ts";
+import { checkEvent, eventKey, maxEventBytes, type SourceEvent } from "../bridge/event.ts";
 import { isClosed, type Status } from "../bridge/ledger.ts";
 import type { LogLine, Tally } from "../bridge/ports.ts";
 import { replay } from "../bridge/replay.ts";
@@ -78,9 +78,11 @@ export class Bridge implements AsyncDisposable {
    * Publishes a change. Resolves when it is stored: from then on it is not lost.
    *
    * @returns the event's key, `evt-…`
-   * @throws {RangeError} over 1 MiB
+   * @throws {TypeError} where it is no event, {RangeError} over 1 MiB
    */
   async emit(event: SourceEvent): Promise<string> {
+    const arrival = checkEvent(event);
+    if (arrival.kind === "malformed") throw new TypeError(`not an event: ${arrival.reason}`);
     const { queue } = await this.engine();
     const body = JSON.stringify(event);
     if (Buffer.byteLength(body) > maxEventBytes) {
@@ -133,9 +135,12 @@ export class Bridge implements AsyncDisposable {
     options: { connector?: string; force?: boolean; actor?: string } = {},
   ): Promise<PacketView[]> {
     const engine = await this.engine();
+    const window = { from: Number(start), to: Number(end) };
+    if (Number.isNaN(window.from + window.to))
+      throw new RangeError("replay(start, end): not a Date, and not ms since the epoch");
     const { actor = process.env.USER ?? "library", ...rest } = options;
     const again: PacketView[] = [];
-    for await (const record of replay(engine, { from: Number(start), to: Number(end), actor, ...rest })) {
+    for await (const record of replay(engine, { ...window, actor, ...rest })) {
       again.push(viewOf(record, engine.clock.now()));
     }
     return again;
@@ -182,8 +187,10 @@ export class Bridge implements AsyncDisposable {
 
   async #close(): Promise<void> {
     if (latest === this) latest = undefined;
-    if (!this.#opening) return;
-    const { engine, runner } = await this.#opening;
+    // What could not be opened has closed itself, and whoever asked for it was told why.
+    const open = await this.#opening?.catch(() => undefined);
+    if (!open) return;
+    const { engine, runner } = open;
     await runner?.stop();
     await engine.queue.end();
     await engine.db.close();
@@ -211,6 +218,13 @@ async function openBridge(options: BridgeOptions): Promise<Open> {
     "the options",
   );
   const catalog = await ownCatalog(register);
+  for (const name of Object.keys(settings.connectors)) {
+    const known = catalog.ids.some((id) => id === name || id.split("@")[0] === name);
+    if (!known) throw new TypeError(`bridge.yaml: no connector is called ${name}; there are ${catalog.ids.join(", ")}`);
+  }
+  if (typeof mappings === "string" && work && !existsSync(mappings)) {
+    throw new TypeError(`there is no folder ${mappings} with mapping sheets here; make one, or name another`);
+  }
   const fromTexts =
     typeof mappings === "string"
       ? undefined
@@ -226,15 +240,19 @@ async function openBridge(options: BridgeOptions): Promise<Open> {
     http: (config) => createHttp({ allowedHosts: hostsIn(config) }),
     ...(log && { log }),
   });
-  if (typeof mappings === "string" && work) {
-    const lastGoodFile = engine.dir === undefined ? undefined : join(engine.dir, "last-good-sheets.json");
-    folder = await SheetsFolder.open({
-      folder: mappings,
-      catalog,
-      tell: onSheets,
-      ...(lastGoodFile && { lastGoodFile }),
-    });
+  try {
+    if (typeof mappings === "string" && work) {
+      const lastGoodFile = engine.dir === undefined ? undefined : join(engine.dir, "last-good-sheets.json");
+      folder = await SheetsFolder.open({
+        folder: mappings,
+        catalog,
+        tell: onSheets,
+        ...(lastGoodFile && { lastGoodFile }),
+      });
+    }
+    return { engine, runner: work ? startRunner(engine, folder) : undefined };
+  } catch (error) {
+    await engine.db.close();
+    throw error;
   }
-  const runner = work ? startRunner(engine, folder) : undefined;
-  return { engine, runner };
 }

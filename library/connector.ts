@@ -85,7 +85,8 @@ export class Connector {
       direction: "outbound",
       targets: { [this.#name.toLowerCase()]: target },
     });
-    if (compiled.ok) return compiled.sheet;
+    // Two maps are two sheets: the same event may be pushed through both.
+    if (compiled.ok) return { ...compiled.sheet, name: `push-${compiled.sheet.hash.slice(0, 8)}` };
     throw new TypeError(
       `Connector("${this.#name}").map(): ${compiled.faults.map(({ message }) => message).join("; ")}`,
     );

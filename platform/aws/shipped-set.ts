@@ -17,10 +17,23 @@ export interface ShippedSet {
   readonly policy: Policy;
 }
 
-export type ConnectorFacts = Pick<Connector, "name" | "version" | "order" | "lane" | "idempotent" | "rate">;
+export type ConnectorFacts = Pick<
+  Connector,
+  "name" | "version" | "order" | "lane" | "resource" | "deletes" | "idempotent" | "rate"
+>;
 
-export function factsOf({ name, version, order, lane, idempotent, rate }: Connector): ConnectorFacts {
-  return { name, version, order, ...(lane && { lane }), idempotent, rate };
+export function factsOf({
+  name,
+  version,
+  order,
+  lane,
+  resource,
+  deletes,
+  idempotent,
+  rate,
+}: Connector): ConnectorFacts {
+  const optional = { ...(lane && { lane }), ...(resource && { resource }), ...(deletes && { deletes }) };
+  return { name, version, order, ...optional, idempotent, rate };
 }
 
 /** @throws where the set is not one that this version of the bridge compiles */

@@ -40,6 +40,7 @@ export async function openLocalEngine(options: LocalOptions): Promise<LocalEngin
   const { catalog, settings, sheets, random = systemRandom, env = process.env, log = () => {} } = options;
   const dir = options.dir === inMemory ? undefined : options.dir;
   if (dir) openPrivately(dir);
+  const bridgeKey = dir ? bridgeKeyIn(join(dir, "key")) : createSecretKey(Buffer.alloc(32, random.id()));
   const db = await Database.open(dir && join(dir, "bridge.db"));
   const store = new LocalStore(db);
   const clock = options.clock ?? systemClock(store.lastAccepted());
@@ -55,7 +56,7 @@ export async function openLocalEngine(options: LocalOptions): Promise<LocalEngin
     catalog,
     configOf: (connector) => configOf(settings, connector),
     http: httpClients(options.http),
-    bridgeKey: dir ? bridgeKeyIn(join(dir, "key")) : createSecretKey(Buffer.alloc(32, random.id())),
+    bridgeKey,
     times: settings.times,
     log,
   };

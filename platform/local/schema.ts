@@ -1,3 +1,6 @@
+/** Goes up with every change of the tables below. */
+export const schemaVersion = 1;
+
 /**
  * The embedded engine's tables.
  *

@@ -13,7 +13,12 @@ interface Texts {
 
 export type SetReading =
   | { readonly ok: true; readonly set: SheetSet; readonly warnings: readonly string[] }
-  | { readonly ok: false; readonly faults: readonly string[] };
+  | {
+      readonly ok: false;
+      readonly faults: readonly string[];
+      /** The policy, where it alone can be used. */
+      readonly policy?: Policy;
+    };
 
 /** The sheets of a folder and the `governance.yaml` beside it, as texts. */
 export function readFolder(folder: string): Texts {
@@ -26,9 +31,10 @@ export function readFolder(folder: string): Texts {
 }
 
 function sheetFiles(folder: string): string[] {
-  return readdirSync(folder, { withFileTypes: true })
-    .filter((entry) => entry.isFile() && /\.ya?ml$/.test(entry.name))
-    .map((entry) => join(folder, entry.name))
+  return readdirSync(folder)
+    .filter((name) => /\.ya?ml$/.test(name))
+    .map((name) => join(folder, name))
+    .filter((file) => statSync(file, { throwIfNoEntry: false })?.isFile())
     .sort();
 }
 
@@ -61,7 +67,7 @@ export async function readSet({ sheets: files, governance }: Texts, catalog: Cat
   const faults = reading.faults.map(faultText);
   if (read && !read.ok) faults.push(read.message);
   return faults.length > 0
-    ? { ok: false, faults }
+    ? { ok: false, faults, ...((!read || read.ok) && { policy }) }
     : { ok: true, set: sheetSet(reading.sheets, policy), warnings: reading.warnings.map(faultText) };
 }
 
@@ -124,18 +130,31 @@ export class SheetsFolder {
       if (seen === this.#seen) return;
       texts = readFolder(this.#options.folder);
     } catch (error) {
-      // A file vanished between listing and reading, or the folder is gone: look again next time.
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
-      throw error;
+      // A file vanished between listing and reading, or the folder is gone: told once, and looked for again.
+      const code = (error as NodeJS.ErrnoException).code ?? "unknown";
+      if (this.#seen !== code) this.#refuse([`${this.#options.folder} cannot be read (${code})`]);
+      this.#seen = code;
+      return;
     }
     this.#seen = seen;
+    if (texts.sheets.length === 0 && this.#current.sheets.length > 0) {
+      // A checkout or a copy in progress looks like this, and every event meanwhile would be nobody's.
+      this.#refuse([`${this.#options.folder} holds no sheet any more; to run without sheets, start anew`]);
+      return;
+    }
     const reading = await readSet(texts, this.#options.catalog);
     if (!reading.ok) {
-      this.#options.tell({ kind: "refused", faults: reading.faults });
+      // A policy that can be read counts at once, whatever is wrong with the sheets: it may forbid what they send.
+      if (reading.policy) this.#current = sheetSet(this.#current.sheets, reading.policy);
+      this.#refuse(reading.faults);
       return;
     }
     this.#current = reading.set;
     this.#keep(texts, reading);
+  }
+
+  #refuse(faults: readonly string[]): void {
+    this.#options.tell({ kind: "refused", faults });
   }
 
   #keep(texts: Texts, { set, warnings }: Extract<SetReading, { ok: true }>): void {

@@ -1,5 +1,5 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
-import { schema } from "./schema.ts";
+import { schema, schemaVersion } from "./schema.ts";
 
 /** A packet's columns; see schema.ts. Texts are JSON. */
 export interface PacketColumns {
@@ -77,7 +77,14 @@ export class Writer {
   /** @param db opened by the caller, so that memory can be shared with the reader */
   constructor(db: DatabaseSync) {
     this.#db = db;
-    db.exec(schema);
+    const { user_version: found } = db.prepare("PRAGMA user_version").get() as { user_version: number };
+    const isNew = db.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get() === undefined;
+    if (!isNew && found !== schemaVersion) {
+      throw new Error(
+        `the store is of form ${found}, and this bridge keeps form ${schemaVersion}; use the bridge it was made with, or another --dir`,
+      );
+    }
+    db.exec(`${schema} PRAGMA user_version = ${schemaVersion};`);
   }
 
   /**

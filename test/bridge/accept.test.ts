@@ -182,16 +182,22 @@ describe("accept", () => {
     expect(await brokenLaws(core, 1)).toEqual([]);
   });
 
-  it("quarantines an event whose sheet's condition faults on it, and tells no value of it", async () => {
+  it("holds for one sheet whose condition faults, lets the other sheets' packets go, and tells no value", async () => {
     const target = fakeTarget();
-    const guarded =
-      "source_event: policy.per_diem.updated\nwhen: $number(data.city) > 1\ntargets: { fake: { connector: Fake, map: { city: city } } }";
-    await using core = await aCore({ targets: [target], sheets: { guarded } });
+    const sheet = (when: string) =>
+      `source_event: policy.per_diem.updated\n${when}targets: { fake: { connector: Fake, map: { city: city } } }`;
+    const sheets = { guarded: sheet("when: $number(data.city) > 1\n"), open: sheet("") };
+    await using core = await aCore({ targets: [target], sheets });
 
-    await core.emit({ id: "1", data: { city: "Confidentialville" } }, { id: "2", data: { city: "5" } });
+    await core.emit({ id: "1", data: { city: "Confidentialville" } });
     await core.rest();
 
-    expect((await core.engine.store.tally()).events).toMatchObject({ QUARANTINED: 1, EXPANDED: 1 });
+    expect((await core.engine.store.tally()).events).toMatchObject({ QUARANTINED: 0, EXPANDED: 1 });
+    const packets = await core.packets();
+    expect(packets.map(({ packet, progress }) => [packet.sheet, progress.status]).sort()).toEqual([
+      ["guarded", "HELD"],
+      ["open", "SENT"],
+    ]);
     expect(JSON.stringify([await core.entries(), core.lines])).not.toContain("Confidentialville");
   });
 

@@ -169,3 +169,21 @@ describe("an expression", () => {
     );
   });
 });
+
+describe("what an expression gives", () => {
+  it.each([
+    ["an infinite number", "$sum([$, $])", 1e308],
+    ["half a character", '$split($, "")[0]', "😀x"],
+    ["half a character in a record", '{ "a": $split($, "")[0] }', "😀x"],
+  ])("is nothing that JSON cannot carry: %s", async (_, source, input) => {
+    await expect(compileExpression(source).evaluate(input, 0)).rejects.toThrow(/gives no JSON/);
+  });
+
+  it("comes in time, however many are asked at once", async () => {
+    const slow = compileExpression("$sum([1..3000].($ * 2))");
+
+    const results = await Promise.all(Array.from({ length: 60 }, () => slow.evaluate(null, 0)));
+
+    expect(new Set(results)).toEqual(new Set([9_003_000]));
+  });
+});

@@ -54,7 +54,12 @@ describe("mapping", () => {
     ["sends no fixed field alone", "map: { x: y }, set: { origin: HMS }", { other: 1 }, undefined],
     ["computes", "map: { x: { to: y, with: '$ & \"!\"' } }", { x: "a" }, { y: "a!" }],
     ["leaves out what computes to nothing", "map: { x: { to: y, with: 'nothing' }, z: z }", { x: {}, z: 1 }, { z: 1 }],
-    ["computes of null too", "map: { x: { to: y, with: '$ = null' } }", { x: null }, { y: true }],
+    [
+      "clears with null, whatever the expression",
+      "map: { x: { to: y, with: '$uppercase($)' } }",
+      { x: null },
+      { y: null },
+    ],
     [
       "sends all, unchanged too, with send: full",
       "map: { x: x, z: z }, send: full",

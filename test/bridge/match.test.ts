@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { ExpressionFault } from "../../bridge/expression.ts";
 import { match } from "../../bridge/match.ts";
 import { anEvent, aSheet, noon } from "../support/builders.ts";
 
@@ -41,12 +40,18 @@ describe("matching", () => {
     expect(await match(anEvent({ type: "t" }), [sheet], noon)).toHaveLength(count);
   });
 
-  it("says that a condition faulted, and does not guess", async () => {
-    const sheet = aSheet(
-      'source_event: t\nwhen: data.new_rate + "x" > 1\ntargets: { a: { connector: Fake, map: { x: y } } }',
+  it("says that a condition faulted, does not guess, and leaves the other sheets theirs", async () => {
+    const targets = "targets: { a: { connector: Fake, map: { x: y } } }";
+    const sheets = [`source_event: t\nwhen: data.new_rate + "x" > 1\n${targets}`, `source_event: t\n${targets}`];
+
+    const found = await match(
+      anEvent({ type: "t" }),
+      sheets.map((text, i) => aSheet(text, `${i}.yaml`)),
+      noon,
     );
 
-    await expect(match(anEvent({ type: "t" }), [sheet], noon)).rejects.toThrow(ExpressionFault);
+    expect(found).toMatchObject([{ fault: expect.stringContaining("T2002") }, {}]);
+    expect(found[1]).not.toHaveProperty("fault");
   });
 
   it("keeps the sheets' order", async () => {

@@ -172,12 +172,53 @@ describe("bridge on a store", () => {
     expect(code).toBe(1);
   });
 
+  test.each<[string, Record<string, string>, RegExp]>([
+    ["no mapping sheets", {}, /there is no folder mappings with mapping sheets here/],
+    ["a faulty sheet", { "mappings/a.yaml": "targets: {}\n" }, /mappings\/a\.yaml:1: source_event is missing/],
+    ["a mistyped setting", { "mappings/a.yaml": perDiemSheet, "bridge.yaml": "tims: {}\n" }, /bridge\.yaml: .*"tims"/],
+    [
+      "an unknown connector",
+      { "mappings/a.yaml": perDiemSheet, "bridge.yaml": "connectors: { Payrol: {} }\n" },
+      /no connector is called Payrol/,
+    ],
+    ["a key others may read", { "mappings/a.yaml": perDiemSheet, ".bridge/key": "00" }, /chmod 600 .*key/],
+    [
+      "a store that is none",
+      { "mappings/a.yaml": perDiemSheet, ".bridge/bridge.db": "this is no database, and long enough" },
+      /not a database/,
+    ],
+  ])("with %s, serve and emit say so in one line and end", async (_, files, wanted) => {
+    using folder = home(files);
+
+    const runs = [await bridge(folder.path, "serve"), await bridge(folder.path, "emit", raise)];
+
+    for (const { code, err } of runs) {
+      expect(err).toMatch(wanted);
+      expect(err).not.toMatch(/suppressed|^\s+at /m);
+      expect(code).toBeGreaterThan(0);
+    }
+  });
+
+  test("emit --file names the line that is no event, and what was accepted before it", async () => {
+    await using target = await targetServer();
+    using folder = office(target.url);
+    folder.write("events.ndjson", `${raise}\n\n${raise}\nnot json\n`);
+
+    const { code, err } = await bridge(folder.path, "emit", "--file", "events.ndjson");
+
+    expect(err).toContain("events.ndjson:4: the event is not JSON; 2 events were accepted before it");
+    expect(code).toBe(2);
+  });
+
   test.each([
     ["an unknown verb", ["frobnicate"], 2],
     ["no event", ["emit"], 2],
     ["an event that is not JSON", ["emit", "{"], 2],
     ["a time that is none", ["replay", "--from", "yesterday"], 2],
     ["an unknown connector", ["probe", "Nobody"], 2],
+    ["an unknown connector to replay", ["replay", "--from", "1h", "--connector", "Nobody"], 2],
+    ["a count that is none", ["outbox", "--limit", "abc"], 2],
+    ["a wait that is none", ["emit", raise, "--wait", "soon"], 2],
     ["a store that is not there", ["outbox", "--dir", "nowhere"], 3],
     ["a packet that is not there", ["explain", "pkt-aaaaaaaaaaaaaaaa"], 1],
   ])("%s ends with its own exit code and one clear line", async (_, args, wanted) => {

@@ -68,6 +68,7 @@ export function fakeTarget(options: FakeOptions = {}): FakeTarget {
     version: "v1",
     order,
     idempotent,
+    deletes: true,
     ...(lane && { lane }),
     ...(secret && { secret }),
     config: z.looseObject({}),

@@ -1,0 +1,63 @@
+import { describe, expect, test } from "vitest";
+import { Bridge, Connector, Event } from "../../index.ts";
+import { perDiemSheet } from "../support/home.ts";
+import { type TargetServer, targetServer } from "../support/target-server.ts";
+
+function aBridge(target: TargetServer): Bridge {
+  const { url: baseUrl } = target;
+  return new Bridge({
+    dir: ":memory:",
+    mappings: [{ file: "per_diem.yaml", text: perDiemSheet }],
+    connectors: { PayrollConnector: { baseUrl }, GISTableConnector: { baseUrl }, WorkForceNow: { baseUrl } },
+    times: { backoffMs: [20, 40], tickMs: 50, probeMs: 100, redriveMs: 200 },
+  });
+}
+
+describe("the library", () => {
+  test("an event pushed through two maps goes through both", async () => {
+    await using target = await targetServer();
+    await using bridge = aBridge(target);
+    const event = Event({ type: "t", subject: "e-1", data: { a: 1, b: 2 } });
+
+    const [first] = await new Connector("WorkForceNow", { bridge }).map({ a: "alpha" }).push(event);
+    const [second] = await new Connector("WorkForceNow", { bridge }).map({ b: "beta" }).push(event);
+
+    expect([first?.fields, second?.fields]).toEqual([{ alpha: 1 }, { beta: 2 }]);
+    expect(target.received.map(({ body }) => body)).toEqual([
+      { alpha: 1, external_id: "e-1" },
+      { beta: 2, external_id: "e-1" },
+    ]);
+  });
+
+  test("what is no event is refused at once, and what is no time", async () => {
+    await using target = await targetServer();
+    await using bridge = aBridge(target);
+    const event = { ...Event({ type: "t", data: {} }), time: "yesterday" };
+
+    await expect(bridge.emit(event)).rejects.toThrow(/^not an event: time/);
+    await expect(new Connector("WorkForceNow", { bridge }).push(event)).rejects.toThrow(/^not an event: time/);
+    await expect(bridge.replay("2026-01-01" as never, Date.now())).rejects.toThrow(RangeError);
+  });
+
+  test("payroll's one rate never goes back, whatever records the changes are about", async () => {
+    await using target = await targetServer();
+    await using bridge = aBridge(target);
+    let failures = 1;
+    target.answer = ({ path }, response) =>
+      response.writeHead(path === "/v2/rates" && failures-- > 0 ? 503 : 204).end();
+
+    await bridge.emit(Event({ type: "policy.per_diem.updated", subject: "change-1", data: { new_rate: 70 } }));
+    await bridge.emit(Event({ type: "policy.per_diem.updated", subject: "change-2", data: { new_rate: 72 } }));
+    await bridge.settled();
+
+    const told = target.received.filter(({ path }) => path === "/v2/rates").map(({ body }) => body);
+    expect(told.at(-1)).toEqual({ dailyRate: 72 });
+  });
+
+  test("a bridge that cannot open says why, and closes without a word", async () => {
+    const bridge = new Bridge({ dir: ":memory:", mappings: [{ file: "bad.yaml", text: "targets: {}" }] });
+
+    await expect(bridge.emit(Event({ type: "t", data: {} }))).rejects.toThrow("bad.yaml:1: source_event is missing");
+    await expect(bridge.close()).resolves.toBeUndefined();
+  });
+});
