@@ -9,7 +9,7 @@ import type { Engine, Message, Put, Stored } from "./ports.ts";
 import { ring } from "./queueing.ts";
 import type { Health, Progress } from "./records.ts";
 import { later, type Report, removed } from "./report.ts";
-import { type Carried, close, type KnownShadow, park, readShadow, settle, settleUnsent } from "./settle.ts";
+import { type Carried, type KnownShadow, park, readShadow, settle, settleUnsent, writeStep } from "./settle.ts";
 import { emptyShadow, reconcile } from "./shadow.ts";
 
 /** One connector at work in one process. */
@@ -165,7 +165,7 @@ async function carry(
 /** In a strict lane only the oldest open packet is tried; whoever closes it rings for the next. */
 async function waitBehind(engine: Engine, stored: Stored<"packet">, head: string): Promise<Carried> {
   const waiting = { place: "behind", behind: head, reason: `behind ${head}` } as const;
-  const written = await close(engine, stored, "QUEUED", { place: "behind", head }, waiting);
+  const written = await writeStep(engine, stored, "QUEUED", { place: "behind", head }, waiting);
   // The head may have closed, and looked for whom to ring, just before this was written.
   if (written === "done") await ring(engine, stored.value.packet.lane);
   return written;

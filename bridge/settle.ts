@@ -91,14 +91,14 @@ async function settleOnce(
     ...("status" in outcome && outcome.status !== undefined && { http: outcome.status }),
   };
   const hold = (reason: string, text: string, change: Partial<Progress> = {}) =>
-    close(engine, stored, "HELD", { ...facts, reason }, { ...change, reason: text }, doubted(packet, shadow));
+    writeStep(engine, stored, "HELD", { ...facts, reason }, { ...change, reason: text }, doubted(packet, shadow));
 
   switch (outcome.kind) {
     case "delivered": {
       const { kind: _, ...target } = outcome;
       const delivery = { ...target, ms: roundTripMs } as NonNullable<Progress["delivery"]>;
       // Where it landed stays out of the ledger: an address may name the entity.
-      return close(engine, stored, "SENT", facts, { delivery }, known(engine, packet, shadow));
+      return writeStep(engine, stored, "SENT", facts, { delivery }, known(engine, packet, shadow));
     }
     case "refused":
       return hold("refused", outcome.reason, outcome.answer === undefined ? {} : { answer: outcome.answer });
@@ -127,7 +127,7 @@ async function settleOnce(
   const waitMs = Math.ceil(Math.max(jittered, Math.min(times.retryAfterMaxMs, outcome.afterMs ?? 0)));
   const change = { reason: outcome.reason, failingSince, nextTryAt: clock.now() + waitMs };
   const puts = outcome.mayHaveLanded ? doubted(packet, shadow) : [];
-  const written = await close(engine, stored, "RETRY", { ...facts, waitMs }, change, puts);
+  const written = await writeStep(engine, stored, "RETRY", { ...facts, waitMs }, change, puts);
   return written === "done" ? waitMs : written;
 }
 
@@ -141,7 +141,7 @@ export function settleUnsent(
   const reason = status === "UNCHANGED" ? "the target already holds it" : "the target holds something newer";
   const { packet } = stored.value;
   const puts = status === "UNCHANGED" ? known(engine, packet, shadow) : superseded(engine, packet, shadow);
-  return close(engine, stored, status, { reason }, { reason }, puts);
+  return writeStep(engine, stored, status, { reason }, { reason }, puts);
 }
 
 /** Takes a packet out of its lane, to wait in the outbox until its target is awake. */
@@ -179,7 +179,7 @@ export async function park(
  * Writes a packet's step. Where it closes the head of a strict lane, the next in that lane is put back in the same
  * transaction, so that no crash leaves a lane waiting for a bell that never rings.
  */
-export async function close(
+export async function writeStep(
   engine: Engine,
   stored: Stored<"packet">,
   status: Status,

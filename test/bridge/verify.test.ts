@@ -46,6 +46,19 @@ describe("verifying the ledger", () => {
     }
   });
 
+  it("finds a packet whose status was changed in the table", async () => {
+    await using core = await aWorkedCore();
+    const [packet] = await core.packets();
+    const id = packet?.packet.id as string;
+
+    tamper(core, "UPDATE packets SET progress = json_set(progress, '$.status', 'DISCARDED') WHERE id = ?", id);
+
+    expect((await verifyLedger(core.engine)).fault).toMatchObject({
+      chain: id,
+      message: expect.stringContaining("says DISCARDED"),
+    });
+  });
+
   it("finds a packet whose fields were changed in the table", async () => {
     await using core = await aWorkedCore();
     const [packet] = await core.packets();

@@ -108,6 +108,16 @@ describe("the store's file", () => {
     expect(db.sql("SELECT body FROM messages ORDER BY seq").all()).toEqual([{ body: "1" }, { body: "2" }]);
   });
 
+  it("is refused where it was made with other tables, and says what to do", async () => {
+    using folder = aFolder();
+    const file = join(folder.path, "bridge.db");
+    const older = new DatabaseSync(file);
+    older.exec("CREATE TABLE packets (id TEXT); PRAGMA user_version = 0;");
+    older.close();
+
+    await expect(Database.open(file)).rejects.toThrow(/the store is of form 0, .* use the bridge it was made with/);
+  });
+
   it("is refused where it is no database", async () => {
     using folder = aFolder();
     const file = join(folder.path, "bridge.db");

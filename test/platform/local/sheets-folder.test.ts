@@ -41,6 +41,41 @@ describe("a folder of sheets", () => {
     expect(seen).toEqual([["longer"], ["longer", "second"], ["longer", "replaced"], ["replaced"]]);
   });
 
+  it("takes a stricter policy up at once, though a sheet's example now fails", async () => {
+    using home = aHome();
+    const example =
+      "examples: [{ name: n, event: { type: t, data: { rate: a@b.example } }, expect: { a: { x: a@b.example } } }]";
+    const policy = join(home.path, "governance.yaml");
+    const rule = (action: string) => `rules: [{ id: r, field: x, kinds: [email], action: ${action} }]\n`;
+    writeFileSync(policy, rule("allow"));
+    home.write("a", sheet("x") + example);
+    const folder = await home.open();
+
+    writeFileSync(policy, `${rule("block")}\n`);
+    await folder.refresh();
+
+    expect(folder.current.policy.rules).toMatchObject([{ id: "r", action: "block" }]);
+    expect(home.mapped(folder)).toEqual(["x"]);
+    expect(home.news.at(-1)).toMatchObject({ kind: "refused", faults: [expect.stringContaining("governance blocks")] });
+  });
+
+  it.each([
+    ["emptied", (home: { remove(name: string): void }) => home.remove("a")],
+    ["gone", ({ mappings }: { mappings: string }) => rmSync(mappings, { recursive: true })],
+  ])("keeps its sheets where it is %s, and says so once", async (_, harm) => {
+    using home = aHome();
+    home.write("a", sheet("x"));
+    const folder = await home.open();
+    home.news.length = 0;
+
+    harm(home);
+    await folder.refresh();
+    await folder.refresh();
+
+    expect(home.mapped(folder)).toEqual(["x"]);
+    expect(home.news).toMatchObject([{ kind: "refused" }]);
+  });
+
   it("keeps the last good set in force while a file is bad, and says what is wrong, once", async () => {
     using home = aHome();
     home.write("a", sheet("x"));
