@@ -17,7 +17,8 @@ const waitMs = 20_000;
 /** How often another process's writes and the sheets' folder are looked for. */
 const lookMs = 100;
 const tidyMs = 60_000;
-const mapperLoops = 4;
+/** Measured: with fewer a burst waits for commits, with more for memory. */
+const mapperLoops = 8;
 
 /** The loops of the embedded engine: what EventBridge, Lambda and the schedules do on AWS. */
 export interface Runner {
@@ -71,10 +72,13 @@ async function mapperLoop(engine: LocalEngine, signal: AbortSignal): Promise<voi
   await consume(engine, "inbox", signal, (messages) => accept(engine, messages));
 }
 
-/** Two batches at a time, as a Lambda event source has at least; the gate keeps the connector's own limit. */
+/**
+ * A batch at a time for each send the connector allows, and two at least, as a Lambda event source has: while some wait
+ * for their commits others send. The gate keeps the connector's own limit.
+ */
 function connectorLoops(engine: LocalEngine, connector: Connector, signal: AbortSignal): Promise<void>[] {
   const carrier: Carrier = { connector, owner: engine.random.id(), enter: gate(engine.clock, connector.rate) };
-  const batches = Math.max(2, Math.ceil((4 * connector.rate.concurrency) / batch));
+  const batches = Math.max(2, connector.rate.concurrency);
   return Array.from({ length: batches }, () =>
     consume(engine, `lane:${connectorId(connector)}`, signal, (messages) => deliver(engine, carrier, messages)),
   );
