@@ -45,7 +45,7 @@ export function viewOf({ packet, progress, recordedAt }: PacketRecord, now: numb
 
 /** `pkt-… → SENT payroll@/v2/rates  (4 ms)` */
 function line({ packet, progress }: PacketRecord, now: number): string {
-  const { delivery, nextTryAt, status, reason } = progress;
+  const { delivery, nextTryAt, status, reason, lease } = progress;
   const place = delivery?.at === undefined ? packet.target : `${packet.target}@${delivery.at}`;
   const head = `${packet.id} → ${status} ${place}`;
   if (status === "SENT" && delivery) return `${head}  (${delivery.ms} ms)`;
@@ -53,6 +53,7 @@ function line({ packet, progress }: PacketRecord, now: number): string {
     const when = nextTryAt > now ? `retry in ${inWords(nextTryAt - now)}` : "due";
     return `${head}  (${when}${reason ? `: ${reason}` : ""})`;
   }
+  if (lease) return `${head}  (${lease.until > now ? "being sent" : "a try broke off, another follows"})`;
   return reason ? `${head}  (${reason})` : head;
 }
 

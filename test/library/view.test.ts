@@ -1,0 +1,32 @@
+import { expect, test } from "vitest";
+import type { Progress } from "../../bridge/records.ts";
+import { viewOf } from "../../library/view.ts";
+import { aPacket, noon } from "../support/builders.ts";
+
+const progress: Progress = {
+  status: "QUEUED",
+  tail: { seq: 1, hash: "" },
+  place: "lane",
+  tries: 1,
+  round: 1,
+  puts: 0,
+  queuedAt: noon,
+};
+
+test.each<[string, Partial<Progress>, RegExp]>([
+  ["sent", { status: "SENT", delivery: { at: "/v2/rates", ms: 4 } }, /→ SENT .*@\/v2\/rates {2}\(4 ms\)$/],
+  [
+    "waiting for its next try",
+    { nextTryAt: noon + 600_000, reason: "answered 500" },
+    /\(retry in 10 min: answered 500\)$/,
+  ],
+  ["due", { nextTryAt: noon - 1, reason: "the target is down" }, /\(due: the target is down\)$/],
+  ["being sent", { lease: { owner: "o", until: noon + 1 } }, /\(being sent\)$/],
+  ["left in the middle of a try", { lease: { owner: "o", until: noon } }, /\(a try broke off, another follows\)$/],
+  ["held", { status: "HELD", reason: "answered 422" }, /→ HELD .*\(answered 422\)$/],
+  ["on its lane", {}, /→ QUEUED \S+$/],
+])("a packet's line says that it is %s", (_, change, wanted) => {
+  const view = viewOf({ packet: aPacket(), recordedAt: noon, progress: { ...progress, ...change } }, noon);
+
+  expect(String(view)).toMatch(wanted);
+});
