@@ -141,6 +141,8 @@ export interface SheetFault {
   readonly file: string;
   readonly line: number;
   readonly message: string;
+  /** Told of an example by what came of it, not of how the sheet is written. */
+  readonly ofExample?: boolean;
 }
 
 export function faultText(fault: SheetFault): string {

@@ -1,7 +1,7 @@
 import type { Catalog } from "./connector.ts";
 import { connectorId } from "./connector.ts";
 import { readSheet, type Sheet, type SheetFault } from "./sheet.ts";
-import { testSheet } from "./try.ts";
+import { type ExampleResult, testSheet } from "./try.ts";
 import type { Policy } from "./vet.ts";
 
 /** The sheets and the policy in force: never changed, only replaced whole. */
@@ -20,6 +20,8 @@ export interface SheetFile {
 export interface SheetsReading {
   readonly sheets: readonly Sheet[];
   readonly faults: readonly SheetFault[];
+  /** What became of each example; those that fail are faults too. */
+  readonly examples: readonly ExampleResult[];
   /** Things that work and may surprise. */
   readonly warnings: readonly SheetFault[];
 }
@@ -33,6 +35,7 @@ export async function readSheets(
   const sheets: Sheet[] = [];
   const faults: SheetFault[] = [];
   const warnings: SheetFault[] = [];
+  const examples: ExampleResult[] = [];
   const named = new Map<string, string>();
   for (const { file, text } of files) {
     const reading = readSheet(file, text);
@@ -72,8 +75,11 @@ export async function readSheets(
         }
       }
     }
-    for (const [i, { example, faults: found }] of (await testSheet(sheet, policy)).entries()) {
-      for (const fault of found) faults.push(at(["examples", i], `the example "${example}" fails: ${fault}`));
+    for (const [i, result] of (await testSheet(sheet, policy)).entries()) {
+      examples.push(result);
+      for (const fault of result.faults) {
+        faults.push({ ...at(["examples", i], `the example "${result.example}" fails: ${fault}`), ofExample: true });
+      }
     }
     if (!sheet.key && sheet.targets.some((target) => !target.key && !target.forEach)) {
       warnings.push(
@@ -82,7 +88,7 @@ export async function readSheets(
     }
     sheets.push(sheet);
   }
-  return { sheets, faults, warnings };
+  return { sheets, faults, examples, warnings };
 }
 
 export function sheetSet(sheets: readonly Sheet[], policy: Policy): SheetSet {

@@ -1,15 +1,12 @@
 import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { Command } from "commander";
-import type { Catalog } from "../bridge/connector.ts";
 import type { JsonObject } from "../bridge/json.ts";
 import { faultText, readSheet, sheetJsonSchema } from "../bridge/sheet.ts";
-import { readSheets } from "../bridge/sheets.ts";
-import { completeEvent, testSheet, trySheet } from "../bridge/try.ts";
-import { type Policy, readPolicy } from "../bridge/vet.ts";
+import { completeEvent, trySheet } from "../bridge/try.ts";
 import { ownCatalog } from "../library/bridge.ts";
 import { Event } from "../library/event.ts";
-import { readFolder } from "../platform/local/sheets-folder.ts";
+import { readFolder, readTexts } from "../platform/local/sheets-folder.ts";
 import { type End, exitCodes, printJson } from "./output.ts";
 
 interface Options {
@@ -46,8 +43,8 @@ export function sheets(end: End): Command {
 }
 
 async function check({ mappings, json }: Options, end: End): Promise<void> {
-  const { reading, policyFault } = await readAll(mappings);
-  const faults = [...reading.faults.map(faultText), ...policyFault];
+  const { sheets: reading, policyFault } = await readTexts(readFolder(mappings), await ownCatalog());
+  const faults = [...reading.faults.map(faultText), ...(policyFault === undefined ? [] : [policyFault])];
   const warnings = reading.warnings.map(faultText);
   if (faults.length > 0) end(exitCodes.no);
   if (json) return printJson({ ok: faults.length === 0, sheets: reading.sheets.length, faults, warnings });
@@ -61,10 +58,10 @@ async function check({ mappings, json }: Options, end: End): Promise<void> {
 }
 
 async function test({ mappings, json }: Options, end: End): Promise<void> {
-  const { reading, policy } = await readAll(mappings);
-  const results = (await Promise.all(reading.sheets.map((sheet) => testSheet(sheet, policy)))).flat();
+  const { sheets: reading } = await readTexts(readFolder(mappings), await ownCatalog());
+  const results = reading.examples;
   const failed = results.filter(({ faults }) => faults.length > 0);
-  const unread = reading.faults.map(faultText).filter((fault) => !fault.includes("the example "));
+  const unread = reading.faults.filter(({ ofExample }) => !ofExample).map(faultText);
   if (failed.length + unread.length > 0) end(exitCodes.no);
   if (json) return printJson({ ok: failed.length + unread.length === 0, results, faults: unread });
   for (const { sheet, example, faults } of results) {
@@ -82,7 +79,7 @@ async function tryOne(file: string, { event, json }: Options & { event: string }
     end(exitCodes.no);
     return;
   }
-  const { policy } = await readAll(dirname(file));
+  const { policy } = await readTexts(readFolder(dirname(file)), await ownCatalog());
   const source = Event(completeEvent(parsed(event)) as never);
   const packets = await trySheet(reading.sheet, source, policy, Date.now());
   if (packets.some(({ held }) => held !== undefined)) end(exitCodes.no);
@@ -103,13 +100,4 @@ function parsed(text: string): JsonObject {
   } catch {
     throw new TypeError("--event is not JSON");
   }
-}
-
-async function readAll(mappings: string) {
-  const catalog: Catalog = await ownCatalog();
-  const { sheets: files, governance } = readFolder(mappings);
-  const read = governance && readPolicy(governance.file, governance.text);
-  const policy: Policy = read?.ok ? read.policy : { otherwise: "block", rules: [] };
-  const policyFault = read && !read.ok ? [read.message] : [];
-  return { reading: await readSheets(files, catalog, policy), policy, policyFault };
 }

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "
 import { basename, dirname, join, relative } from "node:path";
 import type { Catalog } from "../../bridge/connector.ts";
 import { faultText } from "../../bridge/sheet.ts";
-import { readSheets, type SheetFile, type SheetSet, sheetSet } from "../../bridge/sheets.ts";
+import { readSheets, type SheetFile, type SheetSet, type SheetsReading, sheetSet } from "../../bridge/sheets.ts";
 import { type Policy, readPolicy } from "../../bridge/vet.ts";
 
 /** The texts a set of sheets was made from. */
@@ -59,16 +59,27 @@ function shown(path: string): string {
   return near.startsWith("..") ? join(basename(dirname(path)), basename(path)) : near;
 }
 
-/** Checks texts and makes a set of them: all or nothing. Without a policy, personal data is blocked. */
-export async function readSet({ sheets: files, governance }: Texts, catalog: Catalog): Promise<SetReading> {
-  const read = governance ? readPolicy(governance.file, governance.text) : undefined;
+/** What texts say, with all that is wrong with them. Without a policy, or with one that is faulty, personal data is blocked. */
+export interface TextsReading {
+  readonly sheets: SheetsReading;
+  readonly policy: Policy;
+  readonly policyFault?: string;
+}
+
+export async function readTexts({ sheets: files, governance }: Texts, catalog: Catalog): Promise<TextsReading> {
+  const read = governance && readPolicy(governance.file, governance.text);
   const policy: Policy = read?.ok ? read.policy : { otherwise: "block", rules: [] };
-  const reading = await readSheets(files, catalog, policy);
-  const faults = reading.faults.map(faultText);
-  if (read && !read.ok) faults.push(read.message);
+  const sheets = await readSheets(files, catalog, policy);
+  return { sheets, policy, ...(read && !read.ok && { policyFault: read.message }) };
+}
+
+/** Checks texts and makes a set of them: all or nothing. */
+export async function readSet(texts: Texts, catalog: Catalog): Promise<SetReading> {
+  const { sheets, policy, policyFault } = await readTexts(texts, catalog);
+  const faults = [...sheets.faults.map(faultText), ...(policyFault === undefined ? [] : [policyFault])];
   return faults.length > 0
-    ? { ok: false, faults, ...((!read || read.ok) && { policy }) }
-    : { ok: true, set: sheetSet(reading.sheets, policy), warnings: reading.warnings.map(faultText) };
+    ? { ok: false, faults, ...(policyFault === undefined && { policy }) }
+    : { ok: true, set: sheetSet(sheets.sheets, policy), warnings: sheets.warnings.map(faultText) };
 }
 
 export interface FolderOptions {

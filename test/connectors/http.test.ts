@@ -14,7 +14,7 @@ import {
   outcomeOf,
   retryAfterMs,
 } from "../../connectors/protocols/http.ts";
-import { aFolder } from "../support/folder.ts";
+import { home } from "../support/home.ts";
 import { type Answer, type TargetServer, targetServer } from "../support/target-server.ts";
 
 const closing: (() => unknown)[] = [];
@@ -486,7 +486,7 @@ async function rawServer(talk: (socket: net.Socket) => void): Promise<string> {
 }
 
 async function aTlsServer(subject: string, names: string) {
-  using folder = aFolder();
+  using folder = home();
   const [key, crt] = [join(folder.path, "key.pem"), join(folder.path, "cert.pem")];
   const made = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
   execFileSync(

@@ -4,7 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
 import { Database } from "../../../platform/local/database.ts";
 import type { Operation } from "../../../platform/local/writer.ts";
-import { aFolder } from "../../support/folder.ts";
+import { home } from "../../support/home.ts";
 
 const sending = (body: string): Operation => ({
   op: "send",
@@ -15,7 +15,7 @@ const sending = (body: string): Operation => ({
 
 describe("the store's file", () => {
   it("has what was promised, after it was closed and opened again", async () => {
-    using folder = aFolder();
+    using folder = home();
     const file = join(folder.path, "bridge.db");
     const before = await Database.open(file);
     await Promise.all(Array.from({ length: 50 }, (_, i) => before.write(sending(`${i}`))));
@@ -28,7 +28,7 @@ describe("the store's file", () => {
   });
 
   it("has it for another process before the promise resolves", async () => {
-    using folder = aFolder();
+    using folder = home();
     const file = join(folder.path, "bridge.db");
     const db = await Database.open(file);
 
@@ -41,7 +41,7 @@ describe("the store's file", () => {
   });
 
   it("finishes what was asked for when it is closed, and takes nothing after", async () => {
-    using folder = aFolder();
+    using folder = home();
     const db = await Database.open(join(folder.path, "bridge.db"));
 
     const asked = db.write(sending("1"));
@@ -68,7 +68,7 @@ describe("the store's file", () => {
   });
 
   it("says clearly, and rejects, where the writing thread cannot write", async () => {
-    using folder = aFolder();
+    using folder = home();
     const file = join(folder.path, "bridge.db");
     const db = await Database.open(file);
     await db.write(sending("1"));
@@ -109,7 +109,7 @@ describe("the store's file", () => {
   });
 
   it("is refused where it was made with other tables, and says what to do", async () => {
-    using folder = aFolder();
+    using folder = home();
     const file = join(folder.path, "bridge.db");
     const older = new DatabaseSync(file);
     older.exec("CREATE TABLE packets (id TEXT); PRAGMA user_version = 0;");
@@ -119,7 +119,7 @@ describe("the store's file", () => {
   });
 
   it("is refused where it is no database", async () => {
-    using folder = aFolder();
+    using folder = home();
     const file = join(folder.path, "bridge.db");
     writeFileSync(file, "this is no database, and long enough to be sure of it ".repeat(100));
 

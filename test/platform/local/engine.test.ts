@@ -10,7 +10,7 @@ import { queueContract } from "../../contract/queue-contract.ts";
 import { secretsContract } from "../../contract/secrets-contract.ts";
 import { storeContract } from "../../contract/store-contract.ts";
 import { ManualClock, seededRandom } from "../../support/clock.ts";
-import { aFolder } from "../../support/folder.ts";
+import { home } from "../../support/home.ts";
 
 function open(dir: string, clock: ManualClock): Promise<LocalEngine> {
   return openLocalEngine({
@@ -39,7 +39,7 @@ async function inMemory() {
 }
 
 async function onAFile() {
-  const folder = aFolder();
+  const folder = home();
   const clock = new ManualClock();
   let engine = await open(folder.path, clock);
   const close = async () => {
@@ -96,7 +96,7 @@ storeContract("the embedded engine on a file", async () => {
 });
 
 secretsContract("a file", async () => {
-  const folder = aFolder();
+  const folder = home();
   const file = join(folder.path, "secrets.json");
   const secrets: Record<string, unknown> = {};
   return {

@@ -7,11 +7,11 @@ import { checkSettings } from "../../../platform/local/settings.ts";
 import { aSheet } from "../../support/builders.ts";
 import { until } from "../../support/clock.ts";
 import { fakeTarget } from "../../support/core.ts";
-import { aFolder } from "../../support/folder.ts";
+import { home } from "../../support/home.ts";
 
 describe("the runner", () => {
   it("works what was emitted through to the target, by itself", async () => {
-    using folder = aFolder();
+    using folder = home();
     const target = fakeTarget();
     const engine = await open(folder.path, target);
     const runner = startRunner(engine);
@@ -25,7 +25,7 @@ describe("the runner", () => {
   });
 
   it("is one a store: a second gets nothing, until the first has stopped", async () => {
-    using folder = aFolder();
+    using folder = home();
     const target = fakeTarget();
     const [first, second] = [await open(folder.path, target), await open(folder.path, target)];
     const runner = startRunner(first);
@@ -40,7 +40,7 @@ describe("the runner", () => {
   });
 
   it("takes up what another process on the same store emits", async () => {
-    using folder = aFolder();
+    using folder = home();
     const target = fakeTarget();
     const [worker, emitter] = [await open(folder.path, target), await open(folder.path, target)];
     const runner = startRunner(worker);
@@ -53,7 +53,7 @@ describe("the runner", () => {
   });
 
   it("stops only when what it has begun is done, and the rest waits for the next", async () => {
-    using folder = aFolder();
+    using folder = home();
     const target = fakeTarget();
     let answer = () => {};
     const answered = new Promise<void>((resolve) => {

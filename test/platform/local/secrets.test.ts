@@ -2,11 +2,11 @@ import { chmodSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { bridgeKeyIn, LocalSecrets } from "../../../platform/local/secrets.ts";
-import { aFolder } from "../../support/folder.ts";
+import { home } from "../../support/home.ts";
 
 describe("the secrets' file", () => {
   it.each([0o644, 0o640, 0o604, 0o660, 0o666])("is refused with mode %o, and the remedy told", async (mode) => {
-    using folder = aFolder();
+    using folder = home();
     const file = join(folder.path, "secrets.json");
     writeFileSync(file, '{"Fake":{"token":"hunter2"}}');
     chmodSync(file, mode);
@@ -17,7 +17,7 @@ describe("the secrets' file", () => {
   });
 
   it.each([0o600, 0o400])("is read with mode %o", async (mode) => {
-    using folder = aFolder();
+    using folder = home();
     const file = join(folder.path, "secrets.json");
     writeFileSync(file, '{"Fake":{"token":"t"}}', { mode });
 
@@ -27,7 +27,7 @@ describe("the secrets' file", () => {
   it.each(["hunter2", '{"Fake": "hunter2', "[]", '"hunter2"', "null"])(
     "that is not a JSON object is refused and not repeated: %s",
     async (text) => {
-      using folder = aFolder();
+      using folder = home();
       const file = join(folder.path, "secrets.json");
       writeFileSync(file, text, { mode: 0o600 });
 
@@ -39,7 +39,7 @@ describe("the secrets' file", () => {
   );
 
   it("goes before the environment, whose faults are told and not repeated either", async () => {
-    using folder = aFolder();
+    using folder = home();
     const file = join(folder.path, "secrets.json");
     writeFileSync(file, '{"Fake@v1":{"token":"file"}}', { mode: 0o600 });
     const secrets = new LocalSecrets(file, {
@@ -56,7 +56,7 @@ describe("the secrets' file", () => {
 
 describe("the bridge's key", () => {
   it("is made once, is the owner's alone, and stays", () => {
-    using folder = aFolder();
+    using folder = home();
     const file = join(folder.path, "key");
 
     const first = bridgeKeyIn(file);
@@ -68,13 +68,13 @@ describe("the bridge's key", () => {
   });
 
   it("is another in another place", () => {
-    using folder = aFolder();
+    using folder = home();
 
     expect(bridgeKeyIn(join(folder.path, "a")).equals(bridgeKeyIn(join(folder.path, "b")))).toBe(false);
   });
 
   it.each(["", "abc", "zz".repeat(32), "00".repeat(31)])("that is damaged is not replaced by a new one: %j", (text) => {
-    using folder = aFolder();
+    using folder = home();
     const file = join(folder.path, "key");
     writeFileSync(file, text, { mode: 0o600 });
 
@@ -82,7 +82,7 @@ describe("the bridge's key", () => {
   });
 
   it("that others can read is refused", () => {
-    using folder = aFolder();
+    using folder = home();
     const file = join(folder.path, "key");
     writeFileSync(file, "00".repeat(32));
     chmodSync(file, 0o644);

@@ -2,11 +2,11 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { checkSettings, configOf, readSettings } from "../../../platform/local/settings.ts";
-import { aFolder } from "../../support/folder.ts";
+import { home } from "../../support/home.ts";
 
 describe("settings", () => {
   it("are all defaults where there is no file, or an empty one", () => {
-    using folder = aFolder();
+    using folder = home();
     writeFileSync(join(folder.path, "empty.yaml"), "");
 
     expect(readSettings(join(folder.path, "none.yaml"))).toEqual(readSettings(join(folder.path, "empty.yaml")));
@@ -27,7 +27,7 @@ describe("settings", () => {
   });
 
   it("that are no YAML are refused in one line", () => {
-    using folder = aFolder();
+    using folder = home();
     const file = join(folder.path, "bridge.yaml");
     writeFileSync(file, "connectors: [");
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { SheetsFault, SheetsFolder, type SheetsNews } from "../../../platform/local/sheets-folder.ts";
 import { aCatalog } from "../../support/builders.ts";
-import { aFolder } from "../../support/folder.ts";
+import { home } from "../../support/home.ts";
 
 const sheet = (to: string) => `source_event: t\ntargets: { a: { connector: Fake, map: { rate: ${to} } } }\n`;
 
@@ -162,7 +162,7 @@ describe("a folder of sheets", () => {
 });
 
 function aHome() {
-  const folder = aFolder();
+  const folder = home();
   const mappings = join(folder.path, "mappings");
   const lastGood = join(folder.path, "last-good.json");
   const news: SheetsNews[] = [];
