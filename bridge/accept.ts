@@ -45,27 +45,24 @@ interface Recorded {
  */
 export async function accept(engine: Engine, messages: readonly Incoming[]): Promise<Report[]> {
   // Stamped before the first await: the order of the messages is the order of acceptance.
-  const arrivals = messages.map((message) => ({
-    message,
-    stamp: engine.clock.stamp(),
-    arrival: openEvent(message.body),
-  }));
+  const arrivals = messages.map((message): Arrived => {
+    const arrival = openEvent(message.body);
+    const key = arrival.kind === "malformed" ? quarantineKey(message.body) : eventKey(arrival.event);
+    return { engine, message, key, stamp: engine.clock.stamp(), arrival };
+  });
   const failed = new Set<string>();
-  const guarded = async <T>(receipts: readonly string[], work: () => Promise<T>): Promise<T | undefined> => {
+  const guarded = async <T>(about: readonly Arrived[], work: () => Promise<T>): Promise<T | undefined> => {
     try {
       return await work();
     } catch (error) {
-      for (const receipt of receipts) failed.add(receipt);
-      engine.log({ step: "accept-failed", error: errorName(error) });
+      for (const { message } of about) failed.add(message.receipt);
+      const events = about.map(({ key }) => key).join(" ");
+      engine.log({ step: "accept-failed", error: errorName(error), ...(events && { events }) });
       return undefined;
     }
   };
 
-  const drafts = await Promise.all(
-    arrivals.map(({ message, arrival, stamp }) =>
-      guarded([message.receipt], () => draft(engine, message, arrival, stamp)),
-    ),
-  );
+  const drafts = await Promise.all(arrivals.map((arrived) => guarded([arrived], () => draft(arrived))));
   const written = await guarded([], () =>
     writeTogether(
       engine,
@@ -73,12 +70,14 @@ export async function accept(engine: Engine, messages: readonly Incoming[]): Pro
     ),
   );
   const recorded = await Promise.all(
-    drafts.map((made, i) => made && guarded([receiptAt(i)], () => record(engine, made, written?.has(made) ?? false))),
+    drafts.map(
+      (made, i) => made && guarded(arrivals.slice(i, i + 1), () => record(engine, made, written?.has(made) ?? false)),
+    ),
   );
   // In the messages' order, though they were recorded side by side.
   const events = recorded.filter((event) => event !== undefined);
   await guarded(
-    messages.flatMap(({ receipt }, i) => (recorded[i] ? [receipt] : [])),
+    arrivals.filter((_, i) => recorded[i]),
     async () => {
       const packets = events.flatMap((event) => event.packets);
       await putOnQueue(engine, packets);
@@ -88,23 +87,27 @@ export async function accept(engine: Engine, messages: readonly Incoming[]): Pro
   return messages.map(({ receipt }) =>
     failed.has(receipt) ? later(receipt, engine.times.backoffMs[0] as number) : removed(receipt),
   );
+}
 
-  function receiptAt(i: number): string {
-    return messages[i]?.receipt ?? "";
-  }
+/** One message at the door. */
+interface Arrived {
+  readonly engine: Engine;
+  readonly message: Incoming;
+  readonly key: string;
+  readonly stamp: number;
+  readonly arrival: Arrival;
 }
 
 /** Works out what a message would be, were it new: most are, so nothing is read first. */
-async function draft(engine: Engine, message: Incoming, arrival: Arrival, stamp: number): Promise<Draft> {
+async function draft(arrived: Arrived): Promise<Draft> {
+  const { engine, message, key, stamp, arrival } = arrived;
   if (arrival.kind === "malformed") {
-    const key = quarantineKey(message.body);
     const { reason } = arrival;
     engine.log({ step: "quarantined", event: key, reason });
     const kept = { raw: message.body.slice(0, rawKept), reason };
-    return firstOf({ engine, message, key, stamp }, "QUARANTINED", { reason }, kept, []);
+    return firstOf(arrived, "QUARANTINED", { reason }, kept, []);
   }
   const { event } = arrival;
-  const key = eventKey(event);
   const sheets = engine.sheets().byType.get(event.type) ?? [];
   await pinSheets(engine, sheets);
   const { steps, matched, clamped } = await expand(engine, key, event, sheets, stamp);
@@ -119,14 +122,7 @@ async function draft(engine: Engine, message: Incoming, arrival: Arrival, stamp:
   };
   const pinned = sheets.map(({ name, hash }) => ({ name, hash }));
   const more = { sheets: pinned, packets: steps.length, ...(steps.length > 0 && { unsent: true }) };
-  return firstOf({ engine, message, key, stamp }, status, facts, { event, ...more }, steps);
-}
-
-interface Arrived {
-  readonly engine: Engine;
-  readonly message: Incoming;
-  readonly key: string;
-  readonly stamp: number;
+  return firstOf(arrived, status, facts, { event, ...more }, steps);
 }
 
 /** The first entry of an event's chain, and the record it belongs to. */

@@ -103,5 +103,6 @@ export function birthFacts(packet: Packet, bridgeKey: KeyObject): Facts {
     version: packet.version as unknown as Json,
     ...(packet.replayOf && { replayOf: packet.replayOf }),
     ...(packet.force && { force: true }),
+    ...(packet.job && { job: packet.job }),
   };
 }

@@ -53,6 +53,8 @@ export interface Packet {
   readonly replayOf?: string;
   /** Send even what the target is believed to hold. */
   readonly force?: boolean;
+  /** The job that made it. */
+  readonly job?: string;
 }
 
 /**
@@ -130,9 +132,9 @@ export function pack(parcel: Vetted, origin: Origin, connector: Connector, bridg
 export function revise(
   packet: Packet,
   revision: number,
-  changes: { readonly fields?: JsonObject; readonly force?: boolean } = {},
+  changes: Pick<Packet, "force" | "job"> & { readonly fields?: JsonObject } = {},
 ): Packet {
-  const { force: _, ...rest } = packet;
+  const { force: _f, job: _j, ...rest } = packet;
   return {
     ...rest,
     ...changes,

@@ -44,8 +44,16 @@ export interface NewMessage {
   readonly body: string;
 }
 
-/** `inbox`, or a connector's lane queue or outbox. What the inbox cannot get rid of ends in `inbox-dead`. */
-export type QueueName = "inbox" | "inbox-dead" | `lane:${string}` | `outbox:${string}`;
+/** Where a queue's messages go that could not be worked through: a connector's outbox, or what the inbox gave up. */
+export type DeadLetters = "inbox-dead" | `outbox:${string}`;
+
+/** The inbox, a connector's lane queue, or where what they cannot get rid of waits. */
+export type QueueName = "inbox" | `lane:${string}` | DeadLetters;
+
+/** The queue that dead letters came from, and go back to. */
+export function originOf(from: DeadLetters): QueueName {
+  return from === "inbox-dead" ? "inbox" : `lane:${from.slice("outbox:".length)}`;
+}
 
 /** Where a message goes that was received this often and never removed. Only a net: giving up is the path's own act. */
 export const maxReceives = 30;
@@ -71,11 +79,11 @@ export interface QueuePort {
   /** Messages waiting and in flight; on AWS approximate. */
   depth(queue: QueueName): Promise<{ waiting: number; inFlight: number }>;
   /**
-   * Begins to move all of a connector's outbox back to its lane queue, oldest first, at most `perSecond`.
+   * Begins to move all dead letters back to the queue they came from, oldest first, at most `perSecond`.
    * One move at a time; beginning another while one runs changes nothing.
    */
-  startMove(connector: string, perSecond: number): Promise<void>;
-  isMoving(connector: string): Promise<boolean>;
+  startMove(from: DeadLetters, perSecond: number): Promise<void>;
+  isMoving(from: DeadLetters): Promise<boolean>;
 }
 
 export type Kind = keyof Records;
@@ -147,6 +155,9 @@ export interface StorePort {
    * already given, so a reader may go on from the last position it has.
    */
   events(query: { type?: string; after?: string; limit: number }): Promise<FoundEvent[]>;
+
+  /** Jobs, newest first: all, or those that are not over. */
+  jobs(query: { running?: boolean; limit: number }): Promise<Stored<"job">[]>;
 
   chain(id: string): Promise<LedgerEntry[]>;
   /** The whole ledger, a chain after another, each in order. */

@@ -18,7 +18,8 @@ export async function push(engine: Engine, eventKey: string, sheet: Sheet): Prom
   const { steps } = await expand(engine, eventKey, event, [sheet], stored.value.accepted, { unsent: true });
   for (const { record, entry } of steps) {
     const put = { kind: "packet", id: record.packet.id, value: record, etag: 0 } as const;
-    if ((await engine.store.write([put], [entry])) === "written") await sendUnsent(engine, { value: record, etag: 1 });
+    if ((await engine.store.write([put], [entry])) === "written")
+      await sendUnsent(engine, [{ value: record, etag: 1 }]);
   }
   return steps.map(({ record }) => record.packet.id);
 }

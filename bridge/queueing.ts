@@ -1,4 +1,4 @@
-import type { Engine, NewMessage, Put, QueueName, Stored } from "./ports.ts";
+import { type Engine, maxChanges, type NewMessage, type Put, type QueueName, type Stored } from "./ports.ts";
 import type { PacketRecord } from "./records.ts";
 import { type Stepped, step } from "./step.ts";
 
@@ -44,18 +44,28 @@ export function unsentStep(engine: Engine, record: PacketRecord, why: string): S
 export async function putBack(engine: Engine, stored: Stored<"packet">, why: string): Promise<void> {
   const next = unsentStep(engine, stored.value, why);
   if ((await engine.store.write([putOf(next, stored)], [next.entry])) === "conflict") return;
-  await sendUnsent(engine, { value: next.record, etag: stored.etag + 1 });
+  await sendUnsent(engine, [{ value: next.record, etag: stored.etag + 1 }]);
 }
 
-/** Sends a packet that is recorded as unsent, and takes the mark away. Safe to repeat: the id is the same. */
-export async function sendUnsent(engine: Engine, stored: Stored<"packet">): Promise<void> {
-  await putOnQueue(engine, [stored.value]);
-  const { unsent: _, ...sent } = stored.value.progress;
-  const { packet } = stored.value;
-  // Where another was faster, the packet has been claimed, and with that the mark is gone.
-  await engine.store.write([
-    { kind: "packet", id: packet.id, value: { ...stored.value, progress: sent }, etag: stored.etag },
-  ]);
+/**
+ * Sends packets that are recorded as unsent, and takes the marks away. Safe to repeat: the ids are the same.
+ */
+export async function sendUnsent(engine: Engine, packets: readonly Stored<"packet">[]): Promise<void> {
+  await putOnQueue(
+    engine,
+    packets.map(({ value }) => value),
+  );
+  for (let i = 0; i < packets.length; i += maxChanges) {
+    const puts = packets.slice(i, i + maxChanges).map(sentPut);
+    if ((await engine.store.write(puts)) === "written" || puts.length === 1) continue;
+    // Where another was faster, the packet has been claimed, and with that the mark is gone.
+    await Promise.all(puts.map((put) => engine.store.write([put])));
+  }
+}
+
+function sentPut({ value, etag }: Stored<"packet">): Put {
+  const { unsent: _, ...progress } = value.progress;
+  return { kind: "packet", id: value.packet.id, value: { ...value, progress }, etag };
 }
 
 /** Puts the oldest open packet of a strict lane back on its queue, if it had stepped aside for another. */

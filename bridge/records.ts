@@ -1,6 +1,7 @@
 import type { SourceEvent } from "./event.ts";
 import type { EventStatus, Status, Step, Tail } from "./ledger.ts";
 import type { Packet, Version } from "./pack.ts";
+import type { ReplayRequest } from "./replay.ts";
 import type { SheetDocument } from "./sheet.ts";
 
 /** What the table keeps of one source event. */
@@ -106,6 +107,33 @@ export interface Cursor {
   readonly position: string;
 }
 
+export type JobStatus = "RUNNING" | "DONE" | "FAILED" | "CANCELLED";
+
+/** Work over many packets that goes on where it stopped, whichever process does it. */
+export interface Job {
+  /** `job-` and its beginning in µs, base 36: newer ids sort after older ones. */
+  readonly id: string;
+  readonly kind: "replay";
+  readonly request: ReplayRequest;
+  /** Who asked. */
+  readonly actor: string;
+  readonly status: JobStatus;
+  /** ms since the epoch */
+  readonly startedAt: number;
+  readonly endedAt?: number;
+  /** The cursor behind the last page that is done with. */
+  readonly after?: string;
+  /** Packets looked at, and packets made of them. */
+  readonly looked: number;
+  readonly made: number;
+  /** Somebody works on it until then, or it waits until then after a failure. ms */
+  readonly leasedUntil?: number;
+  /** Pages in a row that failed. */
+  readonly failures: number;
+  /** Why it failed, or who cancelled it. */
+  readonly reason?: string;
+}
+
 export interface Records {
   event: EventRecord;
   packet: PacketRecord;
@@ -113,4 +141,5 @@ export interface Records {
   health: Health;
   sheet: StoredSheet;
   cursor: Cursor;
+  job: Job;
 }

@@ -194,7 +194,7 @@ export async function writeStep(
   const puts = [putOf(next, stored), ...also, ...(rung ? [putOf(rung, follower)] : [])];
   const entries = rung ? [next.entry, rung.entry] : [next.entry];
   if ((await engine.store.write(puts, entries)) === "conflict") return "conflict";
-  if (rung) await sendUnsent(engine, { value: rung.record, etag: follower.etag + 1 });
+  if (rung) await sendUnsent(engine, [{ value: rung.record, etag: follower.etag + 1 }]);
   return "done";
 }
 

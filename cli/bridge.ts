@@ -4,6 +4,7 @@ import { SheetsFault } from "../platform/local/sheets-folder.ts";
 import { connectors } from "./connectors.ts";
 import { emit } from "./emit.ts";
 import { explain } from "./explain.ts";
+import { jobs } from "./jobs.ts";
 import { ledger } from "./ledger.ts";
 import { outbox } from "./outbox.ts";
 import { exitCodes } from "./output.ts";
@@ -42,7 +43,7 @@ export async function run(args: readonly string[]): Promise<number> {
   const end = (code: number) => {
     exitCode = code;
   };
-  for (const verb of [serve, emit, outbox, explain, replay, sheets, connectors, probe, ledger]) {
+  for (const verb of [serve, emit, outbox, explain, replay, jobs, sheets, connectors, probe, ledger]) {
     program.addCommand(verb(end).exitOverride().copyInheritedSettings(program));
   }
   try {

@@ -36,6 +36,11 @@ export function outbox(): Command {
         for (const packet of packets) console.log(coloured(String(packet), packet.status));
         const { packets: counts } = await bridge.tally();
         const sums = statuses.filter((status) => counts[status] > 0).map((status) => `${counts[status]} ${status}`);
+        const { waiting: givenUp } = await (await bridge.engine()).queue.depth("inbox-dead");
+        if (givenUp > 0)
+          console.log(
+            `\n${givenUp} of the events could not be mapped, however often it was tried: see accept-failed in the log of bridge serve, mend the cause and start it anew`,
+          );
         console.log(
           sums.length > 0 ? `\nin all: ${sums.join(", ")}` : 'no packets yet; publish an event with "bridge emit"',
         );

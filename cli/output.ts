@@ -26,6 +26,24 @@ export function printJson(value: unknown): void {
   console.log(JSON.stringify(value, null, 2));
 }
 
+/**
+ * Tells how far long work is: on one line of a terminal that is written over, and nowhere else.
+ *
+ * @returns to be called with each state
+ */
+export function progress<T>(inWords: (state: T) => string): (state: T) => void {
+  const { stderr } = process;
+  if (!stderr.isTTY) return () => {};
+  let told = "";
+  process.once("exit", () => told && stderr.write("\r\x1b[K"));
+  return (state) => {
+    const line = inWords(state);
+    if (line === told) return;
+    told = line;
+    stderr.write(`\r\x1b[K${line}`);
+  };
+}
+
 /** Columns as wide as their widest cell. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = header.map((title, i) => Math.max(title.length, ...rows.map((row) => (row[i] ?? "").length)));

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { connectorId } from "../bridge/connector.ts";
 import { isDown } from "../bridge/health.ts";
-import { probe as probeTarget } from "../bridge/keep.ts";
+import { probe as probeTarget } from "../bridge/probe.ts";
 import { type StoreOptions, storeCommand, withBridge } from "./open.ts";
 import { type End, exitCodes, printJson } from "./output.ts";
 

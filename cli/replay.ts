@@ -1,7 +1,8 @@
 import { userInfo } from "node:os";
 import type { Command } from "commander";
+import type { Job } from "../bridge/records.ts";
 import { idOf, type StoreOptions, storeCommand, withBridge } from "./open.ts";
-import { coloured, count, type End, exitCodes, printJson, timeIn } from "./output.ts";
+import { coloured, count, type End, exitCodes, printJson, progress, timeIn } from "./output.ts";
 
 interface ReplayOptions extends StoreOptions {
   readonly from: string;
@@ -19,7 +20,11 @@ export function replay(end: End): Command {
     .option("--connector <id>", "only of this connector")
     .option("--force", "send even what the target is believed to hold, as after it was restored from a backup")
     .option("--wait <seconds>", "how long to wait for the packets to come to rest", count, 30)
-    .addHelpText("after", "\nWhat a target already holds ends UNCHANGED; no field goes back to an older value.")
+    .addHelpText(
+      "after",
+      "\nWhat a target already holds ends UNCHANGED; no field goes back to an older value.\n" +
+        "It is a job: should this command end, it goes on in the process that works on the store (bridge jobs).",
+    )
     .action(async (options: ReplayOptions) => {
       await withBridge(options, {}, async (bridge) => {
         const now = Date.now();
@@ -27,6 +32,7 @@ export function replay(end: End): Command {
         const connector = options.connector && (await idOf(bridge, options.connector));
         const again = await bridge.replay(timeIn(options.from, now), timeIn(options.to, now + 1), {
           actor: userInfo().username,
+          onJob: progress(({ looked, made }: Job) => `${looked} packets looked at, ${made} sent again`),
           ...(connector && { connector }),
           ...(force && { force }),
         });

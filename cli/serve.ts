@@ -26,10 +26,15 @@ export function serve(end: End): Command {
           return;
         }
         log({ step: "serving", store: options.dir, sheets: options.mappings });
-        const signal = await new Promise<string>((resolve) => {
+        const signal = new Promise<string>((resolve) => {
           for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => resolve(name));
         });
-        log({ step: "stopping", signal });
+        const why = await Promise.race([signal, runner.storeGone]);
+        if (why !== undefined) return log({ step: "stopping", signal: why });
+        console.error(
+          `bridge: the store ${options.dir} was deleted or replaced while this process worked on it; nothing more is taken. Put it back, or start anew with an empty one`,
+        );
+        end(exitCodes.couldNot);
       });
     });
 }

@@ -2,9 +2,11 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Catalog, type Connector } from "../bridge/connector.ts";
 import { checkEvent, eventKey, maxEventBytes, type SourceEvent } from "../bridge/event.ts";
+import { startJob } from "../bridge/jobs.ts";
 import { isClosed, type Status } from "../bridge/ledger.ts";
 import type { LogLine, Tally } from "../bridge/ports.ts";
-import { replay } from "../bridge/replay.ts";
+import type { Job } from "../bridge/records.ts";
+import { packetsOf } from "../bridge/replay.ts";
 import { type SheetFile, sheetSet } from "../bridge/sheets.ts";
 import { type Verification, verifyLedger } from "../bridge/verify.ts";
 import { createHttp, hostsIn } from "../connectors/protocols/http.ts";
@@ -34,6 +36,9 @@ export interface BridgeOptions {
   readonly work?: boolean;
 }
 
+/** The sheets of the working folder. */
+const ownMappings = "mappings";
+
 /** The connectors that come with the bridge. */
 const ownConnectors = join(import.meta.dirname, "..", "connectors");
 
@@ -44,9 +49,34 @@ interface Open {
 
 let latest: Bridge | undefined;
 
-/** The bridge `Stream` and `Connector` use when none is named: the one made last, else one with the defaults. */
-export function currentBridge(): Bridge {
-  return latest ?? new Bridge();
+/** A bridge with the defaults, for those who name none and made none. */
+let common: { readonly bridge: Bridge; users: number } | undefined;
+let commonClosing: Promise<void> | undefined;
+
+export interface Borrowed extends AsyncDisposable {
+  readonly bridge: Bridge;
+}
+
+/**
+ * The bridge `Stream` and `Connector` work with: the one that is named, else the one made last, else one with the
+ * defaults, which is closed when its last user gives it back, so that a program can end.
+ */
+export async function borrowBridge(named?: Bridge): Promise<Borrowed> {
+  await commonClosing;
+  const bridge = named ?? (latest === common?.bridge ? undefined : latest);
+  if (bridge) return { bridge, async [Symbol.asyncDispose]() {} };
+  common ??= { bridge: new Bridge({ mappings: existsSync(ownMappings) ? ownMappings : [] }), users: 0 };
+  const borrowed = common;
+  borrowed.users++;
+  return {
+    bridge: borrowed.bridge,
+    async [Symbol.asyncDispose]() {
+      if (--borrowed.users > 0) return;
+      common = undefined;
+      commonClosing = borrowed.bridge.close();
+      await commonClosing;
+    },
+  };
 }
 
 /**
@@ -125,25 +155,40 @@ export class Bridge implements AsyncDisposable {
   }
 
   /**
-   * Sends the packets recorded in a time window again. What a target already holds ends `UNCHANGED`.
+   * Sends the packets recorded in a time window again, as a job of the process that works on the store: it goes on
+   * should this one end. What a target already holds ends `UNCHANGED`.
    *
    * @param end exclusive
+   * @param options.onJob told how far it is
+   * @returns the new packets, on their way
    */
   async replay(
     start: Date | number,
     end: Date | number,
-    options: { connector?: string; force?: boolean; actor?: string } = {},
+    options: { connector?: string; force?: boolean; actor?: string; onJob?: (job: Job) => void } = {},
   ): Promise<PacketView[]> {
     const engine = await this.engine();
     const window = { from: Number(start), to: Number(end) };
     if (Number.isNaN(window.from + window.to))
       throw new RangeError("replay(start, end): not a Date, and not ms since the epoch");
-    const { actor = process.env.USER ?? "library", ...rest } = options;
+    const { actor = process.env.USER ?? "library", onJob = () => {}, ...rest } = options;
+    const { id } = await startJob(engine, { kind: "replay", request: { ...window, ...rest }, actor });
+    const job = await this.#jobOver(id, onJob);
+    if (job.status !== "DONE") throw new Error(`the replay ${id} is ${job.status}: ${job.reason}`);
     const again: PacketView[] = [];
-    for await (const record of replay(engine, { ...window, actor, ...rest })) {
-      again.push(viewOf(record, engine.clock.now()));
-    }
+    for await (const record of packetsOf(engine, job)) again.push(viewOf(record, engine.clock.now()));
     return again;
+  }
+
+  async #jobOver(id: string, onJob: (job: Job) => void): Promise<Job> {
+    const { store, clock } = await this.engine();
+    for (;;) {
+      const job = (await store.read("job", [id]))[0]?.value;
+      if (!job) throw new Error(`the job ${id} is gone from the store`);
+      onJob(job);
+      if (job.status !== "RUNNING") return job;
+      await clock.sleep(20);
+    }
   }
 
   /**
@@ -211,7 +256,7 @@ export async function ownCatalog(more: BridgeOptions["register"] = []): Promise<
 }
 
 async function openBridge(options: BridgeOptions): Promise<Open> {
-  const { dir = ".bridge", mappings = "mappings", register = [], log, onSheets = () => {}, work = true } = options;
+  const { dir = ".bridge", mappings = ownMappings, register = [], log, onSheets = () => {}, work = true } = options;
   const fromFile = readSettings("bridge.yaml");
   const settings = checkSettings(
     { connectors: { ...fromFile.connectors, ...options.connectors }, times: { ...fromFile.times, ...options.times } },

@@ -1,7 +1,7 @@
 import { eventKey, type SourceEvent } from "../bridge/event.ts";
 import { push } from "../bridge/push.ts";
 import { compileSheet, type Sheet, type SheetDocument } from "../bridge/sheet.ts";
-import { type Bridge, currentBridge } from "./bridge.ts";
+import { type Bridge, borrowBridge } from "./bridge.ts";
 import { isStreamed, type Streamed, sourceOf } from "./stream.ts";
 import type { PacketView } from "./view.ts";
 
@@ -61,7 +61,8 @@ export class Connector {
    * @throws {Held} where a person is needed
    */
   async push(event: Streamed | SourceEvent): Promise<PacketView[]> {
-    const bridge = this.#bridge ?? currentBridge();
+    await using borrowed = await borrowBridge(this.#bridge);
+    const { bridge } = borrowed;
     const source = isStreamed(event) ? sourceOf(event) : event;
     const key = isStreamed(event) ? eventKey(source) : await emitAndWait(bridge, source);
     const ids = await push(await bridge.engine(), key, this.#sheet(source.type));

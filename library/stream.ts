@@ -1,6 +1,6 @@
 import type { SourceEvent } from "../bridge/event.ts";
 import type { JsonObject } from "../bridge/json.ts";
-import { type Bridge, currentBridge } from "./bridge.ts";
+import { type Bridge, borrowBridge } from "./bridge.ts";
 
 const source = Symbol("source event");
 
@@ -33,7 +33,8 @@ const lookMs = 20;
  * waits for new events and never ends by itself; `break` ends it.
  */
 export async function* Stream(type: string, options: StreamOptions = {}): AsyncGenerator<Streamed, void, void> {
-  const engine = await (options.bridge ?? currentBridge()).engine();
+  await using borrowed = await borrowBridge(options.bridge);
+  const engine = await borrowed.bridge.engine();
   const id = options.name ?? type;
   for (;;) {
     const [cursor] = await engine.store.read("cursor", [id]);

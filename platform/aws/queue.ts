@@ -9,7 +9,14 @@ import {
   type Message as SqsMessage,
   StartMessageMoveTaskCommand,
 } from "@aws-sdk/client-sqs";
-import type { Message, NewMessage, QueueName, QueuePort } from "../../bridge/ports.ts";
+import {
+  type DeadLetters,
+  type Message,
+  type NewMessage,
+  originOf,
+  type QueueName,
+  type QueuePort,
+} from "../../bridge/ports.ts";
 import { queueNameOf } from "./names.ts";
 
 /** The longest a message can be put off. Source: `ChangeMessageVisibility`, 12 hours. */
@@ -117,22 +124,22 @@ export class AwsQueue implements QueuePort {
     };
   }
 
-  async startMove(connector: string, perSecond: number): Promise<void> {
+  async startMove(from: DeadLetters, perSecond: number): Promise<void> {
     // SQS refuses a second task while one runs, and this port says that it then changes nothing.
-    if (await this.isMoving(connector)) return;
+    if (await this.isMoving(from)) return;
     await this.#options.client.send(
       new StartMessageMoveTaskCommand({
-        SourceArn: this.#arn(`outbox:${connector}`),
+        SourceArn: this.#arn(from),
         // Named, because a message that the connector put there itself has no queue it came from.
-        DestinationArn: this.#arn(`lane:${connector}`),
+        DestinationArn: this.#arn(originOf(from)),
         MaxNumberOfMessagesPerSecond: Math.max(1, Math.floor(perSecond)),
       }),
     );
   }
 
-  async isMoving(connector: string): Promise<boolean> {
+  async isMoving(from: DeadLetters): Promise<boolean> {
     const { Results = [] } = await this.#options.client.send(
-      new ListMessageMoveTasksCommand({ SourceArn: this.#arn(`outbox:${connector}`), MaxResults: 1 }),
+      new ListMessageMoveTasksCommand({ SourceArn: this.#arn(from), MaxResults: 1 }),
     );
     return Results[0]?.Status === "RUNNING" || Results[0]?.Status === "CANCELLING";
   }

@@ -18,8 +18,16 @@ export interface Statement {
 /** The sort key of a record itself; other items under other keys point to records. */
 export const itself = "-";
 
-export function keyOf(kind: Put["kind"], id: string): { readonly pk: string; readonly sk: string } {
-  return { pk: `${kind}#${id}`, sk: itself };
+export interface Key {
+  readonly pk: string;
+  readonly sk: string;
+}
+
+/** Jobs are few, and listed: they stand together, in order of their ids. */
+export const jobsKey = "job";
+
+export function keyOf(kind: Put["kind"], id: string): Key {
+  return kind === "job" ? { pk: jobsKey, sk: id } : { pk: `${kind}#${id}`, sk: itself };
 }
 
 type Values = Readonly<Record<string, string | number>>;
@@ -32,7 +40,7 @@ function insert(table: string, item: Values): Statement {
 /** Changes what has this etag. `null` takes an attribute away. */
 function update(
   table: string,
-  { pk, sk }: { pk: string; sk: string },
+  { pk, sk }: Key,
   etag: number,
   changes: Readonly<Record<string, string | number | null>>,
 ): Statement {
@@ -48,7 +56,7 @@ function update(
   };
 }
 
-function remove(table: string, { pk, sk }: { pk: string; sk: string }): Statement {
+function remove(table: string, { pk, sk }: Key): Statement {
   return { Statement: `DELETE FROM "${table}" WHERE "pk"=? AND "sk"=?`, Parameters: [pk, sk] };
 }
 

@@ -27,6 +27,9 @@ import { packetIndexes } from "./names.ts";
 import { pad, readIndex } from "./shards.ts";
 import {
   eventPosition,
+  itself,
+  jobsKey,
+  type Key,
   keyOf,
   laneKey,
   ledgerStatement,
@@ -65,25 +68,26 @@ export class AwsStore implements StorePort {
   }
 
   async read<K extends Kind>(kind: K, ids: readonly string[]): Promise<(Stored<K> | undefined)[]> {
-    const items = await this.#get(ids.map((id) => keyOf(kind, id)));
-    return ids.map((id) => {
-      const item = items.get(keyOf(kind, id).pk);
+    const keys = ids.map((id) => keyOf(kind, id));
+    const items = await this.#get(keys);
+    return keys.map((key) => {
+      const item = items.get(nameOf(key));
       return item && storedIn(kind, item);
     });
   }
 
-  /** Consistent, by partition key. */
-  async #get(keys: readonly { pk: string; sk: string }[]): Promise<Map<string, Item>> {
+  /** Consistent. */
+  async #get(keys: readonly Key[]): Promise<Map<string, Item>> {
     const { client, packetsTable, clock } = this.#options;
-    const wanted = [...new Map(keys.map((key) => [key.pk, key])).values()];
+    const wanted = [...new Map(keys.map((key) => [nameOf(key), key])).values()];
     const found = new Map<string, Item>();
     for (let i = 0; i < wanted.length; i += maxKeys) {
-      let left: Item[] = wanted.slice(i, i + maxKeys);
+      let left: Item[] = wanted.slice(i, i + maxKeys).map((key) => ({ ...key }));
       for (let waitMs = 20; left.length > 0; waitMs *= 2) {
         const { Responses, UnprocessedKeys } = await client.send(
           new BatchGetCommand({ RequestItems: { [packetsTable]: { Keys: left, ConsistentRead: true } } }),
         );
-        for (const item of Responses?.[packetsTable] ?? []) found.set(item.pk as string, item);
+        for (const item of Responses?.[packetsTable] ?? []) found.set(nameOf(item), item);
         const before = left.length;
         left = UnprocessedKeys?.[packetsTable]?.Keys ?? [];
         if (left.length > 0 && waitMs > 1_000) throw new Error("DynamoDB keeps leaving keys unread; it is throttled");
@@ -164,9 +168,9 @@ export class AwsStore implements StorePort {
   ): Promise<Page<PacketRecord>> {
     const items: PacketRecord[] = [];
     for await (const batch of inBatches(pointers, Math.min(limit, maxKeys))) {
-      const found = await this.#get(batch.map(({ pk }) => ({ pk, sk: keyOf("packet", "").sk })));
+      const found = await this.#get(batch.map(({ pk }) => ({ pk, sk: itself })));
       for (const { pk, at } of batch) {
-        const item = found.get(pk);
+        const item = found.get(nameOf({ pk, sk: itself }));
         if (!item) continue;
         const record = storedIn("packet", item).value;
         if (!fits(record)) continue;
@@ -258,6 +262,30 @@ export class AwsStore implements StorePort {
     return events;
   }
 
+  async jobs({ running = false, limit }: { running?: boolean; limit: number }): Promise<Stored<"job">[]> {
+    const jobs: Stored<"job">[] = [];
+    let startKey: Item | undefined;
+    do {
+      const { Items = [], LastEvaluatedKey } = await this.#options.client.send(
+        new QueryCommand({
+          TableName: this.#options.packetsTable,
+          KeyConditionExpression: "pk = :pk",
+          ExpressionAttributeValues: { ":pk": jobsKey },
+          ConsistentRead: true,
+          ScanIndexForward: false,
+          ...(startKey && { ExclusiveStartKey: startKey }),
+        }),
+      );
+      for (const item of Items) {
+        const stored = storedIn("job", item);
+        if (!running || stored.value.status === "RUNNING") jobs.push(stored);
+        if (jobs.length === limit) return jobs;
+      }
+      startKey = LastEvaluatedKey;
+    } while (startKey);
+    return jobs;
+  }
+
   async chain(id: string): Promise<LedgerEntry[]> {
     const entries: LedgerEntry[] = [];
     let startKey: Item | undefined;
@@ -321,6 +349,10 @@ export class AwsStore implements StorePort {
     const index = attribute === "time" ? packetIndexes.byTime : packetIndexes.waiting;
     return { table: this.#options.packetsTable, index, attribute };
   }
+}
+
+function nameOf({ pk, sk }: Item | Key): string {
+  return `${pk} ${sk}`;
 }
 
 function storedIn<K extends Kind>(kind: K, item: Item): Stored<K> {

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { statSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { Worker } from "node:worker_threads";
 import { type Operation, openToWrite, type Result, Writer } from "./writer.ts";
@@ -27,13 +28,16 @@ export class Database {
   readonly #reader: DatabaseSync;
   readonly #hand: Hand;
   readonly #statements = new Map<string, StatementSync>();
+  readonly #file: { readonly path: string; readonly ino: bigint } | undefined;
   #waiting: Waiting[] = [];
   #writing: Promise<void> | undefined;
   #closed = false;
+  #gone = false;
 
-  private constructor(reader: DatabaseSync, hand: Hand) {
+  private constructor(reader: DatabaseSync, hand: Hand, file?: string) {
     this.#reader = reader;
     this.#hand = hand;
+    this.#file = file === undefined ? undefined : { path: file, ino: statSync(file, { bigint: true }).ino };
   }
 
   /** @param file `undefined`: in memory, for this process only, and written in this thread */
@@ -46,7 +50,7 @@ export class Database {
     const first = openToWrite(file);
     new Writer(first);
     first.close();
-    return new Database(new DatabaseSync(file, { timeout: 5_000 }), await inAnotherThread(file));
+    return new Database(new DatabaseSync(file, { timeout: 5_000 }), await inAnotherThread(file), file);
   }
 
   /** A prepared statement, kept. For reading. */
@@ -62,6 +66,7 @@ export class Database {
   /** @throws where it was not written: the store is full, read-only or closed */
   write(operation: Operation): Promise<Exclude<Result, { fault: string }>> {
     if (this.#closed) return Promise.reject(new Error("the store is closed"));
+    if (this.#gone) return Promise.reject(new Error("the store's file was deleted or replaced"));
     return new Promise((resolve, reject) => {
       this.#waiting.push({ operation, resolve, reject });
       this.#writing ??= this.#writeAll();
@@ -91,6 +96,18 @@ export class Database {
   /** Changes when anybody has written. */
   version(): number {
     return this.sql("PRAGMA data_version").get()?.data_version as number;
+  }
+
+  /**
+   * Whether the file is still where it was opened. One that was deleted, or replaced by a copy, goes on taking writes
+   * that nobody will ever find: from then on every write is refused.
+   */
+  isThere(): boolean {
+    if (this.#file === undefined) return true;
+    const { path, ino } = this.#file;
+    if (statSync(path, { bigint: true, throwIfNoEntry: false })?.ino === ino) return true;
+    this.#gone = true;
+    return false;
   }
 
   /** Finishes what was asked for, and closes the file. */

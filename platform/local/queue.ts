@@ -1,5 +1,13 @@
-import type { Clock, Message, NewMessage, QueueName, QueuePort } from "../../bridge/ports.ts";
-import { maxReceives } from "../../bridge/ports.ts";
+import {
+  type Clock,
+  type DeadLetters,
+  type Message,
+  maxReceives,
+  type NewMessage,
+  originOf,
+  type QueueName,
+  type QueuePort,
+} from "../../bridge/ports.ts";
 import type { Database } from "./database.ts";
 import { Lanes, maxBatch } from "./lanes.ts";
 
@@ -31,7 +39,7 @@ export class LocalQueue implements QueuePort {
   readonly #sending = new Map<string, Promise<unknown>>();
   /** Every message up to here is in memory, or gone. */
   #readUpTo = 0;
-  readonly #moves = new Map<string, Promise<void>>();
+  readonly #moves = new Map<DeadLetters, Promise<void>>();
   readonly #ended = new AbortController();
 
   constructor(db: Database, clock: Clock) {
@@ -183,31 +191,29 @@ export class LocalQueue implements QueuePort {
     return this.#db.sql(waiting).get() === undefined;
   }
 
-  async startMove(connector: string, perSecond: number): Promise<void> {
-    if (this.#moves.has(connector)) return;
-    const move = this.#move(connector, perSecond)
+  async startMove(from: DeadLetters, perSecond: number): Promise<void> {
+    if (this.#moves.has(from)) return;
+    const move = this.#move(from, perSecond)
       .catch(() => {})
-      .finally(() => this.#moves.delete(connector));
-    this.#moves.set(connector, move);
+      .finally(() => this.#moves.delete(from));
+    this.#moves.set(from, move);
   }
 
-  async isMoving(connector: string): Promise<boolean> {
-    return this.#moves.has(connector);
+  async isMoving(from: DeadLetters): Promise<boolean> {
+    return this.#moves.has(from);
   }
 
   /**
    * A tenth of a second's worth at a time, until all are moved that were there when it began. Those that come back
    * meanwhile stay: a target that went down again would have them go round and round.
    */
-  async #move(connector: string, perSecond: number): Promise<void> {
-    const outbox: QueueName = `outbox:${connector}`;
-    const queue: QueueName = `lane:${connector}`;
+  async #move(from: DeadLetters, perSecond: number): Promise<void> {
     const share = Math.max(1, Math.floor(perSecond / 10));
-    const last = this.#lanes(outbox).newest();
+    const last = this.#lanes(from).newest();
     while (!this.#ended.signal.aborted) {
-      const oldest = this.#lanes(outbox).oldest(share, last);
+      const oldest = this.#lanes(from).oldest(share, last);
       if (oldest.length === 0) return;
-      await this.#moveMessages(outbox, queue, oldest);
+      await this.#moveMessages(from, originOf(from), oldest);
       await this.#clock.sleep((1_000 * oldest.length) / perSecond, this.#ended.signal);
     }
   }

@@ -4,6 +4,7 @@ import { accept } from "../../bridge/accept.ts";
 import { type Connector, connectorId } from "../../bridge/connector.ts";
 import { type Carrier, deliver } from "../../bridge/deliver.ts";
 import { gate } from "../../bridge/gate.ts";
+import { runJobs } from "../../bridge/jobs.ts";
 import { keep } from "../../bridge/keep.ts";
 import { errorName } from "../../bridge/log.ts";
 import type { Message, QueueName } from "../../bridge/ports.ts";
@@ -17,11 +18,14 @@ const waitMs = 20_000;
 /** How often another process's writes and the sheets' folder are looked for. */
 const lookMs = 100;
 const tidyMs = 60_000;
+const inboxPerSecond = 500;
 /** Measured: with fewer a burst waits for commits, with more for memory. */
 const mapperLoops = 8;
 
 /** The loops of the embedded engine: what EventBridge, Lambda and the schedules do on AWS. */
 export interface Runner {
+  /** Resolves where the loops have ended by themselves, because the store's file was deleted or replaced. */
+  readonly storeGone: Promise<void>;
   /** Ends the loops; resolves when what they had begun is done. */
   stop(): Promise<void>;
 }
@@ -36,14 +40,20 @@ export function startRunner(engine: LocalEngine, folder?: SheetsFolder): Runner 
   if (!lock) return undefined;
   const ended = new AbortController();
   const { signal } = ended;
+  const { promise: storeGone, resolve: tellGone } = Promise.withResolvers<void>();
+  storeGone.then(() => ended.abort());
   const loops = [
     ...Array.from({ length: mapperLoops }, () => mapperLoop(engine, signal)),
     ...engine.catalog.ids.flatMap((id) => connectorLoops(engine, engine.catalog.get(id) as Connector, signal)),
     every(engine, engine.times.tickMs, signal, () => keep(engine)),
+    every(engine, engine.times.tickMs, signal, () => jobsRound(engine, signal)),
     every(engine, tidyMs, signal, () => engine.queue.tidy()),
-    watchLoop(engine, folder, signal),
+    watchLoop(engine, folder, signal, tellGone),
   ];
+  // What an event of an earlier bridge broke may be mended in this one.
+  void engine.queue.startMove("inbox-dead", inboxPerSecond);
   return {
+    storeGone,
     async stop() {
       ended.abort();
       await engine.queue.end();
@@ -124,10 +134,22 @@ async function every(engine: LocalEngine, ms: number, signal: AbortSignal, work:
   }
 }
 
+/** A tick's worth of every job, so that one that has just begun need not wait for the end of another. */
+function jobsRound(engine: LocalEngine, signal: AbortSignal): Promise<void> {
+  const until = engine.clock.now() + engine.times.tickMs;
+  return runJobs(engine, () => !signal.aborted && engine.clock.now() < until);
+}
+
 /** Notices what other processes put on the queues, and changed sheets. */
-async function watchLoop(engine: LocalEngine, folder: SheetsFolder | undefined, signal: AbortSignal): Promise<void> {
+async function watchLoop(
+  engine: LocalEngine,
+  folder: SheetsFolder | undefined,
+  signal: AbortSignal,
+  tellGone: () => void,
+): Promise<void> {
   let seen = engine.db.version();
   await every(engine, lookMs, signal, async () => {
+    if (!engine.db.isThere()) return tellGone();
     const version = engine.db.version();
     if (version !== seen) engine.queue.refresh();
     seen = version;

@@ -70,6 +70,7 @@ CREATE TABLE IF NOT EXISTS documents (
   value TEXT NOT NULL,
   PRIMARY KEY (id, kind)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS documents_jobs ON documents (id) WHERE kind = 'job';
 
 CREATE TABLE IF NOT EXISTS ledger (
   seq INTEGER PRIMARY KEY,

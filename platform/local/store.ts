@@ -12,7 +12,7 @@ import {
   type StorePort,
   type Tally,
 } from "../../bridge/ports.ts";
-import type { EventRecord, PacketRecord, Progress, Records } from "../../bridge/records.ts";
+import type { EventRecord, Job, PacketRecord, Progress, Records } from "../../bridge/records.ts";
 import type { Database } from "./database.ts";
 import type { LedgerRow, RowPut } from "./writer.ts";
 
@@ -133,6 +133,16 @@ export class LocalStore implements StorePort {
             .sql("SELECT seq, id, value, event FROM events WHERE type = ? AND seq > ? ORDER BY seq LIMIT ?")
             .all(type, Number(after), limit);
     return rows.map(foundEvent);
+  }
+
+  async jobs({ running = false, limit }: { running?: boolean; limit: number }): Promise<Stored<"job">[]> {
+    return this.#db
+      .sql(
+        `SELECT etag, value FROM documents WHERE kind = 'job' ${running ? "AND value ->> 'status' = 'RUNNING'" : ""}
+         ORDER BY id DESC LIMIT ?`,
+      )
+      .all(limit)
+      .map(({ etag, value }) => ({ etag: etag as number, value: JSON.parse(value as string) as Job }));
   }
 
   /** µs of the last acceptance: a clock set back must not make a later event look older. */

@@ -118,8 +118,8 @@ describe("the queues on AWS", () => {
     await using idle = await sqs({ ListMessageMoveTasks: { Results: [{ Status: "COMPLETED" }] } });
     await using busy = await sqs({ ListMessageMoveTasks: { Results: [{ Status: "RUNNING" }] } });
 
-    await idle.port.startMove("Fake@v1", 2.5);
-    await busy.port.startMove("Fake@v1", 2.5);
+    await idle.port.startMove("outbox:Fake@v1", 2.5);
+    await busy.port.startMove("outbox:Fake@v1", 2.5);
 
     expect(idle.asked.map(({ action }) => action)).toEqual(["ListMessageMoveTasks", "StartMessageMoveTask"]);
     expect(idle.asked[1]?.body).toEqual({

@@ -4,6 +4,7 @@ import { accept, resumeUnsent } from "../../bridge/accept.ts";
 import { eventKey } from "../../bridge/event.ts";
 import type { Engine } from "../../bridge/ports.ts";
 import { aCore, brokenLaws, type Core, fakeTarget } from "../support/core.ts";
+import { dyingAfter } from "../support/faulty.ts";
 
 const roster = `
 source_event: roster
@@ -382,27 +383,6 @@ async function newestWins(core: Core, state: ReadonlyMap<string, unknown>): Prom
     newest.set(packet.entity, { accepted: packet.version.accepted, rate: packet.fields.dailyRate });
   }
   for (const [entity, { rate }] of newest) expect(state.get(entity)).toMatchObject({ dailyRate: rate });
-}
-
-/** A process that ends after so many writes to any port: all that follow fail. */
-function dyingAfter(engine: Engine, writes: number): Engine {
-  let left = writes;
-  const dies = () => {
-    if (left-- <= 0) throw new Error("the process has ended");
-  };
-  const guard = <T extends object>(port: T, names: readonly string[]): T =>
-    new Proxy(port, {
-      get(target, name) {
-        const member = Reflect.get(target, name, target);
-        if (typeof member !== "function") return member;
-        if (!names.includes(String(name))) return member.bind(target);
-        return async (...args: unknown[]) => {
-          dies();
-          return member.apply(target, args);
-        };
-      },
-    });
-  return { ...engine, store: guard(engine.store, ["write"]), queue: guard(engine.queue, ["send", "startMove"]) };
 }
 
 function withoutSends(engine: Engine): Engine {

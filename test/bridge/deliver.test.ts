@@ -504,7 +504,7 @@ describe("deliver", () => {
       expect((await core.packets()).map(({ progress }) => progress.place)).toEqual(["outbox", "behind", "behind"]);
 
       target.behave = target.take;
-      await core.engine.queue.startMove(target.id, 500);
+      await core.engine.queue.startMove(`outbox:${target.id}`, 500);
       await core.clock.advance(100);
       await core.run();
 

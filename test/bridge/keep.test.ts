@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { changeHealth } from "../../bridge/health.ts";
-import { keep, probe } from "../../bridge/keep.ts";
+import { keep } from "../../bridge/keep.ts";
 import { retry } from "../../bridge/outcome.ts";
 import type { Engine, QueuePort } from "../../bridge/ports.ts";
+import { probe } from "../../bridge/probe.ts";
 import { aCore, brokenLaws, type Core, fakeTarget } from "../support/core.ts";
 
 describe("keep", () => {
@@ -179,7 +180,7 @@ describe("keep", () => {
       (await core.packets()).map(async ({ packet }) => (await core.steps(packet.id)).length),
     );
     expect(Math.max(...parkings)).toBeLessThanOrEqual(4);
-    expect(await core.engine.queue.isMoving(target.id)).toBe(false);
+    expect(await core.engine.queue.isMoving(`outbox:${target.id}`)).toBe(false);
   });
 
   it("loses nothing and keeps each lane in order while a target flaps under live traffic", async () => {

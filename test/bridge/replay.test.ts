@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { startJob } from "../../bridge/jobs.ts";
 import { refused } from "../../bridge/outcome.ts";
-import { type ReplayRequest, replay } from "../../bridge/replay.ts";
+import { packetsOf, type ReplayRequest } from "../../bridge/replay.ts";
 import { verifyLedger } from "../../bridge/verify.ts";
 import { aCore, brokenLaws, type Core, fakeTarget } from "../support/core.ts";
 
@@ -162,9 +163,11 @@ async function aDeliveredCore(target: ReturnType<typeof fakeTarget>): Promise<Co
 }
 
 async function replayed(core: Core, request: Partial<ReplayRequest> = {}): Promise<string[]> {
+  const all = { from: 0, to: Number.MAX_SAFE_INTEGER, ...request };
+  const job = await startJob(core.engine, { kind: "replay", request: all, actor: "jo" });
+  await core.jobs();
   const ids: string[] = [];
-  const all = { from: 0, to: Number.MAX_SAFE_INTEGER, actor: "jo", ...request };
-  for await (const { packet } of replay(core.engine, all)) ids.push(packet.id);
+  for await (const { packet } of packetsOf(core.engine, job)) ids.push(packet.id);
   return ids;
 }
 

@@ -1,4 +1,5 @@
-import { writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
@@ -121,6 +122,34 @@ describe("bridge on a store", () => {
     expect(served.lines.filter((line) => line.includes('"step":"delivered"'))).toHaveLength(2);
     expect(second).toMatchObject({ code: 3, err: expect.stringContaining("another process works on") });
     expect(served.process.exitCode).toBe(0);
+  });
+
+  test("replay is a job that jobs lists, and that cannot be cancelled once it is over", async () => {
+    await using target = await targetServer();
+    using folder = office(target.url);
+    await bridge(folder.path, "emit", raise);
+    await bridge(folder.path, "replay", "--from", "10m");
+
+    const listed = await bridge(folder.path, "jobs");
+    const [job] = JSON.parse((await bridge(folder.path, "jobs", "--json")).out);
+    const cancelled = await bridge(folder.path, "jobs", "--cancel", job.id);
+    const missing = await bridge(folder.path, "jobs", "--cancel", "job-none");
+
+    expect(listed.out).toMatch(/^job-\w+ +replay +DONE +2 +2 +\d{4}/m);
+    expect(cancelled).toMatchObject({ code: 1, out: `${job.id} is DONE\n` });
+    expect(missing).toMatchObject({ code: 1, out: expect.stringContaining("there is no job-none") });
+  });
+
+  test("serve ends with a clear line when its store is deleted", async () => {
+    await using target = await targetServer();
+    using folder = office(target.url);
+    const served = await serve(folder.path);
+
+    rmSync(join(folder.path, ".bridge"), { recursive: true });
+    await once(served.process, "exit");
+
+    expect(served.process.exitCode).toBe(3);
+    expect(served.lines.join("\n")).toContain("the store .bridge was deleted or replaced");
   });
 
   test("probe tells a target that is awake from one that is asleep", async () => {

@@ -215,12 +215,12 @@ export function queueContract(engine: string, makeFixture: () => Promise<QueueFi
       await using fixture = await makeFixture();
       await sendAll(fixture.port, outbox, 40);
 
-      await fixture.port.startMove("Fake@v1", 10);
-      await fixture.port.startMove("Fake@v1", 10);
+      await fixture.port.startMove("outbox:Fake@v1", 10);
+      await fixture.port.startMove("outbox:Fake@v1", 10);
       await fixture.advance(1_000);
       const afterASecond = 40 - (await fixture.port.depth(outbox)).waiting;
-      expect(await fixture.port.isMoving("Fake@v1")).toBe(true);
-      await eventually(fixture, async () => !(await fixture.port.isMoving("Fake@v1")));
+      expect(await fixture.port.isMoving("outbox:Fake@v1")).toBe(true);
+      await eventually(fixture, async () => !(await fixture.port.isMoving("outbox:Fake@v1")));
 
       expect(afterASecond).toBeLessThanOrEqual(15);
       expect(await fixture.port.depth(outbox)).toEqual({ waiting: 0, inFlight: 0 });
@@ -235,13 +235,23 @@ export function queueContract(engine: string, makeFixture: () => Promise<QueueFi
     it("end a move of an empty outbox, and let another begin", async () => {
       await using fixture = await makeFixture();
 
-      await fixture.port.startMove("Fake@v1", 500);
-      await eventually(fixture, async () => !(await fixture.port.isMoving("Fake@v1")));
+      await fixture.port.startMove("outbox:Fake@v1", 500);
+      await eventually(fixture, async () => !(await fixture.port.isMoving("outbox:Fake@v1")));
       await fixture.port.send(outbox, [aMessage("a", "1")]);
-      await fixture.port.startMove("Fake@v1", 500);
-      await eventually(fixture, async () => !(await fixture.port.isMoving("Fake@v1")));
+      await fixture.port.startMove("outbox:Fake@v1", 500);
+      await eventually(fixture, async () => !(await fixture.port.isMoving("outbox:Fake@v1")));
 
       expect(bodies(await take(fixture.port))).toEqual(["1"]);
+    });
+
+    it("move what the inbox gave up back to the inbox", async () => {
+      await using fixture = await makeFixture();
+      await fixture.port.send("inbox-dead", [{ group: "a", body: "1" }]);
+
+      await fixture.port.startMove("inbox-dead", 500);
+      await eventually(fixture, async () => !(await fixture.port.isMoving("inbox-dead")));
+
+      expect(bodies(await take(fixture.port, 10, "inbox"))).toEqual(["1"]);
     });
 
     it("move one connector's outbox and no other's", async () => {
@@ -249,7 +259,7 @@ export function queueContract(engine: string, makeFixture: () => Promise<QueueFi
       await fixture.port.send(outbox, [aMessage("a", "1")]);
       await fixture.port.send("outbox:Other@v1", [aMessage("a", "2")]);
 
-      await fixture.port.startMove("Other@v1", 500);
+      await fixture.port.startMove("outbox:Other@v1", 500);
       await eventually(fixture, async () => (await fixture.port.depth("outbox:Other@v1")).waiting === 0);
 
       expect(await fixture.port.depth(outbox)).toMatchObject({ waiting: 1 });

@@ -3,7 +3,7 @@ import type { LedgerEntry, Status } from "../../bridge/ledger.ts";
 import { append, tailOf } from "../../bridge/ledger.ts";
 import type { Packet } from "../../bridge/pack.ts";
 import type { Put, StorePort } from "../../bridge/ports.ts";
-import type { EventRecord, PacketRecord } from "../../bridge/records.ts";
+import type { EventRecord, Job, PacketRecord } from "../../bridge/records.ts";
 import { begin, type Stepped, step } from "../../bridge/step.ts";
 import { anEvent, aPacket, aVersion, noon } from "../support/builders.ts";
 
@@ -17,6 +17,30 @@ export interface StoreFixture extends AsyncDisposable {
 /** What every engine's table and ledger keep. */
 export function storeContract(engine: string, makeFixture: () => Promise<StoreFixture>): void {
   describe(`the store of ${engine}`, () => {
+    it("gives jobs newest first: all, or those that are not over", async () => {
+      await using fixture = await makeFixture();
+      const { port } = fixture;
+      for (const [id, status] of [
+        ["job-2", "DONE"],
+        ["job-1", "RUNNING"],
+        ["job-4", "CANCELLED"],
+        ["job-3", "RUNNING"],
+      ] as const) {
+        await port.write([{ kind: "job", id, value: aJob(id, status), etag: 0 }]);
+      }
+      await port.write([{ kind: "cursor", id: "job-5", value: { position: "1" }, etag: 0 }]);
+      const ids = async (query: { running?: boolean; limit: number }) =>
+        (await port.jobs(query)).map(({ value, etag }) => `${value.id} ${etag}`);
+
+      expect(await ids({ limit: 10 })).toEqual(["job-4 1", "job-3 1", "job-2 1", "job-1 1"]);
+      expect(await ids({ limit: 2 })).toEqual(["job-4 1", "job-3 1"]);
+      expect(await ids({ running: true, limit: 10 })).toEqual(["job-3 1", "job-1 1"]);
+      expect(await ids({ running: true, limit: 1 })).toEqual(["job-3 1"]);
+
+      await port.write([{ kind: "job", id: "job-3", value: aJob("job-3", "DONE"), etag: 1 }]);
+      expect(await ids({ running: true, limit: 10 })).toEqual(["job-1 1"]);
+    });
+
     describe("conditional puts", () => {
       it("give back what was put, with how often it was written", async () => {
         await using fixture = await makeFixture();
@@ -46,7 +70,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         expect(await port.read("cursor", ["a"])).toEqual([{ value: { position: "2" }, etag: 2 }]);
       });
 
-      it.each(["packet", "event", "cursor", "shadow", "health", "sheet"] as const)(
+      it.each(["packet", "event", "cursor", "shadow", "health", "sheet", "job"] as const)(
         "keep a %s to its kind",
         async (kind) => {
           await using fixture = await makeFixture();
@@ -60,7 +84,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
           expect(await port.write([{ ...put, etag: 1 } as Put])).toBe("written");
           expect(await port.write([{ ...put, etag: 1 } as Put])).toBe("conflict");
           expect((await port.read(kind, [put.id]))[0]?.etag).toBe(2);
-          for (const other of ["packet", "event", "cursor", "shadow", "health", "sheet"] as const) {
+          for (const other of ["packet", "event", "cursor", "shadow", "health", "sheet", "job"] as const) {
             if (other !== kind) expect(await port.read(other, [put.id])).toEqual([undefined]);
           }
         },
@@ -478,7 +502,13 @@ function puts(): { [K in Put["kind"]]: Extract<Put, { kind: K }> } {
     shadow: { kind: "shadow", id: "same", value: { fields: { a: { version: aVersion(), hash: "x" } } }, etag: 0 },
     health: { kind: "health", id: "same", value: { status: "UP", since: 1, strikes: [], paused: false }, etag: 0 },
     sheet: { kind: "sheet", id: "same", value: { name: "s", document }, etag: 0 },
+    job: { kind: "job", id: "same", value: aJob("same"), etag: 0 },
   };
+}
+
+function aJob(id: string, status: Job["status"] = "RUNNING"): Job {
+  const request = { from: 0, to: 1 };
+  return { id, kind: "replay", request, actor: "jo", status, startedAt: 1, looked: 0, made: 0, failures: 0 };
 }
 
 async function pages<T>(read: (after?: string) => Promise<{ items: readonly T[]; next?: string }>): Promise<T[]> {

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { cpSync, existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { type Home, home } from "../support/home.ts";
 import { targetServer } from "../support/target-server.ts";
@@ -17,7 +17,7 @@ function folder(): Home {
 }
 
 async function run(file: string, cwd: string, env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, [join(root, file)], { cwd, env: { ...process.env, NO_COLOR: "1", ...env } });
+  const child = spawn(process.execPath, [resolve(root, file)], { cwd, env: { ...process.env, NO_COLOR: "1", ...env } });
   let out = "";
   child.stdout.on("data", (chunk: Buffer) => {
     out += chunk.toString();
@@ -28,6 +28,27 @@ async function run(file: string, cwd: string, env: Record<string, string> = {}) 
   const [code] = (await once(child, "close")) as [number];
   return { code, lines: out.trim().split("\n") };
 }
+
+describe("a program that makes no bridge of its own", () => {
+  test("pushes, and ends", async () => {
+    await using target = await targetServer();
+    using cwd = home({ "bridge.yaml": `connectors: { WorkForceNow: { baseUrl: "${target.url}" } }\n` });
+    cwd.write(
+      "push.ts",
+      `import { Connector, Event } from ${JSON.stringify(join(root, "index.ts"))};
+       const hr = new Connector("WorkForceNow").map({ a: "alpha" });
+       for (const a of [1, 2]) await hr.push(Event({ type: "t", subject: "e-1", data: { a } }));
+       await Promise.all([3, 4].map((a) => hr.push(Event({ type: "t", subject: "e-" + a, data: { a } }))));
+       console.log("pushed");`,
+    );
+
+    const { code, lines } = await run(join(cwd.path, "push.ts"), cwd.path);
+
+    expect(lines).toEqual(["pushed"]);
+    expect(code).toBe(0);
+    expect(target.received).toHaveLength(4);
+  });
+});
 
 describe("the quick starts", () => {
   test.each(["demo-brg", "telework-sync", "csv-flat-connector"])("%s is under 20 lines", (name) => {

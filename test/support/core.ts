@@ -3,6 +3,7 @@ import { accept } from "../../bridge/accept.ts";
 import { Catalog, type Connector, connectorId, type Http } from "../../bridge/connector.ts";
 import { type Carrier, deliver } from "../../bridge/deliver.ts";
 import type { SourceEvent } from "../../bridge/event.ts";
+import { runJobs } from "../../bridge/jobs.ts";
 import type { JsonObject } from "../../bridge/json.ts";
 import { keep } from "../../bridge/keep.ts";
 import { isClosed, type LedgerEntry } from "../../bridge/ledger.ts";
@@ -123,6 +124,8 @@ export interface Core {
   carry(target: FakeTarget, engine?: Engine, owner?: string): Promise<readonly Report[]>;
   /** Works all queues through until none gives anything now. */
   run(engine?: Engine): Promise<void>;
+  /** Works all jobs to their end, and makes room in the lanes where they wait for it. */
+  jobs(engine?: Engine): Promise<void>;
   /** Goes on, second by second, until nothing is open but what a person must decide; or the time is over. */
   rest(ms?: number): Promise<void>;
   packets(): Promise<PacketRecord[]>;
@@ -189,6 +192,17 @@ export async function aCore(options: CoreOptions = {}): Promise<Core> {
     async run(by = engine) {
       await core.map(by);
       for (const target of targets) while ((await core.carry(target, by)).length > 0);
+    },
+    async jobs(by = engine) {
+      let over = false;
+      const working = runJobs(by, () => true).finally(() => {
+        over = true;
+      });
+      while (!over) {
+        for (const target of targets) await core.carry(target);
+        await clock.advance(100);
+      }
+      await working;
     },
     async rest(ms = 3_600_000) {
       const end = clock.now() + ms;

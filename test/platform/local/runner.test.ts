@@ -1,5 +1,9 @@
+import { copyFileSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { Catalog, type Http } from "../../../bridge/connector.ts";
+import { startJob } from "../../../bridge/jobs.ts";
+import type { QueueName } from "../../../bridge/ports.ts";
 import { sheetSet } from "../../../bridge/sheets.ts";
 import { openLocalEngine } from "../../../platform/local/engine.ts";
 import { startRunner } from "../../../platform/local/runner.ts";
@@ -52,6 +56,53 @@ describe("the runner", () => {
     await Promise.all([worker.db.close(), emitter.db.close()]);
   });
 
+  it("tries again what the inbox of an earlier bridge gave up", async () => {
+    using folder = home();
+    const target = fakeTarget();
+    const engine = await open(folder.path, target);
+    await emit(engine, "1", "inbox-dead");
+
+    const runner = startRunner(engine);
+    await until(() => target.state.has("r"));
+
+    await runner?.stop();
+    await engine.db.close();
+  });
+
+  it("works on jobs", async () => {
+    using folder = home();
+    const target = fakeTarget();
+    const engine = await open(folder.path, target);
+    const runner = startRunner(engine);
+    await emit(engine, "1");
+    await until(() => target.state.has("r"));
+    const request = { from: 0, to: Date.now() + 1, force: true };
+    const { id } = await startJob(engine, { kind: "replay", request, actor: "jo" });
+    await until(async () => (await engine.store.read("job", [id]))[0]?.value.status === "DONE");
+    await until(() => target.calls.length === 2);
+
+    await runner?.stop();
+    await engine.db.close();
+  });
+
+  it.each(["deleted", "replaced by a copy"])("ends, and takes nothing more, when its store is %s", async (how) => {
+    using folder = home();
+    const engine = await open(folder.path, fakeTarget());
+    const runner = startRunner(engine);
+    const file = join(folder.path, "bridge.db");
+
+    if (how === "deleted") rmSync(file);
+    else {
+      copyFileSync(file, `${file}.copy`);
+      renameSync(`${file}.copy`, file);
+    }
+    await runner?.storeGone;
+
+    await expect(emit(engine, "1")).rejects.toThrow(/deleted or replaced/);
+    await runner?.stop();
+    await engine.db.close();
+  });
+
   it("stops only when what it has begun is done, and the rest waits for the next", async () => {
     using folder = home();
     const target = fakeTarget();
@@ -92,7 +143,7 @@ function open(dir: string, target: ReturnType<typeof fakeTarget>): Promise<Local
   });
 }
 
-async function emit(engine: LocalEngine, id: string): Promise<void> {
+async function emit(engine: LocalEngine, id: string, queue: QueueName = "inbox"): Promise<void> {
   const body = JSON.stringify({ id, source: "s", type: "t", subject: "r", data: { rate: 1 } });
-  await engine.queue.send("inbox", [{ group: id, body }]);
+  await engine.queue.send(queue, [{ group: id, body }]);
 }

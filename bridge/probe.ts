@@ -1,0 +1,90 @@
+import { type Connector, connectorId } from "./connector.ts";
+import { contextOf, withinDeadline } from "./deliver.ts";
+import { changeHealth, healthOf, isDown, markDown, markUp } from "./health.ts";
+import type { Engine } from "./ports.ts";
+import type { Health } from "./records.ts";
+
+/** SQS moves at most this many messages a second out of a dead-letter queue. Source: `StartMessageMoveTask`. */
+const maxRedrivePerSecond = 500;
+
+/** What one target needs by the clock: to be asked whether it is awake, and to be sent what waits for it. */
+export async function tend(engine: Engine, connector: Connector): Promise<void> {
+  await probeWhenDue(engine, connector);
+  await redriveWhenDue(engine, connector);
+}
+
+/** Asks a target that is down, or that has begun to fail, whether it is awake. */
+async function probeWhenDue(engine: Engine, connector: Connector): Promise<void> {
+  const id = connectorId(connector);
+  const now = engine.clock.now();
+  const health = (await engine.store.read("health", [id]))[0]?.value ?? healthOf(now);
+  const suspect = isDown(health) || health.strikes.length > 0 || (await engine.queue.depth(`outbox:${id}`)).waiting > 0;
+  if (!suspect || now < (health.probedAt ?? 0) + engine.times.probeMs) return;
+  await probe(engine, connector);
+}
+
+/**
+ * Asks a target whether it is awake, and keeps the answer.
+ *
+ * Never throws for a target: one that cannot be asked is asleep.
+ */
+export async function probe(engine: Engine, connector: Connector): Promise<Health> {
+  const awake = await isAwake(engine, connector);
+  engine.log({ step: "probe", connector: connectorId(connector), awake });
+  return changeHealth(engine, connectorId(connector), (health, now) => {
+    if (awake === isDown(health)) return { ...(awake ? markUp(health, now) : markDown(health, now)), probedAt: now };
+    return { ...health, probedAt: now };
+  });
+}
+
+async function isAwake(engine: Engine, connector: Connector): Promise<boolean> {
+  try {
+    return await withinDeadline(engine, false, async (signal) => {
+      const context = await contextOf(engine, connector, signal);
+      return context.ok && (await connector.probe(context.value));
+    });
+  } catch {
+    return false;
+  }
+}
+
+/** Sends an outbox back to its lanes: at once on recovery, else with growing gaps. */
+async function redriveWhenDue(engine: Engine, connector: Connector): Promise<void> {
+  const id = connectorId(connector);
+  const { store, queue, times } = engine;
+  const health = (await store.read("health", [id]))[0]?.value;
+  if (health && (isDown(health) || health.paused)) return;
+  const now = engine.clock.now();
+  if ((await queue.depth(`outbox:${id}`)).waiting === 0) {
+    // What was just sent back may fail again: the gaps go on growing until one passes with nothing left to send back.
+    if (health?.redriveAt !== undefined && now >= health.redriveAt) await changeHealth(engine, id, withoutRedrive);
+    return;
+  }
+  if (health?.redriveAt === undefined) {
+    await changeHealth(engine, id, (before) => ({
+      ...before,
+      redriveAt: now + times.redriveMs,
+      redriveGapMs: times.redriveMs,
+    }));
+    return;
+  }
+  if (now < health.redriveAt) return;
+  await redrive(engine, connector);
+  const gap = Math.min(times.redriveMaxMs, (health.redriveGapMs ?? times.redriveMs / 2) * 2);
+  await changeHealth(engine, id, (before) => ({ ...before, redriveAt: now + gap, redriveGapMs: gap }));
+}
+
+function withoutRedrive(health: Health): Health {
+  if (health.redriveAt === undefined) return health;
+  const { redriveAt: _a, redriveGapMs: _g, ...rest } = health;
+  return rest;
+}
+
+/** Begins to send an outbox back, oldest first, at the connector's rate. */
+export async function redrive(engine: Engine, connector: Connector): Promise<void> {
+  const id = connectorId(connector);
+  const outbox = `outbox:${id}` as const;
+  if (await engine.queue.isMoving(outbox)) return;
+  engine.log({ step: "redrive", connector: id });
+  await engine.queue.startMove(outbox, Math.min(maxRedrivePerSecond, connector.rate.perSecond ?? maxRedrivePerSecond));
+}

@@ -1,0 +1,184 @@
+import { describe, expect, it } from "vitest";
+import { cancelJob, runJobs, startJob } from "../../bridge/jobs.ts";
+import type { Engine } from "../../bridge/ports.ts";
+import { aCore, brokenLaws, type Core, fakeTarget } from "../support/core.ts";
+import { dyingAfter } from "../support/faulty.ts";
+
+const all = { from: 0, to: Number.MAX_SAFE_INTEGER };
+
+describe("a job", () => {
+  it("goes on after a crash before any of its writes, and makes nothing twice", async () => {
+    for (let writes = 0, over = false; !over; writes++) {
+      const target = fakeTarget();
+      await using core = await aDeliveredCore(target, 40);
+      const { id } = await startReplay(core, { force: true });
+
+      await runJobs(dyingAfter(core.engine, writes), () => true).catch(() => {});
+      over = (await jobOf(core, id)).status === "DONE";
+      await core.clock.advance(core.engine.times.leaseMs);
+      await core.jobs();
+      await core.rest();
+
+      expect(await jobOf(core, id), `after ${writes} writes`).toMatchObject({ status: "DONE", made: 40 });
+      expect(await core.packets()).toHaveLength(80);
+      expect(target.effects.size).toBe(80);
+      expect([...target.effects.values()].every((times) => times === 1)).toBe(true);
+      expect(await brokenLaws(core, 40)).toEqual([]);
+      if (over) expect(writes).toBeGreaterThan(5);
+    }
+  });
+
+  it("is worked on by one process at a time", async () => {
+    const target = fakeTarget();
+    await using core = await aDeliveredCore(target, 3);
+    await startReplay(core, { force: true });
+
+    await Promise.all([runJobs(core.engine, () => true), runJobs(core.engine, () => true)]);
+    await core.rest();
+
+    expect(target.calls).toHaveLength(6);
+  });
+
+  it("that two processes work on, because one was taken for dead, makes nothing twice either", async () => {
+    const target = fakeTarget();
+    await using core = await aDeliveredCore(target, 100);
+    await startReplay(core, { force: true });
+    const slow = withSlowReads(core.engine, () => core.clock.sleep(2 * core.engine.times.leaseMs));
+
+    const first = runJobs(slow, () => true);
+    await core.clock.advance(core.engine.times.leaseMs + 1);
+    await core.jobs();
+    await core.clock.advance(2 * core.engine.times.leaseMs);
+    await first;
+    await core.rest();
+
+    expect(await core.packets()).toHaveLength(200);
+    expect([...target.effects.values()].every((times) => times === 1)).toBe(true);
+  });
+
+  it("stops where it is asked to, and is taken up at once by the next call", async () => {
+    const target = fakeTarget();
+    await using core = await aDeliveredCore(target, 450);
+    const { id } = await startReplay(core, { force: true });
+    let pages = 1;
+
+    await runJobs(core.engine, () => pages-- > 0);
+    const first = await jobOf(core, id);
+    await core.jobs();
+
+    expect(first).toMatchObject({ status: "RUNNING", looked: 198, made: 198 });
+    expect(await jobOf(core, id)).toMatchObject({ status: "DONE", looked: 450, made: 450 });
+  });
+
+  it("leaves room in the lanes for what happens now", async () => {
+    const target = fakeTarget();
+    await using core = await aDeliveredCore(target, 1_000);
+    const { id } = await startReplay(core, { force: true });
+
+    const working = runJobs(core.engine, () => true);
+    let deepest = 0;
+    while ((await jobOf(core, id)).status === "RUNNING") {
+      await core.clock.advance(100);
+      deepest = Math.max(deepest, await core.depth(`lane:${target.id}`));
+      await core.carry(target);
+    }
+    await working;
+
+    expect(deepest).toBeGreaterThan(190);
+    expect(deepest).toBeLessThan(400);
+  });
+
+  it("that is cancelled stops, keeps what it has made, and says who cancelled it", async () => {
+    const target = fakeTarget();
+    await using core = await aDeliveredCore(target, 450);
+    const { id } = await startReplay(core, { force: true });
+    let pages = 1;
+    await runJobs(core.engine, () => pages-- > 0);
+
+    const cancelled = await cancelJob(core.engine, id, "jo");
+    await core.jobs();
+
+    expect(cancelled).toMatchObject({ status: "CANCELLED", made: 198, reason: "jo cancelled it" });
+    expect(await jobOf(core, id)).toEqual(cancelled);
+    expect(await core.packets()).toHaveLength(450 + 198);
+  });
+
+  it("that is cancelled while a page is worked on does not come to life again", async () => {
+    const target = fakeTarget();
+    await using core = await aDeliveredCore(target, 300);
+    const { id } = await startReplay(core, {});
+    const slow = withSlowReads(core.engine, async () => {
+      await cancelJob(core.engine, id, "jo");
+    });
+
+    await runJobs(slow, () => true);
+
+    expect(await jobOf(core, id)).toMatchObject({ status: "CANCELLED", made: 0 });
+  });
+
+  it("waits a lease after a page that failed, tries again, and after five in a row asks for a person", async () => {
+    const target = fakeTarget();
+    await using core = await aDeliveredCore(target, 3);
+    const { id } = await startReplay(core, {});
+    const broken = withSlowReads(core.engine, () => Promise.reject(new TypeError("of a value 123-45-6789")));
+
+    await runJobs(broken, () => true);
+    await runJobs(broken, () => true);
+    expect(await jobOf(core, id)).toMatchObject({ status: "RUNNING", failures: 1 });
+    for (let i = 0; i < 4; i++) {
+      await core.clock.advance(core.engine.times.leaseMs);
+      await runJobs(broken, () => true);
+    }
+
+    expect(await jobOf(core, id)).toMatchObject({ status: "FAILED", reason: "5 times in a row: TypeError" });
+    expect(JSON.stringify(core.lines)).not.toContain("123-45");
+  });
+
+  it("that has begun later need not wait for the end of another", async () => {
+    const target = fakeTarget();
+    await using core = await aDeliveredCore(target, 450);
+    await startReplay(core, { force: true });
+    const { id } = await startReplay(core, { to: 0 });
+    let pages = 2;
+
+    await runJobs(core.engine, () => pages-- > 0);
+
+    expect(await jobOf(core, id)).toMatchObject({ status: "DONE", looked: 0 });
+  });
+});
+
+async function aDeliveredCore(target: ReturnType<typeof fakeTarget>, packets: number): Promise<Core> {
+  const core = await aCore({ targets: [target] });
+  await core.emit(
+    ...Array.from({ length: packets }, (_, i) => ({ id: `${i}`, subject: `${i}`, data: { new_rate: i } })),
+  );
+  await core.run();
+  await core.clock.advance(1_000);
+  return core;
+}
+
+function startReplay(core: Core, request: { readonly force?: boolean; readonly to?: number }) {
+  return startJob(core.engine, { kind: "replay", request: { ...all, ...request }, actor: "jo" });
+}
+
+async function jobOf(core: Core, id: string) {
+  const [stored] = await core.engine.store.read("job", [id]);
+  if (!stored) throw new Error(`${id} is not there`);
+  return stored.value;
+}
+
+/** Something happens before each page of packets is read. */
+function withSlowReads(engine: Engine, before: () => Promise<void>): Engine {
+  const store = new Proxy(engine.store, {
+    get(target, name) {
+      const member = Reflect.get(target, name, target);
+      if (typeof member !== "function") return member;
+      if (name !== "packets") return member.bind(target);
+      return async (...args: Parameters<typeof target.packets>) => {
+        await before();
+        return target.packets(...args);
+      };
+    },
+  });
+  return { ...engine, store };
+}
