@@ -103,7 +103,6 @@ async function draft(arrived: Arrived): Promise<Draft> {
   const { engine, message, key, stamp, arrival } = arrived;
   if (arrival.kind === "malformed") {
     const { reason } = arrival;
-    engine.log({ step: "quarantined", event: key, reason });
     const kept = { raw: message.body.slice(0, rawKept), reason };
     return firstOf(arrived, "QUARANTINED", { reason }, kept, []);
   }
@@ -182,11 +181,37 @@ function recordedWith({ value, steps }: Draft): readonly Stepped[] {
 async function record(engine: Engine, made: Draft, isWritten: boolean): Promise<Recorded | undefined> {
   const { key, value, steps } = made;
   if (!isWritten && (await writeDrafts(engine, [made])) === "conflict") return recordAgain(engine, made);
+  tellArrival(engine, made);
   if (steps.length === 0) return undefined;
   const stored = { value, etag: 1 };
   return value.status === "EXPANDED"
     ? { key, stored, packets: steps.map((stepped) => stepped.record) }
     : recordRest(engine, key, stored, steps);
+}
+
+/** Says what a new event came to, and which of its packets wait for a person from the beginning. */
+function tellArrival(engine: Engine, made: Draft): void {
+  const { key, value } = made;
+  const { event, reason } = value;
+  engine.log({
+    step: value.status.toLowerCase(),
+    event: key,
+    packets: value.packets,
+    ...(reason !== undefined && { reason }),
+    ...(event && { type: event.type }),
+    ...(event?.time !== undefined && {
+      ageMs: Math.max(0, Math.floor(value.accepted / 1_000) - Date.parse(event.time)),
+    }),
+  });
+  tellHeld(engine, recordedWith(made));
+}
+
+function tellHeld(engine: Engine, steps: readonly Stepped[]): void {
+  for (const { record, entry } of steps) {
+    if (record.progress.status !== "HELD") continue;
+    const { id, connector } = record.packet;
+    engine.log({ step: "held", packet: id, connector, why: String(entry.facts.reason) });
+  }
 }
 
 /** A message or an event that was here before. */
@@ -228,6 +253,7 @@ async function recordRest(
     const value: EventRecord = { ...event.value, status: "EXPANDED", step: entry.step, tail: tailOf(entry) };
     const put: Put = { kind: "event", id: key, value, etag: event.etag };
     const written = await engine.store.write([put], [entry]);
+    if (written === "written") engine.log({ step: "expanded", event: key, packets: steps.length });
     event = written === "written" ? { value, etag: event.etag + 1 } : await reread(engine, key);
   }
   return { key, stored: event, packets };
@@ -243,6 +269,7 @@ async function recordMissing(engine: Engine, steps: readonly Stepped[]): Promise
     if (missing.length === 0) return untouched;
     const entries = missing.map(({ entry }) => entry);
     if ((await engine.store.write(missing.map(asNewPut), entries)) === "conflict") continue;
+    tellHeld(engine, missing);
     return [...untouched, ...missing.map((stepped) => stepped.record)];
   }
 }

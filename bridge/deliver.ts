@@ -115,7 +115,7 @@ async function deliverMessage(
   let stored = names && desk.packets.get(names.id);
   if (!names || !stored) {
     // Recording comes before queueing, so this message is none of ours: the table knows all that may be sent.
-    engine.log({ step: "unknown-message", connector: connectorId(carrier.connector), message: message.id });
+    engine.log({ step: "unknown-message", connector: connectorId(carrier.connector), messageId: message.id });
     return "done";
   }
   let shadow: KnownShadow;
@@ -224,7 +224,7 @@ async function send(engine: Engine, connector: Connector, packet: Packet): Promi
     const answered = await withinDeadline(engine, undefined, async (signal) => {
       for (let again = false; ; again = true) {
         const context = await contextOf(engine, connector, signal);
-        if (!context.ok) return retry(context.reason, { mayHaveLanded: false });
+        if (!context.ok) return retry(context.reason, { code: "setup", mayHaveLanded: false });
         if (signal.aborted) return undefined;
         mayHaveLanded = true;
         const outcome = await connector.send(packet, context.value);
@@ -233,9 +233,9 @@ async function send(engine: Engine, connector: Connector, packet: Packet): Promi
         await engine.secrets.refresh(connectorId(connector));
       }
     });
-    return answered ?? retry(`no answer within ${engine.times.sendMs} ms`, { mayHaveLanded });
+    return answered ?? retry(`no answer within ${engine.times.sendMs} ms`, { code: "no-answer", mayHaveLanded });
   } catch (error) {
-    return retry(`the connector failed: ${errorName(error)}`, { mayHaveLanded });
+    return retry(`the connector failed: ${errorName(error)}`, { code: "threw", mayHaveLanded });
   }
 }
 

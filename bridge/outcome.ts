@@ -1,3 +1,9 @@
+/**
+ * Why a try is made again, in a word that can hold nothing of a packet: for logs and metrics, where a reason's own
+ * words could.
+ */
+export type RetryCode = "answered" | "credentials" | "no-answer" | "setup" | "threw" | "other";
+
 /** What one try at one target came to. Expected results are values; nothing here is thrown. */
 export type Outcome =
   | {
@@ -11,6 +17,8 @@ export type Outcome =
   | {
       readonly kind: "retry";
       readonly reason: string;
+      /** Absent: it follows from what else is said. */
+      readonly code?: RetryCode | undefined;
       readonly status?: number | undefined;
       /** What the target asked for; the path clamps it. */
       readonly afterMs?: number | undefined;
@@ -38,6 +46,10 @@ export function retry(
   facts: Partial<Omit<Extract<Outcome, { kind: "retry" }>, "kind" | "reason">> = {},
 ): Outcome {
   return { kind: "retry", reason, mayHaveLanded: true, ...facts };
+}
+
+export function retryCodeOf({ code, auth, status }: Extract<Outcome, { kind: "retry" }>): RetryCode {
+  return code ?? (auth ? "credentials" : status !== undefined ? "answered" : "other");
 }
 
 export function refused(

@@ -1,7 +1,7 @@
 import { type Connector, connectorId } from "./connector.ts";
 import { isDown, recordStrike, recordSuccess } from "./health.ts";
 import { type Facts, isClosed, type Status } from "./ledger.ts";
-import type { Outcome } from "./outcome.ts";
+import { type Outcome, retryCodeOf } from "./outcome.ts";
 import type { Packet } from "./pack.ts";
 import type { Engine, Put, Stored } from "./ports.ts";
 import { messageOf, putOf, sendUnsent, unsentStep } from "./queueing.ts";
@@ -40,14 +40,17 @@ export async function settle(
   tried: Tried,
 ): Promise<Carried> {
   const { connector, outcome, roundTripMs } = tried;
-  const { id } = stored.value.packet;
+  const { packet, progress } = stored.value;
+  const { id } = packet;
   engine.log({
     step: outcome.kind,
     packet: id,
-    connector: connectorId(connector),
-    tries: stored.value.progress.tries,
+    connector: packet.connector,
+    tries: progress.tries,
     ms: roundTripMs,
     ...("status" in outcome && outcome.status !== undefined && { http: outcome.status }),
+    ...(outcome.kind === "retry" && { why: retryCodeOf(outcome) }),
+    ...(outcome.kind === "delivered" && latenessOf(stored.value, engine.clock.now())),
   });
   const health =
     outcome.kind === "retry" && !isFinal(tried)
@@ -71,6 +74,15 @@ export async function settle(
   }
 }
 
+/**
+ * How late a delivery is: since it was queued, which its window limits; and since its event's own time, which for a
+ * replay would say nothing.
+ */
+function latenessOf({ packet, progress }: PacketRecord, now: number): { lagMs: number; ageMs?: number } {
+  const lagMs = now - progress.queuedAt;
+  return packet.replayOf ? { lagMs } : { lagMs, ageMs: Math.max(0, now - packet.version.time) };
+}
+
 /** A try that failed where it may have landed, at a target that would not notice a repeat: only a person can tell. */
 function isFinal({ outcome, connector }: Tried): boolean {
   return outcome.kind === "retry" && outcome.mayHaveLanded && !connector.idempotent;
@@ -90,8 +102,12 @@ async function settleOnce(
     ms: roundTripMs,
     ...("status" in outcome && outcome.status !== undefined && { http: outcome.status }),
   };
-  const hold = (reason: string, text: string, change: Partial<Progress> = {}) =>
-    writeStep(engine, stored, "HELD", { ...facts, reason }, { ...change, reason: text }, doubted(packet, shadow));
+  const hold = async (why: string, text: string, change: Partial<Progress> = {}) => {
+    const held = { ...change, reason: text };
+    const written = await writeStep(engine, stored, "HELD", { ...facts, reason: why }, held, doubted(packet, shadow));
+    if (written === "done") engine.log({ step: "held", packet: packet.id, connector: packet.connector, why });
+    return written;
+  };
 
   switch (outcome.kind) {
     case "delivered": {
@@ -132,7 +148,7 @@ async function settleOnce(
 }
 
 /** Nothing was left to send. The shadow still learns the version, so that what is older stays older. */
-export function settleUnsent(
+export async function settleUnsent(
   engine: Engine,
   stored: Stored<"packet">,
   shadow: KnownShadow,
@@ -141,7 +157,11 @@ export function settleUnsent(
   const reason = status === "UNCHANGED" ? "the target already holds it" : "the target holds something newer";
   const { packet } = stored.value;
   const puts = status === "UNCHANGED" ? known(engine, packet, shadow) : superseded(engine, packet, shadow);
-  return writeStep(engine, stored, status, { reason }, { reason }, puts);
+  const written = await writeStep(engine, stored, status, { reason }, { reason }, puts);
+  if (written === "done") {
+    engine.log({ step: status.toLowerCase(), packet: packet.id, connector: packet.connector });
+  }
+  return written;
 }
 
 /** Takes a packet out of its lane, to wait in the outbox until its target is awake. */
@@ -171,7 +191,14 @@ export async function park(
   );
   const puts = mayHaveLanded ? doubted(stored.value.packet, shadow) : [];
   if ((await engine.store.write([putOf(next, stored), ...puts], [next.entry])) === "conflict") return "conflict";
-  await engine.queue.send(`outbox:${stored.value.packet.connector}`, [messageOf(next.record)]);
+  const { packet } = stored.value;
+  engine.log({
+    step: "parked",
+    packet: packet.id,
+    connector: packet.connector,
+    why: down ? "target-down" : health.paused ? "paused" : "failing",
+  });
+  await engine.queue.send(`outbox:${packet.connector}`, [messageOf(next.record)]);
   return "done";
 }
 

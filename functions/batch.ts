@@ -77,15 +77,3 @@ export async function answer(
     batchItemFailures: messages.flatMap(({ id, receipt }) => (receipts.has(receipt) ? [{ itemIdentifier: id }] : [])),
   };
 }
-
-/** A handler that is made at its first call, because nothing does I/O at import. Where that fails, the next call tries again. */
-export function onFirstCall(make: () => Promise<BatchHandler>): BatchHandler {
-  let made: Promise<BatchHandler> | undefined;
-  return async (event, context) => {
-    made ??= make().catch((error: unknown) => {
-      made = undefined;
-      throw error;
-    });
-    return (await made)(event, context);
-  };
-}

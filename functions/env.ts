@@ -12,6 +12,8 @@ const pathEnv = {
   QUEUES_URL: z.url().endsWith("/"),
   /** `arn:…:sqs:us-gov-west-1:123456789012:` */
   QUEUES_ARN: z.string().startsWith("arn:").endsWith(":"),
+  /** From here on lines are logged; what they count is counted in any case. */
+  LOG_LEVEL: z.enum(["DEBUG", "INFO", "WARN", "ERROR"]).default("INFO"),
   /** The AWS SDK's own switch. Source: AWS SDKs reference, "FIPS endpoints". */
   AWS_USE_FIPS_ENDPOINT: z.literal("true").optional(),
 };

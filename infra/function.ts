@@ -21,6 +21,7 @@ export interface Shared {
   readonly bridgeKey: string;
   readonly fips: boolean;
   readonly logRetentionDays: number;
+  readonly logLevel: PathEnv["LOG_LEVEL"];
 }
 
 export interface BridgeFunctionProps {
@@ -108,6 +109,7 @@ export function pathEnvironment(scope: Construct, shared: Shared): PathEnv {
     BRIDGE_KEY: shared.bridgeKey,
     QUEUES_URL: `https://sqs.${region}.${urlSuffix}/${account}/`,
     QUEUES_ARN: `arn:${partition}:sqs:${region}:${account}:`,
+    LOG_LEVEL: shared.logLevel,
     ...(shared.fips && { AWS_USE_FIPS_ENDPOINT: "true" as const }),
   };
 }

@@ -55,6 +55,7 @@ export class PathStack extends Stack {
       bridgeKey: told("bridge-key"),
       fips: settings.fips,
       logRetentionDays: settings.logRetentionDays,
+      logLevel: settings.logLevel,
     };
 
     const alarms = this.#alarmTopic();

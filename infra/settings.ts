@@ -15,6 +15,8 @@ const settingsSchema = z.strictObject({
     .number()
     .refine((days) => [30, 60, 90, 180, 365, 731, 1096, 2192, 3653].includes(days), "is not 30, 60, 90, 180, 365 …")
     .default(365),
+  /** From here on functions log; what they count is counted in any case. */
+  logLevel: z.enum(["DEBUG", "INFO", "WARN", "ERROR"]).default("INFO"),
   /** A connector's id or name to its configuration; the connector's own schema checks it. */
   connectors: z.record(z.string(), z.record(z.string(), z.unknown())).default({}),
 });

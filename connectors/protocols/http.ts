@@ -130,7 +130,9 @@ export function createHttp(options: HttpOptions): Http {
         const url = checkUrl(wanted.url, allowedHosts);
         return outcomeOf(await ask(wanted, url), url.pathname);
       } catch (error) {
-        if (error instanceof HttpFault) return retry(error.message, { mayHaveLanded: error.mayHaveLanded });
+        if (error instanceof HttpFault) {
+          return retry(error.message, { code: "no-answer", mayHaveLanded: error.mayHaveLanded });
+        }
         throw error;
       }
     },

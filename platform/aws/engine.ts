@@ -25,6 +25,7 @@ export interface AwsOptions {
   readonly sheets: () => SheetSet;
   readonly configOf: (connector: string) => unknown;
   readonly http: (config: unknown) => Http;
+  readonly log: Engine["log"];
 }
 
 /** The engine on AWS: region, credentials, endpoints and FIPS as the SDK finds them in its environment. */
@@ -47,6 +48,6 @@ export async function openAwsEngine(options: AwsOptions): Promise<Engine> {
     http: httpClients(options.http),
     bridgeKey: await readBridgeKey(secrets, options.bridgeKey),
     times: readTimes(),
-    log: (line) => console.log(JSON.stringify(line)),
+    log: options.log,
   };
 }

@@ -115,7 +115,12 @@ describe("an answer over HTTP", () => {
 
     const outcome = await hasty(target.url).deliver({ method: "PUT", url: `${target.url}/x`, json: {} });
 
-    expect(outcome).toEqual({ kind: "retry", reason: "no answer within 400 ms", mayHaveLanded: true });
+    expect(outcome).toEqual({
+      kind: "retry",
+      code: "no-answer",
+      reason: "no answer within 400 ms",
+      mayHaveLanded: true,
+    });
   });
 
   it("whose head drips in is given up after its time", async () => {
@@ -189,6 +194,7 @@ describe("an answer over HTTP", () => {
 
     expect(await client(url).deliver({ method: "PUT", url, json: {} })).toEqual({
       kind: "retry",
+      code: "no-answer",
       reason: "nobody listens there",
       mayHaveLanded: false,
     });
@@ -348,7 +354,12 @@ describe("TLS", () => {
       const refusedOutcome = await createHttp(options).deliver({ method: "PUT", url, json: {} });
       const known = await createHttp({ ...options, ca: cert }).deliver({ method: "PUT", url, json: {} });
 
-      expect(refusedOutcome).toEqual({ kind: "retry", reason: "its certificate is self-signed", mayHaveLanded: false });
+      expect(refusedOutcome).toEqual({
+        kind: "retry",
+        code: "no-answer",
+        reason: "its certificate is self-signed",
+        mayHaveLanded: false,
+      });
       expect(known).toMatchObject({ kind: "delivered" });
       expect(seen()).toBe(1);
     },
@@ -363,7 +374,12 @@ describe("TLS", () => {
       json: {},
     });
 
-    expect(outcome).toEqual({ kind: "retry", reason: "its certificate is for another host", mayHaveLanded: false });
+    expect(outcome).toEqual({
+      kind: "retry",
+      code: "no-answer",
+      reason: "its certificate is for another host",
+      mayHaveLanded: false,
+    });
     expect(seen()).toBe(0);
   });
 
@@ -376,7 +392,12 @@ describe("TLS", () => {
       json: {},
     });
 
-    expect(outcome).toEqual({ kind: "retry", reason: "no connection within 400 ms", mayHaveLanded: false });
+    expect(outcome).toEqual({
+      kind: "retry",
+      code: "no-answer",
+      reason: "no connection within 400 ms",
+      mayHaveLanded: false,
+    });
   });
 });
 

@@ -1,0 +1,72 @@
+import { LogFormatter, Logger, LogItem } from "@aws-lambda-powertools/logger";
+import type { LogAttributes, UnformattedAttributes } from "@aws-lambda-powertools/logger/types";
+import { Metrics } from "@aws-lambda-powertools/metrics";
+import type { Context } from "aws-lambda";
+import type { LogLine } from "../bridge/ports.ts";
+import { levelOf, measuredIn, metricsNamespace } from "./lines.ts";
+
+/** What a function says of its work: the path's log lines, and the metrics they stand for. */
+export interface Teller {
+  readonly log: (line: LogLine) => void;
+  /** Which call the next lines belong to. */
+  begin(context: Context): void;
+  /** Puts the call's metrics out, one line for the function and one for each connector it worked for. */
+  end(): void;
+}
+
+/**
+ * Log lines as JSON by Powertools Logger, metrics in CloudWatch's embedded format by Powertools Metrics: both are
+ * lines on the function's own output, and no call to AWS.
+ */
+export function tellerFor(deployment: string, logLevel: "DEBUG" | "INFO" | "WARN" | "ERROR"): Teller {
+  const logger = new Logger({ serviceName: deployment, logLevel, logFormatter: new LineFormatter() });
+  const metricsOf = new Map<string | undefined, Metrics>();
+  const measuring = (connector: string | undefined): Metrics => {
+    let metrics = metricsOf.get(connector);
+    if (!metrics) {
+      metrics = new Metrics({
+        namespace: metricsNamespace,
+        serviceName: deployment,
+        ...(connector !== undefined && { defaultDimensions: { connector } }),
+      });
+      metricsOf.set(connector, metrics);
+    }
+    return metrics;
+  };
+  return {
+    log(line) {
+      const { step, ...fields } = line;
+      const level = levelOf(line);
+      if (level === "ERROR") logger.error(step, fields);
+      else if (level === "WARN") logger.warn(step, fields);
+      else logger.info(step, fields);
+      const connector = typeof line.connector === "string" ? line.connector : undefined;
+      for (const { name, unit, value } of measuredIn(line)) measuring(connector).addMetric(name, unit, value);
+    },
+    begin(context) {
+      logger.addContext(context);
+    },
+    end() {
+      for (const metrics of metricsOf.values()) if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics();
+    },
+  };
+}
+
+/** One line: when, how loud, what happened, where, in which call; then the line's own fields. */
+class LineFormatter extends LogFormatter {
+  formatAttributes(given: UnformattedAttributes, fields: LogAttributes): LogItem {
+    const { timestamp, logLevel, message, serviceName, lambdaContext, xRayTraceId } = given;
+    return new LogItem({
+      attributes: {
+        time: timestamp.toISOString(),
+        level: logLevel,
+        step: message,
+        deployment: serviceName,
+        function: lambdaContext?.functionName,
+        request: lambdaContext?.awsRequestId,
+        trace: xRayTraceId,
+        ...fields,
+      },
+    });
+  }
+}

@@ -1,0 +1,173 @@
+import type { Context } from "aws-lambda";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Engine } from "../../bridge/ports.ts";
+import { door } from "../../functions/door.ts";
+import { readMapperEnv } from "../../functions/env.ts";
+import { aPathEnv } from "./path-env.ts";
+
+/** What a function has written, line by line. */
+let written: string[];
+
+beforeEach(() => {
+  written = [];
+  const take = (chunk: unknown) => written.push(String(chunk)) > 0;
+  vi.spyOn(process.stdout, "write").mockImplementation(take);
+  vi.spyOn(process.stderr, "write").mockImplementation(take);
+  for (const [name, value] of Object.entries(aPathEnv())) vi.stubEnv(name, value);
+});
+
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.unstubAllEnvs();
+});
+
+const linesOf = () => written.map((line) => JSON.parse(line) as Record<string, unknown>);
+const metricsOf = () => linesOf().filter((line) => "_aws" in line);
+const toldOf = () => linesOf().filter((line) => !("_aws" in line));
+
+/** A call as Lambda makes it. */
+function aCall(overrides: Partial<Context> = {}): Context {
+  return {
+    functionName: "hms-bridge-mapper",
+    awsRequestId: "req-1",
+    getRemainingTimeInMillis: () => 30_000,
+    ...overrides,
+  } as Context;
+}
+
+/** A function that only says something. */
+function saying(say: (log: Engine["log"]) => void) {
+  return door(readMapperEnv, async (_env, log) => async () => say(log));
+}
+
+describe("a function's door", () => {
+  it("makes the handler once, and not before it is called", async () => {
+    let made = 0;
+    const handler = door(readMapperEnv, async () => {
+      made++;
+      return async () => "done";
+    });
+    const before = made;
+
+    const answers = await Promise.all([handler({}, aCall()), handler({}, aCall())]);
+
+    expect([before, made, ...answers]).toEqual([0, 1, "done", "done"]);
+  });
+
+  it("tries again at the next call where making the handler failed", async () => {
+    let calls = 0;
+    const handler = door(readMapperEnv, async () => {
+      if (++calls === 1) throw new Error("no key yet");
+      return async () => "done";
+    });
+
+    await expect(handler({}, aCall())).rejects.toThrow("no key yet");
+    expect(await handler({}, aCall())).toBe("done");
+  });
+
+  it("logs a line with the deployment, the function, the call and the path's own fields, and nothing else", async () => {
+    const handler = saying((log) =>
+      log({ step: "retry", packet: "pkt-1", connector: "Fake@v1", why: "answered", http: 503, tries: 2 }),
+    );
+
+    await handler({ Records: [{ body: "a payload" }] }, aCall());
+
+    expect(toldOf()).toEqual([
+      {
+        time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+        level: "WARN",
+        step: "retry",
+        deployment: "hms-bridge",
+        function: "hms-bridge-mapper",
+        request: "req-1",
+        packet: "pkt-1",
+        connector: "Fake@v1",
+        why: "answered",
+        http: 503,
+        tries: 2,
+      },
+    ]);
+    expect(written.join()).not.toContain("a payload");
+  });
+
+  it("names the call that is running, not the one before", async () => {
+    const handler = saying((log) => log({ step: "expanded" }));
+
+    await handler({}, aCall({ awsRequestId: "req-1" }));
+    await handler({}, aCall({ awsRequestId: "req-2" }));
+
+    expect(toldOf().map(({ request }) => request)).toEqual(["req-1", "req-2"]);
+  });
+
+  it("measures what a connector did under that connector, in one line a call", async () => {
+    const handler = saying((log) => {
+      log({ step: "delivered", packet: "pkt-1", connector: "Fake@v1", lagMs: 40, ageMs: 90 });
+      log({ step: "delivered", packet: "pkt-2", connector: "Fake@v1", lagMs: 60 });
+      log({ step: "retry", packet: "pkt-3", connector: "Other@v1", why: "no-answer" });
+      log({ step: "expanded", event: "evt-1", packets: 3, ageMs: 5 });
+    });
+
+    await handler({}, aCall());
+
+    const byConnector = new Map(metricsOf().map((line) => [line.connector, line]));
+    expect(byConnector.size).toBe(3);
+    expect(byConnector.get("Fake@v1")).toMatchObject({
+      service: "hms-bridge",
+      Acknowledged: [1, 1],
+      Lag: [40, 60],
+      EventToAcknowledged: 90,
+    });
+    expect(byConnector.get("Other@v1")).toMatchObject({ service: "hms-bridge", Retries: 1 });
+    expect(byConnector.get(undefined)).toMatchObject({ EventsExpanded: 1, PacketsRecorded: 3, EventAge: 5 });
+  });
+
+  it("begins every call's metrics at nothing", async () => {
+    const handler = saying((log) => log({ step: "delivered", connector: "Fake@v1", lagMs: 1 }));
+
+    await handler({}, aCall());
+    await handler({}, aCall());
+
+    expect(metricsOf().map(({ Acknowledged }) => Acknowledged)).toEqual([1, 1]);
+  });
+
+  it("writes no metrics line for a call that counted nothing", async () => {
+    await saying(() => {})({}, aCall());
+
+    expect(written).toEqual([]);
+  });
+
+  it("puts out what was measured before a call failed", async () => {
+    const handler = door(readMapperEnv, async (_env, log) => async () => {
+      log({ step: "delivered", connector: "Fake@v1", lagMs: 1 });
+      throw new Error("the table is away");
+    });
+
+    await expect(handler({}, aCall())).rejects.toThrow("the table is away");
+
+    expect(metricsOf()).toHaveLength(1);
+  });
+
+  it("puts out what was measured before Lambda ends a call that takes too long", async () => {
+    const handler = door(readMapperEnv, async (_env, log) => async () => {
+      log({ step: "delivered", connector: "Fake@v1", lagMs: 1 });
+      await new Promise(() => {});
+    });
+
+    await expect(handler({}, aCall({ getRemainingTimeInMillis: () => 25 }))).rejects.toThrow();
+
+    expect(metricsOf()).toHaveLength(1);
+  });
+
+  it("logs only what is as loud as it is told to be, and counts all the same", async () => {
+    vi.stubEnv("LOG_LEVEL", "ERROR");
+    const handler = saying((log) => {
+      log({ step: "retry", connector: "Fake@v1", why: "answered" });
+      log({ step: "accept-failed", error: "TimeoutError" });
+    });
+
+    await handler({}, aCall());
+
+    expect(toldOf().map(({ step }) => step)).toEqual(["accept-failed"]);
+    expect(metricsOf()).toMatchObject([{ Retries: 1 }]);
+  });
+});
