@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     testTimeout: 20_000,
+    hookTimeout: 30_000,
     // Two cores: more workers only wait for each other.
     maxWorkers: 2,
   },

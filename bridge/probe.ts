@@ -19,7 +19,9 @@ async function probeWhenDue(engine: Engine, connector: Connector): Promise<void>
   const now = engine.clock.now();
   const health = (await engine.store.read("health", [id]))[0]?.value ?? healthOf(now);
   const suspect = isDown(health) || health.strikes.length > 0 || (await engine.queue.depth(`outbox:${id}`)).waiting > 0;
-  if (!suspect || now < (health.probedAt ?? 0) + engine.times.probeMs) return;
+  // Half a tick early is on time: the next tick would be late by more.
+  const dueAt = (health.probedAt ?? 0) + engine.times.probeMs - engine.times.tickMs / 2;
+  if (!suspect || now < dueAt) return;
   await probe(engine, connector);
 }
 

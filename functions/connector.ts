@@ -1,22 +1,19 @@
 import { connector } from "#connector";
-import { Catalog } from "../bridge/connector.ts";
-import { createHttp, hostsIn } from "../connectors/protocols/http.ts";
-import { openAwsEngine } from "../platform/aws/engine.ts";
+import { tend } from "../bridge/probe.ts";
+import { openConnectorEngine } from "./connector-engine.ts";
 import { connectorHandler } from "./connector-handler.ts";
 import { door } from "./door.ts";
-import { placesIn, readConnectorEnv } from "./env.ts";
+import { readConnectorEnv } from "./env.ts";
 
-/** Called by a connector's lane queue. `#connector` is that connector: one bundle each. */
-export const handler = door(readConnectorEnv, async (env, log) => {
-  const engine = await openAwsEngine({
-    ...placesIn(env),
-    catalog: new Catalog([connector]),
-    sheets: () => {
-      throw new Error("a connector's function has no sheets");
-    },
-    configOf: () => env.CONFIG,
-    http: (config) => createHttp({ allowedHosts: hostsIn(config) }),
-    log,
-  });
-  return connectorHandler(engine, connector);
+// `#connector` is the one connector of this bundle: each has its own.
+
+/** Called by the connector's lane queue. */
+export const deliver = door(readConnectorEnv, async (env, log) =>
+  connectorHandler(await openConnectorEngine(connector, env, log), connector),
+);
+
+/** Called every minute: asks the target whether it is awake, and sends its outbox back when it is. */
+export const probe = door(readConnectorEnv, async (env, log) => {
+  const engine = await openConnectorEngine(connector, env, log);
+  return () => tend(engine, connector);
 });

@@ -1,11 +1,14 @@
 import { relative } from "node:path";
 import { Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
+import { Rule, Schedule } from "aws-cdk-lib/aws-events";
+import { LambdaFunction as LambdaTarget } from "aws-cdk-lib/aws-events-targets";
 import { PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import type { IKey } from "aws-cdk-lib/aws-kms";
 import { Architecture, Code, Function as LambdaFunction, type RecursiveLoop, Runtime } from "aws-cdk-lib/aws-lambda";
 import { LogGroup } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
 import type { PathEnv } from "../functions/env.ts";
+import { packetIndexes } from "../platform/aws/names.ts";
 import type { Bundle } from "./bundle.ts";
 
 /** How long one call may run: four sends in a row that each take their whole 5 s, and 8 s for the last of them. */
@@ -29,21 +32,26 @@ export interface BridgeFunctionProps {
   /** Below the deployment's name. */
   readonly name: string;
   readonly bundle: Bundle;
+  /** What the bundle exports for it. */
+  readonly handler: string;
   /** The file to read first, below the project's root. */
   readonly source: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly state: StateUse;
+  /** Called every minute, if said. */
+  readonly everyMinute?: boolean;
   /** What Lambda does about messages that come back to a function. Its own default: it stops them. */
   readonly recursiveLoop?: RecursiveLoop;
 }
 
-/** A function of the path with a role and a log group of its own, which may use the two tables and nothing else yet. */
+/** A function of the path with a role and a log group of its own, which may use the two tables as it is said and nothing else yet. */
 export class BridgeFunction extends Construct {
   readonly function: LambdaFunction;
   readonly role: Role;
 
   constructor(scope: Construct, id: string, props: BridgeFunctionProps) {
     super(scope, id);
-    const { shared, name, bundle, source, environment, recursiveLoop } = props;
+    const { shared, name, bundle, handler, source, environment, state, everyMinute, recursiveLoop } = props;
     const functionName = `${shared.deployment}-${name}`;
     const logs = new LogGroup(this, "Logs", {
       logGroupName: `/aws/lambda/${functionName}`,
@@ -58,12 +66,12 @@ export class BridgeFunction extends Construct {
         resources: [logs.logGroupArn],
       }),
     );
-    grantState(this.role, shared);
+    grantState(this.role, shared, state);
     this.function = new LambdaFunction(this, "Function", {
       functionName,
       description: source,
       code: Code.fromAsset(bundle.dir),
-      handler: "index.handler",
+      handler: `index.${handler}`,
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,
       memorySize: 512,
@@ -74,28 +82,41 @@ export class BridgeFunction extends Construct {
       ...(recursiveLoop && { recursiveLoop }),
     });
     this.function.node.addDependency(logs);
+    if (everyMinute) {
+      const rule = new Rule(this, "EveryMinute", {
+        description: `Calls ${functionName}`,
+        schedule: Schedule.rate(Duration.minutes(1)),
+      });
+      // A minute that is missed is made up for by the next.
+      rule.addTarget(new LambdaTarget(this.function, { retryAttempts: 0, maxEventAge: Duration.minutes(1) }));
+    }
   }
 }
 
-/** Reads and writes as the store does them; on the ledger it can only append. */
-function grantState(role: Role, { key, packetsTable, ledgerTable, bridgeKey }: Shared): void {
+/** What a function does on the packets table, and whether it writes to the ledger. */
+export interface StateUse {
+  readonly packets: readonly ("BatchGetItem" | "Query" | "DeleteItem" | `PartiQL${"Insert" | "Update" | "Delete"}`)[];
+  /** Whether it queries the indexes, too. */
+  readonly indexes?: boolean;
+  readonly ledger: boolean;
+}
+
+/** On the ledger a role can only append: an INSERT fails where the entry is there already. */
+function grantState(role: Role, { key, packetsTable, ledgerTable, bridgeKey }: Shared, use: StateUse): void {
   const table = (resourceName: string) =>
     Stack.of(role).formatArn({ service: "dynamodb", resource: "table", resourceName });
-  role.addToPolicy(
-    new PolicyStatement({
-      actions: [
-        "dynamodb:BatchGetItem",
-        "dynamodb:Query",
-        "dynamodb:PutItem",
-        "dynamodb:PartiQLInsert",
-        "dynamodb:PartiQLUpdate",
-        "dynamodb:PartiQLDelete",
-      ],
-      resources: [table(packetsTable)],
-    }),
+  const allow = (actions: string[], resources: string[]) =>
+    role.addToPolicy(new PolicyStatement({ actions, resources }));
+  allow(
+    use.packets.map((action) => `dynamodb:${action}`),
+    [table(packetsTable)],
   );
-  role.addToPolicy(new PolicyStatement({ actions: ["dynamodb:PartiQLInsert"], resources: [table(ledgerTable)] }));
-  role.addToPolicy(new PolicyStatement({ actions: ["secretsmanager:GetSecretValue"], resources: [bridgeKey] }));
+  if (use.indexes) {
+    const indexes = Object.values(packetIndexes).map((index) => table(`${packetsTable}/index/${index}`));
+    allow(["dynamodb:Query"], indexes);
+  }
+  if (use.ledger) allow(["dynamodb:PartiQLInsert"], [table(ledgerTable)]);
+  allow(["secretsmanager:GetSecretValue"], [bridgeKey]);
   key.grantEncryptDecrypt(role);
 }
 

@@ -1,17 +1,18 @@
 import { ArnFormat, NestedStack, Stack } from "aws-cdk-lib";
-import { PolicyStatement } from "aws-cdk-lib/aws-iam";
+import { PolicyStatement, type Role } from "aws-cdk-lib/aws-iam";
 import { RecursiveLoop } from "aws-cdk-lib/aws-lambda";
 import { SqsEventSource } from "aws-cdk-lib/aws-lambda-event-sources";
 import type { ITopic } from "aws-cdk-lib/aws-sns";
+import type { Queue } from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
-import { connectorId } from "../bridge/connector.ts";
+import { type Connector, connectorId } from "../bridge/connector.ts";
 import type { ConnectorEnvironment } from "../functions/env.ts";
 import { batchSize, shareOf } from "../functions/rate.ts";
 import { queueNameOf, secretNameOf } from "../platform/aws/names.ts";
 import { alarm, aMinute } from "./alarms.ts";
 import { type Bundle, projectRoot } from "./bundle.ts";
 import type { ConnectorFile } from "./connectors.ts";
-import { BridgeFunction, pathEnvironment, type Shared, sourcePath } from "./function.ts";
+import { BridgeFunction, pathEnvironment, type Shared, type StateUse, sourcePath } from "./function.ts";
 import { pathQueue } from "./queues.ts";
 
 /** What a lane is made of: a connector, its configuration, and its function's code. */
@@ -33,7 +34,7 @@ export class LaneStack extends NestedStack {
   }
 }
 
-/** All that one connector runs on: its lane queue, its outbox, and the function that delivers. */
+/** All that one connector runs on: its lane queue, its outbox, the function that delivers, and the one that probes. */
 export class Lane extends Construct {
   constructor(scope: Construct, id: string, { connector, file, shared, bundle, config, alarms }: LaneProps) {
     super(scope, id);
@@ -56,8 +57,10 @@ export class Lane extends Construct {
       shared,
       name: connectorName.replaceAll("@", "-"),
       bundle,
+      handler: "deliver",
       source: sourcePath(projectRoot, file),
       environment,
+      state: { packets: packetsUse(connector), ledger: true },
       // A packet that goes lane, outbox, lane again is meant to; Lambda would stop it after 16 rounds.
       recursiveLoop: RecursiveLoop.ALLOW,
     });
@@ -72,13 +75,23 @@ export class Lane extends Construct {
     sender.role.addToPolicy(
       new PolicyStatement({ actions: ["sqs:SendMessage"], resources: [outbox.queueArn, queue.queueArn] }),
     );
+
+    const prober = new BridgeFunction(this, "Probe", {
+      shared,
+      name: `${connectorName.replaceAll("@", "-")}-probe`,
+      bundle,
+      handler: "probe",
+      source: "bridge/probe.ts",
+      environment,
+      state: { packets: ["BatchGetItem", "PartiQLInsert", "PartiQLUpdate"], ledger: false },
+      everyMinute: true,
+    });
+    grantRedrive(prober.role, outbox, queue);
+
     if (connector.secret) {
-      sender.role.addToPolicy(
-        new PolicyStatement({
-          actions: ["secretsmanager:GetSecretValue"],
-          resources: [connectorName, connector.name].map((name) => secretArn(this, secretNameOf(deployment, name))),
-        }),
-      );
+      const resources = [connectorName, connector.name].map((name) => secretArn(this, secretNameOf(deployment, name)));
+      for (const { role } of [sender, prober])
+        role.addToPolicy(new PolicyStatement({ actions: ["secretsmanager:GetSecretValue"], resources }));
     }
 
     alarm(this, "OldestMessage", {
@@ -103,6 +116,33 @@ export class Lane extends Construct {
       topic: alarms,
     });
   }
+}
+
+/** A strict connector looks for the oldest packet of a lane, and takes it out of the lane's list when it is closed. */
+function packetsUse({ order }: Connector): StateUse["packets"] {
+  const each = ["BatchGetItem", "PartiQLInsert", "PartiQLUpdate"] as const;
+  return order === "strict" ? [...each, "Query", "PartiQLDelete"] : each;
+}
+
+/**
+ * Lets a role look how much an outbox holds, and have SQS move it back to its lane.
+ *
+ * Source: Amazon SQS Developer Guide, "Configure permissions for a dead-letter queue redrive".
+ */
+function grantRedrive(role: Role, outbox: Queue, queue: Queue): void {
+  role.addToPolicy(
+    new PolicyStatement({
+      actions: [
+        "sqs:GetQueueAttributes",
+        "sqs:StartMessageMoveTask",
+        "sqs:ListMessageMoveTasks",
+        "sqs:ReceiveMessage",
+        "sqs:DeleteMessage",
+      ],
+      resources: [outbox.queueArn],
+    }),
+  );
+  role.addToPolicy(new PolicyStatement({ actions: ["sqs:SendMessage"], resources: [queue.queueArn] }));
 }
 
 /** Secrets Manager ends a secret's ARN with six characters nobody can know before it is made. */

@@ -69,6 +69,7 @@ export class PathStack extends Stack {
     });
     // A mapper that knows a connector must find its queue.
     this.#mapper(mapper, inbox, lanes, alarms).node.addDependency(...stacks);
+    this.#watchdog(mapper, lanes, alarms).node.addDependency(...stacks);
   }
 
   #alarmTopic(): Topic {
@@ -153,18 +154,15 @@ export class PathStack extends Stack {
       shared,
       name: "mapper",
       bundle,
+      handler: "map",
       source: "functions/mapper.ts",
       environment,
+      state: { packets: ["BatchGetItem", "PartiQLInsert", "PartiQLUpdate"], ledger: true },
     });
     mapper.function.addEventSource(
       new SqsEventSource(inbox, { batchSize, maxConcurrency: mappers, reportBatchItemFailures: true }),
     );
-    const laneQueues = lanes.map(({ connector }) =>
-      this.formatArn({
-        service: "sqs",
-        resource: queueNameOf(shared.deployment, `lane:${connectorId(connector)}`),
-      }),
-    );
+    const laneQueues = this.#queueArns(lanes, ["lane"]);
     mapper.role.addToPolicy(new PolicyStatement({ actions: ["sqs:SendMessage"], resources: laneQueues }));
     alarm(this, "MapperFailing", {
       metric: mapper.function.metricErrors({ period: aMinute }),
@@ -174,6 +172,49 @@ export class PathStack extends Stack {
       topic,
     });
     return mapper;
+  }
+
+  /** Compares the table with the queues every minute, and works on jobs. */
+  #watchdog(bundle: Bundle, lanes: readonly LaneMade[], topic: Topic): BridgeFunction {
+    const shared = this.#shared;
+    const environment: MapperEnvironment = pathEnvironment(this, shared);
+    const watchdog = new BridgeFunction(this, "Watchdog", {
+      shared,
+      name: "watchdog",
+      bundle,
+      handler: "watch",
+      source: "bridge/watchdog.ts",
+      environment,
+      state: {
+        packets: ["BatchGetItem", "Query", "DeleteItem", "PartiQLInsert", "PartiQLUpdate"],
+        indexes: true,
+        ledger: true,
+      },
+      everyMinute: true,
+    });
+    const allow = (action: string, resources: string[]) =>
+      watchdog.role.addToPolicy(new PolicyStatement({ actions: [action], resources }));
+    allow("sqs:SendMessage", this.#queueArns(lanes, ["lane"]));
+    allow("sqs:GetQueueAttributes", this.#queueArns(lanes, ["lane", "outbox"]));
+    alarm(this, "WatchdogFailing", {
+      metric: watchdog.function.metricErrors({ period: aMinute }),
+      from: 1,
+      periods: 3,
+      says: "the watchdog has failed for 3 min: nothing that a crash left behind is mended, and no job goes on; see its log",
+      topic,
+    });
+    return watchdog;
+  }
+
+  #queueArns(lanes: readonly LaneMade[], kinds: readonly ("lane" | "outbox")[]): string[] {
+    return lanes.flatMap(({ connector }) =>
+      kinds.map((kind) =>
+        this.formatArn({
+          service: "sqs",
+          resource: queueNameOf(this.#shared.deployment, `${kind}:${connectorId(connector)}`),
+        }),
+      ),
+    );
   }
 }
 

@@ -41,7 +41,7 @@ function resourcesIn(folder: string): Resource[] {
 }
 
 function print(label: string, lines: readonly string[]): void {
-  for (const [i, line] of lines.entries()) console.log(`${(i === 0 ? label : "").padEnd(10)} ${line}`);
+  for (const [i, line] of lines.entries()) console.log(`${(i === 0 ? label : "").padEnd(12)} ${line}`);
 }
 
 const resources = resourcesIn(process.argv[2] ?? "cdk.out");
@@ -57,7 +57,9 @@ print(
 );
 print(
   "rule",
-  of("AWS::Events::Rule").map(({ Name, EventPattern }) => `${Name}  ${JSON.stringify(EventPattern)}`),
+  of("AWS::Events::Rule").flatMap(({ Name, EventPattern }) =>
+    EventPattern ? [`${Name}  ${JSON.stringify(EventPattern)}`] : [],
+  ),
 );
 print(
   "inbox",
@@ -78,6 +80,10 @@ print(
 print(
   "connectors",
   functions.filter((line) => line.includes("connectors/")),
+);
+print(
+  "by the clock",
+  functions.filter((line) => line.includes("bridge/")),
 );
 print(
   "tables",

@@ -47,7 +47,7 @@ export async function openAwsEngine(options: AwsOptions): Promise<Engine> {
     configOf,
     http: httpClients(options.http),
     bridgeKey: await readBridgeKey(secrets, options.bridgeKey),
-    times: readTimes(),
+    times: readTimes({ tickMs: 60_000 }),
     log: options.log,
   };
 }

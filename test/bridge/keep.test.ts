@@ -52,6 +52,23 @@ describe("keep", () => {
     expect((await core.health(target))?.status).toBe("UP");
   });
 
+  it("probes at every tick where a tick is as long as the gap between two probes, however late each comes", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target], times: { tickMs: 60_000 } });
+    target.behave = () => retry("answered 500");
+    target.awake = false;
+    await core.emit(...rates(12));
+    await core.run();
+    const before = target.probes;
+
+    for (const lateMs of [60_300, 59_900, 60_100, 59_800]) {
+      await core.clock.advance(lateMs);
+      await keep(core.engine);
+    }
+
+    expect(target.probes - before).toBe(4);
+  });
+
   it("marks a suspect target DOWN when its probe fails, and says so once", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });

@@ -47,14 +47,19 @@ describe.each(regions)("the templates for %s", (region) => {
 
   it("have the way of an event: bus, rule, inbox, mapper, a lane a connector, two tables", () => {
     expect(made.of("AWS::Events::EventBus")).toHaveLength(1);
-    expect(made.of("AWS::Events::Rule")).toHaveLength(1);
+    expect(busRules(made)).toHaveLength(1);
     expect(made.of("AWS::DynamoDB::Table")).toHaveLength(2);
-    expect(made.of("AWS::Lambda::Function")).toHaveLength(1 + connectorFiles.length);
+    expect(made.of("AWS::Lambda::Function")).toHaveLength(2 + 2 * connectorFiles.length);
     expect(made.of("AWS::SQS::Queue").filter((queue) => nameOf(queue).includes("-lane-"))).toHaveLength(
       connectorFiles.length,
     );
   });
 });
+
+/** The rules on the bus; others only keep time. */
+function busRules(made: Synthesized): Resource[] {
+  return made.of("AWS::Events::Rule").filter(({ Properties }) => Properties.EventPattern);
+}
 
 describe("the templates", () => {
   let made: Synthesized;
@@ -67,7 +72,7 @@ describe("the templates", () => {
   });
 
   it("route every HMS event to the inbox as it is, and never the bridge's own", () => {
-    const [rule] = made.of("AWS::Events::Rule");
+    const [rule] = busRules(made);
 
     expect(rule?.Properties.EventPattern).toEqual({
       source: [{ prefix: "hms." }],
@@ -80,7 +85,13 @@ describe("the templates", () => {
   it("make one lane a file of connectors/, and say which file a function is", () => {
     const sources = functions.map(({ Properties }) => Properties.Description).sort();
 
-    expect(sources).toEqual([...connectorFiles.map((file) => `connectors/${file}`), "functions/mapper.ts"].sort());
+    expect(sources).toEqual(
+      [
+        ...connectorFiles.flatMap((file) => [`connectors/${file}`, "bridge/probe.ts"]),
+        "functions/mapper.ts",
+        "bridge/watchdog.ts",
+      ].sort(),
+    );
   });
 
   it("give every queue a dead-letter queue, but those that are one", () => {
@@ -117,11 +128,21 @@ describe("the templates", () => {
   it("let a function say which messages failed, and limit how many run at once", () => {
     const sources = made.of("AWS::Lambda::EventSourceMapping");
 
-    expect(sources).toHaveLength(functions.length);
+    expect(sources).toHaveLength(1 + connectorFiles.length);
     for (const { Properties } of sources) {
       expect(Properties.FunctionResponseTypes).toEqual(["ReportBatchItemFailures"]);
       expect(Properties.ScalingConfig.MaximumConcurrency).toBeGreaterThanOrEqual(2);
       expect(Properties.BatchSize).toBe(10);
+    }
+  });
+
+  it("call the watchdog and every probe each minute, and no late minute twice", () => {
+    const schedules = made.of("AWS::Events::Rule").filter(({ Properties }) => Properties.ScheduleExpression);
+
+    expect(schedules).toHaveLength(1 + connectorFiles.length);
+    for (const { Properties } of schedules) {
+      expect(Properties.ScheduleExpression).toBe("rate(1 minute)");
+      expect(Properties.Targets[0].RetryPolicy).toEqual({ MaximumEventAgeInSeconds: 60, MaximumRetryAttempts: 0 });
     }
   });
 
@@ -202,7 +223,8 @@ describe("the templates", () => {
       "dynamodb:PutItem",
       "dynamodb:UpdateItem",
     ]);
-    expect(granted).toHaveLength(functions.length);
+    // Mapper, watchdog and connectors: a probe writes no entry.
+    expect(granted).toHaveLength(2 + connectorFiles.length);
     for (const statement of granted) expect(statement.Action).toBe("dynamodb:PartiQLInsert");
   });
 
@@ -238,7 +260,7 @@ describe("the templates", () => {
   it("wake somebody when a lane stalls, an outbox fills, or an event is given up", () => {
     const alarms = made.of("AWS::CloudWatch::Alarm");
 
-    expect(alarms).toHaveLength(4 + 3 * connectorFiles.length);
+    expect(alarms).toHaveLength(5 + 3 * connectorFiles.length);
     for (const { Properties } of alarms) {
       expect(Properties.AlarmActions).toHaveLength(1);
       expect(Properties.AlarmDescription.length).toBeGreaterThan(20);
@@ -253,7 +275,7 @@ describe("a deployment's settings", () => {
     const made = await synthesize("us-gov-west-1", { name: "hms-test", bus: "agency-bus", fips: true, connectors });
 
     expect(made.of("AWS::Events::EventBus")).toEqual([]);
-    expect(made.of("AWS::Events::Rule")[0]?.Properties.EventBusName).toBe("agency-bus");
+    expect(busRules(made)[0]?.Properties.EventBusName).toBe("agency-bus");
     for (const queue of made.of("AWS::SQS::Queue")) expect(nameOf(queue)).toMatch(/^hms-test-/);
     for (const { Properties } of made.of("AWS::Lambda::Function")) {
       const { AWS_USE_FIPS_ENDPOINT: fips, CONFIG: config } = Properties.Environment.Variables;

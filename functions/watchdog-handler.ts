@@ -1,0 +1,16 @@
+import type { Context } from "aws-lambda";
+import { runJobs } from "../bridge/jobs.ts";
+import type { Engine } from "../bridge/ports.ts";
+import { watch } from "../bridge/watchdog.ts";
+
+/** A page of a job must be over, and its checkpoint written, before the function is. */
+const endMarginMs = 10_000;
+
+/** Mends what crashes have left between table and queues, then goes on with the jobs for as long as the call may take. */
+export function watchdogHandler(engine: Engine) {
+  return async (_event: unknown, context: Pick<Context, "getRemainingTimeInMillis">): Promise<void> => {
+    const until = engine.clock.now() + context.getRemainingTimeInMillis() - endMarginMs;
+    await watch(engine);
+    await runJobs(engine, () => engine.clock.now() < until);
+  };
+}

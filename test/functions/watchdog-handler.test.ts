@@ -1,0 +1,46 @@
+import { describe, expect, it } from "vitest";
+import { startJob } from "../../bridge/jobs.ts";
+import { watchdogHandler } from "../../functions/watchdog-handler.ts";
+import { aCore, fakeTarget } from "../support/core.ts";
+import { dyingAfter } from "../support/faulty.ts";
+
+const all = { from: 0, to: Number.MAX_SAFE_INTEGER, force: true };
+const aMinute = { getRemainingTimeInMillis: () => 30_000 };
+
+describe("the watchdog's function", () => {
+  it("mends what a mapper left that ended between table and queue", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+    await core.emit({ id: "1", subject: "r", data: { new_rate: 1 } });
+    await core.map(dyingAfter(core.engine, 2)).catch(() => {});
+    expect(await core.depth(`lane:${target.id}`)).toBe(0);
+    await core.clock.advance(core.engine.times.putBackMs + 1);
+
+    await watchdogHandler(core.engine)({}, aMinute);
+    await core.run();
+
+    expect(target.state.get("r")).toEqual({ dailyRate: 1 });
+  });
+
+  it("goes on with jobs, and leaves in time what the next call can do", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+    await core.emit(...Array.from({ length: 500 }, (_, i) => ({ id: `${i}`, subject: `${i}`, data: { new_rate: i } })));
+    await core.run();
+    const { id } = await startJob(core.engine, { kind: "replay", request: all, actor: "jo" });
+    const handler = watchdogHandler(core.engine);
+
+    const call = handler({}, aMinute);
+    for (let second = 0; second < 30; second++) await core.clock.advance(1_000);
+    await call;
+    const first = (await core.engine.store.read("job", [id]))[0]?.value;
+    await core.run();
+    await handler({}, aMinute);
+    const second = (await core.engine.store.read("job", [id]))[0]?.value;
+
+    // Nothing empties the lanes during a call here, so each makes pages until they are full.
+    expect(first).toMatchObject({ status: "RUNNING", made: 396 });
+    expect(first?.leasedUntil).toBeUndefined();
+    expect(second).toMatchObject({ status: "DONE", made: 500 });
+  });
+});
