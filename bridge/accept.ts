@@ -3,18 +3,15 @@ import { expand } from "./expand.ts";
 import { append, type Facts, type LedgerEntry, tailOf } from "./ledger.ts";
 import { errorName } from "./log.ts";
 import { pinnedSheets, pinSheets } from "./pinned.ts";
-import { type Engine, type Message, maxChanges, type Put, type Stored } from "./ports.ts";
+import type { Engine, Message, Put, Stored } from "./ports.ts";
 import { putOnQueue } from "./queueing.ts";
 import type { EventRecord, PacketRecord } from "./records.ts";
 import { later, type Report, removed } from "./report.ts";
 import type { Stepped } from "./step.ts";
+import { fitsOneWrite, inWrites, newPut, type Weight, weigh, weighNew } from "./writes.ts";
 
-/** A recorded packet is a put, an entry, and in a strict lane one more. */
-const changesAPacket = 3;
-const packetsAWrite = 32;
-
-/** A malformed body is kept up to here, for the operator. */
-const rawKept = 65_536;
+/** A malformed body is kept up to so many characters, for the operator. */
+const rawKept = 16_384;
 
 type Incoming = Pick<Message, "id" | "body" | "receipt">;
 
@@ -23,9 +20,12 @@ interface Draft {
   readonly key: string;
   readonly message: string;
   readonly value: EventRecord;
-  readonly entry: LedgerEntry;
-  /** All packets of the event; those of a large one are recorded after it. */
+  /** All packets of the event. */
   readonly steps: readonly Stepped[];
+  /** What is recorded in one write: the event and all its packets, or of a large one the event alone. */
+  readonly puts: readonly Put[];
+  readonly entries: readonly LedgerEntry[];
+  readonly weight: Weight;
 }
 
 /** An event whose packets are all recorded, and those of them that may not be on their queues yet. */
@@ -110,7 +110,6 @@ async function draft(arrived: Arrived): Promise<Draft> {
   const sheets = engine.sheets().byType.get(event.type) ?? [];
   await pinSheets(engine, sheets);
   const { steps, matched, clamped } = await expand(engine, key, event, sheets, stamp);
-  const status = matched === 0 ? "UNMATCHED" : steps.length > packetsAWrite ? "EXPANDING" : "EXPANDED";
   const facts: Facts = {
     type: event.type,
     source: event.source,
@@ -121,7 +120,9 @@ async function draft(arrived: Arrived): Promise<Draft> {
   };
   const pinned = sheets.map(({ name, hash }) => ({ name, hash }));
   const more = { sheets: pinned, packets: steps.length, ...(steps.length > 0 && { unsent: true }) };
-  return firstOf(arrived, status, facts, { event, ...more }, steps);
+  if (matched === 0) return firstOf(arrived, "UNMATCHED", facts, { event, ...more }, []);
+  const whole = firstOf(arrived, "EXPANDED", facts, { event, ...more }, steps);
+  return fitsOneWrite(whole.weight) ? whole : firstOf(arrived, "EXPANDING", facts, { event, ...more }, steps);
 }
 
 /** The first entry of an event's chain, and the record it belongs to. */
@@ -135,7 +136,10 @@ function firstOf(
   const entry = append(key, undefined, { at: engine.clock.now(), step: status, facts });
   const common = { sheets: [], packets: 0, duplicates: 0, message: message.id, accepted: stamp };
   const value: EventRecord = { ...common, ...more, status, step: entry.step, tail: tailOf(entry) };
-  return { key, message: message.id, value, entry, steps };
+  const together = status === "EXPANDED" ? steps : [];
+  const puts: Put[] = [{ kind: "event", id: key, value, etag: 0 }, ...together.map(newPut)];
+  const entries = [entry, ...together.map((stepped) => stepped.entry)];
+  return { key, message: message.id, value, steps, puts, entries, weight: weigh(puts, entries) };
 }
 
 /**
@@ -144,37 +148,21 @@ function firstOf(
  * @returns those that were written; where a transaction found one of its events there already, none of it was
  */
 async function writeTogether(engine: Engine, drafts: readonly Draft[]): Promise<Set<Draft>> {
-  const groups: Draft[][] = [];
-  let room = 0;
-  for (const made of drafts) {
-    const changes = 2 + changesAPacket * recordedWith(made).length;
-    const group = groups.at(-1);
-    // The same event twice in one transaction is an error for DynamoDB, not a conflict.
-    if (!group || changes > room || group.some(({ key }) => key === made.key)) {
-      groups.push([made]);
-      room = maxChanges - changes;
-    } else {
-      group.push(made);
-      room -= changes;
-    }
-  }
+  // The same event twice in one transaction is an error for DynamoDB, not a conflict.
+  const isFirst = (made: Draft, i: number) => drafts.findIndex(({ key }) => key === made.key) === i;
+  const groups = [
+    ...inWrites(drafts.filter(isFirst), ({ weight }) => weight),
+    ...drafts.filter((made, i) => !isFirst(made, i)).map((made) => [made]),
+  ];
   const written = await Promise.all(groups.map((group) => writeDrafts(engine, group)));
   return new Set(groups.filter((_, i) => written[i] === "written").flat());
 }
 
 function writeDrafts(engine: Engine, drafts: readonly Draft[]): Promise<"written" | "conflict"> {
   return engine.store.write(
-    drafts.flatMap((made): Put[] => [
-      { kind: "event", id: made.key, value: made.value, etag: 0 },
-      ...recordedWith(made).map(asNewPut),
-    ]),
-    drafts.flatMap((made) => [made.entry, ...recordedWith(made).map(({ entry }) => entry)]),
+    drafts.flatMap(({ puts }) => puts),
+    drafts.flatMap(({ entries }) => entries),
   );
-}
-
-/** The packets that are recorded in one transaction with their event. */
-function recordedWith({ value, steps }: Draft): readonly Stepped[] {
-  return value.status === "EXPANDED" ? steps : [];
 }
 
 /** Brings a draft to its end: written, and with it all packets; or recognised as one that was here before. */
@@ -203,7 +191,7 @@ function tellArrival(engine: Engine, made: Draft): void {
       ageMs: Math.max(0, Math.floor(value.accepted / 1_000) - Date.parse(event.time)),
     }),
   });
-  tellHeld(engine, recordedWith(made));
+  if (value.status === "EXPANDED") tellHeld(engine, made.steps);
 }
 
 function tellHeld(engine: Engine, steps: readonly Stepped[]): void {
@@ -244,8 +232,8 @@ async function recordRest(
   steps: readonly Stepped[],
 ): Promise<Recorded> {
   const packets: PacketRecord[] = [];
-  for (let i = 0; i < steps.length; i += packetsAWrite) {
-    packets.push(...(await recordMissing(engine, steps.slice(i, i + packetsAWrite))));
+  for (const write of inWrites(steps, weighNew)) {
+    packets.push(...(await recordMissing(engine, write)));
   }
   let event = stored;
   while (event.value.status === "EXPANDING") {
@@ -268,7 +256,7 @@ async function recordMissing(engine: Engine, steps: readonly Stepped[]): Promise
     const untouched = stored.flatMap((known) => (known && isUntouched(known.value) ? [known.value] : []));
     if (missing.length === 0) return untouched;
     const entries = missing.map(({ entry }) => entry);
-    if ((await engine.store.write(missing.map(asNewPut), entries)) === "conflict") continue;
+    if ((await engine.store.write(missing.map(newPut), entries)) === "conflict") continue;
     tellHeld(engine, missing);
     return [...untouched, ...missing.map((stepped) => stepped.record)];
   }
@@ -321,8 +309,4 @@ function nextEntry(
   facts: Facts,
 ): LedgerEntry {
   return append(key, { tail: event.tail, step: event.step }, { at: engine.clock.now(), step: to, facts });
-}
-
-function asNewPut({ record }: Stepped): Put {
-  return { kind: "packet", id: record.packet.id, value: record, etag: 0 };
 }

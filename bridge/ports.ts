@@ -58,11 +58,14 @@ export function originOf(from: DeadLetters): QueueName {
 /** Where a message goes that was received this often and never removed. Only a net: giving up is the path's own act. */
 export const maxReceives = 30;
 
+/** Messages in one call, and the bytes of UTF-8 of all their bodies. Source: Amazon SQS quotas. */
+export const maxMessages = 10;
+export const maxCallBytes = 1_048_576;
+
 /**
- * Queues by the contract of Amazon SQS FIFO.
+ * Queues by the contract of Amazon SQS FIFO: `maxMessages` and `maxCallBytes` a call.
  *
- * Limits: 10 messages a call, 1,048,576 bytes of UTF-8 a body.
- * Source: Amazon SQS Developer Guide, "FIFO queues" and "Quotas".
+ * Source: Amazon SQS Developer Guide, "FIFO queues".
  */
 export interface QueuePort {
   /** Resolves when all are stored. @throws where any is not; sending the same again is safe for 5 min */
@@ -128,15 +131,14 @@ export interface Tally {
   readonly packets: Readonly<Record<Status, number>>;
 }
 
-/** Puts and entries together in one write. Source: DynamoDB `ExecuteTransaction`, at most 100 statements. */
-export const maxChanges = 100;
-
 /** The table and the ledger. */
 export interface StorePort {
   read<K extends Kind>(kind: K, ids: readonly string[]): Promise<(Stored<K> | undefined)[]>;
   /**
-   * Writes all or nothing, at most `maxChanges`. `conflict` where any put's etag is not the stored one, or an entry's place in its chain is
+   * Writes all or nothing. `conflict` where any put's etag is not the stored one, or an entry's place in its chain is
    * taken: read again and decide anew.
+   *
+   * @throws {RangeError} where it is more than one write takes; see writes.ts
    */
   write(puts: readonly Put[], entries?: readonly LedgerEntry[]): Promise<"written" | "conflict">;
 

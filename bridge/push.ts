@@ -3,6 +3,7 @@ import { pinSheets } from "./pinned.ts";
 import type { Engine } from "./ports.ts";
 import { sendUnsent } from "./queueing.ts";
 import type { Sheet } from "./sheet.ts";
+import { newPut } from "./writes.ts";
 
 /**
  * Sends a recorded event through a sheet made in code: the same mapping, vetting, recording and order as a sheet of the
@@ -16,10 +17,9 @@ export async function push(engine: Engine, eventKey: string, sheet: Sheet): Prom
   if (!stored || !event) throw new Error(`${eventKey} is not recorded; emit the event first`);
   await pinSheets(engine, [sheet]);
   const { steps } = await expand(engine, eventKey, event, [sheet], stored.value.accepted, { unsent: true });
-  for (const { record, entry } of steps) {
-    const put = { kind: "packet", id: record.packet.id, value: record, etag: 0 } as const;
-    if ((await engine.store.write([put], [entry])) === "written")
-      await sendUnsent(engine, [{ value: record, etag: 1 }]);
+  for (const stepped of steps) {
+    const written = await engine.store.write([newPut(stepped)], [stepped.entry]);
+    if (written === "written") await sendUnsent(engine, [{ value: stepped.record, etag: 1 }]);
   }
   return steps.map(({ record }) => record.packet.id);
 }

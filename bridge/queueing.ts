@@ -1,9 +1,15 @@
-import { type Engine, maxChanges, type NewMessage, type Put, type QueueName, type Stored } from "./ports.ts";
+import {
+  type Engine,
+  maxCallBytes,
+  maxMessages,
+  type NewMessage,
+  type Put,
+  type QueueName,
+  type Stored,
+} from "./ports.ts";
 import type { PacketRecord } from "./records.ts";
 import { type Stepped, step } from "./step.ts";
-
-/** Messages in one call. Source: Amazon SQS quota. */
-const batch = 10;
+import { inWrites, weigh } from "./writes.ts";
 
 /** Puts packets on their lane queues. Doing so twice within 5 min puts them there once. */
 export async function putOnQueue(engine: Engine, records: readonly PacketRecord[]): Promise<void> {
@@ -17,9 +23,32 @@ export async function putOnQueue(engine: Engine, records: readonly PacketRecord[
   }
   await Promise.all(
     [...queues].map(async ([name, messages]) => {
-      for (let i = 0; i < messages.length; i += batch) await engine.queue.send(name, messages.slice(i, i + batch));
+      for (const call of inCalls(messages)) await engine.queue.send(name, call);
     }),
   );
+}
+
+/** Splits messages, in their order, into as few calls as the queue takes. */
+function inCalls(messages: readonly NewMessage[]): NewMessage[][] {
+  const calls: NewMessage[][] = [];
+  let room = 0;
+  for (const message of messages) {
+    // Nearly every body is so small that it need not be measured.
+    const bytes = message.body.length * 3 <= maxCallBytes / maxMessages ? message.body.length * 3 : bytesIn(message);
+    const call = calls.at(-1);
+    if (call && call.length < maxMessages && bytes <= room) {
+      call.push(message);
+      room -= bytes;
+    } else {
+      calls.push([message]);
+      room = maxCallBytes - bytes;
+    }
+  }
+  return calls;
+}
+
+function bytesIn({ body }: NewMessage): number {
+  return Buffer.byteLength(body);
 }
 
 /** The packet itself: vetted, so that an outbox can be read. The table's copy decides. */
@@ -55,8 +84,7 @@ export async function sendUnsent(engine: Engine, packets: readonly Stored<"packe
     engine,
     packets.map(({ value }) => value),
   );
-  for (let i = 0; i < packets.length; i += maxChanges) {
-    const puts = packets.slice(i, i + maxChanges).map(sentPut);
+  for (const puts of inWrites(packets.map(sentPut), (put) => weigh([put]))) {
     if ((await engine.store.write(puts)) === "written" || puts.length === 1) continue;
     // Where another was faster, the packet has been claimed, and with that the mark is gone.
     await Promise.all(puts.map((put) => engine.store.write([put])));

@@ -1,10 +1,11 @@
 import { birthFacts } from "./expand.ts";
 import { isClosed } from "./ledger.ts";
-import { revise } from "./pack.ts";
+import { type Packet, revise } from "./pack.ts";
 import type { Engine, Stored } from "./ports.ts";
 import { sendUnsent } from "./queueing.ts";
 import type { Job, PacketRecord } from "./records.ts";
 import { begin, type Stepped } from "./step.ts";
+import { inWrites, newPut, weighNew } from "./writes.ts";
 
 export interface ReplayRequest {
   /** By time of recording, ms since the epoch: from inclusive, to exclusive; at the latest when the job began. */
@@ -15,9 +16,8 @@ export interface ReplayRequest {
   readonly force?: boolean;
 }
 
-/** Packets looked at between two checkpoints. A revision is a put, an entry, and in a strict lane one more: 33 in a write. */
-const page = 198;
-const revisionsAWrite = 33;
+/** Packets looked at between two checkpoints. */
+const page = 200;
 
 /** What one page of a job came to. */
 export interface JobPage {
@@ -49,11 +49,12 @@ export async function replayPage(engine: Engine, job: Job): Promise<JobPage> {
   });
   const others = items.filter(({ packet }) => packet.job !== job.id);
   const again = others.filter(isReplayed);
-  for (let i = 0; i < again.length; i += revisionsAWrite) {
-    const revised = await reviseTogether(engine, job, again.slice(i, i + revisionsAWrite));
+  const drafts = again.map(({ packet }) => ({ packet, revised: revision(engine, job, packet) }));
+  for (const write of inWrites(drafts, ({ revised }) => weighNew(revised))) {
+    const recorded = await reviseTogether(engine, job, write);
     await sendUnsent(
       engine,
-      revised.filter(({ value }) => value.progress.unsent),
+      recorded.filter(({ value }) => value.progress.unsent),
     );
   }
   return {
@@ -68,15 +69,20 @@ function isReplayed({ packet, progress }: PacketRecord): boolean {
   return isClosed(progress.status) && progress.status !== "DISCARDED" && packet.replayOf === undefined;
 }
 
+interface Draft {
+  readonly packet: Packet;
+  readonly revised: Stepped;
+}
+
 /** Records a revision of each packet, all in one write where none of them is there already. */
-async function reviseTogether(engine: Engine, job: Job, records: readonly PacketRecord[]): Promise<Stored<"packet">[]> {
-  const first = records.map(({ packet }) => revision(engine, job, packet, packet.version.revision + 1));
-  if (first.length > 0 && (await record(engine, first))) return first.map(asStored);
-  return Promise.all(records.map((each) => reviseOne(engine, job, each)));
+async function reviseTogether(engine: Engine, job: Job, drafts: readonly Draft[]): Promise<Stored<"packet">[]> {
+  const revised = drafts.map((draft) => draft.revised);
+  if (await record(engine, revised)) return revised.map(asStored);
+  return Promise.all(drafts.map(({ packet }) => reviseOne(engine, job, packet)));
 }
 
 /** A revision of a packet: the one this job has made already, or the next that is free. */
-async function reviseOne(engine: Engine, job: Job, { packet }: PacketRecord): Promise<Stored<"packet">> {
+async function reviseOne(engine: Engine, job: Job, packet: Packet): Promise<Stored<"packet">> {
   for (let number = packet.version.revision + 1; ; number++) {
     const revised = revision(engine, job, packet, number);
     if (await record(engine, [revised])) return asStored(revised);
@@ -87,7 +93,7 @@ async function reviseOne(engine: Engine, job: Job, { packet }: PacketRecord): Pr
   }
 }
 
-function revision(engine: Engine, job: Job, packet: PacketRecord["packet"], number: number): Stepped {
+function revision(engine: Engine, job: Job, packet: Packet, number = packet.version.revision + 1): Stepped {
   const { force } = job.request;
   const revised = revise(packet, number, { job: job.id, ...(force && { force }) });
   const facts = { ...birthFacts(revised, engine.bridgeKey), actor: job.actor };
@@ -95,9 +101,8 @@ function revision(engine: Engine, job: Job, packet: PacketRecord["packet"], numb
 }
 
 async function record(engine: Engine, revisions: readonly Stepped[]): Promise<boolean> {
-  const puts = revisions.map(({ record: value }) => ({ kind: "packet", id: value.packet.id, value, etag: 0 }) as const);
   const entries = revisions.map(({ entry }) => entry);
-  return (await engine.store.write(puts, entries)) === "written";
+  return (await engine.store.write(revisions.map(newPut), entries)) === "written";
 }
 
 function asStored({ record: value }: Stepped): Stored<"packet"> {

@@ -2,6 +2,7 @@ import { isClosed, type LedgerEntry } from "../../bridge/ledger.ts";
 import { type Packet, strictOrder } from "../../bridge/pack.ts";
 import type { Put } from "../../bridge/ports.ts";
 import type { EventRecord, PacketRecord } from "../../bridge/records.ts";
+import { inlineBytes, pieceBytes } from "../../bridge/writes.ts";
 import { pad, shardOf } from "./shards.ts";
 
 /**
@@ -66,7 +67,7 @@ export function putStatements(table: string, put: Put): Statement[] {
     case "packet":
       return packetStatements(table, put);
     case "event":
-      return [eventStatement(table, put)];
+      return eventStatements(table, put);
     default: {
       const key = keyOf(put.kind, put.id);
       const value = JSON.stringify(put.value);
@@ -82,20 +83,46 @@ function packetStatements(table: string, { id, etag, value }: Extract<Put, { kin
   const waits = progress.status === "QUEUED" || progress.status === "RETRY";
   const waiting = { waitingShard: `${packet.connector}#${shardOf(id)}`, waitingAt: at };
   const way = { status: progress.status, progress: JSON.stringify(progress) };
-  const record =
-    etag === 0
-      ? insert(table, {
-          ...key,
-          etag: 1,
-          ...way,
-          packet: JSON.stringify(packet),
-          recordedAt,
-          timeShard: `packet#${shardOf(id)}`,
-          timeAt: at,
-          ...(waits && waiting),
-        })
-      : update(table, key, etag, { ...way, ...(waits ? waiting : { waitingShard: null, waitingAt: null }) });
-  return [record, ...laneStatements(table, etag, value), ...unsentStatements(table, etag, value)];
+  const marks = [...laneStatements(table, etag, value), ...unsentStatements(table, etag, value)];
+  if (etag > 0) {
+    const changes = { ...way, ...(waits ? waiting : { waitingShard: null, waitingAt: null }) };
+    return [update(table, key, etag, changes), ...marks];
+  }
+  const { attributes, statements } = keepBody(table, key, JSON.stringify(packet));
+  const found = { timeShard: `packet#${shardOf(id)}`, timeAt: at, ...(waits && waiting) };
+  return [insert(table, { ...key, etag: 1, ...way, recordedAt, ...found, ...attributes }), ...statements, ...marks];
+}
+
+/**
+ * A body that never changes: in its record where it is small, else in pieces beside it, so that a record is never
+ * larger than DynamoDB takes, and a step does not pay for writing the body again.
+ */
+function keepBody(table: string, { pk }: Key, body: string): { attributes: Values; statements: Statement[] } {
+  if (Buffer.byteLength(body) <= inlineBytes) return { attributes: { body }, statements: [] };
+  const pieces = cut(Buffer.from(body));
+  const statements = pieces.map((text, i) => insert(table, { pk, sk: pieceKey(i), text }));
+  return { attributes: { pieces: pieces.length }, statements };
+}
+
+/** Cuts UTF-8 between characters. */
+function cut(body: Buffer): string[] {
+  const pieces: string[] = [];
+  for (let from = 0; from < body.length; ) {
+    let to = Math.min(body.length, from + pieceBytes);
+    while (to < body.length && ((body[to] as number) & 0xc0) === 0x80) to--;
+    pieces.push(body.toString("utf8", from, to));
+    from = to;
+  }
+  return pieces;
+}
+
+function pieceKey(i: number): string {
+  return `body#${i}`;
+}
+
+/** Where the pieces of a record's body are, in order. */
+export function pieceKeys({ pk, pieces }: Readonly<Record<string, unknown>>): Key[] {
+  return Array.from({ length: pieces as number }, (_, i) => ({ pk: pk as string, sk: pieceKey(i) }));
 }
 
 /** An open packet of a strict lane stands in its lane from its recording until it is closed: read consistently. */
@@ -123,21 +150,22 @@ export function unsentKey(connector: string): string {
   return `unsent#${connector}`;
 }
 
-function eventStatement(table: string, { id, etag, value }: Extract<Put, { kind: "event" }>): Statement {
+function eventStatements(table: string, { id, etag, value }: Extract<Put, { kind: "event" }>): Statement[] {
+  const { event, ...record } = value;
   const key = keyOf("event", id);
   const at = eventPosition(id, value);
   const waiting = { waitingShard: `event#${shardOf(id)}`, waitingAt: at };
-  const what = { status: value.status, duplicates: value.duplicates, value: JSON.stringify(value) };
-  return etag === 0
-    ? insert(table, {
-        ...key,
-        etag: 1,
-        ...what,
-        timeShard: `event#${shardOf(id)}`,
-        timeAt: at,
-        ...(value.unsent && waiting),
-      })
-    : update(table, key, etag, { ...what, ...(value.unsent ? waiting : { waitingShard: null, waitingAt: null }) });
+  const what = { status: value.status, duplicates: value.duplicates, value: JSON.stringify(record) };
+  if (etag > 0) {
+    return [
+      update(table, key, etag, { ...what, ...(value.unsent ? waiting : { waitingShard: null, waitingAt: null }) }),
+    ];
+  }
+  const { attributes, statements } = event
+    ? keepBody(table, key, JSON.stringify(event))
+    : { attributes: {}, statements: [] };
+  const found = { timeShard: `event#${shardOf(id)}`, timeAt: at, ...(value.unsent && waiting) };
+  return [insert(table, { ...key, etag: 1, ...what, ...found, ...attributes }), ...statements];
 }
 
 export function eventPosition(key: string, { accepted }: EventRecord): string {

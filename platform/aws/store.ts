@@ -8,21 +8,12 @@ import {
   QueryCommand,
   ScanCommand,
 } from "@aws-sdk/lib-dynamodb";
+import type { SourceEvent } from "../../bridge/event.ts";
 import { type EventStatus, eventStatuses, type LedgerEntry, type Status, statuses } from "../../bridge/ledger.ts";
 import type { Packet } from "../../bridge/pack.ts";
-import {
-  type Clock,
-  type FoundEvent,
-  type Kind,
-  maxChanges,
-  type PacketQuery,
-  type Page,
-  type Put,
-  type Stored,
-  type StorePort,
-  type Tally,
-} from "../../bridge/ports.ts";
-import type { PacketRecord, Progress, Records } from "../../bridge/records.ts";
+import type { Clock, FoundEvent, Kind, PacketQuery, Page, Put, Stored, StorePort, Tally } from "../../bridge/ports.ts";
+import type { EventRecord, PacketRecord, Progress, Records } from "../../bridge/records.ts";
+import { checkWeight } from "../../bridge/writes.ts";
 import { packetIndexes } from "./names.ts";
 import { pad, readIndex } from "./shards.ts";
 import {
@@ -33,6 +24,7 @@ import {
   keyOf,
   laneKey,
   ledgerStatement,
+  pieceKeys,
   putStatements,
   type Statement,
   unsentKey,
@@ -69,11 +61,25 @@ export class AwsStore implements StorePort {
 
   async read<K extends Kind>(kind: K, ids: readonly string[]): Promise<(Stored<K> | undefined)[]> {
     const keys = ids.map((id) => keyOf(kind, id));
-    const items = await this.#get(keys);
+    const items = await this.#getWhole(keys);
     return keys.map((key) => {
       const item = items.get(nameOf(key));
       return item && storedIn(kind, item);
     });
+  }
+
+  /** Records with their bodies, of which a large one is kept apart. */
+  async #getWhole(keys: readonly Key[]): Promise<Map<string, Item>> {
+    const items = await this.#get(keys);
+    const large = [...items.values()].filter(({ pieces }) => pieces !== undefined);
+    if (large.length === 0) return items;
+    const pieces = await this.#get(large.flatMap(pieceKeys));
+    for (const item of large) {
+      const texts = pieceKeys(item).map((key) => pieces.get(nameOf(key))?.text);
+      if (texts.includes(undefined)) throw new Error(`${item.pk} lacks a piece of its body; restore the table`);
+      items.set(nameOf(item), { ...item, body: texts.join("") });
+    }
+    return items;
   }
 
   /** Consistent. */
@@ -99,13 +105,11 @@ export class AwsStore implements StorePort {
 
   async write(puts: readonly Put[], entries: readonly LedgerEntry[] = []): Promise<"written" | "conflict"> {
     const { packetsTable, ledgerTable } = this.#options;
+    checkWeight(puts, entries);
     const statements = [
       ...puts.flatMap((put) => putStatements(packetsTable, put)),
       ...entries.map((entry) => ledgerStatement(ledgerTable, entry)),
     ];
-    if (statements.length > maxChanges) {
-      throw new RangeError(`${statements.length} changes in one write; the store takes ${maxChanges}`);
-    }
     if (statements.length === 0) return "written";
     try {
       await this.#execute(statements);
@@ -168,7 +172,7 @@ export class AwsStore implements StorePort {
   ): Promise<Page<PacketRecord>> {
     const items: PacketRecord[] = [];
     for await (const batch of inBatches(pointers, Math.min(limit, maxKeys))) {
-      const found = await this.#get(batch.map(({ pk }) => ({ pk, sk: itself })));
+      const found = await this.#getWhole(batch.map(({ pk }) => ({ pk, sk: itself })));
       for (const { pk, at } of batch) {
         const item = found.get(nameOf({ pk, sk: itself }));
         if (!item) continue;
@@ -356,14 +360,24 @@ function nameOf({ pk, sk }: Item | Key): string {
 }
 
 function storedIn<K extends Kind>(kind: K, item: Item): Stored<K> {
-  const etag = item.etag as number;
-  if (kind !== "packet") return { value: JSON.parse(item.value as string) as Records[K], etag };
-  const record: PacketRecord = {
-    packet: JSON.parse(item.packet as string) as Packet,
-    recordedAt: item.recordedAt as number,
-    progress: JSON.parse(item.progress as string) as Progress,
-  };
-  return { value: record as Records[K], etag };
+  return { value: valueIn(kind, item) as Records[K], etag: item.etag as number };
+}
+
+function valueIn(kind: Kind, { value, body, progress, recordedAt }: Item): Records[Kind] {
+  switch (kind) {
+    case "packet":
+      return {
+        packet: JSON.parse(body as string) as Packet,
+        recordedAt: recordedAt as number,
+        progress: JSON.parse(progress as string) as Progress,
+      };
+    case "event": {
+      const record = JSON.parse(value as string) as EventRecord;
+      return body === undefined ? record : { ...record, event: JSON.parse(body as string) as SourceEvent };
+    }
+    default:
+      return JSON.parse(value as string) as Records[Kind];
+  }
 }
 
 function entryIn(item: Item): LedgerEntry {

@@ -1,7 +1,4 @@
-import type { Clock } from "../../bridge/ports.ts";
-
-/** Source: Amazon SQS quotas: messages a call. */
-export const maxBatch = 10;
+import { type Clock, maxMessages } from "../../bridge/ports.ts";
 
 interface Entry {
   readonly seq: number;
@@ -18,7 +15,7 @@ interface Lane {
 
 /** Where a lane's messages in flight are: one call gives no more. */
 function front(lane: Lane): readonly Entry[] {
-  return lane.entries.slice(0, maxBatch);
+  return lane.entries.slice(0, maxMessages);
 }
 
 /**

@@ -2,6 +2,8 @@ import {
   type Clock,
   type DeadLetters,
   type Message,
+  maxCallBytes,
+  maxMessages,
   maxReceives,
   type NewMessage,
   originOf,
@@ -9,12 +11,10 @@ import {
   type QueuePort,
 } from "../../bridge/ports.ts";
 import type { Database } from "./database.ts";
-import { Lanes, maxBatch } from "./lanes.ts";
+import { Lanes } from "./lanes.ts";
 
 /** Source: Amazon SQS, "Exactly-once processing": the deduplication interval. */
 const dedupMs = 5 * 60_000;
-/** Source: Amazon SQS quotas: bytes a message. */
-const maxBodyBytes = 1_048_576;
 
 interface Row {
   readonly seq: number;
@@ -70,7 +70,7 @@ export class LocalQueue implements QueuePort {
 
   async send(queue: QueueName, messages: readonly NewMessage[]): Promise<void> {
     checkBatch(messages.length);
-    for (const { body } of messages) checkSize(queue, body);
+    checkSize(queue, messages);
     const until = this.#clock.now() + dedupMs;
     // A repeat of what is still on its way to the disk is stored when that is, or not at all.
     const before = messages.map(({ dedup }) => this.#sending.get(`${queue} ${dedup}`));
@@ -258,11 +258,11 @@ function receivesOf(receipt: string): number {
 }
 
 function checkBatch(count: number): void {
-  if (count > maxBatch) throw new RangeError(`${count} messages in one call; SQS takes ${maxBatch}`);
+  if (count > maxMessages) throw new RangeError(`${count} messages in one call; SQS takes ${maxMessages}`);
 }
 
-function checkSize(queue: QueueName, body: string): void {
-  if (body.length * 3 <= maxBodyBytes) return;
-  const bytes = Buffer.byteLength(body);
-  if (bytes > maxBodyBytes) throw new RangeError(`a message of ${bytes} bytes for ${queue}; SQS takes ${maxBodyBytes}`);
+function checkSize(queue: QueueName, messages: readonly NewMessage[]): void {
+  if (messages.reduce((sum, { body }) => sum + body.length, 0) * 3 <= maxCallBytes) return;
+  const bytes = messages.reduce((sum, { body }) => sum + Buffer.byteLength(body), 0);
+  if (bytes > maxCallBytes) throw new RangeError(`${bytes} bytes in one call to ${queue}; SQS takes ${maxCallBytes}`);
 }

@@ -1,18 +1,9 @@
 import type { SourceEvent } from "../../bridge/event.ts";
 import { eventStatuses, isClosed, type LedgerEntry, statuses } from "../../bridge/ledger.ts";
 import { type Packet, strictOrder } from "../../bridge/pack.ts";
-import {
-  type FoundEvent,
-  type Kind,
-  maxChanges,
-  type PacketQuery,
-  type Page,
-  type Put,
-  type Stored,
-  type StorePort,
-  type Tally,
-} from "../../bridge/ports.ts";
+import type { FoundEvent, Kind, PacketQuery, Page, Put, Stored, StorePort, Tally } from "../../bridge/ports.ts";
 import type { EventRecord, Job, PacketRecord, Progress, Records } from "../../bridge/records.ts";
+import { checkWeight } from "../../bridge/writes.ts";
 import type { Database } from "./database.ts";
 import type { LedgerRow, RowPut } from "./writer.ts";
 
@@ -52,9 +43,7 @@ export class LocalStore implements StorePort {
   }
 
   async write(puts: readonly Put[], entries: readonly LedgerEntry[] = []): Promise<"written" | "conflict"> {
-    if (puts.length + entries.length > maxChanges) {
-      throw new RangeError(`${puts.length + entries.length} changes in one write; the store takes ${maxChanges}`);
-    }
+    checkWeight(puts, entries);
     const written = await this.#db.write({ op: "put", puts: puts.map(rowPut), entries: entries.map(ledgerRow) });
     return written.done ? "written" : "conflict";
   }

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { accept, resumeUnsent } from "../../bridge/accept.ts";
 import { eventKey } from "../../bridge/event.ts";
 import type { Engine } from "../../bridge/ports.ts";
-import { aCore, brokenLaws, type Core, fakeTarget } from "../support/core.ts";
+import { aCore, brokenLaws, type Core, fakeTarget, onePerDiem } from "../support/core.ts";
 import { dyingAfter } from "../support/faulty.ts";
 
 const roster = `
@@ -33,6 +33,23 @@ describe("accept", () => {
       duplicates: 2,
     });
     expect(await brokenLaws(core, 5)).toEqual([]);
+  });
+
+  it("takes the largest events and packets, however many come together", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target], sheets: { roster, per_diem: onePerDiem } });
+    const note = "é".repeat(100_000);
+    await core.emit(...Array.from({ length: 12 }, (_, i) => ({ id: `${i}`, subject: `${i}`, data: { note } })));
+    await core.emit({
+      id: "many",
+      type: "roster",
+      data: { people: Array.from({ length: 50 }, (_, badge) => ({ badge, desk: "x".repeat(20_000) })) },
+    });
+
+    await core.run();
+
+    expect((await core.engine.store.tally()).packets).toMatchObject({ SENT: 62, QUEUED: 0, HELD: 0 });
+    expect(await brokenLaws(core, 13)).toEqual([]);
   });
 
   it("writes a packet to the table and the ledger before any queue has it", async () => {

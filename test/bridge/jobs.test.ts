@@ -66,7 +66,7 @@ describe("a job", () => {
     const first = await jobOf(core, id);
     await core.jobs();
 
-    expect(first).toMatchObject({ status: "RUNNING", looked: 198, made: 198 });
+    expect(first).toMatchObject({ status: "RUNNING", looked: 200, made: 200 });
     expect(await jobOf(core, id)).toMatchObject({ status: "DONE", looked: 450, made: 450 });
   });
 
@@ -98,9 +98,9 @@ describe("a job", () => {
     const cancelled = await cancelJob(core.engine, id, "jo");
     await core.jobs();
 
-    expect(cancelled).toMatchObject({ status: "CANCELLED", made: 198, reason: "jo cancelled it" });
+    expect(cancelled).toMatchObject({ status: "CANCELLED", made: 200, reason: "jo cancelled it" });
     expect(await jobOf(core, id)).toEqual(cancelled);
-    expect(await core.packets()).toHaveLength(450 + 198);
+    expect(await core.packets()).toHaveLength(450 + 200);
   });
 
   it("that is cancelled while a page is worked on does not come to life again", async () => {

@@ -52,6 +52,17 @@ export function queueContract(engine: string, makeFixture: () => Promise<QueueFi
       await expect(fixture.port.send("inbox", [{ group: "g", body: "é".repeat(524_289) }])).rejects.toThrow();
     });
 
+    it("take 1 MiB in a call and not a byte more", async () => {
+      await using fixture = await makeFixture();
+      const four = Array.from({ length: 4 }, (_, i) => aMessage(`g${i}`, "é".repeat(131_072)));
+      const more = { ...aMessage("g4", "x"), group: "g4" };
+
+      await expect(fixture.port.send(lane, [...four, more])).rejects.toThrow();
+      await fixture.port.send(lane, four);
+
+      expect(await take(fixture.port)).toHaveLength(4);
+    });
+
     it("take ten messages in a call and not eleven", async () => {
       await using fixture = await makeFixture();
       const eleven = Array.from({ length: 11 }, (_, i) => aMessage(`g${i}`, `${i}`));

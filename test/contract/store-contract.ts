@@ -189,6 +189,47 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         expect(await port.write(puts, entries)).toBe("written");
       });
 
+      it("takes 3.5 MB together and not more", async () => {
+        await using fixture = await makeFixture();
+        const { port } = fixture;
+        const many = Array.from({ length: 14 }, (_, i) => aNew({ id: idOf(i), fields: { text: "x".repeat(250_000) } }));
+        const write = (steps: readonly Stepped[]) =>
+          port.write(
+            steps.map(({ record }) => putOf(record)),
+            steps.map(({ entry }) => entry),
+          );
+
+        await expect(write(many)).rejects.toThrow(RangeError);
+        expect(await port.read("packet", [idOf(0)])).toEqual([undefined]);
+        expect(await write(many.slice(1))).toBe("written");
+      });
+
+      it("keeps the largest packets and events as they were, through every step", async () => {
+        await using fixture = await makeFixture();
+        const { port } = fixture;
+        const ids = [1, 2, 3].map(idOf);
+        const texts = ["x".repeat(4_000), "é😀".repeat(43_000), "€".repeat(87_000)];
+        for (const [i, text] of texts.entries()) await add(port, aNew({ id: ids[i] as string, fields: { text } }));
+        const event = anEvent({ data: { text: "😀é".repeat(174_000) } });
+        await addEvent(port, "evt-large", { event });
+
+        for (const id of ids) await advanceTo(port, id, "RETRY");
+        const [stored] = await port.read("event", ["evt-large"]);
+        await port.write([
+          { kind: "event", id: "evt-large", value: { ...(stored?.value as EventRecord), duplicates: 1 }, etag: 1 },
+        ]);
+
+        const listed = (await port.packets({ limit: 10 })).items;
+        expect(listed.map(({ packet }) => packet.fields.text).sort()).toEqual([...texts].sort());
+        const read = await port.read("packet", ids);
+        expect(read.map((packet) => packet?.value.packet.fields.text)).toEqual(texts);
+        expect((await port.read("event", ["evt-large"]))[0]).toMatchObject({
+          value: { event, duplicates: 1 },
+          etag: 2,
+        });
+        expect((await port.events({ limit: 10 })).map(({ value }) => value.event)).toEqual([event]);
+      });
+
       it("of nothing changes nothing", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;
