@@ -86,6 +86,8 @@ export interface QueuePort {
    * One move at a time; beginning another while one runs changes nothing.
    */
   startMove(from: DeadLetters, perSecond: number): Promise<void>;
+  /** Ends a move where it is; resolves when nothing moves any more. Without a move nothing happens. */
+  stopMove(from: DeadLetters): Promise<void>;
   isMoving(from: DeadLetters): Promise<boolean>;
 }
 

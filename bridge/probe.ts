@@ -7,6 +7,9 @@ import type { Health } from "./records.ts";
 /** SQS moves at most this many messages a second out of a dead-letter queue. Source: `StartMessageMoveTask`. */
 const maxRedrivePerSecond = 500;
 
+/** How fast a redrive begins. */
+const firstPerSecond = 20;
+
 /** What one target needs by the clock: to be asked whether it is awake, and to be sent what waits for it. */
 export async function tend(engine: Engine, connector: Connector): Promise<void> {
   await probeWhenDue(engine, connector);
@@ -50,14 +53,23 @@ async function isAwake(engine: Engine, connector: Connector): Promise<boolean> {
   }
 }
 
-/** Sends an outbox back to its lanes: at once on recovery, else with growing gaps. */
+/**
+ * Sends an outbox back to its lanes: at once on recovery, else with growing gaps. It begins slowly, and twice as fast
+ * each tick, so that a target that has just woken is not struck down; one that falls asleep again gets no more.
+ */
 async function redriveWhenDue(engine: Engine, connector: Connector): Promise<void> {
   const id = connectorId(connector);
   const { store, queue, times } = engine;
+  const outbox = `outbox:${id}` as const;
   const health = (await store.read("health", [id]))[0]?.value;
-  if (health && (isDown(health) || health.paused)) return;
   const now = engine.clock.now();
-  if ((await queue.depth(`outbox:${id}`)).waiting === 0) {
+  if (health?.redrivePerSecond !== undefined) {
+    if (isDown(health) || health.paused) await queue.stopMove(outbox);
+    else if (await queue.isMoving(outbox)) return speedUp(engine, connector, health.redrivePerSecond);
+    await changeHealth(engine, id, ({ redrivePerSecond: _, ...ended }) => ended);
+  }
+  if (health && (isDown(health) || health.paused)) return;
+  if ((await queue.depth(outbox)).waiting === 0) {
     // What was just sent back may fail again: the gaps go on growing until one passes with nothing left to send back.
     if (health?.redriveAt !== undefined && now >= health.redriveAt) await changeHealth(engine, id, withoutRedrive);
     return;
@@ -71,7 +83,7 @@ async function redriveWhenDue(engine: Engine, connector: Connector): Promise<voi
     return;
   }
   if (now < health.redriveAt) return;
-  await redrive(engine, connector);
+  await move(engine, connector, firstPerSecond);
   const gap = Math.min(times.redriveMaxMs, (health.redriveGapMs ?? times.redriveMs / 2) * 2);
   await changeHealth(engine, id, (before) => ({ ...before, redriveAt: now + gap, redriveGapMs: gap }));
 }
@@ -82,11 +94,21 @@ function withoutRedrive(health: Health): Health {
   return rest;
 }
 
-/** Begins to send an outbox back, oldest first, at the connector's rate. */
-export async function redrive(engine: Engine, connector: Connector): Promise<void> {
+async function speedUp(engine: Engine, connector: Connector, perSecond: number): Promise<void> {
+  if (perSecond >= fastest(connector)) return;
+  await engine.queue.stopMove(`outbox:${connectorId(connector)}`);
+  await move(engine, connector, 2 * perSecond);
+}
+
+/** Begins to send an outbox back, oldest first, no faster than the connector's own rate. */
+async function move(engine: Engine, connector: Connector, wanted: number): Promise<void> {
   const id = connectorId(connector);
-  const outbox = `outbox:${id}` as const;
-  if (await engine.queue.isMoving(outbox)) return;
-  engine.log({ step: "redrive", connector: id });
-  await engine.queue.startMove(outbox, Math.min(maxRedrivePerSecond, connector.rate.perSecond ?? maxRedrivePerSecond));
+  const perSecond = Math.min(wanted, fastest(connector));
+  engine.log({ step: "redrive", connector: id, perSecond });
+  await engine.queue.startMove(`outbox:${id}`, perSecond);
+  await changeHealth(engine, id, (health) => ({ ...health, redrivePerSecond: perSecond }));
+}
+
+function fastest({ rate }: Connector): number {
+  return Math.min(maxRedrivePerSecond, rate.perSecond ?? maxRedrivePerSecond);
 }

@@ -93,6 +93,8 @@ export interface Health {
   /** When the outbox is next sent back, and the gap that led there. */
   readonly redriveAt?: number;
   readonly redriveGapMs?: number;
+  /** The rate its outbox is sent back at just now. */
+  readonly redrivePerSecond?: number;
 }
 
 /** A sheet's body, by its hash. */

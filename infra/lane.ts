@@ -136,6 +136,7 @@ function grantRedrive(role: Role, outbox: Queue, queue: Queue): void {
         "sqs:GetQueueAttributes",
         "sqs:StartMessageMoveTask",
         "sqs:ListMessageMoveTasks",
+        "sqs:CancelMessageMoveTask",
         "sqs:ReceiveMessage",
         "sqs:DeleteMessage",
       ],

@@ -39,7 +39,7 @@ export async function openAwsEngine(options: AwsOptions): Promise<Engine> {
   return {
     clock,
     random: systemRandom,
-    queue: new AwsQueue({ client: sqs, deployment, queuesUrl, queuesArn }),
+    queue: new AwsQueue({ client: sqs, deployment, queuesUrl, queuesArn, clock }),
     store: new AwsStore({ client: dynamo, packetsTable, ledgerTable, clock }),
     secrets: new AwsSecrets(secrets, deployment),
     sheets,

@@ -1,8 +1,10 @@
 import {
+  CancelMessageMoveTaskCommand,
   ChangeMessageVisibilityBatchCommand,
   DeleteMessageBatchCommand,
   GetQueueAttributesCommand,
   ListMessageMoveTasksCommand,
+  type ListMessageMoveTasksResultEntry,
   ReceiveMessageCommand,
   SendMessageBatchCommand,
   type SQSClient,
@@ -10,6 +12,7 @@ import {
   StartMessageMoveTaskCommand,
 } from "@aws-sdk/client-sqs";
 import {
+  type Clock,
   type DeadLetters,
   type Message,
   type NewMessage,
@@ -30,7 +33,12 @@ export interface AwsQueueOptions {
   readonly queuesUrl: string;
   /** The same place as an ARN: `arn:aws-us-gov:sqs:us-gov-west-1:123456789012:`. */
   readonly queuesArn: string;
+  readonly clock: Pick<Clock, "sleep">;
 }
+
+/** How long a move may take to end after it was cancelled. */
+const stopWaitMs = 250;
+const stopWaits = 20;
 
 /** One entry of a batch that SQS did not take. */
 interface Failed {
@@ -137,11 +145,28 @@ export class AwsQueue implements QueuePort {
     );
   }
 
+  async stopMove(from: DeadLetters): Promise<void> {
+    const { client, clock } = this.#options;
+    for (let wait = 0; wait < stopWaits; wait++) {
+      const task = await this.#task(from);
+      if (!isRunning(task)) return;
+      // Cancelling takes a moment, in which it cannot be cancelled again.
+      if (task?.Status === "RUNNING")
+        await client.send(new CancelMessageMoveTaskCommand({ TaskHandle: task.TaskHandle }));
+      await clock.sleep(stopWaitMs);
+    }
+    throw new Error(`SQS goes on moving ${from} though it was told to stop`);
+  }
+
   async isMoving(from: DeadLetters): Promise<boolean> {
+    return isRunning(await this.#task(from));
+  }
+
+  async #task(from: DeadLetters): Promise<ListMessageMoveTasksResultEntry | undefined> {
     const { Results = [] } = await this.#options.client.send(
       new ListMessageMoveTasksCommand({ SourceArn: this.#arn(from), MaxResults: 1 }),
     );
-    return Results[0]?.Status === "RUNNING" || Results[0]?.Status === "CANCELLING";
+    return Results[0];
   }
 
   #url(queue: QueueName): string {
@@ -151,6 +176,10 @@ export class AwsQueue implements QueuePort {
   #arn(queue: QueueName): string {
     return `${this.#options.queuesArn}${queueNameOf(this.#options.deployment, queue)}`;
   }
+}
+
+function isRunning(task: ListMessageMoveTasksResultEntry | undefined): boolean {
+  return task?.Status === "RUNNING" || task?.Status === "CANCELLING";
 }
 
 function isFifo(queue: QueueName): boolean {

@@ -39,7 +39,7 @@ export class LocalQueue implements QueuePort {
   readonly #sending = new Map<string, Promise<unknown>>();
   /** Every message up to here is in memory, or gone. */
   #readUpTo = 0;
-  readonly #moves = new Map<DeadLetters, Promise<void>>();
+  readonly #moves = new Map<DeadLetters, { readonly ended: Promise<void>; readonly stop: AbortController }>();
   readonly #ended = new AbortController();
 
   constructor(db: Database, clock: Clock) {
@@ -193,10 +193,17 @@ export class LocalQueue implements QueuePort {
 
   async startMove(from: DeadLetters, perSecond: number): Promise<void> {
     if (this.#moves.has(from)) return;
-    const move = this.#move(from, perSecond)
+    const stop = new AbortController();
+    const ended = this.#move(from, perSecond, AbortSignal.any([stop.signal, this.#ended.signal]))
       .catch(() => {})
       .finally(() => this.#moves.delete(from));
-    this.#moves.set(from, move);
+    this.#moves.set(from, { ended, stop });
+  }
+
+  async stopMove(from: DeadLetters): Promise<void> {
+    const move = this.#moves.get(from);
+    move?.stop.abort();
+    await move?.ended;
   }
 
   async isMoving(from: DeadLetters): Promise<boolean> {
@@ -207,14 +214,14 @@ export class LocalQueue implements QueuePort {
    * A tenth of a second's worth at a time, until all are moved that were there when it began. Those that come back
    * meanwhile stay: a target that went down again would have them go round and round.
    */
-  async #move(from: DeadLetters, perSecond: number): Promise<void> {
+  async #move(from: DeadLetters, perSecond: number, signal: AbortSignal): Promise<void> {
     const share = Math.max(1, Math.floor(perSecond / 10));
     const last = this.#lanes(from).newest();
-    while (!this.#ended.signal.aborted) {
+    while (!signal.aborted) {
       const oldest = this.#lanes(from).oldest(share, last);
       if (oldest.length === 0) return;
       await this.#moveMessages(from, originOf(from), oldest);
-      await this.#clock.sleep((1_000 * oldest.length) / perSecond, this.#ended.signal);
+      await this.#clock.sleep((1_000 * oldest.length) / perSecond, signal);
     }
   }
 
@@ -232,7 +239,7 @@ export class LocalQueue implements QueuePort {
   async end(): Promise<void> {
     this.#ended.abort();
     for (const lanes of this.#queues.values()) lanes.wake();
-    await Promise.all(this.#moves.values());
+    await Promise.all([...this.#moves.values()].map(({ ended }) => ended));
   }
 }
 

@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { describe, expect, it } from "vitest";
 import { AwsQueue } from "../../platform/aws/queue.ts";
+import { systemClock } from "../../platform/clock.ts";
 
 interface Asked {
   readonly action: string;
@@ -37,6 +38,7 @@ async function sqs(answers: Readonly<Record<string, unknown>>) {
   return {
     asked,
     port: new AwsQueue({
+      clock: systemClock(),
       client,
       deployment: "hms-bridge",
       queuesUrl: "https://sqs.us-gov-west-1.amazonaws.com/123456789012/",

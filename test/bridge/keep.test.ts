@@ -173,13 +173,57 @@ describe("keep", () => {
     expect(await brokenLaws(core, 20)).toEqual([]);
   });
 
+  it("sends an outbox back slowly at first, and twice as fast each tick, up to the connector's rate", async () => {
+    const target = fakeTarget({ perSecond: 100 });
+    await using core = await aCore({ targets: [target] });
+    await asleepWith(core, target, 400);
+    target.awake = true;
+    await core.clock.advance(60_000);
+
+    const moved: number[] = [];
+    while ((await core.depth(`outbox:${target.id}`)) > 0) {
+      const before = await core.depth(`outbox:${target.id}`);
+      await keep(core.engine);
+      await core.clock.advance(1_000);
+      moved.push(before - (await core.depth(`outbox:${target.id}`)));
+    }
+
+    for (const [tick, rate] of [20, 40, 80, 100].entries()) {
+      expect(Math.abs((moved[tick] as number) - rate)).toBeLessThanOrEqual(0.15 * rate);
+    }
+    expect(Math.max(...moved)).toBeLessThanOrEqual(115);
+    await core.rest();
+    expect(target.state.size).toBe(400);
+    expect((await core.health(target))?.redrivePerSecond).toBeUndefined();
+  });
+
+  it("sends no more of an outbox back once its target has fallen asleep again", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+    await asleepWith(core, target, 400);
+    target.awake = true;
+    await core.clock.advance(60_000);
+    await keep(core.engine);
+    await core.clock.advance(1_000);
+
+    target.awake = false;
+    await probe(core.engine, target.connector);
+    await keep(core.engine);
+    const left = await core.depth(`outbox:${target.id}`);
+    await core.clock.advance(5_000);
+
+    expect(left).toBeGreaterThan(350);
+    expect(await core.depth(`outbox:${target.id}`)).toBe(left);
+    target.awake = true;
+    await core.rest();
+    expect(target.state.size).toBe(400);
+    expect([...target.effects.values()].every((times) => times === 1)).toBe(true);
+  });
+
   it("does not send packets round and round when the target goes down in the middle of a redrive", async () => {
     const target = fakeTarget({ perSecond: 10 });
     await using core = await aCore({ targets: [target] });
-    target.awake = false;
-    await probe(core.engine, target.connector);
-    await core.emit(...rates(30, 30));
-    await core.run();
+    await asleepWith(core, target, 30);
     target.awake = true;
     await core.clock.advance(60_000);
     await keep(core.engine);
@@ -354,6 +398,14 @@ describe("keep", () => {
   });
 });
 
+/** A target that is asleep, and so many packets in its outbox. */
+async function asleepWith(core: Core, target: ReturnType<typeof fakeTarget>, packets: number): Promise<void> {
+  target.awake = false;
+  await probe(core.engine, target.connector);
+  await core.emit(...rates(packets, packets));
+  await core.run();
+}
+
 function rates(count: number, lanes = count) {
   return Array.from({ length: count }, (_, i) => ({
     id: `e${i}`,
@@ -386,6 +438,7 @@ function dead(engine: Engine): QueuePort {
     delay: (...args) => queue.delay(...args),
     depth: (...args) => queue.depth(...args),
     startMove: (...args) => queue.startMove(...args),
+    stopMove: (...args) => queue.stopMove(...args),
     isMoving: (...args) => queue.isMoving(...args),
   };
 }

@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { type Message, maxReceives, type NewMessage, type QueueName, type QueuePort } from "../../bridge/ports.ts";
+import {
+  type DeadLetters,
+  type Message,
+  maxReceives,
+  type NewMessage,
+  type QueueName,
+  type QueuePort,
+} from "../../bridge/ports.ts";
 
 /** An engine's queues, empty, with a clock a test can turn. */
 export interface QueueFixture extends AsyncDisposable {
@@ -12,7 +19,7 @@ export interface QueueFixture extends AsyncDisposable {
 }
 
 const lane: QueueName = "lane:Fake@v1";
-const outbox: QueueName = "outbox:Fake@v1";
+const outbox: DeadLetters = "outbox:Fake@v1";
 const visibilityMs = 30_000;
 
 /** The rules of SQS FIFO, which every engine's queues keep. */
@@ -241,6 +248,25 @@ export function queueContract(engine: string, makeFixture: () => Promise<QueueFi
         expect(own).toEqual(own.toSorted((a, b) => a - b));
         expect(own).toHaveLength(10);
       }
+    });
+
+    it("stop a move where it is, and let another go on faster", async () => {
+      await using fixture = await makeFixture();
+      await sendAll(fixture.port, outbox, 40);
+
+      await fixture.port.startMove(outbox, 10);
+      await fixture.advance(1_000);
+      await fixture.port.stopMove(outbox);
+      expect(await fixture.port.isMoving(outbox)).toBe(false);
+      const left = (await fixture.port.depth(outbox)).waiting;
+      await fixture.advance(2_000);
+      expect((await fixture.port.depth(outbox)).waiting).toBe(left);
+      expect(left).toBeGreaterThan(20);
+
+      await fixture.port.startMove(outbox, 500);
+      await eventually(fixture, async () => !(await fixture.port.isMoving(outbox)));
+      expect(await drain(fixture.port)).toHaveLength(40);
+      await fixture.port.stopMove(outbox);
     });
 
     it("end a move of an empty outbox, and let another begin", async () => {

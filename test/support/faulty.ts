@@ -18,5 +18,9 @@ export function dyingAfter(engine: Engine, writes: number): Engine {
         };
       },
     });
-  return { ...engine, store: guard(engine.store, ["write"]), queue: guard(engine.queue, ["send", "startMove"]) };
+  return {
+    ...engine,
+    store: guard(engine.store, ["write"]),
+    queue: guard(engine.queue, ["send", "startMove", "stopMove"]),
+  };
 }
