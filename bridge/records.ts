@@ -93,6 +93,8 @@ export interface Health {
   /** When the outbox is next sent back, and the gap that led there. */
   readonly redriveAt?: number;
   readonly redriveGapMs?: number;
+  /** Since when some of its packets are later than their consistency window. ms */
+  readonly breachedSince?: number;
   /** The rate its outbox is sent back at just now. */
   readonly redrivePerSecond?: number;
 }

@@ -1,4 +1,5 @@
 import { resumeUnsent } from "./accept.ts";
+import { changeHealth } from "./health.ts";
 import { eachToItsEnd } from "./log.ts";
 import type { Engine } from "./ports.ts";
 import { putBack, ring, sendUnsent } from "./queueing.ts";
@@ -9,12 +10,66 @@ const maxQueuedMs = 13 * 86_400_000;
 /** What the watchdog looks through of one connector's open packets at a time. */
 const sweepPage = 200;
 
+/** So many of a connector's oldest packets are looked at for late ones: more than that is an outage, whatever the number. */
+const lateCounted = 2_000;
+
+/** What a sheet that says nothing has. */
+const defaultWindowMs = 60_000;
+
 /**
  * Compares the table with the queues, and mends what a crash between the two has left: events whose packets are not all
- * recorded, packets that no queue holds.
+ * recorded, packets that no queue holds. And says when packets are later than they may be.
  */
 export async function watch(engine: Engine): Promise<void> {
-  await eachToItsEnd(engine, [resumeUnsent(engine), ...engine.catalog.ids.map((id) => sweep(engine, id))]);
+  const { ids } = engine.catalog;
+  await eachToItsEnd(engine, [
+    resumeUnsent(engine),
+    ...ids.map((id) => sweep(engine, id)),
+    ...ids.map((id) => watchWindow(engine, id)),
+  ]);
+}
+
+interface Late {
+  /** Up to `lateCounted`. */
+  readonly packets: number;
+  readonly oldest?: { readonly packet: string; readonly lateMs: number };
+}
+
+/**
+ * Says when a connector's packets begin to be later than their consistency window, and when none is any more: one
+ * breach an episode, however many packets it makes late. What waits for a person has been said already.
+ */
+async function watchWindow(engine: Engine, connector: string): Promise<void> {
+  const [stored] = await engine.store.read("health", [connector]);
+  const breached = stored?.value.breachedSince !== undefined;
+  const { packets, oldest } = await lateOf(engine, connector);
+  if (breached === packets > 0) return;
+  await changeHealth(engine, connector, ({ breachedSince, ...health }, now) =>
+    packets > 0 ? { ...health, breachedSince: breachedSince ?? now } : health,
+  );
+  engine.log(oldest ? { step: "window-breach", connector, packets, ...oldest } : { step: "window-kept", connector });
+}
+
+async function lateOf(engine: Engine, connector: string): Promise<Late> {
+  const now = engine.clock.now();
+  // Nothing that was recorded since can be late yet.
+  const before = now - Math.min(...engine.sheets().sheets.map(({ windowMs }) => windowMs), defaultWindowMs);
+  let packets = 0;
+  let looked = 0;
+  let oldest: Late["oldest"];
+  let after: string | undefined;
+  do {
+    const page = await engine.store.waiting(connector, { before, limit: sweepPage, ...(after && { after }) });
+    looked += page.items.length;
+    for (const { packet, progress } of page.items) {
+      const lateMs = now - progress.queuedAt - packet.windowMs;
+      if (lateMs <= 0) continue;
+      packets++;
+      if (lateMs > (oldest?.lateMs ?? 0)) oldest = { packet: packet.id, lateMs };
+    }
+    after = page.next;
+  } while (after !== undefined && looked < lateCounted);
+  return { packets, ...(oldest && { oldest }) };
 }
 
 /**

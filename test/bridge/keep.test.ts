@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { changeHealth } from "../../bridge/health.ts";
+import { runJobs, startJob } from "../../bridge/jobs.ts";
 import { keep } from "../../bridge/keep.ts";
 import { retry } from "../../bridge/outcome.ts";
 import type { Engine, QueuePort } from "../../bridge/ports.ts";
 import { probe } from "../../bridge/probe.ts";
-import { aCore, brokenLaws, type Core, fakeTarget } from "../support/core.ts";
+import { aCore, brokenLaws, type Core, fakeTarget, onePerDiem } from "../support/core.ts";
 
 describe("keep", () => {
   it("opens the breaker after five retries in a row from at least two lanes, and calls the target no more", async () => {
@@ -193,6 +194,7 @@ describe("keep", () => {
     }
     expect(Math.max(...moved)).toBeLessThanOrEqual(115);
     await core.rest();
+    await keep(core.engine);
     expect(target.state.size).toBe(400);
     expect((await core.health(target))?.redrivePerSecond).toBeUndefined();
   });
@@ -290,6 +292,65 @@ describe("keep", () => {
     expect(core.clock.now() - begun).toBe(8 * 3_600_000);
     expect(redriven).toBeGreaterThanOrEqual(4);
     expect(redriven).toBeLessThanOrEqual(10);
+  });
+
+  it("says once an episode that packets are later than their window: how many, and which is the oldest", async () => {
+    const target = fakeTarget();
+    const other = fakeTarget({ name: "Other" });
+    const twoTargets = `${onePerDiem}  other: { connector: Other, map: { new_rate: rate } }\n`;
+    await using core = await aCore({ targets: [target, other], sheets: { per_diem: twoTargets } });
+    const breaches = () => core.lines.filter(({ step }) => step.startsWith("window-"));
+    await asleepWith(core, target, 3);
+    const oldest = (await core.packets()).find(({ packet }) => packet.connector === target.id)?.packet.id;
+
+    await core.clock.advance(59_000);
+    await keep(core.engine);
+    expect(breaches()).toEqual([]);
+    await core.clock.advance(2_000);
+    for (let tick = 0; tick < 5; tick++) await keep(core.engine);
+    expect(breaches()).toEqual([
+      { step: "window-breach", connector: target.id, packets: 3, packet: oldest, lateMs: 1_000 },
+    ]);
+
+    target.awake = true;
+    await core.clock.advance(60_000);
+    await core.rest();
+    await keep(core.engine);
+    expect(breaches().slice(1)).toEqual([{ step: "window-kept", connector: target.id }]);
+
+    await core.emit({ id: "again", subject: "again", data: { new_rate: 7 } });
+    await core.run();
+    target.behave = () => retry("answered 503");
+    await core.emit({ id: "late", subject: "late", data: { new_rate: 7 } });
+    await core.run();
+    await core.clock.advance(61_000);
+    await keep(core.engine);
+    expect(breaches().slice(2)).toMatchObject([{ step: "window-breach", packets: 1, lateMs: 1_000 }]);
+  });
+
+  it("gives each sheet the window it asks for, and a replay its own from its re-queueing", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({
+      targets: [target],
+      sheets: { per_diem: `${onePerDiem}consistency_window: 5s\n` },
+    });
+    await core.emit(...rates(2));
+    await core.run();
+    await core.clock.advance(600_000);
+    await startJob(core.engine, {
+      kind: "replay",
+      request: { from: 0, to: core.clock.now(), force: true },
+      actor: "jo",
+    });
+    await runJobs(core.engine, () => true);
+
+    await core.clock.advance(4_900);
+    await keep(core.engine);
+    expect((await core.health(target))?.breachedSince).toBeUndefined();
+    await core.clock.advance(200);
+    await keep(core.engine);
+
+    expect((await core.health(target))?.breachedSince).toBe(core.clock.now());
   });
 
   it("sends nothing back while a connector is paused", async () => {
