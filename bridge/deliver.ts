@@ -9,7 +9,16 @@ import type { Engine, Message, Put, Stored } from "./ports.ts";
 import { ring } from "./queueing.ts";
 import type { Health, Progress } from "./records.ts";
 import { later, type Report, removed } from "./report.ts";
-import { type Carried, type KnownShadow, park, readShadow, settle, settleUnsent, writeStep } from "./settle.ts";
+import {
+  type Carried,
+  type KnownShadow,
+  park,
+  readShadow,
+  settle,
+  settleUnsent,
+  shadowKeyOf,
+  writeStep,
+} from "./settle.ts";
 import { emptyShadow, reconcile } from "./shadow.ts";
 
 /** One connector at work in one process. */
@@ -156,10 +165,10 @@ async function carry(
   if (isDown(health)) return park(engine, stored, shadow, health, "the target is down", inDoubt);
   if (packet.order === "strict") return attempt(engine, carrier, health, stored, shadow, packet);
 
-  const left = reconcile(packet, shadow?.value ?? emptyShadow, engine.bridgeKey);
+  const left = reconcile(packet, shadow?.value ?? emptyShadow, shadowKeyOf(engine, health));
   return left.kind === "send"
     ? attempt(engine, carrier, health, stored, shadow, { ...packet, fields: left.fields })
-    : settleUnsent(engine, stored, shadow, left.kind);
+    : settleUnsent(engine, stored, shadow, health, left.kind);
 }
 
 /** In a strict lane only the oldest open packet is tried; whoever closes it rings for the next. */

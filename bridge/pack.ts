@@ -107,7 +107,7 @@ export function pack(parcel: Vetted, origin: Origin, connector: Connector, bridg
   const { sheet, target } = parcel;
   const place = `${sheet.name}.${target.name}`;
   const id = connectorId(connector);
-  const shadow = `${id}#${keyedHash(bridgeKey, id, connector.resource ?? parcel.entity)}`;
+  const shadow = shadowIdOf(connector, parcel.entity, bridgeKey);
   return {
     id: packetId(origin.key, place, parcel.entity, origin.version.revision),
     event: origin.key,
@@ -126,6 +126,12 @@ export function pack(parcel: Vetted, origin: Origin, connector: Connector, bridg
     version: origin.version,
     windowMs: sheet.windowMs,
   };
+}
+
+/** The key under which it is kept what a target holds for an entity. */
+export function shadowIdOf(connector: Connector, entity: string, bridgeKey: KeyObject): string {
+  const id = connectorId(connector);
+  return `${id}#${keyedHash(bridgeKey, id, connector.resource ?? entity)}`;
 }
 
 /** The same change once more, under an id of its own. */

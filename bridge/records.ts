@@ -89,6 +89,8 @@ export interface Health {
   /** The lanes of the last retry outcomes in a row. */
   readonly strikes: readonly string[];
   readonly paused: boolean;
+  /** How often all that was believed of its target was forgotten. */
+  readonly shadowEpoch?: number;
   readonly probedAt?: number;
   /** When the outbox is next sent back, and the gap that led there. */
   readonly redriveAt?: number;

@@ -6,7 +6,7 @@ import type { Packet } from "./pack.ts";
 import type { Engine, Put, Stored } from "./ports.ts";
 import { messageOf, putOf, sendUnsent, unsentStep } from "./queueing.ts";
 import type { Health, PacketRecord, Progress, Shadow } from "./records.ts";
-import { afterDelivery, afterDoubt, afterNothingSent, emptyShadow } from "./shadow.ts";
+import { afterDelivery, afterDoubt, afterNothingSent, emptyShadow, type ShadowKey } from "./shadow.ts";
 import { step } from "./step.ts";
 
 /** What one look at a packet came to: done with its message, a wait in ms for its lane, or read it again. */
@@ -114,7 +114,7 @@ async function settleOnce(
       const { kind: _, ...target } = outcome;
       const delivery = { ...target, ms: roundTripMs } as NonNullable<Progress["delivery"]>;
       // Where it landed stays out of the ledger: an address may name the entity.
-      return writeStep(engine, stored, "SENT", facts, { delivery }, known(engine, packet, shadow));
+      return writeStep(engine, stored, "SENT", facts, { delivery }, known(engine, packet, shadow, health));
     }
     case "refused":
       return hold("refused", outcome.reason, outcome.answer === undefined ? {} : { answer: outcome.answer });
@@ -152,11 +152,13 @@ export async function settleUnsent(
   engine: Engine,
   stored: Stored<"packet">,
   shadow: KnownShadow,
+  health: Health,
   status: "UNCHANGED" | "SUPERSEDED",
 ): Promise<Carried> {
   const reason = status === "UNCHANGED" ? "the target already holds it" : "the target holds something newer";
   const { packet } = stored.value;
-  const puts = status === "UNCHANGED" ? known(engine, packet, shadow) : superseded(engine, packet, shadow);
+  const puts =
+    status === "UNCHANGED" ? known(engine, packet, shadow, health) : superseded(engine, packet, shadow, health);
   const written = await writeStep(engine, stored, status, { reason }, { reason }, puts);
   if (written === "done") {
     engine.log({ step: status.toLowerCase(), packet: packet.id, connector: packet.connector });
@@ -232,13 +234,18 @@ async function followerOf(engine: Engine, { packet }: PacketRecord): Promise<Sto
   return next?.value.progress.place === "behind" ? next : undefined;
 }
 
-function known(engine: Engine, packet: Packet, shadow: KnownShadow): Put[] {
-  if (packet.order === "strict") return [];
-  return [shadowPut(packet, afterDelivery(packet, shadow?.value ?? emptyShadow, engine.bridgeKey), shadow)];
+/** What the hashes of a connector's shadows are made with just now. */
+export function shadowKeyOf({ bridgeKey }: Engine, { shadowEpoch = 0 }: Health): ShadowKey {
+  return { bridgeKey, epoch: shadowEpoch };
 }
 
-function superseded(engine: Engine, packet: Packet, shadow: KnownShadow): Put[] {
-  const learnt = shadow && afterNothingSent(packet, shadow.value, engine.bridgeKey);
+function known(engine: Engine, packet: Packet, shadow: KnownShadow, health: Health): Put[] {
+  if (packet.order === "strict") return [];
+  return [shadowPut(packet, afterDelivery(packet, shadow?.value ?? emptyShadow, shadowKeyOf(engine, health)), shadow)];
+}
+
+function superseded(engine: Engine, packet: Packet, shadow: KnownShadow, health: Health): Put[] {
+  const learnt = shadow && afterNothingSent(packet, shadow.value, shadowKeyOf(engine, health));
   return learnt && learnt !== shadow.value ? [shadowPut(packet, learnt, shadow)] : [];
 }
 

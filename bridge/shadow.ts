@@ -7,6 +7,13 @@ import type { Shadow } from "./records.ts";
 
 export const emptyShadow: Shadow = { fields: {} };
 
+/** What a shadow's hashes are made with. */
+export interface ShadowKey {
+  readonly bridgeKey: KeyObject;
+  /** Goes up when all that is believed of a connector's target is forgotten: no hash made before is found again. */
+  readonly epoch: number;
+}
+
 /** What is left to send once it is known what the target holds. */
 export type Reconciled =
   | { readonly kind: "send"; readonly fields: JsonObject }
@@ -18,7 +25,7 @@ export type Reconciled =
  *
  * `send: full` is judged as one unit. A deletion is superseded by anything newer, and supersedes all that is older.
  */
-export function reconcile(packet: Packet, shadow: Shadow, bridgeKey: KeyObject): Reconciled {
+export function reconcile(packet: Packet, shadow: Shadow, key: ShadowKey): Reconciled {
   const isNewer = (than: Shadow["deleted"]) => than !== undefined && compareVersions(than, packet.version) > 0;
   if (isNewer(shadow.deleted)) return { kind: "SUPERSEDED" };
 
@@ -28,7 +35,7 @@ export function reconcile(packet: Packet, shadow: Shadow, bridgeKey: KeyObject):
     return gone && !packet.force ? { kind: "UNCHANGED" } : { kind: "send", fields: packet.fields };
   }
 
-  const hashes = hashesOf(packet, bridgeKey);
+  const hashes = hashesOf(packet, key);
   const fields: JsonObject = {};
   let older = 0;
   for (const [name, value] of Object.entries(packet.fields)) {
@@ -45,10 +52,10 @@ export function reconcile(packet: Packet, shadow: Shadow, bridgeKey: KeyObject):
 }
 
 /** The shadow once the target is known to hold the packet, or was found to hold it already. */
-export function afterDelivery(packet: Packet, shadow: Shadow, bridgeKey: KeyObject): Shadow {
+export function afterDelivery(packet: Packet, shadow: Shadow, key: ShadowKey): Shadow {
   if (packet.action === "delete") return { fields: {}, deleted: packet.version };
   const fields = { ...shadow.fields };
-  for (const [name, hash] of Object.entries(hashesOf(packet, bridgeKey))) {
+  for (const [name, hash] of Object.entries(hashesOf(packet, key))) {
     const held = heldField(shadow, name);
     if (!held || compareVersions(held.version, packet.version) <= 0) fields[name] = { version: packet.version, hash };
   }
@@ -74,8 +81,8 @@ export function afterDoubt(packet: Packet, shadow: Shadow): Shadow {
  * The shadow after a packet with nothing left to send: a field that holds its value already learns its version. The
  * same shadow where there is none.
  */
-export function afterNothingSent(packet: Packet, shadow: Shadow, bridgeKey: KeyObject): Shadow {
-  const learnt = Object.entries(hashesOf(packet, bridgeKey)).flatMap(([name, hash]) => {
+export function afterNothingSent(packet: Packet, shadow: Shadow, key: ShadowKey): Shadow {
+  const learnt = Object.entries(hashesOf(packet, key)).flatMap(([name, hash]) => {
     const held = heldField(shadow, name);
     const isOlder = held && compareVersions(held.version, packet.version) < 0;
     return isOlder && held.hash === hash ? [[name, { ...held, version: packet.version }] as const] : [];
@@ -88,19 +95,26 @@ function heldField(shadow: Shadow, name: string): Shadow["fields"][string] | und
   return Object.hasOwn(shadow.fields, name) ? shadow.fields[name] : undefined;
 }
 
+/** The shadow of an entity whose record at the target may have been changed by others: every value is sent again. */
+export function forgotten(shadow: Shadow): Shadow {
+  const fields = Object.entries(shadow.fields).map(([name, { version }]) => [name, { version }] as const);
+  return { ...shadow, fields: Object.fromEntries(fields) };
+}
+
 /** The same packet is reconciled before it is sent and noted after: its values are hashed once. */
-const hashed = new WeakMap<Packet, { readonly by: KeyObject; readonly hashes: Readonly<Record<string, string>> }>();
+const hashed = new WeakMap<Packet, { readonly by: ShadowKey; readonly hashes: Readonly<Record<string, string>> }>();
 
 /** A keyed hash of each field's value. */
-function hashesOf(packet: Packet, bridgeKey: KeyObject): Readonly<Record<string, string>> {
+function hashesOf(packet: Packet, key: ShadowKey): Readonly<Record<string, string>> {
   const known = hashed.get(packet);
-  if (known?.by === bridgeKey) return known.hashes;
+  if (known?.by.bridgeKey === key.bridgeKey && known.by.epoch === key.epoch) return known.hashes;
+  const epoch = key.epoch === 0 ? [] : [String(key.epoch)];
   const hashes = Object.fromEntries(
     Object.entries(packet.fields).map(([name, value]) => [
       name,
-      keyedHash(bridgeKey, packet.shadow, name, canonicalize(value) as string),
+      keyedHash(key.bridgeKey, packet.shadow, name, canonicalize(value) as string, ...epoch),
     ]),
   );
-  hashed.set(packet, { by: bridgeKey, hashes });
+  hashed.set(packet, { by: key, hashes });
   return hashes;
 }

@@ -11,6 +11,7 @@ import { exitCodes } from "./output.ts";
 import { probe } from "./probe.ts";
 import { replay } from "./replay.ts";
 import { serve } from "./serve.ts";
+import { shadow } from "./shadow.ts";
 import { sheets } from "./sheets.ts";
 
 const about = `Keeps the systems outside HMS in step with what changes inside it.
@@ -43,7 +44,7 @@ export async function run(args: readonly string[]): Promise<number> {
   const end = (code: number) => {
     exitCode = code;
   };
-  for (const verb of [serve, emit, outbox, explain, replay, jobs, sheets, connectors, probe, ledger]) {
+  for (const verb of [serve, emit, outbox, explain, replay, jobs, shadow, sheets, connectors, probe, ledger]) {
     program.addCommand(verb(end).exitOverride().copyInheritedSettings(program));
   }
   try {

@@ -12,16 +12,17 @@ interface World {
   readonly shadow: Shadow;
 }
 
+const shadowKey = { bridgeKey: aKey, epoch: 0 };
 const nowhere: World = { held: undefined, shadow: emptyShadow };
 
 /** Sends a packet as the path does: reconcile, send what is left, learn. */
 function deliver({ held, shadow }: World, packet: Packet): World {
-  const left = reconcile(packet, shadow, aKey);
-  if (left.kind === "SUPERSEDED") return { held, shadow: afterNothingSent(packet, shadow, aKey) };
-  if (left.kind !== "send") return { held, shadow: afterDelivery(packet, shadow, aKey) };
+  const left = reconcile(packet, shadow, shadowKey);
+  if (left.kind === "SUPERSEDED") return { held, shadow: afterNothingSent(packet, shadow, shadowKey) };
+  if (left.kind !== "send") return { held, shadow: afterDelivery(packet, shadow, shadowKey) };
   return {
     held: packet.action === "delete" ? undefined : { ...held, ...left.fields },
-    shadow: afterDelivery(packet, shadow, aKey),
+    shadow: afterDelivery(packet, shadow, shadowKey),
   };
 }
 
@@ -43,7 +44,7 @@ describe("the shadow", () => {
     const { held, shadow } = deliver(nowhere, packet);
 
     expect(held).toEqual({ [name]: 1 });
-    expect(reconcile(packet, shadow, aKey)).toEqual({ kind: "UNCHANGED" });
+    expect(reconcile(packet, shadow, shadowKey)).toEqual({ kind: "UNCHANGED" });
   });
 
   it.each([
@@ -66,7 +67,7 @@ describe("the shadow", () => {
           let world = nowhere;
           const seen = new Map<string, Packet>();
           for (const packet of shuffled(packets, order)) {
-            const left = reconcile(packet, world.shadow, aKey);
+            const left = reconcile(packet, world.shadow, shadowKey);
             if (left.kind === "send") {
               for (const name of Object.keys(left.fields)) {
                 const last = seen.get(name);
@@ -114,9 +115,12 @@ describe("the shadow", () => {
       aPacket({ send: "full", fields: given, version: aVersion({ sequence }) });
     const newer = [full(2, { a: 2, b: 2 })].reduce(deliver, nowhere);
 
-    expect(reconcile(full(1, { a: 1, b: 2 }), newer.shadow, aKey)).toEqual({ kind: "SUPERSEDED" });
-    expect(reconcile(full(3, { a: 2, b: 2 }), newer.shadow, aKey)).toEqual({ kind: "UNCHANGED" });
-    expect(reconcile(full(3, { a: 2, b: 3 }), newer.shadow, aKey)).toEqual({ kind: "send", fields: { a: 2, b: 3 } });
+    expect(reconcile(full(1, { a: 1, b: 2 }), newer.shadow, shadowKey)).toEqual({ kind: "SUPERSEDED" });
+    expect(reconcile(full(3, { a: 2, b: 2 }), newer.shadow, shadowKey)).toEqual({ kind: "UNCHANGED" });
+    expect(reconcile(full(3, { a: 2, b: 3 }), newer.shadow, shadowKey)).toEqual({
+      kind: "send",
+      fields: { a: 2, b: 3 },
+    });
   });
 
   it("sends only the fields whose value the target does not hold", () => {
@@ -125,7 +129,7 @@ describe("the shadow", () => {
     const left = reconcile(
       aPacket({ fields: { a: 2, b: { x: [1, 2] } }, version: aVersion({ sequence: 2 }) }),
       world.shadow,
-      aKey,
+      shadowKey,
     );
 
     expect(left).toEqual({ kind: "send", fields: { a: 2 } });
@@ -145,7 +149,7 @@ describe("the shadow", () => {
       const left = reconcile(
         aPacket({ fields: { a: b } as JsonObject, version: aVersion({ sequence: 2 }) }),
         world.shadow,
-        aKey,
+        shadowKey,
       );
       expect(left.kind).toBe("send");
     }
@@ -158,10 +162,10 @@ describe("the shadow", () => {
 
     const doubted = afterDoubt(doubtful, shadow);
 
-    expect(reconcile(aPacket({ fields: { a: 1 }, version: aVersion({ sequence: 7 }) }), doubted, aKey).kind).toBe(
+    expect(reconcile(aPacket({ fields: { a: 1 }, version: aVersion({ sequence: 7 }) }), doubted, shadowKey).kind).toBe(
       "send",
     );
-    expect(reconcile(aPacket({ fields: { a: 0 }, version: aVersion({ sequence: 4 }) }), doubted, aKey).kind).toBe(
+    expect(reconcile(aPacket({ fields: { a: 0 }, version: aVersion({ sequence: 4 }) }), doubted, shadowKey).kind).toBe(
       "SUPERSEDED",
     );
   });
@@ -171,8 +175,8 @@ describe("the shadow", () => {
     const again = aPacket({ action: "delete", fields: {}, version: aVersion({ sequence: 3 }) });
     const doubted = afterDoubt(aPacket({ fields: { a: 1 }, version: aVersion({ sequence: 2 }) }), gone.shadow);
 
-    expect(reconcile(again, gone.shadow, aKey).kind).toBe("UNCHANGED");
-    expect(reconcile(again, doubted, aKey).kind).toBe("send");
+    expect(reconcile(again, gone.shadow, shadowKey).kind).toBe("UNCHANGED");
+    expect(reconcile(again, doubted, shadowKey).kind).toBe("send");
   });
 
   it("holds no value, only what cannot be guessed back without the key", () => {

@@ -140,6 +140,20 @@ describe("bridge on a store", () => {
     expect(missing).toMatchObject({ code: 1, out: expect.stringContaining("there is no job-none") });
   });
 
+  test("shadow forget has the same value sent again", async () => {
+    await using target = await targetServer();
+    using folder = office(target.url);
+    await bridge(folder.path, "emit", raise);
+
+    const forgotten = await bridge(folder.path, "shadow", "forget", "PayrollConnector");
+    const unknown = await bridge(folder.path, "shadow", "forget", "GISTableConnector", "--entity", "nobody");
+    const again = JSON.parse((await bridge(folder.path, "emit", raise, "--json")).out);
+
+    expect(forgotten).toMatchObject({ code: 0, out: "forgotten: what PayrollConnector@v1 holds of every record\n" });
+    expect(unknown.code).toBe(1);
+    expect(again.packets.map(({ status }: { status: string }) => status)).toEqual(["SENT", "UNCHANGED"]);
+  });
+
   test("serve ends with a clear line when its store is deleted", async () => {
     await using target = await targetServer();
     using folder = office(target.url);
