@@ -1,14 +1,16 @@
+import { type Chunk, chunkIn, expandChunk, sendChunks } from "./chunks.ts";
 import { type Arrival, eventKey, openEvent, quarantineKey } from "./event.ts";
-import { expand } from "./expand.ts";
+import { chunksOf, expand, plan } from "./expand.ts";
 import { append, type Facts, type LedgerEntry, tailOf } from "./ledger.ts";
 import { errorName } from "./log.ts";
 import { pinnedSheets, pinSheets } from "./pinned.ts";
 import type { Engine, Message, Put, Stored } from "./ports.ts";
 import { putOnQueue } from "./queueing.ts";
+import { recordPackets, tellHeld } from "./record.ts";
 import type { EventRecord, PacketRecord } from "./records.ts";
 import { later, type Report, removed } from "./report.ts";
 import type { Stepped } from "./step.ts";
-import { fitsOneWrite, inWrites, newPut, type Weight, weigh, weighNew } from "./writes.ts";
+import { fitsOneWrite, inWrites, newPut, type Weight, weigh } from "./writes.ts";
 
 /** A malformed body is kept up to so many characters, for the operator. */
 const rawKept = 16_384;
@@ -38,12 +40,33 @@ interface Recorded {
 /**
  * The mapper's work: messages of the inbox in, packets recorded and on their lanes.
  *
- * Each message ends as one event record: expanded, unmatched, quarantined, or a duplicate of one of these. Running it
- * twice for one message changes nothing; a crash anywhere is mended by the redelivery.
+ * Each event ends as one record: expanded, unmatched, quarantined, or a duplicate of one of these. Running it twice for
+ * one message changes nothing; a crash anywhere is mended by the redelivery. A large event comes back in chunks.
  *
  * @returns per message whether it is done with; `later` where a port failed
  */
 export async function accept(engine: Engine, messages: readonly Incoming[]): Promise<Report[]> {
+  const chunks = messages.flatMap((message) => {
+    const chunk = chunkIn(message.body);
+    return chunk ? [{ message, chunk }] : [];
+  });
+  const events = chunks.length === 0 ? messages : messages.filter(({ body }) => !chunkIn(body));
+  const reports = await acceptEvents(engine, events);
+  for (const { message, chunk } of chunks) reports.push(await acceptChunk(engine, message, chunk));
+  return reports;
+}
+
+async function acceptChunk(engine: Engine, { receipt }: Incoming, chunk: Chunk): Promise<Report> {
+  try {
+    await expandChunk(engine, chunk);
+    return removed(receipt);
+  } catch (error) {
+    engine.log({ step: "accept-failed", error: errorName(error), events: chunk.event });
+    return later(receipt, engine.times.backoffMs[0] as number);
+  }
+}
+
+async function acceptEvents(engine: Engine, messages: readonly Incoming[]): Promise<Report[]> {
   // Stamped before the first await: the order of the messages is the order of acceptance.
   const arrivals = messages.map((message): Arrived => {
     const arrival = openEvent(message.body);
@@ -81,6 +104,7 @@ export async function accept(engine: Engine, messages: readonly Incoming[]): Pro
     async () => {
       const packets = events.flatMap((event) => event.packets);
       await putOnQueue(engine, packets);
+      await sendChunks(engine, events);
       await confirm(engine, events);
     },
   );
@@ -109,20 +133,27 @@ async function draft(arrived: Arrived): Promise<Draft> {
   const { event } = arrival;
   const sheets = engine.sheets().byType.get(event.type) ?? [];
   await pinSheets(engine, sheets);
-  const { steps, matched, clamped } = await expand(engine, key, event, sheets, stamp);
+  const planned = await plan(key, event, sheets, stamp);
+  const chunks = chunksOf(planned);
+  const steps = chunks.length > 0 ? [] : await expand(engine, planned);
   const facts: Facts = {
     type: event.type,
     source: event.source,
     sheets: sheets.map((sheet) => `${sheet.name}:${sheet.hash.slice(0, 12)}`),
-    targets: matched,
-    packets: steps.length,
-    ...(clamped && { clamped: "its time lies more than 5 min ahead" }),
+    targets: planned.matches.length,
+    ...(chunks.length > 0 ? { chunks: chunks.length } : { packets: steps.length }),
+    ...(planned.clamped && { clamped: "its time lies more than 5 min ahead" }),
   };
   const pinned = sheets.map(({ name, hash }) => ({ name, hash }));
-  const more = { sheets: pinned, packets: steps.length, ...(steps.length > 0 && { unsent: true }) };
-  if (matched === 0) return firstOf(arrived, "UNMATCHED", facts, { event, ...more }, []);
-  const whole = firstOf(arrived, "EXPANDED", facts, { event, ...more }, steps);
-  return fitsOneWrite(whole.weight) ? whole : firstOf(arrived, "EXPANDING", facts, { event, ...more }, steps);
+  const more = { event, sheets: pinned, packets: steps.length };
+  if (planned.matches.length === 0) return firstOf(arrived, "UNMATCHED", facts, more, []);
+  if (chunks.length > 0) {
+    const chunksAt = engine.clock.now();
+    return firstOf(arrived, "EXPANDING", facts, { ...more, unsent: true, chunks, chunksAt }, []);
+  }
+  const marked = steps.length > 0 ? { ...more, unsent: true } : more;
+  const whole = firstOf(arrived, "EXPANDED", facts, marked, steps);
+  return fitsOneWrite(whole.weight) ? whole : firstOf(arrived, "EXPANDING", facts, marked, steps);
 }
 
 /** The first entry of an event's chain, and the record it belongs to. */
@@ -170,8 +201,9 @@ async function record(engine: Engine, made: Draft, isWritten: boolean): Promise<
   const { key, value, steps } = made;
   if (!isWritten && (await writeDrafts(engine, [made])) === "conflict") return recordAgain(engine, made);
   tellArrival(engine, made);
-  if (steps.length === 0) return undefined;
   const stored = { value, etag: 1 };
+  if (value.chunks) return { key, stored, packets: [] };
+  if (steps.length === 0) return undefined;
   return value.status === "EXPANDED"
     ? { key, stored, packets: steps.map((stepped) => stepped.record) }
     : recordRest(engine, key, stored, steps);
@@ -194,14 +226,6 @@ function tellArrival(engine: Engine, made: Draft): void {
   if (value.status === "EXPANDED") tellHeld(engine, made.steps);
 }
 
-function tellHeld(engine: Engine, steps: readonly Stepped[]): void {
-  for (const { record, entry } of steps) {
-    if (record.progress.status !== "HELD") continue;
-    const { id, connector } = record.packet;
-    engine.log({ step: "held", packet: id, connector, why: String(entry.facts.reason) });
-  }
-}
-
 /** A message or an event that was here before. */
 async function recordAgain(engine: Engine, { key, message }: Draft): Promise<Recorded | undefined> {
   for (;;) {
@@ -220,8 +244,9 @@ async function recordAgain(engine: Engine, { key, message }: Draft): Promise<Rec
 async function resume(engine: Engine, key: string, stored: Stored<"event">): Promise<Recorded> {
   const { event, sheets, accepted } = stored.value;
   if (!event) throw new Error(`${key} has packets and no event; this is a fault of the bridge`);
-  const { steps } = await expand(engine, key, event, await pinnedSheets(engine, sheets), accepted);
-  return recordRest(engine, key, stored, steps);
+  if (stored.value.chunks) return { key, stored, packets: [] };
+  const planned = await plan(key, event, await pinnedSheets(engine, sheets), accepted);
+  return recordRest(engine, key, stored, await expand(engine, planned));
 }
 
 /** Records those packets of an event that are not recorded yet, and with the last of them that it is expanded. */
@@ -231,10 +256,7 @@ async function recordRest(
   stored: Stored<"event">,
   steps: readonly Stepped[],
 ): Promise<Recorded> {
-  const packets: PacketRecord[] = [];
-  for (const write of inWrites(steps, weighNew)) {
-    packets.push(...(await recordMissing(engine, write)));
-  }
+  const packets = await recordPackets(engine, steps);
   let event = stored;
   while (event.value.status === "EXPANDING") {
     const entry = nextEntry(engine, key, event.value, "EXPANDED", { packets: steps.length });
@@ -247,27 +269,9 @@ async function recordRest(
   return { key, stored: event, packets };
 }
 
-/** Records those packets of a chunk that an earlier run has not. Gives back those that nobody has worked on yet. */
-async function recordMissing(engine: Engine, steps: readonly Stepped[]): Promise<PacketRecord[]> {
-  const ids = steps.map((stepped) => stepped.record.packet.id);
-  for (;;) {
-    const stored = await engine.store.read("packet", ids);
-    const missing = steps.filter((_, i) => !stored[i]);
-    const untouched = stored.flatMap((known) => (known && isUntouched(known.value) ? [known.value] : []));
-    if (missing.length === 0) return untouched;
-    const entries = missing.map(({ entry }) => entry);
-    if ((await engine.store.write(missing.map(newPut), entries)) === "conflict") continue;
-    tellHeld(engine, missing);
-    return [...untouched, ...missing.map((stepped) => stepped.record)];
-  }
-}
-
-function isUntouched({ progress }: PacketRecord): boolean {
-  return progress.status === "QUEUED" && progress.place === "lane" && progress.tries === 0;
-}
-
-/** All packets of these events are on their queues: they need nobody any more. */
-async function confirm(engine: Engine, events: readonly Recorded[]): Promise<void> {
+/** All packets of these events are on their queues: they need nobody any more. A large one is not there yet. */
+async function confirm(engine: Engine, recorded: readonly Recorded[]): Promise<void> {
+  const events = recorded.filter(({ stored }) => stored.value.chunks === undefined);
   if (events.length === 0) return;
   if ((await engine.store.write(events.map(confirmed))) === "written") return;
   for (const { key } of events) {
@@ -284,13 +288,15 @@ function confirmed({ key, stored }: Pick<Recorded, "key" | "stored">): Put {
 
 /** Mends events whose redelivery never came: an inbox message that went to its dead-letter queue, say. */
 export async function resumeUnsent(engine: Engine): Promise<void> {
-  const before = (engine.clock.now() - engine.times.putBackMs) * 1_000;
-  for (const { key } of await engine.store.unsentEvents(before, 10)) {
+  const before = engine.clock.now() - engine.times.putBackMs;
+  for (const { key } of await engine.store.unsentEvents(before * 1_000, 100)) {
     const stored = await reread(engine, key);
-    if (!stored.value.unsent) continue;
+    // A large event that is being expanded needs nobody.
+    if (!stored.value.unsent || (stored.value.chunksAt ?? 0) > before) continue;
     engine.log({ step: "event-resumed", event: key });
     const event = await resume(engine, key, stored);
     await putOnQueue(engine, event.packets);
+    await sendChunks(engine, [event]);
     await confirm(engine, [event]);
   }
 }

@@ -8,6 +8,8 @@ import type { FieldPlan, Target } from "./sheet.ts";
 /** What one target should hear about one entity, in the target's words and not yet vetted. */
 export interface Parcel extends Match {
   readonly entity: string;
+  /** Which element of a roster it is about. */
+  readonly element?: number;
   /** Flat: a dot in a name nests on the wire. */
   readonly fields: JsonObject;
   /** Why it cannot go as it is; it is recorded all the same and waits for a person. */
@@ -23,8 +25,14 @@ export interface Parcel extends Match {
  * Errors are parcels with a `fault`, so that the other elements of a roster go their way.
  *
  * @param nowMs what `$now()` answers in a sheet: the time of acceptance
+ * @param part of a roster only these elements, to exclusive
  */
-export function mapEvent(event: SourceEvent, match: Match, nowMs: number): Parcel[] | Promise<Parcel[]> {
+export function mapEvent(
+  event: SourceEvent,
+  match: Match,
+  nowMs: number,
+  part: Part = wholeRoster,
+): Parcel[] | Promise<Parcel[]> {
   const { target } = match;
   if (match.fault !== undefined) return [faulty(match, entityOf(event, match), match.fault)];
   if (!target.forEach) {
@@ -33,26 +41,51 @@ export function mapEvent(event: SourceEvent, match: Match, nowMs: number): Parce
       ? parcelsOf(match, entity, renamed(event.data, target))
       : computed(event, event.data, match, entity, nowMs);
   }
-  const elements = target.forEach(event.data);
-  if (!Array.isArray(elements)) {
+  const elements = rosterOf(event, match);
+  if (!elements) {
     return [faulty(match, `event ${event.id}`, `for_each: ${target.forEachPath} is not an array in the event`)];
   }
   return target.plain
-    ? elements.flatMap((element, i) => {
-        const record = elementOf(match, element, i);
-        return "fault" in record ? [record] : parcelsOf(match, record.entity, renamed(record.data, target));
+    ? elements.slice(part.from, part.to).flatMap((element, i) => {
+        const record = elementOf(match, element, part.from + i);
+        const parcels = "fault" in record ? [record] : parcelsOf(match, record.entity, renamed(record.data, target));
+        return numbered(parcels, part.from + i);
       })
-    : mapElements(event, match, elements, nowMs);
+    : mapElements(event, match, elements.slice(part.from, part.to), part.from, nowMs);
 }
 
-async function mapElements(event: SourceEvent, match: Match, elements: Json[], nowMs: number): Promise<Parcel[]> {
+/** Elements of a roster: from inclusive, to exclusive. */
+export interface Part {
+  readonly from: number;
+  readonly to?: number;
+}
+
+const wholeRoster: Part = { from: 0 };
+
+/** The elements a target has a packet each for; `undefined` where it takes the event as one, or what it names is no array. */
+export function rosterOf(event: SourceEvent, { target }: Match): Json[] | undefined {
+  const elements = target.forEach?.(event.data);
+  return Array.isArray(elements) ? elements : undefined;
+}
+
+async function mapElements(
+  event: SourceEvent,
+  match: Match,
+  elements: Json[],
+  first: number,
+  nowMs: number,
+): Promise<Parcel[]> {
   const parcels: Parcel[] = [];
   for (const [i, element] of elements.entries()) {
-    const record = elementOf(match, element, i);
-    if ("fault" in record) parcels.push(record);
-    else parcels.push(...(await computed(event, record.data, match, record.entity, nowMs)));
+    const record = elementOf(match, element, first + i);
+    const mapped = "fault" in record ? [record] : await computed(event, record.data, match, record.entity, nowMs);
+    parcels.push(...numbered(mapped, first + i));
   }
   return parcels;
+}
+
+function numbered(parcels: readonly Parcel[], element: number): Parcel[] {
+  return parcels.map((parcel) => ({ ...parcel, element }));
 }
 
 function parcelsOf(match: Match, entity: string, fields: JsonObject): Parcel[] {

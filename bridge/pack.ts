@@ -47,6 +47,8 @@ export interface Packet {
   readonly send: "changed" | "full";
   readonly action: "upsert" | "delete";
   readonly fields: JsonObject;
+  /** Which element of the event's roster it is about. */
+  readonly element?: number;
   readonly version: Version;
   readonly windowMs: number;
   /** The packet this one sends again, or replaces. */
@@ -104,27 +106,51 @@ export interface Origin {
  * @param bridgeKey hides entities in lanes and shadows: an employee number could be guessed from a plain hash
  */
 export function pack(parcel: Vetted, origin: Origin, connector: Connector, bridgeKey: KeyObject): Packet {
-  const { sheet, target } = parcel;
-  const place = `${sheet.name}.${target.name}`;
-  const id = connectorId(connector);
-  const shadow = shadowIdOf(connector, parcel.entity, bridgeKey);
+  const { sheet, target, element } = parcel;
   return {
-    id: packetId(origin.key, place, parcel.entity, origin.version.revision),
     event: origin.key,
     eventType: origin.type,
     sheet: sheet.name,
     sheetHash: sheet.hash,
     target: target.name,
-    connector: id,
-    entity: parcel.entity,
-    lane: connector.lane === "connector" ? id : shadow,
-    shadow,
+    ...addressed(
+      parcel.entity,
+      { event: origin.key, sheet: sheet.name, target: target.name },
+      origin.version,
+      connector,
+      bridgeKey,
+    ),
     order: connector.order,
     send: target.send,
     action: target.action,
     fields: parcel.fields,
+    ...(element !== undefined && { element }),
     version: origin.version,
     windowMs: sheet.windowMs,
+  };
+}
+
+/** The same packet about another entity. */
+export function readdress(packet: Packet, entity: string, connector: Connector, bridgeKey: KeyObject): Packet {
+  return { ...packet, ...addressed(entity, packet, packet.version, connector, bridgeKey) };
+}
+
+/** What of a packet depends on its entity. */
+function addressed(
+  entity: string,
+  { event, sheet, target }: Pick<Packet, "event" | "sheet" | "target">,
+  version: Version,
+  connector: Connector,
+  bridgeKey: KeyObject,
+): Pick<Packet, "id" | "connector" | "entity" | "lane" | "shadow"> {
+  const id = connectorId(connector);
+  const shadow = shadowIdOf(connector, entity, bridgeKey);
+  return {
+    id: packetId(event, `${sheet}.${target}`, entity, version.revision),
+    connector: id,
+    entity,
+    lane: connector.lane === "connector" ? id : shadow,
+    shadow,
   };
 }
 

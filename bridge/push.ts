@@ -1,4 +1,4 @@
-import { expand } from "./expand.ts";
+import { expand, plan } from "./expand.ts";
 import { pinSheets } from "./pinned.ts";
 import type { Engine } from "./ports.ts";
 import { sendUnsent } from "./queueing.ts";
@@ -16,7 +16,8 @@ export async function push(engine: Engine, eventKey: string, sheet: Sheet): Prom
   const event = stored?.value.event;
   if (!stored || !event) throw new Error(`${eventKey} is not recorded; emit the event first`);
   await pinSheets(engine, [sheet]);
-  const { steps } = await expand(engine, eventKey, event, [sheet], stored.value.accepted, { unsent: true });
+  const planned = await plan(eventKey, event, [sheet], stored.value.accepted);
+  const steps = await expand(engine, planned, { change: { unsent: true } });
   for (const stepped of steps) {
     const written = await engine.store.write([newPut(stepped)], [stepped.entry]);
     if (written === "written") await sendUnsent(engine, [{ value: stepped.record, etag: 1 }]);

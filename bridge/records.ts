@@ -19,6 +19,10 @@ export interface EventRecord {
   readonly packets: number;
   /** Not all of its packets are known to be on their queues yet. */
   readonly unsent?: boolean;
+  /** Of a large event: the chunks that are not expanded yet. */
+  readonly chunks?: readonly string[];
+  /** When its chunks were last put into the inbox, or one of them was done. ms */
+  readonly chunksAt?: number;
   /** The inbox message it first came with: that one coming again is a redelivery, another is a duplicate. */
   readonly message: string;
   readonly duplicates: number;

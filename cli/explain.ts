@@ -74,6 +74,7 @@ function told(step: LedgerEntry["step"], facts: LedgerEntry["facts"]): string {
       return `not sent: ${facts.reason ?? step.toLowerCase()}`;
     case "EXPANDING":
     case "EXPANDED":
+      if (facts.chunks !== undefined) return `is large: expanded in ${facts.chunks} chunks`;
       return `made ${facts.packets} packets${facts.targets === undefined ? "" : ` for ${facts.targets} targets`}`;
     case "UNMATCHED":
       return "no sheet wants it";

@@ -163,7 +163,7 @@ describe("accept", () => {
 
     const held = (await core.packets()).filter(({ progress }) => progress.status === "HELD");
     expect(held).toHaveLength(2);
-    expect(held[0]?.progress.reason).toMatch(/gives badge twice/);
+    expect(held[0]?.progress.reason).toMatch(/same record twice, by the same key: here in element 2;/);
     expect(await brokenLaws(core, 1)).toEqual([]);
   });
 
