@@ -35,7 +35,7 @@ describe.each(regions)("the alarms for %s", (region) => {
     for (const { TreatMissingData } of alarms()) expect(TreatMissingData).toBe("notBreaching");
   });
 
-  it("watch each connector: its lane, its outbox, its function, its target, its windows and what it holds", () => {
+  it("watch each connector: its lane, its outbox, its functions, its target, its windows and what it holds", () => {
     const ofPayroll = alarms().filter(({ AlarmName }) => AlarmName.includes("PayrollConnector"));
 
     expect(ofPayroll.map(({ AlarmName }) => AlarmName.replace(prefix, "")).sort()).toEqual([
@@ -43,6 +43,7 @@ describe.each(regions)("the alarms for %s", (region) => {
       "lane-waits",
       "outbox-waits",
       "packets-held",
+      "probe-failing",
       "target-down",
       "window-breached",
     ]);

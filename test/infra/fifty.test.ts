@@ -47,7 +47,7 @@ describe("a bridge with 50 connectors", () => {
     });
     synthSeconds = (performance.now() - begun) / 1_000;
     console.log(`50 connectors: ${made.stackSizes.length} stacks, synthesized in ${synthSeconds.toFixed(1)} s`);
-  });
+  }, 240_000);
 
   it("has no stack of more than 500 resources, and no template of more than 1 MB", () => {
     // Source: AWS CloudFormation quotas.
@@ -90,13 +90,15 @@ describe("a bridge with 50 connectors", () => {
         return secrets ? [new Set(secrets)] : [];
       });
 
-    expect(readers).toHaveLength(connectors.length);
+    // Its function and its probe.
+    expect(readers).toHaveLength(2 * connectors.length);
     for (const secrets of readers) expect(secrets.size).toBe(1);
     expect(new Set(readers.flatMap((secrets) => [...secrets])).size).toBe(connectors.length);
   });
 
   it("is made in reasonable time", () => {
-    expect(synthSeconds).toBeLessThan(60);
+    // Ten seconds where nothing else runs.
+    expect(synthSeconds).toBeLessThan(180);
   });
 });
 
