@@ -46,28 +46,28 @@ export class Alarms extends Construct {
   }
 
   /** As soon as something is counted at all. */
-  whenCounted(kind: AlarmKind, metric: IMetric, says: string): void {
-    this.#when(kind, { metric, from: 1, periods: 1, says });
+  whenCounted(kind: AlarmKind, metric: IMetric, says: string): Alarm {
+    return this.#when(kind, { metric, from: 1, periods: 1, says });
   }
 
   /** As soon as calls of a function have ended in an error for 3 min. */
-  whenFailing(kind: AlarmKind, failing: IFunction, says: string): void {
-    this.#when(kind, { metric: failing.metricErrors({ period: aMinute }), from: 1, periods: 3, says });
+  whenFailing(kind: AlarmKind, failing: IFunction, says: string): Alarm {
+    return this.#when(kind, { metric: failing.metricErrors({ period: aMinute }), from: 1, periods: 3, says });
   }
 
   /** As soon as a queue holds anything for so many minutes. */
-  whenFilled(kind: AlarmKind, queue: IQueue, minutes: number, says: string): void {
+  whenFilled(kind: AlarmKind, queue: IQueue, minutes: number, says: string): Alarm {
     const metric = queue.metricApproximateNumberOfMessagesVisible({ period: aMinute, statistic: "Maximum" });
-    this.#when(kind, { metric, from: 1, periods: minutes, says });
+    return this.#when(kind, { metric, from: 1, periods: minutes, says });
   }
 
   /** As soon as a queue's oldest message has waited for `seconds`, and still does after so many minutes. */
-  whenOld(kind: AlarmKind, queue: IQueue, seconds: number, minutes: number, says: string): void {
+  whenOld(kind: AlarmKind, queue: IQueue, seconds: number, minutes: number, says: string): Alarm {
     const metric = queue.metricApproximateAgeOfOldestMessage({ period: aMinute, statistic: "Maximum" });
-    this.#when(kind, { metric, from: seconds, periods: minutes, says });
+    return this.#when(kind, { metric, from: seconds, periods: minutes, says });
   }
 
-  #when(kind: AlarmKind, { metric, from, periods, says }: AlarmPlan): void {
+  #when(kind: AlarmKind, { metric, from, periods, says }: AlarmPlan): Alarm {
     const made = new Alarm(this, kind, {
       alarmName: `${this.#prefix}-${kind}`,
       metric,
@@ -79,5 +79,6 @@ export class Alarms extends Construct {
     });
     made.addAlarmAction(new SnsAction(this.#topic));
     made.addOkAction(new SnsAction(this.#topic));
+    return made;
   }
 }
