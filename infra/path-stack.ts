@@ -8,7 +8,6 @@ import type { IQueue } from "aws-cdk-lib/aws-sqs";
 import { StringParameter } from "aws-cdk-lib/aws-ssm";
 import type { Construct } from "constructs";
 import { connectorId } from "../bridge/connector.ts";
-import type { QueueName } from "../bridge/ports.ts";
 import type { MapperEnvironment } from "../functions/env.ts";
 import { batchSize } from "../functions/rate.ts";
 import { parameterOf, queueNameOf } from "../platform/aws/names.ts";
@@ -149,7 +148,7 @@ export class PathStack extends Stack {
     mapper.function.addEventSource(
       new SqsEventSource(inbox, { batchSize, maxConcurrency: mappers, reportBatchItemFailures: true }),
     );
-    const resources = this.#laneArns(lanes);
+    const resources = this.#queueArns(lanes, "lane");
     mapper.role.addToPolicy(new PolicyStatement({ actions: ["sqs:SendMessage"], resources }));
     alarms.whenFailing("mapper-failing", mapper.function, "The mapper has failed for 3 min: events wait in the inbox.");
     return mapper;
@@ -173,21 +172,22 @@ export class PathStack extends Stack {
       },
       everyMinute: true,
     });
-    const allow = (action: string, resources: string[]) =>
-      watchdog.role.addToPolicy(new PolicyStatement({ actions: [action], resources }));
-    allow("sqs:SendMessage", this.#laneArns(lanes));
-    // Of all lanes: named one by one, 50 connectors' queues would not fit into a role (10,240 characters).
-    allow("sqs:GetQueueAttributes", [this.#queueArn("lane:*"), this.#queueArn("outbox:*")]);
+    // Two statements, because one with every queue of 50 connectors is longer than any policy may be.
+    const allow = (actions: string[], resources: string[]) =>
+      watchdog.role.addToPolicy(new PolicyStatement({ actions, resources }));
+    allow(["sqs:SendMessage", "sqs:GetQueueAttributes"], this.#queueArns(lanes, "lane"));
+    allow(["sqs:GetQueueAttributes"], this.#queueArns(lanes, "outbox"));
     const says = "The watchdog has failed for 3 min: what a crash left behind is not mended, and no job goes on.";
     alarms.whenFailing("watchdog-failing", watchdog.function, says);
     return watchdog;
   }
 
-  #laneArns(lanes: readonly LaneMade[]): string[] {
-    return lanes.map(({ connector }) => this.#queueArn(`lane:${connectorId(connector)}`));
-  }
-
-  #queueArn(queue: QueueName): string {
-    return this.formatArn({ service: "sqs", resource: queueNameOf(this.#shared.deployment, queue) });
+  #queueArns(lanes: readonly LaneMade[], kind: "lane" | "outbox"): string[] {
+    return lanes.map(({ connector }) =>
+      this.formatArn({
+        service: "sqs",
+        resource: queueNameOf(this.#shared.deployment, `${kind}:${connectorId(connector)}`),
+      }),
+    );
   }
 }

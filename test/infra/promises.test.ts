@@ -40,6 +40,7 @@ const keepsNothing = [
   "AWS::CloudWatch::Alarm",
   "AWS::CloudWatch::Dashboard",
   "AWS::Events::Rule",
+  "AWS::IAM::ManagedPolicy",
   "AWS::IAM::Policy",
   "AWS::IAM::Role",
   "AWS::KMS::Alias",
@@ -57,12 +58,6 @@ const wideGrants: readonly { readonly why: string; readonly fits: (statement: St
     why: "X-Ray knows no resources: a segment belongs to none. Source: Service Authorization Reference, AWS X-Ray.",
     fits: ({ Action, Resource }) =>
       Resource === "*" && [Action].flat().every((action) => action.startsWith("xray:Put")),
-  },
-  {
-    why: "The watchdog looks at every lane: named one by one, 50 connectors' queues would not fit into a role.",
-    fits: ({ Action, Resource }) =>
-      Action === "sqs:GetQueueAttributes" &&
-      [Resource].flat().every((resource) => /:hms-bridge-(lane|outbox)-\*\.fifo"/.test(text(resource))),
   },
   {
     why: "Secrets Manager ends a secret's ARN with six characters nobody can know before it is made.",
@@ -203,7 +198,7 @@ describe.each(regions)("the templates for %s", (region) => {
     });
 
     it("grant no role more than a named thing", () => {
-      const statements = made.of("AWS::IAM::Policy").flatMap(statementsOf);
+      const statements = made.grants();
 
       for (const statement of statements) {
         const wide = [statement.Resource].flat().filter((resource) => /[*?]/.test(text(resource)));
@@ -217,7 +212,7 @@ describe.each(regions)("the templates for %s", (region) => {
     });
 
     it("need every exception they have", () => {
-      const statements = made.of("AWS::IAM::Policy").flatMap(statementsOf);
+      const statements = made.grants();
 
       for (const { why, fits } of wideGrants) {
         // No connector of the house has a secret, so only a lane with one would show it.
@@ -229,10 +224,7 @@ describe.each(regions)("the templates for %s", (region) => {
     it("leave nobody a way to change or remove a ledger entry", () => {
       const ledger = made.of("AWS::DynamoDB::Table").find(({ Properties }) => Properties.StreamSpecification);
       const [deny] = (ledger?.Properties.ResourcePolicy.PolicyDocument.Statement ?? []) as Statement[];
-      const granted = made
-        .of("AWS::IAM::Policy")
-        .flatMap(statementsOf)
-        .filter((statement) => text(statement.Resource).includes("ledgertable"));
+      const granted = made.grants().filter((statement) => text(statement.Resource).includes("ledgertable"));
 
       expect(ledger?.Properties.StreamSpecification.StreamViewType).toBe("NEW_AND_OLD_IMAGES");
       expect(ledger?.Properties.TimeToLiveSpecification).toBeUndefined();

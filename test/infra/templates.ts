@@ -21,6 +21,8 @@ export interface Synthesized {
   /** Every resource of every stack, by its template and logical id. */
   readonly resources: ReadonlyMap<string, Resource>;
   of(type: string): Resource[];
+  /** What the roles may do: CDK moves what is too long for a role's own policy into managed ones. */
+  grants(): Statement[];
 }
 
 export const account = "123456789012";
@@ -68,13 +70,15 @@ export async function synthesized(
       Object.entries(Resources).map(([id, resource]): [string, Resource] => [`${i}/${id}`, resource]),
     ),
   );
+  const of = (type: string) => [...resources.values()].filter((resource) => resource.Type === type);
   return {
     region,
     outdir,
     texts,
     stackSizes: stacks.map(({ Resources }) => Object.keys(Resources).length),
     resources,
-    of: (type) => [...resources.values()].filter((resource) => resource.Type === type),
+    of,
+    grants: () => [...of("AWS::IAM::Policy"), ...of("AWS::IAM::ManagedPolicy")].flatMap(statementsOf),
   };
 }
 
