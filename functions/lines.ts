@@ -60,6 +60,7 @@ const meanings: Readonly<Record<string, Meaning>> = {
   "accept-failed": { level: "ERROR" },
   "deliver-failed": { level: "ERROR" },
   "keep-failed": { level: "ERROR" },
+  "job-failed": { level: "ERROR" },
 };
 
 export function levelOf({ step }: LogLine): "INFO" | "WARN" | "ERROR" {

@@ -1,32 +1,84 @@
-import { Duration } from "aws-cdk-lib";
-import { Alarm, ComparisonOperator, type IMetric, TreatMissingData } from "aws-cdk-lib/aws-cloudwatch";
+import type { IMetric } from "aws-cdk-lib/aws-cloudwatch";
+import { Alarm, ComparisonOperator, TreatMissingData } from "aws-cdk-lib/aws-cloudwatch";
 import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
+import type { IFunction } from "aws-cdk-lib/aws-lambda";
 import type { ITopic } from "aws-cdk-lib/aws-sns";
-import type { Construct } from "constructs";
+import type { IQueue } from "aws-cdk-lib/aws-sqs";
+import { Construct } from "constructs";
+import { aMinute } from "./metrics.ts";
 
-export interface AlarmPlan {
+/** Every kind of alarm there is. docs/runbook.md has a section for each. */
+export type AlarmKind =
+  | "rule-dead-letters"
+  | "inbox-dead-letters"
+  | "inbox-waits"
+  | "mapper-failing"
+  | "watchdog-failing"
+  | "events-quarantined"
+  | "lane-waits"
+  | "outbox-waits"
+  | "connector-failing"
+  | "probe-failing"
+  | "target-down"
+  | "packets-held"
+  | "window-breached";
+
+interface AlarmPlan {
   readonly metric: IMetric;
   /** Alarms from here on. */
   readonly from: number;
   /** How many periods in a row. */
   readonly periods: number;
-  /** What it means and where to look, for whoever is woken. */
+  /** What it means, for whoever is woken; the runbook says what to do. */
   readonly says: string;
-  readonly topic: ITopic;
 }
 
-export const aMinute = Duration.minutes(1);
+/** Makes alarms that tell a topic when they begin and when they are over. */
+export class Alarms extends Construct {
+  readonly #prefix: string;
+  readonly #topic: ITopic;
 
-/** An alarm to the topic, and the same when it is over. */
-export function alarm(scope: Construct, id: string, { metric, from, periods, says, topic }: AlarmPlan): void {
-  const made = new Alarm(scope, id, {
-    metric,
-    threshold: from,
-    evaluationPeriods: periods,
-    comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-    treatMissingData: TreatMissingData.NOT_BREACHING,
-    alarmDescription: says,
-  });
-  made.addAlarmAction(new SnsAction(topic));
-  made.addOkAction(new SnsAction(topic));
+  /** @param prefix what the alarms' names begin with: the deployment, and the connector where they are one's own */
+  constructor(scope: Construct, id: string, { prefix, topic }: { prefix: string; topic: ITopic }) {
+    super(scope, id);
+    this.#prefix = prefix;
+    this.#topic = topic;
+  }
+
+  /** As soon as something is counted at all. */
+  whenCounted(kind: AlarmKind, metric: IMetric, says: string): Alarm {
+    return this.#when(kind, { metric, from: 1, periods: 1, says });
+  }
+
+  /** As soon as calls of a function have ended in an error for 3 min. */
+  whenFailing(kind: AlarmKind, failing: IFunction, says: string): Alarm {
+    return this.#when(kind, { metric: failing.metricErrors({ period: aMinute }), from: 1, periods: 3, says });
+  }
+
+  /** As soon as a queue holds anything for so many minutes. */
+  whenFilled(kind: AlarmKind, queue: IQueue, minutes: number, says: string): Alarm {
+    const metric = queue.metricApproximateNumberOfMessagesVisible({ period: aMinute, statistic: "Maximum" });
+    return this.#when(kind, { metric, from: 1, periods: minutes, says });
+  }
+
+  /** As soon as a queue's oldest message has waited for `seconds`, and still does after so many minutes. */
+  whenOld(kind: AlarmKind, queue: IQueue, seconds: number, minutes: number, says: string): Alarm {
+    const metric = queue.metricApproximateAgeOfOldestMessage({ period: aMinute, statistic: "Maximum" });
+    return this.#when(kind, { metric, from: seconds, periods: minutes, says });
+  }
+
+  #when(kind: AlarmKind, { metric, from, periods, says }: AlarmPlan): Alarm {
+    const made = new Alarm(this, kind, {
+      alarmName: `${this.#prefix}-${kind}`,
+      metric,
+      threshold: from,
+      evaluationPeriods: periods,
+      comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+      treatMissingData: TreatMissingData.NOT_BREACHING,
+      alarmDescription: `${says} See docs/runbook.md, ${kind}.`,
+    });
+    made.addAlarmAction(new SnsAction(this.#topic));
+    made.addOkAction(new SnsAction(this.#topic));
+    return made;
+  }
 }

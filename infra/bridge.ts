@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { App, Environment } from "aws-cdk-lib";
+import { type App, type Environment, PermissionsBoundary } from "aws-cdk-lib";
 import { Catalog, connectorId } from "../bridge/connector.ts";
 import { faultText } from "../bridge/sheet.ts";
 import { readSheets } from "../bridge/sheets.ts";
@@ -37,8 +37,13 @@ export async function addBridge(app: App, env?: Environment): Promise<{ state: S
     }),
   );
 
-  const inEnv = env && { env };
-  const state = new StateStack(app, `${settings.name}-state`, { deployment: settings.name, ...inEnv });
+  const inEnv = {
+    ...(env && { env }),
+    ...(settings.permissionsBoundary && {
+      permissionsBoundary: PermissionsBoundary.fromName(settings.permissionsBoundary),
+    }),
+  };
+  const state = new StateStack(app, `${settings.name}-state`, { settings, ...inEnv });
   const path = new PathStack(app, `${settings.name}-path`, { settings, mapper, lanes, ...inEnv });
   // It reads at deployment what the state stack has written to Parameter Store.
   path.addStackDependency(state);

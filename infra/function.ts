@@ -1,15 +1,24 @@
 import { relative } from "node:path";
-import { Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
+import { ArnFormat, Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
 import { Rule, Schedule } from "aws-cdk-lib/aws-events";
 import { LambdaFunction as LambdaTarget } from "aws-cdk-lib/aws-events-targets";
-import { PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
+import { Effect, PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import type { IKey } from "aws-cdk-lib/aws-kms";
-import { Architecture, Code, Function as LambdaFunction, type RecursiveLoop, Runtime } from "aws-cdk-lib/aws-lambda";
+import {
+  Architecture,
+  type CfnFunction,
+  Code,
+  Function as LambdaFunction,
+  type RecursiveLoop,
+  Runtime,
+  Tracing,
+} from "aws-cdk-lib/aws-lambda";
 import { LogGroup } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
 import type { PathEnv } from "../functions/env.ts";
 import { packetIndexes } from "../platform/aws/names.ts";
 import type { Bundle } from "./bundle.ts";
+import type { Settings } from "./settings.ts";
 
 /** How long one call may run: four sends in a row that each take their whole 5 s, and 8 s for the last of them. */
 export const functionTimeout = Duration.seconds(30);
@@ -25,6 +34,7 @@ export interface Shared {
   readonly fips: boolean;
   readonly logRetentionDays: number;
   readonly logLevel: PathEnv["LOG_LEVEL"];
+  readonly vpc: Settings["vpc"];
 }
 
 export interface BridgeFunctionProps {
@@ -52,7 +62,7 @@ export class BridgeFunction extends Construct {
   constructor(scope: Construct, id: string, props: BridgeFunctionProps) {
     super(scope, id);
     const { shared, name, bundle, handler, source, environment, state, everyMinute, recursiveLoop } = props;
-    const functionName = `${shared.deployment}-${name}`;
+    const functionName = functionNameOf(shared.deployment, name);
     const logs = new LogGroup(this, "Logs", {
       logGroupName: `/aws/lambda/${functionName}`,
       encryptionKey: shared.key,
@@ -79,9 +89,12 @@ export class BridgeFunction extends Construct {
       role: this.role,
       environment: definedOf(environment),
       environmentEncryption: shared.key,
+      // Of itself: Lambda reports each call, and the code needs no X-Ray SDK.
+      tracing: Tracing.ACTIVE,
       ...(recursiveLoop && { recursiveLoop }),
     });
     this.function.node.addDependency(logs);
+    if (shared.vpc) standIn(this.function, this.role, functionName, shared.vpc);
     if (everyMinute) {
       const rule = new Rule(this, "EveryMinute", {
         description: `Calls ${functionName}`,
@@ -91,6 +104,11 @@ export class BridgeFunction extends Construct {
       rule.addTarget(new LambdaTarget(this.function, { retryAttempts: 0, maxEventAge: Duration.minutes(1) }));
     }
   }
+}
+
+/** @param name below the deployment's */
+export function functionNameOf(deployment: string, name: string): string {
+  return `${deployment}-${name}`;
 }
 
 /** What a function does on the packets table, and whether it writes to the ledger. */
@@ -118,6 +136,45 @@ function grantState(role: Role, { key, packetsTable, ledgerTable, bridgeKey }: S
   if (use.ledger) allow(["dynamodb:PartiQLInsert"], [table(ledgerTable)]);
   allow(["secretsmanager:GetSecretValue"], [bridgeKey]);
   key.grantEncryptDecrypt(role);
+}
+
+/**
+ * Puts a function into the agency's network.
+ *
+ * Lambda makes and removes the network interfaces with the function's own role; the function's code is kept from doing
+ * so. Source: AWS Lambda, "Giving Lambda functions access to resources in an Amazon VPC".
+ */
+function standIn(
+  made: LambdaFunction,
+  role: Role,
+  functionName: string,
+  { subnets, securityGroups }: NonNullable<Settings["vpc"]>,
+): void {
+  (made.node.defaultChild as CfnFunction).vpcConfig = { subnetIds: subnets, securityGroupIds: securityGroups };
+  const actions = [
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+  ];
+  const stack = Stack.of(made);
+  const self = stack.formatArn({
+    service: "lambda",
+    resource: "function",
+    resourceName: functionName,
+    arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+  });
+  role.addToPolicy(new PolicyStatement({ actions, resources: ["*"] }));
+  role.addToPolicy(
+    new PolicyStatement({
+      effect: Effect.DENY,
+      actions,
+      resources: ["*"],
+      conditions: { ArnEquals: { "lambda:SourceFunctionArn": self } },
+    }),
+  );
 }
 
 /** What every function is told, for the schema that reads it. */

@@ -1,18 +1,20 @@
 import { ArnFormat, NestedStack, Stack } from "aws-cdk-lib";
 import { PolicyStatement, type Role } from "aws-cdk-lib/aws-iam";
-import { RecursiveLoop } from "aws-cdk-lib/aws-lambda";
+import { type IFunction, RecursiveLoop } from "aws-cdk-lib/aws-lambda";
 import { SqsEventSource } from "aws-cdk-lib/aws-lambda-event-sources";
 import type { ITopic } from "aws-cdk-lib/aws-sns";
-import type { Queue } from "aws-cdk-lib/aws-sqs";
+import type { IQueue, Queue } from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
 import { type Connector, connectorId } from "../bridge/connector.ts";
 import type { ConnectorEnvironment } from "../functions/env.ts";
+import type { MetricName } from "../functions/lines.ts";
 import { batchSize, shareOf } from "../functions/rate.ts";
 import { queueNameOf, secretNameOf } from "../platform/aws/names.ts";
-import { alarm, aMinute } from "./alarms.ts";
+import { Alarms } from "./alarms.ts";
 import { type Bundle, projectRoot } from "./bundle.ts";
 import type { ConnectorFile } from "./connectors.ts";
 import { BridgeFunction, pathEnvironment, type Shared, type StateUse, sourcePath } from "./function.ts";
+import { fiveMinutes, pathMetric } from "./metrics.ts";
 import { pathQueue } from "./queues.ts";
 
 /** What a lane is made of: a connector, its configuration, and its function's code. */
@@ -23,7 +25,8 @@ export interface LaneMade extends ConnectorFile {
 
 export interface LaneProps extends LaneMade {
   readonly shared: Shared;
-  readonly alarms: ITopic;
+  /** Who hears of alarms. */
+  readonly topic: ITopic;
 }
 
 /** A connector's lane in a stack of its own, because a stack holds no more than 500 resources. */
@@ -34,9 +37,19 @@ export class LaneStack extends NestedStack {
   }
 }
 
+/** What of a lane has alarms. */
+interface Watched {
+  readonly deployment: string;
+  readonly queue: IQueue;
+  readonly outbox: IQueue;
+  readonly sender: IFunction;
+  readonly prober: IFunction;
+  readonly topic: ITopic;
+}
+
 /** All that one connector runs on: its lane queue, its outbox, the function that delivers, and the one that probes. */
 export class Lane extends Construct {
-  constructor(scope: Construct, id: string, { connector, file, shared, bundle, config, alarms }: LaneProps) {
+  constructor(scope: Construct, id: string, { connector, file, shared, bundle, config, topic }: LaneProps) {
     super(scope, id);
     const connectorName = connectorId(connector);
     if (connector.rate.concurrency === 1 && connector.lane !== "connector") {
@@ -94,27 +107,24 @@ export class Lane extends Construct {
         role.addToPolicy(new PolicyStatement({ actions: ["secretsmanager:GetSecretValue"], resources }));
     }
 
-    alarm(this, "OldestMessage", {
-      metric: queue.metricApproximateAgeOfOldestMessage({ period: aMinute, statistic: "Maximum" }),
-      from: 300,
-      periods: 5,
-      says: `${connectorName}: a packet has waited in its lane for 5 min; is the function called, and does it end?`,
-      topic: alarms,
-    });
-    alarm(this, "OutboxFilled", {
-      metric: outbox.metricApproximateNumberOfMessagesVisible({ period: aMinute, statistic: "Maximum" }),
-      from: 1,
-      periods: 15,
-      says: `${connectorName}: packets have waited in the outbox for 15 min; is the target awake?`,
-      topic: alarms,
-    });
-    alarm(this, "Failing", {
-      metric: sender.function.metricErrors({ period: aMinute }),
-      from: 1,
-      periods: 3,
-      says: `${connectorName}: its function has failed for 3 min; see its log`,
-      topic: alarms,
-    });
+    const functions = { sender: sender.function, prober: prober.function };
+    this.#watch(connectorName, { deployment, queue, outbox, ...functions, topic });
+  }
+
+  #watch(connector: string, { deployment, queue, outbox, sender, prober, topic }: Watched): void {
+    const prefix = `${deployment}-${connector.replaceAll("@", "-")}`;
+    const alarms = new Alarms(this, "Alarms", { prefix, topic });
+    const counted = (name: MetricName, statistic = "Sum") =>
+      pathMetric(name, { deployment, connector, statistic, period: fiveMinutes });
+    alarms.whenOld("lane-waits", queue, 300, 5, `${connector}: a packet has waited in its lane for 5 min.`);
+    alarms.whenFilled("outbox-waits", outbox, 15, `${connector}: packets have waited in the outbox for 15 min.`);
+    alarms.whenFailing("connector-failing", sender, `${connector}: its function has failed for 3 min.`);
+    alarms.whenFailing("probe-failing", prober, `${connector}: its probe has failed for 3 min; nothing is redriven.`);
+    const isDown = counted("TargetDown", "Maximum");
+    alarms.whenCounted("target-down", isDown, `${connector}: the target is down; its packets wait in the outbox.`);
+    alarms.whenCounted("packets-held", counted("Held"), `${connector}: a packet needs a person's decision.`);
+    const breaches = counted("WindowBreaches");
+    alarms.whenCounted("window-breached", breaches, `${connector}: a packet is later than its consistency window.`);
   }
 }
 

@@ -1,21 +1,23 @@
 import { Duration, Stack, type StackProps } from "aws-cdk-lib";
-import { EventBus, Match, Rule, RuleTargetInput } from "aws-cdk-lib/aws-events";
+import { Archive, EventBus, Match, Rule, RuleTargetInput } from "aws-cdk-lib/aws-events";
 import { PolicyStatement, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { Key } from "aws-cdk-lib/aws-kms";
 import { SqsEventSource } from "aws-cdk-lib/aws-lambda-event-sources";
 import { Topic } from "aws-cdk-lib/aws-sns";
-import type { Queue } from "aws-cdk-lib/aws-sqs";
+import type { IQueue } from "aws-cdk-lib/aws-sqs";
 import { StringParameter } from "aws-cdk-lib/aws-ssm";
 import type { Construct } from "constructs";
 import { connectorId } from "../bridge/connector.ts";
 import type { MapperEnvironment } from "../functions/env.ts";
 import { batchSize } from "../functions/rate.ts";
 import { parameterOf, queueNameOf } from "../platform/aws/names.ts";
-import { alarm, aMinute } from "./alarms.ts";
+import { Alarms } from "./alarms.ts";
 import type { Bundle } from "./bundle.ts";
+import { addDashboard } from "./dashboard.ts";
 import { BridgeFunction, pathEnvironment, type Shared } from "./function.ts";
+import { busNameOf, type InboxQueues, inboxQueues, ruleNameOf } from "./inbox.ts";
 import { type LaneMade, LaneStack } from "./lane.ts";
-import { pathQueue } from "./queues.ts";
+import { fiveMinutes, pathMetric } from "./metrics.ts";
 import type { Settings } from "./settings.ts";
 
 /** What HMS services publish. The bridge's own events have another source, and types that begin with `sync.`. */
@@ -36,7 +38,7 @@ export interface PathStackProps extends StackProps {
 /**
  * The way of an event: bus, rule, inbox, mapper, and a lane for each connector.
  *
- * When the stack is deleted, logs and the queues that may hold an event nobody has recorded yet are kept.
+ * When the stack is deleted, its logs are kept, and the inbox, which is another's: made again, it goes on.
  */
 export class PathStack extends Stack {
   readonly #settings: Settings;
@@ -56,20 +58,23 @@ export class PathStack extends Stack {
       fips: settings.fips,
       logRetentionDays: settings.logRetentionDays,
       logLevel: settings.logLevel,
+      vpc: settings.vpc,
     };
 
-    const alarms = this.#alarmTopic();
-    const ruleDead = this.#ruleDeadLetters(alarms);
-    const inbox = this.#inbox(alarms);
-    this.#rule(inbox, ruleDead);
+    const topic = this.#alarmTopic();
+    const alarms = new Alarms(this, "PathAlarms", { prefix: settings.name, topic });
+    const queues = inboxQueues(this, settings.name, this.#shared.key);
+    this.#watchInbox(queues, alarms);
+    this.#rule(queues);
 
     const stacks = lanes.map((lane) => {
       const id = connectorId(lane.connector).replaceAll("@", "-");
-      return new LaneStack(this, id, { ...lane, shared: this.#shared, alarms });
+      return new LaneStack(this, id, { ...lane, shared: this.#shared, topic });
     });
     // A mapper that knows a connector must find its queue.
-    this.#mapper(mapper, inbox, lanes, alarms).node.addDependency(...stacks);
+    this.#mapper(mapper, queues.inbox, lanes, alarms).node.addDependency(...stacks);
     this.#watchdog(mapper, lanes, alarms).node.addDependency(...stacks);
+    addDashboard(this, { deployment: settings.name, connectors: lanes.map(({ connector }) => connector) });
   }
 
   #alarmTopic(): Topic {
@@ -87,50 +92,25 @@ export class PathStack extends Stack {
     return topic;
   }
 
-  /** What EventBridge could not bring to the inbox. */
-  #ruleDeadLetters(topic: Topic): Queue {
-    const { key, deployment } = this.#shared;
-    const queue = pathQueue(this, "RuleDeadLetters", { key, name: `${deployment}-rule-dead`, kept: true });
-    alarm(this, "RuleFailed", {
-      metric: queue.metricApproximateNumberOfMessagesVisible({ period: aMinute, statistic: "Maximum" }),
-      from: 1,
-      periods: 1,
-      says: "EventBridge could not bring an event to the inbox; its reason stands in the message's attributes",
-      topic,
-    });
-    return queue;
+  #watchInbox({ inbox, inboxDead, ruleDead }: InboxQueues, alarms: Alarms): void {
+    alarms.whenFilled("rule-dead-letters", ruleDead, 1, "EventBridge could not bring an event to the inbox.");
+    alarms.whenFilled("inbox-dead-letters", inboxDead, 1, "An event was tried again and again and is not recorded.");
+    alarms.whenOld("inbox-waits", inbox, 60, 3, "An event has waited in the inbox for a minute.");
+    const quarantined = pathMetric("EventsQuarantined", { deployment: this.#settings.name, period: fiveMinutes });
+    alarms.whenCounted("events-quarantined", quarantined, "HMS published an event that is none: it went to nobody.");
   }
 
-  #inbox(topic: Topic): Queue {
-    const { key, deployment } = this.#shared;
-    const dead = pathQueue(this, "InboxDeadLetters", { key, name: queueNameOf(deployment, "inbox-dead"), kept: true });
-    const inbox = pathQueue(this, "Inbox", { key, name: queueNameOf(deployment, "inbox"), kept: true, dead });
-    alarm(this, "InboxGaveUp", {
-      metric: dead.metricApproximateNumberOfMessagesVisible({ period: aMinute, statistic: "Maximum" }),
-      from: 1,
-      periods: 1,
-      says: "an event was tried again and again and is not recorded; mend the cause, then redrive the inbox's dead-letter queue",
-      topic,
-    });
-    alarm(this, "InboxWaits", {
-      metric: inbox.metricApproximateAgeOfOldestMessage({ period: aMinute, statistic: "Maximum" }),
-      from: 60,
-      periods: 3,
-      says: "an event has waited in the inbox for a minute; is the mapper called, and does it end?",
-      topic,
-    });
-    return inbox;
-  }
-
-  #rule(inbox: Queue, dead: Queue): void {
-    const { bus, name } = this.#settings;
-    const made =
-      bus === undefined &&
-      new EventBus(this, "Bus", { eventBusName: name, kmsKey: this.#shared.key, deadLetterQueue: dead });
+  #rule({ inbox, ruleDead }: InboxQueues): void {
+    const { bus, archiveDays } = this.#settings;
+    const { key } = this.#shared;
+    const eventBus =
+      bus === undefined
+        ? new EventBus(this, "Bus", { eventBusName: busNameOf(this.#settings), kmsKey: key, deadLetterQueue: ruleDead })
+        : EventBus.fromEventBusName(this, "Bus", bus);
     const rule = new Rule(this, "HmsEvents", {
-      ruleName: `${name}-hms-events`,
+      ruleName: ruleNameOf(this.#settings),
       description: "What HMS services publish, to the bridge's inbox",
-      eventBus: made || EventBus.fromEventBusName(this, "Bus", bus as string),
+      eventBus,
       eventPattern: hmsEvents,
     });
     // Not CDK's own target: with an encrypted queue that lets every rule of the account write to it.
@@ -138,16 +118,22 @@ export class PathStack extends Stack {
       bind: () => ({
         arn: inbox.queueArn,
         input: RuleTargetInput.fromEventPath("$.detail"),
-        deadLetterConfig: { arn: dead.queueArn },
+        deadLetterConfig: { arn: ruleDead.queueArn },
         retryPolicy: { maximumEventAgeInSeconds: Duration.hours(24).toSeconds(), maximumRetryAttempts: 185 },
       }),
     });
-    allowEvents(inbox, rule.ruleArn);
-    allowEvents(dead, rule.ruleArn);
-    if (made) allowEvents(dead, made.eventBusArn);
+    if (archiveDays > 0) {
+      new Archive(this, "Archive", {
+        description: "What HMS services published, to be published again should the bridge not have heard it",
+        sourceEventBus: eventBus,
+        eventPattern: hmsEvents,
+        retention: Duration.days(archiveDays),
+        kmsKey: key,
+      });
+    }
   }
 
-  #mapper(bundle: Bundle, inbox: Queue, lanes: readonly LaneMade[], topic: Topic): BridgeFunction {
+  #mapper(bundle: Bundle, inbox: IQueue, lanes: readonly LaneMade[], alarms: Alarms): BridgeFunction {
     const shared = this.#shared;
     const environment: MapperEnvironment = pathEnvironment(this, shared);
     const mapper = new BridgeFunction(this, "Mapper", {
@@ -162,20 +148,14 @@ export class PathStack extends Stack {
     mapper.function.addEventSource(
       new SqsEventSource(inbox, { batchSize, maxConcurrency: mappers, reportBatchItemFailures: true }),
     );
-    const laneQueues = this.#queueArns(lanes, ["lane"]);
-    mapper.role.addToPolicy(new PolicyStatement({ actions: ["sqs:SendMessage"], resources: laneQueues }));
-    alarm(this, "MapperFailing", {
-      metric: mapper.function.metricErrors({ period: aMinute }),
-      from: 1,
-      periods: 3,
-      says: "the mapper has failed for 3 min; see its log",
-      topic,
-    });
+    const resources = this.#queueArns(lanes, "lane");
+    mapper.role.addToPolicy(new PolicyStatement({ actions: ["sqs:SendMessage"], resources }));
+    alarms.whenFailing("mapper-failing", mapper.function, "The mapper has failed for 3 min: events wait in the inbox.");
     return mapper;
   }
 
   /** Compares the table with the queues every minute, and works on jobs. */
-  #watchdog(bundle: Bundle, lanes: readonly LaneMade[], topic: Topic): BridgeFunction {
+  #watchdog(bundle: Bundle, lanes: readonly LaneMade[], alarms: Alarms): BridgeFunction {
     const shared = this.#shared;
     const environment: MapperEnvironment = pathEnvironment(this, shared);
     const watchdog = new BridgeFunction(this, "Watchdog", {
@@ -192,40 +172,22 @@ export class PathStack extends Stack {
       },
       everyMinute: true,
     });
-    const allow = (action: string, resources: string[]) =>
-      watchdog.role.addToPolicy(new PolicyStatement({ actions: [action], resources }));
-    allow("sqs:SendMessage", this.#queueArns(lanes, ["lane"]));
-    allow("sqs:GetQueueAttributes", this.#queueArns(lanes, ["lane", "outbox"]));
-    alarm(this, "WatchdogFailing", {
-      metric: watchdog.function.metricErrors({ period: aMinute }),
-      from: 1,
-      periods: 3,
-      says: "the watchdog has failed for 3 min: nothing that a crash left behind is mended, and no job goes on; see its log",
-      topic,
-    });
+    // Two statements, because one with every queue of 50 connectors is longer than any policy may be.
+    const allow = (actions: string[], resources: string[]) =>
+      watchdog.role.addToPolicy(new PolicyStatement({ actions, resources }));
+    allow(["sqs:SendMessage", "sqs:GetQueueAttributes"], this.#queueArns(lanes, "lane"));
+    allow(["sqs:GetQueueAttributes"], this.#queueArns(lanes, "outbox"));
+    const says = "The watchdog has failed for 3 min: what a crash left behind is not mended, and no job goes on.";
+    alarms.whenFailing("watchdog-failing", watchdog.function, says);
     return watchdog;
   }
 
-  #queueArns(lanes: readonly LaneMade[], kinds: readonly ("lane" | "outbox")[]): string[] {
-    return lanes.flatMap(({ connector }) =>
-      kinds.map((kind) =>
-        this.formatArn({
-          service: "sqs",
-          resource: queueNameOf(this.#shared.deployment, `${kind}:${connectorId(connector)}`),
-        }),
-      ),
+  #queueArns(lanes: readonly LaneMade[], kind: "lane" | "outbox"): string[] {
+    return lanes.map(({ connector }) =>
+      this.formatArn({
+        service: "sqs",
+        resource: queueNameOf(this.#shared.deployment, `${kind}:${connectorId(connector)}`),
+      }),
     );
   }
-}
-
-/** Lets EventBridge put events on a queue, for one rule or bus only. */
-function allowEvents(queue: Queue, sourceArn: string): void {
-  queue.addToResourcePolicy(
-    new PolicyStatement({
-      principals: [new ServicePrincipal("events.amazonaws.com")],
-      actions: ["sqs:SendMessage"],
-      resources: [queue.queueArn],
-      conditions: { ArnEquals: { "aws:SourceArn": sourceArn } },
-    }),
-  );
 }

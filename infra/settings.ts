@@ -1,6 +1,10 @@
 import type { Node } from "constructs";
 import * as z from "zod";
 
+/** A network id as EC2 gives it: `subnet-0a1b2c3d`. */
+const idOf = (kind: string) =>
+  z.string().regex(new RegExp(`^${kind}-[0-9a-f]{8,17}$`), `is not an id such as ${kind}-0a1b2c3d`);
+
 const settingsSchema = z.strictObject({
   /** The name everything begins with; another name is another bridge beside this one. */
   name: z
@@ -9,8 +13,22 @@ const settingsSchema = z.strictObject({
     .default("hms-bridge"),
   /** The name of a bus that exists already. Absent: the bridge makes one. */
   bus: z.string().min(1).optional(),
+  /** How long the bus keeps HMS events, so that they can be published again. 0: it keeps none. */
+  archiveDays: z.coerce.number().int().min(0, "is below 0").max(3_653, "is more than ten years").default(30),
   /** Call AWS only at FIPS endpoints. */
   fips: z.stringbool().or(z.boolean()).default(false),
+  /** Where the functions stand. Absent: in Lambda's own network. */
+  vpc: z
+    .strictObject({
+      subnets: z.array(idOf("subnet")).min(1, "names no subnet"),
+      securityGroups: z.array(idOf("sg")).min(1, "names no security group"),
+    })
+    .optional(),
+  /** The name of a managed policy that bounds every role. */
+  permissionsBoundary: z
+    .string()
+    .regex(/^[\w+=,.@/-]+$/, "is not the name of a managed policy, with its path and without its ARN")
+    .optional(),
   logRetentionDays: z.coerce
     .number()
     .refine((days) => [30, 60, 90, 180, 365, 731, 1096, 2192, 3653].includes(days), "is not 30, 60, 90, 180, 365 …")

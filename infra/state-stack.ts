@@ -13,17 +13,22 @@ import { Secret } from "aws-cdk-lib/aws-secretsmanager";
 import { StringParameter } from "aws-cdk-lib/aws-ssm";
 import type { Construct } from "constructs";
 import { packetIndexes, parameterOf } from "../platform/aws/names.ts";
+import { busNameOf, Inbox } from "./inbox.ts";
+import type { Settings } from "./settings.ts";
 
 /**
- * What must outlive every deployment: the key, the packets, the ledger, and the bridge's own key.
+ * What must outlive every deployment: the key, the packets, the ledger, the bridge's own key, and events nobody has
+ * recorded yet.
  *
  * All of it is kept when the stack is deleted. The path stack finds it by Parameter Store.
  */
 export class StateStack extends Stack {
-  constructor(scope: Construct, id: string, { deployment, ...props }: StackProps & { readonly deployment: string }) {
+  constructor(scope: Construct, id: string, { settings, ...props }: StackProps & { readonly settings: Settings }) {
     super(scope, id, { description: "HMS Sync Bridge: what it keeps", ...props });
 
-    const key = customerKey(this, deployment);
+    const { name: deployment } = settings;
+    const key = customerKey(this, settings);
+    new Inbox(this, "Inbox", { key, settings });
     const kept = {
       billingMode: BillingMode.PAY_PER_REQUEST,
       encryption: TableEncryption.CUSTOMER_MANAGED,
@@ -83,7 +88,8 @@ export class StateStack extends Stack {
  * The services that use it on nobody's behalf stand in its policy from the start, each held to this account; functions
  * get it by their own roles.
  */
-function customerKey(scope: Construct, deployment: string): Key {
+function customerKey(scope: Construct, settings: Settings): Key {
+  const { name: deployment, archiveDays } = settings;
   const key = new Key(scope, "Key", {
     description: `HMS Sync Bridge ${deployment}: everything it keeps`,
     alias: `alias/${deployment}`,
@@ -101,6 +107,13 @@ function customerKey(scope: Construct, deployment: string): Key {
     ["kms:DescribeKey", "kms:GenerateDataKey", "kms:Decrypt"],
     ofThisAccount,
   );
+  if (archiveDays > 0) {
+    // An archive re-encrypts what the bus hands it, and says for which bus.
+    const bus = `arn:${Aws.PARTITION}:events:${Aws.REGION}:${Aws.ACCOUNT_ID}:event-bus/${busNameOf(settings)}`;
+    allow("Archive", "events.amazonaws.com", ["kms:GenerateDataKey", "kms:Decrypt", "kms:ReEncrypt*"], {
+      StringEquals: { "kms:EncryptionContext:aws:events:event-bus:arn": bus },
+    });
+  }
   allow("Alarms", "cloudwatch.amazonaws.com", ["kms:GenerateDataKey", "kms:Decrypt"], ofThisAccount);
   const groups = `arn:${Aws.PARTITION}:logs:${Aws.REGION}:${Aws.ACCOUNT_ID}:log-group:/aws/lambda/${deployment}-*`;
   allow(

@@ -13,11 +13,22 @@ export interface Resource {
 
 export interface Synthesized {
   readonly region: string;
+  /** The folder the templates and reports are in. */
+  readonly outdir: string;
   readonly texts: readonly string[];
+  /** How many resources each stack has, nested ones for themselves. */
+  readonly stackSizes: readonly number[];
   /** Every resource of every stack, by its template and logical id. */
   readonly resources: ReadonlyMap<string, Resource>;
   of(type: string): Resource[];
+  /** What the roles may do: CDK moves what is too long for a role's own policy into managed ones. */
+  grants(): Statement[];
 }
+
+export const account = "123456789012";
+
+/** One of each partition. */
+export const regions = ["us-east-1", "us-gov-west-1"] as const;
 
 const context = (JSON.parse(readFileSync("cdk.json", "utf8")) as { context: Record<string, unknown> }).context;
 
@@ -35,24 +46,51 @@ export function templatesFor(region: string): Promise<Synthesized> {
 
 /** Synthesizes the app as `cdk.json` has it, for one region. */
 export async function synthesize(region: string, more: Record<string, unknown> = {}): Promise<Synthesized> {
+  return synthesized(region, more, async (app) => {
+    await addBridge(app, { account, region });
+  });
+}
+
+/** Synthesizes what `add` puts into an app. */
+export async function synthesized(
+  region: string,
+  more: Record<string, unknown>,
+  add: (app: App) => void | Promise<void>,
+): Promise<Synthesized> {
   const outdir = mkdtempSync(join(tmpdir(), "bridge-synth-"));
   const app = new App({ outdir, context: { ...context, ...more } });
-  await addBridge(app, { account: "123456789012", region });
+  await add(app);
   app.synth();
   const texts = readdirSync(outdir)
     .filter((name) => name.endsWith(".template.json"))
     .map((name) => readFileSync(join(outdir, name), "utf8"));
+  const stacks = texts.map((text) => JSON.parse(text) as { Resources: Record<string, Resource> });
   const resources = new Map(
-    texts.flatMap((text, i) =>
-      Object.entries((JSON.parse(text) as { Resources: Record<string, Resource> }).Resources).map(
-        ([id, resource]): [string, Resource] => [`${i}/${id}`, resource],
-      ),
+    stacks.flatMap(({ Resources }, i) =>
+      Object.entries(Resources).map(([id, resource]): [string, Resource] => [`${i}/${id}`, resource]),
     ),
   );
+  const of = (type: string) => [...resources.values()].filter((resource) => resource.Type === type);
   return {
     region,
+    outdir,
     texts,
+    stackSizes: stacks.map(({ Resources }) => Object.keys(Resources).length),
     resources,
-    of: (type) => [...resources.values()].filter((resource) => resource.Type === type),
+    of,
+    grants: () => [...of("AWS::IAM::Policy"), ...of("AWS::IAM::ManagedPolicy")].flatMap(statementsOf),
   };
 }
+
+export interface Statement {
+  readonly Effect: string;
+  readonly Action: string | string[];
+  readonly Resource: unknown;
+  readonly Principal?: unknown;
+  readonly Condition?: Record<string, Record<string, unknown>>;
+}
+
+export const statementsOf = (resource: Resource): Statement[] => resource.Properties.PolicyDocument.Statement;
+
+/** As JSON, to look for a word anywhere in it. */
+export const text = (value: unknown): string => JSON.stringify(value ?? null);

@@ -1,0 +1,122 @@
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import * as z from "zod";
+import { type Connector, defineConnector } from "../../bridge/connector.ts";
+import { delivered } from "../../bridge/outcome.ts";
+import { bundle, projectRoot } from "../../infra/bundle.ts";
+import { PathStack } from "../../infra/path-stack.ts";
+import { readSettings } from "../../infra/settings.ts";
+import { StateStack } from "../../infra/state-stack.ts";
+import { account, type Synthesized, synthesized, text } from "./templates.ts";
+
+const region = "us-gov-west-1";
+
+/** As many connectors as the bridge must carry, with names as long as names may become, and a secret each. */
+const connectors: readonly Connector[] = Array.from({ length: 50 }, (_, i) =>
+  defineConnector({
+    name: `AgencyOfficeNumber${String(i).padStart(2, "0")}Connector`,
+    idempotent: true,
+    config: z.strictObject({}),
+    secret: z.strictObject({ token: z.string() }),
+    send: async () => delivered(),
+    probe: async () => true,
+  } as Parameters<typeof defineConnector>[0]),
+);
+
+interface Widget {
+  readonly type: string;
+  readonly properties: { readonly title?: string; readonly metrics?: readonly unknown[] };
+}
+
+describe("a bridge with 50 connectors", () => {
+  let made: Synthesized;
+  let synthSeconds: number;
+  beforeAll(async () => {
+    const dir = mkdtempSync(join(tmpdir(), "bridge-bundle-"));
+    const file = join(projectRoot, "connectors/payroll.ts");
+    const one = bundle({ entry: "functions/connector.ts", connectorFile: file, outDir: dir });
+    const begun = performance.now();
+    made = await synthesized(region, {}, (app) => {
+      const settings = readSettings(app.node);
+      const env = { account, region };
+      new StateStack(app, "state", { settings, env });
+      const lanes = connectors.map((connector) => ({ connector, file, config: {}, bundle: one }));
+      new PathStack(app, "path", { settings, mapper: one, lanes, env });
+    });
+    synthSeconds = (performance.now() - begun) / 1_000;
+    console.log(`50 connectors: ${made.stackSizes.length} stacks, synthesized in ${synthSeconds.toFixed(1)} s`);
+  }, 240_000);
+
+  it("has no stack of more than 500 resources, and no template of more than 1 MB", () => {
+    // Source: AWS CloudFormation quotas.
+    expect(made.stackSizes).toHaveLength(2 + connectors.length);
+    expect(Math.max(...made.stackSizes)).toBeLessThanOrEqual(500);
+    for (const template of made.texts) expect(Buffer.byteLength(template)).toBeLessThanOrEqual(1_000_000);
+  });
+
+  it("has no role whose policies are too long", () => {
+    // Source: IAM quotas: 10,240 characters of inline policies, 6,144 of a managed one, 10 of those a role.
+    for (const [type, longest] of [
+      ["AWS::IAM::Policy", 10_240],
+      ["AWS::IAM::ManagedPolicy", 6_144],
+    ] as const) {
+      for (const policy of made.of(type)) {
+        const { length } = resolved(policy.Properties.PolicyDocument);
+        expect([type, length, length <= longest]).toEqual([type, length, true]);
+      }
+    }
+    expect(made.of("AWS::IAM::ManagedPolicy").length).toBeLessThanOrEqual(10);
+  });
+
+  it("has a dashboard that CloudWatch takes", () => {
+    const [dashboard, ...others] = made.of("AWS::CloudWatch::Dashboard");
+    const body = resolved(dashboard?.Properties.DashboardBody);
+    const { widgets } = JSON.parse(JSON.parse(body) as string) as { widgets: readonly Widget[] };
+    const lines = widgets.map(({ properties }) => properties.metrics?.length ?? 0);
+
+    expect(others).toEqual([]);
+    // Source: Amazon CloudWatch quotas: 500 metrics a widget, 2,500 a dashboard.
+    expect(Math.max(...lines)).toBeLessThanOrEqual(500);
+    expect(lines.reduce((a, b) => a + b, 0)).toBeLessThanOrEqual(2_500);
+    const titles = widgets.flatMap(({ properties }) => properties.title ?? []);
+    expect(titles).toEqual(
+      expect.arrayContaining(["Inbox: oldest event", "Lag, median", "Lag, 95 of 100", "Outbox", "Target down", "Held"]),
+    );
+    for (const { name } of connectors) expect(body).toContain(`${name}@v1`);
+  });
+
+  it("lets each function read its own secret and nobody else's", () => {
+    const readers = made.grants().flatMap((statement) => {
+      const secrets = text(statement.Resource).match(/secret:hms-bridge\/\w+/g);
+      return secrets ? [new Set(secrets)] : [];
+    });
+
+    // Its function and its probe.
+    expect(readers).toHaveLength(2 * connectors.length);
+    for (const secrets of readers) expect(secrets.size).toBe(1);
+    expect(new Set(readers.flatMap((secrets) => [...secrets])).size).toBe(connectors.length);
+  });
+
+  it("is made in reasonable time", () => {
+    // Ten seconds where nothing else runs.
+    expect(synthSeconds).toBeLessThan(180);
+  });
+});
+
+/** A template's value as it will be, about: references replaced by something as long as what they stand for. */
+function resolved(value: unknown): string {
+  const stand = (part: unknown): unknown => {
+    if (Array.isArray(part)) return part.map(stand);
+    if (typeof part !== "object" || part === null) return part;
+    const record = part as Record<string, unknown>;
+    if (Array.isArray(record["Fn::Join"])) return (stand(record["Fn::Join"][1]) as string[]).join("");
+    if (record.Ref === "AWS::Partition") return "aws-us-gov";
+    if (record.Ref === "AWS::Region") return region;
+    if (record.Ref === "AWS::AccountId") return account;
+    if ("Ref" in record || "Fn::GetAtt" in record) return "x".repeat(100);
+    return Object.fromEntries(Object.entries(record).map(([name, inner]) => [name, stand(inner)]));
+  };
+  return JSON.stringify(stand(value));
+}
