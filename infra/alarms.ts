@@ -18,7 +18,7 @@ export interface AlarmPlan {
 export const aMinute = Duration.minutes(1);
 
 /** An alarm to the topic, and the same when it is over. */
-export function alarm(scope: Construct, id: string, { metric, from, periods, says, topic }: AlarmPlan): void {
+export function alarm(scope: Construct, id: string, { metric, from, periods, says, topic }: AlarmPlan): Alarm {
   const made = new Alarm(scope, id, {
     metric,
     threshold: from,
@@ -29,4 +29,5 @@ export function alarm(scope: Construct, id: string, { metric, from, periods, say
   });
   made.addAlarmAction(new SnsAction(topic));
   made.addOkAction(new SnsAction(topic));
+  return made;
 }

@@ -105,20 +105,22 @@ export class PathStack extends Stack {
     const { key, deployment } = this.#shared;
     const dead = pathQueue(this, "InboxDeadLetters", { key, name: queueNameOf(deployment, "inbox-dead"), kept: true });
     const inbox = pathQueue(this, "Inbox", { key, name: queueNameOf(deployment, "inbox"), kept: true, dead });
-    alarm(this, "InboxGaveUp", {
+    const gaveUp = alarm(this, "InboxGaveUp", {
       metric: dead.metricApproximateNumberOfMessagesVisible({ period: aMinute, statistic: "Maximum" }),
       from: 1,
       periods: 1,
       says: "an event was tried again and again and is not recorded; mend the cause, then redrive the inbox's dead-letter queue",
       topic,
     });
-    alarm(this, "InboxWaits", {
+    const waits = alarm(this, "InboxWaits", {
       metric: inbox.metricApproximateAgeOfOldestMessage({ period: aMinute, statistic: "Maximum" }),
       from: 60,
       periods: 3,
       says: "an event has waited in the inbox for a minute; is the mapper called, and does it end?",
       topic,
     });
+    this.#tell("alarm-inbox-gave-up", gaveUp.alarmArn);
+    this.#tell("alarm-inbox-waits", waits.alarmArn);
     return inbox;
   }
 
@@ -164,13 +166,15 @@ export class PathStack extends Stack {
     );
     const laneQueues = this.#queueArns(lanes, ["lane"]);
     mapper.role.addToPolicy(new PolicyStatement({ actions: ["sqs:SendMessage"], resources: laneQueues }));
-    alarm(this, "MapperFailing", {
+    const failing = alarm(this, "MapperFailing", {
       metric: mapper.function.metricErrors({ period: aMinute }),
       from: 1,
       periods: 3,
       says: "the mapper has failed for 3 min; see its log",
       topic,
     });
+    this.#tell("alarm-mapper-failing", failing.alarmArn);
+    this.#tell("role-mapper", mapper.role.roleName);
     return mapper;
   }
 
@@ -203,6 +207,7 @@ export class PathStack extends Stack {
       says: "the watchdog has failed for 3 min: nothing that a crash left behind is mended, and no job goes on; see its log",
       topic,
     });
+    this.#tell("role-watchdog", watchdog.role.roleName);
     return watchdog;
   }
 
@@ -215,6 +220,12 @@ export class PathStack extends Stack {
         }),
       ),
     );
+  }
+
+  /** For the mappings stack, which comes later. */
+  #tell(what: Parameters<typeof parameterOf>[1], stringValue: string): void {
+    const parameterName = parameterOf(this.#settings.name, what);
+    new StringParameter(this, `Parameter-${what}`, { parameterName, stringValue });
   }
 }
 
