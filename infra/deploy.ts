@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import { setTimeout as delay } from "node:timers/promises";
 import { AppConfigClient } from "@aws-sdk/client-appconfig";
 import { GetParameterCommand, ParameterNotFound, SSMClient } from "@aws-sdk/client-ssm";
 import { Command, CommanderError } from "commander";
@@ -17,6 +17,8 @@ import { type Shipped, ship } from "./ship.ts";
 
 /** As of the command line `bridge`: done, the answer is no, the call was wrong, it could not be done. */
 const exitCodes = { done: 0, no: 1, wrongCall: 2, couldNot: 3 } as const;
+
+type Sleep = (ms: number) => Promise<void>;
 
 interface Options {
   readonly context: Readonly<Record<string, string>>;
@@ -45,9 +47,10 @@ Region and credentials are found as the AWS CLI finds them: AWS_PROFILE, AWS_REG
  * The commands behind `npm run deploy` and `npm run deploy:mappings`.
  *
  * @param args without node and script
+ * @param sleep how it waits between two looks, in ms
  * @returns the exit code
  */
-export async function run(args: readonly string[]): Promise<number> {
+export async function run(args: readonly string[], sleep: Sleep = delay): Promise<number> {
   let exitCode: number = exitCodes.done;
   const program = new Command("deploy").exitOverride();
   const command = (name: "all" | "mappings") =>
@@ -64,10 +67,10 @@ export async function run(args: readonly string[]): Promise<number> {
     .allowUnknownOption()
     .allowExcessArguments()
     .action(async (options: Options, { args: cdkArgs }: Command) => {
-      exitCode = await deployAll(options, cdkArgs);
+      exitCode = await deployAll(options, cdkArgs, sleep);
     });
   command("mappings").action(async (options: Options) => {
-    exitCode = await deployMappings(options);
+    exitCode = await deployMappings(options, sleep);
   });
   try {
     await program.parseAsync(args, { from: "user" });
@@ -80,7 +83,7 @@ export async function run(args: readonly string[]): Promise<number> {
   }
 }
 
-async function deployAll(options: Options, cdkArgs: readonly string[]): Promise<number> {
+async function deployAll(options: Options, cdkArgs: readonly string[], sleep: Sleep): Promise<number> {
   // Before minutes are spent on stacks.
   await sheetsToShip(options.mappings);
   const context = Object.entries(options.context).flatMap(([key, value]) => ["--context", `${key}=${value}`]);
@@ -91,10 +94,10 @@ async function deployAll(options: Options, cdkArgs: readonly string[]): Promise<
   });
   const [code] = (await once(child, "exit")) as [number | null];
   if (code !== 0) throw new Error("cdk deploy did not come to its end; the sheets were not shipped");
-  return deployMappings(options);
+  return deployMappings(options, sleep);
 }
 
-async function deployMappings({ context, mappings, now = false, json }: Options): Promise<number> {
+async function deployMappings({ context, mappings, now = false, json }: Options, sleep: Sleep): Promise<number> {
   const settings = readSettings(contextOf(context));
   const tell = json ? console.error : console.log;
   // First with all connectors of the folder: most faults need no look at AWS.
@@ -113,7 +116,7 @@ async function deployMappings({ context, mappings, now = false, json }: Options)
 function ending(shipped: Shipped): string {
   switch (shipped.kind) {
     case "in-force":
-      return "in force; each mapper takes them up within 30 s";
+      return "in force";
     case "unchanged":
       return `these sheets are in force already, as version ${shipped.version}`;
     case "refused":

@@ -23,18 +23,17 @@ export interface SheetsToShip {
  */
 export async function sheetsToShip(mappings: string, deployed?: readonly string[]): Promise<SheetsToShip> {
   const files = await connectorFiles(join(projectRoot, "connectors"));
-  const [there, missing] = [
-    files.filter(({ connector }) => deployed?.includes(connectorId(connector)) ?? true),
-    files.filter(({ connector }) => !(deployed?.includes(connectorId(connector)) ?? true)),
-  ];
+  const { there = [], missing = [] } = Object.groupBy(files, ({ connector }) =>
+    !deployed || deployed.includes(connectorId(connector)) ? "there" : "missing",
+  );
   const texts = readFolder(mappings);
   const { sheets, policy, policyFault } = await readTexts(texts, new Catalog(there.map(({ connector }) => connector)));
   const faults = [...sheets.faults.map(faultText), ...(policyFault === undefined ? [] : [policyFault])];
   if (faults.length > 0) {
-    const undeployed = missing.map(({ file }) => relative(projectRoot, file)).join(", ");
-    throw new SheetsFault(
-      missing.length > 0 ? [...faults, `not deployed yet: ${undeployed}; run npm run deploy first`] : faults,
+    const unknown = missing.map(
+      ({ file }) => `${relative(projectRoot, file)} is not deployed yet; npm run deploy does it`,
     );
+    throw new SheetsFault([...faults, ...unknown]);
   }
   // No fault: every text has become a sheet, in order.
   const filed = sheets.sheets.map((sheet, i) => ({ file: texts.sheets[i]?.file ?? sheet.name, sheet }));

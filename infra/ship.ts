@@ -9,6 +9,7 @@ import {
   ListDeploymentsCommand,
   StartDeploymentCommand,
 } from "@aws-sdk/client-appconfig";
+import { takeUpMs } from "../platform/aws/shipped-set.ts";
 import type { ShippingPlaces } from "../platform/aws/shipping-places.ts";
 
 /** How often a rollout is looked at. */
@@ -41,7 +42,8 @@ export type Shipped =
 const ends = new Set(["COMPLETE", "ROLLED_BACK", "REVERTED"]);
 
 /**
- * Brings a set into force by AppConfig's own calls, and stays until it is, or is not.
+ * Brings a set into force by AppConfig's own calls, and stays until it is, or is not: an event published afterwards is
+ * mapped by it.
  *
  * In stages, but for the first set of all: there is nothing yet that a slow rollout would protect.
  */
@@ -99,7 +101,11 @@ export async function ship({ client, places, bytes, now, tell, sleep }: Shipment
     tell,
     sleep,
   );
-  if (ended.State === "COMPLETE") return { kind: "in-force", version, deployment };
+  if (ended.State === "COMPLETE") {
+    tell(`rolled out; until every mapper has asked for them: ${takeUpMs / 1_000} s`);
+    await sleep(takeUpMs);
+    return { kind: "in-force", version, deployment };
+  }
   return { kind: "rolled-back", deployment, percent: reached(ended), reason: whyRolledBack(ended) };
 }
 

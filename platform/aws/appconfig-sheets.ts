@@ -9,15 +9,15 @@ import type { Clock, LogLine } from "../../bridge/ports.ts";
 import { type SheetSet, sheetSet } from "../../bridge/sheets.ts";
 import { systemClock } from "../clock.ts";
 import { sheetsPlace } from "./names.ts";
-import { unpackSet } from "./shipped-set.ts";
+import { takeUpMs, unpackSet } from "./shipped-set.ts";
 
-/** How often AppConfig is asked. Source: `StartConfigurationSession`, the shortest interval it takes. */
-const pollMs = 15_000;
+/** How often AppConfig is asked. */
+const pollMs = takeUpMs / 2;
 
-/** Sheets older than this are not used before AppConfig was asked once more: a function may have slept for hours. */
-const staleMs = 2 * pollMs;
+/** How long a session waits for its next call. Source: `GetLatestConfiguration`: 24 h; an hour less for the clocks. */
+const tokenMs = 23 * 3_600_000;
 
-/** How long an event waits for that answer. Then the sheets at hand go on. */
+/** How long an event waits for AppConfig's answer where the sheets at hand may be old. Then they go on. */
 const patienceMs = 1_000;
 
 /** A connection that slept with its function may be dead: that is noticed in seconds, and a new one made. */
@@ -82,7 +82,7 @@ export class AppConfigSheets {
     this.#asking ??= this.#askAndTell().finally(() => {
       this.#asking = undefined;
     });
-    if (now - this.#askedAt < staleMs) return;
+    if (now - this.#askedAt < takeUpMs) return;
     const enough = new AbortController();
     await Promise.race([this.#asking, clock.sleep(patienceMs, enough.signal)]);
     enough.abort();
@@ -103,7 +103,8 @@ export class AppConfigSheets {
   /** @returns what is wrong with a new set that cannot be used */
   async #ask(): Promise<readonly string[] | undefined> {
     const { client, deployment, clock, log } = this.#options;
-    const token = this.#token ?? (await this.#begin());
+    const isGood = this.#token !== undefined && clock.now() - this.#askedAt < tokenMs;
+    const token = isGood ? this.#token : await this.#begin();
     // Good for one call, whatever comes of it.
     this.#token = undefined;
     const answer = await client.send(new GetLatestConfigurationCommand({ ConfigurationToken: token }));

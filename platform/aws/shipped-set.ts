@@ -9,6 +9,14 @@ import { type Policy, policySchema } from "../../bridge/vet.ts";
 /** The largest set that is shipped. AppConfig takes more; but every mapper reads and compiles all of it. */
 const maxSetBytes = 500_000;
 
+/**
+ * A function that works uses no sheets that are older than this, as long as it can reach AppConfig.
+ *
+ * Twice what it lets pass between two looks, which is the least AppConfig takes.
+ * Source: `StartConfigurationSession`, `RequiredMinimumPollIntervalInSeconds`: 15 s.
+ */
+export const takeUpMs = 30_000;
+
 /** The sheets of a folder, each with its file as it should stand in a fault, and the policy. */
 export interface FiledSheets {
   readonly sheets: readonly { readonly file: string; readonly sheet: Sheet }[];
