@@ -4,7 +4,8 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     testTimeout: 20_000,
-    hookTimeout: 30_000,
+    // A synthesis bundles every function.
+    hookTimeout: 60_000,
     // Two cores: more workers only wait for each other.
     maxWorkers: 2,
   },
