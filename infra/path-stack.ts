@@ -1,4 +1,5 @@
 import { Duration, Stack, type StackProps } from "aws-cdk-lib";
+import { Metric } from "aws-cdk-lib/aws-cloudwatch";
 import { EventBus, Match, Rule, RuleTargetInput } from "aws-cdk-lib/aws-events";
 import { PolicyStatement, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { Key } from "aws-cdk-lib/aws-kms";
@@ -9,6 +10,7 @@ import { StringParameter } from "aws-cdk-lib/aws-ssm";
 import type { Construct } from "constructs";
 import { connectorId } from "../bridge/connector.ts";
 import type { MapperEnvironment } from "../functions/env.ts";
+import { type MetricName, metricsNamespace } from "../functions/lines.ts";
 import { batchSize } from "../functions/rate.ts";
 import { parameterOf, queueNameOf } from "../platform/aws/names.ts";
 import { alarm, aMinute } from "./alarms.ts";
@@ -173,7 +175,21 @@ export class PathStack extends Stack {
       says: "the mapper has failed for 3 min; see its log",
       topic,
     });
+    const faults = alarm(this, "MappingFaults", {
+      metric: new Metric({
+        namespace: metricsNamespace,
+        metricName: "MappingFaults" satisfies MetricName,
+        dimensionsMap: { service: shared.deployment },
+        statistic: "Sum",
+        period: aMinute,
+      }),
+      from: 1,
+      periods: 1,
+      says: "a sheet could not map an event's values, and its packets are held; bridge explain tells which and why",
+      topic,
+    });
     this.#tell("alarm-mapper-failing", failing.alarmArn);
+    this.#tell("alarm-mapping-faults", faults.alarmArn);
     this.#tell("role-mapper", mapper.role.roleName);
     return mapper;
   }

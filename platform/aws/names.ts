@@ -17,7 +17,7 @@ export function queueNameOf(deployment: string, queue: QueueName): string {
 export const sheetReaders = ["mapper", "watchdog"] as const;
 
 /** The alarms that end a rollout of sheets and bring the last ones back. AppConfig watches at most five. */
-export const rollbackAlarms = ["mapper-failing", "inbox-waits", "inbox-gave-up"] as const;
+export const rollbackAlarms = ["mapper-failing", "mapping-faults", "inbox-waits", "inbox-gave-up"] as const;
 
 type Parameter =
   | "packets-table"

@@ -265,7 +265,7 @@ describe("the templates", () => {
   it("wake somebody when a lane stalls, an outbox fills, or an event is given up", () => {
     const alarms = made.of("AWS::CloudWatch::Alarm");
 
-    expect(alarms).toHaveLength(5 + 3 * connectorFiles.length);
+    expect(alarms).toHaveLength(6 + 3 * connectorFiles.length);
     for (const { Properties } of alarms) {
       expect(Properties.AlarmActions).toHaveLength(1);
       expect(Properties.AlarmDescription.length).toBeGreaterThan(20);
