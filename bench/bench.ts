@@ -4,7 +4,7 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import type { SourceEvent } from "../bridge/event.ts";
 import { mapEvent } from "../bridge/map.ts";
-import { readSheet } from "../bridge/sheet.ts";
+import { readSheet } from "../bridge/sheet-text.ts";
 import { createHttp } from "../connectors/protocols/http.ts";
 import { Bridge, Event } from "../index.ts";
 

@@ -213,10 +213,14 @@ async function record(engine: Engine, made: Draft, isWritten: boolean): Promise<
 function tellArrival(engine: Engine, made: Draft): void {
   const { key, value } = made;
   const { event, reason } = value;
+  const heldByMapping = made.steps.filter(({ record, entry }) => {
+    return record.progress.status === "HELD" && entry.facts.reason === "mapping";
+  }).length;
   engine.log({
     step: value.status.toLowerCase(),
     event: key,
     packets: value.packets,
+    ...(heldByMapping > 0 && { heldByMapping }),
     ...(reason !== undefined && { reason }),
     ...(event && { type: event.type }),
     ...(event?.time !== undefined && {

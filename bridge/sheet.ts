@@ -1,13 +1,9 @@
 import { hash } from "node:crypto";
 import canonicalize from "canonicalize";
-import { type Document, isMap, isPair, isScalar, LineCounter, parseDocument } from "yaml";
 import * as z from "zod";
 import { compileExpression, type Expression, ExpressionFault } from "./expression.ts";
-import { isJsonObject, type Json, type JsonObject, jsonFault } from "./json.ts";
+import type { JsonObject } from "./json.ts";
 import { pathFault, type Reader, reader } from "./path.ts";
-
-/** A sheet's largest size. The compiled set has 500 KB on AWS AppConfig; no single sheet needs a tenth of it. */
-const maxSheetBytes = 65_536;
 
 const unitsMs: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
@@ -38,7 +34,7 @@ const mapping = z.union(
   'maps to nothing; give the target\'s field, or "to:"',
 );
 
-const targetSchema = z.strictObject({
+export const targetSchema = z.strictObject({
   connector: z
     .string("is missing; name a file of connectors/")
     .regex(
@@ -56,7 +52,7 @@ const targetSchema = z.strictObject({
   action: z.enum(["upsert", "delete"], 'is neither "upsert" nor "delete"').default("upsert"),
 });
 
-const exampleSchema = z.strictObject({
+export const exampleSchema = z.strictObject({
   name: z.string("is missing; say what the example shows"),
   event: z.looseObject({ type: z.string() }).describe("A source event; id, source and time may be left out."),
   expect: z
@@ -64,7 +60,7 @@ const exampleSchema = z.strictObject({
     .describe("Per target the fields it should get, a list of them for for_each, or null for none."),
 });
 
-const sheetSchema = z.strictObject({
+export const sheetSchema = z.strictObject({
   source_event: z
     .union([z.string().min(1), z.array(z.string().min(1)).min(1)], "is missing; name the event type, or a list of them")
     .describe("Which events: the CloudEvents type, or a list of types."),
@@ -136,84 +132,24 @@ export interface Sheet {
   readonly examples: readonly SheetExample[];
 }
 
-/** One thing wrong with one place of one sheet. */
-export interface SheetFault {
-  readonly file: string;
-  readonly line: number;
+/** One thing wrong with one place of a sheet's document. */
+export interface PlacedFault {
+  readonly path: readonly PropertyKey[];
   readonly message: string;
-  /** Told of an example by what came of it, not of how the sheet is written. */
-  readonly ofExample?: boolean;
 }
 
-export function faultText(fault: SheetFault): string {
-  return `${fault.file}:${fault.line}: ${fault.message}`;
-}
-
-export type SheetReading =
-  | { readonly ok: true; readonly sheet: Sheet; lineOf(path: readonly PropertyKey[]): number }
-  | { readonly ok: false; readonly faults: readonly SheetFault[] };
-
-/**
- * Reads one mapping sheet: YAML text in, a compiled sheet or its faults out. Never throws on bad text.
- *
- * Limits: 64 KiB; YAML 1.2 core types only, aliases expanded at most 20 times.
- *
- * @param file as it should stand in a fault, such as `mappings/per_diem.yaml`
- */
-export function readSheet(file: string, text: string): SheetReading {
-  if (Buffer.byteLength(text) > maxSheetBytes) {
-    return {
-      ok: false,
-      faults: [{ file, line: 1, message: `the sheet is larger than ${maxSheetBytes} bytes; split it` }],
-    };
-  }
-  const lines = new LineCounter();
-  const yaml = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false });
-  const fault = (line: number, message: string): SheetFault => ({ file, line, message });
-  const lineOf = (path: readonly PropertyKey[]) => lineOfPath(yaml, lines, path);
-
-  if (yaml.errors.length > 0) {
-    return {
-      ok: false,
-      faults: yaml.errors.map((error) =>
-        fault(lines.linePos(error.pos[0]).line, yamlMessage(error.code, error.message)),
-      ),
-    };
-  }
-  let raw: unknown;
-  try {
-    raw = yaml.toJS({ maxAliasCount: 20 });
-  } catch {
-    return { ok: false, faults: [fault(1, "the sheet's aliases expand too far; write the values out")] };
-  }
-  if (!isJsonObject(raw)) {
-    return { ok: false, faults: [fault(1, 'the sheet is empty; start with "source_event:" and "targets:"')] };
-  }
-  const hostile = jsonFault(raw);
-  if (hostile) return { ok: false, faults: [fault(lineOfKeyNamed(yaml, lines, hostile), hostile)] };
-
-  const parsed = sheetSchema.safeParse(raw);
-  if (!parsed.success) {
-    const faults = parsed.error.issues.flatMap((issue) => issueFaults(issue, raw, lineOf, fault));
-    return { ok: false, faults: faults.sort((a, b) => a.line - b.line) };
-  }
-  const compiled = compileSheet(sheetName(file), parsed.data);
-  return compiled.ok
-    ? { ok: true, sheet: compiled.sheet, lineOf }
-    : { ok: false, faults: compiled.faults.map(({ path, message }) => fault(lineOf(path), message)) };
-}
-
+/** The name of the sheet a file holds. */
 export function sheetName(file: string): string {
   return (file.split(/[\\/]/).at(-1) ?? file).replace(/\.ya?ml$/, "");
 }
 
 type Compiled =
   | { readonly ok: true; readonly sheet: Sheet }
-  | { readonly ok: false; readonly faults: readonly { path: PropertyKey[]; message: string }[] };
+  | { readonly ok: false; readonly faults: readonly PlacedFault[] };
 
 /** Compiles a checked document. Its faults carry the place in the document, which only the reader knows as a line. */
 export function compileSheet(name: string, document: SheetDocument): Compiled {
-  const faults: { path: PropertyKey[]; message: string }[] = [];
+  const faults: PlacedFault[] = [];
   const compileAt = (source: string | undefined, path: PropertyKey[]): Expression | undefined => {
     if (source === undefined) return undefined;
     try {
@@ -269,7 +205,7 @@ export function compileSheet(name: string, document: SheetDocument): Compiled {
 }
 
 function targetFaults(target: SheetDocument["targets"][string], fields: readonly FieldPlan[], at: PropertyKey[]) {
-  const faults: { path: PropertyKey[]; message: string }[] = [];
+  const faults: PlacedFault[] = [];
   const places = new Map<string, string>();
   const claim = (to: string, from: string, path: PropertyKey[]) => {
     for (const [taken, by] of places) {
@@ -304,126 +240,4 @@ function previousReaders(from: string): Reader[] {
 function durationMs(text: string): number {
   const [, count, unit] = /^(\d+)(\w+)$/.exec(text) as unknown as [string, string, string];
   return Number(count) * (unitsMs[unit] as number);
-}
-
-function lineOfPath(yaml: Document, lines: LineCounter, path: readonly PropertyKey[]): number {
-  let node: unknown = yaml.contents;
-  let offset = rangeStart(node);
-  for (const key of path) {
-    if (isMap(node)) {
-      const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === String(key));
-      if (!isPair(pair)) break;
-      offset = rangeStart(pair.key) ?? offset;
-      node = pair.value;
-    } else {
-      const next: unknown =
-        typeof node === "object" && node && "get" in node
-          ? (node as { get(k: unknown, keep: true): unknown }).get(key, true)
-          : undefined;
-      if (!next) break;
-      offset = rangeStart(next) ?? offset;
-      node = next;
-    }
-  }
-  return offset === undefined ? 1 : lines.linePos(offset).line;
-}
-
-function rangeStart(node: unknown): number | undefined {
-  return typeof node === "object" && node !== null && "range" in node && Array.isArray(node.range)
-    ? (node.range[0] as number)
-    : undefined;
-}
-
-/** A hostile key is named in the fault's text; its line is where that text first stands. */
-function lineOfKeyNamed(yaml: Document, lines: LineCounter, message: string): number {
-  const path = message.split(":")[0]?.split(".") ?? [];
-  return lineOfPath(yaml, lines, path);
-}
-
-function yamlMessage(code: string, message: string): string {
-  if (code === "DUPLICATE_KEY") return "the same key stands twice; keep one";
-  return `not YAML: ${message.split("\n")[0]}`;
-}
-
-function issueFaults(
-  issue: z.core.$ZodIssue,
-  raw: Json,
-  lineOf: (path: readonly PropertyKey[]) => number,
-  fault: (line: number, message: string) => SheetFault,
-): SheetFault[] {
-  if (issue.code === "unrecognized_keys") {
-    return issue.keys.map((key) => {
-      const known = knownKeys(issue.path);
-      const near = nearest(key, known);
-      const remedy = near ? `did you mean "${near}"?` : `known here: ${known.join(", ")}`;
-      return fault(lineOf([...issue.path, key]), `unknown key "${key}"; ${remedy}`);
-    });
-  }
-  if (issue.code === "invalid_key") {
-    const key = String(issue.path.at(-1));
-    return [fault(lineOf(issue.path), `${key}: ${issue.issues[0]?.message ?? "is not a name"}`)];
-  }
-  if (issue.code === "invalid_union") {
-    const inner = mostTelling(issue, at(raw, issue.path));
-    if (inner) {
-      return issueFaults({ ...inner, path: [...issue.path, ...inner.path] } as z.core.$ZodIssue, raw, lineOf, fault);
-    }
-  }
-  const name = issue.path.at(-1);
-  const subject =
-    name === undefined
-      ? "the sheet"
-      : typeof name === "number"
-        ? `${String(issue.path.at(-2))}[${name}]`
-        : String(name);
-  return [fault(lineOf(issue.path), issue.message.startsWith('"') ? issue.message : `${subject} ${issue.message}`)];
-}
-
-/** Of a union's branches, the one the writer meant: an object was given, so the object branch's fault is told. */
-function mostTelling(issue: z.core.$ZodIssueInvalidUnion, given: Json | undefined): z.core.$ZodIssue | undefined {
-  if (given === null || given === undefined) return undefined;
-  return issue.errors
-    .flat()
-    .find(
-      (inner) =>
-        !(inner.code === "invalid_type" && inner.path.length === 0) &&
-        (isJsonObject(given) ? inner.path.length > 0 || inner.code === "unrecognized_keys" : inner.code === "custom"),
-    );
-}
-
-function at(raw: Json, path: readonly PropertyKey[]): Json | undefined {
-  let here: Json | undefined = raw;
-  for (const key of path) {
-    if (typeof here !== "object" || here === null || !Object.hasOwn(here, key)) return undefined;
-    here = (here as Record<PropertyKey, Json>)[key];
-  }
-  return here;
-}
-
-function knownKeys(path: readonly PropertyKey[]): string[] {
-  if (path[0] === "targets" && path[2] === "map") return ["to", "with"];
-  if (path[0] === "targets") return Object.keys(targetSchema.shape);
-  if (path[0] === "examples") return Object.keys(exampleSchema.shape);
-  return Object.keys(sheetSchema.shape);
-}
-
-/** The known key at most two edits away. */
-function nearest(key: string, known: readonly string[]): string | undefined {
-  return known
-    .map((candidate) => ({ candidate, distance: editDistance(key, candidate) }))
-    .filter(({ distance }) => distance <= 2)
-    .sort((a, b) => a.distance - b.distance)[0]?.candidate;
-}
-
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= Math.min(a.length, 64); i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const substitute = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min((row[j] as number) + 1, (next[j - 1] as number) + 1, substitute));
-    }
-    row = next;
-  }
-  return row[b.length] as number;
 }

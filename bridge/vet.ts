@@ -1,4 +1,3 @@
-import { LineCounter, parseDocument } from "yaml";
 import * as z from "zod";
 import { type DataKind, dataKinds, detect, maskText } from "./detectors.ts";
 import { isJsonObject, type Json, type JsonObject } from "./json.ts";
@@ -14,49 +13,23 @@ const ruleSchema = z.strictObject({
   action: z.enum(["allow", "mask", "block"]),
 });
 
-const policySchema = z.strictObject({
+/** What `governance.yaml` says. */
+export const policySchema = z.strictObject({
   /** What becomes of personal data no rule speaks of. */
   otherwise: z.enum(["mask", "block"]).default("block"),
-  rules: z.array(ruleSchema).default([]),
+  rules: z
+    .array(ruleSchema)
+    .check(({ value, issues }) => {
+      for (const [i, { id }] of value.entries()) {
+        if (value.findIndex((rule) => rule.id === id) === i) continue;
+        issues.push({ code: "custom", message: `"${id}" stands twice; give each its own`, input: id, path: [i, "id"] });
+      }
+    })
+    .default([]),
 });
 
 export type Policy = z.output<typeof policySchema>;
 type Rule = Policy["rules"][number];
-
-export type PolicyReading =
-  | { readonly ok: true; readonly policy: Policy }
-  | { readonly ok: false; readonly message: string };
-
-/** Reads `governance.yaml`: text in, the policy or a fault such as `governance.yaml:4: …` out. */
-export function readPolicy(file: string, text: string): PolicyReading {
-  const lines = new LineCounter();
-  const yaml = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false });
-  const refuse = (line: number, message: string): PolicyReading => ({
-    ok: false,
-    message: `${file}:${line}: ${message}`,
-  });
-  const [error] = yaml.errors;
-  if (error) return refuse(lines.linePos(error.pos[0]).line, `not YAML: ${error.message}`);
-  let raw: unknown;
-  try {
-    raw = yaml.toJS({ maxAliasCount: 20 });
-  } catch {
-    return refuse(1, "its aliases expand too far; write the rules out");
-  }
-  const parsed = policySchema.safeParse(raw ?? {});
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    const node = issue && yaml.getIn(issue.path, true);
-    const offset = typeof node === "object" && node && "range" in node ? (node.range as number[])[0] : undefined;
-    return refuse(offset === undefined ? 1 : lines.linePos(offset).line, `${issue?.path.join(".")}: ${issue?.message}`);
-  }
-  const seen = new Set<string>();
-  for (const { id } of parsed.data.rules) {
-    if (seen.has(id)) return refuse(1, `the rule id "${id}" stands twice; give each its own`);
-    seen.add(id);
-  }
-  return { ok: true, policy: parsed.data };
-}
 
 /** What governance said of one field. Names and rules only: it goes into the ledger. */
 export interface FieldDecision {

@@ -20,7 +20,8 @@ export type MetricName =
   | "EventsQuarantined"
   | "EventsDuplicate"
   | "EventAge"
-  | "PacketsRecorded";
+  | "PacketsRecorded"
+  | "MappingFaults";
 
 /** Counted by one, or by what a field of the line says; a field that ends in `Ms` is a time. */
 type Value = 1 | string | ((line: LogLine) => number);
@@ -37,7 +38,11 @@ interface Meaning {
  * The path says what happened, and knows of no metric; here alone a line becomes one. Most lines count nothing.
  */
 const meanings: Readonly<Record<string, Meaning>> = {
-  expanded: { metrics: { EventsExpanded: 1, PacketsRecorded: "packets", EventAge: "ageMs" } },
+  expanded: {
+    metrics: { EventsExpanded: 1, PacketsRecorded: "packets", EventAge: "ageMs", MappingFaults: "heldByMapping" },
+  },
+  // A large event: it tells itself again, as expanded, when all its packets are recorded.
+  expanding: { metrics: { MappingFaults: "heldByMapping" } },
   unmatched: { metrics: { EventsUnmatched: 1 } },
   quarantined: { level: "WARN", metrics: { EventsQuarantined: 1 } },
   duplicate: { metrics: { EventsDuplicate: 1 } },
@@ -57,6 +62,8 @@ const meanings: Readonly<Record<string, Meaning>> = {
   "event-resumed": { level: "WARN" },
   "put-back": { level: "WARN" },
   "delay-failed": { level: "WARN" },
+  "sheets-not-asked": { level: "WARN" },
+  "sheets-refused": { level: "ERROR" },
   "accept-failed": { level: "ERROR" },
   "deliver-failed": { level: "ERROR" },
   "keep-failed": { level: "ERROR" },

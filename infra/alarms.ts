@@ -13,6 +13,7 @@ export type AlarmKind =
   | "inbox-dead-letters"
   | "inbox-waits"
   | "mapper-failing"
+  | "mapping-faults"
   | "watchdog-failing"
   | "events-quarantined"
   | "lane-waits"
@@ -31,6 +32,11 @@ interface AlarmPlan {
   readonly periods: number;
   /** What it means, for whoever is woken; the runbook says what to do. */
   readonly says: string;
+}
+
+/** @param prefix the deployment, and the connector where the alarm is one's own */
+export function alarmNameOf(prefix: string, kind: AlarmKind): string {
+  return `${prefix}-${kind}`;
 }
 
 /** Makes alarms that tell a topic when they begin and when they are over. */
@@ -69,7 +75,7 @@ export class Alarms extends Construct {
 
   #when(kind: AlarmKind, { metric, from, periods, says }: AlarmPlan): Alarm {
     const made = new Alarm(this, kind, {
-      alarmName: `${this.#prefix}-${kind}`,
+      alarmName: alarmNameOf(this.#prefix, kind),
       metric,
       threshold: from,
       evaluationPeriods: periods,

@@ -1,30 +1,33 @@
-import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type App, type Environment, PermissionsBoundary } from "aws-cdk-lib";
-import { Catalog, connectorId } from "../bridge/connector.ts";
-import { faultText } from "../bridge/sheet.ts";
-import { readSheets } from "../bridge/sheets.ts";
-import { readPolicy } from "../bridge/vet.ts";
-import { factsOf, type ShippedSet, shippedSetFile } from "../platform/aws/shipped-set.ts";
+import { connectorId } from "../bridge/connector.ts";
+import { catalogFile, catalogText } from "../platform/aws/shipped-catalog.ts";
 import { bundle, projectRoot } from "./bundle.ts";
-import { type ConnectorFile, configFor, connectorFiles } from "./connectors.ts";
+import { configFor, connectorFiles } from "./connectors.ts";
 import type { LaneMade } from "./lane.ts";
+import { MappingsStack } from "./mappings-stack.ts";
 import { PathStack } from "./path-stack.ts";
 import { readSettings } from "./settings.ts";
 import { StateStack } from "./state-stack.ts";
 
-/** Adds the bridge to a CDK app: what it keeps, and the way of an event. */
-export async function addBridge(app: App, env?: Environment): Promise<{ state: StateStack; path: PathStack }> {
-  const settings = readSettings(app.node);
-  const connectors = await connectorFiles(join(projectRoot, "connectors"));
+export interface BridgeStacks {
+  readonly state: StateStack;
+  readonly path: PathStack;
+  readonly mappings: MappingsStack;
+}
+
+/** Adds the bridge to a CDK app: what it keeps, the way of an event, and where its sheets are kept. */
+export async function addBridge(app: App, env?: Environment): Promise<BridgeStacks> {
+  const settings = readSettings((key) => app.node.tryGetContext(key));
+  const files = await connectorFiles(join(projectRoot, "connectors"));
+  const connectors = files.map(({ connector }) => connector);
   // Before anything is bundled: a fault in the settings is told at once.
-  const configs = connectors.map(({ connector }) => configFor(connector, settings));
-  const mapper = bundle({
-    entry: "functions/mapper.ts",
-    outDir: bundleDir(app, "mapper"),
-    also: { [shippedSetFile]: JSON.stringify(await shippedSet(connectors)) },
-  });
-  const lanes = connectors.map(
+  const configs = connectors.map((connector) => configFor(connector, settings));
+  // The facts about connectors go with the code that was deployed with them; the sheets go their own way.
+  const also = { [catalogFile]: catalogText(connectors) };
+  const mapper = bundle({ entry: "functions/mapper.ts", outDir: bundleDir(app, "mapper"), also });
+  const sheetCheck = bundle({ entry: "functions/sheet-check.ts", outDir: bundleDir(app, "sheet-check"), also });
+  const lanes = files.map(
     ({ connector, file }, i): LaneMade => ({
       connector,
       file,
@@ -45,32 +48,19 @@ export async function addBridge(app: App, env?: Environment): Promise<{ state: S
   };
   const state = new StateStack(app, `${settings.name}-state`, { settings, ...inEnv });
   const path = new PathStack(app, `${settings.name}-path`, { settings, mapper, lanes, ...inEnv });
-  // It reads at deployment what the state stack has written to Parameter Store.
+  const mappings = new MappingsStack(app, `${settings.name}-mappings`, {
+    settings,
+    sheetCheck,
+    connectors: connectors.map(connectorId),
+    ...inEnv,
+  });
+  // Each reads at deployment what the one before has written to Parameter Store.
   path.addStackDependency(state);
-  return { state, path };
+  mappings.addStackDependency(path);
+  return { state, path, mappings };
 }
 
 /** Where a function's bundle is written while the app is made. */
 function bundleDir(app: App, name: string): string {
   return join(app.outdir, ".bundles", name);
-}
-
-/** @throws with every fault of the sheets and the policy: nothing faulty is shipped */
-async function shippedSet(connectors: readonly ConnectorFile[]): Promise<ShippedSet> {
-  const read = (file: string) => ({ file, text: readFileSync(join(projectRoot, file), "utf8") });
-  const governance = read("governance.yaml");
-  const policy = readPolicy(governance.file, governance.text);
-  if (!policy.ok) throw new Error(policy.message);
-  const files = readdirSync(join(projectRoot, "mappings"))
-    .filter((name) => /\.ya?ml$/.test(name))
-    .sort()
-    .map((name) => read(`mappings/${name}`));
-  const catalog = new Catalog(connectors.map(({ connector }) => connector));
-  const { sheets, faults } = await readSheets(files, catalog, policy.policy);
-  if (faults.length > 0) throw new Error(faults.map(faultText).join("\n"));
-  return {
-    connectors: connectors.map(({ connector }) => factsOf(connector)),
-    sheets: sheets.map(({ name, document }) => ({ name, document })),
-    policy: policy.policy,
-  };
 }

@@ -23,22 +23,26 @@ import type { Settings } from "./settings.ts";
 /** How long one call may run: four sends in a row that each take their whole 5 s, and 8 s for the last of them. */
 export const functionTimeout = Duration.seconds(30);
 
-/** What the functions of a deployment share. */
-export interface Shared {
+/** What all functions of a deployment share. */
+export interface Common {
   readonly deployment: string;
   readonly key: IKey;
+  readonly logRetentionDays: number;
+  readonly vpc: Settings["vpc"];
+}
+
+/** What the functions of the path share. */
+export interface Shared extends Common {
   readonly packetsTable: string;
   readonly ledgerTable: string;
   /** The ARN of the secret that holds the bridge's own key. */
   readonly bridgeKey: string;
   readonly fips: boolean;
-  readonly logRetentionDays: number;
   readonly logLevel: PathEnv["LOG_LEVEL"];
-  readonly vpc: Settings["vpc"];
 }
 
-export interface BridgeFunctionProps {
-  readonly shared: Shared;
+export interface FunctionProps<Known extends Common = Common> {
+  readonly shared: Known;
   /** Below the deployment's name. */
   readonly name: string;
   readonly bundle: Bundle;
@@ -47,21 +51,22 @@ export interface BridgeFunctionProps {
   /** The file to read first, below the project's root. */
   readonly source: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
-  readonly state: StateUse;
+  readonly timeout?: Duration;
   /** Called every minute, if said. */
   readonly everyMinute?: boolean;
   /** What Lambda does about messages that come back to a function. Its own default: it stops them. */
   readonly recursiveLoop?: RecursiveLoop;
 }
 
-/** A function of the path with a role and a log group of its own, which may use the two tables as it is said and nothing else yet. */
-export class BridgeFunction extends Construct {
+/** A function with a role and a log group of its own, which may write its log and its trace and nothing else. */
+export class PlainFunction extends Construct {
   readonly function: LambdaFunction;
   readonly role: Role;
 
-  constructor(scope: Construct, id: string, props: BridgeFunctionProps) {
+  constructor(scope: Construct, id: string, props: FunctionProps) {
     super(scope, id);
-    const { shared, name, bundle, handler, source, environment, state, everyMinute, recursiveLoop } = props;
+    const { shared, name, bundle, handler, source, environment, everyMinute, recursiveLoop } = props;
+    const { timeout = functionTimeout } = props;
     const functionName = functionNameOf(shared.deployment, name);
     const logs = new LogGroup(this, "Logs", {
       logGroupName: `/aws/lambda/${functionName}`,
@@ -76,7 +81,6 @@ export class BridgeFunction extends Construct {
         resources: [logs.logGroupArn],
       }),
     );
-    grantState(this.role, shared, state);
     this.function = new LambdaFunction(this, "Function", {
       functionName,
       description: source,
@@ -85,7 +89,7 @@ export class BridgeFunction extends Construct {
       runtime: Runtime.NODEJS_24_X,
       architecture: Architecture.ARM_64,
       memorySize: 512,
-      timeout: functionTimeout,
+      timeout,
       role: this.role,
       environment: definedOf(environment),
       environmentEncryption: shared.key,
@@ -117,6 +121,14 @@ export interface StateUse {
   /** Whether it queries the indexes, too. */
   readonly indexes?: boolean;
   readonly ledger: boolean;
+}
+
+/** A function of the path: it may also use the two tables as it is said, and nothing else yet. */
+export class BridgeFunction extends PlainFunction {
+  constructor(scope: Construct, id: string, props: FunctionProps<Shared> & { readonly state: StateUse }) {
+    super(scope, id, props);
+    grantState(this.role, props.shared, props.state);
+  }
 }
 
 /** On the ledger a role can only append: an INSERT fails where the entry is there already. */

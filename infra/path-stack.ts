@@ -1,6 +1,6 @@
 import { Duration, Stack, type StackProps } from "aws-cdk-lib";
 import { Archive, EventBus, Match, Rule, RuleTargetInput } from "aws-cdk-lib/aws-events";
-import { PolicyStatement, ServicePrincipal } from "aws-cdk-lib/aws-iam";
+import { PolicyStatement, type Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { Key } from "aws-cdk-lib/aws-kms";
 import { SqsEventSource } from "aws-cdk-lib/aws-lambda-event-sources";
 import { Topic } from "aws-cdk-lib/aws-sns";
@@ -10,7 +10,7 @@ import type { Construct } from "constructs";
 import { connectorId } from "../bridge/connector.ts";
 import type { MapperEnvironment } from "../functions/env.ts";
 import { batchSize } from "../functions/rate.ts";
-import { parameterOf, queueNameOf } from "../platform/aws/names.ts";
+import { parameterOf, queueNameOf, type SheetReader } from "../platform/aws/names.ts";
 import { Alarms } from "./alarms.ts";
 import type { Bundle } from "./bundle.ts";
 import { addDashboard } from "./dashboard.ts";
@@ -151,6 +151,9 @@ export class PathStack extends Stack {
     const resources = this.#queueArns(lanes, "lane");
     mapper.role.addToPolicy(new PolicyStatement({ actions: ["sqs:SendMessage"], resources }));
     alarms.whenFailing("mapper-failing", mapper.function, "The mapper has failed for 3 min: events wait in the inbox.");
+    const faults = pathMetric("MappingFaults", { deployment: shared.deployment });
+    alarms.whenCounted("mapping-faults", faults, "A sheet could not map an event's values, and its packets are held.");
+    this.#tellRole("mapper", mapper.role);
     return mapper;
   }
 
@@ -179,6 +182,7 @@ export class PathStack extends Stack {
     allow(["sqs:GetQueueAttributes"], this.#queueArns(lanes, "outbox"));
     const says = "The watchdog has failed for 3 min: what a crash left behind is not mended, and no job goes on.";
     alarms.whenFailing("watchdog-failing", watchdog.function, says);
+    this.#tellRole("watchdog", watchdog.role);
     return watchdog;
   }
 
@@ -189,5 +193,11 @@ export class PathStack extends Stack {
         resource: queueNameOf(this.#shared.deployment, `${kind}:${connectorId(connector)}`),
       }),
     );
+  }
+
+  /** For the mappings stack, which lets these roles read the sheets. */
+  #tellRole(reader: SheetReader, { roleName: stringValue }: Role): void {
+    const parameterName = parameterOf(this.#settings.name, `role-${reader}`);
+    new StringParameter(this, `Parameter-role-${reader}`, { parameterName, stringValue });
   }
 }

@@ -1,4 +1,3 @@
-import type { Node } from "constructs";
 import * as z from "zod";
 
 /** A network id as EC2 gives it: `subnet-0a1b2c3d`. */
@@ -41,10 +40,15 @@ const settingsSchema = z.strictObject({
 
 export type Settings = z.output<typeof settingsSchema>;
 
-/** What `cdk.json` or `--context` says of a deployment. @throws with the key and its fault */
-export function readSettings(node: Node): Settings {
+/**
+ * What `cdk.json` or `--context` says of a deployment.
+ *
+ * @param context by key
+ * @throws with the key and its fault
+ */
+export function readSettings(context: (key: string) => unknown): Settings {
   const given = Object.keys(settingsSchema.shape).flatMap((key) => {
-    const value: unknown = node.tryGetContext(key);
+    const value = context(key);
     return value === undefined ? [] : [[key, value]];
   });
   const parsed = settingsSchema.safeParse(Object.fromEntries(given));

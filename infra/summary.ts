@@ -91,4 +91,8 @@ print(
     table.StreamSpecification ? "ledger (append-only, with a stream)" : "packets",
   ),
 );
+print("sheets", [
+  ...of("AWS::AppConfig::DeploymentStrategy").map(({ Name }) => `rollout ${Name}`),
+  ...functions.filter((line) => line.includes("functions/sheet-check.ts")),
+]);
 print("alarms", [String(of("AWS::CloudWatch::Alarm").length)]);

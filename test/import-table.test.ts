@@ -34,7 +34,14 @@ const table: Readonly<Record<string, Rule>> = {
   },
   infra: {
     files: "infra/**/*.ts",
-    house: [/^bridge\//, /^connectors\//, /^functions\//, /^infra\//, /^platform\/aws\/(names|shipped-set)\.ts$/],
+    house: [
+      /^bridge\//,
+      /^connectors\//,
+      /^functions\//,
+      /^infra\//,
+      /^platform\/aws\/(names|shipped-catalog|shipped-set|shipping-places)\.ts$/,
+      /^platform\/local\/sheets-folder\.ts$/,
+    ],
     packages: anyPackage,
   },
   "cli and library": {

@@ -13,9 +13,20 @@ export function queueNameOf(deployment: string, queue: QueueName): string {
     : `${deployment}-${kind}-${connector.replaceAll("@", "-")}.fifo`;
 }
 
+/** The functions that make packets, and so read the sheets. */
+export const sheetReaders = ["mapper", "watchdog"] as const;
+export type SheetReader = (typeof sheetReaders)[number];
+
+type Parameter = "packets-table" | "ledger-table" | "key" | "bridge-key" | "sheets" | `role-${SheetReader}`;
+
 /** Where the deployment's stacks tell each other what they have made: Parameter Store, so that no stack locks another. */
-export function parameterOf(deployment: string, what: "packets-table" | "ledger-table" | "key" | "bridge-key"): string {
+export function parameterOf(deployment: string, what: Parameter): string {
   return `/${deployment}/${what}`;
+}
+
+/** What AppConfig calls the place of a deployment's sheets. */
+export function sheetsPlace(deployment: string) {
+  return { application: deployment, environment: "live", profile: "sheets" } as const;
 }
 
 /** A connector's secret in Secrets Manager. Kept by an operator, not by the stacks. */

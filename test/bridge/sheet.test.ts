@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import * as z from "zod";
-import { faultText, readSheet, sheetJsonSchema } from "../../bridge/sheet.ts";
-import { readSheets } from "../../bridge/sheets.ts";
+import { sheetJsonSchema } from "../../bridge/sheet.ts";
+import { faultText, readSheet, readSheets } from "../../bridge/sheet-text.ts";
 import { aCatalog } from "../support/builders.ts";
 import { perDiemSheet } from "../support/home.ts";
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { JsonObject } from "../../bridge/json.ts";
 import type { Parcel } from "../../bridge/map.ts";
-import { readPolicy, vet } from "../../bridge/vet.ts";
+import { readPolicy } from "../../bridge/policy-text.ts";
+import { vet } from "../../bridge/vet.ts";
 import { aSheet } from "../support/builders.ts";
 import { aPolicy } from "../support/core.ts";
 
@@ -138,8 +139,8 @@ describe("governance.yaml", () => {
     ["a rule without an id", "rules:\n  - { field: a, action: mask }", "rules.0.id: "],
     [
       "the same id twice",
-      "rules: [{ id: a, field: x, action: mask }, { id: a, field: y, action: mask }]",
-      'the rule id "a" stands twice',
+      "rules:\n  - { id: a, field: x, action: mask }\n  - { id: a, field: y, action: mask }",
+      'governance.yaml:3: rules.1.id: "a" stands twice',
     ],
     ["no YAML", "rules: [", "governance.yaml:1: not YAML"],
     ["a bomb", `a: &a [x]\nb: [${Array(100).fill("*a").join(",")}]`, "governance.yaml:"],

@@ -45,6 +45,19 @@ describe("the path's log lines", () => {
     });
   });
 
+  it("count what a sheet could not map, and not what governance holds: only the first takes a rollout back", async () => {
+    const sheets = {
+      faulty: "source_event: a\ntargets: { f: { connector: Fake, map: { v: { to: v, with: '$error(1)' } } } }",
+      plain: "source_event: b\ntargets: { f: { connector: Fake, map: { v: v } } }",
+    };
+    await using core = await aCore({ sheets });
+
+    await core.emit({ id: "1", type: "a", data: { v: 1 } }, { id: "2", type: "b", data: { v: "123-45-6789" } });
+    await core.map();
+
+    expect(counted(core)).toMatchObject({ EventsExpanded: 2, MappingFaults: 1, Held: 2 });
+  });
+
   it("count the packets of an event that is too large for one transaction", async () => {
     const sheets = {
       roster: "source_event: t\ntargets: { f: { connector: Fake, for_each: data.all, key: id, map: { v: v } } }",

@@ -45,11 +45,16 @@ describe("a function's bundle", () => {
   });
 
   // Larger than a connector's: sheets take JSONata and a regex engine that no pattern can hang, 230 KiB together.
-  it("of the mapper holds no connector, in 800 KiB", () => {
-    const made = bundle({ entry: "functions/mapper.ts", outDir: outDir() });
-    report("functions/mapper.ts", made);
+  it.each([
+    ["mapper", 730],
+    ["sheet-check", 400],
+  ])("of the %s holds no connector and reads no YAML, in %i KiB", (name, most) => {
+    const made = bundle({ entry: `functions/${name}.ts`, outDir: outDir() });
+    report(`functions/${name}.ts`, made);
 
-    expect(made.sources.filter((source) => source.startsWith("connectors/"))).toEqual([]);
-    expect(made.bytes).toBeLessThanOrEqual(800 * kib);
+    const { sources, bytes } = made;
+    expect(sources.filter((source) => source.startsWith("connectors/"))).toEqual([]);
+    expect(sources.filter((source) => source.endsWith("-text.ts"))).toEqual([]);
+    expect(bytes).toBeLessThanOrEqual(most * kib);
   });
 });

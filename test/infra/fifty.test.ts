@@ -39,7 +39,7 @@ describe("a bridge with 50 connectors", () => {
     const one = bundle({ entry: "functions/connector.ts", connectorFile: file, outDir: dir });
     const begun = performance.now();
     made = await synthesized(region, {}, (app) => {
-      const settings = readSettings(app.node);
+      const settings = readSettings((key) => app.node.tryGetContext(key));
       const env = { account, region };
       new StateStack(app, "state", { settings, env });
       const lanes = connectors.map((connector) => ({ connector, file, config: {}, bundle: one }));

@@ -3,7 +3,8 @@ import { Catalog, type Connector } from "../../bridge/connector.ts";
 import type { SourceEvent } from "../../bridge/event.ts";
 import type { Packet, Version } from "../../bridge/pack.ts";
 import type { PacketRecord } from "../../bridge/records.ts";
-import { readSheet, type Sheet } from "../../bridge/sheet.ts";
+import type { Sheet } from "../../bridge/sheet.ts";
+import { readSheet } from "../../bridge/sheet-text.ts";
 import { begin, type Stepped } from "../../bridge/step.ts";
 
 export const aKey = createSecretKey(Buffer.alloc(32, 7));

@@ -1,0 +1,86 @@
+import type * as z from "zod";
+import { isJsonObject, type Json } from "./json.ts";
+import { exampleSchema, type PlacedFault, sheetSchema, targetSchema } from "./sheet.ts";
+
+/** What the schema has against a sheet's document, in a sheet writer's words. */
+export function schemaFaults(error: z.ZodError, raw: Json): PlacedFault[] {
+  return error.issues.flatMap((issue) => issueFaults(issue, raw));
+}
+
+function issueFaults(issue: z.core.$ZodIssue, raw: Json): PlacedFault[] {
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => {
+      const known = knownKeys(issue.path);
+      const near = nearest(key, known);
+      const remedy = near ? `did you mean "${near}"?` : `known here: ${known.join(", ")}`;
+      return { path: [...issue.path, key], message: `unknown key "${key}"; ${remedy}` };
+    });
+  }
+  if (issue.code === "invalid_key") {
+    const key = String(issue.path.at(-1));
+    return [{ path: issue.path, message: `${key}: ${issue.issues[0]?.message ?? "is not a name"}` }];
+  }
+  if (issue.code === "invalid_union") {
+    const inner = mostTelling(issue, at(raw, issue.path));
+    if (inner) {
+      return issueFaults({ ...inner, path: [...issue.path, ...inner.path] } as z.core.$ZodIssue, raw);
+    }
+  }
+  const name = issue.path.at(-1);
+  const subject =
+    name === undefined
+      ? "the sheet"
+      : typeof name === "number"
+        ? `${String(issue.path.at(-2))}[${name}]`
+        : String(name);
+  return [{ path: issue.path, message: issue.message.startsWith('"') ? issue.message : `${subject} ${issue.message}` }];
+}
+
+/** Of a union's branches, the one the writer meant: an object was given, so the object branch's fault is told. */
+function mostTelling(issue: z.core.$ZodIssueInvalidUnion, given: Json | undefined): z.core.$ZodIssue | undefined {
+  if (given === null || given === undefined) return undefined;
+  return issue.errors
+    .flat()
+    .find(
+      (inner) =>
+        !(inner.code === "invalid_type" && inner.path.length === 0) &&
+        (isJsonObject(given) ? inner.path.length > 0 || inner.code === "unrecognized_keys" : inner.code === "custom"),
+    );
+}
+
+function at(raw: Json, path: readonly PropertyKey[]): Json | undefined {
+  let here: Json | undefined = raw;
+  for (const key of path) {
+    if (typeof here !== "object" || here === null || !Object.hasOwn(here, key)) return undefined;
+    here = (here as Record<PropertyKey, Json>)[key];
+  }
+  return here;
+}
+
+function knownKeys(path: readonly PropertyKey[]): string[] {
+  if (path[0] === "targets" && path[2] === "map") return ["to", "with"];
+  if (path[0] === "targets") return Object.keys(targetSchema.shape);
+  if (path[0] === "examples") return Object.keys(exampleSchema.shape);
+  return Object.keys(sheetSchema.shape);
+}
+
+/** The known key at most two edits away. */
+function nearest(key: string, known: readonly string[]): string | undefined {
+  return known
+    .map((candidate) => ({ candidate, distance: editDistance(key, candidate) }))
+    .filter(({ distance }) => distance <= 2)
+    .sort((a, b) => a.distance - b.distance)[0]?.candidate;
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= Math.min(a.length, 64); i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const substitute = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min((row[j] as number) + 1, (next[j - 1] as number) + 1, substitute));
+    }
+    row = next;
+  }
+  return row[b.length] as number;
+}

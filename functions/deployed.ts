@@ -1,0 +1,9 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Catalog } from "../bridge/connector.ts";
+import { catalogFile, openCatalog } from "../platform/aws/shipped-catalog.ts";
+
+/** The connectors that were deployed together with this function: the file beside its bundle. */
+export async function deployedCatalog(): Promise<Catalog> {
+  return openCatalog(await readFile(join(import.meta.dirname, catalogFile), "utf8"));
+}

@@ -1,0 +1,46 @@
+import { join, relative } from "node:path";
+import { Catalog, connectorId } from "../bridge/connector.ts";
+import { faultText } from "../bridge/sheet-text.ts";
+import { packSet } from "../platform/aws/shipped-set.ts";
+import { readFolder, readTexts, SheetsFault } from "../platform/local/sheets-folder.ts";
+import { projectRoot } from "./bundle.ts";
+import { connectorFiles } from "./connectors.ts";
+
+/** Sheets that may be shipped, packed. */
+export interface SheetsToShip {
+  readonly bytes: Uint8Array;
+  readonly sheets: number;
+  readonly examples: number;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Reads `mappings/` and the `governance.yaml` beside it, checks them, and runs the examples.
+ *
+ * @param deployed ids of the connectors that sheets may name. Absent: those of connectors/, which are to be deployed first
+ * @throws {SheetsFault} with every fault: file, line and remedy
+ * @throws {RangeError} where they are too large together
+ */
+export async function sheetsToShip(mappings: string, deployed?: readonly string[]): Promise<SheetsToShip> {
+  const files = await connectorFiles(join(projectRoot, "connectors"));
+  const { there = [], missing = [] } = Object.groupBy(files, ({ connector }) =>
+    !deployed || deployed.includes(connectorId(connector)) ? "there" : "missing",
+  );
+  const texts = readFolder(mappings);
+  const { sheets, policy, policyFault } = await readTexts(texts, new Catalog(there.map(({ connector }) => connector)));
+  const faults = [...sheets.faults.map(faultText), ...(policyFault === undefined ? [] : [policyFault])];
+  if (faults.length > 0) {
+    const unknown = missing.map(
+      ({ file }) => `${relative(projectRoot, file)} is not deployed yet; npm run deploy does it`,
+    );
+    throw new SheetsFault([...faults, ...unknown]);
+  }
+  // No fault: every text has become a sheet, in order.
+  const filed = sheets.sheets.map((sheet, i) => ({ file: texts.sheets[i]?.file ?? sheet.name, sheet }));
+  return {
+    bytes: packSet({ sheets: filed, policy }),
+    sheets: filed.length,
+    examples: sheets.examples.length,
+    warnings: sheets.warnings.map(faultText),
+  };
+}
