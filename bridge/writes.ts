@@ -22,13 +22,12 @@ export interface Weight {
 
 export function weigh(puts: readonly Put[], entries: readonly LedgerEntry[] = []): Weight {
   let changes = entries.length;
-  let bytes = 0;
+  let bytes = entries.length * inlineBytes;
   for (const put of puts) {
-    const body = bytesOf(bodyOf(put));
+    const body = bodyBytes(put);
     changes += 1 + marksOf(put) + piecesOf(body);
     bytes += body + inlineBytes;
   }
-  for (const { facts } of entries) bytes += bytesOf(facts) + 512;
   return { changes, bytes };
 }
 
@@ -70,11 +69,11 @@ export function inWrites<T>(items: readonly T[], weightOf: (item: T) => Weight):
   return writes;
 }
 
-/** Written once, with the first put: a packet or an event never changes. */
-function bodyOf(put: Put): unknown {
-  if (put.etag > 0) return undefined;
-  if (put.kind === "packet") return put.value.packet;
-  return put.kind === "event" ? put.value.event : undefined;
+/** A body is written with the first put, and never changes. */
+function bodyBytes(put: Put): number {
+  if (put.etag > 0) return 0;
+  if (put.kind === "packet") return bytesOf(put.value.packet);
+  return put.kind === "event" ? bytesOf(put.value.event) : 0;
 }
 
 /** A packet's places in its strict lane and among what is not sent yet. */
