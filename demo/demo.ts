@@ -25,6 +25,7 @@ await using bridge = new Bridge({
     if (kind === "loaded") sheetsTakenUp++;
   },
 });
+const onTheWay = ["QUEUED", "RETRY"] as const;
 let published = 0;
 
 title("HMS Sync Bridge");
@@ -61,7 +62,7 @@ show(await waiting());
 
 title("3. Payroll wakes");
 await payroll.wake();
-await until(async () => (await waiting()).length === 0 && (await bridge.settled()));
+await until(async () => (await bridge.outbox({ statuses: onTheWay })).length === 0);
 say(`The probe saw it, and the outbox went back to the lane, oldest first. ${aws("[probe Lambda, DLQ redrive]")}`);
 show((await bridge.outbox({ from: asleep })).filter(({ target }) => target === "payroll"));
 say(`Payroll received, in order: ${payroll.received.map(({ body }) => JSON.stringify(body)).join("  ")}`);
@@ -126,9 +127,9 @@ async function publish(old_rate: number, new_rate: number): Promise<void> {
   await bridge.emit(Event({ type: "policy.per_diem.updated", source: "hms.policy", data: { new_rate, old_rate } }));
 }
 
-/** Payroll's packets that wait in the outbox. */
+/** Payroll's packets, once all that are open wait in the outbox. */
 async function waiting(): Promise<PacketView[]> {
-  const queued = await bridge.outbox({ statuses: ["QUEUED", "RETRY"] });
+  const queued = await bridge.outbox({ statuses: onTheWay });
   const parked = queued.filter(({ status, nextTryAt }) => status === "QUEUED" && nextTryAt !== undefined);
   return parked.length === queued.length ? parked : [];
 }
