@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { SourceEvent } from "../bridge/event.ts";
 import { mapEvent } from "../bridge/map.ts";
 import { readSheet } from "../bridge/sheet-text.ts";
@@ -31,6 +32,10 @@ const burst = await measureBurst();
 tell(
   "burst",
   `${burst.packets} packets in ${burst.seconds} s, ${burst.packetsPerSecond}/s (the floor is ${ratio(floor.requestsPerSecond, burst.packetsPerSecond)} × that), peak ${Math.round(burst.peakMemoryBytes / 1e6)} MB`,
+);
+tell(
+  "seal",
+  `${burst.seal.entries} entries sealed in ${burst.seal.sealMs} ms, the thread never held longer than ${burst.seal.longestHeldMs} ms; ${burst.seal.verifiedPerSecond} entries/s verified`,
 );
 const map = measureMap();
 tell("map", `${map.eventsPerSecond} events/s a core, renames only`);
@@ -121,13 +126,36 @@ async function measureBurst() {
   clearInterval(watch);
   const { packets } = await bench.bridge.tally();
   if (packets.SENT !== burstPackets) throw new Error(`only ${packets.SENT} of ${burstPackets} packets are SENT`);
+  const seal = await measureSeal(bench.bridge);
   await bench.close();
   return {
+    seal,
     packets: burstPackets,
     seconds,
     emittedSeconds,
     packetsPerSecond: Math.round(burstPackets / seconds),
     peakMemoryBytes,
+  };
+}
+
+/** Seals a burst's ledger at once, which in a day's work goes by five minutes at a time; and checks it. */
+async function measureSeal(bridge: Bridge) {
+  const { sealing } = await bridge.engine();
+  const held = monitorEventLoopDelay({ resolution: 1 });
+  held.enable();
+  const began = performance.now();
+  const made = await sealing?.seal();
+  const sealMs = round(performance.now() - began);
+  held.disable();
+  const begun = performance.now();
+  const { entries, seals, fault } = await bridge.verify();
+  const verifySeconds = (performance.now() - begun) / 1_000;
+  if (fault || seals?.unsealed !== 0) throw new Error(`the ledger is not in order: ${fault?.message}`);
+  return {
+    entries: made?.entries ?? 0,
+    sealMs,
+    longestHeldMs: round(held.max / 1e6),
+    verifiedPerSecond: Math.round(entries / verifySeconds),
   };
 }
 
@@ -170,7 +198,7 @@ function open(onStep: (step: string) => unknown) {
   const hr = "  hr: { connector: WorkForceNow, map: { new_rate: rate } }\n";
   const gis = "  gis: { connector: GISTableConnector, map: { new_rate: perDiemUSD } }\n";
   const bridge = new Bridge({
-    dir,
+    dir: join(dir, "store"),
     mappings: [sheet("policy.per_diem.one", hr), sheet("policy.per_diem.updated", hr + gis)],
     connectors: { WorkForceNow: { baseUrl }, GISTableConnector: { baseUrl } },
     log: ({ step }) => onStep(step),

@@ -144,6 +144,13 @@ export interface Job {
   readonly reason?: string;
 }
 
+/** The newest seal this store knows of; the seals themselves are kept elsewhere. */
+export interface RememberedSeal {
+  readonly number: number;
+  /** SHA-256 of its statement. */
+  readonly hash: string;
+}
+
 export interface Records {
   event: EventRecord;
   packet: PacketRecord;
@@ -152,4 +159,5 @@ export interface Records {
   sheet: StoredSheet;
   cursor: Cursor;
   job: Job;
+  seal: RememberedSeal;
 }

@@ -24,6 +24,8 @@ export const timesSchema = z.strictObject({
   giveUpMs: ms.prefault(86_400_000),
   /** How often probe and watchdog look. */
   tickMs: ms.prefault(1_000),
+  /** How often what was appended to the ledger is sealed. */
+  sealMs: ms.prefault(300_000),
   /** A target's `Retry-After` is taken up to this. */
   retryAfterMaxMs: ms.prefault(300_000),
 });

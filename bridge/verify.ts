@@ -2,63 +2,213 @@ import { digestOf } from "./expand.ts";
 import { type LedgerEntry, type LedgerFault, type Tail, verifyChain } from "./ledger.ts";
 import type { Engine } from "./ports.ts";
 import type { PacketRecord } from "./records.ts";
+import { openSeal, type Seal, type Sealed, sealedIn } from "./seal.ts";
+import {
+  type Covered,
+  changedFault,
+  type Evidence,
+  firstSealSince,
+  goneFault,
+  goodSeals,
+  SealedEntries,
+  type SealFault,
+} from "./sealed.ts";
 
 export interface Verification {
+  /** With `since`, a chain that two seals name counts twice. */
   readonly chains: number;
   readonly entries: number;
+  /** Absent where the ledger was not held against seals. */
+  readonly seals?: SealsSeen;
   /** The first thing found wrong. */
-  readonly fault?: LedgerFault;
+  readonly fault?: LedgerFault | SealFault;
 }
+
+export interface SealsSeen {
+  readonly seals: number;
+  /** When the newest was made. ms */
+  readonly newest?: number;
+  /** Entries that no seal covers yet. */
+  readonly unsealed: number;
+  /** Some of these are older than two intervals: sealing has stopped, or seals were taken away. */
+  readonly late: boolean;
+}
+
+/** Where it is, as one says it: `pkt-…, entry 3`, `seal 12`. */
+export function placeOf(fault: LedgerFault | SealFault): string {
+  return "seal" in fault ? `seal ${fault.seal}` : `${fault.chain}, entry ${fault.seq}`;
+}
+
+export interface VerifyOptions {
+  readonly evidence?: Evidence;
+  /** Only what was sealed since. Needs evidence. ms since the epoch */
+  readonly since?: number;
+  readonly onProgress?: (entries: number) => void;
+}
+
+/** What is read of an engine to verify its ledger. */
+export type VerifiedEngine = Pick<Engine, "store" | "bridgeKey" | "clock" | "times">;
 
 const page = 500;
 
 /**
- * Checks the whole ledger: every chain from its first entry to the one its record ends with, and that no record is
- * without a chain. Stops at the first fault.
+ * Checks the whole ledger, and stops at the first fault: that every chain holds from its first entry to the one its
+ * record ends with, that no record is without a chain, and, with evidence, that all that was sealed stands there as it
+ * was and nothing was put in beside it.
+ *
+ * With `since` it reads only the seals made since then and the chains they name: it finds what of that was changed or is
+ * gone, and not what was put in.
  */
-export async function verifyLedger(engine: Engine, onProgress?: (entries: number) => void): Promise<Verification> {
-  let chains = 0;
-  let entries = 0;
-  let current: LedgerEntry[] = [];
-  const check = async (): Promise<LedgerFault | undefined> => {
-    const [first] = current;
-    if (!first) return undefined;
-    chains++;
-    return checkChain(engine, first.chain, current);
+export async function verifyLedger(engine: VerifiedEngine, options: VerifyOptions = {}): Promise<Verification> {
+  const { evidence, since, onProgress } = options;
+  if (since === undefined) return verifyWhole(engine, evidence && new SealedEntries(evidence), onProgress);
+  if (!evidence) throw new TypeError("without seals nothing tells what was written since then; check the whole ledger");
+  return verifySince(engine, evidence, since, onProgress);
+}
+
+async function verifyWhole(
+  engine: VerifiedEngine,
+  sealed: SealedEntries | undefined,
+  onProgress: VerifyOptions["onProgress"],
+): Promise<Verification> {
+  const count = { chains: 0, entries: 0 };
+  const result = (fault?: LedgerFault | SealFault): Verification => ({
+    ...count,
+    ...(sealed && { seals: seen(engine, sealed) }),
+    ...(fault && { fault }),
+  });
+  for (let part = 0; part < (sealed?.parts ?? 1); part++) {
+    const sealFault = await sealed?.load(part);
+    if (sealFault) return result(sealFault);
+    for await (const chains of batchesOf(chainsIn(engine))) {
+      const ends =
+        part === 0
+          ? await endsOf(
+              engine,
+              chains.map(([{ chain }]) => chain),
+            )
+          : undefined;
+      for (const entries of chains) {
+        const [{ chain }] = entries;
+        let fault: LedgerFault | undefined;
+        if (ends) {
+          count.chains++;
+          count.entries += entries.length;
+          onProgress?.(count.entries);
+          fault = await checkChain(engine, chain, entries, ends.get(chain));
+        }
+        fault ??= await sealed?.check(entries);
+        if (fault) return result(fault);
+      }
+    }
+    const missing = await sealed?.missing();
+    if (missing) return result(missing);
+  }
+  return result(await recordsWithoutChain(engine, count.chains));
+}
+
+async function verifySince(
+  engine: VerifiedEngine,
+  evidence: Evidence,
+  since: number,
+  onProgress: VerifyOptions["onProgress"],
+): Promise<Verification> {
+  const { seals, appended } = evidence;
+  const count = { chains: 0, entries: 0 };
+  const sealed: Covered = { seals: 0, unsealed: 0, settlingMs: appended.settlingMs };
+  const result = (fault?: LedgerFault | SealFault): Verification => ({
+    ...count,
+    seals: seen(engine, sealed),
+    ...(fault && { fault }),
+  });
+  const check = async (listed: readonly Sealed[], seal?: Seal): Promise<LedgerFault | undefined> => {
+    for (const [chain, own] of Map.groupBy(listed, (entry) => entry.chain)) {
+      const entries = await engine.store.chain(chain);
+      const lost = seal && own.find(({ seq }) => !entries[seq - 1]);
+      if (lost) return goneFault(lost, seal);
+      const changed = seal && own.find(({ seq, hash }) => entries[seq - 1]?.hash !== hash);
+      if (changed) return changedFault(changed, seal);
+      count.chains++;
+      count.entries += entries.length;
+      onProgress?.(count.entries);
+      const fault = await checkChain(engine, chain, entries, (await endsOf(engine, [chain])).get(chain));
+      if (fault) return fault;
+    }
+    return undefined;
   };
 
+  let to = "";
+  const last = await seals.last();
+  const first = await firstSealSince(seals, since);
+  for await (const seal of goodSeals(evidence, first)) {
+    if ("message" in seal) return result(seal);
+    sealed.seals++;
+    sealed.newest = Date.parse(seal.statement.at);
+    to = seal.statement.to;
+    const fault = await check([...sealedIn(seal)], seal);
+    if (fault) return result(fault);
+  }
+  if (sealed.seals === 0) to = (last && openSeal(last.text)?.statement.to) ?? "";
+  for (;;) {
+    const fresh = await appended.read(to, page);
+    if (fresh.to === to) return result();
+    if (sealed.unsealed === 0) sealed.oldest = fresh.entries[0]?.at;
+    sealed.unsealed += fresh.entries.length;
+    to = fresh.to;
+    const fault = await check(fresh.entries);
+    if (fault) return result(fault);
+  }
+}
+
+function seen({ clock, times }: VerifiedEngine, { seals, newest, unsealed, oldest, settlingMs }: Covered): SealsSeen {
+  const late = oldest !== undefined && clock.now() - oldest > 2 * times.sealMs + settlingMs;
+  return { seals, ...(newest !== undefined && { newest }), unsealed, late };
+}
+
+/** The ledger a chain at a time, as it is read. */
+async function* chainsIn({ store }: VerifiedEngine): AsyncGenerator<[LedgerEntry, ...LedgerEntry[]]> {
+  let current: LedgerEntry[] = [];
   let after: string | undefined;
   do {
-    const found = await engine.store.ledger({ limit: page, ...(after && { after }) });
+    const found = await store.ledger({ limit: page, ...(after && { after }) });
     for (const entry of found.items) {
       if (current.length > 0 && current[0]?.chain !== entry.chain) {
-        const fault = await check();
-        if (fault) return { chains, entries, fault };
+        yield current as [LedgerEntry];
         current = [];
       }
       current.push(entry);
-      entries++;
     }
-    onProgress?.(entries);
     after = found.next;
   } while (after !== undefined);
-  const fault = (await check()) ?? (await recordsWithoutChain(engine, chains));
-  return { chains, entries, ...(fault && { fault }) };
+  if (current.length > 0) yield current as [LedgerEntry];
+}
+
+/** A hundred at a time: their records are read together. */
+async function* batchesOf<T>(all: AsyncIterable<T>): AsyncGenerator<T[]> {
+  let batch: T[] = [];
+  for await (const one of all) {
+    batch.push(one);
+    if (batch.length < 100) continue;
+    yield batch;
+    batch = [];
+  }
+  yield batch;
 }
 
 /** While the bridge runs a chain may grow between two reads: a fault counts only once chain and record stood still. */
 async function checkChain(
-  engine: Engine,
+  engine: VerifiedEngine,
   chain: string,
   entries: readonly LedgerEntry[],
+  end: End | undefined,
 ): Promise<LedgerFault | undefined> {
-  for (let before = await endOf(engine, chain); ; ) {
+  for (let before = end; ; ) {
     const fault = before
       ? (verifyChain(chain, entries, before.tail) ?? verifyRecord(engine, before.record, entries))
       : { chain, seq: 1, message: "the record this chain belongs to is missing" };
     if (!fault) return undefined;
     const again = await engine.store.chain(chain);
-    const now = await endOf(engine, chain);
+    const now = (await endsOf(engine, [chain])).get(chain);
     if (again.length === entries.length && now?.tail.seq === before?.tail.seq) return fault;
     entries = again;
     before = now;
@@ -66,7 +216,7 @@ async function checkChain(
 }
 
 /** A packet's fields and status must be those the ledger was told of. */
-function verifyRecord(engine: Engine, record: PacketRecord | undefined, entries: readonly LedgerEntry[]) {
+function verifyRecord(engine: VerifiedEngine, record: PacketRecord | undefined, entries: readonly LedgerEntry[]) {
   if (!record) return undefined;
   const { packet, progress } = record;
   const fault = (seq: number, message: string): LedgerFault => ({ chain: packet.id, seq, message });
@@ -79,17 +229,32 @@ function verifyRecord(engine: Engine, record: PacketRecord | undefined, entries:
 }
 
 /** Where the record says its chain ends, and for a packet the record itself. */
-async function endOf(engine: Engine, chain: string): Promise<{ tail: Tail; record?: PacketRecord } | undefined> {
-  if (chain.startsWith("pkt-")) {
-    const [stored] = await engine.store.read("packet", [chain]);
-    return stored && { tail: stored.value.progress.tail, record: stored.value };
+interface End {
+  readonly tail: Tail;
+  readonly record?: PacketRecord;
+}
+
+async function endsOf({ store }: VerifiedEngine, chains: readonly string[]): Promise<Map<string, End>> {
+  const [packets, events] = [chains.filter(isPacket), chains.filter((chain) => !isPacket(chain))];
+  const [foundPackets, foundEvents] = await Promise.all([store.read("packet", packets), store.read("event", events)]);
+  const ends = new Map<string, End>();
+  for (const [i, chain] of packets.entries()) {
+    const record = foundPackets[i]?.value;
+    if (record) ends.set(chain, { tail: record.progress.tail, record });
   }
-  const [stored] = await engine.store.read("event", [chain]);
-  return stored && { tail: stored.value.tail };
+  for (const [i, chain] of events.entries()) {
+    const record = foundEvents[i]?.value;
+    if (record) ends.set(chain, { tail: record.tail });
+  }
+  return ends;
+}
+
+function isPacket(chain: string): boolean {
+  return chain.startsWith("pkt-");
 }
 
 /** A chain that is gone altogether shows only in the records that should have one. */
-async function recordsWithoutChain(engine: Engine, chains: number): Promise<LedgerFault | undefined> {
+async function recordsWithoutChain(engine: VerifiedEngine, chains: number): Promise<LedgerFault | undefined> {
   const { events, packets } = await engine.store.tally();
   const { duplicates: _, ...byStatus } = events;
   const sum = (counts: Readonly<Record<string, number>>) => Object.values(counts).reduce((a, b) => a + b, 0);

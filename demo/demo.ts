@@ -2,6 +2,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { styleText } from "node:util";
+import { placeOf } from "../bridge/verify.ts";
 import { Bridge, Event, type PacketView } from "../index.ts";
 import { targetServer } from "../test/support/target-server.ts";
 
@@ -96,7 +97,7 @@ title("6. Can we prove it?");
 const { entries, chains, fault } = await bridge.verify();
 say(
   fault
-    ? `the ledger is broken at ${fault.chain}`
+    ? `the ledger is broken: ${placeOf(fault)}: ${fault.message}`
     : `bridge ledger verify: all good, ${entries} entries in ${chains} hash chains ${aws("[DynamoDB, append-only]")}`,
 );
 const { events, packets } = await bridge.tally();

@@ -7,9 +7,10 @@ import { isClosed, type Status } from "../bridge/ledger.ts";
 import type { LogLine, Tally } from "../bridge/ports.ts";
 import type { Job } from "../bridge/records.ts";
 import { packetsOf } from "../bridge/replay.ts";
+import type { Evidence } from "../bridge/sealed.ts";
 import type { SheetFile } from "../bridge/sheet-text.ts";
 import { sheetSet } from "../bridge/sheets.ts";
-import { type Verification, verifyLedger } from "../bridge/verify.ts";
+import { type Verification, type VerifyOptions, verifyLedger } from "../bridge/verify.ts";
 import { createHttp, hostsIn } from "../connectors/protocols/http.ts";
 import { connectorsIn } from "../platform/local/connectors-folder.ts";
 import { type LocalEngine, openLocalEngine } from "../platform/local/engine.ts";
@@ -28,6 +29,8 @@ export interface BridgeOptions {
   /** Connectors of your own, beside those that come with the bridge. */
   // biome-ignore lint/suspicious/noExplicitAny: each connector's schemas guard its own config and secret
   readonly register?: readonly Connector<any, any>[];
+  /** Where the ledger's seals are kept. Default: what `bridge.yaml` says, else the store's folder with `-seals` at its end. */
+  readonly seals?: string;
   /** How long what waits waits. */
   readonly times?: SettingsInput["times"];
   readonly log?: (line: LogLine) => void;
@@ -42,6 +45,8 @@ const ownMappings = "mappings";
 
 /** The connectors that come with the bridge. */
 const ownConnectors = join(import.meta.dirname, "..", "connectors");
+
+export type VerifyRequest = Omit<VerifyOptions, "evidence"> & Partial<Pick<Evidence, "publicKey" | "kept">>;
 
 interface Open {
   readonly engine: LocalEngine;
@@ -221,8 +226,16 @@ export class Bridge implements AsyncDisposable {
     return (await this.engine()).store.tally();
   }
 
-  async verify(): Promise<Verification> {
-    return verifyLedger(await this.engine());
+  /**
+   * Checks the ledger: by itself, against the records, and against the seals.
+   *
+   * @param options `publicKey` and `kept`: the seals' key and seals themselves, as somebody kept them elsewhere
+   */
+  async verify({ publicKey, kept, ...options }: VerifyRequest = {}): Promise<Verification> {
+    const engine = await this.engine();
+    const found = engine.sealing?.evidence();
+    const evidence = found && { ...found, ...(publicKey && { publicKey }), ...(kept && { kept }) };
+    return verifyLedger(engine, { ...options, ...(evidence && { evidence }) });
   }
 
   /** Ends the work, when what is being sent now is done, and closes the store. */
@@ -260,7 +273,11 @@ async function openBridge(options: BridgeOptions): Promise<Open> {
   const { dir = ".bridge", mappings = ownMappings, register = [], log, onSheets = () => {}, work = true } = options;
   const fromFile = readSettings("bridge.yaml");
   const settings = checkSettings(
-    { connectors: { ...fromFile.connectors, ...options.connectors }, times: { ...fromFile.times, ...options.times } },
+    {
+      connectors: { ...fromFile.connectors, ...options.connectors },
+      times: { ...fromFile.times, ...options.times },
+      seals: options.seals ?? fromFile.seals ?? `${dir}-seals`,
+    },
     "the options",
   );
   const catalog = await ownCatalog(register);

@@ -17,12 +17,25 @@ export function queueNameOf(deployment: string, queue: QueueName): string {
 export const sheetReaders = ["mapper", "watchdog"] as const;
 export type SheetReader = (typeof sheetReaders)[number];
 
-type Parameter = "packets-table" | "ledger-table" | "key" | "bridge-key" | "sheets" | `role-${SheetReader}`;
+type Parameter =
+  | "packets-table"
+  | `ledger-${"table" | "stream" | "bucket"}`
+  | `${"bridge-" | "seal-" | ""}key`
+  | "sheets"
+  | `role-${SheetReader}`;
 
 /** Where the deployment's stacks tell each other what they have made: Parameter Store, so that no stack locks another. */
 export function parameterOf(deployment: string, what: Parameter): string {
   return `/${deployment}/${what}`;
 }
+
+/** What the ledger's bucket holds: copies of entries, what was done to the table besides appending, and seals. */
+export const ledgerPlaces = {
+  entries: "entries/",
+  tampered: "tampered/",
+  seals: "seals/",
+  publicKey: "seal-key.pem",
+} as const;
 
 /** What AppConfig calls the place of a deployment's sheets. */
 export function sheetsPlace(deployment: string) {

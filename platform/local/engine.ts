@@ -8,6 +8,7 @@ import { systemClock, systemRandom } from "../clock.ts";
 import { httpClients } from "../http-clients.ts";
 import { Database } from "./database.ts";
 import { LocalQueue } from "./queue.ts";
+import { keepApart, Sealing } from "./sealing.ts";
 import { bridgeKeyIn, LocalSecrets } from "./secrets.ts";
 import { configOf, type Settings } from "./settings.ts";
 import { LocalStore } from "./store.ts";
@@ -32,6 +33,8 @@ export interface LocalEngine extends Engine {
   readonly db: Database;
   /** `undefined` in memory. */
   readonly dir: string | undefined;
+  /** `undefined` in memory, and where the settings name no folder for seals. */
+  readonly sealing: Sealing | undefined;
 }
 
 const inMemory = ":memory:";
@@ -39,6 +42,7 @@ const inMemory = ":memory:";
 export async function openLocalEngine(options: LocalOptions): Promise<LocalEngine> {
   const { catalog, settings, sheets, random = systemRandom, env = process.env, log = () => {} } = options;
   const dir = options.dir === inMemory ? undefined : options.dir;
+  if (dir && settings.seals) keepApart(dir, settings.seals);
   if (dir) openPrivately(dir);
   const bridgeKey = dir ? bridgeKeyIn(join(dir, "key")) : createSecretKey(Buffer.alloc(32, random.id()));
   const db = await Database.open(dir && join(dir, "bridge.db"));
@@ -47,6 +51,7 @@ export async function openLocalEngine(options: LocalOptions): Promise<LocalEngin
   return {
     dir,
     db,
+    sealing: dir && settings.seals ? new Sealing({ dir, folder: settings.seals, store, clock }) : undefined,
     clock,
     random,
     store,

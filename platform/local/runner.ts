@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import { accept } from "../../bridge/accept.ts";
 import { type Connector, connectorId } from "../../bridge/connector.ts";
 import { type Carrier, deliver } from "../../bridge/deliver.ts";
@@ -10,6 +9,7 @@ import { errorName } from "../../bridge/log.ts";
 import type { Message, QueueName } from "../../bridge/ports.ts";
 import type { Report } from "../../bridge/report.ts";
 import type { LocalEngine } from "./engine.ts";
+import { takeLock } from "./lock.ts";
 import type { SheetsFolder } from "./sheets-folder.ts";
 
 const batch = 10;
@@ -48,6 +48,7 @@ export function startRunner(engine: LocalEngine, folder?: SheetsFolder): Runner 
     every(engine, engine.times.tickMs, signal, () => keep(engine)),
     every(engine, engine.times.tickMs, signal, () => jobsRound(engine, signal)),
     every(engine, tidyMs, signal, () => engine.queue.tidy()),
+    every(engine, engine.times.sealMs, signal, () => seal(engine)),
     watchLoop(engine, folder, signal, tellGone),
   ];
   // What an event of an earlier bridge broke may be mended in this one.
@@ -58,24 +59,10 @@ export function startRunner(engine: LocalEngine, folder?: SheetsFolder): Runner 
       ended.abort();
       await engine.queue.end();
       await Promise.allSettled(loops);
+      await seal(engine);
       lock.release();
     },
   };
-}
-
-/**
- * A lock that ends with the process, however it ends: SQLite's own, on a file of its own.
- */
-function takeLock(file: string): { release(): void } | undefined {
-  const db = new DatabaseSync(file);
-  try {
-    db.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;");
-    return { release: () => db.close() };
-  } catch (error) {
-    db.close();
-    if ((error as { errcode?: number }).errcode === 5) return undefined;
-    throw error;
-  }
 }
 
 async function mapperLoop(engine: LocalEngine, signal: AbortSignal): Promise<void> {
@@ -138,6 +125,16 @@ async function every(engine: LocalEngine, ms: number, signal: AbortSignal, work:
 function jobsRound(engine: LocalEngine, signal: AbortSignal): Promise<void> {
   const until = engine.clock.now() + engine.times.tickMs;
   return runJobs(engine, () => !signal.aborted && engine.clock.now() < until);
+}
+
+/** What cannot be sealed now is sealed with what comes after it; the bridge goes on. */
+async function seal(engine: LocalEngine): Promise<void> {
+  try {
+    const made = await engine.sealing?.seal();
+    if (made && made.entries > 0) engine.log({ step: "sealed", ...made });
+  } catch (error) {
+    engine.log({ step: "seal-failed", error: errorName(error), reason: (error as Error).message });
+  }
 }
 
 /** Notices what other processes put on the queues, and changed sheets. */

@@ -55,7 +55,7 @@ function parseSecret(text: string, where: string): unknown {
 }
 
 /** @throws where others than the owner may read it; `undefined` where it does not exist */
-function readPrivateFile(file: string): string | undefined {
+export function readPrivateFile(file: string): string | undefined {
   const stat = statSync(file, { throwIfNoEntry: false });
   if (!stat) return undefined;
   if (process.platform !== "win32" && (stat.mode & 0o077) !== 0) {
@@ -73,12 +73,17 @@ export function bridgeKeyIn(file: string): KeyObject {
     return createSecretKey(key);
   }
   const key = randomBytes(32);
+  // Two processes began at once; the first one's key counts.
+  return writePrivateFile(file, `${key.toString("hex")}\n`) ? createSecretKey(key) : bridgeKeyIn(file);
+}
+
+/** Writes a file only its owner can read. @returns whether it was written: not where there is one already */
+export function writePrivateFile(file: string, text: string): boolean {
   try {
-    writeFileSync(file, `${key.toString("hex")}\n`, { mode: 0o600, flag: "wx" });
+    writeFileSync(file, text, { mode: 0o600, flag: "wx" });
+    return true;
   } catch (error) {
-    // Two processes began at once; the first one's key counts.
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return bridgeKeyIn(file);
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
     throw error;
   }
-  return createSecretKey(key);
 }

@@ -7,6 +7,8 @@ const settingsSchema = z.strictObject({
   /** A connector's name or id to its configuration; the connector's own schema checks it. */
   connectors: z.record(z.string(), z.record(z.string(), z.unknown())).default({}),
   times: timesSchema.prefault({}),
+  /** Where the ledger's seals are kept: a folder outside the store, best one that nobody can change. */
+  seals: z.string().min(1).optional(),
 });
 
 export type Settings = z.output<typeof settingsSchema>;

@@ -1,7 +1,17 @@
 import type { SourceEvent } from "../../bridge/event.ts";
 import { eventStatuses, isClosed, type LedgerEntry, statuses } from "../../bridge/ledger.ts";
 import { type Packet, strictOrder } from "../../bridge/pack.ts";
-import type { FoundEvent, Kind, PacketQuery, Page, Put, Stored, StorePort, Tally } from "../../bridge/ports.ts";
+import type {
+  AppendedPort,
+  FoundEvent,
+  Kind,
+  PacketQuery,
+  Page,
+  Put,
+  Stored,
+  StorePort,
+  Tally,
+} from "../../bridge/ports.ts";
 import type { EventRecord, Job, PacketRecord, Progress, Records } from "../../bridge/records.ts";
 import { checkWeight } from "../../bridge/writes.ts";
 import type { Database } from "./database.ts";
@@ -162,6 +172,20 @@ export class LocalStore implements StorePort {
       ...(last && rows.length === limit && { next: JSON.stringify([last.owner, last.number]) }),
     };
   }
+
+  /** In the order of appending: one process writes at a time, and a row's number is one more than the last. */
+  readonly appended: AppendedPort = {
+    settlingMs: 0,
+    read: async (after, limit) => {
+      // Sealing reads much at once, and deliveries go on in between.
+      await new Promise(setImmediate);
+      const rows = this.#db
+        .sql("SELECT seq, owner, number, entry FROM ledger WHERE seq > ? ORDER BY seq LIMIT ?")
+        .all(Number(after), limit);
+      const last = rows.at(-1);
+      return { entries: rows.map((row) => this.#entryIn(row)), to: last ? String(last.seq) : after };
+    },
+  };
 
   /** A text that was tampered with until it is no entry stands in its place as one that follows from nothing. */
   #entryIn({ owner, number, entry }: Record<string, unknown>): LedgerEntry {

@@ -1,6 +1,9 @@
 import { describe, expect, it } from "vitest";
+import type { LedgerEntry, LedgerFault } from "../../bridge/ledger.ts";
+import { SealedEntries } from "../../bridge/sealed.ts";
 import { verifyLedger } from "../../bridge/verify.ts";
 import { aCore, type Core } from "../support/core.ts";
+import { aSealing } from "../support/seals.ts";
 
 describe("verifying the ledger", () => {
   it("finds nothing wrong with what the bridge wrote", async () => {
@@ -146,6 +149,110 @@ describe("verifying the ledger", () => {
     }
 
     expect(faults).toEqual([]);
+  });
+
+  it("raises no false alarm while the bridge is at work and seals, whichever way it is checked", async () => {
+    await using core = await aCore();
+    const { seal, evidence } = aSealing(core.engine.store.appended, core.clock);
+    const faults: unknown[] = [];
+    for (let i = 0; i < 60; i++) {
+      await core.emit({ id: `${i}`, subject: `${i % 3}`, data: { new_rate: i } });
+      // An hour back and forth: order is told by numbers and positions, never by the clock.
+      core.clock.set(core.clock.now() + (i % 2 === 0 ? 3_600_000 : -3_600_000));
+      const checks = [verifyLedger(core.engine, { evidence }), verifyLedger(core.engine, { evidence, since: 0 })];
+      const [found] = await Promise.all([Promise.all(checks), core.run(), i % 5 === 0 ? seal() : undefined]);
+      faults.push(...found.flatMap(({ fault }) => fault ?? []));
+    }
+
+    expect(faults).toEqual([]);
+    await seal();
+    const { seals, entries } = await verifyLedger(core.engine, { evidence });
+    expect(seals).toMatchObject({ unsealed: 0, late: false });
+    expect(entries).toBe((await core.entries()).length);
+  });
+
+  it("knows what was appended after it had read the seals", async () => {
+    await using core = await aWorkedCore();
+    const { seal, evidence } = aSealing(core.engine.store.appended, core.clock);
+    await seal();
+    const sealed = new SealedEntries(evidence);
+    await sealed.load(0);
+
+    await core.emit({ id: "9", subject: "z", data: { new_rate: 9 } });
+    await core.run();
+
+    expect(await sealed.check(await core.entries())).toBeUndefined();
+    expect(await sealed.missing()).toBeUndefined();
+  });
+
+  it("finds every single packet and event that was deleted with its chain, by the seals", async () => {
+    await using core = await aWorkedCore();
+    const { seal, evidence } = aSealing(core.engine.store.appended, core.clock);
+    await seal();
+    const chains = new Map((await core.entries()).map(({ chain }) => [chain, chain]));
+
+    for (const chain of chains.keys()) {
+      const table = chain.startsWith("pkt-") ? "packets" : "events";
+      const rows = rowsOf(core).filter(({ entry }) => (JSON.parse(entry) as { chain: string }).chain === chain);
+      for (const { seq } of rows) tamper(core, "DELETE FROM ledger WHERE seq = ?", seq);
+      tamper(core, `UPDATE ${table} SET id = 'away-' || id WHERE id = ?`, chain);
+      for (const since of [undefined, 0]) {
+        const { fault } = await verifyLedger(core.engine, { evidence, ...(since !== undefined && { since }) });
+        expect(fault).toEqual({ chain, seq: 1, message: expect.stringMatching(/^is gone: seal 1 /) });
+      }
+      tamper(core, `UPDATE ${table} SET id = ? WHERE id = 'away-' || ?`, chain, chain);
+      for (const { seq, owner, number, entry } of rows) {
+        tamper(core, "INSERT INTO ledger (seq, owner, number, entry) VALUES (?, ?, ?, ?)", seq, owner, number, entry);
+      }
+    }
+    expect((await verifyLedger(core.engine, { evidence })).fault).toBeUndefined();
+  });
+
+  it("says that entries have waited too long for a seal, and counts those that just wait", async () => {
+    await using core = await aWorkedCore();
+    const { seal, evidence } = aSealing(core.engine.store.appended, core.clock);
+    await seal();
+    await core.emit({ id: "9", subject: "z", data: { new_rate: 9 } });
+    await core.run();
+
+    expect((await verifyLedger(core.engine, { evidence })).seals).toMatchObject({ seals: 1, unsealed: 3, late: false });
+    await core.clock.advance(600_001);
+    expect((await verifyLedger(core.engine, { evidence })).seals).toMatchObject({ unsealed: 3, late: true });
+    expect((await verifyLedger(core.engine, { evidence, since: 0 })).seals).toMatchObject({ unsealed: 3, late: true });
+  });
+
+  it("wants seals to tell what was written since a time", async () => {
+    await using core = await aCore();
+
+    await expect(verifyLedger(core.engine, { since: 0 })).rejects.toThrow("check the whole ledger");
+  });
+
+  it("needs no more memory for a ledger that is too large to hold: it is read in parts", async () => {
+    await using core = await aCore();
+    const sealing = aSealing(core.engine.store.appended, core.clock);
+    await core.emit(...Array.from({ length: 100 }, (_, i) => ({ id: `${i}`, subject: `${i}`, data: { new_rate: i } })));
+    await core.run();
+    await sealing.seal();
+    const entries = await core.entries();
+    const [lost] = entries.splice(150, 1) as [LedgerEntry];
+    const foreign = { ...lost, seq: 9, hash: "f".repeat(64) };
+
+    const sealed = new SealedEntries(sealing.evidence, 50);
+    const strange: (LedgerFault | undefined)[] = [];
+    const missing: (LedgerFault | undefined)[] = [];
+    for (let part = 0; part === 0 || part < sealed.parts; part++) {
+      expect(await sealed.load(part)).toBeUndefined();
+      strange.push(await sealed.check([...entries, foreign]));
+      missing.push(await sealed.missing());
+    }
+
+    expect(sealed.parts).toBeGreaterThanOrEqual(8);
+    expect(strange.filter((fault) => fault)).toEqual([
+      { chain: lost.chain, seq: 9, message: expect.stringContaining("stands in no seal") },
+    ]);
+    expect(missing.filter((fault) => fault)).toEqual([
+      { chain: lost.chain, seq: lost.seq, message: expect.stringMatching(/^is gone: seal 1 /) },
+    ]);
   });
 
   it("cannot be written over by the bridge's own hand", async () => {

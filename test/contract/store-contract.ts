@@ -70,7 +70,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         expect(await port.read("cursor", ["a"])).toEqual([{ value: { position: "2" }, etag: 2 }]);
       });
 
-      it.each(["packet", "event", "cursor", "shadow", "health", "sheet", "job"] as const)(
+      it.each(["packet", "event", "cursor", "shadow", "health", "sheet", "job", "seal"] as const)(
         "keep a %s to its kind",
         async (kind) => {
           await using fixture = await makeFixture();
@@ -84,7 +84,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
           expect(await port.write([{ ...put, etag: 1 } as Put])).toBe("written");
           expect(await port.write([{ ...put, etag: 1 } as Put])).toBe("conflict");
           expect((await port.read(kind, [put.id]))[0]?.etag).toBe(2);
-          for (const other of ["packet", "event", "cursor", "shadow", "health", "sheet", "job"] as const) {
+          for (const other of ["packet", "event", "cursor", "shadow", "health", "sheet", "job", "seal"] as const) {
             if (other !== kind) expect(await port.read(other, [put.id])).toEqual([undefined]);
           }
         },
@@ -540,6 +540,7 @@ function puts(): { [K in Put["kind"]]: Extract<Put, { kind: K }> } {
     packet: { kind: "packet", id: record.packet.id, value: record, etag: 0 },
     event: { kind: "event", id: "evt-1", value: event, etag: 0 },
     cursor: { kind: "cursor", id: "same", value: { position: "1" }, etag: 0 },
+    seal: { kind: "seal", id: "same", value: { number: 1, hash: "0".repeat(64) }, etag: 0 },
     shadow: { kind: "shadow", id: "same", value: { fields: { a: { version: aVersion(), hash: "x" } } }, etag: 0 },
     health: { kind: "health", id: "same", value: { status: "UP", since: 1, strikes: [], paused: false }, etag: 0 },
     sheet: { kind: "sheet", id: "same", value: { name: "s", document }, etag: 0 },

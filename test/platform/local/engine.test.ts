@@ -1,12 +1,17 @@
-import { writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { expect } from "vitest";
 import type { Http } from "../../../bridge/connector.ts";
 import { Catalog } from "../../../bridge/connector.ts";
+import { type LedgerEntry, tailOf } from "../../../bridge/ledger.ts";
 import { sheetSet } from "../../../bridge/sheets.ts";
 import { type LocalEngine, openLocalEngine } from "../../../platform/local/engine.ts";
+import { FolderSeals } from "../../../platform/local/sealing.ts";
 import { LocalSecrets } from "../../../platform/local/secrets.ts";
 import { checkSettings } from "../../../platform/local/settings.ts";
+import { appendedContract } from "../../contract/appended-contract.ts";
 import { queueContract } from "../../contract/queue-contract.ts";
+import { sealsContract } from "../../contract/seals-contract.ts";
 import { secretsContract } from "../../contract/secrets-contract.ts";
 import { storeContract } from "../../contract/store-contract.ts";
 import { ManualClock, seededRandom } from "../../support/clock.ts";
@@ -92,6 +97,45 @@ storeContract("the embedded engine on a file", async () => {
     },
     reopen: fixture.reopen,
     [Symbol.asyncDispose]: fixture[Symbol.asyncDispose],
+  };
+});
+
+appendedContract("the embedded engine", async () => {
+  const { engine, ...rest } = await onAFile();
+  return {
+    port: engine.store.appended,
+    async append(entries) {
+      for (const entry of entries) expect(await appendEvent(engine, entry)).toBe("written");
+    },
+    [Symbol.asyncDispose]: rest[Symbol.asyncDispose],
+  };
+});
+
+/** An event's record, made or moved on, and the entry that belongs to it. */
+function appendEvent({ store }: LocalEngine, entry: LedgerEntry) {
+  const value = {
+    status: "UNMATCHED",
+    accepted: entry.seq,
+    sheets: [],
+    packets: 0,
+    message: "m",
+    duplicates: 0,
+    step: entry.step,
+    tail: tailOf(entry),
+  } as const;
+  return store.write([{ kind: "event", id: entry.chain, value, etag: entry.seq - 1 }], [entry]);
+}
+
+sealsContract("a folder", async () => {
+  const folder = home();
+  const { engine, ...rest } = await inMemory();
+  return {
+    port: new FolderSeals(folder.path, engine.store),
+    remove: async (number) => rmSync(join(folder.path, `${String(number).padStart(9, "0")}.seal`)),
+    async [Symbol.asyncDispose]() {
+      await rest[Symbol.asyncDispose]();
+      folder[Symbol.dispose]();
+    },
   };
 });
 

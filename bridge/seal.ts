@@ -1,0 +1,191 @@
+import { hash, type KeyObject, verify } from "node:crypto";
+import * as z from "zod";
+import type { AppendedPort, Clock, SealsPort } from "./ports.ts";
+
+/** What a seal says and signs. Its text is JSON on one line; the bytes of that line are what is signed. */
+const statementSchema = z.strictObject({
+  /** 1, 2, 3 … without a gap. */
+  seal: z.int().positive(),
+  /** When it was made, RFC 3339. For a person: order is told by the numbers. */
+  at: z.iso.datetime(),
+  /** How many lines the list has. */
+  entries: z.int().nonnegative(),
+  /** SHA-256 of the list. */
+  list: z.string().regex(/^[0-9a-f]{64}$/),
+  /** SHA-256 of the statement of the seal before, or 64 zeros. */
+  prev: z.string().regex(/^[0-9a-f]{64}$/),
+  /** Up to where in the order of appending; an engine's own words. */
+  to: z.string(),
+  /** SHA-256 of the public key it is signed with (DER, SPKI). */
+  key: z.string().regex(/^[0-9a-f]{64}$/),
+});
+
+export type Statement = z.output<typeof statementSchema>;
+
+/**
+ * A signed list of ledger entries, kept where the ledger's keeper cannot change it.
+ *
+ * As a text: the statement, the signature in base64, then a line `chain seq hash` for each entry that was appended
+ * since the seal before. `openssl`, `sha256sum` and a shell can check it.
+ */
+export interface Seal {
+  readonly statement: Statement;
+  /** SHA-256 of the statement's line: what the next seal is chained to. */
+  readonly hash: string;
+  readonly signed: string;
+  readonly signature: string;
+  readonly list: string;
+}
+
+/** One line of a seal's list. */
+export interface Sealed {
+  readonly chain: string;
+  readonly seq: number;
+  readonly hash: string;
+}
+
+/** Signs by ECDSA on P-256 with SHA-256, in DER: what AWS KMS, FIPS 186 and every openssl know. */
+export interface Signer {
+  /** Its public key's SHA-256, as in a statement. */
+  readonly key: string;
+  /** @returns the signature in base64 */
+  sign(text: string): Promise<string>;
+}
+
+/** How a seal's public key is named in a statement. */
+export function keyNameOf(publicKey: KeyObject): string {
+  return hash("sha256", publicKey.export({ type: "spki", format: "der" }));
+}
+
+const noSeal = "0".repeat(64);
+
+/** The most a seal lists: 1 MB or so. What was appended beyond goes into the next, at once. */
+const maxEntries = 10_000;
+/** What is read of the ledger at a time, so that deliveries go on in between. */
+const sliceEntries = 500;
+
+export interface Sealer {
+  readonly appended: AppendedPort;
+  readonly seals: SealsPort;
+  readonly signer: Signer;
+  readonly clock: Pick<Clock, "now">;
+}
+
+export interface SealsMade {
+  readonly seals: number;
+  /** How many they list together. */
+  readonly entries: number;
+}
+
+/**
+ * Seals everything that was appended since the last seal. Where nothing was, no seal is made.
+ *
+ * A crash at any point leaves whole seals only, and the next run goes on after the last of them: no entry is sealed
+ * twice or left out. Of several at once one makes the next seal, and the others stop.
+ *
+ * @throws where the seals that are there are not whole: nothing is built on them
+ */
+export async function sealLedger({ appended, seals, signer, clock }: Sealer): Promise<SealsMade> {
+  const made = { seals: 0, entries: 0 };
+  let last = await lastSeal(seals);
+  for (;;) {
+    const { list, entries, to } = await listAppended(appended, last?.statement.to ?? "");
+    if (entries === 0) return made;
+    const number = (last?.statement.seal ?? 0) + 1;
+    const at = new Date(clock.now()).toISOString();
+    const prev = last?.hash ?? noSeal;
+    const statement: Statement = { seal: number, at, entries, list: hash("sha256", list), prev, to, key: signer.key };
+    const signed = JSON.stringify(statement);
+    const text = `${signed}\n${await signer.sign(signed)}\n${list}`;
+    if ((await seals.add(number, text)) === "taken") return made;
+    made.seals++;
+    made.entries += entries;
+    last = openSeal(text);
+  }
+}
+
+async function lastSeal(seals: SealsPort): Promise<Seal | undefined> {
+  const [found, remembered] = await Promise.all([seals.last(), seals.remembered?.()]);
+  const last = found && openSeal(found.text);
+  if (found && last?.statement.seal !== found.number)
+    throw new Error(`seal ${found.number} is no seal; nothing is sealed on top of it`);
+  if ((remembered?.number ?? 0) > (found?.number ?? 0)) {
+    throw new Error(`seal ${remembered?.number} was made and is not there; put it back, or name the folder it is in`);
+  }
+  return last;
+}
+
+async function listAppended(
+  appended: AppendedPort,
+  after: string,
+): Promise<{ list: string; entries: number; to: string }> {
+  let list = "";
+  let entries = 0;
+  let to = after;
+  while (entries < maxEntries) {
+    const slice = await appended.read(to, sliceEntries);
+    if (slice.to === to) break;
+    for (const entry of slice.entries) {
+      const line = lineOf(entry);
+      if (line === undefined) continue;
+      list += line;
+      entries++;
+    }
+    to = slice.to;
+  }
+  return { list, entries, to };
+}
+
+/** No line for what is no entry of ours: its text could pass for several lines, and its chain shows it without a seal. */
+export function lineOf({ chain, seq, hash }: Sealed): string | undefined {
+  if (!/^\S+$/.test(chain) || !Number.isSafeInteger(seq) || !/^[0-9a-f]{64}$/.test(hash)) return undefined;
+  return `${chain} ${seq} ${hash}\n`;
+}
+
+/** A seal from its text; nothing where it is none. Whether it is a good one, `sealFault` says. */
+export function openSeal(text: string): Seal | undefined {
+  const first = text.indexOf("\n");
+  const second = text.indexOf("\n", first + 1);
+  if (first < 0 || second < 0) return undefined;
+  const signed = text.slice(0, first);
+  try {
+    const statement = statementSchema.parse(JSON.parse(signed));
+    const [signature, list] = [text.slice(first + 1, second), text.slice(second + 1)];
+    return { statement, hash: hash("sha256", signed), signed, signature, list };
+  } catch {
+    return undefined;
+  }
+}
+
+/** The entries a seal lists, in the order they were appended. */
+export function* sealedIn({ list }: Seal): Generator<Sealed> {
+  for (let from = 0; from < list.length; ) {
+    const end = list.indexOf("\n", from);
+    const [chain = "", seq, entryHash = ""] = list.slice(from, end < 0 ? list.length : end).split(" ");
+    yield { chain, seq: Number(seq), hash: entryHash };
+    if (end < 0) return;
+    from = end + 1;
+  }
+}
+
+/**
+ * What is wrong with a seal by itself and in its place.
+ *
+ * @param before the seal before it; absent for the first, `unknown` where that is not to be checked
+ */
+export function sealFault(
+  { statement, signed, signature, list }: Seal,
+  before: Seal | "unknown" | undefined,
+  publicKey: KeyObject,
+): string | undefined {
+  if (statement.key !== keyNameOf(publicKey)) return "is signed with another key";
+  const bytes = Buffer.from(signature, "base64");
+  // Base64 read leniently has many texts for the same bytes.
+  if (bytes.toString("base64") !== signature || !verify("sha256", Buffer.from(signed), publicKey, bytes)) {
+    return "has a signature that is not by its key";
+  }
+  if (hash("sha256", list) !== statement.list) return "has a list that was changed";
+  if (before !== "unknown" && statement.prev !== (before?.hash ?? noSeal))
+    return "does not follow from the seal before it";
+  return undefined;
+}

@@ -1,0 +1,192 @@
+import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { join, resolve, sep } from "node:path";
+import type { Clock, SealsPort, StoredSeal } from "../../bridge/ports.ts";
+import type { RememberedSeal } from "../../bridge/records.ts";
+import { keyNameOf, openSeal, type SealsMade, type Signer, sealLedger } from "../../bridge/seal.ts";
+import type { Evidence } from "../../bridge/sealed.ts";
+import { takeLock } from "./lock.ts";
+import { readPrivateFile, writePrivateFile } from "./secrets.ts";
+import type { LocalStore } from "./store.ts";
+
+/** The public key among the seals: all an auditor needs besides them. */
+export const publicKeyFile = "seal-key.pem";
+
+/** @throws {TypeError} where the seals would lie in the store: whoever changes one could change both */
+export function keepApart(dir: string, folder: string): void {
+  if (`${resolve(folder)}${sep}`.startsWith(`${resolve(dir)}${sep}`)) {
+    throw new TypeError(`the seals' folder ${folder} lies inside the store; name one outside it`);
+  }
+}
+
+export interface SealingOptions {
+  /** The store's folder. */
+  readonly dir: string;
+  /** The seals' folder. */
+  readonly folder: string;
+  readonly store: LocalStore;
+  readonly clock: Clock;
+}
+
+/**
+ * Sealing on one machine: seals in a folder outside the store, the private key inside it.
+ *
+ * So whoever has the seals can check everything and forge nothing, and the folder may be handed on as it is.
+ */
+export class Sealing {
+  readonly seals: FolderSeals;
+  readonly #options: SealingOptions;
+
+  constructor(options: SealingOptions) {
+    this.#options = options;
+    this.seals = new FolderSeals(options.folder, options.store);
+  }
+
+  /**
+   * Seals what was appended since the last seal.
+   *
+   * @returns nothing where another process on this store is at it just now
+   * @throws where the folder cannot be written, or holds the seals of another store
+   */
+  async seal(): Promise<SealsMade | undefined> {
+    const { dir, store, clock } = this.#options;
+    const lock = takeLock(join(dir, "seal.lock"));
+    if (!lock) return undefined;
+    try {
+      const signer = this.#signer();
+      return await sealLedger({ appended: store.appended, seals: this.seals, signer, clock });
+    } finally {
+      lock.release();
+    }
+  }
+
+  /**
+   * What the ledger is held against.
+   *
+   * The public key is the store's own, else the one that lies among the seals.
+   */
+  evidence(): Evidence {
+    const { store, clock, folder } = this.#options;
+    const own = readPrivateFile(this.#keyFile);
+    const beside = join(folder, publicKeyFile);
+    const pem = own ?? (existsSync(beside) ? readFileSync(beside, "utf8") : undefined);
+    const publicKey = pem === undefined ? undefined : createPublicKey(pem);
+    return { seals: this.seals, appended: store.appended, publicKey, clock };
+  }
+
+  get #keyFile(): string {
+    return join(this.#options.dir, "seal-key");
+  }
+
+  #signer(): Signer {
+    const key = this.#privateKey();
+    const publicKey = createPublicKey(key);
+    this.#publish(publicKey);
+    return {
+      key: keyNameOf(publicKey),
+      sign: async (text) => sign("sha256", Buffer.from(text), key).toString("base64"),
+    };
+  }
+
+  /** Made the first time and kept. */
+  #privateKey(): KeyObject {
+    const known = readPrivateFile(this.#keyFile);
+    if (known !== undefined) return createPrivateKey(known);
+    const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    writePrivateFile(this.#keyFile, privateKey.export({ type: "pkcs8", format: "pem" }) as string);
+    return privateKey;
+  }
+
+  #publish(publicKey: KeyObject): void {
+    const { folder } = this.#options;
+    const file = join(folder, publicKeyFile);
+    const pem = publicKey.export({ type: "spki", format: "pem" }) as string;
+    if (!existsSync(file)) {
+      mkdirSync(folder, { recursive: true });
+      writeFileSync(file, pem, { flag: "wx", mode: 0o444 });
+    } else if (readFileSync(file, "utf8") !== pem) {
+      throw new Error(
+        `the seals in ${folder} are signed with another key than this store's; keep them, and name another folder by "seals:" in bridge.yaml`,
+      );
+    }
+  }
+}
+
+/** Seals as files, `000000001.seal` and on. The store remembers the newest, so that one taken away is missed. */
+export class FolderSeals implements SealsPort {
+  readonly #folder: string;
+  readonly #store: Pick<LocalStore, "read" | "write">;
+
+  constructor(folder: string, store: Pick<LocalStore, "read" | "write">) {
+    this.#folder = folder;
+    this.#store = store;
+  }
+
+  async last(): Promise<StoredSeal | undefined> {
+    const number = (await this.#numbers()).at(-1);
+    return number === undefined ? undefined : this.#read(number);
+  }
+
+  async *from(first: number): AsyncIterable<StoredSeal> {
+    for (const number of await this.#numbers()) if (number >= first) yield this.#read(number);
+  }
+
+  /** Written aside, flushed, and then given its name: there is never half a seal. One process at a time. */
+  async add(number: number, text: string): Promise<"added" | "taken"> {
+    const file = this.#file(number);
+    if (existsSync(file)) return "taken";
+    const aside = `${file}.new`;
+    // What a crash left. It may be read-only.
+    await rm(aside, { force: true });
+    const handle = await open(aside, "wx", 0o444);
+    try {
+      await handle.writeFile(text);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(aside, file);
+    await syncFolder(this.#folder);
+    await this.#remember(text);
+    return "added";
+  }
+
+  async remembered(): Promise<RememberedSeal | undefined> {
+    return (await this.#store.read("seal", ["newest"]))[0]?.value;
+  }
+
+  async #remember(text: string): Promise<void> {
+    const seal = openSeal(text);
+    if (!seal) throw new Error("what was made is no seal; this is a fault of the bridge");
+    const [known] = await this.#store.read("seal", ["newest"]);
+    const value = { number: seal.statement.seal, hash: seal.hash };
+    await this.#store.write([{ kind: "seal", id: "newest", value, etag: known?.etag ?? 0 }]);
+  }
+
+  async #numbers(): Promise<number[]> {
+    const names = await readdir(this.#folder).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return [];
+      throw error;
+    });
+    return names
+      .flatMap((name) => (/^\d{9}\.seal$/.test(name) ? [Number(name.slice(0, 9))] : []))
+      .sort((a, b) => a - b);
+  }
+
+  async #read(number: number): Promise<StoredSeal> {
+    return { number, text: await readFile(this.#file(number), "utf8") };
+  }
+
+  #file(number: number): string {
+    return join(this.#folder, `${String(number).padStart(9, "0")}.seal`);
+  }
+}
+
+/** A name is only sure to survive a power cut when its folder was flushed too. Windows knows no such thing. */
+async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === "win32") return;
+  const handle = await open(folder, "r");
+  await handle.sync();
+  await handle.close();
+}

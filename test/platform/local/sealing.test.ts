@@ -1,0 +1,459 @@
+import { createPrivateKey, createPublicKey } from "node:crypto";
+import { chmodSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { describe, expect, it } from "vitest";
+import { Catalog, type Http } from "../../../bridge/connector.ts";
+import { digestOf } from "../../../bridge/expand.ts";
+import { append, type LedgerEntry, tailOf } from "../../../bridge/ledger.ts";
+import type { Packet } from "../../../bridge/pack.ts";
+import { sheetSet } from "../../../bridge/sheets.ts";
+import { type Verification, verifyLedger } from "../../../bridge/verify.ts";
+import { type LocalEngine, openLocalEngine } from "../../../platform/local/engine.ts";
+import { startRunner } from "../../../platform/local/runner.ts";
+import { bridgeKeyIn } from "../../../platform/local/secrets.ts";
+import { checkSettings } from "../../../platform/local/settings.ts";
+import { aSheet } from "../../support/builders.ts";
+import { ManualClock, until } from "../../support/clock.ts";
+import { fakeTarget } from "../../support/core.ts";
+import { type Home, home } from "../../support/home.ts";
+
+describe("somebody with the store's file, its keys and no scruples", () => {
+  it("changes an entry", async () => {
+    using office = await aSealedOffice();
+    const [, second] = office.entriesOf("pkt-");
+
+    office.tamper("UPDATE ledger SET entry = replace(entry, '\"tries\":1', '\"tries\":7') WHERE seq = ?", second.row);
+
+    expect(await office.verify()).toEqual({
+      chain: second.chain,
+      seq: 2,
+      message: "was changed after it was written",
+    });
+  });
+
+  it("deletes an entry", async () => {
+    using office = await aSealedOffice();
+    const [first] = office.entriesOf("pkt-");
+
+    office.tamper("DELETE FROM ledger WHERE seq = ?", first.row);
+
+    expect(await office.verify()).toMatchObject({ chain: first.chain, seq: 1 });
+  });
+
+  it("lets two entries change places", async () => {
+    using office = await aSealedOffice();
+    const [first, second] = office.entriesOf("pkt-");
+
+    office.tamper("UPDATE ledger SET entry = ? WHERE seq = ?", second.text, first.row);
+    office.tamper("UPDATE ledger SET entry = ? WHERE seq = ?", first.text, second.row);
+
+    expect(await office.verify()).toMatchObject({ chain: first.chain, seq: 1 });
+  });
+
+  it("writes one chain's entries over another's", async () => {
+    using office = await aSealedOffice();
+    const [mine] = office.entriesOf("pkt-");
+    const [others] = office.entriesOf("evt-");
+
+    office.tamper("UPDATE ledger SET entry = ? WHERE seq = ?", others.text, mine.row);
+
+    expect(await office.verify()).toMatchObject({
+      chain: expect.stringMatching(`${mine.chain}|${others.chain}`),
+      seq: 1,
+    });
+  });
+
+  it("cuts a chain's tail, and takes the packet's record back to fit", async () => {
+    using office = await aSealedOffice();
+    const [first, second] = office.entriesOf("pkt-");
+
+    office.tamper("DELETE FROM ledger WHERE seq = ?", second.row);
+    office.record(first.chain, { status: "QUEUED", tail: tailOf(first.entry) });
+
+    expect(await office.verify()).toEqual({
+      chain: first.chain,
+      seq: 2,
+      message: expect.stringMatching(/^is gone: seal 1/),
+    });
+  });
+
+  it("cuts the ledger's end off, and all records with it", async () => {
+    using office = await aSealedOffice();
+    const cut = office.entriesOf("").slice(4);
+
+    for (const { row } of cut) office.tamper("DELETE FROM ledger WHERE seq = ?", row);
+    for (const table of ["packets", "events"]) {
+      office.tamper(`DELETE FROM ${table} WHERE id NOT IN (SELECT json_extract(entry, '$.chain') FROM ledger)`);
+    }
+
+    const fault = await office.verify();
+    expect(cut.map(({ chain, entry }) => `${chain} ${entry.seq}`)).toContain(
+      fault && "chain" in fault && `${fault.chain} ${fault.seq}`,
+    );
+  });
+
+  it("rewrites a whole chain so that it holds, and the packet's record, fields and digest with it", async () => {
+    using office = await aSealedOffice();
+    const own = office.entriesOf("pkt-").filter(({ chain }, _, [first]) => chain === first?.chain);
+    const id = own[0]?.chain as string;
+    const packet = { ...office.packet(id), fields: { rate: 1_000_000 } };
+    let last: LedgerEntry | undefined;
+    for (const { row, entry } of own) {
+      const facts = last ? entry.facts : { ...entry.facts, digest: digestOf(packet, office.bridgeKey()) };
+      last = append(id, last && { tail: tailOf(last), step: last.step }, { at: entry.at, step: entry.step, facts });
+      office.tamper("UPDATE ledger SET entry = ? WHERE seq = ?", JSON.stringify(last), row);
+    }
+    office.record(id, { tail: tailOf(last as LedgerEntry) });
+    office.tamper(
+      "UPDATE packet_bodies SET packet = ? WHERE seq = (SELECT seq FROM packets WHERE id = ?)",
+      JSON.stringify(packet),
+      id,
+    );
+
+    expect(await office.verify({ without: "seals" })).toBeUndefined();
+    expect(await office.verify()).toEqual({
+      chain: id,
+      seq: 1,
+      message: expect.stringMatching(/^was changed after it was sealed: seal 1 of 20.*Z lists another hash$/),
+    });
+  });
+
+  it.each(["pkt-", "evt-"])("deletes one %s… with its whole chain", async (kind) => {
+    using office = await aSealedOffice();
+    const [first] = office.entriesOf(kind);
+    const table = kind === "pkt-" ? "packets" : "events";
+    const factor = kind === "pkt-" ? "seq * 2" : "seq * 2 + 1";
+
+    office.tamper(`DELETE FROM ledger WHERE owner = (SELECT ${factor} FROM ${table} WHERE id = ?)`, first.chain);
+    office.tamper(`DELETE FROM ${table} WHERE id = ?`, first.chain);
+
+    expect(await office.verify({ without: "seals" })).toBeUndefined();
+    expect(await office.verify()).toEqual({
+      chain: first.chain,
+      seq: 1,
+      message: expect.stringMatching(/^is gone: seal 1 /),
+    });
+  });
+
+  it("deletes everything, and the store's memory of seals", async () => {
+    using office = await aSealedOffice();
+    const [first] = office.entriesOf("");
+
+    for (const table of ["ledger", "packets", "packet_bodies", "events", "documents"])
+      office.tamper(`DELETE FROM ${table}`);
+
+    expect(await office.verify()).toEqual({ chain: first.chain, seq: 1, message: expect.stringMatching(/^is gone/) });
+  });
+
+  it("puts a packet in with a chain of its own, where others were sealed already", async () => {
+    using office = await aSealedOffice();
+    const forged = { ...office.packet(office.entriesOf("pkt-")[0]?.chain as string), id: "pkt-forgedforgedforg" };
+    const entry = append(forged.id, undefined, {
+      at: Date.now(),
+      step: "QUEUED",
+      facts: { digest: digestOf(forged, office.bridgeKey()) },
+    });
+    office.tamper(
+      "INSERT INTO packets SELECT 900, ?, 1, connector, 'QUEUED', recorded_at, unsent, strict_lane, strict_order, json_set(progress, '$.status', 'QUEUED', '$.tail', json(?)) FROM packets LIMIT 1",
+      forged.id,
+      JSON.stringify(tailOf(entry)),
+    );
+    office.tamper("INSERT INTO packet_bodies VALUES (900, ?)", JSON.stringify(forged));
+    office.tamper("INSERT INTO ledger (seq, owner, number, entry) VALUES (0, 1800, 1, ?)", JSON.stringify(entry));
+
+    expect(await office.verify({ without: "seals" })).toBeUndefined();
+    expect(await office.verify()).toEqual({
+      chain: forged.id,
+      seq: 1,
+      message: "stands in no seal, and was not appended since the last: it was put in",
+    });
+  });
+
+  it("is found by what was sealed since, without reading all the rest", async () => {
+    using office = await aSealedOffice();
+    const [first] = office.entriesOf("pkt-");
+    office.tamper("DELETE FROM ledger WHERE owner = (SELECT seq * 2 FROM packets WHERE id = ?)", first.chain);
+    office.tamper("DELETE FROM packets WHERE id = ?", first.chain);
+
+    expect(await office.verify({ since: 0 })).toEqual({
+      chain: first.chain,
+      seq: 1,
+      message: expect.stringMatching(/^is gone: seal 1 /),
+    });
+    expect(await office.verify({ since: Date.now() + 60_000 })).toBeUndefined();
+  });
+
+  it("takes the seals away with all memory of them, and the entries are said to be unsealed for too long", async () => {
+    using office = await aSealedOffice();
+    rmSync(office.seals, { recursive: true });
+    office.tamper("DELETE FROM documents");
+
+    expect((await office.result()).seals).toMatchObject({ seals: 0, late: false });
+    expect((await office.result({ later: 601_000 })).seals).toMatchObject({ seals: 0, late: true });
+  });
+
+  it("signs the seals anew with a key of his own, and an auditor who kept the old one sees it", async () => {
+    using office = await aSealedOffice();
+    const kept = readFileSync(join(office.seals, "seal-key.pem"), "utf8");
+    rmSync(office.seals, { recursive: true });
+    rmSync(join(office.store, "seal-key"));
+    office.tamper("DELETE FROM documents");
+    await office.work(3);
+
+    expect(await office.verify()).toBeUndefined();
+    expect(await office.verify({ key: kept })).toEqual({ seal: 1, message: "is signed with another key" });
+  });
+});
+
+describe("seals on one machine", () => {
+  it("are made by the runner as time goes by, and when it stops", async () => {
+    using office = new Office();
+    const clock = new ManualClock(Date.now());
+    const { engine, target } = await office.open(clock);
+    const runner = startRunner(engine);
+    await emit(engine, 1);
+    await until(() => target.calls.length === 1);
+
+    await until(async () => {
+      await clock.advance(60_000);
+      return office.sealFiles().length > 0;
+    });
+    await emit(engine, 2);
+    await until(() => target.calls.length === 2);
+    await runner?.stop();
+    const { fault, seals } = await verifyLedger(engine, {
+      ...(engine.sealing && { evidence: engine.sealing.evidence() }),
+    });
+    await engine.db.close();
+
+    expect(office.sealFiles().length).toBeGreaterThanOrEqual(2);
+    expect(fault).toBeUndefined();
+    expect(seals).toMatchObject({ unsealed: 0, late: false });
+  });
+
+  it("are files nobody may write to, beside a public key and nothing secret; the private one is the owner's alone", async () => {
+    using office = await aSealedOffice();
+
+    const modes = Object.fromEntries(
+      [...readdirSync(office.seals).map((name) => join(office.seals, name)), join(office.store, "seal-key")].map(
+        (file) => [file.slice(office.path.length + 1), (statSync(file).mode & 0o777).toString(8)],
+      ),
+    );
+
+    expect(modes).toEqual({
+      "seals/000000001.seal": "444",
+      "seals/seal-key.pem": "444",
+      "store/seal-key": "600",
+    });
+    const own = createPublicKey(createPrivateKey(readFileSync(join(office.store, "seal-key"))));
+    expect(own.export({ type: "spki", format: "pem" })).toBe(readFileSync(join(office.seals, "seal-key.pem"), "utf8"));
+  });
+
+  it("are never written over, and what a crash left half written is no seal", async () => {
+    using office = await aSealedOffice();
+    const before = readFileSync(join(office.seals, "000000001.seal"), "utf8");
+    writeFileSync(join(office.seals, "000000002.seal.new"), '{"seal":2,', { mode: 0o444 });
+
+    await office.work(1);
+
+    expect(readFileSync(join(office.seals, "000000001.seal"), "utf8")).toBe(before);
+    expect(office.sealFiles().slice(0, 2)).toEqual(["000000001.seal", "000000002.seal"]);
+    expect(await office.verify()).toBeUndefined();
+  });
+
+  it("go on where the process ended between a seal and the store's memory of it", async () => {
+    using office = await aSealedOffice();
+    office.tamper("DELETE FROM documents WHERE kind = 'seal'");
+
+    await office.work(1);
+
+    expect(office.sealFiles().slice(0, 2)).toEqual(["000000001.seal", "000000002.seal"]);
+    expect(await office.verify()).toBeUndefined();
+  });
+
+  it("of another store are left alone, and the bridge says so and goes on", async () => {
+    using office = await aSealedOffice();
+    renameSync(office.store, join(office.path, "old"));
+
+    const lines = await office.work(1);
+
+    expect(office.sealFiles()).toEqual(["000000001.seal"]);
+    expect(lines).toContainEqual(
+      expect.objectContaining({ step: "seal-failed", reason: expect.stringContaining("signed with another key") }),
+    );
+  });
+
+  it("wait while their folder cannot be written, and lose nothing", { skip: process.getuid?.() === 0 }, async () => {
+    using office = await aSealedOffice();
+    chmodSync(office.seals, 0o500);
+    await office.work(1);
+    chmodSync(office.seals, 0o700);
+    await office.work(1);
+
+    expect(await office.verify()).toBeUndefined();
+    expect((await office.result()).seals?.unsealed).toBe(0);
+  });
+
+  it("cannot be kept in the store itself", async () => {
+    using office = new Office();
+    office.sealsAt = join(office.store, "seals");
+
+    await expect(office.open()).rejects.toThrow(/lies inside the store; name one outside it/);
+  });
+
+  it("are not made by who only looks", async () => {
+    using office = new Office();
+    const { engine } = await office.open();
+    await verifyLedger(engine, { ...(engine.sealing && { evidence: engine.sealing.evidence() }) });
+    await engine.db.close();
+
+    expect(existsSync(office.seals)).toBe(false);
+    expect(existsSync(join(office.store, "seal-key"))).toBe(false);
+  });
+});
+
+interface Found {
+  readonly row: number;
+  readonly chain: string;
+  readonly text: string;
+  readonly entry: LedgerEntry;
+}
+
+/** A store and its seals on a disk, worked in by one hand and tampered with by another. */
+class Office implements Disposable {
+  readonly #home: Home = home();
+  readonly path = this.#home.path;
+  readonly store = join(this.path, "store");
+  readonly seals = join(this.path, "seals");
+  sealsAt = this.seals;
+
+  async open(clock?: ManualClock, log: (line: object) => void = () => {}) {
+    const target = fakeTarget();
+    const sheet = aSheet("source_event: t\ntargets: { fake: { connector: Fake, map: { rate: rate } } }");
+    const engine = await openLocalEngine({
+      dir: this.store,
+      catalog: new Catalog([target.connector]),
+      sheets: () => sheetSet([sheet], { otherwise: "block", rules: [] }),
+      settings: checkSettings({ seals: this.sealsAt }, "the test"),
+      http: () => ({}) as Http,
+      env: {},
+      log,
+      ...(clock && { clock }),
+    });
+    return { engine, target };
+  }
+
+  /** Delivers so many packets, and seals. Gives back what was logged. */
+  async work(packets: number): Promise<object[]> {
+    const lines: object[] = [];
+    const { engine, target } = await this.open(undefined, (line) => lines.push(line));
+    const runner = startRunner(engine);
+    for (let i = 0; i < packets; i++) await emit(engine, i);
+    await until(() => target.calls.length === packets);
+    await runner?.stop();
+    await engine.queue.end();
+    await engine.db.close();
+    return lines;
+  }
+
+  async result(
+    options: { since?: number; key?: string; without?: "seals"; later?: number } = {},
+  ): Promise<Verification> {
+    const { engine } = await this.open();
+    const { since, key, without, later = 0 } = options;
+    try {
+      const found = without ? undefined : engine.sealing?.evidence();
+      const evidence = found && { ...found, ...(key && { publicKey: createPublicKey(key) }) };
+      const at = { ...engine, clock: { ...engine.clock, now: () => Date.now() + later } };
+      return await verifyLedger(at, { ...(evidence && { evidence }), ...(since !== undefined && { since }) });
+    } finally {
+      await engine.db.close();
+    }
+  }
+
+  async verify(options: Parameters<Office["result"]>[0] = {}) {
+    return (await this.result(options)).fault;
+  }
+
+  sealFiles(): string[] {
+    return readdirSync(this.seals)
+      .filter((name) => name.endsWith(".seal"))
+      .sort();
+  }
+
+  /** The entries of all chains of a kind, in the order they were appended; the first two of a packet first. */
+  entriesOf(kind: string): [Found, Found, ...Found[]] {
+    const all = this.#sql((db) => db.prepare("SELECT seq, entry FROM ledger ORDER BY seq").all()).map((row): Found => {
+      const text = row.entry as string;
+      const entry = JSON.parse(text) as LedgerEntry;
+      return { row: row.seq as number, chain: entry.chain, text, entry };
+    });
+    const wanted = all.filter(({ chain }) => chain.startsWith(kind));
+    if (kind === "") return wanted as [Found, Found];
+    return [...Map.groupBy(wanted, ({ chain }) => chain).values()].flat() as [Found, Found];
+  }
+
+  packet(id: string): Packet {
+    const sql = "SELECT packet FROM packet_bodies JOIN packets USING (seq) WHERE id = ?";
+    return JSON.parse(this.#sql((db) => db.prepare(sql).get(id))?.packet as string) as Packet;
+  }
+
+  bridgeKey() {
+    return bridgeKeyIn(join(this.store, "key"));
+  }
+
+  record(id: string, change: { status?: string; tail: object }): void {
+    const { status, tail } = change;
+    this.tamper(
+      "UPDATE packets SET progress = json_set(progress, '$.tail', json(?)) WHERE id = ?",
+      JSON.stringify(tail),
+      id,
+    );
+    if (!status) return;
+    this.tamper(
+      "UPDATE packets SET status = ?, progress = json_set(progress, '$.status', ?) WHERE id = ?",
+      status,
+      status,
+      id,
+    );
+  }
+
+  tamper(sql: string, ...values: (string | number)[]): void {
+    this.#sql((db) => {
+      db.exec("DROP TRIGGER IF EXISTS ledger_keeps_entries; DROP TRIGGER IF EXISTS ledger_keeps_all");
+      db.prepare(sql).run(...values);
+    });
+  }
+
+  #sql<T>(use: (db: DatabaseSync) => T): T {
+    const db = new DatabaseSync(join(this.store, "bridge.db"));
+    try {
+      return use(db);
+    } finally {
+      db.close();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#home[Symbol.dispose]();
+  }
+}
+
+/** Three packets delivered, and all of it sealed. */
+async function aSealedOffice(): Promise<Office> {
+  const office = new Office();
+  await office.work(3);
+  return office;
+}
+
+async function emit(engine: LocalEngine, rate: number): Promise<void> {
+  const body = JSON.stringify({
+    id: `${Math.random()}`,
+    source: "s",
+    type: "t",
+    subject: `r-${Math.random()}`,
+    data: { rate },
+  });
+  await engine.queue.send("inbox", [{ group: body, body }]);
+}

@@ -1,0 +1,65 @@
+import { createPublicKey, generateKeyPairSync, sign } from "node:crypto";
+import type { AppendedPort, Clock, SealsPort } from "../../bridge/ports.ts";
+import type { RememberedSeal } from "../../bridge/records.ts";
+import { keyNameOf, openSeal, type Sealer, type SealsMade, type Signer, sealLedger } from "../../bridge/seal.ts";
+import type { Evidence } from "../../bridge/sealed.ts";
+
+/** Seals in memory, to be tampered with by number. */
+export interface MemorySeals extends SealsPort {
+  readonly texts: Map<number, string>;
+  newest: RememberedSeal | undefined;
+}
+
+export function memorySeals(): MemorySeals {
+  const texts = new Map<number, string>();
+  const numbers = () => [...texts.keys()].sort((a, b) => a - b);
+  const stored = (number: number) => ({ number, text: texts.get(number) as string });
+  return {
+    texts,
+    newest: undefined,
+    async last() {
+      const number = numbers().at(-1);
+      return number === undefined ? undefined : stored(number);
+    },
+    async *from(first) {
+      for (const number of numbers()) if (number >= first) yield stored(number);
+    },
+    async add(number, text) {
+      if (texts.has(number)) return "taken";
+      texts.set(number, text);
+      const seal = openSeal(text);
+      if (seal) this.newest = { number, hash: seal.hash };
+      return "added";
+    },
+    async remembered() {
+      return this.newest;
+    },
+  };
+}
+
+export function aKeyPair() {
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const publicKey = createPublicKey(privateKey);
+  const signer: Signer = {
+    key: keyNameOf(publicKey),
+    sign: async (text) => sign("sha256", Buffer.from(text), privateKey).toString("base64"),
+  };
+  return { publicKey, signer };
+}
+
+/** Everything it takes to seal a ledger, and to hold it against the seals. */
+export interface Sealing extends Sealer {
+  readonly seals: MemorySeals;
+  readonly evidence: Evidence;
+  seal(): Promise<SealsMade>;
+}
+
+export function aSealing(appended: AppendedPort, clock: Pick<Clock, "now">): Sealing {
+  const { publicKey, signer } = aKeyPair();
+  const sealer = { appended, seals: memorySeals(), signer, clock };
+  return {
+    ...sealer,
+    evidence: { seals: sealer.seals, appended, publicKey, clock },
+    seal: () => sealLedger(sealer),
+  };
+}
