@@ -1,7 +1,7 @@
 import middy from "@middy/core";
 import type { Context } from "aws-lambda";
 import type { Engine } from "../bridge/ports.ts";
-import type { PathEnv } from "./env.ts";
+import type { EveryEnv } from "./env.ts";
 import { type Teller, tellerFor } from "./teller.ts";
 
 type Handler<Answer> = (event: unknown, context: Context) => Promise<Answer>;
@@ -14,7 +14,7 @@ type Handler<Answer> = (event: unknown, context: Context) => Promise<Answer>;
  * @param read the function's environment
  * @param make its handler, which says what it does by `log`
  */
-export function door<Env extends PathEnv, Answer>(
+export function door<Env extends EveryEnv, Answer>(
   read: (env: NodeJS.ProcessEnv) => Env,
   make: (env: Env, log: Engine["log"]) => Promise<Handler<Answer>>,
 ): Handler<Answer> {

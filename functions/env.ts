@@ -1,9 +1,18 @@
 import * as z from "zod";
 
-/** What every function of the path is told about its deployment. */
-const pathEnv = {
+/** What every function is told. */
+const everyEnv = {
   /** The name everything of this deployment begins with. */
   DEPLOYMENT: z.string().min(1),
+  /** From here on lines are logged; what they count is counted in any case. */
+  LOG_LEVEL: z.enum(["DEBUG", "INFO", "WARN", "ERROR"]).default("INFO"),
+  /** The AWS SDK's own switch. Source: AWS SDKs reference, "FIPS endpoints". */
+  AWS_USE_FIPS_ENDPOINT: z.literal("true").optional(),
+};
+
+/** What every function of the path is told about its deployment. */
+const pathEnv = {
+  ...everyEnv,
   PACKETS_TABLE: z.string().min(1),
   LEDGER_TABLE: z.string().min(1),
   /** The secret that holds the key which hides entities and values in hashes. */
@@ -12,10 +21,6 @@ const pathEnv = {
   QUEUES_URL: z.url().endsWith("/"),
   /** `arn:…:sqs:us-gov-west-1:123456789012:` */
   QUEUES_ARN: z.string().startsWith("arn:").endsWith(":"),
-  /** From here on lines are logged; what they count is counted in any case. */
-  LOG_LEVEL: z.enum(["DEBUG", "INFO", "WARN", "ERROR"]).default("INFO"),
-  /** The AWS SDK's own switch. Source: AWS SDKs reference, "FIPS endpoints". */
-  AWS_USE_FIPS_ENDPOINT: z.literal("true").optional(),
 };
 
 const mapperEnvSchema = z.object(pathEnv);
@@ -33,13 +38,27 @@ const connectorEnvSchema = z.object({
   }),
 });
 
+const ledgerCopyEnvSchema = z.object({
+  ...everyEnv,
+  /** The bucket that keeps copies and seals. */
+  LEDGER_BUCKET: z.string().min(1),
+});
+
+const ledgerSealEnvSchema = ledgerCopyEnvSchema.extend({
+  /** The AWS KMS key that seals are signed with. */
+  SEAL_KEY: z.string().min(1),
+});
+
 /** As the constructs write it. */
 export type MapperEnvironment = z.input<typeof mapperEnvSchema>;
 export type ConnectorEnvironment = z.input<typeof connectorEnvSchema>;
+export type LedgerCopyEnvironment = z.input<typeof ledgerCopyEnvSchema>;
+export type LedgerSealEnvironment = z.input<typeof ledgerSealEnvSchema>;
 
 /** As the functions read it. */
 export type PathEnv = z.output<typeof mapperEnvSchema>;
 export type ConnectorEnv = z.output<typeof connectorEnvSchema>;
+export type EveryEnv = Pick<PathEnv, keyof typeof everyEnv>;
 
 /** @throws with the variable and its fault, never its value */
 export function readMapperEnv(env: NodeJS.ProcessEnv): PathEnv {
@@ -49,6 +68,16 @@ export function readMapperEnv(env: NodeJS.ProcessEnv): PathEnv {
 /** @throws with the variable and its fault, never its value */
 export function readConnectorEnv(env: NodeJS.ProcessEnv): ConnectorEnv {
   return read(connectorEnvSchema, env);
+}
+
+/** @throws with the variable and its fault, never its value */
+export function readLedgerCopyEnv(env: NodeJS.ProcessEnv): z.output<typeof ledgerCopyEnvSchema> {
+  return read(ledgerCopyEnvSchema, env);
+}
+
+/** @throws with the variable and its fault, never its value */
+export function readLedgerSealEnv(env: NodeJS.ProcessEnv): z.output<typeof ledgerSealEnvSchema> {
+  return read(ledgerSealEnvSchema, env);
 }
 
 function read<T>(schema: z.ZodType<T>, env: NodeJS.ProcessEnv): T {

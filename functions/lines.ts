@@ -21,6 +21,9 @@ export type MetricName =
   | "EventsDuplicate"
   | "EventAge"
   | "PacketsRecorded"
+  | "LedgerTampered"
+  | "EntriesCopied"
+  | "EntriesSealed"
   | "MappingFaults";
 
 /** Counted by one, or by what a field of the line says; a field that ends in `Ms` is a time. */
@@ -62,6 +65,9 @@ const meanings: Readonly<Record<string, Meaning>> = {
   "event-resumed": { level: "WARN" },
   "put-back": { level: "WARN" },
   "delay-failed": { level: "WARN" },
+  copied: { metrics: { EntriesCopied: "entries" } },
+  sealed: { metrics: { EntriesSealed: "entries" } },
+  "ledger-tampered": { level: "ERROR", metrics: { LedgerTampered: 1 } },
   "sheets-not-asked": { level: "WARN" },
   "sheets-refused": { level: "ERROR" },
   "accept-failed": { level: "ERROR" },

@@ -1,3 +1,4 @@
+import { Duration } from "aws-cdk-lib";
 import type { IMetric } from "aws-cdk-lib/aws-cloudwatch";
 import { Alarm, ComparisonOperator, TreatMissingData } from "aws-cdk-lib/aws-cloudwatch";
 import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
@@ -22,17 +23,22 @@ export type AlarmKind =
   | "probe-failing"
   | "target-down"
   | "packets-held"
-  | "window-breached";
+  | "window-breached"
+  | "ledger-tampered"
+  | "ledger-copies-behind"
+  | "ledger-copies-lost"
+  | "ledger-not-sealed";
 
-interface AlarmPlan {
+/** Alarms from here on; or below, and where there is nothing at all. */
+type Bound = { readonly from: number } | { readonly below: number };
+
+type AlarmPlan = Bound & {
   readonly metric: IMetric;
-  /** Alarms from here on. */
-  readonly from: number;
   /** How many periods in a row. */
   readonly periods: number;
   /** What it means, for whoever is woken; the runbook says what to do. */
   readonly says: string;
-}
+};
 
 /** @param prefix the deployment, and the connector where the alarm is one's own */
 export function alarmNameOf(prefix: string, kind: AlarmKind): string {
@@ -73,18 +79,43 @@ export class Alarms extends Construct {
     return this.#when(kind, { metric, from: seconds, periods: minutes, says });
   }
 
-  #when(kind: AlarmKind, { metric, from, periods, says }: AlarmPlan): Alarm {
+  /** As soon as a stream's function is so many minutes behind, for 3 min. */
+  whenBehind(kind: AlarmKind, reader: IFunction, minutes: number, says: string): Alarm {
+    const metric = reader.metric("IteratorAge", { period: aMinute, statistic: "Maximum" });
+    return this.#when(kind, { metric, from: Duration.minutes(minutes).toMilliseconds(), periods: 3, says });
+  }
+
+  /** As soon as a metric was silent three times in a row: what is never called, or always fails, does not say so itself. */
+  whenSilent(kind: AlarmKind, metric: IMetric, says: string): Alarm {
+    return this.#when(kind, { metric, below: 1, periods: 3, says });
+  }
+
+  #when(kind: AlarmKind, { metric, periods, says, ...bound }: AlarmPlan): Alarm {
     const made = new Alarm(this, kind, {
       alarmName: alarmNameOf(this.#prefix, kind),
       metric,
-      threshold: from,
+      ...("from" in bound ? reaching(bound.from) : silentBelow(bound.below)),
       evaluationPeriods: periods,
-      comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-      treatMissingData: TreatMissingData.NOT_BREACHING,
       alarmDescription: `${says} See docs/runbook.md, ${kind}.`,
     });
     made.addAlarmAction(new SnsAction(this.#topic));
     made.addOkAction(new SnsAction(this.#topic));
     return made;
   }
+}
+
+function reaching(threshold: number) {
+  return {
+    threshold,
+    comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+    treatMissingData: TreatMissingData.NOT_BREACHING,
+  };
+}
+
+function silentBelow(threshold: number) {
+  return {
+    threshold,
+    comparisonOperator: ComparisonOperator.LESS_THAN_THRESHOLD,
+    treatMissingData: TreatMissingData.BREACHING,
+  };
 }

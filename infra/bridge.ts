@@ -27,6 +27,7 @@ export async function addBridge(app: App, env?: Environment): Promise<BridgeStac
   const also = { [catalogFile]: catalogText(connectors) };
   const mapper = bundle({ entry: "functions/mapper.ts", outDir: bundleDir(app, "mapper"), also });
   const sheetCheck = bundle({ entry: "functions/sheet-check.ts", outDir: bundleDir(app, "sheet-check"), also });
+  const ledger = bundle({ entry: "functions/ledger.ts", outDir: bundleDir(app, "ledger") });
   const lanes = files.map(
     ({ connector, file }, i): LaneMade => ({
       connector,
@@ -47,7 +48,7 @@ export async function addBridge(app: App, env?: Environment): Promise<BridgeStac
     }),
   };
   const state = new StateStack(app, `${settings.name}-state`, { settings, ...inEnv });
-  const path = new PathStack(app, `${settings.name}-path`, { settings, mapper, lanes, ...inEnv });
+  const path = new PathStack(app, `${settings.name}-path`, { settings, mapper, ledger, lanes, ...inEnv });
   const mappings = new MappingsStack(app, `${settings.name}-mappings`, {
     settings,
     sheetCheck,

@@ -15,6 +15,16 @@ export const exceptions: readonly Exception[] = [
       "Both tables can be taken back to any second of the last 35 days, and cannot be deleted by a deployment. A backup plan belongs to the agency, which selects tables by tag or account for all its systems.",
   },
   {
+    rule: "S3BucketLoggingEnabled",
+    reason:
+      "S3's own access logs cannot be encrypted with a key of one's own, and a bucket with a default lock cannot take them. The ledger's bucket can be written once and not changed; who reads it, CloudTrail's data events tell, which are the agency's to turn on.",
+  },
+  {
+    rule: "S3BucketReplicationEnabled",
+    reason:
+      "The bucket is itself the copy: of the ledger's table, which can be taken back to any second. Where a third copy is to be kept, and in which region, the agency decides; a locked bucket can be replicated at any time.",
+  },
+  {
     rule: "SecretsManagerRotationEnabled",
     reason:
       "The bridge's own key hides entities in hashes that are kept for years. Rotated, no shadow would be known again, and no ledger entry could be matched to its record. It opens no system and is never sent.",

@@ -17,6 +17,7 @@ import { addDashboard } from "./dashboard.ts";
 import { BridgeFunction, pathEnvironment, type Shared } from "./function.ts";
 import { busNameOf, type InboxQueues, inboxQueues, ruleNameOf } from "./inbox.ts";
 import { type LaneMade, LaneStack } from "./lane.ts";
+import { LedgerKeeping } from "./ledger.ts";
 import { fiveMinutes, pathMetric } from "./metrics.ts";
 import type { Settings } from "./settings.ts";
 
@@ -32,6 +33,7 @@ const mappers = 10;
 export interface PathStackProps extends StackProps {
   readonly settings: Settings;
   readonly mapper: Bundle;
+  readonly ledger: Bundle;
   readonly lanes: readonly LaneMade[];
 }
 
@@ -44,7 +46,7 @@ export class PathStack extends Stack {
   readonly #settings: Settings;
   readonly #shared: Shared;
 
-  constructor(scope: Construct, id: string, { settings, mapper, lanes, ...props }: PathStackProps) {
+  constructor(scope: Construct, id: string, { settings, mapper, ledger, lanes, ...props }: PathStackProps) {
     super(scope, id, { description: "HMS Sync Bridge: the way of an event", ...props });
     this.#settings = settings;
     const told = (what: Parameters<typeof parameterOf>[1]) =>
@@ -74,6 +76,14 @@ export class PathStack extends Stack {
     // A mapper that knows a connector must find its queue.
     this.#mapper(mapper, queues.inbox, lanes, alarms).node.addDependency(...stacks);
     this.#watchdog(mapper, lanes, alarms).node.addDependency(...stacks);
+    new LedgerKeeping(this, "LedgerKeeping", {
+      shared: this.#shared,
+      bundle: ledger,
+      alarms,
+      stream: told("ledger-stream"),
+      bucket: told("ledger-bucket"),
+      sealKey: told("seal-key"),
+    });
     addDashboard(this, { deployment: settings.name, connectors: lanes.map(({ connector }) => connector) });
   }
 

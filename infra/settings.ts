@@ -34,6 +34,10 @@ const settingsSchema = z.strictObject({
     .default(365),
   /** From here on functions log; what they count is counted in any case. */
   logLevel: z.enum(["DEBUG", "INFO", "WARN", "ERROR"]).default("INFO"),
+  /** How S3 Object Lock keeps the ledger's copies and seals. COMPLIANCE: nobody can shorten it, not even the account's root. */
+  ledgerLock: z.enum(["COMPLIANCE", "GOVERNANCE"]).default("COMPLIANCE"),
+  /** How long it does. */
+  ledgerRetentionDays: z.coerce.number().int().min(1).max(36_500).default(2_557),
   /** A connector's id or name to its configuration; the connector's own schema checks it. */
   connectors: z.record(z.string(), z.record(z.string(), z.unknown())).default({}),
 });

@@ -8,24 +8,24 @@ import {
   TableEncryption,
 } from "aws-cdk-lib/aws-dynamodb";
 import { AnyPrincipal, Effect, PolicyDocument, PolicyStatement, ServicePrincipal } from "aws-cdk-lib/aws-iam";
-import { Key } from "aws-cdk-lib/aws-kms";
+import { Key, KeySpec, KeyUsage } from "aws-cdk-lib/aws-kms";
 import { Secret } from "aws-cdk-lib/aws-secretsmanager";
 import { StringParameter } from "aws-cdk-lib/aws-ssm";
 import type { Construct } from "constructs";
 import { packetIndexes, parameterOf } from "../platform/aws/names.ts";
 import { busNameOf, Inbox } from "./inbox.ts";
+import { ledgerBucket } from "./ledger-bucket.ts";
 import type { Settings } from "./settings.ts";
 
 /**
- * What must outlive every deployment: the key, the packets, the ledger, the bridge's own key, and events nobody has
- * recorded yet.
+ * What must outlive every deployment: the key, the packets, the ledger with its copies and what signs their seals, the
+ * bridge's own key, and events nobody has recorded yet.
  *
  * All of it is kept when the stack is deleted. The path stack finds it by Parameter Store.
  */
 export class StateStack extends Stack {
   constructor(scope: Construct, id: string, { settings, ...props }: StackProps & { readonly settings: Settings }) {
     super(scope, id, { description: "HMS Sync Bridge: what it keeps", ...props });
-
     const { name: deployment } = settings;
     const key = customerKey(this, settings);
     new Inbox(this, "Inbox", { key, settings });
@@ -71,9 +71,21 @@ export class StateStack extends Stack {
       removalPolicy: RemovalPolicy.RETAIN,
     });
 
+    const copies = ledgerBucket(this, key, settings);
+    const sealKey = new Key(this, "SealKey", {
+      description: `HMS Sync Bridge ${deployment}: signs the ledger's seals`,
+      alias: `alias/${deployment}-seals`,
+      keySpec: KeySpec.ECC_NIST_P256,
+      keyUsage: KeyUsage.SIGN_VERIFY,
+      removalPolicy: RemovalPolicy.RETAIN,
+    });
+
     for (const [what, stringValue] of [
       ["packets-table", packets.tableName],
       ["ledger-table", ledger.tableName],
+      ["ledger-stream", ledger.tableStreamArn as string],
+      ["ledger-bucket", copies.bucketName],
+      ["seal-key", sealKey.keyArn],
       ["key", key.keyArn],
       ["bridge-key", bridgeKey.secretArn],
     ] as const) {

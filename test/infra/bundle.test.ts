@@ -44,6 +44,14 @@ describe("a function's bundle", () => {
     expect(bytes).toBeLessThanOrEqual(500 * kib);
   });
 
+  it("of the ledger's keeping holds no connector and no sheets, in 500 KiB", () => {
+    const made = bundle({ entry: "functions/ledger.ts", outDir: outDir() });
+    report("functions/ledger.ts", made);
+
+    expect(made.sources.filter((source) => /^connectors\/|^bridge\/(sheet|map|vet)/.test(source))).toEqual([]);
+    expect(made.bytes).toBeLessThanOrEqual(500 * kib);
+  });
+
   // Larger than a connector's: sheets take JSONata and a regex engine that no pattern can hang, 230 KiB together.
   it.each([
     ["mapper", 730],

@@ -30,6 +30,8 @@ const keyOf: Readonly<Record<string, (properties: Resource["Properties"]) => unk
   "AWS::Events::EventBus": (bus) => bus.KmsKeyIdentifier,
   "AWS::Events::Archive": (archive) => archive.KmsKeyIdentifier,
   "AWS::Lambda::Function": (made) => made.KmsKeyArn,
+  "AWS::S3::Bucket": ({ BucketEncryption: encryption }) =>
+    encryption?.ServerSideEncryptionConfiguration[0].ServerSideEncryptionByDefault.KMSMasterKeyID,
   "AWS::DynamoDB::Table": ({ SSESpecification: sse }) =>
     sse?.SSEEnabled && sse.SSEType === "KMS" ? sse.KMSMasterKeyId : undefined,
 };
@@ -50,6 +52,7 @@ const keepsNothing = [
   "AWS::KMS::Alias",
   "AWS::KMS::Key",
   "AWS::Lambda::EventSourceMapping",
+  "AWS::S3::BucketPolicy",
   "AWS::Lambda::Permission",
   "AWS::SNS::TopicPolicy",
   "AWS::SQS::QueuePolicy",
@@ -62,6 +65,14 @@ const wideGrants: readonly { readonly why: string; readonly fits: (statement: St
     why: "X-Ray knows no resources: a segment belongs to none. Source: Service Authorization Reference, AWS X-Ray.",
     fits: ({ Action, Resource }) =>
       Resource === "*" && [Action].flat().every((action) => action.startsWith("xray:Put")),
+  },
+  {
+    why: "Objects of the ledger's bucket under one name: nobody can know them before they are made.",
+    fits: ({ Action, Resource }) =>
+      [Action].flat().every((action) => action === "s3:GetObject" || action === "s3:PutObject") &&
+      [Resource]
+        .flat()
+        .every((resource) => /ledgerbucket.*"\/((entries|tampered|seals)\/\*|seal-key\.pem)"/.test(text(resource))),
   },
   {
     why: "Secrets Manager ends a secret's ARN with six characters nobody can know before it is made.",
@@ -113,7 +124,7 @@ describe.each(regions)("the templates for %s", (region) => {
       const withOne = queues.filter(({ Properties }) => Properties.RedrivePolicy);
 
       for (const { Properties } of without)
-        expect(Properties.QueueName).toMatch(/-(rule-dead|inbox-dead|outbox-.*\.fifo)$/);
+        expect(Properties.QueueName).toMatch(/-(rule-dead|inbox-dead|ledger-dead|outbox-.*\.fifo)$/);
       for (const { Properties } of withOne) expect(Properties.RedrivePolicy.maxReceiveCount).toBe(maxReceives);
       expect(withOne.length).toBeGreaterThan(1);
     });

@@ -1,0 +1,58 @@
+import { Duration, RemovalPolicy } from "aws-cdk-lib";
+import { AnyPrincipal, Effect, PolicyStatement } from "aws-cdk-lib/aws-iam";
+import type { IKey } from "aws-cdk-lib/aws-kms";
+import { BlockPublicAccess, Bucket, BucketEncryption, ObjectLockRetention, ObjectOwnership } from "aws-cdk-lib/aws-s3";
+import type { Construct } from "constructs";
+import type { Settings } from "./settings.ts";
+
+export type Lock = Pick<Settings, "ledgerLock" | "ledgerRetentionDays">;
+
+/**
+ * Where the ledger's copies and seals are kept: written once, and by nobody changed or removed before their time.
+ *
+ * S3 Object Lock keeps each object for the retention time; the bucket's policy refuses, besides, every way to remove
+ * one, and every upload that would put a newer version over one that is there.
+ */
+export function ledgerBucket(scope: Construct, key: IKey, { ledgerLock, ledgerRetentionDays }: Lock): Bucket {
+  const retention = Duration.days(ledgerRetentionDays);
+  const bucket = new Bucket(scope, "LedgerCopies", {
+    encryption: BucketEncryption.KMS,
+    encryptionKey: key,
+    // One call of AWS KMS for many objects.
+    bucketKeyEnabled: true,
+    blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
+    objectOwnership: ObjectOwnership.BUCKET_OWNER_ENFORCED,
+    enforceSSL: true,
+    versioned: true,
+    objectLockEnabled: true,
+    objectLockDefaultRetention:
+      ledgerLock === "COMPLIANCE"
+        ? ObjectLockRetention.compliance(retention)
+        : ObjectLockRetention.governance(retention),
+    removalPolicy: RemovalPolicy.RETAIN,
+  });
+  const refuse = (sid: string, actions: string[], resources: string[], conditions?: Record<string, unknown>) =>
+    bucket.addToResourcePolicy(
+      new PolicyStatement({
+        sid,
+        effect: Effect.DENY,
+        principals: [new AnyPrincipal()],
+        actions,
+        resources,
+        ...(conditions && { conditions }),
+      }),
+    );
+  const objects = bucket.arnForObjects("*");
+  refuse(
+    "KeepObjects",
+    ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention", "s3:PutObjectRetention"],
+    [objects],
+  );
+  refuse("KeepBucket", ["s3:DeleteBucket", "s3:PutLifecycleConfiguration"], [bucket.bucketArn]);
+  // Source: Amazon S3, "Enforce conditional writes on Amazon S3 buckets".
+  refuse("WriteOnce", ["s3:PutObject"], [objects], {
+    Null: { "s3:if-none-match": "true" },
+    Bool: { "s3:ObjectCreationOperation": "true" },
+  });
+  return bucket;
+}

@@ -1,0 +1,182 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { type Resource, type Synthesized, synthesize, templatesFor } from "./templates.ts";
+
+interface Statement {
+  readonly Sid?: string;
+  readonly Effect: string;
+  readonly Action: string | string[];
+  readonly Resource: unknown;
+  readonly Principal?: unknown;
+  readonly Condition?: Record<string, Record<string, unknown>>;
+}
+
+const statementsOf = ({ Properties }: Resource): Statement[] => Properties.PolicyDocument.Statement;
+const text = (value: unknown): string => JSON.stringify(value);
+
+describe.each(["us-east-1", "us-gov-west-1"])("the ledger's keeping in %s", (region) => {
+  let made: Synthesized;
+  let bucket: Resource;
+  let policy: Statement[];
+  beforeAll(async () => {
+    made = await templatesFor(region);
+    bucket = made.of("AWS::S3::Bucket")[0] as Resource;
+    policy = statementsOf(made.of("AWS::S3::BucketPolicy")[0] as Resource);
+  });
+
+  it("has one bucket, locked for seven years beyond anybody's power, and kept whatever happens to the stack", () => {
+    expect(made.of("AWS::S3::Bucket")).toHaveLength(1);
+    expect(bucket.DeletionPolicy).toBe("Retain");
+    expect(bucket.Properties).toMatchObject({
+      ObjectLockEnabled: true,
+      ObjectLockConfiguration: {
+        ObjectLockEnabled: "Enabled",
+        Rule: { DefaultRetention: { Mode: "COMPLIANCE", Days: 2_557 } },
+      },
+      VersioningConfiguration: { Status: "Enabled" },
+      PublicAccessBlockConfiguration: {
+        BlockPublicAcls: true,
+        BlockPublicPolicy: true,
+        IgnorePublicAcls: true,
+        RestrictPublicBuckets: true,
+      },
+      OwnershipControls: { Rules: [{ ObjectOwnership: "BucketOwnerEnforced" }] },
+    });
+    expect(bucket.Properties.LifecycleConfiguration).toBeUndefined();
+  });
+
+  it("encrypts the bucket with the bridge's own key", () => {
+    const [rule] = bucket.Properties.BucketEncryption.ServerSideEncryptionConfiguration;
+
+    expect(rule.ServerSideEncryptionByDefault.SSEAlgorithm).toBe("aws:kms");
+    expect(text(rule.ServerSideEncryptionByDefault.KMSMasterKeyID)).toMatch(/"Fn::GetAtt":\["Key/);
+    expect(rule.BucketKeyEnabled).toBe(true);
+  });
+
+  it("refuses everybody, on every way, to write over an object, to remove one, or to come without TLS", () => {
+    const denied = policy.filter(({ Effect }) => Effect === "Deny");
+
+    expect(denied).toHaveLength(policy.length);
+    for (const { Principal } of denied) expect(Principal).toEqual({ AWS: "*" });
+    expect(text(denied)).toContain('"aws:SecureTransport":"false"');
+    const refused = (action: string) => denied.find(({ Action }) => [Action].flat().includes(action));
+    for (const action of [
+      "s3:DeleteObject",
+      "s3:DeleteObjectVersion",
+      "s3:BypassGovernanceRetention",
+      "s3:PutObjectRetention",
+      "s3:DeleteBucket",
+      "s3:PutLifecycleConfiguration",
+    ]) {
+      expect([action, refused(action)?.Condition]).toEqual([action, undefined]);
+      expect(refused(action)).toBeDefined();
+    }
+    expect(refused("s3:PutObject")?.Condition).toEqual({
+      Null: { "s3:if-none-match": "true" },
+      Bool: { "s3:ObjectCreationOperation": "true" },
+    });
+  });
+
+  it("signs with a key that only signs, on the curve every auditor's openssl knows, and that is kept", () => {
+    const key = made.of("AWS::KMS::Key").find(({ Properties }) => Properties.KeySpec);
+
+    expect(key?.Properties).toMatchObject({ KeySpec: "ECC_NIST_P256", KeyUsage: "SIGN_VERIFY" });
+    expect(key?.DeletionPolicy).toBe("Retain");
+  });
+
+  it("lets the copying function read the stream and put copies, and do nothing else", () => {
+    expect(actionsOf("ledger-copy")).toEqual([
+      ...ofEveryFunction,
+      "dynamodb:DescribeStream",
+      "dynamodb:GetRecords",
+      "dynamodb:GetShardIterator",
+      "dynamodb:ListStreams",
+      "s3:PutObject entries/ tampered/",
+      "sqs:SendMessage",
+    ]);
+  });
+
+  it("lets the sealing function read copies, put seals and sign, and do nothing else", () => {
+    expect(actionsOf("ledger-seal")).toEqual([
+      ...ofEveryFunction,
+      "kms:GetPublicKey",
+      "kms:Sign",
+      "s3:GetObject entries/ seals/",
+      "s3:ListBucket",
+      "s3:PutObject seal-key.pem seals/",
+    ]);
+  });
+
+  it("copies from the very first entry on, and gives up only shortly before the stream forgets", () => {
+    const [stream] = made.of("AWS::Lambda::EventSourceMapping").filter(({ Properties }) => Properties.StartingPosition);
+
+    expect(stream?.Properties).toMatchObject({
+      StartingPosition: "TRIM_HORIZON",
+      BatchSize: 1_000,
+      MaximumRecordAgeInSeconds: 23 * 3_600,
+      DestinationConfig: { OnFailure: { Destination: expect.anything() } },
+    });
+    expect(stream?.Properties.MaximumRetryAttempts).toBeUndefined();
+    expect(stream?.Properties.FilterCriteria).toBeUndefined();
+  });
+
+  it("seals every five minutes, and wakes somebody when it does not, when copies lag, and at any change", () => {
+    const rules = made.of("AWS::Events::Rule").map(({ Properties }) => Properties.ScheduleExpression);
+    const alarms = made.of("AWS::CloudWatch::Alarm").map(({ Properties }) => Properties);
+
+    expect(rules.filter((rate) => rate === "rate(5 minutes)")).toHaveLength(1);
+    expect(alarms.find(({ MetricName }) => MetricName === "LedgerTampered")).toMatchObject({
+      Threshold: 1,
+      EvaluationPeriods: 1,
+      Period: 60,
+      Dimensions: [{ Name: "service", Value: "hms-bridge" }],
+    });
+    expect(alarms.find(({ MetricName }) => MetricName === "IteratorAge")).toMatchObject({ Threshold: 600_000 });
+    expect(alarms.find(({ MetricName }) => MetricName === "EntriesSealed")).toMatchObject({
+      ComparisonOperator: "LessThanThreshold",
+      Statistic: "SampleCount",
+      TreatMissingData: "breaching",
+      EvaluationPeriods: 3,
+    });
+  });
+
+  /** What every function's role may do: log, trace, and use the bridge's key. */
+  const ofEveryFunction = [
+    "kms:Decrypt",
+    "kms:GenerateDataKey",
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+  ];
+
+  /** What a function's role may do, with S3 under which names; what every role may first. */
+  function actionsOf(name: string): string[] {
+    const called = made.of("AWS::Lambda::Function").find(({ Properties }) => Properties.FunctionName.endsWith(name));
+    const role = called?.Properties.Role["Fn::GetAtt"][0] as string;
+    const policies = made.of("AWS::IAM::Policy").filter(({ Properties }) => text(Properties.Roles).includes(role));
+    return policies
+      .flatMap(statementsOf)
+      .flatMap(({ Action, Resource }) => {
+        const places = text(Resource).match(/"\/(entries|tampered|seals|seal-key)[/.]/g) ?? [];
+        const names = places.map((place) => place.slice(2).replace("seal-key.", "seal-key.pem"));
+        return [Action].flat().map((action) => [action, ...names].join(" "));
+      })
+      .sort((a, b) => Number(ofEveryFunction.includes(b)) - Number(ofEveryFunction.includes(a)) || (a < b ? -1 : 1));
+  }
+});
+
+describe("a deployment's settings for its ledger", () => {
+  it("may lock it softer and shorter, for a trial that is to be cleared away", async () => {
+    const made = await synthesize("us-east-1", { ledgerLock: "GOVERNANCE", ledgerRetentionDays: 1 });
+    const [bucket] = made.of("AWS::S3::Bucket");
+
+    expect(bucket?.Properties.ObjectLockConfiguration.Rule.DefaultRetention).toEqual({ Mode: "GOVERNANCE", Days: 1 });
+  });
+
+  it.each([
+    ["ledgerLock", "NONE"],
+    ["ledgerRetentionDays", 0],
+  ])("are refused where %s is %s", async (key, value) => {
+    await expect(synthesize("us-east-1", { [key]: value })).rejects.toThrow(`the CDK context, ${key}: `);
+  });
+});
