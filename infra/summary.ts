@@ -91,6 +91,10 @@ print(
     table.StreamSpecification ? "ledger (append-only, with a stream)" : "packets",
   ),
 );
+print(
+  "ledger",
+  functions.filter((line) => line.includes("functions/ledger-")),
+);
 print("sheets", [
   ...of("AWS::AppConfig::DeploymentStrategy").map(({ Name }) => `rollout ${Name}`),
   ...functions.filter((line) => line.includes("functions/sheet-check.ts")),
