@@ -51,7 +51,7 @@ describe("a roster of more than 500", () => {
   });
 
   it("is mended after a crash at any point, and packs nobody twice", async () => {
-    for (let survived = 0, over = false; !over; survived += 3) {
+    for (let survived = 0, over = false; !over; survived += 10) {
       const target = fakeTarget();
       await using core = await aCore({ targets: [target], sheets: { roster } });
       await emitRoster(core, 520);
