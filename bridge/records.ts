@@ -85,6 +85,8 @@ export interface Shadow {
   readonly fields: Readonly<Record<string, { readonly version: Version; readonly hash?: string }>>;
   /** The entity was deleted at this version. */
   readonly deleted?: Version;
+  /** Whether that deletion took place, or still holds, is not known. */
+  readonly inDoubt?: boolean;
 }
 
 /** How a connector's target is, shared by all processes. */

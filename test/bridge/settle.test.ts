@@ -38,6 +38,26 @@ describe("settle", () => {
     expect((await core.packets()).map(({ progress }) => progress.status)).toEqual(["SENT", "HELD", "SENT"]);
   });
 
+  it("lets no older value follow one that may have landed", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target], times: { backoffMs: [1_000] } });
+    await core.emit({ id: "newer", subject: "r", sequence: 2, data: { new_rate: 2 } });
+    target.behave = (packet) => {
+      target.take(packet);
+      return retry("the connection was reset");
+    };
+    await core.run();
+    await core.clock.advance(2_000);
+    await core.run();
+    target.behave = target.take;
+
+    await core.emit({ id: "older", subject: "r", sequence: 1, data: { new_rate: 1 } });
+    await core.rest();
+
+    expect(target.state.get("r")).toEqual({ dailyRate: 2 });
+    expect((await core.packets()).map(({ progress }) => progress.status)).toEqual(["SENT", "SUPERSEDED"]);
+  });
+
   it("does not send a value the target is known to hold", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
