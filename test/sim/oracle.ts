@@ -1,7 +1,7 @@
 import { eventKey, openEvent } from "../../bridge/event.ts";
 import type { JsonObject } from "../../bridge/json.ts";
 import { isClosed } from "../../bridge/ledger.ts";
-import { compareVersions } from "../../bridge/pack.ts";
+import { compareVersions, type Packet } from "../../bridge/pack.ts";
 import type { PacketRecord } from "../../bridge/records.ts";
 import { verifyLedger } from "../../bridge/verify.ts";
 import { packetsOf, planted, token } from "./plan.ts";
@@ -22,6 +22,7 @@ export async function brokenLaws(world: World): Promise<Broken[]> {
     ...(await sums(world, packets)),
     ...(await atRest(world, packets)),
     ...(await ledger(world)),
+    ...strays(world),
     ...world.targets.flatMap((target) => [...newestWins(target, packets), ...truthful(target, packets)]),
     ...(await secrecy(world)),
   ];
@@ -81,6 +82,12 @@ async function ledger(world: World): Promise<Broken[]> {
   return fault ? [{ law: `the ledger: ${fault.message} (entry ${fault.seq})`, about: fault.chain }] : [];
 }
 
+/** No queue has ever heard of a packet before the table had it. */
+function strays(world: World): Broken[] {
+  const found = world.core.lines.some(({ step }) => step === "unknown-message");
+  return found ? [{ law: "a lane gave a message of a packet that was not recorded" }] : [];
+}
+
 /** Each field at a target ends with the newest value that went there. */
 function newestWins(target: SimTarget, packets: readonly PacketRecord[]): Broken[] {
   if (target.fake.connector.order === "strict") return [];
@@ -103,7 +110,8 @@ function newestWins(target: SimTarget, packets: readonly PacketRecord[]): Broken
       // A newer one that may have landed waits for a person: until then nothing older goes.
       if (!newest || doubtful.some(({ version }) => compareVersions(version, newest.version) > 0)) continue;
       if (newest.action === "upsert") {
-        if (JSON.stringify(held[name]) === JSON.stringify(newest.fields[name])) continue;
+        const asNew = newestFirst.filter((packet) => Object.hasOwn(packet.fields, name) && isTie(packet, newest));
+        if (asNew.some(({ fields }) => JSON.stringify(fields[name]) === JSON.stringify(held[name]))) continue;
         const law = `${entity}.${name} ends as ${JSON.stringify(held[name])}, the newest is ${JSON.stringify(newest.fields[name])}`;
         broken.push({ law: `${target.id}: ${law}`, about: newest.id });
       } else if (newest === newestFirst[0] && target.state.has(entity)) {
@@ -113,6 +121,11 @@ function newestWins(target: SimTarget, packets: readonly PacketRecord[]): Broken
     }
   }
   return broken;
+}
+
+/** Two processes stamped two events in the same µs: neither is newer, and whichever is sent last stays. */
+function isTie(a: Packet, b: Packet): boolean {
+  return compareVersions({ ...a.version, revision: 0 }, { ...b.version, revision: 0 }) === 0;
 }
 
 function isDoubtful({ status, reason = "" }: PacketRecord["progress"]): boolean {

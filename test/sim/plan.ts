@@ -15,6 +15,8 @@ export type Act =
   | { readonly do: "cancel" }
   | { readonly do: "forget"; readonly target: number; readonly entity?: string }
   | { readonly do: "secret"; readonly there: boolean }
+  /** Somebody empties a connector's lane queue and outbox. */
+  | { readonly do: "purge"; readonly target: number }
   /** From now on so many of a hundred calls of a port fail, before their effect or after it. */
   | { readonly do: "faults"; readonly percent: number }
   /** From now on so many of a hundred processes end in the middle, and so many stand still for minutes. */
@@ -174,6 +176,7 @@ function happening(random: Chance): Act {
   }
   if (roll < 0.82) return { do: "cancel" };
   if (roll < 0.86) return { do: "forget", target, ...(random.fraction() < 0.5 && { entity: oneOf(random, entities) }) };
+  if (roll < 0.88) return { do: "purge", target };
   if (roll < 0.9) return { do: "secret", there: random.fraction() < 0.6 };
   if (roll < 0.95) return { do: "faults", percent: oneOf(random, [0, 0, 1, 10, 50]) };
   return { do: "deaths", percent: oneOf(random, [0, 5, 20, 50]) };

@@ -27,6 +27,8 @@ export class Process {
   /** Its number in the order of beginning, by which the oracle knows what it may have seen. */
   readonly began: number;
   calls = 0;
+  /** The last one it made. µs */
+  stamp = 0;
   dead = false;
   over = false;
   /** ms: none of its calls is let through before, as if the machine had stopped for so long. */
@@ -46,7 +48,7 @@ export interface Outside {
   send(process: Process, connector: Connector, packet: Packet, signal: AbortSignal): Promise<Outcome>;
   probe(process: Process, connector: Connector): Promise<boolean>;
   secret(connector: string): unknown;
-  stamp(): number;
+  stamp(process: Process): number;
   /** Told of every write before it is made. */
   wrote?(process: Process, puts: readonly Put[]): void;
 }
@@ -74,7 +76,7 @@ export function engineOf(engine: Engine, process: Process, outside: Outside, wra
     ...engine,
     clock: {
       now: () => engine.clock.now(),
-      stamp: () => outside.stamp(),
+      stamp: () => outside.stamp(process),
       after: (ms, call) => engine.clock.after(ms, () => process.dead || call()),
       sleep: (ms, signal) => engine.clock.sleep(ms, signal),
     },

@@ -23,6 +23,10 @@ export interface WorldOptions {
   readonly wrap?: Wrap;
   /** The idempotency key of one try; the packet's id, if not said. */
   readonly keyOf?: (packet: Packet, tries: number) => string;
+  /** Acknowledges messages before the work on them is done. */
+  readonly ackFirst?: boolean;
+  /** How long everything may take to come to rest once it is healed. */
+  readonly restMs?: number;
   /** Where processes end: for tests that enumerate it. */
   readonly deathOf?: (name: string, began: number) => Death | undefined;
 }
@@ -145,11 +149,27 @@ export class World implements Outside {
       case "secret":
         this.#secret = act.there;
         return;
+      case "purge":
+        return this.#purge(target?.id as string);
       case "faults":
         this.#faults = act.percent / 100;
         return;
       case "deaths":
         this.#deaths = act.percent / 100;
+    }
+  }
+
+  async #purge(id: string): Promise<void> {
+    const { queue } = this.core.engine;
+    for (const name of [`lane:${id}`, `outbox:${id}`] as const) {
+      for (;;) {
+        const messages = await queue.receive(name, { max: 10, visibilityMs: 1_000, waitMs: 0 });
+        if (messages.length === 0) break;
+        await queue.remove(
+          name,
+          messages.map(({ receipt }) => receipt),
+        );
+      }
     }
   }
 
@@ -214,6 +234,11 @@ export class World implements Outside {
       waitMs: 0,
     });
     if (messages.length === 0) return;
+    if (this.#options.ackFirst)
+      await engine.queue.remove(
+        queue,
+        messages.map(({ receipt }) => receipt),
+      );
     if (this.#faults > 0 && this.#random.fraction() < 0.1) this.#echoes.push({ queue, messages });
     await this.#carry(engine, queue, messages);
   }
@@ -310,11 +335,11 @@ export class World implements Outside {
     return connector === "Latest@v1" && this.#secret ? { token } : undefined;
   }
 
-  /** Two processes may stamp in the same µs. */
-  stamp(): number {
-    const stamp = this.core.clock.stamp();
-    if (this.#random.fraction() >= 0.05) this.#stamp = stamp;
-    return this.#stamp;
+  /** Strictly increasing in a process; two processes may stamp in the same µs. */
+  stamp(process: Process): number {
+    if (process.stamp >= this.#stamp || this.#random.fraction() >= 0.05) this.#stamp = this.core.clock.stamp();
+    process.stamp = this.#stamp;
+    return process.stamp;
   }
 
   wrote(_: Process, puts: readonly Put[]): void {
@@ -340,13 +365,15 @@ export class World implements Outside {
     await this.core.engine.queue.startMove("inbox-dead", 500);
   }
 
-  /** Goes on until nothing is open but what a person must decide, at most for so long. */
-  async rest(ms = 4 * 86_400_000): Promise<void> {
-    const end = this.now + ms;
+  /** Goes on until nothing is open but what a person must decide. */
+  async rest(): Promise<void> {
+    const end = this.now + (this.#options.restMs ?? 4 * 86_400_000);
     for (let round = 0; this.now < end && (await this.#isOpen()); round++) {
-      for (const work of ["keep", "jobs", "map", ...this.targets.map(({ id }) => id)]) await this.#begin(work);
+      if (round % 3 === 0) for (const work of ["keep", "jobs"]) await this.#begin(work);
+      if ((await this.core.depth("inbox")) > 0) await this.#begin("map");
+      for (const { id } of this.targets) if ((await this.core.depth(`lane:${id}`)) > 0) await this.#begin(id);
       await this.#finish();
-      await this.core.clock.advance(round < 300 ? 1_000 : 60_000);
+      await this.core.clock.advance(round < 30 ? 1_000 : round < 300 ? 10_000 : 60_000);
     }
   }
 
