@@ -110,8 +110,10 @@ function newestWins(target: SimTarget, packets: readonly PacketRecord[]): Broken
       // A newer one that may have landed waits for a person: until then nothing older goes.
       if (!newest || doubtful.some(({ version }) => compareVersions(version, newest.version) > 0)) continue;
       if (newest.action === "upsert") {
-        const asNew = newestFirst.filter((packet) => Object.hasOwn(packet.fields, name) && isTie(packet, newest));
-        if (asNew.some(({ fields }) => JSON.stringify(fields[name]) === JSON.stringify(held[name]))) continue;
+        const asNew = newestFirst.filter((packet) => isTie(packet, newest));
+        const fits = ({ action, fields }: Packet) =>
+          action === "delete" || JSON.stringify(fields[name]) === JSON.stringify(held[name]);
+        if (asNew.some(fits)) continue;
         const law = `${entity}.${name} ends as ${JSON.stringify(held[name])}, the newest is ${JSON.stringify(newest.fields[name])}`;
         broken.push({ law: `${target.id}: ${law}`, about: newest.id });
       } else if (newest === newestFirst[0] && target.state.has(entity)) {
@@ -128,8 +130,9 @@ function isTie(a: Packet, b: Packet): boolean {
   return compareVersions({ ...a.version, revision: 0 }, { ...b.version, revision: 0 }) === 0;
 }
 
-function isDoubtful({ status, reason = "" }: PacketRecord["progress"]): boolean {
-  return status === "HELD" && (unknowns.test(reason) || expired.test(reason));
+/** Of a refused one an earlier try may have landed. */
+function isDoubtful({ status, reason = "", tries }: PacketRecord["progress"]): boolean {
+  return status === "HELD" && (unknowns.test(reason) || expired.test(reason) || tries > 1);
 }
 
 /** What is called sent has had its effect. */

@@ -6,6 +6,8 @@ import { aCore, aPolicy, fakeTarget } from "../support/core.ts";
 import type { Wrap } from "./process.ts";
 import { type SimulateOptions, simulate } from "./simulate.ts";
 
+const allowed = "rules: [{ id: a, field: note, action: allow }, { id: b, field: remark, action: allow }]";
+
 /** Each safeguard is taken away, and the simulation must notice: a test that cannot fail is none. */
 const takenAway: readonly {
   readonly safeguard: string;
@@ -88,7 +90,7 @@ const takenAway: readonly {
     options: {
       wrap: (engine) => ({
         ...engine,
-        sheets: () => ({ ...engine.sheets(), policy: aPolicy("otherwise: allow") }),
+        sheets: () => ({ ...engine.sheets(), policy: aPolicy(allowed) }),
       }),
     },
   },

@@ -27,8 +27,6 @@ export interface WorldOptions {
   readonly ackFirst?: boolean;
   /** How long everything may take to come to rest once it is healed. */
   readonly restMs?: number;
-  /** Where processes end: for tests that enumerate it. */
-  readonly deathOf?: (name: string, began: number) => Death | undefined;
 }
 
 /** A process that was throttled, or whose answer got lost. */
@@ -92,7 +90,7 @@ export class World implements Outside {
   /** Lives through the acts, then heals everything and waits until the bridge has come to rest. */
   async live(acts: readonly Act[]): Promise<void> {
     for (const act of acts) {
-      await this.#do(act);
+      await this.act(act);
       for (let steps = upTo(this.#random, 40); steps > 0; steps--) await this.#step();
     }
     await this.heal();
@@ -108,7 +106,7 @@ export class World implements Outside {
     return this.core.clock.now();
   }
 
-  async #do(act: Act): Promise<void> {
+  async act(act: Act): Promise<void> {
     this.#tell(`act ${JSON.stringify(act)}`);
     const { core } = this;
     const target = "target" in act && act.target !== undefined ? (this.targets[act.target] as SimTarget) : undefined;
@@ -181,7 +179,10 @@ export class World implements Outside {
   async #step(): Promise<void> {
     const roll = this.#random.fraction();
     if (this.#ready().length > 0 && roll < 0.8) return this.#letThrough();
-    if (this.processes.size < maxProcesses && roll < 0.95) return this.#begin(this.#anyWork());
+    if (this.processes.size < maxProcesses && roll < 0.95) {
+      await this.#begin(this.#anyWork());
+      return;
+    }
     await this.core.clock.advance(oneOf(this.#random, [1, 20, 500, 1_000, 5_000]));
   }
 
@@ -194,9 +195,9 @@ export class World implements Outside {
   }
 
   /** Begins a process: `map`, `keep`, `jobs`, `again` (a message that comes twice), or a connector's id. */
-  async #begin(work: string): Promise<void> {
+  async #begin(work: string, death = this.#anyDeath()): Promise<Process> {
     const began = this.#began++;
-    const process = new Process(`${work}-${began}`, began, this.#deathOf(work, began));
+    const process = new Process(`${work}-${began}`, began, death);
     this.processes.add(process);
     const { wrap = (engine: Engine) => engine } = this.#options;
     const engine = engineOf(this.core.engine, process, this, wrap);
@@ -204,10 +205,17 @@ export class World implements Outside {
       .catch(() => {})
       .finally(() => this.#end(process));
     await turnOver();
+    return process;
   }
 
-  #deathOf(work: string, began: number): Death | undefined {
-    if (this.#options.deathOf) return this.#options.deathOf(work, began);
+  /** Has one process do its work to its end, or to its death. */
+  async work(work: string, death?: Death): Promise<Process> {
+    const process = await this.#begin(work, death);
+    await this.#finish();
+    return process;
+  }
+
+  #anyDeath(): Death | undefined {
     if (this.#random.fraction() >= this.#deaths) return undefined;
     return { call: 1 + upTo(this.#random, 14), after: this.#random.fraction() < 0.5 };
   }
