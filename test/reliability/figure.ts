@@ -1,3 +1,6 @@
+/** Whether `npm run test:reliability` asks: what takes long is left out of `npm test`. */
+export const asked = process.env.RELIABILITY !== undefined;
+
 /** The long ones too: what CI leaves out. */
 export const full = process.env.RELIABILITY === "full";
 

