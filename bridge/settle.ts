@@ -26,6 +26,8 @@ export interface Tried {
   readonly outcome: Outcome;
   readonly roundTripMs: number;
   readonly health: Health;
+  /** An earlier try broke off, and may have landed whatever this one came to. */
+  readonly inDoubt: boolean;
 }
 
 /**
@@ -102,7 +104,8 @@ async function settleOnce(
     ms: roundTripMs,
     ...("status" in outcome && outcome.status !== undefined && { http: outcome.status }),
   };
-  const mayHaveLanded = outcome.kind === "unknown" || (outcome.kind === "retry" && outcome.mayHaveLanded);
+  const mayHaveLanded =
+    tried.inDoubt || outcome.kind === "unknown" || (outcome.kind === "retry" && outcome.mayHaveLanded);
   const afterwards = mayHaveLanded ? doubted(engine, packet, shadow, health) : refusedBy(packet, shadow);
   const hold = async (why: string, text: string, change: Partial<Progress> = {}) => {
     const held = { ...change, reason: text };
@@ -130,7 +133,7 @@ async function settleOnce(
 
   const failingSince = progress.failingSince ?? clock.now();
   const failing = { ...stored, value: { ...stored.value, progress: { ...progress, failingSince } } };
-  if (isDown(health)) return park(engine, stored, shadow, health, outcome.reason, outcome.mayHaveLanded);
+  if (isDown(health)) return park(engine, stored, shadow, health, outcome.reason, mayHaveLanded);
   if (clock.now() - failingSince >= times.giveUpMs) {
     return hold(
       "expired",
@@ -138,7 +141,7 @@ async function settleOnce(
     );
   }
   if (progress.round > times.backoffMs.length)
-    return park(engine, failing, shadow, health, outcome.reason, outcome.mayHaveLanded);
+    return park(engine, failing, shadow, health, outcome.reason, mayHaveLanded);
 
   const base = times.backoffMs[progress.round - 1] as number;
   const jittered = base * (0.8 + 0.4 * engine.random.fraction());
