@@ -136,7 +136,12 @@ function bodyOf(random: Chance, n: number, startMs: number, before: readonly str
   }
   if (roll < 0.24) {
     const size = random.fraction() < 0.02 ? 501 + upTo(random, 20) : upTo(random, 6);
-    const people = Array.from({ length: size }, (_, i) => ({ badge: `p${upTo(random, 20) < 1 ? 0 : i}`, a: n }));
+    // One that counts against a clock of its own has records of its own: with others it could be in a circle.
+    const counted = "sequence" in event ? "counted-" : "";
+    const people = Array.from({ length: size }, (_, i) => ({
+      badge: `${counted}p${upTo(random, 20) < 1 ? 0 : i}`,
+      a: n,
+    }));
     return JSON.stringify({ ...event, type: "roster", data: { people } });
   }
   return JSON.stringify({ ...event, type: "record.changed", subject, data: dataOf(random, n) });
