@@ -130,7 +130,7 @@ export const rows: readonly Row[] = [
     number: 14,
     what: "TLS: expired, wrong host, self-signed, old",
     simulated: false,
-    proofs: [{ file: http, named: /TLS/i }],
+    proofs: [{ file: http, named: /certificate|TLS|https/i }],
   },
   {
     number: 15,

@@ -79,7 +79,8 @@ function heldWrongly(world: World, connector: string, reason = ""): string | und
 
 async function ledger(world: World): Promise<Broken[]> {
   const { fault } = await verifyLedger(world.core.engine);
-  return fault ? [{ law: `the ledger: ${fault.message} (entry ${fault.seq})`, about: fault.chain }] : [];
+  if (!fault) return [];
+  return [{ law: `the ledger: ${fault.message}`, ...("chain" in fault && { about: fault.chain }) }];
 }
 
 /** No queue has ever heard of a packet before the table had it. */
