@@ -15,6 +15,9 @@ import { fitsOneWrite, inWrites, newPut, type Weight, weigh } from "./writes.ts"
 /** A malformed body is kept up to so many characters, for the operator. */
 const rawKept = 16_384;
 
+/** So many duplicates of one event are told from their own redeliveries. */
+const repeatsKept = 50;
+
 type Incoming = Pick<Message, "id" | "body" | "receipt">;
 
 /** What one message will be in the table, should it be new. */
@@ -235,8 +238,11 @@ async function recordAgain(engine: Engine, { key, message }: Draft): Promise<Rec
   for (;;) {
     const known = await reread(engine, key);
     if (known.value.message === message) return known.value.unsent ? resume(engine, key, known) : undefined;
+    const { repeats = [], duplicates } = known.value;
+    if (repeats.includes(message)) return undefined;
     const entry = nextEntry(engine, key, known.value, "DUPLICATE", {});
-    const value = { ...known.value, duplicates: known.value.duplicates + 1, step: entry.step, tail: tailOf(entry) };
+    const counted = { duplicates: duplicates + 1, repeats: [...repeats, message].slice(-repeatsKept) };
+    const value = { ...known.value, ...counted, step: entry.step, tail: tailOf(entry) };
     const put: Put = { kind: "event", id: key, value, etag: known.etag };
     if ((await engine.store.write([put], [entry])) === "conflict") continue;
     engine.log({ step: "duplicate", event: key });

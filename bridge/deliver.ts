@@ -155,7 +155,7 @@ async function carry(
 
   if (inDoubt && !carrier.connector.idempotent) {
     const outcome = unknown("a try broke off after it may have begun, and the target cannot tell a repeat");
-    return settle(engine, stored, shadow, { ...carrier, outcome, roundTripMs: 0, health });
+    return settle(engine, stored, shadow, { ...carrier, outcome, roundTripMs: 0, health, inDoubt });
   }
   if (packet.order === "strict") {
     const [head] = await engine.store.laneOpen(packet.lane, 1);
@@ -216,7 +216,8 @@ async function attempt(
   } finally {
     leave();
   }
-  return settle(engine, held, shadow, { ...carrier, outcome, roundTripMs: clock.now() - began, health });
+  const inDoubt = stored.value.progress.lease !== undefined;
+  return settle(engine, held, shadow, { ...carrier, outcome, roundTripMs: clock.now() - began, health, inDoubt });
 }
 
 type Lease = NonNullable<Progress["lease"]>;

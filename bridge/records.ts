@@ -26,6 +26,8 @@ export interface EventRecord {
   /** The inbox message it first came with: that one coming again is a redelivery, another is a duplicate. */
   readonly message: string;
   readonly duplicates: number;
+  /** The last messages that were counted as duplicates: one of them coming again is a redelivery too. */
+  readonly repeats?: readonly string[];
   readonly step: Step;
   readonly tail: Tail;
 }
@@ -83,6 +85,8 @@ export interface Shadow {
   readonly fields: Readonly<Record<string, { readonly version: Version; readonly hash?: string }>>;
   /** The entity was deleted at this version. */
   readonly deleted?: Version;
+  /** Whether that deletion took place, or still holds, is not known. */
+  readonly inDoubt?: boolean;
 }
 
 /** How a connector's target is, shared by all processes. */

@@ -6,7 +6,7 @@ import type { Packet } from "./pack.ts";
 import type { Engine, Put, Stored } from "./ports.ts";
 import { messageOf, putOf, sendUnsent, unsentStep } from "./queueing.ts";
 import type { Health, PacketRecord, Progress, Shadow } from "./records.ts";
-import { afterDelivery, afterDoubt, afterNothingSent, emptyShadow, type ShadowKey } from "./shadow.ts";
+import { afterDelivery, afterDoubt, afterNothingSent, afterRefusal, emptyShadow, type ShadowKey } from "./shadow.ts";
 import { step } from "./step.ts";
 
 /** What one look at a packet came to: done with its message, a wait in ms for its lane, or read it again. */
@@ -26,6 +26,8 @@ export interface Tried {
   readonly outcome: Outcome;
   readonly roundTripMs: number;
   readonly health: Health;
+  /** An earlier try broke off, and may have landed whatever this one came to. */
+  readonly inDoubt: boolean;
 }
 
 /**
@@ -102,9 +104,12 @@ async function settleOnce(
     ms: roundTripMs,
     ...("status" in outcome && outcome.status !== undefined && { http: outcome.status }),
   };
+  const mayHaveLanded =
+    tried.inDoubt || outcome.kind === "unknown" || (outcome.kind === "retry" && outcome.mayHaveLanded);
+  const afterwards = mayHaveLanded ? doubted(engine, packet, shadow, health) : refusedBy(packet, shadow);
   const hold = async (why: string, text: string, change: Partial<Progress> = {}) => {
     const held = { ...change, reason: text };
-    const written = await writeStep(engine, stored, "HELD", { ...facts, reason: why }, held, doubted(packet, shadow));
+    const written = await writeStep(engine, stored, "HELD", { ...facts, reason: why }, held, afterwards);
     if (written === "done") engine.log({ step: "held", packet: packet.id, connector: packet.connector, why });
     return written;
   };
@@ -128,7 +133,7 @@ async function settleOnce(
 
   const failingSince = progress.failingSince ?? clock.now();
   const failing = { ...stored, value: { ...stored.value, progress: { ...progress, failingSince } } };
-  if (isDown(health)) return park(engine, stored, shadow, health, outcome.reason, outcome.mayHaveLanded);
+  if (isDown(health)) return park(engine, stored, shadow, health, outcome.reason, mayHaveLanded);
   if (clock.now() - failingSince >= times.giveUpMs) {
     return hold(
       "expired",
@@ -136,13 +141,13 @@ async function settleOnce(
     );
   }
   if (progress.round > times.backoffMs.length)
-    return park(engine, failing, shadow, health, outcome.reason, outcome.mayHaveLanded);
+    return park(engine, failing, shadow, health, outcome.reason, mayHaveLanded);
 
   const base = times.backoffMs[progress.round - 1] as number;
   const jittered = base * (0.8 + 0.4 * engine.random.fraction());
   const waitMs = Math.ceil(Math.max(jittered, Math.min(times.retryAfterMaxMs, outcome.afterMs ?? 0)));
   const change = { reason: outcome.reason, failingSince, nextTryAt: clock.now() + waitMs };
-  const puts = outcome.mayHaveLanded ? doubted(packet, shadow) : [];
+  const puts = mayHaveLanded ? afterwards : [];
   const written = await writeStep(engine, stored, "RETRY", { ...facts, waitMs }, change, puts);
   return written === "done" ? waitMs : written;
 }
@@ -191,7 +196,7 @@ export async function park(
     { place: "outbox", tries: progress.tries },
     { place: "outbox", puts: progress.puts + 1, round: 0, reason, nextTryAt },
   );
-  const puts = mayHaveLanded ? doubted(stored.value.packet, shadow) : [];
+  const puts = mayHaveLanded ? doubted(engine, stored.value.packet, shadow, health) : [];
   if ((await engine.store.write([putOf(next, stored), ...puts], [next.entry])) === "conflict") return "conflict";
   const { packet } = stored.value;
   engine.log({
@@ -249,8 +254,13 @@ function superseded(engine: Engine, packet: Packet, shadow: KnownShadow, health:
   return learnt && learnt !== shadow.value ? [shadowPut(packet, learnt, shadow)] : [];
 }
 
-function doubted(packet: Packet, shadow: KnownShadow): Put[] {
-  return shadow ? [shadowPut(packet, afterDoubt(packet, shadow.value), shadow)] : [];
+function doubted(engine: Engine, packet: Packet, shadow: KnownShadow, health: Health): Put[] {
+  if (packet.order === "strict") return [];
+  return [shadowPut(packet, afterDoubt(packet, shadow?.value ?? emptyShadow, shadowKeyOf(engine, health)), shadow)];
+}
+
+function refusedBy(packet: Packet, shadow: KnownShadow): Put[] {
+  return shadow ? [shadowPut(packet, afterRefusal(packet, shadow.value), shadow)] : [];
 }
 
 function shadowPut(packet: Packet, value: Shadow, shadow: KnownShadow): Put {

@@ -31,7 +31,7 @@ export function reconcile(packet: Packet, shadow: Shadow, key: ShadowKey): Recon
 
   if (packet.action === "delete") {
     if (Object.values(shadow.fields).some((field) => isNewer(field.version))) return { kind: "SUPERSEDED" };
-    const gone = shadow.deleted !== undefined && Object.keys(shadow.fields).length === 0;
+    const gone = shadow.deleted !== undefined && !shadow.inDoubt && Object.keys(shadow.fields).length === 0;
     return gone && !packet.force ? { kind: "UNCHANGED" } : { kind: "send", fields: packet.fields };
   }
 
@@ -64,12 +64,34 @@ export function afterDelivery(packet: Packet, shadow: Shadow, key: ShadowKey): S
 
 /**
  * The shadow after a send that may or may not have landed: the hashes of what was sent are forgotten, so that a later
- * packet which would seem to change nothing is sent all the same. The versions stay: an older packet is still older.
+ * packet which would seem to change nothing is sent all the same. The versions are the packet's: should it have landed,
+ * what is older must not follow it, and a repeat could not mend that, for the target would take no notice of one.
  */
-export function afterDoubt(packet: Packet, shadow: Shadow): Shadow {
-  const doubtful = packet.action === "delete" ? Object.keys(shadow.fields) : Object.keys(packet.fields);
+export function afterDoubt(packet: Packet, shadow: Shadow, key: ShadowKey): Shadow {
+  const { version } = packet;
+  const isOlder = (than: Shadow["deleted"]) => than === undefined || compareVersions(than, version) <= 0;
+  if (packet.action === "delete") {
+    const fields = forgotten(shadow).fields;
+    return isOlder(shadow.deleted) ? { fields, deleted: version, inDoubt: true } : { ...shadow, fields };
+  }
   const fields = { ...shadow.fields };
-  for (const name of doubtful) {
+  for (const [name, hash] of Object.entries(hashesOf(packet, key))) {
+    const held = heldField(shadow, name);
+    if (!isOlder(held?.version)) continue;
+    // What stood there already was not sent, and stands there still.
+    fields[name] = held?.hash === hash && !packet.force && packet.send === "changed" ? { version, hash } : { version };
+  }
+  return { ...shadow, fields };
+}
+
+/**
+ * The shadow after a refusal. What was refused should not stand there, but that is only what the target says: the hashes
+ * are forgotten. The versions stay: what is older than the refused packet may still go.
+ */
+export function afterRefusal(packet: Packet, shadow: Shadow): Shadow {
+  if (packet.action === "delete") return forgotten(shadow);
+  const fields = { ...shadow.fields };
+  for (const name of Object.keys(packet.fields)) {
     // What was deleted may stand there again: with no field left in the shadow a later deletion would seem done.
     const version = heldField(shadow, name)?.version ?? shadow.deleted;
     if (version) fields[name] = { version };
@@ -98,7 +120,7 @@ function heldField(shadow: Shadow, name: string): Shadow["fields"][string] | und
 /** The shadow of an entity whose record at the target may have been changed by others: every value is sent again. */
 export function forgotten(shadow: Shadow): Shadow {
   const fields = Object.entries(shadow.fields).map(([name, { version }]) => [name, { version }] as const);
-  return { ...shadow, fields: Object.fromEntries(fields) };
+  return { ...shadow, fields: Object.fromEntries(fields), ...(shadow.deleted && { inDoubt: true }) };
 }
 
 /** The same packet is reconciled before it is sent and noted after: its values are hashed once. */

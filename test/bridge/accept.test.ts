@@ -97,6 +97,17 @@ describe("accept", () => {
     ).toHaveLength(9);
   });
 
+  it("counts a duplicate once, though its message comes again", async () => {
+    await using core = await aCore();
+    const body = JSON.stringify({ id: "1", source: "s", type: "policy.per_diem.updated", data: { new_rate: 1 } });
+    const messages = ["m1", "m2", "m3"].map((id) => ({ id, receipt: id, body }));
+
+    await accept(core.engine, messages);
+    await accept(core.engine, messages);
+
+    expect((await core.engine.store.tally()).events).toMatchObject({ EXPANDED: 1, duplicates: 2 });
+  });
+
   it("tells events apart by source and id together", async () => {
     await using core = await aCore();
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { delivered, type Outcome, refused, retry } from "../../bridge/outcome.ts";
 import type { Engine } from "../../bridge/ports.ts";
 import { aCore, type Core, type FakeTarget, fakeTarget } from "../support/core.ts";
+import { dyingAfter } from "../support/faulty.ts";
 
 describe("settle", () => {
   it("writes status, ledger entry and shadow together or not at all", async () => {
@@ -36,6 +37,47 @@ describe("settle", () => {
 
     expect(target.state.get("rate-1") ?? target.state.get("per_diem")).toEqual({ dailyRate: 1 });
     expect((await core.packets()).map(({ progress }) => progress.status)).toEqual(["SENT", "HELD", "SENT"]);
+  });
+
+  it("lets no older value follow one that may have landed", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target], times: { backoffMs: [1_000] } });
+    await core.emit({ id: "newer", subject: "r", sequence: 2, data: { new_rate: 2 } });
+    target.behave = (packet) => {
+      target.take(packet);
+      return retry("the connection was reset");
+    };
+    await core.run();
+    await core.clock.advance(2_000);
+    await core.run();
+    target.behave = target.take;
+
+    await core.emit({ id: "older", subject: "r", sequence: 1, data: { new_rate: 1 } });
+    await core.rest();
+
+    expect(target.state.get("r")).toEqual({ dailyRate: 2 });
+    expect((await core.packets()).map(({ progress }) => progress.status)).toEqual(["SENT", "SUPERSEDED"]);
+  });
+
+  it("lets no older value follow a try that broke off, though the next try certainly did not land", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target], times: { backoffMs: [1_000] } });
+    await core.emit({ id: "newer", subject: "r", sequence: 2, data: { new_rate: 2 } });
+    await core.map();
+    await core.carry(target, dyingAfter(core.engine, 1));
+    expect(target.state.get("r")).toEqual({ dailyRate: 2 });
+    target.behave = () => retry("answered 429", { mayHaveLanded: false });
+    for (let tries = 0; tries < 2; tries++) {
+      await core.clock.advance(40_000);
+      await core.run();
+    }
+    target.behave = target.take;
+
+    await core.emit({ id: "older", subject: "r", sequence: 1, data: { new_rate: 1 } });
+    await core.rest();
+
+    expect(target.state.get("r")).toEqual({ dailyRate: 2 });
+    expect((await core.packets()).map(({ progress }) => progress.status)).toEqual(["SENT", "SUPERSEDED"]);
   });
 
   it("does not send a value the target is known to hold", async () => {

@@ -3,7 +3,14 @@ import { describe, expect, it } from "vitest";
 import type { JsonObject } from "../../bridge/json.ts";
 import { compareVersions, type Packet } from "../../bridge/pack.ts";
 import type { Shadow } from "../../bridge/records.ts";
-import { afterDelivery, afterDoubt, afterNothingSent, emptyShadow, reconcile } from "../../bridge/shadow.ts";
+import {
+  afterDelivery,
+  afterDoubt,
+  afterNothingSent,
+  afterRefusal,
+  emptyShadow,
+  reconcile,
+} from "../../bridge/shadow.ts";
 import { aKey, aPacket, aVersion, noon } from "../support/builders.ts";
 
 /** A target and what the bridge knows of it. */
@@ -155,25 +162,63 @@ describe("the shadow", () => {
     }
   });
 
-  it("forgets after a doubt what it thought the target holds, and not how new it is", () => {
+  it("forgets after a doubt what it thought the target holds, and takes it for as new as what may stand there", () => {
     const first = aPacket({ fields: { a: 1 }, version: aVersion({ sequence: 5 }) });
     const doubtful = aPacket({ fields: { a: 2 }, version: aVersion({ sequence: 6 }) });
     const { shadow } = deliver(nowhere, first);
 
-    const doubted = afterDoubt(doubtful, shadow);
+    const doubted = afterDoubt(doubtful, shadow, shadowKey);
 
     expect(reconcile(aPacket({ fields: { a: 1 }, version: aVersion({ sequence: 7 }) }), doubted, shadowKey).kind).toBe(
       "send",
     );
-    expect(reconcile(aPacket({ fields: { a: 0 }, version: aVersion({ sequence: 4 }) }), doubted, shadowKey).kind).toBe(
+    expect(reconcile(aPacket({ fields: { a: 1 }, version: aVersion({ sequence: 5 }) }), doubted, shadowKey).kind).toBe(
       "SUPERSEDED",
     );
+    expect(reconcile(doubtful, doubted, shadowKey)).toEqual({ kind: "send", fields: { a: 2 } });
+  });
+
+  it("still knows after a doubt what was not sent because it stood there", () => {
+    const { shadow } = deliver(nowhere, aPacket({ fields: { a: 1, b: 1 }, version: aVersion({ sequence: 1 }) }));
+    const doubtful = aPacket({ fields: { a: 1, b: 2 }, version: aVersion({ sequence: 5 }) });
+
+    const doubted = afterDoubt(doubtful, shadow, shadowKey);
+
+    expect(reconcile(doubtful, doubted, shadowKey)).toEqual({ kind: "send", fields: { b: 2 } });
+    const between = aPacket({ fields: { a: 9 }, version: aVersion({ sequence: 3 }) });
+    expect(reconcile(between, doubted, shadowKey).kind).toBe("SUPERSEDED");
+  });
+
+  it("sends a doubtful deletion again, and nothing older after it", () => {
+    const deletion = aPacket({ action: "delete", fields: {}, version: aVersion({ sequence: 2 }) });
+
+    for (const before of [nowhere, deliver(nowhere, aPacket({ version: aVersion({ sequence: 1 }) }))]) {
+      const doubted = afterDoubt(deletion, before.shadow, shadowKey);
+
+      expect(reconcile(deletion, doubted, shadowKey).kind).toBe("send");
+      expect(reconcile(aPacket({ version: aVersion({ sequence: 1 }) }), doubted, shadowKey).kind).toBe("SUPERSEDED");
+      expect(reconcile(aPacket({ version: aVersion({ sequence: 3 }) }), doubted, shadowKey).kind).toBe("send");
+    }
+  });
+
+  it("takes a refusal's word for no change: what is older may still go", () => {
+    const refusedOne = aPacket({ fields: { a: 2 }, version: aVersion({ sequence: 6 }) });
+    const { shadow } = deliver(nowhere, aPacket({ fields: { a: 1 }, version: aVersion({ sequence: 1 }) }));
+
+    const after = afterRefusal(refusedOne, shadow);
+
+    const between = aPacket({ fields: { a: 1 }, version: aVersion({ sequence: 4 }) });
+    expect(reconcile(between, after, shadowKey).kind).toBe("send");
   });
 
   it("takes a record for possibly there again, after a doubtful upsert on a deleted one", () => {
     const gone = deliver(nowhere, aPacket({ action: "delete", fields: {}, version: aVersion({ sequence: 1 }) }));
     const again = aPacket({ action: "delete", fields: {}, version: aVersion({ sequence: 3 }) });
-    const doubted = afterDoubt(aPacket({ fields: { a: 1 }, version: aVersion({ sequence: 2 }) }), gone.shadow);
+    const doubted = afterDoubt(
+      aPacket({ fields: { a: 1 }, version: aVersion({ sequence: 2 }) }),
+      gone.shadow,
+      shadowKey,
+    );
 
     expect(reconcile(again, gone.shadow, shadowKey).kind).toBe("UNCHANGED");
     expect(reconcile(again, doubted, shadowKey).kind).toBe("send");

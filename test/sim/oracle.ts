@@ -1,0 +1,155 @@
+import { eventKey, openEvent } from "../../bridge/event.ts";
+import type { JsonObject } from "../../bridge/json.ts";
+import { isClosed } from "../../bridge/ledger.ts";
+import { compareVersions, type Packet } from "../../bridge/pack.ts";
+import type { PacketRecord } from "../../bridge/records.ts";
+import { verifyLedger } from "../../bridge/verify.ts";
+import { packetsOf, planted, token } from "./plan.ts";
+import type { SimTarget } from "./target.ts";
+import type { World } from "./world.ts";
+
+/** A promise that was not kept, and the packet or event it is about. */
+export interface Broken {
+  readonly law: string;
+  readonly about?: string;
+}
+
+/** Holds what has happened against what is promised. Empty where every promise was kept. */
+export async function brokenLaws(world: World): Promise<Broken[]> {
+  const packets = await world.core.packets();
+  return [
+    ...world.targets.flatMap(({ broken }) => broken.map(({ law, packet }) => ({ law, about: packet }))),
+    ...(await sums(world, packets)),
+    ...(await atRest(world, packets)),
+    ...(await ledger(world)),
+    ...strays(world),
+    ...world.targets.flatMap((target) => [...newestWins(target, packets), ...truthful(target, packets)]),
+    ...(await secrecy(world)),
+  ];
+}
+
+/** Events received are events accounted for, and each has become the packets its body asks for. */
+async function sums(world: World, packets: readonly PacketRecord[]): Promise<Broken[]> {
+  const { events, packets: counts } = await world.core.engine.store.tally();
+  const broken: Broken[] = [];
+  const seen = events.EXPANDED + events.EXPANDING + events.UNMATCHED + events.QUARANTINED + events.duplicates;
+  if (seen !== world.emitted.length) broken.push({ law: `${world.emitted.length} events in, ${seen} accounted for` });
+  const counted = Object.values(counts).reduce((a, b) => a + b, 0);
+  if (counted !== packets.length) broken.push({ law: `${packets.length} packets recorded, ${counted} counted` });
+
+  const made = Map.groupBy(
+    packets.filter(({ packet }) => packet.replayOf === undefined),
+    ({ packet }) => packet.event,
+  );
+  for (const body of new Set(world.emitted)) {
+    const arrival = openEvent(body);
+    if (arrival.kind === "malformed") continue;
+    const key = eventKey(arrival.event);
+    const wanted = packetsOf(arrival.event);
+    const found = made.get(key)?.length ?? 0;
+    if (found !== wanted) broken.push({ law: `an event became ${found} packets instead of ${wanted}`, about: key });
+  }
+  return broken;
+}
+
+/** Nothing is open but what a person must decide, for a reason this world has given. */
+async function atRest(world: World, packets: readonly PacketRecord[]): Promise<Broken[]> {
+  const broken: Broken[] = [];
+  const waiting = await world.waitingForAPerson();
+  for (const { packet, progress } of packets) {
+    if (isClosed(progress.status) || waiting.has(packet.id)) continue;
+    const law = progress.status === "HELD" ? heldWrongly(world, packet.connector, progress.reason) : "is still open";
+    if (law) broken.push({ law: `${law}: ${progress.status} ${progress.reason ?? ""}`, about: packet.id });
+  }
+  for (const { value } of await world.core.engine.store.jobs({ limit: 1_000 })) {
+    if (value.status === "RUNNING") broken.push({ law: `job ${value.id} is still running` });
+  }
+  return broken;
+}
+
+const reasons = [/^answered 422$/, /^governance blocks note|^governance blocks remark/, /names the same record twice/];
+const unknowns = /may have (begun|landed)/;
+const expired = /^it failed for 24 h while its target was up/;
+
+function heldWrongly(world: World, connector: string, reason = ""): string | undefined {
+  if (reasons.some((known) => known.test(reason)) || expired.test(reason)) return undefined;
+  const target = world.targets.find(({ id }) => id === connector);
+  return unknowns.test(reason) && !target?.idempotent ? undefined : "is held for no good reason";
+}
+
+async function ledger(world: World): Promise<Broken[]> {
+  const { fault } = await verifyLedger(world.core.engine);
+  if (!fault) return [];
+  return [{ law: `the ledger: ${fault.message}`, ...("chain" in fault && { about: fault.chain }) }];
+}
+
+/** No queue has ever heard of a packet before the table had it. */
+function strays(world: World): Broken[] {
+  const found = world.core.lines.some(({ step }) => step === "unknown-message");
+  return found ? [{ law: "a lane gave a message of a packet that was not recorded" }] : [];
+}
+
+/** Each field at a target ends with the newest value that went there. */
+function newestWins(target: SimTarget, packets: readonly PacketRecord[]): Broken[] {
+  if (target.fake.connector.order === "strict") return [];
+  const broken: Broken[] = [];
+  const counting = packets.filter(
+    ({ packet, progress }) =>
+      packet.connector === target.id && (isClosed(progress.status) || target.effectsOf.has(packet.id)),
+  );
+  for (const [entity, about] of Map.groupBy(counting, ({ packet }) => packet.entity)) {
+    const held: JsonObject = target.state.get(entity) ?? {};
+    const newestFirst = about.map(({ packet }) => packet).sort((a, b) => compareVersions(b.version, a.version));
+    const doubtful = packets
+      .filter(
+        ({ packet, progress }) => packet.connector === target.id && packet.entity === entity && isDoubtful(progress),
+      )
+      .map(({ packet }) => packet);
+    const names = new Set(newestFirst.flatMap(({ fields }) => Object.keys(fields)));
+    for (const name of names) {
+      const newest = newestFirst.find(({ action, fields }) => action === "delete" || Object.hasOwn(fields, name));
+      // A newer one that may have landed waits for a person: until then nothing older goes.
+      if (!newest || doubtful.some(({ version }) => compareVersions(version, newest.version) > 0)) continue;
+      if (newest.action === "upsert") {
+        const asNew = newestFirst.filter((packet) => isTie(packet, newest));
+        const fits = ({ action, fields }: Packet) =>
+          action === "delete" || JSON.stringify(fields[name]) === JSON.stringify(held[name]);
+        if (asNew.some(fits)) continue;
+        const law = `${entity}.${name} ends as ${JSON.stringify(held[name])}, the newest is ${JSON.stringify(newest.fields[name])}`;
+        broken.push({ law: `${target.id}: ${law}`, about: newest.id });
+      } else if (newest === newestFirst[0] && target.state.has(entity)) {
+        broken.push({ law: `${target.id}: ${entity} is still there, and was deleted last`, about: newest.id });
+        break;
+      }
+    }
+  }
+  return broken;
+}
+
+/** Two processes stamped two events in the same µs: neither is newer, and whichever is sent last stays. */
+function isTie(a: Packet, b: Packet): boolean {
+  return compareVersions({ ...a.version, revision: 0 }, { ...b.version, revision: 0 }) === 0;
+}
+
+/** Of a refused one an earlier try may have landed. */
+function isDoubtful({ status, reason = "", tries }: PacketRecord["progress"]): boolean {
+  return status === "HELD" && (unknowns.test(reason) || expired.test(reason) || tries > 1);
+}
+
+/** What is called sent has had its effect. */
+function truthful(target: SimTarget, packets: readonly PacketRecord[]): Broken[] {
+  return packets
+    .filter(({ packet, progress }) => packet.connector === target.id && progress.status === "SENT")
+    .filter(({ packet }) => !target.effectsOf.has(packet.id))
+    .map(({ packet }) => ({ law: `${target.id}: is SENT and never came`, about: packet.id }));
+}
+
+/** No personal data and no secret in a log line or the ledger, and none of what governance keeps back at a target. */
+async function secrecy(world: World): Promise<Broken[]> {
+  const written = JSON.stringify([world.core.lines, await world.core.entries()]);
+  const sent = JSON.stringify(world.targets.map(({ fake }) => fake.calls));
+  return [
+    ...[...planted, token].filter((value) => written.includes(value)).map((value) => ({ law: `tells ${value}` })),
+    ...planted.filter((value) => sent.includes(value)).map((value) => ({ law: `${value} left unvetted` })),
+  ];
+}

@@ -1,0 +1,146 @@
+import type { JsonObject } from "../../bridge/json.ts";
+import { delivered, type Outcome, refused, retry } from "../../bridge/outcome.ts";
+import { compareVersions, type Packet, type Version } from "../../bridge/pack.ts";
+import { type FakeOptions, fakeTarget } from "../support/core.ts";
+
+/** How a target takes what it is sent. */
+export const moods = [
+  /** Takes it and says so. */
+  "well",
+  /** 500 before it has taken anything. */
+  "failing",
+  /** 503 with a `Retry-After` of any kind. */
+  "overloaded",
+  /** 429: certainly not taken. */
+  "throttling",
+  /** No answer; half the time it has taken it. */
+  "hanging",
+  /** Takes it, and the connection is reset. */
+  "losing",
+  /** The connection is reset before it has taken it. */
+  "deaf",
+  /** A permanent 4xx. */
+  "refusing",
+  /** The connector's own code throws; half the time the target has taken it. */
+  "throwing",
+  /** 401. */
+  "locked",
+  /** Another mood for each call. */
+  "flapping",
+] as const;
+export type Mood = (typeof moods)[number];
+
+/** One effect a target has had. */
+export interface Effect {
+  readonly packet: Packet;
+  /** ms since the epoch */
+  readonly at: number;
+}
+
+/** An outside system that lives in the simulation, and notices where a promise to it is broken. */
+export class SimTarget {
+  readonly fake;
+  readonly idempotent: boolean;
+  mood: Mood = "well";
+  /** What it holds, by entity. */
+  readonly state = new Map<string, JsonObject>();
+  /** Every effect it has had, in order. */
+  readonly effects: Effect[] = [];
+  readonly effectsOf = new Map<string, number>();
+  /** What it noticed itself: broken laws, each with the packet concerned. */
+  readonly broken: { readonly law: string; readonly packet: string }[] = [];
+  /** By idempotency key, the packet it came with. */
+  readonly #keys = new Map<string, Packet>();
+  readonly #newest = new Map<string, Map<string, Version>>();
+
+  constructor(options: FakeOptions) {
+    this.fake = fakeTarget(options);
+    this.idempotent = this.fake.connector.idempotent;
+  }
+
+  get id(): string {
+    return this.fake.id;
+  }
+
+  /**
+   * Takes a packet. A key it has seen has no second effect: what a repeat carries beyond the first try would be lost,
+   * unless it stands there already.
+   */
+  take(packet: Packet, key: string, at: number): void {
+    const known = this.#keys.get(key);
+    if (this.idempotent && known !== undefined) {
+      const held = this.state.get(packet.entity);
+      const lost = Object.entries(packet.fields).filter(
+        ([name, value]) => !Object.hasOwn(known.fields, name) && JSON.stringify(held?.[name]) !== JSON.stringify(value),
+      );
+      if (lost.length > 0)
+        this.#tell(`a repeated key carried ${lost.map(([name]) => name)} for the first time`, packet);
+      return;
+    }
+    this.#keys.set(key, packet);
+    this.effects.push({ packet, at });
+    const times = (this.effectsOf.get(packet.id) ?? 0) + 1;
+    this.effectsOf.set(packet.id, times);
+    if (times > 1) this.#tell(`it had ${times} effects`, packet);
+    if (packet.order === "latest") this.#goesForward(packet);
+    if (packet.action === "delete") this.state.delete(packet.entity);
+    else this.state.set(packet.entity, { ...this.state.get(packet.entity), ...packet.fields });
+  }
+
+  #goesForward(packet: Packet): void {
+    const newest = this.#newest.get(packet.entity) ?? new Map<string, Version>();
+    this.#newest.set(packet.entity, newest);
+    const names = packet.action === "delete" ? [...newest.keys()] : Object.keys(packet.fields);
+    for (const name of names) {
+      const before = newest.get(name) ?? newest.get("");
+      if (before && compareVersions(before, packet.version) > 0) this.#tell(`field ${name} went back`, packet);
+      newest.set(name, packet.version);
+    }
+    // A deletion counts for the fields that come later, too.
+    if (packet.action === "delete") newest.set("", packet.version);
+  }
+
+  #tell(law: string, packet: Packet): void {
+    this.broken.push({ law: `${this.id}: ${law}`, packet: packet.id });
+  }
+
+  isAwake(fraction: () => number): boolean {
+    if (this.mood === "flapping") return fraction() < 0.5;
+    return ["well", "refusing", "losing", "throttling", "throwing"].includes(this.mood);
+  }
+
+  /** What it does with a packet, and what it answers; nothing where it never does. */
+  receive(packet: Packet, key: string, at: number, fraction: () => number): Outcome | undefined {
+    const mood = this.mood === "flapping" ? (moods[Math.floor(fraction() * (moods.length - 1))] as Mood) : this.mood;
+    const take = () => this.take(packet, key, at);
+    switch (mood) {
+      case "well":
+      case "flapping":
+        take();
+        return delivered({ status: 200 });
+      case "failing":
+        return retry("answered 500", { status: 500 });
+      case "overloaded":
+        return retry("answered 503", { status: 503, afterMs: afters[Math.floor(fraction() * afters.length)] });
+      case "throttling":
+        return retry("answered 429", { status: 429, mayHaveLanded: false, afterMs: 1e12 });
+      case "hanging":
+        if (fraction() < 0.5) take();
+        return undefined;
+      case "losing":
+        take();
+        return retry("the connection was reset", { code: "no-answer" });
+      case "deaf":
+        return retry("the connection was reset", { code: "no-answer" });
+      case "refusing":
+        return refused("answered 422", { status: 422, answer: "no" });
+      case "throwing":
+        if (fraction() < 0.5) take();
+        throw new TypeError("the connector's own fault");
+      case "locked":
+        return retry("refused the credentials (401)", { status: 401, mayHaveLanded: false, auth: true });
+    }
+  }
+}
+
+const afters = [0, 1, 1_000, 3_600_000, Number.MAX_SAFE_INTEGER, undefined];
