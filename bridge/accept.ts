@@ -1,16 +1,17 @@
 import { type Chunk, chunkIn, expandChunk, sendChunks } from "./chunks.ts";
-import { type Arrival, eventKey, openEvent, quarantineKey } from "./event.ts";
-import { chunksOf, expand, plan } from "./expand.ts";
+import { type Arrival, eventKey, openEvent, quarantineKey, type SourceEvent } from "./event.ts";
+import { chunksOf, expand, type Plan, plan } from "./expand.ts";
 import { append, type Facts, type LedgerEntry, tailOf } from "./ledger.ts";
 import { errorName } from "./log.ts";
-import { pinnedSheets, pinSheets } from "./pinned.ts";
+import { pinSheets, planAgain } from "./pinned.ts";
 import type { Engine, Message, Put, Stored } from "./ports.ts";
 import { putOnQueue } from "./queueing.ts";
 import { recordPackets, tellHeld } from "./record.ts";
 import type { EventRecord, PacketRecord } from "./records.ts";
 import { later, type Report, removed } from "./report.ts";
+import { onlyTargets } from "./sheets.ts";
 import type { Stepped } from "./step.ts";
-import { fitsOneWrite, inWrites, newPut, type Weight, weigh } from "./writes.ts";
+import { fitsOneWrite, inWrites, maxChanges, newPut, type Weight, weigh } from "./writes.ts";
 
 /** A malformed body is kept up to so many characters, for the operator. */
 const rawKept = 16_384;
@@ -19,6 +20,14 @@ const rawKept = 16_384;
 const repeatsKept = 50;
 
 type Incoming = Pick<Message, "id" | "body" | "receipt">;
+
+/** An event that a job brings, for chosen targets only. */
+export interface Brought {
+  readonly key: string;
+  readonly event: SourceEvent;
+  /** The same when the same is brought again. */
+  readonly message: string;
+}
 
 /** What one message will be in the table, should it be new. */
 interface Draft {
@@ -71,17 +80,46 @@ async function acceptChunk(engine: Engine, { receipt }: Incoming, chunk: Chunk):
 
 async function acceptEvents(engine: Engine, messages: readonly Incoming[]): Promise<Report[]> {
   // Stamped before the first await: the order of the messages is the order of acceptance.
-  const arrivals = messages.map((message): Arrived => {
-    const arrival = openEvent(message.body);
-    const key = arrival.kind === "malformed" ? quarantineKey(message.body) : eventKey(arrival.event);
-    return { engine, message, key, stamp: engine.clock.stamp(), arrival };
+  const arrivals = messages.map(({ id, body }): Arrived => {
+    const arrival = openEvent(body);
+    const key = arrival.kind === "malformed" ? quarantineKey(body) : eventKey(arrival.event);
+    const raw = arrival.kind === "malformed" ? { raw: body.slice(0, rawKept) } : {};
+    return { engine, message: id, key, stamp: engine.clock.stamp(), arrival, ...raw };
   });
-  const failed = new Set<string>();
+  const failed = await acceptArrivals(engine, arrivals);
+  return messages.map(({ receipt }, i) =>
+    failed.has(arrivals[i] as Arrived) ? later(receipt, engine.times.backoffMs[0] as number) : removed(receipt),
+  );
+}
+
+/**
+ * Takes events in as the inbox would, for chosen targets only. One that was brought before is gone on with, or left.
+ *
+ * @throws where a port failed; bringing the same again is safe
+ */
+export async function acceptOnly(
+  engine: Engine,
+  only: NonNullable<EventRecord["only"]>,
+  events: readonly Brought[],
+): Promise<void> {
+  const arrivals = events.map(({ key, event, message }): Arrived => {
+    return { engine, message, key, stamp: engine.clock.stamp(), arrival: { kind: "event", event }, only };
+  });
+  // As many as are confirmed in one write.
+  for (let i = 0; i < arrivals.length; i += maxChanges) {
+    const failed = await acceptArrivals(engine, arrivals.slice(i, i + maxChanges));
+    if (failed.size > 0) throw new Error(`${failed.size} events could not be recorded; see the lines "accept-failed"`);
+  }
+}
+
+/** @returns those that could not be brought to their end now, because a port failed */
+async function acceptArrivals(engine: Engine, arrivals: readonly Arrived[]): Promise<Set<Arrived>> {
+  const failed = new Set<Arrived>();
   const guarded = async <T>(about: readonly Arrived[], work: () => Promise<T>): Promise<T | undefined> => {
     try {
       return await work();
     } catch (error) {
-      for (const { message } of about) failed.add(message.receipt);
+      for (const arrived of about) failed.add(arrived);
       const events = about.map(({ key }) => key).join(" ");
       engine.log({ step: "accept-failed", error: errorName(error), ...(events && { events }) });
       return undefined;
@@ -111,32 +149,35 @@ async function acceptEvents(engine: Engine, messages: readonly Incoming[]): Prom
       await confirm(engine, events);
     },
   );
-  return messages.map(({ receipt }) =>
-    failed.has(receipt) ? later(receipt, engine.times.backoffMs[0] as number) : removed(receipt),
-  );
+  return failed;
 }
 
 /** One message at the door. */
 interface Arrived {
   readonly engine: Engine;
-  readonly message: Incoming;
+  /** The message's id. */
+  readonly message: string;
   readonly key: string;
   readonly stamp: number;
   readonly arrival: Arrival;
+  /** A malformed body's beginning. */
+  readonly raw?: string;
+  readonly only?: EventRecord["only"];
 }
 
 /** Works out what a message would be, were it new: most are, so nothing is read first. */
 async function draft(arrived: Arrived): Promise<Draft> {
-  const { engine, message, key, stamp, arrival } = arrived;
+  const { engine, key, stamp, arrival, raw, only } = arrived;
   if (arrival.kind === "malformed") {
     const { reason } = arrival;
-    const kept = { raw: message.body.slice(0, rawKept), reason };
+    const kept = { ...(raw !== undefined && { raw }), reason };
     return firstOf(arrived, "QUARANTINED", { reason }, kept, []);
   }
   const { event } = arrival;
-  const sheets = engine.sheets().byType.get(event.type) ?? [];
-  await pinSheets(engine, sheets);
-  const planned = await plan(key, event, sheets, stamp);
+  const all = engine.sheets().byType.get(event.type) ?? [];
+  const sheets = only ? onlyTargets(all, only.targets) : all;
+  await pinSheets(engine, all);
+  const planned = await plan(engine, { key, event, accepted: stamp }, sheets, only && { by: only });
   const chunks = chunksOf(planned);
   const steps = chunks.length > 0 ? [] : await expand(engine, planned);
   const facts: Facts = {
@@ -146,9 +187,18 @@ async function draft(arrived: Arrived): Promise<Draft> {
     targets: planned.matches.length,
     ...(chunks.length > 0 ? { chunks: chunks.length } : { packets: steps.length }),
     ...(planned.clamped && { clamped: "its time lies more than 5 min ahead" }),
+    ...filesIn(planned),
+    ...(only && { job: only.job, actor: only.actor }),
   };
   const pinned = sheets.map(({ name, hash }) => ({ name, hash }));
-  const more = { event, sheets: pinned, packets: steps.length };
+  const { rosters } = planned;
+  const more = {
+    event,
+    sheets: pinned,
+    packets: steps.length,
+    ...(rosters.length > 0 && { rosters }),
+    ...(only && { only }),
+  };
   if (planned.matches.length === 0) return firstOf(arrived, "UNMATCHED", facts, more, []);
   if (chunks.length > 0) {
     const chunksAt = engine.clock.now();
@@ -157,6 +207,14 @@ async function draft(arrived: Arrived): Promise<Draft> {
   const marked = steps.length > 0 ? { ...more, unsent: true } : more;
   const whole = firstOf(arrived, "EXPANDED", facts, marked, steps);
   return fitsOneWrite(whole.weight) ? whole : firstOf(arrived, "EXPANDING", facts, marked, steps);
+}
+
+/** Which versions of which files an event's packets are made of, for the ledger: the addresses stand in the event. */
+function filesIn({ rosters }: Plan): Facts {
+  const files = rosters.flatMap((roster) =>
+    "fault" in roster ? [] : [{ version: roster.version, bytes: roster.bytes }],
+  );
+  return files.length > 0 ? { files } : {};
 }
 
 /** The first entry of an event's chain, and the record it belongs to. */
@@ -168,12 +226,12 @@ function firstOf(
   steps: readonly Stepped[],
 ): Draft {
   const entry = append(key, undefined, { at: engine.clock.now(), step: status, facts });
-  const common = { sheets: [], packets: 0, duplicates: 0, message: message.id, accepted: stamp };
+  const common = { sheets: [], packets: 0, duplicates: 0, message, accepted: stamp };
   const value: EventRecord = { ...common, ...more, status, step: entry.step, tail: tailOf(entry) };
   const together = status === "EXPANDED" ? steps : [];
   const puts: Put[] = [{ kind: "event", id: key, value, etag: 0 }, ...together.map(newPut)];
   const entries = [entry, ...together.map((stepped) => stepped.entry)];
-  return { key, message: message.id, value, steps, puts, entries, weight: weigh(puts, entries) };
+  return { key, message, value, steps, puts, entries, weight: weigh(puts, entries) };
 }
 
 /**
@@ -252,11 +310,8 @@ async function recordAgain(engine: Engine, { key, message }: Draft): Promise<Rec
 
 /** Goes on with an event whose first run did not come to its end, with the sheets that run had pinned. */
 async function resume(engine: Engine, key: string, stored: Stored<"event">): Promise<Recorded> {
-  const { event, sheets, accepted } = stored.value;
-  if (!event) throw new Error(`${key} has packets and no event; this is a fault of the bridge`);
   if (stored.value.chunks) return { key, stored, packets: [] };
-  const planned = await plan(key, event, await pinnedSheets(engine, sheets), accepted);
-  return recordRest(engine, key, stored, await expand(engine, planned));
+  return recordRest(engine, key, stored, await expand(engine, await planAgain(engine, key, stored.value)));
 }
 
 /** Records those packets of an event that are not recorded yet, and with the last of them that it is expanded. */

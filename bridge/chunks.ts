@@ -1,10 +1,11 @@
-import { expand, plan } from "./expand.ts";
+import { expand, isUncut, nameOf, type Plan, partOf } from "./expand.ts";
 import { append, tailOf } from "./ledger.ts";
-import { pinnedSheets } from "./pinned.ts";
-import { type Engine, maxMessages, type Put, type Stored } from "./ports.ts";
+import { planAgain } from "./pinned.ts";
+import { type Engine, FileFault, maxMessages, type Put, type Stored } from "./ports.ts";
 import { putOnQueue } from "./queueing.ts";
 import { recordPackets } from "./record.ts";
 import type { EventRecord } from "./records.ts";
+import { cutLines } from "./roster.ts";
 
 /** A part of a large event, as it comes back through the inbox. */
 export interface Chunk {
@@ -12,7 +13,7 @@ export interface Chunk {
   readonly chunk: string;
 }
 
-const form = /^\{"expand":"(evt-[a-z2-7]{16})","chunk":"(\d{1,4}\.\d{1,9})"\}$/;
+const form = /^\{"expand":"(evt-[a-z2-7]{16})","chunk":"(\d{1,4}\.\d{1,12}(?:\.\d{1,15}-(?:\d{1,15})?)?)"\}$/;
 
 /** The chunk a message of the inbox is, if it is one and no event. */
 export function chunkIn(body: string): Chunk | undefined {
@@ -30,9 +31,14 @@ export async function sendChunks(
   engine: Engine,
   events: readonly { readonly key: string; readonly stored: Stored<"event"> }[],
 ): Promise<void> {
-  const messages = events.flatMap(({ key, stored }) =>
-    (stored.value.chunks ?? []).map((chunk) => ({ group: `${key} ${chunk}`, body: bodyOf({ event: key, chunk }) })),
+  await send(
+    engine,
+    events.flatMap(({ key, stored }) => (stored.value.chunks ?? []).map((chunk) => ({ event: key, chunk }))),
   );
+}
+
+async function send(engine: Engine, chunks: readonly Chunk[]): Promise<void> {
+  const messages = chunks.map((chunk) => ({ group: `${chunk.event} ${chunk.chunk}`, body: bodyOf(chunk) }));
   for (let i = 0; i < messages.length; i += maxMessages) {
     await engine.queue.send("inbox", messages.slice(i, i + maxMessages));
   }
@@ -40,30 +46,58 @@ export async function sendChunks(
 
 /**
  * Expands one chunk of a large event: its packets recorded and on their lanes, then the chunk struck off. With the last
- * of them the event is expanded.
+ * of them the event is expanded. Of a file that is not cut into chunks yet, the first leg is cut.
  */
 export async function expandChunk(engine: Engine, { event: key, chunk }: Chunk): Promise<void> {
   const [stored] = await engine.store.read("event", [key]);
-  const { event, sheets, accepted, chunks } = stored?.value ?? {};
-  if (!event || !sheets || accepted === undefined || !chunks?.includes(chunk)) return;
-  const planned = await plan(key, event, await pinnedSheets(engine, sheets), accepted);
-  const steps = await expand(engine, planned, { chunk });
+  if (!stored?.value.chunks?.includes(chunk)) return;
+  const planned = await planAgain(engine, key, stored.value);
+  const cut = isUncut(chunk) ? await cutChunk(engine, planned, chunk) : undefined;
+  if (cut) return strikeOff(engine, key, chunk, { instead: cut });
+  const steps = await expand(engine, planned, { part: partOf(chunk) });
   await putOnQueue(engine, await recordPackets(engine, steps));
-  await strikeOff(engine, key, chunk, steps.length);
+  await strikeOff(engine, key, chunk, { packets: steps.length });
 }
 
-async function strikeOff(engine: Engine, key: string, chunk: string, packets: number): Promise<void> {
+/** @returns the chunks it comes to; nothing where its file cannot be read, which is for its packets to say */
+async function cutChunk(engine: Engine, { rosters }: Plan, chunk: string): Promise<string[] | undefined> {
+  const { match, first, from = 0 } = partOf(chunk);
+  const roster = rosters.find((one) => one.match === match);
+  if (!roster || "fault" in roster) return undefined;
+  try {
+    const parts = await cutLines(engine.files, roster, { first, from });
+    return parts.map((lines) => nameOf({ match, ...lines }));
+  } catch (error) {
+    if (error instanceof FileFault) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Takes a chunk from those that are left, and puts others in its stead. What is left to be cut of a file waits until
+ * all that was cut is expanded, so that the list stays short however large the file is.
+ */
+async function strikeOff(
+  engine: Engine,
+  key: string,
+  chunk: string,
+  { packets = 0, instead = [] }: { readonly packets?: number; readonly instead?: readonly string[] },
+): Promise<void> {
   for (;;) {
     const [stored] = await engine.store.read("event", [key]);
     if (!stored?.value.chunks?.includes(chunk)) return;
-    const left = stored.value.chunks.filter((other) => other !== chunk);
+    const left = [...stored.value.chunks.filter((other) => other !== chunk), ...instead];
     const counted = { ...stored.value, packets: stored.value.packets + packets };
     const done = left.length === 0 ? expanded(engine, key, counted) : undefined;
     const value = done?.value ?? { ...counted, chunks: left, chunksAt: engine.clock.now() };
     const put: Put = { kind: "event", id: key, value, etag: stored.etag };
     if ((await engine.store.write([put], done ? [done.entry] : [])) === "conflict") continue;
     if (done) engine.log({ step: "expanded", event: key, packets: value.packets });
-    return;
+    const next = left.every(isUncut) ? left : instead.filter((other) => !isUncut(other));
+    return send(
+      engine,
+      next.map((other) => ({ event: key, chunk: other })),
+    );
   }
 }
 

@@ -5,11 +5,12 @@ import type { SourceEvent } from "./event.ts";
 import { keyedHash } from "./ids.ts";
 import type { Json } from "./json.ts";
 import type { Facts } from "./ledger.ts";
-import { mapEvent, type Parcel, rosterOf } from "./map.ts";
+import { type Element, faulty, mapEvent, type Parcel, placeOf, rosterOf, rosterSize } from "./map.ts";
 import { type Match, match } from "./match.ts";
 import { type Origin, type Packet, pack, readdress, sizeFault, type Version, versionOf } from "./pack.ts";
-import type { Engine } from "./ports.ts";
+import { type Engine, FileFault } from "./ports.ts";
 import type { Progress } from "./records.ts";
+import { chunkSize, elementAt, elementsIn, findRosters, type Lines, type Roster, withRemedy } from "./roster.ts";
 import type { Sheet } from "./sheet.ts";
 import { begin, type Stepped } from "./step.ts";
 import { vet } from "./vet.ts";
@@ -20,57 +21,117 @@ export interface Plan {
   readonly event: SourceEvent;
   /** The targets that want it; one in which nothing changed gets no packet. */
   readonly matches: readonly Match[];
+  /** Its rosters that stand in files. */
+  readonly rosters: readonly Roster[];
   readonly version: Version;
   /** Its time lay too far ahead, and was set back. */
   readonly clamped: boolean;
   /** Fixed at the first acceptance. ms */
   readonly acceptedMs: number;
+  /** Who has its packets made, where it is not the event itself. */
+  readonly by?: Maker;
 }
 
-/** @param accepted µs since the epoch, fixed at the event's first acceptance */
-export async function plan(key: string, event: SourceEvent, sheets: readonly Sheet[], accepted: number): Promise<Plan> {
+/** The job that makes packets, and who asked for it. */
+export interface Maker {
+  readonly job: string;
+  readonly actor: string;
+}
+
+/** An event on its way through the mapper. */
+export interface Accepted {
+  readonly key: string;
+  readonly event: SourceEvent;
+  /** µs since the epoch, fixed at its first acceptance. */
+  readonly accepted: number;
+}
+
+export interface PlanOptions {
+  /** Its rosters as an earlier plan found them; if not said, they are looked up now. */
+  readonly rosters?: readonly Roster[];
+  /** Versions of files it is to keep to, where it still names them. */
+  readonly known?: readonly Roster[];
+  /** When it is judged which targets are in force: ms since the epoch, its acceptance if not said. */
+  readonly at?: number;
+  readonly by?: Maker;
+}
+
+export async function plan(
+  engine: Engine,
+  { key, event, accepted }: Accepted,
+  sheets: readonly Sheet[],
+  { rosters, known, at, by }: PlanOptions = {},
+): Promise<Plan> {
   const acceptedMs = Math.floor(accepted / 1_000);
-  return { key, event, matches: await match(event, sheets, acceptedMs), ...versionOf(event, accepted), acceptedMs };
+  const matches = await match(event, sheets, acceptedMs, at);
+  const found = rosters ?? (await findRosters(engine.files, event, matches, known));
+  return { key, event, matches, rosters: found, ...versionOf(event, accepted), acceptedMs, ...(by && { by }) };
 }
 
-/** Elements of a roster that are expanded together. */
-const chunkSize = 500;
+/** A part of a match that is expanded at one go: all of it, elements in the event, or lines of a file. */
+export interface Part extends Partial<Lines> {
+  readonly match: number;
+}
 
 /**
  * The chunks a large event is expanded in; none where it is small enough to be expanded at once.
  *
- * `2.500`: of the third match the elements from the 501st on.
+ * `2.500`: of the third match the elements from the 501st on. `2.500.8192-16384`: of its file the lines that stand in
+ * these bytes, of which the first is the 501st. `2.500.8192-`: all lines from there on, not cut into chunks yet.
  */
-export function chunksOf({ event, matches }: Plan): string[] {
-  const sizes = matches.map((found) => rosterOf(event, found)?.length ?? 1);
-  if (sizes.reduce((sum, size) => sum + size, 0) <= chunkSize) return [];
-  return sizes.flatMap((size, found) =>
-    Array.from({ length: Math.max(1, Math.ceil(size / chunkSize)) }, (_, i) => `${found}.${i * chunkSize}`),
+export function chunksOf({ event, matches, rosters }: Plan): string[] {
+  const sizes = matches.map((found) => rosterSize(event, found) ?? 1);
+  const inFile = matches.map((_, match) => rosters.some((roster) => roster.match === match && !("fault" in roster)));
+  if (!inFile.includes(true) && sizes.reduce((sum, size) => sum + size, 0) <= chunkSize) return [];
+  return sizes.flatMap((size, match) =>
+    inFile[match]
+      ? [nameOf({ match, first: 0, from: 0 })]
+      : Array.from({ length: Math.max(1, Math.ceil(size / chunkSize)) }, (_, i) =>
+          nameOf({ match, first: i * chunkSize }),
+        ),
   );
 }
 
+export function nameOf({ match, first, from, to }: Part): string {
+  return from === undefined ? `${match}.${first}` : `${match}.${first}.${from}-${to ?? ""}`;
+}
+
+/** The part a chunk's name stands for. */
+export function partOf(chunk: string): Part & Pick<Lines, "first"> {
+  const [match = 0, first = 0, from, to] = chunk.split(/[.-]/).flatMap((text) => (text === "" ? [] : [Number(text)]));
+  return { match, first, ...(from !== undefined && { from }), ...(to !== undefined && { to }) };
+}
+
+/** A part of a file that must be cut into chunks before it can be expanded. */
+export function isUncut(chunk: string): boolean {
+  return chunk.endsWith("-");
+}
+
+export interface ExpandOptions {
+  /** Only these packets. */
+  readonly part?: Part;
+  /** Of a roster only this element; of a file, the line that begins at this byte. */
+  readonly element?: { readonly number: number; readonly at?: number };
+  /** What is special about these packets' way from the beginning. */
+  readonly change?: Partial<Progress>;
+}
+
 /**
- * A plan in, packets out: map, vet, pack. Nothing is read or written, so it can be run again with the same result.
+ * A plan in, packets out: map, vet, pack. Nothing is written, so it can be run again with the same result.
  *
- * @param options.chunk only these packets
- * @param options.change what is special about these packets' way from the beginning
  * @returns the packets, each with the first step of its story
  */
-export async function expand(
-  engine: Engine,
-  planned: Plan,
-  { chunk, change = {} }: { readonly chunk?: string; readonly change?: Partial<Progress> } = {},
-): Promise<Stepped[]> {
-  const { key, event, version, acceptedMs } = planned;
-  const origin = { key, type: event.type, version };
-  const [only, first] = chunk?.split(".").map(Number) ?? [];
-  const part = first === undefined ? undefined : { from: first, to: first + chunkSize };
-  const matches = only === undefined ? planned.matches : planned.matches.slice(only, only + 1);
+export async function expand(engine: Engine, planned: Plan, options: ExpandOptions = {}): Promise<Stepped[]> {
+  const { event, acceptedMs, matches } = planned;
+  const { part, element } = options;
   const steps: Stepped[] = [];
   const seen = new Set<string>();
-  for (const found of matches) {
-    for (const parcel of await mapEvent(event, found, acceptedMs, part)) {
-      const step = firstStep(engine, parcel, origin, change);
+  for (const [i, found] of matches.entries()) {
+    if (part && part.match !== i) continue;
+    const elements = await elementsOf(engine, planned, part ?? { match: i }, element);
+    const parcels = isParcel(elements) ? [elements] : await mapEvent(event, found, acceptedMs, elements);
+    for (const parcel of parcels) {
+      const step = firstStep(engine, parcel, planned, options.change);
       steps.push(seen.has(step.record.packet.id) ? repeated(engine, step.record.packet) : step);
       seen.add(step.record.packet.id);
     }
@@ -78,15 +139,49 @@ export async function expand(
   return steps;
 }
 
+/** The elements of a part, or the one that is asked for; or what is to be held in their stead, because their file cannot be read. */
+async function elementsOf(
+  { files }: Engine,
+  { event, matches, rosters }: Plan,
+  { match, first, from, to }: Part,
+  only: ExpandOptions["element"],
+): Promise<readonly Element[] | Parcel | undefined> {
+  const found = matches[match] as Match;
+  const roster = rosters.find((one) => one.match === match);
+  if (!roster) {
+    if (only) return rosterOf(event, found, only.number, only.number + 1);
+    return first === undefined ? rosterOf(event, found) : rosterOf(event, found, first, first + chunkSize);
+  }
+  if ("fault" in roster) return faulty(found, `event ${event.id}`, roster.fault);
+  const lines = { first: only?.number ?? first ?? 0, from: only?.at ?? from ?? 0, to: to ?? roster.bytes };
+  try {
+    return only ? await elementAt(files, roster, lines) : await elementsIn(files, roster, lines);
+  } catch (error) {
+    if (!(error instanceof FileFault)) throw error;
+    const where = `${placeOf(found, lines.first)} and on`;
+    return { ...faulty(found, where, `${where}: ${withRemedy(error)}`), element: lines.first };
+  }
+}
+
+function isParcel(given: readonly Element[] | Parcel | undefined): given is Parcel {
+  return given !== undefined && !Array.isArray(given);
+}
+
 /** Vets and packs a parcel. One that cannot go as it is waits for a person from the beginning. */
-function firstStep(engine: Engine, parcel: Parcel, origin: Origin, change: Partial<Progress>): Stepped {
+function firstStep(engine: Engine, parcel: Parcel, planned: Plan, change: Partial<Progress> = {}): Stepped {
   const found = engine.catalog.find(parcel.target.connector);
   if ("fault" in found) throw new Error(found.fault);
   const vetted = vet(engine.sheets().policy, parcel);
+  const { key, event, version, by } = planned;
+  const origin: Origin = { key, type: event.type, version, ...(by && { job: by.job }) };
   const packet = pack(vetted, origin, found.connector, engine.bridgeKey);
   const fault = parcel.fault ?? sizeFault(packet);
 
-  const facts = { ...birthFacts(packet, engine.bridgeKey), governance: vetted.decisions as unknown as Json };
+  const facts = {
+    ...birthFacts(packet, engine.bridgeKey),
+    governance: vetted.decisions as unknown as Json,
+    ...(by && { actor: by.actor }),
+  };
   const now = engine.clock.now();
   if (fault !== undefined) return begin(packet, now, "HELD", { ...facts, reason: "mapping" }, { reason: fault });
   if (vetted.verdict === "block") {
@@ -100,10 +195,11 @@ function firstStep(engine: Engine, parcel: Parcel, origin: Origin, change: Parti
 /** A second packet of one event for one record: which of the two counts, only a person can say. */
 export function repeated(engine: Engine, packet: Packet): Stepped {
   const connector = engine.catalog.get(packet.connector) as Connector;
-  const entity = `${packet.entity} (again, element ${packet.element})`;
+  const where = packet.at === undefined ? `element ${packet.element}` : `line ${(packet.element ?? 0) + 1}`;
+  const entity = `${packet.entity} (again, ${where})`;
   const apart = readdress(packet, entity, connector, engine.bridgeKey);
   const facts = { ...birthFacts(apart, engine.bridgeKey), reason: "mapping" };
-  const reason = `the event names the same record twice, by the same key: here in element ${packet.element}; which counts?`;
+  const reason = `the event names the same record twice, by the same key: here in ${where}; which counts?`;
   return begin(apart, engine.clock.now(), "HELD", facts, { reason });
 }
 

@@ -1,9 +1,23 @@
+import { backfillPage } from "./backfill.ts";
 import { errorName } from "./log.ts";
-import type { Engine, Stored } from "./ports.ts";
-import type { Job } from "./records.ts";
-import { type JobPage, replayPage } from "./replay.ts";
+import { type Engine, FileFault, type QueueName, type Stored } from "./ports.ts";
+import type { Job, JobWork } from "./records.ts";
+import { replayPage } from "./replay.ts";
+import { withMalformed } from "./snapshot.ts";
 
-export type JobPlan = Pick<Job, "kind" | "request" | "actor">;
+export type JobPlan = JobWork & Pick<Job, "actor" | "perSecond">;
+
+/** What one page of a job came to. */
+export interface JobPage {
+  readonly looked: number;
+  readonly made: number;
+  /** Lines of a snapshot that are no events: number and reason. */
+  readonly malformed?: readonly string[];
+  /** Where what it made waits: there must be room before the next page. */
+  readonly queues: ReadonlySet<QueueName>;
+  /** The cursor behind it; absent behind the last page. */
+  readonly after?: string;
+}
 
 /** Jobs a process works on side by side. */
 const jobsAtOnce = 4;
@@ -11,22 +25,31 @@ const jobsAtOnce = 4;
 /** Pages in a row that may fail, each after another lease, before a person must look. */
 const maxFailures = 5;
 
+/** A process waits so long for a job's rate; for more than that it leaves the job, and comes back. */
+const maxSleepMs = 2_000;
+
 /** So many packets of a job wait in a lane at most: what happens now must not queue behind what happened long ago. */
 const maxWaiting = 200;
 const waitMs = 20;
 
 /** Writes a job down. It begins when a process that works on the store finds it. */
-export async function startJob(engine: Engine, { request, ...plan }: JobPlan): Promise<Job> {
+export async function startJob(engine: Engine, plan: JobPlan): Promise<Job> {
   for (;;) {
     const id = `job-${engine.clock.stamp().toString(36)}`;
     const startedAt = engine.clock.now();
-    // What the job itself records while it reads is not in its window.
-    const window = { ...request, to: Math.min(request.to, startedAt + 1) };
     const begun = { status: "RUNNING", startedAt, looked: 0, made: 0, failures: 0 } as const;
-    const job: Job = { id, ...plan, request: window, ...begun };
+    const job: Job = { id, ...upTo(plan, startedAt + 1), ...begun };
     // A conflict: another process has begun a job in the same µs.
     if ((await engine.store.write([{ kind: "job", id, value: job, etag: 0 }])) === "written") return job;
   }
+}
+
+/** The work without what the job itself will record. */
+function upTo(plan: JobPlan, end: number): JobPlan {
+  if (plan.kind === "replay") return { ...plan, request: { ...plan.request, to: Math.min(plan.request.to, end) } };
+  const { from } = plan.request;
+  if (from.kind === "file") return plan;
+  return { ...plan, request: { ...plan.request, from: { ...from, until: Math.min(from.until, end) } } };
 }
 
 /** Ends a job where it is. What it has made stays. */
@@ -57,15 +80,28 @@ async function runJob(engine: Engine, found: Stored<"job">, mayGoOn: () => boole
   let stored = await write(engine, found, { ...found.value, leasedUntil: leasedUntil() });
   try {
     while (stored && stored.value.status === "RUNNING" && mayGoOn()) {
-      const page: JobPage = await replayPage(engine, stored.value);
+      const begun = engine.clock.now();
+      const page: JobPage = await pageOf(engine, stored.value);
       stored = await write(engine, stored, { ...after(engine, stored.value, page), leasedUntil: leasedUntil() });
-      if (stored?.value.status === "RUNNING") await room(engine, page.connectors, mayGoOn);
+      if (stored?.value.status !== "RUNNING") break;
+      const waitMs = paceMs(engine, stored.value, page.made, begun);
+      if (waitMs > maxSleepMs) {
+        // The lease is the wait: whoever comes then goes on.
+        await write(engine, stored, { ...stored.value, leasedUntil: engine.clock.now() + waitMs });
+        return;
+      }
+      if (waitMs > 0) await engine.clock.sleep(waitMs);
+      await room(engine, page.queues, mayGoOn);
     }
     if (stored) await write(engine, stored, withoutLease(stored.value));
   } catch (error) {
     engine.log({ step: "job-failed", job: found.value.id, error: errorName(error) });
-    if (stored) await write(engine, stored, failed(engine, stored.value, errorName(error)));
+    if (stored) await write(engine, stored, failed(engine, stored.value, error));
   }
+}
+
+function pageOf(engine: Engine, job: Job): Promise<JobPage> {
+  return job.kind === "replay" ? replayPage(engine, job) : backfillPage(engine, job);
 }
 
 /** Where another was faster, or has cancelled it, it is no longer this process's. */
@@ -75,16 +111,24 @@ async function write(engine: Engine, { value, etag }: Stored<"job">, job: Job): 
 }
 
 function after(engine: Engine, job: Job, page: JobPage): Job {
-  const counted = { ...job, looked: job.looked + page.looked, made: job.made + page.made, failures: 0 };
+  const { malformed } = page;
+  const counted = {
+    ...job,
+    looked: job.looked + page.looked,
+    made: job.made + page.made,
+    failures: 0,
+    ...(malformed && malformed.length > 0 && { malformed: withMalformed(job.malformed, malformed) }),
+  };
   return page.after === undefined ? ended(engine, counted, "DONE") : { ...counted, after: page.after };
 }
 
-/** The lease stays: it is the wait before the next try. */
-function failed(engine: Engine, job: Job, error: string): Job {
+/** The lease stays: it is the wait before the next try. A file that is not what it was is not tried again. */
+function failed(engine: Engine, job: Job, error: unknown): Job {
   const failures = job.failures + 1;
+  if (error instanceof FileFault) return ended(engine, { ...job, failures }, "FAILED", error.message);
   return failures < maxFailures
     ? { ...job, failures }
-    : ended(engine, { ...job, failures }, "FAILED", `${failures} times in a row: ${error}`);
+    : ended(engine, { ...job, failures }, "FAILED", `${failures} times in a row: ${errorName(error)}`);
 }
 
 function ended(engine: Engine, job: Job, status: Job["status"], reason?: string): Job {
@@ -95,9 +139,14 @@ function withoutLease({ leasedUntil: _, ...job }: Job): Job {
   return job;
 }
 
-/** Waits until the lanes have room for more. */
-async function room(engine: Engine, connectors: ReadonlySet<string>, mayGoOn: () => boolean): Promise<void> {
-  for (const id of connectors) {
-    while (mayGoOn() && (await engine.queue.depth(`lane:${id}`)).waiting > maxWaiting) await engine.clock.sleep(waitMs);
+/** How long to wait until what a page made has taken as long as the job's rate says. */
+function paceMs({ clock }: Engine, { perSecond }: Job, made: number, begun: number): number {
+  return perSecond === undefined ? 0 : Math.max(0, begun + (made * 1_000) / perSecond - clock.now());
+}
+
+/** Waits until the queues have room for more. */
+async function room(engine: Engine, queues: ReadonlySet<QueueName>, mayGoOn: () => boolean): Promise<void> {
+  for (const queue of queues) {
+    while (mayGoOn() && (await engine.queue.depth(queue)).waiting > maxWaiting) await engine.clock.sleep(waitMs);
   }
 }

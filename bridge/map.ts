@@ -10,11 +10,18 @@ export interface Parcel extends Match {
   readonly entity: string;
   /** Which element of a roster it is about. */
   readonly element?: number;
+  /** Where in its roster's file the element begins. bytes */
+  readonly at?: number;
   /** Flat: a dot in a name nests on the wire. */
   readonly fields: JsonObject;
   /** Why it cannot go as it is; it is recorded all the same and waits for a person. */
   readonly fault?: string;
 }
+
+/** One element of a roster: what it holds, or why that cannot be said. */
+export type Element =
+  | { readonly number: number; readonly value: Json; readonly at?: number }
+  | { readonly number: number; readonly fault: string };
 
 /**
  * Maps an event for one target: a parcel an entity, or none where nothing changed.
@@ -25,13 +32,13 @@ export interface Parcel extends Match {
  * Errors are parcels with a `fault`, so that the other elements of a roster go their way.
  *
  * @param nowMs what `$now()` answers in a sheet: the time of acceptance
- * @param part of a roster only these elements, to exclusive
+ * @param elements those of its roster this is about; if not said, all that stand in the event
  */
 export function mapEvent(
   event: SourceEvent,
   match: Match,
   nowMs: number,
-  part: Part = wholeRoster,
+  elements: readonly Element[] | undefined = rosterOf(event, match),
 ): Parcel[] | Promise<Parcel[]> {
   const { target } = match;
   if (match.fault !== undefined) return [faulty(match, entityOf(event, match), match.fault)];
@@ -41,51 +48,58 @@ export function mapEvent(
       ? parcelsOf(match, entity, renamed(event.data, target))
       : computed(event, event.data, match, entity, nowMs);
   }
-  const elements = rosterOf(event, match);
   if (!elements) {
-    return [faulty(match, `event ${event.id}`, `for_each: ${target.forEachPath} is not an array in the event`)];
+    const what = target.ndjson ? "is read from its file, which is not at hand" : "is not an array in the event";
+    return [faulty(match, `event ${event.id}`, `for_each: ${target.forEachPath} ${what}`)];
   }
-  return target.plain
-    ? elements.slice(part.from, part.to).flatMap((element, i) => {
-        const record = elementOf(match, element, part.from + i);
-        const parcels = "fault" in record ? [record] : parcelsOf(match, record.entity, renamed(record.data, target));
-        return numbered(parcels, part.from + i);
-      })
-    : mapElements(event, match, elements.slice(part.from, part.to), part.from, nowMs);
+  if (!target.plain) return mapElements(event, match, elements, nowMs);
+  return elements.flatMap((element) => {
+    const record = recordIn(match, element);
+    const parcels = "fault" in record ? [record] : parcelsOf(match, record.entity, renamed(record.data, target));
+    return numbered(parcels, element);
+  });
 }
 
-/** Elements of a roster: from inclusive, to exclusive. */
-export interface Part {
-  readonly from: number;
-  readonly to?: number;
+/**
+ * The elements in the event that a target has a packet each for; `undefined` where it takes the event as one, where a
+ * file has them, or where what it names is no array.
+ *
+ * @param from only from this one on, up to `to`, exclusive
+ */
+export function rosterOf(event: SourceEvent, match: Match, from = 0, to?: number): Element[] | undefined {
+  return arrayOf(event, match)
+    ?.slice(from, to)
+    .map((value, i) => ({ number: from + i, value }));
 }
 
-const wholeRoster: Part = { from: 0 };
+/** How many elements stand in the event. */
+export function rosterSize(event: SourceEvent, match: Match): number | undefined {
+  return arrayOf(event, match)?.length;
+}
 
-/** The elements a target has a packet each for; `undefined` where it takes the event as one, or what it names is no array. */
-export function rosterOf(event: SourceEvent, { target }: Match): Json[] | undefined {
-  const elements = target.forEach?.(event.data);
+function arrayOf(event: SourceEvent, { target }: Match): Json[] | undefined {
+  const elements = target.ndjson ? undefined : target.forEach?.(event.data);
   return Array.isArray(elements) ? elements : undefined;
 }
 
 async function mapElements(
   event: SourceEvent,
   match: Match,
-  elements: Json[],
-  first: number,
+  elements: readonly Element[],
   nowMs: number,
 ): Promise<Parcel[]> {
   const parcels: Parcel[] = [];
-  for (const [i, element] of elements.entries()) {
-    const record = elementOf(match, element, first + i);
+  for (const element of elements) {
+    const record = recordIn(match, element);
     const mapped = "fault" in record ? [record] : await computed(event, record.data, match, record.entity, nowMs);
-    parcels.push(...numbered(mapped, first + i));
+    parcels.push(...numbered(mapped, element));
   }
   return parcels;
 }
 
-function numbered(parcels: readonly Parcel[], element: number): Parcel[] {
-  return parcels.map((parcel) => ({ ...parcel, element }));
+function numbered(parcels: readonly Parcel[], { number, ...element }: Element): Parcel[] {
+  const at = "at" in element && element.at !== undefined ? { at: element.at } : {};
+  return parcels.map((parcel) => ({ ...parcel, element: number, ...at }));
 }
 
 function parcelsOf(match: Match, entity: string, fields: JsonObject): Parcel[] {
@@ -163,21 +177,23 @@ function read(key: Reader, event: SourceEvent): Json | undefined {
   return key(event.data) ?? key(event as unknown as JsonObject);
 }
 
-function elementOf(
-  match: Match,
-  element: Json,
-  i: number,
-): { entity: string; data: JsonObject } | (Parcel & { fault: string }) {
-  const where = `${match.target.forEachPath}[${i}]`;
-  if (!isJsonObject(element)) return faulty(match, where, `${where} is not an object`);
-  const entity = scalar(match.target.key ? match.target.key(element) : element.id);
+function recordIn(match: Match, element: Element): { entity: string; data: JsonObject } | (Parcel & { fault: string }) {
+  const where = placeOf(match, element.number);
+  if ("fault" in element) return faulty(match, where, `${where} ${element.fault}`);
+  if (!isJsonObject(element.value)) return faulty(match, where, `${where} is not an object`);
+  const entity = scalar(match.target.key ? match.target.key(element.value) : element.value.id);
   return entity === undefined
     ? faulty(
         match,
         where,
         `${where} has no ${match.target.keyPath ?? "id"}; "key:" must name a field every element has`,
       )
-    : { entity, data: element };
+    : { entity, data: element.value };
+}
+
+/** An element as one finds it: `data.people[3]`, or the fourth line of the file that `data.rosterUri` names. */
+export function placeOf({ target }: Match, number: number): string {
+  return target.ndjson ? `${target.forEachPath} line ${number + 1}` : `${target.forEachPath}[${number}]`;
 }
 
 function scalar(value: Json | undefined): string | undefined {
@@ -185,6 +201,7 @@ function scalar(value: Json | undefined): string | undefined {
   return typeof value === "number" || typeof value === "boolean" ? String(value) : undefined;
 }
 
-function faulty(match: Match, entity: string, fault: string): Parcel & { fault: string } {
+/** What cannot be mapped, for a person to look at. */
+export function faulty(match: Match, entity: string, fault: string): Parcel & { fault: string } {
   return { ...match, entity, fields: {}, fault };
 }

@@ -20,16 +20,22 @@ export interface Match {
  * A sheet whose `when` faults on this event takes nothing from the others: its own targets are found with the fault.
  *
  * @param sheets those whose `source_event` names the event's type
- * @param acceptedMs ms since the epoch
+ * @param acceptedMs ms since the epoch: what `$now()` answers
+ * @param at when `from` and `until` are judged, if not at its acceptance
  */
-export async function match(event: SourceEvent, sheets: readonly Sheet[], acceptedMs: number): Promise<Match[]> {
+export async function match(
+  event: SourceEvent,
+  sheets: readonly Sheet[],
+  acceptedMs: number,
+  at: number = acceptedMs,
+): Promise<Match[]> {
   const matches: Match[] = [];
   for (const sheet of sheets) {
     const wanted = await wants(sheet, event, acceptedMs);
     if (wanted === false) continue;
     for (const target of sheet.targets) {
-      if (target.from !== undefined && acceptedMs < target.from) continue;
-      if (target.until !== undefined && acceptedMs >= target.until) continue;
+      if (target.from !== undefined && at < target.from) continue;
+      if (target.until !== undefined && at >= target.until) continue;
       matches.push(wanted === true ? { sheet, target } : { sheet, target, fault: wanted });
     }
   }

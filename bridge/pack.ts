@@ -49,6 +49,8 @@ export interface Packet {
   readonly fields: JsonObject;
   /** Which element of the event's roster it is about. */
   readonly element?: number;
+  /** Where in its roster's file that element begins. bytes */
+  readonly at?: number;
   readonly version: Version;
   readonly windowMs: number;
   /** The packet this one sends again, or replaces. */
@@ -98,6 +100,7 @@ export interface Origin {
   readonly key: string;
   readonly type: string;
   readonly version: Version;
+  readonly job?: string;
 }
 
 /**
@@ -106,7 +109,7 @@ export interface Origin {
  * @param bridgeKey hides entities in lanes and shadows: an employee number could be guessed from a plain hash
  */
 export function pack(parcel: Vetted, origin: Origin, connector: Connector, bridgeKey: KeyObject): Packet {
-  const { sheet, target, element } = parcel;
+  const { sheet, target, element, at } = parcel;
   return {
     event: origin.key,
     eventType: origin.type,
@@ -125,8 +128,10 @@ export function pack(parcel: Vetted, origin: Origin, connector: Connector, bridg
     action: target.action,
     fields: parcel.fields,
     ...(element !== undefined && { element }),
+    ...(at !== undefined && { at }),
     version: origin.version,
     windowMs: sheet.windowMs,
+    ...(origin.job !== undefined && { job: origin.job }),
   };
 }
 

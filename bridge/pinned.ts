@@ -1,6 +1,8 @@
+import { type Plan, plan } from "./expand.ts";
 import type { Engine } from "./ports.ts";
 import type { EventRecord } from "./records.ts";
 import { compileSheet, type Sheet } from "./sheet.ts";
+import { onlyTargets } from "./sheets.ts";
 
 /** Sheets already stored or read by this process, so that the path asks the store once a sheet and not once an event. */
 const known = new WeakMap<Engine["store"], Map<string, Sheet>>();
@@ -27,7 +29,7 @@ export async function pinSheets(engine: Engine, sheets: readonly Sheet[]): Promi
 }
 
 /** The sheets an event has pinned, as they were. */
-export async function pinnedSheets(engine: Engine, pinned: EventRecord["sheets"]): Promise<Sheet[]> {
+async function pinnedSheets(engine: Engine, pinned: EventRecord["sheets"]): Promise<Sheet[]> {
   const cached = knownTo(engine);
   return Promise.all(
     pinned.map(async ({ name, hash }) => {
@@ -41,4 +43,13 @@ export async function pinnedSheets(engine: Engine, pinned: EventRecord["sheets"]
       return compiled.sheet;
     }),
   );
+}
+
+/** The plan of an event's first run: with the sheets and the files that run had pinned, for the targets it was for. */
+export async function planAgain(engine: Engine, key: string, record: EventRecord): Promise<Plan> {
+  const { event, sheets, accepted, rosters = [], only } = record;
+  if (!event) throw new Error(`${key} has packets and no event; this is a fault of the bridge`);
+  const pinned = await pinnedSheets(engine, sheets);
+  const wanted = only ? onlyTargets(pinned, only.targets) : pinned;
+  return plan(engine, { key, event, accepted }, wanted, { rosters, ...(only && { by: only }) });
 }

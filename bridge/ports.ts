@@ -117,6 +117,16 @@ export interface PacketQuery {
   readonly after?: string;
 }
 
+export interface EventQuery {
+  readonly type?: string;
+  /** µs since the epoch, by time of acceptance: from inclusive, to exclusive. */
+  readonly from?: number;
+  readonly to?: number;
+  readonly limit: number;
+  /** A found event's `position`. */
+  readonly after?: string;
+}
+
 export interface FoundEvent {
   readonly key: string;
   readonly position: string;
@@ -155,10 +165,12 @@ export interface StorePort {
   /** Events accepted before a time (µs) whose packets are not all known to be on their queues, oldest first. */
   unsentEvents(before: number, limit: number): Promise<FoundEvent[]>;
   /**
-   * Events of a type in the order they were recorded, after a position. No event turns up later before one that was
+   * Events in the order they were recorded, after a position. No event turns up later before one that was
    * already given, so a reader may go on from the last position it has.
    */
-  events(query: { type?: string; after?: string; limit: number }): Promise<FoundEvent[]>;
+  events(query: EventQuery): Promise<FoundEvent[]>;
+  /** How long after its acceptance an event may not be among these yet. ms */
+  readonly eventsSettleMs: number;
 
   /** Jobs, newest first: all, or those that are not over. */
   jobs(query: { running?: boolean; limit: number }): Promise<Stored<"job">[]>;
@@ -204,6 +216,31 @@ export interface SecretsPort {
   refresh(connector: string): Promise<void>;
 }
 
+/** One version of a file: what its address stood for when it was looked up. */
+export interface FileVersion {
+  readonly address: string;
+  /** Another as soon as its content is. */
+  readonly version: string;
+  readonly bytes: number;
+}
+
+/** Why a file cannot be read: known at once, and trying again would not help. Names its address. */
+export class FileFault extends Error {
+  override readonly name = "FileFault";
+}
+
+/** Files at `file:` or `s3:` addresses below the places the bridge may read from, and nowhere else. */
+export interface FilesPort {
+  /** @throws {FileFault} where it may not be read, or is not there */
+  find(address: string): Promise<FileVersion>;
+  /**
+   * Bytes of just this version, from inclusive, to exclusive, in blocks of any size.
+   *
+   * @throws {FileFault} where this version is not there any more, even behind its last block
+   */
+  read(file: FileVersion, part: { readonly from: number; readonly to: number }): AsyncIterable<Uint8Array>;
+}
+
 /** One line about one attempt: names and numbers only. */
 export type LogLine = Readonly<Record<string, string | number | boolean | undefined>> & { readonly step: string };
 
@@ -214,6 +251,7 @@ export interface Engine {
   readonly queue: QueuePort;
   readonly store: StorePort;
   readonly secrets: SecretsPort;
+  readonly files: FilesPort;
   /** The sheets and the policy in force. */
   readonly sheets: () => SheetSet;
   readonly catalog: Catalog;

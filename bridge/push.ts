@@ -16,7 +16,7 @@ export async function push(engine: Engine, eventKey: string, sheet: Sheet): Prom
   const event = stored?.value.event;
   if (!stored || !event) throw new Error(`${eventKey} is not recorded; emit the event first`);
   await pinSheets(engine, [sheet]);
-  const planned = await plan(eventKey, event, [sheet], stored.value.accepted);
+  const planned = await plan(engine, { key: eventKey, event, accepted: stored.value.accepted }, [sheet]);
   const steps = await expand(engine, planned, { change: { unsent: true } });
   for (const stepped of steps) {
     const written = await engine.store.write([newPut(stepped)], [stepped.entry]);

@@ -1,8 +1,12 @@
+import type { BackfillRequest } from "./backfill.ts";
 import type { SourceEvent } from "./event.ts";
+import type { Maker } from "./expand.ts";
 import type { EventStatus, Status, Step, Tail } from "./ledger.ts";
 import type { Packet, Version } from "./pack.ts";
 import type { ReplayRequest } from "./replay.ts";
+import type { Roster } from "./roster.ts";
 import type { SheetDocument } from "./sheet.ts";
+import type { Malformed } from "./snapshot.ts";
 
 /** What the table keeps of one source event. */
 export interface EventRecord {
@@ -19,6 +23,10 @@ export interface EventRecord {
   readonly packets: number;
   /** Not all of its packets are known to be on their queues yet. */
   readonly unsent?: boolean;
+  /** Its rosters that stand in files, as they were when it was accepted. */
+  readonly rosters?: readonly Roster[];
+  /** It was brought for these targets only (`sheet.target`), by a job. */
+  readonly only?: Maker & { readonly targets: readonly string[] };
   /** Of a large event: the chunks that are not expanded yet. */
   readonly chunks?: readonly string[];
   /** When its chunks were last put into the inbox, or one of them was done. ms */
@@ -123,23 +131,31 @@ export interface Cursor {
 
 export type JobStatus = "RUNNING" | "DONE" | "FAILED" | "CANCELLED";
 
+/** What a job does. */
+export type JobWork =
+  | { readonly kind: "replay"; readonly request: ReplayRequest }
+  | { readonly kind: "backfill"; readonly request: BackfillRequest };
+
 /** Work over many packets that goes on where it stopped, whichever process does it. */
-export interface Job {
+export type Job = JobWork & JobState;
+
+interface JobState {
   /** `job-` and its beginning in µs, base 36: newer ids sort after older ones. */
   readonly id: string;
-  readonly kind: "replay";
-  readonly request: ReplayRequest;
   /** Who asked. */
   readonly actor: string;
+  /** So many packets a second at most. */
+  readonly perSecond?: number;
   readonly status: JobStatus;
   /** ms since the epoch */
   readonly startedAt: number;
   readonly endedAt?: number;
   /** The cursor behind the last page that is done with. */
   readonly after?: string;
-  /** Packets looked at, and packets made of them. */
+  /** Packets, events or lines looked at, and packets made of them. */
   readonly looked: number;
   readonly made: number;
+  readonly malformed?: Malformed;
   /** Somebody works on it until then, or it waits until then after a failure. ms */
   readonly leasedUntil?: number;
   /** Pages in a row that failed. */

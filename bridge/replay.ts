@@ -1,9 +1,16 @@
 import { birthFacts } from "./expand.ts";
+import { healthOf } from "./health.ts";
+import type { JobPage } from "./jobs.ts";
 import { isClosed } from "./ledger.ts";
 import { type Packet, revise } from "./pack.ts";
-import type { Engine, Stored } from "./ports.ts";
+import { pinSheets } from "./pinned.ts";
+import type { Engine, Page, QueueName, Stored } from "./ports.ts";
 import { sendUnsent } from "./queueing.ts";
+import { tellHeld } from "./record.ts";
 import type { Job, PacketRecord } from "./records.ts";
+import { remapper } from "./remap.ts";
+import { readShadow, shadowKeyOf } from "./settle.ts";
+import { emptyShadow, reconcile } from "./shadow.ts";
 import { begin, type Stepped } from "./step.ts";
 import { inWrites, newPut, weighNew } from "./writes.ts";
 
@@ -12,45 +19,39 @@ export interface ReplayRequest {
   readonly from: number;
   readonly to: number;
   readonly connector?: string;
+  /**
+   * `pinned`, if not said: the packets as they were made. `current`: what today's sheets make of their events, vetted
+   * again by today's policy.
+   */
+  readonly sheet?: "pinned" | "current";
   /** Send even what the target is believed to hold, as after it was restored from a backup. */
   readonly force?: boolean;
 }
 
+type Replay = Job & { readonly kind: "replay" };
+
+/** What a replay's packets need to know of its job. */
+type Errand = Pick<Replay, "id" | "actor" | "startedAt" | "request">;
+
 /** Packets looked at between two checkpoints. */
 const page = 200;
-
-/** What one page of a job came to. */
-export interface JobPage {
-  readonly looked: number;
-  readonly made: number;
-  /** The connectors it made packets for. */
-  readonly connectors: ReadonlySet<string>;
-  /** The cursor behind it; absent behind the last page. */
-  readonly after?: string;
-}
 
 /**
  * Sends one page of the packets of a past time window again.
  *
  * Each becomes a new revision with the version it had: what the target already holds ends `UNCHANGED`, what is older
  * than it holds ends `SUPERSEDED`, so that no field goes back. Packets that are still open, that were discarded or
- * replaced by an edit, and that are replays themselves are left out.
+ * replaced by an edit, and that are replays themselves are left out; and, with today's sheets, those that these make
+ * nothing of.
  *
  * Doing a page again makes nothing twice: a revision knows the job it was made by.
  */
-export async function replayPage(engine: Engine, job: Job): Promise<JobPage> {
-  const { from, to, connector } = job.request;
-  const { items, next } = await engine.store.packets({
-    from,
-    to,
-    limit: page,
-    ...(connector && { connector }),
-    ...(job.after && { after: job.after }),
-  });
+export async function replayPage(engine: Engine, job: Replay): Promise<JobPage> {
+  const { items, next } = await readPage(engine, job, job.after, Math.min(page, job.perSecond ?? page));
+  if (job.request.sheet === "current") await pinSheets(engine, engine.sheets().sheets);
   const others = items.filter(({ packet }) => packet.job !== job.id);
-  const again = others.filter(isReplayed);
-  const drafts = again.map(({ packet }) => ({ packet, revised: revision(engine, job, packet) }));
-  for (const write of inWrites(drafts, ({ revised }) => weighNew(revised))) {
+  const drafts = await draftsOf(engine, job, others);
+  for (const write of inWrites(drafts, (draft) => weighNew(draft.first))) {
     const recorded = await reviseTogether(engine, job, write);
     await sendUnsent(
       engine,
@@ -59,32 +60,63 @@ export async function replayPage(engine: Engine, job: Job): Promise<JobPage> {
   }
   return {
     looked: others.length,
-    made: again.length,
-    connectors: new Set(again.map(({ packet }) => packet.connector)),
+    made: drafts.length,
+    queues: new Set(drafts.map(({ packet }): QueueName => `lane:${packet.connector}`)),
     ...(next && { after: next }),
   };
+}
+
+function readPage(
+  { store }: Engine,
+  { request: { from, to, connector } }: Errand,
+  after: string | undefined,
+  limit: number,
+): Promise<Page<PacketRecord>> {
+  return store.packets({ from, to, limit, ...(connector && { connector }), ...(after !== undefined && { after }) });
 }
 
 function isReplayed({ packet, progress }: PacketRecord): boolean {
   return isClosed(progress.status) && progress.status !== "DISCARDED" && packet.replayOf === undefined;
 }
 
+/** A packet that is to be sent again, in the shape it is to be sent in. */
 interface Draft {
   readonly packet: Packet;
-  readonly revised: Stepped;
+  /** Why it must wait for a person: today's sheet or policy says so. */
+  readonly held?: { readonly reason: string; readonly facts: Stepped["entry"]["facts"] };
+  /** Its next revision, which may be taken. */
+  readonly first: Stepped;
+}
+
+async function draftsOf(engine: Engine, errand: Errand, records: readonly PacketRecord[]): Promise<Draft[]> {
+  const { id, actor, startedAt, request } = errand;
+  const remap = request.sheet === "current" ? remapper(engine, { job: id, actor }, startedAt) : undefined;
+  const drafts: Draft[] = [];
+  for (const { packet } of records.filter(isReplayed)) {
+    const step = remap ? await remap(packet) : undefined;
+    if (remap && !step) continue;
+    const shape = { packet: step?.record.packet ?? packet, ...(step && heldIn(step)) };
+    drafts.push({ ...shape, first: revision(engine, errand, shape) });
+  }
+  return drafts;
+}
+
+function heldIn({ record, entry }: Stepped): Pick<Draft, "held"> {
+  const { status, reason = "" } = record.progress;
+  return status === "HELD" ? { held: { reason, facts: entry.facts } } : {};
 }
 
 /** Records a revision of each packet, all in one write where none of them is there already. */
-async function reviseTogether(engine: Engine, job: Job, drafts: readonly Draft[]): Promise<Stored<"packet">[]> {
-  const revised = drafts.map((draft) => draft.revised);
+async function reviseTogether(engine: Engine, job: Replay, drafts: readonly Draft[]): Promise<Stored<"packet">[]> {
+  const revised = drafts.map(({ first }) => first);
   if (await record(engine, revised)) return revised.map(asStored);
-  return Promise.all(drafts.map(({ packet }) => reviseOne(engine, job, packet)));
+  return Promise.all(drafts.map((draft) => reviseOne(engine, job, draft)));
 }
 
 /** A revision of a packet: the one this job has made already, or the next that is free. */
-async function reviseOne(engine: Engine, job: Job, packet: Packet): Promise<Stored<"packet">> {
-  for (let number = packet.version.revision + 1; ; number++) {
-    const revised = revision(engine, job, packet, number);
+async function reviseOne(engine: Engine, job: Replay, draft: Draft): Promise<Stored<"packet">> {
+  for (let number = draft.packet.version.revision + 1; ; number++) {
+    const revised = revision(engine, job, draft, number);
     if (await record(engine, [revised])) return asStored(revised);
     const [there] = await engine.store.read("packet", [revised.record.packet.id]);
     if (there?.value.packet.job === job.id) return there;
@@ -93,16 +125,25 @@ async function reviseOne(engine: Engine, job: Job, packet: Packet): Promise<Stor
   }
 }
 
-function revision(engine: Engine, job: Job, packet: Packet, number = packet.version.revision + 1): Stepped {
-  const { force } = job.request;
-  const revised = revise(packet, number, { job: job.id, ...(force && { force }) });
-  const facts = { ...birthFacts(revised, engine.bridgeKey), actor: job.actor };
-  return begin(revised, engine.clock.now(), "QUEUED", facts, { unsent: true });
+function revision(
+  engine: Engine,
+  { id, actor, request: { force } }: Errand,
+  { packet, held }: Pick<Draft, "packet" | "held">,
+  number = packet.version.revision + 1,
+): Stepped {
+  const revised = revise(packet, number, { job: id, ...(force && { force }) });
+  const facts = { ...held?.facts, ...birthFacts(revised, engine.bridgeKey), actor };
+  const now = engine.clock.now();
+  return held
+    ? begin(revised, now, "HELD", facts, { reason: held.reason })
+    : begin(revised, now, "QUEUED", facts, { unsent: true });
 }
 
 async function record(engine: Engine, revisions: readonly Stepped[]): Promise<boolean> {
   const entries = revisions.map(({ entry }) => entry);
-  return (await engine.store.write(revisions.map(newPut), entries)) === "written";
+  if ((await engine.store.write(revisions.map(newPut), entries)) === "conflict") return false;
+  tellHeld(engine, revisions);
+  return true;
 }
 
 function asStored({ record: value }: Stepped): Stored<"packet"> {
@@ -117,4 +158,51 @@ export async function* packetsOf(engine: Engine, job: Job): AsyncGenerator<Packe
     yield* found.items.filter(({ packet }) => packet.job === job.id);
     after = found.next;
   } while (after !== undefined);
+}
+
+/** What a replay would come to, judged by what the targets are believed to hold now. */
+export interface ReplayTrial {
+  /** Packets of the window. */
+  readonly looked: number;
+  /** Those that would be made again, by what would become of each. */
+  readonly sent: number;
+  readonly unchanged: number;
+  readonly superseded: number;
+  readonly held: number;
+}
+
+/**
+ * Goes through all of a replay and makes nothing.
+ *
+ * @param onPage told how many packets were looked at
+ */
+export async function tryReplay(
+  engine: Engine,
+  request: ReplayRequest,
+  onPage: (looked: number) => void = () => {},
+): Promise<ReplayTrial> {
+  const errand: Errand = { id: "job-trial", actor: "trial", startedAt: engine.clock.now(), request };
+  const trial = { looked: 0, sent: 0, unchanged: 0, superseded: 0, held: 0 };
+  let after: string | undefined;
+  do {
+    const { items, next } = await readPage(engine, errand, after, page);
+    for (const draft of await draftsOf(engine, errand, items)) trial[await fateOf(engine, draft)]++;
+    trial.looked += items.length;
+    onPage(trial.looked);
+    after = next;
+  } while (after !== undefined);
+  return trial;
+}
+
+async function fateOf(engine: Engine, { held, first }: Draft): Promise<"sent" | "unchanged" | "superseded" | "held"> {
+  if (held) return "held";
+  const { packet } = first.record;
+  if (packet.order === "strict") return "sent";
+  const [shadow, [health]] = await Promise.all([
+    readShadow(engine, packet),
+    engine.store.read("health", [packet.connector]),
+  ]);
+  const key = shadowKeyOf(engine, health?.value ?? healthOf(engine.clock.now()));
+  const { kind } = reconcile(packet, shadow?.value ?? emptyShadow, key);
+  return kind === "send" ? "sent" : kind === "UNCHANGED" ? "unchanged" : "superseded";
 }

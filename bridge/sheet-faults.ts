@@ -59,6 +59,7 @@ function at(raw: Json, path: readonly PropertyKey[]): Json | undefined {
 
 function knownKeys(path: readonly PropertyKey[]): string[] {
   if (path[0] === "targets" && path[2] === "map") return ["to", "with"];
+  if (path[0] === "targets" && path[2] === "for_each") return ["ndjson"];
   if (path[0] === "targets") return Object.keys(targetSchema.shape);
   if (path[0] === "examples") return Object.keys(exampleSchema.shape);
   return Object.keys(sheetSchema.shape);

@@ -34,6 +34,16 @@ const mapping = z.union(
   'maps to nothing; give the target\'s field, or "to:"',
 );
 
+const roster = z.union(
+  [
+    path.describe("An array in the event's data: one packet an element."),
+    z.strictObject({
+      ndjson: path.describe("The field with the address of a file that has an element a line: file:///… or s3://…"),
+    }),
+  ],
+  "names no elements; give the array's path, or \"ndjson:\" with the field that has a file's address",
+);
+
 export const targetSchema = z.strictObject({
   connector: z
     .string("is missing; name a file of connectors/")
@@ -44,7 +54,7 @@ export const targetSchema = z.strictObject({
     .describe("What delivers to this target: PayrollConnector, or WorkForceNow@v2."),
   from: instant.optional().describe("Events accepted before this time do not go to this target."),
   until: instant.optional().describe("Events accepted from this time on do not go to this target."),
-  for_each: path.optional().describe("An array in the event's data: one packet an element."),
+  for_each: roster.optional(),
   key: path.optional().describe("Which field says what record changed; of the element where for_each is given."),
   map: z.record(path, mapping, "is missing; give at least one field").optional(),
   set: z.record(path, z.json()).optional().describe("Fixed fields, sent along with every change."),
@@ -58,6 +68,10 @@ export const exampleSchema = z.strictObject({
   expect: z
     .record(z.string(), z.union([z.record(z.string(), z.json()), z.array(z.record(z.string(), z.json())), z.null()]))
     .describe("Per target the fields it should get, a list of them for for_each, or null for none."),
+  files: z
+    .record(z.string(), z.array(z.json()))
+    .optional()
+    .describe("What the files hold that the event names, an element a line: by address."),
 });
 
 export const sheetSchema = z.strictObject({
@@ -105,8 +119,11 @@ export interface Target {
   /** ms since the epoch */
   readonly from?: number;
   readonly until?: number;
+  /** Where the event has its elements, or the address of the file that has them. */
   readonly forEach?: Reader;
   readonly forEachPath?: string;
+  /** The elements are the lines of a file. */
+  readonly ndjson?: boolean;
   readonly key?: Reader;
   readonly keyPath?: string;
   readonly fields: readonly FieldPlan[];
@@ -170,12 +187,15 @@ export function compileSheet(name: string, document: SheetDocument): Compiled {
       return { from, to, read: reader(from), previous: previousReaders(from), ...(compute && { with: compute }) };
     });
     faults.push(...targetFaults(target, fields, at));
+    const { for_each: elements } = target;
+    const elementsPath = typeof elements === "string" ? elements : elements?.ndjson;
     return {
       name: targetName,
       connector: target.connector,
       ...(target.from && { from: Date.parse(target.from) }),
       ...(target.until && { until: Date.parse(target.until) }),
-      ...(target.for_each && { forEach: reader(target.for_each.replace(/^data\./, "")), forEachPath: target.for_each }),
+      ...(elementsPath && { forEach: reader(elementsPath.replace(/^data\./, "")), forEachPath: elementsPath }),
+      ...(typeof elements === "object" && { ndjson: true }),
       ...(target.key && { key: reader(target.key), keyPath: target.key }),
       fields,
       set: (target.set ?? {}) as JsonObject,

@@ -78,3 +78,15 @@ function connectorFaults(sheet: Sheet, catalog: Catalog): PlacedFault[] {
 export function twinFault(file: string): string {
   return `${file} has the same name; packets are told apart by it`;
 }
+
+/**
+ * Sheets with those of their targets that are named, and those sheets only that have any.
+ *
+ * @param targets `sheet.target`
+ */
+export function onlyTargets(sheets: readonly Sheet[], targets: readonly string[]): Sheet[] {
+  return sheets.flatMap((sheet) => {
+    const chosen = sheet.targets.filter(({ name }) => targets.includes(`${sheet.name}.${name}`));
+    return chosen.length > 0 ? [{ ...sheet, targets: chosen }] : [];
+  });
+}

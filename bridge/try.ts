@@ -1,7 +1,7 @@
 import { checkEvent, type SourceEvent } from "./event.ts";
 import { type Json, type JsonObject, jsonEqual } from "./json.ts";
-import { mapEvent } from "./map.ts";
-import { match } from "./match.ts";
+import { type Element, mapEvent } from "./map.ts";
+import { type Match, match } from "./match.ts";
 import type { Sheet, SheetExample } from "./sheet.ts";
 import { type FieldDecision, type Policy, vet } from "./vet.ts";
 
@@ -22,17 +22,19 @@ export interface TriedPacket {
  * Says which packets a sheet would make of an event.
  *
  * @param nowMs what counts as the time of acceptance
+ * @param files the elements of files the event names, by address
  */
 export async function trySheet(
   sheet: Sheet,
   event: SourceEvent,
   policy: Policy,
   nowMs: number,
+  files: SheetExample["files"] = {},
 ): Promise<readonly TriedPacket[]> {
   if (!sheet.sourceEvents.includes(event.type)) return [];
   const packets: TriedPacket[] = [];
   for (const found of await match(event, [sheet], nowMs)) {
-    for (const parcel of await mapEvent(event, found, nowMs)) {
+    for (const parcel of await mapEvent(event, found, nowMs, linesFor(event, found, files))) {
       const { fields, verdict, decisions } = vet(policy, parcel);
       const blocked = decisions.filter(({ action }) => action === "block").map(({ field }) => field);
       const held = parcel.fault ?? (verdict === "block" ? `governance blocks ${blocked.join(", ")}` : undefined);
@@ -48,6 +50,17 @@ export async function trySheet(
     }
   }
   return packets;
+}
+
+/** What stands in the file an event names for a target, where that is given; else the mapping says what it lacks. */
+function linesFor(
+  event: SourceEvent,
+  { target }: Match,
+  files: NonNullable<SheetExample["files"]>,
+): Element[] | undefined {
+  const address = target.ndjson ? target.forEach?.(event.data) : undefined;
+  const lines = typeof address === "string" && Object.hasOwn(files, address) ? files[address] : undefined;
+  return lines?.map((value, number) => ({ number, value: value as Json }));
 }
 
 /** What an example may leave out. */
@@ -81,6 +94,7 @@ async function testExample(sheet: Sheet, example: SheetExample, policy: Policy):
     arrival.event,
     policy,
     Date.parse(arrival.event.time ?? "2026-01-01T00:00:00Z"),
+    example.files,
   );
   return Object.entries(example.expect).flatMap(([target, expected]) => {
     const made = packets.filter((packet) => packet.target === target);

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import packageJson from "../package.json" with { type: "json" };
 import { SheetsFault } from "../platform/local/sheets-folder.ts";
+import { backfill } from "./backfill.ts";
 import { connectors } from "./connectors.ts";
 import { emit } from "./emit.ts";
 import { explain } from "./explain.ts";
@@ -44,7 +45,20 @@ export async function run(args: readonly string[]): Promise<number> {
   const end = (code: number) => {
     exitCode = code;
   };
-  for (const verb of [serve, emit, outbox, explain, replay, jobs, shadow, sheets, connectors, probe, ledger]) {
+  for (const verb of [
+    serve,
+    emit,
+    outbox,
+    explain,
+    replay,
+    backfill,
+    jobs,
+    shadow,
+    sheets,
+    connectors,
+    probe,
+    ledger,
+  ]) {
     program.addCommand(verb(end).exitOverride().copyInheritedSettings(program));
   }
   try {

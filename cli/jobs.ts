@@ -27,7 +27,7 @@ export function jobs(end: End): Command {
         }
         const found = (await engine.store.jobs({ limit: options.limit })).map(({ value }) => value);
         if (options.json) return printJson(found);
-        if (found.length === 0) return console.log('no jobs yet; "bridge replay" makes one');
+        if (found.length === 0) return console.log('no jobs yet; "bridge replay" and "bridge backfill" make them');
         console.log(table(["JOB", "WHAT", "STATUS", "LOOKED AT", "MADE", "BEGUN", "BY"], found.map(cells)));
       });
     });

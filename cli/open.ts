@@ -21,7 +21,7 @@ export function storeCommand(name: string, description: string): Command {
 /** Opens the store for one command, and closes it whatever happens. */
 export async function withBridge<T>(
   { dir, mappings }: StoreOptions,
-  more: Pick<BridgeOptions, "work" | "log" | "onSheets" | "seals">,
+  more: Pick<BridgeOptions, "work" | "sheets" | "log" | "onSheets" | "seals">,
   use: (bridge: Bridge) => Promise<T>,
 ): Promise<T> {
   if (more.work === false && !existsSync(dir)) {

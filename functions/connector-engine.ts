@@ -2,12 +2,16 @@ import { Catalog, type Connector } from "../bridge/connector.ts";
 import type { Engine } from "../bridge/ports.ts";
 import { createHttp, hostsIn } from "../connectors/protocols/http.ts";
 import { openAwsEngine } from "../platform/aws/engine.ts";
-import { type ConnectorEnv, placesIn } from "./env.ts";
+import { type ConnectorEnv, ownIn } from "./env.ts";
 
 /** The engine of a function that talks to one outside system. */
 export function openConnectorEngine(connector: Connector, env: ConnectorEnv, log: Engine["log"]): Promise<Engine> {
+  const noFiles = (): never => {
+    throw new Error("a connector's function reads no files");
+  };
   return openAwsEngine({
-    ...placesIn(env),
+    ...ownIn(env),
+    files: { find: noFiles, read: noFiles },
     catalog: new Catalog([connector]),
     sheets: () => {
       throw new Error("a connector's function has no sheets");

@@ -1,5 +1,14 @@
 import * as z from "zod";
 
+const json = z.transform((text: string, check): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    check.issues.push({ code: "custom", message: "is not JSON", input: text });
+    return z.NEVER;
+  }
+});
+
 /** What every function is told. */
 const everyEnv = {
   /** The name everything of this deployment begins with. */
@@ -23,19 +32,23 @@ const pathEnv = {
   QUEUES_ARN: z.string().startsWith("arn:").endsWith(":"),
 };
 
-const mapperEnvSchema = z.object(pathEnv);
+/** A bucket, or a folder of it. Source: Amazon S3 User Guide, "Bucket naming rules"; no letter a policy reads as a pattern. */
+export const placePattern = /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/(?:[\w!.'()+=@:, -]+\/)*$/;
+
+const mapperEnvSchema = z.object({
+  ...pathEnv,
+  /** Where files may be read from that events name: `["s3://bucket/rosters/"]`. */
+  PLACES: z
+    .string()
+    .default("[]")
+    .pipe(json)
+    .pipe(z.array(z.string().regex(placePattern, "is no place such as s3://bucket/rosters/"))),
+});
 
 const connectorEnvSchema = z.object({
   ...pathEnv,
   /** The connector's configuration as a JSON object; its own schema checks it. */
-  CONFIG: z.string().transform((text, check): unknown => {
-    try {
-      return JSON.parse(text);
-    } catch {
-      check.issues.push({ code: "custom", message: "is not JSON", input: text });
-      return z.NEVER;
-    }
-  }),
+  CONFIG: z.string().pipe(json),
 });
 
 const ledgerCopyEnvSchema = z.object({
@@ -56,12 +69,13 @@ export type LedgerCopyEnvironment = z.input<typeof ledgerCopyEnvSchema>;
 export type LedgerSealEnvironment = z.input<typeof ledgerSealEnvSchema>;
 
 /** As the functions read it. */
-export type PathEnv = z.output<typeof mapperEnvSchema>;
+export type PathEnv = Omit<MapperEnv, "PLACES">;
+export type MapperEnv = z.output<typeof mapperEnvSchema>;
 export type ConnectorEnv = z.output<typeof connectorEnvSchema>;
 export type EveryEnv = Pick<PathEnv, keyof typeof everyEnv>;
 
 /** @throws with the variable and its fault, never its value */
-export function readMapperEnv(env: NodeJS.ProcessEnv): PathEnv {
+export function readMapperEnv(env: NodeJS.ProcessEnv): MapperEnv {
   return read(mapperEnvSchema, env);
 }
 
@@ -88,7 +102,7 @@ function read<T>(schema: z.ZodType<T>, env: NodeJS.ProcessEnv): T {
 }
 
 /** Where an engine finds what is its own. */
-export function placesIn(env: PathEnv) {
+export function ownIn(env: PathEnv) {
   return {
     deployment: env.DEPLOYMENT,
     packetsTable: env.PACKETS_TABLE,

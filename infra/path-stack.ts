@@ -75,7 +75,7 @@ export class PathStack extends Stack {
     });
     // A mapper that knows a connector must find its queue.
     this.#mapper(mapper, queues.inbox, lanes, alarms).node.addDependency(...stacks);
-    this.#watchdog(mapper, lanes, alarms).node.addDependency(...stacks);
+    this.#watchdog(mapper, queues.inbox, lanes, alarms).node.addDependency(...stacks);
     new LedgerKeeping(this, "LedgerKeeping", {
       shared: this.#shared,
       bundle: ledger,
@@ -145,7 +145,7 @@ export class PathStack extends Stack {
 
   #mapper(bundle: Bundle, inbox: IQueue, lanes: readonly LaneMade[], alarms: Alarms): BridgeFunction {
     const shared = this.#shared;
-    const environment: MapperEnvironment = pathEnvironment(this, shared);
+    const environment = this.#mapperEnvironment();
     const mapper = new BridgeFunction(this, "Mapper", {
       shared,
       name: "mapper",
@@ -158,8 +158,10 @@ export class PathStack extends Stack {
     mapper.function.addEventSource(
       new SqsEventSource(inbox, { batchSize, maxConcurrency: mappers, reportBatchItemFailures: true }),
     );
-    const resources = this.#queueArns(lanes, "lane");
+    // Large events go back through the inbox in chunks.
+    const resources = [inbox.queueArn, ...this.#queueArns(lanes, "lane")];
     mapper.role.addToPolicy(new PolicyStatement({ actions: ["sqs:SendMessage"], resources }));
+    this.#letRead(mapper.role);
     alarms.whenFailing("mapper-failing", mapper.function, "The mapper has failed for 3 min: events wait in the inbox.");
     const faults = pathMetric("MappingFaults", { deployment: shared.deployment });
     alarms.whenCounted("mapping-faults", faults, "A sheet could not map an event's values, and its packets are held.");
@@ -168,9 +170,9 @@ export class PathStack extends Stack {
   }
 
   /** Compares the table with the queues every minute, and works on jobs. */
-  #watchdog(bundle: Bundle, lanes: readonly LaneMade[], alarms: Alarms): BridgeFunction {
+  #watchdog(bundle: Bundle, inbox: IQueue, lanes: readonly LaneMade[], alarms: Alarms): BridgeFunction {
     const shared = this.#shared;
-    const environment: MapperEnvironment = pathEnvironment(this, shared);
+    const environment = this.#mapperEnvironment();
     const watchdog = new BridgeFunction(this, "Watchdog", {
       shared,
       name: "watchdog",
@@ -190,10 +192,30 @@ export class PathStack extends Stack {
       watchdog.role.addToPolicy(new PolicyStatement({ actions, resources }));
     allow(["sqs:SendMessage", "sqs:GetQueueAttributes"], this.#queueArns(lanes, "lane"));
     allow(["sqs:GetQueueAttributes"], this.#queueArns(lanes, "outbox"));
+    // Chunks of large events, and lines of snapshots.
+    allow(["sqs:SendMessage", "sqs:GetQueueAttributes"], [inbox.queueArn]);
+    this.#letRead(watchdog.role);
     const says = "The watchdog has failed for 3 min: what a crash left behind is not mended, and no job goes on.";
     alarms.whenFailing("watchdog-failing", watchdog.function, says);
     this.#tellRole("watchdog", watchdog.role);
     return watchdog;
+  }
+
+  #mapperEnvironment(): MapperEnvironment {
+    const { places } = this.#settings;
+    return {
+      ...pathEnvironment(this, this.#shared),
+      ...(places.length > 0 && { PLACES: JSON.stringify(places) }),
+    };
+  }
+
+  /** Lets a role read files in the places that are named, and in no others. */
+  #letRead(role: Role): void {
+    const resources = this.#settings.places.map(
+      (place) => `arn:${this.partition}:s3:::${place.slice("s3://".length)}*`,
+    );
+    if (resources.length === 0) return;
+    role.addToPolicy(new PolicyStatement({ actions: ["s3:GetObject", "s3:GetObjectVersion"], resources }));
   }
 
   #queueArns(lanes: readonly LaneMade[], kind: "lane" | "outbox"): string[] {

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { placePattern } from "../functions/env.ts";
 
 /** A network id as EC2 gives it: `subnet-0a1b2c3d`. */
 const idOf = (kind: string) =>
@@ -38,6 +39,8 @@ const settingsSchema = z.strictObject({
   ledgerLock: z.enum(["COMPLIANCE", "GOVERNANCE"]).default("COMPLIANCE"),
   /** How long it does. */
   ledgerRetentionDays: z.coerce.number().int().min(1).max(36_500).default(2_557),
+  /** Where files may be read from that events name: buckets, or folders of them. */
+  places: z.array(z.string().regex(placePattern, "is no place such as s3://bucket/rosters/")).default([]),
   /** A connector's id or name to its configuration; the connector's own schema checks it. */
   connectors: z.record(z.string(), z.record(z.string(), z.unknown())).default({}),
 });

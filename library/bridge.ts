@@ -1,12 +1,14 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { type BackfillRequest, type BackfillTrial, targetsOf, tryBackfill } from "../bridge/backfill.ts";
 import { Catalog, type Connector } from "../bridge/connector.ts";
 import { checkEvent, eventKey, maxEventBytes, type SourceEvent } from "../bridge/event.ts";
 import { startJob } from "../bridge/jobs.ts";
 import { isClosed, type Status } from "../bridge/ledger.ts";
 import type { LogLine, Tally } from "../bridge/ports.ts";
-import type { Job } from "../bridge/records.ts";
-import { packetsOf } from "../bridge/replay.ts";
+import type { Job, JobWork } from "../bridge/records.ts";
+import { packetsOf, type ReplayRequest, type ReplayTrial, tryReplay } from "../bridge/replay.ts";
 import type { Evidence } from "../bridge/sealed.ts";
 import type { SheetFile } from "../bridge/sheet-text.ts";
 import { sheetSet } from "../bridge/sheets.ts";
@@ -29,6 +31,8 @@ export interface BridgeOptions {
   /** Connectors of your own, beside those that come with the bridge. */
   // biome-ignore lint/suspicious/noExplicitAny: each connector's schemas guard its own config and secret
   readonly register?: readonly Connector<any, any>[];
+  /** Folders the bridge may read rosters and snapshots from, as in `bridge.yaml`. Default: what `bridge.yaml` says. */
+  readonly places?: SettingsInput["places"];
   /** Where the ledger's seals are kept. Default: what `bridge.yaml` says, else the store's folder with `-seals` at its end. */
   readonly seals?: string;
   /** How long what waits waits. */
@@ -38,6 +42,35 @@ export interface BridgeOptions {
   readonly onSheets?: (news: SheetsNews) => void;
   /** `false`: only emit and look; leave the work to the process that has it. Default: work, unless another does. */
   readonly work?: boolean;
+  /** Whether to read the sheets where no work is done. */
+  readonly sheets?: boolean;
+}
+
+export interface JobOptions {
+  /** Who asks, for the ledger. */
+  readonly actor?: string | undefined;
+  /** So many packets a second at most. */
+  readonly perSecond?: number | undefined;
+  /** Told how far it is. */
+  readonly onJob?: ((job: Job) => void) | undefined;
+}
+
+export type ReplayOptions = Pick<ReplayRequest, "connector" | "sheet" | "force">;
+
+/** Recorded events, by time of acceptance, until exclusive; or a file with an event a line, of which each has its time or that of the file. */
+export type BackfillSource =
+  | { readonly since: Date | number; readonly until?: Date | number }
+  | {
+      /** A path, or an address, in a place the bridge may read from. */
+      readonly file: string;
+      readonly asOf?: Date;
+    };
+
+export interface BackfillTargets {
+  /** `sheet.target` */
+  readonly targets?: readonly string[];
+  /** All targets that go to this connector: its id. */
+  readonly connector?: string;
 }
 
 /** The sheets of the working folder. */
@@ -171,19 +204,72 @@ export class Bridge implements AsyncDisposable {
   async replay(
     start: Date | number,
     end: Date | number,
-    options: { connector?: string; force?: boolean; actor?: string; onJob?: (job: Job) => void } = {},
+    options: ReplayOptions & JobOptions = {},
   ): Promise<PacketView[]> {
     const engine = await this.engine();
-    const window = { from: Number(start), to: Number(end) };
-    if (Number.isNaN(window.from + window.to))
-      throw new RangeError("replay(start, end): not a Date, and not ms since the epoch");
-    const { actor = process.env.USER ?? "library", onJob = () => {}, ...rest } = options;
-    const { id } = await startJob(engine, { kind: "replay", request: { ...window, ...rest }, actor });
-    const job = await this.#jobOver(id, onJob);
-    if (job.status !== "DONE") throw new Error(`the replay ${id} is ${job.status}: ${job.reason}`);
+    const { actor, perSecond, onJob, ...rest } = options;
+    const request = { ...windowOf(start, end), ...rest };
+    const job = await this.#done({ kind: "replay", request }, { actor, perSecond, onJob });
     const again: PacketView[] = [];
     for await (const record of packetsOf(engine, job)) again.push(viewOf(record, engine.clock.now()));
     return again;
+  }
+
+  /** Says what a replay would come to, and sends nothing. */
+  async tryReplay(
+    start: Date | number,
+    end: Date | number,
+    options: ReplayOptions & { onPage?: (looked: number) => void } = {},
+  ): Promise<ReplayTrial> {
+    const { onPage, ...rest } = options;
+    return tryReplay(await this.engine(), { ...windowOf(start, end), ...rest }, onPage);
+  }
+
+  /**
+   * Takes old data through today's sheets to chosen targets, as a job like a replay. What exists already is not made
+   * again, and what is newer at a target stays.
+   *
+   * @returns the job, at its end
+   */
+  async backfill(from: BackfillSource, options: BackfillTargets & JobOptions): Promise<Job> {
+    return this.#done({ kind: "backfill", request: await this.#backfillRequest(from, options) }, options);
+  }
+
+  /** Says what a back-fill would make, and makes nothing. */
+  async tryBackfill(
+    from: BackfillSource,
+    options: BackfillTargets & { onPage?: (looked: number) => void },
+  ): Promise<BackfillTrial> {
+    return tryBackfill(await this.engine(), await this.#backfillRequest(from, options), options.onPage);
+  }
+
+  async #backfillRequest(from: BackfillSource, options: BackfillTargets): Promise<BackfillRequest> {
+    const engine = await this.engine();
+    const targets = targetsOf(engine, options);
+    if ("file" in from) {
+      const file = await engine.files.find(addressOf(from.file));
+      return { targets, from: { kind: "file", file, ...(from.asOf && { asOf: from.asOf.toISOString() }) } };
+    }
+    const { from: since, to: until } = windowOf(from.since, from.until ?? engine.clock.now() + 1);
+    return { targets, from: { kind: "events", since, until } };
+  }
+
+  /** How many of a job's packets are in which status now. */
+  async statusesOf(job: Job): Promise<Partial<Record<Status, number>>> {
+    const counts: Partial<Record<Status, number>> = {};
+    for await (const { progress } of packetsOf(await this.engine(), job)) {
+      counts[progress.status] = (counts[progress.status] ?? 0) + 1;
+    }
+    return counts;
+  }
+
+  /** A job, from its beginning to its end. @throws where it does not end well */
+  async #done(work: JobWork, { actor = process.env.USER ?? "library", perSecond, onJob = () => {} }: JobOptions) {
+    const engine = await this.engine();
+    const { id } = await startJob(engine, { ...work, actor, ...(perSecond !== undefined && { perSecond }) });
+    const job = await this.#jobOver(id, onJob);
+    if (job.status !== "DONE") throw new Error(`the ${job.kind} ${id} is ${job.status}: ${job.reason}`);
+    return job;
   }
 
   async #jobOver(id: string, onJob: (job: Job) => void): Promise<Job> {
@@ -260,6 +346,17 @@ export class Bridge implements AsyncDisposable {
   }
 }
 
+function windowOf(from: Date | number, to: Date | number): { from: number; to: number } {
+  const window = { from: Number(from), to: Number(to) };
+  if (Number.isNaN(window.from + window.to)) throw new RangeError("not a Date, and not ms since the epoch");
+  return window;
+}
+
+/** What was given as a path is a file of this machine. */
+function addressOf(file: string): string {
+  return /^[a-z][a-z0-9]+:/.test(file) ? file : pathToFileURL(file).href;
+}
+
 function readIfThere(file: string): SheetFile | undefined {
   return existsSync(file) ? { file, text: readFileSync(file, "utf8") } : undefined;
 }
@@ -271,10 +368,12 @@ export async function ownCatalog(more: BridgeOptions["register"] = []): Promise<
 
 async function openBridge(options: BridgeOptions): Promise<Open> {
   const { dir = ".bridge", mappings = ownMappings, register = [], log, onSheets = () => {}, work = true } = options;
+  const { sheets: wantsSheets = work } = options;
   const fromFile = readSettings("bridge.yaml");
   const settings = checkSettings(
     {
       connectors: { ...fromFile.connectors, ...options.connectors },
+      places: options.places ?? fromFile.places,
       times: { ...fromFile.times, ...options.times },
       seals: options.seals ?? fromFile.seals ?? `${dir}-seals`,
     },
@@ -285,7 +384,7 @@ async function openBridge(options: BridgeOptions): Promise<Open> {
     const known = catalog.ids.some((id) => id === name || id.split("@")[0] === name);
     if (!known) throw new TypeError(`bridge.yaml: no connector is called ${name}; there are ${catalog.ids.join(", ")}`);
   }
-  if (typeof mappings === "string" && work && !existsSync(mappings)) {
+  if (typeof mappings === "string" && wantsSheets && !existsSync(mappings)) {
     throw new TypeError(`there is no folder ${mappings} with mapping sheets here; make one, or name another`);
   }
   const fromTexts =
@@ -304,8 +403,8 @@ async function openBridge(options: BridgeOptions): Promise<Open> {
     ...(log && { log }),
   });
   try {
-    if (typeof mappings === "string" && work) {
-      const lastGoodFile = engine.dir === undefined ? undefined : join(engine.dir, "last-good-sheets.json");
+    if (typeof mappings === "string" && wantsSheets) {
+      const lastGoodFile = engine.dir === undefined || !work ? undefined : join(engine.dir, "last-good-sheets.json");
       folder = await SheetsFolder.open({
         folder: mappings,
         catalog,

@@ -42,8 +42,8 @@ export async function* Stream(type: string, options: StreamOptions = {}): AsyncG
     const after = cursor?.value.position;
     const events = await engine.store.events({ type, limit: page, ...(after && { after }) });
     for (const { value, position } of events) {
-      if (!value.event) continue;
-      yield { ...value.event.data, [source]: value.event } as Streamed;
+      // What a back-fill brought is old, and for the targets it was brought for.
+      if (value.event && !value.only) yield { ...value.event.data, [source]: value.event } as Streamed;
       const written = await engine.store.write([{ kind: "cursor", id, value: { position }, etag }]);
       if (written === "conflict")
         throw new Error(`another program reads the stream "${id}"; give this one a name of its own`);

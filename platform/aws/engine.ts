@@ -3,7 +3,7 @@ import { SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import type { Catalog, Http } from "../../bridge/connector.ts";
-import type { Engine } from "../../bridge/ports.ts";
+import type { Engine, FilesPort } from "../../bridge/ports.ts";
 import type { SheetSet } from "../../bridge/sheets.ts";
 import { readTimes } from "../../bridge/times.ts";
 import { systemClock, systemRandom } from "../clock.ts";
@@ -21,6 +21,7 @@ export interface AwsOptions {
   readonly bridgeKey: string;
   readonly queuesUrl: string;
   readonly queuesArn: string;
+  readonly files: FilesPort;
   readonly catalog: Catalog;
   readonly sheets: () => SheetSet;
   readonly configOf: (connector: string) => unknown;
@@ -30,7 +31,7 @@ export interface AwsOptions {
 
 /** The engine on AWS: region, credentials, endpoints and FIPS as the SDK finds them in its environment. */
 export async function openAwsEngine(options: AwsOptions): Promise<Engine> {
-  const { deployment, packetsTable, ledgerTable, queuesUrl, queuesArn, catalog, sheets, configOf } = options;
+  const { deployment, packetsTable, ledgerTable, queuesUrl, queuesArn, files, catalog, sheets, configOf } = options;
   // The endpoint is the region's, or FIPS; a queue's URL only names the queue.
   const sqs = new SQSClient({ useQueueUrlAsEndpoint: false });
   const secrets = new SecretsManagerClient();
@@ -42,6 +43,7 @@ export async function openAwsEngine(options: AwsOptions): Promise<Engine> {
     queue: new AwsQueue({ client: sqs, deployment, queuesUrl, queuesArn, clock }),
     store: new AwsStore({ client: dynamo, packetsTable, ledgerTable, clock }),
     secrets: new AwsSecrets(secrets, deployment),
+    files,
     sheets,
     catalog,
     configOf,

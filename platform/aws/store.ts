@@ -11,7 +11,18 @@ import {
 import type { SourceEvent } from "../../bridge/event.ts";
 import { type EventStatus, eventStatuses, type LedgerEntry, type Status, statuses } from "../../bridge/ledger.ts";
 import type { Packet } from "../../bridge/pack.ts";
-import type { Clock, FoundEvent, Kind, PacketQuery, Page, Put, Stored, StorePort, Tally } from "../../bridge/ports.ts";
+import type {
+  Clock,
+  EventQuery,
+  FoundEvent,
+  Kind,
+  PacketQuery,
+  Page,
+  Put,
+  Stored,
+  StorePort,
+  Tally,
+} from "../../bridge/ports.ts";
 import type { EventRecord, PacketRecord, Progress, Records } from "../../bridge/records.ts";
 import { checkWeight } from "../../bridge/writes.ts";
 import { packetIndexes } from "./names.ts";
@@ -53,6 +64,7 @@ type Item = Record<string, unknown>;
 
 /** The table and the ledger on DynamoDB. */
 export class AwsStore implements StorePort {
+  readonly eventsSettleMs = settlingMs;
   readonly #options: AwsStoreOptions;
 
   constructor(options: AwsStoreOptions) {
@@ -237,12 +249,13 @@ export class AwsStore implements StorePort {
     return this.#findEvents(pointers, limit, ({ unsent }) => unsent === true);
   }
 
-  async events({ type, after, limit }: { type?: string; after?: string; limit: number }): Promise<FoundEvent[]> {
+  async events({ type, from = 0, to = Number.MAX_SAFE_INTEGER, after, limit }: EventQuery): Promise<FoundEvent[]> {
+    const settled = (this.#options.clock.now() - settlingMs) * 1_000;
     const pointers = readIndex(this.#options.client, {
       ...this.#index("time"),
       prefix: "event",
-      from: after === undefined ? pad(0) : `${after}${end}`,
-      to: pad((this.#options.clock.now() - settlingMs) * 1_000),
+      from: after === undefined ? pad(from) : `${after}${end}`,
+      to: pad(Math.min(to, settled)),
     });
     return this.#findEvents(pointers, limit, ({ event }) => type === undefined || event?.type === type);
   }

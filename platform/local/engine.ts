@@ -7,6 +7,7 @@ import type { SheetSet } from "../../bridge/sheets.ts";
 import { systemClock, systemRandom } from "../clock.ts";
 import { httpClients } from "../http-clients.ts";
 import { Database } from "./database.ts";
+import { LocalFiles } from "./files.ts";
 import { LocalQueue } from "./queue.ts";
 import { keepApart, Sealing } from "./sealing.ts";
 import { bridgeKeyIn, LocalSecrets } from "./secrets.ts";
@@ -57,6 +58,7 @@ export async function openLocalEngine(options: LocalOptions): Promise<LocalEngin
     store,
     queue: new LocalQueue(db, clock),
     secrets: new LocalSecrets(dir ? join(dir, "secrets.json") : inMemory, env),
+    files: new LocalFiles(settings.places),
     sheets,
     catalog,
     configOf: (connector) => configOf(settings, connector),

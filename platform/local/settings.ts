@@ -6,6 +6,8 @@ import { timesSchema } from "../../bridge/times.ts";
 const settingsSchema = z.strictObject({
   /** A connector's name or id to its configuration; the connector's own schema checks it. */
   connectors: z.record(z.string(), z.record(z.string(), z.unknown())).default({}),
+  /** Folders the bridge may read files from that events name; a relative one counts from the working folder. */
+  places: z.array(z.string().min(1, "is empty")).default([]),
   times: timesSchema.prefault({}),
   /** Where the ledger's seals are kept: a folder outside the store, best one that nobody can change. */
   seals: z.string().min(1).optional(),

@@ -3,6 +3,7 @@ import { eventStatuses, isClosed, type LedgerEntry, statuses } from "../../bridg
 import { type Packet, strictOrder } from "../../bridge/pack.ts";
 import type {
   AppendedPort,
+  EventQuery,
   FoundEvent,
   Kind,
   PacketQuery,
@@ -29,6 +30,7 @@ interface PacketRow {
 
 /** The table and the ledger on SQLite. */
 export class LocalStore implements StorePort {
+  readonly eventsSettleMs = 0;
   readonly #db: Database;
 
   constructor(db: Database) {
@@ -122,16 +124,23 @@ export class LocalStore implements StorePort {
       .map(foundEvent);
   }
 
-  async events({ type, after = "0", limit }: { type?: string; after?: string; limit: number }): Promise<FoundEvent[]> {
-    const rows =
-      type === undefined
-        ? this.#db
-            .sql("SELECT seq, id, value, event FROM events WHERE seq > ? ORDER BY seq LIMIT ?")
-            .all(Number(after), limit)
-        : this.#db
-            .sql("SELECT seq, id, value, event FROM events WHERE type = ? AND seq > ? ORDER BY seq LIMIT ?")
-            .all(type, Number(after), limit);
-    return rows.map(foundEvent);
+  async events({ type, from, to, after = "0", limit }: EventQuery): Promise<FoundEvent[]> {
+    const filters = [
+      "seq > :after",
+      ...(type === undefined ? [] : ["type = :type"]),
+      ...(from === undefined ? [] : ["accepted >= :from"]),
+      ...(to === undefined ? [] : ["accepted < :to"]),
+    ];
+    return this.#db
+      .sql(`SELECT seq, id, value, event FROM events WHERE ${filters.join(" AND ")} ORDER BY seq LIMIT :limit`)
+      .all({
+        after: Number(after),
+        limit,
+        ...(type !== undefined && { type }),
+        ...(from !== undefined && { from }),
+        ...(to !== undefined && { to }),
+      })
+      .map(foundEvent);
   }
 
   async jobs({ running = false, limit }: { running?: boolean; limit: number }): Promise<Stored<"job">[]> {

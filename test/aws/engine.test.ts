@@ -1,11 +1,20 @@
 import { randomUUID } from "node:crypto";
 import { CreateTableCommand, DeleteTableCommand, DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import {
+  CreateBucketCommand,
+  DeleteObjectCommand,
+  PutBucketVersioningCommand,
+  PutObjectCommand,
+  S3Client,
+} from "@aws-sdk/client-s3";
 import { CreateSecretCommand, DeleteSecretCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import { describe } from "vitest";
+import { AwsFiles } from "../../platform/aws/files.ts";
 import { packetIndexes, secretNameOf } from "../../platform/aws/names.ts";
 import { AwsSecrets } from "../../platform/aws/secrets.ts";
 import { AwsStore } from "../../platform/aws/store.ts";
+import { type FilesFixture, filesContract } from "../contract/files-contract.ts";
 import { type SecretsFixture, secretsContract } from "../contract/secrets-contract.ts";
 import { type StoreFixture, storeContract } from "../contract/store-contract.ts";
 
@@ -93,7 +102,32 @@ async function someSecrets(): Promise<SecretsFixture> {
   };
 }
 
+async function someFiles(versioned: boolean): Promise<FilesFixture> {
+  const s3 = new S3Client({ ...client, forcePathStyle: true });
+  const Bucket = `rosters-${randomUUID()}`;
+  await s3.send(new CreateBucketCommand({ Bucket }));
+  if (versioned) {
+    await s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: "Enabled" } }));
+  }
+  return {
+    port: new AwsFiles({ client: s3, places: [`s3://${Bucket}/in/`] }),
+    address: (name) => `s3://${Bucket}/${name}`,
+    keepsVersions: versioned,
+    async store(name, text) {
+      const object = { Bucket, Key: name };
+      await s3.send(
+        text === undefined ? new DeleteObjectCommand(object) : new PutObjectCommand({ ...object, Body: text }),
+      );
+    },
+    async [Symbol.asyncDispose]() {
+      s3.destroy();
+    },
+  };
+}
+
 describe.skipIf(!endpoint)("the engine on AWS", () => {
   storeContract("AWS", aStore);
   secretsContract("AWS", someSecrets);
+  filesContract("a bucket with versions", () => someFiles(true));
+  filesContract("a bucket without versions", () => someFiles(false));
 });

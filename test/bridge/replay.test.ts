@@ -1,9 +1,12 @@
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
 import { startJob } from "../../bridge/jobs.ts";
 import { refused } from "../../bridge/outcome.ts";
-import { packetsOf, type ReplayRequest } from "../../bridge/replay.ts";
+import { packetsOf, type ReplayRequest, tryReplay } from "../../bridge/replay.ts";
 import { verifyLedger } from "../../bridge/verify.ts";
-import { aCore, brokenLaws, type Core, fakeTarget } from "../support/core.ts";
+import { aCore, brokenLaws, type Core, fakeTarget, onePerDiem } from "../support/core.ts";
+import { home } from "../support/home.ts";
 
 describe("replay", () => {
   it("ends UNCHANGED what the target already has", async () => {
@@ -151,6 +154,210 @@ describe("replay", () => {
     await core.rest();
 
     expect(target.state.get("b")).toEqual({ dailyRate: 99 });
+  });
+});
+
+describe("replay with today's sheets", () => {
+  const renamed = onePerDiem.replace("new_rate: dailyRate", "new_rate: rate_of_day");
+
+  it("sends what today's sheet makes of the event, in the version it had", async () => {
+    const target = fakeTarget();
+    await using core = await aDeliveredCore(target);
+    const [original] = await core.packets();
+    await core.use({ per_diem: renamed });
+
+    const again = await replayed(core, { sheet: "current" });
+    await core.rest();
+
+    expect(await statuses(core, again)).toEqual(["SENT", "SENT", "SENT"]);
+    expect(target.calls.slice(3).map(({ fields }) => fields)).toEqual([
+      { rate_of_day: 0 },
+      { rate_of_day: 1 },
+      { rate_of_day: 2 },
+    ]);
+    const [first] = await core.engine.store.read("packet", again);
+    expect(first?.value.packet).toMatchObject({
+      replayOf: original?.packet.id,
+      version: { ...original?.packet.version, revision: 1 },
+    });
+    expect(first?.value.packet.sheetHash).not.toBe(original?.packet.sheetHash);
+    expect(await brokenLaws(core, 3)).toEqual([]);
+  });
+
+  it("of the same sheet ends UNCHANGED, and brings no older value back", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+    for (const rate of [1, 2, 3]) {
+      await core.emit({ id: `${rate}`, subject: "a", sequence: rate, data: { new_rate: rate } });
+      await core.run();
+    }
+    await core.clock.advance(1_000);
+
+    const again = await replayed(core, { sheet: "current" });
+    await core.rest();
+
+    expect(await statuses(core, again)).toEqual(["SUPERSEDED", "SUPERSEDED", "UNCHANGED"]);
+    expect(target.calls).toHaveLength(3);
+  });
+
+  it("vets again: what today's policy blocks is held, with the field and the rule", async () => {
+    const target = fakeTarget();
+    await using core = await aDeliveredCore(target);
+    await core.use(
+      { per_diem: onePerDiem },
+      "otherwise: block\nrules: [{ id: no-rates, field: dailyRate, action: block }]",
+    );
+
+    const again = await replayed(core, { sheet: "current" });
+    const pinned = await replayed(core, { sheet: "pinned" });
+    await core.rest();
+
+    const [held] = await core.engine.store.read("packet", again);
+    expect(held?.value.progress).toMatchObject({ status: "HELD", reason: "governance blocks dailyRate (no-rates)" });
+    expect((await core.engine.store.chain(again[0] as string))[0]?.facts).toMatchObject({
+      actor: "jo",
+      reason: "governance",
+    });
+    expect(await statuses(core, pinned)).toEqual(["UNCHANGED", "UNCHANGED", "UNCHANGED"]);
+    expect(target.calls).toHaveLength(3);
+  });
+
+  it("leaves out what today's sheets make nothing of", async () => {
+    const target = fakeTarget();
+    await using core = await aDeliveredCore(target);
+
+    await core.use({ per_diem: `${onePerDiem}when: data.new_rate > 1\n` });
+    expect(await replayed(core, { sheet: "current" })).toHaveLength(1);
+    await core.use({ per_diem: `${onePerDiem}key: data.new_rate\n` });
+    expect(await replayed(core, { sheet: "current" })).toEqual([]);
+    await core.use({ other: onePerDiem });
+    expect(await replayed(core, { sheet: "current" })).toEqual([]);
+  });
+
+  it("finds each element of a roster again, in the event and in its file", async () => {
+    const people = Array.from({ length: 600 }, (_, i) => ({ badge: `b${i}`, desk: i, room: -i }));
+    using folder = home({ "in/roster": people.map((one) => `${JSON.stringify(one)}\n`).join("") });
+    const sheet = (forEach: string, field: string) =>
+      `source_event: roster\ntargets:\n  fake: { connector: Fake, for_each: ${forEach}, key: badge, map: { ${field}: place } }\n`;
+    const target = fakeTarget();
+    await using core = await aCore({
+      targets: [target],
+      sheets: { a: sheet("data.people", "desk") },
+      places: [join(folder.path, "in")],
+    });
+    await core.emit({ id: "1", type: "roster", data: { people } });
+    await core.rest();
+    await core.use({ b: sheet("{ ndjson: data.uri }", "desk") });
+    await core.emit({ id: "2", type: "roster", data: { uri: pathToFileURL(join(folder.path, "in/roster")).href } });
+    await core.rest();
+    await core.clock.advance(1_000);
+
+    await core.use({ a: sheet("data.people", "room"), b: sheet("{ ndjson: data.uri }", "room") });
+    const again = await replayed(core, { sheet: "current" });
+    await core.rest();
+
+    expect(again).toHaveLength(1_200);
+    expect(target.state.get("b599")).toEqual({ place: -599 });
+    const revised = await core.engine.store.read("packet", again);
+    expect(
+      revised.every((stored) => stored?.value.packet.fields.place === -(stored?.value.packet.element as number)),
+    ).toBe(true);
+  });
+});
+
+describe("replay that is only tried", () => {
+  it("says what would become of each packet, and makes nothing", async () => {
+    const target = fakeTarget();
+    await using core = await aDeliveredCore(target);
+    await core.emit({ id: "new", subject: "a", data: { new_rate: 9 } });
+    await core.run();
+    await core.clock.advance(1_000);
+    const before = await core.entries();
+    const request = { from: 0, to: Number.MAX_SAFE_INTEGER };
+
+    const trial = await tryReplay(core.engine, request);
+    const forced = await tryReplay(core.engine, { ...request, force: true });
+
+    expect(trial).toEqual({ looked: 4, sent: 0, unchanged: 3, superseded: 1, held: 0 });
+    expect(forced).toEqual({ looked: 4, sent: 3, unchanged: 0, superseded: 1, held: 0 });
+    expect(await core.entries()).toEqual(before);
+    expect(await core.engine.store.jobs({ limit: 1 })).toEqual([]);
+  });
+
+  it("comes to what the replay then comes to", async () => {
+    const target = fakeTarget();
+    await using core = await aDeliveredCore(target);
+    await core.use({
+      per_diem: onePerDiem.replace("new_rate: dailyRate", () => "new_rate: { to: dailyRate, with: '$ = 1 ? 7 : $' }"),
+    });
+
+    const trial = await tryReplay(core.engine, { from: 0, to: Number.MAX_SAFE_INTEGER, sheet: "current" });
+    const again = await replayed(core, { sheet: "current" });
+    await core.rest();
+
+    expect(trial).toEqual({ looked: 3, sent: 1, unchanged: 2, superseded: 0, held: 0 });
+    expect((await statuses(core, again)).sort()).toEqual(["SENT", "UNCHANGED", "UNCHANGED"]);
+  });
+});
+
+describe("replay after a change by hand at the target", () => {
+  it("does not see the change without --force, and repairs it with it", async () => {
+    const target = fakeTarget();
+    await using core = await aDeliveredCore(target);
+    target.state.set("b", { dailyRate: 666 });
+
+    await replayed(core);
+    await core.rest();
+    expect(target.state.get("b")).toEqual({ dailyRate: 666 });
+    await replayed(core, { force: true });
+    await core.rest();
+
+    expect(target.state.get("b")).toEqual({ dailyRate: 1 });
+  });
+
+  it("repairs it with today's sheet and --force too, once however often it is done", async () => {
+    const target = fakeTarget();
+    await using core = await aDeliveredCore(target);
+    target.state.set("b", { dailyRate: 666 });
+
+    await Promise.all([replayed(core, { force: true, sheet: "current" }), replayed(core, { force: true })]);
+    await core.rest();
+
+    expect(target.state.get("b")).toEqual({ dailyRate: 1 });
+    expect([...target.effects.values()].every((times) => times === 1)).toBe(true);
+  });
+});
+
+describe("replays that overlap", () => {
+  it("with each other and with live traffic end with the newest value everywhere", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+    for (let i = 0; i < 60; i++) {
+      await core.emit({ id: `${i}`, subject: `s${i % 7}`, sequence: i, data: { new_rate: i } });
+      await core.run();
+      await core.clock.advance(10);
+    }
+    const began = core.clock.now() - 600;
+
+    const replays = [
+      replayed(core, { force: true, to: began + 400 }),
+      replayed(core, { force: true, from: began + 200 }),
+      replayed(core, { sheet: "current", force: true }),
+    ];
+    for (let i = 60; i < 80; i++)
+      await core.emit({ id: `${i}`, subject: `s${i % 7}`, sequence: i, data: { new_rate: i } });
+    await core.run();
+    await Promise.all(replays);
+    await core.rest();
+
+    for (let i = 73; i < 80; i++) expect(target.state.get(`s${i % 7}`)).toEqual({ dailyRate: i });
+    for (let entity = 0; entity < 7; entity++) {
+      const sent = target.calls
+        .filter(({ entity: of }) => of === `s${entity}`)
+        .map(({ fields }) => fields.dailyRate as number);
+      expect(sent).toEqual([...sent].sort((a, b) => a - b));
+    }
+    expect(await brokenLaws(core, 80)).toEqual([]);
   });
 });
 

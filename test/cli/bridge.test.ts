@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, test } from "vitest";
@@ -154,6 +154,105 @@ describe("bridge on a store", () => {
     expect(again.packets.map(({ status }: { status: string }) => status)).toEqual(["SENT", "UNCHANGED"]);
   });
 
+  test("replay --dry-run says what would become of the packets, and sends nothing", async () => {
+    await using target = await targetServer();
+    using folder = office(target.url);
+    await bridge(folder.path, "emit", raise);
+    const before = target.received.length;
+
+    const told = await bridge(folder.path, "replay", "--from", "1h", "--dry-run");
+    const forced = JSON.parse(
+      (await bridge(folder.path, "replay", "--from", "1h", "--dry-run", "--force", "--json")).out,
+    );
+    const jobs = JSON.parse((await bridge(folder.path, "jobs", "--json")).out);
+
+    expect(told.code).toBe(0);
+    expect(told.out).toContain("2 packets in this time; nothing was sent");
+    expect(told.out).toContain("2 would end UNCHANGED");
+    expect(forced).toEqual({ looked: 2, sent: 2, unchanged: 0, superseded: 0, held: 0 });
+    expect(target.received).toHaveLength(before);
+    expect(jobs).toEqual([]);
+  });
+
+  test("replay --sheet current sends what today's sheet makes of the events", async () => {
+    await using target = await targetServer();
+    using folder = office(target.url);
+    await bridge(folder.path, "emit", raise);
+    folder.write("mappings/per_diem.yaml", perDiemSheet.replace("perDiemUSD", "usdPerDay"));
+
+    const { code, out } = await bridge(
+      folder.path,
+      "replay",
+      "--from",
+      "1h",
+      "--sheet",
+      "current",
+      "--per-second",
+      "100",
+      "--json",
+    );
+
+    expect(code).toBe(0);
+    expect(
+      JSON.parse(out)
+        .packets.map(({ status }: { status: string }) => status)
+        .sort(),
+    ).toEqual(["SENT", "UNCHANGED"]);
+    expect(target.received.at(-1)?.body).toEqual({ usdPerDay: 68 });
+  });
+
+  test("backfill brings old events to a new target, says first what it would do, and does it once", async () => {
+    await using target = await targetServer();
+    using folder = office(target.url);
+    const [before] = perDiemSheet.split("  gis:");
+    folder.write("mappings/per_diem.yaml", before as string);
+    await bridge(folder.path, "emit", raise);
+    folder.write("mappings/per_diem.yaml", perDiemSheet);
+
+    const dry = await bridge(folder.path, "backfill", "--since", "1h", "--target", "per_diem.gis", "--dry-run");
+    const first = await bridge(folder.path, "backfill", "--since", "1h", "--connector", "GISTableConnector");
+    const second = JSON.parse(
+      (await bridge(folder.path, "backfill", "--since", "1h", "--target", "per_diem.gis", "--json")).out,
+    );
+
+    expect(dry).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(
+        /1 events looked at; nothing was made\n.*\nper_diem\.gis +1 +0 +0\nper_diem\.gis {2}upsert .* \{"perDiemUSD":68\}/,
+      ),
+    });
+    expect(first).toMatchObject({ code: 0, out: "1 events looked at, 1 packets made\n1 SENT\n" });
+    expect(second).toMatchObject({ looked: 1, made: 0, malformed: { lines: 0 }, statuses: {}, settled: true });
+    expect(target.received).toHaveLength(2);
+  });
+
+  test("backfill --file takes a snapshot from an allowed place, names the lines that are no events, and exits 1", async () => {
+    await using target = await targetServer();
+    using folder = office(target.url);
+    const line = JSON.stringify({
+      source: "hms.export",
+      type: "policy.per_diem.updated",
+      subject: "r",
+      data: { new_rate: 70 },
+    });
+    folder.write("snapshots/rates.ndjson", `${line}\nnot json\n`);
+    folder.write("elsewhere.ndjson", line);
+    folder.write("bridge.yaml", `${readFileSync(join(folder.path, "bridge.yaml"), "utf8")}places: [snapshots]\n`);
+    const backfill = (...more: string[]) => bridge(folder.path, "backfill", "--target", "per_diem.payroll", ...more);
+
+    const { code, out } = await backfill("--file", "snapshots/rates.ndjson", "--as-of", "2026-01-01T00:00:00Z");
+    const again = await backfill("--file", "snapshots/rates.ndjson", "--as-of", "2026-01-01T00:00:00Z", "--json");
+    const untimed = await backfill("--file", "snapshots/rates.ndjson", "--dry-run");
+    const forbidden = await backfill("--file", "elsewhere.ndjson");
+
+    expect(untimed).toMatchObject({ code: 1, out: expect.stringContaining("line 1: time: is missing") });
+    expect(out).toBe("2 lines looked at, 1 packets made\n1 SENT\n1 line is no event:\n  line 2: is not JSON\n");
+    expect(code).toBe(1);
+    expect(JSON.parse(again.out)).toMatchObject({ looked: 2, made: 0 });
+    expect(target.received.map(({ body }) => body)).toEqual([{ dailyRate: 70 }]);
+    expect(forbidden).toMatchObject({ code: 3, err: expect.stringContaining('in bridge.yaml under "places:"') });
+  });
+
   test("serve ends with a clear line when its store is deleted", async () => {
     await using target = await targetServer();
     using folder = office(target.url);
@@ -259,6 +358,10 @@ describe("bridge on a store", () => {
     ["an event that is not JSON", ["emit", "{"], 2],
     ["a time that is none", ["replay", "--from", "yesterday"], 2],
     ["an unknown connector", ["probe", "Nobody"], 2],
+    ["a back-fill of nothing", ["backfill", "--target", "per_diem.gis"], 2],
+    ["a back-fill to nobody", ["backfill", "--since", "1h"], 2],
+    ["a back-fill to an unknown target", ["backfill", "--since", "1h", "--target", "per_diem.nobody"], 2],
+    ["an unknown choice of sheets", ["replay", "--from", "1h", "--sheet", "old"], 2],
     ["an unknown connector to replay", ["replay", "--from", "1h", "--connector", "Nobody"], 2],
     ["a count that is none", ["outbox", "--limit", "abc"], 2],
     ["a wait that is none", ["emit", raise, "--wait", "soon"], 2],

@@ -361,6 +361,21 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         expect(await port.events({ type: "nobody", limit: 10 })).toEqual([]);
       });
 
+      it("come from a window of acceptance, from inclusive, to exclusive, and in pages", async () => {
+        await using fixture = await makeFixture();
+        const { port } = fixture;
+        for (let i = 0; i < 6; i++) await addEvent(port, `evt-${i}`, { accepted: noon * 1_000 + i });
+        const [from, to] = [noon * 1_000 + 1, noon * 1_000 + 4];
+
+        const inside = await port.events({ from, to, limit: 10 });
+        const rest = await port.events({ from, to, limit: 10, after: inside[0]?.position as string });
+
+        expect(inside.map(({ key }) => key)).toEqual(["evt-1", "evt-2", "evt-3"]);
+        expect(rest.map(({ key }) => key)).toEqual(["evt-2", "evt-3"]);
+        expect(await port.events({ from: to, to: from, limit: 10 })).toEqual([]);
+        expect(port.eventsSettleMs).toBeGreaterThanOrEqual(0);
+      });
+
       it("never turn up before one that was already given", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;

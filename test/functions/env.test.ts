@@ -6,7 +6,7 @@ const pathEnv = aPathEnv();
 
 describe("a function's environment", () => {
   it("is read as the constructs write it, among Lambda's own variables", () => {
-    expect(readMapperEnv({ ...pathEnv, AWS_REGION: "us-gov-west-1" })).toEqual(pathEnv);
+    expect(readMapperEnv({ ...pathEnv, AWS_REGION: "us-gov-west-1" })).toEqual({ ...pathEnv, PLACES: [] });
     expect(readConnectorEnv({ ...pathEnv, CONFIG: '{"baseUrl":"https://hr.gov/api"}' }).CONFIG).toEqual({
       baseUrl: "https://hr.gov/api",
     });
@@ -14,6 +14,25 @@ describe("a function's environment", () => {
 
   it.each(Object.keys(pathEnv).filter((name) => name !== "LOG_LEVEL"))("without %s is refused by name", (name) => {
     expect(() => readMapperEnv({ ...pathEnv, [name]: undefined })).toThrow(`the environment variable ${name}: `);
+  });
+
+  it("names the places files may be read from, and no pattern that would let in more", () => {
+    const places = (...given: string[]) => readMapperEnv({ ...pathEnv, PLACES: JSON.stringify(given) }).PLACES;
+
+    expect(places("s3://agency-rosters/", "s3://agency/from hms/")).toEqual([
+      "s3://agency-rosters/",
+      "s3://agency/from hms/",
+    ]);
+    for (const place of [
+      "s3://*/",
+      "s3://b/*/",
+      "s3://bucket/folder",
+      "s3://bucket//",
+      "https://bucket/",
+      "s3://bucket/?/",
+    ]) {
+      expect(() => places(place)).toThrow("the environment variable PLACES.0: is no place");
+    }
   });
 
   it("is refused without repeating what stands in it", () => {

@@ -149,6 +149,38 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
     }
   });
 
+  it("let mapper and watchdog read files in the places that are named, and nobody anything else", async () => {
+    const places = ["s3://agency-rosters/", "s3://agency-exports/from hms/"];
+
+    const [made, none] = [await synthesize("us-gov-west-1", { places }), await synthesize("us-gov-west-1")];
+
+    const reads = made.grants().filter(({ Resource }) => text(Resource).includes("agency-"));
+    expect(reads).toHaveLength(2);
+    for (const { Action, Resource } of reads) {
+      expect(Action).toEqual(["s3:GetObject", "s3:GetObjectVersion"]);
+      expect(text(Resource)).toContain(':s3:::agency-rosters/*"');
+      expect(text(Resource)).toContain(':s3:::agency-exports/from hms/*"');
+    }
+    for (const { Properties } of made.of("AWS::Lambda::Function")) {
+      const reader = /^(functions\/mapper|bridge\/watchdog)\.ts$/.test(Properties.Description);
+      expect(Properties.Environment?.Variables.PLACES).toBe(reader ? JSON.stringify(places) : undefined);
+    }
+    expect(text(none.grants())).not.toContain("s3:GetObjectVersion");
+  });
+
+  it("let mapper and watchdog put chunks of large events into the inbox", async () => {
+    const made = await templatesFor("us-gov-west-1");
+
+    const inbox = made
+      .grants()
+      .filter(
+        ({ Action, Effect, Resource }) =>
+          Effect === "Allow" && [Action].flat().includes("sqs:SendMessage") && /inbox/i.test(text(Resource)),
+      );
+
+    expect(inbox).toHaveLength(2);
+  });
+
   it("bound every role by the agency's policy", async () => {
     const made = await synthesize("us-gov-west-1", { permissionsBoundary: "agency/developer-boundary" });
 
@@ -171,6 +203,8 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
   });
 
   it.each([
+    ["places", ["s3://bucket"], "places.0: is no place such as s3://bucket/rosters/"],
+    ["places", ["s3://bucket/*/"], "places.0: is no place such as s3://bucket/rosters/"],
     ["name", "HMS Bridge", "name: is not a short name"],
     ["archiveDays", -1, "archiveDays: is below 0"],
     ["logRetentionDays", 31, "logRetentionDays: is not 30, 60"],

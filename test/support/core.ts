@@ -110,6 +110,8 @@ export interface CoreOptions {
   readonly governance?: string;
   readonly times?: SettingsInput["times"];
   readonly seed?: number;
+  /** Folders files may be read from. */
+  readonly places?: readonly string[];
 }
 
 /** The whole path on the embedded engine in memory, by hand: nothing happens until a test says so. */
@@ -151,7 +153,7 @@ export async function aCore(options: CoreOptions = {}): Promise<Core> {
     dir: ":memory:",
     catalog,
     sheets: () => set,
-    settings: checkSettings({ times: options.times ?? {} }, "the test"),
+    settings: checkSettings({ times: options.times ?? {}, places: options.places ?? [] }, "the test"),
     http: () => noHttp,
     env: {},
     clock,

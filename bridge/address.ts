@@ -1,0 +1,33 @@
+import { FileFault } from "./ports.ts";
+
+/** An address is a text in an event: no longer one is needed. */
+const maxAddress = 1_024;
+
+/**
+ * Reads a file's address.
+ *
+ * @param protocol the one that can be read here: `file:` or `s3:`
+ * @throws {FileFault} where it is none, with what to do
+ */
+export function readAddress(text: string, protocol: "file:" | "s3:"): URL {
+  const url = text.length > maxAddress ? null : URL.parse(text);
+  if (!url) throw new FileFault(`the address is none; give a whole one, ${exampleOf(protocol)}`);
+  const told = tellAddress(url);
+  if (url.protocol !== protocol) {
+    throw new FileFault(`${told} cannot be read here; put the file at ${exampleOf(protocol)}`);
+  }
+  if (url.search || url.hash || url.username || url.password) {
+    throw new FileFault(`${told} was given with credentials, a query or a fragment; give the address alone`);
+  }
+  return url;
+}
+
+/** An address as it may be told: without what could be a secret. */
+function tellAddress({ protocol, host, pathname }: URL): string {
+  if (!pathname.startsWith("/")) return protocol;
+  return `${protocol}//${host}${pathname}`;
+}
+
+function exampleOf(protocol: "file:" | "s3:"): string {
+  return protocol === "file:" ? "file:///srv/rosters/may.ndjson" : "s3://bucket/rosters/may.ndjson";
+}

@@ -1,0 +1,348 @@
+import { acceptOnly } from "./accept.ts";
+import { connectorId } from "./connector.ts";
+import { chunksOf, expand, isUncut, type Maker, nameOf, type Plan, partOf, plan, repeated } from "./expand.ts";
+import type { JobPage } from "./jobs.ts";
+import { pinSheets } from "./pinned.ts";
+import { type Engine, FileFault, type QueueName, type Stored } from "./ports.ts";
+import { sendUnsent } from "./queueing.ts";
+import { tellHeld } from "./record.ts";
+import type { Job, PacketRecord } from "./records.ts";
+import { cutLines, type Roster } from "./roster.ts";
+import { onlyTargets } from "./sheets.ts";
+import { type Entry, type Found, type Malformed, readSnapshot, type Snapshot, withMalformed } from "./snapshot.ts";
+import type { Stepped } from "./step.ts";
+import { inWrites, newPut, weighNew } from "./writes.ts";
+
+export interface BackfillRequest {
+  /** Where the old data is to go: `sheet.target`. */
+  readonly targets: readonly string[];
+  readonly from: RecordedEvents | Snapshot;
+}
+
+/** Events of the store, by time of acceptance, ms since the epoch: from inclusive, to exclusive. */
+export interface RecordedEvents {
+  readonly kind: "events";
+  readonly since: number;
+  readonly until: number;
+}
+
+type Backfill = Job & { readonly kind: "backfill" };
+
+/** What a back-fill's plans and packets need to know of its job. */
+type Errand = Pick<Backfill, "id" | "actor" | "startedAt" | "request">;
+
+/** Events or lines looked at between two checkpoints. */
+const page = 200;
+
+/** How long a job waits for events that were recorded just now, and cannot be found yet. */
+const settleLookMs = 1_000;
+
+/** Behind which entry a back-fill is, and what is left of the large event it stands at. */
+interface Cursor {
+  readonly after?: string | undefined;
+  readonly large?: Large;
+}
+
+interface Large {
+  readonly key: string;
+  readonly chunks: readonly string[];
+  readonly rosters: readonly Roster[];
+}
+
+/**
+ * Takes one page of old data through today's sheets to the chosen targets.
+ *
+ * A recorded event's packets get the ids and the version they would have had, so that what exists already is not made
+ * again, and what is newer at a target stays. An event of a snapshot that is not recorded yet is taken in as the inbox
+ * would take it, for these targets, and under a key of its own: HMS may still publish it, for all.
+ *
+ * Doing a page again makes nothing twice.
+ */
+export async function backfillPage(engine: Engine, job: Backfill): Promise<JobPage> {
+  const cursor = job.after === undefined ? {} : (JSON.parse(job.after) as Cursor);
+  await pinSheets(engine, chosenSheets(engine, job));
+  return cursor.large ? largePage(engine, job, cursor, cursor.large) : smallPage(engine, job, cursor);
+}
+
+async function smallPage(engine: Engine, job: Backfill, { after }: Cursor): Promise<JobPage> {
+  const { entries, end } = await readPage(engine, job, after, Math.min(page, job.perSecond ?? page));
+  const steps: Stepped[] = [];
+  const brought: Found[] = [];
+  let large: Large | undefined;
+  let looked = 0;
+  for (const { found } of entries) {
+    looked++;
+    if (found?.brought) brought.push(found);
+    else if (found) {
+      const planned = await planFor(engine, job, found);
+      const chunks = chunksOf(planned);
+      if (chunks.length > 0) large = { key: found.key, chunks, rosters: planned.rosters };
+      else steps.push(...(await expand(engine, planned, { change: { unsent: true } })));
+    }
+    if (large) break;
+  }
+  const taken = await bring(engine, job, brought);
+  const made = taken.made + (await recordNew(engine, job.id, steps));
+  const isOver = end && !large && looked === entries.length;
+  const waits = isOver && mayComeYet(engine, job.request);
+  if (waits) await engine.clock.sleep(settleLookMs);
+  const behind: Cursor = { after: entries[looked - 1]?.cursor ?? after, ...(large && { large }) };
+  return {
+    looked,
+    made,
+    malformed: entries.slice(0, looked).flatMap(({ malformed }) => malformed ?? []),
+    queues: new Set([...lanesOf(engine, job), ...taken.queues]),
+    ...((!isOver || waits) && { after: JSON.stringify(behind) }),
+  };
+}
+
+/** Of an event with a large roster the next chunk. */
+async function largePage(engine: Engine, job: Backfill, { after }: Cursor, large: Large): Promise<JobPage> {
+  const { key, rosters } = large;
+  const [stored] = await engine.store.read("event", [key]);
+  if (!stored?.value.event) throw new Error(`${key} was there and is gone; this is a fault of the bridge`);
+  const { event, accepted } = stored.value;
+  const planned = await planFor(engine, job, { key, event, accepted }, rosters);
+  const [chunk = "", ...chunks] = await firstCut(engine, planned, large.chunks);
+  const steps = await expand(engine, planned, { part: partOf(chunk), change: { unsent: true } });
+  const made = await recordNew(engine, job.id, steps);
+  const behind: Cursor = { after, ...(chunks.length > 0 && { large: { key, rosters, chunks } }) };
+  return { looked: 0, made, queues: lanesOf(engine, job), after: JSON.stringify(behind) };
+}
+
+/** The chunks that are left, of which the first can be expanded: one is cut off its file where it is not cut yet. */
+async function firstCut(engine: Engine, { rosters }: Plan, chunks: readonly string[]): Promise<readonly string[]> {
+  const [first = "", ...others] = chunks;
+  const { match, ...lines } = partOf(first);
+  const roster = rosters.find((one) => one.match === match);
+  if (!isUncut(first) || !roster || "fault" in roster) return chunks;
+  try {
+    const cut = await cutLines(engine.files, roster, { first: lines.first, from: lines.from ?? 0 }, 1);
+    return [...cut.map((part) => nameOf({ match, ...part })), ...others];
+  } catch (error) {
+    // Its packet will say so.
+    if (error instanceof FileFault) return chunks;
+    throw error;
+  }
+}
+
+/** Has events of a snapshot taken in, as the inbox would take them. */
+async function bring(
+  engine: Engine,
+  { id, actor, request }: Errand,
+  found: readonly Found[],
+): Promise<{ readonly made: number; readonly queues: readonly QueueName[] }> {
+  const brought = found.flatMap((one) => one.brought ?? []);
+  await acceptOnly(engine, { job: id, actor, targets: request.targets }, brought);
+  const keys = brought.map(({ key }) => key);
+  const records = await engine.store.read("event", keys);
+  const isLarge = records.some((record) => record?.value.chunks !== undefined);
+  return {
+    made: records.reduce((sum, record) => sum + (record?.value.packets ?? 0), 0),
+    queues: isLarge ? ["inbox"] : [],
+  };
+}
+
+function planFor(
+  engine: Engine,
+  { request, startedAt, id, actor }: Errand,
+  found: Found,
+  rosters?: readonly Roster[],
+): Promise<Plan> {
+  const by: Maker = { job: id, actor };
+  const sheets = onlyTargets(engine.sheets().byType.get(found.event.type) ?? [], request.targets);
+  // The targets in force now, for data of any age.
+  return plan(engine, found, sheets, {
+    at: startedAt,
+    by,
+    ...(rosters ? { rosters } : { known: found.rosters ?? [] }),
+  });
+}
+
+/**
+ * Records those packets that do not exist yet, and puts them on their queues.
+ *
+ * @returns how many of them this job has made, now or in a run of this page that broke off
+ */
+async function recordNew(engine: Engine, job: string, steps: readonly Stepped[]): Promise<number> {
+  let made = 0;
+  for (const write of inWrites(steps, weighNew)) {
+    const own = await recordMissing(engine, job, write);
+    made += own.length;
+    const unsent = own.filter(({ value }) => value.progress.unsent);
+    await sendUnsent(engine, unsent);
+  }
+  return made;
+}
+
+async function recordMissing(engine: Engine, job: string, given: readonly Stepped[]): Promise<Stored<"packet">[]> {
+  for (let steps = given; ; ) {
+    const ids = steps.map(({ record }) => record.packet.id);
+    const stored = await engine.store.read("packet", ids);
+    const isTwin = ({ record }: Stepped, i: number) => {
+      const there = stored[i]?.value.packet;
+      return there?.job === job && there.element !== record.packet.element;
+    };
+    if (steps.some(isTwin)) {
+      steps = steps.map((step, i) => (isTwin(step, i) ? repeated(engine, step.record.packet) : step));
+      continue;
+    }
+    const missing = steps.filter((_, i) => !stored[i]);
+    const entries = missing.map(({ entry }) => entry);
+    if (missing.length > 0 && (await engine.store.write(missing.map(newPut), entries)) === "conflict") continue;
+    tellHeld(engine, missing);
+    return steps
+      .map(({ record }, i) => stored[i] ?? { value: record, etag: 1 })
+      .filter(({ value }) => value.packet.job === job);
+  }
+}
+
+/**
+ * What an operator means by targets, or by a connector: all targets of today's sheets that go there.
+ *
+ * @param names `sheet.target`
+ * @throws {RangeError} where there is no such target, or none at all
+ */
+export function targetsOf(
+  engine: Engine,
+  { targets: names = [], connector }: { readonly targets?: readonly string[]; readonly connector?: string },
+): string[] {
+  const all = engine
+    .sheets()
+    .sheets.flatMap((sheet) =>
+      sheet.targets.map((target) => ({ name: `${sheet.name}.${target.name}`, connector: target.connector })),
+    );
+  const strays = names.filter((name) => !all.some((target) => target.name === name));
+  if (strays.length > 0) {
+    throw new RangeError(
+      `no sheet has a target ${strays.join(", ")}; there are ${all.map(({ name }) => name).join(", ")}`,
+    );
+  }
+  if (connector === undefined) {
+    if (names.length === 0) throw new RangeError("say where the old data is to go: a target, or a connector");
+    return [...new Set(names)];
+  }
+  const there = all.filter((target) => idIn(engine, target.connector) === connector).map(({ name }) => name);
+  if (there.length === 0) throw new RangeError(`no sheet has a target that goes to ${connector}`);
+  return [...new Set([...names, ...there])];
+}
+
+function idIn({ catalog }: Engine, reference: string): string | undefined {
+  const found = catalog.find(reference);
+  return "fault" in found ? undefined : connectorId(found.connector);
+}
+
+function chosenSheets(engine: Engine, { request }: Errand) {
+  const names = new Set(request.targets.map((target) => target.split(".")[0]));
+  return engine.sheets().sheets.filter(({ name }) => names.has(name));
+}
+
+function lanesOf(engine: Engine, { request }: Errand): Set<QueueName> {
+  const targets = onlyTargets(engine.sheets().sheets, request.targets).flatMap((sheet) => sheet.targets);
+  return new Set(
+    targets.flatMap(({ connector }): QueueName[] => {
+      const id = idIn(engine, connector);
+      return id === undefined ? [] : [`lane:${id}`];
+    }),
+  );
+}
+
+/** Whether events of the window may still turn up, because the store gives none at once. */
+function mayComeYet({ store, clock }: Engine, { from }: BackfillRequest): boolean {
+  return from.kind === "events" && store.eventsSettleMs > 0 && clock.now() < from.until + store.eventsSettleMs;
+}
+
+async function readPage(
+  engine: Engine,
+  { request: { from, targets }, id }: Errand,
+  after: string | undefined,
+  limit: number,
+): Promise<{ readonly entries: readonly Entry[]; readonly end: boolean }> {
+  if (from.kind === "file") {
+    const wanted = onlyTargets(engine.sheets().sheets, targets).flatMap(({ sourceEvents }) => sourceEvents);
+    return readSnapshot(engine, from, { after, limit, job: id }, ({ type }) => wanted.includes(type));
+  }
+  const window = { from: from.since * 1_000, to: from.until * 1_000 };
+  const events = await engine.store.events({ ...window, limit, ...(after !== undefined && { after }) });
+  const entries = events.map(({ key, position, value: { event, accepted, rosters } }) => ({
+    cursor: position,
+    found: event && { key, event, accepted, rosters },
+  }));
+  return { entries, end: events.length < limit };
+}
+
+/** What a back-fill would make: counted by target, with the first packets as they would leave. */
+export interface BackfillTrial {
+  /** Events or lines. */
+  readonly looked: number;
+  readonly malformed: Malformed;
+  readonly targets: Readonly<Record<string, TargetTrial>>;
+}
+
+export interface TargetTrial {
+  /** Packets it would make. */
+  readonly made: number;
+  /** Of these, those that would wait for a person from the beginning. */
+  readonly held: number;
+  /** Packets that exist already. */
+  readonly there: number;
+  readonly samples: readonly PacketRecord[];
+}
+
+const samplesShown = 3;
+
+/**
+ * Goes through all of a back-fill and makes nothing.
+ *
+ * @param onPage told how many events or lines were looked at
+ */
+export async function tryBackfill(
+  engine: Engine,
+  request: BackfillRequest,
+  onPage: (looked: number) => void = () => {},
+): Promise<BackfillTrial> {
+  const errand: Errand = { id: "job-trial", actor: "trial", startedAt: engine.clock.now(), request };
+  const nothing = () => ({ made: 0, held: 0, there: 0, samples: [] as PacketRecord[] });
+  const targets = new Map(request.targets.map((target) => [target, nothing()]));
+  const seen = new Set<string>();
+  const count = async (steps: readonly Stepped[]) => {
+    const ids = steps.map(({ record }) => record.packet.id);
+    const stored = await engine.store.read("packet", ids);
+    for (const [i, { record }] of steps.entries()) {
+      const counted = targets.get(`${record.packet.sheet}.${record.packet.target}`);
+      const isThere = stored[i] !== undefined || seen.has(record.packet.id);
+      seen.add(record.packet.id);
+      if (!counted) continue;
+      if (isThere) counted.there++;
+      else {
+        counted.made++;
+        if (record.progress.status === "HELD") counted.held++;
+        if (counted.samples.length < samplesShown) counted.samples.push(record);
+      }
+    }
+  };
+  let malformed: Malformed = { lines: 0, first: [] };
+  let looked = 0;
+  let after: string | undefined;
+  for (let over = false; !over; ) {
+    const { entries, end } = await readPage(engine, errand, after, page);
+    for (const { found } of entries) {
+      if (!found) continue;
+      const planned = await planFor(engine, errand, found);
+      let chunks: readonly string[] = chunksOf(planned);
+      if (chunks.length === 0) await count(await expand(engine, planned));
+      while (chunks.length > 0) {
+        const [chunk = "", ...left] = await firstCut(engine, planned, chunks);
+        await count(await expand(engine, planned, { part: partOf(chunk) }));
+        chunks = left;
+      }
+    }
+    const faults = entries.flatMap((entry) => entry.malformed ?? []);
+    malformed = withMalformed(malformed, faults);
+    looked += entries.length;
+    onPage(looked);
+    after = entries.at(-1)?.cursor;
+    over = end;
+  }
+  return { looked, malformed, targets: Object.fromEntries(targets) };
+}

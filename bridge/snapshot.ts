@@ -1,0 +1,144 @@
+import canonicalize from "canonicalize";
+import type { Brought } from "./accept.ts";
+import { checkEvent, eventKey, maxEventBytes, type SourceEvent } from "./event.ts";
+import { shortId } from "./ids.ts";
+import { isJsonObject, type JsonObject } from "./json.ts";
+import type { Engine, FileVersion } from "./ports.ts";
+import type { Roster } from "./roster.ts";
+import { type Line, linesIn } from "./roster.ts";
+
+/** A file with an event a line. */
+export interface Snapshot {
+  readonly kind: "file";
+  readonly file: FileVersion;
+  /** RFC 3339: the time of lines that name none. */
+  readonly asOf?: string;
+}
+
+/** Lines of a snapshot that are no events: how many, and of the first of them the number and the reason. */
+export interface Malformed {
+  readonly lines: number;
+  readonly first: readonly string[];
+}
+
+const malformedNamed = 20;
+
+export function withMalformed(
+  { lines, first }: Malformed = { lines: 0, first: [] },
+  more: readonly string[],
+): Malformed {
+  return { lines: lines + more.length, first: [...first, ...more].slice(0, malformedNamed) };
+}
+
+/** One line of a snapshot, or one event of the store, and where one is behind it. */
+export interface Entry {
+  readonly cursor: string;
+  readonly found?: Found | undefined;
+  /** Why a line is no event. */
+  readonly malformed?: string;
+}
+
+/** An event to be mapped. */
+export interface Found {
+  readonly key: string;
+  readonly event: SourceEvent;
+  readonly accepted: number;
+  readonly rosters?: readonly Roster[] | undefined;
+  /** It is not recorded yet, or not to its end. */
+  readonly brought?: Brought;
+}
+
+/** Bytes of lines read between two checkpoints. */
+const pageBytes = 4_194_304;
+
+/**
+ * Reads lines of a snapshot, as many as one page may have.
+ *
+ * @param job names the messages: a line brought by it before is recognised
+ * @param isWanted events of other types are left out
+ */
+export async function readSnapshot(
+  engine: Engine,
+  { file, asOf }: Snapshot,
+  { after = "0:0", limit, job }: { readonly after?: string | undefined; readonly limit: number; readonly job: string },
+  isWanted: (event: SourceEvent) => boolean,
+): Promise<{ readonly entries: readonly Entry[]; readonly end: boolean }> {
+  const [first = 0, from = 0] = after.split(":").map(Number);
+  const lines: Line[] = [];
+  let end = true;
+  for await (const line of linesIn(engine.files, file, { first, from, to: file.bytes }, maxEventBytes)) {
+    if (lines.length < limit && line.at - from < pageBytes) lines.push(line);
+    else {
+      end = false;
+      break;
+    }
+  }
+  const entries = lines.map(async (line, i): Promise<Entry> => {
+    const behind = lines[i + 1]?.at ?? line.at + line.length + 1;
+    const cursor = `${line.number + 1}:${behind}`;
+    const event = eventIn(line, asOf);
+    if (typeof event === "string") return { cursor, malformed: `line ${line.number + 1}: ${event}` };
+    if (!event || !isWanted(event)) return { cursor };
+    return { cursor, found: await foundFor(engine, event, `${job}:${line.number}`) };
+  });
+  return { entries: withoutTwins(await Promise.all(entries)), end };
+}
+
+/** A line that brings an event another line of the page brings already brings nothing. */
+function withoutTwins(entries: readonly Entry[]): Entry[] {
+  const brought = new Set<string>();
+  return entries.map(({ found, ...entry }) => {
+    if (!found || (found.brought && brought.has(found.key))) return entry;
+    if (found.brought) brought.add(found.key);
+    return { ...entry, found };
+  });
+}
+
+/** What a line's event is to the store: one HMS has published, one that was brought before, or one it has not seen. */
+async function foundFor(engine: Engine, event: SourceEvent, message: string): Promise<Found | undefined> {
+  const key = broughtKeyOf(event);
+  const [published, before] = await engine.store.read("event", [eventKey(event), key]);
+  const known = before ?? published;
+  const brought = { key, event, message };
+  if (!known) return { key, event, accepted: engine.clock.now() * 1_000, brought };
+  if (!known.value.event) return undefined;
+  const { event: recorded, accepted, rosters } = known.value;
+  return {
+    key: before ? key : eventKey(event),
+    event: recorded as SourceEvent,
+    accepted,
+    rosters,
+    // By this very line: the page is done again, and may have broken off at it.
+    ...(before?.value.message === message && { brought }),
+  };
+}
+
+/** Not the key HMS's own event would have: that one must not be taken for a duplicate when it comes. */
+function broughtKeyOf({ source, id }: SourceEvent): string {
+  return `evt-${shortId("brought", source, id)}`;
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/** @returns the event of a line, why it is none, or nothing where the line is empty */
+function eventIn({ bytes }: Line, asOf: string | undefined): SourceEvent | string | undefined {
+  if (!bytes) return `is larger than ${maxEventBytes} bytes`;
+  let raw: unknown;
+  try {
+    const text = utf8.decode(bytes);
+    if (text.trim() === "") return undefined;
+    raw = JSON.parse(text);
+  } catch {
+    return "is not JSON";
+  }
+  if (!isJsonObject(raw)) return "is not an object";
+  const time = raw.time ?? asOf;
+  if (time === undefined) return "time: is missing; add it, or say as of when the snapshot is";
+  const arrival = checkEvent({ ...raw, id: raw.id ?? idOf(raw), time });
+  return arrival.kind === "event" ? arrival.event : arrival.reason;
+}
+
+/** The same line again is the same event. */
+function idOf(line: JsonObject): string {
+  return `snapshot-${shortId(canonicalize(line) as string)}`;
+}

@@ -1,0 +1,121 @@
+import { userInfo } from "node:os";
+import type { Command } from "commander";
+import type { BackfillTrial } from "../bridge/backfill.ts";
+import type { Job } from "../bridge/records.ts";
+import type { Malformed } from "../bridge/snapshot.ts";
+import type { BackfillSource, BackfillTargets, Bridge } from "../library/bridge.ts";
+import { idOf, type StoreOptions, storeCommand, withBridge } from "./open.ts";
+import { count, type End, exitCodes, printJson, progress, table, timeIn } from "./output.ts";
+
+interface BackfillOptions extends StoreOptions {
+  readonly since?: string;
+  readonly until: string;
+  readonly file?: string;
+  readonly asOf?: string;
+  readonly target: readonly string[];
+  readonly connector?: string;
+  readonly perSecond?: number;
+  readonly dryRun?: true;
+  readonly wait: number;
+}
+
+/** `bridge backfill`: takes old data through today's sheets to chosen targets. */
+export function backfill(end: End): Command {
+  return storeCommand("backfill", "take old data through today's sheets to chosen targets")
+    .option("--since <time>", "recorded events, accepted from: 30d, 2026-12-01T00:00:00Z")
+    .option("--until <time>", "accepted before", "now")
+    .option(
+      "--file <snapshot>",
+      "or a file with an event a line, in a place the bridge may read from (bridge.yaml, places)",
+    )
+    .option("--as-of <time>", "the time of the file's lines that name none")
+    .option(
+      "--target <sheet.target>",
+      "where it is to go; may be given again",
+      (one, all: string[]) => [...all, one],
+      [],
+    )
+    .option("--connector <id>", "or every target that goes to this connector")
+    .option("--per-second <packets>", "so many packets a second at most", count)
+    .option("--dry-run", "count what would be made, show the first packets as they would leave, and make nothing")
+    .option("--wait <seconds>", "how long to wait for the packets to come to rest", count, 30)
+    .addHelpText(
+      "after",
+      "\nA packet that exists already is not made again, and what is newer at a target stays: the same back-fill twice\n" +
+        "changes nothing. It is a job: should this command end, it goes on in the process that works on the store.\n" +
+        "Ends with 1 where lines were no events, or packets are held.\n" +
+        "\nExamples: bridge backfill --since 90d --target per_diem.gis --dry-run\n" +
+        "          bridge backfill --since 90d --connector GISTableConnector --per-second 50\n" +
+        "          bridge backfill --file snapshots/employees.ndjson --as-of 2026-12-01T00:00:00Z --target telework.hr",
+    )
+    .action((options: BackfillOptions) => (options.dryRun ? tried(options, end) : filled(options, end)));
+}
+
+async function filled(options: BackfillOptions, end: End): Promise<void> {
+  await withBridge(options, {}, async (bridge) => {
+    const job = await bridge.backfill(sourceIn(options), {
+      ...(await targetsIn(bridge, options)),
+      actor: userInfo().username,
+      perSecond: options.perSecond,
+      onJob: progress(({ looked, made }: Job) => `${looked} looked at, ${made} packets made`),
+    });
+    const settled = await bridge.settled(options.wait * 1_000);
+    const statuses = await bridge.statusesOf(job);
+    const { malformed = { lines: 0, first: [] } } = job;
+    if (options.json) printJson({ job: job.id, looked: job.looked, made: job.made, malformed, statuses, settled });
+    else {
+      const ends = Object.entries(statuses).map(([status, packets]) => `${packets} ${status}`);
+      console.log(
+        `${job.looked} ${options.file === undefined ? "events" : "lines"} looked at, ${job.made} packets made`,
+      );
+      if (ends.length > 0) console.log(`${ends.join(", ")}${settled ? "" : "; not all at rest yet"}`);
+      tellMalformed(malformed);
+    }
+    if (malformed.lines > 0 || (statuses.HELD ?? 0) > 0) end(exitCodes.no);
+  });
+}
+
+async function tried(options: BackfillOptions, end: End): Promise<void> {
+  await withBridge(options, { work: false, sheets: true }, async (bridge) => {
+    const trial: BackfillTrial = await bridge.tryBackfill(sourceIn(options), {
+      ...(await targetsIn(bridge, options)),
+      onPage: progress((looked: number) => `${looked} looked at`),
+    });
+    const { looked, malformed, targets } = trial;
+    if (malformed.lines > 0 || Object.values(targets).some(({ held }) => held > 0)) end(exitCodes.no);
+    if (options.json) return printJson(trial);
+    console.log(`${looked} ${options.file === undefined ? "events" : "lines"} looked at; nothing was made`);
+    const rows = Object.entries(targets).map(([target, { made, held, there }]) => [
+      target,
+      ...[made, held, there].map(String),
+    ]);
+    console.log(table(["TARGET", "WOULD BE MADE", "OF THEM HELD", "EXIST ALREADY"], rows));
+    for (const { packet, progress: way } of Object.values(targets).flatMap(({ samples }) => samples)) {
+      const held = way.reason === undefined ? "" : `  HELD: ${way.reason}`;
+      console.log(
+        `${packet.sheet}.${packet.target}  ${packet.action} ${packet.entity}  ${JSON.stringify(packet.fields)}${held}`,
+      );
+    }
+    tellMalformed(malformed);
+  });
+}
+
+function sourceIn({ since, until, file, asOf }: BackfillOptions): BackfillSource {
+  if ((since === undefined) === (file === undefined)) {
+    throw new TypeError("give --since, or --file; bridge backfill --help shows both");
+  }
+  const now = Date.now();
+  if (file !== undefined) return { file, ...(asOf !== undefined && { asOf: timeIn(asOf, now) }) };
+  return { since: timeIn(since as string, now), until: timeIn(until, now + 1) };
+}
+
+async function targetsIn(bridge: Bridge, { target, connector }: BackfillOptions): Promise<BackfillTargets> {
+  return { targets: target, ...(connector !== undefined && { connector: await idOf(bridge, connector) }) };
+}
+
+function tellMalformed({ lines, first }: Malformed): void {
+  if (lines === 0) return;
+  console.log(`${lines} line${lines === 1 ? " is no event" : "s are no events"}:`);
+  for (const line of first) console.log(`  ${line}`);
+  if (lines > first.length) console.log("  …");
+}

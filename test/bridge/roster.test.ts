@@ -1,0 +1,411 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { describe, expect, it } from "vitest";
+import { accept, resumeUnsent } from "../../bridge/accept.ts";
+import { eventKey } from "../../bridge/event.ts";
+import type { FilesPort } from "../../bridge/ports.ts";
+import { cutLines, elementsIn, type Lines, linesIn } from "../../bridge/roster.ts";
+import { aCore, brokenLaws, type Core, fakeTarget } from "../support/core.ts";
+import { dyingAfter } from "../support/faulty.ts";
+import { type Home, home } from "../support/home.ts";
+
+const sheet = `
+source_event: roster
+targets:
+  fake: { connector: Fake, for_each: { ndjson: data.rosterUri }, key: badge, map: { desk: desk } }
+`;
+const key = eventKey({ source: "hms.policy", id: "1" });
+
+describe("a roster in a file", () => {
+  it("is cut into chunks of 500 lines, expanded, and ends as one expanded event", async () => {
+    using folder = home({ "in/roster.ndjson": linesOf(somePeople(1_250)) });
+    const target = fakeTarget();
+    await using core = await aFiledCore(target, folder);
+
+    await emitRoster(core, folder);
+    await core.rest();
+
+    expect(target.calls).toHaveLength(1_250);
+    expect(target.state.get("b1249")).toEqual({ desk: 1_249 });
+    expect(await core.steps(key)).toEqual(["EXPANDING", "EXPANDED"]);
+    expect(await eventOf(core)).toMatchObject({ status: "EXPANDED", packets: 1_250 });
+    expect((await eventOf(core))?.chunks).toBeUndefined();
+    const [first] = await core.engine.store.chain(key);
+    expect(first?.facts).toMatchObject({ files: [{ version: expect.any(String), bytes: expect.any(Number) }] });
+    expect(await brokenLaws(core, 1)).toEqual([]);
+  });
+
+  it("names in its chunks their match, first element and bytes", async () => {
+    using folder = home({ "in/roster.ndjson": linesOf(somePeople(1_001)) });
+    await using core = await aFiledCore(fakeTarget(), folder);
+    await emitRoster(core, folder);
+
+    const bytes = linesOf(somePeople(500)).length;
+    const all = linesOf(somePeople(1_001)).length;
+    await mapOne(core);
+    expect((await eventOf(core))?.chunks).toEqual(["0.0.0-"]);
+    await mapOne(core);
+    const cut = (await eventOf(core))?.chunks;
+
+    expect(cut?.[0]).toBe(`0.0.0-${bytes}`);
+    expect(cut?.[1]?.startsWith(`0.500.${bytes}-`)).toBe(true);
+    expect(cut?.[2]?.endsWith(`-${all}`)).toBe(true);
+    expect(cut).toHaveLength(3);
+  });
+
+  it("is mended after a crash before any write, and packs nobody twice", async () => {
+    let points = 0;
+    for (let survived = 0, over = false; !over; survived++, points++) {
+      using folder = home({ "in/roster.ndjson": linesOf(somePeople(510)) });
+      const target = fakeTarget();
+      await using core = await aFiledCore(target, folder);
+      await emitRoster(core, folder);
+
+      await core.map(dyingAfter(core.engine, survived)).catch(() => {});
+      over = (await eventOf(core))?.status === "EXPANDED";
+      await core.clock.advance(200_000);
+      await core.rest();
+
+      expect(target.state.size, `after ${survived} writes`).toBe(510);
+      expect([...target.effects.values()].every((times) => times === 1)).toBe(true);
+      expect(await eventOf(core)).toMatchObject({ status: "EXPANDED", packets: 510 });
+      expect(await brokenLaws(core, 1)).toEqual([]);
+    }
+    expect(points).toBeGreaterThan(15);
+  }, 120_000);
+
+  it("holds lines that are no objects, too long, or without a key, by their number, and sends the others", async () => {
+    const text = [
+      '{"badge":"a","desk":1}',
+      "not json",
+      "[1]",
+      "",
+      `{"badge":"long","desk":"${"x".repeat(262_144)}"}`,
+      '{"desk":6}',
+      '{"badge":"p","__proto__":{"desk":7}}\r',
+      '{"badge":"z","desk":8}',
+    ].join("\n");
+    using folder = home({ "in/roster.ndjson": text });
+    const target = fakeTarget();
+    await using core = await aFiledCore(target, folder);
+
+    await emitRoster(core, folder);
+    await core.rest();
+
+    expect([...target.state]).toEqual([
+      ["a", { desk: 1 }],
+      ["z", { desk: 8 }],
+    ]);
+    expect(await reasons(core)).toEqual([
+      "data.rosterUri line 2 is not JSON",
+      "data.rosterUri line 3 is not an object",
+      "data.rosterUri line 5 is longer than 262144 bytes",
+      'data.rosterUri line 6 has no badge; "key:" must name a field every element has',
+      'data.rosterUri line 7 cannot be taken: the value: the key "__proto__" is not allowed',
+    ]);
+  });
+
+  it("names the key that stands in it twice, though far apart, by its line", async () => {
+    const people = somePeople(1_100);
+    people[1_050] = { badge: "b3", desk: -1 };
+    using folder = home({ "in/roster.ndjson": linesOf(people) });
+    const target = fakeTarget();
+    await using core = await aFiledCore(target, folder);
+
+    await emitRoster(core, folder);
+    await core.rest();
+
+    const held = (await core.packets()).filter(({ progress }) => progress.status === "HELD");
+    expect(held).toHaveLength(1);
+    expect(held[0]?.packet.entity).toMatch(/^b3 \(again, line (4|1051)\)$/);
+    expect(target.calls.filter(({ entity }) => entity === "b3")).toHaveLength(1);
+  });
+
+  it.each<[string, (folder: Home) => string, RegExp]>([
+    [
+      "lies in no place",
+      (folder) => addressOf(folder, "elsewhere/roster"),
+      /elsewhere\/roster is in none of the places/,
+    ],
+    [
+      "is missing",
+      (folder) => addressOf(folder, "in/none"),
+      /in\/none is not there; mend that, and publish the event again/,
+    ],
+    [
+      "is an http address",
+      () => "http://127.0.0.1/roster?token=hunter2",
+      /http:\/\/127\.0\.0\.1\/roster cannot be read here/,
+    ],
+  ])("that %s is held with its address and what to do, and no secret", async (_, address, reason) => {
+    using folder = home({ "elsewhere/roster": "{}", "in/other": "" });
+    const target = fakeTarget();
+    await using core = await aFiledCore(target, folder);
+
+    await core.emit({ id: "1", type: "roster", data: { rosterUri: address(folder) } });
+    await core.rest();
+
+    const [held, ...more] = await reasons(core);
+    expect(held).toMatch(reason);
+    expect(held).not.toContain("hunter2");
+    expect(more).toEqual([]);
+    expect(await eventOf(core)).toMatchObject({ status: "EXPANDED", packets: 1 });
+    expect(JSON.stringify([core.lines, await core.entries()])).not.toMatch(/127\.0\.0\.1|hunter2/);
+  });
+
+  it("whose address is none holds that, and takes nothing from a target beside it", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({
+      targets: [target],
+      sheets: { roster: sheet, plain: "source_event: roster\ntargets:\n  fake: { connector: Fake, map: { n: n } }\n" },
+    });
+
+    await core.emit({ id: "1", subject: "s", type: "roster", data: { rosterUri: 7, n: 1 } });
+    await core.rest();
+
+    expect(await reasons(core)).toEqual(["data.rosterUri is not an address in the event"]);
+    expect(target.state.get("s")).toEqual({ n: 1 });
+  });
+
+  it.each<[string, (folder: Home) => void, RegExp]>([
+    [
+      "changes",
+      (folder) => folder.write("in/roster.ndjson", linesOf(somePeople(3))),
+      /has changed since it was looked up; mend that/,
+    ],
+    ["goes", (folder) => rmSync(join(folder.path, "in/roster.ndjson")), /is not there; mend that/],
+  ])(
+    "that %s once it is accepted is held from that line on; what was packed before goes",
+    async (_, change, reason) => {
+      using folder = home({ "in/roster.ndjson": linesOf(somePeople(1_100)) });
+      const target = fakeTarget();
+      await using core = await aFiledCore(target, folder);
+      await emitRoster(core, folder);
+      for (let messages = 0; messages < 3; messages++) await mapOne(core);
+
+      change(folder);
+      await core.rest();
+
+      expect(target.calls).toHaveLength(500);
+      const held = await reasons(core);
+      expect(held).toHaveLength(2);
+      expect(held[0]).toMatch(reason);
+      expect(held[0]).toMatch(/^data\.rosterUri line 501 and on: file:\/\//);
+      expect(held[1]).toMatch(/line 1001 and on/);
+      expect(await eventOf(core)).toMatchObject({ status: "EXPANDED", packets: 502 });
+      expect(await brokenLaws(core, 1)).toEqual([]);
+    },
+  );
+
+  it("that changes before it is cut is held as a whole", async () => {
+    using folder = home({ "in/roster.ndjson": linesOf(somePeople(1_100)) });
+    await using core = await aFiledCore(fakeTarget(), folder);
+    await emitRoster(core, folder);
+    await mapOne(core);
+
+    folder.write("in/roster.ndjson", "{}");
+    await core.rest();
+
+    expect(await reasons(core)).toEqual([expect.stringMatching(/line 1 and on: .* has changed/)]);
+    expect(await eventOf(core)).toMatchObject({ status: "EXPANDED", packets: 1 });
+  });
+
+  it("that is empty makes no packet", async () => {
+    using folder = home({ "in/roster.ndjson": "" });
+    await using core = await aFiledCore(fakeTarget(), folder);
+
+    await emitRoster(core, folder);
+    await core.rest();
+
+    expect(await eventOf(core)).toMatchObject({ status: "EXPANDED", packets: 0 });
+  });
+
+  it("waits, and is not held, while its file cannot be read for now", async () => {
+    using folder = home({ "in/roster.ndjson": linesOf(somePeople(600)) });
+    const target = fakeTarget();
+    await using core = await aFiledCore(target, folder);
+    await emitRoster(core, folder);
+    const { files } = core.engine;
+    const away: FilesPort = {
+      find: () => Promise.reject(new Error("throttled")),
+      // biome-ignore lint/correctness/useYield: it fails before its first block
+      async *read() {
+        throw new Error("throttled");
+      },
+    };
+
+    await core.map({ ...core.engine, files: away });
+    await core.clock.advance(2_000);
+    await core.map({ ...core.engine, files: { ...away, find: (address) => files.find(address) } });
+    expect(await core.packets()).toEqual([]);
+    await core.rest();
+
+    expect(target.state.size).toBe(600);
+    expect(await reasons(core)).toEqual([]);
+  });
+
+  it("is gone on with by the watchdog where its chunks were lost", async () => {
+    using folder = home({ "in/roster.ndjson": linesOf(somePeople(600)) });
+    const target = fakeTarget();
+    await using core = await aFiledCore(target, folder);
+    await emitRoster(core, folder);
+    await mapOne(core);
+    await takeFromInbox(core);
+
+    await core.clock.advance(121_000);
+    await resumeUnsent(core.engine);
+    await core.rest();
+
+    expect(target.state.size).toBe(600);
+  });
+});
+
+describe("lines", () => {
+  const text = ["{}", "", "ä", "x".repeat(2_000), "last"].join("\n");
+
+  it.each([1, 2, 3, 7, 1_000_000])("are the same in blocks of %i bytes", async (block) => {
+    const { files, file } = inMemory(text, block);
+
+    const lines = await collected(linesIn(files, file, { first: 10, from: 0, to: file.bytes }, 100));
+
+    expect(lines.map(({ number, at, bytes }) => [number, at, bytes && Buffer.from(bytes).toString()])).toEqual([
+      [10, 0, "{}"],
+      [11, 3, ""],
+      [12, 4, "ä"],
+      [13, 7, undefined],
+      [14, 2_008, "last"],
+    ]);
+  });
+
+  it.each([1, 5, 100_000])("are cut into chunks that leave none out, in blocks of %i bytes", async (block) => {
+    const whole = linesOf(somePeople(1_234));
+    const { files, file } = inMemory(whole, block);
+
+    const chunks = await cutLines(files, file, { first: 0, from: 0 });
+
+    expect(chunks.map(({ first }) => first)).toEqual([0, 500, 1_000]);
+    expect(chunks.map(({ from, to }) => whole.slice(from, to)).join("")).toBe(whole);
+    const last = chunks.at(-1) as Required<Lines>;
+    const elements = await elementsIn(files, file, last);
+    expect(elements[0]).toMatchObject({ number: 1_000, value: { badge: "b1000" }, at: last.from });
+    expect(elements).toHaveLength(234);
+  });
+
+  it("are cut a leg at a time: what is left is the last, and goes on where the leg ended", async () => {
+    const whole = linesOf(somePeople(1_600));
+    const { files, file } = inMemory(whole, 4_096);
+
+    const [one, rest, ...none] = await cutLines(files, file, { first: 0, from: 0 }, 1);
+    const next = await cutLines(files, file, rest as Lines, 2);
+
+    expect(none).toEqual([]);
+    expect(rest).toEqual({ first: 500, from: one?.to });
+    expect(next.map(({ first, to }) => [first, to !== undefined])).toEqual([
+      [500, true],
+      [1_000, true],
+      [1_500, false],
+    ]);
+  });
+
+  it("that are long make smaller chunks, so that one fits into memory", async () => {
+    const { files, file } = inMemory(`${`${"x".repeat(250_000)}\n`.repeat(40)}`, 65_536);
+
+    const chunks = await cutLines(files, file, { first: 0, from: 0 });
+
+    expect(chunks).toHaveLength(3);
+    for (const { from, to } of chunks) expect((to as number) - from).toBeLessThan(4_194_304 + 262_144);
+  });
+
+  it("of a gigabyte are cut in legs, without the file in memory", async () => {
+    const bytes = 1_000_000_000;
+    const block = Buffer.from(`${"x".repeat(199)}\n`.repeat(5_000));
+    const files: FilesPort = {
+      find: () => Promise.reject(new Error("not asked")),
+      async *read(_, { from, to }) {
+        for (let at = from; at < to; at += block.length) yield block.subarray(0, Math.min(block.length, to - at));
+      },
+    };
+    const file = { address: "", version: "", bytes };
+    let most = 0;
+    let legs = 0;
+    let lines = 0;
+    let rest: Lines | undefined = { first: 0, from: 0 };
+
+    while (rest) {
+      const chunks: Lines[] = await cutLines(files, file, rest);
+      most = Math.max(most, process.memoryUsage().arrayBuffers);
+      legs++;
+      rest = chunks.at(-1)?.to === undefined ? chunks.pop() : undefined;
+      lines += chunks.length * 500;
+    }
+
+    expect(lines).toBe(5_000_000);
+    expect(legs).toBe(10);
+    expect(most).toBeLessThan(100_000_000);
+  });
+});
+
+async function aFiledCore(target: ReturnType<typeof fakeTarget>, folder: Home): Promise<Core> {
+  return aCore({ targets: [target], sheets: { roster: sheet }, places: [join(folder.path, "in")] });
+}
+
+function somePeople(count: number) {
+  return Array.from({ length: count }, (_, i) => ({ badge: `b${i}`, desk: i }));
+}
+
+function linesOf(elements: readonly unknown[]): string {
+  return elements.map((element) => `${JSON.stringify(element)}\n`).join("");
+}
+
+function addressOf(folder: Home, name: string): string {
+  return pathToFileURL(join(folder.path, name)).href;
+}
+
+async function emitRoster(core: Core, folder: Home): Promise<void> {
+  await core.emit({ id: "1", type: "roster", data: { rosterUri: addressOf(folder, "in/roster.ndjson") } });
+}
+
+async function eventOf(core: Core) {
+  return (await core.engine.store.read("event", [key]))[0]?.value;
+}
+
+/** Why packets are held, in the order of their lines. */
+async function reasons(core: Core): Promise<(string | undefined)[]> {
+  return (await core.packets())
+    .filter(({ progress }) => progress.status === "HELD")
+    .sort((a, b) => (a.packet.element ?? 0) - (b.packet.element ?? 0))
+    .map(({ progress }) => progress.reason);
+}
+
+/** Works one message of the inbox through. */
+async function mapOne(core: Core): Promise<void> {
+  await accept(core.engine, await takeFromInbox(core, 1));
+}
+
+/** Messages that are lost: taken, and never seen again. */
+async function takeFromInbox(core: Core, max = 10) {
+  const messages = await core.engine.queue.receive("inbox", { max, visibilityMs: 180_000, waitMs: 0 });
+  await core.engine.queue.remove(
+    "inbox",
+    messages.map(({ receipt }) => receipt),
+  );
+  return messages;
+}
+
+function inMemory(text: string, blockBytes: number) {
+  const all = Buffer.from(text);
+  const files: FilesPort = {
+    find: () => Promise.reject(new Error("not asked")),
+    async *read(_, { from, to }) {
+      for (let at = from; at < to; at += blockBytes) yield all.subarray(at, Math.min(at + blockBytes, to));
+    },
+  };
+  return { files, file: { address: "", version: "", bytes: all.length } };
+}
+
+async function collected<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}

@@ -1,0 +1,95 @@
+import { execFileSync } from "node:child_process";
+import { appendFileSync, chmodSync, mkdirSync, renameSync, rmSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { describe, expect, it } from "vitest";
+import { FileFault } from "../../../bridge/ports.ts";
+import { LocalFiles } from "../../../platform/local/files.ts";
+import { filesContract } from "../../contract/files-contract.ts";
+import { home } from "../../support/home.ts";
+
+filesContract("this machine", async () => {
+  const folder = home();
+  return {
+    port: new LocalFiles([join(folder.path, "in")]),
+    address: (name) => `file://${folder.path}/${name}`,
+    keepsVersions: false,
+    async store(name, text) {
+      if (text === undefined) rmSync(join(folder.path, name));
+      else folder.write(name, text);
+    },
+    [Symbol.asyncDispose]: async () => folder[Symbol.dispose](),
+  };
+});
+
+describe("files of this machine", () => {
+  it.each([
+    ["to a file outside", "elsewhere/secret", "in/link", "in/link"],
+    ["to a folder outside", "elsewhere", "in/folder", "in/folder/secret"],
+  ])("that are links %s are refused", async (_, to, from, asked) => {
+    using folder = home({ "elsewhere/secret": "secret", "in/roster": "text" });
+    symlinkSync(join(folder.path, to), join(folder.path, from));
+    const files = new LocalFiles([join(folder.path, "in")]);
+
+    const found = files.find(addressOf(folder.path, asked));
+
+    await expect(found).rejects.toThrow(FileFault);
+    await expect(found).rejects.toThrow(/in none of the places/);
+  });
+
+  it("may be reached by links within a place, and through a place that is a link itself", async () => {
+    using folder = home({ "real/roster": "text" });
+    symlinkSync(join(folder.path, "real"), join(folder.path, "in"));
+    symlinkSync(join(folder.path, "real/roster"), join(folder.path, "real/today"));
+    const files = new LocalFiles([join(folder.path, "in")]);
+
+    expect(await files.find(addressOf(folder.path, "in/today"))).toMatchObject({ bytes: 4 });
+  });
+
+  it("that grow, or are swapped for others of the same size, while they are read are of no version", async () => {
+    using folder = home({ "in/a": "x".repeat(1_000_000), "in/b": "y".repeat(1_000_000) });
+    const files = new LocalFiles([join(folder.path, "in")]);
+    const read = async (during: () => void) => {
+      const file = await files.find(addressOf(folder.path, "in/a"));
+      for await (const _ of files.read(file, { from: 0, to: file.bytes })) during();
+    };
+
+    await expect(read(() => appendFileSync(join(folder.path, "in/a"), "x"))).rejects.toThrow(/has changed/);
+    const file = await files.find(addressOf(folder.path, "in/a"));
+    renameSync(join(folder.path, "in/b"), join(folder.path, "in/a"));
+    await expect(files.read(file, { from: 0, to: 1 }).next()).rejects.toThrow(/has changed/);
+  });
+
+  it("that are none are refused, and a pipe keeps nobody waiting", async () => {
+    using folder = home({ "in/roster": "text" });
+    mkdirSync(join(folder.path, "in/folder"));
+    execFileSync("mkfifo", [join(folder.path, "in/pipe")]);
+    const files = new LocalFiles([join(folder.path, "in")]);
+
+    for (const name of ["folder", "pipe"]) {
+      await expect(files.find(addressOf(folder.path, `in/${name}`))).rejects.toThrow(/is no file/);
+    }
+    await expect(files.find(addressOf(folder.path, "in/roster/deeper"))).rejects.toThrow(/is not there/);
+    await expect(files.find(`file://server${folder.path}/in/roster`)).rejects.toThrow(FileFault);
+    await expect(files.find(`file://${folder.path}/in%2Froster`)).rejects.toThrow(FileFault);
+  });
+
+  it.skipIf(process.getuid?.() === 0)("that this process may not read are told as that", async () => {
+    using folder = home({ "in/roster": "text" });
+    chmodSync(join(folder.path, "in/roster"), 0);
+
+    const found = new LocalFiles([join(folder.path, "in")]).find(addressOf(folder.path, "in/roster"));
+
+    await expect(found).rejects.toThrow(/cannot be read by this process/);
+  });
+
+  it("are none where no place is named", async () => {
+    using folder = home({ "in/roster": "text" });
+
+    await expect(new LocalFiles([]).find(addressOf(folder.path, "in/roster"))).rejects.toThrow(/in none of the places/);
+  });
+});
+
+function addressOf(folder: string, name: string): string {
+  return pathToFileURL(join(folder, name)).href;
+}
