@@ -75,7 +75,7 @@ export class PathStack extends Stack {
     });
     // A mapper that knows a connector must find its queue.
     this.#mapper(mapper, queues.inbox, lanes, alarms).node.addDependency(...stacks);
-    this.#watchdog(mapper, lanes, alarms).node.addDependency(...stacks);
+    this.#watchdog(mapper, queues.inbox, lanes, alarms).node.addDependency(...stacks);
     new LedgerKeeping(this, "LedgerKeeping", {
       shared: this.#shared,
       bundle: ledger,
@@ -158,7 +158,8 @@ export class PathStack extends Stack {
     mapper.function.addEventSource(
       new SqsEventSource(inbox, { batchSize, maxConcurrency: mappers, reportBatchItemFailures: true }),
     );
-    const resources = this.#queueArns(lanes, "lane");
+    // Back into the inbox it puts the chunks of a large event.
+    const resources = [...this.#queueArns(lanes, "lane"), inbox.queueArn];
     mapper.role.addToPolicy(new PolicyStatement({ actions: ["sqs:SendMessage"], resources }));
     alarms.whenFailing("mapper-failing", mapper.function, "The mapper has failed for 3 min: events wait in the inbox.");
     const faults = pathMetric("MappingFaults", { deployment: shared.deployment });
@@ -168,7 +169,7 @@ export class PathStack extends Stack {
   }
 
   /** Compares the table with the queues every minute, and works on jobs. */
-  #watchdog(bundle: Bundle, lanes: readonly LaneMade[], alarms: Alarms): BridgeFunction {
+  #watchdog(bundle: Bundle, inbox: IQueue, lanes: readonly LaneMade[], alarms: Alarms): BridgeFunction {
     const shared = this.#shared;
     const environment: MapperEnvironment = pathEnvironment(this, shared);
     const watchdog = new BridgeFunction(this, "Watchdog", {
@@ -190,6 +191,8 @@ export class PathStack extends Stack {
       watchdog.role.addToPolicy(new PolicyStatement({ actions, resources }));
     allow(["sqs:SendMessage", "sqs:GetQueueAttributes"], this.#queueArns(lanes, "lane"));
     allow(["sqs:GetQueueAttributes"], this.#queueArns(lanes, "outbox"));
+    // The chunks of a large event whose mapper ended before it had put them there.
+    allow(["sqs:SendMessage"], [inbox.queueArn]);
     const says = "The watchdog has failed for 3 min: what a crash left behind is not mended, and no job goes on.";
     alarms.whenFailing("watchdog-failing", watchdog.function, says);
     this.#tellRole("watchdog", watchdog.role);
