@@ -409,8 +409,8 @@ describe("the deployed bridge", () => {
 
     const staff = bodiesAt(hr).flatMap(({ external_id: id }) => (String(id).startsWith("staff_") ? [String(id)] : []));
     expect(staff.toSorted()).toEqual(employees.flatMap(({ number, hours }) => (hours ? [number] : [])).toSorted());
-    const [event] = await bridge.engine.store.read("event", [eventKey(roster)]);
-    expect(event?.value.status).toBe("EXPANDED");
+    const status = async () => (await bridge.engine.store.read("event", [eventKey(roster)]))[0]?.value.status;
+    await eventually(async () => (await status()) === "EXPANDED");
   });
 
   it("maps by a sheet that was shipped meanwhile, with no function deployed anew", async () => {
@@ -457,10 +457,9 @@ describe("the deployed bridge", () => {
       await bridge.invoke("ledger-seal");
       return (await evidence.seals.last())?.text.includes("pkt-") === true;
     }, 2_000);
-    // The next is chained to it.
+    // The next looks at it, and finds nothing more to seal.
     await bridge.invoke("ledger-seal");
 
-    expect((await evidence.seals.last())?.number).toBeGreaterThanOrEqual(2);
     expect(await verifyLedger(bridge.engine, { evidence })).not.toHaveProperty("fault");
   });
 
