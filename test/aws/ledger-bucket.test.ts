@@ -3,7 +3,7 @@ import { CreateTableCommand, DeleteItemCommand, DynamoDBClient } from "@aws-sdk/
 import { CreateKeyCommand, KMSClient } from "@aws-sdk/client-kms";
 import { CreateBucketCommand, DeleteObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { birthFacts } from "../../bridge/expand.ts";
 import { openSeal, sealFault, sealLedger } from "../../bridge/seal.ts";
 import { begin } from "../../bridge/step.ts";
@@ -26,15 +26,22 @@ import { memoryBucket } from "../support/bucket.ts";
 import { aKey, aPacket, noon } from "../support/builders.ts";
 import { ManualClock } from "../support/clock.ts";
 import { aKeyPair } from "../support/seals.ts";
+import { type Emulator, region, rootCredentials, startEmulator } from "./emulator/emulator.ts";
 
-/** The bucket and its key against an AWS emulator, where one is named; see engine.test.ts. */
-const endpoint = process.env.BRIDGE_AWS_ENDPOINT;
+/** The bucket and its key against an AWS emulator. */
+let emulator: Emulator;
 
-const client = {
-  region: "us-gov-west-1",
-  credentials: { accessKeyId: "test", secretAccessKey: "test" },
-  ...(endpoint && { endpoint }),
-};
+beforeAll(async () => {
+  emulator = await startEmulator({ auth: false, functionsEndpoint: "http://127.0.0.1:9" });
+});
+
+afterAll(async () => {
+  await emulator?.[Symbol.asyncDispose]();
+});
+
+function client() {
+  return { region, credentials: rootCredentials, endpoint: `http://127.0.0.1:${emulator.port}` };
+}
 
 async function aTable(dynamo: DynamoDBClient, sortKey: "S" | "N"): Promise<string> {
   const TableName = `table-${randomUUID()}`;
@@ -72,7 +79,7 @@ async function inMemory(): Promise<BucketFixture> {
 }
 
 async function onAws(): Promise<BucketFixture> {
-  const s3 = new S3Client({ ...client, forcePathStyle: true });
+  const s3 = new S3Client({ ...client(), forcePathStyle: true });
   const Bucket = `ledger-${randomUUID()}`;
   await s3.send(new CreateBucketCommand({ Bucket }));
   return {
@@ -136,12 +143,12 @@ describe("the seals in a bucket", () => {
   });
 });
 
-describe.skipIf(!endpoint)("on AWS", () => {
+describe("on AWS", () => {
   sealsContract("a bucket", () => seals(onAws));
   appendedContract("copies", () => copies(onAws));
 
   it("a table is held against the seals of its copies, and a packet that is gone with its chain is missed", async () => {
-    const dynamo = new DynamoDBClient(client);
+    const dynamo = new DynamoDBClient(client());
     const [packetsTable, ledgerTable] = await Promise.all([aTable(dynamo, "S"), aTable(dynamo, "N")]);
     const store = new AwsStore({
       client: DynamoDBDocumentClient.from(dynamo),
@@ -180,7 +187,7 @@ describe.skipIf(!endpoint)("on AWS", () => {
   });
 
   it("a seal signed in AWS KMS is good by the public key KMS gives out, and by no other", async () => {
-    const kms = new KMSClient(client);
+    const kms = new KMSClient(client());
     const make = async () => {
       const { KeyMetadata } = await kms.send(
         new CreateKeyCommand({ KeySpec: "ECC_NIST_P256", KeyUsage: "SIGN_VERIFY" }),

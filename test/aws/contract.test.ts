@@ -8,32 +8,99 @@ import {
   S3Client,
 } from "@aws-sdk/client-s3";
 import { CreateSecretCommand, DeleteSecretCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
+import { CreateQueueCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
-import { describe } from "vitest";
+import { afterAll, beforeAll, describe } from "vitest";
+import { maxReceives, type QueueName } from "../../bridge/ports.ts";
 import { AwsFiles } from "../../platform/aws/files.ts";
-import { packetIndexes, secretNameOf } from "../../platform/aws/names.ts";
+import { packetIndexes, queueNameOf, secretNameOf } from "../../platform/aws/names.ts";
+import { AwsQueue } from "../../platform/aws/queue.ts";
 import { AwsSecrets } from "../../platform/aws/secrets.ts";
 import { AwsStore } from "../../platform/aws/store.ts";
+import { systemClock } from "../../platform/clock.ts";
 import { type FilesFixture, filesContract } from "../contract/files-contract.ts";
+import { type QueueFixture, queueContract } from "../contract/queue-contract.ts";
 import { type SecretsFixture, secretsContract } from "../contract/secrets-contract.ts";
 import { type StoreFixture, storeContract } from "../contract/store-contract.ts";
+import { account, type Emulator, region, rootCredentials, startEmulator } from "./emulator/emulator.ts";
+import { type Gateway, openGateway } from "./emulator/gateway.ts";
 
 /**
- * The engine's ports against an AWS emulator: `BRIDGE_AWS_ENDPOINT=http://127.0.0.1:4566 npx vitest run test/aws`.
- *
- * Left out where there is none.
+ * The engine's ports against an AWS emulator whose clock can be turned. It asks for no signatures here, because those
+ * are good for 15 min only.
  */
-const endpoint = process.env.BRIDGE_AWS_ENDPOINT;
+const connectors = ["Fake@v1", "Other@v1"];
 
-const client = {
-  region: "us-gov-west-1",
-  credentials: { accessKeyId: "test", secretAccessKey: "test" },
-  ...(endpoint && { endpoint }),
-};
+let gateway: Gateway;
+let emulator: Emulator;
+/** How far the emulator's clock is ahead. */
+let aheadMs = 0;
+
+beforeAll(async () => {
+  gateway = await openGateway(() => Date.now() + aheadMs);
+  emulator = await startEmulator({ auth: false, functionsEndpoint: gateway.url });
+  gateway.emulatorPort = emulator.port;
+});
+
+afterAll(async () => {
+  await emulator?.[Symbol.asyncDispose]();
+  await gateway?.[Symbol.asyncDispose]();
+});
+
+function client() {
+  return { region, credentials: rootCredentials, endpoint: gateway.url };
+}
+
+/** Lets requests that are under way arrive before the clock is turned: they were made earlier. */
+const arrivalMs = 50;
+
+/** The queues of a deployment, as the path and lane stacks make them. */
+async function someQueues(): Promise<QueueFixture> {
+  const sqs = new SQSClient({ ...client(), useQueueUrlAsEndpoint: false });
+  const deployment = `test-${randomUUID().slice(0, 8)}`;
+  const queuesArn = `arn:aws:sqs:${region}:${account}:`;
+  const make = async (queue: QueueName, dead?: QueueName) => {
+    const fifo = queue.includes(":");
+    const deadLetterTargetArn = dead && `${queuesArn}${queueNameOf(deployment, dead)}`;
+    await sqs.send(
+      new CreateQueueCommand({
+        QueueName: queueNameOf(deployment, queue),
+        Attributes: {
+          ...(fifo && { FifoQueue: "true", DeduplicationScope: "messageGroup" }),
+          ...(fifo && { FifoThroughputLimit: "perMessageGroupId" }),
+          ...(dead && { RedrivePolicy: JSON.stringify({ deadLetterTargetArn, maxReceiveCount: maxReceives }) }),
+        },
+      }),
+    );
+  };
+  await make("inbox-dead");
+  await make("inbox", "inbox-dead");
+  for (const connector of connectors) {
+    await make(`outbox:${connector}`);
+    await make(`lane:${connector}`, `outbox:${connector}`);
+  }
+  return {
+    port: new AwsQueue({
+      client: sqs,
+      clock: systemClock(),
+      deployment,
+      queuesUrl: `${gateway.url}/${account}/`,
+      queuesArn,
+    }),
+    async advance(ms) {
+      await new Promise((resolve) => setTimeout(resolve, arrivalMs));
+      await emulator.advance(ms);
+      aheadMs += ms;
+    },
+    async [Symbol.asyncDispose]() {
+      sqs.destroy();
+    },
+  };
+}
 
 /** Tables as the state stack makes them. */
 async function aStore(): Promise<StoreFixture> {
-  const dynamo = new DynamoDBClient(client);
+  const dynamo = new DynamoDBClient(client());
   const [packetsTable, ledgerTable] = [`packets-${randomUUID()}`, `ledger-${randomUUID()}`];
   const key = (hash: string, range: string) => [
     { AttributeName: hash, KeyType: "HASH" as const },
@@ -81,7 +148,7 @@ async function aStore(): Promise<StoreFixture> {
 }
 
 async function someSecrets(): Promise<SecretsFixture> {
-  const manager = new SecretsManagerClient(client);
+  const manager = new SecretsManagerClient(client());
   const deployment = `test-${randomUUID()}`;
   const remove = (SecretId: string) =>
     manager.send(new DeleteSecretCommand({ SecretId, ForceDeleteWithoutRecovery: true }));
@@ -103,7 +170,7 @@ async function someSecrets(): Promise<SecretsFixture> {
 }
 
 async function someFiles(versioned: boolean): Promise<FilesFixture> {
-  const s3 = new S3Client({ ...client, forcePathStyle: true });
+  const s3 = new S3Client({ ...client(), forcePathStyle: true });
   const Bucket = `rosters-${randomUUID()}`;
   await s3.send(new CreateBucketCommand({ Bucket }));
   if (versioned) {
@@ -125,7 +192,10 @@ async function someFiles(versioned: boolean): Promise<FilesFixture> {
   };
 }
 
-describe.skipIf(!endpoint)("the engine on AWS", () => {
+describe("the engine on AWS", () => {
+  queueContract("AWS", someQueues, {
+    "ignore a receipt whose time ran out, and one they never gave": "the emulator takes receipts that have run out",
+  });
   storeContract("AWS", aStore);
   secretsContract("AWS", someSecrets);
   filesContract("a bucket with versions", () => someFiles(true));
