@@ -74,17 +74,21 @@ export class AwsQueue implements QueuePort {
     queue: QueueName,
     { max, visibilityMs, waitMs, signal }: { max: number; visibilityMs: number; waitMs: number; signal?: AbortSignal },
   ): Promise<Message[]> {
-    const { Messages = [] } = await this.#options.client.send(
-      new ReceiveMessageCommand({
-        QueueUrl: this.#url(queue),
-        MaxNumberOfMessages: max,
-        VisibilityTimeout: seconds(visibilityMs),
-        WaitTimeSeconds: Math.min(20, seconds(waitMs)),
-        MessageSystemAttributeNames: ["ApproximateReceiveCount", "MessageGroupId"],
-      }),
-      signal && { abortSignal: signal },
-    );
-    return Messages.map(messageOf);
+    const asked = new ReceiveMessageCommand({
+      QueueUrl: this.#url(queue),
+      MaxNumberOfMessages: max,
+      VisibilityTimeout: seconds(visibilityMs),
+      WaitTimeSeconds: Math.min(20, seconds(waitMs)),
+      MessageSystemAttributeNames: ["ApproximateReceiveCount", "MessageGroupId"],
+    });
+    try {
+      const { Messages = [] } = await this.#options.client.send(asked, signal && { abortSignal: signal });
+      return Messages.map(messageOf);
+    } catch (error) {
+      // What was on its way to a reader that has gone is visible again when its time is over.
+      if (signal?.aborted) return [];
+      throw error;
+    }
   }
 
   async remove(queue: QueueName, receipts: readonly string[]): Promise<void> {
