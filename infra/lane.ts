@@ -85,9 +85,8 @@ export class Lane extends Construct {
       }),
     );
     // Into the outbox it parks; onto its lane it puts the next of a strict lane back.
-    sender.role.addToPolicy(
-      new PolicyStatement({ actions: ["sqs:SendMessage"], resources: [outbox.queueArn, queue.queueArn] }),
-    );
+    const sendsTo = connector.order === "strict" ? [outbox.queueArn, queue.queueArn] : [outbox.queueArn];
+    sender.role.addToPolicy(new PolicyStatement({ actions: ["sqs:SendMessage"], resources: sendsTo }));
 
     const prober = new BridgeFunction(this, "Probe", {
       shared,
@@ -102,7 +101,9 @@ export class Lane extends Construct {
     grantRedrive(prober.role, outbox, queue);
 
     if (connector.secret) {
-      const resources = [connectorName, connector.name].map((name) => secretArn(this, secretNameOf(deployment, name)));
+      const resources = [connectorName, connector.name].flatMap((name) =>
+        secretArns(this, secretNameOf(deployment, name)),
+      );
       for (const { role } of [sender, prober])
         role.addToPolicy(new PolicyStatement({ actions: ["secretsmanager:GetSecretValue"], resources }));
     }
@@ -156,13 +157,13 @@ function grantRedrive(role: Role, outbox: Queue, queue: Queue): void {
   role.addToPolicy(new PolicyStatement({ actions: ["sqs:SendMessage"], resources: [queue.queueArn] }));
 }
 
-/** Secrets Manager ends a secret's ARN with six characters nobody can know before it is made. */
-function secretArn(scope: Construct, name: string): string {
+/**
+ * Secrets Manager ends a secret's ARN with six characters nobody can know before it is made. Asked for one that is not
+ * there it looks at the ARN without them, and whoever may not see that is told "denied" in place of "not found".
+ */
+function secretArns(scope: Construct, name: string): string[] {
   const arnFormat = ArnFormat.COLON_RESOURCE_NAME;
-  return Stack.of(scope).formatArn({
-    service: "secretsmanager",
-    resource: "secret",
-    resourceName: `${name}-??????`,
-    arnFormat,
-  });
+  return [name, `${name}-??????`].map((resourceName) =>
+    Stack.of(scope).formatArn({ service: "secretsmanager", resource: "secret", resourceName, arnFormat }),
+  );
 }
