@@ -1,0 +1,126 @@
+import type { Call } from "../../support/grants.ts";
+import { sourceIn } from "./move-tasks.ts";
+
+/** A request as the AWS SDK for JavaScript writes it. */
+export interface SignedRequest {
+  readonly method: string;
+  /** With the query. */
+  readonly path: string;
+  readonly target: string | undefined;
+  /** The service and region its signature names. */
+  readonly service: string;
+  readonly region: string;
+  readonly account: string;
+  readonly body: string;
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+/**
+ * The permissions a request takes.
+ *
+ * Source: Service Authorization Reference; DynamoDB, "Using IAM with PartiQL"; SQS, `StartMessageMoveTask`.
+ * @throws for a request nobody has taught it yet
+ */
+export function callsOf(request: SignedRequest): Call[] {
+  const { service, target, region, account } = request;
+  const operation = target?.split(".").at(-1) ?? restOperation(request);
+  const arn = (rest: string) => `arn:aws:${service}:${region}:${account}:${rest}`;
+  const input: Json = request.target ? (JSON.parse(request.body || "{}") as Json) : {};
+  const call = (action: string, resource: string): Call => ({ action: `${service}:${action}`, resource });
+  switch (service) {
+    case "dynamodb":
+      return dynamodbCalls(operation, input).map(({ action, table }) => call(action, arn(`table/${table}`)));
+    case "sqs":
+      return sqsCalls(operation, input, call, arn);
+    case "secretsmanager": {
+      const id = String(input.SecretId);
+      // Asked for by its name, a secret's ARN ends with six characters nobody knows.
+      return [call(operation, id.startsWith("arn:") ? id : arn(`secret:${id}-??????`))];
+    }
+    case "events":
+      return entriesOf(input).map(({ EventBusName = "default" }) => {
+        const bus = String(EventBusName);
+        return call(operation, bus.startsWith("arn:") ? bus : arn(`event-bus/${bus}`));
+      });
+    case "appconfig": {
+      const session = operation.startsWith("POST /configurationsessions");
+      // A token stands for the configuration its session was begun for; the bridge has one.
+      const action = session ? "StartConfigurationSession" : "GetLatestConfiguration";
+      return [call(action, arn("application/Application/environment/Environment/configuration/Profile"))];
+    }
+    case "kms":
+      return [call(operation, String(input.KeyId))];
+    case "s3": {
+      const [bucket, place, ...name] = decodeURIComponent(request.path.split("?")[0] as string)
+        .slice(1)
+        .split("/");
+      if (!place) return [call("ListBucket", `arn:aws:s3:::${bucket}`)];
+      // Objects are made as time goes by: what counts is where.
+      return [call(operation, `arn:aws:s3:::${bucket}/${place}${name.length > 0 ? "/*" : ""}`)];
+    }
+    default:
+      throw new Error(`${service}:${operation} is a call the emulator's gateway does not know; teach it in calls.ts`);
+  }
+}
+
+function entriesOf({ Entries = [] }: Json): Json[] {
+  return Entries as Json[];
+}
+
+function restOperation({ service, method, path }: SignedRequest): string {
+  if (service === "s3") return { GET: "GetObject", PUT: "PutObject" }[method] ?? `${method} ${path}`;
+  return `${method} ${path}`;
+}
+
+function dynamodbCalls(operation: string, input: Json): { action: string; table: string }[] {
+  switch (operation) {
+    case "ExecuteStatement":
+      return [statementCall(String(input.Statement))];
+    case "ExecuteTransaction":
+      return (input.TransactStatements as Json[]).map(({ Statement }) => statementCall(String(Statement)));
+    case "BatchExecuteStatement":
+      return (input.Statements as Json[]).map(({ Statement }) => statementCall(String(Statement)));
+    case "BatchGetItem":
+    case "BatchWriteItem":
+      return Object.keys(input.RequestItems as Json).map((table) => ({ action: operation, table }));
+    default: {
+      const index = input.IndexName === undefined ? "" : `/index/${input.IndexName}`;
+      return [{ action: operation, table: `${input.TableName}${index}` }];
+    }
+  }
+}
+
+/** A statement is not an action of IAM: what it does is. */
+function statementCall(statement: string): { action: string; table: string } {
+  const [, verb = "", table] = /^\s*(INSERT INTO|UPDATE|DELETE FROM|SELECT .* FROM)\s+"([^"]+)"/i.exec(statement) ?? [];
+  if (!table) throw new Error(`not a statement this reads: ${statement.slice(0, 40)}`);
+  const kind = verb.slice(0, 6).toUpperCase();
+  return { action: `PartiQL${kind[0]}${kind.slice(1).toLowerCase()}`, table };
+}
+
+function sqsCalls(
+  operation: string,
+  input: Json,
+  call: (action: string, resource: string) => Call,
+  arn: (rest: string) => string,
+): Call[] {
+  const queue = input.QueueUrl === undefined ? "" : arn(String(input.QueueUrl).split("/").at(-1) as string);
+  switch (operation) {
+    case "SendMessageBatch":
+    case "DeleteMessageBatch":
+    case "ChangeMessageVisibilityBatch":
+      return [call(operation.replace(/Batch$/, ""), queue)];
+    case "StartMessageMoveTask": {
+      const [source, destination] = [String(input.SourceArn), String(input.DestinationArn)];
+      const onSource = ["StartMessageMoveTask", "ReceiveMessage", "DeleteMessage", "GetQueueAttributes"];
+      return [...onSource.map((action) => call(action, source)), call("SendMessage", destination)];
+    }
+    case "CancelMessageMoveTask":
+      return [call(operation, sourceIn(String(input.TaskHandle)))];
+    case "ListMessageMoveTasks":
+      return [call(operation, String(input.SourceArn))];
+    default:
+      return [call(operation, queue)];
+  }
+}
