@@ -3,6 +3,8 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    // What needs the AWS emulator is `npm run test:aws`.
+    exclude: ["test/aws/**"],
     testTimeout: 20_000,
     // A synthesis bundles every function.
     hookTimeout: 60_000,

@@ -3,8 +3,8 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { describe, expect, it } from "vitest";
-import { AwsQueue } from "../../platform/aws/queue.ts";
-import { systemClock } from "../../platform/clock.ts";
+import { AwsQueue } from "../../../platform/aws/queue.ts";
+import { systemClock } from "../../../platform/clock.ts";
 
 interface Asked {
   readonly action: string;

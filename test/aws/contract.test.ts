@@ -1,0 +1,169 @@
+import { randomUUID } from "node:crypto";
+import { CreateTableCommand, DeleteTableCommand, DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { CreateSecretCommand, DeleteSecretCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
+import { CreateQueueCommand, SQSClient } from "@aws-sdk/client-sqs";
+import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
+import { afterAll, beforeAll, describe } from "vitest";
+import { maxReceives, type QueueName } from "../../bridge/ports.ts";
+import { packetIndexes, queueNameOf, secretNameOf } from "../../platform/aws/names.ts";
+import { AwsQueue } from "../../platform/aws/queue.ts";
+import { AwsSecrets } from "../../platform/aws/secrets.ts";
+import { AwsStore } from "../../platform/aws/store.ts";
+import { systemClock } from "../../platform/clock.ts";
+import { type QueueFixture, queueContract } from "../contract/queue-contract.ts";
+import { type SecretsFixture, secretsContract } from "../contract/secrets-contract.ts";
+import { type StoreFixture, storeContract } from "../contract/store-contract.ts";
+import { account, type Emulator, region, rootCredentials, startEmulator } from "./emulator/emulator.ts";
+import { type Gateway, openGateway } from "./emulator/gateway.ts";
+
+/**
+ * The engine's ports against an AWS emulator whose clock can be turned. It asks for no signatures here, because those
+ * are good for 15 min only.
+ */
+const connectors = ["Fake@v1", "Other@v1"];
+
+let gateway: Gateway;
+let emulator: Emulator;
+/** How far the emulator's clock is ahead. */
+let aheadMs = 0;
+
+beforeAll(async () => {
+  gateway = await openGateway(() => Date.now() + aheadMs);
+  emulator = await startEmulator({ auth: false, functionsEndpoint: gateway.url });
+  gateway.emulatorPort = emulator.port;
+});
+
+afterAll(async () => {
+  await emulator?.[Symbol.asyncDispose]();
+  await gateway?.[Symbol.asyncDispose]();
+});
+
+function client() {
+  return { region, credentials: rootCredentials, endpoint: gateway.url };
+}
+
+/** Lets requests that are under way arrive before the clock is turned: they were made earlier. */
+const arrivalMs = 50;
+
+/** The queues of a deployment, as the path and lane stacks make them. */
+async function someQueues(): Promise<QueueFixture> {
+  const sqs = new SQSClient({ ...client(), useQueueUrlAsEndpoint: false });
+  const deployment = `test-${randomUUID().slice(0, 8)}`;
+  const queuesArn = `arn:aws:sqs:${region}:${account}:`;
+  const make = async (queue: QueueName, dead?: QueueName) => {
+    const fifo = queue.includes(":");
+    const deadLetterTargetArn = dead && `${queuesArn}${queueNameOf(deployment, dead)}`;
+    await sqs.send(
+      new CreateQueueCommand({
+        QueueName: queueNameOf(deployment, queue),
+        Attributes: {
+          ...(fifo && { FifoQueue: "true", DeduplicationScope: "messageGroup" }),
+          ...(fifo && { FifoThroughputLimit: "perMessageGroupId" }),
+          ...(dead && { RedrivePolicy: JSON.stringify({ deadLetterTargetArn, maxReceiveCount: maxReceives }) }),
+        },
+      }),
+    );
+  };
+  await make("inbox-dead");
+  await make("inbox", "inbox-dead");
+  for (const connector of connectors) {
+    await make(`outbox:${connector}`);
+    await make(`lane:${connector}`, `outbox:${connector}`);
+  }
+  return {
+    port: new AwsQueue({
+      client: sqs,
+      clock: systemClock(),
+      deployment,
+      queuesUrl: `${gateway.url}/${account}/`,
+      queuesArn,
+    }),
+    async advance(ms) {
+      await new Promise((resolve) => setTimeout(resolve, arrivalMs));
+      await emulator.advance(ms);
+      aheadMs += ms;
+    },
+    async [Symbol.asyncDispose]() {
+      sqs.destroy();
+    },
+  };
+}
+
+/** Tables as the state stack makes them. */
+async function aStore(): Promise<StoreFixture> {
+  const dynamo = new DynamoDBClient(client());
+  const [packetsTable, ledgerTable] = [`packets-${randomUUID()}`, `ledger-${randomUUID()}`];
+  const key = (hash: string, range: string) => [
+    { AttributeName: hash, KeyType: "HASH" as const },
+    { AttributeName: range, KeyType: "RANGE" as const },
+  ];
+  const index = (IndexName: string, attribute: string) => ({
+    IndexName,
+    KeySchema: key(`${attribute}Shard`, `${attribute}At`),
+    Projection: { ProjectionType: "KEYS_ONLY" as const },
+  });
+  const texts = ["pk", "sk", "timeShard", "timeAt", "waitingShard", "waitingAt"];
+  await dynamo.send(
+    new CreateTableCommand({
+      TableName: packetsTable,
+      BillingMode: "PAY_PER_REQUEST",
+      KeySchema: key("pk", "sk"),
+      AttributeDefinitions: texts.map((AttributeName) => ({ AttributeName, AttributeType: "S" })),
+      GlobalSecondaryIndexes: [index(packetIndexes.byTime, "time"), index(packetIndexes.waiting, "waiting")],
+    }),
+  );
+  await dynamo.send(
+    new CreateTableCommand({
+      TableName: ledgerTable,
+      BillingMode: "PAY_PER_REQUEST",
+      KeySchema: key("pk", "sk"),
+      AttributeDefinitions: [
+        { AttributeName: "pk", AttributeType: "S" },
+        { AttributeName: "sk", AttributeType: "N" },
+      ],
+    }),
+  );
+  return {
+    port: new AwsStore({
+      client: DynamoDBDocumentClient.from(dynamo),
+      packetsTable,
+      ledgerTable,
+      // A minute ahead, so that the store takes for settled what was written just now.
+      clock: { now: () => Date.now() + 60_000, sleep: async () => {} },
+    }),
+    async [Symbol.asyncDispose]() {
+      for (const TableName of [packetsTable, ledgerTable]) await dynamo.send(new DeleteTableCommand({ TableName }));
+      dynamo.destroy();
+    },
+  };
+}
+
+async function someSecrets(): Promise<SecretsFixture> {
+  const manager = new SecretsManagerClient(client());
+  const deployment = `test-${randomUUID()}`;
+  const remove = (SecretId: string) =>
+    manager.send(new DeleteSecretCommand({ SecretId, ForceDeleteWithoutRecovery: true }));
+  const stored = new Set<string>();
+  return {
+    port: new AwsSecrets(manager, deployment),
+    async store(connector, secret) {
+      const name = secretNameOf(deployment, connector);
+      if (stored.delete(name)) await remove(name);
+      if (!secret) return;
+      await manager.send(new CreateSecretCommand({ Name: name, SecretString: JSON.stringify(secret) }));
+      stored.add(name);
+    },
+    async [Symbol.asyncDispose]() {
+      for (const name of stored) await remove(name);
+      manager.destroy();
+    },
+  };
+}
+
+describe("the engine on AWS", () => {
+  queueContract("AWS", someQueues, {
+    "ignore a receipt whose time ran out, and one they never gave": "the emulator takes receipts that have run out",
+  });
+  storeContract("AWS", aStore);
+  secretsContract("AWS", someSecrets);
+});

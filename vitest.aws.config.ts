@@ -1,0 +1,11 @@
+import { defineConfig } from "vitest/config";
+
+/** What needs the AWS emulator: `npm run test:aws`. */
+export default defineConfig({
+  test: {
+    include: ["test/aws/**/*.test.ts"],
+    testTimeout: 60_000,
+    hookTimeout: 180_000,
+    maxWorkers: 2,
+  },
+});
