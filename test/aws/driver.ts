@@ -1,0 +1,72 @@
+import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
+import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
+import { Catalog } from "../../bridge/connector.ts";
+import { eventKey, type SourceEvent } from "../../bridge/event.ts";
+import type { Engine } from "../../bridge/ports.ts";
+import type { PacketRecord } from "../../bridge/records.ts";
+import { openAwsEngine } from "../../platform/aws/engine.ts";
+import { AwsPublisher } from "../../platform/aws/publisher.ts";
+import { account, region } from "./emulator/emulator.ts";
+import type { Stage } from "./stage.ts";
+
+const deployment = "hms-bridge";
+
+/** What an HMS service and an operator do with the deployed bridge. */
+export interface Driver {
+  /** The deployed queues and tables, to look at. */
+  readonly engine: Engine;
+  /** @returns the events' keys */
+  publish(...events: readonly SourceEvent[]): Promise<string[]>;
+  /** Calls a function below the deployment's name, as its schedule would, or with what it is said to be handed. */
+  invoke(name: string, event?: unknown): Promise<void>;
+  /** The packets made of events, oldest first. */
+  packetsOf(...events: readonly SourceEvent[]): Promise<PacketRecord[]>;
+  /** Whether no message is in the inbox or a lane any more, waiting or in flight. */
+  isQuiet(): Promise<boolean>;
+}
+
+/** @param connectors the ids of all that are deployed */
+export async function driverOf(stage: Stage, connectors: readonly string[]): Promise<Driver> {
+  const notHere = (): never => {
+    throw new Error("the deployed functions do this");
+  };
+  const { "packets-table": packetsTable = "", "ledger-table": ledgerTable = "" } = stage.parameters;
+  const engine = await openAwsEngine({
+    deployment,
+    packetsTable,
+    ledgerTable,
+    bridgeKey: stage.parameters["bridge-key"] ?? "",
+    queuesUrl: `https://sqs.${region}.amazonaws.com/${account}/`,
+    queuesArn: `arn:aws:sqs:${region}:${account}:`,
+    catalog: new Catalog([]),
+    sheets: notHere,
+    configOf: notHere,
+    http: notHere,
+    log: () => {},
+  });
+  const publisher = new AwsPublisher(new EventBridgeClient(), deployment);
+  const lambda = new LambdaClient();
+  return {
+    engine,
+    publish: (...events) => publisher.publish(events),
+    async invoke(name, event = {}) {
+      const command = new InvokeCommand({ FunctionName: `${deployment}-${name}`, Payload: JSON.stringify(event) });
+      const { FunctionError } = await lambda.send(command);
+      if (FunctionError) throw new Error(`${name} failed; see the emulator's log`);
+    },
+    async packetsOf(...events) {
+      const keys = new Set(events.map(eventKey));
+      // No further back than they can be: the emulator is slow to list much.
+      const from = Math.min(...events.map(({ time }) => (time ? Date.parse(time) : 0)));
+      const { items } = await engine.store.packets({ from, limit: 1_000 });
+      return items.filter(({ packet }) => keys.has(packet.event));
+    },
+    async isQuiet() {
+      for (const queue of ["inbox", ...connectors.map((id) => `lane:${id}` as const)] as const) {
+        const { waiting, inFlight } = await engine.queue.depth(queue);
+        if (waiting + inFlight > 0) return false;
+      }
+      return true;
+    },
+  };
+}

@@ -1,0 +1,547 @@
+import { readFileSync } from "node:fs";
+import {
+  AppConfigClient,
+  BadRequestException,
+  CreateHostedConfigurationVersionCommand,
+  GetHostedConfigurationVersionCommand,
+  ListHostedConfigurationVersionsCommand,
+  StartDeploymentCommand,
+} from "@aws-sdk/client-appconfig";
+import { CloudWatchLogsClient, FilterLogEventsCommand } from "@aws-sdk/client-cloudwatch-logs";
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { CreateSecretCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
+import { DeleteCommand, DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { eventKey, type SourceEvent } from "../../bridge/event.ts";
+import { changeHealth } from "../../bridge/health.ts";
+import { startJob } from "../../bridge/jobs.ts";
+import type { LedgerEntry } from "../../bridge/ledger.ts";
+import { verifyLedger } from "../../bridge/verify.ts";
+import { ledgerPlaces } from "../../platform/aws/names.ts";
+import { openCopying, openSealing } from "../../platform/aws/sealing.ts";
+import { readPlaces } from "../../platform/aws/shipping-places.ts";
+import { type TargetServer, taken, targetServer } from "../support/target-server.ts";
+import { type Driver, driverOf } from "./driver.ts";
+import { percentile, requestsOf, writeUnits } from "./figures.ts";
+import { journalFiles } from "./journal.ts";
+import { neededCalls, recordedCallsFile } from "./recorded-calls.ts";
+import { deployStage, type Stage } from "./stage.ts";
+
+/** The deployed stack, the sheets as they stand, and real HTTP servers for payroll, GIS, HR and an audit office. */
+const connectors = ["PayrollConnector@v1", "GISTableConnector@v1", "WorkForceNow@v1", "JournalConnector@v1"];
+
+const orders = {
+  "PayrollConnector-v1": "latest",
+  "GISTableConnector-v1": "latest",
+  "WorkForceNow-v1": "latest",
+  "JournalConnector-v1": "strict",
+} as const;
+
+/** Looks like a social security number; governance lets none out, and no log may have it. */
+const planted = "078-05-1120";
+const approver = "m.okafor@agency.example";
+
+let payroll: TargetServer;
+let gis: TargetServer;
+let hr: TargetServer;
+let journal: TargetServer;
+let stage: Stage;
+let bridge: Driver;
+let began: number;
+/** When the outages begin. */
+let night: number;
+const published: SourceEvent[] = [];
+
+beforeAll(async () => {
+  [payroll, gis, hr, journal] = await Promise.all([targetServer(), targetServer(), targetServer(), targetServer()]);
+  stage = await deployStage({
+    files: journalFiles,
+    connectors: {
+      PayrollConnector: { baseUrl: payroll.url },
+      GISTableConnector: { baseUrl: gis.url },
+      WorkForceNow: { baseUrl: hr.url },
+      JournalConnector: { baseUrl: journal.url },
+    },
+    say: (line) => console.log(line),
+  });
+  const secrets = new SecretsManagerClient();
+  const SecretString = JSON.stringify({ token: "the-journals-own" });
+  await secrets.send(new CreateSecretCommand({ Name: "hms-bridge/JournalConnector", SecretString }));
+  bridge = await driverOf(stage, connectors);
+  const { bootstrap, deploy } = stage.seconds;
+  figures.push(["cdk bootstrap, cdk deploy --all", `${bootstrap.toFixed(1)} s, ${deploy.toFixed(1)} s`]);
+  began = Date.now();
+});
+
+afterAll(async () => {
+  console.log(["", ...figures.map(([what, value]) => `${what.padEnd(40)} ${value}`)].join("\n"));
+  await stage?.[Symbol.asyncDispose]();
+  await Promise.all([payroll, gis, hr, journal].map((target) => target?.close()));
+});
+
+/** What the run measured; on the emulator, so a floor for calls and no promise for times. */
+const figures: [what: string, value: string][] = [];
+
+const inMs = (ms: number) => `${ms.toFixed(0)} ms`;
+
+let events = 0;
+
+/** Numbered by its source, so that two of the same millisecond have an order whichever way they came in. */
+function anEvent(type: string, data: SourceEvent["data"]): SourceEvent {
+  const sequence = ++events;
+  return { id: `e-${sequence}`, source: "hms.policy", type, time: new Date().toISOString(), sequence, data };
+}
+
+function aRate(from: number, to: number): SourceEvent {
+  return anEvent("policy.per_diem.updated", { new_rate: to, old_rate: from });
+}
+
+function aPolicy(id: string, teleworkHours: number | string): SourceEvent {
+  const data = { id, category: "Telework", teleworkHours, effectiveDate: "2026-12-01T00:00:00Z" };
+  return anEvent("PolicyApproved", { ...data, approverEmail: approver });
+}
+
+function aGrade(employee: string, grade: number): SourceEvent {
+  return anEvent("grade.changed", { employee, grade });
+}
+
+async function publish(...given: SourceEvent[]): Promise<void> {
+  await bridge.publish(...given);
+  published.push(...given);
+}
+
+async function eventually(holds: () => boolean | Promise<boolean>, everyMs = 25): Promise<void> {
+  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, everyMs));
+}
+
+const statusesOf = async (...of: SourceEvent[]) =>
+  (await bridge.packetsOf(...of)).map(({ progress }) => progress.status);
+
+/** Every packet of these events is closed or held. */
+const atRest = (...of: SourceEvent[]) =>
+  eventually(async () => {
+    const statuses = await statusesOf(...of);
+    return statuses.length >= of.length && !statuses.some((status) => status === "QUEUED" || status === "RETRY");
+  }, 100);
+
+const bodiesAt = (target: TargetServer) => target.received.map(({ body }) => body as Record<string, unknown>);
+
+describe("the deployed bridge", () => {
+  it("brings a raise to payroll and GIS by the per-diem sheet as it stands, and nothing else of the event", async () => {
+    const raise = aRate(62, 68);
+
+    const at = performance.now();
+    await publish(raise);
+    await eventually(() => payroll.received.length > 0);
+    figures.push(["first event, cold functions", `${inMs(performance.now() - at)} to payroll`]);
+    await atRest(raise);
+
+    expect(payroll.received).toMatchObject([{ method: "PATCH", path: "/v2/rates", body: { dailyRate: 68 } }]);
+    expect(gis.received).toMatchObject([{ method: "PUT", path: /^\/tables\/rates\/rows\//, body: { perDiemUSD: 68 } }]);
+    expect(await statusesOf(raise)).toEqual(["SENT", "SENT"]);
+  });
+
+  it("brings an approved telework policy to HR by the telework sheet as it stands, and leaves others here", async () => {
+    const approved = aPolicy("policy_9ab34", 16);
+    const travel = anEvent("PolicyApproved", { id: "policy_1", category: "Travel", teleworkHours: 8 });
+
+    await publish(approved, travel);
+    await atRest(approved);
+
+    expect(bodiesAt(hr)).toEqual([
+      { flex_time: 16, policy_start: "2026-12-01", last_modified_by: approver, external_id: "policy_9ab34" },
+    ]);
+    expect(await bridge.packetsOf(travel)).toEqual([]);
+  });
+
+  it("delivers one at a time in less than a second, and many in a few requests each", async () => {
+    const arrived = new Map<string, number>();
+    hr.answer = (request, response) => {
+      arrived.set((request.body as { external_id: string }).external_id, performance.now());
+      taken(request, response);
+    };
+    const latencies: number[] = [];
+    for (let i = 0; i < 40; i++) {
+      const began = performance.now();
+      await publish(aPolicy(`single_${i}`, 8));
+      await eventually(() => arrived.has(`single_${i}`));
+      latencies.push((arrived.get(`single_${i}`) as number) - began);
+    }
+    await eventually(bridge.isQuiet);
+    const before = stage.gateway.recorded.length;
+    const many = Array.from({ length: 100 }, (_, i) => aPolicy(`many_${i}`, 8));
+
+    await publish(...many);
+    await eventually(() => many.every(({ data }) => arrived.has(data.id as string)));
+    await atRest(...many);
+    await eventually(bridge.isQuiet);
+
+    const [p50, p95] = [percentile(latencies, 50), percentile(latencies, 95)];
+    figures.push(["one event at a time, warm", `p50 ${inMs(p50)}, p95 ${inMs(p95)}, PutEvents to HR`]);
+    figures.push([`${many.length} events at once, requests each:`, ""]);
+    const requests = requestsOf(stage.gateway.recorded.slice(before));
+    for (const [operation, count] of [...requests].sort())
+      figures.push([`  ${operation}`, (count / many.length).toFixed(2)]);
+    const units = writeUnits(stage.gateway.recorded, before);
+    const each = (...kinds: string[]) => kinds.reduce((sum, kind) => sum + (units.get(kind) ?? 0), 0) / many.length;
+    const [perPacket, perEvent] = [each("packet", "shadow", "pkt"), each("event", "sheet", "evt")];
+    figures.push(["  write units, by item sizes", `${perPacket.toFixed(1)} a packet, ${perEvent.toFixed(1)} an event`]);
+    expect(p95).toBeLessThan(1_000);
+    expect(perPacket).toBeLessThanOrEqual(20);
+    hr.answer = taken;
+  });
+
+  it("gives an event that comes three times one effect, and counts the others", async () => {
+    const raise = aRate(68, 70);
+    const before = (await bridge.engine.store.tally()).events.duplicates;
+
+    await publish(raise, raise, raise);
+    await atRest(raise);
+
+    await eventually(async () => (await bridge.engine.store.tally()).events.duplicates === before + 2);
+    expect(bodiesAt(payroll).filter(({ dailyRate }) => dailyRate === 70)).toHaveLength(1);
+  });
+
+  it("lets no older value follow a newer one, while ten policies change side by side", async () => {
+    const ids = Array.from({ length: 10 }, (_, i) => `busy_${i}`);
+    const changes = [1, 2, 3, 4].flatMap((hours) => ids.map((id) => aPolicy(id, hours)));
+
+    await publish(...changes);
+    await atRest(...changes);
+
+    for (const id of ids) {
+      const seen = bodiesAt(hr).flatMap(({ external_id, flex_time }) =>
+        external_id === id ? [Number(flex_time)] : [],
+      );
+      expect(seen).toEqual(seen.toSorted((a, b) => a - b));
+      expect(seen.at(-1)).toBe(4);
+    }
+  });
+
+  it.each(["GISTableConnector@v1", "JournalConnector@v1"])(
+    "sends back what SQS itself has put into the outbox of %s, though nothing was known against its target",
+    async (connector) => {
+      const { queue } = bridge.engine;
+      const stranger = JSON.stringify({ id: "pkt-aaaaaaaaaaaaaaaa", shadow: "none" });
+      await queue.send(`outbox:${connector}`, [{ group: "g", dedup: "d", body: stranger }]);
+
+      await bridge.invoke(probeOf(connector));
+      await changeHealth(bridge.engine, connector, (health) => ({ ...health, redriveAt: 0 }));
+      await bridge.invoke(probeOf(connector));
+
+      await eventually(async () => (await queue.depth(`outbox:${connector}`)).waiting === 0);
+      await eventually(bridge.isQuiet);
+    },
+  );
+
+  it("keeps a journal's entries in order through a target's hiccup, with its own secret", async () => {
+    const [first, second, third] = [7, 8, 9].map((grade) => aGrade("emp-1", grade)) as [
+      SourceEvent,
+      SourceEvent,
+      SourceEvent,
+    ];
+    let refusals = 2;
+    journal.answer = (request, response) => {
+      if (refusals-- > 0) response.writeHead(503).end();
+      else taken(request, response);
+    };
+
+    // Its number says that it is the second, so it must make way for the first, though that comes later.
+    await publish(second);
+    await eventually(() => journal.received.length > 0);
+    await publish(first, third);
+    await atRest(first, second, third);
+
+    const accepted = journal.received.slice(2).map(({ body }) => (body as { grade: number }).grade);
+    expect(accepted).toEqual([7, 8, 9]);
+    expect(journal.received.at(-1)?.headers.authorization).toBe("Bearer the-journals-own");
+    expect(await statusesOf(first, second, third)).toEqual(["SENT", "SENT", "SENT"]);
+  });
+
+  it("holds what a target refuses, and lets everything else go on", async () => {
+    hr.answer = (request, response) => {
+      const { external_id: id } = request.body as { external_id: string };
+      if (id === "poison") response.writeHead(422).end(`{"error":"unknown policy"}`);
+      else taken(request, response);
+    };
+    const poison = aPolicy("poison", 1);
+    const others = ["fine_1", "fine_2", "fine_3"].map((id) => aPolicy(id, 1));
+
+    await publish(poison, ...others);
+    await atRest(poison, ...others);
+
+    expect(await statusesOf(poison)).toEqual(["HELD"]);
+    expect(await statusesOf(...others)).toEqual(["SENT", "SENT", "SENT"]);
+    expect(bodiesAt(hr).filter(({ external_id }) => external_id === "poison")).toHaveLength(1);
+    hr.answer = taken;
+  });
+
+  it("lets no personal data out that governance does not allow", async () => {
+    const leak = aPolicy("policy_leak", `call ${planted}`);
+
+    await publish(leak);
+    await atRest(leak);
+
+    expect(await statusesOf(leak)).toEqual(["HELD"]);
+    expect(JSON.stringify(bodiesAt(hr))).not.toContain(planted);
+  });
+
+  it("quarantines what is no event, and goes on", async () => {
+    const before = (await bridge.engine.store.tally()).events.QUARANTINED;
+    const noEvent = { ...aRate(70, 71), time: "tomorrow" };
+
+    await bridge.engine.queue.send("inbox", [{ group: "x", body: JSON.stringify(noEvent) }]);
+
+    await eventually(async () => (await bridge.engine.store.tally()).events.QUARANTINED === before + 1);
+    published.push(noEvent);
+  });
+
+  it("copies the ledger into a bucket as its stream hands it over", async () => {
+    const { items } = await bridge.engine.store.ledger({ limit: 200 });
+    const copier = stage.functions.find(({ name }) => name.endsWith("ledger-copy"))?.accessKey;
+    // The emulator's streams are silent about PartiQL; should this fail, they hand it over themselves.
+    expect(stage.gateway.recorded.filter(({ accessKey }) => accessKey === copier)).toEqual([]);
+
+    await bridge.invoke("ledger-copy", streamOf(items));
+
+    const { bucket } = openCopying(stage.parameters["ledger-bucket"] ?? "");
+    const [copy = ""] = await bucket.list(ledgerPlaces.entries, "");
+    expect((await bucket.get(copy)).trim().split("\n")).toHaveLength(items.length);
+  });
+
+  it("takes an event up again that the table did not take at first", async () => {
+    let putOff = false;
+    stage.gateway.fault = ({ operation }) => {
+      putOff ||= operation === "sqs.ChangeMessageVisibilityBatch";
+      // No throttling, which the SDK itself would try again.
+      return operation === "dynamodb.ExecuteTransaction" && !putOff ? "ValidationException" : undefined;
+    };
+    const raise = aRate(70, 72);
+
+    await publish(raise);
+    await atRest(raise);
+
+    expect(putOff).toBe(true);
+    expect(bodiesAt(payroll).at(-1)).toEqual({ dailyRate: 72 });
+    stage.gateway.fault = undefined;
+  });
+
+  it.each([
+    {
+      name: "HR",
+      connector: "WorkForceNow-v1",
+      target: () => hr,
+      change: aPolicy,
+      field: "flex_time",
+      id: "external_id",
+      // The schedule itself, by the emulator's clock.
+      nextMinute: () => stage.emulator.advance(aMinuteMs),
+    },
+    {
+      name: "the journal",
+      connector: "JournalConnector-v1",
+      target: () => journal,
+      change: aGrade,
+      field: "grade",
+      id: "subject_ref",
+      nextMinute: (connector: string) => bridge.invoke(probeOf(connector)),
+    },
+  ])(
+    "parks what $name cannot take in its sleep, and delivers all of it in order when the probe has seen it wake",
+    async ({ connector, target, change, field, id, nextMinute }) => {
+      const connectorId = connector.replace("-", "@");
+      const outbox = () => bridge.engine.queue.depth(`outbox:${connectorId}`);
+      const ids = Array.from({ length: asleepFor }, (_, i) => `${connector}_night_${i}`);
+      night ??= Date.now();
+      await target().sleep();
+      const changes = [...ids.map((each) => change(each, 1)), ...ids.slice(0, 3).map((each) => change(each, 2))];
+      await publish(...changes);
+      await eventually(async () => (await outbox()).waiting >= ids.length && (await bridge.isQuiet()));
+      expect(new Set(await statusesOf(...changes))).toEqual(new Set(["QUEUED"]));
+
+      await target().wake();
+      const before = target().received.length;
+      await letProbeBeDue(connectorId);
+      await nextMinute(connectorId);
+      await eventually(() => target().received.length > before);
+      // While that goes on, the next minute's call makes it faster: it ends the move and begins another.
+      await bridge.invoke(probeOf(connectorId));
+      await atRest(...changes);
+
+      expect(await outbox()).toEqual({ waiting: 0, inFlight: 0 });
+      for (const each of ids.slice(0, 3)) {
+        const seen = bodiesAt(target())
+          .slice(before)
+          .flatMap((body) => (body[id] === each ? [body[field]] : []));
+        expect(seen.at(-1)).toBe(2);
+        expect(seen).toEqual(seen.toSorted());
+      }
+    },
+  );
+
+  it("replays a window as a job of the watchdog, and sends no target what it holds", async () => {
+    await eventually(bridge.isQuiet);
+    const calls = hr.received.length + payroll.received.length + gis.received.length;
+    const request = { from: began, to: night };
+
+    const job = await startJob(bridge.engine, { kind: "replay", request, actor: "the suite" });
+    await bridge.invoke("watchdog");
+    await eventually(async () => (await bridge.engine.store.read("job", [job.id]))[0]?.value.status === "DONE");
+    await eventually(bridge.isQuiet);
+    // The next call clears away the marks of what was recorded before it was sent.
+    await bridge.invoke("watchdog");
+    for (const connector of connectors) expect(await bridge.engine.store.unsent(connector, 10)).toEqual([]);
+
+    expect((await bridge.engine.store.read("job", [job.id]))[0]?.value.made).toBeGreaterThanOrEqual(2);
+    expect(hr.received.length + payroll.received.length + gis.received.length).toBe(calls);
+  });
+
+  it("expands a roster of 1,100 employees chunk after chunk, a packet for each whose hours it tells", async () => {
+    const employees = Array.from({ length: 1_100 }, (_, i) => ({
+      number: `staff_${i}`,
+      ...(i % 100 === 0 && { hours: 4 }),
+    }));
+    const roster = anEvent("roster.published", { employees });
+
+    await publish(roster);
+    await eventually(async () => (await bridge.packetsOf(roster)).length === 11, 250);
+    await atRest(roster);
+
+    const staff = bodiesAt(hr).flatMap(({ external_id: id }) => (String(id).startsWith("staff_") ? [String(id)] : []));
+    expect(staff.toSorted()).toEqual(employees.flatMap(({ number, hours }) => (hours ? [number] : [])).toSorted());
+    const status = async () => (await bridge.engine.store.read("event", [eventKey(roster)]))[0]?.value.status;
+    await eventually(async () => (await status()) === "EXPANDED");
+  });
+
+  it("maps by a sheet that was shipped meanwhile, with no function deployed anew", async () => {
+    const sheet = readFileSync("mappings/telework.yaml", "utf8").replaceAll("flex_time", "flex_hours");
+
+    await stage.ship("mappings/telework.yaml", sheet);
+    await eventually(async () => {
+      const policy = aPolicy(`shipped_${events}`, 9);
+      await publish(policy);
+      await atRest(policy);
+      return bodiesAt(hr).some(({ flex_hours: hours }) => hours === 9);
+    });
+  });
+
+  it("lets no faulty sheet into force, whoever ships it: the deployed check refuses it", async () => {
+    const faulty = readFileSync("mappings/telework.yaml", "utf8").replace("flex_time: 16", "flex_time: 17");
+
+    await expect(stage.ship("mappings/telework.yaml", faulty)).rejects.toThrow(/telework\.yaml.*expected/s);
+    // Past the command's own check, as by hand.
+    const refused = deploySet((set) => set.replace('"flex_hours":16', '"flex_hours":17'));
+
+    await expect(refused).rejects.toThrow(BadRequestException);
+    await expect(refused).rejects.toThrow(/telework\.yaml.*an approved telework policy/s);
+  });
+
+  it("has a ledger that verifies, and both sums hold", async () => {
+    await eventually(bridge.isQuiet);
+
+    expect(await verifyLedger(bridge.engine)).not.toHaveProperty("fault");
+    const { events, packets } = await bridge.engine.store.tally();
+    const { duplicates, ...byStatus } = events;
+    const sum = (counts: Readonly<Record<string, number>>) => Object.values(counts).reduce((a, b) => a + b, 0);
+    expect(sum(byStatus) + duplicates).toBe(published.length);
+    const recorded = (await bridge.engine.store.packets({ limit: 10_000 })).items;
+    expect(sum(packets)).toBe(recorded.length);
+    expect(packets.QUEUED + packets.RETRY).toBe(0);
+  });
+
+  it("seals the ledger's copies, and verifies against the seals", async () => {
+    const { "ledger-bucket": bucket = "", "seal-key": sealKey = "" } = stage.parameters;
+    const evidence = await openSealing(bucket, sealKey);
+
+    await eventually(async () => {
+      await bridge.invoke("ledger-seal");
+      return (await evidence.seals.last())?.text.includes("pkt-") === true;
+    }, 2_000);
+    // The next looks at it, and finds nothing more to seal.
+    await bridge.invoke("ledger-seal");
+
+    expect(await verifyLedger(bridge.engine, { evidence })).not.toHaveProperty("fault");
+  });
+
+  it("tells when somebody has removed an entry of the ledger's table", async () => {
+    const [entry] = (await bridge.engine.store.ledger({ limit: 1 })).items;
+    const Key = { pk: entry?.chain, sk: entry?.seq };
+
+    const dynamo = DynamoDBDocumentClient.from(new DynamoDBClient());
+    await dynamo.send(new DeleteCommand({ TableName: stage.parameters["ledger-table"], Key }));
+
+    await eventually(() => stage.emulator.log.some((line) => line.includes("ledger-tampered")), 250);
+  });
+
+  it("logs what it did in every function, and no personal data, value or secret", async () => {
+    const logs = new CloudWatchLogsClient();
+    let everything = stage.emulator.log.join("\n");
+    for (const { name } of stage.functions) {
+      const logGroupName = `/aws/lambda/${name}`;
+      const { events: lines = [] } = await logs.send(new FilterLogEventsCommand({ logGroupName }));
+      expect(lines.length, logGroupName).toBeGreaterThan(0);
+      everything += lines.map(({ message }) => message).join("\n");
+    }
+
+    expect(everything).toContain("delivered");
+    for (const secret of [planted, approver, "the-journals-own", "dailyRate"]) expect(everything).not.toContain(secret);
+  });
+
+  it("called nothing that the recorded calls do not know, and all of them", async () => {
+    const found = neededCalls(stage, orders).map((call) => JSON.stringify(call));
+
+    await expect(`[\n${found.join(",\n")}\n]\n`).toMatchFileSnapshot(recordedCallsFile);
+  });
+});
+
+/** Appended entries as DynamoDB hands them to a function. Source: DynamoDB Streams, "Stream record". */
+function streamOf(entries: readonly LedgerEntry[]) {
+  const Records = entries.map((entry, i) => ({
+    eventName: "INSERT",
+    dynamodb: {
+      ApproximateCreationDateTime: entry.at / 1_000,
+      SequenceNumber: String(100 + i),
+      Keys: { pk: { S: entry.chain }, sk: { N: String(entry.seq) } },
+      NewImage: { pk: { S: entry.chain }, sk: { N: String(entry.seq) }, entry: { S: JSON.stringify(entry) } },
+    },
+  }));
+  return { Records };
+}
+
+/** Changes the set that is in force, and begins to deploy it. */
+async function deploySet(change: (set: string) => string): Promise<void> {
+  const client = new AppConfigClient();
+  const { application, environment, profile, atOnce } = readPlaces(stage.parameters.sheets ?? "");
+  const of = { ApplicationId: application, ConfigurationProfileId: profile };
+  const { Items = [] } = await client.send(new ListHostedConfigurationVersionsCommand(of));
+  const VersionNumber = Math.max(...Items.map(({ VersionNumber: number = 0 }) => number));
+  const { Content } = await client.send(new GetHostedConfigurationVersionCommand({ ...of, VersionNumber }));
+  const before = new TextDecoder().decode(Content);
+  const changed = new TextEncoder().encode(change(before));
+  expect(changed).not.toEqual(Content);
+  const made = await client.send(
+    new CreateHostedConfigurationVersionCommand({ ...of, Content: changed, ContentType: "application/json" }),
+  );
+  await client.send(
+    new StartDeploymentCommand({
+      ...of,
+      EnvironmentId: environment,
+      DeploymentStrategyId: atOnce,
+      ConfigurationVersion: String(made.VersionNumber),
+    }),
+  );
+}
+
+const aMinuteMs = 60_000;
+
+/** Enough that sending it back takes some seconds. */
+const asleepFor = 60;
+
+function probeOf(connector: string): string {
+  return `${connector.replace("@", "-")}-probe`;
+}
+
+/** To a probe's function it is the target's record that says when it was asked last. */
+async function letProbeBeDue(connector: string): Promise<void> {
+  await changeHealth(bridge.engine, connector, (health) => ({ ...health, probedAt: 0 }));
+}

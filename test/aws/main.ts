@@ -1,0 +1,22 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { projectRoot } from "../../infra/bundle.ts";
+import { emulatorPython, PythonMissing, pythonMissingCode } from "./emulator/python.ts";
+
+// `npm run test:aws`: makes the emulator ready, then runs what needs it. Arguments are vitest's.
+try {
+  await emulatorPython();
+} catch (error) {
+  if (!(error instanceof PythonMissing)) throw error;
+  console.error(error.message);
+  process.exit(pythonMissingCode);
+}
+const vitest = join(projectRoot, "node_modules/vitest/vitest.mjs");
+const child = spawn(
+  process.execPath,
+  [vitest, "run", "--config", join(projectRoot, "vitest.aws.config.ts"), ...process.argv.slice(2)],
+  { cwd: projectRoot, stdio: "inherit" },
+);
+const [code] = (await once(child, "exit")) as [number | null];
+process.exitCode = code ?? 1;

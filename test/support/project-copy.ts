@@ -1,0 +1,25 @@
+import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { projectRoot } from "../../infra/bundle.ts";
+
+/** The project in a folder of its own, with files more. Gone when disposed of. */
+export interface ProjectCopy extends Disposable {
+  readonly path: string;
+}
+
+/** What a deployment is made of, and nothing else. */
+const parts =
+  /^(bridge|cli|connectors|functions|governance\.yaml|infra|mappings|platform|cdk\.json|package\.json)(\/|$)/;
+
+/** Copies what a deployment is made of, and adds files as somebody would who works on it. */
+export function projectCopy(files: Readonly<Record<string, string>>): ProjectCopy {
+  const path = mkdtempSync(join(tmpdir(), "bridge-project-"));
+  cpSync(projectRoot, path, {
+    recursive: true,
+    filter: (source) => source === projectRoot || parts.test(relative(projectRoot, source)),
+  });
+  symlinkSync(join(projectRoot, "node_modules"), join(path, "node_modules"));
+  for (const [file, text] of Object.entries(files)) writeFileSync(join(path, file), text);
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}
