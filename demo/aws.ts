@@ -1,0 +1,130 @@
+import { styleText } from "node:util";
+import { changeHealth, markDown } from "../bridge/health.ts";
+import { placeOf, verifyLedger } from "../bridge/verify.ts";
+import { Event } from "../index.ts";
+import { viewOf } from "../library/view.ts";
+import { driverOf } from "../test/aws/driver.ts";
+import { emulatorPython, PythonMissing, pythonMissingCode } from "../test/aws/emulator/python.ts";
+import { deployStage } from "../test/aws/stage.ts";
+import { targetServer } from "../test/support/target-server.ts";
+
+// The main job, told as a story, on the deployed stacks: AWS is emulated on this machine, all else is as it will be.
+const payrollId = "PayrollConnector@v1";
+const connectors = [payrollId, "GISTableConnector@v1", "WorkForceNow@v1"];
+
+title("HMS Sync Bridge on AWS");
+say(
+  "No account is needed: an AWS emulator (MiniStack) runs here, checks every signature and policy, and ends with this.",
+);
+try {
+  await emulatorPython();
+} catch (error) {
+  if (!(error instanceof PythonMissing)) throw error;
+  console.error(error.message);
+  process.exit(pythonMissingCode);
+}
+await using payroll = await targetServer();
+await using gis = await targetServer();
+await using stage = await deployStage({
+  connectors: { PayrollConnector: { baseUrl: payroll.url }, GISTableConnector: { baseUrl: gis.url } },
+  say,
+});
+const { engine, publish, isQuiet, invoke } = await driverOf(stage, connectors);
+const functions = stage.functions.map(({ name }) => name.replace("hms-bridge-", "")).sort();
+say(`Deployed: ${functions.length} functions, each with a role of its own: ${functions.join(", ")}.`);
+const began = Date.now();
+let published = 0;
+
+title("1. The per-diem rate goes from 62 to 68 dollars");
+await rate(62, 68);
+await until(async () => payroll.received.length > 0 && gis.received.length > 0 && (await isQuiet()));
+say(
+  "HMS publishes one event on EventBridge: rule, inbox, mapper, a FIFO lane a connector, and a Lambda that delivers.",
+);
+await show();
+say(`Payroll received ${JSON.stringify(payroll.received.at(-1)?.body)}, and nothing else of the event.`);
+
+title("2. Payroll falls asleep, and three more changes come");
+await payroll.sleep();
+const asleep = Date.now();
+// A target is taken to be down after five failures of several records; here somebody knows, and says so.
+await changeHealth(engine, payrollId, markDown);
+for (const [before, after] of [
+  [68, 70],
+  [70, 72],
+  [72, 74],
+] as const)
+  await rate(before, after);
+await until(async () => (await engine.queue.depth(`outbox:${payrollId}`)).waiting === 3 && (await isQuiet()));
+say("GIS has all three. Payroll's wait in its outbox, which is the lane's dead-letter queue; nothing is lost.");
+await show(asleep, "payroll");
+
+title("3. Payroll wakes");
+await payroll.wake();
+await invoke("PayrollConnector-v1-probe");
+await until(async () => payroll.received.at(-1)?.body !== undefined && (await waiting()) === 0);
+say("The probe's function, which a rule calls every minute, saw it and had SQS send the outbox back to its lane.");
+await show(asleep, "payroll");
+say(`Payroll received, in order: ${payroll.received.map(({ body }) => JSON.stringify(body)).join("  ")}`);
+
+title("4. Can we prove it?");
+const { entries, chains, fault } = await verifyLedger(engine);
+say(
+  fault
+    ? `the ledger is broken at ${placeOf(fault)}`
+    : `The ledger on DynamoDB verifies: ${entries} entries in ${chains} hash chains.`,
+);
+const { events, packets } = await engine.store.tally();
+const seen = events.EXPANDED + events.EXPANDING + events.UNMATCHED + events.QUARANTINED + events.duplicates;
+const closed = packets.SENT + packets.UNCHANGED + packets.SUPERSEDED + packets.DISCARDED;
+const open = packets.QUEUED + packets.RETRY + packets.HELD;
+const recorded = (await engine.store.packets({ limit: 1_000 })).items.length;
+say(`events   ${published} published = ${seen} accounted for (${events.EXPANDED} expanded)`);
+say(
+  `packets  ${recorded} recorded  = ${closed} closed (${packets.SENT} sent, ${packets.SUPERSEDED} superseded) + ${open} open`,
+);
+const holds = !fault && published === seen && recorded === closed + open && open === 0;
+say(holds ? styleText("green", "Both sums hold: nothing was lost.") : styleText("red", "The sums do not hold."));
+
+title("Where to look next");
+say("npm run test:aws             all of this as tests, with outages, poison, journals and who may call what");
+say("docs/deploy.md               the same into an account of your own");
+console.log();
+process.exitCode = holds ? 0 : 1;
+
+async function rate(old_rate: number, new_rate: number): Promise<void> {
+  // Numbered by its source: on AWS two that come close together may be taken up in either order.
+  const sequence = ++published;
+  await publish(
+    Event({ type: "policy.per_diem.updated", source: "hms.policy", sequence, data: { new_rate, old_rate } }),
+  );
+}
+
+async function waiting(): Promise<number> {
+  const { packets: counts } = await engine.store.tally();
+  return counts.QUEUED + counts.RETRY;
+}
+
+async function show(from = began, target?: string): Promise<void> {
+  const { items } = await engine.store.packets({ from, limit: 100 });
+  for (const record of items) {
+    const view = viewOf(record, Date.now());
+    if (target !== undefined && view.target !== target) continue;
+    say(`  ${styleText(view.status === "SENT" ? "green" : "yellow", String(view))}`);
+  }
+}
+
+async function until(holdsNow: () => Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + 60_000; !(await holdsNow()); ) {
+    if (Date.now() > end) throw new Error("the demo waited a minute for something that did not happen");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+function title(text: string): void {
+  console.log(`\n${styleText("bold", text)}`);
+}
+
+function say(text: string): void {
+  console.log(`   ${text}`);
+}
