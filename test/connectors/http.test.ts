@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, renameSync } from "node:fs";
 import type http from "node:http";
 import https from "node:https";
 import net, { type AddressInfo } from "node:net";
@@ -383,6 +383,24 @@ describe("TLS", () => {
     expect(seen()).toBe(0);
   });
 
+  it.runIf(hasOpenssl)("with a certificate that has expired is refused before anything is sent", async () => {
+    const { url, cert, seen } = await aTlsServer("/CN=localhost", "IP:127.0.0.1", { expired: true });
+
+    const outcome = await createHttp({ allowedHosts: hostsIn(url), ca: cert }).deliver({
+      method: "PUT",
+      url,
+      json: {},
+    });
+
+    expect(outcome).toEqual({
+      kind: "retry",
+      code: "no-answer",
+      reason: "its certificate has expired",
+      mayHaveLanded: false,
+    });
+    expect(seen()).toBe(0);
+  });
+
   it("that nobody speaks is given up in time", async () => {
     const url = (await rawServer(() => {})).replace("http:", "https:");
 
@@ -506,7 +524,7 @@ async function rawServer(talk: (socket: net.Socket) => void): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-async function aTlsServer(subject: string, names: string) {
+async function aTlsServer(subject: string, names: string, { expired = false } = {}) {
   using folder = home();
   const [key, crt] = [join(folder.path, "key.pem"), join(folder.path, "cert.pem")];
   const made = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
@@ -517,6 +535,12 @@ async function aTlsServer(subject: string, names: string) {
       stdio: "pipe",
     },
   );
+  if (expired) {
+    // Made anew from itself: only this command takes a time that is over.
+    const again = ["x509", "-in", crt, "-signkey", key, "-days", "-1", "-out", `${crt}.old`];
+    execFileSync("openssl", again, { stdio: "pipe" });
+    renameSync(`${crt}.old`, crt);
+  }
   const cert = readFileSync(crt, "utf8");
   let requests = 0;
   const answer: http.RequestListener = (_, response) => {

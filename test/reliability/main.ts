@@ -9,7 +9,7 @@ import { type Row, rows } from "./rows.ts";
 interface Tested {
   readonly fullName: string;
   readonly status: string;
-  readonly meta?: { readonly figure?: string };
+  readonly meta?: { readonly figure?: string; readonly met?: boolean };
 }
 
 interface Line {
@@ -92,8 +92,12 @@ function judge(row: Row): Line {
   const notRun = skipped > 0 ? `${skipped} skipped on this machine` : "";
   if (bad.length > 0) return { row, reached, result: `fail: ${bad.map(({ fullName }) => fullName).join("; ")}` };
   if (found.length === 0) return { row, reached: "", result: notBuilt };
+  // What held only by the bounds of a short run, on whatever machine, is not called a pass.
+  const met = found.every(({ meta }) => meta?.met !== false) && (row.byFull !== true || values.full) && !row.short;
+  const why = row.short ?? "the figure asked for was not reached in this run";
+  const held = met ? "pass" : `nothing broke; ${why}`;
   if (skipped === found.length) return { row, reached: "", result: notRun };
-  return { row, reached, result: ["pass", notRun, notBuilt].filter((text) => text !== "").join("; ") };
+  return { row, reached, result: [held, notRun, notBuilt].filter((text) => text !== "").join("; ") };
 }
 
 /** Crash points are enumerated scenario by scenario, and told together. */
