@@ -119,7 +119,7 @@ describe("bridge ledger", () => {
     expect(code).toBe(0);
     expect(audit(folder)).toEqual({
       status: 0,
-      out: expect.stringMatching(/^good: [3-9] seals, up to 20.*; 0 entries not sealed yet$/),
+      out: expect.stringMatching(/^good: 3 seals, up to 20.*; 0 entries not sealed yet$/),
     });
     const again = await bridge(folder.path, "ledger", "export", "--out", "ledger.ndjson");
     expect(again).toMatchObject({ code: 3, err: expect.stringContaining("exists") });
@@ -135,8 +135,8 @@ describe("bridge ledger", () => {
     const { out } = await bridge(folder.path, "ledger", "export", "--since", at);
     folder.write("since.ndjson", out);
 
-    expect(audit(folder, "since.ndjson")).toEqual({ status: 0, out: expect.stringMatching(/^good: [2-9] seals/) });
-    expect(out.split("\n").filter((line) => line.includes('"seal":"'))).not.toEqual([]);
+    expect(audit(folder, "since.ndjson")).toEqual({ status: 0, out: expect.stringMatching(/^good: 2 seals/) });
+    expect(out.split("\n").filter((line) => line.includes('"seal":"'))).toHaveLength(1);
   });
 
   test("the script in docs/ledger.md finds what was changed, forged or left out", async () => {
