@@ -55,6 +55,18 @@ export function jsonFault(value: unknown, path = "", depth = 0): string | undefi
   return undefined;
 }
 
+const bodyTexts = new WeakMap<object, string>();
+
+/** The JSON of an event or a packet. These never change, and are weighed, kept and queued as the one text. */
+export function bodyText(body: object): string {
+  let text = bodyTexts.get(body);
+  if (text === undefined) {
+    text = JSON.stringify(body);
+    bodyTexts.set(body, text);
+  }
+  return text;
+}
+
 export function jsonEqual(a: Json | undefined, b: Json | undefined): boolean {
   if (a === b) return true;
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;

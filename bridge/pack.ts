@@ -3,7 +3,7 @@ import type { Connector } from "./connector.ts";
 import { connectorId } from "./connector.ts";
 import type { SourceEvent } from "./event.ts";
 import { keyedHash, shortId } from "./ids.ts";
-import type { JsonObject } from "./json.ts";
+import { bodyText, type JsonObject } from "./json.ts";
 import type { Vetted } from "./vet.ts";
 
 /**
@@ -193,7 +193,7 @@ function packetId(event: string, place: string, entity: string, revision: number
 /** The fault of a packet that is too large to be kept, or nothing. */
 export function sizeFault(packet: Packet): string | undefined {
   if (!mayBeLarge(packet.fields)) return undefined;
-  const bytes = Buffer.byteLength(JSON.stringify(packet));
+  const bytes = Buffer.byteLength(bodyText(packet));
   return bytes > maxPacketBytes
     ? `the packet has ${bytes} bytes, more than the ${maxPacketBytes} a packet may have`
     : undefined;

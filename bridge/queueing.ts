@@ -1,3 +1,4 @@
+import { bodyText } from "./json.ts";
 import {
   type Engine,
   maxCallBytes,
@@ -53,7 +54,7 @@ function bytesIn({ body }: NewMessage): number {
 
 /** The packet itself: vetted, so that an outbox can be read. The table's copy decides. */
 export function messageOf({ packet, progress }: PacketRecord): NewMessage {
-  return { group: packet.lane, dedup: `${packet.id}.${progress.puts}`, body: JSON.stringify(packet) };
+  return { group: packet.lane, dedup: `${packet.id}.${progress.puts}`, body: bodyText(packet) };
 }
 
 /**

@@ -1,3 +1,4 @@
+import { bodyText } from "./json.ts";
 import type { LedgerEntry } from "./ledger.ts";
 import type { Put } from "./ports.ts";
 import type { Stepped } from "./step.ts";
@@ -87,6 +88,6 @@ export function piecesOf(bytes: number): number {
   return bytes <= inlineBytes ? 0 : Math.ceil(bytes / (pieceBytes - 3));
 }
 
-function bytesOf(value: unknown): number {
-  return value === undefined ? 0 : Buffer.byteLength(JSON.stringify(value));
+function bytesOf(body: object | undefined): number {
+  return body === undefined ? 0 : Buffer.byteLength(bodyText(body));
 }

@@ -1,3 +1,4 @@
+import { bodyText } from "../../bridge/json.ts";
 import { isClosed, type LedgerEntry } from "../../bridge/ledger.ts";
 import { type Packet, strictOrder } from "../../bridge/pack.ts";
 import type { Put } from "../../bridge/ports.ts";
@@ -88,7 +89,7 @@ function packetStatements(table: string, { id, etag, value }: Extract<Put, { kin
     const changes = { ...way, ...(waits ? waiting : { waitingShard: null, waitingAt: null }) };
     return [update(table, key, etag, changes), ...marks];
   }
-  const { attributes, statements } = keepBody(table, key, JSON.stringify(packet));
+  const { attributes, statements } = keepBody(table, key, bodyText(packet));
   const found = { timeShard: `packet#${shardOf(id)}`, timeAt: at, ...(waits && waiting) };
   return [insert(table, { ...key, etag: 1, ...way, recordedAt, ...found, ...attributes }), ...statements, ...marks];
 }
@@ -162,7 +163,7 @@ function eventStatements(table: string, { id, etag, value }: Extract<Put, { kind
     ];
   }
   const { attributes, statements } = event
-    ? keepBody(table, key, JSON.stringify(event))
+    ? keepBody(table, key, bodyText(event))
     : { attributes: {}, statements: [] };
   const found = { timeShard: `event#${shardOf(id)}`, timeAt: at, ...(value.unsent && waiting) };
   return [insert(table, { ...key, etag: 1, ...what, ...found, ...attributes }), ...statements];

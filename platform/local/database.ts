@@ -11,7 +11,7 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** Carries a group of operations out, here or in another thread. */
+/** Carries groups of operations out in their order, here or in another thread. */
 interface Hand {
   apply(group: readonly Operation[]): Promise<readonly Result[]>;
   close(): Promise<void>;
@@ -20,9 +20,10 @@ interface Hand {
 /**
  * One SQLite file with group commit.
  *
- * A thread of its own writes, because a commit blocks until the disk has it; this thread reads. While one group is
- * being written the next gathers, so a lone write goes at once and under load many share a commit. Each promise
- * resolves after its commit and not before.
+ * A thread of its own writes, because a commit blocks until the disk has it; this thread reads. What one turn of the
+ * event loop asks for goes over as a group, and what has come over while a commit went on is the next: a lone write goes
+ * at once, under load many share a commit, and neither thread waits for the other. Each promise resolves after its
+ * commit and not before.
  */
 export class Database {
   readonly #reader: DatabaseSync;
@@ -30,7 +31,7 @@ export class Database {
   readonly #statements = new Map<string, StatementSync>();
   readonly #file: { readonly path: string; readonly ino: bigint } | undefined;
   #waiting: Waiting[] = [];
-  #writing: Promise<void> | undefined;
+  readonly #writing = new Set<Promise<void>>();
   #closed = false;
   #gone = false;
 
@@ -68,29 +69,27 @@ export class Database {
     if (this.#closed) return Promise.reject(new Error("the store is closed"));
     if (this.#gone) return Promise.reject(new Error("the store's file was deleted or replaced"));
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ operation, resolve, reject });
-      this.#writing ??= this.#writeAll();
+      if (this.#waiting.push({ operation, resolve, reject }) > 1) return;
+      const writing = this.#writeGroup().finally(() => this.#writing.delete(writing));
+      this.#writing.add(writing);
     });
   }
 
-  async #writeAll(): Promise<void> {
+  async #writeGroup(): Promise<void> {
     // What else this turn of the event loop asks for goes with it.
     await new Promise(setImmediate);
-    while (this.#waiting.length > 0) {
-      const group = this.#waiting;
-      this.#waiting = [];
-      try {
-        const results = await this.#hand.apply(group.map(({ operation }) => operation));
-        for (const [i, { resolve, reject }] of group.entries()) {
-          const result = results[i] as Result;
-          if ("fault" in result) reject(notTaken(result.fault));
-          else resolve(result);
-        }
-      } catch (error) {
-        for (const { reject } of group) reject(notTaken((error as Error).message));
+    const group = this.#waiting;
+    this.#waiting = [];
+    try {
+      const results = await this.#hand.apply(group.map(({ operation }) => operation));
+      for (const [i, { resolve, reject }] of group.entries()) {
+        const result = results[i] as Result;
+        if ("fault" in result) reject(notTaken(result.fault));
+        else resolve(result);
       }
+    } catch (error) {
+      for (const { reject } of group) reject(notTaken((error as Error).message));
     }
-    this.#writing = undefined;
   }
 
   /** Changes when anybody has written. */
@@ -114,7 +113,7 @@ export class Database {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#writing;
+    await Promise.all(this.#writing);
     await this.#hand.close();
     this.#statements.clear();
     this.#reader.close();
@@ -140,24 +139,26 @@ async function inAnotherThread(file: string): Promise<Hand> {
   await once(worker, "message");
   // The thread alone keeps no process alive: its work is over when nobody waits for it.
   worker.unref();
-  let answered: { resolve(results: readonly Result[]): void; reject(error: Error): void } | undefined;
+  /** Groups that are over there, in their order. */
+  const waiting: { resolve(results: readonly Result[]): void; reject(error: Error): void }[] = [];
   let gone: Error | undefined;
-  worker.on("message", (answer: Answer) => {
-    const waiting = answered;
-    answered = undefined;
-    worker.unref();
-    if ("results" in answer) waiting?.resolve(answer.results);
-    else waiting?.reject(new Error(answer.fault));
+  worker.on("message", (answers: readonly Answer[]) => {
+    for (const answer of answers) {
+      const group = waiting.shift();
+      if ("results" in answer) group?.resolve(answer.results);
+      else group?.reject(new Error(answer.fault));
+    }
+    if (waiting.length === 0) worker.unref();
   });
   worker.on("error", (error: Error) => {
     gone = error;
-    answered?.reject(error);
+    for (const { reject } of waiting.splice(0)) reject(error);
   });
   return {
     apply: (group) =>
       new Promise((resolve, reject) => {
         if (gone) return reject(gone);
-        answered = { resolve, reject };
+        waiting.push({ resolve, reject });
         worker.ref();
         worker.postMessage(group);
       }),

@@ -1,4 +1,5 @@
 import type { SourceEvent } from "../../bridge/event.ts";
+import { bodyText } from "../../bridge/json.ts";
 import { eventStatuses, isClosed, type LedgerEntry, statuses } from "../../bridge/ledger.ts";
 import { type Packet, strictOrder } from "../../bridge/pack.ts";
 import type {
@@ -28,10 +29,15 @@ interface PacketRow {
   readonly progress: string;
 }
 
+/** So many packets are kept in memory from their recording to their end: some 30 MB. */
+const bodiesKept = 20_000;
+
 /** The table and the ledger on SQLite. */
 export class LocalStore implements StorePort {
   readonly eventsSettleMs = 0;
   readonly #db: Database;
+  /** Open packets this process has recorded, oldest first. They never change, so only their way is read again. */
+  readonly #bodies = new Map<string, Packet>();
 
   constructor(db: Database) {
     this.#db = db;
@@ -42,10 +48,7 @@ export class LocalStore implements StorePort {
   }
 
   #readOne<K extends Kind>(kind: K, id: string): Stored<K> | undefined {
-    if (kind === "packet") {
-      const row = this.#db.sql(`${selectPacket} WHERE id = ?`).get(id);
-      return row && (storedPacket(row as never) as unknown as Stored<K>);
-    }
+    if (kind === "packet") return this.#readPacket(id) as Stored<K> | undefined;
     if (kind === "event") {
       const row = this.#db.sql("SELECT etag, value, event FROM events WHERE id = ?").get(id);
       return row && { value: eventRecord(row) as Records[K], etag: row.etag as number };
@@ -54,10 +57,31 @@ export class LocalStore implements StorePort {
     return row && { value: JSON.parse(row.value as string) as Records[K], etag: row.etag as number };
   }
 
+  #readPacket(id: string): Stored<"packet"> | undefined {
+    const packet = this.#bodies.get(id);
+    if (!packet) {
+      const row = this.#db.sql(`${selectPacket} WHERE id = ?`).get(id);
+      return row && storedPacket(row as never);
+    }
+    const row = this.#db.sql("SELECT etag, recorded_at, progress FROM packets WHERE id = ?").get(id);
+    return row && { value: packetRecord(row as never, packet), etag: row.etag as number };
+  }
+
   async write(puts: readonly Put[], entries: readonly LedgerEntry[] = []): Promise<"written" | "conflict"> {
     checkWeight(puts, entries);
     const written = await this.#db.write({ op: "put", puts: puts.map(rowPut), entries: entries.map(ledgerRow) });
-    return written.done ? "written" : "conflict";
+    if (!written.done) return "conflict";
+    for (const put of puts) if (put.kind === "packet") this.#keepBody(put.value, put.etag === 0);
+    return "written";
+  }
+
+  #keepBody({ packet, progress }: PacketRecord, isNew: boolean): void {
+    if (isClosed(progress.status)) this.#bodies.delete(packet.id);
+    else if (isNew) this.#bodies.set(packet.id, packet);
+    for (const oldest of this.#bodies.keys()) {
+      if (this.#bodies.size <= bodiesKept) break;
+      this.#bodies.delete(oldest);
+    }
   }
 
   #ownerOf(chain: string): number | undefined {
@@ -240,7 +264,7 @@ function rowPut(put: Put): RowPut {
         strictOrder: packet.order === "strict" ? strictOrder(packet) : null,
         progress: JSON.stringify(progress),
         // Written once: a packet never changes.
-        packet: etag === 0 ? JSON.stringify(packet) : "",
+        packet: etag === 0 ? bodyText(packet) : "",
       };
       return { kind: "packet", etag, row };
     }
@@ -255,7 +279,7 @@ function rowPut(put: Put): RowPut {
         duplicates: value.duplicates,
         value: JSON.stringify(value),
         // Written once: an event never changes.
-        event: etag === 0 && event ? JSON.stringify(event) : null,
+        event: etag === 0 && event ? bodyText(event) : null,
       };
       return { kind: "event", etag, row };
     }
@@ -273,9 +297,9 @@ function openStrictLane({ order, lane }: Packet, { status }: Progress): string |
   return order === "strict" && !isClosed(status) ? lane : null;
 }
 
-function packetRecord(row: PacketRow): PacketRecord {
+function packetRecord(row: PacketRow, packet = JSON.parse(row.packet) as Packet): PacketRecord {
   return {
-    packet: JSON.parse(row.packet) as Packet,
+    packet,
     recordedAt: row.recorded_at,
     progress: JSON.parse(row.progress) as Progress,
   };
@@ -302,7 +326,7 @@ function cursorIn(after: string): { at: number; seq: number } {
 function pageOf(rows: readonly PacketRow[], limit: number): Page<PacketRecord> {
   const last = rows.at(-1);
   return {
-    items: rows.map(packetRecord),
+    items: rows.map((row) => packetRecord(row)),
     ...(last && rows.length === limit && { next: JSON.stringify([last.recorded_at, last.seq]) }),
   };
 }

@@ -1,23 +1,32 @@
-import { parentPort, workerData } from "node:worker_threads";
+import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { type Operation, openToWrite, type Result, Writer } from "./writer.ts";
 
-/** What the thread answers to a group of operations; its first message, to none, says that the file is open. */
+/** What becomes of a group. */
 export type Answer = { readonly results: readonly Result[] } | { readonly fault: string };
 
+type Group = readonly Operation[];
+
+const port = parentPort as NonNullable<typeof parentPort>;
 const db = openToWrite(workerData as string);
 const writer = new Writer(db);
-parentPort?.on("message", (group: readonly Operation[] | "close") => {
-  if (group === "close") {
-    db.close();
-    parentPort?.close();
-    return;
-  }
-  let answer: Answer;
-  try {
-    answer = { results: writer.apply(group) };
-  } catch (error) {
-    answer = { fault: (error as Error).message };
-  }
-  parentPort?.postMessage(answer);
+port.on("message", (first: Group | "close") => {
+  const groups: Group[] = [];
+  let next: Group | "close" | undefined = first;
+  for (; next !== undefined && next !== "close"; next = receiveMessageOnPort(port)?.message) groups.push(next);
+  if (groups.length > 0) port.postMessage(carryOut(groups));
+  if (next !== "close") return;
+  db.close();
+  port.close();
 });
-parentPort?.postMessage({ results: [] } satisfies Answer);
+// Says that the file is open.
+port.postMessage([]);
+
+/** All that has come over is one transaction, and one flush to disk. */
+function carryOut(groups: readonly Group[]): Answer[] {
+  try {
+    const results = writer.apply(groups.flat()).values();
+    return groups.map(({ length }) => ({ results: results.take(length).toArray() }));
+  } catch (error) {
+    return groups.map(() => ({ fault: (error as Error).message }));
+  }
+}
