@@ -24,8 +24,8 @@ port.postMessage([]);
 /** All that has come over is one transaction, and one flush to disk. */
 function carryOut(groups: readonly Group[]): Answer[] {
   try {
-    const results = writer.apply(groups.flat()).values();
-    return groups.map(({ length }) => ({ results: results.take(length).toArray() }));
+    const results = writer.apply(groups.flat());
+    return groups.map(({ length }) => ({ results: results.splice(0, length) }));
   } catch (error) {
     return groups.map(() => ({ fault: (error as Error).message }));
   }
