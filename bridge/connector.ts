@@ -1,4 +1,5 @@
 import type * as z from "zod";
+import type { Json } from "./json.ts";
 import type { Outcome } from "./outcome.ts";
 import type { Packet } from "./pack.ts";
 
@@ -9,10 +10,21 @@ export interface HttpRequest {
   readonly url: string;
   /** Sent as `application/json`. */
   readonly json?: unknown;
+  /** Sent as it is, instead of `json`. */
+  readonly text?: { readonly type: string; readonly body: string };
   readonly headers?: Readonly<Record<string, string>>;
   /** The same for every try of a packet: sent as `Idempotency-Key`. */
   readonly idempotencyKey?: string;
+  /** Who we are to a target that asks for a certificate, and whom we trust besides the system's authorities. */
+  readonly tls?: Tls;
   readonly signal?: AbortSignal;
+}
+
+/** All in PEM. */
+export interface Tls {
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+  readonly ca?: string | undefined;
 }
 
 export interface HttpResponse {
@@ -36,8 +48,16 @@ export interface Context<Config, Secret> {
   readonly config: Config;
   readonly secret: Secret;
   readonly http: Http;
+  readonly memory: Memory;
   /** Aborts when the try's time is over. */
   readonly signal: AbortSignal;
+}
+
+/** What a connector remembers of its target from one try to the next, in whichever process: the last file's number. */
+export interface Memory {
+  get(): Promise<Json | undefined>;
+  /** @throws where another process has set it since it was got */
+  set(value: Json): Promise<void>;
 }
 
 /** What knows how to talk to one outside system. */
@@ -69,19 +89,34 @@ export interface Connector<Config = unknown, Secret = unknown> {
   };
   /** One try. Expected failures are outcomes; what it throws counts as a retry that may have landed. */
   send(packet: Packet, context: Context<Config, Secret>): Promise<Outcome>;
+  /**
+   * Where the target takes many at once: one try of up to ten packets, each of another lane. An outcome a packet, in
+   * their order.
+   */
+  sendBatch?(packets: readonly Packet[], context: Context<Config, Secret>): Promise<readonly Outcome[]>;
   /** Whether the target would take a packet now. */
   probe(context: Context<Config, Secret>): Promise<boolean>;
 }
 
-/** A connector as one declares it. */
-export type Declaration<Config, Secret> = Omit<Connector<Config, Secret>, "version" | "order" | "rate"> &
-  Partial<Pick<Connector<Config, Secret>, "version" | "order" | "rate">>;
+/** A connector as one declares it: with `send`, or with `sendBatch` where the target takes many at once. */
+export type Declaration<Config, Secret> = Omit<Connector<Config, Secret>, Defaulted | "send" | "sendBatch"> &
+  Partial<Pick<Connector<Config, Secret>, Defaulted>> &
+  (Pick<Connector<Config, Secret>, "send"> | Required<Pick<Connector<Config, Secret>, "sendBatch">>);
+
+type Defaulted = "version" | "order" | "rate";
 
 /** Declares a connector; its types follow from its schemas. If not said: `v1`, `latest`, ten sends at once. */
 export function defineConnector<Config, Secret = undefined>(
   declaration: Declaration<Config, Secret>,
 ): Connector<Config, Secret> {
-  return { version: "v1", order: "latest", rate: { concurrency: 10 }, ...declaration };
+  const defaults = { version: "v1", order: "latest", rate: { concurrency: 10 } } as const;
+  if ("send" in declaration) return { ...defaults, ...declaration };
+  const { sendBatch } = declaration;
+  return {
+    ...defaults,
+    ...declaration,
+    send: async (packet, context) => (await sendBatch([packet], context))[0] as Outcome,
+  };
 }
 
 /** `WorkForceNow@v2`: what queues, shadows and the ledger call it. */

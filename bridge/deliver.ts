@@ -1,9 +1,9 @@
-import type { ZodSafeParseResult } from "zod";
-import { type Connector, type Context, connectorId } from "./connector.ts";
+import { type Boarding, boarding, type Enter } from "./boarding.ts";
+import { type Connector, connectorId } from "./connector.ts";
 import { healthOf, isDown } from "./health.ts";
 import { isClosed } from "./ledger.ts";
 import { errorName } from "./log.ts";
-import { type Outcome, retry, unknown } from "./outcome.ts";
+import { type Outcome, unknown } from "./outcome.ts";
 import type { Packet } from "./pack.ts";
 import type { Engine, Message, Put, Stored } from "./ports.ts";
 import { ring } from "./queueing.ts";
@@ -26,14 +26,14 @@ export interface Carrier {
   readonly connector: Connector;
   /** Who holds the leases: one name a process. */
   readonly owner: string;
-  /** Keeps the connector's rate; resolves to the function that gives the place back. */
-  readonly enter: () => Promise<() => void>;
+  readonly enter: Enter;
   /** ms since the epoch after which no send may start: a Lambda's end less its margin. */
   readonly lastStart?: number;
 }
 
-/** What the messages of a batch are about, read in one go. */
+/** What the messages of a batch are about, read in one go, and where its lanes wait for their call. */
 interface Desk {
+  readonly boarding: Boarding;
   readonly names: ReadonlyMap<Message, Names>;
   readonly packets: ReadonlyMap<string, Stored<"packet">>;
   readonly shadows: ReadonlyMap<string, KnownShadow>;
@@ -44,18 +44,20 @@ interface Desk {
  * The connector's work: messages of its lane queue in, packets delivered, put off, parked or held.
  *
  * Lanes go side by side, the messages of a lane one after another. A message that must wait makes those behind it in
- * its lane wait with it, and no others.
+ * its lane wait with it, and no others. Where the target takes many at once, lanes that are ready share a call.
  *
  * A crash anywhere leads to another try with the same idempotency key.
  */
 export async function deliver(engine: Engine, carrier: Carrier, messages: readonly Message[]): Promise<Report[]> {
-  const desk = await layOut(engine, carrier, messages);
   const lanes = Map.groupBy(messages, (message) => message.group);
-  const reports = await Promise.all([...lanes.values()].map((lane) => deliverLane(engine, carrier, desk, lane)));
+  const desk = await layOut(engine, carrier, messages, lanes.size);
+  const reports = await Promise.all(
+    [...lanes.values()].map((lane) => deliverLane(engine, carrier, desk, lane).finally(desk.boarding.laneDone)),
+  );
   return reports.flat();
 }
 
-async function layOut(engine: Engine, carrier: Carrier, messages: readonly Message[]): Promise<Desk> {
+async function layOut(engine: Engine, carrier: Carrier, messages: readonly Message[], lanes: number): Promise<Desk> {
   const names = new Map(
     messages.flatMap((message) => {
       const found = namesIn(message.body);
@@ -71,6 +73,7 @@ async function layOut(engine: Engine, carrier: Carrier, messages: readonly Messa
     engine.store.read("health", [connectorId(carrier.connector)]),
   ]);
   return {
+    boarding: boarding(engine, carrier.connector, carrier.enter, lanes),
     names,
     packets: new Map(packets.flatMap((stored) => (stored ? [[stored.value.packet.id, stored]] : []))),
     shadows: new Map(shadowIds.map((id, i) => [id, shadows[i]])),
@@ -131,7 +134,7 @@ async function deliverMessage(
   if (fresh && desk.shadows.has(stored.value.packet.shadow)) shadow = desk.shadows.get(stored.value.packet.shadow);
   else shadow = await readShadow(engine, stored.value.packet);
   for (;;) {
-    const carried = await carry(engine, carrier, desk.health, stored, shadow);
+    const carried = await carry(engine, carrier, desk, stored, shadow);
     if (carried !== "conflict") return carried;
     [stored] = await engine.store.read("packet", [names.id]);
     if (!stored) return "done";
@@ -142,11 +145,12 @@ async function deliverMessage(
 async function carry(
   engine: Engine,
   carrier: Carrier,
-  health: Health,
+  desk: Desk,
   stored: Stored<"packet">,
   shadow: KnownShadow,
 ): Promise<Carried> {
   const { packet, progress } = stored.value;
+  const { health } = desk;
   const { clock } = engine;
   if (isClosed(progress.status) || progress.status === "HELD") return "done";
   if (progress.lease && progress.lease.until > clock.now()) return progress.lease.until - clock.now();
@@ -163,11 +167,11 @@ async function carry(
   }
   if (health.paused) return park(engine, stored, shadow, health, "the connector is paused", inDoubt);
   if (isDown(health)) return park(engine, stored, shadow, health, "the target is down", inDoubt);
-  if (packet.order === "strict") return attempt(engine, carrier, health, stored, shadow, packet);
+  if (packet.order === "strict") return attempt(engine, carrier, desk, stored, shadow, packet);
 
   const left = reconcile(packet, shadow?.value ?? emptyShadow, shadowKeyOf(engine, health));
   return left.kind === "send"
-    ? attempt(engine, carrier, health, stored, shadow, { ...packet, fields: left.fields })
+    ? attempt(engine, carrier, desk, stored, shadow, { ...packet, fields: left.fields })
     : settleUnsent(engine, stored, shadow, health, left.kind);
 }
 
@@ -184,7 +188,7 @@ async function waitBehind(engine: Engine, stored: Stored<"packet">, head: string
 async function attempt(
   engine: Engine,
   carrier: Carrier,
-  health: Health,
+  { boarding, health }: Desk,
   stored: Stored<"packet">,
   shadow: KnownShadow,
   toSend: Packet,
@@ -202,7 +206,7 @@ async function attempt(
   let held = await take(stored, first);
   if (!held) return "conflict";
 
-  const leave = await carrier.enter();
+  const place = await boarding.board();
   let outcome: Outcome;
   let began: number;
   try {
@@ -212,9 +216,9 @@ async function attempt(
     if (first.lease.until - clock.now() < times.sendMs) held = await take(held, { ...first, lease: lease() });
     if (!held) return "conflict";
     began = clock.now();
-    outcome = await send(engine, carrier.connector, toSend);
+    outcome = await place.send(toSend);
   } finally {
-    leave();
+    place.leave();
   }
   const inDoubt = stored.value.progress.lease !== undefined;
   return settle(engine, held, shadow, { ...carrier, outcome, roundTripMs: clock.now() - began, health, inDoubt });
@@ -225,80 +229,4 @@ type Lease = NonNullable<Progress["lease"]>;
 function claim(progress: Progress, lease: Lease): Progress & { readonly lease: Lease } {
   const { nextTryAt: _n, reason: _r, behind: _b, unsent: _u, ...rest } = progress;
   return { ...rest, place: "lane", tries: progress.tries + 1, round: progress.round + 1, lease };
-}
-
-/** One try, with fresh credentials once where the first were refused, all within one deadline. */
-async function send(engine: Engine, connector: Connector, packet: Packet): Promise<Outcome> {
-  let mayHaveLanded = false;
-  try {
-    const answered = await withinDeadline(engine, undefined, async (signal) => {
-      for (let again = false; ; again = true) {
-        const context = await contextOf(engine, connector, signal);
-        if (!context.ok) return retry(context.reason, { code: "setup", mayHaveLanded: false });
-        if (signal.aborted) return undefined;
-        mayHaveLanded = true;
-        const outcome = await connector.send(packet, context.value);
-        if (outcome.kind !== "retry" || !outcome.auth || again || signal.aborted) return outcome;
-        mayHaveLanded = false;
-        await engine.secrets.refresh(connectorId(connector));
-      }
-    });
-    return answered ?? retry(`no answer within ${engine.times.sendMs} ms`, { code: "no-answer", mayHaveLanded });
-  } catch (error) {
-    return retry(`the connector failed: ${errorName(error)}`, { code: "threw", mayHaveLanded });
-  }
-}
-
-/** Runs work that must end in time; when it does not, its signal aborts and `late` is the result. */
-export async function withinDeadline<T>(
-  engine: Engine,
-  late: T,
-  work: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const over = new AbortController();
-  return new Promise<T>((resolve, reject) => {
-    const cancel = engine.clock.after(engine.times.sendMs, () => {
-      over.abort();
-      resolve(late);
-    });
-    work(over.signal).then(resolve, reject).finally(cancel);
-  });
-}
-
-export type ContextReading =
-  | { readonly ok: true; readonly value: Context<unknown, unknown> }
-  | { readonly ok: false; readonly reason: string };
-
-const nothing = {};
-const checked = new WeakMap<Connector, { readonly given: unknown; readonly config: ZodSafeParseResult<unknown> }>();
-
-/** A configuration is checked once, and not at every try. */
-function checkedConfig(connector: Connector, given: unknown): ZodSafeParseResult<unknown> {
-  const known = checked.get(connector);
-  if (known && known.given === given) return known.config;
-  const config = connector.config.safeParse(given);
-  checked.set(connector, { given, config });
-  return config;
-}
-
-/** What a connector needs for one try, or why that cannot be had. */
-export async function contextOf(engine: Engine, connector: Connector, signal: AbortSignal): Promise<ContextReading> {
-  const id = connectorId(connector);
-  const config = checkedConfig(connector, engine.configOf(id) ?? nothing);
-  if (!config.success) {
-    const [issue] = config.error.issues;
-    return { ok: false, reason: `its configuration is wrong: ${issue?.path.join(".")} ${issue?.message}` };
-  }
-  let secret: unknown;
-  if (connector.secret) {
-    const given = connector.secret.safeParse(await engine.secrets.get(id));
-    if (!given.success) {
-      return {
-        ok: false,
-        reason: `its secret is missing or incomplete: ${given.error.issues[0]?.path.join(".") || id}`,
-      };
-    }
-    secret = given.data;
-  }
-  return { ok: true, value: { config: config.data, secret, http: engine.http(id, config.data), signal } };
 }

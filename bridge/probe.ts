@@ -1,5 +1,5 @@
+import { contextOf, withinDeadline } from "./call.ts";
 import { type Connector, connectorId } from "./connector.ts";
-import { contextOf, withinDeadline } from "./deliver.ts";
 import { changeHealth, healthOf, isDown, markDown, markUp } from "./health.ts";
 import type { Engine } from "./ports.ts";
 import type { Health } from "./records.ts";

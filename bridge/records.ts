@@ -1,6 +1,7 @@
 import type { BackfillRequest } from "./backfill.ts";
 import type { SourceEvent } from "./event.ts";
 import type { Maker } from "./expand.ts";
+import type { Json } from "./json.ts";
 import type { EventStatus, Status, Step, Tail } from "./ledger.ts";
 import type { Packet, Version } from "./pack.ts";
 import type { ReplayRequest } from "./replay.ts";
@@ -164,6 +165,11 @@ interface JobState {
   readonly reason?: string;
 }
 
+/** What a connector remembers of its target. */
+export interface Remembered {
+  readonly value: Json;
+}
+
 /** The newest seal this store knows of; the seals themselves are kept elsewhere. */
 export interface RememberedSeal {
   readonly number: number;
@@ -180,4 +186,5 @@ export interface Records {
   cursor: Cursor;
   job: Job;
   seal: RememberedSeal;
+  memory: Remembered;
 }

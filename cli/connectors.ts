@@ -1,6 +1,6 @@
 import type { Command } from "commander";
+import { contextOf } from "../bridge/call.ts";
 import { type Connector, connectorId } from "../bridge/connector.ts";
-import { contextOf } from "../bridge/deliver.ts";
 import { healthOf } from "../bridge/health.ts";
 import { type StoreOptions, storeCommand, withBridge } from "./open.ts";
 import { printJson, table } from "./output.ts";

@@ -1,6 +1,7 @@
 import http from "node:http";
 import https from "node:https";
-import type { Http, HttpRequest, HttpResponse } from "../../bridge/connector.ts";
+import { getCACertificates } from "node:tls";
+import type { Http, HttpRequest, HttpResponse, Tls } from "../../bridge/connector.ts";
 import { delivered, type Outcome, refused, retry } from "../../bridge/outcome.ts";
 
 export interface HttpOptions {
@@ -12,8 +13,6 @@ export interface HttpOptions {
   /** From the answer's head to its end. */
   readonly bodyMs?: number;
   readonly maxBodyBytes?: number;
-  /** Certificate authorities in PEM besides the system's. */
-  readonly ca?: string;
 }
 
 /** Why no answer came, or none that can be trusted. */
@@ -34,21 +33,23 @@ export class HttpFault extends Error {
  * `maxBodyBytes`, follows no redirect, calls no host but those allowed, and speaks https unless the host is loopback.
  */
 export function createHttp(options: HttpOptions): Http {
-  const { allowedHosts, connectMs = 2_000, headersMs = 4_000, bodyMs = 4_000, maxBodyBytes = 1_048_576, ca } = options;
+  const { allowedHosts, connectMs = 2_000, headersMs = 4_000, bodyMs = 4_000, maxBodyBytes = 1_048_576 } = options;
   // Idle sockets go before most servers close theirs (5 s), so that a send seldom meets a closing connection.
   const agentOptions = { keepAlive: true, maxSockets: 256, scheduling: "lifo", timeout: 4_000 } as const;
-  const agents = { http: new http.Agent(agentOptions), https: new https.Agent({ ...agentOptions, ...(ca && { ca }) }) };
+  const plain = new http.Agent(agentOptions);
+  const secured = securedAgents(agentOptions);
 
   const request = (wanted: HttpRequest): Promise<HttpResponse> => ask(wanted, checkUrl(wanted.url, allowedHosts));
 
   const ask = (wanted: HttpRequest, url: URL): Promise<HttpResponse> => {
     const secure = url.protocol === "https:";
-    const body = wanted.json === undefined ? undefined : JSON.stringify(wanted.json);
+    const body = wanted.json === undefined ? wanted.text?.body : JSON.stringify(wanted.json);
+    const type = wanted.json === undefined ? (wanted.text?.type ?? "") : "application/json";
     const headers: Record<string, string | number> = {
       accept: "application/json",
       "user-agent": "hms-sync-bridge",
       ...wanted.headers,
-      ...(body !== undefined && { "content-type": "application/json", "content-length": Buffer.byteLength(body) }),
+      ...(body !== undefined && { "content-type": type, "content-length": Buffer.byteLength(body) }),
       ...(wanted.idempotencyKey && { "idempotency-key": wanted.idempotencyKey }),
     };
     return new Promise((resolve, reject) => {
@@ -86,7 +87,7 @@ export function createHttp(options: HttpOptions): Http {
         path: url.pathname + url.search,
         method: wanted.method,
         headers,
-        agent: secure ? agents.https : agents.http,
+        agent: secure ? secured(wanted.tls) : plain,
       });
       // Not before: a request that cannot be made, as for a header with a line break, throws and leaves nothing behind.
       timer = setTimeout(watch, connectMs);
@@ -144,6 +145,22 @@ export function createHttp(options: HttpOptions): Http {
         throw error;
       }
     },
+  };
+}
+
+/** An agent for each certificate: once one is rotated, the next request makes connections of its own. */
+function securedAgents(options: https.AgentOptions): (tls?: Tls) => https.Agent {
+  const usual = new https.Agent(options);
+  let own: { readonly tls: Tls; readonly agent: https.Agent } | undefined;
+  return (tls) => {
+    if (!tls) return usual;
+    if (own?.tls.cert !== tls.cert || own?.tls.key !== tls.key || own?.tls.ca !== tls.ca) {
+      const trusted = tls.ca === undefined ? undefined : [...getCACertificates("default"), tls.ca];
+      const { cert, key } = tls;
+      const shown = { ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) };
+      own = { tls, agent: new https.Agent({ ...options, ...shown, ...(trusted && { ca: trusted }) }) };
+    }
+    return own?.agent ?? usual;
   };
 }
 

@@ -162,9 +162,7 @@ function eventStatements(table: string, { id, etag, value }: Extract<Put, { kind
       update(table, key, etag, { ...what, ...(value.unsent ? waiting : { waitingShard: null, waitingAt: null }) }),
     ];
   }
-  const { attributes, statements } = event
-    ? keepBody(table, key, bodyText(event))
-    : { attributes: {}, statements: [] };
+  const { attributes, statements } = event ? keepBody(table, key, bodyText(event)) : { attributes: {}, statements: [] };
   const found = { timeShard: `event#${shardOf(id)}`, timeAt: at, ...(value.unsent && waiting) };
   return [insert(table, { ...key, etag: 1, ...what, ...found, ...attributes }), ...statements];
 }

@@ -349,10 +349,10 @@ describe("TLS", () => {
     "with a self-signed certificate is refused before anything is sent, unless it is known",
     async () => {
       const { url, cert, seen } = await aTlsServer("/CN=localhost", "DNS:localhost,IP:127.0.0.1");
-      const options = { allowedHosts: hostsIn(url) };
+      const http = createHttp({ allowedHosts: hostsIn(url) });
 
-      const refusedOutcome = await createHttp(options).deliver({ method: "PUT", url, json: {} });
-      const known = await createHttp({ ...options, ca: cert }).deliver({ method: "PUT", url, json: {} });
+      const refusedOutcome = await http.deliver({ method: "PUT", url, json: {} });
+      const known = await http.deliver({ method: "PUT", url, json: {}, tls: { ca: cert } });
 
       expect(refusedOutcome).toEqual({
         kind: "retry",
@@ -365,39 +365,16 @@ describe("TLS", () => {
     },
   );
 
-  it.runIf(hasOpenssl)("with a certificate for another host is refused before anything is sent", async () => {
-    const { url, cert, seen } = await aTlsServer("/CN=other.example", "DNS:other.example");
+  it.runIf(hasOpenssl).each([
+    ["for another host", "its certificate is for another host", "/CN=other.example", "DNS:other.example", {}],
+    ["that has expired", "its certificate has expired", "/CN=localhost", "IP:127.0.0.1", { expired: true }],
+  ])("with a certificate %s is refused before anything is sent", async (_, reason, subject, names, more) => {
+    const { url, cert, seen } = await aTlsServer(subject, names, more);
 
-    const outcome = await createHttp({ allowedHosts: hostsIn(url), ca: cert }).deliver({
-      method: "PUT",
-      url,
-      json: {},
-    });
+    const request = { method: "PUT", url, json: {}, tls: { ca: cert } } as const;
+    const outcome = await createHttp({ allowedHosts: hostsIn(url) }).deliver(request);
 
-    expect(outcome).toEqual({
-      kind: "retry",
-      code: "no-answer",
-      reason: "its certificate is for another host",
-      mayHaveLanded: false,
-    });
-    expect(seen()).toBe(0);
-  });
-
-  it.runIf(hasOpenssl)("with a certificate that has expired is refused before anything is sent", async () => {
-    const { url, cert, seen } = await aTlsServer("/CN=localhost", "IP:127.0.0.1", { expired: true });
-
-    const outcome = await createHttp({ allowedHosts: hostsIn(url), ca: cert }).deliver({
-      method: "PUT",
-      url,
-      json: {},
-    });
-
-    expect(outcome).toEqual({
-      kind: "retry",
-      code: "no-answer",
-      reason: "its certificate has expired",
-      mayHaveLanded: false,
-    });
+    expect(outcome).toEqual({ kind: "retry", code: "no-answer", reason, mayHaveLanded: false });
     expect(seen()).toBe(0);
   });
 

@@ -559,6 +559,7 @@ function puts(): { [K in Put["kind"]]: Extract<Put, { kind: K }> } {
     shadow: { kind: "shadow", id: "same", value: { fields: { a: { version: aVersion(), hash: "x" } } }, etag: 0 },
     health: { kind: "health", id: "same", value: { status: "UP", since: 1, strikes: [], paused: false }, etag: 0 },
     sheet: { kind: "sheet", id: "same", value: { name: "s", document }, etag: 0 },
+    memory: { kind: "memory", id: "same", value: { value: 7 }, etag: 0 },
     job: { kind: "job", id: "same", value: aJob("same"), etag: 0 },
   };
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { type Connector, type Context, connectorId } from "../../bridge/connector.ts";
+import { type Connector, type Context, connectorId, type Memory } from "../../bridge/connector.ts";
+import type { Json } from "../../bridge/json.ts";
 import type { Outcome } from "../../bridge/outcome.ts";
 import type { Packet } from "../../bridge/pack.ts";
 import { createHttp, hostsIn } from "../../connectors/protocols/http.ts";
@@ -38,6 +39,17 @@ function packetFor(connector: Connector<never, never>, fields: Packet["fields"],
     version: { source: "test", time: 0, accepted: 0, revision: 0 },
     windowMs: 60_000,
     ...more,
+  };
+}
+
+/** What a connector remembers, in a test: one process, and nobody else writes. */
+function aMemory(): Memory {
+  let value: Json | undefined;
+  return {
+    get: async () => value,
+    async set(next) {
+      value = next;
+    },
   };
 }
 
@@ -89,7 +101,7 @@ export function connectorContract<Config, Secret>(fixture: ConnectorFixture<Conf
   const contextFor = (url: string, signal = new AbortController().signal): Context<Config, Secret> => {
     const config = connector.config.parse(configure(url));
     const http = createHttp({ allowedHosts: hostsIn(config) });
-    return { config, secret: fixture.secret as Secret, http, signal };
+    return { config, secret: fixture.secret as Secret, http, memory: aMemory(), signal };
   };
   const packet = packetFor(connector as never, fixture.fields);
 

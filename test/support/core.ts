@@ -27,8 +27,10 @@ export type Behaviour = (packet: Packet, call: number) => Outcome | Promise<Outc
 export interface FakeTarget {
   readonly connector: Connector;
   readonly id: string;
-  /** Every send that reached it, in order. */
+  /** Every packet that reached it, in order. */
   readonly calls: Packet[];
+  /** The same, of a target that takes many at once, by the call they came in. */
+  readonly batches: Packet[][];
   /** What it holds, by entity. */
   readonly state: Map<string, JsonObject>;
   /** How often each key had an effect. */
@@ -47,12 +49,15 @@ export interface FakeOptions {
   readonly idempotent?: boolean;
   readonly perSecond?: number;
   readonly secret?: z.ZodType<unknown>;
+  /** It takes many packets in one call. */
+  readonly bulk?: boolean;
 }
 
 export function fakeTarget(options: FakeOptions = {}): FakeTarget {
-  const { name = "Fake", order = "latest", idempotent = true, lane, perSecond, secret } = options;
+  const { name = "Fake", order = "latest", idempotent = true, lane, perSecond, secret, bulk = false } = options;
   const target: Omit<FakeTarget, "connector" | "id"> = {
     calls: [],
+    batches: [],
     state: new Map(),
     effects: new Map(),
     behave: (packet) => target.take(packet),
@@ -66,6 +71,14 @@ export function fakeTarget(options: FakeOptions = {}): FakeTarget {
       return delivered({ status: 200 });
     },
   };
+  const send = async (packet: Packet) => {
+    target.calls.push(packet);
+    return target.behave(packet, target.calls.length);
+  };
+  const sendBatch = (packets: readonly Packet[]) => {
+    target.batches.push([...packets]);
+    return Promise.all(packets.map(send));
+  };
   const connector: Connector = {
     name,
     version: "v1",
@@ -76,10 +89,8 @@ export function fakeTarget(options: FakeOptions = {}): FakeTarget {
     ...(secret && { secret }),
     config: z.looseObject({}),
     rate: { concurrency: 10, ...(perSecond !== undefined && { perSecond }) },
-    async send(packet) {
-      target.calls.push(packet);
-      return target.behave(packet, target.calls.length);
-    },
+    send,
+    ...(bulk && { sendBatch }),
     async probe() {
       target.probes++;
       return target.awake;
