@@ -1,4 +1,6 @@
 import { type Chunk, chunkIn, expandChunk, sendChunks } from "./chunks.ts";
+import { convert } from "./convert.ts";
+
 import { type Arrival, eventKey, openEvent, quarantineKey, type SourceEvent } from "./event.ts";
 import { chunksOf, expand, type Plan, plan } from "./expand.ts";
 import { append, type Facts, type LedgerEntry, tailOf } from "./ledger.ts";
@@ -36,17 +38,20 @@ interface Draft {
   readonly value: EventRecord;
   /** All packets of the event. */
   readonly steps: readonly Stepped[];
+  /** The HMS events it becomes, where it came from outside. */
+  readonly converted: readonly SourceEvent[];
   /** What is recorded in one write: the event and all its packets, or of a large one the event alone. */
   readonly puts: readonly Put[];
   readonly entries: readonly LedgerEntry[];
   readonly weight: Weight;
 }
 
-/** An event whose packets are all recorded, and those of them that may not be on their queues yet. */
+/** An event whose packets are all recorded, and what may not have gone on its way yet: packets, HMS events. */
 interface Recorded {
   readonly key: string;
   readonly stored: Stored<"event">;
   readonly packets: readonly PacketRecord[];
+  readonly converted: readonly SourceEvent[];
 }
 
 /**
@@ -142,14 +147,21 @@ async function acceptArrivals(engine: Engine, arrivals: readonly Arrived[]): Pro
   const events = recorded.filter((event) => event !== undefined);
   await guarded(
     arrivals.filter((_, i) => recorded[i]),
-    async () => {
-      const packets = events.flatMap((event) => event.packets);
-      await putOnQueue(engine, packets);
-      await sendChunks(engine, events);
-      await confirm(engine, events);
-    },
+    () => sendOn(engine, events),
   );
   return failed;
+}
+
+/** Sends what was recorded on its way, and notes that it is. Safe to repeat. */
+async function sendOn(engine: Engine, events: readonly Recorded[]): Promise<void> {
+  await putOnQueue(
+    engine,
+    events.flatMap(({ packets }) => packets),
+  );
+  await sendChunks(engine, events);
+  const converted = events.flatMap((event) => event.converted);
+  if (converted.length > 0) await engine.publish(converted);
+  await confirm(engine, events);
 }
 
 /** One message at the door. */
@@ -171,13 +183,16 @@ async function draft(arrived: Arrived): Promise<Draft> {
   if (arrival.kind === "malformed") {
     const { reason } = arrival;
     const kept = { ...(raw !== undefined && { raw }), reason };
-    return firstOf(arrived, "QUARANTINED", { reason }, kept, []);
+    return firstOf(arrived, "QUARANTINED", { reason }, kept);
   }
   const { event } = arrival;
   const all = engine.sheets().byType.get(event.type) ?? [];
   const sheets = only ? onlyTargets(all, only.targets) : all;
   await pinSheets(engine, all);
   const planned = await plan(engine, { key, event, accepted: stamp }, sheets, only && { by: only });
+  const made = await convert(planned);
+  if ("fault" in made) return firstOf(arrived, "QUARANTINED", { reason: "mapping" }, { event, reason: made.fault });
+  const converted = made.events;
   const chunks = chunksOf(planned);
   const steps = chunks.length > 0 ? [] : await expand(engine, planned);
   const facts: Facts = {
@@ -187,6 +202,7 @@ async function draft(arrived: Arrived): Promise<Draft> {
     targets: planned.matches.length,
     ...(chunks.length > 0 ? { chunks: chunks.length } : { packets: steps.length }),
     ...(planned.clamped && { clamped: "its time lies more than 5 min ahead" }),
+    ...(converted.length > 0 && { published: converted.map(eventKey) }),
     ...filesIn(planned),
     ...(only && { job: only.job, actor: only.actor }),
   };
@@ -199,14 +215,14 @@ async function draft(arrived: Arrived): Promise<Draft> {
     ...(rosters.length > 0 && { rosters }),
     ...(only && { only }),
   };
-  if (planned.matches.length === 0) return firstOf(arrived, "UNMATCHED", facts, more, []);
+  if (planned.matches.length === 0) return firstOf(arrived, "UNMATCHED", facts, more);
   if (chunks.length > 0) {
     const chunksAt = engine.clock.now();
-    return firstOf(arrived, "EXPANDING", facts, { ...more, unsent: true, chunks, chunksAt }, []);
+    return firstOf(arrived, "EXPANDING", facts, { ...more, unsent: true, chunks, chunksAt }, { converted });
   }
-  const marked = steps.length > 0 ? { ...more, unsent: true } : more;
-  const whole = firstOf(arrived, "EXPANDED", facts, marked, steps);
-  return fitsOneWrite(whole.weight) ? whole : firstOf(arrived, "EXPANDING", facts, marked, steps);
+  const marked = steps.length + converted.length > 0 ? { ...more, unsent: true } : more;
+  const whole = firstOf(arrived, "EXPANDED", facts, marked, { steps, converted });
+  return fitsOneWrite(whole.weight) ? whole : firstOf(arrived, "EXPANDING", facts, marked, { steps, converted });
 }
 
 /** Which versions of which files an event's packets are made of, for the ledger: the addresses stand in the event. */
@@ -223,7 +239,7 @@ function firstOf(
   status: EventRecord["status"],
   facts: Facts,
   more: Partial<EventRecord>,
-  steps: readonly Stepped[],
+  { steps = [], converted = [] }: Partial<Pick<Draft, "steps" | "converted">> = {},
 ): Draft {
   const entry = append(key, undefined, { at: engine.clock.now(), step: status, facts });
   const common = { sheets: [], packets: 0, duplicates: 0, message, accepted: stamp };
@@ -231,7 +247,7 @@ function firstOf(
   const together = status === "EXPANDED" ? steps : [];
   const puts: Put[] = [{ kind: "event", id: key, value, etag: 0 }, ...together.map(newPut)];
   const entries = [entry, ...together.map((stepped) => stepped.entry)];
-  return { key, message, value, steps, puts, entries, weight: weigh(puts, entries) };
+  return { key, message, value, steps, converted, puts, entries, weight: weigh(puts, entries) };
 }
 
 /**
@@ -259,15 +275,15 @@ function writeDrafts(engine: Engine, drafts: readonly Draft[]): Promise<"written
 
 /** Brings a draft to its end: written, and with it all packets; or recognised as one that was here before. */
 async function record(engine: Engine, made: Draft, isWritten: boolean): Promise<Recorded | undefined> {
-  const { key, value, steps } = made;
+  const { key, value, steps, converted } = made;
   if (!isWritten && (await writeDrafts(engine, [made])) === "conflict") return recordAgain(engine, made);
   tellArrival(engine, made);
   const stored = { value, etag: 1 };
-  if (value.chunks) return { key, stored, packets: [] };
-  if (steps.length === 0) return undefined;
+  if (value.chunks) return { key, stored, packets: [], converted };
+  if (!value.unsent) return undefined;
   return value.status === "EXPANDED"
-    ? { key, stored, packets: steps.map((stepped) => stepped.record) }
-    : recordRest(engine, key, stored, steps);
+    ? { key, stored, packets: steps.map((stepped) => stepped.record), converted }
+    : recordRest(engine, key, stored, { steps, converted });
 }
 
 /** Says what a new event came to, and which of its packets wait for a person from the beginning. */
@@ -310,8 +326,12 @@ async function recordAgain(engine: Engine, { key, message }: Draft): Promise<Rec
 
 /** Goes on with an event whose first run did not come to its end, with the sheets that run had pinned. */
 async function resume(engine: Engine, key: string, stored: Stored<"event">): Promise<Recorded> {
-  if (stored.value.chunks) return { key, stored, packets: [] };
-  return recordRest(engine, key, stored, await expand(engine, await planAgain(engine, key, stored.value)));
+  const planned = await planAgain(engine, key, stored.value);
+  const made = await convert(planned);
+  if ("fault" in made) throw new Error(`${key} cannot be converted as it was before: ${made.fault}`);
+  const converted = made.events;
+  if (stored.value.chunks) return { key, stored, packets: [], converted };
+  return recordRest(engine, key, stored, { steps: await expand(engine, planned), converted });
 }
 
 /** Records those packets of an event that are not recorded yet, and with the last of them that it is expanded. */
@@ -319,7 +339,7 @@ async function recordRest(
   engine: Engine,
   key: string,
   stored: Stored<"event">,
-  steps: readonly Stepped[],
+  { steps, converted }: Pick<Draft, "steps" | "converted">,
 ): Promise<Recorded> {
   const packets = await recordPackets(engine, steps);
   let event = stored;
@@ -331,7 +351,7 @@ async function recordRest(
     if (written === "written") engine.log({ step: "expanded", event: key, packets: steps.length });
     event = written === "written" ? { value, etag: event.etag + 1 } : await reread(engine, key);
   }
-  return { key, stored: event, packets };
+  return { key, stored: event, packets, converted };
 }
 
 /** All packets of these events are on their queues: they need nobody any more. A large one is not there yet. */
@@ -359,10 +379,7 @@ export async function resumeUnsent(engine: Engine): Promise<void> {
     // A large event that is being expanded needs nobody.
     if (!stored.value.unsent || (stored.value.chunksAt ?? 0) > before) continue;
     engine.log({ step: "event-resumed", event: key });
-    const event = await resume(engine, key, stored);
-    await putOnQueue(engine, event.packets);
-    await sendChunks(engine, [event]);
-    await confirm(engine, [event]);
+    await sendOn(engine, [await resume(engine, key, stored)]);
   }
 }
 

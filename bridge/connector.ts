@@ -1,5 +1,5 @@
 import type * as z from "zod";
-import type { Json } from "./json.ts";
+import type { Json, JsonObject } from "./json.ts";
 import type { Outcome } from "./outcome.ts";
 import type { Packet } from "./pack.ts";
 
@@ -96,6 +96,25 @@ export interface Connector<Config = unknown, Secret = unknown> {
   sendBatch?(packets: readonly Packet[], context: Context<Config, Secret>): Promise<readonly Outcome[]>;
   /** Whether the target would take a packet now. */
   probe(context: Context<Config, Secret>): Promise<boolean>;
+  /** Where the target calls no door: what it has that is new. Asked every minute. */
+  poll?(context: Context<Config, Secret>): Promise<Polled>;
+}
+
+/** One thing an outside system says. */
+export interface InboundMessage {
+  /** The same when it says the same again. */
+  readonly id: string;
+  /** ms since the epoch */
+  readonly at: number;
+  readonly data: JsonObject;
+}
+
+/** What a target had that was new. */
+export interface Polled {
+  /** In their order; at most some hundreds, the rest next time. */
+  readonly messages: readonly InboundMessage[];
+  /** Called when none of them can be lost any more: to move the watermark, or the files. */
+  taken(): Promise<void>;
 }
 
 /** A connector as one declares it: with `send`, or with `sendBatch` where the target takes many at once. */

@@ -161,6 +161,7 @@ async function carry(
     const outcome = unknown("a try broke off after it may have begun, and the target cannot tell a repeat");
     return settle(engine, stored, shadow, { ...carrier, outcome, roundTripMs: 0, health, inDoubt });
   }
+  if (packet.echo && !packet.force) return settleEcho(engine, stored, shadow, health);
   if (packet.order === "strict") {
     const [head] = await engine.store.laneOpen(packet.lane, 1);
     if (head && head.value.packet.id !== packet.id) return waitBehind(engine, stored, head.value.packet.id);
@@ -173,6 +174,16 @@ async function carry(
   return left.kind === "send"
     ? attempt(engine, carrier, desk, stored, shadow, { ...packet, fields: left.fields })
     : settleUnsent(engine, stored, shadow, health, left.kind);
+}
+
+/** What a target has said itself it holds, unless it is known to hold something newer. */
+function settleEcho(engine: Engine, stored: Stored<"packet">, shadow: KnownShadow, health: Health): Promise<Carried> {
+  const { packet } = stored.value;
+  const left =
+    packet.order === "strict"
+      ? undefined
+      : reconcile(packet, shadow?.value ?? emptyShadow, shadowKeyOf(engine, health));
+  return settleUnsent(engine, stored, shadow, health, left?.kind === "SUPERSEDED" ? "SUPERSEDED" : "UNCHANGED");
 }
 
 /** In a strict lane only the oldest open packet is tried; whoever closes it rings for the next. */

@@ -38,6 +38,7 @@ const sourceEventSchema = z.object({
   subject: attribute(512).optional(),
   time: z.iso.datetime({ offset: true, error: "is not an RFC 3339 time" }).optional(),
   sequence: sequence.optional(),
+  origin: attribute(64).optional(),
   data: z.custom<JsonObject>(isJsonObject, "is not an object"),
 });
 
@@ -51,6 +52,8 @@ export interface SourceEvent {
   readonly time?: string | undefined;
   /** Orders the events of one source better than a clock does. */
   readonly sequence?: number | undefined;
+  /** The outside system the change came from, by its connector's name: it is not sent back there. */
+  readonly origin?: string | undefined;
   readonly data: JsonObject;
 }
 

@@ -80,15 +80,13 @@ export interface Part extends Partial<Lines> {
  * these bytes, of which the first is the 501st. `2.500.8192-`: all lines from there on, not cut into chunks yet.
  */
 export function chunksOf({ event, matches, rosters }: Plan): string[] {
-  const sizes = matches.map((found) => rosterSize(event, found) ?? 1);
+  const sizes = matches.map((found) => (found.target.publish === undefined ? (rosterSize(event, found) ?? 1) : 0));
   const inFile = matches.map((_, match) => rosters.some((roster) => roster.match === match && !("fault" in roster)));
   if (!inFile.includes(true) && sizes.reduce((sum, size) => sum + size, 0) <= chunkSize) return [];
   return sizes.flatMap((size, match) =>
     inFile[match]
       ? [nameOf({ match, first: 0, from: 0 })]
-      : Array.from({ length: Math.max(1, Math.ceil(size / chunkSize)) }, (_, i) =>
-          nameOf({ match, first: i * chunkSize }),
-        ),
+      : Array.from({ length: Math.ceil(size / chunkSize) }, (_, i) => nameOf({ match, first: i * chunkSize })),
   );
 }
 
@@ -127,7 +125,7 @@ export async function expand(engine: Engine, planned: Plan, options: ExpandOptio
   const steps: Stepped[] = [];
   const seen = new Set<string>();
   for (const [i, found] of matches.entries()) {
-    if (part && part.match !== i) continue;
+    if ((part && part.match !== i) || found.target.publish !== undefined) continue;
     const elements = await elementsOf(engine, planned, part ?? { match: i }, element);
     const parcels = isParcel(elements) ? [elements] : await mapEvent(event, found, acceptedMs, elements);
     for (const parcel of parcels) {
@@ -174,7 +172,7 @@ function firstStep(engine: Engine, parcel: Parcel, planned: Plan, change: Partia
   const vetted = vet(engine.sheets().policy, parcel);
   const { key, event, version, by } = planned;
   const origin: Origin = { key, type: event.type, version, ...(by && { job: by.job }) };
-  const packet = pack(vetted, origin, found.connector, engine.bridgeKey);
+  const packet = pack(vetted, origin, found.connector, engine.bridgeKey, event.origin === found.connector.name);
   const fault = parcel.fault ?? sizeFault(packet);
 
   const facts = {
@@ -224,6 +222,7 @@ export function birthFacts(packet: Packet, bridgeKey: KeyObject): Facts {
     version: packet.version as unknown as Json,
     ...(packet.replayOf && { replayOf: packet.replayOf }),
     ...(packet.force && { force: true }),
+    ...(packet.echo && { echo: true }),
     ...(packet.job && { job: packet.job }),
   };
 }

@@ -57,6 +57,8 @@ export interface Packet {
   readonly replayOf?: string;
   /** Send even what the target is believed to hold. */
   readonly force?: boolean;
+  /** The change came from the target itself: it is noted, and not sent back. */
+  readonly echo?: boolean;
   /** The job that made it. */
   readonly job?: string;
 }
@@ -108,7 +110,7 @@ export interface Origin {
  *
  * @param bridgeKey hides entities in lanes and shadows: an employee number could be guessed from a plain hash
  */
-export function pack(parcel: Vetted, origin: Origin, connector: Connector, bridgeKey: KeyObject): Packet {
+export function pack(parcel: Vetted, origin: Origin, connector: Connector, bridgeKey: KeyObject, echo = false): Packet {
   const { sheet, target, element, at } = parcel;
   return {
     event: origin.key,
@@ -132,6 +134,7 @@ export function pack(parcel: Vetted, origin: Origin, connector: Connector, bridg
     version: origin.version,
     windowMs: sheet.windowMs,
     ...(origin.job !== undefined && { job: origin.job }),
+    ...(echo && { echo }),
   };
 }
 

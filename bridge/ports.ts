@@ -1,5 +1,6 @@
 import type { KeyObject } from "node:crypto";
 import type { Catalog, Http } from "./connector.ts";
+import type { SourceEvent } from "./event.ts";
 import type { EventStatus, LedgerEntry, Status } from "./ledger.ts";
 import type { EventRecord, PacketRecord, Records, RememberedSeal } from "./records.ts";
 import type { SheetSet } from "./sheets.ts";
@@ -249,6 +250,8 @@ export interface Engine {
   readonly clock: Clock;
   readonly random: Random;
   readonly queue: QueuePort;
+  /** Publishes events as an HMS service does. Resolves when none will be lost; publishing one again is safe. */
+  readonly publish: (events: readonly SourceEvent[]) => Promise<void>;
   readonly store: StorePort;
   readonly secrets: SecretsPort;
   readonly files: FilesPort;

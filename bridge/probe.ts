@@ -1,6 +1,7 @@
 import { contextOf, withinDeadline } from "./call.ts";
 import { type Connector, connectorId } from "./connector.ts";
 import { changeHealth, healthOf, isDown, markDown, markUp } from "./health.ts";
+import { pollWhenDue } from "./poll.ts";
 import type { Engine } from "./ports.ts";
 import type { Health } from "./records.ts";
 
@@ -10,10 +11,11 @@ const maxRedrivePerSecond = 500;
 /** How fast a redrive begins. */
 const firstPerSecond = 20;
 
-/** What one target needs by the clock: to be asked whether it is awake, and to be sent what waits for it. */
+/** What one target needs by the clock: to be asked whether it is awake, and what is new, and to be sent what waits. */
 export async function tend(engine: Engine, connector: Connector): Promise<void> {
   await probeWhenDue(engine, connector);
   await redriveWhenDue(engine, connector);
+  await pollWhenDue(engine, connector);
 }
 
 /** Asks a target that is down, or that has begun to fail, whether it is awake. */

@@ -1,3 +1,4 @@
+import type { SourceEvent } from "./event.ts";
 import { bodyText } from "./json.ts";
 import {
   type Engine,
@@ -6,6 +7,7 @@ import {
   type NewMessage,
   type Put,
   type QueueName,
+  type QueuePort,
   type Stored,
 } from "./ports.ts";
 import type { PacketRecord } from "./records.ts";
@@ -27,6 +29,15 @@ export async function putOnQueue(engine: Engine, records: readonly PacketRecord[
       for (const call of inCalls(messages)) await engine.queue.send(name, call);
     }),
   );
+}
+
+/** Puts events into the inbox. One record's keep their order; the rest of an inbox's order means nothing. */
+export async function putInInbox(queue: QueuePort, events: readonly SourceEvent[]): Promise<void> {
+  const messages = events.map((event) => ({
+    group: `${event.source} ${event.type} ${event.subject ?? ""}`,
+    body: JSON.stringify(event),
+  }));
+  for (const call of inCalls(messages)) await queue.send("inbox", call);
 }
 
 /** Splits messages, in their order, into as few calls as the queue takes. */

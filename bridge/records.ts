@@ -109,6 +109,7 @@ export interface Health {
   /** How often all that was believed of its target was forgotten. */
   readonly shadowEpoch?: number;
   readonly probedAt?: number;
+  readonly polledAt?: number;
   /** When the outbox is next sent back, and the gap that led there. */
   readonly redriveAt?: number;
   readonly redriveGapMs?: number;

@@ -160,8 +160,9 @@ export async function settleUnsent(
   health: Health,
   status: "UNCHANGED" | "SUPERSEDED",
 ): Promise<Carried> {
-  const reason = status === "UNCHANGED" ? "the target already holds it" : "the target holds something newer";
   const { packet } = stored.value;
+  const held = packet.echo ? "the change came from the target itself" : "the target already holds it";
+  const reason = status === "UNCHANGED" ? held : "the target holds something newer";
   const puts =
     status === "UNCHANGED" ? known(engine, packet, shadow, health) : superseded(engine, packet, shadow, health);
   const written = await writeStep(engine, stored, status, { reason }, { reason }, puts);

@@ -5,6 +5,9 @@ import { compileExpression, type Expression, ExpressionFault } from "./expressio
 import type { JsonObject } from "./json.ts";
 import { pathFault, type Reader, reader } from "./path.ts";
 
+/** What an outside system says arrives as an event of this type, with the connector's name behind it. */
+export const inboundPrefix = "inbound.";
+
 const unitsMs: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 const duration = z
@@ -46,12 +49,18 @@ const roster = z.union(
 
 export const targetSchema = z.strictObject({
   connector: z
-    .string("is missing; name a file of connectors/")
+    .string("is not a connector's name")
     .regex(
       /^[A-Za-z][A-Za-z0-9-]{0,47}(@v\d{1,4})?$/,
       "is not a connector's name such as PayrollConnector or WorkForceNow@v2",
     )
+    .optional()
     .describe("What delivers to this target: PayrollConnector, or WorkForceNow@v2."),
+  publish: z
+    .string("is not an event's type")
+    .min(1, "is empty; name the event's type")
+    .optional()
+    .describe("Inbound: the type of the HMS event it becomes."),
   from: instant.optional().describe("Events accepted before this time do not go to this target."),
   until: instant.optional().describe("Events accepted from this time on do not go to this target."),
   for_each: roster.optional(),
@@ -81,7 +90,10 @@ export const sheetSchema = z.strictObject({
   when: expression.optional().describe("JSONata over the whole event; the sheet applies where it gives true."),
   key: path.optional().describe("Which record changed: data.policyId. Default: subject, else data.id."),
   consistency_window: duration.default("60s"),
-  direction: z.enum(["outbound"], 'is not "outbound"').default("outbound"),
+  direction: z
+    .enum(["outbound", "inbound"], 'is neither "outbound" nor "inbound"')
+    .default("outbound")
+    .describe("inbound: what an outside system says becomes an HMS event."),
   targets: z.record(
     z.string().regex(/^[a-z][a-z0-9_-]{0,31}$/, "is not a target's name such as payroll"),
     targetSchema,
@@ -114,8 +126,10 @@ export interface FieldPlan {
 
 export interface Target {
   readonly name: string;
-  /** As the sheet names it; the catalog says which version that is. */
+  /** As the sheet names it; the catalog says which version that is. Inbound: HMS, which is none. */
   readonly connector: string;
+  /** Inbound: the type of the HMS event it becomes. */
+  readonly publish?: string;
   /** ms since the epoch */
   readonly from?: number;
   readonly until?: number;
@@ -186,12 +200,13 @@ export function compileSheet(name: string, document: SheetDocument): Compiled {
       const compute = typeof rule === "string" ? undefined : compileAt(rule.with, [...at, "map", from, "with"]);
       return { from, to, read: reader(from), previous: previousReaders(from), ...(compute && { with: compute }) };
     });
-    faults.push(...targetFaults(target, fields, at));
+    faults.push(...targetFaults(target, fields, at), ...directionFaults(document.direction, target, at));
     const { for_each: elements } = target;
     const elementsPath = typeof elements === "string" ? elements : elements?.ndjson;
     return {
       name: targetName,
-      connector: target.connector,
+      connector: target.connector ?? "HMS",
+      ...(target.publish && { publish: target.publish }),
       ...(target.from && { from: Date.parse(target.from) }),
       ...(target.until && { until: Date.parse(target.until) }),
       ...(elementsPath && { forEach: reader(elementsPath.replace(/^data\./, "")), forEachPath: elementsPath }),
@@ -205,6 +220,14 @@ export function compileSheet(name: string, document: SheetDocument): Compiled {
     };
   });
   if (targets.length === 0) faults.push({ path: ["targets"], message: "targets is empty; name at least one target" });
+  for (const type of [document.source_event].flat()) {
+    if ((document.direction === "inbound") === type.startsWith(inboundPrefix)) continue;
+    const message =
+      document.direction === "inbound"
+        ? `source_event ${type} does not come from outside; name a connector: ${inboundPrefix}PayrollConnector`
+        : `source_event ${type} comes from outside; say "direction: inbound"`;
+    faults.push({ path: ["source_event"], message });
+  }
   if (faults.length > 0) return { ok: false, faults };
 
   const { examples, ...meaning } = document;
@@ -246,6 +269,26 @@ function targetFaults(target: SheetDocument["targets"][string], fields: readonly
     faults.push({ path: [...at, "until"], message: "until is not after from; no event would go to this target" });
   }
   return faults;
+}
+
+/** An outbound target is a connector, an inbound one an event's type. */
+function directionFaults(
+  direction: SheetDocument["direction"],
+  { connector, publish, action, from, until }: SheetDocument["targets"][string],
+  path: PropertyKey[],
+): PlacedFault[] {
+  const fault = (key: string, message: string): PlacedFault[] => [{ path: [...path, key], message }];
+  if (direction === "outbound") {
+    if (connector === undefined) return fault("connector", "connector is missing; name a file of connectors/");
+    return publish === undefined ? [] : fault("publish", 'publish stands in a sheet with "direction: inbound" only');
+  }
+  if (publish === undefined) return fault("publish", "publish is missing; name the type of the HMS event it becomes");
+  if (connector !== undefined)
+    return fault("connector", "connector has no place in an inbound sheet: HMS is the target");
+  if (action === "delete") return fault("action", "action has no place in an inbound sheet: an event's type says it");
+  if (from !== undefined || until !== undefined)
+    return fault("from", "from and until have no place in an inbound sheet");
+  return [];
 }
 
 /** `new_rate` has `old_rate` beside it; `rate` may have `old_rate`; both may stand in a `previous` object. */

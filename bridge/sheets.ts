@@ -1,5 +1,5 @@
 import { type Catalog, connectorId } from "./connector.ts";
-import type { PlacedFault, Sheet } from "./sheet.ts";
+import { inboundPrefix, type PlacedFault, type Sheet, type Target } from "./sheet.ts";
 import { type ExampleResult, testSheet } from "./try.ts";
 import type { Policy } from "./vet.ts";
 
@@ -44,7 +44,8 @@ export async function checkSheet(sheet: Sheet, catalog: Catalog, policy: Policy)
       faults.push({ path: ["examples", i], message, ofExample: true });
     }
   }
-  const keyless = !sheet.key && sheet.targets.some((target) => !target.key && !target.forEach);
+  const isKeyless = (target: Target) => !target.key && !target.forEach && !target.publish;
+  const keyless = !sheet.key && sheet.targets.some(isKeyless);
   const message = `no "key:": events without a subject or data.id count as one record, called ${sheet.name}`;
   return { faults, examples, warnings: keyless ? [{ path: ["targets"], message }] : [] };
 }
@@ -52,6 +53,7 @@ export async function checkSheet(sheet: Sheet, catalog: Catalog, policy: Policy)
 function connectorFaults(sheet: Sheet, catalog: Catalog): PlacedFault[] {
   const faults: PlacedFault[] = [];
   const connectors = new Map<string, string>();
+  if (sheet.document.direction === "inbound") return senderFaults(sheet, catalog);
   for (const target of sheet.targets) {
     const place = ["targets", target.name];
     const found = catalog.find(target.connector);
@@ -72,6 +74,16 @@ function connectorFaults(sheet: Sheet, catalog: Catalog): PlacedFault[] {
     connectors.set(id, target.name);
   }
   return faults;
+}
+
+function senderFaults({ sourceEvents }: Sheet, catalog: Catalog): PlacedFault[] {
+  const names = [...new Set(catalog.ids.map((id) => id.split("@")[0]))];
+  return sourceEvents.flatMap((type) => {
+    const name = type.slice(inboundPrefix.length);
+    if (names.includes(name)) return [];
+    const message = `no connector is called ${name || "that"}; there are ${names.join(", ") || "none"}`;
+    return [{ path: ["source_event"], message }];
+  });
 }
 
 /** Told of a sheet that has another's name. */

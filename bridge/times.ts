@@ -15,6 +15,8 @@ export const timesSchema = z.strictObject({
   /** 6 × the function's timeout. Source: AWS Lambda, "Using Lambda with Amazon SQS". */
   visibilityMs: ms.prefault(180_000),
   probeMs: ms.prefault(60_000),
+  /** How often a target that calls no door is asked what is new. */
+  pollMs: ms.prefault(60_000),
   /** The first gap between two redrives of an outbox whose target is up; each next is twice as long, up to the last. */
   redriveMs: ms.prefault(600_000),
   redriveMaxMs: ms.prefault(7_200_000),

@@ -35,7 +35,9 @@ export async function trySheet(
   const packets: TriedPacket[] = [];
   for (const found of await match(event, [sheet], nowMs)) {
     for (const parcel of await mapEvent(event, found, nowMs, linesFor(event, found, files))) {
-      const { fields, verdict, decisions } = vet(policy, parcel);
+      // What becomes an HMS event stays inside.
+      const inside = { ...parcel, verdict: "allow", decisions: [] } as const;
+      const { fields, verdict, decisions } = parcel.target.publish === undefined ? vet(policy, parcel) : inside;
       const blocked = decisions.filter(({ action }) => action === "block").map(({ field }) => field);
       const held = parcel.fault ?? (verdict === "block" ? `governance blocks ${blocked.join(", ")}` : undefined);
       packets.push({

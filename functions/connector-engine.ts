@@ -16,6 +16,9 @@ export function openConnectorEngine(connector: Connector, env: ConnectorEnv, log
     sheets: () => {
       throw new Error("a connector's function has no sheets");
     },
+    publish: () => {
+      throw new Error("a connector's function publishes nothing");
+    },
     configOf: () => env.CONFIG,
     http: (config) => createHttp({ allowedHosts: hostsIn(config) }),
     log,

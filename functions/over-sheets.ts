@@ -24,6 +24,7 @@ export function overSheets<Answer>(handlerOver: (engine: Engine) => Handler<Answ
       files: new AwsFiles({ client: new S3Client(), places: env.PLACES }),
       catalog: await deployedCatalog(),
       sheets: () => sheets.current,
+      publish: nothingSent,
       configOf: nothingSent,
       http: nothingSent,
       log,

@@ -7,6 +7,7 @@ import { checkEvent, eventKey, maxEventBytes, type SourceEvent } from "../bridge
 import { startJob } from "../bridge/jobs.ts";
 import { isClosed, type Status } from "../bridge/ledger.ts";
 import type { LogLine, Tally } from "../bridge/ports.ts";
+import { putInInbox } from "../bridge/queueing.ts";
 import type { Job, JobWork } from "../bridge/records.ts";
 import { packetsOf, type ReplayRequest, type ReplayTrial, tryReplay } from "../bridge/replay.ts";
 import type { Evidence } from "../bridge/sealed.ts";
@@ -153,13 +154,10 @@ export class Bridge implements AsyncDisposable {
     const arrival = checkEvent(event);
     if (arrival.kind === "malformed") throw new TypeError(`not an event: ${arrival.reason}`);
     const { queue } = await this.engine();
-    const body = JSON.stringify(event);
-    if (Buffer.byteLength(body) > maxEventBytes) {
+    if (Buffer.byteLength(JSON.stringify(event)) > maxEventBytes) {
       throw new RangeError(`the event is larger than ${maxEventBytes} bytes; publish a reference to the data instead`);
     }
-    // One record's events keep their order; the rest of an inbox's order means nothing.
-    const group = `${event.source} ${event.type} ${event.subject ?? ""}`;
-    await queue.send("inbox", [{ group, body }]);
+    await putInInbox(queue, [event]);
     return eventKey(event);
   }
 

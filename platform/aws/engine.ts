@@ -24,6 +24,7 @@ export interface AwsOptions {
   readonly files: FilesPort;
   readonly catalog: Catalog;
   readonly sheets: () => SheetSet;
+  readonly publish: Engine["publish"];
   readonly configOf: (connector: string) => unknown;
   readonly http: (config: unknown) => Http;
   readonly log: Engine["log"];
@@ -31,7 +32,8 @@ export interface AwsOptions {
 
 /** The engine on AWS: region, credentials, endpoints and FIPS as the SDK finds them in its environment. */
 export async function openAwsEngine(options: AwsOptions): Promise<Engine> {
-  const { deployment, packetsTable, ledgerTable, queuesUrl, queuesArn, files, catalog, sheets, configOf } = options;
+  const { deployment, packetsTable, ledgerTable, queuesUrl, queuesArn, files, catalog, sheets, publish, configOf } =
+    options;
   // The endpoint is the region's, or FIPS; a queue's URL only names the queue.
   const sqs = new SQSClient({ useQueueUrlAsEndpoint: false });
   const secrets = new SecretsManagerClient();
@@ -45,6 +47,7 @@ export async function openAwsEngine(options: AwsOptions): Promise<Engine> {
     secrets: new AwsSecrets(secrets, deployment),
     files,
     sheets,
+    publish,
     catalog,
     configOf,
     http: httpClients(options.http),

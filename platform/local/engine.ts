@@ -3,6 +3,7 @@ import { closeSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import type { Catalog, Http } from "../../bridge/connector.ts";
 import type { Clock, Engine, LogLine, Random } from "../../bridge/ports.ts";
+import { putInInbox } from "../../bridge/queueing.ts";
 import type { SheetSet } from "../../bridge/sheets.ts";
 import { systemClock, systemRandom } from "../clock.ts";
 import { httpClients } from "../http-clients.ts";
@@ -49,6 +50,7 @@ export async function openLocalEngine(options: LocalOptions): Promise<LocalEngin
   const db = await Database.open(dir && join(dir, "bridge.db"));
   const store = new LocalStore(db);
   const clock = options.clock ?? systemClock(store.lastAccepted());
+  const queue = new LocalQueue(db, clock);
   return {
     dir,
     db,
@@ -56,7 +58,8 @@ export async function openLocalEngine(options: LocalOptions): Promise<LocalEngin
     clock,
     random,
     store,
-    queue: new LocalQueue(db, clock),
+    queue,
+    publish: (events) => putInInbox(queue, events),
     secrets: new LocalSecrets(dir ? join(dir, "secrets.json") : inMemory, env),
     files: new LocalFiles(settings.places),
     sheets,

@@ -41,6 +41,7 @@ export async function driverOf(stage: Stage, connectors: readonly string[]): Pro
     files: { find: notHere, read: notHere },
     catalog: new Catalog([]),
     sheets: notHere,
+    publish: notHere,
     configOf: notHere,
     http: notHere,
     log: () => {},

@@ -51,10 +51,12 @@ export interface FakeOptions {
   readonly secret?: z.ZodType<unknown>;
   /** It takes many packets in one call. */
   readonly bulk?: boolean;
+  /** It calls no door, and is asked. */
+  readonly poll?: Connector["poll"];
 }
 
 export function fakeTarget(options: FakeOptions = {}): FakeTarget {
-  const { name = "Fake", order = "latest", idempotent = true, lane, perSecond, secret, bulk = false } = options;
+  const { name = "Fake", order = "latest", idempotent = true, lane, perSecond, secret, bulk = false, poll } = options;
   const target: Omit<FakeTarget, "connector" | "id"> = {
     calls: [],
     batches: [],
@@ -91,6 +93,7 @@ export function fakeTarget(options: FakeOptions = {}): FakeTarget {
     rate: { concurrency: 10, ...(perSecond !== undefined && { perSecond }) },
     send,
     ...(bulk && { sendBatch }),
+    ...(poll && { poll }),
     async probe() {
       target.probes++;
       return target.awake;
@@ -123,6 +126,8 @@ export interface CoreOptions {
   readonly seed?: number;
   /** Folders files may be read from. */
   readonly places?: readonly string[];
+  /** Where secrets are: `BRIDGE_SECRET_FAKE`. */
+  readonly env?: NodeJS.ProcessEnv;
 }
 
 /** The whole path on the embedded engine in memory, by hand: nothing happens until a test says so. */
@@ -166,7 +171,7 @@ export async function aCore(options: CoreOptions = {}): Promise<Core> {
     sheets: () => set,
     settings: checkSettings({ times: options.times ?? {}, places: options.places ?? [] }, "the test"),
     http: () => noHttp,
-    env: {},
+    env: options.env ?? {},
     clock,
     random: seededRandom(seed),
     log: (line) => lines.push(line),

@@ -1,0 +1,120 @@
+import { createHmac, timingSafeEqual } from "node:crypto";
+import * as z from "zod";
+import type { InboundMessage } from "./connector.ts";
+import { eventKey, type SourceEvent } from "./event.ts";
+import { isJsonObject, type JsonObject } from "./json.ts";
+import type { Engine } from "./ports.ts";
+import { putInInbox } from "./queueing.ts";
+import { inboundPrefix } from "./sheet.ts";
+
+/** The largest message the door takes. */
+export const maxInboundBytes = 262_144;
+
+/** A message's own time may be off by so much, either way. Source: Standard Webhooks, "Verifying timestamp". */
+const toleranceMs = 5 * 60_000;
+
+/** One call of the door, as it came over HTTP. */
+export interface InboundCall {
+  /** The connector's name, of the path. */
+  readonly connector: string;
+  readonly header: (name: string) => string | undefined;
+  readonly body: Uint8Array;
+}
+
+/** What the door answers. No answer tells which of name, secret and signature was wrong. */
+export type InboundAnswer =
+  | { readonly status: 202; readonly event: string }
+  /** It was here before: nothing happens. */
+  | { readonly status: 200; readonly event: string }
+  | { readonly status: 400 | 401 | 413 | 415; readonly message: string };
+
+/** What a connector's messages are signed with: one key, or several while they are being changed. */
+export const inboundSecretSchema = z.strictObject({
+  keys: z
+    .array(z.string().regex(/^whsec_[A-Za-z0-9+/]{32,88}={0,2}$/, "is not whsec_ and 24 to 64 bytes in base64"))
+    .min(1),
+});
+
+/** Under which name `inboundSecretSchema` is kept. */
+export function inboundSecretName(connector: string): string {
+  return `${connector}/inbound`;
+}
+
+/**
+ * The door for what outside systems say: a signed message in, an event of type `inbound.<connector>` on its way out.
+ *
+ * What is signed and is a JSON object is kept, whether or not a sheet takes it. A message that comes twice counts once.
+ *
+ * Source: Standard Webhooks 1.0: `webhook-id`, `webhook-timestamp`, `webhook-signature`.
+ *
+ * @throws where it could not be stored: the sender must try again
+ */
+export async function takeIn(engine: Engine, call: InboundCall): Promise<InboundAnswer> {
+  if (call.body.byteLength > maxInboundBytes) {
+    return { status: 413, message: `the message is larger than ${maxInboundBytes} bytes` };
+  }
+  const signed = await verified(engine, call);
+  if (!signed) return { status: 401, message: "the message is not signed by a known sender, or its time is over" };
+  if (!/^application\/([\w.+-]+\+)?json\b/i.test(call.header("content-type") ?? "")) {
+    return { status: 415, message: "the message must be application/json" };
+  }
+  const data = jsonIn(call.body);
+  if (data === undefined) return { status: 400, message: "the message is not a JSON object in UTF-8" };
+  const event = inboundEvent(call.connector, { ...signed, data });
+  const key = eventKey(event);
+  const [known] = await engine.store.read("event", [key]);
+  if (known) return { status: 200, event: key };
+  await putInInbox(engine.queue, [event]);
+  engine.log({ step: "inbound", connector: call.connector, event: key });
+  return { status: 202, event: key };
+}
+
+interface Signed {
+  readonly id: string;
+  /** ms since the epoch */
+  readonly at: number;
+}
+
+/** Every key is tried, and in the time it takes: nothing is learnt from how long a refusal takes. */
+async function verified(engine: Engine, { connector, header, body }: InboundCall): Promise<Signed | undefined> {
+  const id = header("webhook-id") ?? "";
+  const seconds = header("webhook-timestamp") ?? "";
+  const given = (header("webhook-signature") ?? "").split(" ").slice(0, 8);
+  if (!isKnown(engine, connector) || !/^[\x21-\x7e]{1,200}$/.test(id) || !/^\d{1,12}$/.test(seconds)) return undefined;
+  const at = Number(seconds) * 1_000;
+  if (Math.abs(engine.clock.now() - at) > toleranceMs) return undefined;
+  const secret = inboundSecretSchema.safeParse(await engine.secrets.get(inboundSecretName(connector)));
+  if (!secret.success) return undefined;
+  let fits = false;
+  for (const key of secret.data.keys) {
+    const wanted = createHmac("sha256", Buffer.from(key.slice("whsec_".length), "base64"))
+      .update(`${id}.${seconds}.`)
+      .update(body)
+      .digest();
+    for (const signature of given) {
+      const [version, text = ""] = signature.split(",");
+      const shown = Buffer.from(text, "base64");
+      if (version === "v1" && shown.length === wanted.length && timingSafeEqual(shown, wanted)) fits = true;
+    }
+  }
+  return fits ? { id, at } : undefined;
+}
+
+function isKnown({ catalog }: Engine, connector: string): boolean {
+  return catalog.ids.some((id) => id.split("@")[0] === connector);
+}
+
+function jsonIn(body: Uint8Array): JsonObject | undefined {
+  try {
+    const data: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
+    return isJsonObject(data) ? data : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What an outside system says, as the event it arrives as. The mapper's door checks it, as it does every event. */
+export function inboundEvent(connector: string, { id, at, data }: InboundMessage): SourceEvent {
+  const type = `${inboundPrefix}${connector}`;
+  return { id, source: type, type, time: new Date(at).toISOString(), data };
+}
