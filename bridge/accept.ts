@@ -12,7 +12,7 @@ import { recordPackets, tellHeld } from "./record.ts";
 import type { EventRecord, PacketRecord } from "./records.ts";
 import { later, type Report, removed } from "./report.ts";
 import { onlyTargets } from "./sheets.ts";
-import type { Stepped } from "./step.ts";
+import { type Stepped, stepEvent } from "./step.ts";
 import { fitsOneWrite, inWrites, maxChanges, newPut, type Weight, weigh } from "./writes.ts";
 
 /** A malformed body is kept up to so many characters, for the operator. */
@@ -314,9 +314,8 @@ async function recordAgain(engine: Engine, { key, message }: Draft): Promise<Rec
     if (known.value.message === message) return known.value.unsent ? resume(engine, key, known) : undefined;
     const { repeats = [], duplicates } = known.value;
     if (repeats.includes(message)) return undefined;
-    const entry = nextEntry(engine, key, known.value, "DUPLICATE", {});
     const counted = { duplicates: duplicates + 1, repeats: [...repeats, message].slice(-repeatsKept) };
-    const value = { ...known.value, ...counted, step: entry.step, tail: tailOf(entry) };
+    const { value, entry } = stepEvent(key, known.value, engine.clock.now(), "DUPLICATE", {}, counted);
     const put: Put = { kind: "event", id: key, value, etag: known.etag };
     if ((await engine.store.write([put], [entry])) === "conflict") continue;
     engine.log({ step: "duplicate", event: key });
@@ -344,8 +343,8 @@ async function recordRest(
   const packets = await recordPackets(engine, steps);
   let event = stored;
   while (event.value.status === "EXPANDING") {
-    const entry = nextEntry(engine, key, event.value, "EXPANDED", { packets: steps.length });
-    const value: EventRecord = { ...event.value, status: "EXPANDED", step: entry.step, tail: tailOf(entry) };
+    const facts = { packets: steps.length };
+    const { value, entry } = stepEvent(key, event.value, engine.clock.now(), "EXPANDED", facts);
     const put: Put = { kind: "event", id: key, value, etag: event.etag };
     const written = await engine.store.write([put], [entry]);
     if (written === "written") engine.log({ step: "expanded", event: key, packets: steps.length });
@@ -387,14 +386,4 @@ async function reread(engine: Engine, key: string): Promise<Stored<"event">> {
   const [stored] = await engine.store.read("event", [key]);
   if (!stored) throw new Error(`${key} was there and is gone; this is a fault of the bridge`);
   return stored;
-}
-
-function nextEntry(
-  engine: Engine,
-  key: string,
-  event: EventRecord,
-  to: "EXPANDED" | "DUPLICATE",
-  facts: Facts,
-): LedgerEntry {
-  return append(key, { tail: event.tail, step: event.step }, { at: engine.clock.now(), step: to, facts });
 }

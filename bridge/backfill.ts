@@ -1,17 +1,18 @@
 import { acceptOnly } from "./accept.ts";
 import { connectorId } from "./connector.ts";
-import { chunksOf, expand, isUncut, type Maker, nameOf, type Plan, partOf, plan, repeated } from "./expand.ts";
+import { chunksOf, expand, isUncut, type Maker, nameOf, type Plan, partOf, plan } from "./expand.ts";
 import type { JobPage } from "./jobs.ts";
+import type { Packet } from "./pack.ts";
 import { pinSheets } from "./pinned.ts";
-import { type Engine, FileFault, type QueueName, type Stored } from "./ports.ts";
+import { type Engine, FileFault, type QueueName } from "./ports.ts";
 import { sendUnsent } from "./queueing.ts";
-import { tellHeld } from "./record.ts";
+import { recordMissing } from "./record.ts";
 import type { Job, PacketRecord } from "./records.ts";
 import { cutLines, type Roster } from "./roster.ts";
 import { onlyTargets } from "./sheets.ts";
 import { type Entry, type Found, type Malformed, readSnapshot, type Snapshot, withMalformed } from "./snapshot.ts";
 import type { Stepped } from "./step.ts";
-import { inWrites, newPut, weighNew } from "./writes.ts";
+import { inWrites, weighNew } from "./writes.ts";
 
 export interface BackfillRequest {
   /** Where the old data is to go: `sheet.target`. */
@@ -165,36 +166,14 @@ function planFor(
  * @returns how many of them this job has made, now or in a run of this page that broke off
  */
 async function recordNew(engine: Engine, job: string, steps: readonly Stepped[]): Promise<number> {
+  const isOurs = (packet: Packet) => packet.job === job;
   let made = 0;
   for (const write of inWrites(steps, weighNew)) {
-    const own = await recordMissing(engine, job, write);
+    const own = (await recordMissing(engine, write, isOurs)).filter(({ value }) => isOurs(value.packet));
     made += own.length;
-    const unsent = own.filter(({ value }) => value.progress.unsent);
-    await sendUnsent(engine, unsent);
+    await sendUnsent(engine, own);
   }
   return made;
-}
-
-async function recordMissing(engine: Engine, job: string, given: readonly Stepped[]): Promise<Stored<"packet">[]> {
-  for (let steps = given; ; ) {
-    const ids = steps.map(({ record }) => record.packet.id);
-    const stored = await engine.store.read("packet", ids);
-    const isTwin = ({ record }: Stepped, i: number) => {
-      const there = stored[i]?.value.packet;
-      return there?.job === job && there.element !== record.packet.element;
-    };
-    if (steps.some(isTwin)) {
-      steps = steps.map((step, i) => (isTwin(step, i) ? repeated(engine, step.record.packet) : step));
-      continue;
-    }
-    const missing = steps.filter((_, i) => !stored[i]);
-    const entries = missing.map(({ entry }) => entry);
-    if (missing.length > 0 && (await engine.store.write(missing.map(newPut), entries)) === "conflict") continue;
-    tellHeld(engine, missing);
-    return steps
-      .map(({ record }, i) => stored[i] ?? { value: record, etag: 1 })
-      .filter(({ value }) => value.packet.job === job);
-  }
 }
 
 /**

@@ -1,11 +1,11 @@
 import { expand, isUncut, nameOf, type Plan, partOf } from "./expand.ts";
-import { append, tailOf } from "./ledger.ts";
 import { planAgain } from "./pinned.ts";
 import { type Engine, FileFault, maxMessages, type Put, type Stored } from "./ports.ts";
 import { putOnQueue } from "./queueing.ts";
 import { recordPackets } from "./record.ts";
 import type { EventRecord } from "./records.ts";
 import { cutLines } from "./roster.ts";
+import { stepEvent } from "./step.ts";
 
 /** A part of a large event, as it comes back through the inbox. */
 export interface Chunk {
@@ -102,8 +102,5 @@ async function strikeOff(
 }
 
 function expanded(engine: Engine, key: string, { chunks: _c, chunksAt: _a, unsent: _u, ...record }: EventRecord) {
-  const facts = { packets: record.packets };
-  const last = { tail: record.tail, step: record.step };
-  const entry = append(key, last, { at: engine.clock.now(), step: "EXPANDED", facts });
-  return { value: { ...record, status: "EXPANDED" as const, step: entry.step, tail: tailOf(entry) }, entry };
+  return stepEvent(key, record, engine.clock.now(), "EXPANDED", { packets: record.packets });
 }

@@ -89,14 +89,15 @@ export async function putBack(engine: Engine, stored: Stored<"packet">, why: str
 }
 
 /**
- * Sends packets that are recorded as unsent, and takes the marks away. Safe to repeat: the ids are the same.
+ * Sends those packets that are recorded as unsent, and takes the marks away. Safe to repeat: the ids are the same.
  */
 export async function sendUnsent(engine: Engine, packets: readonly Stored<"packet">[]): Promise<void> {
+  const unsent = packets.filter(({ value }) => value.progress.unsent);
   await putOnQueue(
     engine,
-    packets.map(({ value }) => value),
+    unsent.map(({ value }) => value),
   );
-  for (const puts of inWrites(packets.map(sentPut), (put) => weigh([put]))) {
+  for (const puts of inWrites(unsent.map(sentPut), (put) => weigh([put]))) {
     if ((await engine.store.write(puts)) === "written" || puts.length === 1) continue;
     // Where another was faster, the packet has been claimed, and with that the mark is gone.
     await Promise.all(puts.map((put) => engine.store.write([put])));

@@ -11,29 +11,44 @@ import { inWrites, newPut, weighNew } from "./writes.ts";
  */
 export async function recordPackets(engine: Engine, steps: readonly Stepped[]): Promise<PacketRecord[]> {
   const writes = inWrites(steps, weighNew);
-  return (await Promise.all(writes.map((write) => recordMissing(engine, write)))).flat();
+  const recorded = await Promise.all(writes.map((write) => recordMissing(engine, write)));
+  return recorded
+    .flat()
+    .map(({ value }) => value)
+    .filter(isUntouched);
 }
 
-async function recordMissing(engine: Engine, given: readonly Stepped[]): Promise<PacketRecord[]> {
+/**
+ * Records, in one write, those packets that are not there yet. One whose place another element of the same roster has
+ * taken, because both have the same key, is recorded apart, for a person.
+ *
+ * @param ours whether a packet that is there is one of this roster's
+ * @returns each as it stands now, in their order
+ */
+export async function recordMissing(
+  engine: Engine,
+  given: readonly Stepped[],
+  ours: (there: PacketRecord["packet"]) => boolean = () => true,
+): Promise<Stored<"packet">[]> {
   for (let steps = given; ; ) {
-    const ids = steps.map(({ record }) => record.packet.id);
-    const stored = await engine.store.read("packet", ids);
-    if (steps.some((step, i) => isTaken(step, stored[i]))) {
-      steps = steps.map((step, i) => (isTaken(step, stored[i]) ? repeated(engine, step.record.packet) : step));
+    const stored = await engine.store.read(
+      "packet",
+      steps.map(({ record }) => record.packet.id),
+    );
+    const isTaken = ({ record }: Stepped, i: number) => {
+      const there = stored[i]?.value.packet;
+      return there !== undefined && ours(there) && there.element !== record.packet.element;
+    };
+    if (steps.some(isTaken)) {
+      steps = steps.map((step, i) => (isTaken(step, i) ? repeated(engine, step.record.packet) : step));
       continue;
     }
     const missing = steps.filter((_, i) => !stored[i]);
     const entries = missing.map(({ entry }) => entry);
     if (missing.length > 0 && (await engine.store.write(missing.map(newPut), entries)) === "conflict") continue;
     tellHeld(engine, missing);
-    const records = steps.map((step, i) => stored[i]?.value ?? step.record);
-    return records.filter(isUntouched);
+    return steps.map(({ record }, i) => stored[i] ?? { value: record, etag: 1 });
   }
-}
-
-/** Another element of the event's roster, in another chunk, has the same key. */
-function isTaken({ record }: Stepped, stored: Stored<"packet"> | undefined): boolean {
-  return stored !== undefined && stored.value.packet.element !== record.packet.element;
 }
 
 function isUntouched({ progress }: PacketRecord): boolean {

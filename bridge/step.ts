@@ -1,5 +1,5 @@
 import { append, type Facts, isClosed, type LedgerEntry, type Status, tailOf } from "./ledger.ts";
-import type { PacketRecord, Progress } from "./records.ts";
+import type { EventRecord, PacketRecord, Progress } from "./records.ts";
 
 /** A packet's record and the ledger entry that belongs to it: written together or not at all. */
 export interface Stepped {
@@ -24,6 +24,20 @@ export function step(record: PacketRecord, at: number, status: Status, facts: Fa
     },
     entry,
   };
+}
+
+/** Takes an event to a step of its own story. @throws where that is not legal from where it is */
+export function stepEvent(
+  key: string,
+  record: EventRecord,
+  at: number,
+  to: "EXPANDED" | "DUPLICATE",
+  facts: Facts,
+  change: Partial<EventRecord> = {},
+): { readonly value: EventRecord; readonly entry: LedgerEntry } {
+  const entry = append(key, { tail: record.tail, step: record.step }, { at, step: to, facts });
+  const status = to === "DUPLICATE" ? record.status : to;
+  return { value: { ...record, ...change, status, step: entry.step, tail: tailOf(entry) }, entry };
 }
 
 /** Records a packet for the first time: the beginning of its chain. */
