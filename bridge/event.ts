@@ -9,7 +9,7 @@ export const maxEventBytes = 1_048_576;
 /** An id, source, type or subject: printable, of a length an index can hold. */
 const attribute = (max: number) =>
   z
-    .string()
+    .string("is not text")
     .min(1, "is empty")
     .max(max, `is longer than ${max} characters`)
     .refine((text) => !/\p{Cc}/u.test(text), "has control characters")
@@ -94,9 +94,8 @@ export function checkEvent(raw: unknown): Arrival {
   }
   const issue = parsed.error.issues[0];
   const where = issue?.path.join(".") || "the event";
-  if (issue?.code === "invalid_type" && issue.input === undefined && issue.path.length > 0) {
-    return malformed(`${where}: is missing`);
-  }
+  const [name] = issue?.path ?? [];
+  if (name !== undefined && isJsonObject(raw) && !Object.hasOwn(raw, name)) return malformed(`${where}: is missing`);
   return malformed(`${where}: ${issue?.message ?? "is not a CloudEvent"}`);
 }
 

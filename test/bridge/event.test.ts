@@ -77,6 +77,17 @@ describe("the event door", () => {
     expect(malformed.length).toBeGreaterThanOrEqual(100);
   });
 
+  it.each([
+    [{ ...good, id: undefined }, "id: is missing"],
+    [{ ...good, id: 5 }, "id: is not text"],
+    [{ ...good, data: undefined }, "data: is missing"],
+    [{ ...good, data: "text" }, "data: is not an object"],
+    [{ ...good, subject: null }, "subject: is not text"],
+    [[], "the event: Invalid input: expected object, received array"],
+  ])("tells what is missing from what is wrong: %j", (event, reason) => {
+    expect(openEvent(JSON.stringify(event))).toEqual({ kind: "malformed", reason });
+  });
+
   it.each(malformed)("quarantines %s, with a short reason that repeats no value", (_, body) => {
     const arrival = openEvent(body);
 
