@@ -1,11 +1,11 @@
-import { createHmac, timingSafeEqual } from "node:crypto";
-import * as z from "zod";
+import { timingSafeEqual } from "node:crypto";
 import type { InboundMessage } from "./connector.ts";
 import { eventKey, type SourceEvent } from "./event.ts";
 import { isJsonObject, type JsonObject } from "./json.ts";
 import type { Engine } from "./ports.ts";
 import { putInInbox } from "./queueing.ts";
 import { inboundPrefix } from "./sheet.ts";
+import { signatureOf, signingSecretSchema } from "./signature.ts";
 
 /** The largest message the door takes. */
 export const maxInboundBytes = 262_144;
@@ -28,14 +28,7 @@ export type InboundAnswer =
   | { readonly status: 200; readonly event: string }
   | { readonly status: 400 | 401 | 413 | 415; readonly message: string };
 
-/** What a connector's messages are signed with: one key, or several while they are being changed. */
-export const inboundSecretSchema = z.strictObject({
-  keys: z
-    .array(z.string().regex(/^whsec_[A-Za-z0-9+/]{32,88}={0,2}$/, "is not whsec_ and 24 to 64 bytes in base64"))
-    .min(1),
-});
-
-/** Under which name `inboundSecretSchema` is kept. */
+/** Under which name the keys are kept that its messages are signed with. */
 export function inboundSecretName(connector: string): string {
   return `${connector}/inbound`;
 }
@@ -83,14 +76,11 @@ async function verified(engine: Engine, { connector, header, body }: InboundCall
   if (!isKnown(engine, connector) || !/^[\x21-\x7e]{1,200}$/.test(id) || !/^\d{1,12}$/.test(seconds)) return undefined;
   const at = Number(seconds) * 1_000;
   if (Math.abs(engine.clock.now() - at) > toleranceMs) return undefined;
-  const secret = inboundSecretSchema.safeParse(await engine.secrets.get(inboundSecretName(connector)));
+  const secret = signingSecretSchema.safeParse(await engine.secrets.get(inboundSecretName(connector)));
   if (!secret.success) return undefined;
   let fits = false;
   for (const key of secret.data.keys) {
-    const wanted = createHmac("sha256", Buffer.from(key.slice("whsec_".length), "base64"))
-      .update(`${id}.${seconds}.`)
-      .update(body)
-      .digest();
+    const wanted = signatureOf(key, { id, seconds, body });
     for (const signature of given) {
       const [version, text = ""] = signature.split(",");
       const shown = Buffer.from(text, "base64");

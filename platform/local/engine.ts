@@ -7,6 +7,7 @@ import { putInInbox } from "../../bridge/queueing.ts";
 import type { SheetSet } from "../../bridge/sheets.ts";
 import { systemClock, systemRandom } from "../clock.ts";
 import { httpClients } from "../http-clients.ts";
+import { alerting } from "./alerting.ts";
 import { Database } from "./database.ts";
 import { LocalFiles } from "./files.ts";
 import { LocalQueue } from "./queue.ts";
@@ -51,6 +52,9 @@ export async function openLocalEngine(options: LocalOptions): Promise<LocalEngin
   const store = new LocalStore(db);
   const clock = options.clock ?? systemClock(store.lastAccepted());
   const queue = new LocalQueue(db, clock);
+  const secrets = new LocalSecrets(dir ? join(dir, "secrets.json") : inMemory, env);
+  const http = httpClients(options.http);
+  const webhook = settings.alerts?.webhook;
   return {
     dir,
     db,
@@ -60,15 +64,15 @@ export async function openLocalEngine(options: LocalOptions): Promise<LocalEngin
     store,
     queue,
     publish: (events) => putInInbox(queue, events),
-    secrets: new LocalSecrets(dir ? join(dir, "secrets.json") : inMemory, env),
+    secrets,
     files: new LocalFiles(settings.places),
     sheets,
     catalog,
     configOf: (connector) => configOf(settings, connector),
-    http: httpClients(options.http),
+    http,
     bridgeKey,
     times: settings.times,
-    log,
+    log: webhook ? alerting({ url: webhook, http: http("alerts", { webhook }), secrets, clock, random, log }) : log,
   };
 }
 

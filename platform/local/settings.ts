@@ -11,6 +11,8 @@ const settingsSchema = z.strictObject({
   times: timesSchema.prefault({}),
   /** Where the ledger's seals are kept: a folder outside the store, best one that nobody can change. */
   seals: z.string().min(1).optional(),
+  /** Who is told when a target goes down, a packet is held, a window is breached. */
+  alerts: z.strictObject({ webhook: z.url("is not a URL") }).optional(),
 });
 
 export type Settings = z.output<typeof settingsSchema>;

@@ -1,0 +1,76 @@
+import { alertOf } from "../../bridge/alerts.ts";
+import type { Http } from "../../bridge/connector.ts";
+import { errorName } from "../../bridge/log.ts";
+import type { Clock, Engine, LogLine, Random, SecretsPort } from "../../bridge/ports.ts";
+import { signedHeaders, signingSecretSchema } from "../../bridge/signature.ts";
+
+/** So many wait to be told; of an outage's thousands the newest. */
+const maxWaiting = 1_000;
+
+/** Waits after the first, second … failure; then an alert is given up, and the log has it still. */
+const backoffMs = [1_000, 5_000, 30_000];
+
+export interface AlertingOptions {
+  readonly url: string;
+  readonly http: Http;
+  readonly secrets: SecretsPort;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Engine["log"];
+}
+
+/**
+ * Tells HMS-OPS by webhook: one POST an alert, in their order, as a CloudEvent, signed by the secret `alerts` where there
+ * is one. Deliveries never wait for it.
+ *
+ * @returns the log to write to, which passes every line on
+ */
+export function alerting({ url, http, secrets, clock, random, log }: AlertingOptions): Engine["log"] {
+  const waiting: { readonly line: LogLine; readonly at: number }[] = [];
+  let telling = false;
+
+  const tell = async () => {
+    for (let next = waiting.shift(); next; next = waiting.shift()) {
+      const alert = alertOf(next.line);
+      if (!alert) continue;
+      const id = random.id();
+      const time = new Date(next.at).toISOString();
+      const body = JSON.stringify({ specversion: "1.0", id, source: "hms-sync-bridge", time, ...alert });
+      for (let failures = 0; !(await isTold(id, body)); failures++) {
+        const ms = backoffMs[failures];
+        if (ms === undefined) break;
+        await clock.sleep(ms);
+      }
+    }
+  };
+
+  const isTold = async (id: string, body: string): Promise<boolean> => {
+    try {
+      const secret = signingSecretSchema.safeParse(await secrets.get("alerts"));
+      const seconds = String(Math.floor(clock.now() / 1_000));
+      const { status } = await http.request({
+        method: "POST",
+        url,
+        text: { type: "application/cloudevents+json", body },
+        headers: secret.success ? signedHeaders(secret.data.keys, { id, seconds, body }) : {},
+      });
+      if (status >= 200 && status < 300) return true;
+      log({ step: "alert-failed", http: status });
+    } catch (error) {
+      log({ step: "alert-failed", error: errorName(error) });
+    }
+    return false;
+  };
+
+  return (line) => {
+    log(line);
+    if (!alertOf(line)) return;
+    waiting.push({ line, at: clock.now() });
+    if (waiting.length > maxWaiting) waiting.shift();
+    if (telling) return;
+    telling = true;
+    void tell().finally(() => {
+      telling = false;
+    });
+  };
+}
