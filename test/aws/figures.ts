@@ -45,9 +45,16 @@ export function writeUnits(recorded: readonly Recorded[], from: number): Map<str
 }
 
 function statementsIn(operation: string, input: string): StatementInput[] {
-  if (operation === "dynamodb.ExecuteStatement") return [JSON.parse(input) as StatementInput];
-  if (operation !== "dynamodb.ExecuteTransaction") return [];
-  return (JSON.parse(input) as { TransactStatements: StatementInput[] }).TransactStatements;
+  switch (operation) {
+    case "dynamodb.ExecuteStatement":
+      return [JSON.parse(input) as StatementInput];
+    case "dynamodb.BatchExecuteStatement":
+      return (JSON.parse(input) as { Statements: StatementInput[] }).Statements;
+    case "dynamodb.ExecuteTransaction":
+      return (JSON.parse(input) as { TransactStatements: StatementInput[] }).TransactStatements;
+    default:
+      return [];
+  }
 }
 
 /** Does to the items what a statement does, and says what it costs. */

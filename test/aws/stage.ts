@@ -141,7 +141,7 @@ async function deployedFunctions(): Promise<Deployed[]> {
  * Judges what the emulator cannot, by the policies the functions were deployed with; and gives their roles what only
  * the emulator asks for:
  *
- * - It takes `dynamodb:ExecuteTransaction` for an action of IAM, and knows nothing of what statements do. So every role
+ * - It takes `dynamodb:ExecuteTransaction` and its like for actions of IAM, and knows nothing of what statements do. So every role
  *   may execute statements, and each statement is judged here.
  * - It takes `sqs:SendMessageBatch` for an action of IAM, where AWS asks for `sqs:SendMessage`.
  * - Its CloudFormation gives a secret's name where AWS gives its ARN, so a grant on a secret names nothing.
@@ -159,7 +159,9 @@ async function judgeOf(functions: readonly Deployed[]): Promise<Authorize> {
     );
     const grants = policies.flat();
     byKey.set(accessKey, grants);
-    const statements = ["ExecuteStatement", "ExecuteTransaction"].map((action) => `dynamodb:${action}`);
+    const statements = ["ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction"].map(
+      (action) => `dynamodb:${action}`,
+    );
     const secrets = grants.filter(({ resource }) => resource !== "*" && !resource.startsWith("arn:"));
     const batches = grants.filter(({ action }) =>
       /^sqs:(SendMessage|DeleteMessage|ChangeMessageVisibility)$/.test(action),
