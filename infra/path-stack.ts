@@ -211,11 +211,18 @@ export class PathStack extends Stack {
 
   /** Lets a role read files in the places that are named, and in no others. */
   #letRead(role: Role): void {
-    const resources = this.#settings.places.map(
-      (place) => `arn:${this.partition}:s3:::${place.slice("s3://".length)}*`,
-    );
+    const { places, placeKeys } = this.#settings;
+    const resources = places.map((place) => `arn:${this.partition}:s3:::${place.slice("s3://".length)}*`);
     if (resources.length === 0) return;
     role.addToPolicy(new PolicyStatement({ actions: ["s3:GetObject", "s3:GetObjectVersion"], resources }));
+    if (placeKeys.length === 0) return;
+    role.addToPolicy(
+      new PolicyStatement({
+        actions: ["kms:Decrypt"],
+        resources: placeKeys,
+        conditions: { StringEquals: { "kms:ViaService": `s3.${this.region}.${this.urlSuffix}` } },
+      }),
+    );
   }
 
   #queueArns(lanes: readonly LaneMade[], kind: "lane" | "outbox"): string[] {
