@@ -18,12 +18,14 @@ import { changeHealth } from "../../bridge/health.ts";
 import { startJob } from "../../bridge/jobs.ts";
 import type { LedgerEntry } from "../../bridge/ledger.ts";
 import { verifyLedger } from "../../bridge/verify.ts";
+import { projectRoot } from "../../infra/bundle.ts";
 import { ledgerPlaces } from "../../platform/aws/names.ts";
 import { openCopying, openSealing } from "../../platform/aws/sealing.ts";
 import { readPlaces } from "../../platform/aws/shipping-places.ts";
+import { bridge as cli } from "../support/serve.ts";
 import { type TargetServer, taken, targetServer } from "../support/target-server.ts";
 import { type Driver, driverOf } from "./driver.ts";
-import { percentile, requestsOf, writeUnits } from "./figures.ts";
+import { percentile, readUnits, requestsOf, writeUnits } from "./figures.ts";
 import { journalFiles, rosterPlace } from "./journal.ts";
 import { neededCalls, recordedCallsFile } from "./recorded-calls.ts";
 import { deployStage, type Stage } from "./stage.ts";
@@ -162,6 +164,18 @@ describe("the deployed bridge", () => {
     expect(await statusesOf(raise)).toEqual(["SENT", "SENT"]);
   });
 
+  it("takes what an operator publishes by the command line", async () => {
+    const raise = aRate(68, 69);
+
+    const { code, out } = await cli(projectRoot, "emit", "--stack", "hms-bridge", JSON.stringify(raise));
+    published.push(raise);
+    await atRest(raise);
+
+    expect(out).toContain(`${eventKey(raise)} is on the bus of hms-bridge`);
+    expect(code).toBe(0);
+    expect(bodiesAt(payroll).at(-1)).toEqual({ dailyRate: 69 });
+  });
+
   it("brings an approved telework policy to HR by the telework sheet as it stands, and leaves others here", async () => {
     const approved = aPolicy("policy_9ab34", 16);
     const travel = anEvent("PolicyApproved", { id: "policy_1", category: "Travel", teleworkHours: 8 });
@@ -190,6 +204,7 @@ describe("the deployed bridge", () => {
     }
     await eventually(bridge.isQuiet);
     const before = stage.gateway.recorded.length;
+    const linesBefore = stage.emulator.log.length;
     const many = Array.from({ length: 100 }, (_, i) => aPolicy(`many_${i}`, 8));
 
     await publish(...many);
@@ -203,10 +218,14 @@ describe("the deployed bridge", () => {
     const requests = requestsOf(stage.gateway.recorded.slice(before));
     for (const [operation, count] of [...requests].sort())
       figures.push([`  ${operation}`, (count / many.length).toFixed(2)]);
+    const lines = stage.emulator.log.slice(linesBefore).filter((line) => line.startsWith("{"));
+    const logged = lines.reduce((bytes, line) => bytes + Buffer.byteLength(line), 0) / many.length;
+    const reads = readUnits(stage.gateway.recorded.slice(before)) / many.length;
     const units = writeUnits(stage.gateway.recorded, before);
     const each = (...kinds: string[]) => kinds.reduce((sum, kind) => sum + (units.get(kind) ?? 0), 0) / many.length;
     const [perPacket, perEvent] = [each("packet", "shadow", "pkt"), each("event", "sheet", "evt")];
     figures.push(["  write units, by item sizes", `${perPacket.toFixed(1)} a packet, ${perEvent.toFixed(1)} an event`]);
+    figures.push(["  read units, by keys", reads.toFixed(1)], ["  bytes of log", logged.toFixed(0)]);
     expect(p95).toBeLessThan(1_000);
     expect(perPacket).toBeLessThanOrEqual(20);
     hr.answer = taken;
