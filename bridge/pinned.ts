@@ -4,33 +4,46 @@ import type { EventRecord } from "./records.ts";
 import { compileSheet, type Sheet } from "./sheet.ts";
 import { onlyTargets } from "./sheets.ts";
 
-/** Sheets already stored or read by this process, so that the path asks the store once a sheet and not once an event. */
-const known = new WeakMap<Engine["store"], Map<string, Sheet>>();
+/** What this process knows of the store's sheets, so that the path asks the store once a sheet and not once an event. */
+interface Known {
+  /** Stored or read already. */
+  readonly sheets: Map<string, Sheet>;
+  /** Being stored just now: the events of a batch are mapped side by side. */
+  readonly storing: Map<string, Promise<void>>;
+}
 
-function knownTo(engine: Engine): Map<string, Sheet> {
-  let sheets = known.get(engine.store);
-  if (!sheets) {
-    sheets = new Map();
-    known.set(engine.store, sheets);
+const known = new WeakMap<Engine["store"], Known>();
+
+function knownTo({ store }: Engine): Known {
+  let all = known.get(store);
+  if (!all) {
+    all = { sheets: new Map(), storing: new Map() };
+    known.set(store, all);
   }
-  return sheets;
+  return all;
 }
 
 /** Keeps the sheets' bodies by hash, before any event names them. */
 export async function pinSheets(engine: Engine, sheets: readonly Sheet[]): Promise<void> {
-  const cached = knownTo(engine);
+  const { sheets: stored, storing } = knownTo(engine);
   for (const sheet of sheets) {
-    if (cached.has(`${sheet.name}:${sheet.hash}`)) continue;
-    const value = { name: sheet.name, document: sheet.document };
-    // A conflict means that it is stored already; under its own hash it can be no other.
-    await engine.store.write([{ kind: "sheet", id: `${sheet.name}:${sheet.hash}`, value, etag: 0 }]);
-    cached.set(`${sheet.name}:${sheet.hash}`, sheet);
+    const id = `${sheet.name}:${sheet.hash}`;
+    if (stored.has(id)) continue;
+    const begun = storing.get(id) ?? storeSheet(engine, id, sheet).finally(() => storing.delete(id));
+    storing.set(id, begun);
+    await begun;
+    stored.set(id, sheet);
   }
+}
+
+async function storeSheet(engine: Engine, id: string, { name, document }: Sheet): Promise<void> {
+  // A conflict means that it is stored already; under its own hash it can be no other.
+  await engine.store.write([{ kind: "sheet", id, value: { name, document }, etag: 0 }]);
 }
 
 /** The sheets an event has pinned, as they were. */
 async function pinnedSheets(engine: Engine, pinned: EventRecord["sheets"]): Promise<Sheet[]> {
-  const cached = knownTo(engine);
+  const { sheets: cached } = knownTo(engine);
   return Promise.all(
     pinned.map(async ({ name, hash }) => {
       const id = `${name}:${hash}`;

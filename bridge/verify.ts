@@ -1,3 +1,4 @@
+import { batchesOf } from "./batches.ts";
 import { digestOf } from "./expand.ts";
 import { type LedgerEntry, type LedgerFault, type Tail, verifyChain } from "./ledger.ts";
 import type { Engine } from "./ports.ts";
@@ -51,6 +52,9 @@ export type VerifiedEngine = Pick<Engine, "store" | "bridgeKey" | "clock" | "tim
 
 const page = 500;
 
+/** Chains whose records are read together. */
+const chainsAtOnce = 100;
+
 /**
  * Checks the whole ledger, and stops at the first fault: that every chain holds from its first entry to the one its
  * record ends with, that no record is without a chain, and, with evidence, that all that was sealed stands there as it
@@ -80,7 +84,7 @@ async function verifyWhole(
   for (let part = 0; part < (sealed?.parts ?? 1); part++) {
     const sealFault = await sealed?.load(part);
     if (sealFault) return result(sealFault);
-    for await (const chains of batchesOf(chainsIn(engine))) {
+    for await (const chains of batchesOf(chainsIn(engine), chainsAtOnce)) {
       const ends =
         part === 0
           ? await endsOf(
@@ -181,18 +185,6 @@ async function* chainsIn({ store }: VerifiedEngine): AsyncGenerator<[LedgerEntry
     after = found.next;
   } while (after !== undefined);
   if (current.length > 0) yield current as [LedgerEntry];
-}
-
-/** A hundred at a time: their records are read together. */
-async function* batchesOf<T>(all: AsyncIterable<T>): AsyncGenerator<T[]> {
-  let batch: T[] = [];
-  for await (const one of all) {
-    batch.push(one);
-    if (batch.length < 100) continue;
-    yield batch;
-    batch = [];
-  }
-  yield batch;
 }
 
 /** While the bridge runs a chain may grow between two reads: a fault counts only once chain and record stood still. */

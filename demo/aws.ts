@@ -4,7 +4,7 @@ import { placeOf, verifyLedger } from "../bridge/verify.ts";
 import { Event } from "../index.ts";
 import { viewOf } from "../library/view.ts";
 import { driverOf } from "../test/aws/driver.ts";
-import { emulatorPython, PythonMissing, pythonMissingCode } from "../test/aws/emulator/python.ts";
+import { emulatorOrExit } from "../test/aws/emulator/python.ts";
 import { deployStage } from "../test/aws/stage.ts";
 import { targetServer } from "../test/support/target-server.ts";
 
@@ -16,13 +16,7 @@ title("HMS Sync Bridge on AWS");
 say(
   "No account is needed: an AWS emulator (MiniStack) runs here, checks every signature and policy, and ends with this.",
 );
-try {
-  await emulatorPython();
-} catch (error) {
-  if (!(error instanceof PythonMissing)) throw error;
-  console.error(error.message);
-  process.exit(pythonMissingCode);
-}
+await emulatorOrExit();
 await using payroll = await targetServer();
 await using gis = await targetServer();
 await using stage = await deployStage({

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { type App, type Environment, PermissionsBoundary } from "aws-cdk-lib";
 import { connectorId } from "../bridge/connector.ts";
 import { catalogFile, catalogText } from "../platform/aws/shipped-catalog.ts";
-import { bundle, projectRoot } from "./bundle.ts";
+import { type BundleOptions, bundle, projectRoot } from "./bundle.ts";
 import { configFor, connectorFiles } from "./connectors.ts";
 import type { LaneMade } from "./lane.ts";
 import { MappingsStack } from "./mappings-stack.ts";
@@ -25,19 +25,16 @@ export async function addBridge(app: App, env?: Environment): Promise<BridgeStac
   const configs = connectors.map((connector) => configFor(connector, settings));
   // The facts about connectors go with the code that was deployed with them; the sheets go their own way.
   const also = { [catalogFile]: catalogText(connectors) };
-  const mapper = bundle({ entry: "functions/mapper.ts", outDir: bundleDir(app, "mapper"), also });
-  const sheetCheck = bundle({ entry: "functions/sheet-check.ts", outDir: bundleDir(app, "sheet-check"), also });
-  const ledger = bundle({ entry: "functions/ledger.ts", outDir: bundleDir(app, "ledger") });
-  const lanes = files.map(
-    ({ connector, file }, i): LaneMade => ({
-      connector,
-      file,
-      config: configs[i],
-      bundle: bundle({
-        entry: "functions/connector.ts",
-        outDir: bundleDir(app, connectorId(connector).replaceAll("@", "-")),
-        connectorFile: file,
-      }),
+  const bundled = (name: string, options: Omit<BundleOptions, "outDir">) =>
+    bundle({ ...options, outDir: join(app.outdir, ".bundles", name) });
+  const mapper = await bundled("mapper", { entry: "functions/mapper.ts", also });
+  const sheetCheck = await bundled("sheet-check", { entry: "functions/sheet-check.ts", also });
+  const ledger = await bundled("ledger", { entry: "functions/ledger.ts" });
+  const lanes = await Promise.all(
+    files.map(async ({ connector, file }, i): Promise<LaneMade> => {
+      const name = connectorId(connector).replaceAll("@", "-");
+      const made = await bundled(name, { entry: "functions/connector.ts", connectorFile: file });
+      return { connector, file, config: configs[i], bundle: made };
     }),
   );
 
@@ -59,9 +56,4 @@ export async function addBridge(app: App, env?: Environment): Promise<BridgeStac
   path.addStackDependency(state);
   mappings.addStackDependency(path);
   return { state, path, mappings };
-}
-
-/** Where a function's bundle is written while the app is made. */
-function bundleDir(app: App, name: string): string {
-  return join(app.outdir, ".bundles", name);
 }

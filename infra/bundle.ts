@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { join, relative } from "node:path";
-import { buildSync } from "esbuild";
+import { build, type Plugin } from "esbuild";
 
 export const projectRoot = join(import.meta.dirname, "..");
 
@@ -20,17 +21,41 @@ export interface Bundle {
   readonly bytes: number;
   /** The files of the project that are in it, below the project's root. */
   readonly sources: readonly string[];
+  /** How many of the bytes are whose: by package, `.` for the project itself. */
+  readonly parts: ReadonlyMap<string, number>;
 }
 
 /** Some packages reach Node's own modules by `require`, which an ES module does not have. */
 const requireBanner = `import{createRequire}from"node:module";const require=createRequire(import.meta.url);`;
 
+/**
+ * Spells out the keys in the AWS SDK's descriptions of its calls: `{ [_h]: … }` becomes `{ "http": … }`.
+ *
+ * To esbuild a computed key could do anything, so it would keep every description, used or not: of S3's client 57 KiB.
+ * Should the SDK write them another way one day, nothing is replaced, and the limit in test/infra/bundle.test.ts tells.
+ */
+const plainKeys: Plugin = {
+  name: "plain-keys",
+  setup({ onLoad }) {
+    onLoad({ filter: /@aws-sdk\/client-[\w-]+\/dist-es\/schemas\/schemas_\d+\.js$/ }, async ({ path }) => {
+      const text = await readFile(path, "utf8");
+      const names = new Map(
+        [...text.matchAll(/^const (\w+) = ("[^"\\]*");$/gm)].map(([, name, value]) => [name, value] as const),
+      );
+      const contents = text.replace(/\[(\w+)\]:/g, (key, name: string) =>
+        names.has(name) ? `${names.get(name)}:` : key,
+      );
+      return { contents, loader: "js" };
+    });
+  },
+};
+
 /** Bundles one function: an ES module with everything in it, and only what it uses. Needs no network and no Docker. */
-export function bundle({ entry, outDir, connectorFile, also = {} }: BundleOptions): Bundle {
+export async function bundle({ entry, outDir, connectorFile, also = {} }: BundleOptions): Promise<Bundle> {
   mkdirSync(outDir, { recursive: true });
   const outfile = join(outDir, "index.mjs");
-  const build = (banner: string) =>
-    buildSync({
+  const buildWith = (banner: string) =>
+    build({
       absWorkingDir: projectRoot,
       entryPoints: [entry],
       outfile,
@@ -45,28 +70,37 @@ export function bundle({ entry, outDir, connectorFile, also = {} }: BundleOption
       write: false,
       logLevel: "error",
       banner: { js: banner },
+      plugins: [plainKeys],
       alias: {
         "@aws-sdk/credential-provider-node": join(projectRoot, "functions/lambda-credentials.ts"),
         ...(connectorFile && { "#connector": connectorFile }),
       },
     });
-  let built = build("");
+  let built = await buildWith("");
   let [output] = built.outputFiles;
   if (output?.text.includes("Dynamic require of")) {
-    built = build(requireBanner);
+    built = await buildWith(requireBanner);
     [output] = built.outputFiles;
   }
   if (!output) throw new Error(`esbuild made nothing of ${entry}`);
   writeFileSync(outfile, output.contents);
   for (const [name, text] of Object.entries(also)) writeFileSync(join(outDir, name), text);
   const used = Object.values(built.metafile.outputs).flatMap(({ inputs }) =>
-    Object.entries(inputs).flatMap(([file, { bytesInOutput }]) => (bytesInOutput > 0 ? [file] : [])),
+    Object.entries(inputs).map(([file, { bytesInOutput }]) => ({ file, bytes: bytesInOutput })),
   );
+  const parts = new Map<string, number>();
+  for (const { file, bytes } of used) parts.set(packageOf(file), (parts.get(packageOf(file)) ?? 0) + bytes);
   return {
     dir: outDir,
     bytes: output.contents.byteLength,
     sources: used
-      .map((file) => relative(projectRoot, join(projectRoot, file)))
-      .filter((file) => !file.includes("node_modules")),
+      .filter(({ file, bytes }) => bytes > 0 && packageOf(file) === ".")
+      .map(({ file }) => relative(projectRoot, join(projectRoot, file))),
+    parts,
   };
+}
+
+/** @returns `.` for a file of the project */
+function packageOf(file: string): string {
+  return /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1] ?? ".";
 }

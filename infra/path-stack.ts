@@ -10,7 +10,7 @@ import type { Construct } from "constructs";
 import { connectorId } from "../bridge/connector.ts";
 import type { MapperEnvironment } from "../functions/env.ts";
 import { batchSize } from "../functions/rate.ts";
-import { parameterOf, queueNameOf, type SheetReader } from "../platform/aws/names.ts";
+import { heard, type Parameter, parameterOf, queueNameOf, type SheetReader } from "../platform/aws/names.ts";
 import { Alarms } from "./alarms.ts";
 import type { Bundle } from "./bundle.ts";
 import { addDashboard } from "./dashboard.ts";
@@ -21,10 +21,9 @@ import { LedgerKeeping } from "./ledger.ts";
 import { fiveMinutes, pathMetric } from "./metrics.ts";
 import type { Settings } from "./settings.ts";
 
-/** What HMS services publish. The bridge's own events have another source, and types that begin with `sync.`. */
 const hmsEvents = {
-  source: Match.prefix("hms."),
-  detailType: Match.anythingButPrefix("sync."),
+  source: Match.prefix(heard.sourcePrefix),
+  detailType: Match.anythingButPrefix(heard.ownTypePrefix),
 };
 
 /** Mappers at work at once, each with ten events. */
@@ -117,6 +116,7 @@ export class PathStack extends Stack {
       bus === undefined
         ? new EventBus(this, "Bus", { eventBusName: busNameOf(this.#settings), kmsKey: key, deadLetterQueue: ruleDead })
         : EventBus.fromEventBusName(this, "Bus", bus);
+    this.#tell("bus", eventBus.eventBusArn);
     const rule = new Rule(this, "HmsEvents", {
       ruleName: ruleNameOf(this.#settings),
       description: "What HMS services publish, to the bridge's inbox",
@@ -211,11 +211,18 @@ export class PathStack extends Stack {
 
   /** Lets a role read files in the places that are named, and in no others. */
   #letRead(role: Role): void {
-    const resources = this.#settings.places.map(
-      (place) => `arn:${this.partition}:s3:::${place.slice("s3://".length)}*`,
-    );
+    const { places, placeKeys } = this.#settings;
+    const resources = places.map((place) => `arn:${this.partition}:s3:::${place.slice("s3://".length)}*`);
     if (resources.length === 0) return;
     role.addToPolicy(new PolicyStatement({ actions: ["s3:GetObject", "s3:GetObjectVersion"], resources }));
+    if (placeKeys.length === 0) return;
+    role.addToPolicy(
+      new PolicyStatement({
+        actions: ["kms:Decrypt"],
+        resources: placeKeys,
+        conditions: { StringEquals: { "kms:ViaService": `s3.${this.region}.${this.urlSuffix}` } },
+      }),
+    );
   }
 
   #queueArns(lanes: readonly LaneMade[], kind: "lane" | "outbox"): string[] {
@@ -228,8 +235,12 @@ export class PathStack extends Stack {
   }
 
   /** For the mappings stack, which lets these roles read the sheets. */
-  #tellRole(reader: SheetReader, { roleName: stringValue }: Role): void {
-    const parameterName = parameterOf(this.#settings.name, `role-${reader}`);
-    new StringParameter(this, `Parameter-role-${reader}`, { parameterName, stringValue });
+  #tellRole(reader: SheetReader, { roleName }: Role): void {
+    this.#tell(`role-${reader}`, roleName);
+  }
+
+  #tell(what: Parameter, stringValue: string): void {
+    const parameterName = parameterOf(this.#settings.name, what);
+    new StringParameter(this, `Parameter-${what}`, { parameterName, stringValue });
   }
 }

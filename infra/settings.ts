@@ -5,6 +5,9 @@ import { placePattern } from "../functions/env.ts";
 const idOf = (kind: string) =>
   z.string().regex(new RegExp(`^${kind}-[0-9a-f]{8,17}$`), `is not an id such as ${kind}-0a1b2c3d`);
 
+/** The ARN of a key itself: a policy that names an alias allows nothing. */
+const keyPattern = /^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key\/[\w-]+$/;
+
 const settingsSchema = z.strictObject({
   /** The name everything begins with; another name is another bridge beside this one. */
   name: z
@@ -41,6 +44,10 @@ const settingsSchema = z.strictObject({
   ledgerRetentionDays: z.coerce.number().int().min(1).max(36_500).default(2_557),
   /** Where files may be read from that events name: buckets, or folders of them. */
   places: z.array(z.string().regex(placePattern, "is no place such as s3://bucket/rosters/")).default([]),
+  /** Keys of the agency's own that files there are encrypted with. */
+  placeKeys: z
+    .array(z.string().regex(keyPattern, "is not the ARN of a key such as arn:aws-us-gov:kms:…:key/…"))
+    .default([]),
   /** A connector's id or name to its configuration; the connector's own schema checks it. */
   connectors: z.record(z.string(), z.record(z.string(), z.unknown())).default({}),
 });

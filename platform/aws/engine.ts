@@ -44,7 +44,7 @@ export async function openAwsEngine(options: AwsOptions): Promise<Engine> {
     random: systemRandom,
     queue: new AwsQueue({ client: sqs, deployment, queuesUrl, queuesArn, clock }),
     store: new AwsStore({ client: dynamo, packetsTable, ledgerTable, clock }),
-    secrets: new AwsSecrets(secrets, deployment),
+    secrets: new AwsSecrets({ client: secrets, deployment, clock }),
     files,
     sheets,
     publish,

@@ -17,10 +17,11 @@ export function queueNameOf(deployment: string, queue: QueueName): string {
 export const sheetReaders = ["mapper", "watchdog"] as const;
 export type SheetReader = (typeof sheetReaders)[number];
 
-type Parameter =
+export type Parameter =
   | "packets-table"
   | `ledger-${"table" | "stream" | "bucket"}`
   | `${"bridge-" | "seal-" | ""}key`
+  | "bus"
   | "sheets"
   | `role-${SheetReader}`;
 
@@ -28,6 +29,9 @@ type Parameter =
 export function parameterOf(deployment: string, what: Parameter): string {
   return `/${deployment}/${what}`;
 }
+
+/** What the bridge takes off the bus: what HMS services publish, and nothing of its own. */
+export const heard = { sourcePrefix: "hms.", ownTypePrefix: "sync." } as const;
 
 /** What the ledger's bucket holds: copies of entries, what was done to the table besides appending, and seals. */
 export const ledgerPlaces = {

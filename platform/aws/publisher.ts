@@ -1,8 +1,9 @@
 import { type EventBridgeClient, PutEventsCommand, type PutEventsRequestEntry } from "@aws-sdk/client-eventbridge";
 import { checkEvent, eventKey, type SourceEvent } from "../../bridge/event.ts";
+import { heard } from "./names.ts";
 
 /** Source: Amazon EventBridge API reference, `PutEvents`: at most 10 entries. */
-const maxEntries = 10;
+export const maxEntries = 10;
 
 /** Source: Amazon EventBridge, "Calculating PutEvents event entry size": of an entry, and of all in a call. */
 const maxEntryBytes = 262_144;
@@ -19,6 +20,7 @@ export class AwsPublisher {
   readonly #client: EventBridgeClient;
   readonly #bus: string;
 
+  /** @param bus its name or ARN */
   constructor(client: EventBridgeClient, bus: string) {
     this.#client = client;
     this.#bus = bus;
@@ -28,7 +30,7 @@ export class AwsPublisher {
    * Resolves when the bus has all of them. Publishing one again is safe: the bridge knows it by its source and id.
    *
    * @returns the events' keys, `evt-…`
-   * @throws {TypeError} where one is no event, {RangeError} over 256 KiB, both before any is published
+   * @throws {TypeError} where one is no event, or none the bridge would hear, {RangeError} over 256 KiB, both before any is published
    */
   async publish(events: readonly SourceEvent[]): Promise<string[]> {
     for (const group of grouped(events.map((event) => this.#entryOf(event)))) await this.#put(group);
@@ -50,6 +52,12 @@ export class AwsPublisher {
   #entryOf(event: SourceEvent): PutEventsRequestEntry {
     const arrival = checkEvent(event);
     if (arrival.kind === "malformed") throw new TypeError(`not an event: ${arrival.reason}`);
+    const { source, type } = event;
+    if (!source.startsWith(heard.sourcePrefix) || type.startsWith(heard.ownTypePrefix)) {
+      throw new TypeError(
+        `the bridge does not hear ${type} of ${source}: a source begins with "${heard.sourcePrefix}", and no type with "${heard.ownTypePrefix}"`,
+      );
+    }
     const entry = {
       EventBusName: this.#bus,
       Source: event.source,

@@ -4,30 +4,45 @@ import {
   ResourceNotFoundException,
   type SecretsManagerClient,
 } from "@aws-sdk/client-secrets-manager";
-import type { SecretsPort } from "../../bridge/ports.ts";
+import type { Clock, SecretsPort } from "../../bridge/ports.ts";
 import { secretNameOf } from "./names.ts";
 
 /** How long a secret is believed before Secrets Manager is asked again, though no target has refused it. */
 const believedMs = 5 * 60_000;
 
+/** How long one is believed to be missing: somebody may be setting it just now, and looking for it to work. */
+const missedMs = 10_000;
+
+export interface AwsSecretsOptions {
+  readonly client: SecretsManagerClient;
+  readonly deployment: string;
+  readonly clock: Pick<Clock, "now">;
+}
+
 /** Connectors' secrets in Secrets Manager, by connector id or name below the deployment's: `hms-bridge/WorkForceNow@v2`. */
 export class AwsSecrets implements SecretsPort {
-  readonly #client: SecretsManagerClient;
-  readonly #deployment: string;
-  readonly #cached = new Map<string, { readonly value: Promise<unknown>; readonly until: number }>();
+  readonly #options: AwsSecretsOptions;
+  readonly #cached = new Map<string, { readonly value: Promise<unknown>; until: number }>();
 
-  constructor(client: SecretsManagerClient, deployment: string) {
-    this.#client = client;
-    this.#deployment = deployment;
+  constructor(options: AwsSecretsOptions) {
+    this.#options = options;
   }
 
   get(connector: string): Promise<unknown> {
+    const { clock } = this.#options;
     const known = this.#cached.get(connector);
-    if (known && known.until > Date.now()) return known.value;
-    const value = this.#read(connector);
-    this.#cached.set(connector, { value, until: Date.now() + believedMs });
-    value.catch(() => this.#cached.delete(connector));
-    return value;
+    if (known && known.until > clock.now()) return known.value;
+    const asked = { value: this.#read(connector), until: clock.now() + believedMs };
+    this.#cached.set(connector, asked);
+    asked.value.then(
+      (value) => {
+        if (value === undefined) asked.until = clock.now() + missedMs;
+      },
+      () => {
+        if (this.#cached.get(connector) === asked) this.#cached.delete(connector);
+      },
+    );
+    return asked.value;
   }
 
   async refresh(connector: string): Promise<void> {
@@ -37,7 +52,7 @@ export class AwsSecrets implements SecretsPort {
   /** Its own, else the one all versions of the connector share. */
   async #read(connector: string): Promise<unknown> {
     for (const name of new Set([connector, connector.split("@")[0] as string])) {
-      const value = await this.#readOne(secretNameOf(this.#deployment, name));
+      const value = await this.#readOne(secretNameOf(this.#options.deployment, name));
       if (value !== undefined) return value;
     }
     return undefined;
@@ -46,7 +61,7 @@ export class AwsSecrets implements SecretsPort {
   async #readOne(name: string): Promise<unknown> {
     let text: string | undefined;
     try {
-      text = (await this.#client.send(new GetSecretValueCommand({ SecretId: name }))).SecretString;
+      text = (await this.#options.client.send(new GetSecretValueCommand({ SecretId: name }))).SecretString;
     } catch (error) {
       if (error instanceof ResourceNotFoundException) return undefined;
       throw error;

@@ -13,6 +13,8 @@ import { pad, shardOf } from "./shards.ts";
  * role may do there, and one transaction cannot mix the two languages.
  */
 export interface Statement {
+  /** Names the item that is written. */
+  readonly item: string;
   readonly Statement: string;
   readonly Parameters: readonly (string | number)[];
 }
@@ -36,13 +38,17 @@ type Values = Readonly<Record<string, string | number>>;
 
 function insert(table: string, item: Values): Statement {
   const names = Object.keys(item).map((name) => `'${name}': ?`);
-  return { Statement: `INSERT INTO "${table}" VALUE {${names.join(", ")}}`, Parameters: Object.values(item) };
+  return {
+    item: itemName(table, item),
+    Statement: `INSERT INTO "${table}" VALUE {${names.join(", ")}}`,
+    Parameters: Object.values(item),
+  };
 }
 
 /** Changes what has this etag. `null` takes an attribute away. */
 function update(
   table: string,
-  { pk, sk }: Key,
+  key: Key,
   etag: number,
   changes: Readonly<Record<string, string | number | null>>,
 ): Statement {
@@ -53,13 +59,22 @@ function update(
     ...gone.map((name) => `REMOVE "${name}"`),
   ];
   return {
+    item: itemName(table, key),
     Statement: `UPDATE "${table}" ${clauses.join(" ")} WHERE "pk"=? AND "sk"=? AND "etag"=?`,
-    Parameters: [etag + 1, ...set.map(([, value]) => value), pk, sk, etag],
+    Parameters: [etag + 1, ...set.map(([, value]) => value), key.pk, key.sk, etag],
   };
 }
 
-function remove(table: string, { pk, sk }: Key): Statement {
-  return { Statement: `DELETE FROM "${table}" WHERE "pk"=? AND "sk"=?`, Parameters: [pk, sk] };
+function remove(table: string, key: Key): Statement {
+  return {
+    item: itemName(table, key),
+    Statement: `DELETE FROM "${table}" WHERE "pk"=? AND "sk"=?`,
+    Parameters: [key.pk, key.sk],
+  };
+}
+
+function itemName(table: string, { pk, sk }: Values | Key): string {
+  return `${table} ${pk} ${sk}`;
 }
 
 /** A put, and the items that let its record be found. */

@@ -1,13 +1,12 @@
-import { TransactionCanceledException } from "@aws-sdk/client-dynamodb";
 import {
   BatchGetCommand,
   DeleteCommand,
   type DynamoDBDocumentClient,
-  ExecuteStatementCommand,
-  ExecuteTransactionCommand,
   QueryCommand,
+  type QueryCommandInput,
   ScanCommand,
 } from "@aws-sdk/lib-dynamodb";
+import { batchesOf } from "../../bridge/batches.ts";
 import type { SourceEvent } from "../../bridge/event.ts";
 import { type EventStatus, eventStatuses, type LedgerEntry, type Status, statuses } from "../../bridge/ledger.ts";
 import type { Packet } from "../../bridge/pack.ts";
@@ -37,9 +36,9 @@ import {
   ledgerStatement,
   pieceKeys,
   putStatements,
-  type Statement,
   unsentKey,
 } from "./statements.ts";
+import { Writer } from "./writer.ts";
 
 /** Source: DynamoDB, `BatchGetItem`: 100 keys. */
 const maxKeys = 100;
@@ -66,9 +65,11 @@ type Item = Record<string, unknown>;
 export class AwsStore implements StorePort {
   readonly eventsSettleMs = settlingMs;
   readonly #options: AwsStoreOptions;
+  readonly #writer: Writer;
 
   constructor(options: AwsStoreOptions) {
     this.#options = options;
+    this.#writer = new Writer(options.client);
   }
 
   async read<K extends Kind>(kind: K, ids: readonly string[]): Promise<(Stored<K> | undefined)[]> {
@@ -118,28 +119,10 @@ export class AwsStore implements StorePort {
   async write(puts: readonly Put[], entries: readonly LedgerEntry[] = []): Promise<"written" | "conflict"> {
     const { packetsTable, ledgerTable } = this.#options;
     checkWeight(puts, entries);
-    const statements = [
+    return this.#writer.write([
       ...puts.flatMap((put) => putStatements(packetsTable, put)),
       ...entries.map((entry) => ledgerStatement(ledgerTable, entry)),
-    ];
-    if (statements.length === 0) return "written";
-    try {
-      await this.#execute(statements);
-      return "written";
-    } catch (error) {
-      if (isConflict(error)) return "conflict";
-      throw error;
-    }
-  }
-
-  /** One alone costs half of what it would in a transaction. The SDK's own token makes a repeated transaction one. */
-  async #execute(statements: readonly Statement[]): Promise<void> {
-    const { client } = this.#options;
-    const [first] = statements;
-    const inputs = statements.map(({ Statement, Parameters }) => ({ Statement, Parameters: [...Parameters] }));
-    if (statements.length === 1 && first) {
-      await client.send(new ExecuteStatementCommand({ Statement: first.Statement, Parameters: [...first.Parameters] }));
-    } else await client.send(new ExecuteTransactionCommand({ TransactStatements: inputs }));
+    ]);
   }
 
   async packets(query: PacketQuery): Promise<Page<PacketRecord>> {
@@ -183,7 +166,7 @@ export class AwsStore implements StorePort {
     fits: (record: PacketRecord) => boolean,
   ): Promise<Page<PacketRecord>> {
     const items: PacketRecord[] = [];
-    for await (const batch of inBatches(pointers, Math.min(limit, maxKeys))) {
+    for await (const batch of batchesOf(pointers, Math.min(limit, maxKeys))) {
       const found = await this.#getWhole(batch.map(({ pk }) => ({ pk, sk: itself })));
       for (const { pk, at } of batch) {
         const item = found.get(nameOf({ pk, sk: itself }));
@@ -225,18 +208,23 @@ export class AwsStore implements StorePort {
     return packets.filter((stored) => stored !== undefined);
   }
 
-  /** Consistent, in order of the sort key. */
+  /** The first of a partition: consistent, in order of the sort key. */
   async #query(pk: string, limit: number): Promise<Item[]> {
-    const { Items = [] } = await this.#options.client.send(
-      new QueryCommand({
-        TableName: this.#options.packetsTable,
-        KeyConditionExpression: "pk = :pk",
-        ExpressionAttributeValues: { ":pk": pk },
-        ConsistentRead: true,
-        Limit: limit,
-      }),
-    );
+    const partition = partitionOf(this.#options.packetsTable, pk);
+    const { Items = [] } = await this.#options.client.send(new QueryCommand({ ...partition, Limit: limit }));
     return Items;
+  }
+
+  /** All of a partition, a page at a time: consistent, in order of the sort key. */
+  async *#queryAll(partition: QueryCommandInput): AsyncGenerator<Item> {
+    let startKey: Item | undefined;
+    do {
+      const { Items = [], LastEvaluatedKey } = await this.#options.client.send(
+        new QueryCommand({ ...partition, ...(startKey && { ExclusiveStartKey: startKey }) }),
+      );
+      yield* Items;
+      startKey = LastEvaluatedKey;
+    } while (startKey);
   }
 
   async unsentEvents(before: number, limit: number): Promise<FoundEvent[]> {
@@ -266,7 +254,7 @@ export class AwsStore implements StorePort {
     fits: (value: Records["event"]) => boolean,
   ): Promise<FoundEvent[]> {
     const events: FoundEvent[] = [];
-    for await (const batch of inBatches(pointers, Math.min(limit, maxKeys))) {
+    for await (const batch of batchesOf(pointers, Math.min(limit, maxKeys))) {
       const keys = batch.map(({ pk }) => pk.slice("event#".length));
       const found = await this.read("event", keys);
       for (const [i, key] of keys.entries()) {
@@ -280,46 +268,19 @@ export class AwsStore implements StorePort {
   }
 
   async jobs({ running = false, limit }: { running?: boolean; limit: number }): Promise<Stored<"job">[]> {
+    const newestFirst = { ...partitionOf(this.#options.packetsTable, jobsKey), ScanIndexForward: false };
     const jobs: Stored<"job">[] = [];
-    let startKey: Item | undefined;
-    do {
-      const { Items = [], LastEvaluatedKey } = await this.#options.client.send(
-        new QueryCommand({
-          TableName: this.#options.packetsTable,
-          KeyConditionExpression: "pk = :pk",
-          ExpressionAttributeValues: { ":pk": jobsKey },
-          ConsistentRead: true,
-          ScanIndexForward: false,
-          ...(startKey && { ExclusiveStartKey: startKey }),
-        }),
-      );
-      for (const item of Items) {
-        const stored = storedIn("job", item);
-        if (!running || stored.value.status === "RUNNING") jobs.push(stored);
-        if (jobs.length === limit) return jobs;
-      }
-      startKey = LastEvaluatedKey;
-    } while (startKey);
+    for await (const item of this.#queryAll(newestFirst)) {
+      const stored = storedIn("job", item);
+      if (!running || stored.value.status === "RUNNING") jobs.push(stored);
+      if (jobs.length === limit) break;
+    }
     return jobs;
   }
 
   async chain(id: string): Promise<LedgerEntry[]> {
-    const entries: LedgerEntry[] = [];
-    let startKey: Item | undefined;
-    do {
-      const { Items = [], LastEvaluatedKey } = await this.#options.client.send(
-        new QueryCommand({
-          TableName: this.#options.ledgerTable,
-          KeyConditionExpression: "pk = :pk",
-          ExpressionAttributeValues: { ":pk": id },
-          ConsistentRead: true,
-          ...(startKey && { ExclusiveStartKey: startKey }),
-        }),
-      );
-      entries.push(...Items.map(entryIn));
-      startKey = LastEvaluatedKey;
-    } while (startKey);
-    return entries;
+    const entries = this.#queryAll(partitionOf(this.#options.ledgerTable, id));
+    return Array.fromAsync(entries, entryIn);
   }
 
   /** A scan gives a partition whole and in order before the next, so a chain after another. */
@@ -368,6 +329,15 @@ export class AwsStore implements StorePort {
   }
 }
 
+function partitionOf(TableName: string, pk: string): QueryCommandInput {
+  return {
+    TableName,
+    KeyConditionExpression: "pk = :pk",
+    ExpressionAttributeValues: { ":pk": pk },
+    ConsistentRead: true,
+  };
+}
+
 function nameOf({ pk, sk }: Item | Key): string {
   return `${pk} ${sk}`;
 }
@@ -395,26 +365,4 @@ function valueIn(kind: Kind, { value, body, progress, recordedAt }: Item): Recor
 
 function entryIn(item: Item): LedgerEntry {
   return JSON.parse(item.entry as string) as LedgerEntry;
-}
-
-/** Another was faster, or is at it just now: to be read and decided anew. With or without `Exception` at the end. */
-const conflicts = /^(ConditionalCheckFailed|DuplicateItem|TransactionConflict)/;
-
-function isConflict(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  if (!(error instanceof TransactionCanceledException)) return conflicts.test(error.name);
-  const codes = (error.CancellationReasons ?? []).flatMap(({ Code }) => (Code && Code !== "None" ? [Code] : []));
-  return codes.length > 0 && codes.every((code) => conflicts.test(code));
-}
-
-async function* inBatches<T>(all: AsyncGenerator<T>, size: number): AsyncGenerator<T[]> {
-  let batch: T[] = [];
-  for await (const one of all) {
-    batch.push(one);
-    if (batch.length === size) {
-      yield batch;
-      batch = [];
-    }
-  }
-  if (batch.length > 0) yield batch;
 }

@@ -154,7 +154,7 @@ async function someSecrets(): Promise<SecretsFixture> {
     manager.send(new DeleteSecretCommand({ SecretId, ForceDeleteWithoutRecovery: true }));
   const stored = new Set<string>();
   return {
-    port: new AwsSecrets(manager, deployment),
+    port: new AwsSecrets({ client: manager, deployment, clock: systemClock() }),
     async store(connector, secret) {
       const name = secretNameOf(deployment, connector);
       if (stored.delete(name)) await remove(name);

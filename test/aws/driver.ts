@@ -1,12 +1,15 @@
 import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
 import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
+import { S3Client } from "@aws-sdk/client-s3";
 import { Catalog } from "../../bridge/connector.ts";
 import { eventKey, type SourceEvent } from "../../bridge/event.ts";
 import type { Engine } from "../../bridge/ports.ts";
 import type { PacketRecord } from "../../bridge/records.ts";
 import { openAwsEngine } from "../../platform/aws/engine.ts";
+import { AwsFiles } from "../../platform/aws/files.ts";
 import { AwsPublisher } from "../../platform/aws/publisher.ts";
 import { account, region } from "./emulator/emulator.ts";
+import { rosterPlace } from "./journal.ts";
 import type { Stage } from "./stage.ts";
 
 const deployment = "hms-bridge";
@@ -38,7 +41,7 @@ export async function driverOf(stage: Stage, connectors: readonly string[]): Pro
     bridgeKey: stage.parameters["bridge-key"] ?? "",
     queuesUrl: `https://sqs.${region}.amazonaws.com/${account}/`,
     queuesArn: `arn:aws:sqs:${region}:${account}:`,
-    files: { find: notHere, read: notHere },
+    files: new AwsFiles({ client: new S3Client(), places: [rosterPlace] }),
     catalog: new Catalog([]),
     sheets: notHere,
     publish: notHere,

@@ -9,6 +9,7 @@ import {
 } from "@aws-sdk/client-appconfig";
 import { CloudWatchLogsClient, FilterLogEventsCommand } from "@aws-sdk/client-cloudwatch-logs";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { CreateBucketCommand, PutBucketVersioningCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { CreateSecretCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { DeleteCommand, DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -17,13 +18,15 @@ import { changeHealth } from "../../bridge/health.ts";
 import { startJob } from "../../bridge/jobs.ts";
 import type { LedgerEntry } from "../../bridge/ledger.ts";
 import { verifyLedger } from "../../bridge/verify.ts";
+import { projectRoot } from "../../infra/bundle.ts";
 import { ledgerPlaces } from "../../platform/aws/names.ts";
 import { openCopying, openSealing } from "../../platform/aws/sealing.ts";
 import { readPlaces } from "../../platform/aws/shipping-places.ts";
+import { bridge as cli } from "../support/serve.ts";
 import { type TargetServer, taken, targetServer } from "../support/target-server.ts";
 import { type Driver, driverOf } from "./driver.ts";
-import { percentile, requestsOf, writeUnits } from "./figures.ts";
-import { journalFiles } from "./journal.ts";
+import { percentile, readUnits, requestsOf, writeUnits } from "./figures.ts";
+import { journalFiles, rosterPlace } from "./journal.ts";
 import { neededCalls, recordedCallsFile } from "./recorded-calls.ts";
 import { deployStage, type Stage } from "./stage.ts";
 
@@ -62,11 +65,15 @@ beforeAll(async () => {
       WorkForceNow: { baseUrl: hr.url },
       JournalConnector: { baseUrl: journal.url },
     },
+    places: [rosterPlace],
     say: (line) => console.log(line),
   });
   const secrets = new SecretsManagerClient();
   const SecretString = JSON.stringify({ token: "the-journals-own" });
   await secrets.send(new CreateSecretCommand({ Name: "hms-bridge/JournalConnector", SecretString }));
+  const s3 = new S3Client();
+  await s3.send(new CreateBucketCommand({ Bucket }));
+  await s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: "Enabled" } }));
   bridge = await driverOf(stage, connectors);
   const { bootstrap, deploy } = stage.seconds;
   figures.push(["cdk bootstrap, cdk deploy --all", `${bootstrap.toFixed(1)} s, ${deploy.toFixed(1)} s`]);
@@ -105,6 +112,16 @@ function aGrade(employee: string, grade: number): SourceEvent {
   return anEvent("grade.changed", { employee, grade });
 }
 
+const Bucket = new URL(rosterPlace).host;
+
+/** Puts a file of lines where the bridge may read it. @returns its address */
+async function stored(name: string, lines: readonly object[]): Promise<string> {
+  const address = `${rosterPlace}${name}`;
+  const Body = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
+  await new S3Client().send(new PutObjectCommand({ Bucket, Key: new URL(address).pathname.slice(1), Body }));
+  return address;
+}
+
 async function publish(...given: SourceEvent[]): Promise<void> {
   await bridge.publish(...given);
   published.push(...given);
@@ -126,6 +143,12 @@ const atRest = (...of: SourceEvent[]) =>
 
 const bodiesAt = (target: TargetServer) => target.received.map(({ body }) => body as Record<string, unknown>);
 
+/** The records HR was sent that are called so, once for each time. */
+const idsAtHr = (prefix: string) =>
+  bodiesAt(hr).flatMap(({ external_id: id }) => (String(id).startsWith(prefix) ? [String(id)] : []));
+
+const eventOf = async (event: SourceEvent) => (await bridge.engine.store.read("event", [eventKey(event)]))[0]?.value;
+
 describe("the deployed bridge", () => {
   it("brings a raise to payroll and GIS by the per-diem sheet as it stands, and nothing else of the event", async () => {
     const raise = aRate(62, 68);
@@ -139,6 +162,18 @@ describe("the deployed bridge", () => {
     expect(payroll.received).toMatchObject([{ method: "PATCH", path: "/v2/rates", body: { dailyRate: 68 } }]);
     expect(gis.received).toMatchObject([{ method: "PUT", path: /^\/tables\/rates\/rows\//, body: { perDiemUSD: 68 } }]);
     expect(await statusesOf(raise)).toEqual(["SENT", "SENT"]);
+  });
+
+  it("takes what an operator publishes by the command line", async () => {
+    const raise = aRate(68, 69);
+
+    const { code, out } = await cli(projectRoot, "emit", "--stack", "hms-bridge", JSON.stringify(raise));
+    published.push(raise);
+    await atRest(raise);
+
+    expect(out).toContain(`${eventKey(raise)} is on the bus of hms-bridge`);
+    expect(code).toBe(0);
+    expect(bodiesAt(payroll).at(-1)).toEqual({ dailyRate: 69 });
   });
 
   it("brings an approved telework policy to HR by the telework sheet as it stands, and leaves others here", async () => {
@@ -169,6 +204,7 @@ describe("the deployed bridge", () => {
     }
     await eventually(bridge.isQuiet);
     const before = stage.gateway.recorded.length;
+    const linesBefore = stage.emulator.log.length;
     const many = Array.from({ length: 100 }, (_, i) => aPolicy(`many_${i}`, 8));
 
     await publish(...many);
@@ -182,10 +218,14 @@ describe("the deployed bridge", () => {
     const requests = requestsOf(stage.gateway.recorded.slice(before));
     for (const [operation, count] of [...requests].sort())
       figures.push([`  ${operation}`, (count / many.length).toFixed(2)]);
+    const lines = stage.emulator.log.slice(linesBefore).filter((line) => line.startsWith("{"));
+    const logged = lines.reduce((bytes, line) => bytes + Buffer.byteLength(line), 0) / many.length;
+    const reads = readUnits(stage.gateway.recorded.slice(before)) / many.length;
     const units = writeUnits(stage.gateway.recorded, before);
     const each = (...kinds: string[]) => kinds.reduce((sum, kind) => sum + (units.get(kind) ?? 0), 0) / many.length;
     const [perPacket, perEvent] = [each("packet", "shadow", "pkt"), each("event", "sheet", "evt")];
     figures.push(["  write units, by item sizes", `${perPacket.toFixed(1)} a packet, ${perEvent.toFixed(1)} an event`]);
+    figures.push(["  read units, by keys", reads.toFixed(1)], ["  bytes of log", logged.toFixed(0)]);
     expect(p95).toBeLessThan(1_000);
     expect(perPacket).toBeLessThanOrEqual(20);
     hr.answer = taken;
@@ -407,10 +447,56 @@ describe("the deployed bridge", () => {
     await eventually(async () => (await bridge.packetsOf(roster)).length === 11, 250);
     await atRest(roster);
 
-    const staff = bodiesAt(hr).flatMap(({ external_id: id }) => (String(id).startsWith("staff_") ? [String(id)] : []));
-    expect(staff.toSorted()).toEqual(employees.flatMap(({ number, hours }) => (hours ? [number] : [])).toSorted());
-    const status = async () => (await bridge.engine.store.read("event", [eventKey(roster)]))[0]?.value.status;
-    await eventually(async () => (await status()) === "EXPANDED");
+    expect(idsAtHr("staff_").toSorted()).toEqual(
+      employees.flatMap(({ number, hours }) => (hours ? [number] : [])).toSorted(),
+    );
+    await eventually(async () => (await eventOf(roster))?.status === "EXPANDED");
+  });
+
+  it("delivers a telework approval whose roster of 1,200 employees is a file in S3, to each whose hours it tells", async () => {
+    // All 1,200 take the emulator minutes.
+    const roster = Array.from({ length: 1_200 }, (_, i) => ({
+      employeeId: `remote_${i}`,
+      ...(i % 10 === 0 && { teleworkHours: 12 }),
+    }));
+    const told = roster.flatMap(({ employeeId, teleworkHours }) => (teleworkHours ? [employeeId] : []));
+    const approval = anEvent("TeleworkApproved", { rosterUri: await stored("may.ndjson", roster) });
+    const at = performance.now();
+
+    await publish(approval);
+    await eventually(() => idsAtHr("remote_").length >= told.length);
+    const seconds = (performance.now() - at) / 1_000;
+    figures.push(["120 packets of 1,200 lines in S3", `${seconds.toFixed(1)} s, PutEvents to the last one at HR`]);
+    await eventually(bridge.isQuiet);
+
+    expect(idsAtHr("remote_").toSorted()).toEqual(told.toSorted());
+    expect(new Set(await statusesOf(approval))).toEqual(new Set(["SENT"]));
+    expect((await eventOf(approval))?.status).toBe("EXPANDED");
+  });
+
+  it("takes a snapshot in S3 to its targets as a job of the watchdog, a large roster in it too", async () => {
+    const roster = ["late_1", "late_2", "late_3"].map((employeeId) => ({ employeeId, teleworkHours: 3 }));
+    const approval = anEvent("TeleworkApproved", { rosterUri: await stored("april.ndjson", roster) });
+    const lines = [approval, aPolicy("late_4", 5), aPolicy("late_5", 6)];
+    const file = await bridge.engine.files.find(await stored("snapshot.ndjson", lines));
+    const targets = ["telework.hr", "telework_roster.hr"];
+
+    const job = await startJob(bridge.engine, {
+      kind: "backfill",
+      request: { targets, from: { kind: "file", file } },
+      actor: "the suite",
+      // Slow, so that it takes more than one page.
+      perSecond: 2,
+    });
+    published.push(...lines);
+    await eventually(async () => {
+      await bridge.invoke("watchdog");
+      return (await bridge.engine.store.read("job", [job.id]))[0]?.value.status === "DONE";
+    });
+    await eventually(() => idsAtHr("late_").length >= 5);
+    await eventually(bridge.isQuiet);
+
+    expect(idsAtHr("late_").toSorted()).toEqual(["late_1", "late_2", "late_3", "late_4", "late_5"]);
   });
 
   it("maps by a sheet that was shipped meanwhile, with no function deployed anew", async () => {

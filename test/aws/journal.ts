@@ -1,6 +1,10 @@
+/** Where the agency keeps its rosters. */
+export const rosterPlace = "s3://agency-rosters/telework/";
+
 /**
- * A connector and two sheets such as an agency adds, a file each. They take the ways that none of the bridge's own
- * takes: strict order, a secret, and an event that makes so many packets that it goes back through the inbox in chunks.
+ * A connector and three sheets such as an agency adds, a file each. They take the ways that none of the bridge's own
+ * takes: strict order, a secret, and events that make so many packets that they go back through the inbox in chunks,
+ * one with its roster in itself, one with its roster in a file.
  */
 export const journalFiles: Readonly<Record<string, string>> = {
   "connectors/journal.ts": `import * as z from "zod";
@@ -36,6 +40,16 @@ targets:
     key: number
     map:
       hours: flex_time
+`,
+  "mappings/telework_roster.yaml": `# An approval for many is a packet a line of its roster.
+source_event: TeleworkApproved
+targets:
+  hr:
+    connector: WorkForceNow
+    for_each: { ndjson: data.rosterUri }
+    key: employeeId
+    map:
+      teleworkHours: flex_time
 `,
   "mappings/journal.yaml": `# Every change of a grade is an entry of its own.
 source_event: grade.changed

@@ -2,16 +2,10 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { projectRoot } from "../../infra/bundle.ts";
-import { emulatorPython, PythonMissing, pythonMissingCode } from "./emulator/python.ts";
+import { emulatorOrExit } from "./emulator/python.ts";
 
 // `npm run test:aws`: makes the emulator ready, then runs what needs it. Arguments are vitest's.
-try {
-  await emulatorPython();
-} catch (error) {
-  if (!(error instanceof PythonMissing)) throw error;
-  console.error(error.message);
-  process.exit(pythonMissingCode);
-}
+await emulatorOrExit();
 const vitest = join(projectRoot, "node_modules/vitest/vitest.mjs");
 const child = spawn(
   process.execPath,

@@ -1,15 +1,14 @@
 import { execFile } from "node:child_process";
 import { hash } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { GetRolePolicyCommand, IAMClient, ListRolePoliciesCommand, PutRolePolicyCommand } from "@aws-sdk/client-iam";
 import { LambdaClient, ListFunctionsCommand } from "@aws-sdk/client-lambda";
 import { GetParametersByPathCommand, SSMClient } from "@aws-sdk/client-ssm";
-import { projectRoot } from "../../infra/bundle.ts";
 import { allows, type Grant, grantsIn } from "../support/grants.ts";
-import { projectCopy } from "../support/project-copy.ts";
+import { cdkJsonWith, projectCopy } from "../support/project-copy.ts";
 import { account, type Emulator, region, rootCredentials, startEmulator } from "./emulator/emulator.ts";
 import { type Authorize, type Gateway, openGateway } from "./emulator/gateway.ts";
 
@@ -42,6 +41,8 @@ export interface Stage extends AsyncDisposable {
 export interface StageOptions {
   /** CDK context: a connector's name to its configuration. */
   readonly connectors: Readonly<Record<string, unknown>>;
+  /** CDK context: where files may be read from. */
+  readonly places?: readonly string[];
   /** Files to add to the project before it is deployed. */
   readonly files?: Readonly<Record<string, string>>;
   readonly say?: (line: string) => void;
@@ -57,7 +58,12 @@ export function stageEnvironment(endpoint: string): Record<string, string> {
   };
 }
 
-export async function deployStage({ connectors, files = {}, say = () => {} }: StageOptions): Promise<Stage> {
+export async function deployStage({
+  connectors,
+  places = [],
+  files = {},
+  say = () => {},
+}: StageOptions): Promise<Stage> {
   await using made = new AsyncDisposableStack();
   const began = Date.now();
   const since = (from: number) => (Date.now() - from) / 1_000;
@@ -68,7 +74,9 @@ export async function deployStage({ connectors, files = {}, say = () => {} }: St
   const start = since(began);
   say(`an AWS emulator of our own is up (${start.toFixed(1)} s)`);
 
-  const project = made.use(projectCopy({ ...files, "cdk.json": configured(connectors), [shipFile]: shipNow }));
+  // The emulator's CloudFormation knows no archive.
+  const cdkJson = cdkJsonWith({ connectors, places, archiveDays: 0 });
+  const project = made.use(projectCopy({ ...files, "cdk.json": cdkJson, [shipFile]: shipNow }));
   const home = mkdtempSync(join(tmpdir(), "bridge-cdk-"));
   made.defer(() => rmSync(home, { recursive: true, force: true }));
   const cdk = (...args: string[]) => runIn(project.path, home, join("node_modules/aws-cdk/bin/cdk"), ...args);
@@ -119,12 +127,6 @@ async function runIn(project: string, home: string, ...args: string[]): Promise<
   }
 }
 
-/** The project's own cdk.json, as an operator would change it; the emulator's CloudFormation knows no archive. */
-function configured(connectors: StageOptions["connectors"]): string {
-  const settings = JSON.parse(readFileSync(join(projectRoot, "cdk.json"), "utf8")) as { context: object };
-  return JSON.stringify({ ...settings, context: { ...settings.context, connectors, archiveDays: 0 } });
-}
-
 async function deployedFunctions(): Promise<Deployed[]> {
   const lambda = new LambdaClient();
   const { Functions = [] } = await lambda.send(new ListFunctionsCommand());
@@ -141,7 +143,7 @@ async function deployedFunctions(): Promise<Deployed[]> {
  * Judges what the emulator cannot, by the policies the functions were deployed with; and gives their roles what only
  * the emulator asks for:
  *
- * - It takes `dynamodb:ExecuteTransaction` for an action of IAM, and knows nothing of what statements do. So every role
+ * - It takes `dynamodb:ExecuteTransaction` and its like for actions of IAM, and knows nothing of what statements do. So every role
  *   may execute statements, and each statement is judged here.
  * - It takes `sqs:SendMessageBatch` for an action of IAM, where AWS asks for `sqs:SendMessage`.
  * - Its CloudFormation gives a secret's name where AWS gives its ARN, so a grant on a secret names nothing.
@@ -159,7 +161,9 @@ async function judgeOf(functions: readonly Deployed[]): Promise<Authorize> {
     );
     const grants = policies.flat();
     byKey.set(accessKey, grants);
-    const statements = ["ExecuteStatement", "ExecuteTransaction"].map((action) => `dynamodb:${action}`);
+    const statements = ["ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction"].map(
+      (action) => `dynamodb:${action}`,
+    );
     const secrets = grants.filter(({ resource }) => resource !== "*" && !resource.startsWith("arn:"));
     const batches = grants.filter(({ action }) =>
       /^sqs:(SendMessage|DeleteMessage|ChangeMessageVisibility)$/.test(action),

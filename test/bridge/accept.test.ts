@@ -67,6 +67,16 @@ describe("accept", () => {
     ]);
   });
 
+  it("stores a sheet once, however many events of a batch it maps", async () => {
+    await using core = await aCore();
+    const order: string[] = [];
+
+    await core.emit(...Array.from({ length: 10 }, (_, i) => ({ id: `${i}`, subject: `${i}`, data: { new_rate: i } })));
+    await core.map(seeing(core, order));
+
+    expect(order.filter((call) => call === "write sheet")).toHaveLength(1);
+  });
+
   it("changes nothing when it runs twice for one message", async () => {
     await using core = await aCore();
     const message = {

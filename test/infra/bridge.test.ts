@@ -168,6 +168,19 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
     expect(text(none.grants())).not.toContain("s3:GetObjectVersion");
   });
 
+  it("let mapper and watchdog use the keys of those places, by S3 alone, and nobody else any of them", async () => {
+    const placeKeys = ["arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/0a1b2c3d-0000-1111-2222-333344445555"];
+
+    const made = await synthesize("us-gov-west-1", { places: ["s3://agency-rosters/"], placeKeys });
+
+    const uses = made.grants().filter(({ Resource }) => text(Resource).includes("0a1b2c3d"));
+    expect(uses).toHaveLength(2);
+    for (const { Action, Resource, Condition } of uses) {
+      expect([Action, Resource]).toEqual(["kms:Decrypt", placeKeys[0]]);
+      expect(text(Condition?.StringEquals?.["kms:ViaService"])).toContain("s3.us-gov-west-1.");
+    }
+  });
+
   it("let mapper and watchdog put chunks of large events into the inbox", async () => {
     const made = await templatesFor("us-gov-west-1");
 
@@ -205,6 +218,7 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
   it.each([
     ["places", ["s3://bucket"], "places.0: is no place such as s3://bucket/rosters/"],
     ["places", ["s3://bucket/*/"], "places.0: is no place such as s3://bucket/rosters/"],
+    ["placeKeys", ["arn:aws:kms:us-east-1:123456789012:alias/rosters"], "placeKeys.0: is not the ARN of a key such as"],
     ["name", "HMS Bridge", "name: is not a short name"],
     ["archiveDays", -1, "archiveDays: is below 0"],
     ["logRetentionDays", 31, "logRetentionDays: is not 30, 60"],

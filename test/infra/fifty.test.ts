@@ -1,5 +1,3 @@
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
@@ -9,6 +7,7 @@ import { bundle, projectRoot } from "../../infra/bundle.ts";
 import { PathStack } from "../../infra/path-stack.ts";
 import { readSettings } from "../../infra/settings.ts";
 import { StateStack } from "../../infra/state-stack.ts";
+import { home } from "../support/home.ts";
 import { account, type Synthesized, synthesized, text } from "./templates.ts";
 
 const region = "us-gov-west-1";
@@ -34,9 +33,9 @@ describe("a bridge with 50 connectors", () => {
   let made: Synthesized;
   let synthSeconds: number;
   beforeAll(async () => {
-    const dir = mkdtempSync(join(tmpdir(), "bridge-bundle-"));
+    using folder = home();
     const file = join(projectRoot, "connectors/payroll.ts");
-    const one = bundle({ entry: "functions/connector.ts", connectorFile: file, outDir: dir });
+    const one = await bundle({ entry: "functions/connector.ts", connectorFile: file, outDir: folder.path });
     const begun = performance.now();
     made = await synthesized(region, {}, (app) => {
       const settings = readSettings((key) => app.node.tryGetContext(key));

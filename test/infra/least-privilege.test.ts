@@ -1,8 +1,9 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { journalFiles } from "../aws/journal.ts";
+import { journalFiles, rosterPlace } from "../aws/journal.ts";
 import recorded from "../aws/recorded-calls.json" with { type: "json" };
 import { writtenOut } from "../aws/recorded-calls.ts";
 import { allows, type Call, covers, type Grant } from "../support/grants.ts";
+import { cdkJsonWith } from "../support/project-copy.ts";
 import { type Role, rolesOf, synthesizedWith } from "./roles.ts";
 
 /** The bridge's own connectors, and one that takes the ways they do not: strict order, and a secret. */
@@ -82,18 +83,6 @@ const exceptions: readonly Exception[] = [
     resource: "*",
     why: "the CDK's own SqsEventSource grants it with what the poller needs, on that one queue; it only tells the queue's URL",
   },
-  {
-    of: ({ function: name }) => name === "watchdog",
-    action: "sqs:SendMessage",
-    resource: "sqs:hms-bridge-inbox",
-    why: "it puts the chunks of a large event there whose mapper ended 2 min ago before it could; the suite ends no mapper",
-  },
-  {
-    of: ({ function: name }) => name === "watchdog",
-    action: "sqs:GetQueueAttributes",
-    resource: "sqs:hms-bridge-inbox",
-    why: "a back-fill of a snapshot waits for room in the inbox; the suite runs none",
-  },
 ];
 
 /** What is wrong with a role, a line each. */
@@ -116,7 +105,8 @@ function faultsOf(role: Role): string[] {
 describe("a function's role", () => {
   let roles: Role[];
   beforeAll(() => {
-    roles = rolesOf(synthesizedWith(journalFiles));
+    const places = [rosterPlace];
+    roles = rolesOf(synthesizedWith({ ...journalFiles, "cdk.json": cdkJsonWith({ places }) }));
   }, 120_000);
 
   it("allows what the function was seen to call and what AWS asks for beside it, and nothing more", () => {

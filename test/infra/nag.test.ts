@@ -1,9 +1,8 @@
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { App } from "aws-cdk-lib";
 import { describe, expect, it } from "vitest";
 import { addBridge } from "../../infra/bridge.ts";
 import { exceptions, holdToNist } from "../../infra/nag.ts";
+import { home } from "../support/home.ts";
 import { account, regions, type Synthesized, synthesized } from "./templates.ts";
 
 interface Report {
@@ -15,8 +14,8 @@ interface Report {
 }
 
 /** What cdk-nag found, and what of it was excepted. */
-function reportOf({ outdir }: Synthesized) {
-  const { pluginReports } = JSON.parse(readFileSync(join(outdir, "validation-report.json"), "utf8")) as Report;
+function reportOf({ report }: Synthesized) {
+  const { pluginReports } = JSON.parse(report) as Report;
   expect(pluginReports).toHaveLength(1);
   const rules = (found: readonly { ruleName: string }[] = []) =>
     [...new Set(found.map(({ ruleName }) => ruleName.replace("NIST.800.53.R5-", "")))].sort();
@@ -36,7 +35,8 @@ describe("NIST SP 800-53, revision 5", { timeout: 60_000 }, () => {
 
   it("stops the synthesis where it is not kept", async () => {
     const rest = exceptions.filter(({ rule }) => rule !== "DynamoDBInBackupPlan");
-    const app = new App();
+    using folder = home();
+    const app = new App({ outdir: folder.path });
     await addBridge(app, { account, region: "us-gov-west-1" });
 
     holdToNist(app, rest);

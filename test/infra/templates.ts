@@ -1,8 +1,8 @@
-import { mkdtempSync, readdirSync, readFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { App } from "aws-cdk-lib";
 import { addBridge } from "../../infra/bridge.ts";
+import { home } from "../support/home.ts";
 
 export interface Resource {
   readonly Type: string;
@@ -13,8 +13,8 @@ export interface Resource {
 
 export interface Synthesized {
   readonly region: string;
-  /** The folder the templates and reports are in. */
-  readonly outdir: string;
+  /** What checks on the templates have found, as JSON; empty where there are none. */
+  readonly report: string;
   readonly texts: readonly string[];
   /** How many resources each stack has, nested ones for themselves. */
   readonly stackSizes: readonly number[];
@@ -57,13 +57,16 @@ export async function synthesized(
   more: Record<string, unknown>,
   add: (app: App) => void | Promise<void>,
 ): Promise<Synthesized> {
-  const outdir = mkdtempSync(join(tmpdir(), "bridge-synth-"));
+  using folder = home();
+  const outdir = folder.path;
   const app = new App({ outdir, context: { ...context, ...more } });
   await add(app);
   app.synth();
-  const texts = readdirSync(outdir)
-    .filter((name) => name.endsWith(".template.json"))
-    .map((name) => readFileSync(join(outdir, name), "utf8"));
+  const filesLike = (end: string) =>
+    readdirSync(outdir)
+      .filter((name) => name.endsWith(end))
+      .map((name) => readFileSync(join(outdir, name), "utf8"));
+  const texts = filesLike(".template.json");
   const stacks = texts.map((text) => JSON.parse(text) as { Resources: Record<string, Resource> });
   const resources = new Map(
     stacks.flatMap(({ Resources }, i) =>
@@ -73,7 +76,7 @@ export async function synthesized(
   const of = (type: string) => [...resources.values()].filter((resource) => resource.Type === type);
   return {
     region,
-    outdir,
+    report: filesLike("validation-report.json").join(""),
     texts,
     stackSizes: stacks.map(({ Resources }) => Object.keys(Resources).length),
     resources,

@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { projectRoot } from "../../infra/bundle.ts";
@@ -22,4 +22,10 @@ export function projectCopy(files: Readonly<Record<string, string>>): ProjectCop
   symlinkSync(join(projectRoot, "node_modules"), join(path, "node_modules"));
   for (const [file, text] of Object.entries(files)) writeFileSync(join(path, file), text);
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** The project's own cdk.json with settings more, as an operator would change it. */
+export function cdkJsonWith(more: Readonly<Record<string, unknown>>): string {
+  const cdkJson = JSON.parse(readFileSync(join(projectRoot, "cdk.json"), "utf8")) as { context: object };
+  return JSON.stringify({ ...cdkJson, context: { ...cdkJson.context, ...more } });
 }

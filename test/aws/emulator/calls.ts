@@ -56,8 +56,9 @@ export function callsOf(request: SignedRequest): Call[] {
         .slice(1)
         .split("/");
       if (!place) return [call("ListBucket", `arn:aws:s3:::${bucket}`)];
+      const action = operation === "GetObject" && /[?&]versionId=/.test(request.path) ? "GetObjectVersion" : operation;
       // Objects are made as time goes by: what counts is where.
-      return [call(operation, `arn:aws:s3:::${bucket}/${place}${name.length > 0 ? "/*" : ""}`)];
+      return [call(action, `arn:aws:s3:::${bucket}/${place}${name.length > 0 ? "/*" : ""}`)];
     }
     default:
       throw new Error(`${service}:${operation} is a call the emulator's gateway does not know; teach it in calls.ts`);
@@ -69,7 +70,7 @@ function entriesOf({ Entries = [] }: Json): Json[] {
 }
 
 function restOperation({ service, method, path }: SignedRequest): string {
-  if (service === "s3") return { GET: "GetObject", PUT: "PutObject" }[method] ?? `${method} ${path}`;
+  if (service === "s3") return { GET: "GetObject", HEAD: "GetObject", PUT: "PutObject" }[method] ?? `${method} ${path}`;
   return `${method} ${path}`;
 }
 

@@ -10,10 +10,21 @@ const requirements = join(import.meta.dirname, "requirements.txt");
 const cache = join(import.meta.dirname, "..", "..", "..", "node_modules", ".cache", "hms-bridge");
 
 /** Python is missing, too old, without venv, or cannot fetch the emulator: nothing of the bridge is at fault. */
-export class PythonMissing extends Error {}
+class PythonMissing extends Error {}
 
-/** What a script exits with after `PythonMissing`. */
-export const pythonMissingCode = 4;
+/** What a script exits with that cannot have the emulator. */
+const missingCode = 4;
+
+/** Makes the emulator ready for a script; where it cannot be had, says why and ends the process. */
+export async function emulatorOrExit(): Promise<void> {
+  try {
+    await emulatorPython();
+  } catch (error) {
+    if (!(error instanceof PythonMissing)) throw error;
+    console.error(error.message);
+    process.exit(missingCode);
+  }
+}
 
 /**
  * The Python that runs the emulator: of a virtual environment below node_modules, made at the first call and kept

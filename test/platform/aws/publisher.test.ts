@@ -1,10 +1,8 @@
-import { once } from "node:events";
-import http from "node:http";
-import type { AddressInfo } from "node:net";
 import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
 import { describe, expect, it } from "vitest";
 import { eventKey } from "../../../bridge/event.ts";
 import { AwsPublisher } from "../../../platform/aws/publisher.ts";
+import { awsServer } from "../../support/aws-server.ts";
 import { anEvent } from "../../support/builders.ts";
 
 interface Entry {
@@ -14,32 +12,16 @@ interface Entry {
   readonly Detail: string;
 }
 
-/** A server that takes events as EventBridge does; `refuse` says which it does not, by place in its call. */
+/** A server that takes events as EventBridge does; `answer` says what became of each of a call. */
 async function eventBridge(answer: (entries: readonly Entry[]) => unknown[] = (entries) => entries.map(() => ({}))) {
-  const calls: Entry[][] = [];
-  const server = http.createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on("data", (chunk: Buffer) => chunks.push(chunk));
-    request.on("end", () => {
-      const { Entries } = JSON.parse(Buffer.concat(chunks).toString()) as { Entries: Entry[] };
-      calls.push(Entries);
-      response.writeHead(200, { "content-type": "application/x-amz-json-1.1" });
-      response.end(JSON.stringify({ Entries: answer(Entries), FailedEntryCount: 0 }));
-    });
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const client = new EventBridgeClient({
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    region: "us-gov-west-1",
-    credentials: { accessKeyId: "test", secretAccessKey: "test" },
-  });
+  const server = await awsServer(({ body }) => ({ Entries: answer(body.Entries), FailedEntryCount: 0 }));
+  const client = new EventBridgeClient(server.client);
   return {
-    calls,
+    calls: () => server.asked.map(({ body }) => body.Entries as Entry[]),
     publisher: new AwsPublisher(client, "hms-bridge"),
     async [Symbol.asyncDispose]() {
       client.destroy();
-      server.close();
+      await server[Symbol.asyncDispose]();
     },
   };
 }
@@ -54,7 +36,7 @@ describe("publishing on EventBridge", () => {
     const keys = await bus.publisher.publish([event]);
 
     expect(keys).toEqual([eventKey(event)]);
-    const [entry] = bus.calls[0] as Entry[];
+    const [entry] = bus.calls()[0] as Entry[];
     expect(entry).toMatchObject({ EventBusName: "hms-bridge", Source: event.source, DetailType: event.type });
     expect(JSON.parse(entry?.Detail ?? "")).toEqual(JSON.parse(JSON.stringify(event)));
   });
@@ -65,8 +47,11 @@ describe("publishing on EventBridge", () => {
     await bus.publisher.publish(many(23));
     await bus.publisher.publish(many(5, { text: "x".repeat(100_000) }));
 
-    expect(bus.calls.map((entries) => entries.length)).toEqual([10, 10, 3, 2, 2, 1]);
-    const ids = bus.calls.slice(0, 3).flatMap((entries) => entries.map(({ Detail }) => JSON.parse(Detail).id));
+    expect(bus.calls().map((entries) => entries.length)).toEqual([10, 10, 3, 2, 2, 1]);
+    const ids = bus
+      .calls()
+      .slice(0, 3)
+      .flatMap((entries) => entries.map(({ Detail }) => JSON.parse(Detail).id));
     expect(ids).toEqual(many(23).map(({ id }) => id));
   });
 
@@ -95,6 +80,6 @@ describe("publishing on EventBridge", () => {
     await expect(bus.publisher.publish([anEvent(), large])).rejects.toThrow(RangeError);
     await expect(bus.publisher.publish([anEvent(), anEvent({ id: "" })])).rejects.toThrow(TypeError);
 
-    expect(bus.calls).toHaveLength(1);
+    expect(bus.calls()).toHaveLength(1);
   });
 });

@@ -1,42 +1,16 @@
-import { once } from "node:events";
-import http from "node:http";
-import type { AddressInfo } from "node:net";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { describe, expect, it } from "vitest";
 import { AwsQueue } from "../../../platform/aws/queue.ts";
 import { systemClock } from "../../../platform/clock.ts";
-
-interface Asked {
-  readonly action: string;
-  // biome-ignore lint/suspicious/noExplicitAny: what the SDK sends, a shape an action
-  readonly body: any;
-}
+import { awsServer } from "../../support/aws-server.ts";
 
 /** A server that speaks SQS's JSON protocol as far as a test has it answer. */
 async function sqs(answers: Readonly<Record<string, unknown>>) {
-  const asked: Asked[] = [];
-  const server = http.createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on("data", (chunk: Buffer) => chunks.push(chunk));
-    request.on("end", () => {
-      const action = String(request.headers["x-amz-target"]).replace("AmazonSQS.", "");
-      asked.push({ action, body: JSON.parse(Buffer.concat(chunks).toString()) });
-      response.writeHead(200, { "content-type": "application/x-amz-json-1.0" });
-      response.end(JSON.stringify(answers[action] ?? {}));
-    });
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const client = new SQSClient({
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    region: "us-gov-west-1",
-    credentials: { accessKeyId: "test", secretAccessKey: "test" },
-    useQueueUrlAsEndpoint: false,
-    // What the server answers is made up; its checksums are not the point.
-    md5: false,
-  });
+  const server = await awsServer(({ action }) => answers[action]);
+  // What the server answers is made up; its checksums are not the point.
+  const client = new SQSClient({ ...server.client, useQueueUrlAsEndpoint: false, md5: false });
   return {
-    asked,
+    asked: server.asked,
     port: new AwsQueue({
       clock: systemClock(),
       client,
@@ -46,7 +20,7 @@ async function sqs(answers: Readonly<Record<string, unknown>>) {
     }),
     async [Symbol.asyncDispose]() {
       client.destroy();
-      server.close();
+      await server[Symbol.asyncDispose]();
     },
   };
 }

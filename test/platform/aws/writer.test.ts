@@ -1,0 +1,121 @@
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
+import { describe, expect, it } from "vitest";
+import { putStatements } from "../../../platform/aws/statements.ts";
+import { Writer } from "../../../platform/aws/writer.ts";
+import { type Asked, awsServer, Refusal } from "../../support/aws-server.ts";
+
+/** A table that takes everything, but for what `say` has against a cursor, or against a batch as a whole, which is `*`. */
+async function aTable(say: (cursor: string, asked: Asked) => string | undefined = () => undefined) {
+  const cursorIn = ({ Parameters }: { Parameters: { S?: string }[] }) =>
+    Parameters.find(({ S }) => S?.startsWith("cursor#"))?.S?.slice("cursor#".length) as string;
+  const server = await awsServer((asked) => {
+    if (asked.action !== "BatchExecuteStatement") {
+      const code = say(cursorIn(asked.body.TransactStatements?.[0] ?? asked.body), asked);
+      return code === undefined ? {} : new Refusal(`${code}Exception`);
+    }
+    const whole = say("*", asked);
+    if (whole !== undefined) return new Refusal(whole);
+    const statements = asked.body.Statements as { Parameters: { S?: string }[] }[];
+    return {
+      Responses: statements.map((statement) => {
+        const Code = say(cursorIn(statement), asked);
+        return Code === undefined ? { TableName: "t" } : { Error: { Code } };
+      }),
+    };
+  });
+  const dynamo = new DynamoDBClient(server.client);
+  const writer = new Writer(DynamoDBDocumentClient.from(dynamo));
+  return {
+    actions: () => server.asked.map(({ action }) => action),
+    sizes: () => server.asked.map(({ body }) => body.Statements?.length ?? 1),
+    write: (...cursors: string[]) => writer.write(cursors.flatMap(aPut)),
+    async [Symbol.asyncDispose]() {
+      dynamo.destroy();
+      await server[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const aPut = (id: string) => putStatements("t", { kind: "cursor", id, value: { position: "1" }, etag: 1 });
+const names = (count: number) => Array.from({ length: count }, (_, i) => `c-${i}`);
+
+describe("writes of one item", () => {
+  it("that come in one turn of the event loop share a request, 25 at most", async () => {
+    await using table = await aTable();
+
+    const written = await Promise.all(names(60).map((name) => table.write(name)));
+
+    expect(new Set(written)).toEqual(new Set(["written"]));
+    expect(table.actions()).toEqual(Array(3).fill("BatchExecuteStatement"));
+    expect(table.sizes().toSorted()).toEqual([10, 25, 25]);
+  });
+
+  it("go by themselves where nothing else is written", async () => {
+    await using table = await aTable();
+
+    await table.write("a");
+    await table.write("b");
+
+    expect(table.actions()).toEqual(["ExecuteStatement", "ExecuteStatement"]);
+  });
+
+  it("never stand in one batch with another of the same item", async () => {
+    await using table = await aTable();
+
+    await Promise.all(["a", "b", "a", "c"].map((name) => table.write(name)));
+
+    expect(table.sizes()).toEqual([2, 2]);
+  });
+
+  it.each(["ConditionalCheckFailed", "DuplicateItem", "TransactionConflict"])(
+    "find their own conflict (%s), and the others of the batch go through",
+    async (code) => {
+      await using table = await aTable((cursor) => (cursor === "b" ? code : undefined));
+
+      expect(await Promise.all(["a", "b", "c"].map((name) => table.write(name)))).toEqual([
+        "written",
+        "conflict",
+        "written",
+      ]);
+      expect(table.actions()).toEqual(["BatchExecuteStatement"]);
+    },
+  );
+
+  it.each(["ThrottlingError", "ProvisionedThroughputExceeded", "InternalServerError"])(
+    "are tried again where the table did not take just them (%s)",
+    async (code) => {
+      await using table = await aTable((cursor, { action }) =>
+        cursor === "b" && action === "BatchExecuteStatement" ? code : undefined,
+      );
+
+      expect(await Promise.all(["a", "b", "c"].map((name) => table.write(name)))).toEqual(Array(3).fill("written"));
+      expect(table.actions()).toEqual(["BatchExecuteStatement", "ExecuteStatement"]);
+    },
+  );
+
+  it("fail alone, with the table's own error", async () => {
+    await using table = await aTable((cursor) => (cursor === "b" ? "AccessDenied" : undefined));
+
+    const written = await Promise.allSettled(["a", "b", "c"].map((name) => table.write(name)));
+
+    expect(written.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+    expect(written[1]).toMatchObject({ reason: { name: "AccessDeniedException" } });
+  });
+
+  it("all fail where the batch as a whole does", async () => {
+    await using table = await aTable((cursor) => (cursor === "*" ? "ResourceNotFoundException" : undefined));
+
+    const written = await Promise.allSettled(["a", "b"].map((name) => table.write(name)));
+
+    expect(written.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+  });
+
+  it("do not wait for what is written together, which is a transaction", async () => {
+    await using table = await aTable();
+
+    await Promise.all([table.write("a"), table.write("b", "c"), table.write("d")]);
+
+    expect(table.actions().toSorted()).toEqual(["BatchExecuteStatement", "ExecuteTransaction"]);
+  });
+});
