@@ -29,7 +29,7 @@ export async function pinSheets(engine: Engine, sheets: readonly Sheet[]): Promi
 }
 
 /** The sheets an event has pinned, as they were. */
-async function pinnedSheets(engine: Engine, pinned: EventRecord["sheets"]): Promise<Sheet[]> {
+export async function pinnedSheets(engine: Engine, pinned: EventRecord["sheets"]): Promise<Sheet[]> {
   const cached = knownTo(engine);
   return Promise.all(
     pinned.map(async ({ name, hash }) => {
