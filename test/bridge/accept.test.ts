@@ -28,6 +28,7 @@ describe("accept", () => {
     expect((await core.engine.store.tally()).events).toEqual({
       EXPANDED: 1,
       EXPANDING: 0,
+      NOTED: 0,
       UNMATCHED: 1,
       QUARANTINED: 1,
       duplicates: 2,
