@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { GetRolePolicyCommand, IAMClient, ListRolePoliciesCommand, PutRolePolicyCommand } from "@aws-sdk/client-iam";
 import { LambdaClient, ListFunctionsCommand } from "@aws-sdk/client-lambda";
-import { GetParametersByPathCommand, SSMClient } from "@aws-sdk/client-ssm";
+import { paginateGetParametersByPath, SSMClient } from "@aws-sdk/client-ssm";
 import { allows, type Grant, grantsIn } from "../support/grants.ts";
 import { cdkJsonWith, projectCopy } from "../support/project-copy.ts";
 import { account, type Emulator, region, rootCredentials, startEmulator } from "./emulator/emulator.ts";
@@ -191,7 +191,10 @@ function secretArn(name: string): string {
 
 async function publishedParameters(): Promise<Record<string, string>> {
   const ssm = new SSMClient();
-  const { Parameters = [] } = await ssm.send(new GetParametersByPathCommand({ Path: "/hms-bridge", Recursive: true }));
+  const told: Record<string, string> = {};
+  for await (const { Parameters = [] } of paginateGetParametersByPath({ client: ssm }, { Path: "/hms-bridge" })) {
+    for (const { Name = "", Value = "" } of Parameters) told[Name.split("/").at(-1) as string] = Value;
+  }
   ssm.destroy();
-  return Object.fromEntries(Parameters.map(({ Name = "", Value = "" }) => [Name.split("/").at(-1), Value]));
+  return told;
 }
