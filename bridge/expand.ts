@@ -221,6 +221,7 @@ export function birthFacts(packet: Packet, bridgeKey: KeyObject): Facts {
     digest: digestOf(packet, bridgeKey),
     version: packet.version as unknown as Json,
     ...(packet.replayOf && { replayOf: packet.replayOf }),
+    ...(packet.replaces && { replaces: packet.replaces }),
     ...(packet.force && { force: true }),
     ...(packet.echo && { echo: true }),
     ...(packet.job && { job: packet.job }),

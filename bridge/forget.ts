@@ -1,7 +1,9 @@
 import { type Connector, connectorId } from "./connector.ts";
 import { changeHealth } from "./health.ts";
+import { noteOf } from "./note.ts";
 import { shadowIdOf } from "./pack.ts";
 import type { Engine } from "./ports.ts";
+import type { Health } from "./records.ts";
 import { forgotten } from "./shadow.ts";
 
 /**
@@ -10,20 +12,20 @@ import { forgotten } from "./shadow.ts";
  *
  * @returns whether anything was known
  */
-export async function forget(engine: Engine, connector: Connector, entity?: string): Promise<boolean> {
-  if (entity !== undefined) return forgetEntity(engine, shadowIdOf(connector, entity, engine.bridgeKey));
-  await changeHealth(engine, connectorId(connector), (health) => ({
-    ...health,
-    shadowEpoch: (health.shadowEpoch ?? 0) + 1,
-  }));
+export async function forget(engine: Engine, connector: Connector, actor: string, entity?: string): Promise<boolean> {
+  const id = connectorId(connector);
+  if (entity !== undefined) return forgetEntity(engine, id, actor, shadowIdOf(connector, entity, engine.bridgeKey));
+  const change = (health: Health) => ({ ...health, shadowEpoch: (health.shadowEpoch ?? 0) + 1 });
+  await changeHealth(engine, id, change, noteOf(engine, "sync.shadow.forgotten", { connector: id, actor }));
   return true;
 }
 
-async function forgetEntity(engine: Engine, id: string): Promise<boolean> {
+async function forgetEntity(engine: Engine, connector: string, actor: string, id: string): Promise<boolean> {
   for (;;) {
     const [stored] = await engine.store.read("shadow", [id]);
     if (!stored) return false;
     const put = { kind: "shadow", id, value: forgotten(stored.value), etag: stored.etag } as const;
-    if ((await engine.store.write([put])) === "written") return true;
+    const note = noteOf(engine, "sync.shadow.forgotten", { connector, shadow: id, actor });
+    if ((await engine.store.write([put, note.put], [note.entry])) === "written") return true;
   }
 }

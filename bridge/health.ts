@@ -1,3 +1,4 @@
+import type { Note } from "./note.ts";
 import type { Engine } from "./ports.ts";
 import type { Health } from "./records.ts";
 
@@ -13,11 +14,16 @@ export function isDown(health: Health): boolean {
   return health.status === "DOWN";
 }
 
-/** Changes a connector's health, however many processes do so at once. */
+/**
+ * Changes a connector's health, however many processes do so at once.
+ *
+ * @param note what is written in the same transaction, where something changes
+ */
 export async function changeHealth(
   engine: Engine,
   connector: string,
   change: (health: Health, now: number) => Health,
+  note?: Note,
 ): Promise<Health> {
   for (;;) {
     const [stored] = await engine.store.read("health", [connector]);
@@ -26,7 +32,8 @@ export async function changeHealth(
     const after = change(before, now);
     if (after === before) return before;
     const put = { kind: "health", id: connector, value: after, etag: stored?.etag ?? 0 } as const;
-    if ((await engine.store.write([put])) === "conflict") continue;
+    const written = await engine.store.write(note ? [put, note.put] : [put], note && [note.entry]);
+    if (written === "conflict") continue;
     if (after.status !== before.status) {
       engine.log({ step: after.status === "DOWN" ? "target-down" : "target-recovered", connector });
     }

@@ -1,5 +1,7 @@
 import { backfillPage } from "./backfill.ts";
+import { bulkPage } from "./bulk.ts";
 import { errorName } from "./log.ts";
+import { noteOf } from "./note.ts";
 import { type Engine, FileFault, type QueueName, type Stored } from "./ports.ts";
 import type { Job, JobWork } from "./records.ts";
 import { replayPage } from "./replay.ts";
@@ -47,6 +49,10 @@ export async function startJob(engine: Engine, plan: JobPlan): Promise<Job> {
 /** The work without what the job itself will record. */
 function upTo(plan: JobPlan, end: number): JobPlan {
   if (plan.kind === "replay") return { ...plan, request: { ...plan.request, to: Math.min(plan.request.to, end) } };
+  if (plan.kind === "bulk") {
+    const { filter } = plan.request;
+    return { ...plan, request: { ...plan.request, filter: { ...filter, to: Math.min(filter.to ?? end, end) } } };
+  }
   const { from } = plan.request;
   if (from.kind === "file") return plan;
   return { ...plan, request: { ...plan.request, from: { ...from, until: Math.min(from.until, end) } } };
@@ -58,7 +64,9 @@ export async function cancelJob(engine: Engine, id: string, actor: string): Prom
     const [stored] = await engine.store.read("job", [id]);
     if (stored?.value.status !== "RUNNING") return stored?.value;
     const job = ended(engine, stored.value, "CANCELLED", `${actor} cancelled it`);
-    if (await write(engine, stored, job)) return job;
+    const note = noteOf(engine, "sync.job.cancelled", { job: id, actor });
+    const put = { kind: "job", id, value: job, etag: stored.etag } as const;
+    if ((await engine.store.write([put, note.put], [note.entry])) === "written") return job;
   }
 }
 
@@ -101,7 +109,14 @@ async function runJob(engine: Engine, found: Stored<"job">, mayGoOn: () => boole
 }
 
 function pageOf(engine: Engine, job: Job): Promise<JobPage> {
-  return job.kind === "replay" ? replayPage(engine, job) : backfillPage(engine, job);
+  switch (job.kind) {
+    case "replay":
+      return replayPage(engine, job);
+    case "backfill":
+      return backfillPage(engine, job);
+    case "bulk":
+      return bulkPage(engine, job);
+  }
 }
 
 /** Where another was faster, or has cancelled it, it is no longer this process's. */

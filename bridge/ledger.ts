@@ -13,7 +13,8 @@ export function isClosed(status: Status): status is ClosedStatus {
   return (closedStatuses as readonly Status[]).includes(status);
 }
 
-export const eventStatuses = ["EXPANDING", "EXPANDED", "UNMATCHED", "QUARANTINED"] as const;
+/** `NOTED`: no change of HMS, but what an operator has done to the bridge. */
+export const eventStatuses = ["EXPANDING", "EXPANDED", "UNMATCHED", "QUARANTINED", "NOTED"] as const;
 export type EventStatus = (typeof eventStatuses)[number];
 
 /** What a ledger entry says happened: a packet's new status, or a step of an event. */
@@ -51,7 +52,7 @@ const genesis = "0".repeat(64);
  * anything is written.
  */
 const legal: Readonly<Record<Step | "NEW", readonly Step[]>> = {
-  NEW: ["QUEUED", "HELD", "EXPANDING", "EXPANDED", "UNMATCHED", "QUARANTINED"],
+  NEW: ["QUEUED", "HELD", "EXPANDING", "EXPANDED", "UNMATCHED", "QUARANTINED", "NOTED"],
   QUEUED: ["QUEUED", "RETRY", "HELD", ...closedStatuses],
   RETRY: ["QUEUED", "RETRY", "HELD", ...closedStatuses],
   HELD: ["QUEUED", "SUPERSEDED", "DISCARDED"],
@@ -63,6 +64,7 @@ const legal: Readonly<Record<Step | "NEW", readonly Step[]>> = {
   EXPANDED: ["DUPLICATE"],
   UNMATCHED: ["DUPLICATE"],
   QUARANTINED: ["DUPLICATE"],
+  NOTED: [],
   DUPLICATE: ["EXPANDED", "DUPLICATE"],
 };
 

@@ -53,8 +53,12 @@ export interface Packet {
   readonly at?: number;
   readonly version: Version;
   readonly windowMs: number;
-  /** The packet this one sends again, or replaces. */
+  /** The packet this one sends again. */
   readonly replayOf?: string;
+  /** The held packet a person has put this one in the place of. */
+  readonly replaces?: string;
+  /** A person has changed its fields. */
+  readonly edited?: true;
   /** Send even what the target is believed to hold. */
   readonly force?: boolean;
   /** The change came from the target itself: it is noted, and not sent back. */
@@ -169,18 +173,31 @@ export function shadowIdOf(connector: Connector, entity: string, bridgeKey: KeyO
 }
 
 /** The same change once more, under an id of its own. */
-export function revise(
-  packet: Packet,
-  revision: number,
-  changes: Pick<Packet, "force" | "job"> & { readonly fields?: JsonObject } = {},
-): Packet {
-  const { force: _f, job: _j, ...rest } = packet;
+export function revise(packet: Packet, revision: number, changes: Pick<Packet, "force" | "job"> = {}): Packet {
+  const { force: _f, job: _j, replaces: _r, ...rest } = packet;
+  return { ...rest, ...changes, ...revised(packet, revision), replayOf: packet.id };
+}
+
+/**
+ * What is to be sent in the place of a packet, as its next revision: its version stays what it was, so that it is no
+ * newer than the change it belongs to.
+ */
+export function inPlaceOf(parent: Packet, shape: Packet, revision: number, job?: string): Packet {
+  const { job: _, ...rest } = shape;
   return {
     ...rest,
-    ...changes,
+    ...revised(shape, revision),
+    ...(parent.replayOf && { replayOf: parent.replayOf }),
+    ...(parent.force && { force: true }),
+    ...(job && { job }),
+    replaces: parent.id,
+  };
+}
+
+function revised(packet: Packet, revision: number): Pick<Packet, "id" | "version"> {
+  return {
     id: packetId(packet.event, `${packet.sheet}.${packet.target}`, packet.entity, revision),
     version: { ...packet.version, revision },
-    replayOf: packet.id,
   };
 }
 

@@ -42,7 +42,7 @@ async function storeSheet(engine: Engine, id: string, { name, document }: Sheet)
 }
 
 /** The sheets an event has pinned, as they were. */
-async function pinnedSheets(engine: Engine, pinned: EventRecord["sheets"]): Promise<Sheet[]> {
+export async function pinnedSheets(engine: Engine, pinned: EventRecord["sheets"]): Promise<Sheet[]> {
   const { sheets: cached } = knownTo(engine);
   return Promise.all(
     pinned.map(async ({ name, hash }) => {

@@ -105,12 +105,21 @@ export type Put = {
   [K in Kind]: { readonly kind: K; readonly id: string; readonly value: Records[K]; readonly etag: number };
 }[Kind];
 
-export interface PacketQuery {
-  readonly connector?: string;
-  readonly statuses?: readonly Status[];
+export interface PacketFilter {
+  readonly connector?: string | undefined;
+  readonly statuses?: readonly Status[] | undefined;
+  readonly sheet?: string | undefined;
+  /** An event's key. */
+  readonly event?: string | undefined;
+  readonly entity?: string | undefined;
+  /** What stands anywhere in its names: id, event, type, sheet, target, connector, entity, reason. Case is no matter. */
+  readonly text?: string | undefined;
   /** ms since the epoch, by time of recording: from inclusive, to exclusive */
-  readonly from?: number;
-  readonly to?: number;
+  readonly from?: number | undefined;
+  readonly to?: number | undefined;
+}
+
+export interface PacketQuery extends PacketFilter {
   readonly limit: number;
   /** Oldest first, if not said. */
   readonly newestFirst?: boolean;
@@ -124,6 +133,8 @@ export interface EventQuery {
   readonly from?: number;
   readonly to?: number;
   readonly limit: number;
+  /** As recorded, if not said. Newest first nothing is left out that was recorded just now. */
+  readonly newestFirst?: boolean;
   /** A found event's `position`. */
   readonly after?: string;
 }
@@ -136,6 +147,7 @@ export interface FoundEvent {
 
 export interface Page<T> {
   readonly items: readonly T[];
+  /** Where the next page begins; absent behind the last. A page may have fewer than were asked for, and even none. */
   readonly next?: string;
 }
 
@@ -155,7 +167,12 @@ export interface StorePort {
    */
   write(puts: readonly Put[], entries?: readonly LedgerEntry[]): Promise<"written" | "conflict">;
 
-  /** By time of recording. */
+  /**
+   * By time of recording. So much is looked through for one page, and no more: a filter that little fits gives pages
+   * with little in them.
+   *
+   * @throws {RangeError} where `after` is no page's `next`
+   */
   packets(query: PacketQuery): Promise<Page<PacketRecord>>;
   /** A connector's waiting packets (`QUEUED` or `RETRY`) recorded before a time, oldest first. */
   waiting(connector: string, query: { before: number; limit: number; after?: string }): Promise<Page<PacketRecord>>;

@@ -1,5 +1,6 @@
 import type { SourceEvent } from "./event.ts";
 import { bodyText } from "./json.ts";
+import type { Facts } from "./ledger.ts";
 import {
   type Engine,
   maxCallBytes,
@@ -73,12 +74,12 @@ export function messageOf({ packet, progress }: PacketRecord): NewMessage {
  *
  * It is written as unsent, so that the watchdog finds it should the process end before the queue has it.
  */
-export function unsentStep(engine: Engine, record: PacketRecord, why: string): Stepped {
+export function unsentStep(engine: Engine, record: PacketRecord, why: string, more: Facts = {}): Stepped {
   const now = engine.clock.now();
   const { puts, lease } = record.progress;
   // A lease nobody gave back still says that a try may have begun.
   const change = { place: "lane", puts: puts + 1, putAt: now, unsent: true, ...(lease && { lease }) } as const;
-  return step(record, now, "QUEUED", { place: "lane", why }, change);
+  return step(record, now, "QUEUED", { place: "lane", why, ...more }, change);
 }
 
 /** Puts an open packet back on its lane queue. Where another process has moved it meanwhile, nothing happens. */

@@ -1,4 +1,5 @@
 import type { BackfillRequest } from "./backfill.ts";
+import type { BulkRequest } from "./bulk.ts";
 import type { SourceEvent } from "./event.ts";
 import type { Maker } from "./expand.ts";
 import type { Json } from "./json.ts";
@@ -79,6 +80,10 @@ export interface Progress {
   };
   /** The target's answer to a refused packet. */
   readonly answer?: string;
+  /** The packet a person has put in its place. */
+  readonly replacedBy?: string;
+  /** The job that last let it go again. */
+  readonly releasedBy?: string;
 }
 
 export interface PacketRecord {
@@ -106,6 +111,8 @@ export interface Health {
   /** The lanes of the last retry outcomes in a row. */
   readonly strikes: readonly string[];
   readonly paused: boolean;
+  /** Who paused it, when (ms) and why. */
+  readonly pause?: { readonly actor: string; readonly why: string; readonly at: number };
   /** How often all that was believed of its target was forgotten. */
   readonly shadowEpoch?: number;
   readonly probedAt?: number;
@@ -136,6 +143,7 @@ export type JobStatus = "RUNNING" | "DONE" | "FAILED" | "CANCELLED";
 /** What a job does. */
 export type JobWork =
   | { readonly kind: "replay"; readonly request: ReplayRequest }
+  | { readonly kind: "bulk"; readonly request: BulkRequest }
   | { readonly kind: "backfill"; readonly request: BackfillRequest };
 
 /** Work over many packets that goes on where it stopped, whichever process does it. */

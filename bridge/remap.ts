@@ -10,7 +10,11 @@ import type { Stepped } from "./step.ts";
  *
  * @param at ms since the epoch: when it is judged which targets are in force
  */
-export function remapper(engine: Engine, by: Maker, at: number): (packet: Packet) => Promise<Stepped | undefined> {
+export function remapper(
+  engine: Engine,
+  by: Maker | undefined,
+  at: number,
+): (packet: Packet) => Promise<Stepped | undefined> {
   const plans = new Map<string, Promise<Plan | undefined>>();
   return async (packet) => {
     const target = `${packet.sheet}.${packet.target}`;
@@ -22,17 +26,32 @@ export function remapper(engine: Engine, by: Maker, at: number): (packet: Packet
   };
 }
 
-async function planFor(engine: Engine, key: string, target: string, by: Maker, at: number): Promise<Plan | undefined> {
+async function planFor(
+  engine: Engine,
+  key: string,
+  target: string,
+  by: Maker | undefined,
+  at: number,
+): Promise<Plan | undefined> {
   const [stored] = await engine.store.read("event", [key]);
   const { event, accepted, rosters = [] } = stored?.value ?? {};
   if (!event || accepted === undefined) return undefined;
   const sheets = onlyTargets(engine.sheets().byType.get(event.type) ?? [], [target]);
-  return plan(engine, { key, event, accepted }, sheets, { at, by, known: rosters });
+  return plan(engine, { key, event, accepted }, sheets, { at, known: rosters, ...(by && { by }) });
 }
 
-/** What today's sheet makes of the same record of the event; nothing where it makes nothing of it, or of another. */
-async function packetIn(engine: Engine, planned: Plan, { entity, element, at }: Packet): Promise<Stepped | undefined> {
+/**
+ * What today's sheet makes of the same record of the event; nothing where it makes nothing of it, or of another. What
+ * could not be mapped may not even have had a name for its record: then it is what has become of its element.
+ */
+async function packetIn(
+  engine: Engine,
+  planned: Plan,
+  { entity, element, at, action, fields }: Packet,
+): Promise<Stepped | undefined> {
   const one = element === undefined ? {} : { element: { number: element, ...(at !== undefined && { at }) } };
   const steps = await expand(engine, planned, one);
-  return steps.find(({ record }) => record.packet.entity === entity);
+  const same = steps.find(({ record }) => record.packet.entity === entity);
+  const wasUnmapped = action === "upsert" && Object.keys(fields).length === 0;
+  return same ?? (wasUnmapped && steps.length === 1 ? steps[0] : undefined);
 }

@@ -1,13 +1,15 @@
+import { type Acted, actFacts, type By, doneWith, packetFor, refusedAct } from "./acts.ts";
 import { birthFacts } from "./expand.ts";
 import { healthOf } from "./health.ts";
 import type { JobPage } from "./jobs.ts";
-import { isClosed } from "./ledger.ts";
+import { type Facts, isClosed } from "./ledger.ts";
 import { type Packet, revise } from "./pack.ts";
 import { pinSheets } from "./pinned.ts";
 import type { Engine, Page, QueueName, Stored } from "./ports.ts";
 import { sendUnsent } from "./queueing.ts";
 import { tellHeld } from "./record.ts";
 import type { Job, PacketRecord } from "./records.ts";
+import { type ReleaseRequest, release } from "./release.ts";
 import { remapper } from "./remap.ts";
 import { readShadow, shadowKeyOf } from "./settle.ts";
 import { emptyShadow, reconcile } from "./shadow.ts";
@@ -33,6 +35,9 @@ type Replay = Job & { readonly kind: "replay" };
 /** What a replay's packets need to know of its job. */
 type Errand = Pick<Replay, "id" | "actor" | "startedAt" | "request">;
 
+/** Who makes a revision, by what job if any. */
+type Revising = Pick<Errand, "actor"> & { readonly id?: string; readonly request: Pick<ReplayRequest, "force"> };
+
 /** Packets looked at between two checkpoints. */
 const page = 200;
 
@@ -41,8 +46,8 @@ const page = 200;
  *
  * Each becomes a new revision with the version it had: what the target already holds ends `UNCHANGED`, what is older
  * than it holds ends `SUPERSEDED`, so that no field goes back. Packets that are still open, that were discarded or
- * replaced by an edit, and that are replays themselves are left out; and, with today's sheets, those that these make
- * nothing of.
+ * replaced by another, and that are replays themselves are left out; and, with today's sheets, those that these make
+ * nothing of. What a person has edited is sent as it was edited, whatever today's sheets say.
  *
  * Doing a page again makes nothing twice: a revision knows the job it was made by.
  */
@@ -76,7 +81,8 @@ function readPage(
 }
 
 function isReplayed({ packet, progress }: PacketRecord): boolean {
-  return isClosed(progress.status) && progress.status !== "DISCARDED" && packet.replayOf === undefined;
+  const isLast = isClosed(progress.status) && progress.status !== "DISCARDED" && progress.replacedBy === undefined;
+  return isLast && packet.replayOf === undefined;
 }
 
 /** A packet that is to be sent again, in the shape it is to be sent in. */
@@ -93,8 +99,9 @@ async function draftsOf(engine: Engine, errand: Errand, records: readonly Packet
   const remap = request.sheet === "current" ? remapper(engine, { job: id, actor }, startedAt) : undefined;
   const drafts: Draft[] = [];
   for (const { packet } of records.filter(isReplayed)) {
-    const step = remap ? await remap(packet) : undefined;
-    if (remap && !step) continue;
+    const mapped = remap && !packet.edited;
+    const step = mapped ? await remap(packet) : undefined;
+    if (mapped && !step) continue;
     const shape = { packet: step?.record.packet ?? packet, ...(step && heldIn(step)) };
     drafts.push({ ...shape, first: revision(engine, errand, shape) });
   }
@@ -127,12 +134,13 @@ async function reviseOne(engine: Engine, job: Replay, draft: Draft): Promise<Sto
 
 function revision(
   engine: Engine,
-  { id, actor, request: { force } }: Errand,
+  { id: job, actor, request: { force } }: Revising,
   { packet, held }: Pick<Draft, "packet" | "held">,
   number = packet.version.revision + 1,
+  act: Facts = {},
 ): Stepped {
-  const revised = revise(packet, number, { job: id, ...(force && { force }) });
-  const facts = { ...held?.facts, ...birthFacts(revised, engine.bridgeKey), actor };
+  const revised = revise(packet, number, { ...(job !== undefined && { job }), ...(force && { force }) });
+  const facts = { ...held?.facts, ...birthFacts(revised, engine.bridgeKey), actor, ...act };
   const now = engine.clock.now();
   return held
     ? begin(revised, now, "HELD", facts, { reason: held.reason })
@@ -148,6 +156,41 @@ async function record(engine: Engine, revisions: readonly Stepped[]): Promise<bo
 
 function asStored({ record: value }: Stepped): Stored<"packet"> {
   return { value, etag: 1 };
+}
+
+/**
+ * Sends one packet again: a held one is let go, of a closed one a revision is made.
+ *
+ * What was discarded does not go again, nor what another has taken the place of.
+ */
+export async function replayPacket(
+  engine: Engine,
+  { force, ...request }: Omit<ReleaseRequest, "job"> & Pick<ReplayRequest, "force">,
+  by: By,
+): Promise<Acted> {
+  const act = actFacts("replay", by);
+  const found = await packetFor(engine, request.id, request.etag, ["HELD", "SENT", "UNCHANGED", "SUPERSEDED"]);
+  if (found.kind !== "found") return found;
+  const { packet, progress } = found.stored.value;
+  if (progress.status === "HELD") return release(engine, request, by);
+  if (progress.replacedBy !== undefined) return refusedAct(`${progress.replacedBy} took its place; replay that`);
+  const remap = request.sheet === "current" ? remapper(engine, undefined, engine.clock.now()) : undefined;
+  if (remap) await pinSheets(engine, engine.sheets().sheets);
+  const made = await remap?.(packet);
+  if (remap && !made) return refusedAct("today's sheets make nothing of it any more");
+  const shape = { packet: made?.record.packet ?? packet, ...(made && heldIn(made)) };
+  const errand = { actor: by.actor, request: force ? { force } : {} };
+  for (let number = packet.version.revision + 1; ; number++) {
+    const revised = revision(engine, errand, shape, number, act);
+    if (await record(engine, [revised])) {
+      const stored = asStored(revised);
+      if (stored.value.progress.unsent) await sendUnsent(engine, [stored]);
+      return doneWith(engine, revised.record.packet.id);
+    }
+    const [there] = await engine.store.read("packet", [revised.record.packet.id]);
+    // In the way of another write just now, and still free.
+    if (!there) number--;
+  }
 }
 
 /** The packets a job has made, oldest first. */

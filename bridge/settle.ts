@@ -2,12 +2,13 @@ import { type Connector, connectorId } from "./connector.ts";
 import { isDown, recordStrike, recordSuccess } from "./health.ts";
 import { type Facts, isClosed, type Status } from "./ledger.ts";
 import { type Outcome, retryCodeOf } from "./outcome.ts";
-import type { Packet } from "./pack.ts";
+import { type Packet, strictOrder } from "./pack.ts";
 import type { Engine, Put, Stored } from "./ports.ts";
 import { messageOf, putOf, sendUnsent, unsentStep } from "./queueing.ts";
 import type { Health, PacketRecord, Progress, Shadow } from "./records.ts";
 import { afterDelivery, afterDoubt, afterNothingSent, afterRefusal, emptyShadow, type ShadowKey } from "./shadow.ts";
-import { step } from "./step.ts";
+import { type Stepped, step } from "./step.ts";
+import { newPut } from "./writes.ts";
 
 /** What one look at a packet came to: done with its message, a wait in ms for its lane, or read it again. */
 export type Carried = "done" | "conflict" | number;
@@ -82,7 +83,7 @@ export async function settle(
  */
 function latenessOf({ packet, progress }: PacketRecord, now: number): { lagMs: number; ageMs?: number } {
   const lagMs = now - progress.queuedAt;
-  return packet.replayOf ? { lagMs } : { lagMs, ageMs: Math.max(0, now - packet.version.time) };
+  return packet.replayOf || packet.replaces ? { lagMs } : { lagMs, ageMs: Math.max(0, now - packet.version.time) };
 }
 
 /** A try that failed where it may have landed, at a target that would not notice a repeat: only a person can tell. */
@@ -213,6 +214,8 @@ export async function park(
 /**
  * Writes a packet's step. Where it closes the head of a strict lane, the next in that lane is put back in the same
  * transaction, so that no crash leaves a lane waiting for a bell that never rings.
+ *
+ * @param born a packet that is recorded in this one's place, and sent
  */
 export async function writeStep(
   engine: Engine,
@@ -221,23 +224,41 @@ export async function writeStep(
   facts: Facts,
   change: Partial<Progress>,
   also: readonly Put[] = [],
+  born?: Stepped,
 ): Promise<"done" | "conflict"> {
   const { packet } = stored.value;
   const next = step(stored.value, engine.clock.now(), status, facts, change);
-  const follower = packet.order === "strict" && isClosed(status) ? await followerOf(engine, stored.value) : undefined;
+  const follower = isClosed(status) ? await followerOf(engine, stored.value, born?.record) : undefined;
   const rung = follower && unsentStep(engine, follower.value, `${packet.id} is closed`);
-  const puts = [putOf(next, stored), ...also, ...(rung ? [putOf(rung, follower)] : [])];
-  const entries = rung ? [next.entry, rung.entry] : [next.entry];
+  const puts = [
+    putOf(next, stored),
+    ...also,
+    ...(born ? [newPut(born)] : []),
+    ...(rung ? [putOf(rung, follower)] : []),
+  ];
+  const entries = [next, born, rung].flatMap((step) => step?.entry ?? []);
   if ((await engine.store.write(puts, entries)) === "conflict") return "conflict";
-  if (rung) await sendUnsent(engine, [{ value: rung.record, etag: follower.etag + 1 }]);
+  const unsent = [
+    ...(born?.record.progress.unsent ? [{ value: born.record, etag: 1 }] : []),
+    ...(rung ? [{ value: rung.record, etag: follower.etag + 1 }] : []),
+  ];
+  if (unsent.length > 0) await sendUnsent(engine, unsent);
   return "done";
 }
 
 /** The packet that becomes the head of a strict lane, if it has stepped aside and must be rung for. */
-async function followerOf(engine: Engine, { packet }: PacketRecord): Promise<Stored<"packet"> | undefined> {
+async function followerOf(
+  engine: Engine,
+  { packet }: PacketRecord,
+  born?: PacketRecord,
+): Promise<Stored<"packet"> | undefined> {
+  if (packet.order !== "strict") return undefined;
   const open = await engine.store.laneOpen(packet.lane, 2);
   const next = open.find(({ value }) => value.packet.id !== packet.id);
-  return next?.value.progress.place === "behind" ? next : undefined;
+  if (next?.value.progress.place !== "behind") return undefined;
+  // Of two at the same place in the lane the one that was recorded first goes first.
+  const isHeadItself = born?.packet.lane === packet.lane && strictOrder(born.packet) < strictOrder(next.value.packet);
+  return isHeadItself ? undefined : next;
 }
 
 /** What the hashes of a connector's shadows are made with just now. */

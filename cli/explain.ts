@@ -80,6 +80,8 @@ function told(step: LedgerEntry["step"], facts: LedgerEntry["facts"]): string {
       return "no sheet wants it";
     case "QUARANTINED":
       return `put aside: ${facts.reason}`;
+    case "NOTED":
+      return `${facts.type}, by ${facts.actor}${facts.why === undefined ? "" : `: ${facts.why}`}`;
     case "DUPLICATE":
       return "came again, and changed nothing";
   }

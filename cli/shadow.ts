@@ -1,3 +1,4 @@
+import { userInfo } from "node:os";
 import { Command } from "commander";
 import { connectorId } from "../bridge/connector.ts";
 import { forget } from "../bridge/forget.ts";
@@ -25,7 +26,7 @@ export function shadow(end: End): Command {
           const found = engine.catalog.find(reference);
           if ("fault" in found) throw new RangeError(found.fault);
           const { entity } = options;
-          const known = await forget(engine, found.connector, entity);
+          const known = await forget(engine, found.connector, userInfo().username, entity);
           if (!known) end(exitCodes.no);
           const connector = connectorId(found.connector);
           if (options.json) return printJson({ connector, ...(entity && { entity }), forgotten: known });

@@ -8,7 +8,7 @@ import { startJob } from "../bridge/jobs.ts";
 import { isClosed, type Status } from "../bridge/ledger.ts";
 import type { LogLine, Tally } from "../bridge/ports.ts";
 import { putInInbox } from "../bridge/queueing.ts";
-import type { Job, JobWork } from "../bridge/records.ts";
+import type { Job, JobWork, PacketRecord } from "../bridge/records.ts";
 import { packetsOf, type ReplayRequest, type ReplayTrial, tryReplay } from "../bridge/replay.ts";
 import type { Evidence } from "../bridge/sealed.ts";
 import type { SheetFile } from "../bridge/sheet-text.ts";
@@ -174,15 +174,21 @@ export class Bridge implements AsyncDisposable {
   ): Promise<PacketView[]> {
     const engine = await this.engine();
     const { connector, statuses, from, to, limit = 1_000, newestFirst } = query;
-    const found = await engine.store.packets({
-      limit,
+    const filter = {
+      connector,
+      statuses,
+      from: from?.getTime(),
+      to: to?.getTime(),
       ...(newestFirst && { newestFirst }),
-      ...(connector && { connector }),
-      ...(statuses && { statuses }),
-      ...(from && { from: from.getTime() }),
-      ...(to && { to: to.getTime() }),
-    });
-    return found.items.map((record) => viewOf(record, engine.clock.now()));
+    };
+    const found: PacketRecord[] = [];
+    let after: string | undefined;
+    do {
+      const page = await engine.store.packets({ ...filter, limit: limit - found.length, ...(after && { after }) });
+      found.push(...page.items);
+      after = page.next;
+    } while (after !== undefined && found.length < limit);
+    return found.map((record) => viewOf(record, engine.clock.now()));
   }
 
   async packet(id: string): Promise<PacketView | undefined> {

@@ -27,6 +27,9 @@ export interface Key {
   readonly sk: string;
 }
 
+/** Held packets stand in the index of what waits by themselves: they wait for a person, and for no connector. */
+export const heldPrefix = "held";
+
 /** Jobs are few, and listed: they stand together, in order of their ids. */
 export const jobsKey = "job";
 
@@ -96,8 +99,9 @@ function packetStatements(table: string, { id, etag, value }: Extract<Put, { kin
   const { packet, progress, recordedAt } = value;
   const key = keyOf("packet", id);
   const at = `${pad(recordedAt)}#${id}`;
-  const waits = progress.status === "QUEUED" || progress.status === "RETRY";
-  const waiting = { waitingShard: `${packet.connector}#${shardOf(id)}`, waitingAt: at };
+  const waits = !isClosed(progress.status);
+  const prefix = progress.status === "HELD" ? heldPrefix : packet.connector;
+  const waiting = { waitingShard: `${prefix}#${shardOf(id)}`, waitingAt: at };
   const way = { status: progress.status, progress: JSON.stringify(progress) };
   const marks = [...laneStatements(table, etag, value), ...unsentStatements(table, etag, value)];
   if (etag > 0) {

@@ -8,6 +8,7 @@ import {
 } from "@aws-sdk/lib-dynamodb";
 import { batchesOf } from "../../bridge/batches.ts";
 import type { SourceEvent } from "../../bridge/event.ts";
+import { fitting } from "../../bridge/find.ts";
 import { type EventStatus, eventStatuses, type LedgerEntry, type Status, statuses } from "../../bridge/ledger.ts";
 import type { Packet } from "../../bridge/pack.ts";
 import type {
@@ -28,6 +29,7 @@ import { packetIndexes } from "./names.ts";
 import { pad, readIndex } from "./shards.ts";
 import {
   eventPosition,
+  heldPrefix,
   itself,
   jobsKey,
   type Key,
@@ -48,6 +50,9 @@ const maxKeys = 100;
  * some for the index. Readers of a stream stay this far behind, so that nothing turns up before what they have read.
  */
 const settlingMs = 35_000;
+
+/** Packets looked through for one page: some 10 calls. */
+const itemsLookedAt = 1_000;
 
 /** Sorts after every id. */
 const end = "~";
@@ -131,18 +136,20 @@ export class AwsStore implements StorePort {
     const bounds = newestFirst
       ? { from: pad(from), to: after ?? pad(to) }
       : { from: after === undefined ? pad(from) : `${after}${end}`, to: pad(to) };
+    const isHeld = wanted?.length === 1 && wanted[0] === "HELD";
     const pointers = readIndex(this.#options.client, {
-      ...this.#index("time"),
-      prefix: "packet",
+      ...(isHeld ? { ...this.#index("waiting"), prefix: heldPrefix } : { ...this.#index("time"), prefix: "packet" }),
       newestFirst,
       ...bounds,
     });
+    const fits = fitting(query);
     return this.#packetPage(
       pointers,
       query.limit,
-      ({ packet, progress }) =>
-        (connector === undefined || packet.connector === connector) &&
-        (wanted === undefined || wanted.includes(progress.status)),
+      (record) =>
+        (connector === undefined || record.packet.connector === connector) &&
+        (wanted === undefined || wanted.includes(record.progress.status)) &&
+        (fits?.(record) ?? true),
     );
   }
 
@@ -166,7 +173,12 @@ export class AwsStore implements StorePort {
     fits: (record: PacketRecord) => boolean,
   ): Promise<Page<PacketRecord>> {
     const items: PacketRecord[] = [];
+    let looked = 0;
+    let last: string | undefined;
     for await (const batch of batchesOf(pointers, Math.min(limit, maxKeys))) {
+      if (looked >= itemsLookedAt && last !== undefined) return { items, next: last };
+      looked += batch.length;
+      last = batch.at(-1)?.at;
       const found = await this.#getWhole(batch.map(({ pk }) => ({ pk, sk: itself })));
       for (const { pk, at } of batch) {
         const item = found.get(nameOf({ pk, sk: itself }));
@@ -237,13 +249,16 @@ export class AwsStore implements StorePort {
     return this.#findEvents(pointers, limit, ({ unsent }) => unsent === true);
   }
 
-  async events({ type, from = 0, to = Number.MAX_SAFE_INTEGER, after, limit }: EventQuery): Promise<FoundEvent[]> {
+  async events({ type, from = 0, to = Number.MAX_SAFE_INTEGER, after, limit, newestFirst = false }: EventQuery) {
     const settled = (this.#options.clock.now() - settlingMs) * 1_000;
+    const bounds = newestFirst
+      ? { from: pad(from), to: after ?? pad(to) }
+      : { from: after === undefined ? pad(from) : `${after}${end}`, to: pad(Math.min(to, settled)) };
     const pointers = readIndex(this.#options.client, {
       ...this.#index("time"),
       prefix: "event",
-      from: after === undefined ? pad(from) : `${after}${end}`,
-      to: pad(Math.min(to, settled)),
+      newestFirst,
+      ...bounds,
     });
     return this.#findEvents(pointers, limit, ({ event }) => type === undefined || event?.type === type);
   }

@@ -45,6 +45,7 @@ CREATE TABLE IF NOT EXISTS packet_bodies (
 );
 CREATE INDEX IF NOT EXISTS packets_by_time ON packets (recorded_at);
 CREATE INDEX IF NOT EXISTS packets_waiting ON packets (connector, recorded_at) WHERE status IN ('QUEUED', 'RETRY');
+CREATE INDEX IF NOT EXISTS packets_held ON packets (recorded_at) WHERE status = 'HELD';
 CREATE INDEX IF NOT EXISTS packets_unsent ON packets (connector) WHERE unsent = 1;
 CREATE INDEX IF NOT EXISTS packets_in_lane ON packets (strict_lane, strict_order) WHERE strict_lane IS NOT NULL;
 

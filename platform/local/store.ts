@@ -1,6 +1,7 @@
 import type { SourceEvent } from "../../bridge/event.ts";
+import { fitting } from "../../bridge/find.ts";
 import { bodyText } from "../../bridge/json.ts";
-import { eventStatuses, isClosed, type LedgerEntry, statuses } from "../../bridge/ledger.ts";
+import { eventStatuses, isClosed, type LedgerEntry, type Status, statuses } from "../../bridge/ledger.ts";
 import { type Packet, strictOrder } from "../../bridge/pack.ts";
 import type {
   AppendedPort,
@@ -21,6 +22,8 @@ import type { LedgerRow, RowPut } from "./writer.ts";
 
 const selectPacket = `SELECT seq, etag, recorded_at, progress, packet FROM packets JOIN packet_bodies USING (seq)`;
 
+const notACursor = "the cursor is none of this list's; leave it out to begin anew";
+
 interface PacketRow {
   readonly seq: number;
   readonly etag: number;
@@ -28,6 +31,10 @@ interface PacketRow {
   readonly packet: string;
   readonly progress: string;
 }
+
+/** Rows looked through for one page of packets, and of these so many bodies read: some 10 ms. */
+const rowsLookedAt = 20_000;
+const bodiesLookedAt = 1_000;
 
 /** So many packets are kept in memory from their recording to their end: some 30 MB. */
 const bodiesKept = 20_000;
@@ -92,26 +99,46 @@ export class LocalStore implements StorePort {
 
   async packets(query: PacketQuery): Promise<Page<PacketRecord>> {
     const { connector, statuses: wanted, from = 0, to = Number.MAX_SAFE_INTEGER, limit, newestFirst, after } = query;
-    const [beyond, order] = newestFirst ? ["<", "DESC"] : [">", "ASC"];
-    const filters = [
+    const [beyond, notBeyond, order] = newestFirst ? ["<", ">=", "DESC"] : [">", "<=", "ASC"];
+    const window = [
+      "recorded_at >= :from AND recorded_at < :to",
       ...(after === undefined ? [] : [`(recorded_at, packets.seq) ${beyond} (:at, :seq)`]),
-      ...(connector === undefined ? [] : ["connector = :connector"]),
-      ...(wanted === undefined ? [] : [`status IN (${wanted.map((_, i) => `:status${i}`).join(", ")})`]),
     ];
+    const asked = { from, to, ...(after !== undefined && cursorIn(after)) };
+    // What is held has an index of its own; all else is looked for among so many rows, and then in the next page.
+    const isHeld = wanted?.length === 1 && wanted[0] === "HELD";
+    const end = isHeld ? undefined : this.#rowAfter(rowsLookedAt, window, order, asked);
+    const filters = [
+      ...window,
+      ...(end === undefined ? [] : [`(recorded_at, packets.seq) ${notBeyond} (:endAt, :endSeq)`]),
+      ...(connector === undefined ? [] : ["connector = :connector"]),
+      // Literals: SQLite must see that the index of what is held is enough.
+      ...(wanted === undefined ? [] : [isHeld ? "status = 'HELD'" : `status IN (${wanted.map(quoted).join(", ")})`]),
+    ];
+    const fits = fitting(query);
+    const looked = fits ? bodiesLookedAt : limit;
     const rows = this.#db
       .sql(
-        `${selectPacket} WHERE recorded_at >= :from AND recorded_at < :to ${filters.map((filter) => `AND ${filter}`).join(" ")}
-         ORDER BY recorded_at ${order}, packets.seq ${order} LIMIT :limit`,
+        `${selectPacket} WHERE ${filters.join(" AND ")} ORDER BY recorded_at ${order}, packets.seq ${order} LIMIT :limit`,
       )
       .all({
-        from,
-        to,
-        limit,
-        ...(after !== undefined && cursorIn(after)),
+        ...asked,
+        limit: looked,
+        ...(end && { endAt: end.at, endSeq: end.seq }),
         ...(connector !== undefined && { connector }),
-        ...Object.fromEntries((wanted ?? []).map((status, i) => [`status${i}`, status])),
-      });
-    return pageOf(rows as never, limit);
+      }) as unknown as PacketRow[];
+    return pageOf(rows, { limit, looked, end, fits });
+  }
+
+  /** The last of so many rows of a window; nothing where it has fewer. */
+  #rowAfter(count: number, window: readonly string[], order: string, asked: object): RowPlace | undefined {
+    const row = this.#db
+      .sql(
+        `SELECT recorded_at, seq FROM packets WHERE ${window.join(" AND ")} ORDER BY recorded_at ${order}, seq ${order}
+         LIMIT 1 OFFSET ${count - 1}`,
+      )
+      .get({ ...asked });
+    return row && { at: row.recorded_at as number, seq: row.seq as number };
   }
 
   async waiting(
@@ -124,7 +151,7 @@ export class LocalStore implements StorePort {
          AND (recorded_at, packets.seq) > (:at, :seq) AND recorded_at < :before ORDER BY recorded_at, packets.seq LIMIT :limit`,
       )
       .all({ connector, before, limit, ...(after ? cursorIn(after) : { at: 0, seq: 0 }) });
-    return pageOf(rows as never, limit);
+    return pageOf(rows as never, { limit, looked: limit });
   }
 
   async unsent(connector: string, limit: number): Promise<Stored<"packet">[]> {
@@ -148,17 +175,20 @@ export class LocalStore implements StorePort {
       .map(foundEvent);
   }
 
-  async events({ type, from, to, after = "0", limit }: EventQuery): Promise<FoundEvent[]> {
+  async events({ type, from, to, after, limit, newestFirst }: EventQuery): Promise<FoundEvent[]> {
+    if (after !== undefined && !/^\d{1,15}$/.test(after)) throw new RangeError(notACursor);
     const filters = [
-      "seq > :after",
+      newestFirst ? "seq < :after" : "seq > :after",
       ...(type === undefined ? [] : ["type = :type"]),
       ...(from === undefined ? [] : ["accepted >= :from"]),
       ...(to === undefined ? [] : ["accepted < :to"]),
     ];
     return this.#db
-      .sql(`SELECT seq, id, value, event FROM events WHERE ${filters.join(" AND ")} ORDER BY seq LIMIT :limit`)
+      .sql(
+        `SELECT seq, id, value, event FROM events WHERE ${filters.join(" AND ")} ORDER BY seq ${newestFirst ? "DESC" : ""} LIMIT :limit`,
+      )
       .all({
-        after: Number(after),
+        after: Number(after ?? (newestFirst ? Number.MAX_SAFE_INTEGER : 0)),
         limit,
         ...(type !== undefined && { type }),
         ...(from !== undefined && { from }),
@@ -318,15 +348,49 @@ function foundEvent(row: Record<string, unknown>): FoundEvent {
   return { key: row.id as string, position: String(row.seq), value: eventRecord(row) };
 }
 
-function cursorIn(after: string): { at: number; seq: number } {
-  const [at, seq] = JSON.parse(after) as [number, number];
+/** A row's place in time. */
+interface RowPlace {
+  readonly at: number;
+  readonly seq: number;
+}
+
+/** @throws {RangeError} where it is no page's `next` */
+function cursorIn(after: string): RowPlace {
+  const [, at, seq] = /^\[(\d{1,16}),(\d{1,16})\]$/.exec(after) ?? [];
+  if (at === undefined || seq === undefined) throw new RangeError(notACursor);
+  return { at: Number(at), seq: Number(seq) };
+}
+
+function cursorOf({ at, seq }: RowPlace): string {
+  return JSON.stringify([at, seq]);
+}
+
+function placeOfRow({ recorded_at: at, seq }: PacketRow): RowPlace {
   return { at, seq };
 }
 
-function pageOf(rows: readonly PacketRow[], limit: number): Page<PacketRecord> {
+interface PageOf {
+  readonly limit: number;
+  /** So many rows were asked for. */
+  readonly looked: number;
+  /** How far was looked, where there is more behind it. */
+  readonly end?: RowPlace | undefined;
+  readonly fits?: ((record: PacketRecord) => boolean) | undefined;
+}
+
+function pageOf(rows: readonly PacketRow[], { limit, looked, end, fits = () => true }: PageOf): Page<PacketRecord> {
+  const items: PacketRecord[] = [];
+  for (const row of rows) {
+    const record = packetRecord(row);
+    if (!fits(record)) continue;
+    items.push(record);
+    if (items.length === limit) return { items, next: cursorOf(placeOfRow(row)) };
+  }
   const last = rows.at(-1);
-  return {
-    items: rows.map((row) => packetRecord(row)),
-    ...(last && rows.length === limit && { next: JSON.stringify([last.recorded_at, last.seq]) }),
-  };
+  const next = last && rows.length === looked ? placeOfRow(last) : end;
+  return { items, ...(next && { next: cursorOf(next) }) };
+}
+
+function quoted(status: Status): string {
+  return `'${status}'`;
 }

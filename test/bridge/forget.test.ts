@@ -12,7 +12,7 @@ describe("what was forgotten of a target", () => {
     await using core = await aDeliveredCore(target);
     target.state.set("a", { dailyRate: "changed by hand" });
 
-    expect(await forget(core.engine, target.connector, entity)).toBe(true);
+    expect(await forget(core.engine, target.connector, "jo", entity)).toBe(true);
     await core.emit({ id: "again", subject: "a", sequence: 9, data: { new_rate: 3 } });
     await core.run();
 
@@ -23,7 +23,7 @@ describe("what was forgotten of a target", () => {
   it("is learnt anew: the same value once more changes nothing", async () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target);
-    await forget(core.engine, target.connector);
+    await forget(core.engine, target.connector, "jo");
 
     await core.emit({ id: "again", subject: "a", sequence: 9, data: { new_rate: 3 } });
     await core.run();
@@ -37,7 +37,7 @@ describe("what was forgotten of a target", () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target);
 
-    await forget(core.engine, target.connector, "a");
+    await forget(core.engine, target.connector, "jo", "a");
     await core.emit({ id: "again", subject: "b", sequence: 9, data: { new_rate: 7 } });
     await core.run();
 
@@ -48,7 +48,7 @@ describe("what was forgotten of a target", () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target);
     target.state.clear();
-    await forget(core.engine, target.connector);
+    await forget(core.engine, target.connector, "jo");
 
     const request = { from: 0, to: Number.MAX_SAFE_INTEGER };
     await startJob(core.engine, { kind: "replay", request, actor: "jo" });
@@ -69,7 +69,7 @@ describe("what was forgotten of a target", () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
 
-    expect(await forget(core.engine, target.connector, "nobody")).toBe(false);
+    expect(await forget(core.engine, target.connector, "jo", "nobody")).toBe(false);
   });
 });
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { LedgerEntry, Status } from "../../bridge/ledger.ts";
 import { append, tailOf } from "../../bridge/ledger.ts";
 import type { Packet } from "../../bridge/pack.ts";
-import type { Put, StorePort } from "../../bridge/ports.ts";
+import type { PacketQuery, Put, StorePort } from "../../bridge/ports.ts";
 import type { EventRecord, Job, PacketRecord } from "../../bridge/records.ts";
 import { begin, type Stepped, step } from "../../bridge/step.ts";
 import { anEvent, aPacket, aVersion, noon } from "../support/builders.ts";
@@ -276,6 +276,46 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         expect(await found({ connector: "Nobody@v1" })).toEqual([]);
       });
 
+      it("are found by sheet, event, record and by text, in whatever case, page after page", async () => {
+        await using fixture = await makeFixture();
+        const { port } = fixture;
+        for (let i = 0; i < 12; i++) {
+          const names = { sheet: i % 2 === 0 ? "per_diem" : "telework", event: `evt-${i % 3}`, entity: `Badge ${i}` };
+          await add(port, aNew({ id: idOf(i), ...names }, noon + i));
+        }
+        await advanceTo(port, idOf(7), "HELD");
+
+        const found = async (query: Omit<PacketQuery, "limit">) =>
+          idsOf(await pages((after) => port.packets({ limit: 2, ...query, ...(after && { after }) })));
+        expect(await found({ sheet: "telework" })).toEqual([1, 3, 5, 7, 9, 11].map(idOf));
+        expect(await found({ sheet: "telework", newestFirst: true })).toEqual([11, 9, 7, 5, 3, 1].map(idOf));
+        expect(await found({ event: "evt-1" })).toEqual([1, 4, 7, 10].map(idOf));
+        expect(await found({ entity: "Badge 1" })).toEqual([idOf(1)]);
+        expect(await found({ text: "badge 1" })).toEqual([1, 10, 11].map(idOf));
+        expect(await found({ text: "TELE", event: "evt-0", from: noon + 4 })).toEqual([9].map(idOf));
+        expect(await found({ text: "%" })).toEqual([]);
+        expect(await found({ statuses: ["HELD"], sheet: "telework" })).toEqual([idOf(7)]);
+        expect(await found({ statuses: ["HELD"], sheet: "per_diem" })).toEqual([]);
+      });
+
+      it("that are held are found among many that are not, either way round, until they are not held", async () => {
+        await using fixture = await makeFixture();
+        const { port } = fixture;
+        for (let i = 0; i < 8; i++) await add(port, aNew({ id: idOf(i) }, noon + i));
+        for (const i of [1, 4, 6]) await advanceTo(port, idOf(i), "HELD");
+
+        const held = async (query: object = {}) =>
+          idsOf(
+            await pages((after) => port.packets({ statuses: ["HELD"], limit: 2, ...query, ...(after && { after }) })),
+          );
+        expect(await held()).toEqual([1, 4, 6].map(idOf));
+        expect(await held({ newestFirst: true })).toEqual([6, 4, 1].map(idOf));
+        expect(await held({ from: noon + 2, to: noon + 6 })).toEqual([idOf(4)]);
+        await advanceTo(port, idOf(4), "QUEUED");
+        await advanceTo(port, idOf(6), "DISCARDED");
+        expect(await held()).toEqual([idOf(1)]);
+      });
+
       it("of a window are paged to its end and not beyond", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;
@@ -359,6 +399,20 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         expect(rest.map(({ key }) => key)).toEqual(["evt-4", "evt-5"]);
         expect(await port.events({ limit: 10, after: all[6]?.position as string })).toEqual([]);
         expect(await port.events({ type: "nobody", limit: 10 })).toEqual([]);
+      });
+
+      it("come newest first as well, in pages, with what was recorded just now", async () => {
+        await using fixture = await makeFixture();
+        const { port } = fixture;
+        for (let i = 0; i < 7; i++) await addEvent(port, `evt-${i}`, { type: i % 2 === 0 ? "even" : "odd" });
+
+        const first = await port.events({ newestFirst: true, limit: 3 });
+        const second = await port.events({ newestFirst: true, limit: 3, after: first[2]?.position as string });
+        const even = await port.events({ newestFirst: true, type: "even", limit: 2 });
+
+        expect(first.map(({ key }) => key)).toEqual(["evt-6", "evt-5", "evt-4"]);
+        expect(second.map(({ key }) => key)).toEqual(["evt-3", "evt-2", "evt-1"]);
+        expect(even.map(({ key }) => key)).toEqual(["evt-6", "evt-4"]);
       });
 
       it("come from a window of acceptance, from inclusive, to exclusive, and in pages", async () => {
@@ -457,7 +511,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
       await addEvent(port, "evt-3", { status: "QUARANTINED", duplicates: 1 });
 
       expect(await port.tally()).toEqual({
-        events: { EXPANDING: 0, EXPANDED: 1, UNMATCHED: 1, QUARANTINED: 1, duplicates: 4 },
+        events: { EXPANDING: 0, EXPANDED: 1, UNMATCHED: 1, QUARANTINED: 1, NOTED: 0, duplicates: 4 },
         packets: { QUEUED: 1, RETRY: 1, HELD: 1, SENT: 2, UNCHANGED: 1, SUPERSEDED: 1, DISCARDED: 0 },
       });
     });

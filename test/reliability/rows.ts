@@ -276,7 +276,7 @@ export const rows: readonly Row[] = [
     number: 32,
     what: "two operators edit one held packet",
     simulated: true,
-    proofs: [{ file: "test/bridge/edit.test.ts", part: "edit" }],
+    proofs: [{ file: "test/bridge/acts.test.ts", named: /two operators/ }],
   },
   {
     number: 33,

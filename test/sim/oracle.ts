@@ -38,7 +38,7 @@ async function sums(world: World, packets: readonly PacketRecord[]): Promise<Bro
   if (counted !== packets.length) broken.push({ law: `${packets.length} packets recorded, ${counted} counted` });
 
   const made = Map.groupBy(
-    packets.filter(({ packet }) => packet.replayOf === undefined),
+    packets.filter(({ packet }) => packet.replayOf === undefined && packet.replaces === undefined),
     ({ packet }) => packet.event,
   );
   for (const body of new Set(world.emitted)) {

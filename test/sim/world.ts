@@ -142,7 +142,7 @@ export class World implements Outside {
         return;
       }
       case "forget":
-        await forget(core.engine, target?.fake.connector as Connector, act.entity);
+        await forget(core.engine, target?.fake.connector as Connector, "operator", act.entity);
         return;
       case "secret":
         this.#secret = act.there;

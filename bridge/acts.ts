@@ -1,0 +1,159 @@
+import { type DataKind, dataKinds, maskText } from "./detectors.ts";
+import { birthFacts } from "./expand.ts";
+import type { Facts, Status } from "./ledger.ts";
+import type { Match } from "./match.ts";
+import { inPlaceOf, type Packet } from "./pack.ts";
+import { pinnedSheets } from "./pinned.ts";
+import type { Engine, Stored } from "./ports.ts";
+import { tellHeld } from "./record.ts";
+import { writeStep } from "./settle.ts";
+import { begin } from "./step.ts";
+import { type FieldDecision, type Vetted, vet } from "./vet.ts";
+
+/** Who does something to the bridge, and why: both go into the ledger. */
+export interface By {
+  /** An IAM ARN on AWS, the user of the operating system here. */
+  readonly actor: string;
+  /** In the person's own words, of at most `maxReason` characters. Personal data in it is masked. */
+  readonly reason: string;
+}
+
+/** Characters of a person's reason. */
+export const maxReason = 500;
+
+/** What a person's act on one packet came to. */
+export type Acted =
+  | {
+      readonly kind: "done";
+      /** The packet the act was about, or the one that was put in its place. */
+      readonly packet: Stored<"packet">;
+    }
+  /** There is no such packet. */
+  | { readonly kind: "missing" }
+  /** Somebody else was faster: this is how it stands now. */
+  | { readonly kind: "moved"; readonly now: Stored<"packet"> }
+  /** It cannot be done to this packet; nothing was written. */
+  | { readonly kind: "refused"; readonly why: string };
+
+export type Refused = Extract<Acted, { kind: "refused" }>;
+
+export function refusedAct(why: string): Refused {
+  return { kind: "refused", why };
+}
+
+const allKinds: ReadonlySet<DataKind> = new Set(dataKinds);
+
+/** A person's own words as they may stand in a ledger, a list or a log. */
+export function withoutPersonalData(text: string): string {
+  return maskText(text, allKinds);
+}
+
+/** @throws {RangeError} where no reason is given: the ledger would not say why */
+export function actFacts(act: string, { actor, reason }: By): Facts {
+  const why = withoutPersonalData(reason.trim());
+  if (why === "") throw new RangeError("the reason is empty; say why, it goes into the ledger");
+  if (why.length > maxReason) throw new RangeError(`the reason is longer than ${maxReason} characters`);
+  return { act, actor, why };
+}
+
+/**
+ * Finds a packet a person wants to do something about.
+ *
+ * @param etag what the person saw; if another was faster since, they are told
+ */
+export async function packetFor(
+  engine: Engine,
+  id: string,
+  etag: number | undefined,
+  allowed: readonly Status[],
+): Promise<Exclude<Acted, { kind: "done" }> | { readonly kind: "found"; readonly stored: Stored<"packet"> }> {
+  const [stored] = await engine.store.read("packet", [id]);
+  if (!stored) return { kind: "missing" };
+  if (etag !== undefined && stored.etag !== etag) return { kind: "moved", now: stored };
+  const { status } = stored.value.progress;
+  if (!allowed.includes(status)) return refusedAct(`${id} is ${status}; this can be done to what is ${orOf(allowed)}`);
+  return { kind: "found", stored };
+}
+
+function orOf(statuses: readonly Status[]): string {
+  return statuses.length < 2 ? statuses.join() : `${statuses.slice(0, -1).join(", ")} or ${statuses.at(-1)}`;
+}
+
+/** The sheet's target a packet was made by, as it was then. @throws where the store has lost it */
+export async function placeOfPacket(engine: Engine, packet: Packet): Promise<Match> {
+  const [sheet] = await pinnedSheets(engine, [{ name: packet.sheet, hash: packet.sheetHash }]);
+  const target = sheet?.targets.find(({ name }) => name === packet.target);
+  if (!sheet || !target) throw new Error(`${packet.id} was made by a target its sheet never had; this is a fault`);
+  return { sheet, target };
+}
+
+/** Has governance look at a packet's fields by the policy of today. */
+export async function vetAgain(engine: Engine, packet: Packet, fields: Packet["fields"]): Promise<Vetted> {
+  const { entity, element, at } = packet;
+  return vet(engine.sheets().policy, {
+    ...(await placeOfPacket(engine, packet)),
+    entity,
+    fields,
+    ...(element !== undefined && { element }),
+    ...(at !== undefined && { at }),
+  });
+}
+
+/** Why a packet cannot leave, in a person's words; nothing where it can. */
+export function blockedBy(decisions: readonly FieldDecision[]): string | undefined {
+  const blocked = decisions.filter(({ action }) => action === "block");
+  if (blocked.length === 0) return undefined;
+  return `governance blocks ${blocked.map(({ field, rule }) => `${field} (${rule})`).join(", ")}`;
+}
+
+/** What is to be sent in the place of a held packet. */
+export interface Replacement {
+  readonly shape: Packet;
+  /** Who does it, and why: for the ends of both chains. */
+  readonly act: Facts;
+  /** What its beginning says in the ledger besides. */
+  readonly facts: Facts;
+  /** Why it waits for a person in its turn: the code for the ledger, and the words. */
+  readonly held?: { readonly code: string; readonly reason: string };
+  readonly job?: string;
+}
+
+/**
+ * Puts a packet in the place of a held one: the held one closes `SUPERSEDED` in the same transaction in which the new
+ * one is recorded, so that a crash leaves either the one or the other, and of two who do so at once one wins.
+ */
+export async function replace(
+  engine: Engine,
+  parent: Stored<"packet">,
+  { shape, act, facts, held, job }: Replacement,
+): Promise<Acted> {
+  const { packet, progress } = parent.value;
+  const { answer: _, ...lasting } = progress;
+  const closing: Stored<"packet"> = { ...parent, value: { ...parent.value, progress: lasting } };
+  for (let revision = packet.version.revision + 1; ; revision++) {
+    const child = inPlaceOf(packet, shape, revision, job);
+    const now = engine.clock.now();
+    const birth: Facts = { ...birthFacts(child, engine.bridgeKey), ...act, ...facts };
+    const born = held
+      ? begin(child, now, "HELD", { ...birth, reason: held.code }, { reason: held.reason })
+      : begin(child, now, "QUEUED", birth, { unsent: true });
+    const reason = `${child.id} took its place`;
+    const change = { reason, replacedBy: child.id };
+    const written = await writeStep(engine, closing, "SUPERSEDED", { ...act, reason }, change, [], born);
+    if (written === "done") {
+      engine.log({ step: "replaced", packet: packet.id, connector: packet.connector, by: child.id });
+      tellHeld(engine, [born]);
+      return doneWith(engine, child.id);
+    }
+    const [current, there] = await engine.store.read("packet", [packet.id, child.id]);
+    if (current?.etag !== parent.etag) return current ? { kind: "moved", now: current } : { kind: "missing" };
+    // In the way of another write just now, and still free.
+    if (!there) revision--;
+  }
+}
+
+/** An act that was done, with what it left. */
+export async function doneWith(engine: Engine, id: string): Promise<Acted> {
+  const [packet] = await engine.store.read("packet", [id]);
+  return packet ? { kind: "done", packet } : { kind: "missing" };
+}

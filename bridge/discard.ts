@@ -1,0 +1,29 @@
+import { type Acted, actFacts, type By, doneWith, packetFor, refusedAct } from "./acts.ts";
+import { openStatuses } from "./ledger.ts";
+import type { Engine } from "./ports.ts";
+import { writeStep } from "./settle.ts";
+
+/**
+ * Closes an open packet for good: it is not sent, and no replay sends it.
+ *
+ * What waits behind it in a strict lane goes on. What the bridge believes the target to hold stays as it is: where the
+ * packet may have landed, what is older than it still does not follow, and anything newer is sent.
+ *
+ * @param seen the etag of the packet as the person saw it; absent: however it stands
+ */
+export async function discard(engine: Engine, id: string, by: By, seen?: number): Promise<Acted> {
+  const act = actFacts("discard", by);
+  for (;;) {
+    const found = await packetFor(engine, id, seen, openStatuses);
+    if (found.kind !== "found") return found;
+    const { packet, progress } = found.stored.value;
+    if (progress.lease) return refusedAct(`${id} is being sent, or a try broke off; look again in a minute`);
+    const reason = `discarded by ${act.actor}: ${act.why}`;
+    if (
+      (await writeStep(engine, found.stored, "DISCARDED", { ...act, reason: "discarded" }, { reason })) === "conflict"
+    )
+      continue;
+    engine.log({ step: "discarded", packet: id, connector: packet.connector });
+    return doneWith(engine, id);
+  }
+}

@@ -1,0 +1,127 @@
+import canonicalize from "canonicalize";
+import {
+  type Acted,
+  actFacts,
+  type By,
+  blockedBy,
+  packetFor,
+  placeOfPacket,
+  type Refused,
+  refusedAct,
+  replace,
+  vetAgain,
+} from "./acts.ts";
+import { keyedHash } from "./ids.ts";
+import { type Json, type JsonObject, jsonEqual, jsonFault } from "./json.ts";
+import { type Packet, sizeFault } from "./pack.ts";
+import type { Engine } from "./ports.ts";
+import type { FieldDecision } from "./vet.ts";
+
+export interface EditRequest {
+  readonly id: string;
+  /** The etag of the packet as the editor saw it. */
+  readonly etag: number;
+  /** All fields it is to have: what is not named is not sent. */
+  readonly fields: JsonObject;
+}
+
+/** One field that an edit adds, takes away or changes, with its values. For the editor, never for the ledger. */
+export interface FieldChange {
+  readonly field: string;
+  readonly before?: Json;
+  readonly after?: Json;
+}
+
+/** What an edit would come to. */
+export interface EditTrial {
+  readonly kind: "trial";
+  /** As it would be sent: masked where governance says so. */
+  readonly fields: JsonObject;
+  readonly changes: readonly FieldChange[];
+  readonly governance: readonly FieldDecision[];
+  /** Why it would be held again. */
+  readonly held?: string;
+}
+
+/**
+ * Puts a packet with other fields in the place of a held one, and sends it.
+ *
+ * It is seen by governance again, by the policy of today; what that blocks is held in its turn. The ledger is told which
+ * fields changed, by name and keyed hash, who changed them and why. Of two who edit the same packet one wins, and the
+ * other is told how it stands now.
+ */
+export async function edit(engine: Engine, request: EditRequest, by: By): Promise<Acted> {
+  const act = actFacts("edit", by);
+  const found = await packetFor(engine, request.id, request.etag, ["HELD"]);
+  if (found.kind !== "found") return found;
+  const { packet } = found.stored.value;
+  const trial = await trialOf(engine, packet, request.fields);
+  if (trial.kind === "refused") return trial;
+  return replace(engine, found.stored, {
+    shape: { ...packet, fields: trial.fields, edited: true },
+    act,
+    facts: {
+      changes: trial.changes.map((change) => hashedChange(engine, packet, change)),
+      governance: trial.governance as unknown as Json,
+    },
+    ...(trial.held !== undefined && { held: { code: "governance", reason: trial.held } }),
+  });
+}
+
+/** Says what an edit would come to, and writes nothing. */
+export async function tryEdit(
+  engine: Engine,
+  request: EditRequest,
+): Promise<EditTrial | Exclude<Acted, { kind: "done" }>> {
+  const found = await packetFor(engine, request.id, request.etag, ["HELD"]);
+  return found.kind === "found" ? trialOf(engine, found.stored.value.packet, request.fields) : found;
+}
+
+async function trialOf(engine: Engine, packet: Packet, wanted: JsonObject): Promise<EditTrial | Refused> {
+  const fault = jsonFault(wanted) ?? (await fieldsFault(engine, packet, wanted));
+  if (fault !== undefined) return refusedAct(fault);
+  const { fields, decisions } = await vetAgain(engine, packet, wanted);
+  const tooLarge = sizeFault({ ...packet, fields });
+  if (tooLarge !== undefined) return refusedAct(tooLarge);
+  const changes = changesOf(packet.fields, fields);
+  if (changes.length === 0) return refusedAct("nothing is changed; to send it as it is, replay it");
+  const held = blockedBy(decisions);
+  return { kind: "trial", fields, changes, governance: decisions, ...(held !== undefined && { held }) };
+}
+
+/** A field's name goes into the ledger: only names the sheet or the packet has are taken, not what somebody types. */
+async function fieldsFault(engine: Engine, packet: Packet, wanted: JsonObject): Promise<string | undefined> {
+  const { target } = await placeOfPacket(engine, packet);
+  const mapped = [...target.fields.map(({ to }) => to), ...Object.keys(target.set)];
+  const known = new Set([...Object.keys(packet.fields), ...mapped]);
+  const strangers = Object.keys(wanted).filter((name) => !known.has(name)).length;
+  if (strangers > 0) {
+    const what = strangers === 1 ? "a field is none" : `${strangers} fields are none`;
+    return `${what} of this target's; it has ${[...known].sort().join(", ") || "no fields"}`;
+  }
+  const missing = packet.send === "full" ? mapped.filter((name) => !Object.hasOwn(wanted, name)) : [];
+  if (missing.length > 0) return `the sheet sends all fields or none, and ${missing.join(", ")} is missing`;
+  if (Object.keys(wanted).length === 0 && packet.action === "upsert") return "no field is left; discard it instead";
+  return undefined;
+}
+
+/** What differs between two packets' fields, in order of their names. */
+export function changesOf(before: JsonObject, after: JsonObject): FieldChange[] {
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
+  return names.flatMap((field): FieldChange[] => {
+    const was = Object.hasOwn(before, field) ? before[field] : undefined;
+    const is = Object.hasOwn(after, field) ? after[field] : undefined;
+    if (jsonEqual(was, is)) return [];
+    return [{ field, ...(was !== undefined && { before: was }), ...(is !== undefined && { after: is }) }];
+  });
+}
+
+/** The hash is bound to packet and field: the same value elsewhere has another. */
+function hashedChange({ bridgeKey }: Engine, { id }: Packet, { field, before, after }: FieldChange): JsonObject {
+  const hashOf = (value: Json) => keyedHash(bridgeKey, id, field, canonicalize(value) as string);
+  return {
+    field,
+    ...(before !== undefined && { before: hashOf(before) }),
+    ...(after !== undefined && { after: hashOf(after) }),
+  };
+}

@@ -1,0 +1,57 @@
+import { actFacts, type By } from "./acts.ts";
+import { type Connector, connectorId } from "./connector.ts";
+import { changeHealth } from "./health.ts";
+import type { JsonObject } from "./json.ts";
+import { noteOf } from "./note.ts";
+import type { Engine } from "./ports.ts";
+import type { Health } from "./records.ts";
+
+/** What an act about a connector came to. */
+export interface Switched {
+  /** It stood otherwise before. */
+  readonly changed: boolean;
+  readonly health: Health;
+}
+
+/** Stops sending to a connector's target: its packets go to the outbox and wait, whatever happens. */
+export function pause(engine: Engine, connector: Connector, by: By): Promise<Switched> {
+  const facts = noteFacts("pause", connector, by);
+  const { actor, why } = facts as { actor: string; why: string };
+  return turn(engine, connector, "sync.connector.paused", facts, (health, now) =>
+    health.paused ? health : { ...health, paused: true, pause: { actor, why, at: now } },
+  );
+}
+
+/** Sends to a paused connector's target again, beginning with what waits in the outbox. */
+export function resume(engine: Engine, connector: Connector, by: By): Promise<Switched> {
+  const facts = noteFacts("resume", connector, by);
+  return turn(engine, connector, "sync.connector.resumed", facts, (health, now) => {
+    if (!health.paused) return health;
+    const { pause: _p, redriveGapMs: _g, ...rest } = health;
+    return { ...rest, paused: false, redriveAt: now };
+  });
+}
+
+async function turn(
+  engine: Engine,
+  connector: Connector,
+  type: string,
+  facts: JsonObject,
+  change: (health: Health, now: number) => Health,
+): Promise<Switched> {
+  const id = connectorId(connector);
+  let changed = false;
+  const look = (health: Health, now: number): Health => {
+    const after = change(health, now);
+    changed = after !== health;
+    return after;
+  };
+  const health = await changeHealth(engine, id, look, noteOf(engine, type, facts));
+  if (changed) engine.log({ step: type.slice("sync.".length).replace(".", "-"), connector: id });
+  return { changed, health };
+}
+
+/** What the ledger is told of an act about a connector. */
+export function noteFacts(act: string, connector: Connector, by: By): JsonObject {
+  return { ...actFacts(act, by), connector: connectorId(connector) };
+}

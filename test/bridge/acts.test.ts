@@ -1,0 +1,524 @@
+import { describe, expect, it } from "vitest";
+import { type Acted, type By, maxReason } from "../../bridge/acts.ts";
+import { discard } from "../../bridge/discard.ts";
+import { edit, tryEdit } from "../../bridge/edit.ts";
+import { startJob } from "../../bridge/jobs.ts";
+import type { JsonObject } from "../../bridge/json.ts";
+import { refused, retry } from "../../bridge/outcome.ts";
+import type { Engine } from "../../bridge/ports.ts";
+import type { PacketRecord } from "../../bridge/records.ts";
+import { release } from "../../bridge/release.ts";
+import { verifyLedger } from "../../bridge/verify.ts";
+import { aCore, brokenLaws, type Core, type CoreOptions, type FakeTarget, fakeTarget } from "../support/core.ts";
+import { dyingAfter } from "../support/faulty.ts";
+
+const jo: By = { actor: "jo", reason: "payroll asked for it" };
+const kim: By = { actor: "kim", reason: "a typo" };
+
+describe("an edit of a held packet", () => {
+  it("sends the new fields in its place, with the version of the change it belongs to", async () => {
+    await using held = await aHeldPacket();
+    const { core, target, packet, etag } = held;
+    target.behave = (sent) => target.take(sent);
+
+    const acted = await edit(core.engine, { id: packet.id, etag, fields: { dailyRate: 70 } }, jo);
+    await core.rest();
+
+    const child = await childOf(core, packet.id);
+    expect(acted).toMatchObject({ kind: "done", packet: { value: { packet: { id: child.packet.id } } } });
+    expect(child.packet).toMatchObject({
+      replaces: packet.id,
+      edited: true,
+      version: { ...packet.version, revision: 1 },
+    });
+    expect(child.progress.status).toBe("SENT");
+    expect(target.state.get("a")).toEqual({ dailyRate: 70 });
+    expect((await recordOf(core, packet.id)).progress).toMatchObject({
+      status: "SUPERSEDED",
+      replacedBy: child.packet.id,
+    });
+    expect((await verifyLedger(core.engine)).fault).toBeUndefined();
+    expect(await brokenLaws(core, 1)).toEqual([]);
+  });
+
+  it("stands in both chains: who, why, and which fields by name and hash, never by value", async () => {
+    await using held = await aHeldPacket({ data: { new_rate: 68, note: "Secretariat" } });
+    const { core, packet, etag } = held;
+
+    await edit(core.engine, { id: packet.id, etag, fields: { dailyRate: 70_707, city: "Timbuktu" } }, jo);
+
+    const child = await childOf(core, packet.id);
+    const [birth] = await core.engine.store.chain(child.packet.id);
+    const end = (await core.engine.store.chain(packet.id)).at(-1);
+    const said = { act: "edit", actor: "jo", why: jo.reason };
+    expect(birth).toMatchObject({
+      step: "QUEUED",
+      facts: { ...said, replaces: packet.id, fields: ["dailyRate", "city"] },
+    });
+    expect(end).toMatchObject({ step: "SUPERSEDED", facts: said });
+    const changes = birth?.facts.changes as { field: string; before?: string; after?: string }[];
+    expect(changes.map((change) => Object.keys(change))).toEqual([
+      ["field", "after"],
+      ["field", "before", "after"],
+      ["field", "before"],
+    ]);
+    expect(changes.map(({ field }) => field)).toEqual(["city", "dailyRate", "note"]);
+    const told = JSON.stringify([await core.entries(), core.lines]);
+    for (const value of ["70707", "Timbuktu", "Secretariat"]) expect(told).not.toContain(value);
+  });
+
+  it("by two operators at once: one wins, the other is told, and is seen by governance before and after", async () => {
+    await using held = await aHeldPacket();
+    const { core, target, packet, etag } = held;
+    target.behave = (sent) => target.take(sent);
+
+    const both = await Promise.all([
+      edit(core.engine, { id: packet.id, etag, fields: { dailyRate: 70 } }, jo),
+      edit(core.engine, { id: packet.id, etag, fields: { dailyRate: 71 } }, kim),
+    ]);
+    const late = await edit(core.engine, { id: packet.id, etag, fields: { dailyRate: 72 } }, kim);
+    await core.rest();
+
+    const won = both.find(({ kind }) => kind === "done");
+    const told = both.find(({ kind }) => kind === "moved");
+    const child = await childOf(core, packet.id);
+    expect(won).toMatchObject({ packet: { value: { packet: { id: child.packet.id } } } });
+    expect(told).toMatchObject({ now: { value: { progress: { status: "SUPERSEDED", replacedBy: child.packet.id } } } });
+    expect(late.kind).toBe("moved");
+    expect(await core.packets()).toHaveLength(2);
+    expect(target.state.get("a")).toEqual({ dailyRate: both[0].kind === "done" ? 70 : 71 });
+  });
+
+  it("is seen by the policy of today: what that blocks is held in its turn, and can be edited again", async () => {
+    await using held = await aHeldPacket();
+    const { core, target, packet, etag } = held;
+    target.behave = (sent) => target.take(sent);
+
+    const fields = { dailyRate: 68, note: "write to alice@agency.example" };
+    await edit(core.engine, { id: packet.id, etag, fields }, jo);
+    await core.rest();
+    const blocked = await childOf(core, packet.id);
+    const again = await edit(core.engine, { id: blocked.packet.id, etag: 1, fields: { dailyRate: 68 } }, jo);
+    await core.rest();
+
+    expect(blocked.progress).toMatchObject({ status: "HELD", reason: "governance blocks note (otherwise)" });
+    expect(again.kind).toBe("done");
+    expect(target.calls.slice(1).map((call) => call.fields)).toEqual([{ dailyRate: 68 }]);
+    expect(JSON.stringify([await core.entries(), core.lines])).not.toContain("alice");
+  });
+
+  it("is masked where the policy of today says so", async () => {
+    await using held = await aHeldPacket();
+    const { core, target, packet, etag } = held;
+    target.behave = (sent) => target.take(sent);
+    await core.use({ per_diem: sheet }, "otherwise: mask");
+
+    await edit(core.engine, { id: packet.id, etag, fields: { note: "alice@agency.example" } }, jo);
+    await core.rest();
+
+    expect(target.state.get("a")?.note).not.toContain("alice");
+  });
+
+  it("can be tried: changes with their values, and what governance says, and nothing is written", async () => {
+    await using held = await aHeldPacket();
+    const { core, packet, etag } = held;
+    const before = (await core.entries()).length;
+
+    const trial = await tryEdit(core.engine, { id: packet.id, etag, fields: { dailyRate: 70, note: "123-45-6789" } });
+
+    expect(trial).toMatchObject({
+      kind: "trial",
+      changes: [
+        { field: "dailyRate", before: 68, after: 70 },
+        { field: "note", after: "123-45-6789" },
+      ],
+      held: "governance blocks note (otherwise)",
+    });
+    expect(await core.entries()).toHaveLength(before);
+  });
+
+  it.each<[string, JsonObject, RegExp]>([
+    [
+      "a field the target never had",
+      { dailyRate: 1, "123-45-6789": 2 },
+      /a field is none of this target's; it has city, /,
+    ],
+    ["nothing changed", { dailyRate: 68 }, /nothing is changed/],
+    ["no field left", {}, /no field is left; discard it/],
+    ["what is not JSON", { dailyRate: Number.NaN }, /not a finite number/],
+    ["what is too large", { dailyRate: 1, note: "x".repeat(300_000) }, /more than the 262144/],
+  ])("with %s is refused, and nothing is written", async (_, fields, why) => {
+    await using held = await aHeldPacket();
+    const { core, packet, etag } = held;
+    const before = (await core.entries()).length;
+
+    const acted = await edit(core.engine, { id: packet.id, etag, fields }, jo);
+
+    expect(acted).toMatchObject({ kind: "refused", why: expect.stringMatching(why) });
+    expect(JSON.stringify(acted)).not.toContain("123-45-6789");
+    expect(await core.entries()).toHaveLength(before);
+  });
+
+  it("takes none that is sent, waits, or never was", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+    await core.emit({ id: "1", subject: "a", data: { new_rate: 68 } });
+    await core.run();
+    const { packet } = await core.only();
+
+    expect(await edit(core.engine, { id: packet.id, etag: 99, fields: {} }, jo)).toMatchObject({ kind: "moved" });
+    expect(
+      await edit(core.engine, { id: packet.id, etag: await etagOf(core, packet.id), fields: {} }, jo),
+    ).toMatchObject({
+      kind: "refused",
+      why: expect.stringMatching(/is SENT; this can be done to what is HELD/),
+    });
+    expect(await edit(core.engine, { id: "pkt-nothere", etag: 1, fields: {} }, jo)).toEqual({ kind: "missing" });
+  });
+
+  it("takes the next free revision, where replays have taken some", async () => {
+    await using held = await aHeldPacket();
+    const { core, target, packet, etag } = held;
+    const first = await edit(core.engine, { id: packet.id, etag, fields: { dailyRate: 70 } }, jo);
+    await core.run();
+    target.behave = (sent) => target.take(sent);
+    const second = childIn(first);
+
+    await edit(core.engine, { id: second.id, etag: await etagOf(core, second.id), fields: { dailyRate: 71 } }, jo);
+    await core.rest();
+
+    const all = await core.packets();
+    expect(all.map(({ packet: { version } }) => version.revision)).toEqual([0, 1, 2]);
+    expect(target.state.get("a")).toEqual({ dailyRate: 71 });
+  });
+
+  it("after a crash before any of its writes is there whole or not at all, and is sent", async () => {
+    for (let writes = 0, over = false; !over; writes++) {
+      await using held = await aHeldPacket();
+      const { core, target, packet, etag } = held;
+      target.behave = (sent) => target.take(sent);
+
+      const dying = dyingAfter(core.engine, writes);
+      over = await edit(dying, { id: packet.id, etag, fields: { dailyRate: 70 } }, jo).then(
+        () => true,
+        () => false,
+      );
+      await core.rest();
+
+      const all = await core.packets();
+      const parent = await recordOf(core, packet.id);
+      expect(parent.progress.status, `after ${writes} writes`).toBe(all.length === 1 ? "HELD" : "SUPERSEDED");
+      if (all.length === 2) expect(target.state.get("a")).toEqual({ dailyRate: 70 });
+      expect(await brokenLaws(core, 1)).toEqual([]);
+      if (over) expect(writes).toBeGreaterThanOrEqual(3);
+    }
+  });
+
+  it("is what a later replay sends, and its parent is not, whatever today's sheets say", async () => {
+    await using held = await aHeldPacket();
+    const { core, target, packet, etag } = held;
+    target.behave = (sent) => target.take(sent);
+    await edit(core.engine, { id: packet.id, etag, fields: { dailyRate: 70 } }, jo);
+    await core.rest();
+    target.state.clear();
+
+    await replayAll(core, { sheet: "current", force: true });
+    await core.rest();
+
+    expect(target.state.get("a")).toEqual({ dailyRate: 70 });
+    expect(await core.packets()).toHaveLength(3);
+  });
+});
+
+describe("in a strict lane", () => {
+  it("an edited head goes first, and those behind it after it", async () => {
+    await using lane = await aHeldLane();
+    const { core, target, head } = lane;
+    target.behave = (sent) => target.take(sent);
+
+    await edit(core.engine, { id: head.id, etag: await etagOf(core, head.id), fields: { dailyRate: 10 } }, jo);
+    await core.rest();
+
+    expect(target.calls.slice(1).map(({ fields }) => fields.dailyRate)).toEqual([10, 2, 3]);
+  });
+
+  it("a discarded head that may have landed sets free what it held up", async () => {
+    await using lane = await aHeldLane({ idempotent: false }, () => retry("no answer", { mayHaveLanded: true }));
+    const { core, target, head } = lane;
+    target.behave = (sent) => target.take(sent);
+
+    const acted = await discard(core.engine, head.id, jo);
+    await core.run();
+
+    expect(acted.kind).toBe("done");
+    expect(target.calls.slice(1).map(({ fields }) => fields.dailyRate)).toEqual([2, 3]);
+    expect((await recordOf(core, head.id)).progress.status).toBe("DISCARDED");
+  });
+
+  it("a released head goes first, and those behind it after it", async () => {
+    await using lane = await aHeldLane();
+    const { core, target, head } = lane;
+    target.behave = (sent) => target.take(sent);
+
+    await release(core.engine, { id: head.id }, jo);
+    await core.run();
+
+    expect(target.calls.slice(1).map(({ fields }) => fields.dailyRate)).toEqual([1, 2, 3]);
+  });
+
+  it("a crash in any act leaves no lane waiting", async () => {
+    for (let writes = 0; writes < 4; writes++) {
+      for (const act of ["discard", "edit", "release"] as const) {
+        await using lane = await aHeldLane();
+        const { core, target, head } = lane;
+        target.behave = (sent) => target.take(sent);
+        const dying = dyingAfter(core.engine, writes);
+        const etag = await etagOf(core, head.id);
+
+        await doing(act, dying, head.id, etag).catch(() => {});
+        await doing(act, core.engine, head.id, etag);
+        await core.rest();
+
+        const statuses = (await core.packets()).map(({ progress }) => progress.status);
+        expect(statuses, `${act} after ${writes} writes`).not.toContain("QUEUED");
+        expect(target.calls.map(({ fields }) => fields.dailyRate).slice(-2)).toEqual([2, 3]);
+      }
+    }
+  });
+});
+
+describe("a discard", () => {
+  it("closes a held packet for good: no replay sends it", async () => {
+    await using held = await aHeldPacket();
+    const { core, target, packet } = held;
+    target.behave = (sent) => target.take(sent);
+
+    await discard(core.engine, packet.id, { actor: "jo", reason: "wrong record: 123-45-6789" });
+    await replayAll(core, { force: true });
+    await core.rest();
+
+    const { progress } = await recordOf(core, packet.id);
+    expect(progress.status).toBe("DISCARDED");
+    expect(progress.reason).toMatch(/^discarded by jo: wrong record: /);
+    expect((await core.engine.store.chain(packet.id)).at(-1)?.facts).toMatchObject({ act: "discard", actor: "jo" });
+    expect(target.calls).toHaveLength(1);
+    expect(JSON.stringify([progress, await core.entries(), core.lines])).not.toContain("123-45-6789");
+    expect(await brokenLaws(core, 1)).toEqual([]);
+  });
+
+  it("closes what waits in the outbox, and its message does nothing when it comes back", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+    target.awake = false;
+    target.behave = () => retry("answered 503");
+    await core.emit({ id: "1", subject: "a", data: { new_rate: 1 } });
+    await core.rest(120_000);
+    const { packet, progress } = await core.only();
+    expect(progress.place).toBe("outbox");
+
+    const acted = await discard(core.engine, packet.id, jo);
+    target.awake = true;
+    const calls = target.calls.length;
+    await core.rest();
+    await core.engine.queue.startMove(`outbox:${target.id}`, 100);
+    await core.clock.advance(2_000);
+    await core.run();
+
+    expect(acted.kind).toBe("done");
+    expect(target.calls).toHaveLength(calls);
+    expect(await core.depth(`outbox:${target.id}`)).toBe(0);
+  });
+
+  it("takes none that is being sent, and none that is closed", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+    let sending: Acted | undefined;
+    target.behave = async (packet) => {
+      sending = await discard(core.engine, packet.id, jo);
+      return target.take(packet);
+    };
+    await core.emit({ id: "1", subject: "a", data: { new_rate: 1 } });
+    await core.run();
+    const { packet, progress } = await core.only();
+
+    expect(sending).toMatchObject({ kind: "refused", why: expect.stringMatching(/being sent/) });
+    expect(progress.status).toBe("SENT");
+    expect(await discard(core.engine, packet.id, jo)).toMatchObject({ kind: "refused" });
+  });
+
+  it.each(["", "  ", "x".repeat(maxReason + 1)])("without a reason the ledger can keep is none: %j", async (reason) => {
+    await using held = await aHeldPacket();
+
+    await expect(discard(held.core.engine, held.packet.id, { actor: "jo", reason })).rejects.toThrow(/reason/);
+  });
+});
+
+describe("a release of a held packet", () => {
+  it("sends it under the id it had, as it was made", async () => {
+    await using held = await aHeldPacket();
+    const { core, target, packet } = held;
+    target.behave = (sent) => target.take(sent);
+    await core.clock.advance(3_600_000);
+
+    await release(core.engine, { id: packet.id }, jo);
+    await core.rest();
+
+    const { progress } = await core.only();
+    expect(target.calls.map(({ id }) => id)).toEqual([packet.id, packet.id]);
+    expect(progress).toMatchObject({ status: "SENT", queuedAt: core.clock.now() });
+    expect(progress).not.toHaveProperty("answer");
+    expect((await core.engine.store.chain(packet.id)).at(-2)?.facts).toMatchObject({
+      act: "release",
+      actor: "jo",
+      why: jo.reason,
+    });
+  });
+
+  it("lets nothing go that governance blocks still, and all that it blocks no more", async () => {
+    await using core = await aCore({ sheets: { per_diem: sheet } });
+    await core.emit({ id: "1", subject: "a", data: { new_rate: 68, note: "alice@agency.example" } });
+    await core.run();
+    const { packet } = await core.only();
+
+    const blocked = await release(core.engine, { id: packet.id }, jo);
+    await core.use({ per_diem: sheet }, "rules: [{ id: notes, field: note, action: allow }]");
+    const allowed = await release(core.engine, { id: packet.id }, jo);
+    await core.run();
+
+    expect(blocked).toMatchObject({ kind: "refused", why: expect.stringMatching(/governance blocks note/) });
+    expect(allowed.kind).toBe("done");
+    expect((await core.only()).progress.status).toBe("SENT");
+  });
+
+  it("sends what the policy of today masks as a packet in its place", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target], sheets: { per_diem: sheet } });
+    await core.emit({ id: "1", subject: "a", data: { new_rate: 68, note: "alice@agency.example" } });
+    await core.run();
+    const { packet } = await core.only();
+    await core.use({ per_diem: sheet }, "otherwise: mask");
+
+    await release(core.engine, { id: packet.id }, jo);
+    await core.run();
+
+    expect(target.calls).toHaveLength(1);
+    expect(JSON.stringify(target.calls)).not.toContain("alice");
+    expect((await recordOf(core, packet.id)).progress.status).toBe("SUPERSEDED");
+  });
+
+  it("by today's sheet sends what that makes of the event, though the old one could not even name the record", async () => {
+    const target = fakeTarget();
+    const roster = (key: string) =>
+      `source_event: roster\ntargets: { fake: { connector: Fake, for_each: data.people, key: ${key}, map: { a: a } } }`;
+    await using core = await aCore({ targets: [target], sheets: { roster: roster("id") } });
+    await core.emit({ id: "1", type: "roster", data: { people: [{ badge: "7", a: 1 }] } });
+    await core.run();
+    const { packet } = await core.only();
+
+    const pinned = await release(core.engine, { id: packet.id }, jo);
+    await core.use({ roster: roster("badge") });
+    const current = await release(core.engine, { id: packet.id, sheet: "current" }, jo);
+    await core.run();
+
+    expect(pinned).toMatchObject({ kind: "refused", why: expect.stringMatching(/mend the sheet/) });
+    expect(childIn(current)).toMatchObject({ entity: "7", replaces: packet.id });
+    expect(target.state.get("7")).toEqual({ a: 1 });
+  });
+
+  it("by today's sheet that makes nothing of it any more is refused", async () => {
+    await using held = await aHeldPacket();
+    await held.core.use({});
+
+    expect(await release(held.core.engine, { id: held.packet.id, sheet: "current" }, jo)).toMatchObject({
+      kind: "refused",
+      why: expect.stringMatching(/make nothing of it/),
+    });
+  });
+
+  it("twice at once sends it once", async () => {
+    await using held = await aHeldPacket();
+    const { core, target, packet } = held;
+    target.behave = (sent) => target.take(sent);
+
+    const both = await Promise.all([
+      release(core.engine, { id: packet.id }, jo),
+      release(core.engine, { id: packet.id }, kim),
+    ]);
+    await core.run();
+
+    expect(both.map(({ kind }) => kind).sort()).toEqual(["done", "refused"]);
+    expect(target.calls).toHaveLength(2);
+  });
+});
+
+const sheet = `
+source_event: policy.per_diem.updated
+targets:
+  fake:
+    connector: Fake
+    map: { new_rate: dailyRate, note: note, city: city }
+`;
+
+async function aHeldPacket({
+  data = { new_rate: 68 },
+  ...options
+}: CoreOptions & { data?: Record<string, unknown> } = {}) {
+  const target = fakeTarget();
+  const core = await aCore({ targets: [target], sheets: { per_diem: sheet }, ...options });
+  target.behave = () => refused("answered 422", { answer: "no such rate" });
+  await core.emit({ id: "1", subject: "a", data: data as never });
+  await core.run();
+  const { packet } = await core.only();
+  const etag = await etagOf(core, packet.id);
+  return { core, target, packet, etag, [Symbol.asyncDispose]: () => core[Symbol.asyncDispose]() };
+}
+
+/** Three packets of one strict lane, of which the first is held. */
+async function aHeldLane(
+  options: Parameters<typeof fakeTarget>[0] = {},
+  behave: FakeTarget["behave"] = () => refused("answered 422"),
+) {
+  const target = fakeTarget({ order: "strict", ...options });
+  const core = await aCore({ targets: [target], sheets: { per_diem: sheet } });
+  target.behave = behave;
+  for (const rate of [1, 2, 3]) {
+    await core.emit({ id: `${rate}`, subject: "a", sequence: rate, data: { new_rate: rate } });
+    await core.run();
+  }
+  const head = (await core.packets())[0]?.packet;
+  if (!head) throw new Error("there is no head");
+  return { core, target, head, [Symbol.asyncDispose]: () => core[Symbol.asyncDispose]() };
+}
+
+async function doing(act: "discard" | "edit" | "release", engine: Engine, id: string, etag: number): Promise<Acted> {
+  if (act === "discard") return discard(engine, id, jo);
+  return act === "edit" ? edit(engine, { id, etag, fields: { dailyRate: 10 } }, jo) : release(engine, { id }, jo);
+}
+
+async function replayAll(core: Core, request: { sheet?: "current"; force?: boolean }): Promise<void> {
+  const all = { from: 0, to: Number.MAX_SAFE_INTEGER };
+  await startJob(core.engine, { kind: "replay", actor: "jo", request: { ...all, ...request } });
+  await core.clock.advance(1);
+  await core.jobs();
+}
+
+async function etagOf(core: Core, id: string): Promise<number> {
+  return (await core.engine.store.read("packet", [id]))[0]?.etag ?? 0;
+}
+
+async function recordOf(core: Core, id: string): Promise<PacketRecord> {
+  const [stored] = await core.engine.store.read("packet", [id]);
+  if (!stored) throw new Error(`there is no ${id}`);
+  return stored.value;
+}
+
+async function childOf(core: Core, id: string): Promise<PacketRecord> {
+  const child = (await core.packets()).find(({ packet }) => packet.replaces === id);
+  if (!child) throw new Error(`nothing replaces ${id}`);
+  return child;
+}
+
+function childIn(acted: Acted) {
+  if (acted.kind !== "done") throw new Error(`it came to ${acted.kind}`);
+  return acted.packet.value.packet;
+}

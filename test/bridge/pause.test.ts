@@ -1,0 +1,102 @@
+import { describe, expect, it } from "vitest";
+import type { By } from "../../bridge/acts.ts";
+import { pause, resume } from "../../bridge/pause.ts";
+import { probe, redriveNow } from "../../bridge/probe.ts";
+import { verifyLedger } from "../../bridge/verify.ts";
+import { aCore, brokenLaws, type Core, fakeTarget } from "../support/core.ts";
+
+const jo: By = { actor: "jo", reason: "payroll closes its books" };
+
+describe("a paused connector", () => {
+  it("sends nothing, loses nothing, and goes on when it is resumed", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+
+    const paused = await pause(core.engine, target.connector, jo);
+    await core.emit({ id: "1", subject: "a", data: { new_rate: 1 } });
+    await core.run();
+    const waiting = await core.only();
+    const resumed = await resume(core.engine, target.connector, jo);
+    await core.rest();
+
+    expect(paused).toMatchObject({ changed: true, health: { paused: true, pause: { actor: "jo", why: jo.reason } } });
+    expect(waiting.progress).toMatchObject({ status: "QUEUED", place: "outbox" });
+    expect(resumed.health).not.toHaveProperty("pause");
+    expect(target.state.get("a")).toEqual({ dailyRate: 1 });
+    expect(await brokenLaws(core, 1)).toEqual([]);
+  });
+
+  it("stands in the ledger: who, when, why, once for each time it changed", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+
+    await pause(core.engine, target.connector, jo);
+    const again = await pause(core.engine, target.connector, jo);
+    await resume(core.engine, target.connector, jo);
+
+    expect(again.changed).toBe(false);
+    expect(await noted(core)).toEqual(["sync.connector.paused Fake@v1 jo", "sync.connector.resumed Fake@v1 jo"]);
+    expect((await core.engine.store.tally()).events).toMatchObject({ NOTED: 2, UNMATCHED: 0 });
+    expect((await verifyLedger(core.engine)).fault).toBeUndefined();
+  });
+
+  it("takes no pause without a reason", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+
+    expect(() => pause(core.engine, target.connector, { actor: "jo", reason: " " })).toThrow(/reason is empty/);
+  });
+});
+
+describe("a redrive that a person asks for", () => {
+  it("sends the outbox back at once, and not when its time has come", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+    await parked(core, target);
+
+    const redriven = await redriveNow(core.engine, target.connector, jo);
+    await core.clock.advance(2_000);
+    await core.run();
+
+    expect(redriven).toMatchObject({ kind: "moving", waiting: 1 });
+    expect(target.state.get("a")).toEqual({ dailyRate: 1 });
+    expect(await noted(core)).toContain("sync.outbox.redriven Fake@v1 jo");
+  });
+
+  it("of an empty outbox, a paused connector or a target that is down does nothing, and says so", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+
+    expect(await redriveNow(core.engine, target.connector, jo)).toEqual({ kind: "empty" });
+    await pause(core.engine, target.connector, jo);
+    expect(await redriveNow(core.engine, target.connector, jo)).toMatchObject({
+      kind: "refused",
+      why: expect.stringMatching(/paused; resume it/),
+    });
+    await resume(core.engine, target.connector, jo);
+    target.awake = false;
+    await probe(core.engine, target.connector);
+    expect(await redriveNow(core.engine, target.connector, jo)).toMatchObject({
+      kind: "refused",
+      why: expect.stringMatching(/down; probe it/),
+    });
+  });
+});
+
+/** One packet in the outbox of a target that is up again, with no redrive due for long. */
+async function parked(core: Core, target: ReturnType<typeof fakeTarget>): Promise<void> {
+  await pause(core.engine, target.connector, jo);
+  await core.emit({ id: "1", subject: "a", data: { new_rate: 1 } });
+  await core.run();
+  const [stored] = await core.engine.store.read("health", [target.id]);
+  if (!stored) throw new Error("it has no health");
+  const { pause: _, ...health } = stored.value;
+  await core.engine.store.write([
+    { kind: "health", id: target.id, value: { ...health, paused: false }, etag: stored.etag },
+  ]);
+}
+
+async function noted(core: Core): Promise<string[]> {
+  const entries = (await core.entries()).filter(({ step }) => step === "NOTED");
+  return entries.sort((a, b) => a.at - b.at).map(({ facts }) => `${facts.type} ${facts.connector} ${facts.actor}`);
+}
