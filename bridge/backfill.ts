@@ -278,7 +278,7 @@ const samplesShown = 3;
 export async function tryBackfill(
   engine: Engine,
   request: BackfillRequest,
-  onPage: (looked: number) => void = () => {},
+  onPage: (looked: number) => unknown = () => {},
 ): Promise<BackfillTrial> {
   const errand: Errand = { id: "job-trial", actor: "trial", startedAt: engine.clock.now(), request };
   const nothing = () => ({ made: 0, held: 0, there: 0, samples: [] as PacketRecord[] });
@@ -319,7 +319,7 @@ export async function tryBackfill(
     const faults = entries.flatMap((entry) => entry.malformed ?? []);
     malformed = withMalformed(malformed, faults);
     looked += entries.length;
-    onPage(looked);
+    await onPage(looked);
     after = entries.at(-1)?.cursor;
     over = end;
   }

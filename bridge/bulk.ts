@@ -84,7 +84,7 @@ const samplesShown = 20;
 export async function tryBulk(
   engine: Engine,
   request: BulkRequest,
-  onPage: (looked: number) => void = () => {},
+  onPage: (looked: number) => unknown = () => {},
 ): Promise<BulkTrial> {
   const trial = { looked: 0, made: 0, held: 0, refused: {} as Record<string, number> };
   const samples: BulkTrial["samples"][number][] = [];
@@ -99,7 +99,7 @@ export async function tryBulk(
       if (samples.length < samplesShown) samples.push({ packet: record, fate: "why" in fate ? fate.why : fate.kind });
     }
     trial.looked += items.length;
-    onPage(trial.looked);
+    await onPage(trial.looked);
     after = next;
   } while (after !== undefined);
   return { ...trial, samples };

@@ -222,7 +222,7 @@ export interface ReplayTrial {
 export async function tryReplay(
   engine: Engine,
   request: ReplayRequest,
-  onPage: (looked: number) => void = () => {},
+  onPage: (looked: number) => unknown = () => {},
 ): Promise<ReplayTrial> {
   const errand: Errand = { id: "job-trial", actor: "trial", startedAt: engine.clock.now(), request };
   const trial = { looked: 0, sent: 0, unchanged: 0, superseded: 0, held: 0 };
@@ -231,7 +231,7 @@ export async function tryReplay(
     const { items, next } = await readPage(engine, errand, after, page);
     for (const draft of await draftsOf(engine, errand, items)) trial[await fateOf(engine, draft)]++;
     trial.looked += items.length;
-    onPage(trial.looked);
+    await onPage(trial.looked);
     after = next;
   } while (after !== undefined);
   return trial;

@@ -1,12 +1,20 @@
 import { type Connector, connectorId } from "./connector.ts";
-import { isDown, recordStrike, recordSuccess } from "./health.ts";
+import { healthOf, isDown, recordStrike, recordSuccess } from "./health.ts";
 import { type Facts, isClosed, type Status } from "./ledger.ts";
 import { type Outcome, retryCodeOf } from "./outcome.ts";
 import { type Packet, strictOrder } from "./pack.ts";
 import type { Engine, Put, Stored } from "./ports.ts";
 import { messageOf, putOf, sendUnsent, unsentStep } from "./queueing.ts";
 import type { Health, PacketRecord, Progress, Shadow } from "./records.ts";
-import { afterDelivery, afterDoubt, afterNothingSent, afterRefusal, emptyShadow, type ShadowKey } from "./shadow.ts";
+import {
+  afterDelivery,
+  afterDoubt,
+  afterNothingSent,
+  afterRefusal,
+  beliefAbout,
+  emptyShadow,
+  type ShadowKey,
+} from "./shadow.ts";
 import { type Stepped, step } from "./step.ts";
 import { newPut } from "./writes.ts";
 
@@ -264,6 +272,19 @@ async function followerOf(
 /** What the hashes of a connector's shadows are made with just now. */
 export function shadowKeyOf({ bridgeKey }: Engine, { shadowEpoch = 0 }: Health): ShadowKey {
   return { bridgeKey, epoch: shadowEpoch };
+}
+
+/** What a target is believed to hold in each of a packet's fields: its value, another, or nobody knows. */
+export async function heldAtTarget(
+  engine: Engine,
+  packet: Packet,
+): Promise<(field: string) => "this" | "another" | "unknown"> {
+  const [shadow, [health]] = await Promise.all([
+    readShadow(engine, packet),
+    engine.store.read("health", [packet.connector]),
+  ]);
+  const key = shadowKeyOf(engine, health?.value ?? healthOf(engine.clock.now()));
+  return (field) => (shadow ? beliefAbout(packet, field, shadow.value, key) : "unknown");
 }
 
 function known(engine: Engine, packet: Packet, shadow: KnownShadow, health: Health): Put[] {

@@ -51,6 +51,18 @@ export function reconcile(packet: Packet, shadow: Shadow, key: ShadowKey): Recon
   return { kind: older > 0 ? "SUPERSEDED" : "UNCHANGED" };
 }
 
+/** Whether the target is believed to hold a packet's value of a field. */
+export function beliefAbout(
+  packet: Packet,
+  field: string,
+  shadow: Shadow,
+  key: ShadowKey,
+): "this" | "another" | "unknown" {
+  const held = heldField(shadow, field)?.hash;
+  if (held === undefined) return "unknown";
+  return held === hashesOf(packet, key)[field] ? "this" : "another";
+}
+
 /** The shadow once the target is known to hold the packet, or was found to hold it already. */
 export function afterDelivery(packet: Packet, shadow: Shadow, key: ShadowKey): Shadow {
   if (packet.action === "delete") return { fields: {}, deleted: packet.version };

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { LedgerEntry } from "../bridge/ledger.ts";
 import type { EventRecord, PacketRecord } from "../bridge/records.ts";
-import { inWords } from "../library/view.ts";
+import { inWords, sentenceOf } from "../bridge/story.ts";
 import { type StoreOptions, storeCommand, withBridge } from "./open.ts";
 import { type End, exitCodes, printJson } from "./output.ts";
 
@@ -37,6 +37,7 @@ function packetHead({ packet }: PacketRecord): string[] {
     `  because of ${packet.eventType}, event ${packet.event}, by sheet ${packet.sheet}`,
     `  fields  ${fields.join(", ") || "none"}`,
     ...(packet.replayOf ? [`  sends ${packet.replayOf} again`] : []),
+    ...(packet.replaces ? [`  stands in the place of ${packet.replaces}`] : []),
   ];
 }
 
@@ -51,50 +52,7 @@ function eventHead(id: string, { event, raw, packets, duplicates }: EventRecord)
 /** One ledger entry, as one would tell it. */
 function sentence({ at, step, facts }: LedgerEntry): string {
   const time = new Date(at).toISOString().replace("T", " ").slice(0, 23);
-  return `  ${time}  ${step.padEnd(10)}  ${told(step, facts)}`;
-}
-
-function told(step: LedgerEntry["step"], facts: LedgerEntry["facts"]): string {
-  const tries = facts.tries === undefined ? "" : ` at try ${facts.tries}`;
-  switch (step) {
-    case "QUEUED":
-      if (facts.place === "outbox") return `put into the outbox${tries}`;
-      if (facts.place === "behind") return `waits behind ${facts.head}, the oldest of its lane`;
-      if (facts.place === "lane") return `put back on its lane: ${facts.why}`;
-      return `recorded with ${(facts.fields as string[] | undefined)?.join(", ")}${rules(facts)}; put on its lane`;
-    case "RETRY":
-      return `the target did not take it${tries}${http(facts)}; next try in ${inWords(Number(facts.waitMs))}`;
-    case "HELD":
-      return `held for a person: ${facts.reason}${tries}${http(facts)}${rules(facts)}`;
-    case "SENT":
-      return `the target took it${tries}${http(facts)}, in ${facts.ms} ms`;
-    case "UNCHANGED":
-    case "SUPERSEDED":
-    case "DISCARDED":
-      return `not sent: ${facts.reason ?? step.toLowerCase()}`;
-    case "EXPANDING":
-    case "EXPANDED":
-      if (facts.chunks !== undefined) return `is large: expanded in ${facts.chunks} chunks`;
-      return `made ${facts.packets} packets${facts.targets === undefined ? "" : ` for ${facts.targets} targets`}`;
-    case "UNMATCHED":
-      return "no sheet wants it";
-    case "QUARANTINED":
-      return `put aside: ${facts.reason}`;
-    case "NOTED":
-      return `${facts.type}, by ${facts.actor}${facts.why === undefined ? "" : `: ${facts.why}`}`;
-    case "DUPLICATE":
-      return "came again, and changed nothing";
-  }
-}
-
-function http({ http: status }: LedgerEntry["facts"]): string {
-  return status === undefined ? "" : ` (HTTP ${status})`;
-}
-
-function rules({ governance }: LedgerEntry["facts"]): string {
-  const decisions = (governance ?? []) as { field: string; action: string; rule: string }[];
-  if (decisions.length === 0) return "";
-  return `; governance: ${decisions.map(({ field, action, rule }) => `${action} ${field} (${rule})`).join(", ")}`;
+  return `  ${time}  ${step.padEnd(10)}  ${sentenceOf({ step, facts })}`;
 }
 
 function ending({ progress }: PacketRecord, now: number): string[] {

@@ -2,22 +2,30 @@ import { styleText } from "node:util";
 import type { Command } from "commander";
 import type { LogLine } from "../bridge/ports.ts";
 import type { SheetsNews } from "../platform/local/sheets-folder.ts";
+import { type Door, startApi } from "./api.ts";
 import { type StoreOptions, storeCommand, withBridge } from "./open.ts";
 import { type End, exitCodes } from "./output.ts";
+
+interface ServeOptions extends StoreOptions {
+  readonly port?: number;
+  readonly api: boolean;
+}
 
 /** `bridge serve`: works on the store until it is told to end. */
 export function serve(end: End): Command {
   return storeCommand("serve", "work on the store until stopped: map, deliver, probe, redrive")
+    .option("--port <port>", "where the operator's API is, on this machine only; 0: any that is free", portIn)
+    .option("--no-api", "serve no API")
     .addHelpText(
       "after",
       "\nEnds on Ctrl-C or SIGTERM, when what it is sending is done. One line an attempt; --json for a log collector.",
     )
-    .action(async (options: StoreOptions) => {
+    .action(async (options: ServeOptions) => {
       const say = options.json ? sayJson : sayText;
       const log = (line: LogLine) => say(line, new Date());
       const onSheets = (news: SheetsNews) => tellSheets(news, log);
       await withBridge(options, { log, onSheets }, async (bridge) => {
-        const { runner } = await bridge.open();
+        const { engine, runner } = await bridge.open();
         if (!runner) {
           console.error(
             `bridge: another process works on ${options.dir} already; "bridge outbox" looks at what it does`,
@@ -25,11 +33,14 @@ export function serve(end: End): Command {
           end(exitCodes.couldNot);
           return;
         }
+        const api = options.api ? await startApi(engine, options.port) : undefined;
+        if (api) tellDoor(api, options, log);
         log({ step: "serving", store: options.dir, sheets: options.mappings });
         const signal = new Promise<string>((resolve) => {
           for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => resolve(name));
         });
         const why = await Promise.race([signal, runner.storeGone]);
+        await api?.close();
         if (why !== undefined) return log({ step: "stopping", signal: why });
         console.error(
           `bridge: the store ${options.dir} was deleted or replaced while this process worked on it; nothing more is taken. Put it back, or start anew with an empty one`,
@@ -37,6 +48,21 @@ export function serve(end: End): Command {
         end(exitCodes.couldNot);
       });
     });
+}
+
+/** A log collector gets no token: it lies in the store's folder. */
+function tellDoor({ url, token }: Door, { dir, json }: ServeOptions, log: (line: LogLine) => void): void {
+  if (json) {
+    log({ step: "api", url });
+    return;
+  }
+  console.log(`The operator's API: ${styleText("bold", `${url}/#token=${token}`)}`);
+  console.log(`The token is this start's only; it also lies in ${dir}/api.json.`);
+}
+
+function portIn(text: string): number {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) throw new RangeError(`"${text}" is no port from 0 to 65535`);
+  return Number(text);
 }
 
 function tellSheets(news: SheetsNews, log: (line: LogLine) => void): void {

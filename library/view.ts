@@ -1,5 +1,6 @@
 import type { Status } from "../bridge/ledger.ts";
 import type { PacketRecord } from "../bridge/records.ts";
+import { inWords } from "../bridge/story.ts";
 
 /** A packet as a person wants to see it. `String(view)` gives the outbox's line. */
 export interface PacketView {
@@ -55,13 +56,4 @@ function line({ packet, progress }: PacketRecord, now: number): string {
   }
   if (lease) return `${head}  (${lease.until > now ? "being sent" : "a try broke off, another follows"})`;
   return reason ? `${head}  (${reason})` : head;
-}
-
-/** `3 s`, `10 min`, `2 h`: a time as one says it. */
-export function inWords(ms: number): string {
-  if (ms < 0) return "0 s";
-  if (ms < 1_000) return `${Math.ceil(ms)} ms`;
-  if (ms < 90_000) return `${Math.round(ms / 1_000)} s`;
-  if (ms < 5_400_000) return `${Math.round(ms / 60_000)} min`;
-  return ms < 172_800_000 ? `${Math.round(ms / 3_600_000)} h` : `${Math.round(ms / 86_400_000)} d`;
 }

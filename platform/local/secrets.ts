@@ -1,5 +1,5 @@
 import { createSecretKey, type KeyObject, randomBytes } from "node:crypto";
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import type { SecretsPort } from "../../bridge/ports.ts";
 
 /**
@@ -75,6 +75,13 @@ export function bridgeKeyIn(file: string): KeyObject {
   const key = randomBytes(32);
   // Two processes began at once; the first one's key counts.
   return writePrivateFile(file, `${key.toString("hex")}\n`) ? createSecretKey(key) : bridgeKeyIn(file);
+}
+
+/** Writes a file only its owner can read, in the place of one that may be there: whoever reads finds either. */
+export function replacePrivateFile(file: string, text: string): void {
+  const beside = `${file}.${process.pid}`;
+  writeFileSync(beside, text, { mode: 0o600 });
+  renameSync(beside, file);
 }
 
 /** Writes a file only its owner can read. @returns whether it was written: not where there is one already */

@@ -225,6 +225,8 @@ export class LocalStore implements StorePort {
   }
 
   async ledger({ after, limit }: { after?: string; limit: number }): Promise<Page<LedgerEntry>> {
+    // Checking the ledger reads much at once, and deliveries go on in between.
+    await new Promise(setImmediate);
     const [owner, number] = after ? (JSON.parse(after) as [number, number]) : [0, 0];
     const rows = this.#db
       .sql("SELECT owner, number, entry FROM ledger WHERE (owner, number) > (?, ?) ORDER BY owner, number LIMIT ?")

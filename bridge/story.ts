@@ -1,0 +1,74 @@
+import type { LedgerEntry } from "./ledger.ts";
+
+/** One ledger entry, as one would tell it. */
+export function sentenceOf({ step, facts }: Pick<LedgerEntry, "step" | "facts">): string {
+  const tries = facts.tries === undefined ? "" : ` at try ${facts.tries}`;
+  switch (step) {
+    case "QUEUED":
+      if (facts.act === "release") return `let go again${person(facts)}${rules(facts)}`;
+      if (facts.place === "outbox") return `put into the outbox${tries}`;
+      if (facts.place === "behind") return `waits behind ${facts.head}, the oldest of its lane`;
+      if (facts.place === "lane") return `put back on its lane: ${facts.why}`;
+      return `recorded with ${namesIn(facts)}${origin(facts)}${rules(facts)}; put on its lane`;
+    case "RETRY":
+      return `the target did not take it${tries}${http(facts)}; next try in ${inWords(Number(facts.waitMs))}`;
+    case "HELD":
+      return `held for a person: ${facts.reason}${tries}${http(facts)}${origin(facts)}${rules(facts)}`;
+    case "SENT":
+      return `the target took it${tries}${http(facts)}, in ${facts.ms} ms`;
+    case "DISCARDED":
+      return `discarded${person(facts)}`;
+    case "UNCHANGED":
+    case "SUPERSEDED":
+      return `not sent: ${facts.reason ?? step.toLowerCase()}${person(facts)}`;
+    case "EXPANDING":
+    case "EXPANDED":
+      if (facts.chunks !== undefined) return `is large: expanded in ${facts.chunks} chunks`;
+      return `made ${facts.packets} packets${facts.targets === undefined ? "" : ` for ${facts.targets} targets`}`;
+    case "UNMATCHED":
+      return "no sheet wants it";
+    case "QUARANTINED":
+      return `put aside: ${facts.reason}`;
+    case "NOTED":
+      return `${facts.type}${person(facts)}`;
+    case "DUPLICATE":
+      return "came again, and changed nothing";
+  }
+}
+
+function namesIn({ fields }: LedgerEntry["facts"]): string {
+  return Array.isArray(fields) && fields.length > 0 ? fields.join(", ") : "no fields";
+}
+
+/** By whom it was made, and of what, where it was not its event alone. */
+function origin(facts: LedgerEntry["facts"]): string {
+  const { replaces, replayOf, changes } = facts;
+  const what = replaces ? ` in the place of ${replaces}` : replayOf ? ` to send ${replayOf} again` : "";
+  const changed = Array.isArray(changes) ? changes.map((change) => (change as { field: string }).field) : [];
+  const edited = changed.length > 0 ? `, with other ${changed.join(", ")}` : "";
+  return what === "" ? "" : `,${what}${edited}${person(facts)}`;
+}
+
+function person({ actor, why }: LedgerEntry["facts"]): string {
+  if (actor === undefined) return "";
+  return `, by ${actor}${why === undefined ? "" : `: ${why}`}`;
+}
+
+function http({ http: status }: LedgerEntry["facts"]): string {
+  return status === undefined ? "" : ` (HTTP ${status})`;
+}
+
+function rules({ governance }: LedgerEntry["facts"]): string {
+  const decisions = (governance ?? []) as { field: string; action: string; rule: string }[];
+  if (decisions.length === 0) return "";
+  return `; governance: ${decisions.map(({ field, action, rule }) => `${action} ${field} (${rule})`).join(", ")}`;
+}
+
+/** `3 s`, `10 min`, `2 h`: a time as one says it. */
+export function inWords(ms: number): string {
+  if (ms < 0) return "0 s";
+  if (ms < 1_000) return `${Math.ceil(ms)} ms`;
+  if (ms < 90_000) return `${Math.round(ms / 1_000)} s`;
+  if (ms < 5_400_000) return `${Math.round(ms / 60_000)} min`;
+  return ms < 172_800_000 ? `${Math.round(ms / 3_600_000)} h` : `${Math.round(ms / 86_400_000)} d`;
+}

@@ -1,0 +1,156 @@
+import { type Context, Hono, type MiddlewareHandler } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import { secureHeaders } from "hono/secure-headers";
+import { jsonFault } from "../bridge/json.ts";
+import { errorName } from "../bridge/log.ts";
+import { connectorOperations } from "./connectors.ts";
+import { eventOperations } from "./events.ts";
+import { jobOperations } from "./jobs.ts";
+import { ledgerOperations } from "./ledger.ts";
+import { metricsText } from "./metrics.ts";
+import { openApiOf } from "./openapi.ts";
+import type { AnyOperation, Ops } from "./operation.ts";
+import { packetOperations } from "./packets.ts";
+import { Problem, schemaProblem } from "./problem.ts";
+import { sheetOperations } from "./sheets.ts";
+
+/** The largest body: an edit of the largest packet, with room for its reason. */
+const maxBodyBytes = 524_288;
+
+export const operations: readonly AnyOperation[] = [
+  ...eventOperations,
+  ...packetOperations,
+  ...connectorOperations,
+  ...jobOperations,
+  ...sheetOperations,
+  ...ledgerOperations,
+];
+
+export interface AppOptions {
+  /** Lets a call through, or answers with a problem: before anything else is done. */
+  readonly guard: MiddlewareHandler;
+  /** Who calls, for the ledger. */
+  readonly actorOf: (context: Context) => string;
+}
+
+/**
+ * The operator's API: the same here and on AWS, where others say who calls.
+ *
+ * Every answer is parsed by the schema the document is made of, so that nothing leaves which is not in it.
+ */
+export function opsApp(ops: Ops, { guard, actorOf }: AppOptions): Hono {
+  const app = new Hono();
+  app.use(headers);
+  for (const place of ["/api/*", "/metrics", "/openapi.json"]) app.use(place, guard);
+  app.use("/api/*", bodyLimit({ maxSize: maxBodyBytes, onError: tooLarge }));
+
+  for (const operation of operations) {
+    app.on(operation.method.toUpperCase(), operation.path.replace(/\{(\w+)\}/g, ":$1"), (context) =>
+      serve(ops, operation, context, actorOf(context)),
+    );
+  }
+  const document = openApiOf(operations, ops);
+  app.get("/openapi.json", (context) => context.json(document));
+  if (ops.host === "local") {
+    app.get("/metrics", async (context) =>
+      context.text(await metricsText(ops.engine), 200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" }),
+    );
+  }
+  app.notFound(() => new Problem("missing", "There is no such call; /openapi.json says which there are.").response());
+  app.onError((error) => failed(ops, error).response());
+  return app;
+}
+
+/** Scripts and styles of our own only, in no frame, and nothing kept by a browser. */
+const headers = secureHeaders({
+  contentSecurityPolicy: {
+    defaultSrc: ["'none'"],
+    scriptSrc: ["'self'"],
+    styleSrc: ["'self'"],
+    imgSrc: ["'self'", "data:"],
+    fontSrc: ["'self'"],
+    connectSrc: ["'self'"],
+    baseUri: ["'none'"],
+    formAction: ["'none'"],
+    frameAncestors: ["'none'"],
+  },
+  crossOriginOpenerPolicy: "same-origin",
+  crossOriginResourcePolicy: "same-origin",
+  referrerPolicy: "no-referrer",
+  xFrameOptions: "DENY",
+  // Loopback has no certificate; on AWS the gateway speaks HTTPS only.
+  strictTransportSecurity: false,
+});
+
+function tooLarge(): Response {
+  return new Problem("too-large", `A body may have at most ${maxBodyBytes} bytes.`).response();
+}
+
+async function serve(ops: Ops, operation: AnyOperation, context: Context, actor: string): Promise<Response> {
+  const given = await read(operation, context);
+  if (given instanceof Problem) return given.response();
+  const answer = await operation.run({ ops, actor, ...given });
+  if (answer instanceof Problem) return answer.response();
+  return new Response(JSON.stringify(operation.answer.parse(answer)), {
+    headers: { "content-type": "application/json; charset=utf-8", "cache-control": "no-store" },
+  });
+}
+
+interface Given {
+  readonly params: unknown;
+  readonly query: unknown;
+  readonly body: unknown;
+}
+
+async function read({ params, query, body }: AnyOperation, { req }: Context): Promise<Given | Problem> {
+  const parts = [
+    ["address", params, () => req.param()],
+    ["query", query, () => queryOf(req.queries())],
+  ] as const;
+  const given: unknown[] = [];
+  for (const [part, schema, of] of parts) {
+    const parsed = schema?.safeParse(of());
+    if (parsed && !parsed.success) return schemaProblem(part, parsed.error);
+    given.push(parsed?.data);
+  }
+  const [readParams, readQuery] = given;
+  if (!body) return { params: readParams, query: readQuery, body: undefined };
+
+  // A page of another origin cannot send this type without being let to, which nobody is.
+  if (!/^application\/json\b/i.test(req.header("content-type") ?? "")) {
+    return new Problem("wrong-type", "Send the body as application/json.");
+  }
+  let raw: unknown;
+  try {
+    raw = JSON.parse(await req.text());
+  } catch {
+    return new Problem("wrong-call", "The body is not JSON.");
+  }
+  const fault = jsonFault(raw);
+  if (fault !== undefined)
+    return new Problem("wrong-call", "The body holds what no call takes: it is nested too deep, or not well-formed.");
+  const parsed = body.safeParse(raw);
+  if (!parsed.success) return schemaProblem("body", parsed.error);
+  return { params: readParams, query: readQuery, body: parsed.data };
+}
+
+/** A name that is given once is a text, one that is given again a list. */
+function queryOf(queries: Readonly<Record<string, readonly string[]>>): Record<string, string | readonly string[]> {
+  return Object.fromEntries(
+    Object.entries(queries).map(([name, values]) => [name, values.length === 1 ? (values[0] as string) : values]),
+  );
+}
+
+/** What the core refuses by throwing, and what nobody expected. The error's own words may hold a value: they stay here. */
+function failed({ engine }: Ops, error: Error): Problem {
+  if (error instanceof RangeError && ownFault.test(error.message)) {
+    return new Problem("wrong-call", `${error.message}.`);
+  }
+  engine.log({ step: "api-failed", error: errorName(error) });
+  if (/the store (did not take|is closed|'s file)/.test(error.message)) {
+    return new Problem("unavailable", "The store takes nothing just now; see the log of the bridge, and try again.");
+  }
+  return new Problem("failed", "See the line api-failed in the log of the bridge.");
+}
+
+const ownFault = /^the (cursor|reason) /;

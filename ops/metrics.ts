@@ -1,0 +1,95 @@
+import { healthOf, isDown } from "../bridge/health.ts";
+import type { Engine } from "../bridge/ports.ts";
+import { depth } from "./connectors.ts";
+import { lagsOf } from "./lag.ts";
+import { tallyOf } from "./ledger.ts";
+
+interface Metric {
+  readonly name: string;
+  readonly help: string;
+  readonly type: "gauge" | "summary";
+  readonly samples: readonly {
+    readonly suffix?: string;
+    readonly labels: Readonly<Record<string, string>>;
+    readonly value: number;
+  }[];
+}
+
+/**
+ * What there is to measure, as Prometheus reads it.
+ *
+ * Source: Prometheus, "Text-based format", 0.0.4.
+ */
+export async function metricsText(engine: Engine): Promise<string> {
+  const { ids } = engine.catalog;
+  const [tally, lags, healths, lanes, outboxes, inbox] = await Promise.all([
+    tallyOf(engine),
+    lagsOf(engine),
+    engine.store.read("health", ids),
+    Promise.all(ids.map((id) => depth(engine, `lane:${id}`))),
+    Promise.all(ids.map((id) => depth(engine, `outbox:${id}`))),
+    depth(engine, "inbox"),
+  ]);
+  const { duplicates, ...events } = tally.events;
+  const of = (value: (i: number) => number) => ids.map((connector, i) => ({ labels: { connector }, value: value(i) }));
+  const healthAt = (i: number) => healths[i]?.value ?? healthOf(0);
+  const metrics: readonly Metric[] = [
+    gauge("bridge_events", "Events, by what became of them.", byStatus(events)),
+    gauge("bridge_events_duplicate", "Events that came again.", [{ labels: {}, value: duplicates }]),
+    gauge("bridge_packets", "Packets, by status.", byStatus(tally.packets)),
+    gauge("bridge_inbox_messages", "Messages in the inbox.", [{ labels: {}, value: inbox }]),
+    gauge(
+      "bridge_lane_messages",
+      "Messages in a connector's lane queue.",
+      of((i) => lanes[i] ?? 0),
+    ),
+    gauge(
+      "bridge_outbox_messages",
+      "Messages in a connector's outbox.",
+      of((i) => outboxes[i] ?? 0),
+    ),
+    gauge(
+      "bridge_target_up",
+      "1 where the target is up.",
+      of((i) => (isDown(healthAt(i)) ? 0 : 1)),
+    ),
+    gauge(
+      "bridge_connector_paused",
+      "1 where a person has paused it.",
+      of((i) => (healthAt(i).paused ? 1 : 0)),
+    ),
+    gauge(
+      "bridge_window_breached",
+      "1 where packets are later than their consistency window.",
+      of((i) => (healthAt(i).breachedSince === undefined ? 0 : 1)),
+    ),
+    {
+      name: "bridge_lag_seconds",
+      help: "From queueing to acknowledgement, in the last hour.",
+      type: "summary",
+      samples: [...lags.lastHour].flatMap(([connector, { p50, p95, p99, count }]) => [
+        { labels: { connector, quantile: "0.5" }, value: p50 / 1_000 },
+        { labels: { connector, quantile: "0.95" }, value: p95 / 1_000 },
+        { labels: { connector, quantile: "0.99" }, value: p99 / 1_000 },
+        { suffix: "_count", labels: { connector }, value: count },
+      ]),
+    },
+  ];
+  return `${metrics.map(textOf).join("\n")}\n`;
+}
+
+function gauge(name: string, help: string, samples: Metric["samples"]): Metric {
+  return { name, help, type: "gauge", samples };
+}
+
+function byStatus(counts: Readonly<Record<string, number>>): Metric["samples"] {
+  return Object.entries(counts).map(([status, value]) => ({ labels: { status }, value }));
+}
+
+function textOf({ name, help, type, samples }: Metric): string {
+  const lines = samples.map(({ suffix = "", labels, value }) => {
+    const told = Object.entries(labels).map(([label, text]) => `${label}="${text.replace(/[\\"\n]/g, "_")}"`);
+    return `${name}${suffix}${told.length > 0 ? `{${told.join(",")}}` : ""} ${value}`;
+  });
+  return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...lines].join("\n");
+}

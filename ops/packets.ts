@@ -1,0 +1,218 @@
+import * as z from "zod";
+import type { Acted, By } from "../bridge/acts.ts";
+import { discard } from "../bridge/discard.ts";
+import { edit, tryEdit } from "../bridge/edit.ts";
+import { isJsonObject, type Json, type JsonObject } from "../bridge/json.ts";
+import { statuses } from "../bridge/ledger.ts";
+import { pinnedSheets } from "../bridge/pinned.ts";
+import type { Engine, Stored } from "../bridge/ports.ts";
+import type { PacketRecord } from "../bridge/records.ts";
+import { replayPacket } from "../bridge/replay.ts";
+import { heldAtTarget } from "../bridge/settle.ts";
+import { connectorNamed } from "./connectors.ts";
+import { operation } from "./operation.ts";
+import { Problem } from "./problem.ts";
+import {
+  anyJson,
+  cursor,
+  cursorOut,
+  fieldDecision,
+  limit,
+  packetFilter,
+  packetId,
+  packetStory,
+  packetSummary,
+  pageOf,
+  reason,
+  whichSheet,
+} from "./schemas.ts";
+import { stepOf, summaryOf } from "./views.ts";
+
+const oneOrMore = <T extends z.ZodType<string>>(item: T) =>
+  z.union([item, z.array(item).min(1).max(10)]).transform((given) => [given].flat() as z.output<T>[]);
+
+const params = z.strictObject({ id: packetId });
+const etag = z.int().min(1).describe("The packet's etag as you saw it.");
+const done = z.object({ kind: z.literal("done"), etag: z.int(), packet: packetSummary });
+
+const listPackets = operation({
+  method: "get",
+  path: "/api/packets",
+  id: "listPackets",
+  summary: "Packets, newest first: what was sent, what waits, what is held",
+  query: z.strictObject({
+    ...packetFilter,
+    status: oneOrMore(z.enum(statuses)).optional().describe("May be given again."),
+    order: z.enum(["newest", "oldest"]).default("newest"),
+    limit,
+    after: cursor,
+  }),
+  answer: pageOf(packetSummary),
+  problems: ["missing"],
+  async run({ ops: { engine }, query }) {
+    const { status, order, connector, after, ...filter } = query;
+    const id = connector === undefined ? undefined : connectorNamed(engine, connector);
+    if (id instanceof Problem) return id;
+    const page = await engine.store.packets({
+      ...filter,
+      connector: id,
+      statuses: status,
+      newestFirst: order === "newest",
+      ...(after !== undefined && { after }),
+    });
+    return { items: page.items.map(summaryOf), ...cursorOut(page.next) };
+  },
+});
+
+const getPacket = operation({
+  method: "get",
+  path: "/api/packets/{id}",
+  id: "getPacket",
+  summary: "One packet: its fields, its story, and the target's answer",
+  params,
+  answer: packetStory,
+  problems: ["missing"],
+  async run({ ops: { engine }, params: { id } }) {
+    const [stored] = await engine.store.read("packet", [id]);
+    return stored ? storyOf(engine, stored) : missing();
+  },
+});
+
+const editPacket = operation({
+  method: "post",
+  path: "/api/packets/{id}/edit",
+  id: "editPacket",
+  summary: "Puts a packet with other fields in the place of a held one, seen by governance again, and sends it",
+  params,
+  body: z.strictObject({
+    etag,
+    fields: z
+      .custom<JsonObject>(isJsonObject, "is not an object")
+      .meta({ type: "object", additionalProperties: true })
+      .describe("All fields it is to have; what is not named is not sent."),
+    reason,
+    dryRun: z.boolean().default(false).describe("Only say what it would come to."),
+  }),
+  answer: z.discriminatedUnion("kind", [
+    done,
+    z.object({
+      kind: z.literal("trial"),
+      fields: z.record(z.string(), anyJson),
+      changes: z.array(z.object({ field: z.string(), before: anyJson.optional(), after: anyJson.optional() })),
+      governance: z.array(fieldDecision),
+      held: z.string().optional().describe("Why it would be held again."),
+    }),
+  ]),
+  problems: ["missing", "moved", "refused"],
+  async run({ ops: { engine }, params: { id }, body, actor }) {
+    const request = { id, etag: body.etag, fields: body.fields };
+    if (!body.dryRun) return answerOf(await edit(engine, request, { actor, reason: body.reason }));
+    const trial = await tryEdit(engine, request);
+    if (trial.kind !== "trial") return answerOf(trial);
+    const governance = trial.governance.map((decision) => ({ ...decision, kinds: [...decision.kinds] }));
+    return { ...trial, changes: [...trial.changes], governance };
+  },
+});
+
+const replayOne = operation({
+  method: "post",
+  path: "/api/packets/{id}/replay",
+  id: "replayPacket",
+  summary: "Sends a packet again: lets a held one go, makes a revision of a closed one",
+  params,
+  body: z.strictObject({
+    etag: etag.optional(),
+    sheet: whichSheet,
+    force: z.boolean().default(false).describe("Of a closed one: even what the target is believed to hold."),
+    reason,
+  }),
+  answer: done,
+  problems: ["missing", "moved", "refused"],
+  async run({ ops: { engine }, params: { id }, body: { reason, ...request }, actor }) {
+    return answerOf(await replayPacket(engine, { id, ...request }, { actor, reason }));
+  },
+});
+
+const discardPacket = operation({
+  method: "post",
+  path: "/api/packets/{id}/discard",
+  id: "discardPacket",
+  summary: "Closes an open packet for good: it is not sent, and no replay sends it",
+  params,
+  body: z.strictObject({ etag: etag.optional(), reason }),
+  answer: done,
+  problems: ["missing", "moved", "refused"],
+  async run({ ops: { engine }, params: { id }, body, actor }) {
+    const by: By = { actor, reason: body.reason };
+    return answerOf(await discard(engine, id, by, body.etag));
+  },
+});
+
+export const packetOperations = [listPackets, getPacket, editPacket, replayOne, discardPacket];
+
+function missing(): Problem {
+  return new Problem("missing", "There is no packet with this id; GET /api/packets lists those there are.");
+}
+
+/** What a person's act came to, as an answer or a problem. */
+function answerOf(acted: Acted): z.input<typeof done> | Problem {
+  switch (acted.kind) {
+    case "done":
+      return { kind: "done", etag: acted.packet.etag, packet: summaryOf(acted.packet.value) };
+    case "missing":
+      return missing();
+    case "moved": {
+      const { etag, value } = acted.now;
+      return new Problem("moved", "Look at the packet as it stands now, and decide anew.", {
+        now: { etag, packet: summaryOf(value) },
+      });
+    }
+    case "refused":
+      return new Problem("refused", acted.why);
+  }
+}
+
+async function storyOf(engine: Engine, { value, etag }: Stored<"packet">): Promise<z.input<typeof packetStory>> {
+  const { packet, progress } = value;
+  const [chain, before, atTarget] = await Promise.all([
+    engine.store.chain(packet.id),
+    beforeOf(engine, value),
+    heldAtTarget(engine, packet),
+  ]);
+  const { delivery, answer } = progress;
+  return {
+    ...summaryOf(value),
+    etag,
+    entity: packet.entity,
+    fields: Object.entries(packet.fields).map(([name, given]) => ({
+      name,
+      value: given,
+      ...(Object.hasOwn(before, name) && { before: before[name] as Json }),
+      atTarget: atTarget(name),
+    })),
+    sheetHash: packet.sheetHash,
+    sheetIsCurrent: engine.sheets().sheets.some(({ name, hash }) => name === packet.sheet && hash === packet.sheetHash),
+    ...(delivery && { delivery }),
+    ...(answer !== undefined && { answer }),
+    story: chain.map(stepOf),
+  };
+}
+
+/** The fields' values before this change: of the packet it stands in for, else as its event gives them. */
+async function beforeOf(engine: Engine, { packet }: PacketRecord): Promise<JsonObject> {
+  if (packet.replaces !== undefined) {
+    return (await engine.store.read("packet", [packet.replaces]))[0]?.value.packet.fields ?? {};
+  }
+  // An element of a roster is not looked for: it may stand in a file.
+  const [stored] = packet.element === undefined ? await engine.store.read("event", [packet.event]) : [];
+  const data = stored?.value.event?.data;
+  if (!data) return {};
+  const [sheet] = await pinnedSheets(engine, [{ name: packet.sheet, hash: packet.sheetHash }]);
+  const target = sheet?.targets.find(({ name }) => name === packet.target);
+  return Object.fromEntries(
+    (target?.fields ?? []).flatMap(({ to, previous }) => {
+      const before = previous.map((read) => read(data)).find((found) => found !== undefined);
+      return before === undefined ? [] : [[to, before]];
+    }),
+  );
+}

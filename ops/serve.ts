@@ -1,0 +1,91 @@
+import { hash, timingSafeEqual } from "node:crypto";
+import type { AddressInfo } from "node:net";
+import { createAdaptorServer } from "@hono/node-server";
+import type { MiddlewareHandler } from "hono";
+import { type AppOptions, opsApp } from "./app.ts";
+import type { Ops } from "./operation.ts";
+import { Problem } from "./problem.ts";
+
+export interface ServeOptions {
+  /** 0: any that is free. */
+  readonly port: number;
+  /** What a caller must know. */
+  readonly token: string;
+  /** Who calls: whoever has the token is who runs this process. */
+  readonly actor: string;
+}
+
+export interface Served {
+  /** `http://127.0.0.1:8642` */
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+const loopback = "127.0.0.1";
+
+/** A call must be over by then: request and headers, in ms. */
+const requestMs = 30_000;
+
+/**
+ * Serves the API to this machine alone.
+ *
+ * @throws where the port is taken
+ */
+export async function serveOps(ops: Ops, { port, token, actor }: ServeOptions): Promise<Served> {
+  const options: AppOptions = { guard: localGuard(token), actorOf: () => actor };
+  const server = createAdaptorServer({
+    fetch: opsApp(ops, options).fetch,
+    serverOptions: { requestTimeout: requestMs, headersTimeout: requestMs, maxHeaderSize: 16_384 },
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, loopback, resolve);
+  });
+  return {
+    url: `http://${loopback}:${(server.address() as AddressInfo).port}`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        if ("closeAllConnections" in server) server.closeAllConnections();
+      }),
+  };
+}
+
+/**
+ * Lets only callers of this machine through who know the token.
+ *
+ * A web page of elsewhere that the operator has open is kept out three times: it does not know the token, and sends none
+ * by itself, because it is in no cookie; its origin is another; and where its name was pointed at this machine (DNS
+ * rebinding), the host it asks for is not this one.
+ */
+export function localGuard(token: string): MiddlewareHandler {
+  const wanted = digest(`Bearer ${token}`);
+  return async ({ req }, next) => {
+    if (!isThisMachine(req.header("host"))) {
+      return new Problem("forbidden", "Call it by its address, http://127.0.0.1 and the port.").response();
+    }
+    const origin = req.header("origin");
+    if (origin !== undefined && origin !== `http://${req.header("host")}`) {
+      return new Problem("forbidden", "A page of another origin may not call this.").response();
+    }
+    if (!timingSafeEqual(digest(req.header("authorization") ?? ""), wanted)) {
+      const { body } = new Problem(
+        "no-token",
+        "Send Authorization: Bearer and the token that bridge serve has printed; it also lies in the store's folder, as api.json.",
+      );
+      return new Response(JSON.stringify(body), {
+        status: body.status,
+        headers: { "content-type": "application/problem+json", "www-authenticate": "Bearer" },
+      });
+    }
+    await next();
+  };
+}
+
+function digest(text: string): Buffer {
+  return hash("sha256", text, "buffer");
+}
+
+function isThisMachine(host: string | undefined): boolean {
+  return host !== undefined && /^(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?$/.test(host);
+}

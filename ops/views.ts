@@ -1,0 +1,102 @@
+import type * as z from "zod";
+import { withoutPersonalData } from "../bridge/acts.ts";
+import { isClosed, type LedgerEntry } from "../bridge/ledger.ts";
+import type { FoundEvent } from "../bridge/ports.ts";
+import type { EventRecord, Job, PacketRecord, Progress } from "../bridge/records.ts";
+import { sentenceOf } from "../bridge/story.ts";
+import type { TriedPacket } from "../bridge/try.ts";
+import {
+  type eventSummary,
+  type job,
+  type ledgerStep,
+  type packetSummary,
+  timeOut,
+  type triedPacket,
+} from "./schemas.ts";
+
+/** Records as the API shows them. */
+
+export function summaryOf(record: PacketRecord): z.input<typeof packetSummary> {
+  const { packet, progress, recordedAt } = record;
+  const { status, nextTryAt, closedAt, reason, delivery, replacedBy, place, behind } = progress;
+  const { replayOf, replaces, job } = packet;
+  return {
+    id: packet.id,
+    status,
+    connector: packet.connector,
+    sheet: packet.sheet,
+    target: packet.target,
+    entity: withoutPersonalData(packet.entity),
+    event: packet.event,
+    eventType: packet.eventType,
+    action: packet.action,
+    fieldNames: Object.keys(packet.fields),
+    revision: packet.version.revision,
+    tries: progress.tries,
+    recordedAt: timeOut(recordedAt),
+    queuedAt: timeOut(progress.queuedAt),
+    windowMs: packet.windowMs,
+    ...(nextTryAt !== undefined && { nextTryAt: timeOut(nextTryAt) }),
+    ...(closedAt !== undefined && { closedAt: timeOut(closedAt), lagMs: Math.max(0, closedAt - progress.queuedAt) }),
+    ...(!isClosed(status) && status !== "HELD" && { place, ...(behind !== undefined && { behind }) }),
+    ...(reason !== undefined && { reason: withoutPersonalData(reason) }),
+    ...(delivery && { roundTripMs: delivery.ms }),
+    ...(replayOf !== undefined && { replayOf }),
+    ...(replaces !== undefined && { replaces }),
+    ...(replacedBy !== undefined && { replacedBy }),
+    edited: packet.edited ?? false,
+    ...(job !== undefined && { job }),
+    may: mayOf(progress),
+  };
+}
+
+function mayOf({ status, lease, replacedBy }: Progress): ("edit" | "replay" | "discard")[] {
+  if (status === "HELD") return ["edit", "replay", "discard"];
+  if (!isClosed(status)) return lease ? [] : ["discard"];
+  return status === "DISCARDED" || replacedBy !== undefined ? [] : ["replay"];
+}
+
+export function stepOf(entry: LedgerEntry): z.input<typeof ledgerStep> {
+  const { seq, at, step, facts } = entry;
+  const actor = typeof facts.actor === "string" ? { actor: facts.actor } : {};
+  return { seq, at: timeOut(at), step, sentence: sentenceOf(entry), ...actor, facts };
+}
+
+export function eventSummaryOf({ key, value }: Pick<FoundEvent, "key" | "value">): z.input<typeof eventSummary> {
+  const { event, status, accepted, packets, duplicates, sheets, reason }: EventRecord = value;
+  return {
+    id: key,
+    status,
+    ...(event && { type: event.type, source: event.source, ...(event.time !== undefined && { time: event.time }) }),
+    acceptedAt: timeOut(Math.floor(accepted / 1_000)),
+    packets,
+    duplicates,
+    sheets: sheets.map((sheet) => sheet.name),
+    ...(reason !== undefined && { reason }),
+  };
+}
+
+export function jobOf(found: Job): z.input<typeof job> {
+  const { id, kind, status, actor, startedAt, endedAt, looked, made, perSecond, malformed, reason } = found;
+  return {
+    id,
+    kind,
+    status,
+    actor,
+    startedAt: timeOut(startedAt),
+    ...(endedAt !== undefined && { endedAt: timeOut(endedAt) }),
+    looked,
+    made,
+    ...(perSecond !== undefined && { perSecond }),
+    ...(malformed && { malformed: { lines: malformed.lines, first: [...malformed.first] } }),
+    ...(reason !== undefined && { reason }),
+  };
+}
+
+/** A value governance blocks leaves nowhere: it is named and not shown. */
+export function triedOf(packet: TriedPacket): z.input<typeof triedPacket> {
+  const blocked = new Set(packet.governance.flatMap(({ action, field }) => (action === "block" ? [field] : [])));
+  const fields = Object.fromEntries(Object.entries(packet.fields).filter(([field]) => !blocked.has(field)));
+  const governance = packet.governance.map((decision) => ({ ...decision, kinds: [...decision.kinds] }));
+  return { ...packet, entity: withoutPersonalData(packet.entity), fields, governance };
+}

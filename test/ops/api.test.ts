@@ -1,0 +1,576 @@
+import { request } from "node:http";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { refused, retry } from "../../bridge/outcome.ts";
+import { operations } from "../../ops/app.ts";
+import { until } from "../support/clock.ts";
+import { anOpsOffice, type document, faultOf, type OpsOffice, token } from "../support/ops.ts";
+
+const bearer = { authorization: `Bearer ${token}` };
+const json = { ...bearer, "content-type": "application/json" };
+const why = { reason: "payroll asked for it" };
+
+describe("the door of the operator's API", () => {
+  let office: OpsOffice;
+  beforeAll(async () => {
+    office = await anOpsOffice();
+  });
+  afterAll(() => office[Symbol.asyncDispose]());
+
+  const places = [
+    ...operations.filter(({ method }) => method === "get").map(({ path }) => path),
+    "/metrics",
+    "/openapi.json",
+  ];
+
+  it.each([
+    ["no token", {}],
+    ["a wrong token", { authorization: "Bearer the-token-of-this-tesT" }],
+    ["a part of the token", { authorization: "Bearer the-token" }],
+    ["the token in another scheme", { authorization: `Basic ${token}` }],
+    ["the token as a cookie", { cookie: `token=${token}` }],
+  ])("lets nobody through with %s", async (_, headers) => {
+    for (const place of places) {
+      const answer = await office.raw(place.replace("{id}", "pkt-aaaaaaaaaaaaaaaa").replace("{name}", "a"), {
+        headers,
+      });
+
+      expect(answer.status, place).toBe(401);
+      expect(answer.headers.get("www-authenticate")).toBe("Bearer");
+      expect(await answer.text()).not.toContain(token);
+    }
+  });
+
+  it("takes no token from an address", async () => {
+    expect((await office.raw(`/api/packets?token=${token}`)).status).toBe(401);
+  });
+
+  it.each(["evil.example", "evil.example:8642", "127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1"])(
+    "answers nobody who calls it %s: a name may point at this machine",
+    async (host) => {
+      expect(await statusFor(office.url, { ...bearer, host })).toBe(403);
+    },
+  );
+
+  it.each(["http://evil.example", "null", "http://127.0.0.1:1", "https://localhost"])(
+    "answers no page of the origin %s, and gives it no leave to read",
+    async (origin) => {
+      const asked = await office.raw("/api/me", { headers: { ...bearer, origin } });
+      const preflight = await office.raw("/api/packets/pkt-aaaaaaaaaaaaaaaa/discard", {
+        method: "OPTIONS",
+        headers: { origin, "access-control-request-method": "POST", "access-control-request-headers": "authorization" },
+      });
+
+      expect(asked.status).toBe(403);
+      for (const answer of [asked, preflight]) {
+        expect(answer.ok).toBe(false);
+        expect([...answer.headers.keys()].filter((name) => name.startsWith("access-control"))).toEqual([]);
+      }
+    },
+  );
+
+  it("answers a page of its own", async () => {
+    const answer = await office.raw("/api/me", { headers: { ...bearer, origin: office.url } });
+
+    expect(await answer.json()).toMatchObject({ actor: "jo", host: "local" });
+  });
+
+  it("takes no body but JSON, and none that is too large", async () => {
+    const act = "/api/packets/pkt-aaaaaaaaaaaaaaaa/discard";
+    const post = (headers: Record<string, string>, body: string) => rawPost(`${office.url}${act}`, headers, body);
+
+    expect(await post({ ...bearer, "content-type": "text/plain" }, "{}")).toEqual([415, "urn:hms-bridge:wrong-type"]);
+    expect(await post(json, "{")).toEqual([400, "urn:hms-bridge:wrong-call"]);
+    expect(await post(json, `{"reason":"${"x".repeat(600_000)}"}`)).toEqual([413, "urn:hms-bridge:too-large"]);
+    expect(await post(json, "[".repeat(100_000))).toEqual([400, "urn:hms-bridge:wrong-call"]);
+  });
+
+  it.each(["/api/me", "/metrics", "/openapi.json", "/nowhere", "/"])(
+    "%s carries what keeps a browser safe",
+    async (place) => {
+      const { headers } = await office.raw(place, { headers: bearer });
+
+      expect(headers.get("content-security-policy")).toContain("default-src 'none'");
+      expect(headers.get("content-security-policy")).toContain("frame-ancestors 'none'");
+      expect(headers.get("x-content-type-options")).toBe("nosniff");
+      expect(headers.get("x-frame-options")).toBe("DENY");
+      expect(headers.get("referrer-policy")).toBe("no-referrer");
+      expect(headers.get("set-cookie")).toBeNull();
+    },
+  );
+
+  it("has every operation in its document, and nothing else", async () => {
+    const served = (await (await office.raw("/openapi.json", { headers: bearer })).json()) as typeof document;
+    const told = Object.entries(served.paths as Record<string, object>).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method} ${path}`),
+    );
+
+    expect(served.openapi).toBe("3.1.0");
+    expect(told.sort()).toEqual(operations.map(({ method, path }) => `${method} ${path}`).sort());
+    expect(new Set(operations.map(({ id }) => id)).size).toBe(operations.length);
+  });
+});
+
+describe("packets over the API", () => {
+  it("are listed newest first, by filters, in pages", async () => {
+    await using office = await anOpsOffice();
+    for (const record of ["a", "b", "c"]) await office.emit(record, { new_rate: 1 });
+    office.target.behave = () => refused("answered 422");
+    await office.emit("d", { new_rate: 2, note: "late" });
+
+    const first = await office.get("/api/packets?limit=3");
+    const second = await office.get(`/api/packets?limit=3&after=${first.body.next}`);
+    const entities = ({ body }: { body: { items: { entity: string }[] } }) => body.items.map(({ entity }) => entity);
+
+    expect(entities(first)).toEqual(["d", "c", "b"]);
+    expect(entities(second)).toEqual(["a"]);
+    expect(second.body).not.toHaveProperty("next");
+    expect(entities(await office.get("/api/packets?status=HELD"))).toEqual(["d"]);
+    expect(entities(await office.get("/api/packets?status=HELD&status=SENT&order=oldest"))).toEqual([
+      "a",
+      "b",
+      "c",
+      "d",
+    ]);
+    expect(entities(await office.get("/api/packets?entity=b"))).toEqual(["b"]);
+    expect(entities(await office.get("/api/packets?text=PER_DIEM&connector=Fake&sheet=per_diem"))).toHaveLength(4);
+    expect(entities(await office.get("/api/packets?from=2200-01-01T00:00:00Z"))).toEqual([]);
+    expect((await office.get("/api/packets?connector=Nobody")).status).toBe(404);
+  });
+
+  it("tell their story: sentences, values before and after, the target's answer, and what may be done", async () => {
+    await using office = await anOpsOffice();
+    office.target.behave = () => refused("answered 422", { answer: "rate too high", status: 422 });
+    const id = await office.emit("a", { new_rate: 68, old_rate: 62 });
+
+    const { body } = await office.get(`/api/packets/${id}`);
+
+    expect(body).toMatchObject({
+      id,
+      status: "HELD",
+      etag: expect.any(Number),
+      answer: "rate too high",
+      may: ["edit", "replay", "discard"],
+      fields: [{ name: "dailyRate", value: 68, before: 62, atTarget: "unknown" }],
+      sheetIsCurrent: true,
+    });
+    expect(body.story.map(({ sentence }: { sentence: string }) => sentence)).toEqual([
+      "recorded with dailyRate; put on its lane",
+      "held for a person: refused at try 1 (HTTP 422)",
+    ]);
+  });
+
+  it("are edited by one of two, tried before, and sent; the other is told how it stands now", async () => {
+    await using office = await anOpsOffice();
+    const id = await aHeld(office);
+    const { etag } = (await office.get(`/api/packets/${id}`)).body;
+    const body = { etag, fields: { dailyRate: 70 }, ...why };
+
+    const trial = await office.post(`/api/packets/${id}/edit`, { ...body, dryRun: true });
+    const first = await office.post(`/api/packets/${id}/edit`, body);
+    const second = await office.post(`/api/packets/${id}/edit`, { ...body, fields: { dailyRate: 71 } });
+    await office.bridge.finished(first.body.packet.id);
+
+    expect(trial.body).toMatchObject({ kind: "trial", changes: [{ field: "dailyRate", before: 68, after: 70 }] });
+    expect(first.body).toMatchObject({ kind: "done", packet: { replaces: id, edited: true } });
+    expect(second).toMatchObject({
+      status: 409,
+      body: { now: { packet: { status: "SUPERSEDED", replacedBy: first.body.packet.id } } },
+    });
+    expect(office.target.state.get("a")).toEqual({ dailyRate: 70 });
+    const story = (await office.get(`/api/packets/${first.body.packet.id}`)).body;
+    expect(story.story[0]).toMatchObject({ actor: "jo" });
+    expect(story.story[0].sentence).toBe(
+      `recorded with dailyRate, in the place of ${id}, with other dailyRate, by jo: payroll asked for it; put on its lane`,
+    );
+    expect(story.fields).toMatchObject([{ name: "dailyRate", value: 70, before: 68, atTarget: "this" }]);
+  });
+
+  it("are replayed and discarded, with a reason and not without", async () => {
+    await using office = await anOpsOffice();
+    const [one, two] = [await aHeld(office), await aHeld(office, "b")];
+    office.target.behave = (packet) => office.target.take(packet);
+
+    expect((await office.post(`/api/packets/${two}/discard`, {})).status).toBe(400);
+    expect((await office.post(`/api/packets/${two}/discard`, { reason: "  " })).status).toBe(400);
+    expect((await office.post(`/api/packets/${one}/replay`, why)).body).toMatchObject({ kind: "done" });
+    expect((await office.post(`/api/packets/${two}/discard`, why)).body).toMatchObject({
+      packet: { status: "DISCARDED", may: [] },
+    });
+    expect(await office.post(`/api/packets/${two}/replay`, why)).toMatchObject({ status: 422 });
+    expect(await office.post("/api/packets/pkt-aaaaaaaaaaaaaaaa/replay", why)).toMatchObject({ status: 404 });
+
+    await office.bridge.finished(one);
+    const again = await office.post(`/api/packets/${one}/replay`, { ...why, force: true });
+    await office.bridge.finished(again.body.packet.id);
+    expect(again.body.packet).toMatchObject({ replayOf: one });
+    expect(office.target.calls.filter(({ entity }) => entity === "a")).toHaveLength(3);
+  });
+
+  it("are let go by filter: counted first, then as a job", async () => {
+    await using office = await anOpsOffice();
+    for (const record of ["a", "b", "c"]) await aHeld(office, record);
+    office.target.behave = (packet) => office.target.take(packet);
+    const body = { act: "release", filter: { text: "per_diem" }, ...why };
+
+    const trial = await office.post("/api/bulk", { ...body, dryRun: true });
+    const { job } = (await office.post("/api/bulk", body)).body;
+    await until(async () => (await office.get(`/api/jobs/${job.id}`)).body.status === "DONE");
+    await office.bridge.settled();
+
+    expect(trial.body).toMatchObject({ kind: "trial", looked: 3, made: 3, refused: {} });
+    expect((await office.get(`/api/jobs/${job.id}`)).body).toMatchObject({
+      kind: "bulk",
+      actor: "jo",
+      looked: 3,
+      made: 3,
+    });
+    expect((await office.get("/api/packets?status=HELD")).body.items).toEqual([]);
+    expect(office.target.state.size).toBe(3);
+  });
+});
+
+describe("connectors over the API", () => {
+  it("are shown with health, window, lag and what waits, paused and resumed, probed and redriven", async () => {
+    await using office = await anOpsOffice();
+    await office.emit("a", { new_rate: 1 });
+
+    const before = (await office.get("/api/connectors/Fake")).body;
+    await office.post("/api/connectors/Fake@v1/pause", why);
+    await office.bridge.emit({
+      id: "p",
+      source: "hms",
+      type: "policy.per_diem.updated",
+      subject: "b",
+      data: { new_rate: 2 },
+    });
+    await until(async () => (await office.get("/api/connectors/Fake")).body.outbox === 1);
+    const paused = (await office.get("/api/connectors/Fake")).body;
+    const refusedRedrive = await office.post("/api/connectors/Fake/redrive", why);
+    await office.post("/api/connectors/Fake/resume", why);
+    await until(() => office.target.state.has("b"));
+
+    expect(before).toMatchObject({ id: "Fake@v1", health: "UP", ready: "yes", windowMs: 60_000, lag: { count: 1 } });
+    expect(before.lagByMinute).toHaveLength(1);
+    expect(paused).toMatchObject({ health: "PAUSED", pause: { actor: "jo", why: why.reason } });
+    expect(refusedRedrive).toMatchObject({ status: 422, body: { detail: expect.stringMatching(/resume it/) } });
+    expect((await office.post("/api/connectors/Fake/redrive", why)).body).toMatchObject({ waiting: 0 });
+    office.target.awake = false;
+    expect((await office.raw("/api/connectors/Fake/probe", { method: "POST", headers: bearer })).status).toBe(200);
+    expect((await office.get("/api/connectors/Fake")).body.health).toBe("DOWN");
+    const noted = (await office.get("/api/events?type=sync.connector.paused")).body.items;
+    expect((await office.get(`/api/events/${noted[0].id}`)).body.story[0]).toMatchObject({
+      step: "NOTED",
+      actor: "jo",
+      sentence: `sync.connector.paused, by jo: ${why.reason}`,
+    });
+  });
+
+  it("of no such name are none, and it is said which there are", async () => {
+    await using office = await anOpsOffice();
+
+    expect(await office.get("/api/connectors/Nobody")).toMatchObject({
+      status: 404,
+      body: { detail: expect.stringMatching(/there are .*Fake@v1/) },
+    });
+  });
+});
+
+describe("the rest of the API", () => {
+  it("lists events and tells what became of one", async () => {
+    await using office = await anOpsOffice();
+    await office.emit("a", { new_rate: 1 });
+    await office.emit("b", { new_rate: 2 });
+
+    const { items } = (await office.get("/api/events?limit=1")).body;
+    const one = (await office.get(`/api/events/${items[0].id}`)).body;
+
+    expect(items).toHaveLength(1);
+    expect(one).toMatchObject({ subject: "b", data: { new_rate: 2 }, status: "EXPANDED", packets: 1 });
+    expect((await office.get(`/api/packets?event=${items[0].id}`)).body.items).toHaveLength(1);
+  });
+
+  it("replays and fills back as jobs, with a preview, and cancels them", async () => {
+    await using office = await anOpsOffice();
+    await office.emit("a", { new_rate: 1 });
+    const from = "2000-01-01T00:00:00Z";
+
+    const trial = await office.post("/api/replays", { from, dryRun: true });
+    const replay = await office.post("/api/replays", { from, connector: "Fake", force: true });
+    await until(async () => (await office.get(`/api/jobs/${replay.body.job.id}`)).body.status === "DONE");
+    const fill = await office.post("/api/backfills", { connector: "Fake", from: { since: from }, dryRun: true });
+    const wrong = await office.post("/api/backfills", { targets: ["nobody.here"], from: { since: from } });
+    const cancelled = await office.raw(`/api/jobs/${replay.body.job.id}/cancel`, { method: "POST", headers: bearer });
+
+    expect(trial.body).toMatchObject({ kind: "trial", looked: 1, unchanged: 1 });
+    expect((await office.get("/api/jobs")).body.items).toMatchObject([{ kind: "replay", made: 1 }]);
+    expect(fill.body).toMatchObject({ kind: "trial", targets: { "per_diem.fake": { there: 1, made: 0 } } });
+    expect(wrong.status).toBe(422);
+    expect(cancelled.status).toBe(200);
+  });
+
+  it("checks a sheet's text, and tries it against the last recorded events beside today's", async () => {
+    await using office = await anOpsOffice();
+    await office.emit("a", { new_rate: 1 });
+    await office.emit("b", { new_rate: 2, city: "Reno" });
+    const text =
+      "source_event: policy.per_diem.updated\ntargets: { fake: { connector: Fake, map: { new_rate: dailyRate } } }";
+
+    const good = await office.post("/api/sheets/check", { text });
+    const bad = await office.post("/api/sheets/check", { text: "source_event: a\ntragets: {}" });
+    const tried = await office.post("/api/sheets/try", { name: "per_diem", text, last: 10 });
+    const one = await office.post("/api/sheets/try", {
+      name: "per_diem",
+      event: { type: "policy.per_diem.updated", data: { new_rate: 3, note: "123-45-6789" } },
+    });
+
+    expect(good.body).toMatchObject({ ok: true, faults: [] });
+    expect(bad.body).toMatchObject({
+      ok: false,
+      faults: expect.arrayContaining([expect.objectContaining({ line: 2 })]),
+    });
+    expect(tried.body).toMatchObject({ looked: 2, changed: 1, complete: true });
+    expect(one.body.events[0].proposed[0]).toMatchObject({ fields: { dailyRate: 3 }, held: "governance blocks note" });
+    expect(JSON.stringify(one.body)).not.toContain("123-45-6789");
+    expect((await office.get("/api/sheets")).body.items).toHaveLength(1);
+    expect((await office.get("/api/sheets/per_diem")).body.text).toContain("source_event: policy.per_diem.updated");
+    expect((await office.get("/api/sheets/nobody")).status).toBe(404);
+  });
+
+  it("checks the ledger, counts everything, and tells Prometheus", async () => {
+    await using office = await anOpsOffice();
+    await office.emit("a", { new_rate: 1 });
+
+    expect((await office.post("/api/ledger/verify", {})).body).toMatchObject({ ok: true, entries: expect.any(Number) });
+    expect((await office.get("/api/tally")).body.packets).toMatchObject({ SENT: 1, HELD: 0 });
+    const metrics = await (await office.raw("/metrics", { headers: bearer })).text();
+    expect(metrics).toMatch(/^bridge_packets\{status="SENT"\} 1$/m);
+    expect(metrics).toMatch(/^bridge_target_up\{connector="Fake@v1"\} 1$/m);
+    expect(metrics).toMatch(/^bridge_lag_seconds\{connector="Fake@v1",quantile="0\.95"\} [\d.e-]+$/m);
+  });
+});
+
+describe("planted personal data", () => {
+  const planted = [
+    "123-45-6789",
+    "alice@agency.example",
+    "4111 1111 1111 1111",
+    "DE89370400440532013000",
+    "+1 415 555 2671",
+  ];
+
+  it("stands in no list, no error, no log line and no ledger entry, whatever an operator types or an event brings", async () => {
+    await using office = await anOpsOffice();
+    const seen: string[] = [];
+    const look = async (path: string, init: RequestInit) => {
+      const answer = await office.raw(path, init);
+      seen.push(await answer.text(), JSON.stringify([...answer.headers]));
+    };
+    for (const value of planted) {
+      await office.emit(value, { new_rate: 1, note: value, city: value });
+      const id = await office.emit("a", { new_rate: 1, note: value });
+      const { etag } = (await office.get(`/api/packets/${id}`)).body;
+      const post = (path: string, body: unknown) =>
+        look(path, { method: "POST", headers: json, body: JSON.stringify(body) });
+      const reason = `because ${value} said so`;
+      await post(`/api/packets/${id}/edit`, { etag, fields: { [value]: 1 }, reason });
+      await post(`/api/packets/${id}/edit`, {
+        etag,
+        fields: { dailyRate: Number.MAX_VALUE },
+        reason: value,
+        [value]: 1,
+      });
+      await post(`/api/packets/${encodeURIComponent(value)}/edit`, { etag: value, fields: value, reason });
+      await post(`/api/packets/${id}/discard`, { reason });
+      await post("/api/connectors/Fake/pause", { reason });
+      await post("/api/connectors/Fake/resume", { reason });
+      await post("/api/bulk", { act: value, filter: { entity: value }, reason });
+      await post("/api/bulk", { act: "discard", filter: { text: value }, reason, dryRun: true });
+      await post("/api/backfills", { targets: [value], from: { file: value } });
+      await post("/api/sheets/try", {
+        name: "per_diem",
+        event: { type: "policy.per_diem.updated", data: { note: value } },
+      });
+      for (const query of [
+        `entity=${value}`,
+        `connector=${value}`,
+        `${value}=1`,
+        `status=${value}`,
+        `after=${value}`,
+      ]) {
+        await look(`/api/packets?${new URLSearchParams(query)}`, { headers: bearer });
+      }
+      await look(`/api/sheets/${encodeURIComponent(value)}`, { headers: bearer });
+      await look(`/api/connectors/${encodeURIComponent(value)}`, { headers: bearer });
+    }
+    for (const place of [
+      "/api/packets?limit=200",
+      "/api/events?limit=200",
+      "/api/connectors",
+      "/api/jobs",
+      "/metrics",
+    ]) {
+      await look(place, { headers: bearer });
+    }
+    const ledger = await office.engine.store.ledger({ limit: 10_000 });
+
+    const told = JSON.stringify([seen, office.lines, ledger.items]);
+    for (const value of planted) expect(told).not.toContain(value);
+    expect(office.target.calls).toEqual([]);
+  });
+});
+
+describe("anything at all", () => {
+  it("sent to any call, 10,000 times, is answered within a second, never as a fault of the bridge", {
+    timeout: 300_000,
+  }, async () => {
+    await using office = await anOpsOffice();
+    office.target.behave = () => retry("answered 503");
+    const held = await aHeld(office);
+    const words = fc.constantFrom(
+      held,
+      "pkt-aaaaaaaaaaaaaaaa",
+      "Fake",
+      "Fake@v1",
+      "per_diem",
+      "job-1",
+      "",
+      "..",
+      "%00",
+      "__proto__",
+      "constructor",
+      "-1",
+      "1e999",
+      "2026-13-01",
+      "2026-01-01T00:00:00Z",
+      "WzEsMl0",
+      "source_event: a",
+      "\u0000",
+      "💥",
+      "x".repeat(5_000),
+    );
+    const key = fc.oneof(
+      fc.constantFrom(
+        "etag",
+        "fields",
+        "reason",
+        "filter",
+        "act",
+        "sheet",
+        "from",
+        "to",
+        "text",
+        "name",
+        "event",
+        "last",
+        "limit",
+        "after",
+        "dryRun",
+        "status",
+        "type",
+        "targets",
+        "connector",
+        "perSecond",
+        "entity",
+      ),
+      fc.string({ maxLength: 8 }),
+    );
+    const value = fc.oneof(
+      { maxDepth: 3 },
+      words,
+      fc.integer(),
+      fc.double(),
+      fc.boolean(),
+      fc.constant(null),
+      fc.jsonValue({ maxDepth: 3 }),
+    );
+    const body = fc.oneof(
+      fc.dictionary(key, value, { maxKeys: 6 }).map((given) => JSON.stringify(given)),
+      fc.string({ maxLength: 200, unit: "binary" }),
+    );
+    const inputs = fc.record({
+      operation: fc.nat(operations.length - 1),
+      // Whatever takes effect on all held packets would end the others' game.
+      part: fc.oneof(words, fc.string({ minLength: 1, maxLength: 30, unit: "binary" })),
+      query: fc.dictionary(key, fc.oneof(words, fc.string({ maxLength: 20, unit: "binary" })), { maxKeys: 4 }),
+      body,
+    });
+    let slowest = 0;
+    const statuses = new Map<number, number>();
+    const one = async ({ operation: number, part, query, body }: Input) => {
+      const operation = operations[number] as (typeof operations)[number];
+      const filled = operation.path.replace(/\{\w+\}/g, () => encodeURIComponent(part.toWellFormed()) || "x");
+      const place = new URL(filled, office.url).pathname;
+      const asked = new URLSearchParams(
+        Object.entries(query).map(([name, text]): [string, string] => [name.toWellFormed(), text.toWellFormed()]),
+      );
+      const path = operation.method === "get" ? `${place}?${asked}` : place;
+      const began = performance.now();
+      const answer = await office.raw(path.slice(0, 12_000), {
+        method: operation.method.toUpperCase(),
+        headers: json,
+        ...(operation.method === "post" && { body }),
+      });
+      const told: unknown = await answer.json();
+      slowest = Math.max(slowest, performance.now() - began);
+      statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
+      expect(answer.status, `${operation.id} ${path} ${body}: ${JSON.stringify(told)}`).not.toBe(500);
+      if (answer.status !== 404) expect(faultOf(operation.method.toUpperCase(), place, answer, told)).toBeUndefined();
+    };
+
+    await fc.assert(
+      fc.asyncProperty(fc.array(inputs, { minLength: 10, maxLength: 10 }), (ten) =>
+        Promise.all(ten.map(one)).then(() => {}),
+      ),
+      {
+        numRuns: 1_000,
+      },
+    );
+
+    console.log(
+      `slowest ${Math.round(slowest)} ms; ${[...statuses].map(([status, count]) => `${count} × ${status}`).join(", ")}`,
+    );
+    expect(slowest).toBeLessThan(1_000);
+    expect([...statuses.values()].reduce((a, b) => a + b, 0)).toBe(10_000);
+  });
+});
+
+interface Input {
+  readonly operation: number;
+  readonly part: string;
+  readonly query: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+async function aHeld(office: OpsOffice, record = "a"): Promise<string> {
+  const { behave } = office.target;
+  office.target.behave = () => refused("answered 422");
+  const id = await office.emit(record, { new_rate: 68 });
+  office.target.behave = behave;
+  return id;
+}
+
+/** A connection of its own: the server closes the one on which it was sent too much. */
+function rawPost(url: string, headers: Record<string, string>, body: string): Promise<[number | undefined, string]> {
+  return new Promise((resolve, reject) => {
+    const asked = request(url, { method: "POST", headers, agent: false }, async (answer) => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of answer) chunks.push(chunk as Buffer);
+      resolve([answer.statusCode, (JSON.parse(Buffer.concat(chunks).toString()) as { type: string }).type]);
+    });
+    asked.on("error", reject);
+    asked.end(body);
+  });
+}
+
+/** `fetch` sets the host itself. */
+function statusFor(url: string, headers: Record<string, string>): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    request(`${url}/api/me`, { headers }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode);
+    })
+      .on("error", reject)
+      .end();
+  });
+}

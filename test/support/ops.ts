@@ -1,0 +1,128 @@
+import { Ajv2020 } from "ajv/dist/2020.js";
+import type { LogLine } from "../../bridge/ports.ts";
+import { localOps } from "../../cli/api.ts";
+import { Bridge } from "../../library/bridge.ts";
+import { operations } from "../../ops/app.ts";
+import { openApiOf } from "../../ops/openapi.ts";
+import { serveOps } from "../../ops/serve.ts";
+import type { LocalEngine } from "../../platform/local/engine.ts";
+import { until } from "./clock.ts";
+import { type FakeTarget, fakeTarget } from "./core.ts";
+import { home } from "./home.ts";
+
+export const token = "the-token-of-this-test";
+
+/** A call's answer, already held against the document. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  // biome-ignore lint/suspicious/noExplicitAny: the document's schemas have checked it
+  readonly body: any;
+}
+
+/** A bridge at work with its API on a port of its own, and one fake target. */
+export interface OpsOffice extends AsyncDisposable {
+  readonly url: string;
+  readonly target: FakeTarget;
+  readonly engine: LocalEngine;
+  readonly bridge: Bridge;
+  readonly lines: LogLine[];
+  get(path: string): Promise<Answer>;
+  post(path: string, body: unknown): Promise<Answer>;
+  /** Any request, with nothing added. */
+  raw(path: string, init?: RequestInit): Promise<Response>;
+  /** Publishes a rate for a record, and waits until its packet is closed or held. */
+  emit(record: string, data: Record<string, unknown>): Promise<string>;
+}
+
+const sheet = `
+source_event: policy.per_diem.updated
+targets:
+  fake:
+    connector: Fake
+    map: { new_rate: dailyRate, note: note, city: city }
+`;
+
+export async function anOpsOffice(): Promise<OpsOffice> {
+  const folder = home({ "governance.yaml": "otherwise: block" });
+  const target = fakeTarget();
+  const lines: LogLine[] = [];
+  const bridge = new Bridge({
+    dir: `${folder.path}/.bridge`,
+    mappings: [{ file: "mappings/per_diem.yaml", text: sheet }],
+    register: [target.connector],
+    connectors: {},
+    times: { backoffMs: [20, 40], tickMs: 20, probeMs: 100, redriveMs: 60_000 },
+    log: (line) => lines.push(line),
+  });
+  const engine = await bridge.engine();
+  const served = await serveOps(localOps(engine), { port: 0, token, actor: "jo" });
+  const raw = (path: string, init?: RequestInit) => fetch(`${served.url}${path}`, init);
+  const call = async (method: "GET" | "POST", path: string, body?: unknown): Promise<Answer> => {
+    const headers = {
+      authorization: `Bearer ${token}`,
+      ...(body !== undefined && { "content-type": "application/json" }),
+    };
+    const response = await raw(path, { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) });
+    const answer: unknown = await response.json();
+    const fault = faultOf(method, path, response, answer);
+    if (fault) throw new Error(`${method} ${path} answered ${response.status}, ${fault}: ${JSON.stringify(answer)}`);
+    return { status: response.status, headers: response.headers, body: answer };
+  };
+  return {
+    url: served.url,
+    target,
+    engine,
+    bridge,
+    lines,
+    raw,
+    get: (path) => call("GET", path),
+    post: (path, body) => call("POST", path, body),
+    async emit(record, data) {
+      const id = `${record} ${engine.clock.stamp()}`;
+      const key = await bridge.emit({
+        id,
+        source: "hms.policy",
+        type: "policy.per_diem.updated",
+        subject: record,
+        data: data as never,
+      });
+      await until(async () => (await engine.store.read("event", [key]))[0] !== undefined);
+      const [packet] = (await engine.store.packets({ event: key, newestFirst: true, limit: 1 })).items;
+      if (!packet) throw new Error(`${key} made no packet`);
+      await bridge.finished(packet.packet.id);
+      return packet.packet.id;
+    },
+    async [Symbol.asyncDispose]() {
+      await served.close();
+      await bridge.close();
+      folder[Symbol.dispose]();
+    },
+  };
+}
+
+export const document = openApiOf(operations, { host: "local", version: "0" });
+const ajv = new Ajv2020({ strict: false, validateFormats: false });
+const validators = new Map<string, ReturnType<typeof ajv.compile>>();
+
+/** What of an answer does not fit the document. */
+export function faultOf(method: string, path: string, response: Response, answer: unknown): string | undefined {
+  const place = path.split("?")[0] as string;
+  const operation = operations.find(
+    (one) =>
+      one.method.toUpperCase() === method && new RegExp(`^${one.path.replace(/\{\w+\}/g, "[^/]+")}$`).test(place),
+  );
+  if (!operation) return response.status === 404 ? undefined : "and is in no document";
+  const type = (response.headers.get("content-type") ?? "").split(";")[0] as string;
+  const name = `${operation.id} ${response.status} ${type}`;
+  let valid = validators.get(name);
+  if (!valid) {
+    // biome-ignore lint/suspicious/noExplicitAny: a document is a tree of anything
+    const paths = document.paths as any;
+    const schema = paths[operation.path][operation.method].responses[String(response.status)]?.content[type]?.schema;
+    if (!schema) return `which the document does not say of ${operation.id} as ${type}`;
+    valid = ajv.compile({ ...schema, components: document.components });
+    validators.set(name, valid);
+  }
+  return valid(answer) ? undefined : ajv.errorsText(valid.errors);
+}
