@@ -4,10 +4,13 @@ import type { BackfillTrial } from "../bridge/backfill.ts";
 import type { Job } from "../bridge/records.ts";
 import type { Malformed } from "../bridge/snapshot.ts";
 import type { BackfillSource, BackfillTargets, Bridge } from "../library/bridge.ts";
-import { idOf, type StoreOptions, storeCommand, withBridge } from "./open.ts";
+import { backfillAnswer } from "../ops/jobs.ts";
+import { isElsewhere, type OpsClient, type OpsOptions, opsCommand, withOps } from "./client.ts";
+import { jobOver } from "./jobs.ts";
+import { idOf, withBridge } from "./open.ts";
 import { count, type End, exitCodes, printJson, progress, table, timeIn } from "./output.ts";
 
-interface BackfillOptions extends StoreOptions {
+interface BackfillOptions extends OpsOptions {
   readonly since?: string;
   readonly until: string;
   readonly file?: string;
@@ -19,9 +22,11 @@ interface BackfillOptions extends StoreOptions {
   readonly wait: number;
 }
 
+const trialHead = ["TARGET", "WOULD BE MADE", "OF THEM HELD", "EXIST ALREADY"];
+
 /** `bridge backfill`: takes old data through today's sheets to chosen targets. */
 export function backfill(end: End): Command {
-  return storeCommand("backfill", "take old data through today's sheets to chosen targets")
+  return opsCommand("backfill", "take old data through today's sheets to chosen targets")
     .option("--since <time>", "recorded events, accepted from: 30d, 2026-12-01T00:00:00Z")
     .option("--until <time>", "accepted before", "now")
     .option(
@@ -48,7 +53,40 @@ export function backfill(end: End): Command {
         "          bridge backfill --since 90d --connector GISTableConnector --per-second 50\n" +
         "          bridge backfill --file snapshots/employees.ndjson --as-of 2026-12-01T00:00:00Z --target telework.hr",
     )
-    .action((options: BackfillOptions) => (options.dryRun ? tried(options, end) : filled(options, end)));
+    .action((options: BackfillOptions) =>
+      isElsewhere(options)
+        ? withOps(options, { work: false }, (client) => filledElsewhere(client, options, end))
+        : options.dryRun
+          ? tried(options, end)
+          : filled(options, end),
+    );
+}
+
+/** The job goes on where the bridge is, and a file must lie there. */
+async function filledElsewhere(client: OpsClient, options: BackfillOptions, end: End): Promise<void> {
+  const { target, connector, perSecond, dryRun, json } = options;
+  const body = { targets: target, connector, from: wireSource(sourceIn(options)), perSecond, dryRun };
+  const answer = await client.post("/api/backfills", body, backfillAnswer);
+  if (answer.kind === "trial") {
+    if (json) return printJson(answer);
+    console.log(`${answer.looked} looked at; nothing was made`);
+    const rows = Object.entries(answer.targets).map(([name, { made, held, there }]) => [
+      name,
+      ...[made, held, there].map(String),
+    ]);
+    console.log(table(trialHead, rows));
+    return tellMalformed(answer.malformed);
+  }
+  const job = await jobOver(client, answer.job.id);
+  if (json) printJson(job);
+  else console.log(`${job.looked} looked at, ${job.made} packets made (${job.id} is ${job.status})`);
+  if (job.malformed && job.malformed.lines > 0) end(exitCodes.no);
+}
+
+function wireSource(source: BackfillSource) {
+  if ("file" in source) return { file: source.file, ...(source.asOf && { asOf: source.asOf.toISOString() }) };
+  const until = source.until === undefined ? {} : { until: new Date(source.until).toISOString() };
+  return { since: new Date(source.since).toISOString(), ...until };
 }
 
 async function filled(options: BackfillOptions, end: End): Promise<void> {
@@ -89,7 +127,7 @@ async function tried(options: BackfillOptions, end: End): Promise<void> {
       target,
       ...[made, held, there].map(String),
     ]);
-    console.log(table(["TARGET", "WOULD BE MADE", "OF THEM HELD", "EXIST ALREADY"], rows));
+    console.log(table(trialHead, rows));
     for (const { packet, progress: way } of Object.values(targets).flatMap(({ samples }) => samples)) {
       const held = way.reason === undefined ? "" : `  HELD: ${way.reason}`;
       console.log(

@@ -2,14 +2,18 @@ import { Command, CommanderError } from "commander";
 import packageJson from "../package.json" with { type: "json" };
 import { SheetsFault } from "../platform/local/sheets-folder.ts";
 import { backfill } from "./backfill.ts";
+import { Refused } from "./client.ts";
 import { connectors } from "./connectors.ts";
+import { edit } from "./edit.ts";
 import { emit } from "./emit.ts";
 import { explain } from "./explain.ts";
+import { discard, release } from "./held.ts";
 import { jobs } from "./jobs.ts";
 import { ledger } from "./ledger.ts";
 import { outbox } from "./outbox.ts";
 import { exitCodes } from "./output.ts";
 import { probe } from "./probe.ts";
+import { redrive } from "./redrive.ts";
 import { replay } from "./replay.ts";
 import { serve } from "./serve.ts";
 import { shadow } from "./shadow.ts";
@@ -57,6 +61,10 @@ export async function run(args: readonly string[]): Promise<number> {
     sheets,
     connectors,
     probe,
+    edit,
+    release,
+    discard,
+    redrive,
     ledger,
   ]) {
     program.addCommand(verb(end).exitOverride().copyInheritedSettings(program));
@@ -66,6 +74,10 @@ export async function run(args: readonly string[]): Promise<number> {
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.wrongCall;
+    if (error instanceof Refused) {
+      console.error(`bridge: ${error.message}`);
+      return error.exitCode;
+    }
     if (error instanceof SheetsFault) {
       console.error(error.message);
       return exitCodes.no;

@@ -1,41 +1,52 @@
 import type { Command } from "commander";
-import { contextOf } from "../bridge/call.ts";
-import { type Connector, connectorId } from "../bridge/connector.ts";
-import { healthOf } from "../bridge/health.ts";
-import { type StoreOptions, storeCommand, withBridge } from "./open.ts";
+import * as z from "zod";
+import { inWords } from "../bridge/story.ts";
+import { connectorView, switchedAnswer } from "../ops/connectors.ts";
+import { reasonOf } from "./ask.ts";
+import { type OpsOptions, opsCommand, withOps } from "./client.ts";
 import { printJson, table } from "./output.ts";
+
+interface TurnOptions extends OpsOptions {
+  readonly reason?: string;
+}
+
+type View = z.output<typeof connectorView>;
 
 /** `bridge connectors`: what the bridge can talk to, and how each target is. */
 export function connectors(): Command {
-  return storeCommand("connectors", "list connectors: health, what waits, whether they are configured").action(
-    async (options: StoreOptions) => {
-      await withBridge(options, { work: false }, async (bridge) => {
-        const engine = await bridge.engine();
-        const rows = await Promise.all(
-          engine.catalog.ids.map(async (id) => {
-            const connector = engine.catalog.get(id) as Connector;
-            const [stored] = await engine.store.read("health", [id]);
-            const health = stored?.value ?? healthOf(engine.clock.now());
-            const context = await contextOf(engine, connector, new AbortController().signal);
-            return {
-              connector: connectorId(connector),
-              health: health.paused ? "PAUSED" : health.status,
-              inLane: await depth(`lane:${id}`),
-              inOutbox: await depth(`outbox:${id}`),
-              order: connector.order,
-              ready: context.ok ? "yes" : context.reason,
-            };
-          }),
-        );
-        if (options.json) return printJson(rows);
-        const cells = rows.map((row) => Object.values(row).map(String));
-        console.log(table(["CONNECTOR", "HEALTH", "LANE", "OUTBOX", "ORDER", "CONFIGURED"], cells));
-
-        async function depth(queue: `lane:${string}` | `outbox:${string}`): Promise<number> {
-          const { waiting, inFlight } = await engine.queue.depth(queue);
-          return waiting + inFlight;
-        }
+  return opsCommand("connectors", "list connectors: health, what waits, lag and window; pause and resume them")
+    .addCommand(turn("pause", "send nothing to a target: its packets wait in the outbox"))
+    .addCommand(turn("resume", "send to a paused target again, its outbox first"))
+    .action(async (options: OpsOptions) => {
+      await withOps(options, { work: false }, async (client) => {
+        const { items } = await client.get("/api/connectors", z.object({ items: z.array(connectorView) }));
+        if (options.json) return printJson(items.map(({ id, ...view }) => ({ connector: id, ...view })));
+        const head = ["CONNECTOR", "HEALTH", "LANE", "OUTBOX", "HELD", "LAG P95", "WINDOW", "ORDER", "CONFIGURED"];
+        console.log(table(head, items.map(cells)));
+        for (const { id, pause } of items) if (pause) console.log(`${id} was paused by ${pause.actor}: ${pause.why}`);
       });
-    },
-  );
+    });
+}
+
+function cells({ id, health, lane, outbox, held, lag, windowMs, breachedSince, order, ready }: View): string[] {
+  const window = `${inWords(windowMs)}${breachedSince === undefined ? "" : " breached"}`;
+  const p95 = lag === undefined ? "" : inWords(lag.p95);
+  return [id, health, String(lane), String(outbox), String(held), p95, window, order, ready ?? ""];
+}
+
+function turn(act: "pause" | "resume", description: string): Command {
+  return opsCommand(act, description)
+    .argument("<connector>", "PayrollConnector, WorkForceNow@v2")
+    .option("--reason <text>", "why, for the ledger; else it is asked for")
+    .action(async (called: string, _: unknown, command: Command) => {
+      const options = command.optsWithGlobals<TurnOptions>();
+      const reason = await reasonOf(options.reason);
+      await withOps(options, { work: false }, async (client) => {
+        const path = `/api/connectors/${encodeURIComponent(called)}/${act}`;
+        const { connector, changed, paused } = await client.post(path, { reason }, switchedAnswer);
+        if (options.json) return printJson({ connector, changed, paused });
+        const now = paused ? "paused" : "not paused";
+        console.log(changed ? `${connector} is ${now} now` : `${connector} was ${now} already`);
+      });
+    });
 }

@@ -2,14 +2,18 @@ import type { Command } from "commander";
 import type { LedgerEntry } from "../bridge/ledger.ts";
 import type { EventRecord, PacketRecord } from "../bridge/records.ts";
 import { inWords, sentenceOf } from "../bridge/story.ts";
-import { type StoreOptions, storeCommand, withBridge } from "./open.ts";
+import { eventStory, packetStory } from "../ops/schemas.ts";
+import { isElsewhere, type OpsClient, type OpsOptions, opsCommand, withOps } from "./client.ts";
+import { withBridge } from "./open.ts";
 import { type End, exitCodes, printJson } from "./output.ts";
+import { eventLines, storyLines } from "./packet-lines.ts";
 
 /** `bridge explain`: the story of one packet or event, in plain sentences. */
 export function explain(end: End): Command {
-  return storeCommand("explain", "tell the story of a packet (pkt-…) or an event (evt-…)")
+  return opsCommand("explain", "tell the story of a packet (pkt-…) or an event (evt-…)")
     .argument("<id>", "pkt-… or evt-…")
-    .action(async (id: string, options: StoreOptions) => {
+    .action(async (id: string, options: OpsOptions) => {
+      if (isElsewhere(options)) return withOps(options, { work: false }, (client) => explained(client, id, options));
       await withBridge(options, { work: false }, async (bridge) => {
         const { store, clock } = await bridge.engine();
         const [packet] = id.startsWith("pkt-") ? await store.read("packet", [id]) : [];
@@ -28,6 +32,17 @@ export function explain(end: End): Command {
         );
       });
     });
+}
+
+/** Tells it by way of the API. */
+async function explained(client: OpsClient, id: string, { json }: OpsOptions): Promise<void> {
+  const place = encodeURIComponent(id);
+  if (id.startsWith("evt-")) {
+    const event = await client.get(`/api/events/${place}`, eventStory);
+    return json ? printJson(event) : console.log(eventLines(event).join("\n"));
+  }
+  const packet = await client.get(`/api/packets/${place}`, packetStory);
+  return json ? printJson(packet) : console.log(storyLines(packet).join("\n"));
 }
 
 function packetHead({ packet }: PacketRecord): string[] {

@@ -1,9 +1,17 @@
+import { setTimeout } from "node:timers/promises";
 import { type Command, Option } from "commander";
+import type * as z from "zod";
 import { openStatuses, type Status, statuses } from "../bridge/ledger.ts";
-import { idOf, type StoreOptions, storeCommand, withBridge } from "./open.ts";
+import { packetSummary, pageOf } from "../ops/schemas.ts";
+import { isElsewhere, type OpsClient, type OpsOptions, opsCommand, pathOf, withOps } from "./client.ts";
+import { idOf, withBridge } from "./open.ts";
 import { coloured, count, printJson, timeIn } from "./output.ts";
+import { lineOf } from "./packet-lines.ts";
 
-interface OutboxOptions extends StoreOptions {
+interface OutboxOptions extends OpsOptions {
+  readonly watch?: true;
+  readonly text?: string;
+  readonly entity?: string;
   readonly open?: true;
   readonly status?: readonly Status[];
   readonly connector?: string;
@@ -13,13 +21,18 @@ interface OutboxOptions extends StoreOptions {
 
 /** `bridge outbox`: the packets and how they stand. */
 export function outbox(): Command {
-  return storeCommand("outbox", "list packets: sent, waiting, held; the newest last")
+  return opsCommand("outbox", "list packets: sent, waiting, held; the newest last")
     .option("--open", "only those not closed yet")
     .addOption(new Option("--status <status...>", "only these").choices(statuses))
     .option("--connector <id>", "only of this connector, such as PayrollConnector@v1")
     .option("--since <time>", "only recorded since: 10m, 2h, 2026-12-01T00:00:00Z")
+    .option("--entity <id>", "only of this record")
+    .option("--text <text>", "only with this in id, event, type, sheet, target, connector, record or reason")
     .option("--limit <count>", "at most so many", count, 50)
+    .option("--watch", "and then each that changes, until Ctrl-C")
     .action(async (options: OutboxOptions) => {
+      if (options.watch || isElsewhere(options))
+        return withOps(options, { work: false }, (client) => listed(client, options));
       const { open, since, limit } = options;
       const wanted = options.status ?? (open ? openStatuses : undefined);
       await withBridge(options, { work: false }, async (bridge) => {
@@ -27,6 +40,8 @@ export function outbox(): Command {
         const newest = await bridge.outbox({
           newestFirst: true,
           limit,
+          ...(options.entity !== undefined && { entity: options.entity }),
+          ...(options.text !== undefined && { text: options.text }),
           ...(wanted && { statuses: wanted }),
           ...(connector && { connector }),
           ...(since && { from: timeIn(since, Date.now()) }),
@@ -46,4 +61,49 @@ export function outbox(): Command {
         );
       });
     });
+}
+
+type Summary = z.output<typeof packetSummary>;
+
+/** How often it is looked whether a packet has changed. */
+const lookMs = 1_000;
+
+/** Lists packets by way of the API, and goes on with those that change where that is asked for. */
+async function listed(client: OpsClient, options: OutboxOptions): Promise<void> {
+  const shown = new Map<string, string>();
+  const tell = async () => {
+    const changed = (await newest(client, options)).filter((packet) => shown.get(packet.id) !== stateOf(packet));
+    for (const packet of changed) shown.set(packet.id, stateOf(packet));
+    if (!options.json) for (const packet of changed) console.log(lineOf(packet));
+    else if (options.watch) for (const packet of changed) console.log(JSON.stringify(packet));
+    else printJson(changed);
+  };
+  await tell();
+  if (!options.watch) return;
+  const ended = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => ended.abort());
+  while (!ended.signal.aborted) {
+    await setTimeout(lookMs, undefined, { signal: ended.signal }).catch(() => {});
+    if (!ended.signal.aborted) await tell();
+  }
+}
+
+/** Oldest first, as many as were asked for, over as many pages as that takes. */
+async function newest(client: OpsClient, options: OutboxOptions): Promise<Summary[]> {
+  const { status, open, connector, since, limit, entity, text } = options;
+  const from = since === undefined ? undefined : timeIn(since, Date.now()).toISOString();
+  const query = { status: status ?? (open ? openStatuses : undefined), connector, entity, text, from };
+  const found: Summary[] = [];
+  let after: string | undefined;
+  do {
+    const page = { ...query, limit: Math.min(200, limit - found.length), after };
+    const { items, next } = await client.get(pathOf("/api/packets", page), pageOf(packetSummary));
+    found.push(...items);
+    after = next;
+  } while (after !== undefined && found.length < limit);
+  return found.reverse();
+}
+
+function stateOf({ status, tries, reason, place }: Summary): string {
+  return [status, tries, reason, place].join(" ");
 }

@@ -1,23 +1,18 @@
 import type { Command } from "commander";
-import { connectorId } from "../bridge/connector.ts";
-import { isDown } from "../bridge/health.ts";
-import { probe as probeTarget } from "../bridge/probe.ts";
-import { type StoreOptions, storeCommand, withBridge } from "./open.ts";
+import { probeAnswer } from "../ops/connectors.ts";
+import { type OpsOptions, opsCommand, withOps } from "./client.ts";
 import { type End, exitCodes, printJson } from "./output.ts";
 
 /** `bridge probe`: asks a target whether it is awake, and acts on the answer. */
 export function probe(end: End): Command {
-  return storeCommand("probe", "ask a target whether it is awake; one that woke gets its outbox")
+  return opsCommand("probe", "ask a target whether it is awake; one that woke gets its outbox")
     .argument("<connector>", "PayrollConnector, WorkForceNow@v2")
-    .action(async (reference: string, options: StoreOptions) => {
-      await withBridge(options, {}, async (bridge) => {
-        const engine = await bridge.engine();
-        const found = engine.catalog.find(reference);
-        if ("fault" in found) throw new RangeError(found.fault);
-        const health = await probeTarget(engine, found.connector);
-        const awake = !isDown(health);
-        if (options.json) printJson({ connector: connectorId(found.connector), awake });
-        else console.log(`${connectorId(found.connector)} is ${awake ? "awake" : "asleep"}`);
+    .action(async (called: string, options: OpsOptions) => {
+      await withOps(options, { work: true }, async (client) => {
+        const path = `/api/connectors/${encodeURIComponent(called)}/probe`;
+        const { connector, awake } = await client.post(path, undefined, probeAnswer);
+        if (options.json) printJson({ connector, awake });
+        else console.log(`${connector} is ${awake ? "awake" : "asleep"}`);
         if (!awake) end(exitCodes.no);
       });
     });

@@ -2,11 +2,18 @@ import { userInfo } from "node:os";
 import { type Command, Option } from "commander";
 import type { Job } from "../bridge/records.ts";
 import type { ReplayTrial } from "../bridge/replay.ts";
-import { idOf, type StoreOptions, storeCommand, withBridge } from "./open.ts";
+import { replayAnswer } from "../ops/jobs.ts";
+import { doneAnswer } from "../ops/packets.ts";
+import { reasonOf } from "./ask.ts";
+import { isElsewhere, type OpsClient, type OpsOptions, opsCommand, withOps } from "./client.ts";
+import { jobOver } from "./jobs.ts";
+import { idOf, withBridge } from "./open.ts";
 import { coloured, count, type End, exitCodes, printJson, progress, timeIn } from "./output.ts";
+import { lineOf } from "./packet-lines.ts";
 
-interface ReplayOptions extends StoreOptions {
-  readonly from: string;
+interface ReplayOptions extends OpsOptions {
+  readonly from?: string;
+  readonly reason?: string;
   readonly to: string;
   readonly connector?: string;
   readonly sheet: "pinned" | "current";
@@ -18,8 +25,10 @@ interface ReplayOptions extends StoreOptions {
 
 /** `bridge replay`: sends the packets of a past time window again. */
 export function replay(end: End): Command {
-  return storeCommand("replay", "send the packets of a past time window again")
-    .requiredOption("--from <time>", "recorded from: 10m, 2h, 2026-12-01T00:00:00Z")
+  return opsCommand("replay", "send a packet, or those of a past time window, again")
+    .argument("[packet]", "pkt-…: a held one is let go, of a closed one a revision is made")
+    .option("--from <time>", "or those recorded from: 10m, 2h, 2026-12-01T00:00:00Z")
+    .option("--reason <text>", "of one packet: why, for the ledger; else it is asked for")
     .option("--to <time>", "recorded before", "now")
     .option("--connector <id>", "only of this connector")
     .addOption(
@@ -39,10 +48,45 @@ export function replay(end: End): Command {
         "          bridge replay --from 1d --connector PayrollConnector --force    (payroll was restored from a backup)\n" +
         "          bridge replay --from 1h --sheet current                         (the sheet was wrong, and is mended)",
     )
-    .action((options: ReplayOptions) => (options.dryRun ? tried(options) : replayed(options, end)));
+    .action((id: string | undefined, options: ReplayOptions) => {
+      if ((id === undefined) === (options.from === undefined)) {
+        throw new TypeError("give a packet, or --from; bridge replay --help shows both");
+      }
+      if (id !== undefined) return withOps(options, { work: true }, (client) => replayedOne(client, id, options, end));
+      const window = { ...options, from: options.from as string };
+      if (isElsewhere(options)) return withOps(options, { work: false }, (client) => replayedElsewhere(client, window));
+      return options.dryRun ? tried(window) : replayed(window, end);
+    });
 }
 
-async function replayed(options: ReplayOptions, end: End): Promise<void> {
+type WindowOptions = ReplayOptions & { readonly from: string };
+
+async function replayedOne(client: OpsClient, id: string, options: ReplayOptions, end: End): Promise<void> {
+  if (options.dryRun) throw new TypeError("--dry-run is for a time window; bridge explain shows one packet");
+  const body = { sheet: options.sheet, force: options.force, reason: await reasonOf(options.reason) };
+  const { packet } = await client.post(`/api/packets/${encodeURIComponent(id)}/replay`, body, doneAnswer);
+  if (options.json) printJson(packet);
+  else console.log(lineOf(packet));
+  if (packet.status === "HELD") end(exitCodes.no);
+}
+
+/** The job goes on where the bridge is; its packets are looked at with `bridge outbox`. */
+async function replayedElsewhere(client: OpsClient, options: WindowOptions): Promise<void> {
+  const { connector, force, sheet, perSecond, dryRun, json } = options;
+  const now = Date.now();
+  const window = { from: timeIn(options.from, now).toISOString(), to: timeIn(options.to, now + 1).toISOString() };
+  const answer = await client.post(
+    "/api/replays",
+    { ...window, connector, force, sheet, perSecond, dryRun },
+    replayAnswer,
+  );
+  if (answer.kind === "trial") return json ? printJson(answer) : console.log(trialLines(answer).join("\n"));
+  const job = await jobOver(client, answer.job.id);
+  if (json) return printJson(job);
+  console.log(`${job.looked} packets looked at, ${job.made} sent again (${job.id} is ${job.status})`);
+}
+
+async function replayed(options: WindowOptions, end: End): Promise<void> {
   await withBridge(options, {}, async (bridge) => {
     const now = Date.now();
     const { force, perSecond, sheet } = options;
@@ -68,7 +112,7 @@ async function replayed(options: ReplayOptions, end: End): Promise<void> {
   });
 }
 
-async function tried(options: ReplayOptions): Promise<void> {
+async function tried(options: WindowOptions): Promise<void> {
   await withBridge(options, { work: false, sheets: true }, async (bridge) => {
     const now = Date.now();
     const { force, sheet } = options;
@@ -80,14 +124,17 @@ async function tried(options: ReplayOptions): Promise<void> {
       ...(force && { force }),
     });
     if (options.json) return printJson(trial);
-    const { looked, sent, unchanged, superseded, held } = trial;
-    console.log(`${looked} packets in this time; nothing was sent. Of them`);
-    console.log(`  ${sent} would be sent`);
-    console.log(`  ${unchanged} would end UNCHANGED: the target has them`);
-    console.log(`  ${superseded} would end SUPERSEDED: the target has newer values`);
-    if (held > 0) console.log(`  ${held} would be HELD: today's sheet or policy does not let them go`);
-    console.log(
-      `  ${looked - sent - unchanged - superseded - held} would be left out: open, discarded, or replays themselves`,
-    );
+    console.log(trialLines(trial).join("\n"));
   });
+}
+
+function trialLines({ looked, sent, unchanged, superseded, held }: ReplayTrial): string[] {
+  return [
+    `${looked} packets in this time; nothing was sent. Of them`,
+    `  ${sent} would be sent`,
+    `  ${unchanged} would end UNCHANGED: the target has them`,
+    `  ${superseded} would end SUPERSEDED: the target has newer values`,
+    ...(held > 0 ? [`  ${held} would be HELD: today's sheet or policy does not let them go`] : []),
+    `  ${looked - sent - unchanged - superseded - held} would be left out: open, discarded, or replays themselves`,
+  ];
 }

@@ -168,19 +168,17 @@ export class Bridge implements AsyncDisposable {
       statuses?: readonly Status[];
       from?: Date;
       to?: Date;
+      /** Only of this record. */
+      entity?: string;
+      /** Only with this in their names or reason. */
+      text?: string;
       limit?: number;
       newestFirst?: boolean;
     } = {},
   ): Promise<PacketView[]> {
     const engine = await this.engine();
-    const { connector, statuses, from, to, limit = 1_000, newestFirst } = query;
-    const filter = {
-      connector,
-      statuses,
-      from: from?.getTime(),
-      to: to?.getTime(),
-      ...(newestFirst && { newestFirst }),
-    };
+    const { from, to, limit = 1_000, ...rest } = query;
+    const filter = { ...rest, from: from?.getTime(), to: to?.getTime() };
     const found: PacketRecord[] = [];
     let after: string | undefined;
     do {

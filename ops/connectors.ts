@@ -16,7 +16,7 @@ const lag = z
   .object({ count: z.int(), p50: z.number(), p95: z.number(), p99: z.number(), max: z.number() })
   .describe("ms from queueing to acknowledgement, of the newest packets of the last hour.");
 
-const connectorView = z
+export const connectorView = z
   .object({
     id: z.string(),
     name: z.string(),
@@ -72,7 +72,7 @@ const getConnector = operation({
   },
 });
 
-const switched = z.object({ connector: z.string(), changed: z.boolean(), paused: z.boolean() });
+export const switchedAnswer = z.object({ connector: z.string(), changed: z.boolean(), paused: z.boolean() });
 
 const pauseConnector = operation({
   method: "post",
@@ -81,7 +81,7 @@ const pauseConnector = operation({
   summary: "Stops sending to a target: its packets wait in the outbox",
   params,
   body: z.strictObject({ reason }),
-  answer: switched,
+  answer: switchedAnswer,
   problems: ["missing"],
   run: ({ ops: { engine }, params, body, actor }) => turn(engine, params.id, { actor, reason: body.reason }, pause),
 });
@@ -93,7 +93,7 @@ const resumeConnector = operation({
   summary: "Sends to a paused target again, its outbox first",
   params,
   body: z.strictObject({ reason }),
-  answer: switched,
+  answer: switchedAnswer,
   problems: ["missing"],
   run: ({ ops: { engine }, params, body, actor }) => turn(engine, params.id, { actor, reason: body.reason }, resume),
 });
@@ -105,13 +105,15 @@ async function turn(engine: Engine, called: string, by: By, act: typeof pause) {
   return { connector: connectorId(connector), changed, paused: health.paused };
 }
 
+export const probeAnswer = z.object({ connector: z.string(), awake: z.boolean() });
+
 const probeConnector = operation({
   method: "post",
   path: "/api/connectors/{id}/probe",
   id: "probeConnector",
   summary: "Asks a target whether it is awake; one that woke gets its outbox",
   params,
-  answer: z.object({ connector: z.string(), awake: z.boolean() }),
+  answer: probeAnswer,
   problems: ["missing"],
   async run({ ops, params }) {
     const connector = connectorCalled(ops.engine, params.id);
@@ -120,6 +122,8 @@ const probeConnector = operation({
   },
 });
 
+export const redriveAnswer = z.object({ connector: z.string(), waiting: z.int(), perSecond: z.number().optional() });
+
 const redriveConnector = operation({
   method: "post",
   path: "/api/connectors/{id}/redrive",
@@ -127,7 +131,7 @@ const redriveConnector = operation({
   summary: "Sends an outbox back to its lanes now",
   params,
   body: z.strictObject({ reason }),
-  answer: z.object({ connector: z.string(), waiting: z.int(), perSecond: z.number().optional() }),
+  answer: redriveAnswer,
   problems: ["missing", "refused"],
   async run({ ops: { engine }, params, body, actor }) {
     const connector = connectorCalled(engine, params.id);
@@ -171,8 +175,8 @@ export function connectorCalled({ catalog }: Engine, called: string): Connector 
   const found = catalog.find(called);
   if (!("fault" in found)) return found.connector;
   const several = catalog.ids.filter((id) => id.split("@")[0] === called);
-  const which = several.length > 1 ? `say which version: ${several.join(", ")}` : `there are ${catalog.ids.join(", ")}`;
-  return new Problem("missing", `No one connector is called so; ${which}.`);
+  const which = (several.length > 1 ? several : catalog.ids).join(", ");
+  return new Problem("unknown-connector", `Of these names one must be given: ${which}.`);
 }
 
 export function connectorNamed(engine: Engine, called: string): string | Problem {

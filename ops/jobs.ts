@@ -70,6 +70,18 @@ const cancel = operation({
   },
 });
 
+export const replayAnswer = z.discriminatedUnion("kind", [
+  started,
+  z.object({
+    kind: z.literal("trial"),
+    looked: z.int(),
+    sent: z.int(),
+    unchanged: z.int(),
+    superseded: z.int(),
+    held: z.int(),
+  }),
+]);
+
 const startReplay = operation({
   method: "post",
   path: "/api/replays",
@@ -84,17 +96,7 @@ const startReplay = operation({
     perSecond,
     dryRun,
   }),
-  answer: z.discriminatedUnion("kind", [
-    started,
-    z.object({
-      kind: z.literal("trial"),
-      looked: z.int(),
-      sent: z.int(),
-      unchanged: z.int(),
-      superseded: z.int(),
-      held: z.int(),
-    }),
-  ]),
+  answer: replayAnswer,
   problems: ["missing", "unavailable"],
   async run({ ops: { engine }, body, actor }) {
     const { from, to = engine.clock.now() + 1, sheet, force, perSecond, dryRun } = body;
@@ -115,6 +117,19 @@ const startReplay = operation({
   },
 });
 
+export const backfillAnswer = z.discriminatedUnion("kind", [
+  started,
+  z.object({
+    kind: z.literal("trial"),
+    looked: z.int(),
+    malformed: z.object({ lines: z.int(), first: z.array(z.string()) }),
+    targets: z.record(
+      z.string(),
+      z.object({ made: z.int(), held: z.int(), there: z.int(), samples: z.array(packetSummary) }),
+    ),
+  }),
+]);
+
 const startBackfill = operation({
   method: "post",
   path: "/api/backfills",
@@ -130,18 +145,7 @@ const startBackfill = operation({
     perSecond,
     dryRun,
   }),
-  answer: z.discriminatedUnion("kind", [
-    started,
-    z.object({
-      kind: z.literal("trial"),
-      looked: z.int(),
-      malformed: z.object({ lines: z.int(), first: z.array(z.string()) }),
-      targets: z.record(
-        z.string(),
-        z.object({ made: z.int(), held: z.int(), there: z.int(), samples: z.array(packetSummary) }),
-      ),
-    }),
-  ]),
+  answer: backfillAnswer,
   problems: ["missing", "refused", "unavailable"],
   async run({ ops: { engine }, body, actor }) {
     const connector = body.connector === undefined ? undefined : connectorNamed(engine, body.connector);
@@ -165,6 +169,18 @@ const startBackfill = operation({
   },
 });
 
+export const bulkAnswer = z.discriminatedUnion("kind", [
+  started,
+  z.object({
+    kind: z.literal("trial"),
+    looked: z.int(),
+    made: z.int().describe("Packets it would be done to."),
+    held: z.int().describe("Of these, those that would be held again."),
+    refused: z.record(z.string(), z.int()).describe("Packets that would stay as they are, by why."),
+    samples: z.array(z.object({ packet: packetSummary, fate: z.string() })),
+  }),
+]);
+
 const startBulk = operation({
   method: "post",
   path: "/api/bulk",
@@ -178,17 +194,7 @@ const startBulk = operation({
     perSecond,
     dryRun,
   }),
-  answer: z.discriminatedUnion("kind", [
-    started,
-    z.object({
-      kind: z.literal("trial"),
-      looked: z.int(),
-      made: z.int().describe("Packets it would be done to."),
-      held: z.int().describe("Of these, those that would be held again."),
-      refused: z.record(z.string(), z.int()).describe("Packets that would stay as they are, by why."),
-      samples: z.array(z.object({ packet: packetSummary, fate: z.string() })),
-    }),
-  ]),
+  answer: bulkAnswer,
   problems: ["missing", "unavailable"],
   async run({ ops: { engine }, body, actor }) {
     const { act, filter, sheet, reason, perSecond, dryRun } = body;

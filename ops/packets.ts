@@ -33,7 +33,18 @@ const oneOrMore = <T extends z.ZodType<string>>(item: T) =>
 
 const params = z.strictObject({ id: packetId });
 const etag = z.int().min(1).describe("The packet's etag as you saw it.");
-const done = z.object({ kind: z.literal("done"), etag: z.int(), packet: packetSummary });
+export const doneAnswer = z.object({ kind: z.literal("done"), etag: z.int(), packet: packetSummary });
+
+export const editAnswer = z.discriminatedUnion("kind", [
+  doneAnswer,
+  z.object({
+    kind: z.literal("trial"),
+    fields: z.record(z.string(), anyJson),
+    changes: z.array(z.object({ field: z.string(), before: anyJson.optional(), after: anyJson.optional() })),
+    governance: z.array(fieldDecision),
+    held: z.string().optional().describe("Why it would be held again."),
+  }),
+]);
 
 const listPackets = operation({
   method: "get",
@@ -93,16 +104,7 @@ const editPacket = operation({
     reason,
     dryRun: z.boolean().default(false).describe("Only say what it would come to."),
   }),
-  answer: z.discriminatedUnion("kind", [
-    done,
-    z.object({
-      kind: z.literal("trial"),
-      fields: z.record(z.string(), anyJson),
-      changes: z.array(z.object({ field: z.string(), before: anyJson.optional(), after: anyJson.optional() })),
-      governance: z.array(fieldDecision),
-      held: z.string().optional().describe("Why it would be held again."),
-    }),
-  ]),
+  answer: editAnswer,
   problems: ["missing", "moved", "refused"],
   async run({ ops: { engine }, params: { id }, body, actor }) {
     const request = { id, etag: body.etag, fields: body.fields };
@@ -126,7 +128,7 @@ const replayOne = operation({
     force: z.boolean().default(false).describe("Of a closed one: even what the target is believed to hold."),
     reason,
   }),
-  answer: done,
+  answer: doneAnswer,
   problems: ["missing", "moved", "refused"],
   async run({ ops: { engine }, params: { id }, body: { reason, ...request }, actor }) {
     return answerOf(await replayPacket(engine, { id, ...request }, { actor, reason }));
@@ -140,7 +142,7 @@ const discardPacket = operation({
   summary: "Closes an open packet for good: it is not sent, and no replay sends it",
   params,
   body: z.strictObject({ etag: etag.optional(), reason }),
-  answer: done,
+  answer: doneAnswer,
   problems: ["missing", "moved", "refused"],
   async run({ ops: { engine }, params: { id }, body, actor }) {
     const by: By = { actor, reason: body.reason };
@@ -155,7 +157,7 @@ function missing(): Problem {
 }
 
 /** What a person's act came to, as an answer or a problem. */
-function answerOf(acted: Acted): z.input<typeof done> | Problem {
+function answerOf(acted: Acted): z.input<typeof doneAnswer> | Problem {
   switch (acted.kind) {
     case "done":
       return { kind: "done", etag: acted.packet.etag, packet: summaryOf(acted.packet.value) };

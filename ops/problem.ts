@@ -22,6 +22,7 @@ const titles = {
   "no-token": [401, "Who calls is not known"],
   forbidden: [403, "This caller is refused"],
   missing: [404, "There is no such thing"],
+  "unknown-connector": [404, "No connector is called so"],
   moved: [409, "Somebody else was faster"],
   "too-large": [413, "The body is too large"],
   "wrong-type": [415, "The body is not JSON"],

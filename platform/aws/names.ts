@@ -19,6 +19,7 @@ export type SheetReader = (typeof sheetReaders)[number];
 
 export type Parameter =
   | "packets-table"
+  | "ops-url"
   | `ledger-${"table" | "stream" | "bucket"}`
   | `${"bridge-" | "seal-" | ""}key`
   | "bus"

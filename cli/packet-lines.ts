@@ -1,0 +1,52 @@
+import type * as z from "zod";
+import { inWords } from "../bridge/story.ts";
+import type { eventStory, packetStory, packetSummary } from "../ops/schemas.ts";
+import { coloured } from "./output.ts";
+
+type Summary = z.output<typeof packetSummary>;
+type Story = z.output<typeof packetStory>;
+
+/** `pkt-… → HELD payroll  (answered 422)` */
+export function lineOf(packet: Summary, now = Date.now()): string {
+  const { id, status, target, reason, nextTryAt, roundTripMs, place } = packet;
+  const head = coloured(`${id} → ${status} ${target}`, status);
+  if (status === "SENT" && roundTripMs !== undefined) return `${head}  (${roundTripMs} ms)`;
+  const wait = nextTryAt === undefined ? undefined : Date.parse(nextTryAt) - now;
+  const next = wait === undefined ? undefined : wait > 0 ? `retry in ${inWords(wait)}` : "due";
+  const told = [next, reason ?? (place === "behind" ? "waits for its turn" : undefined)].filter(Boolean).join(": ");
+  return told === "" ? head : `${head}  (${told})`;
+}
+
+/** The story of a packet, as one would tell it. */
+export function storyLines(story: Story): string[] {
+  const { id, action, entity, target, connector, eventType, event, sheet, fields, replayOf, replaces, answer } = story;
+  return [
+    `${id} carries ${action === "delete" ? "the deletion of " : ""}${entity} to ${target} (${connector})`,
+    `  because of ${eventType}, event ${event}, by sheet ${sheet}`,
+    `  fields  ${fields.map(({ name, value }) => `${name}: ${JSON.stringify(value)}`).join(", ") || "none"}`,
+    ...(replayOf ? [`  sends ${replayOf} again`] : []),
+    ...(replaces ? [`  stands in the place of ${replaces}`] : []),
+    "",
+    ...story.story.map(stepLine),
+    "",
+    `now ${lineOf(story).replace(/^.*? → /, "")}`,
+    ...(answer ? [`the target answered: ${answer}`] : []),
+  ];
+}
+
+/** What became of an event. */
+export function eventLines(event: z.output<typeof eventStory>): string[] {
+  const { id, type, source, eventId, packets, duplicates, raw, story } = event;
+  const head =
+    type === undefined
+      ? [`${id} is a message that is no event`, `  it begins  ${raw ?? ""}`]
+      : [
+          `${id} is ${type} from ${source}, id ${eventId}`,
+          `  it made ${packets} packet${packets === 1 ? "" : "s"}${duplicates > 0 ? ` and came ${duplicates} more times` : ""}`,
+        ];
+  return [...head, "", ...story.map(stepLine)];
+}
+
+function stepLine({ at, step, sentence }: Story["story"][number]): string {
+  return `  ${at.replace("T", " ").slice(0, 23)}  ${step.padEnd(10)}  ${sentence}`;
+}

@@ -1,0 +1,196 @@
+import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test, vi } from "vitest";
+import { until } from "../support/clock.ts";
+import { type Home, home, perDiemSheet } from "../support/home.ts";
+import { bridge, type Served, serve } from "../support/serve.ts";
+import { type TargetServer, taken, targetServer } from "../support/target-server.ts";
+
+const why = ["--reason", "payroll asked for it"];
+
+describe("an operator on the command line", { timeout: 120_000 }, () => {
+  test("sees what is held, edits it, and it is sent; the ledger names who and why", async () => {
+    await using target = await targetServer();
+    using folder = office(target);
+    const id = await aHeld(folder, target);
+
+    const tried = await bridge(folder.path, "edit", id, "--set", "dailyRate=70", "--dry-run");
+    const edited = await bridge(folder.path, "edit", id, "--set", "dailyRate=70", "--yes", "--json", ...why);
+    const again = await bridge(folder.path, "edit", id, "--set", "dailyRate=71", "--yes", ...why);
+    const child = JSON.parse(edited.out).id;
+    const story = await bridge(folder.path, "explain", child);
+
+    expect(tried).toMatchObject({ code: 0, out: expect.stringMatching(/- dailyRate: 68\n.*\+ dailyRate: 70/) });
+    expect(edited.code).toBe(0);
+    expect(again).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/is SUPERSEDED; this can be done to what is HELD/),
+    });
+    expect(story.out).toMatch(/in the place of pkt-\w+, with other dailyRate, by \w+: payroll asked for it/);
+    expect(story.out).toContain(`stands in the place of ${id}`);
+  });
+
+  test("edits in an editor; what is saved unchanged, or is no YAML, does nothing", async () => {
+    await using target = await targetServer();
+    using folder = office(target);
+    const id = await aHeld(folder, target);
+    const edited = (script: string) => {
+      const editor = join(folder.path, "editor.sh");
+      writeFileSync(editor, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+      vi.stubEnv("VISUAL", editor);
+      return bridge(folder.path, "edit", id, "--yes", ...why);
+    };
+
+    const same = await edited("exit 0");
+    const broken = await edited('echo "{ no" > "$1"');
+    const left = await edited("exit 1");
+    const seen = await edited(`ls -l "$1" > mode; sed -i 's/: 68/: 70/' "$1"`);
+    vi.unstubAllEnvs();
+
+    expect(same).toMatchObject({ code: 1, err: expect.stringMatching(/nothing is changed/) });
+    expect(broken).toMatchObject({ code: 2, err: expect.stringMatching(/not YAML/) });
+    expect(left).toMatchObject({ code: 3, err: expect.stringMatching(/editor ended with 1/) });
+    expect(seen).toMatchObject({ code: 0, out: expect.stringContaining("+ dailyRate: 70") });
+    expect(readFileSync(join(folder.path, "mode"), "utf8")).toMatch(/^-rw------- .*bridge-edit-/);
+  });
+
+  test("discards and lets go, one and many, with a reason and a yes; else nothing is done", async () => {
+    await using target = await targetServer();
+    using folder = office(target);
+    const [one, two, three] = [
+      await aHeld(folder, target),
+      await aHeld(folder, target, 69),
+      await aHeld(folder, target, 70),
+    ];
+
+    const noReason = await bridge(folder.path, "discard", one);
+    const discarded = await bridge(folder.path, "discard", one, ...why);
+    const missing = await bridge(folder.path, "discard", "pkt-aaaaaaaaaaaaaaaa", ...why);
+    const counted = await bridge(folder.path, "release", "--all", "--dry-run", "--json");
+    const unasked = await bridge(folder.path, "release", "--all", ...why);
+    target.answer = taken;
+    const released = await bridge(folder.path, "release", "--all", "--connector", "PayrollConnector", "--yes", ...why);
+    const none = await bridge(folder.path, "discard", "--all", "--text", "nowhere", "--yes", ...why);
+    const bad = await bridge(folder.path, "discard", ...why);
+
+    expect(noReason).toMatchObject({ code: 2, err: expect.stringMatching(/--reason/) });
+    expect(discarded).toMatchObject({ code: 0, out: expect.stringContaining("DISCARDED payroll") });
+    expect(missing.code).toBe(1);
+    expect(JSON.parse(counted.out)).toMatchObject({ looked: 2, made: 2 });
+    expect(unasked).toMatchObject({ code: 2, err: expect.stringMatching(/give --yes/) });
+    expect(released).toMatchObject({ code: 0, out: expect.stringMatching(/2 packets let go \(job-\w+ is DONE\)/) });
+    expect(none.code).toBe(1);
+    expect(bad.code).toBe(2);
+    const left = JSON.parse((await bridge(folder.path, "outbox", "--status", "HELD", "--json")).out);
+    expect(left).toEqual([]);
+    for (const id of [two, three])
+      expect(await story(folder, id)).toMatch(/let go again, by \w+: payroll asked for it/);
+  });
+
+  test("pauses, resumes, redrives and watches beside a bridge that serves, by its API", async () => {
+    await using target = await targetServer();
+    using folder = office(target);
+    await using served = await serving(folder);
+    const door = join(folder.path, ".bridge", "api.json");
+
+    const paused = await bridge(folder.path, "connectors", "pause", "PayrollConnector", ...why);
+    const again = await bridge(folder.path, "connectors", "pause", "PayrollConnector", "--json", ...why);
+    await bridge(folder.path, "emit", raise(68), "--wait", "1");
+    const listed = await bridge(folder.path, "connectors");
+    const redriven = await bridge(folder.path, "redrive", "PayrollConnector", ...why);
+    const resumed = await bridge(folder.path, "connectors", "resume", "PayrollConnector", ...why);
+    await until(() => target.received.length > 0);
+
+    expect(statSync(door).mode & 0o777).toBe(0o600);
+    expect(served.lines.join("\n")).not.toContain("token");
+    expect(paused.out).toContain("PayrollConnector@v1 is paused now");
+    expect(JSON.parse(again.out)).toEqual({ connector: "PayrollConnector@v1", changed: false, paused: true });
+    expect(listed.out).toMatch(/PayrollConnector@v1\s+PAUSED\s+0\s+1/);
+    expect(listed.out).toMatch(/was paused by \w+: payroll asked for it/);
+    expect(redriven).toMatchObject({ code: 1, err: expect.stringMatching(/resume it/) });
+    expect(resumed.out).toContain("is not paused now");
+    await served.end("SIGTERM");
+    expect(() => statSync(door)).toThrow();
+  });
+
+  test("asks a bridge elsewhere by --url and its token, and is refused without", async () => {
+    await using target = await targetServer();
+    using folder = office(target);
+    const id = await aHeld(folder, target);
+    await using served = await serving(folder);
+    using elsewhere = home();
+    const { url, token } = served.door;
+    const there = (...args: string[]) => bridge(elsewhere.path, ...args, "--url", url, "--token", token);
+
+    expect(await there("outbox", "--status", "HELD")).toMatchObject({
+      code: 0,
+      out: expect.stringContaining(`${id} → HELD`),
+    });
+    expect(await there("explain", id)).toMatchObject({
+      code: 0,
+      out: expect.stringContaining("held for a person: refused"),
+    });
+    expect(await there("jobs")).toMatchObject({ code: 0 });
+    expect(await there("replay", "--from", "1h", "--dry-run")).toMatchObject({
+      code: 0,
+      out: expect.stringContaining("packets in this time"),
+    });
+    expect(await there("backfill", "--since", "1h", "--connector", "PayrollConnector", "--dry-run")).toMatchObject({
+      code: 0,
+    });
+    expect(await there("explain", "pkt-aaaaaaaaaaaaaaaa")).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/no packet with this id/),
+    });
+    expect(await bridge(elsewhere.path, "outbox", "--url", url, "--token", "wrong")).toMatchObject({ code: 3 });
+    expect(await bridge(elsewhere.path, "outbox", "--url", url)).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/BRIDGE_TOKEN/),
+    });
+    expect(await bridge(elsewhere.path, "outbox", "--url", "http://127.0.0.1:9", "--token", "x")).toMatchObject({
+      code: 3,
+      err: expect.stringMatching(/nobody answers at http:\/\/127\.0\.0\.1:9/),
+    });
+    expect(await bridge(elsewhere.path, "outbox", "--url", url, "--stack", "b")).toMatchObject({ code: 2 });
+  });
+
+  test("is not led astray by the word of a bridge that was killed", async () => {
+    await using target = await targetServer();
+    using folder = office(target);
+    {
+      await using served = await serving(folder);
+      await served.end("SIGKILL");
+    }
+
+    expect(await bridge(folder.path, "jobs")).toMatchObject({ code: 0 });
+  });
+});
+
+function office({ url }: TargetServer): Home {
+  const baseUrl = `{ baseUrl: "${url}" }`;
+  return home({
+    "mappings/per_diem.yaml": perDiemSheet.replace(/ {2}gis:[\s\S]*/, ""),
+    "bridge.yaml": `connectors:\n  PayrollConnector: ${baseUrl}\n  GISTableConnector: ${baseUrl}\ntimes: { backoffMs: [20], tickMs: 50, probeMs: 100, redriveMs: 200 }\n`,
+  });
+}
+
+function raise(rate: number): string {
+  return JSON.stringify({ type: "policy.per_diem.updated", data: { new_rate: rate } });
+}
+
+async function aHeld(folder: Home, target: TargetServer, rate = 68): Promise<string> {
+  target.answer = (_, response) => response.writeHead(422).end();
+  const { out } = await bridge(folder.path, "emit", raise(rate), "--json");
+  return JSON.parse(out).packets[0].id;
+}
+
+/** `bridge serve`, with where its API is and the token that lies in its store. */
+async function serving(folder: Home): Promise<Served & AsyncDisposable & { door: { url: string; token: string } }> {
+  const served = await serve(folder.path);
+  const door = JSON.parse(readFileSync(join(folder.path, ".bridge", "api.json"), "utf8"));
+  return { ...served, door, [Symbol.asyncDispose]: () => served.end("SIGTERM") };
+}
+
+async function story(folder: Home, id: string): Promise<string> {
+  return (await bridge(folder.path, "explain", id)).out;
+}
