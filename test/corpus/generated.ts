@@ -188,7 +188,8 @@ const makers: Readonly<Record<string, (dice: Dice) => Labelled>> = {
     around(dice, `${dice.of(["card ", "card no. ", "", "Visa: ", "paid with ", "CC# "])}«card:${cardOf(dice)}»`),
   cardThen: (dice) => around(dice, `card «card:${cardOf(dice)}» exp ${dice.form("0X/2N")} cvv ${dice.digits(3)}`),
   iban: (dice) => {
-    const iban = dice.iban(...dice.of(ibans));
+    const [country, form] = dice.of(ibans);
+    const iban = dice.iban(country, form);
     const written = dice.of([
       iban,
       iban.replace(/(.{4})(?=.)/g, "$1 "),

@@ -128,6 +128,11 @@ function birthIn(dice: Dice, language: string): string {
   ]);
 }
 
+function ibanOf(dice: Dice): string {
+  const [country, form] = dice.of(ibanForms);
+  return dice.iban(country, form);
+}
+
 const makers: Readonly<Record<string, (dice: Dice) => Labelled>> = {
   ssnSaid: (dice) => {
     const value = grouped(dice.ssn(), [3, 2], dice.of(["-", "\u2013", "\u2011", "\u00a0", " - ", "."]));
@@ -304,7 +309,7 @@ const makers: Readonly<Record<string, (dice: Dice) => Labelled>> = {
   cardRecord: (dice) =>
     inRecord(dice, dice.of(["card", "pan", "cc_number", "value"]), `«card:${dice.card("5411NNNNNNNNNNNN")}»`),
   ibanSaid: (dice) => {
-    const iban = dice.iban(...dice.of(ibanForms));
+    const iban = ibanOf(dice);
     const value = dice.of([
       iban,
       iban.replace(/(.{4})(?=.)/g, "$1 "),
@@ -319,8 +324,7 @@ const makers: Readonly<Record<string, (dice: Dice) => Labelled>> = {
     ]);
     return said(dice, text);
   },
-  ibanRecord: (dice) =>
-    inRecord(dice, dice.of(["iban", "account", "payee"]), `«iban:${dice.iban(...dice.of(ibanForms))}»`),
+  ibanRecord: (dice) => inRecord(dice, dice.of(["iban", "account", "payee"]), `«iban:${ibanOf(dice)}»`),
   ipSaid: (dice) => {
     const four = dice.ipv4();
     const six = dice.of([
