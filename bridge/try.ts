@@ -3,7 +3,8 @@ import { type Json, type JsonObject, jsonEqual } from "./json.ts";
 import { type Element, mapEvent } from "./map.ts";
 import { type Match, match } from "./match.ts";
 import type { Sheet, SheetExample } from "./sheet.ts";
-import { type FieldDecision, type Policy, vet } from "./vet.ts";
+import type { Policy } from "./policy.ts";
+import { type FieldDecision, vet } from "./vet.ts";
 
 /** A packet a sheet would make; nothing is recorded or sent. */
 export interface TriedPacket {

@@ -4,7 +4,7 @@ import { type Json, type JsonObject, jsonFault } from "../../bridge/json.ts";
 import { compileSheet, type PlacedFault, type Sheet, sheetName, sheetSchema } from "../../bridge/sheet.ts";
 import { schemaFaults } from "../../bridge/sheet-faults.ts";
 import { checkSheet, twinFault } from "../../bridge/sheets.ts";
-import { type Policy, policySchema } from "../../bridge/vet.ts";
+import { type Policy, policySchema } from "../../bridge/policy.ts";
 
 /** The largest set that is shipped. AppConfig takes more; but every mapper reads and compiles all of it. */
 const maxSetBytes = 500_000;

@@ -4,7 +4,7 @@ import type { Catalog } from "../../bridge/connector.ts";
 import { readPolicy } from "../../bridge/policy-text.ts";
 import { faultText, readSheets, type SheetFile, type SheetsReading } from "../../bridge/sheet-text.ts";
 import { type SheetSet, sheetSet } from "../../bridge/sheets.ts";
-import type { Policy } from "../../bridge/vet.ts";
+import type { Policy } from "../../bridge/policy.ts";
 
 /** The texts a set of sheets was made from. */
 interface Texts {

@@ -15,7 +15,7 @@ import type { Health, PacketRecord, Shadow } from "../../bridge/records.ts";
 import type { Report } from "../../bridge/report.ts";
 import { readSheets } from "../../bridge/sheet-text.ts";
 import { type SheetSet, sheetSet } from "../../bridge/sheets.ts";
-import type { Policy } from "../../bridge/vet.ts";
+import type { Policy } from "../../bridge/policy.ts";
 import { type LocalEngine, openLocalEngine } from "../../platform/local/engine.ts";
 import { checkSettings, type SettingsInput } from "../../platform/local/settings.ts";
 import { ManualClock, seededRandom } from "./clock.ts";
