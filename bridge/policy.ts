@@ -34,8 +34,12 @@ const ruleSchema = z.strictObject({
   field: fieldSchema.optional(),
   class: className.optional().describe("A class of data, as declared under classes."),
   connector: z.string().min(1).optional().describe("Only for this connector: WorkForceNow, or WorkForceNow@v2."),
-  kinds: kindsSchema.optional().describe("Only for values in which one of these is found. Absent: whatever the field holds."),
-  action: z.enum(actions).describe("allow; mask, which keeps the form; hash, a stable pseudonym; block, which holds the packet."),
+  kinds: kindsSchema
+    .optional()
+    .describe("Only for values in which one of these is found. Absent: whatever the field holds."),
+  action: z
+    .enum(actions)
+    .describe("allow; mask, which keeps the form; hash, a stable pseudonym; block, which holds the packet."),
 });
 
 /** What `governance.yaml` says. */
@@ -49,9 +53,12 @@ export const policySchema = z
     const tell = (i: number, key: string, message: string) =>
       issues.push({ code: "custom", message, input: rules[i], path: ["rules", i, key] });
     for (const [i, rule] of rules.entries()) {
-      if (rules.findIndex(({ id }) => id === rule.id) !== i) tell(i, "id", `"${rule.id}" stands twice; give each its own`);
-      if (rule.field === undefined && rule.class === undefined) tell(i, "id", `${rule.id} fits nothing; give "field:" or "class:"`);
-      if (rule.class !== undefined && rule.kinds) tell(i, "kinds", "a class says its kinds itself; give one of the two");
+      if (rules.findIndex(({ id }) => id === rule.id) !== i)
+        tell(i, "id", `"${rule.id}" stands twice; give each its own`);
+      if (rule.field === undefined && rule.class === undefined)
+        tell(i, "id", `${rule.id} fits nothing; give "field:" or "class:"`);
+      if (rule.class !== undefined && rule.kinds)
+        tell(i, "kinds", "a class says its kinds itself; give one of the two");
       if (rule.class !== undefined && !Object.hasOwn(classes, rule.class)) {
         const known = Object.keys(classes).join(", ") || "none";
         tell(i, "class", `"${rule.class}" is no class; declared under classes: ${known}`);

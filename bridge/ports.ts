@@ -1,6 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import type { Catalog, Http } from "./connector.ts";
 import type { SourceEvent } from "./event.ts";
+import type { JsonObject } from "./json.ts";
 import type { EventStatus, LedgerEntry, Status } from "./ledger.ts";
 import type { EventRecord, PacketRecord, Records, RememberedSeal } from "./records.ts";
 import type { SheetSet } from "./sheets.ts";
@@ -242,6 +243,30 @@ export interface FilesPort {
   read(file: FileVersion, part: { readonly from: number; readonly to: number }): AsyncIterable<Uint8Array>;
 }
 
+/** What a compliance engine outside is asked: whether a packet may leave, as it would leave. */
+export interface ComplianceRequest {
+  readonly action: "external_sync";
+  /** The connector's id: `WorkForceNow@v2`. */
+  readonly target: string;
+  readonly packet: { readonly entity: string; readonly fields: JsonObject };
+}
+
+/** Its answer. It can take away and never give: what the policy has masked or blocked stays so. */
+export type Ruling =
+  | { readonly action: "allow"; readonly rule?: string }
+  | {
+      readonly action: "mask" | "block";
+      /** Its rule's id: it goes into the ledger. */
+      readonly rule: string;
+      /** Those it is about; if not said, the whole packet. */
+      readonly fields?: readonly string[];
+    };
+
+export interface CompliancePort {
+  /** @throws {NotAsked} where no answer came that can be believed */
+  ask(request: ComplianceRequest): Promise<Ruling>;
+}
+
 /** One line about one attempt: names and numbers only. */
 export type LogLine = Readonly<Record<string, string | number | boolean | undefined>> & { readonly step: string };
 
@@ -263,6 +288,8 @@ export interface Engine {
   readonly http: (connector: string, config: unknown) => Http;
   /** Hides entities and values in hashes. 32 bytes, made once and kept. */
   readonly bridgeKey: KeyObject;
+  /** Asked besides the policy, where there is one. */
+  readonly compliance?: CompliancePort | undefined;
   readonly times: Times;
   readonly log: (line: LogLine) => void;
 }

@@ -1,8 +1,10 @@
 import { birthFacts } from "./expand.ts";
+import { blockedReason, govern } from "./govern.ts";
 import { healthOf } from "./health.ts";
 import type { JobPage } from "./jobs.ts";
+import type { Json } from "./json.ts";
 import { isClosed } from "./ledger.ts";
-import { type Packet, revise } from "./pack.ts";
+import { type Packet, readdress, revise } from "./pack.ts";
 import { pinSheets } from "./pinned.ts";
 import type { Engine, Page, QueueName, Stored } from "./ports.ts";
 import { sendUnsent } from "./queueing.ts";
@@ -20,8 +22,8 @@ export interface ReplayRequest {
   readonly to: number;
   readonly connector?: string;
   /**
-   * `pinned`, if not said: the packets as they were made. `current`: what today's sheets make of their events, vetted
-   * again by today's policy.
+   * `pinned`, if not said: the packets as they were made. `current`: what today's sheets make of their events. Both as
+   * far as today's governance lets them go.
    */
   readonly sheet?: "pinned" | "current";
   /** Send even what the target is believed to hold, as after it was restored from a backup. */
@@ -82,6 +84,8 @@ function isReplayed({ packet, progress }: PacketRecord): boolean {
 /** A packet that is to be sent again, in the shape it is to be sent in. */
 interface Draft {
   readonly packet: Packet;
+  /** What governance said of it today. */
+  readonly governance: Json;
   /** Why it must wait for a person: today's sheet or policy says so. */
   readonly held?: { readonly reason: string; readonly facts: Stepped["entry"]["facts"] };
   /** Its next revision, which may be taken. */
@@ -93,17 +97,32 @@ async function draftsOf(engine: Engine, errand: Errand, records: readonly Packet
   const remap = request.sheet === "current" ? remapper(engine, { job: id, actor }, startedAt) : undefined;
   const drafts: Draft[] = [];
   for (const { packet } of records.filter(isReplayed)) {
-    const step = remap ? await remap(packet) : undefined;
-    if (remap && !step) continue;
-    const shape = { packet: step?.record.packet ?? packet, ...(step && heldIn(step)) };
-    drafts.push({ ...shape, first: revision(engine, errand, shape) });
+    const shape = remap ? shapeOf(await remap(packet)) : await governedAgain(engine, packet);
+    if (shape) drafts.push({ ...shape, first: revision(engine, errand, shape) });
   }
   return drafts;
 }
 
-function heldIn({ record, entry }: Stepped): Pick<Draft, "held"> {
-  const { status, reason = "" } = record.progress;
-  return status === "HELD" ? { held: { reason, facts: entry.facts } } : {};
+type Shape = Omit<Draft, "first">;
+
+/** A packet as today's sheet makes it. */
+function shapeOf(step: Stepped | undefined): Shape | undefined {
+  if (!step) return undefined;
+  const { packet, progress } = step.record;
+  const { facts } = step.entry;
+  const held = progress.status === "HELD" ? { held: { reason: progress.reason ?? "", facts } } : {};
+  return { packet, governance: facts.governance ?? [], ...held };
+}
+
+/** A packet as it was made, as far as it may leave today: the policy may have become stricter since. */
+async function governedAgain(engine: Engine, packet: Packet): Promise<Shape> {
+  const judged = await govern(engine, { ...packet, target: { connector: packet.connector } });
+  const governance = judged.decisions as unknown as Json;
+  const connector = engine.catalog.get(packet.connector);
+  const again = connector ? readdress(packet, judged.entity, connector, engine.bridgeKey) : packet;
+  const held = { reason: blockedReason(judged), facts: { reason: "governance" } };
+  const shape = { packet: { ...again, fields: judged.fields }, governance };
+  return judged.verdict === "block" ? { ...shape, held } : shape;
 }
 
 /** Records a revision of each packet, all in one write where none of them is there already. */
@@ -128,11 +147,11 @@ async function reviseOne(engine: Engine, job: Replay, draft: Draft): Promise<Sto
 function revision(
   engine: Engine,
   { id, actor, request: { force } }: Errand,
-  { packet, held }: Pick<Draft, "packet" | "held">,
+  { packet, held, governance }: Shape,
   number = packet.version.revision + 1,
 ): Stepped {
   const revised = revise(packet, number, { job: id, ...(force && { force }) });
-  const facts = { ...held?.facts, ...birthFacts(revised, engine.bridgeKey), actor };
+  const facts = { ...held?.facts, ...birthFacts(revised, engine.bridgeKey), governance, actor };
   const now = engine.clock.now();
   return held
     ? begin(revised, now, "HELD", facts, { reason: held.reason })

@@ -1,11 +1,11 @@
 import { type Document, isMap, isPair, isScalar, LineCounter, parseDocument } from "yaml";
 import type { Catalog } from "./connector.ts";
 import { isJsonObject, jsonFault } from "./json.ts";
+import type { Policy } from "./policy.ts";
 import { compileSheet, type PlacedFault, type Sheet, sheetName, sheetSchema } from "./sheet.ts";
 import { schemaFaults } from "./sheet-faults.ts";
 import { checkSheet, twinFault } from "./sheets.ts";
 import type { ExampleResult } from "./try.ts";
-import type { Policy } from "./policy.ts";
 
 /** A sheet's largest size. The compiled set has 500 KB on AWS AppConfig; no single sheet needs a tenth of it. */
 const maxSheetBytes = 65_536;

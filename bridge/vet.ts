@@ -21,10 +21,13 @@ export interface FieldDecision {
 
 /** What is to leave: all that governance looks at. */
 export interface Leaving {
-  readonly target: Pick<Parcel["target"], "connector" | "keyPath">;
+  readonly target: { readonly connector: string; readonly keyPath?: string };
   readonly entity: string;
   readonly fields: JsonObject;
 }
+
+/** A parcel governance has seen: only such a parcel can be packed. */
+export type Vetted = Parcel & Judged;
 
 export type Verdict = "allow" | "mask" | "block";
 
@@ -139,7 +142,8 @@ class Judge {
       // A key is data where records are keyed by it. It is told only where it is a plain name.
       const isName = /^[A-Za-z_][\w-]{0,63}$/.test(key) && detect(key).length === 0;
       const kept = isName ? key : String(this.value(names, shown, key));
-      if (!isPrototypeKey(kept)) seen[kept] = this.value([...names, below], isName ? `${shown}.${key}` : `${shown}.…`, item);
+      if (!isPrototypeKey(kept))
+        seen[kept] = this.value([...names, below], isName ? `${shown}.${key}` : `${shown}.…`, item);
     }
     return seen;
   }
@@ -168,7 +172,9 @@ class Judge {
 
 /** One value has one pseudonym, however it is written: `123-45-6789` and `123456789`, `A@b.gov` and `a@b.gov`. */
 function canonical({ kind, text }: Finding): string {
-  return text.toLowerCase().replace(kind === "email" || kind === "ip" || kind === "birthdate" ? / /g : /[^\p{L}\p{N}]/gu, "");
+  return text
+    .toLowerCase()
+    .replace(kind === "email" || kind === "ip" || kind === "birthdate" ? / /g : /[^\p{L}\p{N}]/gu, "");
 }
 
 function kindsIn(value: Json, name: string): DataKind[] {

@@ -32,7 +32,8 @@ export function findCards(scene: Scene): void {
     run.lastIndex = nextPart(groups) ?? found.index + found[0].length;
     let past = 0;
     for (let first = 0; first < groups.length; first++) {
-      const last = first < past || !firstDigit.test((groups[first] as Group).digits) ? undefined : lastOf(scene, groups, first);
+      const last =
+        first < past || !firstDigit.test((groups[first] as Group).digits) ? undefined : lastOf(scene, groups, first);
       if (last === undefined) continue;
       const end = (groups[last] as Group).end;
       scene.take("card", (groups[first] as Group).index, end);

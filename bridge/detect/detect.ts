@@ -58,7 +58,8 @@ function survey(text: string): Survey {
     else if (code === 0x40) hasAt = true;
     else if (code === 0x3a) colons++;
     else if (code >= 0x7f || code === 0x26 || code === 0x25 || code === 0x5c) hasOdd = true;
-    else if (code === 0x20 || code === 0x5b || code === 0x28 || code === 0x7b || code === 0x3c || code === 0x5f) hasGap = true;
+    else if (code === 0x20 || code === 0x5b || code === 0x28 || code === 0x7b || code === 0x3c || code === 0x5f)
+      hasGap = true;
     else if (code !== 0x2d || i > 0) others++;
   }
   if (token > longestToken) longestToken = token;

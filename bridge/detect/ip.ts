@@ -1,6 +1,7 @@
 import type { Scene } from "./scene.ts";
 
-const v4 = /(?<![\p{L}\d]|\d[.,])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\p{L}\d]|[.,-]?\d|-[a-z])/gu;
+const v4 =
+  /(?<![\p{L}\d]|\d[.,])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\p{L}\d]|[.,-]?\d|-[a-z])/gu;
 const v6 = /(?<![\p{L}\d:.])(?:[0-9a-f]{0,4}:){2,7}(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9a-f]{0,4})(?![\p{L}\d:]|\.\d)/giu;
 
 /** Addresses. Four numbers below ten are a version as often: they count only where a word says address. */

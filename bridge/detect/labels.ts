@@ -347,7 +347,8 @@ function isScript(sign: string): boolean {
 const reach = 48;
 
 /** Where a sentence ends, a label's reach does too; `Tel.`, `no.` and `Mr.` end none. */
-const sentenceEnd = /[!?;\n]\s*\S|(?<!\b(?:no|nr|n|tel|tél|ph|mob|ext|mr|ms|mrs|dr|st|sec|lic|num|acct|geb|b|id))\.\s+\p{Lu}/iu;
+const sentenceEnd =
+  /[!?;\n]\s*\S|(?<!\b(?:no|nr|n|tel|tél|ph|mob|ext|mr|ms|mrs|dr|st|sec|lic|num|acct|geb|b|id))\.\s+\p{Lu}/iu;
 
 const between = /^(?:[,;/&|]|and|or|und|oder|et|ou|y|o|e|to|then|now)*$/i;
 
@@ -374,7 +375,12 @@ export function labelOf(
     if (!sentenceEnd.test(gap.trimEnd()) && isList(gap)) return { meaning: nearest.meaning, gap };
   }
   const behind = found[after];
-  if (behind && behind.index >= end && behind.index - end <= 20 && /^ ?(?:[([] ?|(?:is|was) (?:my|the|his|her|their|your) (?:[a-z]+ )?)$/i.test(text.slice(end, behind.index))) {
+  if (
+    behind &&
+    behind.index >= end &&
+    behind.index - end <= 20 &&
+    /^ ?(?:[([] ?|(?:is|was) (?:my|the|his|her|their|your) (?:[a-z]+ )?)$/i.test(text.slice(end, behind.index))
+  ) {
     return { meaning: behind.meaning, gap: "" };
   }
   return field && { meaning: field, gap: "" };

@@ -40,7 +40,8 @@ function maskIp(text: string): string {
 /** The year stays, and a first of January where the date is of figures alone: it is still a date. */
 function maskDate(text: string): string {
   const figures = text.replace(/[T ]\d{2}:\d{2}.*$/, "");
-  if (/^\d{8}$/.test(figures)) return /^(?:19|20)/.test(figures) ? `${figures.slice(0, 4)}0101` : `0101${figures.slice(4)}`;
+  if (/^\d{8}$/.test(figures))
+    return /^(?:19|20)/.test(figures) ? `${figures.slice(0, 4)}0101` : `0101${figures.slice(4)}`;
   const year = /\d{4}/.exec(figures)?.[0];
   if (!/^[\d./ -]+$/.test(figures)) return year ?? "****";
   let part = 0;

@@ -11,7 +11,22 @@ const trunk = /(?<![\d\p{L}+]|\d[ -./,])\(?0[1-9]\d{0,4}\)?(?:[ /-]{1,2}\d{2,8})
 const labelled = /(?<![\d\p{L}]|\d[.,])\(?\d(?:[ ()./-]{0,3}\d){5,16}(?!\d|[.,]\d)/gu;
 
 /** Where a number with a trunk zero is looked for, when nothing else says what it is. */
-const homes: readonly CountryCode[] = ["GB", "DE", "FR", "NL", "BE", "CH", "AT", "SE", "AU", "NZ", "IE", "JP", "ZA", "IT"];
+const homes: readonly CountryCode[] = [
+  "GB",
+  "DE",
+  "FR",
+  "NL",
+  "BE",
+  "CH",
+  "AT",
+  "SE",
+  "AU",
+  "NZ",
+  "IE",
+  
+  "ZA",
+  "IT",
+];
 
 /** What is grouped like a number, and is none. */
 const harmless =
@@ -24,15 +39,25 @@ const harmless =
 export function findPhones(scene: Scene): void {
   for (const found of scene.left.matchAll(harmless)) scene.blank(found.index, found.index + found[0].length);
   each(scene, international, internationalLength);
-  each(scene, northAmerican, (text, said, gap) => ((said === "thing" || said === "other") && isDirect(gap) ? 0 : text.length));
+  each(scene, northAmerican, (text, said, gap) =>
+    (said === "thing" || said === "other") && isDirect(gap) ? 0 : text.length,
+  );
   each(scene, trunk, (text, said) =>
-    said === "thing" || said === "other" || said === "bank" ? 0 : said === "phone" || isValidSomewhere(text) ? text.length : 0,
+    said === "thing" || said === "other" || said === "bank"
+      ? 0
+      : said === "phone" || isValidSomewhere(text)
+        ? text.length
+        : 0,
   );
   if (scene.speaksOf("phone")) each(scene, labelled, (text, said) => (said === "phone" ? labelledLength(text) : 0));
 }
 
 /** @param lengthOf how much of what the pattern found is a number; 0 for nothing */
-function each(scene: Scene, pattern: RegExp, lengthOf: (text: string, said: string | undefined, gap: string) => number): void {
+function each(
+  scene: Scene,
+  pattern: RegExp,
+  lengthOf: (text: string, said: string | undefined, gap: string) => number,
+): void {
   for (const found of scene.left.matchAll(pattern)) {
     const [text] = found;
     const { index } = found;

@@ -110,7 +110,7 @@ function folded(sign: string): string {
 
 /** A sign in its plain form: one ASCII sign where there is such a form, nothing where it has no width, else itself. */
 function plainForm(sign: string): string {
-  if (/^[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]$/.test(sign)) return "";
+  if (sign === "\u034f" || /^[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]$/.test(sign)) return "";
   if (/^[\u058a\u2010-\u2015\u2043\u2212\u2e3a\u2e3b\u30fc\ufe58\ufe63\uff0d]$/.test(sign)) return "-";
   if (/^[\u00b7\u2022\u2024\u2027\u3002\u30fb\uff61]$/.test(sign)) return ".";
   if (/^[\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]$/.test(sign)) return " ";

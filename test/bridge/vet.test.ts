@@ -3,14 +3,14 @@ import type { JsonObject } from "../../bridge/json.ts";
 import type { Parcel } from "../../bridge/map.ts";
 import { readPolicy } from "../../bridge/policy-text.ts";
 import { vet } from "../../bridge/vet.ts";
-import { aSheet } from "../support/builders.ts";
+import { aKey, aSheet } from "../support/builders.ts";
 import { aPolicy } from "../support/core.ts";
 
 const sheet = aSheet("source_event: t\ntargets: { hr: { connector: WorkForceNow@v1, map: { x: y } } }");
 
 function vetted(policy: string, fields: JsonObject) {
   const parcel: Parcel = { sheet, target: sheet.targets[0] as Parcel["target"], entity: "e", fields };
-  return vet(aPolicy(policy), parcel);
+  return vet(aPolicy(policy), parcel, aKey);
 }
 
 const rule = (text: string) => `rules:\n  - ${text}`;
@@ -128,14 +128,18 @@ describe("vetting", () => {
 describe("governance.yaml", () => {
   it.each<[string, string, string]>([
     ["an unknown way out", "otherwise: allow", "governance.yaml:1: otherwise: "],
-    ["an unknown key", "otherwise: block\nrulez: []", "governance.yaml:1: : "],
+    ["an unknown key", "otherwise: block\nrulez: []", "governance.yaml:2: rulez: is no word of a policy"],
     [
       "an unknown kind",
       "rules:\n  - { id: a, field: x, kinds: [shoe-size], action: mask }",
       "governance.yaml:2: rules.0.kinds.0: ",
     ],
     ["an unknown action", "rules:\n  - { id: a, field: x, action: shred }", "governance.yaml:2: rules.0.action: "],
-    ["a rule without a field", "rules:\n  - { id: a, action: mask }", "rules.0.field: "],
+    [
+      "a rule that fits nothing",
+      "rules:\n  - { id: a, action: mask }",
+      'governance.yaml:2: rules.0.id: a fits nothing; give "field:"',
+    ],
     ["a rule without an id", "rules:\n  - { field: a, action: mask }", "rules.0.id: "],
     [
       "the same id twice",
@@ -159,7 +163,7 @@ describe("governance.yaml", () => {
 describe("the record's own key", () => {
   const seen = (policy: string, entity: string) => {
     const target = sheet.targets[0] as Parcel["target"];
-    return vet(aPolicy(policy), { sheet, target, entity, fields: { rate: 1 } });
+    return vet(aPolicy(policy), { target, entity, fields: { rate: 1 } }, aKey);
   };
 
   it.each(["123-45-6789", "ann@agency.example", "4111 1111 1111 1111"])("blocks where it is personal: %s", (entity) => {
