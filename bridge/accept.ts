@@ -1,9 +1,8 @@
 import { type Chunk, chunkIn, expandChunk, sendChunks } from "./chunks.ts";
+import { NotAsked } from "./compliance.ts";
 import { convert } from "./convert.ts";
-
 import { type Arrival, eventKey, openEvent, quarantineKey, type SourceEvent } from "./event.ts";
 import { chunksOf, expand, type Plan, plan } from "./expand.ts";
-import { NotAsked } from "./govern.ts";
 import { append, type Facts, type LedgerEntry, tailOf } from "./ledger.ts";
 import { errorName } from "./log.ts";
 import { pinSheets, planAgain } from "./pinned.ts";

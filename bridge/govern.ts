@@ -1,16 +1,9 @@
+import { NotAsked, type Ruling } from "./compliance.ts";
 import { detect } from "./detect/detect.ts";
 import { mask } from "./detect/mask.ts";
 import type { Json } from "./json.ts";
-import type { Engine, Ruling } from "./ports.ts";
+import type { Engine } from "./ports.ts";
 import { type FieldDecision, type Judged, type Leaving, verdictOf, vet } from "./vet.ts";
-
-/**
- * Governance could not be asked about something that is to leave. Nothing is wrong with it: it waits, and is asked about
- * again. The message names no value.
- */
-export class NotAsked extends Error {
-  override readonly name = "NotAsked";
-}
 
 /**
  * What may leave, and in which shape: the policy first, then, where there is one, the compliance engine outside.

@@ -1,5 +1,5 @@
 import { backfillPage } from "./backfill.ts";
-import { NotAsked } from "./govern.ts";
+import { NotAsked } from "./compliance.ts";
 import { errorName } from "./log.ts";
 import { type Engine, FileFault, type QueueName, type Stored } from "./ports.ts";
 import type { Job, JobWork } from "./records.ts";

@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
+import type { ComplianceRequest, Ruling } from "./compliance.ts";
 import type { Catalog, Http } from "./connector.ts";
 import type { SourceEvent } from "./event.ts";
-import type { JsonObject } from "./json.ts";
 import type { EventStatus, LedgerEntry, Status } from "./ledger.ts";
 import type { EventRecord, PacketRecord, Records, RememberedSeal } from "./records.ts";
 import type { SheetSet } from "./sheets.ts";
@@ -243,25 +243,7 @@ export interface FilesPort {
   read(file: FileVersion, part: { readonly from: number; readonly to: number }): AsyncIterable<Uint8Array>;
 }
 
-/** What a compliance engine outside is asked: whether a packet may leave, as it would leave. */
-export interface ComplianceRequest {
-  readonly action: "external_sync";
-  /** The connector's id: `WorkForceNow@v2`. */
-  readonly target: string;
-  readonly packet: { readonly entity: string; readonly fields: JsonObject };
-}
-
-/** Its answer. It can take away and never give: what the policy has masked or blocked stays so. */
-export type Ruling =
-  | { readonly action: "allow"; readonly rule?: string }
-  | {
-      readonly action: "mask" | "block";
-      /** Its rule's id: it goes into the ledger. */
-      readonly rule: string;
-      /** Those it is about; if not said, the whole packet. */
-      readonly fields?: readonly string[];
-    };
-
+/** The compliance engine outside. */
 export interface CompliancePort {
   /** @throws {NotAsked} where no answer came that can be believed */
   ask(request: ComplianceRequest): Promise<Ruling>;
