@@ -32,8 +32,7 @@ export function overSheets<Answer>(handlerOver: (engine: Engine) => Handler<Answ
       // To the compliance engine, where one is named; connectors have functions of their own.
       http: (config) => createHttp({ allowedHosts: hostsIn(config) }),
       ...(settings && {
-        compliance: ({ http, ...means }) =>
-          complianceOver({ settings, http: http("governance", settings), ...means }),
+        compliance: ({ http, ...means }) => complianceOver({ settings, http: http("governance", settings), ...means }),
       }),
       log,
     });

@@ -11,7 +11,14 @@ import { complianceSecret } from "../bridge/compliance.ts";
 import { connectorId } from "../bridge/connector.ts";
 import type { MapperEnvironment } from "../functions/env.ts";
 import { batchSize } from "../functions/rate.ts";
-import { heard, type Parameter, parameterOf, queueNameOf, type SheetReader, secretNameOf } from "../platform/aws/names.ts";
+import {
+  heard,
+  type Parameter,
+  parameterOf,
+  queueNameOf,
+  type SheetReader,
+  secretNameOf,
+} from "../platform/aws/names.ts";
 import { Alarms } from "./alarms.ts";
 import type { Bundle } from "./bundle.ts";
 import { addDashboard } from "./dashboard.ts";

@@ -56,7 +56,10 @@ export interface ComplianceOptions {
 export function complianceOver({ settings, http, secrets, bridgeKey, clock }: ComplianceOptions): CompliancePort {
   const { url, timeoutMs, cacheMs } = settings;
   const remembered = new Map<string, { readonly ruling: Ruling; readonly until: number }>();
-  const breaker = circuitBreaker(handleAll, { halfOpenAfter: breakMs, breaker: new ConsecutiveBreaker(failuresToBreak) });
+  const breaker = circuitBreaker(handleAll, {
+    halfOpenAfter: breakMs,
+    breaker: new ConsecutiveBreaker(failuresToBreak),
+  });
   const guard = wrap(bulkhead(atOnce, waiting), breaker, timeout(timeoutMs, TimeoutStrategy.Aggressive));
 
   const headers = async (): Promise<Record<string, string>> => {

@@ -23,7 +23,7 @@ const homes: readonly CountryCode[] = [
   "AU",
   "NZ",
   "IE",
-  
+
   "ZA",
   "IT",
 ];

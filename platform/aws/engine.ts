@@ -26,7 +26,9 @@ export interface AwsOptions {
   readonly sheets: () => SheetSet;
   readonly publish: Engine["publish"];
   /** Reaches the compliance engine that is asked besides the policy, where there is one. */
-  readonly compliance?: ((means: Pick<Engine, "http" | "secrets" | "bridgeKey" | "clock">) => CompliancePort) | undefined;
+  readonly compliance?:
+    | ((means: Pick<Engine, "http" | "secrets" | "bridgeKey" | "clock">) => CompliancePort)
+    | undefined;
   readonly configOf: (connector: string) => unknown;
   readonly http: (config: unknown) => Http;
   readonly log: Engine["log"];
