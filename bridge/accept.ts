@@ -1,12 +1,12 @@
 import { type Chunk, chunkIn, expandChunk, sendChunks } from "./chunks.ts";
+import { NotAsked } from "./compliance.ts";
 import { convert } from "./convert.ts";
-
 import { type Arrival, eventKey, openEvent, quarantineKey, type SourceEvent } from "./event.ts";
 import { chunksOf, expand, type Plan, plan } from "./expand.ts";
 import { append, type Facts, type LedgerEntry, tailOf } from "./ledger.ts";
 import { errorName } from "./log.ts";
 import { pinSheets, planAgain } from "./pinned.ts";
-import type { Engine, Message, Put, Stored } from "./ports.ts";
+import { type Engine, type Message, maxReceives, type Put, type Stored } from "./ports.ts";
 import { putOnQueue } from "./queueing.ts";
 import { recordPackets, tellHeld } from "./record.ts";
 import type { EventRecord, PacketRecord } from "./records.ts";
@@ -21,7 +21,7 @@ const rawKept = 16_384;
 /** So many duplicates of one event are told from their own redeliveries. */
 const repeatsKept = 50;
 
-type Incoming = Pick<Message, "id" | "body" | "receipt">;
+type Incoming = Pick<Message, "id" | "body" | "receipt" | "receiveCount">;
 
 /** An event that a job brings, for chosen targets only. */
 export interface Brought {
@@ -40,6 +40,8 @@ interface Draft {
   readonly steps: readonly Stepped[];
   /** The HMS events it becomes, where it came from outside. */
   readonly converted: readonly SourceEvent[];
+  /** Governance could not be asked about its packets: the event is recorded, and none of them. */
+  readonly notAsked?: NotAsked;
   /** What is recorded in one write: the event and all its packets, or of a large one the event alone. */
   readonly puts: readonly Put[];
   readonly entries: readonly LedgerEntry[];
@@ -73,14 +75,34 @@ export async function accept(engine: Engine, messages: readonly Incoming[]): Pro
   return reports;
 }
 
-async function acceptChunk(engine: Engine, { receipt }: Incoming, chunk: Chunk): Promise<Report> {
+async function acceptChunk(engine: Engine, message: Incoming, chunk: Chunk): Promise<Report> {
   try {
     await expandChunk(engine, chunk);
-    return removed(receipt);
+    return removed(message.receipt);
   } catch (error) {
-    engine.log({ step: "accept-failed", error: errorName(error), events: chunk.event });
-    return later(receipt, engine.times.backoffMs[0] as number);
+    tellFailed(engine, error, chunk.event);
+    return putOff(engine, message, error);
   }
+}
+
+function tellFailed(engine: Engine, error: unknown, events: string): void {
+  const about = events === "" ? {} : { events };
+  if (error instanceof NotAsked) engine.log({ step: "governance-not-asked", why: error.message, ...about });
+  else engine.log({ step: "accept-failed", error: errorName(error), ...about });
+}
+
+/** So many receives before a queue would give a message up, the watchdog goes on with what is recorded. */
+const spareReceives = 5;
+
+/**
+ * When a message comes again. What waits for governance may wait for hours: it comes less and less often, and its message
+ * is gone before the queue gives it up, because the event stands in the table and the watchdog goes on with it.
+ */
+function putOff({ times }: Engine, { receipt, receiveCount }: Incoming, error: unknown): Report {
+  const [shortest = 0] = times.backoffMs;
+  if (!(error instanceof NotAsked)) return later(receipt, shortest);
+  if (receiveCount >= maxReceives - spareReceives) return removed(receipt);
+  return later(receipt, times.backoffMs[Math.min(receiveCount, times.backoffMs.length) - 1] ?? shortest);
 }
 
 async function acceptEvents(engine: Engine, messages: readonly Incoming[]): Promise<Report[]> {
@@ -92,9 +114,10 @@ async function acceptEvents(engine: Engine, messages: readonly Incoming[]): Prom
     return { engine, message: id, key, stamp: engine.clock.stamp(), arrival, ...raw };
   });
   const failed = await acceptArrivals(engine, arrivals);
-  return messages.map(({ receipt }, i) =>
-    failed.has(arrivals[i] as Arrived) ? later(receipt, engine.times.backoffMs[0] as number) : removed(receipt),
-  );
+  return messages.map((message, i) => {
+    const arrived = arrivals[i] as Arrived;
+    return failed.has(arrived) ? putOff(engine, message, failed.get(arrived)) : removed(message.receipt);
+  });
 }
 
 /**
@@ -113,20 +136,21 @@ export async function acceptOnly(
   // As many as are confirmed in one write.
   for (let i = 0; i < arrivals.length; i += maxChanges) {
     const failed = await acceptArrivals(engine, arrivals.slice(i, i + maxChanges));
-    if (failed.size > 0) throw new Error(`${failed.size} events could not be recorded; see the lines "accept-failed"`);
+    if (failed.size === 0) continue;
+    const notAsked = [...failed.values()].find((error) => error instanceof NotAsked);
+    throw notAsked ?? new Error(`${failed.size} events could not be recorded; see the lines "accept-failed"`);
   }
 }
 
-/** @returns those that could not be brought to their end now, because a port failed */
-async function acceptArrivals(engine: Engine, arrivals: readonly Arrived[]): Promise<Set<Arrived>> {
-  const failed = new Set<Arrived>();
+/** @returns those that could not be brought to their end now, because a port failed, and the error */
+async function acceptArrivals(engine: Engine, arrivals: readonly Arrived[]): Promise<Map<Arrived, unknown>> {
+  const failed = new Map<Arrived, unknown>();
   const guarded = async <T>(about: readonly Arrived[], work: () => Promise<T>): Promise<T | undefined> => {
     try {
       return await work();
     } catch (error) {
-      for (const arrived of about) failed.add(arrived);
-      const events = about.map(({ key }) => key).join(" ");
-      engine.log({ step: "accept-failed", error: errorName(error), ...(events && { events }) });
+      for (const arrived of about) failed.set(arrived, error);
+      tellFailed(engine, error, about.map(({ key }) => key).join(" "));
       return undefined;
     }
   };
@@ -194,13 +218,14 @@ async function draft(arrived: Arrived): Promise<Draft> {
   if ("fault" in made) return firstOf(arrived, "QUARANTINED", { reason: "mapping" }, { event, reason: made.fault });
   const converted = made.events;
   const chunks = chunksOf(planned);
-  const steps = chunks.length > 0 ? [] : await expand(engine, planned);
+  const { steps, notAsked } = chunks.length > 0 ? { steps: [] } : await expandOrWait(engine, planned);
   const facts: Facts = {
     type: event.type,
     source: event.source,
     sheets: sheets.map((sheet) => `${sheet.name}:${sheet.hash.slice(0, 12)}`),
     targets: planned.matches.length,
     ...(chunks.length > 0 ? { chunks: chunks.length } : { packets: steps.length }),
+    ...(notAsked && { waits: "governance could not be asked" }),
     ...(planned.clamped && { clamped: "its time lies more than 5 min ahead" }),
     ...(converted.length > 0 && { published: converted.map(eventKey) }),
     ...filesIn(planned),
@@ -220,9 +245,20 @@ async function draft(arrived: Arrived): Promise<Draft> {
     const chunksAt = engine.clock.now();
     return firstOf(arrived, "EXPANDING", facts, { ...more, unsent: true, chunks, chunksAt }, { converted });
   }
+  if (notAsked) return firstOf(arrived, "EXPANDING", facts, { ...more, unsent: true }, { converted, notAsked });
   const marked = steps.length + converted.length > 0 ? { ...more, unsent: true } : more;
   const whole = firstOf(arrived, "EXPANDED", facts, marked, { steps, converted });
   return fitsOneWrite(whole.weight) ? whole : firstOf(arrived, "EXPANDING", facts, marked, { steps, converted });
+}
+
+/** The packets of an event; or, where governance cannot be asked about them, that it cannot. */
+async function expandOrWait(engine: Engine, planned: Plan): Promise<Pick<Draft, "steps" | "notAsked">> {
+  try {
+    return { steps: await expand(engine, planned) };
+  } catch (error) {
+    if (error instanceof NotAsked) return { steps: [], notAsked: error };
+    throw error;
+  }
 }
 
 /** Which versions of which files an event's packets are made of, for the ledger: the addresses stand in the event. */
@@ -239,7 +275,7 @@ function firstOf(
   status: EventRecord["status"],
   facts: Facts,
   more: Partial<EventRecord>,
-  { steps = [], converted = [] }: Partial<Pick<Draft, "steps" | "converted">> = {},
+  { steps = [], converted = [], notAsked }: Partial<Pick<Draft, "steps" | "converted" | "notAsked">> = {},
 ): Draft {
   const entry = append(key, undefined, { at: engine.clock.now(), step: status, facts });
   const common = { sheets: [], packets: 0, duplicates: 0, message, accepted: stamp };
@@ -247,7 +283,8 @@ function firstOf(
   const together = status === "EXPANDED" ? steps : [];
   const puts: Put[] = [{ kind: "event", id: key, value, etag: 0 }, ...together.map(newPut)];
   const entries = [entry, ...together.map((stepped) => stepped.entry)];
-  return { key, message, value, steps, converted, puts, entries, weight: weigh(puts, entries) };
+  const told = { key, message, value, steps, converted, ...(notAsked && { notAsked }) };
+  return { ...told, puts, entries, weight: weigh(puts, entries) };
 }
 
 /**
@@ -275,9 +312,10 @@ function writeDrafts(engine: Engine, drafts: readonly Draft[]): Promise<"written
 
 /** Brings a draft to its end: written, and with it all packets; or recognised as one that was here before. */
 async function record(engine: Engine, made: Draft, isWritten: boolean): Promise<Recorded | undefined> {
-  const { key, value, steps, converted } = made;
+  const { key, value, steps, converted, notAsked } = made;
   if (!isWritten && (await writeDrafts(engine, [made])) === "conflict") return recordAgain(engine, made);
   tellArrival(engine, made);
+  if (notAsked) throw notAsked;
   const stored = { value, etag: 1 };
   if (value.chunks) return { key, stored, packets: [], converted };
   if (!value.unsent) return undefined;
@@ -344,7 +382,7 @@ async function recordRest(
   let event = stored;
   while (event.value.status === "EXPANDING") {
     const facts = { packets: steps.length };
-    const { value, entry } = stepEvent(key, event.value, engine.clock.now(), "EXPANDED", facts);
+    const { value, entry } = stepEvent(key, event.value, engine.clock.now(), "EXPANDED", facts, facts);
     const put: Put = { kind: "event", id: key, value, etag: event.etag };
     const written = await engine.store.write([put], [entry]);
     if (written === "written") engine.log({ step: "expanded", event: key, packets: steps.length });
@@ -377,9 +415,24 @@ export async function resumeUnsent(engine: Engine): Promise<void> {
     const stored = await reread(engine, key);
     // A large event that is being expanded needs nobody.
     if (!stored.value.unsent || (stored.value.chunksAt ?? 0) > before) continue;
-    engine.log({ step: "event-resumed", event: key });
-    await sendOn(engine, [await resume(engine, key, stored)]);
+    try {
+      const resumed = await resume(engine, key, await putInAgain(engine, key, stored));
+      engine.log({ step: "event-resumed", event: key });
+      await sendOn(engine, [resumed]);
+    } catch (error) {
+      // It waits on, and keeps no other waiting.
+      if (!(error instanceof NotAsked)) throw error;
+      tellFailed(engine, error, key);
+    }
   }
+}
+
+/** Notes that the chunks of a large event are put into the inbox anew: they are left to themselves for as long again. */
+async function putInAgain(engine: Engine, key: string, stored: Stored<"event">): Promise<Stored<"event">> {
+  if (!stored.value.chunks) return stored;
+  const value = { ...stored.value, chunksAt: engine.clock.now() };
+  const written = await engine.store.write([{ kind: "event", id: key, value, etag: stored.etag }]);
+  return written === "written" ? { value, etag: stored.etag + 1 } : reread(engine, key);
 }
 
 async function reread(engine: Engine, key: string): Promise<Stored<"event">> {

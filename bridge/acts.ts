@@ -1,14 +1,15 @@
-import { type DataKind, dataKinds, maskText } from "./detectors.ts";
+import { maskText } from "./detect/detect.ts";
 import { birthFacts } from "./expand.ts";
+import { blockedReason, govern } from "./govern.ts";
 import type { Facts, Status } from "./ledger.ts";
 import type { Match } from "./match.ts";
-import { inPlaceOf, type Packet } from "./pack.ts";
+import { inPlaceOf, type Packet, readdress } from "./pack.ts";
 import { pinnedSheets } from "./pinned.ts";
 import type { Engine, Stored } from "./ports.ts";
 import { tellHeld } from "./record.ts";
 import { writeStep } from "./settle.ts";
 import { begin } from "./step.ts";
-import { type FieldDecision, type Vetted, vet } from "./vet.ts";
+import type { FieldDecision } from "./vet.ts";
 
 /** Who does something to the bridge, and why: both go into the ledger. */
 export interface By {
@@ -41,11 +42,9 @@ export function refusedAct(why: string): Refused {
   return { kind: "refused", why };
 }
 
-const allKinds: ReadonlySet<DataKind> = new Set(dataKinds);
-
 /** A person's own words as they may stand in a ledger, a list or a log. */
 export function withoutPersonalData(text: string): string {
-  return maskText(text, allKinds);
+  return maskText(text);
 }
 
 /** @throws {RangeError} where no reason is given: the ledger would not say why */
@@ -87,23 +86,28 @@ export async function placeOfPacket(engine: Engine, packet: Packet): Promise<Mat
   return { sheet, target };
 }
 
-/** Has governance look at a packet's fields by the policy of today. */
-export async function vetAgain(engine: Engine, packet: Packet, fields: Packet["fields"]): Promise<Vetted> {
-  const { entity, element, at } = packet;
-  return vet(engine.sheets().policy, {
-    ...(await placeOfPacket(engine, packet)),
-    entity,
-    fields,
-    ...(element !== undefined && { element }),
-    ...(at !== undefined && { at }),
-  });
+/** A packet as it may leave today. */
+export interface Governed {
+  readonly packet: Packet;
+  readonly decisions: readonly FieldDecision[];
+  /** Why it cannot leave, in a person's words. */
+  readonly blocked?: string;
 }
 
-/** Why a packet cannot leave, in a person's words; nothing where it can. */
-export function blockedBy(decisions: readonly FieldDecision[]): string | undefined {
-  const blocked = decisions.filter(({ action }) => action === "block");
-  if (blocked.length === 0) return undefined;
-  return `governance blocks ${blocked.map(({ field, rule }) => `${field} (${rule})`).join(", ")}`;
+/**
+ * Has governance look at a packet as it is asked today: the policy may have become stricter since it was made.
+ *
+ * @param fields what it is to carry, if not what it carries
+ * @throws {NotAsked} where governance cannot be asked
+ */
+export async function governAgain(engine: Engine, packet: Packet, fields = packet.fields): Promise<Governed> {
+  const { keyPath } = (await placeOfPacket(engine, packet)).target;
+  const target = { connector: packet.connector, ...(keyPath && { keyPath }) };
+  const judged = await govern(engine, { target, entity: packet.entity, fields });
+  const connector = engine.catalog.get(packet.connector);
+  const again = connector ? readdress(packet, judged.entity, connector, engine.bridgeKey) : packet;
+  const blocked = judged.verdict === "block" ? { blocked: blockedReason(judged) } : {};
+  return { packet: { ...again, fields: judged.fields }, decisions: judged.decisions, ...blocked };
 }
 
 /** What is to be sent in the place of a held packet. */

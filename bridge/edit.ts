@@ -3,13 +3,12 @@ import {
   type Acted,
   actFacts,
   type By,
-  blockedBy,
+  governAgain,
   packetFor,
   placeOfPacket,
   type Refused,
   refusedAct,
   replace,
-  vetAgain,
 } from "./acts.ts";
 import { keyedHash } from "./ids.ts";
 import { type Json, type JsonObject, jsonEqual, jsonFault } from "./json.ts";
@@ -58,7 +57,7 @@ export async function edit(engine: Engine, request: EditRequest, by: By): Promis
   const trial = await trialOf(engine, packet, request.fields);
   if (trial.kind === "refused") return trial;
   return replace(engine, found.stored, {
-    shape: { ...packet, fields: trial.fields, edited: true },
+    shape: { ...trial.packet, edited: true },
     act,
     facts: {
       changes: trial.changes.map((change) => hashedChange(engine, packet, change)),
@@ -74,19 +73,27 @@ export async function tryEdit(
   request: EditRequest,
 ): Promise<EditTrial | Exclude<Acted, { kind: "done" }>> {
   const found = await packetFor(engine, request.id, request.etag, ["HELD"]);
-  return found.kind === "found" ? trialOf(engine, found.stored.value.packet, request.fields) : found;
+  if (found.kind !== "found") return found;
+  const trial = await trialOf(engine, found.stored.value.packet, request.fields);
+  if (trial.kind === "refused") return trial;
+  const { packet: _, ...told } = trial;
+  return told;
 }
 
-async function trialOf(engine: Engine, packet: Packet, wanted: JsonObject): Promise<EditTrial | Refused> {
+/** An edit's trial, with the packet it would make. */
+type Tried = EditTrial & { readonly packet: Packet };
+
+async function trialOf(engine: Engine, packet: Packet, wanted: JsonObject): Promise<Tried | Refused> {
   const fault = jsonFault(wanted) ?? (await fieldsFault(engine, packet, wanted));
   if (fault !== undefined) return refusedAct(fault);
-  const { fields, decisions } = await vetAgain(engine, packet, wanted);
-  const tooLarge = sizeFault({ ...packet, fields });
+  const { packet: left, decisions, blocked } = await governAgain(engine, packet, wanted);
+  const { fields } = left;
+  const tooLarge = sizeFault(left);
   if (tooLarge !== undefined) return refusedAct(tooLarge);
   const changes = changesOf(packet.fields, fields);
   if (changes.length === 0) return refusedAct("nothing is changed; to send it as it is, replay it");
-  const held = blockedBy(decisions);
-  return { kind: "trial", fields, changes, governance: decisions, ...(held !== undefined && { held }) };
+  const held = blocked === undefined ? {} : { held: blocked };
+  return { kind: "trial", packet: left, fields, changes, governance: decisions, ...held };
 }
 
 /** A field's name goes into the ledger: only names the sheet or the packet has are taken, not what somebody types. */

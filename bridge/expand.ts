@@ -1,7 +1,8 @@
 import type { KeyObject } from "node:crypto";
 import canonicalize from "canonicalize";
-import type { Connector } from "./connector.ts";
+import { type Connector, connectorId } from "./connector.ts";
 import type { SourceEvent } from "./event.ts";
+import { blockedReason, govern } from "./govern.ts";
 import { keyedHash } from "./ids.ts";
 import type { Json } from "./json.ts";
 import type { Facts } from "./ledger.ts";
@@ -13,7 +14,6 @@ import type { Progress } from "./records.ts";
 import { chunkSize, elementAt, elementsIn, findRosters, type Lines, type Roster, withRemedy } from "./roster.ts";
 import type { Sheet } from "./sheet.ts";
 import { begin, type Stepped } from "./step.ts";
-import { vet } from "./vet.ts";
 
 /** What an event is to become: the targets that want it, and its place in time. */
 export interface Plan {
@@ -128,8 +128,8 @@ export async function expand(engine: Engine, planned: Plan, options: ExpandOptio
     if ((part && part.match !== i) || found.target.publish !== undefined) continue;
     const elements = await elementsOf(engine, planned, part ?? { match: i }, element);
     const parcels = isParcel(elements) ? [elements] : await mapEvent(event, found, acceptedMs, elements);
-    for (const parcel of parcels) {
-      const step = firstStep(engine, parcel, planned, options.change);
+    const firsts = await Promise.all(parcels.map((parcel) => firstStep(engine, parcel, planned, options.change)));
+    for (const step of firsts) {
       steps.push(seen.has(step.record.packet.id) ? repeated(engine, step.record.packet) : step);
       seen.add(step.record.packet.id);
     }
@@ -166,26 +166,36 @@ function isParcel(given: readonly Element[] | Parcel | undefined): given is Parc
 }
 
 /** Vets and packs a parcel. One that cannot go as it is waits for a person from the beginning. */
-function firstStep(engine: Engine, parcel: Parcel, planned: Plan, change: Partial<Progress> = {}): Stepped {
+async function firstStep(
+  engine: Engine,
+  parcel: Parcel,
+  planned: Plan,
+  change: Partial<Progress> = {},
+): Promise<Stepped> {
   const found = engine.catalog.find(parcel.target.connector);
   if ("fault" in found) throw new Error(found.fault);
-  const vetted = vet(engine.sheets().policy, parcel);
+  const target = { ...parcel.target, connector: connectorId(found.connector) };
+  const judged = await govern(engine, { ...parcel, target });
   const { key, event, version, by } = planned;
   const origin: Origin = { key, type: event.type, version, ...(by && { job: by.job }) };
-  const packet = pack(vetted, origin, found.connector, engine.bridgeKey, event.origin === found.connector.name);
+  const packet = pack(
+    { ...parcel, ...judged },
+    origin,
+    found.connector,
+    engine.bridgeKey,
+    event.origin === found.connector.name,
+  );
   const fault = parcel.fault ?? sizeFault(packet);
 
   const facts = {
     ...birthFacts(packet, engine.bridgeKey),
-    governance: vetted.decisions as unknown as Json,
+    governance: judged.decisions as unknown as Json,
     ...(by && { actor: by.actor }),
   };
   const now = engine.clock.now();
   if (fault !== undefined) return begin(packet, now, "HELD", { ...facts, reason: "mapping" }, { reason: fault });
-  if (vetted.verdict === "block") {
-    const blocked = vetted.decisions.filter(({ action }) => action === "block");
-    const reason = `governance blocks ${blocked.map(({ field, rule }) => `${field} (${rule})`).join(", ")}`;
-    return begin(packet, now, "HELD", { ...facts, reason: "governance" }, { reason });
+  if (judged.verdict === "block") {
+    return begin(packet, now, "HELD", { ...facts, reason: "governance" }, { reason: blockedReason(judged) });
   }
   return begin(packet, now, "QUEUED", facts, change);
 }

@@ -1,5 +1,6 @@
 import { backfillPage } from "./backfill.ts";
 import { bulkPage } from "./bulk.ts";
+import { NotAsked } from "./compliance.ts";
 import { errorName } from "./log.ts";
 import { noteOf } from "./note.ts";
 import { type Engine, FileFault, type QueueName, type Stored } from "./ports.ts";
@@ -139,6 +140,8 @@ function after(engine: Engine, job: Job, page: JobPage): Job {
 
 /** The lease stays: it is the wait before the next try. A file that is not what it was is not tried again. */
 function failed(engine: Engine, job: Job, error: unknown): Job {
+  // It is the job's turn again as soon as governance can be asked.
+  if (error instanceof NotAsked) return job;
   const failures = job.failures + 1;
   if (error instanceof FileFault) return ended(engine, { ...job, failures }, "FAILED", error.message);
   return failures < maxFailures

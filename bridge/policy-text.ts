@@ -1,5 +1,8 @@
 import { LineCounter, parseDocument } from "yaml";
-import { type Policy, policySchema } from "./vet.ts";
+import type * as z from "zod";
+import { isJsonObject } from "./json.ts";
+import { type Policy, policySchema } from "./policy.ts";
+import { lineOfPath } from "./sheet-text.ts";
 
 export type PolicyReading =
   | { readonly ok: true; readonly policy: Policy }
@@ -21,12 +24,23 @@ export function readPolicy(file: string, text: string): PolicyReading {
   } catch {
     return refuse(1, "its aliases expand too far; write the rules out");
   }
+  if (raw !== null && !isJsonObject(raw)) return refuse(1, 'not a policy; begin with "otherwise:" and "rules:"');
   const parsed = policySchema.safeParse(raw ?? {});
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    const node = issue && yaml.getIn(issue.path, true);
-    const offset = typeof node === "object" && node && "range" in node ? (node.range as number[])[0] : undefined;
-    return refuse(offset === undefined ? 1 : lines.linePos(offset).line, `${issue?.path.join(".")}: ${issue?.message}`);
+  if (parsed.success) return { ok: true, policy: parsed.data };
+  const { path, message } = faultOf(parsed.error.issues[0] as z.core.$ZodIssue);
+  return refuse(lineOfPath(yaml, lines, path), `${path.join(".")}: ${message}`);
+}
+
+function faultOf(issue: z.core.$ZodIssue): { path: readonly PropertyKey[]; message: string } {
+  const { path } = issue;
+  if (issue.code === "unrecognized_keys") {
+    return { path: [...path, issue.keys[0] as string], message: "is no word of a policy; see docs/governance.md" };
   }
-  return { ok: true, policy: parsed.data };
+  if (issue.code === "invalid_union") {
+    const inner = issue.errors.flat().find(({ path, code }) => path.length > 0 || code === "unrecognized_keys");
+    if (inner) return faultOf({ ...inner, path: [...path, ...inner.path] } as z.core.$ZodIssue);
+    return { path, message: 'is no class; give a list of kinds, or "kinds:" and "fields:"' };
+  }
+  if (issue.code === "invalid_value") return { path, message: `must be one of ${issue.values.join(", ")}` };
+  return { path, message: issue.message };
 }

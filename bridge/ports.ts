@@ -1,4 +1,5 @@
 import type { KeyObject } from "node:crypto";
+import type { ComplianceRequest, Ruling } from "./compliance.ts";
 import type { Catalog, Http } from "./connector.ts";
 import type { SourceEvent } from "./event.ts";
 import type { EventStatus, LedgerEntry, Status } from "./ledger.ts";
@@ -259,6 +260,12 @@ export interface FilesPort {
   read(file: FileVersion, part: { readonly from: number; readonly to: number }): AsyncIterable<Uint8Array>;
 }
 
+/** The compliance engine outside. */
+export interface CompliancePort {
+  /** @throws {NotAsked} where no answer came that can be believed */
+  ask(request: ComplianceRequest): Promise<Ruling>;
+}
+
 /** One line about one attempt: names and numbers only. */
 export type LogLine = Readonly<Record<string, string | number | boolean | undefined>> & { readonly step: string };
 
@@ -280,6 +287,8 @@ export interface Engine {
   readonly http: (connector: string, config: unknown) => Http;
   /** Hides entities and values in hashes. 32 bytes, made once and kept. */
   readonly bridgeKey: KeyObject;
+  /** Asked besides the policy, where there is one. */
+  readonly compliance?: CompliancePort | undefined;
   readonly times: Times;
   readonly log: (line: LogLine) => void;
 }

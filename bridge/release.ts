@@ -1,14 +1,4 @@
-import {
-  type Acted,
-  actFacts,
-  type By,
-  blockedBy,
-  doneWith,
-  packetFor,
-  refusedAct,
-  replace,
-  vetAgain,
-} from "./acts.ts";
+import { type Acted, actFacts, type By, doneWith, governAgain, packetFor, refusedAct, replace } from "./acts.ts";
 import { type Json, jsonEqual } from "./json.ts";
 import type { Facts } from "./ledger.ts";
 import { pinSheets } from "./pinned.ts";
@@ -72,13 +62,11 @@ export async function wayOut(
   if (held?.facts.reason === "mapping") {
     return refusedAct("it could not be mapped: mend the sheet and replay it with the current one, or discard it");
   }
-  const { fields, decisions } = await vetAgain(engine, packet, packet.fields);
-  const blocked = blockedBy(decisions);
+  const { packet: left, decisions, blocked } = await governAgain(engine, packet);
   if (blocked !== undefined) return refusedAct(`${blocked}; edit it, or change the policy`);
   const facts: Facts = decisions.length > 0 ? { governance: decisions as unknown as Json } : {};
-  return jsonEqual(fields, packet.fields)
-    ? { kind: "same", facts }
-    : { kind: "replaced", shape: { ...packet, fields }, facts };
+  const isSame = left.entity === packet.entity && jsonEqual(left.fields, packet.fields);
+  return isSame ? { kind: "same", facts } : { kind: "replaced", shape: left, facts };
 }
 
 async function asOfToday(engine: Engine, packet: PacketRecord["packet"]): Promise<WayOut> {

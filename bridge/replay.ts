@@ -1,7 +1,8 @@
-import { type Acted, actFacts, type By, doneWith, packetFor, refusedAct } from "./acts.ts";
+import { type Acted, actFacts, type By, doneWith, governAgain, packetFor, refusedAct } from "./acts.ts";
 import { birthFacts } from "./expand.ts";
 import { healthOf } from "./health.ts";
 import type { JobPage } from "./jobs.ts";
+import type { Json } from "./json.ts";
 import { type Facts, isClosed } from "./ledger.ts";
 import { type Packet, revise } from "./pack.ts";
 import { pinSheets } from "./pinned.ts";
@@ -22,8 +23,8 @@ export interface ReplayRequest {
   readonly to: number;
   readonly connector?: string;
   /**
-   * `pinned`, if not said: the packets as they were made. `current`: what today's sheets make of their events, vetted
-   * again by today's policy.
+   * `pinned`, if not said: the packets as they were made. `current`: what today's sheets make of their events. Both as
+   * far as today's governance lets them go.
    */
   readonly sheet?: "pinned" | "current";
   /** Send even what the target is believed to hold, as after it was restored from a backup. */
@@ -57,11 +58,7 @@ export async function replayPage(engine: Engine, job: Replay): Promise<JobPage> 
   const others = items.filter(({ packet }) => packet.job !== job.id);
   const drafts = await draftsOf(engine, job, others);
   for (const write of inWrites(drafts, (draft) => weighNew(draft.first))) {
-    const recorded = await reviseTogether(engine, job, write);
-    await sendUnsent(
-      engine,
-      recorded.filter(({ value }) => value.progress.unsent),
-    );
+    await sendUnsent(engine, await reviseTogether(engine, job, write));
   }
   return {
     looked: others.length,
@@ -88,6 +85,8 @@ function isReplayed({ packet, progress }: PacketRecord): boolean {
 /** A packet that is to be sent again, in the shape it is to be sent in. */
 interface Draft {
   readonly packet: Packet;
+  /** What governance said of it today. */
+  readonly governance: Json;
   /** Why it must wait for a person: today's sheet or policy says so. */
   readonly held?: { readonly reason: string; readonly facts: Stepped["entry"]["facts"] };
   /** Its next revision, which may be taken. */
@@ -100,17 +99,28 @@ async function draftsOf(engine: Engine, errand: Errand, records: readonly Packet
   const drafts: Draft[] = [];
   for (const { packet } of records.filter(isReplayed)) {
     const mapped = remap && !packet.edited;
-    const step = mapped ? await remap(packet) : undefined;
-    if (mapped && !step) continue;
-    const shape = { packet: step?.record.packet ?? packet, ...(step && heldIn(step)) };
-    drafts.push({ ...shape, first: revision(engine, errand, shape) });
+    const shape = mapped ? shapeOf(await remap(packet)) : await governedAgain(engine, packet);
+    if (shape) drafts.push({ ...shape, first: revision(engine, errand, shape) });
   }
   return drafts;
 }
 
-function heldIn({ record, entry }: Stepped): Pick<Draft, "held"> {
-  const { status, reason = "" } = record.progress;
-  return status === "HELD" ? { held: { reason, facts: entry.facts } } : {};
+type Shape = Omit<Draft, "first">;
+
+/** A packet as today's sheet makes it. */
+function shapeOf(step: Stepped | undefined): Shape | undefined {
+  if (!step) return undefined;
+  const { packet, progress } = step.record;
+  const { facts } = step.entry;
+  const held = progress.status === "HELD" ? { held: { reason: progress.reason ?? "", facts } } : {};
+  return { packet, governance: facts.governance ?? [], ...held };
+}
+
+/** A packet as it was made, as far as it may leave today. */
+async function governedAgain(engine: Engine, made: Packet): Promise<Shape> {
+  const { packet, decisions, blocked } = await governAgain(engine, made);
+  const shape = { packet, governance: decisions as unknown as Json };
+  return blocked === undefined ? shape : { ...shape, held: { reason: blocked, facts: { reason: "governance" } } };
 }
 
 /** Records a revision of each packet, all in one write where none of them is there already. */
@@ -135,12 +145,12 @@ async function reviseOne(engine: Engine, job: Replay, draft: Draft): Promise<Sto
 function revision(
   engine: Engine,
   { id: job, actor, request: { force } }: Revising,
-  { packet, held }: Pick<Draft, "packet" | "held">,
+  { packet, held, governance }: Shape,
   number = packet.version.revision + 1,
   act: Facts = {},
 ): Stepped {
   const revised = revise(packet, number, { ...(job !== undefined && { job }), ...(force && { force }) });
-  const facts = { ...held?.facts, ...birthFacts(revised, engine.bridgeKey), actor, ...act };
+  const facts = { ...held?.facts, ...birthFacts(revised, engine.bridgeKey), governance, actor, ...act };
   const now = engine.clock.now();
   return held
     ? begin(revised, now, "HELD", facts, { reason: held.reason })
@@ -176,15 +186,14 @@ export async function replayPacket(
   if (progress.replacedBy !== undefined) return refusedAct(`${progress.replacedBy} took its place; replay that`);
   const remap = request.sheet === "current" ? remapper(engine, undefined, engine.clock.now()) : undefined;
   if (remap) await pinSheets(engine, engine.sheets().sheets);
-  const made = await remap?.(packet);
-  if (remap && !made) return refusedAct("today's sheets make nothing of it any more");
-  const shape = { packet: made?.record.packet ?? packet, ...(made && heldIn(made)) };
+  const shape = remap ? shapeOf(await remap(packet)) : await governedAgain(engine, packet);
+  if (!shape) return refusedAct("today's sheets make nothing of it any more");
   const errand = { actor: by.actor, request: force ? { force } : {} };
   for (let number = packet.version.revision + 1; ; number++) {
     const revised = revision(engine, errand, shape, number, act);
     if (await record(engine, [revised])) {
       const stored = asStored(revised);
-      if (stored.value.progress.unsent) await sendUnsent(engine, [stored]);
+      await sendUnsent(engine, [stored]);
       return doneWith(engine, revised.record.packet.id);
     }
     const [there] = await engine.store.read("packet", [revised.record.packet.id]);

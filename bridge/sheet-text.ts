@@ -1,11 +1,11 @@
 import { type Document, isMap, isPair, isScalar, LineCounter, parseDocument } from "yaml";
 import type { Catalog } from "./connector.ts";
 import { isJsonObject, jsonFault } from "./json.ts";
+import type { Policy } from "./policy.ts";
 import { compileSheet, type PlacedFault, type Sheet, sheetName, sheetSchema } from "./sheet.ts";
 import { schemaFaults } from "./sheet-faults.ts";
 import { checkSheet, twinFault } from "./sheets.ts";
 import type { ExampleResult } from "./try.ts";
-import type { Policy } from "./vet.ts";
 
 /** A sheet's largest size. The compiled set has 500 KB on AWS AppConfig; no single sheet needs a tenth of it. */
 const maxSheetBytes = 65_536;
@@ -124,7 +124,8 @@ export async function readSheets(
   return { sheets, faults, examples, warnings };
 }
 
-function lineOfPath(yaml: Document, lines: LineCounter, path: readonly PropertyKey[]): number {
+/** The line of what a path leads to, or of the nearest thing on the way there. */
+export function lineOfPath(yaml: Document, lines: LineCounter, path: readonly PropertyKey[]): number {
   let node: unknown = yaml.contents;
   let offset = rangeStart(node);
   for (const key of path) {

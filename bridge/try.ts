@@ -1,9 +1,14 @@
+import { createSecretKey } from "node:crypto";
 import { checkEvent, type SourceEvent } from "./event.ts";
 import { type Json, type JsonObject, jsonEqual } from "./json.ts";
 import { type Element, mapEvent } from "./map.ts";
 import { type Match, match } from "./match.ts";
+import type { Policy } from "./policy.ts";
 import type { Sheet, SheetExample } from "./sheet.ts";
-import { type FieldDecision, type Policy, vet } from "./vet.ts";
+import { type FieldDecision, vet } from "./vet.ts";
+
+/** Makes pseudonyms where nothing is sent: each bridge makes others. */
+const trialKey = createSecretKey(Buffer.alloc(32));
 
 /** A packet a sheet would make; nothing is recorded or sent. */
 export interface TriedPacket {
@@ -37,7 +42,8 @@ export async function trySheet(
     for (const parcel of await mapEvent(event, found, nowMs, linesFor(event, found, files))) {
       // What becomes an HMS event stays inside.
       const inside = { ...parcel, verdict: "allow", decisions: [] } as const;
-      const { fields, verdict, decisions } = parcel.target.publish === undefined ? vet(policy, parcel) : inside;
+      const { fields, verdict, decisions } =
+        parcel.target.publish === undefined ? vet(policy, parcel, trialKey) : inside;
       const blocked = decisions.filter(({ action }) => action === "block").map(({ field }) => field);
       const held = parcel.fault ?? (verdict === "block" ? `governance blocks ${blocked.join(", ")}` : undefined);
       packets.push({

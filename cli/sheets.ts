@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { Command } from "commander";
 import type { JsonObject } from "../bridge/json.ts";
+import { policyJsonSchema } from "../bridge/policy.ts";
 import { sheetJsonSchema } from "../bridge/sheet.ts";
 import { faultText, readSheet } from "../bridge/sheet-text.ts";
 import { completeEvent, trySheet } from "../bridge/try.ts";
@@ -39,7 +40,10 @@ export function sheets(end: End): Command {
     .addCommand(
       new Command("schema")
         .description("print the JSON Schema of a sheet, for an editor")
-        .action(() => printJson(sheetJsonSchema())),
+        .option("--governance", "of governance.yaml instead")
+        .action(({ governance }: { governance?: true }) =>
+          printJson(governance ? policyJsonSchema() : sheetJsonSchema()),
+        ),
     );
 }
 

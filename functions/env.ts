@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { complianceSettingsSchema } from "../bridge/compliance.ts";
 
 const json = z.transform((text: string, check): unknown => {
   try {
@@ -43,6 +44,8 @@ const mapperEnvSchema = z.object({
     .default("[]")
     .pipe(json)
     .pipe(z.array(z.string().regex(placePattern, "is no place such as s3://bucket/rosters/"))),
+  /** The compliance engine that is asked besides the policy: `{"url":"https://…"}`. Absent: there is none. */
+  GOVERNANCE: z.string().pipe(json).pipe(complianceSettingsSchema).optional(),
 });
 
 const connectorEnvSchema = z.object({
@@ -69,7 +72,7 @@ export type LedgerCopyEnvironment = z.input<typeof ledgerCopyEnvSchema>;
 export type LedgerSealEnvironment = z.input<typeof ledgerSealEnvSchema>;
 
 /** As the functions read it. */
-export type PathEnv = Omit<MapperEnv, "PLACES">;
+export type PathEnv = Omit<MapperEnv, "PLACES" | "GOVERNANCE">;
 export type MapperEnv = z.output<typeof mapperEnvSchema>;
 export type ConnectorEnv = z.output<typeof connectorEnvSchema>;
 export type EveryEnv = Pick<PathEnv, keyof typeof everyEnv>;

@@ -71,6 +71,7 @@ const meanings: Readonly<Record<string, Meaning>> = {
   "sheets-not-asked": { level: "WARN" },
   "sheets-refused": { level: "ERROR" },
   "accept-failed": { level: "ERROR" },
+  "governance-not-asked": { level: "ERROR" },
   "deliver-failed": { level: "ERROR" },
   "keep-failed": { level: "ERROR" },
   "job-failed": { level: "ERROR" },

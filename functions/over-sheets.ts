@@ -1,9 +1,11 @@
 import { S3Client } from "@aws-sdk/client-s3";
 import type { Context } from "aws-lambda";
 import type { Engine } from "../bridge/ports.ts";
+import { createHttp, hostsIn } from "../connectors/protocols/http.ts";
 import { openSheets } from "../platform/aws/appconfig-sheets.ts";
 import { openAwsEngine } from "../platform/aws/engine.ts";
 import { AwsFiles } from "../platform/aws/files.ts";
+import { complianceOver } from "../platform/compliance.ts";
 import { deployedCatalog } from "./deployed.ts";
 import { type MapperEnv, ownIn } from "./env.ts";
 
@@ -18,6 +20,7 @@ export function overSheets<Answer>(handlerOver: (engine: Engine) => Handler<Answ
     const nothingSent = (): never => {
       throw new Error("this function sends nothing");
     };
+    const { GOVERNANCE: settings } = env;
     const sheets = await openSheets(env.DEPLOYMENT, log);
     const engine = await openAwsEngine({
       ...ownIn(env),
@@ -26,7 +29,11 @@ export function overSheets<Answer>(handlerOver: (engine: Engine) => Handler<Answ
       sheets: () => sheets.current,
       publish: nothingSent,
       configOf: nothingSent,
-      http: nothingSent,
+      // To the compliance engine, where one is named; connectors have functions of their own.
+      http: (config) => createHttp({ allowedHosts: hostsIn(config) }),
+      ...(settings && {
+        compliance: ({ http, ...means }) => complianceOver({ settings, http: http("governance", settings), ...means }),
+      }),
       log,
     });
     const handle = handlerOver(engine);

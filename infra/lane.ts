@@ -161,7 +161,7 @@ function grantRedrive(role: Role, outbox: Queue, queue: Queue): void {
  * Secrets Manager ends a secret's ARN with six characters nobody can know before it is made. Asked for one that is not
  * there it looks at the ARN without them, and whoever may not see that is told "denied" in place of "not found".
  */
-function secretArns(scope: Construct, name: string): string[] {
+export function secretArns(scope: Construct, name: string): string[] {
   const arnFormat = ArnFormat.COLON_RESOURCE_NAME;
   return [name, `${name}-??????`].map((resourceName) =>
     Stack.of(scope).formatArn({ service: "secretsmanager", resource: "secret", resourceName, arnFormat }),

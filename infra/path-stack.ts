@@ -7,16 +7,24 @@ import { Topic } from "aws-cdk-lib/aws-sns";
 import type { IQueue } from "aws-cdk-lib/aws-sqs";
 import { StringParameter } from "aws-cdk-lib/aws-ssm";
 import type { Construct } from "constructs";
+import { complianceSecret } from "../bridge/compliance.ts";
 import { connectorId } from "../bridge/connector.ts";
 import type { MapperEnvironment } from "../functions/env.ts";
 import { batchSize } from "../functions/rate.ts";
-import { heard, type Parameter, parameterOf, queueNameOf, type SheetReader } from "../platform/aws/names.ts";
+import {
+  heard,
+  type Parameter,
+  parameterOf,
+  queueNameOf,
+  type SheetReader,
+  secretNameOf,
+} from "../platform/aws/names.ts";
 import { Alarms } from "./alarms.ts";
 import type { Bundle } from "./bundle.ts";
 import { addDashboard } from "./dashboard.ts";
 import { BridgeFunction, pathEnvironment, type Shared } from "./function.ts";
 import { busNameOf, type InboxQueues, inboxQueues, ruleNameOf } from "./inbox.ts";
-import { type LaneMade, LaneStack } from "./lane.ts";
+import { type LaneMade, LaneStack, secretArns } from "./lane.ts";
 import { LedgerKeeping } from "./ledger.ts";
 import { fiveMinutes, pathMetric } from "./metrics.ts";
 import type { Settings } from "./settings.ts";
@@ -162,6 +170,7 @@ export class PathStack extends Stack {
     const resources = [inbox.queueArn, ...this.#queueArns(lanes, "lane")];
     mapper.role.addToPolicy(new PolicyStatement({ actions: ["sqs:SendMessage"], resources }));
     this.#letRead(mapper.role);
+    this.#letAskGovernance(mapper.role);
     alarms.whenFailing("mapper-failing", mapper.function, "The mapper has failed for 3 min: events wait in the inbox.");
     const faults = pathMetric("MappingFaults", { deployment: shared.deployment });
     alarms.whenCounted("mapping-faults", faults, "A sheet could not map an event's values, and its packets are held.");
@@ -195,6 +204,7 @@ export class PathStack extends Stack {
     // Chunks of large events, and lines of snapshots.
     allow(["sqs:SendMessage", "sqs:GetQueueAttributes"], [inbox.queueArn]);
     this.#letRead(watchdog.role);
+    this.#letAskGovernance(watchdog.role);
     const says = "The watchdog has failed for 3 min: what a crash left behind is not mended, and no job goes on.";
     alarms.whenFailing("watchdog-failing", watchdog.function, says);
     this.#tellRole("watchdog", watchdog.role);
@@ -202,11 +212,20 @@ export class PathStack extends Stack {
   }
 
   #mapperEnvironment(): MapperEnvironment {
-    const { places } = this.#settings;
+    const { places, governance } = this.#settings;
     return {
       ...pathEnvironment(this, this.#shared),
       ...(places.length > 0 && { PLACES: JSON.stringify(places) }),
+      ...(governance && { GOVERNANCE: JSON.stringify(governance) }),
     };
+  }
+
+  /** Lets a role read the token for the compliance engine, where one is named. */
+  #letAskGovernance(role: Role): void {
+    const { governance, name } = this.#settings;
+    if (!governance) return;
+    const resources = secretArns(this, secretNameOf(name, complianceSecret));
+    role.addToPolicy(new PolicyStatement({ actions: ["secretsmanager:GetSecretValue"], resources }));
   }
 
   /** Lets a role read files in the places that are named, and in no others. */

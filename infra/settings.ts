@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { complianceSettingsSchema } from "../bridge/compliance.ts";
 import { placePattern } from "../functions/env.ts";
 
 /** A network id as EC2 gives it: `subnet-0a1b2c3d`. */
@@ -18,6 +19,8 @@ const settingsSchema = z.strictObject({
   bus: z.string().min(1).optional(),
   /** How long the bus keeps HMS events, so that they can be published again. 0: it keeps none. */
   archiveDays: z.coerce.number().int().min(0, "is below 0").max(3_653, "is more than ten years").default(30),
+  /** The compliance engine that is asked besides `governance.yaml`; its token is the secret `<name>/governance`. */
+  governance: complianceSettingsSchema.optional(),
   /** Call AWS only at FIPS endpoints. */
   fips: z.stringbool().or(z.boolean()).default(false),
   /** Where the functions stand. Absent: in Lambda's own network. */

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { maxReason } from "../bridge/acts.ts";
-import { dataKinds } from "../bridge/detectors.ts";
+import { dataKinds } from "../bridge/detect/finding.ts";
 import type { Json } from "../bridge/json.ts";
 import { eventStatuses, statuses } from "../bridge/ledger.ts";
 
@@ -116,8 +116,10 @@ export const packetSummary = z
 
 export const fieldDecision = z.object({
   field: z.string(),
-  action: z.enum(["allow", "mask", "block"]),
+  action: z.enum(["allow", "mask", "hash", "block"]),
   rule: z.string(),
+  /** Who decided: the policy, if not said. */
+  by: z.literal("compliance").optional(),
   kinds: z.array(z.enum(dataKinds)),
 });
 

@@ -15,7 +15,7 @@ interface Rule {
 const anyPackage = [/./];
 
 /** Libraries that only compute. */
-const pure = [/^node:crypto$/, /^canonicalize$/, /^jsonata$/, /^re2js$/, /^yaml$/, /^zod$/];
+const pure = [/^node:crypto$/, /^canonicalize$/, /^jsonata$/, /^libphonenumber-js\/min$/, /^re2js$/, /^yaml$/, /^zod$/];
 
 const table: Readonly<Record<string, Rule>> = {
   bridge: { files: "bridge/**/*.ts", house: [/^bridge\//], packages: pure },
@@ -29,7 +29,7 @@ const table: Readonly<Record<string, Rule>> = {
   ops: { files: "ops/**/*.ts", house: [/^bridge\//, /^ops\//], packages: anyPackage },
   functions: {
     files: "functions/**/*.ts",
-    house: [/^bridge\//, /^functions\//, /^ops\//, /^platform\/aws\//, /^connectors\/protocols\//],
+    house: [/^bridge\//, /^functions\//, /^ops\//, /^platform\/(?:aws\/|compliance\.ts$)/, /^connectors\/protocols\//],
     packages: anyPackage,
   },
   infra: {

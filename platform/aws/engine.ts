@@ -3,7 +3,7 @@ import { SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import type { Catalog, Http } from "../../bridge/connector.ts";
-import type { Engine, FilesPort } from "../../bridge/ports.ts";
+import type { CompliancePort, Engine, FilesPort } from "../../bridge/ports.ts";
 import type { SheetSet } from "../../bridge/sheets.ts";
 import { readTimes } from "../../bridge/times.ts";
 import { systemClock, systemRandom } from "../clock.ts";
@@ -25,6 +25,10 @@ export interface AwsOptions {
   readonly catalog: Catalog;
   readonly sheets: () => SheetSet;
   readonly publish: Engine["publish"];
+  /** Reaches the compliance engine that is asked besides the policy, where there is one. */
+  readonly compliance?:
+    | ((means: Pick<Engine, "http" | "secrets" | "bridgeKey" | "clock">) => CompliancePort)
+    | undefined;
   readonly configOf: (connector: string) => unknown;
   readonly http: (config: unknown) => Http;
   readonly log: Engine["log"];
@@ -39,19 +43,23 @@ export async function openAwsEngine(options: AwsOptions): Promise<Engine> {
   const secrets = new SecretsManagerClient();
   const dynamo = DynamoDBDocumentClient.from(new DynamoDBClient());
   const clock = systemClock();
+  const kept = new AwsSecrets({ client: secrets, deployment, clock });
+  const http = httpClients(options.http);
+  const bridgeKey = await readBridgeKey(secrets, options.bridgeKey);
   return {
     clock,
     random: systemRandom,
     queue: new AwsQueue({ client: sqs, deployment, queuesUrl, queuesArn, clock }),
     store: new AwsStore({ client: dynamo, packetsTable, ledgerTable, clock }),
-    secrets: new AwsSecrets({ client: secrets, deployment, clock }),
+    secrets: kept,
     files,
     sheets,
     publish,
     catalog,
     configOf,
-    http: httpClients(options.http),
-    bridgeKey: await readBridgeKey(secrets, options.bridgeKey),
+    http,
+    bridgeKey,
+    compliance: options.compliance?.({ http, secrets: kept, bridgeKey, clock }),
     times: readTimes({ tickMs: 60_000 }),
     log: options.log,
   };

@@ -6,6 +6,7 @@ import type { Clock, Engine, LogLine, Random } from "../../bridge/ports.ts";
 import { putInInbox } from "../../bridge/queueing.ts";
 import type { SheetSet } from "../../bridge/sheets.ts";
 import { systemClock, systemRandom } from "../clock.ts";
+import { complianceOver } from "../compliance.ts";
 import { httpClients } from "../http-clients.ts";
 import { alerting } from "./alerting.ts";
 import { Database } from "./database.ts";
@@ -55,6 +56,7 @@ export async function openLocalEngine(options: LocalOptions): Promise<LocalEngin
   const secrets = new LocalSecrets(dir ? join(dir, "secrets.json") : inMemory, env);
   const http = httpClients(options.http);
   const webhook = settings.alerts?.webhook;
+  const { governance } = settings;
   return {
     dir,
     db,
@@ -71,6 +73,9 @@ export async function openLocalEngine(options: LocalOptions): Promise<LocalEngin
     configOf: (connector) => configOf(settings, connector),
     http,
     bridgeKey,
+    compliance:
+      governance &&
+      complianceOver({ settings: governance, http: http("governance", governance), secrets, bridgeKey, clock }),
     times: settings.times,
     log: webhook ? alerting({ url: webhook, http: http("alerts", { webhook }), secrets, clock, random, log }) : log,
   };

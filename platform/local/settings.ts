@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { parse } from "yaml";
 import * as z from "zod";
+import { complianceSettingsSchema } from "../../bridge/compliance.ts";
 import { timesSchema } from "../../bridge/times.ts";
 
 const settingsSchema = z.strictObject({
@@ -11,6 +12,8 @@ const settingsSchema = z.strictObject({
   times: timesSchema.prefault({}),
   /** Where the ledger's seals are kept: a folder outside the store, best one that nobody can change. */
   seals: z.string().min(1).optional(),
+  /** The compliance engine that is asked besides `governance.yaml`. */
+  governance: complianceSettingsSchema.optional(),
   /** Who is told when a target goes down, a packet is held, a window is breached. */
   alerts: z.strictObject({ webhook: z.url("is not a URL") }).optional(),
 });

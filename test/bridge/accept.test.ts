@@ -83,6 +83,7 @@ describe("accept", () => {
     const message = {
       id: "m1",
       receipt: "r1",
+      receiveCount: 1,
       body: JSON.stringify({ id: "1", source: "s", type: "policy.per_diem.updated", data: { new_rate: 1 } }),
     };
 
@@ -111,7 +112,7 @@ describe("accept", () => {
   it("counts a duplicate once, though its message comes again", async () => {
     await using core = await aCore();
     const body = JSON.stringify({ id: "1", source: "s", type: "policy.per_diem.updated", data: { new_rate: 1 } });
-    const messages = ["m1", "m2", "m3"].map((id) => ({ id, receipt: id, body }));
+    const messages = ["m1", "m2", "m3"].map((id) => ({ id, receipt: id, receiveCount: 1, body }));
 
     await accept(core.engine, messages);
     await accept(core.engine, messages);

@@ -218,7 +218,7 @@ describe("replay with today's sheets", () => {
       actor: "jo",
       reason: "governance",
     });
-    expect(await statuses(core, pinned)).toEqual(["UNCHANGED", "UNCHANGED", "UNCHANGED"]);
+    expect(await statuses(core, pinned)).toEqual(["HELD", "HELD", "HELD"]);
     expect(target.calls).toHaveLength(3);
   });
 

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type DataKind, dataKinds, detect, maskText } from "../../bridge/detectors.ts";
+import { detect, maskText } from "../../bridge/detect/detect.ts";
+import { type DataKind, dataKinds } from "../../bridge/detect/finding.ts";
 
 const personal: Readonly<Record<DataKind, readonly (string | [text: string, field: string])[]>> = {
   ssn: [
@@ -59,6 +60,17 @@ const personal: Readonly<Record<DataKind, readonly (string | [text: string, fiel
     "DE89 3704 0044 0532 0130 00 2026",
     "GB82 WEST 1234 5698 7654 32 ref",
   ],
+  ip: [
+    "192.168.100.200",
+    "from 2001:db8:85a3::8a2e:370:7334",
+    ["1.2.3.4", "client_ip"],
+    "dns 1.1.1.1",
+    "203[.]0[.]113[.]42",
+  ],
+  birthdate: ["born on March 4, 1985", "DOB: 3/4/85", ["1985-03-04", "date_of_birth"], ["19850304", "dob"]],
+  passport: ["passport no. C01X00T47", ["123456789", "passportNumber"]],
+  license: ["driver's license D123-4567-8901", ["D1234567", "dl_number"]],
+  bank: ["routing 021000021", "bank account 12345678", "sort code 20-00-00", ["1234567890", "account_number"]],
 };
 
 const harmless: readonly (string | [text: string, field: string])[] = [
@@ -83,7 +95,6 @@ const harmless: readonly (string | [text: string, field: string])[] = [
   "@handle",
   "a@b",
   "not an e-mail at example.com",
-  "192.168.100.200",
   "1.2.3.4",
   "12345",
   "68.50",
@@ -96,6 +107,47 @@ const harmless: readonly (string | [text: string, field: string])[] = [
   ["123456789", "amount"],
   ["2025550143", "invoice"],
   ["12345678", "ssn"],
+];
+
+/** What a pattern could lose itself in. */
+const hostile = [
+  ...[
+    "a",
+    "1",
+    "1-",
+    "1 ",
+    "a.",
+    "a@",
+    "@a.",
+    "DE89 ",
+    "+1",
+    "\uff11",
+    "é",
+    "(1",
+    "1:",
+    "a:",
+    "&#49;",
+    "%31",
+    " at ",
+    " dot ",
+  ],
+  ...[
+    "one ",
+    "tel 1",
+    "0 1-",
+    "12/",
+    "aB1",
+    "12.",
+    "SSN ",
+    "_at_",
+    "\\u0031",
+    "May 1 ",
+    "DE12AB",
+    "x@y.",
+    '"@',
+    "account ",
+  ],
+  ...["4 ", "5-", "ssn 1", "passport A1", "1.2.3.", "::", "\u200b1", "MTIz", "(dot)", "[at]", "born 1/", "@a dot "],
 ];
 
 describe("the detectors", () => {
@@ -117,9 +169,7 @@ describe("the detectors", () => {
     const text = "Call +1 202 555 0143 or a@b.example about 123-45-6789, card 4111 1111 1111 1111";
 
     expect(detect(text).map(({ kind }) => kind)).toEqual(["phone", "email", "ssn", "card"]);
-    expect(maskText(text, new Set(dataKinds))).toBe(
-      "Call +* *** *** 0143 or a***@b.example about ***-**-6789, card **** **** **** 1111",
-    );
+    expect(maskText(text)).toBe("Call +* *** *** 0143 or a***@b.example about ***-**-6789, card **** **** **** 1111");
     expect(maskText(text, new Set(["ssn"]))).toContain("a@b.example about ***-**-6789");
   });
 
@@ -134,14 +184,15 @@ describe("the detectors", () => {
   });
 
   it("leave nothing to be found of what they masked, and keep the text's length but for e-mails", () => {
-    const all = Object.values(personal).flatMap((examples) =>
-      examples.map((given) => (typeof given === "string" ? given : given[0])),
+    // Only those that need no label, which stands at one of two equal numbers and not at the other.
+    const all = (["ssn", "email", "phone", "card", "iban"] as const).flatMap((kind) =>
+      personal[kind].map((given) => (typeof given === "string" ? given : given[0])),
     );
     fc.assert(
       fc.property(fc.array(fc.constantFrom(...all, " ", ", ", "é", "😀", "x"), { maxLength: 8 }), (parts) => {
         // Telephone numbers with nothing but a space between them are one long number to a reader, too.
         const text = parts.join("; ");
-        const masked = maskText(text, new Set(dataKinds));
+        const masked = maskText(text);
         for (const { kind, text: found } of detect(text)) {
           if (kind !== "email") expect(masked).not.toContain(found);
         }
@@ -149,15 +200,12 @@ describe("the detectors", () => {
     );
   });
 
-  it.each(["a", "1", "1-", "1 ", "a.", "a@", "@a.", "DE89 ", "+1", "\uff11", "é", "(1"])(
-    "read a long run of %j in time",
-    (unit) => {
-      const text = unit.repeat(Math.floor(200_000 / unit.length));
-      const began = performance.now();
+  it.each(hostile)("read a long run of %j in time", (unit) => {
+    const text = unit.repeat(Math.floor(262_144 / unit.length));
+    const began = performance.now();
 
-      detect(text);
+    detect(text);
 
-      expect(performance.now() - began).toBeLessThan(5_000);
-    },
-  );
+    expect(performance.now() - began).toBeLessThan(1_000);
+  });
 });

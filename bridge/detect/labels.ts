@@ -1,0 +1,418 @@
+import type { DataKind } from "./finding.ts";
+
+/**
+ * What a word says of the number behind it: that it is of a kind; that it is some thing's number (`part no.`), whatever
+ * it looks like; that it is another number (`id`), unless it looks like nothing else.
+ */
+export type Meaning = Exclude<DataKind, "email" | "iban"> | "thing" | "other";
+
+export interface Label {
+  readonly meaning: Meaning;
+  readonly index: number;
+  readonly end: number;
+  /** Counts only in the company of another label of its kind: `account`. */
+  readonly weak?: boolean;
+}
+
+/** A label's words, in the languages of those who fill in forms. Spaces stand for space, hyphen, underscore or nothing. */
+const words: Readonly<Record<Meaning, readonly string[]>> = {
+  ssn: [
+    "ssns?",
+    "s\\.s\\.n\\.?",
+    "ss ?(?:#|no\\b|number|num\\b)",
+    "social security",
+    "soc(?:ial)?\\.? sec(?:urity)?\\.?",
+    "social(?=(?: is| was| number| no\\b|[:#]))",
+    "segur(?:o|idad) social",
+    "numero social",
+    "sozialversicherungs?(?:nummer|nr)?",
+    "itin",
+    "tin",
+    "tax ?(?:payer)? id(?:entification)?",
+    "tax payer id",
+  ],
+  phone: [
+    "telefon(?:nummer|nr)",
+    "t[eé]l[eé](?:ph|f)o(?:on|ne|no|n)s?",
+    "telef",
+    "t[eé]l",
+    "tlf",
+    "tfn",
+    "phones?",
+    "ph",
+    "mob(?:iltelefon|ilnummer|iles?|iel|il)?",
+    "m[oó]vil",
+    "celular",
+    "cellulare",
+    "cell(?: ?phone)?s?",
+    "handy(?:nummer)?",
+    "rufnummer",
+    "portable",
+    "gsm",
+    "fax",
+    "whats ?app",
+    "signal",
+    "sms",
+    "voice ?mail",
+    "pager",
+    "call(?:ed|ing|s| back)?",
+    "dial(?:ed)?",
+    "ring",
+    "rang",
+    "text(?:ed)?(?= (?:me|us|him|her|them|at|to|\\+?[\\d(]))",
+    "reach(?:ed|able)?(?: (?:me|us|him|her|them))?(?= (?:at|on|by|via|under|[^\\d]{1,24} (?:at|on)))",
+    "contact(?= [^\\d]{0,24}(?:at|on|:|number|no\\b))",
+    ...["my", "her", "his", "their", "our", "your", "contact", "call ?back", "emergency", "direct", "desk"].map(
+      (whose) => `${whose} (?:number|no|line)\\b`,
+    ),
+    "hotline",
+    "landline",
+    "puh(?:elin)?",
+    "тел(?:ефон)?",
+    "моб",
+    "電話(?:番号)?",
+    "电话",
+    "手机",
+    "전화",
+    "هاتف",
+  ],
+  card: [
+    "cards?",
+    "visa",
+    "master ?card",
+    "amex",
+    "american express",
+    "discover",
+    "diners",
+    "jcb",
+    "maestro",
+    "union ?pay",
+    "pan",
+    "cc",
+    "kredit ?karte(?:nnummer)?",
+    "tarjeta",
+    "carte (?:bancaire|bleue|de cr[ée]dit)",
+    "carta di credito",
+    "cart[ãa]o",
+  ],
+  ip: [
+    "ip ?v?[46]?(?: ?addr(?:ess)?)?",
+    "remote ?addr(?:ess)?",
+    "host",
+    "client",
+    "peer",
+    "subnet",
+    "dns",
+    "gateway",
+    "forwarded(?: for)?",
+    "logged in",
+    "src",
+    "dst",
+  ],
+  birthdate: [
+    "d\\.?o\\.?b\\.?",
+    "date of birth",
+    "birth ?dates?",
+    "birth ?days?",
+    "birth ?dt",
+    "birth(?= (?:is|was|on|[:=]))",
+    "b ?day",
+    "born(?: on| in)?",
+    "b\\.(?= \\d)",
+    "geburts(?:datum|tag)",
+    "geboren op",
+    "geboorte ?datum",
+    "geb(?:oren)?\\.?(?: am)?",
+    "n[ée](?:e|\\(e\\))? le",
+    "date de naissance",
+    "naissance",
+    "fecha (?:de )?nac(?:imiento)?",
+    "nacid[oa](?: el)?",
+    "data di nascita",
+    "nat[oa] il",
+    "data de nascimento",
+    "nascid[oa](?: em)?",
+    "f[öo]delse ?datum",
+    "f[øo]dsels ?dato",
+    "f[öø]dd?t?",
+    "syntym[äa]aika",
+    "data urodzenia",
+    "urodzon[yaą]",
+    "datum narozen[ií]",
+    "do[ğg]um tarihi",
+    "дата рождения",
+    "родил(?:ся|ась)",
+    "生年月日",
+    "出生(?:日期)?",
+  ],
+  passport: [
+    "passports?",
+    "passeport",
+    "reisepass(?:nummer|nr)?",
+    "pasaporte",
+    "passaporto",
+    "passaporte",
+    "paspoort(?:nummer)?",
+    "pass (?:nr|nummer)",
+    "паспорт",
+    "护照",
+    "旅券",
+  ],
+  license: [
+    "driver(?:'?s'?)? lic(?:en[sc]e|\\b\\.?)",
+    "driv(?:er(?:'?s'?)?|ing) (?:licen[sc]e|lic\\b\\.?|permit)",
+    "dl(?= ?(?:#|no\\b|num|number|nbr|id\\b|[:=]))",
+    "dl (?:number|no|num)",
+    "f[üu]hrerschein(?:nummer|nr)?",
+    "permis de conduire",
+    "licencia de conducir",
+    "carnet de conducir",
+    "permiso de conducir",
+    "patente di guida",
+    "carta de condu[çc][ãa]o",
+    "rijbewijs(?:nummer)?",
+    "k[öo]rkort",
+  ],
+  bank: [
+    "bank(?:ing)? (?:account|acct)",
+    ...["checking", "savings?", "deposit", "current", "chequing"].map((sort) => `${sort} (?:account|acct)`),
+    "account ?(?:numbers?|nos?\\b|num\\b|nr|#)",
+    // Alone it is one only in the company of another label of a bank.
+    "accounts?",
+    "acct(?: ?(?:numbers?|nos?\\b|num\\b|nr|#))?",
+    "a\\/c",
+    "routing",
+    "aba",
+    "rtn",
+    "sort ?code",
+    "bsb",
+    "blz",
+    "bankleitzahl",
+    "konto(?:nummer|nr)?",
+    "n[úu]mero de cuenta",
+    "cuenta",
+    "num[ée]ro de compte",
+    "rekening(?:nummer)?",
+    "direct deposit",
+  ],
+  thing: [
+    "parts?",
+    "p\\/n",
+    "items?",
+    "orders?",
+    "invoices?",
+    "inv",
+    "serial",
+    "s\\/n",
+    "sku",
+    "model",
+    "catalog(?:ue)?",
+    "isbn(?:-1[03])?",
+    "issn",
+    "ean",
+    "upc",
+    "gtin",
+    "ndc",
+    "nsn",
+    "imei",
+    "tracking",
+    "purchase order",
+    "po",
+    "lots?",
+    "batch",
+    "gl",
+    "budget",
+    "v(?:er(?:sion)?)?",
+    "release",
+    "firmware",
+    "build",
+    "sec(?:tion)?",
+    "oid",
+    "chrome",
+    "duns",
+    "ein",
+    "fein",
+    "vin",
+    "fedex",
+    "ups",
+    "timestamp",
+    "lines?",
+    "pages?",
+    "range",
+  ],
+  other: [
+    "id",
+    "ids",
+    "ref(?:erence)?",
+    "tickets?",
+    "cases?",
+    "claim",
+    "docket",
+    "zip",
+    "npi",
+    "grant",
+    "badge",
+    "confirmation",
+    "flight",
+    "rooms?",
+    "ext(?:ension)?",
+    "amount",
+    "total",
+    "qty",
+    "price",
+    "score",
+    "uuid",
+    "sha\\d*",
+    "md5",
+    "hash",
+    "checksum",
+    "commit",
+    "seq(?:uence)?",
+    "lat",
+    "lon",
+    "lng",
+    "trace",
+    "facture",
+    "commande",
+    "pedido",
+    "rechnung(?:snummer)?",
+    "kundennummer",
+  ],
+};
+
+interface Alternatives {
+  /** One group a label. The first that fits is taken, so a word stands before its own beginning. */
+  readonly pattern: RegExp;
+  readonly meanings: readonly Meaning[];
+}
+
+/** The labels by their first letter: at a word's beginning only those are tried. */
+const byLetter = new Map<string, Alternatives>();
+const all = (Object.keys(words) as Meaning[]).flatMap((meaning) => words[meaning].map((word) => ({ meaning, word })));
+for (const [letter, some] of Map.groupBy(all, ({ word }) => word[0] as string)) {
+  const source = some.map(({ word }) => `(${word.replaceAll(/ (?!\?)/g, "[ _-]?")})`).join("|");
+  byLetter.set(letter, { pattern: new RegExp(source, "iuy"), meanings: some.map(({ meaning }) => meaning) });
+}
+
+const bareAccount = /^accounts?$/i;
+
+/** The labels of a text, in order. */
+export function labelsIn(text: string): Label[] {
+  const found: Label[] = [];
+  for (let i = 0; i < text.length; i++) {
+    if (!beginsWord(text, i)) continue;
+    const alternatives = byLetter.get((text[i] as string).toLowerCase());
+    if (!alternatives) continue;
+    const { pattern, meanings } = alternatives;
+    pattern.lastIndex = i;
+    const match = pattern.exec(text);
+    if (!match || !endsWord(text, i + match[0].length)) continue;
+    const meaning = meanings[match.findIndex((said, group) => group > 0 && said !== undefined) - 1] as Meaning;
+    const end = i + match[0].length;
+    found.push({ meaning, index: i, end, ...(bareAccount.test(match[0]) && { weak: true }) });
+    i = end - 1;
+  }
+  const isBank = found.some(({ meaning, weak }) => meaning === "bank" && !weak);
+  return isBank ? found : found.filter(({ weak }) => !weak);
+}
+
+const letter = /\p{L}/u;
+const lower = /\p{Ll}/u;
+const upper = /\p{Lu}/u;
+
+/** A word of its own, or one in a name such as `socialSecurityNumber`. */
+function beginsWord(text: string, index: number): boolean {
+  const sign = text[index] as string;
+  if (!isLetter(sign)) return false;
+  const before = text[index - 1];
+  return before === undefined || !isLetter(before) || isScript(sign) || (lower.test(before) && upper.test(sign));
+}
+
+function endsWord(text: string, end: number): boolean {
+  const [last = "", after = ""] = [text[end - 1], text[end]];
+  return !isLetter(after) || !isLetter(last) || isScript(last) || (lower.test(last) && upper.test(after));
+}
+
+function isLetter(sign: string): boolean {
+  if (sign < "\x80") return (sign >= "a" && sign <= "z") || (sign >= "A" && sign <= "Z");
+  return letter.test(sign);
+}
+
+/** Chinese, Japanese and Korean put no space between a label and what follows. */
+function isScript(sign: string): boolean {
+  return sign >= "\u3000";
+}
+
+/** How far a label reaches. In units of text. */
+const reach = 48;
+
+/** Where a sentence ends, a label's reach does too; `Tel.`, `no.` and `Mr.` end none. */
+const sentenceEnd =
+  /[!?;\n]\s*\S|(?<!\b(?:no|nr|n|tel|tél|ph|mob|ext|mr|ms|mrs|dr|st|sec|lic|num|acct|geb|b|id))\.\s+\p{Lu}/iu;
+
+const between = /^(?:[,;/&|]|and|or|und|oder|et|ou|y|o|e|to|then|now)*$/i;
+
+/** Behind another number a label speaks of this one only where both are of one list. */
+function isList(gap: string): boolean {
+  return !/\d/.test(gap) || between.test(gap.replace(/[\d\s().+:#-]+/g, ""));
+}
+
+/**
+ * The label a number stands under: the last before it, in the same sentence; or one right behind it, in brackets.
+ *
+ * @param field what the field's own name says, for a number no word of the text speaks of
+ */
+export function labelOf(
+  text: string,
+  found: readonly Label[],
+  { index, end }: { readonly index: number; readonly end: number },
+  field: Meaning | undefined,
+): { readonly meaning: Meaning; readonly gap: string } | undefined {
+  const after = countBefore(found, index);
+  const nearest = found[after - 1];
+  if (nearest && index - nearest.end <= reach) {
+    const gap = text.slice(nearest.end, index);
+    if (!sentenceEnd.test(gap.trimEnd()) && isList(gap)) return { meaning: nearest.meaning, gap };
+  }
+  const behind = found[after];
+  if (
+    behind &&
+    behind.index >= end &&
+    behind.index - end <= 20 &&
+    /^ ?(?:[([] ?|(?:is|was) (?:my|the|his|her|their|your) (?:[a-z]+ )?)$/i.test(text.slice(end, behind.index))
+  ) {
+    return { meaning: behind.meaning, gap: "" };
+  }
+  return field && { meaning: field, gap: "" };
+}
+
+/** How many labels end before a place. They stand in order. */
+function countBefore(found: readonly Label[], index: number): number {
+  let [low, high] = [0, found.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((found[middle] as Label).end <= index) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** A name is looked at once. Names come from sheets, and keys from data: so many are kept. */
+const namesKept = 2_000;
+const known = new Map<string, Meaning | undefined>();
+
+/** What a field's name says of its value: `employee.ssn`, `workPhone`, `date_of_birth`. */
+export function meaningOfName(name: string): Meaning | undefined {
+  if (name === "") return undefined;
+  if (known.has(name)) return known.get(name);
+  const spaced = name
+    .slice(0, 256)
+    .replace(/(?<=\p{Ll})(?=\p{Lu})|(?<=\p{Lu})(?=\p{Lu}\p{Ll})/gu, " ")
+    .replace(/[._-]+/g, " ");
+  // A number is what the name says, whatever else stands in it: `phone_order`.
+  const said = labelsIn(`${spaced} number`);
+  const meaning = said.findLast(({ meaning }) => meaning !== "other" && meaning !== "thing") ?? said.at(-1);
+  if (known.size >= namesKept) known.clear();
+  known.set(name, meaning?.meaning);
+  return meaning?.meaning;
+}

@@ -1,0 +1,52 @@
+import type { DataKind, Finding } from "./finding.ts";
+import { digitsOf } from "./scene.ts";
+
+/** Keeps the last `kept` digits and the form, so that a target that validates the form still takes it. */
+function maskDigits(text: string, kept: number): string {
+  let left = digitsOf(text).length - kept;
+  return text.replace(/\d/g, (digit) => (left-- > 0 ? "*" : digit));
+}
+
+/** Keeps the last `kept` letters and digits, and what parts them. */
+function maskSigns(text: string, kept: number): string {
+  let left = text.replace(/[^\p{L}\p{N}]/gu, "").length - kept;
+  return text.replace(/[\p{L}\p{N}]/gu, (sign) => (left-- > 0 ? "*" : sign));
+}
+
+const masks: Readonly<Record<DataKind, (text: string) => string>> = {
+  ssn: (text) => maskDigits(text, 4),
+  email: (text) => `${text[0]}***${text.slice(text.lastIndexOf("@"))}`,
+  phone: (text) => maskDigits(text, 4),
+  card: (text) => maskDigits(text, 4),
+  iban: (text) => text.slice(0, 4) + maskSigns(text.slice(4), 4),
+  ip: maskIp,
+  birthdate: maskDate,
+  passport: (text) => maskSigns(text, 2),
+  license: (text) => maskSigns(text, 2),
+  bank: (text) => maskSigns(text, 2),
+};
+
+/** What stands in the place of something found: of its form, with just enough left to recognise it by. */
+export function mask({ kind, text }: Pick<Finding, "kind" | "text">): string {
+  return masks[kind](text);
+}
+
+/** The network stays, the machine goes: it is still an address. */
+function maskIp(text: string): string {
+  if (!text.includes(":")) return text.replace(/\d+$/, "0");
+  return `${text.split(":").slice(0, 3).join(":")}::`.replace(/:{3,}/, "::");
+}
+
+/** The year stays, and a first of January where the date is of figures alone: it is still a date. */
+function maskDate(text: string): string {
+  const figures = text.replace(/[T ]\d{2}:\d{2}.*$/, "");
+  if (/^\d{8}$/.test(figures))
+    return /^(?:19|20)/.test(figures) ? `${figures.slice(0, 4)}0101` : `0101${figures.slice(4)}`;
+  const year = /\d{4}/.exec(figures)?.[0];
+  if (!/^[\d./ -]+$/.test(figures)) return year ?? "****";
+  let part = 0;
+  return figures.replace(/\d+/g, (digits) => {
+    if (digits.length === 4 || (year === undefined && ++part === 3)) return digits;
+    return "01".slice(-digits.length);
+  });
+}
