@@ -1,4 +1,3 @@
-import { maskText } from "./detect/detect.ts";
 import { birthFacts } from "./expand.ts";
 import { blockedReason, govern } from "./govern.ts";
 import type { Facts, Status } from "./ledger.ts";
@@ -10,17 +9,6 @@ import { tellHeld } from "./record.ts";
 import { writeStep } from "./settle.ts";
 import { begin } from "./step.ts";
 import type { FieldDecision } from "./vet.ts";
-
-/** Who does something to the bridge, and why: both go into the ledger. */
-export interface By {
-  /** An IAM ARN on AWS, the user of the operating system here. */
-  readonly actor: string;
-  /** In the person's own words, of at most `maxReason` characters. Personal data in it is masked. */
-  readonly reason: string;
-}
-
-/** Characters of a person's reason. */
-export const maxReason = 500;
 
 /** What a person's act on one packet came to. */
 export type Acted =
@@ -40,19 +28,6 @@ export type Refused = Extract<Acted, { kind: "refused" }>;
 
 export function refusedAct(why: string): Refused {
   return { kind: "refused", why };
-}
-
-/** A person's own words as they may stand in a ledger, a list or a log. */
-export function withoutPersonalData(text: string): string {
-  return maskText(text);
-}
-
-/** @throws {RangeError} where no reason is given: the ledger would not say why */
-export function actFacts(act: string, { actor, reason }: By): Facts {
-  const why = withoutPersonalData(reason.trim());
-  if (why === "") throw new RangeError("the reason is empty; say why, it goes into the ledger");
-  if (why.length > maxReason) throw new RangeError(`the reason is longer than ${maxReason} characters`);
-  return { act, actor, why };
 }
 
 /**

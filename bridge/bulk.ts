@@ -1,4 +1,5 @@
-import type { Acted, By } from "./acts.ts";
+import type { Acted } from "./acts.ts";
+import type { By } from "./by.ts";
 import { discard } from "./discard.ts";
 import type { JobPage } from "./jobs.ts";
 import type { Engine, PacketFilter, QueueName } from "./ports.ts";

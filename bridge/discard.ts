@@ -1,4 +1,5 @@
-import { type Acted, actFacts, type By, doneWith, packetFor, refusedAct } from "./acts.ts";
+import { type Acted, doneWith, packetFor, refusedAct } from "./acts.ts";
+import { actFacts, type By } from "./by.ts";
 import { openStatuses } from "./ledger.ts";
 import type { Engine } from "./ports.ts";
 import { writeStep } from "./settle.ts";

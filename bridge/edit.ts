@@ -1,15 +1,6 @@
 import canonicalize from "canonicalize";
-import {
-  type Acted,
-  actFacts,
-  type By,
-  governAgain,
-  packetFor,
-  placeOfPacket,
-  type Refused,
-  refusedAct,
-  replace,
-} from "./acts.ts";
+import { type Acted, governAgain, packetFor, placeOfPacket, type Refused, refusedAct, replace } from "./acts.ts";
+import { actFacts, type By } from "./by.ts";
 import { keyedHash } from "./ids.ts";
 import { type Json, type JsonObject, jsonEqual, jsonFault } from "./json.ts";
 import { type Packet, sizeFault } from "./pack.ts";

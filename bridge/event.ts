@@ -6,6 +6,9 @@ import { isJsonObject, type JsonObject, jsonFault } from "./json.ts";
 /** The largest event the door takes, as UTF-8 JSON. Source: Amazon EventBridge and SQS quotas, 1 MiB. */
 export const maxEventBytes = 1_048_576;
 
+/** What an outside system says arrives as an event of this type, with the connector's name behind it. */
+export const inboundPrefix = "inbound.";
+
 /** An id, source, type or subject: printable, of a length an index can hold. */
 const attribute = (max: number) =>
   z

@@ -1,10 +1,9 @@
 import { timingSafeEqual } from "node:crypto";
 import type { InboundMessage } from "./connector.ts";
-import { eventKey, type SourceEvent } from "./event.ts";
+import { eventKey, inboundPrefix, type SourceEvent } from "./event.ts";
 import { isJsonObject, type JsonObject } from "./json.ts";
 import type { Engine } from "./ports.ts";
 import { putInInbox } from "./queueing.ts";
-import { inboundPrefix } from "./sheet.ts";
 import { signatureOf, signingSecretSchema } from "./signature.ts";
 
 /** The largest message the door takes. */

@@ -1,4 +1,4 @@
-import { actFacts, type By } from "./acts.ts";
+import { actFacts, type By } from "./by.ts";
 import { type Connector, connectorId } from "./connector.ts";
 import { changeHealth } from "./health.ts";
 import type { JsonObject } from "./json.ts";

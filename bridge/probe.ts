@@ -1,4 +1,4 @@
-import type { By } from "./acts.ts";
+import type { By } from "./by.ts";
 import { contextOf, withinDeadline } from "./call.ts";
 import { type Connector, connectorId } from "./connector.ts";
 import { changeHealth, healthOf, isDown, markDown, markUp } from "./health.ts";

@@ -1,4 +1,5 @@
-import { type Acted, actFacts, type By, doneWith, governAgain, packetFor, refusedAct, replace } from "./acts.ts";
+import { type Acted, doneWith, governAgain, packetFor, refusedAct, replace } from "./acts.ts";
+import { actFacts, type By } from "./by.ts";
 import { type Json, jsonEqual } from "./json.ts";
 import type { Facts } from "./ledger.ts";
 import { pinSheets } from "./pinned.ts";

@@ -1,4 +1,5 @@
-import { type Acted, actFacts, type By, doneWith, governAgain, packetFor, refusedAct } from "./acts.ts";
+import { type Acted, doneWith, governAgain, packetFor, refusedAct } from "./acts.ts";
+import { actFacts, type By } from "./by.ts";
 import { birthFacts } from "./expand.ts";
 import { healthOf } from "./health.ts";
 import type { JobPage } from "./jobs.ts";

@@ -1,12 +1,10 @@
 import { hash } from "node:crypto";
 import canonicalize from "canonicalize";
 import * as z from "zod";
+import { inboundPrefix } from "./event.ts";
 import { compileExpression, type Expression, ExpressionFault } from "./expression.ts";
 import type { JsonObject } from "./json.ts";
 import { pathFault, type Reader, reader } from "./path.ts";
-
-/** What an outside system says arrives as an event of this type, with the connector's name behind it. */
-export const inboundPrefix = "inbound.";
 
 const unitsMs: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 

@@ -1,6 +1,7 @@
 import { type Catalog, connectorId } from "./connector.ts";
+import { inboundPrefix } from "./event.ts";
 import type { Policy } from "./policy.ts";
-import { inboundPrefix, type PlacedFault, type Sheet, type Target } from "./sheet.ts";
+import type { PlacedFault, Sheet, Target } from "./sheet.ts";
 import { type ExampleResult, testSheet } from "./try.ts";
 
 /** The sheets and the policy in force: never changed, only replaced whole. */

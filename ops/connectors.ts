@@ -1,6 +1,6 @@
 import * as z from "zod";
-import type { By } from "../bridge/acts.ts";
-import { withoutPersonalData } from "../bridge/acts.ts";
+import type { By } from "../bridge/by.ts";
+import { withoutPersonalData } from "../bridge/by.ts";
 import { type Connector, connectorId } from "../bridge/connector.ts";
 import { forget } from "../bridge/forget.ts";
 import { healthOf, isDown } from "../bridge/health.ts";

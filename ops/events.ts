@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { withoutPersonalData } from "../bridge/acts.ts";
+import { withoutPersonalData } from "../bridge/by.ts";
 import type { FoundEvent } from "../bridge/ports.ts";
 import { operation } from "./operation.ts";
 import { Problem } from "./problem.ts";

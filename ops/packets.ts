@@ -1,5 +1,6 @@
 import * as z from "zod";
-import type { Acted, By } from "../bridge/acts.ts";
+import type { Acted } from "../bridge/acts.ts";
+import type { By } from "../bridge/by.ts";
 import { discard } from "../bridge/discard.ts";
 import { edit, tryEdit } from "../bridge/edit.ts";
 import { isJsonObject, type Json, type JsonObject } from "../bridge/json.ts";

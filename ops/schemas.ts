@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { maxReason } from "../bridge/acts.ts";
+import { maxReason } from "../bridge/by.ts";
 import { dataKinds } from "../bridge/detect/finding.ts";
 import type { Json } from "../bridge/json.ts";
 import { eventStatuses, statuses } from "../bridge/ledger.ts";

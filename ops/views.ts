@@ -1,5 +1,5 @@
 import type * as z from "zod";
-import { withoutPersonalData } from "../bridge/acts.ts";
+import { withoutPersonalData } from "../bridge/by.ts";
 import { isClosed, type LedgerEntry } from "../bridge/ledger.ts";
 import type { FoundEvent } from "../bridge/ports.ts";
 import type { EventRecord, Job, PacketRecord, Progress } from "../bridge/records.ts";

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { type Acted, type By, maxReason } from "../../bridge/acts.ts";
+import type { Acted } from "../../bridge/acts.ts";
+import { type By, maxReason } from "../../bridge/by.ts";
 import { discard } from "../../bridge/discard.ts";
 import { edit, tryEdit } from "../../bridge/edit.ts";
 import { startJob } from "../../bridge/jobs.ts";

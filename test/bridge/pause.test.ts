@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { By } from "../../bridge/acts.ts";
+import type { By } from "../../bridge/by.ts";
 import { pause, resume } from "../../bridge/pause.ts";
 import { probe, redriveNow } from "../../bridge/probe.ts";
 import { verifyLedger } from "../../bridge/verify.ts";

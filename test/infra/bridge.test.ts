@@ -152,7 +152,7 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
   it("let mapper and watchdog read files in the places that are named, and nobody anything else", async () => {
     const places = ["s3://agency-rosters/", "s3://agency-exports/from hms/"];
 
-    const [made, none] = [await synthesize("us-gov-west-1", { places }), await synthesize("us-gov-west-1")];
+    const [made, none] = [await synthesize("us-gov-west-1", { places }), await templatesFor("us-gov-west-1")];
 
     const reads = made.grants().filter(({ Resource }) => text(Resource).includes("agency-"));
     expect(reads).toHaveLength(2);

@@ -44,6 +44,7 @@ describe("a function's bundle", () => {
 
     const held = sources.filter((source) => /^connectors\/[^/]+$/.test(source));
     expect(held).toEqual([`connectors/${file}`]);
+    expect(sources.filter((source) => /^bridge\/(sheet|map|expression)\.ts$/.test(source))).toEqual([]);
     expect(sources.filter((source) => /sqlite|platform\/local\/(store|queue|database)/.test(source))).toEqual([]);
     expect(bytes).toBeLessThanOrEqual(500 * kib);
   });

@@ -1,0 +1,26 @@
+import { maskText } from "./detect/detect.ts";
+import type { Facts } from "./ledger.ts";
+
+/** Who does something to the bridge, and why: both go into the ledger. */
+export interface By {
+  /** An IAM ARN on AWS, the user of the operating system here. */
+  readonly actor: string;
+  /** In the person's own words, of at most `maxReason` characters. Personal data in it is masked. */
+  readonly reason: string;
+}
+
+/** Characters of a person's reason. */
+export const maxReason = 500;
+
+/** A person's own words as they may stand in a ledger, a list or a log. */
+export function withoutPersonalData(text: string): string {
+  return maskText(text);
+}
+
+/** @throws {RangeError} where no reason is given: the ledger would not say why */
+export function actFacts(act: string, { actor, reason }: By): Facts {
+  const why = withoutPersonalData(reason.trim());
+  if (why === "") throw new RangeError("the reason is empty; say why, it goes into the ledger");
+  if (why.length > maxReason) throw new RangeError(`the reason is longer than ${maxReason} characters`);
+  return { act, actor, why };
+}
