@@ -75,7 +75,8 @@ function lastOf(scene: Scene, groups: readonly Group[], first: number): number |
     if (isFraction || /^[.,]\d/.test(scene.read.slice(end, end + 2)) || scene.isGlued(index, "card")) continue;
     const said = scene.labelOf({ index, end })?.meaning;
     const isPrinted = grouping.test(sizes.length === 1 ? "0" : sizes.join());
-    const isIssued = form.test(digits);
+    // Thirteen digits are an article's number (EAN) as often as an old card's.
+    const isIssued = form.test(digits) && (digits.length > 13 || said === "card");
     if (isIssued && (said === "card" || (isPrinted && (sizes.length > 1 || !isOfThing(said))))) return last;
     const isAll = sizes.length === 1 || last === groups.length - 1;
     if (said === "card" && isAll) labelled = last;

@@ -238,7 +238,7 @@ const words: Readonly<Record<Meaning, readonly string[]>> = {
     "ups",
     "timestamp",
   ],
-  version: ["v(?:er(?:sion)?)?", "release", "firmware", "build", "sec(?:tion)?", "oid", "chrome"],
+  version: ["v(?:er(?:sion)?)?", "rv", "release", "firmware", "build", "sec(?:tion)?", "oid", "chrome"],
   other: [
     "lines?",
     "pages?",
@@ -364,7 +364,8 @@ const sentenceEnd =
   /[!?;\n]\s*\S|(?<!\b(?:\p{L}|no|nr|tel|tél|ph|mob|ext|mr|ms|mrs|dr|st|sec|lic|num|acct|geb|id))\.\s+\p{Lu}/iu;
 
 /** `Your date of birth? It's …`: the number answers. */
-const answer = /^[^\p{L}\p{N}]*(?:(?:it|that|this|mine)(?:['’]?s| is)[^\p{L}\p{N}]*)?$/iu;
+const answer =
+  /^[^\p{L}\p{N}]*(?:(?:(?:it|that|this|mine)(?:['’]?s| is)|(?:(?:the|its|my|his|her|their) )?numbers?(?: is| are)?)[^\p{L}\p{N}]*)?$/iu;
 
 /** A word right behind a number, with nothing more to say: `669 752 358 fax`, `202-555-0143-Home`. */
 function isTag(text: string, { index, end: last }: Label, end: number): boolean {

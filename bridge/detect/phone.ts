@@ -5,7 +5,7 @@ import { isDirect } from "./ssn.ts";
 
 /** Area and exchange begin with 2 to 9; something parts at least the last four. Source: NANPA, numbering plan. */
 const northAmerican =
-  /(?<![\d\p{L}]|\d[-./,])(?:(?:\+|00)?1[ .-]{0,2})?(?:\([2-9]\d{2}\)|[2-9]\d{2})[ ./-]{0,3}[2-9]\d{2}[ .-]{1,3}\d{4}(?!\d|[-./,]\d)/gu;
+  /(?<![\d\p{L}]|\d[-./,])(?:(?:\+|00)?1[ .-]{0,2})?(?:\([2-9]\d{2}\)[ ./-]{0,3}|[2-9]\d{2}[ ./-]{1,3})[2-9]\d{2}[ .-]{1,3}\d{4}(?!\d|[-./,]\d)/gu;
 const international = /(?<![\d\p{L}+])(?:\+ ?|(?<!\()00[ -]?|011[ -])[1-9](?:[ ()./-]{0,3}\d){6,16}/gu;
 /** A trunk zero, then groups: how people write a number of their own country. */
 const trunk = /(?<![\d\p{L}+]|\d[ -./,])\(?0[1-9]\d{0,4}\)?(?:[ /-]{1,2}\d{2,8}){1,5}(?!\d|[-./,]\d)/gu;
