@@ -18,7 +18,11 @@ const classSchema = z
     kindsSchema,
     z.strictObject({
       kinds: kindsSchema.optional().describe("What the detectors find."),
-      fields: z.array(fieldSchema).min(1, "names no field").optional().describe("Fields that hold it, by their names."),
+      fields: z
+        .array(fieldSchema)
+        .min(1, "names no field")
+        .optional()
+        .describe("Fields that hold it, by their names, at any depth."),
     }),
   ])
   .describe("A class of data: a list of kinds, or kinds and fields.");
@@ -117,10 +121,15 @@ function clauseOf(rule: Rule, classes: NonNullable<Policy["classes"]>): Clause {
       if (field !== undefined && !isAny(named, names)) return false;
       if (kinds) return found.length > 0 && covers(found, kinds);
       if (!declared || (found.length > 0 && covers(found, classKinds))) return true;
-      return isAny(tagged, names) && (found.length === 0 || action !== "allow");
+      return isAny(tagged, [...names, ...names.map(ownName)]) && (found.length === 0 || action !== "allow");
     },
-    reachesInto: (name) => (field === undefined ? tagged : named).some((glob) => mayFitBelow(glob, name)),
+    reachesInto: (name) => (field === undefined ? tagged.length > 0 : named.some((glob) => mayFitBelow(glob, name))),
   };
+}
+
+/** What a field is called in the object it stands in: a class's `full_name` is one at any depth. */
+function ownName(name: string): string {
+  return name.slice(name.lastIndexOf(".") + 1);
 }
 
 /** What stands between the stars of a pattern. A star stands for any signs, dots too. */

@@ -1,14 +1,15 @@
+import { isOfThing } from "./labels.ts";
 import type { Scene } from "./scene.ts";
 
 /** Beginnings and lengths of Visa, Mastercard, American Express, Diners, JCB, Maestro, Discover and UnionPay numbers. */
 const form =
-  /^(?:4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}|35\d{14,17}|(?:6\d|5[0678])\d{11,17})$/;
+  /^(?:(?:2131|1800)\d{11}|4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}|35\d{14,17}|(?:6\d|5[0678])\d{11,17})$/;
 
 /** Longer runs are taken in parts. */
 const longestRun = 61;
-const run = /(?<!\d|\d[.,])\d(?:[ ._/-]{0,3}\d){12,60}/g;
-const firstDigit = /^[2-6]/;
-const shortest = 13;
+const run = /(?<!\d|\d[.,])\d(?:[ ._/-]{0,3}\d){11,60}/g;
+/** Of those whose issuer is not known, only under a label. Source: ISO/IEC 7812-1. */
+const shortest = 12;
 const longest = 19;
 
 /** As cards print them: by fours, American Express and Diners 4-6-5 and 4-6-4; or in one. */
@@ -32,8 +33,7 @@ export function findCards(scene: Scene): void {
     run.lastIndex = nextPart(groups) ?? found.index + found[0].length;
     let past = 0;
     for (let first = 0; first < groups.length; first++) {
-      const last =
-        first < past || !firstDigit.test((groups[first] as Group).digits) ? undefined : lastOf(scene, groups, first);
+      const last = first < past ? undefined : lastOf(scene, groups, first);
       if (last === undefined) continue;
       const end = (groups[last] as Group).end;
       scene.take("card", (groups[first] as Group).index, end);
@@ -62,25 +62,26 @@ function nextPart(groups: readonly Group[]): number | undefined {
 /** The group a card's number that begins with one ends with. */
 function lastOf(scene: Scene, groups: readonly Group[], first: number): number | undefined {
   let digits = "";
+  let labelled: number | undefined;
   const sizes: number[] = [];
   for (let last = first; last < groups.length; last++) {
     const group = groups[last] as Group;
     digits += group.digits;
     sizes.push(group.digits.length);
-    if (digits.length > longest) return undefined;
-    if (digits.length < shortest || !isCard(digits)) continue;
+    if (digits.length > longest) break;
+    if (digits.length < shortest || !passesLuhn(digits)) continue;
     const [index, { end }] = [(groups[first] as Group).index, group];
     const isFraction = first === last && /\d[.,]$/.test(scene.read.slice(Math.max(0, index - 2), index));
     if (isFraction || /^[.,]\d/.test(scene.read.slice(end, end + 2)) || scene.isGlued(index, "card")) continue;
     const said = scene.labelOf({ index, end })?.meaning;
     const isPrinted = grouping.test(sizes.length === 1 ? "0" : sizes.join());
-    if (said === "card" || (isPrinted && (sizes.length > 1 || said !== "thing"))) return last;
+    // Thirteen digits are an article's number (EAN) as often as an old card's.
+    const isIssued = form.test(digits) && (digits.length > 13 || said === "card");
+    if (isIssued && (said === "card" || (isPrinted && (sizes.length > 1 || !isOfThing(said))))) return last;
+    const isAll = sizes.length === 1 || last === groups.length - 1;
+    if (said === "card" && isAll) labelled = last;
   }
-  return undefined;
-}
-
-function isCard(digits: string): boolean {
-  return form.test(digits) && passesLuhn(digits);
+  return labelled;
 }
 
 /** Source: ISO/IEC 7812-1, annex B. */

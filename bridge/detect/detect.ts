@@ -5,7 +5,7 @@ import { findEmails } from "./email.ts";
 import type { DataKind, Finding } from "./finding.ts";
 import { findIbans } from "./iban.ts";
 import { findIps } from "./ip.ts";
-import { meaningOfName } from "./labels.ts";
+import { isOfThing, meaningOfName } from "./labels.ts";
 import { mask } from "./mask.ts";
 import { findPhones } from "./phone.ts";
 import { maySpell, plainly, type Reading, respelled, undisguised } from "./reading.ts";
@@ -88,7 +88,7 @@ export function detect(text: string, name = ""): Finding[] {
   if (text.length < shortest) return [];
   const seen = survey(text);
   const meaning = seen.digits >= fewestDigits ? meaningOfName(name) : undefined;
-  const isNamed = meaning !== undefined && meaning !== "other" && meaning !== "thing";
+  const isNamed = meaning !== undefined && meaning !== "other" && !isOfThing(meaning);
   // A number is a card, or what the field's name says.
   if (seen.isNumber && !isNamed && (seen.digits < 13 || seen.digits > 19)) return [];
   if (meaning !== "birthdate" && stamp.test(text)) return [];

@@ -14,7 +14,7 @@ export function findIps(scene: Scene): void {
     const [text] = found;
     const place = { index: found.index, end: found.index + text.length };
     const said = scene.labelOf(place)?.meaning;
-    if (said === "thing" || (/^\d(?:\.\d){3}$/.test(text) && said !== "ip")) continue;
+    if (said === "version" || (/^\d(?:\.\d){3}$/.test(text) && said !== "ip")) continue;
     if (/^(?:0\.0\.0\.0|255\.255\.)|(?:^|\.)0\d/.test(text)) continue;
     scene.take("ip", place.index, place.end);
   }

@@ -1,10 +1,15 @@
 import type { DataKind } from "./finding.ts";
 
 /**
- * What a word says of the number behind it: that it is of a kind; that it is some thing's number (`part no.`), whatever
- * it looks like; that it is another number (`id`), unless it looks like nothing else.
+ * What a word says of the number behind it: that it is of a kind; that it is some thing's number (`part no.`) or a
+ * version, whatever it looks like; that it is another number (`id`), unless it looks like nothing else.
  */
-export type Meaning = Exclude<DataKind, "email" | "iban"> | "thing" | "other";
+export type Meaning = Exclude<DataKind, "email" | "iban"> | "thing" | "version" | "other";
+
+/** Whether a number that could be personal data is more likely none. */
+export function isOfThing(meaning: Meaning | undefined): boolean {
+  return meaning === "thing" || meaning === "version";
+}
 
 export interface Label {
   readonly meaning: Meaning;
@@ -53,6 +58,7 @@ const words: Readonly<Record<Meaning, readonly string[]>> = {
     "whats ?app",
     "signal",
     "sms",
+    "messages?(?= (?:to|on|at)\\b)",
     "voice ?mail",
     "pager",
     "call(?:ed|ing|s| back)?",
@@ -66,6 +72,8 @@ const words: Readonly<Record<Meaning, readonly string[]>> = {
       (whose) => `${whose} (?:number|no|line)\\b`,
     ),
     "hotline",
+    "answer(?:ing|ed|s)?(?= (?:at|on)\\b)",
+    ...["desk", "office", "home", "work", "direct"].map((where) => `${where}(?= ?:)`),
     "landline",
     "puh(?:elin)?",
     "тел(?:ефон)?",
@@ -222,13 +230,6 @@ const words: Readonly<Record<Meaning, readonly string[]>> = {
     "batch",
     "gl",
     "budget",
-    "v(?:er(?:sion)?)?",
-    "release",
-    "firmware",
-    "build",
-    "sec(?:tion)?",
-    "oid",
-    "chrome",
     "duns",
     "ein",
     "fein",
@@ -236,11 +237,12 @@ const words: Readonly<Record<Meaning, readonly string[]>> = {
     "fedex",
     "ups",
     "timestamp",
+  ],
+  version: ["v(?:er(?:sion)?)?", "rv", "release", "firmware", "build", "sec(?:tion)?", "oid", "chrome"],
+  other: [
     "lines?",
     "pages?",
     "range",
-  ],
-  other: [
     "id",
     "ids",
     "ref(?:erence)?",
@@ -309,11 +311,22 @@ export function labelsIn(text: string): Label[] {
     if (!match || !endsWord(text, i + match[0].length)) continue;
     const meaning = meanings[match.findIndex((said, group) => group > 0 && said !== undefined) - 1] as Meaning;
     const end = i + match[0].length;
+    const last = found.at(-1);
+    if (last && meaning === "other" && isSuffix(text, last.end, i, end)) {
+      // Of `passport ID` the second word only says that a number follows.
+      found[found.length - 1] = { ...last, end };
+      i = end - 1;
+      continue;
+    }
     found.push({ meaning, index: i, end, ...(bareAccount.test(match[0]) && { weak: true }) });
     i = end - 1;
   }
   const isBank = found.some(({ meaning, weak }) => meaning === "bank" && !weak);
   return isBank ? found : found.filter(({ weak }) => !weak);
+}
+
+function isSuffix(text: string, before: number, index: number, end: number): boolean {
+  return /^[ _.-]?$/.test(text.slice(before, index)) && /^(?:ids?|ref(?:erence)?)$/i.test(text.slice(index, end));
 }
 
 const letter = /\p{L}/u;
@@ -348,7 +361,20 @@ const reach = 48;
 
 /** Where a sentence ends, a label's reach does too; `Tel.`, `no.` and `Mr.` end none. */
 const sentenceEnd =
-  /[!?;\n]\s*\S|(?<!\b(?:no|nr|n|tel|tél|ph|mob|ext|mr|ms|mrs|dr|st|sec|lic|num|acct|geb|b|id))\.\s+\p{Lu}/iu;
+  /[!?;\n]\s*\S|(?<!\b(?:\p{L}|no|nr|tel|tél|ph|mob|ext|mr|ms|mrs|dr|st|sec|lic|num|acct|geb|id))\.\s+\p{Lu}/iu;
+
+/** `Your date of birth? It's …`: the number answers. */
+const answer =
+  /^[^\p{L}\p{N}]*(?:(?:(?:it|that|this|mine)(?:['’]?s| is)|(?:(?:the|its|my|his|her|their) )?numbers?(?: is| are)?)[^\p{L}\p{N}]*)?$/iu;
+
+/** A word right behind a number, with nothing more to say: `669 752 358 fax`, `202-555-0143-Home`. */
+function isTag(text: string, { index, end: last }: Label, end: number): boolean {
+  return (
+    /^ ?[-/]? ?$/.test(text.slice(end, index)) &&
+    index >= end &&
+    /^\s*(?:[\n\r,;.)\]|\\]|$)/.test(text.slice(last, last + 8))
+  );
+}
 
 const between = /^(?:[,;/&|]|and|or|und|oder|et|ou|y|o|e|to|then|now)*$/i;
 
@@ -372,9 +398,10 @@ export function labelOf(
   const nearest = found[after - 1];
   if (nearest && index - nearest.end <= reach) {
     const gap = text.slice(nearest.end, index);
-    if (!sentenceEnd.test(gap.trimEnd()) && isList(gap)) return { meaning: nearest.meaning, gap };
+    if ((answer.test(gap) || !sentenceEnd.test(gap)) && isList(gap)) return { meaning: nearest.meaning, gap };
   }
   const behind = found[after];
+  if (behind && isTag(text, behind, end)) return { meaning: behind.meaning, gap: "" };
   if (
     behind &&
     behind.index >= end &&
@@ -411,7 +438,7 @@ export function meaningOfName(name: string): Meaning | undefined {
     .replace(/[._-]+/g, " ");
   // A number is what the name says, whatever else stands in it: `phone_order`.
   const said = labelsIn(`${spaced} number`);
-  const meaning = said.findLast(({ meaning }) => meaning !== "other" && meaning !== "thing") ?? said.at(-1);
+  const meaning = said.findLast(({ meaning }) => meaning !== "other" && !isOfThing(meaning)) ?? said.at(-1);
   if (known.size >= namesKept) known.clear();
   known.set(name, meaning?.meaning);
   return meaning?.meaning;

@@ -16,7 +16,7 @@ function maskSigns(text: string, kept: number): string {
 const masks: Readonly<Record<DataKind, (text: string) => string>> = {
   ssn: (text) => maskDigits(text, 4),
   email: (text) => `${text[0]}***${text.slice(text.lastIndexOf("@"))}`,
-  phone: (text) => maskDigits(text, 4),
+  phone: maskPhone,
   card: (text) => maskDigits(text, 4),
   iban: (text) => text.slice(0, 4) + maskSigns(text.slice(4), 4),
   ip: maskIp,
@@ -29,6 +29,12 @@ const masks: Readonly<Record<DataKind, (text: string) => string>> = {
 /** What stands in the place of something found: of its form, with just enough left to recognise it by. */
 export function mask({ kind, text }: Pick<Finding, "kind" | "text">): string {
   return masks[kind](text);
+}
+
+/** The last four of the number, and nothing of the extension. */
+function maskPhone(text: string): string {
+  const end = /[\s,;]*(?:\p{L}|#)/u.exec(text)?.index ?? text.length;
+  return maskDigits(text.slice(0, end), 4) + maskDigits(text.slice(end), 0);
 }
 
 /** The network stays, the machine goes: it is still an address. */

@@ -1,13 +1,14 @@
 import { type CountryCode, parsePhoneNumberFromString } from "libphonenumber-js/min";
+import { isOfThing, type Meaning } from "./labels.ts";
 import { digitsOf, type Scene } from "./scene.ts";
 import { isDirect } from "./ssn.ts";
 
 /** Area and exchange begin with 2 to 9; something parts at least the last four. Source: NANPA, numbering plan. */
 const northAmerican =
-  /(?<![\d\p{L}]|\d[-./,])(?:\+?1[ .-]{0,2})?(?:\([2-9]\d{2}\)|[2-9]\d{2})[ ./-]{0,3}[2-9]\d{2}[ .-]{1,3}\d{4}(?!\d|[-./,]\d|-\p{L})/gu;
-const international = /(?<![\d\p{L}+])(?:\+ ?|00[ -]?|011[ -])[1-9](?:[ ()./-]{0,3}\d){6,16}/gu;
+  /(?<![\d\p{L}]|\d[-./,])(?:(?:\+|00)?1[ .-]{0,2})?(?:\([2-9]\d{2}\)[ ./-]{0,3}|[2-9]\d{2}[ ./-]{1,3})[2-9]\d{2}[ .-]{1,3}\d{4}(?!\d|[-./,]\d)/gu;
+const international = /(?<![\d\p{L}+])(?:\+ ?|(?<!\()00[ -]?|011[ -])[1-9](?:[ ()./-]{0,3}\d){6,16}/gu;
 /** A trunk zero, then groups: how people write a number of their own country. */
-const trunk = /(?<![\d\p{L}+]|\d[ -./,])\(?0[1-9]\d{0,4}\)?(?:[ /-]{1,2}\d{2,8}){1,5}(?!\d|[-./,]\d|-\p{L})/gu;
+const trunk = /(?<![\d\p{L}+]|\d[ -./,])\(?0[1-9]\d{0,4}\)?(?:[ /-]{1,2}\d{2,8}){1,5}(?!\d|[-./,]\d)/gu;
 const labelled = /(?<![\d\p{L}]|\d[.,])\(?\d(?:[ ()./-]{0,3}\d){5,16}(?!\d|[.,]\d)/gu;
 
 /** Where a number with a trunk zero is looked for, when nothing else says what it is. */
@@ -39,24 +40,22 @@ const harmless =
 export function findPhones(scene: Scene): void {
   for (const found of scene.left.matchAll(harmless)) scene.blank(found.index, found.index + found[0].length);
   each(scene, international, internationalLength);
-  each(scene, northAmerican, (text, said, gap) =>
-    (said === "thing" || said === "other") && isDirect(gap) ? 0 : text.length,
-  );
+  each(scene, northAmerican, (text, said, gap) => (isOther(said) && isDirect(gap) ? 0 : text.length));
   each(scene, trunk, (text, said) =>
-    said === "thing" || said === "other" || said === "bank"
-      ? 0
-      : said === "phone" || isValidSomewhere(text)
-        ? text.length
-        : 0,
+    isOther(said) || said === "bank" ? 0 : said === "phone" || isValidSomewhere(text) ? text.length : 0,
   );
   if (scene.speaksOf("phone")) each(scene, labelled, (text, said) => (said === "phone" ? labelledLength(text) : 0));
+}
+
+function isOther(said: Meaning | undefined): boolean {
+  return said === "other" || isOfThing(said);
 }
 
 /** @param lengthOf how much of what the pattern found is a number; 0 for nothing */
 function each(
   scene: Scene,
   pattern: RegExp,
-  lengthOf: (text: string, said: string | undefined, gap: string) => number,
+  lengthOf: (text: string, said: Meaning | undefined, gap: string) => number,
 ): void {
   for (const found of scene.left.matchAll(pattern)) {
     const [text] = found;
@@ -64,12 +63,20 @@ function each(
     if (scene.isGlued(index, "phone")) continue;
     const label = scene.labelOf({ index, end: index + text.length });
     const length = lengthOf(text, label?.meaning, label?.gap ?? "");
-    if (length > 0) scene.take("phone", index, index + length);
+    if (length > 0) scene.take("phone", index, index + length + extensionAt(scene.left, index + length));
   }
 }
 
+const extension = /(?: ?[,;]? ?(?:x|ext\.?|extension|poste|durchwahl) ?| ?# ?)\d{1,6}(?![\d\p{L}])/iuy;
+
+/** How long the extension behind a number is. */
+function extensionAt(text: string, index: number): number {
+  extension.lastIndex = index;
+  return extension.exec(text)?.[0].length ?? 0;
+}
+
 /** A pattern takes as many groups as it can, the date behind the number among them: they are left out until it is valid. */
-function internationalLength(text: string, said: string | undefined): number {
+function internationalLength(text: string, said: Meaning | undefined): number {
   for (let left = text; digitsOf(left).length >= 7; left = withoutLastGroup(left)) {
     const number = parsePhoneNumberFromString(left.replace(/^(?:011|00)[ -]?/, "+").replace("(0)", ""));
     // Behind a plus sign the length is enough: ranges are opened faster than tables are updated.

@@ -1,3 +1,4 @@
+import { isOfThing } from "./labels.ts";
 import type { Scene } from "./scene.ts";
 
 /**
@@ -24,7 +25,7 @@ export function findSsns(scene: Scene): void {
       if (scene.isGlued(place.index, "ssn")) continue;
       const label = scene.labelOf(place);
       const said = label?.meaning;
-      if (needsLabel ? said !== "ssn" : said === "thing" && isDirect(label?.gap ?? "")) continue;
+      if (needsLabel ? said !== "ssn" : isOfThing(said) && isDirect(label?.gap ?? "")) continue;
       if (isGivenOut(area, group, serial, said === "ssn")) scene.take("ssn", place.index, place.end);
     }
   }

@@ -123,7 +123,7 @@ function birthIn(dice: Dice, language: string): string {
     `${mm}.${dd}.${year}`,
     `${name}. ${day}, ${year}`,
     `${year}-${mm}-${dd}`,
-    `the ${day}th of ${name} ${year}`,
+    `${day}th of ${name} ${year}`,
     `${month}-${day}-${year}`,
   ]);
 }

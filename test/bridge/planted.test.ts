@@ -1,0 +1,229 @@
+import { createHash } from "node:crypto";
+import { describe, expect, it } from "vitest";
+import { eventKey } from "../../bridge/event.ts";
+import { startJob } from "../../bridge/jobs.ts";
+import { push } from "../../bridge/push.ts";
+import { measuredIn } from "../../functions/lines.ts";
+import { Dice, grouped } from "../corpus/labelled.ts";
+import { aSheet } from "../support/builders.ts";
+import { seededRandom } from "../support/clock.ts";
+import { aCore, type Core, fakeTarget } from "../support/core.ts";
+import { home } from "../support/home.ts";
+
+/** What is planted, by the field it stands in. Names and places nobody can find: their fields are declared. */
+const makers: Readonly<Record<string, (dice: Dice, i: number) => string>> = {
+  ssn: (dice) => grouped(dice.ssn(), [3, 2], "-"),
+  email: (dice) => `p${dice.digits(6)}.${dice.form("AAAA")}@agency.example`,
+  phone: (dice) => dice.form("(XN5) XN4-NNNN"),
+  card: (dice) => dice.card("4NNNNNNNNNNNNNNN"),
+  iban: (dice) => dice.iban("DE", "NNNNNNNNNNNNNNNNNN"),
+  ip: (dice) => dice.ipv4(),
+  date_of_birth: (dice) => `19${dice.int(40, 99)}-0${dice.int(1, 9)}-${dice.int(10, 28)}`,
+  passport: (dice) => dice.form("CNNNNNNNN"),
+  drivers_license: (dice) => dice.form("DNNNNNNNN"),
+  bank_account: (dice) => dice.digits(11),
+  full_name: (dice, i) => `Zephyrine-${i} Quill${dice.form("AAAA")}`,
+  home_address: (dice, i) => `${dice.digits(5)} Xylophone-${i} Row`,
+};
+const kinds = Object.keys(makers);
+
+/** 200 values, no two alike, of twelve kinds. */
+function planted(): { readonly field: string; readonly value: string }[] {
+  const dice = new Dice(seededRandom(99));
+  return Array.from({ length: 200 }, (_, i) => {
+    const field = kinds[i % kinds.length] as string;
+    return { field, value: (makers[field] as (dice: Dice, i: number) => string)(dice, i) };
+  });
+}
+
+const values = planted();
+
+const mapped = kinds.map((kind) => `${kind}: ${kind}`).join(", ");
+const sheets = {
+  people: `source_event: person.changed
+targets:
+  open: { connector: Open, map: { ${mapped}, note: note, nested: nested } }
+  closed: { connector: Closed, map: { ${mapped}, note: note, nested: nested } }
+`,
+};
+
+/** Everything goes to the one target as it is; nothing to the other. */
+const governance = `otherwise: block
+classes:
+  person: { fields: [full_name, home_address] }
+rules:
+  - { id: all-to-open, field: "*", connector: Open, action: allow }
+  - { id: key-to-open, field: entity, connector: Open, action: allow }
+  - { id: no-persons, class: person, action: block }
+`;
+
+const eventOf = ({ field, value }: (typeof values)[number], i: number, where: "field" | "note" | "nested") => ({
+  id: `${where}-${i}`,
+  type: "person.changed",
+  subject: `r-${where}-${i}`,
+  data:
+    where === "field"
+      ? { [field]: value }
+      : { [where]: where === "nested" ? { [field]: [value] } : `${field}: ${value}` },
+});
+
+/** Each value as it is, and in the forms a careless hand would give it. */
+function formsOf(value: string): string[] {
+  const plain = createHash("sha256").update(value).digest();
+  return [
+    value,
+    encodeURIComponent(value),
+    Buffer.from(value).toString("base64"),
+    plain.toString("hex"),
+    plain.toString("base64"),
+  ];
+}
+
+async function tellTales(core: Core, errors: readonly unknown[]): Promise<string[]> {
+  const told = JSON.stringify([
+    core.lines,
+    core.lines.flatMap(measuredIn),
+    await core.entries(),
+    (await core.packets()).map(({ progress }) => progress.reason),
+    errors.map((error) => [String(error), (error as Error).stack, String((error as Error).cause)]),
+  ]);
+  return values.flatMap(({ field, value }) => (formsOf(value).some((form) => told.includes(form)) ? [field] : []));
+}
+
+async function aPlantedCore() {
+  const open = fakeTarget({ name: "Open" });
+  const closed = fakeTarget({ name: "Closed" });
+  const place = home();
+  const core = await aCore({ targets: [open, closed], sheets, governance, places: [place.path] });
+  return { core, open, closed, place };
+}
+
+describe("planted personal data", () => {
+  it("is 200 values of twelve kinds", () => {
+    expect(new Set(values.map(({ value }) => value)).size).toBe(200);
+    expect(kinds).toHaveLength(12);
+  });
+
+  it("sent as events reaches the target a policy allows, no other, and is told nowhere", async () => {
+    const { core, open, closed, place } = await aPlantedCore();
+    await using _ = core;
+    using __ = place;
+    for (const where of ["field", "nested"] as const) {
+      await core.emit(...values.map((one, i) => eventOf(one, i, where)));
+    }
+    await core.emit(
+      ...values.map(({ value }) => `{ "id": "${value}", broken`),
+      ...values.map(({ value }) => JSON.stringify({ id: value })),
+    );
+    await core.rest(600_000);
+
+    expect(closed.calls).toEqual([]);
+    const sent = JSON.stringify(open.calls);
+    expect(values.filter(({ value }) => !sent.includes(value))).toEqual([]);
+    expect(await tellTales(core, [])).toEqual([]);
+  });
+
+  it("in free text is found where its words say what it is", async () => {
+    const { core, closed, place } = await aPlantedCore();
+    await using _ = core;
+    using __ = place;
+    const said = values.filter(({ field }) => !["full_name", "home_address"].includes(field));
+    await core.emit(...said.map((one, i) => eventOf({ ...one, field: one.field.replaceAll("_", " ") }, i, "note")));
+    await core.rest(600_000);
+
+    expect(closed.calls.map(({ fields }) => fields)).toEqual([]);
+    expect(await tellTales(core, [])).toEqual([]);
+  });
+
+  it("that is a record's key, or that a target throws back, is told nowhere", async () => {
+    const { core, open, place } = await aPlantedCore();
+    await using _ = core;
+    using __ = place;
+    open.behave = (packet, call) => {
+      if (call % 3 === 0) throw new Error(`cannot take ${JSON.stringify(packet.fields)} of ${packet.entity}`);
+      return open.take(packet);
+    };
+    await core.emit(
+      ...values.map(({ value, field }, i) => ({
+        id: `k-${i}`,
+        type: "person.changed",
+        subject: value,
+        data: { [field]: value },
+      })),
+    );
+    await core.rest(600_000);
+
+    expect(await tellTales(core, [])).toEqual([]);
+  });
+
+  it("brought by a back-fill, from events and from a file, is told nowhere", async () => {
+    const { core, open, closed, place } = await aPlantedCore();
+    await using _ = core;
+    using __ = place;
+    place.write(
+      "old.ndjson",
+      values
+        .map((one, i) =>
+          JSON.stringify({ ...eventOf(one, i, "field"), source: "hms.old", time: "2026-01-01T00:00:00Z" }),
+        )
+        .join("\n"),
+    );
+    const file = await core.engine.files.find(`file://${place.path}/old.ndjson`);
+    const targets = ["people.open", "people.closed"];
+    await startJob(core.engine, { kind: "backfill", actor: "jo", request: { targets, from: { kind: "file", file } } });
+    await core.jobs();
+    await core.rest(600_000);
+    await startJob(core.engine, {
+      kind: "backfill",
+      actor: "jo",
+      request: { targets, from: { kind: "events", since: 0, until: core.clock.now() } },
+    });
+    await startJob(core.engine, {
+      kind: "replay",
+      actor: "jo",
+      request: { from: 0, to: core.clock.now(), force: true },
+    });
+    await core.jobs();
+    await core.rest(600_000);
+
+    expect(closed.calls).toEqual([]);
+    expect(open.calls.length).toBeGreaterThanOrEqual(200);
+    expect(await tellTales(core, [])).toEqual([]);
+  });
+
+  it("pushed through a sheet made in code is told nowhere, its faults included", async () => {
+    const { core, closed, place } = await aPlantedCore();
+    await using _ = core;
+    using __ = place;
+    const sheet = aSheet(`source_event: x\ntargets: { d: { connector: Closed, map: { ${mapped} } } }`, "code.yaml");
+    const events = values.map((one, i) => ({ ...eventOf(one, i, "field"), type: "x", source: "hms.policy" }));
+    await core.emit(...events);
+    await core.map();
+    const errors: unknown[] = [];
+    for (const event of events) await push(core.engine, eventKey(event), sheet).catch((error) => errors.push(error));
+    for (const { value } of values)
+      await push(core.engine, value, sheet).catch((error: Error) => errors.push(error.name));
+    await core.rest(600_000);
+
+    expect(closed.calls).toEqual([]);
+    expect(await tellTales(core, errors)).toEqual([]);
+  });
+
+  it("masked or hashed leaves as such only", async () => {
+    for (const action of ["mask", "hash"]) {
+      const target = fakeTarget({ name: "Open" });
+      const policy = `otherwise: ${action === "hash" ? "block" : "mask"}\nrules: [{ id: all, field: "*", action: ${action} }]`;
+      await using core = await aCore({
+        targets: [target],
+        sheets: { people: `source_event: person.changed\ntargets: { open: { connector: Open, map: { ${mapped} } } }` },
+        governance: policy,
+      });
+      await core.emit(...values.map((one, i) => eventOf(one, i, "field")));
+      await core.rest(600_000);
+
+      const sent = JSON.stringify(target.calls.map(({ fields }) => fields));
+      expect(target.calls).toHaveLength(200);
+      expect(values.filter(({ value }) => sent.includes(value))).toEqual([]);
+    }
+  });
+});
