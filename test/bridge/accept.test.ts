@@ -30,6 +30,7 @@ describe("accept", () => {
       EXPANDING: 0,
       UNMATCHED: 1,
       QUARANTINED: 1,
+      NOTED: 0,
       duplicates: 2,
     });
     expect(await brokenLaws(core, 5)).toEqual([]);
