@@ -31,6 +31,7 @@ describe("accept", () => {
       NOTED: 0,
       UNMATCHED: 1,
       QUARANTINED: 1,
+      NOTED: 0,
       duplicates: 2,
     });
     expect(await brokenLaws(core, 5)).toEqual([]);

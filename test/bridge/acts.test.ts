@@ -9,6 +9,7 @@ import { refused, retry } from "../../bridge/outcome.ts";
 import type { Engine } from "../../bridge/ports.ts";
 import type { PacketRecord } from "../../bridge/records.ts";
 import { release } from "../../bridge/release.ts";
+import { replayPacket } from "../../bridge/replay.ts";
 import { verifyLedger } from "../../bridge/verify.ts";
 import { aCore, brokenLaws, type Core, type CoreOptions, type FakeTarget, fakeTarget } from "../support/core.ts";
 import { dyingAfter } from "../support/faulty.ts";
@@ -228,6 +229,25 @@ describe("an edit of a held packet", () => {
 
     expect(target.state.get("a")).toEqual({ dailyRate: 70 });
     expect(await core.packets()).toHaveLength(3);
+  });
+});
+
+describe("a packet that another has taken the place of", () => {
+  it("is sent by no replay any more, though the other lies outside its time", async () => {
+    await using held = await aHeldPacket();
+    const { core, target, packet, etag } = held;
+    target.behave = (sent) => target.take(sent);
+    await core.clock.advance(1_000);
+    const to = core.clock.now();
+    await edit(core.engine, { id: packet.id, etag, fields: { dailyRate: 70 } }, jo);
+    await core.rest();
+
+    await replayAll(core, { force: true, to });
+    const one = await replayPacket(core.engine, { id: packet.id }, jo);
+    await core.rest();
+
+    expect(one).toMatchObject({ kind: "refused", why: expect.stringMatching(/took its place; replay that/) });
+    expect(target.calls.slice(1).map(({ fields }) => fields.dailyRate)).toEqual([70]);
   });
 });
 
@@ -496,7 +516,7 @@ async function doing(act: "discard" | "edit" | "release", engine: Engine, id: st
   return act === "edit" ? edit(engine, { id, etag, fields: { dailyRate: 10 } }, jo) : release(engine, { id }, jo);
 }
 
-async function replayAll(core: Core, request: { sheet?: "current"; force?: boolean }): Promise<void> {
+async function replayAll(core: Core, request: { sheet?: "current"; force?: boolean; to?: number }): Promise<void> {
   const all = { from: 0, to: Number.MAX_SAFE_INTEGER };
   await startJob(core.engine, { kind: "replay", actor: "jo", request: { ...all, ...request } });
   await core.clock.advance(1);
