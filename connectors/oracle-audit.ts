@@ -1,0 +1,82 @@
+import * as z from "zod";
+import { defineConnector } from "../bridge/connector.ts";
+import { delivered } from "../bridge/outcome.ts";
+import type { Packet } from "../bridge/pack.ts";
+import {
+  addNothing,
+  type Bind,
+  type Dialect,
+  databaseConfig,
+  identifier,
+  inSchema,
+  loginSchema,
+  quoted,
+  tlsRule,
+} from "./protocols/sql.ts";
+import { inOneTransaction, Sessions, wouldTake } from "./protocols/sql-sessions.ts";
+
+const sessions = new Sessions();
+
+const config = z
+  .strictObject({
+    ...databaseConfig,
+    dialect: databaseConfig.dialect.default("oracle"),
+    table: identifier.optional().describe("The table. If not said: hms_audit."),
+  })
+  .refine(...tlsRule);
+
+/**
+ * The frozen copy: a row for every packet, in the order of its record, and none is ever changed. The login needs
+ * nothing but INSERT.
+ *
+ * The packet's id is the table's key, so the row itself says that the packet was here: a second try finds it and adds
+ * nothing. The table: docs/sql.
+ */
+export const connector = defineConnector({
+  name: "OracleAuditConnector",
+  version: "v1",
+  order: "strict",
+  idempotent: true,
+  deletes: true,
+  config,
+  secret: loginSchema,
+  rate: { concurrency: 10 },
+
+  sendBatch(packets, context) {
+    const { table = "hms_audit" } = context.config;
+    return inOneTransaction(sessions, packets, context, async (packet, session, dialect) => {
+      const row = columns.map(([name, bind]) => ({ name: dialect.own(name), bind: bind(packet) }));
+      await session.add(tableOf(context.config, dialect), row);
+      return delivered({ at: table, remoteId: packet.id });
+    });
+  },
+
+  probe(context) {
+    return wouldTake(sessions, context, (dialect) => [
+      addNothing(
+        dialect,
+        tableOf(context.config, dialect),
+        columns.map(([name]) => dialect.own(name)),
+      ),
+    ]);
+  },
+});
+
+function tableOf({ schema, table }: z.output<typeof config>, dialect: Dialect): string {
+  return inSchema(schema, table === undefined ? dialect.own("hms_audit") : quoted(table));
+}
+
+/** What the copy keeps of a packet. `accepted` is µs since the epoch, and orders what has one time. */
+const columns: readonly (readonly [name: string, bind: (packet: Packet) => Bind])[] = [
+  ["packet_id", ({ id }) => ({ type: "text", value: id })],
+  ["event_type", ({ eventType }) => ({ type: "text", value: eventType })],
+  ["entity", ({ entity }) => ({ type: "text", value: entity })],
+  ["action", ({ action }) => ({ type: "text", value: action })],
+  ["source", ({ version }) => ({ type: "text", value: version.source })],
+  ["sequence", ({ version }) => ({ type: "number", value: version.sequence ?? null })],
+  ["changed_at", ({ version }) => ({ type: "timestamp", value: new Date(version.time).toISOString() })],
+  ["accepted", ({ version }) => ({ type: "number", value: version.accepted })],
+  ["revision", ({ version }) => ({ type: "number", value: version.revision })],
+  // Last: Oracle takes a long text only there.
+  ["fields", ({ fields }) => ({ type: "json", value: JSON.stringify(fields) })],
+];
