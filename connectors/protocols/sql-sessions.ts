@@ -179,12 +179,17 @@ export async function wouldTake<Config extends Place>(
   statements: (dialect: Dialect) => readonly string[],
 ): Promise<boolean> {
   try {
-    await sessions.use(context, async (session, dialect) => {
+    return await sessions.use(context, async (session, dialect) => {
       await session.begin();
-      for (const sql of statements(dialect)) await session.run(sql);
-      await session.rollback();
+      try {
+        for (const sql of statements(dialect)) await session.run(sql);
+        return true;
+      } catch {
+        return false;
+      } finally {
+        await session.rollback();
+      }
     });
-    return true;
   } catch {
     return false;
   }
