@@ -174,8 +174,9 @@ function driverFault(code: string): SqlFault {
     "NJS-506": "the database's certificate is not trusted, or it does not speak TLS",
     "NJS-510": "no connection within 2 s",
     "NJS-511": "the listener refused the connection",
-    "NJS-518": "the listener knows no such service",
-    "NJS-519": "the listener knows no such database",
   };
+  if (code === "NJS-518" || code === "NJS-519") {
+    return { kind: "setup", code, says: "the listener knows no such service" };
+  }
   return { kind: "lost", code, says: says[code] ?? "the connection to the database failed" };
 }

@@ -9,6 +9,7 @@ import { PGlite } from "@electric-sql/pglite";
 import { PGLiteSocketServer } from "@electric-sql/pglite-socket";
 import oracledb from "oracledb";
 import { Client } from "pg";
+import { afterAll, beforeAll, describe, test } from "vitest";
 import type { Login, Place } from "../../connectors/protocols/sql.ts";
 
 /** A real database, with the tables and grants the documentation gives, and a way in past the connector. */
@@ -168,25 +169,33 @@ export async function givenOracle(text: string): Promise<TestDatabase> {
   };
 }
 
-interface Trial {
-  readonly name: string;
-  /** Absent where it cannot be had here. */
-  readonly open?: () => Promise<TestDatabase>;
-}
-
 const programs = postgresPrograms();
 const oracleUrl = process.env.ORACLE_TEST_URL;
 
-/** The databases the tests run against: PostgreSQL over the wire always, and real servers where there are any. */
-export const databases: readonly Trial[] = [
-  { name: "PGlite", open: pglite },
-  programs
-    ? { name: "PostgreSQL", open: () => postgres(programs) }
-    : { name: "PostgreSQL (skipped: no server here; apt-get install postgresql)" },
-  oracleUrl
-    ? { name: "Oracle", open: () => givenOracle(oracleUrl) }
-    : { name: "Oracle (skipped: no ORACLE_TEST_URL, such as oracle://user:password@host:1521/service)" },
-];
+/** Which databases there are here, and how each is had; or why it is passed over. */
+const databases: Readonly<Record<string, (() => Promise<TestDatabase>) | string>> = {
+  PGlite: pglite,
+  PostgreSQL: programs ? () => postgres(programs) : "no server here; apt-get install postgresql",
+  Oracle: oracleUrl ? () => givenOracle(oracleUrl) : "no ORACLE_TEST_URL (oracle://user:password@host:1521/service)",
+};
+
+/** Runs promises on PostgreSQL over the wire always, and on a PostgreSQL server and an Oracle where there are any. */
+export function onEachDatabase(what: string, promises: (database: () => TestDatabase, name: string) => void): void {
+  for (const [name, open] of Object.entries(databases)) {
+    if (typeof open === "string") {
+      test.skip(`${what} in ${name}: ${open}`, () => {});
+      continue;
+    }
+    describe(`${what} in ${name}`, () => {
+      let database: TestDatabase;
+      beforeAll(async () => {
+        database = await open();
+      });
+      afterAll(() => database?.[Symbol.asyncDispose]());
+      promises(() => database, name);
+    });
+  }
+}
 
 /** A context for one try. */
 export function contextFor<Config>(config: Config, login: Login, signal = new AbortController().signal) {

@@ -40,7 +40,7 @@ export const hostile: readonly string[] = [
   "\u2019; DROP TABLE employee; --",
   "\uFF07; DROP TABLE employee; --",
   "\u02BC OR 1=1",
-  "\uFEFFx",
+  "x\uFEFF",
   "\u202Eelbat pord",
   "E'\\x27'",
   "U&'\\0027'",
