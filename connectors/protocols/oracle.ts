@@ -34,11 +34,12 @@ export const oracle: Dialect = {
   async connect({ host, port, database, tls }, { user, password, ca, wallet }) {
     const { default: oracledb } = await import("oracledb");
     if (ca !== undefined) trust(ca);
-    const address = `${tls ? "tcps" : "tcp"}://${host}:${port ?? (tls ? 2_484 : 1_521)}/${database}`;
+    const address = `(ADDRESS=(PROTOCOL=${tls ? "tcps" : "tcp"})(HOST=${host})(PORT=${port ?? (tls ? 2_484 : 1_521)}))`;
+    const limits = "(CONNECT_TIMEOUT=2)(TRANSPORT_CONNECT_TIMEOUT=2)(RETRY_COUNT=0)";
     const connection = await oracledb.getConnection({
       user,
       password,
-      connectString: `${address}?connect_timeout=2&transport_connect_timeout=2&retry_count=0`,
+      connectString: `(DESCRIPTION=${limits}${address}(CONNECT_DATA=(SERVICE_NAME=${database})))`,
       ...(wallet !== undefined && { walletContent: wallet }),
     });
     connection.callTimeout = callMs;

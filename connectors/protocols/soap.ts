@@ -1,6 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import type { Client, IHttpClient, IOptions, WSDL } from "soap";
+import type { Client } from "soap/lib/client.js";
+import type { IHttpClient, IOptions } from "soap/lib/types.js";
+import type { WSDL } from "soap/lib/wsdl/index.js";
 import * as z from "zod";
 import { type Connector, type Context, defineConnector, type Http, type Tls } from "../../bridge/connector.ts";
 import type { Json, JsonObject } from "../../bridge/json.ts";
@@ -181,7 +183,7 @@ async function messageOf(
   parts: JsonObject,
   { packet, config, secret, wsdl }: { packet: Packet; config: Config; secret: Secret; wsdl: WSDL },
 ): Promise<Message | string> {
-  const { Client, WSSecurity } = (await import("soap")).default;
+  const { Client, WSSecurity } = await library();
   let made: Omit<Message, "isOneWay"> | undefined;
   const catcher = {
     request(_url: string, xml: string, _answer: unknown, headers: Record<string, string>) {
@@ -201,6 +203,16 @@ async function messageOf(
   client[operation](parts, () => {});
   if (!made) throw new Error(`no message was made for ${operation}`);
   return { ...made, isOneWay: described.output === undefined || described.output === null };
+}
+
+/** The parts of the library that are used: its index would bring its server, and signatures. */
+async function library() {
+  const [client, security, wsdl] = await Promise.all([
+    import("soap/lib/client.js"),
+    import("soap/lib/security/WSSecurity.js"),
+    import("soap/lib/wsdl/index.js"),
+  ]);
+  return { ...client.default, ...security.default, ...wsdl.default };
 }
 
 function optionsOf({ soap }: Config): IOptions {
@@ -252,7 +264,7 @@ const mostDocuments = 50;
  * @throws where that leads elsewhere, or is none
  */
 async function readWsdl(config: Config, way: Way): Promise<WSDL> {
-  const soap = (await import("soap")).default;
+  const { open_wsdl } = await library();
   const isAddress = /^https?:/i.test(config.wsdl);
   // The library reads what is no web address by itself, from anywhere: a file has an address here too, and we read it.
   const start = isAddress
@@ -279,8 +291,9 @@ async function readWsdl(config: Config, way: Way): Promise<WSDL> {
     return location;
   };
   const options = { ...optionsOf(config), httpClient, wsdl_options: { overrideImportLocation } };
-  const { wsdl } = (await soap.createClientAsync(start, options)) as Client & { readonly wsdl: WSDL };
-  return wsdl;
+  return new Promise((done, fail) => {
+    open_wsdl(start, options, (error, wsdl) => (wsdl && !error ? done(wsdl) : fail(error)));
+  });
 }
 
 async function fetched(url: string, { http, tls, signal }: Way): Promise<string> {

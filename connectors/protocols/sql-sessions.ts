@@ -1,11 +1,7 @@
 import type { Context } from "../../bridge/connector.ts";
 import { type Outcome, refused, retry } from "../../bridge/outcome.ts";
 import type { Packet } from "../../bridge/pack.ts";
-import { oracle } from "./oracle.ts";
-import { postgresql } from "./postgresql.ts";
 import type { Dialect, Login, Place, Session, SqlFault } from "./sql.ts";
-
-const dialects: Readonly<Record<Place["dialect"], Dialect>> = { oracle, postgresql };
 
 /**
  * How long an idle session is kept. Short: a Lambda is frozen between its calls, and what it held meanwhile is found
@@ -23,6 +19,11 @@ interface Kept {
 export class Sessions {
   /** By place and login: with a rotated password none of the old ones is used again. */
   readonly #idle = new Map<string, Kept[]>();
+  readonly dialect: Dialect;
+
+  constructor(dialect: Dialect) {
+    this.dialect = dialect;
+  }
 
   /**
    * Runs work in a session, which is given back if the work ends well, and else destroyed.
@@ -31,11 +32,10 @@ export class Sessions {
    */
   async use<T>(
     { config, secret, signal }: Pick<Context<Place, Login>, "config" | "secret" | "signal">,
-    work: (session: Session, dialect: Dialect) => Promise<T>,
+    work: (session: Session) => Promise<T>,
   ): Promise<T> {
     signal.throwIfAborted();
-    const dialect = dialects[config.dialect];
-    const key = JSON.stringify([config.dialect, config.host, config.port, config.database, config.tls, secret]);
+    const key = JSON.stringify([config.host, config.port, config.database, config.tls, secret]);
     let session: Session | undefined;
     let over = false;
     const aborted = Promise.withResolvers<never>();
@@ -46,12 +46,12 @@ export class Sessions {
     };
     signal.addEventListener("abort", abort, { once: true });
     const worked = async () => {
-      session = this.#take(key) ?? (await dialect.connect(config, secret));
+      session = this.#take(key) ?? (await this.dialect.connect(config, secret));
       if (over) {
         session.destroy();
         throw new TimeUp();
       }
-      const result = await work(session, dialect);
+      const result = await work(session);
       if (!over) this.#keep(key, session);
       return result;
     };
@@ -116,17 +116,17 @@ export async function inOneTransaction<Config extends Place>(
   sessions: Sessions,
   packets: readonly Packet[],
   context: Context<Config, Login>,
-  deliver: (packet: Packet, session: Session, dialect: Dialect) => Promise<Outcome>,
+  deliver: (packet: Packet, session: Session) => Promise<Outcome>,
 ): Promise<Outcome[]> {
-  const { faultOf } = dialects[context.config.dialect];
+  const { faultOf } = sessions.dialect;
   const outcomes: Outcome[] = [];
   let committing = false;
   try {
-    await sessions.use(context, async (session, dialect) => {
+    await sessions.use(context, async (session) => {
       await session.begin();
       for (const packet of packets) {
         await session.run("SAVEPOINT packet");
-        const outcome = await deliver(packet, session, dialect).catch((error: unknown) => {
+        const outcome = await deliver(packet, session).catch((error: unknown) => {
           const fault = faultOf(error);
           if (fault.kind === "lost") throw error;
           return outcomeOf(fault, false);
@@ -176,13 +176,13 @@ export function outcomeOf({ kind, says, code, about, answer }: SqlFault, mayHave
 export async function wouldTake<Config extends Place>(
   sessions: Sessions,
   context: Context<Config, Login>,
-  statements: (dialect: Dialect) => readonly string[],
+  statements: readonly string[],
 ): Promise<boolean> {
   try {
-    return await sessions.use(context, async (session, dialect) => {
+    return await sessions.use(context, async (session) => {
       await session.begin();
       try {
-        for (const sql of statements(dialect)) await session.run(sql);
+        for (const sql of statements) await session.run(sql);
         return true;
       } catch {
         return false;

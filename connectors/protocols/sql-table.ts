@@ -54,8 +54,8 @@ type Config = z.output<typeof configSchema>;
  * the versions of its fields are kept, so that what is older never overwrites, even where a process that was thought
  * dead wakes up in the middle of a send. Both tables: docs/sql.
  */
-export function sqlTable(name: string): Connector<Config, Login> {
-  const sessions = new Sessions();
+export function sqlTable(name: string, dialect: Dialect): Connector<Config, Login> {
+  const sessions = new Sessions(dialect);
   return defineConnector({
     name,
     version: "v1",
@@ -66,10 +66,10 @@ export function sqlTable(name: string): Connector<Config, Login> {
     secret: loginSchema,
     rate: { concurrency: 10 },
     sendBatch: (packets, context) =>
-      inOneTransaction(sessions, packets, context, (packet, session, dialect) =>
+      inOneTransaction(sessions, packets, context, (packet, session) =>
         write(packet, { config: context.config, session, dialect }),
       ),
-    probe: (context) => wouldTake(sessions, context, (dialect) => trials(context.config, dialect)),
+    probe: (context) => wouldTake(sessions, context, trials(context.config, dialect)),
   });
 }
 

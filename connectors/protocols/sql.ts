@@ -15,7 +15,6 @@ export const identifier = z
 
 /** Where a database is: part of a connector's configuration. */
 export const databaseConfig = {
-  dialect: z.enum(["oracle", "postgresql"]).describe("Which database it is."),
   host: z
     .string()
     .regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?$/, "is no host name and no IPv4 address")

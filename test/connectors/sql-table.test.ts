@@ -1,8 +1,9 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Packet } from "../../bridge/pack.ts";
-import { connector } from "../../connectors/sql-table.ts";
+import { connector as inOracle } from "../../connectors/oracle-table.ts";
+import { connector as inPostgresql } from "../../connectors/postgresql-table.ts";
 import { aPacket, aVersion, noon } from "../support/builders.ts";
-import { type Cut, contextFor, cuttingProxy, onEachDatabase } from "../support/databases.ts";
+import { type Cut, contextFor, cuttingProxy, onEachDatabase, type TestDatabase } from "../support/databases.ts";
 import { hostile } from "../support/hostile-sql.ts";
 
 const columns = {
@@ -16,9 +17,9 @@ const columns = {
 };
 
 /** Names as Oracle has them, where it is Oracle. */
-function configOf(place: { readonly dialect: string }, more = {}) {
+function configOf({ dialect, place }: TestDatabase, more = {}) {
   const config = { ...place, table: "employee", key: "id", columns, ...more };
-  if (place.dialect === "postgresql") return config;
+  if (dialect === "postgresql") return config;
   const upper = Object.entries(columns).map(([field, { column, ...rest }]) => [
     field,
     { ...rest, column: column.toUpperCase() },
@@ -27,13 +28,13 @@ function configOf(place: { readonly dialect: string }, more = {}) {
 }
 
 onEachDatabase("a table kept row by row", (database, name) => {
+  const connector = name === "Oracle" ? inOracle : inPostgresql;
   let count = 0;
   const aChange = (fields: Packet["fields"], more: Partial<Packet> = {}) =>
     aPacket({ id: `pkt-${count++}`, entity: "1001", fields, ...more });
   const at = (ms: number, more = {}) => aVersion({ time: noon + ms, ...more });
   const context = (place = {}) => {
-    const { place: usual, login } = database();
-    return contextFor(connector.config.parse(configOf({ ...usual, ...place })), login);
+    return contextFor(connector.config.parse(configOf(database(), place)), database().login);
   };
   const send = (packet: Packet, place = {}) => connector.send(packet, context(place));
   const row = async (id = 1001) =>
@@ -254,8 +255,7 @@ onEachDatabase("a table kept row by row", (database, name) => {
 
   test("its probe asks for the table, its columns and the bridge's own tables, and writes nothing", async () => {
     const with_ = (more: object) => {
-      const { place, login } = database();
-      return connector.probe(contextFor(connector.config.parse(configOf(place, more)), login));
+      return connector.probe(context(more));
     };
 
     expect(await with_({})).toBe(true);
@@ -267,18 +267,16 @@ onEachDatabase("a table kept row by row", (database, name) => {
   });
 
   test("a table or column that is not there makes packets wait, and holds none", async () => {
-    const { place, login } = database();
-    const without = (more: object) =>
-      connector.send(aChange({ name: "x" }), contextFor(connector.config.parse(configOf(place, more)), login));
+    const without = (more: object) => send(aChange({ name: "x" }), more);
 
     expect(await without({ table: "nope" })).toMatchObject({ kind: "retry", code: "setup", mayHaveLanded: false });
     expect(await without({ columns: { name: { column: "nope" } } })).toMatchObject({ kind: "retry", code: "setup" });
   });
 });
 
-describe("the configuration", () => {
+describe.each([inPostgresql, inOracle])("the configuration of $name", (connector) => {
   const good = {
-    ...{ dialect: "postgresql", host: "db.agency.example", database: "hr" },
+    ...{ host: "db.agency.example", database: "hr" },
     ...{ table: "employee", key: "id", columns: { name: { column: "name" } } },
   };
 

@@ -4,11 +4,12 @@ import net, { type AddressInfo } from "node:net";
 import { join } from "node:path";
 import tls from "node:tls";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { connector as audit } from "../../connectors/oracle-audit.ts";
+import { connector as oracleAudit } from "../../connectors/oracle-audit.ts";
+import { connector as postgresqlAudit } from "../../connectors/postgresql-audit.ts";
+import { connector as table } from "../../connectors/postgresql-table.ts";
 import { oracle } from "../../connectors/protocols/oracle.ts";
 import { postgresql } from "../../connectors/protocols/postgresql.ts";
 import { outcomeOf } from "../../connectors/protocols/sql-sessions.ts";
-import { connector as table } from "../../connectors/sql-table.ts";
 import { aPacket } from "../support/builders.ts";
 import { aCertificate } from "../support/certificate.ts";
 import { contextFor, postgres, postgresPrograms, type TestDatabase } from "../support/databases.ts";
@@ -23,8 +24,8 @@ let count = 0;
 const anAudit = () => aPacket({ id: `pkt-${count++}`, order: "strict" });
 
 /** Sends one packet to the frozen copy at a place. */
-function send(place: object, login: object = nobody, signal?: AbortSignal) {
-  const config = audit.config.parse({ dialect: "postgresql", host: "127.0.0.1", database: "postgres", ...place });
+function send(place: object, login: object = nobody, signal?: AbortSignal, audit = postgresqlAudit) {
+  const config = audit.config.parse({ host: "127.0.0.1", database: "postgres", ...place });
   return audit.send(anAudit(), contextFor(config, audit.secret?.parse(login) as typeof nobody, signal));
 }
 
@@ -121,7 +122,7 @@ describe("the statements for Oracle", () => {
 
 describe("Oracle's driver, against a listener", () => {
   const toOracle = (port: number, more: object = {}, login?: object, signal?: AbortSignal) =>
-    send({ dialect: "oracle", port, database: "HMS", tls: false, ...more }, login, signal);
+    send({ port, database: "HMS", tls: false, ...more }, login, signal, oracleAudit);
 
   test.each([
     [12514, { code: "setup" }],
@@ -272,7 +273,7 @@ describe.skipIf(!programs)("sessions with a PostgreSQL server (skipped where the
   test("a row that another holds locked is waited for, and not for ever", async () => {
     const { port } = db.place;
     const config = table.config.parse({
-      ...{ dialect: "postgresql", host: "127.0.0.1", port, database: "postgres", table: "employee", key: "id" },
+      ...{ host: "127.0.0.1", port, database: "postgres", table: "employee", key: "id" },
       columns: { name: { column: "name" } },
     });
     const change = (signal?: AbortSignal) =>
@@ -316,7 +317,7 @@ describe.skipIf(!programs)("sessions with a PostgreSQL server (skipped where the
 
   test("a process ends by itself though a session is idle", async () => {
     const code = `
-      import { connector } from ${JSON.stringify(join(import.meta.dirname, "../../connectors/oracle-audit.ts"))};
+      import { connector } from ${JSON.stringify(join(import.meta.dirname, "../../connectors/postgresql-audit.ts"))};
       const { place, packet, login } = JSON.parse(process.argv[1]);
       const signal = new AbortController().signal;
       const outcome = await connector.send(packet, { config: connector.config.parse(place), secret: login, signal });

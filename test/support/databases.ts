@@ -14,7 +14,8 @@ import type { Login, Place } from "../../connectors/protocols/sql.ts";
 
 /** A real database, with the tables and grants the documentation gives, and a way in past the connector. */
 export interface TestDatabase extends AsyncDisposable {
-  readonly place: Pick<Place, "dialect" | "host" | "port" | "database" | "tls">;
+  readonly dialect: keyof typeof employee;
+  readonly place: Pick<Place, "host" | "port" | "database" | "tls">;
   readonly login: Login;
   /** Runs a statement as the tables' owner. @returns the rows, their names in lower case */
   ask(sql: string): Promise<Record<string, unknown>[]>;
@@ -32,7 +33,7 @@ const employee = {
 
 const grant = "GRANT SELECT, INSERT, UPDATE, DELETE ON employee TO hms_bridge";
 
-function ddl(dialect: Place["dialect"]): string {
+function ddl(dialect: TestDatabase["dialect"]): string {
   return readFileSync(join(import.meta.dirname, "../../docs/sql", `${dialect}.sql`), "utf8");
 }
 
@@ -44,7 +45,8 @@ export async function pglite(): Promise<TestDatabase> {
   await db.exec(`CREATE ROLE hms_bridge; ${ddl("postgresql")}; ${employee.postgresql}`);
   const port = Number(server.getServerConn().split(":").pop());
   return {
-    place: { dialect: "postgresql", host: "127.0.0.1", port, database: "postgres", tls: false },
+    dialect: "postgresql",
+    place: { host: "127.0.0.1", port, database: "postgres", tls: false },
     login: { user: "postgres", password: "postgres" },
     ask: async (sql) => (await db.query<Record<string, unknown>>(sql)).rows,
     async [Symbol.asyncDispose]() {
@@ -95,7 +97,8 @@ export async function postgres(programs: string, tls?: { key: string; cert: stri
   await owner.query(`CREATE ROLE ${login.user} LOGIN PASSWORD '${login.password}'; ${ddl("postgresql")};
     ${employee.postgresql}; ${grant}`);
   return {
-    place: { dialect: "postgresql", host: "127.0.0.1", port, database: "postgres", tls: tls !== undefined },
+    dialect: "postgresql",
+    place: { host: "127.0.0.1", port, database: "postgres", tls: tls !== undefined },
     login,
     ask: async (sql) => (await owner.query<Record<string, unknown>>(sql)).rows,
     async [Symbol.asyncDispose]() {
@@ -139,7 +142,7 @@ export async function givenOracle(text: string): Promise<TestDatabase> {
   const tls = url.protocol === "oracles:";
   const login = { user: decodeURIComponent(url.username), password: decodeURIComponent(url.password) };
   const place = {
-    ...{ dialect: "oracle" as const, host: url.hostname, port: Number(url.port), database: url.pathname.slice(1), tls },
+    ...{ host: url.hostname, port: Number(url.port), database: url.pathname.slice(1), tls },
   };
   const owner = await oracledb.getConnection({
     ...login,
@@ -156,6 +159,7 @@ export async function givenOracle(text: string): Promise<TestDatabase> {
   }
   for (const statement of statements) await owner.execute(statement);
   return {
+    dialect: "oracle",
     place,
     login,
     async ask(sql) {

@@ -1,10 +1,12 @@
 import { beforeEach, expect, test } from "vitest";
-import { connector } from "../../connectors/oracle-audit.ts";
+import { connector as inOracle } from "../../connectors/oracle-audit.ts";
+import { connector as inPostgresql } from "../../connectors/postgresql-audit.ts";
 import { aPacket, aVersion, noon } from "../support/builders.ts";
 import { type Cut, contextFor, cuttingProxy, onEachDatabase } from "../support/databases.ts";
 import { hostile } from "../support/hostile-sql.ts";
 
 onEachDatabase("the frozen copy", (database, name) => {
+  const connector = name === "Oracle" ? inOracle : inPostgresql;
   let count = 0;
   const anAudit = (overrides = {}) => aPacket({ id: `pkt-${count++}`, order: "strict", ...overrides });
   const context = (place = {}) =>
