@@ -42,7 +42,8 @@ export function sqlAudit(name: string, dialect: Dialect): Connector<Config, Logi
     deletes: true,
     config: configSchema,
     secret: loginSchema,
-    rate: { concurrency: 10 },
+    // A session each.
+    rate: { concurrency: 4 },
     sendBatch(packets, context) {
       const { table = "hms_audit" } = context.config;
       return inOneTransaction(sessions, packets, context, async (packet, session) => {

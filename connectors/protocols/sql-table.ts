@@ -64,7 +64,8 @@ export function sqlTable(name: string, dialect: Dialect): Connector<Config, Logi
     deletes: true,
     config: configSchema,
     secret: loginSchema,
-    rate: { concurrency: 10 },
+    // A session each.
+    rate: { concurrency: 4 },
     sendBatch: (packets, context) =>
       inOneTransaction(sessions, packets, context, (packet, session) =>
         write(packet, { config: context.config, session, dialect }),

@@ -21,13 +21,13 @@ export interface TestDatabase extends AsyncDisposable {
   ask(sql: string): Promise<Record<string, unknown>[]>;
 }
 
-/** A table as an agency might have it: a key that is a number, a column that may not be empty. */
+/** A table as an agency might have it: a key that is a number, a column that may not be empty, a deferred constraint. */
 const employee = {
   postgresql: `CREATE TABLE employee (id integer PRIMARY KEY, name varchar(10) NOT NULL DEFAULT 'nobody', hours numeric(4,1),
-    start_on date, active boolean, seen_at timestamptz, extra json, email text UNIQUE,
+    start_on date, active boolean, seen_at timestamptz, extra json, email text UNIQUE DEFERRABLE INITIALLY DEFERRED,
     CONSTRAINT hours_sane CHECK (hours < 100))`,
   oracle: `CREATE TABLE employee (id NUMBER(10) PRIMARY KEY, name VARCHAR2(10) DEFAULT 'nobody' NOT NULL, hours NUMBER(4,1),
-    start_on DATE, active NUMBER(1), seen_at TIMESTAMP WITH TIME ZONE, extra CLOB, email VARCHAR2(200) UNIQUE,
+    start_on DATE, active NUMBER(1), seen_at TIMESTAMP WITH TIME ZONE, extra CLOB, email VARCHAR2(200) UNIQUE DEFERRABLE INITIALLY DEFERRED,
     CONSTRAINT hours_sane CHECK (hours < 100))`,
 };
 
