@@ -120,7 +120,7 @@ function allowed(rule: Rule, file: string, found: string): boolean {
   // A function's own connector, put in by its bundle.
   if (found === "#connector") return file.startsWith("functions/");
   // A package's own file may end in .js too.
-  const inHouse = existsSync(join(root, found));
+  const inHouse = /\.(ts|js)$/.test(found) && existsSync(join(root, found));
   return (inHouse ? rule.house : rule.packages).some((pattern) => pattern.test(found));
 }
 

@@ -140,7 +140,9 @@ export async function inOneTransaction<Config extends Place>(
     return outcomes;
   } catch (error) {
     const fault = error instanceof TimeUp || context.signal.aborted ? timeUp : faultOf(error);
-    const failed = outcomeOf(fault, committing && fault.kind === "lost");
+    // At COMMIT nobody can say whose packet it is.
+    const isAnybodys = committing && (fault.kind === "refused" || fault.kind === "there");
+    const failed = outcomeOf(isAnybodys ? { ...fault, kind: "retry" } : fault, committing && fault.kind === "lost");
     // What was refused is refused, whatever became of the rest.
     return packets.map((_, i) => (outcomes[i]?.kind === "refused" ? outcomes[i] : failed));
   }

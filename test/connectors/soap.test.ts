@@ -374,6 +374,18 @@ describe("a WSDL", () => {
     expect(await connector.send(aChange({ flex_time: 1 }), context)).toMatchObject({ code: "no-answer" });
   });
 
+  test("in a folder does not lead out of it", async () => {
+    using folder = home({
+      "service/service.wsdl": readFileSync(wsdl, "utf8").replace("legacy-hr.xsd", "%2e%2e%2flegacy-hr.xsd"),
+      "legacy-hr.xsd": readFileSync(wsdl.replace(".wsdl", ".xsd"), "utf8"),
+    });
+    const context = contextFor("http://127.0.0.1:1/x", { wsdl: join(folder.path, "service/service.wsdl") });
+
+    expect(await connector.send(aChange({ flex_time: 1 }), context)).toMatchObject({
+      reason: expect.stringContaining("not beside it"),
+    });
+  });
+
   test("without the operation is told, with those it has", async () => {
     const context = contextFor("http://127.0.0.1:1/x", { operation: "constructor" });
 

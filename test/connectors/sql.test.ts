@@ -10,7 +10,7 @@ import { connector as table } from "../../connectors/postgresql-table.ts";
 import { oracle } from "../../connectors/protocols/oracle.ts";
 import { postgresql } from "../../connectors/protocols/postgresql.ts";
 import { outcomeOf } from "../../connectors/protocols/sql-sessions.ts";
-import { aPacket } from "../support/builders.ts";
+import { aPacket, aVersion } from "../support/builders.ts";
 import { aCertificate } from "../support/certificate.ts";
 import { contextFor, postgres, postgresPrograms, type TestDatabase } from "../support/databases.ts";
 
@@ -297,6 +297,34 @@ describe.skipIf(!programs)("sessions with a PostgreSQL server (skipped where the
       await db.ask("ROLLBACK");
     }
     await expect.poll(async () => (await change()).kind).toBe("delivered");
+  });
+
+  test("two processes with one record go one after the other, and the older one sees what the newer has written", async () => {
+    const config = table.config.parse({
+      ...{ host: "127.0.0.1", port: db.place.port, database: "postgres", table: "employee", key: "id" },
+      columns: { name: { column: "name" } },
+    });
+    const at = (time: number) => aVersion({ time });
+    const change = (name: string, time: number) =>
+      table.send(
+        aPacket({ id: `pkt-${count++}`, entity: "2", fields: { name }, version: at(time) }),
+        contextFor(config, trusting()),
+      );
+    await change("first", 1);
+
+    const waiting = async () => (await db.ask("SELECT 1 FROM pg_locks WHERE NOT granted")).length;
+
+    // The newer one is in the middle of its transaction when the older one begins.
+    await db.ask("BEGIN; SELECT 1 FROM employee WHERE id = 2 FOR UPDATE");
+    const newer = change("newer", 9);
+    await expect.poll(waiting).toBe(1);
+    const older = change("older", 5);
+    await expect.poll(waiting).toBe(2);
+    await db.ask("COMMIT");
+
+    expect(await newer).toMatchObject({ kind: "delivered" });
+    expect(await older).toMatchObject({ kind: "delivered" });
+    expect(await db.ask("SELECT name FROM employee WHERE id = 2")).toEqual([{ name: "newer" }]);
   });
 
   test("the frozen copy's login can do nothing but add", async () => {
