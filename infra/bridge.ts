@@ -3,7 +3,7 @@ import { type App, type Environment, PermissionsBoundary } from "aws-cdk-lib";
 import { connectorId } from "../bridge/connector.ts";
 import { catalogFile, catalogText } from "../platform/aws/shipped-catalog.ts";
 import { type BundleOptions, bundle, projectRoot } from "./bundle.ts";
-import { configFor, connectorFiles } from "./connectors.ts";
+import { configFor, connectorFiles, deployable } from "./connectors.ts";
 import type { LaneMade } from "./lane.ts";
 import { MappingsStack } from "./mappings-stack.ts";
 import { PathStack } from "./path-stack.ts";
@@ -19,7 +19,7 @@ export interface BridgeStacks {
 /** Adds the bridge to a CDK app: what it keeps, the way of an event, and where its sheets are kept. */
 export async function addBridge(app: App, env?: Environment): Promise<BridgeStacks> {
   const settings = readSettings((key) => app.node.tryGetContext(key));
-  const files = await connectorFiles(join(projectRoot, "connectors"));
+  const files = deployable(await connectorFiles(join(projectRoot, "connectors")), settings);
   const connectors = files.map(({ connector }) => connector);
   // Before anything is bundled: a fault in the settings is told at once.
   const configs = connectors.map((connector) => configFor(connector, settings));

@@ -28,7 +28,6 @@ describe("accept", () => {
     expect((await core.engine.store.tally()).events).toEqual({
       EXPANDED: 1,
       EXPANDING: 0,
-      NOTED: 0,
       UNMATCHED: 1,
       QUARANTINED: 1,
       NOTED: 0,

@@ -1,0 +1,34 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { parse } from "yaml";
+import { ownCatalog } from "../../library/bridge.ts";
+import { readFolder, readTexts } from "../../platform/local/sheets-folder.ts";
+
+const root = join(import.meta.dirname, "../..");
+
+test("the example sheets are good, and so are their examples", async () => {
+  const { sheets } = await readTexts(readFolder(join(root, "examples/sheets")), await ownCatalog());
+
+  expect(sheets.faults).toEqual([]);
+  expect(sheets.sheets.length).toBeGreaterThan(0);
+});
+
+test("each configuration the documentation shows is one its connector takes", async () => {
+  const catalog = await ownCatalog();
+  const text = readFileSync(join(root, "docs/connectors.md"), "utf8");
+  const shown = [...text.matchAll(/```yaml\n(connectors:\n[\s\S]*?)```/g)].flatMap(([, yaml]) =>
+    Object.entries((parse(yaml as string) as { connectors: Record<string, unknown> }).connectors),
+  );
+
+  const faults = shown.flatMap(([name, config]) => {
+    const found = catalog.find(name);
+    if (!("connector" in found)) return [found.fault];
+    return (found.connector.config.safeParse(config).error?.issues ?? []).map(
+      ({ path, message }) => `${name}.${path.join(".")} ${message}`,
+    );
+  });
+
+  expect(faults).toEqual([]);
+  expect(shown.length).toBeGreaterThan(3);
+});
