@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import type { MiddlewareHandler } from "hono";
 import { type AppOptions, opsApp } from "./app.ts";
+import { inboundDoor } from "./inbound.ts";
 import type { Ops } from "./operation.ts";
 import { Problem } from "./problem.ts";
 
@@ -27,14 +28,16 @@ const loopback = "127.0.0.1";
 const requestMs = 30_000;
 
 /**
- * Serves the API to this machine alone.
+ * Serves the API, and the door for what outside systems say, to this machine alone: they come through a proxy of yours.
  *
  * @throws where the port is taken
  */
 export async function serveOps(ops: Ops, { port, token, actor }: ServeOptions): Promise<Served> {
   const options: AppOptions = { guard: localGuard(token), actorOf: () => actor };
+  const app = opsApp(ops, options);
+  app.route("/", inboundDoor(ops.engine));
   const server = createAdaptorServer({
-    fetch: opsApp(ops, options).fetch,
+    fetch: app.fetch,
     serverOptions: { requestTimeout: requestMs, headersTimeout: requestMs, maxHeaderSize: 16_384 },
   });
   await new Promise<void>((resolve, reject) => {

@@ -1,0 +1,31 @@
+import { Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import { type InboundAnswer, maxInboundBytes, takeIn } from "../bridge/inbound.ts";
+import type { Engine } from "../bridge/ports.ts";
+import { Problem, type ProblemKind } from "./problem.ts";
+
+const tooLarge = () => new Problem("too-large", `A message may have at most ${maxInboundBytes} bytes.`).response();
+
+/** The door for what outside systems say: see bridge/inbound.ts. It asks for no token, because each message is signed. */
+export function inboundDoor(engine: Engine): Hono {
+  const app = new Hono();
+  const limit = bodyLimit({ maxSize: maxInboundBytes, onError: tooLarge });
+  app.post("/inbound/:connector", limit, async ({ req }) => {
+    const body = new Uint8Array(await req.arrayBuffer());
+    const header = (name: string) => req.header(name);
+    return answered(await takeIn(engine, { connector: req.param("connector"), header, body }));
+  });
+  return app;
+}
+
+const kinds: Readonly<Record<number, ProblemKind>> = {
+  400: "wrong-call",
+  401: "no-token",
+  413: "too-large",
+  415: "wrong-type",
+};
+
+function answered(answer: InboundAnswer): Response {
+  if ("event" in answer) return Response.json({ event: answer.event }, { status: answer.status });
+  return new Problem(kinds[answer.status] as ProblemKind, `${answer.message}.`).response();
+}
