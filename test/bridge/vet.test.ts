@@ -187,10 +187,12 @@ describe("a rule's reach", () => {
   it("tells no key that is data: records may be keyed by an address", () => {
     const policy = "otherwise: mask\nrules:\n  - { id: zip, field: people.*.zip, action: mask }";
 
-    const { fields, decisions } = vetted(policy, { people: { "ann@agency.example": { zip: "20500" } } });
+    const people = { "ann@agency.example": { zip: "20500" }, "_123-45-6789": { zip: "20500" } };
 
-    expect(fields).toEqual({ people: { "a***@agency.example": { zip: "***" } } });
-    expect(JSON.stringify(decisions)).not.toContain("ann@");
+    const { fields, decisions } = vetted(policy, { people });
+
+    expect(fields).toEqual({ people: { "a***@agency.example": { zip: "***" }, "_***-**-6789": { zip: "***" } } });
+    expect(JSON.stringify(decisions)).not.toMatch(/ann@|6789/);
   });
 
   it("is found in time, however many stars a name has", () => {

@@ -57,6 +57,7 @@ const silences: Readonly<Record<string, Answer>> = {
   "a mask without a rule": json({ action: "mask", fields: ["rate"] }),
   "a block without a rule": json({ action: "block" }),
   "a value for a rule": json({ action: "block", rule: "123-45-6789" }),
+  "a value within a rule": json({ action: "block", rule: "ssn:123-45-6789" }),
   "an address for a rule": json({ action: "block", rule: "ann@agency.gov" }),
   "a body that breaks off": (_, response) => {
     response.writeHead(200, { "content-type": "application/json", "content-length": 100 });
@@ -93,7 +94,10 @@ describe("the compliance engine outside", () => {
   it.each(Object.keys(silences))("that answers with %s was not asked", async (name) => {
     await using server = await targetServer(silences[name] as Answer);
 
+    const began = performance.now();
+
     await expect(portTo(server).ask(aRequest())).rejects.toBeInstanceOf(NotAsked);
+    expect(performance.now() - began).toBeLessThan(800);
   });
 
   it("is told by its token, and once more with the new one where it was rotated", async () => {
@@ -188,6 +192,22 @@ describe("governance asked over HTTP", () => {
 
     expect(core.target.calls).toHaveLength(5);
     expect(core.lines.some(({ step }) => step === "governance-not-asked")).toBe(true);
+  }, 60_000);
+
+  it("lets what it will not answer about keep nothing else waiting", async () => {
+    await using server = await targetServer(json({}, 500));
+    await using core = await governed(server);
+    await core.emit(...five);
+    await core.rest(2 * 3_600_000);
+    server.answer = (request, response) => {
+      const { entity } = (request.body as ComplianceRequest).packet;
+      (entity === "s-0" ? json({ action: "who knows" }) : allows)(request, response);
+    };
+    Object.assign(core.engine, { compliance: portTo(server) });
+
+    await core.rest(600_000);
+
+    expect(core.target.calls.map(({ entity }) => entity).sort()).toEqual(["s-1", "s-2", "s-3", "s-4"]);
   }, 60_000);
 
   it("keeps the order in which events were accepted, however late it answers", async () => {
