@@ -1,6 +1,6 @@
 import http from "node:http";
 import https from "node:https";
-import { getCACertificates } from "node:tls";
+import { createSecureContext, getCACertificates } from "node:tls";
 import type { Http, HttpRequest, HttpResponse, Tls } from "../../bridge/connector.ts";
 import { delivered, type Outcome, refused, retry } from "../../bridge/outcome.ts";
 import { problemIn } from "./problem.ts";
@@ -176,8 +176,9 @@ function securedAgents(options: https.AgentOptions): (tls?: Tls) => https.Agent 
     if (own?.tls.cert !== tls.cert || own?.tls.key !== tls.key || own?.tls.ca !== tls.ca) {
       const trusted = tls.ca === undefined ? undefined : [...getCACertificates("default"), tls.ca];
       const { cert, key } = tls;
-      const shown = { ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) };
-      own = { tls, agent: new https.Agent({ ...options, ...shown, ...(trusted && { ca: trusted }) }) };
+      // Made once: given as they are, the agent would join all certificates into a connection's name at every request.
+      const secureContext = createSecureContext({ cert, key, ca: trusted });
+      own = { tls, agent: new https.Agent({ ...options, secureContext }) };
     }
     return own?.agent ?? usual;
   };
