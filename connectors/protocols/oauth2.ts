@@ -11,6 +11,7 @@ import * as z from "zod";
 import type { Http, HttpResponse, Tls } from "../../bridge/connector.ts";
 import { type Outcome, retry } from "../../bridge/outcome.ts";
 import { outcomeOf, outcomeOfFault } from "./http.ts";
+import { type Fetched, type Held, heldToken } from "./tokens.ts";
 
 const pem = z.string().startsWith("-----BEGIN ", "is not PEM");
 
@@ -45,74 +46,21 @@ export function tlsOf({ cert, key, ca }: Pick<ClientSecret, "cert" | "key" | "ca
   return cert === undefined && ca === undefined ? undefined : { cert, key, ca };
 }
 
-type TokenReading = { readonly token: string } | { readonly outcome: Outcome };
-
-interface Kept {
-  /** Whose it is: a rotated secret gets another. */
-  readonly of: string;
-  readonly reading: Promise<TokenReading>;
-  /** ms since the epoch. Not a running count, which stands still while a Lambda function is frozen. */
-  renewAt: number;
-}
-
-/** A connector's token lives as long as its connections do. */
-const kept = new WeakMap<Http, Kept>();
-
-/** A token is renewed so long before it ends, or a tenth of its life where that is less. */
-const earlyMs = 60_000;
-
-/** An access token at hand, or why there is none. */
-export type Access =
-  | {
-      readonly headers: { readonly authorization: string };
-      /** To be told of every outcome: a token the target refused is not shown again. */
-      heed(outcome: Outcome): Outcome;
-    }
-  | { readonly outcome: Outcome };
-
 /**
- * An access token by client credentials: kept in this process, renewed before it ends, and forgotten once the target
- * refuses it, so that the try the path makes with a fresh secret has a fresh token too.
+ * The headers of an access token by client credentials. The try the path makes with a fresh secret has a fresh token
+ * too.
  */
 export async function accessTo(
   http: Http,
   server: TokenServer,
   secret: ClientSecret,
   signal: AbortSignal,
-): Promise<Access> {
-  const mine = tokenFor(http, server, secret, signal);
-  const reading = await mine.reading;
-  if ("outcome" in reading) return reading;
-  return {
-    headers: { authorization: `Bearer ${reading.token}` },
-    heed(outcome) {
-      if (outcome.kind === "retry" && outcome.auth) forget(http, mine);
-      return outcome;
-    },
-  };
-}
-
-/** The token at hand, or one that all who come meanwhile wait for. */
-function tokenFor(http: Http, server: TokenServer, secret: ClientSecret, signal: AbortSignal): Kept {
-  const of = JSON.stringify([server, secret]);
-  const known = kept.get(http);
-  if (known?.of === of && Date.now() < known.renewAt) return known;
-  const asked = fetchToken(http, server, secret, signal);
-  const mine: Kept = { of, reading: asked, renewAt: Number.POSITIVE_INFINITY };
-  kept.set(http, mine);
-  asked.then(
-    (answer) => {
-      if ("token" in answer) mine.renewAt = Date.now() + answer.livesMs - Math.min(earlyMs, answer.livesMs / 10);
-      else forget(http, mine);
-    },
-    () => forget(http, mine),
-  );
-  return mine;
-}
-
-/** Unless another call has taken a new one meanwhile. */
-function forget(http: Http, mine: Kept): void {
-  if (kept.get(http) === mine) kept.delete(http);
+): Promise<
+  { readonly headers: { readonly authorization: string }; readonly heed: Held["heed"] } | { readonly outcome: Outcome }
+> {
+  const held = await heldToken(http, JSON.stringify([server, secret]), () => fetchToken(http, server, secret, signal));
+  if ("outcome" in held) return held;
+  return { headers: { authorization: `Bearer ${held.token}` }, heed: held.heed };
 }
 
 /**
@@ -125,7 +73,7 @@ async function fetchToken(
   { tokenUrl, scope, clientAuth }: TokenServer,
   secret: ClientSecret,
   signal: AbortSignal,
-): Promise<{ token: string; livesMs: number } | { outcome: Outcome }> {
+): Promise<Fetched> {
   const server = { issuer: new URL(tokenUrl).origin, token_endpoint: tokenUrl };
   const client = { client_id: secret.clientId };
   const shown = clientAuth === "post" ? ClientSecretPost(secret.clientSecret) : ClientSecretBasic(secret.clientSecret);
@@ -143,7 +91,7 @@ async function fetchToken(
           tls: tlsOf(secret),
           signal,
         });
-        return fetched(answer);
+        return asFetched(answer);
       },
     });
     const { access_token, expires_in } = await processClientCredentialsResponse(server, client, response);
@@ -154,7 +102,7 @@ async function fetchToken(
 }
 
 /** Our answer as `fetch` would have given it. */
-function fetched({ status, headers, body }: HttpResponse): Response {
+function asFetched({ status, headers, body }: HttpResponse): Response {
   const given = new Headers();
   for (const [name, value] of Object.entries(headers)) {
     for (const each of [value ?? []].flat()) given.append(name, each);
