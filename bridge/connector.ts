@@ -8,8 +8,9 @@ export interface HttpRequest {
   readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** Build it with `joinUrl`, so that values are encoded. */
   readonly url: string;
-  /** Sent as `application/json`. */
+  /** Sent as `application/json`, or as `jsonType`. */
   readonly json?: unknown;
+  readonly jsonType?: `application/${string}+json`;
   /** Sent as it is, instead of `json`. */
   readonly text?: { readonly type: string; readonly body: string };
   readonly headers?: Readonly<Record<string, string>>;

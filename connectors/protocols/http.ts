@@ -66,7 +66,7 @@ export function createHttp(options: HttpOptions): Http {
   const ask = (wanted: HttpRequest, url: URL): Promise<HttpResponse> => {
     const secure = url.protocol === "https:";
     const body = wanted.json === undefined ? wanted.text?.body : JSON.stringify(wanted.json);
-    const type = wanted.json === undefined ? (wanted.text?.type ?? "") : "application/json";
+    const type = wanted.json === undefined ? (wanted.text?.type ?? "") : (wanted.jsonType ?? "application/json");
     const headers: Record<string, string | number> = {
       accept: "application/json",
       "user-agent": "hms-sync-bridge",
@@ -151,7 +151,9 @@ export function createHttp(options: HttpOptions): Http {
     async deliver(wanted) {
       try {
         const url = checkUrl(wanted.url, allowedHosts);
-        return outcomeOf(await ask(wanted, url), url.pathname, wanted.json);
+        const answer = await ask(wanted, url);
+        if (wanted.method === "DELETE" && isGone(answer)) return delivered({ at: url.pathname, status: answer.status });
+        return outcomeOf(answer, url.pathname, wanted.json);
       } catch (error) {
         return outcomeOfFault(error);
       }
@@ -225,6 +227,11 @@ export function outcomeOf({ status, headers, body }: HttpResponse, at: string, s
   const why = problemIn(body, sent);
   const answer = body === "" ? undefined : body.slice(0, answerKept);
   return refused(why ? `answered ${status}: ${why}` : `answered ${status}`, { status, ...(answer && { answer }) });
+}
+
+/** What was to be deleted is not there: not any more, where the answer to an earlier try was lost. */
+function isGone({ status }: HttpResponse): boolean {
+  return status === 404 || status === 410;
 }
 
 function isJson(text: string): boolean {

@@ -4,10 +4,9 @@ import { rolesOf, synthesizedWith, type WithFiles } from "./roles.ts";
 
 /** The connector the README shows, word for word. */
 function readmeConnector(): Record<string, string> {
-  const [, code] =
-    /```ts\n\/\/ (connectors\/scheduling\.ts\n[\s\S]*?)```/.exec(readFileSync("README.md", "utf8")) ?? [];
+  const [, code] = /```ts\n\/\/ (connectors\/parking\.ts\n[\s\S]*?)```/.exec(readFileSync("README.md", "utf8")) ?? [];
   const [file, ...lines] = code?.split("\n") ?? [];
-  if (!file) throw new Error("the README shows no connectors/scheduling.ts any more");
+  if (!file) throw new Error("the README shows no connectors/parking.ts any more");
   return { [file]: lines.join("\n") };
 }
 
@@ -29,14 +28,14 @@ describe("a connector added as one file", () => {
       added("AWS::SQS::Queue")
         .map(({ Properties }) => Properties.QueueName)
         .sort(),
-    ).toEqual(["hms-bridge-lane-SchedulingConnector-v1.fifo", "hms-bridge-outbox-SchedulingConnector-v1.fifo"]);
+    ).toEqual(["hms-bridge-lane-ParkingConnector-v1.fifo", "hms-bridge-outbox-ParkingConnector-v1.fifo"]);
     const names = added("AWS::Lambda::Function").map(({ Properties }) => Properties.FunctionName);
-    expect(names).toContain("hms-bridge-SchedulingConnector-v1");
-    expect(names).toContain("hms-bridge-SchedulingConnector-v1-probe");
+    expect(names).toContain("hms-bridge-ParkingConnector-v1");
+    expect(names).toContain("hms-bridge-ParkingConnector-v1-probe");
     const sources = (made: WithFiles) => made.of("AWS::Lambda::EventSourceMapping").length;
     expect(sources(after)).toBe(sources(before) + 1);
     const alarms = added("AWS::CloudWatch::Alarm").map(({ Properties }) => Properties.AlarmDescription);
-    expect(alarms.filter((says) => says.includes("SchedulingConnector@v1")).length).toBeGreaterThanOrEqual(3);
+    expect(alarms.filter((says) => says.includes("ParkingConnector@v1")).length).toBeGreaterThanOrEqual(3);
   });
 
   it("is granted its own queues and no other's, and the mapper may send to it", () => {
@@ -46,9 +45,9 @@ describe("a connector added as one file", () => {
         .find((role) => role.function === name)
         ?.grants.flatMap(({ resource }) => (resource.startsWith("sqs:") ? [resource] : []));
 
-    expect(new Set(queuesOf("SchedulingConnector-v1"))).toEqual(
-      new Set(["sqs:hms-bridge-outbox-SchedulingConnector-v1.fifo", "sqs:hms-bridge-lane-SchedulingConnector-v1.fifo"]),
+    expect(new Set(queuesOf("ParkingConnector-v1"))).toEqual(
+      new Set(["sqs:hms-bridge-outbox-ParkingConnector-v1.fifo", "sqs:hms-bridge-lane-ParkingConnector-v1.fifo"]),
     );
-    expect(queuesOf("mapper")).toContain("sqs:hms-bridge-lane-SchedulingConnector-v1.fifo");
+    expect(queuesOf("mapper")).toContain("sqs:hms-bridge-lane-ParkingConnector-v1.fifo");
   });
 });

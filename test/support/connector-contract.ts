@@ -22,6 +22,8 @@ export interface ConnectorFixture<Config, Secret> {
   readonly keyOf?: (request: Received) => unknown;
   /** Answers what is asked beside deliveries, as for a token; true where it did. */
   readonly beside?: (...[request, response]: Parameters<Answer>) => boolean;
+  /** `false` where `beside` answers the probe too. */
+  readonly probed?: boolean;
 }
 
 const entity = "E-1001";
@@ -237,18 +239,20 @@ export function connectorContract<Config, Secret>(fixture: ConnectorFixture<Conf
       },
     );
 
-    test("its probe tells awake from asleep", async () => {
-      const target = await open();
-      const context = contextFor(target.url);
+    if (fixture.probed !== false) {
+      test("its probe tells awake from asleep", async () => {
+        const target = await open();
+        const context = contextFor(target.url);
 
-      const awake = await connector.probe(context);
-      target.answerWith(status(503));
-      const failing = await connector.probe(context);
-      await target.close();
-      const gone = await connector.probe(context);
+        const awake = await connector.probe(context);
+        target.answerWith(status(503));
+        const failing = await connector.probe(context);
+        await target.close();
+        const gone = await connector.probe(context);
 
-      expect({ awake, failing, gone }).toEqual({ awake: true, failing: false, gone: false });
-    });
+        expect({ awake, failing, gone }).toEqual({ awake: true, failing: false, gone: false });
+      });
+    }
 
     test("its configuration has a default or says what is missing, and knows no stray key", () => {
       expect(connector.config.safeParse({ ...(configure("https://target.example") as object), stray: 1 }).success).toBe(
