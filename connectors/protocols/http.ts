@@ -151,9 +151,7 @@ export function createHttp(options: HttpOptions): Http {
     async deliver(wanted) {
       try {
         const url = checkUrl(wanted.url, allowedHosts);
-        const answer = await ask(wanted, url);
-        if (wanted.method === "DELETE" && isGone(answer)) return delivered({ at: url.pathname, status: answer.status });
-        return outcomeOf(answer, url.pathname, wanted.json);
+        return judge(wanted, await ask(wanted, url), url.pathname);
       } catch (error) {
         return outcomeOfFault(error);
       }
@@ -199,7 +197,8 @@ export const answerKept = 2_048;
  * @param at what the operator is shown as the place it landed
  * @param sent the request's body, whose values a reason must not repeat
  */
-export function outcomeOf({ status, headers, body }: HttpResponse, at: string, sent?: unknown): Outcome {
+export function outcomeOf(answered: HttpResponse, at: string, sent?: unknown): Outcome {
+  const { status, headers, body } = answered;
   if (status >= 200 && status < 300) {
     const type = first(headers["content-type"]) ?? "";
     if (body !== "" && !/^application\/([\w.+-]+\+)?json\b/i.test(type)) {
@@ -213,7 +212,7 @@ export function outcomeOf({ status, headers, body }: HttpResponse, at: string, s
     return retry(`refused the credentials (${status})`, { status, mayHaveLanded: false, auth: true });
   }
   if (status === 429 || status === 503) {
-    const afterMs = retryAfterMs(first(headers["retry-after"]), Date.parse(first(headers.date) ?? ""));
+    const afterMs = retryAfterIn(answered);
     return retry(`answered ${status}`, {
       status,
       mayHaveLanded: status !== 429,
@@ -229,11 +228,6 @@ export function outcomeOf({ status, headers, body }: HttpResponse, at: string, s
   return refused(why ? `answered ${status}: ${why}` : `answered ${status}`, { status, ...(answer && { answer }) });
 }
 
-/** What was to be deleted is not there: not any more, where the answer to an earlier try was lost. */
-function isGone({ status }: HttpResponse): boolean {
-  return status === 404 || status === 410;
-}
-
 function isJson(text: string): boolean {
   try {
     JSON.parse(text);
@@ -241,6 +235,21 @@ function isJson(text: string): boolean {
   } catch {
     return false;
   }
+}
+
+/**
+ * The answer to a request as an outcome. A deletion of what is not there is done: it may be an earlier try's own doing,
+ * whose answer was lost.
+ */
+export function judge({ method, json }: HttpRequest, answer: HttpResponse, at: string): Outcome {
+  const { status } = answer;
+  if (method === "DELETE" && (status === 404 || status === 410)) return delivered({ at, status });
+  return outcomeOf(answer, at, json);
+}
+
+/** How long an answer asks us to wait. */
+export function retryAfterIn({ headers }: HttpResponse): number | undefined {
+  return retryAfterMs(first(headers["retry-after"]), Date.parse(first(headers.date) ?? ""));
 }
 
 /**

@@ -2,7 +2,8 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "
 import { basename, dirname, join, relative } from "node:path";
 import type { Catalog } from "../../bridge/connector.ts";
 import { readPolicy } from "../../bridge/policy-text.ts";
-import { faultText, readSheets, type SheetFile, type SheetsReading } from "../../bridge/sheet-text.ts";
+import { readSheets, type SheetFile, type SheetsReading } from "../../bridge/sheet-text.ts";
+import { faultText } from "../../bridge/yaml-text.ts";
 import { type SheetSet, sheetSet } from "../../bridge/sheets.ts";
 import type { Policy } from "../../bridge/vet.ts";
 

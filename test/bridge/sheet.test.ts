@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import * as z from "zod";
 import { sheetJsonSchema } from "../../bridge/sheet.ts";
-import { faultText, readSheet, readSheets } from "../../bridge/sheet-text.ts";
+import { readSheet, readSheets } from "../../bridge/sheet-text.ts";
+import { faultText } from "../../bridge/yaml-text.ts";
 import { aCatalog } from "../support/builders.ts";
 import { perDiemSheet } from "../support/home.ts";
 
