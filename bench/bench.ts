@@ -3,11 +3,13 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
+import { pathToFileURL } from "node:url";
 import type { SourceEvent } from "../bridge/event.ts";
 import { mapEvent } from "../bridge/map.ts";
 import { readSheet } from "../bridge/sheet-text.ts";
 import { createHttp } from "../connectors/protocols/http.ts";
 import { Bridge, Event } from "../index.ts";
+import type { Targets } from "./target.ts";
 
 const idleEvents = 1_000;
 const burstPackets = 25_000;
@@ -15,7 +17,9 @@ const mapEvents = 2_000_000;
 const floorRequests = 20_000;
 
 const target = fork(new URL("target.ts", import.meta.url));
-const port = await new Promise<number>((resolve) => target.once("message", (message) => resolve(message as number)));
+const { port, hrPort, certificate } = await new Promise<Targets>((resolve) =>
+  target.once("message", (message) => resolve(message as Targets)),
+);
 const baseUrl = `http://127.0.0.1:${port}`;
 
 const floor = await measureFloor();
@@ -37,6 +41,11 @@ tell(
   "seal",
   `${burst.seal.entries} entries sealed in ${burst.seal.sealMs} ms, the thread never held longer than ${burst.seal.longestHeldMs} ms; ${burst.seal.verifiedPerSecond} entries/s verified`,
 );
+const bulk = await measureBulk();
+tell(
+  "bulk",
+  `${bulk.packets} telework packets of one roster to the bulk HR API in ${bulk.seconds} s, ${bulk.packetsPerSecond}/s`,
+);
 const map = measureMap();
 tell("map", `${map.eventsPerSecond} events/s a core, renames only`);
 
@@ -48,6 +57,7 @@ const results = {
   floor,
   idle,
   burst,
+  bulk,
   map,
 };
 writeFileSync(new URL("results.json", import.meta.url), `${JSON.stringify(results, null, 2)}\n`);
@@ -136,6 +146,53 @@ async function measureBurst() {
     packetsPerSecond: Math.round(burstPackets / seconds),
     peakMemoryBytes,
   };
+}
+
+/**
+ * One approved policy with a roster of 25,000, to the HR service that takes many at once: a token, a certificate, TLS.
+ * From the call of `emit` until the last row is acknowledged.
+ */
+async function measureBulk() {
+  const dir = mkdtempSync(join(tmpdir(), "bridge-bench-"));
+  const roster = join(dir, "roster.ndjson");
+  const lines = Array.from({ length: burstPackets }, (_, i) =>
+    JSON.stringify({ worker: `E-${i}`, hours: (i % 40) + 1 }),
+  );
+  writeFileSync(roster, lines.join("\n"));
+  const baseUrl = `https://127.0.0.1:${hrPort}`;
+  process.env.BRIDGE_SECRET_WORKFORCENOW_V2 = JSON.stringify({ clientId: "a", clientSecret: "b", ...certificate });
+  let done = 0;
+  let finished = () => {};
+  const all = new Promise<void>((resolve) => {
+    finished = resolve;
+  });
+  const text = `
+source_event: PolicyApproved
+targets:
+  hr:
+    connector: WorkForceNow@v2
+    for_each: { ndjson: roster }
+    key: worker
+    map: { hours: worker.workAssignment.standardHours.hoursQuantity }
+`;
+  const bridge = new Bridge({
+    dir: join(dir, "store"),
+    mappings: [{ file: "telework.yaml", text }],
+    connectors: { "WorkForceNow@v2": { baseUrl, tokenUrl: `${baseUrl}/token` } },
+    places: [dir],
+    log: ({ step }) => step === "delivered" && ++done === burstPackets && finished(),
+  });
+  await bridge.open();
+  const began = performance.now();
+  await bridge.emit(Event({ type: "PolicyApproved", subject: "p-1", data: { roster: pathToFileURL(roster).href } }));
+  await all;
+  await bridge.settled();
+  const seconds = round((performance.now() - began) / 1_000);
+  const { packets } = await bridge.tally();
+  if (packets.SENT !== burstPackets) throw new Error(`only ${packets.SENT} of ${burstPackets} packets are SENT`);
+  await bridge.close();
+  rmSync(dir, { recursive: true });
+  return { packets: burstPackets, seconds, packetsPerSecond: Math.round(burstPackets / seconds) };
 }
 
 /** Seals a burst's ledger at once, which in a day's work goes by five minutes at a time; and checks it. */

@@ -8,15 +8,16 @@ export interface HttpRequest {
   readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** Build it with `joinUrl`, so that values are encoded. */
   readonly url: string;
-  /** Sent as `application/json`. */
+  /** Sent as `application/json`, or as `jsonType`. */
   readonly json?: unknown;
+  readonly jsonType?: `application/${string}+json`;
   /** Sent as it is, instead of `json`. */
   readonly text?: { readonly type: string; readonly body: string };
   readonly headers?: Readonly<Record<string, string>>;
   /** The same for every try of a packet: sent as `Idempotency-Key`. */
   readonly idempotencyKey?: string;
   /** Who we are to a target that asks for a certificate, and whom we trust besides the system's authorities. */
-  readonly tls?: Tls;
+  readonly tls?: Tls | undefined;
   readonly signal?: AbortSignal;
 }
 
@@ -40,7 +41,7 @@ export interface Http {
   /** The answer as an outcome, by the usual manners of a JSON API. */
   deliver(request: HttpRequest): Promise<Outcome>;
   /** Whether anybody answers: any status below 500. */
-  isAwake(url: string, signal?: AbortSignal): Promise<boolean>;
+  isAwake(url: string, signal?: AbortSignal, tls?: Tls): Promise<boolean>;
 }
 
 /** What a connector is handed for one try. */
@@ -166,15 +167,23 @@ export class Catalog {
     return this.#byId.get(id);
   }
 
+  /** A connector's versions, oldest first. */
+  versionsOf(name: string): Connector[] {
+    const numberOf = ({ version }: Connector) => Number(version.slice(1));
+    return [...this.#byId.values()]
+      .filter((connector) => connector.name === name)
+      .sort((a, b) => numberOf(a) - numberOf(b));
+  }
+
   /**
-   * Finds what a sheet means: `PayrollConnector` where there is one version of it, `WorkForceNow@v2` always.
+   * Finds what a sheet means: `WorkForceNow@v2`, or by the name alone its oldest version, so that a newer one put beside
+   * it changes no sheet.
    */
   find(reference: string): { connector: Connector } | { fault: string } {
     const exact = this.#byId.get(reference);
     if (exact) return { connector: exact };
-    const versions = this.ids.filter((id) => id.split("@")[0] === reference);
-    if (versions.length === 1) return { connector: this.#byId.get(versions[0] as string) as Connector };
-    if (versions.length > 1) return { fault: `${reference} has several versions; say which: ${versions.join(", ")}` };
+    const [oldest] = this.versionsOf(reference);
+    if (oldest) return { connector: oldest };
     return { fault: `no connector is called ${reference}; there are ${this.ids.join(", ") || "none"}` };
   }
 }

@@ -2,7 +2,7 @@ import { LineCounter, parseDocument } from "yaml";
 import type * as z from "zod";
 import { isJsonObject } from "./json.ts";
 import { type Policy, policySchema } from "./policy.ts";
-import { lineOfPath } from "./sheet-text.ts";
+import { lineOfPath } from "./yaml-text.ts";
 
 export type PolicyReading =
   | { readonly ok: true; readonly policy: Policy }

@@ -2,15 +2,23 @@ import type * as z from "zod";
 import { isJsonObject, type Json } from "./json.ts";
 import { exampleSchema, type PlacedFault, sheetSchema, targetSchema } from "./sheet.ts";
 
-/** What the schema has against a sheet's document, in a sheet writer's words. */
-export function schemaFaults(error: z.ZodError, raw: Json): PlacedFault[] {
-  return error.issues.flatMap((issue) => issueFaults(issue, raw));
+/** How a document is spoken of, and which keys it may have where. */
+export interface DocumentWords {
+  readonly what: string;
+  readonly knownKeys: (path: readonly PropertyKey[]) => readonly string[];
 }
 
-function issueFaults(issue: z.core.$ZodIssue, raw: Json): PlacedFault[] {
+const ofSheets: DocumentWords = { what: "the sheet", knownKeys: sheetKeys };
+
+/** What the schema has against a document, a sheet's if not said, in its writer's words. */
+export function schemaFaults(error: z.ZodError, raw: Json, words: DocumentWords = ofSheets): PlacedFault[] {
+  return error.issues.flatMap((issue) => issueFaults(issue, raw, words));
+}
+
+function issueFaults(issue: z.core.$ZodIssue, raw: Json, words: DocumentWords): PlacedFault[] {
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => {
-      const known = knownKeys(issue.path);
+      const known = words.knownKeys(issue.path);
       const near = nearest(key, known);
       const remedy = near ? `did you mean "${near}"?` : `known here: ${known.join(", ")}`;
       return { path: [...issue.path, key], message: `unknown key "${key}"; ${remedy}` };
@@ -23,16 +31,12 @@ function issueFaults(issue: z.core.$ZodIssue, raw: Json): PlacedFault[] {
   if (issue.code === "invalid_union") {
     const inner = mostTelling(issue, at(raw, issue.path));
     if (inner) {
-      return issueFaults({ ...inner, path: [...issue.path, ...inner.path] } as z.core.$ZodIssue, raw);
+      return issueFaults({ ...inner, path: [...issue.path, ...inner.path] } as z.core.$ZodIssue, raw, words);
     }
   }
   const name = issue.path.at(-1);
   const subject =
-    name === undefined
-      ? "the sheet"
-      : typeof name === "number"
-        ? `${String(issue.path.at(-2))}[${name}]`
-        : String(name);
+    name === undefined ? words.what : typeof name === "number" ? `${String(issue.path.at(-2))}[${name}]` : String(name);
   return [{ path: issue.path, message: issue.message.startsWith('"') ? issue.message : `${subject} ${issue.message}` }];
 }
 
@@ -57,7 +61,7 @@ function at(raw: Json, path: readonly PropertyKey[]): Json | undefined {
   return here;
 }
 
-function knownKeys(path: readonly PropertyKey[]): string[] {
+function sheetKeys(path: readonly PropertyKey[]): string[] {
   if (path[0] === "targets" && path[2] === "map") return ["to", "with"];
   if (path[0] === "targets" && path[2] === "for_each") return ["ndjson"];
   if (path[0] === "targets") return Object.keys(targetSchema.shape);

@@ -1,14 +1,10 @@
-import { type Document, isMap, isPair, isScalar, LineCounter, parseDocument } from "yaml";
 import type { Catalog } from "./connector.ts";
-import { isJsonObject, jsonFault } from "./json.ts";
 import type { Policy } from "./policy.ts";
 import { compileSheet, type PlacedFault, type Sheet, sheetName, sheetSchema } from "./sheet.ts";
 import { schemaFaults } from "./sheet-faults.ts";
 import { checkSheet, twinFault } from "./sheets.ts";
 import type { ExampleResult } from "./try.ts";
-
-/** A sheet's largest size. The compiled set has 500 KB on AWS AppConfig; no single sheet needs a tenth of it. */
-const maxSheetBytes = 65_536;
+import { readYaml, type YamlFault } from "./yaml-text.ts";
 
 export interface SheetFile {
   /** As it should stand in a fault: `mappings/per_diem.yaml` */
@@ -17,16 +13,9 @@ export interface SheetFile {
 }
 
 /** One thing wrong with one line of one sheet. */
-export interface SheetFault {
-  readonly file: string;
-  readonly line: number;
-  readonly message: string;
+export interface SheetFault extends YamlFault {
   /** Told of an example by what came of it, not of how the sheet is written. */
   readonly ofExample?: boolean;
-}
-
-export function faultText(fault: SheetFault): string {
-  return `${fault.file}:${fault.line}: ${fault.message}`;
 }
 
 export type SheetReading =
@@ -41,46 +30,17 @@ export type SheetReading =
  * @param file as it should stand in a fault, such as `mappings/per_diem.yaml`
  */
 export function readSheet(file: string, text: string): SheetReading {
-  if (Buffer.byteLength(text) > maxSheetBytes) {
-    return {
-      ok: false,
-      faults: [{ file, line: 1, message: `the sheet is larger than ${maxSheetBytes} bytes; split it` }],
-    };
-  }
-  const lines = new LineCounter();
-  const yaml = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false });
-  const fault = (line: number, message: string): SheetFault => ({ file, line, message });
-  const lineOf = (path: readonly PropertyKey[]) => lineOfPath(yaml, lines, path);
-
-  if (yaml.errors.length > 0) {
-    return {
-      ok: false,
-      faults: yaml.errors.map((error) =>
-        fault(lines.linePos(error.pos[0]).line, yamlMessage(error.code, error.message)),
-      ),
-    };
-  }
-  let raw: unknown;
-  try {
-    raw = yaml.toJS({ maxAliasCount: 20 });
-  } catch {
-    return { ok: false, faults: [fault(1, "the sheet's aliases expand too far; write the values out")] };
-  }
-  if (!isJsonObject(raw)) {
-    return { ok: false, faults: [fault(1, 'the sheet is empty; start with "source_event:" and "targets:"')] };
-  }
-  const hostile = jsonFault(raw);
-  if (hostile) return { ok: false, faults: [fault(lineOfKeyNamed(yaml, lines, hostile), hostile)] };
-
+  const reading = readYaml(file, text, { what: "the sheet", begin: 'start with "source_event:" and "targets:"' });
+  if (!reading.ok) return reading;
+  const { raw, lineOf } = reading;
+  const inFile = ({ path, message }: PlacedFault): YamlFault => ({ file, line: lineOf(path), message });
   const parsed = sheetSchema.safeParse(raw);
   if (!parsed.success) {
-    const faults = schemaFaults(parsed.error, raw).map(({ path, message }) => fault(lineOf(path), message));
+    const faults = schemaFaults(parsed.error, raw).map(inFile);
     return { ok: false, faults: faults.sort((a, b) => a.line - b.line) };
   }
   const compiled = compileSheet(sheetName(file), parsed.data);
-  return compiled.ok
-    ? { ok: true, sheet: compiled.sheet, lineOf }
-    : { ok: false, faults: compiled.faults.map(({ path, message }) => fault(lineOf(path), message)) };
+  return compiled.ok ? { ok: true, sheet: compiled.sheet, lineOf } : { ok: false, faults: compiled.faults.map(inFile) };
 }
 
 export interface SheetsReading {
@@ -122,44 +82,4 @@ export async function readSheets(
     sheets.push(sheet);
   }
   return { sheets, faults, examples, warnings };
-}
-
-/** The line of what a path leads to, or of the nearest thing on the way there. */
-export function lineOfPath(yaml: Document, lines: LineCounter, path: readonly PropertyKey[]): number {
-  let node: unknown = yaml.contents;
-  let offset = rangeStart(node);
-  for (const key of path) {
-    if (isMap(node)) {
-      const pair = node.items.find((item) => isScalar(item.key) && String(item.key.value) === String(key));
-      if (!isPair(pair)) break;
-      offset = rangeStart(pair.key) ?? offset;
-      node = pair.value;
-    } else {
-      const next: unknown =
-        typeof node === "object" && node && "get" in node
-          ? (node as { get(k: unknown, keep: true): unknown }).get(key, true)
-          : undefined;
-      if (!next) break;
-      offset = rangeStart(next) ?? offset;
-      node = next;
-    }
-  }
-  return offset === undefined ? 1 : lines.linePos(offset).line;
-}
-
-function rangeStart(node: unknown): number | undefined {
-  return typeof node === "object" && node !== null && "range" in node && Array.isArray(node.range)
-    ? (node.range[0] as number)
-    : undefined;
-}
-
-/** A hostile key is named in the fault's text; its line is where that text first stands. */
-function lineOfKeyNamed(yaml: Document, lines: LineCounter, message: string): number {
-  const path = message.split(":")[0]?.split(".") ?? [];
-  return lineOfPath(yaml, lines, path);
-}
-
-function yamlMessage(code: string, message: string): string {
-  if (code === "DUPLICATE_KEY") return "the same key stands twice; keep one";
-  return `not YAML: ${message.split("\n")[0]}`;
 }

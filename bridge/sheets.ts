@@ -48,7 +48,18 @@ export async function checkSheet(sheet: Sheet, catalog: Catalog, policy: Policy)
   const isKeyless = (target: Target) => !target.key && !target.forEach && !target.publish;
   const keyless = !sheet.key && sheet.targets.some(isKeyless);
   const message = `no "key:": events without a subject or data.id count as one record, called ${sheet.name}`;
-  return { faults, examples, warnings: keyless ? [{ path: ["targets"], message }] : [] };
+  const warnings = [...(keyless ? [{ path: ["targets"], message }] : []), ...versionWarnings(sheet, catalog)];
+  return { faults, examples, warnings };
+}
+
+/** A name alone goes on meaning the oldest version when a newer one is put beside it: it should be said. */
+function versionWarnings(sheet: Sheet, catalog: Catalog): PlacedFault[] {
+  return sheet.targets.flatMap(({ name, connector }) => {
+    const [oldest, ...newer] = catalog.versionsOf(connector).map(connectorId);
+    if (oldest === undefined || newer.length === 0) return [];
+    const message = `${connector} has several versions and means ${oldest}; say so, or ${newer.join(" or ")}`;
+    return [{ path: ["targets", name, "connector"], message }];
+  });
 }
 
 function connectorFaults(sheet: Sheet, catalog: Catalog): PlacedFault[] {

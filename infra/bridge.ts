@@ -1,9 +1,10 @@
 import { join } from "node:path";
 import { type App, type Environment, PermissionsBoundary } from "aws-cdk-lib";
 import { connectorId } from "../bridge/connector.ts";
+import { connectorFiles } from "../connectors/protocols/connector-files.ts";
 import { catalogFile, catalogText } from "../platform/aws/shipped-catalog.ts";
 import { type BundleOptions, bundle, projectRoot } from "./bundle.ts";
-import { configFor, connectorFiles, deployable } from "./connectors.ts";
+import { configFor, deployable } from "./connector-config.ts";
 import type { LaneMade } from "./lane.ts";
 import { MappingsStack } from "./mappings-stack.ts";
 import { PathStack } from "./path-stack.ts";

@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { build, type Plugin } from "esbuild";
+import { declarationIn } from "../connectors/protocols/connector-files.ts";
 
 export const projectRoot = join(import.meta.dirname, "..");
 
@@ -50,6 +51,19 @@ const plainKeys: Plugin = {
   },
 };
 
+/** Makes of a file that declares a connector the module of that connector: its text is read now, and not by the function. */
+const declared: Plugin = {
+  name: "declared",
+  setup({ onLoad }) {
+    onLoad({ filter: /\.ya?ml$/ }, ({ path }) => {
+      const declaration = JSON.stringify(declarationIn(path));
+      const contents = `import { declaredConnector } from "./connectors/protocols/declared.ts";
+export const connector = declaredConnector(${declaration});`;
+      return { contents, loader: "js", resolveDir: projectRoot };
+    });
+  },
+};
+
 /** Bundles one function: an ES module with everything in it, and only what it uses. Needs no network and no Docker. */
 export async function bundle({ entry, outDir, connectorFile, also = {} }: BundleOptions): Promise<Bundle> {
   mkdirSync(outDir, { recursive: true });
@@ -70,7 +84,7 @@ export async function bundle({ entry, outDir, connectorFile, also = {} }: Bundle
       write: false,
       logLevel: "error",
       banner: { js: banner },
-      plugins: [plainKeys],
+      plugins: [plainKeys, declared],
       alias: {
         "@aws-sdk/credential-provider-node": join(projectRoot, "functions/lambda-credentials.ts"),
         ...(connectorFile && { "#connector": connectorFile }),

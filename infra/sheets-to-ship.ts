@@ -1,10 +1,10 @@
 import { join, relative } from "node:path";
 import { Catalog, connectorId } from "../bridge/connector.ts";
-import { faultText } from "../bridge/sheet-text.ts";
+import { faultText } from "../bridge/yaml-text.ts";
+import { connectorFiles } from "../connectors/protocols/connector-files.ts";
 import { packSet } from "../platform/aws/shipped-set.ts";
 import { readFolder, readTexts, SheetsFault } from "../platform/local/sheets-folder.ts";
 import { projectRoot } from "./bundle.ts";
-import { connectorFiles } from "./connectors.ts";
 
 /** Sheets that may be shipped, packed. */
 export interface SheetsToShip {

@@ -14,8 +14,8 @@ import type { Evidence } from "../bridge/sealed.ts";
 import type { SheetFile } from "../bridge/sheet-text.ts";
 import { sheetSet } from "../bridge/sheets.ts";
 import { type Verification, type VerifyOptions, verifyLedger } from "../bridge/verify.ts";
+import { connectorFiles } from "../connectors/protocols/connector-files.ts";
 import { createHttp, hostsIn } from "../connectors/protocols/http.ts";
-import { connectorsIn } from "../platform/local/connectors-folder.ts";
 import { type LocalEngine, openLocalEngine } from "../platform/local/engine.ts";
 import { type Runner, startRunner } from "../platform/local/runner.ts";
 import { checkSettings, readSettings, type SettingsInput } from "../platform/local/settings.ts";
@@ -365,7 +365,7 @@ function readIfThere(file: string): SheetFile | undefined {
 
 /** The connectors that come with the bridge, and any others. */
 export async function ownCatalog(more: BridgeOptions["register"] = []): Promise<Catalog> {
-  return new Catalog([...(await connectorsIn(ownConnectors)), ...more]);
+  return new Catalog([...(await connectorFiles(ownConnectors)).map(({ connector }) => connector), ...more]);
 }
 
 async function openBridge(options: BridgeOptions): Promise<Open> {

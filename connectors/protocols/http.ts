@@ -1,8 +1,9 @@
 import http from "node:http";
 import https from "node:https";
-import { getCACertificates } from "node:tls";
+import { createSecureContext, getCACertificates } from "node:tls";
 import type { Http, HttpRequest, HttpResponse, Tls } from "../../bridge/connector.ts";
 import { delivered, type Outcome, refused, retry } from "../../bridge/outcome.ts";
+import { problemIn } from "./problem.ts";
 
 export interface HttpOptions {
   /** `host` or `host:port`: nothing else is ever called. */
@@ -19,11 +20,32 @@ export interface HttpOptions {
 export class HttpFault extends Error {
   /** Whether the target may have acted on the request all the same. */
   readonly mayHaveLanded: boolean;
+  /** The target would not speak to us with the certificate we showed, or without one. */
+  readonly certificateRefused: boolean;
 
   constructor(message: string, mayHaveLanded: boolean, cause?: unknown) {
-    super(message, { cause });
-    this.mayHaveLanded = mayHaveLanded;
+    const certificateRefused = refusesCertificate(cause);
+    super(certificateRefused ? "it refused our certificate" : message, { cause });
+    this.certificateRefused = certificateRefused;
+    this.mayHaveLanded = mayHaveLanded && !certificateRefused;
   }
+}
+
+/** With TLS 1.3 the refusal comes when the request is sent already; it was never read. */
+function refusesCertificate(cause: unknown): boolean {
+  const { code = "" } = (cause ?? {}) as NodeJS.ErrnoException;
+  return /ALERT_(BAD_CERTIFICATE|CERTIFICATE_|UNKNOWN_CA|UNSUPPORTED_CERTIFICATE|ACCESS_DENIED|HANDSHAKE_FAILURE)/.test(
+    code,
+  );
+}
+
+/** What follows where no answer came. @throws what is no such fault */
+export function outcomeOfFault(error: unknown): Outcome {
+  if (!(error instanceof HttpFault)) throw error;
+  const { message, mayHaveLanded, certificateRefused } = error;
+  return certificateRefused
+    ? retry(message, { mayHaveLanded, auth: true })
+    : retry(message, { code: "no-answer", mayHaveLanded });
 }
 
 /**
@@ -44,7 +66,7 @@ export function createHttp(options: HttpOptions): Http {
   const ask = (wanted: HttpRequest, url: URL): Promise<HttpResponse> => {
     const secure = url.protocol === "https:";
     const body = wanted.json === undefined ? wanted.text?.body : JSON.stringify(wanted.json);
-    const type = wanted.json === undefined ? (wanted.text?.type ?? "") : "application/json";
+    const type = wanted.json === undefined ? (wanted.text?.type ?? "") : (wanted.jsonType ?? "application/json");
     const headers: Record<string, string | number> = {
       accept: "application/json",
       "user-agent": "hms-sync-bridge",
@@ -129,17 +151,14 @@ export function createHttp(options: HttpOptions): Http {
     async deliver(wanted) {
       try {
         const url = checkUrl(wanted.url, allowedHosts);
-        return outcomeOf(await ask(wanted, url), url.pathname);
+        return judge(wanted, await ask(wanted, url), url.pathname);
       } catch (error) {
-        if (error instanceof HttpFault) {
-          return retry(error.message, { code: "no-answer", mayHaveLanded: error.mayHaveLanded });
-        }
-        throw error;
+        return outcomeOfFault(error);
       }
     },
-    async isAwake(url, signal) {
+    async isAwake(url, signal, tls) {
       try {
-        return (await request({ method: "GET", url, ...(signal && { signal }) })).status < 500;
+        return (await request({ method: "GET", url, tls, ...(signal && { signal }) })).status < 500;
       } catch (error) {
         if (error instanceof HttpFault) return false;
         throw error;
@@ -157,30 +176,35 @@ function securedAgents(options: https.AgentOptions): (tls?: Tls) => https.Agent 
     if (own?.tls.cert !== tls.cert || own?.tls.key !== tls.key || own?.tls.ca !== tls.ca) {
       const trusted = tls.ca === undefined ? undefined : [...getCACertificates("default"), tls.ca];
       const { cert, key } = tls;
-      const shown = { ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) };
-      own = { tls, agent: new https.Agent({ ...options, ...shown, ...(trusted && { ca: trusted }) }) };
+      // Made once: given as they are, the agent would join all certificates into a connection's name at every request.
+      const secureContext = createSecureContext({ cert, key, ca: trusted });
+      own = { tls, agent: new https.Agent({ ...options, secureContext }) };
     }
     return own?.agent ?? usual;
   };
 }
 
-/** How much of a refusal is kept for the operator. */
-const answerKept = 2_048;
+/** How much of a refusal is kept for the operator. characters */
+export const answerKept = 2_048;
 
 /**
  * The usual manners of a JSON API: 2xx is taken, 408, 425, 429 and 5xx come again, 401 and 403 once more with fresh
  * credentials, any other 4xx is for a person.
  *
- * A redirect is not followed, and a 2xx whose body is not JSON is not believed: it is a login page, or a proxy's.
+ * A redirect is not followed, and a 2xx whose body is not JSON is not believed: it is a login page, or a proxy's. What a
+ * refusal says of single fields is told in its reason.
  *
  * @param at what the operator is shown as the place it landed
+ * @param sent the request's body, whose values a reason must not repeat
  */
-export function outcomeOf({ status, headers, body }: HttpResponse, at: string): Outcome {
+export function outcomeOf(answered: HttpResponse, at: string, sent?: unknown): Outcome {
+  const { status, headers, body } = answered;
   if (status >= 200 && status < 300) {
     const type = first(headers["content-type"]) ?? "";
     if (body !== "" && !/^application\/([\w.+-]+\+)?json\b/i.test(type)) {
       return retry(`answered ${status} with ${type.split(";")[0] || "no content type"} instead of JSON`, { status });
     }
+    if (body !== "" && !isJson(body)) return retry(`answered ${status} with a body that is not JSON`, { status });
     const location = first(headers.location);
     return delivered({ at, status, ...(location && { remoteId: location }) });
   }
@@ -188,7 +212,7 @@ export function outcomeOf({ status, headers, body }: HttpResponse, at: string): 
     return retry(`refused the credentials (${status})`, { status, mayHaveLanded: false, auth: true });
   }
   if (status === 429 || status === 503) {
-    const afterMs = retryAfterMs(first(headers["retry-after"]), Date.parse(first(headers.date) ?? ""));
+    const afterMs = retryAfterIn(answered);
     return retry(`answered ${status}`, {
       status,
       mayHaveLanded: status !== 429,
@@ -199,7 +223,33 @@ export function outcomeOf({ status, headers, body }: HttpResponse, at: string): 
   if (status >= 300 && status < 400) {
     return retry(`answered ${status}, a redirect, which is not followed`, { status, mayHaveLanded: false });
   }
-  return refused(`answered ${status}`, { status, ...(body && { answer: body.slice(0, answerKept) }) });
+  const why = problemIn(body, sent);
+  const answer = body === "" ? undefined : body.slice(0, answerKept);
+  return refused(why ? `answered ${status}: ${why}` : `answered ${status}`, { status, ...(answer && { answer }) });
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * The answer to a request as an outcome. A deletion of what is not there is done: it may be an earlier try's own doing,
+ * whose answer was lost.
+ */
+export function judge({ method, json }: HttpRequest, answer: HttpResponse, at: string): Outcome {
+  const { status } = answer;
+  if (method === "DELETE" && (status === 404 || status === 410)) return delivered({ at, status });
+  return outcomeOf(answer, at, json);
+}
+
+/** How long an answer asks us to wait. */
+export function retryAfterIn({ headers }: HttpResponse): number | undefined {
+  return retryAfterMs(first(headers["retry-after"]), Date.parse(first(headers.date) ?? ""));
 }
 
 /**

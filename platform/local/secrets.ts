@@ -3,7 +3,7 @@ import { readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import type { SecretsPort } from "../../bridge/ports.ts";
 
 /**
- * Secrets from a file only its owner can read, else from the environment.
+ * Secrets from a file only its owner can read, else from the environment. A file that was changed is read again.
  *
  * The file holds a JSON object: connector name or id to its secret. In the environment `WorkForceNow@v2` is
  * `BRIDGE_SECRET_WORKFORCENOW_V2`, or `BRIDGE_SECRET_WORKFORCENOW` for all versions, as a JSON object.
@@ -12,6 +12,8 @@ export class LocalSecrets implements SecretsPort {
   readonly #file: string;
   readonly #env: NodeJS.ProcessEnv;
   #cached: Record<string, unknown> | undefined;
+  /** What the file looked like from outside when it was last read. */
+  #seen: string | undefined;
 
   constructor(file: string, env: NodeJS.ProcessEnv) {
     this.#file = file;
@@ -19,6 +21,9 @@ export class LocalSecrets implements SecretsPort {
   }
 
   async get(connector: string): Promise<unknown> {
+    const seen = signatureOf(this.#file);
+    if (seen !== this.#seen) this.#cached = undefined;
+    this.#seen = seen;
     this.#cached ??= this.#read();
     const [name = connector] = connector.split("@");
     for (const key of [connector, name]) {
@@ -38,6 +43,11 @@ export class LocalSecrets implements SecretsPort {
     const text = readPrivateFile(this.#file);
     return text === undefined ? {} : (parseSecret(text, this.#file) as Record<string, unknown>);
   }
+}
+
+function signatureOf(file: string): string {
+  const stat = statSync(file, { throwIfNoEntry: false });
+  return stat ? `${stat.ino} ${stat.mtimeMs} ${stat.size} ${stat.mode}` : "";
 }
 
 /** The message names the place and never repeats what stands there, which a JSON error would. */

@@ -3,8 +3,9 @@ import { basename, dirname, join, relative } from "node:path";
 import type { Catalog } from "../../bridge/connector.ts";
 import type { Policy } from "../../bridge/policy.ts";
 import { readPolicy } from "../../bridge/policy-text.ts";
-import { faultText, readSheets, type SheetFile, type SheetsReading } from "../../bridge/sheet-text.ts";
+import { readSheets, type SheetFile, type SheetsReading } from "../../bridge/sheet-text.ts";
 import { type SheetSet, sheetSet } from "../../bridge/sheets.ts";
+import { faultText } from "../../bridge/yaml-text.ts";
 
 /** The texts a set of sheets was made from. */
 interface Texts {

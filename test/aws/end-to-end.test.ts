@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import {
   AppConfigClient,
   BadRequestException,
@@ -18,6 +19,7 @@ import { changeHealth } from "../../bridge/health.ts";
 import { startJob } from "../../bridge/jobs.ts";
 import type { LedgerEntry } from "../../bridge/ledger.ts";
 import { verifyLedger } from "../../bridge/verify.ts";
+import { connectorFiles } from "../../connectors/protocols/connector-files.ts";
 import { projectRoot } from "../../infra/bundle.ts";
 import { ledgerPlaces } from "../../platform/aws/names.ts";
 import { openCopying, openSealing } from "../../platform/aws/sealing.ts";
@@ -27,18 +29,14 @@ import { type TargetServer, taken, targetServer } from "../support/target-server
 import { type Driver, driverOf } from "./driver.ts";
 import { percentile, readUnits, requestsOf, writeUnits } from "./figures.ts";
 import { journalFiles, rosterPlace } from "./journal.ts";
-import { neededCalls, recordedCallsFile } from "./recorded-calls.ts";
+import { neededCalls, ordersOf, recordedCallsFile } from "./recorded-calls.ts";
 import { deployStage, type Stage } from "./stage.ts";
 
 /** The deployed stack, the sheets as they stand, and real HTTP servers for payroll, GIS, HR and an audit office. */
 const connectors = ["PayrollConnector@v1", "GISTableConnector@v1", "WorkForceNow@v1", "JournalConnector@v1"];
 
-const orders = {
-  "PayrollConnector-v1": "latest",
-  "GISTableConnector-v1": "latest",
-  "WorkForceNow-v1": "latest",
-  "JournalConnector-v1": "strict",
-} as const;
+const own = (await connectorFiles(join(projectRoot, "connectors"))).map(({ connector }) => connector);
+const orders = ordersOf(own, { "JournalConnector-v1": "strict" });
 
 /** Looks like a social security number; governance lets none out, and no log may have it. */
 const planted = "078-05-1120";

@@ -1,3 +1,4 @@
+import { type Connector, connectorId } from "../../bridge/connector.ts";
 import { type Call, shortArn } from "../support/grants.ts";
 import type { Recorded } from "./emulator/gateway.ts";
 import type { Stage } from "./stage.ts";
@@ -14,6 +15,12 @@ export interface NeededCall extends Call {
 /** The order of connectors by what their functions and queues are called: `PayrollConnector-v1`. */
 export type Orders = Readonly<Record<string, "latest" | "strict">>;
 
+/** Those of the bridge's own connectors, and more. */
+export function ordersOf(connectors: readonly Connector[], more: Orders): Orders {
+  const own = connectors.map((connector) => [connectorId(connector).replaceAll("@", "-"), connector.order]);
+  return { ...Object.fromEntries(own), ...more };
+}
+
 /**
  * What every function was seen to need, once each, in terms that hold for any account and any connector: tables and
  * keys by the names the stacks give them in Parameter Store, connectors by their order.
@@ -25,13 +32,18 @@ export function neededCalls({ functions, gateway, parameters }: Stage, orders: O
   const lines = gateway.recorded.flatMap(({ accessKey, calls, notFound }: Recorded) => {
     const name = names.get(accessKey);
     if (!name) throw new Error("a call was signed with credentials of no function that was deployed");
-    return calls.map(({ action, resource }) => {
+    return calls.filter(isSeen).map(({ action, resource }) => {
       const told = withParameters(notFound ? resource.replace(/-\?{6}$/, "") : resource, parameters);
       const needed = { function: name, action, resource: shortArn(told) };
       return JSON.stringify(generalised(needed, orders));
     });
   });
   return [...new Set(lines)].sort().map((line) => JSON.parse(line) as NeededCall);
+}
+
+/** Which of a connector's secrets there are its operator decides; that it asks for them follows from what it declares. */
+function isSeen({ resource }: Call): boolean {
+  return !/:secret:hms-bridge\/[A-Z]/.test(resource);
 }
 
 /**

@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import * as z from "zod";
 import { sheetJsonSchema } from "../../bridge/sheet.ts";
-import { faultText, readSheet, readSheets } from "../../bridge/sheet-text.ts";
+import { readSheet, readSheets } from "../../bridge/sheet-text.ts";
+import { faultText } from "../../bridge/yaml-text.ts";
 import { aCatalog } from "../support/builders.ts";
 import { perDiemSheet } from "../support/home.ts";
 
@@ -200,15 +201,17 @@ describe("a sheet", () => {
       { file: "mappings/c.yml", text: perDiemSheet.replace(/ {2}gis:[\s\S]*/, "") },
     ];
 
-    const { faults } = await readSheets(files, catalog, { ...policy, rules: [] });
+    const { faults, warnings } = await readSheets(files, catalog, { ...policy, rules: [] });
 
     expect(faults.map(faultText)).toEqual([
       "mappings/a.yaml:9: no connector is called GISTableConnector; there are PayrollConnector@v1, WorkForceNow@v1, WorkForceNow@v2",
-      "mappings/b.yaml:5: WorkForceNow has several versions; say which: WorkForceNow@v1, WorkForceNow@v2",
-      "mappings/b.yaml:9: WorkForceNow has several versions; say which: WorkForceNow@v1, WorkForceNow@v2",
+      "mappings/b.yaml:9: gis and payroll both go to WorkForceNow@v1; make them one target",
       "mappings/c.yaml:9: gis and payroll both go to PayrollConnector@v1; make them one target",
       expect.stringMatching(/^mappings\/c\.yml:\d+: mappings\/c\.yaml has the same name/),
     ]);
+    expect(warnings.map(faultText)).toContain(
+      "mappings/b.yaml:5: WorkForceNow has several versions and means WorkForceNow@v1; say so, or WorkForceNow@v2",
+    );
   });
 
   it("whose example fails is told so", async () => {

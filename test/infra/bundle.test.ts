@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
@@ -88,6 +88,20 @@ describe("a function's bundle", () => {
     const said = execFileSync(process.execPath, args, { cwd: folder.path, encoding: "utf8" });
 
     expect(said).toContain(reason);
+  });
+
+  it("of a declared connector holds the declaration, and nothing that reads YAML, in 500 KiB", async () => {
+    using folder = home();
+    const file = "examples/connectors/badge-office.yaml";
+    const options = { entry: "functions/connector.ts", connectorFile: join(projectRoot, file) };
+
+    const { sources, bytes, parts } = await bundle({ ...options, outDir: folder.path });
+
+    expect(sources).toContain(file);
+    expect(sources.filter((source) => /-text\.ts$|^connectors\/[^/]+$/.test(source))).toEqual([]);
+    expect([...parts.keys()]).not.toContain("yaml");
+    expect(readFileSync(join(folder.path, "index.mjs"), "utf8")).toContain("/people/{entity}/badge");
+    expect(bytes).toBeLessThanOrEqual(500 * kib);
   });
 
   it("of the ledger's keeping holds no connector and no sheets, in 500 KiB", async () => {

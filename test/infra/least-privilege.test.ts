@@ -1,18 +1,23 @@
+import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { connectorId } from "../../bridge/connector.ts";
+import { connectorFiles } from "../../connectors/protocols/connector-files.ts";
+import { projectRoot } from "../../infra/bundle.ts";
 import { journalFiles, rosterPlace } from "../aws/journal.ts";
 import recorded from "../aws/recorded-calls.json" with { type: "json" };
-import { writtenOut } from "../aws/recorded-calls.ts";
+import { ordersOf, writtenOut } from "../aws/recorded-calls.ts";
 import { allows, type Call, covers, type Grant } from "../support/grants.ts";
 import { cdkJsonWith } from "../support/project-copy.ts";
 import { type Role, rolesOf, synthesizedWith } from "./roles.ts";
 
-/** The bridge's own connectors, and one that takes the ways they do not: strict order, and a secret. */
-const orders = {
-  "PayrollConnector-v1": "latest",
-  "GISTableConnector-v1": "latest",
-  "WorkForceNow-v1": "latest",
-  "JournalConnector-v1": "strict",
-} as const;
+const own = (await connectorFiles(join(projectRoot, "connectors"))).map(({ connector }) => connector);
+/** The bridge's own connectors, and one that takes the ways they may not: strict order, and a secret. */
+const orders = ordersOf(own, { "JournalConnector-v1": "strict" });
+/** By what their functions are called. */
+const withSecret = new Set([
+  "JournalConnector-v1",
+  ...own.filter(({ secret }) => secret).map((connector) => connectorId(connector).replaceAll("@", "-")),
+]);
 const connectors = Object.keys(orders);
 const calls = writtenOut(recorded, orders);
 const getSecret = "secretsmanager:GetSecretValue";
@@ -61,7 +66,7 @@ function keyUseOf(name: string): readonly string[] {
  * is not is looked for by its bare ARN.
  */
 function secretsOf(functionName: string): Call[] {
-  const asks = calls.some(({ function: name, resource }) => name === functionName && resource.startsWith("secretsm"));
+  const asks = withSecret.has(functionName.replace(/-probe$/, ""));
   const [name, version] = functionName.split("-");
   return [`${name}@${version}`, name].flatMap((secret) =>
     ["", "-??????"].flatMap((suffix) =>
@@ -144,7 +149,9 @@ describe("a function's role", () => {
   });
 
   it.each(connectors)("of %s reaches no other connector's queues and secrets", (own) => {
-    const foreign = connectors.filter((other) => other !== own).flatMap(thingsOf);
+    // Two versions may share a secret, by their name.
+    const mine = new Set(thingsOf(own).map(({ resource }) => resource));
+    const foreign = connectors.flatMap(thingsOf).filter(({ resource }) => !mine.has(resource));
 
     for (const role of roles.filter(({ function: name }) => name === own || name === `${own}-probe`)) {
       expect(foreign.filter((call) => allows(role.grants, call))).toEqual([]);

@@ -1,10 +1,11 @@
+import type { ServerResponse } from "node:http";
 import { describe, expect, test } from "vitest";
 import { type Connector, type Context, connectorId, type Memory } from "../../bridge/connector.ts";
 import type { Json } from "../../bridge/json.ts";
 import type { Outcome } from "../../bridge/outcome.ts";
 import type { Packet } from "../../bridge/pack.ts";
 import { createHttp, hostsIn } from "../../connectors/protocols/http.ts";
-import { type Answer, taken, targetServer } from "./target-server.ts";
+import { type Answer, type Received, taken as takenBare, targetServer } from "./target-server.ts";
 
 /** What a connector's test says about its target. */
 export interface ConnectorFixture<Config, Secret> {
@@ -15,11 +16,23 @@ export interface ConnectorFixture<Config, Secret> {
   /** A packet's fields, and what the target should receive for them. */
   readonly fields: Packet["fields"];
   readonly received: { readonly method: string; readonly path: string; readonly body: unknown };
+  /** How the target says that it has taken a packet, where that is more than 204. */
+  readonly taken?: Answer;
+  /** What the target tells a repeat by, where that is not the `Idempotency-Key`. */
+  readonly keyOf?: (request: Received) => unknown;
+  /** Answers what is asked beside deliveries, as for a token; true where it did. */
+  readonly beside?: (...[request, response]: Parameters<Answer>) => boolean;
+  /** `false` where `beside` answers the probe too. */
+  readonly probed?: boolean;
 }
 
 const entity = "E-1001";
 
-function packetFor(connector: Connector<never, never>, fields: Packet["fields"], more: Partial<Packet> = {}): Packet {
+export function packetFor(
+  connector: Connector<never, never>,
+  fields: Packet["fields"],
+  more: Partial<Packet> = {},
+): Packet {
   const id = connectorId(connector);
   return {
     id: "pkt-abcdefghijklmnop",
@@ -43,7 +56,7 @@ function packetFor(connector: Connector<never, never>, fields: Packet["fields"],
 }
 
 /** What a connector remembers, in a test: one process, and nobody else writes. */
-function aMemory(): Memory {
+export function aMemory(): Memory {
   let value: Json | undefined;
   return {
     get: async () => value,
@@ -58,6 +71,11 @@ const status =
   (_, response) => {
     response.writeHead(code, headers).end(body);
   };
+
+const json = { "content-type": "application/json" };
+
+/** Longer no target may take to end its answer, here. ms */
+const bodyMs = 600;
 
 /** Faults of a target, and what a connector must make of them. */
 const faults: readonly [name: string, answer: Answer, wanted: Partial<Outcome>][] = [
@@ -93,61 +111,107 @@ const faults: readonly [name: string, answer: Answer, wanted: Partial<Outcome>][
     (_, response) => void response.socket?.resetAndDestroy(),
     { kind: "retry", mayHaveLanded: true },
   ],
+  ["answers 200 with 10 MB", (_, response) => flood(response, 10_000_000), { kind: "retry", mayHaveLanded: true }],
+  ["answers 200 without end", (_, response) => drip(response), { kind: "retry", mayHaveLanded: true }],
+  ["answers 200 with half a JSON text", status(200, json, '{"ok": tru'), { kind: "retry", mayHaveLanded: true }],
+  [
+    "answers 200 in another charset than it may",
+    (_, response) => {
+      response.writeHead(200, { "content-type": "application/json; charset=utf-16" });
+      response.end(Buffer.from('{"ok":true}', "utf16le"));
+    },
+    { kind: "retry", mayHaveLanded: true },
+  ],
+  [
+    "answers 200 with an XML bomb",
+    status(200, { "content-type": "application/xml" }, '<!DOCTYPE a [<!ENTITY b "&c;&c;">]><a>&b;</a>'),
+    { kind: "retry", mayHaveLanded: true },
+  ],
+  ["refuses with 10 MB", (_, response) => flood(response, 10_000_000, 422), { kind: "retry", mayHaveLanded: true }],
+  ["refuses with half a JSON text", status(400, json, '{"detail": "no'), { kind: "refused", status: 400 }],
 ];
+
+function flood(response: ServerResponse, bytes: number, code = 200): void {
+  response.writeHead(code, json).end(`"${"x".repeat(bytes)}"`);
+}
+
+function drip(response: ServerResponse): void {
+  response.writeHead(200, json);
+  const more = setInterval(() => response.write(" "), 20);
+  response.on("close", () => clearInterval(more));
+}
 
 /** The promises every connector to an HTTP target keeps, against a real server. */
 export function connectorContract<Config, Secret>(fixture: ConnectorFixture<Config, Secret>): void {
   const { connector, configure } = fixture;
   const contextFor = (url: string, signal = new AbortController().signal): Context<Config, Secret> => {
     const config = connector.config.parse(configure(url));
-    const http = createHttp({ allowedHosts: hostsIn(config) });
+    const http = createHttp({ allowedHosts: hostsIn(config), bodyMs });
     return { config, secret: fixture.secret as Secret, http, memory: aMemory(), signal };
   };
   const packet = packetFor(connector as never, fixture.fields);
+  const { taken = takenBare, keyOf = ({ key }: Received) => key, beside = () => false } = fixture;
+  const open = async (answer: Answer = taken) => {
+    const deliveries: Received[] = [];
+    const handle =
+      (next: Answer): Answer =>
+      (request, response) => {
+        if (beside(request, response)) return;
+        if (request.method !== "GET") deliveries.push(request);
+        next(request, response);
+      };
+    const target = await targetServer(handle(answer));
+    const answerWith = (next: Answer) => {
+      target.answer = handle(next);
+    };
+    return Object.assign(target, { deliveries, answerWith });
+  };
 
   describe(`${connectorId(connector)} keeps the connectors' contract`, () => {
     test("delivers the fields and nothing else", async () => {
-      await using target = await targetServer();
+      await using target = await open();
 
       const outcome = await connector.send(packet, contextFor(target.url));
 
-      expect(outcome).toMatchObject({ kind: "delivered", status: 204, at: fixture.received.path });
-      expect(target.received.map(({ method, path, body }) => ({ method, path, body }))).toEqual([fixture.received]);
+      expect(outcome).toMatchObject({ kind: "delivered", at: fixture.received.path });
+      expect(target.deliveries.map(({ method, path, body }) => ({ method, path, body }))).toEqual([fixture.received]);
     });
 
     test("carries the same idempotency key at every try, so that the target has one effect", async () => {
-      await using target = await targetServer();
+      await using target = await open();
       const context = contextFor(target.url);
 
       await connector.send(packet, context);
       await connector.send(packet, context);
 
-      expect(target.received.map(({ key }) => key)).toEqual([packet.id, packet.id]);
-      expect(target.effects()).toHaveLength(1);
+      const [first, second] = target.deliveries.map(keyOf);
+      expect(first).toBe(fixture.keyOf ? second : packet.id);
+      expect(second).toBe(first);
+      expect(first).toBeDefined();
     });
 
     test.each(faults)("a target that %s is judged rightly", async (_, answer, wanted) => {
-      await using target = await targetServer(answer);
+      await using target = await open(answer);
 
       const outcome = await connector.send(packet, contextFor(target.url));
 
       expect(outcome).toMatchObject(wanted);
-      expect(target.received).toHaveLength(1);
+      expect(target.deliveries).toHaveLength(1);
     });
 
     test("a target that hangs is left when the try's time is over", async () => {
-      await using target = await targetServer(() => {});
+      await using target = await open(() => {});
       const over = new AbortController();
 
       const sending = connector.send(packet, contextFor(target.url, over.signal));
-      await expect.poll(() => target.received.length).toBe(1);
+      await expect.poll(() => target.deliveries.length).toBe(1);
       over.abort();
 
       expect(await sending).toMatchObject({ kind: "retry", mayHaveLanded: true });
     });
 
     test("a target that is not there has certainly not taken it", async () => {
-      const target = await targetServer();
+      const target = await open();
       await target.close();
 
       expect(await connector.send(packet, contextFor(target.url))).toMatchObject({
@@ -159,7 +223,7 @@ export function connectorContract<Config, Secret>(fixture: ConnectorFixture<Conf
     test.each(["../../admin?drop=1#x\r\nX-Evil: 1", "..", ".", "%2e%2e/x"])(
       "a hostile entity or value stays in its place: %j",
       async (hostile) => {
-        await using target = await targetServer();
+        await using target = await open();
         const names = Object.keys(fixture.fields);
         const evil = packetFor(connector as never, Object.fromEntries(names.map((name) => [name, hostile])), {
           entity: hostile,
@@ -168,26 +232,27 @@ export function connectorContract<Config, Secret>(fixture: ConnectorFixture<Conf
         const outcome = await connector.send(evil, contextFor(target.url));
 
         expect(outcome.kind).toBe("delivered");
-        const [seen] = target.received;
+        const [seen] = target.deliveries;
         expect(seen?.path.split("/").length).toBe(fixture.received.path.split("/").length);
         expect(seen?.path).not.toMatch(/\?|#|\.\.\//);
         expect(seen?.headers).not.toHaveProperty("x-evil");
       },
     );
 
-    test("its probe tells awake from asleep", async () => {
-      const target = await targetServer();
-      const context = contextFor(target.url);
+    if (fixture.probed !== false) {
+      test("its probe tells awake from asleep", async () => {
+        const target = await open();
+        const context = contextFor(target.url);
 
-      const awake = await connector.probe(context);
-      target.answer = status(503);
-      const failing = await connector.probe(context);
-      target.answer = taken;
-      await target.close();
-      const gone = await connector.probe(context);
+        const awake = await connector.probe(context);
+        target.answerWith(status(503));
+        const failing = await connector.probe(context);
+        await target.close();
+        const gone = await connector.probe(context);
 
-      expect({ awake, failing, gone }).toEqual({ awake: true, failing: false, gone: false });
-    });
+        expect({ awake, failing, gone }).toEqual({ awake: true, failing: false, gone: false });
+      });
+    }
 
     test("its configuration has a default or says what is missing, and knows no stray key", () => {
       expect(connector.config.safeParse({ ...(configure("https://target.example") as object), stray: 1 }).success).toBe(

@@ -1,10 +1,12 @@
 import http from "node:http";
+import https from "node:https";
 import type { AddressInfo } from "node:net";
 
 /** One request as a target saw it. */
 export interface Received {
   readonly method: string;
   readonly path: string;
+  /** Parsed where it is JSON, else its text. */
   readonly body: unknown;
   readonly key: string | undefined;
   readonly headers: http.IncomingHttpHeaders;
@@ -32,7 +34,8 @@ export const taken: Answer = (_, response) => {
   response.writeHead(204).end();
 };
 
-export async function targetServer(answer: Answer = taken): Promise<TargetServer> {
+/** @param secure makes it one that speaks TLS, and may ask for certificates */
+export async function targetServer(answer: Answer = taken, secure?: https.ServerOptions): Promise<TargetServer> {
   const received: Received[] = [];
   const target = { answer };
   const handle: http.RequestListener = (request, response) => {
@@ -43,7 +46,7 @@ export async function targetServer(answer: Answer = taken): Promise<TargetServer
       const seen: Received = {
         method: request.method ?? "",
         path: request.url ?? "",
-        body: text === "" ? undefined : JSON.parse(text),
+        body: bodyIn(text, request.headers["content-type"]),
         key: request.headers["idempotency-key"] as string | undefined,
         headers: request.headers,
       };
@@ -51,7 +54,8 @@ export async function targetServer(answer: Answer = taken): Promise<TargetServer
       target.answer(seen, response);
     });
   };
-  let server = await listen(http.createServer(handle), 0);
+  const make = () => (secure ? https.createServer(secure, handle) : http.createServer(handle));
+  let server = await listen(make(), 0);
   const { port } = server.address() as AddressInfo;
   const close = () =>
     new Promise<void>((resolve) => {
@@ -59,7 +63,7 @@ export async function targetServer(answer: Answer = taken): Promise<TargetServer
       server.closeAllConnections();
     });
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `${secure ? "https" : "http"}://127.0.0.1:${port}`,
     received,
     effects: () => [...new Map(received.map((request) => [request.key ?? request, request])).values()],
     get answer() {
@@ -70,11 +74,16 @@ export async function targetServer(answer: Answer = taken): Promise<TargetServer
     },
     sleep: close,
     async wake() {
-      server = await listen(http.createServer(handle), port);
+      server = await listen(make(), port);
     },
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+function bodyIn(text: string, type = ""): unknown {
+  if (text === "") return undefined;
+  return /\bjson\b/.test(type) ? JSON.parse(text) : text;
 }
 
 function listen(server: http.Server, port: number): Promise<http.Server> {

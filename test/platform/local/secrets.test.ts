@@ -1,4 +1,4 @@
-import { chmodSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { bridgeKeyIn, LocalSecrets } from "../../../platform/local/secrets.ts";
@@ -51,6 +51,23 @@ describe("the secrets' file", () => {
     const fault: unknown = await secrets.get("Other@v3").catch((error: unknown) => error);
     expect((fault as Error).message).toContain("BRIDGE_SECRET_OTHER");
     expect((fault as Error).message).not.toContain("hunter2");
+  });
+});
+
+describe("a secrets' file that is changed", () => {
+  it("is read again by itself, whether written over or replaced", async () => {
+    using folder = home();
+    const file = join(folder.path, "secrets.json");
+    const secrets = new LocalSecrets(file, {});
+    const before = await secrets.get("Fake@v1");
+
+    writeFileSync(file, '{"Fake":{"token":"first"}}', { mode: 0o600 });
+    const first = await secrets.get("Fake@v1");
+    writeFileSync(`${file}.new`, '{"Fake":{"token":"other"}}', { mode: 0o600 });
+    renameSync(`${file}.new`, file);
+    const other = await secrets.get("Fake@v1");
+
+    expect([before, first, other]).toEqual([undefined, { token: "first" }, { token: "other" }]);
   });
 });
 

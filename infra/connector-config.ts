@@ -1,31 +1,6 @@
-import { readdirSync } from "node:fs";
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { type Connector, connectorId } from "../bridge/connector.ts";
+import type { ConnectorFile } from "../connectors/protocols/connector-files.ts";
 import type { Settings } from "./settings.ts";
-
-/** A connector and the file that holds it: one lane is made of each. */
-export interface ConnectorFile {
-  readonly connector: Connector;
-  readonly file: string;
-}
-
-/** The connectors of a folder, a file each. There is no list to edit. @throws where a file exports none */
-export async function connectorFiles(folder: string): Promise<ConnectorFile[]> {
-  const files = readdirSync(folder, { withFileTypes: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
-    .map((entry) => join(folder, entry.name))
-    .sort();
-  return Promise.all(
-    files.map(async (file) => {
-      const { connector } = (await import(pathToFileURL(file).href)) as { connector?: Connector };
-      if (!connector) {
-        throw new Error(`${file} exports no connector; write: export const connector = defineConnector({ … })`);
-      }
-      return { connector, file };
-    }),
-  );
-}
 
 /**
  * Those that can be deployed. One whose schema asks for what has no default (where its files go, say) waits until the

@@ -1,0 +1,85 @@
+// Its dependency injection asks for this one first.
+import "reflect-metadata";
+import { webcrypto } from "node:crypto";
+import {
+  AuthorityKeyIdentifierExtension,
+  BasicConstraintsExtension,
+  ExtendedKeyUsage,
+  ExtendedKeyUsageExtension,
+  KeyUsageFlags,
+  KeyUsagesExtension,
+  PemConverter,
+  SubjectAlternativeNameExtension,
+  type X509Certificate,
+  X509CertificateGenerator,
+} from "@peculiar/x509";
+
+const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
+const day = 86_400_000;
+
+/** A certificate and its key, in PEM. */
+export interface Pair {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** An authority of a test's own. */
+export interface Authority {
+  /** Its certificate, for those who trust it. */
+  readonly ca: string;
+  /** A certificate for a server on loopback. */
+  server(): Promise<Pair>;
+  client(name: string): Promise<Pair>;
+}
+
+export async function authority(name = "test authority"): Promise<Authority> {
+  const keys = await makeKeys();
+  const root = await X509CertificateGenerator.createSelfSigned({
+    name: `CN=${name}`,
+    notBefore: new Date(Date.now() - day),
+    notAfter: new Date(Date.now() + day),
+    signingAlgorithm: algorithm,
+    keys,
+    extensions: [
+      new BasicConstraintsExtension(true, 0, true),
+      new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
+    ],
+  });
+  const issue = async (subject: string, usage: ExtendedKeyUsage, names: readonly string[]): Promise<Pair> => {
+    const own = await makeKeys();
+    const made = await X509CertificateGenerator.create({
+      subject: `CN=${subject}`,
+      issuer: root.subject,
+      notBefore: new Date(Date.now() - day),
+      notAfter: new Date(Date.now() + day),
+      signingAlgorithm: algorithm,
+      signingKey: keys.privateKey,
+      publicKey: own.publicKey,
+      extensions: [
+        new ExtendedKeyUsageExtension([usage]),
+        await AuthorityKeyIdentifierExtension.create(keys.publicKey),
+        ...(names.length > 0
+          ? [new SubjectAlternativeNameExtension(names.map((value) => ({ type: "ip", value })))]
+          : []),
+      ],
+    });
+    return { cert: pem(made), key: await keyPem(own) };
+  };
+  return {
+    ca: pem(root),
+    server: () => issue("target", ExtendedKeyUsage.serverAuth, ["127.0.0.1"]),
+    client: (subject) => issue(subject, ExtendedKeyUsage.clientAuth, []),
+  };
+}
+
+async function makeKeys(): Promise<webcrypto.CryptoKeyPair> {
+  return (await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"])) as webcrypto.CryptoKeyPair;
+}
+
+function pem(certificate: X509Certificate): string {
+  return certificate.toString("pem");
+}
+
+async function keyPem({ privateKey }: webcrypto.CryptoKeyPair): Promise<string> {
+  return PemConverter.encode(await webcrypto.subtle.exportKey("pkcs8", privateKey), "PRIVATE KEY");
+}
