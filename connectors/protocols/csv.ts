@@ -13,6 +13,7 @@ export function csvText(rows: readonly (readonly string[])[], { delimiter, quote
     delimiter,
     record_delimiter: lineEnd,
     quoted: quote === "always",
+    quoted_empty: quote === "always",
     // The library quotes a cell for the line end it writes; a reader also takes the others for one.
     quoted_match: /[\r\n]/,
   });

@@ -20,6 +20,8 @@ export interface SftpServer {
   silentAt: SftpStep | undefined;
   /** From now on it answers this with a status: 3 is denied, 4 is a failure. */
   refuses: { readonly step: SftpStep; readonly status: number } | undefined;
+  /** The next time it is asked for this it does it, and breaks off instead of answering. */
+  loseAnswerTo: SftpStep | undefined;
   /** The password it takes from now on. */
   password: string;
   /** Breaks every connection. */
@@ -34,9 +36,10 @@ export const username = "bridge";
 export async function sftpServer(root: string, publicKey?: string): Promise<SftpServer> {
   const hostKey = ssh2.utils.generateKeyPairSync("ed25519");
   const connections = new Set<Connection>();
-  const state: Pick<SftpServer, "silentAt" | "refuses" | "password" | "logins"> = {
+  const state: Pick<SftpServer, "silentAt" | "refuses" | "loseAnswerTo" | "password" | "logins"> = {
     silentAt: undefined,
     refuses: undefined,
+    loseAnswerTo: undefined,
     password: "open sesame",
     logins: [],
   };
@@ -57,7 +60,7 @@ export async function sftpServer(root: string, publicKey?: string): Promise<Sftp
     client.on("session", (accept) => {
       if (state.silentAt === "session") return;
       accept().on("sftp", (acceptSftp) => {
-        if (state.silentAt !== "subsystem") serve(acceptSftp(), root, state);
+        if (state.silentAt !== "subsystem") serve(acceptSftp(), root, state, client);
       });
     });
   });
@@ -89,7 +92,12 @@ function isKey(shown: Buffer, publicKey: string | undefined): boolean {
   return publicKey !== undefined && Buffer.from(publicKey.split(" ")[1] ?? "", "base64").equals(shown);
 }
 
-function serve(sftp: SFTPWrapper, root: string, state: Pick<SftpServer, "silentAt" | "refuses">): void {
+function serve(
+  sftp: SFTPWrapper,
+  root: string,
+  state: Pick<SftpServer, "silentAt" | "refuses" | "loseAnswerTo">,
+  client: Connection,
+): void {
   const at = (path: string) => join(root, normalize(`/${path}`));
   const files = new Map<number, number>();
   const folders = new Map<number, string[]>();
@@ -154,7 +162,9 @@ function serve(sftp: SFTPWrapper, root: string, state: Pick<SftpServer, "silentA
       // As OpenSSH's: a name that is taken stays what it is.
       fs.linkSync(at(from), at(to));
       fs.unlinkSync(at(from));
-      ok(id);
+      if (state.loseAnswerTo !== "rename") return ok(id);
+      state.loseAnswerTo = undefined;
+      client.end();
     }),
   );
   sftp.on("OPENDIR", (id, path) =>
