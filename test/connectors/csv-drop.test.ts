@@ -225,7 +225,7 @@ describe("an SFTP server", () => {
     await using server = await sftpServer(folder.path);
     const config = { to: `sftp://127.0.0.1:${server.port}/`, hostKeys: [server.hostKey], columns };
     const context = aTry(connector, { config, secret: { username, password: server.password } });
-    server.loseAnswerTo = "rename";
+    server.breakAt = { step: "rename", done: true };
 
     const outcome = await connector.send(aPacket(), context);
 

@@ -1,13 +1,13 @@
-import { createHash } from "node:crypto";
+import { createHash, generateKeyPairSync } from "node:crypto";
 import fs from "node:fs";
-import type { AddressInfo } from "node:net";
+import net, { type AddressInfo } from "node:net";
 import { join, normalize } from "node:path";
 import ssh2, { type Attributes, type Connection, type SFTPWrapper } from "ssh2";
 
 const { OPEN_MODE, STATUS_CODE } = ssh2.utils.sftp;
 
 /** What a client can be doing when a server falls silent. */
-export type SftpStep = "greeting" | "login" | "session" | "subsystem" | "stat" | "open" | "write" | "fstat" | "close" | "rename";
+export type SftpStep = "greeting" | "login" | "session" | "subsystem" | "stat" | "open" | "read" | "write" | "fstat" | "close" | "rename";
 
 /** A real SFTP server on loopback, over a folder of this machine. */
 export interface SftpServer {
@@ -20,8 +20,8 @@ export interface SftpServer {
   silentAt: SftpStep | undefined;
   /** From now on it answers this with a status: 3 is denied, 4 is a failure. */
   refuses: { readonly step: SftpStep; readonly status: number } | undefined;
-  /** The next time it is asked for this it does it, and breaks off instead of answering. */
-  loseAnswerTo: SftpStep | undefined;
+  /** The next time it is asked for this it breaks off: before it does it, or instead of answering. */
+  breakAt: { readonly step: SftpStep; readonly done: boolean } | undefined;
   /** The password it takes from now on. */
   password: string;
   /** Breaks every connection. */
@@ -32,18 +32,28 @@ export interface SftpServer {
 
 export const username = "bridge";
 
+/** A private key in PEM, and its public half as SSH sends it. */
+export function sshKey(): { readonly pem: string; readonly publicKey: Buffer } {
+  // Not ssh2's own generator: now and then it makes an ed25519 key that ssh2 cannot read.
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "prime256v1" });
+  const pem = privateKey.export({ type: "sec1", format: "pem" }) as string;
+  const parsed = ssh2.utils.parseKey(pem);
+  if (parsed instanceof Error) throw parsed;
+  return { pem, publicKey: parsed.getPublicSSH() };
+}
+
 /** @param root what the server shows as `/` */
-export async function sftpServer(root: string, publicKey?: string): Promise<SftpServer> {
-  const hostKey = ssh2.utils.generateKeyPairSync("ed25519");
+export async function sftpServer(root: string, publicKey?: Buffer): Promise<SftpServer> {
+  const hostKey = sshKey();
   const connections = new Set<Connection>();
-  const state: Pick<SftpServer, "silentAt" | "refuses" | "loseAnswerTo" | "password" | "logins"> = {
+  const state: Pick<SftpServer, "silentAt" | "refuses" | "breakAt" | "password" | "logins"> = {
     silentAt: undefined,
     refuses: undefined,
-    loseAnswerTo: undefined,
+    breakAt: undefined,
     password: "open sesame",
     logins: [],
   };
-  const server = new ssh2.Server({ hostKeys: [hostKey.private] }, (client) => {
+  const server = new ssh2.Server({ hostKeys: [hostKey.pem] }, (client) => {
     connections.add(client);
     client.on("error", () => {});
     client.on("close", () => connections.delete(client));
@@ -51,7 +61,7 @@ export async function sftpServer(root: string, publicKey?: string): Promise<Sftp
       if (state.silentAt === "login") return;
       const known = login.username === username;
       const byPassword = login.method === "password" && login.password === state.password;
-      const byKey = login.method === "publickey" && isKey(login.key.data, publicKey);
+      const byKey = login.method === "publickey" && publicKey?.equals(login.key.data) === true;
       if (!known || !(byPassword || byKey)) return login.reject(["password", "publickey"]);
       if (login.method === "publickey" && !login.signature) return login.accept();
       state.logins.push(login.method);
@@ -66,7 +76,7 @@ export async function sftpServer(root: string, publicKey?: string): Promise<Sftp
   });
   // Before ssh2 has said who it is.
   const { injectSocket } = server as unknown as { injectSocket(socket: object): void };
-  const door = new (await import("node:net")).Server((socket) => {
+  const door = net.createServer({ noDelay: true }, (socket) => {
     socket.on("error", () => {});
     if (state.silentAt !== "greeting") injectSocket.call(server, socket);
   });
@@ -75,27 +85,26 @@ export async function sftpServer(root: string, publicKey?: string): Promise<Sftp
     for (const client of connections) client.end();
   };
   const close = async () => {
-    for (const client of connections) (client as unknown as { _sock: { destroy(): void } })._sock.destroy();
+    for (const client of connections) socketOf(client).destroy();
     await new Promise<void>((resolve) => door.close(() => resolve()));
   };
-  const [, blob = ""] = hostKey.public.split(" ");
   return Object.assign(state, {
     port: (door.address() as AddressInfo).port,
-    hostKey: `SHA256:${createHash("sha256").update(Buffer.from(blob, "base64")).digest("base64").replace(/=+$/, "")}`,
+    hostKey: `SHA256:${createHash("sha256").update(hostKey.publicKey).digest("base64").replace(/=+$/, "")}`,
     breakOff,
     close,
     [Symbol.asyncDispose]: close,
   });
 }
 
-function isKey(shown: Buffer, publicKey: string | undefined): boolean {
-  return publicKey !== undefined && Buffer.from(publicKey.split(" ")[1] ?? "", "base64").equals(shown);
+function socketOf(client: Connection): { destroy(): void } {
+  return (client as unknown as { _sock: { destroy(): void } })._sock;
 }
 
 function serve(
   sftp: SFTPWrapper,
   root: string,
-  state: Pick<SftpServer, "silentAt" | "refuses" | "loseAnswerTo">,
+  state: Pick<SftpServer, "silentAt" | "refuses" | "breakAt">,
   client: Connection,
 ): void {
   const at = (path: string) => join(root, normalize(`/${path}`));
@@ -112,6 +121,12 @@ function serve(
   const on = (id: number, step: SftpStep | undefined, work: () => void) => {
     if (step !== undefined && state.silentAt === step) return;
     if (step !== undefined && state.refuses?.step === step) return sftp.status(id, state.refuses.status);
+    if (step !== undefined && state.breakAt?.step === step) {
+      const { done } = state.breakAt;
+      state.breakAt = undefined;
+      socketOf(client).destroy();
+      if (!done) return;
+    }
     try {
       work();
     } catch (error) {
@@ -138,7 +153,7 @@ function serve(
     }),
   );
   sftp.on("READ", (id, handle, offset, length) =>
-    on(id, undefined, () => {
+    on(id, "read", () => {
       const buffer = Buffer.alloc(length);
       const read = fs.readSync(fileOf(handle), buffer, 0, length, offset);
       if (read === 0) sftp.status(id, STATUS_CODE.EOF);
@@ -162,9 +177,7 @@ function serve(
       // As OpenSSH's: a name that is taken stays what it is.
       fs.linkSync(at(from), at(to));
       fs.unlinkSync(at(from));
-      if (state.loseAnswerTo !== "rename") return ok(id);
-      state.loseAnswerTo = undefined;
-      client.end();
+      ok(id);
     }),
   );
   sftp.on("OPENDIR", (id, path) =>
