@@ -80,7 +80,7 @@ export function connectionText(error: Error): string {
     UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "its certificate is of an authority nobody here knows",
     ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is for another host",
   };
-  return known[code] ?? `the connection failed${code && ` (${code})`}`;
+  return known[code] ?? `the connection broke off${code && ` (${code})`}`;
 }
 
 /** What a file is called while it is written. Whoever picks files up passes over names that begin with a dot. */

@@ -28,7 +28,10 @@ async function dropped(packets: readonly Partial<Packet>[], config: object = {})
 
 /** The cell of one value. */
 async function cell(value: unknown, config: object = {}): Promise<string> {
-  const { outcomes = [], bytes } = await dropped([{ fields: { city: value } as Packet["fields"] }], { quote: "always", ...config });
+  const { outcomes = [], bytes } = await dropped([{ fields: { city: value } as Packet["fields"] }], {
+    quote: "always",
+    ...config,
+  });
   const [outcome] = outcomes;
   if (outcome?.kind === "refused") return outcome.reason;
   return String(bytes[0]).split("\r\n")[1]?.slice(1, -1).split('","')[5] as string;
@@ -203,7 +206,11 @@ describe("a folder of this machine", () => {
 
     const outcome = await connector.send(aPacket(), context);
 
-    expect(outcome).toMatchObject({ kind: "retry", mayHaveLanded: false, reason: expect.stringContaining("not there") });
+    expect(outcome).toMatchObject({
+      kind: "retry",
+      mayHaveLanded: false,
+      reason: expect.stringContaining("not there"),
+    });
     expect(await connector.probe(context)).toBe(false);
     mkdirSync(to);
     expect(await connector.probe(context)).toBe(true);
@@ -238,7 +245,11 @@ describe("an SFTP server", () => {
     const config = { to: "sftp://127.0.0.1:9/", hostKeys: [`SHA256:${"a".repeat(43)}`], columns };
     const context = aTry(connector, { config });
 
-    expect(await connector.send(aPacket(), context)).toMatchObject({ kind: "retry", mayHaveLanded: false, code: "setup" });
+    expect(await connector.send(aPacket(), context)).toMatchObject({
+      kind: "retry",
+      mayHaveLanded: false,
+      code: "setup",
+    });
     expect(await connector.probe(context)).toBe(false);
   });
 });
@@ -295,7 +306,10 @@ describe("a bucket", () => {
   it("that is not there makes packets wait", async () => {
     const context = aTry(connector, { config: { to: "s3://no-such-bucket/", columns } });
 
-    expect(await connector.send(aPacket(), context)).toMatchObject({ kind: "retry", reason: "the bucket is not there" });
+    expect(await connector.send(aPacket(), context)).toMatchObject({
+      kind: "retry",
+      reason: "the bucket is not there",
+    });
     expect(await connector.probe(context)).toBe(false);
   });
 
@@ -309,12 +323,20 @@ describe("a bucket", () => {
   // Source: Amazon S3 API Reference, "Error responses", and User Guide, "Conditional writes".
   it.each<[string, http.RequestListener, object]>([
     ["says that it is there already", says(412, "PreconditionFailed"), { kind: "delivered" }],
-    ["says that another is writing it", says(409, "ConditionalRequestConflict"), { kind: "retry", mayHaveLanded: false }],
+    [
+      "says that another is writing it",
+      says(409, "ConditionalRequestConflict"),
+      { kind: "retry", mayHaveLanded: false },
+    ],
     ["denies it", says(403, "AccessDenied"), { kind: "retry", mayHaveLanded: false, reason: /denies/ }],
     ["asks for fewer", says(503, "SlowDown"), { kind: "retry", mayHaveLanded: true }],
     ["fails", says(500, "InternalError"), { kind: "retry", mayHaveLanded: true }],
     ["breaks off", (request) => void request.socket.destroy(), { kind: "retry", mayHaveLanded: true }],
-    ["sends 10 MB of something else", (_, response) => void response.writeHead(500).end("x".repeat(10_000_000)), { kind: "retry" }],
+    [
+      "sends 10 MB of something else",
+      (_, response) => void response.writeHead(500).end("x".repeat(10_000_000)),
+      { kind: "retry" },
+    ],
   ])("that %s is judged rightly", async (_, answer, wanted) => {
     const context = aTry(connector, { config: { to: "s3://drop/hms/", columns } });
     faults.answer = answer;

@@ -48,10 +48,20 @@ describe("a fixed line", () => {
     ["a number without a sign below zero", { width: 9, number: { sign: "none" } }, -1, "x is below zero"],
     ["a list", { width: 9 }, [1], "x is a list or an object, and a place takes one value"],
     ["a line break", { width: 9 }, "a\nD2", "x holds a control character, or one that ascii does not have"],
-    ["a character of another page", { width: 9 }, "Łódź", "x holds a control character, or one that ascii does not have"],
+    [
+      "a character of another page",
+      { width: 9 },
+      "Łódź",
+      "x holds a control character, or one that ascii does not have",
+    ],
     ["a day that does not exist", { width: 8, date: "YYYYMMDD" }, "2026-02-30", "x is a date that does not exist"],
     ["a date that is none", { width: 8, date: "YYYYMMDD" }, "01/02/2026", "x is no ISO 8601 date such as 2026-12-01"],
-    ["a time of an unknown zone", { width: 8, date: "YYYYMMDD" }, "2026-12-01T00:00:00", "x is a time without its offset from UTC"],
+    [
+      "a time of an unknown zone",
+      { width: 8, date: "YYYYMMDD" },
+      "2026-12-01T00:00:00",
+      "x is a time without its offset from UTC",
+    ],
   ])("refuses %s, naming the field and never its value", (_, item, value, fault) => {
     expect(place(item, value)).toBe(fault);
   });
@@ -83,7 +93,15 @@ describe("a fixed line", () => {
   });
 
   it("takes null for blank, and refuses an upsert that lacks what is required", () => {
-    const layout = { lines: { form: "fixed", detail: [{ field: "a", width: 2 }, { field: "b", width: 2, required: false }] } };
+    const layout = {
+      lines: {
+        form: "fixed",
+        detail: [
+          { field: "a", width: 2 },
+          { field: "b", width: 2, required: false },
+        ],
+      },
+    };
 
     expect(written(layout, { fields: { a: null, b: "x" } })).toBe("  x \n");
     expect(written(layout, { fields: { a: "x" } })).toBe("x   \n");
@@ -91,17 +109,27 @@ describe("a fixed line", () => {
   });
 
   it("refuses a field it has no place for", () => {
-    expect(written({ lines: { form: "fixed", detail: [{ field: "a", width: 2 }] } }, { fields: { a: "x", b: "y" } })).toBe(
-      "b has no place in the layout",
-    );
+    expect(
+      written({ lines: { form: "fixed", detail: [{ field: "a", width: 2 }] } }, { fields: { a: "x", b: "y" } }),
+    ).toBe("b has no place in the layout");
   });
 
   it("says a deletion where the layout has a place for it, and refuses it where not", () => {
-    const layout = { lines: { form: "fixed", detail: [{ is: "action", width: 3 }, { field: "a", width: 2 }] } };
+    const layout = {
+      lines: {
+        form: "fixed",
+        detail: [
+          { is: "action", width: 3 },
+          { field: "a", width: 2 },
+        ],
+      },
+    };
     const deletion = { action: "delete", fields: {} } as const;
 
     expect(written({ ...layout, actions: { upsert: "ADD", delete: "DEL" } }, deletion)).toBe("DEL  \n");
-    expect(written({ lines: { form: "fixed", detail: [{ field: "a", width: 2 }] } }, deletion)).toMatch(/\{ is: action \}/);
+    expect(written({ lines: { form: "fixed", detail: [{ field: "a", width: 2 }] } }, deletion)).toMatch(
+      /\{ is: action \}/,
+    );
   });
 
   it("is EBCDIC where it is told to be", () => {
@@ -165,7 +193,11 @@ describe("a file of several records", () => {
 
 describe("a delimited line", () => {
   const two = (more: object) => ({
-    lines: { form: "delimited", ...more, detail: [{ field: "a" }, { field: "b", width: 4, number: { decimals: 1, point: true } }] },
+    lines: {
+      form: "delimited",
+      ...more,
+      detail: [{ field: "a" }, { field: "b", width: 4, number: { decimals: 1, point: true } }],
+    },
   });
 
   it("has no more padding than its numbers' decimals", () => {
@@ -182,12 +214,25 @@ describe("a delimited line", () => {
 
 describe("a layout", () => {
   it.each([
-    ["overlaps", { detail: [{ text: "a", width: 4 }, { field: "b", from: 4, width: 2 }] }, /b begin at 4, inside/],
+    [
+      "overlaps",
+      {
+        detail: [
+          { text: "a", width: 4 },
+          { field: "b", from: 4, width: 2 },
+        ],
+      },
+      /b begin at 4, inside/,
+    ],
     ["goes over its length", { length: 4, detail: [{ field: "b", width: 5 }] }, /b end at 5, behind the length of 4/],
     ["does not say a width", { detail: [{ field: "b" }] }, /do not say the width of b/],
     ["has a text that does not fit", { detail: [{ text: "abc", width: 2 }] }, /longer than its width/],
     ["has an item that is two things", { detail: [{ text: "abc", field: "x", width: 3 }] }, /one of field, text/],
-    ["has a total that is no number", { detail: [{ field: "x", width: 1 }], trailer: [{ total: "x", width: 9 }] }, /total of x/],
+    [
+      "has a total that is no number",
+      { detail: [{ field: "x", width: 1 }], trailer: [{ total: "x", width: 9 }] },
+      /total of x/,
+    ],
     ["has a key it does not know", { detail: [{ field: "x", widht: 1 }] }, /widht/],
   ])("that %s is refused before anything is sent", (_, lines, fault) => {
     const parsed = layoutSchema.safeParse({ lines: { form: "fixed", ...lines } });

@@ -74,7 +74,13 @@ const ways: readonly [name: string, serve: (root: string) => Promise<Served>, is
     async (root) => {
       const certificate = certificateFor("localhost");
       const server = await vsftpServer(root, certificate);
-      const place = { host: "localhost", port: server.port, path: "/in", tls: "explicit", ca: certificate.cert } as const;
+      const place = {
+        host: "localhost",
+        port: server.port,
+        path: "/in",
+        tls: "explicit",
+        ca: certificate.cert,
+      } as const;
       return through(ftpDoor(place, { username: "anonymous", password: "any" }), server);
     },
     has("vsftpd"),

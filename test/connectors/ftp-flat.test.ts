@@ -1,4 +1,3 @@
-
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -19,9 +18,19 @@ const layout = {
   lineEnd: "lf",
   lines: {
     form: "fixed",
-    header: [{ text: "H", width: 1 }, { is: "number", width: 6, number: {} }],
-    detail: [{ is: "entity", width: 8 }, { field: "dailyRate", width: 7, number: { decimals: 2 } }],
-    trailer: [{ text: "T", width: 1 }, { is: "count", width: 3, number: {} }, { total: "dailyRate", width: 9, number: { decimals: 2 } }],
+    header: [
+      { text: "H", width: 1 },
+      { is: "number", width: 6, number: {} },
+    ],
+    detail: [
+      { is: "entity", width: 8 },
+      { field: "dailyRate", width: 7, number: { decimals: 2 } },
+    ],
+    trailer: [
+      { text: "T", width: 1 },
+      { is: "count", width: 3, number: {} },
+      { total: "dailyRate", width: 9, number: { decimals: 2 } },
+    ],
   },
 };
 
@@ -49,7 +58,10 @@ async function anInbox(config: object = {}) {
     files: () => Object.fromEntries(readdirSync(inbox).map((name) => [name, readFileSync(join(inbox, name), "utf8")])),
     send(packet: Packet, more: { memory?: Memory; config?: object } = {}): Promise<Outcome> {
       const config = { ...given, ...more.config };
-      return connector.send(packet, aTry(connector, { config, secret: { username, password: server.password }, memory: more.memory ?? memory }));
+      return connector.send(
+        packet,
+        aTry(connector, { config, secret: { username, password: server.password }, memory: more.memory ?? memory }),
+      );
     },
     async [Symbol.asyncDispose]() {
       await server.close();
@@ -62,7 +74,8 @@ describe("numbered files", () => {
   it("have the numbers of their packets' order, and no gap", async () => {
     await using inbox = await anInbox();
 
-    for (const i of [1, 2, 3]) expect(await inbox.send(packetOf(i))).toEqual({ kind: "delivered", at: `HMS00000${i}.DAT` });
+    for (const i of [1, 2, 3])
+      expect(await inbox.send(packetOf(i))).toEqual({ kind: "delivered", at: `HMS00000${i}.DAT` });
 
     expect(inbox.files()).toEqual({
       "HMS000001.DAT": contentOf(1),
@@ -97,9 +110,15 @@ describe("numbered files", () => {
 
     const outcome = await inbox.send(packetOf(1));
 
-    expect(outcome).toMatchObject({ kind: "refused", reason: expect.stringMatching(/HMS000001\.DAT is there already/) });
+    expect(outcome).toMatchObject({
+      kind: "refused",
+      reason: expect.stringMatching(/HMS000001\.DAT is there already/),
+    });
     expect(inbox.files()).toEqual({ "HMS000001.DAT": "another's" });
-    expect(await inbox.send(packetOf(1), { config: { first: 20 } })).toEqual({ kind: "delivered", at: "HMS000020.DAT" });
+    expect(await inbox.send(packetOf(1), { config: { first: 20 } })).toEqual({
+      kind: "delivered",
+      at: "HMS000020.DAT",
+    });
   });
 
   it("with the same content count as delivered, though nothing is remembered of them", async () => {
@@ -114,7 +133,10 @@ describe("numbered files", () => {
   it("need a number that their names have room for", async () => {
     await using inbox = await anInbox({ digits: 2, first: 100 });
 
-    expect(await inbox.send(packetOf(1))).toMatchObject({ kind: "refused", reason: "number 100 has more than 2 digits" });
+    expect(await inbox.send(packetOf(1))).toMatchObject({
+      kind: "refused",
+      reason: "number 100 has more than 2 digits",
+    });
   });
 
   it("of a packet that cannot be written use no number up", async () => {
@@ -156,39 +178,45 @@ describe("a process that ends in the middle", () => {
     });
   });
 
-  it.each(["before", "after"])("of remembering a number (%s) leaves one file a packet, numbered in order", async (when) => {
-    await using inbox = await anInbox();
-    const { memory } = inbox;
-    const dying: Memory = {
-      get: () => memory.get(),
-      async set(value) {
-        if (when === "after") await memory.set(value);
-        throw new Error("the process ends here");
-      },
-    };
+  it.each(["before", "after"])(
+    "of remembering a number (%s) leaves one file a packet, numbered in order",
+    async (when) => {
+      await using inbox = await anInbox();
+      const { memory } = inbox;
+      const dying: Memory = {
+        get: () => memory.get(),
+        async set(value) {
+          if (when === "after") await memory.set(value);
+          throw new Error("the process ends here");
+        },
+      };
 
-    await expect(inbox.send(packetOf(1), { memory: dying })).rejects.toThrow("ends here");
-    expect(inbox.files()).toEqual({});
-    await inbox.send(packetOf(1));
-    await inbox.send(packetOf(2));
+      await expect(inbox.send(packetOf(1), { memory: dying })).rejects.toThrow("ends here");
+      expect(inbox.files()).toEqual({});
+      await inbox.send(packetOf(1));
+      await inbox.send(packetOf(2));
 
-    expect(inbox.files()).toEqual({ "HMS000001.DAT": contentOf(1), "HMS000002.DAT": contentOf(2) });
-  });
+      expect(inbox.files()).toEqual({ "HMS000001.DAT": contentOf(1), "HMS000002.DAT": contentOf(2) });
+    },
+  );
 
-  it.each(breaks)("of $step (done: $done), its packet then discarded, gives no number away twice", async ({ step, done }) => {
-    await using inbox = await anInbox();
-    inbox.server.breakAt = { step, done };
-    const first = await inbox.send(packetOf(1));
+  it.each(breaks)(
+    "of $step (done: $done), its packet then discarded, gives no number away twice",
+    async ({ step, done }) => {
+      await using inbox = await anInbox();
+      inbox.server.breakAt = { step, done };
+      const first = await inbox.send(packetOf(1));
 
-    await inbox.send(packetOf(2));
+      await inbox.send(packetOf(2));
 
-    const written = Object.entries(inbox.files()).filter(([name]) => !name.startsWith("."));
-    const mine = written.filter(([, text]) => text.includes("E-2"));
-    expect(mine).toHaveLength(1);
-    // Where its file may have become visible, the number is gone for good.
-    const mayHaveLanded = first.kind === "delivered" || (first.kind === "retry" && first.mayHaveLanded);
-    expect(mine[0]?.[0]).toBe(mayHaveLanded ? "HMS000002.DAT" : "HMS000001.DAT");
-  });
+      const written = Object.entries(inbox.files()).filter(([name]) => !name.startsWith("."));
+      const mine = written.filter(([, text]) => text.includes("E-2"));
+      expect(mine).toHaveLength(1);
+      // Where its file may have become visible, the number is gone for good.
+      const mayHaveLanded = first.kind === "delivered" || (first.kind === "retry" && first.mayHaveLanded);
+      expect(mine[0]?.[0]).toBe(mayHaveLanded ? "HMS000002.DAT" : "HMS000001.DAT");
+    },
+  );
 
   it("while another has gone on with its packet renames nothing", async () => {
     await using inbox = await anInbox();
@@ -271,21 +299,26 @@ describe("a connection", () => {
 describe("FTPS", () => {
   const secret = { username, password };
 
-  it.each(["explicit", "implicit"] as const)("with %s TLS delivers, and the next file over the same connection", async (tls) => {
-    using root = home();
-    const certificate = certificateFor("localhost");
-    await using server = await ftpServer(root.path, { kind: tls, certificate });
-    const config = { to: `ftps://localhost:${server.port}/`, tls, ca: certificate.cert, layout };
-    const memory = aMemory();
+  it.each(["explicit", "implicit"] as const)(
+    "with %s TLS delivers, and the next file over the same connection",
+    async (tls) => {
+      using root = home();
+      const certificate = certificateFor("localhost");
+      await using server = await ftpServer(root.path, { kind: tls, certificate });
+      const config = { to: `ftps://localhost:${server.port}/`, tls, ca: certificate.cert, layout };
+      const memory = aMemory();
 
-    for (const i of [1, 2, 2]) {
-      expect(await connector.send(packetOf(i), aTry(connector, { config, secret, memory }))).toMatchObject({ kind: "delivered" });
-    }
+      for (const i of [1, 2, 2]) {
+        expect(await connector.send(packetOf(i), aTry(connector, { config, secret, memory }))).toMatchObject({
+          kind: "delivered",
+        });
+      }
 
-    expect(readdirSync(root.path)).toEqual(["HMS000001.DAT", "HMS000002.DAT"]);
-    expect(readFileSync(join(root.path, "HMS000002.DAT"), "utf8")).toBe(contentOf(2));
-    expect(server.logins).toHaveLength(1);
-  });
+      expect(readdirSync(root.path)).toEqual(["HMS000001.DAT", "HMS000002.DAT"]);
+      expect(readFileSync(join(root.path, "HMS000002.DAT"), "utf8")).toBe(contentOf(2));
+      expect(server.logins).toHaveLength(1);
+    },
+  );
 
   it.skipIf(!has("vsftpd"))("of vsftpd delivers, and says what a folder without room for us says", async () => {
     using root = home();
@@ -309,7 +342,10 @@ describe("FTPS", () => {
     await using server = await ftpServer(root.path);
     const config = { to: `ftp://127.0.0.1:${server.port}/`, insecure: true, layout };
 
-    const outcome = await connector.send(packetOf(1), aTry(connector, { config, secret: { username, password: "wrong" } }));
+    const outcome = await connector.send(
+      packetOf(1),
+      aTry(connector, { config, secret: { username, password: "wrong" } }),
+    );
 
     expect(outcome).toMatchObject({ kind: "retry", auth: true, mayHaveLanded: false });
   });
@@ -342,4 +378,3 @@ describe("a configuration", () => {
     expect(connector.config.safeParse({ ...good, to: "ftp://host/in", insecure: true }).success).toBe(true);
   });
 });
-

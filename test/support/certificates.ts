@@ -19,7 +19,19 @@ export function certificateFor(host: string, days = 2): Certificate {
   const subject = /^[\d.]+$/.test(host) ? `IP:${host}` : `DNS:${host}`;
   const run = (...options: string[]) => execFileSync("openssl", options, { stdio: "pipe" });
   const form = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
-  run("req", "-x509", ...form, "-subj", `/CN=${host}`, "-addext", `subjectAltName=${subject}`, "-keyout", key, "-out", cert);
+  run(
+    "req",
+    "-x509",
+    ...form,
+    "-subj",
+    `/CN=${host}`,
+    "-addext",
+    `subjectAltName=${subject}`,
+    "-keyout",
+    key,
+    "-out",
+    cert,
+  );
   if (days >= 0) return { cert: readFileSync(cert, "utf8"), key: readFileSync(key, "utf8") };
   // Made anew from itself: only this command takes a time that is over.
   const old = join(folder.path, "old.pem");

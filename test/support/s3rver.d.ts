@@ -1,5 +1,6 @@
 // What the tests use of s3rver, which brings no types.
 declare module "s3rver" {
+  // biome-ignore lint/style/noDefaultExport: it is what s3rver exports
   export default class S3rver {
     constructor(options: {
       readonly port: number;

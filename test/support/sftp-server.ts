@@ -7,7 +7,18 @@ import ssh2, { type Attributes, type Connection, type SFTPWrapper } from "ssh2";
 const { OPEN_MODE, STATUS_CODE } = ssh2.utils.sftp;
 
 /** What a client can be doing when a server falls silent. */
-export type SftpStep = "greeting" | "login" | "session" | "subsystem" | "stat" | "open" | "read" | "write" | "fstat" | "close" | "rename";
+export type SftpStep =
+  | "greeting"
+  | "login"
+  | "session"
+  | "subsystem"
+  | "stat"
+  | "open"
+  | "read"
+  | "write"
+  | "fstat"
+  | "close"
+  | "rename";
 
 /** A real SFTP server on loopback, over a folder of this machine. */
 export interface SftpServer {
@@ -76,7 +87,10 @@ export async function sftpServer(root: string, publicKey?: Buffer): Promise<Sftp
   });
   // Before ssh2 has said who it is.
   const { injectSocket } = server as unknown as { injectSocket(socket: object): void };
+  const sockets = new Set<net.Socket>();
   const door = net.createServer({ noDelay: true }, (socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
     socket.on("error", () => {});
     if (state.silentAt !== "greeting") injectSocket.call(server, socket);
   });
@@ -85,7 +99,7 @@ export async function sftpServer(root: string, publicKey?: Buffer): Promise<Sftp
     for (const client of connections) client.end();
   };
   const close = async () => {
-    for (const client of connections) socketOf(client).destroy();
+    for (const socket of sockets) socket.destroy();
     await new Promise<void>((resolve) => door.close(() => resolve()));
   };
   return Object.assign(state, {
