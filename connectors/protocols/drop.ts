@@ -4,6 +4,7 @@ import { delivered, type Outcome, retry } from "../../bridge/outcome.ts";
 import { serverAt } from "./address.ts";
 import { type Folder, FolderFault, retryOf, writeWhole } from "./folder.ts";
 import { localFolder } from "./local-folder.ts";
+// At once, unlike SSH's library: imported later, the AWS SDK would come whole into the connector's bundle.
 import { hasBucket, putObject } from "./s3.ts";
 import { type Login, sftpDoor } from "./sftp.ts";
 import { visit } from "./visit.ts";

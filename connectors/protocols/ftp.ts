@@ -1,5 +1,5 @@
 import { Readable, Writable } from "node:stream";
-import { Client, FTPError } from "basic-ftp";
+import type { Client, FTPError } from "basic-ftp";
 import { connectionText, type Folder, FolderFault } from "./folder.ts";
 import type { Connection, Door, Entry } from "./visit.ts";
 
@@ -25,6 +25,7 @@ export function ftpDoor(place: FtpPlace, login: FtpLogin): Door {
 
 async function openFtp(place: FtpPlace, login: FtpLogin, { doing, signal, litter }: Entry): Promise<Connection> {
   const { host, port, tls, path, ca } = place;
+  const { Client } = await import("basic-ftp");
   // Time is kept by whoever visits.
   const client = new Client(0);
   const close = () => client.close();
@@ -70,8 +71,8 @@ function ftpFolder(client: Client, path: string, litter: Set<string>): Folder {
     try {
       return await client.size(at(name));
     } catch (error) {
-      if (error instanceof FTPError && error.code === notThere) return undefined;
-      if (error instanceof FTPError && (error.code === 500 || error.code === 502)) {
+      if (isAnswer(error) && error.code === notThere) return undefined;
+      if (isAnswer(error) && (error.code === 500 || error.code === 502)) {
         const says = "the server does not tell a file's size (SIZE), without which half a file looks like a whole one";
         throw new FolderFault(says, "answered", error);
       }
@@ -139,9 +140,14 @@ const answers: Readonly<Record<number, string>> = {
   553: "the server does not let us write a file of that name",
 };
 
+/** Whether it is the server's own answer: only that has a number for a code. */
+function isAnswer(error: unknown): error is FTPError {
+  return typeof (error as Partial<FTPError> | undefined)?.code === "number";
+}
+
 function refusalOf(error: unknown): FolderFault {
   if (error instanceof FolderFault) return error;
-  if (!(error instanceof FTPError)) return new FolderFault(connectionText(error as Error), "no-answer", error);
+  if (!isAnswer(error)) return new FolderFault(connectionText(error as Error), "no-answer", error);
   const { code } = error;
   const isLogin = code === 430 || code === 530;
   const says = `${answers[code] ?? "the server refused it"} (${code})`;

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import net from "node:net";
-import ssh2, { type SFTPWrapper, type Stats } from "ssh2";
+import type { FileEntryWithStats, SFTPWrapper, Stats } from "ssh2";
 import * as z from "zod";
 import { connectionText, FolderFault } from "./folder.ts";
 import type { Connection, Door, Entry } from "./visit.ts";
@@ -38,6 +38,8 @@ export function sftpDoor(place: SftpPlace, login: Login): Door {
 
 async function openSftp(place: SftpPlace, login: Login, { doing, signal, litter }: Entry): Promise<Connection> {
   const { username, password, privateKey, passphrase } = login;
+  // Only where there is somebody to speak to: the library is large, and every process imports every connector.
+  const { default: ssh2 } = await import("ssh2");
   const { promise: broken, reject: tellBroken } = Promise.withResolvers<never>();
   // Whoever waits for something hears of it; where nobody does, it is no fault of the process.
   broken.catch(() => {});
@@ -141,7 +143,7 @@ function sftpFolder(sftp: SFTPWrapper, path: string, litter: Set<string>, broken
       return bytes;
     },
     async list() {
-      const entries = await ask<ssh2.FileEntryWithStats[]>((done) => sftp.readdir(path, done), "the folder");
+      const entries = await ask<FileEntryWithStats[]>((done) => sftp.readdir(path, done), "the folder");
       return entries.flatMap(({ filename: name, attrs }) =>
         attrs.isFile() ? [{ name, bytes: attrs.size, changedAt: new Date(attrs.mtime * 1_000) }] : [],
       );
