@@ -3,7 +3,7 @@ import type { S3Place } from "../../bridge/connector.ts";
 import { FolderFault } from "./folder.ts";
 
 /** Less than a try's 5 s, so that S3's silence is told as such. */
-const callMs = 4_500;
+const callMs = 4_000;
 
 let client: S3Client | undefined;
 

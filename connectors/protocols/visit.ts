@@ -26,7 +26,7 @@ export interface Door {
 }
 
 /** Less than a try's 5 s, so that a server that falls silent is told by where it did. */
-const visitMs = 4_500;
+const visitMs = 4_000;
 /** How long a connection that was used before may take to show that it still lives. */
 const wakeMs = 1_000;
 const idleMs = 10_000;
@@ -41,7 +41,7 @@ interface Hall {
 const halls = new Map<string, Hall>();
 
 /**
- * Enters a folder on a server and does something there, in 4.5 s at most.
+ * Enters a folder on a server and does something there, in 4 s at most.
  *
  * A connection is kept for 10 s, for whoever comes next through the same door, and never keeps the process alive. One
  * that has seen a fault is closed.

@@ -22,6 +22,8 @@ export async function ftpServer(
   const scheme = tls?.kind === "implicit" ? "ftps" : "ftp";
   const quiet = () => {};
   const log = { trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet, fatal: quiet, child: () => log };
+  const signals = ["SIGTERM", "SIGINT", "SIGQUIT"] as const;
+  const known = signals.map((signal) => process.listeners(signal));
   const server = new FtpSrv({
     url: `${scheme}://127.0.0.1:${port}`,
     pasv_url: "127.0.0.1",
@@ -29,6 +31,10 @@ export async function ftpServer(
     log,
     ...(tls && { tls: { cert: tls.certificate.cert, key: tls.certificate.key } }),
   });
+  // It would end the whole process on a signal. Nobody asked it to.
+  for (const [i, signal] of signals.entries()) {
+    for (const listener of process.listeners(signal)) if (!known[i]?.includes(listener)) process.off(signal, listener);
+  }
   const state = { password: "open sesame", logins: [] as string[] };
   server.on("login", ({ username: name, password }, resolve, reject) => {
     if (name !== username || password !== state.password) return reject(new Error("no such user"));
