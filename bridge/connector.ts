@@ -61,6 +61,16 @@ export interface Memory {
   set(value: Json): Promise<void>;
 }
 
+/** A folder of a bucket: `s3://bucket/drop/`, or `s3://bucket/` for all of it. */
+export interface S3Place {
+  readonly place: string;
+  /** The ARN of the KMS key its objects are encrypted with. Absent: as the bucket says. */
+  readonly kmsKey?: string | undefined;
+}
+
+/** What a connector's function must be allowed on AWS beside its secret, or why a configuration cannot be deployed. */
+export type Needs = { readonly puts: readonly S3Place[] } | { readonly fault: string };
+
 /** What knows how to talk to one outside system. */
 export interface Connector<Config = unknown, Secret = unknown> {
   /** PascalCase, as sheets name it. */
@@ -82,6 +92,8 @@ export interface Connector<Config = unknown, Secret = unknown> {
   readonly idempotent: boolean;
   readonly config: z.ZodType<Config>;
   readonly secret?: z.ZodType<Secret>;
+  /** Absent: nothing but its secret. */
+  needs?(config: Config): Needs;
   readonly rate: {
     /** Sends at once. */
     readonly concurrency: number;

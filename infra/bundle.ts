@@ -26,8 +26,12 @@ export interface Bundle {
   readonly parts: ReadonlyMap<string, number>;
 }
 
-/** Some packages reach Node's own modules by `require`, which an ES module does not have. */
-const requireBanner = `import{createRequire}from"node:module";const require=createRequire(import.meta.url);`;
+/** Some packages reach Node's own modules by `require`, or ask where they are: an ES module has neither. */
+const requireBanner = [
+  `import{createRequire}from"node:module";`,
+  `const require=createRequire(import.meta.url);`,
+  `const __dirname=import.meta.dirname,__filename=import.meta.filename;`,
+].join("");
 
 /**
  * Spells out the keys in the AWS SDK's descriptions of its calls: `{ [_h]: … }` becomes `{ "http": … }`.
@@ -85,6 +89,8 @@ export async function bundle({ entry, outDir, connectorFile, also = {} }: Bundle
       logLevel: "error",
       banner: { js: banner },
       plugins: [plainKeys, declared],
+      // What ssh2 would be faster with: it asks for them, and does without.
+      external: ["*.node", "cpu-features"],
       alias: {
         "@aws-sdk/credential-provider-node": join(projectRoot, "functions/lambda-credentials.ts"),
         ...(connectorFile && { "#connector": connectorFile }),

@@ -10,14 +10,28 @@ export function deployable(files: readonly ConnectorFile[], settings: Settings):
   return files.filter(({ connector }) => givenFor(connector, settings) || connector.config.safeParse({}).success);
 }
 
-/** What a connector will be configured with. @throws where its own schema would refuse it once deployed */
+/** What a connector will be configured with. @throws where it would not do once deployed */
 export function configFor(connector: Connector, settings: Settings): unknown {
   const given = givenFor(connector, settings) ?? {};
+  const where = `the CDK context, connectors.${connector.name}`;
   const parsed = connector.config.safeParse(given);
-  if (parsed.success) return given;
-  const [issue] = parsed.error.issues;
-  throw new Error(`the CDK context, connectors.${connector.name}.${issue?.path.join(".")}: ${issue?.message}`);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw new Error(`${where}.${issue?.path.join(".")}: ${issue?.message}`);
+  }
+  const needs = connector.needs?.(parsed.data);
+  if (needs && "fault" in needs) throw new Error(`${where}: ${needs.fault}`);
+  const bytes = Buffer.byteLength(JSON.stringify(given));
+  if (bytes > maxConfigBytes) {
+    throw new Error(
+      `${where}: has ${bytes} bytes as JSON, and a function's environment has room for ${maxConfigBytes}`,
+    );
+  }
+  return given;
 }
+
+/** Of 4 KB for all of a function's environment. Source: AWS Lambda quotas. */
+const maxConfigBytes = 3_072;
 
 function givenFor(connector: Connector, { connectors }: Settings): unknown {
   return connectors[connectorId(connector)] ?? connectors[connector.name];

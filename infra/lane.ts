@@ -5,7 +5,7 @@ import { SqsEventSource } from "aws-cdk-lib/aws-lambda-event-sources";
 import type { ITopic } from "aws-cdk-lib/aws-sns";
 import type { IQueue, Queue } from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
-import { type Connector, connectorId } from "../bridge/connector.ts";
+import { type Connector, connectorId, type S3Place } from "../bridge/connector.ts";
 import type { ConnectorFile } from "../connectors/protocols/connector-files.ts";
 import type { ConnectorEnvironment } from "../functions/env.ts";
 import type { MetricName } from "../functions/lines.ts";
@@ -108,6 +108,9 @@ export class Lane extends Construct {
         role.addToPolicy(new PolicyStatement({ actions: ["secretsmanager:GetSecretValue"], resources }));
     }
 
+    const needs = connector.needs?.(connector.config.parse(config));
+    if (needs && "puts" in needs) for (const place of needs.puts) grantPuts(sender.role, place);
+
     const functions = { sender: sender.function, prober: prober.function };
     this.#watch(connectorName, { deployment, queue, outbox, ...functions, topic });
   }
@@ -133,6 +136,19 @@ export class Lane extends Construct {
 function packetsUse({ order }: Connector): StateUse["packets"] {
   const each = ["BatchGetItem", "PartiQLInsert", "PartiQLUpdate"] as const;
   return order === "strict" ? [...each, "Query", "PartiQLDelete"] : each;
+}
+
+/**
+ * Lets a role put objects into a folder of a bucket, and neither see nor remove them.
+ *
+ * Source: Amazon S3 User Guide, "Reducing encryption costs", "Using SSE-KMS": a put takes `kms:GenerateDataKey`.
+ */
+function grantPuts(role: Role, { place, kmsKey }: S3Place): void {
+  const resources = [`arn:${Stack.of(role).partition}:s3:::${place.slice("s3://".length)}*`];
+  role.addToPolicy(new PolicyStatement({ actions: ["s3:PutObject"], resources }));
+  if (kmsKey !== undefined) {
+    role.addToPolicy(new PolicyStatement({ actions: ["kms:GenerateDataKey"], resources: [kmsKey] }));
+  }
 }
 
 /**

@@ -11,7 +11,7 @@ import { oracle } from "../../connectors/protocols/oracle.ts";
 import { postgresql } from "../../connectors/protocols/postgresql.ts";
 import { outcomeOf } from "../../connectors/protocols/sql-sessions.ts";
 import { aPacket, aVersion } from "../support/builders.ts";
-import { aCertificate } from "../support/certificate.ts";
+import { type Pair, selfSigned } from "../support/certificates.ts";
 import { contextFor, postgres, postgresPrograms, type TestDatabase } from "../support/databases.ts";
 
 const closing: (() => unknown)[] = [];
@@ -166,8 +166,8 @@ describe("Oracle's driver, against a listener", () => {
   });
 
   test("over TLS: an authority must be known, and the certificate be for this host", async () => {
-    const mine = aCertificate("IP:127.0.0.1");
-    const others = aCertificate("DNS:db.agency.example");
+    const mine = await selfSigned("127.0.0.1");
+    const others = await selfSigned("db.agency.example");
     const [port, othersPort] = await Promise.all([mine, others].map((pair) => aTlsListener(pair)));
 
     expect(await toOracle(port as number, { tls: true })).toMatchObject({ reason: expect.stringContaining("NJS-506") });
@@ -213,9 +213,10 @@ describe("PostgreSQL's driver", () => {
 const programs = postgresPrograms();
 
 describe.skipIf(!programs)("sessions with a PostgreSQL server (skipped where there is none)", () => {
-  const certificate = aCertificate("IP:127.0.0.1");
+  let certificate: Pair;
   let db: TestDatabase;
   beforeAll(async () => {
+    certificate = await selfSigned("127.0.0.1");
     db = await postgres(programs as string, certificate);
   });
   afterAll(() => db?.[Symbol.asyncDispose]());

@@ -44,9 +44,11 @@ const aService = {
   operation: "UpdateEmployee",
   parts: { employeeId: "$entity", note: "dailyRate" },
 };
+const anInbox = { to: "sftp://127.0.0.1:1/in", hostKeys: [`SHA256:${"a".repeat(43)}`] };
+const layout = { lines: { form: "fixed", detail: [{ field: "dailyRate", width: 9, number: {} }] } };
 
 /** Those with a library for a protocol that is more than JSON over HTTP have 1 MiB. */
-const withLibrary = /^(oracle|postgresql|soap)/;
+const withLibrary = /^(csv|ftp|oracle|postgresql|soap)/;
 const limits = connectorFiles.map((file) => [file, withLibrary.test(file) ? 1_024 : 500] as const);
 
 describe("a function's bundle", () => {
@@ -68,6 +70,9 @@ describe("a function's bundle", () => {
     ["postgresql-table.ts", aTable, "(ECONNREFUSED)"],
     ["oracle-table.ts", aTable, "(NJS-503)"],
     ["soap.ts", aService, "nobody listens there"],
+    ["csv-drop.ts", { ...anInbox, columns: ["dailyRate"] }, "nobody listens there"],
+    ["ftp-flat.ts", { ...anInbox, layout }, "nobody listens there"],
+    ["ftp-flat.ts", { to: "ftps://127.0.0.1:1/in", layout }, "nobody listens there"],
   ])("of connectors/%s can load its library, with nothing beside it", async (file, config, reason) => {
     using folder = home();
     const from = (path: string) => JSON.stringify(join(projectRoot, "connectors", path));
@@ -82,7 +87,8 @@ describe("a function's bundle", () => {
       const config = connector.config.parse(given);
       const http = createHttp({ allowedHosts: ["127.0.0.1:1"] });
       const { signal } = new AbortController();
-      console.log((await connector.send(packet, { config, secret, http, signal })).reason);`;
+      const memory = { get: async () => undefined };
+      console.log((await connector.send(packet, { config, secret, http, memory, signal })).reason);`;
     const args = ["--input-type=module", "--eval", script];
 
     const said = execFileSync(process.execPath, args, { cwd: folder.path, encoding: "utf8" });

@@ -72,6 +72,28 @@ export async function authority(name = "test authority"): Promise<Authority> {
   };
 }
 
+/**
+ * A certificate that signs itself.
+ *
+ * @param name the host's name, or its address
+ * @param days how long it holds from now on; below zero, it has expired
+ */
+export async function selfSigned(name: string, days = 2): Promise<Pair> {
+  const keys = await makeKeys();
+  const made = await X509CertificateGenerator.createSelfSigned({
+    name: `CN=${name}`,
+    notBefore: new Date(Date.now() - 30 * day),
+    notAfter: new Date(Date.now() + days * day),
+    signingAlgorithm: algorithm,
+    keys,
+    extensions: [
+      new BasicConstraintsExtension(true),
+      new SubjectAlternativeNameExtension([{ type: /^[\d.]+$/.test(name) ? "ip" : "dns", value: name }]),
+    ],
+  });
+  return { cert: pem(made), key: await keyPem(keys) };
+}
+
 async function makeKeys(): Promise<webcrypto.CryptoKeyPair> {
   return (await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"])) as webcrypto.CryptoKeyPair;
 }

@@ -1,0 +1,154 @@
+import * as z from "zod";
+import { defineConnector } from "../bridge/connector.ts";
+import { delivered, refused, retry } from "../bridge/outcome.ts";
+import { addressSchema, serverAt } from "./protocols/address.ts";
+import { layoutSchema } from "./protocols/flat-layout.ts";
+import { flatFile } from "./protocols/flat-lines.ts";
+import { isFault } from "./protocols/flat-values.ts";
+import { type Folder, FolderFault, retryOf, writeWhole } from "./protocols/folder.ts";
+import { ftpDoor } from "./protocols/ftp.ts";
+import { hostKeySchema, type Login, loginSchema, sftpDoor } from "./protocols/sftp.ts";
+import { type Door, visit } from "./protocols/visit.ts";
+
+const examples = "ftps://host/inbox or sftp://host/inbox";
+
+const config = z
+  .strictObject({
+    to: addressSchema(["ftps:", "sftp:", "ftp:"], examples).describe(`The mainframe's inbox: ${examples}.`),
+    file: z
+      .string()
+      .regex(/^[\w.#$-]*\{number\}[\w.#$-]*$/, "is no file name such as HMS{number}.DAT")
+      .default("HMS{number}.DAT")
+      .describe("What files are called."),
+    digits: z.int().min(1).max(12).default(6).describe("How many digits their numbers have."),
+    first: z
+      .int()
+      .min(1)
+      .default(1)
+      .describe("The first number. Raised later, it passes over those between; lowered, it changes nothing."),
+    tls: z
+      .enum(["explicit", "implicit"])
+      .default("explicit")
+      .describe("ftps: from the greeting on, or from the first byte."),
+    ca: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("ftps: the authority of the server's certificate in PEM, if it is the agency's own."),
+    hostKeys: z
+      .array(hostKeySchema)
+      .min(1)
+      .optional()
+      .describe("sftp: the fingerprints of the server's host keys, as ssh-keygen -l shows them."),
+    insecure: z.boolean().default(false).describe("Whether ftp: may send password and files in the clear."),
+    layout: layoutSchema.describe("What stands where in a file."),
+  })
+  .refine(({ to, hostKeys }) => !to.startsWith("sftp:") || hostKeys, {
+    path: ["hostKeys"],
+    error: "is missing, and sftp needs it: what ssh-keyscan HOST | ssh-keygen -lf - shows, once you have compared it",
+  })
+  .refine(({ to, insecure }) => !to.startsWith("ftp:") || insecure, {
+    path: ["to"],
+    error:
+      "would send password and files in the clear; say ftps: or sftp:, or insecure: true where there is no other way",
+  });
+
+type Config = z.output<typeof config>;
+
+/** The last number that was given away, and to which packet. */
+const givenSchema = z.strictObject({ number: z.int().min(0), packet: z.string() });
+
+/**
+ * Numbered flat files for a mainframe's inbox, by FTPS or SFTP: a file a packet, in order, and no number twice.
+ *
+ * A number is given to a packet right before its file becomes visible, and is the packet's from then on: whatever
+ * breaks off, it comes again under the same number, and a file that is there already counts as delivered.
+ */
+export const connector = defineConnector({
+  name: "FtpFlatConnector",
+  order: "strict",
+  lane: "connector",
+  idempotent: true,
+  deletes: true,
+  config,
+  secret: loginSchema,
+  rate: { concurrency: 1 },
+
+  async send(packet, { config, secret, memory, signal }) {
+    const door = doorTo(config, secret);
+    if (!door) return retry("its secret has no password, which ftp needs", { code: "setup", mayHaveLanded: false });
+    const given = givenSchema.parse((await memory.get()) ?? { number: 0, packet: "" });
+    const isMine = given.packet === packet.id;
+    const number = isMine ? given.number : Math.max(given.number + 1, config.first);
+    const digits = String(number).padStart(config.digits, "0");
+    if (digits.length > config.digits) return refused(`number ${number} has more than ${config.digits} digits`);
+    const bytes = flatFile(packet, config.layout, number);
+    if (isFault(bytes)) return refused(bytes.fault);
+
+    const name = config.file.replace("{number}", digits);
+    const giveNumber = async () => {
+      if (!isMine) await memory.set({ number, packet: packet.id });
+    };
+    let renaming = false;
+    try {
+      return await visit(door, signal, async (folder) => {
+        const found = await look(folder, name, bytes, isMine);
+        if (found === "other") {
+          return refused(
+            `${name} is there already, with another content; take it away, or raise "first" above ${number} in the connector's configuration, and send the packet again`,
+          );
+        }
+        if (found === "same") await giveNumber();
+        else {
+          await writeWhole(folder, name, bytes, async () => {
+            await giveNumber();
+            renaming = true;
+          });
+        }
+        return delivered({ at: name });
+      });
+    } catch (fault) {
+      return retryOf(fault, renaming);
+    }
+  },
+
+  async probe({ config, secret, signal }) {
+    const door = doorTo(config, secret);
+    if (!door) return false;
+    try {
+      await visit(door, signal, (folder) => folder.look());
+      return true;
+    } catch (fault) {
+      if (fault instanceof FolderFault) return false;
+      throw fault;
+    }
+  },
+});
+
+/** The way in, or nothing where the secret is not enough for it. */
+function doorTo({ to, hostKeys = [], tls, ca }: Config, login: Login): Door | undefined {
+  if (to.startsWith("sftp:")) return sftpDoor({ ...serverAt(to, 22), hostKeys }, login);
+  const { username, password } = login;
+  if (password === undefined) return undefined;
+  const way = to.startsWith("ftps:") ? tls : "none";
+  return ftpDoor({ ...serverAt(to, way === "implicit" ? 990 : 21), tls: way, ca }, { username, password });
+}
+
+/** What stands under a file's name. */
+async function look(
+  folder: Folder,
+  name: string,
+  bytes: Buffer,
+  isMine: boolean,
+): Promise<"nothing" | "same" | "other"> {
+  const size = await folder.size(name);
+  if (size === undefined) return "nothing";
+  if (size !== bytes.length) return "other";
+  try {
+    return bytes.equals(await folder.read(name, bytes.length)) ? "same" : "other";
+  } catch (fault) {
+    // Some inboxes may be written to and not read. A file of a number that was given to this packet is this packet's.
+    if (isMine && fault instanceof FolderFault && fault.code === "answered") return "same";
+    throw fault;
+  }
+}

@@ -1,0 +1,371 @@
+import { chmodSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import { userInfo } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import S3rver from "s3rver";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Packet } from "../../bridge/pack.ts";
+import { connector } from "../../connectors/csv-drop.ts";
+import { aTry } from "../support/a-try.ts";
+import { aPacket, aVersion, noon } from "../support/builders.ts";
+import { home } from "../support/home.ts";
+import { sftpServer, username } from "../support/sftp-server.ts";
+
+const columns = ["city", { field: "dailyRate", header: "Daily Rate" }];
+const head = "packet_id,version,action,entity,fields,city,Daily Rate";
+const newest = "2026-03-01T12:00:00.000Z/1772366400000000/0000";
+
+/** Sends packets into a folder, and gives back what came of it and what is there. */
+async function dropped(packets: readonly Partial<Packet>[], config: object = {}) {
+  using folder = home();
+  const context = aTry(connector, { config: { to: pathToFileURL(folder.path).href, columns, ...config } });
+  const outcomes = await connector.sendBatch?.(packets.map(aPacket), context);
+  const names = readdirSync(folder.path);
+  return { outcomes, names, bytes: names.map((name) => readFileSync(join(folder.path, name))) };
+}
+
+/** The cell of one value. */
+async function cell(value: unknown, config: object = {}): Promise<string> {
+  const { outcomes = [], bytes } = await dropped([{ fields: { city: value } as Packet["fields"] }], {
+    quote: "always",
+    ...config,
+  });
+  const [outcome] = outcomes;
+  if (outcome?.kind === "refused") return outcome.reason;
+  return String(bytes[0]).split("\r\n")[1]?.slice(1, -1).split('","')[5] as string;
+}
+
+describe("a batch of packets", () => {
+  it("becomes one file, with a row a packet and the columns in the order of the configuration", async () => {
+    const { outcomes, names, bytes } = await dropped([
+      { id: "pkt-b", entity: "E-2", fields: { dailyRate: 70, city: "Reno, NV" } },
+      { id: "pkt-a", entity: "E-1", fields: { dailyRate: 68 } },
+      { id: "pkt-c", entity: "E-3", action: "delete", fields: {} },
+    ]);
+
+    expect(names).toEqual([expect.stringMatching(/^hms-20260301T120000000Z-[0-9a-f]{16}\.csv$/)]);
+    expect(String(bytes[0])).toBe(
+      [
+        head,
+        `pkt-a,${newest},upsert,E-1,Daily Rate,,68`,
+        `pkt-b,${newest},upsert,E-2,city|Daily Rate,"Reno, NV",70`,
+        `pkt-c,${newest},delete,E-3,,,`,
+        "",
+      ].join("\r\n"),
+    );
+    expect(outcomes).toEqual(Array(3).fill({ kind: "delivered", at: names[0] }));
+  });
+
+  it("is the same file whenever it comes again, in whatever order", async () => {
+    const [a, b] = [{ id: "pkt-a" }, { id: "pkt-b", version: aVersion({ accepted: noon * 1_000 + 5 }) }];
+
+    const once = await dropped([a, b]);
+    const again = await dropped([b, a]);
+
+    expect(again.names).toEqual(once.names);
+    expect(again.bytes).toEqual(once.bytes);
+  });
+
+  it("with less in it, because a newer value has been sent meanwhile, is another file", async () => {
+    const once = await dropped([{ fields: { dailyRate: 68, city: "Reno" } }]);
+    const again = await dropped([{ fields: { city: "Reno" } }]);
+
+    expect(again.names).not.toEqual(once.names);
+  });
+
+  it("sent twice has one effect: the file that is there stays untouched", async () => {
+    using folder = home();
+    const context = aTry(connector, { config: { to: pathToFileURL(folder.path).href, columns } });
+
+    await connector.send(aPacket(), context);
+    const outcome = await connector.send(aPacket(), context);
+
+    expect(outcome.kind).toBe("delivered");
+    expect(readdirSync(folder.path)).toHaveLength(1);
+  });
+
+  it("is delivered but for the packets that cannot be a row, and these name their field", async () => {
+    const { outcomes, bytes } = await dropped([
+      { id: "pkt-a", fields: { dailyRate: 68 } },
+      { id: "pkt-b", fields: { hourlyRate: 9 } },
+      { id: "pkt-c", fields: { city: ["Reno"] } },
+      { id: "pkt-d", fields: { city: "a\0b" } },
+    ]);
+
+    expect(outcomes).toMatchObject([
+      { kind: "delivered" },
+      { kind: "refused", reason: "hourlyRate has no column; add it to columns in the connector's configuration" },
+      { kind: "refused", reason: "city is a list or an object, and a cell holds one value" },
+      { kind: "refused", reason: "city holds a NUL character" },
+    ]);
+    expect(String(bytes[0]).split("\r\n")).toHaveLength(3);
+  });
+
+  it("of packets that are all refused makes no file", async () => {
+    const { outcomes, names } = await dropped([{ fields: { hourlyRate: 9 } }]);
+
+    expect(outcomes).toMatchObject([{ kind: "refused" }]);
+    expect(names).toEqual([]);
+  });
+});
+
+describe("a cell", () => {
+  it.each([
+    ['=HYPERLINK("http://x")', `'=HYPERLINK(""http://x"")`],
+    ["+1 202 555 0100", "'+1 202 555 0100"],
+    ["-5", "'-5"],
+    ["@SUM(A1)", "'@SUM(A1)"],
+    ["  =1+1", "'  =1+1"],
+    ["\u00a0=1+1", "'\u00a0=1+1"],
+    ["\u200b=1+1", "'\u200b=1+1"],
+    ["\t=1+1", "'\t=1+1"],
+    ["\tx", "'\tx"],
+    ["＝1+1", "'＝1+1"],
+    ["＠x", "'＠x"],
+    ["－5", "'－5"],
+    ["＋5", "'＋5"],
+  ])("that begins like a formula is shown and not worked out: %j", async (value, text) => {
+    expect(await cell(value)).toBe(text);
+  });
+
+  it.each([
+    [-5, "-5"],
+    [-0.5, "-0.5"],
+    [68, "68"],
+    [true, "true"],
+    [null, ""],
+    ["a=b", "a=b"],
+    ["5-3", "5-3"],
+    ["a@b.example", "a@b.example"],
+    ["", ""],
+  ])("that is none stays as it is: %j", async (value, text) => {
+    expect(await cell(value)).toBe(text);
+  });
+
+  it.each(["a,b", 'a"b', "a\nb", "a\rb", "a\r\nb"])("with what would end it is quoted: %j", async (value) => {
+    const { bytes } = await dropped([{ fields: { city: value } }]);
+
+    expect(String(bytes[0])).toContain(`,city,"${value.replaceAll('"', '""')}",\r\n`);
+  });
+
+  it("of a hostile entity stays a cell", async () => {
+    const { bytes } = await dropped([{ entity: '=cmd|"/c calc"!A1\r\n' }], { columns: ["dailyRate"] });
+
+    expect(String(bytes[0])).toContain(`,"'=cmd|""/c calc""!A1\r\n",dailyRate,68\r\n`);
+  });
+
+  it("cannot hold a character its encoding lacks, and nothing is put in its place", async () => {
+    expect((await dropped([{ fields: { city: "Żary" } }], { encoding: "windows-1252" })).outcomes).toMatchObject([
+      { kind: "refused", reason: "city holds a character that windows-1252 does not have" },
+    ]);
+    const { bytes } = await dropped([{ fields: { city: "Curaçao €" } }], { encoding: "windows-1252" });
+    expect(bytes[0]?.toString("latin1")).toContain("Cura\u00e7ao \u0080");
+  });
+});
+
+describe("the form of a file", () => {
+  it("has delimiter, line end, quotes and byte order mark as configured", async () => {
+    const form = { delimiter: ";", lineEnd: "lf", quote: "always", encoding: "utf-8-bom", columns: ["dailyRate"] };
+
+    const { bytes } = await dropped([{}], form);
+
+    expect(bytes[0]?.subarray(0, 3).toString("hex")).toBe("efbbbf");
+    expect(bytes[0]?.subarray(3).toString()).toBe(
+      `"packet_id";"version";"action";"entity";"fields";"dailyRate"\n"pkt-aaaaaaaaaaaaaaaa";"${newest}";"upsert";"rate-1";"dailyRate";"68"\n`,
+    );
+  });
+});
+
+describe("a configuration", () => {
+  it.each([
+    [{ to: "sftp://host/drop" }, /hostKeys/],
+    [{ to: "sftp://me:secret@host/drop", hostKeys: [`SHA256:${"a".repeat(43)}`] }, /names a user/],
+    [{ to: "ftp://host/drop" }, /no address such as/],
+    [{ to: "s3://UPPER/drop" }, /no place such as/],
+    [{ to: "s3://bucket/dr*p" }, /no place such as/],
+    [{ to: "file:///srv/drop?x" }, /query/],
+    [{ columns: [] }, /columns/],
+    [{ columns: ["a", "a"] }, /twice/],
+    [{ columns: ["a", { field: "b", header: "packet_id" }] }, /one that every file has/],
+    [{ columns: ["Ł"], encoding: "windows-1252" }, /header with a character/],
+    [{ stray: 1 }, /stray/],
+  ])("is refused where it would not do: %j", (change, fault) => {
+    const parsed = connector.config.safeParse({ to: "file:///srv/drop", columns, ...change });
+
+    expect(parsed.error?.message).toMatch(fault);
+  });
+});
+
+describe("a folder of this machine", () => {
+  it("that is not there makes packets wait, and is never made", async () => {
+    using folder = home();
+    const to = join(folder.path, "not-mounted");
+    const context = aTry(connector, { config: { to: pathToFileURL(to).href, columns } });
+
+    const outcome = await connector.send(aPacket(), context);
+
+    expect(outcome).toMatchObject({
+      kind: "retry",
+      mayHaveLanded: false,
+      reason: expect.stringContaining("not there"),
+    });
+    expect(await connector.probe(context)).toBe(false);
+    mkdirSync(to);
+    expect(await connector.probe(context)).toBe(true);
+    expect((await connector.send(aPacket(), context)).kind).toBe("delivered");
+  });
+
+  it.skipIf(userInfo().uid === 0)("that may not be written to makes packets wait", async () => {
+    using folder = home();
+    chmodSync(folder.path, 0o500);
+    const context = aTry(connector, { config: { to: pathToFileURL(folder.path).href, columns } });
+
+    expect(await connector.send(aPacket(), context)).toMatchObject({ kind: "retry", mayHaveLanded: false });
+  });
+});
+
+describe("an SFTP server", () => {
+  it("gets the file of a batch, and a lost answer is looked up and no doubt", async () => {
+    using folder = home();
+    await using server = await sftpServer(folder.path);
+    const config = { to: `sftp://127.0.0.1:${server.port}/`, hostKeys: [server.hostKey], columns };
+    const context = aTry(connector, { config, secret: { username, password: server.password } });
+    server.breakAt = { step: "rename", done: true };
+
+    const outcome = await connector.send(aPacket(), context);
+
+    expect(outcome.kind).toBe("delivered");
+    expect(readdirSync(folder.path)).toHaveLength(1);
+    expect(await connector.probe(context)).toBe(true);
+  });
+
+  it("without a secret makes packets wait", async () => {
+    const config = { to: "sftp://127.0.0.1:9/", hostKeys: [`SHA256:${"a".repeat(43)}`], columns };
+    const context = aTry(connector, { config });
+
+    expect(await connector.send(aPacket(), context)).toMatchObject({
+      kind: "retry",
+      mayHaveLanded: false,
+      code: "setup",
+    });
+    expect(await connector.probe(context)).toBe(false);
+  });
+});
+
+describe("a bucket", () => {
+  const env = { ...process.env };
+  const faults: { answer?: http.RequestListener } = {};
+  let front: http.Server;
+  let folder: ReturnType<typeof home>;
+  let server: S3rver;
+  beforeAll(async () => {
+    folder = home();
+    const configureBuckets = [{ name: "drop", configs: [] }];
+    const options = { port: 0, address: "127.0.0.1", silent: true, directory: folder.path, configureBuckets };
+    server = new S3rver(options);
+    const { port } = await server.run();
+    // Before it stands what answers with the faults it does not know.
+    front = http.createServer((request, response) => {
+      if (faults.answer) return faults.answer(request, response);
+      const { method = "", url = "", headers } = request;
+      const onward = http.request({ port, method, path: url, headers }, (answer) => {
+        response.writeHead(answer.statusCode ?? 500, answer.headers);
+        answer.pipe(response);
+      });
+      request.pipe(onward);
+    });
+    await new Promise<void>((resolve) => front.listen(0, "127.0.0.1", resolve));
+    Object.assign(process.env, {
+      AWS_ENDPOINT_URL_S3: `http://127.0.0.1:${(front.address() as AddressInfo).port}`,
+      AWS_REGION: "us-east-1",
+      AWS_ACCESS_KEY_ID: "S3RVER",
+      AWS_SECRET_ACCESS_KEY: "S3RVER",
+    });
+  });
+  afterAll(async () => {
+    front.closeAllConnections();
+    front.close();
+    await server.close();
+    process.env = env;
+    folder[Symbol.dispose]();
+  });
+
+  it("gets the file of a batch as one object", async () => {
+    const context = aTry(connector, { config: { to: "s3://drop/hms/rates", columns } });
+
+    expect(await connector.send(aPacket(), context)).toMatchObject({ kind: "delivered" });
+    expect(await connector.send(aPacket(), context)).toMatchObject({ kind: "delivered" });
+
+    const names = readdirSync(join(folder.path, "drop/hms/rates")).filter((name) => name.endsWith("_object"));
+    expect(names).toEqual([expect.stringMatching(/^hms-.*\.csv\._S3rver_object$/)]);
+    expect(await connector.probe(context)).toBe(true);
+  });
+
+  it("that is not there makes packets wait", async () => {
+    const context = aTry(connector, { config: { to: "s3://no-such-bucket/", columns } });
+
+    expect(await connector.send(aPacket(), context)).toMatchObject({
+      kind: "retry",
+      reason: "the bucket is not there",
+    });
+    expect(await connector.probe(context)).toBe(false);
+  });
+
+  const says =
+    (status: number, code: string): http.RequestListener =>
+    (_, response) => {
+      response.writeHead(status, { "content-type": "application/xml" });
+      response.end(`<?xml version="1.0"?><Error><Code>${code}</Code><Message>no</Message></Error>`);
+    };
+
+  // Source: Amazon S3 API Reference, "Error responses", and User Guide, "Conditional writes".
+  it.each<[string, http.RequestListener, object]>([
+    ["says that it is there already", says(412, "PreconditionFailed"), { kind: "delivered" }],
+    [
+      "says that another is writing it",
+      says(409, "ConditionalRequestConflict"),
+      { kind: "retry", mayHaveLanded: false },
+    ],
+    ["denies it", says(403, "AccessDenied"), { kind: "retry", mayHaveLanded: false, reason: /denies/ }],
+    ["asks for fewer", says(503, "SlowDown"), { kind: "retry", mayHaveLanded: true }],
+    ["fails", says(500, "InternalError"), { kind: "retry", mayHaveLanded: true }],
+    ["breaks off", (request) => void request.socket.destroy(), { kind: "retry", mayHaveLanded: true }],
+    [
+      "sends 10 MB of something else",
+      (_, response) => void response.writeHead(500).end("x".repeat(10_000_000)),
+      { kind: "retry" },
+    ],
+  ])("that %s is judged rightly", async (_, answer, wanted) => {
+    const context = aTry(connector, { config: { to: "s3://drop/hms/", columns } });
+    faults.answer = answer;
+
+    const outcome = await connector.send(aPacket({ id: "pkt-fault" }), context);
+
+    const { reason, ...facts } = wanted as { reason?: RegExp };
+    expect(outcome).toMatchObject(facts);
+    if (reason) expect(outcome).toMatchObject({ reason: expect.stringMatching(reason) });
+    delete faults.answer;
+  });
+
+  it("asks S3 to write nothing over what is there, and to encrypt with the key it is told", async () => {
+    const kmsKey = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/1a2b";
+    const context = aTry(connector, { config: { to: "s3://drop/hms/", columns, kmsKey } });
+    let seen: http.IncomingHttpHeaders = {};
+    faults.answer = (request, response) => {
+      seen = request.headers;
+      response.end();
+    };
+
+    await connector.send(aPacket(), context);
+
+    expect(seen).toMatchObject({
+      "if-none-match": "*",
+      "x-amz-server-side-encryption": "aws:kms",
+      "x-amz-server-side-encryption-aws-kms-key-id": kmsKey,
+      "content-type": "text/csv; charset=utf-8; header=present",
+    });
+    delete faults.answer;
+  });
+});

@@ -1,0 +1,380 @@
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import type { Memory } from "../../bridge/connector.ts";
+import type { Outcome } from "../../bridge/outcome.ts";
+import type { Packet } from "../../bridge/pack.ts";
+import { connector } from "../../connectors/ftp-flat.ts";
+import { aMemory, aTry } from "../support/a-try.ts";
+import { aPacket } from "../support/builders.ts";
+import { selfSigned } from "../support/certificates.ts";
+import { has, vsftpServer } from "../support/debian-servers.ts";
+import { ftpServer } from "../support/ftp-server.ts";
+import { home } from "../support/home.ts";
+import { type SftpStep, sftpServer, sshKey, username } from "../support/sftp-server.ts";
+
+const password = "open sesame";
+const layout = {
+  lineEnd: "lf",
+  lines: {
+    form: "fixed",
+    header: [
+      { text: "H", width: 1 },
+      { is: "number", width: 6, number: {} },
+    ],
+    detail: [
+      { is: "entity", width: 8 },
+      { field: "dailyRate", width: 7, number: { decimals: 2 } },
+    ],
+    trailer: [
+      { text: "T", width: 1 },
+      { is: "count", width: 3, number: {} },
+      { total: "dailyRate", width: 9, number: { decimals: 2 } },
+    ],
+  },
+};
+
+function packetOf(i: number, more: Partial<Packet> = {}): Packet {
+  const id = `pkt-${String(i).padStart(16, "0")}`;
+  return aPacket({ id, entity: `E-${i}`, order: "strict", fields: { dailyRate: 60 + i }, ...more });
+}
+
+function contentOf(i: number, number = i): string {
+  return `H${String(number).padStart(6, "0")}\n${`E-${i}`.padEnd(8)}${`${60 + i}00`.padStart(7, "0")}\nT001${`${60 + i}00`.padStart(9, "0")}\n`;
+}
+
+/** An SFTP server over an inbox, and a mainframe's connector that knows it. */
+async function anInbox(config: object = {}) {
+  const root = home();
+  const inbox = join(root.path, "in");
+  mkdirSync(inbox);
+  const server = await sftpServer(root.path);
+  const memory = aMemory();
+  const given = { to: `sftp://127.0.0.1:${server.port}/in`, hostKeys: [server.hostKey], layout, ...config };
+  return {
+    server,
+    inbox,
+    memory,
+    files: () => Object.fromEntries(readdirSync(inbox).map((name) => [name, readFileSync(join(inbox, name), "utf8")])),
+    send(packet: Packet, more: { memory?: Memory; config?: object } = {}): Promise<Outcome> {
+      const config = { ...given, ...more.config };
+      return connector.send(
+        packet,
+        aTry(connector, { config, secret: { username, password: server.password }, memory: more.memory ?? memory }),
+      );
+    },
+    async [Symbol.asyncDispose]() {
+      await server.close();
+      root[Symbol.dispose]();
+    },
+  };
+}
+
+describe("numbered files", () => {
+  it("have the numbers of their packets' order, and no gap", async () => {
+    await using inbox = await anInbox();
+
+    for (const i of [1, 2, 3])
+      expect(await inbox.send(packetOf(i))).toEqual({ kind: "delivered", at: `HMS00000${i}.DAT` });
+
+    expect(inbox.files()).toEqual({
+      "HMS000001.DAT": contentOf(1),
+      "HMS000002.DAT": contentOf(2),
+      "HMS000003.DAT": contentOf(3),
+    });
+  });
+
+  it("that come again are delivered, and stay as they are", async () => {
+    await using inbox = await anInbox();
+    await inbox.send(packetOf(1));
+
+    expect(await inbox.send(packetOf(1))).toEqual({ kind: "delivered", at: "HMS000001.DAT" });
+
+    expect(Object.keys(inbox.files())).toEqual(["HMS000001.DAT"]);
+  });
+
+  it("that the mainframe has taken away come again under the same number", async () => {
+    await using inbox = await anInbox();
+    await inbox.send(packetOf(1));
+    rmSync(join(inbox.inbox, "HMS000001.DAT"));
+
+    await inbox.send(packetOf(1));
+    await inbox.send(packetOf(2));
+
+    expect(inbox.files()).toEqual({ "HMS000001.DAT": contentOf(1), "HMS000002.DAT": contentOf(2) });
+  });
+
+  it("of another's making are never written over, and a person hears of it", async () => {
+    await using inbox = await anInbox();
+    writeFileSync(join(inbox.inbox, "HMS000001.DAT"), "another's");
+
+    const outcome = await inbox.send(packetOf(1));
+
+    expect(outcome).toMatchObject({
+      kind: "refused",
+      reason: expect.stringMatching(/HMS000001\.DAT is there already/),
+    });
+    expect(inbox.files()).toEqual({ "HMS000001.DAT": "another's" });
+    expect(await inbox.send(packetOf(1), { config: { first: 20 } })).toEqual({
+      kind: "delivered",
+      at: "HMS000020.DAT",
+    });
+  });
+
+  it("with the same content count as delivered, though nothing is remembered of them", async () => {
+    await using inbox = await anInbox();
+    await inbox.send(packetOf(1));
+    inbox.memory.value = undefined;
+
+    expect(await inbox.send(packetOf(1))).toEqual({ kind: "delivered", at: "HMS000001.DAT" });
+    expect(await inbox.send(packetOf(2))).toEqual({ kind: "delivered", at: "HMS000002.DAT" });
+  });
+
+  it("need a number that their names have room for", async () => {
+    await using inbox = await anInbox({ digits: 2, first: 100 });
+
+    expect(await inbox.send(packetOf(1))).toMatchObject({
+      kind: "refused",
+      reason: "number 100 has more than 2 digits",
+    });
+  });
+
+  it("of a packet that cannot be written use no number up", async () => {
+    await using inbox = await anInbox();
+
+    expect(await inbox.send(packetOf(1, { fields: { dailyRate: 1e9 } }))).toMatchObject({ kind: "refused" });
+    await inbox.send(packetOf(2));
+
+    expect(Object.keys(inbox.files())).toEqual(["HMS000001.DAT"]);
+  });
+
+  it("are accepted from an inbox that may not be read, where the number is the packet's own", async () => {
+    await using inbox = await anInbox();
+    await inbox.send(packetOf(1));
+    inbox.server.refuses = { step: "read", status: 3 };
+
+    expect(await inbox.send(packetOf(1))).toMatchObject({ kind: "delivered" });
+  });
+});
+
+/** Every step with an effect, or with an answer that could get lost. */
+const steps: readonly SftpStep[] = ["stat", "open", "write", "fstat", "close", "rename"];
+const breaks = steps.flatMap((step) => [false, true].map((done) => ({ step, done })));
+
+describe("a process that ends in the middle", () => {
+  it.each(breaks)("of $step (done: $done) leaves one file a packet, numbered in order", async ({ step, done }) => {
+    await using inbox = await anInbox();
+    await inbox.send(packetOf(1));
+    inbox.server.breakAt = { step, done };
+
+    let tries = 0;
+    while ((await inbox.send(packetOf(2))).kind !== "delivered") expect(++tries).toBeLessThan(5);
+    await inbox.send(packetOf(3));
+
+    expect(inbox.files()).toEqual({
+      "HMS000001.DAT": contentOf(1),
+      "HMS000002.DAT": contentOf(2),
+      "HMS000003.DAT": contentOf(3),
+    });
+  });
+
+  it.each(["before", "after"])(
+    "of remembering a number (%s) leaves one file a packet, numbered in order",
+    async (when) => {
+      await using inbox = await anInbox();
+      const { memory } = inbox;
+      const dying: Memory = {
+        get: () => memory.get(),
+        async set(value) {
+          if (when === "after") await memory.set(value);
+          throw new Error("the process ends here");
+        },
+      };
+
+      await expect(inbox.send(packetOf(1), { memory: dying })).rejects.toThrow("ends here");
+      expect(inbox.files()).toEqual({});
+      await inbox.send(packetOf(1));
+      await inbox.send(packetOf(2));
+
+      expect(inbox.files()).toEqual({ "HMS000001.DAT": contentOf(1), "HMS000002.DAT": contentOf(2) });
+    },
+  );
+
+  it.each(breaks)(
+    "of $step (done: $done), its packet then discarded, gives no number away twice",
+    async ({ step, done }) => {
+      await using inbox = await anInbox();
+      inbox.server.breakAt = { step, done };
+      const first = await inbox.send(packetOf(1));
+
+      await inbox.send(packetOf(2));
+
+      const written = Object.entries(inbox.files()).filter(([name]) => !name.startsWith("."));
+      const mine = written.filter(([, text]) => text.includes("E-2"));
+      expect(mine).toHaveLength(1);
+      // Where its file may have become visible, the number is gone for good.
+      const mayHaveLanded = first.kind === "delivered" || (first.kind === "retry" && first.mayHaveLanded);
+      expect(mine[0]?.[0]).toBe(mayHaveLanded ? "HMS000002.DAT" : "HMS000001.DAT");
+    },
+  );
+
+  it("while another has gone on with its packet renames nothing", async () => {
+    await using inbox = await anInbox();
+    const stale: Memory = {
+      get: () => inbox.memory.get(),
+      set: async () => {
+        throw new Error("what FtpFlatConnector@v1 remembers was changed meanwhile");
+      },
+    };
+
+    await expect(inbox.send(packetOf(1), { memory: stale })).rejects.toThrow("changed meanwhile");
+
+    expect(inbox.files()).toEqual({});
+  });
+});
+
+describe("a connection", () => {
+  it("is used again by the next packet, and opened anew once the server has closed it", async () => {
+    await using inbox = await anInbox();
+
+    for (const i of [1, 2, 3]) await inbox.send(packetOf(i));
+    expect(inbox.server.logins).toHaveLength(1);
+
+    inbox.server.breakOff();
+    expect(await inbox.send(packetOf(4))).toMatchObject({ kind: "delivered" });
+    expect(inbox.server.logins).toHaveLength(2);
+  });
+
+  it("of another secret is another", async () => {
+    await using inbox = await anInbox();
+    await inbox.send(packetOf(1));
+    inbox.server.password = "rotated";
+
+    expect(await inbox.send(packetOf(2))).toMatchObject({ kind: "delivered" });
+    expect(inbox.server.logins).toHaveLength(2);
+  });
+
+  it("with a refused login asks for fresh credentials", async () => {
+    await using inbox = await anInbox();
+    const config = { to: `sftp://127.0.0.1:${inbox.server.port}/in`, hostKeys: [inbox.server.hostKey], layout };
+    const context = aTry(connector, { config, secret: { username, password: "wrong" } });
+
+    expect(await connector.send(packetOf(1), context)).toMatchObject({
+      kind: "retry",
+      auth: true,
+      mayHaveLanded: false,
+      reason: "the server refused the login",
+    });
+    expect(await connector.probe(context)).toBe(false);
+  });
+
+  it("is entered with a private key, too", async () => {
+    using root = home();
+    const { pem, publicKey } = sshKey();
+    await using server = await sftpServer(root.path, publicKey);
+    const config = { to: `sftp://127.0.0.1:${server.port}/`, hostKeys: [server.hostKey], layout };
+    const context = aTry(connector, { config, secret: { username, privateKey: pem } });
+
+    expect(await connector.send(packetOf(1), context)).toMatchObject({ kind: "delivered" });
+    expect(server.logins).toEqual(["publickey"]);
+    const broken = aTry(connector, { config, secret: { username, privateKey: "no key at all" } });
+    expect(await connector.send(packetOf(1), broken)).toMatchObject({ kind: "retry", auth: true });
+  });
+
+  it.each([
+    [3, "denied"],
+    [4, "disk may be full"],
+  ])("whose server answers %i while a file is written makes the packet wait", async (status, reason) => {
+    await using inbox = await anInbox();
+    inbox.server.refuses = { step: "write", status };
+
+    const outcome = await inbox.send(packetOf(1));
+
+    expect(outcome).toMatchObject({ kind: "retry", mayHaveLanded: false, code: "answered" });
+    expect((outcome as { reason: string }).reason).toContain(reason);
+    expect(inbox.files()).toEqual({});
+  });
+});
+
+describe("FTPS", () => {
+  const secret = { username, password };
+
+  it.each(["explicit", "implicit"] as const)(
+    "with %s TLS delivers, and the next file over the same connection",
+    async (tls) => {
+      using root = home();
+      const certificate = await selfSigned("localhost");
+      await using server = await ftpServer(root.path, { kind: tls, certificate });
+      const config = { to: `ftps://localhost:${server.port}/`, tls, ca: certificate.cert, layout };
+      const memory = aMemory();
+
+      for (const i of [1, 2, 2]) {
+        expect(await connector.send(packetOf(i), aTry(connector, { config, secret, memory }))).toMatchObject({
+          kind: "delivered",
+        });
+      }
+
+      expect(readdirSync(root.path)).toEqual(["HMS000001.DAT", "HMS000002.DAT"]);
+      expect(readFileSync(join(root.path, "HMS000002.DAT"), "utf8")).toBe(contentOf(2));
+      expect(server.logins).toHaveLength(1);
+    },
+  );
+
+  it.skipIf(!has("vsftpd"))("of vsftpd delivers, and says what a folder without room for us says", async () => {
+    using root = home();
+    mkdirSync(join(root.path, "in"));
+    const certificate = await selfSigned("localhost");
+    await using server = await vsftpServer(root.path, certificate);
+    const config = { to: `ftps://localhost:${server.port}/in`, ca: certificate.cert, layout };
+    const context = aTry(connector, { config, secret: { username: "anonymous", password: "any" } });
+
+    expect(await connector.send(packetOf(1), context)).toMatchObject({ kind: "delivered" });
+    chmodSync(join(root.path, "in"), 0o555);
+    expect(await connector.send(packetOf(2), context)).toMatchObject({
+      kind: "retry",
+      mayHaveLanded: false,
+      reason: "the server does not let us write a file of that name (553)",
+    });
+  });
+
+  it("with a refused login asks for fresh credentials", async () => {
+    using root = home();
+    await using server = await ftpServer(root.path);
+    const config = { to: `ftp://127.0.0.1:${server.port}/`, insecure: true, layout };
+
+    const outcome = await connector.send(
+      packetOf(1),
+      aTry(connector, { config, secret: { username, password: "wrong" } }),
+    );
+
+    expect(outcome).toMatchObject({ kind: "retry", auth: true, mayHaveLanded: false });
+  });
+
+  it("needs a password in its secret", async () => {
+    const config = { to: "ftps://localhost:9/", layout };
+    const context = aTry(connector, { config, secret: { username, privateKey: "key" } });
+
+    expect(await connector.send(packetOf(1), context)).toMatchObject({ kind: "retry", code: "setup" });
+  });
+});
+
+describe("a configuration", () => {
+  const good = { to: "ftps://host/in", layout };
+
+  it.each([
+    [{ to: "ftp://host/in" }, /in the clear/],
+    [{ to: "sftp://host/in" }, /hostKeys/],
+    [{ to: "sftp://host/in", hostKeys: ["MD5:aa"] }, /fingerprint/],
+    [{ to: "https://host/in" }, /no address such as/],
+    [{ file: "../HMS{number}" }, /no file name/],
+    [{ file: "HMS.DAT" }, /no file name/],
+    [{ to: "ftps://host/in%0d%0aDELE%20x" }, /control character/],
+    [{ stray: 1 }, /stray/],
+  ])("is refused where it would not do: %j", (change, fault) => {
+    expect(connector.config.safeParse({ ...good, ...change }).error?.message).toMatch(fault);
+  });
+
+  it("may say that files go in the clear", () => {
+    expect(connector.config.safeParse({ ...good, to: "ftp://host/in", insecure: true }).success).toBe(true);
+  });
+});

@@ -1,0 +1,97 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { connectorFiles } from "../../connectors/protocols/connector-files.ts";
+import { deployable } from "../../infra/connector-config.ts";
+import { readSettings } from "../../infra/settings.ts";
+import { type Statement, type Synthesized, synthesize, text } from "./templates.ts";
+
+const kmsKey = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/1a2b3c";
+const csv = { to: "s3://agency-drop/hms/rates", columns: ["dailyRate"], kmsKey };
+const layout = { lines: { form: "fixed", detail: [{ field: "dailyRate", width: 9, number: {} }] } };
+const flat = { to: "ftps://mainframe.agency.example/inbox", layout };
+
+const names = (made: Synthesized): string[] =>
+  made.of("AWS::Lambda::Function").map(({ Properties }) => Properties.FunctionName);
+
+/** What a function's role is allowed, by the function's name. */
+function grantsOf(made: Synthesized, name: string): Statement[] {
+  const stack = made.texts.map((template) => JSON.parse(template)).find((each) => text(each).includes(`"${name}"`));
+  const resources = Object.values(stack.Resources) as { Type: string; Properties: Record<string, never> }[];
+  const own = resources.find(({ Properties }) => Properties?.FunctionName === name) as never as {
+    Properties: { Role: { "Fn::GetAtt": string[] } };
+  };
+  const [role] = own.Properties.Role["Fn::GetAtt"];
+  return resources
+    .filter(({ Type, Properties }) => Type === "AWS::IAM::Policy" && text(Properties.Roles).includes(`"${role}"`))
+    .flatMap(({ Properties }) => (Properties.PolicyDocument as never as { Statement: Statement[] }).Statement);
+}
+
+describe("a connector that must be told where its files go", () => {
+  it("is not deployed before it is", async () => {
+    const files = await connectorFiles("connectors");
+    const deployed = (connectors: object) =>
+      deployable(
+        files,
+        readSettings((key) => (key === "connectors" ? connectors : undefined)),
+      ).map(({ connector }) => connector.name);
+
+    expect(deployed({})).toContain("PayrollConnector");
+    expect(deployed({})).not.toContain("CsvDropConnector");
+    expect(deployed({ CsvDropConnector: csv })).toContain("CsvDropConnector");
+    expect(deployed({ "FtpFlatConnector@v1": flat })).toContain("FtpFlatConnector");
+  });
+
+  it.each([
+    [
+      "a folder of one machine",
+      { CsvDropConnector: { ...csv, to: "file:///srv/drop" } },
+      /to is a folder of one machine/,
+    ],
+    ["half a configuration", { CsvDropConnector: { to: csv.to } }, /connectors\.CsvDropConnector\.columns/],
+    [
+      "more than a function's environment holds",
+      { CsvDropConnector: { ...csv, columns: Array.from({ length: 400 }, (_, i) => `column-${i}`) } },
+      /has \d+ bytes as JSON, and a function's environment has room for 3072/,
+    ],
+  ])("is refused at synthesis with %s", async (_, connectors, fault) => {
+    await expect(synthesize("us-east-1", { connectors })).rejects.toThrow(fault);
+  });
+});
+
+describe("with files to drop", () => {
+  let made: Synthesized;
+  beforeAll(async () => {
+    made = await synthesize("us-gov-west-1", { connectors: { CsvDropConnector: csv, FtpFlatConnector: flat } });
+  });
+
+  it("the connectors have their functions", () => {
+    expect(names(made)).toEqual(
+      expect.arrayContaining(["hms-bridge-CsvDropConnector-v1", "hms-bridge-FtpFlatConnector-v1"]),
+    );
+  });
+
+  it("the function that drops CSV may put objects into its folder, with its key, and nothing else of S3", () => {
+    const mine = grantsOf(made, "hms-bridge-CsvDropConnector-v1").filter((grant) =>
+      /s3:|:key\/1a2b3c/.test(text(grant)),
+    );
+
+    const partition = { Ref: "AWS::Partition" };
+    expect(mine).toEqual([
+      {
+        Effect: "Allow",
+        Action: "s3:PutObject",
+        Resource: { "Fn::Join": ["", ["arn:", partition, ":s3:::agency-drop/hms/rates/*"]] },
+      },
+      { Effect: "Allow", Action: "kms:GenerateDataKey", Resource: kmsKey },
+    ]);
+  });
+
+  it("nobody else may: neither its probe nor another connector nor the path", () => {
+    const puts = made.grants().filter((grant) => text(grant).includes("s3:PutObject"));
+    const places = puts.map(({ Resource }) => text(Resource)).filter((resource) => resource.includes("agency-drop"));
+
+    expect(places).toHaveLength(1);
+    for (const name of ["CsvDropConnector-v1-probe", "FtpFlatConnector-v1", "PayrollConnector-v1", "mapper"]) {
+      expect(text(grantsOf(made, `hms-bridge-${name}`))).not.toContain("agency-drop");
+    }
+  });
+});
