@@ -24,7 +24,8 @@ export type MetricName =
   | "LedgerTampered"
   | "EntriesCopied"
   | "EntriesSealed"
-  | "MappingFaults";
+  | "MappingFaults"
+  | "GovernanceNotAsked";
 
 /** Counted by one, or by what a field of the line says; a field that ends in `Ms` is a time. */
 type Value = 1 | string | ((line: LogLine) => number);
@@ -71,7 +72,7 @@ const meanings: Readonly<Record<string, Meaning>> = {
   "sheets-not-asked": { level: "WARN" },
   "sheets-refused": { level: "ERROR" },
   "accept-failed": { level: "ERROR" },
-  "governance-not-asked": { level: "ERROR" },
+  "governance-not-asked": { level: "ERROR", metrics: { GovernanceNotAsked: 1 } },
   "deliver-failed": { level: "ERROR" },
   "keep-failed": { level: "ERROR" },
   "job-failed": { level: "ERROR" },

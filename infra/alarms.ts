@@ -15,6 +15,7 @@ export type AlarmKind =
   | "inbox-waits"
   | "mapper-failing"
   | "mapping-faults"
+  | "governance-not-asked"
   | "watchdog-failing"
   | "events-quarantined"
   | "lane-waits"

@@ -174,6 +174,8 @@ export class PathStack extends Stack {
     alarms.whenFailing("mapper-failing", mapper.function, "The mapper has failed for 3 min: events wait in the inbox.");
     const faults = pathMetric("MappingFaults", { deployment: shared.deployment });
     alarms.whenCounted("mapping-faults", faults, "A sheet could not map an event's values, and its packets are held.");
+    const notAsked = pathMetric("GovernanceNotAsked", { deployment: shared.deployment, period: fiveMinutes });
+    alarms.whenCounted("governance-not-asked", notAsked, "The compliance engine cannot be asked: nothing new leaves.");
     this.#tellRole("mapper", mapper.role);
     return mapper;
   }

@@ -23,6 +23,8 @@ const grouping = /^(?:\d+|(?:4,){3}[1-4]|(?:4,){4}[1-3]|4,6,[45])$/;
  */
 export function findCards(scene: Scene): void {
   const { left } = scene;
+  // Without the word, only what is grouped as cards print it: nothing that begins with fewer than four digits.
+  const fewest = scene.speaksOf("card") ? 1 : 4;
   run.lastIndex = 0;
   for (let found = run.exec(left); found; found = run.exec(left)) {
     const groups = [...found[0].matchAll(/\d+/g)].map(({ 0: digits, index }) => ({
@@ -33,7 +35,8 @@ export function findCards(scene: Scene): void {
     run.lastIndex = nextPart(groups) ?? found.index + found[0].length;
     let past = 0;
     for (let first = 0; first < groups.length; first++) {
-      const last = first < past ? undefined : lastOf(scene, groups, first);
+      const isBeginning = first >= past && (groups[first] as Group).digits.length >= fewest;
+      const last = isBeginning ? lastOf(scene, groups, first) : undefined;
       if (last === undefined) continue;
       const end = (groups[last] as Group).end;
       scene.take("card", (groups[first] as Group).index, end);

@@ -53,5 +53,6 @@ function isDate({ m1, d1, a2, b2 }: Readonly<Record<string, string | undefined>>
 function isBirth(scene: Scene, index: number, end: number): boolean {
   const label = scene.labelOf({ index, end });
   if (label?.meaning !== "birthdate") return false;
-  return label.gap.length <= 32 && !/\d/.test(label.gap.replace(/\([^)]*\)/, "")) && !occasion.test(label.gap);
+  const { gap = "" } = label;
+  return gap.length <= 32 && !/\d/.test(gap.replace(/\([^)]*\)/, "")) && !occasion.test(gap);
 }

@@ -38,7 +38,7 @@ export function findDocuments(scene: Scene): void {
       if (!/\d/.test(number) || !holds(number)) continue;
       const place = { index: found.index, end: found.index + number.length };
       const label = scene.labelOf(place);
-      if (label?.meaning !== kind || notYet.test(label.gap)) continue;
+      if (label?.meaning !== kind || notYet.test(label.gap ?? "")) continue;
       if (kind === "bank" && isNoRouting(scene, place.index, number)) continue;
       scene.take(kind, place.index, place.end);
     }

@@ -387,13 +387,14 @@ function isList(gap: string): boolean {
  * The label a number stands under: the last before it, in the same sentence; or one right behind it, in brackets.
  *
  * @param field what the field's own name says, for a number no word of the text speaks of
+ * @returns what it says, and what stands between the two, where both stand in the text
  */
 export function labelOf(
   text: string,
   found: readonly Label[],
   { index, end }: { readonly index: number; readonly end: number },
   field: Meaning | undefined,
-): { readonly meaning: Meaning; readonly gap: string } | undefined {
+): { readonly meaning: Meaning; readonly gap?: string } | undefined {
   const after = countBefore(found, index);
   const nearest = found[after - 1];
   if (nearest && index - nearest.end <= reach) {
@@ -410,7 +411,7 @@ export function labelOf(
   ) {
     return { meaning: behind.meaning, gap: "" };
   }
-  return field && { meaning: field, gap: "" };
+  return field && { meaning: field };
 }
 
 /** How many labels end before a place. They stand in order. */

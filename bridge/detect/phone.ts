@@ -7,8 +7,8 @@ import { isDirect } from "./ssn.ts";
 const northAmerican =
   /(?<![\d\p{L}]|\d[-./,])(?:(?:\+|00)?1[ .-]{0,2})?(?:\([2-9]\d{2}\)[ ./-]{0,3}|[2-9]\d{2}[ ./-]{1,3})[2-9]\d{2}[ .-]{1,3}\d{4}(?!\d|[-./,]\d)/gu;
 const international = /(?<![\d\p{L}+])(?:\+ ?|(?<!\()00[ -]?|011[ -])[1-9](?:[ ()./-]{0,3}\d){6,16}/gu;
-/** A trunk zero, then groups: how people write a number of their own country. */
-const trunk = /(?<![\d\p{L}+]|\d[ -./,])\(?0[1-9]\d{0,4}\)?(?:[ /-]{1,2}\d{2,8}){1,5}(?!\d|[-./,]\d)/gu;
+/** A trunk zero, then groups, of which a hyphen parts only the first: how people write a number of their own country. */
+const trunk = /(?<![\d\p{L}+]|\d[ -./,])\(?0[1-9]\d{0,4}\)?[ /-]{1,2}\d{2,8}(?: \d{2,8}){0,4}(?!\d|[-./,]\d)/gu;
 const labelled = /(?<![\d\p{L}]|\d[.,])\(?\d(?:[ ()./-]{0,3}\d){5,16}(?!\d|[.,]\d)/gu;
 
 /** Where a number with a trunk zero is looked for, when nothing else says what it is. */
@@ -55,14 +55,14 @@ function isOther(said: Meaning | undefined): boolean {
 function each(
   scene: Scene,
   pattern: RegExp,
-  lengthOf: (text: string, said: Meaning | undefined, gap: string) => number,
+  lengthOf: (text: string, said: Meaning | undefined, gap: string | undefined) => number,
 ): void {
   for (const found of scene.left.matchAll(pattern)) {
     const [text] = found;
     const { index } = found;
     if (scene.isGlued(index, "phone")) continue;
     const label = scene.labelOf({ index, end: index + text.length });
-    const length = lengthOf(text, label?.meaning, label?.gap ?? "");
+    const length = lengthOf(text, label?.meaning, label?.gap);
     if (length > 0) scene.take("phone", index, index + length + extensionAt(scene.left, index + length));
   }
 }

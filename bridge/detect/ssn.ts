@@ -25,7 +25,7 @@ export function findSsns(scene: Scene): void {
       if (scene.isGlued(place.index, "ssn")) continue;
       const label = scene.labelOf(place);
       const said = label?.meaning;
-      if (needsLabel ? said !== "ssn" : isOfThing(said) && isDirect(label?.gap ?? "")) continue;
+      if (needsLabel ? said !== "ssn" : isOfThing(said) && isDirect(label?.gap)) continue;
       if (isGivenOut(area, group, serial, said === "ssn")) scene.take("ssn", place.index, place.end);
     }
   }
@@ -36,7 +36,10 @@ function isGivenOut(area: string, group: string, serial: string, isNamed: boolea
   return area < "900" || (isNamed && taxpayerGroup.test(group));
 }
 
-/** Nothing between a label and its number but what says "number". */
-export function isDirect(gap: string): boolean {
-  return /^(?:[\s:#=.-]|no|nr|num|number|id|is){0,12}$/i.test(gap);
+/**
+ * Nothing between a label and its number but what says "number". A field's name stands in no text: what has the form of
+ * personal data is that, whatever its field is called.
+ */
+export function isDirect(gap: string | undefined): boolean {
+  return gap !== undefined && /^(?:[\s:#=.-]|no|nr|num|number|id|is){0,12}$/i.test(gap);
 }

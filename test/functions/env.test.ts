@@ -16,6 +16,17 @@ describe("a function's environment", () => {
     expect(() => readMapperEnv({ ...pathEnv, [name]: undefined })).toThrow(`the environment variable ${name}: `);
   });
 
+  it("names the compliance engine, and how patiently it is asked", () => {
+    const governance = (text: string) => readMapperEnv({ ...pathEnv, GOVERNANCE: text }).GOVERNANCE;
+
+    expect(governance('{"url":"https://esq.hms.gov/vet"}')).toEqual({
+      url: "https://esq.hms.gov/vet",
+      timeoutMs: 2_000,
+      cacheMs: 300_000,
+    });
+    expect(() => governance('{"url":"file:///etc/passwd"}')).toThrow("the environment variable GOVERNANCE.url: is not");
+  });
+
   it("names the places files may be read from, and no pattern that would let in more", () => {
     const places = (...given: string[]) => readMapperEnv({ ...pathEnv, PLACES: JSON.stringify(given) }).PLACES;
 

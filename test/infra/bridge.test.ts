@@ -188,6 +188,23 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
     }
   });
 
+  it("let mapper and watchdog ask the compliance engine with its token, where one is named, and nobody else", async () => {
+    const governance = { url: "https://esq.hms.gov/vet" };
+
+    const [made, none] = [await synthesize("us-gov-west-1", { governance }), await templatesFor("us-gov-west-1")];
+
+    const reads = made.grants().filter(({ Resource }) => /secret:[^"]*\/governance/.test(text(Resource)));
+    expect(reads.map(({ Action }) => Action)).toEqual(Array(2).fill("secretsmanager:GetSecretValue"));
+    for (const { Properties } of made.of("AWS::Lambda::Function")) {
+      const asks = /^(functions\/mapper|bridge\/watchdog)\.ts$/.test(Properties.Description);
+      const told = Properties.Environment?.Variables.GOVERNANCE;
+      expect(asks ? JSON.parse(told as string) : told).toEqual(
+        asks ? { ...governance, timeoutMs: 2_000, cacheMs: 300_000 } : undefined,
+      );
+    }
+    expect(text(none.grants())).not.toContain("/governance");
+  });
+
   it("let mapper and watchdog put chunks of large events into the inbox", async () => {
     const made = await templatesFor("us-gov-west-1");
 
@@ -226,6 +243,7 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
     ["places", ["s3://bucket"], "places.0: is no place such as s3://bucket/rosters/"],
     ["places", ["s3://bucket/*/"], "places.0: is no place such as s3://bucket/rosters/"],
     ["placeKeys", ["arn:aws:kms:us-east-1:123456789012:alias/rosters"], "placeKeys.0: is not the ARN of a key such as"],
+    ["governance", { url: "esq" }, "governance.url: is not a URL such as https://esq.hms.gov/vet"],
     ["name", "HMS Bridge", "name: is not a short name"],
     ["archiveDays", -1, "archiveDays: is below 0"],
     ["logRetentionDays", 31, "logRetentionDays: is not 30, 60"],

@@ -189,12 +189,12 @@ export const rows: readonly Row[] = [
   },
   {
     number: 22,
-    what: "governance that cannot be read, or changes: nothing leaves unvetted",
+    what: "governance that cannot be read, or changes; an engine that is down, slow, answers garbage: nothing leaves unvetted",
     simulated: true,
-    short: "the policy is a file; no engine apart that could be slow or down",
     proofs: [
       { file: folder, named: /governance|policy/ },
       { file: "test/bridge/vet.test.ts" },
+      { file: "test/platform/compliance.test.ts" },
       { file: "test/sim/takeaway.test.ts", named: /governance/ },
     ],
   },

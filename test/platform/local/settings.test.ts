@@ -20,6 +20,12 @@ describe("settings", () => {
     ["a time of nothing", { times: { probeMs: 0 } }, "bridge.yaml: times.probeMs: "],
     ["no back-off at all", { times: { backoffMs: [] } }, "bridge.yaml: times.backoffMs: "],
     ["a connector's settings that are none", { connectors: { Fake: "x" } }, "bridge.yaml: connectors.Fake: "],
+    ["governance nowhere", { governance: { url: "esq" } }, "bridge.yaml: governance.url: is not a URL such as"],
+    [
+      "governance too patient",
+      { governance: { url: "https://e.gov", timeoutMs: 60_000 } },
+      "bridge.yaml: governance.timeoutMs: ",
+    ],
     ["a list", [], "bridge.yaml: the settings: "],
     ["a text", "x", "bridge.yaml: the settings: "],
   ])("with %s are refused, and the place is told", (_, raw, expected) => {
