@@ -67,7 +67,7 @@ export async function run(args: readonly string[]): Promise<number> {
     redrive,
     ledger,
   ]) {
-    program.addCommand(verb(end).exitOverride().copyInheritedSettings(program));
+    program.addCommand(inheriting(verb(end), program));
   }
   try {
     await program.parseAsync(args, { from: "user" });
@@ -85,4 +85,10 @@ export async function run(args: readonly string[]): Promise<number> {
     console.error(`bridge: ${(error as Error).message}`);
     return error instanceof TypeError || error instanceof RangeError ? exitCodes.wrongCall : exitCodes.couldNot;
   }
+}
+
+/** A verb and those below it, so that a wrong call of any of them ends the same way. */
+function inheriting(command: Command, program: Command): Command {
+  for (const below of command.commands) inheriting(below, program);
+  return command.exitOverride().copyInheritedSettings(program);
 }

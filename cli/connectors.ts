@@ -1,9 +1,12 @@
-import type { Command } from "commander";
+import { Command } from "commander";
 import * as z from "zod";
 import { inWords } from "../bridge/story.ts";
+import { declarationJsonSchema } from "../connectors/protocols/declared-text.ts";
 import { connectorView, switchedAnswer } from "../ops/connectors.ts";
 import { reasonOf } from "./ask.ts";
 import { type OpsOptions, opsCommand, withOps } from "./client.ts";
+import { connectorSecret } from "./connector-secret.ts";
+import { newConnector } from "./new-connector.ts";
 import { printJson, table } from "./output.ts";
 
 interface TurnOptions extends OpsOptions {
@@ -17,6 +20,9 @@ export function connectors(): Command {
   return opsCommand("connectors", "list connectors: health, what waits, lag and window; pause and resume them")
     .addCommand(turn("pause", "send nothing to a target: its packets wait in the outbox"))
     .addCommand(turn("resume", "send to a paused target again, its outbox first"))
+    .addCommand(newConnector())
+    .addCommand(connectorSecret())
+    .addCommand(schema())
     .action(async (options: OpsOptions) => {
       await withOps(options, { work: false }, async (client) => {
         const { items } = await client.get("/api/connectors", z.object({ items: z.array(connectorView) }));
@@ -49,4 +55,11 @@ function turn(act: "pause" | "resume", description: string): Command {
         console.log(changed ? `${connector} is ${now} now` : `${connector} was ${now} already`);
       });
     });
+}
+
+/** `bridge connectors schema`: what a file may hold that declares a connector. */
+function schema(): Command {
+  return new Command("schema")
+    .description("print the JSON Schema of a declared connector, for editors")
+    .action(() => printJson(declarationJsonSchema()));
 }

@@ -1,5 +1,6 @@
 import { createSecretKey, type KeyObject, randomBytes } from "node:crypto";
-import { readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import type { SecretsPort } from "../../bridge/ports.ts";
 
 /**
@@ -48,6 +49,18 @@ export class LocalSecrets implements SecretsPort {
 function signatureOf(file: string): string {
   const stat = statSync(file, { throwIfNoEntry: false });
   return stat ? `${stat.ino} ${stat.mtimeMs} ${stat.size} ${stat.mode}` : "";
+}
+
+/**
+ * Sets one connector's secret and leaves the others.
+ *
+ * @throws where the file holds something else, or others can read it
+ */
+export function setSecret(file: string, connector: string, secret: unknown): void {
+  const text = readPrivateFile(file);
+  const known = text === undefined ? {} : (parseSecret(text, file) as Record<string, unknown>);
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  replacePrivateFile(file, `${JSON.stringify({ ...known, [connector]: secret }, null, 2)}\n`);
 }
 
 /** The message names the place and never repeats what stands there, which a JSON error would. */

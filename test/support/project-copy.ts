@@ -12,12 +12,20 @@ export interface ProjectCopy extends Disposable {
 const parts =
   /^(bridge|cli|connectors|functions|governance\.yaml|infra|mappings|platform|cdk\.json|package\.json)(\/|$)/;
 
-/** Copies what a deployment is made of, and adds files as somebody would who works on it. */
-export function projectCopy(files: Readonly<Record<string, string>>): ProjectCopy {
+/** What its command line and its tests take besides. */
+const more = /^(library|ops|index\.ts|test|vitest\.config\.ts)(\/|$)/;
+
+/**
+ * Copies what a deployment is made of, and adds files as somebody would who works on it.
+ *
+ * @param whole with its command line and its tests
+ */
+export function projectCopy(files: Readonly<Record<string, string>>, { whole = false } = {}): ProjectCopy {
+  const isPart = (path: string) => parts.test(path) || (whole && more.test(path));
   const path = mkdtempSync(join(tmpdir(), "bridge-project-"));
   cpSync(projectRoot, path, {
     recursive: true,
-    filter: (source) => source === projectRoot || parts.test(relative(projectRoot, source)),
+    filter: (source) => source === projectRoot || isPart(relative(projectRoot, source)),
   });
   symlinkSync(join(projectRoot, "node_modules"), join(path, "node_modules"));
   for (const [file, text] of Object.entries(files)) writeFileSync(join(path, file), text);

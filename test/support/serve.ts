@@ -43,8 +43,20 @@ export async function serve(cwd: string): Promise<Served> {
 }
 
 /** Runs `bridge` once, and gives back what it printed and its exit code. */
-export async function bridge(cwd: string, ...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const child = spawn(process.execPath, [cli, ...args], { cwd, stdio: ["ignore", "pipe", "pipe"] });
+export function bridge(cwd: string, ...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  return bridgeFed(cwd, "", ...args);
+}
+
+/** The same, with something on its standard input. */
+export async function bridgeFed(
+  cwd: string,
+  input: string,
+  ...args: string[]
+): Promise<{ code: number; out: string; err: string }> {
+  const child = spawn(process.execPath, [cli, ...args], { cwd, stdio: ["pipe", "pipe", "pipe"] });
+  // It may end without having read.
+  child.stdin.on("error", () => {});
+  child.stdin.end(input);
   const chunks: { out: Buffer[]; err: Buffer[] } = { out: [], err: [] };
   child.stdout.on("data", (chunk: Buffer) => chunks.out.push(chunk));
   child.stderr.on("data", (chunk: Buffer) => chunks.err.push(chunk));

@@ -1,0 +1,80 @@
+/** A file to be written, below the project's root. */
+export interface MadeFile {
+  readonly file: string;
+  readonly text: string;
+}
+
+/** What `bridge connectors new` writes: the connector, and its test. */
+export function madeFiles(name: string, kind: "ts" | "yaml"): [connector: MadeFile, test: MadeFile] {
+  const stem = name.replace(/([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])/g, "$1$3-$2$4").toLowerCase();
+  const host = `${stem}.example`;
+  const test = `test/connectors/${stem}.test.ts`;
+  return kind === "ts"
+    ? [
+        { file: `connectors/${stem}.ts`, text: typescript(name, host) },
+        { file: test, text: contract(`import { connector } from "../../connectors/${stem}.ts";\n`) },
+      ]
+    : [
+        { file: `connectors/${stem}.yaml`, text: declaration(name, host) },
+        { file: test, text: contract(declared, `\nconst connector = await connectorIn("connectors/${stem}.yaml");\n`) },
+      ];
+}
+
+const typescript = (name: string, host: string) => `import * as z from "zod";
+import { defineConnector } from "../bridge/connector.ts";
+import { nest } from "../bridge/path.ts";
+import { joinUrl } from "./protocols/http.ts";
+
+/** What ${name} is, in a sentence. */
+export const connector = defineConnector({
+  name: "${name}",
+  version: "v1",
+  order: "latest",
+  idempotent: true,
+  config: z.strictObject({
+    baseUrl: z.url().default("https://${host}/api").describe("Where its API begins."),
+  }),
+  rate: { concurrency: 10 },
+
+  send(packet, { config, http, signal }) {
+    return http.deliver({
+      method: "PUT",
+      url: joinUrl(config.baseUrl, "records", packet.entity),
+      json: nest(packet.fields),
+      idempotencyKey: packet.id,
+      signal,
+    });
+  },
+
+  probe({ config, http, signal }) {
+    return http.isAwake(config.baseUrl, signal);
+  },
+});
+`;
+
+const declaration = (
+  name: string,
+  host: string,
+) => `# What ${name} is, in a sentence. All there is to say: docs/connectors.md, "Declared connectors".
+name: ${name}
+baseUrl: https://${host}/api
+idempotent: true # it takes the same packet twice without a second effect
+send:
+  method: PUT
+  path: /records/{entity}
+`;
+
+const declared = `import { connectorIn } from "../../connectors/protocols/connector-files.ts";\n`;
+
+const contract = (
+  imports: string,
+  made = "",
+) => `${imports}import { connectorContract } from "../support/connector-contract.ts";
+${made}
+connectorContract({
+  connector,
+  configure: (baseUrl) => ({ baseUrl }),
+  fields: { "rate.usd": 68 },
+  received: { method: "PUT", path: "/records/E-1001", body: { rate: { usd: 68 } } },
+});
+`;
