@@ -16,6 +16,7 @@ export type AlarmKind =
   | "mapper-failing"
   | "mapping-faults"
   | "watchdog-failing"
+  | "ops-failing"
   | "events-quarantined"
   | "lane-waits"
   | "outbox-waits"
