@@ -1,9 +1,6 @@
-import type { By } from "./by.ts";
 import { contextOf, withinDeadline } from "./call.ts";
 import { type Connector, connectorId } from "./connector.ts";
 import { changeHealth, healthOf, isDown, markDown, markUp } from "./health.ts";
-import { type Note, noteOf } from "./note.ts";
-import { noteFacts } from "./pause.ts";
 import { pollWhenDue } from "./poll.ts";
 import type { Engine } from "./ports.ts";
 import type { Health } from "./records.ts";
@@ -93,29 +90,6 @@ async function redriveWhenDue(engine: Engine, connector: Connector): Promise<voi
   await changeHealth(engine, id, (before) => ({ ...before, redriveAt: now + gap, redriveGapMs: gap }));
 }
 
-/** What asking for a redrive came to. */
-export type Redriven =
-  | { readonly kind: "moving"; readonly waiting: number; readonly perSecond: number }
-  | { readonly kind: "empty" }
-  | { readonly kind: "refused"; readonly why: string };
-
-/** Sends an outbox back to its lanes now, and not when its time has come. */
-export async function redriveNow(engine: Engine, connector: Connector, by: By): Promise<Redriven> {
-  const id = connectorId(connector);
-  const facts = noteFacts("redrive", connector, by);
-  const health = (await engine.store.read("health", [id]))[0]?.value;
-  if (health?.paused) return { kind: "refused", why: `${id} is paused; resume it, and its outbox is sent back` };
-  if (health && isDown(health)) {
-    return { kind: "refused", why: `${id} is down; probe it, and if it is awake its outbox is sent back` };
-  }
-  const { waiting } = await engine.queue.depth(`outbox:${id}`);
-  if (waiting === 0) return { kind: "empty" };
-  const perSecond = Math.min(firstPerSecond, fastest(connector));
-  if (!(await engine.queue.isMoving(`outbox:${id}`)))
-    await move(engine, connector, perSecond, noteOf(engine, "sync.outbox.redriven", facts));
-  return { kind: "moving", waiting, perSecond };
-}
-
 function withoutRedrive(health: Health): Health {
   if (health.redriveAt === undefined) return health;
   const { redriveAt: _a, redriveGapMs: _g, ...rest } = health;
@@ -129,12 +103,12 @@ async function speedUp(engine: Engine, connector: Connector, perSecond: number):
 }
 
 /** Begins to send an outbox back, oldest first, no faster than the connector's own rate. */
-async function move(engine: Engine, connector: Connector, wanted: number, note?: Note): Promise<void> {
+async function move(engine: Engine, connector: Connector, wanted: number): Promise<void> {
   const id = connectorId(connector);
   const perSecond = Math.min(wanted, fastest(connector));
   engine.log({ step: "redrive", connector: id, perSecond });
   await engine.queue.startMove(`outbox:${id}`, perSecond);
-  await changeHealth(engine, id, (health) => ({ ...health, redrivePerSecond: perSecond }), note);
+  await changeHealth(engine, id, (health) => ({ ...health, redrivePerSecond: perSecond }));
 }
 
 function fastest({ rate }: Connector): number {

@@ -1,5 +1,6 @@
 import { connector } from "#connector";
-import { tend } from "../bridge/probe.ts";
+import { probe as probeTarget, tend } from "../bridge/probe.ts";
+import { isAskedNow } from "./ask-now.ts";
 import { openConnectorEngine } from "./connector-engine.ts";
 import { connectorHandler } from "./connector-handler.ts";
 import { door } from "./door.ts";
@@ -12,8 +13,11 @@ export const deliver = door(readConnectorEnv, async (env, log) =>
   connectorHandler(await openConnectorEngine(connector, env, log), connector),
 );
 
-/** Called every minute: asks the target whether it is awake, and sends its outbox back when it is. */
+/** Called every minute: asks the target whether it is awake, and sends its outbox back when it is. An operator has it asked at once. */
 export const probe = door(readConnectorEnv, async (env, log) => {
   const engine = await openConnectorEngine(connector, env, log);
-  return () => tend(engine, connector);
+  return async (event) => {
+    if (isAskedNow(event)) await probeTarget(engine, connector);
+    await tend(engine, connector);
+  };
 });

@@ -17,6 +17,7 @@ export type AlarmKind =
   | "mapping-faults"
   | "governance-not-asked"
   | "watchdog-failing"
+  | "ops-failing"
   | "events-quarantined"
   | "lane-waits"
   | "outbox-waits"

@@ -30,6 +30,7 @@ export async function addBridge(app: App, env?: Environment): Promise<BridgeStac
     bundle({ ...options, outDir: join(app.outdir, ".bundles", name) });
   const mapper = await bundled("mapper", { entry: "functions/mapper.ts", also });
   const sheetCheck = await bundled("sheet-check", { entry: "functions/sheet-check.ts", also });
+  const ops = await bundled("ops", { entry: "functions/ops.ts", also });
   const ledger = await bundled("ledger", { entry: "functions/ledger.ts" });
   const lanes = await Promise.all(
     files.map(async ({ connector, file }, i): Promise<LaneMade> => {
@@ -46,7 +47,7 @@ export async function addBridge(app: App, env?: Environment): Promise<BridgeStac
     }),
   };
   const state = new StateStack(app, `${settings.name}-state`, { settings, ...inEnv });
-  const path = new PathStack(app, `${settings.name}-path`, { settings, mapper, ledger, lanes, ...inEnv });
+  const path = new PathStack(app, `${settings.name}-path`, { settings, mapper, ops, ledger, lanes, ...inEnv });
   const mappings = new MappingsStack(app, `${settings.name}-mappings`, {
     settings,
     sheetCheck,

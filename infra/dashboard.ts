@@ -12,8 +12,7 @@ import type { Construct } from "constructs";
 import { type Connector, connectorId } from "../bridge/connector.ts";
 import type { QueueName } from "../bridge/ports.ts";
 import type { MetricName } from "../functions/lines.ts";
-import { queueNameOf } from "../platform/aws/names.ts";
-import { functionNameOf } from "./function.ts";
+import { functionNameOf, queueNameOf } from "../platform/aws/names.ts";
 import { ruleDeadNameOf } from "./inbox.ts";
 import { aMinute, pathMetric } from "./metrics.ts";
 

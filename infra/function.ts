@@ -16,7 +16,7 @@ import {
 import { LogGroup } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
 import type { PathEnv } from "../functions/env.ts";
-import { packetIndexes } from "../platform/aws/names.ts";
+import { functionNameOf, packetIndexes } from "../platform/aws/names.ts";
 import type { Bundle } from "./bundle.ts";
 import type { Settings } from "./settings.ts";
 
@@ -110,17 +110,13 @@ export class PlainFunction extends Construct {
   }
 }
 
-/** @param name below the deployment's */
-export function functionNameOf(deployment: string, name: string): string {
-  return `${deployment}-${name}`;
-}
-
 /** What a function does on the packets table, and whether it writes to the ledger. */
 export interface StateUse {
   readonly packets: readonly ("BatchGetItem" | "Query" | "DeleteItem" | `PartiQL${"Insert" | "Update" | "Delete"}`)[];
   /** Whether it queries the indexes, too. */
   readonly indexes?: boolean;
-  readonly ledger: boolean;
+  /** Whether it appends; with `read`, whether it looks entries up as well. */
+  readonly ledger: boolean | "read";
 }
 
 /** A function of the path: it may also use the two tables as it is said, and nothing else yet. */
@@ -145,7 +141,10 @@ function grantState(role: Role, { key, packetsTable, ledgerTable, bridgeKey }: S
     const indexes = Object.values(packetIndexes).map((index) => table(`${packetsTable}/index/${index}`));
     allow(["dynamodb:Query"], indexes);
   }
-  if (use.ledger) allow(["dynamodb:PartiQLInsert"], [table(ledgerTable)]);
+  if (use.ledger) {
+    const look = use.ledger === "read" ? ["dynamodb:Query"] : [];
+    allow(["dynamodb:PartiQLInsert", ...look], [table(ledgerTable)]);
+  }
   allow(["secretsmanager:GetSecretValue"], [bridgeKey]);
   key.grantEncryptDecrypt(role);
 }

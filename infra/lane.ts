@@ -10,7 +10,7 @@ import type { ConnectorFile } from "../connectors/protocols/connector-files.ts";
 import type { ConnectorEnvironment } from "../functions/env.ts";
 import type { MetricName } from "../functions/lines.ts";
 import { batchSize, shareOf } from "../functions/rate.ts";
-import { queueNameOf, secretNameOf } from "../platform/aws/names.ts";
+import { probeNameOf, queueNameOf, secretNameOf } from "../platform/aws/names.ts";
 import { Alarms } from "./alarms.ts";
 import { type Bundle, projectRoot } from "./bundle.ts";
 import { BridgeFunction, pathEnvironment, type Shared, type StateUse, sourcePath } from "./function.ts";
@@ -90,7 +90,7 @@ export class Lane extends Construct {
 
     const prober = new BridgeFunction(this, "Probe", {
       shared,
-      name: `${connectorName.replaceAll("@", "-")}-probe`,
+      name: probeNameOf(connectorName),
       bundle,
       handler: "probe",
       source: "bridge/probe.ts",

@@ -1,4 +1,4 @@
-import { Duration, Stack, type StackProps } from "aws-cdk-lib";
+import { ArnFormat, Duration, Stack, type StackProps } from "aws-cdk-lib";
 import { Archive, EventBus, Match, Rule, RuleTargetInput } from "aws-cdk-lib/aws-events";
 import { PolicyStatement, type Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { Key } from "aws-cdk-lib/aws-kms";
@@ -12,9 +12,11 @@ import { connectorId } from "../bridge/connector.ts";
 import type { MapperEnvironment } from "../functions/env.ts";
 import { batchSize } from "../functions/rate.ts";
 import {
+  functionNameOf,
   heard,
   type Parameter,
   parameterOf,
+  probeNameOf,
   queueNameOf,
   type SheetReader,
   secretNameOf,
@@ -27,6 +29,7 @@ import { busNameOf, type InboxQueues, inboxQueues, ruleNameOf } from "./inbox.ts
 import { type LaneMade, LaneStack, secretArns } from "./lane.ts";
 import { LedgerKeeping } from "./ledger.ts";
 import { fiveMinutes, pathMetric } from "./metrics.ts";
+import { OpsApi } from "./ops-api.ts";
 import type { Settings } from "./settings.ts";
 
 const hmsEvents = {
@@ -40,6 +43,7 @@ const mappers = 10;
 export interface PathStackProps extends StackProps {
   readonly settings: Settings;
   readonly mapper: Bundle;
+  readonly ops: Bundle;
   readonly ledger: Bundle;
   readonly lanes: readonly LaneMade[];
 }
@@ -53,7 +57,7 @@ export class PathStack extends Stack {
   readonly #settings: Settings;
   readonly #shared: Shared;
 
-  constructor(scope: Construct, id: string, { settings, mapper, ledger, lanes, ...props }: PathStackProps) {
+  constructor(scope: Construct, id: string, { settings, mapper, ops, ledger, lanes, ...props }: PathStackProps) {
     super(scope, id, { description: "HMS Sync Bridge: the way of an event", ...props });
     this.#settings = settings;
     const told = (what: Parameters<typeof parameterOf>[1]) =>
@@ -83,6 +87,7 @@ export class PathStack extends Stack {
     // A mapper that knows a connector must find its queue.
     this.#mapper(mapper, queues.inbox, lanes, alarms).node.addDependency(...stacks);
     this.#watchdog(mapper, queues.inbox, lanes, alarms).node.addDependency(...stacks);
+    this.#ops(ops, lanes, alarms).node.addDependency(...stacks);
     new LedgerKeeping(this, "LedgerKeeping", {
       shared: this.#shared,
       bundle: ledger,
@@ -211,6 +216,42 @@ export class PathStack extends Stack {
     alarms.whenFailing("watchdog-failing", watchdog.function, says);
     this.#tellRole("watchdog", watchdog.role);
     return watchdog;
+  }
+
+  /** What operators do: over an HTTP API, by the callers' own rights. */
+  #ops(bundle: Bundle, lanes: readonly LaneMade[], alarms: Alarms): BridgeFunction {
+    const shared = this.#shared;
+    const ops = new BridgeFunction(this, "Ops", {
+      shared,
+      name: "ops",
+      bundle,
+      handler: "serve",
+      source: "functions/ops.ts",
+      environment: this.#mapperEnvironment(),
+      state: { packets: ["BatchGetItem", "Query", "PartiQLInsert", "PartiQLUpdate"], indexes: true, ledger: "read" },
+    });
+    // Statements of their own, as for the watchdog.
+    const allow = (actions: string[], resources: string[]) =>
+      ops.role.addToPolicy(new PolicyStatement({ actions, resources }));
+    allow(["sqs:SendMessage", "sqs:GetQueueAttributes"], this.#queueArns(lanes, "lane"));
+    allow(["sqs:GetQueueAttributes"], this.#queueArns(lanes, "outbox"));
+    allow(["lambda:InvokeFunction"], this.#probeArns(lanes));
+    this.#letRead(ops.role);
+    alarms.whenFailing("ops-failing", ops.function, "The operator's API has failed for 3 min; packets go on.");
+    this.#tellRole("ops", ops.role);
+    this.#tell("ops-url", new OpsApi(this, "OpsApi", { shared, handler: ops }).url);
+    return ops;
+  }
+
+  #probeArns(lanes: readonly LaneMade[]): string[] {
+    return lanes.map(({ connector }) =>
+      this.formatArn({
+        service: "lambda",
+        resource: "function",
+        resourceName: functionNameOf(this.#shared.deployment, probeNameOf(connectorId(connector))),
+        arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+      }),
+    );
   }
 
   #mapperEnvironment(): MapperEnvironment {

@@ -2,11 +2,10 @@ import * as z from "zod";
 import type { By } from "../bridge/by.ts";
 import { withoutPersonalData } from "../bridge/by.ts";
 import { type Connector, connectorId } from "../bridge/connector.ts";
+import { pause, redriveNow, resume } from "../bridge/connector-acts.ts";
 import { forget } from "../bridge/forget.ts";
 import { healthOf, isDown } from "../bridge/health.ts";
-import { pause, resume } from "../bridge/pause.ts";
 import type { Engine, QueueName } from "../bridge/ports.ts";
-import { redriveNow } from "../bridge/probe.ts";
 import { lagsOf } from "./lag.ts";
 import { type Ops, operation } from "./operation.ts";
 import { Problem } from "./problem.ts";
@@ -122,7 +121,7 @@ const probeConnector = operation({
   },
 });
 
-export const redriveAnswer = z.object({ connector: z.string(), waiting: z.int(), perSecond: z.number().optional() });
+export const redriveAnswer = z.object({ connector: z.string(), waiting: z.int() });
 
 const redriveConnector = operation({
   method: "post",
@@ -139,8 +138,7 @@ const redriveConnector = operation({
     const redriven = await redriveNow(engine, connector, { actor, reason: body.reason });
     if (redriven.kind === "refused") return new Problem("refused", redriven.why);
     const id = connectorId(connector);
-    if (redriven.kind === "empty") return { connector: id, waiting: 0 };
-    return { connector: id, waiting: redriven.waiting, perSecond: redriven.perSecond };
+    return { connector: id, waiting: redriven.kind === "due" ? redriven.waiting : 0 };
   },
 });
 

@@ -13,8 +13,8 @@ export function queueNameOf(deployment: string, queue: QueueName): string {
     : `${deployment}-${kind}-${connector.replaceAll("@", "-")}.fifo`;
 }
 
-/** The functions that make packets, and so read the sheets. */
-export const sheetReaders = ["mapper", "watchdog"] as const;
+/** The functions that make packets, or may, and so read the sheets. */
+export const sheetReaders = ["mapper", "watchdog", "ops"] as const;
 export type SheetReader = (typeof sheetReaders)[number];
 
 export type Parameter =
@@ -54,3 +54,13 @@ export function secretNameOf(deployment: string, connector: string): string {
 
 /** The indexes of the packets table. */
 export const packetIndexes = { byTime: "by-time", waiting: "waiting" } as const;
+
+/** @param name below the deployment's */
+export function functionNameOf(deployment: string, name: string): string {
+  return `${deployment}-${name}`;
+}
+
+/** The function that asks a connector's target whether it is awake, below the deployment's name. */
+export function probeNameOf(connector: string): string {
+  return `${connector.replaceAll("@", "-")}-probe`;
+}

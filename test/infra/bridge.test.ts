@@ -28,7 +28,7 @@ describe.each(regions)("the stacks for %s", (region) => {
     expect(made.of("AWS::Events::Archive")).toHaveLength(1);
     expect(busRules(made)).toHaveLength(1);
     expect(made.of("AWS::DynamoDB::Table")).toHaveLength(2);
-    expect(made.of("AWS::Lambda::Function")).toHaveLength(5 + 2 * connectorFiles.length);
+    expect(made.of("AWS::Lambda::Function")).toHaveLength(6 + 2 * connectorFiles.length);
     expect(made.of("AWS::SQS::Queue").filter((queue) => nameOf(queue).includes("-lane-"))).toHaveLength(
       connectorFiles.length,
     );
@@ -52,6 +52,7 @@ describe.each(regions)("the stacks for %s", (region) => {
         ...connectorFiles.flatMap((file) => [`connectors/${file}`, "bridge/probe.ts"]),
         "functions/mapper.ts",
         "bridge/watchdog.ts",
+        "functions/ops.ts",
         "functions/ledger-copy-handler.ts",
         "functions/ledger-seal-handler.ts",
         "functions/sheet-check.ts",
@@ -156,32 +157,32 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
     }
   });
 
-  it("let mapper and watchdog read files in the places that are named, and nobody anything else", async () => {
+  it("let mapper, watchdog and operators read files in the places that are named, and nobody anything else", async () => {
     const places = ["s3://agency-rosters/", "s3://agency-exports/from hms/"];
 
     const [made, none] = [await synthesize("us-gov-west-1", { places }), await templatesFor("us-gov-west-1")];
 
     const reads = made.grants().filter(({ Resource }) => text(Resource).includes("agency-"));
-    expect(reads).toHaveLength(2);
+    expect(reads).toHaveLength(3);
     for (const { Action, Resource } of reads) {
       expect(Action).toEqual(["s3:GetObject", "s3:GetObjectVersion"]);
       expect(text(Resource)).toContain(':s3:::agency-rosters/*"');
       expect(text(Resource)).toContain(':s3:::agency-exports/from hms/*"');
     }
     for (const { Properties } of made.of("AWS::Lambda::Function")) {
-      const reader = /^(functions\/mapper|bridge\/watchdog)\.ts$/.test(Properties.Description);
+      const reader = /^(functions\/(mapper|ops)|bridge\/watchdog)\.ts$/.test(Properties.Description);
       expect(Properties.Environment?.Variables.PLACES).toBe(reader ? JSON.stringify(places) : undefined);
     }
     expect(text(none.grants())).not.toContain("s3:GetObjectVersion");
   });
 
-  it("let mapper and watchdog use the keys of those places, by S3 alone, and nobody else any of them", async () => {
+  it("let mapper, watchdog and operators use the keys of those places, by S3 alone, and nobody else any of them", async () => {
     const placeKeys = ["arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/0a1b2c3d-0000-1111-2222-333344445555"];
 
     const made = await synthesize("us-gov-west-1", { places: ["s3://agency-rosters/"], placeKeys });
 
     const uses = made.grants().filter(({ Resource }) => text(Resource).includes("0a1b2c3d"));
-    expect(uses).toHaveLength(2);
+    expect(uses).toHaveLength(3);
     for (const { Action, Resource, Condition } of uses) {
       expect([Action, Resource]).toEqual(["kms:Decrypt", placeKeys[0]]);
       expect(text(Condition?.StringEquals?.["kms:ViaService"])).toContain("s3.us-gov-west-1.");

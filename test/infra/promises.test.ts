@@ -38,6 +38,10 @@ const keyOf: Readonly<Record<string, (properties: Resource["Properties"]) => unk
 
 /** What holds none, or only names. */
 const keepsNothing = [
+  "AWS::ApiGatewayV2::Api",
+  "AWS::ApiGatewayV2::Integration",
+  "AWS::ApiGatewayV2::Route",
+  "AWS::ApiGatewayV2::Stage",
   "AWS::AppConfig::Application",
   "AWS::AppConfig::DeploymentStrategy",
   "AWS::AppConfig::Environment",
@@ -79,6 +83,12 @@ const wideGrants: readonly { readonly why: string; readonly fits: (statement: St
     fits: ({ Action, Resource }) =>
       Action === "secretsmanager:GetSecretValue" &&
       [Resource].flat().every((resource) => /:secret:[\w-]+\/[\w@]+-\?{6}"/.test(text(resource))),
+  },
+  {
+    why: "What operators may call goes by method and place, and a place may name any packet.",
+    fits: ({ Action, Resource }) =>
+      Action === "execute-api:Invoke" &&
+      [Resource].flat().every((resource) => /\/\$default\/(GET|POST)\/(api\/sheets\/)?\*"/.test(text(resource))),
   },
   {
     why: "Whoever asks CloudWatch for one alarm by its name is answered from the list of all.",
@@ -258,10 +268,11 @@ describe.each(regions)("the templates for %s", (region) => {
         "dynamodb:PutItem",
         "dynamodb:UpdateItem",
       ]);
-      // Mapper, watchdog and connectors: a probe writes no entry.
+      // Mapper, watchdog, operators and connectors: a probe writes no entry. Operators read them besides.
       const connectors = functions.filter(({ Properties }) => Properties.Description.startsWith("connectors/"));
-      expect(granted).toHaveLength(2 + connectors.length);
-      for (const statement of granted) expect(statement.Action).toBe("dynamodb:PartiQLInsert");
+      expect(granted).toHaveLength(3 + connectors.length);
+      const reading = ["dynamodb:PartiQLInsert", "dynamodb:Query"];
+      for (const { Action } of granted) expect(reading).toEqual(expect.arrayContaining([Action].flat()));
     });
 
     it("give every function a role and a log group of its own, kept for a year", () => {
@@ -270,7 +281,10 @@ describe.each(regions)("the templates for %s", (region) => {
       // And one for AppConfig, to see the alarms.
       expect(made.of("AWS::IAM::Role")).toHaveLength(functions.length + 1);
       expect(groups.map(({ Properties }) => Properties.LogGroupName).sort()).toEqual(
-        functions.map(({ Properties }) => `/aws/lambda/${Properties.FunctionName}`).sort(),
+        // And who called the operator's API.
+        [...functions.map(({ Properties }) => Properties.FunctionName), "hms-bridge-ops-access"]
+          .map((name) => `/aws/lambda/${name}`)
+          .sort(),
       );
       for (const { Properties } of groups) expect(Properties.RetentionInDays).toBe(365);
     });

@@ -1,6 +1,6 @@
 import { actFacts, type By } from "./by.ts";
 import { type Connector, connectorId } from "./connector.ts";
-import { changeHealth } from "./health.ts";
+import { changeHealth, isDown } from "./health.ts";
 import type { JsonObject } from "./json.ts";
 import { noteOf } from "./note.ts";
 import type { Engine } from "./ports.ts";
@@ -51,7 +51,32 @@ async function turn(
   return { changed, health };
 }
 
+/** What asking for a redrive came to. */
+export type Redriven =
+  | { readonly kind: "due"; readonly waiting: number }
+  | { readonly kind: "empty" }
+  | { readonly kind: "refused"; readonly why: string };
+
+/**
+ * Has an outbox sent back to its lanes at the next look, which is within a tick, and not when its time has come: by the
+ * process that looks after the target, whichever was asked.
+ */
+export async function redriveNow(engine: Engine, connector: Connector, by: By): Promise<Redriven> {
+  const id = connectorId(connector);
+  const facts = noteFacts("redrive", connector, by);
+  const health = (await engine.store.read("health", [id]))[0]?.value;
+  if (health?.paused) return { kind: "refused", why: `${id} is paused; resume it, and its outbox is sent back` };
+  if (health && isDown(health)) {
+    return { kind: "refused", why: `${id} is down; probe it, and if it is awake its outbox is sent back` };
+  }
+  const { waiting } = await engine.queue.depth(`outbox:${id}`);
+  if (waiting === 0) return { kind: "empty" };
+  const note = noteOf(engine, "sync.outbox.redriven", facts);
+  await changeHealth(engine, id, (before, now) => ({ ...before, redriveAt: now }), note);
+  return { kind: "due", waiting };
+}
+
 /** What the ledger is told of an act about a connector. */
-export function noteFacts(act: string, connector: Connector, by: By): JsonObject {
+function noteFacts(act: string, connector: Connector, by: By): JsonObject {
   return { ...actFacts(act, by), connector: connectorId(connector) };
 }

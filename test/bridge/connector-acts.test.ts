@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { By } from "../../bridge/by.ts";
-import { pause, resume } from "../../bridge/pause.ts";
-import { probe, redriveNow } from "../../bridge/probe.ts";
+import { pause, redriveNow, resume } from "../../bridge/connector-acts.ts";
+import { keep } from "../../bridge/keep.ts";
+import { probe } from "../../bridge/probe.ts";
 import { verifyLedger } from "../../bridge/verify.ts";
 import { aCore, brokenLaws, type Core, fakeTarget } from "../support/core.ts";
 
@@ -55,10 +56,11 @@ describe("a redrive that a person asks for", () => {
     await parked(core, target);
 
     const redriven = await redriveNow(core.engine, target.connector, jo);
+    await keep(core.engine);
     await core.clock.advance(2_000);
     await core.run();
 
-    expect(redriven).toMatchObject({ kind: "moving", waiting: 1 });
+    expect(redriven).toEqual({ kind: "due", waiting: 1 });
     expect(target.state.get("a")).toEqual({ dailyRate: 1 });
     expect(await noted(core)).toContain("sync.outbox.redriven Fake@v1 jo");
   });

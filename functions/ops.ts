@@ -1,0 +1,34 @@
+import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
+import { connectorId } from "../bridge/connector.ts";
+import { healthOf } from "../bridge/health.ts";
+import type { Engine } from "../bridge/ports.ts";
+import type { Ops } from "../ops/operation.ts";
+import packageJson from "../package.json" with { type: "json" };
+import { functionNameOf, probeNameOf } from "../platform/aws/names.ts";
+import { askNow } from "./ask-now.ts";
+import { door } from "./door.ts";
+import { readMapperEnv } from "./env.ts";
+import { opsHandler } from "./ops-handler.ts";
+import { overSheets } from "./over-sheets.ts";
+
+/** Called by the operator's HTTP API. */
+export const serve = door(readMapperEnv, (env, log) =>
+  overSheets((engine) => opsHandler(opsOf(engine, env.DEPLOYMENT)))(env, log),
+);
+
+function opsOf(engine: Engine, deployment: string): Ops {
+  const lambda = new LambdaClient();
+  return {
+    engine,
+    host: "aws",
+    version: packageJson.version,
+    // What talks to a target, and has its secret, is its own function.
+    async probe(connector) {
+      const id = connectorId(connector);
+      const FunctionName = functionNameOf(deployment, probeNameOf(id));
+      const { FunctionError } = await lambda.send(new InvokeCommand({ FunctionName, Payload: JSON.stringify(askNow) }));
+      if (FunctionError) throw new Error(`the probe of ${id} failed; see its log`);
+      return (await engine.store.read("health", [id]))[0]?.value ?? healthOf(engine.clock.now());
+    },
+  };
+}

@@ -1,0 +1,97 @@
+import { RemovalPolicy, Stack } from "aws-cdk-lib";
+import { AccessLogFormat } from "aws-cdk-lib/aws-apigateway";
+import { HttpApi, HttpMethod, LogGroupLogDestination } from "aws-cdk-lib/aws-apigatewayv2";
+import { HttpIamAuthorizer } from "aws-cdk-lib/aws-apigatewayv2-authorizers";
+import { HttpLambdaIntegration } from "aws-cdk-lib/aws-apigatewayv2-integrations";
+import { ManagedPolicy, PolicyStatement } from "aws-cdk-lib/aws-iam";
+import { LogGroup } from "aws-cdk-lib/aws-logs";
+import { Construct } from "constructs";
+import { parameterOf } from "../platform/aws/names.ts";
+import type { PlainFunction, Shared } from "./function.ts";
+
+/** Calls a second, and at once, of all operators together: more is a mistake. */
+const rateLimit = 50;
+const burstLimit = 100;
+
+export interface OpsApiProps {
+  readonly shared: Shared;
+  readonly handler: PlainFunction;
+}
+
+/**
+ * The operator's API behind an HTTP API that lets nobody through whom IAM does not: every route has the IAM authorizer,
+ * and who may call what is said by two policies, to be attached to the operators' roles.
+ *
+ * Who called what, and what became of it, stands in the access log; no query, no body.
+ */
+export class OpsApi extends Construct {
+  readonly url: string;
+
+  constructor(scope: Construct, id: string, { shared, handler }: OpsApiProps) {
+    super(scope, id);
+    const { deployment } = shared;
+    const api = new HttpApi(this, "Api", {
+      apiName: `${deployment}-ops`,
+      description: "HMS Sync Bridge: what operators do",
+      defaultAuthorizer: new HttpIamAuthorizer(),
+      createDefaultStage: false,
+    });
+    const stage = api.addStage("Stage", {
+      stageName: "$default",
+      autoDeploy: true,
+      throttle: { rateLimit, burstLimit },
+      accessLogSettings: {
+        destination: new LogGroupLogDestination(
+          new LogGroup(this, "AccessLog", {
+            logGroupName: `/aws/lambda/${deployment}-ops-access`,
+            encryptionKey: shared.key,
+            retention: shared.logRetentionDays,
+            removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+          }),
+        ),
+        format: AccessLogFormat.custom(
+          JSON.stringify({
+            time: "$context.requestTime",
+            caller: "$context.identity.userArn",
+            route: "$context.routeKey",
+            status: "$context.status",
+            request: "$context.requestId",
+            ms: "$context.responseLatency",
+            why: "$context.authorizer.error",
+          }),
+        ),
+      },
+    });
+    const integration = new HttpLambdaIntegration("Ops", handler.function);
+    for (const path of ["/api/{proxy+}", "/openapi.json"]) {
+      api.addRoutes({
+        path,
+        methods: path.endsWith(".json") ? [HttpMethod.GET] : [HttpMethod.GET, HttpMethod.POST],
+        integration,
+      });
+    }
+    this.url = stage.url;
+    const policy = (id: string, what: string, calls: readonly string[]) =>
+      new ManagedPolicy(this, id, {
+        managedPolicyName: `${deployment}-${id.toLowerCase()}`,
+        description: what,
+        statements: [
+          new PolicyStatement({ actions: ["execute-api:Invoke"], resources: calls.map((call) => callArn(api, call)) }),
+          new PolicyStatement({ actions: ["ssm:GetParameter"], resources: [this.#urlParameter(deployment)] }),
+        ],
+      });
+    policy("Operator", "May look at everything, and do everything an operator does.", ["GET/*", "POST/*"]);
+    policy("Viewer", "May look at everything and try sheets, and changes nothing.", ["GET/*", "POST/api/sheets/*"]);
+  }
+
+  #urlParameter(deployment: string): string {
+    const resourceName = parameterOf(deployment, "ops-url").slice(1);
+    return Stack.of(this).formatArn({ service: "ssm", resource: "parameter", resourceName });
+  }
+}
+
+/** @param call `GET/api/packets` */
+function callArn(api: HttpApi, call: string): string {
+  const resourceName = `$default/${call}`;
+  return Stack.of(api).formatArn({ service: "execute-api", resource: api.apiId, resourceName });
+}

@@ -1,0 +1,79 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { operations } from "../../ops/app.ts";
+import { regions, type Synthesized, statementsOf, templatesFor, text } from "./templates.ts";
+
+describe.each(regions)("the operator's API in %s", { timeout: 120_000 }, (region) => {
+  let made: Synthesized;
+  beforeAll(async () => {
+    made = await templatesFor(region);
+  }, 120_000);
+
+  it("lets nobody through whom IAM does not: every route has its authorizer", () => {
+    const routes = made.of("AWS::ApiGatewayV2::Route");
+
+    expect(routes.map(({ Properties }) => Properties.RouteKey).sort()).toEqual([
+      "GET /api/{proxy+}",
+      "GET /openapi.json",
+      "POST /api/{proxy+}",
+    ]);
+    for (const { Properties } of routes) expect(Properties.AuthorizationType).toBe("AWS_IAM");
+  });
+
+  it("has a route for every operation", () => {
+    for (const { method, path } of operations) {
+      expect(["get", "post"]).toContain(method);
+      expect(path).toMatch(/^\/api\//);
+    }
+  });
+
+  it("gives no page of elsewhere leave to read, and limits how often it is called", () => {
+    const [api] = made.of("AWS::ApiGatewayV2::Api");
+    const [stage] = made.of("AWS::ApiGatewayV2::Stage");
+
+    expect(api?.Properties).toMatchObject({ ProtocolType: "HTTP" });
+    expect(api?.Properties).not.toHaveProperty("CorsConfiguration");
+    expect(stage?.Properties.DefaultRouteSettings).toEqual({ ThrottlingBurstLimit: 100, ThrottlingRateLimit: 50 });
+  });
+
+  it("logs who called what, and no query and no body", () => {
+    const [stage] = made.of("AWS::ApiGatewayV2::Stage");
+    const { Format } = stage?.Properties.AccessLogSettings ?? {};
+
+    expect(Object.keys(JSON.parse(Format))).toEqual(["time", "caller", "route", "status", "request", "ms", "why"]);
+    expect(Format).toContain("$context.identity.userArn");
+    expect(Format).not.toMatch(/path|query|body/i);
+    expect(text(stage?.Properties.AccessLogSettings.DestinationArn)).toContain("AccessLog");
+  });
+
+  it("can be called by two policies: all of it, or looking alone", () => {
+    const policies = made.of("AWS::IAM::ManagedPolicy").filter(({ Properties }) => Properties.ManagedPolicyName);
+    const callsOf = (name: string) => {
+      const policy = policies.find(({ Properties }) => Properties.ManagedPolicyName === `hms-bridge-${name}`);
+      const [invoke, parameter] = policy ? statementsOf(policy) : [];
+      expect(invoke?.Action).toBe("execute-api:Invoke");
+      expect(parameter?.Action).toBe("ssm:GetParameter");
+      expect(text(parameter?.Resource)).toContain("parameter/hms-bridge/ops-url");
+      return [invoke?.Resource].flat().map((arn) => /\/\$default\/([^"]+)"/.exec(text(arn))?.[1]);
+    };
+
+    expect(policies).toHaveLength(2);
+    expect(callsOf("operator")).toEqual(["GET/*", "POST/*"]);
+    expect(callsOf("viewer")).toEqual(["GET/*", "POST/api/sheets/*"]);
+    for (const { Properties } of policies)
+      expect(Properties.Roles ?? Properties.Users ?? Properties.Groups).toBeUndefined();
+  });
+
+  it("is told where it is by Parameter Store, for the command line", () => {
+    const parameters = made.of("AWS::SSM::Parameter").map(({ Properties }) => Properties.Name);
+
+    expect(parameters).toContain("/hms-bridge/ops-url");
+  });
+
+  it("changes nothing by what a viewer may post", () => {
+    const changing = operations.filter(({ method, path }) => method === "post" && !path.startsWith("/api/sheets/"));
+    const looking = operations.filter(({ method, path }) => method === "post" && path.startsWith("/api/sheets/"));
+
+    expect(changing.length).toBeGreaterThan(10);
+    expect(looking.map(({ id }) => id)).toEqual(["checkSheet", "trySheet"]);
+  });
+});
