@@ -1,5 +1,7 @@
+import { execFile } from "node:child_process";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 import type { Memory } from "../../bridge/connector.ts";
 import type { Outcome } from "../../bridge/outcome.ts";
@@ -13,6 +15,7 @@ import { ftpServer } from "../support/ftp-server.ts";
 import { home } from "../support/home.ts";
 import { type SftpStep, sftpServer, sshKey, username } from "../support/sftp-server.ts";
 
+const run = promisify(execFile);
 const password = "open sesame";
 const layout = {
   lineEnd: "lf",
@@ -243,6 +246,26 @@ describe("a connection", () => {
     inbox.server.breakOff();
     expect(await inbox.send(packetOf(4))).toMatchObject({ kind: "delivered" });
     expect(inbox.server.logins).toHaveLength(2);
+  });
+
+  it("that waits for the next packet keeps no process alive", async () => {
+    await using inbox = await anInbox();
+    const to = `sftp://127.0.0.1:${inbox.server.port}/in`;
+    const given = { config: { to, hostKeys: [inbox.server.hostKey], layout }, secret: { username, password } };
+    const script = `
+      const { connector } = await import("./connectors/ftp-flat.ts");
+      const { config, secret, packet } = ${JSON.stringify({ ...given, packet: packetOf(1) })};
+      const memory = { get: async () => undefined, set: async () => {} };
+      const { signal } = new AbortController();
+      const context = { config: connector.config.parse(config), secret, memory, signal };
+      console.log((await connector.send(packet, context)).kind, performance.now());
+      process.on("exit", () => console.log(performance.now()));`;
+
+    const { stdout } = await run(process.execPath, ["--input-type=module", "--eval", script]);
+
+    const [kind, sentAt, endedAt] = stdout.split(/\s+/);
+    expect(kind).toBe("delivered");
+    expect(Number(endedAt) - Number(sentAt)).toBeLessThan(5_000);
   });
 
   it("of another secret is another", async () => {
