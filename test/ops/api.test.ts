@@ -1,8 +1,10 @@
 import { request } from "node:http";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { NotAsked } from "../../bridge/compliance.ts";
 import { refused, retry } from "../../bridge/outcome.ts";
-import { operations } from "../../ops/app.ts";
+import { localOps } from "../../cli/api.ts";
+import { operations, opsApp } from "../../ops/app.ts";
 import { until } from "../support/clock.ts";
 import { anOpsOffice, type document, faultOf, type OpsOffice, token } from "../support/ops.ts";
 
@@ -347,6 +349,30 @@ describe("the rest of the API", () => {
     expect(metrics).toMatch(/^bridge_packets\{status="SENT"\} 1$/m);
     expect(metrics).toMatch(/^bridge_target_up\{connector="Fake@v1"\} 1$/m);
     expect(metrics).toMatch(/^bridge_lag_seconds\{connector="Fake@v1",quantile="0\.95"\} [\d.e-]+$/m);
+  });
+});
+
+describe("governance that cannot be asked", () => {
+  it("lets no act through, and the caller is told to try again", async () => {
+    await using office = await anOpsOffice();
+    const id = await aHeld(office);
+    const compliance = { ask: () => Promise.reject(new NotAsked("governance is away")) };
+    const app = opsApp(
+      { ...localOps(office.engine), engine: { ...office.engine, compliance } },
+      {
+        guard: (_, next) => next(),
+        actorOf: () => "jo",
+      },
+    );
+
+    const answer = await app.request(`/api/packets/${id}/replay`, {
+      method: "POST",
+      headers: json,
+      body: JSON.stringify(why),
+    });
+
+    expect([answer.status, await answer.json()]).toMatchObject([503, { type: "urn:hms-bridge:unavailable" }]);
+    expect((await office.get(`/api/packets/${id}`)).body.status).toBe("HELD");
   });
 });
 
