@@ -10,7 +10,7 @@ export interface ProjectCopy extends Disposable {
 
 /** What a deployment is made of, and nothing else. */
 const parts =
-  /^(bridge|cli|connectors|functions|governance\.yaml|infra|mappings|platform|cdk\.json|package\.json)(\/|$)/;
+  /^(bridge|cli|connectors|functions|governance\.yaml|infra|mappings|ops|platform|cdk\.json|package\.json)(\/|$)/;
 
 /** Copies what a deployment is made of, and adds files as somebody would who works on it. */
 export function projectCopy(files: Readonly<Record<string, string>>): ProjectCopy {
