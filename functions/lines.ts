@@ -76,6 +76,7 @@ const meanings: Readonly<Record<string, Meaning>> = {
   "deliver-failed": { level: "ERROR" },
   "keep-failed": { level: "ERROR" },
   "job-failed": { level: "ERROR" },
+  "api-failed": { level: "ERROR" },
 };
 
 export function levelOf({ step }: LogLine): "INFO" | "WARN" | "ERROR" {

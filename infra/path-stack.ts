@@ -237,6 +237,7 @@ export class PathStack extends Stack {
     allow(["sqs:GetQueueAttributes"], this.#queueArns(lanes, "outbox"));
     allow(["lambda:InvokeFunction"], this.#probeArns(lanes));
     this.#letRead(ops.role);
+    this.#letAskGovernance(ops.role);
     alarms.whenFailing("ops-failing", ops.function, "The operator's API has failed for 3 min; packets go on.");
     this.#tellRole("ops", ops.role);
     this.#tell("ops-url", new OpsApi(this, "OpsApi", { shared, handler: ops }).url);

@@ -1,6 +1,7 @@
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { secureHeaders } from "hono/secure-headers";
+import { NotAsked } from "../bridge/compliance.ts";
 import { jsonFault } from "../bridge/json.ts";
 import { errorName } from "../bridge/log.ts";
 import { connectorOperations } from "./connectors.ts";
@@ -145,6 +146,9 @@ function queryOf(queries: Readonly<Record<string, readonly string[]>>): Record<s
 function failed({ engine }: Ops, error: Error): Problem {
   if (error instanceof RangeError && ownFault.test(error.message)) {
     return new Problem("wrong-call", `${error.message}.`);
+  }
+  if (error instanceof NotAsked) {
+    return new Problem("unavailable", "Governance cannot be asked just now, so nothing was done; try again.");
   }
   engine.log({ step: "api-failed", error: errorName(error) });
   if (/the store (did not take|is closed|'s file)/.test(error.message)) {

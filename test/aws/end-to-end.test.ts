@@ -26,7 +26,7 @@ import { openCopying, openSealing } from "../../platform/aws/sealing.ts";
 import { readPlaces } from "../../platform/aws/shipping-places.ts";
 import { bridge as cli } from "../support/serve.ts";
 import { type TargetServer, taken, targetServer } from "../support/target-server.ts";
-import { type Driver, driverOf } from "./driver.ts";
+import { type Driver, driverOf, operatorArn } from "./driver.ts";
 import { percentile, readUnits, requestsOf, writeUnits } from "./figures.ts";
 import { journalFiles, rosterPlace } from "./journal.ts";
 import { neededCalls, ordersOf, recordedCallsFile } from "./recorded-calls.ts";
@@ -314,6 +314,75 @@ describe("the deployed bridge", () => {
     hr.answer = taken;
   });
 
+  it("shows an operator what is held, and sends what they have edited; the ledger names their ARN", async () => {
+    const [held] = (await bridge.ask("GET", "/api/packets?status=HELD&text=poison")).body.items;
+    const story = (await bridge.ask("GET", `/api/packets/${held.id}`)).body;
+    const fields = Object.fromEntries(
+      story.fields.map(({ name, value }: { name: string; value: unknown }) => [name, value]),
+    );
+
+    const edit = { etag: story.etag, fields: { ...fields, flex_time: 2 }, reason: "HR has told us" };
+    const edited = await bridge.ask("POST", `/api/packets/${held.id}/edit`, edit);
+    const late = await bridge.ask("POST", `/api/packets/${held.id}/edit`, edit);
+    await eventually(() =>
+      bodiesAt(hr).some(({ external_id: id, flex_time: hours }) => id === "poison" && hours === 2),
+    );
+    await eventually(bridge.isQuiet);
+
+    expect(story).toMatchObject({ status: "HELD", answer: expect.stringContaining("unknown policy") });
+    expect(edited).toMatchObject({ status: 200, body: { kind: "done", packet: { replaces: held.id } } });
+    expect(late).toMatchObject({ status: 409, body: { now: { packet: { status: "SUPERSEDED" } } } });
+    const after = (await bridge.ask("GET", `/api/packets/${edited.body.packet.id}`)).body;
+    expect(after.status).toBe("SENT");
+    expect(after.story[0]).toMatchObject({ actor: operatorArn });
+  });
+
+  it("lets an operator pause and resume a target, probe it, and see how it is", async () => {
+    const connector = "/api/connectors/PayrollConnector";
+    const [other] = connectors.filter((id) => id.startsWith("Journal"));
+
+    const paused = await bridge.ask("POST", `${connector}/pause`, { reason: "payroll closes its books" });
+    const raise = aRate(70, 69);
+    await publish(raise);
+    await eventually(async () => (await bridge.ask("GET", connector)).body.outbox > 0);
+    const seen = (await bridge.ask("GET", "/api/connectors")).body.items;
+    const resumed = await bridge.ask("POST", `${connector}/resume`, { reason: "they are closed" });
+    for (const id of connectors) {
+      expect((await bridge.ask("POST", `/api/connectors/${id}/probe`)).body).toEqual({ connector: id, awake: true });
+    }
+    await atRest(raise);
+
+    expect([paused.body, resumed.body]).toMatchObject([
+      { changed: true, paused: true },
+      { changed: true, paused: false },
+    ]);
+    expect(seen).toContainEqual(expect.objectContaining({ id: "PayrollConnector@v1", health: "PAUSED" }));
+    expect(seen).toContainEqual(expect.objectContaining({ id: other, order: "strict", health: "UP" }));
+    const noted = (await bridge.ask("GET", "/api/events?type=sync.connector.paused")).body.items;
+    expect(noted).toMatchObject([{ source: "hms.bridge", status: "NOTED" }]);
+  });
+
+  it("lets an operator discard the head of a strict lane that is held, and what waits behind it goes on", async () => {
+    journal.answer = (request, response) => {
+      if ((request.body as { grade: number }).grade === 1) response.writeHead(422).end();
+      else taken(request, response);
+    };
+    const [head, next] = [aGrade("emp-held", 1), aGrade("emp-held", 2)] as [SourceEvent, SourceEvent];
+    await publish(head);
+    await atRest(head);
+    await publish(next);
+    await eventually(async () => (await bridge.packetsOf(next))[0]?.progress.place === "behind");
+    const [held] = await bridge.packetsOf(head);
+
+    const discarded = await bridge.ask("POST", `/api/packets/${held?.packet.id}/discard`, {
+      reason: "entered by mistake",
+    });
+    await eventually(async () => (await statusesOf(next))[0] === "SENT");
+
+    expect(discarded.body).toMatchObject({ packet: { status: "DISCARDED" } });
+    journal.answer = taken;
+  });
+
   it("lets no personal data out that governance does not allow", async () => {
     const leak = aPolicy("policy_leak", `call ${planted}`);
 
@@ -476,17 +545,14 @@ describe("the deployed bridge", () => {
     const roster = ["late_1", "late_2", "late_3"].map((employeeId) => ({ employeeId, teleworkHours: 3 }));
     const approval = anEvent("TeleworkApproved", { rosterUri: await stored("april.ndjson", roster) });
     const lines = [approval, aPolicy("late_4", 5), aPolicy("late_5", 6)];
-    const file = await bridge.engine.files.find(await stored("snapshot.ndjson", lines));
+    const from = { file: await stored("snapshot.ndjson", lines) };
     const targets = ["telework.hr", "telework_roster.hr"];
 
-    const job = await startJob(bridge.engine, {
-      kind: "backfill",
-      request: { targets, from: { kind: "file", file } },
-      actor: "the suite",
-      // Slow, so that it takes more than one page.
-      perSecond: 2,
-    });
+    const trial = (await bridge.ask("POST", "/api/backfills", { targets, from, dryRun: true })).body;
+    // Slow, so that it takes more than one page.
+    const { job } = (await bridge.ask("POST", "/api/backfills", { targets, from, perSecond: 2 })).body;
     published.push(...lines);
+    expect(trial).toMatchObject({ looked: 3, malformed: { lines: 0 } });
     await eventually(async () => {
       await bridge.invoke("watchdog");
       return (await bridge.engine.store.read("job", [job.id]))[0]?.value.status === "DONE";
@@ -525,7 +591,7 @@ describe("the deployed bridge", () => {
 
     expect(await verifyLedger(bridge.engine)).not.toHaveProperty("fault");
     const { events, packets } = await bridge.engine.store.tally();
-    const { duplicates, ...byStatus } = events;
+    const { duplicates, NOTED: _, ...byStatus } = events;
     const sum = (counts: Readonly<Record<string, number>>) => Object.values(counts).reduce((a, b) => a + b, 0);
     expect(sum(byStatus) + duplicates).toBe(published.length);
     const recorded = (await bridge.engine.store.packets({ limit: 10_000 })).items;

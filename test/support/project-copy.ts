@@ -10,7 +10,7 @@ export interface ProjectCopy extends Disposable {
 
 /** What a deployment is made of, and nothing else. */
 const parts =
-  /^(bridge|cli|connectors|functions|governance\.yaml|infra|mappings|platform|cdk\.json|package\.json)(\/|$)/;
+  /^(bridge|cli|connectors|functions|governance\.yaml|infra|mappings|ops|platform|cdk\.json|package\.json)(\/|$)/;
 
 /** What its command line and its tests take besides. */
 const more = /^(library|ops|index\.ts|test|vitest\.config\.ts)(\/|$)/;

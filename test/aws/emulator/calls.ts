@@ -38,6 +38,10 @@ export function callsOf(request: SignedRequest): Call[] {
       // Asked for by its name, a secret's ARN ends with six characters nobody knows.
       return [call(operation, id.startsWith("arn:") ? id : arn(`secret:${id}-??????`))];
     }
+    case "lambda": {
+      const [name] = /(?<=\/functions\/)[^/]+(?=\/invocations)/.exec(request.path) ?? [];
+      return [call("InvokeFunction", arn(`function:${name}`))];
+    }
     case "events":
       return entriesOf(input).map(({ EventBusName = "default" }) => {
         const bus = String(EventBusName);
