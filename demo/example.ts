@@ -8,7 +8,7 @@ import { targetServer } from "../test/support/target-server.ts";
 const [name = ""] = process.argv.slice(2);
 const file = `examples/${name.replace(/\.ts$/, "")}.ts`;
 if (name === "" || !existsSync(file)) {
-  const names = readdirSync("examples").map((entry) => entry.replace(/\.ts$/, ""));
+  const names = readdirSync("examples").flatMap((entry) => (/\.ts$/.test(entry) ? [entry.slice(0, -3)] : []));
   console.error(`npm run example <name>, one of: ${names.join(", ")}`);
   process.exit(2);
 }

@@ -2,15 +2,20 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
+import { connectorFiles } from "../../connectors/protocols/connector-files.ts";
 import { ownCatalog } from "../../library/bridge.ts";
 import { readFolder, readTexts } from "../../platform/local/sheets-folder.ts";
 
 const root = join(import.meta.dirname, "../..");
 
 test("the example sheets are good, and so are their examples", async () => {
-  const { sheets } = await readTexts(readFolder(join(root, "examples/sheets")), await ownCatalog());
+  const declared = await connectorFiles(join(root, "examples/connectors"));
+  const catalog = await ownCatalog(declared.map(({ connector }) => connector));
+
+  const { sheets } = await readTexts(readFolder(join(root, "examples/sheets")), catalog);
 
   expect(sheets.faults).toEqual([]);
+  expect(sheets.warnings).toEqual([]);
   expect(sheets.sheets.length).toBeGreaterThan(0);
 });
 
