@@ -1,8 +1,15 @@
-import { readdirSync } from "node:fs";
+import { basename } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { connectorFiles as filesOf } from "../../connectors/protocols/connector-files.ts";
+import { deployable } from "../../infra/connector-config.ts";
+import { readSettings } from "../../infra/settings.ts";
 import { type Resource, regions, type Synthesized, statementsOf, synthesize, templatesFor, text } from "./templates.ts";
 
-const connectorFiles = readdirSync("connectors").filter((name) => name.endsWith(".ts"));
+/** One that must first be told where its target is has no lane before that. */
+const connectorFiles = deployable(
+  await filesOf("connectors"),
+  readSettings(() => undefined),
+).map(({ file }) => basename(file));
 
 const nameOf = ({ Properties }: Resource): string => Properties.QueueName;
 
