@@ -9,10 +9,11 @@ import { Empty, Fault, Skeleton } from "../parts/states.tsx";
 import { Ago, bridgeNow } from "../parts/time.tsx";
 import { useDoing, usePoll } from "../poll.ts";
 import { linkTo } from "../route.ts";
-import type { Alert, Connector, Lag, Page, Tally } from "../shapes.ts";
+import type { Alert, Connector, Lag, Page, Sheet, Tally } from "../shapes.ts";
 import { count, counted, span } from "../words.ts";
 
 const everyMs = 2_000;
+const sheetsEveryMs = 15_000;
 
 /** How the bridge is, at a glance. */
 export function OverviewScreen() {
@@ -81,38 +82,22 @@ interface ConnectorsProps {
 
 function Connectors({ items, refresh }: ConnectorsProps) {
   const [chosen, setChosen] = useState<string>();
+  const sheets = usePoll("sheets", (signal) => get<Page<Sheet>>("/api/sheets", {}, signal), sheetsEveryMs);
+  const used = items.filter((connector) => isUsed(connector, sheets.data?.items));
+  const spare = items.filter((connector) => !used.includes(connector));
   const shown = items.find(({ id }) => id === chosen) ?? mostTelling(items);
   if (items.length === 0) return <Empty title="No connectors">Put one into the folder connectors/.</Empty>;
   return (
     <>
       <section aria-labelledby="connectors">
         <h2 id="connectors">Connectors</h2>
-        <table class="cards">
-          <thead>
-            <tr>
-              <th scope="col">Connector</th>
-              <th scope="col">Health</th>
-              <th scope="col">Lag in its window</th>
-              <th scope="col" class="number">
-                Waiting
-              </th>
-              <th scope="col" class="number">
-                Outbox
-              </th>
-              <th scope="col" class="number">
-                Held
-              </th>
-              <th scope="col">
-                <span class="unseen">Acts</span>
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {items.map((connector) => (
-              <Row key={connector.id} connector={connector} refresh={refresh} />
-            ))}
-          </tbody>
-        </table>
+        {used.length > 0 && <ConnectorTable items={used} refresh={refresh} />}
+        {spare.length > 0 && (
+          <details>
+            <summary>{counted(spare.length, "connector")} no sheet in force sends to</summary>
+            <ConnectorTable items={spare} refresh={refresh} />
+          </details>
+        )}
       </section>
       {shown && (
         <section aria-labelledby="lag">
@@ -131,6 +116,43 @@ function Connectors({ items, refresh }: ConnectorsProps) {
         </section>
       )}
     </>
+  );
+}
+
+/** A sheet sends to it, or something of it waits or was sent. */
+function isUsed({ id, name, lag, lane, outbox, held }: Connector, sheets: readonly Sheet[] | undefined): boolean {
+  if (!sheets || lag || lane + outbox + held > 0) return true;
+  return sheets.some(({ targets }) => targets.some(({ connector }) => connector === id || connector === name));
+}
+
+function ConnectorTable({ items, refresh }: ConnectorsProps) {
+  return (
+    <table class="cards">
+      <thead>
+        <tr>
+          <th scope="col">Connector</th>
+          <th scope="col">Health</th>
+          <th scope="col">Lag in its window</th>
+          <th scope="col" class="number">
+            Waiting
+          </th>
+          <th scope="col" class="number">
+            Outbox
+          </th>
+          <th scope="col" class="number">
+            Held
+          </th>
+          <th scope="col">
+            <span class="unseen">Acts</span>
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {items.map((connector) => (
+          <Row key={connector.id} connector={connector} refresh={refresh} />
+        ))}
+      </tbody>
+    </table>
   );
 }
 

@@ -314,47 +314,53 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
   it.each([
     ["light", 1280],
     ["dark", 390],
-  ] as const)("has nothing axe finds, in %s at %i px, and nothing beyond its width", async (theme, width) => {
-    const page = await office.open();
-    await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
-    await page.setViewportSize({ width, height: 860 });
-    await office.emit(policy(`axe-${theme}-${width}`, 60));
-    const visit = async (where: string, ready: string) => {
-      await page.goto(`${office.door.url}/#/${where}`);
-      await page.locator(ready).first().waitFor();
-      await page.locator(".skeleton").first().waitFor({ state: "detached" });
-      expect(await axeFaults(page), where).toEqual([]);
-      const beyond = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
-      expect(beyond, `${where} is wider than the window`).toBeLessThanOrEqual(0);
-    };
+  ] as const)(
+    "has nothing axe finds, in %s at %i px, and nothing beyond its width",
+    { timeout: 120_000 },
+    async (theme, width) => {
+      const page = await office.open();
+      await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
+      await page.setViewportSize({ width, height: 860 });
+      await office.emit(policy(`axe-${theme}-${width}`, 60));
+      const visit = async (where: string, ready: string) => {
+        await page.goto(`${office.door.url}/#/${where}`);
+        await page.locator(ready).first().waitFor();
+        await page.locator(".skeleton").first().waitFor({ state: "detached" });
+        expect(await axeFaults(page), where).toEqual([]);
+        const beyond = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
+        expect(beyond, `${where} is wider than the window`).toBeLessThanOrEqual(0);
+      };
 
-    for (const [where, ready] of [
-      ["overview", "tbody tr"],
-      ["packets", "tbody tr"],
-      ["bulk", "form.bulk"],
-      ["sheets", "tbody tr"],
-      ["sheets/telework", ".editor"],
-      ["jobs", ".jobs li"],
-      ["ledger", ".sum"],
-      ["events", "tbody tr"],
-      // An empty and a faulty screen: each in one theme.
-      theme === "light" ? ["packets?text=nothing-is-called-so", ".empty"] : ["packets/pkt-aaaaaaaaaaaaaaaa", ".fault"],
-    ] as const) {
-      await visit(where, ready);
-    }
-    await page.goto(`${office.door.url}/#/packets?status=HELD`);
-    await openHeld(page, `axe-${theme}-${width}`);
-    expect(await axeFaults(page), "a packet").toEqual([]);
-    await page.getByRole("button", { name: "Edit" }).click();
-    await page.getByLabel("Value, as JSON").fill("30");
-    await page.getByRole("button", { name: "Preview" }).click();
-    await page.getByText("What it would come to").waitFor();
-    expect(await axeFaults(page), "its edit").toEqual([]);
-    await page.getByRole("button", { name: "Discard" }).click();
-    await page.getByRole("dialog").waitFor();
-    expect(await axeFaults(page), "a dialog").toEqual([]);
-    await page.close();
-  });
+      for (const [where, ready] of [
+        ["overview", "tbody tr"],
+        ["packets?connector=GISTableConnector@v1", "tbody tr"],
+        ["bulk", "form.bulk"],
+        ["sheets", "tbody tr"],
+        ["sheets/telework", ".editor"],
+        ["jobs", ".jobs li"],
+        ["ledger", ".sum"],
+        ["events?type=policy.per_diem.updated", "tbody tr"],
+        // An empty and a faulty screen: each in one theme.
+        theme === "light"
+          ? ["packets?text=nothing-is-called-so", ".empty"]
+          : ["packets/pkt-aaaaaaaaaaaaaaaa", ".fault"],
+      ] as const) {
+        await visit(where, ready);
+      }
+      await page.goto(`${office.door.url}/#/packets?status=HELD`);
+      await openHeld(page, `axe-${theme}-${width}`);
+      expect(await axeFaults(page), "a packet").toEqual([]);
+      await page.getByRole("button", { name: "Edit" }).click();
+      await page.getByLabel("Value, as JSON").fill("30");
+      await page.getByRole("button", { name: "Preview" }).click();
+      await page.getByText("What it would come to").waitFor();
+      expect(await axeFaults(page), "its edit").toEqual([]);
+      await page.getByRole("button", { name: "Discard" }).click();
+      await page.getByRole("dialog").waitFor();
+      expect(await axeFaults(page), "a dialog").toEqual([]);
+      await page.close();
+    },
+  );
 
   it("shows what was known when the bridge goes, and says so; nothing failed in the page all day", async () => {
     const page = await office.open();
