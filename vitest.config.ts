@@ -3,8 +3,8 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    // What needs the AWS emulator is `npm run test:aws`.
-    exclude: ["test/aws/**"],
+    // What needs the AWS emulator is `npm run test:aws`, what needs a browser `npm run test:browser`.
+    exclude: ["test/aws/**", "test/browser/**"],
     testTimeout: 20_000,
     // A synthesis bundles every function.
     hookTimeout: 60_000,

@@ -16,6 +16,11 @@ export interface Alert {
   readonly data: JsonObject;
 }
 
+export interface ToldAlert extends Alert {
+  /** ms since the epoch */
+  readonly at: number;
+}
+
 const types = new Map<string, Alert["type"]>(
   Object.entries({
     "target-down": "sync.target.down",

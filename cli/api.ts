@@ -10,6 +10,7 @@ import { type Served, serveOps } from "../ops/serve.ts";
 import packageJson from "../package.json" with { type: "json" };
 import type { LocalEngine } from "../platform/local/engine.ts";
 import { readPrivateFile, replacePrivateFile } from "../platform/local/secrets.ts";
+import { pageFile } from "./page.ts";
 
 /** Where the API is, if not said: any free port where another process has this one. */
 export const defaultPort = 8642;
@@ -34,6 +35,7 @@ export function localOps(engine: LocalEngine): Ops {
     host: "local",
     version: packageJson.version,
     evidence: engine.sealing?.evidence(),
+    alerts: engine.alerts,
     probe: (connector) => probe(engine, connector),
     async readiness(connector) {
       const context = await contextOf(engine, connector, new AbortController().signal);
@@ -50,7 +52,7 @@ export function localOps(engine: LocalEngine): Ops {
  */
 export async function startApi(engine: LocalEngine, port: number | undefined): Promise<Served & Door> {
   const token = randomBytes(32).toString("base64url");
-  const options = { token, actor: userInfo().username };
+  const options = { token, actor: userInfo().username, page: pageFile };
   const serve = (at: number) => serveOps(localOps(engine), { ...options, port: at });
   const served = await serve(port ?? defaultPort).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "EADDRINUSE") throw error;

@@ -4,6 +4,7 @@ import { SheetsFault } from "../platform/local/sheets-folder.ts";
 import { backfill } from "./backfill.ts";
 import { Refused } from "./client.ts";
 import { connectors } from "./connectors.ts";
+import { dashboard } from "./console.ts";
 import { edit } from "./edit.ts";
 import { emit } from "./emit.ts";
 import { explain } from "./explain.ts";
@@ -66,6 +67,7 @@ export async function run(args: readonly string[]): Promise<number> {
     discard,
     redrive,
     ledger,
+    dashboard,
   ]) {
     program.addCommand(inheriting(verb(end), program));
   }

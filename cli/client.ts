@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type * as z from "zod";
 import { opsApp } from "../ops/app.ts";
 import { problemSchema } from "../ops/problem.ts";
-import { doorOf, localOps } from "./api.ts";
+import { type Door, doorOf, localOps } from "./api.ts";
 import { type StoreOptions, storeCommand, withBridge } from "./open.ts";
 import { exitCodes } from "./output.ts";
 
@@ -73,8 +73,8 @@ export async function withOps<T>(
     if (known === undefined) throw new TypeError(`give --token, or set BRIDGE_TOKEN; no token lies in ${dir}`);
     return use(clientOf(over(url, known)));
   }
-  const door = doorOf(dir);
-  if (door && (await isOpen(over(door.url, door.token)))) return use(clientOf(over(door.url, door.token)));
+  const door = await openDoor(dir);
+  if (door) return use(clientOf(over(door.url, door.token)));
   return withBridge(options, { work, sheets: true }, async (bridge) => {
     const app = opsApp(localOps(await bridge.engine()), {
       guard: (_, next) => next(),
@@ -91,6 +91,12 @@ function over(url: string, token: string): Ask {
         throw new Error(`nobody answers at ${url}; is "bridge serve" running?`, { cause: error });
       },
     );
+}
+
+/** The API of the process that works on the store here; nothing where none does. */
+export async function openDoor(dir: string): Promise<Door | undefined> {
+  const door = doorOf(dir);
+  return door && (await isOpen(over(door.url, door.token))) ? door : undefined;
 }
 
 /** A process that was killed leaves word of an API that is no more. */

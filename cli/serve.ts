@@ -56,8 +56,8 @@ function tellDoor({ url, token }: Door, { dir, json }: ServeOptions, log: (line:
     log({ step: "api", url });
     return;
   }
-  console.log(`The operator's API: ${styleText("bold", `${url}/#token=${token}`)}`);
-  console.log(`The token is this start's only; it also lies in ${dir}/api.json.`);
+  console.log(`The Sync Dashboard: ${styleText("bold", `${url}/#token=${token}`)}`);
+  console.log(`The token is this start's only, and for the API too; it also lies in ${dir}/api.json.`);
 }
 
 function portIn(text: string): number {

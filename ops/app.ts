@@ -1,9 +1,8 @@
-import { type Context, Hono, type MiddlewareHandler } from "hono";
-import { bodyLimit } from "hono/body-limit";
-import { secureHeaders } from "hono/secure-headers";
+import type { Context, Hono } from "hono";
 import { NotAsked } from "../bridge/compliance.ts";
 import { jsonFault } from "../bridge/json.ts";
 import { errorName } from "../bridge/log.ts";
+import { alertOperations } from "./alerts.ts";
 import { connectorOperations } from "./connectors.ts";
 import { eventOperations } from "./events.ts";
 import { jobOperations } from "./jobs.ts";
@@ -14,9 +13,7 @@ import type { AnyOperation, Ops } from "./operation.ts";
 import { packetOperations } from "./packets.ts";
 import { Problem, schemaProblem } from "./problem.ts";
 import { sheetOperations } from "./sheets.ts";
-
-/** The largest body: an edit of the largest packet, with room for its reason. */
-const maxBodyBytes = 524_288;
+import { type ShellOptions, shellApp } from "./shell.ts";
 
 export const operations: readonly AnyOperation[] = [
   ...eventOperations,
@@ -25,11 +22,10 @@ export const operations: readonly AnyOperation[] = [
   ...jobOperations,
   ...sheetOperations,
   ...ledgerOperations,
+  ...alertOperations,
 ];
 
-export interface AppOptions {
-  /** Lets a call through, or answers with a problem: before anything else is done. */
-  readonly guard: MiddlewareHandler;
+export interface AppOptions extends ShellOptions {
   /** Who calls, for the ledger. */
   readonly actorOf: (context: Context) => string;
 }
@@ -39,12 +35,8 @@ export interface AppOptions {
  *
  * Every answer is parsed by the schema the document is made of, so that nothing leaves which is not in it.
  */
-export function opsApp(ops: Ops, { guard, actorOf }: AppOptions): Hono {
-  const app = new Hono();
-  app.use(headers);
-  for (const place of ["/api/*", "/metrics", "/openapi.json"]) app.use(place, guard);
-  app.use("/api/*", bodyLimit({ maxSize: maxBodyBytes, onError: tooLarge }));
-
+export function opsApp(ops: Ops, { actorOf, ...around }: AppOptions): Hono {
+  const app = shellApp(around);
   for (const operation of operations) {
     app.on(operation.method.toUpperCase(), operation.path.replace(/\{(\w+)\}/g, ":$1"), (context) =>
       serve(ops, operation, context, actorOf(context)),
@@ -57,34 +49,8 @@ export function opsApp(ops: Ops, { guard, actorOf }: AppOptions): Hono {
       context.text(await metricsText(ops.engine), 200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" }),
     );
   }
-  app.notFound(() => new Problem("missing", "There is no such call; /openapi.json says which there are.").response());
   app.onError((error) => failed(ops, error).response());
   return app;
-}
-
-/** Scripts and styles of our own only, in no frame, and nothing kept by a browser. */
-const headers = secureHeaders({
-  contentSecurityPolicy: {
-    defaultSrc: ["'none'"],
-    scriptSrc: ["'self'"],
-    styleSrc: ["'self'"],
-    imgSrc: ["'self'", "data:"],
-    fontSrc: ["'self'"],
-    connectSrc: ["'self'"],
-    baseUri: ["'none'"],
-    formAction: ["'none'"],
-    frameAncestors: ["'none'"],
-  },
-  crossOriginOpenerPolicy: "same-origin",
-  crossOriginResourcePolicy: "same-origin",
-  referrerPolicy: "no-referrer",
-  xFrameOptions: "DENY",
-  // Loopback has no certificate; on AWS the gateway speaks HTTPS only.
-  strictTransportSecurity: false,
-});
-
-function tooLarge(): Response {
-  return new Problem("too-large", `A body may have at most ${maxBodyBytes} bytes.`).response();
 }
 
 async function serve(ops: Ops, operation: AnyOperation, context: Context, actor: string): Promise<Response> {

@@ -1,4 +1,5 @@
 import type * as z from "zod";
+import type { ToldAlert } from "../bridge/alerts.ts";
 import type { Connector } from "../bridge/connector.ts";
 import type { Engine } from "../bridge/ports.ts";
 import type { Health } from "../bridge/records.ts";
@@ -12,6 +13,8 @@ export interface Ops {
   readonly version: string;
   /** What the ledger is held against; absent where there are no seals. */
   readonly evidence?: Evidence | undefined;
+  /** What was told since this process began, oldest first; absent where another place keeps it. */
+  readonly alerts?: () => readonly ToldAlert[];
   /** Asks a target whether it is awake: in the process that can reach it. */
   readonly probe: (connector: Connector) => Promise<Health>;
   /** Whether a connector has the configuration and the secret it needs; absent where only its own process may know. */

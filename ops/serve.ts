@@ -1,17 +1,23 @@
 import { hash, timingSafeEqual } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
-import type { MiddlewareHandler } from "hono";
-import { type AppOptions, opsApp } from "./app.ts";
+import type { Hono, MiddlewareHandler } from "hono";
+import { opsApp } from "./app.ts";
 import { inboundDoor } from "./inbound.ts";
 import type { Ops } from "./operation.ts";
 import { Problem } from "./problem.ts";
+import { type Ask, relayApp } from "./relay.ts";
+import type { ShellOptions } from "./shell.ts";
 
-export interface ServeOptions {
+export interface DoorOptions {
   /** 0: any that is free. */
   readonly port: number;
   /** What a caller must know. */
   readonly token: string;
+  readonly page?: ShellOptions["page"];
+}
+
+export interface ServeOptions extends DoorOptions {
   /** Who calls: whoever has the token is who runs this process. */
   readonly actor: string;
 }
@@ -32,10 +38,27 @@ const requestMs = 30_000;
  *
  * @throws where the port is taken
  */
-export async function serveOps(ops: Ops, { port, token, actor }: ServeOptions): Promise<Served> {
-  const options: AppOptions = { guard: localGuard(token), actorOf: () => actor };
-  const app = opsApp(ops, options);
+export function serveOps(ops: Ops, { actor, ...door }: ServeOptions): Promise<Served> {
+  const app = opsApp(ops, { ...aroundOf(door), actorOf: () => actor });
   app.route("/", inboundDoor(ops.engine));
+  return listen(app, door.port);
+}
+
+/**
+ * Serves the API of a bridge elsewhere to this machine alone.
+ *
+ * @param ask asks it, in the operator's name
+ * @throws where the port is taken
+ */
+export function serveRelay(ask: Ask, door: DoorOptions): Promise<Served> {
+  return listen(relayApp(ask, aroundOf(door)), door.port);
+}
+
+function aroundOf({ token, page }: DoorOptions): ShellOptions {
+  return { guard: localGuard(token), ...(page && { page }) };
+}
+
+async function listen(app: Hono, port: number): Promise<Served> {
   const server = createAdaptorServer({
     fetch: app.fetch,
     serverOptions: { requestTimeout: requestMs, headersTimeout: requestMs, maxHeaderSize: 16_384 },

@@ -49,6 +49,11 @@ const table: Readonly<Record<string, Rule>> = {
     house: [/^bridge\//, /^cli\//, /^connectors\//, /^library\//, /^ops\//, /^platform\//, /^index\.ts$/],
     packages: anyPackage,
   },
+  console: {
+    files: "console/**/*.{ts,tsx}",
+    house: [/^console\//],
+    packages: [/^@?preact(\/|$)/, /^uplot(\/|$)/, /^console\/style\.css$/],
+  },
   "index.ts": {
     files: "index.ts",
     house: [/^bridge\//, /^library\//, /^connectors\//, /^ops\//, /^platform\//],
@@ -120,7 +125,7 @@ function allowed(rule: Rule, file: string, found: string): boolean {
   // A function's own connector, put in by its bundle.
   if (found === "#connector") return file.startsWith("functions/");
   // A package's own file may end in .js too.
-  const inHouse = /\.(ts|js)$/.test(found) && existsSync(join(root, found));
+  const inHouse = /\.(tsx?|js)$/.test(found) && existsSync(join(root, found));
   return (inHouse ? rule.house : rule.packages).some((pattern) => pattern.test(found));
 }
 

@@ -1,4 +1,4 @@
-import { alertOf } from "../../bridge/alerts.ts";
+import { alertOf, type ToldAlert } from "../../bridge/alerts.ts";
 import type { Http } from "../../bridge/connector.ts";
 import { errorName } from "../../bridge/log.ts";
 import type { Clock, Engine, LogLine, Random, SecretsPort } from "../../bridge/ports.ts";
@@ -9,6 +9,27 @@ const maxWaiting = 1_000;
 
 /** Waits after the first, second … failure; then an alert is given up, and the log has it still. */
 const backoffMs = [1_000, 5_000, 30_000];
+
+/** So many are remembered for the operator's page. */
+const maxRemembered = 200;
+
+/** Remembers the last alerts for as long as the process lives. */
+export function remembering(
+  clock: Clock,
+  log: Engine["log"],
+): { readonly log: Engine["log"]; readonly alerts: () => readonly ToldAlert[] } {
+  const told: ToldAlert[] = [];
+  return {
+    log(line) {
+      log(line);
+      const alert = alertOf(line);
+      if (!alert) return;
+      told.push({ at: clock.now(), ...alert });
+      if (told.length > maxRemembered) told.shift();
+    },
+    alerts: () => told,
+  };
+}
 
 export interface AlertingOptions {
   readonly url: string;

@@ -1,6 +1,7 @@
 import { createSecretKey } from "node:crypto";
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
+import type { ToldAlert } from "../../bridge/alerts.ts";
 import type { Catalog, Http } from "../../bridge/connector.ts";
 import type { Clock, Engine, LogLine, Random } from "../../bridge/ports.ts";
 import { putInInbox } from "../../bridge/queueing.ts";
@@ -8,7 +9,7 @@ import type { SheetSet } from "../../bridge/sheets.ts";
 import { systemClock, systemRandom } from "../clock.ts";
 import { complianceOver } from "../compliance.ts";
 import { httpClients } from "../http-clients.ts";
-import { alerting } from "./alerting.ts";
+import { alerting, remembering } from "./alerting.ts";
 import { Database } from "./database.ts";
 import { LocalFiles } from "./files.ts";
 import { LocalQueue } from "./queue.ts";
@@ -39,6 +40,8 @@ export interface LocalEngine extends Engine {
   readonly dir: string | undefined;
   /** `undefined` in memory, and where the settings name no folder for seals. */
   readonly sealing: Sealing | undefined;
+  /** What was told since the process began, oldest first. */
+  readonly alerts: () => readonly ToldAlert[];
 }
 
 const inMemory = ":memory:";
@@ -57,6 +60,10 @@ export async function openLocalEngine(options: LocalOptions): Promise<LocalEngin
   const http = httpClients(options.http);
   const webhook = settings.alerts?.webhook;
   const { governance } = settings;
+  const remembered = remembering(
+    clock,
+    webhook ? alerting({ url: webhook, http: http("alerts", { webhook }), secrets, clock, random, log }) : log,
+  );
   return {
     dir,
     db,
@@ -77,7 +84,8 @@ export async function openLocalEngine(options: LocalOptions): Promise<LocalEngin
       governance &&
       complianceOver({ settings: governance, http: http("governance", governance), secrets, bridgeKey, clock }),
     times: settings.times,
-    log: webhook ? alerting({ url: webhook, http: http("alerts", { webhook }), secrets, clock, random, log }) : log,
+    log: remembered.log,
+    alerts: remembered.alerts,
   };
 }
 

@@ -599,3 +599,19 @@ function statusFor(url: string, headers: Record<string, string>): Promise<number
       .end();
   });
 }
+
+describe("alerts over the API", () => {
+  it("are the last first: what is held, and which target went down", async () => {
+    await using office = await anOpsOffice();
+    office.target.behave = () => refused("answered 422");
+    const packet = await office.emit("a", { new_rate: 1 });
+    await office.emit("b", { new_rate: 1 });
+
+    const { body } = await office.get("/api/alerts?limit=1");
+    const all = await office.get("/api/alerts");
+
+    expect(body.items).toHaveLength(1);
+    expect(all.body.items).toHaveLength(2);
+    expect(all.body.items[1]).toMatchObject({ type: "sync.packet.held", subject: "Fake@v1", data: { packet } });
+  });
+});

@@ -1,0 +1,2 @@
+/** A style sheet that esbuild puts into the page's own. */
+declare module "*.css";

@@ -1,0 +1,94 @@
+import uPlot from "uplot";
+import type { Connector } from "../shapes.ts";
+import { clockTime } from "../words.ts";
+
+const minuteSeconds = 60;
+const hourMinutes = 60;
+const height = 220;
+
+/** A picture of a connector's lag, drawn on a canvas. */
+export interface Plot {
+  show(connector: Connector, now: number): void;
+  remove(): void;
+}
+
+/** Draws in the colours of the style sheet as it is now, as wide as the place is. */
+export function plotIn(within: HTMLElement): Plot {
+  const plot = new uPlot(optionsFor(within), [[], [], [], []], within);
+  const resized = new ResizeObserver(() => plot.setSize({ width: within.clientWidth, height }));
+  resized.observe(within);
+  return {
+    show: (connector, now) => plot.setData(dataOf(connector, now)),
+    remove() {
+      resized.disconnect();
+      plot.destroy();
+    },
+  };
+}
+
+/** Every minute of the hour has its place; one in which nothing was delivered is a gap. */
+function dataOf({ lagByMinute, windowMs }: Connector, now: number): uPlot.AlignedData {
+  const byMinute = new Map(lagByMinute.map((lag) => [Math.floor(Date.parse(lag.at) / 60_000), lag]));
+  const last = Math.floor(now / 60_000);
+  const minutes = Array.from({ length: hourMinutes }, (_, i) => last - hourMinutes + 1 + i);
+  // A logarithm knows no zero.
+  const value = (ms: number | undefined) => (ms === undefined ? null : Math.max(1, ms));
+  return [
+    minutes.map((minute) => minute * minuteSeconds),
+    minutes.map((minute) => value(byMinute.get(minute)?.p50)),
+    minutes.map((minute) => value(byMinute.get(minute)?.p95)),
+    minutes.map(() => windowMs),
+  ];
+}
+
+function optionsFor(within: HTMLElement): uPlot.Options {
+  const style = getComputedStyle(within);
+  const colour = (name: string) => {
+    const probe = document.createElement("span");
+    probe.className = `key ${name}`;
+    within.append(probe);
+    const { color } = getComputedStyle(probe);
+    probe.remove();
+    return color;
+  };
+  const axis = { stroke: style.color, font: `12px ${style.fontFamily}`, ticks: { show: false }, gap: 8 };
+  const grid = { stroke: colour("grid"), width: 1 };
+  const line = (name: string) => ({
+    stroke: colour(name),
+    width: 2,
+    spanGaps: true,
+    points: { show: true, size: 5, fill: colour(name) },
+  });
+  return {
+    width: within.clientWidth,
+    height,
+    legend: { show: false },
+    cursor: { show: false },
+    padding: [12, 24, 0, 0],
+    scales: {
+      x: { time: true },
+      y: { distr: 3, log: 10, range: (_plot, _min, max) => [1, Math.max(100_000, 2 * max)] },
+    },
+    axes: [
+      {
+        ...axis,
+        size: 28,
+        grid: { show: false },
+        values: (_, times) => times.map((at) => clockTime(at * 1_000).slice(0, 5)),
+      },
+      {
+        ...axis,
+        grid,
+        size: 64,
+        splits: (_plot, _axis, _min, max) => [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000].filter((ms) => ms <= max),
+        values: (_, values) => values.map((ms) => (ms >= 1_000 ? `${ms / 1_000} s` : `${ms} ms`)),
+      },
+    ],
+    series: [
+      {},
+      line("p50"),
+      line("p95"),
+      { stroke: colour("window"), width: 1.5, dash: [6, 4], points: { show: false } },
+    ],
+  };
+}

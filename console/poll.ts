@@ -1,0 +1,88 @@
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { Problem } from "./api.ts";
+
+export interface Polled<T> {
+  /** What is known; it stays when a later look fails. */
+  readonly data: T | undefined;
+  readonly problem: Problem | undefined;
+  refresh(): void;
+}
+
+/**
+ * Looks at something again and again, for as long as the page is seen.
+ *
+ * @param key another key is another thing: what was known of the last one is forgotten
+ * @param everyMs absent: looks once
+ */
+export function usePoll<T>(key: string, look: (signal: AbortSignal) => Promise<T>, everyMs?: number): Polled<T> {
+  const [state, setState] = useState<{ key: string; data?: T; problem?: Problem }>({ key });
+  const [round, setRound] = useState(0);
+  const latest = useRef(look);
+  latest.current = look;
+
+  useEffect(() => {
+    const gone = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const next = async () => {
+      if (!document.hidden) {
+        try {
+          const data = await latest.current(gone.signal);
+          if (!gone.signal.aborted) setState({ key, data });
+        } catch (error) {
+          if (gone.signal.aborted) return;
+          const problem = asProblem(error);
+          setState((last) => ({ key, problem, ...(last.key === key && "data" in last && { data: last.data as T }) }));
+        }
+      }
+      if (!gone.signal.aborted && everyMs !== undefined) timer = setTimeout(next, everyMs);
+    };
+    const seen = () => {
+      if (document.hidden || everyMs === undefined) return;
+      clearTimeout(timer);
+      void next();
+    };
+    void next();
+    document.addEventListener("visibilitychange", seen);
+    return () => {
+      gone.abort();
+      clearTimeout(timer);
+      document.removeEventListener("visibilitychange", seen);
+    };
+  }, [key, everyMs, round]);
+
+  const refresh = useCallback(() => setRound((last) => last + 1), []);
+  const current = state.key === key ? state : undefined;
+  return { data: current?.data, problem: current?.problem, refresh };
+}
+
+export interface Doing {
+  readonly busy: boolean;
+  readonly problem: Problem | undefined;
+  /** Does it once at a time; what fails is kept as `problem`. */
+  run(work: () => Promise<void>): Promise<void>;
+}
+
+/** Something the operator does: busy while it lasts, with its problem where it fails. */
+export function useDoing(): Doing {
+  const [state, setState] = useState<{ busy: boolean; problem?: Problem }>({ busy: false });
+  const busy = useRef(false);
+  const run = useCallback(async (work: () => Promise<void>) => {
+    if (busy.current) return;
+    busy.current = true;
+    setState({ busy: true });
+    try {
+      await work();
+      setState({ busy: false });
+    } catch (error) {
+      setState({ busy: false, problem: asProblem(error) });
+    } finally {
+      busy.current = false;
+    }
+  }, []);
+  return { busy: state.busy, problem: state.problem, run };
+}
+
+function asProblem(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  return new Problem({ title: "The page failed", detail: "Load it anew; the browser's console has the error." });
+}

@@ -1,0 +1,116 @@
+import { join } from "node:path";
+import { AxeBuilder } from "@axe-core/playwright";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import { stringify } from "yaml";
+import { type Door, doorOf } from "../../cli/api.ts";
+import { Bridge } from "../../library/bridge.ts";
+import { Event } from "../../library/event.ts";
+import { home } from "../support/home.ts";
+import { bridge, type Served, serve } from "../support/serve.ts";
+import { type Answer, type TargetServer, targetServer } from "../support/target-server.ts";
+import { launch } from "./chromium.ts";
+import { officePolicy, officeSheets } from "./sheets.ts";
+
+/** A `bridge serve` in a process of its own, three real targets, and an operator at a browser. */
+export interface Office extends AsyncDisposable {
+  readonly payroll: TargetServer;
+  readonly gis: TargetServer;
+  readonly hr: TargetServer;
+  readonly door: Door;
+  readonly served: Served;
+  readonly context: BrowserContext;
+  /** What the page's own policy kept from happening, and what failed in it. */
+  readonly complaints: string[];
+  write(file: string, text: string): void;
+  /** Runs `bridge` in the office's folder. */
+  command(...args: string[]): Promise<string>;
+  emit(event: Omit<Parameters<typeof Event>[0], "source">): Promise<void>;
+  /** The page, with the token. */
+  open(where?: string): Promise<Page>;
+}
+
+/** Everything that waits waits for a moment only. */
+const times = { backoffMs: [50, 100], probeMs: 300, tickMs: 50, redriveMs: 2_000, sealMs: 2_000 };
+
+const longHours: Answer = ({ body }, response) => {
+  const { flex_time: hours = 0 } = (body ?? {}) as { flex_time?: number };
+  if (hours <= 40) return void response.writeHead(204).end();
+  response.writeHead(422, { "content-type": "application/json" }).end('{"error":"flex_time must be at most 40"}');
+};
+
+export async function anOffice(): Promise<Office> {
+  const payroll = await targetServer();
+  const gis = await targetServer();
+  const hr = await targetServer(longHours);
+  const connectors = {
+    PayrollConnector: { baseUrl: payroll.url },
+    GISTableConnector: { baseUrl: gis.url },
+    WorkForceNow: { baseUrl: hr.url },
+  };
+  const folder = home({
+    "governance.yaml": officePolicy,
+    "bridge.yaml": stringify({ connectors, times, places: ["rosters"], seals: "seals" }),
+    "rosters/.keep": "",
+  });
+  for (const [file, text] of Object.entries(officeSheets)) folder.write(`mappings/${file}`, text);
+  const served = await serve(folder.path);
+  const door = doorOf(join(folder.path, ".bridge"));
+  if (!door) throw new Error("the bridge serves no API");
+  // Publishes beside the process that works on the store, as an HMS service here would.
+  const beside = new Bridge({
+    dir: join(folder.path, ".bridge"),
+    mappings: join(folder.path, "mappings"),
+    work: false,
+  });
+  const browser: Browser = await launch();
+  const context = await browser.newContext({ viewport: { width: 1280, height: 860 } });
+  context.setDefaultTimeout(15_000);
+  const complaints: string[] = [];
+  context.on("console", (message) => {
+    // A refused call is what some tests are about.
+    if (message.type() === "error" && !/status of 4\d\d/.test(message.text())) complaints.push(message.text());
+  });
+  context.on("weberror", (error) => complaints.push(String(error.error())));
+  context.on("request", (request) => {
+    if (/^http/.test(request.url()) && !request.url().startsWith(door.url)) complaints.push(`asked ${request.url()}`);
+  });
+  const command = async (...args: string[]) => {
+    const { code, out, err } = await bridge(folder.path, ...args);
+    if (code > 1) throw new Error(`bridge ${args[0]} ended with ${code}: ${err}`);
+    return out;
+  };
+  return {
+    payroll,
+    gis,
+    hr,
+    door,
+    served,
+    context,
+    complaints,
+    write: folder.write,
+    command,
+    async emit(event) {
+      await beside.emit(Event({ source: "hms.policy", ...event }));
+    },
+    async open(where = "") {
+      const page = await context.newPage();
+      await page.goto(`${door.url}/#token=${door.token}`);
+      await page.getByText("Connected").waitFor();
+      if (where) await page.goto(`${door.url}/#/${where}`);
+      return page;
+    },
+    async [Symbol.asyncDispose]() {
+      await browser.close();
+      await beside.close();
+      await served.end("SIGTERM");
+      await Promise.all([payroll, gis, hr].map((target) => target.close()));
+      folder[Symbol.dispose]();
+    },
+  };
+}
+
+/** What axe finds, a line a fault: the rule, and where. */
+export async function axeFaults(page: Page): Promise<string[]> {
+  const { violations } = await new AxeBuilder({ page }).analyze();
+  return violations.flatMap(({ id, nodes }) => nodes.map(({ target }) => `${id}: ${target.join(" ")}`));
+}

@@ -1,0 +1,29 @@
+import { describe, expect, it } from "vitest";
+import { buildPage, pageFile } from "../../cli/page.ts";
+
+describe("the Sync Dashboard's files", () => {
+  it("are built where they are not, and are small: 120 KiB of script before the chart's own", async () => {
+    await buildPage();
+
+    const [html, script, style] = await Promise.all(["/", "/main.js", "/main.css"].map(pageFile));
+
+    expect(html?.type).toBe("text/html; charset=utf-8");
+    expect(script?.type).toBe("text/javascript; charset=utf-8");
+    expect(script?.body.byteLength).toBeLessThan(120 * 1_024);
+    expect(style?.body.byteLength).toBeLessThan(40 * 1_024);
+  });
+
+  it("hold nothing a page's policy forbids: no script, style or address of elsewhere within", async () => {
+    const text = new TextDecoder().decode((await pageFile("/"))?.body);
+
+    expect(text).not.toMatch(/<style|\s(style|on\w+)=|https?:/);
+    expect(text.match(/<script[^>]*>[^<]/g)).toBeNull();
+  });
+
+  it.each(["/../package.json", "/dist/main.js", "/main.tsx", "/api.json", "//etc/passwd", "/constructor"])(
+    "are these only: %s is none",
+    async (path) => {
+      expect(await pageFile(path)).toBeUndefined();
+    },
+  );
+});
