@@ -84,6 +84,14 @@ describe("bridge sheets", () => {
       required: expect.arrayContaining(["source_event", "targets"]),
     });
   });
+
+  test("schema --governance is one of the policy", async () => {
+    using folder = home();
+
+    const { out } = await bridge(folder.path, "sheets", "schema", "--governance");
+
+    expect(Object.keys(JSON.parse(out).properties)).toEqual(["otherwise", "classes", "rules"]);
+  });
 });
 
 describe("bridge on a store", () => {

@@ -1,11 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { type ComplianceRequest, NotAsked } from "../../bridge/compliance.ts";
+import { Catalog } from "../../bridge/connector.ts";
 import { runJobs, startJob } from "../../bridge/jobs.ts";
 import type { JsonObject } from "../../bridge/json.ts";
 import type { CompliancePort, SecretsPort } from "../../bridge/ports.ts";
-import { createHttp } from "../../connectors/protocols/http.ts";
+import { sheetSet } from "../../bridge/sheets.ts";
+import { createHttp, hostsIn } from "../../connectors/protocols/http.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { complianceOver } from "../../platform/compliance.ts";
+import { openLocalEngine } from "../../platform/local/engine.ts";
+import { checkSettings } from "../../platform/local/settings.ts";
 import { aKey } from "../support/builders.ts";
 import { aCore, type Core, fakeTarget } from "../support/core.ts";
 import { type Answer, type TargetServer, targetServer } from "../support/target-server.ts";
@@ -20,10 +24,13 @@ const allows = json({ action: "allow", rule: "esq-1" });
 
 const noSecrets: SecretsPort = { get: async () => undefined, refresh: async () => {} };
 
-function portTo(server: TargetServer, given: { cacheMs?: number; secrets?: SecretsPort } = {}): CompliancePort {
+function portTo(
+  server: TargetServer,
+  given: { cacheMs?: number; timeoutMs?: number; secrets?: SecretsPort } = {},
+): CompliancePort {
   const url = `${server.url}/vet`;
   return complianceOver({
-    settings: { url, timeoutMs: 150, cacheMs: given.cacheMs ?? 0 },
+    settings: { url, timeoutMs: given.timeoutMs ?? 5_000, cacheMs: given.cacheMs ?? 0 },
     http: createHttp({ allowedHosts: [new URL(url).host] }),
     secrets: given.secrets ?? noSecrets,
     bridgeKey: aKey,
@@ -96,7 +103,7 @@ describe("the compliance engine outside", () => {
 
     const began = performance.now();
 
-    await expect(portTo(server).ask(aRequest())).rejects.toBeInstanceOf(NotAsked);
+    await expect(portTo(server, { timeoutMs: 150 }).ask(aRequest())).rejects.toBeInstanceOf(NotAsked);
     expect(performance.now() - began).toBeLessThan(800);
   });
 
@@ -114,6 +121,25 @@ describe("the compliance engine outside", () => {
     };
 
     expect(await portTo(server, { secrets }).ask(aRequest())).toMatchObject({ action: "allow" });
+  });
+
+  it("is where the settings of a bridge on this machine name it, and its token where the secrets are", async () => {
+    await using server = await targetServer(allows);
+    const settings = checkSettings({ governance: { url: `${server.url}/esq` } }, "the test");
+    const engine = await openLocalEngine({
+      dir: ":memory:",
+      catalog: new Catalog([]),
+      sheets: () => sheetSet([], { otherwise: "block", rules: [] }),
+      settings,
+      http: (config) => createHttp({ allowedHosts: hostsIn(config) }),
+      env: { BRIDGE_SECRET_GOVERNANCE: '{"token":"t-1"}' },
+    });
+
+    await engine.compliance?.ask(aRequest());
+
+    expect(server.received).toMatchObject([{ path: "/esq", headers: { authorization: "Bearer t-1" } }]);
+    await engine.queue.end();
+    await engine.db.close();
   });
 
   it("is left in peace after five failures in a row", async () => {
@@ -148,10 +174,11 @@ describe("the compliance engine outside", () => {
 async function governed(
   server: TargetServer,
   governance = "otherwise: block",
+  timeoutMs = 5_000,
 ): Promise<Core & { target: ReturnType<typeof fakeTarget> }> {
   const target = fakeTarget();
   const core = await aCore({ targets: [target], governance });
-  Object.assign(core.engine, { compliance: portTo(server) });
+  Object.assign(core.engine, { compliance: portTo(server, { timeoutMs }) });
   return Object.assign(core, { target });
 }
 
@@ -160,7 +187,7 @@ const five = Array.from({ length: 5 }, (_, i) => ({ id: `c-${i}`, subject: `s-${
 describe("governance asked over HTTP", () => {
   it.each(Object.keys(silences))("lets nothing leave at %s, and all when it returns", async (name) => {
     await using server = await targetServer(silences[name] as Answer);
-    await using core = await governed(server);
+    await using core = await governed(server, undefined, 150);
     await core.emit(...five);
     await core.run();
     await core.clock.advance(10_000);
@@ -176,12 +203,12 @@ describe("governance asked over HTTP", () => {
     expect(new Set((await core.packets()).map(({ progress }) => progress.status))).toEqual(new Set(["SENT"]));
   });
 
-  it("lets nothing leave while nobody listens, for hours, and gives no event up", async () => {
+  it("lets nothing leave while nobody listens, for longer than the queue keeps trying, and gives no event up", async () => {
     await using server = await targetServer(allows);
     await using core = await governed(server);
     await server.sleep();
     await core.emit(...five);
-    await core.rest(2 * 3_600_000);
+    await core.rest(1_200_000);
     expect(core.target.calls).toEqual([]);
     expect(await core.depth("inbox-dead")).toBe(0);
     expect((await core.engine.store.tally()).events.EXPANDING).toBe(5);
@@ -198,7 +225,7 @@ describe("governance asked over HTTP", () => {
     await using server = await targetServer(json({}, 500));
     await using core = await governed(server);
     await core.emit(...five);
-    await core.rest(2 * 3_600_000);
+    await core.rest(1_200_000);
     server.answer = (request, response) => {
       const { entity } = (request.body as ComplianceRequest).packet;
       (entity === "s-0" ? json({ action: "who knows" }) : allows)(request, response);
