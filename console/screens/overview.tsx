@@ -83,7 +83,10 @@ interface ConnectorsProps {
 function Connectors({ items, refresh }: ConnectorsProps) {
   const [chosen, setChosen] = useState<string>();
   const sheets = usePoll("sheets", (signal) => get<Page<Sheet>>("/api/sheets", {}, signal), sheetsEveryMs);
-  const used = items.filter((connector) => isUsed(connector, sheets.data?.items));
+  const named = sheets.data && sentTo(items, sheets.data.items);
+  const used = items.filter(
+    ({ id, lag, lane, outbox, held }) => !named || named.has(id) || lag || lane + outbox + held > 0,
+  );
   const spare = items.filter((connector) => !used.includes(connector));
   const shown = items.find(({ id }) => id === chosen) ?? mostTelling(items);
   if (items.length === 0) return <Empty title="No connectors">Put one into the folder connectors/.</Empty>;
@@ -119,10 +122,15 @@ function Connectors({ items, refresh }: ConnectorsProps) {
   );
 }
 
-/** A sheet sends to it, or something of it waits or was sent. */
-function isUsed({ id, name, lag, lane, outbox, held }: Connector, sheets: readonly Sheet[] | undefined): boolean {
-  if (!sheets || lag || lane + outbox + held > 0) return true;
-  return sheets.some(({ targets }) => targets.some(({ connector }) => connector === id || connector === name));
+/** Connectors a sheet sends to, by id; by a name alone it means the oldest version. */
+function sentTo(items: readonly Connector[], sheets: readonly Sheet[]): ReadonlySet<string> {
+  const named = sheets.flatMap(({ targets }) => targets.map(({ connector }) => connector));
+  const oldestOf = (wanted: string) =>
+    items
+      .filter(({ name }) => name === wanted)
+      .map(({ id }) => id)
+      .toSorted((a, b) => a.localeCompare(b, "en", { numeric: true }))[0];
+  return new Set(named.map((name) => oldestOf(name) ?? name));
 }
 
 function ConnectorTable({ items, refresh }: ConnectorsProps) {

@@ -21,6 +21,8 @@ import type { LedgerEntry } from "../../bridge/ledger.ts";
 import { verifyLedger } from "../../bridge/verify.ts";
 import { connectorFiles } from "../../connectors/protocols/connector-files.ts";
 import { projectRoot } from "../../infra/bundle.ts";
+import { deployable } from "../../infra/connector-config.ts";
+import { readSettings } from "../../infra/settings.ts";
 import { ledgerPlaces } from "../../platform/aws/names.ts";
 import { openCopying, openSealing } from "../../platform/aws/sealing.ts";
 import { readPlaces } from "../../platform/aws/shipping-places.ts";
@@ -35,7 +37,11 @@ import { deployStage, type Stage } from "./stage.ts";
 /** The deployed stack, the sheets as they stand, and real HTTP servers for payroll, GIS, HR and an audit office. */
 const connectors = ["PayrollConnector@v1", "GISTableConnector@v1", "WorkForceNow@v1", "JournalConnector@v1"];
 
-const own = (await connectorFiles(join(projectRoot, "connectors"))).map(({ connector }) => connector);
+const files = await connectorFiles(join(projectRoot, "connectors"));
+const own = deployable(
+  files,
+  readSettings(() => undefined),
+).map(({ connector }) => connector);
 const orders = ordersOf(own, { "JournalConnector-v1": "strict" });
 
 /** Looks like a social security number; governance lets none out, and no log may have it. */

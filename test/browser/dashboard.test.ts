@@ -90,12 +90,14 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
 
     await first.getByRole("button", { name: "Send in its place" }).click();
     await first.getByRole("heading", { name: "Sent" }).waitFor();
+    // What they see above has moved on by now; what they began with has not.
+    await second.getByRole("heading", { name: "Superseded" }).waitFor();
     await second.getByRole("button", { name: "Send in its place" }).click();
 
     await second.getByText("Somebody else was faster.").waitFor();
     expect(await second.getByLabel("Value, as JSON").inputValue()).toBe("30");
     await second.getByRole("button", { name: "Show it as it stands now" }).click();
-    await second.getByRole("heading", { name: "Superseded" }).waitFor();
+    await second.getByRole("heading", { name: "Fields" }).waitFor();
     expect(office.hr.effects().filter(({ body }) => JSON.stringify(body).includes('"flex_time":30'))).toEqual([]);
     await Promise.all([first.close(), second.close()]);
   });
@@ -227,8 +229,9 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
   });
 
   it("leaves what one reads where it is: newer packets wait behind a button, and rows change in their place", async () => {
+    await office.emit(rate("fairhaven", 66));
     const page = await office.open("packets");
-    await page.locator("tbody tr").nth(3).waitFor();
+    await rowOf(page, "fairhaven").nth(1).waitFor();
     await page.keyboard.press("j");
     const first = await page.locator("tbody tr").first().innerText();
 

@@ -3,6 +3,8 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { connectorId } from "../../bridge/connector.ts";
 import { connectorFiles } from "../../connectors/protocols/connector-files.ts";
 import { projectRoot } from "../../infra/bundle.ts";
+import { deployable } from "../../infra/connector-config.ts";
+import { readSettings } from "../../infra/settings.ts";
 import { journalFiles, rosterPlace } from "../aws/journal.ts";
 import recorded from "../aws/recorded-calls.json" with { type: "json" };
 import { ordersOf, writtenOut } from "../aws/recorded-calls.ts";
@@ -10,7 +12,11 @@ import { allows, type Call, covers, type Grant } from "../support/grants.ts";
 import { cdkJsonWith } from "../support/project-copy.ts";
 import { type Role, rolesOf, synthesizedWith } from "./roles.ts";
 
-const own = (await connectorFiles(join(projectRoot, "connectors"))).map(({ connector }) => connector);
+const files = await connectorFiles(join(projectRoot, "connectors"));
+const own = deployable(
+  files,
+  readSettings(() => undefined),
+).map(({ connector }) => connector);
 /** The bridge's own connectors, and one that takes the ways they may not: strict order, and a secret. */
 const orders = ordersOf(own, { "JournalConnector-v1": "strict" });
 /** By what their functions are called. */
