@@ -10,6 +10,7 @@ import {
   KeyUsagesExtension,
   PemConverter,
   SubjectAlternativeNameExtension,
+  SubjectKeyIdentifierExtension,
   type X509Certificate,
   X509CertificateGenerator,
 } from "@peculiar/x509";
@@ -88,6 +89,9 @@ export async function selfSigned(name: string, days = 2): Promise<Pair> {
     keys,
     extensions: [
       new BasicConstraintsExtension(true),
+      // Two of one name are told apart by their keys, where a process trusts both.
+      await SubjectKeyIdentifierExtension.create(keys.publicKey),
+      await AuthorityKeyIdentifierExtension.create(keys.publicKey),
       new SubjectAlternativeNameExtension([{ type: /^[\d.]+$/.test(name) ? "ip" : "dns", value: name }]),
     ],
   });
