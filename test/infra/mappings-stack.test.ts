@@ -1,5 +1,8 @@
-import { readdirSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
+import { connectorId } from "../../bridge/connector.ts";
+import { connectorFiles } from "../../connectors/protocols/connector-files.ts";
+import { deployable } from "../../infra/connector-config.ts";
+import { readSettings } from "../../infra/settings.ts";
 import { sheetReaders } from "../../platform/aws/names.ts";
 import { readPlaces } from "../../platform/aws/shipping-places.ts";
 import { type Resource, type Synthesized, synthesize, templatesFor } from "./templates.ts";
@@ -119,13 +122,18 @@ describe("the mappings stack", () => {
     }
   });
 
-  it("tells whoever ships where to, and which connectors sheets may name", () => {
+  it("tells whoever ships where to, and which connectors sheets may name", async () => {
     const value = told.get("/hms-bridge/sheets") as { "Fn::Join": [string, unknown[]] };
     const joined = value["Fn::Join"][1].map((part) => (typeof part === "string" ? part : "id")).join("");
 
     const { connectors, ...places } = readPlaces(joined);
 
-    expect(connectors).toHaveLength(readdirSync("connectors").filter((name) => name.endsWith(".ts")).length);
+    const files = await connectorFiles("connectors");
+    const there = deployable(
+      files,
+      readSettings(() => undefined),
+    );
+    expect(connectors).toEqual(there.map(({ connector }) => connectorId(connector)));
     expect(Object.values(places)).toEqual(Array(6).fill("id"));
   });
 
