@@ -82,7 +82,11 @@ const wideGrants: readonly { readonly why: string; readonly fits: (statement: St
     why: "Secrets Manager ends a secret's ARN with six characters nobody can know before it is made.",
     fits: ({ Action, Resource }) =>
       Action === "secretsmanager:GetSecretValue" &&
-      [Resource].flat().every((resource) => /:secret:[\w-]+\/[\w@]+(-\?{6})?"/.test(text(resource))),
+      // In one statement with what is named whole, as the bridge's own key is.
+      [Resource]
+        .flat()
+        .filter((resource) => /[*?]/.test(text(resource)))
+        .every((resource) => /:secret:[\w-]+\/[\w@]+-\?{6}"/.test(text(resource))),
   },
   {
     why: "What operators may call goes by method and place, and a place may name any packet.",
