@@ -228,7 +228,11 @@ export class PathStack extends Stack {
       handler: "serve",
       source: "functions/ops.ts",
       environment: this.#mapperEnvironment(),
-      state: { packets: ["BatchGetItem", "Query", "PartiQLInsert", "PartiQLUpdate"], indexes: true, ledger: "read" },
+      state: {
+        packets: ["BatchGetItem", "Query", "PartiQLInsert", "PartiQLUpdate", "PartiQLDelete"],
+        indexes: true,
+        ledger: "read",
+      },
     });
     // Statements of their own, as for the watchdog.
     const allow = (actions: string[], resources: string[]) =>

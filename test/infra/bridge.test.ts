@@ -189,15 +189,15 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
     }
   });
 
-  it("let mapper and watchdog ask the compliance engine with its token, where one is named, and nobody else", async () => {
+  it("let mapper, watchdog and the operators' API ask the compliance engine with its token, where one is named, and nobody else", async () => {
     const governance = { url: "https://esq.hms.gov/vet" };
 
     const made = await synthesize("us-gov-west-1", { governance });
 
     const reads = made.grants().filter(({ Resource }) => /secret:[^"]*\/governance/.test(text(Resource)));
-    expect(reads.map(({ Action }) => Action)).toEqual(Array(2).fill("secretsmanager:GetSecretValue"));
+    expect(reads.map(({ Action }) => Action)).toEqual(Array(3).fill("secretsmanager:GetSecretValue"));
     for (const { Properties } of made.of("AWS::Lambda::Function")) {
-      const asks = /^(functions\/mapper|bridge\/watchdog)\.ts$/.test(Properties.Description);
+      const asks = /^(functions\/(mapper|ops)|bridge\/watchdog)\.ts$/.test(Properties.Description);
       const told = Properties.Environment?.Variables.GOVERNANCE;
       expect(asks ? JSON.parse(told as string) : told).toEqual(
         asks ? { ...governance, timeoutMs: 2_000, cacheMs: 300_000 } : undefined,
