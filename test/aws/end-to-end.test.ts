@@ -410,7 +410,7 @@ describe("the deployed bridge", () => {
   });
 
   it("copies the ledger into a bucket as its stream hands it over", async () => {
-    const { items } = await bridge.engine.store.ledger({ limit: 200 });
+    const { items } = await bridge.engine.store.ledger({ limit: 1_000 });
     const copier = stage.functions.find(({ name }) => name.endsWith("ledger-copy"))?.accessKey;
     // The emulator's streams are silent about PartiQL; should this fail, they hand it over themselves.
     expect(stage.gateway.recorded.filter(({ accessKey }) => accessKey === copier)).toEqual([]);
@@ -605,7 +605,8 @@ describe("the deployed bridge", () => {
     expect(packets.QUEUED + packets.RETRY).toBe(0);
   });
 
-  it("seals the ledger's copies, and verifies against the seals", async () => {
+  // A copy is taken for settled after 90 s.
+  it("seals the ledger's copies, and verifies against the seals", { timeout: 150_000 }, async () => {
     const { "ledger-bucket": bucket = "", "seal-key": sealKey = "" } = stage.parameters;
     const evidence = await openSealing(bucket, sealKey);
 
