@@ -17,8 +17,8 @@ export function isClosed(status: Status): status is ClosedStatus {
 export const eventStatuses = ["EXPANDING", "EXPANDED", "UNMATCHED", "QUARANTINED", "NOTED"] as const;
 export type EventStatus = (typeof eventStatuses)[number];
 
-/** What a ledger entry says happened: a packet's new status, or a step of an event. */
-export type Step = Status | EventStatus | "DUPLICATE";
+/** What a ledger entry says happened: a packet's new status, or a step of an event. `ERASED`: what it carried is gone. */
+export type Step = Status | EventStatus | "DUPLICATE" | "ERASED";
 
 /** Facts of a step: hashes, names, counts and codes. Never a value, a secret or personal data. */
 export type Facts = { readonly [name: string]: Json };
@@ -56,16 +56,17 @@ const legal: Readonly<Record<Step | "NEW", readonly Step[]>> = {
   QUEUED: ["QUEUED", "RETRY", "HELD", ...closedStatuses],
   RETRY: ["QUEUED", "RETRY", "HELD", ...closedStatuses],
   HELD: ["QUEUED", "SUPERSEDED", "DISCARDED"],
-  SENT: [],
-  UNCHANGED: [],
-  SUPERSEDED: [],
-  DISCARDED: [],
+  SENT: ["ERASED"],
+  UNCHANGED: ["ERASED"],
+  SUPERSEDED: ["ERASED"],
+  DISCARDED: ["ERASED"],
   EXPANDING: ["EXPANDED", "DUPLICATE"],
-  EXPANDED: ["DUPLICATE"],
-  UNMATCHED: ["DUPLICATE"],
-  QUARANTINED: ["DUPLICATE"],
+  EXPANDED: ["DUPLICATE", "ERASED"],
+  UNMATCHED: ["DUPLICATE", "ERASED"],
+  QUARANTINED: ["DUPLICATE", "ERASED"],
   NOTED: [],
-  DUPLICATE: ["EXPANDED", "DUPLICATE"],
+  DUPLICATE: ["EXPANDED", "DUPLICATE", "ERASED"],
+  ERASED: ["DUPLICATE"],
 };
 
 /** Appends to a chain. @throws where the step is not legal after the last one */

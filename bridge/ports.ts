@@ -103,7 +103,17 @@ export interface Stored<K extends Kind> {
 
 /** One conditional put: it must find this etag, 0 where nothing may be there, and leaves the next. */
 export type Put = {
-  [K in Kind]: { readonly kind: K; readonly id: string; readonly value: Records[K]; readonly etag: number };
+  [K in Kind]: {
+    readonly kind: K;
+    readonly id: string;
+    readonly value: Records[K];
+    readonly etag: number;
+    /**
+     * The record as it was read, if its body is to be written over: the event, the packet. Without it a body stays as
+     * it was first written.
+     */
+    readonly erases?: Records[K];
+  };
 }[Kind];
 
 export interface PacketFilter {

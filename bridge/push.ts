@@ -14,7 +14,7 @@ import { newPut } from "./writes.ts";
 export async function push(engine: Engine, eventKey: string, sheet: Sheet): Promise<string[]> {
   const [stored] = await engine.store.read("event", [eventKey]);
   const event = stored?.value.event;
-  if (!stored || !event) throw new Error(`${eventKey} is not recorded; emit the event first`);
+  if (!stored || !event) throw new Error(`${eventKey} is not recorded, or too old; emit the event first`);
   await pinSheets(engine, [sheet]);
   const planned = await plan(engine, { key: eventKey, event, accepted: stored.value.accepted }, [sheet]);
   const steps = await expand(engine, planned, { change: { unsent: true } });

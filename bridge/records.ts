@@ -15,7 +15,7 @@ export interface EventRecord {
   readonly status: EventStatus;
   /** µs since the epoch, strictly increasing: the order of first acceptance. */
   readonly accepted: number;
-  /** Absent where the body was malformed. */
+  /** Absent where the body was malformed, or has been erased. */
   readonly event?: SourceEvent;
   /** A malformed body's beginning, for the operator. */
   readonly raw?: string;
@@ -23,6 +23,8 @@ export interface EventRecord {
   /** The sheets of the first run: a redelivery uses the same. */
   readonly sheets: readonly { readonly name: string; readonly hash: string }[];
   readonly packets: number;
+  /** When its body was erased, being old (ms), and what of its names is left. */
+  readonly erased?: { readonly at: number; readonly source?: string; readonly type?: string };
   /** Not all of its packets are known to be on their queues yet. */
   readonly unsent?: boolean;
   /** Its rosters that stand in files, as they were when it was accepted. */
@@ -71,6 +73,8 @@ export interface Progress {
   /** The head it waits for, in a strict lane. */
   readonly behind?: string;
   readonly closedAt?: number;
+  /** When its values were erased, being old: its fields are empty since. ms */
+  readonly erasedAt?: number;
   readonly delivery?: {
     readonly at?: string;
     readonly status?: number;
@@ -179,6 +183,16 @@ export interface Remembered {
   readonly value: Json;
 }
 
+/** How far the erasing of old values has come. */
+export interface Erasing {
+  /** When there was last nothing more to erase. ms */
+  readonly at: number;
+  /** The cursor behind the last page that was looked at. */
+  readonly after: { readonly packet?: string; readonly event?: string };
+  /** What was looked at, and was not over yet. */
+  readonly left: { readonly packet: readonly string[]; readonly event: readonly string[] };
+}
+
 /** The newest seal this store knows of; the seals themselves are kept elsewhere. */
 export interface RememberedSeal {
   readonly number: number;
@@ -196,4 +210,5 @@ export interface Records {
   job: Job;
   seal: RememberedSeal;
   memory: Remembered;
+  erasing: Erasing;
 }

@@ -48,7 +48,7 @@ const page = 200;
  *
  * Each becomes a new revision with the version it had: what the target already holds ends `UNCHANGED`, what is older
  * than it holds ends `SUPERSEDED`, so that no field goes back. Packets that are still open, that were discarded or
- * replaced by another, and that are replays themselves are left out; and, with today's sheets, those that these make
+ * replaced by another, that are replays themselves, and whose values were erased are left out; and, with today's sheets, those that these make
  * nothing of. What a person has edited is sent as it was edited, whatever today's sheets say.
  *
  * Doing a page again makes nothing twice: a revision knows the job it was made by.
@@ -80,7 +80,7 @@ function readPage(
 
 function isReplayed({ packet, progress }: PacketRecord): boolean {
   const isLast = isClosed(progress.status) && progress.status !== "DISCARDED" && progress.replacedBy === undefined;
-  return isLast && packet.replayOf === undefined;
+  return isLast && packet.replayOf === undefined && progress.erasedAt === undefined;
 }
 
 /** A packet that is to be sent again, in the shape it is to be sent in. */
@@ -185,6 +185,7 @@ export async function replayPacket(
   const { packet, progress } = found.stored.value;
   if (progress.status === "HELD") return release(engine, request, by);
   if (progress.replacedBy !== undefined) return refusedAct(`${progress.replacedBy} took its place; replay that`);
+  if (progress.erasedAt !== undefined) return refusedAct("what it carried was erased, being old; back-fill it instead");
   const remap = request.sheet === "current" ? remapper(engine, undefined, engine.clock.now()) : undefined;
   if (remap) await pinSheets(engine, engine.sheets().sheets);
   const shape = remap ? shapeOf(await remap(packet)) : await governedAgain(engine, packet);

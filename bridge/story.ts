@@ -31,6 +31,8 @@ export function sentenceOf({ step, facts }: Pick<LedgerEntry, "step" | "facts">)
       return `put aside: ${facts.reason}`;
     case "NOTED":
       return `${facts.type}${person(facts)}`;
+    case "ERASED":
+      return "what it carried was erased, being old";
     case "DUPLICATE":
       return "came again, and changed nothing";
   }

@@ -28,6 +28,8 @@ export const timesSchema = z.strictObject({
   tickMs: ms.prefault(1_000),
   /** How often what was appended to the ledger is sealed. */
   sealMs: ms.prefault(300_000),
+  /** How long what packets and events carry is kept, once they are over. */
+  retentionMs: ms.prefault(90 * 86_400_000),
   /** A target's `Retry-After` is taken up to this. */
   retryAfterMaxMs: ms.prefault(300_000),
 });

@@ -212,10 +212,14 @@ function verifyRecord(engine: VerifiedEngine, record: PacketRecord | undefined, 
   if (!record) return undefined;
   const { packet, progress } = record;
   const fault = (seq: number, message: string): LedgerFault => ({ chain: packet.id, seq, message });
-  if (entries[0]?.facts.digest !== digestOf(packet, engine.bridgeKey)) {
+  const isErased = entries.at(-1)?.step === "ERASED";
+  if (isErased && Object.keys(packet.fields).length > 0) {
+    return fault(entries.length, "the packet has fields, and the ledger says that they were erased");
+  }
+  if (!isErased && entries[0]?.facts.digest !== digestOf(packet, engine.bridgeKey)) {
     return fault(1, "the packet's fields are not those that were recorded");
   }
-  return entries.at(-1)?.step === progress.status
+  return entries.at(isErased ? -2 : -1)?.step === progress.status
     ? undefined
     : fault(entries.length, `the packet's record says ${progress.status}, and the ledger does not`);
 }

@@ -1,4 +1,5 @@
 import { resumeUnsent } from "./accept.ts";
+import { eraseOld } from "./erase.ts";
 import { changeHealth } from "./health.ts";
 import { eachToItsEnd } from "./log.ts";
 import type { Engine } from "./ports.ts";
@@ -18,12 +19,13 @@ const defaultWindowMs = 60_000;
 
 /**
  * Compares the table with the queues, and mends what a crash between the two has left: events whose packets are not all
- * recorded, packets that no queue holds. And says when packets are later than they may be.
+ * recorded, packets that no queue holds. Says when packets are later than they may be, and erases what is old.
  */
 export async function watch(engine: Engine): Promise<void> {
   const { ids } = engine.catalog;
   await eachToItsEnd(engine, [
     resumeUnsent(engine),
+    eraseOld(engine),
     ...ids.map((id) => sweep(engine, id)),
     ...ids.map((id) => watchWindow(engine, id)),
   ]);

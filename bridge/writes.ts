@@ -1,6 +1,7 @@
 import { bodyText } from "./json.ts";
 import type { LedgerEntry } from "./ledger.ts";
 import type { Put } from "./ports.ts";
+import type { EventRecord, PacketRecord } from "./records.ts";
 import type { Stepped } from "./step.ts";
 
 /** Changes in one write. Source: Amazon DynamoDB, `ExecuteTransaction`: 100 statements. */
@@ -26,7 +27,7 @@ export function weigh(puts: readonly Put[], entries: readonly LedgerEntry[] = []
   let bytes = entries.length * inlineBytes;
   for (const put of puts) {
     const body = bodyBytes(put);
-    changes += 1 + marksOf(put) + piecesOf(body);
+    changes += 1 + marksOf(put) + piecesOf(body) + piecesOf(erasedBytes(put));
     bytes += body + inlineBytes;
   }
   return { changes, bytes };
@@ -70,11 +71,18 @@ export function inWrites<T>(items: readonly T[], weightOf: (item: T) => Weight):
   return writes;
 }
 
-/** A body is written with the first put, and never changes. */
+/** A body is written with the first put, and never changes until it is erased. */
 function bodyBytes(put: Put): number {
-  if (put.etag > 0) return 0;
-  if (put.kind === "packet") return bytesOf(put.value.packet);
-  return put.kind === "event" ? bytesOf(put.value.event) : 0;
+  return put.etag === 0 || put.erases ? bytesOf(bodyIn(put, put.value)) : 0;
+}
+
+function erasedBytes(put: Put): number {
+  return put.erases ? bytesOf(bodyIn(put, put.erases)) : 0;
+}
+
+function bodyIn({ kind }: Put, value: Put["value"]): object | undefined {
+  if (kind === "packet") return (value as PacketRecord).packet;
+  return kind === "event" ? (value as EventRecord).event : undefined;
 }
 
 /** A packet's places in its strict lane and among what is not sent yet. */

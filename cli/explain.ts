@@ -45,18 +45,19 @@ async function explained(client: OpsClient, id: string, { json }: OpsOptions): P
   return json ? printJson(packet) : console.log(storyLines(packet).join("\n"));
 }
 
-function packetHead({ packet }: PacketRecord): string[] {
+function packetHead({ packet, progress }: PacketRecord): string[] {
   const fields = Object.entries(packet.fields).map(([name, value]) => `${name}: ${JSON.stringify(value)}`);
   return [
     `${packet.id} carries ${packet.action === "delete" ? "the deletion of " : ""}${packet.entity} to ${packet.target} (${packet.connector})`,
     `  because of ${packet.eventType}, event ${packet.event}, by sheet ${packet.sheet}`,
-    `  fields  ${fields.join(", ") || "none"}`,
+    `  fields  ${progress.erasedAt === undefined ? fields.join(", ") || "none" : "erased, being old"}`,
     ...(packet.replayOf ? [`  sends ${packet.replayOf} again`] : []),
     ...(packet.replaces ? [`  stands in the place of ${packet.replaces}`] : []),
   ];
 }
 
-function eventHead(id: string, { event, raw, packets, duplicates }: EventRecord): string[] {
+function eventHead(id: string, { event, erased, raw, packets, duplicates }: EventRecord): string[] {
+  if (erased) return [`${id} was ${erased.type ?? "no event"}; what it said was erased, being old`];
   if (!event) return [`${id} is a message that is no event`, `  it begins  ${raw?.slice(0, 200)}`];
   return [
     `${id} is ${event.type} from ${event.source}, id ${event.id}`,

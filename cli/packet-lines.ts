@@ -20,10 +20,11 @@ export function lineOf(packet: Summary, now = Date.now()): string {
 /** The story of a packet, as one would tell it. */
 export function storyLines(story: Story): string[] {
   const { id, action, entity, target, connector, eventType, event, sheet, fields, replayOf, replaces, answer } = story;
+  const values = fields.map(({ name, value }) => `${name}: ${JSON.stringify(value)}`).join(", ") || "none";
   return [
     `${id} carries ${action === "delete" ? "the deletion of " : ""}${entity} to ${target} (${connector})`,
     `  because of ${eventType}, event ${event}, by sheet ${sheet}`,
-    `  fields  ${fields.map(({ name, value }) => `${name}: ${JSON.stringify(value)}`).join(", ") || "none"}`,
+    `  fields  ${story.erasedAt === undefined ? values : "erased, being old"}`,
     ...(replayOf ? [`  sends ${replayOf} again`] : []),
     ...(replaces ? [`  stands in the place of ${replaces}`] : []),
     "",
@@ -36,7 +37,11 @@ export function storyLines(story: Story): string[] {
 
 /** What became of an event. */
 export function eventLines(event: z.output<typeof eventStory>): string[] {
-  const { id, type, source, eventId, packets, duplicates, raw, story } = event;
+  const { id, type, source, eventId, packets, duplicates, raw, erasedAt, story } = event;
+  if (erasedAt !== undefined) {
+    const what = `${id} was ${type ?? "a message that is no event"}; what it said was erased, being old`;
+    return [what, "", ...story.map(stepLine)];
+  }
   const head =
     type === undefined
       ? [`${id} is a message that is no event`, `  it begins  ${raw ?? ""}`]

@@ -18,7 +18,7 @@ import {
 
 export function summaryOf(record: PacketRecord): z.input<typeof packetSummary> {
   const { packet, progress, recordedAt } = record;
-  const { status, nextTryAt, closedAt, reason, delivery, replacedBy, place, behind } = progress;
+  const { status, nextTryAt, closedAt, erasedAt, reason, delivery, replacedBy, place, behind } = progress;
   const { replayOf, replaces, job } = packet;
   return {
     id: packet.id,
@@ -38,6 +38,7 @@ export function summaryOf(record: PacketRecord): z.input<typeof packetSummary> {
     windowMs: packet.windowMs,
     ...(nextTryAt !== undefined && { nextTryAt: timeOut(nextTryAt) }),
     ...(closedAt !== undefined && { closedAt: timeOut(closedAt), lagMs: Math.max(0, closedAt - progress.queuedAt) }),
+    ...(erasedAt !== undefined && { erasedAt: timeOut(erasedAt) }),
     ...(!isClosed(status) && status !== "HELD" && { place, ...(behind !== undefined && { behind }) }),
     ...(reason !== undefined && { reason: withoutPersonalData(reason) }),
     ...(delivery && { roundTripMs: delivery.ms }),
@@ -50,10 +51,10 @@ export function summaryOf(record: PacketRecord): z.input<typeof packetSummary> {
   };
 }
 
-function mayOf({ status, lease, replacedBy }: Progress): ("edit" | "replay" | "discard")[] {
+function mayOf({ status, lease, replacedBy, erasedAt }: Progress): ("edit" | "replay" | "discard")[] {
   if (status === "HELD") return ["edit", "replay", "discard"];
   if (!isClosed(status)) return lease ? [] : ["discard"];
-  return status === "DISCARDED" || replacedBy !== undefined ? [] : ["replay"];
+  return status === "DISCARDED" || replacedBy !== undefined || erasedAt !== undefined ? [] : ["replay"];
 }
 
 export function stepOf(entry: LedgerEntry): z.input<typeof ledgerStep> {
@@ -63,12 +64,16 @@ export function stepOf(entry: LedgerEntry): z.input<typeof ledgerStep> {
 }
 
 export function eventSummaryOf({ key, value }: Pick<FoundEvent, "key" | "value">): z.input<typeof eventSummary> {
-  const { event, status, accepted, packets, duplicates, sheets, reason }: EventRecord = value;
+  const { event, erased, status, accepted, packets, duplicates, sheets, reason }: EventRecord = value;
+  const { type, source } = event ?? erased ?? {};
   return {
     id: key,
     status,
-    ...(event && { type: event.type, source: event.source, ...(event.time !== undefined && { time: event.time }) }),
+    ...(type !== undefined && { type }),
+    ...(source !== undefined && { source }),
+    ...(event?.time !== undefined && { time: event.time }),
     acceptedAt: timeOut(Math.floor(accepted / 1_000)),
+    ...(erased && { erasedAt: timeOut(erased.at) }),
     packets,
     duplicates,
     sheets: sheets.map((sheet) => sheet.name),

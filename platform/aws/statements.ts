@@ -95,7 +95,7 @@ export function putStatements(table: string, put: Put): Statement[] {
   }
 }
 
-function packetStatements(table: string, { id, etag, value }: Extract<Put, { kind: "packet" }>): Statement[] {
+function packetStatements(table: string, { id, etag, value, erases }: Extract<Put, { kind: "packet" }>): Statement[] {
   const { packet, progress, recordedAt } = value;
   const key = keyOf("packet", id);
   const at = `${pad(recordedAt)}#${id}`;
@@ -105,8 +105,9 @@ function packetStatements(table: string, { id, etag, value }: Extract<Put, { kin
   const way = { status: progress.status, progress: JSON.stringify(progress) };
   const marks = [...laneStatements(table, etag, value), ...unsentStatements(table, etag, value)];
   if (etag > 0) {
-    const changes = { ...way, ...(waits ? waiting : { waitingShard: null, waitingAt: null }) };
-    return [update(table, key, etag, changes), ...marks];
+    const { changes, statements } = erases ? eraseBody(table, key, erases.packet, packet) : noErasure;
+    const all = { ...way, ...(waits ? waiting : { waitingShard: null, waitingAt: null }), ...changes };
+    return [update(table, key, etag, all), ...statements, ...marks];
   }
   const { attributes, statements } = keepBody(table, key, bodyText(packet));
   const found = { timeShard: `packet#${shardOf(id)}`, timeAt: at, ...(waits && waiting) };
@@ -122,6 +123,28 @@ function keepBody(table: string, { pk }: Key, body: string): { attributes: Value
   const pieces = cut(Buffer.from(body));
   const statements = pieces.map((text, i) => insert(table, { pk, sk: pieceKey(i), text }));
   return { attributes: { pieces: pieces.length }, statements };
+}
+
+interface Erasure {
+  /** Attributes of the record itself. */
+  readonly changes: Readonly<Record<string, string | null>>;
+  readonly statements: readonly Statement[];
+}
+
+const noErasure: Erasure = { changes: {}, statements: [] };
+
+/** Takes a body away, with its pieces; what is left of it, if anything, is small. */
+function eraseBody(table: string, { pk }: Key, body: object | undefined, left: object | undefined): Erasure {
+  const pieces = body ? piecesIn(bodyText(body)) : 0;
+  const inline = left ? { body: bodyText(left) } : {};
+  return {
+    changes: { ...(pieces > 0 ? { pieces: null } : body && { body: null }), ...inline },
+    statements: Array.from({ length: pieces }, (_, i) => remove(table, { pk, sk: pieceKey(i) })),
+  };
+}
+
+function piecesIn(body: string): number {
+  return Buffer.byteLength(body) <= inlineBytes ? 0 : cut(Buffer.from(body)).length;
 }
 
 /** Cuts UTF-8 between characters. */
@@ -170,16 +193,16 @@ export function unsentKey(connector: string): string {
   return `unsent#${connector}`;
 }
 
-function eventStatements(table: string, { id, etag, value }: Extract<Put, { kind: "event" }>): Statement[] {
+function eventStatements(table: string, { id, etag, value, erases }: Extract<Put, { kind: "event" }>): Statement[] {
   const { event, ...record } = value;
   const key = keyOf("event", id);
   const at = eventPosition(id, value);
   const waiting = { waitingShard: `event#${shardOf(id)}`, waitingAt: at };
   const what = { status: value.status, duplicates: value.duplicates, value: JSON.stringify(record) };
   if (etag > 0) {
-    return [
-      update(table, key, etag, { ...what, ...(value.unsent ? waiting : { waitingShard: null, waitingAt: null }) }),
-    ];
+    const { changes, statements } = erases ? eraseBody(table, key, erases.event, undefined) : noErasure;
+    const all = { ...what, ...(value.unsent ? waiting : { waitingShard: null, waitingAt: null }), ...changes };
+    return [update(table, key, etag, all), ...statements];
   }
   const { attributes, statements } = event ? keepBody(table, key, bodyText(event)) : { attributes: {}, statements: [] };
   const found = { timeShard: `event#${shardOf(id)}`, timeAt: at, ...(value.unsent && waiting) };

@@ -260,7 +260,9 @@ export class AwsStore implements StorePort {
       newestFirst,
       ...bounds,
     });
-    return this.#findEvents(pointers, limit, ({ event }) => type === undefined || event?.type === type);
+    return this.#findEvents(pointers, limit, ({ event, erased }) => {
+      return type === undefined || (event ?? erased)?.type === type;
+    });
   }
 
   async #findEvents(

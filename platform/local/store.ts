@@ -78,13 +78,13 @@ export class LocalStore implements StorePort {
     checkWeight(puts, entries);
     const written = await this.#db.write({ op: "put", puts: puts.map(rowPut), entries: entries.map(ledgerRow) });
     if (!written.done) return "conflict";
-    for (const put of puts) if (put.kind === "packet") this.#keepBody(put.value, put.etag === 0);
+    for (const put of puts) if (put.kind === "packet") this.#keepBody(put);
     return "written";
   }
 
-  #keepBody({ packet, progress }: PacketRecord, isNew: boolean): void {
-    if (isClosed(progress.status)) this.#bodies.delete(packet.id);
-    else if (isNew) this.#bodies.set(packet.id, packet);
+  #keepBody({ value: { packet, progress }, etag, erases }: Extract<Put, { kind: "packet" }>): void {
+    if (isClosed(progress.status) || erases) this.#bodies.delete(packet.id);
+    else if (etag === 0) this.#bodies.set(packet.id, packet);
     for (const oldest of this.#bodies.keys()) {
       if (this.#bodies.size <= bodiesKept) break;
       this.#bodies.delete(oldest);
@@ -295,10 +295,10 @@ function rowPut(put: Put): RowPut {
         strictLane: openStrictLane(packet, progress),
         strictOrder: packet.order === "strict" ? strictOrder(packet) : null,
         progress: JSON.stringify(progress),
-        // Written once: a packet never changes.
-        packet: etag === 0 ? bodyText(packet) : "",
+        // Written once: a packet never changes, until it is erased.
+        packet: etag === 0 || put.erases ? bodyText(packet) : "",
       };
-      return { kind: "packet", etag, row };
+      return { kind: "packet", etag, row, erase: put.erases !== undefined };
     }
     case "event": {
       const { event, ...value } = put.value;
@@ -310,10 +310,10 @@ function rowPut(put: Put): RowPut {
         accepted: value.accepted,
         duplicates: value.duplicates,
         value: JSON.stringify(value),
-        // Written once: an event never changes.
+        // Written once: an event never changes, until it is erased.
         event: etag === 0 && event ? bodyText(event) : null,
       };
-      return { kind: "event", etag, row };
+      return { kind: "event", etag, row, erase: put.erases !== undefined };
     }
     default:
       return { kind: "document", etag, name: put.kind, id, value: JSON.stringify(put.value) };

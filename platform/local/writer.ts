@@ -25,10 +25,10 @@ export interface EventColumns {
   readonly event: string | null;
 }
 
-/** A conditional put: `etag` 0 inserts. */
+/** A conditional put: `etag` 0 inserts. A body is written then, and again only to erase it. */
 export type RowPut =
-  | { readonly kind: "packet"; readonly etag: number; readonly row: PacketColumns }
-  | { readonly kind: "event"; readonly etag: number; readonly row: EventColumns }
+  | { readonly kind: "packet"; readonly etag: number; readonly row: PacketColumns; readonly erase: boolean }
+  | { readonly kind: "event"; readonly etag: number; readonly row: EventColumns; readonly erase: boolean }
   | {
       readonly kind: "document";
       readonly etag: number;
@@ -155,9 +155,11 @@ export class Writer {
   #put(put: RowPut): number {
     switch (put.kind) {
       case "packet":
-        return put.etag === 0 ? this.#insertPacket(put.row) : this.#updatePacket(put.etag, put.row);
+        if (put.etag === 0) return this.#insertPacket(put.row);
+        return this.#updatePacket(put.etag, put.row) && (put.erase ? this.#replaceBody(put.row) : 1);
       case "event":
-        return put.etag === 0 ? this.#insertEvent(put.row) : this.#updateEvent(put.etag, put.row);
+        if (put.etag === 0) return this.#insertEvent(put.row);
+        return this.#updateEvent(put.etag, put.row) && (put.erase ? this.#eraseEvent(put.row) : 1);
       case "document":
         return put.etag === 0
           ? this.#run(
@@ -209,6 +211,14 @@ export class Writer {
     );
   }
 
+  #replaceBody({ id, packet }: PacketColumns): number {
+    return this.#run(
+      "UPDATE packet_bodies SET packet = ? WHERE seq = (SELECT seq FROM packets WHERE id = ?)",
+      packet,
+      id,
+    );
+  }
+
   #insertEvent(row: EventColumns): number {
     return this.#run(
       `INSERT OR IGNORE INTO events (id, etag, status, unsent, type, accepted, duplicates, value, event)
@@ -234,6 +244,10 @@ export class Writer {
       row.id,
       etag,
     );
+  }
+
+  #eraseEvent({ id }: EventColumns): number {
+    return this.#run("UPDATE events SET event = NULL WHERE id = ?", id);
   }
 
   #append({ chain, number, entry }: LedgerRow): number {

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { LedgerEntry, Status } from "../../bridge/ledger.ts";
 import { append, tailOf } from "../../bridge/ledger.ts";
 import type { Packet } from "../../bridge/pack.ts";
-import type { PacketQuery, Put, StorePort } from "../../bridge/ports.ts";
+import type { PacketQuery, Put, Stored, StorePort } from "../../bridge/ports.ts";
 import type { EventRecord, Job, PacketRecord } from "../../bridge/records.ts";
 import { begin, type Stepped, step } from "../../bridge/step.ts";
 import { anEvent, aPacket, aVersion, noon } from "../support/builders.ts";
@@ -228,6 +228,43 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
           etag: 2,
         });
         expect((await port.events({ limit: 10 })).map(({ value }) => value.event)).toEqual([event]);
+      });
+
+      it("erases bodies, small and large, and nothing else", async () => {
+        await using fixture = await makeFixture();
+        const { port } = fixture;
+        const ids = [1, 2, 3].map(idOf);
+        const texts = ["x", "é😀".repeat(43_000), "€".repeat(87_000)];
+        for (const [i, text] of texts.entries()) await add(port, aNew({ id: ids[i] as string, fields: { text } }));
+        await addEvent(port, "evt-small", { event: anEvent({ type: "t", data: { text: "x" } }) });
+        await addEvent(port, "evt-large", { event: anEvent({ type: "t", data: { text: "😀é".repeat(174_000) } }) });
+
+        for (const id of ids) {
+          const { value, etag } = (await port.read("packet", [id]))[0] as Stored<"packet">;
+          const erased = { ...value, packet: { ...value.packet, fields: {} } };
+          expect(await port.write([{ kind: "packet", id, value: erased, etag, erases: value }])).toBe("written");
+        }
+        for (const id of ["evt-small", "evt-large"]) {
+          const { value, etag } = (await port.read("event", [id]))[0] as Stored<"event">;
+          const { event: _, ...kept } = value;
+          const erased = { ...kept, erased: { at: noon, type: "t" } };
+          const put: Put = { kind: "event", id, value: erased, etag, erases: value };
+          expect(await port.write([put])).toBe("written");
+          expect(await port.write([put])).toBe("conflict");
+        }
+
+        const packets = await port.read("packet", ids);
+        expect(packets.map((stored) => stored?.value.packet)).toEqual(
+          ids.map((id) => aNew({ id, fields: {} }).record.packet),
+        );
+        const listed = (await port.packets({ limit: 10 })).items;
+        expect(listed.map(({ packet }) => packet.fields)).toEqual([{}, {}, {}]);
+        const events = await port.events({ type: "t", limit: 10 });
+        expect(events.map(({ key, value }) => [key, value.event])).toEqual([
+          ["evt-small", undefined],
+          ["evt-large", undefined],
+        ]);
+        for (const id of ids) await advanceTo(port, id, "SENT");
       });
 
       it("of nothing changes nothing", async () => {
@@ -613,6 +650,7 @@ function puts(): { [K in Put["kind"]]: Extract<Put, { kind: K }> } {
     shadow: { kind: "shadow", id: "same", value: { fields: { a: { version: aVersion(), hash: "x" } } }, etag: 0 },
     health: { kind: "health", id: "same", value: { status: "UP", since: 1, strikes: [], paused: false }, etag: 0 },
     sheet: { kind: "sheet", id: "same", value: { name: "s", document }, etag: 0 },
+    erasing: { kind: "erasing", id: "same", value: { at: 1, after: {}, left: { packet: [], event: [] } }, etag: 0 },
     memory: { kind: "memory", id: "same", value: { value: 7 }, etag: 0 },
     job: { kind: "job", id: "same", value: aJob("same"), etag: 0 },
   };

@@ -314,7 +314,7 @@ export async function brokenLaws(core: Core, emitted: number): Promise<string[]>
   if (counted !== all.length) broken.push(`${all.length} packets recorded, ${counted} counted`);
   for (const { packet, progress } of all) {
     const chain = await core.engine.store.chain(packet.id);
-    const last = chain.at(-1);
+    const last = chain.findLast(({ step }) => step !== "ERASED");
     if (last?.step !== progress.status)
       broken.push(`${packet.id} is ${progress.status}, its ledger says ${last?.step}`);
     if (isClosed(progress.status) !== (progress.closedAt !== undefined))

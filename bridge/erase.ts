@@ -1,0 +1,148 @@
+import { append, isClosed, type LedgerEntry, tailOf } from "./ledger.ts";
+import type { Engine, Put, Stored } from "./ports.ts";
+import type { Erasing, EventRecord, PacketRecord } from "./records.ts";
+import { inWrites, weigh } from "./writes.ts";
+
+/** How often is looked for what has become old. Where there is more than one round takes, the next follows at once. */
+const roundMs = 3_600_000;
+
+/** Packets, and events, looked at in one round, and at a time. */
+const roundLooked = 2_000;
+const page = 100;
+
+/** So many old ones that are not over are remembered, and looked at in each round; with more, the newer ones wait. */
+const maxLeft = 1_000;
+
+/** There is one record of it. */
+const erasingId = "erasing";
+
+type Kind = "packet" | "event";
+
+/**
+ * Erases what packets and events carried, once they are older than the retention time and over: values, targets'
+ * answers, malformed bodies. Names, hashes and the ledger stay, so that what was done can still be told and verified.
+ *
+ * What is still open, or on its way, keeps its values, and loses them in the first round after its end. An operator's
+ * own acts are no payload, and stay.
+ */
+export async function eraseOld(engine: Engine): Promise<void> {
+  const { store, clock, times } = engine;
+  const [stored] = await store.read("erasing", [erasingId]);
+  const state: Erasing = stored?.value ?? { at: 0, after: {}, left: { packet: [], event: [] } };
+  const now = clock.now();
+  if (now - state.at < roundMs) return;
+
+  const before = now - times.retentionMs;
+  const packets = await eraseRound(engine, "packet", state, before);
+  const events = await eraseRound(engine, "event", state, before);
+  const value: Erasing = {
+    at: packets.isDone && events.isDone ? now : state.at,
+    after: { ...packets.after, ...events.after },
+    left: { packet: packets.left, event: events.left },
+  };
+  const erased = packets.erased + events.erased;
+  if (erased > 0) engine.log({ step: "erased", packets: packets.erased, events: events.erased });
+  // A conflict is another process's round: what either has erased is erased.
+  await store.write([{ kind: "erasing", id: erasingId, value, etag: stored?.etag ?? 0 }]);
+}
+
+async function eraseRound(engine: Engine, kind: Kind, state: Erasing, before: number) {
+  const again = await eraseAll(engine, kind, state.left[kind]);
+  const left = new Set(again.left);
+  let { erased } = again;
+  let after = state.after[kind];
+  let isDone = false;
+  for (let looked = 0; looked < roundLooked && left.size < maxLeft && !isDone; ) {
+    const found = await oldOnes(engine, kind, before, after);
+    const done = await eraseAll(engine, kind, found.ids);
+    for (const id of done.left) left.add(id);
+    erased += done.erased;
+    looked += found.ids.length;
+    isDone = found.after === undefined;
+    after = found.after ?? after;
+  }
+  return {
+    erased,
+    left: [...left],
+    after: after === undefined ? {} : { [kind]: after },
+    isDone: isDone || left.size >= maxLeft,
+  };
+}
+
+/** The next page of old records, and where the one after it begins: nowhere, if this is the last for now. */
+async function oldOnes({ store }: Engine, kind: Kind, before: number, after: string | undefined) {
+  const on = after === undefined ? {} : { after };
+  if (kind === "packet") {
+    const { items, next } = await store.packets({ to: before, limit: page, ...on });
+    return { ids: items.map(({ packet }) => packet.id), after: next };
+  }
+  const events = await store.events({ to: before * 1_000, limit: page, ...on });
+  return { ids: events.map(({ key }) => key), after: events.at(-1)?.position };
+}
+
+/** @returns how many were erased, and which have to wait */
+async function eraseAll(engine: Engine, kind: Kind, ids: readonly string[]) {
+  const stored = await engine.store.read(kind, ids);
+  const left: string[] = [];
+  const erasures: Erasure[] = [];
+  for (const [i, id] of ids.entries()) {
+    const found = stored[i];
+    const erasure = found && erasureOf(engine, kind, id, found);
+    if (erasure === "later") left.push(id);
+    else if (erasure !== undefined) erasures.push(erasure);
+  }
+  for (const group of inWrites(erasures, ({ put, entry }) => weigh([put], [entry]))) {
+    if ((await write(engine, group)) === "written") continue;
+    // One of them has moved on meanwhile.
+    for (const erasure of group) if ((await write(engine, [erasure])) === "conflict") left.push(erasure.put.id);
+  }
+  return { erased: erasures.length, left };
+}
+
+interface Erasure {
+  readonly put: Put;
+  readonly entry: LedgerEntry;
+}
+
+function write(engine: Engine, erasures: readonly Erasure[]): Promise<"written" | "conflict"> {
+  return engine.store.write(
+    erasures.map(({ put }) => put),
+    erasures.map(({ entry }) => entry),
+  );
+}
+
+/** How a record is erased; nothing where there is nothing to erase. */
+function erasureOf(engine: Engine, kind: Kind, id: string, stored: Stored<Kind>): Erasure | "later" | undefined {
+  const at = engine.clock.now();
+  return kind === "packet"
+    ? packetErasure(at, id, stored as Stored<"packet">)
+    : eventErasure(at, id, stored as Stored<"event">);
+}
+
+function packetErasure(at: number, id: string, { value, etag }: Stored<"packet">): Erasure | "later" | undefined {
+  const { packet, progress } = value;
+  if (progress.erasedAt !== undefined) return undefined;
+  if (!isClosed(progress.status)) return "later";
+  const entry = append(id, { tail: progress.tail, step: progress.status }, { at, step: "ERASED", facts: {} });
+  const { answer: _, ...kept } = progress;
+  const erased: PacketRecord = {
+    ...value,
+    packet: { ...packet, fields: {} },
+    progress: { ...kept, tail: tailOf(entry), erasedAt: at },
+  };
+  return { put: { kind: "packet", id, value: erased, etag, erases: value }, entry };
+}
+
+function eventErasure(at: number, id: string, { value, etag }: Stored<"event">): Erasure | "later" | undefined {
+  if (value.erased !== undefined || value.status === "NOTED") return undefined;
+  if (value.unsent || value.status === "EXPANDING") return "later";
+  const entry = append(id, value, { at, step: "ERASED", facts: {} });
+  const { event, raw: _, ...kept } = value;
+  const erased: EventRecord = {
+    ...kept,
+    erased: { at, ...(event && { source: event.source, type: event.type }) },
+    step: entry.step,
+    tail: tailOf(entry),
+  };
+  return { put: { kind: "event", id, value: erased, etag, erases: value }, entry };
+}
