@@ -44,6 +44,8 @@ const mapperEnvSchema = z.object({
     .default("[]")
     .pipe(json)
     .pipe(z.array(z.string().regex(placePattern, "is no place such as s3://bucket/rosters/"))),
+  /** How long what packets and events carry is kept, once they are over. */
+  PAYLOAD_RETENTION_DAYS: z.string().default("90").pipe(z.coerce.number().int().positive()),
   /** The compliance engine that is asked besides the policy: `{"url":"https://…"}`. Absent: there is none. */
   GOVERNANCE: z.string().pipe(json).pipe(complianceSettingsSchema).optional(),
 });
@@ -72,7 +74,7 @@ export type LedgerCopyEnvironment = z.input<typeof ledgerCopyEnvSchema>;
 export type LedgerSealEnvironment = z.input<typeof ledgerSealEnvSchema>;
 
 /** As the functions read it. */
-export type PathEnv = Omit<MapperEnv, "PLACES" | "GOVERNANCE">;
+export type PathEnv = Omit<MapperEnv, "PLACES" | "PAYLOAD_RETENTION_DAYS" | "GOVERNANCE">;
 export type MapperEnv = z.output<typeof mapperEnvSchema>;
 export type ConnectorEnv = z.output<typeof connectorEnvSchema>;
 export type EveryEnv = Pick<PathEnv, keyof typeof everyEnv>;

@@ -29,6 +29,7 @@ export function overSheets<Answer>(handlerOver: (engine: Engine) => Handler<Answ
       sheets: () => sheets.current,
       publish: nothingSent,
       configOf: nothingSent,
+      times: { retentionMs: env.PAYLOAD_RETENTION_DAYS * 86_400_000 },
       // To the compliance engine, where one is named; connectors have functions of their own.
       http: (config) => createHttp({ allowedHosts: hostsIn(config) }),
       ...(settings && {

@@ -260,9 +260,10 @@ export class PathStack extends Stack {
   }
 
   #mapperEnvironment(): MapperEnvironment {
-    const { places, governance } = this.#settings;
+    const { places, payloadRetentionDays, governance } = this.#settings;
     return {
       ...pathEnvironment(this, this.#shared),
+      PAYLOAD_RETENTION_DAYS: String(payloadRetentionDays),
       ...(places.length > 0 && { PLACES: JSON.stringify(places) }),
       ...(governance && { GOVERNANCE: JSON.stringify(governance) }),
     };

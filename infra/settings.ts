@@ -19,6 +19,8 @@ const settingsSchema = z.strictObject({
   bus: z.string().min(1).optional(),
   /** How long the bus keeps HMS events, so that they can be published again. 0: it keeps none. */
   archiveDays: z.coerce.number().int().min(0, "is below 0").max(3_653, "is more than ten years").default(30),
+  /** How long what packets and events carry is kept, once they are over. */
+  payloadRetentionDays: z.coerce.number().int().min(1, "is below 1").max(3_653, "is more than ten years").default(90),
   /** The compliance engine that is asked besides `governance.yaml`; its token is the secret `<name>/governance`. */
   governance: complianceSettingsSchema.optional(),
   /** Call AWS only at FIPS endpoints. */

@@ -5,7 +5,7 @@ import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import type { Catalog, Http } from "../../bridge/connector.ts";
 import type { CompliancePort, Engine, FilesPort } from "../../bridge/ports.ts";
 import type { SheetSet } from "../../bridge/sheets.ts";
-import { readTimes } from "../../bridge/times.ts";
+import { readTimes, type Times } from "../../bridge/times.ts";
 import { systemClock, systemRandom } from "../clock.ts";
 import { httpClients } from "../http-clients.ts";
 import { AwsQueue } from "./queue.ts";
@@ -31,6 +31,7 @@ export interface AwsOptions {
     | undefined;
   readonly configOf: (connector: string) => unknown;
   readonly http: (config: unknown) => Http;
+  readonly times?: Partial<Times> | undefined;
   readonly log: Engine["log"];
 }
 
@@ -60,7 +61,7 @@ export async function openAwsEngine(options: AwsOptions): Promise<Engine> {
     http,
     bridgeKey,
     compliance: options.compliance?.({ http, secrets: kept, bridgeKey, clock }),
-    times: readTimes({ tickMs: 60_000 }),
+    times: readTimes({ tickMs: 60_000, ...options.times }),
     log: options.log,
   };
 }

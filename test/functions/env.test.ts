@@ -6,7 +6,11 @@ const pathEnv = aPathEnv();
 
 describe("a function's environment", () => {
   it("is read as the constructs write it, among Lambda's own variables", () => {
-    expect(readMapperEnv({ ...pathEnv, AWS_REGION: "us-gov-west-1" })).toEqual({ ...pathEnv, PLACES: [] });
+    expect(readMapperEnv({ ...pathEnv, AWS_REGION: "us-gov-west-1" })).toEqual({
+      ...pathEnv,
+      PLACES: [],
+      PAYLOAD_RETENTION_DAYS: 90,
+    });
     expect(readConnectorEnv({ ...pathEnv, CONFIG: '{"baseUrl":"https://hr.gov/api"}' }).CONFIG).toEqual({
       baseUrl: "https://hr.gov/api",
     });

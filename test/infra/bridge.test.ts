@@ -205,6 +205,13 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
     }
   });
 
+  it("say how long what packets and events carry is kept", async () => {
+    const made = await synthesize("us-gov-west-1", { payloadRetentionDays: "30" });
+
+    const watchdog = made.of("AWS::Lambda::Function").find(({ Properties }) => /watchdog/.test(Properties.Description));
+    expect(watchdog?.Properties.Environment?.Variables.PAYLOAD_RETENTION_DAYS).toBe("30");
+  });
+
   it("let mapper and watchdog put chunks of large events into the inbox", async () => {
     const made = await templatesFor("us-gov-west-1");
 
@@ -246,6 +253,7 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
     ["governance", { url: "esq" }, "governance.url: is not a URL such as https://esq.hms.gov/vet"],
     ["name", "HMS Bridge", "name: is not a short name"],
     ["archiveDays", -1, "archiveDays: is below 0"],
+    ["payloadRetentionDays", 0, "payloadRetentionDays: is below 1"],
     ["logRetentionDays", 31, "logRetentionDays: is not 30, 60"],
     ["logLevel", "LOUD", "logLevel: "],
     ["vpc", { subnets: ["subnet-0a1b2c3d"] }, "vpc.securityGroups: "],
