@@ -45,7 +45,7 @@ const mapperEnvSchema = z.object({
     .pipe(json)
     .pipe(z.array(z.string().regex(placePattern, "is no place such as s3://bucket/rosters/"))),
   /** How long what packets and events carry is kept, once they are over. */
-  PAYLOAD_RETENTION_DAYS: z.string().default("90").pipe(z.coerce.number().int().positive()),
+  PAYLOAD_RETENTION_DAYS: z.coerce.number<string>().int().positive().default(90),
   /** The compliance engine that is asked besides the policy: `{"url":"https://…"}`. Absent: there is none. */
   GOVERNANCE: z.string().pipe(json).pipe(complianceSettingsSchema).optional(),
 });
