@@ -2,6 +2,7 @@ import type { Acted } from "./acts.ts";
 import type { By } from "./by.ts";
 import { discard } from "./discard.ts";
 import type { JobPage } from "./jobs.ts";
+import { pagesOf } from "./pages.ts";
 import type { Engine, PacketFilter, QueueName } from "./ports.ts";
 import type { Job, PacketRecord } from "./records.ts";
 import { release, wayOut } from "./release.ts";
@@ -89,9 +90,7 @@ export async function tryBulk(
 ): Promise<BulkTrial> {
   const trial = { looked: 0, made: 0, held: 0, refused: {} as Record<string, number> };
   const samples: BulkTrial["samples"][number][] = [];
-  let after: string | undefined;
-  do {
-    const { items, next } = await readPage(engine, request, after, page);
+  for await (const { items } of pagesOf(({ after }) => readPage(engine, request, after, page))) {
     for (const record of items) {
       const fate = await fateOf(engine, record, request);
       if (fate.kind === "refused") trial.refused[fate.why] = (trial.refused[fate.why] ?? 0) + 1;
@@ -101,8 +100,7 @@ export async function tryBulk(
     }
     trial.looked += items.length;
     await onPage(trial.looked);
-    after = next;
-  } while (after !== undefined);
+  }
   return { ...trial, samples };
 }
 

@@ -6,6 +6,7 @@ import type { JobPage } from "./jobs.ts";
 import type { Json } from "./json.ts";
 import { type Facts, isClosed } from "./ledger.ts";
 import { type Packet, revise } from "./pack.ts";
+import { pagesOf } from "./pages.ts";
 import { pinSheets } from "./pinned.ts";
 import type { Engine, Page, QueueName, Stored } from "./ports.ts";
 import { sendUnsent } from "./queueing.ts";
@@ -206,12 +207,8 @@ export async function replayPacket(
 
 /** The packets a job has made, oldest first. */
 export async function* packetsOf(engine: Engine, job: Job): AsyncGenerator<PacketRecord> {
-  let after: string | undefined;
-  do {
-    const found = await engine.store.packets({ from: job.startedAt, limit: page, ...(after && { after }) });
-    yield* found.items.filter(({ packet }) => packet.job === job.id);
-    after = found.next;
-  } while (after !== undefined);
+  const all = pagesOf((from) => engine.store.packets({ from: job.startedAt, limit: page, ...from }));
+  for await (const { items } of all) yield* items.filter(({ packet }) => packet.job === job.id);
 }
 
 /** What a replay would come to, judged by what the targets are believed to hold now. */
@@ -237,14 +234,11 @@ export async function tryReplay(
 ): Promise<ReplayTrial> {
   const errand: Errand = { id: "job-trial", actor: "trial", startedAt: engine.clock.now(), request };
   const trial = { looked: 0, sent: 0, unchanged: 0, superseded: 0, held: 0 };
-  let after: string | undefined;
-  do {
-    const { items, next } = await readPage(engine, errand, after, page);
+  for await (const { items } of pagesOf(({ after }) => readPage(engine, errand, after, page))) {
     for (const draft of await draftsOf(engine, errand, items)) trial[await fateOf(engine, draft)]++;
     trial.looked += items.length;
     await onPage(trial.looked);
-    after = next;
-  } while (after !== undefined);
+  }
   return trial;
 }
 

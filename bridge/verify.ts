@@ -1,6 +1,7 @@
 import { batchesOf } from "./batches.ts";
 import { digestOf } from "./expand.ts";
 import { type LedgerEntry, type LedgerFault, type Tail, verifyChain } from "./ledger.ts";
+import { pagesOf } from "./pages.ts";
 import type { Engine } from "./ports.ts";
 import type { PacketRecord } from "./records.ts";
 import { openSeal, type Seal, type Sealed, sealedIn } from "./seal.ts";
@@ -172,18 +173,15 @@ function seen({ clock, times }: VerifiedEngine, { seals, newest, unsealed, oldes
 /** The ledger a chain at a time, as it is read. */
 async function* chainsIn({ store }: VerifiedEngine): AsyncGenerator<[LedgerEntry, ...LedgerEntry[]]> {
   let current: LedgerEntry[] = [];
-  let after: string | undefined;
-  do {
-    const found = await store.ledger({ limit: page, ...(after && { after }) });
-    for (const entry of found.items) {
+  for await (const { items } of pagesOf((from) => store.ledger({ limit: page, ...from }))) {
+    for (const entry of items) {
       if (current.length > 0 && current[0]?.chain !== entry.chain) {
         yield current as [LedgerEntry];
         current = [];
       }
       current.push(entry);
     }
-    after = found.next;
-  } while (after !== undefined);
+  }
   if (current.length > 0) yield current as [LedgerEntry];
 }
 
@@ -257,13 +255,9 @@ async function recordsWithoutChain(engine: VerifiedEngine, chains: number): Prom
   if (sum(byStatus) + sum(packets) === chains) return undefined;
 
   const missing = (chain: string): LedgerFault => ({ chain, seq: 1, message: "all entries of this chain are missing" });
-  let after: string | undefined;
-  do {
-    const found = await engine.store.packets({ limit: page, ...(after && { after }) });
-    for (const { packet } of found.items)
-      if ((await engine.store.chain(packet.id)).length === 0) return missing(packet.id);
-    after = found.next;
-  } while (after !== undefined);
+  for await (const { items } of pagesOf((from) => engine.store.packets({ limit: page, ...from }))) {
+    for (const { packet } of items) if ((await engine.store.chain(packet.id)).length === 0) return missing(packet.id);
+  }
   let position: string | undefined;
   for (;;) {
     const found = await engine.store.events({ limit: page, ...(position && { after: position }) });

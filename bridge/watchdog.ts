@@ -2,6 +2,7 @@ import { resumeUnsent } from "./accept.ts";
 import { eraseOld } from "./erase.ts";
 import { changeHealth } from "./health.ts";
 import { eachToItsEnd } from "./log.ts";
+import { pagesOf } from "./pages.ts";
 import type { Engine } from "./ports.ts";
 import { putBack, ring, sendUnsent } from "./queueing.ts";
 
@@ -59,18 +60,17 @@ async function lateOf(engine: Engine, connector: string): Promise<Late> {
   let packets = 0;
   let looked = 0;
   let oldest: Late["oldest"];
-  let after: string | undefined;
-  do {
-    const page = await engine.store.waiting(connector, { before, limit: sweepPage, ...(after && { after }) });
-    looked += page.items.length;
-    for (const { packet, progress } of page.items) {
+  const all = pagesOf((from) => engine.store.waiting(connector, { before, limit: sweepPage, ...from }));
+  for await (const { items } of all) {
+    looked += items.length;
+    for (const { packet, progress } of items) {
       const lateMs = now - progress.queuedAt - packet.windowMs;
       if (lateMs <= 0) continue;
       packets++;
       if (lateMs > (oldest?.lateMs ?? 0)) oldest = { packet: packet.id, lateMs };
     }
-    after = page.next;
-  } while (after !== undefined && looked < lateCounted);
+    if (looked >= lateCounted) break;
+  }
   return { packets, ...(oldest && { oldest }) };
 }
 
@@ -88,10 +88,8 @@ async function sweep(engine: Engine, connector: string): Promise<void> {
   const empty = lane.waiting + lane.inFlight + outbox.waiting + outbox.inFlight === 0;
   const before = clock.now() - (empty ? times.putBackMs : maxQueuedMs);
   const rung = new Set<string>();
-  let after: string | undefined;
-  do {
-    const page = await store.waiting(connector, { before, limit: sweepPage, ...(after && { after }) });
-    for (const { packet, progress, recordedAt } of page.items) {
+  for await (const { items } of pagesOf((from) => store.waiting(connector, { before, limit: sweepPage, ...from }))) {
+    for (const { packet, progress, recordedAt } of items) {
       if ((progress.putAt ?? recordedAt) > before) continue;
       if (progress.lease && progress.lease.until > clock.now()) continue;
       if (progress.place === "behind") {
@@ -104,6 +102,5 @@ async function sweep(engine: Engine, connector: string): Promise<void> {
       engine.log({ step: "put-back", packet: packet.id, connector });
       await putBack(engine, stored, "no queue held it");
     }
-    after = page.next;
-  } while (after !== undefined);
+  }
 }

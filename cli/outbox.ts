@@ -2,6 +2,7 @@ import { setTimeout } from "node:timers/promises";
 import { type Command, Option } from "commander";
 import type * as z from "zod";
 import { openStatuses, type Status, statuses } from "../bridge/ledger.ts";
+import { type From, pagesOf } from "../bridge/pages.ts";
 import { packetSummary, pageOf } from "../ops/schemas.ts";
 import { isElsewhere, type OpsClient, type OpsOptions, opsCommand, pathOf, withOps } from "./client.ts";
 import { idOf, withBridge } from "./open.ts";
@@ -94,13 +95,14 @@ async function newest(client: OpsClient, options: OutboxOptions): Promise<Summar
   const from = since === undefined ? undefined : timeIn(since, Date.now()).toISOString();
   const query = { status: status ?? (open ? openStatuses : undefined), connector, entity, text, from };
   const found: Summary[] = [];
-  let after: string | undefined;
-  do {
-    const page = { ...query, limit: Math.min(200, limit - found.length), after };
-    const { items, next } = await client.get(pathOf("/api/packets", page), pageOf(packetSummary));
+  const read = (from: From) => {
+    const page = { ...query, limit: Math.min(200, limit - found.length), ...from };
+    return client.get(pathOf("/api/packets", page), pageOf(packetSummary));
+  };
+  for await (const { items } of pagesOf(read)) {
     found.push(...items);
-    after = next;
-  } while (after !== undefined && found.length < limit);
+    if (found.length >= limit) break;
+  }
   return found.reverse();
 }
 

@@ -6,6 +6,7 @@ import { Catalog, type Connector } from "../bridge/connector.ts";
 import { checkEvent, eventKey, maxEventBytes, type SourceEvent } from "../bridge/event.ts";
 import { startJob } from "../bridge/jobs.ts";
 import { isClosed, type Status } from "../bridge/ledger.ts";
+import { type From, pagesOf } from "../bridge/pages.ts";
 import type { LogLine, Tally } from "../bridge/ports.ts";
 import { putInInbox } from "../bridge/queueing.ts";
 import type { Job, JobWork, PacketRecord } from "../bridge/records.ts";
@@ -180,12 +181,11 @@ export class Bridge implements AsyncDisposable {
     const { from, to, limit = 1_000, ...rest } = query;
     const filter = { ...rest, from: from?.getTime(), to: to?.getTime() };
     const found: PacketRecord[] = [];
-    let after: string | undefined;
-    do {
-      const page = await engine.store.packets({ ...filter, limit: limit - found.length, ...(after && { after }) });
-      found.push(...page.items);
-      after = page.next;
-    } while (after !== undefined && found.length < limit);
+    const read = (from: From) => engine.store.packets({ ...filter, limit: limit - found.length, ...from });
+    for await (const { items } of pagesOf(read)) {
+      found.push(...items);
+      if (found.length >= limit) break;
+    }
     return found.map((record) => viewOf(record, engine.clock.now()));
   }
 

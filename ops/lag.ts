@@ -1,3 +1,4 @@
+import { pagesOf } from "../bridge/pages.ts";
 import type { Engine, StorePort } from "../bridge/ports.ts";
 import type { PacketRecord } from "../bridge/records.ts";
 
@@ -42,16 +43,14 @@ export function lagsOf(engine: Engine): Promise<Lags> {
 async function read(engine: Engine, now: number): Promise<Lags> {
   const sent: PacketRecord[] = [];
   let looked = 0;
-  let after: string | undefined;
-  do {
-    const query = { from: now - hourMs, newestFirst: true, limit: page, ...(after !== undefined && { after }) };
-    const found = await engine.store.packets(query);
-    looked += found.items.length;
-    sent.push(...found.items.filter(({ progress }) => progress.status === "SENT"));
-    after = found.next;
+  const newest = { from: now - hourMs, newestFirst: true, limit: page };
+  for await (const { items } of pagesOf((from) => engine.store.packets({ ...newest, ...from }))) {
+    looked += items.length;
+    sent.push(...items.filter(({ progress }) => progress.status === "SENT"));
+    if (looked >= sample) break;
     // What is delivered goes on in between.
     await engine.clock.sleep(0);
-  } while (after !== undefined && looked < sample);
+  }
   const byConnector = Map.groupBy(sent, ({ packet }) => packet.connector);
   const lastHour = new Map([...byConnector].map(([id, packets]) => [id, lagOf(packets)]));
   const byMinute = new Map(
