@@ -1,19 +1,18 @@
 import { type Chunk, chunkIn, expandChunk, sendChunks } from "./chunks.ts";
 import { NotAsked } from "./compliance.ts";
 import { convert } from "./convert.ts";
-import { type Arrival, eventKey, openEvent, quarantineKey, type SourceEvent } from "./event.ts";
-import { chunksOf, expand, type Plan, plan } from "./expand.ts";
-import { append, type Facts, type LedgerEntry, tailOf } from "./ledger.ts";
+import { type Arrived, type Draft, draft } from "./draft.ts";
+import { eventKey, openEvent, quarantineKey, type SourceEvent } from "./event.ts";
+import { expand } from "./expand.ts";
 import { errorName } from "./log.ts";
-import { pinSheets, planAgain } from "./pinned.ts";
+import { planAgain } from "./pinned.ts";
 import { type Engine, type Message, maxReceives, type Put, type Stored } from "./ports.ts";
 import { putOnQueue } from "./queueing.ts";
 import { recordPackets, tellHeld } from "./record.ts";
 import type { EventRecord, PacketRecord } from "./records.ts";
 import { later, type Report, removed } from "./report.ts";
-import { onlyTargets } from "./sheets.ts";
-import { type Stepped, stepEvent } from "./step.ts";
-import { fitsOneWrite, inWrites, maxChanges, newPut, type Weight, weigh } from "./writes.ts";
+import { stepEvent } from "./step.ts";
+import { inWrites, maxChanges } from "./writes.ts";
 
 /** A malformed body is kept up to so many characters, for the operator. */
 const rawKept = 16_384;
@@ -29,23 +28,6 @@ export interface Brought {
   readonly event: SourceEvent;
   /** The same when the same is brought again. */
   readonly message: string;
-}
-
-/** What one message will be in the table, should it be new. */
-interface Draft {
-  readonly key: string;
-  readonly message: string;
-  readonly value: EventRecord;
-  /** All packets of the event. */
-  readonly steps: readonly Stepped[];
-  /** The HMS events it becomes, where it came from outside. */
-  readonly converted: readonly SourceEvent[];
-  /** Governance could not be asked about its packets: the event is recorded, and none of them. */
-  readonly notAsked?: NotAsked;
-  /** What is recorded in one write: the event and all its packets, or of a large one the event alone. */
-  readonly puts: readonly Put[];
-  readonly entries: readonly LedgerEntry[];
-  readonly weight: Weight;
 }
 
 /** An event whose packets are all recorded, and what may not have gone on its way yet: packets, HMS events. */
@@ -65,11 +47,13 @@ interface Recorded {
  * @returns per message whether it is done with; `later` where a port failed
  */
 export async function accept(engine: Engine, messages: readonly Incoming[]): Promise<Report[]> {
-  const chunks = messages.flatMap((message) => {
+  const chunks: { readonly message: Incoming; readonly chunk: Chunk }[] = [];
+  const events: Incoming[] = [];
+  for (const message of messages) {
     const chunk = chunkIn(message.body);
-    return chunk ? [{ message, chunk }] : [];
-  });
-  const events = chunks.length === 0 ? messages : messages.filter(({ body }) => !chunkIn(body));
+    if (chunk) chunks.push({ message, chunk });
+    else events.push(message);
+  }
   const reports = await acceptEvents(engine, events);
   for (const { message, chunk } of chunks) reports.push(await acceptChunk(engine, message, chunk));
   return reports;
@@ -186,105 +170,6 @@ async function sendOn(engine: Engine, events: readonly Recorded[]): Promise<void
   const converted = events.flatMap((event) => event.converted);
   if (converted.length > 0) await engine.publish(converted);
   await confirm(engine, events);
-}
-
-/** One message at the door. */
-interface Arrived {
-  readonly engine: Engine;
-  /** The message's id. */
-  readonly message: string;
-  readonly key: string;
-  readonly stamp: number;
-  readonly arrival: Arrival;
-  /** A malformed body's beginning. */
-  readonly raw?: string;
-  readonly only?: EventRecord["only"];
-}
-
-/** Works out what a message would be, were it new: most are, so nothing is read first. */
-async function draft(arrived: Arrived): Promise<Draft> {
-  const { engine, key, stamp, arrival, raw, only } = arrived;
-  if (arrival.kind === "malformed") {
-    const { reason } = arrival;
-    const kept = { ...(raw !== undefined && { raw }), reason };
-    return firstOf(arrived, "QUARANTINED", { reason }, kept);
-  }
-  const { event } = arrival;
-  const all = engine.sheets().byType.get(event.type) ?? [];
-  const sheets = only ? onlyTargets(all, only.targets) : all;
-  await pinSheets(engine, all);
-  const planned = await plan(engine, { key, event, accepted: stamp }, sheets, only && { by: only });
-  const made = await convert(planned);
-  if ("fault" in made) return firstOf(arrived, "QUARANTINED", { reason: "mapping" }, { event, reason: made.fault });
-  const converted = made.events;
-  const chunks = chunksOf(planned);
-  const { steps, notAsked } = chunks.length > 0 ? { steps: [] } : await expandOrWait(engine, planned);
-  const facts: Facts = {
-    type: event.type,
-    source: event.source,
-    sheets: sheets.map((sheet) => `${sheet.name}:${sheet.hash.slice(0, 12)}`),
-    targets: planned.matches.length,
-    ...(chunks.length > 0 ? { chunks: chunks.length } : { packets: steps.length }),
-    ...(notAsked && { waits: "governance could not be asked" }),
-    ...(planned.clamped && { clamped: "its time lies more than 5 min ahead" }),
-    ...(converted.length > 0 && { published: converted.map(eventKey) }),
-    ...filesIn(planned),
-    ...(only && { job: only.job, actor: only.actor }),
-  };
-  const pinned = sheets.map(({ name, hash }) => ({ name, hash }));
-  const { rosters } = planned;
-  const more = {
-    event,
-    sheets: pinned,
-    packets: steps.length,
-    ...(rosters.length > 0 && { rosters }),
-    ...(only && { only }),
-  };
-  if (planned.matches.length === 0) return firstOf(arrived, "UNMATCHED", facts, more);
-  if (chunks.length > 0) {
-    const chunksAt = engine.clock.now();
-    return firstOf(arrived, "EXPANDING", facts, { ...more, unsent: true, chunks, chunksAt }, { converted });
-  }
-  if (notAsked) return firstOf(arrived, "EXPANDING", facts, { ...more, unsent: true }, { converted, notAsked });
-  const marked = steps.length + converted.length > 0 ? { ...more, unsent: true } : more;
-  const whole = firstOf(arrived, "EXPANDED", facts, marked, { steps, converted });
-  return fitsOneWrite(whole.weight) ? whole : firstOf(arrived, "EXPANDING", facts, marked, { steps, converted });
-}
-
-/** The packets of an event; or, where governance cannot be asked about them, that it cannot. */
-async function expandOrWait(engine: Engine, planned: Plan): Promise<Pick<Draft, "steps" | "notAsked">> {
-  try {
-    return { steps: await expand(engine, planned) };
-  } catch (error) {
-    if (error instanceof NotAsked) return { steps: [], notAsked: error };
-    throw error;
-  }
-}
-
-/** Which versions of which files an event's packets are made of, for the ledger: the addresses stand in the event. */
-function filesIn({ rosters }: Plan): Facts {
-  const files = rosters.flatMap((roster) =>
-    "fault" in roster ? [] : [{ version: roster.version, bytes: roster.bytes }],
-  );
-  return files.length > 0 ? { files } : {};
-}
-
-/** The first entry of an event's chain, and the record it belongs to. */
-function firstOf(
-  { engine, message, key, stamp }: Arrived,
-  status: EventRecord["status"],
-  facts: Facts,
-  more: Partial<EventRecord>,
-  { steps = [], converted = [], notAsked }: Partial<Pick<Draft, "steps" | "converted" | "notAsked">> = {},
-): Draft {
-  const entry = append(key, undefined, { at: engine.clock.now(), step: status, facts });
-  const common = { sheets: [], packets: 0, duplicates: 0, message, accepted: stamp };
-  const value: EventRecord = { ...common, ...more, status, step: entry.step, tail: tailOf(entry) };
-  const together = status === "EXPANDED" ? steps : [];
-  const puts: Put[] = [{ kind: "event", id: key, value, etag: 0 }, ...together.map(newPut)];
-  const entries = [entry, ...together.map((stepped) => stepped.entry)];
-  const told = { key, message, value, steps, converted, ...(notAsked && { notAsked }) };
-  return { ...told, puts, entries, weight: weigh(puts, entries) };
 }
 
 /**
