@@ -17,7 +17,10 @@ function folder(): Home {
 }
 
 async function run(file: string, cwd: string, env: Record<string, string> = {}, ...args: string[]) {
-  const child = spawn(process.execPath, [resolve(root, file), ...args], { cwd, env: { ...process.env, NO_COLOR: "1", ...env } });
+  const child = spawn(process.execPath, [resolve(root, file), ...args], {
+    cwd,
+    env: { ...process.env, NO_COLOR: "1", ...env },
+  });
   let out = "";
   child.stdout.on("data", (chunk: Buffer) => {
     out += chunk.toString();
