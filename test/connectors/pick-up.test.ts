@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import type { InboundMessage, Memory, NotPolled, Polled } from "../../bridge/connector.ts";
 import { connector as csvDrop } from "../../connectors/csv-drop.ts";
 import { connector as ftpFlat } from "../../connectors/ftp-flat.ts";
+import type { Folder } from "../../connectors/protocols/folder.ts";
 import { localFolder } from "../../connectors/protocols/local-folder.ts";
 import { type PickUp, pickUp, pickUpSchema } from "../../connectors/protocols/pick-up.ts";
 import { Bridge } from "../../index.ts";
@@ -245,6 +246,25 @@ describe("a file", () => {
 
     expect(dataOf(await folder.all())).toEqual([{ n: "1" }]);
   });
+
+  it.each(["../../etc/x.csv", "a/x.csv", "x\n.csv", `${"x".repeat(200)}.csv`])(
+    "that a server calls %j is left alone: it would be another folder's, or none",
+    async (name) => {
+      using folder = home();
+      const touched: string[] = [];
+      const hostile = new Proxy(localFolder(folder.path), {
+        get: (own, key: keyof Folder) => {
+          if (key === "list") return async () => [{ name, bytes: 1 }];
+          touched.push(key);
+          return own[key];
+        },
+      });
+      const { all } = looker({ use: (work) => work(hostile) });
+
+      expect(await all()).toEqual([]);
+      expect(touched).toEqual([]);
+    },
+  );
 
   it("that is too large is told, and keeps no other waiting", async () => {
     using folder = aFolder();
