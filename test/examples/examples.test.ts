@@ -70,7 +70,8 @@ describe("the quick starts", () => {
     ).toBeLessThan(20);
   });
 
-  test("onrr-per-diem tells four systems of one change, as the README shows it", async () => {
+  // A database is started for it: 4 s of a processor.
+  test("onrr-per-diem tells four systems of one change, as the README shows it", { timeout: 60_000 }, async () => {
     const readme = readFileSync(join(root, "README.md"), "utf8");
     const [, shown = ""] = /```\n(pkt-[^`]*What each system received\n[^`]*)```/.exec(readme) ?? [];
 
