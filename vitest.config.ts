@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { passedOver } from "./test/support/passed-over.ts";
 
 export default defineConfig({
   test: {
@@ -10,5 +11,6 @@ export default defineConfig({
     hookTimeout: 60_000,
     // Two cores: more workers only wait for each other.
     maxWorkers: 2,
+    reporters: ["default", passedOver],
   },
 });

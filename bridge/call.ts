@@ -94,10 +94,24 @@ function checkedConfig(connector: Connector, given: unknown): ZodSafeParseResult
   return config;
 }
 
-/** What a connector needs for one try, or why that cannot be had. */
-export async function contextOf(engine: Engine, connector: Connector, signal: AbortSignal): Promise<ContextReading> {
+/** A connector's configuration as it stands, or what is wrong with it. */
+export function configOf(engine: Engine, connector: Connector): ZodSafeParseResult<unknown> {
+  return checkedConfig(connector, engine.configOf(connectorId(connector)) ?? nothing);
+}
+
+/**
+ * What a connector needs for one try, or why that cannot be had.
+ *
+ * @param remembers under which name it remembers
+ */
+export async function contextOf(
+  engine: Engine,
+  connector: Connector,
+  signal: AbortSignal,
+  remembers = connectorId(connector),
+): Promise<ContextReading> {
   const id = connectorId(connector);
-  const config = checkedConfig(connector, engine.configOf(id) ?? nothing);
+  const config = configOf(engine, connector);
   if (!config.success) {
     const [issue] = config.error.issues;
     return { ok: false, reason: `its configuration is wrong: ${issue?.path.join(".")} ${issue?.message}` };
@@ -114,7 +128,7 @@ export async function contextOf(engine: Engine, connector: Connector, signal: Ab
     secret = given.data;
   }
   const http = engine.http(id, config.data);
-  return { ok: true, value: { config: config.data, secret, http, memory: memoryOf(engine, id), signal } };
+  return { ok: true, value: { config: config.data, secret, http, memory: memoryOf(engine, remembers), signal } };
 }
 
 function memoryOf(engine: Engine, id: string): Memory {

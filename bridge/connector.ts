@@ -109,8 +109,13 @@ export interface Connector<Config = unknown, Secret = unknown> {
   sendBatch?(packets: readonly Packet[], context: Context<Config, Secret>): Promise<readonly Outcome[]>;
   /** Whether the target would take a packet now. */
   probe(context: Context<Config, Secret>): Promise<boolean>;
-  /** Where the target calls no door: what it has that is new. Asked every minute. */
-  poll?(context: Context<Config, Secret>): Promise<Polled>;
+  /**
+   * Where the target calls no door: what it has that is new. Asked every minute, with a memory that is the asking's own.
+   * What it throws is told by its kind alone.
+   */
+  poll?(context: Context<Config, Secret>): Promise<Polled | NotPolled>;
+  /** Whether one that is configured like this is to be asked. Absent: where it can be, it is. */
+  polls?(config: Config): boolean;
 }
 
 /** One thing an outside system says. */
@@ -120,14 +125,26 @@ export interface InboundMessage {
   /** ms since the epoch */
   readonly at: number;
   readonly data: JsonObject;
+  /** Why it cannot be read, without a value of it: it is quarantined with this reason, and `data` is for the operator. */
+  readonly unreadable?: string;
 }
 
 /** What a target had that was new. */
 export interface Polled {
-  /** In their order; at most some hundreds, the rest next time. */
+  /** In their order; at most some hundreds. */
   readonly messages: readonly InboundMessage[];
+  /** There is more: it is asked again at once, and not in a minute. */
+  readonly more?: boolean;
   /** Called when none of them can be lost any more: to move the watermark, or the files. */
   taken(): Promise<void>;
+}
+
+/** Why a target could not be asked. */
+export interface NotPolled {
+  /** For a log: without a secret, and without a value of the target's. */
+  readonly fault: string;
+  /** Its credentials were refused: they are fetched anew before it is asked again. */
+  readonly auth?: boolean;
 }
 
 /** A connector as one declares it: with `send`, or with `sendBatch` where the target takes many at once. */

@@ -34,6 +34,7 @@ export async function convert({ key, event, matches, acceptedMs }: Plan): Promis
         // Without a key it is about one record, which goes without a name.
         ...(parcel.entity !== sheet.name && { subject: parcel.entity }),
         ...(event.time !== undefined && { time: event.time }),
+        ...(event.sequence !== undefined && { sequence: event.sequence }),
         origin,
         data: nest(parcel.fields),
       });

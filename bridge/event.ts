@@ -42,6 +42,7 @@ const sourceEventSchema = z.object({
   time: z.iso.datetime({ offset: true, error: "is not an RFC 3339 time" }).optional(),
   sequence: sequence.optional(),
   origin: attribute(64).optional(),
+  unreadable: z.string().optional(),
   data: z.custom<JsonObject>(isJsonObject, "is not an object"),
 });
 
@@ -57,6 +58,8 @@ export interface SourceEvent {
   readonly sequence?: number | undefined;
   /** The outside system the change came from, by its connector's name: it is not sent back there. */
   readonly origin?: string | undefined;
+  /** Of what an outside system said: why it is to be quarantined and not read. */
+  readonly unreadable?: string | undefined;
   readonly data: JsonObject;
 }
 
@@ -92,7 +95,8 @@ export function checkEvent(raw: unknown): Arrival {
   if (fault) return malformed(fault);
   const parsed = sourceEventSchema.safeParse(raw);
   if (parsed.success) {
-    const { specversion: _, ...event } = parsed.data;
+    const { specversion: _, unreadable, ...event } = parsed.data;
+    if (unreadable !== undefined && event.type.startsWith(inboundPrefix)) return malformed(unreadable);
     return { kind: "event", event: event as SourceEvent };
   }
   const issue = parsed.error.issues[0];

@@ -103,7 +103,8 @@ function jsonIn(body: Uint8Array): JsonObject | undefined {
 }
 
 /** What an outside system says, as the event it arrives as. The mapper's door checks it, as it does every event. */
-export function inboundEvent(connector: string, { id, at, data }: InboundMessage): SourceEvent {
+export function inboundEvent(connector: string, { id, at, data, unreadable }: InboundMessage): SourceEvent {
   const type = `${inboundPrefix}${connector}`;
-  return { id, source: type, type, time: new Date(at).toISOString(), data };
+  const time = new Date(at).toISOString();
+  return { id, source: type, type, time, data, ...(unreadable !== undefined && { unreadable }) };
 }

@@ -6,8 +6,9 @@ import { type Outcome, refused } from "../bridge/outcome.ts";
 import type { Packet } from "../bridge/pack.ts";
 import { addressSchema } from "./protocols/address.ts";
 import { csvText, neutral } from "./protocols/csv.ts";
-import { type DropFile, dropAt, s3PlaceOf } from "./protocols/drop.ts";
+import { type DropFile, dropAt, folderAt, noLogin, s3PlaceOf } from "./protocols/drop.ts";
 import { type Encode, encoderOf } from "./protocols/encoding.ts";
+import { pickUp, pickUpSchema } from "./protocols/pick-up.ts";
 import { hostKeySchema, loginSchema } from "./protocols/sftp.ts";
 
 /** The columns every row begins with: what its reader needs to take it once, and in order. */
@@ -74,10 +75,17 @@ const config = z
       .regex(/^arn:[\w-]+:kms:[\w-]+:\d{12}:key\/[\w-]+$/, "is no ARN of a KMS key")
       .optional()
       .describe("s3: the key to encrypt with, where it is not Amazon's own."),
+    pickUp: pickUpSchema(["file:", "sftp:"], "file:///srv/out or sftp://host/out")
+      .optional()
+      .describe("A folder that is looked into every minute, for files that others put there."),
   })
-  .refine(({ to, hostKeys }) => !to.startsWith("sftp:") || hostKeys, {
+  .refine(({ to, pickUp, hostKeys }) => !`${to} ${pickUp?.from}`.includes("sftp:") || hostKeys, {
     path: ["hostKeys"],
     error: "is missing, and sftp needs it: what ssh-keyscan HOST | ssh-keygen -lf - shows, once you have compared it",
+  })
+  .refine(({ to, pickUp }) => pickUp?.from.replace(/\/$/, "") !== to.replace(/\/$/, ""), {
+    path: ["pickUp", "from"],
+    error: "is the folder that files are dropped into: the bridge would read what it has written",
   })
   .refine(({ columns, encoding }) => encoding !== "windows-1252" || headersFit(columns), {
     path: ["columns"],
@@ -108,8 +116,12 @@ export const connector = defineConnector({
   rate: { concurrency: 2 },
 
   needs(config) {
-    if (config.to.startsWith("file:")) return { fault: "to is a folder of one machine; on AWS say s3: or sftp:" };
-    return { puts: config.to.startsWith("s3:") ? [s3PlaceOf(config)] : [] };
+    const { to, pickUp } = config;
+    if (to.startsWith("file:")) return { fault: "to is a folder of one machine; on AWS say s3: or sftp:" };
+    if (pickUp?.from.startsWith("file:")) {
+      return { fault: "pickUp.from is a folder of one machine; on AWS say sftp:" };
+    }
+    return { puts: to.startsWith("s3:") ? [s3PlaceOf(config)] : [] };
   },
 
   async sendBatch(packets, { config, secret, signal }) {
@@ -122,6 +134,14 @@ export const connector = defineConnector({
 
   probe({ config, secret, signal }) {
     return dropAt(config, secret).isAwake(signal);
+  },
+
+  polls: ({ pickUp }) => pickUp !== undefined,
+
+  async poll({ config, secret, memory, signal }) {
+    const { pickUp: form, hostKeys } = config;
+    const enter = form && folderAt(form.from, hostKeys, secret);
+    return enter ? pickUp(enter, form, { memory, signal }) : { fault: noLogin };
   },
 });
 

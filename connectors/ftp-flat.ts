@@ -7,6 +7,7 @@ import { flatFile } from "./protocols/flat-lines.ts";
 import { isFault } from "./protocols/flat-values.ts";
 import { type Folder, FolderFault, retryOf, writeWhole } from "./protocols/folder.ts";
 import { ftpDoor } from "./protocols/ftp.ts";
+import { type PickUp, pickUp, pickUpSchema } from "./protocols/pick-up.ts";
 import { hostKeySchema, type Login, loginSchema, sftpDoor } from "./protocols/sftp.ts";
 import { type Door, visit } from "./protocols/visit.ts";
 
@@ -42,18 +43,25 @@ const config = z
       .describe("sftp: the fingerprints of the server's host keys, as ssh-keygen -l shows them."),
     insecure: z.boolean().default(false).describe("Whether ftp: may send password and files in the clear."),
     layout: layoutSchema.describe("What stands where in a file."),
+    pickUp: pickUpSchema(["ftps:", "sftp:", "ftp:"], "ftps://host/outbox or sftp://host/outbox")
+      .optional()
+      .describe("A folder that is looked into every minute, for files that the mainframe puts there."),
   })
-  .refine(({ to, hostKeys }) => !to.startsWith("sftp:") || hostKeys, {
+  .refine((config) => !placesOf(config).some((place) => place.startsWith("sftp:")) || config.hostKeys, {
     path: ["hostKeys"],
     error: "is missing, and sftp needs it: what ssh-keyscan HOST | ssh-keygen -lf - shows, once you have compared it",
   })
-  .refine(({ to, insecure }) => !to.startsWith("ftp:") || insecure, {
+  .refine((config) => !placesOf(config).some((place) => place.startsWith("ftp:")) || config.insecure, {
     path: ["to"],
     error:
       "would send password and files in the clear; say ftps: or sftp:, or insecure: true where there is no other way",
   });
 
 type Config = z.output<typeof config>;
+
+function placesOf({ to, pickUp }: { readonly to: string; readonly pickUp?: PickUp | undefined }): string[] {
+  return [to, ...(pickUp ? [pickUp.from] : [])];
+}
 
 /** The last number that was given away, and to which packet. */
 const givenSchema = z.strictObject({ number: z.int().min(0), packet: z.string() });
@@ -75,8 +83,8 @@ export const connector = defineConnector({
   rate: { concurrency: 1 },
 
   async send(packet, { config, secret, memory, signal }) {
-    const door = doorTo(config, secret);
-    if (!door) return retry("its secret has no password, which ftp needs", { code: "setup", mayHaveLanded: false });
+    const door = doorTo(config.to, config, secret);
+    if (!door) return retry(noPassword, { code: "setup", mayHaveLanded: false });
     const given = givenSchema.parse((await memory.get()) ?? { number: 0, packet: "" });
     const isMine = given.packet === packet.id;
     const number = isMine ? given.number : Math.max(given.number + 1, config.first);
@@ -113,7 +121,7 @@ export const connector = defineConnector({
   },
 
   async probe({ config, secret, signal }) {
-    const door = doorTo(config, secret);
+    const door = doorTo(config.to, config, secret);
     if (!door) return false;
     try {
       await visit(door, signal, (folder) => folder.look());
@@ -123,15 +131,26 @@ export const connector = defineConnector({
       throw fault;
     }
   },
+
+  polls: ({ pickUp }) => pickUp !== undefined,
+
+  async poll({ config, secret, memory, signal }) {
+    const { pickUp: form } = config;
+    const door = form && doorTo(form.from, config, secret);
+    if (!door) return { fault: noPassword };
+    return pickUp((signal, work) => visit(door, signal, work), form, { memory, signal });
+  },
 });
 
+const noPassword = "its secret has no password, which ftp needs";
+
 /** The way in, or nothing where the secret is not enough for it. */
-function doorTo({ to, hostKeys = [], tls, ca }: Config, login: Login): Door | undefined {
-  if (to.startsWith("sftp:")) return sftpDoor({ ...serverAt(to, 22), hostKeys }, login);
+function doorTo(address: string, { hostKeys = [], tls, ca }: Config, login: Login): Door | undefined {
+  if (address.startsWith("sftp:")) return sftpDoor({ ...serverAt(address, 22), hostKeys }, login);
   const { username, password } = login;
   if (password === undefined) return undefined;
-  const way = to.startsWith("ftps:") ? tls : "none";
-  return ftpDoor({ ...serverAt(to, way === "implicit" ? 990 : 21), tls: way, ca }, { username, password });
+  const way = address.startsWith("ftps:") ? tls : "none";
+  return ftpDoor({ ...serverAt(address, way === "implicit" ? 990 : 21), tls: way, ca }, { username, password });
 }
 
 /** What stands under a file's name. */

@@ -1,10 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { styleText } from "node:util";
+import { pgliteServer } from "../test/support/pglite-server.ts";
 import { targetServer } from "../test/support/target-server.ts";
 
-// Runs one of examples/ against a real server on loopback, and shows what that server received.
+// Runs one of examples/ against real servers on loopback, and shows what each of them received.
 const [name = ""] = process.argv.slice(2);
 const file = `examples/${name.replace(/\.ts$/, "")}.ts`;
 if (name === "" || !existsSync(file)) {
@@ -12,14 +13,43 @@ if (name === "" || !existsSync(file)) {
   console.error(`npm run example <name>, one of: ${names.join(", ")}`);
   process.exit(2);
 }
-await using target = await targetServer();
-const { url } = target;
+await using payroll = await targetServer();
+await using scheduling = await targetServer();
+await using gis = await targetServer();
+await using hr = await targetServer();
+// A database takes a second to start: only for an example that has one.
+const ddl = `CREATE ROLE hms_bridge; ${readFileSync("docs/sql/postgresql.sql", "utf8")}`;
+await using audit = readFileSync(file, "utf8").includes("AUDIT_PORT") ? await pgliteServer(ddl) : undefined;
+
 const child = spawn(process.execPath, [file], {
   stdio: "inherit",
-  env: { ...process.env, PAYROLL_URL: url, GIS_URL: url, HR_URL: url },
+  env: {
+    ...process.env,
+    PAYROLL_URL: payroll.url,
+    SCHEDULING_URL: scheduling.url,
+    GIS_URL: gis.url,
+    HR_URL: hr.url,
+    ...(audit && {
+      AUDIT_PORT: String(audit.port),
+      BRIDGE_SECRET_POSTGRESQLAUDITCONNECTOR: JSON.stringify(audit.login),
+    }),
+  },
 });
 const [code] = (await once(child, "close")) as [number | null];
-for (const { method, path, body } of target.received) {
-  console.log(styleText("dim", `the target received  ${method} ${path}  ${JSON.stringify(body)}`));
+
+const told: string[] = [];
+for (const [system, { received }] of Object.entries({ payroll, scheduling, gis, hr })) {
+  for (const { method, path, body } of received) told.push(line(system, `${method} ${path}`, JSON.stringify(body)));
 }
+const kept =
+  "SELECT packet_id, entity, revision, fields, to_char(changed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS at";
+for (const { packet_id, entity, revision, fields, at } of (await audit?.ask(`${kept} FROM hms_audit`)) ?? []) {
+  told.push(line("audit", "a row of hms_audit", JSON.stringify(fields)));
+  told.push(line("", "", `${packet_id} about ${entity}, of ${at} UTC, revision ${revision}`));
+}
+if (told.length > 0) console.log(`\n${[styleText("bold", "What each system received"), ...told].join("\n")}`);
 process.exitCode = code ?? 1;
+
+function line(system: string, where: string, what: string): string {
+  return `${system.padEnd(11)} ${where.padEnd(31)}  ${what}`;
+}

@@ -2,9 +2,10 @@ import { fileURLToPath } from "node:url";
 import type { S3Place } from "../../bridge/connector.ts";
 import { delivered, type Outcome, retry } from "../../bridge/outcome.ts";
 import { serverAt } from "./address.ts";
-import { type Folder, FolderFault, retryOf, writeWhole } from "./folder.ts";
+import { type Enter, type Folder, FolderFault, retryOf, writeWhole } from "./folder.ts";
 import { localFolder } from "./local-folder.ts";
-// At once, unlike SSH's library: imported later, the AWS SDK would come whole into the connector's bundle.
+// At once, unlike SSH's library, which costs a command line 45 ms: imported later, the AWS SDK would come whole into the
+// connector's bundle, 104 KiB more.
 import { hasBucket, putObject } from "./s3.ts";
 import { type Login, sftpDoor } from "./sftp.ts";
 import { visit } from "./visit.ts";
@@ -31,28 +32,33 @@ export interface DropPlace {
 }
 
 export function dropAt(place: DropPlace, login: Login | undefined): Drop {
-  const { to, hostKeys = [] } = place;
-  switch (new URL(to).protocol) {
-    case "file:": {
-      const folder = localFolder(fileURLToPath(to));
-      return folderDrop((_, work) => work(folder));
-    }
-    case "s3:":
-      return s3Drop(s3PlaceOf(place));
-    default: {
-      if (!login) return closedDrop("its secret is missing: sftp needs a username, and a password or a privateKey");
-      const door = sftpDoor({ ...serverAt(to, 22), hostKeys }, login);
-      return folderDrop((signal, work) => visit(door, signal, work));
-    }
+  if (place.to.startsWith("s3:")) return s3Drop(s3PlaceOf(place));
+  const enter = folderAt(place.to, place.hostKeys, login);
+  return enter ? folderDrop(enter) : closedDrop(noLogin);
+}
+
+/** What a connector without a secret says of a folder that asks for one. */
+export const noLogin = "its secret is missing: sftp needs a username, and a password or a privateKey";
+
+/** The way into a folder of this machine (`file:`) or of a server (`sftp:`); nothing where there is no login for it. */
+export function folderAt(
+  address: string,
+  hostKeys: readonly string[] = [],
+  login: Login | undefined,
+): Enter | undefined {
+  if (address.startsWith("file:")) {
+    const folder = localFolder(fileURLToPath(address));
+    return (_, work) => work(folder);
   }
+  if (!login) return undefined;
+  const door = sftpDoor({ ...serverAt(address, 22), hostKeys }, login);
+  return (signal, work) => visit(door, signal, work);
 }
 
 /** The folder of a bucket that an `s3:` address means. */
 export function s3PlaceOf({ to, kmsKey }: DropPlace): S3Place {
   return { place: to.endsWith("/") ? to : `${to}/`, ...(kmsKey !== undefined && { kmsKey }) };
 }
-
-type Enter = <T>(signal: AbortSignal, work: (folder: Folder) => Promise<T>) => Promise<T>;
 
 function folderDrop(enter: Enter): Drop {
   return {

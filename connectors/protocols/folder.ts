@@ -32,6 +32,9 @@ export interface Folder {
   readonly litter: Set<string>;
 }
 
+/** A way into a folder, for as long as some work takes. */
+export type Enter = <T>(signal: AbortSignal, work: (folder: Folder) => Promise<T>) => Promise<T>;
+
 /** Why a folder could not be used. Holds nothing of what was to be written. */
 export class FolderFault extends Error {
   override readonly name = "FolderFault";

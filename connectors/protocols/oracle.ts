@@ -20,6 +20,24 @@ export const oracle: Dialect = {
     return `:v${number}`;
   },
 
+  asText(column, type) {
+    if (type === "number") return `TO_CHAR(${column}, 'TM9', 'NLS_NUMERIC_CHARACTERS=''.,''')`;
+    if (type === "date") return `TO_CHAR(${column}, 'YYYY-MM-DD')`;
+    if (type === "timestamp") {
+      // A DATE, and a time without a zone, are taken in the session's, which is UTC.
+      const utc = `SYS_EXTRACT_UTC(CAST(${column} AS TIMESTAMP(9) WITH TIME ZONE))`;
+      return `TO_CHAR(${utc}, 'YYYY-MM-DD"T"HH24:MI:SS.FF9"Z"')`;
+    }
+    // A text may be a CLOB, which TO_CHAR cuts.
+    return type === "key" || type === "boolean" ? `TO_CHAR(${column})` : column;
+  },
+
+  asWas(number, type) {
+    if (type === "number") return `TO_NUMBER(:v${number})`;
+    if (type === "timestamp") return `FROM_TZ(TO_TIMESTAMP(:v${number}, 'YYYY-MM-DD"T"HH24:MI:SS.FF9"Z"'), 'UTC')`;
+    return `:v${number}`;
+  },
+
   // A value that is bound as a CLOB may stand in SET and VALUES, and not in USING.
   upsert(table, key, columns) {
     const sets = columns.map(({ name, bound }) => `t.${name} = ${bound}`);
@@ -45,6 +63,7 @@ export const oracle: Dialect = {
     connection.callTimeout = callMs;
     // A deferred constraint is checked at once: at COMMIT it would be too late to tell whose packet it is.
     await connection.execute("ALTER SESSION SET CONSTRAINTS = IMMEDIATE");
+    await connection.execute("ALTER SESSION SET TIME_ZONE = 'UTC'");
     return sessionOf(connection, oracledb);
   },
 

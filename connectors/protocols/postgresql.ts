@@ -39,6 +39,15 @@ export const postgresql: Dialect = {
     return `$${number}${type === "timestamp" ? "::timestamptz" : cast[type]}`;
   },
 
+  asText(column, type) {
+    if (type === "date") return `to_char(${column}, 'YYYY-MM-DD')`;
+    if (type === "timestamp") return `to_char(${column}, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+    return `${column}::text`;
+  },
+
+  // Of the column's own type, so that its index serves.
+  asWas: (number) => `$${number}`,
+
   // UPDATE first: an INSERT, even one that ends in an update, is refused where a column that is not named may not be empty.
   upsert(table, key, columns) {
     const names = columns.map(({ name }) => name);

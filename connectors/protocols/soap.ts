@@ -78,6 +78,8 @@ export function soapConnector({ name, idempotent }: SoapDeclaration): Connector<
     config: configSchema,
     secret: secretSchema,
     rate: { concurrency: 10 },
+    needs: ({ wsdl }) =>
+      isAddress(wsdl) ? { puts: [] } : { fault: "wsdl is a file of one machine; on AWS say an https: address" },
     send,
     probe: ({ config, http, signal }) => http.isAwake(config.probe ?? `${config.endpoint}?wsdl`, signal),
   });
@@ -255,6 +257,11 @@ function wsdlOf(config: Config, way: Way): Promise<WSDL> {
   return reading;
 }
 
+/** Else it is a file. */
+function isAddress(wsdl: string): boolean {
+  return /^https?:/i.test(wsdl);
+}
+
 /** A service has a handful of schemas. */
 const mostDocuments = 50;
 
@@ -265,14 +272,15 @@ const mostDocuments = 50;
  */
 async function readWsdl(config: Config, way: Way): Promise<WSDL> {
   const { open_wsdl } = await library();
-  const isAddress = /^https?:/i.test(config.wsdl);
   // The library reads what is no web address by itself, from anywhere: a file has an address here too, and we read it.
-  const start = isAddress
+  const start = isAddress(config.wsdl)
     ? config.wsdl
     : new URL(encodeURIComponent(basename(config.wsdl)), "http://wsdl.invalid/").href;
   const place = new URL(".", start).href;
   const read = async (address: string): Promise<string> => {
-    const text = isAddress ? await fetched(address, way) : await fromFolder(config.wsdl, address.slice(place.length));
+    const text = isAddress(config.wsdl)
+      ? await fetched(address, way)
+      : await fromFolder(config.wsdl, address.slice(place.length));
     // Before the library does: it would take minutes for what is not well-formed.
     await readXml(text);
     return text;

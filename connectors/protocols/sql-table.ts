@@ -7,6 +7,7 @@ import {
   type Bind,
   Binds,
   bindOf,
+  columnSchema,
   type Dialect,
   databaseConfig,
   identifier,
@@ -17,14 +18,9 @@ import {
   type Session,
   tlsRule,
   type Valued,
-  valueTypes,
 } from "./sql.ts";
+import { pollSchema, pollTable } from "./sql-poll.ts";
 import { inOneTransaction, outcomeOf, Sessions, undoPacket, wouldTake } from "./sql-sessions.ts";
-
-const column = z.strictObject({
-  column: identifier.describe("The column's name."),
-  type: z.enum(valueTypes).default("text").describe("What the field holds, and how it is bound."),
-});
 
 const configSchema = z
   .strictObject({
@@ -32,9 +28,10 @@ const configSchema = z
     table: identifier.describe("The table."),
     key: identifier.describe("The column that says which record a row is; it must have a unique index."),
     columns: z
-      .record(z.string(), column)
+      .record(z.string(), columnSchema)
       .refine((columns) => Object.keys(columns).length > 0, "names no column")
       .describe("Which field goes to which column. A packet with any other field is refused."),
+    poll: pollSchema.optional().describe("A table to be read every minute, for what others have changed."),
   })
   .refine(...tlsRule)
   .refine(
@@ -71,6 +68,8 @@ export function sqlTable(name: string, dialect: Dialect): Connector<Config, Logi
         write(packet, { config: context.config, session, dialect }),
       ),
     probe: (context) => wouldTake(sessions, context, trials(context.config, dialect)),
+    polls: ({ poll }) => poll !== undefined,
+    poll: (context) => pollTable(sessions, context),
   });
 }
 

@@ -55,6 +55,12 @@ export type Login = z.output<typeof loginSchema>;
 export const valueTypes = ["text", "number", "boolean", "date", "timestamp", "json"] as const;
 export type ValueType = (typeof valueTypes)[number];
 
+/** A column that a field has. */
+export const columnSchema = z.strictObject({
+  column: identifier.describe("The column's name."),
+  type: z.enum(valueTypes).default("text").describe("What the field holds, and how it is bound."),
+});
+
 /** A value as it is bound, of its type. */
 export interface Bind {
   readonly type: ValueType;
@@ -94,6 +100,13 @@ export interface Dialect {
   own(name: string): string;
   /** What stands in a statement for the bind of this number, beginning with 1. */
   bound(number: number, type: ValueType): string;
+  /**
+   * A column's value as text: numbers with a point, dates as 2026-12-01, times in UTC as RFC 3339 with all their digits.
+   * `key`: of whatever type it is.
+   */
+  asText(column: string, type: ValueType | "key"): string;
+  /** What stands for a bind that has such a text, to be compared with its column. A number is a whole one. */
+  asWas(number: number, type: "key" | "number" | "timestamp"): string;
   /** Writes values under a key, whether or not there is a row. Columns that are not named stay as they are. */
   upsert(table: string, key: Column, columns: readonly Column[]): string;
   connect(place: Place, login: Login): Promise<Session>;
@@ -128,6 +141,15 @@ export interface SqlFault {
   readonly about?: string | undefined;
   /** The database's own words, for the operator only. */
   readonly answer?: string | undefined;
+}
+
+/** A value that `asText` has read. */
+export function valueRead(type: ValueType, read: unknown): Json {
+  if (read === null) return null;
+  const text = String(read);
+  if (type === "number") return Number(text);
+  if (type === "boolean") return text === "true" || text === "1";
+  return type === "json" ? (JSON.parse(text) as Json) : text;
 }
 
 /** A table's full name, of quoted parts. */

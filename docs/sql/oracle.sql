@@ -39,3 +39,4 @@ GRANT INSERT ON hms_audit TO hms_bridge;
 GRANT INSERT ON hms_bridge_inbox TO hms_bridge;
 GRANT SELECT, INSERT, UPDATE ON hms_bridge_versions TO hms_bridge;
 -- And on the table it keeps: GRANT SELECT, INSERT, UPDATE, DELETE ON employee TO hms_bridge;
+-- And on a table it reads for what is new: GRANT SELECT ON rate_change TO hms_bridge;

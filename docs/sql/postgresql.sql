@@ -42,3 +42,4 @@ REVOKE ALL ON hms_audit, hms_bridge_inbox, hms_bridge_versions FROM PUBLIC;
 GRANT INSERT ON hms_audit, hms_bridge_inbox TO hms_bridge;
 GRANT SELECT, INSERT, UPDATE ON hms_bridge_versions TO hms_bridge;
 -- And on the table it keeps: GRANT SELECT, INSERT, UPDATE, DELETE ON employee TO hms_bridge;
+-- And on a table it reads for what is new: GRANT SELECT ON rate_change TO hms_bridge;

@@ -1,6 +1,7 @@
 import { createHmac } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import type { Polled } from "../../bridge/connector.ts";
+import * as z from "zod";
+import type { Connector, Polled } from "../../bridge/connector.ts";
 import { takeIn } from "../../bridge/inbound.ts";
 import { keep } from "../../bridge/keep.ts";
 import { delivered } from "../../bridge/outcome.ts";
@@ -442,6 +443,109 @@ describe("a target that is asked", () => {
     await core.clock.advance(30_000);
     await keep(core.engine);
     expect(asked).toBe(2);
+  });
+
+  it("is asked again at once while it has more, and only then", async () => {
+    const pages = [
+      { id: "a", more: true },
+      { id: "b", more: true },
+      { id: "c", more: false },
+    ];
+    const asked: string[] = [];
+    const poll = async (): Promise<Polled> => {
+      const { id, more } = pages[asked.length] ?? { id: "none", more: false };
+      return {
+        messages: [{ id, at: 1_700_000_000_000, data: rate(70) }],
+        more,
+        taken: async () => void asked.push(id),
+      };
+    };
+    await using core = await aCore({
+      targets: [fakeTarget({ name: "Payroll", poll }), fakeTarget({ name: "Gis" })],
+      sheets,
+    });
+
+    await keep(core.engine);
+
+    expect(asked).toEqual(["a", "b", "c"]);
+  });
+
+  it("and says two things of one record, of one time, is believed in the second, though the bus brings it first", async () => {
+    const poll = async (): Promise<Polled> => ({
+      messages: [70, 71].map((dailyRate) => ({ id: `row-${dailyRate}`, at: 1_700_000_000_000, data: rate(dailyRate) })),
+      taken: async () => {},
+    });
+    const gis = fakeTarget({ name: "Gis" });
+    await using core = await aCore({ targets: [fakeTarget({ name: "Payroll", poll }), gis], sheets });
+    const published: Parameters<typeof core.engine.publish>[0][] = [];
+    const catching = { ...core.engine, publish: async (events: (typeof published)[0]) => void published.push(events) };
+
+    await keep(core.engine);
+    await core.map(catching);
+    for (const events of published.flat().reverse()) await core.engine.publish([events]);
+    await core.run();
+
+    expect(gis.state.get("POL-1")).toEqual({ perDiemUSD: 71 });
+  });
+
+  it("says what it cannot be read in, which is quarantined with the reason while the rest goes on", async () => {
+    const poll = async (): Promise<Polled> => ({
+      messages: [
+        { id: "1", at: 1_700_000_000_000, data: { text: "x;y" }, unreadable: "line 7 is not JSON" },
+        { id: "2", at: 1_700_000_000_000, data: rate(70) },
+      ],
+      taken: async () => {},
+    });
+    const gis = fakeTarget({ name: "Gis" });
+    await using core = await aCore({ targets: [fakeTarget({ name: "Payroll", poll }), gis], sheets });
+
+    await keep(core.engine);
+    await core.run();
+
+    expect(gis.state.get("POL-1")).toEqual({ perDiemUSD: 70 });
+    const events = await core.engine.store.events({ limit: 10 });
+    const [refused] = events.filter(({ value }) => value.status === "QUARANTINED");
+    expect(refused?.value).toMatchObject({ reason: "line 7 is not JSON", raw: expect.stringContaining("x;y") });
+  });
+
+  it("that says why it cannot be asked is told so, and gets fresh credentials where they were refused", async () => {
+    const poll = async () => ({ fault: "the server refused the login", auth: true });
+    const target = fakeTarget({ name: "Payroll", poll });
+    await using core = await aCore({ targets: [target, fakeTarget({ name: "Gis" })], sheets });
+    const refreshed: string[] = [];
+    const secrets = { ...core.engine.secrets, refresh: async (id: string) => void refreshed.push(id) };
+
+    await keep({ ...core.engine, secrets });
+
+    const why = "the server refused the login";
+    expect(core.lines).toContainEqual({ step: "poll-failed", connector: "Payroll@v1", why });
+    expect(refreshed).toEqual([target.id]);
+  });
+
+  it("is not asked where nobody has configured that, and remembers apart from what is sent to it", async () => {
+    let asked = 0;
+    const connector: Connector<{ on?: boolean | undefined }> = {
+      ...fakeTarget({ name: "Payroll" }).connector,
+      config: z.strictObject({ on: z.boolean().optional() }),
+      polls: ({ on }) => on === true,
+      async poll({ memory }) {
+        asked++;
+        await memory.set(asked);
+        return { messages: [], taken: async () => {} };
+      },
+    };
+    const target = { ...fakeTarget({ name: "Payroll" }), connector: connector as Connector };
+    await using core = await aCore({ targets: [target, fakeTarget({ name: "Gis" })], sheets });
+    const given = (on: unknown) => ({ ...core.engine, configOf: () => ({ on }) });
+
+    await keep(core.engine);
+    await keep(given(false));
+    expect([asked, (await core.health(target))?.polledAt]).toEqual([0, undefined]);
+    await keep(given(true));
+
+    expect(asked).toBe(1);
+    const [kept, own] = await core.engine.store.read("memory", [`${target.id}/polled`, target.id]);
+    expect([kept?.value.value, own]).toEqual([1, undefined]);
   });
 
   it("that does not answer is asked again, and nothing else suffers", async () => {

@@ -10,7 +10,7 @@ import { connector } from "../../connectors/ftp-flat.ts";
 import { aMemory, aTry } from "../support/a-try.ts";
 import { aPacket } from "../support/builders.ts";
 import { selfSigned } from "../support/certificates.ts";
-import { has, vsftpServer } from "../support/debian-servers.ts";
+import { missing, vsftpServer } from "../support/debian-servers.ts";
 import { ftpServer } from "../support/ftp-server.ts";
 import { home } from "../support/home.ts";
 import { type SftpStep, sftpServer, sshKey, username } from "../support/sftp-server.ts";
@@ -343,17 +343,19 @@ describe("FTPS", () => {
     },
   );
 
-  it.skipIf(!has("vsftpd"))("of vsftpd delivers, and says what a folder without room for us says", async () => {
+  it("of vsftpd delivers, and says what a folder without room for us says", async (context) => {
+    const why = missing("vsftpd");
+    if (why) return context.skip(why);
     using root = home();
     mkdirSync(join(root.path, "in"));
     const certificate = await selfSigned("localhost");
     await using server = await vsftpServer(root.path, certificate);
     const config = { to: `ftps://localhost:${server.port}/in`, ca: certificate.cert, layout };
-    const context = aTry(connector, { config, secret: { username: "anonymous", password: "any" } });
+    const vsftpd = aTry(connector, { config, secret: { username: "anonymous", password: "any" } });
 
-    expect(await connector.send(packetOf(1), context)).toMatchObject({ kind: "delivered" });
+    expect(await connector.send(packetOf(1), vsftpd)).toMatchObject({ kind: "delivered" });
     chmodSync(join(root.path, "in"), 0o555);
-    expect(await connector.send(packetOf(2), context)).toMatchObject({
+    expect(await connector.send(packetOf(2), vsftpd)).toMatchObject({
       kind: "retry",
       mayHaveLanded: false,
       reason: "the server does not let us write a file of that name (553)",

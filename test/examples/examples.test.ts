@@ -16,8 +16,11 @@ function folder(): Home {
   return made;
 }
 
-async function run(file: string, cwd: string, env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, [resolve(root, file)], { cwd, env: { ...process.env, NO_COLOR: "1", ...env } });
+async function run(file: string, cwd: string, env: Record<string, string> = {}, ...args: string[]) {
+  const child = spawn(process.execPath, [resolve(root, file), ...args], {
+    cwd,
+    env: { ...process.env, NO_COLOR: "1", ...env },
+  });
   let out = "";
   child.stdout.on("data", (chunk: Buffer) => {
     out += chunk.toString();
@@ -27,6 +30,14 @@ async function run(file: string, cwd: string, env: Record<string, string> = {}) 
   });
   const [code] = (await once(child, "close")) as [number];
   return { code, lines: out.trim().split("\n") };
+}
+
+/** A line without what is another at each run. */
+function shapeOf(line: string): string {
+  return line
+    .replace(/pkt-[a-z2-7]{16}/, "pkt")
+    .replace(/\d+ ms/, "ms")
+    .replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/, "time");
 }
 
 describe("a program that makes no bridge of its own", () => {
@@ -51,12 +62,25 @@ describe("a program that makes no bridge of its own", () => {
 });
 
 describe("the quick starts", () => {
-  test.each(["demo-brg", "telework-sync", "csv-flat-connector"])("%s is under 20 lines", (name) => {
+  test.each(["onrr-per-diem", "demo-brg", "telework-sync", "csv-flat-connector"])("%s is under 20 lines", (name) => {
     expect(
       readFileSync(join(root, "examples", `${name}.ts`), "utf8")
         .trimEnd()
         .split("\n").length,
     ).toBeLessThan(20);
+  });
+
+  // A database is started for it: 4 s of a processor.
+  test("onrr-per-diem tells four systems of one change, as the README shows it", { timeout: 60_000 }, async () => {
+    const readme = readFileSync(join(root, "README.md"), "utf8");
+    const [, shown = ""] = /```\n(pkt-[^`]*What each system received\n[^`]*)```/.exec(readme) ?? [];
+
+    const { code, lines } = await run("demo/example.ts", root, {}, "onrr-per-diem");
+
+    expect(code).toBe(0);
+    expect(lines.map(shapeOf)).toEqual(shown.trim().split("\n").map(shapeOf));
+    const row = /pkt-\w{16}(?= → SENT audit)/.exec(lines.join("\n"))?.[0];
+    expect(lines.at(-1)).toContain(`${row} about Denver, of 20`);
   });
 
   test("demo-brg sends the rate to both targets, and a replay changes nothing", async () => {

@@ -21,7 +21,7 @@ test("the example sheets are good, and so are their examples", async () => {
 
 test("each configuration the documentation shows is one its connector takes", async () => {
   const catalog = await ownCatalog();
-  const text = readFileSync(join(root, "docs/connectors.md"), "utf8");
+  const text = ["connectors.md", "inbound.md"].map((page) => readFileSync(join(root, "docs", page), "utf8")).join("\n");
   const shown = [...text.matchAll(/```yaml\n(connectors:\n[\s\S]*?)```/g)].flatMap(([, yaml]) =>
     Object.entries((parse(yaml as string) as { connectors: Record<string, unknown> }).connectors),
   );

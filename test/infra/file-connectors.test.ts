@@ -7,6 +7,7 @@ import { type Statement, type Synthesized, synthesize, text } from "./templates.
 const kmsKey = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/1a2b3c";
 const csv = { to: "s3://agency-drop/hms/rates", columns: ["dailyRate"], kmsKey };
 const layout = { lines: { form: "fixed", detail: [{ field: "dailyRate", width: 9, number: {} }] } };
+const soap = { endpoint: "https://hr.gov/soap", operation: "UpdateEmployee", parts: { employeeId: "$entity" } };
 const flat = { to: "ftps://mainframe.agency.example/inbox", layout };
 
 const names = (made: Synthesized): string[] =>
@@ -25,7 +26,7 @@ function grantsOf(made: Synthesized, name: string): Statement[] {
     .flatMap(({ Properties }) => (Properties.PolicyDocument as never as { Statement: Statement[] }).Statement);
 }
 
-describe("a connector that must be told where its files go", () => {
+describe("a connector that must be told where its files are", () => {
   it("is not deployed before it is", async () => {
     const files = await connectorFiles("connectors");
     const deployed = (connectors: object) =>
@@ -38,6 +39,8 @@ describe("a connector that must be told where its files go", () => {
     expect(deployed({})).not.toContain("CsvDropConnector");
     expect(deployed({ CsvDropConnector: csv })).toContain("CsvDropConnector");
     expect(deployed({ "FtpFlatConnector@v1": flat })).toContain("FtpFlatConnector");
+    const wsdl = "https://hr.gov/soap?wsdl";
+    expect(deployed({ SoapUpdateConnector: { ...soap, wsdl } })).toContain("SoapUpdateConnector");
   });
 
   it.each([
@@ -45,6 +48,16 @@ describe("a connector that must be told where its files go", () => {
       "a folder of one machine",
       { CsvDropConnector: { ...csv, to: "file:///srv/drop" } },
       /to is a folder of one machine/,
+    ],
+    [
+      "files to pick up from one",
+      { CsvDropConnector: { ...csv, pickUp: { from: "file:///out" } } },
+      /pickUp\.from is a folder/,
+    ],
+    [
+      "a WSDL in a file",
+      { SoapUpdateConnector: { ...soap, wsdl: "examples/soap/legacy-hr.wsdl" } },
+      /wsdl is a file of one machine; on AWS say an https: address/,
     ],
     ["half a configuration", { CsvDropConnector: { to: csv.to } }, /connectors\.CsvDropConnector\.columns/],
     [

@@ -9,10 +9,14 @@ import { home } from "./home.ts";
 
 /** Where Debian puts servers; not every user's PATH has it. */
 const programs = { sshd: "/usr/sbin/sshd", vsftpd: "/usr/sbin/vsftpd" } as const;
+const packages = { sshd: "openssh-server", vsftpd: "vsftpd" } as const;
 
-/** Whether a server of Debian's can be run here. If not, its tests say so and are passed over. */
-export function has(program: keyof typeof programs): boolean {
-  return existsSync(programs[program]) && (program === "sshd" || userInfo().uid === 0);
+export type Program = keyof typeof programs;
+
+/** Why a server of Debian's cannot be run here, and what to do; nothing where it can. Its tests are then passed over. */
+export function missing(program: Program): string | undefined {
+  if (!existsSync(programs[program])) return `no ${program} here; apt-get install ${packages[program]}`;
+  return program === "vsftpd" && userInfo().uid !== 0 ? "vsftpd must be run by root; run the tests as root" : undefined;
 }
 
 export interface SshServer extends AsyncDisposable {
