@@ -6,35 +6,37 @@ import { Empty, Fault, Skeleton } from "../parts/states.tsx";
 import { Ago } from "../parts/time.tsx";
 import { useDoing, usePoll } from "../poll.ts";
 import { linkTo, narrowTo } from "../route.ts";
-import { type EventStatus, eventStatuses, type Page, type SourceEvent } from "../shapes.ts";
+import type { EventStatus, Page, SourceEvent, Tally } from "../shapes.ts";
 import { count } from "../words.ts";
 
 const everyMs = 3_000;
+const tallyEveryMs = 5_000;
 const pageSize = 100;
 
 /** What HMS has published, and what became of it; the quarantined with their reasons. */
 export function EventsScreen({ route: { query } }: ScreenProps) {
   const type = query.get("type") ?? "";
   const status = query.get("status") ?? "";
+  const key = `${status} ${type}`;
   const [older, setOlder] = useState<{ readonly of: string; readonly page: Page<SourceEvent> }>();
   const ask = (after?: string) =>
-    get<Page<SourceEvent>>("/api/events", { type, limit: pageSize, ...(after !== undefined && { after }) });
-  const { data, problem } = usePoll(type, () => ask(), everyMs);
+    get<Page<SourceEvent>>("/api/events", { type, status, limit: pageSize, ...(after !== undefined && { after }) });
+  const { data, problem } = usePoll(key, () => ask(), everyMs);
   const more = useDoing();
-  const behind = older?.of === type ? older.page : undefined;
+  const behind = older?.of === key ? older.page : undefined;
   const known = new Set(data?.items.map(({ id }) => id));
-  const all = [...(data?.items ?? []), ...(behind?.items ?? []).filter(({ id }) => !known.has(id))];
-  const shown = all.filter((event) => status === "" || event.status === status);
+  const shown = [...(data?.items ?? []), ...(behind?.items ?? []).filter(({ id }) => !known.has(id))];
   const next = behind ? behind.next : data?.next;
   const lookFurther = (from: string) =>
     more.run(async () => {
       const page = await ask(from);
-      setOlder({ of: type, page: { ...page, items: [...(behind?.items ?? []), ...page.items] } });
+      setOlder({ of: key, page: { ...page, items: [...(behind?.items ?? []), ...page.items] } });
     });
   return (
     <>
       <h1>Events</h1>
-      <search class="filter">
+      <Views type={type} status={status} />
+      <search class="filter events">
         <div class="labelled text">
           <label for="type">
             Type<kbd title="The key that goes here">/</kbd>
@@ -50,34 +52,15 @@ export function EventsScreen({ route: { query } }: ScreenProps) {
             onChange={(event) => narrowTo({ status, type: event.currentTarget.value.trim() })}
           />
         </div>
-        <div class="labelled">
-          <label for="event-status">Became</label>
-          <select
-            id="event-status"
-            value={status}
-            onChange={(event) => narrowTo({ type, status: event.currentTarget.value })}
-          >
-            <option value="">Anything</option>
-            {eventStatuses.map((one: EventStatus) => (
-              <option key={one} value={one}>
-                {one.toLowerCase()}
-              </option>
-            ))}
-          </select>
-        </div>
       </search>
       <Fault problem={problem ?? more.problem} stale={data !== undefined} />
       {!data && !problem && <Skeleton lines={10} />}
       {data && shown.length === 0 && (
-        <Empty title={all.length === 0 ? "No events yet" : `None of the last ${count(all.length)} events is so`}>
-          {all.length === 0 ? (
-            <>
-              Publish one: <code>npx bridge emit</code>
-            </>
-          ) : (
-            "Look further back, or choose another."
-          )}
-        </Empty>
+        <NoEvents
+          narrowed={status !== "" || type !== ""}
+          isMore={next !== undefined}
+          quarantined={status === "QUARANTINED"}
+        />
       )}
       {shown.length > 0 && (
         <table class="cards">
@@ -130,5 +113,54 @@ export function EventsScreen({ route: { query } }: ScreenProps) {
         </button>
       )}
     </>
+  );
+}
+
+const views: readonly (readonly [EventStatus | "", string])[] = [
+  ["", "All"],
+  ["EXPANDED", "Expanded"],
+  ["EXPANDING", "Expanding"],
+  ["UNMATCHED", "Unmatched"],
+  ["QUARANTINED", "Quarantined"],
+  ["NOTED", "Operators' acts"],
+];
+
+/** What became of events, each with how many; where nobody counts, without. */
+function Views({ type, status }: { readonly type: string; readonly status: string }) {
+  const { data } = usePoll("tally", (signal) => get<Tally>("/api/tally", {}, signal), tallyEveryMs);
+  return (
+    <ul class="views" aria-label="What became of them">
+      {views.map(([name, word]) => {
+        const events = name === "" ? undefined : data?.events[name];
+        return (
+          <li key={word}>
+            <a
+              href={linkTo("events", undefined, { type, status: name })}
+              aria-current={name === status ? "page" : undefined}
+              class={name === "QUARANTINED" && events ? "bad" : ""}
+            >
+              {word} {events !== undefined && <small>{count(events)}</small>}
+            </a>
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
+interface NoEventsProps {
+  readonly narrowed: boolean;
+  readonly isMore: boolean;
+  readonly quarantined: boolean;
+}
+
+function NoEvents({ narrowed, isMore, quarantined }: NoEventsProps) {
+  if (isMore) return <Empty title="None among those looked through so far">Look further back.</Empty>;
+  if (quarantined) return <Empty title="Nothing is quarantined">Every message that came was an event.</Empty>;
+  if (narrowed) return <Empty title="No event is so">Choose another, or all of them.</Empty>;
+  return (
+    <Empty title="No events yet">
+      Publish one: <code>npx bridge emit</code>
+    </Empty>
   );
 }

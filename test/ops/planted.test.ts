@@ -571,7 +571,7 @@ const doors: readonly Door[] = [
   },
 ];
 
-describe("personal data planted at every door", { timeout: 60_000 }, () => {
+describe("personal data planted at every door", { timeout: 300_000 }, () => {
   let office: Office;
   beforeAll(async () => {
     office = await anOffice();
