@@ -259,7 +259,7 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
     await rowOf(page, "policy.per_diem.updated").first().getByRole("link").click();
     await page.getByRole("heading", { name: "Data" }).waitFor();
     await page.getByRole("heading", { name: "Expanded" }).waitFor();
-    await rowOf(page, "PayrollConnector@v1").waitFor();
+    await rowOf(page, "PayrollConnector@v1").first().waitFor();
     await page.close();
   });
 
