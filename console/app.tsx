@@ -81,6 +81,8 @@ function House() {
       main.current?.focus({ preventScroll: true });
     }
     first.current = false;
+    // On a narrow screen the screens' names are a row that is wider than it.
+    document.querySelector("header [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }, [place]);
 
   return (

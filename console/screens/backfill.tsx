@@ -41,14 +41,16 @@ export function BackfillForm() {
         madeIn={({ targets: made }) => Object.values(made).reduce((sum, target) => sum + target.made, 0)}
         showTrial={(trial) => <Trial trial={trial} />}
       >
-        <fieldset>
+        <fieldset class="whole">
           <legend>Where it comes from</legend>
-          <Choice name="kind" checked={kind === "events"} onChange={() => setKind("events")} word="Recorded events">
-            what HMS has published since a time
-          </Choice>
-          <Choice name="kind" checked={kind === "file"} onChange={() => setKind("file")} word="A snapshot">
-            a file with an event a line
-          </Choice>
+          <div class="choices wide">
+            <Choice name="kind" checked={kind === "events"} onChange={() => setKind("events")} word="Recorded events">
+              what HMS has published since a time
+            </Choice>
+            <Choice name="kind" checked={kind === "file"} onChange={() => setKind("file")} word="A snapshot">
+              a file with an event a line
+            </Choice>
+          </div>
         </fieldset>
         {kind === "events" ? (
           <>

@@ -62,51 +62,8 @@ export function EventsScreen({ route: { query } }: ScreenProps) {
           quarantined={status === "QUARANTINED"}
         />
       )}
-      {shown.length > 0 && (
-        <table class="cards">
-          <thead>
-            <tr>
-              <th scope="col">Became</th>
-              <th scope="col">Event</th>
-              <th scope="col">Type</th>
-              <th scope="col">Source</th>
-              <th scope="col">Sheets</th>
-              <th scope="col" class="number">
-                Packets
-              </th>
-              <th scope="col" class="number">
-                Accepted
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {shown.map((event) => (
-              <tr key={event.id}>
-                <td data-label="Became">
-                  <EventBadge status={event.status} />
-                </td>
-                <th scope="row" class="lead">
-                  <a class="row-link" href={linkTo("events", event.id)} data-row>
-                    <code>{event.id}</code>
-                  </a>
-                </th>
-                <td data-label="Type">
-                  {event.type ?? <span class="quiet">none</span>}
-                  {event.reason !== undefined && <small class="bad-text">{event.reason}</small>}
-                </td>
-                <td data-label="Source">{event.source ?? <span class="quiet">none</span>}</td>
-                <td data-label="Sheets">{event.sheets.join(", ") || <span class="quiet">none</span>}</td>
-                <td class="number" data-label="Packets">
-                  {count(event.packets)}
-                </td>
-                <td class="number" data-label="Accepted">
-                  <Ago at={event.acceptedAt} />
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      )}
+      {shown.length > 0 &&
+        (status === "QUARANTINED" ? <QuarantineTable events={shown} /> : <EventTable events={shown} />)}
       {next !== undefined && (
         <button type="button" class="more" disabled={more.busy} onClick={() => lookFurther(next)}>
           Older events
@@ -162,5 +119,99 @@ function NoEvents({ narrowed, isMore, quarantined }: NoEventsProps) {
     <Empty title="No events yet">
       Publish one: <code>npx bridge emit</code>
     </Empty>
+  );
+}
+
+interface EventsProps {
+  readonly events: readonly SourceEvent[];
+}
+
+function EventTable({ events }: EventsProps) {
+  return (
+    <table class="cards">
+      <thead>
+        <tr>
+          <th scope="col">Became</th>
+          <th scope="col">Event</th>
+          <th scope="col">Type</th>
+          <th scope="col">Source</th>
+          <th scope="col">Sheets</th>
+          <th scope="col" class="number">
+            Packets
+          </th>
+          <th scope="col" class="number">
+            Accepted
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {events.map((event) => (
+          <tr key={event.id}>
+            <td data-label="Became">
+              <EventBadge status={event.status} />
+            </td>
+            <th scope="row" class="lead">
+              <a class="row-link" href={linkTo("events", event.id)} data-row>
+                <code>{event.id}</code>
+              </a>
+            </th>
+            <td data-label="Type">
+              {event.type ?? <span class="quiet">none</span>}
+              {event.reason !== undefined && <small class="bad-text">{event.reason}</small>}
+            </td>
+            <td data-label="Source">{event.source ?? <span class="quiet">none</span>}</td>
+            <td data-label="Sheets">{event.sheets.join(", ") || <span class="quiet">none</span>}</td>
+            <td class="number" data-label="Packets">
+              {count(event.packets)}
+            </td>
+            <td class="number" data-label="Accepted">
+              <Ago at={event.acceptedAt} />
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+/** Messages that are no events: nothing is known of them but why. */
+function QuarantineTable({ events }: EventsProps) {
+  return (
+    <table class="cards">
+      <thead>
+        <tr>
+          <th scope="col">Became</th>
+          <th scope="col">Message</th>
+          <th scope="col">Why it is no event</th>
+          <th scope="col" class="number">
+            Came again
+          </th>
+          <th scope="col" class="number">
+            Came
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {events.map(({ id, status, reason, duplicates, acceptedAt }) => (
+          <tr key={id}>
+            <td data-label="Became">
+              <EventBadge status={status} />
+            </td>
+            <th scope="row" class="lead">
+              <a class="row-link" href={linkTo("events", id)} data-row>
+                <code>{id}</code>
+              </a>
+            </th>
+            <td data-label="Why">{reason}</td>
+            <td class="number" data-label="Came again">
+              {count(duplicates)}
+            </td>
+            <td class="number" data-label="Came">
+              <Ago at={acceptedAt} />
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
   );
 }
