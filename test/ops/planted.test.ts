@@ -142,10 +142,9 @@ async function anOffice(): Promise<Office> {
   };
   const rest = () =>
     until(async () => {
-      const { events, packets } = JSON.parse((await call("/api/tally")).text);
-      const { text } = await call("/metrics");
-      const inbox = Number(/^bridge_inbox_messages (\d+)/m.exec(text)?.[1]);
-      const open = events.EXPANDING + packets.QUEUED + packets.RETRY + inbox;
+      if (!(await beside.settled())) return false;
+      const { events, packets } = await beside.tally();
+      const open = events.EXPANDING + packets.QUEUED + packets.RETRY;
       if (open > 0) await new Promise((resolve) => setTimeout(resolve, 50));
       return open === 0;
     });
@@ -172,6 +171,7 @@ async function anOffice(): Promise<Office> {
     rest,
     async told() {
       const lists: Record<string, string> = {};
+      lists.metrics = (await call("/metrics")).text;
       for (const list of ["packets", "events", "jobs", "connectors", "sheets", "alerts"]) {
         lists[`the list of ${list}`] = await pages(`/api/${list}`);
       }
@@ -182,7 +182,7 @@ async function anOffice(): Promise<Office> {
       const of = (lines: readonly unknown[]) => lines.map((line) => JSON.stringify(line)).join("\n");
       return {
         "the log": served.lines.join("\n"),
-        metrics: of(metrics),
+        "what is measured": of(metrics),
         "the ledger": of(items),
         alerts: of(alerts.received),
         ...lists,
