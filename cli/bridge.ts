@@ -89,8 +89,13 @@ export async function run(args: readonly string[]): Promise<number> {
   }
 }
 
-function toldOf({ code, path, message }: NodeJS.ErrnoException): string {
-  return code === "ENOENT" && path !== undefined ? `there is no ${path} here` : message;
+/** What the system and the AWS SDK say in words of their own, in ours. */
+function toldOf({ name, code, path, message }: NodeJS.ErrnoException): string {
+  if (code === "ENOENT" && path !== undefined) return `there is no ${path} here`;
+  if (code === "EEXIST" && path !== undefined) return `${path} is there already; name another`;
+  if (message === "Region is missing") return "no AWS region is set; set AWS_REGION, or give your profile one";
+  if (name === "CredentialsProviderError") return "no AWS credentials are found; log in, or set AWS_PROFILE";
+  return message;
 }
 
 /** A verb and those below it, so that a wrong call of any of them ends the same way. */

@@ -33,7 +33,10 @@ export class Refused extends Error {
   constructor(problem: z.output<typeof problemSchema>) {
     const { type, title, detail, status, faults = [] } = problem;
     // Where the detail says all there is to say, its title would say it twice.
-    const says = status === 404 || status === 422 ? detail : `${title.toLowerCase()}. ${detail}`;
+    const isWhole = type === "urn:hms-bridge:missing" || status === 422;
+    const says = isWhole
+      ? detail.replace(/^[A-Z](?=[a-z]* )/, (first) => first.toLowerCase())
+      : `${title.toLowerCase()}. ${detail}`;
     super([says.replace(/\.$/, ""), ...faults.map(({ where, what }) => `  ${where} ${what}`)].join("\n"));
     const isWrong = status === 400 || type === "urn:hms-bridge:unknown-connector";
     const isNo = status === 404 || status === 409 || status === 422;

@@ -60,7 +60,8 @@ function packetHead({ packet, progress }: PacketRecord): string[] {
 
 function eventHead(id: string, { event, erased, raw, packets, duplicates }: EventRecord): string[] {
   if (erased) return [`${id} was ${erased.type ?? "no event"}; what it said was erased, being old`];
-  if (!event) return [`${id} is a message that is no event`, `  it begins  ${withoutPersonalData(raw?.slice(0, 200) ?? "")}`];
+  if (!event)
+    return [`${id} is a message that is no event`, `  it begins  ${withoutPersonalData(raw?.slice(0, 200) ?? "")}`];
   return [
     `${id} is ${event.type} from ${event.source}, id ${event.id}`,
     `  it made ${packets} packet${packets === 1 ? "" : "s"}${duplicates > 0 ? ` and came ${duplicates} more times` : ""}`,

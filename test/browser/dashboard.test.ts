@@ -207,7 +207,7 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
     await page.close();
   });
 
-  it("lists what is quarantined with its reason, page after page, and shows how it begins", async () => {
+  it("lists what is quarantined by itself, with the reasons, and shows how it begins", async () => {
     for (const i of [1, 2, 3]) await office.putInInbox(`{"id":"broken-${i}","source":"hms.policy"}`);
     const page = await office.open("overview");
     await page.getByRole("link", { name: /Quarantined 3/ }).click();
@@ -329,6 +329,21 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
     await page.close();
   });
 
+  it("goes on by itself when the bridge answers again, also where it looks only once", async () => {
+    const page = await office.open("sheets");
+    await page.getByRole("link", { name: "per_diem" }).waitFor();
+
+    await office.context.setOffline(true);
+    await page.getByRole("link", { name: "per_diem" }).click();
+    await page.getByText("The bridge does not answer.").waitFor();
+    await page.getByText("No answer").waitFor();
+    await office.context.setOffline(false);
+
+    await page.getByLabel("The sheet's text").waitFor();
+    await page.getByText("The bridge answers again.").waitFor();
+    await page.close();
+  });
+
   it("has the token in no address, and says what to do where it is missing or wrong", async () => {
     const page = await office.open();
     expect(page.url()).not.toContain(office.door.token);
@@ -404,14 +419,14 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
   );
 
   it("shows what was known when the bridge goes, says that the session has ended when it is back, and goes on by its new link", async () => {
-    const page = await office.open("jobs");
-    await page.locator(".jobs li").first().waitFor();
+    const page = await office.open("sheets");
+    await rowOf(page, "per_diem").first().waitFor();
     expect(office.complaints).toEqual([]);
 
     await office.stop();
     await page.getByText("The bridge does not answer.").first().waitFor();
     await page.getByText("No answer").waitFor();
-    expect(await page.locator(".jobs li").first().isVisible()).toBe(true);
+    expect(await rowOf(page, "per_diem").first().isVisible()).toBe(true);
 
     const { url, token } = await office.restart();
     await page.getByText("The session has ended.").waitFor();
@@ -419,8 +434,8 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
     expect(await axeFaults(page)).toEqual([]);
     await page.getByLabel("Or paste the link").fill(`${url}/#token=${token}`);
     await page.getByRole("button", { name: "Open" }).click();
-    await page.locator(".jobs li").first().waitFor();
-    expect(page.url()).toBe(`${url}/#/jobs`);
+    await rowOf(page, "per_diem").first().waitFor();
+    expect(page.url()).toBe(`${url}/#/sheets`);
     await page.close();
   });
 });
