@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { get } from "../api.ts";
 import type { ScreenProps } from "../app.tsx";
 import { EventBadge } from "../parts/badge.tsx";
@@ -85,8 +85,13 @@ const views: readonly (readonly [EventStatus | "", string])[] = [
 /** What became of events, each with how many; where nobody counts, without. */
 function Views({ type, status }: { readonly type: string; readonly status: string }) {
   const { data } = usePoll("tally", (signal) => get<Tally>("/api/tally", {}, signal), tallyEveryMs);
+  const row = useRef<HTMLUListElement>(null);
+  const isCounted = data !== undefined;
+  useEffect(() => {
+    row.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [status, isCounted]);
   return (
-    <ul class="views" aria-label="What became of them">
+    <ul ref={row} class="views" aria-label="What became of them">
       {views.map(([name, word]) => {
         const events = name === "" ? undefined : data?.events[name];
         return (
