@@ -2,7 +2,7 @@ import { type Chunk, chunkIn, expandChunk, sendChunks } from "./chunks.ts";
 import { NotAsked } from "./compliance.ts";
 import { convert } from "./convert.ts";
 import { type Arrived, type Draft, draft } from "./draft.ts";
-import { eventKey, openEvent, quarantineKey, type SourceEvent } from "./event.ts";
+import { eventKey, openEvent, quarantineKey, type SourceEvent, toldName } from "./event.ts";
 import { expand } from "./expand.ts";
 import { errorName } from "./log.ts";
 import { planAgain } from "./pinned.ts";
@@ -222,7 +222,7 @@ function tellArrival(engine: Engine, made: Draft): void {
     packets: value.packets,
     ...(heldByMapping > 0 && { heldByMapping }),
     ...(reason !== undefined && { reason }),
-    ...(event && { type: event.type }),
+    ...(event && { type: toldName(event.type) }),
     ...(event?.time !== undefined && {
       ageMs: Math.max(0, Math.floor(value.accepted / 1_000) - Date.parse(event.time)),
     }),

@@ -11,13 +11,13 @@ const maxAddress = 1_024;
  */
 export function readAddress(text: string, protocol: "file:" | "s3:"): URL {
   const url = text.length > maxAddress ? null : URL.parse(text);
-  if (!url) throw new FileFault(`the address is none; give a whole one, ${exampleOf(protocol)}`);
+  if (!url) throw new FileFault(`has no whole address; give one such as ${exampleOf(protocol)}`);
   const told = tellAddress(url);
   if (url.protocol !== protocol) {
-    throw new FileFault(`${told} cannot be read here; put the file at ${exampleOf(protocol)}`);
+    throw new FileFault(`cannot be read here; put it at ${exampleOf(protocol)}`, told);
   }
   if (url.search || url.hash || url.username || url.password) {
-    throw new FileFault(`${told} was given with credentials, a query or a fragment; give the address alone`);
+    throw new FileFault("was given with credentials, a query or a fragment; give the address alone", told);
   }
   return url;
 }

@@ -1,4 +1,4 @@
-import type { ZodSafeParseResult } from "zod";
+import type { ZodError, ZodSafeParseResult } from "zod";
 import { type Connector, type Context, connectorId, type Memory } from "./connector.ts";
 import { errorName } from "./log.ts";
 import { type Outcome, type RetryCode, retry } from "./outcome.ts";
@@ -113,8 +113,7 @@ export async function contextOf(
   const id = connectorId(connector);
   const config = configOf(engine, connector);
   if (!config.success) {
-    const [issue] = config.error.issues;
-    return { ok: false, reason: `its configuration is wrong: ${issue?.path.join(".")} ${issue?.message}` };
+    return { ok: false, reason: configFault(config.error, engine.configOf(id)) };
   }
   let secret: unknown;
   if (connector.secret) {
@@ -129,6 +128,19 @@ export async function contextOf(
   }
   const http = engine.http(id, config.data);
   return { ok: true, value: { config: config.data, secret, http, memory: memoryOf(engine, remembers), signal } };
+}
+
+/** What a person must add or mend, without a value: an address may hold a password. */
+function configFault({ issues }: ZodError, given: unknown): string {
+  const lacks = issues.filter(({ code, path }) => code === "invalid_type" && valueAt(given, path) === undefined);
+  const names = [...new Set(lacks.map(({ path }) => path.join(".")))].filter((name) => name !== "");
+  if (names.length > 0) return `its configuration lacks ${names.join(", ")}`;
+  const [issue] = issues;
+  return `its configuration is wrong: ${[issue?.path.join("."), issue?.message].filter(Boolean).join(" ")}`;
+}
+
+function valueAt(given: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>((here, key) => (here as Record<PropertyKey, unknown> | undefined)?.[key], given);
 }
 
 function memoryOf(engine: Engine, id: string): Memory {

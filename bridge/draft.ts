@@ -1,6 +1,6 @@
 import { NotAsked } from "./compliance.ts";
 import { convert } from "./convert.ts";
-import { type Arrival, eventKey, type SourceEvent } from "./event.ts";
+import { type Arrival, eventKey, type SourceEvent, toldName } from "./event.ts";
 import { chunksOf, expand, type Plan, plan } from "./expand.ts";
 import { append, type Facts, type LedgerEntry, tailOf } from "./ledger.ts";
 import { pinSheets } from "./pinned.ts";
@@ -59,8 +59,8 @@ export async function draft(arrived: Arrived): Promise<Draft> {
   const chunks = chunksOf(planned);
   const { steps, notAsked } = chunks.length > 0 ? { steps: [] } : await expandOrWait(engine, planned);
   const facts: Facts = {
-    type: event.type,
-    source: event.source,
+    type: toldName(event.type),
+    source: toldName(event.source),
     sheets: sheets.map((sheet) => `${sheet.name}:${sheet.hash.slice(0, 12)}`),
     targets: planned.matches.length,
     ...(chunks.length > 0 ? { chunks: chunks.length } : { packets: steps.length }),

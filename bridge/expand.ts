@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import canonicalize from "canonicalize";
 import { type Connector, connectorId } from "./connector.ts";
-import type { SourceEvent } from "./event.ts";
+import { type SourceEvent, toldName } from "./event.ts";
 import { blockedReason, govern } from "./govern.ts";
 import { keyedHash } from "./ids.ts";
 import type { Json } from "./json.ts";
@@ -229,7 +229,7 @@ export function birthFacts(packet: Packet, bridgeKey: KeyObject): Facts {
     action: packet.action,
     fields: Object.keys(packet.fields),
     digest: digestOf(packet, bridgeKey),
-    version: packet.version as unknown as Json,
+    version: { ...packet.version, source: toldName(packet.version.source) } as unknown as Json,
     ...(packet.replayOf && { replayOf: packet.replayOf }),
     ...(packet.replaces && { replaces: packet.replaces }),
     ...(packet.force && { force: true }),

@@ -143,7 +143,7 @@ function failed(engine: Engine, job: Job, error: unknown): Job {
   // It is the job's turn again as soon as governance can be asked.
   if (error instanceof NotAsked) return job;
   const failures = job.failures + 1;
-  if (error instanceof FileFault) return ended(engine, { ...job, failures }, "FAILED", error.message);
+  if (error instanceof FileFault) return ended(engine, { ...job, failures }, "FAILED", error.what);
   return failures < maxFailures
     ? { ...job, failures }
     : ended(engine, { ...job, failures }, "FAILED", `${failures} times in a row: ${errorName(error)}`);

@@ -48,12 +48,20 @@ export function jsonFault(value: unknown, path = "", depth = 0): string | undefi
   for (const key of Object.keys(value)) {
     if (isPrototypeKey(key)) return `${where}: the key "${key}" is not allowed`;
     if (!key.isWellFormed()) return `${where}: a key is not well-formed Unicode`;
-    const name = /^[A-Za-z_][\w-]{0,63}$/.test(key) ? key : "…";
+    const name = isPlainName(key) ? key : "…";
     const fault = jsonFault((value as JsonObject)[key], path ? `${path}.${name}` : name, depth + 1);
     if (fault) return fault;
   }
   return undefined;
 }
+
+/** Whether a key is a field's name, and not a value that records are kept under: an address, an account, a passport. */
+export function isPlainName(key: string): boolean {
+  return /^[A-Za-z_][\w-]{0,63}$/.test(key) && key.replace(/\D/g, "").length <= maxDigits;
+}
+
+/** `line2`, `q3_2026`: a name has so many digits at most, and hardly a number of anything has so few. */
+const maxDigits = 5;
 
 const bodyTexts = new WeakMap<object, string>();
 

@@ -253,9 +253,17 @@ export interface FileVersion {
   readonly bytes: number;
 }
 
-/** Why a file cannot be read: known at once, and trying again would not help. Names its address. */
+/** Why a file cannot be read: known at once, and trying again would not help. */
 export class FileFault extends Error {
   override readonly name = "FileFault";
+  /** For a list or a ledger: the address, which stands in the message, may be called after a person. */
+  readonly what: string;
+
+  /** @param fault what is wrong with the file, and what to do: `is not there` */
+  constructor(fault: string, address?: string) {
+    super(`${address ?? "the file"} ${fault}`);
+    this.what = `the file ${fault}`;
+  }
 }
 
 /** Files at `file:` or `s3:` addresses below the places the bridge may read from, and nowhere else. */

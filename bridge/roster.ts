@@ -42,8 +42,8 @@ export async function findRosters(
 }
 
 /** Why a roster is held, and what to do. */
-export function withRemedy({ message }: FileFault): string {
-  return `${message}; mend that, and publish the event again with a new id`;
+export function withRemedy({ what }: FileFault): string {
+  return `${what}; mend that, and publish the event again with a new id`;
 }
 
 /** Lines of a file: from inclusive, to exclusive. bytes */

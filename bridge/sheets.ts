@@ -40,8 +40,8 @@ export async function checkSheet(sheet: Sheet, catalog: Catalog, policy: Policy)
   }
   const examples = await testSheet(sheet, policy);
   for (const [i, result] of examples.entries()) {
-    for (const fault of result.faults) {
-      const message = `the example "${result.example}" fails: ${fault}`;
+    for (const fault of result.differs) {
+      const message = `the example "${result.example}" fails: ${fault}; "bridge sheets test" shows how`;
       faults.push({ path: ["examples", i], message, ofExample: true });
     }
   }

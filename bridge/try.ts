@@ -1,6 +1,6 @@
 import { createSecretKey } from "node:crypto";
 import { checkEvent, type SourceEvent } from "./event.ts";
-import { type Json, type JsonObject, jsonEqual } from "./json.ts";
+import { isPlainName, type Json, type JsonObject, jsonEqual } from "./json.ts";
 import { type Element, mapEvent } from "./map.ts";
 import { type Match, match } from "./match.ts";
 import type { Policy } from "./policy.ts";
@@ -79,24 +79,36 @@ export function completeEvent(given: JsonObject): JsonObject {
 export interface ExampleResult {
   readonly sheet: string;
   readonly example: string;
-  /** What differs, a line a target; none where it passes. */
+  /** What differs, a line a target, with its values: for who has written them. None where it passes. */
   readonly faults: readonly string[];
+  /** The same by the fields' names alone, for a log: examples are made of what has happened to somebody. */
+  readonly differs: readonly string[];
 }
 
 /** Runs a sheet's own examples, at the time their event names. */
 export async function testSheet(sheet: Sheet, policy: Policy): Promise<ExampleResult[]> {
   return Promise.all(
-    sheet.examples.map(async (example) => ({
-      sheet: sheet.name,
-      example: example.name,
-      faults: await testExample(sheet, example, policy),
-    })),
+    sheet.examples.map(async (example) => {
+      const found = await testExample(sheet, example, policy);
+      return {
+        sheet: sheet.name,
+        example: example.name,
+        faults: found.map(({ fault }) => fault),
+        differs: found.map(({ fault, differs = fault }) => differs),
+      };
+    }),
   );
 }
 
-async function testExample(sheet: Sheet, example: SheetExample, policy: Policy): Promise<string[]> {
+interface ExampleFault {
+  readonly fault: string;
+  /** If not said, the fault has no value in it. */
+  readonly differs?: string;
+}
+
+async function testExample(sheet: Sheet, example: SheetExample, policy: Policy): Promise<ExampleFault[]> {
   const arrival = checkEvent(completeEvent(example.event as JsonObject));
-  if (arrival.kind === "malformed") return [`its event is none: ${arrival.reason}`];
+  if (arrival.kind === "malformed") return [{ fault: `its event is none: ${arrival.reason}` }];
   const packets = await trySheet(
     sheet,
     arrival.event,
@@ -104,17 +116,34 @@ async function testExample(sheet: Sheet, example: SheetExample, policy: Policy):
     Date.parse(arrival.event.time ?? "2026-01-01T00:00:00Z"),
     example.files,
   );
-  return Object.entries(example.expect).flatMap(([target, expected]) => {
+  return Object.entries(example.expect).flatMap(([target, expected]): ExampleFault[] => {
     const made = packets.filter((packet) => packet.target === target);
     const held = made.find((packet) => packet.held !== undefined);
-    if (held) return [`${target}: ${held.held}`];
-    const got: Json = made.map(({ fields }) => fields);
-    const wanted: Json = expected === null ? [] : ([expected].flat() as JsonObject[]);
-    return jsonEqual(got, wanted) ? [] : [`${target}: expected ${shown(wanted)}, got ${shown(got)}`];
+    if (held) return [{ fault: `${target}: ${held.held}` }];
+    const got = made.map(({ fields }) => fields);
+    const wanted = expected === null ? [] : ([expected].flat() as JsonObject[]);
+    if (jsonEqual(got, wanted)) return [];
+    return [
+      {
+        fault: `${target}: expected ${shown(wanted)}, got ${shown(got)}`,
+        differs: `${target}: ${differing(wanted, got)}`,
+      },
+    ];
   });
 }
 
-function shown(packets: Json[]): string {
+/** In which fields, or in how many packets. */
+function differing(wanted: readonly JsonObject[], got: readonly JsonObject[]): string {
+  if (wanted.length !== got.length) return `expected ${wanted.length} packets, got ${got.length}`;
+  const names = wanted.flatMap((fields, i) => {
+    const made = got[i] as JsonObject;
+    const all = new Set([...Object.keys(fields), ...Object.keys(made)]);
+    return [...all].filter((name) => !jsonEqual(fields[name], made[name]));
+  });
+  return `${[...new Set(names)].map((name) => (name.split(".").every(isPlainName) ? name : "…")).join(", ")} not as expected`;
+}
+
+function shown(packets: readonly JsonObject[]): string {
   if (packets.length === 0) return "no packet";
   return packets.length === 1 ? JSON.stringify(packets[0]) : JSON.stringify(packets);
 }

@@ -3,7 +3,7 @@ import canonicalize from "canonicalize";
 import { detect, maskText, replaceFound } from "./detect/detect.ts";
 import type { DataKind, Finding } from "./detect/finding.ts";
 import { keyedHash } from "./ids.ts";
-import { isJsonObject, isPrototypeKey, type Json, type JsonObject } from "./json.ts";
+import { isJsonObject, isPlainName, isPrototypeKey, type Json, type JsonObject } from "./json.ts";
 import type { Parcel } from "./map.ts";
 import { type Action, type Clause, clausesOf, type Policy } from "./policy.ts";
 
@@ -140,7 +140,7 @@ class Judge {
     for (const [key, item] of Object.entries(value)) {
       const below = `${name}.${key}`;
       // A key is data where records are keyed by it. It is told only where it is a plain name.
-      const isName = /^[A-Za-z_][\w-]{0,63}$/.test(key) && detect(key).length === 0;
+      const isName = isPlainName(key) && detect(key).length === 0;
       const kept = isName ? key : String(this.value(names, shown, key));
       if (!isPrototypeKey(kept))
         seen[kept] = this.value([...names, below], isName ? `${shown}.${key}` : `${shown}.…`, item);

@@ -22,8 +22,8 @@ import { sheets } from "./sheets.ts";
 
 const about = `Keeps the systems outside HMS in step with what changes inside it.
 
-The store is .bridge/ and the sheets are mappings/, unless told otherwise. One process works on a store at a time
-(bridge serve); the other commands may be used beside it.`;
+The store is .bridge/ and the sheets are mappings/, unless told otherwise. \
+One process works on a store at a time (bridge serve); the other commands may be used beside it.`;
 
 const afterHelp = `
 Exit codes: 0 done · 1 the answer is no (a faulty sheet, a broken ledger, a held packet, a target asleep) ·
@@ -84,9 +84,18 @@ export async function run(args: readonly string[]): Promise<number> {
       console.error(error.message);
       return exitCodes.no;
     }
-    console.error(`bridge: ${(error as Error).message}`);
+    console.error(`bridge: ${toldOf(error as NodeJS.ErrnoException)}`);
     return error instanceof TypeError || error instanceof RangeError ? exitCodes.wrongCall : exitCodes.couldNot;
   }
+}
+
+/** What the system and the AWS SDK say in words of their own, in ours. */
+function toldOf({ name, code, path, message }: NodeJS.ErrnoException): string {
+  if (code === "ENOENT" && path !== undefined) return `there is no ${path} here`;
+  if (code === "EEXIST" && path !== undefined) return `${path} is there already; name another`;
+  if (message === "Region is missing") return "no AWS region is set; set AWS_REGION, or give your profile one";
+  if (name === "CredentialsProviderError") return "no AWS credentials are found; log in, or set AWS_PROFILE";
+  return message;
 }
 
 /** A verb and those below it, so that a wrong call of any of them ends the same way. */

@@ -32,7 +32,12 @@ export class Refused extends Error {
 
   constructor(problem: z.output<typeof problemSchema>) {
     const { type, title, detail, status, faults = [] } = problem;
-    super([`${title.toLowerCase()}. ${detail}`, ...faults.map(({ where, what }) => `  ${where} ${what}`)].join("\n"));
+    // Where the detail says all there is to say, its title would say it twice.
+    const isWhole = type === "urn:hms-bridge:missing" || status === 422;
+    const says = isWhole
+      ? detail.replace(/^[A-Z](?=[a-z]* )/, (first) => first.toLowerCase())
+      : `${title.toLowerCase()}. ${detail}`;
+    super([says.replace(/\.$/, ""), ...faults.map(({ where, what }) => `  ${where} ${what}`)].join("\n"));
     const isWrong = status === 400 || type === "urn:hms-bridge:unknown-connector";
     const isNo = status === 404 || status === 409 || status === 422;
     this.exitCode = isWrong ? exitCodes.wrongCall : isNo ? exitCodes.no : exitCodes.couldNot;

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { withoutPersonalData } from "../bridge/by.ts";
 import type { LedgerEntry } from "../bridge/ledger.ts";
 import type { EventRecord, PacketRecord } from "../bridge/records.ts";
 import { inWords, sentenceOf } from "../bridge/story.ts";
@@ -13,7 +14,9 @@ export function explain(end: End): Command {
   return opsCommand("explain", "tell the story of a packet (pkt-…) or an event (evt-…)")
     .argument("<id>", "pkt-… or evt-…")
     .action(async (id: string, options: OpsOptions) => {
-      if (isElsewhere(options)) return withOps(options, { work: false }, (client) => explained(client, id, options));
+      // A program gets the same from here and from elsewhere.
+      if (options.json || isElsewhere(options))
+        return withOps(options, { work: false }, (client) => explained(client, id, options));
       await withBridge(options, { work: false }, async (bridge) => {
         const { store, clock } = await bridge.engine();
         const [packet] = id.startsWith("pkt-") ? await store.read("packet", [id]) : [];
@@ -25,7 +28,6 @@ export function explain(end: End): Command {
           end(exitCodes.no);
           return;
         }
-        if (options.json) return printJson({ id, record, ledger: chain });
         const head = packet ? packetHead(packet.value) : eventHead(id, event?.value as EventRecord);
         console.log(
           [...head, "", ...chain.map(sentence), ...(packet ? ending(packet.value, clock.now()) : [])].join("\n"),
@@ -58,7 +60,8 @@ function packetHead({ packet, progress }: PacketRecord): string[] {
 
 function eventHead(id: string, { event, erased, raw, packets, duplicates }: EventRecord): string[] {
   if (erased) return [`${id} was ${erased.type ?? "no event"}; what it said was erased, being old`];
-  if (!event) return [`${id} is a message that is no event`, `  it begins  ${raw?.slice(0, 200)}`];
+  if (!event)
+    return [`${id} is a message that is no event`, `  it begins  ${withoutPersonalData(raw?.slice(0, 200) ?? "")}`];
   return [
     `${id} is ${event.type} from ${event.source}, id ${event.id}`,
     `  it made ${packets} packet${packets === 1 ? "" : "s"}${duplicates > 0 ? ` and came ${duplicates} more times` : ""}`,

@@ -32,7 +32,8 @@ export function outbox(): Command {
     .option("--limit <count>", "at most so many", count, 50)
     .option("--watch", "and then each that changes, until Ctrl-C")
     .action(async (options: OutboxOptions) => {
-      if (options.watch || isElsewhere(options))
+      // A program gets the same from here and from elsewhere.
+      if (options.watch || options.json || isElsewhere(options))
         return withOps(options, { work: false }, (client) => listed(client, options));
       const { open, since, limit } = options;
       const wanted = options.status ?? (open ? openStatuses : undefined);
@@ -48,7 +49,6 @@ export function outbox(): Command {
           ...(since && { from: timeIn(since, Date.now()) }),
         });
         const packets = newest.reverse();
-        if (options.json) return printJson(packets);
         for (const packet of packets) console.log(coloured(String(packet), packet.status));
         const { packets: counts } = await bridge.tally();
         const sums = statuses.filter((status) => counts[status] > 0).map((status) => `${counts[status]} ${status}`);

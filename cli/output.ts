@@ -76,7 +76,8 @@ export function timeIn(text: string, now: number): Date {
   if (text === "now") return new Date(now);
   const ago = /^(\d{1,6})([smhd])$/.exec(text);
   if (ago) return new Date(now - Number(ago[1]) * (unitsMs[ago[2] as string] as number));
-  const at = Date.parse(text);
+  // What Date.parse makes of "5" is a day in May 2001.
+  const at = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
   if (Number.isNaN(at)) throw new RangeError(`"${text}" is not a time; write 10m, 2h, now or 2026-12-01T00:00:00Z`);
   return new Date(at);
 }

@@ -1,4 +1,4 @@
-import { refused, token } from "./session.ts";
+import { refused, token, wasKnown } from "./session.ts";
 import type { Packet } from "./shapes.ts";
 
 interface ProblemBody {
@@ -16,9 +16,12 @@ export class Problem extends Error {
   readonly faults: NonNullable<ProblemBody["faults"]>;
   /** How the packet stands now, where somebody else was faster. */
   readonly now: ProblemBody["now"];
+  /** Nobody answered at all. */
+  readonly isGone: boolean;
 
-  constructor({ title, detail, faults = [], now }: Omit<ProblemBody, "type">) {
+  constructor({ title, detail, faults = [], now, isGone = false }: Omit<ProblemBody, "type"> & { isGone?: boolean }) {
     super(title);
+    this.isGone = isGone;
     this.title = title;
     this.detail = detail;
     this.faults = faults;
@@ -62,16 +65,18 @@ async function call<T>(path: string, init: RequestInit): Promise<T> {
     throw new Problem({
       title: "The bridge does not answer",
       detail: "Is it running? Start it with npm start; this page goes on by itself.",
+      isGone: true,
     });
   }
   if (response.status === 401) {
     // Another tab's work may have brought a new token meanwhile.
     if (token.value === used) refused.value = true;
     throw new Problem({
-      title: "The token is not the bridge's",
+      title: "The session has ended",
       detail: "Open the page anew with npx bridge console.",
     });
   }
+  wasKnown.value = true;
   const body: unknown = await response.json().catch(() => undefined);
   if (!response.ok || body === undefined) throw new Problem(problemIn(body, response.status));
   // The API has held its answer against its schema.

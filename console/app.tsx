@@ -4,7 +4,7 @@ import { get } from "./api.ts";
 import { helpShown, places } from "./keys.ts";
 import { Dialog } from "./parts/ask.tsx";
 import { Icon, type IconName } from "./parts/icon.tsx";
-import { Said } from "./parts/say.tsx";
+import { Said, say } from "./parts/say.tsx";
 import { setClock } from "./parts/time.tsx";
 import { usePoll } from "./poll.ts";
 import { linkTo, type Route, route } from "./route.ts";
@@ -19,6 +19,7 @@ import { PacketScreen } from "./screens/packet.tsx";
 import { PacketsScreen } from "./screens/packets.tsx";
 import { SheetScreen } from "./screens/sheet.tsx";
 import { SheetsScreen } from "./screens/sheets.tsx";
+import { StartScreen } from "./screens/start-job.tsx";
 import { refused, showTheme, theme, token } from "./session.ts";
 import type { Me } from "./shapes.ts";
 
@@ -38,7 +39,7 @@ const screens: Readonly<Record<string, Screen>> = {
   packets: { title: "Packets", icon: "packet", list: PacketsScreen, one: PacketScreen },
   bulk: { title: "Bulk", icon: "bulk", list: BulkScreen },
   sheets: { title: "Sheets", icon: "sheet", list: SheetsScreen, one: SheetScreen },
-  jobs: { title: "Jobs", icon: "job", list: JobsScreen },
+  jobs: { title: "Jobs", icon: "job", list: JobsScreen, one: StartScreen },
   ledger: { title: "Ledger", icon: "ledger", list: LedgerScreen },
   events: { title: "Events", icon: "event", list: EventsScreen, one: EventScreen },
 };
@@ -64,6 +65,11 @@ function House() {
   );
   const { title, list: List, one: One } = screens[name] ?? (screens.overview as Screen);
   const main = useRef<HTMLElement>(null);
+  const wasGone = useRef(false);
+  useEffect(() => {
+    if (wasGone.current && !me.problem) say("The bridge answers again.");
+    wasGone.current = me.problem !== undefined;
+  }, [me.problem]);
   const first = useRef(true);
   const place = `${name}/${id ?? ""}`;
 
@@ -75,6 +81,8 @@ function House() {
       main.current?.focus({ preventScroll: true });
     }
     first.current = false;
+    // On a narrow screen the screens' names are a row that is wider than it.
+    document.querySelector("header [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   }, [place]);
 
   return (

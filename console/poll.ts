@@ -8,11 +8,14 @@ export interface Polled<T> {
   refresh(): void;
 }
 
+/** When what nobody answered is asked for again, where nothing else is said. ms */
+const againMs = 5_000;
+
 /**
  * Looks at something again and again, for as long as the page is seen.
  *
  * @param key another key is another thing: what was known of the last one is forgotten
- * @param everyMs absent: looks once
+ * @param everyMs absent: looks until there is an answer
  */
 export function usePoll<T>(key: string, look: (signal: AbortSignal) => Promise<T>, everyMs?: number): Polled<T> {
   const [state, setState] = useState<{ key: string; data?: T; problem?: Problem }>({ key });
@@ -24,6 +27,7 @@ export function usePoll<T>(key: string, look: (signal: AbortSignal) => Promise<T
     const gone = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const next = async () => {
+      let waitMs = everyMs;
       if (!document.hidden) {
         try {
           const data = await latest.current(gone.signal);
@@ -31,10 +35,11 @@ export function usePoll<T>(key: string, look: (signal: AbortSignal) => Promise<T
         } catch (error) {
           if (gone.signal.aborted) return;
           const problem = asProblem(error);
+          if (problem.isGone) waitMs ??= againMs;
           setState((last) => ({ key, problem, ...(last.key === key && "data" in last && { data: last.data as T }) }));
         }
       }
-      if (!gone.signal.aborted && everyMs !== undefined) timer = setTimeout(next, everyMs);
+      if (!gone.signal.aborted && waitMs !== undefined) timer = setTimeout(next, waitMs);
     };
     const seen = () => {
       if (document.hidden || everyMs === undefined) return;

@@ -6,6 +6,8 @@ const themeKey = "bridge-theme";
 export const token = signal(takeToken());
 /** The API has refused the token. */
 export const refused = signal(false);
+/** It has been taken before: the bridge was started anew since, and has another. */
+export const wasKnown = signal(false);
 
 export type Theme = "system" | "light" | "dark";
 export const theme = signal<Theme>(readTheme());
@@ -34,10 +36,13 @@ function tokenIn(fragment: string): string | undefined {
   return /^#token=([\w~.-]+)$/.exec(fragment)?.[1];
 }
 
+/** @param given the token, or the whole link that has it at its end */
 export function useToken(given: string): void {
-  sessionStorage.setItem(tokenKey, given);
+  const used = /#token=([\w~.-]+)$/.exec(given)?.[1] ?? given;
+  sessionStorage.setItem(tokenKey, used);
   refused.value = false;
-  token.value = given;
+  wasKnown.value = false;
+  token.value = used;
 }
 
 /** A link with a new token may be opened in a tab that shows the page already. */

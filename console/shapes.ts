@@ -161,6 +161,26 @@ export interface BulkTrial {
   readonly samples: readonly { readonly packet: Packet; readonly fate: string }[];
 }
 
+/** What a replay would come to, in packets. */
+export interface ReplayTrial {
+  readonly kind: "trial";
+  readonly looked: number;
+  readonly sent: number;
+  readonly unchanged: number;
+  readonly superseded: number;
+  readonly held: number;
+}
+
+/** What a back-fill would come to, by target. */
+export interface BackfillTrial {
+  readonly kind: "trial";
+  readonly looked: number;
+  readonly malformed: NonNullable<Job["malformed"]>;
+  readonly targets: {
+    readonly [target: string]: { readonly made: number; readonly held: number; readonly there: number };
+  };
+}
+
 export interface Sheet {
   readonly name: string;
   readonly hash: string;

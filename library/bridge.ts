@@ -374,6 +374,7 @@ async function openBridge(options: BridgeOptions): Promise<Open> {
   const fromFile = readSettings("bridge.yaml");
   const settings = checkSettings(
     {
+      ...fromFile,
       connectors: { ...fromFile.connectors, ...options.connectors },
       places: options.places ?? fromFile.places,
       times: { ...fromFile.times, ...options.times },

@@ -213,7 +213,7 @@ const startBulk = operation({
 export const jobOperations = [listJobs, getJob, cancel, startReplay, startBackfill, startBulk];
 
 function noJob(): Problem {
-  return new Problem("missing", "There is no job with this id; GET /api/jobs lists those there are.");
+  return new Problem("missing", "There is no job with this id; the list of jobs has those there are.");
 }
 
 async function start(engine: Engine, work: JobWork, actor: string, perSecond: number | undefined) {
@@ -250,7 +250,7 @@ async function backfillRequest(engine: Engine, { targets: names, from }: Backfil
     targets = targetsOf(engine, { targets: names, ...(connector !== undefined && { connector }) });
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    return new Problem("refused", "No sheet has such a target; GET /api/sheets names those there are.");
+    return new Problem("refused", "No sheet has such a target; the list of sheets names those there are.");
   }
   if ("since" in from) {
     const { since, until = engine.clock.now() + 1 } = from;

@@ -154,7 +154,7 @@ const discardPacket = operation({
 export const packetOperations = [listPackets, getPacket, editPacket, replayOne, discardPacket];
 
 function missing(): Problem {
-  return new Problem("missing", "There is no packet with this id; GET /api/packets lists those there are.");
+  return new Problem("missing", "There is no packet with this id; the list of packets has those there are.");
 }
 
 /** What a person's act came to, as an answer or a problem. */

@@ -43,6 +43,9 @@ export function relayApp(ask: Ask, around: ShellOptions): Hono {
 
 function refusedThere(status: number): Response {
   return status === 401 || status === 403
-    ? new Problem("forbidden", "Your credentials may not call this operation of the API.").response()
+    ? new Problem(
+        "forbidden",
+        "Your AWS credentials may not call this operation of the API, or have expired: renew them, and start bridge console anew.",
+      ).response()
     : new Problem("unavailable", `What stands before the API answered ${status}; try again.`).response();
 }

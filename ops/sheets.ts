@@ -143,7 +143,7 @@ export const sheetOperations = [listSheets, getSheet, checkSheet, trySheetOperat
 
 function sheetCalled(engine: Engine, name: string): Sheet | Problem {
   const sheet = engine.sheets().sheets.find((one) => one.name === name);
-  return sheet ?? new Problem("missing", "No sheet in force is called so; GET /api/sheets lists them.");
+  return sheet ?? new Problem("missing", "No sheet in force is called so; the list of sheets names them.");
 }
 
 function proposedIn(name: string, text: string): Sheet | Problem {

@@ -1,5 +1,6 @@
 import type * as z from "zod";
 import { withoutPersonalData } from "../bridge/by.ts";
+import { toldName } from "../bridge/event.ts";
 import { isClosed, type LedgerEntry } from "../bridge/ledger.ts";
 import type { FoundEvent } from "../bridge/ports.ts";
 import type { EventRecord, Job, PacketRecord, Progress } from "../bridge/records.ts";
@@ -69,8 +70,8 @@ export function eventSummaryOf({ key, value }: Pick<FoundEvent, "key" | "value">
   return {
     id: key,
     status,
-    ...(type !== undefined && { type }),
-    ...(source !== undefined && { source }),
+    ...(type !== undefined && { type: toldName(type) }),
+    ...(source !== undefined && { source: toldName(source) }),
     ...(event?.time !== undefined && { time: event.time }),
     acceptedAt: timeOut(Math.floor(accepted / 1_000)),
     ...(erased && { erasedAt: timeOut(erased.at) }),

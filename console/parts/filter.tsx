@@ -29,8 +29,8 @@ export function filterOf(query: URLSearchParams, { withStatus }: { readonly with
   };
 }
 
-/** A local date and time as the browser's own field gives it. */
-function timeOf(local: string | null): string | undefined {
+/** The moment of a local date and time, as the browser's own field gives it. */
+export function timeOf(local: string | null): string | undefined {
   const ms = Date.parse(local ?? "");
   return Number.isNaN(ms) ? undefined : new Date(ms).toISOString();
 }
@@ -105,7 +105,8 @@ export function asQuery(query: URLSearchParams): Query {
   return Object.fromEntries([...new Set(query.keys())].map((name) => [name, query.getAll(name)]));
 }
 
-function localTime(ms: number): string {
+/** What the browser's own field takes for a moment. */
+export function localTime(ms: number): string {
   const minutes = new Date(ms).getTimezoneOffset();
   return new Date(ms - minutes * 60_000).toISOString().slice(0, 16);
 }
@@ -159,7 +160,7 @@ interface SelectProps {
   readonly onChange: (value: string) => void;
 }
 
-function Select({ label, value, options, any = "All", onChange }: SelectProps) {
+export function Select({ label, value, options, any = "All", onChange }: SelectProps) {
   const id = useId();
   const known = value === "" || options.some(([name]) => name === value);
   return (
@@ -184,7 +185,7 @@ interface TimeProps {
   readonly onChange: (value: string | undefined) => void;
 }
 
-function Time({ label, value, onChange }: TimeProps) {
+export function Time({ label, value, onChange }: TimeProps) {
   const id = useId();
   return (
     <div class="labelled">

@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { refused, useToken } from "../session.ts";
+import { refused, useToken, wasKnown } from "../session.ts";
 
 /** Where the page's token is missing or not the bridge's. */
 export function DoorScreen() {
@@ -14,18 +14,19 @@ export function DoorScreen() {
       <h1>Sync Dashboard</h1>
       {refused.value ? (
         <p role="alert">
-          <strong>The bridge does not know this token.</strong> Each start of the bridge makes a new one.
+          <strong>{wasKnown.value ? "The session has ended." : "The bridge does not know this token."}</strong>{" "}
+          {wasKnown.value && "The bridge was started anew. "}Each start of it makes a new token.
         </p>
       ) : (
         <p>
           <strong>The token is missing.</strong> The page shows nothing without it.
         </p>
       )}
-      <p>In the folder of the bridge, this opens the page with the token of the bridge that runs there:</p>
+      <p>In the folder of the bridge, this prints the page's link with the token of the bridge that runs there:</p>
       <pre>npx bridge console</pre>
       <form onSubmit={submit}>
         <div class="labelled">
-          <label for="token">Or paste the token</label>
+          <label for="token">Or paste the link, or its token: you stay where you are</label>
           <input
             id="token"
             type="password"

@@ -2,13 +2,14 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { get, post } from "../api.ts";
 import { JobBadge } from "../parts/badge.tsx";
 import { Copied } from "../parts/copy.tsx";
+import { Icon } from "../parts/icon.tsx";
 import { say } from "../parts/say.tsx";
 import { Empty, Fault, Skeleton } from "../parts/states.tsx";
 import { Ago, bridgeNow } from "../parts/time.tsx";
 import { useDoing, usePoll } from "../poll.ts";
 import { linkTo } from "../route.ts";
 import type { Job, Page } from "../shapes.ts";
-import { count, span } from "../words.ts";
+import { count, counted, span } from "../words.ts";
 
 const everyMs = 1_000;
 const kinds = { replay: "Replay", backfill: "Back-fill", bulk: "Bulk act" } as const;
@@ -25,14 +26,23 @@ export function JobsScreen() {
     <>
       <div class="title">
         <h1>Jobs</h1>
-        <p class="verdict">Work that takes long. It goes on where it was when the bridge is started again.</p>
+        <div class="buttons">
+          <a class="button" href={linkTo("jobs", "replay")}>
+            <Icon name="again" /> Replay
+          </a>
+          <a class="button" href={linkTo("jobs", "backfill")}>
+            <Icon name="down" /> Back-fill
+          </a>
+        </div>
       </div>
+      <p class="quiet">Work that takes long. It goes on where it was when the bridge is started again.</p>
       <Fault problem={problem} stale={data !== undefined} />
       {!data && !problem && <Skeleton />}
       {data?.items.length === 0 && (
         <Empty title="No jobs yet">
-          Do something to many held packets under <a href={linkTo("bulk")}>Bulk</a>, or start one by{" "}
-          <code>npx bridge replay</code> or <code>npx bridge backfill</code>.
+          Send a past time again by <a href={linkTo("jobs", "replay")}>Replay</a>, take old data to a new target by{" "}
+          <a href={linkTo("jobs", "backfill")}>Back-fill</a>, or do the same to many held packets under{" "}
+          <a href={linkTo("bulk")}>Bulk</a>.
         </Empty>
       )}
       <ul class="jobs">
@@ -127,7 +137,7 @@ function JobCard({ job, refresh }: { readonly job: Job; readonly refresh: () => 
       {reason !== undefined && <p class={status === "FAILED" ? "bad-text" : "quiet"}>{reason}</p>}
       {malformed && malformed.lines > 0 && (
         <p class="bad-text">
-          {count(malformed.lines)} lines are malformed: {malformed.first.join("; ")}
+          {counted(malformed.lines, "line is malformed", "lines are malformed")}: {malformed.first.join("; ")}
         </p>
       )}
       <Fault problem={problem} />

@@ -156,9 +156,12 @@ function Faults({ check: { ok, faults, warnings, examples } }: { readonly check:
   );
 }
 
-/** So many recorded events are offered, and at most so many tried at once. */
+/** So many recorded events are offered one by one. */
 const offered = 20;
-const triedAtOnce = 50;
+/** So many of the last can be tried at once; the API takes no more than the most of them. */
+const lastOnes = [10, 50, 200] as const;
+/** Of those that were tried so many are shown. */
+const shownAtMost = 20;
 
 interface TryingProps {
   readonly sheet: SheetText;
@@ -175,7 +178,7 @@ function Trying({ sheet, text, usable }: TryingProps) {
     );
     return pages.flatMap(({ items }) => items).filter(({ status }) => status !== "QUARANTINED");
   });
-  const [chosen, setChosen] = useState("");
+  const [chosen, setChosen] = useState("50");
   const [own, setOwn] = useState("");
   const [result, setResult] = useState<SheetTrial>();
   const { busy, problem, run } = useDoing();
@@ -195,7 +198,11 @@ function Trying({ sheet, text, usable }: TryingProps) {
         <div class="labelled">
           <label for={chooser}>Event</label>
           <select id={chooser} value={chosen} onChange={(event) => setChosen(event.currentTarget.value)}>
-            <option value="">The last {triedAtOnce} recorded</option>
+            {lastOnes.map((last) => (
+              <option key={last} value={String(last)}>
+                The last {last} recorded
+              </option>
+            ))}
             {events.data?.map(({ id, type, acceptedAt }) => (
               <option key={id} value={id}>
                 {clockTime(Date.parse(acceptedAt))} {type} {id}
@@ -238,7 +245,8 @@ function Trying({ sheet, text, usable }: TryingProps) {
 }
 
 async function eventToTry(chosen: string, own: Fields | undefined): Promise<object> {
-  if (chosen === "") return { last: triedAtOnce };
+  const last = lastOnes.find((one) => String(one) === chosen);
+  if (last !== undefined) return { last };
   if (own) return { event: own };
   const { type, source, time, subject, sequence, data, eventId } = await get<{
     readonly type: string;
@@ -277,10 +285,11 @@ function Result({
       <p>
         {counted(looked, "event")} tried
         {edited && `; the edited copy makes other packets of ${count(changed)}`}
-        {!complete && "; more would have taken too long"}.
+        {!complete && "; more would have taken too long"}
+        {events.length > shownAtMost && `; ${shownAtMost} are shown, those that differ first`}.
       </p>
       <ol class="tried">
-        {shown.slice(0, 20).map((tried, at) => (
+        {shown.slice(0, shownAtMost).map((tried, at) => (
           <Tried key={tried.id ?? at} tried={tried} edited={edited} />
         ))}
       </ol>

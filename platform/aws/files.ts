@@ -63,7 +63,8 @@ export class AwsFiles implements FilesPort {
     const url = readAddress(address, "s3:");
     if (!this.#options.places.some((place) => address.startsWith(place) && address.length > place.length)) {
       throw new FileFault(
-        `${address} is in none of the places the bridge may read from; put it into one, or deploy with its place under "places"`,
+        'is in none of the places the bridge may read from; put it into one, or deploy with its place under "places"',
+        address,
       );
     }
     return { Bucket: url.host, Key: address.slice(`s3://${url.host}/`.length) };
@@ -87,12 +88,12 @@ function faultOf(address: string, error: unknown): unknown {
   switch (error.$metadata.httpStatusCode) {
     case 404:
     case 405:
-      return new FileFault(`${address} is not there`);
+      return new FileFault("is not there", address);
     case 412:
-      return new FileFault(`${address} has changed since it was looked up`);
+      return new FileFault("has changed since it was looked up", address);
     case 403:
       // S3 says so too of what is not there, to those who may not list a bucket.
-      return new FileFault(`${address} is not there, or may not be read: see the bucket's policy and its key's`);
+      return new FileFault("is not there, or may not be read: see the bucket's policy and its key's", address);
     default:
       return error;
   }

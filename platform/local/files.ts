@@ -56,7 +56,7 @@ export class LocalFiles implements FilesPort {
     }
     if ((await file.stat()).isFile()) return file;
     await file.close();
-    throw new FileFault(`${address} is no file; name one`);
+    throw new FileFault("is no file; name one", address);
   }
 
   /** The real path behind an address, all links resolved. @throws {FileFault} where it lies in no place */
@@ -66,12 +66,11 @@ export class LocalFiles implements FilesPort {
     try {
       given = fileURLToPath(url);
     } catch {
-      throw new FileFault(
-        `${pathToFileURL("/").href} and a path is an address here, without host or %2F; give such a one`,
-      );
+      throw new FileFault(`is not at ${pathToFileURL("/").href} and a path, without host or %2F; give such an address`);
     }
     const forbidden = new FileFault(
-      `${address} is in none of the places the bridge may read from; put it into one, or name its folder in bridge.yaml under "places:"`,
+      'is in none of the places the bridge may read from; put it into one, or name its folder in bridge.yaml under "places:"',
+      address,
     );
     // Before the file system is asked: what lies elsewhere must not even be known to be there.
     if (!this.#places.some((place) => isBelow(place, given))) throw forbidden;
@@ -97,7 +96,7 @@ function versionOf({ ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
 
 async function stillThis(file: FileHandle, address: string, version: string): Promise<void> {
   if (versionOf(await file.stat({ bigint: true })) === version) return;
-  throw new FileFault(`${address} has changed since it was looked up`);
+  throw new FileFault("has changed since it was looked up", address);
 }
 
 /** What the file system says that trying again would not change. Anything else is thrown as it is, and tried again. */
@@ -105,11 +104,11 @@ function faultOf(address: string, error: unknown): unknown {
   switch ((error as NodeJS.ErrnoException).code) {
     case "ENOENT":
     case "ENOTDIR":
-      return new FileFault(`${address} is not there`);
+      return new FileFault("is not there", address);
     case "EACCES":
     case "EPERM":
     case "ELOOP":
-      return new FileFault(`${address} cannot be read by this process; let it`);
+      return new FileFault("cannot be read by this process; let it", address);
     default:
       return error;
   }

@@ -158,33 +158,68 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
     await page.close();
   });
 
-  it("watches the back-fill of a roster to its end", async () => {
+  it("back-fills from a file: previewed with what is wrong in it, begun at a rate, and watched to its end", async () => {
     const lines = Array.from({ length: 240 }, (_, i) =>
       JSON.stringify({ id: `old-${i}`, source: "hms.policy", time: "2026-10-01T00:00:00Z", ...policy(`old-${i}`, 8) }),
     );
-    office.write("rosters/policies.ndjson", `${lines.join("\n")}\n`);
+    office.write("rosters/policies.ndjson", `${lines.join("\n")}\nno event\n`);
     const page = await office.open("jobs");
+    await page.getByRole("link", { name: "Back-fill" }).click();
 
-    const filled = office.command(
-      ...[
-        "backfill",
-        "--file",
-        "rosters/policies.ndjson",
-        "--target",
-        "telework.hr",
-        "--per-second",
-        "120",
-        "--wait",
-        "1",
-      ],
-    );
+    await page.getByLabel("A snapshot").check();
+    await page.getByLabel("The file's address").fill(office.addressOf("rosters/nowhere.ndjson"));
+    expect(await page.getByRole("button", { name: "Preview" }).isDisabled()).toBe(true);
+    await page.getByLabel("telework.hr").check();
+    await page.getByRole("button", { name: "Preview" }).click();
+    await page.getByText("The file cannot be read; it must lie in a place the bridge may read from.").waitFor();
+    await page.getByLabel("The file's address").fill(office.addressOf("rosters/policies.ndjson"));
+    await page.getByRole("button", { name: "Preview" }).click();
+    await page.getByText("240 packets would be made of 241 events").waitFor();
+    await page.getByText("line 241: is not JSON").waitFor();
+    expect(await page.getByRole("row", { name: /telework\.hr/ }).innerText()).toMatch(/240\s+0\s+0/);
+    await page.getByLabel("Packets a second").fill("120");
+    await page.getByRole("button", { name: "Back-fill them" }).click();
+
     const job = page.locator(".jobs li", { hasText: "Back-fill" });
     await job.getByText("Running").waitFor();
     await job.getByRole("progressbar").waitFor();
     await job.getByText("Done").waitFor();
 
     await job.locator("div", { hasText: "Packets made" }).getByText("240").first().waitFor();
-    await filled;
+    await job.getByText("1 line is malformed: line 241: is not JSON").waitFor();
+    await page.close();
+  });
+
+  it("replays a past time: previewed with what would become of it, then begun as a job", async () => {
+    const page = await office.open("jobs/replay");
+    await page.getByLabel("Connector").selectOption("PayrollConnector@v1");
+    await page.getByRole("button", { name: "Preview" }).click();
+    await page.getByText("the target holds already").waitFor();
+    const before = office.payroll.received.length;
+
+    await page.getByLabel("Send all the same").check();
+    expect(await page.getByRole("button", { name: "Replay them" }).isDisabled()).toBe(true);
+    await page.getByRole("button", { name: "Preview" }).click();
+    await page.getByRole("button", { name: "Replay them" }).click();
+
+    await page.locator(".jobs li", { hasText: "Replay" }).getByText("Done").waitFor();
+    await expect.poll(() => office.payroll.received.length).toBeGreaterThan(before);
+    await page.close();
+  });
+
+  it("lists what is quarantined by itself, with the reasons, and shows how it begins", async () => {
+    for (const i of [1, 2, 3]) await office.putInInbox(`{"id":"broken-${i}","source":"hms.policy"}`);
+    const page = await office.open("overview");
+    await page.getByRole("link", { name: /Quarantined 3/ }).click();
+
+    await rowOf(page, "type: is missing").nth(2).waitFor();
+    expect(await page.locator("tbody tr").count()).toBe(3);
+    await page.getByRole("link", { name: "Expanded" }).click();
+    await rowOf(page, "Expanded").first().waitFor();
+    expect(await rowOf(page, "Quarantined").count()).toBe(0);
+    await page.getByRole("link", { name: "Quarantined" }).click();
+    await rowOf(page, "type: is missing").first().getByRole("link").click();
+    await page.getByText("broken-").waitFor();
     await page.close();
   });
 
@@ -199,10 +234,10 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
     expect(await page.getByRole("button", { name: "Try" }).isDisabled()).toBe(true);
     await text.fill(inForce.replace("dailyRate", "dailyRateUSD"));
     await page.getByText("No faults").waitFor();
-    await page.getByLabel("Event", { exact: true }).selectOption({ index: 1 });
+    await page.getByLabel("Event", { exact: true }).selectOption({ label: "The last 10 recorded" });
     await page.getByRole("button", { name: "Try" }).click();
 
-    await page.getByText("1 event tried; the edited copy makes other packets of 1.").waitFor();
+    await page.getByText(/^\d+ events tried; the edited copy makes other packets of \d+/).waitFor();
     const tried = page.locator(".tried li").first();
     await tried.getByText("dailyRateUSD").waitFor();
     await tried.getByText("not sent").waitFor();
@@ -224,7 +259,7 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
     await rowOf(page, "policy.per_diem.updated").first().getByRole("link").click();
     await page.getByRole("heading", { name: "Data" }).waitFor();
     await page.getByRole("heading", { name: "Expanded" }).waitFor();
-    await rowOf(page, "PayrollConnector@v1").waitFor();
+    await rowOf(page, "PayrollConnector@v1").first().waitFor();
     await page.close();
   });
 
@@ -294,6 +329,21 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
     await page.close();
   });
 
+  it("goes on by itself when the bridge answers again, also where it looks only once", async () => {
+    const page = await office.open("sheets");
+    await page.getByRole("link", { name: "per_diem" }).waitFor();
+
+    await office.context.setOffline(true);
+    await page.getByRole("link", { name: "per_diem" }).click();
+    await page.getByText("The bridge does not answer.").waitFor();
+    await page.getByText("No answer").waitFor();
+    await office.context.setOffline(false);
+
+    await page.getByLabel("The sheet's text").waitFor();
+    await page.getByText("The bridge answers again.").waitFor();
+    await page.close();
+  });
+
   it("has the token in no address, and says what to do where it is missing or wrong", async () => {
     const page = await office.open();
     expect(page.url()).not.toContain(office.door.token);
@@ -305,7 +355,7 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
     await stranger.getByText("The token is missing.").waitFor();
     await stranger.getByText("npx bridge console").waitFor();
     expect(await axeFaults(stranger)).toEqual([]);
-    await stranger.getByLabel("Or paste the token").fill("not-the-token");
+    await stranger.getByLabel("Or paste the link").fill("not-the-token");
     await stranger.getByRole("button", { name: "Open" }).click();
     await stranger.getByText("The bridge does not know this token.").waitFor();
     await stranger.goto(`${office.door.url}/#token=${office.door.token}`);
@@ -341,8 +391,11 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
         ["sheets", "tbody tr"],
         ["sheets/telework", ".editor"],
         ["jobs", ".jobs li"],
+        ["jobs/replay", "form.start"],
+        ["jobs/backfill", ".choices label"],
         ["ledger", ".sum"],
         ["events?type=policy.per_diem.updated", "tbody tr"],
+        ["events?status=QUARANTINED", "tbody tr"],
         // An empty and a faulty screen: each in one theme.
         theme === "light"
           ? ["packets?text=nothing-is-called-so", ".empty"]
@@ -365,16 +418,24 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
     },
   );
 
-  it("shows what was known when the bridge goes, and says so; nothing failed in the page all day", async () => {
-    const page = await office.open();
-    await rowOf(page, "PayrollConnector").waitFor();
+  it("shows what was known when the bridge goes, says that the session has ended when it is back, and goes on by its new link", async () => {
+    const page = await office.open("sheets");
+    await rowOf(page, "per_diem").first().waitFor();
     expect(office.complaints).toEqual([]);
 
-    await office.served.end("SIGTERM");
-
+    await office.stop();
     await page.getByText("The bridge does not answer.").first().waitFor();
     await page.getByText("No answer").waitFor();
-    expect(await rowOf(page, "PayrollConnector").isVisible()).toBe(true);
+    expect(await rowOf(page, "per_diem").first().isVisible()).toBe(true);
+
+    const { url, token } = await office.restart();
+    await page.getByText("The session has ended.").waitFor();
+    await page.getByText("npx bridge console").waitFor();
+    expect(await axeFaults(page)).toEqual([]);
+    await page.getByLabel("Or paste the link").fill(`${url}/#token=${token}`);
+    await page.getByRole("button", { name: "Open" }).click();
+    await rowOf(page, "per_diem").first().waitFor();
+    expect(page.url()).toBe(`${url}/#/sheets`);
     await page.close();
   });
 });

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { AxeBuilder } from "@axe-core/playwright";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { stringify } from "yaml";
@@ -17,14 +18,21 @@ export interface Office extends AsyncDisposable {
   readonly gis: TargetServer;
   readonly hr: TargetServer;
   readonly door: Door;
-  readonly served: Served;
+  /** Ends the bridge, as a crash or a deployment would. */
+  stop(): Promise<void>;
+  /** Starts it anew where it was; it has another token then. */
+  restart(): Promise<Door>;
   readonly context: BrowserContext;
   /** What the page's own policy kept from happening, and what failed in it. */
   readonly complaints: string[];
   write(file: string, text: string): void;
+  /** The address of a file that was written. */
+  addressOf(file: string): string;
   /** Runs `bridge` in the office's folder. */
   command(...args: string[]): Promise<string>;
   emit(event: Omit<Parameters<typeof Event>[0], "source">): Promise<void>;
+  /** Puts a message into the inbox as it is, event or not. */
+  putInInbox(body: string): Promise<void>;
   /** The page, with the token. */
   open(where?: string): Promise<Page>;
 }
@@ -53,9 +61,13 @@ export async function anOffice(): Promise<Office> {
     "rosters/.keep": "",
   });
   for (const [file, text] of Object.entries(officeSheets)) folder.write(`mappings/${file}`, text);
-  const served = await serve(folder.path);
-  const door = doorOf(join(folder.path, ".bridge"));
-  if (!door) throw new Error("the bridge serves no API");
+  let served: Served = await serve(folder.path);
+  const doorHere = (): Door => {
+    const found = doorOf(join(folder.path, ".bridge"));
+    if (!found) throw new Error("the bridge serves no API");
+    return found;
+  };
+  const door = doorHere();
   // Publishes beside the process that works on the store, as an HMS service here would.
   const beside = new Bridge({
     dir: join(folder.path, ".bridge"),
@@ -67,8 +79,9 @@ export async function anOffice(): Promise<Office> {
   context.setDefaultTimeout(15_000);
   const complaints: string[] = [];
   context.on("console", (message) => {
-    // A refused call is what some tests are about.
-    if (message.type() === "error" && !/status of 4\d\d/.test(message.text())) complaints.push(message.text());
+    // A refused call, and one that nobody answers, are what some tests are about.
+    const isWanted = /status of 4\d\d|ERR_INTERNET_DISCONNECTED/.test(message.text());
+    if (message.type() === "error" && !isWanted) complaints.push(message.text());
   });
   context.on("weberror", (error) => complaints.push(String(error.error())));
   context.on("request", (request) => {
@@ -84,13 +97,22 @@ export async function anOffice(): Promise<Office> {
     gis,
     hr,
     door,
-    served,
+    stop: () => served.end("SIGTERM"),
+    async restart() {
+      served = await serve(folder.path, "--port", new URL(door.url).port);
+      return doorHere();
+    },
     context,
     complaints,
     write: folder.write,
+    addressOf: (file) => pathToFileURL(join(folder.path, file)).href,
     command,
     async emit(event) {
       await beside.emit(Event({ source: "hms.policy", ...event }));
+    },
+    async putInInbox(body) {
+      const { queue } = await beside.engine();
+      await queue.send("inbox", [{ group: body, body }]);
     },
     async open(where = "") {
       const page = await context.newPage();

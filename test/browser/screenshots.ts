@@ -1,6 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import type { Page } from "playwright-core";
 import type { JsonObject } from "../../bridge/json.ts";
 import { localOps } from "../../cli/api.ts";
@@ -35,6 +36,7 @@ const bridge = new Bridge({
     GISTableConnector: { baseUrl: gis.url, table: "places" },
     WorkForceNow: { baseUrl: hr.url },
   },
+  places: [folder.path],
   times: { backoffMs: [60, 120], probeMs: 400, tickMs: 100, redriveMs: 600_000 },
 });
 const engine = await bridge.engine();
@@ -58,6 +60,10 @@ for (let minute = 0; minute < minutes; minute++) {
   if (minute === 20) await publish("roster.published", { employees: roster(80) }, "R-2026-11");
   if (minute === 31) await publish("PolicyApproved", policy(96), "policy-limit");
   if (minute === 44) await publish("PolicyAmended", { ...policy(120), id: "policy-amended" }, "policy-amended");
+  if (minute === 12) await misprint({ id: "m-1", source: "hms.staff", data: { station: "ST-9" } });
+  if (minute === 36)
+    await misprint({ id: "m-2", source: "hms.policy", type: "PolicyApproved", time: "soon", data: {} });
+  if (minute === 47) await misprint({ id: "m-3", source: "hms.policy", type: "PolicyApproved", data: [] });
   if (minute === 38) await gis.sleep();
   if (minute === 40) await gis.wake();
   await settled();
@@ -77,6 +83,7 @@ behindMs = 0;
 await publish("PolicyApproved", policy(24), "policy-last");
 await bridge.settled();
 
+const snapshot = snapshotFile();
 const [held] = await bridge.outbox({ statuses: ["HELD"], newestFirst: true });
 if (!held) throw new Error("no packet is held; the pictures need one");
 mkdirSync(pictures, { recursive: true });
@@ -106,6 +113,17 @@ for (const [size, viewport] of [
       await page.getByText("No faults").waitFor();
       await page.getByRole("button", { name: "Try" }).click();
       await page.getByText("events tried").waitFor();
+    });
+    await go(page, "events?status=QUARANTINED");
+    await shoot(page, `events-${size}-${colorScheme}`, () => page.locator("tbody tr").nth(2).waitFor());
+    await go(page, "jobs/backfill");
+    await shoot(page, `backfill-${size}-${colorScheme}`, async () => {
+      await page.getByLabel("A snapshot").check();
+      await page.getByLabel("The file's address").fill(snapshot);
+      await page.getByLabel("telework.hr").check();
+      await page.getByLabel("Packets a second").fill("50");
+      await page.getByRole("button", { name: "Preview" }).click();
+      await page.getByText("would be made of").waitFor();
     });
     await page.close();
   }
@@ -140,6 +158,25 @@ async function publish(type: string, data: JsonObject, subject: string): Promise
     time: new Date(Date.now()).toISOString(),
     data,
   });
+}
+
+/** A message that is no event, as a service with a fault of its own would publish it. */
+async function misprint(message: JsonObject): Promise<void> {
+  await engine.queue.send("inbox", [{ group: String(message.id), body: JSON.stringify(message) }]);
+}
+
+/** @returns the address of a file with policies of last spring */
+function snapshotFile(): string {
+  const lines = Array.from({ length: 320 }, (_, i) =>
+    JSON.stringify({
+      source: "hms.policy",
+      type: "PolicyApproved",
+      time: "2026-04-01T08:00:00Z",
+      data: { id: `spring-${i}`, category: "Telework", teleworkHours: 8 + (i % 4) * 8, effectiveDate: "2026-05-01" },
+    }),
+  );
+  folder.write("policies-2026-04.ndjson", `${lines.join("\n")}\n`);
+  return pathToFileURL(join(folder.path, "policies-2026-04.ndjson")).href;
 }
 
 function changeOfRate(): Promise<void> {

@@ -49,7 +49,7 @@ describe("bridge sheets", () => {
     const { code, out } = await bridge(folder.path, "sheets", "check");
 
     expect(out).toContain(
-      'mappings/per_diem.yaml:13: the example "halves" fails: payroll: expected {"dailyRate":34}, got {"dailyRate":68}',
+      'mappings/per_diem.yaml:13: the example "halves" fails: payroll: dailyRate not as expected; "bridge sheets test" shows how',
     );
     expect(code).toBe(1);
   });
@@ -95,6 +95,28 @@ describe("bridge sheets", () => {
 });
 
 describe("bridge on a store", () => {
+  test("asks the compliance engine and tells the webhook that bridge.yaml names", async () => {
+    await using payroll = await targetServer();
+    await using engine = await targetServer((_, response) => {
+      response.writeHead(200, { "content-type": "application/json" }).end('{"action":"block","rule":"esq-9"}');
+    });
+    await using webhook = await targetServer();
+    using folder = office(payroll.url);
+    const settings = readFileSync(join(folder.path, "bridge.yaml"), "utf8");
+    folder.write(
+      "bridge.yaml",
+      `${settings}governance: { url: "${engine.url}/vet" }\nalerts: { webhook: "${webhook.url}/alerts" }\n`,
+    );
+
+    const { code, out } = await bridge(folder.path, "emit", raise);
+
+    expect(out).toContain("governance blocks the packet (esq-9)");
+    expect(code).toBe(1);
+    expect(engine.received).toHaveLength(2);
+    expect(payroll.received).toEqual([]);
+    expect(webhook.received[0]?.body).toMatchObject({ type: "sync.packet.held" });
+  });
+
   test("emit, outbox, explain, replay and ledger verify tell one story", async () => {
     await using target = await targetServer();
     using folder = office(target.url);

@@ -64,7 +64,7 @@ export function filesContract(engine: string, makeFixture: () => Promise<FilesFi
       const read = textOf(port.read(old, { from: 0, to: 3 }));
       if (fixture.keepsVersions) expect(await read).toBe("old");
       else
-        await expect(read).rejects.toThrow(new FileFault(`${address("in/roster")} has changed since it was looked up`));
+        await expect(read).rejects.toThrow(new FileFault("has changed since it was looked up", address("in/roster")));
     });
 
     it("that are missing, or gone meanwhile, are a fault that names them", async () => {

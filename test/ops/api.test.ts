@@ -292,6 +292,34 @@ describe("the rest of the API", () => {
     expect((await office.get(`/api/packets?event=${items[0].id}`)).body.items).toHaveLength(1);
   });
 
+  it("lists events by what became of them, page after page, each once, however few they are among the others", async () => {
+    await using office = await anOpsOffice();
+    const { engine } = office;
+    const inInbox = async (body: string) => engine.queue.send("inbox", [{ group: body, body }]);
+    for (let i = 0; i < 250; i++) {
+      await inInbox(
+        i % 50 === 0 ? `broken ${i}` : JSON.stringify({ id: `${i}`, source: "s", type: "other", data: {} }),
+      );
+    }
+    await until(async () => (await engine.store.tally()).events.UNMATCHED === 245);
+
+    const found: { status: string; reason: string }[] = [];
+    let next: string | undefined = "";
+    while (next !== undefined) {
+      const { body } = await office.get(`/api/events?status=QUARANTINED&limit=2${next && `&after=${next}`}`);
+      expect(body.items.length).toBeLessThanOrEqual(2);
+      found.push(...body.items);
+      next = body.next;
+    }
+
+    expect(found).toHaveLength(5);
+    expect(new Set(found.map(({ status, reason }) => `${status} ${reason}`))).toEqual(
+      new Set(["QUARANTINED the event is not JSON"]),
+    );
+    expect((await office.get("/api/events?status=UNMATCHED&limit=200")).body.items).toHaveLength(200);
+    expect((await office.raw("/api/events?status=LOST", { headers: bearer })).status).toBe(400);
+  });
+
   it("replays and fills back as jobs, with a preview, and cancels them", async () => {
     await using office = await anOpsOffice();
     await office.emit("a", { new_rate: 1 });

@@ -14,8 +14,8 @@ export interface Served {
 }
 
 /** Starts `bridge serve --json` in a folder that holds `mappings/` and perhaps `bridge.yaml`; resolves when it serves. */
-export async function serve(cwd: string): Promise<Served> {
-  const child = spawn(process.execPath, [cli, "serve", "--json"], { cwd, stdio: ["ignore", "pipe", "pipe"] });
+export async function serve(cwd: string, ...args: string[]): Promise<Served> {
+  const child = spawn(process.execPath, [cli, "serve", "--json", ...args], { cwd, stdio: ["ignore", "pipe", "pipe"] });
   const lines: string[] = [];
   let text = "";
   await new Promise<void>((resolve, reject) => {

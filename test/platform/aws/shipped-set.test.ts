@@ -106,7 +106,7 @@ describe("the check of a shipped set", () => {
       "examples: [{ name: a raise, event: { type: rate.changed, data: { rate: 1 } }, expect: { hr: { rate: 2 } } }]";
 
     expect(await check([rate("HR", wrong)])).toEqual([
-      'mappings/a.yaml: examples.0: the example "a raise" fails: hr: expected {"rate":2}, got {"rate":1}',
+      'mappings/a.yaml: examples.0: the example "a raise" fails: hr: rate not as expected; "bridge sheets test" shows how',
     ]);
   });
 

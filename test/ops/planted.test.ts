@@ -1,0 +1,598 @@
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { stringify } from "yaml";
+import type { LogLine } from "../../bridge/ports.ts";
+import { signedHeaders } from "../../bridge/signature.ts";
+import { doorOf } from "../../cli/api.ts";
+import { measuredIn } from "../../functions/lines.ts";
+import { Bridge } from "../../library/bridge.ts";
+import { until } from "../support/clock.ts";
+import { type Home, home } from "../support/home.ts";
+import { foundIn, inWordsOf, isPlainToSee, type Planted, plantedKinds, plantedValues } from "../support/planted.ts";
+import { bridge, type Served, serve } from "../support/serve.ts";
+import { type Answer, type TargetServer, taken, targetServer } from "../support/target-server.ts";
+
+/** A `bridge serve` in a process of its own, with everything it talks to, and all that it and they have said. */
+interface Office extends AsyncDisposable {
+  readonly folder: Home;
+  readonly served: Served;
+  /** May have everything. */
+  readonly open: TargetServer;
+  /** May have everything, and says back what it was sent. */
+  readonly echo: TargetServer;
+  /** May have nothing. */
+  readonly closed: TargetServer;
+  /** The compliance engine. */
+  readonly engine: TargetServer;
+  /** Another process on the same store: a library's user. */
+  readonly beside: Bridge;
+  readonly secrets: Readonly<Record<string, unknown>>;
+  setSecrets(text: string): void;
+  /** Calls the API; an answer that is a problem, a list or an act's result is kept as told. */
+  call(path: string, body?: unknown, init?: RequestInit): Promise<{ readonly status: number; readonly text: string }>;
+  /** Runs a command, and keeps what it says on its standard error. */
+  command(...args: string[]): Promise<{ readonly code: number; readonly out: string }>;
+  tell(...said: unknown[]): void;
+  /** Waits until nothing is on its way any more. */
+  rest(): Promise<void>;
+  /** Everything that was logged, counted, written into the ledger, alerted, listed, or answered, by where it stands. */
+  told(): Promise<Readonly<Record<string, string>>>;
+}
+
+const key = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
+const mapped = plantedKinds.map((kind) => `${kind}: ${kind}`).join(", ");
+const files = (connectors: object, engine: TargetServer, alerts: TargetServer): Record<string, string> => ({
+  "bridge.yaml": stringify({
+    connectors,
+    places: ["places"],
+    times: { backoffMs: [30, 60], tickMs: 40, probeMs: 200, redriveMs: 300, putBackMs: 1_000 },
+    governance: { url: `${engine.url}/vet`, timeoutMs: 1_000, cacheMs: 0 },
+    alerts: { webhook: `${alerts.url}/alerts` },
+  }),
+  "governance.yaml": `otherwise: block
+classes:
+  person: { fields: [full_name, home_address] }
+rules:
+  - { id: all-to-open, field: "*", connector: WebhookConnector, action: allow }
+  - { id: key-to-open, field: entity, connector: WebhookConnector, action: allow }
+  - { id: all-to-echo, field: "*", connector: SchedulingConnector, action: allow }
+  - { id: key-to-echo, field: entity, connector: SchedulingConnector, action: allow }
+  - { id: no-persons, class: person, action: block }
+`,
+  "mappings/people.yaml": `source_event: person.changed
+targets:
+  open: { connector: WebhookConnector, map: { ${mapped}, note: note, nested: nested } }
+  closed: { connector: WorkForceNow@v1, map: { ${mapped}, note: note, nested: nested } }
+`,
+  "mappings/echoed.yaml": `source_event: person.echoed
+targets:
+  echo: { connector: SchedulingConnector, map: { ${mapped} } }
+`,
+  "mappings/roster.yaml": `source_event: roster.published
+targets:
+  open: { connector: WebhookConnector, for_each: { ndjson: data.rosterUri }, key: id, map: { ${mapped} } }
+  closed: { connector: WorkForceNow@v1, for_each: { ndjson: data.rosterUri }, key: id, map: { ${mapped} } }
+`,
+  "mappings/payroll_back.yaml": `direction: inbound
+source_event: inbound.PayrollConnector
+key: data.id
+targets:
+  hms: { publish: person.changed, map: { ${mapped} } }
+`,
+  "places/.keep": "",
+});
+
+const allows: Answer = (_, response) => {
+  response.writeHead(200, { "content-type": "application/json" }).end('{"action":"allow","rule":"esq-1"}');
+};
+
+async function anOffice(): Promise<Office> {
+  const [open, echo, closed, engine, alerts] = await Promise.all([
+    targetServer(),
+    targetServer(),
+    targetServer(),
+    targetServer(allows),
+    targetServer(),
+  ]);
+  const connectors = {
+    WebhookConnector: { url: `${open.url}/hook` },
+    SchedulingConnector: { baseUrl: echo.url },
+    WorkForceNow: { baseUrl: closed.url },
+  };
+  const folder = home(files(connectors, engine, alerts));
+  const dir = join(folder.path, ".bridge");
+  mkdirSync(dir, { mode: 0o700 });
+  const setSecrets = (text: string) => {
+    writeFileSync(join(dir, "secrets.json"), text, { mode: 0o600 });
+    chmodSync(join(dir, "secrets.json"), 0o600);
+  };
+  const secrets = {
+    WebhookConnector: { keys: [key] },
+    "PayrollConnector/inbound": { keys: [key] },
+    governance: { token: "the-engine-s-token" },
+    alerts: { keys: [key] },
+  };
+  setSecrets(JSON.stringify(secrets));
+  const served = await serve(folder.path);
+  const door = doorOf(dir);
+  if (!door) throw new Error("the bridge serves no API");
+  const beside = new Bridge({ dir, mappings: join(folder.path, "mappings"), work: false });
+  const said: string[] = [];
+
+  const call: Office["call"] = async (path, body, init = {}) => {
+    const headers = { authorization: `Bearer ${door.token}`, "content-type": "application/json" };
+    const post = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
+    const answer = await fetch(`${door.url}${path}`, { headers, ...post, ...init });
+    const text = await answer.text();
+    // A trial shows what was typed to who has typed it, and a packet's or an event's own page what it carries.
+    const isTheirOwn = answer.ok && (/^\/api\/(packets|events)\/[^/?]+$/.test(path) || text.includes('"kind":"trial"'));
+    if (!isTheirOwn) said.push(text, JSON.stringify([...answer.headers]));
+    return { status: answer.status, text };
+  };
+  const pages = async (path: string) => {
+    let all = "";
+    for (let after: string | undefined = ""; after !== undefined; ) {
+      const { text } = await call(`${path}?limit=200${after}`);
+      const { next } = JSON.parse(text) as { next?: string };
+      after = next && `&after=${next}`;
+      all += text;
+    }
+    return all;
+  };
+  const rest = () =>
+    until(async () => {
+      if (!(await beside.settled())) return false;
+      const { events, packets } = await beside.tally();
+      const open = events.EXPANDING + packets.QUEUED + packets.RETRY;
+      if (open > 0) await new Promise((resolve) => setTimeout(resolve, 50));
+      return open === 0;
+    });
+
+  return {
+    folder,
+    served,
+    open,
+    echo,
+    closed,
+    engine,
+    beside,
+    secrets,
+    setSecrets,
+    call,
+    async command(...args) {
+      const { code, out, err } = await bridge(folder.path, ...args);
+      said.push(err);
+      return { code, out };
+    },
+    tell(...more) {
+      said.push(...more.map(String));
+    },
+    rest,
+    async told() {
+      const lists: Record<string, string> = {};
+      lists.metrics = (await call("/metrics")).text;
+      for (const list of ["packets", "events", "jobs", "connectors", "sheets", "alerts"]) {
+        lists[`the list of ${list}`] = await pages(`/api/${list}`);
+      }
+      const { store } = await beside.engine();
+      const { items } = await store.ledger({ limit: 1_000_000 });
+      const lines = served.lines.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line) as LogLine);
+      const metrics = lines.flatMap(measuredIn);
+      const of = (lines: readonly unknown[]) => lines.map((line) => JSON.stringify(line)).join("\n");
+      return {
+        "the log": served.lines.join("\n"),
+        "what is measured": of(metrics),
+        "the ledger": of(items),
+        alerts: of(alerts.received),
+        ...lists,
+        "answers and errors": said.join("\n"),
+      };
+    },
+    async [Symbol.asyncDispose]() {
+      await beside.close();
+      await served.end("SIGTERM");
+      await Promise.all([open, echo, closed, engine, alerts].map((server) => server.close()));
+      folder[Symbol.dispose]();
+    },
+  };
+}
+
+interface Door {
+  readonly name: string;
+  /** Sends all of them in, in every way this door knows. */
+  send(office: Office, values: readonly Planted[]): Promise<void>;
+  /** Those it may send on to a target that may have them: all, if not said. */
+  readonly arrives?: "none";
+}
+
+const source = "hms.people";
+const emitted = (office: Office, events: readonly object[]) =>
+  Promise.all(
+    events.map((event) =>
+      office.beside.emit({ source, type: "person.changed", ...event } as never).catch((error: Error) => {
+        office.tell(error, error.stack, error.cause);
+      }),
+    ),
+  );
+const once = { method: "POST" } as const;
+const jobsOver = (office: Office) =>
+  until(async () => JSON.parse((await office.call("/api/jobs?running=true")).text).items.length === 0);
+
+const doors: readonly Door[] = [
+  {
+    name: "events, published by a program: in a field, in a list, in words, as the record's key, as names of the event",
+    async send(office, values) {
+      const plain = values.filter(isPlainToSee);
+      await emitted(office, [
+        ...values.map(({ field, value }, i) => ({ id: `f-${i}`, subject: `r-${i}`, data: { [field]: value } })),
+        ...values.map(({ field, value }, i) => ({
+          id: `n-${i}`,
+          subject: `n-${i}`,
+          data: { nested: { [field]: [value] } },
+        })),
+        ...values.flatMap((one, i) => {
+          const note = inWordsOf(one);
+          return note === undefined ? [] : [{ id: `w-${i}`, subject: `w-${i}`, data: { note } }];
+        }),
+        ...values.map(({ field, value }) => ({ id: value, subject: "r", data: { [field]: value } })),
+        ...plain.map(({ field, value }, i) => ({ id: `k-${i}`, subject: value, data: { [field]: value } })),
+        ...plain.map(({ value }, i) => ({
+          id: `s-${i}`,
+          source: `mailto:${value}`,
+          subject: `s-${i}`,
+          data: { ip: value },
+        })),
+        ...plain.map(({ value }, i) => ({ id: `t-${i}`, type: `person ${value}`, data: {} })),
+        // What is no event is told to who called.
+        ...values.map(({ value }) => ({ id: { [value]: value }, subject: value, data: { [value]: value } })),
+        ...values.map(({ value }, i) => ({ id: `d-${i}`, time: value, sequence: value, data: value })),
+      ]);
+    },
+  },
+  {
+    name: "messages on the inbox that are no events",
+    arrives: "none",
+    async send(office, values) {
+      const { queue } = await office.beside.engine();
+      const bodies = values.flatMap(({ field, value }) => [
+        `{ "id": "${value}", broken`,
+        JSON.stringify({ id: value, source: value, type: value }),
+        JSON.stringify({ id: "1", source: "s", type: "person.changed", subject: [value], data: { [field]: value } }),
+        JSON.stringify({ id: "1", source: "s", type: "t", specversion: value, [value]: value, data: {} }),
+        `{"id":"1","source":"s","type":"t","data":{"${value}":{"__proto__":"${value}"}}}`,
+        value,
+      ]);
+      for (const [i, body] of bodies.entries()) await queue.send("inbox", [{ group: `g-${i}`, body }]);
+    },
+  },
+  {
+    name: "the command line: events, and what is none",
+    async send(office, values) {
+      const lines = values.map(({ field, value }, i) =>
+        JSON.stringify({ id: `c-${i}`, source, type: "person.changed", subject: `c-${i}`, data: { [field]: value } }),
+      );
+      office.folder.write("good.ndjson", `${lines.join("\n")}\n`);
+      expect((await office.command("emit", "--file", "good.ndjson", "--wait", "30")).code).toBe(1);
+      for (const [i, wrong] of [
+        values.map(({ value }) => value).join(" "),
+        JSON.stringify({ type: values.map(({ value }) => value), data: {} }),
+        JSON.stringify(Object.fromEntries(values.map(({ field, value }) => [value, field]))),
+      ].entries()) {
+        office.folder.write(`wrong-${i}.ndjson`, `${wrong}\n`);
+        expect((await office.command("emit", "--file", `wrong-${i}.ndjson`)).code).toBe(2);
+      }
+      const [some] = values;
+      expect((await office.command("emit", `{"data": ${some?.value}`)).code).toBe(2);
+      for (const verb of ["outbox", "jobs", "connectors"]) office.tell((await office.command(verb)).out);
+    },
+  },
+  {
+    name: "messages from outside, signed and not",
+    async send(office, values) {
+      const post = (body: string, id: string, path = "PayrollConnector", more: Record<string, string> = {}) => {
+        const seconds = String(Math.floor(Date.now() / 1_000));
+        const signed = signedHeaders([key], { id, seconds, body });
+        const headers = { "content-type": "application/json", ...signed, ...more };
+        return office.call(`/inbound/${encodeURIComponent(path)}`, undefined, { ...once, body, headers });
+      };
+      for (const [i, { field, value }] of values.entries()) {
+        const body = JSON.stringify({ id: `in-${i}`, [field]: value, other: value });
+        expect((await post(body, `in-${i}`)).status).toBe(202);
+        expect((await post(body, `x-${i}`, value)).status).toBe(401);
+        expect((await post(body, `y-${i}`, undefined, { "webhook-signature": "v1,AAAA" })).status).toBe(401);
+        expect((await post(`{"${value}`, `z-${i}`)).status).toBe(400);
+        expect((await post(body, `v-${i}`, undefined, { "content-type": `text/${field}` })).status).toBe(415);
+      }
+      // As a message's id, where it can stand in a header at all.
+      for (const { field, value } of values.filter(({ value }) => /^\S+$/.test(value))) {
+        expect((await post(JSON.stringify({ id: `m-${field}` }), value)).status).toBe(202);
+      }
+    },
+  },
+  {
+    name: "the operators' API: bodies, queries, addresses, and a person's reasons",
+    async send(office, values) {
+      await emitted(
+        office,
+        values.map(({ field, value }, i) => ({ id: `o-${i}`, subject: `o-${i}`, data: { [field]: value } })),
+      );
+      await office.rest();
+      const { text } = await office.call("/api/packets?status=HELD&limit=200&text=person.changed");
+      const held = (JSON.parse(text).items as { id: string }[]).map(({ id }) => id);
+      const now = new Date().toISOString();
+      for (const [i, one] of values.entries()) {
+        const { field, value } = one;
+        const id = held[i % held.length] as string;
+        const { etag } = JSON.parse((await office.call(`/api/packets/${id}`)).text);
+        const reason = inWordsOf(one) ?? "no words say what it is";
+        const place = encodeURIComponent(value);
+        for (const [path, body] of [
+          [`packets/${id}/edit`, { etag, fields: { [field]: value, [value]: value }, reason }],
+          [`packets/${id}/edit`, { etag, fields: { [field]: value }, reason, dryRun: true }],
+          [`packets/${id}/edit`, { etag: value, fields: value, reason: { [value]: value }, [value]: value }],
+          [`packets/${id}/replay`, { etag: etag + 1, reason }],
+          [`packets/${id}/discard`, { etag: value, reason }],
+          [`packets/${place}/discard`, { reason: value }],
+          [`connectors/${place}/pause`, { reason: value }],
+          [`connectors/PayrollConnector/pause`, { reason }],
+          [`connectors/PayrollConnector/resume`, { reason }],
+          [`connectors/PayrollConnector/redrive`, { reason, [value]: 1 }],
+          [`connectors/PayrollConnector/forget`, { entity: value }],
+          ["bulk", { act: "discard", filter: { text: value, entity: value }, reason }],
+          ["bulk", { act: value, filter: { [value]: value }, reason: value }],
+          ["bulk", { act: "release", filter: { connector: value, from: value }, reason }],
+          ["replays", { from: now, connector: value }],
+          ["replays", { from: value, [value]: value }],
+          ["backfills", { targets: [value], from: { since: now } }],
+          ["backfills", { targets: ["people.open"], from: { file: `file:///elsewhere/${place}` } }],
+          ["backfills", { targets: ["people.open"], from: { file: value, asOf: value } }],
+          ["sheets/try", { name: "people", event: { type: "person.changed", time: value, data: { [field]: value } } }],
+          ["sheets/try", { name: "people", event: { type: value, subject: [value], data: { [value]: value } } }],
+          [`jobs/${place}/cancel`, {}],
+          ["ledger/verify", { since: value }],
+        ] as const) {
+          await office.call(`/api/${path}`, body);
+        }
+        for (const query of [
+          `entity=${place}`,
+          `text=${place}`,
+          `connector=${place}`,
+          `status=${place}`,
+          `after=${place}`,
+        ]) {
+          await office.call(`/api/packets?${query}`);
+        }
+        for (const path of [
+          `packets/${place}`,
+          `events/${place}`,
+          `sheets/${place}`,
+          `jobs/${place}`,
+          `events?from=${place}`,
+        ]) {
+          await office.call(`/api/${path}`);
+        }
+        await office.call(`/api/${place}`, undefined, { headers: { authorization: `Bearer ${value}` } });
+      }
+      // Each is edited, and discarded for a reason that says it.
+      for (const [i, id] of held.entries()) {
+        const one = values[i % values.length] as Planted;
+        const { etag } = JSON.parse((await office.call(`/api/packets/${id}`)).text);
+        const reason = inWordsOf(one) ?? "withdrawn";
+        await office.call(`/api/packets/${id}/edit`, { etag, fields: { [one.field]: `again ${one.value}` }, reason });
+      }
+    },
+  },
+  {
+    name: "a snapshot and a roster in files, with lines that are none, and under names that say too much",
+    async send(office, values) {
+      const events = values.map(({ field, value }, i) =>
+        JSON.stringify({
+          id: `b-${i}`,
+          source,
+          type: "person.changed",
+          time: "2026-01-01T00:00:00Z",
+          subject: `b-${i}`,
+          data: { [field]: value },
+        }),
+      );
+      const broken = values.flatMap(({ value }) => [
+        `{"${value}`,
+        JSON.stringify({ time: value, [value]: value }),
+        `"${value}"`,
+      ]);
+      office.folder.write("places/old.ndjson", [...events, ...broken].join("\n"));
+      office.folder.write(
+        "places/roster.ndjson",
+        [...values.map(({ field, value }, i) => JSON.stringify({ id: `l-${i}`, [field]: value })), ...broken].join(
+          "\n",
+        ),
+      );
+      const file = (name: string) => `file://${office.folder.path}/places/${encodeURIComponent(name)}`;
+      const targets = ["people.open", "people.closed"];
+      const job = await office.call("/api/backfills", { targets, from: { file: file("old.ndjson") } });
+      expect(job.status).toBe(200);
+      await emitted(office, [
+        { id: "roster", type: "roster.published", data: { rosterUri: file("roster.ndjson") } },
+        ...values.map(({ value }, i) => ({
+          id: `u-${i}`,
+          type: "roster.published",
+          subject: `u-${i}`,
+          data: { rosterUri: file(value) },
+        })),
+        ...values.map(({ value }, i) => ({
+          id: `h-${i}`,
+          type: "roster.published",
+          subject: `h-${i}`,
+          data: { rosterUri: `https://${i}.example/${value}` },
+        })),
+      ]);
+      await jobsOver(office);
+      await office.rest();
+      // It is there when it is asked for, and gone when its turn has come.
+      const [some] = values.filter(({ field }) => field === "full_name");
+      const name = `${some?.value}.ndjson`;
+      office.folder.write(`places/${name}`, events.join("\n"));
+      await office.call("/api/backfills", { targets, perSecond: 1, from: { file: file(name) } });
+      rmSync(join(office.folder.path, "places", name));
+      await jobsOver(office);
+    },
+  },
+  {
+    name: "what a target says back: refusals, problems, pages, redirects",
+    async send(office, values) {
+      const answers: ((said: string) => readonly [number, Record<string, string>, string])[] = [
+        (said) => [422, { "content-type": "application/json" }, JSON.stringify({ error: said })],
+        (said) => [
+          400,
+          { "content-type": "application/problem+json" },
+          JSON.stringify({ title: said, detail: said, errors: [{ pointer: "/ssn", detail: `"${said}" will not do` }] }),
+        ],
+        (said) => [409, { "content-type": "application/json" }, JSON.stringify({ errors: { ssn: [`not ${said}`] } })],
+        (said) => [200, { "content-type": "text/html" }, `<html>${said}</html>`],
+        (said) => [503, { "content-type": "text/plain", "retry-after": "0" }, said],
+        (said) => [302, { location: `/${encodeURIComponent(said)}` }, said],
+        (said) => [401, { "www-authenticate": `Bearer realm="${encodeURIComponent(said)}"` }, said],
+      ];
+      let call = 0;
+      office.echo.answer = ({ body, path }, response) => {
+        const said = Object.values((body ?? {}) as object)
+          .concat(decodeURIComponent(path.split("/").at(-1) ?? ""))
+          .join(" or ");
+        const [status, headers, text] = answers[call++ % answers.length]?.(said) ?? [500, {}, said];
+        response.writeHead(status, headers).end(text);
+      };
+      await emitted(office, [
+        ...values.map(({ field, value }, i) => ({
+          id: `e-${i}`,
+          type: "person.echoed",
+          subject: `e-${i}`,
+          data: { [field]: value },
+        })),
+        ...values.filter(isPlainToSee).map(({ field, value }, i) => ({
+          id: `q-${i}`,
+          type: "person.echoed",
+          subject: value,
+          data: { [field]: value },
+        })),
+      ]);
+      await until(() => call > values.length * 2);
+      for (const [place, told] of Object.entries(await office.told()))
+        expect(foundIn(told, values), `in ${place}`).toEqual([]);
+      office.echo.answer = taken;
+    },
+  },
+  {
+    name: "what the compliance engine says: garbage, rules and fields that are values, and nothing",
+    async send(office, values) {
+      let call = 0;
+      office.engine.answer = ({ body }, response) => {
+        const { packet } = body as { packet: { entity: string; fields: Record<string, string> } };
+        const said = Object.values(packet.fields).join(" ");
+        const [status, headers, text] = [
+          [200, {}, said],
+          [200, {}, JSON.stringify({ action: "block", rule: `rule ${said}` })],
+          [200, {}, JSON.stringify({ action: "mask", rule: "esq-1", fields: [said] })],
+          [200, {}, JSON.stringify({ action: said, rule: "esq-1", why: said })],
+          [500, { "content-type": "text/plain" }, said],
+          [307, { location: `/${encodeURIComponent(said)}` }, said],
+        ][call++ % 6] as [number, Record<string, string>, string];
+        response.writeHead(status, headers).end(text);
+      };
+      await emitted(
+        office,
+        values.map(({ field, value }, i) => ({ id: `g-${i}`, subject: `g-${i}`, data: { [field]: value } })),
+      );
+      await until(() => office.served.lines.some((line) => line.includes("governance-not-asked")));
+      await until(async () => JSON.parse((await office.call("/api/tally")).text).events.EXPANDING > 150);
+      office.engine.answer = allows;
+    },
+  },
+  {
+    name: "settings and secrets",
+    async send(office, values) {
+      await emitted(
+        office,
+        values.map(({ field, value }, i) => ({ id: `x-${i}`, subject: `x-${i}`, data: { [field]: value } })),
+      );
+      for (const { field, value } of values.slice(0, 24)) {
+        for (const text of [
+          `{"WebhookConnector": ${value}`,
+          JSON.stringify(value),
+          JSON.stringify({ ...office.secrets, WebhookConnector: value }),
+          JSON.stringify({ ...office.secrets, WebhookConnector: { keys: [value], [field]: value } }),
+          JSON.stringify({ ...office.secrets, WebhookConnector: { keys: [`whsec_${value}`] } }),
+        ]) {
+          office.setSecrets(text);
+          await office.call("/api/connectors");
+        }
+      }
+      office.setSecrets(JSON.stringify(office.secrets));
+      using elsewhere = home({
+        "mappings/people.yaml": "source_event: a\ntargets: { b: { connector: WebhookConnector, map: { c: c } } }\n",
+      });
+      for (const [i, { field, value }] of values.slice(0, 12).entries()) {
+        const wrong = [
+          stringify({ connectors: { WebhookConnector: { url: value } } }),
+          stringify({ connectors: { WebhookConnector: { url: `https://jo:${value}@` } } }),
+          stringify({ times: { backoffMs: value }, places: value }),
+          stringify({ governance: { url: value, timeoutMs: value } }),
+          `connectors: { WebhookConnector: { url: "${value}\n${field}: ]`,
+          `${field}: *${value}`,
+        ];
+        elsewhere.write("bridge.yaml", wrong[i % wrong.length] as string);
+        const { err } = await bridge(elsewhere.path, "emit", '{"type":"a","data":{"c":1}}', "--wait", "0");
+        office.tell(err);
+      }
+    },
+  },
+  {
+    name: "sheets whose examples are of real people, and fail",
+    arrives: "none",
+    async send(office, values) {
+      const text = stringify({
+        source_event: "person.gone",
+        targets: {
+          open: { connector: "WebhookConnector", map: Object.fromEntries(plantedKinds.map((kind) => [kind, kind])) },
+        },
+        examples: values.map(({ field, value }, i) => ({
+          name: `example ${i}`,
+          event: { type: "person.gone", subject: `r-${i}`, data: { [field]: value } },
+          expect: { open: { [field]: `not ${value}` } },
+        })),
+      });
+      const before = office.served.lines.length;
+      office.folder.write("mappings/gone.yaml", text);
+      await until(() => office.served.lines.slice(before).some((line) => line.includes("sheets-refused")));
+      office.tell((await bridge(office.folder.path, "sheets", "check")).out);
+      rmSync(join(office.folder.path, "mappings", "gone.yaml"));
+      await until(() => office.served.lines.slice(before).some((line) => line.includes("sheets-loaded")));
+    },
+  },
+];
+
+describe("personal data planted at every door", { timeout: 300_000 }, () => {
+  it.each(doors.map((door, i) => ({ ...door, values: plantedValues(1_000 + i) })))(
+    "$name",
+    async ({ send, values, arrives }) => {
+      await using office = await anOffice();
+      await send(office, values);
+      await office.rest();
+
+      for (const [place, told] of Object.entries(await office.told())) {
+        expect([...new Set(foundIn(told, values))], `in ${place}`).toEqual([]);
+      }
+      const reached = JSON.stringify([office.open.received, office.echo.received]);
+      expect(foundIn(reached, values)).toHaveLength(arrives === "none" ? 0 : 200);
+      expect(office.closed.received).toEqual([]);
+    },
+  );
+
+  it("is of 200 values of twelve kinds at each, no two alike", () => {
+    for (const i of doors.keys()) {
+      const values = plantedValues(1_000 + i);
+      expect(new Set(values.map(({ value }) => value)).size).toBe(200);
+      expect(new Set(values.map(({ field }) => field)).size).toBe(12);
+    }
+  });
+});
