@@ -197,7 +197,8 @@ export class PathStack extends Stack {
       source: "bridge/watchdog.ts",
       environment,
       state: {
-        packets: ["BatchGetItem", "Query", "DeleteItem", "PartiQLInsert", "PartiQLUpdate"],
+        // Whoever closes a packet of a strict lane takes it out of the lane's list.
+        packets: ["BatchGetItem", "Query", "DeleteItem", "PartiQLInsert", "PartiQLUpdate", "PartiQLDelete"],
         indexes: true,
         ledger: true,
       },

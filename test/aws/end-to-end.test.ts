@@ -12,6 +12,7 @@ import { CloudWatchLogsClient, FilterLogEventsCommand } from "@aws-sdk/client-cl
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { CreateBucketCommand, PutBucketVersioningCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { CreateSecretCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
+import { GetParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { DeleteCommand, DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { eventKey, type SourceEvent } from "../../bridge/event.ts";
@@ -26,11 +27,13 @@ import { readSettings } from "../../infra/settings.ts";
 import { ledgerPlaces } from "../../platform/aws/names.ts";
 import { openCopying, openSealing } from "../../platform/aws/sealing.ts";
 import { readPlaces } from "../../platform/aws/shipping-places.ts";
-import { bridge as cli } from "../support/serve.ts";
+import { openDeployedApi } from "../../platform/aws/signed.ts";
+import { bridgeAs, bridge as cli, printing } from "../support/serve.ts";
 import { type TargetServer, taken, targetServer } from "../support/target-server.ts";
-import { type Driver, driverOf, operatorArn } from "./driver.ts";
+import { type Driver, driverOf } from "./driver.ts";
 import { percentile, readUnits, requestsOf, writeUnits } from "./figures.ts";
 import { journalFiles, rosterPlace } from "./journal.ts";
+import { aPerson, type Person } from "./person.ts";
 import { neededCalls, ordersOf, recordedCallsFile } from "./recorded-calls.ts";
 import { deployStage, type Stage } from "./stage.ts";
 
@@ -340,7 +343,7 @@ describe("the deployed bridge", () => {
     expect(late).toMatchObject({ status: 409, body: { now: { packet: { status: "SUPERSEDED" } } } });
     const after = (await bridge.ask("GET", `/api/packets/${edited.body.packet.id}`)).body;
     expect(after.status).toBe("SENT");
-    expect(after.story[0]).toMatchObject({ actor: operatorArn });
+    expect(after.story[0]).toMatchObject({ actor: bridge.operator.arn });
   });
 
   it("lets an operator pause and resume a target, probe it, and see how it is", async () => {
@@ -386,6 +389,121 @@ describe("the deployed bridge", () => {
     await eventually(async () => (await statusesOf(next))[0] === "SENT");
 
     expect(discarded.body).toMatchObject({ packet: { status: "DISCARDED" } });
+    journal.answer = taken;
+  });
+
+  it("obeys an operator at the command line by their own signature; the ledger names them", async () => {
+    const asJo = (...args: string[]) => bridgeAs(bridge.operator.env, projectRoot, ...args, "--stack", "hms-bridge");
+    hr.answer = (request, response) => {
+      if ((request.body as { flex_time?: number } | undefined)?.flex_time === 99) response.writeHead(422).end();
+      else taken(request, response);
+    };
+    const wrong = aPolicy("by_hand", 99);
+    await publish(wrong);
+    await atRest(wrong);
+    const id = (await bridge.packetsOf(wrong))[0]?.packet.id ?? "";
+
+    const listed = await asJo("outbox", "--status", "HELD", "--text", "by_hand", "--json");
+    const overview = await asJo("connectors");
+    const awake = await asJo("probe", "WorkForceNow");
+    const released = await asJo("release", id, "--reason", "HR says it is right");
+    await atRest(wrong);
+    const edit = ["--set", "flex_time=9", "--reason", "HR says it is wrong", "--yes", "--json"];
+    const edited = await asJo("edit", id, ...edit);
+    const again = JSON.parse(edited.out).packet?.id ?? JSON.parse(edited.out).id;
+    await eventually(
+      async () => (await bridge.engine.store.read("packet", [again]))[0]?.value.progress.status === "SENT",
+    );
+    const told = await asJo("explain", id);
+
+    expect(JSON.parse(listed.out)).toMatchObject([{ id, status: "HELD" }]);
+    expect(overview.out).toMatch(/WorkForceNow@v1 +UP/);
+    expect(awake).toMatchObject({ code: 0, out: "WorkForceNow@v1 is awake\n" });
+    expect([released.code, edited.code]).toEqual([0, 0]);
+    expect(
+      bodiesAt(hr)
+        .filter(({ external_id: of }) => of === "by_hand")
+        .map(({ flex_time: hours }) => hours),
+    ).toEqual([99, 99, 9]);
+    expect(told.out).toContain("HR says it is right");
+    const acts = (await bridge.engine.store.chain(id)).filter(({ facts }) => facts.actor !== undefined);
+    expect(new Set(acts.map(({ facts }) => facts.actor))).toEqual(new Set([bridge.operator.arn]));
+    hr.answer = taken;
+  });
+
+  it("has IAM refuse whoever has not signed, and whoever may not, before any function is called", async () => {
+    const [viewer, stranger] = await Promise.all([aPerson("viewer", "hms-bridge-viewer"), aPerson("stranger")]);
+    const pause = ["connectors", "pause", "GISTableConnector", "--reason", "x", "--stack", "hms-bridge"];
+    const url = await opsUrl();
+    const before = (await bridge.ask("GET", "/api/events?type=sync.connector.paused")).body.items.length;
+
+    const unsigned = await Promise.all([
+      fetch(`${url}api/me`),
+      fetch(`${url}openapi.json`),
+      fetch(`${url}api/connectors/GISTableConnector/pause`, { method: "POST", body: `{"reason":"x"}` }),
+    ]);
+    const looking = await bridgeAs(viewer.env, projectRoot, "connectors", "--stack", "hms-bridge");
+    const changing = await bridgeAs(viewer.env, projectRoot, ...pause);
+    const strange = await bridgeAs(stranger.env, projectRoot, ...pause);
+    // Even one who knows the address: to find it takes the right to ask Parameter Store.
+    const signed = await openDeployedApi("hms-bridge", signingAs(stranger.credentials, url));
+
+    expect(unsigned.map(({ status }) => status)).toEqual([403, 403, 403]);
+    expect(looking).toMatchObject({ code: 0, out: expect.stringContaining("GISTableConnector@v1") });
+    expect(changing).toMatchObject({ code: 3, err: expect.stringContaining("may not call this operation") });
+    expect(strange).toMatchObject({ code: 3, err: expect.stringContaining("not authorized") });
+    for (const path of ["/api/me", "/api/packets", "/openapi.json"]) {
+      expect((await signed(path, { method: "GET", headers: {} })).status).toBe(403);
+    }
+    expect((await bridge.ask("GET", "/api/events?type=sync.connector.paused")).body.items).toHaveLength(before);
+  });
+
+  it("serves the dashboard on this machine, and asks the deployed bridge in the name of whoever started it", async () => {
+    await using console = printing(bridge.operator.env, projectRoot, "console", "--stack", "hms-bridge");
+    const link = new URL(/http\S+/.exec(await console.first)?.[0] ?? "");
+    const authorization = `Bearer ${link.hash.replace("#token=", "")}`;
+    const ask = (path: string, headers: Record<string, string> = { authorization }) =>
+      fetch(new URL(path, link), { headers });
+
+    const me = await ask("/api/me");
+    const packets = await ask("/api/packets?status=SENT&limit=5");
+    const without = await ask("/api/me", {});
+    const page = await ask("/", {});
+
+    expect(await me.json()).toMatchObject({ actor: bridge.operator.arn, host: "aws" });
+    expect(((await packets.json()) as { items: unknown[] }).items).toHaveLength(5);
+    expect(without.status).toBe(401);
+    expect([page.status, page.headers.get("content-type")]).toEqual([200, expect.stringContaining("text/html")]);
+  });
+
+  it("discards what is held in strict lanes as one job, and all that waits behind it goes on", async () => {
+    journal.answer = (request, response) => {
+      if ((request.body as { grade?: number } | undefined)?.grade === 3) response.writeHead(422).end();
+      else taken(request, response);
+    };
+    const people = ["emp-bulk-1", "emp-bulk-2", "emp-bulk-3"];
+    const heads = people.map((person) => aGrade(person, 3));
+    await publish(...heads);
+    await atRest(...heads);
+    const behind = people.map((person) => aGrade(person, 4));
+    await publish(...behind);
+    await eventually(async () =>
+      (await bridge.packetsOf(...behind)).every(({ progress }) => progress.place === "behind"),
+    );
+
+    const all = ["discard", "--all", "--connector", "JournalConnector", "--reason", "entered by mistake", "--yes"];
+    const discarding = bridgeAs(bridge.operator.env, projectRoot, ...all, "--stack", "hms-bridge");
+    await eventually(async () => {
+      await bridge.invoke("watchdog");
+      return (await statusesOf(...heads)).every((status) => status === "DISCARDED");
+    }, 250);
+    await atRest(...behind);
+
+    expect(await discarding).toMatchObject({ code: 0, out: expect.stringContaining("3 packets discarded") });
+    expect(new Set(await statusesOf(...behind))).toEqual(new Set(["SENT"]));
+    const [held] = await bridge.packetsOf(...heads);
+    const last = (await bridge.engine.store.chain(held?.packet.id ?? "")).at(-1);
+    expect(last?.facts).toMatchObject({ actor: bridge.operator.arn, why: "entered by mistake" });
     journal.answer = taken;
   });
 
@@ -654,6 +772,20 @@ describe("the deployed bridge", () => {
     await expect(`[\n${found.join(",\n")}\n]\n`).toMatchFileSnapshot(recordedCallsFile);
   });
 });
+
+/** Where the operators' API answers. */
+async function opsUrl(): Promise<string> {
+  const { Parameter } = await new SSMClient().send(new GetParameterCommand({ Name: "/hms-bridge/ops-url" }));
+  return Parameter?.Value ?? "";
+}
+
+/** A client that signs as somebody, and has been told the address. */
+function signingAs(credentials: Person["credentials"], Value: string): SSMClient {
+  const client = new SSMClient({ credentials });
+  const told = async () => ({ output: { $metadata: {}, Parameter: { Value } }, response: {} });
+  client.middlewareStack.add(() => told, { step: "initialize" });
+  return client;
+}
 
 /** Appended entries as DynamoDB hands them to a function. Source: DynamoDB Streams, "Stream record". */
 function streamOf(entries: readonly LedgerEntry[]) {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { GetRolePolicyCommand, IAMClient, ListRolePoliciesCommand, PutRolePolicyCommand } from "@aws-sdk/client-iam";
 import { LambdaClient, ListFunctionsCommand } from "@aws-sdk/client-lambda";
-import { paginateGetParametersByPath, SSMClient } from "@aws-sdk/client-ssm";
+import { PutParameterCommand, paginateGetParametersByPath, SSMClient } from "@aws-sdk/client-ssm";
 import { allows, type Grant, grantsIn } from "../support/grants.ts";
 import { cdkJsonWith, projectCopy } from "../support/project-copy.ts";
 import { account, type Emulator, region, rootCredentials, startEmulator } from "./emulator/emulator.ts";
@@ -90,6 +90,7 @@ export async function deployStage({
   say(`cdk deploy --all (${deploy.toFixed(1)} s)`);
 
   const parameters = await publishedParameters();
+  await bringHere(parameters, gateway.url);
   const shipBegan = Date.now();
   await runIn(project.path, home, shipFile);
   say(`npm run deploy:mappings -- --now (${since(shipBegan).toFixed(1)} s)`);
@@ -187,6 +188,18 @@ async function judgeOf(functions: readonly Deployed[]): Promise<Authorize> {
 
 function secretArn(name: string): string {
   return `arn:aws:secretsmanager:${region}:${account}:secret:${name}-??????`;
+}
+
+/** An HTTP API's own host is one of AWS: what leads to it is told where the emulator answers for it. */
+async function bringHere(parameters: Readonly<Record<string, string>>, gateway: string): Promise<void> {
+  const ssm = new SSMClient();
+  for (const [name, value] of Object.entries(parameters)) {
+    const [, api, path] = /^https:\/\/(\w+)\.execute-api\.[^/]+(\/.*)$/.exec(value) ?? [];
+    if (!api) continue;
+    const Value = `${gateway}/_aws/execute-api/${api}${path}`;
+    await ssm.send(new PutParameterCommand({ Name: `/hms-bridge/${name}`, Value, Overwrite: true }));
+  }
+  ssm.destroy();
 }
 
 async function publishedParameters(): Promise<Record<string, string>> {
