@@ -10,6 +10,9 @@ const maxPublishedBytes = 250_000;
 /** More HMS events than this are not made of one message: it should come in parts. */
 const maxConverted = 500;
 
+/** What the source of an HMS event begins with that was made of a message from outside; its connector's name follows. */
+export const convertedSource = `hms.${inboundPrefix}`;
+
 /** What HMS hears of a message from outside, or why that cannot be said. */
 export type Converted = { readonly events: readonly SourceEvent[] } | { readonly fault: string };
 
@@ -29,7 +32,7 @@ export async function convert({ key, event, matches, acceptedMs }: Plan): Promis
       if (parcel.fault !== undefined) return { fault: `${sheet.name}.${target.name}: ${parcel.fault}` };
       events.push({
         id: [key, sheet.name, target.name, ...(parcel.element === undefined ? [] : [parcel.element])].join("."),
-        source: `hms.${inboundPrefix}${origin}`,
+        source: `${convertedSource}${origin}`,
         type: target.publish,
         // Without a key it is about one record, which goes without a name.
         ...(parcel.entity !== sheet.name && { subject: parcel.entity }),

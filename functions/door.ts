@@ -1,13 +1,16 @@
+import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
 import middy from "@middy/core";
 import type { Context } from "aws-lambda";
 import type { Engine } from "../bridge/ports.ts";
+import { BusAlerts } from "../platform/aws/bus-alerts.ts";
+import { systemClock, systemRandom } from "../platform/clock.ts";
 import type { EveryEnv } from "./env.ts";
 import { type Teller, tellerFor } from "./teller.ts";
 
 type Handler<Answer> = (event: unknown, context: Context) => Promise<Answer>;
 
 /**
- * What every function is entered by: its environment read, its handler made, its log lines and metrics put out.
+ * What every function is entered by: its environment read, its handler made, its log lines, metrics and alerts put out.
  *
  * All of it happens at the first call, because nothing does I/O at import; where it fails, the next call tries again.
  *
@@ -20,7 +23,7 @@ export function door<Env extends EveryEnv, Answer>(
 ): Handler<Answer> {
   const open = onceMade(async () => {
     const env = read(process.env);
-    const teller = tellerFor(env.DEPLOYMENT, env.LOG_LEVEL);
+    const teller = tellerFor(env.DEPLOYMENT, env.LOG_LEVEL, alertsOf(env));
     return { teller, handle: await make(env, teller.log) };
   });
   let telling: Teller | undefined;
@@ -33,6 +36,14 @@ export function door<Env extends EveryEnv, Answer>(
     })
     .after(tell)
     .onError(tell);
+}
+
+function alertsOf({ BUS: bus, DEPLOYMENT: deployment }: EveryEnv): BusAlerts | undefined {
+  // Tried once more and no oftener: its function waits for it.
+  const client = () => new EventBridgeClient({ maxAttempts: 2 });
+  return bus === undefined
+    ? undefined
+    : new BusAlerts({ client: client(), bus, deployment, clock: systemClock(), random: systemRandom });
 }
 
 /** Makes a thing once. Where that fails, the next who asks makes it anew. */

@@ -1,4 +1,4 @@
-import { ArnFormat, Duration, Stack, type StackProps } from "aws-cdk-lib";
+import { ArnFormat, CfnOutput, Duration, Stack, type StackProps } from "aws-cdk-lib";
 import { Archive, EventBus, Match, Rule, RuleTargetInput } from "aws-cdk-lib/aws-events";
 import { PolicyStatement, type Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { Key } from "aws-cdk-lib/aws-kms";
@@ -9,6 +9,8 @@ import { StringParameter } from "aws-cdk-lib/aws-ssm";
 import type { Construct } from "constructs";
 import { complianceSecret } from "../bridge/compliance.ts";
 import { connectorId } from "../bridge/connector.ts";
+import { convertedSource } from "../bridge/convert.ts";
+import { inboundSecretName } from "../bridge/inbound.ts";
 import type { MapperEnvironment } from "../functions/env.ts";
 import { batchSize } from "../functions/rate.ts";
 import {
@@ -22,9 +24,11 @@ import {
   secretNameOf,
 } from "../platform/aws/names.ts";
 import { Alarms } from "./alarms.ts";
+import { Alerts, type Bus } from "./alerts.ts";
 import type { Bundle } from "./bundle.ts";
 import { addDashboard } from "./dashboard.ts";
-import { BridgeFunction, pathEnvironment, type Shared } from "./function.ts";
+import { BridgeFunction, pathEnvironment, placesEnvironment, type Shared } from "./function.ts";
+import { InboundApi } from "./inbound-api.ts";
 import { busNameOf, type InboxQueues, inboxQueues, ruleNameOf } from "./inbox.ts";
 import { type LaneMade, LaneStack, secretArns } from "./lane.ts";
 import { LedgerKeeping } from "./ledger.ts";
@@ -44,6 +48,7 @@ export interface PathStackProps extends StackProps {
   readonly settings: Settings;
   readonly mapper: Bundle;
   readonly ops: Bundle;
+  readonly inbound: Bundle;
   readonly ledger: Bundle;
   readonly lanes: readonly LaneMade[];
 }
@@ -57,7 +62,8 @@ export class PathStack extends Stack {
   readonly #settings: Settings;
   readonly #shared: Shared;
 
-  constructor(scope: Construct, id: string, { settings, mapper, ops, ledger, lanes, ...props }: PathStackProps) {
+  constructor(scope: Construct, id: string, { settings, ...made }: PathStackProps) {
+    const { mapper, ops, inbound, ledger, lanes, ...props } = made;
     super(scope, id, { description: "HMS Sync Bridge: the way of an event", ...props });
     this.#settings = settings;
     const told = (what: Parameters<typeof parameterOf>[1]) =>
@@ -68,6 +74,8 @@ export class PathStack extends Stack {
       packetsTable: told("packets-table"),
       ledgerTable: told("ledger-table"),
       bridgeKey: told("bridge-key"),
+      // By its name, which is the same whether the bus is made here or was there before.
+      bus: this.formatArn({ service: "events", resource: "event-bus", resourceName: busNameOf(settings) }),
       fips: settings.fips,
       logRetentionDays: settings.logRetentionDays,
       logLevel: settings.logLevel,
@@ -78,7 +86,9 @@ export class PathStack extends Stack {
     const alarms = new Alarms(this, "PathAlarms", { prefix: settings.name, topic });
     const queues = inboxQueues(this, settings.name, this.#shared.key);
     this.#watchInbox(queues, alarms);
-    this.#rule(queues);
+    const eventBus = this.#bus(queues);
+    this.#rule(eventBus, queues);
+    new Alerts(this, "Alerts", { shared: this.#shared, eventBus, alarms });
 
     const stacks = lanes.map((lane) => {
       const id = connectorId(lane.connector).replaceAll("@", "-");
@@ -88,6 +98,7 @@ export class PathStack extends Stack {
     this.#mapper(mapper, queues.inbox, lanes, alarms).node.addDependency(...stacks);
     this.#watchdog(mapper, queues.inbox, lanes, alarms).node.addDependency(...stacks);
     this.#ops(ops, lanes, alarms).node.addDependency(...stacks);
+    this.#inbound(inbound, queues.inbox, lanes, alarms);
     new LedgerKeeping(this, "LedgerKeeping", {
       shared: this.#shared,
       bundle: ledger,
@@ -122,14 +133,19 @@ export class PathStack extends Stack {
     alarms.whenCounted("events-quarantined", quarantined, "HMS published an event that is none: it went to nobody.");
   }
 
-  #rule({ inbox, ruleDead }: InboxQueues): void {
-    const { bus, archiveDays } = this.#settings;
+  #bus({ ruleDead }: InboxQueues) {
+    const { bus } = this.#settings;
     const { key } = this.#shared;
     const eventBus =
       bus === undefined
         ? new EventBus(this, "Bus", { eventBusName: busNameOf(this.#settings), kmsKey: key, deadLetterQueue: ruleDead })
         : EventBus.fromEventBusName(this, "Bus", bus);
     this.#tell("bus", eventBus.eventBusArn);
+    return eventBus;
+  }
+
+  #rule(eventBus: Bus, { inbox, ruleDead }: InboxQueues): void {
+    const { archiveDays } = this.#settings;
     const rule = new Rule(this, "HmsEvents", {
       ruleName: ruleNameOf(this.#settings),
       description: "What HMS services publish, to the bridge's inbox",
@@ -151,7 +167,7 @@ export class PathStack extends Stack {
         sourceEventBus: eventBus,
         eventPattern: hmsEvents,
         retention: Duration.days(archiveDays),
-        kmsKey: key,
+        kmsKey: this.#shared.key,
       });
     }
   }
@@ -174,6 +190,7 @@ export class PathStack extends Stack {
     // Large events go back through the inbox in chunks.
     const resources = [inbox.queueArn, ...this.#queueArns(lanes, "lane")];
     mapper.role.addToPolicy(new PolicyStatement({ actions: ["sqs:SendMessage"], resources }));
+    this.#letPublish(mapper.role);
     this.#letRead(mapper.role);
     this.#letAskGovernance(mapper.role);
     alarms.whenFailing("mapper-failing", mapper.function, "The mapper has failed for 3 min: events wait in the inbox.");
@@ -211,6 +228,7 @@ export class PathStack extends Stack {
     allow(["sqs:GetQueueAttributes"], this.#queueArns(lanes, "outbox"));
     // Chunks of large events, and lines of snapshots.
     allow(["sqs:SendMessage", "sqs:GetQueueAttributes"], [inbox.queueArn]);
+    this.#letPublish(watchdog.role);
     this.#letRead(watchdog.role);
     this.#letAskGovernance(watchdog.role);
     const says = "The watchdog has failed for 3 min: what a crash left behind is not mended, and no job goes on.";
@@ -249,6 +267,39 @@ export class PathStack extends Stack {
     return ops;
   }
 
+  /** Where outside systems say something: to the inbox, once a signature has shown who says it. */
+  #inbound(bundle: Bundle, inbox: IQueue, lanes: readonly LaneMade[], alarms: Alarms): void {
+    const shared = this.#shared;
+    const door = new BridgeFunction(this, "Inbound", {
+      shared,
+      name: "inbound",
+      bundle,
+      handler: "receive",
+      source: "functions/inbound.ts",
+      environment: placesEnvironment(this, shared),
+      // Whether it was here before.
+      state: { packets: ["BatchGetItem"], ledger: false, onPackets: false },
+    });
+    const allow = (actions: string[], resources: string[]) =>
+      door.role.addToPolicy(new PolicyStatement({ actions, resources }));
+    allow(["sqs:SendMessage"], [inbox.queueArn]);
+    const names = new Set(
+      lanes.map(({ connector }) => secretNameOf(shared.deployment, inboundSecretName(connector.name))),
+    );
+    allow(
+      ["secretsmanager:GetSecretValue"],
+      [...names].flatMap((name) => secretArns(this, name)),
+    );
+    const says = "Messages of outside systems could not be stored for 3 min; they are sent again.";
+    alarms.whenFailing("inbound-failing", door.function, says);
+    const { url } = new InboundApi(this, "InboundApi", { shared, handler: door });
+    this.#tell("inbound-url", url);
+    new CfnOutput(this, "InboundUrl", {
+      description: "Where outside systems send messages: inbound/<connector>",
+      value: url,
+    });
+  }
+
   #probeArns(lanes: readonly LaneMade[]): string[] {
     return lanes.map(({ connector }) =>
       this.formatArn({
@@ -276,6 +327,12 @@ export class PathStack extends Stack {
     if (!governance) return;
     const resources = secretArns(this, secretNameOf(name, complianceSecret));
     role.addToPolicy(new PolicyStatement({ actions: ["secretsmanager:GetSecretValue"], resources }));
+  }
+
+  /** Lets a role publish what messages of outside systems become: as HMS services do, and in no other service's name. */
+  #letPublish(role: Role): void {
+    const conditions = { StringLike: { "events:source": `${convertedSource}*` } };
+    role.addToPolicy(new PolicyStatement({ actions: ["events:PutEvents"], resources: [this.#shared.bus], conditions }));
   }
 
   /** Lets a role read files in the places that are named, and in no others. */

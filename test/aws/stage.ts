@@ -146,6 +146,7 @@ async function deployedFunctions(): Promise<Deployed[]> {
  *
  * - It takes `dynamodb:ExecuteTransaction` and its like for actions of IAM, and knows nothing of what statements do. So every role
  *   may execute statements, and each statement is judged here.
+ * - It knows no `events:source`, on which the right to publish depends.
  * - It takes `sqs:SendMessageBatch` for an action of IAM, where AWS asks for `sqs:SendMessage`.
  * - Its CloudFormation gives a secret's name where AWS gives its ARN, so a grant on a secret names nothing.
  */
@@ -169,9 +170,11 @@ async function judgeOf(functions: readonly Deployed[]): Promise<Authorize> {
     const batches = grants.filter(({ action }) =>
       /^sqs:(SendMessage|DeleteMessage|ChangeMessageVisibility)$/.test(action),
     );
+    const buses = grants.filter(({ action }) => action === "events:PutEvents");
     const Statement = [
       { Effect: "Allow", Action: statements, Resource: "*" },
       ...batches.map(({ action, resource }) => ({ Effect: "Allow", Action: `${action}Batch`, Resource: resource })),
+      ...buses.map(({ action, resource }) => ({ Effect: "Allow", Action: action, Resource: resource })),
       ...secrets.map(({ action, resource }) => ({ Effect: "Allow", Action: action, Resource: secretArn(resource) })),
     ];
     await iam.send(
