@@ -724,8 +724,10 @@ describe("the deployed bridge", () => {
     const request = { from: began, to: night };
 
     const job = await startJob(bridge.engine, { kind: "replay", request, actor: "the suite" });
-    await bridge.invoke("watchdog");
-    await eventually(async () => (await bridge.engine.store.read("job", [job.id]))[0]?.value.status === "DONE");
+    await eventually(async () => {
+      await bridge.invoke("watchdog");
+      return (await bridge.engine.store.read("job", [job.id]))[0]?.value.status === "DONE";
+    });
     await eventually(bridge.isQuiet);
     // The next call clears away the marks of what was recorded before it was sent.
     await bridge.invoke("watchdog");
