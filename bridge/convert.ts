@@ -1,4 +1,4 @@
-import { inboundPrefix, type SourceEvent } from "./event.ts";
+import { convertedSource, inboundPrefix, type SourceEvent } from "./event.ts";
 import type { Plan } from "./expand.ts";
 import { bodyText } from "./json.ts";
 import { mapEvent } from "./map.ts";
@@ -9,9 +9,6 @@ const maxPublishedBytes = 250_000;
 
 /** More HMS events than this are not made of one message: it should come in parts. */
 const maxConverted = 500;
-
-/** What the source of an HMS event begins with that was made of a message from outside; its connector's name follows. */
-export const convertedSource = `hms.${inboundPrefix}`;
 
 /** What HMS hears of a message from outside, or why that cannot be said. */
 export type Converted = { readonly events: readonly SourceEvent[] } | { readonly fault: string };

@@ -15,6 +15,7 @@ import {
 } from "aws-cdk-lib/aws-lambda";
 import { LogGroup } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
+import { convertedSource } from "../bridge/event.ts";
 import type { InboundEnv, PathEnv } from "../functions/env.ts";
 import { alertSourceOf, functionNameOf, packetIndexes } from "../platform/aws/names.ts";
 import type { Bundle } from "./bundle.ts";
@@ -119,6 +120,8 @@ export interface StateUse {
   readonly indexes?: boolean;
   /** Whether it appends; with `read`, whether it looks entries up as well. */
   readonly ledger: boolean | "read";
+  /** Whether it publishes what messages from outside become. */
+  readonly publishes?: boolean;
   /** Whether it hides entities and values in hashes, and tells alerts: all that work on packets. */
   readonly onPackets?: false;
 }
@@ -153,18 +156,13 @@ function grantState(role: Role, shared: Shared, use: StateUse): void {
   key.grantEncryptDecrypt(role);
   if (use.onPackets === false) return;
   allow(["secretsmanager:GetSecretValue"], [bridgeKey]);
-  grantAlerts(role, shared);
+  grantPutEvents(role, shared, use.publishes ? [`${convertedSource}*`] : []);
 }
 
-/** Lets a role tell alerts on the bus, in the bridge's own name and in no other. */
-export function grantAlerts(role: Role, { bus, deployment }: Pick<Shared, "bus" | "deployment">): void {
-  role.addToPolicy(
-    new PolicyStatement({
-      actions: ["events:PutEvents"],
-      resources: [bus],
-      conditions: { StringEquals: { "events:source": alertSourceOf(deployment) } },
-    }),
-  );
+/** Lets a role tell alerts on the bus, in the bridge's own name, and publish from no sources but those. */
+export function grantPutEvents(role: Role, shared: Pick<Shared, "bus" | "deployment">, sources: string[] = []): void {
+  const conditions = { StringLike: { "events:source": [alertSourceOf(shared.deployment), ...sources] } };
+  role.addToPolicy(new PolicyStatement({ actions: ["events:PutEvents"], resources: [shared.bus], conditions }));
 }
 
 /**

@@ -9,7 +9,7 @@ import type { LedgerCopyEnvironment, LedgerSealEnvironment } from "../functions/
 import { ledgerPlaces } from "../platform/aws/names.ts";
 import type { Alarms } from "./alarms.ts";
 import type { Bundle } from "./bundle.ts";
-import { grantAlerts, PlainFunction, type Shared } from "./function.ts";
+import { grantPutEvents, PlainFunction, type Shared } from "./function.ts";
 import { aMinute, pathMetric } from "./metrics.ts";
 import { pathQueue } from "./queues.ts";
 
@@ -85,7 +85,7 @@ export class LedgerKeeping extends Construct {
       [stream],
     );
     allow(["s3:PutObject"], [this.#objects(ledgerPlaces.entries), this.#objects(ledgerPlaces.tampered)]);
-    grantAlerts(copy.role, shared);
+    grantPutEvents(copy.role, shared);
     allow(["sqs:SendMessage"], [dead.queueArn]);
     allow(keyUse, [shared.key.keyArn]);
 

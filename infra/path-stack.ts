@@ -9,7 +9,6 @@ import { StringParameter } from "aws-cdk-lib/aws-ssm";
 import type { Construct } from "constructs";
 import { complianceSecret } from "../bridge/compliance.ts";
 import { connectorId } from "../bridge/connector.ts";
-import { convertedSource } from "../bridge/convert.ts";
 import { inboundSecretName } from "../bridge/inbound.ts";
 import type { MapperEnvironment } from "../functions/env.ts";
 import { batchSize } from "../functions/rate.ts";
@@ -182,7 +181,7 @@ export class PathStack extends Stack {
       handler: "map",
       source: "functions/mapper.ts",
       environment,
-      state: { packets: ["BatchGetItem", "PartiQLInsert", "PartiQLUpdate"], ledger: true },
+      state: { packets: ["BatchGetItem", "PartiQLInsert", "PartiQLUpdate"], ledger: true, publishes: true },
     });
     mapper.function.addEventSource(
       new SqsEventSource(inbox, { batchSize, maxConcurrency: mappers, reportBatchItemFailures: true }),
@@ -190,7 +189,6 @@ export class PathStack extends Stack {
     // Large events go back through the inbox in chunks.
     const resources = [inbox.queueArn, ...this.#queueArns(lanes, "lane")];
     mapper.role.addToPolicy(new PolicyStatement({ actions: ["sqs:SendMessage"], resources }));
-    this.#letPublish(mapper.role);
     this.#letRead(mapper.role);
     this.#letAskGovernance(mapper.role);
     alarms.whenFailing("mapper-failing", mapper.function, "The mapper has failed for 3 min: events wait in the inbox.");
@@ -218,6 +216,7 @@ export class PathStack extends Stack {
         packets: ["BatchGetItem", "Query", "DeleteItem", "PartiQLInsert", "PartiQLUpdate", "PartiQLDelete"],
         indexes: true,
         ledger: true,
+        publishes: true,
       },
       everyMinute: true,
     });
@@ -228,7 +227,6 @@ export class PathStack extends Stack {
     allow(["sqs:GetQueueAttributes"], this.#queueArns(lanes, "outbox"));
     // Chunks of large events, and lines of snapshots.
     allow(["sqs:SendMessage", "sqs:GetQueueAttributes"], [inbox.queueArn]);
-    this.#letPublish(watchdog.role);
     this.#letRead(watchdog.role);
     this.#letAskGovernance(watchdog.role);
     const says = "The watchdog has failed for 3 min: what a crash left behind is not mended, and no job goes on.";
@@ -327,12 +325,6 @@ export class PathStack extends Stack {
     if (!governance) return;
     const resources = secretArns(this, secretNameOf(name, complianceSecret));
     role.addToPolicy(new PolicyStatement({ actions: ["secretsmanager:GetSecretValue"], resources }));
-  }
-
-  /** Lets a role publish what messages of outside systems become: as HMS services do, and in no other service's name. */
-  #letPublish(role: Role): void {
-    const conditions = { StringLike: { "events:source": `${convertedSource}*` } };
-    role.addToPolicy(new PolicyStatement({ actions: ["events:PutEvents"], resources: [this.#shared.bus], conditions }));
   }
 
   /** Lets a role read files in the places that are named, and in no others. */

@@ -63,7 +63,7 @@ describe.each(regions)("what HMS-OPS is told in %s", { timeout: 120_000 }, (regi
     expect(ours).toEqual([
       expect.objectContaining({
         Principal: { Service: "events.amazonaws.com" },
-        Action: ["kms:GenerateDataKey", "kms:Decrypt"],
+        Action: ["kms:Decrypt", "kms:GenerateDataKey"],
       }),
     ]);
     expect(text(ours[0]?.Condition)).toMatch(/:sns:.*:hms-bridge-alerts"/);

@@ -215,7 +215,7 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
     expect(watchdog?.Properties.Environment?.Variables.PAYLOAD_RETENTION_DAYS).toBe("30");
   });
 
-  it("let mapper and watchdog put chunks of large events into the inbox", async () => {
+  it("let mapper and watchdog put chunks of large events into the inbox, the door what it is told, and nobody else", async () => {
     const made = await templatesFor("us-gov-west-1");
 
     const inbox = made
@@ -225,7 +225,7 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
           Effect === "Allow" && [Action].flat().includes("sqs:SendMessage") && /inbox/i.test(text(Resource)),
       );
 
-    expect(inbox).toHaveLength(2);
+    expect(inbox).toHaveLength(3);
   });
 
   it("bound every role by the agency's policy", async () => {

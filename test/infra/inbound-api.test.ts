@@ -84,10 +84,13 @@ describe.each(regions)("the door for outside systems in %s", { timeout: 120_000 
     const sources = publishing.map(({ Condition }) => text(Condition));
 
     expect(sources.filter((source) => source.includes("hms.inbound."))).toEqual(
-      Array(2).fill('{"StringLike":{"events:source":"hms.inbound.*"}}'),
+      Array(2).fill('{"StringLike":{"events:source":["hms-sync-bridge/hms-bridge","hms.inbound.*"]}}'),
     );
-    for (const source of sources)
-      expect(source).toMatch(/"events:source":"(hms\.inbound\.\*|hms-sync-bridge\/hms-bridge)"/);
+    for (const source of sources) {
+      expect(source).toMatch(
+        /^\{"StringLike":\{"events:source":\["hms-sync-bridge\/hms-bridge"(,"hms\.inbound\.\*")?\]\}\}$/,
+      );
+    }
     for (const { Resource: bus } of publishing) expect(text(bus)).toMatch(/:event-bus\/hms-bridge"/);
   });
 });

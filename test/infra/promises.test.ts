@@ -286,8 +286,12 @@ describe.each(regions)("the templates for %s", (region) => {
       // And one for AppConfig, to see the alarms.
       expect(made.of("AWS::IAM::Role")).toHaveLength(functions.length + 1);
       expect(groups.map(({ Properties }) => Properties.LogGroupName).sort()).toEqual(
-        // And who called the operator's API.
-        [...functions.map(({ Properties }) => Properties.FunctionName), "hms-bridge-ops-access"]
+        // And who called the operator's API and the door.
+        [
+          ...functions.map(({ Properties }) => Properties.FunctionName),
+          "hms-bridge-ops-access",
+          "hms-bridge-inbound-access",
+        ]
           .map((name) => `/aws/lambda/${name}`)
           .sort(),
       );
