@@ -80,7 +80,6 @@ const ledgerSealEnvSchema = ledgerCopyEnvSchema.extend({
 /** As the constructs write it. */
 export type MapperEnvironment = z.input<typeof mapperEnvSchema>;
 export type ConnectorEnvironment = z.input<typeof connectorEnvSchema>;
-export type InboundEnvironment = z.input<typeof inboundEnvSchema>;
 export type LedgerCopyEnvironment = z.input<typeof ledgerCopyEnvSchema>;
 export type LedgerSealEnvironment = z.input<typeof ledgerSealEnvSchema>;
 

@@ -104,6 +104,7 @@ export async function bundle({ entry, outDir, connectorFile, also = {} }: Bundle
       external: ["*.node", "cpu-features"],
       alias: {
         "@aws-sdk/credential-provider-node": join(projectRoot, "functions/lambda-credentials.ts"),
+        "@smithy/core/event-streams": join(projectRoot, "functions/no-event-streams.ts"),
         ...(connectorFile && { "#connector": connectorFile }),
       },
     });
