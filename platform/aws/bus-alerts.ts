@@ -5,8 +5,8 @@ import type { Clock, LogLine, Random } from "../../bridge/ports.ts";
 import { alertSourceOf } from "./names.ts";
 import { putEvents } from "./put-events.ts";
 
-/** So many wait to be told; of an outage's thousands the newest. */
-const maxWaiting = 1_000;
+/** So many wait to be told; of more the newest: that is as much as fits into the time below. */
+const maxWaiting = 500;
 
 /** The bus has so long for a call's alerts: what it does not take then is in the log alone. */
 const tellingMs = 2_000;
