@@ -97,7 +97,7 @@ export class PathStack extends Stack {
     this.#mapper(mapper, queues.inbox, lanes, alarms).node.addDependency(...stacks);
     this.#watchdog(mapper, queues.inbox, lanes, alarms).node.addDependency(...stacks);
     this.#ops(ops, lanes, alarms).node.addDependency(...stacks);
-    this.#inbound(inbound, queues.inbox, lanes, alarms);
+    this.#inbound(inbound, queues.inbox, alarms);
     new LedgerKeeping(this, "LedgerKeeping", {
       shared: this.#shared,
       bundle: ledger,
@@ -266,7 +266,7 @@ export class PathStack extends Stack {
   }
 
   /** Where outside systems say something: to the inbox, once a signature has shown who says it. */
-  #inbound(bundle: Bundle, inbox: IQueue, lanes: readonly LaneMade[], alarms: Alarms): void {
+  #inbound(bundle: Bundle, inbox: IQueue, alarms: Alarms): void {
     const shared = this.#shared;
     const door = new BridgeFunction(this, "Inbound", {
       shared,
@@ -281,13 +281,8 @@ export class PathStack extends Stack {
     const allow = (actions: string[], resources: string[]) =>
       door.role.addToPolicy(new PolicyStatement({ actions, resources }));
     allow(["sqs:SendMessage"], [inbox.queueArn]);
-    const names = new Set(
-      lanes.map(({ connector }) => secretNameOf(shared.deployment, inboundSecretName(connector.name))),
-    );
-    allow(
-      ["secretsmanager:GetSecretValue"],
-      [...names].flatMap((name) => secretArns(this, name)),
-    );
+    // What messages are signed with, of whichever connector; one by one they are longer than a policy may be.
+    allow(["secretsmanager:GetSecretValue"], secretArns(this, secretNameOf(shared.deployment, inboundSecretName("*"))));
     const says = "Messages of outside systems could not be stored for 3 min; they are sent again.";
     alarms.whenFailing("inbound-failing", door.function, says);
     const { url } = new InboundApi(this, "InboundApi", { shared, handler: door });

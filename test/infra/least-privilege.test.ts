@@ -76,7 +76,7 @@ function secretsOf(functionName: string): Call[] {
   const [name = "", version] = functionName.split("-");
   const asked =
     functionName === "inbound"
-      ? connectors.map((connector) => inboundSecretName(connector.split("-")[0] as string))
+      ? [inboundSecretName("*")]
       : withSecret.has(functionName.replace(/-probe$/, ""))
         ? [`${name}@${version}`, name]
         : [];

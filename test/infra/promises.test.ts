@@ -86,7 +86,13 @@ const wideGrants: readonly { readonly why: string; readonly fits: (statement: St
       [Resource]
         .flat()
         .filter((resource) => /[*?]/.test(text(resource)))
-        .every((resource) => /:secret:[\w-]+\/[\w@]+(\/inbound)?-\?{6}"/.test(text(resource))),
+        .every((resource) => /:secret:[\w-]+\/[\w@]+-\?{6}"/.test(text(resource))),
+  },
+  {
+    why: "What messages of outside systems are signed with is one secret a connector, all of which the door may read.",
+    fits: ({ Action, Resource }) =>
+      Action === "secretsmanager:GetSecretValue" &&
+      [Resource].flat().every((resource) => /:secret:[\w-]+\/\*\/inbound(-\?{6})?"/.test(text(resource))),
   },
   {
     why: "What operators may call goes by method and place, and a place may name any packet.",
