@@ -1,9 +1,7 @@
-import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
 import middy from "@middy/core";
 import type { Context } from "aws-lambda";
 import type { Engine } from "../bridge/ports.ts";
-import { BusAlerts } from "../platform/aws/bus-alerts.ts";
-import { systemClock, systemRandom } from "../platform/clock.ts";
+import { openBusAlerts } from "../platform/aws/bus-alerts.ts";
 import type { EveryEnv } from "./env.ts";
 import { type Teller, tellerFor } from "./teller.ts";
 
@@ -23,7 +21,8 @@ export function door<Env extends EveryEnv, Answer>(
 ): Handler<Answer> {
   const open = onceMade(async () => {
     const env = read(process.env);
-    const teller = tellerFor(env.DEPLOYMENT, env.LOG_LEVEL, alertsOf(env));
+    const alerts = env.BUS === undefined ? undefined : openBusAlerts(env.DEPLOYMENT, env.BUS);
+    const teller = tellerFor(env.DEPLOYMENT, env.LOG_LEVEL, alerts);
     return { teller, handle: await make(env, teller.log) };
   });
   let telling: Teller | undefined;
@@ -36,14 +35,6 @@ export function door<Env extends EveryEnv, Answer>(
     })
     .after(tell)
     .onError(tell);
-}
-
-function alertsOf({ BUS: bus, DEPLOYMENT: deployment }: EveryEnv): BusAlerts | undefined {
-  // Tried once more and no oftener: its function waits for it.
-  const client = () => new EventBridgeClient({ maxAttempts: 2 });
-  return bus === undefined
-    ? undefined
-    : new BusAlerts({ client: client(), bus, deployment, clock: systemClock(), random: systemRandom });
 }
 
 /** Makes a thing once. Where that fails, the next who asks makes it anew. */

@@ -1,7 +1,8 @@
-import type { EventBridgeClient } from "@aws-sdk/client-eventbridge";
+import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
 import { alertOf, type ToldAlert } from "../../bridge/alerts.ts";
 import { errorName } from "../../bridge/log.ts";
 import type { Clock, LogLine, Random } from "../../bridge/ports.ts";
+import { systemClock, systemRandom } from "../clock.ts";
 import { alertSourceOf } from "./names.ts";
 import { putEvents } from "./put-events.ts";
 
@@ -18,6 +19,13 @@ export interface BusAlertsOptions {
   readonly deployment: string;
   readonly clock: Pick<Clock, "now">;
   readonly random: Pick<Random, "id">;
+}
+
+/** Alerts on a deployment's bus: region, credentials, endpoint and FIPS as the SDK finds them in its environment. */
+export function openBusAlerts(deployment: string, bus: string): BusAlerts {
+  // Tried once more and no oftener: its function waits for it.
+  const client = new EventBridgeClient({ maxAttempts: 2 });
+  return new BusAlerts({ client, bus, deployment, clock: systemClock(), random: systemRandom });
 }
 
 /**
