@@ -99,7 +99,7 @@ export class Lane extends Construct {
       everyMinute: true,
     });
     grantRedrive(prober.role, outbox, queue);
-    if (connector.poll) {
+    if (connector.poll && (connector.polls?.(connector.config.parse(config)) ?? true)) {
       const inbox = Stack.of(this).formatArn({ service: "sqs", resource: queueNameOf(deployment, "inbox") });
       prober.role.addToPolicy(new PolicyStatement({ actions: ["sqs:SendMessage"], resources: [inbox] }));
     }
