@@ -1,4 +1,4 @@
-import { inboundPrefix, type SourceEvent } from "./event.ts";
+import { convertedSource, inboundPrefix, type SourceEvent } from "./event.ts";
 import type { Plan } from "./expand.ts";
 import { bodyText } from "./json.ts";
 import { mapEvent } from "./map.ts";
@@ -29,7 +29,7 @@ export async function convert({ key, event, matches, acceptedMs }: Plan): Promis
       if (parcel.fault !== undefined) return { fault: `${sheet.name}.${target.name}: ${parcel.fault}` };
       events.push({
         id: [key, sheet.name, target.name, ...(parcel.element === undefined ? [] : [parcel.element])].join("."),
-        source: `hms.${inboundPrefix}${origin}`,
+        source: `${convertedSource}${origin}`,
         type: target.publish,
         // Without a key it is about one record, which goes without a name.
         ...(parcel.entity !== sheet.name && { subject: parcel.entity }),

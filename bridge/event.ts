@@ -10,6 +10,9 @@ export const maxEventBytes = 1_048_576;
 /** What an outside system says arrives as an event of this type, with the connector's name behind it. */
 export const inboundPrefix = "inbound.";
 
+/** What the source of an HMS event begins with that was made of such a message; its connector's name follows. */
+export const convertedSource = `hms.${inboundPrefix}`;
+
 /** An id, source, type or subject: printable, of a length an index can hold. */
 const attribute = (max: number) =>
   z

@@ -12,6 +12,9 @@ export const maxInboundBytes = 262_144;
 /** A message's own time may be off by so much, either way. Source: Standard Webhooks, "Verifying timestamp". */
 const toleranceMs = 5 * 60_000;
 
+/** What the door needs of the world. */
+export type InboundMeans = Pick<Engine, "clock" | "store" | "queue" | "secrets" | "catalog" | "log">;
+
 /** One call of the door, as it came over HTTP. */
 export interface InboundCall {
   /** The connector's name, of the path. */
@@ -41,7 +44,7 @@ export function inboundSecretName(connector: string): string {
  *
  * @throws where it could not be stored: the sender must try again
  */
-export async function takeIn(engine: Engine, call: InboundCall): Promise<InboundAnswer> {
+export async function takeIn(engine: InboundMeans, call: InboundCall): Promise<InboundAnswer> {
   if (call.body.byteLength > maxInboundBytes) {
     return { status: 413, message: `the message is larger than ${maxInboundBytes} bytes` };
   }
@@ -68,7 +71,7 @@ interface Signed {
 }
 
 /** Every key is tried, and in the time it takes: nothing is learnt from how long a refusal takes. */
-async function verified(engine: Engine, { connector, header, body }: InboundCall): Promise<Signed | undefined> {
+async function verified(engine: InboundMeans, { connector, header, body }: InboundCall): Promise<Signed | undefined> {
   const id = header("webhook-id") ?? "";
   const seconds = header("webhook-timestamp") ?? "";
   const given = (header("webhook-signature") ?? "").split(" ").slice(0, 8);
@@ -89,7 +92,7 @@ async function verified(engine: Engine, { connector, header, body }: InboundCall
   return fits ? { id, at } : undefined;
 }
 
-function isKnown({ catalog }: Engine, connector: string): boolean {
+function isKnown({ catalog }: InboundMeans, connector: string): boolean {
   return catalog.ids.some((id) => id.split("@")[0] === connector);
 }
 

@@ -52,7 +52,7 @@ async function emitHere(options: EmitOptions, lines: Lines, end: End): Promise<v
 }
 
 async function publishOn(stack: string, options: EmitOptions, lines: Lines): Promise<void> {
-  const { maxEntries } = await import("../platform/aws/publisher.ts");
+  const { maxEntries } = await import("../platform/aws/put-events.ts");
   const { openDeployedBus } = await import("../platform/aws/deployed.ts");
   const bus = await openDeployedBus(stack);
   const keys = await emitEach(options, lines, maxEntries, (events) => bus.publish(events));

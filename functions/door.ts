@@ -1,13 +1,14 @@
 import middy from "@middy/core";
 import type { Context } from "aws-lambda";
 import type { Engine } from "../bridge/ports.ts";
+import { openBusAlerts } from "../platform/aws/bus-alerts.ts";
 import type { EveryEnv } from "./env.ts";
 import { type Teller, tellerFor } from "./teller.ts";
 
 type Handler<Answer> = (event: unknown, context: Context) => Promise<Answer>;
 
 /**
- * What every function is entered by: its environment read, its handler made, its log lines and metrics put out.
+ * What every function is entered by: its environment read, its handler made, its log lines, metrics and alerts put out.
  *
  * All of it happens at the first call, because nothing does I/O at import; where it fails, the next call tries again.
  *
@@ -20,7 +21,8 @@ export function door<Env extends EveryEnv, Answer>(
 ): Handler<Answer> {
   const open = onceMade(async () => {
     const env = read(process.env);
-    const teller = tellerFor(env.DEPLOYMENT, env.LOG_LEVEL);
+    const alerts = env.BUS === undefined ? undefined : openBusAlerts(env.DEPLOYMENT, env.BUS);
+    const teller = tellerFor(env.DEPLOYMENT, env.LOG_LEVEL, alerts);
     return { teller, handle: await make(env, teller.log) };
   });
   let telling: Teller | undefined;

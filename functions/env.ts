@@ -18,19 +18,27 @@ const everyEnv = {
   LOG_LEVEL: z.enum(["DEBUG", "INFO", "WARN", "ERROR"]).default("INFO"),
   /** The AWS SDK's own switch. Source: AWS SDKs reference, "FIPS endpoints". */
   AWS_USE_FIPS_ENDPOINT: z.literal("true").optional(),
+  /** The ARN of the bus that alerts are told on. Absent where a function has none to tell. */
+  BUS: z.string().startsWith("arn:").optional(),
 };
 
-/** What every function of the path is told about its deployment. */
-const pathEnv = {
+/** What it takes to reach the tables and queues. */
+const placesEnv = {
   ...everyEnv,
   PACKETS_TABLE: z.string().min(1),
   LEDGER_TABLE: z.string().min(1),
-  /** The secret that holds the key which hides entities and values in hashes. */
-  BRIDGE_KEY: z.string().min(1),
   /** `https://sqs.us-gov-west-1.amazonaws.com/123456789012/` */
   QUEUES_URL: z.url().endsWith("/"),
   /** `arn:…:sqs:us-gov-west-1:123456789012:` */
   QUEUES_ARN: z.string().startsWith("arn:").endsWith(":"),
+};
+
+/** What every function of the path is told about its deployment. */
+const pathEnv = {
+  ...placesEnv,
+  /** The secret that holds the key which hides entities and values in hashes. */
+  BRIDGE_KEY: z.string().min(1),
+  BUS: z.string().startsWith("arn:"),
 };
 
 /** A bucket, or a folder of it. Source: Amazon S3 User Guide, "Bucket naming rules"; no letter a policy reads as a pattern. */
@@ -56,6 +64,8 @@ const connectorEnvSchema = z.object({
   CONFIG: z.string().pipe(json),
 });
 
+const inboundEnvSchema = z.object(placesEnv);
+
 const ledgerCopyEnvSchema = z.object({
   ...everyEnv,
   /** The bucket that keeps copies and seals. */
@@ -77,7 +87,8 @@ export type LedgerSealEnvironment = z.input<typeof ledgerSealEnvSchema>;
 export type PathEnv = Omit<MapperEnv, "PLACES" | "PAYLOAD_RETENTION_DAYS" | "GOVERNANCE">;
 export type MapperEnv = z.output<typeof mapperEnvSchema>;
 export type ConnectorEnv = z.output<typeof connectorEnvSchema>;
-export type EveryEnv = Pick<PathEnv, keyof typeof everyEnv>;
+export type InboundEnv = z.output<typeof inboundEnvSchema>;
+export type EveryEnv = Pick<InboundEnv, keyof typeof everyEnv>;
 
 /** @throws with the variable and its fault, never its value */
 export function readMapperEnv(env: NodeJS.ProcessEnv): MapperEnv {
@@ -87,6 +98,11 @@ export function readMapperEnv(env: NodeJS.ProcessEnv): MapperEnv {
 /** @throws with the variable and its fault, never its value */
 export function readConnectorEnv(env: NodeJS.ProcessEnv): ConnectorEnv {
   return read(connectorEnvSchema, env);
+}
+
+/** @throws with the variable and its fault, never its value */
+export function readInboundEnv(env: NodeJS.ProcessEnv): InboundEnv {
+  return read(inboundEnvSchema, env);
 }
 
 /** @throws with the variable and its fault, never its value */
@@ -108,11 +124,15 @@ function read<T>(schema: z.ZodType<T>, env: NodeJS.ProcessEnv): T {
 
 /** Where an engine finds what is its own. */
 export function ownIn(env: PathEnv) {
+  return { ...placesIn(env), bridgeKey: env.BRIDGE_KEY };
+}
+
+/** Where the tables and queues are. */
+export function placesIn(env: InboundEnv) {
   return {
     deployment: env.DEPLOYMENT,
     packetsTable: env.PACKETS_TABLE,
     ledgerTable: env.LEDGER_TABLE,
-    bridgeKey: env.BRIDGE_KEY,
     queuesUrl: env.QUEUES_URL,
     queuesArn: env.QUEUES_ARN,
   };

@@ -66,6 +66,8 @@ const meanings: Readonly<Record<string, Meaning>> = {
   "event-resumed": { level: "WARN" },
   "put-back": { level: "WARN" },
   "delay-failed": { level: "WARN" },
+  "alert-failed": { level: "WARN" },
+  "poll-failed": { level: "WARN" },
   copied: { metrics: { EntriesCopied: "entries" } },
   sealed: { metrics: { EntriesSealed: "entries" } },
   "ledger-tampered": { level: "ERROR", metrics: { LedgerTampered: 1 } },

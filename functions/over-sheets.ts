@@ -1,3 +1,4 @@
+import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
 import { S3Client } from "@aws-sdk/client-s3";
 import type { Context } from "aws-lambda";
 import type { Engine } from "../bridge/ports.ts";
@@ -5,6 +6,7 @@ import { createHttp, hostsIn } from "../connectors/protocols/http.ts";
 import { openSheets } from "../platform/aws/appconfig-sheets.ts";
 import { openAwsEngine } from "../platform/aws/engine.ts";
 import { AwsFiles } from "../platform/aws/files.ts";
+import { AwsPublisher } from "../platform/aws/publisher.ts";
 import { complianceOver } from "../platform/compliance.ts";
 import { deployedCatalog } from "./deployed.ts";
 import { type MapperEnv, ownIn } from "./env.ts";
@@ -21,13 +23,16 @@ export function overSheets<Answer>(handlerOver: (engine: Engine) => Handler<Answ
       throw new Error("this function sends nothing");
     };
     const { GOVERNANCE: settings } = env;
+    const publisher = new AwsPublisher(new EventBridgeClient(), env.BUS);
     const sheets = await openSheets(env.DEPLOYMENT, log);
     const engine = await openAwsEngine({
       ...ownIn(env),
       files: new AwsFiles({ client: new S3Client(), places: env.PLACES }),
       catalog: await deployedCatalog(),
       sheets: () => sheets.current,
-      publish: nothingSent,
+      publish: async (events) => {
+        await publisher.publish(events);
+      },
       configOf: nothingSent,
       times: { retentionMs: env.PAYLOAD_RETENTION_DAYS * 86_400_000 },
       // To the compliance engine, where one is named; connectors have functions of their own.

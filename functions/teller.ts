@@ -3,22 +3,29 @@ import type { LogAttributes, UnformattedAttributes } from "@aws-lambda-powertool
 import { Metrics } from "@aws-lambda-powertools/metrics";
 import type { Context } from "aws-lambda";
 import type { LogLine } from "../bridge/ports.ts";
+import type { BusAlerts } from "../platform/aws/bus-alerts.ts";
 import { levelOf, measuredIn, metricsNamespace } from "./lines.ts";
 
-/** What a function says of its work: the path's log lines, and the metrics they stand for. */
+/** What a function says of its work: the path's log lines, and the metrics and alerts they stand for. */
 export interface Teller {
   readonly log: (line: LogLine) => void;
   /** Which call the next lines belong to. */
   begin(context: Context): void;
-  /** Puts the call's metrics out, one line for the function and one for each connector it worked for. */
-  end(): void;
+  /** Tells the call's alerts, and puts its metrics out: one line for the function, one for each connector it worked for. */
+  end(): Promise<void>;
 }
 
 /**
  * Log lines as JSON by Powertools Logger, metrics in CloudWatch's embedded format by Powertools Metrics: both are
- * lines on the function's own output, and no call to AWS.
+ * lines on the function's own output, and no call to AWS. Alerts are one, at the end of a call that has any.
+ *
+ * @param alerts absent: nobody is told
  */
-export function tellerFor(deployment: string, logLevel: "DEBUG" | "INFO" | "WARN" | "ERROR"): Teller {
+export function tellerFor(
+  deployment: string,
+  logLevel: "DEBUG" | "INFO" | "WARN" | "ERROR",
+  alerts?: Pick<BusAlerts, "hear" | "tell">,
+): Teller {
   const logger = new Logger({ serviceName: deployment, logLevel, logFormatter: new LineFormatter() });
   const metricsOf = new Map<string | undefined, Metrics>();
   const measuring = (connector: string | undefined): Metrics => {
@@ -33,20 +40,24 @@ export function tellerFor(deployment: string, logLevel: "DEBUG" | "INFO" | "WARN
     }
     return metrics;
   };
+  const log = (line: LogLine) => {
+    const { step, ...fields } = line;
+    const level = levelOf(line);
+    if (level === "ERROR") logger.error(step, fields);
+    else if (level === "WARN") logger.warn(step, fields);
+    else logger.info(step, fields);
+    const connector = typeof line.connector === "string" ? line.connector : undefined;
+    for (const { name, unit, value } of measuredIn(line)) measuring(connector).addMetric(name, unit, value);
+    alerts?.hear(line);
+  };
   return {
-    log(line) {
-      const { step, ...fields } = line;
-      const level = levelOf(line);
-      if (level === "ERROR") logger.error(step, fields);
-      else if (level === "WARN") logger.warn(step, fields);
-      else logger.info(step, fields);
-      const connector = typeof line.connector === "string" ? line.connector : undefined;
-      for (const { name, unit, value } of measuredIn(line)) measuring(connector).addMetric(name, unit, value);
-    },
+    log,
     begin(context) {
       logger.addContext(context);
     },
-    end() {
+    async end() {
+      const failed = await alerts?.tell();
+      if (failed) log(failed);
       for (const metrics of metricsOf.values()) if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics();
     },
   };

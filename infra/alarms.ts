@@ -18,6 +18,8 @@ export type AlarmKind =
   | "governance-not-asked"
   | "watchdog-failing"
   | "ops-failing"
+  | "inbound-failing"
+  | "alerts-lost"
   | "events-quarantined"
   | "lane-waits"
   | "outbox-waits"

@@ -31,6 +31,7 @@ export async function addBridge(app: App, env?: Environment): Promise<BridgeStac
   const mapper = await bundled("mapper", { entry: "functions/mapper.ts", also });
   const sheetCheck = await bundled("sheet-check", { entry: "functions/sheet-check.ts", also });
   const ops = await bundled("ops", { entry: "functions/ops.ts", also });
+  const inbound = await bundled("inbound", { entry: "functions/inbound.ts", also });
   const ledger = await bundled("ledger", { entry: "functions/ledger.ts" });
   const lanes = await Promise.all(
     files.map(async ({ connector, file }, i): Promise<LaneMade> => {
@@ -47,7 +48,7 @@ export async function addBridge(app: App, env?: Environment): Promise<BridgeStac
     }),
   };
   const state = new StateStack(app, `${settings.name}-state`, { settings, ...inEnv });
-  const path = new PathStack(app, `${settings.name}-path`, { settings, mapper, ops, ledger, lanes, ...inEnv });
+  const path = new PathStack(app, `${settings.name}-path`, { settings, mapper, ops, inbound, ledger, lanes, ...inEnv });
   const mappings = new MappingsStack(app, `${settings.name}-mappings`, {
     settings,
     sheetCheck,

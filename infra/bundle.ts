@@ -55,6 +55,17 @@ const plainKeys: Plugin = {
   },
 };
 
+/** Of a client's package.json, which says a lot, the client reads the version, to say it to AWS. */
+const versionAlone: Plugin = {
+  name: "version-alone",
+  setup({ onLoad }) {
+    onLoad({ filter: /@aws-sdk\/client-[\w-]+\/package\.json$/ }, async ({ path }) => {
+      const { version } = JSON.parse(await readFile(path, "utf8")) as { version: string };
+      return { contents: JSON.stringify({ version }), loader: "json" };
+    });
+  },
+};
+
 /** Makes of a file that declares a connector the module of that connector: its text is read now, and not by the function. */
 const declared: Plugin = {
   name: "declared",
@@ -88,11 +99,12 @@ export async function bundle({ entry, outDir, connectorFile, also = {} }: Bundle
       write: false,
       logLevel: "error",
       banner: { js: banner },
-      plugins: [plainKeys, declared],
+      plugins: [plainKeys, versionAlone, declared],
       // What ssh2 would be faster with: it asks for them, and does without.
       external: ["*.node", "cpu-features"],
       alias: {
         "@aws-sdk/credential-provider-node": join(projectRoot, "functions/lambda-credentials.ts"),
+        "@smithy/core/event-streams": join(projectRoot, "functions/no-event-streams.ts"),
         ...(connectorFile && { "#connector": connectorFile }),
       },
     });

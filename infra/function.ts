@@ -15,8 +15,9 @@ import {
 } from "aws-cdk-lib/aws-lambda";
 import { LogGroup } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
-import type { PathEnv } from "../functions/env.ts";
-import { functionNameOf, packetIndexes } from "../platform/aws/names.ts";
+import { convertedSource } from "../bridge/event.ts";
+import type { InboundEnv, PathEnv } from "../functions/env.ts";
+import { alertSourceOf, functionNameOf, packetIndexes } from "../platform/aws/names.ts";
 import type { Bundle } from "./bundle.ts";
 import type { Settings } from "./settings.ts";
 
@@ -37,6 +38,8 @@ export interface Shared extends Common {
   readonly ledgerTable: string;
   /** The ARN of the secret that holds the bridge's own key. */
   readonly bridgeKey: string;
+  /** The ARN of the bus. */
+  readonly bus: string;
   readonly fips: boolean;
   readonly logLevel: PathEnv["LOG_LEVEL"];
 }
@@ -117,6 +120,10 @@ export interface StateUse {
   readonly indexes?: boolean;
   /** Whether it appends; with `read`, whether it looks entries up as well. */
   readonly ledger: boolean | "read";
+  /** Whether it publishes what messages from outside become. */
+  readonly publishes?: boolean;
+  /** Whether it hides entities and values in hashes, and tells alerts: all that work on packets. */
+  readonly onPackets?: false;
 }
 
 /** A function of the path: it may also use the two tables as it is said, and nothing else yet. */
@@ -128,7 +135,8 @@ export class BridgeFunction extends PlainFunction {
 }
 
 /** On the ledger a role can only append: an INSERT fails where the entry is there already. */
-function grantState(role: Role, { key, packetsTable, ledgerTable, bridgeKey }: Shared, use: StateUse): void {
+function grantState(role: Role, shared: Shared, use: StateUse): void {
+  const { key, packetsTable, ledgerTable, bridgeKey } = shared;
   const table = (resourceName: string) =>
     Stack.of(role).formatArn({ service: "dynamodb", resource: "table", resourceName });
   const allow = (actions: string[], resources: string[]) =>
@@ -145,8 +153,16 @@ function grantState(role: Role, { key, packetsTable, ledgerTable, bridgeKey }: S
     const look = use.ledger === "read" ? ["dynamodb:Query"] : [];
     allow(["dynamodb:PartiQLInsert", ...look], [table(ledgerTable)]);
   }
-  allow(["secretsmanager:GetSecretValue"], [bridgeKey]);
   key.grantEncryptDecrypt(role);
+  if (use.onPackets === false) return;
+  allow(["secretsmanager:GetSecretValue"], [bridgeKey]);
+  grantPutEvents(role, shared, use.publishes ? [`${convertedSource}*`] : []);
+}
+
+/** Lets a role tell alerts on the bus, in the bridge's own name, and publish from no sources but those. */
+export function grantPutEvents(role: Role, shared: Pick<Shared, "bus" | "deployment">, sources: string[] = []): void {
+  const conditions = { StringLike: { "events:source": [alertSourceOf(shared.deployment), ...sources] } };
+  role.addToPolicy(new PolicyStatement({ actions: ["events:PutEvents"], resources: [shared.bus], conditions }));
 }
 
 /**
@@ -188,14 +204,18 @@ function standIn(
   );
 }
 
-/** What every function is told, for the schema that reads it. */
+/** What every function of the path is told, for the schema that reads it. */
 export function pathEnvironment(scope: Construct, shared: Shared): PathEnv {
+  return { ...placesEnvironment(scope, shared), BRIDGE_KEY: shared.bridgeKey, BUS: shared.bus };
+}
+
+/** Where the tables and queues are. */
+export function placesEnvironment(scope: Construct, shared: Shared): InboundEnv {
   const { partition, region, account, urlSuffix } = Stack.of(scope);
   return {
     DEPLOYMENT: shared.deployment,
     PACKETS_TABLE: shared.packetsTable,
     LEDGER_TABLE: shared.ledgerTable,
-    BRIDGE_KEY: shared.bridgeKey,
     QUEUES_URL: `https://sqs.${region}.${urlSuffix}/${account}/`,
     QUEUES_ARN: `arn:${partition}:sqs:${region}:${account}:`,
     LOG_LEVEL: shared.logLevel,

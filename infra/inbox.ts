@@ -67,7 +67,7 @@ export function inboxQueues(scope: Construct, deployment: string, key: IKey): In
 }
 
 /** Lets EventBridge put events on a queue, for one rule or bus only. */
-function allowEvents(queue: Queue, sourceArn: string): void {
+export function allowEvents(queue: Queue, sourceArn: string): void {
   queue.addToResourcePolicy(
     new PolicyStatement({
       principals: [new ServicePrincipal("events.amazonaws.com")],

@@ -99,6 +99,10 @@ export class Lane extends Construct {
       everyMinute: true,
     });
     grantRedrive(prober.role, outbox, queue);
+    if (connector.poll && (connector.polls?.(connector.config.parse(config)) ?? true)) {
+      const inbox = Stack.of(this).formatArn({ service: "sqs", resource: queueNameOf(deployment, "inbox") });
+      prober.role.addToPolicy(new PolicyStatement({ actions: ["sqs:SendMessage"], resources: [inbox] }));
+    }
 
     if (connector.secret) {
       const resources = [connectorName, connector.name].flatMap((name) =>

@@ -9,7 +9,7 @@ import type { LedgerCopyEnvironment, LedgerSealEnvironment } from "../functions/
 import { ledgerPlaces } from "../platform/aws/names.ts";
 import type { Alarms } from "./alarms.ts";
 import type { Bundle } from "./bundle.ts";
-import { PlainFunction, type Shared } from "./function.ts";
+import { grantPutEvents, PlainFunction, type Shared } from "./function.ts";
 import { aMinute, pathMetric } from "./metrics.ts";
 import { pathQueue } from "./queues.ts";
 
@@ -58,7 +58,7 @@ export class LedgerKeeping extends Construct {
 
   #copy(): void {
     const { shared, bundle, alarms, stream, bucket } = this.#props;
-    const environment: LedgerCopyEnvironment = { ...this.#common(), LEDGER_BUCKET: bucket };
+    const environment: LedgerCopyEnvironment = { ...this.#common(), LEDGER_BUCKET: bucket, BUS: shared.bus };
     const copy = new PlainFunction(this, "Copy", {
       shared,
       name: "ledger-copy",
@@ -85,6 +85,7 @@ export class LedgerKeeping extends Construct {
       [stream],
     );
     allow(["s3:PutObject"], [this.#objects(ledgerPlaces.entries), this.#objects(ledgerPlaces.tampered)]);
+    grantPutEvents(copy.role, shared);
     allow(["sqs:SendMessage"], [dead.queueArn]);
     allow(keyUse, [shared.key.keyArn]);
 

@@ -1,13 +1,12 @@
-import { RemovalPolicy, Stack } from "aws-cdk-lib";
-import { AccessLogFormat } from "aws-cdk-lib/aws-apigateway";
-import { HttpApi, HttpMethod, LogGroupLogDestination } from "aws-cdk-lib/aws-apigatewayv2";
+import { Stack } from "aws-cdk-lib";
+import { type HttpApi, HttpMethod } from "aws-cdk-lib/aws-apigatewayv2";
 import { HttpIamAuthorizer } from "aws-cdk-lib/aws-apigatewayv2-authorizers";
 import { HttpLambdaIntegration } from "aws-cdk-lib/aws-apigatewayv2-integrations";
 import { ManagedPolicy, PolicyStatement } from "aws-cdk-lib/aws-iam";
-import { LogGroup } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
 import { parameterOf } from "../platform/aws/names.ts";
 import type { PlainFunction, Shared } from "./function.ts";
+import { httpApi } from "./http-api.ts";
 
 /** Calls a second, and at once, of all operators together: more is a mistake. */
 const rateLimit = 50;
@@ -30,37 +29,13 @@ export class OpsApi extends Construct {
   constructor(scope: Construct, id: string, { shared, handler }: OpsApiProps) {
     super(scope, id);
     const { deployment } = shared;
-    const api = new HttpApi(this, "Api", {
-      apiName: `${deployment}-ops`,
-      description: "HMS Sync Bridge: what operators do",
-      defaultAuthorizer: new HttpIamAuthorizer(),
-      createDefaultStage: false,
-    });
-    const stage = api.addStage("Stage", {
-      stageName: "$default",
-      autoDeploy: true,
+    const { api, url } = httpApi(this, {
+      shared,
+      name: "ops",
+      description: "what operators do",
+      authorizer: new HttpIamAuthorizer(),
       throttle: { rateLimit, burstLimit },
-      accessLogSettings: {
-        destination: new LogGroupLogDestination(
-          new LogGroup(this, "AccessLog", {
-            logGroupName: `/aws/lambda/${deployment}-ops-access`,
-            encryptionKey: shared.key,
-            retention: shared.logRetentionDays,
-            removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
-          }),
-        ),
-        format: AccessLogFormat.custom(
-          JSON.stringify({
-            time: "$context.requestTime",
-            caller: "$context.identity.userArn",
-            route: "$context.routeKey",
-            status: "$context.status",
-            request: "$context.requestId",
-            ms: "$context.responseLatency",
-            why: "$context.authorizer.error",
-          }),
-        ),
-      },
+      caller: { caller: "$context.identity.userArn", why: "$context.authorizer.error" },
     });
     const integration = new HttpLambdaIntegration("Ops", handler.function);
     for (const path of ["/api/{proxy+}", "/openapi.json"]) {
@@ -70,7 +45,7 @@ export class OpsApi extends Construct {
         integration,
       });
     }
-    this.url = stage.url;
+    this.url = url;
     const policy = (id: string, what: string, calls: readonly string[]) =>
       new ManagedPolicy(this, id, {
         managedPolicyName: `${deployment}-${id.toLowerCase()}`,

@@ -1,4 +1,4 @@
-import { ArnFormat, Duration, Stack, type StackProps } from "aws-cdk-lib";
+import { ArnFormat, CfnOutput, Duration, Stack, type StackProps } from "aws-cdk-lib";
 import { Archive, EventBus, Match, Rule, RuleTargetInput } from "aws-cdk-lib/aws-events";
 import { PolicyStatement, type Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { Key } from "aws-cdk-lib/aws-kms";
@@ -9,6 +9,7 @@ import { StringParameter } from "aws-cdk-lib/aws-ssm";
 import type { Construct } from "constructs";
 import { complianceSecret } from "../bridge/compliance.ts";
 import { connectorId } from "../bridge/connector.ts";
+import { inboundSecretName } from "../bridge/inbound.ts";
 import type { MapperEnvironment } from "../functions/env.ts";
 import { batchSize } from "../functions/rate.ts";
 import {
@@ -22,9 +23,11 @@ import {
   secretNameOf,
 } from "../platform/aws/names.ts";
 import { Alarms } from "./alarms.ts";
+import { Alerts, type Bus } from "./alerts.ts";
 import type { Bundle } from "./bundle.ts";
 import { addDashboard } from "./dashboard.ts";
-import { BridgeFunction, pathEnvironment, type Shared } from "./function.ts";
+import { BridgeFunction, pathEnvironment, placesEnvironment, type Shared } from "./function.ts";
+import { InboundApi } from "./inbound-api.ts";
 import { busNameOf, type InboxQueues, inboxQueues, ruleNameOf } from "./inbox.ts";
 import { type LaneMade, LaneStack, secretArns } from "./lane.ts";
 import { LedgerKeeping } from "./ledger.ts";
@@ -44,6 +47,7 @@ export interface PathStackProps extends StackProps {
   readonly settings: Settings;
   readonly mapper: Bundle;
   readonly ops: Bundle;
+  readonly inbound: Bundle;
   readonly ledger: Bundle;
   readonly lanes: readonly LaneMade[];
 }
@@ -57,7 +61,8 @@ export class PathStack extends Stack {
   readonly #settings: Settings;
   readonly #shared: Shared;
 
-  constructor(scope: Construct, id: string, { settings, mapper, ops, ledger, lanes, ...props }: PathStackProps) {
+  constructor(scope: Construct, id: string, { settings, ...made }: PathStackProps) {
+    const { mapper, ops, inbound, ledger, lanes, ...props } = made;
     super(scope, id, { description: "HMS Sync Bridge: the way of an event", ...props });
     this.#settings = settings;
     const told = (what: Parameters<typeof parameterOf>[1]) =>
@@ -68,6 +73,8 @@ export class PathStack extends Stack {
       packetsTable: told("packets-table"),
       ledgerTable: told("ledger-table"),
       bridgeKey: told("bridge-key"),
+      // By its name, which is the same whether the bus is made here or was there before.
+      bus: this.formatArn({ service: "events", resource: "event-bus", resourceName: busNameOf(settings) }),
       fips: settings.fips,
       logRetentionDays: settings.logRetentionDays,
       logLevel: settings.logLevel,
@@ -78,7 +85,9 @@ export class PathStack extends Stack {
     const alarms = new Alarms(this, "PathAlarms", { prefix: settings.name, topic });
     const queues = inboxQueues(this, settings.name, this.#shared.key);
     this.#watchInbox(queues, alarms);
-    this.#rule(queues);
+    const eventBus = this.#bus(queues);
+    this.#rule(eventBus, queues);
+    new Alerts(this, "Alerts", { shared: this.#shared, eventBus, alarms });
 
     const stacks = lanes.map((lane) => {
       const id = connectorId(lane.connector).replaceAll("@", "-");
@@ -88,6 +97,7 @@ export class PathStack extends Stack {
     this.#mapper(mapper, queues.inbox, lanes, alarms).node.addDependency(...stacks);
     this.#watchdog(mapper, queues.inbox, lanes, alarms).node.addDependency(...stacks);
     this.#ops(ops, lanes, alarms).node.addDependency(...stacks);
+    this.#inbound(inbound, queues.inbox, alarms);
     new LedgerKeeping(this, "LedgerKeeping", {
       shared: this.#shared,
       bundle: ledger,
@@ -122,14 +132,19 @@ export class PathStack extends Stack {
     alarms.whenCounted("events-quarantined", quarantined, "HMS published an event that is none: it went to nobody.");
   }
 
-  #rule({ inbox, ruleDead }: InboxQueues): void {
-    const { bus, archiveDays } = this.#settings;
+  #bus({ ruleDead }: InboxQueues) {
+    const { bus } = this.#settings;
     const { key } = this.#shared;
     const eventBus =
       bus === undefined
         ? new EventBus(this, "Bus", { eventBusName: busNameOf(this.#settings), kmsKey: key, deadLetterQueue: ruleDead })
         : EventBus.fromEventBusName(this, "Bus", bus);
     this.#tell("bus", eventBus.eventBusArn);
+    return eventBus;
+  }
+
+  #rule(eventBus: Bus, { inbox, ruleDead }: InboxQueues): void {
+    const { archiveDays } = this.#settings;
     const rule = new Rule(this, "HmsEvents", {
       ruleName: ruleNameOf(this.#settings),
       description: "What HMS services publish, to the bridge's inbox",
@@ -151,7 +166,7 @@ export class PathStack extends Stack {
         sourceEventBus: eventBus,
         eventPattern: hmsEvents,
         retention: Duration.days(archiveDays),
-        kmsKey: key,
+        kmsKey: this.#shared.key,
       });
     }
   }
@@ -166,7 +181,7 @@ export class PathStack extends Stack {
       handler: "map",
       source: "functions/mapper.ts",
       environment,
-      state: { packets: ["BatchGetItem", "PartiQLInsert", "PartiQLUpdate"], ledger: true },
+      state: { packets: ["BatchGetItem", "PartiQLInsert", "PartiQLUpdate"], ledger: true, publishes: true },
     });
     mapper.function.addEventSource(
       new SqsEventSource(inbox, { batchSize, maxConcurrency: mappers, reportBatchItemFailures: true }),
@@ -197,9 +212,11 @@ export class PathStack extends Stack {
       source: "bridge/watchdog.ts",
       environment,
       state: {
-        packets: ["BatchGetItem", "Query", "DeleteItem", "PartiQLInsert", "PartiQLUpdate"],
+        // Whoever closes a packet of a strict lane takes it out of the lane's list.
+        packets: ["BatchGetItem", "Query", "DeleteItem", "PartiQLInsert", "PartiQLUpdate", "PartiQLDelete"],
         indexes: true,
         ledger: true,
+        publishes: true,
       },
       everyMinute: true,
     });
@@ -246,6 +263,34 @@ export class PathStack extends Stack {
     this.#tellRole("ops", ops.role);
     this.#tell("ops-url", new OpsApi(this, "OpsApi", { shared, handler: ops }).url);
     return ops;
+  }
+
+  /** Where outside systems say something: to the inbox, once a signature has shown who says it. */
+  #inbound(bundle: Bundle, inbox: IQueue, alarms: Alarms): void {
+    const shared = this.#shared;
+    const door = new BridgeFunction(this, "Inbound", {
+      shared,
+      name: "inbound",
+      bundle,
+      handler: "receive",
+      source: "functions/inbound.ts",
+      environment: placesEnvironment(this, shared),
+      // Whether it was here before.
+      state: { packets: ["BatchGetItem"], ledger: false, onPackets: false },
+    });
+    const allow = (actions: string[], resources: string[]) =>
+      door.role.addToPolicy(new PolicyStatement({ actions, resources }));
+    allow(["sqs:SendMessage"], [inbox.queueArn]);
+    // What messages are signed with, of whichever connector; one by one they are longer than a policy may be.
+    allow(["secretsmanager:GetSecretValue"], secretArns(this, secretNameOf(shared.deployment, inboundSecretName("*"))));
+    const says = "Messages of outside systems could not be stored for 3 min; they are sent again.";
+    alarms.whenFailing("inbound-failing", door.function, says);
+    const { url } = new InboundApi(this, "InboundApi", { shared, handler: door });
+    this.#tell("inbound-url", url);
+    new CfnOutput(this, "InboundUrl", {
+      description: "Where outside systems send messages: inbound/<connector>",
+      value: url,
+    });
   }
 
   #probeArns(lanes: readonly LaneMade[]): string[] {

@@ -12,7 +12,7 @@ import { Key, KeySpec, KeyUsage } from "aws-cdk-lib/aws-kms";
 import { Secret } from "aws-cdk-lib/aws-secretsmanager";
 import { StringParameter } from "aws-cdk-lib/aws-ssm";
 import type { Construct } from "constructs";
-import { packetIndexes, parameterOf } from "../platform/aws/names.ts";
+import { alertTopicOf, packetIndexes, parameterOf } from "../platform/aws/names.ts";
 import { busNameOf, Inbox } from "./inbox.ts";
 import { ledgerBucket } from "./ledger-bucket.ts";
 import type { Settings } from "./settings.ts";
@@ -126,6 +126,12 @@ function customerKey(scope: Construct, settings: Settings): Key {
       StringEquals: { "kms:EncryptionContext:aws:events:event-bus:arn": bus },
     });
   }
+  // SNS hands EventBridge's use of the key on without saying for whom; the topic it says. Source: Amazon SNS Developer
+  // Guide, "Key management": `aws:SourceAccount` and `aws:SourceArn` are not supported for topics EventBridge publishes to.
+  const alerts = `arn:${Aws.PARTITION}:sns:${Aws.REGION}:${Aws.ACCOUNT_ID}:${alertTopicOf(deployment)}`;
+  allow("Alerts", "events.amazonaws.com", ["kms:GenerateDataKey", "kms:Decrypt"], {
+    StringEquals: { "kms:EncryptionContext:aws:sns:topicArn": alerts },
+  });
   allow("Alarms", "cloudwatch.amazonaws.com", ["kms:GenerateDataKey", "kms:Decrypt"], ofThisAccount);
   const groups = `arn:${Aws.PARTITION}:logs:${Aws.REGION}:${Aws.ACCOUNT_ID}:log-group:/aws/lambda/${deployment}-*`;
   allow(

@@ -1,13 +1,12 @@
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
-import { type InboundAnswer, maxInboundBytes, takeIn } from "../bridge/inbound.ts";
-import type { Engine } from "../bridge/ports.ts";
+import { type InboundAnswer, type InboundMeans, maxInboundBytes, takeIn } from "../bridge/inbound.ts";
 import { Problem, type ProblemKind } from "./problem.ts";
 
 const tooLarge = () => new Problem("too-large", `A message may have at most ${maxInboundBytes} bytes.`).response();
 
 /** The door for what outside systems say: see bridge/inbound.ts. It asks for no token, because each message is signed. */
-export function inboundDoor(engine: Engine): Hono {
+export function inboundDoor(engine: InboundMeans): Hono {
   const app = new Hono();
   const limit = bodyLimit({ maxSize: maxInboundBytes, onError: tooLarge });
   app.post("/inbound/:connector", limit, async ({ req }) => {

@@ -3,6 +3,7 @@ import { SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { SQSClient } from "@aws-sdk/client-sqs";
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import type { Catalog, Http } from "../../bridge/connector.ts";
+import type { InboundMeans } from "../../bridge/inbound.ts";
 import type { CompliancePort, Engine, FilesPort } from "../../bridge/ports.ts";
 import type { SheetSet } from "../../bridge/sheets.ts";
 import { readTimes, type Times } from "../../bridge/times.ts";
@@ -12,15 +13,18 @@ import { AwsQueue } from "./queue.ts";
 import { AwsSecrets, readBridgeKey } from "./secrets.ts";
 import { AwsStore } from "./store.ts";
 
-export interface AwsOptions {
+export interface AwsPlaces {
   /** The name everything of this deployment begins with. */
   readonly deployment: string;
   readonly packetsTable: string;
   readonly ledgerTable: string;
-  /** The secret that holds the bridge's own key. */
-  readonly bridgeKey: string;
   readonly queuesUrl: string;
   readonly queuesArn: string;
+}
+
+export interface AwsOptions extends AwsPlaces {
+  /** The secret that holds the bridge's own key. */
+  readonly bridgeKey: string;
   readonly files: FilesPort;
   readonly catalog: Catalog;
   readonly sheets: () => SheetSet;
@@ -37,22 +41,15 @@ export interface AwsOptions {
 
 /** The engine on AWS: region, credentials, endpoints and FIPS as the SDK finds them in its environment. */
 export async function openAwsEngine(options: AwsOptions): Promise<Engine> {
-  const { deployment, packetsTable, ledgerTable, queuesUrl, queuesArn, files, catalog, sheets, publish, configOf } =
-    options;
-  // The endpoint is the region's, or FIPS; a queue's URL only names the queue.
-  const sqs = new SQSClient({ useQueueUrlAsEndpoint: false });
-  const secrets = new SecretsManagerClient();
-  const dynamo = DynamoDBDocumentClient.from(new DynamoDBClient());
-  const clock = systemClock();
-  const kept = new AwsSecrets({ client: secrets, deployment, clock });
+  const { files, catalog, sheets, publish, configOf } = options;
+  const client = new SecretsManagerClient();
+  const ports = portsOf(options, client);
+  const { clock, secrets } = ports;
   const http = httpClients(options.http);
-  const bridgeKey = await readBridgeKey(secrets, options.bridgeKey);
+  const bridgeKey = await readBridgeKey(client, options.bridgeKey);
   return {
-    clock,
+    ...ports,
     random: systemRandom,
-    queue: new AwsQueue({ client: sqs, deployment, queuesUrl, queuesArn, clock }),
-    store: new AwsStore({ client: dynamo, packetsTable, ledgerTable, clock }),
-    secrets: kept,
     files,
     sheets,
     publish,
@@ -60,8 +57,29 @@ export async function openAwsEngine(options: AwsOptions): Promise<Engine> {
     configOf,
     http,
     bridgeKey,
-    compliance: options.compliance?.({ http, secrets: kept, bridgeKey, clock }),
+    compliance: options.compliance?.({ http, secrets, bridgeKey, clock }),
     times: readTimes({ tickMs: 60_000, ...options.times }),
     log: options.log,
+  };
+}
+
+/** What the door for outside systems needs: it makes no packet, and so knows no key and no sheets. */
+export function openAwsDoor(places: AwsPlaces, { catalog, log }: Pick<Engine, "catalog" | "log">): InboundMeans {
+  return { ...portsOf(places, new SecretsManagerClient()), catalog, log };
+}
+
+function portsOf(
+  { deployment, packetsTable, ledgerTable, queuesUrl, queuesArn }: AwsPlaces,
+  secrets: SecretsManagerClient,
+): Pick<Engine, "clock" | "queue" | "store" | "secrets"> {
+  // The endpoint is the region's, or FIPS; a queue's URL only names the queue.
+  const sqs = new SQSClient({ useQueueUrlAsEndpoint: false });
+  const dynamo = DynamoDBDocumentClient.from(new DynamoDBClient());
+  const clock = systemClock();
+  return {
+    clock,
+    queue: new AwsQueue({ client: sqs, deployment, queuesUrl, queuesArn, clock }),
+    store: new AwsStore({ client: dynamo, packetsTable, ledgerTable, clock }),
+    secrets: new AwsSecrets({ client: secrets, deployment, clock }),
   };
 }

@@ -19,7 +19,7 @@ export type SheetReader = (typeof sheetReaders)[number];
 
 export type Parameter =
   | "packets-table"
-  | "ops-url"
+  | `${"ops" | "inbound"}-url`
   | `ledger-${"table" | "stream" | "bucket"}`
   | `${"bridge-" | "seal-" | ""}key`
   | "bus"
@@ -33,6 +33,16 @@ export function parameterOf(deployment: string, what: Parameter): string {
 
 /** What the bridge takes off the bus: what HMS services publish, and nothing of its own. */
 export const heard = { sourcePrefix: "hms.", ownTypePrefix: "sync." } as const;
+
+/** Where the bridge's own alerts come from, on the bus: of one deployment, and nothing its own rule takes. */
+export function alertSourceOf(deployment: string): string {
+  return `hms-sync-bridge/${deployment}`;
+}
+
+/** The topic that alerts go to. */
+export function alertTopicOf(deployment: string): string {
+  return `${deployment}-alerts`;
+}
 
 /** What the ledger's bucket holds: copies of entries, what was done to the table besides appending, and seals. */
 export const ledgerPlaces = {

@@ -9,12 +9,12 @@ export type SignedFetch = (
 ) => Promise<Response>;
 
 /**
- * The operator's API of a deployment: region and credentials as the SDK finds them.
+ * The operator's API of a deployment.
  *
+ * @param client whose region and credentials are used; if not said, as the SDK finds them
  * @throws where no deployment of that name has one here
  */
-export async function openDeployedApi(deployment: string): Promise<SignedFetch> {
-  const client = new SSMClient();
+export async function openDeployedApi(deployment: string, client = new SSMClient()): Promise<SignedFetch> {
   const name = parameterOf(deployment, "ops-url");
   const { Parameter } = await client.send(new GetParameterCommand({ Name: name })).catch((error: Error) => {
     if (error.name !== "ParameterNotFound") throw error;

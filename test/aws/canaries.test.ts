@@ -14,6 +14,7 @@ import {
   waitUntilStackCreateComplete,
 } from "@aws-sdk/client-cloudformation";
 import { DynamoDBClient, ExecuteStatementCommand, GetResourcePolicyCommand } from "@aws-sdk/client-dynamodb";
+import { EventBridgeClient, PutEventsCommand } from "@aws-sdk/client-eventbridge";
 import { CreateAccessKeyCommand, CreateUserCommand, IAMClient, PutUserPolicyCommand } from "@aws-sdk/client-iam";
 import {
   CreateQueueCommand,
@@ -40,10 +41,10 @@ beforeAll(async () => {
 afterAll(() => emulator?.[Symbol.asyncDispose]());
 
 /** Clients of somebody who may do just this. */
-async function someoneWhoMay(action: string, resource: string) {
+async function someoneWhoMay(action: string, resource: string, condition?: object) {
   const iam = new IAMClient(root);
   const UserName = action.replace(":", "-");
-  const Statement = { Effect: "Allow", Action: action, Resource: resource };
+  const Statement = { Effect: "Allow", Action: action, Resource: resource, ...(condition && { Condition: condition }) };
   const PolicyDocument = JSON.stringify({ Version: "2012-10-17", Statement });
   await iam.send(new CreateUserCommand({ UserName }));
   await iam.send(new PutUserPolicyCommand({ UserName, PolicyName: "one", PolicyDocument }));
@@ -99,6 +100,15 @@ describe("the emulator still", () => {
     await expect(sender.send(new SendMessageBatchCommand({ QueueUrl, Entries }))).rejects.toThrow(
       /not authorized|denied/i,
     );
+  });
+
+  it("does not know by which source an event is published, on which a right to publish may depend", async () => {
+    const bus = `arn:aws:events:${region}:${account}:event-bus/default`;
+    const own = { StringEquals: { "events:source": "hms-sync-bridge" } };
+    const publisher = new EventBridgeClient(await someoneWhoMay("events:PutEvents", bus, own));
+    const Entries = [{ Source: "hms-sync-bridge", DetailType: "sync.target.down", Detail: "{}" }];
+
+    await expect(publisher.send(new PutEventsCommand({ Entries }))).rejects.toThrow(/not authorized|denied/i);
   });
 
   it("does not know what a PartiQL statement does, and leaves a table's own policy out of a deployment", async () => {

@@ -1,6 +1,7 @@
 import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
 import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import { S3Client } from "@aws-sdk/client-s3";
+import { SSMClient } from "@aws-sdk/client-ssm";
 import { Catalog } from "../../bridge/connector.ts";
 import { eventKey, type SourceEvent } from "../../bridge/event.ts";
 import type { Engine } from "../../bridge/ports.ts";
@@ -8,15 +9,13 @@ import type { PacketRecord } from "../../bridge/records.ts";
 import { openAwsEngine } from "../../platform/aws/engine.ts";
 import { AwsFiles } from "../../platform/aws/files.ts";
 import { AwsPublisher } from "../../platform/aws/publisher.ts";
-import { aCall } from "../functions/ops-call.ts";
+import { openDeployedApi } from "../../platform/aws/signed.ts";
 import { account, region } from "./emulator/emulator.ts";
 import { rosterPlace } from "./journal.ts";
+import { aPerson, type Person } from "./person.ts";
 import type { Stage } from "./stage.ts";
 
 const deployment = "hms-bridge";
-
-/** Who the gateway says calls. */
-export const operatorArn = `arn:aws:sts::${account}:assumed-role/Operators/jo`;
 
 export interface Answered {
   readonly status: number;
@@ -32,7 +31,9 @@ export interface Driver {
   publish(...events: readonly SourceEvent[]): Promise<string[]>;
   /** Calls a function below the deployment's name, as its schedule would, or with what it is said to be handed. */
   invoke(name: string, event?: unknown): Promise<void>;
-  /** Calls the operator's API, as its gateway would for a caller it knows. */
+  /** Who asks: somebody with the operators' policy. */
+  readonly operator: Person;
+  /** Calls the operator's API by a signed request. */
   ask(method: "GET" | "POST", path: string, body?: unknown): Promise<Answered>;
   /** The packets made of events, oldest first. */
   packetsOf(...events: readonly SourceEvent[]): Promise<PacketRecord[]>;
@@ -63,8 +64,12 @@ export async function driverOf(stage: Stage, connectors: readonly string[]): Pro
   });
   const publisher = new AwsPublisher(new EventBridgeClient(), deployment);
   const lambda = new LambdaClient();
+  const operator = await aPerson("jo", `${deployment}-operator`);
+  const { credentials } = operator;
+  const api = await openDeployedApi(deployment, new SSMClient({ credentials }));
   return {
     engine,
+    operator,
     publish: (...events) => publisher.publish(events),
     async invoke(name, event = {}) {
       const command = new InvokeCommand({ FunctionName: `${deployment}-${name}`, Payload: JSON.stringify(event) });
@@ -72,12 +77,10 @@ export async function driverOf(stage: Stage, connectors: readonly string[]): Pro
       if (FunctionError) throw new Error(`${name} failed; see the emulator's log`);
     },
     async ask(method, path, body) {
-      const [rawPath = "", query = ""] = path.split("?");
-      const Payload = JSON.stringify(aCall(method, rawPath, { arn: operatorArn, query, body }));
-      const answer = await lambda.send(new InvokeCommand({ FunctionName: `${deployment}-ops`, Payload }));
-      if (answer.FunctionError) throw new Error("ops failed; see the emulator's log");
-      const told = JSON.parse(new TextDecoder().decode(answer.Payload)) as { statusCode: number; body: string };
-      return { status: told.statusCode, body: JSON.parse(told.body) };
+      const given = body === undefined ? {} : { body: JSON.stringify(body) };
+      const headers: Record<string, string> = body === undefined ? {} : { "content-type": "application/json" };
+      const answer = await api(path, { method, headers, ...given });
+      return { status: answer.status, body: await answer.json() };
     },
     async packetsOf(...events) {
       const keys = new Set(events.map(eventKey));

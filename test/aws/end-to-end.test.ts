@@ -12,7 +12,9 @@ import { CloudWatchLogsClient, FilterLogEventsCommand } from "@aws-sdk/client-cl
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { CreateBucketCommand, PutBucketVersioningCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { CreateSecretCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
+import { GetParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { DeleteCommand, DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
+import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { eventKey, type SourceEvent } from "../../bridge/event.ts";
 import { changeHealth } from "../../bridge/health.ts";
@@ -26,11 +28,14 @@ import { readSettings } from "../../infra/settings.ts";
 import { ledgerPlaces } from "../../platform/aws/names.ts";
 import { openCopying, openSealing } from "../../platform/aws/sealing.ts";
 import { readPlaces } from "../../platform/aws/shipping-places.ts";
-import { bridge as cli } from "../support/serve.ts";
+import { openDeployedApi } from "../../platform/aws/signed.ts";
+import { bridgeAs, bridge as cli, printing } from "../support/serve.ts";
 import { type TargetServer, taken, targetServer } from "../support/target-server.ts";
-import { type Driver, driverOf, operatorArn } from "./driver.ts";
+import { type Driver, driverOf } from "./driver.ts";
 import { percentile, readUnits, requestsOf, writeUnits } from "./figures.ts";
 import { journalFiles, rosterPlace } from "./journal.ts";
+import { type Heard, type Listener, listenTo } from "./listener.ts";
+import { aPerson, type Person } from "./person.ts";
 import { neededCalls, ordersOf, recordedCallsFile } from "./recorded-calls.ts";
 import { deployStage, type Stage } from "./stage.ts";
 
@@ -44,6 +49,9 @@ const own = deployable(
 ).map(({ connector }) => connector);
 const orders = ordersOf(own, { "JournalConnector-v1": "strict" });
 
+/** What payroll signs with. */
+const payrollsKey = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
+
 /** Looks like a social security number; governance lets none out, and no log may have it. */
 const planted = "078-05-1120";
 const approver = "m.okafor@agency.example";
@@ -54,10 +62,13 @@ let hr: TargetServer;
 let journal: TargetServer;
 let stage: Stage;
 let bridge: Driver;
+let listener: Listener;
 let began: number;
 /** When the outages begin. */
 let night: number;
 const published: SourceEvent[] = [];
+/** Events the bridge has received besides: what outside systems said, and what became of it. */
+let fromOutside = 0;
 
 beforeAll(async () => {
   [payroll, gis, hr, journal] = await Promise.all([targetServer(), targetServer(), targetServer(), targetServer()]);
@@ -75,10 +86,14 @@ beforeAll(async () => {
   const secrets = new SecretsManagerClient();
   const SecretString = JSON.stringify({ token: "the-journals-own" });
   await secrets.send(new CreateSecretCommand({ Name: "hms-bridge/JournalConnector", SecretString }));
+  const signing = JSON.stringify({ keys: [payrollsKey] });
+  const Name = "hms-bridge/PayrollConnector/inbound";
+  await secrets.send(new CreateSecretCommand({ Name, SecretString: signing }));
   const s3 = new S3Client();
   await s3.send(new CreateBucketCommand({ Bucket }));
   await s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: "Enabled" } }));
   bridge = await driverOf(stage, connectors);
+  listener = await listenTo("hms-bridge");
   const { bootstrap, deploy } = stage.seconds;
   figures.push(["cdk bootstrap, cdk deploy --all", `${bootstrap.toFixed(1)} s, ${deploy.toFixed(1)} s`]);
   began = Date.now();
@@ -340,7 +355,7 @@ describe("the deployed bridge", () => {
     expect(late).toMatchObject({ status: 409, body: { now: { packet: { status: "SUPERSEDED" } } } });
     const after = (await bridge.ask("GET", `/api/packets/${edited.body.packet.id}`)).body;
     expect(after.status).toBe("SENT");
-    expect(after.story[0]).toMatchObject({ actor: operatorArn });
+    expect(after.story[0]).toMatchObject({ actor: bridge.operator.arn });
   });
 
   it("lets an operator pause and resume a target, probe it, and see how it is", async () => {
@@ -389,14 +404,225 @@ describe("the deployed bridge", () => {
     journal.answer = taken;
   });
 
+  it("obeys an operator at the command line by their own signature; the ledger names them", async () => {
+    const asJo = (...args: string[]) => bridgeAs(bridge.operator.env, projectRoot, ...args, "--stack", "hms-bridge");
+    hr.answer = (request, response) => {
+      if ((request.body as { flex_time?: number } | undefined)?.flex_time === 99) response.writeHead(422).end();
+      else taken(request, response);
+    };
+    const wrong = aPolicy("by_hand", 99);
+    await publish(wrong);
+    await atRest(wrong);
+    const id = (await bridge.packetsOf(wrong))[0]?.packet.id ?? "";
+
+    const listed = await asJo("outbox", "--status", "HELD", "--text", "by_hand", "--json");
+    const overview = await asJo("connectors");
+    const awake = await asJo("probe", "WorkForceNow");
+    const released = await asJo("release", id, "--reason", "HR says it is right");
+    await atRest(wrong);
+    const edit = ["--set", "flex_time=9", "--reason", "HR says it is wrong", "--yes", "--json"];
+    const edited = await asJo("edit", id, ...edit);
+    const again = JSON.parse(edited.out).packet?.id ?? JSON.parse(edited.out).id;
+    await eventually(
+      async () => (await bridge.engine.store.read("packet", [again]))[0]?.value.progress.status === "SENT",
+    );
+    const told = await asJo("explain", id);
+
+    expect(JSON.parse(listed.out)).toMatchObject([{ id, status: "HELD" }]);
+    expect(overview.out).toMatch(/WorkForceNow@v1 +UP/);
+    expect(awake).toMatchObject({ code: 0, out: "WorkForceNow@v1 is awake\n" });
+    expect([released.code, edited.code]).toEqual([0, 0]);
+    expect(
+      bodiesAt(hr)
+        .filter(({ external_id: of }) => of === "by_hand")
+        .map(({ flex_time: hours }) => hours),
+    ).toEqual([99, 99, 9]);
+    expect(told.out).toContain("HR says it is right");
+    const acts = (await bridge.engine.store.chain(id)).filter(({ facts }) => facts.actor !== undefined);
+    expect(new Set(acts.map(({ facts }) => facts.actor))).toEqual(new Set([bridge.operator.arn]));
+    hr.answer = taken;
+  });
+
+  it("has IAM refuse whoever has not signed, and whoever may not, before any function is called", async () => {
+    const [viewer, stranger] = await Promise.all([aPerson("viewer", "hms-bridge-viewer"), aPerson("stranger")]);
+    const pause = ["connectors", "pause", "GISTableConnector", "--reason", "x", "--stack", "hms-bridge"];
+    const url = await toldUrl("ops-url");
+    const before = (await bridge.ask("GET", "/api/events?type=sync.connector.paused")).body.items.length;
+
+    const unsigned = await Promise.all([
+      fetch(`${url}api/me`),
+      fetch(`${url}openapi.json`),
+      fetch(`${url}api/connectors/GISTableConnector/pause`, { method: "POST", body: `{"reason":"x"}` }),
+    ]);
+    const looking = await bridgeAs(viewer.env, projectRoot, "connectors", "--stack", "hms-bridge");
+    const changing = await bridgeAs(viewer.env, projectRoot, ...pause);
+    const strange = await bridgeAs(stranger.env, projectRoot, ...pause);
+    // Even one who knows the address: to find it takes the right to ask Parameter Store.
+    const signed = await openDeployedApi("hms-bridge", signingAs(stranger.credentials, url));
+
+    expect(unsigned.map(({ status }) => status)).toEqual([403, 403, 403]);
+    expect(looking).toMatchObject({ code: 0, out: expect.stringContaining("GISTableConnector@v1") });
+    expect(changing).toMatchObject({ code: 3, err: expect.stringContaining("may not call this operation") });
+    expect(strange).toMatchObject({ code: 3, err: expect.stringContaining("not authorized") });
+    for (const path of ["/api/me", "/api/packets", "/openapi.json"]) {
+      expect((await signed(path, { method: "GET", headers: {} })).status).toBe(403);
+    }
+    expect((await bridge.ask("GET", "/api/events?type=sync.connector.paused")).body.items).toHaveLength(before);
+  });
+
+  it("serves the dashboard on this machine, and asks the deployed bridge in the name of whoever started it", async () => {
+    await using console = printing(bridge.operator.env, projectRoot, "console", "--stack", "hms-bridge");
+    const link = new URL(/http\S+/.exec(await console.first)?.[0] ?? "");
+    const authorization = `Bearer ${link.hash.replace("#token=", "")}`;
+    const ask = (path: string, headers: Record<string, string> = { authorization }) =>
+      fetch(new URL(path, link), { headers });
+
+    const me = await ask("/api/me");
+    const packets = await ask("/api/packets?status=SENT&limit=5");
+    const without = await ask("/api/me", {});
+    const page = await ask("/", {});
+
+    expect(await me.json()).toMatchObject({ actor: bridge.operator.arn, host: "aws" });
+    expect(((await packets.json()) as { items: unknown[] }).items).toHaveLength(5);
+    expect(without.status).toBe(401);
+    expect([page.status, page.headers.get("content-type")]).toEqual([200, expect.stringContaining("text/html")]);
+  });
+
+  it("discards what is held in strict lanes as one job, and all that waits behind it goes on", async () => {
+    journal.answer = (request, response) => {
+      if ((request.body as { grade?: number } | undefined)?.grade === 3) response.writeHead(422).end();
+      else taken(request, response);
+    };
+    const people = ["emp-bulk-1", "emp-bulk-2", "emp-bulk-3"];
+    const heads = people.map((person) => aGrade(person, 3));
+    await publish(...heads);
+    await atRest(...heads);
+    const behind = people.map((person) => aGrade(person, 4));
+    await publish(...behind);
+    await eventually(async () =>
+      (await bridge.packetsOf(...behind)).every(({ progress }) => progress.place === "behind"),
+    );
+
+    const all = ["discard", "--all", "--connector", "JournalConnector", "--reason", "entered by mistake", "--yes"];
+    const discarding = bridgeAs(bridge.operator.env, projectRoot, ...all, "--stack", "hms-bridge");
+    await eventually(async () => {
+      await bridge.invoke("watchdog");
+      return (await statusesOf(...heads)).every((status) => status === "DISCARDED");
+    }, 250);
+    await atRest(...behind);
+
+    expect(await discarding).toMatchObject({ code: 0, out: expect.stringContaining("3 packets discarded") });
+    expect(new Set(await statusesOf(...behind))).toEqual(new Set(["SENT"]));
+    const [held] = await bridge.packetsOf(...heads);
+    const last = (await bridge.engine.store.chain(held?.packet.id ?? "")).at(-1);
+    expect(last?.facts).toMatchObject({ actor: bridge.operator.arn, why: "entered by mistake" });
+    journal.answer = taken;
+  });
+
   it("lets no personal data out that governance does not allow", async () => {
     const leak = aPolicy("policy_leak", `call ${planted}`);
 
     await publish(leak);
     await atRest(leak);
 
-    expect(await statusesOf(leak)).toEqual(["HELD"]);
+    const [held] = await bridge.packetsOf(leak);
+    const again = { reason: "it may be right today", sheet: "current" };
+    const replayed = await bridge.ask("POST", `/api/packets/${held?.packet.id}/replay`, again);
+
+    expect(replayed.body).toMatchObject({ kind: "done", packet: { status: "HELD" } });
+    expect(await statusesOf(leak)).toEqual(["SUPERSEDED", "HELD"]);
     expect(JSON.stringify(bodiesAt(hr))).not.toContain(planted);
+  });
+
+  it("takes what payroll says by a signed webhook, tells the others, and does not send it back", async () => {
+    const url = `${await toldUrl("inbound-url")}inbound/PayrollConnector`;
+    const say = async (body: string, { id = "msg-1", key = payrollsKey, to = url } = {}) => {
+      const at = new Date();
+      const headers = {
+        "content-type": "application/json",
+        "webhook-id": id,
+        "webhook-timestamp": String(Math.floor(at.getTime() / 1_000)),
+        "webhook-signature": new Webhook(key).sign(id, at, body),
+      };
+      return (await fetch(to, { method: "POST", headers, body })).status;
+    };
+    const correction = JSON.stringify({ kind: "rate", dailyRate: 81 });
+    const before = payroll.received.length;
+    const at = performance.now();
+
+    const accepted = await say(correction);
+    fromOutside += 2;
+    await eventually(() => bodiesAt(gis).some(({ perDiemUSD }) => perDiemUSD === 81));
+    figures.push(["a webhook, cold function", `${inMs(performance.now() - at)} from payroll's call to GIS`]);
+    await eventually(bridge.isQuiet);
+    const again = await say(correction);
+    const refused = await Promise.all([
+      say(correction, { id: "msg-2", key: `whsec_${Buffer.alloc(32, 8).toString("base64")}` }),
+      say(correction, { id: "msg-3", to: url.replace("Payroll", "GISTable") }),
+      say(correction, { id: "msg-4", to: url.replace("Payroll", "Nobody") }),
+      fetch(url, { method: "POST", body: correction }).then(({ status }) => status),
+      fetch(url).then(({ status }) => status),
+    ]);
+    const [noObject, tooLarge] = [
+      await say("[1]", { id: "msg-5" }),
+      await say(`"${"a".repeat(262_144)}"`, { id: "msg-6" }),
+    ];
+
+    expect([accepted, again, noObject, tooLarge]).toEqual([202, 200, 400, 413]);
+    expect(refused).toEqual([401, 401, 401, 401, 404]);
+    await eventually(bridge.isQuiet);
+    expect(payroll.received).toHaveLength(before);
+    const ofRate = (await bridge.ask("GET", "/api/packets?status=UNCHANGED&connector=PayrollConnector")).body.items;
+    expect(ofRate[0]).toMatchObject({ status: "UNCHANGED", connector: "PayrollConnector@v1" });
+  });
+
+  it("asks a system that calls nobody what is new, and takes it once", async () => {
+    const told = [{ id: "n-1", at: Date.now(), data: { policy: "told_by_journal", hours: 7, from: "2026-12-01" } }];
+    let withdrawn = 0;
+    journal.answer = (request, response) => {
+      if (request.path === "/news" && request.method === "DELETE") withdrawn += told.splice(0).length;
+      if (request.path === "/news" && request.method === "GET") response.end(JSON.stringify(told));
+      else taken(request, response);
+    };
+
+    await changeHealth(bridge.engine, "JournalConnector@v1", (health) => ({ ...health, polledAt: 0 }));
+    await bridge.invoke(probeOf("JournalConnector@v1"));
+    await eventually(() => idsAtHr("told_by_journal").length > 0);
+    fromOutside += 2;
+
+    expect(withdrawn).toBe(1);
+    expect(idsAtHr("told_by_journal")).toHaveLength(1);
+    journal.answer = taken;
+  });
+
+  it("tells HMS-OPS, on the bus and by the topic, when a window is breached and when it is kept again", async () => {
+    const connector = "JournalConnector@v1";
+    const ofWindow = async () =>
+      (await listener.heard()).topic.filter(({ detail }) => detail.subject === connector && /window/.test(detail.type));
+    const change = "/api/connectors/JournalConnector";
+    await bridge.ask("POST", `${change}/pause`, { reason: "the office is closed" });
+    const late = aGrade("emp-late", 5);
+    await publish(late);
+    await eventually(async () => {
+      await bridge.invoke("watchdog");
+      return (await ofWindow()).at(-1)?.detail.type === "sync.window.breached";
+    }, 250);
+    await bridge.ask("POST", `${change}/resume`, { reason: "it is open again" });
+    await bridge.invoke(probeOf(connector));
+    await atRest(late);
+    await eventually(async () => {
+      await bridge.invoke("watchdog");
+      return (await ofWindow()).at(-1)?.detail.type === "sync.window.kept";
+    }, 250);
+
+    const told = await ofWindow();
+    expect(told.at(-2)).toMatchObject({
+      source: "hms-sync-bridge/hms-bridge",
+      "detail-type": "sync.window.breached",
+      detail: { specversion: "1.0", type: "sync.window.breached", subject: connector, data: { packets: 1 } },
+    });
+    const ids = told.map(({ detail }) => detail.id);
+    expect((await listener.heard()).bus.map(({ detail }) => detail.id)).toEqual(expect.arrayContaining(ids));
   });
 
   it("quarantines what is no event, and goes on", async () => {
@@ -498,8 +724,10 @@ describe("the deployed bridge", () => {
     const request = { from: began, to: night };
 
     const job = await startJob(bridge.engine, { kind: "replay", request, actor: "the suite" });
-    await bridge.invoke("watchdog");
-    await eventually(async () => (await bridge.engine.store.read("job", [job.id]))[0]?.value.status === "DONE");
+    await eventually(async () => {
+      await bridge.invoke("watchdog");
+      return (await bridge.engine.store.read("job", [job.id]))[0]?.value.status === "DONE";
+    });
     await eventually(bridge.isQuiet);
     // The next call clears away the marks of what was recorded before it was sent.
     await bridge.invoke("watchdog");
@@ -599,7 +827,7 @@ describe("the deployed bridge", () => {
     const { events, packets } = await bridge.engine.store.tally();
     const { duplicates, NOTED: _, ...byStatus } = events;
     const sum = (counts: Readonly<Record<string, number>>) => Object.values(counts).reduce((a, b) => a + b, 0);
-    expect(sum(byStatus) + duplicates).toBe(published.length);
+    expect(sum(byStatus) + duplicates).toBe(published.length + fromOutside);
     const recorded = (await bridge.engine.store.packets({ limit: 10_000 })).items;
     expect(sum(packets)).toBe(recorded.length);
     expect(packets.QUEUED + packets.RETRY).toBe(0);
@@ -630,6 +858,36 @@ describe("the deployed bridge", () => {
     await eventually(() => stage.emulator.log.some((line) => line.includes("ledger-tampered")), 250);
   });
 
+  it("has told HMS-OPS of each change of state, once, by the bus and by the topic, and has never heard itself", async () => {
+    const ids = (heard: readonly Heard[]) => heard.map(({ detail }) => detail.id).toSorted();
+    let all = await listener.heard();
+    await eventually(async () => {
+      all = await listener.heard();
+      return (
+        all.topic.length === all.bus.length && all.bus.some(({ detail }) => detail.type === "sync.ledger.tampered")
+      );
+    }, 250);
+
+    const types = [...new Set(all.bus.map((heard) => heard["detail-type"]))];
+    expect(types.sort()).toEqual([
+      "sync.event.quarantined",
+      "sync.ledger.tampered",
+      "sync.packet.held",
+      "sync.target.down",
+      "sync.target.recovered",
+      "sync.window.breached",
+      "sync.window.kept",
+    ]);
+    expect(ids(all.topic)).toEqual(ids(all.bus));
+    expect(new Set(ids(all.bus)).size).toBe(all.bus.length);
+    const poison = (await bridge.packetsOf(...published)).find(({ progress }) => progress.status === "SUPERSEDED");
+    expect(all.bus.filter(({ detail }) => detail.data.packet === poison?.packet.id)).toHaveLength(1);
+    for (const value of [planted, approver, "dailyRate"]) expect(JSON.stringify(all)).not.toContain(value);
+    const { body } = await bridge.ask("GET", "/api/events?type=sync.packet.held");
+    expect(body.items).toEqual([]);
+    figures.push(["alerts told", `${all.bus.length}`]);
+  });
+
   it("logs what it did in every function, and no personal data, value or secret", async () => {
     const logs = new CloudWatchLogsClient();
     let everything = stage.emulator.log.join("\n");
@@ -654,6 +912,20 @@ describe("the deployed bridge", () => {
     await expect(`[\n${found.join(",\n")}\n]\n`).toMatchFileSnapshot(recordedCallsFile);
   });
 });
+
+/** What Parameter Store says now: where the emulator answers for an API. */
+async function toldUrl(name: "ops-url" | "inbound-url"): Promise<string> {
+  const { Parameter } = await new SSMClient().send(new GetParameterCommand({ Name: `/hms-bridge/${name}` }));
+  return Parameter?.Value ?? "";
+}
+
+/** A client that signs as somebody, and has been told the address. */
+function signingAs(credentials: Person["credentials"], Value: string): SSMClient {
+  const client = new SSMClient({ credentials });
+  const told = async () => ({ output: { $metadata: {}, Parameter: { Value } }, response: {} });
+  client.middlewareStack.add(() => told, { step: "initialize" });
+  return client;
+}
 
 /** Appended entries as DynamoDB hands them to a function. Source: DynamoDB Streams, "Stream record". */
 function streamOf(entries: readonly LedgerEntry[]) {

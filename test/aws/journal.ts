@@ -2,15 +2,18 @@
 export const rosterPlace = "s3://agency-rosters/telework/";
 
 /**
- * A connector and three sheets such as an agency adds, a file each. They take the ways that none of the bridge's own
- * takes: strict order, a secret, and events that make so many packets that they go back through the inbox in chunks,
- * one with its roster in itself, one with its roster in a file.
+ * A connector and sheets such as an agency adds, a file each. They take the ways that none of the bridge's own takes:
+ * strict order, a secret, a window of a second, and events that make so many packets that they go back through the inbox
+ * in chunks, one with its roster in itself, one with its roster in a file. Payroll and the journal say things themselves:
+ * payroll calls, the journal is asked.
  */
 export const journalFiles: Readonly<Record<string, string>> = {
   "connectors/journal.ts": `import * as z from "zod";
 import { defineConnector } from "../bridge/connector.ts";
 import { nest } from "../bridge/path.ts";
 import { joinUrl } from "./protocols/http.ts";
+
+const news = z.array(z.object({ id: z.string(), at: z.number(), data: z.record(z.string(), z.json()) }));
 
 /** An audit office's journal: every entry, in order. */
 export const connector = defineConnector({
@@ -29,6 +32,16 @@ export const connector = defineConnector({
       signal,
     }),
   probe: ({ config, http, signal }) => http.isAwake(config.baseUrl, signal),
+  async poll({ config, secret, http, signal }) {
+    const url = joinUrl(config.baseUrl, "news");
+    const headers = { authorization: \`Bearer \${secret.token}\` };
+    const { body } = await http.request({ method: "GET", url, headers, signal });
+    const messages = news.parse(JSON.parse(body));
+    const taken = async () => {
+      if (messages.length > 0) await http.request({ method: "DELETE", url, headers, signal });
+    };
+    return { messages, taken };
+  },
 });
 `,
   "mappings/roster.yaml": `# A new roster is a packet an employee.
@@ -54,11 +67,31 @@ targets:
   "mappings/journal.yaml": `# Every change of a grade is an entry of its own.
 source_event: grade.changed
 key: data.employee
+consistency_window: 1s
 targets:
   journal:
     connector: JournalConnector
     map:
       employee: subject_ref
       grade: grade
+`,
+  "mappings/payroll_back.yaml": `# Payroll corrects a rate.
+direction: inbound
+source_event: inbound.PayrollConnector
+when: data.kind = "rate"
+targets:
+  hms:
+    publish: policy.per_diem.updated
+    map: { dailyRate: new_rate }
+`,
+  "mappings/journal_back.yaml": `# The journal's office approves telework.
+direction: inbound
+source_event: inbound.JournalConnector
+key: data.policy
+targets:
+  hms:
+    publish: PolicyApproved
+    map: { policy: id, hours: teleworkHours, from: effectiveDate }
+    set: { category: Telework }
 `,
 };

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { GetRolePolicyCommand, IAMClient, ListRolePoliciesCommand, PutRolePolicyCommand } from "@aws-sdk/client-iam";
 import { LambdaClient, ListFunctionsCommand } from "@aws-sdk/client-lambda";
-import { paginateGetParametersByPath, SSMClient } from "@aws-sdk/client-ssm";
+import { PutParameterCommand, paginateGetParametersByPath, SSMClient } from "@aws-sdk/client-ssm";
 import { allows, type Grant, grantsIn } from "../support/grants.ts";
 import { cdkJsonWith, projectCopy } from "../support/project-copy.ts";
 import { account, type Emulator, region, rootCredentials, startEmulator } from "./emulator/emulator.ts";
@@ -90,6 +90,7 @@ export async function deployStage({
   say(`cdk deploy --all (${deploy.toFixed(1)} s)`);
 
   const parameters = await publishedParameters();
+  await bringHere(parameters, gateway.url);
   const shipBegan = Date.now();
   await runIn(project.path, home, shipFile);
   say(`npm run deploy:mappings -- --now (${since(shipBegan).toFixed(1)} s)`);
@@ -145,6 +146,7 @@ async function deployedFunctions(): Promise<Deployed[]> {
  *
  * - It takes `dynamodb:ExecuteTransaction` and its like for actions of IAM, and knows nothing of what statements do. So every role
  *   may execute statements, and each statement is judged here.
+ * - It knows no `events:source`, on which the right to publish depends.
  * - It takes `sqs:SendMessageBatch` for an action of IAM, where AWS asks for `sqs:SendMessage`.
  * - Its CloudFormation gives a secret's name where AWS gives its ARN, so a grant on a secret names nothing.
  */
@@ -168,9 +170,11 @@ async function judgeOf(functions: readonly Deployed[]): Promise<Authorize> {
     const batches = grants.filter(({ action }) =>
       /^sqs:(SendMessage|DeleteMessage|ChangeMessageVisibility)$/.test(action),
     );
+    const buses = grants.filter(({ action }) => action === "events:PutEvents");
     const Statement = [
       { Effect: "Allow", Action: statements, Resource: "*" },
       ...batches.map(({ action, resource }) => ({ Effect: "Allow", Action: `${action}Batch`, Resource: resource })),
+      ...buses.map(({ action, resource }) => ({ Effect: "Allow", Action: action, Resource: resource })),
       ...secrets.map(({ action, resource }) => ({ Effect: "Allow", Action: action, Resource: secretArn(resource) })),
     ];
     await iam.send(
@@ -187,6 +191,18 @@ async function judgeOf(functions: readonly Deployed[]): Promise<Authorize> {
 
 function secretArn(name: string): string {
   return `arn:aws:secretsmanager:${region}:${account}:secret:${name}-??????`;
+}
+
+/** An HTTP API's own host is one of AWS: what leads to it is told where the emulator answers for it. */
+async function bringHere(parameters: Readonly<Record<string, string>>, gateway: string): Promise<void> {
+  const ssm = new SSMClient();
+  for (const [name, value] of Object.entries(parameters)) {
+    const [, api, path] = /^https:\/\/(\w+)\.execute-api\.[^/]+(\/.*)$/.exec(value) ?? [];
+    if (!api) continue;
+    const Value = `${gateway}/_aws/execute-api/${api}${path}`;
+    await ssm.send(new PutParameterCommand({ Name: `/hms-bridge/${name}`, Value, Overwrite: true }));
+  }
+  ssm.destroy();
 }
 
 async function publishedParameters(): Promise<Record<string, string>> {

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Engine } from "../../bridge/ports.ts";
 import { door } from "../../functions/door.ts";
 import { readMapperEnv } from "../../functions/env.ts";
+import { type AwsServer, awsServer, Refusal } from "../support/aws-server.ts";
 import { aPathEnv } from "./path-env.ts";
 
 /** What a function has written, line by line. */
@@ -33,6 +34,14 @@ function aCall(overrides: Partial<Context> = {}): Context {
     getRemainingTimeInMillis: () => 30_000,
     ...overrides,
   } as Context;
+}
+
+/** Has clients made from now on call a server of the test. */
+function callingAws({ client }: AwsServer): void {
+  vi.stubEnv("AWS_ENDPOINT_URL", client.endpoint);
+  vi.stubEnv("AWS_REGION", client.region);
+  vi.stubEnv("AWS_ACCESS_KEY_ID", client.credentials.accessKeyId);
+  vi.stubEnv("AWS_SECRET_ACCESS_KEY", client.credentials.secretAccessKey);
 }
 
 /** A function that only says something. */
@@ -119,6 +128,47 @@ describe("a function's door", () => {
     });
     expect(byConnector.get("Other@v1")).toMatchObject({ service: "hms-bridge", Retries: 1 });
     expect(byConnector.get(undefined)).toMatchObject({ EventsExpanded: 1, PacketsRecorded: 3, EventAge: 5 });
+  });
+
+  it("tells a call's alerts when it is over, on the deployment's bus, and of a call without any nobody", async () => {
+    await using server = await awsServer(({ body }) => ({ Entries: body.Entries.map(() => ({})) }));
+    callingAws(server);
+    const handler = saying((log) => {
+      log({ step: "held", packet: "pkt-1", connector: "Fake@v1", why: "refused" });
+      log({ step: "target-down", connector: "Fake@v1", why: "strikes" });
+    });
+
+    await handler({}, aCall());
+    await saying((log) => log({ step: "delivered", connector: "Fake@v1" }))({}, aCall());
+
+    expect(server.asked).toHaveLength(1);
+    expect(server.asked[0]?.body.Entries).toMatchObject([
+      { EventBusName: aPathEnv().BUS, DetailType: "sync.packet.held" },
+      { EventBusName: aPathEnv().BUS, DetailType: "sync.target.down" },
+    ]);
+  });
+
+  it("answers as it would have where its alerts cannot be told, also where it failed, and says so in its log", async () => {
+    await using server = await awsServer(() => new Refusal("AccessDeniedException"));
+    callingAws(server);
+    const held = { step: "held", packet: "pkt-1", connector: "Fake@v1" };
+    const fine = door(readMapperEnv, async (_env, log) => async () => {
+      log(held);
+      return "done";
+    });
+    const faulty = door(readMapperEnv, async (_env, log) => async () => {
+      log(held);
+      throw new Error("its own fault");
+    });
+
+    expect(await fine({}, aCall())).toBe("done");
+    await expect(faulty({}, aCall())).rejects.toThrow("its own fault");
+
+    const failed = toldOf().filter(({ step }) => step === "alert-failed");
+    expect(failed).toMatchObject([
+      { level: "WARN", alerts: 1 },
+      { level: "WARN", alerts: 1 },
+    ]);
   });
 
   it("begins every call's metrics at nothing", async () => {

@@ -13,9 +13,11 @@ const connectorFiles = deployable(
 
 const nameOf = ({ Properties }: Resource): string => Properties.QueueName;
 
-/** The rules on the bus; others only keep time. */
+/** The rules that bring the bridge something off the bus; another takes what it tells there, and the rest keep time. */
 const busRules = (made: Synthesized): Resource[] =>
-  made.of("AWS::Events::Rule").filter(({ Properties }) => Properties.EventPattern);
+  made
+    .of("AWS::Events::Rule")
+    .filter(({ Properties: { EventPattern, Name } }) => EventPattern && !Name.endsWith("-alerts"));
 
 describe.each(regions)("the stacks for %s", (region) => {
   let made: Synthesized;
@@ -28,7 +30,7 @@ describe.each(regions)("the stacks for %s", (region) => {
     expect(made.of("AWS::Events::Archive")).toHaveLength(1);
     expect(busRules(made)).toHaveLength(1);
     expect(made.of("AWS::DynamoDB::Table")).toHaveLength(2);
-    expect(made.of("AWS::Lambda::Function")).toHaveLength(6 + 2 * connectorFiles.length);
+    expect(made.of("AWS::Lambda::Function")).toHaveLength(7 + 2 * connectorFiles.length);
     expect(made.of("AWS::SQS::Queue").filter((queue) => nameOf(queue).includes("-lane-"))).toHaveLength(
       connectorFiles.length,
     );
@@ -53,6 +55,7 @@ describe.each(regions)("the stacks for %s", (region) => {
         "functions/mapper.ts",
         "bridge/watchdog.ts",
         "functions/ops.ts",
+        "functions/inbound.ts",
         "functions/ledger-copy-handler.ts",
         "functions/ledger-seal-handler.ts",
         "functions/sheet-check.ts",
@@ -212,7 +215,7 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
     expect(watchdog?.Properties.Environment?.Variables.PAYLOAD_RETENTION_DAYS).toBe("30");
   });
 
-  it("let mapper and watchdog put chunks of large events into the inbox", async () => {
+  it("let mapper and watchdog put chunks of large events into the inbox, the door what it is told, and nobody else", async () => {
     const made = await templatesFor("us-gov-west-1");
 
     const inbox = made
@@ -222,7 +225,7 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
           Effect === "Allow" && [Action].flat().includes("sqs:SendMessage") && /inbox/i.test(text(Resource)),
       );
 
-    expect(inbox).toHaveLength(2);
+    expect(inbox).toHaveLength(3);
   });
 
   it("bound every role by the agency's policy", async () => {

@@ -110,8 +110,11 @@ describe("a function's bundle", () => {
     expect(bytes).toBeLessThanOrEqual(500 * kib);
   });
 
-  it("of the ledger's keeping holds no connector and no sheets, in 500 KiB", async () => {
-    const { sources, bytes } = await bundled("functions/ledger.ts", { entry: "functions/ledger.ts" });
+  it.each([
+    ["the ledger's keeping", "functions/ledger.ts"],
+    ["the door for outside systems", "functions/inbound.ts"],
+  ])("of %s holds no connector and no sheets, in 500 KiB", async (_, entry) => {
+    const { sources, bytes } = await bundled(entry, { entry });
 
     expect(sources.filter((source) => /^connectors\/|^bridge\/(sheet|map|vet)/.test(source))).toEqual([]);
     expect(bytes).toBeLessThanOrEqual(500 * kib);

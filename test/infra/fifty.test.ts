@@ -42,7 +42,7 @@ describe("a bridge with 50 connectors", () => {
       const env = { account, region };
       new StateStack(app, "state", { settings, env });
       const lanes = connectors.map((connector) => ({ connector, file, config: {}, bundle: one }));
-      new PathStack(app, "path", { settings, mapper: one, ops: one, ledger: one, lanes, env });
+      new PathStack(app, "path", { settings, mapper: one, ops: one, inbound: one, ledger: one, lanes, env });
     });
     synthSeconds = (performance.now() - begun) / 1_000;
     console.log(`50 connectors: ${made.stackSizes.length} stacks, synthesized in ${synthSeconds.toFixed(1)} s`);

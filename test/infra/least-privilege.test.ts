@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { connectorId } from "../../bridge/connector.ts";
+import { inboundSecretName } from "../../bridge/inbound.ts";
 import { connectorFiles } from "../../connectors/protocols/connector-files.ts";
 import { projectRoot } from "../../infra/bundle.ts";
 import { deployable } from "../../infra/connector-config.ts";
@@ -68,16 +69,22 @@ function keyUseOf(name: string): readonly string[] {
 }
 
 /**
- * A connector's secret is its own or the one its versions share. Which of them is there its operator decides; one that
- * is not is looked for by its bare ARN.
+ * A connector's secret is its own or the one its versions share; the door's are what each connector's system signs with.
+ * Which of them is there its operator decides; one that is not is looked for by its bare ARN.
  */
 function secretsOf(functionName: string): Call[] {
-  const asks = withSecret.has(functionName.replace(/-probe$/, ""));
-  const [name, version] = functionName.split("-");
-  return [`${name}@${version}`, name].flatMap((secret) =>
-    ["", "-??????"].flatMap((suffix) =>
-      asks ? [{ action: getSecret, resource: `secretsmanager:secret:hms-bridge/${secret}${suffix}` }] : [],
-    ),
+  const [name = "", version] = functionName.split("-");
+  const asked =
+    functionName === "inbound"
+      ? [inboundSecretName("*")]
+      : withSecret.has(functionName.replace(/-probe$/, ""))
+        ? [`${name}@${version}`, name]
+        : [];
+  return asked.flatMap((secret) =>
+    ["", "-??????"].map((suffix) => ({
+      action: getSecret,
+      resource: `secretsmanager:secret:hms-bridge/${secret}${suffix}`,
+    })),
   );
 }
 

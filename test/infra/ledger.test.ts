@@ -83,13 +83,14 @@ describe.each(["us-east-1", "us-gov-west-1"])("the ledger's keeping in %s", (reg
     expect(key?.DeletionPolicy).toBe("Retain");
   });
 
-  it("lets the copying function read the stream and put copies, and do nothing else", () => {
+  it("lets the copying function read the stream, put copies and tell of tampering, and do nothing else", () => {
     expect(actionsOf("ledger-copy")).toEqual([
       ...ofEveryFunction,
       "dynamodb:DescribeStream",
       "dynamodb:GetRecords",
       "dynamodb:GetShardIterator",
       "dynamodb:ListStreams",
+      "events:PutEvents",
       "s3:PutObject entries/ tampered/",
       "sqs:SendMessage",
     ]);

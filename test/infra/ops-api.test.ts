@@ -8,8 +8,11 @@ describe.each(regions)("the operator's API in %s", { timeout: 120_000 }, (region
     made = await templatesFor(region);
   }, 120_000);
 
+  const ofApi = (type: string) =>
+    made.of(type).filter(({ Properties }) => text(Properties.ApiId ?? Properties.Name).match(/OpsApi|hms-bridge-ops/));
+
   it("lets nobody through whom IAM does not: every route has its authorizer", () => {
-    const routes = made.of("AWS::ApiGatewayV2::Route");
+    const routes = ofApi("AWS::ApiGatewayV2::Route");
 
     expect(routes.map(({ Properties }) => Properties.RouteKey).sort()).toEqual([
       "GET /api/{proxy+}",
@@ -27,8 +30,8 @@ describe.each(regions)("the operator's API in %s", { timeout: 120_000 }, (region
   });
 
   it("gives no page of elsewhere leave to read, and limits how often it is called", () => {
-    const [api] = made.of("AWS::ApiGatewayV2::Api");
-    const [stage] = made.of("AWS::ApiGatewayV2::Stage");
+    const [api] = ofApi("AWS::ApiGatewayV2::Api");
+    const [stage] = ofApi("AWS::ApiGatewayV2::Stage");
 
     expect(api?.Properties).toMatchObject({ ProtocolType: "HTTP" });
     expect(api?.Properties).not.toHaveProperty("CorsConfiguration");
@@ -36,10 +39,10 @@ describe.each(regions)("the operator's API in %s", { timeout: 120_000 }, (region
   });
 
   it("logs who called what, and no query and no body", () => {
-    const [stage] = made.of("AWS::ApiGatewayV2::Stage");
+    const [stage] = ofApi("AWS::ApiGatewayV2::Stage");
     const { Format } = stage?.Properties.AccessLogSettings ?? {};
 
-    expect(Object.keys(JSON.parse(Format))).toEqual(["time", "caller", "route", "status", "request", "ms", "why"]);
+    expect(Object.keys(JSON.parse(Format))).toEqual(["time", "caller", "why", "route", "status", "request", "ms"]);
     expect(Format).toContain("$context.identity.userArn");
     expect(Format).not.toMatch(/path|query|body/i);
     expect(text(stage?.Properties.AccessLogSettings.DestinationArn)).toContain("AccessLog");

@@ -89,6 +89,12 @@ const wideGrants: readonly { readonly why: string; readonly fits: (statement: St
         .every((resource) => /:secret:[\w-]+\/[\w@]+-\?{6}"/.test(text(resource))),
   },
   {
+    why: "What messages of outside systems are signed with is one secret a connector, all of which the door may read.",
+    fits: ({ Action, Resource }) =>
+      Action === "secretsmanager:GetSecretValue" &&
+      [Resource].flat().every((resource) => /:secret:[\w-]+\/\*\/inbound(-\?{6})?"/.test(text(resource))),
+  },
+  {
     why: "What operators may call goes by method and place, and a place may name any packet.",
     fits: ({ Action, Resource }) =>
       Action === "execute-api:Invoke" &&
@@ -138,7 +144,7 @@ describe.each(regions)("the templates for %s", (region) => {
       const withOne = queues.filter(({ Properties }) => Properties.RedrivePolicy);
 
       for (const { Properties } of without)
-        expect(Properties.QueueName).toMatch(/-(rule-dead|inbox-dead|ledger-dead|outbox-.*\.fifo)$/);
+        expect(Properties.QueueName).toMatch(/-(rule-dead|inbox-dead|ledger-dead|alerts-dead|outbox-.*\.fifo)$/);
       for (const { Properties } of withOne) expect(Properties.RedrivePolicy.maxReceiveCount).toBe(maxReceives);
       expect(withOne.length).toBeGreaterThan(1);
     });
@@ -146,9 +152,10 @@ describe.each(regions)("the templates for %s", (region) => {
     it("give every rule and every bus a dead-letter queue", () => {
       // A call by the clock is followed by the next, and has none.
       const onBus = made.of("AWS::Events::Rule").filter(({ Properties }) => Properties.EventPattern);
-      expect(onBus).toHaveLength(1);
+      expect(onBus).toHaveLength(2);
       for (const { Properties } of onBus) {
-        for (const target of Properties.Targets) expect(text(target.DeadLetterConfig?.Arn)).toContain("-rule-dead");
+        for (const target of Properties.Targets)
+          expect(text(target.DeadLetterConfig?.Arn)).toMatch(/-rule-dead|AlertsDeadLetters/);
       }
       for (const { Properties } of made.of("AWS::Events::EventBus")) {
         expect(text(Properties.DeadLetterConfig?.Arn)).toContain("-rule-dead");
@@ -226,7 +233,7 @@ describe.each(regions)("the templates for %s", (region) => {
       for (const statement of [...policies, ...key]) {
         if (statement.Effect !== "Allow" || !text(statement.Principal).includes("Service")) continue;
         expect(text(statement.Condition)).toMatch(
-          /aws:Source(Arn|Account)|kms:EncryptionContext:aws:(logs|events:event-bus):arn/,
+          /aws:Source(Arn|Account)|kms:EncryptionContext:aws:((logs|events:event-bus):arn|sns:topicArn)/,
         );
       }
     });
@@ -285,8 +292,12 @@ describe.each(regions)("the templates for %s", (region) => {
       // And one for AppConfig, to see the alarms.
       expect(made.of("AWS::IAM::Role")).toHaveLength(functions.length + 1);
       expect(groups.map(({ Properties }) => Properties.LogGroupName).sort()).toEqual(
-        // And who called the operator's API.
-        [...functions.map(({ Properties }) => Properties.FunctionName), "hms-bridge-ops-access"]
+        // And who called the operator's API and the door.
+        [
+          ...functions.map(({ Properties }) => Properties.FunctionName),
+          "hms-bridge-ops-access",
+          "hms-bridge-inbound-access",
+        ]
           .map((name) => `/aws/lambda/${name}`)
           .sort(),
       );

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 
 const cli = join(import.meta.dirname, "..", "..", "cli", "main.js");
 
@@ -42,18 +43,61 @@ export async function serve(cwd: string, ...args: string[]): Promise<Served> {
   };
 }
 
+/** A `bridge` that goes on until it is ended, with what it printed first. */
+export function printing(
+  env: Readonly<Record<string, string>>,
+  cwd: string,
+  ...args: string[]
+): AsyncDisposable & { readonly first: Promise<string> } {
+  const child = spawn(process.execPath, [cli, ...args], {
+    cwd,
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const first = new Promise<string>((resolve, reject) => {
+    createInterface(child.stdout).once("line", resolve);
+    child.once("exit", (code) => reject(new Error(`bridge ${args[0]} ended with ${code}`)));
+  });
+  return {
+    first,
+    async [Symbol.asyncDispose]() {
+      if (child.exitCode !== null) return;
+      const gone = once(child, "exit");
+      child.kill("SIGTERM");
+      await gone;
+    },
+  };
+}
+
 /** Runs `bridge` once, and gives back what it printed and its exit code. */
 export function bridge(cwd: string, ...args: string[]): Promise<{ code: number; out: string; err: string }> {
   return bridgeFed(cwd, "", ...args);
 }
 
+/** The same, by somebody else's environment. */
+export function bridgeAs(
+  env: Readonly<Record<string, string>>,
+  cwd: string,
+  ...args: string[]
+): Promise<{ code: number; out: string; err: string }> {
+  return bridgeRun({ cwd, env: { ...process.env, ...env } }, "", args);
+}
+
 /** The same, with something on its standard input. */
-export async function bridgeFed(
+export function bridgeFed(
   cwd: string,
   input: string,
   ...args: string[]
 ): Promise<{ code: number; out: string; err: string }> {
-  const child = spawn(process.execPath, [cli, ...args], { cwd, stdio: ["pipe", "pipe", "pipe"] });
+  return bridgeRun({ cwd }, input, args);
+}
+
+async function bridgeRun(
+  where: { readonly cwd: string; readonly env?: NodeJS.ProcessEnv },
+  input: string,
+  args: readonly string[],
+): Promise<{ code: number; out: string; err: string }> {
+  const child = spawn(process.execPath, [cli, ...args], { ...where, stdio: ["pipe", "pipe", "pipe"] });
   // It may end without having read.
   child.stdin.on("error", () => {});
   child.stdin.end(input);

@@ -1,0 +1,10 @@
+import { openAwsDoor } from "../platform/aws/engine.ts";
+import { deployedCatalog } from "./deployed.ts";
+import { door } from "./door.ts";
+import { placesIn, readInboundEnv } from "./env.ts";
+import { inboundHandler } from "./inbound-handler.ts";
+
+/** Called by the HTTP API for outside systems. */
+export const receive = door(readInboundEnv, async (env, log) =>
+  inboundHandler(openAwsDoor(placesIn(env), { catalog: await deployedCatalog(), log })),
+);

@@ -1,0 +1,98 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { type Resource, regions, type Synthesized, statementsOf, templatesFor, text } from "./templates.ts";
+
+describe.each(regions)("the door for outside systems in %s", { timeout: 120_000 }, (region) => {
+  let made: Synthesized;
+  beforeAll(async () => {
+    made = await templatesFor(region);
+  }, 120_000);
+
+  const idOf = () =>
+    [...made.resources]
+      .find(([, { Type, Properties }]) => {
+        return Type === "AWS::ApiGatewayV2::Api" && Properties.Name === "hms-bridge-inbound";
+      })?.[0]
+      .split("/")[1] as string;
+  const ofApi = (type: string): Resource[] =>
+    made.of(type).filter(({ Properties }) => text(Properties.ApiId).includes(`"${idOf()}"`));
+  const door = () =>
+    made.of("AWS::Lambda::Function").find(({ Properties }) => Properties.FunctionName === "hms-bridge-inbound");
+
+  it("is one route, open to whoever signs: no other path and method leads anywhere", () => {
+    const routes = ofApi("AWS::ApiGatewayV2::Route").map(({ Properties }) => Properties);
+
+    expect(routes).toEqual([
+      expect.objectContaining({ RouteKey: "POST /inbound/{connector}", AuthorizationType: "NONE" }),
+    ]);
+  });
+
+  it("has a function of its own, which the gateway may call by that route alone", () => {
+    const [permission, ...more] = made
+      .of("AWS::Lambda::Permission")
+      .filter(({ Properties }) => text(Properties.FunctionName).includes("Inbound"));
+
+    expect(more).toEqual([]);
+    expect(permission?.Properties.Principal).toBe("apigateway.amazonaws.com");
+    expect(text(permission?.Properties.SourceArn)).toContain("/*/*/inbound/{connector}");
+    expect(door()?.Properties.Description).toBe("functions/inbound.ts");
+    expect(Object.keys(door()?.Properties.Environment.Variables)).not.toContain("BRIDGE_KEY");
+  });
+
+  it("is throttled, and is no page's to call", () => {
+    const [stage] = ofApi("AWS::ApiGatewayV2::Stage");
+    const api = made.of("AWS::ApiGatewayV2::Api").find(({ Properties }) => Properties.Name === "hms-bridge-inbound");
+
+    expect(stage?.Properties.DefaultRouteSettings).toEqual({ ThrottlingBurstLimit: 100, ThrottlingRateLimit: 50 });
+    expect(api?.Properties).not.toHaveProperty("CorsConfiguration");
+  });
+
+  it("logs who called and what became of it, and nothing of a message", () => {
+    const [stage] = ofApi("AWS::ApiGatewayV2::Stage");
+    const { Format } = stage?.Properties.AccessLogSettings ?? {};
+
+    expect(Object.keys(JSON.parse(Format))).toEqual(["time", "from", "why", "route", "status", "request", "ms"]);
+    expect(Format).not.toMatch(/path|query|body|header/i);
+  });
+
+  it("may read what messages are signed with and no other secret, look for one message, and put it into the inbox", () => {
+    const role = door()?.Properties.Role["Fn::GetAtt"][0];
+    const statements = made
+      .of("AWS::IAM::Policy")
+      .filter(({ Properties }) => text(Properties.Roles).includes(`"${role}"`))
+      .flatMap(statementsOf);
+    const by = (action: RegExp) => statements.filter(({ Action }) => action.test(text(Action)));
+
+    const secrets = by(/secretsmanager/).flatMap(({ Resource: of }) => [of].flat().map(text));
+    expect(secrets).toEqual([
+      expect.stringMatching(/:secret:hms-bridge\/\*\/inbound"/),
+      expect.stringMatching(/:secret:hms-bridge\/\*\/inbound-\?{6}"/),
+    ]);
+    expect(by(/dynamodb/).map(({ Action }) => Action)).toEqual(["dynamodb:BatchGetItem"]);
+    expect(by(/sqs/)).toEqual([expect.objectContaining({ Action: "sqs:SendMessage" })]);
+    expect(text(by(/sqs/)[0]?.Resource)).toContain("hms-bridge-inbox");
+    expect(by(/events|lambda|s3|execute-api/)).toEqual([]);
+  });
+
+  it("says where it is, by Parameter Store and as the stack's output", () => {
+    expect(made.of("AWS::SSM::Parameter").map(({ Properties }) => Properties.Name)).toContain(
+      "/hms-bridge/inbound-url",
+    );
+    const outputs = made.texts.flatMap((template) => Object.keys(JSON.parse(template).Outputs ?? {}));
+    expect(outputs).toContain("InboundUrl");
+  });
+
+  it("is the only way to publish in HMS's name: what a message became, by mapper and watchdog", () => {
+    const publishing = made.grants().filter(({ Action }) => text(Action).includes("events:PutEvents"));
+    const sources = publishing.map(({ Condition }) => text(Condition));
+
+    expect(sources.filter((source) => source.includes("hms.inbound."))).toEqual(
+      Array(2).fill('{"StringLike":{"events:source":["hms-sync-bridge/hms-bridge","hms.inbound.*"]}}'),
+    );
+    for (const source of sources) {
+      expect(source).toMatch(
+        /^\{"StringLike":\{"events:source":\["hms-sync-bridge\/hms-bridge"(,"hms\.inbound\.\*")?\]\}\}$/,
+      );
+    }
+    for (const { Resource: bus } of publishing) expect(text(bus)).toMatch(/:event-bus\/hms-bridge"/);
+  });
+});
