@@ -189,6 +189,36 @@ describe("packets over the API", () => {
     expect(story.fields).toMatchObject([{ name: "dailyRate", value: 70, before: 68, atTarget: "this" }]);
   });
 
+  it("are edited by two at once, again and again: one of them wins, the other is told, and each edit is vetted", async () => {
+    await using office = await anOpsOffice();
+    for (let round = 0; round < 20; round++) {
+      const record = `r${round}`;
+      const id = await aHeld(office, record);
+      const { etag } = (await office.get(`/api/packets/${id}`)).body;
+      const edit = (fields: object) => office.post(`/api/packets/${id}/edit`, { etag, fields, ...why });
+
+      const answers = await Promise.all([
+        edit({ dailyRate: 70 }),
+        edit({ dailyRate: 71, note: "alice@agency.example" }),
+      ]);
+
+      const [won, lost] = answers.toSorted((a, b) => a.status - b.status);
+      expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);
+      const next = won?.body.packet.id;
+      expect(lost?.body.now.packet).toMatchObject({ id, status: "SUPERSEDED", replacedBy: next });
+      const end = await office.bridge.finished(next);
+      // The note is personal data: whoever wins with it has won a packet that governance holds.
+      const isFirst = answers[0]?.status === 200;
+      expect(end.status).toBe(isFirst ? "SENT" : "HELD");
+      expect(office.target.state.get(record)).toEqual(isFirst ? { dailyRate: 70 } : undefined);
+      const [parent, child] = await Promise.all([id, next].map((chain) => office.engine.store.chain(chain)));
+      const reasons = parent?.flatMap(({ step, facts }) => (step === "SUPERSEDED" ? [facts.reason] : []));
+      expect(reasons).toEqual([`${next} took its place`]);
+      expect(child?.[0]?.facts).toMatchObject({ act: "edit", actor: "jo", replaces: id });
+    }
+    expect((await office.bridge.verify()).fault).toBeUndefined();
+  });
+
   it("are replayed and discarded, with a reason and not without", async () => {
     await using office = await anOpsOffice();
     const [one, two] = [await aHeld(office), await aHeld(office, "b")];
