@@ -3,7 +3,7 @@ import { changeHealth, markDown } from "../../bridge/health.ts";
 import { figure, firstSeed, full } from "../reliability/figure.ts";
 import { seededRandom } from "../support/clock.ts";
 import { brokenLaws } from "./oracle.ts";
-import { upTo } from "./plan.ts";
+import { snapshotLine, upTo } from "./plan.ts";
 import type { Death } from "./process.ts";
 import type { Mood } from "./target.ts";
 import { World } from "./world.ts";
@@ -121,6 +121,15 @@ const scenarios: readonly Scenario[] = [
     async before(world) {
       await delivered(world);
       await world.act({ do: "replay", force: true });
+    },
+  },
+  {
+    name: "a back-fill of a snapshot",
+    work: "jobs",
+    async before(world) {
+      await delivered(world);
+      const lines = [1, 2, 2, 3].map((n) => snapshotLine(n, world.now));
+      await world.act({ do: "backfill", lines, targets: ["record.latest", "record.journal"] });
     },
   },
 ];

@@ -1,7 +1,7 @@
 import { Catalog, type Connector } from "../../bridge/connector.ts";
 import type { Outcome } from "../../bridge/outcome.ts";
 import type { Packet } from "../../bridge/pack.ts";
-import type { Engine, Put } from "../../bridge/ports.ts";
+import type { Engine, FilesPort, Put } from "../../bridge/ports.ts";
 
 /** Where a process ends: at its n-th call of a port or target, before that call's effect or after it. */
 export interface Death {
@@ -48,6 +48,7 @@ export interface Outside {
   send(process: Process, connector: Connector, packet: Packet, signal: AbortSignal): Promise<Outcome>;
   probe(process: Process, connector: Connector): Promise<boolean>;
   secret(connector: string): unknown;
+  readonly files: FilesPort;
   stamp(process: Process): number;
   /** Told of every write before it is made. */
   wrote?(process: Process, puts: readonly Put[]): void;
@@ -86,6 +87,7 @@ export function engineOf(engine: Engine, process: Process, outside: Outside, wra
       get: async (connector: string) => outside.secret(connector),
       refresh: async () => {},
     }),
+    files: filesOf(process, outside),
     log: (line) => process.dead || engine.log(line),
   };
   const wrapped = wrap(ported);
@@ -99,6 +101,18 @@ export function engineOf(engine: Engine, process: Process, outside: Outside, wra
     return called;
   });
   return { ...wrapped, catalog: new Catalog(connectors) };
+}
+
+/** A file is read block by block, each in its turn. */
+function filesOf(process: Process, outside: Outside): FilesPort {
+  const { files } = outside;
+  return {
+    find: (address) => outside.turn(process, "files.find", false, () => files.find(address)),
+    async *read(file, part) {
+      const blocks = await outside.turn(process, "files.read", false, () => Array.fromAsync(files.read(file, part)));
+      yield* blocks;
+    },
+  };
 }
 
 export function carrierOf(engine: Engine, connector: string, owner: string) {

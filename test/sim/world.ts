@@ -9,7 +9,7 @@ import { cancelJob, runJobs, startJob } from "../../bridge/jobs.ts";
 import { keep } from "../../bridge/keep.ts";
 import type { Outcome } from "../../bridge/outcome.ts";
 import type { Packet } from "../../bridge/pack.ts";
-import type { Engine, Message, Put, QueueName } from "../../bridge/ports.ts";
+import type { Engine, FilesPort, FileVersion, Message, Put, QueueName } from "../../bridge/ports.ts";
 import type { Report } from "../../bridge/report.ts";
 import { seededRandom, settled } from "../support/clock.ts";
 import { aCore, type Core } from "../support/core.ts";
@@ -27,6 +27,28 @@ export interface WorldOptions {
   readonly ackFirst?: boolean;
   /** How long everything may take to come to rest once it is healed. */
   readonly restMs?: number;
+}
+
+/** Files in memory, each written once. */
+class Snapshots implements FilesPort {
+  readonly #files: Buffer[] = [];
+
+  write(text: string): FileVersion {
+    const n = this.#files.push(Buffer.from(text)) - 1;
+    return this.#versionOf(n);
+  }
+
+  #versionOf(n: number): FileVersion {
+    return { address: `sim:${n}`, version: "1", bytes: this.#files[n]?.byteLength ?? 0 };
+  }
+
+  async find(address: string): Promise<FileVersion> {
+    return this.#versionOf(Number(address.slice("sim:".length)));
+  }
+
+  async *read({ address }: FileVersion, { from, to }: { from: number; to: number }): AsyncGenerator<Uint8Array> {
+    yield this.#files[Number(address.slice("sim:".length))]?.subarray(from, to) ?? Buffer.alloc(0);
+  }
 }
 
 /** A process that was throttled, or whose answer got lost. */
@@ -53,6 +75,13 @@ export class World implements Outside {
   readonly trace: string[] = [];
   /** Packets in the order of their recording, and how many processes had begun then. */
   readonly recorded = new Map<string, number>();
+  /** What was to be filled back, by the job's id. */
+  readonly backfills: {
+    readonly job: string;
+    readonly lines: readonly string[];
+    readonly targets: readonly string[];
+  }[] = [];
+  readonly #snapshots = new Snapshots();
   readonly #hash = createHash("sha256");
   readonly #options: WorldOptions;
   readonly #random;
@@ -134,6 +163,14 @@ export class World implements Outside {
         const request = { from: 0, to: this.now + 1, force: act.force, ...(target && { connector: target.id }) };
         const job = await startJob(core.engine, { kind: "replay", request, actor: "operator" });
         this.#startedJobs.push(job.id);
+        return;
+      }
+      case "backfill": {
+        const file = this.#snapshots.write(act.lines.join("\n"));
+        const request = { targets: act.targets, from: { kind: "file", file } } as const;
+        const job = await startJob(core.engine, { kind: "backfill", request, actor: "operator" });
+        this.#startedJobs.push(job.id);
+        this.backfills.push({ job: job.id, lines: act.lines, targets: act.targets });
         return;
       }
       case "cancel": {
@@ -337,6 +374,10 @@ export class World implements Outside {
   probe(process: Process, connector: Connector): Promise<boolean> {
     const target = this.#targetOf(connector);
     return this.turn(process, `probe ${target.id}`, false, async () => target.isAwake(() => this.#random.fraction()));
+  }
+
+  get files(): FilesPort {
+    return this.#snapshots;
   }
 
   secret(connector: string): unknown {
