@@ -254,6 +254,20 @@ describe("a back-fill of a snapshot", () => {
     expect(await brokenLaws(core, 3)).toEqual([]);
   });
 
+  it("with a line twice, of an event that was brought before for another target, ends and makes one packet", async () => {
+    using folder = home({ "in/all.ndjson": linesOf([line(1), line(1), line(2)]) });
+    await using office = await anOffice({ rates: toBoth }, folder);
+    const { core, old, fresh } = office;
+    const request = await snapshot(core, folder);
+
+    await backfilled(core, request);
+    const job = await backfilled(core, { ...request, targets: ["rates.old"] });
+    await core.rest();
+
+    expect(job).toMatchObject({ status: "DONE", looked: 3, made: 2 });
+    expect([old.calls.length, fresh.calls.length]).toEqual([2, 2]);
+  });
+
   it("does not make HMS's own event a duplicate when that comes after it", async () => {
     using folder = home({ "in/all.ndjson": linesOf([line(1, { id: "own" })]) });
     await using office = await anOffice({ rates: toBoth }, folder);
