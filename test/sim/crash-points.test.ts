@@ -67,7 +67,7 @@ const scenarios: readonly Scenario[] = [
       await world.work("map");
     },
   },
-  ...["Latest@v1", "Blunt@v1", "Journal@v1", "File@v1"].flatMap((id, target) =>
+  ...["Latest@v1", "Blunt@v1", "Journal@v1", "File@v1", "Mainframe@v1"].flatMap((id, target) =>
     moods.map(
       (mood): Scenario => ({
         name: `${id}, whose target is ${mood}`,

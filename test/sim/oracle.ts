@@ -5,8 +5,9 @@ import { compareVersions, type Packet } from "../../bridge/pack.ts";
 import type { FoundEvent } from "../../bridge/ports.ts";
 import type { PacketRecord } from "../../bridge/records.ts";
 import { verifyLedger } from "../../bridge/verify.ts";
+import { fileOf } from "./inbox.ts";
 import { packetsOf, planted, token } from "./plan.ts";
-import type { SimTarget } from "./target.ts";
+import type { Effect, SimTarget } from "./target.ts";
 import type { World } from "./world.ts";
 
 /** A promise that was not kept, and the packet or event it is about. */
@@ -24,7 +25,9 @@ export async function brokenLaws(world: World): Promise<Broken[]> {
     ...(await atRest(world, packets)),
     ...(await ledger(world)),
     ...strays(world),
+    ...world.endless.map((law) => ({ law })),
     ...world.targets.flatMap((target) => [...newestWins(target, packets), ...truthful(target, packets)]),
+    ...world.targets.flatMap((target) => files(target, packets)),
     ...(await secrecy(world)),
   ];
 }
@@ -181,6 +184,21 @@ function truthful(target: SimTarget, packets: readonly PacketRecord[]): Broken[]
     .filter(({ packet, progress }) => packet.connector === target.id && progress.status === "SENT")
     .filter(({ packet }) => !target.effectsOf.has(packet.id))
     .map(({ packet }) => ({ law: `${target.id}: is SENT and never came`, about: packet.id }));
+}
+
+/** Files are numbered without a gap, and each holds another packet, whole: but for the numbers of packets that are held. */
+function files({ inbox, effects, id }: SimTarget, packets: readonly PacketRecord[]): Broken[] {
+  const found = inbox?.visible() ?? [];
+  const broken: Broken[] = [];
+  const held = packets.filter(({ packet, progress }) => packet.connector === id && progress.status === "HELD").length;
+  const last = Number(/\d+/.exec(found.at(-1)?.name ?? "0")?.[0]);
+  if (last - found.length > held) broken.push({ law: `${id}: ${last} numbers, ${found.length} files, ${held} held` });
+  for (const { name, bytes } of found) {
+    const number = Number(/\d+/.exec(name)?.[0]);
+    const isWhole = ({ packet }: Effect) => fileOf(packet, number).bytes.equals(bytes);
+    if (effects.filter(isWhole).length !== 1) broken.push({ law: `${id}: ${name} is no packet's, or not whole` });
+  }
+  return broken;
 }
 
 /** No personal data and no secret in a log line or the ledger, and none of what governance keeps back at a target. */

@@ -39,6 +39,7 @@ targets:
   blunt: { connector: Blunt, map: { a: a, b: b } }
   journal: { connector: Journal, map: { a: a, b: b } }
   file: { connector: File, map: { a: a } }
+  mainframe: { connector: Mainframe, map: { a: a } }
 `,
   removal: `
 source_event: record.removed
@@ -66,7 +67,7 @@ export function packetsOf(event: { readonly type?: unknown; readonly data?: unkn
       const changed = (name: string) =>
         Object.hasOwn(data, name) && (!Object.hasOwn(data, `old_${name}`) || data[`old_${name}`] !== data[name]);
       const latest = ["a", "b", "note"].some(changed) ? 1 : 0;
-      return latest + (["a", "b"].some(changed) ? 2 : 0) + (changed("a") ? 1 : 0);
+      return latest + (["a", "b"].some(changed) ? 2 : 0) + (changed("a") ? 2 : 0);
     }
     case "record.removed":
       return 2;
@@ -172,7 +173,7 @@ function stampOf(random: Chance, n: number, startMs: number) {
 /** Few lines, so that one comes again, in the same snapshot or in another, for the same targets or for others. */
 function backfill(random: Chance, startMs: number): Act {
   const line = () => (random.fraction() < 0.05 ? "{" : snapshotLine(upTo(random, 12), startMs));
-  const all = ["record.latest", "record.blunt", "record.journal", "record.file"];
+  const all = ["record.latest", "record.blunt", "record.journal", "record.file", "record.mainframe"];
   const targets = random.fraction() < 0.5 ? all : [oneOf(random, all)];
   return { do: "backfill", lines: Array.from({ length: 1 + upTo(random, 6) }, line), targets };
 }
@@ -186,7 +187,7 @@ export function snapshotLine(n: number, startMs: number): string {
 }
 
 function happening(random: Chance, startMs: number): Act {
-  const target = upTo(random, 4);
+  const target = upTo(random, 5);
   const roll = random.fraction();
   if (roll < 0.3) return { do: "mood", target, mood: random.fraction() < 0.4 ? "well" : oneOf(random, moods) };
   if (roll < 0.57) return { do: "wait", ms: oneOf(random, [100, 1_000, 5_000, 40_000, 200_000, 700_000]) };

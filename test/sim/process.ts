@@ -1,4 +1,4 @@
-import { Catalog, type Connector } from "../../bridge/connector.ts";
+import { Catalog, type Connector, type Context } from "../../bridge/connector.ts";
 import type { Outcome } from "../../bridge/outcome.ts";
 import type { Packet } from "../../bridge/pack.ts";
 import type { Engine, FilesPort, Put } from "../../bridge/ports.ts";
@@ -45,7 +45,7 @@ export class Process {
 export interface Outside {
   /** Lets a call wait for its turn. */
   turn<T>(process: Process, name: string, hasEffect: boolean, run: () => Promise<T>): Promise<T>;
-  send(process: Process, connector: Connector, packet: Packet, signal: AbortSignal): Promise<Outcome>;
+  send(process: Process, connector: Connector, packet: Packet, context: Context<unknown, unknown>): Promise<Outcome>;
   probe(process: Process, connector: Connector): Promise<boolean>;
   secret(connector: string): unknown;
   readonly files: FilesPort;
@@ -95,7 +95,7 @@ export function engineOf(engine: Engine, process: Process, outside: Outside, wra
     const connector = wrapped.catalog.get(id) as Connector;
     const called: Connector = {
       ...connector,
-      send: (packet, { signal }) => outside.send(process, connector, packet, signal),
+      send: (packet, context) => outside.send(process, connector, packet, context),
       probe: () => outside.probe(process, connector),
     };
     return called;
