@@ -144,16 +144,17 @@ const ways: Readonly<Record<Step | "NEW", readonly Step[]>> = {
   RETRY: open,
   // Only a person lets it go, replaces it or gives it up; it was never sent by itself.
   HELD: ["QUEUED", "SUPERSEDED", "DISCARDED"],
-  SENT: [],
-  UNCHANGED: [],
-  SUPERSEDED: [],
-  DISCARDED: [],
+  SENT: ["ERASED"],
+  UNCHANGED: ["ERASED"],
+  SUPERSEDED: ["ERASED"],
+  DISCARDED: ["ERASED"],
   EXPANDING: ["EXPANDED", "DUPLICATE"],
-  EXPANDED: ["DUPLICATE"],
-  UNMATCHED: ["DUPLICATE"],
-  QUARANTINED: ["DUPLICATE"],
+  EXPANDED: ["DUPLICATE", "ERASED"],
+  UNMATCHED: ["DUPLICATE", "ERASED"],
+  QUARANTINED: ["DUPLICATE", "ERASED"],
   NOTED: [],
-  DUPLICATE: ["EXPANDED", "DUPLICATE"],
+  DUPLICATE: ["EXPANDED", "DUPLICATE", "ERASED"],
+  ERASED: ["DUPLICATE"],
 };
 const everyStep = Object.keys(ways).filter((step) => step !== "NEW") as Step[];
 
@@ -168,10 +169,13 @@ describe("a step", () => {
     }
   });
 
-  it.each(closedStatuses)("leads from %s nowhere: what is closed is closed", (from) => {
-    expect(isClosed(from)).toBe(true);
-    expect(ways[from]).toEqual([]);
-  });
+  it.each(closedStatuses)(
+    "leads from %s nowhere, but for what it carried to be erased: what is closed is closed",
+    (from) => {
+      expect(isClosed(from)).toBe(true);
+      expect(ways[from]).toEqual(["ERASED"]);
+    },
+  );
 
   it.each(openStatuses)("may lead on from %s, which is open", (from) => {
     expect(isClosed(from)).toBe(false);
