@@ -1,11 +1,17 @@
 import { defineConfig } from "vitest/config";
+import { asked } from "./test/reliability/figure.ts";
 import { passedOver } from "./test/support/passed-over.ts";
 
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    // What needs the AWS emulator is `npm run test:aws`, what needs a browser `npm run test:browser`.
-    exclude: ["test/aws/**", "test/browser/**"],
+    exclude: [
+      // What needs the AWS emulator is `npm run test:aws`, what needs a browser `npm run test:browser`.
+      "test/aws/**",
+      "test/browser/**",
+      // What takes minutes, or measures: `npm run test:reliability`.
+      ...(asked ? [] : ["test/reliability/load.test.ts", "test/sim/crash-points.test.ts"]),
+    ],
     testTimeout: 20_000,
     // A synthesis bundles every function.
     hookTimeout: 60_000,

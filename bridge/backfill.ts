@@ -83,6 +83,8 @@ async function smallPage(engine: Engine, job: Backfill, { after }: Cursor): Prom
     if (large) break;
   }
   const taken = await bring(engine, job, brought);
+  // Another job has brought one of them meanwhile, for its own targets: known now, it is filled back like any other.
+  if (taken.byAnother) return smallPage(engine, job, { ...(after !== undefined && { after }) });
   const made = taken.made + (await recordNew(engine, job.id, steps));
   const isOver = end && !large && looked === entries.length;
   const waits = isOver && mayComeYet(engine, job.request);
@@ -132,7 +134,7 @@ async function bring(
   engine: Engine,
   { id, actor, request }: Errand,
   found: readonly Found[],
-): Promise<{ readonly made: number; readonly queues: readonly QueueName[] }> {
+): Promise<{ readonly made: number; readonly queues: readonly QueueName[]; readonly byAnother: boolean }> {
   const brought = found.flatMap((one) => one.brought ?? []);
   await acceptOnly(engine, { job: id, actor, targets: request.targets }, brought);
   const keys = brought.map(({ key }) => key);
@@ -141,6 +143,7 @@ async function bring(
   return {
     made: records.reduce((sum, record) => sum + (record?.value.packets ?? 0), 0),
     queues: isLarge ? ["inbox"] : [],
+    byAnother: records.some((record) => record?.value.only && record.value.only.job !== id),
   };
 }
 

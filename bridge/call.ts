@@ -1,5 +1,6 @@
 import type { ZodError, ZodSafeParseResult } from "zod";
 import { type Connector, type Context, connectorId, type Memory } from "./connector.ts";
+import { isClosed } from "./ledger.ts";
 import { errorName } from "./log.ts";
 import { type Outcome, type RetryCode, retry } from "./outcome.ts";
 import type { Packet } from "./pack.ts";
@@ -155,6 +156,10 @@ function memoryOf(engine: Engine, id: string): Memory {
       const written = await engine.store.write([{ kind: "memory", id, value: { value }, etag }]);
       if (written === "conflict") throw new Error(`what ${id} remembers was changed meanwhile`);
       etag++;
+    },
+    async isOpen(packet) {
+      const [stored] = await engine.store.read("packet", [packet]);
+      return stored !== undefined && !isClosed(stored.value.progress.status);
     },
   };
 }

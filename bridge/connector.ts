@@ -59,6 +59,8 @@ export interface Memory {
   get(): Promise<Json | undefined>;
   /** @throws where another process has set it since it was got */
   set(value: Json): Promise<void>;
+  /** Whether a packet is not closed yet: what was remembered for it may be needed again. */
+  isOpen(packet: string): Promise<boolean>;
 }
 
 /** A folder of a bucket: `s3://bucket/drop/`, or `s3://bucket/` for all of it. */

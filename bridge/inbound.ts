@@ -1,7 +1,7 @@
 import { timingSafeEqual } from "node:crypto";
 import type { InboundMessage } from "./connector.ts";
-import { eventKey, inboundPrefix, type SourceEvent } from "./event.ts";
-import { isJsonObject, type JsonObject } from "./json.ts";
+import { checkEvent, eventKey, inboundPrefix, quarantineKey, type SourceEvent } from "./event.ts";
+import { bodyText, isJsonObject, type JsonObject } from "./json.ts";
 import type { Engine } from "./ports.ts";
 import { putInInbox } from "./queueing.ts";
 import { signatureOf, signingSecretSchema } from "./signature.ts";
@@ -56,7 +56,8 @@ export async function takeIn(engine: InboundMeans, call: InboundCall): Promise<I
   const data = jsonIn(call.body);
   if (data === undefined) return { status: 400, message: "the message is not a JSON object in UTF-8" };
   const event = inboundEvent(call.connector, { ...signed, data });
-  const key = eventKey(event);
+  // What the mapper's door will quarantine is found under its body's key.
+  const key = checkEvent(event).kind === "event" ? eventKey(event) : quarantineKey(bodyText(event));
   const [known] = await engine.store.read("event", [key]);
   if (known) return { status: 200, event: key };
   await putInInbox(engine.queue, [event]);

@@ -113,7 +113,7 @@ export function verifyChain(chain: string, entries: readonly LedgerEntry[], tail
     if (entry.chain !== chain) return fault(entry.seq, `the entry belongs to ${entry.chain}`);
     if (entry.prev !== prev) return fault(entry.seq, "does not follow from the entry before it");
     if (hashOf(body) !== hash) return fault(entry.seq, "was changed after it was written");
-    if (!legal[from]?.includes(entry.step)) return fault(entry.seq, `${from} cannot become ${entry.step}`);
+    if (!legal[from].includes(entry.step)) return fault(entry.seq, `${from} cannot become ${entry.step}`);
     prev = hash;
     from = entry.step;
   }

@@ -84,12 +84,12 @@ export async function readSnapshot(
   return { entries: withoutTwins(await Promise.all(entries)), end };
 }
 
-/** A line that brings an event another line of the page brings already brings nothing. */
+/** A line with the event of another line of the page gives nothing: its packets would be written twice at once. */
 function withoutTwins(entries: readonly Entry[]): Entry[] {
-  const brought = new Set<string>();
+  const seen = new Set<string>();
   return entries.map(({ found, ...entry }) => {
-    if (!found || (found.brought && brought.has(found.key))) return entry;
-    if (found.brought) brought.add(found.key);
+    if (!found || seen.has(found.key)) return entry;
+    seen.add(found.key);
     return { ...entry, found };
   });
 }

@@ -37,7 +37,7 @@ export function readYaml(
     return { ok: false, faults: [fault(1, `${what} is larger than ${maxBytes} bytes; split it`)] };
   }
   const lines = new LineCounter();
-  const yaml = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false });
+  const yaml = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false, logLevel: "error" });
   const lineOf = (path: readonly PropertyKey[]) => lineOfPath(yaml, lines, path);
   if (yaml.errors.length > 0) {
     return {

@@ -1,12 +1,11 @@
 import * as z from "zod";
 import { defineConnector } from "../bridge/connector.ts";
-import { delivered, refused, retry } from "../bridge/outcome.ts";
+import { retry } from "../bridge/outcome.ts";
 import { addressSchema, serverAt } from "./protocols/address.ts";
 import { layoutSchema } from "./protocols/flat-layout.ts";
-import { flatFile } from "./protocols/flat-lines.ts";
-import { isFault } from "./protocols/flat-values.ts";
-import { type Folder, FolderFault, retryOf, writeWhole } from "./protocols/folder.ts";
+import { FolderFault } from "./protocols/folder.ts";
 import { ftpDoor } from "./protocols/ftp.ts";
+import { putNumbered } from "./protocols/numbered.ts";
 import { type PickUp, pickUp, pickUpSchema } from "./protocols/pick-up.ts";
 import { hostKeySchema, type Login, loginSchema, sftpDoor } from "./protocols/sftp.ts";
 import { type Door, visit } from "./protocols/visit.ts";
@@ -63,15 +62,7 @@ function placesOf({ to, pickUp }: { readonly to: string; readonly pickUp?: PickU
   return [to, ...(pickUp ? [pickUp.from] : [])];
 }
 
-/** The last number that was given away, and to which packet. */
-const givenSchema = z.strictObject({ number: z.int().min(0), packet: z.string() });
-
-/**
- * Numbered flat files for a mainframe's inbox, by FTPS or SFTP: a file a packet, in order, and no number twice.
- *
- * A number is given to a packet right before its file becomes visible, and is the packet's from then on: whatever
- * breaks off, it comes again under the same number, and a file that is there already counts as delivered.
- */
+/** Numbered flat files for a mainframe's inbox, by FTPS or SFTP: a file a packet, in order, and no number twice. */
 export const connector = defineConnector({
   name: "FtpFlatConnector",
   order: "strict",
@@ -85,39 +76,7 @@ export const connector = defineConnector({
   async send(packet, { config, secret, memory, signal }) {
     const door = doorTo(config.to, config, secret);
     if (!door) return retry(noPassword, { code: "setup", mayHaveLanded: false });
-    const given = givenSchema.parse((await memory.get()) ?? { number: 0, packet: "" });
-    const isMine = given.packet === packet.id;
-    const number = isMine ? given.number : Math.max(given.number + 1, config.first);
-    const digits = String(number).padStart(config.digits, "0");
-    if (digits.length > config.digits) return refused(`number ${number} has more than ${config.digits} digits`);
-    const bytes = flatFile(packet, config.layout, number);
-    if (isFault(bytes)) return refused(bytes.fault);
-
-    const name = config.file.replace("{number}", digits);
-    const giveNumber = async () => {
-      if (!isMine) await memory.set({ number, packet: packet.id });
-    };
-    let renaming = false;
-    try {
-      return await visit(door, signal, async (folder) => {
-        const found = await look(folder, name, bytes, isMine);
-        if (found === "other") {
-          return refused(
-            `${name} is there already, with another content; take it away, or raise "first" above ${number} in the connector's configuration, and send the packet again`,
-          );
-        }
-        if (found === "same") await giveNumber();
-        else {
-          await writeWhole(folder, name, bytes, async () => {
-            await giveNumber();
-            renaming = true;
-          });
-        }
-        return delivered({ at: name });
-      });
-    } catch (fault) {
-      return retryOf(fault, renaming);
-    }
+    return putNumbered(packet, config, memory, (work) => visit(door, signal, work));
   },
 
   async probe({ config, secret, signal }) {
@@ -151,23 +110,4 @@ function doorTo(address: string, { hostKeys = [], tls, ca }: Config, login: Logi
   if (password === undefined) return undefined;
   const way = address.startsWith("ftps:") ? tls : "none";
   return ftpDoor({ ...serverAt(address, way === "implicit" ? 990 : 21), tls: way, ca }, { username, password });
-}
-
-/** What stands under a file's name. */
-async function look(
-  folder: Folder,
-  name: string,
-  bytes: Buffer,
-  isMine: boolean,
-): Promise<"nothing" | "same" | "other"> {
-  const size = await folder.size(name);
-  if (size === undefined) return "nothing";
-  if (size !== bytes.length) return "other";
-  try {
-    return bytes.equals(await folder.read(name, bytes.length)) ? "same" : "other";
-  } catch (fault) {
-    // Some inboxes may be written to and not read. A file of a number that was given to this packet is this packet's.
-    if (isMine && fault instanceof FolderFault && fault.code === "answered") return "same";
-    throw fault;
-  }
 }

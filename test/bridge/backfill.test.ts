@@ -254,6 +254,57 @@ describe("a back-fill of a snapshot", () => {
     expect(await brokenLaws(core, 3)).toEqual([]);
   });
 
+  it("with a line twice, of an event that was brought before for another target, ends and makes one packet", async () => {
+    using folder = home({ "in/all.ndjson": linesOf([line(1), line(1), line(2)]) });
+    await using office = await anOffice({ rates: toBoth }, folder);
+    const { core, old, fresh } = office;
+    const request = await snapshot(core, folder);
+
+    await backfilled(core, request);
+    const job = await backfilled(core, { ...request, targets: ["rates.old"] });
+    await core.rest();
+
+    expect(job).toMatchObject({ status: "DONE", looked: 3, made: 2 });
+    expect([old.calls.length, fresh.calls.length]).toEqual([2, 2]);
+  });
+
+  it("that two jobs bring at once, for different targets, reaches the targets of both", async () => {
+    using folder = home({ "in/all.ndjson": linesOf([line(1), line(2), line(3)]) });
+    await using office = await anOffice({ rates: toBoth }, folder);
+    const { core, old, fresh } = office;
+    const request = await snapshot(core, folder);
+
+    for (const targets of [toNew, ["rates.old"]]) {
+      await startJob(core.engine, { kind: "backfill", request: { ...request, targets }, actor: "jo" });
+    }
+    // Both look for all three lines before either brings one.
+    let looks = 0;
+    const bothHaveLooked = Promise.withResolvers<void>();
+    const store = new Proxy(core.engine.store, {
+      get(target, name) {
+        const member = Reflect.get(target, name, target);
+        if (typeof member !== "function") return member;
+        if (name !== "read") return member.bind(target);
+        return async (...given: Parameters<typeof target.read>) => {
+          const found = await target.read(...given);
+          if (given[0] !== "event" || looks === 6) return found;
+          if (++looks === 6) bothHaveLooked.resolve();
+          await bothHaveLooked.promise;
+          return found;
+        };
+      },
+    });
+    await core.jobs({ ...core.engine, store });
+    await core.rest();
+
+    const jobs = await core.engine.store.jobs({ limit: 9 });
+    expect(jobs.map(({ value }) => [value.status, value.made])).toEqual([
+      ["DONE", 3],
+      ["DONE", 3],
+    ]);
+    expect([old.calls.length, fresh.calls.length]).toEqual([3, 3]);
+  });
+
   it("does not make HMS's own event a duplicate when that comes after it", async () => {
     using folder = home({ "in/all.ndjson": linesOf([line(1, { id: "own" })]) });
     await using office = await anOffice({ rates: toBoth }, folder);

@@ -379,15 +379,22 @@ describe("the inbound door", () => {
     expect(await refused(core)).toBe(0);
   });
 
-  it("quarantines what is signed and hostile", async () => {
-    const { core } = await twoSystems();
-    await using _ = core;
+  it.each(['{"__proto__":{"admin":true}}', '{"half":"\\ud83d"}', `{"deep":${"[".repeat(99)}${"]".repeat(99)}}`])(
+    "quarantines what is signed and hostile, under the key it tells: %s",
+    async (message) => {
+      const { core } = await twoSystems();
+      await using _ = core;
 
-    await takeIn(core.engine, signed(core, '{"__proto__":{"admin":true}}'));
-    await core.run();
+      const answer = await takeIn(core.engine, signed(core, message));
+      await core.run();
+      const again = await takeIn(core.engine, signed(core, message));
 
-    expect((await core.engine.store.tally()).events).toMatchObject({ QUARANTINED: 1 });
-  });
+      const [stored] = await core.engine.store.events({ limit: 10 });
+      expect(stored?.value.status).toBe("QUARANTINED");
+      expect(answer).toEqual({ status: 202, event: stored?.key });
+      expect(again).toEqual({ status: 200, event: stored?.key });
+    },
+  );
 });
 
 describe("a target that is asked", () => {

@@ -1,8 +1,12 @@
+import { hash } from "node:crypto";
+import canonicalize from "canonicalize";
 import { describe, expect, it } from "vitest";
 import {
   append,
   closedStatuses,
+  isClosed,
   type LedgerEntry,
+  openStatuses,
   type Step,
   type Tail,
   tailOf,
@@ -40,8 +44,8 @@ describe("a chain", () => {
 
     const fault = verifyChain("pkt-a", entries.toSpliced(i, 1), tail);
 
-    expect(fault).toMatchObject({ chain: "pkt-a", seq: i + 1 });
-    expect(fault?.message).toMatch(/missing/);
+    const message = i === 3 ? "the last 1 entries are missing" : `entry ${i + 1} is missing`;
+    expect(fault).toEqual({ chain: "pkt-a", seq: i + 1, message });
   });
 
   it("shows that its tail was cut, that it was emptied, and that it was lengthened", () => {
@@ -54,7 +58,10 @@ describe("a chain", () => {
       message: "the last 2 entries are missing",
     });
     expect(verifyChain("pkt-a", [], tail)).toMatchObject({ seq: 1 });
-    expect(verifyChain("pkt-a", [...entries, more], tail)).toMatchObject({ seq: 5 });
+    expect(verifyChain("pkt-a", [...entries, more], tail)).toMatchObject({
+      seq: 5,
+      message: "stands after the chain's end",
+    });
   });
 
   it("shows two entries that changed places, and one put in between", () => {
@@ -71,6 +78,13 @@ describe("a chain", () => {
     const forged = append("pkt-a", { tail: tailOf(a), step: "QUEUED" }, { at: b.at, step: "SUPERSEDED", facts: {} });
 
     expect(verifyChain("pkt-a", entries.with(1, forged), tail)).toMatchObject({ seq: 3 });
+    // Even where every step stays one that may be taken.
+    const other = append("pkt-a", { tail: tailOf(a), step: "QUEUED" }, { at: b.at, step: b.step, facts: {} });
+    expect(verifyChain("pkt-a", entries.with(1, other), tail)).toEqual({
+      chain: "pkt-a",
+      seq: 3,
+      message: "does not follow from the entry before it",
+    });
   });
 
   it("shows a chain rewritten whole, because the record knows its tail", () => {
@@ -83,51 +97,90 @@ describe("a chain", () => {
       );
     }
 
-    expect(verifyChain("pkt-a", forged, tail)).toMatchObject({ seq: 4 });
+    expect(verifyChain("pkt-a", forged, tail)).toMatchObject({
+      seq: 4,
+      message: "is not the entry the packet's record ends with",
+    });
   });
 
-  it("shows entries of another chain, and steps nobody may take", () => {
+  it("shows an entry that was changed, and says so", () => {
     const { entries, tail } = aChain();
-    const queued = append("pkt-b", undefined, { at: 1, step: "QUEUED", facts: {} });
+    const [, b] = entries as [LedgerEntry, LedgerEntry];
+
+    expect(verifyChain("pkt-a", entries.with(1, { ...b, facts: { tries: 9 } }), tail)).toEqual({
+      chain: "pkt-a",
+      seq: 2,
+      message: "was changed after it was written",
+    });
+  });
+
+  it("shows entries of another chain", () => {
+    const { entries, tail } = aChain();
 
     expect(verifyChain("pkt-b", entries, tail)).toMatchObject({ message: "the entry belongs to pkt-a" });
-    expect(verifyChain("pkt-b", [{ ...queued, step: "NOWHERE" as Step }], tailOf(queued))).toMatchObject({ seq: 1 });
-  });
-});
-
-describe("a step", () => {
-  it.each(
-    closedStatuses.flatMap((from) =>
-      (["QUEUED", "RETRY", "HELD", ...closedStatuses] as const).map((to) => [from, to] as const),
-    ),
-  )("never leads from %s to %s", (from, to) => {
-    const tail = { seq: 1, hash: "0".repeat(64) };
-
-    expect(() => append("pkt-a", { tail, step: from }, { at: 1, step: to, facts: {} })).toThrow(
-      `pkt-a cannot go from ${from} to ${to}`,
-    );
   });
 
   it.each([
-    ["HELD", "SENT"],
-    ["HELD", "RETRY"],
-    ["HELD", "UNCHANGED"],
-    ["QUEUED", "EXPANDED"],
-    ["EXPANDED", "EXPANDING"],
-    ["UNMATCHED", "EXPANDED"],
-    ["QUARANTINED", "QUEUED"],
-  ] as const)("never leads from %s to %s", (from, to) => {
-    const tail = { seq: 1, hash: "0".repeat(64) };
+    [["QUEUED", "SENT", "RETRY"], "SENT cannot become RETRY"],
+    [["QUEUED", "NOWHERE", "QUEUED"], "QUEUED cannot become NOWHERE"],
+    [["SENT"], "NEW cannot become SENT"],
+  ])("shows steps nobody may take, whoever hashed them: %j", (steps, message) => {
+    const entries: LedgerEntry[] = [];
+    for (const step of steps as Step[]) {
+      const prev = entries.at(-1)?.hash ?? "0".repeat(64);
+      const body = { chain: "pkt-a", seq: entries.length + 1, at: 1, step, facts: {}, prev };
+      entries.push({ ...body, hash: hash("sha256", canonicalize(body) as string) });
+    }
 
-    expect(() => append("x", { tail, step: from }, { at: 1, step: to, facts: {} })).toThrow(/cannot go/);
+    expect(verifyChain("pkt-a", entries, tailOf(entries.at(-1) as LedgerEntry))).toMatchObject({ message });
+  });
+});
+
+/** From where a packet may go where, and where an event may. */
+const open: readonly Step[] = ["QUEUED", "RETRY", "HELD", "SENT", "UNCHANGED", "SUPERSEDED", "DISCARDED"];
+const ways: Readonly<Record<Step | "NEW", readonly Step[]>> = {
+  NEW: ["QUEUED", "HELD", "EXPANDING", "EXPANDED", "UNMATCHED", "QUARANTINED", "NOTED"],
+  QUEUED: open,
+  RETRY: open,
+  // Only a person lets it go, replaces it or gives it up; it was never sent by itself.
+  HELD: ["QUEUED", "SUPERSEDED", "DISCARDED"],
+  SENT: ["ERASED"],
+  UNCHANGED: ["ERASED"],
+  SUPERSEDED: ["ERASED"],
+  DISCARDED: ["ERASED"],
+  EXPANDING: ["EXPANDED", "DUPLICATE"],
+  EXPANDED: ["DUPLICATE", "ERASED"],
+  UNMATCHED: ["DUPLICATE", "ERASED"],
+  QUARANTINED: ["DUPLICATE", "ERASED"],
+  NOTED: [],
+  DUPLICATE: ["EXPANDED", "DUPLICATE", "ERASED"],
+  ERASED: ["DUPLICATE"],
+};
+const everyStep = Object.keys(ways).filter((step) => step !== "NEW") as Step[];
+
+describe("a step", () => {
+  it.each(Object.keys(ways) as (Step | "NEW")[])("leads from %s to where it may, and nowhere else", (from) => {
+    const last = from === "NEW" ? undefined : { tail: { seq: 1, hash: "0".repeat(64) }, step: from };
+
+    for (const step of everyStep) {
+      const take = () => append("x", last, { at: 1, step, facts: {} });
+      if (ways[from].includes(step)) expect(take().step).toBe(step);
+      else expect(take).toThrow(`x cannot go from ${from} to ${step}`);
+    }
   });
 
-  it.each(["RETRY", "SENT", "UNCHANGED", "SUPERSEDED", "DISCARDED", "DUPLICATE"] as const)(
-    "never begins with %s",
-    (step) => {
-      expect(() => append("x", undefined, { at: 1, step, facts: {} })).toThrow(`from NEW to ${step}`);
+  it.each(closedStatuses)(
+    "leads from %s nowhere, but for what it carried to be erased: what is closed is closed",
+    (from) => {
+      expect(isClosed(from)).toBe(true);
+      expect(ways[from]).toEqual(["ERASED"]);
     },
   );
+
+  it.each(openStatuses)("may lead on from %s, which is open", (from) => {
+    expect(isClosed(from)).toBe(false);
+    expect(ways[from]).not.toEqual([]);
+  });
 });
 
 function aChain(): { entries: LedgerEntry[]; tail: Tail } {

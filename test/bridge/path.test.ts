@@ -14,9 +14,11 @@ describe("a path", () => {
     ["toString", undefined],
     ["b.constructor", undefined],
     ["b.d.length", undefined],
+    ["text.length", undefined],
+    ["text.0", undefined],
     ["b.d.-1", undefined],
   ])("%s reads %j", (path, expected) => {
-    const record = { a: 1, b: { c: null, d: [{ e: "x" }] } };
+    const record = { a: 1, b: { c: null, d: [{ e: "x" }] }, text: "abc" };
 
     const value = reader(path)(record);
 

@@ -8,6 +8,7 @@ import {
   afterDoubt,
   afterNothingSent,
   afterRefusal,
+  beliefAbout,
   emptyShadow,
   reconcile,
 } from "../../bridge/shadow.ts";
@@ -222,6 +223,119 @@ describe("the shadow", () => {
 
     expect(reconcile(again, gone.shadow, shadowKey).kind).toBe("UNCHANGED");
     expect(reconcile(again, doubted, shadowKey).kind).toBe("send");
+  });
+
+  it("sends a deletion of what it knows nothing of, and none that is older than a field", () => {
+    const deletion = aPacket({ action: "delete", fields: {}, version: aVersion({ sequence: 2 }) });
+    const newer = deliver(nowhere, aPacket({ fields: { a: 1 }, version: aVersion({ sequence: 3 }) }));
+
+    expect(reconcile(deletion, emptyShadow, shadowKey)).toEqual({ kind: "send", fields: {} });
+    expect(reconcile(deletion, newer.shadow, shadowKey)).toEqual({ kind: "SUPERSEDED" });
+  });
+
+  it("believes of two packets nobody can order that the last one sent stands there", () => {
+    const version = aVersion({ sequence: 4 });
+    const [one, other] = [aPacket({ fields: { a: 1 }, version }), aPacket({ fields: { a: 2 }, version })];
+
+    const { shadow } = [one, other].reduce(deliver, nowhere);
+    const doubted = afterDoubt(other, deliver(nowhere, one).shadow, shadowKey);
+
+    expect(reconcile(other, shadow, shadowKey)).toEqual({ kind: "UNCHANGED" });
+    expect(reconcile(one, shadow, shadowKey)).toEqual({ kind: "send", fields: { a: 1 } });
+    expect(reconcile(one, doubted, shadowKey)).toEqual({ kind: "send", fields: { a: 1 } });
+  });
+
+  it("keeps after a doubt what is newer than the doubt, and what it was not about", () => {
+    const newer = aPacket({ fields: { a: 5, b: 5 }, version: aVersion({ sequence: 5 }) });
+    const { shadow } = deliver(nowhere, newer);
+
+    const doubted = afterDoubt(aPacket({ fields: { a: 1 }, version: aVersion({ sequence: 1 }) }), shadow, shadowKey);
+    const doubtful = afterDoubt(aPacket({ fields: { a: 6 }, version: aVersion({ sequence: 6 }) }), shadow, shadowKey);
+
+    expect(doubted).toEqual(shadow);
+    expect(doubtful.fields.b).toEqual(shadow.fields.b);
+  });
+
+  it("keeps a newer deletion after the doubt about an older one", () => {
+    const deletion = (sequence: number) => aPacket({ action: "delete", fields: {}, version: aVersion({ sequence }) });
+    const { shadow } = deliver(nowhere, deletion(5));
+
+    const doubted = afterDoubt(deletion(2), shadow, shadowKey);
+
+    expect(doubted.deleted).toEqual(shadow.deleted);
+    expect(reconcile(aPacket({ version: aVersion({ sequence: 4 }) }), doubted, shadowKey).kind).toBe("SUPERSEDED");
+  });
+
+  it("forgets all of a full packet after a doubt: it was sent with what stood there already", () => {
+    const { shadow } = deliver(nowhere, aPacket({ fields: { a: 1, b: 1 }, version: aVersion({ sequence: 1 }) }));
+    const full = aPacket({ send: "full", fields: { a: 1, b: 2 }, version: aVersion({ sequence: 2 }) });
+
+    const doubted = afterDoubt(full, shadow, shadowKey);
+
+    const again = aPacket({ fields: { a: 1, b: 2 }, version: aVersion({ sequence: 3 }) });
+    expect(reconcile(again, doubted, shadowKey)).toEqual({ kind: "send", fields: { a: 1, b: 2 } });
+  });
+
+  it("forgets after a refusal the fields that were refused, and no others", () => {
+    const { shadow } = deliver(nowhere, aPacket({ fields: { a: 1, b: 1 }, version: aVersion({ sequence: 1 }) }));
+
+    const after = afterRefusal(aPacket({ fields: { a: 2, c: 2 }, version: aVersion({ sequence: 2 }) }), shadow);
+
+    expect(after.fields).toStrictEqual({ a: { version: shadow.fields.a?.version }, b: shadow.fields.b });
+  });
+
+  it("sends everything again after a refused deletion, and no deletion of what is gone for what is not", () => {
+    const version = aVersion({ sequence: 1 });
+    const { shadow } = deliver(nowhere, aPacket({ fields: { a: 1, b: 1 }, version }));
+    const refusedOne = aPacket({ action: "delete", fields: {}, version: aVersion({ sequence: 2 }) });
+
+    expect(afterRefusal(refusedOne, shadow)).toStrictEqual({ fields: { a: { version }, b: { version } } });
+    const gone = deliver(nowhere, refusedOne).shadow;
+    expect(reconcile({ ...refusedOne, version: aVersion({ sequence: 3 }) }, gone, shadowKey).kind).toBe("UNCHANGED");
+    expect(
+      reconcile({ ...refusedOne, version: aVersion({ sequence: 3 }) }, afterRefusal(refusedOne, gone), shadowKey).kind,
+    ).toBe("send");
+  });
+
+  it("teaches a field that holds its value already the newer version, and a field that holds another nothing", () => {
+    const shadow = [
+      aPacket({ fields: { a: 1, b: 1 }, version: aVersion({ sequence: 1 }) }),
+      aPacket({ fields: { c: 3 }, version: aVersion({ sequence: 9 }) }),
+    ].reduce(deliver, nowhere).shadow;
+    const version = aVersion({ sequence: 5 });
+    const superseded = aPacket({ send: "full", fields: { a: 1, b: 2, c: 2 }, version });
+
+    const learnt = afterNothingSent(superseded, shadow, shadowKey);
+
+    expect(learnt.fields).toStrictEqual({ ...shadow.fields, a: { ...shadow.fields.a, version } });
+    expect(afterNothingSent({ ...superseded, fields: { a: 1 } }, learnt, shadowKey)).toBe(learnt);
+  });
+
+  it("tells an operator what is believed of a field: this value, another, or nothing", () => {
+    const packet = aPacket({ fields: { a: 1, b: 1, c: 1 }, version: aVersion({ sequence: 2 }) });
+    const { shadow } = deliver(nowhere, aPacket({ fields: { a: 1, b: 2 }, version: aVersion({ sequence: 1 }) }));
+
+    const told = ["a", "b", "c"].map((name) => beliefAbout(packet, name, shadow, shadowKey));
+
+    expect(told).toEqual(["this", "another", "unknown"]);
+  });
+
+  it("believes nothing it believed before all was forgotten of a connector, of the same packet either", () => {
+    const packet = aPacket({ fields: { a: 1 } });
+    const { shadow } = deliver(nowhere, packet);
+
+    expect(reconcile(packet, shadow, shadowKey).kind).toBe("UNCHANGED");
+    expect(reconcile(packet, shadow, { ...shadowKey, epoch: 1 }).kind).toBe("send");
+    expect(reconcile(packet, shadow, shadowKey).kind).toBe("UNCHANGED");
+  });
+
+  it("knows again what an earlier release has written: another hash would send every value once more", () => {
+    const packet = aPacket({ fields: { dailyRate: 68 } });
+    const hashes = [0, 1].map(
+      (epoch) => afterDelivery(packet, emptyShadow, { bridgeKey: aKey, epoch }).fields.dailyRate?.hash,
+    );
+
+    expect(hashes).toEqual(["ebxcbvk2sqq5yqoqsao2rdcq35", "s24hzqhc2rrxbn6q6jlthyvvct"]);
   });
 
   it("holds no value, only what cannot be guessed back without the key", () => {

@@ -265,6 +265,18 @@ describe("a hostile sheet", () => {
     }
   });
 
+  it("is told of by its faults alone: the process is not warned, with a piece of the text", async () => {
+    const warnings: Error[] = [];
+    const listen = (warning: Error) => warnings.push(warning);
+    process.on("warning", listen);
+
+    readSheet("x.yaml", "source_event: t\n? { a: secret }\n: 1\n");
+    await new Promise(setImmediate);
+
+    process.off("warning", listen);
+    expect(warnings).toEqual([]);
+  });
+
   it("made of anything is read or refused, never thrown at", () => {
     const word = fc.constantFrom(
       "source_event",

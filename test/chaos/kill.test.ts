@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Bridge, Event } from "../../index.ts";
+import { figure } from "../reliability/figure.ts";
 import { home, perDiemSheet } from "../support/home.ts";
 import { serve } from "../support/serve.ts";
 import { targetServer } from "../support/target-server.ts";
@@ -10,7 +11,7 @@ const records = 8;
 
 test(`${kills} kill -9 of bridge serve at random moments under load lose nothing`, {
   timeout: 180_000 + kills * 5_000,
-}, async () => {
+}, async ({ task }) => {
   await using target = await targetServer();
   using folder = home({
     "mappings/per_diem.yaml": perDiemSheet,
@@ -57,6 +58,7 @@ times: { sendMs: 1000, leaseMs: 2000, backoffMs: [100, 200], tickMs: 200, probeM
     .poll(async () => (await publisher.outbox({ statuses: ["QUEUED", "RETRY"] })).length, { timeout: 90_000 })
     .toBe(0);
   const { events, packets } = await publisher.tally();
+  figure(task, `${kills} kills, ${2 * published} packets`, { met: kills >= 100 });
   expect(events.EXPANDED + events.duplicates).toBe(published);
   expect(events.EXPANDING + events.UNMATCHED + events.QUARANTINED).toBe(0);
   expect(packets.HELD).toBe(0);

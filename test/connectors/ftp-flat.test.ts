@@ -107,6 +107,29 @@ describe("numbered files", () => {
     expect(inbox.files()).toEqual({ "HMS000001.DAT": contentOf(1), "HMS000002.DAT": contentOf(2) });
   });
 
+  it("keep the number they were given, where others go before them meanwhile", async () => {
+    await using inbox = await anInbox();
+    const { memory } = inbox;
+    const isOpen = async (id: string) => id === packetOf(1).id;
+    const losing: Memory = {
+      ...memory,
+      get: () => memory.get(),
+      async set(value) {
+        await memory.set(value);
+        throw new Error("the process ends here");
+      },
+    };
+    const knowing: Memory = { ...memory, isOpen, get: () => memory.get(), set: (value) => memory.set(value) };
+
+    await expect(inbox.send(packetOf(1), { memory: losing })).rejects.toThrow("ends here");
+    for (const i of [2, 3]) await inbox.send(packetOf(i), { memory: knowing });
+    await inbox.send(packetOf(1), { memory: knowing });
+    await inbox.send(packetOf(4));
+
+    expect(inbox.files()).toEqual(Object.fromEntries([1, 2, 3, 4].map((i) => [`HMS00000${i}.DAT`, contentOf(i)])));
+    expect(memory.value).toEqual({ number: 4, packet: packetOf(4).id });
+  });
+
   it("of another's making are never written over, and a person hears of it", async () => {
     await using inbox = await anInbox();
     writeFileSync(join(inbox.inbox, "HMS000001.DAT"), "another's");
@@ -187,6 +210,7 @@ describe("a process that ends in the middle", () => {
       await using inbox = await anInbox();
       const { memory } = inbox;
       const dying: Memory = {
+        ...memory,
         get: () => memory.get(),
         async set(value) {
           if (when === "after") await memory.set(value);
@@ -224,6 +248,7 @@ describe("a process that ends in the middle", () => {
   it("while another has gone on with its packet renames nothing", async () => {
     await using inbox = await anInbox();
     const stale: Memory = {
+      ...inbox.memory,
       get: () => inbox.memory.get(),
       set: async () => {
         throw new Error("what FtpFlatConnector@v1 remembers was changed meanwhile");

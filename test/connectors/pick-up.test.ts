@@ -122,6 +122,7 @@ describe("a process that ends in the middle", () => {
   function dying(memory: Memory, writes: number, when: "before" | "after"): Memory {
     let count = 0;
     return {
+      isOpen: async () => false,
       get: () => memory.get(),
       async set(value) {
         const isEnd = ++count === writes;
@@ -193,6 +194,7 @@ describe("a file", () => {
     folder.put("a.csv", "n\n1\n");
     const { memory } = folder;
     const renaming: Memory = {
+      isOpen: async () => false,
       get: () => memory.get(),
       async set(value) {
         await memory.set(value);

@@ -51,7 +51,7 @@ function contextFor(
     config,
     secret: connector.secret?.parse(as) ?? {},
     http: client,
-    memory: { get: unused, set: unused },
+    memory: { get: unused, set: unused, isOpen: unused },
     signal,
   };
 }

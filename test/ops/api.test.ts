@@ -5,6 +5,7 @@ import { NotAsked } from "../../bridge/compliance.ts";
 import { refused, retry } from "../../bridge/outcome.ts";
 import { localOps } from "../../cli/api.ts";
 import { operations, opsApp } from "../../ops/app.ts";
+import { figure, firstSeed, inputsPerDoor } from "../reliability/figure.ts";
 import { until } from "../support/clock.ts";
 import { anOpsOffice, type document, faultOf, type OpsOffice, token } from "../support/ops.ts";
 
@@ -186,6 +187,36 @@ describe("packets over the API", () => {
       `recorded with dailyRate, in the place of ${id}, with other dailyRate, by jo: payroll asked for it; put on its lane`,
     );
     expect(story.fields).toMatchObject([{ name: "dailyRate", value: 70, before: 68, atTarget: "this" }]);
+  });
+
+  it("are edited by two at once, again and again: one of them wins, the other is told, and each edit is vetted", async () => {
+    await using office = await anOpsOffice();
+    for (let round = 0; round < 20; round++) {
+      const record = `r${round}`;
+      const id = await aHeld(office, record);
+      const { etag } = (await office.get(`/api/packets/${id}`)).body;
+      const edit = (fields: object) => office.post(`/api/packets/${id}/edit`, { etag, fields, ...why });
+
+      const answers = await Promise.all([
+        edit({ dailyRate: 70 }),
+        edit({ dailyRate: 71, note: "alice@agency.example" }),
+      ]);
+
+      const [won, lost] = answers.toSorted((a, b) => a.status - b.status);
+      expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);
+      const next = won?.body.packet.id;
+      expect(lost?.body.now.packet).toMatchObject({ id, status: "SUPERSEDED", replacedBy: next });
+      const end = await office.bridge.finished(next);
+      // The note is personal data: whoever wins with it has won a packet that governance holds.
+      const isFirst = answers[0]?.status === 200;
+      expect(end.status).toBe(isFirst ? "SENT" : "HELD");
+      expect(office.target.state.get(record)).toEqual(isFirst ? { dailyRate: 70 } : undefined);
+      const [parent, child] = await Promise.all([id, next].map((chain) => office.engine.store.chain(chain)));
+      const reasons = parent?.flatMap(({ step, facts }) => (step === "SUPERSEDED" ? [facts.reason] : []));
+      expect(reasons).toEqual([`${next} took its place`]);
+      expect(child?.[0]?.facts).toMatchObject({ act: "edit", actor: "jo", replaces: id });
+    }
+    expect((await office.bridge.verify()).fault).toBeUndefined();
   });
 
   it("are replayed and discarded, with a reason and not without", async () => {
@@ -475,9 +506,9 @@ describe("planted personal data", () => {
 });
 
 describe("anything at all", () => {
-  it("sent to any call, 10,000 times, is answered within a second, never as a fault of the bridge", {
+  it(`sent to any call, ${inputsPerDoor} times, is answered within a second, never as a fault of the bridge`, {
     timeout: 300_000,
-  }, async () => {
+  }, async ({ task }) => {
     await using office = await anOpsOffice();
     office.target.behave = () => retry("answered 503");
     const held = await aHeld(office);
@@ -577,14 +608,17 @@ describe("anything at all", () => {
         // One after another: what is measured is the call, and not the others before it.
         for (const input of ten) await one(input);
       }),
-      { numRuns: 1_000 },
+      { numRuns: inputsPerDoor / 10, seed: firstSeed },
     );
 
-    console.log(
-      `slowest ${Math.round(slowest)} ms; ${[...statuses].map(([status, count]) => `${count} × ${status}`).join(", ")}`,
-    );
+    const calls = [...statuses.values()].reduce((a, b) => a + b, 0);
+    figure(task, `ops API: ${calls} inputs, slowest ${Math.round(slowest)} ms`, {
+      met: calls >= 10_000,
+      seed: firstSeed,
+    });
     expect(slowest).toBeLessThan(1_000);
-    expect([...statuses.values()].reduce((a, b) => a + b, 0)).toBe(10_000);
+    expect(calls).toBe(inputsPerDoor);
+    expect([...statuses.keys()].sort()).toEqual([200, 400, 404]);
   });
 });
 

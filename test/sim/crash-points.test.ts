@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { changeHealth, markDown } from "../../bridge/health.ts";
-import { asked, figure, full } from "../reliability/figure.ts";
+import { figure, firstSeed, full } from "../reliability/figure.ts";
 import { seededRandom } from "../support/clock.ts";
 import { brokenLaws } from "./oracle.ts";
-import { upTo } from "./plan.ts";
+import { snapshotLine, upTo } from "./plan.ts";
 import type { Death } from "./process.ts";
 import type { Mood } from "./target.ts";
 import { World } from "./world.ts";
@@ -67,7 +67,7 @@ const scenarios: readonly Scenario[] = [
       await world.work("map");
     },
   },
-  ...["Latest@v1", "Blunt@v1", "Journal@v1", "File@v1"].flatMap((id, target) =>
+  ...["Latest@v1", "Blunt@v1", "Journal@v1", "File@v1", "Mainframe@v1"].flatMap((id, target) =>
     moods.map(
       (mood): Scenario => ({
         name: `${id}, whose target is ${mood}`,
@@ -123,6 +123,15 @@ const scenarios: readonly Scenario[] = [
       await world.act({ do: "replay", force: true });
     },
   },
+  {
+    name: "a back-fill of a snapshot",
+    work: "jobs",
+    async before(world) {
+      await delivered(world);
+      const lines = [1, 2, 2, 3].map((n) => snapshotLine(n, world.now));
+      await world.act({ do: "backfill", lines, targets: ["record.latest", "record.journal"] });
+    },
+  },
 ];
 
 async function crashedAt(scenario: Scenario, ...deaths: readonly Death[]): Promise<string[]> {
@@ -143,7 +152,7 @@ async function callsOf(scenario: Scenario): Promise<number> {
   return (await world.work(scenario.work)).calls;
 }
 
-describe.runIf(asked)("a process may end before and after every one of its calls", () => {
+describe("a process may end before and after every one of its calls", () => {
   test.for(scenarios)("$name", { timeout: 1_800_000 }, async (scenario, { task }) => {
     const calls = await callsOf(scenario);
     expect(calls).toBeGreaterThan(2);
@@ -155,11 +164,11 @@ describe.runIf(asked)("a process may end before and after every one of its calls
         expect(broken, `${after ? "after" : "before"} call ${call} of ${calls}`).toEqual([]);
       }
     }
-    figure(task, `${points} points`, points === 2 * calls);
+    figure(task, `${points} points`, { met: points === 2 * calls });
   });
 
   test(`and the next one too: ${pairs} pairs`, { timeout: 60_000 + pairs * 2_000 }, async ({ task }) => {
-    const random = seededRandom(1);
+    const random = seededRandom(firstSeed);
     const short = scenarios.filter(({ stride }) => stride === undefined);
     const calls = await Promise.all(short.map(callsOf));
     for (let pair = 0; pair < pairs; pair++) {
@@ -171,6 +180,6 @@ describe.runIf(asked)("a process may end before and after every one of its calls
       const broken = await crashedAt(short[i] as Scenario, ...deaths);
       expect(broken, `pair ${pair}: ${short[i]?.name} ${JSON.stringify(deaths)}`).toEqual([]);
     }
-    figure(task, `${pairs} pairs, seed 1`, pairs >= 10_000);
+    figure(task, `${pairs} pairs`, { met: pairs >= 10_000, seed: firstSeed });
   });
 });

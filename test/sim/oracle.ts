@@ -2,10 +2,12 @@ import { eventKey, openEvent } from "../../bridge/event.ts";
 import type { JsonObject } from "../../bridge/json.ts";
 import { isClosed } from "../../bridge/ledger.ts";
 import { compareVersions, type Packet } from "../../bridge/pack.ts";
+import type { FoundEvent } from "../../bridge/ports.ts";
 import type { PacketRecord } from "../../bridge/records.ts";
 import { verifyLedger } from "../../bridge/verify.ts";
+import { fileOf } from "./inbox.ts";
 import { packetsOf, planted, token } from "./plan.ts";
-import type { SimTarget } from "./target.ts";
+import type { Effect, SimTarget } from "./target.ts";
 import type { World } from "./world.ts";
 
 /** A promise that was not kept, and the packet or event it is about. */
@@ -23,7 +25,9 @@ export async function brokenLaws(world: World): Promise<Broken[]> {
     ...(await atRest(world, packets)),
     ...(await ledger(world)),
     ...strays(world),
+    ...world.endless.map((law) => ({ law })),
     ...world.targets.flatMap((target) => [...newestWins(target, packets), ...truthful(target, packets)]),
+    ...world.targets.flatMap((target) => files(target, packets)),
     ...(await secrecy(world)),
   ];
 }
@@ -33,7 +37,11 @@ async function sums(world: World, packets: readonly PacketRecord[]): Promise<Bro
   const { events, packets: counts } = await world.core.engine.store.tally();
   const broken: Broken[] = [];
   const seen = events.EXPANDED + events.EXPANDING + events.UNMATCHED + events.QUARANTINED + events.duplicates;
-  if (seen !== world.emitted.length) broken.push({ law: `${world.emitted.length} events in, ${seen} accounted for` });
+  const brought = (await world.core.engine.store.events({ limit: 10_000 })).filter(({ value }) => value.only);
+  // A line that two jobs bring at once came twice.
+  const twice = brought.reduce((sum, { value }) => sum + value.duplicates, 0);
+  const received = world.emitted.length + brought.length + twice;
+  if (seen !== received) broken.push({ law: `${received} events in, ${seen} accounted for` });
   const counted = Object.values(counts).reduce((a, b) => a + b, 0);
   if (counted !== packets.length) broken.push({ law: `${packets.length} packets recorded, ${counted} counted` });
 
@@ -48,6 +56,42 @@ async function sums(world: World, packets: readonly PacketRecord[]): Promise<Bro
     const wanted = packetsOf(arrival.event);
     const found = made.get(key)?.length ?? 0;
     if (found !== wanted) broken.push({ law: `an event became ${found} packets instead of ${wanted}`, about: key });
+  }
+  return [...broken, ...(await filledBack(world, brought, made))];
+}
+
+/** Each line of a back-fill that is over became a packet for each of its targets, however often it came; no other did. */
+async function filledBack(
+  world: World,
+  brought: readonly FoundEvent[],
+  made: ReadonlyMap<string, readonly PacketRecord[]>,
+): Promise<Broken[]> {
+  const jobs = await world.core.engine.store.read(
+    "job",
+    world.backfills.map(({ job }) => job),
+  );
+  const broken: Broken[] = [];
+  const events = Map.groupBy(brought, ({ value }) => value.event?.id);
+  const goals = world.backfills.flatMap(({ lines, targets }, i) =>
+    lines
+      .filter((line) => line !== "{")
+      .flatMap((line) => {
+        const { id } = JSON.parse(line) as { id: string };
+        return targets.map((target) => ({ id, target, isDone: jobs[i]?.value.status === "DONE" }));
+      }),
+  );
+  for (const [id, about] of Map.groupBy(goals, (goal) => goal.id)) {
+    const keys = (events.get(id) ?? []).map(({ key }) => key);
+    const packets = keys.flatMap((key) => made.get(key) ?? []);
+    const found = packets.map(({ packet }) => `${packet.sheet}.${packet.target}`);
+    const asked = new Set(about.map(({ target }) => target));
+    const due = new Set(about.filter(({ isDone }) => isDone).map(({ target }) => target));
+    if (new Set(found).size !== found.length) broken.push({ law: `${id} was filled back twice`, about: keys[0] ?? "" });
+    if (found.some((target) => !asked.has(target)))
+      broken.push({ law: `${id} went where nobody asked`, about: keys[0] ?? "" });
+    for (const target of due) {
+      if (!found.includes(target)) broken.push({ law: `${id} was not filled back to ${target}` });
+    }
   }
   return broken;
 }
@@ -142,6 +186,21 @@ function truthful(target: SimTarget, packets: readonly PacketRecord[]): Broken[]
     .filter(({ packet, progress }) => packet.connector === target.id && progress.status === "SENT")
     .filter(({ packet }) => !target.effectsOf.has(packet.id))
     .map(({ packet }) => ({ law: `${target.id}: is SENT and never came`, about: packet.id }));
+}
+
+/** Files are numbered without a gap, and each holds another packet, whole: but for the numbers of packets that are held. */
+function files({ inbox, effects, id }: SimTarget, packets: readonly PacketRecord[]): Broken[] {
+  const found = inbox?.visible() ?? [];
+  const broken: Broken[] = [];
+  const held = packets.filter(({ packet, progress }) => packet.connector === id && progress.status === "HELD").length;
+  const last = Number(/\d+/.exec(found.at(-1)?.name ?? "0")?.[0]);
+  if (last - found.length > held) broken.push({ law: `${id}: ${last} numbers, ${found.length} files, ${held} held` });
+  for (const { name, bytes } of found) {
+    const number = Number(/\d+/.exec(name)?.[0]);
+    const isWhole = ({ packet }: Effect) => fileOf(packet, number).bytes.equals(bytes);
+    if (effects.filter(isWhole).length !== 1) broken.push({ law: `${id}: ${name} is no packet's, or not whole` });
+  }
+  return broken;
 }
 
 /** No personal data and no secret in a log line or the ledger, and none of what governance keeps back at a target. */

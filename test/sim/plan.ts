@@ -13,6 +13,8 @@ export type Act =
   | { readonly do: "pause"; readonly target: number; readonly paused: boolean }
   | { readonly do: "replay"; readonly force: boolean; readonly target?: number }
   | { readonly do: "cancel" }
+  /** A snapshot with these lines, to these targets. */
+  | { readonly do: "backfill"; readonly lines: readonly string[]; readonly targets: readonly string[] }
   | { readonly do: "forget"; readonly target: number; readonly entity?: string }
   | { readonly do: "secret"; readonly there: boolean }
   /** Somebody empties a connector's lane queue and outbox. */
@@ -37,6 +39,7 @@ targets:
   blunt: { connector: Blunt, map: { a: a, b: b } }
   journal: { connector: Journal, map: { a: a, b: b } }
   file: { connector: File, map: { a: a } }
+  mainframe: { connector: Mainframe, map: { a: a } }
 `,
   removal: `
 source_event: record.removed
@@ -64,7 +67,7 @@ export function packetsOf(event: { readonly type?: unknown; readonly data?: unkn
       const changed = (name: string) =>
         Object.hasOwn(data, name) && (!Object.hasOwn(data, `old_${name}`) || data[`old_${name}`] !== data[name]);
       const latest = ["a", "b", "note"].some(changed) ? 1 : 0;
-      return latest + (["a", "b"].some(changed) ? 2 : 0) + (changed("a") ? 1 : 0);
+      return latest + (["a", "b"].some(changed) ? 2 : 0) + (changed("a") ? 2 : 0);
     }
     case "record.removed":
       return 2;
@@ -117,7 +120,7 @@ export function plan(random: Chance, events: number, startMs: number): Act[] {
       acts.push(...late);
       late = [];
     }
-    if (random.fraction() < 0.7) acts.push(happening(random));
+    if (random.fraction() < 0.7) acts.push(happening(random, startMs));
   }
   return [...acts, ...late];
 }
@@ -167,11 +170,28 @@ function stampOf(random: Chance, n: number, startMs: number) {
   return { source: "hms.plain" };
 }
 
-function happening(random: Chance): Act {
-  const target = upTo(random, 4);
+/** Few lines, so that one comes again, in the same snapshot or in another, for the same targets or for others. */
+function backfill(random: Chance, startMs: number): Act {
+  const line = () => (random.fraction() < 0.05 ? "{" : snapshotLine(upTo(random, 12), startMs));
+  const all = ["record.latest", "record.blunt", "record.journal", "record.file", "record.mainframe"];
+  const targets = random.fraction() < 0.5 ? all : [oneOf(random, all)];
+  return { do: "backfill", lines: Array.from({ length: 1 + upTo(random, 6) }, line), targets };
+}
+
+/** The event of a snapshot: one packet for each target of `record` it is filled back to. */
+export function snapshotLine(n: number, startMs: number): string {
+  return JSON.stringify({
+    ...{ id: `old-${n}`, source: "hms.snapshot", type: "record.changed", subject: entities[n % entities.length] },
+    ...{ time: new Date(startMs - n * 60_000).toISOString(), data: { a: n, b: -n } },
+  });
+}
+
+function happening(random: Chance, startMs: number): Act {
+  const target = upTo(random, 5);
   const roll = random.fraction();
   if (roll < 0.3) return { do: "mood", target, mood: random.fraction() < 0.4 ? "well" : oneOf(random, moods) };
-  if (roll < 0.6) return { do: "wait", ms: oneOf(random, [100, 1_000, 5_000, 40_000, 200_000, 700_000]) };
+  if (roll < 0.57) return { do: "wait", ms: oneOf(random, [100, 1_000, 5_000, 40_000, 200_000, 700_000]) };
+  if (roll < 0.6) return backfill(random, startMs);
   if (roll < 0.63) return { do: "jump", ms: oneOf(random, [-3_600_000, 3_600_000, -10_000, 10_000]) };
   if (roll < 0.67) return { do: "sheets", variant: upTo(random, sheetForms.length) };
   if (roll < 0.71) return { do: "policy", variant: upTo(random, policies.length) };

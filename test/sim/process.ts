@@ -1,7 +1,7 @@
-import { Catalog, type Connector } from "../../bridge/connector.ts";
+import { Catalog, type Connector, type Context } from "../../bridge/connector.ts";
 import type { Outcome } from "../../bridge/outcome.ts";
 import type { Packet } from "../../bridge/pack.ts";
-import type { Engine, Put } from "../../bridge/ports.ts";
+import type { Engine, FilesPort, Put } from "../../bridge/ports.ts";
 
 /** Where a process ends: at its n-th call of a port or target, before that call's effect or after it. */
 export interface Death {
@@ -45,9 +45,10 @@ export class Process {
 export interface Outside {
   /** Lets a call wait for its turn. */
   turn<T>(process: Process, name: string, hasEffect: boolean, run: () => Promise<T>): Promise<T>;
-  send(process: Process, connector: Connector, packet: Packet, signal: AbortSignal): Promise<Outcome>;
+  send(process: Process, connector: Connector, packet: Packet, context: Context<unknown, unknown>): Promise<Outcome>;
   probe(process: Process, connector: Connector): Promise<boolean>;
   secret(connector: string): unknown;
+  readonly files: FilesPort;
   stamp(process: Process): number;
   /** Told of every write before it is made. */
   wrote?(process: Process, puts: readonly Put[]): void;
@@ -86,6 +87,7 @@ export function engineOf(engine: Engine, process: Process, outside: Outside, wra
       get: async (connector: string) => outside.secret(connector),
       refresh: async () => {},
     }),
+    files: filesOf(process, outside),
     log: (line) => process.dead || engine.log(line),
   };
   const wrapped = wrap(ported);
@@ -93,12 +95,24 @@ export function engineOf(engine: Engine, process: Process, outside: Outside, wra
     const connector = wrapped.catalog.get(id) as Connector;
     const called: Connector = {
       ...connector,
-      send: (packet, { signal }) => outside.send(process, connector, packet, signal),
+      send: (packet, context) => outside.send(process, connector, packet, context),
       probe: () => outside.probe(process, connector),
     };
     return called;
   });
   return { ...wrapped, catalog: new Catalog(connectors) };
+}
+
+/** A file is read block by block, each in its turn. */
+function filesOf(process: Process, outside: Outside): FilesPort {
+  const { files } = outside;
+  return {
+    find: (address) => outside.turn(process, "files.find", false, () => files.find(address)),
+    async *read(file, part) {
+      const blocks = await outside.turn(process, "files.read", false, () => Array.fromAsync(files.read(file, part)));
+      yield* blocks;
+    },
+  };
 }
 
 export function carrierOf(engine: Engine, connector: string, owner: string) {

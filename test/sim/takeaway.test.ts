@@ -8,19 +8,23 @@ import { type SimulateOptions, simulate } from "./simulate.ts";
 
 const allowed = "rules: [{ id: a, field: note, action: allow }, { id: b, field: remark, action: allow }]";
 
-/** Each safeguard is taken away, and the simulation must notice: a test that cannot fail is none. */
+/** Each safeguard is taken away, and the simulation must notice: a row that cannot fail is none. */
 const takenAway: readonly {
   readonly safeguard: string;
+  /** The row of the reliability table that would not hold. */
+  readonly row: number;
   readonly notices: RegExp;
   readonly options: Omit<SimulateOptions, "seed">;
 }[] = [
   {
     safeguard: "the idempotency key",
+    row: 8,
     notices: /had 2 effects/,
     options: { keyOf: ({ id }, tries) => `${id}.${tries}` },
   },
   {
     safeguard: "the shadow",
+    row: 9,
     notices: /went back/,
     options: {
       wrap: withStore((store) => ({
@@ -35,6 +39,7 @@ const takenAway: readonly {
   },
   {
     safeguard: "the hash chain",
+    row: 33,
     notices: /the ledger: does not follow from the entry before it/,
     options: {
       wrap: withStore((store) => ({
@@ -48,6 +53,7 @@ const takenAway: readonly {
   },
   {
     safeguard: "ids that follow from the event, and with them the notice of what was here before",
+    row: 8,
     notices: /events in, \d+ accounted for/,
     options: {
       wrap: withQueue((queue) => ({
@@ -64,16 +70,19 @@ const takenAway: readonly {
   },
   {
     safeguard: "recording before queueing",
+    row: 6,
     notices: /a packet that was not recorded/,
     options: { wrap: queueingFirst },
   },
   {
     safeguard: "settling before acknowledging",
+    row: 6,
     notices: /events in, \d+ accounted for/,
     options: { ackFirst: true },
   },
   {
     safeguard: "the sweeper",
+    row: 6,
     notices: /is still open|events in/,
     options: {
       restMs: 7_200_000,
@@ -86,6 +95,7 @@ const takenAway: readonly {
   },
   {
     safeguard: "governance that is asked before anything leaves",
+    row: 22,
     notices: /left unvetted/,
     options: {
       wrap: (engine) => ({
@@ -97,7 +107,7 @@ const takenAway: readonly {
 ];
 
 test.each(takenAway)(
-  "without $safeguard a promise is broken, and noticed",
+  "without $safeguard row $row does not hold, and it is noticed",
   { timeout: 120_000 },
   async ({ notices, options }) => {
     const laws: string[] = [];
@@ -109,7 +119,7 @@ test.each(takenAway)(
   },
 );
 
-test("without the breaker a target that is down is called again and again", async () => {
+test("without the breaker row 18 does not hold: a target that is down is called again and again", async () => {
   const calls = async (wrap: Wrap) => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
@@ -137,7 +147,7 @@ test("without the breaker a target that is down is called again and again", asyn
   expect(await calls(withoutBreaker)).toBeGreaterThan(150);
 });
 
-test("without deduplication a packet waits in its lane twice", async () => {
+test("without deduplication row 8 does not hold: a packet waits in its lane twice", async () => {
   const depth = async (wrap: Wrap) => {
     await using core = await aCore();
     const engine = wrap(core.engine);

@@ -2,6 +2,7 @@ import type { JsonObject } from "../../bridge/json.ts";
 import { delivered, type Outcome, refused, retry } from "../../bridge/outcome.ts";
 import { compareVersions, type Packet, type Version } from "../../bridge/pack.ts";
 import { type FakeOptions, fakeTarget } from "../support/core.ts";
+import type { Inbox } from "./inbox.ts";
 
 /** How a target takes what it is sent. */
 export const moods = [
@@ -53,7 +54,11 @@ export class SimTarget {
   readonly #keys = new Map<string, Packet>();
   readonly #newest = new Map<string, Map<string, Version>>();
 
-  constructor(options: FakeOptions) {
+  /** Where it takes files, and no calls. */
+  readonly inbox: Inbox | undefined;
+
+  constructor(options: FakeOptions, inbox?: Inbox) {
+    this.inbox = inbox;
     this.fake = fakeTarget(options);
     this.idempotent = this.fake.connector.idempotent;
   }
@@ -73,18 +78,26 @@ export class SimTarget {
       const lost = Object.entries(packet.fields).filter(
         ([name, value]) => !Object.hasOwn(known.fields, name) && JSON.stringify(held?.[name]) !== JSON.stringify(value),
       );
-      if (lost.length > 0)
-        this.#tell(`a repeated key carried ${lost.map(([name]) => name)} for the first time`, packet);
+      if (lost.length > 0) this.tell(`a repeated key carried ${lost.map(([name]) => name)} for the first time`, packet);
       return;
     }
     this.#keys.set(key, packet);
-    this.effects.push({ packet, at });
-    const times = (this.effectsOf.get(packet.id) ?? 0) + 1;
-    this.effectsOf.set(packet.id, times);
-    if (times > 1) this.#tell(`it had ${times} effects`, packet);
+    this.hasEffect(packet, at);
     if (packet.order === "latest") this.#goesForward(packet);
     if (packet.action === "delete") this.state.delete(packet.entity);
     else this.state.set(packet.entity, { ...this.state.get(packet.entity), ...packet.fields });
+  }
+
+  hasEffect(packet: Packet, at: number): void {
+    this.effects.push({ packet, at });
+    const times = (this.effectsOf.get(packet.id) ?? 0) + 1;
+    this.effectsOf.set(packet.id, times);
+    if (times > 1) this.tell(`it had ${times} effects`, packet);
+  }
+
+  /** How it takes this call. */
+  moodNow(fraction: () => number): Mood {
+    return this.mood === "flapping" ? (moods[Math.floor(fraction() * (moods.length - 1))] as Mood) : this.mood;
   }
 
   #goesForward(packet: Packet): void {
@@ -93,14 +106,14 @@ export class SimTarget {
     const names = packet.action === "delete" ? [...newest.keys()] : Object.keys(packet.fields);
     for (const name of names) {
       const before = newest.get(name) ?? newest.get("");
-      if (before && compareVersions(before, packet.version) > 0) this.#tell(`field ${name} went back`, packet);
+      if (before && compareVersions(before, packet.version) > 0) this.tell(`field ${name} went back`, packet);
       newest.set(name, packet.version);
     }
     // A deletion counts for the fields that come later, too.
     if (packet.action === "delete") newest.set("", packet.version);
   }
 
-  #tell(law: string, packet: Packet): void {
+  tell(law: string, packet: Packet): void {
     this.broken.push({ law: `${this.id}: ${law}`, packet: packet.id });
   }
 
@@ -111,7 +124,7 @@ export class SimTarget {
 
   /** What it does with a packet, and what it answers; nothing where it never does. */
   receive(packet: Packet, key: string, at: number, fraction: () => number): Outcome | undefined {
-    const mood = this.mood === "flapping" ? (moods[Math.floor(fraction() * (moods.length - 1))] as Mood) : this.mood;
+    const mood = this.moodNow(fraction);
     const take = () => this.take(packet, key, at);
     switch (mood) {
       case "well":

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import * as z from "zod";
 import { accept } from "../../bridge/accept.ts";
-import type { Connector } from "../../bridge/connector.ts";
+import type { Connector, Context } from "../../bridge/connector.ts";
 import { deliver } from "../../bridge/deliver.ts";
 import { forget } from "../../bridge/forget.ts";
 import { changeHealth } from "../../bridge/health.ts";
@@ -9,10 +9,13 @@ import { cancelJob, runJobs, startJob } from "../../bridge/jobs.ts";
 import { keep } from "../../bridge/keep.ts";
 import type { Outcome } from "../../bridge/outcome.ts";
 import type { Packet } from "../../bridge/pack.ts";
-import type { Engine, Message, Put, QueueName } from "../../bridge/ports.ts";
+import type { Engine, FilesPort, FileVersion, Message, Put, QueueName } from "../../bridge/ports.ts";
 import type { Report } from "../../bridge/report.ts";
+import { FolderFault } from "../../connectors/protocols/folder.ts";
+import { putNumbered } from "../../connectors/protocols/numbered.ts";
 import { seededRandom, settled } from "../support/clock.ts";
 import { aCore, type Core } from "../support/core.ts";
+import { answerIn, Inbox, numbering } from "./inbox.ts";
 import { type Act, oneOf, policies, sheetForms, token, upTo } from "./plan.ts";
 import { type Call, carrierOf, type Death, engineOf, type Outside, Process, type Wrap } from "./process.ts";
 import { SimTarget } from "./target.ts";
@@ -29,6 +32,28 @@ export interface WorldOptions {
   readonly restMs?: number;
 }
 
+/** Files in memory, each written once. */
+class Snapshots implements FilesPort {
+  readonly #files: Buffer[] = [];
+
+  write(text: string): FileVersion {
+    const n = this.#files.push(Buffer.from(text)) - 1;
+    return this.#versionOf(n);
+  }
+
+  #versionOf(n: number): FileVersion {
+    return { address: `sim:${n}`, version: "1", bytes: this.#files[n]?.byteLength ?? 0 };
+  }
+
+  async find(address: string): Promise<FileVersion> {
+    return this.#versionOf(Number(address.slice("sim:".length)));
+  }
+
+  async *read({ address }: FileVersion, { from, to }: { from: number; to: number }): AsyncGenerator<Uint8Array> {
+    yield this.#files[Number(address.slice("sim:".length))]?.subarray(from, to) ?? Buffer.alloc(0);
+  }
+}
+
 /** A process that was throttled, or whose answer got lost. */
 class PortFault extends Error {
   override readonly name = "ThrottlingException";
@@ -36,6 +61,9 @@ class PortFault extends Error {
 
 /** Processes at work at once. */
 const maxProcesses = 6;
+
+/** More calls than any one piece of work needs. */
+const maxCalls = 20_000;
 
 /**
  * The bridge in a world where everything may happen between any two calls, and where one seed is one history.
@@ -53,6 +81,15 @@ export class World implements Outside {
   readonly trace: string[] = [];
   /** Packets in the order of their recording, and how many processes had begun then. */
   readonly recorded = new Map<string, number>();
+  /** Processes that had to be ended. */
+  readonly endless: string[] = [];
+  /** What was to be filled back, by the job's id. */
+  readonly backfills: {
+    readonly job: string;
+    readonly lines: readonly string[];
+    readonly targets: readonly string[];
+  }[] = [];
+  readonly #snapshots = new Snapshots();
   readonly #hash = createHash("sha256");
   readonly #options: WorldOptions;
   readonly #random;
@@ -80,6 +117,7 @@ export class World implements Outside {
       new SimTarget({ name: "Blunt", idempotent: false }),
       new SimTarget({ name: "Journal", order: "strict" }),
       new SimTarget({ name: "File", order: "strict", lane: "connector", idempotent: false }),
+      new SimTarget({ name: "Mainframe", order: "strict", lane: "connector" }, new Inbox()),
     ];
     const [sheets = {}] = sheetForms;
     const governance = policies[0] as string;
@@ -134,6 +172,14 @@ export class World implements Outside {
         const request = { from: 0, to: this.now + 1, force: act.force, ...(target && { connector: target.id }) };
         const job = await startJob(core.engine, { kind: "replay", request, actor: "operator" });
         this.#startedJobs.push(job.id);
+        return;
+      }
+      case "backfill": {
+        const file = this.#snapshots.write(act.lines.join("\n"));
+        const request = { targets: act.targets, from: { kind: "file", file } } as const;
+        const job = await startJob(core.engine, { kind: "backfill", request, actor: "operator" });
+        this.#startedJobs.push(job.id);
+        this.backfills.push({ job: job.id, lines: act.lines, targets: act.targets });
         return;
       }
       case "cancel": {
@@ -280,6 +326,12 @@ export class World implements Outside {
     const { process, name } = call;
     process.calls++;
     const { death } = process;
+    if (process.calls > maxCalls) {
+      this.endless.push(`${process.name} goes on for ever, last with ${name}`);
+      process.dead = true;
+      this.#end(process);
+      return;
+    }
     if (death && process.calls >= death.call) {
       if (death.after) await call.run().catch(() => {});
       process.dead = true;
@@ -310,8 +362,15 @@ export class World implements Outside {
     return value;
   }
 
-  async send(process: Process, connector: Connector, packet: Packet, signal: AbortSignal): Promise<Outcome> {
+  async send(
+    process: Process,
+    connector: Connector,
+    packet: Packet,
+    context: Context<unknown, unknown>,
+  ): Promise<Outcome> {
     const target = this.#targetOf(connector);
+    if (target.inbox) return this.#sendFile(process, target, target.inbox, packet, context);
+    const { signal } = context;
     const { keyOf = ({ id }: Packet) => id } = this.#options;
     const answer = await this.turn(process, `send ${packet.id}`, true, async () => {
       if (signal.aborted) return undefined;
@@ -321,6 +380,44 @@ export class World implements Outside {
     });
     if (answer === undefined) return new Promise(() => {});
     return this.turn(process, `answer ${packet.id} ${answer.kind}`, false, async () => answer);
+  }
+
+  /** A file by the connectors' own code, each command of the server in its turn. */
+  #sendFile(
+    process: Process,
+    target: SimTarget,
+    inbox: Inbox,
+    packet: Packet,
+    { memory, signal }: Context<unknown, unknown>,
+  ): Promise<Outcome> {
+    target.fake.calls.push(packet);
+    const late = () => new FolderFault("the server did not answer", "no-answer");
+    const act = async <T>(name: string, hasEffect: boolean, work: () => T): Promise<T> => {
+      if (signal.aborted) throw late();
+      const said = await this.turn(process, `folder.${name} ${packet.id}`, hasEffect, async () => {
+        if (signal.aborted) throw late();
+        if (name === "rename") await this.#inOrder(process, target, packet);
+        const { does, says } = answerIn(
+          target.moodNow(() => this.#random.fraction()),
+          () => this.#random.fraction(),
+        );
+        const done = does ? work() : undefined;
+        if (says instanceof Error) throw says;
+        return { done, says };
+      }).catch((error) => {
+        throw error instanceof PortFault ? new FolderFault("the connection broke off", "no-answer", error) : error;
+      });
+      return said.says === "nothing" ? new Promise(() => {}) : (said.done as T);
+    };
+    const folder = inbox.folder(act, (overwrote) => {
+      if (overwrote) target.tell("a file was overwritten", packet);
+      target.hasEffect(packet, this.now);
+    });
+    return putNumbered(packet, numbering, memory, (work) => {
+      const { promise, reject } = Promise.withResolvers<never>();
+      signal.addEventListener("abort", () => reject(late()), { once: true });
+      return Promise.race([promise, work(folder)]);
+    });
   }
 
   /** In a strict lane nothing may be sent while an older packet is open that its process could have known of. */
@@ -337,6 +434,10 @@ export class World implements Outside {
   probe(process: Process, connector: Connector): Promise<boolean> {
     const target = this.#targetOf(connector);
     return this.turn(process, `probe ${target.id}`, false, async () => target.isAwake(() => this.#random.fraction()));
+  }
+
+  get files(): FilesPort {
+    return this.#snapshots;
   }
 
   secret(connector: string): unknown {
@@ -376,7 +477,7 @@ export class World implements Outside {
   /** Goes on until nothing is open but what a person must decide. */
   async rest(): Promise<void> {
     const end = this.now + (this.#options.restMs ?? 4 * 86_400_000);
-    for (let round = 0; this.now < end && (await this.#isOpen()); round++) {
+    for (let round = 0; this.now < end && this.endless.length === 0 && (await this.#isOpen()); round++) {
       if (round % 3 === 0) for (const work of ["keep", "jobs"]) await this.#begin(work);
       if ((await this.core.depth("inbox")) > 0) await this.#begin("map");
       for (const { id } of this.targets) if ((await this.core.depth(`lane:${id}`)) > 0) await this.#begin(id);

@@ -38,5 +38,6 @@ export function aMemory(value?: Json): Memory & { value: Json | undefined } {
     async set(next) {
       this.value = next;
     },
+    isOpen: async () => false,
   };
 }

@@ -63,6 +63,7 @@ export function aMemory(): Memory {
     async set(next) {
       value = next;
     },
+    isOpen: async () => false,
   };
 }
 

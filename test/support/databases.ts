@@ -202,7 +202,7 @@ export function contextFor<Config>(config: Config, login: Login, signal = new Ab
     throw new Error("a connector to a database asks for neither HTTP nor memory");
   };
   const http = { request: unused, deliver: unused, isAwake: unused };
-  return { config, secret: login, http, memory: { get: unused, set: unused }, signal };
+  return { config, secret: login, http, memory: { get: unused, set: unused, isOpen: unused }, signal };
 }
 
 /** Where a proxy cuts the connection: before the database hears of the commit, after that, or after it has answered. */

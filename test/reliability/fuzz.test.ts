@@ -1,0 +1,243 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { parse } from "csv-parse/sync";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { openEvent } from "../../bridge/event.ts";
+import { takeIn } from "../../bridge/inbound.ts";
+import type { Json } from "../../bridge/json.ts";
+import { readSheets } from "../../bridge/sheet-text.ts";
+import { signedHeaders } from "../../bridge/signature.ts";
+import { connector as csvDrop } from "../../connectors/csv-drop.ts";
+import { readAnswer } from "../../connectors/protocols/soap-answer.ts";
+import { ownCatalog } from "../../library/bridge.ts";
+import { aTry } from "../support/a-try.ts";
+import { aPacket } from "../support/builders.ts";
+import { aCore, aPolicy, brokenLaws, fakeTarget } from "../support/core.ts";
+import { home } from "../support/home.ts";
+import { jsonMutants, mutants } from "../support/mutants.ts";
+import { figure, firstSeed, inputsPerDoor } from "./figure.ts";
+
+const timeout = 60_000 + inputsPerDoor * 30;
+
+/** So many go to one store, which is then held against its ledger. */
+const aStore = 500;
+
+/** How long the slowest took. ms */
+class Slowest {
+  ms = 0;
+
+  async of<T>(work: () => T | Promise<T>): Promise<T> {
+    const began = performance.now();
+    const done = await work();
+    this.ms = Math.max(this.ms, performance.now() - began);
+    return done;
+  }
+}
+
+type Task = Parameters<typeof figure>[0];
+
+function told(task: Task, door: string, count: number, slowest: Slowest): void {
+  const reached = `${door}: ${count} inputs, slowest ${Math.round(slowest.ms)} ms`;
+  figure(task, reached, { met: count >= 10_000, seed: firstSeed });
+  expect(slowest.ms).toBeLessThan(1_000);
+}
+
+/** The same random inputs, whenever this seed comes again. */
+function sample<T>(arbitrary: fc.Arbitrary<T>): T[] {
+  return fc.sample(arbitrary, { numRuns: inputsPerDoor, seed: firstSeed });
+}
+
+const json = ['"', "{", "}", "[", "]", ":", ",", "\\u0000", "\\ud800", '"id":', '"__proto__":{}', '"data":'];
+
+describe("anything at all", () => {
+  test("that comes in as an event is taken or quarantined, and accounted for", { timeout }, async ({ task }) => {
+    const event = {
+      ...{ id: "c-1", source: "hms.policy", type: "policy.per_diem.updated", subject: "rate-1" },
+      ...{ time: "2026-03-01T12:00:00Z", sequence: 7, data: { new_rate: 68, old_rate: 62, note: "plain" } },
+    };
+    const any = fc.oneof(mutants([JSON.stringify(event)], json), jsonMutants(event));
+    const bodies = sample(any).map((body) => body.toWellFormed());
+    const slowest = new Slowest();
+    let taken = 0;
+
+    for (let from = 0; from < bodies.length; from += aStore) {
+      const some = bodies.slice(from, from + aStore);
+      for (const body of some) if ((await slowest.of(() => openEvent(body))).kind === "event") taken++;
+      await using core = await aCore({ targets: [fakeTarget()] });
+      await core.emit(...some);
+      await core.run();
+      expect(await brokenLaws(core, some.length)).toEqual([]);
+      expect(await core.depth("inbox")).toBe(0);
+    }
+
+    expect(taken).toBeGreaterThan(inputsPerDoor / 20);
+    told(task, "events", bodies.length, slowest);
+  });
+
+  test("that is given as a sheet is read or refused, with the line of each fault", { timeout }, async ({ task }) => {
+    const root = join(import.meta.dirname, "..", "..");
+    const good = ["mappings", "examples/sheets"].flatMap((folder) =>
+      readdirSync(join(root, folder)).map((name) => readFileSync(join(root, folder, name), "utf8")),
+    );
+    const yaml = [": ", "\n", "  ", "- ", "{", "}", "[", "]", "&a ", "*a", "!!js ", "|", ">", "<<: ", "'", '"', "# "];
+    const jsonata = ["$", "$eval(", "$$", "~>", "**", "..", "^(", "?", ":=", "function($x){$x}", "/(a+)+$/", "1e9"];
+    const texts = sample(mutants(good, [...yaml, ...jsonata, "map:", "with: ", "targets:", "for_each: "]));
+    const catalog = await ownCatalog();
+    const policy = aPolicy("otherwise: block");
+    const slowest = new Slowest();
+    let read = 0;
+
+    for (const text of texts) {
+      const files = [{ file: "mappings/any.yaml", text }];
+      const reading = await slowest.of(() => readSheets(files, catalog, policy));
+      for (const { line, message } of reading.faults) {
+        expect(line).toBeGreaterThanOrEqual(1);
+        expect(message).not.toBe("");
+      }
+      if (reading.faults.length === 0) read++;
+      expect(reading.sheets.length + reading.faults.length).toBeGreaterThan(0);
+    }
+
+    expect(read).toBeGreaterThan(inputsPerDoor / 20);
+    told(task, "sheets", texts.length, slowest);
+  });
+
+  test("that a stranger or a partner says at the inbound door is refused, or kept", { timeout }, async ({ task }) => {
+    const key = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
+    const env = { BRIDGE_SECRET_FAKE_INBOUND: JSON.stringify({ keys: [key] }) };
+    const message = { kind: "rate", policy: "POL-1", rows: [{ rate: 68 }, { rate: 70 }] };
+    const back = `
+direction: inbound
+source_event: inbound.Fake
+key: data.policy
+targets: { hms: { publish: policy.per_diem.updated, for_each: data.rows, key: rate, map: { rate: new_rate } } }
+`;
+    const calls = sample(
+      fc.record({
+        body: fc.oneof(mutants([JSON.stringify(message)], json), jsonMutants(message)),
+        isSigned: fc.boolean(),
+        header: fc.constantFrom("webhook-id", "webhook-timestamp", "webhook-signature", "content-type", "none"),
+        value: fc.oneof(
+          fc.string({ unit: "binary", maxLength: 300 }),
+          fc.constantFrom("v1,", "v1, v1,", " ".repeat(9_999)),
+        ),
+      }),
+    );
+    const slowest = new Slowest();
+    const statuses = new Set<number>();
+    const ends = new Set<string | undefined>();
+
+    for (let from = 0; from < calls.length; from += aStore) {
+      await using core = await aCore({ targets: [fakeTarget()], sheets: { back }, env });
+      const kept: string[] = [];
+      for (const [i, { body, isSigned, header, value }] of calls.slice(from, from + aStore).entries()) {
+        const seconds = String(Math.floor(core.clock.now() / 1_000));
+        const bytes = Buffer.from(body);
+        const headers: Record<string, string> = {
+          "content-type": "application/json",
+          ...signedHeaders([key], { id: `msg-${i}`, seconds, body: bytes }),
+          ...(!isSigned && { [header]: value }),
+        };
+        const call = { connector: "Fake", header: (name: string) => headers[name], body: bytes };
+        const answer = await slowest.of(() => takeIn(core.engine, call));
+        statuses.add(answer.status);
+        if (answer.status === 202) kept.push(answer.event);
+      }
+      await core.run();
+      const events = await core.engine.store.read("event", kept);
+      for (const event of events) ends.add(event?.value.status);
+      expect(await core.depth("inbox")).toBe(0);
+    }
+
+    expect([...statuses].sort()).toEqual([202, 400, 401, 415]);
+    expect([...ends].sort()).toEqual(["EXPANDED", "QUARANTINED"]);
+    told(task, "inbound", calls.length, slowest);
+  });
+
+  test("that stands in a packet is a row a CSV reader gives back, or is refused", { timeout }, async ({ task }) => {
+    const text = fc.oneof(
+      fc.string({ unit: "binary", maxLength: 20 }),
+      fc
+        .array(fc.constantFrom(",", '"', "\r", "\n", ";", "=", "+", "@", "\t", " ", "\u00a0", "a", "1", "'"), {
+          maxLength: 8,
+        })
+        .map((characters) => characters.join("")),
+    );
+    const value = fc.oneof(
+      text,
+      fc.double({ noNaN: true, noDefaultInfinity: true }),
+      fc.boolean(),
+      fc.constant(null),
+      fc.jsonValue({ maxDepth: 2 }),
+    );
+    const rows = sample(fc.record({ entity: text, city: value, rate: value, drop: fc.boolean() }));
+    using folder = home();
+    const to = pathToFileURL(folder.path).href;
+    const context = aTry(csvDrop, { config: { to, columns: ["city", "rate"] } });
+    const slowest = new Slowest();
+    let delivered = 0;
+
+    for (let from = 0; from < rows.length; from += 10) {
+      const packets = rows.slice(from, from + 10).map(({ entity, city, rate, drop }, i) =>
+        aPacket({
+          id: `pkt-${from + i}`,
+          entity,
+          ...(drop ? { action: "delete", fields: {} } : { fields: { city: city as Json, rate: rate as Json } }),
+        }),
+      );
+      const outcomes = (await slowest.of(() => csvDrop.sendBatch?.(packets, context))) ?? [];
+      const there = packets.filter((_, i) => outcomes[i]?.kind === "delivered");
+      delivered += there.length;
+      expect(outcomes.every(({ kind }) => kind === "delivered" || kind === "refused")).toBe(true);
+      const [first] = outcomes.flatMap((outcome) => (outcome.kind === "delivered" ? (outcome.at ?? []) : []));
+      const read =
+        first === undefined
+          ? []
+          : parse<Record<string, string>>(readFileSync(join(folder.path, first)), {
+              columns: true,
+            });
+      const plain = (cell: unknown) => String(cell ?? "");
+      const shown = (cell: Json | undefined, as = "") =>
+        as === plain(cell) || (typeof cell === "string" && as === `'${cell}`);
+      expect(read.map(({ packet_id }) => packet_id)).toEqual(there.map(({ id }) => id).sort());
+      for (const row of read) {
+        const packet = there.find(({ id }) => id === row.packet_id);
+        expect(shown(packet?.entity, row.entity), JSON.stringify([packet, row])).toBe(true);
+        for (const name of ["city", "rate"]) {
+          expect(shown(packet?.fields[name], row[name]), JSON.stringify([packet, row])).toBe(true);
+        }
+        for (const cell of Object.values(row)) {
+          expect(/^\s*[=+@]|^\s*-(?!\d)/.test(cell), JSON.stringify(cell)).toBe(false);
+        }
+      }
+    }
+
+    expect(delivered).toBeGreaterThan(inputsPerDoor / 4);
+    told(task, "CSV", rows.length, slowest);
+  });
+
+  test("that a service answers is an answer, a fault, or no XML", { timeout }, async ({ task }) => {
+    const soap = "http://schemas.xmlsoap.org/soap/envelope/";
+    const envelope = (body: string) =>
+      `<?xml version="1.0"?><soap:Envelope xmlns:soap="${soap}"><soap:Body>${body}</soap:Body></soap:Envelope>`;
+    const good = [
+      envelope('<r xmlns="x" a="1"><b>&lt;2 &#169;</b><![CDATA[c]]></r>'),
+      envelope("<soap:Fault><faultcode>soap:Client.Hours</faultcode><faultstring>no</faultstring></soap:Fault>"),
+    ];
+    const tokens = [
+      ...["<", ">", "/>", "</", "<a>", "</a>", "<!--", "-->", "<![CDATA[", "]]>", "<?x ", "?>", "&", "&lt;", "&x;"],
+      ...["&#0;", "&#xD800;", "&#x110000;", "xmlns:a='b'", "xml:", "='", '="', "<!DOCTYPE x>", "<!ENTITY e 'e'>"],
+      "<a>".repeat(500),
+    ];
+    const answers = sample(mutants(good, tokens));
+    const slowest = new Slowest();
+    const kinds = new Set<string>();
+
+    for (const answer of answers) kinds.add((await slowest.of(() => readAnswer(answer))).kind);
+
+    expect([...kinds].sort()).toEqual(["answer", "fault", "unreadable"]);
+    told(task, "XML", answers.length, slowest);
+  });
+});

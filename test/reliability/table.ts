@@ -1,0 +1,81 @@
+import type { Row } from "./rows.ts";
+
+/** One test of a row, as it is kept. */
+export interface Proven {
+  readonly file: string;
+  readonly test: string;
+  readonly status: string;
+  readonly seconds: number;
+  readonly reached?: string | undefined;
+  readonly met?: boolean | undefined;
+  readonly seed?: string | undefined;
+}
+
+/** What a row came to when it was run last: a line of what is kept. */
+export interface Result {
+  readonly row: number;
+  readonly full: boolean;
+  readonly at: string;
+  /** With a `+` where the tree had changes. */
+  readonly commit: string;
+  readonly machine: string;
+  readonly tests: readonly Proven[];
+}
+
+/** What a row's tests come to: `pass` only where its figure was reached. */
+export function judge(result: Result | undefined): string {
+  if (!result) return "not run";
+  const bad = result.tests.filter(({ status }) => status === "failed" || status === "missing");
+  if (bad.length > 0) return `fail: ${bad.map(({ test, status }) => `${test} ${status}`).join("; ")}`;
+  const ran = result.tests.filter(({ status }) => status === "passed");
+  const skipped = result.tests.length - ran.length;
+  const notRun = skipped > 0 ? `; ${skipped} skipped on this machine` : "";
+  if (ran.length === 0) return `not run${notRun}`;
+  // What held only by the bounds of a short run, on whatever machine, is not called a pass.
+  const met = ran.every(({ met }) => met !== false);
+  return `${met ? "pass" : "nothing broke; the figure asked for was not reached in this run"}${notRun}`;
+}
+
+/** The table in Markdown. @param results of rows that were run */
+export function tableOf(some: readonly Row[], results: readonly Result[]): string {
+  const lines = some.map((row) => {
+    const result = results.find(({ row: number }) => number === row.number);
+    const cells = [
+      row.number,
+      row.what,
+      row.asked ?? "",
+      result ? reachedBy(result) : "",
+      [...new Set(result?.tests.flatMap(({ seed }) => seed ?? []))].join("; "),
+      row.simulated,
+      result ? `${result.full ? "full" : "short"}, ${timeOf(result)}` : "",
+      judge(result),
+    ];
+    return `| ${cells.join(" | ")} |`;
+  });
+  return [
+    "| # | what | asked for | reached | seed | simulated | run | result |",
+    "|---|---|---|---|---|---|---|---|",
+    ...lines,
+  ].join("\n");
+}
+
+function reachedBy({ tests }: Result): string {
+  const passed = tests.filter(({ status }) => status === "passed");
+  const figures = [...new Set(passed.flatMap(({ reached }) => reached ?? []))];
+  const others = passed.filter(({ reached }) => reached === undefined).length;
+  const points = sumOfPoints(passed.flatMap(({ reached }) => reached ?? []));
+  const count = others > 0 ? [`${others} ${others === 1 ? "test" : "tests"}`] : [];
+  return [...(points ?? figures), ...count].join("; ");
+}
+
+/** Crash points are enumerated scenario by scenario, and told together. */
+function sumOfPoints(figures: readonly string[]): string[] | undefined {
+  const counts = figures.map((text) => /^(\d+) points$/.exec(text)?.[1]);
+  if (counts.length === 0 || counts.includes(undefined)) return undefined;
+  return [`${counts.reduce((sum, count) => sum + Number(count), 0)} points in ${counts.length} scenarios`];
+}
+
+function timeOf({ tests }: Result): string {
+  const seconds = tests.reduce((sum, test) => sum + test.seconds, 0);
+  return seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`;
+}

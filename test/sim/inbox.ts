@@ -1,0 +1,93 @@
+import type { Packet } from "../../bridge/pack.ts";
+import { layoutSchema } from "../../connectors/protocols/flat-layout.ts";
+import { flatFile } from "../../connectors/protocols/flat-lines.ts";
+import { type Folder, FolderFault } from "../../connectors/protocols/folder.ts";
+import type { Numbering } from "../../connectors/protocols/numbered.ts";
+import type { Mood } from "./target.ts";
+
+/** What the files of the simulation look like: whose they are can be read off them. */
+export const numbering: Numbering = {
+  file: "HMS{number}.DAT",
+  digits: 6,
+  first: 1,
+  layout: layoutSchema.parse({
+    lines: { form: "delimited", detail: [{ is: "number" }, { is: "packet" }, { is: "entity" }, { field: "a" }] },
+  }),
+};
+
+/** Lets one thing be done in the folder, in its turn. */
+type Do = <T>(name: string, hasEffect: boolean, work: () => T) => Promise<T>;
+
+/** A mainframe's inbox in memory. */
+export class Inbox {
+  readonly #files = new Map<string, Uint8Array>();
+
+  /** The files whose names do not begin with a dot, in the order of their names. */
+  visible(): { readonly name: string; readonly bytes: Uint8Array }[] {
+    return [...this.#files]
+      .filter(([name]) => !name.startsWith("."))
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, bytes]) => ({ name, bytes }));
+  }
+
+  /**
+   * The folder as one visit sees it.
+   *
+   * @param appears told when a file becomes visible, and whether another of its name was there
+   */
+  folder(act: Do, appears: (overwrote: boolean) => void): Folder {
+    const files = this.#files;
+    return {
+      litter: new Set(),
+      look: () => act("look", false, () => {}),
+      size: (name) => act("size", false, () => files.get(name)?.byteLength),
+      read: (name) => act("read", false, () => Buffer.from(files.get(name) ?? [])),
+      list: () => act("list", false, () => [...files].map(([name, { byteLength }]) => ({ name, bytes: byteLength }))),
+      write: (name, bytes) => act("write", true, () => void files.set(name, bytes)),
+      rename: (from, to) =>
+        act("rename", true, () => {
+          const bytes = files.get(from);
+          if (!bytes) throw new FolderFault("there is no such file", "answered");
+          appears(files.has(to));
+          files.delete(from);
+          files.set(to, bytes);
+        }),
+      remove: (name) => act("remove", true, () => void files.delete(name)),
+    };
+  }
+}
+
+/** The file a packet must have become. */
+export function fileOf(packet: Packet, number: number): { readonly name: string; readonly bytes: Buffer } {
+  const digits = String(number).padStart(numbering.digits, "0");
+  return {
+    name: numbering.file.replace("{number}", digits),
+    bytes: flatFile(packet, numbering.layout, number) as Buffer,
+  };
+}
+
+/** What a server in this mood makes of one command: it does it, or not; and says so, or says no, or nothing. */
+export function answerIn(mood: Mood, fraction: () => number): { readonly does: boolean; readonly says: "yes" | Fault } {
+  const half = () => fraction() < 0.5;
+  switch (mood) {
+    case "failing":
+    case "overloaded":
+    case "throttling":
+    case "refusing":
+      return { does: false, says: new FolderFault("the folder's disk is full", "answered") };
+    case "locked":
+      return { does: false, says: new FolderFault("it does not know us", "credentials") };
+    case "hanging":
+      return { does: half(), says: "nothing" };
+    case "losing":
+      return { does: true, says: new FolderFault("the connection was reset", "no-answer") };
+    case "deaf":
+      return { does: false, says: new FolderFault("the connection was reset", "no-answer") };
+    case "throwing":
+      return { does: half(), says: new TypeError("the connector's own fault") };
+    default:
+      return { does: true, says: "yes" };
+  }
+}
+
+type Fault = Error | "nothing";
