@@ -137,7 +137,7 @@ describe("bridge ledger", () => {
       out: expect.stringMatching(/^good: 3 seals, up to 20.*; 0 entries not sealed yet$/),
     });
     const again = await bridge(folder.path, "ledger", "export", "--out", "ledger.ndjson");
-    expect(again).toMatchObject({ code: 3, err: expect.stringContaining("exists") });
+    expect(again).toMatchObject({ code: 3, err: expect.stringContaining("is there already") });
   });
 
   test("export since a time begins with a whole seal, and is as good by itself", async () => {
