@@ -20,6 +20,7 @@ export function lineOf(packet: Summary, now = Date.now()): string {
 /** The story of a packet, as one would tell it. */
 export function storyLines(story: Story): string[] {
   const { id, action, entity, target, connector, eventType, event, sheet, fields, replayOf, replaces, answer } = story;
+  const at = story.delivery?.at;
   const values = fields.map(({ name, value }) => `${name}: ${JSON.stringify(value)}`).join(", ") || "none";
   return [
     `${id} carries ${action === "delete" ? "the deletion of " : ""}${entity} to ${target} (${connector})`,
@@ -30,7 +31,7 @@ export function storyLines(story: Story): string[] {
     "",
     ...story.story.map(stepLine),
     "",
-    `now ${lineOf(story).replace(/^.*? → /, "")}`,
+    `now ${lineOf({ ...story, target: at === undefined ? target : `${target}@${at}` }).replace(/^.*? → /, "")}`,
     ...(answer ? [`the target answered: ${answer}`] : []),
   ];
 }

@@ -119,6 +119,7 @@ function search(reading: Reading, field: ReturnType<typeof meaningOfName>): Find
     findDocuments(scene);
     findPhones(scene);
   }
+  takeAgain(scene);
   return scene.spots
     .sort((a, b) => a.index - b.index)
     .map(({ kind, index, end }) => ({
@@ -127,6 +128,20 @@ function search(reading: Reading, field: ReturnType<typeof meaningOfName>): Find
       index: reading.at(index),
       end: reading.at(end),
     }));
+}
+
+/** Letters and digits in one, long enough that they are not the same by chance. */
+const bare = /[A-Za-z0-9]{8,}/g;
+
+/** What a label has told of once is the same wherever it stands again without one. */
+function takeAgain(scene: Scene): void {
+  const known = new Map<string, DataKind>();
+  for (const { kind, index, end } of scene.spots) known.set(scene.read.slice(index, end), kind);
+  if (known.size === 0) return;
+  for (const { 0: text, index } of scene.left.matchAll(bare)) {
+    const kind = known.get(text);
+    if (kind) scene.take(kind, index, index + text.length);
+  }
 }
 
 const token = /[A-Za-z0-9+/_-]{12,}={0,2}/g;

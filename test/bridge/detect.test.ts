@@ -185,6 +185,13 @@ describe("the detectors", () => {
     ]);
   });
 
+  it("know a number again that was told of once, where no label says what it is", () => {
+    expect(maskText("SSN 123-45-6789.; 123456789; 123456789")).toBe("SSN ***-**-6789.; *****6789; *****6789");
+    expect(maskText("ssn: 123456789. It was entered in the form before, twice, as 123456789 and 1234567890.")).toBe(
+      "ssn: *****6789. It was entered in the form before, twice, as *****6789 and 1234567890.",
+    );
+  });
+
   it("leave nothing to be found of what they masked, and keep the text's length but for e-mails", () => {
     // Only those that need no label, which stands at one of two equal numbers and not at the other.
     const all = (["ssn", "email", "phone", "card", "iban"] as const).flatMap((kind) =>
