@@ -17,8 +17,12 @@ export interface BridgeStacks {
   readonly mappings: MappingsStack;
 }
 
-/** Adds the bridge to a CDK app: what it keeps, the way of an event, and where its sheets are kept. */
-export async function addBridge(app: App, env?: Environment): Promise<BridgeStacks> {
+/**
+ * Adds the bridge to a CDK app: what it keeps, the way of an event, and where its sheets are kept.
+ *
+ * @param makeBundle how a function's code is bundled; tests of the templates keep what they have bundled once
+ */
+export async function addBridge(app: App, env?: Environment, makeBundle = bundle): Promise<BridgeStacks> {
   const settings = readSettings((key) => app.node.tryGetContext(key));
   const files = deployable(await connectorFiles(join(projectRoot, "connectors")), settings);
   const connectors = files.map(({ connector }) => connector);
@@ -27,19 +31,19 @@ export async function addBridge(app: App, env?: Environment): Promise<BridgeStac
   // The facts about connectors go with the code that was deployed with them; the sheets go their own way.
   const also = { [catalogFile]: catalogText(connectors) };
   const bundled = (name: string, options: Omit<BundleOptions, "outDir">) =>
-    bundle({ ...options, outDir: join(app.outdir, ".bundles", name) });
-  const mapper = await bundled("mapper", { entry: "functions/mapper.ts", also });
-  const sheetCheck = await bundled("sheet-check", { entry: "functions/sheet-check.ts", also });
-  const ops = await bundled("ops", { entry: "functions/ops.ts", also });
-  const inbound = await bundled("inbound", { entry: "functions/inbound.ts", also });
-  const ledger = await bundled("ledger", { entry: "functions/ledger.ts" });
-  const lanes = await Promise.all(
-    files.map(async ({ connector, file }, i): Promise<LaneMade> => {
+    makeBundle({ ...options, outDir: join(app.outdir, ".bundles", name) });
+  const [mapper, sheetCheck, ops, inbound, ledger, ...lanes] = await Promise.all([
+    bundled("mapper", { entry: "functions/mapper.ts", also }),
+    bundled("sheet-check", { entry: "functions/sheet-check.ts", also }),
+    bundled("ops", { entry: "functions/ops.ts", also }),
+    bundled("inbound", { entry: "functions/inbound.ts", also }),
+    bundled("ledger", { entry: "functions/ledger.ts" }),
+    ...files.map(async ({ connector, file }, i): Promise<LaneMade> => {
       const name = connectorId(connector).replaceAll("@", "-");
       const made = await bundled(name, { entry: "functions/connector.ts", connectorFile: file });
       return { connector, file, config: configs[i], bundle: made };
     }),
-  );
+  ]);
 
   const inEnv = {
     ...(env && { env }),

@@ -1,9 +1,8 @@
 import { App } from "aws-cdk-lib";
 import { describe, expect, it } from "vitest";
-import { addBridge } from "../../infra/bridge.ts";
 import { exceptions, holdToNist } from "../../infra/nag.ts";
 import { home } from "../support/home.ts";
-import { account, regions, type Synthesized, synthesized } from "./templates.ts";
+import { addBridgeTo, regions, type Synthesized, synthesized } from "./templates.ts";
 
 interface Report {
   readonly pluginReports: readonly {
@@ -26,7 +25,7 @@ function reportOf({ report }: Synthesized) {
 describe("NIST SP 800-53, revision 5", { timeout: 60_000 }, () => {
   it.each(regions)("is kept in %s, but for the exceptions, and each of them is needed", async (region) => {
     const made = await synthesized(region, {}, async (app) => {
-      await addBridge(app, { account, region });
+      await addBridgeTo(app, region);
       holdToNist(app);
     });
 
@@ -37,7 +36,7 @@ describe("NIST SP 800-53, revision 5", { timeout: 60_000 }, () => {
     const rest = exceptions.filter(({ rule }) => rule !== "DynamoDBInBackupPlan");
     using folder = home();
     const app = new App({ outdir: folder.path });
-    await addBridge(app, { account, region: "us-gov-west-1" });
+    await addBridgeTo(app, "us-gov-west-1");
 
     holdToNist(app, rest);
 

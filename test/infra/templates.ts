@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { App } from "aws-cdk-lib";
-import { addBridge } from "../../infra/bridge.ts";
+import { addBridge, type BridgeStacks } from "../../infra/bridge.ts";
+import { type Bundle, bundle } from "../../infra/bundle.ts";
 import { home } from "../support/home.ts";
 
 export interface Resource {
@@ -32,6 +33,20 @@ export const regions = ["us-east-1", "us-gov-west-1"] as const;
 
 const context = (JSON.parse(readFileSync("cdk.json", "utf8")) as { context: Record<string, unknown> }).context;
 
+const bundles = new Map<string, Promise<Bundle>>();
+const bundlesFolder = home();
+process.once("exit", () => bundlesFolder[Symbol.dispose]());
+
+/** The app as it is deployed. Its code is the same whatever its settings say, and bundled once. */
+export function addBridgeTo(app: App, region: string): Promise<BridgeStacks> {
+  return addBridge(app, { account, region }, ({ outDir: _, ...options }) => {
+    const key = JSON.stringify(options);
+    const made = bundles.get(key) ?? bundle({ ...options, outDir: join(bundlesFolder.path, String(bundles.size)) });
+    bundles.set(key, made);
+    return made;
+  });
+}
+
 const known = new Map<string, Promise<Synthesized>>();
 
 /** The templates for a region, made once. */
@@ -47,7 +62,7 @@ export function templatesFor(region: string): Promise<Synthesized> {
 /** Synthesizes the app as `cdk.json` has it, for one region. */
 export async function synthesize(region: string, more: Record<string, unknown> = {}): Promise<Synthesized> {
   return synthesized(region, more, async (app) => {
-    await addBridge(app, { account, region });
+    await addBridgeTo(app, region);
   });
 }
 
