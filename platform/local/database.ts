@@ -11,6 +11,9 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
+/** One is being written, and the next lies ready for when it is. More would be many small ones, which cost more. */
+const groupsAhead = 2;
+
 /** Carries groups of operations out in their order, here or in another thread. */
 interface Hand {
   apply(group: readonly Operation[]): Promise<readonly Result[]>;
@@ -21,9 +24,9 @@ interface Hand {
  * One SQLite file with group commit.
  *
  * A thread of its own writes, because a commit blocks until the disk has it; this thread reads. What one turn of the
- * event loop asks for goes over as a group, and what has come over while a commit went on is the next: a lone write goes
- * at once, under load many share a commit, and neither thread waits for the other. Each promise resolves after its
- * commit and not before.
+ * event loop asks for goes over as a group; while one is written another lies ready, and what comes meanwhile gathers for
+ * the one after: a lone write goes at once, under load many share a commit, and neither thread waits for the other. Each
+ * promise resolves after its commit and not before.
  */
 export class Database {
   readonly #reader: DatabaseSync;
@@ -69,19 +72,26 @@ export class Database {
     if (this.#closed) return Promise.reject(new Error("the store is closed"));
     if (this.#gone) return Promise.reject(new Error("the store's file was deleted or replaced"));
     return new Promise((resolve, reject) => {
-      if (this.#waiting.push({ operation, resolve, reject }) > 1) return;
-      const writing = this.#writeGroup().finally(() => this.#writing.delete(writing));
-      this.#writing.add(writing);
+      // What else this turn of the event loop asks for goes with it.
+      if (this.#waiting.push({ operation, resolve, reject }) === 1) setImmediate(() => this.#handOver());
     });
   }
 
-  async #writeGroup(): Promise<void> {
-    // What else this turn of the event loop asks for goes with it.
-    await new Promise(setImmediate);
+  #handOver(): void {
+    if (this.#waiting.length === 0 || this.#writing.size >= groupsAhead) return;
     const group = this.#waiting;
     this.#waiting = [];
+    const writing: Promise<void> = this.#writeGroup(group, () => {
+      this.#writing.delete(writing);
+      this.#handOver();
+    });
+    this.#writing.add(writing);
+  }
+
+  /** @param over called before anybody hears of it: the next group goes over while this thread works on */
+  async #writeGroup(group: readonly Waiting[], over: () => void): Promise<void> {
     try {
-      const results = await this.#hand.apply(group.map(({ operation }) => operation));
+      const results = await this.#hand.apply(group.map(({ operation }) => operation)).finally(over);
       for (const [i, { resolve, reject }] of group.entries()) {
         const result = results[i] as Result;
         if ("fault" in result) reject(notTaken(result.fault));
@@ -113,7 +123,8 @@ export class Database {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await Promise.all(this.#writing);
+    this.#handOver();
+    while (this.#writing.size > 0) await Promise.all(this.#writing);
     await this.#hand.close();
     this.#statements.clear();
     this.#reader.close();
