@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Row, rows } from "./rows.ts";
 import { judge, type Proven, type Result, tableOf } from "./table.ts";
@@ -98,6 +98,7 @@ function keep(): void {
     : [];
   const others = before.filter(({ row }) => !results.some((result) => result.row === row));
   const all = [...others, ...results].sort((a, b) => a.row - b.row);
+  mkdirSync(dirname(keptIn), { recursive: true });
   writeFileSync(keptIn, all.map((result) => `${JSON.stringify(result)}\n`).join(""));
   const file = join(root, "docs", "reliability.md");
   const [text] = readFileSync(file, "utf8").split("<!-- the table -->");
