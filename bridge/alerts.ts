@@ -33,12 +33,17 @@ const types = new Map<string, Alert["type"]>(
   }),
 );
 
-/** The alert a log line stands for, if it does. */
-export function alertOf({ step, ...facts }: LogLine): Alert | undefined {
-  const type = types.get(step);
+/** The alert a log line stands for, if it does; most stand for none, and are only looked up. */
+export function alertOf(line: LogLine): Alert | undefined {
+  const type = types.get(line.step);
   if (!type) return undefined;
   // A quarantined event's reason may quote its attributes' names, which are its sender's words.
-  const { reason: _, ...told } = facts;
+  const { step: _s, reason: _r, ...told } = line;
   const data = Object.fromEntries(Object.entries(told).filter(([, value]) => value !== undefined)) as JsonObject;
-  return { type, subject: String(facts.connector ?? facts.event ?? facts.chain ?? "bridge"), data };
+  return { type, subject: String(told.connector ?? told.event ?? told.chain ?? "bridge"), data };
+}
+
+/** An alert as it is told, by whatever way: a CloudEvent in JSON. */
+export function alertText({ at, ...alert }: ToldAlert, { id, source }: { id: string; source: string }): string {
+  return JSON.stringify({ specversion: "1.0", id, source, time: new Date(at).toISOString(), ...alert });
 }

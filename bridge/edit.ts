@@ -1,6 +1,6 @@
-import canonicalize from "canonicalize";
 import { type Acted, governAgain, packetFor, placeOfPacket, type Refused, refusedAct, replace } from "./acts.ts";
 import { actFacts, type By } from "./by.ts";
+import { canonicalJson } from "./canonical.ts";
 import { keyedHash } from "./ids.ts";
 import { type Json, type JsonObject, jsonEqual, jsonFault } from "./json.ts";
 import { type Packet, sizeFault } from "./pack.ts";
@@ -116,7 +116,7 @@ export function changesOf(before: JsonObject, after: JsonObject): FieldChange[] 
 
 /** The hash is bound to packet and field: the same value elsewhere has another. */
 function hashedChange({ bridgeKey }: Engine, { id }: Packet, { field, before, after }: FieldChange): JsonObject {
-  const hashOf = (value: Json) => keyedHash(bridgeKey, id, field, canonicalize(value) as string);
+  const hashOf = (value: Json) => keyedHash(bridgeKey, id, field, canonicalJson(value));
   return {
     field,
     ...(before !== undefined && { before: hashOf(before) }),

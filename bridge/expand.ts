@@ -1,5 +1,5 @@
 import type { KeyObject } from "node:crypto";
-import canonicalize from "canonicalize";
+import { canonicalJson } from "./canonical.ts";
 import { type Connector, connectorId } from "./connector.ts";
 import { type SourceEvent, toldName } from "./event.ts";
 import { blockedReason, govern } from "./govern.ts";
@@ -213,7 +213,7 @@ export function repeated(engine: Engine, packet: Packet): Stepped {
 
 /** Binds a packet's fields to its ledger entry, without telling them. */
 export function digestOf(packet: Packet, bridgeKey: KeyObject): string {
-  return keyedHash(bridgeKey, packet.id, canonicalize(packet.fields) as string);
+  return keyedHash(bridgeKey, packet.id, canonicalJson(packet.fields));
 }
 
 /** What the ledger says of a packet at its beginning: names and hashes, no value. */

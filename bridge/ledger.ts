@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import canonicalize from "canonicalize";
+import { canonicalJson, inOrder } from "./canonical.ts";
 import type { Json } from "./json.ts";
 
 export const openStatuses = ["QUEUED", "RETRY", "HELD"] as const;
@@ -79,7 +79,10 @@ export function append(
   if (!legal[from].includes(entry.step)) {
     throw new Error(`${chain} cannot go from ${from} to ${entry.step}; this is a fault of the bridge`);
   }
-  const body = { chain, seq: (last?.tail.seq ?? 0) + 1, ...entry, prev: last?.tail.hash ?? genesis };
+  const { at, step } = entry;
+  // In the order of canonical JSON, as the whole entry: so it costs little to hash, now and at every check.
+  const facts = inOrder(entry.facts) as Facts;
+  const body = { at, chain, facts, prev: last?.tail.hash ?? genesis, seq: (last?.tail.seq ?? 0) + 1, step };
   return { ...body, hash: hashOf(body) };
 }
 
@@ -88,7 +91,7 @@ export function tailOf(entry: LedgerEntry): Tail {
 }
 
 function hashOf(body: Omit<LedgerEntry, "hash">): string {
-  return hash("sha256", canonicalize(body) as string);
+  return hash("sha256", canonicalJson(body));
 }
 
 /** The first thing wrong with a ledger. */

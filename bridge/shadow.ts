@@ -1,5 +1,5 @@
 import type { KeyObject } from "node:crypto";
-import canonicalize from "canonicalize";
+import { canonicalJson } from "./canonical.ts";
 import { keyedHash } from "./ids.ts";
 import type { JsonObject } from "./json.ts";
 import { compareVersions, type Packet } from "./pack.ts";
@@ -146,7 +146,7 @@ function hashesOf(packet: Packet, key: ShadowKey): Readonly<Record<string, strin
   const hashes = Object.fromEntries(
     Object.entries(packet.fields).map(([name, value]) => [
       name,
-      keyedHash(key.bridgeKey, packet.shadow, name, canonicalize(value) as string, ...epoch),
+      keyedHash(key.bridgeKey, packet.shadow, name, canonicalJson(value), ...epoch),
     ]),
   );
   hashed.set(packet, { by: key, hashes });

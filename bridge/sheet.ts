@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
-import canonicalize from "canonicalize";
 import * as z from "zod";
+import { canonicalJson } from "./canonical.ts";
 import { inboundPrefix } from "./event.ts";
 import { compileExpression, type Expression, ExpressionFault } from "./expression.ts";
 import type { JsonObject } from "./json.ts";
@@ -233,7 +233,7 @@ export function compileSheet(name: string, document: SheetDocument): Compiled {
     ok: true,
     sheet: {
       name,
-      hash: hash("sha256", canonicalize(meaning) as string),
+      hash: hash("sha256", canonicalJson(meaning)),
       document: meaning,
       sourceEvents: [document.source_event].flat(),
       ...(when && { when }),

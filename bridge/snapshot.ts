@@ -1,5 +1,5 @@
-import canonicalize from "canonicalize";
 import type { Brought } from "./accept.ts";
+import { canonicalJson } from "./canonical.ts";
 import { checkEvent, eventKey, maxEventBytes, type SourceEvent } from "./event.ts";
 import { shortId } from "./ids.ts";
 import { isJsonObject, type JsonObject } from "./json.ts";
@@ -140,5 +140,5 @@ function eventIn({ bytes }: Line, asOf: string | undefined): SourceEvent | strin
 
 /** The same line again is the same event. */
 function idOf(line: JsonObject): string {
-  return `snapshot-${shortId(canonicalize(line) as string)}`;
+  return `snapshot-${shortId(canonicalJson(line))}`;
 }

@@ -1,5 +1,5 @@
 import type { KeyObject } from "node:crypto";
-import canonicalize from "canonicalize";
+import { canonicalJson } from "./canonical.ts";
 import { detect, maskText, replaceFound } from "./detect/detect.ts";
 import type { DataKind, Finding } from "./detect/finding.ts";
 import { keyedHash } from "./ids.ts";
@@ -165,7 +165,7 @@ class Judge {
   #hashed(value: Json, kinds: readonly DataKind[], name: string): Json {
     const { pseudonym } = this.#bench;
     if (value === null) return null;
-    if (kinds.length === 0) return pseudonym(typeof value === "string" ? value : (canonicalize(value) as string));
+    if (kinds.length === 0) return pseudonym(typeof value === "string" ? value : canonicalJson(value));
     return walk(value, name, (text, place) => replaceFound(text, place, (found) => pseudonym(canonical(found))));
   }
 }

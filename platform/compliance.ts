@@ -1,5 +1,4 @@
 import type { KeyObject } from "node:crypto";
-import canonicalize from "canonicalize";
 import {
   BrokenCircuitError,
   bulkhead,
@@ -12,6 +11,7 @@ import {
   wrap,
 } from "cockatiel";
 import * as z from "zod";
+import { canonicalJson } from "../bridge/canonical.ts";
 import {
   type ComplianceRequest,
   type ComplianceSettings,
@@ -92,7 +92,7 @@ export function complianceOver({ settings, http, secrets, bridgeKey, clock }: Co
 
   return {
     async ask(request) {
-      const key = keyedHash(bridgeKey, "compliance", canonicalize(request) as string);
+      const key = keyedHash(bridgeKey, "compliance", canonicalJson(request));
       const known = remembered.get(key);
       if (known && known.until > clock.now()) return known.ruling;
       try {

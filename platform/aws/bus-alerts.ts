@@ -1,5 +1,5 @@
 import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
-import { alertOf, type ToldAlert } from "../../bridge/alerts.ts";
+import { alertOf, alertText, type ToldAlert } from "../../bridge/alerts.ts";
 import { errorName } from "../../bridge/log.ts";
 import type { Clock, LogLine, Random } from "../../bridge/ports.ts";
 import { systemClock, systemRandom } from "../clock.ts";
@@ -70,16 +70,15 @@ export class BusAlerts {
     }
   }
 
-  #entryOf({ at, ...alert }: ToldAlert) {
+  #entryOf(alert: ToldAlert) {
     const { bus, deployment, random } = this.#options;
     const source = alertSourceOf(deployment);
-    const time = new Date(at);
     return {
       EventBusName: bus,
       Source: source,
       DetailType: alert.type,
-      Time: time,
-      Detail: JSON.stringify({ specversion: "1.0", id: random.id(), source, time: time.toISOString(), ...alert }),
+      Time: new Date(alert.at),
+      Detail: alertText(alert, { id: random.id(), source }),
     };
   }
 }

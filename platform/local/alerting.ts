@@ -1,7 +1,7 @@
-import { alertOf, type ToldAlert } from "../../bridge/alerts.ts";
+import { alertOf, alertText, type ToldAlert } from "../../bridge/alerts.ts";
 import type { Http } from "../../bridge/connector.ts";
 import { errorName } from "../../bridge/log.ts";
-import type { Clock, Engine, LogLine, Random, SecretsPort } from "../../bridge/ports.ts";
+import type { Clock, Engine, Random, SecretsPort } from "../../bridge/ports.ts";
 import { signedHeaders, signingSecretSchema } from "../../bridge/signature.ts";
 
 /** So many wait to be told; of an outage's thousands the newest. */
@@ -47,16 +47,13 @@ export interface AlertingOptions {
  * @returns the log to write to, which passes every line on
  */
 export function alerting({ url, http, secrets, clock, random, log }: AlertingOptions): Engine["log"] {
-  const waiting: { readonly line: LogLine; readonly at: number }[] = [];
+  const waiting: ToldAlert[] = [];
   let telling = false;
 
   const tell = async () => {
     for (let next = waiting.shift(); next; next = waiting.shift()) {
-      const alert = alertOf(next.line);
-      if (!alert) continue;
       const id = random.id();
-      const time = new Date(next.at).toISOString();
-      const body = JSON.stringify({ specversion: "1.0", id, source: "hms-sync-bridge", time, ...alert });
+      const body = alertText(next, { id, source: "hms-sync-bridge" });
       for (let failures = 0; !(await isTold(id, body)); failures++) {
         const ms = backoffMs[failures];
         if (ms === undefined) break;
@@ -85,8 +82,9 @@ export function alerting({ url, http, secrets, clock, random, log }: AlertingOpt
 
   return (line) => {
     log(line);
-    if (!alertOf(line)) return;
-    waiting.push({ line, at: clock.now() });
+    const alert = alertOf(line);
+    if (!alert) return;
+    waiting.push({ at: clock.now(), ...alert });
     if (waiting.length > maxWaiting) waiting.shift();
     if (telling) return;
     telling = true;
