@@ -90,3 +90,33 @@ export function Reason({ value, onInput }: { readonly value: string; readonly on
     </div>
   );
 }
+
+interface RateProps {
+  /** As it is typed; empty for no limit. */
+  readonly value: string;
+  readonly onInput: (value: string) => void;
+}
+
+/** How fast a job may go. */
+export function Rate({ value, onInput }: RateProps) {
+  const id = useId();
+  return (
+    <div class="labelled">
+      <label for={id}>Packets a second, at most</label>
+      <input
+        id={id}
+        type="number"
+        min={1}
+        max={10_000}
+        placeholder="no limit"
+        value={value}
+        onInput={(event) => onInput(event.currentTarget.value)}
+      />
+    </div>
+  );
+}
+
+/** What a job is asked for beside all else. */
+export function rateOf(typed: string): { readonly perSecond?: number } {
+  return typed === "" ? {} : { perSecond: Number(typed) };
+}

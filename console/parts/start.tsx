@@ -4,6 +4,7 @@ import { post } from "../api.ts";
 import { useDoing } from "../poll.ts";
 import { goTo } from "../route.ts";
 import type { Job } from "../shapes.ts";
+import { Rate, rateOf } from "./ask.tsx";
 import { say } from "./say.tsx";
 import { Fault } from "./states.tsx";
 
@@ -25,7 +26,6 @@ export function StartForm<T>({ path, request, verb, madeIn, children, showTrial 
   const [trial, setTrial] = useState<{ readonly of: string; readonly found: T }>();
   const looking = useDoing();
   const starting = useDoing();
-  const rateId = useId();
   const asked = JSON.stringify(request);
   const found = trial !== undefined && trial.of === asked ? trial.found : undefined;
   const look = () =>
@@ -35,8 +35,7 @@ export function StartForm<T>({ path, request, verb, madeIn, children, showTrial 
   const start = (event: Event) => {
     event.preventDefault();
     void starting.run(async () => {
-      const perSecond = rate === "" ? {} : { perSecond: Number(rate) };
-      const { job } = await post<{ readonly job: Job }>(path, { ...request, ...perSecond });
+      const { job } = await post<{ readonly job: Job }>(path, { ...request, ...rateOf(rate) });
       say(`${job.id} has begun.`);
       goTo("jobs");
     });
@@ -45,18 +44,7 @@ export function StartForm<T>({ path, request, verb, madeIn, children, showTrial 
     <>
       <form class="start" onSubmit={start}>
         {children}
-        <div class="labelled">
-          <label for={rateId}>Packets a second, at most</label>
-          <input
-            id={rateId}
-            type="number"
-            min={1}
-            max={10_000}
-            placeholder="no limit"
-            value={rate}
-            onInput={(event) => setRate(event.currentTarget.value)}
-          />
-        </div>
+        <Rate value={rate} onInput={setRate} />
         <div class="buttons whole">
           <button type="button" onClick={look} disabled={looking.busy || request === undefined}>
             Preview

@@ -1,7 +1,7 @@
-import { useId, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { post } from "../api.ts";
 import type { ScreenProps } from "../app.tsx";
-import { Reason } from "../parts/ask.tsx";
+import { Rate, Reason, rateOf } from "../parts/ask.tsx";
 import { Filter, filterOf } from "../parts/filter.tsx";
 import { say } from "../parts/say.tsx";
 import { Empty, Fault } from "../parts/states.tsx";
@@ -26,7 +26,6 @@ export function BulkScreen({ route: { query } }: ScreenProps) {
   const [trial, setTrial] = useState<{ readonly of: string; readonly found: BulkTrial }>();
   const looking = useDoing();
   const starting = useDoing();
-  const rateId = useId();
   const filter = filterOf(query, { withStatus: false });
   const asked = JSON.stringify([query.toString(), act, sheet]);
   const found = trial?.of === asked ? trial.found : undefined;
@@ -36,7 +35,7 @@ export function BulkScreen({ route: { query } }: ScreenProps) {
     sheet,
     dryRun,
     reason: reason.trim() || "a look at what it would come to",
-    ...(rate !== "" && { perSecond: Number(rate) }),
+    ...rateOf(rate),
   });
   const look = () =>
     looking.run(async () => setTrial({ of: asked, found: await post<BulkTrial>("/api/bulk", body(true)) }));
@@ -74,18 +73,7 @@ export function BulkScreen({ route: { query } }: ScreenProps) {
             </label>
           ))}
         </fieldset>
-        <div class="labelled">
-          <label for={rateId}>Packets a second, at most</label>
-          <input
-            id={rateId}
-            type="number"
-            min={1}
-            max={10_000}
-            placeholder="no limit"
-            value={rate}
-            onInput={(event) => setRate(event.currentTarget.value)}
-          />
-        </div>
+        <Rate value={rate} onInput={setRate} />
         <Reason value={reason} onInput={setReason} />
         <div class="buttons">
           <button type="button" onClick={look} disabled={looking.busy}>
