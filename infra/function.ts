@@ -78,12 +78,7 @@ export class PlainFunction extends Construct {
       removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
     });
     this.role = new Role(this, "Role", { assumedBy: new ServicePrincipal("lambda.amazonaws.com") });
-    this.role.addToPolicy(
-      new PolicyStatement({
-        actions: ["logs:CreateLogStream", "logs:PutLogEvents"],
-        resources: [logs.logGroupArn],
-      }),
-    );
+    allow(this.role, ["logs:CreateLogStream", "logs:PutLogEvents"], [logs.logGroupArn]);
     this.function = new LambdaFunction(this, "Function", {
       functionName,
       description: source,
@@ -134,28 +129,32 @@ export class BridgeFunction extends PlainFunction {
   }
 }
 
+/** Lets a role do these, with these: a statement of its own policy. */
+export function allow(role: Role, actions: string[], resources: string[]): void {
+  role.addToPolicy(new PolicyStatement({ actions, resources }));
+}
+
 /** On the ledger a role can only append: an INSERT fails where the entry is there already. */
 function grantState(role: Role, shared: Shared, use: StateUse): void {
   const { key, packetsTable, ledgerTable, bridgeKey } = shared;
   const table = (resourceName: string) =>
     Stack.of(role).formatArn({ service: "dynamodb", resource: "table", resourceName });
-  const allow = (actions: string[], resources: string[]) =>
-    role.addToPolicy(new PolicyStatement({ actions, resources }));
   allow(
+    role,
     use.packets.map((action) => `dynamodb:${action}`),
     [table(packetsTable)],
   );
   if (use.indexes) {
     const indexes = Object.values(packetIndexes).map((index) => table(`${packetsTable}/index/${index}`));
-    allow(["dynamodb:Query"], indexes);
+    allow(role, ["dynamodb:Query"], indexes);
   }
   if (use.ledger) {
     const look = use.ledger === "read" ? ["dynamodb:Query"] : [];
-    allow(["dynamodb:PartiQLInsert", ...look], [table(ledgerTable)]);
+    allow(role, ["dynamodb:PartiQLInsert", ...look], [table(ledgerTable)]);
   }
   key.grantEncryptDecrypt(role);
   if (use.onPackets === false) return;
-  allow(["secretsmanager:GetSecretValue"], [bridgeKey]);
+  allow(role, ["secretsmanager:GetSecretValue"], [bridgeKey]);
   grantPutEvents(role, shared, use.publishes ? [`${convertedSource}*`] : []);
 }
 
@@ -193,7 +192,7 @@ function standIn(
     resourceName: functionName,
     arnFormat: ArnFormat.COLON_RESOURCE_NAME,
   });
-  role.addToPolicy(new PolicyStatement({ actions, resources: ["*"] }));
+  allow(role, actions, ["*"]);
   role.addToPolicy(
     new PolicyStatement({
       effect: Effect.DENY,

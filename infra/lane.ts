@@ -1,5 +1,5 @@
 import { ArnFormat, NestedStack, Stack } from "aws-cdk-lib";
-import { PolicyStatement, type Role } from "aws-cdk-lib/aws-iam";
+import type { Role } from "aws-cdk-lib/aws-iam";
 import { type IFunction, RecursiveLoop } from "aws-cdk-lib/aws-lambda";
 import { SqsEventSource } from "aws-cdk-lib/aws-lambda-event-sources";
 import type { ITopic } from "aws-cdk-lib/aws-sns";
@@ -13,7 +13,7 @@ import { batchSize, shareOf } from "../functions/rate.ts";
 import { probeNameOf, queueNameOf, secretNameOf } from "../platform/aws/names.ts";
 import { Alarms } from "./alarms.ts";
 import { type Bundle, projectRoot } from "./bundle.ts";
-import { BridgeFunction, pathEnvironment, type Shared, type StateUse, sourcePath } from "./function.ts";
+import { allow, BridgeFunction, pathEnvironment, type Shared, type StateUse, sourcePath } from "./function.ts";
 import { fiveMinutes, pathMetric } from "./metrics.ts";
 import { pathQueue } from "./queues.ts";
 
@@ -86,7 +86,7 @@ export class Lane extends Construct {
     );
     // Into the outbox it parks; onto its lane it puts the next of a strict lane back.
     const sendsTo = connector.order === "strict" ? [outbox.queueArn, queue.queueArn] : [outbox.queueArn];
-    sender.role.addToPolicy(new PolicyStatement({ actions: ["sqs:SendMessage"], resources: sendsTo }));
+    allow(sender.role, ["sqs:SendMessage"], sendsTo);
 
     const prober = new BridgeFunction(this, "Probe", {
       shared,
@@ -101,15 +101,14 @@ export class Lane extends Construct {
     grantRedrive(prober.role, outbox, queue);
     if (connector.poll && (connector.polls?.(connector.config.parse(config)) ?? true)) {
       const inbox = Stack.of(this).formatArn({ service: "sqs", resource: queueNameOf(deployment, "inbox") });
-      prober.role.addToPolicy(new PolicyStatement({ actions: ["sqs:SendMessage"], resources: [inbox] }));
+      allow(prober.role, ["sqs:SendMessage"], [inbox]);
     }
 
     if (connector.secret) {
       const resources = [connectorName, connector.name].flatMap((name) =>
         secretArns(this, secretNameOf(deployment, name)),
       );
-      for (const { role } of [sender, prober])
-        role.addToPolicy(new PolicyStatement({ actions: ["secretsmanager:GetSecretValue"], resources }));
+      for (const { role } of [sender, prober]) allow(role, ["secretsmanager:GetSecretValue"], resources);
     }
 
     const needs = connector.needs?.(connector.config.parse(config));
@@ -149,9 +148,9 @@ function packetsUse({ order }: Connector): StateUse["packets"] {
  */
 function grantPuts(role: Role, { place, kmsKey }: S3Place): void {
   const resources = [`arn:${Stack.of(role).partition}:s3:::${place.slice("s3://".length)}*`];
-  role.addToPolicy(new PolicyStatement({ actions: ["s3:PutObject"], resources }));
+  allow(role, ["s3:PutObject"], resources);
   if (kmsKey !== undefined) {
-    role.addToPolicy(new PolicyStatement({ actions: ["kms:GenerateDataKey"], resources: [kmsKey] }));
+    allow(role, ["kms:GenerateDataKey"], [kmsKey]);
   }
 }
 
@@ -161,20 +160,19 @@ function grantPuts(role: Role, { place, kmsKey }: S3Place): void {
  * Source: Amazon SQS Developer Guide, "Configure permissions for a dead-letter queue redrive".
  */
 function grantRedrive(role: Role, outbox: Queue, queue: Queue): void {
-  role.addToPolicy(
-    new PolicyStatement({
-      actions: [
-        "sqs:GetQueueAttributes",
-        "sqs:StartMessageMoveTask",
-        "sqs:ListMessageMoveTasks",
-        "sqs:CancelMessageMoveTask",
-        "sqs:ReceiveMessage",
-        "sqs:DeleteMessage",
-      ],
-      resources: [outbox.queueArn],
-    }),
+  allow(
+    role,
+    [
+      "sqs:GetQueueAttributes",
+      "sqs:StartMessageMoveTask",
+      "sqs:ListMessageMoveTasks",
+      "sqs:CancelMessageMoveTask",
+      "sqs:ReceiveMessage",
+      "sqs:DeleteMessage",
+    ],
+    [outbox.queueArn],
   );
-  role.addToPolicy(new PolicyStatement({ actions: ["sqs:SendMessage"], resources: [queue.queueArn] }));
+  allow(role, ["sqs:SendMessage"], [queue.queueArn]);
 }
 
 /**

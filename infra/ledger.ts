@@ -1,7 +1,6 @@
 import { Duration, Stack } from "aws-cdk-lib";
 import { Rule, Schedule } from "aws-cdk-lib/aws-events";
 import { LambdaFunction as LambdaTarget } from "aws-cdk-lib/aws-events-targets";
-import { PolicyStatement } from "aws-cdk-lib/aws-iam";
 import { EventSourceMapping, StartingPosition } from "aws-cdk-lib/aws-lambda";
 import { Construct } from "constructs";
 import { readTimes } from "../bridge/times.ts";
@@ -9,7 +8,7 @@ import type { LedgerCopyEnvironment, LedgerSealEnvironment } from "../functions/
 import { ledgerPlaces } from "../platform/aws/names.ts";
 import type { Alarms } from "./alarms.ts";
 import type { Bundle } from "./bundle.ts";
-import { grantPutEvents, PlainFunction, type Shared } from "./function.ts";
+import { allow, grantPutEvents, PlainFunction, type Shared } from "./function.ts";
 import { aMinute, pathMetric } from "./metrics.ts";
 import { pathQueue } from "./queues.ts";
 
@@ -78,16 +77,15 @@ export class LedgerKeeping extends Construct {
       maxRecordAge: giveUp,
       onFailure: { bind: () => ({ destination: dead.queueArn }) },
     }).node.addDependency(copy.role);
-    const allow = (actions: string[], resources: string[]) =>
-      copy.role.addToPolicy(new PolicyStatement({ actions, resources }));
     allow(
+      copy.role,
       ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"],
       [stream],
     );
-    allow(["s3:PutObject"], [this.#objects(ledgerPlaces.entries), this.#objects(ledgerPlaces.tampered)]);
+    allow(copy.role, ["s3:PutObject"], [this.#objects(ledgerPlaces.entries), this.#objects(ledgerPlaces.tampered)]);
     grantPutEvents(copy.role, shared);
-    allow(["sqs:SendMessage"], [dead.queueArn]);
-    allow(keyUse, [shared.key.keyArn]);
+    allow(copy.role, ["sqs:SendMessage"], [dead.queueArn]);
+    allow(copy.role, keyUse, [shared.key.keyArn]);
 
     const { deployment } = shared;
     alarms.whenCounted(
@@ -117,13 +115,15 @@ export class LedgerKeeping extends Construct {
     });
     // A time that is missed is made up for by the next.
     rule.addTarget(new LambdaTarget(seal.function, { retryAttempts: 0, maxEventAge: aMinute }));
-    const allow = (actions: string[], resources: string[]) =>
-      seal.role.addToPolicy(new PolicyStatement({ actions, resources }));
-    allow(["s3:ListBucket"], [this.#bucketArn]);
-    allow(["s3:GetObject"], [this.#objects(ledgerPlaces.entries), this.#objects(ledgerPlaces.seals)]);
-    allow(["s3:PutObject"], [this.#objects(ledgerPlaces.seals), `${this.#bucketArn}/${ledgerPlaces.publicKey}`]);
-    allow(["kms:Sign", "kms:GetPublicKey"], [sealKey]);
-    allow(keyUse, [shared.key.keyArn]);
+    allow(seal.role, ["s3:ListBucket"], [this.#bucketArn]);
+    allow(seal.role, ["s3:GetObject"], [this.#objects(ledgerPlaces.entries), this.#objects(ledgerPlaces.seals)]);
+    allow(
+      seal.role,
+      ["s3:PutObject"],
+      [this.#objects(ledgerPlaces.seals), `${this.#bucketArn}/${ledgerPlaces.publicKey}`],
+    );
+    allow(seal.role, ["kms:Sign", "kms:GetPublicKey"], [sealKey]);
+    allow(seal.role, keyUse, [shared.key.keyArn]);
 
     alarms.whenSilent(
       "ledger-not-sealed",

@@ -26,7 +26,7 @@ import { Alarms } from "./alarms.ts";
 import { Alerts, type Bus } from "./alerts.ts";
 import type { Bundle } from "./bundle.ts";
 import { addDashboard } from "./dashboard.ts";
-import { BridgeFunction, pathEnvironment, placesEnvironment, type Shared } from "./function.ts";
+import { allow, BridgeFunction, pathEnvironment, placesEnvironment, type Shared } from "./function.ts";
 import { InboundApi } from "./inbound-api.ts";
 import { busNameOf, type InboxQueues, inboxQueues, ruleNameOf } from "./inbox.ts";
 import { type LaneMade, LaneStack, secretArns } from "./lane.ts";
@@ -188,7 +188,7 @@ export class PathStack extends Stack {
     );
     // Large events go back through the inbox in chunks.
     const resources = [inbox.queueArn, ...this.#queueArns(lanes, "lane")];
-    mapper.role.addToPolicy(new PolicyStatement({ actions: ["sqs:SendMessage"], resources }));
+    allow(mapper.role, ["sqs:SendMessage"], resources);
     this.#letRead(mapper.role);
     this.#letAskGovernance(mapper.role);
     alarms.whenFailing("mapper-failing", mapper.function, "The mapper has failed for 3 min: events wait in the inbox.");
@@ -221,12 +221,10 @@ export class PathStack extends Stack {
       everyMinute: true,
     });
     // Two statements, because one with every queue of 50 connectors is longer than any policy may be.
-    const allow = (actions: string[], resources: string[]) =>
-      watchdog.role.addToPolicy(new PolicyStatement({ actions, resources }));
-    allow(["sqs:SendMessage", "sqs:GetQueueAttributes"], this.#queueArns(lanes, "lane"));
-    allow(["sqs:GetQueueAttributes"], this.#queueArns(lanes, "outbox"));
+    allow(watchdog.role, ["sqs:SendMessage", "sqs:GetQueueAttributes"], this.#queueArns(lanes, "lane"));
+    allow(watchdog.role, ["sqs:GetQueueAttributes"], this.#queueArns(lanes, "outbox"));
     // Chunks of large events, and lines of snapshots.
-    allow(["sqs:SendMessage", "sqs:GetQueueAttributes"], [inbox.queueArn]);
+    allow(watchdog.role, ["sqs:SendMessage", "sqs:GetQueueAttributes"], [inbox.queueArn]);
     this.#letRead(watchdog.role);
     this.#letAskGovernance(watchdog.role);
     const says = "The watchdog has failed for 3 min: what a crash left behind is not mended, and no job goes on.";
@@ -252,11 +250,9 @@ export class PathStack extends Stack {
       },
     });
     // Statements of their own, as for the watchdog.
-    const allow = (actions: string[], resources: string[]) =>
-      ops.role.addToPolicy(new PolicyStatement({ actions, resources }));
-    allow(["sqs:SendMessage", "sqs:GetQueueAttributes"], this.#queueArns(lanes, "lane"));
-    allow(["sqs:GetQueueAttributes"], this.#queueArns(lanes, "outbox"));
-    allow(["lambda:InvokeFunction"], this.#probeArns(lanes));
+    allow(ops.role, ["sqs:SendMessage", "sqs:GetQueueAttributes"], this.#queueArns(lanes, "lane"));
+    allow(ops.role, ["sqs:GetQueueAttributes"], this.#queueArns(lanes, "outbox"));
+    allow(ops.role, ["lambda:InvokeFunction"], this.#probeArns(lanes));
     this.#letRead(ops.role);
     this.#letAskGovernance(ops.role);
     alarms.whenFailing("ops-failing", ops.function, "The operator's API has failed for 3 min; packets go on.");
@@ -278,11 +274,13 @@ export class PathStack extends Stack {
       // Whether it was here before.
       state: { packets: ["BatchGetItem"], ledger: false, onPackets: false },
     });
-    const allow = (actions: string[], resources: string[]) =>
-      door.role.addToPolicy(new PolicyStatement({ actions, resources }));
-    allow(["sqs:SendMessage"], [inbox.queueArn]);
+    allow(door.role, ["sqs:SendMessage"], [inbox.queueArn]);
     // What messages are signed with, of whichever connector; one by one they are longer than a policy may be.
-    allow(["secretsmanager:GetSecretValue"], secretArns(this, secretNameOf(shared.deployment, inboundSecretName("*"))));
+    allow(
+      door.role,
+      ["secretsmanager:GetSecretValue"],
+      secretArns(this, secretNameOf(shared.deployment, inboundSecretName("*"))),
+    );
     const says = "Messages of outside systems could not be stored for 3 min; they are sent again.";
     alarms.whenFailing("inbound-failing", door.function, says);
     const { url } = new InboundApi(this, "InboundApi", { shared, handler: door });
@@ -319,7 +317,7 @@ export class PathStack extends Stack {
     const { governance, name } = this.#settings;
     if (!governance) return;
     const resources = secretArns(this, secretNameOf(name, complianceSecret));
-    role.addToPolicy(new PolicyStatement({ actions: ["secretsmanager:GetSecretValue"], resources }));
+    allow(role, ["secretsmanager:GetSecretValue"], resources);
   }
 
   /** Lets a role read files in the places that are named, and in no others. */
@@ -327,7 +325,7 @@ export class PathStack extends Stack {
     const { places, placeKeys } = this.#settings;
     const resources = places.map((place) => `arn:${this.partition}:s3:::${place.slice("s3://".length)}*`);
     if (resources.length === 0) return;
-    role.addToPolicy(new PolicyStatement({ actions: ["s3:GetObject", "s3:GetObjectVersion"], resources }));
+    allow(role, ["s3:GetObject", "s3:GetObjectVersion"], resources);
     if (placeKeys.length === 0) return;
     role.addToPolicy(
       new PolicyStatement({
