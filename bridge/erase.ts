@@ -1,5 +1,5 @@
 import { append, isClosed, type LedgerEntry, tailOf } from "./ledger.ts";
-import type { Engine, Put, Stored } from "./ports.ts";
+import type { Engine, Put, Stored, StorePort } from "./ports.ts";
 import type { Erasing, EventRecord, PacketRecord } from "./records.ts";
 import { inWrites, weigh } from "./writes.ts";
 
@@ -18,6 +18,25 @@ const erasingId = "erasing";
 
 type Kind = "packet" | "event";
 
+/** How records of one kind are found, and what is left of one. */
+interface Erasable<K extends Kind> {
+  readonly kind: K;
+  /** The next page of old ones, and where the one after it begins: nowhere, if this is the last for now. */
+  page(store: StorePort, before: number, after: string | undefined): Promise<OldOnes>;
+  /** Nothing where there is nothing to erase. */
+  erasure(at: number, id: string, stored: Stored<K>): Erasure | "later" | undefined;
+}
+
+interface OldOnes {
+  readonly ids: readonly string[];
+  readonly after: string | undefined;
+}
+
+interface Erasure {
+  readonly put: Put;
+  readonly entry: LedgerEntry;
+}
+
 /**
  * Erases what packets and events carried, once they are older than the retention time and over: values, targets'
  * answers, malformed bodies. Names, hashes and the ledger stay, so that what was done can still be told and verified.
@@ -33,8 +52,8 @@ export async function eraseOld(engine: Engine): Promise<void> {
   if (now - state.at < roundMs) return;
 
   const before = now - times.retentionMs;
-  const packets = await eraseRound(engine, "packet", state, before);
-  const events = await eraseRound(engine, "event", state, before);
+  const packets = await eraseRound(engine, packetErasable, state, before);
+  const events = await eraseRound(engine, eventErasable, state, before);
   const value: Erasing = {
     at: packets.isDone && events.isDone ? now : state.at,
     after: { ...packets.after, ...events.after },
@@ -46,15 +65,16 @@ export async function eraseOld(engine: Engine): Promise<void> {
   await store.write([{ kind: "erasing", id: erasingId, value, etag: stored?.etag ?? 0 }]);
 }
 
-async function eraseRound(engine: Engine, kind: Kind, state: Erasing, before: number) {
-  const again = await eraseAll(engine, kind, state.left[kind]);
+async function eraseRound<K extends Kind>(engine: Engine, erasable: Erasable<K>, state: Erasing, before: number) {
+  const { kind } = erasable;
+  const again = await eraseAll(engine, erasable, state.left[kind]);
   const left = new Set(again.left);
   let { erased } = again;
   let after = state.after[kind];
   let isDone = false;
   for (let looked = 0; looked < roundLooked && left.size < maxLeft && !isDone; ) {
-    const found = await oldOnes(engine, kind, before, after);
-    const done = await eraseAll(engine, kind, found.ids);
+    const found = await erasable.page(engine.store, before, after);
+    const done = await eraseAll(engine, erasable, found.ids);
     for (const id of done.left) left.add(id);
     erased += done.erased;
     looked += found.ids.length;
@@ -69,39 +89,24 @@ async function eraseRound(engine: Engine, kind: Kind, state: Erasing, before: nu
   };
 }
 
-/** The next page of old records, and where the one after it begins: nowhere, if this is the last for now. */
-async function oldOnes({ store }: Engine, kind: Kind, before: number, after: string | undefined) {
-  const on = after === undefined ? {} : { after };
-  if (kind === "packet") {
-    const { items, next } = await store.packets({ to: before, limit: page, ...on });
-    return { ids: items.map(({ packet }) => packet.id), after: next };
-  }
-  const events = await store.events({ to: before * 1_000, limit: page, ...on });
-  return { ids: events.map(({ key }) => key), after: events.at(-1)?.position };
-}
-
 /** @returns how many were erased, and which have to wait */
-async function eraseAll(engine: Engine, kind: Kind, ids: readonly string[]) {
+async function eraseAll<K extends Kind>(engine: Engine, { kind, erasure }: Erasable<K>, ids: readonly string[]) {
   const stored = await engine.store.read(kind, ids);
   const left: string[] = [];
   const erasures: Erasure[] = [];
+  const moved: string[] = [];
   for (const [i, id] of ids.entries()) {
     const found = stored[i];
-    const erasure = found && erasureOf(engine, kind, id, found);
-    if (erasure === "later") left.push(id);
-    else if (erasure !== undefined) erasures.push(erasure);
+    const made = found && erasure(engine.clock.now(), id, found);
+    if (made === "later") left.push(id);
+    else if (made !== undefined) erasures.push(made);
   }
   for (const group of inWrites(erasures, ({ put, entry }) => weigh([put], [entry]))) {
     if ((await write(engine, group)) === "written") continue;
     // One of them has moved on meanwhile.
-    for (const erasure of group) if ((await write(engine, [erasure])) === "conflict") left.push(erasure.put.id);
+    for (const one of group) if ((await write(engine, [one])) === "conflict") moved.push(one.put.id);
   }
-  return { erased: erasures.length, left };
-}
-
-interface Erasure {
-  readonly put: Put;
-  readonly entry: LedgerEntry;
+  return { erased: erasures.length - moved.length, left: [...left, ...moved] };
 }
 
 function write(engine: Engine, erasures: readonly Erasure[]): Promise<"written" | "conflict"> {
@@ -111,38 +116,44 @@ function write(engine: Engine, erasures: readonly Erasure[]): Promise<"written" 
   );
 }
 
-/** How a record is erased; nothing where there is nothing to erase. */
-function erasureOf(engine: Engine, kind: Kind, id: string, stored: Stored<Kind>): Erasure | "later" | undefined {
-  const at = engine.clock.now();
-  return kind === "packet"
-    ? packetErasure(at, id, stored as Stored<"packet">)
-    : eventErasure(at, id, stored as Stored<"event">);
-}
+const packetErasable: Erasable<"packet"> = {
+  kind: "packet",
+  async page(store, before, after) {
+    const { items, next } = await store.packets({ to: before, limit: page, ...(after !== undefined && { after }) });
+    return { ids: items.map(({ packet }) => packet.id), after: next };
+  },
+  erasure(at, id, { value, etag }) {
+    const { packet, progress } = value;
+    if (progress.erasedAt !== undefined) return undefined;
+    if (!isClosed(progress.status)) return "later";
+    const entry = append(id, { tail: progress.tail, step: progress.status }, { at, step: "ERASED", facts: {} });
+    const { answer: _, ...kept } = progress;
+    const erased: PacketRecord = {
+      ...value,
+      packet: { ...packet, fields: {} },
+      progress: { ...kept, tail: tailOf(entry), erasedAt: at },
+    };
+    return { put: { kind: "packet", id, value: erased, etag, erases: value }, entry };
+  },
+};
 
-function packetErasure(at: number, id: string, { value, etag }: Stored<"packet">): Erasure | "later" | undefined {
-  const { packet, progress } = value;
-  if (progress.erasedAt !== undefined) return undefined;
-  if (!isClosed(progress.status)) return "later";
-  const entry = append(id, { tail: progress.tail, step: progress.status }, { at, step: "ERASED", facts: {} });
-  const { answer: _, ...kept } = progress;
-  const erased: PacketRecord = {
-    ...value,
-    packet: { ...packet, fields: {} },
-    progress: { ...kept, tail: tailOf(entry), erasedAt: at },
-  };
-  return { put: { kind: "packet", id, value: erased, etag, erases: value }, entry };
-}
-
-function eventErasure(at: number, id: string, { value, etag }: Stored<"event">): Erasure | "later" | undefined {
-  if (value.erased !== undefined || value.status === "NOTED") return undefined;
-  if (value.unsent || value.status === "EXPANDING") return "later";
-  const entry = append(id, value, { at, step: "ERASED", facts: {} });
-  const { event, raw: _, ...kept } = value;
-  const erased: EventRecord = {
-    ...kept,
-    erased: { at, ...(event && { source: event.source, type: event.type }) },
-    step: entry.step,
-    tail: tailOf(entry),
-  };
-  return { put: { kind: "event", id, value: erased, etag, erases: value }, entry };
-}
+const eventErasable: Erasable<"event"> = {
+  kind: "event",
+  async page(store, before, after) {
+    const events = await store.events({ to: before * 1_000, limit: page, ...(after !== undefined && { after }) });
+    return { ids: events.map(({ key }) => key), after: events.at(-1)?.position };
+  },
+  erasure(at, id, { value, etag }) {
+    if (value.erased !== undefined || value.status === "NOTED") return undefined;
+    if (value.unsent || value.status === "EXPANDING") return "later";
+    const entry = append(id, value, { at, step: "ERASED", facts: {} });
+    const { event, raw: _, ...kept } = value;
+    const erased: EventRecord = {
+      ...kept,
+      erased: { at, ...(event && { source: event.source, type: event.type }) },
+      step: entry.step,
+      tail: tailOf(entry),
+    };
+    return { put: { kind: "event", id, value: erased, etag, erases: value }, entry };
+  },
+};

@@ -8,19 +8,23 @@ type Story = z.output<typeof packetStory>;
 
 /** `pkt-… → HELD payroll  (answered 422)` */
 export function lineOf(packet: Summary, now = Date.now()): string {
-  const { id, status, target, reason, nextTryAt, roundTripMs, place } = packet;
-  const head = coloured(`${id} → ${status} ${target}`, status);
-  if (status === "SENT" && roundTripMs !== undefined) return `${head}  (${roundTripMs} ms)`;
+  const { id, status, target } = packet;
+  return coloured(`${id} → ${status} ${target}`, status) + detailOf(packet, now);
+}
+
+/** In brackets what is to be known of its status: the round trip, the next try, why it waits. */
+function detailOf({ status, reason, nextTryAt, roundTripMs, place }: Summary, now: number): string {
+  if (status === "SENT" && roundTripMs !== undefined) return `  (${roundTripMs} ms)`;
   const wait = nextTryAt === undefined ? undefined : Date.parse(nextTryAt) - now;
   const next = wait === undefined ? undefined : wait > 0 ? `retry in ${inWords(wait)}` : "due";
   const told = [next, reason ?? (place === "behind" ? "waits for its turn" : undefined)].filter(Boolean).join(": ");
-  return told === "" ? head : `${head}  (${told})`;
+  return told === "" ? "" : `  (${told})`;
 }
 
 /** The story of a packet, as one would tell it. */
 export function storyLines(story: Story): string[] {
   const { id, action, entity, target, connector, eventType, event, sheet, fields, replayOf, replaces, answer } = story;
-  const at = story.delivery?.at;
+  const place = story.delivery?.at === undefined ? target : `${target}@${story.delivery.at}`;
   const values = fields.map(({ name, value }) => `${name}: ${JSON.stringify(value)}`).join(", ") || "none";
   return [
     `${id} carries ${action === "delete" ? "the deletion of " : ""}${entity} to ${target} (${connector})`,
@@ -31,7 +35,7 @@ export function storyLines(story: Story): string[] {
     "",
     ...story.story.map(stepLine),
     "",
-    `now ${lineOf({ ...story, target: at === undefined ? target : `${target}@${at}` }).replace(/^.*? → /, "")}`,
+    `now ${coloured(`${story.status} ${place}`, story.status)}${detailOf(story, Date.now())}`,
     ...(answer ? [`the target answered: ${answer}`] : []),
   ];
 }

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { eraseOld } from "../../bridge/erase.ts";
 import { keep } from "../../bridge/keep.ts";
 import { refused } from "../../bridge/outcome.ts";
+import type { StorePort } from "../../bridge/ports.ts";
 import { replayPacket, tryReplay } from "../../bridge/replay.ts";
 import { verifyLedger } from "../../bridge/verify.ts";
 import { aCore, brokenLaws, type Core, fakeTarget } from "../support/core.ts";
@@ -84,6 +86,42 @@ describe("what packets and events carried", () => {
     expect(core.lines.filter(({ step }) => step === "erased")).toEqual([
       { step: "erased", packets: 2_000, events: 2_000 },
       { step: "erased", packets: 150, events: 151 },
+    ]);
+  });
+
+  it("of what moves on meanwhile is erased in the next round, and counted then", async () => {
+    await using core = await aCore(days(1));
+    await core.emit(
+      { id: "1", subject: "a", data: { new_rate: 68 } },
+      { id: "2", subject: "b", data: { new_rate: 69 } },
+    );
+    await core.run();
+    const { engine } = core;
+    const [first] = await core.packets();
+    let hasMoved = false;
+    const { store } = engine;
+    const meddled: Pick<StorePort, "read" | "packets" | "events" | "write"> = {
+      read: (kind, ids) => store.read(kind, ids),
+      packets: (query) => store.packets(query),
+      events: (query) => store.events(query),
+      async write(puts, entries) {
+        if (!hasMoved && puts[0]?.kind === "packet") {
+          hasMoved = true;
+          const [stored] = await store.read("packet", [first?.packet.id as string]);
+          const { value, etag } = stored as NonNullable<typeof stored>;
+          await store.write([{ kind: "packet", id: value.packet.id, value, etag }]);
+        }
+        return store.write(puts, entries);
+      },
+    };
+
+    await core.clock.advance(2 * dayMs);
+    await eraseOld({ ...engine, store: meddled as StorePort });
+    await later(core, dayMs);
+
+    expect(core.lines.filter(({ step }) => step === "erased")).toEqual([
+      { step: "erased", packets: 1, events: 2 },
+      { step: "erased", packets: 1, events: 0 },
     ]);
   });
 
