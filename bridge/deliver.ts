@@ -27,7 +27,7 @@ export interface Carrier {
   /** Who holds the leases: one name a process. */
   readonly owner: string;
   readonly enter: Enter;
-  /** ms since the epoch after which no send may start: a Lambda's end less its margin. */
+  /** ms since the epoch after which no send may start, where that is earlier than the messages ask: a Lambda's end less its margin. */
   readonly lastStart?: number;
 }
 
@@ -40,6 +40,12 @@ interface Desk {
   readonly health: Health;
 }
 
+/** The desk as one lane comes to it. */
+interface Counter extends Desk {
+  /** Whether a send may still start: asked before each. */
+  readonly maySend: () => boolean;
+}
+
 /**
  * The connector's work: messages of its lane queue in, packets delivered, put off, parked or held.
  *
@@ -49,10 +55,18 @@ interface Desk {
  * A crash anywhere leads to another try with the same idempotency key.
  */
 export async function deliver(engine: Engine, carrier: Carrier, messages: readonly Message[]): Promise<Report[]> {
+  const { clock, times } = engine;
+  // Later, the queue may have given the messages to another, who then goes on with what is behind them.
+  const lastStart = Math.min(
+    carrier.lastStart ?? Number.POSITIVE_INFINITY,
+    clock.now() + times.visibilityMs - times.sendMs,
+  );
   const lanes = Map.groupBy(messages, (message) => message.group);
   const desk = await layOut(engine, carrier, messages, lanes.size);
   const reports = await Promise.all(
-    [...lanes.values()].map((lane) => deliverLane(engine, carrier, desk, lane).finally(desk.boarding.laneDone)),
+    [...lanes.values()].map((lane) =>
+      deliverLane(engine, carrier, desk, lane, lastStart).finally(desk.boarding.laneDone),
+    ),
   );
   return reports.flat();
 }
@@ -96,17 +110,28 @@ function namesIn(body: string): Names | undefined {
   }
 }
 
-async function deliverLane(engine: Engine, carrier: Carrier, desk: Desk, lane: readonly Message[]): Promise<Report[]> {
+async function deliverLane(
+  engine: Engine,
+  carrier: Carrier,
+  desk: Desk,
+  lane: readonly Message[],
+  lastStart: number,
+): Promise<Report[]> {
   const reports: Report[] = [];
+  // Until its message is removed, a parked packet comes again before those behind it. So none of them is sent yet: should
+  // this process end before it has settled one, the older would be sent after the newer.
+  let someParked = false;
+  const counter: Counter = { ...desk, maySend: () => !someParked && engine.clock.now() <= lastStart };
   for (const [i, message] of lane.entries()) {
-    let carried: "done" | number;
+    let carried: Exclude<Carried, "conflict">;
     try {
-      carried = await deliverMessage(engine, carrier, desk, message, i === 0);
+      carried = await deliverMessage(engine, carrier, counter, message, i === 0);
     } catch (error) {
       engine.log({ step: "deliver-failed", connector: connectorId(carrier.connector), error: errorName(error) });
       carried = engine.times.backoffMs[0] as number;
     }
-    if (carried !== "done") {
+    if (carried === "parked") someParked = true;
+    else if (carried !== "done") {
       const ms = carried;
       return [...reports, ...lane.slice(i).map((waiting) => later(waiting.receipt, ms))];
     }
@@ -119,10 +144,10 @@ async function deliverLane(engine: Engine, carrier: Carrier, desk: Desk, lane: r
 async function deliverMessage(
   engine: Engine,
   carrier: Carrier,
-  desk: Desk,
+  desk: Counter,
   message: Message,
   fresh: boolean,
-): Promise<"done" | number> {
+): Promise<Exclude<Carried, "conflict">> {
   const names = desk.names.get(message);
   let stored = names && desk.packets.get(names.id);
   if (!names || !stored) {
@@ -145,7 +170,7 @@ async function deliverMessage(
 async function carry(
   engine: Engine,
   carrier: Carrier,
-  desk: Desk,
+  desk: Counter,
   stored: Stored<"packet">,
   shadow: KnownShadow,
 ): Promise<Carried> {
@@ -199,14 +224,13 @@ async function waitBehind(engine: Engine, stored: Stored<"packet">, head: string
 async function attempt(
   engine: Engine,
   carrier: Carrier,
-  { boarding, health }: Desk,
+  { boarding, health, maySend }: Counter,
   stored: Stored<"packet">,
   shadow: KnownShadow,
   toSend: Packet,
 ): Promise<Carried> {
   const { clock, store, times } = engine;
-  const isTooLate = () => carrier.lastStart !== undefined && clock.now() > carrier.lastStart;
-  if (isTooLate()) return 0;
+  if (!maySend()) return 0;
   const lease = () => ({ owner: carrier.owner, until: clock.now() + times.leaseMs });
   const take = async (before: Stored<"packet">, progress: Progress): Promise<Stored<"packet"> | undefined> => {
     const value = { ...before.value, progress };
@@ -222,7 +246,7 @@ async function attempt(
   let began: number;
   try {
     // Waiting for the connector's rate has used the time up. Nothing was begun, and a lease left standing would say so.
-    if (isTooLate()) return (await take(held, stored.value.progress)) ? 0 : "conflict";
+    if (!maySend()) return (await take(held, stored.value.progress)) ? 0 : "conflict";
     // Waiting for the connector's rate has used the lease up: it is taken anew, unless another has it now.
     if (first.lease.until - clock.now() < times.sendMs) held = await take(held, { ...first, lease: lease() });
     if (!held) return "conflict";

@@ -18,8 +18,11 @@ import {
 import { type Stepped, step } from "./step.ts";
 import { newPut } from "./writes.ts";
 
-/** What one look at a packet came to: done with its message, a wait in ms for its lane, or read it again. */
-export type Carried = "done" | "conflict" | number;
+/**
+ * What one look at a packet came to: done with its message, the same because it waits in the outbox, a wait in ms for its
+ * lane, or read it again.
+ */
+export type Carried = "done" | "parked" | "conflict" | number;
 
 /** What a shadow would hold, or nothing where none is kept or written. */
 export type KnownShadow = Stored<"shadow"> | undefined;
@@ -216,7 +219,7 @@ export async function park(
     why: down ? "target-down" : health.paused ? "paused" : "failing",
   });
   await engine.queue.send(`outbox:${packet.connector}`, [messageOf(next.record)]);
-  return "done";
+  return "parked";
 }
 
 /**

@@ -154,20 +154,24 @@ function newestWins(target: SimTarget, packets: readonly PacketRecord[]): Broken
       const newest = newestFirst.find(({ action, fields }) => action === "delete" || Object.hasOwn(fields, name));
       // A newer one that may have landed waits for a person: until then nothing older goes.
       if (!newest || doubtful.some(({ version }) => compareVersions(version, newest.version) > 0)) continue;
+      const asNew = newestFirst.filter((packet) => isTie(packet, newest));
       if (newest.action === "upsert") {
-        const asNew = newestFirst.filter((packet) => isTie(packet, newest));
         const fits = ({ action, fields }: Packet) =>
           action === "delete" || JSON.stringify(fields[name]) === JSON.stringify(held[name]);
         if (asNew.some(fits)) continue;
         const law = `${entity}.${name} ends as ${JSON.stringify(held[name])}, the newest is ${JSON.stringify(newest.fields[name])}`;
         broken.push({ law: `${target.id}: ${law}`, about: newest.id });
-      } else if (newest === newestFirst[0] && target.state.has(entity)) {
+      } else if (newest === newestFirst[0] && target.state.has(entity) && asNew.every(isDeletion)) {
         broken.push({ law: `${target.id}: ${entity} is still there, and was deleted last`, about: newest.id });
         break;
       }
     }
   }
   return broken;
+}
+
+function isDeletion({ action }: Packet): boolean {
+  return action === "delete";
 }
 
 /** Two processes stamped two events in the same µs: neither is newer, and whichever is sent last stays. */
