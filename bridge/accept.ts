@@ -8,10 +8,10 @@ import { errorName } from "./log.ts";
 import { planAgain } from "./pinned.ts";
 import { type Engine, type Message, maxReceives, type Put, type Stored } from "./ports.ts";
 import { putOnQueue } from "./queueing.ts";
-import { recordPackets, tellHeld } from "./record.ts";
+import { recordPackets } from "./record.ts";
 import type { EventRecord, PacketRecord } from "./records.ts";
 import { later, type Report, removed } from "./report.ts";
-import { stepEvent } from "./step.ts";
+import { stepEvent, tellHeld } from "./step.ts";
 import { inWrites, maxChanges } from "./writes.ts";
 
 /** A malformed body is kept up to so many characters, for the operator. */

@@ -2,11 +2,10 @@ import { birthFacts } from "./expand.ts";
 import { blockedReason, govern } from "./govern.ts";
 import type { Facts, Status } from "./ledger.ts";
 import type { Match } from "./match.ts";
-import { inPlaceOf, type Packet, readdress } from "./pack.ts";
+import { type Packet, readdress } from "./pack.ts";
 import { pinnedSheets } from "./pinned.ts";
 import type { Engine, Stored } from "./ports.ts";
-import { tellHeld } from "./record.ts";
-import { writeStep } from "./settle.ts";
+import { putInPlace } from "./replace.ts";
 import { begin } from "./step.ts";
 import type { FieldDecision } from "./vet.ts";
 
@@ -97,42 +96,21 @@ export interface Replacement {
   readonly job?: string;
 }
 
-/**
- * Puts a packet in the place of a held one: the held one closes `SUPERSEDED` in the same transaction in which the new
- * one is recorded, so that a crash leaves either the one or the other, and of two who do so at once one wins.
- */
-export async function replace(
-  engine: Engine,
-  parent: Stored<"packet">,
-  { shape, act, facts, held, job }: Replacement,
-): Promise<Acted> {
-  const { packet, progress } = parent.value;
-  const { answer: _, ...lasting } = progress;
-  const closing: Stored<"packet"> = { ...parent, value: { ...parent.value, progress: lasting } };
-  for (let revision = packet.version.revision + 1; ; revision++) {
-    const child = inPlaceOf(packet, shape, revision, job);
-    const now = engine.clock.now();
-    const birth: Facts = { ...birthFacts(child, engine.bridgeKey), ...act, ...facts };
-    const born = held
-      ? begin(child, now, "HELD", { ...birth, reason: held.code }, { reason: held.reason })
-      : begin(child, now, "QUEUED", birth, { unsent: true });
-    const reason = `${child.id} took its place`;
-    const change = { reason, replacedBy: child.id };
-    const written = await writeStep(engine, closing, "SUPERSEDED", { ...act, reason }, change, [], born);
-    if (written === "done") {
-      engine.log({ step: "replaced", packet: packet.id, connector: packet.connector, by: child.id });
-      tellHeld(engine, [born]);
-      return doneWith(engine, child.id);
-    }
-    const [current, there] = await engine.store.read("packet", [packet.id, child.id]);
-    if (current?.etag !== parent.etag) return current ? { kind: "moved", now: current } : { kind: "missing" };
-    // In the way of another write just now, and still free.
-    if (!there) revision--;
-  }
-}
-
-/** An act that was done, with what it left. */
-export async function doneWith(engine: Engine, id: string): Promise<Acted> {
-  const [packet] = await engine.store.read("packet", [id]);
-  return packet ? { kind: "done", packet } : { kind: "missing" };
+/** Puts a packet in the place of a held one, for a person. */
+export function replace(engine: Engine, parent: Stored<"packet">, wanted: Replacement): Promise<Acted> {
+  const { shape, act, facts, held, job } = wanted;
+  const { answer: _, ...progress } = parent.value.progress;
+  const answered: Stored<"packet"> = { ...parent, value: { ...parent.value, progress } };
+  return putInPlace(engine, answered, {
+    shape,
+    act,
+    job,
+    begun(child) {
+      const now = engine.clock.now();
+      const birth: Facts = { ...birthFacts(child, engine.bridgeKey), ...act, ...facts };
+      return held
+        ? begin(child, now, "HELD", { ...birth, reason: held.code }, { reason: held.reason })
+        : begin(child, now, "QUEUED", birth, { unsent: true });
+    },
+  });
 }

@@ -1,13 +1,14 @@
 import { type Boarding, boarding, type Enter } from "./boarding.ts";
 import { type Connector, connectorId } from "./connector.ts";
 import { healthOf, isDown } from "./health.ts";
-import { isClosed } from "./ledger.ts";
+import { type Facts, isClosed } from "./ledger.ts";
 import { errorName } from "./log.ts";
 import { type Outcome, unknown } from "./outcome.ts";
-import type { Packet } from "./pack.ts";
+import { digestOf, type Packet } from "./pack.ts";
 import type { Engine, Message, Put, Stored } from "./ports.ts";
 import { ring } from "./queueing.ts";
 import type { Health, Progress } from "./records.ts";
+import { putInPlace } from "./replace.ts";
 import { later, type Report, removed } from "./report.ts";
 import {
   type Carried,
@@ -20,6 +21,7 @@ import {
   writeStep,
 } from "./settle.ts";
 import { emptyShadow, reconcile } from "./shadow.ts";
+import { begin } from "./step.ts";
 
 /** One connector at work in one process. */
 export interface Carrier {
@@ -186,6 +188,9 @@ async function carry(
     const outcome = unknown("a try broke off after it may have begun, and the target cannot tell a repeat");
     return settle(engine, stored, shadow, { ...carrier, outcome, roundTripMs: 0, health, inDoubt });
   }
+  if (inDoubt && packet.order === "latest" && progress.lease?.shadow !== (shadow?.etag ?? 0)) {
+    return sendAnew(engine, stored);
+  }
   if (packet.echo && !packet.force) return settleEcho(engine, stored, shadow, health);
   if (packet.order === "strict") {
     const [head] = await engine.store.laneOpen(packet.lane, 1);
@@ -199,6 +204,27 @@ async function carry(
   return left.kind === "send"
     ? attempt(engine, carrier, desk, stored, shadow, { ...packet, fields: left.fields })
     : settleUnsent(engine, stored, shadow, health, left.kind);
+}
+
+/**
+ * A try broke off, the queue lost the message, and something older went to the record since. Should the try have landed
+ * before it, the target would take no notice of a repeat, and stay with what is older: so the packet goes under a new key.
+ */
+async function sendAnew(engine: Engine, stored: Stored<"packet">): Promise<Carried> {
+  const { packet } = stored.value;
+  const [birth] = await engine.store.chain(packet.id);
+  const facts = (child: Packet): Facts => ({
+    ...birth?.facts,
+    digest: digestOf(child, engine.bridgeKey),
+    replaces: packet.id,
+  });
+  const done = await putInPlace(engine, stored, {
+    shape: packet,
+    act: { why: "a try broke off, and something else went to the record since" },
+    job: undefined,
+    begun: (child) => begin(child, engine.clock.now(), "QUEUED", facts(child), { unsent: true }),
+  });
+  return done.kind === "done" ? "done" : "conflict";
 }
 
 /** What a target has said itself it holds, unless it is known to hold something newer. */
@@ -231,7 +257,11 @@ async function attempt(
 ): Promise<Carried> {
   const { clock, store, times } = engine;
   if (!maySend()) return 0;
-  const lease = () => ({ owner: carrier.owner, until: clock.now() + times.leaseMs });
+  const lease = () => ({
+    owner: carrier.owner,
+    until: clock.now() + times.leaseMs,
+    ...(toSend.order === "latest" && { shadow: shadow?.etag ?? 0 }),
+  });
   const take = async (before: Stored<"packet">, progress: Progress): Promise<Stored<"packet"> | undefined> => {
     const value = { ...before.value, progress };
     const put: Put = { kind: "packet", id: toSend.id, value, etag: before.etag };

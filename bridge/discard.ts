@@ -1,7 +1,8 @@
-import { type Acted, doneWith, packetFor, refusedAct } from "./acts.ts";
+import { type Acted, packetFor, refusedAct } from "./acts.ts";
 import { actFacts, type By } from "./by.ts";
 import { openStatuses } from "./ledger.ts";
 import type { Engine } from "./ports.ts";
+import { doneWith } from "./replace.ts";
 import { writeStep } from "./settle.ts";
 
 /**

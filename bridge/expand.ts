@@ -1,14 +1,12 @@
 import type { KeyObject } from "node:crypto";
-import { canonicalJson } from "./canonical.ts";
 import { type Connector, connectorId } from "./connector.ts";
 import { type SourceEvent, toldName } from "./event.ts";
 import { blockedReason, govern } from "./govern.ts";
-import { keyedHash } from "./ids.ts";
 import type { Json } from "./json.ts";
 import type { Facts } from "./ledger.ts";
 import { type Element, faulty, mapEvent, type Parcel, placeOf, rosterOf, rosterSize } from "./map.ts";
 import { type Match, match } from "./match.ts";
-import { type Origin, type Packet, pack, readdress, sizeFault, type Version, versionOf } from "./pack.ts";
+import { digestOf, type Origin, type Packet, pack, readdress, sizeFault, type Version, versionOf } from "./pack.ts";
 import { type Engine, FileFault } from "./ports.ts";
 import type { Progress } from "./records.ts";
 import { chunkSize, elementAt, elementsIn, findRosters, type Lines, type Roster, withRemedy } from "./roster.ts";
@@ -209,11 +207,6 @@ export function repeated(engine: Engine, packet: Packet): Stepped {
   const facts = { ...birthFacts(apart, engine.bridgeKey), reason: "mapping" };
   const reason = `the event names the same record twice, by the same key: here in ${where}; which counts?`;
   return begin(apart, engine.clock.now(), "HELD", facts, { reason });
-}
-
-/** Binds a packet's fields to its ledger entry, without telling them. */
-export function digestOf(packet: Packet, bridgeKey: KeyObject): string {
-  return keyedHash(bridgeKey, packet.id, canonicalJson(packet.fields));
 }
 
 /** What the ledger says of a packet at its beginning: names and hashes, no value. */

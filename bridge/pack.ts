@@ -1,6 +1,6 @@
 import type { KeyObject } from "node:crypto";
-import type { Connector } from "./connector.ts";
-import { connectorId } from "./connector.ts";
+import { canonicalJson } from "./canonical.ts";
+import { type Connector, connectorId } from "./connector.ts";
 import type { SourceEvent } from "./event.ts";
 import { keyedHash, shortId } from "./ids.ts";
 import { bodyText, type JsonObject } from "./json.ts";
@@ -199,6 +199,11 @@ function revised(packet: Packet, revision: number): Pick<Packet, "id" | "version
     id: packetId(packet.event, `${packet.sheet}.${packet.target}`, packet.entity, revision),
     version: { ...packet.version, revision },
   };
+}
+
+/** Binds a packet's fields to its ledger entry, without telling them. */
+export function digestOf(packet: Packet, bridgeKey: KeyObject): string {
+  return keyedHash(bridgeKey, packet.id, canonicalJson(packet.fields));
 }
 
 /** Where a packet stands in a strict lane: by sequence where its source counts, else in order of acceptance. */

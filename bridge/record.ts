@@ -1,7 +1,7 @@
 import { repeated } from "./expand.ts";
 import type { Engine, Stored } from "./ports.ts";
 import type { PacketRecord } from "./records.ts";
-import type { Stepped } from "./step.ts";
+import { type Stepped, tellHeld } from "./step.ts";
 import { inWrites, newPut, weighNew } from "./writes.ts";
 
 /**
@@ -53,13 +53,4 @@ export async function recordMissing(
 
 function isUntouched({ progress }: PacketRecord): boolean {
   return progress.status === "QUEUED" && progress.place === "lane" && progress.tries === 0;
-}
-
-/** Says which new packets wait for a person from the beginning. */
-export function tellHeld(engine: Engine, steps: readonly Stepped[]): void {
-  for (const { record, entry } of steps) {
-    if (record.progress.status !== "HELD") continue;
-    const { id, connector } = record.packet;
-    engine.log({ step: "held", packet: id, connector, why: String(entry.facts.reason) });
-  }
 }

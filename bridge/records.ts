@@ -61,8 +61,12 @@ export interface Progress {
   readonly putAt?: number;
   /** Recorded outside the mapper and not yet known to be on its queue. */
   readonly unsent?: boolean;
-  /** Who is sending it now. A lease that stands when another comes means a send may have begun. */
-  readonly lease?: { readonly owner: string; readonly until: number };
+  /**
+   * Who is sending it now. A lease that stands when another comes means a send may have begun.
+   *
+   * `shadow`: its shadow's etag when the lease was taken. Another since: something else went to the record meanwhile.
+   */
+  readonly lease?: { readonly owner: string; readonly until: number; readonly shadow?: number };
   /** Since when the consistency window counts: recording, or the last re-queueing by a replay. ms */
   readonly queuedAt: number;
   readonly nextTryAt?: number;

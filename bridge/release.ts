@@ -1,4 +1,4 @@
-import { type Acted, doneWith, governAgain, packetFor, refusedAct, replace } from "./acts.ts";
+import { type Acted, governAgain, packetFor, refusedAct, replace } from "./acts.ts";
 import { actFacts, type By } from "./by.ts";
 import { type Json, jsonEqual } from "./json.ts";
 import type { Facts } from "./ledger.ts";
@@ -7,6 +7,7 @@ import type { Engine, Stored } from "./ports.ts";
 import { putOf, sendUnsent, unsentStep } from "./queueing.ts";
 import type { PacketRecord } from "./records.ts";
 import { remapper } from "./remap.ts";
+import { doneWith } from "./replace.ts";
 
 export interface ReleaseRequest {
   readonly id: string;

@@ -1,4 +1,4 @@
-import { type Acted, doneWith, governAgain, packetFor, refusedAct } from "./acts.ts";
+import { type Acted, governAgain, packetFor, refusedAct } from "./acts.ts";
 import { actFacts, type By } from "./by.ts";
 import { birthFacts } from "./expand.ts";
 import { healthOf } from "./health.ts";
@@ -10,13 +10,13 @@ import { pagesOf } from "./pages.ts";
 import { pinSheets } from "./pinned.ts";
 import type { Engine, Page, QueueName, Stored } from "./ports.ts";
 import { sendUnsent } from "./queueing.ts";
-import { tellHeld } from "./record.ts";
 import type { Job, PacketRecord } from "./records.ts";
 import { type ReleaseRequest, release } from "./release.ts";
 import { remapper } from "./remap.ts";
+import { doneWith } from "./replace.ts";
 import { readShadow, shadowKeyOf } from "./settle.ts";
 import { emptyShadow, reconcile } from "./shadow.ts";
-import { begin, type Stepped } from "./step.ts";
+import { begin, type Stepped, tellHeld } from "./step.ts";
 import { inWrites, newPut, weighNew } from "./writes.ts";
 
 export interface ReplayRequest {

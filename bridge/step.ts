@@ -1,4 +1,5 @@
 import { append, type Facts, isClosed, type LedgerEntry, type Status, tailOf } from "./ledger.ts";
+import type { Engine } from "./ports.ts";
 import type { EventRecord, PacketRecord, Progress } from "./records.ts";
 
 /** A packet's record and the ledger entry that belongs to it: written together or not at all. */
@@ -57,4 +58,13 @@ export function begin(
     },
     entry,
   };
+}
+
+/** Says which new packets wait for a person from the beginning. */
+export function tellHeld(engine: Engine, steps: readonly Stepped[]): void {
+  for (const { record, entry } of steps) {
+    if (record.progress.status !== "HELD") continue;
+    const { id, connector } = record.packet;
+    engine.log({ step: "held", packet: id, connector, why: String(entry.facts.reason) });
+  }
 }

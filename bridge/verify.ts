@@ -1,6 +1,6 @@
 import { batchesOf } from "./batches.ts";
-import { digestOf } from "./expand.ts";
 import { type LedgerEntry, type LedgerFault, type Tail, verifyChain } from "./ledger.ts";
+import { digestOf } from "./pack.ts";
 import { pagesOf } from "./pages.ts";
 import type { Engine } from "./ports.ts";
 import type { PacketRecord } from "./records.ts";

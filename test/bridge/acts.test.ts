@@ -60,9 +60,9 @@ describe("an edit of a held packet", () => {
     expect(end).toMatchObject({ step: "SUPERSEDED", facts: said });
     const changes = birth?.facts.changes as { field: string; before?: string; after?: string }[];
     expect(changes.map((change) => Object.keys(change))).toEqual([
-      ["field", "after"],
-      ["field", "before", "after"],
-      ["field", "before"],
+      ["after", "field"],
+      ["after", "before", "field"],
+      ["before", "field"],
     ]);
     expect(changes.map(({ field }) => field)).toEqual(["city", "dailyRate", "note"]);
     const told = JSON.stringify([await core.entries(), core.lines]);

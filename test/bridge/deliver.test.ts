@@ -1,15 +1,31 @@
 import { describe, expect, it } from "vitest";
 import * as z from "zod";
+import { type Carrier, deliver } from "../../bridge/deliver.ts";
 import { changeHealth } from "../../bridge/health.ts";
 import { delivered, refused, retry } from "../../bridge/outcome.ts";
 import type { Engine } from "../../bridge/ports.ts";
-import { aCore, brokenLaws, fakeTarget } from "../support/core.ts";
+import { aCore, brokenLaws, type FakeTarget, fakeTarget } from "../support/core.ts";
 
 const strictSheet = `
 source_event: policy.per_diem.updated
 targets:
   fake: { connector: Fake, map: { new_rate: rate } }
 `;
+
+function carrierOf({ connector }: FakeTarget): Carrier {
+  return { connector, owner: "o", enter: async () => () => {} };
+}
+
+/** A process that never comes to write what became of its first send, nor to remove a message. */
+function endingAfterSend(engine: Engine, { state }: FakeTarget): Engine {
+  const store = new Proxy(engine.store, {
+    get: (port, key) =>
+      key === "write" && state.size > 0
+        ? () => Promise.reject(new Error("the process has ended"))
+        : Reflect.get(port, key).bind(port),
+  });
+  return { ...engine, store };
+}
 
 describe("deliver", () => {
   it("sends what changed and closes the packet as SENT", async () => {
@@ -389,7 +405,6 @@ describe("deliver", () => {
     await using core = await aCore({ targets: [target] });
     await core.emit({ id: "c-1", data: { new_rate: 1 } });
     await core.map();
-    const { deliver } = await import("../../bridge/deliver.ts");
     const [message] = await core.engine.queue.receive(`lane:${target.id}`, { max: 1, visibilityMs: 1_000, waitMs: 0 });
     const carrier = {
       connector: target.connector,
@@ -410,7 +425,6 @@ describe("deliver", () => {
     await using core = await aCore({ targets: [target] });
     await core.emit({ id: "c-1", data: { new_rate: 1 } });
     await core.map();
-    const { deliver } = await import("../../bridge/deliver.ts");
     const queue = `lane:${target.id}` as const;
     const batch = () => core.engine.queue.receive(queue, { max: 1, visibilityMs: 40_000, waitMs: 0 });
     let open = () => {};
@@ -430,6 +444,81 @@ describe("deliver", () => {
     const { progress } = await core.only();
     expect(progress.status === "SENT" ? target.calls.length : progress.status).toBe(target.calls.length || "HELD");
     expect(core.lines.filter(({ step }) => step === "deliver-failed")).toEqual([]);
+  });
+
+  it("starts no send once the queue may have given its messages to another", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+    await core.emit({ id: "c-1", data: { new_rate: 1 } });
+    await core.map();
+    const { engine, clock } = core;
+    const { visibilityMs, sendMs } = engine.times;
+    const batch = await engine.queue.receive(`lane:${target.id}`, { max: 1, visibilityMs, waitMs: 0 });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const stopped = { connector: target.connector, owner: "o", enter: () => promise.then(() => () => {}) };
+
+    const delivering = deliver(engine, stopped, batch);
+    await clock.advance(visibilityMs - sendMs + 1);
+    resolve();
+
+    expect(await delivering).toMatchObject([{ kind: "later", ms: 0 }]);
+    expect(target.calls).toHaveLength(0);
+    expect((await core.only()).progress.lease).toBeUndefined();
+  });
+
+  it("sends nothing newer of a lane in which one was just parked: a crash would bring the parked one back before it", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target], times: { backoffMs: [1_000] } });
+    target.behave = (packet) => (packet.fields.dailyRate === 1 ? retry("answered 500") : target.take(packet));
+    await core.emit(
+      { id: "1", subject: "boston", data: { new_rate: 1 } },
+      { id: "2", subject: "boston", data: { new_rate: 2 } },
+    );
+    await core.run();
+    await core.clock.advance(1_500);
+    const { engine } = core;
+    const { visibilityMs } = engine.times;
+    const batch = await engine.queue.receive(`lane:${target.id}`, { max: 10, visibilityMs, waitMs: 0 });
+
+    await deliver(endingAfterSend(engine, target), carrierOf(target), batch);
+    target.behave = (packet) => target.take(packet);
+    await core.clock.advance(visibilityMs + 1);
+    await core.rest();
+
+    expect(batch).toHaveLength(2);
+    expect(target.state.get("boston")).toMatchObject({ dailyRate: 2 });
+    expect((await core.packets()).map(({ progress }) => progress.status).sort()).not.toContain("QUEUED");
+  });
+
+  it("sends a packet anew that may have landed, where its queue was emptied and something older went there since", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+    const { engine, clock } = core;
+    const lane = `lane:${target.id}` as const;
+    const now = clock.now();
+    const rate = (id: string, time: number, new_rate: number) => {
+      return { id, subject: "boston", time: new Date(time).toISOString(), data: { new_rate } };
+    };
+    await core.emit(rate("newer", now - 1_000, 2));
+    await core.map();
+    const batch = await engine.queue.receive(lane, { max: 10, visibilityMs: 1_000, waitMs: 0 });
+    await deliver(endingAfterSend(engine, target), carrierOf(target), batch);
+    await engine.queue.remove(
+      lane,
+      batch.map(({ receipt }) => receipt),
+    );
+
+    await core.emit(rate("older", now - 60_000, 1));
+    await core.run();
+    expect(target.state.get("boston")).toEqual({ dailyRate: 1 });
+    await clock.advance(engine.times.putBackMs + engine.times.leaseMs);
+    await core.rest();
+
+    expect(target.state.get("boston")).toEqual({ dailyRate: 2 });
+    expect(Object.fromEntries(target.effects)).toMatchObject({ [batch[0] ? JSON.parse(batch[0].body).id : ""]: 1 });
+    const ends = (await core.packets()).map(({ packet, progress }) => [packet.event, progress.status]);
+    expect(ends.map(([, status]) => status).sort()).toEqual(["SENT", "SENT", "SUPERSEDED"]);
+    expect(await brokenLaws(core, 2)).toEqual([]);
   });
 
   it("parks packets of a paused connector without calling it", async () => {

@@ -20,7 +20,7 @@ export interface Broken {
 export async function brokenLaws(world: World): Promise<Broken[]> {
   const packets = await world.core.packets();
   return [
-    ...world.targets.flatMap(({ broken }) => broken.map(({ law, packet }) => ({ law, about: packet }))),
+    ...world.targets.flatMap(({ broken }) => broken.filter(({ after = "" }) => !world.purged.has(after)).map(lawOf)),
     ...(await sums(world, packets)),
     ...(await atRest(world, packets)),
     ...(await ledger(world)),
@@ -30,6 +30,10 @@ export async function brokenLaws(world: World): Promise<Broken[]> {
     ...world.targets.flatMap((target) => files(target, packets)),
     ...(await secrecy(world)),
   ];
+}
+
+function lawOf({ law, packet }: SimTarget["broken"][number]): Broken {
+  return { law, about: packet };
 }
 
 /** Events received are events accounted for, and each has become the packets its body asks for. */

@@ -1,6 +1,6 @@
 import type { JsonObject } from "../../bridge/json.ts";
 import { delivered, type Outcome, refused, retry } from "../../bridge/outcome.ts";
-import { compareVersions, type Packet, type Version } from "../../bridge/pack.ts";
+import { compareVersions, type Packet } from "../../bridge/pack.ts";
 import { type FakeOptions, fakeTarget } from "../support/core.ts";
 import type { Inbox } from "./inbox.ts";
 
@@ -48,11 +48,11 @@ export class SimTarget {
   /** Every effect it has had, in order. */
   readonly effects: Effect[] = [];
   readonly effectsOf = new Map<string, number>();
-  /** What it noticed itself: broken laws, each with the packet concerned. */
-  readonly broken: { readonly law: string; readonly packet: string }[] = [];
+  /** What it noticed itself: broken laws, each with the packet concerned, and the newer one it came after. */
+  readonly broken: { readonly law: string; readonly packet: string; readonly after?: string }[] = [];
   /** By idempotency key, the packet it came with. */
   readonly #keys = new Map<string, Packet>();
-  readonly #newest = new Map<string, Map<string, Version>>();
+  readonly #newest = new Map<string, Map<string, Packet>>();
 
   /** Where it takes files, and no calls. */
   readonly inbox: Inbox | undefined;
@@ -101,20 +101,22 @@ export class SimTarget {
   }
 
   #goesForward(packet: Packet): void {
-    const newest = this.#newest.get(packet.entity) ?? new Map<string, Version>();
+    const newest = this.#newest.get(packet.entity) ?? new Map<string, Packet>();
     this.#newest.set(packet.entity, newest);
     const names = packet.action === "delete" ? [...newest.keys()] : Object.keys(packet.fields);
     for (const name of names) {
       const before = newest.get(name) ?? newest.get("");
-      if (before && compareVersions(before, packet.version) > 0) this.tell(`field ${name} went back`, packet);
-      newest.set(name, packet.version);
+      if (before && compareVersions(before.version, packet.version) > 0) {
+        this.tell(`field ${name} went back`, packet, before);
+      }
+      newest.set(name, packet);
     }
     // A deletion counts for the fields that come later, too.
-    if (packet.action === "delete") newest.set("", packet.version);
+    if (packet.action === "delete") newest.set("", packet);
   }
 
-  tell(law: string, packet: Packet): void {
-    this.broken.push({ law: `${this.id}: ${law}`, packet: packet.id });
+  tell(law: string, packet: Packet, after?: Packet): void {
+    this.broken.push({ law: `${this.id}: ${law}`, packet: packet.id, ...(after && { after: after.id }) });
   }
 
   isAwake(fraction: () => number): boolean {

@@ -81,6 +81,8 @@ export class World implements Outside {
   readonly trace: string[] = [];
   /** Packets in the order of their recording, and how many processes had begun then. */
   readonly recorded = new Map<string, number>();
+  /** Packets whose messages somebody took off a queue: the order of their lanes went with them. */
+  readonly purged = new Set<string>();
   /** Processes that had to be ended. */
   readonly endless: string[] = [];
   /** What was to be filled back, by the job's id. */
@@ -209,6 +211,7 @@ export class World implements Outside {
       for (;;) {
         const messages = await queue.receive(name, { max: 10, visibilityMs: 1_000, waitMs: 0 });
         if (messages.length === 0) break;
+        for (const { body } of messages) this.purged.add((JSON.parse(body) as Packet).id);
         await queue.remove(
           name,
           messages.map(({ receipt }) => receipt),

@@ -1,0 +1,50 @@
+import type { Acted } from "./acts.ts";
+import type { Facts } from "./ledger.ts";
+import { inPlaceOf, type Packet } from "./pack.ts";
+import type { Engine, Stored } from "./ports.ts";
+import { writeStep } from "./settle.ts";
+import { type Stepped, tellHeld } from "./step.ts";
+
+/** What is to be sent in the place of another packet. */
+interface InPlace {
+  readonly shape: Packet;
+  /** Why: for the end of the other's chain. */
+  readonly act: Facts;
+  readonly job: string | undefined;
+  /** Its first step, once its revision is known. */
+  readonly begun: (child: Packet) => Stepped;
+}
+
+/**
+ * Puts a packet in the place of another: the other closes `SUPERSEDED` in the same transaction in which the new one is
+ * recorded, so that a crash leaves either the one or the other, and of two who do so at once one wins.
+ */
+export async function putInPlace(
+  engine: Engine,
+  parent: Stored<"packet">,
+  { shape, act, job, begun }: InPlace,
+): Promise<Acted> {
+  const { packet } = parent.value;
+  for (let revision = packet.version.revision + 1; ; revision++) {
+    const child = inPlaceOf(packet, shape, revision, job);
+    const born = begun(child);
+    const reason = `${child.id} took its place`;
+    const change = { reason, replacedBy: child.id };
+    const written = await writeStep(engine, parent, "SUPERSEDED", { ...act, reason }, change, [], born);
+    if (written === "done") {
+      engine.log({ step: "replaced", packet: packet.id, connector: packet.connector, by: child.id });
+      tellHeld(engine, [born]);
+      return doneWith(engine, child.id);
+    }
+    const [current, there] = await engine.store.read("packet", [packet.id, child.id]);
+    if (current?.etag !== parent.etag) return current ? { kind: "moved", now: current } : { kind: "missing" };
+    // In the way of another write just now, and still free.
+    if (!there) revision--;
+  }
+}
+
+/** An act that was done, with what it left. */
+export async function doneWith(engine: Engine, id: string): Promise<Acted> {
+  const [packet] = await engine.store.read("packet", [id]);
+  return packet ? { kind: "done", packet } : { kind: "missing" };
+}
