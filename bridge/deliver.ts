@@ -1,10 +1,10 @@
 import { type Boarding, boarding, type Enter } from "./boarding.ts";
 import { type Connector, connectorId } from "./connector.ts";
 import { healthOf, isDown } from "./health.ts";
-import { type Facts, isClosed } from "./ledger.ts";
+import { isClosed } from "./ledger.ts";
 import { errorName } from "./log.ts";
 import { type Outcome, unknown } from "./outcome.ts";
-import { digestOf, type Packet } from "./pack.ts";
+import { type Packet, plainFacts } from "./pack.ts";
 import type { Engine, Message, Put, Stored } from "./ports.ts";
 import { ring } from "./queueing.ts";
 import type { Health, Progress } from "./records.ts";
@@ -212,17 +212,12 @@ async function carry(
  */
 async function sendAnew(engine: Engine, stored: Stored<"packet">): Promise<Carried> {
   const { packet } = stored.value;
-  const [birth] = await engine.store.chain(packet.id);
-  const facts = (child: Packet): Facts => ({
-    ...birth?.facts,
-    digest: digestOf(child, engine.bridgeKey),
-    replaces: packet.id,
-  });
   const done = await putInPlace(engine, stored, {
     shape: packet,
     act: { why: "a try broke off, and something else went to the record since" },
     job: undefined,
-    begun: (child) => begin(child, engine.clock.now(), "QUEUED", facts(child), { unsent: true }),
+    // All else stands at the beginning of the one it replaces; a connector's function may not read the ledger.
+    begun: (child) => begin(child, engine.clock.now(), "QUEUED", plainFacts(child, engine.bridgeKey), { unsent: true }),
   });
   return done.kind === "done" ? "done" : "conflict";
 }

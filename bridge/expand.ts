@@ -6,7 +6,7 @@ import type { Json } from "./json.ts";
 import type { Facts } from "./ledger.ts";
 import { type Element, faulty, mapEvent, type Parcel, placeOf, rosterOf, rosterSize } from "./map.ts";
 import { type Match, match } from "./match.ts";
-import { digestOf, type Origin, type Packet, pack, readdress, sizeFault, type Version, versionOf } from "./pack.ts";
+import { type Origin, type Packet, pack, plainFacts, readdress, sizeFault, type Version, versionOf } from "./pack.ts";
 import { type Engine, FileFault } from "./ports.ts";
 import type { Progress } from "./records.ts";
 import { chunkSize, elementAt, elementsIn, findRosters, type Lines, type Roster, withRemedy } from "./roster.ts";
@@ -212,21 +212,7 @@ export function repeated(engine: Engine, packet: Packet): Stepped {
 /** What the ledger says of a packet at its beginning: names and hashes, no value. */
 export function birthFacts(packet: Packet, bridgeKey: KeyObject): Facts {
   return {
-    event: packet.event,
-    type: packet.eventType,
-    sheet: packet.sheet,
-    sheetHash: packet.sheetHash,
-    target: packet.target,
-    connector: packet.connector,
-    lane: packet.lane,
-    action: packet.action,
-    fields: Object.keys(packet.fields),
-    digest: digestOf(packet, bridgeKey),
+    ...plainFacts(packet, bridgeKey),
     version: { ...packet.version, source: toldName(packet.version.source) } as unknown as Json,
-    ...(packet.replayOf && { replayOf: packet.replayOf }),
-    ...(packet.replaces && { replaces: packet.replaces }),
-    ...(packet.force && { force: true }),
-    ...(packet.echo && { echo: true }),
-    ...(packet.job && { job: packet.job }),
   };
 }

@@ -4,6 +4,7 @@ import { type Connector, connectorId } from "./connector.ts";
 import type { SourceEvent } from "./event.ts";
 import { keyedHash, shortId } from "./ids.ts";
 import { bodyText, type JsonObject } from "./json.ts";
+import type { Facts } from "./ledger.ts";
 import type { Vetted } from "./vet.ts";
 
 /**
@@ -204,6 +205,27 @@ function revised(packet: Packet, revision: number): Pick<Packet, "id" | "version
 /** Binds a packet's fields to its ledger entry, without telling them. */
 export function digestOf(packet: Packet, bridgeKey: KeyObject): string {
   return keyedHash(bridgeKey, packet.id, canonicalJson(packet.fields));
+}
+
+/** What the ledger says of a packet at its beginning, but for its version, whose source may be anybody's address. */
+export function plainFacts(packet: Packet, bridgeKey: KeyObject): Facts {
+  return {
+    event: packet.event,
+    type: packet.eventType,
+    sheet: packet.sheet,
+    sheetHash: packet.sheetHash,
+    target: packet.target,
+    connector: packet.connector,
+    lane: packet.lane,
+    action: packet.action,
+    fields: Object.keys(packet.fields),
+    digest: digestOf(packet, bridgeKey),
+    ...(packet.replayOf && { replayOf: packet.replayOf }),
+    ...(packet.replaces && { replaces: packet.replaces }),
+    ...(packet.force && { force: true }),
+    ...(packet.echo && { echo: true }),
+    ...(packet.job && { job: packet.job }),
+  };
 }
 
 /** Where a packet stands in a strict lane: by sequence where its source counts, else in order of acceptance. */
