@@ -1,4 +1,4 @@
-import type { LedgerEntry } from "./ledger.ts";
+import type { LedgerEntry, Status } from "./ledger.ts";
 
 /** One ledger entry, as one would tell it. */
 export function sentenceOf({ step, facts }: Pick<LedgerEntry, "step" | "facts">): string {
@@ -64,6 +64,43 @@ function rules({ governance }: LedgerEntry["facts"]): string {
   const decisions = (governance ?? []) as { field: string; action: string; rule: string }[];
   if (decisions.length === 0) return "";
   return `; governance: ${decisions.map(({ field, action, rule }) => `${action} ${field} (${rule})`).join(", ")}`;
+}
+
+/** How a packet stands, as a person wants to see it. */
+export interface Standing {
+  readonly id: string;
+  readonly status: Status;
+  readonly target: string;
+  /** Where it landed. */
+  readonly at?: string | undefined;
+  readonly roundTripMs?: number | undefined;
+  /** ms since the epoch */
+  readonly nextTryAt?: number | undefined;
+  /** Until when it is being sent. ms since the epoch */
+  readonly sendingUntil?: number | undefined;
+  readonly reason?: string | undefined;
+}
+
+/** `pkt-… → SENT payroll@/v2/rates  (4 ms)`, or `… → RETRY payroll  (retry in 2 s: answered 503)` */
+export function standingLine(packet: Standing, now: number): string {
+  return `${packet.id} → ${standing(packet, now)}`;
+}
+
+/** The same without its id. */
+export function standing({ status, target, at, ...packet }: Standing, now: number): string {
+  const detail = status === "SENT" ? roundTrip(packet) : waitingFor(packet, now);
+  return `${status} ${target}${at === undefined ? "" : `@${at}`}${detail === "" ? "" : `  (${detail})`}`;
+}
+
+function roundTrip({ roundTripMs }: Pick<Standing, "roundTripMs">): string {
+  return roundTripMs === undefined ? "" : `${roundTripMs} ms`;
+}
+
+function waitingFor({ nextTryAt, sendingUntil, reason }: Omit<Standing, "status" | "target">, now: number): string {
+  const next = nextTryAt === undefined ? undefined : nextTryAt > now ? `retry in ${inWords(nextTryAt - now)}` : "due";
+  const sending =
+    sendingUntil !== undefined && (sendingUntil > now ? "being sent" : "a try broke off, another follows");
+  return [next ?? sending, reason].filter(Boolean).join(": ");
 }
 
 /** `3 s`, `10 min`, `2 h`: a time as one says it. */

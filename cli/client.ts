@@ -1,8 +1,10 @@
+import { existsSync } from "node:fs";
 import { userInfo } from "node:os";
 import type { Command } from "commander";
 import type * as z from "zod";
 import { opsApp } from "../ops/app.ts";
 import { problemSchema } from "../ops/problem.ts";
+import { SheetsFault } from "../platform/local/sheets-folder.ts";
 import { type Door, doorOf, localOps } from "./api.ts";
 import { type StoreOptions, storeCommand, withBridge } from "./open.ts";
 import { exitCodes } from "./output.ts";
@@ -59,14 +61,15 @@ type Ask = (path: string, init: Asked) => Response | Promise<Response>;
  *
  * Of the store here: that of the process which works on it; where none does, it is answered by this process.
  *
- * @param work whether this process has to work on the store where no other does
+ * @param work whether this process has to work on the store where no other does; `sheets`: whether it can do
+ * without them, where they are faulty or not here
  */
 export async function withOps<T>(
   options: OpsOptions,
-  { work }: { readonly work: boolean },
+  { work, sheets = "needed" }: { readonly work: boolean; readonly sheets?: "needed" | "if good" },
   use: (client: OpsClient) => Promise<T>,
 ): Promise<T> {
-  const { stack, url, dir } = options;
+  const { stack, url, dir, mappings } = options;
   if (stack !== undefined && url !== undefined) throw new TypeError("give --stack or --url, and not both");
   if (stack !== undefined) {
     const { openDeployedApi } = await import("../platform/aws/signed.ts");
@@ -80,12 +83,19 @@ export async function withOps<T>(
   }
   const door = await openDoor(dir);
   if (door) return use(clientOf(over(door.url, door.token)));
-  return withBridge(options, { work, sheets: true }, async (bridge) => {
-    const app = opsApp(localOps(await bridge.engine()), {
-      guard: (_, next) => next(),
-      actorOf: () => userInfo().username,
+  const here = (withSheets: boolean) =>
+    withBridge(options, { work, sheets: withSheets }, async (bridge) => {
+      const app = opsApp(localOps(await bridge.engine()), {
+        guard: (_, next) => next(),
+        actorOf: () => userInfo().username,
+      });
+      return use(clientOf((path, init) => app.request(path, init)));
     });
-    return use(clientOf((path, init) => app.request(path, init)));
+  if (sheets === "needed") return here(true);
+  return here(existsSync(mappings)).catch((error: unknown) => {
+    if (!(error instanceof SheetsFault)) throw error;
+    console.error(error.message);
+    return here(false);
   });
 }
 

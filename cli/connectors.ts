@@ -24,7 +24,7 @@ export function connectors(): Command {
     .addCommand(connectorSecret())
     .addCommand(schema())
     .action(async (options: OpsOptions) => {
-      await withOps(options, { work: false }, async (client) => {
+      await withOps(options, { work: false, sheets: "if good" }, async (client) => {
         const { items } = await client.get("/api/connectors", z.object({ items: z.array(connectorView) }));
         if (options.json) return printJson(items.map(({ id, ...view }) => ({ connector: id, ...view })));
         const head = ["CONNECTOR", "HEALTH", "LANE", "OUTBOX", "HELD", "LAG P95", "WINDOW", "ORDER", "CONFIGURED"];
@@ -47,7 +47,7 @@ function turn(act: "pause" | "resume", description: string): Command {
     .action(async (called: string, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<TurnOptions>();
       const reason = await reasonOf(options.reason);
-      await withOps(options, { work: false }, async (client) => {
+      await withOps(options, { work: false, sheets: "if good" }, async (client) => {
         const path = `/api/connectors/${encodeURIComponent(called)}/${act}`;
         const { connector, changed, paused } = await client.post(path, { reason }, switchedAnswer);
         if (options.json) return printJson({ connector, changed, paused });

@@ -9,7 +9,7 @@ export function explain(): Command {
   return opsCommand("explain", "tell the story of a packet (pkt-…) or an event (evt-…)")
     .argument("<id>", "pkt-… or evt-…")
     .action(async (id: string, options: OpsOptions) => {
-      await withOps(options, { work: false }, async (client) => {
+      await withOps(options, { work: false, sheets: "if good" }, async (client) => {
         const place = encodeURIComponent(id);
         if (id.startsWith("evt-")) {
           const event = await client.get(`/api/events/${place}`, eventStory);

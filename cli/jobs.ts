@@ -21,7 +21,7 @@ export function jobs(end: End): Command {
     .option("--limit <count>", "at most so many", count, 20)
     .addHelpText("after", "\nA job goes on where it stopped, as soon as a process works on the store.")
     .action(async (options: JobsOptions) => {
-      await withOps(options, { work: false }, async (client) => {
+      await withOps(options, { work: false, sheets: "if good" }, async (client) => {
         if (options.cancel !== undefined) return cancelled(client, options.cancel, options, end);
         const { items } = await client.get(
           pathOf("/api/jobs", { limit: Math.min(200, options.limit) }),

@@ -3,10 +3,10 @@ import { type Command, Option } from "commander";
 import type * as z from "zod";
 import { openStatuses, type Status, statuses } from "../bridge/ledger.ts";
 import { type From, pagesOf } from "../bridge/pages.ts";
+import { tallyAnswer } from "../ops/ledger.ts";
 import { packetSummary, pageOf } from "../ops/schemas.ts";
-import { isElsewhere, type OpsClient, type OpsOptions, opsCommand, pathOf, withOps } from "./client.ts";
-import { idOf, withBridge } from "./open.ts";
-import { coloured, count, printJson, timeIn } from "./output.ts";
+import { type OpsClient, type OpsOptions, opsCommand, pathOf, Refused, withOps } from "./client.ts";
+import { count, printJson, timeIn } from "./output.ts";
 import { lineOf } from "./packet-lines.ts";
 
 interface OutboxOptions extends OpsOptions {
@@ -32,35 +32,7 @@ export function outbox(): Command {
     .option("--limit <count>", "at most so many", count, 50)
     .option("--watch", "and then each that changes, until Ctrl-C")
     .action(async (options: OutboxOptions) => {
-      // A program gets the same from here and from elsewhere.
-      if (options.watch || options.json || isElsewhere(options))
-        return withOps(options, { work: false }, (client) => listed(client, options));
-      const { open, since, limit } = options;
-      const wanted = options.status ?? (open ? openStatuses : undefined);
-      await withBridge(options, { work: false }, async (bridge) => {
-        const connector = options.connector && (await idOf(bridge, options.connector));
-        const newest = await bridge.outbox({
-          newestFirst: true,
-          limit,
-          ...(options.entity !== undefined && { entity: options.entity }),
-          ...(options.text !== undefined && { text: options.text }),
-          ...(wanted && { statuses: wanted }),
-          ...(connector && { connector }),
-          ...(since && { from: timeIn(since, Date.now()) }),
-        });
-        const packets = newest.reverse();
-        for (const packet of packets) console.log(coloured(String(packet), packet.status));
-        const { packets: counts } = await bridge.tally();
-        const sums = statuses.filter((status) => counts[status] > 0).map((status) => `${counts[status]} ${status}`);
-        const { waiting: givenUp } = await (await bridge.engine()).queue.depth("inbox-dead");
-        if (givenUp > 0)
-          console.log(
-            `\n${givenUp} of the events could not be mapped, however often it was tried: see accept-failed in the log of bridge serve, mend the cause and start it anew`,
-          );
-        console.log(
-          sums.length > 0 ? `\nin all: ${sums.join(", ")}` : 'no packets yet; publish an event with "bridge emit"',
-        );
-      });
+      await withOps(options, { work: false, sheets: "if good" }, (client) => listed(client, options));
     });
 }
 
@@ -80,13 +52,28 @@ async function listed(client: OpsClient, options: OutboxOptions): Promise<void> 
     else printJson(changed);
   };
   await tell();
-  if (!options.watch) return;
+  if (!options.watch) return options.json ? undefined : tellSums(client);
   const ended = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => ended.abort());
   while (!ended.signal.aborted) {
     await setTimeout(lookMs, undefined, { signal: ended.signal }).catch(() => {});
     if (!ended.signal.aborted) await tell();
   }
+}
+
+/** All packets there are, counted. On AWS that is the dashboard's. */
+async function tellSums(client: OpsClient): Promise<void> {
+  const tally = await client.get("/api/tally", tallyAnswer).catch((error: unknown) => {
+    if (!(error instanceof Refused)) throw error;
+  });
+  if (!tally) return;
+  const { packets, givenUp } = tally;
+  const sums = statuses.filter((status) => packets[status] > 0).map((status) => `${packets[status]} ${status}`);
+  if (givenUp > 0)
+    console.log(
+      `\n${givenUp} of the events could not be mapped, however often it was tried: see accept-failed in the log of bridge serve, mend the cause and start it anew`,
+    );
+  console.log(sums.length > 0 ? `\nin all: ${sums.join(", ")}` : 'no packets yet; publish an event with "bridge emit"');
 }
 
 /** Oldest first, as many as were asked for, over as many pages as that takes. */

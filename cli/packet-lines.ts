@@ -1,5 +1,5 @@
 import type * as z from "zod";
-import { inWords } from "../bridge/story.ts";
+import { type Standing, standing, standingLine } from "../bridge/story.ts";
 import type { eventStory, packetStory, packetSummary } from "../ops/schemas.ts";
 import { coloured } from "./output.ts";
 
@@ -8,23 +8,22 @@ type Story = z.output<typeof packetStory>;
 
 /** `pkt-… → HELD payroll  (answered 422)` */
 export function lineOf(packet: Summary, now = Date.now()): string {
-  const { id, status, target } = packet;
-  return coloured(`${id} → ${status} ${target}`, status) + detailOf(packet, now);
+  return coloured(standingLine(standingOf(packet), now), packet.status);
 }
 
-/** In brackets what is to be known of its status: the round trip, the next try, why it waits. */
-function detailOf({ status, reason, nextTryAt, roundTripMs, place }: Summary, now: number): string {
-  if (status === "SENT" && roundTripMs !== undefined) return `  (${roundTripMs} ms)`;
-  const wait = nextTryAt === undefined ? undefined : Date.parse(nextTryAt) - now;
-  const next = wait === undefined ? undefined : wait > 0 ? `retry in ${inWords(wait)}` : "due";
-  const told = [next, reason ?? (place === "behind" ? "waits for its turn" : undefined)].filter(Boolean).join(": ");
-  return told === "" ? "" : `  (${told})`;
+function standingOf({ place, reason, nextTryAt, sendingUntil, ...packet }: Summary): Standing {
+  return {
+    ...packet,
+    reason: reason ?? (place === "behind" ? "waits for its turn" : undefined),
+    nextTryAt: nextTryAt === undefined ? undefined : Date.parse(nextTryAt),
+    sendingUntil: sendingUntil === undefined ? undefined : Date.parse(sendingUntil),
+  };
 }
 
 /** The story of a packet, as one would tell it. */
 export function storyLines(story: Story): string[] {
   const { id, action, entity, target, connector, eventType, event, sheet, fields, replayOf, replaces, answer } = story;
-  const place = story.delivery?.at === undefined ? target : `${target}@${story.delivery.at}`;
+  const landed = { ...standingOf(story), at: story.delivery?.at };
   const values = fields.map(({ name, value }) => `${name}: ${JSON.stringify(value)}`).join(", ") || "none";
   return [
     `${id} carries ${action === "delete" ? "the deletion of " : ""}${entity} to ${target} (${connector})`,
@@ -35,7 +34,7 @@ export function storyLines(story: Story): string[] {
     "",
     ...story.story.map(stepLine),
     "",
-    `now ${coloured(`${story.status} ${place}`, story.status)}${detailOf(story, Date.now())}`,
+    `now ${coloured(standing(landed, Date.now()), story.status)}`,
     ...(answer ? [`the target answered: ${answer}`] : []),
   ];
 }

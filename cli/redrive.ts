@@ -16,7 +16,7 @@ export function redrive(): Command {
     .addHelpText("after", "\nIt begins slowly, and gets faster. A target that is down is probed first: bridge probe.")
     .action(async (called: string, options: RedriveOptions) => {
       const reason = await reasonOf(options.reason);
-      await withOps(options, { work: false }, async (client) => {
+      await withOps(options, { work: false, sheets: "if good" }, async (client) => {
         const path = `/api/connectors/${encodeURIComponent(called)}/redrive`;
         const told = await client.post(path, { reason }, redriveAnswer);
         if (options.json) return printJson(told);

@@ -1,6 +1,6 @@
 import type { Status } from "../bridge/ledger.ts";
 import type { PacketRecord } from "../bridge/records.ts";
-import { inWords } from "../bridge/story.ts";
+import { standingLine } from "../bridge/story.ts";
 
 /** A packet as a person wants to see it. `String(view)` gives the outbox's line. */
 export interface PacketView {
@@ -44,16 +44,9 @@ export function viewOf({ packet, progress, recordedAt }: PacketRecord, now: numb
   };
 }
 
-/** `pkt-… → SENT payroll@/v2/rates  (4 ms)` */
 function line({ packet, progress }: PacketRecord, now: number): string {
-  const { delivery, nextTryAt, status, reason, lease } = progress;
-  const place = delivery?.at === undefined ? packet.target : `${packet.target}@${delivery.at}`;
-  const head = `${packet.id} → ${status} ${place}`;
-  if (status === "SENT" && delivery) return `${head}  (${delivery.ms} ms)`;
-  if (nextTryAt !== undefined) {
-    const when = nextTryAt > now ? `retry in ${inWords(nextTryAt - now)}` : "due";
-    return `${head}  (${when}${reason ? `: ${reason}` : ""})`;
-  }
-  if (lease) return `${head}  (${lease.until > now ? "being sent" : "a try broke off, another follows"})`;
-  return reason ? `${head}  (${reason})` : head;
+  const { status, nextTryAt, reason, lease, delivery } = progress;
+  const landed = { at: delivery?.at, roundTripMs: delivery?.ms };
+  const { id, target } = packet;
+  return standingLine({ id, status, target, nextTryAt, reason, sendingUntil: lease?.until, ...landed }, now);
 }

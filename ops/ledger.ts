@@ -59,18 +59,25 @@ const verify = operation({
 const counts = <S extends readonly string[]>(names: S) =>
   z.object(Object.fromEntries(names.map((name) => [name, z.int()])) as Record<S[number], z.ZodInt>);
 
+export const tallyAnswer = z.object({
+  events: counts([...eventStatuses, "duplicates"] as const),
+  packets: counts(statuses),
+  givenUp: z.int().describe("Messages of the inbox that could not be mapped, however often it was tried."),
+});
+
 const tally = operation({
   method: "get",
   path: "/api/tally",
   id: "tally",
   summary: "Every event and packet, counted by its status",
-  answer: z.object({ events: counts([...eventStatuses, "duplicates"] as const), packets: counts(statuses) }),
+  answer: tallyAnswer,
   problems: ["unavailable"],
   async run({ ops: { engine, host } }) {
     // It would read the whole table, at every look.
     if (host === "aws")
       return new Problem("unavailable", "On AWS the dashboard in CloudWatch counts; see the runbook.");
-    return tallyOf(engine);
+    const [tally, { waiting, inFlight }] = await Promise.all([tallyOf(engine), engine.queue.depth("inbox-dead")]);
+    return { ...tally, givenUp: waiting + inFlight };
   },
 });
 

@@ -19,7 +19,7 @@ import {
 
 export function summaryOf(record: PacketRecord): z.input<typeof packetSummary> {
   const { packet, progress, recordedAt } = record;
-  const { status, nextTryAt, closedAt, erasedAt, reason, delivery, replacedBy, place, behind } = progress;
+  const { status, nextTryAt, lease, closedAt, erasedAt, reason, delivery, replacedBy, place, behind } = progress;
   const { replayOf, replaces, job } = packet;
   return {
     id: packet.id,
@@ -38,11 +38,13 @@ export function summaryOf(record: PacketRecord): z.input<typeof packetSummary> {
     queuedAt: timeOut(progress.queuedAt),
     windowMs: packet.windowMs,
     ...(nextTryAt !== undefined && { nextTryAt: timeOut(nextTryAt) }),
+    ...(lease && { sendingUntil: timeOut(lease.until) }),
     ...(closedAt !== undefined && { closedAt: timeOut(closedAt), lagMs: Math.max(0, closedAt - progress.queuedAt) }),
     ...(erasedAt !== undefined && { erasedAt: timeOut(erasedAt) }),
     ...(!isClosed(status) && status !== "HELD" && { place, ...(behind !== undefined && { behind }) }),
     ...(reason !== undefined && { reason: withoutPersonalData(reason) }),
     ...(delivery && { roundTripMs: delivery.ms }),
+    ...(delivery?.at !== undefined && { at: withoutPersonalData(delivery.at) }),
     ...(replayOf !== undefined && { replayOf }),
     ...(replaces !== undefined && { replaces }),
     ...(replacedBy !== undefined && { replacedBy }),

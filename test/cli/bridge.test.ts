@@ -331,6 +331,26 @@ describe("bridge on a store", () => {
     expect(code).toBe(1);
   });
 
+  test("a faulty sheet, or none, keeps nobody from looking, nor from pausing", async () => {
+    await using target = await targetServer();
+    using folder = office(target.url);
+    await bridge(folder.path, "emit", raise);
+    writeFileSync(join(folder.path, "mappings", "worse.yaml"), "targets: {}\n");
+
+    const runs = [
+      await bridge(folder.path, "outbox"),
+      await bridge(folder.path, "outbox", "--json"),
+      await bridge(folder.path, "connectors", "pause", "PayrollConnector", "--reason", "to be sure"),
+      await bridge(folder.path, "outbox", "--mappings", "nowhere"),
+    ];
+
+    for (const { code, out } of runs) expect({ code, out }).toMatchObject({ code: 0, out: expect.stringMatching(/./) });
+    expect(runs[0]?.out).toMatch(/→ SENT payroll@\/v2\/rates {2}\(\d+ ms\)\n.* → SENT gis@.*\n\nin all: 2 SENT/);
+    expect(runs[0]?.err).toMatch(/mappings\/worse\.yaml:1: source_event is missing/);
+    expect(JSON.parse(runs[1]?.out ?? "")).toMatchObject([{ status: "SENT", at: "/v2/rates" }, { target: "gis" }]);
+    expect(runs[3]?.err).toBe("");
+  });
+
   test("a held packet makes emit exit 1 and says why", async () => {
     await using target = await targetServer();
     using folder = office(target.url);
