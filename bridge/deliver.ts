@@ -29,7 +29,7 @@ export interface Carrier {
   /** Who holds the leases: one name a process. */
   readonly owner: string;
   readonly enter: Enter;
-  /** ms since the epoch after which no send may start, where that is earlier than the messages ask: a Lambda's end less its margin. */
+  /** ms since the epoch after which no send may start: a Lambda's end less its margin. */
   readonly lastStart?: number;
 }
 
@@ -40,6 +40,8 @@ interface Desk {
   readonly packets: ReadonlyMap<string, Stored<"packet">>;
   readonly shadows: ReadonlyMap<string, KnownShadow>;
   readonly health: Health;
+  /** ms since the epoch: the carrier's, or where the queue may give the messages to another, who goes on with those behind. */
+  readonly lastStart: number;
 }
 
 /** The desk as one lane comes to it. */
@@ -57,23 +59,18 @@ interface Counter extends Desk {
  * A crash anywhere leads to another try with the same idempotency key.
  */
 export async function deliver(engine: Engine, carrier: Carrier, messages: readonly Message[]): Promise<Report[]> {
-  const { clock, times } = engine;
-  // Later, the queue may have given the messages to another, who then goes on with what is behind them.
-  const lastStart = Math.min(
-    carrier.lastStart ?? Number.POSITIVE_INFINITY,
-    clock.now() + times.visibilityMs - times.sendMs,
-  );
   const lanes = Map.groupBy(messages, (message) => message.group);
   const desk = await layOut(engine, carrier, messages, lanes.size);
   const reports = await Promise.all(
-    [...lanes.values()].map((lane) =>
-      deliverLane(engine, carrier, desk, lane, lastStart).finally(desk.boarding.laneDone),
-    ),
+    [...lanes.values()].map((lane) => deliverLane(engine, carrier, desk, lane).finally(desk.boarding.laneDone)),
   );
   return reports.flat();
 }
 
 async function layOut(engine: Engine, carrier: Carrier, messages: readonly Message[], lanes: number): Promise<Desk> {
+  const { clock, times } = engine;
+  const { lastStart = Number.POSITIVE_INFINITY } = carrier;
+  const givenUp = clock.now() + times.visibilityMs - times.sendMs;
   const names = new Map(
     messages.flatMap((message) => {
       const found = namesIn(message.body);
@@ -93,7 +90,8 @@ async function layOut(engine: Engine, carrier: Carrier, messages: readonly Messa
     names,
     packets: new Map(packets.flatMap((stored) => (stored ? [[stored.value.packet.id, stored]] : []))),
     shadows: new Map(shadowIds.map((id, i) => [id, shadows[i]])),
-    health: health?.value ?? healthOf(engine.clock.now()),
+    health: health?.value ?? healthOf(clock.now()),
+    lastStart: Math.min(lastStart, givenUp),
   };
 }
 
@@ -112,18 +110,12 @@ function namesIn(body: string): Names | undefined {
   }
 }
 
-async function deliverLane(
-  engine: Engine,
-  carrier: Carrier,
-  desk: Desk,
-  lane: readonly Message[],
-  lastStart: number,
-): Promise<Report[]> {
+async function deliverLane(engine: Engine, carrier: Carrier, desk: Desk, lane: readonly Message[]): Promise<Report[]> {
   const reports: Report[] = [];
   // Until its message is removed, a parked packet comes again before those behind it. So none of them is sent yet: should
   // this process end before it has settled one, the older would be sent after the newer.
   let someParked = false;
-  const counter: Counter = { ...desk, maySend: () => !someParked && engine.clock.now() <= lastStart };
+  const counter: Counter = { ...desk, maySend: () => !someParked && engine.clock.now() <= desk.lastStart };
   for (const [i, message] of lane.entries()) {
     let carried: Exclude<Carried, "conflict">;
     try {
