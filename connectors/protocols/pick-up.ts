@@ -71,6 +71,9 @@ const stateSchema = z.strictObject({
 type State = z.output<typeof stateSchema>;
 type OpenFile = NonNullable<State["file"]>;
 
+/** The file this process has read last: it comes over once, and not for each of its pages. No other has its name. */
+let held: { readonly as: string; readonly size: number; readonly bytes: Buffer } | undefined;
+
 const nothing: Polled = { messages: [], taken: async () => {} };
 
 /**
@@ -137,7 +140,13 @@ async function read(
   memory: Memory,
 ): Promise<Polled> {
   const size = await bringAway(folder, file);
-  const closed = { more: true, taken: () => memory.set({ seen }) };
+  const closed = {
+    more: true,
+    taken() {
+      held = undefined;
+      return memory.set({ seen });
+    },
+  };
   if (size === undefined) return { messages: [], ...closed };
   if (size > maxFileBytes) {
     const fault = `the file has ${size} bytes, and more than ${maxFileBytes} are not read`;
@@ -149,8 +158,10 @@ async function read(
     await memory.set({ seen, file: { ...file, bytes: size } });
     return nothing;
   }
-  const bytes = inUtf8(await folder.read(file.as, maxFileBytes), form);
-  const { rows, next } = pageOf(bytes, form, file.next, maxRows);
+  if (held?.as !== file.as || held.size !== size) {
+    held = { as: file.as, size, bytes: inUtf8(await folder.read(file.as, maxFileBytes), form) };
+  }
+  const { rows, next } = pageOf(held.bytes, form, file.next, maxRows);
   const messages = rows.map((row) => messageOf(file, row));
   if (!next) return { messages, ...closed };
   return { messages, more: true, taken: () => memory.set({ seen, file: { ...file, next } }) };

@@ -219,6 +219,26 @@ describe("a file", () => {
     expect(new Set(all.map(({ id }) => id)).size).toBe(1_234);
   });
 
+  it("of many rows comes over once, and not for each page", async () => {
+    using folder = aFolder();
+    const rows = Array.from({ length: 1_200 }, (_, i) => `city-${i},${i}`);
+    folder.put("rates.csv", `city,rate\n${rows.join("\n")}\n`);
+    let reads = 0;
+    const counting: Pick<Served, "use"> = {
+      use: (work) =>
+        work({
+          ...localFolder(folder.path),
+          read(name, most) {
+            reads++;
+            return localFolder(folder.path).read(name, most);
+          },
+        }),
+    };
+
+    expect(await looker(counting).all()).toHaveLength(1_200);
+    expect(reads).toBe(1);
+  });
+
   it("goes before one that was changed later, whatever they are called", async () => {
     using folder = aFolder();
     folder.put("a.csv", "n\n2\n", new Date("2026-03-01T12:00:01Z"));
