@@ -12,6 +12,7 @@ interface Tested {
   readonly status: string;
   /** ms */
   readonly duration?: number | null;
+  readonly failureMessages?: readonly string[];
   readonly meta?: { readonly figure?: string; readonly met?: boolean; readonly seed?: string };
 }
 
@@ -40,6 +41,7 @@ const tested = new Map(
 const minutes = ((performance.now() - began) / 60_000).toFixed(1);
 const results = chosen.map(resultOf);
 console.log(tableOf(chosen, results));
+tellFailures();
 const failed = chosen.filter((_, i) => judge(results[i]).startsWith("fail"));
 console.log(`\n${chosen.length} rows in ${minutes} min${values.full ? ", --full" : ""}; ${failed.length} failed`);
 if (values.keep) keep();
@@ -63,6 +65,16 @@ function run(some: readonly string[]): (readonly [string, readonly Tested[]])[] 
   };
   rmSync(dir, { recursive: true });
   return testResults.map(({ name, assertionResults }) => [name.slice(root.length + 1), assertionResults] as const);
+}
+
+/** What was broken, with the seed and the story where the test tells them. */
+function tellFailures(): void {
+  for (const { fullName, failureMessages = [] } of [...tested.values()].flat()) {
+    for (const message of failureMessages) {
+      const told = message.split("\n").filter((line) => !/^\s+at /.test(line));
+      console.log(["", fullName, ...told.slice(0, 40).map((line) => `  ${line}`)].join("\n"));
+    }
+  }
 }
 
 /** The tests of a file that any chosen row rests on, as one pattern. */
