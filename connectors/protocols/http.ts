@@ -67,13 +67,7 @@ export function createHttp(options: HttpOptions): Http {
     const secure = url.protocol === "https:";
     const body = wanted.json === undefined ? wanted.text?.body : JSON.stringify(wanted.json);
     const type = wanted.json === undefined ? (wanted.text?.type ?? "") : (wanted.jsonType ?? "application/json");
-    const headers: Record<string, string | number> = {
-      accept: "application/json",
-      "user-agent": "hms-sync-bridge",
-      ...wanted.headers,
-      ...(body !== undefined && { "content-type": type, "content-length": Buffer.byteLength(body) }),
-      ...(wanted.idempotencyKey && { "idempotency-key": wanted.idempotencyKey }),
-    };
+    const headers = headersOf(wanted, url, body === undefined ? undefined : { body, type });
     return new Promise((resolve, reject) => {
       if (wanted.signal?.aborted) return reject(new HttpFault("the try's time was over", false));
       let sent = false;
@@ -165,6 +159,29 @@ export function createHttp(options: HttpOptions): Http {
       }
     },
   };
+}
+
+/**
+ * A request's headers as a list: Node writes one as it is, which takes a tenth off a request's time. So what it adds to
+ * others is added here. A header that is given takes the place of ours, however it is written.
+ */
+function headersOf(
+  { method, headers: given = {}, idempotencyKey }: HttpRequest,
+  url: URL,
+  content: { readonly body: string; readonly type: string } | undefined,
+): string[] {
+  const headers: Record<string, string> = {
+    host: url.host,
+    accept: "application/json",
+    "user-agent": "hms-sync-bridge",
+  };
+  for (const [name, value] of Object.entries(given)) headers[name.toLowerCase()] = value;
+  if (content) {
+    headers["content-type"] = content.type;
+    headers["content-length"] = String(Buffer.byteLength(content.body));
+  } else if (method === "POST" || method === "PUT" || method === "PATCH") headers["content-length"] = "0";
+  if (idempotencyKey) headers["idempotency-key"] = idempotencyKey;
+  return Object.entries(headers).flat();
 }
 
 /** An agent for each certificate: once one is rotated, the next request makes connections of its own. */

@@ -5,6 +5,7 @@ import https from "node:https";
 import net, { type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import type { HttpRequest } from "../../bridge/connector.ts";
 import {
   createHttp,
   HttpFault,
@@ -41,6 +42,38 @@ describe("an answer over HTTP", () => {
       { method: "PATCH", path: "/v2/rates", body: { rate: 68, name: "é" }, key: "pkt-1" },
     ]);
     expect(target.received[0]?.headers["content-type"]).toBe("application/json");
+  });
+
+  it.each<[object, string, object?]>([
+    [{ method: "POST", json: { a: "é" } }, "10", { "content-type": "application/json" }],
+    [{ method: "PUT", text: { type: "text/csv", body: "a" } }, "1", { "content-type": "text/csv" }],
+    [{ method: "PATCH" }, "0"],
+    [{ method: "POST", headers: { Accept: "text/xml", "X-One": "1" } }, "0", { accept: "text/xml", "x-one": "1" }],
+    [{ method: "DELETE", json: {}, headers: { "Content-Length": "99" } }, "2"],
+    [{ method: "DELETE" }, "none"],
+    [{ method: "GET" }, "none"],
+    [{ method: "HEAD" }, "none"],
+  ])("to %j was asked for with each header once", async (request, length, told = {}) => {
+    let head = "";
+    const url = await rawServer((socket) =>
+      socket.once("data", (bytes) => {
+        head = bytes.toString().split("\r\n\r\n")[0] ?? "";
+        socket.end("HTTP/1.1 204 No Content\r\n\r\n");
+      }),
+    );
+
+    await client(url).request({ url: `${url}/x`, ...request } as HttpRequest);
+
+    const [first, ...lines] = head.split("\r\n");
+    const headers = lines.map((line) => line.split(/: (.*)/).slice(0, 2) as [string, string]);
+    expect(first).toBe(`${(request as HttpRequest).method} /x HTTP/1.1`);
+    expect(headers.map(([name]) => name.toLowerCase())).toEqual([
+      ...new Set(headers.map(([name]) => name.toLowerCase())),
+    ]);
+    const found = Object.fromEntries(headers.map(([name, value]) => [name.toLowerCase(), value]));
+    expect(found).toMatchObject({ host: new URL(url).host, connection: "keep-alive", ...told });
+    expect(found["content-length"] ?? "none").toBe(length);
+    expect(found).not.toHaveProperty("transfer-encoding");
   });
 
   it.each([
