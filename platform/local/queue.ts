@@ -23,6 +23,9 @@ interface Row {
   readonly receives: number;
 }
 
+/** A message that a lane gives out, by its number. */
+type Given = ReturnType<Lanes["take"]>[number];
+
 /**
  * SQS FIFO on SQLite. See the port for its contract.
  *
@@ -127,27 +130,31 @@ export class LocalQueue implements QueuePort {
   }
 
   #take(queue: QueueName, max: number, visibilityMs: number): Message[] {
-    const messages: Message[] = [];
-    for (const { lane, seq, receives } of this.#lanes(queue).take(max, visibilityMs)) {
-      if (receives > maxReceives && isWorked(queue)) {
-        void this.#bury(queue, lane, seq);
-        continue;
-      }
-      const row = this.#db.sql("SELECT body FROM messages WHERE seq = ?").get(seq);
-      if (row)
-        messages.push({
-          id: `msg-${seq}`,
-          group: lane,
-          body: row.body as string,
-          receiveCount: receives,
-          receipt: receiptOf(seq, receives),
-        });
-    }
+    const given = this.#lanes(queue).take(max, visibilityMs);
+    if (given.length === 0) return [];
+    const isSpent = ({ receives }: Given) => receives > maxReceives && isWorked(queue);
+    for (const { lane, seq } of given.filter(isSpent)) void this.#bury(queue, lane, seq);
+    const messages = this.#db.atOnce(() =>
+      given.filter((one) => !isSpent(one)).flatMap((one) => this.#read(one) ?? []),
+    );
     // The counts go to disk with whatever is written next: they matter only for a message that ends the process.
     if (messages.length > 0) {
       this.#db.write({ op: "received", seqs: messages.map(({ receipt }) => seqOf(receipt)) }).catch(() => {});
     }
     return messages;
+  }
+
+  #read({ lane, seq, receives }: Given): Message | undefined {
+    const row = this.#db.sql("SELECT body FROM messages WHERE seq = ?").get(seq);
+    return (
+      row && {
+        id: `msg-${seq}`,
+        group: lane,
+        body: row.body as string,
+        receiveCount: receives,
+        receipt: receiptOf(seq, receives),
+      }
+    );
   }
 
   async #bury(queue: QueueName, lane: string, seq: number): Promise<void> {

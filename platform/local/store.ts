@@ -51,7 +51,8 @@ export class LocalStore implements StorePort {
   }
 
   async read<K extends Kind>(kind: K, ids: readonly string[]): Promise<(Stored<K> | undefined)[]> {
-    return ids.map((id) => this.#readOne(kind, id));
+    const read = () => ids.map((id) => this.#readOne(kind, id));
+    return ids.length > 1 ? this.#db.atOnce(read) : read();
   }
 
   #readOne<K extends Kind>(kind: K, id: string): Stored<K> | undefined {
