@@ -1,4 +1,4 @@
-import type { ZodError, ZodSafeParseResult } from "zod";
+import type { ZodError, ZodSafeParseResult, ZodType } from "zod";
 import { type Connector, type Context, connectorId, type Memory } from "./connector.ts";
 import { isClosed } from "./ledger.ts";
 import { errorName } from "./log.ts";
@@ -84,20 +84,20 @@ export type ContextReading =
   | { readonly ok: false; readonly reason: string };
 
 const nothing = {};
-const checked = new WeakMap<Connector, { readonly given: unknown; readonly config: ZodSafeParseResult<unknown> }>();
+const checked = new WeakMap<ZodType, { readonly given: unknown; readonly reading: ZodSafeParseResult<unknown> }>();
 
-/** A configuration is checked once, and not at every try. */
-function checkedConfig(connector: Connector, given: unknown): ZodSafeParseResult<unknown> {
-  const known = checked.get(connector);
-  if (known && known.given === given) return known.config;
-  const config = connector.config.safeParse(given);
-  checked.set(connector, { given, config });
-  return config;
+/** What is the same as at the last try is not checked again: configurations and secrets stay as they are for long. */
+function check(schema: ZodType, given: unknown): ZodSafeParseResult<unknown> {
+  const known = checked.get(schema);
+  if (known && known.given === given) return known.reading;
+  const reading = schema.safeParse(given);
+  checked.set(schema, { given, reading });
+  return reading;
 }
 
 /** A connector's configuration as it stands, or what is wrong with it. */
 export function configOf(engine: Engine, connector: Connector): ZodSafeParseResult<unknown> {
-  return checkedConfig(connector, engine.configOf(connectorId(connector)) ?? nothing);
+  return check(connector.config, engine.configOf(connectorId(connector)) ?? nothing);
 }
 
 /**
@@ -118,7 +118,7 @@ export async function contextOf(
   }
   let secret: unknown;
   if (connector.secret) {
-    const given = connector.secret.safeParse(await engine.secrets.get(id));
+    const given = check(connector.secret, await engine.secrets.get(id));
     if (!given.success) {
       return {
         ok: false,
