@@ -73,6 +73,12 @@ const fewestDigits = 4;
 /** Fewer signs of base64 hold nothing: `a@b.io`. */
 const shortestToken = 12;
 
+/** Tables of numbers write what is none as one, too: `123456789.0`. */
+const wholeNumber = /^(\d+)\.0+$/;
+
+/** What was measured or computed, and has up to 17 digits: `0.30000000000000004`, `1.2345678901234567e-7`. */
+const measure = /^-?\d{1,11}\.\d+$|^-?\d(?:\.\d+)?e[+-]?\d{1,3}$/i;
+
 const stamp = /^\d{4}-\d{2}-\d{2}(?:[T ][\d:.]{5,18}(?:Z|[+-]\d{2}:?\d{2})?)?$/;
 
 /**
@@ -87,10 +93,13 @@ const stamp = /^\d{4}-\d{2}-\d{2}(?:[T ][\d:.]{5,18}(?:Z|[+-]\d{2}:?\d{2})?)?$/;
 export function detect(text: string, name = ""): Finding[] {
   if (text.length < shortest) return [];
   const seen = survey(text);
+  const whole = seen.isNumber ? wholeNumber.exec(text)?.[1] : undefined;
+  if (whole !== undefined) return detect(whole, name);
   const meaning = seen.digits >= fewestDigits ? meaningOfName(name) : undefined;
   const isNamed = meaning !== undefined && meaning !== "other" && !isOfThing(meaning);
-  // A number is a card, or what the field's name says.
+  // A number is a card, or what the field's name says; one that measures something is neither.
   if (seen.isNumber && !isNamed && (seen.digits < 13 || seen.digits > 19)) return [];
+  if (seen.digits >= fewestDigits && !isNamed && measure.test(text)) return [];
   if (meaning !== "birthdate" && stamp.test(text)) return [];
 
   const maybeSpelled = (seen.hasGap || seen.hasOdd) && maySpell(text);

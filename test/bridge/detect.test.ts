@@ -15,6 +15,7 @@ const personal: Readonly<Record<DataKind, readonly (string | [text: string, fiel
     "\u0661\u0662\u0663-\u0664\u0665-\u0666\u0667\u0668\u0669",
     "123\u00a045\u00a06789",
     ["123456789", "ssn"],
+    ["123456789.0", "ssn"],
     ["123456789", "employeeSSN"],
     ["123456789", "social_security_number"],
     ["123456789", "taxpayer_id"],
@@ -37,6 +38,7 @@ const personal: Readonly<Record<DataKind, readonly (string | [text: string, fiel
     "202-555-0143 2026-03-01",
     "+1 202 555 0143 2026-03-01",
     "+12025550143",
+    "+1.2025550143",
     "+49 30 901820 12",
     ["2025550143", "mobile"],
     ["2025550143", "workPhone"],
@@ -44,6 +46,8 @@ const personal: Readonly<Record<DataKind, readonly (string | [text: string, fiel
   card: [
     "4111 1111 1111 1111",
     "4111111111111111",
+    "4111111111111111.",
+    "4111111111111111.0",
     "4111-1111-1111-1111",
     "5500005555555559",
     "378282246310005",
@@ -69,10 +73,22 @@ const personal: Readonly<Record<DataKind, readonly (string | [text: string, fiel
     "dns 1.1.1.1",
     "203[.]0[.]113[.]42",
   ],
-  birthdate: ["born on March 4, 1985", "DOB: 3/4/85", ["1985-03-04", "date_of_birth"], ["19850304", "dob"]],
+  birthdate: [
+    "born on March 4, 1985",
+    "DOB: 3/4/85",
+    ["1985-03-04", "date_of_birth"],
+    ["19850304", "dob"],
+    ["19850304.0", "dob"],
+  ],
   passport: ["passport no. C01X00T47", ["123456789", "passportNumber"]],
   license: ["driver's license D123-4567-8901", ["D1234567", "dl_number"]],
-  bank: ["routing 021000021", "bank account 12345678", "sort code 20-00-00", ["1234567890", "account_number"]],
+  bank: [
+    "routing 021000021",
+    "bank account 12345678",
+    "sort code 20-00-00",
+    ["1234567890", "account_number"],
+    ["1234567890.00", "account_number"],
+  ],
 };
 
 const harmless: readonly (string | [text: string, field: string])[] = [
@@ -165,6 +181,18 @@ describe("the detectors", () => {
     const [text, field] = typeof given === "string" ? [given] : given;
 
     expect(detect(text, field)).toEqual([]);
+  });
+
+  it("find nothing in what was measured or computed, whatever its digits are", () => {
+    const measured = fc
+      .double({ noNaN: true, noDefaultInfinity: true })
+      .filter((value) => !Number.isInteger(value) && Math.abs(value) < 1e11);
+    fc.assert(
+      fc.property(measured, (value) => {
+        expect(detect(String(value), "rate")).toEqual([]);
+      }),
+      { numRuns: 10_000, examples: [[0.004969248877156662], [0.1 + 0.2], [-4.111111111111111e-7]] },
+    );
   });
 
   it("find several kinds in one text, in order, and mask each by its kind", () => {
