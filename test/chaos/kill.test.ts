@@ -29,9 +29,10 @@ times: { sendMs: 1000, leaseMs: 2000, backoffMs: [100, 200], tickMs: 200, probeM
   const last = new Map<string, number>();
   let published = 0;
   let publishing = true;
+  /** Packets that are open, and those that events in the inbox will become. */
   const backlog = async () => {
-    const { QUEUED, RETRY } = (await publisher.tally()).packets;
-    return QUEUED + RETRY;
+    const { events, packets } = await publisher.tally();
+    return packets.QUEUED + packets.RETRY + 2 * (published - events.EXPANDED - events.duplicates);
   };
   const load = (async () => {
     while (publishing) {
