@@ -880,7 +880,9 @@ describe("the deployed bridge", () => {
     ]);
     expect(ids(all.topic)).toEqual(ids(all.bus));
     expect(new Set(ids(all.bus)).size).toBe(all.bus.length);
-    const poison = (await bridge.packetsOf(...published)).find(({ progress }) => progress.status === "SUPERSEDED");
+    const replaced = (await bridge.packetsOf(...published)).filter(({ progress }) => progress.replacedBy !== undefined);
+    expect(replaced.map(({ packet }) => packet.entity).sort()).toEqual(["by_hand", "poison", "policy_leak"]);
+    const poison = replaced.find(({ packet }) => packet.entity === "poison");
     expect(all.bus.filter(({ detail }) => detail.data.packet === poison?.packet.id)).toHaveLength(1);
     for (const value of [planted, approver, "dailyRate"]) expect(JSON.stringify(all)).not.toContain(value);
     const { body } = await bridge.ask("GET", "/api/events?type=sync.packet.held");
