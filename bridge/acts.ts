@@ -5,21 +5,13 @@ import type { Match } from "./match.ts";
 import { type Packet, readdress } from "./pack.ts";
 import { pinnedSheets } from "./pinned.ts";
 import type { Engine, Stored } from "./ports.ts";
-import { putInPlace } from "./replace.ts";
+import { putInPlace, type Replaced } from "./replace.ts";
 import { begin } from "./step.ts";
 import type { FieldDecision } from "./vet.ts";
 
 /** What a person's act on one packet came to. */
 export type Acted =
-  | {
-      readonly kind: "done";
-      /** The packet the act was about, or the one that was put in its place. */
-      readonly packet: Stored<"packet">;
-    }
-  /** There is no such packet. */
-  | { readonly kind: "missing" }
-  /** Somebody else was faster: this is how it stands now. */
-  | { readonly kind: "moved"; readonly now: Stored<"packet"> }
+  | Replaced
   /** It cannot be done to this packet; nothing was written. */
   | { readonly kind: "refused"; readonly why: string };
 

@@ -1,9 +1,20 @@
-import type { Acted } from "./acts.ts";
 import type { Facts } from "./ledger.ts";
 import { inPlaceOf, type Packet } from "./pack.ts";
 import type { Engine, Stored } from "./ports.ts";
 import { writeStep } from "./settle.ts";
 import { type Stepped, tellHeld } from "./step.ts";
+
+/** What writing about one packet came to. */
+export type Replaced =
+  | {
+      readonly kind: "done";
+      /** The packet it was about, or the one that was put in its place. */
+      readonly packet: Stored<"packet">;
+    }
+  /** There is no such packet. */
+  | { readonly kind: "missing" }
+  /** Somebody else was faster: this is how it stands now. */
+  | { readonly kind: "moved"; readonly now: Stored<"packet"> };
 
 /** What is to be sent in the place of another packet. */
 interface InPlace {
@@ -23,7 +34,7 @@ export async function putInPlace(
   engine: Engine,
   parent: Stored<"packet">,
   { shape, act, job, begun }: InPlace,
-): Promise<Acted> {
+): Promise<Replaced> {
   const { packet } = parent.value;
   for (let revision = packet.version.revision + 1; ; revision++) {
     const child = inPlaceOf(packet, shape, revision, job);
@@ -43,8 +54,8 @@ export async function putInPlace(
   }
 }
 
-/** An act that was done, with what it left. */
-export async function doneWith(engine: Engine, id: string): Promise<Acted> {
+/** What was done, with what it left. */
+export async function doneWith(engine: Engine, id: string): Promise<Replaced> {
   const [packet] = await engine.store.read("packet", [id]);
   return packet ? { kind: "done", packet } : { kind: "missing" };
 }

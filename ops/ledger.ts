@@ -76,8 +76,8 @@ const tally = operation({
     // It would read the whole table, at every look.
     if (host === "aws")
       return new Problem("unavailable", "On AWS the dashboard in CloudWatch counts; see the runbook.");
-    const [tally, { waiting, inFlight }] = await Promise.all([tallyOf(engine), engine.queue.depth("inbox-dead")]);
-    return { ...tally, givenUp: waiting + inFlight };
+    const [counted, { waiting, inFlight }] = await Promise.all([tallyOf(engine), engine.queue.depth("inbox-dead")]);
+    return { ...counted, givenUp: waiting + inFlight };
   },
 });
 
