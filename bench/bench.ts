@@ -8,6 +8,7 @@ import type { SourceEvent } from "../bridge/event.ts";
 import { mapEvent } from "../bridge/map.ts";
 import { readSheet } from "../bridge/sheet-text.ts";
 import { createHttp } from "../connectors/protocols/http.ts";
+import { undiciWire } from "../connectors/protocols/undici-wire.ts";
 import { Bridge, Event } from "../index.ts";
 import type { Targets } from "./target.ts";
 
@@ -65,7 +66,7 @@ end(target);
 
 /** What Node and this machine can do at best: the same client, the same server, nothing between. */
 async function measureFloor() {
-  const http = createHttp({ allowedHosts: [new URL(baseUrl).host] });
+  const http = createHttp({ allowedHosts: [new URL(baseUrl).host], wire: undiciWire });
   const request = () => http.request({ method: "PATCH", url: `${baseUrl}/v2/rates`, json: { dailyRate: 68 } });
   for (let i = 0; i < 500; i++) await request();
   const times: number[] = [];

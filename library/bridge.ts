@@ -397,12 +397,14 @@ async function openBridge(options: BridgeOptions): Promise<Open> {
   if (fromTexts && !fromTexts.ok) throw new SheetsFault(fromTexts.faults);
   let folder: SheetsFolder | undefined;
   const noSheets = sheetSet([], { otherwise: "block", rules: [] });
+  // It takes longer to load than Node's own client, which does for the few requests of a command.
+  const wire = work ? (await import("../connectors/protocols/undici-wire.ts")).undiciWire : undefined;
   const engine = await openLocalEngine({
     dir,
     catalog,
     settings,
     sheets: () => folder?.current ?? fromTexts?.set ?? noSheets,
-    http: (config) => createHttp({ allowedHosts: hostsIn(config) }),
+    http: (config) => createHttp({ allowedHosts: hostsIn(config), ...(wire && { wire }) }),
     ...(log && { log }),
   });
   try {

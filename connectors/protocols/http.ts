@@ -1,9 +1,8 @@
-import http from "node:http";
-import https from "node:https";
-import { createSecureContext, getCACertificates } from "node:tls";
-import type { Http, HttpRequest, HttpResponse, Tls } from "../../bridge/connector.ts";
+import type { Http, HttpRequest, HttpResponse } from "../../bridge/connector.ts";
 import { delivered, type Outcome, refused, retry } from "../../bridge/outcome.ts";
+import { nodeWire } from "./node-wire.ts";
 import { problemIn } from "./problem.ts";
+import type { Listener, OpenWire } from "./wire.ts";
 
 export interface HttpOptions {
   /** `host` or `host:port`: nothing else is ever called. */
@@ -14,6 +13,8 @@ export interface HttpOptions {
   /** From the answer's head to its end. */
   readonly bodyMs?: number;
   readonly maxBodyBytes?: number;
+  /** Who carries the requests. Default: Node's own client. */
+  readonly wire?: OpenWire;
 }
 
 /** Why no answer came, or none that can be trusted. */
@@ -56,21 +57,22 @@ export function outcomeOfFault(error: unknown): Outcome {
  */
 export function createHttp(options: HttpOptions): Http {
   const { allowedHosts, connectMs = 2_000, headersMs = 4_000, bodyMs = 4_000, maxBodyBytes = 1_048_576 } = options;
-  // Idle sockets go before most servers close theirs (5 s), so that a send seldom meets a closing connection.
-  const agentOptions = { keepAlive: true, maxSockets: 256, scheduling: "lifo", timeout: 4_000 } as const;
-  const plain = new http.Agent(agentOptions);
-  const secured = securedAgents(agentOptions);
+  const wire = (options.wire ?? nodeWire)(connectMs);
 
   const request = (wanted: HttpRequest): Promise<HttpResponse> => ask(wanted, checkUrl(wanted.url, allowedHosts));
 
   const ask = (wanted: HttpRequest, url: URL): Promise<HttpResponse> => {
-    const secure = url.protocol === "https:";
+    const { method, tls, signal } = wanted;
     const body = wanted.json === undefined ? wanted.text?.body : JSON.stringify(wanted.json);
     const type = wanted.json === undefined ? (wanted.text?.type ?? "") : (wanted.jsonType ?? "application/json");
     const headers = headersOf(wanted, url, body === undefined ? undefined : { body, type });
     return new Promise((resolve, reject) => {
-      if (wanted.signal?.aborted) return reject(new HttpFault("the try's time was over", false));
+      if (signal?.aborted) return reject(new HttpFault("the try's time was over", false));
       let sent = false;
+      let status = 0;
+      let answered: HttpResponse["headers"] | undefined;
+      const chunks: Buffer[] = [];
+      let size = 0;
       let phase = { until: performance.now() + connectMs, fault: `no connection within ${connectMs} ms` };
       const begin = (ms: number, fault: string) => {
         phase = { until: performance.now() + ms, fault };
@@ -81,62 +83,45 @@ export function createHttp(options: HttpOptions): Http {
         if (leftMs > 0) timer = setTimeout(watch, leftMs);
         else fail(phase.fault);
       };
-      let timer: NodeJS.Timeout | undefined;
+      let timer = setTimeout(watch, connectMs);
+      let breakOff = () => {};
+      const end = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", abort);
+      };
       const fail = (message: string, cause?: unknown) => {
         end();
         reject(new HttpFault(message, sent, cause));
-        call.destroy();
+        breakOff();
       };
       const abort = () => fail("the try's time was over");
-      const end = () => {
-        clearTimeout(timer);
-        wanted.signal?.removeEventListener("abort", abort);
-      };
-      const begun = () => {
-        sent = true;
-        begin(headersMs, `no answer within ${headersMs} ms`);
-      };
-      const call = (secure ? https : http).request({
-        protocol: url.protocol,
-        hostname: url.hostname.replace(/^\[|\]$/g, ""),
-        port: url.port,
-        path: url.pathname + url.search,
-        method: wanted.method,
-        headers,
-        agent: secure ? secured(wanted.tls) : plain,
-      });
-      // Not before: a request that cannot be made, as for a header with a line break, throws and leaves nothing behind.
-      timer = setTimeout(watch, connectMs);
-      wanted.signal?.addEventListener("abort", abort, { once: true });
-      call.on("socket", (socket) => {
-        if (!socket.connecting) return begun();
-        socket.once(secure ? "secureConnect" : "connect", begun);
-      });
-      call.on("error", (error) => fail(faultText(error), error));
-      call.on("response", (answer) => {
-        begin(bodyMs, `the answer's body did not end within ${bodyMs} ms`);
-        const chunks: Buffer[] = [];
-        let size = 0;
-        answer.on("data", (chunk: Buffer) => {
+      signal?.addEventListener("abort", abort, { once: true });
+      const listener: Listener = {
+        begun() {
+          sent = true;
+          begin(headersMs, `no answer within ${headersMs} ms`);
+        },
+        head(...told) {
+          [status, answered] = told;
+          begin(bodyMs, `the answer's body did not end within ${bodyMs} ms`);
+        },
+        data(chunk) {
           size += chunk.length;
           if (size > maxBodyBytes) return fail(`the answer is larger than ${maxBodyBytes} bytes`);
           chunks.push(chunk);
-        });
-        answer.on("error", (error) => fail("the answer broke off", error));
-        answer.on("close", () => {
-          if (!answer.complete) fail("the answer broke off");
-        });
-        answer.on("end", () => {
-          if (!answer.complete) return fail("the answer broke off");
+        },
+        ended() {
           end();
-          resolve({
-            status: answer.statusCode ?? 0,
-            headers: answer.headers,
-            body: Buffer.concat(chunks).toString("utf8"),
-          });
-        });
-      });
-      call.end(body);
+          resolve({ status, headers: answered ?? {}, body: Buffer.concat(chunks).toString("utf8") });
+        },
+        failed: (error) => fail(answered ? "the answer broke off" : faultText(error), error),
+      };
+      try {
+        breakOff = wire({ method, url, headers, body, tls }, listener);
+      } catch (error) {
+        end();
+        reject(error);
+      }
     });
   };
 
@@ -161,10 +146,7 @@ export function createHttp(options: HttpOptions): Http {
   };
 }
 
-/**
- * A request's headers as a list: Node writes one as it is, which takes a tenth off a request's time. So what it adds to
- * others is added here. A header that is given takes the place of ours, however it is written.
- */
+/** All of a request's headers, as a list. A header that is given takes the place of ours, however it is written. */
 function headersOf(
   { method, headers: given = {}, idempotencyKey }: HttpRequest,
   url: URL,
@@ -182,23 +164,6 @@ function headersOf(
   } else if (method === "POST" || method === "PUT" || method === "PATCH") headers["content-length"] = "0";
   if (idempotencyKey) headers["idempotency-key"] = idempotencyKey;
   return Object.entries(headers).flat();
-}
-
-/** An agent for each certificate: once one is rotated, the next request makes connections of its own. */
-function securedAgents(options: https.AgentOptions): (tls?: Tls) => https.Agent {
-  const usual = new https.Agent(options);
-  let own: { readonly tls: Tls; readonly agent: https.Agent } | undefined;
-  return (tls) => {
-    if (!tls) return usual;
-    if (own?.tls.cert !== tls.cert || own?.tls.key !== tls.key || own?.tls.ca !== tls.ca) {
-      const trusted = tls.ca === undefined ? undefined : [...getCACertificates("default"), tls.ca];
-      const { cert, key } = tls;
-      // Made once: given as they are, the agent would join all certificates into a connection's name at every request.
-      const secureContext = createSecureContext({ cert, key, ca: trusted });
-      own = { tls, agent: new https.Agent({ ...options, secureContext }) };
-    }
-    return own?.agent ?? usual;
-  };
 }
 
 /** How much of a refusal is kept for the operator. characters */
@@ -329,6 +294,7 @@ function faultText(error: Error): string {
     ENOTFOUND: "its host name is not known",
     EAI_AGAIN: "its host name could not be looked up",
     EPIPE: "the connection was closed",
+    UND_ERR_SOCKET: "the connection was closed",
     ABORT_ERR: "the try's time was over",
     CERT_HAS_EXPIRED: "its certificate has expired",
     DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is self-signed",
