@@ -33,7 +33,7 @@ type Backfill = Job & { readonly kind: "backfill" };
 type Errand = Pick<Backfill, "id" | "actor" | "startedAt" | "request">;
 
 /** Events or lines looked at between two checkpoints. */
-const page = 200;
+const page = 25;
 
 /** How long a job waits for events that were recorded just now, and cannot be found yet. */
 const settleLookMs = 1_000;

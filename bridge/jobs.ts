@@ -77,14 +77,16 @@ export async function cancelJob(engine: Engine, id: string, actor: string): Prom
  * Each page ends with a checkpoint, so a crash repeats one page at most, and a page that is repeated makes nothing twice.
  *
  * @param mayGoOn asked before each page; where it says no the jobs are left for the next call
+ * @returns whether one was left that could go on at once
  */
-export async function runJobs(engine: Engine, mayGoOn: () => boolean): Promise<void> {
+export async function runJobs(engine: Engine, mayGoOn: () => boolean): Promise<boolean> {
   const running = await engine.store.jobs({ running: true, limit: jobsAtOnce });
-  await Promise.all(running.map((stored) => runJob(engine, stored, mayGoOn)));
+  const left = await Promise.all(running.map((stored) => runJob(engine, stored, mayGoOn)));
+  return left.includes(true);
 }
 
-async function runJob(engine: Engine, found: Stored<"job">, mayGoOn: () => boolean): Promise<void> {
-  if ((found.value.leasedUntil ?? 0) > engine.clock.now()) return;
+async function runJob(engine: Engine, found: Stored<"job">, mayGoOn: () => boolean): Promise<boolean> {
+  if ((found.value.leasedUntil ?? 0) > engine.clock.now()) return false;
   const leasedUntil = () => engine.clock.now() + engine.times.leaseMs;
   let stored = await write(engine, found, { ...found.value, leasedUntil: leasedUntil() });
   try {
@@ -97,15 +99,17 @@ async function runJob(engine: Engine, found: Stored<"job">, mayGoOn: () => boole
       if (waitMs > maxSleepMs) {
         // The lease is the wait: whoever comes then goes on.
         await write(engine, stored, { ...stored.value, leasedUntil: engine.clock.now() + waitMs });
-        return;
+        return false;
       }
       if (waitMs > 0) await engine.clock.sleep(waitMs);
       await room(engine, page.queues, mayGoOn);
     }
     if (stored) await write(engine, stored, withoutLease(stored.value));
+    return stored?.value.status === "RUNNING";
   } catch (error) {
     engine.log({ step: "job-failed", job: found.value.id, error: errorName(error) });
     if (stored) await write(engine, stored, failed(engine, stored.value, error));
+    return false;
   }
 }
 

@@ -42,7 +42,7 @@ type Errand = Pick<Replay, "id" | "actor" | "startedAt" | "request">;
 type Revising = Pick<Errand, "actor"> & { readonly id?: string; readonly request: Pick<ReplayRequest, "force"> };
 
 /** Packets looked at between two checkpoints. */
-const page = 200;
+const page = 25;
 
 /**
  * Sends one page of the packets of a past time window again.

@@ -218,17 +218,20 @@ export class LocalQueue implements QueuePort {
   }
 
   /**
-   * A tenth of a second's worth at a time, until all are moved that were there when it began. Those that come back
-   * meanwhile stay: a target that went down again would have them go round and round.
+   * A call's worth at a time, so that what happens meanwhile need not wait behind many, until all are moved that were
+   * there when it began. Those that come back stay: a target that went down again would have them go round and round.
    */
   async #move(from: DeadLetters, perSecond: number, signal: AbortSignal): Promise<void> {
-    const share = Math.max(1, Math.floor(perSecond / 10));
+    const share = Math.min(maxMessages, Math.max(1, Math.floor(perSecond / 10)));
     const last = this.#lanes(from).newest();
+    let due = this.#clock.now();
     while (!signal.aborted) {
       const oldest = this.#lanes(from).oldest(share, last);
       if (oldest.length === 0) return;
       await this.#moveMessages(from, originOf(from), oldest);
-      await this.#clock.sleep((1_000 * oldest.length) / perSecond, signal);
+      // What a slow disk took is not caught up on.
+      due = Math.max(due + (1_000 * oldest.length) / perSecond, this.#clock.now());
+      await this.#clock.sleep(due - this.#clock.now(), signal);
     }
   }
 

@@ -18,6 +18,8 @@ const waitMs = 20_000;
 /** How often another process's writes and the sheets' folder are looked for. */
 const lookMs = 100;
 const tidyMs = 60_000;
+/** A page's time, more or less. */
+const jobsTurnMs = 25;
 const inboxPerSecond = 500;
 /** Measured: with fewer a burst waits for commits, with more for memory. */
 const mapperLoops = 8;
@@ -121,10 +123,14 @@ async function every(engine: LocalEngine, ms: number, signal: AbortSignal, work:
   }
 }
 
-/** A tick's worth of every job, so that one that has just begun need not wait for the end of another. */
-function jobsRound(engine: LocalEngine, signal: AbortSignal): Promise<void> {
-  const until = engine.clock.now() + engine.times.tickMs;
-  return runJobs(engine, () => !signal.aborted && engine.clock.now() < until);
+/** Turn and pause about alike: at most half the time goes to what happened long ago, and what happens now waits a turn. */
+async function jobsRound(engine: LocalEngine, signal: AbortSignal): Promise<void> {
+  const { clock } = engine;
+  const turn = (): Promise<boolean> => {
+    const until = clock.now() + jobsTurnMs;
+    return runJobs(engine, () => !signal.aborted && clock.now() < until);
+  };
+  while (!signal.aborted && (await turn())) await clock.sleep(jobsTurnMs, signal);
 }
 
 /** What cannot be sealed now is sealed with what comes after it; the bridge goes on. */

@@ -268,12 +268,14 @@ export class LocalStore implements StorePort {
   }
 
   async tally(): Promise<Tally> {
-    const events = this.#db.sql("SELECT status, count(*) AS n FROM events GROUP BY status").all();
-    const packets = this.#db.sql("SELECT status, count(*) AS n FROM packets GROUP BY status").all();
-    const { duplicates } = this.#db.sql("SELECT coalesce(sum(duplicates), 0) AS duplicates FROM events").get() as {
-      duplicates: number;
-    };
-    return { events: { ...counted(eventStatuses, events), duplicates }, packets: counted(statuses, packets) };
+    return this.#db.atOnce(() => {
+      const events = this.#db
+        .sql("SELECT status, count(*) AS n, sum(duplicates) AS duplicates FROM events GROUP BY status")
+        .all();
+      const packets = this.#db.sql("SELECT status, count(*) AS n FROM packets GROUP BY status").all();
+      const duplicates = events.reduce((sum, row) => sum + (row.duplicates as number), 0);
+      return { events: { ...counted(eventStatuses, events), duplicates }, packets: counted(statuses, packets) };
+    });
   }
 }
 

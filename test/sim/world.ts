@@ -278,7 +278,8 @@ export class World implements Outside {
     if (work === "keep") return keep(engine);
     if (work === "jobs") {
       let pages = 2;
-      return runJobs(engine, () => pages-- > 0);
+      await runJobs(engine, () => pages-- > 0);
+      return;
     }
     if (work === "again") {
       const [echo] = this.#echoes.splice(upTo(this.#random, this.#echoes.length), 1);

@@ -51,6 +51,29 @@ describe("the embedded queue", () => {
     expect(await opened.queue.receive("lane:Fake@v1", { max: 1, visibilityMs: 1_000, waitMs: 0 })).toHaveLength(1);
   });
 
+  it("moves a call's worth at a time, and keeps the rate: what happens now waits behind few", async () => {
+    await using opened = await aQueue();
+    for (let i = 0; i < 20; i++) {
+      await opened.queue.send(
+        "outbox:Fake@v1",
+        Array.from({ length: 10 }, (_, n) => ({ group: `${i}.${n}`, body: "1" })),
+      );
+    }
+    const moved = async () => (await opened.queue.depth("lane:Fake@v1")).waiting;
+
+    await opened.queue.startMove("outbox:Fake@v1", 500);
+    const counts: number[] = [];
+    for (let ms = 0; ms < 200; ms += 20) {
+      await opened.clock.advance(20);
+      counts.push(await moved());
+    }
+
+    expect(counts).toEqual([20, 30, 40, 50, 60, 70, 80, 90, 100, 110]);
+    await opened.clock.advance(1_000);
+    expect(await opened.queue.isMoving("outbox:Fake@v1")).toBe(false);
+    expect(await moved()).toBe(200);
+  });
+
   it("forgets ids whose time is over, and no others", async () => {
     await using opened = await aQueue();
     await opened.queue.send("lane:Fake@v1", [message]);
