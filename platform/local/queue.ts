@@ -111,7 +111,9 @@ export class LocalQueue implements QueuePort {
   #add(queue: QueueName, messages: readonly { readonly lane: string }[], seqs: readonly number[] = []): void {
     for (const [i, { lane }] of messages.entries()) {
       const seq = seqs[i];
-      if (seq) this.#lanes(queue).add(lane, { seq, receives: 0 });
+      if (!seq) continue;
+      this.#lanes(queue).add(lane, { seq, receives: 0 });
+      if (seq === this.#readUpTo + 1) this.#readUpTo = seq;
     }
   }
 
