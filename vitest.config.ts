@@ -17,6 +17,8 @@ export default defineConfig({
     hookTimeout: 60_000,
     // Two cores: more workers only wait for each other.
     maxWorkers: 2,
+    // Node runs TypeScript itself, as it does where the bridge works.
+    experimental: { viteModuleRunner: false },
     reporters: ["default", passedOver],
   },
 });

@@ -120,6 +120,9 @@ test(`a burst of ${burst} packets is delivered in 10 s, and never takes longer t
   using target = await aTarget();
   await using load = aBridge(target.url);
   await load.bridge.open();
+  // It comes to a bridge that is at work, and not in the second it was started.
+  await idleP99(load);
+  const before = load.delivered();
   const began = performance.now();
 
   let next = 0;
@@ -128,7 +131,7 @@ test(`a burst of ${burst} packets is delivered in 10 s, and never takes longer t
       while (next < burst / 2) await load.emit("burst", `r-${next++}`, "both");
     }),
   );
-  await expect.poll(load.delivered, { timeout: 60_000, interval: 5 }).toBe(burst);
+  await expect.poll(load.delivered, { timeout: 60_000, interval: 5 }).toBe(before + burst);
 
   const took = (performance.now() - began) / 1_000;
   figure(task, `${burst} packets in ${took.toFixed(1)} s`, { met: full && took <= 10 });
