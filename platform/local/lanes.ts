@@ -48,7 +48,7 @@ export class Lanes {
     lane.entries.push({ seq, receives, visibleAt: 0 });
     this.#laneOf.set(seq, lane);
     if (!this.#busy.has(lane)) this.#ready.add(lane);
-    this.wake();
+    this.#wakeOne();
   }
 
   /** The next messages, now in flight: as many of one lane as there are, then of the next. */
@@ -66,6 +66,7 @@ export class Lanes {
       this.#ready.delete(lane);
       this.#busy.set(lane, now + visibilityMs);
     }
+    if (this.#ready.size > 0) this.#wakeOne();
     return taken;
   }
 
@@ -144,8 +145,15 @@ export class Lanes {
     });
   }
 
+  /** Ends every wait. */
   wake(): void {
     for (const waiter of this.#waiters) waiter();
+  }
+
+  /** Wakes the one that has waited longest: it takes what it can, and wakes the next where it leaves something. */
+  #wakeOne(): void {
+    const [first] = this.#waiters;
+    first?.();
   }
 
   #entry(seq: number): Entry | undefined {
@@ -171,6 +179,6 @@ export class Lanes {
     }
     this.#busy.delete(lane);
     this.#ready.add(lane);
-    this.wake();
+    this.#wakeOne();
   }
 }

@@ -51,6 +51,24 @@ describe("the embedded queue", () => {
     expect(await opened.queue.receive("lane:Fake@v1", { max: 1, visibilityMs: 1_000, waitMs: 0 })).toHaveLength(1);
   });
 
+  it("wakes one who waits for what another has left", async () => {
+    await using opened = await aQueue();
+    const receive = (max: number, waitMs: number) =>
+      opened.queue.receive("lane:Fake@v1", { max, visibilityMs: 100_000, waitMs });
+    await opened.queue.send("lane:Fake@v1", [message, { ...message, group: "b", dedup: "other" }]);
+    const taken = await receive(10, 0);
+    const waiting = receive(10, 60_000);
+    await opened.queue.delay(
+      "lane:Fake@v1",
+      taken.map(({ receipt }) => ({ receipt, ms: 50 })),
+    );
+
+    const first = receive(1, 60_000);
+    await opened.clock.advance(50);
+
+    expect([(await first).length, (await waiting).length]).toEqual([1, 1]);
+  }, 2_000);
+
   it("moves a call's worth at a time, and keeps the rate: what happens now waits behind few", async () => {
     await using opened = await aQueue();
     for (let i = 0; i < 20; i++) {
