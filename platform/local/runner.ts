@@ -85,12 +85,12 @@ function connectorLoops(engine: LocalEngine, connector: Connector, signal: Abort
 }
 
 /**
- * How many batches of a connector are on their way at a time: no more than ten seconds of its rate are worth. Of a target
- * that cannot tell a repeat few: whatever is on its way when a process ends is held for a person.
+ * How many batches of a connector are on their way at a time: no more than it may send in ten seconds. Few where the
+ * target cannot tell a repeat: there, what is on its way when a process ends is held for a person.
  */
-function batchesOf({ idempotent, rate }: Connector): number {
-  const many = idempotent ? batchesPerSend * rate.concurrency : rate.concurrency;
-  return Math.max(2, Math.min(many, Math.ceil(((rate.perSecond ?? Number.POSITIVE_INFINITY) * 10) / batch)));
+function batchesOf({ idempotent, rate: { concurrency, perSecond = Number.POSITIVE_INFINITY } }: Connector): number {
+  const many = idempotent ? batchesPerSend * concurrency : concurrency;
+  return Math.max(2, Math.min(many, Math.ceil((10 * perSecond) / batch)));
 }
 
 async function consume(
