@@ -3,6 +3,7 @@ import { connectorId } from "./connector.ts";
 import { chunksOf, expand, isUncut, type Maker, nameOf, type Plan, partOf, plan } from "./expand.ts";
 import type { JobPage } from "./jobs.ts";
 import type { Packet } from "./pack.ts";
+import { pageOfJob } from "./pages.ts";
 import { pinSheets } from "./pinned.ts";
 import { type Engine, FileFault, type QueueName } from "./ports.ts";
 import { sendUnsent } from "./queueing.ts";
@@ -32,8 +33,8 @@ type Backfill = Job & { readonly kind: "backfill" };
 /** What a back-fill's plans and packets need to know of its job. */
 type Errand = Pick<Backfill, "id" | "actor" | "startedAt" | "request">;
 
-/** Events or lines looked at between two checkpoints. */
-const page = 25;
+/** Events or lines looked at in one go, where nothing is made. */
+const page = 200;
 
 /** How long a job waits for events that were recorded just now, and cannot be found yet. */
 const settleLookMs = 1_000;
@@ -66,7 +67,7 @@ export async function backfillPage(engine: Engine, job: Backfill): Promise<JobPa
 }
 
 async function smallPage(engine: Engine, job: Backfill, { after }: Cursor): Promise<JobPage> {
-  const { entries, end } = await readPage(engine, job, after, Math.min(page, job.perSecond ?? page));
+  const { entries, end } = await readPage(engine, job, after, pageOfJob(job));
   const steps: Stepped[] = [];
   const brought: Found[] = [];
   let large: Large | undefined;

@@ -21,7 +21,7 @@ export interface BulkRequest {
 type Bulk = Job & { readonly kind: "bulk" };
 
 /** Packets looked at between two checkpoints. */
-const page = 25;
+const page = 100;
 
 /**
  * Does the same to one page of the held packets that fit a filter.

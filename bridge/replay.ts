@@ -6,7 +6,7 @@ import type { JobPage } from "./jobs.ts";
 import type { Json } from "./json.ts";
 import { type Facts, isClosed } from "./ledger.ts";
 import { type Packet, revise } from "./pack.ts";
-import { pagesOf } from "./pages.ts";
+import { pageOfJob, pagesOf } from "./pages.ts";
 import { pinSheets } from "./pinned.ts";
 import type { Engine, Page, QueueName, Stored } from "./ports.ts";
 import { sendUnsent } from "./queueing.ts";
@@ -41,8 +41,8 @@ type Errand = Pick<Replay, "id" | "actor" | "startedAt" | "request">;
 /** Who makes a revision, by what job if any. */
 type Revising = Pick<Errand, "actor"> & { readonly id?: string; readonly request: Pick<ReplayRequest, "force"> };
 
-/** Packets looked at between two checkpoints. */
-const page = 25;
+/** Packets looked at in one go, where nothing is made. */
+const page = 200;
 
 /**
  * Sends one page of the packets of a past time window again.
@@ -55,7 +55,7 @@ const page = 25;
  * Doing a page again makes nothing twice: a revision knows the job it was made by.
  */
 export async function replayPage(engine: Engine, job: Replay): Promise<JobPage> {
-  const { items, next } = await readPage(engine, job, job.after, Math.min(page, job.perSecond ?? page));
+  const { items, next } = await readPage(engine, job, job.after, pageOfJob(job));
   if (job.request.sheet === "current") await pinSheets(engine, engine.sheets().sheets);
   const others = items.filter(({ packet }) => packet.job !== job.id);
   const drafts = await draftsOf(engine, job, others);

@@ -11,7 +11,7 @@ export const schemaVersion = 1;
  * - `packets` holds a packet's way, `packet_bodies` under the same `seq` the packet itself.
  * - `ledger` has its entries under `owner`: twice the `seq` of the packet they belong to, or of the event plus one.
  * - `dedup` is read into memory when the store is opened, and has no index.
- * - What is counted is counted in an index: the rows themselves are fifty times as much to read.
+ * - What is counted is counted in an index: the rows themselves take twenty times as long to read.
  */
 export const schema = `
 CREATE TABLE IF NOT EXISTS messages (
