@@ -414,6 +414,25 @@ describe.each([
       expect(seen()).toBe(0);
     });
 
+    it.runIf(hasOpenssl)("that comes about after the request was given up carries nothing", async () => {
+      const { url, cert, seen } = await aTlsServer("/CN=localhost", "DNS:localhost,IP:127.0.0.1");
+      const gone = Promise.withResolvers<unknown>();
+      const late = await rawServer((socket) => {
+        socket.on("close", gone.resolve).pause();
+        setTimeout(() => {
+          const onward = net.connect(Number(new URL(url).port), "127.0.0.1").on("error", () => {});
+          socket.pipe(onward).pipe(socket);
+        }, 200);
+      }).then((plain) => plain.replace("http:", "https:"));
+      const http = createHttp({ wire, allowedHosts: hostsIn(late), connectMs: 100 });
+
+      const outcome = await http.deliver({ method: "PUT", url: late, json: {}, tls: { ca: cert } });
+      await gone.promise;
+
+      expect(outcome).toMatchObject({ reason: "no connection within 100 ms", mayHaveLanded: false });
+      expect(seen()).toBe(0);
+    });
+
     it("that nobody speaks is given up in time", async () => {
       const url = (await rawServer(() => {})).replace("http:", "https:");
 

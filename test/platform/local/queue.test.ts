@@ -1,7 +1,9 @@
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { Database } from "../../../platform/local/database.ts";
 import { LocalQueue } from "../../../platform/local/queue.ts";
 import { ManualClock } from "../../support/clock.ts";
+import { home } from "../../support/home.ts";
 
 const message = { group: "a", dedup: "same", body: "1" };
 
@@ -49,6 +51,26 @@ describe("the embedded queue", () => {
     opened.readOnly(false);
     await opened.clock.advance(1_001);
     expect(await opened.queue.receive("lane:Fake@v1", { max: 1, visibilityMs: 1_000, waitMs: 0 })).toHaveLength(1);
+  });
+
+  it("takes up what another process has sent between two messages of its own", async () => {
+    using folder = home();
+    const file = join(folder.path, "store.db");
+    const [own, other] = [await Database.open(file), await Database.open(file)];
+    const [queue, another] = [own, other].map((db) => new LocalQueue(db, new ManualClock())) as [
+      LocalQueue,
+      LocalQueue,
+    ];
+    const send = (by: LocalQueue, group: string) => by.send("lane:Fake@v1", [{ group, body: group }]);
+
+    await send(queue, "first");
+    await send(another, "between");
+    await send(queue, "last");
+    queue.refresh();
+
+    const taken = await queue.receive("lane:Fake@v1", { max: 10, visibilityMs: 1_000, waitMs: 0 });
+    expect(taken.map(({ body }) => body).sort()).toEqual(["between", "first", "last"]);
+    await Promise.all([own.close(), other.close()]);
   });
 
   it("wakes one who waits for what another has left", async () => {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { Catalog, type Http } from "../../../bridge/connector.ts";
 import { startJob } from "../../../bridge/jobs.ts";
+import { delivered, type Outcome } from "../../../bridge/outcome.ts";
 import type { QueueName } from "../../../bridge/ports.ts";
 import { sheetSet } from "../../../bridge/sheets.ts";
 import { openLocalEngine } from "../../../platform/local/engine.ts";
@@ -103,6 +104,28 @@ describe("the runner", () => {
     await engine.db.close();
   });
 
+  it.each([
+    ["four times what the connector sends at once", {}, 400],
+    ["fewer where the target cannot tell a repeat", { idempotent: false }, 100],
+    ["no more than is sent in ten seconds", { perSecond: 3 }, 30],
+  ])("has batches on their way: %s", async (_, options, expected) => {
+    using folder = home();
+    const target = fakeTarget(options);
+    const asleep = Promise.withResolvers<Outcome>();
+    target.behave = () => asleep.promise;
+    const engine = await open(folder.path, target);
+    const runner = startRunner(engine);
+
+    await Promise.all(Array.from({ length: 450 }, (_, i) => emit(engine, `${i}`, "inbox", `r-${i}`)));
+    const depth = () => engine.queue.depth(`lane:${target.id}`);
+    await until(async () => (await depth()).waiting + (await depth()).inFlight === 450);
+
+    expect((await depth()).inFlight).toBe(expected);
+    asleep.resolve(delivered({ status: 200 }));
+    await runner?.stop();
+    await engine.db.close();
+  });
+
   it("stops only when what it has begun is done, and the rest waits for the next", async () => {
     using folder = home();
     const target = fakeTarget();
@@ -143,7 +166,7 @@ function open(dir: string, target: ReturnType<typeof fakeTarget>): Promise<Local
   });
 }
 
-async function emit(engine: LocalEngine, id: string, queue: QueueName = "inbox"): Promise<void> {
-  const body = JSON.stringify({ id, source: "s", type: "t", subject: "r", data: { rate: 1 } });
+async function emit(engine: LocalEngine, id: string, queue: QueueName = "inbox", subject = "r"): Promise<void> {
+  const body = JSON.stringify({ id, source: "s", type: "t", subject, data: { rate: 1 } });
   await engine.queue.send(queue, [{ group: id, body }]);
 }
