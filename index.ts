@@ -1,7 +1,7 @@
 export { defineConnector } from "./bridge/connector.ts";
 export { delivered, type Outcome, refused, retry, unknown } from "./bridge/outcome.ts";
 export type { Packet } from "./bridge/pack.ts";
-export { nest } from "./bridge/path.ts";
+export { nest } from "./bridge/values/field-path.ts";
 export { Bridge, type BridgeOptions } from "./library/bridge.ts";
 export { Connector, Held } from "./library/connector.ts";
 export { Event, type EventInput } from "./library/event.ts";

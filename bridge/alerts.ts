@@ -1,5 +1,5 @@
-import type { JsonObject } from "./json.ts";
 import type { LogLine } from "./ports.ts";
+import type { JsonObject } from "./values/json.ts";
 
 /** What HMS-OPS is told: one a change of state, with names and numbers only. */
 export interface Alert {

@@ -3,7 +3,6 @@ import { connectorId } from "./connector.ts";
 import { chunksOf, expand, isUncut, type Maker, nameOf, type Plan, partOf, plan } from "./expand.ts";
 import type { JobPage } from "./jobs.ts";
 import type { Packet } from "./pack.ts";
-import { pageOfJob } from "./pages.ts";
 import { pinSheets } from "./pinned.ts";
 import { type Engine, FileFault, type QueueName } from "./ports.ts";
 import { sendUnsent } from "./queueing.ts";
@@ -13,6 +12,7 @@ import { cutLines, type Roster } from "./roster.ts";
 import { onlyTargets } from "./sheets.ts";
 import { type Entry, type Found, type Malformed, readSnapshot, type Snapshot, withMalformed } from "./snapshot.ts";
 import type { Stepped } from "./step.ts";
+import { pageOfJob } from "./values/pagination.ts";
 import { inWrites, weighNew } from "./writes.ts";
 
 export interface BackfillRequest {

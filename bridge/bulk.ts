@@ -2,10 +2,10 @@ import type { Acted } from "./acts.ts";
 import type { By } from "./by.ts";
 import { discard } from "./discard.ts";
 import type { JobPage } from "./jobs.ts";
-import { pagesOf } from "./pages.ts";
 import type { Engine, PacketFilter, QueueName } from "./ports.ts";
 import type { Job, PacketRecord } from "./records.ts";
 import { release, wayOut } from "./release.ts";
+import { pagesOf } from "./values/pagination.ts";
 
 export interface BulkRequest {
   /** `release` lets packets go again, `discard` closes them for good. */

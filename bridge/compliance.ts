@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { JsonObject } from "./json.ts";
+import type { JsonObject } from "./values/json.ts";
 
 /** Where a compliance engine is asked, and how patiently. */
 export const complianceSettingsSchema = z.strictObject({

@@ -1,10 +1,10 @@
 import { actFacts, type By } from "./by.ts";
 import { type Connector, connectorId } from "./connector.ts";
 import { changeHealth, isDown } from "./health.ts";
-import type { JsonObject } from "./json.ts";
 import { noteOf } from "./note.ts";
 import type { Engine } from "./ports.ts";
 import type { Health } from "./records.ts";
+import type { JsonObject } from "./values/json.ts";
 
 /** What an act about a connector came to. */
 export interface Switched {

@@ -1,8 +1,8 @@
 import { convertedSource, inboundPrefix, type SourceEvent } from "./event.ts";
 import type { Plan } from "./expand.ts";
-import { bodyText } from "./json.ts";
 import { mapEvent } from "./map.ts";
-import { nest } from "./path.ts";
+import { nest } from "./values/field-path.ts";
+import { bodyText } from "./values/json.ts";
 
 /** A larger event is not published. Source: Amazon EventBridge, 256 KB an entry, some of which are names. */
 const maxPublishedBytes = 250_000;

@@ -1,10 +1,10 @@
 import { type Acted, governAgain, packetFor, placeOfPacket, type Refused, refusedAct, replace } from "./acts.ts";
 import { actFacts, type By } from "./by.ts";
-import { canonicalJson } from "./canonical.ts";
-import { keyedHash } from "./ids.ts";
-import { type Json, type JsonObject, jsonEqual, jsonFault } from "./json.ts";
 import { type Packet, sizeFault } from "./pack.ts";
 import type { Engine } from "./ports.ts";
+import { canonicalJson } from "./values/canonical-json.ts";
+import { keyedHash } from "./values/ids.ts";
+import { type Json, type JsonObject, jsonEqual, jsonFault } from "./values/json.ts";
 import type { FieldDecision } from "./vet.ts";
 
 export interface EditRequest {

@@ -2,7 +2,6 @@ import type { KeyObject } from "node:crypto";
 import { type Connector, connectorId } from "./connector.ts";
 import { type SourceEvent, toldName } from "./event.ts";
 import { blockedReason, govern } from "./govern.ts";
-import type { Json } from "./json.ts";
 import type { Facts } from "./ledger.ts";
 import { type Element, faulty, mapEvent, type Parcel, placeOf, rosterOf, rosterSize } from "./map.ts";
 import { type Match, match } from "./match.ts";
@@ -12,6 +11,7 @@ import type { Progress } from "./records.ts";
 import { chunkSize, elementAt, elementsIn, findRosters, type Lines, type Roster, withRemedy } from "./roster.ts";
 import type { Sheet } from "./sheet.ts";
 import { begin, type Stepped } from "./step.ts";
+import type { Json } from "./values/json.ts";
 
 /** What an event is to become: the targets that want it, and its place in time. */
 export interface Plan {

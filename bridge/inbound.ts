@@ -1,10 +1,10 @@
 import { timingSafeEqual } from "node:crypto";
 import type { InboundMessage } from "./connector.ts";
 import { checkEvent, eventKey, inboundPrefix, quarantineKey, type SourceEvent } from "./event.ts";
-import { bodyText, isJsonObject, type JsonObject } from "./json.ts";
 import type { Engine } from "./ports.ts";
 import { putInInbox } from "./queueing.ts";
-import { signatureOf, signingSecretSchema } from "./signature.ts";
+import { bodyText, isJsonObject, type JsonObject } from "./values/json.ts";
+import { signatureOf, signingSecretSchema } from "./values/webhook-signature.ts";
 
 /** The largest message the door takes. */
 export const maxInboundBytes = 262_144;

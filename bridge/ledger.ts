@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
-import { canonicalJson, inOrder } from "./canonical.ts";
-import type { Json } from "./json.ts";
+import { canonicalJson, inOrder } from "./values/canonical-json.ts";
+import type { Json } from "./values/json.ts";
 
 export const openStatuses = ["QUEUED", "RETRY", "HELD"] as const;
 export const closedStatuses = ["SENT", "UNCHANGED", "SUPERSEDED", "DISCARDED"] as const;

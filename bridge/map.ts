@@ -1,9 +1,9 @@
 import type { SourceEvent } from "./event.ts";
 import { ExpressionFault } from "./expression.ts";
-import { isJsonObject, type Json, type JsonObject, jsonEqual } from "./json.ts";
 import type { Match } from "./match.ts";
-import type { Reader } from "./path.ts";
 import type { FieldPlan, Target } from "./sheet.ts";
+import type { Reader } from "./values/field-path.ts";
+import { isJsonObject, type Json, type JsonObject, jsonEqual } from "./values/json.ts";
 
 /** What one target should hear about one entity, in the target's words and not yet vetted. */
 export interface Parcel extends Match {

@@ -1,7 +1,7 @@
 import type { SourceEvent } from "./event.ts";
 import { ExpressionFault } from "./expression.ts";
-import type { Json } from "./json.ts";
 import type { Sheet, Target } from "./sheet.ts";
+import type { Json } from "./values/json.ts";
 
 /** One target that wants one event. */
 export interface Match {

@@ -1,7 +1,7 @@
 import { eventKey, type SourceEvent } from "./event.ts";
-import type { JsonObject } from "./json.ts";
 import { append, type LedgerEntry, tailOf } from "./ledger.ts";
 import type { Engine, Put } from "./ports.ts";
+import type { JsonObject } from "./values/json.ts";
 
 /** An operator's act that is about no packet: an event of the bridge's own, and the one entry of its chain. */
 export interface Note {

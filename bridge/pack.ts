@@ -1,10 +1,10 @@
 import type { KeyObject } from "node:crypto";
-import { canonicalJson } from "./canonical.ts";
 import { type Connector, connectorId } from "./connector.ts";
 import type { SourceEvent } from "./event.ts";
-import { keyedHash, shortId } from "./ids.ts";
-import { bodyText, type JsonObject } from "./json.ts";
 import type { Facts } from "./ledger.ts";
+import { canonicalJson } from "./values/canonical-json.ts";
+import { keyedHash, shortId } from "./values/ids.ts";
+import { bodyText, type JsonObject } from "./values/json.ts";
 import type { Vetted } from "./vet.ts";
 
 /**

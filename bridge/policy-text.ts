@@ -1,8 +1,8 @@
 import { LineCounter, parseDocument } from "yaml";
 import type * as z from "zod";
-import { isJsonObject } from "./json.ts";
 import { type Policy, policySchema } from "./policy.ts";
-import { lineOfPath } from "./yaml-text.ts";
+import { isJsonObject } from "./values/json.ts";
+import { lineOfPath } from "./values/yaml-file.ts";
 
 export type PolicyReading =
   | { readonly ok: true; readonly policy: Policy }

@@ -1,5 +1,4 @@
 import type { SourceEvent } from "./event.ts";
-import { bodyText } from "./json.ts";
 import type { Facts } from "./ledger.ts";
 import {
   type Engine,
@@ -13,6 +12,7 @@ import {
 } from "./ports.ts";
 import type { PacketRecord } from "./records.ts";
 import { type Stepped, step } from "./step.ts";
+import { bodyText } from "./values/json.ts";
 import { inWrites, weigh } from "./writes.ts";
 
 /** Puts packets on their lane queues. Doing so twice within 5 min puts them there once. */

@@ -2,13 +2,13 @@ import type { BackfillRequest } from "./backfill.ts";
 import type { BulkRequest } from "./bulk.ts";
 import type { SourceEvent } from "./event.ts";
 import type { Maker } from "./expand.ts";
-import type { Json } from "./json.ts";
 import type { EventStatus, Status, Step, Tail } from "./ledger.ts";
 import type { Packet, Version } from "./pack.ts";
 import type { ReplayRequest } from "./replay.ts";
 import type { Roster } from "./roster.ts";
 import type { SheetDocument } from "./sheet.ts";
 import type { Malformed } from "./snapshot.ts";
+import type { Json } from "./values/json.ts";
 
 /** What the table keeps of one source event. */
 export interface EventRecord {

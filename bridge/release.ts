@@ -1,6 +1,5 @@
 import { type Acted, governAgain, packetFor, refusedAct, replace } from "./acts.ts";
 import { actFacts, type By } from "./by.ts";
-import { type Json, jsonEqual } from "./json.ts";
 import type { Facts } from "./ledger.ts";
 import { pinSheets } from "./pinned.ts";
 import type { Engine, Stored } from "./ports.ts";
@@ -8,6 +7,7 @@ import { putOf, sendUnsent, unsentStep } from "./queueing.ts";
 import type { PacketRecord } from "./records.ts";
 import { remapper } from "./remap.ts";
 import { doneWith } from "./replace.ts";
+import { type Json, jsonEqual } from "./values/json.ts";
 
 export interface ReleaseRequest {
   readonly id: string;

@@ -3,10 +3,8 @@ import { actFacts, type By } from "./by.ts";
 import { birthFacts } from "./expand.ts";
 import { healthOf } from "./health.ts";
 import type { JobPage } from "./jobs.ts";
-import type { Json } from "./json.ts";
 import { type Facts, isClosed } from "./ledger.ts";
 import { type Packet, revise } from "./pack.ts";
-import { pageOfJob, pagesOf } from "./pages.ts";
 import { pinSheets } from "./pinned.ts";
 import type { Engine, Page, QueueName, Stored } from "./ports.ts";
 import { sendUnsent } from "./queueing.ts";
@@ -17,6 +15,8 @@ import { doneWith } from "./replace.ts";
 import { readShadow, shadowKeyOf } from "./settle.ts";
 import { emptyShadow, reconcile } from "./shadow.ts";
 import { begin, type Stepped, tellHeld } from "./step.ts";
+import type { Json } from "./values/json.ts";
+import { pageOfJob, pagesOf } from "./values/pagination.ts";
 import { inWrites, newPut, weighNew } from "./writes.ts";
 
 export interface ReplayRequest {

@@ -1,8 +1,8 @@
 import type { SourceEvent } from "./event.ts";
-import { isJsonObject, jsonFault } from "./json.ts";
 import type { Element } from "./map.ts";
 import type { Match } from "./match.ts";
 import { FileFault, type FilesPort, type FileVersion } from "./ports.ts";
+import { isJsonObject, jsonFault } from "./values/json.ts";
 
 /** The roster of one match that stands in a file: which version of it, or why it cannot be read. */
 export type Roster = { readonly match: number } & (FileVersion | { readonly fault: string });

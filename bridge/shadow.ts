@@ -1,9 +1,9 @@
 import type { KeyObject } from "node:crypto";
-import { canonicalJson } from "./canonical.ts";
-import { keyedHash } from "./ids.ts";
-import type { JsonObject } from "./json.ts";
 import { compareVersions, type Packet } from "./pack.ts";
 import type { Shadow } from "./records.ts";
+import { canonicalJson } from "./values/canonical-json.ts";
+import { keyedHash } from "./values/ids.ts";
+import type { JsonObject } from "./values/json.ts";
 
 export const emptyShadow: Shadow = { fields: {} };
 

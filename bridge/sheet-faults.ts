@@ -1,6 +1,6 @@
 import type * as z from "zod";
-import { isJsonObject, type Json } from "./json.ts";
 import { exampleSchema, type PlacedFault, sheetSchema, targetSchema } from "./sheet.ts";
+import { isJsonObject, type Json } from "./values/json.ts";
 
 /** How a document is spoken of, and which keys it may have where. */
 export interface DocumentWords {

@@ -4,7 +4,7 @@ import { compileSheet, type PlacedFault, type Sheet, sheetName, sheetSchema } fr
 import { schemaFaults } from "./sheet-faults.ts";
 import { checkSheet, twinFault } from "./sheets.ts";
 import type { ExampleResult } from "./try.ts";
-import { readYaml, type YamlFault } from "./yaml-text.ts";
+import { readYaml, type YamlFault } from "./values/yaml-file.ts";
 
 export interface SheetFile {
   /** As it should stand in a fault: `mappings/per_diem.yaml` */

@@ -1,10 +1,10 @@
 import { hash } from "node:crypto";
 import * as z from "zod";
-import { canonicalJson } from "./canonical.ts";
 import { inboundPrefix } from "./event.ts";
 import { compileExpression, type Expression, ExpressionFault } from "./expression.ts";
-import type { JsonObject } from "./json.ts";
-import { pathFault, type Reader, reader } from "./path.ts";
+import { canonicalJson } from "./values/canonical-json.ts";
+import { pathFault, type Reader, reader } from "./values/field-path.ts";
+import type { JsonObject } from "./values/json.ts";
 
 const unitsMs: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 

@@ -1,11 +1,10 @@
 import type { Brought } from "./accept.ts";
-import { canonicalJson } from "./canonical.ts";
 import { checkEvent, eventKey, maxEventBytes, type SourceEvent } from "./event.ts";
-import { shortId } from "./ids.ts";
-import { isJsonObject, type JsonObject } from "./json.ts";
 import type { Engine, FileVersion } from "./ports.ts";
-import type { Roster } from "./roster.ts";
-import { type Line, linesIn } from "./roster.ts";
+import { type Line, linesIn, type Roster } from "./roster.ts";
+import { canonicalJson } from "./values/canonical-json.ts";
+import { shortId } from "./values/ids.ts";
+import { isJsonObject, type JsonObject } from "./values/json.ts";
 
 /** A file with an event a line. */
 export interface Snapshot {

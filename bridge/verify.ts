@@ -1,7 +1,5 @@
-import { batchesOf } from "./batches.ts";
 import { type LedgerEntry, type LedgerFault, type Tail, verifyChain } from "./ledger.ts";
 import { digestOf } from "./pack.ts";
-import { pagesOf } from "./pages.ts";
 import type { Engine } from "./ports.ts";
 import type { PacketRecord } from "./records.ts";
 import { openSeal, type Seal, type Sealed, sealedIn } from "./seal.ts";
@@ -15,6 +13,8 @@ import {
   SealedEntries,
   type SealFault,
 } from "./sealed.ts";
+import { batchesOf } from "./values/batched.ts";
+import { pagesOf } from "./values/pagination.ts";
 
 export interface Verification {
   /** With `since`, a chain that two seals name counts twice. */

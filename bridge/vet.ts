@@ -1,11 +1,11 @@
 import type { KeyObject } from "node:crypto";
-import { canonicalJson } from "./canonical.ts";
 import { detect, maskText, replaceFound } from "./detect/detect.ts";
 import type { DataKind, Finding } from "./detect/finding.ts";
-import { keyedHash } from "./ids.ts";
-import { isJsonObject, isPlainName, isPrototypeKey, type Json, type JsonObject } from "./json.ts";
 import type { Parcel } from "./map.ts";
 import { type Action, type Clause, clausesOf, type Policy } from "./policy.ts";
+import { canonicalJson } from "./values/canonical-json.ts";
+import { keyedHash } from "./values/ids.ts";
+import { isJsonObject, isPlainName, isPrototypeKey, type Json, type JsonObject } from "./values/json.ts";
 
 /** What governance said of one field. Names and rules only: it goes into the ledger. */
 export interface FieldDecision {

@@ -2,9 +2,9 @@ import { resumeUnsent } from "./accept.ts";
 import { eraseOld } from "./erase.ts";
 import { changeHealth } from "./health.ts";
 import { eachToItsEnd } from "./log.ts";
-import { pagesOf } from "./pages.ts";
 import type { Engine } from "./ports.ts";
 import { putBack, ring, sendUnsent } from "./queueing.ts";
+import { pagesOf } from "./values/pagination.ts";
 
 /** A queue forgets a message after 14 days; one that has waited this long is put there anew. */
 const maxQueuedMs = 13 * 86_400_000;

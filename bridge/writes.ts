@@ -1,8 +1,8 @@
-import { bodyText } from "./json.ts";
 import type { LedgerEntry } from "./ledger.ts";
 import type { Put } from "./ports.ts";
 import type { EventRecord, PacketRecord } from "./records.ts";
 import type { Stepped } from "./step.ts";
+import { bodyText } from "./values/json.ts";
 
 /** Changes in one write. Source: Amazon DynamoDB, `ExecuteTransaction`: 100 statements. */
 export const maxChanges = 100;

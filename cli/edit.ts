@@ -6,7 +6,7 @@ import { styleText } from "node:util";
 import type { Command } from "commander";
 import { parse, stringify } from "yaml";
 import type * as z from "zod";
-import { isJsonObject, type Json, type JsonObject } from "../bridge/json.ts";
+import { isJsonObject, type Json, type JsonObject } from "../bridge/values/json.ts";
 import { editAnswer } from "../ops/packets.ts";
 import { packetStory } from "../ops/schemas.ts";
 import { confirmed, reasonOf } from "./ask.ts";

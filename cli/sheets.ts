@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { Command } from "commander";
-import type { JsonObject } from "../bridge/json.ts";
 import { policyJsonSchema } from "../bridge/policy.ts";
 import { sheetJsonSchema } from "../bridge/sheet.ts";
 import { readSheet } from "../bridge/sheet-text.ts";
 import { completeEvent, trySheet } from "../bridge/try.ts";
-import { faultText } from "../bridge/yaml-text.ts";
+import type { JsonObject } from "../bridge/values/json.ts";
+import { faultText } from "../bridge/values/yaml-file.ts";
 import { ownCatalog } from "../library/bridge.ts";
 import { Event } from "../library/event.ts";
 import { readFolder, readTexts } from "../platform/local/sheets-folder.ts";

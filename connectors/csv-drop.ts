@@ -1,9 +1,9 @@
 import { hash } from "node:crypto";
 import * as z from "zod";
 import { defineConnector } from "../bridge/connector.ts";
-import type { Json } from "../bridge/json.ts";
 import { type Outcome, refused } from "../bridge/outcome.ts";
 import type { Packet } from "../bridge/pack.ts";
+import type { Json } from "../bridge/values/json.ts";
 import { addressSchema } from "./protocols/address.ts";
 import { csvText, neutral } from "./protocols/csv.ts";
 import { type DropFile, dropAt, folderAt, noLogin, s3PlaceOf } from "./protocols/drop.ts";

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { defineConnector } from "../bridge/connector.ts";
-import { nest } from "../bridge/path.ts";
+import { nest } from "../bridge/values/field-path.ts";
 import { joinUrl } from "./protocols/http.ts";
 import { deliverIfMatch } from "./protocols/if-match.ts";
 

@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { defineConnector, type HttpRequest } from "../bridge/connector.ts";
 import type { Packet } from "../bridge/pack.ts";
-import { nest } from "../bridge/path.ts";
+import { nest } from "../bridge/values/field-path.ts";
 import { joinUrl } from "./protocols/http.ts";
 import { deliverIfMatch } from "./protocols/if-match.ts";
 

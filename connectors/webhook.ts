@@ -1,10 +1,10 @@
 import { createHmac } from "node:crypto";
 import * as z from "zod";
 import { defineConnector } from "../bridge/connector.ts";
-import type { JsonObject } from "../bridge/json.ts";
 import { delivered } from "../bridge/outcome.ts";
 import type { Packet } from "../bridge/pack.ts";
-import { nest } from "../bridge/path.ts";
+import { nest } from "../bridge/values/field-path.ts";
+import type { JsonObject } from "../bridge/values/json.ts";
 import { outcomeOf, outcomeOfFault } from "./protocols/http.ts";
 
 /** A key as it is handed out: its bytes in base64, 24 to 64 of them. Source: Standard Webhooks, "Signature scheme". */

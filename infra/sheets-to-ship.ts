@@ -1,6 +1,6 @@
 import { join, relative } from "node:path";
 import { Catalog, connectorId } from "../bridge/connector.ts";
-import { faultText } from "../bridge/yaml-text.ts";
+import { faultText } from "../bridge/values/yaml-file.ts";
 import { connectorFiles } from "../connectors/protocols/connector-files.ts";
 import { packSet } from "../platform/aws/shipped-set.ts";
 import { readFolder, readTexts, SheetsFault } from "../platform/local/sheets-folder.ts";

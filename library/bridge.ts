@@ -6,7 +6,6 @@ import { Catalog, type Connector } from "../bridge/connector.ts";
 import { checkEvent, eventKey, maxEventBytes, type SourceEvent } from "../bridge/event.ts";
 import { startJob } from "../bridge/jobs.ts";
 import { isClosed, type Status } from "../bridge/ledger.ts";
-import { type From, pagesOf } from "../bridge/pages.ts";
 import type { LogLine, Tally } from "../bridge/ports.ts";
 import { putInInbox } from "../bridge/queueing.ts";
 import type { Job, JobWork, PacketRecord } from "../bridge/records.ts";
@@ -14,6 +13,7 @@ import { packetsOf, type ReplayRequest, type ReplayTrial, tryReplay } from "../b
 import type { Evidence } from "../bridge/sealed.ts";
 import type { SheetFile } from "../bridge/sheet-text.ts";
 import { sheetSet } from "../bridge/sheets.ts";
+import { type From, pagesOf } from "../bridge/values/pagination.ts";
 import { type Verification, type VerifyOptions, verifyLedger } from "../bridge/verify.ts";
 import { connectorFiles } from "../connectors/protocols/connector-files.ts";
 import { createHttp, hostsIn } from "../connectors/protocols/http.ts";

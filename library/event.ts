@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { checkEvent, type SourceEvent } from "../bridge/event.ts";
-import type { JsonObject } from "../bridge/json.ts";
+import type { JsonObject } from "../bridge/values/json.ts";
 
 export interface EventInput {
   readonly type: string;

@@ -1,5 +1,5 @@
 import type { SourceEvent } from "../bridge/event.ts";
-import type { JsonObject } from "../bridge/json.ts";
+import type { JsonObject } from "../bridge/values/json.ts";
 import { type Bridge, borrowBridge } from "./bridge.ts";
 
 const source = Symbol("source event");

@@ -1,7 +1,7 @@
 import type { Context, Hono } from "hono";
 import { NotAsked } from "../bridge/compliance.ts";
-import { jsonFault } from "../bridge/json.ts";
 import { errorName } from "../bridge/log.ts";
+import { jsonFault } from "../bridge/values/json.ts";
 import { alertOperations } from "./alerts.ts";
 import { connectorOperations } from "./connectors.ts";
 import { eventOperations } from "./events.ts";

@@ -1,6 +1,6 @@
-import { pagesOf } from "../bridge/pages.ts";
 import type { Engine, StorePort } from "../bridge/ports.ts";
 import type { PacketRecord } from "../bridge/records.ts";
+import { pagesOf } from "../bridge/values/pagination.ts";
 
 /** From queueing to acknowledgement, in ms. */
 export interface Lag {

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { JsonObject } from "../bridge/json.ts";
+import type { JsonObject } from "../bridge/values/json.ts";
 import type { AnyOperation, Ops } from "./operation.ts";
 import { problemSchema } from "./problem.ts";
 

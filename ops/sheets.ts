@@ -1,11 +1,11 @@
 import { stringify } from "yaml";
 import * as z from "zod";
 import { checkEvent, type SourceEvent } from "../bridge/event.ts";
-import { isJsonObject, type Json, type JsonObject, jsonEqual } from "../bridge/json.ts";
 import type { Engine } from "../bridge/ports.ts";
 import type { Sheet } from "../bridge/sheet.ts";
 import { readSheet, readSheets, type SheetFault } from "../bridge/sheet-text.ts";
 import { completeEvent, trySheet } from "../bridge/try.ts";
+import { isJsonObject, type Json, type JsonObject, jsonEqual } from "../bridge/values/json.ts";
 import { operation } from "./operation.ts";
 import { Problem } from "./problem.ts";
 import { eventId, timeOut, triedPacket } from "./schemas.ts";

@@ -11,7 +11,6 @@ import {
   wrap,
 } from "cockatiel";
 import * as z from "zod";
-import { canonicalJson } from "../bridge/canonical.ts";
 import {
   type ComplianceRequest,
   type ComplianceSettings,
@@ -22,8 +21,9 @@ import {
 } from "../bridge/compliance.ts";
 import type { Http, HttpResponse } from "../bridge/connector.ts";
 import { detect } from "../bridge/detect/detect.ts";
-import { keyedHash } from "../bridge/ids.ts";
 import type { Clock, CompliancePort, SecretsPort } from "../bridge/ports.ts";
+import { canonicalJson } from "../bridge/values/canonical-json.ts";
+import { keyedHash } from "../bridge/values/ids.ts";
 
 /** Requests under way at once; the others wait their turn. A large roster asks for 500 at one go. */
 const atOnce = 16;

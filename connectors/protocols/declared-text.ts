@@ -1,7 +1,7 @@
 import * as z from "zod";
-import type { JsonObject } from "../../bridge/json.ts";
 import { type DocumentWords, schemaFaults } from "../../bridge/sheet-faults.ts";
-import { readYaml, type YamlFault } from "../../bridge/yaml-text.ts";
+import type { JsonObject } from "../../bridge/values/json.ts";
+import { readYaml, type YamlFault } from "../../bridge/values/yaml-file.ts";
 import { type DeclarationInput, declarationSchema } from "./declared.ts";
 
 export type DeclarationReading =

@@ -6,10 +6,10 @@ import {
   type HttpRequest,
   type HttpResponse,
 } from "../../bridge/connector.ts";
-import type { Json, JsonObject } from "../../bridge/json.ts";
 import { delivered, type Outcome, refused, retry } from "../../bridge/outcome.ts";
 import type { Packet } from "../../bridge/pack.ts";
-import { nest, pathFault } from "../../bridge/path.ts";
+import { nest, pathFault } from "../../bridge/values/field-path.ts";
+import type { Json, JsonObject } from "../../bridge/values/json.ts";
 import { answerKept, joinUrl, judge, outcomeOfFault, retryAfterIn } from "./http.ts";
 import { accessTo, clientAuthSchema, clientSecretSchema, tlsOf } from "./oauth2.ts";
 

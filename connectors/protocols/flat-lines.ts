@@ -1,5 +1,5 @@
-import { isJsonObject, type Json, type JsonObject } from "../../bridge/json.ts";
 import type { Packet } from "../../bridge/pack.ts";
+import { isJsonObject, type Json, type JsonObject } from "../../bridge/values/json.ts";
 import { csvText } from "./csv.ts";
 import { encoderOf } from "./encoding.ts";
 import { type Item, isPlain, type Layout, nameOf, placesOf } from "./flat-layout.ts";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { Json } from "../../bridge/json.ts";
+import type { Json } from "../../bridge/values/json.ts";
 
 /** Why a value cannot stand where it should; never repeats the value. */
 export interface Fault {

@@ -1,5 +1,5 @@
 import { CsvError, parse } from "csv-parse/sync";
-import { isJsonObject, type JsonObject } from "../../bridge/json.ts";
+import { isJsonObject, type JsonObject } from "../../bridge/values/json.ts";
 
 /** What a file's rows look like. */
 export interface RowsForm {

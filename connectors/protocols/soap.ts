@@ -5,10 +5,10 @@ import type { IHttpClient, IOptions } from "soap/lib/types.js";
 import type { WSDL } from "soap/lib/wsdl/index.js";
 import * as z from "zod";
 import { type Connector, type Context, defineConnector, type Http, type Tls } from "../../bridge/connector.ts";
-import type { Json, JsonObject } from "../../bridge/json.ts";
 import { delivered, type Outcome, refused, retry } from "../../bridge/outcome.ts";
 import type { Packet } from "../../bridge/pack.ts";
-import { nest } from "../../bridge/path.ts";
+import { nest } from "../../bridge/values/field-path.ts";
+import type { Json, JsonObject } from "../../bridge/values/json.ts";
 import { HttpFault, outcomeOf } from "./http.ts";
 import { readAnswer, readXml } from "./soap-answer.ts";
 

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import * as z from "zod";
 import type { Context, InboundMessage, NotPolled, Polled } from "../../bridge/connector.ts";
-import { nest } from "../../bridge/path.ts";
+import { nest } from "../../bridge/values/field-path.ts";
 import {
   Binds,
   columnSchema,

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { Json } from "../../bridge/json.ts";
+import type { Json } from "../../bridge/values/json.ts";
 
 /*
  * What connectors to databases share. All that differs between the two dialects is in postgresql.ts and oracle.ts.

@@ -1,10 +1,10 @@
 import * as z from "zod";
 import type { Catalog } from "../../bridge/connector.ts";
-import { type Json, type JsonObject, jsonFault } from "../../bridge/json.ts";
 import { type Policy, policySchema } from "../../bridge/policy.ts";
 import { compileSheet, type PlacedFault, type Sheet, sheetName, sheetSchema } from "../../bridge/sheet.ts";
 import { schemaFaults } from "../../bridge/sheet-faults.ts";
 import { checkSheet, twinFault } from "../../bridge/sheets.ts";
+import { type Json, type JsonObject, jsonFault } from "../../bridge/values/json.ts";
 
 /** The largest set that is shipped. AppConfig takes more; but every mapper reads and compiles all of it. */
 const maxSetBytes = 500_000;

@@ -1,8 +1,8 @@
-import { bodyText } from "../../bridge/json.ts";
 import { isClosed, type LedgerEntry } from "../../bridge/ledger.ts";
 import { type Packet, strictOrder } from "../../bridge/pack.ts";
 import type { Put } from "../../bridge/ports.ts";
 import type { EventRecord, PacketRecord } from "../../bridge/records.ts";
+import { bodyText } from "../../bridge/values/json.ts";
 import { inlineBytes, pieceBytes } from "../../bridge/writes.ts";
 import { pad, shardOf } from "./shards.ts";
 

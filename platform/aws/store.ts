@@ -6,7 +6,6 @@ import {
   type QueryCommandInput,
   ScanCommand,
 } from "@aws-sdk/lib-dynamodb";
-import { batchesOf } from "../../bridge/batches.ts";
 import type { SourceEvent } from "../../bridge/event.ts";
 import { fitting } from "../../bridge/find.ts";
 import { type EventStatus, eventStatuses, type LedgerEntry, type Status, statuses } from "../../bridge/ledger.ts";
@@ -24,6 +23,7 @@ import type {
   Tally,
 } from "../../bridge/ports.ts";
 import type { EventRecord, PacketRecord, Progress, Records } from "../../bridge/records.ts";
+import { batchesOf } from "../../bridge/values/batched.ts";
 import { checkWeight } from "../../bridge/writes.ts";
 import { packetIndexes } from "./names.ts";
 import { pad, readIndex } from "./shards.ts";

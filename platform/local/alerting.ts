@@ -2,7 +2,7 @@ import { alertOf, alertText, type ToldAlert } from "../../bridge/alerts.ts";
 import type { Http } from "../../bridge/connector.ts";
 import { errorName } from "../../bridge/log.ts";
 import type { Clock, Engine, Random, SecretsPort } from "../../bridge/ports.ts";
-import { signedHeaders, signingSecretSchema } from "../../bridge/signature.ts";
+import { signedHeaders, signingSecretSchema } from "../../bridge/values/webhook-signature.ts";
 
 /** So many wait to be told; of an outage's thousands the newest. */
 const maxWaiting = 1_000;

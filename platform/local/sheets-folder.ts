@@ -5,7 +5,7 @@ import type { Policy } from "../../bridge/policy.ts";
 import { readPolicy } from "../../bridge/policy-text.ts";
 import { readSheets, type SheetFile, type SheetsReading } from "../../bridge/sheet-text.ts";
 import { type SheetSet, sheetSet } from "../../bridge/sheets.ts";
-import { faultText } from "../../bridge/yaml-text.ts";
+import { faultText } from "../../bridge/values/yaml-file.ts";
 
 /** The texts a set of sheets was made from. */
 interface Texts {

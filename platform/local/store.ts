@@ -1,6 +1,5 @@
 import type { SourceEvent } from "../../bridge/event.ts";
 import { fitting } from "../../bridge/find.ts";
-import { bodyText } from "../../bridge/json.ts";
 import { eventStatuses, isClosed, type LedgerEntry, type Status, statuses } from "../../bridge/ledger.ts";
 import { type Packet, strictOrder } from "../../bridge/pack.ts";
 import type {
@@ -16,6 +15,7 @@ import type {
   Tally,
 } from "../../bridge/ports.ts";
 import type { EventRecord, Job, PacketRecord, Progress, Records } from "../../bridge/records.ts";
+import { bodyText } from "../../bridge/values/json.ts";
 import { checkWeight } from "../../bridge/writes.ts";
 import type { Database } from "./database.ts";
 import type { LedgerRow, RowPut } from "./writer.ts";

@@ -10,7 +10,7 @@ export const rosterPlace = "s3://agency-rosters/telework/";
 export const journalFiles: Readonly<Record<string, string>> = {
   "connectors/journal.ts": `import * as z from "zod";
 import { defineConnector } from "../bridge/connector.ts";
-import { nest } from "../bridge/path.ts";
+import { nest } from "../bridge/values/field-path.ts";
 import { joinUrl } from "./protocols/http.ts";
 
 const news = z.array(z.object({ id: z.string(), at: z.number(), data: z.record(z.string(), z.json()) }));

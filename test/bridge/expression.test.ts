@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
 import { compileExpression, ExpressionFault } from "../../bridge/expression.ts";
-import type { Json } from "../../bridge/json.ts";
+import type { Json } from "../../bridge/values/json.ts";
 import { noon } from "../support/builders.ts";
 
 async function evaluate(source: string, input: Json = {}): Promise<Json | undefined> {

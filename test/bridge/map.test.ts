@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { SourceEvent } from "../../bridge/event.ts";
-import type { JsonObject } from "../../bridge/json.ts";
 import { mapEvent, type Parcel } from "../../bridge/map.ts";
 import { match } from "../../bridge/match.ts";
+import type { JsonObject } from "../../bridge/values/json.ts";
 import { anEvent, aSheet, noon } from "../support/builders.ts";
 
 async function mapped(target: string, event: Partial<SourceEvent>, top = ""): Promise<Parcel[]> {

@@ -1,6 +1,5 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { JsonObject } from "../../bridge/json.ts";
 import { compareVersions, type Packet } from "../../bridge/pack.ts";
 import type { Shadow } from "../../bridge/records.ts";
 import {
@@ -12,6 +11,7 @@ import {
   emptyShadow,
   reconcile,
 } from "../../bridge/shadow.ts";
+import type { JsonObject } from "../../bridge/values/json.ts";
 import { aKey, aPacket, aVersion, noon } from "../support/builders.ts";
 
 /** A target and what the bridge knows of it. */

@@ -4,7 +4,7 @@ import { parse } from "yaml";
 import * as z from "zod";
 import { sheetJsonSchema } from "../../bridge/sheet.ts";
 import { readSheet, readSheets } from "../../bridge/sheet-text.ts";
-import { faultText } from "../../bridge/yaml-text.ts";
+import { faultText } from "../../bridge/values/yaml-file.ts";
 import { aCatalog } from "../support/builders.ts";
 import { perDiemSheet } from "../support/home.ts";
 

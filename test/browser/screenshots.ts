@@ -3,7 +3,7 @@ import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Page } from "playwright-core";
-import type { JsonObject } from "../../bridge/json.ts";
+import type { JsonObject } from "../../bridge/values/json.ts";
 import { localOps } from "../../cli/api.ts";
 import { pageFile } from "../../cli/page.ts";
 import { Bridge } from "../../library/bridge.ts";

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { Connector } from "../../bridge/connector.ts";
 import type { Packet } from "../../bridge/pack.ts";
-import { faultText } from "../../bridge/yaml-text.ts";
+import { faultText } from "../../bridge/values/yaml-file.ts";
 import { connectorFiles, connectorIn } from "../../connectors/protocols/connector-files.ts";
 import { type DeclarationInput, declaredConnector } from "../../connectors/protocols/declared.ts";
 import { declarationJsonSchema, readDeclaration } from "../../connectors/protocols/declared-text.ts";

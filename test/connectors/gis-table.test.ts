@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { JsonObject } from "../../bridge/json.ts";
 import type { Outcome } from "../../bridge/outcome.ts";
 import type { Packet } from "../../bridge/pack.ts";
+import type { JsonObject } from "../../bridge/values/json.ts";
 import { connector } from "../../connectors/gis-table.ts";
 import type { ArcgisSecret } from "../../connectors/protocols/arcgis.ts";
 import { createHttp, hostsIn } from "../../connectors/protocols/http.ts";

@@ -1,7 +1,7 @@
 import type { Context } from "aws-lambda";
 import { describe, expect, it } from "vitest";
 import { maxInboundBytes } from "../../bridge/inbound.ts";
-import { signedHeaders } from "../../bridge/signature.ts";
+import { signedHeaders } from "../../bridge/values/webhook-signature.ts";
 import { inboundHandler } from "../../functions/inbound-handler.ts";
 import { aCore } from "../support/core.ts";
 import { aCall } from "./ops-call.ts";

@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { maxInboundBytes } from "../../bridge/inbound.ts";
-import { signedHeaders } from "../../bridge/signature.ts";
+import { signedHeaders } from "../../bridge/values/webhook-signature.ts";
 import { anOpsOffice, type OpsOffice } from "../support/ops.ts";
 
 const key = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;

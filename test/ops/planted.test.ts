@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import type { LogLine } from "../../bridge/ports.ts";
-import { signedHeaders } from "../../bridge/signature.ts";
+import { signedHeaders } from "../../bridge/values/webhook-signature.ts";
 import { doorOf } from "../../cli/api.ts";
 import { measuredIn } from "../../functions/lines.ts";
 import { Bridge } from "../../library/bridge.ts";

@@ -1,9 +1,9 @@
 import { eventKey, openEvent } from "../../bridge/event.ts";
-import type { JsonObject } from "../../bridge/json.ts";
 import { isClosed } from "../../bridge/ledger.ts";
 import { compareVersions, type Packet } from "../../bridge/pack.ts";
 import type { FoundEvent } from "../../bridge/ports.ts";
 import type { PacketRecord } from "../../bridge/records.ts";
+import type { JsonObject } from "../../bridge/values/json.ts";
 import { verifyLedger } from "../../bridge/verify.ts";
 import { fileOf } from "./inbox.ts";
 import { packetsOf, planted, token } from "./plan.ts";

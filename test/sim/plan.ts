@@ -1,4 +1,4 @@
-import type { JsonObject } from "../../bridge/json.ts";
+import type { JsonObject } from "../../bridge/values/json.ts";
 import { type Mood, moods } from "./target.ts";
 
 /** Something that happens to the bridge from outside. */

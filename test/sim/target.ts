@@ -1,6 +1,6 @@
-import type { JsonObject } from "../../bridge/json.ts";
 import { delivered, type Outcome, refused, retry } from "../../bridge/outcome.ts";
 import { compareVersions, type Packet } from "../../bridge/pack.ts";
+import type { JsonObject } from "../../bridge/values/json.ts";
 import { type FakeOptions, fakeTarget } from "../support/core.ts";
 import type { Inbox } from "./inbox.ts";
 

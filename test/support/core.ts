@@ -4,7 +4,6 @@ import { Catalog, type Connector, connectorId, type Http } from "../../bridge/co
 import { type Carrier, deliver } from "../../bridge/deliver.ts";
 import type { SourceEvent } from "../../bridge/event.ts";
 import { runJobs } from "../../bridge/jobs.ts";
-import type { JsonObject } from "../../bridge/json.ts";
 import { keep } from "../../bridge/keep.ts";
 import { isClosed, type LedgerEntry } from "../../bridge/ledger.ts";
 import { delivered, type Outcome } from "../../bridge/outcome.ts";
@@ -16,6 +15,7 @@ import type { Health, PacketRecord, Shadow } from "../../bridge/records.ts";
 import type { Report } from "../../bridge/report.ts";
 import { readSheets } from "../../bridge/sheet-text.ts";
 import { type SheetSet, sheetSet } from "../../bridge/sheets.ts";
+import type { JsonObject } from "../../bridge/values/json.ts";
 import { type LocalEngine, openLocalEngine } from "../../platform/local/engine.ts";
 import { checkSettings, type SettingsInput } from "../../platform/local/settings.ts";
 import { ManualClock, seededRandom } from "./clock.ts";

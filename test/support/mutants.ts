@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import type { Json, JsonObject } from "../../bridge/json.ts";
+import type { Json, JsonObject } from "../../bridge/values/json.ts";
 
 /** What parsers stumble over, in any language. */
 const nasty = [

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { alertOf } from "../../../bridge/alerts.ts";
-import { signatureOf } from "../../../bridge/signature.ts";
+import { signatureOf } from "../../../bridge/values/webhook-signature.ts";
 import { createHttp } from "../../../connectors/protocols/http.ts";
 import { alerting } from "../../../platform/local/alerting.ts";
 import { LocalSecrets } from "../../../platform/local/secrets.ts";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Json, JsonObject } from "../../bridge/json.ts";
-import { nest, pathFault, reader } from "../../bridge/path.ts";
+import { nest, pathFault, reader } from "../../../bridge/values/field-path.ts";
+import type { Json, JsonObject } from "../../../bridge/values/json.ts";
 
 describe("a path", () => {
   it.each<[string, Json | undefined]>([

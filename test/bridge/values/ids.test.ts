@@ -1,8 +1,8 @@
 import { createSecretKey } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { keyedHash, shortId } from "../../bridge/ids.ts";
-import { aKey } from "../support/builders.ts";
+import { keyedHash, shortId } from "../../../bridge/values/ids.ts";
+import { aKey } from "../../support/builders.ts";
 
 describe("an id", () => {
   it("stays what it is: it is stored, and compared for years", () => {

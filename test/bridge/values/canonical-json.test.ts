@@ -1,8 +1,8 @@
 import canonicalize from "canonicalize";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { canonicalJson, inOrder } from "../../bridge/canonical.ts";
-import type { Json } from "../../bridge/json.ts";
+import { canonicalJson, inOrder } from "../../../bridge/values/canonical-json.ts";
+import type { Json } from "../../../bridge/values/json.ts";
 
 /** With keys that objects do not keep in the order they were given, and that code points would order otherwise. */
 const values = fc.jsonValue({ maxDepth: 4 }).map((value) => value as Json);

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Json, jsonEqual, jsonFault } from "../../bridge/json.ts";
+import { type Json, jsonEqual, jsonFault } from "../../../bridge/values/json.ts";
 
 describe("what is unsafe to carry on", () => {
   it.each<[string, unknown, string]>([
