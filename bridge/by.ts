@@ -1,5 +1,5 @@
-import { maskText } from "./detect/detect.ts";
 import type { Facts } from "./ledger.ts";
+import { withoutPersonalData } from "./pii/redact.ts";
 
 /** Who does something to the bridge, and why: both go into the ledger. */
 export interface By {
@@ -11,11 +11,6 @@ export interface By {
 
 /** Characters of a person's reason. */
 export const maxReason = 500;
-
-/** A person's own words as they may stand in a ledger, a list or a log. */
-export function withoutPersonalData(text: string): string {
-  return maskText(text);
-}
 
 /** @throws {RangeError} where no reason is given: the ledger would not say why */
 export function actFacts(act: string, { actor, reason }: By): Facts {

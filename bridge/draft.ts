@@ -1,8 +1,9 @@
 import { NotAsked } from "./compliance.ts";
 import { convert } from "./convert.ts";
-import { type Arrival, eventKey, type SourceEvent, toldName } from "./event.ts";
+import { type Arrival, eventKey, type SourceEvent } from "./event.ts";
 import { chunksOf, expand, type Plan, plan } from "./expand.ts";
 import { append, type Facts, type LedgerEntry, tailOf } from "./ledger.ts";
+import { toldName } from "./pii/redact.ts";
 import { pinSheets } from "./pinned.ts";
 import type { Engine, Put } from "./ports.ts";
 import type { EventRecord } from "./records.ts";

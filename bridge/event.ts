@@ -1,6 +1,5 @@
 import { hash } from "node:crypto";
 import * as z from "zod";
-import { maskText } from "./detect/detect.ts";
 import { shortId } from "./values/ids.ts";
 import { isJsonObject, type JsonObject, jsonFault } from "./values/json.ts";
 
@@ -126,21 +125,4 @@ export function eventKey(event: Pick<SourceEvent, "source" | "id">): string {
 /** The key a malformed body is quarantined under, so that the same body arriving twice is one record. */
 export function quarantineKey(body: string): string {
   return `evt-${shortId("malformed", hash("sha256", body))}`;
-}
-
-const toldNames = new Map<string, string>();
-const toldMost = 1_000;
-
-/**
- * An event's type or source as a ledger, a log or a list may have it: personal data in it is masked. A source is an
- * address of anything, and CloudEvents' own example of one is a `mailto:`.
- */
-export function toldName(name: string): string {
-  // A service has few of them, and each event is told.
-  let told = toldNames.get(name);
-  if (told !== undefined) return told;
-  told = maskText(name);
-  if (toldNames.size >= toldMost) toldNames.clear();
-  toldNames.set(name, told);
-  return told;
 }

@@ -1,11 +1,12 @@
 import type { KeyObject } from "node:crypto";
 import { type Connector, connectorId } from "./connector.ts";
-import { type SourceEvent, toldName } from "./event.ts";
+import type { SourceEvent } from "./event.ts";
 import { blockedReason, govern } from "./govern.ts";
 import type { Facts } from "./ledger.ts";
 import { type Element, faulty, mapEvent, type Parcel, placeOf, rosterOf, rosterSize } from "./map.ts";
 import { type Match, match } from "./match.ts";
 import { type Origin, type Packet, pack, plainFacts, readdress, sizeFault, type Version, versionOf } from "./pack.ts";
+import { toldName } from "./pii/redact.ts";
 import { type Engine, FileFault } from "./ports.ts";
 import type { Progress } from "./records.ts";
 import { chunkSize, elementAt, elementsIn, findRosters, type Lines, type Roster, withRemedy } from "./roster.ts";

@@ -1,6 +1,6 @@
 import { NotAsked, type Ruling } from "./compliance.ts";
-import { detect } from "./detect/detect.ts";
-import { mask } from "./detect/mask.ts";
+import { detect } from "./pii/detect.ts";
+import { mask } from "./pii/mask.ts";
 import type { Engine } from "./ports.ts";
 import type { Json } from "./values/json.ts";
 import { type FieldDecision, type Judged, type Leaving, verdictOf, vet } from "./vet.ts";

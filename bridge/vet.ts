@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
-import { detect, maskText, replaceFound } from "./detect/detect.ts";
-import type { DataKind, Finding } from "./detect/finding.ts";
 import type { Parcel } from "./map.ts";
+import { detect, maskText, replaceFound } from "./pii/detect.ts";
+import type { DataKind, Finding } from "./pii/finding.ts";
 import { type Action, type Clause, clausesOf, type Policy } from "./policy.ts";
 import { canonicalJson } from "./values/canonical-json.ts";
 import { keyedHash } from "./values/ids.ts";

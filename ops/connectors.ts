@@ -1,10 +1,10 @@
 import * as z from "zod";
 import type { By } from "../bridge/by.ts";
-import { withoutPersonalData } from "../bridge/by.ts";
 import { type Connector, connectorId } from "../bridge/connector.ts";
 import { pause, redriveNow, resume } from "../bridge/connector-acts.ts";
 import { forget } from "../bridge/forget.ts";
 import { healthOf, isDown } from "../bridge/health.ts";
+import { withoutPersonalData } from "../bridge/pii/redact.ts";
 import type { Engine, QueueName } from "../bridge/ports.ts";
 import { lagsOf } from "./lag.ts";
 import { type Ops, operation } from "./operation.ts";

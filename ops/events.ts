@@ -1,6 +1,6 @@
 import * as z from "zod";
-import { withoutPersonalData } from "../bridge/by.ts";
 import { eventStatuses } from "../bridge/ledger.ts";
+import { withoutPersonalData } from "../bridge/pii/redact.ts";
 import type { Engine, EventQuery, FoundEvent } from "../bridge/ports.ts";
 import { operation } from "./operation.ts";
 import { Problem } from "./problem.ts";

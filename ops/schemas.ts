@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { maxReason } from "../bridge/by.ts";
-import { dataKinds } from "../bridge/detect/finding.ts";
 import { eventStatuses, statuses } from "../bridge/ledger.ts";
+import { dataKinds } from "../bridge/pii/finding.ts";
 import type { Json } from "../bridge/values/json.ts";
 
 /** Shapes that several operations share. */

@@ -1,7 +1,6 @@
 import type * as z from "zod";
-import { withoutPersonalData } from "../bridge/by.ts";
-import { toldName } from "../bridge/event.ts";
 import { isClosed, type LedgerEntry } from "../bridge/ledger.ts";
+import { toldName, withoutPersonalData } from "../bridge/pii/redact.ts";
 import type { FoundEvent } from "../bridge/ports.ts";
 import type { EventRecord, Job, PacketRecord, Progress } from "../bridge/records.ts";
 import { sentenceOf } from "../bridge/story.ts";

@@ -20,7 +20,7 @@ import {
   rulingSchema,
 } from "../bridge/compliance.ts";
 import type { Http, HttpResponse } from "../bridge/connector.ts";
-import { detect } from "../bridge/detect/detect.ts";
+import { detect } from "../bridge/pii/detect.ts";
 import type { Clock, CompliancePort, SecretsPort } from "../bridge/ports.ts";
 import { canonicalJson } from "../bridge/values/canonical-json.ts";
 import { keyedHash } from "../bridge/values/ids.ts";

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { detect } from "../../bridge/detect/detect.ts";
-import { type DataKind, dataKinds } from "../../bridge/detect/finding.ts";
+import { detect } from "../../bridge/pii/detect.ts";
+import { type DataKind, dataKinds } from "../../bridge/pii/finding.ts";
 import type { Labelled } from "./labelled.ts";
 
 /** How well a kind was found. */

@@ -1,4 +1,4 @@
-import type { Scene } from "./scene.ts";
+import type { Scene } from "./text-scan.ts";
 
 /** Lengths by country. Source: SWIFT, IBAN Registry, release 99. */
 const lengths = new Map(

@@ -1,16 +1,16 @@
-import { findCards } from "./card.ts";
-import { findDates } from "./dates.ts";
-import { findDocuments } from "./documents.ts";
+import { findDates } from "./birth-date.ts";
+import { findCards } from "./credit-card.ts";
 import { findEmails } from "./email.ts";
 import type { DataKind, Finding } from "./finding.ts";
 import { findIbans } from "./iban.ts";
-import { findIps } from "./ip.ts";
+import { findDocuments } from "./identity-document.ts";
+import { findIps } from "./ip-address.ts";
 import { isOfThing, meaningOfName } from "./labels.ts";
 import { mask } from "./mask.ts";
+import { maySpell, plainly, type Reading, respelled, undisguised } from "./normalize.ts";
 import { findPhones } from "./phone.ts";
-import { maySpell, plainly, type Reading, respelled, undisguised } from "./reading.ts";
-import { Scene } from "./scene.ts";
 import { findSsns } from "./ssn.ts";
+import { Scene } from "./text-scan.ts";
 
 /** Nothing shorter is found: `a@b.io`, `3/4/85`, `::1`. */
 const shortest = 3;

@@ -1,5 +1,5 @@
 import { isOfThing } from "./labels.ts";
-import type { Scene } from "./scene.ts";
+import type { Scene } from "./text-scan.ts";
 
 /**
  * Area 000, 666 and 900 to 999, group 00 and serial 0000 were never given out; 9xx with some groups are taxpayer numbers.

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { detect } from "../../bridge/detect/detect.ts";
-import { generated } from "../corpus/generated.ts";
-import { heldOut } from "../corpus/held-out.ts";
-import { type Figures, handWritten, measure, precision, recall, table } from "../corpus/measure.ts";
+import { detect } from "../../../bridge/pii/detect.ts";
+import { generated } from "../../corpus/generated.ts";
+import { heldOut } from "../../corpus/held-out.ts";
+import { type Figures, handWritten, measure, precision, recall, table } from "../../corpus/measure.ts";
 
 /** Printed, because the figures are what one wants to know; the limits only keep them from getting worse unseen. */
 function report(name: string, figures: readonly Figures[]): void {

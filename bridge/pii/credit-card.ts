@@ -1,5 +1,5 @@
 import { isOfThing } from "./labels.ts";
-import type { Scene } from "./scene.ts";
+import type { Scene } from "./text-scan.ts";
 
 /** Beginnings and lengths of Visa, Mastercard, American Express, Diners, JCB, Maestro, Discover and UnionPay numbers. */
 const form =

@@ -1,5 +1,5 @@
 import type { DataKind, Finding } from "./finding.ts";
-import { digitsOf } from "./scene.ts";
+import { digitsOf } from "./text-scan.ts";
 
 /** Keeps the last `kept` digits and the form, so that a target that validates the form still takes it. */
 function maskDigits(text: string, kept: number): string {

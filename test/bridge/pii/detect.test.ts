@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { detect, maskText } from "../../bridge/detect/detect.ts";
-import { type DataKind, dataKinds } from "../../bridge/detect/finding.ts";
+import { detect, maskText } from "../../../bridge/pii/detect.ts";
+import { type DataKind, dataKinds } from "../../../bridge/pii/finding.ts";
 
 const personal: Readonly<Record<DataKind, readonly (string | [text: string, field: string])[]>> = {
   ssn: [

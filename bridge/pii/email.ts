@@ -1,4 +1,4 @@
-import type { Scene } from "./scene.ts";
+import type { Scene } from "./text-scan.ts";
 
 const local = /[\p{L}\p{N}._%+'/&=?^{|}~!#$*-]/u;
 /** Source: RFC 5321, 4.5.3.1: 64 octets before the sign, labels of 63 behind it. */

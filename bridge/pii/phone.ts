@@ -1,7 +1,7 @@
 import { type CountryCode, parsePhoneNumberFromString } from "libphonenumber-js/min";
 import { isOfThing, type Meaning } from "./labels.ts";
-import { digitsOf, type Scene } from "./scene.ts";
 import { isDirect } from "./ssn.ts";
+import { digitsOf, type Scene } from "./text-scan.ts";
 
 /** Area and exchange begin with 2 to 9; something parts at least the last four. Source: NANPA, numbering plan. */
 const northAmerican =

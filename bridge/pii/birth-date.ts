@@ -1,4 +1,4 @@
-import type { Scene } from "./scene.ts";
+import type { Scene } from "./text-scan.ts";
 
 /** Beginnings of the months in the languages of the labels. */
 const month =

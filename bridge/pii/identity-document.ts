@@ -1,4 +1,4 @@
-import { digitsOf, type Scene } from "./scene.ts";
+import { digitsOf, type Scene } from "./text-scan.ts";
 
 /** What a label of a document has behind it: a number, and words that say it is none. */
 interface Form {
