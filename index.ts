@@ -1,6 +1,6 @@
-export { defineConnector } from "./bridge/connector.ts";
-export { delivered, type Outcome, refused, retry, unknown } from "./bridge/outcome.ts";
-export type { Packet } from "./bridge/pack.ts";
+export { defineConnector } from "./bridge/model/connector.ts";
+export { delivered, type Outcome, refused, retry, unknown } from "./bridge/model/outcome.ts";
+export type { Packet } from "./bridge/model/packet.ts";
 export { nest } from "./bridge/values/field-path.ts";
 export { Bridge, type BridgeOptions } from "./library/bridge.ts";
 export { Connector, Held } from "./library/connector.ts";

@@ -1,8 +1,8 @@
 import { birthFacts } from "./expand.ts";
 import { blockedReason, govern } from "./govern.ts";
-import type { Facts, Status } from "./ledger.ts";
 import type { Match } from "./match.ts";
-import { type Packet, readdress } from "./pack.ts";
+import type { Facts, Status } from "./model/ledger-entry.ts";
+import { type Packet, readdress } from "./model/packet.ts";
 import { pinnedSheets } from "./pinned.ts";
 import type { Engine, Stored } from "./ports.ts";
 import { putInPlace, type Replaced } from "./replace.ts";

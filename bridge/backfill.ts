@@ -1,32 +1,21 @@
 import { acceptOnly } from "./accept.ts";
-import { connectorId } from "./connector.ts";
-import { chunksOf, expand, isUncut, type Maker, nameOf, type Plan, partOf, plan } from "./expand.ts";
+import { chunksOf, expand, isUncut, nameOf, type Plan, partOf, plan } from "./expand.ts";
 import type { JobPage } from "./jobs.ts";
-import type { Packet } from "./pack.ts";
+import { connectorId } from "./model/connector.ts";
+import type { BackfillRequest, Job, Maker, Malformed } from "./model/job.ts";
+import type { Packet } from "./model/packet.ts";
+import type { PacketRecord } from "./model/packet-record.ts";
+import type { Roster } from "./model/roster.ts";
 import { pinSheets } from "./pinned.ts";
 import { type Engine, FileFault, type QueueName } from "./ports.ts";
 import { sendUnsent } from "./queueing.ts";
 import { recordMissing } from "./record.ts";
-import type { Job, PacketRecord } from "./records.ts";
-import { cutLines, type Roster } from "./roster.ts";
+import { cutLines } from "./roster.ts";
 import { onlyTargets } from "./sheets.ts";
-import { type Entry, type Found, type Malformed, readSnapshot, type Snapshot, withMalformed } from "./snapshot.ts";
+import { type Entry, type Found, readSnapshot, withMalformed } from "./snapshot.ts";
 import type { Stepped } from "./step.ts";
 import { pageOfJob } from "./values/pagination.ts";
 import { inWrites, weighNew } from "./writes.ts";
-
-export interface BackfillRequest {
-  /** Where the old data is to go: `sheet.target`. */
-  readonly targets: readonly string[];
-  readonly from: RecordedEvents | Snapshot;
-}
-
-/** Events of the store, by time of acceptance, ms since the epoch: from inclusive, to exclusive. */
-export interface RecordedEvents {
-  readonly kind: "events";
-  readonly since: number;
-  readonly until: number;
-}
 
 type Backfill = Job & { readonly kind: "backfill" };
 

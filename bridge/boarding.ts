@@ -1,7 +1,7 @@
 import { call } from "./call.ts";
-import type { Connector } from "./connector.ts";
-import type { Outcome } from "./outcome.ts";
-import type { Packet } from "./pack.ts";
+import type { Connector } from "./model/connector.ts";
+import type { Outcome } from "./model/outcome.ts";
+import type { Packet } from "./model/packet.ts";
 import type { Engine } from "./ports.ts";
 
 /** A packet's place in a call of the target: taken once, by `send` or by `leave`. */

@@ -2,21 +2,11 @@ import type { Acted } from "./acts.ts";
 import type { By } from "./by.ts";
 import { discard } from "./discard.ts";
 import type { JobPage } from "./jobs.ts";
-import type { Engine, PacketFilter, QueueName } from "./ports.ts";
-import type { Job, PacketRecord } from "./records.ts";
+import type { BulkRequest, Job } from "./model/job.ts";
+import type { PacketRecord } from "./model/packet-record.ts";
+import type { Engine, QueueName } from "./ports.ts";
 import { release, wayOut } from "./release.ts";
 import { pagesOf } from "./values/pagination.ts";
-
-export interface BulkRequest {
-  /** `release` lets packets go again, `discard` closes them for good. */
-  readonly act: "release" | "discard";
-  /** Which of the held packets. By time of recording, at the latest when the job began. */
-  readonly filter: Omit<PacketFilter, "statuses">;
-  /** Of a release: see there. */
-  readonly sheet?: "pinned" | "current" | undefined;
-  /** Why, for the ledger. */
-  readonly reason: string;
-}
 
 type Bulk = Job & { readonly kind: "bulk" };
 

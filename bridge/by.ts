@@ -1,4 +1,4 @@
-import type { Facts } from "./ledger.ts";
+import type { Facts } from "./model/ledger-entry.ts";
 import { withoutPersonalData } from "./pii/redact.ts";
 
 /** Who does something to the bridge, and why: both go into the ledger. */

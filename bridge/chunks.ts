@@ -1,9 +1,9 @@
 import { expand, isUncut, nameOf, type Plan, partOf } from "./expand.ts";
+import type { EventRecord } from "./model/event-record.ts";
 import { planAgain } from "./pinned.ts";
 import { type Engine, FileFault, maxMessages, type Put, type Stored } from "./ports.ts";
 import { putOnQueue } from "./queueing.ts";
 import { recordPackets } from "./record.ts";
-import type { EventRecord } from "./records.ts";
 import { cutLines } from "./roster.ts";
 import { stepEvent } from "./step.ts";
 

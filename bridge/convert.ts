@@ -1,6 +1,6 @@
-import { convertedSource, inboundPrefix, type SourceEvent } from "./event.ts";
 import type { Plan } from "./expand.ts";
 import { mapEvent } from "./map.ts";
+import { convertedSource, inboundPrefix, type SourceEvent } from "./model/event.ts";
 import { nest } from "./values/field-path.ts";
 import { bodyText } from "./values/json.ts";
 

@@ -1,13 +1,14 @@
 import { type Boarding, boarding, type Enter } from "./boarding.ts";
-import { type Connector, connectorId } from "./connector.ts";
 import { healthOf, isDown } from "./health.ts";
-import { isClosed } from "./ledger.ts";
 import { errorName } from "./log.ts";
-import { type Outcome, unknown } from "./outcome.ts";
-import { type Packet, plainFacts } from "./pack.ts";
+import { type Connector, connectorId } from "./model/connector.ts";
+import { isClosed } from "./model/ledger-entry.ts";
+import { type Outcome, unknown } from "./model/outcome.ts";
+import { type Packet, plainFacts } from "./model/packet.ts";
+import type { Progress } from "./model/packet-record.ts";
+import type { Health } from "./model/target-health.ts";
 import type { Engine, Message, Put, Stored } from "./ports.ts";
 import { ring } from "./queueing.ts";
-import type { Health, Progress } from "./records.ts";
 import { putInPlace } from "./replace.ts";
 import { later, type Report, removed } from "./report.ts";
 import {

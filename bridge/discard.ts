@@ -1,6 +1,6 @@
 import { type Acted, packetFor, refusedAct } from "./acts.ts";
 import { actFacts, type By } from "./by.ts";
-import { openStatuses } from "./ledger.ts";
+import { openStatuses } from "./model/ledger-entry.ts";
 import type { Engine } from "./ports.ts";
 import { doneWith } from "./replace.ts";
 import { writeStep } from "./settle.ts";

@@ -1,12 +1,13 @@
 import { NotAsked } from "./compliance.ts";
 import { convert } from "./convert.ts";
-import { type Arrival, eventKey, type SourceEvent } from "./event.ts";
 import { chunksOf, expand, type Plan, plan } from "./expand.ts";
-import { append, type Facts, type LedgerEntry, tailOf } from "./ledger.ts";
+import { append, tailOf } from "./ledger.ts";
+import { type Arrival, eventKey, type SourceEvent } from "./model/event.ts";
+import type { EventRecord } from "./model/event-record.ts";
+import type { Facts, LedgerEntry } from "./model/ledger-entry.ts";
 import { toldName } from "./pii/redact.ts";
 import { pinSheets } from "./pinned.ts";
 import type { Engine, Put } from "./ports.ts";
-import type { EventRecord } from "./records.ts";
 import { onlyTargets } from "./sheets.ts";
 import type { Stepped } from "./step.ts";
 import { fitsOneWrite, newPut, type Weight, weigh } from "./writes.ts";

@@ -1,6 +1,6 @@
 import { type Acted, governAgain, packetFor, placeOfPacket, type Refused, refusedAct, replace } from "./acts.ts";
 import { actFacts, type By } from "./by.ts";
-import { type Packet, sizeFault } from "./pack.ts";
+import { type Packet, sizeFault } from "./model/packet.ts";
 import type { Engine } from "./ports.ts";
 import { canonicalJson } from "./values/canonical-json.ts";
 import { keyedHash } from "./values/ids.ts";

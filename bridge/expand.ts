@@ -1,15 +1,26 @@
 import type { KeyObject } from "node:crypto";
-import { type Connector, connectorId } from "./connector.ts";
-import type { SourceEvent } from "./event.ts";
 import { blockedReason, govern } from "./govern.ts";
-import type { Facts } from "./ledger.ts";
 import { type Element, faulty, mapEvent, type Parcel, placeOf, rosterOf, rosterSize } from "./map.ts";
 import { type Match, match } from "./match.ts";
-import { type Origin, type Packet, pack, plainFacts, readdress, sizeFault, type Version, versionOf } from "./pack.ts";
+import { type Connector, connectorId } from "./model/connector.ts";
+import type { SourceEvent } from "./model/event.ts";
+import type { Maker } from "./model/job.ts";
+import type { Facts } from "./model/ledger-entry.ts";
+import {
+  type Origin,
+  type Packet,
+  pack,
+  plainFacts,
+  readdress,
+  sizeFault,
+  type Version,
+  versionOf,
+} from "./model/packet.ts";
+import type { Progress } from "./model/packet-record.ts";
+import type { Roster } from "./model/roster.ts";
 import { toldName } from "./pii/redact.ts";
 import { type Engine, FileFault } from "./ports.ts";
-import type { Progress } from "./records.ts";
-import { chunkSize, elementAt, elementsIn, findRosters, type Lines, type Roster, withRemedy } from "./roster.ts";
+import { chunkSize, elementAt, elementsIn, findRosters, type Lines, withRemedy } from "./roster.ts";
 import type { Sheet } from "./sheet.ts";
 import { begin, type Stepped } from "./step.ts";
 import type { Json } from "./values/json.ts";
@@ -29,12 +40,6 @@ export interface Plan {
   readonly acceptedMs: number;
   /** Who has its packets made, where it is not the event itself. */
   readonly by?: Maker;
-}
-
-/** The job that makes packets, and who asked for it. */
-export interface Maker {
-  readonly job: string;
-  readonly actor: string;
 }
 
 /** An event on its way through the mapper. */

@@ -1,9 +1,9 @@
-import { type Connector, connectorId } from "./connector.ts";
 import { changeHealth } from "./health.ts";
+import { type Connector, connectorId } from "./model/connector.ts";
+import { shadowIdOf } from "./model/packet.ts";
+import type { Health } from "./model/target-health.ts";
 import { noteOf } from "./note.ts";
-import { shadowIdOf } from "./pack.ts";
 import type { Engine } from "./ports.ts";
-import type { Health } from "./records.ts";
 import { forgotten } from "./shadow.ts";
 
 /**

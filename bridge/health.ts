@@ -1,6 +1,6 @@
+import type { Health } from "./model/target-health.ts";
 import type { Note } from "./note.ts";
 import type { Engine } from "./ports.ts";
-import type { Health } from "./records.ts";
 
 /** Retry outcomes in a row that mark a target as down, if they come from at least two lanes. */
 const strikesToDown = 5;

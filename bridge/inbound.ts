@@ -1,6 +1,6 @@
 import { timingSafeEqual } from "node:crypto";
-import type { InboundMessage } from "./connector.ts";
-import { checkEvent, eventKey, inboundPrefix, quarantineKey, type SourceEvent } from "./event.ts";
+import type { InboundMessage } from "./model/connector.ts";
+import { checkEvent, eventKey, inboundPrefix, quarantineKey, type SourceEvent } from "./model/event.ts";
 import type { Engine } from "./ports.ts";
 import { putInInbox } from "./queueing.ts";
 import { bodyText, isJsonObject, type JsonObject } from "./values/json.ts";

@@ -1,5 +1,5 @@
-import type { Connector } from "./connector.ts";
 import { eachToItsEnd } from "./log.ts";
+import type { Connector } from "./model/connector.ts";
 import type { Engine } from "./ports.ts";
 import { tend } from "./probe.ts";
 import { watch } from "./watchdog.ts";

@@ -1,49 +1,13 @@
 import { hash } from "node:crypto";
+import {
+  closedStatuses,
+  type Facts,
+  type LedgerEntry,
+  type LedgerFault,
+  type Step,
+  type Tail,
+} from "./model/ledger-entry.ts";
 import { canonicalJson, inOrder } from "./values/canonical-json.ts";
-import type { Json } from "./values/json.ts";
-
-export const openStatuses = ["QUEUED", "RETRY", "HELD"] as const;
-export const closedStatuses = ["SENT", "UNCHANGED", "SUPERSEDED", "DISCARDED"] as const;
-export const statuses = [...openStatuses, ...closedStatuses] as const;
-
-export type Status = (typeof statuses)[number];
-export type ClosedStatus = (typeof closedStatuses)[number];
-
-export function isClosed(status: Status): status is ClosedStatus {
-  return (closedStatuses as readonly Status[]).includes(status);
-}
-
-/** `NOTED`: no change of HMS, but what an operator has done to the bridge. */
-export const eventStatuses = ["EXPANDING", "EXPANDED", "UNMATCHED", "QUARANTINED", "NOTED"] as const;
-export type EventStatus = (typeof eventStatuses)[number];
-
-/** What a ledger entry says happened: a packet's new status, or a step of an event. `ERASED`: what it carried is gone. */
-export type Step = Status | EventStatus | "DUPLICATE" | "ERASED";
-
-/** Facts of a step: hashes, names, counts and codes. Never a value, a secret or personal data. */
-export type Facts = { readonly [name: string]: Json };
-
-/** One step of one packet or event. */
-export interface LedgerEntry {
-  /** The packet's id or the event's key: each has a chain of its own. */
-  readonly chain: string;
-  /** 1, 2, 3 … */
-  readonly seq: number;
-  /** ms since the epoch */
-  readonly at: number;
-  readonly step: Step;
-  readonly facts: Facts;
-  /** The hash of the entry before, or 64 zeros. */
-  readonly prev: string;
-  /** SHA-256 over the canonical JSON (RFC 8785) of all the above. */
-  readonly hash: string;
-}
-
-/** Where a chain ends: kept in the packet's own record, so that a cut tail is seen. */
-export interface Tail {
-  readonly seq: number;
-  readonly hash: string;
-}
 
 const genesis = "0".repeat(64);
 
@@ -92,13 +56,6 @@ export function tailOf(entry: LedgerEntry): Tail {
 
 function hashOf(body: Omit<LedgerEntry, "hash">): string {
   return hash("sha256", canonicalJson(body));
-}
-
-/** The first thing wrong with a ledger. */
-export interface LedgerFault {
-  readonly chain: string;
-  readonly seq: number;
-  readonly message: string;
 }
 
 /**

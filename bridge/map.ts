@@ -1,6 +1,6 @@
-import type { SourceEvent } from "./event.ts";
 import { ExpressionFault } from "./expression.ts";
 import type { Match } from "./match.ts";
+import type { SourceEvent } from "./model/event.ts";
 import type { FieldPlan, Target } from "./sheet.ts";
 import type { Reader } from "./values/field-path.ts";
 import { isJsonObject, type Json, type JsonObject, jsonEqual } from "./values/json.ts";

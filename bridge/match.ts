@@ -1,5 +1,5 @@
-import type { SourceEvent } from "./event.ts";
 import { ExpressionFault } from "./expression.ts";
+import type { SourceEvent } from "./model/event.ts";
 import type { Sheet, Target } from "./sheet.ts";
 import type { Json } from "./values/json.ts";
 

@@ -1,5 +1,6 @@
-import { eventKey, type SourceEvent } from "./event.ts";
-import { append, type LedgerEntry, tailOf } from "./ledger.ts";
+import { append, tailOf } from "./ledger.ts";
+import { eventKey, type SourceEvent } from "./model/event.ts";
+import type { LedgerEntry } from "./model/ledger-entry.ts";
 import type { Engine, Put } from "./ports.ts";
 import type { JsonObject } from "./values/json.ts";
 

@@ -1,6 +1,6 @@
 import { type Plan, plan } from "./expand.ts";
+import type { EventRecord } from "./model/event-record.ts";
 import type { Engine } from "./ports.ts";
-import type { EventRecord } from "./records.ts";
 import { compileSheet, type Sheet } from "./sheet.ts";
 import { onlyTargets } from "./sheets.ts";
 

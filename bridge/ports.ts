@@ -1,11 +1,15 @@
 import type { KeyObject } from "node:crypto";
 import type { ComplianceRequest, Ruling } from "./compliance.ts";
-import type { Catalog, Http } from "./connector.ts";
-import type { SourceEvent } from "./event.ts";
-import type { EventStatus, LedgerEntry, Status } from "./ledger.ts";
-import type { EventRecord, PacketRecord, Records, RememberedSeal } from "./records.ts";
+import type { Catalog, Http } from "./model/connector.ts";
+import type { SourceEvent } from "./model/event.ts";
+import type { EventRecord } from "./model/event-record.ts";
+import type { EventStatus, LedgerEntry, Status } from "./model/ledger-entry.ts";
+import type { PacketFilter } from "./model/packet-filter.ts";
+import type { PacketRecord } from "./model/packet-record.ts";
+import type { FileVersion } from "./model/roster.ts";
+import type { Times } from "./model/timings.ts";
+import type { Records, RememberedSeal } from "./records.ts";
 import type { SheetSet } from "./sheets.ts";
-import type { Times } from "./times.ts";
 
 /** Time, injected so that a test can turn it. */
 export interface Clock {
@@ -115,20 +119,6 @@ export type Put = {
     readonly erases?: Records[K];
   };
 }[Kind];
-
-export interface PacketFilter {
-  readonly connector?: string | undefined;
-  readonly statuses?: readonly Status[] | undefined;
-  readonly sheet?: string | undefined;
-  /** An event's key. */
-  readonly event?: string | undefined;
-  readonly entity?: string | undefined;
-  /** What stands anywhere in its names: id, event, type, sheet, target, connector, entity, reason. Case is no matter. */
-  readonly text?: string | undefined;
-  /** ms since the epoch, by time of recording: from inclusive, to exclusive */
-  readonly from?: number | undefined;
-  readonly to?: number | undefined;
-}
 
 export interface PacketQuery extends PacketFilter {
   readonly limit: number;
@@ -243,14 +233,6 @@ export interface SecretsPort {
   get(connector: string): Promise<unknown>;
   /** Forgets what was cached, so that the next `get` sees a rotated secret. */
   refresh(connector: string): Promise<void>;
-}
-
-/** One version of a file: what its address stood for when it was looked up. */
-export interface FileVersion {
-  readonly address: string;
-  /** Another as soon as its content is. */
-  readonly version: string;
-  readonly bytes: number;
 }
 
 /** Why a file cannot be read: known at once, and trying again would not help. */

@@ -1,5 +1,6 @@
-import type { SourceEvent } from "./event.ts";
-import type { Facts } from "./ledger.ts";
+import type { SourceEvent } from "./model/event.ts";
+import type { Facts } from "./model/ledger-entry.ts";
+import type { PacketRecord } from "./model/packet-record.ts";
 import {
   type Engine,
   maxCallBytes,
@@ -10,7 +11,6 @@ import {
   type QueuePort,
   type Stored,
 } from "./ports.ts";
-import type { PacketRecord } from "./records.ts";
 import { type Stepped, step } from "./step.ts";
 import { bodyText } from "./values/json.ts";
 import { inWrites, weigh } from "./writes.ts";

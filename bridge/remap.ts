@@ -1,5 +1,6 @@
-import { expand, type Maker, type Plan, plan } from "./expand.ts";
-import type { Packet } from "./pack.ts";
+import { expand, type Plan, plan } from "./expand.ts";
+import type { Maker } from "./model/job.ts";
+import type { Packet } from "./model/packet.ts";
 import type { Engine } from "./ports.ts";
 import { onlyTargets } from "./sheets.ts";
 import type { Stepped } from "./step.ts";

@@ -1,5 +1,5 @@
-import type { Facts } from "./ledger.ts";
-import { inPlaceOf, type Packet } from "./pack.ts";
+import type { Facts } from "./model/ledger-entry.ts";
+import { inPlaceOf, type Packet } from "./model/packet.ts";
 import type { Engine, Stored } from "./ports.ts";
 import { writeStep } from "./settle.ts";
 import { type Stepped, tellHeld } from "./step.ts";

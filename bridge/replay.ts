@@ -3,12 +3,13 @@ import { actFacts, type By } from "./by.ts";
 import { birthFacts } from "./expand.ts";
 import { healthOf } from "./health.ts";
 import type { JobPage } from "./jobs.ts";
-import { type Facts, isClosed } from "./ledger.ts";
-import { type Packet, revise } from "./pack.ts";
+import type { Job, ReplayRequest } from "./model/job.ts";
+import { type Facts, isClosed } from "./model/ledger-entry.ts";
+import { type Packet, revise } from "./model/packet.ts";
+import type { PacketRecord } from "./model/packet-record.ts";
 import { pinSheets } from "./pinned.ts";
 import type { Engine, Page, QueueName, Stored } from "./ports.ts";
 import { sendUnsent } from "./queueing.ts";
-import type { Job, PacketRecord } from "./records.ts";
 import { type ReleaseRequest, release } from "./release.ts";
 import { remapper } from "./remap.ts";
 import { doneWith } from "./replace.ts";
@@ -18,20 +19,6 @@ import { begin, type Stepped, tellHeld } from "./step.ts";
 import type { Json } from "./values/json.ts";
 import { pageOfJob, pagesOf } from "./values/pagination.ts";
 import { inWrites, newPut, weighNew } from "./writes.ts";
-
-export interface ReplayRequest {
-  /** By time of recording, ms since the epoch: from inclusive, to exclusive; at the latest when the job began. */
-  readonly from: number;
-  readonly to: number;
-  readonly connector?: string;
-  /**
-   * `pinned`, if not said: the packets as they were made. `current`: what today's sheets make of their events. Both as
-   * far as today's governance lets them go.
-   */
-  readonly sheet?: "pinned" | "current";
-  /** Send even what the target is believed to hold, as after it was restored from a backup. */
-  readonly force?: boolean;
-}
 
 type Replay = Job & { readonly kind: "replay" };
 

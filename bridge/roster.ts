@@ -1,11 +1,9 @@
-import type { SourceEvent } from "./event.ts";
 import type { Element } from "./map.ts";
 import type { Match } from "./match.ts";
-import { FileFault, type FilesPort, type FileVersion } from "./ports.ts";
+import type { SourceEvent } from "./model/event.ts";
+import type { FileVersion, Roster } from "./model/roster.ts";
+import { FileFault, type FilesPort } from "./ports.ts";
 import { isJsonObject, jsonFault } from "./values/json.ts";
-
-/** The roster of one match that stands in a file: which version of it, or why it cannot be read. */
-export type Roster = { readonly match: number } & (FileVersion | { readonly fault: string });
 
 /** Elements of a roster that are expanded together; of a file, no more than fit into so many bytes. */
 export const chunkSize = 500;

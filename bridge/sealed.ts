@@ -1,5 +1,5 @@
 import type { KeyObject } from "node:crypto";
-import type { LedgerEntry, LedgerFault } from "./ledger.ts";
+import type { LedgerEntry, LedgerFault } from "./model/ledger-entry.ts";
 import type { AppendedPort, Clock, SealsPort } from "./ports.ts";
 import type { RememberedSeal } from "./records.ts";
 import { openSeal, type Seal, type Sealed, sealedIn, sealFault } from "./seal.ts";

@@ -1,11 +1,13 @@
-import { type Connector, connectorId } from "./connector.ts";
 import { healthOf, isDown, recordStrike, recordSuccess } from "./health.ts";
-import { type Facts, isClosed, type Status } from "./ledger.ts";
-import { type Outcome, retryCodeOf } from "./outcome.ts";
-import { type Packet, strictOrder } from "./pack.ts";
+import { type Connector, connectorId } from "./model/connector.ts";
+import { type Facts, isClosed, type Status } from "./model/ledger-entry.ts";
+import { type Outcome, retryCodeOf } from "./model/outcome.ts";
+import { type Packet, strictOrder } from "./model/packet.ts";
+import type { PacketRecord, Progress } from "./model/packet-record.ts";
+import type { Shadow } from "./model/shadow.ts";
+import type { Health } from "./model/target-health.ts";
 import type { Engine, Put, Stored } from "./ports.ts";
 import { messageOf, putOf, sendUnsent, unsentStep } from "./queueing.ts";
-import type { Health, PacketRecord, Progress, Shadow } from "./records.ts";
 import {
   afterDelivery,
   afterDoubt,

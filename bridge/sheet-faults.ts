@@ -1,5 +1,6 @@
 import type * as z from "zod";
-import { exampleSchema, type PlacedFault, sheetSchema, targetSchema } from "./sheet.ts";
+import { exampleSchema, sheetSchema, targetSchema } from "./model/sheet-document.ts";
+import type { PlacedFault } from "./sheet.ts";
 import { isJsonObject, type Json } from "./values/json.ts";
 
 /** How a document is spoken of, and which keys it may have where. */

@@ -1,24 +1,12 @@
 import type { Brought } from "./accept.ts";
-import { checkEvent, eventKey, maxEventBytes, type SourceEvent } from "./event.ts";
-import type { Engine, FileVersion } from "./ports.ts";
-import { type Line, linesIn, type Roster } from "./roster.ts";
+import { checkEvent, eventKey, maxEventBytes, type SourceEvent } from "./model/event.ts";
+import type { Malformed, Snapshot } from "./model/job.ts";
+import type { Roster } from "./model/roster.ts";
+import type { Engine } from "./ports.ts";
+import { type Line, linesIn } from "./roster.ts";
 import { canonicalJson } from "./values/canonical-json.ts";
 import { shortId } from "./values/ids.ts";
 import { isJsonObject, type JsonObject } from "./values/json.ts";
-
-/** A file with an event a line. */
-export interface Snapshot {
-  readonly kind: "file";
-  readonly file: FileVersion;
-  /** RFC 3339: the time of lines that name none. */
-  readonly asOf?: string;
-}
-
-/** Lines of a snapshot that are no events: how many, and of the first of them the number and the reason. */
-export interface Malformed {
-  readonly lines: number;
-  readonly first: readonly string[];
-}
 
 const malformedNamed = 20;
 

@@ -1,9 +1,10 @@
 import { createSecretKey } from "node:crypto";
-import { checkEvent, type SourceEvent } from "./event.ts";
 import { type Element, mapEvent } from "./map.ts";
 import { type Match, match } from "./match.ts";
+import { checkEvent, type SourceEvent } from "./model/event.ts";
+import type { SheetExample } from "./model/sheet-document.ts";
 import type { Policy } from "./policy.ts";
-import type { Sheet, SheetExample } from "./sheet.ts";
+import type { Sheet } from "./sheet.ts";
 import { isPlainName, type Json, type JsonObject, jsonEqual } from "./values/json.ts";
 import { type FieldDecision, vet } from "./vet.ts";
 

@@ -1,7 +1,8 @@
-import { type LedgerEntry, type LedgerFault, type Tail, verifyChain } from "./ledger.ts";
-import { digestOf } from "./pack.ts";
+import { verifyChain } from "./ledger.ts";
+import type { LedgerEntry, LedgerFault, Tail } from "./model/ledger-entry.ts";
+import { digestOf } from "./model/packet.ts";
+import type { PacketRecord } from "./model/packet-record.ts";
 import type { Engine } from "./ports.ts";
-import type { PacketRecord } from "./records.ts";
 import { openSeal, type Seal, type Sealed, sealedIn } from "./seal.ts";
 import {
   type Covered,

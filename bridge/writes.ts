@@ -1,6 +1,7 @@
-import type { LedgerEntry } from "./ledger.ts";
+import type { EventRecord } from "./model/event-record.ts";
+import type { LedgerEntry } from "./model/ledger-entry.ts";
+import type { PacketRecord } from "./model/packet-record.ts";
 import type { Put } from "./ports.ts";
-import type { EventRecord, PacketRecord } from "./records.ts";
 import type { Stepped } from "./step.ts";
 import { bodyText } from "./values/json.ts";
 

@@ -1,8 +1,7 @@
 import { userInfo } from "node:os";
 import type { Command } from "commander";
 import type { BackfillTrial } from "../bridge/backfill.ts";
-import type { Job } from "../bridge/records.ts";
-import type { Malformed } from "../bridge/snapshot.ts";
+import type { Job, Malformed } from "../bridge/model/job.ts";
 import type { BackfillSource, BackfillTargets, Bridge } from "../library/bridge.ts";
 import { backfillAnswer } from "../ops/jobs.ts";
 import { isElsewhere, type OpsClient, type OpsOptions, opsCommand, withOps } from "./client.ts";

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { Command } from "commander";
-import { type Connector, connectorId } from "../bridge/connector.ts";
+import { type Connector, connectorId } from "../bridge/model/connector.ts";
 import { ownCatalog } from "../library/bridge.ts";
 import { setSecret } from "../platform/local/secrets.ts";
 import { isElsewhere, type OpsOptions } from "./client.ts";

@@ -1,7 +1,7 @@
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
 import type { Command } from "commander";
-import type { SourceEvent } from "../bridge/event.ts";
+import type { SourceEvent } from "../bridge/model/event.ts";
 import type { JsonObject } from "../bridge/values/json.ts";
 import type { Bridge } from "../library/bridge.ts";
 import { Event } from "../library/event.ts";

@@ -21,7 +21,7 @@ export function madeFiles(name: string, kind: "ts" | "yaml"): [connector: MadeFi
 }
 
 const typescript = (name: string, host: string) => `import * as z from "zod";
-import { defineConnector } from "../bridge/connector.ts";
+import { defineConnector } from "../bridge/model/connector.ts";
 import { nest } from "../bridge/values/field-path.ts";
 import { joinUrl } from "./protocols/http.ts";
 

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { Command } from "commander";
-import { connectorId } from "../bridge/connector.ts";
+import { connectorId } from "../bridge/model/connector.ts";
 import { Bridge, type BridgeOptions } from "../library/bridge.ts";
 
 export interface StoreOptions {

@@ -1,7 +1,7 @@
 import { setTimeout } from "node:timers/promises";
 import { type Command, Option } from "commander";
 import type * as z from "zod";
-import { openStatuses, type Status, statuses } from "../bridge/ledger.ts";
+import { openStatuses, type Status, statuses } from "../bridge/model/ledger-entry.ts";
 import { type From, pagesOf } from "../bridge/values/pagination.ts";
 import { tallyAnswer } from "../ops/ledger.ts";
 import { packetSummary, pageOf } from "../ops/schemas.ts";

@@ -1,5 +1,5 @@
 import { styleText } from "node:util";
-import type { Status } from "../bridge/ledger.ts";
+import type { Status } from "../bridge/model/ledger-entry.ts";
 
 export const exitCodes = { done: 0, no: 1, wrongCall: 2, couldNot: 3 } as const;
 

@@ -1,6 +1,6 @@
 import { userInfo } from "node:os";
 import { type Command, Option } from "commander";
-import type { Job } from "../bridge/records.ts";
+import type { Job } from "../bridge/model/job.ts";
 import type { ReplayTrial } from "../bridge/replay.ts";
 import { replayAnswer } from "../ops/jobs.ts";
 import { doneAnswer } from "../ops/packets.ts";

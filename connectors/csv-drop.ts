@@ -1,8 +1,8 @@
 import { hash } from "node:crypto";
 import * as z from "zod";
-import { defineConnector } from "../bridge/connector.ts";
-import { type Outcome, refused } from "../bridge/outcome.ts";
-import type { Packet } from "../bridge/pack.ts";
+import { defineConnector } from "../bridge/model/connector.ts";
+import { type Outcome, refused } from "../bridge/model/outcome.ts";
+import type { Packet } from "../bridge/model/packet.ts";
 import type { Json } from "../bridge/values/json.ts";
 import { addressSchema } from "./protocols/address.ts";
 import { csvText, neutral } from "./protocols/csv.ts";

@@ -1,6 +1,6 @@
 import * as z from "zod";
-import { defineConnector } from "../bridge/connector.ts";
-import { retry } from "../bridge/outcome.ts";
+import { defineConnector } from "../bridge/model/connector.ts";
+import { retry } from "../bridge/model/outcome.ts";
 import { addressSchema, serverAt } from "./protocols/address.ts";
 import { layoutSchema } from "./protocols/flat-layout.ts";
 import { FolderFault } from "./protocols/folder.ts";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { defineConnector } from "../bridge/connector.ts";
+import { defineConnector } from "../bridge/model/connector.ts";
 import { nest } from "../bridge/values/field-path.ts";
 import { joinUrl } from "./protocols/http.ts";
 import { deliverIfMatch } from "./protocols/if-match.ts";

@@ -1,6 +1,6 @@
 import * as z from "zod";
-import { defineConnector, type HttpRequest } from "../bridge/connector.ts";
-import type { Packet } from "../bridge/pack.ts";
+import { defineConnector, type HttpRequest } from "../bridge/model/connector.ts";
+import type { Packet } from "../bridge/model/packet.ts";
 import { nest } from "../bridge/values/field-path.ts";
 import { joinUrl } from "./protocols/http.ts";
 import { deliverIfMatch } from "./protocols/if-match.ts";

@@ -1,8 +1,8 @@
 import { createHmac } from "node:crypto";
 import * as z from "zod";
-import { defineConnector } from "../bridge/connector.ts";
-import { delivered } from "../bridge/outcome.ts";
-import type { Packet } from "../bridge/pack.ts";
+import { defineConnector } from "../bridge/model/connector.ts";
+import { delivered } from "../bridge/model/outcome.ts";
+import type { Packet } from "../bridge/model/packet.ts";
 import { nest } from "../bridge/values/field-path.ts";
 import type { JsonObject } from "../bridge/values/json.ts";
 import { outcomeOf, outcomeOfFault } from "./protocols/http.ts";

@@ -1,7 +1,7 @@
 import * as z from "zod";
-import { type Context, defineConnector, type HttpResponse } from "../bridge/connector.ts";
-import { delivered, type Outcome, refused, retry } from "../bridge/outcome.ts";
-import type { Packet } from "../bridge/pack.ts";
+import { type Context, defineConnector, type HttpResponse } from "../bridge/model/connector.ts";
+import { delivered, type Outcome, refused, retry } from "../bridge/model/outcome.ts";
+import type { Packet } from "../bridge/model/packet.ts";
 import { nest } from "../bridge/values/field-path.ts";
 import { answerKept, joinUrl, outcomeOf, outcomeOfFault } from "./protocols/http.ts";
 import { accessTo, clientAuthSchema, clientSecretSchema, tlsOf } from "./protocols/oauth2.ts";

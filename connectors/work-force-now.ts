@@ -1,6 +1,6 @@
 import * as z from "zod";
-import { defineConnector } from "../bridge/connector.ts";
-import { retry } from "../bridge/outcome.ts";
+import { defineConnector } from "../bridge/model/connector.ts";
+import { retry } from "../bridge/model/outcome.ts";
 import { nest } from "../bridge/values/field-path.ts";
 import { joinUrl } from "./protocols/http.ts";
 import { accessTo, clientAuthSchema, clientSecretSchema, tlsOf } from "./protocols/oauth2.ts";

@@ -1,4 +1,4 @@
-import { Catalog, type Connector } from "../bridge/connector.ts";
+import { Catalog, type Connector } from "../bridge/model/connector.ts";
 import type { Engine } from "../bridge/ports.ts";
 import { createHttp, hostsIn } from "../connectors/protocols/http.ts";
 import { openAwsEngine } from "../platform/aws/engine.ts";

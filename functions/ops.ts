@@ -1,6 +1,6 @@
 import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
-import { connectorId } from "../bridge/connector.ts";
 import { healthOf } from "../bridge/health.ts";
+import { connectorId } from "../bridge/model/connector.ts";
 import type { Engine } from "../bridge/ports.ts";
 import type { Ops } from "../ops/operation.ts";
 import packageJson from "../package.json" with { type: "json" };

@@ -1,4 +1,4 @@
-import type { Connector } from "../bridge/connector.ts";
+import type { Connector } from "../bridge/model/connector.ts";
 
 /** The fewest functions an SQS event source can be limited to. Source: AWS Lambda, "Maximum concurrency". */
 const fewestProcesses = 2;

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { Catalog } from "../bridge/connector.ts";
+import type { Catalog } from "../bridge/model/connector.ts";
 import { checkSet } from "../platform/aws/shipped-set.ts";
 
 /** Faults told at once; AppConfig shows them in one line. */

@@ -1,4 +1,4 @@
-import { type Connector, connectorId } from "../bridge/connector.ts";
+import { type Connector, connectorId } from "../bridge/model/connector.ts";
 import type { ConnectorFile } from "../connectors/protocols/connector-files.ts";
 import type { Settings } from "./settings.ts";
 

@@ -9,7 +9,7 @@ import {
   TextWidget,
 } from "aws-cdk-lib/aws-cloudwatch";
 import type { Construct } from "constructs";
-import { type Connector, connectorId } from "../bridge/connector.ts";
+import { type Connector, connectorId } from "../bridge/model/connector.ts";
 import type { QueueName } from "../bridge/ports.ts";
 import type { MetricName } from "../functions/lines.ts";
 import { functionNameOf, queueNameOf } from "../platform/aws/names.ts";

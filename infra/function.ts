@@ -15,7 +15,7 @@ import {
 } from "aws-cdk-lib/aws-lambda";
 import { LogGroup } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
-import { convertedSource } from "../bridge/event.ts";
+import { convertedSource } from "../bridge/model/event.ts";
 import type { InboundEnv, PathEnv } from "../functions/env.ts";
 import { alertSourceOf, functionNameOf, packetIndexes } from "../platform/aws/names.ts";
 import type { Bundle } from "./bundle.ts";

@@ -3,7 +3,7 @@ import { Rule, Schedule } from "aws-cdk-lib/aws-events";
 import { LambdaFunction as LambdaTarget } from "aws-cdk-lib/aws-events-targets";
 import { EventSourceMapping, StartingPosition } from "aws-cdk-lib/aws-lambda";
 import { Construct } from "constructs";
-import { readTimes } from "../bridge/times.ts";
+import { readTimes } from "../bridge/model/timings.ts";
 import type { LedgerCopyEnvironment, LedgerSealEnvironment } from "../functions/env.ts";
 import { ledgerPlaces } from "../platform/aws/names.ts";
 import type { Alarms } from "./alarms.ts";

@@ -8,8 +8,8 @@ import type { IQueue } from "aws-cdk-lib/aws-sqs";
 import { StringParameter } from "aws-cdk-lib/aws-ssm";
 import type { Construct } from "constructs";
 import { complianceSecret } from "../bridge/compliance.ts";
-import { connectorId } from "../bridge/connector.ts";
 import { inboundSecretName } from "../bridge/inbound.ts";
+import { connectorId } from "../bridge/model/connector.ts";
 import type { MapperEnvironment } from "../functions/env.ts";
 import { batchSize } from "../functions/rate.ts";
 import {

@@ -2,8 +2,8 @@ import { Duration, RemovalPolicy } from "aws-cdk-lib";
 import type { IKey } from "aws-cdk-lib/aws-kms";
 import { DeduplicationScope, FifoThroughputLimit, Queue, QueueEncryption } from "aws-cdk-lib/aws-sqs";
 import type { Construct } from "constructs";
+import { readTimes } from "../bridge/model/timings.ts";
 import { maxReceives } from "../bridge/ports.ts";
-import { readTimes } from "../bridge/times.ts";
 
 /** Source: Amazon SQS quotas, a queue's name. */
 const longestName = 80;

@@ -1,5 +1,5 @@
 import { join, relative } from "node:path";
-import { Catalog, connectorId } from "../bridge/connector.ts";
+import { Catalog, connectorId } from "../bridge/model/connector.ts";
 import { faultText } from "../bridge/values/yaml-file.ts";
 import { connectorFiles } from "../connectors/protocols/connector-files.ts";
 import { packSet } from "../platform/aws/shipped-set.ts";

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { checkEvent, type SourceEvent } from "../bridge/event.ts";
+import { checkEvent, type SourceEvent } from "../bridge/model/event.ts";
 import type { JsonObject } from "../bridge/values/json.ts";
 
 export interface EventInput {

@@ -1,4 +1,4 @@
-import type { SourceEvent } from "../bridge/event.ts";
+import type { SourceEvent } from "../bridge/model/event.ts";
 import type { JsonObject } from "../bridge/values/json.ts";
 import { type Bridge, borrowBridge } from "./bridge.ts";
 

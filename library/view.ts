@@ -1,5 +1,5 @@
-import type { Status } from "../bridge/ledger.ts";
-import type { PacketRecord } from "../bridge/records.ts";
+import type { Status } from "../bridge/model/ledger-entry.ts";
+import type { PacketRecord } from "../bridge/model/packet-record.ts";
 import { standingLine } from "../bridge/story.ts";
 
 /** A packet as a person wants to see it. `String(view)` gives the outbox's line. */

@@ -1,9 +1,9 @@
 import * as z from "zod";
 import type { By } from "../bridge/by.ts";
-import { type Connector, connectorId } from "../bridge/connector.ts";
 import { pause, redriveNow, resume } from "../bridge/connector-acts.ts";
 import { forget } from "../bridge/forget.ts";
 import { healthOf, isDown } from "../bridge/health.ts";
+import { type Connector, connectorId } from "../bridge/model/connector.ts";
 import { withoutPersonalData } from "../bridge/pii/redact.ts";
 import type { Engine, QueueName } from "../bridge/ports.ts";
 import { lagsOf } from "./lag.ts";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { eventStatuses } from "../bridge/ledger.ts";
+import { eventStatuses } from "../bridge/model/ledger-entry.ts";
 import { withoutPersonalData } from "../bridge/pii/redact.ts";
 import type { Engine, EventQuery, FoundEvent } from "../bridge/ports.ts";
 import { operation } from "./operation.ts";

@@ -1,10 +1,10 @@
 import * as z from "zod";
 import { targetsOf, tryBackfill } from "../bridge/backfill.ts";
-import { type BulkRequest, tryBulk } from "../bridge/bulk.ts";
+import { tryBulk } from "../bridge/bulk.ts";
 import { cancelJob, type JobPlan, startJob } from "../bridge/jobs.ts";
+import type { BulkRequest, JobWork, ReplayRequest } from "../bridge/model/job.ts";
 import { type Engine, FileFault } from "../bridge/ports.ts";
-import type { JobWork } from "../bridge/records.ts";
-import { type ReplayRequest, tryReplay } from "../bridge/replay.ts";
+import { tryReplay } from "../bridge/replay.ts";
 import { connectorNamed } from "./connectors.ts";
 import { operation } from "./operation.ts";
 import { Problem } from "./problem.ts";

@@ -1,5 +1,5 @@
+import type { PacketRecord } from "../bridge/model/packet-record.ts";
 import type { Engine, StorePort } from "../bridge/ports.ts";
-import type { PacketRecord } from "../bridge/records.ts";
 import { pagesOf } from "../bridge/values/pagination.ts";
 
 /** From queueing to acknowledgement, in ms. */

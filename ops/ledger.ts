@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { eventStatuses, statuses } from "../bridge/ledger.ts";
+import { eventStatuses, statuses } from "../bridge/model/ledger-entry.ts";
 import type { Engine, StorePort, Tally } from "../bridge/ports.ts";
 import { placeOf, verifyLedger } from "../bridge/verify.ts";
 import { operation } from "./operation.ts";

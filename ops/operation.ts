@@ -1,8 +1,8 @@
 import type * as z from "zod";
 import type { ToldAlert } from "../bridge/alerts.ts";
-import type { Connector } from "../bridge/connector.ts";
+import type { Connector } from "../bridge/model/connector.ts";
+import type { Health } from "../bridge/model/target-health.ts";
 import type { Engine } from "../bridge/ports.ts";
-import type { Health } from "../bridge/records.ts";
 import type { Evidence } from "../bridge/sealed.ts";
 import type { Problem } from "./problem.ts";
 

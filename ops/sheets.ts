@@ -1,6 +1,6 @@
 import { stringify } from "yaml";
 import * as z from "zod";
-import { checkEvent, type SourceEvent } from "../bridge/event.ts";
+import { checkEvent, type SourceEvent } from "../bridge/model/event.ts";
 import type { Engine } from "../bridge/ports.ts";
 import type { Sheet } from "../bridge/sheet.ts";
 import { readSheet, readSheets, type SheetFault } from "../bridge/sheet-text.ts";

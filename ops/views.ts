@@ -1,8 +1,10 @@
 import type * as z from "zod";
-import { isClosed, type LedgerEntry } from "../bridge/ledger.ts";
+import type { EventRecord } from "../bridge/model/event-record.ts";
+import type { Job } from "../bridge/model/job.ts";
+import { isClosed, type LedgerEntry } from "../bridge/model/ledger-entry.ts";
+import type { PacketRecord, Progress } from "../bridge/model/packet-record.ts";
 import { toldName, withoutPersonalData } from "../bridge/pii/redact.ts";
 import type { FoundEvent } from "../bridge/ports.ts";
-import type { EventRecord, Job, PacketRecord, Progress } from "../bridge/records.ts";
 import { sentenceOf } from "../bridge/story.ts";
 import type { TriedPacket } from "../bridge/try.ts";
 import {

@@ -19,7 +19,7 @@ import {
   type Ruling,
   rulingSchema,
 } from "../bridge/compliance.ts";
-import type { Http, HttpResponse } from "../bridge/connector.ts";
+import type { Http, HttpResponse } from "../bridge/model/connector.ts";
 import { detect } from "../bridge/pii/detect.ts";
 import type { Clock, CompliancePort, SecretsPort } from "../bridge/ports.ts";
 import { canonicalJson } from "../bridge/values/canonical-json.ts";

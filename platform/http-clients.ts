@@ -1,4 +1,4 @@
-import type { Http } from "../bridge/connector.ts";
+import type { Http } from "../bridge/model/connector.ts";
 import type { Engine } from "../bridge/ports.ts";
 
 /** One client a connector, made at its first call and kept, because its connections are. */

@@ -101,7 +101,7 @@ describe("the house", () => {
   it("is read at all by this test", () => {
     expect(sources("bridge/**/*.ts").length).toBeGreaterThan(20);
     const own = ["bridge/pii/detect.ts", "bridge/values/ids.ts", "bridge/values/json.ts"];
-    expect(importsOf("bridge/event.ts")).toEqual(["node:crypto", "zod", ...own]);
+    expect(importsOf("bridge/model/event.ts")).toEqual(["node:crypto", "zod", ...own]);
   });
 });
 

@@ -1,7 +1,7 @@
 import * as z from "zod";
-import type { Http, HttpResponse } from "../../bridge/connector.ts";
-import { delivered, type Outcome, refused, retry } from "../../bridge/outcome.ts";
-import type { Packet } from "../../bridge/pack.ts";
+import type { Http, HttpResponse } from "../../bridge/model/connector.ts";
+import { delivered, type Outcome, refused, retry } from "../../bridge/model/outcome.ts";
+import type { Packet } from "../../bridge/model/packet.ts";
 import { answerKept, joinUrl, outcomeOf, outcomeOfFault } from "./http.ts";
 import { withoutValues } from "./problem.ts";
 import { type Fetched, type Held, heldToken } from "./tokens.ts";

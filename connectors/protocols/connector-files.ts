@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { Connector } from "../../bridge/connector.ts";
+import type { Connector } from "../../bridge/model/connector.ts";
 import { faultText } from "../../bridge/values/yaml-file.ts";
 import { type DeclarationInput, declaredConnector } from "./declared.ts";
 import { readDeclaration } from "./declared-text.ts";

@@ -5,9 +5,9 @@ import {
   type Http,
   type HttpRequest,
   type HttpResponse,
-} from "../../bridge/connector.ts";
-import { delivered, type Outcome, refused, retry } from "../../bridge/outcome.ts";
-import type { Packet } from "../../bridge/pack.ts";
+} from "../../bridge/model/connector.ts";
+import { delivered, type Outcome, refused, retry } from "../../bridge/model/outcome.ts";
+import type { Packet } from "../../bridge/model/packet.ts";
 import { nest, pathFault } from "../../bridge/values/field-path.ts";
 import type { Json, JsonObject } from "../../bridge/values/json.ts";
 import { answerKept, joinUrl, judge, outcomeOfFault, retryAfterIn } from "./http.ts";

@@ -1,11 +1,9 @@
 import { fileURLToPath } from "node:url";
-import type { S3Place } from "../../bridge/connector.ts";
-import { delivered, type Outcome, retry } from "../../bridge/outcome.ts";
+import type { S3Place } from "../../bridge/model/connector.ts";
+import { delivered, type Outcome, retry } from "../../bridge/model/outcome.ts";
 import { serverAt } from "./address.ts";
 import { type Enter, type Folder, FolderFault, retryOf, writeWhole } from "./folder.ts";
 import { localFolder } from "./local-folder.ts";
-// At once, unlike SSH's library, which costs a command line 45 ms: imported later, the AWS SDK would come whole into the
-// connector's bundle, 104 KiB more.
 import { hasBucket, putObject } from "./s3.ts";
 import { type Login, sftpDoor } from "./sftp.ts";
 import { visit } from "./visit.ts";

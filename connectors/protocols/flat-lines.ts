@@ -1,4 +1,4 @@
-import type { Packet } from "../../bridge/pack.ts";
+import type { Packet } from "../../bridge/model/packet.ts";
 import { isJsonObject, type Json, type JsonObject } from "../../bridge/values/json.ts";
 import { csvText } from "./csv.ts";
 import { encoderOf } from "./encoding.ts";

@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { RetryCode } from "../../bridge/outcome.ts";
-import { type Outcome, retry } from "../../bridge/outcome.ts";
+import { type Outcome, type RetryCode, retry } from "../../bridge/model/outcome.ts";
 
 /** A file in a folder. */
 export interface FolderFile {

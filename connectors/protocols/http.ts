@@ -1,5 +1,5 @@
-import type { Http, HttpRequest, HttpResponse } from "../../bridge/connector.ts";
-import { delivered, type Outcome, refused, retry } from "../../bridge/outcome.ts";
+import type { Http, HttpRequest, HttpResponse } from "../../bridge/model/connector.ts";
+import { delivered, type Outcome, refused, retry } from "../../bridge/model/outcome.ts";
 import { nodeWire } from "./node-wire.ts";
 import { problemIn } from "./problem.ts";
 import type { Listener, OpenWire } from "./wire.ts";

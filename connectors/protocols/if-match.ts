@@ -1,5 +1,5 @@
-import type { Http, HttpRequest } from "../../bridge/connector.ts";
-import { type Outcome, retry } from "../../bridge/outcome.ts";
+import type { Http, HttpRequest } from "../../bridge/model/connector.ts";
+import { type Outcome, retry } from "../../bridge/model/outcome.ts";
 import { outcomeOf, outcomeOfFault } from "./http.ts";
 
 /**

@@ -1,7 +1,7 @@
 import * as z from "zod";
-import type { Memory } from "../../bridge/connector.ts";
-import { delivered, type Outcome, refused } from "../../bridge/outcome.ts";
-import type { Packet } from "../../bridge/pack.ts";
+import type { Memory } from "../../bridge/model/connector.ts";
+import { delivered, type Outcome, refused } from "../../bridge/model/outcome.ts";
+import type { Packet } from "../../bridge/model/packet.ts";
 import type { Layout } from "./flat-layout.ts";
 import { flatFile } from "./flat-lines.ts";
 import { isFault } from "./flat-values.ts";

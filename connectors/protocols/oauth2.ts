@@ -8,8 +8,8 @@ import {
   ResponseBodyError,
 } from "oauth4webapi";
 import * as z from "zod";
-import type { Http, HttpResponse, Tls } from "../../bridge/connector.ts";
-import { type Outcome, retry } from "../../bridge/outcome.ts";
+import type { Http, HttpResponse, Tls } from "../../bridge/model/connector.ts";
+import { type Outcome, retry } from "../../bridge/model/outcome.ts";
 import { outcomeOf, outcomeOfFault } from "./http.ts";
 import { type Fetched, type Held, heldToken } from "./tokens.ts";
 

@@ -1,6 +1,6 @@
 import { hash, randomBytes } from "node:crypto";
 import * as z from "zod";
-import type { InboundMessage, Memory, NotPolled, Polled } from "../../bridge/connector.ts";
+import type { InboundMessage, Memory, NotPolled, Polled } from "../../bridge/model/connector.ts";
 import { addressSchema } from "./address.ts";
 import { type Enter, type Folder, FolderFault, type FolderFile } from "./folder.ts";
 import { pageOf, type Row } from "./rows.ts";

@@ -1,5 +1,5 @@
 import { HeadBucketCommand, PutObjectCommand, S3Client, S3ServiceException } from "@aws-sdk/client-s3";
-import type { S3Place } from "../../bridge/connector.ts";
+import type { S3Place } from "../../bridge/model/connector.ts";
 import { FolderFault } from "./folder.ts";
 
 /** Less than a try's 5 s, so that S3's silence is told as such. */

@@ -1,7 +1,7 @@
 import * as z from "zod";
-import { type Connector, defineConnector } from "../../bridge/connector.ts";
-import { delivered } from "../../bridge/outcome.ts";
-import type { Packet } from "../../bridge/pack.ts";
+import { type Connector, defineConnector } from "../../bridge/model/connector.ts";
+import { delivered } from "../../bridge/model/outcome.ts";
+import type { Packet } from "../../bridge/model/packet.ts";
 import {
   addNothing,
   type Bind,

@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import * as z from "zod";
-import type { Context, InboundMessage, NotPolled, Polled } from "../../bridge/connector.ts";
+import type { Context, InboundMessage, NotPolled, Polled } from "../../bridge/model/connector.ts";
 import { nest } from "../../bridge/values/field-path.ts";
 import {
   Binds,

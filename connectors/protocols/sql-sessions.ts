@@ -1,6 +1,6 @@
-import type { Context } from "../../bridge/connector.ts";
-import { type Outcome, refused, retry } from "../../bridge/outcome.ts";
-import type { Packet } from "../../bridge/pack.ts";
+import type { Context } from "../../bridge/model/connector.ts";
+import { type Outcome, refused, retry } from "../../bridge/model/outcome.ts";
+import type { Packet } from "../../bridge/model/packet.ts";
 import type { Dialect, Login, Place, Session, SqlFault } from "./sql.ts";
 
 /**

@@ -1,7 +1,7 @@
 import * as z from "zod";
-import { type Connector, defineConnector } from "../../bridge/connector.ts";
-import { delivered, type Outcome, refused } from "../../bridge/outcome.ts";
-import { compareVersions, type Packet, type Version } from "../../bridge/pack.ts";
+import { type Connector, defineConnector } from "../../bridge/model/connector.ts";
+import { delivered, type Outcome, refused } from "../../bridge/model/outcome.ts";
+import { compareVersions, type Packet, type Version } from "../../bridge/model/packet.ts";
 import {
   addNothing,
   type Bind,

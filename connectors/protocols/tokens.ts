@@ -1,5 +1,5 @@
-import type { Http } from "../../bridge/connector.ts";
-import type { Outcome } from "../../bridge/outcome.ts";
+import type { Http } from "../../bridge/model/connector.ts";
+import type { Outcome } from "../../bridge/model/outcome.ts";
 
 /** A token a server gave out, or why it gave none. */
 export type Fetched = { readonly token: string; readonly livesMs: number } | { readonly outcome: Outcome };

@@ -1,5 +1,5 @@
 import { createSecureContext, getCACertificates, type SecureContext } from "node:tls";
-import type { HttpRequest, HttpResponse, Tls } from "../../bridge/connector.ts";
+import type { HttpRequest, HttpResponse, Tls } from "../../bridge/model/connector.ts";
 
 /** A request as it goes out: checked, and with all its headers. */
 export interface Outgoing {

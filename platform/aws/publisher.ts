@@ -1,5 +1,5 @@
 import type { EventBridgeClient, PutEventsRequestEntry } from "@aws-sdk/client-eventbridge";
-import { checkEvent, eventKey, type SourceEvent } from "../../bridge/event.ts";
+import { checkEvent, eventKey, type SourceEvent } from "../../bridge/model/event.ts";
 import { heard } from "./names.ts";
 import { bytesOf, maxEntryBytes, putEvents } from "./put-events.ts";
 

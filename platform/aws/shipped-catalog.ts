@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { Catalog, type Connector } from "../../bridge/connector.ts";
+import { Catalog, type Connector } from "../../bridge/model/connector.ts";
 
 /** Where the facts about the deployed connectors stand, beside the bundle of each function that packs or checks. */
 export const catalogFile = "connectors.json";

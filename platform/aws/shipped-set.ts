@@ -1,7 +1,8 @@
 import * as z from "zod";
-import type { Catalog } from "../../bridge/connector.ts";
+import type { Catalog } from "../../bridge/model/connector.ts";
+import { sheetSchema } from "../../bridge/model/sheet-document.ts";
 import { type Policy, policySchema } from "../../bridge/policy.ts";
-import { compileSheet, type PlacedFault, type Sheet, sheetName, sheetSchema } from "../../bridge/sheet.ts";
+import { compileSheet, type PlacedFault, type Sheet, sheetName } from "../../bridge/sheet.ts";
 import { schemaFaults } from "../../bridge/sheet-faults.ts";
 import { checkSheet, twinFault } from "../../bridge/sheets.ts";
 import { type Json, type JsonObject, jsonFault } from "../../bridge/values/json.ts";

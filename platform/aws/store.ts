@@ -6,10 +6,18 @@ import {
   type QueryCommandInput,
   ScanCommand,
 } from "@aws-sdk/lib-dynamodb";
-import type { SourceEvent } from "../../bridge/event.ts";
-import { fitting } from "../../bridge/find.ts";
-import { type EventStatus, eventStatuses, type LedgerEntry, type Status, statuses } from "../../bridge/ledger.ts";
-import type { Packet } from "../../bridge/pack.ts";
+import type { SourceEvent } from "../../bridge/model/event.ts";
+import type { EventRecord } from "../../bridge/model/event-record.ts";
+import {
+  type EventStatus,
+  eventStatuses,
+  type LedgerEntry,
+  type Status,
+  statuses,
+} from "../../bridge/model/ledger-entry.ts";
+import type { Packet } from "../../bridge/model/packet.ts";
+import { fitting } from "../../bridge/model/packet-filter.ts";
+import type { PacketRecord, Progress } from "../../bridge/model/packet-record.ts";
 import type {
   Clock,
   EventQuery,
@@ -22,7 +30,7 @@ import type {
   StorePort,
   Tally,
 } from "../../bridge/ports.ts";
-import type { EventRecord, PacketRecord, Progress, Records } from "../../bridge/records.ts";
+import type { Records } from "../../bridge/records.ts";
 import { batchesOf } from "../../bridge/values/batched.ts";
 import { checkWeight } from "../../bridge/writes.ts";
 import { packetIndexes } from "./names.ts";

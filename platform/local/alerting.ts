@@ -1,6 +1,6 @@
 import { alertOf, alertText, type ToldAlert } from "../../bridge/alerts.ts";
-import type { Http } from "../../bridge/connector.ts";
 import { errorName } from "../../bridge/log.ts";
+import type { Http } from "../../bridge/model/connector.ts";
 import type { Clock, Engine, Random, SecretsPort } from "../../bridge/ports.ts";
 import { signedHeaders, signingSecretSchema } from "../../bridge/values/webhook-signature.ts";
 

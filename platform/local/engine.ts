@@ -2,7 +2,7 @@ import { createSecretKey } from "node:crypto";
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import type { ToldAlert } from "../../bridge/alerts.ts";
-import type { Catalog, Http } from "../../bridge/connector.ts";
+import type { Catalog, Http } from "../../bridge/model/connector.ts";
 import type { Clock, Engine, LogLine, Random } from "../../bridge/ports.ts";
 import { putInInbox } from "../../bridge/queueing.ts";
 import type { SheetSet } from "../../bridge/sheets.ts";

@@ -3,7 +3,8 @@ import { constants, type FileHandle, open, realpath } from "node:fs/promises";
 import { resolve, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { readAddress } from "../../bridge/address.ts";
-import { FileFault, type FilesPort, type FileVersion } from "../../bridge/ports.ts";
+import type { FileVersion } from "../../bridge/model/roster.ts";
+import { FileFault, type FilesPort } from "../../bridge/ports.ts";
 
 const blockBytes = 262_144;
 

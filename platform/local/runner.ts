@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import { accept } from "../../bridge/accept.ts";
-import { type Connector, connectorId } from "../../bridge/connector.ts";
 import { type Carrier, deliver } from "../../bridge/deliver.ts";
 import { gate } from "../../bridge/gate.ts";
 import { runJobs } from "../../bridge/jobs.ts";
 import { keep } from "../../bridge/keep.ts";
 import { errorName } from "../../bridge/log.ts";
+import { type Connector, connectorId } from "../../bridge/model/connector.ts";
 import type { Message, QueueName } from "../../bridge/ports.ts";
 import type { Report } from "../../bridge/report.ts";
 import type { LocalEngine } from "./engine.ts";

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { parse } from "yaml";
 import * as z from "zod";
 import { complianceSettingsSchema } from "../../bridge/compliance.ts";
-import { timesSchema } from "../../bridge/times.ts";
+import { timesSchema } from "../../bridge/model/timings.ts";
 
 const settingsSchema = z.strictObject({
   /** A connector's name or id to its configuration; the connector's own schema checks it. */

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
-import type { Catalog } from "../../bridge/connector.ts";
+import type { Catalog } from "../../bridge/model/connector.ts";
 import type { Policy } from "../../bridge/policy.ts";
 import { readPolicy } from "../../bridge/policy-text.ts";
 import { readSheets, type SheetFile, type SheetsReading } from "../../bridge/sheet-text.ts";

@@ -1,7 +1,10 @@
-import type { SourceEvent } from "../../bridge/event.ts";
-import { fitting } from "../../bridge/find.ts";
-import { eventStatuses, isClosed, type LedgerEntry, type Status, statuses } from "../../bridge/ledger.ts";
-import { type Packet, strictOrder } from "../../bridge/pack.ts";
+import type { SourceEvent } from "../../bridge/model/event.ts";
+import type { EventRecord } from "../../bridge/model/event-record.ts";
+import type { Job } from "../../bridge/model/job.ts";
+import { eventStatuses, isClosed, type LedgerEntry, type Status, statuses } from "../../bridge/model/ledger-entry.ts";
+import { type Packet, strictOrder } from "../../bridge/model/packet.ts";
+import { fitting } from "../../bridge/model/packet-filter.ts";
+import type { PacketRecord, Progress } from "../../bridge/model/packet-record.ts";
 import type {
   AppendedPort,
   EventQuery,
@@ -14,7 +17,7 @@ import type {
   StorePort,
   Tally,
 } from "../../bridge/ports.ts";
-import type { EventRecord, Job, PacketRecord, Progress, Records } from "../../bridge/records.ts";
+import type { Records } from "../../bridge/records.ts";
 import { bodyText } from "../../bridge/values/json.ts";
 import { checkWeight } from "../../bridge/writes.ts";
 import type { Database } from "./database.ts";

@@ -9,7 +9,7 @@ export const rosterPlace = "s3://agency-rosters/telework/";
  */
 export const journalFiles: Readonly<Record<string, string>> = {
   "connectors/journal.ts": `import * as z from "zod";
-import { defineConnector } from "../bridge/connector.ts";
+import { defineConnector } from "../bridge/model/connector.ts";
 import { nest } from "../bridge/values/field-path.ts";
 import { joinUrl } from "./protocols/http.ts";
 

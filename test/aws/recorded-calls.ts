@@ -1,4 +1,4 @@
-import { type Connector, connectorId } from "../../bridge/connector.ts";
+import { type Connector, connectorId } from "../../bridge/model/connector.ts";
 import { type Call, shortArn } from "../support/grants.ts";
 import type { Recorded } from "./emulator/gateway.ts";
 import type { Stage } from "./stage.ts";

@@ -1,9 +1,10 @@
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
-import { type BackfillRequest, targetsOf, tryBackfill } from "../../bridge/backfill.ts";
-import { eventKey } from "../../bridge/event.ts";
+import { targetsOf, tryBackfill } from "../../bridge/backfill.ts";
 import { runJobs, startJob } from "../../bridge/jobs.ts";
+import { eventKey } from "../../bridge/model/event.ts";
+import type { BackfillRequest } from "../../bridge/model/job.ts";
 import type { Engine } from "../../bridge/ports.ts";
 import { packetsOf } from "../../bridge/replay.ts";
 import { aCore, brokenLaws, type Core, type CoreOptions, fakeTarget } from "../support/core.ts";

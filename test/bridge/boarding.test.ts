@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import * as z from "zod";
 import { call, contextOf } from "../../bridge/call.ts";
-import { defineConnector } from "../../bridge/connector.ts";
-import { delivered, refused, retry } from "../../bridge/outcome.ts";
+import { defineConnector } from "../../bridge/model/connector.ts";
+import { delivered, refused, retry } from "../../bridge/model/outcome.ts";
 import { aCore, brokenLaws, type FakeTarget, fakeTarget } from "../support/core.ts";
 
 const events = (count: number, subject = (i: number) => `lane-${i}`) =>

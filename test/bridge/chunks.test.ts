@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { accept, resumeUnsent } from "../../bridge/accept.ts";
 import { chunkIn } from "../../bridge/chunks.ts";
-import { eventKey } from "../../bridge/event.ts";
+import { eventKey } from "../../bridge/model/event.ts";
 import { aCore, brokenLaws, type Core, fakeTarget } from "../support/core.ts";
 import { dyingAfter } from "../support/faulty.ts";
 

@@ -1,10 +1,10 @@
 import { createHmac } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import * as z from "zod";
-import type { Connector, Polled } from "../../bridge/connector.ts";
 import { takeIn } from "../../bridge/inbound.ts";
 import { keep } from "../../bridge/keep.ts";
-import { delivered } from "../../bridge/outcome.ts";
+import type { Connector, Polled } from "../../bridge/model/connector.ts";
+import { delivered } from "../../bridge/model/outcome.ts";
 import { readSheet } from "../../bridge/sheet-text.ts";
 import { aCore, type Core, type FakeTarget, fakeTarget } from "../support/core.ts";
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { changeHealth } from "../../bridge/health.ts";
 import { runJobs, startJob } from "../../bridge/jobs.ts";
 import { keep } from "../../bridge/keep.ts";
-import { retry } from "../../bridge/outcome.ts";
+import { retry } from "../../bridge/model/outcome.ts";
 import type { Engine, QueuePort } from "../../bridge/ports.ts";
 import { probe } from "../../bridge/probe.ts";
 import { aCore, brokenLaws, type Core, fakeTarget, onePerDiem } from "../support/core.ts";

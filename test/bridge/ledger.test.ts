@@ -1,17 +1,15 @@
 import { hash } from "node:crypto";
 import canonicalize from "canonicalize";
 import { describe, expect, it } from "vitest";
+import { append, tailOf, verifyChain } from "../../bridge/ledger.ts";
 import {
-  append,
   closedStatuses,
   isClosed,
   type LedgerEntry,
   openStatuses,
   type Step,
   type Tail,
-  tailOf,
-  verifyChain,
-} from "../../bridge/ledger.ts";
+} from "../../bridge/model/ledger-entry.ts";
 
 describe("a chain", () => {
   it("holds together from its first entry to its tail", () => {

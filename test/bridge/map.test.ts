@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { SourceEvent } from "../../bridge/event.ts";
 import { mapEvent, type Parcel } from "../../bridge/map.ts";
 import { match } from "../../bridge/match.ts";
+import type { SourceEvent } from "../../bridge/model/event.ts";
 import type { JsonObject } from "../../bridge/values/json.ts";
 import { anEvent, aSheet, noon } from "../support/builders.ts";
 

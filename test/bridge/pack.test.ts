@@ -1,7 +1,7 @@
 import { createSecretKey } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Connector } from "../../bridge/connector.ts";
+import type { Connector } from "../../bridge/model/connector.ts";
 import {
   compareVersions,
   maxPacketBytes,
@@ -11,7 +11,7 @@ import {
   strictOrder,
   type Version,
   versionOf,
-} from "../../bridge/pack.ts";
+} from "../../bridge/model/packet.ts";
 import type { Vetted } from "../../bridge/vet.ts";
 import { aKey, anEvent, aPacket, aSheet, aVersion, noon } from "../support/builders.ts";
 

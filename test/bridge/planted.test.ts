@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { eventKey } from "../../bridge/event.ts";
 import { startJob } from "../../bridge/jobs.ts";
+import { eventKey } from "../../bridge/model/event.ts";
 import { push } from "../../bridge/push.ts";
 import { measuredIn } from "../../functions/lines.ts";
 import { aSheet } from "../support/builders.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { eventKey } from "../../bridge/event.ts";
+import { eventKey } from "../../bridge/model/event.ts";
 import { push } from "../../bridge/push.ts";
 import { aSheet } from "../support/builders.ts";
 import { aCore, fakeTarget } from "../support/core.ts";

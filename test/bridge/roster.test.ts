@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
 import { accept, resumeUnsent } from "../../bridge/accept.ts";
-import { eventKey } from "../../bridge/event.ts";
+import { eventKey } from "../../bridge/model/event.ts";
 import type { FilesPort } from "../../bridge/ports.ts";
 import { cutLines, elementsIn, type Lines, linesIn } from "../../bridge/roster.ts";
 import { aCore, brokenLaws, type Core, fakeTarget } from "../support/core.ts";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { compareVersions, type Packet } from "../../bridge/pack.ts";
-import type { Shadow } from "../../bridge/records.ts";
+import { compareVersions, type Packet } from "../../bridge/model/packet.ts";
+import type { Shadow } from "../../bridge/model/shadow.ts";
 import {
   afterDelivery,
   afterDoubt,

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import * as z from "zod";
-import { sheetJsonSchema } from "../../bridge/sheet.ts";
+import { sheetJsonSchema } from "../../bridge/model/sheet-document.ts";
 import { readSheet, readSheets } from "../../bridge/sheet-text.ts";
 import { faultText } from "../../bridge/values/yaml-file.ts";
 import { aCatalog } from "../support/builders.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { LedgerEntry, LedgerFault } from "../../bridge/ledger.ts";
+import type { LedgerEntry, LedgerFault } from "../../bridge/model/ledger-entry.ts";
 import { SealedEntries } from "../../bridge/sealed.ts";
 import { verifyLedger } from "../../bridge/verify.ts";
 import { aCore, type Core } from "../support/core.ts";

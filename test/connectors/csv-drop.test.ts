@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import S3rver from "s3rver";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Packet } from "../../bridge/pack.ts";
+import type { Packet } from "../../bridge/model/packet.ts";
 import { connector } from "../../connectors/csv-drop.ts";
 import { aTry } from "../support/a-try.ts";
 import { aPacket, aVersion, noon } from "../support/builders.ts";

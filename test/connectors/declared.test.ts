@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import type { Connector } from "../../bridge/connector.ts";
-import type { Packet } from "../../bridge/pack.ts";
+import type { Connector } from "../../bridge/model/connector.ts";
+import type { Packet } from "../../bridge/model/packet.ts";
 import { faultText } from "../../bridge/values/yaml-file.ts";
 import { connectorFiles, connectorIn } from "../../connectors/protocols/connector-files.ts";
 import { type DeclarationInput, declaredConnector } from "../../connectors/protocols/declared.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Packet } from "../../bridge/pack.ts";
+import type { Packet } from "../../bridge/model/packet.ts";
 import { encoderOf } from "../../connectors/protocols/encoding.ts";
 import { layoutSchema } from "../../connectors/protocols/flat-layout.ts";
 import { flatFile } from "../../connectors/protocols/flat-lines.ts";

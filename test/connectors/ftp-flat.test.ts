@@ -3,9 +3,9 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync 
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
-import type { Memory } from "../../bridge/connector.ts";
-import type { Outcome } from "../../bridge/outcome.ts";
-import type { Packet } from "../../bridge/pack.ts";
+import type { Memory } from "../../bridge/model/connector.ts";
+import type { Outcome } from "../../bridge/model/outcome.ts";
+import type { Packet } from "../../bridge/model/packet.ts";
 import { connector } from "../../connectors/ftp-flat.ts";
 import { aMemory, aTry } from "../support/a-try.ts";
 import { aPacket } from "../support/builders.ts";

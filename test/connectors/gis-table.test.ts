@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { Outcome } from "../../bridge/outcome.ts";
-import type { Packet } from "../../bridge/pack.ts";
+import type { Outcome } from "../../bridge/model/outcome.ts";
+import type { Packet } from "../../bridge/model/packet.ts";
 import type { JsonObject } from "../../bridge/values/json.ts";
 import { connector } from "../../connectors/gis-table.ts";
 import type { ArcgisSecret } from "../../connectors/protocols/arcgis.ts";

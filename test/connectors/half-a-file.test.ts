@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
-import type { Packet } from "../../bridge/pack.ts";
+import type { Packet } from "../../bridge/model/packet.ts";
 import { connector as csvDrop } from "../../connectors/csv-drop.ts";
 import { connector as ftpFlat } from "../../connectors/ftp-flat.ts";
 import { aMemory, aTry } from "../support/a-try.ts";

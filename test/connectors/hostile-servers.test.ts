@@ -1,8 +1,9 @@
 import { mkdirSync, readdirSync } from "node:fs";
-import net, { type AddressInfo } from "node:net";
+import type { AddressInfo } from "node:net";
+import net from "node:net";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import type { Outcome } from "../../bridge/outcome.ts";
+import type { Outcome } from "../../bridge/model/outcome.ts";
 import { connector } from "../../connectors/ftp-flat.ts";
 import { aTry } from "../support/a-try.ts";
 import { aPacket } from "../support/builders.ts";

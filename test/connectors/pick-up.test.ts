@@ -2,7 +2,7 @@ import { appendFileSync, readdirSync, readFileSync, renameSync, rmSync, utimesSy
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
-import type { InboundMessage, Memory, NotPolled, Polled } from "../../bridge/connector.ts";
+import type { InboundMessage, Memory, NotPolled, Polled } from "../../bridge/model/connector.ts";
 import { connector as csvDrop } from "../../connectors/csv-drop.ts";
 import { connector as ftpFlat } from "../../connectors/ftp-flat.ts";
 import type { Folder } from "../../connectors/protocols/folder.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { Packet } from "../../bridge/pack.ts";
+import type { Packet } from "../../bridge/model/packet.ts";
 import { createHttp, hostsIn } from "../../connectors/protocols/http.ts";
 import { connector } from "../../connectors/scheduling.ts";
 import { aMemory, connectorContract, packetFor } from "../support/connector-contract.ts";

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { Connector, Context, Polled } from "../../bridge/connector.ts";
+import type { Connector, Context, Polled } from "../../bridge/model/connector.ts";
 import { connector as inOracle } from "../../connectors/oracle-table.ts";
 import { connector as inPostgresql } from "../../connectors/postgresql-table.ts";
 import { oracle } from "../../connectors/protocols/oracle.ts";

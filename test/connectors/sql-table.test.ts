@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import type { Packet } from "../../bridge/pack.ts";
+import type { Packet } from "../../bridge/model/packet.ts";
 import { connector as inOracle } from "../../connectors/oracle-table.ts";
 import { connector as inPostgresql } from "../../connectors/postgresql-table.ts";
 import { aPacket, aVersion, noon } from "../support/builders.ts";

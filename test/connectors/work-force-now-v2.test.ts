@@ -1,8 +1,8 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import type { Context } from "../../bridge/connector.ts";
-import type { Packet } from "../../bridge/pack.ts";
+import type { Context } from "../../bridge/model/connector.ts";
+import type { Packet } from "../../bridge/model/packet.ts";
 import { createHttp, hostsIn } from "../../connectors/protocols/http.ts";
 import type { ClientSecret } from "../../connectors/protocols/oauth2.ts";
 import { connector } from "../../connectors/work-force-now-v2.ts";

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { append, type LedgerEntry, tailOf } from "../../bridge/ledger.ts";
+import { append, tailOf } from "../../bridge/ledger.ts";
+import type { LedgerEntry } from "../../bridge/model/ledger-entry.ts";
 import type { AppendedPort } from "../../bridge/ports.ts";
 import { noon } from "../support/builders.ts";
 

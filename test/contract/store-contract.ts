@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
-import type { LedgerEntry, Status } from "../../bridge/ledger.ts";
 import { append, tailOf } from "../../bridge/ledger.ts";
-import type { Packet } from "../../bridge/pack.ts";
+import type { EventRecord } from "../../bridge/model/event-record.ts";
+import type { Job } from "../../bridge/model/job.ts";
+import type { LedgerEntry, Status } from "../../bridge/model/ledger-entry.ts";
+import type { Packet } from "../../bridge/model/packet.ts";
+import type { PacketRecord } from "../../bridge/model/packet-record.ts";
 import type { PacketQuery, Put, Stored, StorePort } from "../../bridge/ports.ts";
-import type { EventRecord, Job, PacketRecord } from "../../bridge/records.ts";
 import { begin, type Stepped, step } from "../../bridge/step.ts";
 import { anEvent, aPacket, aVersion, noon } from "../support/builders.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { retry } from "../../bridge/outcome.ts";
-import type { PacketRecord } from "../../bridge/records.ts";
+import { retry } from "../../bridge/model/outcome.ts";
+import type { PacketRecord } from "../../bridge/model/packet-record.ts";
 import { connectorHandler } from "../../functions/connector-handler.ts";
 import { aCore, type Core, type FakeTarget, fakeTarget } from "../support/core.ts";
 import { lambda } from "./lambda.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { delivered, refused, retry } from "../../bridge/outcome.ts";
+import { delivered, refused, retry } from "../../bridge/model/outcome.ts";
 import { levelOf, type MetricName, measuredIn } from "../../functions/lines.ts";
 import { aCore, type Core, fakeTarget } from "../support/core.ts";
 

@@ -1,7 +1,7 @@
 import type { Context } from "aws-lambda";
 import { describe, expect, it } from "vitest";
 import { healthOf } from "../../bridge/health.ts";
-import { refused } from "../../bridge/outcome.ts";
+import { refused } from "../../bridge/model/outcome.ts";
 import { isAskedNow } from "../../functions/ask-now.ts";
 import { opsHandler } from "../../functions/ops-handler.ts";
 import { aCore, fakeTarget } from "../support/core.ts";

@@ -1,4 +1,4 @@
-import type { LedgerEntry } from "../../bridge/ledger.ts";
+import type { LedgerEntry } from "../../bridge/model/ledger-entry.ts";
 
 let sequence = 100_000_000_000_000_000_000n;
 

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import * as z from "zod";
-import { type Connector, defineConnector } from "../../bridge/connector.ts";
-import { delivered } from "../../bridge/outcome.ts";
+import { type Connector, defineConnector } from "../../bridge/model/connector.ts";
+import { delivered } from "../../bridge/model/outcome.ts";
 import { bundle, projectRoot } from "../../infra/bundle.ts";
 import { PathStack } from "../../infra/path-stack.ts";
 import { readSettings } from "../../infra/settings.ts";

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { connectorId } from "../../bridge/connector.ts";
 import { inboundSecretName } from "../../bridge/inbound.ts";
+import { connectorId } from "../../bridge/model/connector.ts";
 import { connectorFiles } from "../../connectors/protocols/connector-files.ts";
 import { projectRoot } from "../../infra/bundle.ts";
 import { deployable } from "../../infra/connector-config.ts";

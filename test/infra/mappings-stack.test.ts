@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { connectorId } from "../../bridge/connector.ts";
+import { connectorId } from "../../bridge/model/connector.ts";
 import { connectorFiles } from "../../connectors/protocols/connector-files.ts";
 import { deployable } from "../../infra/connector-config.ts";
 import { readSettings } from "../../infra/settings.ts";

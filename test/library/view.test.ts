@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Progress } from "../../bridge/records.ts";
+import type { Progress } from "../../bridge/model/packet-record.ts";
 import { viewOf } from "../../library/view.ts";
 import { aPacket, noon } from "../support/builders.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { type ComplianceRequest, NotAsked } from "../../bridge/compliance.ts";
-import { Catalog } from "../../bridge/connector.ts";
 import { runJobs, startJob } from "../../bridge/jobs.ts";
+import { Catalog } from "../../bridge/model/connector.ts";
 import type { CompliancePort, SecretsPort } from "../../bridge/ports.ts";
 import { sheetSet } from "../../bridge/sheets.ts";
 import type { JsonObject } from "../../bridge/values/json.ts";

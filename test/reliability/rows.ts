@@ -18,7 +18,7 @@ export interface Row {
 const accept = "test/bridge/accept.test.ts";
 const deliver = "test/bridge/deliver.test.ts";
 const keep = "test/bridge/keep.test.ts";
-const event = "test/bridge/event.test.ts";
+const event = "test/bridge/model/event.test.ts";
 const http = "test/connectors/http.test.ts";
 const load = "test/reliability/load.test.ts";
 const order = "test/reliability/order.test.ts";

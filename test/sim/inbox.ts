@@ -1,4 +1,4 @@
-import type { Packet } from "../../bridge/pack.ts";
+import type { Packet } from "../../bridge/model/packet.ts";
 import { layoutSchema } from "../../connectors/protocols/flat-layout.ts";
 import { flatFile } from "../../connectors/protocols/flat-lines.ts";
 import { type Folder, FolderFault } from "../../connectors/protocols/folder.ts";

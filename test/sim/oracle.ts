@@ -1,8 +1,8 @@
-import { eventKey, openEvent } from "../../bridge/event.ts";
-import { isClosed } from "../../bridge/ledger.ts";
-import { compareVersions, type Packet } from "../../bridge/pack.ts";
+import { eventKey, openEvent } from "../../bridge/model/event.ts";
+import { isClosed } from "../../bridge/model/ledger-entry.ts";
+import { compareVersions, type Packet } from "../../bridge/model/packet.ts";
+import type { PacketRecord } from "../../bridge/model/packet-record.ts";
 import type { FoundEvent } from "../../bridge/ports.ts";
-import type { PacketRecord } from "../../bridge/records.ts";
 import type { JsonObject } from "../../bridge/values/json.ts";
 import { verifyLedger } from "../../bridge/verify.ts";
 import { fileOf } from "./inbox.ts";

@@ -1,6 +1,6 @@
-import { Catalog, type Connector, type Context } from "../../bridge/connector.ts";
-import type { Outcome } from "../../bridge/outcome.ts";
-import type { Packet } from "../../bridge/pack.ts";
+import { Catalog, type Connector, type Context } from "../../bridge/model/connector.ts";
+import type { Outcome } from "../../bridge/model/outcome.ts";
+import type { Packet } from "../../bridge/model/packet.ts";
 import type { Engine, FilesPort, Put } from "../../bridge/ports.ts";
 
 /** Where a process ends: at its n-th call of a port or target, before that call's effect or after it. */

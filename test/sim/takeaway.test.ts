@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { retry } from "../../bridge/outcome.ts";
+import { retry } from "../../bridge/model/outcome.ts";
 import type { Engine, Put, QueuePort, StorePort } from "../../bridge/ports.ts";
 import { verifyLedger } from "../../bridge/verify.ts";
 import { aCore, aPolicy, fakeTarget } from "../support/core.ts";

@@ -1,5 +1,5 @@
-import { delivered, type Outcome, refused, retry } from "../../bridge/outcome.ts";
-import { compareVersions, type Packet } from "../../bridge/pack.ts";
+import { delivered, type Outcome, refused, retry } from "../../bridge/model/outcome.ts";
+import { compareVersions, type Packet } from "../../bridge/model/packet.ts";
 import type { JsonObject } from "../../bridge/values/json.ts";
 import { type FakeOptions, fakeTarget } from "../support/core.ts";
 import type { Inbox } from "./inbox.ts";

@@ -1,4 +1,4 @@
-import type { Connector, Context, Http, Memory } from "../../bridge/connector.ts";
+import type { Connector, Context, Http, Memory } from "../../bridge/model/connector.ts";
 import type { Json } from "../../bridge/values/json.ts";
 
 /** What a try is made with, beside its packets; to a target that is not spoken to over HTTP. */

@@ -1,8 +1,8 @@
 import { createSecretKey } from "node:crypto";
-import { Catalog, type Connector } from "../../bridge/connector.ts";
-import type { SourceEvent } from "../../bridge/event.ts";
-import type { Packet, Version } from "../../bridge/pack.ts";
-import type { PacketRecord } from "../../bridge/records.ts";
+import { Catalog, type Connector } from "../../bridge/model/connector.ts";
+import type { SourceEvent } from "../../bridge/model/event.ts";
+import type { Packet, Version } from "../../bridge/model/packet.ts";
+import type { PacketRecord } from "../../bridge/model/packet-record.ts";
 import type { Sheet } from "../../bridge/sheet.ts";
 import { readSheet } from "../../bridge/sheet-text.ts";
 import { begin, type Stepped } from "../../bridge/step.ts";

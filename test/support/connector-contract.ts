@@ -1,8 +1,8 @@
 import type { ServerResponse } from "node:http";
 import { describe, expect, test } from "vitest";
-import { type Connector, type Context, connectorId, type Memory } from "../../bridge/connector.ts";
-import type { Outcome } from "../../bridge/outcome.ts";
-import type { Packet } from "../../bridge/pack.ts";
+import { type Connector, type Context, connectorId, type Memory } from "../../bridge/model/connector.ts";
+import type { Outcome } from "../../bridge/model/outcome.ts";
+import type { Packet } from "../../bridge/model/packet.ts";
 import type { Json } from "../../bridge/values/json.ts";
 import { createHttp, hostsIn } from "../../connectors/protocols/http.ts";
 import { type Answer, type Received, taken as takenBare, targetServer } from "./target-server.ts";

@@ -1,6 +1,6 @@
 import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
 import { describe, expect, it } from "vitest";
-import { eventKey } from "../../../bridge/event.ts";
+import { eventKey } from "../../../bridge/model/event.ts";
 import { AwsPublisher } from "../../../platform/aws/publisher.ts";
 import { awsServer } from "../../support/aws-server.ts";
 import { anEvent } from "../../support/builders.ts";

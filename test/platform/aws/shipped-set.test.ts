@@ -1,6 +1,6 @@
 import Ajv from "ajv-draft-04";
 import { describe, expect, it } from "vitest";
-import { type Connector, connectorId } from "../../../bridge/connector.ts";
+import { type Connector, connectorId } from "../../../bridge/model/connector.ts";
 import type { Policy } from "../../../bridge/policy.ts";
 import { readSheet } from "../../../bridge/sheet-text.ts";
 import { connector as payroll } from "../../../connectors/payroll.ts";

@@ -1,9 +1,9 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
-import type { Http } from "../../../bridge/connector.ts";
-import { Catalog } from "../../../bridge/connector.ts";
-import { type LedgerEntry, tailOf } from "../../../bridge/ledger.ts";
+import { tailOf } from "../../../bridge/ledger.ts";
+import { Catalog, type Http } from "../../../bridge/model/connector.ts";
+import type { LedgerEntry } from "../../../bridge/model/ledger-entry.ts";
 import { sheetSet } from "../../../bridge/sheets.ts";
 import { type LocalEngine, openLocalEngine } from "../../../platform/local/engine.ts";
 import { FolderSeals } from "../../../platform/local/sealing.ts";

@@ -1,9 +1,9 @@
 import { copyFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { Catalog, type Http } from "../../../bridge/connector.ts";
 import { startJob } from "../../../bridge/jobs.ts";
-import { delivered, type Outcome } from "../../../bridge/outcome.ts";
+import { Catalog, type Http } from "../../../bridge/model/connector.ts";
+import { delivered, type Outcome } from "../../../bridge/model/outcome.ts";
 import type { QueueName } from "../../../bridge/ports.ts";
 import { sheetSet } from "../../../bridge/sheets.ts";
 import { openLocalEngine } from "../../../platform/local/engine.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { delivered, refused, retry, retryCodeOf, unknown } from "../../bridge/outcome.ts";
+import { delivered, refused, retry, retryCodeOf, unknown } from "../../../bridge/model/outcome.ts";
 
 type Retry = Extract<ReturnType<typeof retry>, { kind: "retry" }>;
 

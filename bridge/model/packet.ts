@@ -1,11 +1,11 @@
 import type { KeyObject } from "node:crypto";
+import { canonicalJson } from "../values/canonical-json.ts";
+import { keyedHash, shortId } from "../values/ids.ts";
+import { bodyText, type JsonObject } from "../values/json.ts";
+import type { Vetted } from "../vet.ts";
 import { type Connector, connectorId } from "./connector.ts";
 import type { SourceEvent } from "./event.ts";
-import type { Facts } from "./ledger.ts";
-import { canonicalJson } from "./values/canonical-json.ts";
-import { keyedHash, shortId } from "./values/ids.ts";
-import { bodyText, type JsonObject } from "./values/json.ts";
-import type { Vetted } from "./vet.ts";
+import type { Facts } from "./ledger-entry.ts";
 
 /**
  * The largest packet, as UTF-8 JSON. A table's item is what limits it, and the ledger's entry in the same transaction.

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { checkEvent, eventKey, maxEventBytes, openEvent, quarantineKey } from "../../bridge/event.ts";
-import { anEvent } from "../support/builders.ts";
+import { checkEvent, eventKey, maxEventBytes, openEvent, quarantineKey } from "../../../bridge/model/event.ts";
+import { anEvent } from "../../support/builders.ts";
 
 /** A value no reason may repeat. */
 const planted = "Zephyrine-4242";

@@ -1,5 +1,5 @@
-import type { PacketFilter } from "./ports.ts";
-import type { PacketRecord } from "./records.ts";
+import type { Status } from "./ledger-entry.ts";
+import type { PacketRecord } from "./packet-record.ts";
 
 /** What of a filter no index knows: every engine judges it alike. Nothing where all that is asked is time, connector and status. */
 export function fitting(filter: PacketFilter): ((record: PacketRecord) => boolean) | undefined {
@@ -16,4 +16,18 @@ export function fitting(filter: PacketFilter): ((record: PacketRecord) => boolea
 function namesOf({ packet, progress }: Pick<PacketRecord, "packet" | "progress">): string[] {
   const { id, event, eventType, sheet, target, connector, entity } = packet;
   return [id, event, eventType, sheet, target, connector, entity, progress.reason ?? ""];
+}
+
+export interface PacketFilter {
+  readonly connector?: string | undefined;
+  readonly statuses?: readonly Status[] | undefined;
+  readonly sheet?: string | undefined;
+  /** An event's key. */
+  readonly event?: string | undefined;
+  readonly entity?: string | undefined;
+  /** What stands anywhere in its names: id, event, type, sheet, target, connector, entity, reason. Case is no matter. */
+  readonly text?: string | undefined;
+  /** ms since the epoch, by time of recording: from inclusive, to exclusive */
+  readonly from?: number | undefined;
+  readonly to?: number | undefined;
 }

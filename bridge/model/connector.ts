@@ -1,7 +1,7 @@
 import type * as z from "zod";
+import type { Json, JsonObject } from "../values/json.ts";
 import type { Outcome } from "./outcome.ts";
-import type { Packet } from "./pack.ts";
-import type { Json, JsonObject } from "./values/json.ts";
+import type { Packet } from "./packet.ts";
 
 /** One request to a target. */
 export interface HttpRequest {

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import * as z from "zod";
-import { shortId } from "./values/ids.ts";
-import { isJsonObject, type JsonObject, jsonFault } from "./values/json.ts";
+import { shortId } from "../values/ids.ts";
+import { isJsonObject, type JsonObject, jsonFault } from "../values/json.ts";
 
 /** The largest event the door takes, as UTF-8 JSON. Source: Amazon EventBridge and SQS quotas, 1 MiB. */
 export const maxEventBytes = 1_048_576;

@@ -1,0 +1,59 @@
+import type { Status, Tail } from "./ledger-entry.ts";
+import type { Packet } from "./packet.ts";
+
+/** Where an open packet's message is. */
+export type Place = "lane" | "outbox" | "behind";
+
+/** What changes of a packet while it is on its way. */
+export interface Progress {
+  readonly status: Status;
+  readonly tail: Tail;
+  readonly place: Place;
+  readonly tries: number;
+  /** Tries since it last came out of the outbox: the back-off's step. */
+  readonly round: number;
+  /** How often it was put on a queue: part of the deduplication id, because SQS swallows a repeated one for 5 min. */
+  readonly puts: number;
+  /** When it was last put back on its lane queue. ms */
+  readonly putAt?: number;
+  /** Recorded outside the mapper and not yet known to be on its queue. */
+  readonly unsent?: boolean;
+  /**
+   * Who is sending it now. A lease that stands when another comes means a send may have begun.
+   *
+   * `shadow`: its shadow's etag when the lease was taken. Another since: something else went to the record meanwhile.
+   */
+  readonly lease?: { readonly owner: string; readonly until: number; readonly shadow?: number };
+  /** Since when the consistency window counts: recording, or the last re-queueing by a replay. ms */
+  readonly queuedAt: number;
+  readonly nextTryAt?: number;
+  /** First failure while its target was up. ms */
+  readonly failingSince?: number;
+  /** Why it waits, is held, or ended as it did. */
+  readonly reason?: string;
+  /** The head it waits for, in a strict lane. */
+  readonly behind?: string;
+  readonly closedAt?: number;
+  /** When its values were erased, being old: its fields are empty since. ms */
+  readonly erasedAt?: number;
+  readonly delivery?: {
+    readonly at?: string;
+    readonly status?: number;
+    readonly remoteId?: string;
+    /** The last try's round trip. */
+    readonly ms: number;
+  };
+  /** The target's answer to a refused packet. */
+  readonly answer?: string;
+  /** The packet a person has put in its place. */
+  readonly replacedBy?: string;
+  /** The job that last let it go again. */
+  readonly releasedBy?: string;
+}
+
+export interface PacketRecord {
+  readonly packet: Packet;
+  /** ms since the epoch */
+  readonly recordedAt: number;
+  readonly progress: Progress;
+}

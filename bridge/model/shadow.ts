@@ -1,0 +1,11 @@
+import type { Version } from "./packet.ts";
+
+/** What the bridge knows a target holds for one entity. */
+export interface Shadow {
+  /** Per field: the version it was sent with, and its keyed hash; no hash where a send may or may not have landed. */
+  readonly fields: Readonly<Record<string, { readonly version: Version; readonly hash?: string }>>;
+  /** The entity was deleted at this version. */
+  readonly deleted?: Version;
+  /** Whether that deletion took place, or still holds, is not known. */
+  readonly inDoubt?: boolean;
+}
