@@ -1,9 +1,9 @@
 import type { ZodError, ZodSafeParseResult, ZodType } from "zod";
-import { errorName } from "./log.ts";
 import { type Connector, type Context, connectorId, type Memory } from "./model/connector.ts";
 import { isClosed } from "./model/ledger-entry.ts";
 import { type Outcome, type RetryCode, retry } from "./model/outcome.ts";
 import type { Packet } from "./model/packet.ts";
+import { errorName } from "./observability/log.ts";
 import type { Engine } from "./ports.ts";
 
 /**

@@ -1,12 +1,12 @@
 import { type Boarding, boarding, type Enter } from "./boarding.ts";
 import { healthOf, isDown } from "./health.ts";
-import { errorName } from "./log.ts";
 import { type Connector, connectorId } from "./model/connector.ts";
 import { isClosed } from "./model/ledger-entry.ts";
 import { type Outcome, unknown } from "./model/outcome.ts";
 import { type Packet, plainFacts } from "./model/packet.ts";
 import type { Progress } from "./model/packet-record.ts";
 import type { Health } from "./model/target-health.ts";
+import { errorName } from "./observability/log.ts";
 import type { Engine, Message, Put, Stored } from "./ports.ts";
 import { ring } from "./queueing.ts";
 import { putInPlace } from "./replace.ts";

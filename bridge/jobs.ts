@@ -1,9 +1,9 @@
 import { backfillPage } from "./backfill.ts";
 import { bulkPage } from "./bulk.ts";
 import { NotAsked } from "./compliance.ts";
-import { errorName } from "./log.ts";
 import type { Job, JobWork } from "./model/job.ts";
 import { noteOf } from "./note.ts";
+import { errorName } from "./observability/log.ts";
 import { type Engine, FileFault, type QueueName, type Stored } from "./ports.ts";
 import { replayPage } from "./replay.ts";
 import { withMalformed } from "./snapshot.ts";

@@ -1,5 +1,5 @@
-import { eachToItsEnd } from "./log.ts";
 import type { Connector } from "./model/connector.ts";
+import { eachToItsEnd } from "./observability/log.ts";
 import type { Engine } from "./ports.ts";
 import { tend } from "./probe.ts";
 import { watch } from "./watchdog.ts";

@@ -1,8 +1,8 @@
 import { configOf, contextOf, withinDeadline } from "./call.ts";
 import { changeHealth } from "./health.ts";
 import { inboundEvent } from "./inbound.ts";
-import { errorName } from "./log.ts";
 import { type Connector, connectorId, type NotPolled, type Polled } from "./model/connector.ts";
+import { errorName } from "./observability/log.ts";
 import type { Engine } from "./ports.ts";
 import { putInInbox } from "./queueing.ts";
 

@@ -8,6 +8,7 @@ import type { PacketFilter } from "./model/packet-filter.ts";
 import type { PacketRecord } from "./model/packet-record.ts";
 import type { FileVersion } from "./model/roster.ts";
 import type { Times } from "./model/timings.ts";
+import type { LogLine } from "./observability/log.ts";
 import type { Records, RememberedSeal } from "./records.ts";
 import type { SheetSet } from "./sheets.ts";
 
@@ -265,9 +266,6 @@ export interface CompliancePort {
   /** @throws {NotAsked} where no answer came that can be believed */
   ask(request: ComplianceRequest): Promise<Ruling>;
 }
-
-/** One line about one attempt: names and numbers only. */
-export type LogLine = Readonly<Record<string, string | number | boolean | undefined>> & { readonly step: string };
 
 /** Everything the path needs of the world. */
 export interface Engine {

@@ -1,7 +1,7 @@
 import { resumeUnsent } from "./accept.ts";
 import { eraseOld } from "./erase.ts";
 import { changeHealth } from "./health.ts";
-import { eachToItsEnd } from "./log.ts";
+import { eachToItsEnd } from "./observability/log.ts";
 import type { Engine } from "./ports.ts";
 import { putBack, ring, sendUnsent } from "./queueing.ts";
 import { pagesOf } from "./values/pagination.ts";

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import * as z from "zod";
-import { inWords } from "../bridge/story.ts";
+import { inWords } from "../bridge/observability/describe.ts";
 import { declarationJsonSchema } from "../connectors/protocols/declared-text.ts";
 import { connectorView, switchedAnswer } from "../ops/connectors.ts";
 import { reasonOf } from "./ask.ts";

@@ -1,5 +1,5 @@
 import type * as z from "zod";
-import { type Standing, standing, standingLine } from "../bridge/story.ts";
+import { type Standing, standing, standingLine } from "../bridge/observability/describe.ts";
 import type { eventStory, packetStory, packetSummary } from "../ops/schemas.ts";
 import { coloured } from "./output.ts";
 

@@ -1,6 +1,6 @@
 import type { Context, SQSBatchResponse } from "aws-lambda";
 import * as z from "zod";
-import { errorName } from "../bridge/log.ts";
+import { errorName } from "../bridge/observability/log.ts";
 import type { Engine, Message, QueueName } from "../bridge/ports.ts";
 import type { Report } from "../bridge/report.ts";
 

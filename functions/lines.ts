@@ -1,4 +1,4 @@
-import type { LogLine } from "../bridge/ports.ts";
+import type { LogLine } from "../bridge/observability/log.ts";
 
 /** Where the metrics stand in CloudWatch. */
 export const metricsNamespace = "HmsSyncBridge";

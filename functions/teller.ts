@@ -2,7 +2,7 @@ import { LogFormatter, Logger, LogItem } from "@aws-lambda-powertools/logger";
 import type { LogAttributes, UnformattedAttributes } from "@aws-lambda-powertools/logger/types";
 import { Metrics } from "@aws-lambda-powertools/metrics";
 import type { Context } from "aws-lambda";
-import type { LogLine } from "../bridge/ports.ts";
+import type { LogLine } from "../bridge/observability/log.ts";
 import type { BusAlerts } from "../platform/aws/bus-alerts.ts";
 import { levelOf, measuredIn, metricsNamespace } from "./lines.ts";
 

@@ -1,6 +1,6 @@
 import type { Status } from "../bridge/model/ledger-entry.ts";
 import type { PacketRecord } from "../bridge/model/packet-record.ts";
-import { standingLine } from "../bridge/story.ts";
+import { standingLine } from "../bridge/observability/describe.ts";
 
 /** A packet as a person wants to see it. `String(view)` gives the outbox's line. */
 export interface PacketView {

@@ -1,6 +1,6 @@
 import type { Context, Hono } from "hono";
 import { NotAsked } from "../bridge/compliance.ts";
-import { errorName } from "../bridge/log.ts";
+import { errorName } from "../bridge/observability/log.ts";
 import { jsonFault } from "../bridge/values/json.ts";
 import { alertOperations } from "./alerts.ts";
 import { connectorOperations } from "./connectors.ts";

@@ -1,7 +1,7 @@
 import type * as z from "zod";
-import type { ToldAlert } from "../bridge/alerts.ts";
 import type { Connector } from "../bridge/model/connector.ts";
 import type { Health } from "../bridge/model/target-health.ts";
+import type { ToldAlert } from "../bridge/observability/alerts.ts";
 import type { Engine } from "../bridge/ports.ts";
 import type { Evidence } from "../bridge/sealed.ts";
 import type { Problem } from "./problem.ts";

@@ -3,9 +3,9 @@ import type { EventRecord } from "../bridge/model/event-record.ts";
 import type { Job } from "../bridge/model/job.ts";
 import { isClosed, type LedgerEntry } from "../bridge/model/ledger-entry.ts";
 import type { PacketRecord, Progress } from "../bridge/model/packet-record.ts";
+import { sentenceOf } from "../bridge/observability/describe.ts";
 import { toldName, withoutPersonalData } from "../bridge/pii/redact.ts";
 import type { FoundEvent } from "../bridge/ports.ts";
-import { sentenceOf } from "../bridge/story.ts";
 import type { TriedPacket } from "../bridge/try.ts";
 import {
   type eventSummary,

@@ -4,8 +4,8 @@ import {
   ResourceNotFoundException,
   StartConfigurationSessionCommand,
 } from "@aws-sdk/client-appconfigdata";
-import { errorName } from "../../bridge/log.ts";
-import type { Clock, LogLine } from "../../bridge/ports.ts";
+import { errorName, type LogLine } from "../../bridge/observability/log.ts";
+import type { Clock } from "../../bridge/ports.ts";
 import { type SheetSet, sheetSet } from "../../bridge/sheets.ts";
 import { systemClock } from "../clock.ts";
 import { sheetsPlace } from "./names.ts";

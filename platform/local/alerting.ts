@@ -1,6 +1,6 @@
-import { alertOf, alertText, type ToldAlert } from "../../bridge/alerts.ts";
-import { errorName } from "../../bridge/log.ts";
 import type { Http } from "../../bridge/model/connector.ts";
+import { alertOf, alertText, type ToldAlert } from "../../bridge/observability/alerts.ts";
+import { errorName } from "../../bridge/observability/log.ts";
 import type { Clock, Engine, Random, SecretsPort } from "../../bridge/ports.ts";
 import { signedHeaders, signingSecretSchema } from "../../bridge/values/webhook-signature.ts";
 

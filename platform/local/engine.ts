@@ -1,9 +1,10 @@
 import { createSecretKey } from "node:crypto";
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
-import type { ToldAlert } from "../../bridge/alerts.ts";
 import type { Catalog, Http } from "../../bridge/model/connector.ts";
-import type { Clock, Engine, LogLine, Random } from "../../bridge/ports.ts";
+import type { ToldAlert } from "../../bridge/observability/alerts.ts";
+import type { LogLine } from "../../bridge/observability/log.ts";
+import type { Clock, Engine, Random } from "../../bridge/ports.ts";
 import { putInInbox } from "../../bridge/queueing.ts";
 import type { SheetSet } from "../../bridge/sheets.ts";
 import { systemClock, systemRandom } from "../clock.ts";

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { LogLine } from "../../bridge/ports.ts";
+import type { LogLine } from "../../bridge/observability/log.ts";
 import { Bridge, Event } from "../../index.ts";
 import { setSecret } from "../../platform/local/secrets.ts";
 import { authority } from "../support/certificates.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { LogLine } from "../../bridge/ports.ts";
+import type { LogLine } from "../../bridge/observability/log.ts";
 import { ledgerCopyHandler } from "../../functions/ledger-copy-handler.ts";
 import { levelOf, measuredIn } from "../../functions/lines.ts";
 import { anEntry } from "../contract/appended-contract.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { LogLine } from "../../bridge/ports.ts";
+import type { LogLine } from "../../bridge/observability/log.ts";
 import { openSeal, type Seal, sealedIn } from "../../bridge/seal.ts";
 import { goodSeals } from "../../bridge/sealed.ts";
 import { verifyLedger } from "../../bridge/verify.ts";

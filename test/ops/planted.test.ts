@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { stringify } from "yaml";
-import type { LogLine } from "../../bridge/ports.ts";
+import type { LogLine } from "../../bridge/observability/log.ts";
 import { signedHeaders } from "../../bridge/values/webhook-signature.ts";
 import { doorOf } from "../../cli/api.ts";
 import { measuredIn } from "../../functions/lines.ts";

@@ -1,5 +1,5 @@
 import { Ajv2020 } from "ajv/dist/2020.js";
-import type { LogLine } from "../../bridge/ports.ts";
+import type { LogLine } from "../../bridge/observability/log.ts";
 import { localOps } from "../../cli/api.ts";
 import { Bridge } from "../../library/bridge.ts";
 import { operations } from "../../ops/app.ts";

@@ -1,6 +1,6 @@
 import { AppConfigDataClient } from "@aws-sdk/client-appconfigdata";
 import { describe, expect, it, vi } from "vitest";
-import type { LogLine } from "../../../bridge/ports.ts";
+import type { LogLine } from "../../../bridge/observability/log.ts";
 import { readSheet } from "../../../bridge/sheet-text.ts";
 import { AppConfigSheets } from "../../../platform/aws/appconfig-sheets.ts";
 import { packSet } from "../../../platform/aws/shipped-set.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { alertOf } from "../../../bridge/alerts.ts";
+import { alertOf } from "../../../bridge/observability/alerts.ts";
 import { signatureOf } from "../../../bridge/values/webhook-signature.ts";
 import { createHttp } from "../../../connectors/protocols/http.ts";
 import { alerting } from "../../../platform/local/alerting.ts";

@@ -1,4 +1,4 @@
-import type { LedgerEntry, Status } from "./model/ledger-entry.ts";
+import type { LedgerEntry, Status } from "../model/ledger-entry.ts";
 
 /** One ledger entry, as one would tell it. */
 export function sentenceOf({ step, facts }: Pick<LedgerEntry, "step" | "facts">): string {

@@ -1,4 +1,4 @@
-import type { Engine } from "./ports.ts";
+import type { Engine } from "../ports.ts";
 
 /** An error's kind, for a log: its message could hold a value. */
 export function errorName(error: unknown): string {
@@ -12,3 +12,6 @@ export async function eachToItsEnd(engine: Pick<Engine, "log">, rounds: readonly
     if (round.status === "rejected") engine.log({ step: "keep-failed", error: errorName(round.reason) });
   }
 }
+
+/** One line about one attempt: names and numbers only. */
+export type LogLine = Readonly<Record<string, string | number | boolean | undefined>> & { readonly step: string };

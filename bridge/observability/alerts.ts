@@ -1,5 +1,5 @@
-import type { LogLine } from "./ports.ts";
-import type { JsonObject } from "./values/json.ts";
+import type { JsonObject } from "../values/json.ts";
+import type { LogLine } from "./log.ts";
 
 /** What HMS-OPS is told: one a change of state, with names and numbers only. */
 export interface Alert {
