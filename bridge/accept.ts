@@ -9,10 +9,12 @@ import type { PacketRecord } from "./model/packet-record.ts";
 import { errorName } from "./observability/log.ts";
 import { toldName } from "./pii/redact.ts";
 import { planAgain } from "./pinned.ts";
-import { type Engine, type Message, maxReceives, type Put, type Stored } from "./ports.ts";
+import { later, type Report, removed } from "./ports/message-result.ts";
+import { type Message, maxReceives } from "./ports/queue.ts";
+import type { Put, Stored } from "./ports/store.ts";
+import type { Engine } from "./ports.ts";
 import { putOnQueue } from "./queueing.ts";
 import { recordPackets } from "./record.ts";
-import { later, type Report, removed } from "./report.ts";
 import { stepEvent, tellHeld } from "./step.ts";
 import { inWrites, maxChanges } from "./writes.ts";
 

@@ -4,7 +4,8 @@ import { discard } from "./discard.ts";
 import type { JobPage } from "./jobs.ts";
 import type { BulkRequest, Job } from "./model/job.ts";
 import type { PacketRecord } from "./model/packet-record.ts";
-import type { Engine, QueueName } from "./ports.ts";
+import type { QueueName } from "./ports/queue.ts";
+import type { Engine } from "./ports.ts";
 import { release, wayOut } from "./release.ts";
 import { pagesOf } from "./values/pagination.ts";
 

@@ -1,7 +1,10 @@
 import { expand, isUncut, nameOf, type Plan, partOf } from "./expand.ts";
 import type { EventRecord } from "./model/event-record.ts";
 import { planAgain } from "./pinned.ts";
-import { type Engine, FileFault, maxMessages, type Put, type Stored } from "./ports.ts";
+import { FileFault } from "./ports/files.ts";
+import { maxMessages } from "./ports/queue.ts";
+import type { Put, Stored } from "./ports/store.ts";
+import type { Engine } from "./ports.ts";
 import { putOnQueue } from "./queueing.ts";
 import { recordPackets } from "./record.ts";
 import { cutLines } from "./roster.ts";

@@ -7,10 +7,12 @@ import { type Packet, plainFacts } from "./model/packet.ts";
 import type { Progress } from "./model/packet-record.ts";
 import type { Health } from "./model/target-health.ts";
 import { errorName } from "./observability/log.ts";
-import type { Engine, Message, Put, Stored } from "./ports.ts";
+import { later, type Report, removed } from "./ports/message-result.ts";
+import type { Message } from "./ports/queue.ts";
+import type { Put, Stored } from "./ports/store.ts";
+import type { Engine } from "./ports.ts";
 import { ring } from "./queueing.ts";
 import { putInPlace } from "./replace.ts";
-import { later, type Report, removed } from "./report.ts";
 import {
   type Carried,
   type KnownShadow,

@@ -2,8 +2,9 @@ import { append, tailOf } from "./ledger.ts";
 import type { EventRecord } from "./model/event-record.ts";
 import { isClosed, type LedgerEntry } from "./model/ledger-entry.ts";
 import type { PacketRecord } from "./model/packet-record.ts";
-import type { Engine, Put, Stored, StorePort } from "./ports.ts";
-import type { Erasing } from "./records.ts";
+import type { Erasing } from "./ports/records.ts";
+import type { Put, Stored, StorePort } from "./ports/store.ts";
+import type { Engine } from "./ports.ts";
 import { inWrites, weigh } from "./writes.ts";
 
 /** How often is looked for what has become old. Where there is more than one round takes, the next follows at once. */

@@ -19,7 +19,8 @@ import {
 import type { Progress } from "./model/packet-record.ts";
 import type { Roster } from "./model/roster.ts";
 import { toldName } from "./pii/redact.ts";
-import { type Engine, FileFault } from "./ports.ts";
+import { FileFault } from "./ports/files.ts";
+import type { Engine } from "./ports.ts";
 import { chunkSize, elementAt, elementsIn, findRosters, type Lines, withRemedy } from "./roster.ts";
 import type { Sheet } from "./sheet.ts";
 import { begin, type Stepped } from "./step.ts";

@@ -1,4 +1,4 @@
-import type { AppendedPort } from "./ports.ts";
+import type { AppendedPort } from "./ports/seals.ts";
 import { lineOf, openSeal } from "./seal.ts";
 import { type Evidence, firstSealSince } from "./sealed.ts";
 

@@ -4,7 +4,10 @@ import { NotAsked } from "./compliance.ts";
 import type { Job, JobWork } from "./model/job.ts";
 import { noteOf } from "./note.ts";
 import { errorName } from "./observability/log.ts";
-import { type Engine, FileFault, type QueueName, type Stored } from "./ports.ts";
+import { FileFault } from "./ports/files.ts";
+import type { QueueName } from "./ports/queue.ts";
+import type { Stored } from "./ports/store.ts";
+import type { Engine } from "./ports.ts";
 import { replayPage } from "./replay.ts";
 import { withMalformed } from "./snapshot.ts";
 

@@ -1,7 +1,8 @@
 import { append, tailOf } from "./ledger.ts";
 import { eventKey, type SourceEvent } from "./model/event.ts";
 import type { LedgerEntry } from "./model/ledger-entry.ts";
-import type { Engine, Put } from "./ports.ts";
+import type { Put } from "./ports/store.ts";
+import type { Engine } from "./ports.ts";
 import type { JsonObject } from "./values/json.ts";
 
 /** An operator's act that is about no packet: an event of the bridge's own, and the one entry of its chain. */

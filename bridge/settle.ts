@@ -6,7 +6,8 @@ import { type Packet, strictOrder } from "./model/packet.ts";
 import type { PacketRecord, Progress } from "./model/packet-record.ts";
 import type { Shadow } from "./model/shadow.ts";
 import type { Health } from "./model/target-health.ts";
-import type { Engine, Put, Stored } from "./ports.ts";
+import type { Put, Stored } from "./ports/store.ts";
+import type { Engine } from "./ports.ts";
 import { messageOf, putOf, sendUnsent, unsentStep } from "./queueing.ts";
 import {
   afterDelivery,

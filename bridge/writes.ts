@@ -1,7 +1,7 @@
 import type { EventRecord } from "./model/event-record.ts";
 import type { LedgerEntry } from "./model/ledger-entry.ts";
 import type { PacketRecord } from "./model/packet-record.ts";
-import type { Put } from "./ports.ts";
+import type { Put } from "./ports/store.ts";
 import type { Stepped } from "./step.ts";
 import { bodyText } from "./values/json.ts";
 

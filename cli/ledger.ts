@@ -3,7 +3,7 @@ import { createWriteStream, readFileSync } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { Command } from "commander";
 import { exportLedger } from "../bridge/export.ts";
-import type { RememberedSeal } from "../bridge/records.ts";
+import type { RememberedSeal } from "../bridge/ports/records.ts";
 import { openSeal } from "../bridge/seal.ts";
 import type { Evidence } from "../bridge/sealed.ts";
 import { placeOf, type SealsSeen, type Verification, type VerifiedEngine, verifyLedger } from "../bridge/verify.ts";

@@ -10,7 +10,7 @@ import {
 } from "aws-cdk-lib/aws-cloudwatch";
 import type { Construct } from "constructs";
 import { type Connector, connectorId } from "../bridge/model/connector.ts";
-import type { QueueName } from "../bridge/ports.ts";
+import type { QueueName } from "../bridge/ports/queue.ts";
 import type { MetricName } from "../functions/lines.ts";
 import { functionNameOf, queueNameOf } from "../platform/aws/names.ts";
 import { ruleDeadNameOf } from "./inbox.ts";

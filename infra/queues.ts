@@ -3,7 +3,7 @@ import type { IKey } from "aws-cdk-lib/aws-kms";
 import { DeduplicationScope, FifoThroughputLimit, Queue, QueueEncryption } from "aws-cdk-lib/aws-sqs";
 import type { Construct } from "constructs";
 import { readTimes } from "../bridge/model/timings.ts";
-import { maxReceives } from "../bridge/ports.ts";
+import { maxReceives } from "../bridge/ports/queue.ts";
 
 /** Source: Amazon SQS quotas, a queue's name. */
 const longestName = 80;

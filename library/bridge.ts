@@ -9,7 +9,7 @@ import type { BackfillRequest, Job, JobWork, ReplayRequest } from "../bridge/mod
 import { isClosed, type Status } from "../bridge/model/ledger-entry.ts";
 import type { PacketRecord } from "../bridge/model/packet-record.ts";
 import type { LogLine } from "../bridge/observability/log.ts";
-import type { Tally } from "../bridge/ports.ts";
+import type { Tally } from "../bridge/ports/store.ts";
 import { putInInbox } from "../bridge/queueing.ts";
 import { packetsOf, type ReplayTrial, tryReplay } from "../bridge/replay.ts";
 import type { Evidence } from "../bridge/sealed.ts";

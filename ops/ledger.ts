@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { eventStatuses, statuses } from "../bridge/model/ledger-entry.ts";
-import type { Engine, StorePort, Tally } from "../bridge/ports.ts";
+import type { StorePort, Tally } from "../bridge/ports/store.ts";
+import type { Engine } from "../bridge/ports.ts";
 import { placeOf, verifyLedger } from "../bridge/verify.ts";
 import { operation } from "./operation.ts";
 import { Problem } from "./problem.ts";

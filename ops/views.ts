@@ -5,7 +5,7 @@ import { isClosed, type LedgerEntry } from "../bridge/model/ledger-entry.ts";
 import type { PacketRecord, Progress } from "../bridge/model/packet-record.ts";
 import { sentenceOf } from "../bridge/observability/describe.ts";
 import { toldName, withoutPersonalData } from "../bridge/pii/redact.ts";
-import type { FoundEvent } from "../bridge/ports.ts";
+import type { FoundEvent } from "../bridge/ports/store.ts";
 import type { TriedPacket } from "../bridge/try.ts";
 import {
   type eventSummary,

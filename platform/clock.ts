@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { Clock, Random } from "../bridge/ports.ts";
+import type { Clock, Random } from "../bridge/ports/clock.ts";
 
 /** The longest a timer can be set for: 2^31 - 1 ms. */
 const longestTimerMs = 2_147_483_647;

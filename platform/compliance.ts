@@ -21,7 +21,9 @@ import {
 } from "../bridge/compliance.ts";
 import type { Http, HttpResponse } from "../bridge/model/connector.ts";
 import { detect } from "../bridge/pii/detect.ts";
-import type { Clock, CompliancePort, SecretsPort } from "../bridge/ports.ts";
+import type { Clock } from "../bridge/ports/clock.ts";
+import type { SecretsPort } from "../bridge/ports/secrets.ts";
+import type { CompliancePort } from "../bridge/ports.ts";
 import { canonicalJson } from "../bridge/values/canonical-json.ts";
 import { keyedHash } from "../bridge/values/ids.ts";
 

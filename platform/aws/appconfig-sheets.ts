@@ -5,7 +5,7 @@ import {
   StartConfigurationSessionCommand,
 } from "@aws-sdk/client-appconfigdata";
 import { errorName, type LogLine } from "../../bridge/observability/log.ts";
-import type { Clock } from "../../bridge/ports.ts";
+import type { Clock } from "../../bridge/ports/clock.ts";
 import { type SheetSet, sheetSet } from "../../bridge/sheets.ts";
 import { systemClock } from "../clock.ts";
 import { sheetsPlace } from "./names.ts";

@@ -1,7 +1,7 @@
 import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
 import { alertOf, alertText, type ToldAlert } from "../../bridge/observability/alerts.ts";
 import { errorName, type LogLine } from "../../bridge/observability/log.ts";
-import type { Clock, Random } from "../../bridge/ports.ts";
+import type { Clock, Random } from "../../bridge/ports/clock.ts";
 import { systemClock, systemRandom } from "../clock.ts";
 import { alertSourceOf } from "./names.ts";
 import { putEvents } from "./put-events.ts";

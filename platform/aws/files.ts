@@ -1,7 +1,7 @@
 import { GetObjectCommand, HeadObjectCommand, type S3Client, S3ServiceException } from "@aws-sdk/client-s3";
-import { readAddress } from "../../bridge/address.ts";
 import type { FileVersion } from "../../bridge/model/roster.ts";
-import { FileFault, type FilesPort } from "../../bridge/ports.ts";
+import { readAddress } from "../../bridge/ports/file-address.ts";
+import { FileFault, type FilesPort } from "../../bridge/ports/files.ts";
 
 /** What is not a version's id but the ETag of an object in a bucket without versions. */
 const etagMark = "etag ";

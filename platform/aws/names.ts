@@ -1,4 +1,4 @@
-import type { QueueName } from "../../bridge/ports.ts";
+import type { QueueName } from "../../bridge/ports/queue.ts";
 
 /**
  * A queue's name on SQS, below the deployment's own name.

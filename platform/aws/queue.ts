@@ -11,15 +11,15 @@ import {
   type Message as SqsMessage,
   StartMessageMoveTaskCommand,
 } from "@aws-sdk/client-sqs";
+import type { Clock } from "../../bridge/ports/clock.ts";
 import {
-  type Clock,
   type DeadLetters,
   type Message,
   type NewMessage,
   originOf,
   type QueueName,
   type QueuePort,
-} from "../../bridge/ports.ts";
+} from "../../bridge/ports/queue.ts";
 import { queueNameOf } from "./names.ts";
 
 /** The longest a message can be put off. Source: `ChangeMessageVisibility`, 12 hours. */

@@ -4,7 +4,8 @@ import {
   ResourceNotFoundException,
   type SecretsManagerClient,
 } from "@aws-sdk/client-secrets-manager";
-import type { Clock, SecretsPort } from "../../bridge/ports.ts";
+import type { Clock } from "../../bridge/ports/clock.ts";
+import type { SecretsPort } from "../../bridge/ports/secrets.ts";
 import { secretNameOf } from "./names.ts";
 
 /** How long a secret is believed before Secrets Manager is asked again, though no target has refused it. */

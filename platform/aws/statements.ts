@@ -2,7 +2,7 @@ import type { EventRecord } from "../../bridge/model/event-record.ts";
 import { isClosed, type LedgerEntry } from "../../bridge/model/ledger-entry.ts";
 import { type Packet, strictOrder } from "../../bridge/model/packet.ts";
 import type { PacketRecord } from "../../bridge/model/packet-record.ts";
-import type { Put } from "../../bridge/ports.ts";
+import type { Put } from "../../bridge/ports/store.ts";
 import { bodyText } from "../../bridge/values/json.ts";
 import { inlineBytes, pieceBytes } from "../../bridge/writes.ts";
 import { pad, shardOf } from "./shards.ts";

@@ -18,8 +18,9 @@ import {
 import type { Packet } from "../../bridge/model/packet.ts";
 import { fitting } from "../../bridge/model/packet-filter.ts";
 import type { PacketRecord, Progress } from "../../bridge/model/packet-record.ts";
+import type { Clock } from "../../bridge/ports/clock.ts";
+import type { Records } from "../../bridge/ports/records.ts";
 import type {
-  Clock,
   EventQuery,
   FoundEvent,
   Kind,
@@ -29,8 +30,7 @@ import type {
   Stored,
   StorePort,
   Tally,
-} from "../../bridge/ports.ts";
-import type { Records } from "../../bridge/records.ts";
+} from "../../bridge/ports/store.ts";
 import { batchesOf } from "../../bridge/values/batched.ts";
 import { checkWeight } from "../../bridge/writes.ts";
 import { packetIndexes } from "./names.ts";

@@ -2,9 +2,9 @@ import type { BigIntStats } from "node:fs";
 import { constants, type FileHandle, open, realpath } from "node:fs/promises";
 import { resolve, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { readAddress } from "../../bridge/address.ts";
 import type { FileVersion } from "../../bridge/model/roster.ts";
-import { FileFault, type FilesPort } from "../../bridge/ports.ts";
+import { readAddress } from "../../bridge/ports/file-address.ts";
+import { FileFault, type FilesPort } from "../../bridge/ports/files.ts";
 
 const blockBytes = 262_144;
 

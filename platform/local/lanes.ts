@@ -1,4 +1,5 @@
-import { type Clock, maxMessages } from "../../bridge/ports.ts";
+import type { Clock } from "../../bridge/ports/clock.ts";
+import { maxMessages } from "../../bridge/ports/queue.ts";
 
 interface Entry {
   readonly seq: number;

@@ -1,5 +1,5 @@
+import type { Clock } from "../../bridge/ports/clock.ts";
 import {
-  type Clock,
   type DeadLetters,
   type Message,
   maxCallBytes,
@@ -9,7 +9,7 @@ import {
   originOf,
   type QueueName,
   type QueuePort,
-} from "../../bridge/ports.ts";
+} from "../../bridge/ports/queue.ts";
 import type { Database } from "./database.ts";
 import { Lanes } from "./lanes.ts";
 

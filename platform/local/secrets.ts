@@ -1,7 +1,7 @@
 import { createSecretKey, type KeyObject, randomBytes } from "node:crypto";
 import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import type { SecretsPort } from "../../bridge/ports.ts";
+import type { SecretsPort } from "../../bridge/ports/secrets.ts";
 
 /**
  * Secrets from a file only its owner can read, else from the environment. A file that was changed is read again.

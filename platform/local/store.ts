@@ -5,8 +5,9 @@ import { eventStatuses, isClosed, type LedgerEntry, type Status, statuses } from
 import { type Packet, strictOrder } from "../../bridge/model/packet.ts";
 import { fitting } from "../../bridge/model/packet-filter.ts";
 import type { PacketRecord, Progress } from "../../bridge/model/packet-record.ts";
+import type { Records } from "../../bridge/ports/records.ts";
+import type { AppendedPort } from "../../bridge/ports/seals.ts";
 import type {
-  AppendedPort,
   EventQuery,
   FoundEvent,
   Kind,
@@ -16,8 +17,7 @@ import type {
   Stored,
   StorePort,
   Tally,
-} from "../../bridge/ports.ts";
-import type { Records } from "../../bridge/records.ts";
+} from "../../bridge/ports/store.ts";
 import { bodyText } from "../../bridge/values/json.ts";
 import { checkWeight } from "../../bridge/writes.ts";
 import type { Database } from "./database.ts";

@@ -11,7 +11,7 @@ import { CreateSecretCommand, DeleteSecretCommand, SecretsManagerClient } from "
 import { CreateQueueCommand, SQSClient } from "@aws-sdk/client-sqs";
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import { afterAll, beforeAll, describe } from "vitest";
-import { maxReceives, type QueueName } from "../../bridge/ports.ts";
+import { maxReceives, type QueueName } from "../../bridge/ports/queue.ts";
 import { AwsFiles } from "../../platform/aws/files.ts";
 import { packetIndexes, queueNameOf, secretNameOf } from "../../platform/aws/names.ts";
 import { AwsQueue } from "../../platform/aws/queue.ts";

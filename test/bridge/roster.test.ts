@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
 import { accept, resumeUnsent } from "../../bridge/accept.ts";
 import { eventKey } from "../../bridge/model/event.ts";
-import type { FilesPort } from "../../bridge/ports.ts";
+import type { FilesPort } from "../../bridge/ports/files.ts";
 import { cutLines, elementsIn, type Lines, linesIn } from "../../bridge/roster.ts";
 import { aCore, brokenLaws, type Core, fakeTarget } from "../support/core.ts";
 import { dyingAfter } from "../support/faulty.ts";

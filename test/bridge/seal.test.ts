@@ -2,7 +2,7 @@ import { hash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { append } from "../../bridge/ledger.ts";
 import type { LedgerEntry } from "../../bridge/model/ledger-entry.ts";
-import type { AppendedPort, SealsPort } from "../../bridge/ports.ts";
+import type { AppendedPort, SealsPort } from "../../bridge/ports/seals.ts";
 import { lineOf, openSeal, type Seal, sealedIn, sealLedger } from "../../bridge/seal.ts";
 import { firstSealSince, goodSeals } from "../../bridge/sealed.ts";
 import { ManualClock } from "../support/clock.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { append, tailOf } from "../../bridge/ledger.ts";
 import type { LedgerEntry } from "../../bridge/model/ledger-entry.ts";
-import type { AppendedPort } from "../../bridge/ports.ts";
+import type { AppendedPort } from "../../bridge/ports/seals.ts";
 import { noon } from "../support/builders.ts";
 
 export interface AppendedFixture extends AsyncDisposable {

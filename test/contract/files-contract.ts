@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { FileFault, type FilesPort } from "../../bridge/ports.ts";
+import { FileFault, type FilesPort } from "../../bridge/ports/files.ts";
 
 /** An engine's files, with a hand that can change them. `in/` is a place, all else is not. */
 export interface FilesFixture extends AsyncDisposable {

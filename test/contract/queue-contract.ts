@@ -6,7 +6,7 @@ import {
   type NewMessage,
   type QueueName,
   type QueuePort,
-} from "../../bridge/ports.ts";
+} from "../../bridge/ports/queue.ts";
 
 /** An engine's queues, empty, with a clock a test can turn. */
 export interface QueueFixture extends AsyncDisposable {

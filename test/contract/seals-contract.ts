@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { SealsPort } from "../../bridge/ports.ts";
+import type { SealsPort } from "../../bridge/ports/seals.ts";
 
 export interface SealsFixture extends AsyncDisposable {
   readonly port: SealsPort;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { SecretsPort } from "../../bridge/ports.ts";
+import type { SecretsPort } from "../../bridge/ports/secrets.ts";
 
 /** An engine's secrets, with a hand that can change them. */
 export interface SecretsFixture extends AsyncDisposable {

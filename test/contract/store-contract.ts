@@ -5,7 +5,7 @@ import type { Job } from "../../bridge/model/job.ts";
 import type { LedgerEntry, Status } from "../../bridge/model/ledger-entry.ts";
 import type { Packet } from "../../bridge/model/packet.ts";
 import type { PacketRecord } from "../../bridge/model/packet-record.ts";
-import type { PacketQuery, Put, Stored, StorePort } from "../../bridge/ports.ts";
+import type { PacketQuery, Put, Stored, StorePort } from "../../bridge/ports/store.ts";
 import { begin, type Stepped, step } from "../../bridge/step.ts";
 import { anEvent, aPacket, aVersion, noon } from "../support/builders.ts";
 

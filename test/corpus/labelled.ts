@@ -1,4 +1,4 @@
-import type { Random } from "../../bridge/ports.ts";
+import type { Random } from "../../bridge/ports/clock.ts";
 
 /** One text, the field it stands in, and the personal data in it, in order: what a reader would mark. */
 export interface Labelled {

@@ -1,5 +1,5 @@
 import type { SQSBatchResponse } from "aws-lambda";
-import type { Message, QueueName } from "../../bridge/ports.ts";
+import type { Message, QueueName } from "../../bridge/ports/queue.ts";
 import type { BatchHandler } from "../../functions/batch.ts";
 import type { Core } from "../support/core.ts";
 

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { maxReceives } from "../../bridge/ports.ts";
+import { maxReceives } from "../../bridge/ports/queue.ts";
 import {
   type Resource,
   regions,

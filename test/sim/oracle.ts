@@ -2,7 +2,7 @@ import { eventKey, openEvent } from "../../bridge/model/event.ts";
 import { isClosed } from "../../bridge/model/ledger-entry.ts";
 import { compareVersions, type Packet } from "../../bridge/model/packet.ts";
 import type { PacketRecord } from "../../bridge/model/packet-record.ts";
-import type { FoundEvent } from "../../bridge/ports.ts";
+import type { FoundEvent } from "../../bridge/ports/store.ts";
 import type { JsonObject } from "../../bridge/values/json.ts";
 import { verifyLedger } from "../../bridge/verify.ts";
 import { fileOf } from "./inbox.ts";

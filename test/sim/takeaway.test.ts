@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
 import { retry } from "../../bridge/model/outcome.ts";
-import type { Engine, Put, QueuePort, StorePort } from "../../bridge/ports.ts";
+import type { QueuePort } from "../../bridge/ports/queue.ts";
+import type { Put, StorePort } from "../../bridge/ports/store.ts";
+import type { Engine } from "../../bridge/ports.ts";
 import { verifyLedger } from "../../bridge/verify.ts";
 import { aCore, aPolicy, fakeTarget } from "../support/core.ts";
 import type { Wrap } from "./process.ts";

@@ -1,4 +1,4 @@
-import type { Clock, Random } from "../../bridge/ports.ts";
+import type { Clock, Random } from "../../bridge/ports/clock.ts";
 import { sleepBy } from "../../platform/clock.ts";
 
 interface Timer {

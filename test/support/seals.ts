@@ -1,6 +1,7 @@
 import { createPublicKey, generateKeyPairSync, sign } from "node:crypto";
-import type { AppendedPort, Clock, SealsPort } from "../../bridge/ports.ts";
-import type { RememberedSeal } from "../../bridge/records.ts";
+import type { Clock } from "../../bridge/ports/clock.ts";
+import type { RememberedSeal } from "../../bridge/ports/records.ts";
+import type { AppendedPort, SealsPort } from "../../bridge/ports/seals.ts";
 import { keyNameOf, openSeal, type Sealer, type SealsMade, type Signer, sealLedger } from "../../bridge/seal.ts";
 import type { Evidence } from "../../bridge/sealed.ts";
 

@@ -3,7 +3,7 @@ import { appendFileSync, chmodSync, mkdirSync, renameSync, rmSync, symlinkSync }
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
-import { FileFault } from "../../../bridge/ports.ts";
+import { FileFault } from "../../../bridge/ports/files.ts";
 import { LocalFiles } from "../../../platform/local/files.ts";
 import { filesContract } from "../../contract/files-contract.ts";
 import { home } from "../../support/home.ts";

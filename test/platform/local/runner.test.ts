@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { startJob } from "../../../bridge/jobs.ts";
 import { Catalog, type Http } from "../../../bridge/model/connector.ts";
 import { delivered, type Outcome } from "../../../bridge/model/outcome.ts";
-import type { QueueName } from "../../../bridge/ports.ts";
+import type { QueueName } from "../../../bridge/ports/queue.ts";
 import { sheetSet } from "../../../bridge/sheets.ts";
 import { openLocalEngine } from "../../../platform/local/engine.ts";
 import { startRunner } from "../../../platform/local/runner.ts";

@@ -1,10 +1,10 @@
-import type { EventRecord } from "./model/event-record.ts";
-import type { Job } from "./model/job.ts";
-import type { PacketRecord } from "./model/packet-record.ts";
-import type { Shadow } from "./model/shadow.ts";
-import type { SheetDocument } from "./model/sheet-document.ts";
-import type { Health } from "./model/target-health.ts";
-import type { Json } from "./values/json.ts";
+import type { EventRecord } from "../model/event-record.ts";
+import type { Job } from "../model/job.ts";
+import type { PacketRecord } from "../model/packet-record.ts";
+import type { Shadow } from "../model/shadow.ts";
+import type { SheetDocument } from "../model/sheet-document.ts";
+import type { Health } from "../model/target-health.ts";
+import type { Json } from "../values/json.ts";
 
 /** A sheet's body, by its hash. */
 export interface StoredSheet {

@@ -1,4 +1,4 @@
-import { FileFault } from "./ports.ts";
+import { FileFault } from "./files.ts";
 
 /** An address is a text in an event: no longer one is needed. */
 const maxAddress = 1_024;
