@@ -1,8 +1,8 @@
 import { actFacts, type By } from "./by.ts";
 import { changeHealth, isDown } from "./health.ts";
+import { noteOf } from "./ledger/audit-event.ts";
 import { type Connector, connectorId } from "./model/connector.ts";
 import type { Health } from "./model/target-health.ts";
-import { noteOf } from "./note.ts";
 import type { Engine } from "./ports.ts";
 import type { JsonObject } from "./values/json.ts";
 

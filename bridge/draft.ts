@@ -1,7 +1,7 @@
 import { NotAsked } from "./compliance.ts";
 import { convert } from "./convert.ts";
 import { chunksOf, expand, type Plan, plan } from "./expand.ts";
-import { append, tailOf } from "./ledger.ts";
+import { append, tailOf } from "./ledger/chain.ts";
 import { type Arrival, eventKey, type SourceEvent } from "./model/event.ts";
 import type { EventRecord } from "./model/event-record.ts";
 import type { Facts, LedgerEntry } from "./model/ledger-entry.ts";

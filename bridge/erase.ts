@@ -1,4 +1,4 @@
-import { append, tailOf } from "./ledger.ts";
+import { append, tailOf } from "./ledger/chain.ts";
 import type { EventRecord } from "./model/event-record.ts";
 import { isClosed, type LedgerEntry } from "./model/ledger-entry.ts";
 import type { PacketRecord } from "./model/packet-record.ts";

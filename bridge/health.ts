@@ -1,5 +1,5 @@
+import type { Note } from "./ledger/audit-event.ts";
 import type { Health } from "./model/target-health.ts";
-import type { Note } from "./note.ts";
 import type { Engine } from "./ports.ts";
 
 /** Retry outcomes in a row that mark a target as down, if they come from at least two lanes. */

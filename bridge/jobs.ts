@@ -1,8 +1,8 @@
 import { backfillPage } from "./backfill.ts";
 import { bulkPage } from "./bulk.ts";
 import { NotAsked } from "./compliance.ts";
+import { noteOf } from "./ledger/audit-event.ts";
 import type { Job, JobWork } from "./model/job.ts";
-import { noteOf } from "./note.ts";
 import { errorName } from "./observability/log.ts";
 import { FileFault } from "./ports/files.ts";
 import type { QueueName } from "./ports/queue.ts";

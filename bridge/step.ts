@@ -1,4 +1,4 @@
-import { append, tailOf } from "./ledger.ts";
+import { append, tailOf } from "./ledger/chain.ts";
 import type { EventRecord } from "./model/event-record.ts";
 import { type Facts, isClosed, type LedgerEntry, type Status } from "./model/ledger-entry.ts";
 import type { PacketRecord, Progress } from "./model/packet-record.ts";

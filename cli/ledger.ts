@@ -2,11 +2,17 @@ import { createPublicKey } from "node:crypto";
 import { createWriteStream, readFileSync } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { Command } from "commander";
-import { exportLedger } from "../bridge/export.ts";
+import { exportLedger } from "../bridge/ledger/export.ts";
+import { openSeal } from "../bridge/ledger/seal.ts";
+import type { Evidence } from "../bridge/ledger/sealed-entries.ts";
+import {
+  placeOf,
+  type SealsSeen,
+  type Verification,
+  type VerifiedEngine,
+  verifyLedger,
+} from "../bridge/ledger/verify.ts";
 import type { RememberedSeal } from "../bridge/ports/records.ts";
-import { openSeal } from "../bridge/seal.ts";
-import type { Evidence } from "../bridge/sealed.ts";
-import { placeOf, type SealsSeen, type Verification, type VerifiedEngine, verifyLedger } from "../bridge/verify.ts";
 import { type StoreOptions, storeCommand, withBridge } from "./open.ts";
 import { type End, exitCodes, printJson, progress, timeIn } from "./output.ts";
 

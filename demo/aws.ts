@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
 import { changeHealth, markDown } from "../bridge/health.ts";
-import { placeOf, verifyLedger } from "../bridge/verify.ts";
+import { placeOf, verifyLedger } from "../bridge/ledger/verify.ts";
 import { Event } from "../index.ts";
 import { viewOf } from "../library/view.ts";
 import { driverOf } from "../test/aws/driver.ts";

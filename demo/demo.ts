@@ -2,7 +2,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { styleText } from "node:util";
-import { placeOf } from "../bridge/verify.ts";
+import { placeOf } from "../bridge/ledger/verify.ts";
 import { Bridge, Event, type PacketView } from "../index.ts";
 import { targetServer } from "../test/support/target-server.ts";
 

@@ -1,6 +1,6 @@
 import type { KeyObject } from "node:crypto";
+import { type Sealer, sealLedger } from "../bridge/ledger/seal.ts";
 import type { Engine } from "../bridge/ports.ts";
-import { type Sealer, sealLedger } from "../bridge/seal.ts";
 import type { WriteOnce } from "../platform/aws/ledger-bucket.ts";
 import { ledgerPlaces } from "../platform/aws/names.ts";
 

@@ -1,10 +1,10 @@
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { GetPublicKeyCommand, type KMSClient, SignCommand } from "@aws-sdk/client-kms";
 import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand, type S3Client } from "@aws-sdk/client-s3";
+import { keyNameOf, type Signer } from "../../bridge/ledger/seal.ts";
 import type { LedgerEntry } from "../../bridge/model/ledger-entry.ts";
 import type { Clock } from "../../bridge/ports/clock.ts";
 import type { AppendedPort, SealsPort, StoredSeal } from "../../bridge/ports/seals.ts";
-import { keyNameOf, type Signer } from "../../bridge/seal.ts";
 import { ledgerPlaces } from "./names.ts";
 
 /** A bucket in which nothing is ever written over. */

@@ -1,7 +1,7 @@
 import { KMSClient } from "@aws-sdk/client-kms";
 import { S3Client } from "@aws-sdk/client-s3";
-import type { Sealer } from "../../bridge/seal.ts";
-import type { Evidence } from "../../bridge/sealed.ts";
+import type { Sealer } from "../../bridge/ledger/seal.ts";
+import type { Evidence } from "../../bridge/ledger/sealed-entries.ts";
 import { systemClock } from "../clock.ts";
 import { BucketSeals, CopiedEntries, kmsSigner, LedgerBucket, sealingKey } from "./ledger-bucket.ts";
 

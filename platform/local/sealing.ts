@@ -2,11 +2,11 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject,
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join, resolve, sep } from "node:path";
+import { keyNameOf, openSeal, type SealsMade, type Signer, sealLedger } from "../../bridge/ledger/seal.ts";
+import type { Evidence } from "../../bridge/ledger/sealed-entries.ts";
 import type { Clock } from "../../bridge/ports/clock.ts";
 import type { RememberedSeal } from "../../bridge/ports/records.ts";
 import type { SealsPort, StoredSeal } from "../../bridge/ports/seals.ts";
-import { keyNameOf, openSeal, type SealsMade, type Signer, sealLedger } from "../../bridge/seal.ts";
-import type { Evidence } from "../../bridge/sealed.ts";
 import { takeLock } from "./lock.ts";
 import { readPrivateFile, writePrivateFile } from "./secrets.ts";
 import type { LocalStore } from "./store.ts";

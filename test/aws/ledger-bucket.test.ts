@@ -5,10 +5,10 @@ import { CreateBucketCommand, DeleteObjectCommand, S3Client } from "@aws-sdk/cli
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { birthFacts } from "../../bridge/expand.ts";
+import { openSeal, sealFault, sealLedger } from "../../bridge/ledger/seal.ts";
+import { verifyLedger } from "../../bridge/ledger/verify.ts";
 import { readTimes } from "../../bridge/model/timings.ts";
-import { openSeal, sealFault, sealLedger } from "../../bridge/seal.ts";
 import { begin } from "../../bridge/step.ts";
-import { verifyLedger } from "../../bridge/verify.ts";
 import { ledgerCopyHandler } from "../../functions/ledger-copy-handler.ts";
 import {
   BucketSeals,

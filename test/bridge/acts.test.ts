@@ -4,13 +4,13 @@ import { type By, maxReason } from "../../bridge/by.ts";
 import { discard } from "../../bridge/discard.ts";
 import { edit, tryEdit } from "../../bridge/edit.ts";
 import { startJob } from "../../bridge/jobs.ts";
+import { verifyLedger } from "../../bridge/ledger/verify.ts";
 import { refused, retry } from "../../bridge/model/outcome.ts";
 import type { PacketRecord } from "../../bridge/model/packet-record.ts";
 import type { Engine } from "../../bridge/ports.ts";
 import { release } from "../../bridge/release.ts";
 import { replayPacket } from "../../bridge/replay.ts";
 import type { JsonObject } from "../../bridge/values/json.ts";
-import { verifyLedger } from "../../bridge/verify.ts";
 import { aCore, brokenLaws, type Core, type CoreOptions, type FakeTarget, fakeTarget } from "../support/core.ts";
 import { dyingAfter } from "../support/faulty.ts";
 

@@ -2,10 +2,10 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
 import { startJob } from "../../bridge/jobs.ts";
+import { verifyLedger } from "../../bridge/ledger/verify.ts";
 import type { ReplayRequest } from "../../bridge/model/job.ts";
 import { refused } from "../../bridge/model/outcome.ts";
 import { packetsOf, tryReplay } from "../../bridge/replay.ts";
-import { verifyLedger } from "../../bridge/verify.ts";
 import { aCore, brokenLaws, type Core, fakeTarget, onePerDiem } from "../support/core.ts";
 import { home } from "../support/home.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { verifyChain } from "../../bridge/ledger.ts";
+import { verifyChain } from "../../bridge/ledger/chain.ts";
 import { begin, step } from "../../bridge/step.ts";
 import { aBeginning, aPacket, noon } from "../support/builders.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { append, tailOf } from "../../bridge/ledger.ts";
+import { append, tailOf } from "../../bridge/ledger/chain.ts";
 import type { LedgerEntry } from "../../bridge/model/ledger-entry.ts";
 import type { AppendedPort } from "../../bridge/ports/seals.ts";
 import { noon } from "../support/builders.ts";

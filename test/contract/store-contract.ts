@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { append, tailOf } from "../../bridge/ledger.ts";
+import { append, tailOf } from "../../bridge/ledger/chain.ts";
 import type { EventRecord } from "../../bridge/model/event-record.ts";
 import type { Job } from "../../bridge/model/job.ts";
 import type { LedgerEntry, Status } from "../../bridge/model/ledger-entry.ts";

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { openSeal, type Seal, sealedIn } from "../../bridge/ledger/seal.ts";
+import { goodSeals } from "../../bridge/ledger/sealed-entries.ts";
+import { verifyLedger } from "../../bridge/ledger/verify.ts";
 import type { LogLine } from "../../bridge/observability/log.ts";
-import { openSeal, type Seal, sealedIn } from "../../bridge/seal.ts";
-import { goodSeals } from "../../bridge/sealed.ts";
-import { verifyLedger } from "../../bridge/verify.ts";
 import { ledgerCopyHandler } from "../../functions/ledger-copy-handler.ts";
 import { ledgerSealHandler } from "../../functions/ledger-seal-handler.ts";
 import { measuredIn } from "../../functions/lines.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { verifyLedger } from "../../bridge/verify.ts";
+import { verifyLedger } from "../../bridge/ledger/verify.ts";
 import { brokenLaws } from "../sim/oracle.ts";
 import { type Act, plan } from "../sim/plan.ts";
 import { simulate } from "../sim/simulate.ts";

@@ -283,8 +283,8 @@ export const rows: readonly Row[] = [
     what: "the ledger tampered with in every way",
     simulated: "no",
     proofs: [
-      { file: "test/bridge/verify.test.ts" },
-      { file: "test/bridge/ledger.test.ts" },
+      { file: "test/bridge/ledger/verify.test.ts" },
+      { file: "test/bridge/ledger/chain.test.ts" },
       { file: "test/platform/local/sealing.test.ts" },
     ],
   },

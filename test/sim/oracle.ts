@@ -1,10 +1,10 @@
+import { verifyLedger } from "../../bridge/ledger/verify.ts";
 import { eventKey, openEvent } from "../../bridge/model/event.ts";
 import { isClosed } from "../../bridge/model/ledger-entry.ts";
 import { compareVersions, type Packet } from "../../bridge/model/packet.ts";
 import type { PacketRecord } from "../../bridge/model/packet-record.ts";
 import type { FoundEvent } from "../../bridge/ports/store.ts";
 import type { JsonObject } from "../../bridge/values/json.ts";
-import { verifyLedger } from "../../bridge/verify.ts";
 import { fileOf } from "./inbox.ts";
 import { packetsOf, planted, token } from "./plan.ts";
 import type { Effect, SimTarget } from "./target.ts";

@@ -1,9 +1,9 @@
 import { createPublicKey, generateKeyPairSync, sign } from "node:crypto";
+import { keyNameOf, openSeal, type Sealer, type SealsMade, type Signer, sealLedger } from "../../bridge/ledger/seal.ts";
+import type { Evidence } from "../../bridge/ledger/sealed-entries.ts";
 import type { Clock } from "../../bridge/ports/clock.ts";
 import type { RememberedSeal } from "../../bridge/ports/records.ts";
 import type { AppendedPort, SealsPort } from "../../bridge/ports/seals.ts";
-import { keyNameOf, openSeal, type Sealer, type SealsMade, type Signer, sealLedger } from "../../bridge/seal.ts";
-import type { Evidence } from "../../bridge/sealed.ts";
 
 /** Seals in memory, to be tampered with by number. */
 export interface MemorySeals extends SealsPort {

@@ -1,7 +1,7 @@
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
-import { tailOf } from "../../../bridge/ledger.ts";
+import { tailOf } from "../../../bridge/ledger/chain.ts";
 import { Catalog, type Http } from "../../../bridge/model/connector.ts";
 import type { LedgerEntry } from "../../../bridge/model/ledger-entry.ts";
 import { sheetSet } from "../../../bridge/sheets.ts";

@@ -3,12 +3,12 @@ import { chmodSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, s
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
-import { append, tailOf } from "../../../bridge/ledger.ts";
+import { append, tailOf } from "../../../bridge/ledger/chain.ts";
+import { type Verification, verifyLedger } from "../../../bridge/ledger/verify.ts";
 import { Catalog, type Http } from "../../../bridge/model/connector.ts";
 import type { LedgerEntry } from "../../../bridge/model/ledger-entry.ts";
 import { digestOf, type Packet } from "../../../bridge/model/packet.ts";
 import { sheetSet } from "../../../bridge/sheets.ts";
-import { type Verification, verifyLedger } from "../../../bridge/verify.ts";
 import { type LocalEngine, openLocalEngine } from "../../../platform/local/engine.ts";
 import { startRunner } from "../../../platform/local/runner.ts";
 import { bridgeKeyIn } from "../../../platform/local/secrets.ts";

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import type { LedgerEntry, LedgerFault } from "../../bridge/model/ledger-entry.ts";
-import { SealedEntries } from "../../bridge/sealed.ts";
-import { verifyLedger } from "../../bridge/verify.ts";
-import { aCore, type Core } from "../support/core.ts";
-import { aSealing } from "../support/seals.ts";
+import { SealedEntries } from "../../../bridge/ledger/sealed-entries.ts";
+import { verifyLedger } from "../../../bridge/ledger/verify.ts";
+import type { LedgerEntry, LedgerFault } from "../../../bridge/model/ledger-entry.ts";
+import { aCore, type Core } from "../../support/core.ts";
+import { aSealing } from "../../support/seals.ts";
 
 describe("verifying the ledger", () => {
   it("finds nothing wrong with what the bridge wrote", async () => {

@@ -1,7 +1,7 @@
 import { hash, type KeyObject, verify } from "node:crypto";
 import * as z from "zod";
-import type { Clock } from "./ports/clock.ts";
-import type { AppendedPort, SealsPort } from "./ports/seals.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { AppendedPort, SealsPort } from "../ports/seals.ts";
 
 /** What a seal says and signs. Its text is JSON on one line; the bytes of that line are what is signed. */
 const statementSchema = z.strictObject({

@@ -1,8 +1,8 @@
 import type { KeyObject } from "node:crypto";
-import type { LedgerEntry, LedgerFault } from "./model/ledger-entry.ts";
-import type { Clock } from "./ports/clock.ts";
-import type { RememberedSeal } from "./ports/records.ts";
-import type { AppendedPort, SealsPort } from "./ports/seals.ts";
+import type { LedgerEntry, LedgerFault } from "../model/ledger-entry.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { RememberedSeal } from "../ports/records.ts";
+import type { AppendedPort, SealsPort } from "../ports/seals.ts";
 import { openSeal, type Seal, type Sealed, sealedIn, sealFault } from "./seal.ts";
 
 /** Something wrong with a seal itself. */

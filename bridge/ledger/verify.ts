@@ -1,8 +1,10 @@
-import { verifyChain } from "./ledger.ts";
-import type { LedgerEntry, LedgerFault, Tail } from "./model/ledger-entry.ts";
-import { digestOf } from "./model/packet.ts";
-import type { PacketRecord } from "./model/packet-record.ts";
-import type { Engine } from "./ports.ts";
+import type { LedgerEntry, LedgerFault, Tail } from "../model/ledger-entry.ts";
+import { digestOf } from "../model/packet.ts";
+import type { PacketRecord } from "../model/packet-record.ts";
+import type { Engine } from "../ports.ts";
+import { batchesOf } from "../values/batched.ts";
+import { pagesOf } from "../values/pagination.ts";
+import { verifyChain } from "./chain.ts";
 import { openSeal, type Seal, type Sealed, sealedIn } from "./seal.ts";
 import {
   type Covered,
@@ -13,9 +15,7 @@ import {
   goodSeals,
   SealedEntries,
   type SealFault,
-} from "./sealed.ts";
-import { batchesOf } from "./values/batched.ts";
-import { pagesOf } from "./values/pagination.ts";
+} from "./sealed-entries.ts";
 
 export interface Verification {
   /** With `since`, a chain that two seals name counts twice. */

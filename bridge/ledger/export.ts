@@ -1,6 +1,6 @@
-import type { AppendedPort } from "./ports/seals.ts";
+import type { AppendedPort } from "../ports/seals.ts";
 import { lineOf, openSeal } from "./seal.ts";
-import { type Evidence, firstSealSince } from "./sealed.ts";
+import { type Evidence, firstSealSince } from "./sealed-entries.ts";
 
 /** What is read at a time. */
 const slice = 1_000;

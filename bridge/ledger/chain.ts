@@ -6,8 +6,8 @@ import {
   type LedgerFault,
   type Step,
   type Tail,
-} from "./model/ledger-entry.ts";
-import { canonicalJson, inOrder } from "./values/canonical-json.ts";
+} from "../model/ledger-entry.ts";
+import { canonicalJson, inOrder } from "../values/canonical-json.ts";
 
 const genesis = "0".repeat(64);
 

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import canonicalize from "canonicalize";
 import { describe, expect, it } from "vitest";
-import { append, tailOf, verifyChain } from "../../bridge/ledger.ts";
+import { append, tailOf, verifyChain } from "../../../bridge/ledger/chain.ts";
 import {
   closedStatuses,
   isClosed,
@@ -9,7 +9,7 @@ import {
   openStatuses,
   type Step,
   type Tail,
-} from "../../bridge/model/ledger-entry.ts";
+} from "../../../bridge/model/ledger-entry.ts";
 
 describe("a chain", () => {
   it("holds together from its first entry to its tail", () => {

@@ -1,9 +1,9 @@
-import { append, tailOf } from "./ledger.ts";
-import { eventKey, type SourceEvent } from "./model/event.ts";
-import type { LedgerEntry } from "./model/ledger-entry.ts";
-import type { Put } from "./ports/store.ts";
-import type { Engine } from "./ports.ts";
-import type { JsonObject } from "./values/json.ts";
+import { eventKey, type SourceEvent } from "../model/event.ts";
+import type { LedgerEntry } from "../model/ledger-entry.ts";
+import type { Put } from "../ports/store.ts";
+import type { Engine } from "../ports.ts";
+import type { JsonObject } from "../values/json.ts";
+import { append, tailOf } from "./chain.ts";
 
 /** An operator's act that is about no packet: an event of the bridge's own, and the one entry of its chain. */
 export interface Note {

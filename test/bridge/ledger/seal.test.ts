@@ -1,13 +1,13 @@
 import { hash } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { append } from "../../bridge/ledger.ts";
-import type { LedgerEntry } from "../../bridge/model/ledger-entry.ts";
-import type { AppendedPort, SealsPort } from "../../bridge/ports/seals.ts";
-import { lineOf, openSeal, type Seal, sealedIn, sealLedger } from "../../bridge/seal.ts";
-import { firstSealSince, goodSeals } from "../../bridge/sealed.ts";
-import { ManualClock } from "../support/clock.ts";
-import { aCore } from "../support/core.ts";
-import { aKeyPair, aSealing, type MemorySeals, type Sealing } from "../support/seals.ts";
+import { append } from "../../../bridge/ledger/chain.ts";
+import { lineOf, openSeal, type Seal, sealedIn, sealLedger } from "../../../bridge/ledger/seal.ts";
+import { firstSealSince, goodSeals } from "../../../bridge/ledger/sealed-entries.ts";
+import type { LedgerEntry } from "../../../bridge/model/ledger-entry.ts";
+import type { AppendedPort, SealsPort } from "../../../bridge/ports/seals.ts";
+import { ManualClock } from "../../support/clock.ts";
+import { aCore } from "../../support/core.ts";
+import { aKeyPair, aSealing, type MemorySeals, type Sealing } from "../../support/seals.ts";
 
 describe("sealing", () => {
   it("lists each entry once, in the order they were appended, with a seal chained to the one before", async () => {
