@@ -1,8 +1,8 @@
 import { type Chunk, chunkIn, expandChunk, sendChunks } from "./chunks.ts";
-import { NotAsked } from "./compliance.ts";
 import { convert } from "./convert.ts";
 import { type Arrived, type Draft, draft } from "./draft.ts";
 import { expand } from "./expand.ts";
+import { NotAsked } from "./governance/compliance-engine.ts";
 import { eventKey, openEvent, quarantineKey, type SourceEvent } from "./model/event.ts";
 import type { EventRecord } from "./model/event-record.ts";
 import type { PacketRecord } from "./model/packet-record.ts";

@@ -1,5 +1,6 @@
 import { birthFacts } from "./expand.ts";
-import { blockedReason, govern } from "./govern.ts";
+import { blockedReason, govern } from "./governance/govern.ts";
+import type { FieldDecision } from "./governance/vet.ts";
 import type { Match } from "./match.ts";
 import type { Facts, Status } from "./model/ledger-entry.ts";
 import { type Packet, readdress } from "./model/packet.ts";
@@ -8,7 +9,6 @@ import type { Stored } from "./ports/store.ts";
 import type { Engine } from "./ports.ts";
 import { putInPlace, type Replaced } from "./replace.ts";
 import { begin } from "./step.ts";
-import type { FieldDecision } from "./vet.ts";
 
 /** What a person's act on one packet came to. */
 export type Acted =

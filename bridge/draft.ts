@@ -1,6 +1,6 @@
-import { NotAsked } from "./compliance.ts";
 import { convert } from "./convert.ts";
 import { chunksOf, expand, type Plan, plan } from "./expand.ts";
+import { NotAsked } from "./governance/compliance-engine.ts";
 import { append, tailOf } from "./ledger/chain.ts";
 import { type Arrival, eventKey, type SourceEvent } from "./model/event.ts";
 import type { EventRecord } from "./model/event-record.ts";

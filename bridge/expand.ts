@@ -1,5 +1,5 @@
 import type { KeyObject } from "node:crypto";
-import { blockedReason, govern } from "./govern.ts";
+import { blockedReason, govern } from "./governance/govern.ts";
 import { type Element, faulty, mapEvent, type Parcel, placeOf, rosterOf, rosterSize } from "./map.ts";
 import { type Match, match } from "./match.ts";
 import { type Connector, connectorId } from "./model/connector.ts";

@@ -1,6 +1,6 @@
 import { backfillPage } from "./backfill.ts";
 import { bulkPage } from "./bulk.ts";
-import { NotAsked } from "./compliance.ts";
+import { NotAsked } from "./governance/compliance-engine.ts";
 import { noteOf } from "./ledger/audit-event.ts";
 import type { Job, JobWork } from "./model/job.ts";
 import { errorName } from "./observability/log.ts";

@@ -1,5 +1,5 @@
 import type { KeyObject } from "node:crypto";
-import type { ComplianceRequest, Ruling } from "./compliance.ts";
+import type { CompliancePort } from "./governance/compliance-engine.ts";
 import type { Catalog, Http } from "./model/connector.ts";
 import type { SourceEvent } from "./model/event.ts";
 import type { Times } from "./model/timings.ts";
@@ -10,12 +10,6 @@ import type { QueuePort } from "./ports/queue.ts";
 import type { SecretsPort } from "./ports/secrets.ts";
 import type { StorePort } from "./ports/store.ts";
 import type { SheetSet } from "./sheets.ts";
-
-/** The compliance engine outside. */
-export interface CompliancePort {
-  /** @throws {NotAsked} where no answer came that can be believed */
-  ask(request: ComplianceRequest): Promise<Ruling>;
-}
 
 /** Everything the path needs of the world. */
 export interface Engine {

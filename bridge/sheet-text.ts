@@ -1,6 +1,6 @@
+import type { Policy } from "./governance/policy.ts";
 import type { Catalog } from "./model/connector.ts";
 import { sheetSchema } from "./model/sheet-document.ts";
-import type { Policy } from "./policy.ts";
 import { compileSheet, type PlacedFault, type Sheet, sheetName } from "./sheet.ts";
 import { schemaFaults } from "./sheet-faults.ts";
 import { checkSheet, twinFault } from "./sheets.ts";

@@ -1,6 +1,6 @@
+import type { Policy } from "./governance/policy.ts";
 import { type Catalog, connectorId } from "./model/connector.ts";
 import { inboundPrefix } from "./model/event.ts";
-import type { Policy } from "./policy.ts";
 import type { PlacedFault, Sheet, Target } from "./sheet.ts";
 import { type ExampleResult, testSheet } from "./try.ts";
 

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { Command } from "commander";
+import { policyJsonSchema } from "../bridge/governance/policy.ts";
 import { sheetJsonSchema } from "../bridge/model/sheet-document.ts";
-import { policyJsonSchema } from "../bridge/policy.ts";
 import { readSheet } from "../bridge/sheet-text.ts";
 import { completeEvent, trySheet } from "../bridge/try.ts";
 import type { JsonObject } from "../bridge/values/json.ts";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { complianceSettingsSchema } from "../bridge/compliance.ts";
+import { complianceSettingsSchema } from "../bridge/governance/compliance-engine.ts";
 
 const json = z.transform((text: string, check): unknown => {
   try {

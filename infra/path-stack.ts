@@ -7,7 +7,7 @@ import { Topic } from "aws-cdk-lib/aws-sns";
 import type { IQueue } from "aws-cdk-lib/aws-sqs";
 import { StringParameter } from "aws-cdk-lib/aws-ssm";
 import type { Construct } from "constructs";
-import { complianceSecret } from "../bridge/compliance.ts";
+import { complianceSecret } from "../bridge/governance/compliance-engine.ts";
 import { inboundSecretName } from "../bridge/inbound.ts";
 import { connectorId } from "../bridge/model/connector.ts";
 import type { MapperEnvironment } from "../functions/env.ts";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { complianceSettingsSchema } from "../bridge/compliance.ts";
+import { complianceSettingsSchema } from "../bridge/governance/compliance-engine.ts";
 import { placePattern } from "../functions/env.ts";
 
 /** A network id as EC2 gives it: `subnet-0a1b2c3d`. */

@@ -1,5 +1,5 @@
 import type { Context, Hono } from "hono";
-import { NotAsked } from "../bridge/compliance.ts";
+import { NotAsked } from "../bridge/governance/compliance-engine.ts";
 import { errorName } from "../bridge/observability/log.ts";
 import { jsonFault } from "../bridge/values/json.ts";
 import { alertOperations } from "./alerts.ts";

@@ -12,18 +12,18 @@ import {
 } from "cockatiel";
 import * as z from "zod";
 import {
+  type CompliancePort,
   type ComplianceRequest,
   type ComplianceSettings,
   complianceSecret,
   NotAsked,
   type Ruling,
   rulingSchema,
-} from "../bridge/compliance.ts";
+} from "../bridge/governance/compliance-engine.ts";
 import type { Http, HttpResponse } from "../bridge/model/connector.ts";
 import { detect } from "../bridge/pii/detect.ts";
 import type { Clock } from "../bridge/ports/clock.ts";
 import type { SecretsPort } from "../bridge/ports/secrets.ts";
-import type { CompliancePort } from "../bridge/ports.ts";
 import { canonicalJson } from "../bridge/values/canonical-json.ts";
 import { keyedHash } from "../bridge/values/ids.ts";
 

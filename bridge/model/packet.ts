@@ -1,8 +1,8 @@
 import type { KeyObject } from "node:crypto";
+import type { Vetted } from "../governance/vet.ts";
 import { canonicalJson } from "../values/canonical-json.ts";
 import { keyedHash, shortId } from "../values/ids.ts";
 import { bodyText, type JsonObject } from "../values/json.ts";
-import type { Vetted } from "../vet.ts";
 import { type Connector, connectorId } from "./connector.ts";
 import type { SourceEvent } from "./event.ts";
 import type { Facts } from "./ledger-entry.ts";

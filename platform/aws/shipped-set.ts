@@ -1,7 +1,7 @@
 import * as z from "zod";
+import { type Policy, policySchema } from "../../bridge/governance/policy.ts";
 import type { Catalog } from "../../bridge/model/connector.ts";
 import { sheetSchema } from "../../bridge/model/sheet-document.ts";
-import { type Policy, policySchema } from "../../bridge/policy.ts";
 import { compileSheet, type PlacedFault, type Sheet, sheetName } from "../../bridge/sheet.ts";
 import { schemaFaults } from "../../bridge/sheet-faults.ts";
 import { checkSheet, twinFault } from "../../bridge/sheets.ts";

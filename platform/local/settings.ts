@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { parse } from "yaml";
 import * as z from "zod";
-import { complianceSettingsSchema } from "../../bridge/compliance.ts";
+import { complianceSettingsSchema } from "../../bridge/governance/compliance-engine.ts";
 import { timesSchema } from "../../bridge/model/timings.ts";
 
 const settingsSchema = z.strictObject({

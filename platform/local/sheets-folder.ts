@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
+import type { Policy } from "../../bridge/governance/policy.ts";
+import { readPolicy } from "../../bridge/governance/policy-file.ts";
 import type { Catalog } from "../../bridge/model/connector.ts";
-import type { Policy } from "../../bridge/policy.ts";
-import { readPolicy } from "../../bridge/policy-text.ts";
 import { readSheets, type SheetFile, type SheetsReading } from "../../bridge/sheet-text.ts";
 import { type SheetSet, sheetSet } from "../../bridge/sheets.ts";
 import { faultText } from "../../bridge/values/yaml-file.ts";

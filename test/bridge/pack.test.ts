@@ -1,6 +1,7 @@
 import { createSecretKey } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { Vetted } from "../../bridge/governance/vet.ts";
 import type { Connector } from "../../bridge/model/connector.ts";
 import {
   compareVersions,
@@ -12,7 +13,6 @@ import {
   type Version,
   versionOf,
 } from "../../bridge/model/packet.ts";
-import type { Vetted } from "../../bridge/vet.ts";
 import { aKey, anEvent, aPacket, aSheet, aVersion, noon } from "../support/builders.ts";
 
 const sheet = aSheet(

@@ -1,7 +1,7 @@
 import { request } from "node:http";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { NotAsked } from "../../bridge/compliance.ts";
+import { NotAsked } from "../../bridge/governance/compliance-engine.ts";
 import { refused, retry } from "../../bridge/model/outcome.ts";
 import { localOps } from "../../cli/api.ts";
 import { operations, opsApp } from "../../ops/app.ts";

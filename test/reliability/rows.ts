@@ -186,7 +186,7 @@ export const rows: readonly Row[] = [
     simulated: "in part",
     proofs: [
       { file: folder, named: /governance|policy/ },
-      { file: "test/bridge/vet.test.ts" },
+      { file: "test/bridge/governance/vet.test.ts" },
       { file: "test/platform/compliance.test.ts" },
       { file: "test/sim/takeaway.test.ts", named: /row 22/ },
     ],

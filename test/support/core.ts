@@ -1,6 +1,8 @@
 import * as z from "zod";
 import { accept } from "../../bridge/accept.ts";
 import { type Carrier, deliver } from "../../bridge/deliver.ts";
+import type { Policy } from "../../bridge/governance/policy.ts";
+import { readPolicy } from "../../bridge/governance/policy-file.ts";
 import { runJobs } from "../../bridge/jobs.ts";
 import { keep } from "../../bridge/keep.ts";
 import { Catalog, type Connector, connectorId, type Http } from "../../bridge/model/connector.ts";
@@ -12,8 +14,6 @@ import type { PacketRecord } from "../../bridge/model/packet-record.ts";
 import type { Shadow } from "../../bridge/model/shadow.ts";
 import type { Health } from "../../bridge/model/target-health.ts";
 import type { LogLine } from "../../bridge/observability/log.ts";
-import type { Policy } from "../../bridge/policy.ts";
-import { readPolicy } from "../../bridge/policy-text.ts";
 import type { Report } from "../../bridge/ports/message-result.ts";
 import type { QueueName } from "../../bridge/ports/queue.ts";
 import type { Engine } from "../../bridge/ports.ts";

@@ -1,7 +1,7 @@
 import Ajv from "ajv-draft-04";
 import { describe, expect, it } from "vitest";
+import type { Policy } from "../../../bridge/governance/policy.ts";
 import { type Connector, connectorId } from "../../../bridge/model/connector.ts";
-import type { Policy } from "../../../bridge/policy.ts";
 import { readSheet } from "../../../bridge/sheet-text.ts";
 import { connector as payroll } from "../../../connectors/payroll.ts";
 import { catalogText, openCatalog } from "../../../platform/aws/shipped-catalog.ts";

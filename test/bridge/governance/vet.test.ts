@@ -3,14 +3,14 @@ import { readFileSync } from "node:fs";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import type { Parcel } from "../../bridge/map.ts";
-import { mask } from "../../bridge/pii/mask.ts";
-import { policyJsonSchema } from "../../bridge/policy.ts";
-import { readPolicy } from "../../bridge/policy-text.ts";
-import type { Json, JsonObject } from "../../bridge/values/json.ts";
-import { vet } from "../../bridge/vet.ts";
-import { aKey, aSheet } from "../support/builders.ts";
-import { aPolicy } from "../support/core.ts";
+import { policyJsonSchema } from "../../../bridge/governance/policy.ts";
+import { readPolicy } from "../../../bridge/governance/policy-file.ts";
+import { vet } from "../../../bridge/governance/vet.ts";
+import type { Parcel } from "../../../bridge/map.ts";
+import { mask } from "../../../bridge/pii/mask.ts";
+import type { Json, JsonObject } from "../../../bridge/values/json.ts";
+import { aKey, aSheet } from "../../support/builders.ts";
+import { aPolicy } from "../../support/core.ts";
 
 const sheet = aSheet("source_event: t\ntargets: { hr: { connector: WorkForceNow@v1, map: { x: y } } }");
 

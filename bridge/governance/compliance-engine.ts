@@ -1,5 +1,5 @@
 import * as z from "zod";
-import type { JsonObject } from "./values/json.ts";
+import type { JsonObject } from "../values/json.ts";
 
 /** Where a compliance engine is asked, and how patiently. */
 export const complianceSettingsSchema = z.strictObject({
@@ -47,4 +47,10 @@ export type Ruling = z.output<typeof rulingSchema>;
  */
 export class NotAsked extends Error {
   override readonly name = "NotAsked";
+}
+
+/** The compliance engine outside. */
+export interface CompliancePort {
+  /** @throws {NotAsked} where no answer came that can be believed */
+  ask(request: ComplianceRequest): Promise<Ruling>;
 }

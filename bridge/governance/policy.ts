@@ -1,6 +1,6 @@
 import * as z from "zod";
-import { type DataKind, dataKinds } from "./pii/finding.ts";
-import type { JsonObject } from "./values/json.ts";
+import { type DataKind, dataKinds } from "../pii/finding.ts";
+import type { JsonObject } from "../values/json.ts";
 
 const kindsSchema = z.array(z.enum(dataKinds)).min(1, "names no kind");
 

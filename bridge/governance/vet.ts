@@ -1,11 +1,11 @@
 import type { KeyObject } from "node:crypto";
-import type { Parcel } from "./map.ts";
-import { detect, maskText, replaceFound } from "./pii/detect.ts";
-import type { DataKind, Finding } from "./pii/finding.ts";
+import type { Parcel } from "../map.ts";
+import { detect, maskText, replaceFound } from "../pii/detect.ts";
+import type { DataKind, Finding } from "../pii/finding.ts";
+import { canonicalJson } from "../values/canonical-json.ts";
+import { keyedHash } from "../values/ids.ts";
+import { isJsonObject, isPlainName, isPrototypeKey, type Json, type JsonObject } from "../values/json.ts";
 import { type Action, type Clause, clausesOf, type Policy } from "./policy.ts";
-import { canonicalJson } from "./values/canonical-json.ts";
-import { keyedHash } from "./values/ids.ts";
-import { isJsonObject, isPlainName, isPrototypeKey, type Json, type JsonObject } from "./values/json.ts";
 
 /** What governance said of one field. Names and rules only: it goes into the ledger. */
 export interface FieldDecision {

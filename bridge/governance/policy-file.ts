@@ -1,8 +1,8 @@
 import { LineCounter, parseDocument } from "yaml";
 import type * as z from "zod";
+import { isJsonObject } from "../values/json.ts";
+import { lineOfPath } from "../values/yaml-file.ts";
 import { type Policy, policySchema } from "./policy.ts";
-import { isJsonObject } from "./values/json.ts";
-import { lineOfPath } from "./values/yaml-file.ts";
 
 export type PolicyReading =
   | { readonly ok: true; readonly policy: Policy }
