@@ -1,7 +1,7 @@
 import { birthFacts } from "./expand.ts";
 import { blockedReason, govern } from "./governance/govern.ts";
 import type { FieldDecision } from "./governance/vet.ts";
-import type { Match } from "./match.ts";
+import type { Match } from "./mapping/match-targets.ts";
 import type { Facts, Status } from "./model/ledger-entry.ts";
 import { type Packet, readdress } from "./model/packet.ts";
 import { pinnedSheets } from "./pinned.ts";

@@ -1,6 +1,8 @@
 import { acceptOnly } from "./accept.ts";
 import { chunksOf, expand, isUncut, nameOf, type Plan, partOf, plan } from "./expand.ts";
 import type { JobPage } from "./jobs.ts";
+import { cutLines } from "./mapping/roster-file.ts";
+import { onlyTargets } from "./mapping/sheet-set.ts";
 import { connectorId } from "./model/connector.ts";
 import type { BackfillRequest, Job, Maker, Malformed } from "./model/job.ts";
 import type { Packet } from "./model/packet.ts";
@@ -12,8 +14,6 @@ import type { QueueName } from "./ports/queue.ts";
 import type { Engine } from "./ports.ts";
 import { sendUnsent } from "./queueing.ts";
 import { recordMissing } from "./record.ts";
-import { cutLines } from "./roster.ts";
-import { onlyTargets } from "./sheets.ts";
 import { type Entry, type Found, readSnapshot, withMalformed } from "./snapshot.ts";
 import type { Stepped } from "./step.ts";
 import { pageOfJob } from "./values/pagination.ts";

@@ -1,4 +1,5 @@
 import { expand, isUncut, nameOf, type Plan, partOf } from "./expand.ts";
+import { cutLines } from "./mapping/roster-file.ts";
 import type { EventRecord } from "./model/event-record.ts";
 import { planAgain } from "./pinned.ts";
 import { FileFault } from "./ports/files.ts";
@@ -7,7 +8,6 @@ import type { Put, Stored } from "./ports/store.ts";
 import type { Engine } from "./ports.ts";
 import { putOnQueue } from "./queueing.ts";
 import { recordPackets } from "./record.ts";
-import { cutLines } from "./roster.ts";
 import { stepEvent } from "./step.ts";
 
 /** A part of a large event, as it comes back through the inbox. */

@@ -1,5 +1,5 @@
 import type { Plan } from "./expand.ts";
-import { mapEvent } from "./map.ts";
+import { mapEvent } from "./mapping/map-event.ts";
 import { convertedSource, inboundPrefix, type SourceEvent } from "./model/event.ts";
 import { nest } from "./values/field-path.ts";
 import { bodyText } from "./values/json.ts";

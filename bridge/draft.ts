@@ -2,6 +2,7 @@ import { convert } from "./convert.ts";
 import { chunksOf, expand, type Plan, plan } from "./expand.ts";
 import { NotAsked } from "./governance/compliance-engine.ts";
 import { append, tailOf } from "./ledger/chain.ts";
+import { onlyTargets } from "./mapping/sheet-set.ts";
 import { type Arrival, eventKey, type SourceEvent } from "./model/event.ts";
 import type { EventRecord } from "./model/event-record.ts";
 import type { Facts, LedgerEntry } from "./model/ledger-entry.ts";
@@ -9,7 +10,6 @@ import { toldName } from "./pii/redact.ts";
 import { pinSheets } from "./pinned.ts";
 import type { Put } from "./ports/store.ts";
 import type { Engine } from "./ports.ts";
-import { onlyTargets } from "./sheets.ts";
 import type { Stepped } from "./step.ts";
 import { fitsOneWrite, newPut, type Weight, weigh } from "./writes.ts";
 

@@ -1,7 +1,9 @@
 import type { KeyObject } from "node:crypto";
 import { blockedReason, govern } from "./governance/govern.ts";
-import { type Element, faulty, mapEvent, type Parcel, placeOf, rosterOf, rosterSize } from "./map.ts";
-import { type Match, match } from "./match.ts";
+import type { Sheet } from "./mapping/compile-sheet.ts";
+import { type Element, faulty, mapEvent, type Parcel, placeOf, rosterOf, rosterSize } from "./mapping/map-event.ts";
+import { type Match, match } from "./mapping/match-targets.ts";
+import { chunkSize, elementAt, elementsIn, findRosters, type Lines, withRemedy } from "./mapping/roster-file.ts";
 import { type Connector, connectorId } from "./model/connector.ts";
 import type { SourceEvent } from "./model/event.ts";
 import type { Maker } from "./model/job.ts";
@@ -21,8 +23,6 @@ import type { Roster } from "./model/roster.ts";
 import { toldName } from "./pii/redact.ts";
 import { FileFault } from "./ports/files.ts";
 import type { Engine } from "./ports.ts";
-import { chunkSize, elementAt, elementsIn, findRosters, type Lines, withRemedy } from "./roster.ts";
-import type { Sheet } from "./sheet.ts";
 import { begin, type Stepped } from "./step.ts";
 import type { Json } from "./values/json.ts";
 

@@ -1,5 +1,6 @@
 import type { KeyObject } from "node:crypto";
 import type { CompliancePort } from "./governance/compliance-engine.ts";
+import type { SheetSet } from "./mapping/sheet-set.ts";
 import type { Catalog, Http } from "./model/connector.ts";
 import type { SourceEvent } from "./model/event.ts";
 import type { Times } from "./model/timings.ts";
@@ -9,7 +10,6 @@ import type { FilesPort } from "./ports/files.ts";
 import type { QueuePort } from "./ports/queue.ts";
 import type { SecretsPort } from "./ports/secrets.ts";
 import type { StorePort } from "./ports/store.ts";
-import type { SheetSet } from "./sheets.ts";
 
 /** Everything the path needs of the world. */
 export interface Engine {

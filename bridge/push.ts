@@ -1,8 +1,8 @@
 import { expand, plan } from "./expand.ts";
+import type { Sheet } from "./mapping/compile-sheet.ts";
 import { pinSheets } from "./pinned.ts";
 import type { Engine } from "./ports.ts";
 import { sendUnsent } from "./queueing.ts";
-import type { Sheet } from "./sheet.ts";
 import { newPut } from "./writes.ts";
 
 /**

@@ -1,8 +1,8 @@
 import { expand, type Plan, plan } from "./expand.ts";
+import { onlyTargets } from "./mapping/sheet-set.ts";
 import type { Maker } from "./model/job.ts";
 import type { Packet } from "./model/packet.ts";
 import type { Engine } from "./ports.ts";
-import { onlyTargets } from "./sheets.ts";
 import type { Stepped } from "./step.ts";
 
 /**

@@ -5,6 +5,8 @@ import { type BackfillTrial, targetsOf, tryBackfill } from "../bridge/backfill.t
 import { startJob } from "../bridge/jobs.ts";
 import type { Evidence } from "../bridge/ledger/sealed-entries.ts";
 import { type Verification, type VerifyOptions, verifyLedger } from "../bridge/ledger/verify.ts";
+import type { SheetFile } from "../bridge/mapping/sheet-file.ts";
+import { sheetSet } from "../bridge/mapping/sheet-set.ts";
 import { Catalog, type Connector } from "../bridge/model/connector.ts";
 import { checkEvent, eventKey, maxEventBytes, type SourceEvent } from "../bridge/model/event.ts";
 import type { BackfillRequest, Job, JobWork, ReplayRequest } from "../bridge/model/job.ts";
@@ -14,8 +16,6 @@ import type { LogLine } from "../bridge/observability/log.ts";
 import type { Tally } from "../bridge/ports/store.ts";
 import { putInInbox } from "../bridge/queueing.ts";
 import { packetsOf, type ReplayTrial, tryReplay } from "../bridge/replay.ts";
-import type { SheetFile } from "../bridge/sheet-text.ts";
-import { sheetSet } from "../bridge/sheets.ts";
 import { type From, pagesOf } from "../bridge/values/pagination.ts";
 import { connectorFiles } from "../connectors/protocols/connector-files.ts";
 import { createHttp, hostsIn } from "../connectors/protocols/http.ts";

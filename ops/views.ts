@@ -1,4 +1,5 @@
 import type * as z from "zod";
+import type { TriedPacket } from "../bridge/mapping/try-sheet.ts";
 import type { EventRecord } from "../bridge/model/event-record.ts";
 import type { Job } from "../bridge/model/job.ts";
 import { isClosed, type LedgerEntry } from "../bridge/model/ledger-entry.ts";
@@ -6,7 +7,6 @@ import type { PacketRecord, Progress } from "../bridge/model/packet-record.ts";
 import { sentenceOf } from "../bridge/observability/describe.ts";
 import { toldName, withoutPersonalData } from "../bridge/pii/redact.ts";
 import type { FoundEvent } from "../bridge/ports/store.ts";
-import type { TriedPacket } from "../bridge/try.ts";
 import {
   type eventSummary,
   type job,

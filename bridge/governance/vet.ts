@@ -1,5 +1,5 @@
 import type { KeyObject } from "node:crypto";
-import type { Parcel } from "../map.ts";
+import type { Parcel } from "../mapping/map-event.ts";
 import { detect, maskText, replaceFound } from "../pii/detect.ts";
 import type { DataKind, Finding } from "../pii/finding.ts";
 import { canonicalJson } from "../values/canonical-json.ts";

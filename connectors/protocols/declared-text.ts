@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { type DocumentWords, schemaFaults } from "../../bridge/sheet-faults.ts";
+import { type DocumentWords, schemaFaults } from "../../bridge/mapping/schema-faults.ts";
 import type { JsonObject } from "../../bridge/values/json.ts";
 import { readYaml, type YamlFault } from "../../bridge/values/yaml-file.ts";
 import { type DeclarationInput, declarationSchema } from "./declared.ts";

@@ -4,9 +4,9 @@ import {
   ResourceNotFoundException,
   StartConfigurationSessionCommand,
 } from "@aws-sdk/client-appconfigdata";
+import { type SheetSet, sheetSet } from "../../bridge/mapping/sheet-set.ts";
 import { errorName, type LogLine } from "../../bridge/observability/log.ts";
 import type { Clock } from "../../bridge/ports/clock.ts";
-import { type SheetSet, sheetSet } from "../../bridge/sheets.ts";
 import { systemClock } from "../clock.ts";
 import { sheetsPlace } from "./names.ts";
 import { takeUpMs, unpackSet } from "./shipped-set.ts";

@@ -1,10 +1,10 @@
 import * as z from "zod";
 import { type Policy, policySchema } from "../../bridge/governance/policy.ts";
+import { checkSheet, twinFault } from "../../bridge/mapping/check-sheet.ts";
+import { compileSheet, type PlacedFault, type Sheet, sheetName } from "../../bridge/mapping/compile-sheet.ts";
+import { schemaFaults } from "../../bridge/mapping/schema-faults.ts";
 import type { Catalog } from "../../bridge/model/connector.ts";
 import { sheetSchema } from "../../bridge/model/sheet-document.ts";
-import { compileSheet, type PlacedFault, type Sheet, sheetName } from "../../bridge/sheet.ts";
-import { schemaFaults } from "../../bridge/sheet-faults.ts";
-import { checkSheet, twinFault } from "../../bridge/sheets.ts";
 import { type Json, type JsonObject, jsonFault } from "../../bridge/values/json.ts";
 
 /** The largest set that is shipped. AppConfig takes more; but every mapper reads and compiles all of it. */

@@ -2,9 +2,9 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "
 import { basename, dirname, join, relative } from "node:path";
 import type { Policy } from "../../bridge/governance/policy.ts";
 import { readPolicy } from "../../bridge/governance/policy-file.ts";
+import { readSheets, type SheetFile, type SheetsReading } from "../../bridge/mapping/sheet-file.ts";
+import { type SheetSet, sheetSet } from "../../bridge/mapping/sheet-set.ts";
 import type { Catalog } from "../../bridge/model/connector.ts";
-import { readSheets, type SheetFile, type SheetsReading } from "../../bridge/sheet-text.ts";
-import { type SheetSet, sheetSet } from "../../bridge/sheets.ts";
 import { faultText } from "../../bridge/values/yaml-file.ts";
 
 /** The texts a set of sheets was made from. */

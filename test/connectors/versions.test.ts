@@ -2,9 +2,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { accept } from "../../bridge/accept.ts";
 import { deliver } from "../../bridge/deliver.ts";
 import { gate } from "../../bridge/gate.ts";
+import { sheetSet } from "../../bridge/mapping/sheet-set.ts";
 import { Catalog, type Connector, connectorId } from "../../bridge/model/connector.ts";
 import type { Status } from "../../bridge/model/ledger-entry.ts";
-import { sheetSet } from "../../bridge/sheets.ts";
 import { createHttp, hostsIn } from "../../connectors/protocols/http.ts";
 import { connector as first } from "../../connectors/work-force-now.ts";
 import { connector as second } from "../../connectors/work-force-now-v2.ts";

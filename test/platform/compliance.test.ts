@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { type CompliancePort, type ComplianceRequest, NotAsked } from "../../bridge/governance/compliance-engine.ts";
 import { runJobs, startJob } from "../../bridge/jobs.ts";
+import { sheetSet } from "../../bridge/mapping/sheet-set.ts";
 import { Catalog } from "../../bridge/model/connector.ts";
 import type { SecretsPort } from "../../bridge/ports/secrets.ts";
-import { sheetSet } from "../../bridge/sheets.ts";
 import type { JsonObject } from "../../bridge/values/json.ts";
 import { createHttp, hostsIn } from "../../connectors/protocols/http.ts";
 import { systemClock } from "../../platform/clock.ts";

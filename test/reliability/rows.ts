@@ -25,7 +25,7 @@ const order = "test/reliability/order.test.ts";
 const points = "test/sim/crash-points.test.ts";
 const sim = "test/sim/sim.test.ts";
 const folder = "test/platform/local/sheets-folder.test.ts";
-const sheet = "test/bridge/sheet.test.ts";
+const sheet = "test/bridge/mapping/sheet-file.test.ts";
 const fuzz = "test/reliability/fuzz.test.ts";
 const histories = { file: sim, named: /histories keep/ };
 
@@ -230,7 +230,7 @@ export const rows: readonly Row[] = [
       { file: "test/ops/api.test.ts", named: /anything at all/ },
       { file: event, named: /10,000 random/ },
       { file: sheet, named: /made of anything/ },
-      { file: "test/bridge/expression.test.ts", named: /made of anything/ },
+      { file: "test/bridge/mapping/expression.test.ts", named: /made of anything/ },
     ],
   },
   {
@@ -240,7 +240,7 @@ export const rows: readonly Row[] = [
     simulated: "yes",
     proofs: [
       { file: sheet, named: /hostile/ },
-      { file: "test/bridge/expression.test.ts", named: /ends within|reaches nothing/ },
+      { file: "test/bridge/mapping/expression.test.ts", named: /ends within|reaches nothing/ },
       { file: "test/connectors/csv-drop.test.ts", named: /formula|hostile|would end it/ },
       { file: "test/connectors/sql-table.test.ts", named: /hostile|has no name such as/ },
       { file: "test/connectors/soap.test.ts", named: /hostile text/ },

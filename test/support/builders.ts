@@ -1,10 +1,10 @@
 import { createSecretKey } from "node:crypto";
+import type { Sheet } from "../../bridge/mapping/compile-sheet.ts";
+import { readSheet } from "../../bridge/mapping/sheet-file.ts";
 import { Catalog, type Connector } from "../../bridge/model/connector.ts";
 import type { SourceEvent } from "../../bridge/model/event.ts";
 import type { Packet, Version } from "../../bridge/model/packet.ts";
 import type { PacketRecord } from "../../bridge/model/packet-record.ts";
-import type { Sheet } from "../../bridge/sheet.ts";
-import { readSheet } from "../../bridge/sheet-text.ts";
 import { begin, type Stepped } from "../../bridge/step.ts";
 
 export const aKey = createSecretKey(Buffer.alloc(32, 7));

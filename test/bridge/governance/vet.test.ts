@@ -6,7 +6,7 @@ import { parse } from "yaml";
 import { policyJsonSchema } from "../../../bridge/governance/policy.ts";
 import { readPolicy } from "../../../bridge/governance/policy-file.ts";
 import { vet } from "../../../bridge/governance/vet.ts";
-import type { Parcel } from "../../../bridge/map.ts";
+import type { Parcel } from "../../../bridge/mapping/map-event.ts";
 import { mask } from "../../../bridge/pii/mask.ts";
 import type { Json, JsonObject } from "../../../bridge/values/json.ts";
 import { aKey, aSheet } from "../../support/builders.ts";

@@ -1,7 +1,7 @@
 import { AppConfigDataClient } from "@aws-sdk/client-appconfigdata";
 import { describe, expect, it, vi } from "vitest";
+import { readSheet } from "../../../bridge/mapping/sheet-file.ts";
 import type { LogLine } from "../../../bridge/observability/log.ts";
-import { readSheet } from "../../../bridge/sheet-text.ts";
 import { AppConfigSheets } from "../../../platform/aws/appconfig-sheets.ts";
 import { packSet } from "../../../platform/aws/shipped-set.ts";
 import { type AppConfigServer, appConfigServer } from "../../support/appconfig-server.ts";

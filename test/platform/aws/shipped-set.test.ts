@@ -1,8 +1,8 @@
 import Ajv from "ajv-draft-04";
 import { describe, expect, it } from "vitest";
 import type { Policy } from "../../../bridge/governance/policy.ts";
+import { readSheet } from "../../../bridge/mapping/sheet-file.ts";
 import { type Connector, connectorId } from "../../../bridge/model/connector.ts";
-import { readSheet } from "../../../bridge/sheet-text.ts";
 import { connector as payroll } from "../../../connectors/payroll.ts";
 import { catalogText, openCatalog } from "../../../platform/aws/shipped-catalog.ts";
 import { checkSet, packSet, setJsonSchema, unpackSet } from "../../../platform/aws/shipped-set.ts";

@@ -2,11 +2,11 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import * as z from "zod";
-import { sheetJsonSchema } from "../../bridge/model/sheet-document.ts";
-import { readSheet, readSheets } from "../../bridge/sheet-text.ts";
-import { faultText } from "../../bridge/values/yaml-file.ts";
-import { aCatalog } from "../support/builders.ts";
-import { perDiemSheet } from "../support/home.ts";
+import { readSheet, readSheets } from "../../../bridge/mapping/sheet-file.ts";
+import { sheetJsonSchema } from "../../../bridge/model/sheet-document.ts";
+import { faultText } from "../../../bridge/values/yaml-file.ts";
+import { aCatalog } from "../../support/builders.ts";
+import { perDiemSheet } from "../../support/home.ts";
 
 const full = `
 source_event: [PolicyApproved, PolicyAmended]

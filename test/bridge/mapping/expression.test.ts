@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
-import { compileExpression, ExpressionFault } from "../../bridge/expression.ts";
-import type { Json } from "../../bridge/values/json.ts";
-import { noon } from "../support/builders.ts";
+import { compileExpression, ExpressionFault } from "../../../bridge/mapping/expression.ts";
+import type { Json } from "../../../bridge/values/json.ts";
+import { noon } from "../../support/builders.ts";
 
 async function evaluate(source: string, input: Json = {}): Promise<Json | undefined> {
   return compileExpression(source).evaluate(input, noon);

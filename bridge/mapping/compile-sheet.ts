@@ -1,10 +1,10 @@
 import { hash } from "node:crypto";
+import { inboundPrefix } from "../model/event.ts";
+import type { SheetDocument, SheetExample } from "../model/sheet-document.ts";
+import { canonicalJson } from "../values/canonical-json.ts";
+import { type Reader, reader } from "../values/field-path.ts";
+import type { JsonObject } from "../values/json.ts";
 import { compileExpression, type Expression, ExpressionFault } from "./expression.ts";
-import { inboundPrefix } from "./model/event.ts";
-import type { SheetDocument, SheetExample } from "./model/sheet-document.ts";
-import { canonicalJson } from "./values/canonical-json.ts";
-import { type Reader, reader } from "./values/field-path.ts";
-import type { JsonObject } from "./values/json.ts";
 
 const unitsMs: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 

@@ -1,9 +1,9 @@
-import type { Element } from "./map.ts";
-import type { Match } from "./match.ts";
-import type { SourceEvent } from "./model/event.ts";
-import type { FileVersion, Roster } from "./model/roster.ts";
-import { FileFault, type FilesPort } from "./ports/files.ts";
-import { isJsonObject, jsonFault } from "./values/json.ts";
+import type { SourceEvent } from "../model/event.ts";
+import type { FileVersion, Roster } from "../model/roster.ts";
+import { FileFault, type FilesPort } from "../ports/files.ts";
+import { isJsonObject, jsonFault } from "../values/json.ts";
+import type { Element } from "./map-event.ts";
+import type { Match } from "./match-targets.ts";
 
 /** Elements of a roster that are expanded together; of a file, no more than fit into so many bytes. */
 export const chunkSize = 500;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { match } from "../../bridge/match.ts";
-import { anEvent, aSheet, noon } from "../support/builders.ts";
+import { match } from "../../../bridge/mapping/match-targets.ts";
+import { anEvent, aSheet, noon } from "../../support/builders.ts";
 
 const versions = `
 source_event: t

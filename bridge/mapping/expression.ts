@@ -1,7 +1,7 @@
 import canonicalize from "canonicalize";
 import jsonata from "jsonata";
 import { RE2JS } from "re2js";
-import { type Json, type JsonObject, jsonFault } from "./values/json.ts";
+import { type Json, type JsonObject, jsonFault } from "../values/json.ts";
 
 /**
  * What one expression may cost. A sheet is written by an agency's own people, but one slip of the pen

@@ -2,13 +2,13 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
-import { accept, resumeUnsent } from "../../bridge/accept.ts";
-import { eventKey } from "../../bridge/model/event.ts";
-import type { FilesPort } from "../../bridge/ports/files.ts";
-import { cutLines, elementsIn, type Lines, linesIn } from "../../bridge/roster.ts";
-import { aCore, brokenLaws, type Core, fakeTarget } from "../support/core.ts";
-import { dyingAfter } from "../support/faulty.ts";
-import { type Home, home } from "../support/home.ts";
+import { accept, resumeUnsent } from "../../../bridge/accept.ts";
+import { cutLines, elementsIn, type Lines, linesIn } from "../../../bridge/mapping/roster-file.ts";
+import { eventKey } from "../../../bridge/model/event.ts";
+import type { FilesPort } from "../../../bridge/ports/files.ts";
+import { aCore, brokenLaws, type Core, fakeTarget } from "../../support/core.ts";
+import { dyingAfter } from "../../support/faulty.ts";
+import { type Home, home } from "../../support/home.ts";
 
 const sheet = `
 source_event: roster

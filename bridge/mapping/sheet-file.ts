@@ -1,11 +1,11 @@
-import type { Policy } from "./governance/policy.ts";
-import type { Catalog } from "./model/connector.ts";
-import { sheetSchema } from "./model/sheet-document.ts";
-import { compileSheet, type PlacedFault, type Sheet, sheetName } from "./sheet.ts";
-import { schemaFaults } from "./sheet-faults.ts";
-import { checkSheet, twinFault } from "./sheets.ts";
-import type { ExampleResult } from "./try.ts";
-import { readYaml, type YamlFault } from "./values/yaml-file.ts";
+import type { Policy } from "../governance/policy.ts";
+import type { Catalog } from "../model/connector.ts";
+import { sheetSchema } from "../model/sheet-document.ts";
+import { readYaml, type YamlFault } from "../values/yaml-file.ts";
+import { checkSheet, twinFault } from "./check-sheet.ts";
+import { compileSheet, type PlacedFault, type Sheet, sheetName } from "./compile-sheet.ts";
+import { schemaFaults } from "./schema-faults.ts";
+import type { ExampleResult } from "./try-sheet.ts";
 
 export interface SheetFile {
   /** As it should stand in a fault: `mappings/per_diem.yaml` */

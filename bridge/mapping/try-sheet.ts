@@ -1,12 +1,12 @@
 import { createSecretKey } from "node:crypto";
-import type { Policy } from "./governance/policy.ts";
-import { type FieldDecision, vet } from "./governance/vet.ts";
-import { type Element, mapEvent } from "./map.ts";
-import { type Match, match } from "./match.ts";
-import { checkEvent, type SourceEvent } from "./model/event.ts";
-import type { SheetExample } from "./model/sheet-document.ts";
-import type { Sheet } from "./sheet.ts";
-import { isPlainName, type Json, type JsonObject, jsonEqual } from "./values/json.ts";
+import type { Policy } from "../governance/policy.ts";
+import { type FieldDecision, vet } from "../governance/vet.ts";
+import { checkEvent, type SourceEvent } from "../model/event.ts";
+import type { SheetExample } from "../model/sheet-document.ts";
+import { isPlainName, type Json, type JsonObject, jsonEqual } from "../values/json.ts";
+import type { Sheet } from "./compile-sheet.ts";
+import { type Element, mapEvent } from "./map-event.ts";
+import { type Match, match } from "./match-targets.ts";
 
 /** Makes pseudonyms where nothing is sent: each bridge makes others. */
 const trialKey = createSecretKey(Buffer.alloc(32));

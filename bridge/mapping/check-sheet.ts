@@ -1,23 +1,8 @@
-import type { Policy } from "./governance/policy.ts";
-import { type Catalog, connectorId } from "./model/connector.ts";
-import { inboundPrefix } from "./model/event.ts";
-import type { PlacedFault, Sheet, Target } from "./sheet.ts";
-import { type ExampleResult, testSheet } from "./try.ts";
-
-/** The sheets and the policy in force: never changed, only replaced whole. */
-export interface SheetSet {
-  readonly sheets: readonly Sheet[];
-  readonly byType: ReadonlyMap<string, readonly Sheet[]>;
-  readonly policy: Policy;
-}
-
-export function sheetSet(sheets: readonly Sheet[], policy: Policy): SheetSet {
-  const byType = new Map<string, Sheet[]>();
-  for (const sheet of sheets) {
-    for (const type of sheet.sourceEvents) byType.set(type, [...(byType.get(type) ?? []), sheet]);
-  }
-  return { sheets, byType, policy };
-}
+import type { Policy } from "../governance/policy.ts";
+import { type Catalog, connectorId } from "../model/connector.ts";
+import { inboundPrefix } from "../model/event.ts";
+import type { PlacedFault, Sheet, Target } from "./compile-sheet.ts";
+import { type ExampleResult, testSheet } from "./try-sheet.ts";
 
 export interface SheetCheck {
   /** Those of examples are told by what came of them, not of how the sheet is written. */
@@ -101,16 +86,4 @@ function senderFaults({ sourceEvents }: Sheet, catalog: Catalog): PlacedFault[] 
 /** Told of a sheet that has another's name. */
 export function twinFault(file: string): string {
   return `${file} has the same name; packets are told apart by it`;
-}
-
-/**
- * Sheets with those of their targets that are named, and those sheets only that have any.
- *
- * @param targets `sheet.target`
- */
-export function onlyTargets(sheets: readonly Sheet[], targets: readonly string[]): Sheet[] {
-  return sheets.flatMap((sheet) => {
-    const chosen = sheet.targets.filter(({ name }) => targets.includes(`${sheet.name}.${name}`));
-    return chosen.length > 0 ? [{ ...sheet, targets: chosen }] : [];
-  });
 }

@@ -1,9 +1,9 @@
+import type { SourceEvent } from "../model/event.ts";
+import type { Reader } from "../values/field-path.ts";
+import { isJsonObject, type Json, type JsonObject, jsonEqual } from "../values/json.ts";
+import type { FieldPlan, Target } from "./compile-sheet.ts";
 import { ExpressionFault } from "./expression.ts";
-import type { Match } from "./match.ts";
-import type { SourceEvent } from "./model/event.ts";
-import type { FieldPlan, Target } from "./sheet.ts";
-import type { Reader } from "./values/field-path.ts";
-import { isJsonObject, type Json, type JsonObject, jsonEqual } from "./values/json.ts";
+import type { Match } from "./match-targets.ts";
 
 /** What one target should hear about one entity, in the target's words and not yet vetted. */
 export interface Parcel extends Match {

@@ -1,7 +1,7 @@
 import type * as z from "zod";
-import { exampleSchema, sheetSchema, targetSchema } from "./model/sheet-document.ts";
-import type { PlacedFault } from "./sheet.ts";
-import { isJsonObject, type Json } from "./values/json.ts";
+import { exampleSchema, sheetSchema, targetSchema } from "../model/sheet-document.ts";
+import { isJsonObject, type Json } from "../values/json.ts";
+import type { PlacedFault } from "./compile-sheet.ts";
 
 /** How a document is spoken of, and which keys it may have where. */
 export interface DocumentWords {

@@ -1,7 +1,7 @@
+import type { SourceEvent } from "../model/event.ts";
+import type { Json } from "../values/json.ts";
+import type { Sheet, Target } from "./compile-sheet.ts";
 import { ExpressionFault } from "./expression.ts";
-import type { SourceEvent } from "./model/event.ts";
-import type { Sheet, Target } from "./sheet.ts";
-import type { Json } from "./values/json.ts";
 
 /** One target that wants one event. */
 export interface Match {

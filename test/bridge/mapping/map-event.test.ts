@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { mapEvent, type Parcel } from "../../bridge/map.ts";
-import { match } from "../../bridge/match.ts";
-import type { SourceEvent } from "../../bridge/model/event.ts";
-import type { JsonObject } from "../../bridge/values/json.ts";
-import { anEvent, aSheet, noon } from "../support/builders.ts";
+import { mapEvent, type Parcel } from "../../../bridge/mapping/map-event.ts";
+import { match } from "../../../bridge/mapping/match-targets.ts";
+import type { SourceEvent } from "../../../bridge/model/event.ts";
+import type { JsonObject } from "../../../bridge/values/json.ts";
+import { anEvent, aSheet, noon } from "../../support/builders.ts";
 
 async function mapped(target: string, event: Partial<SourceEvent>, top = ""): Promise<Parcel[]> {
   const sheet = aSheet(
