@@ -1,6 +1,7 @@
 import { type Chunk, chunkIn, expandChunk, sendChunks } from "./chunks.ts";
 import { convert } from "./convert.ts";
 import { type Arrived, type Draft, draft } from "./draft.ts";
+import type { Engine } from "./engine.ts";
 import { expand } from "./expand.ts";
 import { NotAsked } from "./governance/compliance-engine.ts";
 import { eventKey, openEvent, quarantineKey, type SourceEvent } from "./model/event.ts";
@@ -12,7 +13,6 @@ import { planAgain } from "./pinned.ts";
 import { later, type Report, removed } from "./ports/message-result.ts";
 import { type Message, maxReceives } from "./ports/queue.ts";
 import type { Put, Stored } from "./ports/store.ts";
-import type { Engine } from "./ports.ts";
 import { putOnQueue } from "./queueing.ts";
 import { recordPackets } from "./record.ts";
 import { stepEvent, tellHeld } from "./step.ts";

@@ -1,3 +1,4 @@
+import type { Engine } from "./engine.ts";
 import { birthFacts } from "./expand.ts";
 import { blockedReason, govern } from "./governance/govern.ts";
 import type { FieldDecision } from "./governance/vet.ts";
@@ -6,7 +7,6 @@ import type { Facts, Status } from "./model/ledger-entry.ts";
 import { type Packet, readdress } from "./model/packet.ts";
 import { pinnedSheets } from "./pinned.ts";
 import type { Stored } from "./ports/store.ts";
-import type { Engine } from "./ports.ts";
 import { putInPlace, type Replaced } from "./replace.ts";
 import { begin } from "./step.ts";
 

@@ -1,4 +1,5 @@
 import { acceptOnly } from "./accept.ts";
+import type { Engine } from "./engine.ts";
 import { chunksOf, expand, isUncut, nameOf, type Plan, partOf, plan } from "./expand.ts";
 import type { JobPage } from "./jobs.ts";
 import { cutLines } from "./mapping/roster-file.ts";
@@ -11,7 +12,6 @@ import type { Roster } from "./model/roster.ts";
 import { pinSheets } from "./pinned.ts";
 import { FileFault } from "./ports/files.ts";
 import type { QueueName } from "./ports/queue.ts";
-import type { Engine } from "./ports.ts";
 import { sendUnsent } from "./queueing.ts";
 import { recordMissing } from "./record.ts";
 import { type Entry, type Found, readSnapshot, withMalformed } from "./snapshot.ts";

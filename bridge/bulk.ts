@@ -1,11 +1,11 @@
 import type { Acted } from "./acts.ts";
 import type { By } from "./by.ts";
 import { discard } from "./discard.ts";
+import type { Engine } from "./engine.ts";
 import type { JobPage } from "./jobs.ts";
 import type { BulkRequest, Job } from "./model/job.ts";
 import type { PacketRecord } from "./model/packet-record.ts";
 import type { QueueName } from "./ports/queue.ts";
-import type { Engine } from "./ports.ts";
 import { release, wayOut } from "./release.ts";
 import { pagesOf } from "./values/pagination.ts";
 

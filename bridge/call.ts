@@ -1,10 +1,10 @@
 import type { ZodError, ZodSafeParseResult, ZodType } from "zod";
+import type { Engine } from "./engine.ts";
 import { type Connector, type Context, connectorId, type Memory } from "./model/connector.ts";
 import { isClosed } from "./model/ledger-entry.ts";
 import { type Outcome, type RetryCode, retry } from "./model/outcome.ts";
 import type { Packet } from "./model/packet.ts";
 import { errorName } from "./observability/log.ts";
-import type { Engine } from "./ports.ts";
 
 /**
  * One call of a target: a packet, or several where it takes many at once. All within one deadline, with fresh

@@ -1,3 +1,4 @@
+import type { Engine } from "./engine.ts";
 import { expand, isUncut, nameOf, type Plan, partOf } from "./expand.ts";
 import { cutLines } from "./mapping/roster-file.ts";
 import type { EventRecord } from "./model/event-record.ts";
@@ -5,7 +6,6 @@ import { planAgain } from "./pinned.ts";
 import { FileFault } from "./ports/files.ts";
 import { maxMessages } from "./ports/queue.ts";
 import type { Put, Stored } from "./ports/store.ts";
-import type { Engine } from "./ports.ts";
 import { putOnQueue } from "./queueing.ts";
 import { recordPackets } from "./record.ts";
 import { stepEvent } from "./step.ts";

@@ -1,9 +1,9 @@
 import { actFacts, type By } from "./by.ts";
+import type { Engine } from "./engine.ts";
 import { changeHealth, isDown } from "./health.ts";
 import { noteOf } from "./ledger/audit-event.ts";
 import { type Connector, connectorId } from "./model/connector.ts";
 import type { Health } from "./model/target-health.ts";
-import type { Engine } from "./ports.ts";
 import type { JsonObject } from "./values/json.ts";
 
 /** What an act about a connector came to. */

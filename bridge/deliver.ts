@@ -1,4 +1,5 @@
 import { type Boarding, boarding, type Enter } from "./boarding.ts";
+import type { Engine } from "./engine.ts";
 import { healthOf, isDown } from "./health.ts";
 import { type Connector, connectorId } from "./model/connector.ts";
 import { isClosed } from "./model/ledger-entry.ts";
@@ -10,7 +11,6 @@ import { errorName } from "./observability/log.ts";
 import { later, type Report, removed } from "./ports/message-result.ts";
 import type { Message } from "./ports/queue.ts";
 import type { Put, Stored } from "./ports/store.ts";
-import type { Engine } from "./ports.ts";
 import { ring } from "./queueing.ts";
 import { putInPlace } from "./replace.ts";
 import {

@@ -1,7 +1,7 @@
 import { type Acted, packetFor, refusedAct } from "./acts.ts";
 import { actFacts, type By } from "./by.ts";
+import type { Engine } from "./engine.ts";
 import { openStatuses } from "./model/ledger-entry.ts";
-import type { Engine } from "./ports.ts";
 import { doneWith } from "./replace.ts";
 import { writeStep } from "./settle.ts";
 

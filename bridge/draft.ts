@@ -1,4 +1,5 @@
 import { convert } from "./convert.ts";
+import type { Engine } from "./engine.ts";
 import { chunksOf, expand, type Plan, plan } from "./expand.ts";
 import { NotAsked } from "./governance/compliance-engine.ts";
 import { append, tailOf } from "./ledger/chain.ts";
@@ -9,7 +10,6 @@ import type { Facts, LedgerEntry } from "./model/ledger-entry.ts";
 import { toldName } from "./pii/redact.ts";
 import { pinSheets } from "./pinned.ts";
 import type { Put } from "./ports/store.ts";
-import type { Engine } from "./ports.ts";
 import type { Stepped } from "./step.ts";
 import { fitsOneWrite, newPut, type Weight, weigh } from "./writes.ts";
 

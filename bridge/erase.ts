@@ -1,10 +1,10 @@
+import type { Engine } from "./engine.ts";
 import { append, tailOf } from "./ledger/chain.ts";
 import type { EventRecord } from "./model/event-record.ts";
 import { isClosed, type LedgerEntry } from "./model/ledger-entry.ts";
 import type { PacketRecord } from "./model/packet-record.ts";
 import type { Erasing } from "./ports/records.ts";
 import type { Put, Stored, StorePort } from "./ports/store.ts";
-import type { Engine } from "./ports.ts";
 import { inWrites, weigh } from "./writes.ts";
 
 /** How often is looked for what has become old. Where there is more than one round takes, the next follows at once. */

@@ -1,4 +1,5 @@
 import type { KeyObject } from "node:crypto";
+import type { Engine } from "./engine.ts";
 import { blockedReason, govern } from "./governance/govern.ts";
 import type { Sheet } from "./mapping/compile-sheet.ts";
 import { type Element, faulty, mapEvent, type Parcel, placeOf, rosterOf, rosterSize } from "./mapping/map-event.ts";
@@ -22,7 +23,6 @@ import type { Progress } from "./model/packet-record.ts";
 import type { Roster } from "./model/roster.ts";
 import { toldName } from "./pii/redact.ts";
 import { FileFault } from "./ports/files.ts";
-import type { Engine } from "./ports.ts";
 import { begin, type Stepped } from "./step.ts";
 import type { Json } from "./values/json.ts";
 

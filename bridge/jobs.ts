@@ -1,5 +1,6 @@
 import { backfillPage } from "./backfill.ts";
 import { bulkPage } from "./bulk.ts";
+import type { Engine } from "./engine.ts";
 import { NotAsked } from "./governance/compliance-engine.ts";
 import { noteOf } from "./ledger/audit-event.ts";
 import type { Job, JobWork } from "./model/job.ts";
@@ -7,7 +8,6 @@ import { errorName } from "./observability/log.ts";
 import { FileFault } from "./ports/files.ts";
 import type { QueueName } from "./ports/queue.ts";
 import type { Stored } from "./ports/store.ts";
-import type { Engine } from "./ports.ts";
 import { replayPage } from "./replay.ts";
 import { withMalformed } from "./snapshot.ts";
 

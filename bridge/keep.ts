@@ -1,6 +1,6 @@
+import type { Engine } from "./engine.ts";
 import type { Connector } from "./model/connector.ts";
 import { eachToItsEnd } from "./observability/log.ts";
-import type { Engine } from "./ports.ts";
 import { tend } from "./probe.ts";
 import { watch } from "./watchdog.ts";
 

@@ -1,9 +1,9 @@
 import { configOf, contextOf, withinDeadline } from "./call.ts";
+import type { Engine } from "./engine.ts";
 import { changeHealth } from "./health.ts";
 import { inboundEvent } from "./inbound.ts";
 import { type Connector, connectorId, type NotPolled, type Polled } from "./model/connector.ts";
 import { errorName } from "./observability/log.ts";
-import type { Engine } from "./ports.ts";
 import { putInInbox } from "./queueing.ts";
 
 /**

@@ -1,9 +1,9 @@
 import { contextOf, withinDeadline } from "./call.ts";
+import type { Engine } from "./engine.ts";
 import { changeHealth, healthOf, isDown, markDown, markUp } from "./health.ts";
 import { type Connector, connectorId } from "./model/connector.ts";
 import type { Health } from "./model/target-health.ts";
 import { pollWhenDue } from "./poll.ts";
-import type { Engine } from "./ports.ts";
 
 /** SQS moves at most this many messages a second out of a dead-letter queue. Source: `StartMessageMoveTask`. */
 const maxRedrivePerSecond = 500;

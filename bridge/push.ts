@@ -1,7 +1,7 @@
+import type { Engine } from "./engine.ts";
 import { expand, plan } from "./expand.ts";
 import type { Sheet } from "./mapping/compile-sheet.ts";
 import { pinSheets } from "./pinned.ts";
-import type { Engine } from "./ports.ts";
 import { sendUnsent } from "./queueing.ts";
 import { newPut } from "./writes.ts";
 

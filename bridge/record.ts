@@ -1,7 +1,7 @@
+import type { Engine } from "./engine.ts";
 import { repeated } from "./expand.ts";
 import type { PacketRecord } from "./model/packet-record.ts";
 import type { Stored } from "./ports/store.ts";
-import type { Engine } from "./ports.ts";
 import { type Stepped, tellHeld } from "./step.ts";
 import { inWrites, newPut, weighNew } from "./writes.ts";
 

@@ -1,10 +1,10 @@
 import { type Acted, governAgain, packetFor, refusedAct, replace } from "./acts.ts";
 import { actFacts, type By } from "./by.ts";
+import type { Engine } from "./engine.ts";
 import type { Facts } from "./model/ledger-entry.ts";
 import type { PacketRecord } from "./model/packet-record.ts";
 import { pinSheets } from "./pinned.ts";
 import type { Stored } from "./ports/store.ts";
-import type { Engine } from "./ports.ts";
 import { putOf, sendUnsent, unsentStep } from "./queueing.ts";
 import { remapper } from "./remap.ts";
 import { doneWith } from "./replace.ts";

@@ -1,8 +1,8 @@
+import type { Engine } from "./engine.ts";
 import { expand, type Plan, plan } from "./expand.ts";
 import { onlyTargets } from "./mapping/sheet-set.ts";
 import type { Maker } from "./model/job.ts";
 import type { Packet } from "./model/packet.ts";
-import type { Engine } from "./ports.ts";
 import type { Stepped } from "./step.ts";
 
 /**

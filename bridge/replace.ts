@@ -1,7 +1,7 @@
+import type { Engine } from "./engine.ts";
 import type { Facts } from "./model/ledger-entry.ts";
 import { inPlaceOf, type Packet } from "./model/packet.ts";
 import type { Stored } from "./ports/store.ts";
-import type { Engine } from "./ports.ts";
 import { writeStep } from "./settle.ts";
 import { type Stepped, tellHeld } from "./step.ts";
 

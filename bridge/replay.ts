@@ -1,5 +1,6 @@
 import { type Acted, governAgain, packetFor, refusedAct } from "./acts.ts";
 import { actFacts, type By } from "./by.ts";
+import type { Engine } from "./engine.ts";
 import { birthFacts } from "./expand.ts";
 import { healthOf } from "./health.ts";
 import type { JobPage } from "./jobs.ts";
@@ -10,7 +11,6 @@ import type { PacketRecord } from "./model/packet-record.ts";
 import { pinSheets } from "./pinned.ts";
 import type { QueueName } from "./ports/queue.ts";
 import type { Page, Stored } from "./ports/store.ts";
-import type { Engine } from "./ports.ts";
 import { sendUnsent } from "./queueing.ts";
 import { type ReleaseRequest, release } from "./release.ts";
 import { remapper } from "./remap.ts";

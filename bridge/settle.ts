@@ -1,3 +1,4 @@
+import type { Engine } from "./engine.ts";
 import { healthOf, isDown, recordStrike, recordSuccess } from "./health.ts";
 import { type Connector, connectorId } from "./model/connector.ts";
 import { type Facts, isClosed, type Status } from "./model/ledger-entry.ts";
@@ -7,7 +8,6 @@ import type { PacketRecord, Progress } from "./model/packet-record.ts";
 import type { Shadow } from "./model/shadow.ts";
 import type { Health } from "./model/target-health.ts";
 import type { Put, Stored } from "./ports/store.ts";
-import type { Engine } from "./ports.ts";
 import { messageOf, putOf, sendUnsent, unsentStep } from "./queueing.ts";
 import {
   afterDelivery,

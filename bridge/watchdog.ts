@@ -1,8 +1,8 @@
 import { resumeUnsent } from "./accept.ts";
+import type { Engine } from "./engine.ts";
 import { eraseOld } from "./erase.ts";
 import { changeHealth } from "./health.ts";
 import { eachToItsEnd } from "./observability/log.ts";
-import type { Engine } from "./ports.ts";
 import { putBack, ring, sendUnsent } from "./queueing.ts";
 import { pagesOf } from "./values/pagination.ts";
 

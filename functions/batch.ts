@@ -1,9 +1,9 @@
 import type { Context, SQSBatchResponse } from "aws-lambda";
 import * as z from "zod";
+import type { Engine } from "../bridge/engine.ts";
 import { errorName } from "../bridge/observability/log.ts";
 import type { Report } from "../bridge/ports/message-result.ts";
 import type { Message, QueueName } from "../bridge/ports/queue.ts";
-import type { Engine } from "../bridge/ports.ts";
 
 /** What a handler is called with and answers; of the context only the time that is left matters. */
 export type BatchHandler = (

@@ -1,5 +1,5 @@
+import type { Engine } from "../bridge/engine.ts";
 import { Catalog, type Connector } from "../bridge/model/connector.ts";
-import type { Engine } from "../bridge/ports.ts";
 import { createHttp, hostsIn } from "../connectors/protocols/http.ts";
 import { openAwsEngine } from "../platform/aws/engine.ts";
 import { type ConnectorEnv, ownIn } from "./env.ts";

@@ -1,7 +1,7 @@
 import { deliver } from "../bridge/deliver.ts";
+import type { Engine } from "../bridge/engine.ts";
 import { gate } from "../bridge/gate.ts";
 import { type Connector, connectorId } from "../bridge/model/connector.ts";
-import type { Engine } from "../bridge/ports.ts";
 import { answer, type BatchHandler, messagesIn } from "./batch.ts";
 import { shareOf } from "./rate.ts";
 

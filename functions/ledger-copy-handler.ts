@@ -1,6 +1,6 @@
 import * as z from "zod";
+import type { Engine } from "../bridge/engine.ts";
 import type { Clock } from "../bridge/ports/clock.ts";
-import type { Engine } from "../bridge/ports.ts";
 import { copyNameOf, type WriteOnce } from "../platform/aws/ledger-bucket.ts";
 import { ledgerPlaces } from "../platform/aws/names.ts";
 

@@ -1,6 +1,6 @@
 import type { KeyObject } from "node:crypto";
+import type { Engine } from "../bridge/engine.ts";
 import { type Sealer, sealLedger } from "../bridge/ledger/seal.ts";
-import type { Engine } from "../bridge/ports.ts";
 import type { WriteOnce } from "../platform/aws/ledger-bucket.ts";
 import { ledgerPlaces } from "../platform/aws/names.ts";
 

@@ -1,6 +1,6 @@
 import { accept } from "../bridge/accept.ts";
+import type { Engine } from "../bridge/engine.ts";
 import { later } from "../bridge/ports/message-result.ts";
-import type { Engine } from "../bridge/ports.ts";
 import { answer, type BatchHandler, messagesIn } from "./batch.ts";
 
 /** Events of the inbox in, packets recorded and on their lanes. */

@@ -1,7 +1,7 @@
 import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
+import type { Engine } from "../bridge/engine.ts";
 import { healthOf } from "../bridge/health.ts";
 import { connectorId } from "../bridge/model/connector.ts";
-import type { Engine } from "../bridge/ports.ts";
 import type { Ops } from "../ops/operation.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { functionNameOf, probeNameOf } from "../platform/aws/names.ts";

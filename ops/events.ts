@@ -1,8 +1,8 @@
 import * as z from "zod";
+import type { Engine } from "../bridge/engine.ts";
 import { eventStatuses } from "../bridge/model/ledger-entry.ts";
 import { withoutPersonalData } from "../bridge/pii/redact.ts";
 import type { EventQuery, FoundEvent } from "../bridge/ports/store.ts";
-import type { Engine } from "../bridge/ports.ts";
 import { operation } from "./operation.ts";
 import { Problem } from "./problem.ts";
 import { cursor, cursorOut, eventId, eventStory, eventSummary, limit, name, pageOf, timeIn } from "./schemas.ts";

@@ -1,10 +1,10 @@
 import * as z from "zod";
 import { targetsOf, tryBackfill } from "../bridge/backfill.ts";
 import { tryBulk } from "../bridge/bulk.ts";
+import type { Engine } from "../bridge/engine.ts";
 import { cancelJob, type JobPlan, startJob } from "../bridge/jobs.ts";
 import type { BulkRequest, JobWork, ReplayRequest } from "../bridge/model/job.ts";
 import { FileFault } from "../bridge/ports/files.ts";
-import type { Engine } from "../bridge/ports.ts";
 import { tryReplay } from "../bridge/replay.ts";
 import { connectorNamed } from "./connectors.ts";
 import { operation } from "./operation.ts";

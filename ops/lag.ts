@@ -1,6 +1,6 @@
+import type { Engine } from "../bridge/engine.ts";
 import type { PacketRecord } from "../bridge/model/packet-record.ts";
 import type { StorePort } from "../bridge/ports/store.ts";
-import type { Engine } from "../bridge/ports.ts";
 import { pagesOf } from "../bridge/values/pagination.ts";
 
 /** From queueing to acknowledgement, in ms. */

@@ -1,5 +1,5 @@
+import type { Engine } from "../bridge/engine.ts";
 import { healthOf, isDown } from "../bridge/health.ts";
-import type { Engine } from "../bridge/ports.ts";
 import { depth } from "./connectors.ts";
 import { lagsOf } from "./lag.ts";
 import { tallyOf } from "./ledger.ts";

@@ -1,9 +1,9 @@
 import type * as z from "zod";
+import type { Engine } from "../bridge/engine.ts";
 import type { Evidence } from "../bridge/ledger/sealed-entries.ts";
 import type { Connector } from "../bridge/model/connector.ts";
 import type { Health } from "../bridge/model/target-health.ts";
 import type { ToldAlert } from "../bridge/observability/alerts.ts";
-import type { Engine } from "../bridge/ports.ts";
 import type { Problem } from "./problem.ts";
 
 /** What the operator's API works on. */

@@ -1,10 +1,10 @@
 import { stringify } from "yaml";
 import * as z from "zod";
+import type { Engine } from "../bridge/engine.ts";
 import type { Sheet } from "../bridge/mapping/compile-sheet.ts";
 import { readSheet, readSheets, type SheetFault } from "../bridge/mapping/sheet-file.ts";
 import { completeEvent, trySheet } from "../bridge/mapping/try-sheet.ts";
 import { checkEvent, type SourceEvent } from "../bridge/model/event.ts";
-import type { Engine } from "../bridge/ports.ts";
 import { isJsonObject, type Json, type JsonObject, jsonEqual } from "../bridge/values/json.ts";
 import { operation } from "./operation.ts";
 import { Problem } from "./problem.ts";

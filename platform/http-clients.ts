@@ -1,5 +1,5 @@
+import type { Engine } from "../bridge/engine.ts";
 import type { Http } from "../bridge/model/connector.ts";
-import type { Engine } from "../bridge/ports.ts";
 
 /** One client a connector, made at its first call and kept, because its connections are. */
 export function httpClients(make: (config: unknown) => Http): Engine["http"] {

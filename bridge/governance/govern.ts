@@ -1,6 +1,6 @@
+import type { Engine } from "../engine.ts";
 import { detect } from "../pii/detect.ts";
 import { mask } from "../pii/mask.ts";
-import type { Engine } from "../ports.ts";
 import type { Json } from "../values/json.ts";
 import { NotAsked, type Ruling } from "./compliance-engine.ts";
 import { type FieldDecision, type Judged, type Leaving, verdictOf, vet } from "./vet.ts";

@@ -1,7 +1,7 @@
+import type { Engine } from "../engine.ts";
 import { eventKey, type SourceEvent } from "../model/event.ts";
 import type { LedgerEntry } from "../model/ledger-entry.ts";
 import type { Put } from "../ports/store.ts";
-import type { Engine } from "../ports.ts";
 import type { JsonObject } from "../values/json.ts";
 import { append, tailOf } from "./chain.ts";
 

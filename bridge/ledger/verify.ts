@@ -1,7 +1,7 @@
+import type { Engine } from "../engine.ts";
 import type { LedgerEntry, LedgerFault, Tail } from "../model/ledger-entry.ts";
 import { digestOf } from "../model/packet.ts";
 import type { PacketRecord } from "../model/packet-record.ts";
-import type { Engine } from "../ports.ts";
 import { batchesOf } from "../values/batched.ts";
 import { pagesOf } from "../values/pagination.ts";
 import { verifyChain } from "./chain.ts";

@@ -1,4 +1,4 @@
-import type { Engine } from "../ports.ts";
+import type { Engine } from "../engine.ts";
 
 /** An error's kind, for a log: its message could hold a value. */
 export function errorName(error: unknown): string {

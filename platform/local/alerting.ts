@@ -1,9 +1,9 @@
+import type { Engine } from "../../bridge/engine.ts";
 import type { Http } from "../../bridge/model/connector.ts";
 import { alertOf, alertText, type ToldAlert } from "../../bridge/observability/alerts.ts";
 import { errorName } from "../../bridge/observability/log.ts";
 import type { Clock, Random } from "../../bridge/ports/clock.ts";
 import type { SecretsPort } from "../../bridge/ports/secrets.ts";
-import type { Engine } from "../../bridge/ports.ts";
 import { signedHeaders, signingSecretSchema } from "../../bridge/values/webhook-signature.ts";
 
 /** So many wait to be told; of an outage's thousands the newest. */

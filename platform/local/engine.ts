@@ -1,12 +1,12 @@
 import { createSecretKey } from "node:crypto";
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
+import type { Engine } from "../../bridge/engine.ts";
 import type { SheetSet } from "../../bridge/mapping/sheet-set.ts";
 import type { Catalog, Http } from "../../bridge/model/connector.ts";
 import type { ToldAlert } from "../../bridge/observability/alerts.ts";
 import type { LogLine } from "../../bridge/observability/log.ts";
 import type { Clock, Random } from "../../bridge/ports/clock.ts";
-import type { Engine } from "../../bridge/ports.ts";
 import { putInInbox } from "../../bridge/queueing.ts";
 import { systemClock, systemRandom } from "../clock.ts";
 import { complianceOver } from "../compliance.ts";

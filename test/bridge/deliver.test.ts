@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import * as z from "zod";
 import { type Carrier, deliver } from "../../bridge/deliver.ts";
+import type { Engine } from "../../bridge/engine.ts";
 import { changeHealth } from "../../bridge/health.ts";
 import { delivered, refused, retry } from "../../bridge/model/outcome.ts";
-import type { Engine } from "../../bridge/ports.ts";
 import { aCore, brokenLaws, type FakeTarget, fakeTarget } from "../support/core.ts";
 
 const strictSheet = `

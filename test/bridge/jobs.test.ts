@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import type { Engine } from "../../bridge/engine.ts";
 import { cancelJob, runJobs, startJob } from "../../bridge/jobs.ts";
-import type { Engine } from "../../bridge/ports.ts";
 import { aCore, brokenLaws, type Core, fakeTarget } from "../support/core.ts";
 import { dyingAfter } from "../support/faulty.ts";
 

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
+import type { Engine } from "../../bridge/engine.ts";
 import { changeHealth } from "../../bridge/health.ts";
 import { runJobs, startJob } from "../../bridge/jobs.ts";
 import { keep } from "../../bridge/keep.ts";
 import { retry } from "../../bridge/model/outcome.ts";
 import type { QueuePort } from "../../bridge/ports/queue.ts";
-import type { Engine } from "../../bridge/ports.ts";
 import { probe } from "../../bridge/probe.ts";
 import { aCore, brokenLaws, type Core, fakeTarget, onePerDiem } from "../support/core.ts";
 

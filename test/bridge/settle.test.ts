@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import type { Engine } from "../../bridge/engine.ts";
 import { delivered, type Outcome, refused, retry } from "../../bridge/model/outcome.ts";
-import type { Engine } from "../../bridge/ports.ts";
 import { aCore, type Core, type FakeTarget, fakeTarget } from "../support/core.ts";
 import { dyingAfter } from "../support/faulty.ts";
 

@@ -1,6 +1,6 @@
 import type { Context } from "aws-lambda";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { Engine } from "../../bridge/ports.ts";
+import type { Engine } from "../../bridge/engine.ts";
 import { door } from "../../functions/door.ts";
 import { readMapperEnv } from "../../functions/env.ts";
 import { type AwsServer, awsServer, Refusal } from "../support/aws-server.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Engine } from "../../bridge/ports.ts";
+import type { Engine } from "../../bridge/engine.ts";
 import { mapperHandler } from "../../functions/mapper-handler.ts";
 import { aCore } from "../support/core.ts";
 import { lambda, sqsRecord } from "./lambda.ts";

@@ -1,9 +1,9 @@
+import type { Engine } from "../../bridge/engine.ts";
 import { Catalog, type Connector, type Context } from "../../bridge/model/connector.ts";
 import type { Outcome } from "../../bridge/model/outcome.ts";
 import type { Packet } from "../../bridge/model/packet.ts";
 import type { FilesPort } from "../../bridge/ports/files.ts";
 import type { Put } from "../../bridge/ports/store.ts";
-import type { Engine } from "../../bridge/ports.ts";
 
 /** Where a process ends: at its n-th call of a port or target, before that call's effect or after it. */
 export interface Death {

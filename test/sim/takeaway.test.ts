@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
+import type { Engine } from "../../bridge/engine.ts";
 import { verifyLedger } from "../../bridge/ledger/verify.ts";
 import { retry } from "../../bridge/model/outcome.ts";
 import type { QueuePort } from "../../bridge/ports/queue.ts";
 import type { Put, StorePort } from "../../bridge/ports/store.ts";
-import type { Engine } from "../../bridge/ports.ts";
 import { aCore, aPolicy, fakeTarget } from "../support/core.ts";
 import type { Wrap } from "./process.ts";
 import { type SimulateOptions, simulate } from "./simulate.ts";

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { accept } from "../../bridge/accept.ts";
 import { type Carrier, deliver } from "../../bridge/deliver.ts";
+import type { Engine } from "../../bridge/engine.ts";
 import type { Policy } from "../../bridge/governance/policy.ts";
 import { readPolicy } from "../../bridge/governance/policy-file.ts";
 import { runJobs } from "../../bridge/jobs.ts";
@@ -18,7 +19,6 @@ import type { Health } from "../../bridge/model/target-health.ts";
 import type { LogLine } from "../../bridge/observability/log.ts";
 import type { Report } from "../../bridge/ports/message-result.ts";
 import type { QueueName } from "../../bridge/ports/queue.ts";
-import type { Engine } from "../../bridge/ports.ts";
 import type { JsonObject } from "../../bridge/values/json.ts";
 import { type LocalEngine, openLocalEngine } from "../../platform/local/engine.ts";
 import { checkSettings, type SettingsInput } from "../../platform/local/settings.ts";

@@ -1,4 +1,4 @@
-import type { Engine } from "../../bridge/ports.ts";
+import type { Engine } from "../../bridge/engine.ts";
 
 /** A process that ends after so many writes to any port: all that follow fail. */
 export function dyingAfter(engine: Engine, writes: number): Engine {
