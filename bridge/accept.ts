@@ -13,10 +13,10 @@ import { planAgain } from "./pinned.ts";
 import { later, type Report, removed } from "./ports/message-result.ts";
 import { type Message, maxReceives } from "./ports/queue.ts";
 import type { Put, Stored } from "./ports/store.ts";
-import { putOnQueue } from "./queueing.ts";
 import { recordPackets } from "./record.ts";
-import { stepEvent, tellHeld } from "./step.ts";
-import { inWrites, maxChanges } from "./writes.ts";
+import { putOnQueue } from "./recording/enqueue.ts";
+import { inWrites, maxChanges } from "./recording/transaction-size.ts";
+import { stepEvent, tellHeld } from "./recording/transitions.ts";
 
 /** A malformed body is kept up to so many characters, for the operator. */
 const rawKept = 16_384;

@@ -7,8 +7,8 @@ import type { Facts, Status } from "./model/ledger-entry.ts";
 import { type Packet, readdress } from "./model/packet.ts";
 import { pinnedSheets } from "./pinned.ts";
 import type { Stored } from "./ports/store.ts";
-import { putInPlace, type Replaced } from "./replace.ts";
-import { begin } from "./step.ts";
+import { putInPlace, type Replaced } from "./recording/replace-packet.ts";
+import { begin } from "./recording/transitions.ts";
 
 /** What a person's act on one packet came to. */
 export type Acted =

@@ -12,12 +12,12 @@ import type { Roster } from "./model/roster.ts";
 import { pinSheets } from "./pinned.ts";
 import { FileFault } from "./ports/files.ts";
 import type { QueueName } from "./ports/queue.ts";
-import { sendUnsent } from "./queueing.ts";
 import { recordMissing } from "./record.ts";
+import { sendUnsent } from "./recording/enqueue.ts";
+import { inWrites, weighNew } from "./recording/transaction-size.ts";
+import type { Stepped } from "./recording/transitions.ts";
 import { type Entry, type Found, readSnapshot, withMalformed } from "./snapshot.ts";
-import type { Stepped } from "./step.ts";
 import { pageOfJob } from "./values/pagination.ts";
-import { inWrites, weighNew } from "./writes.ts";
 
 type Backfill = Job & { readonly kind: "backfill" };
 

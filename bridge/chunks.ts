@@ -6,9 +6,9 @@ import { planAgain } from "./pinned.ts";
 import { FileFault } from "./ports/files.ts";
 import { maxMessages } from "./ports/queue.ts";
 import type { Put, Stored } from "./ports/store.ts";
-import { putOnQueue } from "./queueing.ts";
 import { recordPackets } from "./record.ts";
-import { stepEvent } from "./step.ts";
+import { putOnQueue } from "./recording/enqueue.ts";
+import { stepEvent } from "./recording/transitions.ts";
 
 /** A part of a large event, as it comes back through the inbox. */
 export interface Chunk {

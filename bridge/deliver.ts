@@ -11,20 +11,12 @@ import { errorName } from "./observability/log.ts";
 import { later, type Report, removed } from "./ports/message-result.ts";
 import type { Message } from "./ports/queue.ts";
 import type { Put, Stored } from "./ports/store.ts";
-import { ring } from "./queueing.ts";
-import { putInPlace } from "./replace.ts";
-import {
-  type Carried,
-  type KnownShadow,
-  park,
-  readShadow,
-  settle,
-  settleUnsent,
-  shadowKeyOf,
-  writeStep,
-} from "./settle.ts";
+import { ring } from "./recording/enqueue.ts";
+import { putInPlace } from "./recording/replace-packet.ts";
+import { begin } from "./recording/transitions.ts";
+import { writeStep } from "./recording/write-transition.ts";
+import { type Carried, type KnownShadow, park, readShadow, settle, settleUnsent, shadowKeyOf } from "./settle.ts";
 import { emptyShadow, reconcile } from "./shadow.ts";
-import { begin } from "./step.ts";
 
 /** One connector at work in one process. */
 export interface Carrier {

@@ -2,8 +2,8 @@ import { type Acted, packetFor, refusedAct } from "./acts.ts";
 import { actFacts, type By } from "./by.ts";
 import type { Engine } from "./engine.ts";
 import { openStatuses } from "./model/ledger-entry.ts";
-import { doneWith } from "./replace.ts";
-import { writeStep } from "./settle.ts";
+import { doneWith } from "./recording/replace-packet.ts";
+import { writeStep } from "./recording/write-transition.ts";
 
 /**
  * Closes an open packet for good: it is not sent, and no replay sends it.

@@ -10,8 +10,8 @@ import type { Facts, LedgerEntry } from "./model/ledger-entry.ts";
 import { toldName } from "./pii/redact.ts";
 import { pinSheets } from "./pinned.ts";
 import type { Put } from "./ports/store.ts";
-import type { Stepped } from "./step.ts";
-import { fitsOneWrite, newPut, type Weight, weigh } from "./writes.ts";
+import { fitsOneWrite, newPut, type Weight, weigh } from "./recording/transaction-size.ts";
+import type { Stepped } from "./recording/transitions.ts";
 
 /** One message at the door. */
 export interface Arrived {

@@ -5,7 +5,7 @@ import { isClosed, type LedgerEntry } from "./model/ledger-entry.ts";
 import type { PacketRecord } from "./model/packet-record.ts";
 import type { Erasing } from "./ports/records.ts";
 import type { Put, Stored, StorePort } from "./ports/store.ts";
-import { inWrites, weigh } from "./writes.ts";
+import { inWrites, weigh } from "./recording/transaction-size.ts";
 
 /** How often is looked for what has become old. Where there is more than one round takes, the next follows at once. */
 const roundMs = 3_600_000;

@@ -23,7 +23,7 @@ import type { Progress } from "./model/packet-record.ts";
 import type { Roster } from "./model/roster.ts";
 import { toldName } from "./pii/redact.ts";
 import { FileFault } from "./ports/files.ts";
-import { begin, type Stepped } from "./step.ts";
+import { begin, type Stepped } from "./recording/transitions.ts";
 import type { Json } from "./values/json.ts";
 
 /** What an event is to become: the targets that want it, and its place in time. */

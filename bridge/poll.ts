@@ -4,7 +4,7 @@ import { changeHealth } from "./health.ts";
 import { inboundEvent } from "./inbound.ts";
 import { type Connector, connectorId, type NotPolled, type Polled } from "./model/connector.ts";
 import { errorName } from "./observability/log.ts";
-import { putInInbox } from "./queueing.ts";
+import { putInInbox } from "./recording/enqueue.ts";
 
 /**
  * Asks a target that calls no door what is new, when it is time, and for as long as one call may take where it has more.

@@ -2,8 +2,8 @@ import type { Engine } from "./engine.ts";
 import { expand, plan } from "./expand.ts";
 import type { Sheet } from "./mapping/compile-sheet.ts";
 import { pinSheets } from "./pinned.ts";
-import { sendUnsent } from "./queueing.ts";
-import { newPut } from "./writes.ts";
+import { sendUnsent } from "./recording/enqueue.ts";
+import { newPut } from "./recording/transaction-size.ts";
 
 /**
  * Sends a recorded event through a sheet made in code: the same mapping, vetting, recording and order as a sheet of the

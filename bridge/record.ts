@@ -2,8 +2,8 @@ import type { Engine } from "./engine.ts";
 import { repeated } from "./expand.ts";
 import type { PacketRecord } from "./model/packet-record.ts";
 import type { Stored } from "./ports/store.ts";
-import { type Stepped, tellHeld } from "./step.ts";
-import { inWrites, newPut, weighNew } from "./writes.ts";
+import { inWrites, newPut, weighNew } from "./recording/transaction-size.ts";
+import { type Stepped, tellHeld } from "./recording/transitions.ts";
 
 /**
  * Records those packets of an event that an earlier run has not.

@@ -5,9 +5,9 @@ import type { Facts } from "./model/ledger-entry.ts";
 import type { PacketRecord } from "./model/packet-record.ts";
 import { pinSheets } from "./pinned.ts";
 import type { Stored } from "./ports/store.ts";
-import { putOf, sendUnsent, unsentStep } from "./queueing.ts";
+import { putOf, sendUnsent, unsentStep } from "./recording/enqueue.ts";
+import { doneWith } from "./recording/replace-packet.ts";
 import { remapper } from "./remap.ts";
-import { doneWith } from "./replace.ts";
 import { type Json, jsonEqual } from "./values/json.ts";
 
 export interface ReleaseRequest {

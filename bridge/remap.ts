@@ -3,7 +3,7 @@ import { expand, type Plan, plan } from "./expand.ts";
 import { onlyTargets } from "./mapping/sheet-set.ts";
 import type { Maker } from "./model/job.ts";
 import type { Packet } from "./model/packet.ts";
-import type { Stepped } from "./step.ts";
+import type { Stepped } from "./recording/transitions.ts";
 
 /**
  * Maps recorded events again with today's sheets, a packet at a time. What many packets of one event share is worked

@@ -11,16 +11,16 @@ import type { PacketRecord } from "./model/packet-record.ts";
 import { pinSheets } from "./pinned.ts";
 import type { QueueName } from "./ports/queue.ts";
 import type { Page, Stored } from "./ports/store.ts";
-import { sendUnsent } from "./queueing.ts";
+import { sendUnsent } from "./recording/enqueue.ts";
+import { doneWith } from "./recording/replace-packet.ts";
+import { inWrites, newPut, weighNew } from "./recording/transaction-size.ts";
+import { begin, type Stepped, tellHeld } from "./recording/transitions.ts";
 import { type ReleaseRequest, release } from "./release.ts";
 import { remapper } from "./remap.ts";
-import { doneWith } from "./replace.ts";
 import { readShadow, shadowKeyOf } from "./settle.ts";
 import { emptyShadow, reconcile } from "./shadow.ts";
-import { begin, type Stepped, tellHeld } from "./step.ts";
 import type { Json } from "./values/json.ts";
 import { pageOfJob, pagesOf } from "./values/pagination.ts";
-import { inWrites, newPut, weighNew } from "./writes.ts";
 
 type Replay = Job & { readonly kind: "replay" };
 

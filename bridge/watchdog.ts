@@ -3,7 +3,7 @@ import type { Engine } from "./engine.ts";
 import { eraseOld } from "./erase.ts";
 import { changeHealth } from "./health.ts";
 import { eachToItsEnd } from "./observability/log.ts";
-import { putBack, ring, sendUnsent } from "./queueing.ts";
+import { putBack, ring, sendUnsent } from "./recording/enqueue.ts";
 import { pagesOf } from "./values/pagination.ts";
 
 /** A queue forgets a message after 14 days; one that has waited this long is put there anew. */

@@ -14,7 +14,7 @@ import { isClosed, type Status } from "../bridge/model/ledger-entry.ts";
 import type { PacketRecord } from "../bridge/model/packet-record.ts";
 import type { LogLine } from "../bridge/observability/log.ts";
 import type { Tally } from "../bridge/ports/store.ts";
-import { putInInbox } from "../bridge/queueing.ts";
+import { putInInbox } from "../bridge/recording/enqueue.ts";
 import { packetsOf, type ReplayTrial, tryReplay } from "../bridge/replay.ts";
 import { type From, pagesOf } from "../bridge/values/pagination.ts";
 import { connectorFiles } from "../connectors/protocols/connector-files.ts";

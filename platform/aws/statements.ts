@@ -3,8 +3,8 @@ import { isClosed, type LedgerEntry } from "../../bridge/model/ledger-entry.ts";
 import { type Packet, strictOrder } from "../../bridge/model/packet.ts";
 import type { PacketRecord } from "../../bridge/model/packet-record.ts";
 import type { Put } from "../../bridge/ports/store.ts";
+import { inlineBytes, pieceBytes } from "../../bridge/recording/transaction-size.ts";
 import { bodyText } from "../../bridge/values/json.ts";
-import { inlineBytes, pieceBytes } from "../../bridge/writes.ts";
 import { pad, shardOf } from "./shards.ts";
 
 /**

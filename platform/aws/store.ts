@@ -31,8 +31,8 @@ import type {
   StorePort,
   Tally,
 } from "../../bridge/ports/store.ts";
+import { checkWeight } from "../../bridge/recording/transaction-size.ts";
 import { batchesOf } from "../../bridge/values/batched.ts";
-import { checkWeight } from "../../bridge/writes.ts";
 import { packetIndexes } from "./names.ts";
 import { pad, readIndex } from "./shards.ts";
 import {

@@ -7,7 +7,7 @@ import type { Catalog, Http } from "../../bridge/model/connector.ts";
 import type { ToldAlert } from "../../bridge/observability/alerts.ts";
 import type { LogLine } from "../../bridge/observability/log.ts";
 import type { Clock, Random } from "../../bridge/ports/clock.ts";
-import { putInInbox } from "../../bridge/queueing.ts";
+import { putInInbox } from "../../bridge/recording/enqueue.ts";
 import { systemClock, systemRandom } from "../clock.ts";
 import { complianceOver } from "../compliance.ts";
 import { httpClients } from "../http-clients.ts";

@@ -18,8 +18,8 @@ import type {
   StorePort,
   Tally,
 } from "../../bridge/ports/store.ts";
+import { checkWeight } from "../../bridge/recording/transaction-size.ts";
 import { bodyText } from "../../bridge/values/json.ts";
-import { checkWeight } from "../../bridge/writes.ts";
 import type { Database } from "./database.ts";
 import type { LedgerRow, RowPut } from "./writer.ts";
 

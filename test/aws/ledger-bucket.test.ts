@@ -8,7 +8,7 @@ import { birthFacts } from "../../bridge/expand.ts";
 import { openSeal, sealFault, sealLedger } from "../../bridge/ledger/seal.ts";
 import { verifyLedger } from "../../bridge/ledger/verify.ts";
 import { readTimes } from "../../bridge/model/timings.ts";
-import { begin } from "../../bridge/step.ts";
+import { begin } from "../../bridge/recording/transitions.ts";
 import { ledgerCopyHandler } from "../../functions/ledger-copy-handler.ts";
 import {
   BucketSeals,

@@ -6,7 +6,7 @@ import type { LedgerEntry, Status } from "../../bridge/model/ledger-entry.ts";
 import type { Packet } from "../../bridge/model/packet.ts";
 import type { PacketRecord } from "../../bridge/model/packet-record.ts";
 import type { PacketQuery, Put, Stored, StorePort } from "../../bridge/ports/store.ts";
-import { begin, type Stepped, step } from "../../bridge/step.ts";
+import { begin, type Stepped, step } from "../../bridge/recording/transitions.ts";
 import { anEvent, aPacket, aVersion, noon } from "../support/builders.ts";
 
 /** An engine's table and ledger, empty. */

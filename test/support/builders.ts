@@ -5,7 +5,7 @@ import { Catalog, type Connector } from "../../bridge/model/connector.ts";
 import type { SourceEvent } from "../../bridge/model/event.ts";
 import type { Packet, Version } from "../../bridge/model/packet.ts";
 import type { PacketRecord } from "../../bridge/model/packet-record.ts";
-import { begin, type Stepped } from "../../bridge/step.ts";
+import { begin, type Stepped } from "../../bridge/recording/transitions.ts";
 
 export const aKey = createSecretKey(Buffer.alloc(32, 7));
 

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { EventRecord } from "../../../bridge/model/event-record.ts";
 import type { Put } from "../../../bridge/ports/store.ts";
-import { pieceBytes, weigh } from "../../../bridge/writes.ts";
+import { pieceBytes, weigh } from "../../../bridge/recording/transaction-size.ts";
 import { pieceKeys, putStatements } from "../../../platform/aws/statements.ts";
 import { aBeginning, anEvent } from "../../support/builders.ts";
 

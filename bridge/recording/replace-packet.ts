@@ -1,9 +1,9 @@
-import type { Engine } from "./engine.ts";
-import type { Facts } from "./model/ledger-entry.ts";
-import { inPlaceOf, type Packet } from "./model/packet.ts";
-import type { Stored } from "./ports/store.ts";
-import { writeStep } from "./settle.ts";
-import { type Stepped, tellHeld } from "./step.ts";
+import type { Engine } from "../engine.ts";
+import type { Facts } from "../model/ledger-entry.ts";
+import { inPlaceOf, type Packet } from "../model/packet.ts";
+import type { Stored } from "../ports/store.ts";
+import { type Stepped, tellHeld } from "./transitions.ts";
+import { writeStep } from "./write-transition.ts";
 
 /** What writing about one packet came to. */
 export type Replaced =

@@ -1,8 +1,8 @@
-import type { Engine } from "./engine.ts";
-import { append, tailOf } from "./ledger/chain.ts";
-import type { EventRecord } from "./model/event-record.ts";
-import { type Facts, isClosed, type LedgerEntry, type Status } from "./model/ledger-entry.ts";
-import type { PacketRecord, Progress } from "./model/packet-record.ts";
+import type { Engine } from "../engine.ts";
+import { append, tailOf } from "../ledger/chain.ts";
+import type { EventRecord } from "../model/event-record.ts";
+import { type Facts, isClosed, type LedgerEntry, type Status } from "../model/ledger-entry.ts";
+import type { PacketRecord, Progress } from "../model/packet-record.ts";
 
 /** A packet's record and the ledger entry that belongs to it: written together or not at all. */
 export interface Stepped {

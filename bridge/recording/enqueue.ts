@@ -1,12 +1,12 @@
-import type { Engine } from "./engine.ts";
-import type { SourceEvent } from "./model/event.ts";
-import type { Facts } from "./model/ledger-entry.ts";
-import type { PacketRecord } from "./model/packet-record.ts";
-import { maxCallBytes, maxMessages, type NewMessage, type QueueName, type QueuePort } from "./ports/queue.ts";
-import type { Put, Stored } from "./ports/store.ts";
-import { type Stepped, step } from "./step.ts";
-import { bodyText } from "./values/json.ts";
-import { inWrites, weigh } from "./writes.ts";
+import type { Engine } from "../engine.ts";
+import type { SourceEvent } from "../model/event.ts";
+import type { Facts } from "../model/ledger-entry.ts";
+import type { PacketRecord } from "../model/packet-record.ts";
+import { maxCallBytes, maxMessages, type NewMessage, type QueueName, type QueuePort } from "../ports/queue.ts";
+import type { Put, Stored } from "../ports/store.ts";
+import { bodyText } from "../values/json.ts";
+import { inWrites, weigh } from "./transaction-size.ts";
+import { type Stepped, step } from "./transitions.ts";
 
 /** Puts packets on their lane queues. Doing so twice within 5 min puts them there once. */
 export async function putOnQueue(engine: Engine, records: readonly PacketRecord[]): Promise<void> {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { verifyChain } from "../../bridge/ledger/chain.ts";
-import { begin, step } from "../../bridge/step.ts";
-import { aBeginning, aPacket, noon } from "../support/builders.ts";
+import { verifyChain } from "../../../bridge/ledger/chain.ts";
+import { begin, step } from "../../../bridge/recording/transitions.ts";
+import { aBeginning, aPacket, noon } from "../../support/builders.ts";
 
 describe("a packet's step", () => {
   it("begins its chain where it is recorded", () => {

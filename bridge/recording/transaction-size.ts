@@ -1,9 +1,9 @@
-import type { EventRecord } from "./model/event-record.ts";
-import type { LedgerEntry } from "./model/ledger-entry.ts";
-import type { PacketRecord } from "./model/packet-record.ts";
-import type { Put } from "./ports/store.ts";
-import type { Stepped } from "./step.ts";
-import { bodyText } from "./values/json.ts";
+import type { EventRecord } from "../model/event-record.ts";
+import type { LedgerEntry } from "../model/ledger-entry.ts";
+import type { PacketRecord } from "../model/packet-record.ts";
+import type { Put } from "../ports/store.ts";
+import { bodyText } from "../values/json.ts";
+import type { Stepped } from "./transitions.ts";
 
 /** Changes in one write. Source: Amazon DynamoDB, `ExecuteTransaction`: 100 statements. */
 export const maxChanges = 100;
