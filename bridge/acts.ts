@@ -1,11 +1,12 @@
 import type { Engine } from "./engine.ts";
-import { birthFacts } from "./expand.ts";
 import { blockedReason, govern } from "./governance/govern.ts";
 import type { FieldDecision } from "./governance/vet.ts";
+import { readdress } from "./intake/build-packet.ts";
+import { birthFacts } from "./intake/expand.ts";
+import { pinnedSheets } from "./intake/pinned-sheets.ts";
 import type { Match } from "./mapping/match-targets.ts";
 import type { Facts, Status } from "./model/ledger-entry.ts";
-import { type Packet, readdress } from "./model/packet.ts";
-import { pinnedSheets } from "./pinned.ts";
+import type { Packet } from "./model/packet.ts";
 import type { Stored } from "./ports/store.ts";
 import { putInPlace, type Replaced } from "./recording/replace-packet.ts";
 import { begin } from "./recording/transitions.ts";

@@ -1,8 +1,8 @@
 import type { Engine } from "./engine.ts";
 import { changeHealth } from "./health.ts";
+import { shadowIdOf } from "./intake/build-packet.ts";
 import { noteOf } from "./ledger/audit-event.ts";
 import { type Connector, connectorId } from "./model/connector.ts";
-import { shadowIdOf } from "./model/packet.ts";
 import type { Health } from "./model/target-health.ts";
 import { forgotten } from "./shadow.ts";
 

@@ -1,5 +1,5 @@
-import type { Brought } from "./accept.ts";
 import type { Engine } from "./engine.ts";
+import type { Brought } from "./intake/accept.ts";
 import { type Line, linesIn } from "./mapping/roster-file.ts";
 import { checkEvent, eventKey, maxEventBytes, type SourceEvent } from "./model/event.ts";
 import type { Malformed, Snapshot } from "./model/job.ts";

@@ -1,5 +1,5 @@
-import { accept } from "../bridge/accept.ts";
 import type { Engine } from "../bridge/engine.ts";
+import { accept } from "../bridge/intake/accept.ts";
 import { later } from "../bridge/ports/message-result.ts";
 import { answer, type BatchHandler, messagesIn } from "./batch.ts";
 

@@ -1,7 +1,7 @@
+import { push } from "../bridge/intake/push-event.ts";
 import { compileSheet, type Sheet } from "../bridge/mapping/compile-sheet.ts";
 import { eventKey, type SourceEvent } from "../bridge/model/event.ts";
 import type { SheetDocument } from "../bridge/model/sheet-document.ts";
-import { push } from "../bridge/push.ts";
 import { type Bridge, borrowBridge } from "./bridge.ts";
 import { isStreamed, type Streamed, sourceOf } from "./stream.ts";
 import type { PacketView } from "./view.ts";

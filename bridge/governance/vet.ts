@@ -1,5 +1,4 @@
 import type { KeyObject } from "node:crypto";
-import type { Parcel } from "../mapping/map-event.ts";
 import { detect, maskText, replaceFound } from "../pii/detect.ts";
 import type { DataKind, Finding } from "../pii/finding.ts";
 import { canonicalJson } from "../values/canonical-json.ts";
@@ -25,9 +24,6 @@ export interface Leaving {
   readonly entity: string;
   readonly fields: JsonObject;
 }
-
-/** A parcel governance has seen: only such a parcel can be packed. */
-export type Vetted = Parcel & Judged;
 
 export type Verdict = "allow" | "mask" | "block";
 

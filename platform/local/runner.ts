@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import { accept } from "../../bridge/accept.ts";
 import { type Carrier, deliver } from "../../bridge/deliver.ts";
 import { gate } from "../../bridge/gate.ts";
+import { accept } from "../../bridge/intake/accept.ts";
 import { runJobs } from "../../bridge/jobs.ts";
 import { keep } from "../../bridge/keep.ts";
 import { type Connector, connectorId } from "../../bridge/model/connector.ts";

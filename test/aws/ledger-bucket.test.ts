@@ -4,7 +4,7 @@ import { CreateKeyCommand, KMSClient } from "@aws-sdk/client-kms";
 import { CreateBucketCommand, DeleteObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { birthFacts } from "../../bridge/expand.ts";
+import { birthFacts } from "../../bridge/intake/expand.ts";
 import { openSeal, sealFault, sealLedger } from "../../bridge/ledger/seal.ts";
 import { verifyLedger } from "../../bridge/ledger/verify.ts";
 import { readTimes } from "../../bridge/model/timings.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { push } from "../../bridge/intake/push-event.ts";
 import { startJob } from "../../bridge/jobs.ts";
 import { eventKey } from "../../bridge/model/event.ts";
-import { push } from "../../bridge/push.ts";
 import { measuredIn } from "../../functions/lines.ts";
 import { aSheet } from "../support/builders.ts";
 import { aCore, type Core, fakeTarget } from "../support/core.ts";

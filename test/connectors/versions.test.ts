@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { accept } from "../../bridge/accept.ts";
 import { deliver } from "../../bridge/deliver.ts";
 import { gate } from "../../bridge/gate.ts";
+import { accept } from "../../bridge/intake/accept.ts";
 import { sheetSet } from "../../bridge/mapping/sheet-set.ts";
 import { Catalog, type Connector, connectorId } from "../../bridge/model/connector.ts";
 import type { Status } from "../../bridge/model/ledger-entry.ts";

@@ -15,7 +15,7 @@ export interface Row {
   readonly proofs: readonly Proof[];
 }
 
-const accept = "test/bridge/accept.test.ts";
+const accept = "test/bridge/intake/accept.test.ts";
 const deliver = "test/bridge/deliver.test.ts";
 const keep = "test/bridge/keep.test.ts";
 const event = "test/bridge/model/event.test.ts";
@@ -210,7 +210,7 @@ export const rows: readonly Row[] = [
     proofs: [
       { file: event, named: /largest size|10 MiB|counts bytes/ },
       { file: accept, named: /largest events/ },
-      { file: "test/bridge/pack.test.ts" },
+      { file: "test/bridge/intake/build-packet.test.ts" },
     ],
   },
   {

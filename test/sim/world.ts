@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import * as z from "zod";
-import { accept } from "../../bridge/accept.ts";
 import { deliver } from "../../bridge/deliver.ts";
 import type { Engine } from "../../bridge/engine.ts";
 import { forget } from "../../bridge/forget.ts";
 import { changeHealth } from "../../bridge/health.ts";
+import { accept } from "../../bridge/intake/accept.ts";
 import { cancelJob, runJobs, startJob } from "../../bridge/jobs.ts";
 import { keep } from "../../bridge/keep.ts";
 import type { Connector, Context } from "../../bridge/model/connector.ts";

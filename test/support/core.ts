@@ -1,9 +1,9 @@
 import * as z from "zod";
-import { accept } from "../../bridge/accept.ts";
 import { type Carrier, deliver } from "../../bridge/deliver.ts";
 import type { Engine } from "../../bridge/engine.ts";
 import type { Policy } from "../../bridge/governance/policy.ts";
 import { readPolicy } from "../../bridge/governance/policy-file.ts";
+import { accept } from "../../bridge/intake/accept.ts";
 import { runJobs } from "../../bridge/jobs.ts";
 import { keep } from "../../bridge/keep.ts";
 import { readSheets } from "../../bridge/mapping/sheet-file.ts";

@@ -2,7 +2,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
-import { accept, resumeUnsent } from "../../../bridge/accept.ts";
+import { accept, resumeUnsent } from "../../../bridge/intake/accept.ts";
 import { cutLines, elementsIn, type Lines, linesIn } from "../../../bridge/mapping/roster-file.ts";
 import { eventKey } from "../../../bridge/model/event.ts";
 import type { FilesPort } from "../../../bridge/ports/files.ts";

@@ -1,9 +1,9 @@
-import type { Engine } from "./engine.ts";
+import type { Engine } from "../engine.ts";
+import type { PacketRecord } from "../model/packet-record.ts";
+import type { Stored } from "../ports/store.ts";
+import { inWrites, newPut, weighNew } from "../recording/transaction-size.ts";
+import { type Stepped, tellHeld } from "../recording/transitions.ts";
 import { repeated } from "./expand.ts";
-import type { PacketRecord } from "./model/packet-record.ts";
-import type { Stored } from "./ports/store.ts";
-import { inWrites, newPut, weighNew } from "./recording/transaction-size.ts";
-import { type Stepped, tellHeld } from "./recording/transitions.ts";
 
 /**
  * Records those packets of an event that an earlier run has not.

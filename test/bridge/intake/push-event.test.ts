@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { eventKey } from "../../bridge/model/event.ts";
-import { push } from "../../bridge/push.ts";
-import { aSheet } from "../support/builders.ts";
-import { aCore, fakeTarget } from "../support/core.ts";
+import { push } from "../../../bridge/intake/push-event.ts";
+import { eventKey } from "../../../bridge/model/event.ts";
+import { aSheet } from "../../support/builders.ts";
+import { aCore, fakeTarget } from "../../support/core.ts";
 
 const sheet = () =>
   aSheet(

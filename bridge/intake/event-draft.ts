@@ -1,17 +1,19 @@
-import { convert } from "./convert.ts";
-import type { Engine } from "./engine.ts";
-import { chunksOf, expand, type Plan, plan } from "./expand.ts";
-import { NotAsked } from "./governance/compliance-engine.ts";
-import { append, tailOf } from "./ledger/chain.ts";
-import { onlyTargets } from "./mapping/sheet-set.ts";
-import { type Arrival, eventKey, type SourceEvent } from "./model/event.ts";
-import type { EventRecord } from "./model/event-record.ts";
-import type { Facts, LedgerEntry } from "./model/ledger-entry.ts";
-import { toldName } from "./pii/redact.ts";
-import { pinSheets } from "./pinned.ts";
-import type { Put } from "./ports/store.ts";
-import { fitsOneWrite, newPut, type Weight, weigh } from "./recording/transaction-size.ts";
-import type { Stepped } from "./recording/transitions.ts";
+import type { Engine } from "../engine.ts";
+import { NotAsked } from "../governance/compliance-engine.ts";
+import { append, tailOf } from "../ledger/chain.ts";
+import { onlyTargets } from "../mapping/sheet-set.ts";
+import { type Arrival, eventKey, type SourceEvent } from "../model/event.ts";
+import type { EventRecord } from "../model/event-record.ts";
+import type { Facts, LedgerEntry } from "../model/ledger-entry.ts";
+import { toldName } from "../pii/redact.ts";
+import type { Put } from "../ports/store.ts";
+import { fitsOneWrite, newPut, type Weight, weigh } from "../recording/transaction-size.ts";
+import type { Stepped } from "../recording/transitions.ts";
+import { chunksOf } from "./chunk-id.ts";
+import { convert } from "./convert-inbound.ts";
+import { expand } from "./expand.ts";
+import { pinSheets } from "./pinned-sheets.ts";
+import { type Plan, plan } from "./plan.ts";
 
 /** One message at the door. */
 export interface Arrived {

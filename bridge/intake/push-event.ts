@@ -1,9 +1,10 @@
-import type { Engine } from "./engine.ts";
-import { expand, plan } from "./expand.ts";
-import type { Sheet } from "./mapping/compile-sheet.ts";
-import { pinSheets } from "./pinned.ts";
-import { sendUnsent } from "./recording/enqueue.ts";
-import { newPut } from "./recording/transaction-size.ts";
+import type { Engine } from "../engine.ts";
+import type { Sheet } from "../mapping/compile-sheet.ts";
+import { sendUnsent } from "../recording/enqueue.ts";
+import { newPut } from "../recording/transaction-size.ts";
+import { expand } from "./expand.ts";
+import { pinSheets } from "./pinned-sheets.ts";
+import { plan } from "./plan.ts";
 
 /**
  * Sends a recorded event through a sheet made in code: the same mapping, vetting, recording and order as a sheet of the

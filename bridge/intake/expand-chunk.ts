@@ -1,14 +1,16 @@
-import type { Engine } from "./engine.ts";
-import { expand, isUncut, nameOf, type Plan, partOf } from "./expand.ts";
-import { cutLines } from "./mapping/roster-file.ts";
-import type { EventRecord } from "./model/event-record.ts";
-import { planAgain } from "./pinned.ts";
-import { FileFault } from "./ports/files.ts";
-import { maxMessages } from "./ports/queue.ts";
-import type { Put, Stored } from "./ports/store.ts";
-import { recordPackets } from "./record.ts";
-import { putOnQueue } from "./recording/enqueue.ts";
-import { stepEvent } from "./recording/transitions.ts";
+import type { Engine } from "../engine.ts";
+import { cutLines } from "../mapping/roster-file.ts";
+import type { EventRecord } from "../model/event-record.ts";
+import { FileFault } from "../ports/files.ts";
+import { maxMessages } from "../ports/queue.ts";
+import type { Put, Stored } from "../ports/store.ts";
+import { putOnQueue } from "../recording/enqueue.ts";
+import { stepEvent } from "../recording/transitions.ts";
+import { isUncut, nameOf, partOf } from "./chunk-id.ts";
+import { expand } from "./expand.ts";
+import { planAgain } from "./pinned-sheets.ts";
+import type { Plan } from "./plan.ts";
+import { recordPackets } from "./record-packets.ts";
 
 /** A part of a large event, as it comes back through the inbox. */
 export interface Chunk {

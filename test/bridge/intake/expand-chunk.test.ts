@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { accept, resumeUnsent } from "../../bridge/accept.ts";
-import { chunkIn } from "../../bridge/chunks.ts";
-import { eventKey } from "../../bridge/model/event.ts";
-import { aCore, brokenLaws, type Core, fakeTarget } from "../support/core.ts";
-import { dyingAfter } from "../support/faulty.ts";
+import { accept, resumeUnsent } from "../../../bridge/intake/accept.ts";
+import { chunkIn } from "../../../bridge/intake/expand-chunk.ts";
+import { eventKey } from "../../../bridge/model/event.ts";
+import { aCore, brokenLaws, type Core, fakeTarget } from "../../support/core.ts";
+import { dyingAfter } from "../../support/faulty.ts";
 
 const roster = `
 source_event: roster

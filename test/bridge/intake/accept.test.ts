@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { accept, resumeUnsent } from "../../bridge/accept.ts";
-import type { Engine } from "../../bridge/engine.ts";
-import { eventKey } from "../../bridge/model/event.ts";
-import { aCore, brokenLaws, type Core, fakeTarget, onePerDiem } from "../support/core.ts";
-import { dyingAfter } from "../support/faulty.ts";
+import type { Engine } from "../../../bridge/engine.ts";
+import { accept, resumeUnsent } from "../../../bridge/intake/accept.ts";
+import { eventKey } from "../../../bridge/model/event.ts";
+import { aCore, brokenLaws, type Core, fakeTarget, onePerDiem } from "../../support/core.ts";
+import { dyingAfter } from "../../support/faulty.ts";
 
 const roster = `
 source_event: roster

@@ -1,114 +1,20 @@
 import type { KeyObject } from "node:crypto";
-import type { Engine } from "./engine.ts";
-import { blockedReason, govern } from "./governance/govern.ts";
-import type { Sheet } from "./mapping/compile-sheet.ts";
-import { type Element, faulty, mapEvent, type Parcel, placeOf, rosterOf, rosterSize } from "./mapping/map-event.ts";
-import { type Match, match } from "./mapping/match-targets.ts";
-import { chunkSize, elementAt, elementsIn, findRosters, type Lines, withRemedy } from "./mapping/roster-file.ts";
-import { type Connector, connectorId } from "./model/connector.ts";
-import type { SourceEvent } from "./model/event.ts";
-import type { Maker } from "./model/job.ts";
-import type { Facts } from "./model/ledger-entry.ts";
-import {
-  type Origin,
-  type Packet,
-  pack,
-  plainFacts,
-  readdress,
-  sizeFault,
-  type Version,
-  versionOf,
-} from "./model/packet.ts";
-import type { Progress } from "./model/packet-record.ts";
-import type { Roster } from "./model/roster.ts";
-import { toldName } from "./pii/redact.ts";
-import { FileFault } from "./ports/files.ts";
-import { begin, type Stepped } from "./recording/transitions.ts";
-import type { Json } from "./values/json.ts";
-
-/** What an event is to become: the targets that want it, and its place in time. */
-export interface Plan {
-  readonly key: string;
-  readonly event: SourceEvent;
-  /** The targets that want it; one in which nothing changed gets no packet. */
-  readonly matches: readonly Match[];
-  /** Its rosters that stand in files. */
-  readonly rosters: readonly Roster[];
-  readonly version: Version;
-  /** Its time lay too far ahead, and was set back. */
-  readonly clamped: boolean;
-  /** Fixed at the first acceptance. ms */
-  readonly acceptedMs: number;
-  /** Who has its packets made, where it is not the event itself. */
-  readonly by?: Maker;
-}
-
-/** An event on its way through the mapper. */
-export interface Accepted {
-  readonly key: string;
-  readonly event: SourceEvent;
-  /** µs since the epoch, fixed at its first acceptance. */
-  readonly accepted: number;
-}
-
-export interface PlanOptions {
-  /** Its rosters as an earlier plan found them; if not said, they are looked up now. */
-  readonly rosters?: readonly Roster[];
-  /** Versions of files it is to keep to, where it still names them. */
-  readonly known?: readonly Roster[];
-  /** When it is judged which targets are in force: ms since the epoch, its acceptance if not said. */
-  readonly at?: number;
-  readonly by?: Maker;
-}
-
-export async function plan(
-  engine: Engine,
-  { key, event, accepted }: Accepted,
-  sheets: readonly Sheet[],
-  { rosters, known, at, by }: PlanOptions = {},
-): Promise<Plan> {
-  const acceptedMs = Math.floor(accepted / 1_000);
-  const matches = await match(event, sheets, acceptedMs, at);
-  const found = rosters ?? (await findRosters(engine.files, event, matches, known));
-  return { key, event, matches, rosters: found, ...versionOf(event, accepted), acceptedMs, ...(by && { by }) };
-}
-
-/** A part of a match that is expanded at one go: all of it, elements in the event, or lines of a file. */
-export interface Part extends Partial<Lines> {
-  readonly match: number;
-}
-
-/**
- * The chunks a large event is expanded in; none where it is small enough to be expanded at once.
- *
- * `2.500`: of the third match the elements from the 501st on. `2.500.8192-16384`: of its file the lines that stand in
- * these bytes, of which the first is the 501st. `2.500.8192-`: all lines from there on, not cut into chunks yet.
- */
-export function chunksOf({ event, matches, rosters }: Plan): string[] {
-  const sizes = matches.map((found) => (found.target.publish === undefined ? (rosterSize(event, found) ?? 1) : 0));
-  const inFile = matches.map((_, match) => rosters.some((roster) => roster.match === match && !("fault" in roster)));
-  if (!inFile.includes(true) && sizes.reduce((sum, size) => sum + size, 0) <= chunkSize) return [];
-  return sizes.flatMap((size, match) =>
-    inFile[match]
-      ? [nameOf({ match, first: 0, from: 0 })]
-      : Array.from({ length: Math.ceil(size / chunkSize) }, (_, i) => nameOf({ match, first: i * chunkSize })),
-  );
-}
-
-export function nameOf({ match, first, from, to }: Part): string {
-  return from === undefined ? `${match}.${first}` : `${match}.${first}.${from}-${to ?? ""}`;
-}
-
-/** The part a chunk's name stands for. */
-export function partOf(chunk: string): Part & Pick<Lines, "first"> {
-  const [match = 0, first = 0, from, to] = chunk.split(/[.-]/).flatMap((text) => (text === "" ? [] : [Number(text)]));
-  return { match, first, ...(from !== undefined && { from }), ...(to !== undefined && { to }) };
-}
-
-/** A part of a file that must be cut into chunks before it can be expanded. */
-export function isUncut(chunk: string): boolean {
-  return chunk.endsWith("-");
-}
+import type { Engine } from "../engine.ts";
+import { blockedReason, govern } from "../governance/govern.ts";
+import { type Element, faulty, mapEvent, type Parcel, placeOf, rosterOf } from "../mapping/map-event.ts";
+import type { Match } from "../mapping/match-targets.ts";
+import { chunkSize, elementAt, elementsIn, withRemedy } from "../mapping/roster-file.ts";
+import { type Connector, connectorId } from "../model/connector.ts";
+import type { Facts } from "../model/ledger-entry.ts";
+import { type Packet, plainFacts, sizeFault } from "../model/packet.ts";
+import type { Progress } from "../model/packet-record.ts";
+import { toldName } from "../pii/redact.ts";
+import { FileFault } from "../ports/files.ts";
+import { begin, type Stepped } from "../recording/transitions.ts";
+import type { Json } from "../values/json.ts";
+import { type Origin, pack, readdress } from "./build-packet.ts";
+import type { Part } from "./chunk-id.ts";
+import type { Plan } from "./plan.ts";
 
 export interface ExpandOptions {
   /** Only these packets. */

@@ -1,9 +1,10 @@
-import type { Engine } from "./engine.ts";
-import { expand, type Plan, plan } from "./expand.ts";
-import { onlyTargets } from "./mapping/sheet-set.ts";
-import type { Maker } from "./model/job.ts";
-import type { Packet } from "./model/packet.ts";
-import type { Stepped } from "./recording/transitions.ts";
+import type { Engine } from "../engine.ts";
+import { onlyTargets } from "../mapping/sheet-set.ts";
+import type { Maker } from "../model/job.ts";
+import type { Packet } from "../model/packet.ts";
+import type { Stepped } from "../recording/transitions.ts";
+import { expand } from "./expand.ts";
+import { type Plan, plan } from "./plan.ts";
 
 /**
  * Maps recorded events again with today's sheets, a packet at a time. What many packets of one event share is worked

@@ -1,19 +1,18 @@
 import { createSecretKey } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Vetted } from "../../bridge/governance/vet.ts";
-import type { Connector } from "../../bridge/model/connector.ts";
+import { pack, type Vetted } from "../../../bridge/intake/build-packet.ts";
+import type { Connector } from "../../../bridge/model/connector.ts";
 import {
   compareVersions,
   maxPacketBytes,
-  pack,
   revise,
   sizeFault,
   strictOrder,
   type Version,
   versionOf,
-} from "../../bridge/model/packet.ts";
-import { aKey, anEvent, aPacket, aSheet, aVersion, noon } from "../support/builders.ts";
+} from "../../../bridge/model/packet.ts";
+import { aKey, anEvent, aPacket, aSheet, aVersion, noon } from "../../support/builders.ts";
 
 const sheet = aSheet(
   "source_event: t\ntargets: { payroll: { connector: Fake, map: { a: b } }, gis: { connector: Fake, map: { a: b } } }",

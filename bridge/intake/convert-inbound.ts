@@ -1,8 +1,8 @@
-import type { Plan } from "./expand.ts";
-import { mapEvent } from "./mapping/map-event.ts";
-import { convertedSource, inboundPrefix, type SourceEvent } from "./model/event.ts";
-import { nest } from "./values/field-path.ts";
-import { bodyText } from "./values/json.ts";
+import { mapEvent } from "../mapping/map-event.ts";
+import { convertedSource, inboundPrefix, type SourceEvent } from "../model/event.ts";
+import { nest } from "../values/field-path.ts";
+import { bodyText } from "../values/json.ts";
+import type { Plan } from "./plan.ts";
 
 /** A larger event is not published. Source: Amazon EventBridge, 256 KB an entry, some of which are names. */
 const maxPublishedBytes = 250_000;

@@ -1,8 +1,8 @@
-import type { Engine } from "./engine.ts";
-import { type Plan, plan } from "./expand.ts";
-import { compileSheet, type Sheet } from "./mapping/compile-sheet.ts";
-import { onlyTargets } from "./mapping/sheet-set.ts";
-import type { EventRecord } from "./model/event-record.ts";
+import type { Engine } from "../engine.ts";
+import { compileSheet, type Sheet } from "../mapping/compile-sheet.ts";
+import { onlyTargets } from "../mapping/sheet-set.ts";
+import type { EventRecord } from "../model/event-record.ts";
+import { type Plan, plan } from "./plan.ts";
 
 /** What this process knows of the store's sheets, so that the path asks the store once a sheet and not once an event. */
 interface Known {
