@@ -1,6 +1,6 @@
 import { actFacts, type By } from "./by.ts";
+import { changeHealth, isDown } from "./delivery/circuit-breaker.ts";
 import type { Engine } from "./engine.ts";
-import { changeHealth, isDown } from "./health.ts";
 import { noteOf } from "./ledger/audit-event.ts";
 import { type Connector, connectorId } from "./model/connector.ts";
 import type { Health } from "./model/target-health.ts";

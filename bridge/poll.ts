@@ -1,6 +1,7 @@
-import { configOf, contextOf, withinDeadline } from "./call.ts";
+import { changeHealth } from "./delivery/circuit-breaker.ts";
+import { configOf, contextOf } from "./delivery/connector-context.ts";
+import { withinDeadline } from "./delivery/deadline.ts";
 import type { Engine } from "./engine.ts";
-import { changeHealth } from "./health.ts";
 import { inboundEvent } from "./inbound.ts";
 import { type Connector, connectorId, type NotPolled, type Polled } from "./model/connector.ts";
 import { errorName } from "./observability/log.ts";

@@ -1,6 +1,7 @@
-import { contextOf, withinDeadline } from "./call.ts";
+import { changeHealth, healthOf, isDown, markDown, markUp } from "./delivery/circuit-breaker.ts";
+import { contextOf } from "./delivery/connector-context.ts";
+import { withinDeadline } from "./delivery/deadline.ts";
 import type { Engine } from "./engine.ts";
-import { changeHealth, healthOf, isDown, markDown, markUp } from "./health.ts";
 import { type Connector, connectorId } from "./model/connector.ts";
 import type { Health } from "./model/target-health.ts";
 import { pollWhenDue } from "./poll.ts";

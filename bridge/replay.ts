@@ -1,7 +1,9 @@
 import { type Acted, governAgain, packetFor, refusedAct } from "./acts.ts";
 import { actFacts, type By } from "./by.ts";
+import { healthOf } from "./delivery/circuit-breaker.ts";
+import { emptyShadow, reconcile } from "./delivery/shadow.ts";
+import { readShadow, shadowKeyOf } from "./delivery/shadow-store.ts";
 import type { Engine } from "./engine.ts";
-import { healthOf } from "./health.ts";
 import { birthFacts } from "./intake/expand.ts";
 import { pinSheets } from "./intake/pinned-sheets.ts";
 import { remapper } from "./intake/remap.ts";
@@ -17,8 +19,6 @@ import { doneWith } from "./recording/replace-packet.ts";
 import { inWrites, newPut, weighNew } from "./recording/transaction-size.ts";
 import { begin, type Stepped, tellHeld } from "./recording/transitions.ts";
 import { type ReleaseRequest, release } from "./release.ts";
-import { readShadow, shadowKeyOf } from "./settle.ts";
-import { emptyShadow, reconcile } from "./shadow.ts";
 import type { Json } from "./values/json.ts";
 import { pageOfJob, pagesOf } from "./values/pagination.ts";
 

@@ -1,6 +1,6 @@
+import { changeHealth } from "./delivery/circuit-breaker.ts";
 import type { Engine } from "./engine.ts";
 import { eraseOld } from "./erase.ts";
-import { changeHealth } from "./health.ts";
 import { resumeUnsent } from "./intake/accept.ts";
 import { eachToItsEnd } from "./observability/log.ts";
 import { putBack, ring, sendUnsent } from "./recording/enqueue.ts";

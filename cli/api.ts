@@ -3,7 +3,7 @@ import { readFileSync, rmSync } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import * as z from "zod";
-import { contextOf } from "../bridge/call.ts";
+import { contextOf } from "../bridge/delivery/connector-context.ts";
 import { probe } from "../bridge/probe.ts";
 import type { Ops } from "../ops/operation.ts";
 import { type Served, serveOps } from "../ops/serve.ts";

@@ -1,5 +1,5 @@
 import { styleText } from "node:util";
-import { changeHealth, markDown } from "../bridge/health.ts";
+import { changeHealth, markDown } from "../bridge/delivery/circuit-breaker.ts";
 import { placeOf, verifyLedger } from "../bridge/ledger/verify.ts";
 import { Event } from "../index.ts";
 import { viewOf } from "../library/view.ts";

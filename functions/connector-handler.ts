@@ -1,6 +1,6 @@
-import { deliver } from "../bridge/deliver.ts";
+import { deliver } from "../bridge/delivery/deliver.ts";
+import { gate } from "../bridge/delivery/rate-limiter.ts";
 import type { Engine } from "../bridge/engine.ts";
-import { gate } from "../bridge/gate.ts";
 import { type Connector, connectorId } from "../bridge/model/connector.ts";
 import { answer, type BatchHandler, messagesIn } from "./batch.ts";
 import { shareOf } from "./rate.ts";

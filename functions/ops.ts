@@ -1,6 +1,6 @@
 import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
+import { healthOf } from "../bridge/delivery/circuit-breaker.ts";
 import type { Engine } from "../bridge/engine.ts";
-import { healthOf } from "../bridge/health.ts";
 import { connectorId } from "../bridge/model/connector.ts";
 import type { Ops } from "../ops/operation.ts";
 import packageJson from "../package.json" with { type: "json" };

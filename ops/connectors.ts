@@ -1,9 +1,9 @@
 import * as z from "zod";
 import type { By } from "../bridge/by.ts";
 import { pause, redriveNow, resume } from "../bridge/connector-acts.ts";
+import { healthOf, isDown } from "../bridge/delivery/circuit-breaker.ts";
 import type { Engine } from "../bridge/engine.ts";
 import { forget } from "../bridge/forget.ts";
-import { healthOf, isDown } from "../bridge/health.ts";
 import { type Connector, connectorId } from "../bridge/model/connector.ts";
 import { withoutPersonalData } from "../bridge/pii/redact.ts";
 import type { QueueName } from "../bridge/ports/queue.ts";

@@ -1,5 +1,5 @@
+import { healthOf, isDown } from "../bridge/delivery/circuit-breaker.ts";
 import type { Engine } from "../bridge/engine.ts";
-import { healthOf, isDown } from "../bridge/health.ts";
 import { depth } from "./connectors.ts";
 import { lagsOf } from "./lag.ts";
 import { tallyOf } from "./ledger.ts";

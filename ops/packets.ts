@@ -1,6 +1,7 @@
 import * as z from "zod";
 import type { Acted } from "../bridge/acts.ts";
 import type { By } from "../bridge/by.ts";
+import { heldAtTarget } from "../bridge/delivery/shadow-store.ts";
 import { discard } from "../bridge/discard.ts";
 import { edit, tryEdit } from "../bridge/edit.ts";
 import type { Engine } from "../bridge/engine.ts";
@@ -9,7 +10,6 @@ import { statuses } from "../bridge/model/ledger-entry.ts";
 import type { PacketRecord } from "../bridge/model/packet-record.ts";
 import type { Stored } from "../bridge/ports/store.ts";
 import { replayPacket } from "../bridge/replay.ts";
-import { heldAtTarget } from "../bridge/settle.ts";
 import { isJsonObject, type Json, type JsonObject } from "../bridge/values/json.ts";
 import { connectorNamed } from "./connectors.ts";
 import { operation } from "./operation.ts";

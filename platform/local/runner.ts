@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { type Carrier, deliver } from "../../bridge/deliver.ts";
-import { gate } from "../../bridge/gate.ts";
+import { type Carrier, deliver } from "../../bridge/delivery/deliver.ts";
+import { gate } from "../../bridge/delivery/rate-limiter.ts";
 import { accept } from "../../bridge/intake/accept.ts";
 import { runJobs } from "../../bridge/jobs.ts";
 import { keep } from "../../bridge/keep.ts";

@@ -16,7 +16,7 @@ import { GetParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { DeleteCommand, DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { changeHealth } from "../../bridge/health.ts";
+import { changeHealth } from "../../bridge/delivery/circuit-breaker.ts";
 import { startJob } from "../../bridge/jobs.ts";
 import { verifyLedger } from "../../bridge/ledger/verify.ts";
 import { eventKey, type SourceEvent } from "../../bridge/model/event.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { changeHealth } from "../../bridge/delivery/circuit-breaker.ts";
 import type { Engine } from "../../bridge/engine.ts";
-import { changeHealth } from "../../bridge/health.ts";
 import { runJobs, startJob } from "../../bridge/jobs.ts";
 import { keep } from "../../bridge/keep.ts";
 import { retry } from "../../bridge/model/outcome.ts";

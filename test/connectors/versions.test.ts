@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { deliver } from "../../bridge/deliver.ts";
-import { gate } from "../../bridge/gate.ts";
+import { deliver } from "../../bridge/delivery/deliver.ts";
+import { gate } from "../../bridge/delivery/rate-limiter.ts";
 import { accept } from "../../bridge/intake/accept.ts";
 import { sheetSet } from "../../bridge/mapping/sheet-set.ts";
 import { Catalog, type Connector, connectorId } from "../../bridge/model/connector.ts";

@@ -1,6 +1,6 @@
 import type { Context } from "aws-lambda";
 import { describe, expect, it } from "vitest";
-import { healthOf } from "../../bridge/health.ts";
+import { healthOf } from "../../bridge/delivery/circuit-breaker.ts";
 import { refused } from "../../bridge/model/outcome.ts";
 import { isAskedNow } from "../../functions/ask-now.ts";
 import { opsHandler } from "../../functions/ops-handler.ts";

@@ -16,7 +16,7 @@ export interface Row {
 }
 
 const accept = "test/bridge/intake/accept.test.ts";
-const deliver = "test/bridge/deliver.test.ts";
+const deliver = "test/bridge/delivery/deliver.test.ts";
 const keep = "test/bridge/keep.test.ts";
 const event = "test/bridge/model/event.test.ts";
 const http = "test/connectors/http.test.ts";
@@ -95,7 +95,7 @@ export const rows: readonly Row[] = [
     simulated: "yes",
     proofs: [
       { file: order, named: /every order/ },
-      { file: "test/bridge/shadow.test.ts", named: /permutations/ },
+      { file: "test/bridge/delivery/shadow.test.ts", named: /permutations/ },
     ],
   },
   {

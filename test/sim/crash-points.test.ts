@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { changeHealth, markDown } from "../../bridge/health.ts";
+import { changeHealth, markDown } from "../../bridge/delivery/circuit-breaker.ts";
 import { figure, firstSeed, full } from "../reliability/figure.ts";
 import { seededRandom } from "../support/clock.ts";
 import { brokenLaws } from "./oracle.ts";

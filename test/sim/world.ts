@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import * as z from "zod";
-import { deliver } from "../../bridge/deliver.ts";
+import { changeHealth } from "../../bridge/delivery/circuit-breaker.ts";
+import { deliver } from "../../bridge/delivery/deliver.ts";
 import type { Engine } from "../../bridge/engine.ts";
 import { forget } from "../../bridge/forget.ts";
-import { changeHealth } from "../../bridge/health.ts";
 import { accept } from "../../bridge/intake/accept.ts";
 import { cancelJob, runJobs, startJob } from "../../bridge/jobs.ts";
 import { keep } from "../../bridge/keep.ts";

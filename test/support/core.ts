@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { type Carrier, deliver } from "../../bridge/deliver.ts";
+import { type Carrier, deliver } from "../../bridge/delivery/deliver.ts";
 import type { Engine } from "../../bridge/engine.ts";
 import type { Policy } from "../../bridge/governance/policy.ts";
 import { readPolicy } from "../../bridge/governance/policy-file.ts";

@@ -1,8 +1,8 @@
-import { call } from "./call.ts";
-import type { Engine } from "./engine.ts";
-import type { Connector } from "./model/connector.ts";
-import type { Outcome } from "./model/outcome.ts";
-import type { Packet } from "./model/packet.ts";
+import type { Engine } from "../engine.ts";
+import type { Connector } from "../model/connector.ts";
+import type { Outcome } from "../model/outcome.ts";
+import type { Packet } from "../model/packet.ts";
+import { call } from "./call-target.ts";
 
 /** A packet's place in a call of the target: taken once, by `send` or by `leave`. */
 export interface Place {

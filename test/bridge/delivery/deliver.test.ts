@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import * as z from "zod";
-import { type Carrier, deliver } from "../../bridge/deliver.ts";
-import type { Engine } from "../../bridge/engine.ts";
-import { changeHealth } from "../../bridge/health.ts";
-import { delivered, refused, retry } from "../../bridge/model/outcome.ts";
-import { aCore, brokenLaws, type FakeTarget, fakeTarget } from "../support/core.ts";
+import { changeHealth } from "../../../bridge/delivery/circuit-breaker.ts";
+import { type Carrier, deliver } from "../../../bridge/delivery/deliver.ts";
+import type { Engine } from "../../../bridge/engine.ts";
+import { delivered, refused, retry } from "../../../bridge/model/outcome.ts";
+import { aCore, brokenLaws, type FakeTarget, fakeTarget } from "../../support/core.ts";
 
 const strictSheet = `
 source_event: policy.per_diem.updated

@@ -1,9 +1,9 @@
 import type { KeyObject } from "node:crypto";
-import { compareVersions, type Packet } from "./model/packet.ts";
-import type { Shadow } from "./model/shadow.ts";
-import { canonicalJson } from "./values/canonical-json.ts";
-import { keyedHash } from "./values/ids.ts";
-import type { JsonObject } from "./values/json.ts";
+import { compareVersions, type Packet } from "../model/packet.ts";
+import type { Shadow } from "../model/shadow.ts";
+import { canonicalJson } from "../values/canonical-json.ts";
+import { keyedHash } from "../values/ids.ts";
+import type { JsonObject } from "../values/json.ts";
 
 export const emptyShadow: Shadow = { fields: {} };
 

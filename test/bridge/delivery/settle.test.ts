@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { Engine } from "../../bridge/engine.ts";
-import { delivered, type Outcome, refused, retry } from "../../bridge/model/outcome.ts";
-import { aCore, type Core, type FakeTarget, fakeTarget } from "../support/core.ts";
-import { dyingAfter } from "../support/faulty.ts";
+import type { Engine } from "../../../bridge/engine.ts";
+import { delivered, type Outcome, refused, retry } from "../../../bridge/model/outcome.ts";
+import { aCore, type Core, type FakeTarget, fakeTarget } from "../../support/core.ts";
+import { dyingAfter } from "../../support/faulty.ts";
 
 describe("settle", () => {
   it("writes status, ledger entry and shadow together or not at all", async () => {
@@ -280,7 +280,7 @@ async function meddle(core: Core, id: string): Promise<void> {
 }
 
 async function restByMinutes(core: Core, minutes: number): Promise<void> {
-  const { keep } = await import("../../bridge/keep.ts");
+  const { keep } = await import("../../../bridge/keep.ts");
   for (let minute = 0; minute < minutes; minute++) {
     await core.run();
     await keep(core.engine);

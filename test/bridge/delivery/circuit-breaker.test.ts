@@ -1,7 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { changeHealth, healthOf, isDown, markDown, markUp, recordStrike, recordSuccess } from "../../bridge/health.ts";
-import { noon } from "../support/builders.ts";
-import { aCore, fakeTarget } from "../support/core.ts";
+import {
+  changeHealth,
+  healthOf,
+  isDown,
+  markDown,
+  markUp,
+  recordStrike,
+  recordSuccess,
+} from "../../../bridge/delivery/circuit-breaker.ts";
+import { noon } from "../../support/builders.ts";
+import { aCore, fakeTarget } from "../../support/core.ts";
 
 async function struck(...lanes: string[]) {
   const target = fakeTarget();

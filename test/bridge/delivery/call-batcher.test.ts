@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import * as z from "zod";
-import { call, contextOf } from "../../bridge/call.ts";
-import { defineConnector } from "../../bridge/model/connector.ts";
-import { delivered, refused, retry } from "../../bridge/model/outcome.ts";
-import { aCore, brokenLaws, type FakeTarget, fakeTarget } from "../support/core.ts";
+import { call } from "../../../bridge/delivery/call-target.ts";
+import { contextOf } from "../../../bridge/delivery/connector-context.ts";
+import { defineConnector } from "../../../bridge/model/connector.ts";
+import { delivered, refused, retry } from "../../../bridge/model/outcome.ts";
+import { aCore, brokenLaws, type FakeTarget, fakeTarget } from "../../support/core.ts";
 
 const events = (count: number, subject = (i: number) => `lane-${i}`) =>
   Array.from({ length: count }, (_, i) => ({ id: `e${i}`, subject: subject(i), data: { new_rate: i } }));

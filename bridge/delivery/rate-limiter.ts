@@ -1,4 +1,4 @@
-import type { Clock } from "./ports/clock.ts";
+import type { Clock } from "../ports/clock.ts";
 
 /**
  * Keeps a connector's rate in one process: so many sends at once, so many a second.

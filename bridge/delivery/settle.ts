@@ -1,38 +1,21 @@
-import type { Engine } from "./engine.ts";
-import { healthOf, isDown, recordStrike, recordSuccess } from "./health.ts";
-import { type Connector, connectorId } from "./model/connector.ts";
-import { type Facts, isClosed } from "./model/ledger-entry.ts";
-import { type Outcome, retryCodeOf } from "./model/outcome.ts";
-import type { Packet } from "./model/packet.ts";
-import type { PacketRecord, Progress } from "./model/packet-record.ts";
-import type { Shadow } from "./model/shadow.ts";
-import type { Health } from "./model/target-health.ts";
-import type { Put, Stored } from "./ports/store.ts";
-import { messageOf, putOf } from "./recording/enqueue.ts";
-import { step } from "./recording/transitions.ts";
-import { writeStep } from "./recording/write-transition.ts";
-import {
-  afterDelivery,
-  afterDoubt,
-  afterNothingSent,
-  afterRefusal,
-  beliefAbout,
-  emptyShadow,
-  type ShadowKey,
-} from "./shadow.ts";
+import type { Engine } from "../engine.ts";
+import { type Connector, connectorId } from "../model/connector.ts";
+import { type Facts, isClosed } from "../model/ledger-entry.ts";
+import { type Outcome, retryCodeOf } from "../model/outcome.ts";
+import type { PacketRecord, Progress } from "../model/packet-record.ts";
+import type { Health } from "../model/target-health.ts";
+import type { Stored } from "../ports/store.ts";
+import { messageOf, putOf } from "../recording/enqueue.ts";
+import { step } from "../recording/transitions.ts";
+import { writeStep } from "../recording/write-transition.ts";
+import { isDown, recordStrike, recordSuccess } from "./circuit-breaker.ts";
+import { doubted, type KnownShadow, known, readShadow, refusedBy, superseded } from "./shadow-store.ts";
 
 /**
  * What one look at a packet came to: done with its message, the same because it waits in the outbox, a wait in ms for its
  * lane, or read it again.
  */
 export type Carried = "done" | "parked" | "conflict" | number;
-
-/** What a shadow would hold, or nothing where none is kept or written. */
-export type KnownShadow = Stored<"shadow"> | undefined;
-
-export async function readShadow(engine: Engine, packet: Packet): Promise<KnownShadow> {
-  return packet.order === "strict" ? undefined : (await engine.store.read("shadow", [packet.shadow]))[0];
-}
 
 /** One finished try. */
 export interface Tried {
@@ -223,45 +206,4 @@ export async function park(
   });
   await engine.queue.send(`outbox:${packet.connector}`, [messageOf(next.record)]);
   return "parked";
-}
-
-/** What the hashes of a connector's shadows are made with just now. */
-export function shadowKeyOf({ bridgeKey }: Engine, { shadowEpoch = 0 }: Health): ShadowKey {
-  return { bridgeKey, epoch: shadowEpoch };
-}
-
-/** What a target is believed to hold in each of a packet's fields: its value, another, or nobody knows. */
-export async function heldAtTarget(
-  engine: Engine,
-  packet: Packet,
-): Promise<(field: string) => "this" | "another" | "unknown"> {
-  const [shadow, [health]] = await Promise.all([
-    readShadow(engine, packet),
-    engine.store.read("health", [packet.connector]),
-  ]);
-  const key = shadowKeyOf(engine, health?.value ?? healthOf(engine.clock.now()));
-  return (field) => (shadow ? beliefAbout(packet, field, shadow.value, key) : "unknown");
-}
-
-function known(engine: Engine, packet: Packet, shadow: KnownShadow, health: Health): Put[] {
-  if (packet.order === "strict") return [];
-  return [shadowPut(packet, afterDelivery(packet, shadow?.value ?? emptyShadow, shadowKeyOf(engine, health)), shadow)];
-}
-
-function superseded(engine: Engine, packet: Packet, shadow: KnownShadow, health: Health): Put[] {
-  const learnt = shadow && afterNothingSent(packet, shadow.value, shadowKeyOf(engine, health));
-  return learnt && learnt !== shadow.value ? [shadowPut(packet, learnt, shadow)] : [];
-}
-
-function doubted(engine: Engine, packet: Packet, shadow: KnownShadow, health: Health): Put[] {
-  if (packet.order === "strict") return [];
-  return [shadowPut(packet, afterDoubt(packet, shadow?.value ?? emptyShadow, shadowKeyOf(engine, health)), shadow)];
-}
-
-function refusedBy(packet: Packet, shadow: KnownShadow): Put[] {
-  return shadow ? [shadowPut(packet, afterRefusal(packet, shadow.value), shadow)] : [];
-}
-
-function shadowPut(packet: Packet, value: Shadow, shadow: KnownShadow): Put {
-  return { kind: "shadow", id: packet.shadow, value, etag: shadow?.etag ?? 0 };
 }

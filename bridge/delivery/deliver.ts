@@ -1,22 +1,23 @@
-import { type Boarding, boarding, type Enter } from "./boarding.ts";
-import type { Engine } from "./engine.ts";
-import { healthOf, isDown } from "./health.ts";
-import { type Connector, connectorId } from "./model/connector.ts";
-import { isClosed } from "./model/ledger-entry.ts";
-import { type Outcome, unknown } from "./model/outcome.ts";
-import { type Packet, plainFacts } from "./model/packet.ts";
-import type { Progress } from "./model/packet-record.ts";
-import type { Health } from "./model/target-health.ts";
-import { errorName } from "./observability/log.ts";
-import { later, type Report, removed } from "./ports/message-result.ts";
-import type { Message } from "./ports/queue.ts";
-import type { Put, Stored } from "./ports/store.ts";
-import { ring } from "./recording/enqueue.ts";
-import { putInPlace } from "./recording/replace-packet.ts";
-import { begin } from "./recording/transitions.ts";
-import { writeStep } from "./recording/write-transition.ts";
-import { type Carried, type KnownShadow, park, readShadow, settle, settleUnsent, shadowKeyOf } from "./settle.ts";
+import type { Engine } from "../engine.ts";
+import { type Connector, connectorId } from "../model/connector.ts";
+import { isClosed } from "../model/ledger-entry.ts";
+import { type Outcome, unknown } from "../model/outcome.ts";
+import { type Packet, plainFacts } from "../model/packet.ts";
+import type { Progress } from "../model/packet-record.ts";
+import type { Health } from "../model/target-health.ts";
+import { errorName } from "../observability/log.ts";
+import { later, type Report, removed } from "../ports/message-result.ts";
+import type { Message } from "../ports/queue.ts";
+import type { Put, Stored } from "../ports/store.ts";
+import { ring } from "../recording/enqueue.ts";
+import { putInPlace } from "../recording/replace-packet.ts";
+import { begin } from "../recording/transitions.ts";
+import { writeStep } from "../recording/write-transition.ts";
+import { type Boarding, boarding, type Enter } from "./call-batcher.ts";
+import { healthOf, isDown } from "./circuit-breaker.ts";
+import { type Carried, park, settle, settleUnsent } from "./settle.ts";
 import { emptyShadow, reconcile } from "./shadow.ts";
+import { type KnownShadow, readShadow, shadowKeyOf } from "./shadow-store.ts";
 
 /** One connector at work in one process. */
 export interface Carrier {

@@ -1,6 +1,6 @@
-import type { Engine } from "./engine.ts";
-import type { Note } from "./ledger/audit-event.ts";
-import type { Health } from "./model/target-health.ts";
+import type { Engine } from "../engine.ts";
+import type { Note } from "../ledger/audit-event.ts";
+import type { Health } from "../model/target-health.ts";
 
 /** Retry outcomes in a row that mark a target as down, if they come from at least two lanes. */
 const strikesToDown = 5;

@@ -1,7 +1,5 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { compareVersions, type Packet } from "../../bridge/model/packet.ts";
-import type { Shadow } from "../../bridge/model/shadow.ts";
 import {
   afterDelivery,
   afterDoubt,
@@ -10,9 +8,11 @@ import {
   beliefAbout,
   emptyShadow,
   reconcile,
-} from "../../bridge/shadow.ts";
-import type { JsonObject } from "../../bridge/values/json.ts";
-import { aKey, aPacket, aVersion, noon } from "../support/builders.ts";
+} from "../../../bridge/delivery/shadow.ts";
+import { compareVersions, type Packet } from "../../../bridge/model/packet.ts";
+import type { Shadow } from "../../../bridge/model/shadow.ts";
+import type { JsonObject } from "../../../bridge/values/json.ts";
+import { aKey, aPacket, aVersion, noon } from "../../support/builders.ts";
 
 /** A target and what the bridge knows of it. */
 interface World {
