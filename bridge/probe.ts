@@ -2,9 +2,9 @@ import { changeHealth, healthOf, isDown, markDown, markUp } from "./delivery/cir
 import { contextOf } from "./delivery/connector-context.ts";
 import { withinDeadline } from "./delivery/deadline.ts";
 import type { Engine } from "./engine.ts";
+import { pollWhenDue } from "./inbound/poll-target.ts";
 import { type Connector, connectorId } from "./model/connector.ts";
 import type { Health } from "./model/target-health.ts";
-import { pollWhenDue } from "./poll.ts";
 
 /** SQS moves at most this many messages a second out of a dead-letter queue. Source: `StartMessageMoveTask`. */
 const maxRedrivePerSecond = 500;

@@ -1,6 +1,6 @@
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from "aws-lambda";
 import { handle } from "hono/aws-lambda";
-import type { InboundMeans } from "../bridge/inbound.ts";
+import type { InboundMeans } from "../bridge/inbound/receive-webhook.ts";
 import { errorName } from "../bridge/observability/log.ts";
 import { inboundDoor } from "../ops/inbound.ts";
 

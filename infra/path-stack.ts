@@ -8,7 +8,7 @@ import type { IQueue } from "aws-cdk-lib/aws-sqs";
 import { StringParameter } from "aws-cdk-lib/aws-ssm";
 import type { Construct } from "constructs";
 import { complianceSecret } from "../bridge/governance/compliance-engine.ts";
-import { inboundSecretName } from "../bridge/inbound.ts";
+import { inboundSecretName } from "../bridge/inbound/receive-webhook.ts";
 import { connectorId } from "../bridge/model/connector.ts";
 import type { MapperEnvironment } from "../functions/env.ts";
 import { batchSize } from "../functions/rate.ts";

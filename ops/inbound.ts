@@ -1,11 +1,11 @@
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
-import { type InboundAnswer, type InboundMeans, maxInboundBytes, takeIn } from "../bridge/inbound.ts";
+import { type InboundAnswer, type InboundMeans, maxInboundBytes, takeIn } from "../bridge/inbound/receive-webhook.ts";
 import { Problem, type ProblemKind } from "./problem.ts";
 
 const tooLarge = () => new Problem("too-large", `A message may have at most ${maxInboundBytes} bytes.`).response();
 
-/** The door for what outside systems say: see bridge/inbound.ts. It asks for no token, because each message is signed. */
+/** The door for what outside systems say: see bridge/inbound/receive-webhook.ts. It asks for no token, because each message is signed. */
 export function inboundDoor(engine: InboundMeans): Hono {
   const app = new Hono();
   const limit = bodyLimit({ maxSize: maxInboundBytes, onError: tooLarge });

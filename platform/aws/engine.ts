@@ -4,7 +4,7 @@ import { SQSClient } from "@aws-sdk/client-sqs";
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import type { Engine } from "../../bridge/engine.ts";
 import type { CompliancePort } from "../../bridge/governance/compliance-engine.ts";
-import type { InboundMeans } from "../../bridge/inbound.ts";
+import type { InboundMeans } from "../../bridge/inbound/receive-webhook.ts";
 import type { SheetSet } from "../../bridge/mapping/sheet-set.ts";
 import type { Catalog, Http } from "../../bridge/model/connector.ts";
 import { readTimes, type Times } from "../../bridge/model/timings.ts";

@@ -1,6 +1,6 @@
 import type { Context } from "aws-lambda";
 import { describe, expect, it } from "vitest";
-import { maxInboundBytes } from "../../bridge/inbound.ts";
+import { maxInboundBytes } from "../../bridge/inbound/receive-webhook.ts";
 import { signedHeaders } from "../../bridge/values/webhook-signature.ts";
 import { inboundHandler } from "../../functions/inbound-handler.ts";
 import { aCore } from "../support/core.ts";

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { inboundSecretName } from "../../bridge/inbound.ts";
+import { inboundSecretName } from "../../bridge/inbound/receive-webhook.ts";
 import { connectorId } from "../../bridge/model/connector.ts";
 import { connectorFiles } from "../../connectors/protocols/connector-files.ts";
 import { projectRoot } from "../../infra/bundle.ts";

@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { maxInboundBytes } from "../../bridge/inbound.ts";
+import { maxInboundBytes } from "../../bridge/inbound/receive-webhook.ts";
 import { signedHeaders } from "../../bridge/values/webhook-signature.ts";
 import { anOpsOffice, type OpsOffice } from "../support/ops.ts";
 

@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 import { parse } from "csv-parse/sync";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { takeIn } from "../../bridge/inbound.ts";
+import { takeIn } from "../../bridge/inbound/receive-webhook.ts";
 import { readSheets } from "../../bridge/mapping/sheet-file.ts";
 import { openEvent } from "../../bridge/model/event.ts";
 import type { Json } from "../../bridge/values/json.ts";

@@ -1,11 +1,11 @@
-import { changeHealth } from "./delivery/circuit-breaker.ts";
-import { configOf, contextOf } from "./delivery/connector-context.ts";
-import { withinDeadline } from "./delivery/deadline.ts";
-import type { Engine } from "./engine.ts";
-import { inboundEvent } from "./inbound.ts";
-import { type Connector, connectorId, type NotPolled, type Polled } from "./model/connector.ts";
-import { errorName } from "./observability/log.ts";
-import { putInInbox } from "./recording/enqueue.ts";
+import { changeHealth } from "../delivery/circuit-breaker.ts";
+import { configOf, contextOf } from "../delivery/connector-context.ts";
+import { withinDeadline } from "../delivery/deadline.ts";
+import type { Engine } from "../engine.ts";
+import { type Connector, connectorId, type NotPolled, type Polled } from "../model/connector.ts";
+import { errorName } from "../observability/log.ts";
+import { putInInbox } from "../recording/enqueue.ts";
+import { inboundEvent } from "./receive-webhook.ts";
 
 /**
  * Asks a target that calls no door what is new, when it is time, and for as long as one call may take where it has more.

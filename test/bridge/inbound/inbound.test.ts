@@ -1,12 +1,12 @@
 import { createHmac } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import * as z from "zod";
-import { takeIn } from "../../bridge/inbound.ts";
-import { keep } from "../../bridge/keep.ts";
-import { readSheet } from "../../bridge/mapping/sheet-file.ts";
-import type { Connector, Polled } from "../../bridge/model/connector.ts";
-import { delivered } from "../../bridge/model/outcome.ts";
-import { aCore, type Core, type FakeTarget, fakeTarget } from "../support/core.ts";
+import { takeIn } from "../../../bridge/inbound/receive-webhook.ts";
+import { keep } from "../../../bridge/keep.ts";
+import { readSheet } from "../../../bridge/mapping/sheet-file.ts";
+import type { Connector, Polled } from "../../../bridge/model/connector.ts";
+import { delivered } from "../../../bridge/model/outcome.ts";
+import { aCore, type Core, type FakeTarget, fakeTarget } from "../../support/core.ts";
 
 const key = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
 const otherKey = `whsec_${Buffer.alloc(32, 8).toString("base64")}`;

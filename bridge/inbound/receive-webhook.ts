@@ -1,10 +1,10 @@
 import { timingSafeEqual } from "node:crypto";
-import type { Engine } from "./engine.ts";
-import type { InboundMessage } from "./model/connector.ts";
-import { checkEvent, eventKey, inboundPrefix, quarantineKey, type SourceEvent } from "./model/event.ts";
-import { putInInbox } from "./recording/enqueue.ts";
-import { bodyText, isJsonObject, type JsonObject } from "./values/json.ts";
-import { signatureOf, signingSecretSchema } from "./values/webhook-signature.ts";
+import type { Engine } from "../engine.ts";
+import type { InboundMessage } from "../model/connector.ts";
+import { checkEvent, eventKey, inboundPrefix, quarantineKey, type SourceEvent } from "../model/event.ts";
+import { putInInbox } from "../recording/enqueue.ts";
+import { bodyText, isJsonObject, type JsonObject } from "../values/json.ts";
+import { signatureOf, signingSecretSchema } from "../values/webhook-signature.ts";
 
 /** The largest message the door takes. */
 export const maxInboundBytes = 262_144;
