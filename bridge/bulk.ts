@@ -1,12 +1,12 @@
-import type { Acted } from "./acts.ts";
-import type { By } from "./by.ts";
-import { discard } from "./discard.ts";
 import type { Engine } from "./engine.ts";
 import type { JobPage } from "./jobs.ts";
 import type { BulkRequest, Job } from "./model/job.ts";
 import type { PacketRecord } from "./model/packet-record.ts";
+import { discard } from "./operations/discard.ts";
+import type { By } from "./operations/operator.ts";
+import type { Acted } from "./operations/packet-operation.ts";
+import { release, wayOut } from "./operations/release.ts";
 import type { QueueName } from "./ports/queue.ts";
-import { release, wayOut } from "./release.ts";
 import { pagesOf } from "./values/pagination.ts";
 
 type Bulk = Job & { readonly kind: "bulk" };

@@ -1,5 +1,3 @@
-import { type Acted, governAgain, packetFor, refusedAct } from "./acts.ts";
-import { actFacts, type By } from "./by.ts";
 import { healthOf } from "./delivery/circuit-breaker.ts";
 import { emptyShadow, reconcile } from "./delivery/shadow.ts";
 import { readShadow, shadowKeyOf } from "./delivery/shadow-store.ts";
@@ -12,13 +10,15 @@ import type { Job, ReplayRequest } from "./model/job.ts";
 import { type Facts, isClosed } from "./model/ledger-entry.ts";
 import { type Packet, revise } from "./model/packet.ts";
 import type { PacketRecord } from "./model/packet-record.ts";
+import { actFacts, type By } from "./operations/operator.ts";
+import { type Acted, governAgain, packetFor, refusedAct } from "./operations/packet-operation.ts";
+import { type ReleaseRequest, release } from "./operations/release.ts";
 import type { QueueName } from "./ports/queue.ts";
 import type { Page, Stored } from "./ports/store.ts";
 import { sendUnsent } from "./recording/enqueue.ts";
 import { doneWith } from "./recording/replace-packet.ts";
 import { inWrites, newPut, weighNew } from "./recording/transaction-size.ts";
 import { begin, type Stepped, tellHeld } from "./recording/transitions.ts";
-import { type ReleaseRequest, release } from "./release.ts";
 import type { Json } from "./values/json.ts";
 import { pageOfJob, pagesOf } from "./values/pagination.ts";
 

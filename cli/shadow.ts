@@ -1,7 +1,7 @@
 import { userInfo } from "node:os";
 import { Command } from "commander";
-import { forget } from "../bridge/forget.ts";
 import { connectorId } from "../bridge/model/connector.ts";
+import { forget } from "../bridge/operations/forget-shadow.ts";
 import { type StoreOptions, storeCommand, withBridge } from "./open.ts";
 import { type End, exitCodes, printJson } from "./output.ts";
 

@@ -1,10 +1,10 @@
 import * as z from "zod";
-import type { By } from "../bridge/by.ts";
-import { pause, redriveNow, resume } from "../bridge/connector-acts.ts";
 import { healthOf, isDown } from "../bridge/delivery/circuit-breaker.ts";
 import type { Engine } from "../bridge/engine.ts";
-import { forget } from "../bridge/forget.ts";
 import { type Connector, connectorId } from "../bridge/model/connector.ts";
+import { pause, redriveNow, resume } from "../bridge/operations/connector-operations.ts";
+import { forget } from "../bridge/operations/forget-shadow.ts";
+import type { By } from "../bridge/operations/operator.ts";
 import { withoutPersonalData } from "../bridge/pii/redact.ts";
 import type { QueueName } from "../bridge/ports/queue.ts";
 import { lagsOf } from "./lag.ts";

@@ -1,13 +1,13 @@
 import * as z from "zod";
-import type { Acted } from "../bridge/acts.ts";
-import type { By } from "../bridge/by.ts";
 import { heldAtTarget } from "../bridge/delivery/shadow-store.ts";
-import { discard } from "../bridge/discard.ts";
-import { edit, tryEdit } from "../bridge/edit.ts";
 import type { Engine } from "../bridge/engine.ts";
 import { pinnedSheets } from "../bridge/intake/pinned-sheets.ts";
 import { statuses } from "../bridge/model/ledger-entry.ts";
 import type { PacketRecord } from "../bridge/model/packet-record.ts";
+import { discard } from "../bridge/operations/discard.ts";
+import { edit, tryEdit } from "../bridge/operations/edit.ts";
+import type { By } from "../bridge/operations/operator.ts";
+import type { Acted } from "../bridge/operations/packet-operation.ts";
 import type { Stored } from "../bridge/ports/store.ts";
 import { replayPacket } from "../bridge/replay.ts";
 import { isJsonObject, type Json, type JsonObject } from "../bridge/values/json.ts";

@@ -1,6 +1,6 @@
 import * as z from "zod";
-import { maxReason } from "../bridge/by.ts";
 import { eventStatuses, statuses } from "../bridge/model/ledger-entry.ts";
+import { maxReason } from "../bridge/operations/operator.ts";
 import { dataKinds } from "../bridge/pii/finding.ts";
 import type { Json } from "../bridge/values/json.ts";
 

@@ -4,7 +4,7 @@ import { runJobs, startJob } from "../../bridge/jobs.ts";
 import { verifyLedger } from "../../bridge/ledger/verify.ts";
 import type { BulkRequest } from "../../bridge/model/job.ts";
 import { refused } from "../../bridge/model/outcome.ts";
-import { release } from "../../bridge/release.ts";
+import { release } from "../../bridge/operations/release.ts";
 import { aCore, brokenLaws, type Core, type FakeTarget, fakeTarget } from "../support/core.ts";
 import { dyingAfter } from "../support/faulty.ts";
 

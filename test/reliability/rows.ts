@@ -274,7 +274,7 @@ export const rows: readonly Row[] = [
     what: "two operators edit one held packet",
     simulated: "in part",
     proofs: [
-      { file: "test/bridge/acts.test.ts", named: /two operators/ },
+      { file: "test/bridge/operations/held-packets.test.ts", named: /two operators/ },
       { file: "test/ops/api.test.ts", named: /edited by (one of )?two/ },
     ],
   },

@@ -1,10 +1,10 @@
-import { changeHealth } from "./delivery/circuit-breaker.ts";
-import { forgotten } from "./delivery/shadow.ts";
-import type { Engine } from "./engine.ts";
-import { shadowIdOf } from "./intake/build-packet.ts";
-import { noteOf } from "./ledger/audit-event.ts";
-import { type Connector, connectorId } from "./model/connector.ts";
-import type { Health } from "./model/target-health.ts";
+import { changeHealth } from "../delivery/circuit-breaker.ts";
+import { forgotten } from "../delivery/shadow.ts";
+import type { Engine } from "../engine.ts";
+import { shadowIdOf } from "../intake/build-packet.ts";
+import { noteOf } from "../ledger/audit-event.ts";
+import { type Connector, connectorId } from "../model/connector.ts";
+import type { Health } from "../model/target-health.ts";
 
 /**
  * Forgets what a target is believed to hold: for one entity, or for all. What is sent from then on is sent whole, even

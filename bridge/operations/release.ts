@@ -1,14 +1,14 @@
-import { type Acted, governAgain, packetFor, refusedAct, replace } from "./acts.ts";
-import { actFacts, type By } from "./by.ts";
-import type { Engine } from "./engine.ts";
-import { pinSheets } from "./intake/pinned-sheets.ts";
-import { remapper } from "./intake/remap.ts";
-import type { Facts } from "./model/ledger-entry.ts";
-import type { PacketRecord } from "./model/packet-record.ts";
-import type { Stored } from "./ports/store.ts";
-import { putOf, sendUnsent, unsentStep } from "./recording/enqueue.ts";
-import { doneWith } from "./recording/replace-packet.ts";
-import { type Json, jsonEqual } from "./values/json.ts";
+import type { Engine } from "../engine.ts";
+import { pinSheets } from "../intake/pinned-sheets.ts";
+import { remapper } from "../intake/remap.ts";
+import type { Facts } from "../model/ledger-entry.ts";
+import type { PacketRecord } from "../model/packet-record.ts";
+import type { Stored } from "../ports/store.ts";
+import { putOf, sendUnsent, unsentStep } from "../recording/enqueue.ts";
+import { doneWith } from "../recording/replace-packet.ts";
+import { type Json, jsonEqual } from "../values/json.ts";
+import { actFacts, type By } from "./operator.ts";
+import { type Acted, governAgain, packetFor, refusedAct, replace } from "./packet-operation.ts";
 
 export interface ReleaseRequest {
   readonly id: string;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { forget } from "../../bridge/forget.ts";
-import { runJobs, startJob } from "../../bridge/jobs.ts";
-import { aCore, type Core, fakeTarget } from "../support/core.ts";
+import { runJobs, startJob } from "../../../bridge/jobs.ts";
+import { forget } from "../../../bridge/operations/forget-shadow.ts";
+import { aCore, type Core, fakeTarget } from "../../support/core.ts";
 
 describe("what was forgotten of a target", () => {
   it.each([

@@ -1,5 +1,5 @@
-import type { Facts } from "./model/ledger-entry.ts";
-import { withoutPersonalData } from "./pii/redact.ts";
+import type { Facts } from "../model/ledger-entry.ts";
+import { withoutPersonalData } from "../pii/redact.ts";
 
 /** Who does something to the bridge, and why: both go into the ledger. */
 export interface By {

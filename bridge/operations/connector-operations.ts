@@ -1,10 +1,10 @@
-import { actFacts, type By } from "./by.ts";
-import { changeHealth, isDown } from "./delivery/circuit-breaker.ts";
-import type { Engine } from "./engine.ts";
-import { noteOf } from "./ledger/audit-event.ts";
-import { type Connector, connectorId } from "./model/connector.ts";
-import type { Health } from "./model/target-health.ts";
-import type { JsonObject } from "./values/json.ts";
+import { changeHealth, isDown } from "../delivery/circuit-breaker.ts";
+import type { Engine } from "../engine.ts";
+import { noteOf } from "../ledger/audit-event.ts";
+import { type Connector, connectorId } from "../model/connector.ts";
+import type { Health } from "../model/target-health.ts";
+import type { JsonObject } from "../values/json.ts";
+import { actFacts, type By } from "./operator.ts";
 
 /** What an act about a connector came to. */
 export interface Switched {

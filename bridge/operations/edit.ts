@@ -1,11 +1,19 @@
-import { type Acted, governAgain, packetFor, placeOfPacket, type Refused, refusedAct, replace } from "./acts.ts";
-import { actFacts, type By } from "./by.ts";
-import type { Engine } from "./engine.ts";
-import type { FieldDecision } from "./governance/vet.ts";
-import { type Packet, sizeFault } from "./model/packet.ts";
-import { canonicalJson } from "./values/canonical-json.ts";
-import { keyedHash } from "./values/ids.ts";
-import { type Json, type JsonObject, jsonEqual, jsonFault } from "./values/json.ts";
+import type { Engine } from "../engine.ts";
+import type { FieldDecision } from "../governance/vet.ts";
+import { type Packet, sizeFault } from "../model/packet.ts";
+import { canonicalJson } from "../values/canonical-json.ts";
+import { keyedHash } from "../values/ids.ts";
+import { type Json, type JsonObject, jsonEqual, jsonFault } from "../values/json.ts";
+import { actFacts, type By } from "./operator.ts";
+import {
+  type Acted,
+  governAgain,
+  packetFor,
+  placeOfPacket,
+  type Refused,
+  refusedAct,
+  replace,
+} from "./packet-operation.ts";
 
 export interface EditRequest {
   readonly id: string;

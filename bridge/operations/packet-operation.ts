@@ -1,15 +1,15 @@
-import type { Engine } from "./engine.ts";
-import { blockedReason, govern } from "./governance/govern.ts";
-import type { FieldDecision } from "./governance/vet.ts";
-import { readdress } from "./intake/build-packet.ts";
-import { birthFacts } from "./intake/expand.ts";
-import { pinnedSheets } from "./intake/pinned-sheets.ts";
-import type { Match } from "./mapping/match-targets.ts";
-import type { Facts, Status } from "./model/ledger-entry.ts";
-import type { Packet } from "./model/packet.ts";
-import type { Stored } from "./ports/store.ts";
-import { putInPlace, type Replaced } from "./recording/replace-packet.ts";
-import { begin } from "./recording/transitions.ts";
+import type { Engine } from "../engine.ts";
+import { blockedReason, govern } from "../governance/govern.ts";
+import type { FieldDecision } from "../governance/vet.ts";
+import { readdress } from "../intake/build-packet.ts";
+import { birthFacts } from "../intake/expand.ts";
+import { pinnedSheets } from "../intake/pinned-sheets.ts";
+import type { Match } from "../mapping/match-targets.ts";
+import type { Facts, Status } from "../model/ledger-entry.ts";
+import type { Packet } from "../model/packet.ts";
+import type { Stored } from "../ports/store.ts";
+import { putInPlace, type Replaced } from "../recording/replace-packet.ts";
+import { begin } from "../recording/transitions.ts";
 
 /** What a person's act on one packet came to. */
 export type Acted =

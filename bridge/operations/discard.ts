@@ -1,9 +1,9 @@
-import { type Acted, packetFor, refusedAct } from "./acts.ts";
-import { actFacts, type By } from "./by.ts";
-import type { Engine } from "./engine.ts";
-import { openStatuses } from "./model/ledger-entry.ts";
-import { doneWith } from "./recording/replace-packet.ts";
-import { writeStep } from "./recording/write-transition.ts";
+import type { Engine } from "../engine.ts";
+import { openStatuses } from "../model/ledger-entry.ts";
+import { doneWith } from "../recording/replace-packet.ts";
+import { writeStep } from "../recording/write-transition.ts";
+import { actFacts, type By } from "./operator.ts";
+import { type Acted, packetFor, refusedAct } from "./packet-operation.ts";
 
 /**
  * Closes an open packet for good: it is not sent, and no replay sends it.
