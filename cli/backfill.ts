@@ -1,6 +1,6 @@
 import { userInfo } from "node:os";
 import type { Command } from "commander";
-import type { BackfillTrial } from "../bridge/backfill.ts";
+import type { BackfillTrial } from "../bridge/jobs/backfill.ts";
 import type { Job, Malformed } from "../bridge/model/job.ts";
 import type { BackfillSource, BackfillTargets, Bridge } from "../library/bridge.ts";
 import { backfillAnswer } from "../ops/jobs.ts";

@@ -1,7 +1,7 @@
 import { userInfo } from "node:os";
 import { type Command, Option } from "commander";
+import type { ReplayTrial } from "../bridge/jobs/replay.ts";
 import type { Job } from "../bridge/model/job.ts";
-import type { ReplayTrial } from "../bridge/replay.ts";
 import { replayAnswer } from "../ops/jobs.ts";
 import { doneAnswer } from "../ops/packets.ts";
 import { reasonOf } from "./ask.ts";

@@ -1,11 +1,11 @@
 import * as z from "zod";
-import { targetsOf, tryBackfill } from "../bridge/backfill.ts";
-import { tryBulk } from "../bridge/bulk.ts";
 import type { Engine } from "../bridge/engine.ts";
-import { cancelJob, type JobPlan, startJob } from "../bridge/jobs.ts";
+import { targetsOf, tryBackfill } from "../bridge/jobs/backfill.ts";
+import { tryBulk } from "../bridge/jobs/bulk-operation.ts";
+import { cancelJob, type JobPlan, startJob } from "../bridge/jobs/job-runner.ts";
+import { tryReplay } from "../bridge/jobs/replay.ts";
 import type { BulkRequest, JobWork, ReplayRequest } from "../bridge/model/job.ts";
 import { FileFault } from "../bridge/ports/files.ts";
-import { tryReplay } from "../bridge/replay.ts";
 import { connectorNamed } from "./connectors.ts";
 import { operation } from "./operation.ts";
 import { Problem } from "./problem.ts";

@@ -17,7 +17,7 @@ import { DeleteCommand, DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { changeHealth } from "../../bridge/delivery/circuit-breaker.ts";
-import { startJob } from "../../bridge/jobs.ts";
+import { startJob } from "../../bridge/jobs/job-runner.ts";
 import { verifyLedger } from "../../bridge/ledger/verify.ts";
 import { eventKey, type SourceEvent } from "../../bridge/model/event.ts";
 import type { LedgerEntry } from "../../bridge/model/ledger-entry.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { changeHealth } from "../../bridge/delivery/circuit-breaker.ts";
 import type { Engine } from "../../bridge/engine.ts";
-import { runJobs, startJob } from "../../bridge/jobs.ts";
+import { runJobs, startJob } from "../../bridge/jobs/job-runner.ts";
 import { keep } from "../../bridge/keep.ts";
 import { retry } from "../../bridge/model/outcome.ts";
 import type { QueuePort } from "../../bridge/ports/queue.ts";

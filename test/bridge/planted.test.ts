@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { push } from "../../bridge/intake/push-event.ts";
-import { startJob } from "../../bridge/jobs.ts";
+import { startJob } from "../../bridge/jobs/job-runner.ts";
 import { eventKey } from "../../bridge/model/event.ts";
 import { measuredIn } from "../../functions/lines.ts";
 import { aSheet } from "../support/builders.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { startJob } from "../../bridge/jobs.ts";
+import { startJob } from "../../bridge/jobs/job-runner.ts";
 import { watchdogHandler } from "../../functions/watchdog-handler.ts";
 import { aCore, fakeTarget } from "../support/core.ts";
 import { dyingAfter } from "../support/faulty.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type CompliancePort, type ComplianceRequest, NotAsked } from "../../bridge/governance/compliance-engine.ts";
-import { runJobs, startJob } from "../../bridge/jobs.ts";
+import { runJobs, startJob } from "../../bridge/jobs/job-runner.ts";
 import { sheetSet } from "../../bridge/mapping/sheet-set.ts";
 import { Catalog } from "../../bridge/model/connector.ts";
 import type { SecretsPort } from "../../bridge/ports/secrets.ts";

@@ -260,14 +260,14 @@ export const rows: readonly Row[] = [
     number: 30,
     what: "replay twice, overlapping, under live traffic, --force, after a change by hand",
     simulated: "yes",
-    proofs: [{ file: "test/bridge/replay.test.ts" }, { file: order, named: /changed by hand/ }, histories],
+    proofs: [{ file: "test/bridge/jobs/replay.test.ts" }, { file: order, named: /changed by hand/ }, histories],
   },
   {
     number: 31,
     what: "a back-fill beside live traffic",
     asked: "100,000; live p99 ≤ 5 × idle",
     simulated: "no",
-    proofs: [{ file: load, named: /back-fill/ }, { file: "test/bridge/backfill.test.ts" }],
+    proofs: [{ file: load, named: /back-fill/ }, { file: "test/bridge/jobs/backfill.test.ts" }],
   },
   {
     number: 32,

@@ -4,7 +4,7 @@ import { changeHealth } from "../../bridge/delivery/circuit-breaker.ts";
 import { deliver } from "../../bridge/delivery/deliver.ts";
 import type { Engine } from "../../bridge/engine.ts";
 import { accept } from "../../bridge/intake/accept.ts";
-import { cancelJob, runJobs, startJob } from "../../bridge/jobs.ts";
+import { cancelJob, runJobs, startJob } from "../../bridge/jobs/job-runner.ts";
 import { keep } from "../../bridge/keep.ts";
 import type { Connector, Context } from "../../bridge/model/connector.ts";
 import type { Outcome } from "../../bridge/model/outcome.ts";

@@ -4,7 +4,7 @@ import type { Engine } from "../../bridge/engine.ts";
 import type { Policy } from "../../bridge/governance/policy.ts";
 import { readPolicy } from "../../bridge/governance/policy-file.ts";
 import { accept } from "../../bridge/intake/accept.ts";
-import { runJobs } from "../../bridge/jobs.ts";
+import { runJobs } from "../../bridge/jobs/job-runner.ts";
 import { keep } from "../../bridge/keep.ts";
 import { readSheets } from "../../bridge/mapping/sheet-file.ts";
 import { type SheetSet, sheetSet } from "../../bridge/mapping/sheet-set.ts";

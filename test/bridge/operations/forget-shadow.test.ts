@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { runJobs, startJob } from "../../../bridge/jobs.ts";
+import { runJobs, startJob } from "../../../bridge/jobs/job-runner.ts";
 import { forget } from "../../../bridge/operations/forget-shadow.ts";
 import { aCore, type Core, fakeTarget } from "../../support/core.ts";
 

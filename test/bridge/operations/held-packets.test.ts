@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Engine } from "../../../bridge/engine.ts";
-import { startJob } from "../../../bridge/jobs.ts";
+import { startJob } from "../../../bridge/jobs/job-runner.ts";
+import { replayPacket } from "../../../bridge/jobs/replay.ts";
 import { verifyLedger } from "../../../bridge/ledger/verify.ts";
 import { refused, retry } from "../../../bridge/model/outcome.ts";
 import type { PacketRecord } from "../../../bridge/model/packet-record.ts";
@@ -9,7 +10,6 @@ import { edit, tryEdit } from "../../../bridge/operations/edit.ts";
 import { type By, maxReason } from "../../../bridge/operations/operator.ts";
 import type { Acted } from "../../../bridge/operations/packet-operation.ts";
 import { release } from "../../../bridge/operations/release.ts";
-import { replayPacket } from "../../../bridge/replay.ts";
 import type { JsonObject } from "../../../bridge/values/json.ts";
 import { aCore, brokenLaws, type Core, type CoreOptions, type FakeTarget, fakeTarget } from "../../support/core.ts";
 import { dyingAfter } from "../../support/faulty.ts";

@@ -1,7 +1,7 @@
 import { copyFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { startJob } from "../../../bridge/jobs.ts";
+import { startJob } from "../../../bridge/jobs/job-runner.ts";
 import { sheetSet } from "../../../bridge/mapping/sheet-set.ts";
 import { Catalog, type Http } from "../../../bridge/model/connector.ts";
 import { delivered, type Outcome } from "../../../bridge/model/outcome.ts";

@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { tryBulk } from "../../bridge/bulk.ts";
-import { runJobs, startJob } from "../../bridge/jobs.ts";
-import { verifyLedger } from "../../bridge/ledger/verify.ts";
-import type { BulkRequest } from "../../bridge/model/job.ts";
-import { refused } from "../../bridge/model/outcome.ts";
-import { release } from "../../bridge/operations/release.ts";
-import { aCore, brokenLaws, type Core, type FakeTarget, fakeTarget } from "../support/core.ts";
-import { dyingAfter } from "../support/faulty.ts";
+import { tryBulk } from "../../../bridge/jobs/bulk-operation.ts";
+import { runJobs, startJob } from "../../../bridge/jobs/job-runner.ts";
+import { verifyLedger } from "../../../bridge/ledger/verify.ts";
+import type { BulkRequest } from "../../../bridge/model/job.ts";
+import { refused } from "../../../bridge/model/outcome.ts";
+import { release } from "../../../bridge/operations/release.ts";
+import { aCore, brokenLaws, type Core, type FakeTarget, fakeTarget } from "../../support/core.ts";
+import { dyingAfter } from "../../support/faulty.ts";
 
 const why = { reason: "payroll is mended" };
 

@@ -1,12 +1,12 @@
-import type { Engine } from "./engine.ts";
-import type { Brought } from "./intake/accept.ts";
-import { type Line, linesIn } from "./mapping/roster-file.ts";
-import { checkEvent, eventKey, maxEventBytes, type SourceEvent } from "./model/event.ts";
-import type { Malformed, Snapshot } from "./model/job.ts";
-import type { Roster } from "./model/roster.ts";
-import { canonicalJson } from "./values/canonical-json.ts";
-import { shortId } from "./values/ids.ts";
-import { isJsonObject, type JsonObject } from "./values/json.ts";
+import type { Engine } from "../engine.ts";
+import type { Brought } from "../intake/accept.ts";
+import { type Line, linesIn } from "../mapping/roster-file.ts";
+import { checkEvent, eventKey, maxEventBytes, type SourceEvent } from "../model/event.ts";
+import type { Malformed, Snapshot } from "../model/job.ts";
+import type { Roster } from "../model/roster.ts";
+import { canonicalJson } from "../values/canonical-json.ts";
+import { shortId } from "../values/ids.ts";
+import { isJsonObject, type JsonObject } from "../values/json.ts";
 
 const malformedNamed = 20;
 

@@ -1,13 +1,13 @@
-import type { Engine } from "./engine.ts";
-import type { JobPage } from "./jobs.ts";
-import type { BulkRequest, Job } from "./model/job.ts";
-import type { PacketRecord } from "./model/packet-record.ts";
-import { discard } from "./operations/discard.ts";
-import type { By } from "./operations/operator.ts";
-import type { Acted } from "./operations/packet-operation.ts";
-import { release, wayOut } from "./operations/release.ts";
-import type { QueueName } from "./ports/queue.ts";
-import { pagesOf } from "./values/pagination.ts";
+import type { Engine } from "../engine.ts";
+import type { BulkRequest, Job } from "../model/job.ts";
+import type { PacketRecord } from "../model/packet-record.ts";
+import { discard } from "../operations/discard.ts";
+import type { By } from "../operations/operator.ts";
+import type { Acted } from "../operations/packet-operation.ts";
+import { release, wayOut } from "../operations/release.ts";
+import type { QueueName } from "../ports/queue.ts";
+import { pagesOf } from "../values/pagination.ts";
+import type { JobPage } from "./job-page.ts";
 
 type Bulk = Job & { readonly kind: "bulk" };
 

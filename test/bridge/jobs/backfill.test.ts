@@ -1,15 +1,15 @@
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
-import { targetsOf, tryBackfill } from "../../bridge/backfill.ts";
-import type { Engine } from "../../bridge/engine.ts";
-import { runJobs, startJob } from "../../bridge/jobs.ts";
-import { eventKey } from "../../bridge/model/event.ts";
-import type { BackfillRequest } from "../../bridge/model/job.ts";
-import { packetsOf } from "../../bridge/replay.ts";
-import { aCore, brokenLaws, type Core, type CoreOptions, fakeTarget } from "../support/core.ts";
-import { dyingAfter } from "../support/faulty.ts";
-import { type Home, home } from "../support/home.ts";
+import type { Engine } from "../../../bridge/engine.ts";
+import { targetsOf, tryBackfill } from "../../../bridge/jobs/backfill.ts";
+import { runJobs, startJob } from "../../../bridge/jobs/job-runner.ts";
+import { packetsOf } from "../../../bridge/jobs/replay.ts";
+import { eventKey } from "../../../bridge/model/event.ts";
+import type { BackfillRequest } from "../../../bridge/model/job.ts";
+import { aCore, brokenLaws, type Core, type CoreOptions, fakeTarget } from "../../support/core.ts";
+import { dyingAfter } from "../../support/faulty.ts";
+import { type Home, home } from "../../support/home.ts";
 
 const toOld = "source_event: rate\ntargets:\n  old: { connector: Old, map: { rate: rate } }\n";
 const toBoth = `${toOld}  new: { connector: New, map: { rate: price } }\n`;

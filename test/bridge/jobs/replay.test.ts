@@ -1,13 +1,13 @@
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
-import { startJob } from "../../bridge/jobs.ts";
-import { verifyLedger } from "../../bridge/ledger/verify.ts";
-import type { ReplayRequest } from "../../bridge/model/job.ts";
-import { refused } from "../../bridge/model/outcome.ts";
-import { packetsOf, tryReplay } from "../../bridge/replay.ts";
-import { aCore, brokenLaws, type Core, fakeTarget, onePerDiem } from "../support/core.ts";
-import { home } from "../support/home.ts";
+import { startJob } from "../../../bridge/jobs/job-runner.ts";
+import { packetsOf, tryReplay } from "../../../bridge/jobs/replay.ts";
+import { verifyLedger } from "../../../bridge/ledger/verify.ts";
+import type { ReplayRequest } from "../../../bridge/model/job.ts";
+import { refused } from "../../../bridge/model/outcome.ts";
+import { aCore, brokenLaws, type Core, fakeTarget, onePerDiem } from "../../support/core.ts";
+import { home } from "../../support/home.ts";
 
 describe("replay", () => {
   it("ends UNCHANGED what the target already has", async () => {

@@ -1,29 +1,18 @@
+import type { Engine } from "../engine.ts";
+import { NotAsked } from "../governance/compliance-engine.ts";
+import { noteOf } from "../ledger/audit-event.ts";
+import type { Job, JobWork } from "../model/job.ts";
+import { errorName } from "../observability/log.ts";
+import { FileFault } from "../ports/files.ts";
+import type { QueueName } from "../ports/queue.ts";
+import type { Stored } from "../ports/store.ts";
 import { backfillPage } from "./backfill.ts";
-import { bulkPage } from "./bulk.ts";
-import type { Engine } from "./engine.ts";
-import { NotAsked } from "./governance/compliance-engine.ts";
-import { noteOf } from "./ledger/audit-event.ts";
-import type { Job, JobWork } from "./model/job.ts";
-import { errorName } from "./observability/log.ts";
-import { FileFault } from "./ports/files.ts";
-import type { QueueName } from "./ports/queue.ts";
-import type { Stored } from "./ports/store.ts";
+import { bulkPage } from "./bulk-operation.ts";
+import type { JobPage } from "./job-page.ts";
 import { replayPage } from "./replay.ts";
-import { withMalformed } from "./snapshot.ts";
+import { withMalformed } from "./snapshot-file.ts";
 
 export type JobPlan = JobWork & Pick<Job, "actor" | "perSecond">;
-
-/** What one page of a job came to. */
-export interface JobPage {
-  readonly looked: number;
-  readonly made: number;
-  /** Lines of a snapshot that are no events: number and reason. */
-  readonly malformed?: readonly string[];
-  /** Where what it made waits: there must be room before the next page. */
-  readonly queues: ReadonlySet<QueueName>;
-  /** The cursor behind it; absent behind the last page. */
-  readonly after?: string;
-}
 
 /** Jobs a process works on side by side. */
 const jobsAtOnce = 4;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { Engine } from "../../bridge/engine.ts";
-import { cancelJob, runJobs, startJob } from "../../bridge/jobs.ts";
-import { aCore, brokenLaws, type Core, fakeTarget } from "../support/core.ts";
-import { dyingAfter } from "../support/faulty.ts";
+import type { Engine } from "../../../bridge/engine.ts";
+import { cancelJob, runJobs, startJob } from "../../../bridge/jobs/job-runner.ts";
+import { aCore, brokenLaws, type Core, fakeTarget } from "../../support/core.ts";
+import { dyingAfter } from "../../support/faulty.ts";
 
 const all = { from: 0, to: Number.MAX_SAFE_INTEGER };
 
