@@ -4,7 +4,7 @@ import { userInfo } from "node:os";
 import { join } from "node:path";
 import * as z from "zod";
 import { contextOf } from "../bridge/delivery/connector-context.ts";
-import { probe } from "../bridge/probe.ts";
+import { probe } from "../bridge/maintenance/probe.ts";
 import type { Ops } from "../ops/operation.ts";
 import { type Served, serveOps } from "../ops/serve.ts";
 import packageJson from "../package.json" with { type: "json" };

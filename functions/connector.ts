@@ -1,5 +1,6 @@
 import { connector } from "#connector";
-import { probe as probeTarget, tend } from "../bridge/probe.ts";
+import { probe as probeTarget } from "../bridge/maintenance/probe.ts";
+import { tend } from "../bridge/maintenance/run-maintenance.ts";
 import { isAskedNow } from "./ask-now.ts";
 import { openConnectorEngine } from "./connector-engine.ts";
 import { connectorHandler } from "./connector-handler.ts";

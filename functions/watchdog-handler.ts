@@ -1,7 +1,7 @@
 import type { Context } from "aws-lambda";
 import type { Engine } from "../bridge/engine.ts";
 import { runJobs } from "../bridge/jobs/job-runner.ts";
-import { watch } from "../bridge/watchdog.ts";
+import { watch } from "../bridge/maintenance/watchdog.ts";
 
 /** A page of a job must be over, and its checkpoint written, before the function is. */
 const endMarginMs = 10_000;

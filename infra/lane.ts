@@ -93,7 +93,7 @@ export class Lane extends Construct {
       name: probeNameOf(connectorName),
       bundle,
       handler: "probe",
-      source: "bridge/probe.ts",
+      source: "bridge/maintenance/probe.ts",
       environment,
       state: { packets: ["BatchGetItem", "PartiQLInsert", "PartiQLUpdate"], ledger: false },
       everyMinute: true,

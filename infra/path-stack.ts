@@ -209,7 +209,7 @@ export class PathStack extends Stack {
       name: "watchdog",
       bundle,
       handler: "watch",
-      source: "bridge/watchdog.ts",
+      source: "bridge/maintenance/watchdog.ts",
       environment,
       state: {
         // Whoever closes a packet of a strict lane takes it out of the lane's list.

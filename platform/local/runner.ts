@@ -3,7 +3,7 @@ import { type Carrier, deliver } from "../../bridge/delivery/deliver.ts";
 import { gate } from "../../bridge/delivery/rate-limiter.ts";
 import { accept } from "../../bridge/intake/accept.ts";
 import { runJobs } from "../../bridge/jobs/job-runner.ts";
-import { keep } from "../../bridge/keep.ts";
+import { keep } from "../../bridge/maintenance/run-maintenance.ts";
 import { type Connector, connectorId } from "../../bridge/model/connector.ts";
 import { errorName } from "../../bridge/observability/log.ts";
 import type { Report } from "../../bridge/ports/message-result.ts";

@@ -51,9 +51,9 @@ describe.each(regions)("the stacks for %s", (region) => {
 
     expect(sources.sort()).toEqual(
       [
-        ...connectorFiles.flatMap((file) => [`connectors/${file}`, "bridge/probe.ts"]),
+        ...connectorFiles.flatMap((file) => [`connectors/${file}`, "bridge/maintenance/probe.ts"]),
         "functions/mapper.ts",
-        "bridge/watchdog.ts",
+        "bridge/maintenance/watchdog.ts",
         "functions/ops.ts",
         "functions/inbound.ts",
         "functions/ledger-copy-handler.ts",

@@ -17,7 +17,7 @@ export interface Row {
 
 const accept = "test/bridge/intake/accept.test.ts";
 const deliver = "test/bridge/delivery/deliver.test.ts";
-const keep = "test/bridge/keep.test.ts";
+const keep = "test/bridge/maintenance/run-maintenance.test.ts";
 const event = "test/bridge/model/event.test.ts";
 const http = "test/connectors/http.test.ts";
 const load = "test/reliability/load.test.ts";

@@ -5,7 +5,7 @@ import { deliver } from "../../bridge/delivery/deliver.ts";
 import type { Engine } from "../../bridge/engine.ts";
 import { accept } from "../../bridge/intake/accept.ts";
 import { cancelJob, runJobs, startJob } from "../../bridge/jobs/job-runner.ts";
-import { keep } from "../../bridge/keep.ts";
+import { keep } from "../../bridge/maintenance/run-maintenance.ts";
 import type { Connector, Context } from "../../bridge/model/connector.ts";
 import type { Outcome } from "../../bridge/model/outcome.ts";
 import type { Packet } from "../../bridge/model/packet.ts";

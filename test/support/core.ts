@@ -5,7 +5,7 @@ import type { Policy } from "../../bridge/governance/policy.ts";
 import { readPolicy } from "../../bridge/governance/policy-file.ts";
 import { accept } from "../../bridge/intake/accept.ts";
 import { runJobs } from "../../bridge/jobs/job-runner.ts";
-import { keep } from "../../bridge/keep.ts";
+import { keep } from "../../bridge/maintenance/run-maintenance.ts";
 import { readSheets } from "../../bridge/mapping/sheet-file.ts";
 import { type SheetSet, sheetSet } from "../../bridge/mapping/sheet-set.ts";
 import { Catalog, type Connector, connectorId, type Http } from "../../bridge/model/connector.ts";

@@ -2,7 +2,7 @@ import { createHmac } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import * as z from "zod";
 import { takeIn } from "../../../bridge/inbound/receive-webhook.ts";
-import { keep } from "../../../bridge/keep.ts";
+import { keep } from "../../../bridge/maintenance/run-maintenance.ts";
 import { readSheet } from "../../../bridge/mapping/sheet-file.ts";
 import type { Connector, Polled } from "../../../bridge/model/connector.ts";
 import { delivered } from "../../../bridge/model/outcome.ts";

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { keep } from "../../../bridge/keep.ts";
 import { verifyLedger } from "../../../bridge/ledger/verify.ts";
+import { probe } from "../../../bridge/maintenance/probe.ts";
+import { keep } from "../../../bridge/maintenance/run-maintenance.ts";
 import { pause, redriveNow, resume } from "../../../bridge/operations/connector-operations.ts";
 import type { By } from "../../../bridge/operations/operator.ts";
-import { probe } from "../../../bridge/probe.ts";
 import { aCore, brokenLaws, type Core, fakeTarget } from "../../support/core.ts";
 
 const jo: By = { actor: "jo", reason: "payroll closes its books" };

@@ -1,11 +1,11 @@
-import type { Engine } from "./engine.ts";
-import { append, tailOf } from "./ledger/chain.ts";
-import type { EventRecord } from "./model/event-record.ts";
-import { isClosed, type LedgerEntry } from "./model/ledger-entry.ts";
-import type { PacketRecord } from "./model/packet-record.ts";
-import type { Erasing } from "./ports/records.ts";
-import type { Put, Stored, StorePort } from "./ports/store.ts";
-import { inWrites, weigh } from "./recording/transaction-size.ts";
+import type { Engine } from "../engine.ts";
+import { append, tailOf } from "../ledger/chain.ts";
+import type { EventRecord } from "../model/event-record.ts";
+import { isClosed, type LedgerEntry } from "../model/ledger-entry.ts";
+import type { PacketRecord } from "../model/packet-record.ts";
+import type { Erasing } from "../ports/records.ts";
+import type { Put, Stored, StorePort } from "../ports/store.ts";
+import { inWrites, weigh } from "../recording/transaction-size.ts";
 
 /** How often is looked for what has become old. Where there is more than one round takes, the next follows at once. */
 const roundMs = 3_600_000;

@@ -1,10 +1,10 @@
-import { changeHealth } from "./delivery/circuit-breaker.ts";
-import type { Engine } from "./engine.ts";
-import { eraseOld } from "./erase.ts";
-import { resumeUnsent } from "./intake/accept.ts";
-import { eachToItsEnd } from "./observability/log.ts";
-import { putBack, ring, sendUnsent } from "./recording/enqueue.ts";
-import { pagesOf } from "./values/pagination.ts";
+import { changeHealth } from "../delivery/circuit-breaker.ts";
+import type { Engine } from "../engine.ts";
+import { resumeUnsent } from "../intake/accept.ts";
+import { putBack, ring, sendUnsent } from "../recording/enqueue.ts";
+import { pagesOf } from "../values/pagination.ts";
+import { eraseOld } from "./retention.ts";
+import { eachToItsEnd } from "./run-all.ts";
 
 /** A queue forgets a message after 14 days; one that has waited this long is put there anew. */
 const maxQueuedMs = 13 * 86_400_000;

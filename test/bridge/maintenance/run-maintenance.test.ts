@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { changeHealth } from "../../bridge/delivery/circuit-breaker.ts";
-import type { Engine } from "../../bridge/engine.ts";
-import { runJobs, startJob } from "../../bridge/jobs/job-runner.ts";
-import { keep } from "../../bridge/keep.ts";
-import { retry } from "../../bridge/model/outcome.ts";
-import type { QueuePort } from "../../bridge/ports/queue.ts";
-import { probe } from "../../bridge/probe.ts";
-import { aCore, brokenLaws, type Core, fakeTarget, onePerDiem } from "../support/core.ts";
+import { changeHealth } from "../../../bridge/delivery/circuit-breaker.ts";
+import type { Engine } from "../../../bridge/engine.ts";
+import { runJobs, startJob } from "../../../bridge/jobs/job-runner.ts";
+import { probe } from "../../../bridge/maintenance/probe.ts";
+import { keep } from "../../../bridge/maintenance/run-maintenance.ts";
+import { retry } from "../../../bridge/model/outcome.ts";
+import type { QueuePort } from "../../../bridge/ports/queue.ts";
+import { aCore, brokenLaws, type Core, fakeTarget, onePerDiem } from "../../support/core.ts";
 
 describe("keep", () => {
   it("opens the breaker after five retries in a row from at least two lanes, and calls the target no more", async () => {

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { eraseOld } from "../../bridge/erase.ts";
-import { replayPacket, tryReplay } from "../../bridge/jobs/replay.ts";
-import { keep } from "../../bridge/keep.ts";
-import { verifyLedger } from "../../bridge/ledger/verify.ts";
-import { refused } from "../../bridge/model/outcome.ts";
-import type { StorePort } from "../../bridge/ports/store.ts";
-import { aCore, brokenLaws, type Core, fakeTarget } from "../support/core.ts";
+import { replayPacket, tryReplay } from "../../../bridge/jobs/replay.ts";
+import { verifyLedger } from "../../../bridge/ledger/verify.ts";
+import { eraseOld } from "../../../bridge/maintenance/retention.ts";
+import { keep } from "../../../bridge/maintenance/run-maintenance.ts";
+import { refused } from "../../../bridge/model/outcome.ts";
+import type { StorePort } from "../../../bridge/ports/store.ts";
+import { aCore, brokenLaws, type Core, fakeTarget } from "../../support/core.ts";
 
 const dayMs = 86_400_000;
 const days = (count: number) => ({ times: { retentionMs: count * dayMs } });

@@ -1,0 +1,43 @@
+import { changeHealth, healthOf, isDown, markDown, markUp } from "../delivery/circuit-breaker.ts";
+import { contextOf } from "../delivery/connector-context.ts";
+import { withinDeadline } from "../delivery/deadline.ts";
+import type { Engine } from "../engine.ts";
+import { type Connector, connectorId } from "../model/connector.ts";
+import type { Health } from "../model/target-health.ts";
+
+/** Asks a target that is down, or that has begun to fail, whether it is awake. */
+export async function probeWhenDue(engine: Engine, connector: Connector): Promise<void> {
+  const id = connectorId(connector);
+  const now = engine.clock.now();
+  const health = (await engine.store.read("health", [id]))[0]?.value ?? healthOf(now);
+  const suspect = isDown(health) || health.strikes.length > 0 || (await engine.queue.depth(`outbox:${id}`)).waiting > 0;
+  // Half a tick early is on time: the next tick would be late by more.
+  const dueAt = (health.probedAt ?? 0) + engine.times.probeMs - engine.times.tickMs / 2;
+  if (!suspect || now < dueAt) return;
+  await probe(engine, connector);
+}
+
+/**
+ * Asks a target whether it is awake, and keeps the answer.
+ *
+ * Never throws for a target: one that cannot be asked is asleep.
+ */
+export async function probe(engine: Engine, connector: Connector): Promise<Health> {
+  const awake = await isAwake(engine, connector);
+  engine.log({ step: "probe", connector: connectorId(connector), awake });
+  return changeHealth(engine, connectorId(connector), (health, now) => {
+    if (awake === isDown(health)) return { ...(awake ? markUp(health, now) : markDown(health, now)), probedAt: now };
+    return { ...health, probedAt: now };
+  });
+}
+
+async function isAwake(engine: Engine, connector: Connector): Promise<boolean> {
+  try {
+    return await withinDeadline(engine, false, async (signal) => {
+      const context = await contextOf(engine, connector, signal);
+      return context.ok && (await connector.probe(context.value));
+    });
+  } catch {
+    return false;
+  }
+}
