@@ -7,8 +7,8 @@ import { pathToFileURL } from "node:url";
 import { mapEvent } from "../bridge/mapping/map-event.ts";
 import { readSheet } from "../bridge/mapping/sheet-file.ts";
 import type { SourceEvent } from "../bridge/model/event.ts";
-import { createHttp } from "../connectors/protocols/http.ts";
-import { undiciWire } from "../connectors/protocols/undici-wire.ts";
+import { createHttp } from "../connectors/protocols/http/client.ts";
+import { undiciWire } from "../connectors/protocols/http/undici-transport.ts";
 import { Bridge, Event } from "../index.ts";
 import type { Targets } from "./target.ts";
 

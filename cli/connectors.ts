@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import * as z from "zod";
 import { inWords } from "../bridge/observability/describe.ts";
-import { declarationJsonSchema } from "../connectors/protocols/declared-text.ts";
+import { declarationJsonSchema } from "../connectors/protocols/declarative/declaration-file.ts";
 import { connectorView, switchedAnswer } from "../ops/connectors.ts";
 import { reasonOf } from "./ask.ts";
 import { type OpsOptions, opsCommand, withOps } from "./client.ts";

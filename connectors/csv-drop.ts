@@ -4,12 +4,12 @@ import { defineConnector } from "../bridge/model/connector.ts";
 import { type Outcome, refused } from "../bridge/model/outcome.ts";
 import type { Packet } from "../bridge/model/packet.ts";
 import type { Json } from "../bridge/values/json.ts";
-import { addressSchema } from "./protocols/address.ts";
-import { csvText, neutral } from "./protocols/csv.ts";
-import { type DropFile, dropAt, folderAt, noLogin, s3PlaceOf } from "./protocols/drop.ts";
-import { type Encode, encoderOf } from "./protocols/encoding.ts";
-import { pickUp, pickUpSchema } from "./protocols/pick-up.ts";
-import { hostKeySchema, loginSchema } from "./protocols/sftp.ts";
+import { csvText, neutral } from "./protocols/files/csv.ts";
+import { addressSchema } from "./protocols/files/folder-address.ts";
+import { pickUp, pickUpSchema } from "./protocols/files/poll-folder.ts";
+import { hostKeySchema, loginSchema } from "./protocols/files/sftp.ts";
+import { type Encode, encoderOf } from "./protocols/files/text-encoding.ts";
+import { type DropFile, dropAt, folderAt, noLogin, s3PlaceOf } from "./protocols/files/upload.ts";
 
 /** The columns every row begins with: what its reader needs to take it once, and in order. */
 const ownColumns = ["packet_id", "version", "action", "entity", "fields"] as const;

@@ -1,14 +1,14 @@
 import * as z from "zod";
 import { defineConnector } from "../bridge/model/connector.ts";
 import { retry } from "../bridge/model/outcome.ts";
-import { addressSchema, serverAt } from "./protocols/address.ts";
-import { layoutSchema } from "./protocols/flat-layout.ts";
-import { FolderFault } from "./protocols/folder.ts";
-import { ftpDoor } from "./protocols/ftp.ts";
-import { putNumbered } from "./protocols/numbered.ts";
-import { type PickUp, pickUp, pickUpSchema } from "./protocols/pick-up.ts";
-import { hostKeySchema, type Login, loginSchema, sftpDoor } from "./protocols/sftp.ts";
-import { type Door, visit } from "./protocols/visit.ts";
+import { type Door, visit } from "./protocols/files/connection-pool.ts";
+import { layoutSchema } from "./protocols/files/flat-file-layout.ts";
+import { FolderFault } from "./protocols/files/folder.ts";
+import { addressSchema, serverAt } from "./protocols/files/folder-address.ts";
+import { ftpDoor } from "./protocols/files/ftps.ts";
+import { putNumbered } from "./protocols/files/numbered-upload.ts";
+import { type PickUp, pickUp, pickUpSchema } from "./protocols/files/poll-folder.ts";
+import { hostKeySchema, type Login, loginSchema, sftpDoor } from "./protocols/files/sftp.ts";
 
 const examples = "ftps://host/inbox or sftp://host/inbox";
 

@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { defineConnector } from "../bridge/model/connector.ts";
 import { nest } from "../bridge/values/field-path.ts";
-import { applyEdits, arcgisSecretSchema, arcgisTableSchema, layerUrl } from "./protocols/arcgis.ts";
-import { joinUrl } from "./protocols/http.ts";
+import { applyEdits, arcgisSecretSchema, arcgisTableSchema, layerUrl } from "./protocols/arcgis/feature-table.ts";
+import { joinUrl } from "./protocols/http/client.ts";
 
 /**
  * A table behind a GIS dashboard: one row a record, written under the record's own key.

@@ -1,5 +1,5 @@
-import { oracle } from "./protocols/oracle.ts";
-import { sqlAudit } from "./protocols/sql-audit.ts";
+import { sqlAudit } from "./protocols/sql/audit-table.ts";
+import { oracle } from "./protocols/sql/oracle.ts";
 
 /** The frozen audit copy in the old Oracle database. */
 export const connector = sqlAudit("OracleAuditConnector", oracle);

@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { defineConnector } from "../bridge/model/connector.ts";
 import { nest } from "../bridge/values/field-path.ts";
-import { joinUrl } from "./protocols/http.ts";
-import { deliverIfMatch } from "./protocols/if-match.ts";
+import { joinUrl } from "./protocols/http/client.ts";
+import { deliverIfMatch } from "./protocols/http/if-match.ts";
 
 /** Payroll's REST API: one rate table, changed field by field. */
 export const connector = defineConnector({

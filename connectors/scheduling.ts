@@ -2,8 +2,8 @@ import * as z from "zod";
 import { defineConnector, type HttpRequest } from "../bridge/model/connector.ts";
 import type { Packet } from "../bridge/model/packet.ts";
 import { nest } from "../bridge/values/field-path.ts";
-import { joinUrl } from "./protocols/http.ts";
-import { deliverIfMatch } from "./protocols/if-match.ts";
+import { joinUrl } from "./protocols/http/client.ts";
+import { deliverIfMatch } from "./protocols/http/if-match.ts";
 
 /**
  * A scheduling service's REST API: a schedule a record, at an address of its own.

@@ -1,4 +1,4 @@
-import { soapConnector } from "./protocols/soap.ts";
+import { soapConnector } from "./protocols/soap/connector.ts";
 
 /**
  * An operation of a SOAP service that may be called again: it sets values, which a second call sets once more to the

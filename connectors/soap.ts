@@ -1,4 +1,4 @@
-import { soapConnector } from "./protocols/soap.ts";
+import { soapConnector } from "./protocols/soap/connector.ts";
 
 /**
  * An operation of a SOAP service that must not be called twice for one change, as far as anybody knows: a call whose

@@ -5,7 +5,7 @@ import { delivered } from "../bridge/model/outcome.ts";
 import type { Packet } from "../bridge/model/packet.ts";
 import { nest } from "../bridge/values/field-path.ts";
 import type { JsonObject } from "../bridge/values/json.ts";
-import { outcomeOf, outcomeOfFault } from "./protocols/http.ts";
+import { outcomeOf, outcomeOfFault } from "./protocols/http/client.ts";
 
 /** A key as it is handed out: its bytes in base64, 24 to 64 of them. Source: Standard Webhooks, "Signature scheme". */
 const keySchema = z

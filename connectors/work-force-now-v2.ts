@@ -3,9 +3,9 @@ import { type Context, defineConnector, type HttpResponse } from "../bridge/mode
 import { delivered, type Outcome, refused, retry } from "../bridge/model/outcome.ts";
 import type { Packet } from "../bridge/model/packet.ts";
 import { nest } from "../bridge/values/field-path.ts";
-import { answerKept, joinUrl, outcomeOf, outcomeOfFault } from "./protocols/http.ts";
-import { accessTo, clientAuthSchema, clientSecretSchema, tlsOf } from "./protocols/oauth2.ts";
-import { fieldOf } from "./protocols/problem.ts";
+import { answerKept, joinUrl, outcomeOf, outcomeOfFault } from "./protocols/http/client.ts";
+import { accessTo, clientAuthSchema, clientSecretSchema, tlsOf } from "./protocols/http/oauth2.ts";
+import { fieldOf } from "./protocols/http/problem-details.ts";
 
 const configSchema = z.strictObject({
   baseUrl: z.url().default("https://api.adp.com").describe("Where the API begins."),

@@ -2,8 +2,8 @@ import * as z from "zod";
 import { defineConnector } from "../bridge/model/connector.ts";
 import { retry } from "../bridge/model/outcome.ts";
 import { nest } from "../bridge/values/field-path.ts";
-import { joinUrl } from "./protocols/http.ts";
-import { accessTo, clientAuthSchema, clientSecretSchema, tlsOf } from "./protocols/oauth2.ts";
+import { joinUrl } from "./protocols/http/client.ts";
+import { accessTo, clientAuthSchema, clientSecretSchema, tlsOf } from "./protocols/http/oauth2.ts";
 
 /**
  * A commercial HR service: flexible working times, one call an employee or policy.

@@ -1,6 +1,6 @@
 import type { Engine } from "../bridge/engine.ts";
 import { Catalog, type Connector } from "../bridge/model/connector.ts";
-import { createHttp, hostsIn } from "../connectors/protocols/http.ts";
+import { createHttp, hostsIn } from "../connectors/protocols/http/client.ts";
 import { openAwsEngine } from "../platform/aws/engine.ts";
 import { type ConnectorEnv, ownIn } from "./env.ts";
 

@@ -2,7 +2,7 @@ import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
 import { S3Client } from "@aws-sdk/client-s3";
 import type { Context } from "aws-lambda";
 import type { Engine } from "../bridge/engine.ts";
-import { createHttp, hostsIn } from "../connectors/protocols/http.ts";
+import { createHttp, hostsIn } from "../connectors/protocols/http/client.ts";
 import { openSheets } from "../platform/aws/appconfig-sheets.ts";
 import { openAwsEngine } from "../platform/aws/engine.ts";
 import { AwsFiles } from "../platform/aws/files.ts";

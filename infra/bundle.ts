@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { build, type Plugin } from "esbuild";
-import { declarationIn } from "../connectors/protocols/connector-files.ts";
+import { declarationIn } from "../connectors/load-connectors.ts";
 
 export const projectRoot = join(import.meta.dirname, "..");
 
@@ -72,7 +72,7 @@ const declared: Plugin = {
   setup({ onLoad }) {
     onLoad({ filter: /\.ya?ml$/ }, ({ path }) => {
       const declaration = JSON.stringify(declarationIn(path));
-      const contents = `import { declaredConnector } from "./connectors/protocols/declared.ts";
+      const contents = `import { declaredConnector } from "./connectors/protocols/declarative/rest-connector.ts";
 export const connector = declaredConnector(${declaration});`;
       return { contents, loader: "js", resolveDir: projectRoot };
     });

@@ -1,7 +1,7 @@
 import { join, relative } from "node:path";
 import { Catalog, connectorId } from "../bridge/model/connector.ts";
 import { faultText } from "../bridge/values/yaml-file.ts";
-import { connectorFiles } from "../connectors/protocols/connector-files.ts";
+import { connectorFiles } from "../connectors/load-connectors.ts";
 import { packSet } from "../platform/aws/shipped-set.ts";
 import { readFolder, readTexts, SheetsFault } from "../platform/local/sheets-folder.ts";
 import { projectRoot } from "./bundle.ts";

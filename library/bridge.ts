@@ -17,8 +17,8 @@ import type { LogLine } from "../bridge/observability/log.ts";
 import type { Tally } from "../bridge/ports/store.ts";
 import { putInInbox } from "../bridge/recording/enqueue.ts";
 import { type From, pagesOf } from "../bridge/values/pagination.ts";
-import { connectorFiles } from "../connectors/protocols/connector-files.ts";
-import { createHttp, hostsIn } from "../connectors/protocols/http.ts";
+import { connectorFiles } from "../connectors/load-connectors.ts";
+import { createHttp, hostsIn } from "../connectors/protocols/http/client.ts";
 import { type LocalEngine, openLocalEngine } from "../platform/local/engine.ts";
 import { type Runner, startRunner } from "../platform/local/runner.ts";
 import { checkSettings, readSettings, type SettingsInput } from "../platform/local/settings.ts";
@@ -400,7 +400,7 @@ async function openBridge(options: BridgeOptions): Promise<Open> {
   let folder: SheetsFolder | undefined;
   const noSheets = sheetSet([], { otherwise: "block", rules: [] });
   // It takes longer to load than Node's own client, which does for the few requests of a command.
-  const wire = work ? (await import("../connectors/protocols/undici-wire.ts")).undiciWire : undefined;
+  const wire = work ? (await import("../connectors/protocols/http/undici-transport.ts")).undiciWire : undefined;
   const engine = await openLocalEngine({
     dir,
     catalog,

@@ -34,7 +34,7 @@ export interface HttpResponse {
   readonly body: string;
 }
 
-/** The one way out over HTTP. See connectors/protocols/http.ts for its manners. */
+/** The one way out over HTTP. See connectors/protocols/http/client.ts for its manners. */
 export interface Http {
   /** The answer as it came. @throws {HttpFault} where none came, or one that cannot be trusted */
   request(request: HttpRequest): Promise<HttpResponse>;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { connector } from "../../connectors/payroll.ts";
-import { createHttp, hostsIn } from "../../connectors/protocols/http.ts";
+import { createHttp, hostsIn } from "../../connectors/protocols/http/client.ts";
 import { aMemory, connectorContract, packetFor } from "../support/connector-contract.ts";
 import { type Answer, type TargetServer, targetServer } from "../support/target-server.ts";
 

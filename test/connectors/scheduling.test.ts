@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Packet } from "../../bridge/model/packet.ts";
-import { createHttp, hostsIn } from "../../connectors/protocols/http.ts";
+import { createHttp, hostsIn } from "../../connectors/protocols/http/client.ts";
 import { connector } from "../../connectors/scheduling.ts";
 import { aMemory, connectorContract, packetFor } from "../support/connector-contract.ts";
 import { type TargetServer, targetServer } from "../support/target-server.ts";

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { Webhook } from "standardwebhooks";
 import { describe, expect, test } from "vitest";
 import type { Packet } from "../../bridge/model/packet.ts";
-import { createHttp, hostsIn } from "../../connectors/protocols/http.ts";
+import { createHttp, hostsIn } from "../../connectors/protocols/http/client.ts";
 import { connector } from "../../connectors/webhook.ts";
 import { aMemory, connectorContract, packetFor } from "../support/connector-contract.ts";
 import { type Answer, type Received, targetServer } from "../support/target-server.ts";

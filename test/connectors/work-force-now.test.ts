@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { createHttp, hostsIn } from "../../connectors/protocols/http.ts";
+import { createHttp, hostsIn } from "../../connectors/protocols/http/client.ts";
 import { connector } from "../../connectors/work-force-now.ts";
 import { authority } from "../support/certificates.ts";
 import { aMemory, connectorContract, packetFor } from "../support/connector-contract.ts";

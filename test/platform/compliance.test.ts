@@ -5,7 +5,7 @@ import { sheetSet } from "../../bridge/mapping/sheet-set.ts";
 import { Catalog } from "../../bridge/model/connector.ts";
 import type { SecretsPort } from "../../bridge/ports/secrets.ts";
 import type { JsonObject } from "../../bridge/values/json.ts";
-import { createHttp, hostsIn } from "../../connectors/protocols/http.ts";
+import { createHttp, hostsIn } from "../../connectors/protocols/http/client.ts";
 import { systemClock } from "../../platform/clock.ts";
 import { complianceOver } from "../../platform/compliance.ts";
 import { openLocalEngine } from "../../platform/local/engine.ts";

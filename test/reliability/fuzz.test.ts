@@ -10,7 +10,7 @@ import { openEvent } from "../../bridge/model/event.ts";
 import type { Json } from "../../bridge/values/json.ts";
 import { signedHeaders } from "../../bridge/values/webhook-signature.ts";
 import { connector as csvDrop } from "../../connectors/csv-drop.ts";
-import { readAnswer } from "../../connectors/protocols/soap-answer.ts";
+import { readAnswer } from "../../connectors/protocols/soap/response.ts";
 import { ownCatalog } from "../../library/bridge.ts";
 import { aTry } from "../support/a-try.ts";
 import { aPacket } from "../support/builders.ts";

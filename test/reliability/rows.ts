@@ -19,7 +19,7 @@ const accept = "test/bridge/intake/accept.test.ts";
 const deliver = "test/bridge/delivery/deliver.test.ts";
 const keep = "test/bridge/maintenance/run-maintenance.test.ts";
 const event = "test/bridge/model/event.test.ts";
-const http = "test/connectors/http.test.ts";
+const http = "test/connectors/protocols/http/client.test.ts";
 const load = "test/reliability/load.test.ts";
 const order = "test/reliability/order.test.ts";
 const points = "test/sim/crash-points.test.ts";
@@ -242,8 +242,8 @@ export const rows: readonly Row[] = [
       { file: sheet, named: /hostile/ },
       { file: "test/bridge/mapping/expression.test.ts", named: /ends within|reaches nothing/ },
       { file: "test/connectors/csv-drop.test.ts", named: /formula|hostile|would end it/ },
-      { file: "test/connectors/sql-table.test.ts", named: /hostile|has no name such as/ },
-      { file: "test/connectors/soap.test.ts", named: /hostile text/ },
+      { file: "test/connectors/protocols/sql/upsert-table.test.ts", named: /hostile|has no name such as/ },
+      { file: "test/connectors/protocols/soap/connector.test.ts", named: /hostile text/ },
       { file: http, named: /smuggle a header|climb nowhere/ },
     ],
   },

@@ -1,8 +1,8 @@
 import type { Packet } from "../../bridge/model/packet.ts";
-import { layoutSchema } from "../../connectors/protocols/flat-layout.ts";
-import { flatFile } from "../../connectors/protocols/flat-lines.ts";
-import { type Folder, FolderFault } from "../../connectors/protocols/folder.ts";
-import type { Numbering } from "../../connectors/protocols/numbered.ts";
+import { flatFile } from "../../connectors/protocols/files/flat-file.ts";
+import { layoutSchema } from "../../connectors/protocols/files/flat-file-layout.ts";
+import { type Folder, FolderFault } from "../../connectors/protocols/files/folder.ts";
+import type { Numbering } from "../../connectors/protocols/files/numbered-upload.ts";
 import type { Mood } from "./target.ts";
 
 /** What the files of the simulation look like: whose they are can be read off them. */

@@ -4,7 +4,7 @@ import { type Connector, type Context, connectorId, type Memory } from "../../br
 import type { Outcome } from "../../bridge/model/outcome.ts";
 import type { Packet } from "../../bridge/model/packet.ts";
 import type { Json } from "../../bridge/values/json.ts";
-import { createHttp, hostsIn } from "../../connectors/protocols/http.ts";
+import { createHttp, hostsIn } from "../../connectors/protocols/http/client.ts";
 import { type Answer, type Received, taken as takenBare, targetServer } from "./target-server.ts";
 
 /** What a connector's test says about its target. */

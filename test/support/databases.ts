@@ -1,14 +1,15 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import net, { type AddressInfo } from "node:net";
+import type { AddressInfo } from "node:net";
+import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import oracledb from "oracledb";
 import { Client } from "pg";
 import { afterAll, beforeAll, describe } from "vitest";
-import type { Login, Place } from "../../connectors/protocols/sql.ts";
+import type { Login, Place } from "../../connectors/protocols/sql/dialect.ts";
 import { passOver } from "./passed-over.ts";
 import { pgliteServer } from "./pglite-server.ts";
 

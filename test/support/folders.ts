@@ -1,11 +1,11 @@
 import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "vitest";
-import type { Folder } from "../../connectors/protocols/folder.ts";
-import { ftpDoor } from "../../connectors/protocols/ftp.ts";
-import { localFolder } from "../../connectors/protocols/local-folder.ts";
-import { sftpDoor } from "../../connectors/protocols/sftp.ts";
-import { type Door, visit } from "../../connectors/protocols/visit.ts";
+import { type Door, visit } from "../../connectors/protocols/files/connection-pool.ts";
+import type { Folder } from "../../connectors/protocols/files/folder.ts";
+import { ftpDoor } from "../../connectors/protocols/files/ftps.ts";
+import { localFolder } from "../../connectors/protocols/files/local-folder.ts";
+import { sftpDoor } from "../../connectors/protocols/files/sftp.ts";
 import { selfSigned } from "./certificates.ts";
 import { missing, type Program, sshServer, vsftpServer } from "./debian-servers.ts";
 import { ftpServer, username as ftpUser } from "./ftp-server.ts";

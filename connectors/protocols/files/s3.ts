@@ -1,0 +1,78 @@
+import { HeadBucketCommand, PutObjectCommand, S3Client, S3ServiceException } from "@aws-sdk/client-s3";
+import type { S3Place } from "../../../bridge/model/connector.ts";
+import { FolderFault } from "./folder.ts";
+
+/** Less than a try's 5 s, so that S3's silence is told as such. */
+const callMs = 4_000;
+
+let client: S3Client | undefined;
+
+/** Region, credentials, endpoint and FIPS as the SDK finds them in its environment; one try, because a lane makes more. */
+function s3(): S3Client {
+  client ??= new S3Client({ maxAttempts: 1 });
+  return client;
+}
+
+/**
+ * Puts an object, unless there is one of its name. S3 shows an object whole or not at all.
+ *
+ * Source: Amazon S3 User Guide, "Amazon S3 data consistency model" and "Conditional writes".
+ *
+ * @throws {FolderFault}
+ */
+export async function putObject(
+  { place, kmsKey }: S3Place,
+  { name, bytes, contentType }: { readonly name: string; readonly bytes: Uint8Array; readonly contentType: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const { bucket, prefix } = partsOf(place);
+  try {
+    await s3().send(
+      new PutObjectCommand({
+        Bucket: bucket,
+        Key: prefix + name,
+        Body: bytes,
+        ContentType: contentType,
+        IfNoneMatch: "*",
+        ...(kmsKey !== undefined && { ServerSideEncryption: "aws:kms", SSEKMSKeyId: kmsKey }),
+      }),
+      { abortSignal: AbortSignal.any([signal, AbortSignal.timeout(callMs)]) },
+    );
+  } catch (error) {
+    if (statusOf(error) !== 412) throw faultOf(error);
+  }
+}
+
+/** Whether the bucket is there. Who may only put is answered 403, and knows no more than that. */
+export async function hasBucket({ place }: S3Place, signal: AbortSignal): Promise<boolean> {
+  const { bucket } = partsOf(place);
+  try {
+    await s3().send(new HeadBucketCommand({ Bucket: bucket }), { abortSignal: signal });
+    return true;
+  } catch (error) {
+    return statusOf(error) === 403;
+  }
+}
+
+function partsOf(place: string): { bucket: string; prefix: string } {
+  const [, bucket = "", prefix = ""] = /^s3:\/\/([^/]+)\/(.*)$/.exec(place) ?? [];
+  return { bucket, prefix };
+}
+
+function statusOf(error: unknown): number | undefined {
+  return error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
+}
+
+function faultOf(error: unknown): FolderFault {
+  const status = statusOf(error);
+  // A 5xx is no answer to whether the object is there.
+  if (status === undefined || status >= 500) return new FolderFault("S3 gave no answer", "no-answer", error);
+  const known: Record<number, string> = {
+    301: "the bucket is in another region",
+    403: "S3 denies it: see the function's role, the bucket's policy, and its key's",
+    404: "the bucket is not there",
+    409: "another is just writing the same object",
+    429: "S3 asks for fewer requests",
+  };
+  return new FolderFault(known[status] ?? `S3 answered ${status} ${(error as Error).name}`, "answered", error);
+}

@@ -1,0 +1,259 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import type { Connector } from "../../../../bridge/model/connector.ts";
+import type { Packet } from "../../../../bridge/model/packet.ts";
+import { faultText } from "../../../../bridge/values/yaml-file.ts";
+import { connectorFiles, connectorIn } from "../../../../connectors/load-connectors.ts";
+import {
+  declarationJsonSchema,
+  readDeclaration,
+} from "../../../../connectors/protocols/declarative/declaration-file.ts";
+import {
+  type DeclarationInput,
+  declaredConnector,
+} from "../../../../connectors/protocols/declarative/rest-connector.ts";
+import { createHttp, hostsIn } from "../../../../connectors/protocols/http/client.ts";
+import { authority } from "../../../support/certificates.ts";
+import { aMemory, connectorContract, packetFor } from "../../../support/connector-contract.ts";
+import { home } from "../../../support/home.ts";
+import { type Answer, type Received, targetServer } from "../../../support/target-server.ts";
+import { tokenServer } from "../../../support/token-server.ts";
+
+const example = "examples/connectors/badge-office.yaml";
+const exampleText = readFileSync(example, "utf8");
+
+connectorContract({
+  connector: (await connectorIn(example)) as Connector<never, never>,
+  configure: (baseUrl) => ({ baseUrl }),
+  secret: { value: "k-1" } as never,
+  fields: { "zone.north": true },
+  received: {
+    method: "PUT",
+    path: "/people/E-1001/badge",
+    body: { badge: { zone: { north: true } }, person: "E-1001" },
+  },
+});
+
+const minimal = {
+  name: "Declared",
+  baseUrl: "https://target.gov/api",
+  idempotent: true,
+  send: { method: "PATCH", path: "/records/{entity}" },
+} satisfies DeclarationInput;
+
+/** Sends one packet as declared, to a real server; gives back what came of it and what the server saw. */
+async function sent(
+  declaration: Partial<DeclarationInput>,
+  more: Partial<Packet> & { secret?: object; answer?: Answer } = {},
+) {
+  const { secret, answer, ...packetMore } = more;
+  await using target = await targetServer(answer);
+  const connector = declaredConnector({ ...minimal, ...declaration, baseUrl: target.url });
+  const config = connector.config.parse({});
+  const http = createHttp({ allowedHosts: hostsIn(config) });
+  const packet = packetFor(connector as never, { "a.b": 1, site: "x/y" }, packetMore);
+  const context = { config, secret: secret as never, http, memory: aMemory(), signal: new AbortController().signal };
+  const outcome = await connector.send(packet, context);
+  return { outcome, seen: target.received[0] as Received };
+}
+
+describe("a declared connector", () => {
+  test.each<[Partial<DeclarationInput>, Partial<Received>]>([
+    [{}, { method: "PATCH", path: "/records/E-1001", body: { a: { b: 1 }, site: "x/y" } }],
+    [
+      { send: { method: "PUT", path: "/{entity}", body: { shape: "flat" } } },
+      { path: "/E-1001", body: { "a.b": 1, site: "x/y" } },
+    ],
+    [
+      { send: { method: "PUT", path: "/", body: { shape: "flat", under: "data", entity: "data.id" } } },
+      { path: "/", body: { data: { "a.b": 1, site: "x/y", id: "E-1001" } } },
+    ],
+    [
+      { send: { method: "POST", path: "/sites/{site}/of-{a.b}?who={entity}&q={site}" } },
+      { path: "/sites/x%2Fy/of-1?who=E-1001&q=x%2Fy" },
+    ],
+  ])("of %j sends %j", async (declaration, wanted) => {
+    const { outcome, seen } = await sent(declaration);
+
+    expect(outcome).toMatchObject({ kind: "delivered" });
+    expect(seen).toMatchObject(wanted);
+  });
+
+  test("deletes where it is declared", async () => {
+    const declaration = { delete: { path: "/records/{entity}" } };
+
+    const { seen } = await sent(declaration, { action: "delete", fields: {} });
+
+    expect(seen).toMatchObject({ method: "DELETE", path: "/records/E-1001", body: undefined });
+    expect(declaredConnector({ ...minimal, ...declaration }).deletes).toBe(true);
+    expect(declaredConnector(minimal).deletes).toBeUndefined();
+  });
+
+  test("whose address needs a field the packet has not is refused, and says which", async () => {
+    const { outcome, seen } = await sent({ send: { method: "PUT", path: "/{building}/{entity}" } });
+
+    expect(outcome).toMatchObject({ kind: "refused", reason: expect.stringContaining("its address needs building") });
+    expect(seen).toBeUndefined();
+  });
+
+  test.each<[DeclarationInput["auth"], object, Record<string, string>]>([
+    ["bearer", { token: "t" }, { authorization: "Bearer t" }],
+    [
+      "basic",
+      { username: "u", password: "p:é" },
+      { authorization: `Basic ${Buffer.from("u:p:é").toString("base64")}` },
+    ],
+    [{ header: "X-Api-Key" }, { value: "k" }, { "x-api-key": "k" }],
+  ])("with auth %j shows it, and takes no secret that lacks it", async (auth, secret, wanted) => {
+    const { seen } = await sent({ auth, headers: { "X-Agency": "ONRR" } }, { secret });
+
+    expect(seen.headers).toMatchObject({ ...wanted, "x-agency": "ONRR", "idempotency-key": "pkt-abcdefghijklmnop" });
+    const { secret: schema } = declaredConnector({ ...minimal, auth });
+    expect(schema?.safeParse(secret).success).toBe(true);
+    expect(schema?.safeParse({}).success).toBe(false);
+    expect(schema?.safeParse({ ...secret, stray: "1" }).success).toBe(false);
+  });
+
+  test("with oauth2 and a certificate shows a token and the certificate", async () => {
+    const trusted = await authority();
+    await using tokens = await tokenServer({ clientId: "hms", clientSecret: "s", authority: trusted });
+    await using target = await targetServer(
+      async ({ headers }, response) => {
+        response.writeHead((await tokens.accepts(headers.authorization)) ? 204 : 401).end();
+      },
+      { ...(await trusted.server()), ca: trusted.ca, requestCert: true },
+    );
+    const connector = declaredConnector({
+      ...minimal,
+      baseUrl: target.url,
+      auth: { oauth2: { tokenUrl: tokens.tokenUrl } },
+      certificate: true,
+    });
+    const config = connector.config.parse({});
+    const secret = { clientId: "hms", clientSecret: "s", ...(await trusted.client("hms")), ca: trusted.ca };
+    const http = createHttp({ allowedHosts: hostsIn(config) });
+    const context = { config, secret, http, memory: aMemory(), signal: new AbortController().signal };
+
+    expect(await connector.send(packetFor(connector as never, { a: 1 }), context)).toMatchObject({ kind: "delivered" });
+    expect(await connector.probe(context)).toBe(true);
+    expect(connector.secret?.safeParse(secret).success).toBe(true);
+    expect(connector.secret?.safeParse({ clientId: "hms", clientSecret: "s" }).success).toBe(false);
+  });
+
+  test.each<[number, object]>([
+    [409, { kind: "retry", status: 409, afterMs: 7_000 }],
+    [451, { kind: "retry", status: 451 }],
+    [208, { kind: "delivered", status: 208 }],
+    [503, { kind: "refused", status: 503, answer: "<p>no</p>" }],
+    [400, { kind: "refused", status: 400 }],
+    [500, { kind: "retry", status: 500 }],
+  ])("judges %i as declared, else as usual", async (status, wanted) => {
+    const answers = { delivered: [208], retry: [409, "450-452"], refused: [503] };
+
+    const { outcome } = await sent(
+      { answers },
+      {
+        answer: (_, response) =>
+          response.writeHead(status, { "content-type": "text/html", "retry-after": "7" }).end("<p>no</p>"),
+      },
+    );
+
+    expect(outcome).toMatchObject(wanted);
+  });
+
+  test("keeps what it says of its lane and its target", () => {
+    const declared = declaredConnector({
+      ...minimal,
+      version: "v3",
+      order: "strict",
+      lane: "connector",
+      idempotent: false,
+    });
+
+    expect(declared).toMatchObject({ version: "v3", order: "strict", lane: "connector", idempotent: false });
+  });
+});
+
+describe("the file of a declared connector", () => {
+  const faultsOf = (text: string) => {
+    const reading = readDeclaration("connectors/x.yaml", text);
+    return reading.ok ? [] : reading.faults.map(faultText);
+  };
+
+  test("that comes as an example is in order", () => {
+    expect(faultsOf(exampleText)).toEqual([]);
+  });
+
+  test.each<[string, string, string]>([
+    [
+      "an unknown key",
+      exampleText.replace("idempotent:", "idempotend:"),
+      'connectors/x.yaml:4: unknown key "idempotend"; did you mean "idempotent"?',
+    ],
+    [
+      "an unknown key inside",
+      exampleText.replace("method: PUT", "metod: PUT"),
+      'connectors/x.yaml:7: unknown key "metod"; did you mean "method"?',
+    ],
+    [
+      "another method",
+      exampleText.replace("method: PUT", "method: GET"),
+      "connectors/x.yaml:7: method is none of POST, PUT, PATCH",
+    ],
+    [
+      "a path that is none",
+      exampleText.replace("path: /people/{entity}/badge\n  body", "path: people\n  body"),
+      "connectors/x.yaml:8: path is not a path such as /people/{entity}",
+    ],
+    [
+      "half a placeholder",
+      exampleText.replace("/{entity}/badge\n  body", "/{entity/badge\n  body"),
+      "connectors/x.yaml:8: path has a brace that opens or closes nothing",
+    ],
+    [
+      "a secret in a header",
+      exampleText.replace("X-Agency: ONRR", "Authorization: Bearer hunter2"),
+      'connectors/x.yaml:13: Authorization: belongs into "auth:", and its value into the secret',
+    ],
+    [
+      "a status that is none",
+      exampleText.replace("[409, 423]", "[409, 99]"),
+      'connectors/x.yaml:15: retry[1] is not a status such as 409, or "500-599"',
+    ],
+    [
+      "no word on repeats",
+      exampleText.replace("idempotent: true\n", ""),
+      "idempotent is missing; say true where the target takes the same packet twice",
+    ],
+    [
+      "a name that is none",
+      exampleText.replace("BadgeOffice\n", "badge office\n"),
+      "connectors/x.yaml:2: name is not a name such as BadgeOffice",
+    ],
+    ["a key twice", `${exampleText}\nname: Other\n`, "the same key stands twice; keep one"],
+    ["no YAML", "name: [", "connectors/x.yaml:1: not YAML"],
+    ["nothing", "# nothing", 'connectors/x.yaml:1: the declaration is empty; start with "name:" and "baseUrl:"'],
+    ["a hostile key", "__proto__: { a: 1 }\nname: X", "__proto__"],
+  ])("with %s is told so, with the line and what to do", (_, text, wanted) => {
+    expect(faultsOf(text).join("\n")).toContain(wanted);
+    expect(faultsOf(text).join("\n")).not.toContain("hunter2");
+  });
+
+  test("is found in its folder beside those in TypeScript, and its faults end the listing", async () => {
+    using folder = home({ "badge-office.yaml": exampleText, "notes.md": "", "protocols/x.ts": "" });
+
+    const found = await connectorFiles(folder.path);
+    folder.write("bad.yaml", "name: X1\n");
+
+    expect(found.map(({ connector }) => connector.name)).toEqual(["BadgeOffice"]);
+    await expect(connectorFiles(folder.path)).rejects.toThrow(/bad\.yaml:1: baseUrl/);
+  });
+
+  test("has a JSON Schema for editors", () => {
+    expect(declarationJsonSchema()).toMatchObject({
+      title: "HMS Sync Bridge declared connector",
+      required: ["name", "baseUrl", "idempotent", "send"],
+      properties: { send: { properties: { method: { enum: ["POST", "PUT", "PATCH"] } } } },
+    });
+  });
+});

@@ -1,0 +1,271 @@
+import { describe, expect, it } from "vitest";
+import type { Packet } from "../../../../bridge/model/packet.ts";
+import { flatFile } from "../../../../connectors/protocols/files/flat-file.ts";
+import { layoutSchema } from "../../../../connectors/protocols/files/flat-file-layout.ts";
+import { encoderOf } from "../../../../connectors/protocols/files/text-encoding.ts";
+import { aPacket, aVersion } from "../../../support/builders.ts";
+
+/** The file as text, or its fault. */
+function written(layout: object, packet: Partial<Packet> = {}, number = 7): string {
+  const bytes = flatFile(aPacket(packet), layoutSchema.parse({ lineEnd: "lf", ...layout }), number);
+  return Buffer.isBuffer(bytes) ? bytes.toString("latin1") : bytes.fault;
+}
+
+/** A line of one item, and what becomes of a value there. */
+function place(item: object, value: unknown, form: object = { form: "fixed" }): string {
+  const layout = { lines: { ...form, detail: [{ field: "x", ...item }] } };
+  return written(layout, { fields: { x: value } as Packet["fields"] }).replace(/\n$/, "");
+}
+
+describe("a fixed line", () => {
+  it("has each value in its place, padded, and blanks between", () => {
+    const layout = {
+      lines: {
+        form: "fixed",
+        length: 40,
+        detail: [
+          { text: "D", width: 1 },
+          { is: "action", width: 1 },
+          { is: "entity", width: 8 },
+          { field: "rate", from: 15, width: 9, number: { decimals: 2 } },
+          { field: "city", width: 10, align: "right", pad: "." },
+          { field: "since", width: 6, date: "YYMMDD" },
+        ],
+      },
+    };
+
+    const line = written(layout, { entity: "E-1001", fields: { rate: 68.5, city: "Denver", since: "2026-12-01" } });
+
+    expect(line).toBe("DUE-1001      000006850....Denver261201 \n");
+    expect(line.length).toBe(41);
+  });
+
+  it.each([
+    ["a text that is too long", { width: 5 }, "Denver", "x takes 6 positions, and has 5"],
+    ["a number that is too large", { width: 4, number: { decimals: 2 } }, 100, "x takes 5 positions, and has 4"],
+    ["more decimals than there are", { width: 9, number: { decimals: 2 } }, 68.125, "x has more than 2 decimals"],
+    ["a text for a number", { width: 9, number: {} }, "12a", "x is no number"],
+    ["a number without a sign below zero", { width: 9, number: { sign: "none" } }, -1, "x is below zero"],
+    ["a list", { width: 9 }, [1], "x is a list or an object, and a place takes one value"],
+    ["a line break", { width: 9 }, "a\nD2", "x holds a control character, or one that ascii does not have"],
+    [
+      "a character of another page",
+      { width: 9 },
+      "Łódź",
+      "x holds a control character, or one that ascii does not have",
+    ],
+    ["a day that does not exist", { width: 8, date: "YYYYMMDD" }, "2026-02-30", "x is a date that does not exist"],
+    ["a date that is none", { width: 8, date: "YYYYMMDD" }, "01/02/2026", "x is no ISO 8601 date such as 2026-12-01"],
+    [
+      "a time of an unknown zone",
+      { width: 8, date: "YYYYMMDD" },
+      "2026-12-01T00:00:00",
+      "x is a time without its offset from UTC",
+    ],
+  ])("refuses %s, naming the field and never its value", (_, item, value, fault) => {
+    expect(place(item, value)).toBe(fault);
+  });
+
+  it.each([
+    [{}, 0, "000000000"],
+    [{}, -68, "-00000068"],
+    [{ decimals: 2 }, 68.5, "000006850"],
+    [{ decimals: 2 }, "68.50", "000006850"],
+    [{ decimals: 2 }, 1.1, "000000110"],
+    [{ decimals: 2, point: true }, -0.05, "-00000.05"],
+    [{ decimals: 2, sign: "leading" }, 68.5, "+00006850"],
+    [{ decimals: 2, sign: "trailing" }, -68.5, "00006850-"],
+    [{ decimals: 2, sign: "zoned" }, 68.5, "00000685{"],
+    [{ decimals: 2, sign: "zoned" }, -68.51, "00000685J"],
+    [{ decimals: 2, sign: "zoned" }, 0.03, "00000000C"],
+    [{ decimals: 9, sign: "none" }, 0.5, "500000000"],
+  ])("writes a number by %j: %j", (number, value, text) => {
+    expect(place({ width: 9, number }, value)).toBe(text);
+  });
+
+  it.each([
+    ["YYYYMMDD", "2026-12-01", "20261201"],
+    ["YYDDD", "2024-12-31", "24366"],
+    ["DD.MM.YYYY", "2026-12-01", "01.12.2026"],
+    ["YYYY-MM-DDTHH:mm:ss", "2026-12-01T23:30:00-05:00", "2026-12-02T04:30:00"],
+  ])("writes a date as %s", (date, value, text) => {
+    expect(place({ width: text.length, date }, value)).toBe(text);
+  });
+
+  it("takes null for blank, and refuses an upsert that lacks what is required", () => {
+    const layout = {
+      lines: {
+        form: "fixed",
+        detail: [
+          { field: "a", width: 2 },
+          { field: "b", width: 2, required: false },
+        ],
+      },
+    };
+
+    expect(written(layout, { fields: { a: null, b: "x" } })).toBe("  x \n");
+    expect(written(layout, { fields: { a: "x" } })).toBe("x   \n");
+    expect(written(layout, { fields: { b: "x" } })).toMatch(/^a is missing; /);
+  });
+
+  it("refuses a field it has no place for", () => {
+    expect(
+      written({ lines: { form: "fixed", detail: [{ field: "a", width: 2 }] } }, { fields: { a: "x", b: "y" } }),
+    ).toBe("b has no place in the layout");
+  });
+
+  it("says a deletion where the layout has a place for it, and refuses it where not", () => {
+    const layout = {
+      lines: {
+        form: "fixed",
+        detail: [
+          { is: "action", width: 3 },
+          { field: "a", width: 2 },
+        ],
+      },
+    };
+    const deletion = { action: "delete", fields: {} } as const;
+
+    expect(written({ ...layout, actions: { upsert: "ADD", delete: "DEL" } }, deletion)).toBe("DEL  \n");
+    expect(written({ lines: { form: "fixed", detail: [{ field: "a", width: 2 }] } }, deletion)).toMatch(
+      /\{ is: action \}/,
+    );
+  });
+
+  it("is EBCDIC where it is told to be", () => {
+    const layout = layoutSchema.parse({
+      encoding: "cp037",
+      lineEnd: "none",
+      lines: { form: "fixed", detail: [{ field: "x", width: 6, number: { sign: "zoned" } }] },
+    });
+
+    const bytes = flatFile(aPacket({ fields: { x: -120 } }), layout, 1) as Buffer;
+
+    expect(bytes.toString("hex")).toBe("f0f0f0f1f2d0");
+  });
+});
+
+describe("a file of several records", () => {
+  const layout = {
+    records: "rates",
+    lines: {
+      form: "fixed",
+      header: [
+        { text: "H", width: 1 },
+        { is: "number", width: 6, number: {} },
+        { is: "time", width: 8 },
+      ],
+      detail: [
+        { text: "D", width: 1 },
+        { field: "city", width: 8 },
+        { field: "usd", width: 7, number: { decimals: 2, sign: "zoned" } },
+      ],
+      trailer: [
+        { text: "T", width: 1 },
+        { is: "count", width: 5, number: {} },
+        { total: "usd", width: 9, number: { decimals: 2 } },
+      ],
+    },
+  };
+  const version = aVersion({ time: Date.parse("2026-12-01T12:00:00Z") });
+
+  it("begins with its number, and ends with a count and an exact total", () => {
+    const rates = [
+      { city: "Denver", usd: 0.1 },
+      { city: "Boston", usd: 0.2 },
+      { city: "Reno", usd: -68.4 },
+    ];
+
+    expect(written(layout, { fields: { rates }, version }, 42)).toBe(
+      "H00004220261201\nDDenver  000001{\nDBoston  000002{\nDReno    000684}\nT00003-00006810\n",
+    );
+  });
+
+  it.each([
+    ["no list", "x", "rates is not a list of records"],
+    ["an empty one", [], "rates is not a list of records"],
+    ["one of other things", [1], "rates holds something that is no record"],
+    ["a record with a field that has no place", [{ city: "a", usd: 1, zip: 1 }], "zip has no place in the layout"],
+  ])("refuses %s", (_, rates, fault) => {
+    expect(written(layout, { fields: { rates } as Packet["fields"] })).toBe(fault);
+  });
+});
+
+describe("a delimited line", () => {
+  const two = (more: object) => ({
+    lines: {
+      form: "delimited",
+      ...more,
+      detail: [{ field: "a" }, { field: "b", width: 4, number: { decimals: 1, point: true } }],
+    },
+  });
+
+  it("has no more padding than its numbers' decimals", () => {
+    expect(written(two({}), { fields: { a: "x", b: 6.5 } })).toBe("x|6.5\n");
+  });
+
+  it("refuses what would end a value early, or quotes it", () => {
+    expect(written(two({}), { fields: { a: "x|y", b: 1 } })).toBe("a holds the delimiter or a quotation mark");
+    expect(written(two({}), { fields: { a: 'x"', b: 1 } })).toBe("a holds the delimiter or a quotation mark");
+    expect(written(two({ quote: "needed" }), { fields: { a: 'x|"y', b: 1 } })).toBe('"x|""y"|1.0\n');
+    expect(written(two({}), { fields: { a: "x", b: 1000 } })).toBe("b takes 6 positions, and has 4");
+  });
+});
+
+describe("a layout", () => {
+  it.each([
+    [
+      "overlaps",
+      {
+        detail: [
+          { text: "a", width: 4 },
+          { field: "b", from: 4, width: 2 },
+        ],
+      },
+      /b begin at 4, inside/,
+    ],
+    ["goes over its length", { length: 4, detail: [{ field: "b", width: 5 }] }, /b end at 5, behind the length of 4/],
+    ["does not say a width", { detail: [{ field: "b" }] }, /do not say the width of b/],
+    ["has a text that does not fit", { detail: [{ text: "abc", width: 2 }] }, /longer than its width/],
+    ["has an item that is two things", { detail: [{ text: "abc", field: "x", width: 3 }] }, /one of field, text/],
+    [
+      "has a total that is no number",
+      { detail: [{ field: "x", width: 1 }], trailer: [{ total: "x", width: 9 }] },
+      /total of x/,
+    ],
+    ["has a key it does not know", { detail: [{ field: "x", widht: 1 }] }, /widht/],
+  ])("that %s is refused before anything is sent", (_, lines, fault) => {
+    const parsed = layoutSchema.safeParse({ lines: { form: "fixed", ...lines } });
+
+    expect(parsed.success).toBe(false);
+    expect(parsed.error?.message).toMatch(fault);
+  });
+
+  it("of fixed lines takes no encoding with characters of several bytes", () => {
+    const lines = { form: "fixed", detail: [{ field: "x", width: 1 }] };
+
+    expect(layoutSchema.safeParse({ encoding: "utf-8", lines }).success).toBe(false);
+  });
+});
+
+describe("an encoding", () => {
+  it.each([
+    ["ascii", "AZ az~", "415a20617a7e"],
+    ["iso-8859-1", "é", "e9"],
+    ["windows-1252", "€é", "80e9"],
+    ["utf-8", "€", "e282ac"],
+    ["cp037", "AZ09{}", "c1e9f0f9c0d0"],
+  ] as const)("%s says %s", (encoding, text, hex) => {
+    expect(encoderOf(encoding)(text)?.toString("hex")).toBe(hex);
+  });
+
+  it.each([
+    ["ascii", "é"],
+    ["iso-8859-1", "€"],
+    ["windows-1252", "ő"],
+    ["cp037", "€"],
+    ["utf-8", "\ud800"],
+  ] as const)("%s does not have %s, and puts nothing in its place", (encoding, text) => {
+    expect(encoderOf(encoding)(text)).toBeUndefined();
+  });
+});

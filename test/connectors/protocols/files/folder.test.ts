@@ -1,0 +1,58 @@
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect } from "vitest";
+import { FolderFault, writeWhole } from "../../../../connectors/protocols/files/folder.ts";
+import { folderIn, onEachFolder } from "../../../support/folders.ts";
+
+onEachFolder("a folder", (promise) => {
+  promise("takes a file whole, and shows it under its name at last", async (served, path) => {
+    const bytes = Buffer.alloc(200_000, "0123456789");
+    let seenBefore: string[] = [];
+
+    await served.use((folder) =>
+      writeWhole(folder, "a.csv", bytes, () => {
+        seenBefore = readdirSync(path);
+      }),
+    );
+
+    expect(seenBefore).toEqual([expect.stringMatching(/^\.a\.csv\.\w{8}\.part$/)]);
+    expect(readdirSync(path)).toEqual(["a.csv"]);
+    expect(readFileSync(join(path, "a.csv")).equals(bytes)).toBe(true);
+  });
+
+  promise("tells a file's size, reads it, lists it, moves it away and removes it", async (served, path) => {
+    writeFileSync(join(path, "a.txt"), "twelve bytes");
+    const done = folderIn(path, "done");
+
+    await served.use(async (folder) => {
+      expect(await folder.size("a.txt")).toBe(12);
+      expect(await folder.size("b.txt")).toBeUndefined();
+      expect(String(await folder.read("a.txt", 12))).toBe("twelve bytes");
+      expect(await folder.list()).toMatchObject([{ name: "a.txt", bytes: 12 }]);
+      await folder.rename("a.txt", "done/a.txt");
+    });
+    expect(readdirSync(done)).toEqual(["a.txt"]);
+    await served.use(async (folder) => {
+      await folder.remove("done/a.txt");
+      await folder.remove("done/a.txt");
+    });
+    expect(readdirSync(done)).toEqual([]);
+  });
+
+  promise("does not read a file that is larger than it may be", async (served, path) => {
+    writeFileSync(join(path, "a.txt"), "twelve bytes");
+
+    await expect(served.use((folder) => folder.read("a.txt", 11))).rejects.toThrow(FolderFault);
+  });
+
+  promise("leaves nothing half written behind where it breaks off", async (served) => {
+    const failing = served.use((folder) =>
+      writeWhole(folder, "a.csv", Buffer.from("x"), () => {
+        throw new FolderFault("it breaks off here", "answered");
+      }),
+    );
+
+    await expect(failing).rejects.toThrow("it breaks off here");
+    expect(await served.use((folder) => folder.list())).toEqual([]);
+  });
+});

@@ -1,0 +1,285 @@
+import { mkdirSync, readdirSync } from "node:fs";
+import type { AddressInfo } from "node:net";
+import net from "node:net";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import type { Outcome } from "../../../../bridge/model/outcome.ts";
+import { connector } from "../../../../connectors/ftp-flat.ts";
+import { aTry } from "../../../support/a-try.ts";
+import { aPacket } from "../../../support/builders.ts";
+import { selfSigned } from "../../../support/certificates.ts";
+import { ftpServer } from "../../../support/ftp-server.ts";
+import { home } from "../../../support/home.ts";
+import { proxyTo } from "../../../support/proxy.ts";
+import { type SftpStep, sftpServer, username } from "../../../support/sftp-server.ts";
+
+const password = "open sesame";
+const layout = { lines: { form: "fixed", detail: [{ field: "dailyRate", width: 9, number: {} }] } };
+
+/** One try at a server that means no good, and how long it took. */
+async function tried(what: string, config: object): Promise<{ outcome: Outcome; ms: number }> {
+  const context = aTry(connector, { config: { layout, ...config }, secret: { username, password } });
+  const began = performance.now();
+  const outcome = await connector.send(aPacket(), context);
+  const ms = Math.round(performance.now() - began);
+  const { kind, ...facts } = outcome;
+  console.log(`${what} | ${kind} | ${JSON.stringify(facts)} | ${ms} ms`);
+  return { outcome, ms };
+}
+
+/** Within a try's 5 s, and with nothing landed where nothing can have. */
+function expectWait({ outcome, ms }: { outcome: Outcome; ms: number }, reason: RegExp, mayHaveLanded = false): void {
+  expect(outcome).toMatchObject({ kind: "retry", mayHaveLanded });
+  expect((outcome as { reason: string }).reason).toMatch(reason);
+  expect(ms).toBeLessThan(5_000);
+}
+
+/** A server that says what it likes, and never anything else. */
+async function talker(greet: (socket: net.Socket) => void): Promise<AsyncDisposable & { port: number }> {
+  const sockets = new Set<net.Socket>();
+  const server = net.createServer((socket) => {
+    sockets.add(socket);
+    socket.on("error", () => {});
+    greet(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** Ten megabytes, over and over the same line, as fast as they are taken. */
+function tenMegabytes(line: string) {
+  return (socket: net.Socket) => {
+    const part = Buffer.from(line.repeat(Math.ceil(65_536 / line.length)));
+    let left = 10_000_000;
+    const more = () => {
+      while (left > 0 && !socket.destroyed) {
+        left -= part.length;
+        if (!socket.write(part)) return void socket.once("drain", more);
+      }
+    };
+    more();
+  };
+}
+
+const anyKey = [`SHA256:${"a".repeat(43)}`];
+
+describe.concurrent("an SFTP server", () => {
+  const silences: readonly [SftpStep, RegExp, boolean?][] = [
+    ["greeting", /did not answer while greeting us/],
+    ["login", /did not answer while logging in/],
+    ["session", /did not answer while opening SFTP/],
+    ["subsystem", /did not answer while opening SFTP/],
+    ["stat", /did not answer while opening SFTP/],
+    ["open", /did not answer while working in the folder/],
+    ["write", /did not answer while working in the folder/],
+    ["fstat", /did not answer while working in the folder/],
+    ["close", /did not answer while working in the folder/],
+    ["rename", /did not answer while working in the folder/, true],
+  ];
+
+  it.each(silences)("that falls silent at %s", async (step, reason, mayHaveLanded) => {
+    using root = home();
+    await using server = await sftpServer(root.path);
+    server.silentAt = step;
+
+    const answer = await tried(`SFTP that falls silent at ${step}`, {
+      to: `sftp://127.0.0.1:${server.port}/`,
+      hostKeys: [server.hostKey],
+    });
+
+    expectWait(answer, reason, mayHaveLanded);
+    expect(readdirSync(root.path).filter((name) => !name.startsWith("."))).toEqual([]);
+  });
+
+  it.each(["open", "write", "fstat", "close", "rename"] as const)("that closes at %s", async (step) => {
+    using root = home();
+    await using server = await sftpServer(root.path);
+    server.breakAt = { step, done: false };
+
+    const answer = await tried(`SFTP that closes at ${step}`, {
+      to: `sftp://127.0.0.1:${server.port}/`,
+      hostKeys: [server.hostKey],
+    });
+
+    expectWait(answer, /closed|reset|broke off/, step === "rename");
+  });
+
+  it("that shows another host key", async () => {
+    using root = home();
+    await using server = await sftpServer(root.path);
+
+    const answer = await tried("SFTP that shows another host key", {
+      to: `sftp://127.0.0.1:${server.port}/`,
+      hostKeys: anyKey,
+    });
+
+    expectWait(answer, /^the server's host key is SHA256:.{43}, which is not among hostKeys; nothing was sent to it$/);
+    expect(server.logins).toEqual([]);
+  });
+
+  it("that begins with 10 MB of lines", async () => {
+    await using server = await talker(tenMegabytes(`${"x".repeat(70)}\r\n`));
+
+    expectWait(
+      await tried("SFTP that begins with 10 MB of lines", { to: `sftp://127.0.0.1:${server.port}/`, hostKeys: anyKey }),
+      /broke off/,
+    );
+  });
+
+  it("that begins with one line of 10 MB", async () => {
+    await using server = await talker(tenMegabytes("x"));
+
+    expectWait(
+      await tried("SFTP that begins with one line of 10 MB", {
+        to: `sftp://127.0.0.1:${server.port}/`,
+        hostKeys: anyKey,
+      }),
+      /broke off/,
+    );
+  });
+
+  it("that is an HTTP server", async () => {
+    await using server = await talker((socket) => void socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
+
+    expectWait(
+      await tried("SFTP that is an HTTP server", { to: `sftp://127.0.0.1:${server.port}/`, hostKeys: anyKey }),
+      /broke off|closed/,
+    );
+  });
+
+  it("that is not there", async () => {
+    const server = await talker(() => {});
+    const { port } = server;
+    await server[Symbol.asyncDispose]();
+
+    expectWait(
+      await tried("SFTP that is not there", { to: `sftp://127.0.0.1:${port}/`, hostKeys: anyKey }),
+      /nobody listens there/,
+    );
+  });
+});
+
+describe.concurrent("an FTP server", () => {
+  const commands: readonly [string, string, RegExp, boolean?][] = [
+    ["its greeting", "220", /greeting us/],
+    ["USER", "USER", /logging in/],
+    ["PASS", "PASS", /logging in/],
+    ["FEAT", "FEAT", /logging in/],
+    ["TYPE", "TYPE", /logging in/],
+    ["CWD", "CWD", /logging in/],
+    ["SIZE", "SIZE /", /working in the folder/],
+    ["EPSV", "EPSV", /working in the folder/],
+    ["STOR", "STOR", /working in the folder/],
+    ["RNFR", "RNFR", /working in the folder/, true],
+    ["RNTO", "RNTO", /working in the folder/, true],
+  ];
+
+  it.each(commands)("that falls silent at %s", async (name, says, reason, mayHaveLanded) => {
+    using root = home();
+    await using server = await ftpServer(root.path);
+    await using proxy = await proxyTo(server.port, { at: { says, act: "silence" } });
+
+    const answer = await tried(`FTP that falls silent at ${name}`, {
+      to: `ftp://127.0.0.1:${proxy.port}/`,
+      insecure: true,
+    });
+
+    expectWait(answer, new RegExp(`did not answer while ${reason.source}`), mayHaveLanded);
+  });
+
+  it.each(commands)("that closes at %s", async (name, says, _, mayHaveLanded) => {
+    using root = home();
+    await using server = await ftpServer(root.path);
+    await using proxy = await proxyTo(server.port, { at: { says, act: "close" } });
+
+    const answer = await tried(`FTP that closes at ${name}`, { to: `ftp://127.0.0.1:${proxy.port}/`, insecure: true });
+
+    expectWait(answer, /broke off|reset|closed/, mayHaveLanded);
+    expect(readdirSync(root.path).filter((name) => !name.startsWith("."))).toEqual([]);
+  });
+
+  it("that greets with 10 MB of lines", async () => {
+    await using server = await talker(tenMegabytes("220-hello there\r\n"));
+
+    expectWait(
+      await tried("FTP that greets with 10 MB of lines", { to: `ftp://127.0.0.1:${server.port}/`, insecure: true }),
+      /broke off/,
+    );
+  });
+
+  it("that greets with one line of 10 MB", async () => {
+    await using server = await talker(tenMegabytes("2"));
+
+    expectWait(
+      await tried("FTP that greets with one line of 10 MB", { to: `ftp://127.0.0.1:${server.port}/`, insecure: true }),
+      /broke off|did not answer/,
+    );
+  });
+
+  it("that does not tell sizes", async () => {
+    await using server = await talker((socket) => {
+      socket.write("220 hello\r\n");
+      socket.on("data", (chunk) => {
+        const command = chunk.toString().slice(0, 4).trim();
+        const answers: Record<string, string> = {
+          USER: "331 yes?",
+          PASS: "230 in",
+          CWD: "250 there",
+          SIZE: "502 what?",
+        };
+        socket.write(`${answers[command] ?? "200 ok"}\r\n`);
+      });
+    });
+
+    expectWait(
+      await tried("FTP that does not tell sizes", { to: `ftp://127.0.0.1:${server.port}/`, insecure: true }),
+      /does not tell a file's size/,
+    );
+  });
+
+  it.each([
+    ["has expired", "localhost", -1, /has expired/],
+    ["is for another host", "elsewhere.example", 2, /is for another host/],
+  ])("whose certificate %s", async (fault, host, days, reason) => {
+    using root = home();
+    const certificate = await selfSigned(host, days);
+    await using server = await ftpServer(root.path, { kind: "explicit", certificate });
+
+    const answer = await tried(`FTP whose certificate ${fault}`, {
+      to: `ftps://localhost:${server.port}/`,
+      ca: certificate.cert,
+    });
+
+    expectWait(answer, reason);
+    expect(server.logins).toEqual([]);
+  });
+
+  it.each(["explicit", "implicit"] as const)("whose certificate signs itself (%s)", async (tls) => {
+    using root = home();
+    await using server = await ftpServer(root.path, { kind: tls, certificate: await selfSigned("localhost") });
+
+    expectWait(
+      await tried(`FTP whose certificate signs itself (${tls})`, { to: `ftps://localhost:${server.port}/`, tls }),
+      /self-signed/,
+    );
+    expect(server.logins).toEqual([]);
+  });
+
+  it("that cannot do TLS is told no password", async () => {
+    using root = home();
+    mkdirSync(join(root.path, "in"));
+    await using server = await ftpServer(root.path);
+
+    expectWait(
+      await tried("FTP that cannot do TLS is told no password", { to: `ftps://localhost:${server.port}/in` }),
+      /./,
+    );
+    expect(server.logins).toEqual([]);
+  });
+});

@@ -1,0 +1,513 @@
+import { appendFileSync, readdirSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { describe, expect, it } from "vitest";
+import type { InboundMessage, Memory, NotPolled, Polled } from "../../../../bridge/model/connector.ts";
+import { connector as csvDrop } from "../../../../connectors/csv-drop.ts";
+import { connector as ftpFlat } from "../../../../connectors/ftp-flat.ts";
+import type { Folder } from "../../../../connectors/protocols/files/folder.ts";
+import { localFolder } from "../../../../connectors/protocols/files/local-folder.ts";
+import { type PickUp, pickUp, pickUpSchema } from "../../../../connectors/protocols/files/poll-folder.ts";
+import { Bridge } from "../../../../index.ts";
+import { aMemory, aTry } from "../../../support/a-try.ts";
+import { selfSigned } from "../../../support/certificates.ts";
+import { folderIn, onEachFolder, type Served } from "../../../support/folders.ts";
+import { ftpServer, username as ftpUser } from "../../../support/ftp-server.ts";
+import { home } from "../../../support/home.ts";
+import { sftpServer, username } from "../../../support/sftp-server.ts";
+import { targetServer } from "../../../support/target-server.ts";
+
+const formOf = (change: object = {}) => pickUpSchema(["file:"], "").parse({ from: "file:///out", ...change });
+
+/** One who looks into a folder, with a memory that lasts. */
+function looker(served: Pick<Served, "use">, form: PickUp = formOf({ whole: "renamed" })) {
+  const memory = aMemory();
+  const look = async (by: Memory = memory): Promise<Polled> => {
+    const signal = new AbortController().signal;
+    const polled = await pickUp((_, work) => served.use(work), form, { memory: by, signal });
+    if ("fault" in polled) throw new Error(polled.fault);
+    return polled;
+  };
+  /** All there is, told as taken. */
+  const all = async (): Promise<InboundMessage[]> => {
+    const messages: InboundMessage[] = [];
+    for (let more = true; more; ) {
+      const polled = await look();
+      messages.push(...polled.messages);
+      await polled.taken();
+      more = polled.more ?? false;
+    }
+    return messages;
+  };
+  return { memory, look, all };
+}
+
+/** The same in a folder of this machine. */
+function aFolder(change: object = {}) {
+  const folder = home();
+  const taken = folderIn(folder.path, "taken");
+  const file = (name: string) => join(folder.path, name);
+  const served = {
+    use: <T>(work: (folder: ReturnType<typeof localFolder>) => Promise<T>) => work(localFolder(folder.path)),
+  };
+  return {
+    ...looker(served, formOf({ whole: "renamed", ...change })),
+    path: folder.path,
+    taken,
+    put: (name: string, content: string | Buffer, at?: Date) => {
+      writeFileSync(file(name), content);
+      if (at) utimesSync(file(name), at, at);
+    },
+    file,
+    [Symbol.dispose]: () => folder[Symbol.dispose](),
+  };
+}
+
+const dataOf = (messages: readonly InboundMessage[]) => messages.map(({ data, unreadable }) => unreadable ?? data);
+
+onEachFolder("a folder that is looked into", (promise) => {
+  promise("tells the rows of its files once, and moves each file away", async (served, path) => {
+    const taken = folderIn(path, "taken");
+    writeFileSync(join(path, "rates.csv"), "city,rate\r\nDenver,68\r\nBoston,70\r\n");
+    writeFileSync(join(path, "notes.txt"), "not wanted");
+    const { all } = looker(served);
+
+    expect(dataOf(await all())).toEqual([
+      { city: "Denver", rate: "68" },
+      { city: "Boston", rate: "70" },
+    ]);
+    expect(await all()).toEqual([]);
+    expect(readdirSync(path).sort()).toEqual(["notes.txt", "taken"]);
+    expect(readdirSync(taken)).toEqual([expect.stringMatching(/^\d{8}T\d{9}Z-[0-9a-f]{8}-rates\.csv$/)]);
+  });
+
+  promise("takes a file of the same name and content again, for it is another", async (served, path) => {
+    const taken = folderIn(path, "taken");
+    const { all } = looker(served);
+    const ids = new Set<string>();
+
+    for (let day = 0; day < 3; day++) {
+      writeFileSync(join(path, "rates.csv"), "city,rate\nDenver,68\n");
+      for (const { id } of await all()) ids.add(id);
+    }
+
+    expect(ids.size).toBe(3);
+    expect(readdirSync(taken)).toHaveLength(3);
+  });
+
+  promise("leaves a file alone that is still being written", async (served, path) => {
+    folderIn(path, "taken");
+    const { look, all } = looker(served, formOf());
+    writeFileSync(join(path, "rates.csv"), "city,rate\nDen");
+    expect((await look()).messages).toEqual([]);
+    appendFileSync(join(path, "rates.csv"), "ver,68\n");
+    expect((await look()).messages).toEqual([]);
+
+    expect(dataOf(await all())).toEqual([{ city: "Denver", rate: "68" }]);
+  });
+
+  promise("says where its folder for files that were taken is missing, and has told nothing", async (served, path) => {
+    writeFileSync(join(path, "rates.csv"), "city,rate\nDenver,68\n");
+    const { look, all } = looker(served);
+
+    await expect(look()).rejects.toThrow(/cannot be moved to the folder taken below it/);
+    expect(readdirSync(path)).toEqual(["rates.csv"]);
+    folderIn(path, "taken");
+    expect(await all()).toHaveLength(1);
+  });
+});
+
+describe("a process that ends in the middle", () => {
+  /** What a process remembers that ends before or after it has written that down for the so-manieth time. */
+  function dying(memory: Memory, writes: number, when: "before" | "after"): Memory {
+    let count = 0;
+    return {
+      isOpen: async () => false,
+      get: () => memory.get(),
+      async set(value) {
+        const isEnd = ++count === writes;
+        if (isEnd && when === "before") throw new Error("the process ends here");
+        await memory.set(value);
+        if (isEnd) throw new Error("the process ends here");
+      },
+    };
+  }
+
+  it.each([
+    [1, "before"],
+    [1, "after"],
+    [2, "before"],
+    [2, "after"],
+  ] as const)("at its memory's write %i (%s) loses no row and tells none under another id", async (writes, when) => {
+    using folder = aFolder();
+    folder.put("a.csv", "n\n1\n2\n3\n");
+    folder.put("b.csv", "n\n4\n");
+    const told = new Map<string, unknown>();
+    const tell = ({ messages }: Polled) => {
+      for (const { id, data } of messages) told.set(id, data.n);
+    };
+
+    const end = async () => {
+      const polled = await folder.look(dying(folder.memory, writes, when));
+      tell(polled);
+      await polled.taken();
+      throw new Error("it did not end");
+    };
+    if (writes === 1) await expect(end()).rejects.toThrow("ends here");
+    else {
+      const memory = dying(folder.memory, writes, when);
+      const polled = await folder.look(memory);
+      tell(polled);
+      await expect(polled.taken()).rejects.toThrow("ends here");
+    }
+    for (const message of await folder.all()) told.set(message.id, message.data.n);
+
+    expect([...told.values()].sort()).toEqual(["1", "2", "3", "4"]);
+    expect(readdirSync(folder.taken)).toHaveLength(2);
+  });
+
+  it("after a file was moved reads it from where it is now", async () => {
+    using folder = aFolder();
+    folder.put("a.csv", "n\n1\n");
+    const first = await folder.look();
+    expect(readdirSync(folder.path)).toEqual(["taken"]);
+
+    const again = await folder.look();
+
+    expect(again.messages).toEqual(first.messages);
+  });
+
+  it("while somebody takes the file away goes on with the next", async () => {
+    using folder = aFolder();
+    folder.put("a.csv", "n\n1\n", new Date("2026-03-01"));
+    folder.put("b.csv", "n\n2\n");
+    await folder.look();
+    for (const name of readdirSync(folder.taken)) rmSync(join(folder.taken, name));
+
+    expect(dataOf(await folder.all())).toEqual([{ n: "2" }]);
+  });
+});
+
+describe("a file", () => {
+  it("that grows after it was moved is read once it has stopped", async () => {
+    using folder = aFolder();
+    folder.put("a.csv", "n\n1\n");
+    const { memory } = folder;
+    const renaming: Memory = {
+      isOpen: async () => false,
+      get: () => memory.get(),
+      async set(value) {
+        await memory.set(value);
+        appendFileSync(folder.file("a.csv"), "2\n");
+      },
+    };
+
+    expect((await folder.look(renaming)).messages).toEqual([]);
+
+    expect(dataOf(await folder.all())).toEqual([{ n: "1" }, { n: "2" }]);
+  });
+
+  it("of many rows is told in pages, every row once", async () => {
+    using folder = aFolder();
+    folder.put("a.csv", `n,text\n${Array.from({ length: 1_234 }, (_, i) => `${i},"x\ny"\n`).join("")}`);
+    const first = await folder.look();
+
+    expect(first.messages).toHaveLength(500);
+    const all = await folder.all();
+
+    expect(all.map(({ data }) => data.n)).toEqual(Array.from({ length: 1_234 }, (_, i) => String(i)));
+    expect(new Set(all.map(({ id }) => id)).size).toBe(1_234);
+  });
+
+  it("of many rows comes over once, and not for each page", async () => {
+    using folder = aFolder();
+    const rows = Array.from({ length: 1_200 }, (_, i) => `city-${i},${i}`);
+    folder.put("rates.csv", `city,rate\n${rows.join("\n")}\n`);
+    let reads = 0;
+    const counting: Pick<Served, "use"> = {
+      use: (work) =>
+        work({
+          ...localFolder(folder.path),
+          read(name, most) {
+            reads++;
+            return localFolder(folder.path).read(name, most);
+          },
+        }),
+    };
+
+    expect(await looker(counting).all()).toHaveLength(1_200);
+    expect(reads).toBe(1);
+  });
+
+  it("goes before one that was changed later, whatever they are called", async () => {
+    using folder = aFolder();
+    folder.put("a.csv", "n\n2\n", new Date("2026-03-01T12:00:01Z"));
+    folder.put("b.csv", "n\n1\n", new Date("2026-03-01T12:00:00Z"));
+
+    const messages = await folder.all();
+
+    expect(dataOf(messages)).toEqual([{ n: "1" }, { n: "2" }]);
+    expect(messages[0]?.at).toBe(Date.parse("2026-03-01T12:00:00Z"));
+  });
+
+  it.each([".rates.csv", ".rates.csv.1f2e.part", "rates.csv.part", "rates.CSV"])(
+    "called %s is left alone",
+    async (name) => {
+      using folder = aFolder();
+      folder.put(name, "n\n1\n");
+
+      expect(await folder.all()).toEqual([]);
+      expect(readdirSync(folder.path)).toContain(name);
+    },
+  );
+
+  it("of a name that means more to a pattern than to a folder is no other file", async () => {
+    using folder = aFolder({ files: "rates.$x-*.csv" });
+    folder.put("rates.$x-1.csv", "n\n1\n");
+    folder.put("ratesZ$x-1.csv", "n\n2\n");
+
+    expect(dataOf(await folder.all())).toEqual([{ n: "1" }]);
+  });
+
+  it.each(["../../etc/x.csv", "a/x.csv", "x\n.csv", `${"x".repeat(200)}.csv`])(
+    "that a server calls %j is left alone: it would be another folder's, or none",
+    async (name) => {
+      using folder = home();
+      const touched: string[] = [];
+      const hostile = new Proxy(localFolder(folder.path), {
+        get: (own, key: keyof Folder) => {
+          if (key === "list") return async () => [{ name, bytes: 1 }];
+          touched.push(key);
+          return own[key];
+        },
+      });
+      const { all } = looker({ use: (work) => work(hostile) });
+
+      expect(await all()).toEqual([]);
+      expect(touched).toEqual([]);
+    },
+  );
+
+  it("that is too large is told, and keeps no other waiting", async () => {
+    using folder = aFolder();
+    folder.put("a.csv", Buffer.alloc(8_388_609, "x"), new Date("2026-03-01"));
+    folder.put("b.csv", "n\n1\n");
+
+    expect(dataOf(await folder.all())).toEqual([
+      "the file has 8388609 bytes, and more than 8388608 are not read",
+      { n: "1" },
+    ]);
+  });
+
+  it("without a row is taken, and says nothing", async () => {
+    using folder = aFolder();
+    folder.put("a.csv", "");
+    folder.put("b.csv", "n\n");
+    folder.put("c.csv", "\r\n\r\n");
+
+    expect(await folder.all()).toEqual([]);
+    expect(readdirSync(folder.taken)).toHaveLength(3);
+  });
+});
+
+describe("a row that cannot be read", () => {
+  it.each<[what: string, file: string, told: unknown[], change?: object]>([
+    ["of too few cells", "a,b\n1\n2,3\n", ["line 2 has 1 cells, and there are 2 columns", { a: "2", b: "3" }]],
+    ["of too many", "a,b\n1,2,3\n2,3\n", ["line 2 has 3 cells, and there are 2 columns", { a: "2", b: "3" }]],
+    ["with a stray quote", 'a,b\n1,x"y\n2,3\n', ["line 2 has a quote where none may stand", { a: "2", b: "3" }]],
+    ["with text behind a quote", 'a,b\n1,"x"y\n2,3\n', ["line 2 has a quote where none may stand", { a: "2", b: "3" }]],
+    [
+      "whose quote is never closed",
+      'a,b\n\n1,"x\n2,3\n',
+      ["line 3 opens a quote that is never closed", { a: "2", b: "3" }],
+    ],
+    [
+      "that is too large",
+      `a,b\n1,${"x".repeat(300_000)}\n2,3\n`,
+      ["line 2 is larger than 262144 bytes", { a: "2", b: "3" }],
+    ],
+    [
+      "of no character",
+      "a,b\n1,\xff\n2,3\n",
+      ["line 2 holds what is no character of its encoding", { a: "2", b: "3" }],
+    ],
+    ["that is the head", "a,a\n1,2\n", ["line 1 is the head of the columns, and has a name twice"]],
+    ["that is a head without names", "a,\n1,2\n", ["line 1 is the head of the columns, and has one without a name"]],
+    ["that is not JSON", '{"a"\n{"a":1}\n', ["line 1 is not JSON", { a: 1 }], { form: "ndjson" }],
+    ["that is no object", '[1]\n\n{"a":1}', ["line 1 is no JSON object", { a: 1 }], { form: "ndjson" }],
+  ])("%s is told with its line, and the rest goes on", async (_, content, told, change) => {
+    using folder = aFolder({ files: "*", ...change });
+    folder.put("a.csv", Buffer.from(content, "latin1"));
+
+    const messages = await folder.all();
+
+    expect(dataOf(messages)).toEqual(told);
+    expect(messages[0]?.data).toMatchObject({ file: "a.csv", line: expect.any(Number), text: expect.any(String) });
+    expect(String(messages[0]?.data.text).length).toBeLessThan(2_049);
+  });
+
+  it("keeps its line's number on a later page too", async () => {
+    using folder = aFolder();
+    folder.put("a.csv", `a\n${'"x\ny"\n'.repeat(600)}1,2\n`);
+
+    expect(dataOf(await folder.all()).at(-1)).toBe("line 1202 has 2 cells, and there are 1 columns");
+  });
+
+  it("does not make a thousand others slow", async () => {
+    using folder = aFolder();
+    folder.put("a.csv", `a,b\n${'1,"x\n'.repeat(2_000)}`);
+    const began = performance.now();
+
+    expect(await folder.all()).toHaveLength(2_000);
+
+    expect(performance.now() - began).toBeLessThan(5_000);
+  });
+});
+
+describe("the form of a file", () => {
+  it.each<[object, string | Buffer, object]>([
+    [{ delimiter: ";" }, 'a;b\n"1;2";3\n', { a: "1;2", b: "3" }],
+    [{ columns: ["x", "y"] }, "1,2\n", { x: "1", y: "2" }],
+    [{ encoding: "windows-1252" }, Buffer.from("a\nCura\xe7ao \x80\n", "latin1"), { a: "Curaçao €" }],
+    [{}, "\u{feff}a\nZoë\n", { a: "Zoë" }],
+    [{}, 'a,b\r\n"x ""y""\r\nz",2\r\n', { a: 'x "y"\r\nz', b: "2" }],
+    [{}, " a ,b\n1,\n", { a: "1", b: "" }],
+    [{ form: "ndjson" }, '{"a":{"b":[1,null]}}\r\n', { a: { b: [1, null] } }],
+    [{ form: "ndjson" }, '\u{feff}{"a":1}', { a: 1 }],
+  ])("%j is read as it is meant", async (change, content, data) => {
+    using folder = aFolder(change);
+    folder.put("a.csv", content);
+
+    expect(dataOf(await folder.all())).toEqual([data]);
+  });
+});
+
+describe("a connector", () => {
+  const columns = ["city"];
+  const layout = { lines: { form: "fixed", detail: [{ field: "rate", width: 9, number: {} }] } };
+  const hostKeys = [`SHA256:${"a".repeat(43)}`];
+
+  it("for CSV files picks them up over SFTP, and says when its login is refused", async () => {
+    using root = home();
+    folderIn(root.path, "taken");
+    await using server = await sftpServer(root.path);
+    root.write("a.csv", "n\n1\n");
+    const from = `sftp://127.0.0.1:${server.port}/`;
+    const config = { to: "s3://bucket/drop", hostKeys: [server.hostKey], columns, pickUp: { from, whole: "renamed" } };
+    const poll = (password: string) => csvDrop.poll?.(aTry(csvDrop, { config, secret: { username, password } }));
+
+    expect(await poll("wrong")).toEqual({ fault: "the server refused the login", auth: true });
+    expect(await poll(server.password)).toMatchObject({ messages: [{ data: { n: "1" } }] });
+  });
+
+  it("for a mainframe picks them up over FTPS, and remembers nothing of its numbers by it", async () => {
+    using root = home();
+    folderIn(root.path, "taken");
+    const certificate = await selfSigned("localhost");
+    await using server = await ftpServer(root.path, { kind: "explicit", certificate });
+    root.write("a.csv", "n\n1\n");
+    const address = `ftps://localhost:${server.port}/`;
+    const config = { to: `${address}in`, ca: certificate.cert, layout, pickUp: { from: address, whole: "renamed" } };
+
+    const polled = await ftpFlat.poll?.(
+      aTry(ftpFlat, { config, secret: { username: ftpUser, password: server.password } }),
+    );
+
+    expect(polled).toMatchObject({ messages: [{ data: { n: "1" } }] });
+  });
+
+  it("names no file where it tells what went wrong", async () => {
+    using root = home();
+    folderIn(root.path, "taken");
+    await using server = await sftpServer(root.path);
+    root.write("ann-smith.csv", "n\n1\n");
+    server.refuses = { step: "read", status: 3 };
+    const from = `sftp://127.0.0.1:${server.port}/`;
+    const config = { to: "s3://bucket/drop", hostKeys: [server.hostKey], columns, pickUp: { from, whole: "renamed" } };
+
+    const polled = (await csvDrop.poll?.(
+      aTry(csvDrop, { config, secret: { username, password: server.password } }),
+    )) as NotPolled;
+
+    expect(polled.fault).toBe("the file may not be used by us: permission denied");
+  });
+
+  it("that is told of no folder is not asked", () => {
+    const config = csvDrop.config.parse({ to: "file:///srv/drop", columns });
+
+    expect(csvDrop.polls?.(config)).toBe(false);
+    expect(csvDrop.polls?.({ ...config, pickUp: formOf() })).toBe(true);
+  });
+
+  it.each([
+    [csvDrop, { to: "file:///srv/drop", columns, pickUp: { from: "sftp://host/out" } }, /hostKeys/],
+    [csvDrop, { to: "file:///srv/drop", columns, pickUp: { from: "ftp://host/out" } }, /no address such as/],
+    [
+      csvDrop,
+      { to: "file:///srv/drop/", columns, pickUp: { from: "file:///srv/drop" } },
+      /would read what it has written/,
+    ],
+    [csvDrop, { to: "file:///srv/drop", columns, pickUp: { from: "file:///out", taken: "../x" } }, /no short name/],
+    [csvDrop, { to: "file:///srv/drop", columns, pickUp: { from: "file:///out", files: "a/*.csv" } }, /no pattern/],
+    [ftpFlat, { to: "ftps://host/in", layout, pickUp: { from: "ftp://host/out" } }, /in the clear/],
+    [ftpFlat, { to: "ftps://host/in", layout, pickUp: { from: "sftp://host/out" } }, /hostKeys/],
+    [ftpFlat, { to: "sftp://host/in", hostKeys, layout, pickUp: { from: "file:///out" } }, /no address such as/],
+  ])("is refused where its folder would not do: %#", ({ config }, given, fault) => {
+    expect(config.safeParse(given).error?.message).toMatch(fault);
+  });
+
+  it("is not deployed with a folder of one machine", () => {
+    const config = csvDrop.config.parse({ to: "s3://bucket/drop", columns, pickUp: { from: "file:///out" } });
+
+    expect(csvDrop.needs?.(config)).toEqual({ fault: "pickUp.from is a folder of one machine; on AWS say sftp:" });
+  });
+});
+
+describe("through the whole bridge", () => {
+  it("a file's rows become events, a malformed one is quarantined with its line, and nothing comes twice", async () => {
+    using folder = home();
+    const out = folderIn(folder.path, "out");
+    const taken = folderIn(out, "taken");
+    await using gis = await targetServer();
+    await using bridge = new Bridge({
+      dir: ":memory:",
+      mappings: [
+        { file: "rate-files.yaml", text: readFileSync("examples/sheets/rate-files.yaml", "utf8") },
+        {
+          file: "rate-map.yaml",
+          text: "{ source_event: policy.per_diem.updated, key: subject, targets: { gis: { connector: GISTableConnector, map: { new_rate: usd } } } }",
+        },
+      ],
+      connectors: {
+        GISTableConnector: { baseUrl: gis.url },
+        CsvDropConnector: {
+          to: pathToFileURL(folder.path).href,
+          columns: ["city"],
+          pickUp: { from: pathToFileURL(out).href, files: "rates-*.csv" },
+        },
+      },
+      times: { pollMs: 100, tickMs: 50 },
+    });
+    await bridge.open();
+    writeFileSync(join(out, ".rates"), "City,Daily Rate\nDenver,68\nBoston\nReno,71\nDenver,69\n");
+    renameSync(join(out, ".rates"), join(out, "rates-1.csv"));
+
+    await expect.poll(() => gis.received.length, { timeout: 10_000 }).toBeGreaterThan(1);
+    await bridge.settled();
+
+    const last = new Map(gis.received.map(({ path, body }) => [path.split("/").at(-1), body]));
+    expect(last).toEqual(
+      new Map([
+        ["Denver", { usd: 69 }],
+        ["Reno", { usd: 71 }],
+      ]),
+    );
+    expect(readdirSync(taken)).toHaveLength(1);
+    const engine = await bridge.engine();
+    const events = await engine.store.events({ limit: 20 });
+    const refused = events.filter(({ value }) => value.status === "QUARANTINED").map(({ value }) => value);
+    expect(refused.map(({ reason }) => reason)).toEqual(["line 3 has 1 cells, and there are 2 columns"]);
+    expect(refused[0]?.raw).toContain("Boston");
+    expect((await bridge.tally()).events).toMatchObject({ QUARANTINED: 1, duplicates: 0 });
+  });
+});

@@ -1,0 +1,68 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { csvText } from "../../../../connectors/protocols/files/csv.ts";
+import { type Place, pageOf, type Row, type RowsForm } from "../../../../connectors/protocols/files/row-reader.ts";
+
+const csv: RowsForm = { form: "csv", delimiter: "," };
+
+/** All rows of a file, read in pages of so many. */
+function rowsOf(text: string | Buffer, form: RowsForm, most: number): Row[] {
+  const rows: Row[] = [];
+  const bytes = Buffer.from(text);
+  for (let from: Place | undefined = { offset: 0, line: 1 }; from; ) {
+    const page = pageOf(bytes, form, from, most);
+    expect(page.rows.length).toBeLessThanOrEqual(most);
+    expect(page.next?.offset ?? Number.POSITIVE_INFINITY).toBeGreaterThan(from.offset);
+    rows.push(...page.rows);
+    from = page.next;
+  }
+  return rows;
+}
+
+/** Text of what matters in CSV and JSON, in any order. */
+const nasty = fc.array(
+  fc.constantFrom('"', ",", "\n", "\r\n", "\r", "a", "1", " ", "{", "}", ":", "é", "\u{fffd}", "\0"),
+  {
+    maxLength: 60,
+  },
+);
+
+describe("the rows of a file", () => {
+  it("are the same, whatever is in it and wherever pages end", () => {
+    fc.assert(
+      fc.property(nasty, fc.constantFrom("csv" as const, "ndjson" as const), (parts, form) => {
+        const [whole, ...paged] = [1_000, 1, 2, 3].map((most) => rowsOf(parts.join(""), { ...csv, form }, most));
+        for (const rows of paged) expect(rows).toEqual(whole);
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
+  it("are told by the line they begin with", () => {
+    fc.assert(
+      fc.property(nasty, (parts) => {
+        const text = `x\n${parts.join("")}`;
+        const lines = text.split("\n");
+        for (const row of rowsOf(text, { ...csv, columns: ["x", "y"] }, 2)) {
+          if ("fault" in row) expect(row.text.split("\n")[0]).toBe(lines[row.line - 1]);
+        }
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
+  it("are what was written, whatever its cells hold", () => {
+    const cell = fc.string({ unit: "grapheme", maxLength: 12 }).filter((text) => !text.includes("\u{fffd}"));
+    fc.assert(
+      fc.property(fc.array(fc.tuple(cell, cell), { minLength: 1, maxLength: 8 }), fc.boolean(), (cells, always) => {
+        const form = { delimiter: ",", quote: always ? "always" : "needed", lineEnd: "\r\n" } as const;
+        const text = csvText([["a", "b"], ...cells], form);
+
+        const rows = rowsOf(text, csv, 3);
+
+        expect(rows.map((row) => ("data" in row ? [row.data.a, row.data.b] : row))).toEqual(cells);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+});

@@ -1,0 +1,319 @@
+import { readFileSync } from "node:fs";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Connector, Context, Polled } from "../../../../bridge/model/connector.ts";
+import { connector as inOracle } from "../../../../connectors/oracle-table.ts";
+import { connector as inPostgresql } from "../../../../connectors/postgresql-table.ts";
+import type { Bind } from "../../../../connectors/protocols/sql/dialect.ts";
+import { oracle } from "../../../../connectors/protocols/sql/oracle.ts";
+import { pollTable } from "../../../../connectors/protocols/sql/poll-table.ts";
+import { Sessions } from "../../../../connectors/protocols/sql/session-pool.ts";
+import { Bridge } from "../../../../index.ts";
+import { aMemory } from "../../../support/a-try.ts";
+import { contextFor, onEachDatabase, pglite, type TestDatabase } from "../../../support/databases.ts";
+import { hostile } from "../../../support/hostile-sql.ts";
+import { targetServer } from "../../../support/target-server.ts";
+
+/** A table of changes as an agency might have it, its names in capitals in Oracle. */
+const ddl = {
+  postgresql: `CREATE TABLE rate_change (id varchar(200) PRIMARY KEY, seq bigint, changed_at timestamptz, local_at timestamp,
+    city text, rate numeric(30,8), open boolean, starts date, extra json)`,
+  oracle: `CREATE TABLE rate_change (id VARCHAR2(200) PRIMARY KEY, seq NUMBER(38), changed_at TIMESTAMP(9) WITH TIME ZONE,
+    local_at TIMESTAMP(6), city VARCHAR2(200), rate NUMBER, open NUMBER(1), starts DATE, extra CLOB)`,
+};
+
+const columns = {
+  city: { column: "city" },
+  "rate.usd": { column: "rate", type: "number" },
+  open: { column: "open", type: "boolean" },
+  starts: { column: "starts", type: "date" },
+  seen: { column: "local_at", type: "timestamp" },
+  extra: { column: "extra", type: "json" },
+};
+const poll = { table: "rate_change", watermark: "changed_at", key: "id", columns };
+
+function capitals<T>(value: T): T {
+  const upper = (text: string) => text.toUpperCase();
+  return JSON.parse(JSON.stringify(value), (name, inner) =>
+    ["table", "watermark", "key", "column"].includes(name) && typeof inner === "string" ? upper(inner) : inner,
+  ) as T;
+}
+
+onEachDatabase("a table that is asked what is new", (database, name) => {
+  const connector = (name === "Oracle" ? inOracle : inPostgresql) as Connector;
+  const at = (time: string) => (name === "Oracle" ? `TIMESTAMP '${time} +00:00'` : `TIMESTAMPTZ '${time}Z'`);
+  const insert = (id: string, time: string, more = "") =>
+    database().ask(
+      `INSERT INTO rate_change (id, changed_at${more && ", seq"}) VALUES ('${id}', ${at(time)}${more && `, ${more}`})`,
+    );
+
+  /** One who asks, with a memory that lasts. */
+  function asker(change: object = {}, place: Partial<TestDatabase["place"]> = {}) {
+    const { place: here, login } = database();
+    const config = { ...here, ...place, table: "t", key: "k", columns: { a: { column: "a" } } };
+    const polled = { ...poll, ...change };
+    const given = { ...config, poll: name === "Oracle" ? capitals(polled) : polled };
+    const memory = aMemory();
+    const context = { ...contextFor(connector.config.parse(given), login), memory } as Context<unknown, unknown>;
+    const ask = async () => {
+      const answer = await connector.poll?.(context);
+      if (!answer || "fault" in answer) throw new Error(answer?.fault);
+      return answer;
+    };
+    return { ask, memory, context };
+  }
+
+  /** Everything there is, page by page. */
+  async function all({ ask }: ReturnType<typeof asker>): Promise<Polled["messages"][number][]> {
+    const pages: Polled["messages"][number][] = [];
+    for (let more = true; more; ) {
+      const page = await ask();
+      await page.taken();
+      pages.push(...page.messages);
+      more = page.more ?? false;
+    }
+    return pages;
+  }
+
+  beforeAll(async () => {
+    await database()
+      .ask("DROP TABLE rate_change")
+      .catch(() => {});
+    await database().ask(ddl[database().dialect]);
+    if (name === "PostgreSQL") await database().ask("GRANT SELECT ON rate_change TO hms_bridge");
+  });
+  beforeEach(() => database().ask("DELETE FROM rate_change"));
+
+  test("loses no row and tells none twice, wherever its pages end among rows of one watermark", async () => {
+    const times = ["2026-03-01 12:00:00.000001", "2026-03-01 12:00:00.000002", "2026-03-01 12:00:00.1"];
+    for (let i = 0; i < 21; i++) await insert(`row-${String(i).padStart(2, "0")}`, times[Math.floor(i / 7)] as string);
+
+    for (const page of [1, 2, 3, 7, 20, 21, 22]) {
+      const messages = await all(asker({ page }));
+      expect(messages).toHaveLength(21);
+      expect(new Set(messages.map(({ id }) => id)).size).toBe(21);
+    }
+  });
+
+  test("goes on with what comes later, be it of the same watermark, and says nothing while there is nothing", async () => {
+    const asking = asker();
+    await insert("b", "2026-03-01 12:00:00");
+    expect(await all(asking)).toHaveLength(1);
+    expect(await all(asking)).toEqual([]);
+
+    await insert("c", "2026-03-01 12:00:00");
+    await insert("a", "2026-03-01 12:00:01");
+
+    expect(await all(asking)).toHaveLength(2);
+  });
+
+  test("says the same again, under the same ids, where it was not told that it was taken", async () => {
+    await insert("a", "2026-03-01 12:00:00");
+    await insert("b", "2026-03-01 12:00:00");
+    const asking = asker();
+
+    const once = await asking.ask();
+    const again = await asking.ask();
+
+    expect(again.messages).toEqual(once.messages);
+    expect(once.messages).toHaveLength(2);
+  });
+
+  test("tells a row that gets a new watermark as something new", async () => {
+    const asking = asker();
+    await insert("a", "2026-03-01 12:00:00");
+    const [first] = await all(asking);
+    await database().ask(`UPDATE rate_change SET changed_at = ${at("2026-03-01 12:00:05")}`);
+
+    const [second] = await all(asking);
+
+    expect(second?.id).not.toBe(first?.id);
+    expect(second?.at).toBe(Date.parse("2026-03-01T12:00:05Z"));
+  });
+
+  test("leaves a row alone for as long as one of an earlier time may still be committed", async () => {
+    await database().ask("INSERT INTO rate_change (id, changed_at) VALUES ('new', CURRENT_TIMESTAMP)");
+
+    expect((await asker({ settleSeconds: 99 }).ask()).messages).toEqual([]);
+    expect((await asker({ settleSeconds: 0 }).ask()).messages).toHaveLength(1);
+  });
+
+  test("gives each value in its type, and nothing as null", async () => {
+    const [yes, json] = name === "Oracle" ? ["1", `'{"a":[1]}'`] : ["true", `'{"a":[1]}'`];
+    await database().ask(`INSERT INTO rate_change (id, changed_at, local_at, city, rate, open, starts, extra) VALUES
+      ('a', ${at("2026-03-01 12:00:00")}, TIMESTAMP '2026-03-01 07:00:00.25', 'Zoë''s', 68.125, ${yes}, DATE '2026-12-01', ${json})`);
+    await insert("b", "2026-03-01 12:00:01");
+
+    const [full, empty] = await all(asker());
+
+    expect(full?.data).toMatchObject({ city: "Zoë's", rate: { usd: 68.125 }, open: true, starts: "2026-12-01" });
+    expect(Date.parse(String(full?.data.seen))).toBe(Date.parse("2026-03-01T07:00:00.25Z"));
+    expect(full?.data.extra).toEqual({ a: [1] });
+    expect(empty?.data).toEqual({ city: null, rate: { usd: null }, open: null, starts: null, seen: null, extra: null });
+  });
+
+  test("counts by a whole number too, larger than JavaScript's", async () => {
+    for (const n of [1, 2, 3]) await insert(`row-${n}`, "2026-03-01 12:00:00", `900719925474099${n}`);
+    const byNumber = { watermark: "seq", type: "number", page: 1 };
+
+    expect(await all(asker(byNumber))).toHaveLength(3);
+    expect(await all(asker({ ...byNumber, since: "9007199254740992" }))).toHaveLength(2);
+  });
+
+  test("counts by a time without a zone, which is taken for UTC", async () => {
+    await database().ask("INSERT INTO rate_change (id, local_at) VALUES ('a', TIMESTAMP '2026-03-01 12:00:00.000001')");
+    await database().ask("INSERT INTO rate_change (id, local_at) VALUES ('b', TIMESTAMP '2026-03-01 12:00:00.000002')");
+
+    const messages = await all(asker({ watermark: "local_at", page: 1, since: "2026-03-01T12:00:00.000001Z" }));
+
+    expect(messages.map((message) => message.at)).toEqual(Array(2).fill(Date.parse("2026-03-01T12:00:00Z")));
+  });
+
+  test("passes over rows without a watermark, and begins where it is told to", async () => {
+    await database().ask("INSERT INTO rate_change (id) VALUES ('none')");
+    await insert("old", "2026-03-01 12:00:00");
+    await insert("new", "2026-03-02 12:00:00");
+
+    expect(await all(asker({ since: "2026-03-02T00:00:00Z" }))).toHaveLength(1);
+    expect(await all(asker())).toHaveLength(2);
+  });
+
+  test("reads another table from its beginning, whatever it remembers of this one", async () => {
+    await insert("a", "2026-03-01 12:00:00");
+    const asking = asker();
+    asking.memory.value = { of: "another", mark: "2027-01-01T00:00:00Z", key: "z" };
+
+    expect(await all(asking)).toHaveLength(1);
+  });
+
+  test("takes a key for a value, whatever it says", async () => {
+    for (const [i, text] of hostile.entries()) {
+      const id = text.replaceAll("\0", "").replaceAll("'", "''").slice(0, 100);
+      await insert(`${i}${id}`, "2026-03-01 12:00:00");
+    }
+
+    expect(await all(asker({ page: 1 }))).toHaveLength(hostile.length);
+  });
+
+  test("says why it cannot be asked, in words without a value", async () => {
+    const fault = (change: object, place = {}) => connector.poll?.(asker(change, place).context);
+
+    expect(await fault({ table: "not_there" })).toMatchObject({
+      fault: expect.stringContaining("a table is not there"),
+    });
+    expect(await fault({ columns: { a: { column: "not_there" } } })).toMatchObject({
+      fault: expect.stringContaining("a column of the configuration is not in the table"),
+    });
+    expect(await fault({}, { port: 1 })).toMatchObject({ fault: expect.stringMatching(/connection|reached/) });
+  });
+
+  test.skipIf(name === "PGlite")("has its credentials fetched anew where they are refused", async () => {
+    const { context } = asker();
+    const refused = { ...context, secret: { user: "hms_bridge", password: "wrong" } };
+
+    expect(await connector.poll?.(refused)).toMatchObject({ auth: true });
+  });
+});
+
+describe("a configuration", () => {
+  const given = { host: "localhost", tls: false, database: "x", table: "t", key: "k", columns: { a: { column: "a" } } };
+
+  test("without poll asks nobody", () => {
+    expect(inPostgresql.polls?.(inPostgresql.config.parse(given))).toBe(false);
+    expect(inPostgresql.polls?.(inPostgresql.config.parse({ ...given, poll }))).toBe(true);
+  });
+
+  test.each([
+    [{ table: "rates; DROP TABLE x" }, /no plain name/],
+    [{ watermark: 'a"b' }, /no plain name/],
+    [{ columns: {} }, /names no column/],
+    [{ since: "yesterday" }, /a time in UTC/],
+    [{ type: "number", since: "1 OR 1=1" }, /a whole number/],
+    [{ settleSeconds: 100 }, /settleSeconds/],
+    [{ stray: 1 }, /stray/],
+  ])("is refused where it would not do: %j", (change, fault) => {
+    const parsed = inPostgresql.config.safeParse({ ...given, poll: { ...poll, ...change } });
+
+    expect(parsed.error?.message).toMatch(fault);
+  });
+});
+
+test("in Oracle's words a page is one statement, with its values bound", async () => {
+  const ran: { sql: string; binds: readonly Bind[] }[] = [];
+  const session = {
+    ...{ begin: async () => {}, commit: async () => {}, rollback: async () => {}, add: async () => true },
+    ...{ hold() {}, destroy() {} },
+    async run(sql: string, binds: readonly Bind[] = []) {
+      ran.push({ sql, binds });
+      return { count: 0, rows: [] };
+    },
+  };
+  const sessions = new Sessions({ ...oracle, connect: async () => session });
+  const columns = { city: { column: "CITY" }, rate: { column: "RATE", type: "number" } };
+  const given = { host: "localhost", tls: false, database: "x", table: "T", key: "K", columns: { a: { column: "A" } } };
+  const config = inOracle.config.parse({ ...given, schema: "HMS", poll: { ...capitals(poll), columns } });
+  const memory = aMemory({
+    of: '["HMS","RATE_CHANGE","CHANGED_AT"]',
+    mark: "2026-03-01T12:00:00.000000001Z",
+    key: "'7",
+  });
+
+  await pollTable(sessions, { ...contextFor(config, { user: "u", password: "p" }), memory });
+
+  const at = `FROM_TZ(TO_TIMESTAMP(:v1, 'YYYY-MM-DD"T"HH24:MI:SS.FF9"Z"'), 'UTC')`;
+  expect(ran).toEqual([
+    {
+      sql: [
+        `SELECT TO_CHAR(SYS_EXTRACT_UTC(CAST("CHANGED_AT" AS TIMESTAMP(9) WITH TIME ZONE)), 'YYYY-MM-DD"T"HH24:MI:SS.FF9"Z"'),`,
+        `TO_CHAR("ID"), "CITY", TO_CHAR("RATE", 'TM9', 'NLS_NUMERIC_CHARACTERS=''.,''') FROM "HMS"."RATE_CHANGE"`,
+        `WHERE "CHANGED_AT" IS NOT NULL AND "CHANGED_AT" <= CURRENT_TIMESTAMP - INTERVAL '10' SECOND`,
+        `AND "CHANGED_AT" >= ${at} AND ("CHANGED_AT" > ${at} OR "ID" > :v2)`,
+        `ORDER BY "CHANGED_AT", "ID" FETCH FIRST 500 ROWS ONLY`,
+      ].join(" "),
+      binds: [
+        { type: "text", value: "2026-03-01T12:00:00.000000001Z" },
+        { type: "text", value: "'7" },
+      ],
+    },
+  ]);
+});
+
+describe("through the whole bridge", () => {
+  let database: TestDatabase;
+  beforeAll(async () => {
+    database = await pglite();
+    await database.ask(ddl.postgresql);
+  });
+  afterAll(() => database[Symbol.asyncDispose]());
+
+  test("a row that others add reaches the systems that care, and a second row of its city wins", async () => {
+    await using gis = await targetServer();
+    process.env.BRIDGE_SECRET_POSTGRESQLTABLECONNECTOR = JSON.stringify(database.login);
+    await using bridge = new Bridge({
+      dir: ":memory:",
+      mappings: [
+        { file: "rate-office.yaml", text: readFileSync("examples/sheets/rate-office.yaml", "utf8") },
+        {
+          file: "rate-map.yaml",
+          text: "{ source_event: policy.per_diem.updated, key: subject, targets: { gis: { connector: GISTableConnector, map: { new_rate: usd } } } }",
+        },
+      ],
+      connectors: {
+        GISTableConnector: { baseUrl: gis.url },
+        PostgresqlTableConnector: {
+          ...database.place,
+          ...{ table: "t", key: "k", columns: { a: { column: "a" } } },
+          poll: { ...poll, columns: { city: { column: "city" }, rate: { column: "rate", type: "number" } } },
+        },
+      },
+      times: { pollMs: 100, tickMs: 50 },
+    });
+    await database.ask(`INSERT INTO rate_change (id, changed_at, city, rate) VALUES
+      ('1', TIMESTAMPTZ '2026-03-01 12:00:00Z', 'Denver', 68), ('2', TIMESTAMPTZ '2026-03-01 12:00:00Z', 'Denver', 70)`);
+    await bridge.open();
+
+    await expect.poll(() => gis.received.at(-1)?.body, { timeout: 10_000 }).toEqual({ usd: 70 });
+
+    expect(gis.received.at(-1)?.path).toBe("/tables/rates/rows/Denver");
+    delete process.env.BRIDGE_SECRET_POSTGRESQLTABLECONNECTOR;
+  });
+});
