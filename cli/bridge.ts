@@ -1,6 +1,6 @@
 import { Command, CommanderError } from "commander";
 import packageJson from "../package.json" with { type: "json" };
-import { SheetsFault } from "../platform/local/sheets-folder.ts";
+import { SheetsFault } from "../platform/local/sheet-watcher.ts";
 import { backfill } from "./backfill.ts";
 import { Refused } from "./client.ts";
 import { connectors } from "./connectors.ts";

@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import type * as z from "zod";
 import { opsApp } from "../ops/app.ts";
 import { problemSchema } from "../ops/problem.ts";
-import { SheetsFault } from "../platform/local/sheets-folder.ts";
+import { SheetsFault } from "../platform/local/sheet-watcher.ts";
 import { type Door, doorOf, localOps } from "./api.ts";
 import { type StoreOptions, storeCommand, withBridge } from "./open.ts";
 import { exitCodes } from "./output.ts";
@@ -72,7 +72,7 @@ export async function withOps<T>(
   const { stack, url, dir, mappings } = options;
   if (stack !== undefined && url !== undefined) throw new TypeError("give --stack or --url, and not both");
   if (stack !== undefined) {
-    const { openDeployedApi } = await import("../platform/aws/signed.ts");
+    const { openDeployedApi } = await import("../platform/aws/signed-fetch.ts");
     return use(clientOf(await openDeployedApi(stack)));
   }
   const token = options.token ?? process.env.BRIDGE_TOKEN;

@@ -31,7 +31,7 @@ export function dashboard(end: End): Command {
 }
 
 async function serveDashboard(stack: string, options: ConsoleOptions): Promise<void> {
-  const { openDeployedApi } = await import("../platform/aws/signed.ts");
+  const { openDeployedApi } = await import("../platform/aws/signed-fetch.ts");
   const token = randomBytes(32).toString("base64url");
   const served = await serveRelay(await openDeployedApi(stack), { port: 0, token, page: pageFile });
   tell({ url: served.url, token }, options);

@@ -53,7 +53,7 @@ async function emitHere(options: EmitOptions, lines: Lines, end: End): Promise<v
 
 async function publishOn(stack: string, options: EmitOptions, lines: Lines): Promise<void> {
   const { maxEntries } = await import("../platform/aws/put-events.ts");
-  const { openDeployedBus } = await import("../platform/aws/deployed.ts");
+  const { openDeployedBus } = await import("../platform/aws/deployment.ts");
   const bus = await openDeployedBus(stack);
   const keys = await emitEach(options, lines, maxEntries, (events) => bus.publish(events));
   if (options.json) printJson({ events: keys });

@@ -45,7 +45,7 @@ async function withLedger<T>(
 ): Promise<T> {
   const { stack, seals } = options;
   if (stack) {
-    const { openDeployedLedger } = await import("../platform/aws/deployed.ts");
+    const { openDeployedLedger } = await import("../platform/aws/deployment.ts");
     const { evidence, ...engine } = await openDeployedLedger(stack);
     return use(engine, evidence);
   }

@@ -1,7 +1,7 @@
 import { styleText } from "node:util";
 import type { Command } from "commander";
 import type { LogLine } from "../bridge/observability/log.ts";
-import type { SheetsNews } from "../platform/local/sheets-folder.ts";
+import type { SheetsNews } from "../platform/local/sheet-watcher.ts";
 import { type Door, startApi } from "./api.ts";
 import { type StoreOptions, storeCommand, withBridge } from "./open.ts";
 import { type End, exitCodes } from "./output.ts";

@@ -9,7 +9,7 @@ import type { JsonObject } from "../bridge/values/json.ts";
 import { faultText } from "../bridge/values/yaml-file.ts";
 import { ownCatalog } from "../library/bridge.ts";
 import { Event } from "../library/event.ts";
-import { readFolder, readTexts } from "../platform/local/sheets-folder.ts";
+import { readFolder, readTexts } from "../platform/local/sheet-watcher.ts";
 import { type End, exitCodes, printJson } from "./output.ts";
 
 interface Options {

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Catalog } from "../bridge/model/connector.ts";
-import { catalogFile, openCatalog } from "../platform/aws/shipped-catalog.ts";
+import { catalogFile, openCatalog } from "../platform/aws/deployed-catalog.ts";
 
 /** The connectors that were deployed together with this function: the file beside its bundle. */
 export async function deployedCatalog(): Promise<Catalog> {

@@ -1,7 +1,7 @@
 import middy from "@middy/core";
 import type { Context } from "aws-lambda";
 import type { Engine } from "../bridge/engine.ts";
-import { openBusAlerts } from "../platform/aws/bus-alerts.ts";
+import { openBusAlerts } from "../platform/aws/eventbridge-alerts.ts";
 import type { EveryEnv } from "./env.ts";
 import { type Teller, tellerFor } from "./teller.ts";
 

@@ -1,4 +1,4 @@
-import { openCopying, openSealing } from "../platform/aws/sealing.ts";
+import { openCopying, openSealing } from "../platform/aws/ledger-seals.ts";
 import { door } from "./door.ts";
 import { readLedgerCopyEnv, readLedgerSealEnv } from "./env.ts";
 import { ledgerCopyHandler } from "./ledger-copy-handler.ts";

@@ -5,9 +5,9 @@ import type { Engine } from "../bridge/engine.ts";
 import { createHttp, hostsIn } from "../connectors/protocols/http/client.ts";
 import { openSheets } from "../platform/aws/appconfig-sheets.ts";
 import { openAwsEngine } from "../platform/aws/engine.ts";
+import { AwsPublisher } from "../platform/aws/eventbridge-publisher.ts";
 import { AwsFiles } from "../platform/aws/files.ts";
-import { AwsPublisher } from "../platform/aws/publisher.ts";
-import { complianceOver } from "../platform/compliance.ts";
+import { complianceOver } from "../platform/compliance-client.ts";
 import { deployedCatalog } from "./deployed.ts";
 import { type MapperEnv, ownIn } from "./env.ts";
 

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { Catalog } from "../bridge/model/connector.ts";
-import { checkSet } from "../platform/aws/shipped-set.ts";
+import { checkSet } from "../platform/aws/sheet-bundle.ts";
 
 /** Faults told at once; AppConfig shows them in one line. */
 const told = 10;

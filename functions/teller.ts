@@ -3,7 +3,7 @@ import type { LogAttributes, UnformattedAttributes } from "@aws-lambda-powertool
 import { Metrics } from "@aws-lambda-powertools/metrics";
 import type { Context } from "aws-lambda";
 import type { LogLine } from "../bridge/observability/log.ts";
-import type { BusAlerts } from "../platform/aws/bus-alerts.ts";
+import type { BusAlerts } from "../platform/aws/eventbridge-alerts.ts";
 import { levelOf, measuredIn, metricsNamespace } from "./lines.ts";
 
 /** What a function says of its work: the path's log lines, and the metrics and alerts they stand for. */

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { type App, type Environment, PermissionsBoundary } from "aws-cdk-lib";
 import { connectorId } from "../bridge/model/connector.ts";
 import { connectorFiles } from "../connectors/load-connectors.ts";
-import { catalogFile, catalogText } from "../platform/aws/shipped-catalog.ts";
+import { catalogFile, catalogText } from "../platform/aws/deployed-catalog.ts";
 import { type BundleOptions, bundle, projectRoot } from "./bundle.ts";
 import { configFor, deployable } from "./connector-config.ts";
 import type { LaneMade } from "./lane.ts";

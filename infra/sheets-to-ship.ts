@@ -2,8 +2,8 @@ import { join, relative } from "node:path";
 import { Catalog, connectorId } from "../bridge/model/connector.ts";
 import { faultText } from "../bridge/values/yaml-file.ts";
 import { connectorFiles } from "../connectors/load-connectors.ts";
-import { packSet } from "../platform/aws/shipped-set.ts";
-import { readFolder, readTexts, SheetsFault } from "../platform/local/sheets-folder.ts";
+import { packSet } from "../platform/aws/sheet-bundle.ts";
+import { readFolder, readTexts, SheetsFault } from "../platform/local/sheet-watcher.ts";
 import { projectRoot } from "./bundle.ts";
 
 /** Sheets that may be shipped, packed. */

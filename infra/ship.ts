@@ -9,8 +9,8 @@ import {
   ListDeploymentsCommand,
   StartDeploymentCommand,
 } from "@aws-sdk/client-appconfig";
-import { takeUpMs } from "../platform/aws/shipped-set.ts";
-import type { ShippingPlaces } from "../platform/aws/shipping-places.ts";
+import type { ShippingPlaces } from "../platform/aws/appconfig-targets.ts";
+import { takeUpMs } from "../platform/aws/sheet-bundle.ts";
 
 /** How often a rollout is looked at. */
 const lookMs = 3_000;

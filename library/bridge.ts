@@ -20,9 +20,9 @@ import { type From, pagesOf } from "../bridge/values/pagination.ts";
 import { connectorFiles } from "../connectors/load-connectors.ts";
 import { createHttp, hostsIn } from "../connectors/protocols/http/client.ts";
 import { type LocalEngine, openLocalEngine } from "../platform/local/engine.ts";
-import { type Runner, startRunner } from "../platform/local/runner.ts";
 import { checkSettings, readSettings, type SettingsInput } from "../platform/local/settings.ts";
-import { readSet, SheetsFault, SheetsFolder, type SheetsNews } from "../platform/local/sheets-folder.ts";
+import { readSet, SheetsFault, SheetsFolder, type SheetsNews } from "../platform/local/sheet-watcher.ts";
+import { type Runner, startRunner } from "../platform/local/worker-loops.ts";
 import { type PacketView, viewOf } from "./view.ts";
 
 export interface BridgeOptions {

@@ -9,7 +9,7 @@ import { errorName, type LogLine } from "../../bridge/observability/log.ts";
 import type { Clock } from "../../bridge/ports/clock.ts";
 import { systemClock } from "../clock.ts";
 import { sheetsPlace } from "./names.ts";
-import { takeUpMs, unpackSet } from "./shipped-set.ts";
+import { takeUpMs, unpackSet } from "./sheet-bundle.ts";
 
 /** How often AppConfig is asked. */
 const pollMs = takeUpMs / 2;

@@ -10,7 +10,7 @@ import type { Catalog, Http } from "../../bridge/model/connector.ts";
 import { readTimes, type Times } from "../../bridge/model/timings.ts";
 import type { FilesPort } from "../../bridge/ports/files.ts";
 import { systemClock, systemRandom } from "../clock.ts";
-import { httpClients } from "../http-clients.ts";
+import { httpClients } from "../http-client-cache.ts";
 import { AwsQueue } from "./queue.ts";
 import { AwsSecrets, readBridgeKey } from "./secrets.ts";
 import { AwsStore } from "./store.ts";

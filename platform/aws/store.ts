@@ -34,7 +34,6 @@ import type {
 import { checkWeight } from "../../bridge/recording/transaction-size.ts";
 import { batchesOf } from "../../bridge/values/batched.ts";
 import { packetIndexes } from "./names.ts";
-import { pad, readIndex } from "./shards.ts";
 import {
   eventPosition,
   heldPrefix,
@@ -47,8 +46,9 @@ import {
   pieceKeys,
   putStatements,
   unsentKey,
-} from "./statements.ts";
-import { Writer } from "./writer.ts";
+} from "./partiql.ts";
+import { pad, readIndex } from "./sharded-index.ts";
+import { Writer } from "./write-combiner.ts";
 
 /** Source: DynamoDB, `BatchGetItem`: 100 keys. */
 const maxKeys = 100;

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { statSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { Worker } from "node:worker_threads";
-import { type Operation, openToWrite, type Result, Writer } from "./writer.ts";
+import { type Operation, openToWrite, type Result, Writer } from "./write-operations.ts";
 import type { Answer } from "./writer-thread.ts";
 
 interface Waiting {

@@ -9,16 +9,16 @@ import type { LogLine } from "../../bridge/observability/log.ts";
 import type { Clock, Random } from "../../bridge/ports/clock.ts";
 import { putInInbox } from "../../bridge/recording/enqueue.ts";
 import { systemClock, systemRandom } from "../clock.ts";
-import { complianceOver } from "../compliance.ts";
-import { httpClients } from "../http-clients.ts";
-import { alerting, remembering } from "./alerting.ts";
+import { complianceOver } from "../compliance-client.ts";
+import { httpClients } from "../http-client-cache.ts";
 import { Database } from "./database.ts";
 import { LocalFiles } from "./files.ts";
 import { LocalQueue } from "./queue.ts";
-import { keepApart, Sealing } from "./sealing.ts";
+import { keepApart, Sealing } from "./seal-folder.ts";
 import { bridgeKeyIn, LocalSecrets } from "./secrets.ts";
 import { configOf, type Settings } from "./settings.ts";
 import { LocalStore } from "./store.ts";
+import { alerting, remembering } from "./webhook-alerts.ts";
 
 export interface LocalOptions {
   /** The store's folder, or `:memory:` for one that ends with the process. */

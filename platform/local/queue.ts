@@ -11,7 +11,7 @@ import {
   type QueuePort,
 } from "../../bridge/ports/queue.ts";
 import type { Database } from "./database.ts";
-import { Lanes } from "./lanes.ts";
+import { Lanes } from "./fifo-order.ts";
 
 /** Source: Amazon SQS, "Exactly-once processing": the deduplication interval. */
 const dedupMs = 5 * 60_000;

@@ -21,7 +21,7 @@ import type {
 import { checkWeight } from "../../bridge/recording/transaction-size.ts";
 import { bodyText } from "../../bridge/values/json.ts";
 import type { Database } from "./database.ts";
-import type { LedgerRow, RowPut } from "./writer.ts";
+import type { LedgerRow, RowPut } from "./write-operations.ts";
 
 const selectPacket = `SELECT seq, etag, recorded_at, progress, packet FROM packets JOIN packet_bodies USING (seq)`;
 

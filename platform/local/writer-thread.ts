@@ -1,5 +1,5 @@
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
-import { type Operation, openToWrite, type Result, Writer } from "./writer.ts";
+import { type Operation, openToWrite, type Result, Writer } from "./write-operations.ts";
 
 /** What becomes of a group. */
 export type Answer = { readonly results: readonly Result[] } | { readonly fault: string };

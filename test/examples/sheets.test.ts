@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { connectorFiles } from "../../connectors/load-connectors.ts";
 import { ownCatalog } from "../../library/bridge.ts";
-import { readFolder, readTexts } from "../../platform/local/sheets-folder.ts";
+import { readFolder, readTexts } from "../../platform/local/sheet-watcher.ts";
 
 const root = join(import.meta.dirname, "../..");
 

@@ -3,8 +3,8 @@ import { connectorId } from "../../bridge/model/connector.ts";
 import { connectorFiles } from "../../connectors/load-connectors.ts";
 import { deployable } from "../../infra/connector-config.ts";
 import { readSettings } from "../../infra/settings.ts";
+import { readPlaces } from "../../platform/aws/appconfig-targets.ts";
 import { sheetReaders } from "../../platform/aws/names.ts";
-import { readPlaces } from "../../platform/aws/shipping-places.ts";
 import { type Resource, type Synthesized, synthesize, templatesFor } from "./templates.ts";
 
 const text = (value: unknown): string => JSON.stringify(value);

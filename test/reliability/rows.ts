@@ -24,7 +24,7 @@ const load = "test/reliability/load.test.ts";
 const order = "test/reliability/order.test.ts";
 const points = "test/sim/crash-points.test.ts";
 const sim = "test/sim/sim.test.ts";
-const folder = "test/platform/local/sheets-folder.test.ts";
+const folder = "test/platform/local/sheet-watcher.test.ts";
 const sheet = "test/bridge/mapping/sheet-file.test.ts";
 const fuzz = "test/reliability/fuzz.test.ts";
 const histories = { file: sim, named: /histories keep/ };
@@ -187,7 +187,7 @@ export const rows: readonly Row[] = [
     proofs: [
       { file: folder, named: /governance|policy/ },
       { file: "test/bridge/governance/vet.test.ts" },
-      { file: "test/platform/compliance.test.ts" },
+      { file: "test/platform/compliance-client.test.ts" },
       { file: "test/sim/takeaway.test.ts", named: /row 22/ },
     ],
   },
@@ -285,7 +285,7 @@ export const rows: readonly Row[] = [
     proofs: [
       { file: "test/bridge/ledger/verify.test.ts" },
       { file: "test/bridge/ledger/chain.test.ts" },
-      { file: "test/platform/local/sealing.test.ts" },
+      { file: "test/platform/local/seal-folder.test.ts" },
     ],
   },
   {

@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from "vitest";
 import { readSheet } from "../../../bridge/mapping/sheet-file.ts";
 import type { LogLine } from "../../../bridge/observability/log.ts";
 import { AppConfigSheets } from "../../../platform/aws/appconfig-sheets.ts";
-import { packSet } from "../../../platform/aws/shipped-set.ts";
+import { packSet } from "../../../platform/aws/sheet-bundle.ts";
 import { type AppConfigServer, appConfigServer } from "../../support/appconfig-server.ts";
 import { ManualClock, until } from "../../support/clock.ts";
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
 import { Database } from "../../../platform/local/database.ts";
-import type { Operation } from "../../../platform/local/writer.ts";
+import type { Operation } from "../../../platform/local/write-operations.ts";
 import { home } from "../../support/home.ts";
 
 const sending = (body: string): Operation => ({

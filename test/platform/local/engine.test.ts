@@ -6,7 +6,7 @@ import { sheetSet } from "../../../bridge/mapping/sheet-set.ts";
 import { Catalog, type Http } from "../../../bridge/model/connector.ts";
 import type { LedgerEntry } from "../../../bridge/model/ledger-entry.ts";
 import { type LocalEngine, openLocalEngine } from "../../../platform/local/engine.ts";
-import { FolderSeals } from "../../../platform/local/sealing.ts";
+import { FolderSeals } from "../../../platform/local/seal-folder.ts";
 import { LocalSecrets } from "../../../platform/local/secrets.ts";
 import { checkSettings } from "../../../platform/local/settings.ts";
 import { appendedContract } from "../../contract/appended-contract.ts";

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { EventRecord } from "../../../bridge/model/event-record.ts";
 import type { Put } from "../../../bridge/ports/store.ts";
 import { pieceBytes, weigh } from "../../../bridge/recording/transaction-size.ts";
-import { pieceKeys, putStatements } from "../../../platform/aws/statements.ts";
+import { pieceKeys, putStatements } from "../../../platform/aws/partiql.ts";
 import { aBeginning, anEvent } from "../../support/builders.ts";
 
 /** A text of about so many bytes, of characters of one to four bytes. */

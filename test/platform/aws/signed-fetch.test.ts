@@ -2,7 +2,7 @@ import { createHash, createHmac } from "node:crypto";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { openDeployedApi } from "../../../platform/aws/signed.ts";
+import { openDeployedApi } from "../../../platform/aws/signed-fetch.ts";
 
 const secret = "the-operators-secret";
 

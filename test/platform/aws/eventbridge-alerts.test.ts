@@ -3,7 +3,7 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
 import { describe, expect, it } from "vitest";
-import { BusAlerts } from "../../../platform/aws/bus-alerts.ts";
+import { BusAlerts } from "../../../platform/aws/eventbridge-alerts.ts";
 import { heard } from "../../../platform/aws/names.ts";
 import { type AwsServer, awsServer, Refusal } from "../../support/aws-server.ts";
 

@@ -1,7 +1,7 @@
 import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
 import { describe, expect, it } from "vitest";
 import { eventKey } from "../../../bridge/model/event.ts";
-import { AwsPublisher } from "../../../platform/aws/publisher.ts";
+import { AwsPublisher } from "../../../platform/aws/eventbridge-publisher.ts";
 import { awsServer } from "../../support/aws-server.ts";
 import { anEvent } from "../../support/builders.ts";
 

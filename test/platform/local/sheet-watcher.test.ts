@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { SheetsFault, SheetsFolder, type SheetsNews } from "../../../platform/local/sheets-folder.ts";
+import { SheetsFault, SheetsFolder, type SheetsNews } from "../../../platform/local/sheet-watcher.ts";
 import { aCatalog } from "../../support/builders.ts";
 import { home } from "../../support/home.ts";
 

@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { alertOf } from "../../../bridge/observability/alerts.ts";
 import { signatureOf } from "../../../bridge/values/webhook-signature.ts";
 import { createHttp } from "../../../connectors/protocols/http/client.ts";
-import { alerting } from "../../../platform/local/alerting.ts";
 import { LocalSecrets } from "../../../platform/local/secrets.ts";
+import { alerting } from "../../../platform/local/webhook-alerts.ts";
 import { ManualClock, seededRandom } from "../../support/clock.ts";
 import { targetServer } from "../../support/target-server.ts";
 

@@ -7,7 +7,7 @@ import type { SecretsPort } from "../../bridge/ports/secrets.ts";
 import type { JsonObject } from "../../bridge/values/json.ts";
 import { createHttp, hostsIn } from "../../connectors/protocols/http/client.ts";
 import { systemClock } from "../../platform/clock.ts";
-import { complianceOver } from "../../platform/compliance.ts";
+import { complianceOver } from "../../platform/compliance-client.ts";
 import { openLocalEngine } from "../../platform/local/engine.ts";
 import { checkSettings } from "../../platform/local/settings.ts";
 import { aKey } from "../support/builders.ts";

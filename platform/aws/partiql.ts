@@ -5,7 +5,7 @@ import type { PacketRecord } from "../../bridge/model/packet-record.ts";
 import type { Put } from "../../bridge/ports/store.ts";
 import { inlineBytes, pieceBytes } from "../../bridge/recording/transaction-size.ts";
 import { bodyText } from "../../bridge/values/json.ts";
-import { pad, shardOf } from "./shards.ts";
+import { pad, shardOf } from "./sharded-index.ts";
 
 /**
  * How the store's puts become DynamoDB's PartiQL.

@@ -10,7 +10,7 @@ import type { Report } from "../../bridge/ports/message-result.ts";
 import type { Message, QueueName } from "../../bridge/ports/queue.ts";
 import type { LocalEngine } from "./engine.ts";
 import { takeLock } from "./lock.ts";
-import type { SheetsFolder } from "./sheets-folder.ts";
+import type { SheetsFolder } from "./sheet-watcher.ts";
 
 const batch = 10;
 /** How long a loop waits for a message before it looks whether it should end. */

@@ -7,9 +7,9 @@ import type { Engine } from "../../bridge/engine.ts";
 import type { Evidence } from "../../bridge/ledger/sealed-entries.ts";
 import { readTimes } from "../../bridge/model/timings.ts";
 import { systemClock } from "../clock.ts";
+import { AwsPublisher } from "./eventbridge-publisher.ts";
+import { openSealing } from "./ledger-seals.ts";
 import { type Parameter, parameterOf } from "./names.ts";
-import { AwsPublisher } from "./publisher.ts";
-import { openSealing } from "./sealing.ts";
 import { readBridgeKey } from "./secrets.ts";
 import { AwsStore } from "./store.ts";
 

@@ -5,7 +5,7 @@ import {
   ExecuteStatementCommand,
   ExecuteTransactionCommand,
 } from "@aws-sdk/lib-dynamodb";
-import type { Statement } from "./statements.ts";
+import type { Statement } from "./partiql.ts";
 
 /** Source: DynamoDB, "Running batch operations with PartiQL": statements in a batch. */
 const maxBatch = 25;

@@ -4,9 +4,9 @@ import type { Policy } from "../../../bridge/governance/policy.ts";
 import { readSheet } from "../../../bridge/mapping/sheet-file.ts";
 import { type Connector, connectorId } from "../../../bridge/model/connector.ts";
 import { connector as payroll } from "../../../connectors/payroll.ts";
-import { catalogText, openCatalog } from "../../../platform/aws/shipped-catalog.ts";
-import { checkSet, packSet, setJsonSchema, unpackSet } from "../../../platform/aws/shipped-set.ts";
-import { readFolder, readTexts } from "../../../platform/local/sheets-folder.ts";
+import { catalogText, openCatalog } from "../../../platform/aws/deployed-catalog.ts";
+import { checkSet, packSet, setJsonSchema, unpackSet } from "../../../platform/aws/sheet-bundle.ts";
+import { readFolder, readTexts } from "../../../platform/local/sheet-watcher.ts";
 import { aCatalog } from "../../support/builders.ts";
 
 const policy: Policy = { otherwise: "block", rules: [] };

@@ -1,8 +1,8 @@
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import { describe, expect, it } from "vitest";
-import { putStatements } from "../../../platform/aws/statements.ts";
-import { Writer } from "../../../platform/aws/writer.ts";
+import { putStatements } from "../../../platform/aws/partiql.ts";
+import { Writer } from "../../../platform/aws/write-combiner.ts";
 import { type Asked, awsServer, Refusal } from "../../support/aws-server.ts";
 
 /** A table that takes everything, but for what `say` has against a cursor, or against a batch as a whole, which is `*`. */
