@@ -2,8 +2,8 @@ import { deliver } from "../bridge/delivery/deliver.ts";
 import { gate } from "../bridge/delivery/rate-limiter.ts";
 import type { Engine } from "../bridge/engine.ts";
 import { type Connector, connectorId } from "../bridge/model/connector.ts";
-import { answer, type BatchHandler, messagesIn } from "./batch.ts";
-import { shareOf } from "./rate.ts";
+import { shareOf } from "./concurrency.ts";
+import { answer, type BatchHandler, messagesIn } from "./sqs-batch.ts";
 
 /** A send and what is written after it must be over before the function is: 5 s for the send, the rest to settle. */
 export const endMarginMs = 8_000;

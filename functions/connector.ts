@@ -1,11 +1,11 @@
 import { connector } from "#connector";
 import { probe as probeTarget } from "../bridge/maintenance/probe.ts";
 import { tend } from "../bridge/maintenance/run-maintenance.ts";
-import { isAskedNow } from "./ask-now.ts";
 import { openConnectorEngine } from "./connector-engine.ts";
 import { connectorHandler } from "./connector-handler.ts";
-import { door } from "./door.ts";
+import { door } from "./create-handler.ts";
 import { readConnectorEnv } from "./env.ts";
+import { isAskedNow } from "./probe-request.ts";
 
 // `#connector` is the one connector of this bundle: each has its own.
 

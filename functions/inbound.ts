@@ -1,8 +1,8 @@
 import { openAwsDoor } from "../platform/aws/engine.ts";
-import { deployedCatalog } from "./deployed.ts";
-import { door } from "./door.ts";
+import { door } from "./create-handler.ts";
 import { placesIn, readInboundEnv } from "./env.ts";
 import { inboundHandler } from "./inbound-handler.ts";
+import { deployedCatalog } from "./load-catalog.ts";
 
 /** Called by the HTTP API for outside systems. */
 export const receive = door(readInboundEnv, async (env, log) =>

@@ -1,5 +1,5 @@
 import { openCopying, openSealing } from "../platform/aws/ledger-seals.ts";
-import { door } from "./door.ts";
+import { door } from "./create-handler.ts";
 import { readLedgerCopyEnv, readLedgerSealEnv } from "./env.ts";
 import { ledgerCopyHandler } from "./ledger-copy-handler.ts";
 import { ledgerSealHandler } from "./ledger-seal-handler.ts";

@@ -1,7 +1,7 @@
 import type { Engine } from "../bridge/engine.ts";
 import { accept } from "../bridge/intake/accept.ts";
 import { later } from "../bridge/ports/message-result.ts";
-import { answer, type BatchHandler, messagesIn } from "./batch.ts";
+import { answer, type BatchHandler, messagesIn } from "./sqs-batch.ts";
 
 /** Events of the inbox in, packets recorded and on their lanes. */
 export function mapperHandler(engine: Engine): BatchHandler {

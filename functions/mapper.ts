@@ -1,7 +1,7 @@
-import { door } from "./door.ts";
+import { door } from "./create-handler.ts";
 import { readMapperEnv } from "./env.ts";
+import { overSheets } from "./mapper-engine.ts";
 import { mapperHandler } from "./mapper-handler.ts";
-import { overSheets } from "./over-sheets.ts";
 import { watchdogHandler } from "./watchdog-handler.ts";
 
 /** Called by the inbox. */

@@ -5,11 +5,11 @@ import { connectorId } from "../bridge/model/connector.ts";
 import type { Ops } from "../ops/operation.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { functionNameOf, probeNameOf } from "../platform/aws/names.ts";
-import { askNow } from "./ask-now.ts";
-import { door } from "./door.ts";
+import { door } from "./create-handler.ts";
 import { readMapperEnv } from "./env.ts";
+import { overSheets } from "./mapper-engine.ts";
 import { opsHandler } from "./ops-handler.ts";
-import { overSheets } from "./over-sheets.ts";
+import { askNow } from "./probe-request.ts";
 
 /** Called by the operator's HTTP API. */
 export const serve = door(readMapperEnv, (env, log) =>

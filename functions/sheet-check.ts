@@ -1,4 +1,4 @@
-import { deployedCatalog } from "./deployed.ts";
+import { deployedCatalog } from "./load-catalog.ts";
 import { sheetCheckHandler } from "./sheet-check-handler.ts";
 
 let check: ReturnType<typeof sheetCheckHandler> | undefined;

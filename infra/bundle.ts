@@ -103,8 +103,8 @@ export async function bundle({ entry, outDir, connectorFile, also = {} }: Bundle
       // What ssh2 would be faster with: it asks for them, and does without.
       external: ["*.node", "cpu-features"],
       alias: {
-        "@aws-sdk/credential-provider-node": join(projectRoot, "functions/lambda-credentials.ts"),
-        "@smithy/core/event-streams": join(projectRoot, "functions/no-event-streams.ts"),
+        "@aws-sdk/credential-provider-node": join(projectRoot, "functions/bundle-stubs/lambda-credentials.ts"),
+        "@smithy/core/event-streams": join(projectRoot, "functions/bundle-stubs/event-streams.ts"),
         ...(connectorFile && { "#connector": connectorFile }),
       },
     });

@@ -11,7 +11,7 @@ import {
 import type { Construct } from "constructs";
 import { type Connector, connectorId } from "../bridge/model/connector.ts";
 import type { QueueName } from "../bridge/ports/queue.ts";
-import type { MetricName } from "../functions/lines.ts";
+import type { MetricName } from "../functions/log-metrics.ts";
 import { functionNameOf, queueNameOf } from "../platform/aws/names.ts";
 import { ruleDeadNameOf } from "./inbox.ts";
 import { aMinute, pathMetric } from "./metrics.ts";

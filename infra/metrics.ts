@@ -1,6 +1,6 @@
 import { Duration } from "aws-cdk-lib";
 import { Metric } from "aws-cdk-lib/aws-cloudwatch";
-import { type MetricName, metricsNamespace } from "../functions/lines.ts";
+import { type MetricName, metricsNamespace } from "../functions/log-metrics.ts";
 
 export const aMinute = Duration.minutes(1);
 export const fiveMinutes = Duration.minutes(5);

@@ -10,8 +10,8 @@ import type { Construct } from "constructs";
 import { complianceSecret } from "../bridge/governance/compliance-engine.ts";
 import { inboundSecretName } from "../bridge/inbound/receive-webhook.ts";
 import { connectorId } from "../bridge/model/connector.ts";
+import { batchSize } from "../functions/concurrency.ts";
 import type { MapperEnvironment } from "../functions/env.ts";
-import { batchSize } from "../functions/rate.ts";
 import {
   functionNameOf,
   heard,

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { push } from "../../bridge/intake/push-event.ts";
 import { startJob } from "../../bridge/jobs/job-runner.ts";
 import { eventKey } from "../../bridge/model/event.ts";
-import { measuredIn } from "../../functions/lines.ts";
+import { measuredIn } from "../../functions/log-metrics.ts";
 import { aSheet } from "../support/builders.ts";
 import { aCore, type Core, fakeTarget } from "../support/core.ts";
 import { home } from "../support/home.ts";

@@ -1,6 +1,6 @@
 import type { SQSBatchResponse } from "aws-lambda";
 import type { Message, QueueName } from "../../bridge/ports/queue.ts";
-import type { BatchHandler } from "../../functions/batch.ts";
+import type { BatchHandler } from "../../functions/sqs-batch.ts";
 import type { Core } from "../support/core.ts";
 
 /** A record as Lambda hands it to a function. */

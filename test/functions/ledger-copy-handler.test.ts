@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { LogLine } from "../../bridge/observability/log.ts";
 import { ledgerCopyHandler } from "../../functions/ledger-copy-handler.ts";
-import { levelOf, measuredIn } from "../../functions/lines.ts";
+import { levelOf, measuredIn } from "../../functions/log-metrics.ts";
 import { anEntry } from "../contract/appended-contract.ts";
 import { memoryBucket } from "../support/bucket.ts";
 import { noon } from "../support/builders.ts";

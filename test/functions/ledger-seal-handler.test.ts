@@ -5,7 +5,7 @@ import { verifyLedger } from "../../bridge/ledger/verify.ts";
 import type { LogLine } from "../../bridge/observability/log.ts";
 import { ledgerCopyHandler } from "../../functions/ledger-copy-handler.ts";
 import { ledgerSealHandler } from "../../functions/ledger-seal-handler.ts";
-import { measuredIn } from "../../functions/lines.ts";
+import { measuredIn } from "../../functions/log-metrics.ts";
 import { BucketSeals, CopiedEntries } from "../../platform/aws/ledger-bucket.ts";
 import { memoryBucket } from "../support/bucket.ts";
 import { aCore, type Core } from "../support/core.ts";

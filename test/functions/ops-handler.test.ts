@@ -2,8 +2,8 @@ import type { Context } from "aws-lambda";
 import { describe, expect, it } from "vitest";
 import { healthOf } from "../../bridge/delivery/circuit-breaker.ts";
 import { refused } from "../../bridge/model/outcome.ts";
-import { isAskedNow } from "../../functions/ask-now.ts";
 import { opsHandler } from "../../functions/ops-handler.ts";
+import { isAskedNow } from "../../functions/probe-request.ts";
 import { aCore, fakeTarget } from "../support/core.ts";
 import { aCall } from "./ops-call.ts";
 

@@ -5,7 +5,7 @@ import { stringify } from "yaml";
 import type { LogLine } from "../../bridge/observability/log.ts";
 import { signedHeaders } from "../../bridge/values/webhook-signature.ts";
 import { doorOf } from "../../cli/api.ts";
-import { measuredIn } from "../../functions/lines.ts";
+import { measuredIn } from "../../functions/log-metrics.ts";
 import { Bridge } from "../../library/bridge.ts";
 import { until } from "../support/clock.ts";
 import { type Home, home } from "../support/home.ts";

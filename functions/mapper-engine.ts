@@ -8,8 +8,8 @@ import { openAwsEngine } from "../platform/aws/engine.ts";
 import { AwsPublisher } from "../platform/aws/eventbridge-publisher.ts";
 import { AwsFiles } from "../platform/aws/files.ts";
 import { complianceOver } from "../platform/compliance-client.ts";
-import { deployedCatalog } from "./deployed.ts";
 import { type MapperEnv, ownIn } from "./env.ts";
+import { deployedCatalog } from "./load-catalog.ts";
 
 type Handler<Answer> = (event: unknown, context: Context) => Promise<Answer>;
 

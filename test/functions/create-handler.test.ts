@@ -1,7 +1,7 @@
 import type { Context } from "aws-lambda";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Engine } from "../../bridge/engine.ts";
-import { door } from "../../functions/door.ts";
+import { door } from "../../functions/create-handler.ts";
 import { readMapperEnv } from "../../functions/env.ts";
 import { type AwsServer, awsServer, Refusal } from "../support/aws-server.ts";
 import { aPathEnv } from "./path-env.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { shareOf } from "../../functions/rate.ts";
+import { shareOf } from "../../functions/concurrency.ts";
 
 describe("shareOf", () => {
   it("never lets the processes together go beyond a connector's rate", () => {

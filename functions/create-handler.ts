@@ -3,7 +3,7 @@ import type { Context } from "aws-lambda";
 import type { Engine } from "../bridge/engine.ts";
 import { openBusAlerts } from "../platform/aws/eventbridge-alerts.ts";
 import type { EveryEnv } from "./env.ts";
-import { type Teller, tellerFor } from "./teller.ts";
+import { type Teller, tellerFor } from "./telemetry.ts";
 
 type Handler<Answer> = (event: unknown, context: Context) => Promise<Answer>;
 

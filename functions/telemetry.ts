@@ -4,7 +4,7 @@ import { Metrics } from "@aws-lambda-powertools/metrics";
 import type { Context } from "aws-lambda";
 import type { LogLine } from "../bridge/observability/log.ts";
 import type { BusAlerts } from "../platform/aws/eventbridge-alerts.ts";
-import { levelOf, measuredIn, metricsNamespace } from "./lines.ts";
+import { levelOf, measuredIn, metricsNamespace } from "./log-metrics.ts";
 
 /** What a function says of its work: the path's log lines, and the metrics and alerts they stand for. */
 export interface Teller {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { delivered, refused, retry } from "../../bridge/model/outcome.ts";
-import { levelOf, type MetricName, measuredIn } from "../../functions/lines.ts";
+import { levelOf, type MetricName, measuredIn } from "../../functions/log-metrics.ts";
 import { aCore, type Core, fakeTarget } from "../support/core.ts";
 
 /** Everything the path has said so far, counted as the functions count it. */

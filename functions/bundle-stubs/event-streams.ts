@@ -5,7 +5,7 @@
  */
 export class EventStreamSerde {
   constructor() {
-    throw new Error("no function here reads a stream of events; see functions/no-event-streams.ts");
+    throw new Error("no function here reads a stream of events; see functions/bundle-stubs/event-streams.ts");
   }
 }
 
