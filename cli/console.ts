@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { styleText } from "node:util";
 import type { Command } from "commander";
-import { serveRelay } from "../ops/serve.ts";
+import { serveRelay } from "../ops/local-server.ts";
 import type { Door } from "./api.ts";
 import { openDoor } from "./client.ts";
 import { type StoreOptions, storeCommand } from "./open.ts";

@@ -1,6 +1,6 @@
 import { globSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, extname, join } from "node:path";
-import type { PageFile } from "../ops/shell.ts";
+import type { PageFile } from "../ops/base-app.ts";
 
 const root = join(import.meta.dirname, "..");
 const sources = join(root, "console");

@@ -2,7 +2,7 @@ import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context
 import { handle } from "hono/aws-lambda";
 import type { InboundMeans } from "../bridge/inbound/receive-webhook.ts";
 import { errorName } from "../bridge/observability/log.ts";
-import { inboundDoor } from "../ops/inbound.ts";
+import { inboundDoor } from "../ops/inbound-routes.ts";
 
 /**
  * The door for what outside systems say, behind an HTTP API.

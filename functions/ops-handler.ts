@@ -3,7 +3,7 @@ import type { Context } from "hono";
 import { handle } from "hono/aws-lambda";
 import * as z from "zod";
 import { opsApp } from "../ops/app.ts";
-import type { Ops } from "../ops/operation.ts";
+import type { Ops } from "../ops/endpoint.ts";
 import { Problem } from "../ops/problem.ts";
 
 /**

@@ -2,7 +2,7 @@ import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import { healthOf } from "../bridge/delivery/circuit-breaker.ts";
 import type { Engine } from "../bridge/engine.ts";
 import { connectorId } from "../bridge/model/connector.ts";
-import type { Ops } from "../ops/operation.ts";
+import type { Ops } from "../ops/endpoint.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { functionNameOf, probeNameOf } from "../platform/aws/names.ts";
 import { door } from "./create-handler.ts";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { operation } from "./operation.ts";
+import { operation } from "./endpoint.ts";
 import { Problem } from "./problem.ts";
 import { anyJson, limit, timeOut } from "./schemas.ts";
 

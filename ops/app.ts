@@ -3,17 +3,17 @@ import { NotAsked } from "../bridge/governance/compliance-engine.ts";
 import { errorName } from "../bridge/observability/log.ts";
 import { jsonFault } from "../bridge/values/json.ts";
 import { alertOperations } from "./alerts.ts";
+import { type ShellOptions, shellApp } from "./base-app.ts";
 import { connectorOperations } from "./connectors.ts";
+import type { AnyOperation, Ops } from "./endpoint.ts";
 import { eventOperations } from "./events.ts";
 import { jobOperations } from "./jobs.ts";
 import { ledgerOperations } from "./ledger.ts";
 import { metricsText } from "./metrics.ts";
 import { openApiOf } from "./openapi.ts";
-import type { AnyOperation, Ops } from "./operation.ts";
 import { packetOperations } from "./packets.ts";
 import { Problem, schemaProblem } from "./problem.ts";
 import { sheetOperations } from "./sheets.ts";
-import { type ShellOptions, shellApp } from "./shell.ts";
 
 export const operations: readonly AnyOperation[] = [
   ...eventOperations,

@@ -7,8 +7,8 @@ import { forget } from "../bridge/operations/forget-shadow.ts";
 import type { By } from "../bridge/operations/operator.ts";
 import { withoutPersonalData } from "../bridge/pii/redact.ts";
 import type { QueueName } from "../bridge/ports/queue.ts";
+import { type Ops, operation } from "./endpoint.ts";
 import { lagsOf } from "./lag.ts";
-import { type Ops, operation } from "./operation.ts";
 import { Problem } from "./problem.ts";
 import { name, reason, timeOut } from "./schemas.ts";
 

@@ -3,10 +3,10 @@ import type { Engine } from "../bridge/engine.ts";
 import { eventStatuses } from "../bridge/model/ledger-entry.ts";
 import { withoutPersonalData } from "../bridge/pii/redact.ts";
 import type { EventQuery, FoundEvent } from "../bridge/ports/store.ts";
-import { operation } from "./operation.ts";
+import { operation } from "./endpoint.ts";
 import { Problem } from "./problem.ts";
 import { cursor, cursorOut, eventId, eventStory, eventSummary, limit, name, pageOf, timeIn } from "./schemas.ts";
-import { eventSummaryOf, stepOf } from "./views.ts";
+import { eventSummaryOf, stepOf } from "./serialize.ts";
 
 const listEvents = operation({
   method: "get",

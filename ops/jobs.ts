@@ -7,7 +7,7 @@ import { tryReplay } from "../bridge/jobs/replay.ts";
 import type { BulkRequest, JobWork, ReplayRequest } from "../bridge/model/job.ts";
 import { FileFault } from "../bridge/ports/files.ts";
 import { connectorNamed } from "./connectors.ts";
-import { operation } from "./operation.ts";
+import { operation } from "./endpoint.ts";
 import { Problem } from "./problem.ts";
 import {
   job,
@@ -21,7 +21,7 @@ import {
   timeIn,
   whichSheet,
 } from "./schemas.ts";
-import { jobOf, summaryOf } from "./views.ts";
+import { jobOf, summaryOf } from "./serialize.ts";
 
 /** A preview ends here: who asks over HTTP does not wait longer. ms */
 const maxPreviewMs = 20_000;

@@ -3,7 +3,7 @@ import type { Engine } from "../bridge/engine.ts";
 import { placeOf, verifyLedger } from "../bridge/ledger/verify.ts";
 import { eventStatuses, statuses } from "../bridge/model/ledger-entry.ts";
 import type { StorePort, Tally } from "../bridge/ports/store.ts";
-import { operation } from "./operation.ts";
+import { operation } from "./endpoint.ts";
 import { Problem } from "./problem.ts";
 import { timeIn, timeOut } from "./schemas.ts";
 

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { JsonObject } from "../bridge/values/json.ts";
-import type { AnyOperation, Ops } from "./operation.ts";
+import type { AnyOperation, Ops } from "./endpoint.ts";
 import { problemSchema } from "./problem.ts";
 
 /** Problems any call may come to, by status. */

@@ -12,7 +12,7 @@ import type { Acted } from "../bridge/operations/packet-operation.ts";
 import type { Stored } from "../bridge/ports/store.ts";
 import { isJsonObject, type Json, type JsonObject } from "../bridge/values/json.ts";
 import { connectorNamed } from "./connectors.ts";
-import { operation } from "./operation.ts";
+import { operation } from "./endpoint.ts";
 import { Problem } from "./problem.ts";
 import {
   anyJson,
@@ -28,7 +28,7 @@ import {
   reason,
   whichSheet,
 } from "./schemas.ts";
-import { stepOf, summaryOf } from "./views.ts";
+import { stepOf, summaryOf } from "./serialize.ts";
 
 const oneOrMore = <T extends z.ZodType<string>>(item: T) =>
   z.union([item, z.array(item).min(1).max(10)]).transform((given) => [given].flat() as z.output<T>[]);

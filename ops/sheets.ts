@@ -6,10 +6,10 @@ import { readSheet, readSheets, type SheetFault } from "../bridge/mapping/sheet-
 import { completeEvent, trySheet } from "../bridge/mapping/try-sheet.ts";
 import { checkEvent, type SourceEvent } from "../bridge/model/event.ts";
 import { isJsonObject, type Json, type JsonObject, jsonEqual } from "../bridge/values/json.ts";
-import { operation } from "./operation.ts";
+import { operation } from "./endpoint.ts";
 import { Problem } from "./problem.ts";
 import { eventId, timeOut, triedPacket } from "./schemas.ts";
-import { triedOf } from "./views.ts";
+import { triedOf } from "./serialize.ts";
 
 /** Trying a sheet against recorded events ends here, with what was tried so far. ms */
 const maxTryMs = 5_000;

@@ -7,7 +7,7 @@ import type { JsonObject } from "../../bridge/values/json.ts";
 import { localOps } from "../../cli/api.ts";
 import { pageFile } from "../../cli/page.ts";
 import { Bridge } from "../../library/bridge.ts";
-import { serveOps } from "../../ops/serve.ts";
+import { serveOps } from "../../ops/local-server.ts";
 import { until } from "../support/clock.ts";
 import { home } from "../support/home.ts";
 import { type Answer, taken, targetServer } from "../support/target-server.ts";

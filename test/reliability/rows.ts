@@ -253,7 +253,7 @@ export const rows: readonly Row[] = [
     simulated: "in part",
     proofs: [
       { file: "test/bridge/inbound/inbound.test.ts", named: /inbound door|one hop|not sent back/ },
-      { file: "test/ops/inbound.test.ts" },
+      { file: "test/ops/inbound-routes.test.ts" },
     ],
   },
   {

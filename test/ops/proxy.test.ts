@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
-import type { Ask } from "../../ops/relay.ts";
-import { type Served, serveRelay } from "../../ops/serve.ts";
+import { type Served, serveRelay } from "../../ops/local-server.ts";
+import type { Ask } from "../../ops/proxy.ts";
 
 const token = "the-token-of-this-test";
 const bearer = { authorization: `Bearer ${token}` };

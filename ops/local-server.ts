@@ -3,11 +3,11 @@ import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import type { Hono, MiddlewareHandler } from "hono";
 import { opsApp } from "./app.ts";
-import { inboundDoor } from "./inbound.ts";
-import type { Ops } from "./operation.ts";
+import type { ShellOptions } from "./base-app.ts";
+import type { Ops } from "./endpoint.ts";
+import { inboundDoor } from "./inbound-routes.ts";
 import { Problem } from "./problem.ts";
-import { type Ask, relayApp } from "./relay.ts";
-import type { ShellOptions } from "./shell.ts";
+import { type Ask, relayApp } from "./proxy.ts";
 
 export interface DoorOptions {
   /** 0: any that is free. */

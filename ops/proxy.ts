@@ -1,6 +1,6 @@
 import type { Hono } from "hono";
+import { type ShellOptions, shellApp } from "./base-app.ts";
 import { Problem } from "./problem.ts";
-import { type ShellOptions, shellApp } from "./shell.ts";
 
 /** Asks a bridge elsewhere: by its API's path and query. */
 export type Ask = (
