@@ -4,10 +4,10 @@ import type { BackfillTrial } from "../bridge/jobs/backfill.ts";
 import type { Job, Malformed } from "../bridge/model/job.ts";
 import type { BackfillSource, BackfillTargets, Bridge } from "../library/bridge.ts";
 import { backfillAnswer } from "../ops/jobs.ts";
-import { isElsewhere, type OpsClient, type OpsOptions, opsCommand, withOps } from "./client.ts";
+import { isElsewhere, type OpsClient, type OpsOptions, opsCommand, withOps } from "./api-client.ts";
 import { jobOver } from "./jobs.ts";
-import { idOf, withBridge } from "./open.ts";
 import { count, type End, exitCodes, printJson, progress, table, timeIn } from "./output.ts";
+import { idOf, withBridge } from "./with-bridge.ts";
 
 interface BackfillOptions extends OpsOptions {
   readonly since?: string;

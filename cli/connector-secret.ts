@@ -4,7 +4,7 @@ import { Command } from "commander";
 import { type Connector, connectorId } from "../bridge/model/connector.ts";
 import { ownCatalog } from "../library/bridge.ts";
 import { setSecret } from "../platform/local/secrets.ts";
-import { isElsewhere, type OpsOptions } from "./client.ts";
+import { isElsewhere, type OpsOptions } from "./api-client.ts";
 import { printJson } from "./output.ts";
 
 /** `bridge connectors secret set`: a connector's secret, from standard input and never from the command line. */

@@ -3,11 +3,11 @@ import * as z from "zod";
 import { inWords } from "../bridge/observability/describe.ts";
 import { declarationJsonSchema } from "../connectors/protocols/declarative/declaration-file.ts";
 import { connectorView, switchedAnswer } from "../ops/connectors.ts";
-import { reasonOf } from "./ask.ts";
-import { type OpsOptions, opsCommand, withOps } from "./client.ts";
+import { type OpsOptions, opsCommand, withOps } from "./api-client.ts";
 import { connectorSecret } from "./connector-secret.ts";
 import { newConnector } from "./new-connector.ts";
 import { printJson, table } from "./output.ts";
+import { reasonOf } from "./prompt.ts";
 
 interface TurnOptions extends OpsOptions {
   readonly reason?: string;

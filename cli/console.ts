@@ -3,11 +3,11 @@ import { once } from "node:events";
 import { styleText } from "node:util";
 import type { Command } from "commander";
 import { serveRelay } from "../ops/local-server.ts";
-import type { Door } from "./api.ts";
-import { openDoor } from "./client.ts";
-import { type StoreOptions, storeCommand } from "./open.ts";
+import { openDoor } from "./api-client.ts";
+import type { Door } from "./api-server.ts";
+import { pageFile } from "./console-assets.ts";
 import { type End, exitCodes, printJson } from "./output.ts";
-import { pageFile } from "./page.ts";
+import { type StoreOptions, storeCommand } from "./with-bridge.ts";
 
 interface ConsoleOptions extends StoreOptions {
   readonly stack?: string;

@@ -9,10 +9,10 @@ import type * as z from "zod";
 import { isJsonObject, type Json, type JsonObject } from "../bridge/values/json.ts";
 import { editAnswer } from "../ops/packets.ts";
 import { packetStory } from "../ops/schemas.ts";
-import { confirmed, reasonOf } from "./ask.ts";
-import { type OpsOptions, opsCommand, withOps } from "./client.ts";
+import { type OpsOptions, opsCommand, withOps } from "./api-client.ts";
+import { lineOf } from "./format-packet.ts";
 import { type End, exitCodes, printJson } from "./output.ts";
-import { lineOf } from "./packet-lines.ts";
+import { confirmed, reasonOf } from "./prompt.ts";
 
 interface EditOptions extends OpsOptions {
   readonly set: readonly string[];

@@ -6,8 +6,8 @@ import type { JsonObject } from "../bridge/values/json.ts";
 import type { Bridge } from "../library/bridge.ts";
 import { Event } from "../library/event.ts";
 import type { PacketView } from "../library/view.ts";
-import { type StoreOptions, storeCommand, withBridge } from "./open.ts";
 import { coloured, count, type End, exitCodes, printJson } from "./output.ts";
+import { type StoreOptions, storeCommand, withBridge } from "./with-bridge.ts";
 
 interface EmitOptions extends StoreOptions {
   readonly file?: string;

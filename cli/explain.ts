@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import { eventStory, packetStory } from "../ops/schemas.ts";
-import { type OpsOptions, opsCommand, withOps } from "./client.ts";
+import { type OpsOptions, opsCommand, withOps } from "./api-client.ts";
+import { eventLines, storyLines } from "./format-packet.ts";
 import { printJson } from "./output.ts";
-import { eventLines, storyLines } from "./packet-lines.ts";
 
 /** `bridge explain`: the story of one packet or event, in plain sentences. */
 export function explain(): Command {

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import * as z from "zod";
 import { job as jobSchema } from "../ops/schemas.ts";
-import { type OpsClient, type OpsOptions, opsCommand, pathOf, Refused, withOps } from "./client.ts";
+import { type OpsClient, type OpsOptions, opsCommand, pathOf, Refused, withOps } from "./api-client.ts";
 import { count, type End, exitCodes, printJson, progress, table } from "./output.ts";
 
 interface JobsOptions extends OpsOptions {

@@ -13,8 +13,8 @@ import {
   verifyLedger,
 } from "../bridge/ledger/verify.ts";
 import type { RememberedSeal } from "../bridge/ports/records.ts";
-import { type StoreOptions, storeCommand, withBridge } from "./open.ts";
 import { type End, exitCodes, printJson, progress, timeIn } from "./output.ts";
+import { type StoreOptions, storeCommand, withBridge } from "./with-bridge.ts";
 
 interface LedgerOptions extends StoreOptions {
   readonly seals?: string;

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { Command } from "commander";
 import { connectorFiles } from "../connectors/load-connectors.ts";
-import { madeFiles } from "./new-connector-files.ts";
+import { madeFiles } from "./connector-template.ts";
 import { printJson } from "./output.ts";
 
 const projectRoot = join(import.meta.dirname, "..");

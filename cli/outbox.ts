@@ -5,9 +5,9 @@ import { openStatuses, type Status, statuses } from "../bridge/model/ledger-entr
 import { type From, pagesOf } from "../bridge/values/pagination.ts";
 import { tallyAnswer } from "../ops/ledger.ts";
 import { packetSummary, pageOf } from "../ops/schemas.ts";
-import { type OpsClient, type OpsOptions, opsCommand, pathOf, Refused, withOps } from "./client.ts";
+import { type OpsClient, type OpsOptions, opsCommand, pathOf, Refused, withOps } from "./api-client.ts";
+import { lineOf } from "./format-packet.ts";
 import { count, printJson, timeIn } from "./output.ts";
-import { lineOf } from "./packet-lines.ts";
 
 interface OutboxOptions extends OpsOptions {
   readonly watch?: true;

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { probeAnswer } from "../ops/connectors.ts";
-import { type OpsOptions, opsCommand, withOps } from "./client.ts";
+import { type OpsOptions, opsCommand, withOps } from "./api-client.ts";
 import { type End, exitCodes, printJson } from "./output.ts";
 
 /** `bridge probe`: asks a target whether it is awake, and acts on the answer. */

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import { redriveAnswer } from "../ops/connectors.ts";
-import { reasonOf } from "./ask.ts";
-import { type OpsOptions, opsCommand, withOps } from "./client.ts";
+import { type OpsOptions, opsCommand, withOps } from "./api-client.ts";
 import { printJson } from "./output.ts";
+import { reasonOf } from "./prompt.ts";
 
 interface RedriveOptions extends OpsOptions {
   readonly reason?: string;

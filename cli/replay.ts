@@ -4,12 +4,12 @@ import type { ReplayTrial } from "../bridge/jobs/replay.ts";
 import type { Job } from "../bridge/model/job.ts";
 import { replayAnswer } from "../ops/jobs.ts";
 import { doneAnswer } from "../ops/packets.ts";
-import { reasonOf } from "./ask.ts";
-import { isElsewhere, type OpsClient, type OpsOptions, opsCommand, withOps } from "./client.ts";
+import { isElsewhere, type OpsClient, type OpsOptions, opsCommand, withOps } from "./api-client.ts";
+import { lineOf } from "./format-packet.ts";
 import { jobOver } from "./jobs.ts";
-import { idOf, withBridge } from "./open.ts";
 import { coloured, count, type End, exitCodes, printJson, progress, timeIn } from "./output.ts";
-import { lineOf } from "./packet-lines.ts";
+import { reasonOf } from "./prompt.ts";
+import { idOf, withBridge } from "./with-bridge.ts";
 
 interface ReplayOptions extends OpsOptions {
   readonly from?: string;

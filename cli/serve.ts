@@ -2,9 +2,9 @@ import { styleText } from "node:util";
 import type { Command } from "commander";
 import type { LogLine } from "../bridge/observability/log.ts";
 import type { SheetsNews } from "../platform/local/sheet-watcher.ts";
-import { type Door, startApi } from "./api.ts";
-import { type StoreOptions, storeCommand, withBridge } from "./open.ts";
+import { type Door, startApi } from "./api-server.ts";
 import { type End, exitCodes } from "./output.ts";
+import { type StoreOptions, storeCommand, withBridge } from "./with-bridge.ts";
 
 interface ServeOptions extends StoreOptions {
   readonly port?: number;

@@ -2,8 +2,8 @@ import { userInfo } from "node:os";
 import { Command } from "commander";
 import { connectorId } from "../bridge/model/connector.ts";
 import { forget } from "../bridge/operations/forget-shadow.ts";
-import { type StoreOptions, storeCommand, withBridge } from "./open.ts";
 import { type End, exitCodes, printJson } from "./output.ts";
+import { type StoreOptions, storeCommand, withBridge } from "./with-bridge.ts";
 
 interface ForgetOptions extends StoreOptions {
   readonly entity?: string;

@@ -3,7 +3,7 @@ import { pathToFileURL } from "node:url";
 import { AxeBuilder } from "@axe-core/playwright";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { stringify } from "yaml";
-import { type Door, doorOf } from "../../cli/api.ts";
+import { type Door, doorOf } from "../../cli/api-server.ts";
 import { Bridge } from "../../library/bridge.ts";
 import { Event } from "../../library/event.ts";
 import { home } from "../support/home.ts";

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { NotAsked } from "../../bridge/governance/compliance-engine.ts";
 import { refused, retry } from "../../bridge/model/outcome.ts";
-import { localOps } from "../../cli/api.ts";
+import { localOps } from "../../cli/api-server.ts";
 import { operations, opsApp } from "../../ops/app.ts";
 import { figure, firstSeed, inputsPerDoor } from "../reliability/figure.ts";
 import { until } from "../support/clock.ts";

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import type { LogLine } from "../../bridge/observability/log.ts";
 import { signedHeaders } from "../../bridge/values/webhook-signature.ts";
-import { doorOf } from "../../cli/api.ts";
+import { doorOf } from "../../cli/api-server.ts";
 import { measuredIn } from "../../functions/log-metrics.ts";
 import { Bridge } from "../../library/bridge.ts";
 import { until } from "../support/clock.ts";

@@ -1,6 +1,6 @@
 import { Ajv2020 } from "ajv/dist/2020.js";
 import type { LogLine } from "../../bridge/observability/log.ts";
-import { localOps } from "../../cli/api.ts";
+import { localOps } from "../../cli/api-server.ts";
 import { Bridge } from "../../library/bridge.ts";
 import { operations } from "../../ops/app.ts";
 import { serveOps } from "../../ops/local-server.ts";

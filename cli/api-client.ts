@@ -5,9 +5,9 @@ import type * as z from "zod";
 import { opsApp } from "../ops/app.ts";
 import { problemSchema } from "../ops/problem.ts";
 import { SheetsFault } from "../platform/local/sheet-watcher.ts";
-import { type Door, doorOf, localOps } from "./api.ts";
-import { type StoreOptions, storeCommand, withBridge } from "./open.ts";
+import { type Door, doorOf, localOps } from "./api-server.ts";
 import { exitCodes } from "./output.ts";
+import { type StoreOptions, storeCommand, withBridge } from "./with-bridge.ts";
 
 export interface OpsOptions extends StoreOptions {
   readonly url?: string;

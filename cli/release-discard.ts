@@ -2,11 +2,11 @@ import { type Command, Option } from "commander";
 import type * as z from "zod";
 import { bulkAnswer } from "../ops/jobs.ts";
 import { doneAnswer } from "../ops/packets.ts";
-import { confirmed, reasonOf } from "./ask.ts";
-import { type OpsClient, type OpsOptions, opsCommand, withOps } from "./client.ts";
+import { type OpsClient, type OpsOptions, opsCommand, withOps } from "./api-client.ts";
+import { lineOf } from "./format-packet.ts";
 import { jobOver } from "./jobs.ts";
 import { count, type End, exitCodes, printJson, timeIn } from "./output.ts";
-import { lineOf } from "./packet-lines.ts";
+import { confirmed, reasonOf } from "./prompt.ts";
 
 interface HeldOptions extends OpsOptions {
   readonly all?: true;

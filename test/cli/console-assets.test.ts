@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { buildPage, pageFile } from "../../cli/page.ts";
+import { buildPage, pageFile } from "../../cli/console-assets.ts";
 
 describe("the Sync Dashboard's files", () => {
   it("are built where they are not, and are small: 120 KiB of script before the chart's own", async () => {

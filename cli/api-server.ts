@@ -10,7 +10,7 @@ import { type Served, serveOps } from "../ops/local-server.ts";
 import packageJson from "../package.json" with { type: "json" };
 import type { LocalEngine } from "../platform/local/engine.ts";
 import { readPrivateFile, replacePrivateFile } from "../platform/local/secrets.ts";
-import { pageFile } from "./page.ts";
+import { pageFile } from "./console-assets.ts";
 
 /** Where the API is, if not said: any free port where another process has this one. */
 export const defaultPort = 8642;
