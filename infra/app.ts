@@ -1,6 +1,6 @@
 import { App } from "aws-cdk-lib";
-import { addBridge } from "./bridge.ts";
-import { holdToNist } from "./nag.ts";
+import { holdToNist } from "./cdk-nag.ts";
+import { addBridge } from "./stacks.ts";
 
 const { CDK_DEFAULT_ACCOUNT: account, CDK_DEFAULT_REGION: region } = process.env;
 

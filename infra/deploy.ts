@@ -10,10 +10,10 @@ import * as z from "zod";
 import { readPlaces, type ShippingPlaces } from "../platform/aws/appconfig-targets.ts";
 import { parameterOf } from "../platform/aws/names.ts";
 import { SheetsFault } from "../platform/local/sheet-watcher.ts";
+import { sheetsToShip } from "./build-sheet-bundle.ts";
 import { projectRoot } from "./bundle.ts";
+import { type Shipped, ship } from "./deploy-sheets.ts";
 import { readSettings, type Settings } from "./settings.ts";
-import { sheetsToShip } from "./sheets-to-ship.ts";
-import { type Shipped, ship } from "./ship.ts";
 
 /** As of the command line `bridge`: done, the answer is no, the call was wrong, it could not be done. */
 const exitCodes = { done: 0, no: 1, wrongCall: 2, couldNot: 3 } as const;

@@ -25,11 +25,11 @@ import {
 import { Alarms } from "./alarms.ts";
 import { Alerts, type Bus } from "./alerts.ts";
 import type { Bundle } from "./bundle.ts";
+import { type LaneMade, LaneStack, secretArns } from "./connector-lane.ts";
 import { addDashboard } from "./dashboard.ts";
 import { allow, BridgeFunction, pathEnvironment, placesEnvironment, type Shared } from "./function.ts";
 import { InboundApi } from "./inbound-api.ts";
 import { busNameOf, type InboxQueues, inboxQueues, ruleNameOf } from "./inbox.ts";
-import { type LaneMade, LaneStack, secretArns } from "./lane.ts";
 import { LedgerKeeping } from "./ledger.ts";
 import { fiveMinutes, pathMetric } from "./metrics.ts";
 import { OpsApi } from "./ops-api.ts";

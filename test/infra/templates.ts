@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { App } from "aws-cdk-lib";
-import { addBridge, type BridgeStacks } from "../../infra/bridge.ts";
 import { type Bundle, bundle } from "../../infra/bundle.ts";
+import { addBridge, type BridgeStacks } from "../../infra/stacks.ts";
 import { home } from "../support/home.ts";
 
 export interface Resource {

@@ -5,7 +5,7 @@ import { connectorFiles } from "../connectors/load-connectors.ts";
 import { catalogFile, catalogText } from "../platform/aws/deployed-catalog.ts";
 import { type BundleOptions, bundle, projectRoot } from "./bundle.ts";
 import { configFor, deployable } from "./connector-config.ts";
-import type { LaneMade } from "./lane.ts";
+import type { LaneMade } from "./connector-lane.ts";
 import { MappingsStack } from "./mappings-stack.ts";
 import { PathStack } from "./path-stack.ts";
 import { readSettings } from "./settings.ts";

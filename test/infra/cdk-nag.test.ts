@@ -1,6 +1,6 @@
 import { App } from "aws-cdk-lib";
 import { describe, expect, it } from "vitest";
-import { exceptions, holdToNist } from "../../infra/nag.ts";
+import { exceptions, holdToNist } from "../../infra/cdk-nag.ts";
 import { home } from "../support/home.ts";
 import { addBridgeTo, regions, type Synthesized, synthesized } from "./templates.ts";
 

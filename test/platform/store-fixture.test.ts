@@ -1,0 +1,237 @@
+import { execFile } from "node:child_process";
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { describe, expect, it } from "vitest";
+import { Bridge, type BridgeOptions, Event, Stream, sourceOf } from "../../index.ts";
+import { fixtureConnectors, fixtureTargets } from "../fixtures/stores/fixture-connectors.ts";
+
+const stores = join(import.meta.dirname, "..", "fixtures", "stores");
+const releases = readdirSync(stores, { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .map(({ name }) => name);
+
+const cli = join(import.meta.dirname, "..", "..", "cli", "main.js");
+
+const reason = "the test goes on";
+
+const centuryMs = 100 * 365 * 86_400_000;
+
+/** Short waits; and nothing is erased, however old the store has become. */
+const times = { backoffMs: [20, 40], tickMs: 50, probeMs: 100, redriveMs: 100, retentionMs: centuryMs };
+
+interface Identified {
+  readonly id: string;
+}
+
+/** What make-store.ts says of the store it has made. */
+interface Manifest {
+  readonly tally: Awaited<ReturnType<Bridge["tally"]>>;
+  readonly inbox: number;
+  readonly ledger: Readonly<Record<"chains" | "entries" | "seals" | "unsealed", number>>;
+  readonly jobs: readonly (Identified & { readonly status: string })[];
+  readonly connectors: readonly { readonly connector: string; readonly health: string; readonly outbox: number }[];
+  readonly refused: Identified;
+  readonly stream: { readonly type: string; readonly name: string; readonly given: number };
+  readonly events: Readonly<Record<string, readonly string[]>>;
+  readonly situations: Readonly<Record<string, { readonly status: string; readonly packets: readonly string[] }>>;
+}
+
+/** A copy of a release's store, in a folder of its own that is gone afterwards. */
+function copyOf(release: string) {
+  const folder = mkdtempSync(join(tmpdir(), "bridge-test-"));
+  cpSync(join(stores, release), folder, { recursive: true });
+  const store = join(folder, "store");
+  // Git keeps no modes, and the store's files must be their owner's alone.
+  chmodSync(store, 0o700);
+  for (const name of readdirSync(store)) chmodSync(join(store, name), 0o600);
+  const empty = join(folder, "no-sheets");
+  mkdirSync(empty);
+  const open = (options: BridgeOptions) =>
+    new Bridge({
+      dir: store,
+      seals: join(folder, "seals"),
+      mappings: join(folder, "mappings"),
+      register: fixtureConnectors,
+      ...options,
+    });
+  return {
+    manifest: JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8")) as Manifest,
+    packets: readFileSync(join(folder, "packets.ndjson"), "utf8")
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { readonly library: Identified; readonly commandLine: Identified }),
+    open,
+    /** Runs `bridge` on it once, without the sheets: the command line does not know the fixture's own connectors. */
+    async bridge(...args: string[]): Promise<unknown> {
+      const command = [cli, ...args, "--json", "--dir", store, "--mappings", empty];
+      const { stdout } = await promisify(execFile)(process.execPath, command, { cwd: folder });
+      return JSON.parse(stdout);
+    },
+    [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+/** A server that answers every call with 200, and keeps the packets' ids and the journal's entries. */
+async function willingTarget() {
+  const taken = new Set<string>();
+  const journal: { readonly number: number }[] = [];
+  const server = createServer(async (request, response) => {
+    const { "idempotency-key": key } = request.headers;
+    if (typeof key === "string") taken.add(key);
+    const body = Buffer.concat(await Array.fromAsync(request as AsyncIterable<Buffer>)).toString();
+    if (request.method === "POST" && request.url?.startsWith("/journal"))
+      journal.push(JSON.parse(body) as { number: number });
+    response.writeHead(200).end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    taken,
+    journal,
+    [Symbol.asyncDispose]: () =>
+      new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+describe.each(releases)("a store of release %s", (release) => {
+  it("has every packet as the release left it", async () => {
+    using fixture = copyOf(release);
+    const { manifest, packets } = fixture;
+    await using bridge = fixture.open({ work: false });
+
+    const found = await bridge.outbox({ limit: 10_000 });
+
+    expect(await bridge.tally()).toEqual(manifest.tally);
+    expect(JSON.parse(JSON.stringify(found))).toMatchObject(packets.map(({ library }) => library));
+    for (const [situation, { status, packets: ids }] of Object.entries(manifest.situations)) {
+      const statuses = await Promise.all(ids.map(async (id) => (await bridge.packet(id))?.status));
+      expect(statuses, situation).toEqual(ids.map(() => status));
+    }
+  });
+
+  it("has a ledger without a fault, all of it under the release's seals that was sealed", async () => {
+    using fixture = copyOf(release);
+    const { chains, entries, seals, unsealed } = fixture.manifest.ledger;
+    await using bridge = fixture.open({ work: false });
+
+    const found = await bridge.verify();
+
+    expect(found.fault).toBeUndefined();
+    expect(found).toMatchObject({ chains, entries, seals: { seals, unsealed } });
+  });
+
+  it("shows packets, events, jobs and connectors on the command line as the release left them", {
+    timeout: 60_000,
+  }, async () => {
+    using fixture = copyOf(release);
+    const { manifest, packets } = fixture;
+    const { refused } = manifest;
+    const first = Object.entries(manifest.events).map(([status, [id = ""]]) => ({ id, status }));
+
+    const [outbox, held, jobs, connectors, ...events] = await Promise.all([
+      fixture.bridge("outbox", "--limit", "10000"),
+      fixture.bridge("explain", refused.id),
+      fixture.bridge("jobs", "--limit", "200"),
+      fixture.bridge("connectors"),
+      ...first.map(({ id }) => fixture.bridge("explain", id)),
+    ]);
+
+    expect(outbox).toMatchObject(packets.map(({ commandLine }) => commandLine));
+    expect(held).toMatchObject(refused);
+    expect(jobs).toMatchObject(manifest.jobs);
+    expect(connectors).toEqual(
+      expect.arrayContaining(manifest.connectors.map((connector) => expect.objectContaining(connector))),
+    );
+    expect(events).toMatchObject(first);
+  });
+
+  it("goes on with a stream at the event the release had not read to its end", async () => {
+    using fixture = copyOf(release);
+    const { type, name, given } = fixture.manifest.stream;
+    await using bridge = fixture.open({ work: false });
+    const idsFrom = async (cursor: string, count: number) => {
+      const ids: string[] = [];
+      for await (const event of Stream(type, { bridge, name: cursor })) {
+        if (ids.push(sourceOf(event).id) === count) break;
+      }
+      return ids;
+    };
+
+    const next = await idsFrom(name, 1);
+
+    const all = await idsFrom("from the beginning", given);
+    expect(next).toEqual(all.slice(-1));
+  });
+
+  it("knows what the targets hold, so that a value they have is not sent again", async () => {
+    using fixture = copyOf(release);
+    const [id = ""] = fixture.manifest.situations["sent after a release"]?.packets ?? [];
+    await using target = await willingTarget();
+    await using bridge = fixture.open({ connectors: fixtureTargets(target.url), times });
+    const { entity, fields } = await bridge.finished(id);
+
+    const data = { staffId: entity, hours: fields.flex_time ?? null };
+    await bridge.emit(Event({ type: "staff.hours.changed", data }));
+    const statuses = async () => (await bridge.outbox({ entity })).map(({ status }) => status);
+
+    await expect.poll(async () => (await statuses()).at(-1), { timeout: 10_000 }).toBe("UNCHANGED");
+  });
+
+  it("is worked to its end: what waited is sent, every job ends, and the ledger verifies", {
+    timeout: 90_000,
+  }, async () => {
+    using fixture = copyOf(release);
+    const { manifest } = fixture;
+    const waiting = Object.values(manifest.situations)
+      .filter(({ status }) => status === "QUEUED" || status === "RETRY")
+      .flatMap(({ packets }) => packets);
+    const heads = manifest.situations["held as the head of a strict lane"]?.packets ?? [];
+    await using target = await willingTarget();
+    for (const { connector, health, outbox } of manifest.connectors) {
+      if (health === "PAUSED") await fixture.bridge("connectors", "resume", connector, "--reason", reason);
+      if (health === "UP" && outbox > 0) await fixture.bridge("redrive", connector, "--reason", reason);
+    }
+
+    await using bridge = fixture.open({ connectors: fixtureTargets(target.url), times });
+    await bridge.open();
+    for (const head of heads) await fixture.bridge("discard", head, "--reason", reason);
+    const left = async () => {
+      const { packets, events } = await bridge.tally();
+      return packets.QUEUED + packets.RETRY + events.EXPANDING;
+    };
+    const running = async () => {
+      const jobs = (await fixture.bridge("jobs", "--limit", "200")) as Manifest["jobs"];
+      return jobs.filter(({ status }) => status === "RUNNING").length;
+    };
+    await expect.poll(running, { timeout: 30_000, interval: 500 }).toBe(0);
+    await expect.poll(left, { timeout: 30_000 }).toBe(0);
+    const settled = await bridge.settled();
+
+    expect(settled).toBe(true);
+    const ends = await Promise.all(waiting.map(async (id) => [id, (await bridge.packet(id))?.status]));
+    expect(ends).toEqual(waiting.map((id) => [id, "SENT"]));
+    expect(waiting.filter((id) => !target.taken.has(id))).toEqual([]);
+    const numbered = manifest.situations["sent in a strict lane"]?.packets.length ?? 0;
+    expect(target.journal.map(({ number }) => number)).toEqual(target.journal.map((_, i) => numbered + 1 + i));
+    const { events, packets } = await bridge.tally();
+    expect(packets.HELD).toBe(manifest.tally.packets.HELD - heads.length);
+    expect(sum(events) - sum(manifest.tally.events) - noted(events, manifest)).toBe(manifest.inbox);
+    expect((await bridge.verify()).fault).toBeUndefined();
+  });
+});
+
+function sum(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((all, count) => all + count, 0);
+}
+
+/** The notes of what the test itself did as an operator. */
+function noted({ NOTED }: Manifest["tally"]["events"], { tally }: Manifest): number {
+  return NOTED - tally.events.NOTED;
+}
