@@ -5,5 +5,5 @@ export { nest } from "./bridge/values/field-path.ts";
 export { Bridge, type BridgeOptions } from "./library/bridge.ts";
 export { Connector, Held } from "./library/connector.ts";
 export { Event, type EventInput } from "./library/event.ts";
+export type { PacketView } from "./library/packet-view.ts";
 export { Stream, type Streamed, type StreamOptions, sourceOf } from "./library/stream.ts";
-export type { PacketView } from "./library/view.ts";

@@ -5,7 +5,7 @@ import type { SourceEvent } from "../bridge/model/event.ts";
 import type { JsonObject } from "../bridge/values/json.ts";
 import type { Bridge } from "../library/bridge.ts";
 import { Event } from "../library/event.ts";
-import type { PacketView } from "../library/view.ts";
+import type { PacketView } from "../library/packet-view.ts";
 import { coloured, count, type End, exitCodes, printJson } from "./output.ts";
 import { type StoreOptions, storeCommand, withBridge } from "./with-bridge.ts";
 

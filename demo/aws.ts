@@ -2,7 +2,7 @@ import { styleText } from "node:util";
 import { changeHealth, markDown } from "../bridge/delivery/circuit-breaker.ts";
 import { placeOf, verifyLedger } from "../bridge/ledger/verify.ts";
 import { Event } from "../index.ts";
-import { viewOf } from "../library/view.ts";
+import { viewOf } from "../library/packet-view.ts";
 import { driverOf } from "../test/aws/driver.ts";
 import { emulatorOrExit } from "../test/aws/emulator/python.ts";
 import { deployStage } from "../test/aws/stage.ts";

@@ -23,7 +23,7 @@ import { type LocalEngine, openLocalEngine } from "../platform/local/engine.ts";
 import { checkSettings, readSettings, type SettingsInput } from "../platform/local/settings.ts";
 import { readSet, SheetsFault, SheetsFolder, type SheetsNews } from "../platform/local/sheet-watcher.ts";
 import { type Runner, startRunner } from "../platform/local/worker-loops.ts";
-import { type PacketView, viewOf } from "./view.ts";
+import { type PacketView, viewOf } from "./packet-view.ts";
 
 export interface BridgeOptions {
   /** Where the store is kept. Default: `.bridge`. `:memory:` keeps it for this process only. */

@@ -3,8 +3,8 @@ import { compileSheet, type Sheet } from "../bridge/mapping/compile-sheet.ts";
 import { eventKey, type SourceEvent } from "../bridge/model/event.ts";
 import type { SheetDocument } from "../bridge/model/sheet-document.ts";
 import { type Bridge, borrowBridge } from "./bridge.ts";
+import type { PacketView } from "./packet-view.ts";
 import { isStreamed, type Streamed, sourceOf } from "./stream.ts";
-import type { PacketView } from "./view.ts";
 
 type FieldMap = NonNullable<SheetDocument["targets"][string]["map"]>;
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Progress } from "../../bridge/model/packet-record.ts";
-import { viewOf } from "../../library/view.ts";
+import { viewOf } from "../../library/packet-view.ts";
 import { aPacket, noon } from "../support/builders.ts";
 
 const progress: Progress = {
