@@ -1,5 +1,5 @@
+import type { Packet } from "./api-types.ts";
 import { refused, token, wasKnown } from "./session.ts";
-import type { Packet } from "./shapes.ts";
 
 interface ProblemBody {
   readonly type: string;

@@ -1,15 +1,15 @@
 import type { ComponentType } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { get } from "./api.ts";
-import { helpShown, places } from "./keys.ts";
-import { Dialog } from "./parts/ask.tsx";
+import type { Me } from "./api-types.ts";
+import { helpShown, places } from "./keyboard.ts";
+import { Dialog } from "./parts/dialog.tsx";
 import { Icon, type IconName } from "./parts/icon.tsx";
-import { Said, say } from "./parts/say.tsx";
 import { setClock } from "./parts/time.tsx";
+import { Said, say } from "./parts/toast.tsx";
 import { usePoll } from "./poll.ts";
 import { linkTo, type Route, route } from "./route.ts";
 import { BulkScreen } from "./screens/bulk.tsx";
-import { DoorScreen } from "./screens/door.tsx";
 import { EventScreen } from "./screens/event.tsx";
 import { EventsScreen } from "./screens/events.tsx";
 import { JobsScreen } from "./screens/jobs.tsx";
@@ -19,9 +19,9 @@ import { PacketScreen } from "./screens/packet.tsx";
 import { PacketsScreen } from "./screens/packets.tsx";
 import { SheetScreen } from "./screens/sheet.tsx";
 import { SheetsScreen } from "./screens/sheets.tsx";
+import { DoorScreen } from "./screens/sign-in.tsx";
 import { StartScreen } from "./screens/start-job.tsx";
 import { refused, showTheme, theme, token } from "./session.ts";
-import type { Me } from "./shapes.ts";
 
 export interface ScreenProps {
   readonly route: Route;

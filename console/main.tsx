@@ -1,8 +1,8 @@
-import { render } from "preact";
-import { App } from "./app.tsx";
 import "uplot/dist/uPlot.min.css";
 import "./style.css";
-import { listenToKeys } from "./keys.ts";
+import { render } from "preact";
+import { App } from "./app.tsx";
+import { listenToKeys } from "./keyboard.ts";
 import { showTheme, theme } from "./session.ts";
 
 showTheme(theme.value);

@@ -1,4 +1,4 @@
-import type { Connector, EventStatus, Job, Status } from "../shapes.ts";
+import type { Connector, EventStatus, Job, Status } from "../api-types.ts";
 import { Icon, type IconName } from "./icon.tsx";
 
 type Tone = "good" | "warn" | "bad" | "calm" | "busy";

@@ -1,8 +1,8 @@
 import { useEffect, useRef } from "preact/hooks";
+import type { Connector } from "../api-types.ts";
+import { clockTime, count, span } from "../format.ts";
 import { dark, theme } from "../session.ts";
-import type { Connector } from "../shapes.ts";
-import { clockTime, count, span } from "../words.ts";
-import type { Plot } from "./plot.ts";
+import type { Plot } from "./plot-options.ts";
 
 /**
  * A connector's lag in the last hour against its consistency window, and the same as a table.
@@ -20,7 +20,7 @@ export function LagChart({ connector, now }: { readonly connector: Connector; re
   useEffect(() => {
     let gone = false;
     // Most of the page's code by size, and no other screen needs it.
-    void import("./plot.ts").then(({ plotIn }) => {
+    void import("./plot-options.ts").then(({ plotIn }) => {
       if (gone || !place.current) return;
       plot.current = plotIn(place.current);
       plot.current.show(latest.current.connector, latest.current.now);

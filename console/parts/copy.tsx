@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { Icon } from "./icon.tsx";
-import { say } from "./say.tsx";
+import { say } from "./toast.tsx";
 
 /** A text with a button that copies it whole. */
 export function Copied({

@@ -1,5 +1,5 @@
-import type { Decision, Fields, Json } from "../shapes.ts";
-import { shown } from "../words.ts";
+import type { Decision, Fields, Json } from "../api-types.ts";
+import { shown } from "../format.ts";
 import { Icon } from "./icon.tsx";
 
 export function Value({ value }: { readonly value: Json }) {

@@ -1,8 +1,8 @@
 import { useEffect, useId, useState } from "preact/hooks";
 import { get, type Query } from "../api.ts";
+import { type Connector, type Page, type Sheet, type Status, statuses } from "../api-types.ts";
 import { usePoll } from "../poll.ts";
 import { narrowTo } from "../route.ts";
-import { type Connector, type Page, type Sheet, type Status, statuses } from "../shapes.ts";
 import { StatusBadge } from "./badge.tsx";
 import { bridgeNow } from "./time.tsx";
 

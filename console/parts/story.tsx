@@ -1,5 +1,5 @@
-import type { Step } from "../shapes.ts";
-import { clockTime, fullTime } from "../words.ts";
+import type { Step } from "../api-types.ts";
+import { clockTime, fullTime } from "../format.ts";
 
 /** The ledger's steps in plain sentences, oldest first. */
 export function Story({ steps }: { readonly steps: readonly Step[] }) {

@@ -1,5 +1,5 @@
 import { signal } from "@preact/signals";
-import { distance, fullTime } from "../words.ts";
+import { distance, fullTime } from "../format.ts";
 
 /** The bridge's clock, as far as one knows: this machine's may go wrong. */
 let aheadMs = 0;

@@ -1,13 +1,13 @@
 import { useId, useState } from "preact/hooks";
 import { get } from "../api.ts";
+import type { BackfillTrial, Page, Sheet } from "../api-types.ts";
+import { count, counted } from "../format.ts";
 import { localTime, Time, timeOf } from "../parts/filter.tsx";
-import { Choice, StartForm } from "../parts/start.tsx";
-import { Empty, Fault, Skeleton } from "../parts/states.tsx";
+import { Empty, Fault, Skeleton } from "../parts/loading-states.tsx";
+import { Choice, StartForm } from "../parts/start-job-form.tsx";
 import { bridgeNow } from "../parts/time.tsx";
 import { usePoll } from "../poll.ts";
 import { linkTo } from "../route.ts";
-import type { BackfillTrial, Page, Sheet } from "../shapes.ts";
-import { count, counted } from "../words.ts";
 
 const monthMs = 30 * 86_400_000;
 

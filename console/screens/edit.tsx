@@ -1,14 +1,14 @@
 import { useState } from "preact/hooks";
 import { post } from "../api.ts";
-import { Reason } from "../parts/ask.tsx";
+import type { Done, EditTrial, Fields, Json, PacketStory } from "../api-types.ts";
 import { StatusBadge } from "../parts/badge.tsx";
+import { Reason } from "../parts/dialog.tsx";
 import { Change, Governance } from "../parts/diff.tsx";
 import { Icon } from "../parts/icon.tsx";
-import { say } from "../parts/say.tsx";
-import { Fault } from "../parts/states.tsx";
+import { Fault } from "../parts/loading-states.tsx";
+import { say } from "../parts/toast.tsx";
 import { useDoing } from "../poll.ts";
 import { goTo } from "../route.ts";
-import type { Done, EditTrial, Fields, Json, PacketStory } from "../shapes.ts";
 
 /** A field as it is being edited: a text stays a text, everything else is JSON. */
 interface Draft {

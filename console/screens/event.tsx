@@ -1,13 +1,13 @@
 import { get } from "../api.ts";
+import type { EventStory, Packet, Page } from "../api-types.ts";
+import { fullTime } from "../format.ts";
 import { EventBadge } from "../parts/badge.tsx";
 import { Copied } from "../parts/copy.tsx";
 import { Icon } from "../parts/icon.tsx";
-import { Empty, Fault, Skeleton } from "../parts/states.tsx";
+import { Empty, Fault, Skeleton } from "../parts/loading-states.tsx";
 import { Story } from "../parts/story.tsx";
 import { usePoll } from "../poll.ts";
 import { linkTo } from "../route.ts";
-import type { EventStory, Packet, Page } from "../shapes.ts";
-import { fullTime } from "../words.ts";
 import { PacketTable } from "./packets.tsx";
 
 const everyMs = 3_000;

@@ -1,15 +1,15 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { get, post } from "../api.ts";
+import type { Job, Page } from "../api-types.ts";
+import { count, counted, span } from "../format.ts";
 import { JobBadge } from "../parts/badge.tsx";
 import { Copied } from "../parts/copy.tsx";
 import { Icon } from "../parts/icon.tsx";
-import { say } from "../parts/say.tsx";
-import { Empty, Fault, Skeleton } from "../parts/states.tsx";
+import { Empty, Fault, Skeleton } from "../parts/loading-states.tsx";
 import { Ago, bridgeNow } from "../parts/time.tsx";
+import { say } from "../parts/toast.tsx";
 import { useDoing, usePoll } from "../poll.ts";
 import { linkTo } from "../route.ts";
-import type { Job, Page } from "../shapes.ts";
-import { count, counted, span } from "../words.ts";
 
 const everyMs = 1_000;
 const kinds = { replay: "Replay", backfill: "Back-fill", bulk: "Bulk act" } as const;

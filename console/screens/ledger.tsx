@@ -1,11 +1,11 @@
 import { useState } from "preact/hooks";
 import { get, post } from "../api.ts";
+import { closedStatuses, openStatuses, type Tally, type Verified } from "../api-types.ts";
+import { count, counted, span } from "../format.ts";
 import { Icon } from "../parts/icon.tsx";
-import { Fault, Skeleton } from "../parts/states.tsx";
+import { Fault, Skeleton } from "../parts/loading-states.tsx";
 import { Ago, bridgeNow } from "../parts/time.tsx";
 import { useDoing, usePoll } from "../poll.ts";
-import { closedStatuses, openStatuses, type Tally, type Verified } from "../shapes.ts";
-import { count, counted, span } from "../words.ts";
 
 const everyMs = 5_000;
 

@@ -1,16 +1,16 @@
 import { useState } from "preact/hooks";
 import { get, post, type Query } from "../api.ts";
-import { Ask } from "../parts/ask.tsx";
+import type { Alert, Connector, Lag, Page, Sheet, Tally } from "../api-types.ts";
+import { count, counted, span } from "../format.ts";
 import { HealthBadge } from "../parts/badge.tsx";
 import { LagChart } from "../parts/chart.tsx";
+import { Ask } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icon.tsx";
-import { say } from "../parts/say.tsx";
-import { Empty, Fault, Skeleton } from "../parts/states.tsx";
+import { Empty, Fault, Skeleton } from "../parts/loading-states.tsx";
 import { Ago, bridgeNow } from "../parts/time.tsx";
+import { say } from "../parts/toast.tsx";
 import { useDoing, usePoll } from "../poll.ts";
 import { linkTo } from "../route.ts";
-import type { Alert, Connector, Lag, Page, Sheet, Tally } from "../shapes.ts";
-import { count, counted, span } from "../words.ts";
 
 const everyMs = 2_000;
 const sheetsEveryMs = 15_000;

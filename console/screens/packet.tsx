@@ -1,18 +1,18 @@
 import { useState } from "preact/hooks";
 import { get, post } from "../api.ts";
-import { Ask } from "../parts/ask.tsx";
+import type { Act, Done, Field, PacketStory, SheetText } from "../api-types.ts";
+import { counted, shortHash, span } from "../format.ts";
 import { StatusBadge } from "../parts/badge.tsx";
 import { Copied } from "../parts/copy.tsx";
+import { Ask } from "../parts/dialog.tsx";
 import { Change, Value } from "../parts/diff.tsx";
 import { Icon } from "../parts/icon.tsx";
-import { say } from "../parts/say.tsx";
-import { Fault, Skeleton } from "../parts/states.tsx";
+import { Fault, Skeleton } from "../parts/loading-states.tsx";
 import { Story } from "../parts/story.tsx";
 import { Ago } from "../parts/time.tsx";
+import { say } from "../parts/toast.tsx";
 import { usePoll } from "../poll.ts";
 import { goTo, linkTo } from "../route.ts";
-import type { Act, Done, Field, PacketStory, SheetText } from "../shapes.ts";
-import { counted, shortHash, span } from "../words.ts";
 import { Edit } from "./edit.tsx";
 
 const everyMs = 2_000;

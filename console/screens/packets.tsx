@@ -1,15 +1,15 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { get } from "../api.ts";
+import type { Packet, Page } from "../api-types.ts";
 import type { ScreenProps } from "../app.tsx";
+import { counted, span } from "../format.ts";
 import { StatusBadge } from "../parts/badge.tsx";
 import { asQuery, Filter, filterOf } from "../parts/filter.tsx";
 import { Icon } from "../parts/icon.tsx";
-import { Empty, Fault, Skeleton } from "../parts/states.tsx";
+import { Empty, Fault, Skeleton } from "../parts/loading-states.tsx";
 import { Ago, bridgeNow } from "../parts/time.tsx";
 import { useDoing, usePoll } from "../poll.ts";
 import { linkTo } from "../route.ts";
-import type { Packet, Page } from "../shapes.ts";
-import { counted, span } from "../words.ts";
 
 const everyMs = 2_000;
 const pageSize = 50;

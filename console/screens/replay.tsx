@@ -1,12 +1,12 @@
 import { useState } from "preact/hooks";
 import { get } from "../api.ts";
+import type { Connector, Page, ReplayTrial } from "../api-types.ts";
+import { count, counted } from "../format.ts";
 import { localTime, Select, Time, timeOf } from "../parts/filter.tsx";
-import { Choice, StartForm } from "../parts/start.tsx";
-import { Empty } from "../parts/states.tsx";
+import { Empty } from "../parts/loading-states.tsx";
+import { Choice, StartForm } from "../parts/start-job-form.tsx";
 import { bridgeNow } from "../parts/time.tsx";
 import { usePoll } from "../poll.ts";
-import type { Connector, Page, ReplayTrial } from "../shapes.ts";
-import { count, counted } from "../words.ts";
 
 const hourMs = 3_600_000;
 

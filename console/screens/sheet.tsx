@@ -1,12 +1,5 @@
 import { useEffect, useId, useState } from "preact/hooks";
 import { get, post } from "../api.ts";
-import { Copied } from "../parts/copy.tsx";
-import { FieldsDiff, Governance } from "../parts/diff.tsx";
-import { Icon } from "../parts/icon.tsx";
-import { Empty, Fault, Skeleton } from "../parts/states.tsx";
-import { Ago } from "../parts/time.tsx";
-import { useDoing, usePoll } from "../poll.ts";
-import { linkTo } from "../route.ts";
 import type {
   Fields,
   Page,
@@ -16,8 +9,15 @@ import type {
   SourceEvent,
   TriedEvent,
   TriedPacket,
-} from "../shapes.ts";
-import { clockTime, count, counted, shortHash } from "../words.ts";
+} from "../api-types.ts";
+import { clockTime, count, counted, shortHash } from "../format.ts";
+import { Copied } from "../parts/copy.tsx";
+import { FieldsDiff, Governance } from "../parts/diff.tsx";
+import { Icon } from "../parts/icon.tsx";
+import { Empty, Fault, Skeleton } from "../parts/loading-states.tsx";
+import { Ago } from "../parts/time.tsx";
+import { useDoing, usePoll } from "../poll.ts";
+import { linkTo } from "../route.ts";
 
 /** One sheet: its text, a copy to change, and what either makes of an event. */
 export function SheetScreen({ id }: { readonly id: string }) {

@@ -1,10 +1,10 @@
 import { get } from "../api.ts";
+import type { Page, Sheet } from "../api-types.ts";
+import { shortHash, span } from "../format.ts";
 import { Copied } from "../parts/copy.tsx";
-import { Empty, Fault, Skeleton } from "../parts/states.tsx";
+import { Empty, Fault, Skeleton } from "../parts/loading-states.tsx";
 import { usePoll } from "../poll.ts";
 import { linkTo } from "../route.ts";
-import type { Page, Sheet } from "../shapes.ts";
-import { shortHash, span } from "../words.ts";
 
 const everyMs = 5_000;
 

@@ -1,4 +1,4 @@
-import type { Json } from "./shapes.ts";
+import type { Json } from "./api-types.ts";
 
 /** `8 ms`, `3.2 s`, `10 min`, `2 h`: a length of time, as short as it is clear. */
 export function span(ms: number): string {

@@ -1,6 +1,6 @@
 import uPlot from "uplot";
-import type { Connector } from "../shapes.ts";
-import { clockTime } from "../words.ts";
+import type { Connector } from "../api-types.ts";
+import { clockTime } from "../format.ts";
 
 const minuteSeconds = 60;
 const hourMinutes = 60;

@@ -1,12 +1,12 @@
 import type { ComponentChildren } from "preact";
 import { useId, useState } from "preact/hooks";
 import { post } from "../api.ts";
+import type { Job } from "../api-types.ts";
 import { useDoing } from "../poll.ts";
 import { goTo } from "../route.ts";
-import type { Job } from "../shapes.ts";
-import { Rate, rateOf } from "./ask.tsx";
-import { say } from "./say.tsx";
-import { Fault } from "./states.tsx";
+import { Rate, rateOf } from "./dialog.tsx";
+import { Fault } from "./loading-states.tsx";
+import { say } from "./toast.tsx";
 
 interface StartFormProps<T> {
   /** Where the job is asked for, and its trial with `dryRun`. */

@@ -1,7 +1,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { useDoing } from "../poll.ts";
-import { Fault } from "./states.tsx";
+import { Fault } from "./loading-states.tsx";
 
 /** A reason's characters: the API's own limit. */
 const maxReason = 500;
