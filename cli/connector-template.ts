@@ -64,7 +64,7 @@ send:
   path: /records/{entity}
 `;
 
-const declared = `import { connectorIn } from "../../connectors/load-connectors.ts";\n`;
+const declared = `import { connectorIn } from "../../connectors/protocols/load-connectors.ts";\n`;
 
 const contract = (
   imports: string,

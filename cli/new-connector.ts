@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { Command } from "commander";
-import { connectorFiles } from "../connectors/load-connectors.ts";
+import { connectorFiles } from "../connectors/protocols/load-connectors.ts";
 import { madeFiles } from "./connector-template.ts";
 import { printJson } from "./output.ts";
 

@@ -1,7 +1,7 @@
 import { join, relative } from "node:path";
 import { Catalog, connectorId } from "../bridge/model/connector.ts";
 import { faultText } from "../bridge/values/yaml-file.ts";
-import { connectorFiles } from "../connectors/load-connectors.ts";
+import { connectorFiles } from "../connectors/protocols/load-connectors.ts";
 import { packSet } from "../platform/aws/sheet-bundle.ts";
 import { readFolder, readTexts, SheetsFault } from "../platform/local/sheet-watcher.ts";
 import { projectRoot } from "./bundle.ts";

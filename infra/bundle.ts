@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { build, type Plugin } from "esbuild";
-import { declarationIn } from "../connectors/load-connectors.ts";
+import { declarationIn } from "../connectors/protocols/load-connectors.ts";
 
 export const projectRoot = join(import.meta.dirname, "..");
 

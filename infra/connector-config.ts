@@ -1,5 +1,5 @@
 import { type Connector, connectorId } from "../bridge/model/connector.ts";
-import type { ConnectorFile } from "../connectors/load-connectors.ts";
+import type { ConnectorFile } from "../connectors/protocols/load-connectors.ts";
 import type { Settings } from "./settings.ts";
 
 /**

@@ -6,7 +6,7 @@ import type { ITopic } from "aws-cdk-lib/aws-sns";
 import type { IQueue, Queue } from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
 import { type Connector, connectorId, type S3Place } from "../bridge/model/connector.ts";
-import type { ConnectorFile } from "../connectors/load-connectors.ts";
+import type { ConnectorFile } from "../connectors/protocols/load-connectors.ts";
 import { batchSize, shareOf } from "../functions/concurrency.ts";
 import type { ConnectorEnvironment } from "../functions/env.ts";
 import type { MetricName } from "../functions/log-metrics.ts";

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { type App, type Environment, PermissionsBoundary } from "aws-cdk-lib";
 import { connectorId } from "../bridge/model/connector.ts";
-import { connectorFiles } from "../connectors/load-connectors.ts";
+import { connectorFiles } from "../connectors/protocols/load-connectors.ts";
 import { catalogFile, catalogText } from "../platform/aws/deployed-catalog.ts";
 import { type BundleOptions, bundle, projectRoot } from "./bundle.ts";
 import { configFor, deployable } from "./connector-config.ts";

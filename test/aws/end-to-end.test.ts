@@ -21,7 +21,7 @@ import { startJob } from "../../bridge/jobs/job-runner.ts";
 import { verifyLedger } from "../../bridge/ledger/verify.ts";
 import { eventKey, type SourceEvent } from "../../bridge/model/event.ts";
 import type { LedgerEntry } from "../../bridge/model/ledger-entry.ts";
-import { connectorFiles } from "../../connectors/load-connectors.ts";
+import { connectorFiles } from "../../connectors/protocols/load-connectors.ts";
 import { projectRoot } from "../../infra/bundle.ts";
 import { deployable } from "../../infra/connector-config.ts";
 import { readSettings } from "../../infra/settings.ts";

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
-import { connectorFiles } from "../../connectors/load-connectors.ts";
+import { connectorFiles } from "../../connectors/protocols/load-connectors.ts";
 import { ownCatalog } from "../../library/bridge.ts";
 import { readFolder, readTexts } from "../../platform/local/sheet-watcher.ts";
 

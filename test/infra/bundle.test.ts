@@ -78,7 +78,7 @@ describe("a function's bundle", () => {
     const from = (path: string) => JSON.stringify(join(projectRoot, "connectors", path));
     folder.write(
       "entry.ts",
-      `export { connector } from ${from(file)}; export { createHttp } from ${from("protocols/http.ts")};`,
+      `export { connector } from ${from(file)}; export { createHttp } from ${from("protocols/http/client.ts")};`,
     );
     await bundle({ entry: join(folder.path, "entry.ts"), outDir: folder.path });
     const script = `

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { connectorFiles } from "../../connectors/load-connectors.ts";
+import { connectorFiles } from "../../connectors/protocols/load-connectors.ts";
 import { deployable } from "../../infra/connector-config.ts";
 import { readSettings } from "../../infra/settings.ts";
 import { type Statement, type Synthesized, synthesize, text } from "./templates.ts";

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { inboundSecretName } from "../../bridge/inbound/receive-webhook.ts";
 import { connectorId } from "../../bridge/model/connector.ts";
-import { connectorFiles } from "../../connectors/load-connectors.ts";
+import { connectorFiles } from "../../connectors/protocols/load-connectors.ts";
 import { projectRoot } from "../../infra/bundle.ts";
 import { deployable } from "../../infra/connector-config.ts";
 import { readSettings } from "../../infra/settings.ts";

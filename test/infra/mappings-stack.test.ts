@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { connectorId } from "../../bridge/model/connector.ts";
-import { connectorFiles } from "../../connectors/load-connectors.ts";
+import { connectorFiles } from "../../connectors/protocols/load-connectors.ts";
 import { deployable } from "../../infra/connector-config.ts";
 import { readSettings } from "../../infra/settings.ts";
 import { readPlaces } from "../../platform/aws/appconfig-targets.ts";

@@ -3,7 +3,6 @@ import { describe, expect, test } from "vitest";
 import type { Connector } from "../../../../bridge/model/connector.ts";
 import type { Packet } from "../../../../bridge/model/packet.ts";
 import { faultText } from "../../../../bridge/values/yaml-file.ts";
-import { connectorFiles, connectorIn } from "../../../../connectors/load-connectors.ts";
 import {
   declarationJsonSchema,
   readDeclaration,
@@ -13,6 +12,7 @@ import {
   declaredConnector,
 } from "../../../../connectors/protocols/declarative/rest-connector.ts";
 import { createHttp, hostsIn } from "../../../../connectors/protocols/http/client.ts";
+import { connectorFiles, connectorIn } from "../../../../connectors/protocols/load-connectors.ts";
 import { authority } from "../../../support/certificates.ts";
 import { aMemory, connectorContract, packetFor } from "../../../support/connector-contract.ts";
 import { home } from "../../../support/home.ts";

@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { Connector } from "../bridge/model/connector.ts";
-import { faultText } from "../bridge/values/yaml-file.ts";
-import { readDeclaration } from "./protocols/declarative/declaration-file.ts";
-import { type DeclarationInput, declaredConnector } from "./protocols/declarative/rest-connector.ts";
+import type { Connector } from "../../bridge/model/connector.ts";
+import { faultText } from "../../bridge/values/yaml-file.ts";
+import { readDeclaration } from "./declarative/declaration-file.ts";
+import { type DeclarationInput, declaredConnector } from "./declarative/rest-connector.ts";
 
 /** A connector and the file that holds it. */
 export interface ConnectorFile {

@@ -1,0 +1,77 @@
+import { Pool } from "undici";
+import { startMeter } from "../meter.ts";
+import { rounded, row, type Scenario } from "../scenario.ts";
+import { quantile } from "../statistics.ts";
+
+// The floor: a bare keep-alive HTTP loop to the target, without any code of the bridge. Both sides of a comparison run
+// the same floor, so the spread of its ratios is the noise of the machine.
+
+const warmUpRequests = 2_000;
+const singleRequests = 1_000;
+const concurrentRequests = 20_000;
+const concurrency = 20;
+
+const body = JSON.stringify({ dailyRate: 68 });
+
+export const floor: Scenario = {
+  name: "floor",
+  summary: "a bare keep-alive HTTP loop to the same target; always runs",
+  rows: [
+    row("p50", "ms", "p50Ms"),
+    row("wall per request", "ms", "wallMsPerRequest"),
+    row("CPU per request", "ms", "cpuMsPerRequest"),
+  ],
+
+  async run({ targets }) {
+    const pool = new Pool(`http://127.0.0.1:${targets.port}`, { connections: concurrency, pipelining: 1 });
+    await sendConcurrently(pool, warmUpRequests);
+    const times: number[] = [];
+    for (let i = 0; i < singleRequests; i++) {
+      const startedAt = performance.now();
+      await send(pool);
+      times.push(performance.now() - startedAt);
+    }
+    const stop = startMeter();
+    await sendConcurrently(pool, concurrentRequests);
+    const { seconds, cpuMsPerPacket } = stop(concurrentRequests);
+    await pool.close();
+    const figures = {
+      p50Ms: quantile(times, 0.5),
+      requestsPerSecond: concurrentRequests / seconds,
+      wallMsPerRequest: (seconds * 1_000) / concurrentRequests,
+      cpuMsPerRequest: cpuMsPerPacket,
+    };
+    return { figures, notes: [] };
+  },
+
+  lines: (figures) => [
+    {
+      name: "floor",
+      text: `raw HTTP to the same server: median ${rounded(figures.p50Ms)} ms, ${rounded(figures.requestsPerSecond, 0)} requests/s at ${concurrency} at once`,
+    },
+  ],
+};
+
+async function sendConcurrently(pool: Pool, requests: number): Promise<void> {
+  const sendShare = async () => {
+    for (let i = 0; i < requests / concurrency; i++) await send(pool);
+  };
+  await Promise.all(Array.from({ length: concurrency }, sendShare));
+}
+
+/** One request, over the callbacks on which undici's other interfaces are built. */
+function send(pool: Pool): Promise<void> {
+  const headers = { "content-type": "application/json" };
+  return new Promise((resolve, reject) => {
+    pool.dispatch(
+      { method: "PATCH", path: "/v2/rates", headers, body },
+      {
+        onRequestStart() {},
+        onResponseStart() {},
+        onResponseData() {},
+        onResponseEnd: () => resolve(),
+        onResponseError: (_, error) => reject(error),
+      },
+    );
+  });
+}
