@@ -8,7 +8,7 @@ import { Icon, type IconName } from "./parts/icon.tsx";
 import { setClock } from "./parts/time.tsx";
 import { Said, say } from "./parts/toast.tsx";
 import { usePoll } from "./poll.ts";
-import { linkTo, type Route, route } from "./route.ts";
+import { linkTo, route, type ScreenProps } from "./route.ts";
 import { BulkScreen } from "./screens/bulk.tsx";
 import { EventScreen } from "./screens/event.tsx";
 import { EventsScreen } from "./screens/events.tsx";
@@ -22,10 +22,6 @@ import { SheetsScreen } from "./screens/sheets.tsx";
 import { DoorScreen } from "./screens/sign-in.tsx";
 import { StartScreen } from "./screens/start-job.tsx";
 import { refused, showTheme, theme, token } from "./session.ts";
-
-export interface ScreenProps {
-  readonly route: Route;
-}
 
 interface Screen {
   readonly title: string;

@@ -2,6 +2,10 @@ import { computed, signal } from "@preact/signals";
 import { type Query, queryText } from "./api.ts";
 import { takeNewToken } from "./session.ts";
 
+export interface ScreenProps {
+  readonly route: Route;
+}
+
 /** Where the page is: `#/packets/pkt-…?status=HELD`. */
 export interface Route {
   readonly screen: string;

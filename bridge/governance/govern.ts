@@ -1,9 +1,18 @@
-import type { Engine } from "../engine.ts";
+import type { KeyObject } from "node:crypto";
 import { detect } from "../pii/detect.ts";
 import { mask } from "../pii/mask.ts";
 import type { Json } from "../values/json.ts";
-import { NotAsked, type Ruling } from "./compliance-engine.ts";
+import { type CompliancePort, NotAsked, type Ruling } from "./compliance-engine.ts";
+import type { Policy } from "./policy.ts";
 import { type FieldDecision, type Judged, type Leaving, verdictOf, vet } from "./vet.ts";
+
+/** The parts of an engine that governance needs. */
+export interface GovernanceContext {
+  readonly sheets: () => { readonly policy: Policy };
+  /** Makes pseudonyms that nobody without it can make. 32 bytes. */
+  readonly bridgeKey: KeyObject;
+  readonly compliance?: CompliancePort | undefined;
+}
 
 /**
  * What may leave, and in which shape: the policy first, then, where there is one, the compliance engine outside.
@@ -13,7 +22,7 @@ import { type FieldDecision, type Judged, type Leaving, verdictOf, vet } from ".
  *
  * @throws {NotAsked} where the engine outside cannot be asked, or what it answers cannot be believed: nothing may leave
  */
-export async function govern(engine: Engine, leaving: Leaving): Promise<Judged> {
+export async function govern(engine: GovernanceContext, leaving: Leaving): Promise<Judged> {
   const judged = vet(engine.sheets().policy, leaving, engine.bridgeKey);
   if (!engine.compliance || judged.verdict === "block") return judged;
   const { entity, fields } = judged;

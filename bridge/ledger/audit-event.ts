@@ -1,6 +1,6 @@
-import type { Engine } from "../engine.ts";
 import { eventKey, type SourceEvent } from "../model/event.ts";
 import type { LedgerEntry } from "../model/ledger-entry.ts";
+import type { Clock, Random } from "../ports/clock.ts";
 import type { Put } from "../ports/store.ts";
 import type { JsonObject } from "../values/json.ts";
 import { append, tailOf } from "./chain.ts";
@@ -21,7 +21,11 @@ const ownSource = "hms.bridge";
  * @param type `sync.connector.paused`
  * @param facts who, why and about what: no values
  */
-export function noteOf({ clock, random }: Pick<Engine, "clock" | "random">, type: string, facts: JsonObject): Note {
+export function noteOf(
+  { clock, random }: { readonly clock: Clock; readonly random: Random },
+  type: string,
+  facts: JsonObject,
+): Note {
   const at = clock.now();
   const event: SourceEvent = {
     id: random.id(),

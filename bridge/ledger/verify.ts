@@ -1,7 +1,10 @@
-import type { Engine } from "../engine.ts";
+import type { KeyObject } from "node:crypto";
 import type { LedgerEntry, LedgerFault, Tail } from "../model/ledger-entry.ts";
 import { digestOf } from "../model/packet.ts";
 import type { PacketRecord } from "../model/packet-record.ts";
+import type { Times } from "../model/timings.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { StorePort } from "../ports/store.ts";
 import { batchesOf } from "../values/batched.ts";
 import { pagesOf } from "../values/pagination.ts";
 import { verifyChain } from "./chain.ts";
@@ -49,8 +52,13 @@ export interface VerifyOptions {
   readonly onProgress?: (entries: number) => void;
 }
 
-/** What is read of an engine to verify its ledger. */
-export type VerifiedEngine = Pick<Engine, "store" | "bridgeKey" | "clock" | "times">;
+/** The parts of an engine that are read to verify its ledger. */
+export interface VerifiedEngine {
+  readonly store: StorePort;
+  readonly bridgeKey: KeyObject;
+  readonly clock: Clock;
+  readonly times: Times;
+}
 
 const page = 500;
 

@@ -1,14 +1,13 @@
 import { useState } from "preact/hooks";
 import { post } from "../api.ts";
 import type { BulkTrial, Job } from "../api-types.ts";
-import type { ScreenProps } from "../app.tsx";
 import { count, counted } from "../format.ts";
 import { Rate, Reason, rateOf } from "../parts/dialog.tsx";
 import { Filter, filterOf } from "../parts/filter.tsx";
 import { Empty, Fault } from "../parts/loading-states.tsx";
 import { say } from "../parts/toast.tsx";
 import { useDoing } from "../poll.ts";
-import { goTo, linkTo } from "../route.ts";
+import { goTo, linkTo, type ScreenProps } from "../route.ts";
 
 type BulkAct = "release" | "discard";
 

@@ -1,13 +1,12 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { get } from "../api.ts";
 import type { EventStatus, Page, SourceEvent, Tally } from "../api-types.ts";
-import type { ScreenProps } from "../app.tsx";
 import { count } from "../format.ts";
 import { EventBadge } from "../parts/badge.tsx";
 import { Empty, Fault, Skeleton } from "../parts/loading-states.tsx";
 import { Ago } from "../parts/time.tsx";
 import { useDoing, usePoll } from "../poll.ts";
-import { linkTo, narrowTo } from "../route.ts";
+import { linkTo, narrowTo, type ScreenProps } from "../route.ts";
 
 const everyMs = 3_000;
 const tallyEveryMs = 5_000;

@@ -1,7 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { get } from "../api.ts";
 import type { Packet, Page } from "../api-types.ts";
-import type { ScreenProps } from "../app.tsx";
 import { counted, span } from "../format.ts";
 import { StatusBadge } from "../parts/badge.tsx";
 import { asQuery, Filter, filterOf } from "../parts/filter.tsx";
@@ -9,7 +8,7 @@ import { Icon } from "../parts/icon.tsx";
 import { Empty, Fault, Skeleton } from "../parts/loading-states.tsx";
 import { Ago, bridgeNow } from "../parts/time.tsx";
 import { useDoing, usePoll } from "../poll.ts";
-import { linkTo } from "../route.ts";
+import { linkTo, type ScreenProps } from "../route.ts";
 
 const everyMs = 2_000;
 const pageSize = 50;

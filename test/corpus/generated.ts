@@ -1,5 +1,6 @@
 import { seededRandom } from "../support/clock.ts";
-import { Dice, grouped, type Labelled, unmarked } from "./labelled.ts";
+import { Dice, grouped } from "../support/dice.ts";
+import { type Labelled, unmarked } from "./labelled.ts";
 
 /**
  * Texts made by rule, to work the detectors against. The rules were written before the detectors, and stand for how

@@ -1,5 +1,6 @@
 import { seededRandom } from "../support/clock.ts";
-import { Dice, grouped, type Labelled, unmarked } from "./labelled.ts";
+import { Dice, grouped } from "../support/dice.ts";
+import { type Labelled, unmarked } from "./labelled.ts";
 
 /**
  * Texts made by rules of their own: other sentences, languages, formats and noise than those the detectors were worked

@@ -2,10 +2,10 @@ import { describe, expect, test } from "vitest";
 import { changeHealth, markDown } from "../../bridge/delivery/circuit-breaker.ts";
 import { figure, firstSeed, full } from "../reliability/figure.ts";
 import { seededRandom } from "../support/clock.ts";
+import type { Mood } from "./mood.ts";
 import { brokenLaws } from "./oracle.ts";
 import { snapshotLine, upTo } from "./plan.ts";
 import type { Death } from "./process.ts";
-import type { Mood } from "./target.ts";
 import { World } from "./world.ts";
 
 const pairs = full ? 10_000 : 150;

@@ -3,7 +3,7 @@ import { flatFile } from "../../connectors/protocols/files/flat-file.ts";
 import { layoutSchema } from "../../connectors/protocols/files/flat-file-layout.ts";
 import { type Folder, FolderFault } from "../../connectors/protocols/files/folder.ts";
 import type { Numbering } from "../../connectors/protocols/files/numbered-upload.ts";
-import type { Mood } from "./target.ts";
+import type { Mood } from "./mood.ts";
 
 /** What the files of the simulation look like: whose they are can be read off them. */
 export const numbering: Numbering = {

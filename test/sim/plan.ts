@@ -1,5 +1,5 @@
 import type { JsonObject } from "../../bridge/values/json.ts";
-import { type Mood, moods } from "./target.ts";
+import { type Mood, moods } from "./mood.ts";
 
 /** Something that happens to the bridge from outside. */
 export type Act =

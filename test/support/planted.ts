@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { Dice, grouped } from "../corpus/labelled.ts";
 import { seededRandom } from "./clock.ts";
+import { Dice, grouped } from "./dice.ts";
 
 /** One value no log may have, and the field it stands in. */
 export interface Planted {
