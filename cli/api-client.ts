@@ -2,10 +2,10 @@ import { existsSync } from "node:fs";
 import { userInfo } from "node:os";
 import type { Command } from "commander";
 import type * as z from "zod";
-import { opsApp } from "../ops/app.ts";
+import { createOpsApp } from "../ops/app.ts";
 import { problemSchema } from "../ops/problem.ts";
-import { SheetsFault } from "../platform/local/sheet-watcher.ts";
-import { type Door, doorOf, localOps } from "./api-server.ts";
+import { SheetsError } from "../platform/local/sheet-watcher.ts";
+import { type ApiEndpoint, localOps, readApiEndpoint } from "./api-server.ts";
 import { exitCodes } from "./output.ts";
 import { type StoreOptions, storeCommand, withBridge } from "./with-bridge.ts";
 
@@ -29,7 +29,7 @@ export function isElsewhere({ url, stack }: OpsOptions): boolean {
 }
 
 /** The API said no. */
-export class Refused extends Error {
+export class ApiError extends Error {
   readonly exitCode: number;
 
   constructor(problem: z.output<typeof problemSchema>) {
@@ -48,7 +48,7 @@ export class Refused extends Error {
 
 /** A thin client of the operator's API. Answers are parsed by the schemas they are served by. */
 export interface OpsClient {
-  /** @throws {Refused} where the API says no */
+  /** @throws {ApiError} where the API says no */
   get<T extends z.ZodType>(path: string, answer: T): Promise<z.output<T>>;
   post<T extends z.ZodType>(path: string, body: unknown, answer: T): Promise<z.output<T>>;
 }
@@ -77,15 +77,15 @@ export async function withOps<T>(
   }
   const token = options.token ?? process.env.BRIDGE_TOKEN;
   if (url !== undefined) {
-    const known = token ?? doorOf(dir)?.token;
+    const known = token ?? readApiEndpoint(dir)?.token;
     if (known === undefined) throw new TypeError(`give --token, or set BRIDGE_TOKEN; no token lies in ${dir}`);
     return use(clientOf(over(url, known)));
   }
-  const door = await openDoor(dir);
+  const door = await findApiEndpoint(dir);
   if (door) return use(clientOf(over(door.url, door.token)));
   const here = (withSheets: boolean) =>
     withBridge(options, { work, sheets: withSheets }, async (bridge) => {
-      const app = opsApp(localOps(await bridge.engine()), {
+      const app = createOpsApp(localOps(await bridge.engine()), {
         guard: (_, next) => next(),
         actorOf: () => userInfo().username,
       });
@@ -93,7 +93,7 @@ export async function withOps<T>(
     });
   if (sheets === "needed") return here(true);
   return here(existsSync(mappings)).catch((error: unknown) => {
-    if (!(error instanceof SheetsFault)) throw error;
+    if (!(error instanceof SheetsError)) throw error;
     console.error(error.message);
     return here(false);
   });
@@ -109,8 +109,8 @@ function over(url: string, token: string): Ask {
 }
 
 /** The API of the process that works on the store here; nothing where none does. */
-export async function openDoor(dir: string): Promise<Door | undefined> {
-  const door = doorOf(dir);
+export async function findApiEndpoint(dir: string): Promise<ApiEndpoint | undefined> {
+  const door = readApiEndpoint(dir);
   return door && (await isOpen(over(door.url, door.token))) ? door : undefined;
 }
 
@@ -133,7 +133,7 @@ function clientOf(ask: Ask): OpsClient {
     const told: unknown = await response.json().catch(() => undefined);
     if (response.ok) return answer.parse(told);
     const problem = problemSchema.safeParse(told);
-    if (problem.success) throw new Refused(problem.data);
+    if (problem.success) throw new ApiError(problem.data);
     // What stands before the API speaks another language: a gateway's refusal, say.
     if (response.status === 403) throw new Error("refused: these credentials may not call this operation of the API");
     throw new Error(`the API answered ${response.status}; see its log`);

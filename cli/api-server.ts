@@ -5,7 +5,7 @@ import { join } from "node:path";
 import * as z from "zod";
 import { contextOf } from "../bridge/delivery/connector-context.ts";
 import { probe } from "../bridge/maintenance/probe.ts";
-import type { Ops } from "../ops/endpoint.ts";
+import type { OpsContext } from "../ops/endpoint.ts";
 import { type Served, serveOps } from "../ops/local-server.ts";
 import packageJson from "../package.json" with { type: "json" };
 import type { LocalEngine } from "../platform/local/engine.ts";
@@ -16,20 +16,20 @@ import { pageFile } from "./console-assets.ts";
 export const defaultPort = 8642;
 
 /** Where a command finds the API of the process that works on its store, and the token for it. */
-const doorSchema = z.strictObject({ url: z.url(), token: z.string().min(1) });
-export type Door = z.output<typeof doorSchema>;
+const apiEndpointSchema = z.strictObject({ url: z.url(), token: z.string().min(1) });
+export type ApiEndpoint = z.output<typeof apiEndpointSchema>;
 
-function doorFile(dir: string): string {
+function apiEndpointFile(dir: string): string {
   return join(dir, "api.json");
 }
 
 /** @returns nothing where no process serves the store's API, or none has */
-export function doorOf(dir: string): Door | undefined {
-  const text = readPrivateFile(doorFile(dir));
-  return text === undefined ? undefined : doorSchema.parse(JSON.parse(text));
+export function readApiEndpoint(dir: string): ApiEndpoint | undefined {
+  const text = readPrivateFile(apiEndpointFile(dir));
+  return text === undefined ? undefined : apiEndpointSchema.parse(JSON.parse(text));
 }
 
-export function localOps(engine: LocalEngine): Ops {
+export function localOps(engine: LocalEngine): OpsContext {
   return {
     engine,
     host: "local",
@@ -50,7 +50,7 @@ export function localOps(engine: LocalEngine): Ops {
  * @param port absent: 8642, or where that is taken any that is free
  * @throws where the port that was asked for is taken
  */
-export async function startApi(engine: LocalEngine, port: number | undefined): Promise<Served & Door> {
+export async function startApi(engine: LocalEngine, port: number | undefined): Promise<Served & ApiEndpoint> {
   const token = randomBytes(32).toString("base64url");
   const options = { token, actor: userInfo().username, page: pageFile };
   const serve = (at: number) => serveOps(localOps(engine), { ...options, port: at });
@@ -60,13 +60,13 @@ export async function startApi(engine: LocalEngine, port: number | undefined): P
     throw new Error(`port ${port} is taken; name another with --port, or 0 for any that is free`, { cause: error });
   });
   const { url } = served;
-  if (engine.dir !== undefined) replacePrivateFile(doorFile(engine.dir), `${JSON.stringify({ url, token })}\n`);
+  if (engine.dir !== undefined) replacePrivateFile(apiEndpointFile(engine.dir), `${JSON.stringify({ url, token })}\n`);
   return {
     url,
     token,
     async close() {
       await served.close();
-      if (engine.dir !== undefined && isOurs(engine.dir, token)) rmSync(doorFile(engine.dir), { force: true });
+      if (engine.dir !== undefined && isOurs(engine.dir, token)) rmSync(apiEndpointFile(engine.dir), { force: true });
     },
   };
 }
@@ -74,7 +74,7 @@ export async function startApi(engine: LocalEngine, port: number | undefined): P
 /** Another process may have begun to serve the store since. */
 function isOurs(dir: string, token: string): boolean {
   try {
-    return readFileSync(doorFile(dir), "utf8").includes(token);
+    return readFileSync(apiEndpointFile(dir), "utf8").includes(token);
   } catch {
     return false;
   }

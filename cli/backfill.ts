@@ -1,6 +1,6 @@
 import { userInfo } from "node:os";
 import type { Command } from "commander";
-import type { BackfillTrial } from "../bridge/jobs/backfill.ts";
+import type { BackfillPreview } from "../bridge/jobs/backfill.ts";
 import type { Job, Malformed } from "../bridge/model/job.ts";
 import type { BackfillSource, BackfillTargets, Bridge } from "../library/bridge.ts";
 import { backfillAnswer } from "../ops/jobs.ts";
@@ -114,7 +114,7 @@ async function filled(options: BackfillOptions, end: End): Promise<void> {
 
 async function tried(options: BackfillOptions, end: End): Promise<void> {
   await withBridge(options, { work: false, sheets: true }, async (bridge) => {
-    const trial: BackfillTrial = await bridge.tryBackfill(sourceIn(options), {
+    const trial: BackfillPreview = await bridge.tryBackfill(sourceIn(options), {
       ...(await targetsIn(bridge, options)),
       onPage: progress((looked: number) => `${looked} looked at`),
     });

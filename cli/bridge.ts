@@ -1,7 +1,7 @@
 import { Command, CommanderError } from "commander";
 import packageJson from "../package.json" with { type: "json" };
-import { SheetsFault } from "../platform/local/sheet-watcher.ts";
-import { Refused } from "./api-client.ts";
+import { SheetsError } from "../platform/local/sheet-watcher.ts";
+import { ApiError } from "./api-client.ts";
 import { backfill } from "./backfill.ts";
 import { connectors } from "./connectors.ts";
 import { dashboard } from "./console.ts";
@@ -76,11 +76,11 @@ export async function run(args: readonly string[]): Promise<number> {
     return exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.wrongCall;
-    if (error instanceof Refused) {
+    if (error instanceof ApiError) {
       console.error(`bridge: ${error.message}`);
       return error.exitCode;
     }
-    if (error instanceof SheetsFault) {
+    if (error instanceof SheetsError) {
       console.error(error.message);
       return exitCodes.no;
     }

@@ -2,9 +2,9 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { styleText } from "node:util";
 import type { Command } from "commander";
-import { serveRelay } from "../ops/local-server.ts";
-import { openDoor } from "./api-client.ts";
-import type { Door } from "./api-server.ts";
+import { serveProxy } from "../ops/local-server.ts";
+import { findApiEndpoint } from "./api-client.ts";
+import type { ApiEndpoint } from "./api-server.ts";
 import { pageFile } from "./console-assets.ts";
 import { type End, exitCodes, printJson } from "./output.ts";
 import { type StoreOptions, storeCommand } from "./with-bridge.ts";
@@ -23,7 +23,7 @@ export function dashboard(end: End): Command {
     )
     .action(async (options: ConsoleOptions) => {
       if (options.stack !== undefined) return serveDashboard(options.stack, options);
-      const door = await openDoor(options.dir);
+      const door = await findApiEndpoint(options.dir);
       if (door) return tell(door, options);
       console.error(`bridge: nobody serves the API of ${options.dir}; start it with "npm start" or "bridge serve"`);
       end(exitCodes.couldNot);
@@ -33,13 +33,13 @@ export function dashboard(end: End): Command {
 async function serveDashboard(stack: string, options: ConsoleOptions): Promise<void> {
   const { openDeployedApi } = await import("../platform/aws/signed-fetch.ts");
   const token = randomBytes(32).toString("base64url");
-  const served = await serveRelay(await openDeployedApi(stack), { port: 0, token, page: pageFile });
+  const served = await serveProxy(await openDeployedApi(stack), { port: 0, token, page: pageFile });
   tell({ url: served.url, token }, options);
   await Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);
   await served.close();
 }
 
-function tell({ url, token }: Door, { json }: ConsoleOptions): void {
+function tell({ url, token }: ApiEndpoint, { json }: ConsoleOptions): void {
   const link = `${url}/#token=${token}`;
   if (json) printJson({ url: link });
   else console.log(`The Sync Dashboard: ${styleText("bold", link)}`);

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import * as z from "zod";
 import { job as jobSchema } from "../ops/schemas.ts";
-import { type OpsClient, type OpsOptions, opsCommand, pathOf, Refused, withOps } from "./api-client.ts";
+import { ApiError, type OpsClient, type OpsOptions, opsCommand, pathOf, withOps } from "./api-client.ts";
 import { count, type End, exitCodes, printJson, progress, table } from "./output.ts";
 
 interface JobsOptions extends OpsOptions {
@@ -36,7 +36,7 @@ export function jobs(end: End): Command {
 
 async function cancelled(client: OpsClient, id: string, { json }: JobsOptions, end: End): Promise<void> {
   const job = await client.post(`/api/jobs/${encodeURIComponent(id)}/cancel`, {}, jobSchema).catch((error: unknown) => {
-    if (error instanceof Refused && error.exitCode !== exitCodes.couldNot) return undefined;
+    if (error instanceof ApiError && error.exitCode !== exitCodes.couldNot) return undefined;
     throw error;
   });
   if (job?.status !== "CANCELLED") end(exitCodes.no);

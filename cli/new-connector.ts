@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { Command } from "commander";
-import { connectorFiles } from "../connectors/protocols/load-connectors.ts";
+import { listConnectorFiles } from "../connectors/protocols/load-connectors.ts";
 import { madeFiles } from "./connector-template.ts";
 import { printJson } from "./output.ts";
 
@@ -19,7 +19,7 @@ export function newConnector(): Command {
       if (!/^[A-Z][A-Za-z0-9]{1,47}$/.test(name)) {
         throw new RangeError(`"${name}" is not a connector's name; write it as BadgeOffice`);
       }
-      const known = await connectorFiles(join(projectRoot, "connectors"));
+      const known = await listConnectorFiles(join(projectRoot, "connectors"));
       const twin = known.find(({ connector }) => connector.name === name);
       if (twin) {
         throw new RangeError(`${relative(projectRoot, twin.file)} is called ${name} already; take another name`);

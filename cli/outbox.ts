@@ -5,7 +5,7 @@ import { openStatuses, type Status, statuses } from "../bridge/model/ledger-entr
 import { type From, pagesOf } from "../bridge/values/pagination.ts";
 import { tallyAnswer } from "../ops/ledger.ts";
 import { packetSummary, pageOf } from "../ops/schemas.ts";
-import { type OpsClient, type OpsOptions, opsCommand, pathOf, Refused, withOps } from "./api-client.ts";
+import { ApiError, type OpsClient, type OpsOptions, opsCommand, pathOf, withOps } from "./api-client.ts";
 import { lineOf } from "./format-packet.ts";
 import { count, printJson, timeIn } from "./output.ts";
 
@@ -64,7 +64,7 @@ async function listed(client: OpsClient, options: OutboxOptions): Promise<void> 
 /** All packets there are, counted. On AWS that is the dashboard's. */
 async function tellSums(client: OpsClient): Promise<void> {
   const tally = await client.get("/api/tally", tallyAnswer).catch((error: unknown) => {
-    if (!(error instanceof Refused)) throw error;
+    if (!(error instanceof ApiError)) throw error;
   });
   if (!tally) return;
   const { packets, givenUp } = tally;

@@ -1,6 +1,6 @@
 import { userInfo } from "node:os";
 import { type Command, Option } from "commander";
-import type { ReplayTrial } from "../bridge/jobs/replay.ts";
+import type { ReplayPreview } from "../bridge/jobs/replay.ts";
 import type { Job } from "../bridge/model/job.ts";
 import { replayAnswer } from "../ops/jobs.ts";
 import { doneAnswer } from "../ops/packets.ts";
@@ -117,7 +117,7 @@ async function tried(options: WindowOptions): Promise<void> {
     const now = Date.now();
     const { force, sheet } = options;
     const connector = options.connector && (await idOf(bridge, options.connector));
-    const trial: ReplayTrial = await bridge.tryReplay(timeIn(options.from, now), timeIn(options.to, now + 1), {
+    const trial: ReplayPreview = await bridge.tryReplay(timeIn(options.from, now), timeIn(options.to, now + 1), {
       onPage: progress((looked: number) => `${looked} packets looked at`),
       sheet,
       ...(connector && { connector }),
@@ -128,7 +128,7 @@ async function tried(options: WindowOptions): Promise<void> {
   });
 }
 
-function trialLines({ looked, sent, unchanged, superseded, held }: ReplayTrial): string[] {
+function trialLines({ looked, sent, unchanged, superseded, held }: ReplayPreview): string[] {
   return [
     `${looked} packets in this time; nothing was sent. Of them`,
     `  ${sent} would be sent`,

@@ -2,7 +2,7 @@ import { styleText } from "node:util";
 import type { Command } from "commander";
 import type { LogLine } from "../bridge/observability/log.ts";
 import type { SheetsNews } from "../platform/local/sheet-watcher.ts";
-import { type Door, startApi } from "./api-server.ts";
+import { type ApiEndpoint, startApi } from "./api-server.ts";
 import { type End, exitCodes } from "./output.ts";
 import { type StoreOptions, storeCommand, withBridge } from "./with-bridge.ts";
 
@@ -34,7 +34,7 @@ export function serve(end: End): Command {
           return;
         }
         const api = options.api ? await startApi(engine, options.port) : undefined;
-        if (api) tellDoor(api, options, log);
+        if (api) printApiEndpoint(api, options, log);
         log({ step: "serving", store: options.dir, sheets: options.mappings });
         const signal = new Promise<string>((resolve) => {
           for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => resolve(name));
@@ -51,7 +51,11 @@ export function serve(end: End): Command {
 }
 
 /** A log collector gets no token: it lies in the store's folder. */
-function tellDoor({ url, token }: Door, { dir, json }: ServeOptions, log: (line: LogLine) => void): void {
+function printApiEndpoint(
+  { url, token }: ApiEndpoint,
+  { dir, json }: ServeOptions,
+  log: (line: LogLine) => void,
+): void {
   if (json) {
     log({ step: "api", url });
     return;

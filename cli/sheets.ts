@@ -3,10 +3,10 @@ import { dirname } from "node:path";
 import { Command } from "commander";
 import { policyJsonSchema } from "../bridge/governance/policy.ts";
 import { readSheet } from "../bridge/mapping/sheet-file.ts";
-import { completeEvent, trySheet } from "../bridge/mapping/try-sheet.ts";
+import { completeEvent, previewSheet } from "../bridge/mapping/try-sheet.ts";
 import { sheetJsonSchema } from "../bridge/model/sheet-document.ts";
 import type { JsonObject } from "../bridge/values/json.ts";
-import { faultText } from "../bridge/values/yaml-file.ts";
+import { issueText } from "../bridge/values/yaml-file.ts";
 import { ownCatalog } from "../library/bridge.ts";
 import { Event } from "../library/event.ts";
 import { readFolder, readTexts } from "../platform/local/sheet-watcher.ts";
@@ -50,8 +50,8 @@ export function sheets(end: End): Command {
 
 async function check({ mappings, json }: Options, end: End): Promise<void> {
   const { sheets: reading, policyFault } = await readTexts(readFolder(mappings), await ownCatalog());
-  const faults = [...reading.faults.map(faultText), ...(policyFault === undefined ? [] : [policyFault])];
-  const warnings = reading.warnings.map(faultText);
+  const faults = [...reading.faults.map(issueText), ...(policyFault === undefined ? [] : [policyFault])];
+  const warnings = reading.warnings.map(issueText);
   if (faults.length > 0) end(exitCodes.no);
   if (json) return printJson({ ok: faults.length === 0, sheets: reading.sheets.length, faults, warnings });
   for (const fault of faults) console.log(fault);
@@ -67,7 +67,7 @@ async function test({ mappings, json }: Options, end: End): Promise<void> {
   const { sheets: reading } = await readTexts(readFolder(mappings), await ownCatalog());
   const results = reading.examples;
   const failed = results.filter(({ faults }) => faults.length > 0);
-  const unread = reading.faults.filter(({ ofExample }) => !ofExample).map(faultText);
+  const unread = reading.faults.filter(({ ofExample }) => !ofExample).map(issueText);
   if (failed.length + unread.length > 0) end(exitCodes.no);
   if (json) return printJson({ ok: failed.length + unread.length === 0, results, faults: unread });
   for (const { sheet, example, faults } of results) {
@@ -81,13 +81,13 @@ async function test({ mappings, json }: Options, end: End): Promise<void> {
 async function tryOne(file: string, { event, json }: Options & { event: string }, end: End): Promise<void> {
   const reading = readSheet(file, readFileSync(file, "utf8"));
   if (!reading.ok) {
-    for (const fault of reading.faults) console.error(faultText(fault));
+    for (const fault of reading.faults) console.error(issueText(fault));
     end(exitCodes.no);
     return;
   }
   const { policy } = await readTexts(readFolder(dirname(file)), await ownCatalog());
   const source = Event(completeEvent(parsed(event)) as never);
-  const packets = await trySheet(reading.sheet, source, policy, Date.now());
+  const packets = await previewSheet(reading.sheet, source, policy, Date.now());
   if (packets.some(({ held }) => held !== undefined)) end(exitCodes.no);
   if (json) return printJson(packets);
   if (packets.length === 0) console.log("no packet: the sheet is for other events, or nothing changed");

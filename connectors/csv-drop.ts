@@ -9,7 +9,7 @@ import { addressSchema } from "./protocols/files/folder-address.ts";
 import { pickUp, pickUpSchema } from "./protocols/files/poll-folder.ts";
 import { hostKeySchema, loginSchema } from "./protocols/files/sftp.ts";
 import { type Encode, encoderOf } from "./protocols/files/text-encoding.ts";
-import { type DropFile, dropAt, folderAt, noLogin, s3PlaceOf } from "./protocols/files/upload.ts";
+import { folderAt, noLogin, s3PlaceOf, type UploadFile, uploadTo } from "./protocols/files/upload.ts";
 
 /** The columns every row begins with: what its reader needs to take it once, and in order. */
 const ownColumns = ["packet_id", "version", "action", "entity", "fields"] as const;
@@ -128,12 +128,12 @@ export const connector = defineConnector({
     const encode = encoderOf(charactersOf(config));
     const rows = packets.map((packet) => rowOf(packet, config, encode));
     const good = rows.filter((row) => row.ok);
-    const dropped = good.length > 0 ? await dropAt(config, secret).put(fileOf(good, config), signal) : undefined;
+    const dropped = good.length > 0 ? await uploadTo(config, secret).put(fileOf(good, config), signal) : undefined;
     return rows.map((row) => (row.ok ? (dropped as Outcome) : refused(row.fault)));
   },
 
   probe({ config, secret, signal }) {
-    return dropAt(config, secret).isAwake(signal);
+    return uploadTo(config, secret).isAwake(signal);
   },
 
   polls: ({ pickUp }) => pickUp !== undefined,
@@ -202,7 +202,7 @@ const byteOrderMark = "\u{feff}";
  * Its name says when the newest of its changes was accepted, and what is in it: the first 16 hex characters of its
  * SHA-256, which stand for its packet ids too.
  */
-function fileOf(rows: readonly Row[], config: Config): DropFile {
+function fileOf(rows: readonly Row[], config: Config): UploadFile {
   const inOrder = rows.toSorted((a, b) => (a.packet.id < b.packet.id ? -1 : 1)).map(({ cells }) => cells);
   const head = [...ownColumns, ...columnsOf(config.columns).map((each) => each.header)];
   const { delimiter, quote } = config;

@@ -1,14 +1,14 @@
 import * as z from "zod";
 import { defineConnector } from "../bridge/model/connector.ts";
 import { retry } from "../bridge/model/outcome.ts";
-import { type Door, visit } from "./protocols/files/connection-pool.ts";
+import { type ConnectionSource, withConnection } from "./protocols/files/connection-pool.ts";
 import { layoutSchema } from "./protocols/files/flat-file-layout.ts";
-import { FolderFault } from "./protocols/files/folder.ts";
+import { FolderError } from "./protocols/files/folder.ts";
 import { addressSchema, serverAt } from "./protocols/files/folder-address.ts";
-import { ftpDoor } from "./protocols/files/ftps.ts";
+import { ftpSource } from "./protocols/files/ftps.ts";
 import { putNumbered } from "./protocols/files/numbered-upload.ts";
 import { type PickUp, pickUp, pickUpSchema } from "./protocols/files/poll-folder.ts";
-import { hostKeySchema, type Login, loginSchema, sftpDoor } from "./protocols/files/sftp.ts";
+import { hostKeySchema, type Login, loginSchema, sftpSource } from "./protocols/files/sftp.ts";
 
 const examples = "ftps://host/inbox or sftp://host/inbox";
 
@@ -74,19 +74,19 @@ export const connector = defineConnector({
   rate: { concurrency: 1 },
 
   async send(packet, { config, secret, memory, signal }) {
-    const door = doorTo(config.to, config, secret);
+    const door = sourceFor(config.to, config, secret);
     if (!door) return retry(noPassword, { code: "setup", mayHaveLanded: false });
-    return putNumbered(packet, config, memory, (work) => visit(door, signal, work));
+    return putNumbered(packet, config, memory, (work) => withConnection(door, signal, work));
   },
 
   async probe({ config, secret, signal }) {
-    const door = doorTo(config.to, config, secret);
+    const door = sourceFor(config.to, config, secret);
     if (!door) return false;
     try {
-      await visit(door, signal, (folder) => folder.look());
+      await withConnection(door, signal, (folder) => folder.look());
       return true;
     } catch (fault) {
-      if (fault instanceof FolderFault) return false;
+      if (fault instanceof FolderError) return false;
       throw fault;
     }
   },
@@ -95,19 +95,19 @@ export const connector = defineConnector({
 
   async poll({ config, secret, memory, signal }) {
     const { pickUp: form } = config;
-    const door = form && doorTo(form.from, config, secret);
+    const door = form && sourceFor(form.from, config, secret);
     if (!door) return { fault: noPassword };
-    return pickUp((signal, work) => visit(door, signal, work), form, { memory, signal });
+    return pickUp((signal, work) => withConnection(door, signal, work), form, { memory, signal });
   },
 });
 
 const noPassword = "its secret has no password, which ftp needs";
 
 /** The way in, or nothing where the secret is not enough for it. */
-function doorTo(address: string, { hostKeys = [], tls, ca }: Config, login: Login): Door | undefined {
-  if (address.startsWith("sftp:")) return sftpDoor({ ...serverAt(address, 22), hostKeys }, login);
+function sourceFor(address: string, { hostKeys = [], tls, ca }: Config, login: Login): ConnectionSource | undefined {
+  if (address.startsWith("sftp:")) return sftpSource({ ...serverAt(address, 22), hostKeys }, login);
   const { username, password } = login;
   if (password === undefined) return undefined;
   const way = address.startsWith("ftps:") ? tls : "none";
-  return ftpDoor({ ...serverAt(address, way === "implicit" ? 990 : 21), tls: way, ca }, { username, password });
+  return ftpSource({ ...serverAt(address, way === "implicit" ? 990 : 21), tls: way, ca }, { username, password });
 }

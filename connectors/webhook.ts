@@ -5,7 +5,7 @@ import { delivered } from "../bridge/model/outcome.ts";
 import type { Packet } from "../bridge/model/packet.ts";
 import { nest } from "../bridge/values/field-path.ts";
 import type { JsonObject } from "../bridge/values/json.ts";
-import { outcomeOf, outcomeOfFault } from "./protocols/http/client.ts";
+import { outcomeOf, outcomeOfError } from "./protocols/http/client.ts";
 
 /** A key as it is handed out: its bytes in base64, 24 to 64 of them. Source: Standard Webhooks, "Signature scheme". */
 const keySchema = z
@@ -53,7 +53,7 @@ export const connector = defineConnector({
       if (config.anyBody && status >= 200 && status < 300) return delivered({ at, status });
       return outcomeOf(answer, at, event);
     } catch (error) {
-      return outcomeOfFault(error);
+      return outcomeOfError(error);
     }
   },
 

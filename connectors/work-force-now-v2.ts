@@ -3,7 +3,7 @@ import { type Context, defineConnector, type HttpResponse } from "../bridge/mode
 import { delivered, type Outcome, refused, retry } from "../bridge/model/outcome.ts";
 import type { Packet } from "../bridge/model/packet.ts";
 import { nest } from "../bridge/values/field-path.ts";
-import { answerKept, joinUrl, outcomeOf, outcomeOfFault } from "./protocols/http/client.ts";
+import { answerKept, joinUrl, outcomeOf, outcomeOfError } from "./protocols/http/client.ts";
 import { accessTo, clientAuthSchema, clientSecretSchema, tlsOf } from "./protocols/http/oauth2.ts";
 import { fieldOf } from "./protocols/http/problem-details.ts";
 
@@ -107,7 +107,7 @@ async function post(
     const answer = await http.request({ method: "POST", url, headers, json, tls: tlsOf(secret), signal });
     return judge(packets, answer, new URL(url).pathname);
   } catch (error) {
-    const failed = outcomeOfFault(error);
+    const failed = outcomeOfError(error);
     return { outcomes: packets.map(() => failed) };
   }
 }

@@ -10,7 +10,7 @@ interface ProblemBody {
 }
 
 /** Why a call came to nothing, in words for the operator. */
-export class Problem extends Error {
+export class ProblemError extends Error {
   readonly title: string;
   readonly detail: string;
   readonly faults: NonNullable<ProblemBody["faults"]>;
@@ -31,12 +31,12 @@ export class Problem extends Error {
 
 export type Query = Readonly<Record<string, string | number | readonly string[] | undefined>>;
 
-/** @throws {Problem} */
+/** @throws {ProblemError} */
 export function get<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
   return call<T>(`${path}${queryText(query)}`, signal ? { signal } : {});
 }
 
-/** @throws {Problem} */
+/** @throws {ProblemError} */
 export function post<T>(path: string, body?: object): Promise<T> {
   const json = body && { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
   return call<T>(path, { method: "POST", ...json });
@@ -62,7 +62,7 @@ async function call<T>(path: string, init: RequestInit): Promise<T> {
     response = await fetch(path, { ...init, headers, signal: AbortSignal.any(signals), cache: "no-store" });
   } catch (error) {
     if (init.signal?.aborted) throw error;
-    throw new Problem({
+    throw new ProblemError({
       title: "The bridge does not answer",
       detail: "Is it running? Start it with npm start; this page goes on by itself.",
       isGone: true,
@@ -71,14 +71,14 @@ async function call<T>(path: string, init: RequestInit): Promise<T> {
   if (response.status === 401) {
     // Another tab's work may have brought a new token meanwhile.
     if (token.value === used) refused.value = true;
-    throw new Problem({
+    throw new ProblemError({
       title: "The session has ended",
       detail: "Open the page anew with npx bridge console.",
     });
   }
   wasKnown.value = true;
   const body: unknown = await response.json().catch(() => undefined);
-  if (!response.ok || body === undefined) throw new Problem(problemIn(body, response.status));
+  if (!response.ok || body === undefined) throw new ProblemError(problemIn(body, response.status));
   // The API has held its answer against its schema.
   return body as T;
 }

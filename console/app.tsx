@@ -6,7 +6,7 @@ import { helpShown, places } from "./keyboard.ts";
 import { Dialog } from "./parts/dialog.tsx";
 import { Icon, type IconName } from "./parts/icon.tsx";
 import { setClock } from "./parts/time.tsx";
-import { Said, say } from "./parts/toast.tsx";
+import { showToast, Toast } from "./parts/toast.tsx";
 import { usePoll } from "./poll.ts";
 import { linkTo, route, type ScreenProps } from "./route.ts";
 import { BulkScreen } from "./screens/bulk.tsx";
@@ -19,7 +19,7 @@ import { PacketScreen } from "./screens/packet.tsx";
 import { PacketsScreen } from "./screens/packets.tsx";
 import { SheetScreen } from "./screens/sheet.tsx";
 import { SheetsScreen } from "./screens/sheets.tsx";
-import { DoorScreen } from "./screens/sign-in.tsx";
+import { SignInScreen } from "./screens/sign-in.tsx";
 import { StartScreen } from "./screens/start-job.tsx";
 import { refused, showTheme, theme, token } from "./session.ts";
 
@@ -41,14 +41,14 @@ const screens: Readonly<Record<string, Screen>> = {
 };
 
 export function App() {
-  if (token.value === undefined || refused.value) return <DoorScreen />;
-  return <House />;
+  if (token.value === undefined || refused.value) return <SignInScreen />;
+  return <AppShell />;
 }
 
 /** How often it is asked whether the bridge is there. ms */
 const pulseMs = 5_000;
 
-function House() {
+function AppShell() {
   const { screen: name, id } = route.value;
   const me = usePoll(
     "me",
@@ -63,7 +63,7 @@ function House() {
   const main = useRef<HTMLElement>(null);
   const wasGone = useRef(false);
   useEffect(() => {
-    if (wasGone.current && !me.problem) say("The bridge answers again.");
+    if (wasGone.current && !me.problem) showToast("The bridge answers again.");
     wasGone.current = me.problem !== undefined;
   }, [me.problem]);
   const first = useRef(true);
@@ -129,7 +129,7 @@ function House() {
         {id !== undefined && One ? <One id={id} /> : <List route={route.value} />}
       </main>
       {helpShown.value && <Help />}
-      <Said />
+      <Toast />
     </div>
   );
 }

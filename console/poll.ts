@@ -1,10 +1,10 @@
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { Problem } from "./api.ts";
+import { ProblemError } from "./api.ts";
 
 export interface Polled<T> {
   /** What is known; it stays when a later look fails. */
   readonly data: T | undefined;
-  readonly problem: Problem | undefined;
+  readonly problem: ProblemError | undefined;
   refresh(): void;
 }
 
@@ -18,7 +18,7 @@ const againMs = 5_000;
  * @param everyMs absent: looks until there is an answer
  */
 export function usePoll<T>(key: string, look: (signal: AbortSignal) => Promise<T>, everyMs?: number): Polled<T> {
-  const [state, setState] = useState<{ key: string; data?: T; problem?: Problem }>({ key });
+  const [state, setState] = useState<{ key: string; data?: T; problem?: ProblemError }>({ key });
   const [round, setRound] = useState(0);
   const latest = useRef(look);
   latest.current = look;
@@ -62,14 +62,14 @@ export function usePoll<T>(key: string, look: (signal: AbortSignal) => Promise<T
 
 export interface Doing {
   readonly busy: boolean;
-  readonly problem: Problem | undefined;
+  readonly problem: ProblemError | undefined;
   /** Does it once at a time; what fails is kept as `problem`. */
   run(work: () => Promise<void>): Promise<void>;
 }
 
 /** Something the operator does: busy while it lasts, with its problem where it fails. */
 export function useDoing(): Doing {
-  const [state, setState] = useState<{ busy: boolean; problem?: Problem }>({ busy: false });
+  const [state, setState] = useState<{ busy: boolean; problem?: ProblemError }>({ busy: false });
   const busy = useRef(false);
   const run = useCallback(async (work: () => Promise<void>) => {
     if (busy.current) return;
@@ -87,7 +87,7 @@ export function useDoing(): Doing {
   return { busy: state.busy, problem: state.problem, run };
 }
 
-function asProblem(error: unknown): Problem {
-  if (error instanceof Problem) return error;
-  return new Problem({ title: "The page failed", detail: "Load it anew; the browser's console has the error." });
+function asProblem(error: unknown): ProblemError {
+  if (error instanceof ProblemError) return error;
+  return new ProblemError({ title: "The page failed", detail: "Load it anew; the browser's console has the error." });
 }

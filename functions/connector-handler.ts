@@ -1,5 +1,5 @@
 import { deliver } from "../bridge/delivery/deliver.ts";
-import { gate } from "../bridge/delivery/rate-limiter.ts";
+import { createRateLimiter } from "../bridge/delivery/rate-limiter.ts";
 import type { Engine } from "../bridge/engine.ts";
 import { type Connector, connectorId } from "../bridge/model/connector.ts";
 import { shareOf } from "./concurrency.ts";
@@ -10,7 +10,11 @@ export const endMarginMs = 8_000;
 
 /** Messages of one connector's lanes in, packets delivered, put off, parked or held. */
 export function connectorHandler(engine: Engine, connector: Connector): BatchHandler {
-  const carrier = { connector, owner: engine.random.id(), enter: gate(engine.clock, shareOf(connector.rate).rate) };
+  const carrier = {
+    connector,
+    owner: engine.random.id(),
+    acquire: createRateLimiter(engine.clock, shareOf(connector.rate).rate),
+  };
   return async (event, context) => {
     const messages = messagesIn(event);
     const lastStart = engine.clock.now() + context.getRemainingTimeInMillis() - endMarginMs;

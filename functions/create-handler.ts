@@ -1,9 +1,9 @@
 import middy from "@middy/core";
 import type { Context } from "aws-lambda";
 import type { Engine } from "../bridge/engine.ts";
-import { openBusAlerts } from "../platform/aws/eventbridge-alerts.ts";
+import { openEventBridgeAlerts } from "../platform/aws/eventbridge-alerts.ts";
 import type { EveryEnv } from "./env.ts";
-import { type Teller, tellerFor } from "./telemetry.ts";
+import { createTelemetry, type Telemetry } from "./telemetry.ts";
 
 type Handler<Answer> = (event: unknown, context: Context) => Promise<Answer>;
 
@@ -15,17 +15,17 @@ type Handler<Answer> = (event: unknown, context: Context) => Promise<Answer>;
  * @param read the function's environment
  * @param make its handler, which says what it does by `log`
  */
-export function door<Env extends EveryEnv, Answer>(
+export function createHandler<Env extends EveryEnv, Answer>(
   read: (env: NodeJS.ProcessEnv) => Env,
   make: (env: Env, log: Engine["log"]) => Promise<Handler<Answer>>,
 ): Handler<Answer> {
   const open = onceMade(async () => {
     const env = read(process.env);
-    const alerts = env.BUS === undefined ? undefined : openBusAlerts(env.DEPLOYMENT, env.BUS);
-    const teller = tellerFor(env.DEPLOYMENT, env.LOG_LEVEL, alerts);
+    const alerts = env.BUS === undefined ? undefined : openEventBridgeAlerts(env.DEPLOYMENT, env.BUS);
+    const teller = createTelemetry(env.DEPLOYMENT, env.LOG_LEVEL, alerts);
     return { teller, handle: await make(env, teller.log) };
   });
-  let telling: Teller | undefined;
+  let telling: Telemetry | undefined;
   // After a fault too, and before Lambda ends a call that takes too long: what it has said it has done.
   const tell = () => telling?.end();
   return middy(async (event: unknown, context: Context) => (await open()).handle(event, context))

@@ -7,7 +7,7 @@ import { openSheets } from "../platform/aws/appconfig-sheets.ts";
 import { openAwsEngine } from "../platform/aws/engine.ts";
 import { AwsPublisher } from "../platform/aws/eventbridge-publisher.ts";
 import { AwsFiles } from "../platform/aws/files.ts";
-import { complianceOver } from "../platform/compliance-client.ts";
+import { createComplianceClient } from "../platform/compliance-client.ts";
 import { type MapperEnv, ownIn } from "./env.ts";
 import { deployedCatalog } from "./load-catalog.ts";
 
@@ -17,7 +17,7 @@ type Handler<Answer> = (event: unknown, context: Context) => Promise<Answer>;
  * Makes the handler of a function that knows the sheets, and talks to no outside system. Each call works with the
  * sheets that are in force when it begins.
  */
-export function overSheets<Answer>(handlerOver: (engine: Engine) => Handler<Answer>) {
+export function createMapperEngine<Answer>(handlerOver: (engine: Engine) => Handler<Answer>) {
   return async (env: MapperEnv, log: Engine["log"]): Promise<Handler<Answer>> => {
     const nothingSent = (): never => {
       throw new Error("this function sends nothing");
@@ -38,7 +38,8 @@ export function overSheets<Answer>(handlerOver: (engine: Engine) => Handler<Answ
       // To the compliance engine, where one is named; connectors have functions of their own.
       http: (config) => createHttp({ allowedHosts: hostsIn(config) }),
       ...(settings && {
-        compliance: ({ http, ...means }) => complianceOver({ settings, http: http("governance", settings), ...means }),
+        compliance: ({ http, ...means }) =>
+          createComplianceClient({ settings, http: http("governance", settings), ...means }),
       }),
       log,
     });

@@ -2,9 +2,9 @@ import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context
 import type { Context } from "hono";
 import { handle } from "hono/aws-lambda";
 import * as z from "zod";
-import { opsApp } from "../ops/app.ts";
-import type { Ops } from "../ops/endpoint.ts";
-import { Problem } from "../ops/problem.ts";
+import { createOpsApp } from "../ops/app.ts";
+import type { OpsContext } from "../ops/endpoint.ts";
+import { ProblemError } from "../ops/problem.ts";
 
 /**
  * Who called, as the gateway has proved by the request's signature.
@@ -16,16 +16,16 @@ const signedSchema = z.object({
 });
 
 /** The operator's API behind an HTTP API with the IAM authorizer: the caller's ARN is who does it. */
-export function opsHandler(ops: Ops) {
+export function opsHandler(ops: OpsContext) {
   const callerOf = ({ env }: Context): string | undefined => {
     const signed = signedSchema.safeParse((env as { event?: unknown }).event);
     return signed.data?.requestContext.authorizer.iam.userArn;
   };
-  const app = opsApp(ops, {
+  const app = createOpsApp(ops, {
     // The gateway refuses who has not signed. Should a route be made without that, nothing is answered all the same.
     async guard(context, next) {
       if (callerOf(context) !== undefined) return next();
-      return new Problem("no-token", "Sign the request with AWS Signature Version 4.").response();
+      return new ProblemError("no-token", "Sign the request with AWS Signature Version 4.").response();
     },
     actorOf: (context) => callerOf(context) ?? "nobody",
   });

@@ -2,21 +2,21 @@ import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import { healthOf } from "../bridge/delivery/circuit-breaker.ts";
 import type { Engine } from "../bridge/engine.ts";
 import { connectorId } from "../bridge/model/connector.ts";
-import type { Ops } from "../ops/endpoint.ts";
+import type { OpsContext } from "../ops/endpoint.ts";
 import packageJson from "../package.json" with { type: "json" };
 import { functionNameOf, probeNameOf } from "../platform/aws/names.ts";
-import { door } from "./create-handler.ts";
+import { createHandler } from "./create-handler.ts";
 import { readMapperEnv } from "./env.ts";
-import { overSheets } from "./mapper-engine.ts";
+import { createMapperEngine } from "./mapper-engine.ts";
 import { opsHandler } from "./ops-handler.ts";
-import { askNow } from "./probe-request.ts";
+import { probeRequest } from "./probe-request.ts";
 
 /** Called by the operator's HTTP API. */
-export const serve = door(readMapperEnv, (env, log) =>
-  overSheets((engine) => opsHandler(opsOf(engine, env.DEPLOYMENT)))(env, log),
+export const serve = createHandler(readMapperEnv, (env, log) =>
+  createMapperEngine((engine) => opsHandler(opsOf(engine, env.DEPLOYMENT)))(env, log),
 );
 
-function opsOf(engine: Engine, deployment: string): Ops {
+function opsOf(engine: Engine, deployment: string): OpsContext {
   const lambda = new LambdaClient();
   return {
     engine,
@@ -26,7 +26,9 @@ function opsOf(engine: Engine, deployment: string): Ops {
     async probe(connector) {
       const id = connectorId(connector);
       const FunctionName = functionNameOf(deployment, probeNameOf(id));
-      const { FunctionError } = await lambda.send(new InvokeCommand({ FunctionName, Payload: JSON.stringify(askNow) }));
+      const { FunctionError } = await lambda.send(
+        new InvokeCommand({ FunctionName, Payload: JSON.stringify(probeRequest) }),
+      );
       if (FunctionError) throw new Error(`the probe of ${id} failed; see its log`);
       return (await engine.store.read("health", [id]))[0]?.value ?? healthOf(engine.clock.now());
     },

@@ -1,10 +1,10 @@
 import * as z from "zod";
 
 /** What the operator's API hands a probe's function. The schedule hands it something else. */
-export const askNow = { ask: "now" } as const;
+export const probeRequest = { ask: "now" } as const;
 
-const askNowSchema = z.object({ ask: z.literal(askNow.ask) });
+const probeRequestSchema = z.object({ ask: z.literal(probeRequest.ask) });
 
-export function isAskedNow(event: unknown): boolean {
-  return askNowSchema.safeParse(event).success;
+export function isProbeRequest(event: unknown): boolean {
+  return probeRequestSchema.safeParse(event).success;
 }

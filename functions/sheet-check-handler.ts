@@ -17,10 +17,10 @@ export function sheetCheckHandler(catalog: Catalog): (event: unknown) => Promise
     const faults = await checkSet(text, catalog);
     if (faults.length === 0) return;
     const more = faults.length > told ? [`and ${faults.length - told} more`] : [];
-    throw new SheetsRefused([...faults.slice(0, told), ...more].join("\n"));
+    throw new SheetsRefusedError([...faults.slice(0, told), ...more].join("\n"));
   };
 }
 
-class SheetsRefused extends Error {
-  override readonly name = "SheetsRefused";
+class SheetsRefusedError extends Error {
+  override readonly name = "SheetsRefusedError";
 }

@@ -2,7 +2,7 @@ import type { Context, SQSBatchResponse } from "aws-lambda";
 import * as z from "zod";
 import type { Engine } from "../bridge/engine.ts";
 import { errorName } from "../bridge/observability/log.ts";
-import type { Report } from "../bridge/ports/message-result.ts";
+import type { MessageDisposition } from "../bridge/ports/message-result.ts";
 import type { Message, QueueName } from "../bridge/ports/queue.ts";
 
 /** What a handler is called with and answers; of the context only the time that is left matters. */
@@ -62,9 +62,9 @@ export async function answer(
   engine: Engine,
   queue: QueueName,
   messages: readonly Message[],
-  reports: readonly Report[],
+  reports: readonly MessageDisposition[],
 ): Promise<SQSBatchResponse> {
-  const waiting = reports.flatMap((report) => (report.kind === "later" ? [report] : []));
+  const waiting = reports.flatMap((report) => (report.kind === "delay" ? [report] : []));
   for (let i = 0; i < waiting.length; i += batch) {
     try {
       await engine.queue.delay(queue, waiting.slice(i, i + batch));

@@ -3,11 +3,11 @@ import type { LogAttributes, UnformattedAttributes } from "@aws-lambda-powertool
 import { Metrics } from "@aws-lambda-powertools/metrics";
 import type { Context } from "aws-lambda";
 import type { LogLine } from "../bridge/observability/log.ts";
-import type { BusAlerts } from "../platform/aws/eventbridge-alerts.ts";
+import type { EventBridgeAlerts } from "../platform/aws/eventbridge-alerts.ts";
 import { levelOf, measuredIn, metricsNamespace } from "./log-metrics.ts";
 
 /** What a function says of its work: the path's log lines, and the metrics and alerts they stand for. */
-export interface Teller {
+export interface Telemetry {
   readonly log: (line: LogLine) => void;
   /** Which call the next lines belong to. */
   begin(context: Context): void;
@@ -21,11 +21,11 @@ export interface Teller {
  *
  * @param alerts absent: nobody is told
  */
-export function tellerFor(
+export function createTelemetry(
   deployment: string,
   logLevel: "DEBUG" | "INFO" | "WARN" | "ERROR",
-  alerts?: Pick<BusAlerts, "hear" | "tell">,
-): Teller {
+  alerts?: Pick<EventBridgeAlerts, "hear" | "tell">,
+): Telemetry {
   const logger = new Logger({ serviceName: deployment, logLevel, logFormatter: new LineFormatter() });
   const metricsOf = new Map<string | undefined, Metrics>();
   const measuring = (connector: string | undefined): Metrics => {

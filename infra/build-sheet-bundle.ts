@@ -1,13 +1,13 @@
 import { join, relative } from "node:path";
 import { Catalog, connectorId } from "../bridge/model/connector.ts";
-import { faultText } from "../bridge/values/yaml-file.ts";
-import { connectorFiles } from "../connectors/protocols/load-connectors.ts";
+import { issueText } from "../bridge/values/yaml-file.ts";
+import { listConnectorFiles } from "../connectors/protocols/load-connectors.ts";
 import { packSet } from "../platform/aws/sheet-bundle.ts";
-import { readFolder, readTexts, SheetsFault } from "../platform/local/sheet-watcher.ts";
+import { readFolder, readTexts, SheetsError } from "../platform/local/sheet-watcher.ts";
 import { projectRoot } from "./bundle.ts";
 
 /** Sheets that may be shipped, packed. */
-export interface SheetsToShip {
+export interface SheetBundle {
   readonly bytes: Uint8Array;
   readonly sheets: number;
   readonly examples: number;
@@ -18,22 +18,22 @@ export interface SheetsToShip {
  * Reads `mappings/` and the `governance.yaml` beside it, checks them, and runs the examples.
  *
  * @param deployed ids of the connectors that sheets may name. Absent: those of connectors/, which are to be deployed first
- * @throws {SheetsFault} with every fault: file, line and remedy
+ * @throws {SheetsError} with every fault: file, line and remedy
  * @throws {RangeError} where they are too large together
  */
-export async function sheetsToShip(mappings: string, deployed?: readonly string[]): Promise<SheetsToShip> {
-  const files = await connectorFiles(join(projectRoot, "connectors"));
+export async function buildSheetBundle(mappings: string, deployed?: readonly string[]): Promise<SheetBundle> {
+  const files = await listConnectorFiles(join(projectRoot, "connectors"));
   const { there = [], missing = [] } = Object.groupBy(files, ({ connector }) =>
     !deployed || deployed.includes(connectorId(connector)) ? "there" : "missing",
   );
   const texts = readFolder(mappings);
   const { sheets, policy, policyFault } = await readTexts(texts, new Catalog(there.map(({ connector }) => connector)));
-  const faults = [...sheets.faults.map(faultText), ...(policyFault === undefined ? [] : [policyFault])];
+  const faults = [...sheets.faults.map(issueText), ...(policyFault === undefined ? [] : [policyFault])];
   if (faults.length > 0) {
     const unknown = missing.map(
       ({ file }) => `${relative(projectRoot, file)} is not deployed yet; npm run deploy does it`,
     );
-    throw new SheetsFault([...faults, ...unknown]);
+    throw new SheetsError([...faults, ...unknown]);
   }
   // No fault: every text has become a sheet, in order.
   const filed = sheets.sheets.map((sheet, i) => ({ file: texts.sheets[i]?.file ?? sheet.name, sheet }));
@@ -41,6 +41,6 @@ export async function sheetsToShip(mappings: string, deployed?: readonly string[
     bytes: packSet({ sheets: filed, policy }),
     sheets: filed.length,
     examples: sheets.examples.length,
-    warnings: sheets.warnings.map(faultText),
+    warnings: sheets.warnings.map(issueText),
   };
 }

@@ -9,15 +9,15 @@ import {
   ListDeploymentsCommand,
   StartDeploymentCommand,
 } from "@aws-sdk/client-appconfig";
-import type { ShippingPlaces } from "../platform/aws/appconfig-targets.ts";
+import type { AppConfigTargets } from "../platform/aws/appconfig-targets.ts";
 import { takeUpMs } from "../platform/aws/sheet-bundle.ts";
 
 /** How often a rollout is looked at. */
 const lookMs = 3_000;
 
-export interface Shipment {
+export interface SheetDeployment {
   readonly client: AppConfigClient;
-  readonly places: ShippingPlaces;
+  readonly places: AppConfigTargets;
   /** The packed set. */
   readonly bytes: Uint8Array;
   /** Not in stages, and with nobody watching. */
@@ -28,7 +28,7 @@ export interface Shipment {
 }
 
 /** What came of it. */
-export type Shipped =
+export type DeploymentResult =
   | { readonly kind: "in-force"; readonly version: number; readonly deployment: number }
   /** These very sheets are in force already. */
   | { readonly kind: "unchanged"; readonly version: number }
@@ -47,7 +47,14 @@ const ends = new Set(["COMPLETE", "ROLLED_BACK", "REVERTED"]);
  *
  * In stages, but for the first set of all: there is nothing yet that a slow rollout would protect.
  */
-export async function ship({ client, places, bytes, now, tell, sleep }: Shipment): Promise<Shipped> {
+export async function deploySheets({
+  client,
+  places,
+  bytes,
+  now,
+  tell,
+  sleep,
+}: SheetDeployment): Promise<DeploymentResult> {
   const where = { ApplicationId: places.application, EnvironmentId: places.environment };
   const profile = { ApplicationId: places.application, ConfigurationProfileId: places.profile };
   const { Items = [] } = await client.send(new ListDeploymentsCommand({ ...where, MaxResults: 50 }));

@@ -7,12 +7,12 @@ import { AppConfigClient } from "@aws-sdk/client-appconfig";
 import { GetParameterCommand, ParameterNotFound, SSMClient } from "@aws-sdk/client-ssm";
 import { Command, CommanderError } from "commander";
 import * as z from "zod";
-import { readPlaces, type ShippingPlaces } from "../platform/aws/appconfig-targets.ts";
+import { type AppConfigTargets, readAppConfigTargets } from "../platform/aws/appconfig-targets.ts";
 import { parameterOf } from "../platform/aws/names.ts";
-import { SheetsFault } from "../platform/local/sheet-watcher.ts";
-import { sheetsToShip } from "./build-sheet-bundle.ts";
+import { SheetsError } from "../platform/local/sheet-watcher.ts";
+import { buildSheetBundle } from "./build-sheet-bundle.ts";
 import { projectRoot } from "./bundle.ts";
-import { type Shipped, ship } from "./deploy-sheets.ts";
+import { type DeploymentResult, deploySheets } from "./deploy-sheets.ts";
 import { readSettings, type Settings } from "./settings.ts";
 
 /** As of the command line `bridge`: done, the answer is no, the call was wrong, it could not be done. */
@@ -78,14 +78,14 @@ export async function run(args: readonly string[], sleep: Sleep = delay): Promis
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.wrongCall;
     console.error(messageOf(error));
-    if (error instanceof SheetsFault || error instanceof RangeError) return exitCodes.no;
+    if (error instanceof SheetsError || error instanceof RangeError) return exitCodes.no;
     return exitCodes.couldNot;
   }
 }
 
 async function deployAll(options: Options, cdkArgs: readonly string[], sleep: Sleep): Promise<number> {
   // Before minutes are spent on stacks.
-  await sheetsToShip(options.mappings);
+  await buildSheetBundle(options.mappings);
   const context = Object.entries(options.context).flatMap(([key, value]) => ["--context", `${key}=${value}`]);
   const cdk = join(projectRoot, "node_modules", "aws-cdk", "bin", "cdk");
   const child = spawn(process.execPath, [cdk, "deploy", "--all", ...context, ...cdkArgs], {
@@ -101,19 +101,19 @@ async function deployMappings({ context, mappings, now = false, json }: Options,
   const settings = readSettings(contextOf(context));
   const tell = json ? console.error : console.log;
   // First with all connectors of the folder: most faults need no look at AWS.
-  await sheetsToShip(mappings);
+  await buildSheetBundle(mappings);
   const places = await placesOf(settings);
-  const { bytes, sheets, examples, warnings } = await sheetsToShip(mappings, places.connectors);
+  const { bytes, sheets, examples, warnings } = await buildSheetBundle(mappings, places.connectors);
   for (const warning of warnings) tell(`${warning} (a warning)`);
   tell(`${sheets} sheets, ${bytes.byteLength} bytes, ${examples} examples pass`);
   const client = new AppConfigClient({ ...awsOptions(settings), maxAttempts: 8 });
-  const shipped = await ship({ client, places, bytes, now, tell, sleep });
+  const shipped = await deploySheets({ client, places, bytes, now, tell, sleep });
   if (json) console.log(JSON.stringify(shipped));
   else console.log(ending(shipped));
   return shipped.kind === "in-force" || shipped.kind === "unchanged" ? exitCodes.done : exitCodes.no;
 }
 
-function ending(shipped: Shipped): string {
+function ending(shipped: DeploymentResult): string {
   switch (shipped.kind) {
     case "in-force":
       return "in force";
@@ -129,12 +129,12 @@ function ending(shipped: Shipped): string {
 }
 
 /** What the mappings stack says of itself. @throws where there is none, with what to do */
-async function placesOf(settings: Settings): Promise<ShippingPlaces> {
+async function placesOf(settings: Settings): Promise<AppConfigTargets> {
   const ssm = new SSMClient(awsOptions(settings));
   const name = parameterOf(settings.name, "sheets");
   try {
     const { Parameter } = await ssm.send(new GetParameterCommand({ Name: name }));
-    return readPlaces(Parameter?.Value ?? "");
+    return readAppConfigTargets(Parameter?.Value ?? "");
   } catch (error) {
     if (!(error instanceof ParameterNotFound)) throw error;
     const region = await ssm.config.region();

@@ -9,7 +9,7 @@ import { PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { Key } from "aws-cdk-lib/aws-kms";
 import { StringParameter } from "aws-cdk-lib/aws-ssm";
 import type { Construct } from "constructs";
-import type { ShippingPlaces } from "../platform/aws/appconfig-targets.ts";
+import type { AppConfigTargets } from "../platform/aws/appconfig-targets.ts";
 import { parameterOf, sheetReaders, sheetsPlace } from "../platform/aws/names.ts";
 import { setJsonSchema } from "../platform/aws/sheet-bundle.ts";
 import { type AlarmKind, alarmNameOf } from "./alarms.ts";
@@ -86,7 +86,7 @@ export class MappingsStack extends Stack {
 
     const strategy = (id: string, name: string, how: typeof staged) =>
       new CfnDeploymentStrategy(this, id, { name: `${settings.name}-${name}`, replicateTo: "NONE", ...how }).ref;
-    const places: ShippingPlaces = {
+    const places: AppConfigTargets = {
       application,
       environment,
       profile: profile.ref,

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { type App, type Environment, PermissionsBoundary } from "aws-cdk-lib";
 import { connectorId } from "../bridge/model/connector.ts";
-import { connectorFiles } from "../connectors/protocols/load-connectors.ts";
+import { listConnectorFiles } from "../connectors/protocols/load-connectors.ts";
 import { catalogFile, catalogText } from "../platform/aws/deployed-catalog.ts";
 import { type BundleOptions, bundle, projectRoot } from "./bundle.ts";
 import { configFor, deployable } from "./connector-config.ts";
@@ -24,7 +24,7 @@ export interface BridgeStacks {
  */
 export async function addBridge(app: App, env?: Environment, makeBundle = bundle): Promise<BridgeStacks> {
   const settings = readSettings((key) => app.node.tryGetContext(key));
-  const files = deployable(await connectorFiles(join(projectRoot, "connectors")), settings);
+  const files = deployable(await listConnectorFiles(join(projectRoot, "connectors")), settings);
   const connectors = files.map(({ connector }) => connector);
   // Before anything is bundled: a fault in the settings is told at once.
   const configs = connectors.map((connector) => configFor(connector, settings));

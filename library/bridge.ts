@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { type BackfillTrial, targetsOf, tryBackfill } from "../bridge/jobs/backfill.ts";
+import { type BackfillPreview, previewBackfill, targetsOf } from "../bridge/jobs/backfill.ts";
 import { startJob } from "../bridge/jobs/job-runner.ts";
-import { packetsOf, type ReplayTrial, tryReplay } from "../bridge/jobs/replay.ts";
+import { packetsOf, previewReplay, type ReplayPreview } from "../bridge/jobs/replay.ts";
 import type { Evidence } from "../bridge/ledger/sealed-entries.ts";
 import { type Verification, type VerifyOptions, verifyLedger } from "../bridge/ledger/verify.ts";
 import type { SheetFile } from "../bridge/mapping/sheet-file.ts";
@@ -15,14 +15,14 @@ import { isClosed, type Status } from "../bridge/model/ledger-entry.ts";
 import type { PacketRecord } from "../bridge/model/packet-record.ts";
 import type { LogLine } from "../bridge/observability/log.ts";
 import type { Tally } from "../bridge/ports/store.ts";
-import { putInInbox } from "../bridge/recording/enqueue.ts";
+import { enqueueEvents } from "../bridge/recording/enqueue.ts";
 import { type From, pagesOf } from "../bridge/values/pagination.ts";
 import { createHttp, hostsIn } from "../connectors/protocols/http/client.ts";
-import { connectorFiles } from "../connectors/protocols/load-connectors.ts";
+import { listConnectorFiles } from "../connectors/protocols/load-connectors.ts";
 import { type LocalEngine, openLocalEngine } from "../platform/local/engine.ts";
 import { checkSettings, readSettings, type SettingsInput } from "../platform/local/settings.ts";
-import { readSet, SheetsFault, SheetsFolder, type SheetsNews } from "../platform/local/sheet-watcher.ts";
-import { type Runner, startRunner } from "../platform/local/worker-loops.ts";
+import { readSet, SheetsError, type SheetsNews, SheetWatcher } from "../platform/local/sheet-watcher.ts";
+import { startWorkerLoops, type WorkerLoops } from "../platform/local/worker-loops.ts";
 import { type PacketView, viewOf } from "./packet-view.ts";
 
 export interface BridgeOptions {
@@ -87,7 +87,7 @@ export type VerifyRequest = Omit<VerifyOptions, "evidence"> & Partial<Pick<Evide
 
 interface Open {
   readonly engine: LocalEngine;
-  readonly runner: Runner | undefined;
+  readonly runner: WorkerLoops | undefined;
 }
 
 let latest: Bridge | undefined;
@@ -160,7 +160,7 @@ export class Bridge implements AsyncDisposable {
     if (Buffer.byteLength(JSON.stringify(event)) > maxEventBytes) {
       throw new RangeError(`the event is larger than ${maxEventBytes} bytes; publish a reference to the data instead`);
     }
-    await putInInbox(queue, [event]);
+    await enqueueEvents(queue, [event]);
     return eventKey(event);
   }
 
@@ -224,9 +224,9 @@ export class Bridge implements AsyncDisposable {
     start: Date | number,
     end: Date | number,
     options: ReplayOptions & { onPage?: (looked: number) => void } = {},
-  ): Promise<ReplayTrial> {
+  ): Promise<ReplayPreview> {
     const { onPage, ...rest } = options;
-    return tryReplay(await this.engine(), { ...windowOf(start, end), ...rest }, onPage);
+    return previewReplay(await this.engine(), { ...windowOf(start, end), ...rest }, onPage);
   }
 
   /**
@@ -243,8 +243,8 @@ export class Bridge implements AsyncDisposable {
   async tryBackfill(
     from: BackfillSource,
     options: BackfillTargets & { onPage?: (looked: number) => void },
-  ): Promise<BackfillTrial> {
-    return tryBackfill(await this.engine(), await this.#backfillRequest(from, options), options.onPage);
+  ): Promise<BackfillPreview> {
+    return previewBackfill(await this.engine(), await this.#backfillRequest(from, options), options.onPage);
   }
 
   async #backfillRequest(from: BackfillSource, options: BackfillTargets): Promise<BackfillRequest> {
@@ -367,7 +367,7 @@ function readIfThere(file: string): SheetFile | undefined {
 
 /** The connectors that come with the bridge, and any others. */
 export async function ownCatalog(more: BridgeOptions["register"] = []): Promise<Catalog> {
-  return new Catalog([...(await connectorFiles(ownConnectors)).map(({ connector }) => connector), ...more]);
+  return new Catalog([...(await listConnectorFiles(ownConnectors)).map(({ connector }) => connector), ...more]);
 }
 
 async function openBridge(options: BridgeOptions): Promise<Open> {
@@ -396,30 +396,30 @@ async function openBridge(options: BridgeOptions): Promise<Open> {
     typeof mappings === "string"
       ? undefined
       : await readSet({ sheets: mappings, governance: readIfThere("governance.yaml") }, catalog);
-  if (fromTexts && !fromTexts.ok) throw new SheetsFault(fromTexts.faults);
-  let folder: SheetsFolder | undefined;
+  if (fromTexts && !fromTexts.ok) throw new SheetsError(fromTexts.faults);
+  let folder: SheetWatcher | undefined;
   const noSheets = sheetSet([], { otherwise: "block", rules: [] });
   // It takes longer to load than Node's own client, which does for the few requests of a command.
-  const wire = work ? (await import("../connectors/protocols/http/undici-transport.ts")).undiciWire : undefined;
+  const wire = work ? (await import("../connectors/protocols/http/undici-transport.ts")).undiciTransport : undefined;
   const engine = await openLocalEngine({
     dir,
     catalog,
     settings,
     sheets: () => folder?.current ?? fromTexts?.set ?? noSheets,
-    http: (config) => createHttp({ allowedHosts: hostsIn(config), ...(wire && { wire }) }),
+    http: (config) => createHttp({ allowedHosts: hostsIn(config), ...(wire && { transport: wire }) }),
     ...(log && { log }),
   });
   try {
     if (typeof mappings === "string" && wantsSheets) {
       const lastGoodFile = engine.dir === undefined || !work ? undefined : join(engine.dir, "last-good-sheets.json");
-      folder = await SheetsFolder.open({
+      folder = await SheetWatcher.open({
         folder: mappings,
         catalog,
         tell: onSheets,
         ...(lastGoodFile && { lastGoodFile }),
       });
     }
-    return { engine, runner: work ? startRunner(engine, folder) : undefined };
+    return { engine, runner: work ? startWorkerLoops(engine, folder) : undefined };
   } catch (error) {
     await engine.db.close();
     throw error;

@@ -76,18 +76,23 @@ const connectorRows: readonly ImportRow[] = [
     imports: ["bridge", "connectors/protocols/declarative"],
     packages: anyPackage,
   },
-  { folder: "connectors/*", order: 17, imports: ["bridge", "connectors/protocols"], packages: anyPackage },
+  {
+    folder: "connectors/*",
+    order: 18,
+    imports: ["bridge", "connectors/protocols"],
+    packages: anyPackage,
+  },
 ];
 
 const hostRows: readonly ImportRow[] = [
-  { folder: "platform/*", order: 18, imports: ["bridge"], packages: anyPackage },
-  { folder: "platform/local", order: 19, imports: ["bridge", "platform/*"], packages: anyPackage },
-  { folder: "platform/aws", order: 19, imports: ["bridge", "platform/*"], packages: anyPackage },
-  { folder: "ops", order: 20, imports: ["bridge"], packages: anyPackage },
-  { folder: "functions/bundle-stubs", order: 21, imports: ["bridge"], packages: anyPackage },
+  { folder: "platform/*", order: 19, imports: ["bridge"], packages: anyPackage },
+  { folder: "platform/local", order: 20, imports: ["bridge", "platform/*"], packages: anyPackage },
+  { folder: "platform/aws", order: 20, imports: ["bridge", "platform/*"], packages: anyPackage },
+  { folder: "ops", order: 21, imports: ["bridge"], packages: anyPackage },
+  { folder: "functions/bundle-stubs", order: 22, imports: ["bridge"], packages: anyPackage },
   {
     folder: "functions/*",
-    order: 22,
+    order: 23,
     imports: [
       "bridge",
       "connectors/protocols",
@@ -101,7 +106,7 @@ const hostRows: readonly ImportRow[] = [
   },
   {
     folder: "infra",
-    order: 23,
+    order: 24,
     imports: [
       "bridge",
       "connectors",
@@ -114,17 +119,17 @@ const hostRows: readonly ImportRow[] = [
     ],
     packages: anyPackage,
   },
-  { folder: "library", order: 24, imports: ["bridge", "connectors", "ops", "platform"], packages: anyPackage },
-  { folder: "index.ts", order: 25, imports: ["bridge", "connectors", "library", "ops", "platform"], packages: [] },
+  { folder: "library", order: 25, imports: ["bridge", "connectors", "ops", "platform"], packages: anyPackage },
+  { folder: "index.ts", order: 26, imports: ["bridge", "connectors", "library", "ops", "platform"], packages: [] },
   {
     folder: "cli",
-    order: 26,
+    order: 27,
     imports: ["bridge", "connectors", "index.ts", "library", "ops", "platform"],
     packages: anyPackage,
   },
   {
     folder: "console",
-    order: 27,
+    order: 28,
     imports: [],
     packages: [/^@?preact(\/|$)/, /^uplot(\/|$)/, /^console\/style\.css$/],
   },
@@ -144,19 +149,19 @@ const product = [
 ];
 
 const aroundRows: readonly ImportRow[] = [
-  { folder: "examples", order: 28, imports: ["index.ts"], packages: anyPackage },
-  { folder: "lint", order: 29, imports: [], packages: anyPackage },
-  { folder: "test/support", order: 30, imports: product, packages: anyPackage },
-  { folder: "test/corpus", order: 31, imports: [...product, "test/support"], packages: anyPackage },
-  { folder: "bench", order: 32, imports: [...product, "test/support"], packages: anyPackage },
+  { folder: "examples", order: 29, imports: ["index.ts"], packages: anyPackage },
+  { folder: "lint", order: 30, imports: [], packages: anyPackage },
+  { folder: "test/support", order: 31, imports: product, packages: anyPackage },
+  { folder: "test/corpus", order: 32, imports: [...product, "test/support"], packages: anyPackage },
+  { folder: "bench", order: 33, imports: [...product, "test/support"], packages: anyPackage },
   {
     folder: "test",
-    order: 33,
+    order: 34,
     imports: [...product, "bench", "examples", "lint", "test/corpus", "test/support"],
     packages: anyPackage,
   },
-  { folder: "demo", order: 34, imports: [...product, "test"], packages: anyPackage },
-  { folder: "vitest*.config.ts", order: 35, imports: ["test"], packages: anyPackage },
+  { folder: "demo", order: 35, imports: [...product, "test"], packages: anyPackage },
+  { folder: "vitest*.config.ts", order: 36, imports: ["test"], packages: anyPackage },
 ];
 
 export const importTable: readonly ImportRow[] = [...bridgeRows, ...connectorRows, ...hostRows, ...aroundRows];

@@ -1,6 +1,6 @@
 import * as z from "zod";
-import { operation } from "./endpoint.ts";
-import { Problem } from "./problem.ts";
+import { endpoint } from "./endpoint.ts";
+import { ProblemError } from "./problem.ts";
 import { anyJson, limit, timeOut } from "./schemas.ts";
 
 const alert = z
@@ -12,7 +12,7 @@ const alert = z
   })
   .meta({ id: "Alert" });
 
-const listAlerts = operation({
+const listAlerts = endpoint({
   method: "get",
   path: "/api/alerts",
   id: "listAlerts",
@@ -21,7 +21,7 @@ const listAlerts = operation({
   answer: z.object({ items: z.array(alert) }),
   problems: ["unavailable"],
   run({ ops: { alerts }, query: { limit } }) {
-    if (!alerts) return new Problem("unavailable", "On AWS alerts go to the deployment's topic; see the runbook.");
+    if (!alerts) return new ProblemError("unavailable", "On AWS alerts go to the deployment's topic; see the runbook.");
     const items = alerts()
       .slice(-limit)
       .reverse()

@@ -1,21 +1,21 @@
 import type { Context, Hono } from "hono";
-import { NotAsked } from "../bridge/governance/compliance-engine.ts";
+import { ComplianceUnavailableError } from "../bridge/governance/compliance-engine.ts";
 import { errorName } from "../bridge/observability/log.ts";
 import { jsonFault } from "../bridge/values/json.ts";
 import { alertOperations } from "./alerts.ts";
-import { type ShellOptions, shellApp } from "./base-app.ts";
+import { type BaseAppOptions, createBaseApp } from "./base-app.ts";
 import { connectorOperations } from "./connectors.ts";
-import type { AnyOperation, Ops } from "./endpoint.ts";
+import type { AnyEndpoint, OpsContext } from "./endpoint.ts";
 import { eventOperations } from "./events.ts";
 import { jobOperations } from "./jobs.ts";
 import { ledgerOperations } from "./ledger.ts";
 import { metricsText } from "./metrics.ts";
 import { openApiOf } from "./openapi.ts";
 import { packetOperations } from "./packets.ts";
-import { Problem, schemaProblem } from "./problem.ts";
+import { ProblemError, schemaProblem } from "./problem.ts";
 import { sheetOperations } from "./sheets.ts";
 
-export const operations: readonly AnyOperation[] = [
+export const endpoints: readonly AnyEndpoint[] = [
   ...eventOperations,
   ...packetOperations,
   ...connectorOperations,
@@ -25,7 +25,7 @@ export const operations: readonly AnyOperation[] = [
   ...alertOperations,
 ];
 
-export interface AppOptions extends ShellOptions {
+export interface AppOptions extends BaseAppOptions {
   /** Who calls, for the ledger. */
   readonly actorOf: (context: Context) => string;
 }
@@ -35,14 +35,14 @@ export interface AppOptions extends ShellOptions {
  *
  * Every answer is parsed by the schema the document is made of, so that nothing leaves which is not in it.
  */
-export function opsApp(ops: Ops, { actorOf, ...around }: AppOptions): Hono {
-  const app = shellApp(around);
-  for (const operation of operations) {
+export function createOpsApp(ops: OpsContext, { actorOf, ...around }: AppOptions): Hono {
+  const app = createBaseApp(around);
+  for (const operation of endpoints) {
     app.on(operation.method.toUpperCase(), operation.path.replace(/\{(\w+)\}/g, ":$1"), (context) =>
       serve(ops, operation, context, actorOf(context)),
     );
   }
-  const document = openApiOf(operations, ops);
+  const document = openApiOf(endpoints, ops);
   app.get("/openapi.json", (context) => context.json(document));
   if (ops.host === "local") {
     app.get("/metrics", async (context) =>
@@ -53,11 +53,11 @@ export function opsApp(ops: Ops, { actorOf, ...around }: AppOptions): Hono {
   return app;
 }
 
-async function serve(ops: Ops, operation: AnyOperation, context: Context, actor: string): Promise<Response> {
+async function serve(ops: OpsContext, operation: AnyEndpoint, context: Context, actor: string): Promise<Response> {
   const given = await read(operation, context);
-  if (given instanceof Problem) return given.response();
+  if (given instanceof ProblemError) return given.response();
   const answer = await operation.run({ ops, actor, ...given });
-  if (answer instanceof Problem) return answer.response();
+  if (answer instanceof ProblemError) return answer.response();
   return new Response(JSON.stringify(operation.answer.parse(answer)), {
     headers: { "content-type": "application/json; charset=utf-8", "cache-control": "no-store" },
   });
@@ -69,7 +69,7 @@ interface Given {
   readonly body: unknown;
 }
 
-async function read({ params, query, body }: AnyOperation, { req }: Context): Promise<Given | Problem> {
+async function read({ params, query, body }: AnyEndpoint, { req }: Context): Promise<Given | ProblemError> {
   const parts = [
     ["address", params, () => req.param()],
     ["query", query, () => queryOf(req.queries())],
@@ -85,17 +85,20 @@ async function read({ params, query, body }: AnyOperation, { req }: Context): Pr
 
   // A page of another origin cannot send this type without being let to, which nobody is.
   if (!/^application\/json\b/i.test(req.header("content-type") ?? "")) {
-    return new Problem("wrong-type", "Send the body as application/json.");
+    return new ProblemError("wrong-type", "Send the body as application/json.");
   }
   let raw: unknown;
   try {
     raw = JSON.parse(await req.text());
   } catch {
-    return new Problem("wrong-call", "The body is not JSON.");
+    return new ProblemError("wrong-call", "The body is not JSON.");
   }
   const fault = jsonFault(raw);
   if (fault !== undefined)
-    return new Problem("wrong-call", "The body holds what no call takes: it is nested too deep, or not well-formed.");
+    return new ProblemError(
+      "wrong-call",
+      "The body holds what no call takes: it is nested too deep, or not well-formed.",
+    );
   const parsed = body.safeParse(raw);
   if (!parsed.success) return schemaProblem("body", parsed.error);
   return { params: readParams, query: readQuery, body: parsed.data };
@@ -109,18 +112,21 @@ function queryOf(queries: Readonly<Record<string, readonly string[]>>): Record<s
 }
 
 /** What the core refuses by throwing, and what nobody expected. The error's own words may hold a value: they stay here. */
-function failed({ engine }: Ops, error: Error): Problem {
+function failed({ engine }: OpsContext, error: Error): ProblemError {
   if (error instanceof RangeError && ownFault.test(error.message)) {
-    return new Problem("wrong-call", `${error.message}.`);
+    return new ProblemError("wrong-call", `${error.message}.`);
   }
-  if (error instanceof NotAsked) {
-    return new Problem("unavailable", "Governance cannot be asked just now, so nothing was done; try again.");
+  if (error instanceof ComplianceUnavailableError) {
+    return new ProblemError("unavailable", "Governance cannot be asked just now, so nothing was done; try again.");
   }
   engine.log({ step: "api-failed", error: errorName(error) });
   if (/the store (did not take|is closed|'s file)/.test(error.message)) {
-    return new Problem("unavailable", "The store takes nothing just now; see the log of the bridge, and try again.");
+    return new ProblemError(
+      "unavailable",
+      "The store takes nothing just now; see the log of the bridge, and try again.",
+    );
   }
-  return new Problem("failed", "See the line api-failed in the log of the bridge.");
+  return new ProblemError("failed", "See the line api-failed in the log of the bridge.");
 }
 
 const ownFault = /^the (cursor|reason) /;

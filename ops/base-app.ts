@@ -1,7 +1,7 @@
 import { Hono, type MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { secureHeaders } from "hono/secure-headers";
-import { Problem } from "./problem.ts";
+import { ProblemError } from "./problem.ts";
 
 /** The largest body: an edit of the largest packet, with room for its reason. */
 const maxBodyBytes = 524_288;
@@ -12,7 +12,7 @@ export interface PageFile {
   readonly body: Uint8Array<ArrayBuffer>;
 }
 
-export interface ShellOptions {
+export interface BaseAppOptions {
   /** Lets a call through, or answers with a problem: before anything else is done. */
   readonly guard: MiddlewareHandler;
   /** A file of the operator's page, by its path; it holds no data, and is given to anybody. */
@@ -20,7 +20,7 @@ export interface ShellOptions {
 }
 
 /** What stands around the operator's API wherever it is answered: headers, guard, limit, page. */
-export function shellApp({ guard, page }: ShellOptions): Hono {
+export function createBaseApp({ guard, page }: BaseAppOptions): Hono {
   const app = new Hono();
   app.use(headers);
   for (const place of ["/api/*", "/metrics", "/openapi.json"]) app.use(place, guard);
@@ -28,7 +28,7 @@ export function shellApp({ guard, page }: ShellOptions): Hono {
   app.notFound(async ({ req }) => {
     const file = req.method === "GET" ? await page?.(req.path) : undefined;
     if (file) return new Response(file.body, { headers: { "content-type": file.type, "cache-control": "no-cache" } });
-    return new Problem("missing", "There is no such call; /openapi.json says which there are.").response();
+    return new ProblemError("missing", "There is no such call; /openapi.json says which there are.").response();
   });
   return app;
 }
@@ -55,5 +55,5 @@ const headers = secureHeaders({
 });
 
 function tooLarge(): Response {
-  return new Problem("too-large", `A body may have at most ${maxBodyBytes} bytes.`).response();
+  return new ProblemError("too-large", `A body may have at most ${maxBodyBytes} bytes.`).response();
 }

@@ -4,12 +4,12 @@ import type { Engine } from "../bridge/engine.ts";
 import { type Connector, connectorId } from "../bridge/model/connector.ts";
 import { pause, redriveNow, resume } from "../bridge/operations/connector-operations.ts";
 import { forget } from "../bridge/operations/forget-shadow.ts";
-import type { By } from "../bridge/operations/operator.ts";
+import type { Actor } from "../bridge/operations/operator.ts";
 import { withoutPersonalData } from "../bridge/pii/redact.ts";
 import type { QueueName } from "../bridge/ports/queue.ts";
-import { type Ops, operation } from "./endpoint.ts";
+import { endpoint, type OpsContext } from "./endpoint.ts";
 import { lagsOf } from "./lag.ts";
-import { Problem } from "./problem.ts";
+import { ProblemError } from "./problem.ts";
 import { name, reason, timeOut } from "./schemas.ts";
 
 const lag = z
@@ -45,7 +45,7 @@ const params = z.strictObject({ id: name });
 const heldLookedAt = 1_000;
 const defaultWindowMs = 60_000;
 
-const listConnectors = operation({
+const listConnectors = endpoint({
   method: "get",
   path: "/api/connectors",
   id: "listConnectors",
@@ -57,7 +57,7 @@ const listConnectors = operation({
   },
 });
 
-const getConnector = operation({
+const getConnector = endpoint({
   method: "get",
   path: "/api/connectors/{id}",
   id: "getConnector",
@@ -67,14 +67,14 @@ const getConnector = operation({
   problems: ["missing"],
   async run({ ops, params }) {
     const connector = connectorCalled(ops.engine, params.id);
-    if (connector instanceof Problem) return connector;
+    if (connector instanceof ProblemError) return connector;
     return viewOf(ops, connectorId(connector), await heldBy(ops.engine));
   },
 });
 
 export const switchedAnswer = z.object({ connector: z.string(), changed: z.boolean(), paused: z.boolean() });
 
-const pauseConnector = operation({
+const pauseConnector = endpoint({
   method: "post",
   path: "/api/connectors/{id}/pause",
   id: "pauseConnector",
@@ -86,7 +86,7 @@ const pauseConnector = operation({
   run: ({ ops: { engine }, params, body, actor }) => turn(engine, params.id, { actor, reason: body.reason }, pause),
 });
 
-const resumeConnector = operation({
+const resumeConnector = endpoint({
   method: "post",
   path: "/api/connectors/{id}/resume",
   id: "resumeConnector",
@@ -98,16 +98,16 @@ const resumeConnector = operation({
   run: ({ ops: { engine }, params, body, actor }) => turn(engine, params.id, { actor, reason: body.reason }, resume),
 });
 
-async function turn(engine: Engine, called: string, by: By, act: typeof pause) {
+async function turn(engine: Engine, called: string, by: Actor, act: typeof pause) {
   const connector = connectorCalled(engine, called);
-  if (connector instanceof Problem) return connector;
+  if (connector instanceof ProblemError) return connector;
   const { changed, health } = await act(engine, connector, by);
   return { connector: connectorId(connector), changed, paused: health.paused };
 }
 
 export const probeAnswer = z.object({ connector: z.string(), awake: z.boolean() });
 
-const probeConnector = operation({
+const probeConnector = endpoint({
   method: "post",
   path: "/api/connectors/{id}/probe",
   id: "probeConnector",
@@ -117,14 +117,14 @@ const probeConnector = operation({
   problems: ["missing"],
   async run({ ops, params }) {
     const connector = connectorCalled(ops.engine, params.id);
-    if (connector instanceof Problem) return connector;
+    if (connector instanceof ProblemError) return connector;
     return { connector: connectorId(connector), awake: !isDown(await ops.probe(connector)) };
   },
 });
 
 export const redriveAnswer = z.object({ connector: z.string(), waiting: z.int() });
 
-const redriveConnector = operation({
+const redriveConnector = endpoint({
   method: "post",
   path: "/api/connectors/{id}/redrive",
   id: "redriveConnector",
@@ -135,15 +135,15 @@ const redriveConnector = operation({
   problems: ["missing", "refused"],
   async run({ ops: { engine }, params, body, actor }) {
     const connector = connectorCalled(engine, params.id);
-    if (connector instanceof Problem) return connector;
+    if (connector instanceof ProblemError) return connector;
     const redriven = await redriveNow(engine, connector, { actor, reason: body.reason });
-    if (redriven.kind === "refused") return new Problem("refused", redriven.why);
+    if (redriven.kind === "refused") return new ProblemError("refused", redriven.why);
     const id = connectorId(connector);
     return { connector: id, waiting: redriven.kind === "due" ? redriven.waiting : 0 };
   },
 });
 
-const forgetShadow = operation({
+const forgetShadow = endpoint({
   method: "post",
   path: "/api/connectors/{id}/forget",
   id: "forgetShadow",
@@ -154,7 +154,7 @@ const forgetShadow = operation({
   problems: ["missing"],
   async run({ ops: { engine }, params, body: { entity }, actor }) {
     const connector = connectorCalled(engine, params.id);
-    if (connector instanceof Problem) return connector;
+    if (connector instanceof ProblemError) return connector;
     return { connector: connectorId(connector), forgotten: await forget(engine, connector, actor, entity) };
   },
 });
@@ -170,17 +170,17 @@ export const connectorOperations = [
 ];
 
 /** What a caller means by `PayrollConnector`, or why nothing is meant by it. */
-export function connectorCalled({ catalog }: Engine, called: string): Connector | Problem {
+export function connectorCalled({ catalog }: Engine, called: string): Connector | ProblemError {
   const found = catalog.find(called);
   if (!("fault" in found)) return found.connector;
   const several = catalog.ids.filter((id) => id.split("@")[0] === called);
   const which = (several.length > 1 ? several : catalog.ids).join(", ");
-  return new Problem("unknown-connector", `Of these names one must be given: ${which}.`);
+  return new ProblemError("unknown-connector", `Of these names one must be given: ${which}.`);
 }
 
-export function connectorNamed(engine: Engine, called: string): string | Problem {
+export function connectorNamed(engine: Engine, called: string): string | ProblemError {
   const found = connectorCalled(engine, called);
-  return found instanceof Problem ? found : connectorId(found);
+  return found instanceof ProblemError ? found : connectorId(found);
 }
 
 async function heldBy({ store }: Engine): Promise<ReadonlyMap<string, number>> {
@@ -191,7 +191,7 @@ async function heldBy({ store }: Engine): Promise<ReadonlyMap<string, number>> {
 }
 
 async function viewOf(
-  { engine, readiness }: Ops,
+  { engine, readiness }: OpsContext,
   id: string,
   held: ReadonlyMap<string, number>,
 ): Promise<z.input<typeof connectorView>> {

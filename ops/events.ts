@@ -3,12 +3,12 @@ import type { Engine } from "../bridge/engine.ts";
 import { eventStatuses } from "../bridge/model/ledger-entry.ts";
 import { withoutPersonalData } from "../bridge/pii/redact.ts";
 import type { EventQuery, FoundEvent } from "../bridge/ports/store.ts";
-import { operation } from "./endpoint.ts";
-import { Problem } from "./problem.ts";
+import { endpoint } from "./endpoint.ts";
+import { ProblemError } from "./problem.ts";
 import { cursor, cursorOut, eventId, eventStory, eventSummary, limit, name, pageOf, timeIn } from "./schemas.ts";
 import { eventSummaryOf, stepOf } from "./serialize.ts";
 
-const listEvents = operation({
+const listEvents = endpoint({
   method: "get",
   path: "/api/events",
   id: "listEvents",
@@ -62,7 +62,7 @@ async function pageOfEvents(
   return { items, ...(next !== undefined && { next }) };
 }
 
-const getEvent = operation({
+const getEvent = endpoint({
   method: "get",
   path: "/api/events/{id}",
   id: "getEvent",
@@ -73,7 +73,7 @@ const getEvent = operation({
   async run({ ops: { engine }, params: { id } }) {
     const [stored] = await engine.store.read("event", [id]);
     if (!stored)
-      return new Problem("missing", "There is no event with this id; the list of events has those there are.");
+      return new ProblemError("missing", "There is no event with this id; the list of events has those there are.");
     const { event, raw } = stored.value;
     return {
       ...eventSummaryOf({ key: id, value: stored.value }),

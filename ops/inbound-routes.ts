@@ -1,18 +1,23 @@
 import { Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
-import { type InboundAnswer, type InboundMeans, maxInboundBytes, takeIn } from "../bridge/inbound/receive-webhook.ts";
-import { Problem, type ProblemKind } from "./problem.ts";
+import {
+  type InboundAnswer,
+  type InboundContext,
+  maxInboundBytes,
+  receiveWebhook,
+} from "../bridge/inbound/receive-webhook.ts";
+import { ProblemError, type ProblemKind } from "./problem.ts";
 
-const tooLarge = () => new Problem("too-large", `A message may have at most ${maxInboundBytes} bytes.`).response();
+const tooLarge = () => new ProblemError("too-large", `A message may have at most ${maxInboundBytes} bytes.`).response();
 
 /** The door for what outside systems say: see bridge/inbound/receive-webhook.ts. It asks for no token, because each message is signed. */
-export function inboundDoor(engine: InboundMeans): Hono {
+export function inboundRoutes(engine: InboundContext): Hono {
   const app = new Hono();
   const limit = bodyLimit({ maxSize: maxInboundBytes, onError: tooLarge });
   app.post("/inbound/:connector", limit, async ({ req }) => {
     const body = new Uint8Array(await req.arrayBuffer());
     const header = (name: string) => req.header(name);
-    return answered(await takeIn(engine, { connector: req.param("connector"), header, body }));
+    return answered(await receiveWebhook(engine, { connector: req.param("connector"), header, body }));
   });
   return app;
 }
@@ -26,5 +31,5 @@ const kinds: Readonly<Record<number, ProblemKind>> = {
 
 function answered(answer: InboundAnswer): Response {
   if ("event" in answer) return Response.json({ event: answer.event }, { status: answer.status });
-  return new Problem(kinds[answer.status] as ProblemKind, `${answer.message}.`).response();
+  return new ProblemError(kinds[answer.status] as ProblemKind, `${answer.message}.`).response();
 }

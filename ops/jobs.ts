@@ -1,14 +1,14 @@
 import * as z from "zod";
 import type { Engine } from "../bridge/engine.ts";
-import { targetsOf, tryBackfill } from "../bridge/jobs/backfill.ts";
-import { tryBulk } from "../bridge/jobs/bulk-operation.ts";
+import { previewBackfill, targetsOf } from "../bridge/jobs/backfill.ts";
+import { previewBulk } from "../bridge/jobs/bulk-operation.ts";
 import { cancelJob, type JobPlan, startJob } from "../bridge/jobs/job-runner.ts";
-import { tryReplay } from "../bridge/jobs/replay.ts";
+import { previewReplay } from "../bridge/jobs/replay.ts";
 import type { BulkRequest, JobWork, ReplayRequest } from "../bridge/model/job.ts";
-import { FileFault } from "../bridge/ports/files.ts";
+import { FileError } from "../bridge/ports/files.ts";
 import { connectorNamed } from "./connectors.ts";
-import { operation } from "./endpoint.ts";
-import { Problem } from "./problem.ts";
+import { endpoint } from "./endpoint.ts";
+import { ProblemError } from "./problem.ts";
 import {
   job,
   jobId,
@@ -30,7 +30,7 @@ const dryRun = z.boolean().default(false).describe("Only say what it would come 
 const started = z.object({ kind: z.literal("job"), job });
 const params = z.strictObject({ id: jobId });
 
-const listJobs = operation({
+const listJobs = endpoint({
   method: "get",
   path: "/api/jobs",
   id: "listJobs",
@@ -43,7 +43,7 @@ const listJobs = operation({
   },
 });
 
-const getJob = operation({
+const getJob = endpoint({
   method: "get",
   path: "/api/jobs/{id}",
   id: "getJob",
@@ -57,7 +57,7 @@ const getJob = operation({
   },
 });
 
-const cancel = operation({
+const cancel = endpoint({
   method: "post",
   path: "/api/jobs/{id}/cancel",
   id: "cancelJob",
@@ -83,7 +83,7 @@ export const replayAnswer = z.discriminatedUnion("kind", [
   }),
 ]);
 
-const startReplay = operation({
+const startReplay = endpoint({
   method: "post",
   path: "/api/replays",
   id: "startReplay",
@@ -102,7 +102,7 @@ const startReplay = operation({
   async run({ ops: { engine }, body, actor }) {
     const { from, to = engine.clock.now() + 1, sheet, force, perSecond, dryRun } = body;
     const connector = body.connector === undefined ? undefined : connectorNamed(engine, body.connector);
-    if (connector instanceof Problem) return connector;
+    if (connector instanceof ProblemError) return connector;
     const request: ReplayRequest = {
       from,
       to,
@@ -113,7 +113,7 @@ const startReplay = operation({
     if (!dryRun) return start(engine, { kind: "replay", request }, actor, perSecond);
     return preview(engine, async (onPage) => ({
       kind: "trial" as const,
-      ...(await tryReplay(engine, request, onPage)),
+      ...(await previewReplay(engine, request, onPage)),
     }));
   },
 });
@@ -131,7 +131,7 @@ export const backfillAnswer = z.discriminatedUnion("kind", [
   }),
 ]);
 
-const startBackfill = operation({
+const startBackfill = endpoint({
   method: "post",
   path: "/api/backfills",
   id: "startBackfill",
@@ -150,12 +150,12 @@ const startBackfill = operation({
   problems: ["missing", "refused", "unavailable"],
   async run({ ops: { engine }, body, actor }) {
     const connector = body.connector === undefined ? undefined : connectorNamed(engine, body.connector);
-    if (connector instanceof Problem) return connector;
+    if (connector instanceof ProblemError) return connector;
     const request = await backfillRequest(engine, body, connector);
-    if (request instanceof Problem) return request;
+    if (request instanceof ProblemError) return request;
     if (!body.dryRun) return start(engine, { kind: "backfill", request }, actor, body.perSecond);
     return preview(engine, async (onPage) => {
-      const { looked, malformed, targets } = await tryBackfill(engine, request, onPage);
+      const { looked, malformed, targets } = await previewBackfill(engine, request, onPage);
       const told = Object.entries(targets).map(([target, { samples, ...counts }]) => [
         target,
         { ...counts, samples: samples.map(summaryOf) },
@@ -182,7 +182,7 @@ export const bulkAnswer = z.discriminatedUnion("kind", [
   }),
 ]);
 
-const startBulk = operation({
+const startBulk = endpoint({
   method: "post",
   path: "/api/bulk",
   id: "startBulk",
@@ -200,11 +200,11 @@ const startBulk = operation({
   async run({ ops: { engine }, body, actor }) {
     const { act, filter, sheet, reason, perSecond, dryRun } = body;
     const connector = filter.connector === undefined ? undefined : connectorNamed(engine, filter.connector);
-    if (connector instanceof Problem) return connector;
+    if (connector instanceof ProblemError) return connector;
     const request: BulkRequest = { act, sheet, reason, filter: { ...filter, connector } };
     if (!dryRun) return start(engine, { kind: "bulk", request }, actor, perSecond);
     return preview(engine, async (onPage) => {
-      const trial = await tryBulk(engine, request, onPage);
+      const trial = await previewBulk(engine, request, onPage);
       const samples = trial.samples.map(({ packet, fate }) => ({ packet: summaryOf(packet), fate }));
       return { kind: "trial" as const, ...trial, refused: { ...trial.refused }, samples };
     });
@@ -213,8 +213,8 @@ const startBulk = operation({
 
 export const jobOperations = [listJobs, getJob, cancel, startReplay, startBackfill, startBulk];
 
-function noJob(): Problem {
-  return new Problem("missing", "There is no job with this id; the list of jobs has those there are.");
+function noJob(): ProblemError {
+  return new ProblemError("missing", "There is no job with this id; the list of jobs has those there are.");
 }
 
 async function start(engine: Engine, work: JobWork, actor: string, perSecond: number | undefined) {
@@ -222,19 +222,22 @@ async function start(engine: Engine, work: JobWork, actor: string, perSecond: nu
   return { kind: "job" as const, job: jobOf(await startJob(engine, plan)) };
 }
 
-class TooLong extends Error {}
+class PreviewTimeoutError extends Error {}
 
 /** A preview goes through all that there is; deliveries go on in between, and after a while it gives up. */
-async function preview<T>(engine: Engine, look: (onPage: () => Promise<void>) => Promise<T>): Promise<T | Problem> {
+async function preview<T>(
+  engine: Engine,
+  look: (onPage: () => Promise<void>) => Promise<T>,
+): Promise<T | ProblemError> {
   const until = engine.clock.now() + maxPreviewMs;
   try {
     return await look(async () => {
-      if (engine.clock.now() > until) throw new TooLong();
+      if (engine.clock.now() > until) throw new PreviewTimeoutError();
       await engine.clock.sleep(0);
     });
   } catch (error) {
-    if (!(error instanceof TooLong)) throw error;
-    return new Problem("unavailable", "There is too much to look through at one go; choose a shorter time.");
+    if (!(error instanceof PreviewTimeoutError)) throw error;
+    return new ProblemError("unavailable", "There is too much to look through at one go; choose a shorter time.");
   }
 }
 
@@ -251,7 +254,7 @@ async function backfillRequest(engine: Engine, { targets: names, from }: Backfil
     targets = targetsOf(engine, { targets: names, ...(connector !== undefined && { connector }) });
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    return new Problem("refused", "No sheet has such a target; the list of sheets names those there are.");
+    return new ProblemError("refused", "No sheet has such a target; the list of sheets names those there are.");
   }
   if ("since" in from) {
     const { since, until = engine.clock.now() + 1 } = from;
@@ -261,7 +264,7 @@ async function backfillRequest(engine: Engine, { targets: names, from }: Backfil
     const file = await engine.files.find(from.file);
     return { targets, from: { kind: "file" as const, file, ...(from.asOf !== undefined && { asOf: from.asOf }) } };
   } catch (error) {
-    if (!(error instanceof FileFault)) throw error;
-    return new Problem("refused", "The file cannot be read; it must lie in a place the bridge may read from.");
+    if (!(error instanceof FileError)) throw error;
+    return new ProblemError("refused", "The file cannot be read; it must lie in a place the bridge may read from.");
   }
 }

@@ -3,11 +3,11 @@ import type { Engine } from "../bridge/engine.ts";
 import { placeOf, verifyLedger } from "../bridge/ledger/verify.ts";
 import { eventStatuses, statuses } from "../bridge/model/ledger-entry.ts";
 import type { StorePort, Tally } from "../bridge/ports/store.ts";
-import { operation } from "./endpoint.ts";
-import { Problem } from "./problem.ts";
+import { endpoint } from "./endpoint.ts";
+import { ProblemError } from "./problem.ts";
 import { timeIn, timeOut } from "./schemas.ts";
 
-const whoAmI = operation({
+const whoAmI = endpoint({
   method: "get",
   path: "/api/me",
   id: "whoAmI",
@@ -16,7 +16,7 @@ const whoAmI = operation({
   run: ({ ops: { host, version, engine }, actor }) => ({ actor, host, version, now: timeOut(engine.clock.now()) }),
 });
 
-const verify = operation({
+const verify = endpoint({
   method: "post",
   path: "/api/ledger/verify",
   id: "verifyLedger",
@@ -37,12 +37,13 @@ const verify = operation({
   async run({ ops: { engine, evidence, host }, body: { since } }) {
     // It reads everything there is, which takes longer than a gateway waits, and needs rights this function has not.
     if (host === "aws") {
-      return new Problem(
+      return new ProblemError(
         "unavailable",
         "Run bridge ledger verify --stack and the deployment's name; see docs/ledger.md.",
       );
     }
-    if (since !== undefined && !evidence) return new Problem("refused", "There are no seals; check the whole ledger.");
+    if (since !== undefined && !evidence)
+      return new ProblemError("refused", "There are no seals; check the whole ledger.");
     const { entries, chains, fault, seals } = await verifyLedger(engine, {
       ...(evidence && { evidence }),
       ...(since !== undefined && { since }),
@@ -66,7 +67,7 @@ export const tallyAnswer = z.object({
   givenUp: z.int().describe("Messages of the inbox that could not be mapped, however often it was tried."),
 });
 
-const tally = operation({
+const tally = endpoint({
   method: "get",
   path: "/api/tally",
   id: "tally",
@@ -76,7 +77,7 @@ const tally = operation({
   async run({ ops: { engine, host } }) {
     // It would read the whole table, at every look.
     if (host === "aws")
-      return new Problem("unavailable", "On AWS the dashboard in CloudWatch counts; see the runbook.");
+      return new ProblemError("unavailable", "On AWS the dashboard in CloudWatch counts; see the runbook.");
     const [counted, { waiting, inFlight }] = await Promise.all([tallyOf(engine), engine.queue.depth("inbox-dead")]);
     return { ...counted, givenUp: waiting + inFlight };
   },

@@ -2,22 +2,22 @@ import { hash, timingSafeEqual } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import type { Hono, MiddlewareHandler } from "hono";
-import { opsApp } from "./app.ts";
-import type { ShellOptions } from "./base-app.ts";
-import type { Ops } from "./endpoint.ts";
-import { inboundDoor } from "./inbound-routes.ts";
-import { Problem } from "./problem.ts";
-import { type Ask, relayApp } from "./proxy.ts";
+import { createOpsApp } from "./app.ts";
+import type { BaseAppOptions } from "./base-app.ts";
+import type { OpsContext } from "./endpoint.ts";
+import { inboundRoutes } from "./inbound-routes.ts";
+import { ProblemError } from "./problem.ts";
+import { type Ask, createProxy } from "./proxy.ts";
 
-export interface DoorOptions {
+export interface ListenOptions {
   /** 0: any that is free. */
   readonly port: number;
   /** What a caller must know. */
   readonly token: string;
-  readonly page?: ShellOptions["page"];
+  readonly page?: BaseAppOptions["page"];
 }
 
-export interface ServeOptions extends DoorOptions {
+export interface ServeOptions extends ListenOptions {
   /** Who calls: whoever has the token is who runs this process. */
   readonly actor: string;
 }
@@ -38,9 +38,9 @@ const requestMs = 30_000;
  *
  * @throws where the port is taken
  */
-export function serveOps(ops: Ops, { actor, ...door }: ServeOptions): Promise<Served> {
-  const app = opsApp(ops, { ...aroundOf(door), actorOf: () => actor });
-  app.route("/", inboundDoor(ops.engine));
+export function serveOps(ops: OpsContext, { actor, ...door }: ServeOptions): Promise<Served> {
+  const app = createOpsApp(ops, { ...aroundOf(door), actorOf: () => actor });
+  app.route("/", inboundRoutes(ops.engine));
   return listen(app, door.port);
 }
 
@@ -50,11 +50,11 @@ export function serveOps(ops: Ops, { actor, ...door }: ServeOptions): Promise<Se
  * @param ask asks it, in the operator's name
  * @throws where the port is taken
  */
-export function serveRelay(ask: Ask, door: DoorOptions): Promise<Served> {
-  return listen(relayApp(ask, aroundOf(door)), door.port);
+export function serveProxy(ask: Ask, door: ListenOptions): Promise<Served> {
+  return listen(createProxy(ask, aroundOf(door)), door.port);
 }
 
-function aroundOf({ token, page }: DoorOptions): ShellOptions {
+function aroundOf({ token, page }: ListenOptions): BaseAppOptions {
   return { guard: localGuard(token), ...(page && { page }) };
 }
 
@@ -88,14 +88,14 @@ export function localGuard(token: string): MiddlewareHandler {
   const wanted = digest(`Bearer ${token}`);
   return async ({ req }, next) => {
     if (!isThisMachine(req.header("host"))) {
-      return new Problem("forbidden", "Call it by its address, http://127.0.0.1 and the port.").response();
+      return new ProblemError("forbidden", "Call it by its address, http://127.0.0.1 and the port.").response();
     }
     const origin = req.header("origin");
     if (origin !== undefined && origin !== `http://${req.header("host")}`) {
-      return new Problem("forbidden", "A page of another origin may not call this.").response();
+      return new ProblemError("forbidden", "A page of another origin may not call this.").response();
     }
     if (!timingSafeEqual(digest(req.header("authorization") ?? ""), wanted)) {
-      const { body } = new Problem(
+      const { body } = new ProblemError(
         "no-token",
         "Send Authorization: Bearer and the token that bridge serve has printed; it also lies in the store's folder, as api.json.",
       );

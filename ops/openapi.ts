@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { JsonObject } from "../bridge/values/json.ts";
-import type { AnyOperation, Ops } from "./endpoint.ts";
+import type { AnyEndpoint, OpsContext } from "./endpoint.ts";
 import { problemSchema } from "./problem.ts";
 
 /** Problems any call may come to, by status. */
@@ -21,8 +21,8 @@ const own: Readonly<Record<string, readonly [status: number, description: string
 
 /** The OpenAPI 3.1 document of the operations, made of the schemas they are served by. */
 export function openApiOf(
-  operations: readonly AnyOperation[],
-  { host, version }: Pick<Ops, "host" | "version">,
+  operations: readonly AnyEndpoint[],
+  { host, version }: Pick<OpsContext, "host" | "version">,
 ): JsonObject {
   const paths: Record<string, JsonObject> = {};
   const named: JsonObject = {};
@@ -52,10 +52,7 @@ export function openApiOf(
 }
 
 /** @param named takes up the schemas that have a name, for all to refer to */
-function told(
-  { id, summary, params, query, body, answer, problems = [] }: AnyOperation,
-  named: JsonObject,
-): JsonObject {
+function told({ id, summary, params, query, body, answer, problems = [] }: AnyEndpoint, named: JsonObject): JsonObject {
   const parameters = [...parametersIn("path", params), ...parametersIn("query", query)];
   const answers: Record<string, JsonObject> = {
     200: { description: "Done.", content: { "application/json": { schema: schemaOf(answer, "output", named) } } },

@@ -6,14 +6,14 @@ import { replayPacket } from "../bridge/jobs/replay.ts";
 import { statuses } from "../bridge/model/ledger-entry.ts";
 import type { PacketRecord } from "../bridge/model/packet-record.ts";
 import { discard } from "../bridge/operations/discard.ts";
-import { edit, tryEdit } from "../bridge/operations/edit.ts";
-import type { By } from "../bridge/operations/operator.ts";
-import type { Acted } from "../bridge/operations/packet-operation.ts";
+import { edit, previewEdit } from "../bridge/operations/edit.ts";
+import type { Actor } from "../bridge/operations/operator.ts";
+import type { OperationResult } from "../bridge/operations/packet-operation.ts";
 import type { Stored } from "../bridge/ports/store.ts";
 import { isJsonObject, type Json, type JsonObject } from "../bridge/values/json.ts";
 import { connectorNamed } from "./connectors.ts";
-import { operation } from "./endpoint.ts";
-import { Problem } from "./problem.ts";
+import { endpoint } from "./endpoint.ts";
+import { ProblemError } from "./problem.ts";
 import {
   anyJson,
   cursor,
@@ -48,7 +48,7 @@ export const editAnswer = z.discriminatedUnion("kind", [
   }),
 ]);
 
-const listPackets = operation({
+const listPackets = endpoint({
   method: "get",
   path: "/api/packets",
   id: "listPackets",
@@ -65,7 +65,7 @@ const listPackets = operation({
   async run({ ops: { engine }, query }) {
     const { status, order, connector, after, ...filter } = query;
     const id = connector === undefined ? undefined : connectorNamed(engine, connector);
-    if (id instanceof Problem) return id;
+    if (id instanceof ProblemError) return id;
     const page = await engine.store.packets({
       ...filter,
       connector: id,
@@ -77,7 +77,7 @@ const listPackets = operation({
   },
 });
 
-const getPacket = operation({
+const getPacket = endpoint({
   method: "get",
   path: "/api/packets/{id}",
   id: "getPacket",
@@ -91,7 +91,7 @@ const getPacket = operation({
   },
 });
 
-const editPacket = operation({
+const editPacket = endpoint({
   method: "post",
   path: "/api/packets/{id}/edit",
   id: "editPacket",
@@ -111,14 +111,14 @@ const editPacket = operation({
   async run({ ops: { engine }, params: { id }, body, actor }) {
     const request = { id, etag: body.etag, fields: body.fields };
     if (!body.dryRun) return answerOf(await edit(engine, request, { actor, reason: body.reason }));
-    const trial = await tryEdit(engine, request);
+    const trial = await previewEdit(engine, request);
     if (trial.kind !== "trial") return answerOf(trial);
     const governance = trial.governance.map((decision) => ({ ...decision, kinds: [...decision.kinds] }));
     return { ...trial, changes: [...trial.changes], governance };
   },
 });
 
-const replayOne = operation({
+const replayOne = endpoint({
   method: "post",
   path: "/api/packets/{id}/replay",
   id: "replayPacket",
@@ -137,7 +137,7 @@ const replayOne = operation({
   },
 });
 
-const discardPacket = operation({
+const discardPacket = endpoint({
   method: "post",
   path: "/api/packets/{id}/discard",
   id: "discardPacket",
@@ -147,19 +147,19 @@ const discardPacket = operation({
   answer: doneAnswer,
   problems: ["missing", "moved", "refused"],
   async run({ ops: { engine }, params: { id }, body, actor }) {
-    const by: By = { actor, reason: body.reason };
+    const by: Actor = { actor, reason: body.reason };
     return answerOf(await discard(engine, id, by, body.etag));
   },
 });
 
 export const packetOperations = [listPackets, getPacket, editPacket, replayOne, discardPacket];
 
-function missing(): Problem {
-  return new Problem("missing", "There is no packet with this id; the list of packets has those there are.");
+function missing(): ProblemError {
+  return new ProblemError("missing", "There is no packet with this id; the list of packets has those there are.");
 }
 
 /** What a person's act came to, as an answer or a problem. */
-function answerOf(acted: Acted): z.input<typeof doneAnswer> | Problem {
+function answerOf(acted: OperationResult): z.input<typeof doneAnswer> | ProblemError {
   switch (acted.kind) {
     case "done":
       return { kind: "done", etag: acted.packet.etag, packet: summaryOf(acted.packet.value) };
@@ -167,12 +167,12 @@ function answerOf(acted: Acted): z.input<typeof doneAnswer> | Problem {
       return missing();
     case "moved": {
       const { etag, value } = acted.now;
-      return new Problem("moved", "Look at the packet as it stands now, and decide anew.", {
+      return new ProblemError("moved", "Look at the packet as it stands now, and decide anew.", {
         now: { etag, packet: summaryOf(value) },
       });
     }
     case "refused":
-      return new Problem("refused", acted.why);
+      return new ProblemError("refused", acted.why);
   }
 }
 

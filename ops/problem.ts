@@ -34,7 +34,7 @@ const titles = {
 export type ProblemKind = keyof typeof titles;
 
 /** What an operation gives back in the place of its answer. */
-export class Problem {
+export class ProblemError {
   readonly body: ProblemBody;
 
   constructor(kind: ProblemKind, detail: string, more: Pick<ProblemBody, "faults" | "now"> = {}) {
@@ -55,10 +55,12 @@ export class Problem {
  *
  * @param part of the call: `body`, `query`
  */
-export function schemaProblem(part: string, error: z.ZodError): Problem {
+export function schemaProblem(part: string, error: z.ZodError): ProblemError {
   const faults = error.issues.slice(0, 20).map((issue) => ({
     where: [part, ...issue.path.map(String).filter((name) => /^[\w.]{1,40}$/.test(name))].join("."),
     what: issue.code === "unrecognized_keys" ? "has a key this call does not know" : issue.message,
   }));
-  return new Problem("wrong-call", `The ${part} is not what this call takes; /openapi.json says what is.`, { faults });
+  return new ProblemError("wrong-call", `The ${part} is not what this call takes; /openapi.json says what is.`, {
+    faults,
+  });
 }

@@ -1,6 +1,6 @@
 import type { Hono } from "hono";
-import { type ShellOptions, shellApp } from "./base-app.ts";
-import { Problem } from "./problem.ts";
+import { type BaseAppOptions, createBaseApp } from "./base-app.ts";
+import { ProblemError } from "./problem.ts";
 
 /** Asks a bridge elsewhere: by its API's path and query. */
 export type Ask = (
@@ -13,8 +13,8 @@ export type Ask = (
  *
  * Nothing of a caller's headers goes there but the body's type, and nothing of the answer's comes back but its own.
  */
-export function relayApp(ask: Ask, around: ShellOptions): Hono {
-  const app = shellApp(around);
+export function createProxy(ask: Ask, around: BaseAppOptions): Hono {
+  const app = createBaseApp(around);
   app.on(["GET", "POST"], "/api/*", async ({ req }) => {
     const { pathname, search } = new URL(req.url);
     const body = req.method === "POST" ? await req.text() : "";
@@ -33,7 +33,7 @@ export function relayApp(ask: Ask, around: ShellOptions): Hono {
     });
   });
   app.onError(() =>
-    new Problem(
+    new ProblemError(
       "unavailable",
       "The bridge elsewhere does not answer; are your credentials and region right?",
     ).response(),
@@ -43,9 +43,9 @@ export function relayApp(ask: Ask, around: ShellOptions): Hono {
 
 function refusedThere(status: number): Response {
   return status === 401 || status === 403
-    ? new Problem(
+    ? new ProblemError(
         "forbidden",
         "Your AWS credentials may not call this operation of the API, or have expired: renew them, and start bridge console anew.",
       ).response()
-    : new Problem("unavailable", `What stands before the API answered ${status}; try again.`).response();
+    : new ProblemError("unavailable", `What stands before the API answered ${status}; try again.`).response();
 }

@@ -1,11 +1,11 @@
 import type * as z from "zod";
-import type { TriedPacket } from "../bridge/mapping/try-sheet.ts";
+import type { PreviewedPacket } from "../bridge/mapping/try-sheet.ts";
 import type { EventRecord } from "../bridge/model/event-record.ts";
 import type { Job } from "../bridge/model/job.ts";
 import { isClosed, type LedgerEntry } from "../bridge/model/ledger-entry.ts";
 import type { PacketRecord, Progress } from "../bridge/model/packet-record.ts";
 import { sentenceOf } from "../bridge/observability/describe.ts";
-import { toldName, withoutPersonalData } from "../bridge/pii/redact.ts";
+import { redactName, withoutPersonalData } from "../bridge/pii/redact.ts";
 import type { FoundEvent } from "../bridge/ports/store.ts";
 import {
   type eventSummary,
@@ -73,8 +73,8 @@ export function eventSummaryOf({ key, value }: Pick<FoundEvent, "key" | "value">
   return {
     id: key,
     status,
-    ...(type !== undefined && { type: toldName(type) }),
-    ...(source !== undefined && { source: toldName(source) }),
+    ...(type !== undefined && { type: redactName(type) }),
+    ...(source !== undefined && { source: redactName(source) }),
     ...(event?.time !== undefined && { time: event.time }),
     acceptedAt: timeOut(Math.floor(accepted / 1_000)),
     ...(erased && { erasedAt: timeOut(erased.at) }),
@@ -103,7 +103,7 @@ export function jobOf(found: Job): z.input<typeof job> {
 }
 
 /** A value governance blocks leaves nowhere: it is named and not shown. */
-export function triedOf(packet: TriedPacket): z.input<typeof triedPacket> {
+export function triedOf(packet: PreviewedPacket): z.input<typeof triedPacket> {
   const blocked = new Set(packet.governance.flatMap(({ action, field }) => (action === "block" ? [field] : [])));
   const fields = Object.fromEntries(Object.entries(packet.fields).filter(([field]) => !blocked.has(field)));
   const governance = packet.governance.map((decision) => ({ ...decision, kinds: [...decision.kinds] }));

@@ -2,12 +2,12 @@ import { stringify } from "yaml";
 import * as z from "zod";
 import type { Engine } from "../bridge/engine.ts";
 import type { Sheet } from "../bridge/mapping/compile-sheet.ts";
-import { readSheet, readSheets, type SheetFault } from "../bridge/mapping/sheet-file.ts";
-import { completeEvent, trySheet } from "../bridge/mapping/try-sheet.ts";
+import { readSheet, readSheets, type SheetIssue } from "../bridge/mapping/sheet-file.ts";
+import { completeEvent, previewSheet } from "../bridge/mapping/try-sheet.ts";
 import { checkEvent, type SourceEvent } from "../bridge/model/event.ts";
 import { isJsonObject, type Json, type JsonObject, jsonEqual } from "../bridge/values/json.ts";
-import { operation } from "./endpoint.ts";
-import { Problem } from "./problem.ts";
+import { endpoint } from "./endpoint.ts";
+import { ProblemError } from "./problem.ts";
 import { eventId, timeOut, triedPacket } from "./schemas.ts";
 import { triedOf } from "./serialize.ts";
 
@@ -42,7 +42,7 @@ const sheetView = z
 
 const fault = z.object({ line: z.int(), message: z.string() });
 
-const listSheets = operation({
+const listSheets = endpoint({
   method: "get",
   path: "/api/sheets",
   id: "listSheets",
@@ -51,7 +51,7 @@ const listSheets = operation({
   run: ({ ops: { engine } }) => ({ items: engine.sheets().sheets.map(viewOf) }),
 });
 
-const getSheet = operation({
+const getSheet = endpoint({
   method: "get",
   path: "/api/sheets/{name}",
   id: "getSheet",
@@ -61,11 +61,11 @@ const getSheet = operation({
   problems: ["missing"],
   run({ ops: { engine }, params: { name } }) {
     const sheet = sheetCalled(engine, name);
-    return sheet instanceof Problem ? sheet : { ...viewOf(sheet), text: stringify(sheet.document) };
+    return sheet instanceof ProblemError ? sheet : { ...viewOf(sheet), text: stringify(sheet.document) };
   },
 });
 
-const checkSheet = operation({
+const checkSheet = endpoint({
   method: "post",
   path: "/api/sheets/check",
   id: "checkSheet",
@@ -91,7 +91,7 @@ const checkSheet = operation({
 
 const packets = z.array(triedPacket);
 
-const trySheetOperation = operation({
+const trySheetOperation = endpoint({
   method: "post",
   path: "/api/sheets/try",
   id: "trySheet",
@@ -123,9 +123,9 @@ const trySheetOperation = operation({
   async run({ ops: { engine }, body: { name, text, event, last } }) {
     const inForce = engine.sheets().sheets.find((sheet) => sheet.name === name);
     const proposed = text === undefined ? sheetCalled(engine, name) : proposedIn(name, text);
-    if (proposed instanceof Problem) return proposed;
+    if (proposed instanceof ProblemError) return proposed;
     const given = event === undefined ? undefined : checkEvent(completeEvent(event));
-    if (given?.kind === "malformed") return new Problem("refused", `The event is none: ${given.reason}`);
+    if (given?.kind === "malformed") return new ProblemError("refused", `The event is none: ${given.reason}`);
     const events = given ? [{ event: given.event }] : await lastEvents(engine, proposed, last ?? 1);
     const until = engine.clock.now() + maxTryMs;
     const tried: Awaited<ReturnType<typeof tryOne>>[] = [];
@@ -141,25 +141,25 @@ const trySheetOperation = operation({
 
 export const sheetOperations = [listSheets, getSheet, checkSheet, trySheetOperation];
 
-function sheetCalled(engine: Engine, name: string): Sheet | Problem {
+function sheetCalled(engine: Engine, name: string): Sheet | ProblemError {
   const sheet = engine.sheets().sheets.find((one) => one.name === name);
-  return sheet ?? new Problem("missing", "No sheet in force is called so; the list of sheets names them.");
+  return sheet ?? new ProblemError("missing", "No sheet in force is called so; the list of sheets names them.");
 }
 
-function proposedIn(name: string, text: string): Sheet | Problem {
+function proposedIn(name: string, text: string): Sheet | ProblemError {
   const reading = readSheet(`${name}.yaml`, text);
   if (reading.ok) return reading.sheet;
   const faults = reading.faults.map(({ line, message }) => ({ where: `text line ${line}`, what: message }));
-  return new Problem("refused", "The proposed sheet is faulty; mend it first.", { faults });
+  return new ProblemError("refused", "The proposed sheet is faulty; mend it first.", { faults });
 }
 
-interface TriedEvent {
+interface PreviewedEvent {
   readonly id?: string;
   readonly accepted?: number;
   readonly event: SourceEvent;
 }
 
-async function lastEvents({ store }: Engine, { sourceEvents }: Sheet, last: number): Promise<TriedEvent[]> {
+async function lastEvents({ store }: Engine, { sourceEvents }: Sheet, last: number): Promise<PreviewedEvent[]> {
   const found = await Promise.all(sourceEvents.map((type) => store.events({ type, newestFirst: true, limit: last })));
   return found
     .flat()
@@ -171,13 +171,13 @@ async function lastEvents({ store }: Engine, { sourceEvents }: Sheet, last: numb
 async function tryOne(
   engine: Engine,
   sheets: { readonly today: Sheet | undefined; readonly proposed: Sheet },
-  { id, accepted, event }: TriedEvent,
+  { id, accepted, event }: PreviewedEvent,
 ) {
   const { policy } = engine.sheets();
   const at = accepted === undefined ? engine.clock.now() : Math.floor(accepted / 1_000);
   const [today, proposed] = await Promise.all([
-    sheets.today ? trySheet(sheets.today, event, policy, at) : [],
-    trySheet(sheets.proposed, event, policy, at),
+    sheets.today ? previewSheet(sheets.today, event, policy, at) : [],
+    previewSheet(sheets.proposed, event, policy, at),
   ]);
   return {
     ...(id !== undefined && { id }),
@@ -206,6 +206,6 @@ function viewOf({ name, hash, sourceEvents, windowMs, targets }: Sheet): z.input
   };
 }
 
-function placed({ line, message }: SheetFault): z.input<typeof fault> {
+function placed({ line, message }: SheetIssue): z.input<typeof fault> {
   return { line, message };
 }

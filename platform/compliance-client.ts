@@ -15,8 +15,8 @@ import {
   type CompliancePort,
   type ComplianceRequest,
   type ComplianceSettings,
+  ComplianceUnavailableError,
   complianceSecret,
-  NotAsked,
   type Ruling,
   rulingSchema,
 } from "../bridge/governance/compliance-engine.ts";
@@ -53,9 +53,15 @@ export interface ComplianceOptions {
  * The compliance engine outside (HMS-ESQ), asked over HTTP: `POST` with the request as JSON, a ruling as JSON back.
  *
  * It fails closed: an engine that is down or slow, a status other than 200, a redirect, an answer that is no ruling are
- * all `NotAsked`, and nothing leaves. After five failures in a row it is not asked for 5 s.
+ * all `ComplianceUnavailableError`, and nothing leaves. After five failures in a row it is not asked for 5 s.
  */
-export function complianceOver({ settings, http, secrets, bridgeKey, clock }: ComplianceOptions): CompliancePort {
+export function createComplianceClient({
+  settings,
+  http,
+  secrets,
+  bridgeKey,
+  clock,
+}: ComplianceOptions): CompliancePort {
   const { url, timeoutMs, cacheMs } = settings;
   const remembered = new Map<string, { readonly ruling: Ruling; readonly until: number }>();
   const breaker = circuitBreaker(handleAll, {
@@ -68,7 +74,7 @@ export function complianceOver({ settings, http, secrets, bridgeKey, clock }: Co
     const given = await secrets.get(complianceSecret);
     if (given === undefined) return {};
     const secret = secretSchema.safeParse(given);
-    if (!secret.success) throw new NotAsked(`the secret "${complianceSecret}" has no token`);
+    if (!secret.success) throw new ComplianceUnavailableError(`the secret "${complianceSecret}" has no token`);
     return { authorization: `Bearer ${secret.data.token}` };
   };
 
@@ -102,25 +108,28 @@ export function complianceOver({ settings, http, secrets, bridgeKey, clock }: Co
         if (cacheMs > 0) remember(key, ruling);
         return ruling;
       } catch (error) {
-        throw error instanceof NotAsked ? error : new NotAsked(whyNot(error, timeoutMs), { cause: error });
+        throw error instanceof ComplianceUnavailableError
+          ? error
+          : new ComplianceUnavailableError(whyNot(error, timeoutMs), { cause: error });
       }
     },
   };
 }
 
-/** @throws {NotAsked} where it is no ruling; what it said is not repeated */
+/** @throws {ComplianceUnavailableError} where it is no ruling; what it said is not repeated */
 function rulingIn({ status, body }: HttpResponse): Ruling {
-  if (status !== 200) throw new NotAsked(`governance answered ${status}`);
+  if (status !== 200) throw new ComplianceUnavailableError(`governance answered ${status}`);
   let said: unknown;
   try {
     said = JSON.parse(body);
   } catch {
-    throw new NotAsked("governance answered 200 with what is not JSON");
+    throw new ComplianceUnavailableError("governance answered 200 with what is not JSON");
   }
   const ruling = rulingSchema.safeParse(said);
-  if (!ruling.success) throw new NotAsked("governance answered 200 with what is no ruling");
+  if (!ruling.success) throw new ComplianceUnavailableError("governance answered 200 with what is no ruling");
   // A rule's id goes into the ledger.
-  if (detect(ruling.data.rule ?? "", complianceSecret).length > 0) throw new NotAsked("governance named no rule");
+  if (detect(ruling.data.rule ?? "", complianceSecret).length > 0)
+    throw new ComplianceUnavailableError("governance named no rule");
   return ruling.data;
 }
 

@@ -5,56 +5,61 @@ import type { Packet } from "../model/packet.ts";
 import { call } from "./call-target.ts";
 
 /** A packet's place in a call of the target: taken once, by `send` or by `leave`. */
-export interface Place {
+export interface CallSlot {
   send(packet: Packet): Promise<Outcome>;
   /** There is nothing to send after all. Does nothing once something was sent. */
-  leave(): void;
+  release(): void;
 }
 
 /** Where the lanes of a batch of messages wait for their call. */
-export interface Boarding {
+export interface CallBatcher {
   /** Resolves when the call may go. */
-  board(): Promise<Place>;
+  acquire(): Promise<CallSlot>;
   /** A lane is done: nobody need wait for it. */
   laneDone(): void;
 }
 
 /** Keeps the connector's rate; resolves to the function that gives the place back. */
-export type Enter = () => Promise<() => void>;
+export type AcquirePermit = () => Promise<() => void>;
 
 /** @param lanes how many lanes may come */
-export function boarding(engine: Engine, connector: Connector, enter: Enter, lanes: number): Boarding {
-  return connector.sendBatch ? together(engine, connector, enter, lanes) : eachAlone(engine, connector, enter);
+export function createCallBatcher(
+  engine: Engine,
+  connector: Connector,
+  acquire: AcquirePermit,
+  lanes: number,
+): CallBatcher {
+  return connector.sendBatch ? batchOfMany(engine, connector, acquire, lanes) : batchOfOne(engine, connector, acquire);
 }
 
-function eachAlone(engine: Engine, connector: Connector, enter: Enter): Boarding {
+function batchOfOne(engine: Engine, connector: Connector, acquire: AcquirePermit): CallBatcher {
   return {
     laneDone() {},
-    async board() {
-      const [place] = openCall(engine, connector, 1, await enter());
-      return place as Place;
+    async acquire() {
+      const [place] = openCall(engine, connector, 1, await acquire());
+      return place as CallSlot;
     },
   };
 }
 
 /** A call goes when every lane that is not done stands at the door: none is left behind, and nobody waits for long. */
-function together(engine: Engine, connector: Connector, enter: Enter, lanes: number): Boarding {
+function batchOfMany(engine: Engine, connector: Connector, acquire: AcquirePermit, lanes: number): CallBatcher {
   let coming = lanes;
-  let ready: PromiseWithResolvers<Place>[] = [];
+  let ready: PromiseWithResolvers<CallSlot>[] = [];
   const go = async () => {
     if (ready.length === 0 || ready.length < coming) return;
     const aboard = ready;
     ready = [];
-    const places = openCall(engine, connector, aboard.length, await enter());
-    for (const [i, { resolve }] of aboard.entries()) resolve(places[i] as Place);
+    const places = openCall(engine, connector, aboard.length, await acquire());
+    for (const [i, { resolve }] of aboard.entries()) resolve(places[i] as CallSlot);
   };
   return {
     laneDone() {
       coming--;
       void go();
     },
-    board() {
-      const place = Promise.withResolvers<Place>();
+    acquire() {
+      const place = Promise.withResolvers<CallSlot>();
       ready.push(place);
       void go();
       return place.promise;
@@ -63,7 +68,7 @@ function together(engine: Engine, connector: Connector, enter: Enter, lanes: num
 }
 
 /** One call: made as soon as all its places are taken, by those that send. */
-function openCall(engine: Engine, connector: Connector, places: number, end: () => void): Place[] {
+function openCall(engine: Engine, connector: Connector, places: number, end: () => void): CallSlot[] {
   const packets: Packet[] = [];
   const outcomes = Promise.withResolvers<Outcome[]>();
   let free = places;
@@ -81,7 +86,7 @@ function openCall(engine: Engine, connector: Connector, places: number, end: () 
         taken();
         return (await outcomes.promise)[at] as Outcome;
       },
-      leave() {
+      release() {
         if (!isTaken) taken();
         isTaken = true;
       },

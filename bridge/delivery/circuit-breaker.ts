@@ -1,9 +1,9 @@
 import type { Engine } from "../engine.ts";
-import type { Note } from "../ledger/audit-event.ts";
+import type { AuditEvent } from "../ledger/audit-event.ts";
 import type { Health } from "../model/target-health.ts";
 
 /** Retry outcomes in a row that mark a target as down, if they come from at least two lanes. */
-const strikesToDown = 5;
+const failuresToOpen = 5;
 
 /** A target nothing is known about: taken to be up. */
 export function healthOf(now: number): Health {
@@ -23,7 +23,7 @@ export async function changeHealth(
   engine: Engine,
   connector: string,
   change: (health: Health, now: number) => Health,
-  note?: Note,
+  note?: AuditEvent,
 ): Promise<Health> {
   for (;;) {
     const [stored] = await engine.store.read("health", [connector]);
@@ -42,11 +42,11 @@ export async function changeHealth(
 }
 
 /** One more retry outcome. Five in a row from at least two lanes open the breaker: one bad record does not. */
-export function recordStrike(engine: Engine, connector: string, lane: string): Promise<Health> {
+export function recordFailure(engine: Engine, connector: string, lane: string): Promise<Health> {
   return changeHealth(engine, connector, (health, now) => {
     if (isDown(health)) return health;
-    const strikes = [...health.strikes, lane].slice(-strikesToDown);
-    const down = strikes.length >= strikesToDown && new Set(strikes).size >= 2;
+    const strikes = [...health.strikes, lane].slice(-failuresToOpen);
+    const down = strikes.length >= failuresToOpen && new Set(strikes).size >= 2;
     return down ? markDown(health, now) : { ...health, strikes };
   });
 }

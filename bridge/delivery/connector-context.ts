@@ -1,6 +1,6 @@
 import type { ZodError, ZodSafeParseResult, ZodType } from "zod";
 import type { Engine } from "../engine.ts";
-import { type Connector, type Context, connectorId, type Memory } from "../model/connector.ts";
+import { type Connector, type ConnectorState, type Context, connectorId } from "../model/connector.ts";
 import { isClosed } from "../model/ledger-entry.ts";
 
 export type ContextReading =
@@ -52,7 +52,10 @@ export async function contextOf(
     secret = given.data;
   }
   const http = engine.http(id, config.data);
-  return { ok: true, value: { config: config.data, secret, http, memory: memoryOf(engine, remembers), signal } };
+  return {
+    ok: true,
+    value: { config: config.data, secret, http, memory: connectorStateOf(engine, remembers), signal },
+  };
 }
 
 /** What a person must add or mend, without a value: an address may hold a password. */
@@ -68,7 +71,7 @@ function valueAt(given: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>((here, key) => (here as Record<PropertyKey, unknown> | undefined)?.[key], given);
 }
 
-function memoryOf(engine: Engine, id: string): Memory {
+function connectorStateOf(engine: Engine, id: string): ConnectorState {
   let etag = 0;
   return {
     async get() {

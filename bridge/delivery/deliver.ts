@@ -6,33 +6,33 @@ import { type Packet, plainFacts } from "../model/packet.ts";
 import type { Progress } from "../model/packet-record.ts";
 import type { Health } from "../model/target-health.ts";
 import { errorName } from "../observability/log.ts";
-import { later, type Report, removed } from "../ports/message-result.ts";
+import { ack, delay, type MessageDisposition } from "../ports/message-result.ts";
 import type { Message } from "../ports/queue.ts";
 import type { Put, Stored } from "../ports/store.ts";
-import { ring } from "../recording/enqueue.ts";
-import { putInPlace } from "../recording/replace-packet.ts";
-import { begin } from "../recording/transitions.ts";
-import { writeStep } from "../recording/write-transition.ts";
-import { type Boarding, boarding, type Enter } from "./call-batcher.ts";
+import { wakeLaneHead } from "../recording/enqueue.ts";
+import { replacePacket } from "../recording/replace-packet.ts";
+import { createPacketRecord } from "../recording/transitions.ts";
+import { writeTransition } from "../recording/write-transition.ts";
+import { type AcquirePermit, type CallBatcher, createCallBatcher } from "./call-batcher.ts";
 import { healthOf, isDown } from "./circuit-breaker.ts";
-import { type Carried, park, settle, settleUnsent } from "./settle.ts";
+import { type PacketResult, park, settle, settleUnsent } from "./settle.ts";
 import { emptyShadow, reconcile } from "./shadow.ts";
 import { type KnownShadow, readShadow, shadowKeyOf } from "./shadow-store.ts";
 
 /** One connector at work in one process. */
-export interface Carrier {
+export interface ConnectorWorker {
   readonly connector: Connector;
   /** Who holds the leases: one name a process. */
   readonly owner: string;
-  readonly enter: Enter;
+  readonly acquire: AcquirePermit;
   /** ms since the epoch after which no send may start: a Lambda's end less its margin. */
   readonly lastStart?: number;
 }
 
 /** What the messages of a batch are about, read in one go, and where its lanes wait for their call. */
-interface Desk {
-  readonly boarding: Boarding;
-  readonly names: ReadonlyMap<Message, Names>;
+interface BatchContext {
+  readonly batcher: CallBatcher;
+  readonly refs: ReadonlyMap<Message, MessageRef>;
   readonly packets: ReadonlyMap<string, Stored<"packet">>;
   readonly shadows: ReadonlyMap<string, KnownShadow>;
   readonly health: Health;
@@ -41,7 +41,7 @@ interface Desk {
 }
 
 /** The desk as one lane comes to it. */
-interface Counter extends Desk {
+interface LaneContext extends BatchContext {
   /** Whether a send may still start: asked before each. */
   readonly maySend: () => boolean;
 }
@@ -54,22 +54,31 @@ interface Counter extends Desk {
  *
  * A crash anywhere leads to another try with the same idempotency key.
  */
-export async function deliver(engine: Engine, carrier: Carrier, messages: readonly Message[]): Promise<Report[]> {
+export async function deliver(
+  engine: Engine,
+  carrier: ConnectorWorker,
+  messages: readonly Message[],
+): Promise<MessageDisposition[]> {
   const lanes = Map.groupBy(messages, (message) => message.group);
-  const desk = await layOut(engine, carrier, messages, lanes.size);
+  const desk = await loadBatch(engine, carrier, messages, lanes.size);
   const reports = await Promise.all(
-    [...lanes.values()].map((lane) => deliverLane(engine, carrier, desk, lane).finally(desk.boarding.laneDone)),
+    [...lanes.values()].map((lane) => deliverLane(engine, carrier, desk, lane).finally(desk.batcher.laneDone)),
   );
   return reports.flat();
 }
 
-async function layOut(engine: Engine, carrier: Carrier, messages: readonly Message[], lanes: number): Promise<Desk> {
+async function loadBatch(
+  engine: Engine,
+  carrier: ConnectorWorker,
+  messages: readonly Message[],
+  lanes: number,
+): Promise<BatchContext> {
   const { clock, times } = engine;
   const { lastStart = Number.POSITIVE_INFINITY } = carrier;
   const givenUp = clock.now() + times.visibilityMs - times.sendMs;
   const names = new Map(
     messages.flatMap((message) => {
-      const found = namesIn(message.body);
+      const found = parseMessageRef(message.body);
       return found ? [[message, found]] : [];
     }),
   );
@@ -82,8 +91,8 @@ async function layOut(engine: Engine, carrier: Carrier, messages: readonly Messa
     engine.store.read("health", [connectorId(carrier.connector)]),
   ]);
   return {
-    boarding: boarding(engine, carrier.connector, carrier.enter, lanes),
-    names,
+    batcher: createCallBatcher(engine, carrier.connector, carrier.acquire, lanes),
+    refs: names,
     packets: new Map(packets.flatMap((stored) => (stored ? [[stored.value.packet.id, stored]] : []))),
     shadows: new Map(shadowIds.map((id, i) => [id, shadows[i]])),
     health: health?.value ?? healthOf(clock.now()),
@@ -92,12 +101,12 @@ async function layOut(engine: Engine, carrier: Carrier, messages: readonly Messa
 }
 
 /** What a message says it is about. Only the table's copy is believed beyond that. */
-interface Names {
+interface MessageRef {
   readonly id: string;
   readonly shadow: string;
 }
 
-function namesIn(body: string): Names | undefined {
+function parseMessageRef(body: string): MessageRef | undefined {
   try {
     const { id, shadow } = JSON.parse(body) as Partial<Record<keyof Packet, unknown>>;
     return typeof id === "string" && typeof shadow === "string" ? { id, shadow } : undefined;
@@ -106,14 +115,19 @@ function namesIn(body: string): Names | undefined {
   }
 }
 
-async function deliverLane(engine: Engine, carrier: Carrier, desk: Desk, lane: readonly Message[]): Promise<Report[]> {
-  const reports: Report[] = [];
+async function deliverLane(
+  engine: Engine,
+  carrier: ConnectorWorker,
+  desk: BatchContext,
+  lane: readonly Message[],
+): Promise<MessageDisposition[]> {
+  const reports: MessageDisposition[] = [];
   // Until its message is removed, a parked packet comes again before those behind it. So none of them is sent yet: should
   // this process end before it has settled one, the older would be sent after the newer.
   let someParked = false;
-  const counter: Counter = { ...desk, maySend: () => !someParked && engine.clock.now() <= desk.lastStart };
+  const counter: LaneContext = { ...desk, maySend: () => !someParked && engine.clock.now() <= desk.lastStart };
   for (const [i, message] of lane.entries()) {
-    let carried: Exclude<Carried, "conflict">;
+    let carried: Exclude<PacketResult, "conflict">;
     try {
       carried = await deliverMessage(engine, carrier, counter, message, i === 0);
     } catch (error) {
@@ -123,9 +137,9 @@ async function deliverLane(engine: Engine, carrier: Carrier, desk: Desk, lane: r
     if (carried === "parked") someParked = true;
     else if (carried !== "done") {
       const ms = carried;
-      return [...reports, ...lane.slice(i).map((waiting) => later(waiting.receipt, ms))];
+      return [...reports, ...lane.slice(i).map((waiting) => delay(waiting.receipt, ms))];
     }
-    reports.push(removed(message.receipt));
+    reports.push(ack(message.receipt));
   }
   return reports;
 }
@@ -133,12 +147,12 @@ async function deliverLane(engine: Engine, carrier: Carrier, desk: Desk, lane: r
 /** @param fresh whether nothing of this lane was written since the desk was laid out */
 async function deliverMessage(
   engine: Engine,
-  carrier: Carrier,
-  desk: Counter,
+  carrier: ConnectorWorker,
+  desk: LaneContext,
   message: Message,
   fresh: boolean,
-): Promise<Exclude<Carried, "conflict">> {
-  const names = desk.names.get(message);
+): Promise<Exclude<PacketResult, "conflict">> {
+  const names = desk.refs.get(message);
   let stored = names && desk.packets.get(names.id);
   if (!names || !stored) {
     // Recording comes before queueing, so this message is none of ours: the table knows all that may be sent.
@@ -149,7 +163,7 @@ async function deliverMessage(
   if (fresh && desk.shadows.has(stored.value.packet.shadow)) shadow = desk.shadows.get(stored.value.packet.shadow);
   else shadow = await readShadow(engine, stored.value.packet);
   for (;;) {
-    const carried = await carry(engine, carrier, desk, stored, shadow);
+    const carried = await processPacket(engine, carrier, desk, stored, shadow);
     if (carried !== "conflict") return carried;
     [stored] = await engine.store.read("packet", [names.id]);
     if (!stored) return "done";
@@ -157,13 +171,13 @@ async function deliverMessage(
   }
 }
 
-async function carry(
+async function processPacket(
   engine: Engine,
-  carrier: Carrier,
-  desk: Counter,
+  carrier: ConnectorWorker,
+  desk: LaneContext,
   stored: Stored<"packet">,
   shadow: KnownShadow,
-): Promise<Carried> {
+): Promise<PacketResult> {
   const { packet, progress } = stored.value;
   const { health } = desk;
   const { clock } = engine;
@@ -177,7 +191,7 @@ async function carry(
     return settle(engine, stored, shadow, { ...carrier, outcome, roundTripMs: 0, health, inDoubt });
   }
   if (inDoubt && packet.order === "latest" && progress.lease?.shadow !== (shadow?.etag ?? 0)) {
-    return sendAnew(engine, stored);
+    return resendWithNewKey(engine, stored);
   }
   if (packet.echo && !packet.force) return settleEcho(engine, stored, shadow, health);
   if (packet.order === "strict") {
@@ -198,20 +212,26 @@ async function carry(
  * A try broke off, the queue lost the message, and something older went to the record since. Should the try have landed
  * before it, the target would take no notice of a repeat, and stay with what is older: so the packet goes under a new key.
  */
-async function sendAnew(engine: Engine, stored: Stored<"packet">): Promise<Carried> {
+async function resendWithNewKey(engine: Engine, stored: Stored<"packet">): Promise<PacketResult> {
   const { packet } = stored.value;
-  const done = await putInPlace(engine, stored, {
+  const done = await replacePacket(engine, stored, {
     shape: packet,
     act: { why: "a try broke off, and something else went to the record since" },
     job: undefined,
     // All else stands at the beginning of the one it replaces; a connector's function may not read the ledger.
-    begun: (child) => begin(child, engine.clock.now(), "QUEUED", plainFacts(child, engine.bridgeKey), { unsent: true }),
+    begun: (child) =>
+      createPacketRecord(child, engine.clock.now(), "QUEUED", plainFacts(child, engine.bridgeKey), { unsent: true }),
   });
   return done.kind === "done" ? "done" : "conflict";
 }
 
 /** What a target has said itself it holds, unless it is known to hold something newer. */
-function settleEcho(engine: Engine, stored: Stored<"packet">, shadow: KnownShadow, health: Health): Promise<Carried> {
+function settleEcho(
+  engine: Engine,
+  stored: Stored<"packet">,
+  shadow: KnownShadow,
+  health: Health,
+): Promise<PacketResult> {
   const { packet } = stored.value;
   const left =
     packet.order === "strict"
@@ -221,23 +241,23 @@ function settleEcho(engine: Engine, stored: Stored<"packet">, shadow: KnownShado
 }
 
 /** In a strict lane only the oldest open packet is tried; whoever closes it rings for the next. */
-async function waitBehind(engine: Engine, stored: Stored<"packet">, head: string): Promise<Carried> {
+async function waitBehind(engine: Engine, stored: Stored<"packet">, head: string): Promise<PacketResult> {
   const waiting = { place: "behind", behind: head, reason: `behind ${head}` } as const;
-  const written = await writeStep(engine, stored, "QUEUED", { place: "behind", head }, waiting);
+  const written = await writeTransition(engine, stored, "QUEUED", { place: "behind", head }, waiting);
   // The head may have closed, and looked for whom to ring, just before this was written.
-  if (written === "done") await ring(engine, stored.value.packet.lane);
+  if (written === "done") await wakeLaneHead(engine, stored.value.packet.lane);
   return written;
 }
 
 /** Claims the packet, sends what is left of it, and settles. */
 async function attempt(
   engine: Engine,
-  carrier: Carrier,
-  { boarding, health, maySend }: Counter,
+  carrier: ConnectorWorker,
+  { batcher: boarding, health, maySend }: LaneContext,
   stored: Stored<"packet">,
   shadow: KnownShadow,
   toSend: Packet,
-): Promise<Carried> {
+): Promise<PacketResult> {
   const { clock, store, times } = engine;
   if (!maySend()) return 0;
   const lease = () => ({
@@ -254,7 +274,7 @@ async function attempt(
   let held = await take(stored, first);
   if (!held) return "conflict";
 
-  const place = await boarding.board();
+  const place = await boarding.acquire();
   let outcome: Outcome;
   let began: number;
   try {
@@ -266,7 +286,7 @@ async function attempt(
     began = clock.now();
     outcome = await place.send(toSend);
   } finally {
-    place.leave();
+    place.release();
   }
   const inDoubt = stored.value.progress.lease !== undefined;
   return settle(engine, held, shadow, { ...carrier, outcome, roundTripMs: clock.now() - began, health, inDoubt });

@@ -5,7 +5,10 @@ import type { Clock } from "../ports/clock.ts";
  *
  * @returns a function that waits for a place, and resolves to the one that gives it back
  */
-export function gate(clock: Clock, { concurrency, perSecond }: { concurrency: number; perSecond?: number }) {
+export function createRateLimiter(
+  clock: Clock,
+  { concurrency, perSecond }: { concurrency: number; perSecond?: number },
+) {
   let inside = 0;
   let nextAt = 0;
   const queue: (() => void)[] = [];

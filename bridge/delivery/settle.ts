@@ -6,19 +6,19 @@ import type { PacketRecord, Progress } from "../model/packet-record.ts";
 import type { Health } from "../model/target-health.ts";
 import type { Stored } from "../ports/store.ts";
 import { messageOf, putOf } from "../recording/enqueue.ts";
-import { step } from "../recording/transitions.ts";
-import { writeStep } from "../recording/write-transition.ts";
-import { isDown, recordStrike, recordSuccess } from "./circuit-breaker.ts";
+import { transitionPacket } from "../recording/transitions.ts";
+import { writeTransition } from "../recording/write-transition.ts";
+import { isDown, recordFailure, recordSuccess } from "./circuit-breaker.ts";
 import { doubted, type KnownShadow, known, readShadow, refusedBy, superseded } from "./shadow-store.ts";
 
 /**
  * What one look at a packet came to: done with its message, the same because it waits in the outbox, a wait in ms for its
  * lane, or read it again.
  */
-export type Carried = "done" | "parked" | "conflict" | number;
+export type PacketResult = "done" | "parked" | "conflict" | number;
 
 /** One finished try. */
-export interface Tried {
+export interface Attempt {
   readonly connector: Connector;
   readonly owner: string;
   readonly outcome: Outcome;
@@ -37,8 +37,8 @@ export async function settle(
   engine: Engine,
   stored: Stored<"packet">,
   shadow: KnownShadow,
-  tried: Tried,
-): Promise<Carried> {
+  tried: Attempt,
+): Promise<PacketResult> {
   const { connector, outcome, roundTripMs } = tried;
   const { packet, progress } = stored.value;
   const { id } = packet;
@@ -54,7 +54,7 @@ export async function settle(
   });
   const health =
     outcome.kind === "retry" && !isFinal(tried)
-      ? await recordStrike(engine, connectorId(connector), stored.value.packet.lane)
+      ? await recordFailure(engine, connectorId(connector), stored.value.packet.lane)
       : tried.health;
   for (;;) {
     const settled = await settleOnce(engine, stored, shadow, { ...tried, health });
@@ -84,7 +84,7 @@ function latenessOf({ packet, progress }: PacketRecord, now: number): { lagMs: n
 }
 
 /** A try that failed where it may have landed, at a target that would not notice a repeat: only a person can tell. */
-function isFinal({ outcome, connector }: Tried): boolean {
+function isFinal({ outcome, connector }: Attempt): boolean {
   return outcome.kind === "retry" && outcome.mayHaveLanded && !connector.idempotent;
 }
 
@@ -92,8 +92,8 @@ async function settleOnce(
   engine: Engine,
   stored: Stored<"packet">,
   shadow: KnownShadow,
-  tried: Tried,
-): Promise<Carried> {
+  tried: Attempt,
+): Promise<PacketResult> {
   const { packet, progress } = stored.value;
   const { outcome, roundTripMs, health } = tried;
   const { clock, times } = engine;
@@ -107,7 +107,7 @@ async function settleOnce(
   const afterwards = mayHaveLanded ? doubted(engine, packet, shadow, health) : refusedBy(packet, shadow);
   const hold = async (why: string, text: string, change: Partial<Progress> = {}) => {
     const held = { ...change, reason: text };
-    const written = await writeStep(engine, stored, "HELD", { ...facts, reason: why }, held, afterwards);
+    const written = await writeTransition(engine, stored, "HELD", { ...facts, reason: why }, held, afterwards);
     if (written === "done") engine.log({ step: "held", packet: packet.id, connector: packet.connector, why });
     return written;
   };
@@ -117,7 +117,7 @@ async function settleOnce(
       const { kind: _, ...target } = outcome;
       const delivery = { ...target, ms: roundTripMs } as NonNullable<Progress["delivery"]>;
       // Where it landed stays out of the ledger: an address may name the entity.
-      return writeStep(engine, stored, "SENT", facts, { delivery }, known(engine, packet, shadow, health));
+      return writeTransition(engine, stored, "SENT", facts, { delivery }, known(engine, packet, shadow, health));
     }
     case "refused":
       return hold("refused", outcome.reason, outcome.answer === undefined ? {} : { answer: outcome.answer });
@@ -146,7 +146,7 @@ async function settleOnce(
   const waitMs = Math.ceil(Math.max(jittered, Math.min(times.retryAfterMaxMs, outcome.afterMs ?? 0)));
   const change = { reason: outcome.reason, failingSince, nextTryAt: clock.now() + waitMs };
   const puts = mayHaveLanded ? afterwards : [];
-  const written = await writeStep(engine, stored, "RETRY", { ...facts, waitMs }, change, puts);
+  const written = await writeTransition(engine, stored, "RETRY", { ...facts, waitMs }, change, puts);
   return written === "done" ? waitMs : written;
 }
 
@@ -157,13 +157,13 @@ export async function settleUnsent(
   shadow: KnownShadow,
   health: Health,
   status: "UNCHANGED" | "SUPERSEDED",
-): Promise<Carried> {
+): Promise<PacketResult> {
   const { packet } = stored.value;
   const held = packet.echo ? "the change came from the target itself" : "the target already holds it";
   const reason = status === "UNCHANGED" ? held : "the target holds something newer";
   const puts =
     status === "UNCHANGED" ? known(engine, packet, shadow, health) : superseded(engine, packet, shadow, health);
-  const written = await writeStep(engine, stored, status, { reason }, { reason }, puts);
+  const written = await writeTransition(engine, stored, status, { reason }, { reason }, puts);
   if (written === "done") {
     engine.log({ step: status.toLowerCase(), packet: packet.id, connector: packet.connector });
   }
@@ -178,7 +178,7 @@ export async function park(
   health: Health,
   reason: string,
   mayHaveLanded: boolean,
-): Promise<Carried> {
+): Promise<PacketResult> {
   const { clock, times } = engine;
   const { failingSince, ...rest } = stored.value.progress;
   const down = isDown(health);
@@ -188,7 +188,7 @@ export async function park(
   const nextTryAt = down
     ? (health.probedAt ?? clock.now()) + times.probeMs
     : (health.redriveAt ?? clock.now() + times.redriveMs);
-  const next = step(
+  const next = transitionPacket(
     { ...stored.value, progress },
     clock.now(),
     "QUEUED",

@@ -45,12 +45,12 @@ export type Ruling = z.output<typeof rulingSchema>;
  * Governance could not be asked about something that is to leave. Nothing is wrong with it: it waits, and is asked about
  * again. The message names no value.
  */
-export class NotAsked extends Error {
-  override readonly name = "NotAsked";
+export class ComplianceUnavailableError extends Error {
+  override readonly name = "ComplianceUnavailableError";
 }
 
 /** The compliance engine outside. */
 export interface CompliancePort {
-  /** @throws {NotAsked} where no answer came that can be believed */
+  /** @throws {ComplianceUnavailableError} where no answer came that can be believed */
   ask(request: ComplianceRequest): Promise<Ruling>;
 }

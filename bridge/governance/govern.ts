@@ -2,9 +2,9 @@ import type { KeyObject } from "node:crypto";
 import { detect } from "../pii/detect.ts";
 import { mask } from "../pii/mask.ts";
 import type { Json } from "../values/json.ts";
-import { type CompliancePort, NotAsked, type Ruling } from "./compliance-engine.ts";
+import { type CompliancePort, ComplianceUnavailableError, type Ruling } from "./compliance-engine.ts";
 import type { Policy } from "./policy.ts";
-import { type FieldDecision, type Judged, type Leaving, verdictOf, vet } from "./vet.ts";
+import { type FieldDecision, type GovernanceResult, type OutboundPayload, verdictOf, vet } from "./vet.ts";
 
 /** The parts of an engine that governance needs. */
 export interface GovernanceContext {
@@ -20,9 +20,9 @@ export interface GovernanceContext {
  * Everything that makes a packet goes through here: events, rosters, back-fills, replays, pushes and edits. The engine
  * outside sees what the policy has left, and can only take more away. What the policy blocks it is not asked about.
  *
- * @throws {NotAsked} where the engine outside cannot be asked, or what it answers cannot be believed: nothing may leave
+ * @throws {ComplianceUnavailableError} where the engine outside cannot be asked, or what it answers cannot be believed: nothing may leave
  */
-export async function govern(engine: GovernanceContext, leaving: Leaving): Promise<Judged> {
+export async function govern(engine: GovernanceContext, leaving: OutboundPayload): Promise<GovernanceResult> {
   const judged = vet(engine.sheets().policy, leaving, engine.bridgeKey);
   if (!engine.compliance || judged.verdict === "block") return judged;
   const { entity, fields } = judged;
@@ -33,7 +33,7 @@ export async function govern(engine: GovernanceContext, leaving: Leaving): Promi
 /** How an answer speaks of the packet as a whole. */
 const whole = "*";
 
-function tightened(judged: Judged, ruling: Ruling): Judged {
+function tightened(judged: GovernanceResult, ruling: Ruling): GovernanceResult {
   if (ruling.action === "allow") {
     return ruling.rule === undefined ? judged : decided(judged, [decision(whole, "allow", ruling.rule)]);
   }
@@ -41,7 +41,8 @@ function tightened(judged: Judged, ruling: Ruling): Judged {
   const named = ruling.fields ?? [whole];
   const stray = named.find((field) => field !== whole && field !== "entity" && !Object.hasOwn(judged.fields, field));
   // Its name is not repeated: it came from outside.
-  if (stray !== undefined) throw new NotAsked("governance speaks of a field the packet does not have");
+  if (stray !== undefined)
+    throw new ComplianceUnavailableError("governance speaks of a field the packet does not have");
   // A record without its key, or with a masked one, would be another record.
   const hides = action === "mask" && !named.includes("entity") && !named.includes(whole);
   if (!hides)
@@ -61,7 +62,7 @@ function decision(field: string, action: FieldDecision["action"], rule: string):
   return { field, action, rule, kinds: [], by: "compliance" };
 }
 
-function decided(judged: Judged, more: readonly FieldDecision[]): Judged {
+function decided(judged: GovernanceResult, more: readonly FieldDecision[]): GovernanceResult {
   const decisions = [...judged.decisions, ...more];
   return { ...judged, decisions, verdict: verdictOf(decisions) };
 }
@@ -75,7 +76,7 @@ function hidden(value: Json, field: string): Json {
 }
 
 /** Why governance holds a packet: fields and rules, no value. */
-export function blockedReason({ decisions }: Pick<Judged, "decisions">): string {
+export function blockedReason({ decisions }: Pick<GovernanceResult, "decisions">): string {
   const blocked = decisions.filter(({ action }) => action === "block");
   const told = blocked.map(({ field, rule }) => `${field === whole ? "the packet" : field} (${rule})`);
   return `governance blocks ${told.join(", ")}`;

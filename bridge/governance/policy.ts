@@ -79,7 +79,7 @@ export function policyJsonSchema(): JsonObject {
 }
 
 /** A rule, ready to be held against fields. */
-export interface Clause {
+export interface CompiledRule {
   readonly id: string;
   readonly action: Action;
   /** Whether it speaks to packets for a connector. */
@@ -90,19 +90,19 @@ export interface Clause {
   reachesInto(name: string): boolean;
 }
 
-const compiled = new WeakMap<Policy, readonly Clause[]>();
+const compiled = new WeakMap<Policy, readonly CompiledRule[]>();
 
 /** A policy's rules, in their order. */
-export function clausesOf(policy: Policy): readonly Clause[] {
+export function compiledRulesOf(policy: Policy): readonly CompiledRule[] {
   let clauses = compiled.get(policy);
   if (!clauses) {
-    clauses = policy.rules.map((rule) => clauseOf(rule, policy.classes ?? {}));
+    clauses = policy.rules.map((rule) => compiledRuleOf(rule, policy.classes ?? {}));
     compiled.set(policy, clauses);
   }
   return clauses;
 }
 
-function clauseOf(rule: Rule, classes: NonNullable<Policy["classes"]>): Clause {
+function compiledRuleOf(rule: Rule, classes: NonNullable<Policy["classes"]>): CompiledRule {
   const { id, action, connector, field, kinds } = rule;
   const declared = rule.class === undefined ? undefined : classes[rule.class];
   const { kinds: classKinds = [], fields = [] } = Array.isArray(declared) ? { kinds: declared } : { ...declared };

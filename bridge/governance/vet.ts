@@ -4,7 +4,7 @@ import type { DataKind, Finding } from "../pii/finding.ts";
 import { canonicalJson } from "../values/canonical-json.ts";
 import { keyedHash } from "../values/ids.ts";
 import { isJsonObject, isPlainName, isPrototypeKey, type Json, type JsonObject } from "../values/json.ts";
-import { type Action, type Clause, clausesOf, type Policy } from "./policy.ts";
+import { type Action, type CompiledRule, compiledRulesOf, type Policy } from "./policy.ts";
 
 /** What governance said of one field. Names and rules only: it goes into the ledger. */
 export interface FieldDecision {
@@ -19,7 +19,7 @@ export interface FieldDecision {
 }
 
 /** What is to leave: all that governance looks at. */
-export interface Leaving {
+export interface OutboundPayload {
   readonly target: { readonly connector: string; readonly keyPath?: string };
   readonly entity: string;
   readonly fields: JsonObject;
@@ -28,7 +28,7 @@ export interface Leaving {
 export type Verdict = "allow" | "mask" | "block";
 
 /** What governance has made of something that is to leave: fields and entity as they may leave. */
-export interface Judged {
+export interface GovernanceResult {
   readonly entity: string;
   readonly fields: JsonObject;
   readonly verdict: Verdict;
@@ -50,10 +50,14 @@ const entityField = "entity";
  *
  * @param bridgeKey makes pseudonyms that nobody without it can make
  */
-export function vet(policy: Policy, leaving: Leaving, bridgeKey: KeyObject): Judged {
+export function vet(policy: Policy, leaving: OutboundPayload, bridgeKey: KeyObject): GovernanceResult {
   const { connector, keyPath } = leaving.target;
-  const clauses = clausesOf(policy).filter((clause) => clause.forConnector(connector));
-  const judge = new Judge({ clauses, otherwise: policy.otherwise, pseudonym: pseudonyms(bridgeKey, connector) });
+  const clauses = compiledRulesOf(policy).filter((clause) => clause.forConnector(connector));
+  const judge = new FieldEvaluator({
+    clauses,
+    otherwise: policy.otherwise,
+    pseudonym: pseudonyms(bridgeKey, connector),
+  });
   const fields: JsonObject = {};
   for (const [field, value] of Object.entries(leaving.fields)) fields[field] = judge.value([field], field, value);
   const entity = judge.entity(leaving.entity, keyPath ?? entityField);
@@ -80,18 +84,18 @@ function pseudonyms(bridgeKey: KeyObject, connector: string): Pseudonym {
     pseudonymForm.test(canonical) ? canonical : `psn-${keyedHash(bridgeKey, "pseudonym", name, canonical)}`;
 }
 
-interface Bench {
-  readonly clauses: readonly Clause[];
+interface RuleContext {
+  readonly clauses: readonly CompiledRule[];
   readonly otherwise: Policy["otherwise"];
   readonly pseudonym: Pseudonym;
 }
 
 /** Decides field by field, and remembers what it has decided. */
-class Judge {
-  readonly #bench: Bench;
+class FieldEvaluator {
+  readonly #bench: RuleContext;
   readonly #decided = new Map<string, FieldDecision>();
 
-  constructor(bench: Bench) {
+  constructor(bench: RuleContext) {
     this.#bench = bench;
   }
 

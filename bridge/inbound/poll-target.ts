@@ -4,7 +4,7 @@ import { withinDeadline } from "../delivery/deadline.ts";
 import type { Engine } from "../engine.ts";
 import { type Connector, connectorId, type NotPolled, type Polled } from "../model/connector.ts";
 import { errorName } from "../observability/log.ts";
-import { putInInbox } from "../recording/enqueue.ts";
+import { enqueueEvents } from "../recording/enqueue.ts";
 import { inboundEvent } from "./receive-webhook.ts";
 
 /**
@@ -17,7 +17,7 @@ export async function pollWhenDue(engine: Engine, connector: Connector): Promise
   try {
     while ((await pollOnce(engine, connector, poll)) && engine.clock.now() < until);
   } catch (error) {
-    tellFailed(engine, connector, errorName(error));
+    logFailure(engine, connector, errorName(error));
   }
 }
 
@@ -37,7 +37,7 @@ async function pollOnce(engine: Engine, connector: Connector, poll: NonNullable<
   });
   if ("fault" in polled) {
     if (polled.auth) await engine.secrets.refresh(id);
-    tellFailed(engine, connector, polled.fault);
+    logFailure(engine, connector, polled.fault);
     return false;
   }
   // Numbered in their order: of two about one record, on their way by a bus that keeps none, the later must win.
@@ -45,13 +45,13 @@ async function pollOnce(engine: Engine, connector: Connector, poll: NonNullable<
     ...inboundEvent(connector.name, message),
     sequence: engine.clock.stamp(),
   }));
-  await putInInbox(engine.queue, events);
+  await enqueueEvents(engine.queue, events);
   await polled.taken();
   if (events.length > 0) engine.log({ step: "polled", connector: id, events: events.length });
   return polled.more ?? false;
 }
 
-function tellFailed(engine: Engine, connector: Connector, why: string): void {
+function logFailure(engine: Engine, connector: Connector, why: string): void {
   engine.log({ step: "poll-failed", connector: connectorId(connector), why });
 }
 

@@ -2,7 +2,7 @@ import { timingSafeEqual } from "node:crypto";
 import type { Engine } from "../engine.ts";
 import type { InboundMessage } from "../model/connector.ts";
 import { checkEvent, eventKey, inboundPrefix, quarantineKey, type SourceEvent } from "../model/event.ts";
-import { putInInbox } from "../recording/enqueue.ts";
+import { enqueueEvents } from "../recording/enqueue.ts";
 import { bodyText, isJsonObject, type JsonObject } from "../values/json.ts";
 import { signatureOf, signingSecretSchema } from "../values/webhook-signature.ts";
 
@@ -13,7 +13,7 @@ export const maxInboundBytes = 262_144;
 const toleranceMs = 5 * 60_000;
 
 /** What the door needs of the world. */
-export type InboundMeans = Pick<Engine, "clock" | "store" | "queue" | "secrets" | "catalog" | "log">;
+export type InboundContext = Pick<Engine, "clock" | "store" | "queue" | "secrets" | "catalog" | "log">;
 
 /** One call of the door, as it came over HTTP. */
 export interface InboundCall {
@@ -44,11 +44,11 @@ export function inboundSecretName(connector: string): string {
  *
  * @throws where it could not be stored: the sender must try again
  */
-export async function takeIn(engine: InboundMeans, call: InboundCall): Promise<InboundAnswer> {
+export async function receiveWebhook(engine: InboundContext, call: InboundCall): Promise<InboundAnswer> {
   if (call.body.byteLength > maxInboundBytes) {
     return { status: 413, message: `the message is larger than ${maxInboundBytes} bytes` };
   }
-  const signed = await verified(engine, call);
+  const signed = await verifySignature(engine, call);
   if (!signed) return { status: 401, message: "the message is not signed by a known sender, or its time is over" };
   if (!/^application\/([\w.+-]+\+)?json\b/i.test(call.header("content-type") ?? "")) {
     return { status: 415, message: "the message must be application/json" };
@@ -60,7 +60,7 @@ export async function takeIn(engine: InboundMeans, call: InboundCall): Promise<I
   const key = checkEvent(event).kind === "event" ? eventKey(event) : quarantineKey(bodyText(event));
   const [known] = await engine.store.read("event", [key]);
   if (known) return { status: 200, event: key };
-  await putInInbox(engine.queue, [event]);
+  await enqueueEvents(engine.queue, [event]);
   engine.log({ step: "inbound", connector: call.connector, event: key });
   return { status: 202, event: key };
 }
@@ -72,7 +72,10 @@ interface Signed {
 }
 
 /** Every key is tried, and in the time it takes: nothing is learnt from how long a refusal takes. */
-async function verified(engine: InboundMeans, { connector, header, body }: InboundCall): Promise<Signed | undefined> {
+async function verifySignature(
+  engine: InboundContext,
+  { connector, header, body }: InboundCall,
+): Promise<Signed | undefined> {
   const id = header("webhook-id") ?? "";
   const seconds = header("webhook-timestamp") ?? "";
   const given = (header("webhook-signature") ?? "").split(" ").slice(0, 8);
@@ -93,7 +96,7 @@ async function verified(engine: InboundMeans, { connector, header, body }: Inbou
   return fits ? { id, at } : undefined;
 }
 
-function isKnown({ catalog }: InboundMeans, connector: string): boolean {
+function isKnown({ catalog }: InboundContext, connector: string): boolean {
   return catalog.ids.some((id) => id.split("@")[0] === connector);
 }
 

@@ -1,18 +1,18 @@
 import type { Engine } from "../engine.ts";
-import { NotAsked } from "../governance/compliance-engine.ts";
-import { eventKey, openEvent, quarantineKey, type SourceEvent } from "../model/event.ts";
+import { ComplianceUnavailableError } from "../governance/compliance-engine.ts";
+import { eventKey, parseEvent, quarantineKey, type SourceEvent } from "../model/event.ts";
 import type { EventRecord } from "../model/event-record.ts";
 import type { PacketRecord } from "../model/packet-record.ts";
 import { errorName } from "../observability/log.ts";
-import { toldName } from "../pii/redact.ts";
-import { later, type Report, removed } from "../ports/message-result.ts";
+import { redactName } from "../pii/redact.ts";
+import { ack, delay, type MessageDisposition } from "../ports/message-result.ts";
 import { type Message, maxReceives } from "../ports/queue.ts";
 import type { Put, Stored } from "../ports/store.ts";
-import { putOnQueue } from "../recording/enqueue.ts";
+import { enqueuePackets } from "../recording/enqueue.ts";
 import { inWrites, maxChanges } from "../recording/transaction-size.ts";
-import { stepEvent, tellHeld } from "../recording/transitions.ts";
+import { logHeld, transitionEvent } from "../recording/transitions.ts";
 import { convert } from "./convert-inbound.ts";
-import { type Arrived, type Draft, draft } from "./event-draft.ts";
+import { type IncomingEvent, type PlannedEventWrite, planEventWrite } from "./event-draft.ts";
 import { expand } from "./expand.ts";
 import { type Chunk, chunkIn, expandChunk, sendChunks } from "./expand-chunk.ts";
 import { planAgain } from "./pinned-sheets.ts";
@@ -27,7 +27,7 @@ const repeatsKept = 50;
 type Incoming = Pick<Message, "id" | "body" | "receipt" | "receiveCount">;
 
 /** An event that a job brings, for chosen targets only. */
-export interface Brought {
+export interface ImportedEvent {
   readonly key: string;
   readonly event: SourceEvent;
   /** The same when the same is brought again. */
@@ -50,7 +50,7 @@ interface Recorded {
  *
  * @returns per message whether it is done with; `later` where a port failed
  */
-export async function accept(engine: Engine, messages: readonly Incoming[]): Promise<Report[]> {
+export async function accept(engine: Engine, messages: readonly Incoming[]): Promise<MessageDisposition[]> {
   const chunks: { readonly message: Incoming; readonly chunk: Chunk }[] = [];
   const events: Incoming[] = [];
   for (const message of messages) {
@@ -63,19 +63,20 @@ export async function accept(engine: Engine, messages: readonly Incoming[]): Pro
   return reports;
 }
 
-async function acceptChunk(engine: Engine, message: Incoming, chunk: Chunk): Promise<Report> {
+async function acceptChunk(engine: Engine, message: Incoming, chunk: Chunk): Promise<MessageDisposition> {
   try {
     await expandChunk(engine, chunk);
-    return removed(message.receipt);
+    return ack(message.receipt);
   } catch (error) {
-    tellFailed(engine, error, chunk.event);
+    logFailure(engine, error, chunk.event);
     return putOff(engine, message, error);
   }
 }
 
-function tellFailed(engine: Engine, error: unknown, events: string): void {
+function logFailure(engine: Engine, error: unknown, events: string): void {
   const about = events === "" ? {} : { events };
-  if (error instanceof NotAsked) engine.log({ step: "governance-not-asked", why: error.message, ...about });
+  if (error instanceof ComplianceUnavailableError)
+    engine.log({ step: "governance-not-asked", why: error.message, ...about });
   else engine.log({ step: "accept-failed", error: errorName(error), ...about });
 }
 
@@ -86,25 +87,25 @@ const spareReceives = 5;
  * When a message comes again. What waits for governance may wait for hours: it comes less and less often, and its message
  * is gone before the queue gives it up, because the event stands in the table and the watchdog goes on with it.
  */
-function putOff({ times }: Engine, { receipt, receiveCount }: Incoming, error: unknown): Report {
+function putOff({ times }: Engine, { receipt, receiveCount }: Incoming, error: unknown): MessageDisposition {
   const [shortest = 0] = times.backoffMs;
-  if (!(error instanceof NotAsked)) return later(receipt, shortest);
-  if (receiveCount >= maxReceives - spareReceives) return removed(receipt);
-  return later(receipt, times.backoffMs[Math.min(receiveCount, times.backoffMs.length) - 1] ?? shortest);
+  if (!(error instanceof ComplianceUnavailableError)) return delay(receipt, shortest);
+  if (receiveCount >= maxReceives - spareReceives) return ack(receipt);
+  return delay(receipt, times.backoffMs[Math.min(receiveCount, times.backoffMs.length) - 1] ?? shortest);
 }
 
-async function acceptEvents(engine: Engine, messages: readonly Incoming[]): Promise<Report[]> {
+async function acceptEvents(engine: Engine, messages: readonly Incoming[]): Promise<MessageDisposition[]> {
   // Stamped before the first await: the order of the messages is the order of acceptance.
-  const arrivals = messages.map(({ id, body }): Arrived => {
-    const arrival = openEvent(body);
+  const arrivals = messages.map(({ id, body }): IncomingEvent => {
+    const arrival = parseEvent(body);
     const key = arrival.kind === "malformed" ? quarantineKey(body) : eventKey(arrival.event);
     const raw = arrival.kind === "malformed" ? { raw: body.slice(0, rawKept) } : {};
-    return { engine, message: id, key, stamp: engine.clock.stamp(), arrival, ...raw };
+    return { engine, message: id, key, stamp: engine.clock.stamp(), parsed: arrival, ...raw };
   });
   const failed = await acceptArrivals(engine, arrivals);
   return messages.map((message, i) => {
-    const arrived = arrivals[i] as Arrived;
-    return failed.has(arrived) ? putOff(engine, message, failed.get(arrived)) : removed(message.receipt);
+    const arrived = arrivals[i] as IncomingEvent;
+    return failed.has(arrived) ? putOff(engine, message, failed.get(arrived)) : ack(message.receipt);
   });
 }
 
@@ -116,34 +117,37 @@ async function acceptEvents(engine: Engine, messages: readonly Incoming[]): Prom
 export async function acceptOnly(
   engine: Engine,
   only: NonNullable<EventRecord["only"]>,
-  events: readonly Brought[],
+  events: readonly ImportedEvent[],
 ): Promise<void> {
-  const arrivals = events.map(({ key, event, message }): Arrived => {
-    return { engine, message, key, stamp: engine.clock.stamp(), arrival: { kind: "event", event }, only };
+  const arrivals = events.map(({ key, event, message }): IncomingEvent => {
+    return { engine, message, key, stamp: engine.clock.stamp(), parsed: { kind: "event", event }, only };
   });
   // As many as are confirmed in one write.
   for (let i = 0; i < arrivals.length; i += maxChanges) {
     const failed = await acceptArrivals(engine, arrivals.slice(i, i + maxChanges));
     if (failed.size === 0) continue;
-    const notAsked = [...failed.values()].find((error) => error instanceof NotAsked);
+    const notAsked = [...failed.values()].find((error) => error instanceof ComplianceUnavailableError);
     throw notAsked ?? new Error(`${failed.size} events could not be recorded; see the lines "accept-failed"`);
   }
 }
 
 /** @returns those that could not be brought to their end now, because a port failed, and the error */
-async function acceptArrivals(engine: Engine, arrivals: readonly Arrived[]): Promise<Map<Arrived, unknown>> {
-  const failed = new Map<Arrived, unknown>();
-  const guarded = async <T>(about: readonly Arrived[], work: () => Promise<T>): Promise<T | undefined> => {
+async function acceptArrivals(
+  engine: Engine,
+  arrivals: readonly IncomingEvent[],
+): Promise<Map<IncomingEvent, unknown>> {
+  const failed = new Map<IncomingEvent, unknown>();
+  const guarded = async <T>(about: readonly IncomingEvent[], work: () => Promise<T>): Promise<T | undefined> => {
     try {
       return await work();
     } catch (error) {
       for (const arrived of about) failed.set(arrived, error);
-      tellFailed(engine, error, about.map(({ key }) => key).join(" "));
+      logFailure(engine, error, about.map(({ key }) => key).join(" "));
       return undefined;
     }
   };
 
-  const drafts = await Promise.all(arrivals.map((arrived) => guarded([arrived], () => draft(arrived))));
+  const drafts = await Promise.all(arrivals.map((arrived) => guarded([arrived], () => planEventWrite(arrived))));
   const written = await guarded([], () =>
     writeTogether(
       engine,
@@ -159,14 +163,14 @@ async function acceptArrivals(engine: Engine, arrivals: readonly Arrived[]): Pro
   const events = recorded.filter((event) => event !== undefined);
   await guarded(
     arrivals.filter((_, i) => recorded[i]),
-    () => sendOn(engine, events),
+    () => enqueueOutputs(engine, events),
   );
   return failed;
 }
 
 /** Sends what was recorded on its way, and notes that it is. Safe to repeat. */
-async function sendOn(engine: Engine, events: readonly Recorded[]): Promise<void> {
-  await putOnQueue(
+async function enqueueOutputs(engine: Engine, events: readonly Recorded[]): Promise<void> {
+  await enqueuePackets(
     engine,
     events.flatMap(({ packets }) => packets),
   );
@@ -181,9 +185,9 @@ async function sendOn(engine: Engine, events: readonly Recorded[]): Promise<void
  *
  * @returns those that were written; where a transaction found one of its events there already, none of it was
  */
-async function writeTogether(engine: Engine, drafts: readonly Draft[]): Promise<Set<Draft>> {
+async function writeTogether(engine: Engine, drafts: readonly PlannedEventWrite[]): Promise<Set<PlannedEventWrite>> {
   // The same event twice in one transaction is an error for DynamoDB, not a conflict.
-  const isFirst = (made: Draft, i: number) => drafts.findIndex(({ key }) => key === made.key) === i;
+  const isFirst = (made: PlannedEventWrite, i: number) => drafts.findIndex(({ key }) => key === made.key) === i;
   const groups = [
     ...inWrites(drafts.filter(isFirst), ({ weight }) => weight),
     ...drafts.filter((made, i) => !isFirst(made, i)).map((made) => [made]),
@@ -192,7 +196,7 @@ async function writeTogether(engine: Engine, drafts: readonly Draft[]): Promise<
   return new Set(groups.filter((_, i) => written[i] === "written").flat());
 }
 
-function writeDrafts(engine: Engine, drafts: readonly Draft[]): Promise<"written" | "conflict"> {
+function writeDrafts(engine: Engine, drafts: readonly PlannedEventWrite[]): Promise<"written" | "conflict"> {
   return engine.store.write(
     drafts.flatMap(({ puts }) => puts),
     drafts.flatMap(({ entries }) => entries),
@@ -200,10 +204,10 @@ function writeDrafts(engine: Engine, drafts: readonly Draft[]): Promise<"written
 }
 
 /** Brings a draft to its end: written, and with it all packets; or recognised as one that was here before. */
-async function record(engine: Engine, made: Draft, isWritten: boolean): Promise<Recorded | undefined> {
+async function record(engine: Engine, made: PlannedEventWrite, isWritten: boolean): Promise<Recorded | undefined> {
   const { key, value, steps, converted, notAsked } = made;
   if (!isWritten && (await writeDrafts(engine, [made])) === "conflict") return recordAgain(engine, made);
-  tellArrival(engine, made);
+  logArrival(engine, made);
   if (notAsked) throw notAsked;
   const stored = { value, etag: 1 };
   if (value.chunks) return { key, stored, packets: [], converted };
@@ -214,7 +218,7 @@ async function record(engine: Engine, made: Draft, isWritten: boolean): Promise<
 }
 
 /** Says what a new event came to, and which of its packets wait for a person from the beginning. */
-function tellArrival(engine: Engine, made: Draft): void {
+function logArrival(engine: Engine, made: PlannedEventWrite): void {
   const { key, value } = made;
   const { event, reason } = value;
   const heldByMapping = made.steps.filter(({ record, entry }) => {
@@ -226,23 +230,23 @@ function tellArrival(engine: Engine, made: Draft): void {
     packets: value.packets,
     ...(heldByMapping > 0 && { heldByMapping }),
     ...(reason !== undefined && { reason }),
-    ...(event && { type: toldName(event.type) }),
+    ...(event && { type: redactName(event.type) }),
     ...(event?.time !== undefined && {
       ageMs: Math.max(0, Math.floor(value.accepted / 1_000) - Date.parse(event.time)),
     }),
   });
-  if (value.status === "EXPANDED") tellHeld(engine, made.steps);
+  if (value.status === "EXPANDED") logHeld(engine, made.steps);
 }
 
 /** A message or an event that was here before. */
-async function recordAgain(engine: Engine, { key, message }: Draft): Promise<Recorded | undefined> {
+async function recordAgain(engine: Engine, { key, message }: PlannedEventWrite): Promise<Recorded | undefined> {
   for (;;) {
     const known = await reread(engine, key);
     if (known.value.message === message) return known.value.unsent ? resume(engine, key, known) : undefined;
     const { repeats = [], duplicates } = known.value;
     if (repeats.includes(message)) return undefined;
     const counted = { duplicates: duplicates + 1, repeats: [...repeats, message].slice(-repeatsKept) };
-    const { value, entry } = stepEvent(key, known.value, engine.clock.now(), "DUPLICATE", {}, counted);
+    const { value, entry } = transitionEvent(key, known.value, engine.clock.now(), "DUPLICATE", {}, counted);
     const put: Put = { kind: "event", id: key, value, etag: known.etag };
     if ((await engine.store.write([put], [entry])) === "conflict") continue;
     engine.log({ step: "duplicate", event: key });
@@ -265,13 +269,13 @@ async function recordRest(
   engine: Engine,
   key: string,
   stored: Stored<"event">,
-  { steps, converted }: Pick<Draft, "steps" | "converted">,
+  { steps, converted }: Pick<PlannedEventWrite, "steps" | "converted">,
 ): Promise<Recorded> {
   const packets = await recordPackets(engine, steps);
   let event = stored;
   while (event.value.status === "EXPANDING") {
     const facts = { packets: steps.length };
-    const { value, entry } = stepEvent(key, event.value, engine.clock.now(), "EXPANDED", facts, facts);
+    const { value, entry } = transitionEvent(key, event.value, engine.clock.now(), "EXPANDED", facts, facts);
     const put: Put = { kind: "event", id: key, value, etag: event.etag };
     const written = await engine.store.write([put], [entry]);
     if (written === "written") engine.log({ step: "expanded", event: key, packets: steps.length });
@@ -307,11 +311,11 @@ export async function resumeUnsent(engine: Engine): Promise<void> {
     try {
       const resumed = await resume(engine, key, await putInAgain(engine, key, stored));
       engine.log({ step: "event-resumed", event: key });
-      await sendOn(engine, [resumed]);
+      await enqueueOutputs(engine, [resumed]);
     } catch (error) {
       // It waits on, and keeps no other waiting.
-      if (!(error instanceof NotAsked)) throw error;
-      tellFailed(engine, error, key);
+      if (!(error instanceof ComplianceUnavailableError)) throw error;
+      logFailure(engine, error, key);
     }
   }
 }

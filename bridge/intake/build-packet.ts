@@ -1,12 +1,12 @@
 import type { KeyObject } from "node:crypto";
-import type { Judged } from "../governance/vet.ts";
-import type { Parcel } from "../mapping/map-event.ts";
+import type { GovernanceResult } from "../governance/vet.ts";
+import type { MappedPayload } from "../mapping/map-event.ts";
 import { type Connector, connectorId } from "../model/connector.ts";
 import { type Packet, packetId, type Version } from "../model/packet.ts";
 import { keyedHash } from "../values/ids.ts";
 
 /** A parcel governance has seen: only such a parcel can be packed. */
-export type Vetted = Parcel & Judged;
+export type VettedPayload = MappedPayload & GovernanceResult;
 
 /** What every packet of one event shares. */
 export interface Origin {
@@ -21,7 +21,13 @@ export interface Origin {
  *
  * @param bridgeKey hides entities in lanes and shadows: an employee number could be guessed from a plain hash
  */
-export function pack(parcel: Vetted, origin: Origin, connector: Connector, bridgeKey: KeyObject, echo = false): Packet {
+export function pack(
+  parcel: VettedPayload,
+  origin: Origin,
+  connector: Connector,
+  bridgeKey: KeyObject,
+  echo = false,
+): Packet {
   const { sheet, target, element, at } = parcel;
   return {
     event: origin.key,

@@ -1,14 +1,14 @@
 import type { Engine } from "../engine.ts";
-import { NotAsked } from "../governance/compliance-engine.ts";
+import { ComplianceUnavailableError } from "../governance/compliance-engine.ts";
 import { append, tailOf } from "../ledger/chain.ts";
 import { onlyTargets } from "../mapping/sheet-set.ts";
-import { type Arrival, eventKey, type SourceEvent } from "../model/event.ts";
+import { eventKey, type ParsedMessage, type SourceEvent } from "../model/event.ts";
 import type { EventRecord } from "../model/event-record.ts";
 import type { Facts, LedgerEntry } from "../model/ledger-entry.ts";
-import { toldName } from "../pii/redact.ts";
+import { redactName } from "../pii/redact.ts";
 import type { Put } from "../ports/store.ts";
 import { fitsOneWrite, newPut, type Weight, weigh } from "../recording/transaction-size.ts";
-import type { Stepped } from "../recording/transitions.ts";
+import type { Transition } from "../recording/transitions.ts";
 import { chunksOf } from "./chunk-id.ts";
 import { convert } from "./convert-inbound.ts";
 import { expand } from "./expand.ts";
@@ -16,29 +16,29 @@ import { pinSheets } from "./pinned-sheets.ts";
 import { type Plan, plan } from "./plan.ts";
 
 /** One message at the door. */
-export interface Arrived {
+export interface IncomingEvent {
   readonly engine: Engine;
   /** The message's id. */
   readonly message: string;
   readonly key: string;
   readonly stamp: number;
-  readonly arrival: Arrival;
+  readonly parsed: ParsedMessage;
   /** A malformed body's beginning. */
   readonly raw?: string;
   readonly only?: EventRecord["only"];
 }
 
 /** What one message will be in the table, should it be new. */
-export interface Draft {
+export interface PlannedEventWrite {
   readonly key: string;
   readonly message: string;
   readonly value: EventRecord;
   /** All packets of the event. */
-  readonly steps: readonly Stepped[];
+  readonly steps: readonly Transition[];
   /** The HMS events it becomes, where it came from outside. */
   readonly converted: readonly SourceEvent[];
   /** Governance could not be asked about its packets: the event is recorded, and none of them. */
-  readonly notAsked?: NotAsked;
+  readonly notAsked?: ComplianceUnavailableError;
   /** What is recorded in one write: the event and all its packets, or of a large one the event alone. */
   readonly puts: readonly Put[];
   readonly entries: readonly LedgerEntry[];
@@ -46,8 +46,8 @@ export interface Draft {
 }
 
 /** Works out what a message would be, were it new: most are, so nothing is read first. */
-export async function draft(arrived: Arrived): Promise<Draft> {
-  const { engine, key, stamp, arrival, raw, only } = arrived;
+export async function planEventWrite(arrived: IncomingEvent): Promise<PlannedEventWrite> {
+  const { engine, key, stamp, parsed: arrival, raw, only } = arrived;
   if (arrival.kind === "malformed") {
     const { reason } = arrival;
     const kept = { ...(raw !== undefined && { raw }), reason };
@@ -64,8 +64,8 @@ export async function draft(arrived: Arrived): Promise<Draft> {
   const chunks = chunksOf(planned);
   const { steps, notAsked } = chunks.length > 0 ? { steps: [] } : await expandOrWait(engine, planned);
   const facts: Facts = {
-    type: toldName(event.type),
-    source: toldName(event.source),
+    type: redactName(event.type),
+    source: redactName(event.source),
     sheets: sheets.map((sheet) => `${sheet.name}:${sheet.hash.slice(0, 12)}`),
     targets: planned.matches.length,
     ...(chunks.length > 0 ? { chunks: chunks.length } : { packets: steps.length }),
@@ -96,11 +96,11 @@ export async function draft(arrived: Arrived): Promise<Draft> {
 }
 
 /** The packets of an event; or, where governance cannot be asked about them, that it cannot. */
-async function expandOrWait(engine: Engine, planned: Plan): Promise<Pick<Draft, "steps" | "notAsked">> {
+async function expandOrWait(engine: Engine, planned: Plan): Promise<Pick<PlannedEventWrite, "steps" | "notAsked">> {
   try {
     return { steps: await expand(engine, planned) };
   } catch (error) {
-    if (error instanceof NotAsked) return { steps: [], notAsked: error };
+    if (error instanceof ComplianceUnavailableError) return { steps: [], notAsked: error };
     throw error;
   }
 }
@@ -115,12 +115,12 @@ function filesIn({ rosters }: Plan): Facts {
 
 /** The first entry of an event's chain, and the record it belongs to. */
 function firstOf(
-  { engine, message, key, stamp }: Arrived,
+  { engine, message, key, stamp }: IncomingEvent,
   status: EventRecord["status"],
   facts: Facts,
   more: Partial<EventRecord>,
-  { steps = [], converted = [], notAsked }: Partial<Pick<Draft, "steps" | "converted" | "notAsked">> = {},
-): Draft {
+  { steps = [], converted = [], notAsked }: Partial<Pick<PlannedEventWrite, "steps" | "converted" | "notAsked">> = {},
+): PlannedEventWrite {
   const entry = append(key, undefined, { at: engine.clock.now(), step: status, facts });
   const common = { sheets: [], packets: 0, duplicates: 0, message, accepted: stamp };
   const value: EventRecord = { ...common, ...more, status, step: entry.step, tail: tailOf(entry) };

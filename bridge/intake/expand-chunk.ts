@@ -1,11 +1,11 @@
 import type { Engine } from "../engine.ts";
 import { cutLines } from "../mapping/roster-file.ts";
 import type { EventRecord } from "../model/event-record.ts";
-import { FileFault } from "../ports/files.ts";
+import { FileError } from "../ports/files.ts";
 import { maxMessages } from "../ports/queue.ts";
 import type { Put, Stored } from "../ports/store.ts";
-import { putOnQueue } from "../recording/enqueue.ts";
-import { stepEvent } from "../recording/transitions.ts";
+import { enqueuePackets } from "../recording/enqueue.ts";
+import { transitionEvent } from "../recording/transitions.ts";
 import { isUncut, nameOf, partOf } from "./chunk-id.ts";
 import { expand } from "./expand.ts";
 import { planAgain } from "./pinned-sheets.ts";
@@ -60,7 +60,7 @@ export async function expandChunk(engine: Engine, { event: key, chunk }: Chunk):
   const cut = isUncut(chunk) ? await cutChunk(engine, planned, chunk) : undefined;
   if (cut) return strikeOff(engine, key, chunk, { instead: cut });
   const steps = await expand(engine, planned, { part: partOf(chunk) });
-  await putOnQueue(engine, await recordPackets(engine, steps));
+  await enqueuePackets(engine, await recordPackets(engine, steps));
   await strikeOff(engine, key, chunk, { packets: steps.length });
 }
 
@@ -73,7 +73,7 @@ async function cutChunk(engine: Engine, { rosters }: Plan, chunk: string): Promi
     const parts = await cutLines(engine.files, roster, { first, from });
     return parts.map((lines) => nameOf({ match, ...lines }));
   } catch (error) {
-    if (error instanceof FileFault) return undefined;
+    if (error instanceof FileError) return undefined;
     throw error;
   }
 }
@@ -107,5 +107,5 @@ async function strikeOff(
 }
 
 function expanded(engine: Engine, key: string, { chunks: _c, chunksAt: _a, unsent: _u, ...record }: EventRecord) {
-  return stepEvent(key, record, engine.clock.now(), "EXPANDED", { packets: record.packets });
+  return transitionEvent(key, record, engine.clock.now(), "EXPANDED", { packets: record.packets });
 }

@@ -1,16 +1,16 @@
 import type { KeyObject } from "node:crypto";
 import type { Engine } from "../engine.ts";
 import { blockedReason, govern } from "../governance/govern.ts";
-import { type Element, faulty, mapEvent, type Parcel, placeOf, rosterOf } from "../mapping/map-event.ts";
+import { type Element, faulty, type MappedPayload, mapEvent, placeOf, rosterOf } from "../mapping/map-event.ts";
 import type { Match } from "../mapping/match-targets.ts";
 import { chunkSize, elementAt, elementsIn, withRemedy } from "../mapping/roster-file.ts";
 import { type Connector, connectorId } from "../model/connector.ts";
 import type { Facts } from "../model/ledger-entry.ts";
 import { type Packet, plainFacts, sizeFault } from "../model/packet.ts";
 import type { Progress } from "../model/packet-record.ts";
-import { toldName } from "../pii/redact.ts";
-import { FileFault } from "../ports/files.ts";
-import { begin, type Stepped } from "../recording/transitions.ts";
+import { redactName } from "../pii/redact.ts";
+import { FileError } from "../ports/files.ts";
+import { createPacketRecord, type Transition } from "../recording/transitions.ts";
 import type { Json } from "../values/json.ts";
 import { type Origin, pack, readdress } from "./build-packet.ts";
 import type { Part } from "./chunk-id.ts";
@@ -30,15 +30,15 @@ export interface ExpandOptions {
  *
  * @returns the packets, each with the first step of its story
  */
-export async function expand(engine: Engine, planned: Plan, options: ExpandOptions = {}): Promise<Stepped[]> {
+export async function expand(engine: Engine, planned: Plan, options: ExpandOptions = {}): Promise<Transition[]> {
   const { event, acceptedMs, matches } = planned;
   const { part, element } = options;
-  const steps: Stepped[] = [];
+  const steps: Transition[] = [];
   const seen = new Set<string>();
   for (const [i, found] of matches.entries()) {
     if ((part && part.match !== i) || found.target.publish !== undefined) continue;
     const elements = await elementsOf(engine, planned, part ?? { match: i }, element);
-    const parcels = isParcel(elements) ? [elements] : await mapEvent(event, found, acceptedMs, elements);
+    const parcels = isPayload(elements) ? [elements] : await mapEvent(event, found, acceptedMs, elements);
     const firsts = await Promise.all(parcels.map((parcel) => firstStep(engine, parcel, planned, options.change)));
     for (const step of firsts) {
       steps.push(seen.has(step.record.packet.id) ? repeated(engine, step.record.packet) : step);
@@ -54,7 +54,7 @@ async function elementsOf(
   { event, matches, rosters }: Plan,
   { match, first, from, to }: Part,
   only: ExpandOptions["element"],
-): Promise<readonly Element[] | Parcel | undefined> {
+): Promise<readonly Element[] | MappedPayload | undefined> {
   const found = matches[match] as Match;
   const roster = rosters.find((one) => one.match === match);
   if (!roster) {
@@ -66,23 +66,23 @@ async function elementsOf(
   try {
     return only ? await elementAt(files, roster, lines) : await elementsIn(files, roster, lines);
   } catch (error) {
-    if (!(error instanceof FileFault)) throw error;
+    if (!(error instanceof FileError)) throw error;
     const where = `${placeOf(found, lines.first)} and on`;
     return { ...faulty(found, where, `${where}: ${withRemedy(error)}`), element: lines.first };
   }
 }
 
-function isParcel(given: readonly Element[] | Parcel | undefined): given is Parcel {
+function isPayload(given: readonly Element[] | MappedPayload | undefined): given is MappedPayload {
   return given !== undefined && !Array.isArray(given);
 }
 
 /** Vets and packs a parcel. One that cannot go as it is waits for a person from the beginning. */
 async function firstStep(
   engine: Engine,
-  parcel: Parcel,
+  parcel: MappedPayload,
   planned: Plan,
   change: Partial<Progress> = {},
-): Promise<Stepped> {
+): Promise<Transition> {
   const found = engine.catalog.find(parcel.target.connector);
   if ("fault" in found) throw new Error(found.fault);
   const target = { ...parcel.target, connector: connectorId(found.connector) };
@@ -104,28 +104,35 @@ async function firstStep(
     ...(by && { actor: by.actor }),
   };
   const now = engine.clock.now();
-  if (fault !== undefined) return begin(packet, now, "HELD", { ...facts, reason: "mapping" }, { reason: fault });
+  if (fault !== undefined)
+    return createPacketRecord(packet, now, "HELD", { ...facts, reason: "mapping" }, { reason: fault });
   if (judged.verdict === "block") {
-    return begin(packet, now, "HELD", { ...facts, reason: "governance" }, { reason: blockedReason(judged) });
+    return createPacketRecord(
+      packet,
+      now,
+      "HELD",
+      { ...facts, reason: "governance" },
+      { reason: blockedReason(judged) },
+    );
   }
-  return begin(packet, now, "QUEUED", facts, change);
+  return createPacketRecord(packet, now, "QUEUED", facts, change);
 }
 
 /** A second packet of one event for one record: which of the two counts, only a person can say. */
-export function repeated(engine: Engine, packet: Packet): Stepped {
+export function repeated(engine: Engine, packet: Packet): Transition {
   const connector = engine.catalog.get(packet.connector) as Connector;
   const where = packet.at === undefined ? `element ${packet.element}` : `line ${(packet.element ?? 0) + 1}`;
   const entity = `${packet.entity} (again, ${where})`;
   const apart = readdress(packet, entity, connector, engine.bridgeKey);
   const facts = { ...birthFacts(apart, engine.bridgeKey), reason: "mapping" };
   const reason = `the event names the same record twice, by the same key: here in ${where}; which counts?`;
-  return begin(apart, engine.clock.now(), "HELD", facts, { reason });
+  return createPacketRecord(apart, engine.clock.now(), "HELD", facts, { reason });
 }
 
 /** What the ledger says of a packet at its beginning: names and hashes, no value. */
 export function birthFacts(packet: Packet, bridgeKey: KeyObject): Facts {
   return {
     ...plainFacts(packet, bridgeKey),
-    version: { ...packet.version, source: toldName(packet.version.source) } as unknown as Json,
+    version: { ...packet.version, source: redactName(packet.version.source) } as unknown as Json,
   };
 }

@@ -3,7 +3,7 @@ import type { Sheet } from "../mapping/compile-sheet.ts";
 import { type Match, match } from "../mapping/match-targets.ts";
 import { findRosters } from "../mapping/roster-file.ts";
 import type { SourceEvent } from "../model/event.ts";
-import type { Maker } from "../model/job.ts";
+import type { JobRef } from "../model/job.ts";
 import { type Version, versionOf } from "../model/packet.ts";
 import type { Roster } from "../model/roster.ts";
 
@@ -21,7 +21,7 @@ export interface Plan {
   /** Fixed at the first acceptance. ms */
   readonly acceptedMs: number;
   /** Who has its packets made, where it is not the event itself. */
-  readonly by?: Maker;
+  readonly by?: JobRef;
 }
 
 /** An event on its way through the mapper. */
@@ -39,7 +39,7 @@ export interface PlanOptions {
   readonly known?: readonly Roster[];
   /** When it is judged which targets are in force: ms since the epoch, its acceptance if not said. */
   readonly at?: number;
-  readonly by?: Maker;
+  readonly by?: JobRef;
 }
 
 export async function plan(

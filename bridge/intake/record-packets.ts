@@ -2,7 +2,7 @@ import type { Engine } from "../engine.ts";
 import type { PacketRecord } from "../model/packet-record.ts";
 import type { Stored } from "../ports/store.ts";
 import { inWrites, newPut, weighNew } from "../recording/transaction-size.ts";
-import { type Stepped, tellHeld } from "../recording/transitions.ts";
+import { logHeld, type Transition } from "../recording/transitions.ts";
 import { repeated } from "./expand.ts";
 
 /**
@@ -10,7 +10,7 @@ import { repeated } from "./expand.ts";
  *
  * @returns those that nobody has worked on yet, in their order
  */
-export async function recordPackets(engine: Engine, steps: readonly Stepped[]): Promise<PacketRecord[]> {
+export async function recordPackets(engine: Engine, steps: readonly Transition[]): Promise<PacketRecord[]> {
   const writes = inWrites(steps, weighNew);
   const recorded = await Promise.all(writes.map((write) => recordMissing(engine, write)));
   return recorded
@@ -28,7 +28,7 @@ export async function recordPackets(engine: Engine, steps: readonly Stepped[]): 
  */
 export async function recordMissing(
   engine: Engine,
-  given: readonly Stepped[],
+  given: readonly Transition[],
   ours: (there: PacketRecord["packet"]) => boolean = () => true,
 ): Promise<Stored<"packet">[]> {
   for (let steps = given; ; ) {
@@ -36,7 +36,7 @@ export async function recordMissing(
       "packet",
       steps.map(({ record }) => record.packet.id),
     );
-    const isTaken = ({ record }: Stepped, i: number) => {
+    const isTaken = ({ record }: Transition, i: number) => {
       const there = stored[i]?.value.packet;
       return there !== undefined && ours(there) && there.element !== record.packet.element;
     };
@@ -47,7 +47,7 @@ export async function recordMissing(
     const missing = steps.filter((_, i) => !stored[i]);
     const entries = missing.map(({ entry }) => entry);
     if (missing.length > 0 && (await engine.store.write(missing.map(newPut), entries)) === "conflict") continue;
-    tellHeld(engine, missing);
+    logHeld(engine, missing);
     return steps.map(({ record }, i) => stored[i] ?? { value: record, etag: 1 });
   }
 }

@@ -1,8 +1,8 @@
 import type { Engine } from "../engine.ts";
 import { onlyTargets } from "../mapping/sheet-set.ts";
-import type { Maker } from "../model/job.ts";
+import type { JobRef } from "../model/job.ts";
 import type { Packet } from "../model/packet.ts";
-import type { Stepped } from "../recording/transitions.ts";
+import type { Transition } from "../recording/transitions.ts";
 import { expand } from "./expand.ts";
 import { type Plan, plan } from "./plan.ts";
 
@@ -14,9 +14,9 @@ import { type Plan, plan } from "./plan.ts";
  */
 export function remapper(
   engine: Engine,
-  by: Maker | undefined,
+  by: JobRef | undefined,
   at: number,
-): (packet: Packet) => Promise<Stepped | undefined> {
+): (packet: Packet) => Promise<Transition | undefined> {
   const plans = new Map<string, Promise<Plan | undefined>>();
   return async (packet) => {
     const target = `${packet.sheet}.${packet.target}`;
@@ -32,7 +32,7 @@ async function planFor(
   engine: Engine,
   key: string,
   target: string,
-  by: Maker | undefined,
+  by: JobRef | undefined,
   at: number,
 ): Promise<Plan | undefined> {
   const [stored] = await engine.store.read("event", [key]);
@@ -50,7 +50,7 @@ async function packetIn(
   engine: Engine,
   planned: Plan,
   { entity, element, at, action, fields }: Packet,
-): Promise<Stepped | undefined> {
+): Promise<Transition | undefined> {
   const one = element === undefined ? {} : { element: { number: element, ...(at !== undefined && { at }) } };
   const steps = await expand(engine, planned, one);
   const same = steps.find(({ record }) => record.packet.entity === entity);

@@ -8,15 +8,15 @@ import { recordMissing } from "../intake/record-packets.ts";
 import { cutLines } from "../mapping/roster-file.ts";
 import { onlyTargets } from "../mapping/sheet-set.ts";
 import { connectorId } from "../model/connector.ts";
-import type { BackfillRequest, Job, Maker, Malformed } from "../model/job.ts";
+import type { BackfillRequest, Job, JobRef, Malformed } from "../model/job.ts";
 import type { Packet } from "../model/packet.ts";
 import type { PacketRecord } from "../model/packet-record.ts";
 import type { Roster } from "../model/roster.ts";
-import { FileFault } from "../ports/files.ts";
+import { FileError } from "../ports/files.ts";
 import type { QueueName } from "../ports/queue.ts";
 import { sendUnsent } from "../recording/enqueue.ts";
 import { inWrites, weighNew } from "../recording/transaction-size.ts";
-import type { Stepped } from "../recording/transitions.ts";
+import type { Transition } from "../recording/transitions.ts";
 import type { JobPage } from "./job-page.ts";
 import { pageOfJob } from "./page-size.ts";
 import { type Entry, type Found, readSnapshot, withMalformed } from "./snapshot-file.ts";
@@ -24,7 +24,7 @@ import { type Entry, type Found, readSnapshot, withMalformed } from "./snapshot-
 type Backfill = Job & { readonly kind: "backfill" };
 
 /** What a back-fill's plans and packets need to know of its job. */
-type Errand = Pick<Backfill, "id" | "actor" | "startedAt" | "request">;
+type JobContext = Pick<Backfill, "id" | "actor" | "startedAt" | "request">;
 
 /** Events or lines looked at in one go, where nothing is made. */
 const page = 200;
@@ -61,7 +61,7 @@ export async function backfillPage(engine: Engine, job: Backfill): Promise<JobPa
 
 async function smallPage(engine: Engine, job: Backfill, { after }: Cursor): Promise<JobPage> {
   const { entries, end } = await readPage(engine, job, after, pageOfJob(job));
-  const steps: Stepped[] = [];
+  const steps: Transition[] = [];
   const brought: Found[] = [];
   let large: Large | undefined;
   let looked = 0;
@@ -118,7 +118,7 @@ async function firstCut(engine: Engine, { rosters }: Plan, chunks: readonly stri
     return [...cut.map((part) => nameOf({ match, ...part })), ...others];
   } catch (error) {
     // Its packet will say so.
-    if (error instanceof FileFault) return chunks;
+    if (error instanceof FileError) return chunks;
     throw error;
   }
 }
@@ -126,7 +126,7 @@ async function firstCut(engine: Engine, { rosters }: Plan, chunks: readonly stri
 /** Has events of a snapshot taken in, as the inbox would take them. */
 async function bring(
   engine: Engine,
-  { id, actor, request }: Errand,
+  { id, actor, request }: JobContext,
   found: readonly Found[],
 ): Promise<{ readonly made: number; readonly queues: readonly QueueName[]; readonly byAnother: boolean }> {
   const brought = found.flatMap((one) => one.brought ?? []);
@@ -143,11 +143,11 @@ async function bring(
 
 function planFor(
   engine: Engine,
-  { request, startedAt, id, actor }: Errand,
+  { request, startedAt, id, actor }: JobContext,
   found: Found,
   rosters?: readonly Roster[],
 ): Promise<Plan> {
-  const by: Maker = { job: id, actor };
+  const by: JobRef = { job: id, actor };
   const sheets = onlyTargets(engine.sheets().byType.get(found.event.type) ?? [], request.targets);
   // The targets in force now, for data of any age.
   return plan(engine, found, sheets, {
@@ -162,7 +162,7 @@ function planFor(
  *
  * @returns how many of them this job has made, now or in a run of this page that broke off
  */
-async function recordNew(engine: Engine, job: string, steps: readonly Stepped[]): Promise<number> {
+async function recordNew(engine: Engine, job: string, steps: readonly Transition[]): Promise<number> {
   const isOurs = (packet: Packet) => packet.job === job;
   let made = 0;
   for (const write of inWrites(steps, weighNew)) {
@@ -208,12 +208,12 @@ function idIn({ catalog }: Engine, reference: string): string | undefined {
   return "fault" in found ? undefined : connectorId(found.connector);
 }
 
-function chosenSheets(engine: Engine, { request }: Errand) {
+function chosenSheets(engine: Engine, { request }: JobContext) {
   const names = new Set(request.targets.map((target) => target.split(".")[0]));
   return engine.sheets().sheets.filter(({ name }) => names.has(name));
 }
 
-function lanesOf(engine: Engine, { request }: Errand): Set<QueueName> {
+function lanesOf(engine: Engine, { request }: JobContext): Set<QueueName> {
   const targets = onlyTargets(engine.sheets().sheets, request.targets).flatMap((sheet) => sheet.targets);
   return new Set(
     targets.flatMap(({ connector }): QueueName[] => {
@@ -230,7 +230,7 @@ function mayComeYet({ store, clock }: Engine, { from }: BackfillRequest): boolea
 
 async function readPage(
   engine: Engine,
-  { request: { from, targets }, id }: Errand,
+  { request: { from, targets }, id }: JobContext,
   after: string | undefined,
   limit: number,
 ): Promise<{ readonly entries: readonly Entry[]; readonly end: boolean }> {
@@ -248,14 +248,14 @@ async function readPage(
 }
 
 /** What a back-fill would make: counted by target, with the first packets as they would leave. */
-export interface BackfillTrial {
+export interface BackfillPreview {
   /** Events or lines. */
   readonly looked: number;
   readonly malformed: Malformed;
-  readonly targets: Readonly<Record<string, TargetTrial>>;
+  readonly targets: Readonly<Record<string, TargetPreview>>;
 }
 
-export interface TargetTrial {
+export interface TargetPreview {
   /** Packets it would make. */
   readonly made: number;
   /** Of these, those that would wait for a person from the beginning. */
@@ -272,16 +272,16 @@ const samplesShown = 3;
  *
  * @param onPage told how many events or lines were looked at
  */
-export async function tryBackfill(
+export async function previewBackfill(
   engine: Engine,
   request: BackfillRequest,
   onPage: (looked: number) => unknown = () => {},
-): Promise<BackfillTrial> {
-  const errand: Errand = { id: "job-trial", actor: "trial", startedAt: engine.clock.now(), request };
+): Promise<BackfillPreview> {
+  const errand: JobContext = { id: "job-trial", actor: "trial", startedAt: engine.clock.now(), request };
   const nothing = () => ({ made: 0, held: 0, there: 0, samples: [] as PacketRecord[] });
   const targets = new Map(request.targets.map((target) => [target, nothing()]));
   const seen = new Set<string>();
-  const count = async (steps: readonly Stepped[]) => {
+  const count = async (steps: readonly Transition[]) => {
     const ids = steps.map(({ record }) => record.packet.id);
     const stored = await engine.store.read("packet", ids);
     for (const [i, { record }] of steps.entries()) {

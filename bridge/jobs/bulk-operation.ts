@@ -2,9 +2,9 @@ import type { Engine } from "../engine.ts";
 import type { BulkRequest, Job } from "../model/job.ts";
 import type { PacketRecord } from "../model/packet-record.ts";
 import { discard } from "../operations/discard.ts";
-import type { By } from "../operations/operator.ts";
-import type { Acted } from "../operations/packet-operation.ts";
-import { release, wayOut } from "../operations/release.ts";
+import type { Actor } from "../operations/operator.ts";
+import type { OperationResult } from "../operations/packet-operation.ts";
+import { planRelease, release } from "../operations/release.ts";
 import type { QueueName } from "../ports/queue.ts";
 import { pagesOf } from "../values/pagination.ts";
 import type { JobPage } from "./job-page.ts";
@@ -22,7 +22,7 @@ const page = 100;
  */
 export async function bulkPage(engine: Engine, job: Bulk): Promise<JobPage> {
   const { request } = job;
-  const by: By = { actor: job.actor, reason: request.reason };
+  const by: Actor = { actor: job.actor, reason: request.reason };
   const { items, next } = await readPage(engine, request, job.after, Math.min(page, job.perSecond ?? page));
   let made = 0;
   const queues = new Set<QueueName>();
@@ -37,14 +37,19 @@ export async function bulkPage(engine: Engine, job: Bulk): Promise<JobPage> {
   return { looked: items.length, made, queues, ...(next !== undefined && { after: next }) };
 }
 
-function actOn(engine: Engine, { id: job, request }: Bulk, { packet: { id } }: PacketRecord, by: By): Promise<Acted> {
+function actOn(
+  engine: Engine,
+  { id: job, request }: Bulk,
+  { packet: { id } }: PacketRecord,
+  by: Actor,
+): Promise<OperationResult> {
   return request.act === "discard"
     ? discardHeld(engine, id, by)
     : release(engine, { id, sheet: request.sheet, job }, by);
 }
 
 /** Only what is held still: another person may have let it go since the page was read. */
-async function discardHeld(engine: Engine, id: string, by: By): Promise<Acted> {
+async function discardHeld(engine: Engine, id: string, by: Actor): Promise<OperationResult> {
   const [stored] = await engine.store.read("packet", [id]);
   if (stored?.value.progress.status !== "HELD") return { kind: "missing" };
   return discard(engine, id, by, stored.etag);
@@ -55,7 +60,7 @@ function readPage(engine: Engine, { filter }: BulkRequest, after: string | undef
 }
 
 /** What a bulk act would come to. */
-export interface BulkTrial {
+export interface BulkPreview {
   readonly looked: number;
   /** Packets it would be done to. */
   readonly made: number;
@@ -74,16 +79,16 @@ const samplesShown = 20;
  *
  * @param onPage told how many packets were looked at
  */
-export async function tryBulk(
+export async function previewBulk(
   engine: Engine,
   request: BulkRequest,
   onPage: (looked: number) => unknown = () => {},
-): Promise<BulkTrial> {
+): Promise<BulkPreview> {
   const trial = { looked: 0, made: 0, held: 0, refused: {} as Record<string, number> };
-  const samples: BulkTrial["samples"][number][] = [];
+  const samples: BulkPreview["samples"][number][] = [];
   for await (const { items } of pagesOf(({ after }) => readPage(engine, request, after, page))) {
     for (const record of items) {
-      const fate = await fateOf(engine, record, request);
+      const fate = await previewOutcomeOf(engine, record, request);
       if (fate.kind === "refused") trial.refused[fate.why] = (trial.refused[fate.why] ?? 0) + 1;
       else trial.made++;
       if (fate.kind === "held") trial.held++;
@@ -95,11 +100,17 @@ export async function tryBulk(
   return { ...trial, samples };
 }
 
-type Fate = { readonly kind: "refused" | "held"; readonly why: string } | { readonly kind: "goes" | "is discarded" };
+type PreviewOutcome =
+  | { readonly kind: "refused" | "held"; readonly why: string }
+  | { readonly kind: "goes" | "is discarded" };
 
-async function fateOf(engine: Engine, record: PacketRecord, { act, sheet }: BulkRequest): Promise<Fate> {
+async function previewOutcomeOf(
+  engine: Engine,
+  record: PacketRecord,
+  { act, sheet }: BulkRequest,
+): Promise<PreviewOutcome> {
   if (act === "discard") return { kind: "is discarded" };
-  const way = await wayOut(engine, record, { sheet });
+  const way = await planRelease(engine, record, { sheet });
   if (way.kind === "refused") return { kind: "refused", why: way.why };
   if (way.kind === "replaced" && way.held) return { kind: "held", why: way.held.reason };
   return { kind: "goes" };

@@ -1,9 +1,9 @@
 import type { Engine } from "../engine.ts";
-import { NotAsked } from "../governance/compliance-engine.ts";
-import { noteOf } from "../ledger/audit-event.ts";
+import { ComplianceUnavailableError } from "../governance/compliance-engine.ts";
+import { createAuditEvent } from "../ledger/audit-event.ts";
 import type { Job, JobWork } from "../model/job.ts";
 import { errorName } from "../observability/log.ts";
-import { FileFault } from "../ports/files.ts";
+import { FileError } from "../ports/files.ts";
 import type { QueueName } from "../ports/queue.ts";
 import type { Stored } from "../ports/store.ts";
 import { backfillPage } from "./backfill.ts";
@@ -57,7 +57,7 @@ export async function cancelJob(engine: Engine, id: string, actor: string): Prom
     const [stored] = await engine.store.read("job", [id]);
     if (stored?.value.status !== "RUNNING") return stored?.value;
     const job = ended(engine, stored.value, "CANCELLED", `${actor} cancelled it`);
-    const note = noteOf(engine, "sync.job.cancelled", { job: id, actor });
+    const note = createAuditEvent(engine, "sync.job.cancelled", { job: id, actor });
     const put = { kind: "job", id, value: job, etag: stored.etag } as const;
     if ((await engine.store.write([put, note.put], [note.entry])) === "written") return job;
   }
@@ -137,9 +137,9 @@ function after(engine: Engine, job: Job, page: JobPage): Job {
 /** The lease stays: it is the wait before the next try. A file that is not what it was is not tried again. */
 function failed(engine: Engine, job: Job, error: unknown): Job {
   // It is the job's turn again as soon as governance can be asked.
-  if (error instanceof NotAsked) return job;
+  if (error instanceof ComplianceUnavailableError) return job;
   const failures = job.failures + 1;
-  if (error instanceof FileFault) return ended(engine, { ...job, failures }, "FAILED", error.what);
+  if (error instanceof FileError) return ended(engine, { ...job, failures }, "FAILED", error.what);
   return failures < maxFailures
     ? { ...job, failures }
     : ended(engine, { ...job, failures }, "FAILED", `${failures} times in a row: ${errorName(error)}`);

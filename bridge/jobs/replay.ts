@@ -9,15 +9,15 @@ import type { Job, ReplayRequest } from "../model/job.ts";
 import { type Facts, isClosed } from "../model/ledger-entry.ts";
 import { type Packet, revise } from "../model/packet.ts";
 import type { PacketRecord } from "../model/packet-record.ts";
-import { actFacts, type By } from "../operations/operator.ts";
-import { type Acted, governAgain, packetFor, refusedAct } from "../operations/packet-operation.ts";
+import { type Actor, auditFacts } from "../operations/operator.ts";
+import { governAgain, type OperationResult, packetFor, refusedResult } from "../operations/packet-operation.ts";
 import { type ReleaseRequest, release } from "../operations/release.ts";
 import type { QueueName } from "../ports/queue.ts";
 import type { Page, Stored } from "../ports/store.ts";
 import { sendUnsent } from "../recording/enqueue.ts";
 import { doneWith } from "../recording/replace-packet.ts";
 import { inWrites, newPut, weighNew } from "../recording/transaction-size.ts";
-import { begin, type Stepped, tellHeld } from "../recording/transitions.ts";
+import { createPacketRecord, logHeld, type Transition } from "../recording/transitions.ts";
 import type { Json } from "../values/json.ts";
 import { pagesOf } from "../values/pagination.ts";
 import type { JobPage } from "./job-page.ts";
@@ -26,10 +26,10 @@ import { pageOfJob } from "./page-size.ts";
 type Replay = Job & { readonly kind: "replay" };
 
 /** What a replay's packets need to know of its job. */
-type Errand = Pick<Replay, "id" | "actor" | "startedAt" | "request">;
+type JobContext = Pick<Replay, "id" | "actor" | "startedAt" | "request">;
 
 /** Who makes a revision, by what job if any. */
-type Revising = Pick<Errand, "actor"> & { readonly id?: string; readonly request: Pick<ReplayRequest, "force"> };
+type Revising = Pick<JobContext, "actor"> & { readonly id?: string; readonly request: Pick<ReplayRequest, "force"> };
 
 /** Packets looked at in one go, where nothing is made. */
 const page = 200;
@@ -48,7 +48,7 @@ export async function replayPage(engine: Engine, job: Replay): Promise<JobPage> 
   const { items, next } = await readPage(engine, job, job.after, pageOfJob(job));
   if (job.request.sheet === "current") await pinSheets(engine, engine.sheets().sheets);
   const others = items.filter(({ packet }) => packet.job !== job.id);
-  const drafts = await draftsOf(engine, job, others);
+  const drafts = await candidatesOf(engine, job, others);
   for (const write of inWrites(drafts, (draft) => weighNew(draft.first))) {
     await sendUnsent(engine, await reviseTogether(engine, job, write));
   }
@@ -62,7 +62,7 @@ export async function replayPage(engine: Engine, job: Replay): Promise<JobPage> 
 
 function readPage(
   { store }: Engine,
-  { request: { from, to, connector } }: Errand,
+  { request: { from, to, connector } }: JobContext,
   after: string | undefined,
   limit: number,
 ): Promise<Page<PacketRecord>> {
@@ -75,20 +75,24 @@ function isReplayed({ packet, progress }: PacketRecord): boolean {
 }
 
 /** A packet that is to be sent again, in the shape it is to be sent in. */
-interface Draft {
+interface ReplayCandidate {
   readonly packet: Packet;
   /** What governance said of it today. */
   readonly governance: Json;
   /** Why it must wait for a person: today's sheet or policy says so. */
-  readonly held?: { readonly reason: string; readonly facts: Stepped["entry"]["facts"] };
+  readonly held?: { readonly reason: string; readonly facts: Transition["entry"]["facts"] };
   /** Its next revision, which may be taken. */
-  readonly first: Stepped;
+  readonly first: Transition;
 }
 
-async function draftsOf(engine: Engine, errand: Errand, records: readonly PacketRecord[]): Promise<Draft[]> {
+async function candidatesOf(
+  engine: Engine,
+  errand: JobContext,
+  records: readonly PacketRecord[],
+): Promise<ReplayCandidate[]> {
   const { id, actor, startedAt, request } = errand;
   const remap = request.sheet === "current" ? remapper(engine, { job: id, actor }, startedAt) : undefined;
-  const drafts: Draft[] = [];
+  const drafts: ReplayCandidate[] = [];
   for (const { packet } of records.filter(isReplayed)) {
     const mapped = remap && !packet.edited;
     const shape = mapped ? shapeOf(await remap(packet)) : await governedAgain(engine, packet);
@@ -97,10 +101,10 @@ async function draftsOf(engine: Engine, errand: Errand, records: readonly Packet
   return drafts;
 }
 
-type Shape = Omit<Draft, "first">;
+type Shape = Omit<ReplayCandidate, "first">;
 
 /** A packet as today's sheet makes it. */
-function shapeOf(step: Stepped | undefined): Shape | undefined {
+function shapeOf(step: Transition | undefined): Shape | undefined {
   if (!step) return undefined;
   const { packet, progress } = step.record;
   const { facts } = step.entry;
@@ -116,14 +120,18 @@ async function governedAgain(engine: Engine, made: Packet): Promise<Shape> {
 }
 
 /** Records a revision of each packet, all in one write where none of them is there already. */
-async function reviseTogether(engine: Engine, job: Replay, drafts: readonly Draft[]): Promise<Stored<"packet">[]> {
+async function reviseTogether(
+  engine: Engine,
+  job: Replay,
+  drafts: readonly ReplayCandidate[],
+): Promise<Stored<"packet">[]> {
   const revised = drafts.map(({ first }) => first);
   if (await record(engine, revised)) return revised.map(asStored);
   return Promise.all(drafts.map((draft) => reviseOne(engine, job, draft)));
 }
 
 /** A revision of a packet: the one this job has made already, or the next that is free. */
-async function reviseOne(engine: Engine, job: Replay, draft: Draft): Promise<Stored<"packet">> {
+async function reviseOne(engine: Engine, job: Replay, draft: ReplayCandidate): Promise<Stored<"packet">> {
   for (let number = draft.packet.version.revision + 1; ; number++) {
     const revised = revision(engine, job, draft, number);
     if (await record(engine, [revised])) return asStored(revised);
@@ -140,23 +148,23 @@ function revision(
   { packet, held, governance }: Shape,
   number = packet.version.revision + 1,
   act: Facts = {},
-): Stepped {
+): Transition {
   const revised = revise(packet, number, { ...(job !== undefined && { job }), ...(force && { force }) });
   const facts = { ...held?.facts, ...birthFacts(revised, engine.bridgeKey), governance, actor, ...act };
   const now = engine.clock.now();
   return held
-    ? begin(revised, now, "HELD", facts, { reason: held.reason })
-    : begin(revised, now, "QUEUED", facts, { unsent: true });
+    ? createPacketRecord(revised, now, "HELD", facts, { reason: held.reason })
+    : createPacketRecord(revised, now, "QUEUED", facts, { unsent: true });
 }
 
-async function record(engine: Engine, revisions: readonly Stepped[]): Promise<boolean> {
+async function record(engine: Engine, revisions: readonly Transition[]): Promise<boolean> {
   const entries = revisions.map(({ entry }) => entry);
   if ((await engine.store.write(revisions.map(newPut), entries)) === "conflict") return false;
-  tellHeld(engine, revisions);
+  logHeld(engine, revisions);
   return true;
 }
 
-function asStored({ record: value }: Stepped): Stored<"packet"> {
+function asStored({ record: value }: Transition): Stored<"packet"> {
   return { value, etag: 1 };
 }
 
@@ -168,19 +176,20 @@ function asStored({ record: value }: Stepped): Stored<"packet"> {
 export async function replayPacket(
   engine: Engine,
   { force, ...request }: Omit<ReleaseRequest, "job"> & Pick<ReplayRequest, "force">,
-  by: By,
-): Promise<Acted> {
-  const act = actFacts("replay", by);
+  by: Actor,
+): Promise<OperationResult> {
+  const act = auditFacts("replay", by);
   const found = await packetFor(engine, request.id, request.etag, ["HELD", "SENT", "UNCHANGED", "SUPERSEDED"]);
   if (found.kind !== "found") return found;
   const { packet, progress } = found.stored.value;
   if (progress.status === "HELD") return release(engine, request, by);
-  if (progress.replacedBy !== undefined) return refusedAct(`${progress.replacedBy} took its place; replay that`);
-  if (progress.erasedAt !== undefined) return refusedAct("what it carried was erased, being old; back-fill it instead");
+  if (progress.replacedBy !== undefined) return refusedResult(`${progress.replacedBy} took its place; replay that`);
+  if (progress.erasedAt !== undefined)
+    return refusedResult("what it carried was erased, being old; back-fill it instead");
   const remap = request.sheet === "current" ? remapper(engine, undefined, engine.clock.now()) : undefined;
   if (remap) await pinSheets(engine, engine.sheets().sheets);
   const shape = remap ? shapeOf(await remap(packet)) : await governedAgain(engine, packet);
-  if (!shape) return refusedAct("today's sheets make nothing of it any more");
+  if (!shape) return refusedResult("today's sheets make nothing of it any more");
   const errand = { actor: by.actor, request: force ? { force } : {} };
   for (let number = packet.version.revision + 1; ; number++) {
     const revised = revision(engine, errand, shape, number, act);
@@ -202,7 +211,7 @@ export async function* packetsOf(engine: Engine, job: Job): AsyncGenerator<Packe
 }
 
 /** What a replay would come to, judged by what the targets are believed to hold now. */
-export interface ReplayTrial {
+export interface ReplayPreview {
   /** Packets of the window. */
   readonly looked: number;
   /** Those that would be made again, by what would become of each. */
@@ -217,22 +226,25 @@ export interface ReplayTrial {
  *
  * @param onPage told how many packets were looked at
  */
-export async function tryReplay(
+export async function previewReplay(
   engine: Engine,
   request: ReplayRequest,
   onPage: (looked: number) => unknown = () => {},
-): Promise<ReplayTrial> {
-  const errand: Errand = { id: "job-trial", actor: "trial", startedAt: engine.clock.now(), request };
+): Promise<ReplayPreview> {
+  const errand: JobContext = { id: "job-trial", actor: "trial", startedAt: engine.clock.now(), request };
   const trial = { looked: 0, sent: 0, unchanged: 0, superseded: 0, held: 0 };
   for await (const { items } of pagesOf(({ after }) => readPage(engine, errand, after, page))) {
-    for (const draft of await draftsOf(engine, errand, items)) trial[await fateOf(engine, draft)]++;
+    for (const draft of await candidatesOf(engine, errand, items)) trial[await previewOutcomeOf(engine, draft)]++;
     trial.looked += items.length;
     await onPage(trial.looked);
   }
   return trial;
 }
 
-async function fateOf(engine: Engine, { held, first }: Draft): Promise<"sent" | "unchanged" | "superseded" | "held"> {
+async function previewOutcomeOf(
+  engine: Engine,
+  { held, first }: ReplayCandidate,
+): Promise<"sent" | "unchanged" | "superseded" | "held"> {
   if (held) return "held";
   const { packet } = first.record;
   if (packet.order === "strict") return "sent";

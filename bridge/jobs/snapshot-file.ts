@@ -1,5 +1,5 @@
 import type { Engine } from "../engine.ts";
-import type { Brought } from "../intake/accept.ts";
+import type { ImportedEvent } from "../intake/accept.ts";
 import { type Line, linesIn } from "../mapping/roster-file.ts";
 import { checkEvent, eventKey, maxEventBytes, type SourceEvent } from "../model/event.ts";
 import type { Malformed, Snapshot } from "../model/job.ts";
@@ -32,7 +32,7 @@ export interface Found {
   readonly accepted: number;
   readonly rosters?: readonly Roster[] | undefined;
   /** It is not recorded yet, or not to its end. */
-  readonly brought?: Brought;
+  readonly brought?: ImportedEvent;
 }
 
 /** Bytes of lines read between two checkpoints. */

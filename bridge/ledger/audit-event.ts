@@ -6,7 +6,7 @@ import type { JsonObject } from "../values/json.ts";
 import { append, tailOf } from "./chain.ts";
 
 /** An operator's act that is about no packet: an event of the bridge's own, and the one entry of its chain. */
-export interface Note {
+export interface AuditEvent {
   readonly put: Put;
   readonly entry: LedgerEntry;
 }
@@ -21,11 +21,11 @@ const ownSource = "hms.bridge";
  * @param type `sync.connector.paused`
  * @param facts who, why and about what: no values
  */
-export function noteOf(
+export function createAuditEvent(
   { clock, random }: { readonly clock: Clock; readonly random: Random },
   type: string,
   facts: JsonObject,
-): Note {
+): AuditEvent {
   const at = clock.now();
   const event: SourceEvent = {
     id: random.id(),

@@ -3,7 +3,7 @@ import {
   closedStatuses,
   type Facts,
   type LedgerEntry,
-  type LedgerFault,
+  type LedgerIssue,
   type Step,
   type Tail,
 } from "../model/ledger-entry.ts";
@@ -63,8 +63,8 @@ function hashOf(body: Omit<LedgerEntry, "hash">): string {
  *
  * @param tail where the packet's own record says the chain ends
  */
-export function verifyChain(chain: string, entries: readonly LedgerEntry[], tail: Tail): LedgerFault | undefined {
-  const fault = (seq: number, message: string): LedgerFault => ({ chain, seq, message });
+export function verifyChain(chain: string, entries: readonly LedgerEntry[], tail: Tail): LedgerIssue | undefined {
+  const fault = (seq: number, message: string): LedgerIssue => ({ chain, seq, message });
   let prev = genesis;
   let from: Step | "NEW" = "NEW";
   for (const [i, entry] of entries.entries()) {

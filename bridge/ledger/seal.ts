@@ -174,7 +174,7 @@ export function* sealedIn({ list }: Seal): Generator<Sealed> {
  *
  * @param before the seal before it; absent for the first, `unknown` where that is not to be checked
  */
-export function sealFault(
+export function sealIssue(
   { statement, signed, signature, list }: Seal,
   before: Seal | "unknown" | undefined,
   publicKey: KeyObject,

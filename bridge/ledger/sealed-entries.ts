@@ -1,12 +1,12 @@
 import type { KeyObject } from "node:crypto";
-import type { LedgerEntry, LedgerFault } from "../model/ledger-entry.ts";
+import type { LedgerEntry, LedgerIssue } from "../model/ledger-entry.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { RememberedSeal } from "../ports/records.ts";
 import type { AppendedPort, SealsPort } from "../ports/seals.ts";
-import { openSeal, type Seal, type Sealed, sealedIn, sealFault } from "./seal.ts";
+import { openSeal, type Seal, type Sealed, sealedIn, sealIssue } from "./seal.ts";
 
 /** Something wrong with a seal itself. */
-export interface SealFault {
+export interface SealIssue {
   readonly seal: number;
   readonly message: string;
 }
@@ -47,8 +47,8 @@ const slice = 1_000;
 export async function* goodSeals(
   { seals, publicKey, kept = [] }: Evidence,
   first = 1,
-): AsyncGenerator<Seal | SealFault> {
-  const fault = (seal: number, message: string): SealFault => ({ seal, message });
+): AsyncGenerator<Seal | SealIssue> {
+  const fault = (seal: number, message: string): SealIssue => ({ seal, message });
   const begin = Math.max(1, first - 1);
   let number = begin;
   let before: Seal | undefined;
@@ -61,7 +61,7 @@ export async function* goodSeals(
     if (seal.statement.seal !== number) return yield fault(number, `is seal ${seal.statement.seal} by its own word`);
     if (!publicKey) return yield fault(number, "cannot be checked: the key it was signed with is gone");
     const isFirst = number === begin && first > 1;
-    const wrong = sealFault(seal, isFirst ? "unknown" : before, publicKey);
+    const wrong = sealIssue(seal, isFirst ? "unknown" : before, publicKey);
     if (wrong) return yield fault(number, wrong);
     if (known.some((other) => other.number === number && other.hash !== seal.hash)) {
       return yield fault(number, "is not the one that was made");
@@ -119,7 +119,7 @@ export class SealedEntries implements Covered {
   }
 
   /** Reads the seals, and then what no seal covers yet. @returns what is wrong with the seals themselves */
-  async load(part: number): Promise<SealFault | undefined> {
+  async load(part: number): Promise<SealIssue | undefined> {
     this.#part = part;
     this.#sealed.clear();
     this.#fresh.clear();
@@ -163,7 +163,7 @@ export class SealedEntries implements Covered {
   }
 
   /** Holds entries of the ledger against the seals. */
-  async check(entries: readonly LedgerEntry[]): Promise<LedgerFault | undefined> {
+  async check(entries: readonly LedgerEntry[]): Promise<LedgerIssue | undefined> {
     for (const entry of entries) {
       const key = keyOf(entry.hash);
       if (!this.#isInPart(key) || this.#sealed.delete(key) || this.#fresh.has(key)) continue;
@@ -179,17 +179,17 @@ export class SealedEntries implements Covered {
     return this.settlingMs > 0 && at > this.#evidence.clock.now() - this.settlingMs;
   }
 
-  async #strange({ chain, seq }: LedgerEntry): Promise<LedgerFault> {
+  async #strange({ chain, seq }: LedgerEntry): Promise<LedgerIssue> {
     const listed = await this.#find((sealed) => sealed.chain === chain && sealed.seq === seq);
-    if (listed) return changedFault(listed.entry, listed.seal);
+    if (listed) return changedIssue(listed.entry, listed.seal);
     return { chain, seq, message: "stands in no seal, and was not appended since the last: it was put in" };
   }
 
   /** After the whole ledger was held against them: the first of the sealed entries that did not turn up. */
-  async missing(): Promise<LedgerFault | undefined> {
+  async missing(): Promise<LedgerIssue | undefined> {
     if (this.#sealed.size === 0) return undefined;
     const found = await this.#find(({ hash }) => this.#sealed.has(keyOf(hash)));
-    return found && goneFault(found.entry, found.seal);
+    return found && missingIssue(found.entry, found.seal);
   }
 
   async #find(fits: (sealed: Sealed) => boolean): Promise<{ entry: Sealed; seal: Seal } | undefined> {
@@ -201,11 +201,11 @@ export class SealedEntries implements Covered {
   }
 }
 
-export function goneFault({ chain, seq }: Sealed, seal: Seal): LedgerFault {
+export function missingIssue({ chain, seq }: Sealed, seal: Seal): LedgerIssue {
   return { chain, seq, message: `is gone: ${nameOf(seal)} lists it` };
 }
 
-export function changedFault({ chain, seq }: Sealed, seal: Seal): LedgerFault {
+export function changedIssue({ chain, seq }: Sealed, seal: Seal): LedgerIssue {
   return { chain, seq, message: `was changed after it was sealed: ${nameOf(seal)} lists another hash` };
 }
 

@@ -1,5 +1,5 @@
 import type { KeyObject } from "node:crypto";
-import type { LedgerEntry, LedgerFault, Tail } from "../model/ledger-entry.ts";
+import type { LedgerEntry, LedgerIssue, Tail } from "../model/ledger-entry.ts";
 import { digestOf } from "../model/packet.ts";
 import type { PacketRecord } from "../model/packet-record.ts";
 import type { Times } from "../model/timings.ts";
@@ -11,13 +11,13 @@ import { verifyChain } from "./chain.ts";
 import { openSeal, type Seal, type Sealed, sealedIn } from "./seal.ts";
 import {
   type Covered,
-  changedFault,
+  changedIssue,
   type Evidence,
   firstSealSince,
-  goneFault,
   goodSeals,
+  missingIssue,
   SealedEntries,
-  type SealFault,
+  type SealIssue,
 } from "./sealed-entries.ts";
 
 export interface Verification {
@@ -27,7 +27,7 @@ export interface Verification {
   /** Absent where the ledger was not held against seals. */
   readonly seals?: SealsSeen;
   /** The first thing found wrong. */
-  readonly fault?: LedgerFault | SealFault;
+  readonly fault?: LedgerIssue | SealIssue;
 }
 
 export interface SealsSeen {
@@ -41,7 +41,7 @@ export interface SealsSeen {
 }
 
 /** Where it is, as one says it: `pkt-…, entry 3`, `seal 12`. */
-export function placeOf(fault: LedgerFault | SealFault): string {
+export function placeOf(fault: LedgerIssue | SealIssue): string {
   return "seal" in fault ? `seal ${fault.seal}` : `${fault.chain}, entry ${fault.seq}`;
 }
 
@@ -86,7 +86,7 @@ async function verifyWhole(
   onProgress: VerifyOptions["onProgress"],
 ): Promise<Verification> {
   const count = { chains: 0, entries: 0 };
-  const result = (fault?: LedgerFault | SealFault): Verification => ({
+  const result = (fault?: LedgerIssue | SealIssue): Verification => ({
     ...count,
     ...(sealed && { seals: seen(engine, sealed) }),
     ...(fault && { fault }),
@@ -104,7 +104,7 @@ async function verifyWhole(
           : undefined;
       for (const entries of chains) {
         const [{ chain }] = entries;
-        let fault: LedgerFault | undefined;
+        let fault: LedgerIssue | undefined;
         if (ends) {
           count.chains++;
           count.entries += entries.length;
@@ -130,18 +130,18 @@ async function verifySince(
   const { seals, appended } = evidence;
   const count = { chains: 0, entries: 0 };
   const sealed: Covered = { seals: 0, unsealed: 0, settlingMs: appended.settlingMs };
-  const result = (fault?: LedgerFault | SealFault): Verification => ({
+  const result = (fault?: LedgerIssue | SealIssue): Verification => ({
     ...count,
     seals: seen(engine, sealed),
     ...(fault && { fault }),
   });
-  const check = async (listed: readonly Sealed[], seal?: Seal): Promise<LedgerFault | undefined> => {
+  const check = async (listed: readonly Sealed[], seal?: Seal): Promise<LedgerIssue | undefined> => {
     for (const [chain, own] of Map.groupBy(listed, (entry) => entry.chain)) {
       const entries = await engine.store.chain(chain);
       const lost = seal && own.find(({ seq }) => !entries[seq - 1]);
-      if (lost) return goneFault(lost, seal);
+      if (lost) return missingIssue(lost, seal);
       const changed = seal && own.find(({ seq, hash }) => entries[seq - 1]?.hash !== hash);
-      if (changed) return changedFault(changed, seal);
+      if (changed) return changedIssue(changed, seal);
       count.chains++;
       count.entries += entries.length;
       onProgress?.(count.entries);
@@ -200,7 +200,7 @@ async function checkChain(
   chain: string,
   entries: readonly LedgerEntry[],
   end: End | undefined,
-): Promise<LedgerFault | undefined> {
+): Promise<LedgerIssue | undefined> {
   for (let before = end; ; ) {
     const fault = before
       ? (verifyChain(chain, entries, before.tail) ?? verifyRecord(engine, before.record, entries))
@@ -218,7 +218,7 @@ async function checkChain(
 function verifyRecord(engine: VerifiedEngine, record: PacketRecord | undefined, entries: readonly LedgerEntry[]) {
   if (!record) return undefined;
   const { packet, progress } = record;
-  const fault = (seq: number, message: string): LedgerFault => ({ chain: packet.id, seq, message });
+  const fault = (seq: number, message: string): LedgerIssue => ({ chain: packet.id, seq, message });
   const isErased = entries.at(-1)?.step === "ERASED";
   if (isErased && Object.keys(packet.fields).length > 0) {
     return fault(entries.length, "the packet has fields, and the ledger says that they were erased");
@@ -257,13 +257,13 @@ function isPacket(chain: string): boolean {
 }
 
 /** A chain that is gone altogether shows only in the records that should have one. */
-async function recordsWithoutChain(engine: VerifiedEngine, chains: number): Promise<LedgerFault | undefined> {
+async function recordsWithoutChain(engine: VerifiedEngine, chains: number): Promise<LedgerIssue | undefined> {
   const { events, packets } = await engine.store.tally();
   const { duplicates: _, ...byStatus } = events;
   const sum = (counts: Readonly<Record<string, number>>) => Object.values(counts).reduce((a, b) => a + b, 0);
   if (sum(byStatus) + sum(packets) === chains) return undefined;
 
-  const missing = (chain: string): LedgerFault => ({ chain, seq: 1, message: "all entries of this chain are missing" });
+  const missing = (chain: string): LedgerIssue => ({ chain, seq: 1, message: "all entries of this chain are missing" });
   for await (const { items } of pagesOf((from) => engine.store.packets({ limit: page, ...from }))) {
     for (const { packet } of items) if ((await engine.store.chain(packet.id)).length === 0) return missing(packet.id);
   }

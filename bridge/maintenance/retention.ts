@@ -48,7 +48,7 @@ interface Erasure {
  * What is still open, or on its way, keeps its values, and loses them in the first round after its end. An operator's
  * own acts are no payload, and stay.
  */
-export async function eraseOld(engine: Engine): Promise<void> {
+export async function purgeExpired(engine: Engine): Promise<void> {
   const { store, clock, times } = engine;
   const [stored] = await store.read("erasing", [erasingId]);
   const state: Erasing = stored?.value ?? { at: 0, after: {}, left: { packet: [], event: [] } };

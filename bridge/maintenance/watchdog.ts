@@ -1,10 +1,10 @@
 import { changeHealth } from "../delivery/circuit-breaker.ts";
 import type { Engine } from "../engine.ts";
 import { resumeUnsent } from "../intake/accept.ts";
-import { putBack, ring, sendUnsent } from "../recording/enqueue.ts";
+import { requeue, sendUnsent, wakeLaneHead } from "../recording/enqueue.ts";
 import { pagesOf } from "../values/pagination.ts";
-import { eraseOld } from "./retention.ts";
-import { eachToItsEnd } from "./run-all.ts";
+import { purgeExpired } from "./retention.ts";
+import { runAll } from "./run-all.ts";
 
 /** A queue forgets a message after 14 days; one that has waited this long is put there anew. */
 const maxQueuedMs = 13 * 86_400_000;
@@ -22,13 +22,13 @@ const defaultWindowMs = 60_000;
  * Compares the table with the queues, and mends what a crash between the two has left: events whose packets are not all
  * recorded, packets that no queue holds. Says when packets are later than they may be, and erases what is old.
  */
-export async function watch(engine: Engine): Promise<void> {
+export async function runWatchdog(engine: Engine): Promise<void> {
   const { ids } = engine.catalog;
-  await eachToItsEnd(engine, [
+  await runAll(engine, [
     resumeUnsent(engine),
-    eraseOld(engine),
-    ...ids.map((id) => sweep(engine, id)),
-    ...ids.map((id) => watchWindow(engine, id)),
+    purgeExpired(engine),
+    ...ids.map((id) => requeueLost(engine, id)),
+    ...ids.map((id) => checkWindow(engine, id)),
   ]);
 }
 
@@ -42,7 +42,7 @@ interface Late {
  * Says when a connector's packets begin to be later than their consistency window, and when none is any more: one
  * breach an episode, however many packets it makes late. What waits for a person has been said already.
  */
-async function watchWindow(engine: Engine, connector: string): Promise<void> {
+async function checkWindow(engine: Engine, connector: string): Promise<void> {
   const [stored] = await engine.store.read("health", [connector]);
   const breached = stored?.value.breachedSince !== undefined;
   const { packets, oldest } = await lateOf(engine, connector);
@@ -80,7 +80,7 @@ async function lateOf(engine: Engine, connector: string): Promise<Late> {
  * One that was never confirmed to be on its queue goes there at once, under the id it already has; a confirmed one only
  * when lane queue and outbox are both empty, or after 13 days, because it is normally just waiting its turn.
  */
-async function sweep(engine: Engine, connector: string): Promise<void> {
+async function requeueLost(engine: Engine, connector: string): Promise<void> {
   const { store, queue, times, clock } = engine;
   await sendUnsent(engine, await store.unsent(connector, sweepPage));
 
@@ -93,14 +93,14 @@ async function sweep(engine: Engine, connector: string): Promise<void> {
       if ((progress.putAt ?? recordedAt) > before) continue;
       if (progress.lease && progress.lease.until > clock.now()) continue;
       if (progress.place === "behind") {
-        if (!rung.has(packet.lane)) await ring(engine, packet.lane);
+        if (!rung.has(packet.lane)) await wakeLaneHead(engine, packet.lane);
         rung.add(packet.lane);
         continue;
       }
       const [stored] = await store.read("packet", [packet.id]);
       if (!stored || stored.value.progress.tail.seq !== progress.tail.seq) continue;
       engine.log({ step: "put-back", packet: packet.id, connector });
-      await putBack(engine, stored, "no queue held it");
+      await requeue(engine, stored, "no queue held it");
     }
   }
 }

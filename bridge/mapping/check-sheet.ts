@@ -1,21 +1,21 @@
 import type { Policy } from "../governance/policy.ts";
 import { type Catalog, connectorId } from "../model/connector.ts";
 import { inboundPrefix } from "../model/event.ts";
-import type { PlacedFault, Sheet, Target } from "./compile-sheet.ts";
+import type { PlacedIssue, Sheet, Target } from "./compile-sheet.ts";
 import { type ExampleResult, testSheet } from "./try-sheet.ts";
 
 export interface SheetCheck {
   /** Those of examples are told by what came of them, not of how the sheet is written. */
-  readonly faults: readonly (PlacedFault & { readonly ofExample?: true })[];
+  readonly faults: readonly (PlacedIssue & { readonly ofExample?: true })[];
   /** What became of each example; those that fail are faults too. */
   readonly examples: readonly ExampleResult[];
   /** Things that work and may surprise. */
-  readonly warnings: readonly PlacedFault[];
+  readonly warnings: readonly PlacedIssue[];
 }
 
 /** Checks a compiled sheet against the connectors at hand, and runs its examples. */
 export async function checkSheet(sheet: Sheet, catalog: Catalog, policy: Policy): Promise<SheetCheck> {
-  const faults: SheetCheck["faults"][number][] = connectorFaults(sheet, catalog);
+  const faults: SheetCheck["faults"][number][] = connectorIssues(sheet, catalog);
   for (const [i, example] of sheet.examples.entries()) {
     for (const name of Object.keys(example.expect)) {
       if (sheet.targets.some((target) => target.name === name)) continue;
@@ -38,7 +38,7 @@ export async function checkSheet(sheet: Sheet, catalog: Catalog, policy: Policy)
 }
 
 /** A name alone goes on meaning the oldest version when a newer one is put beside it: it should be said. */
-function versionWarnings(sheet: Sheet, catalog: Catalog): PlacedFault[] {
+function versionWarnings(sheet: Sheet, catalog: Catalog): PlacedIssue[] {
   return sheet.targets.flatMap(({ name, connector }) => {
     const [oldest, ...newer] = catalog.versionsOf(connector).map(connectorId);
     if (oldest === undefined || newer.length === 0) return [];
@@ -47,10 +47,10 @@ function versionWarnings(sheet: Sheet, catalog: Catalog): PlacedFault[] {
   });
 }
 
-function connectorFaults(sheet: Sheet, catalog: Catalog): PlacedFault[] {
-  const faults: PlacedFault[] = [];
+function connectorIssues(sheet: Sheet, catalog: Catalog): PlacedIssue[] {
+  const faults: PlacedIssue[] = [];
   const connectors = new Map<string, string>();
-  if (sheet.document.direction === "inbound") return senderFaults(sheet, catalog);
+  if (sheet.document.direction === "inbound") return senderIssues(sheet, catalog);
   for (const target of sheet.targets) {
     const place = ["targets", target.name];
     const found = catalog.find(target.connector);
@@ -73,7 +73,7 @@ function connectorFaults(sheet: Sheet, catalog: Catalog): PlacedFault[] {
   return faults;
 }
 
-function senderFaults({ sourceEvents }: Sheet, catalog: Catalog): PlacedFault[] {
+function senderIssues({ sourceEvents }: Sheet, catalog: Catalog): PlacedIssue[] {
   const names = [...new Set(catalog.ids.map((id) => id.split("@")[0]))];
   return sourceEvents.flatMap((type) => {
     const name = type.slice(inboundPrefix.length);
@@ -84,6 +84,6 @@ function senderFaults({ sourceEvents }: Sheet, catalog: Catalog): PlacedFault[] 
 }
 
 /** Told of a sheet that has another's name. */
-export function twinFault(file: string): string {
+export function duplicateTargetIssue(file: string): string {
   return `${file} has the same name; packets are told apart by it`;
 }

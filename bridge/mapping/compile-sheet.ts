@@ -4,7 +4,7 @@ import type { SheetDocument, SheetExample } from "../model/sheet-document.ts";
 import { canonicalJson } from "../values/canonical-json.ts";
 import { type Reader, reader } from "../values/field-path.ts";
 import type { JsonObject } from "../values/json.ts";
-import { compileExpression, type Expression, ExpressionFault } from "./expression.ts";
+import { compileExpression, type Expression, ExpressionError } from "./expression.ts";
 
 const unitsMs: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
@@ -58,7 +58,7 @@ export interface Sheet {
 }
 
 /** One thing wrong with one place of a sheet's document. */
-export interface PlacedFault {
+export interface PlacedIssue {
   readonly path: readonly PropertyKey[];
   readonly message: string;
 }
@@ -70,17 +70,17 @@ export function sheetName(file: string): string {
 
 type Compiled =
   | { readonly ok: true; readonly sheet: Sheet }
-  | { readonly ok: false; readonly faults: readonly PlacedFault[] };
+  | { readonly ok: false; readonly faults: readonly PlacedIssue[] };
 
 /** Compiles a checked document. Its faults carry the place in the document, which only the reader knows as a line. */
 export function compileSheet(name: string, document: SheetDocument): Compiled {
-  const faults: PlacedFault[] = [];
+  const faults: PlacedIssue[] = [];
   const compileAt = (source: string | undefined, path: PropertyKey[]): Expression | undefined => {
     if (source === undefined) return undefined;
     try {
       return compileExpression(source);
     } catch (error) {
-      if (!(error instanceof ExpressionFault)) throw error;
+      if (!(error instanceof ExpressionError)) throw error;
       faults.push({ path, message: error.message });
       return undefined;
     }
@@ -94,7 +94,7 @@ export function compileSheet(name: string, document: SheetDocument): Compiled {
       const compute = typeof rule === "string" ? undefined : compileAt(rule.with, [...at, "map", from, "with"]);
       return { from, to, read: reader(from), previous: previousReaders(from), ...(compute && { with: compute }) };
     });
-    faults.push(...targetFaults(target, fields, at), ...directionFaults(document.direction, target, at));
+    faults.push(...targetIssues(target, fields, at), ...directionIssues(document.direction, target, at));
     const { for_each: elements } = target;
     const elementsPath = typeof elements === "string" ? elements : elements?.ndjson;
     return {
@@ -141,8 +141,8 @@ export function compileSheet(name: string, document: SheetDocument): Compiled {
   };
 }
 
-function targetFaults(target: SheetDocument["targets"][string], fields: readonly FieldPlan[], at: PropertyKey[]) {
-  const faults: PlacedFault[] = [];
+function targetIssues(target: SheetDocument["targets"][string], fields: readonly FieldPlan[], at: PropertyKey[]) {
+  const faults: PlacedIssue[] = [];
   const places = new Map<string, string>();
   const claim = (to: string, from: string, path: PropertyKey[]) => {
     for (const [taken, by] of places) {
@@ -166,12 +166,12 @@ function targetFaults(target: SheetDocument["targets"][string], fields: readonly
 }
 
 /** An outbound target is a connector, an inbound one an event's type. */
-function directionFaults(
+function directionIssues(
   direction: SheetDocument["direction"],
   { connector, publish, action, from, until }: SheetDocument["targets"][string],
   path: PropertyKey[],
-): PlacedFault[] {
-  const fault = (key: string, message: string): PlacedFault[] => [{ path: [...path, key], message }];
+): PlacedIssue[] {
+  const fault = (key: string, message: string): PlacedIssue[] => [{ path: [...path, key], message }];
   if (direction === "outbound") {
     if (connector === undefined) return fault("connector", "connector is missing; name a file of connectors/");
     return publish === undefined ? [] : fault("publish", 'publish stands in a sheet with "direction: inbound" only');

@@ -25,12 +25,12 @@ export interface Expression {
   /**
    * @param bindings variables without their `$`
    * @param now the event's time in ms: what `$now()` and `$millis()` answer, so that a second run gives the same result
-   * @throws {ExpressionFault} over a limit, or where JSONata itself faults; the message never repeats the input
+   * @throws {ExpressionError} over a limit, or where JSONata itself faults; the message never repeats the input
    */
   evaluate(input: Json, now: number, bindings?: JsonObject): Promise<Json | undefined>;
 }
 
-export class ExpressionFault extends Error {}
+export class ExpressionError extends Error {}
 
 /**
  * Steps within their limit take a second at most where there is a processor to take them: this machine has none to
@@ -38,7 +38,7 @@ export class ExpressionFault extends Error {}
  */
 const patienceMs = 10_000;
 
-class Starved extends Error {
+class BudgetExceededError extends Error {
   override readonly message = `an expression has waited ${patienceMs / 1_000} s for the processor`;
 }
 
@@ -72,10 +72,10 @@ class LinearRegExp {
 /** Functions that differ from run to run, or that reach around the limits. */
 const refused = ["eval", "random", "shuffle"];
 
-/** @throws {ExpressionFault} with the reason it does not compile */
+/** @throws {ExpressionError} with the reason it does not compile */
 export function compileExpression(source: string): Expression {
   if (source.length > limits.sourceLength) {
-    throw new ExpressionFault(`the expression is longer than ${limits.sourceLength} characters`);
+    throw new ExpressionError(`the expression is longer than ${limits.sourceLength} characters`);
   }
   let compiled: jsonata.Expression;
   try {
@@ -87,11 +87,11 @@ export function compileExpression(source: string): Expression {
     });
     checkRegexes(compiled.ast());
   } catch (error) {
-    throw new ExpressionFault(`"${source}" does not compile: ${reason(error, true)}`);
+    throw new ExpressionError(`"${source}" does not compile: ${reason(error, true)}`);
   }
   for (const name of refused) {
     compiled.registerFunction(name, () => {
-      throw new ExpressionFault(`$${name}() is not available in a sheet`);
+      throw new ExpressionError(`$${name}() is not available in a sheet`);
     });
   }
   compiled.registerFunction("pad", pad, "<s-ns?:s>");
@@ -112,8 +112,8 @@ export function compileExpression(source: string): Expression {
           }),
         );
       } catch (error) {
-        if ((error as { code?: unknown }).code === "D1012") throw new Starved();
-        throw new ExpressionFault(`"${source}" failed: ${reason(error, false)}`);
+        if ((error as { code?: unknown }).code === "D1012") throw new BudgetExceededError();
+        throw new ExpressionError(`"${source}" failed: ${reason(error, false)}`);
       }
       return plain(result, source);
     },
@@ -139,9 +139,9 @@ function inTurn<T>(evaluation: () => Promise<T>): Promise<T> {
 function charge(_step: unknown, _input: unknown, _environment: unknown, result: unknown): void {
   const isOld = typeof result === "object" && result !== null && weights.has(result);
   const weight = weightOf(result);
-  if (weight > limits.weight) throw new ExpressionFault("it makes a value that is too large");
+  if (weight > limits.weight) throw new ExpressionError("it makes a value that is too large");
   stepsTaken += isOld ? 1 : 1 + Math.floor(weight / 256);
-  if (stepsTaken > limits.steps) throw new ExpressionFault(`it takes more than ${limits.steps} steps`);
+  if (stepsTaken > limits.steps) throw new ExpressionError(`it takes more than ${limits.steps} steps`);
 }
 
 /** Never changed once it is some step's result or part of an event, so weighed once. */
@@ -168,30 +168,30 @@ function plain(result: unknown, source: string): Json | undefined {
   if (typeof result !== "object" && typeof result !== "function") {
     if (typeof result === "string" && result.length > limits.textLength) throw tooLong(source);
     const fault = jsonFault(result);
-    if (fault) throw new ExpressionFault(`"${source}" gives no JSON: ${fault}`);
+    if (fault) throw new ExpressionError(`"${source}" gives no JSON: ${fault}`);
     return result as Json;
   }
   let text: string | undefined;
   try {
     text = JSON.stringify(result);
   } catch {
-    throw new ExpressionFault(`"${source}" does not give JSON`);
+    throw new ExpressionError(`"${source}" does not give JSON`);
   }
   if (text === undefined) return undefined;
   if (text.length > limits.textLength) throw tooLong(source);
   const value = JSON.parse(text) as Json;
   const fault = jsonFault(value);
-  if (fault) throw new ExpressionFault(`"${source}" gives no JSON: ${fault}`);
+  if (fault) throw new ExpressionError(`"${source}" gives no JSON: ${fault}`);
   return value;
 }
 
-function tooLong(source: string): ExpressionFault {
-  return new ExpressionFault(`"${source}" gives more than ${limits.textLength} characters`);
+function tooLong(source: string): ExpressionError {
+  return new ExpressionError(`"${source}" gives more than ${limits.textLength} characters`);
 }
 
 function pad(text: string | undefined, width: number, fill?: string): string | undefined {
   if (text === undefined) return undefined;
-  if (Math.abs(width) > limits.textLength) throw new ExpressionFault("$pad() is too wide");
+  if (Math.abs(width) > limits.textLength) throw new ExpressionError("$pad() is too wide");
   return width < 0 ? text.padStart(-width, fill || " ") : text.padEnd(width, fill || " ");
 }
 
@@ -223,7 +223,7 @@ function checkRegexes(node: unknown): void {
  * @param compiling there is no data yet: the message can quote only the sheet
  */
 function reason(error: unknown, compiling: boolean): string {
-  if (error instanceof ExpressionFault) return error.message;
+  if (error instanceof ExpressionError) return error.message;
   const { code, message } = error as { code?: unknown; message?: unknown };
   if (compiling && message !== undefined) return String(message).slice(0, 200);
   if (typeof code !== "string") return error instanceof Error ? error.name : "unknown fault";

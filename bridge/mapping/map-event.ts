@@ -2,11 +2,11 @@ import type { SourceEvent } from "../model/event.ts";
 import type { Reader } from "../values/field-path.ts";
 import { isJsonObject, type Json, type JsonObject, jsonEqual } from "../values/json.ts";
 import type { FieldPlan, Target } from "./compile-sheet.ts";
-import { ExpressionFault } from "./expression.ts";
+import { ExpressionError } from "./expression.ts";
 import type { Match } from "./match-targets.ts";
 
 /** What one target should hear about one entity, in the target's words and not yet vetted. */
-export interface Parcel extends Match {
+export interface MappedPayload extends Match {
   readonly entity: string;
   /** Which element of a roster it is about. */
   readonly element?: number;
@@ -39,13 +39,13 @@ export function mapEvent(
   match: Match,
   nowMs: number,
   elements: readonly Element[] | undefined = rosterOf(event, match),
-): Parcel[] | Promise<Parcel[]> {
+): MappedPayload[] | Promise<MappedPayload[]> {
   const { target } = match;
   if (match.fault !== undefined) return [faulty(match, entityOf(event, match), match.fault)];
   if (!target.forEach) {
     const entity = entityOf(event, match);
     return target.plain
-      ? parcelsOf(match, entity, renamed(event.data, target))
+      ? payloadsOf(match, entity, renamed(event.data, target))
       : computed(event, event.data, match, entity, nowMs);
   }
   if (!elements) {
@@ -55,7 +55,7 @@ export function mapEvent(
   if (!target.plain) return mapElements(event, match, elements, nowMs);
   return elements.flatMap((element) => {
     const record = recordIn(match, element);
-    const parcels = "fault" in record ? [record] : parcelsOf(match, record.entity, renamed(record.data, target));
+    const parcels = "fault" in record ? [record] : payloadsOf(match, record.entity, renamed(record.data, target));
     return numbered(parcels, element);
   });
 }
@@ -87,8 +87,8 @@ async function mapElements(
   match: Match,
   elements: readonly Element[],
   nowMs: number,
-): Promise<Parcel[]> {
-  const parcels: Parcel[] = [];
+): Promise<MappedPayload[]> {
+  const parcels: MappedPayload[] = [];
   for (const element of elements) {
     const record = recordIn(match, element);
     const mapped = "fault" in record ? [record] : await computed(event, record.data, match, record.entity, nowMs);
@@ -97,12 +97,12 @@ async function mapElements(
   return parcels;
 }
 
-function numbered(parcels: readonly Parcel[], { number, ...element }: Element): Parcel[] {
+function numbered(parcels: readonly MappedPayload[], { number, ...element }: Element): MappedPayload[] {
   const at = "at" in element && element.at !== undefined ? { at: element.at } : {};
   return parcels.map((parcel) => ({ ...parcel, element: number, ...at }));
 }
 
-function parcelsOf(match: Match, entity: string, fields: JsonObject): Parcel[] {
+function payloadsOf(match: Match, entity: string, fields: JsonObject): MappedPayload[] {
   const { target } = match;
   if (target.send === "full") {
     const missing = target.fields.find((field) => !Object.hasOwn(fields, field.to));
@@ -133,7 +133,7 @@ async function computed(
   match: Match,
   entity: string,
   nowMs: number,
-): Promise<Parcel[]> {
+): Promise<MappedPayload[]> {
   const { target } = match;
   const fields: JsonObject = {};
   for (const field of target.fields) {
@@ -149,11 +149,11 @@ async function computed(
       const result = await field.with.evaluate(value, nowMs, bindings);
       if (result !== undefined) fields[field.to] = result;
     } catch (error) {
-      if (!(error instanceof ExpressionFault)) throw error;
+      if (!(error instanceof ExpressionError)) throw error;
       return [faulty(match, entity, `${field.from}: ${error.message}`)];
     }
   }
-  return parcelsOf(match, entity, fields);
+  return payloadsOf(match, entity, fields);
 }
 
 function isUnchanged(field: FieldPlan, value: Json, record: JsonObject, target: Target): boolean {
@@ -177,7 +177,10 @@ function read(key: Reader, event: SourceEvent): Json | undefined {
   return key(event.data) ?? key(event as unknown as JsonObject);
 }
 
-function recordIn(match: Match, element: Element): { entity: string; data: JsonObject } | (Parcel & { fault: string }) {
+function recordIn(
+  match: Match,
+  element: Element,
+): { entity: string; data: JsonObject } | (MappedPayload & { fault: string }) {
   const where = placeOf(match, element.number);
   if ("fault" in element) return faulty(match, where, `${where} ${element.fault}`);
   if (!isJsonObject(element.value)) return faulty(match, where, `${where} is not an object`);
@@ -202,6 +205,6 @@ function scalar(value: Json | undefined): string | undefined {
 }
 
 /** What cannot be mapped, for a person to look at. */
-export function faulty(match: Match, entity: string, fault: string): Parcel & { fault: string } {
+export function faulty(match: Match, entity: string, fault: string): MappedPayload & { fault: string } {
   return { ...match, entity, fields: {}, fault };
 }

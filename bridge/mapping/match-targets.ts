@@ -1,7 +1,7 @@
 import type { SourceEvent } from "../model/event.ts";
 import type { Json } from "../values/json.ts";
 import type { Sheet, Target } from "./compile-sheet.ts";
-import { ExpressionFault } from "./expression.ts";
+import { ExpressionError } from "./expression.ts";
 
 /** One target that wants one event. */
 export interface Match {
@@ -48,7 +48,7 @@ async function wants({ when }: Sheet, event: SourceEvent, acceptedMs: number): P
   try {
     return (await when.evaluate(event as unknown as Json, acceptedMs)) === true;
   } catch (error) {
-    if (error instanceof ExpressionFault) return `when: ${error.message}`;
+    if (error instanceof ExpressionError) return `when: ${error.message}`;
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 import type { SourceEvent } from "../model/event.ts";
 import type { FileVersion, Roster } from "../model/roster.ts";
-import { FileFault, type FilesPort } from "../ports/files.ts";
+import { FileError, type FilesPort } from "../ports/files.ts";
 import { isJsonObject, jsonFault } from "../values/json.ts";
 import type { Element } from "./map-event.ts";
 import type { Match } from "./match-targets.ts";
@@ -32,7 +32,7 @@ export async function findRosters(
     try {
       return [{ match, ...(await files.find(address)) }];
     } catch (error) {
-      if (error instanceof FileFault) return [{ match, fault: `${target.forEachPath}: ${withRemedy(error)}` }];
+      if (error instanceof FileError) return [{ match, fault: `${target.forEachPath}: ${withRemedy(error)}` }];
       throw error;
     }
   });
@@ -40,7 +40,7 @@ export async function findRosters(
 }
 
 /** Why a roster is held, and what to do. */
-export function withRemedy({ what }: FileFault): string {
+export function withRemedy({ what }: FileError): string {
   return `${what}; mend that, and publish the event again with a new id`;
 }
 

@@ -1,7 +1,7 @@
 import type * as z from "zod";
 import { exampleSchema, sheetSchema, targetSchema } from "../model/sheet-document.ts";
 import { isJsonObject, type Json } from "../values/json.ts";
-import type { PlacedFault } from "./compile-sheet.ts";
+import type { PlacedIssue } from "./compile-sheet.ts";
 
 /** How a document is spoken of, and which keys it may have where. */
 export interface DocumentWords {
@@ -12,11 +12,11 @@ export interface DocumentWords {
 const ofSheets: DocumentWords = { what: "the sheet", knownKeys: sheetKeys };
 
 /** What the schema has against a document, a sheet's if not said, in its writer's words. */
-export function schemaFaults(error: z.ZodError, raw: Json, words: DocumentWords = ofSheets): PlacedFault[] {
-  return error.issues.flatMap((issue) => issueFaults(issue, raw, words));
+export function schemaIssues(error: z.ZodError, raw: Json, words: DocumentWords = ofSheets): PlacedIssue[] {
+  return error.issues.flatMap((issue) => issuesOf(issue, raw, words));
 }
 
-function issueFaults(issue: z.core.$ZodIssue, raw: Json, words: DocumentWords): PlacedFault[] {
+function issuesOf(issue: z.core.$ZodIssue, raw: Json, words: DocumentWords): PlacedIssue[] {
   if (issue.code === "unrecognized_keys") {
     return issue.keys.map((key) => {
       const known = words.knownKeys(issue.path);
@@ -32,7 +32,7 @@ function issueFaults(issue: z.core.$ZodIssue, raw: Json, words: DocumentWords): 
   if (issue.code === "invalid_union") {
     const inner = mostTelling(issue, at(raw, issue.path));
     if (inner) {
-      return issueFaults({ ...inner, path: [...issue.path, ...inner.path] } as z.core.$ZodIssue, raw, words);
+      return issuesOf({ ...inner, path: [...issue.path, ...inner.path] } as z.core.$ZodIssue, raw, words);
     }
   }
   const name = issue.path.at(-1);

@@ -1,10 +1,10 @@
 import type { Policy } from "../governance/policy.ts";
 import type { Catalog } from "../model/connector.ts";
 import { sheetSchema } from "../model/sheet-document.ts";
-import { readYaml, type YamlFault } from "../values/yaml-file.ts";
-import { checkSheet, twinFault } from "./check-sheet.ts";
-import { compileSheet, type PlacedFault, type Sheet, sheetName } from "./compile-sheet.ts";
-import { schemaFaults } from "./schema-faults.ts";
+import { readYaml, type YamlIssue } from "../values/yaml-file.ts";
+import { checkSheet, duplicateTargetIssue } from "./check-sheet.ts";
+import { compileSheet, type PlacedIssue, type Sheet, sheetName } from "./compile-sheet.ts";
+import { schemaIssues } from "./schema-faults.ts";
 import type { ExampleResult } from "./try-sheet.ts";
 
 export interface SheetFile {
@@ -14,14 +14,14 @@ export interface SheetFile {
 }
 
 /** One thing wrong with one line of one sheet. */
-export interface SheetFault extends YamlFault {
+export interface SheetIssue extends YamlIssue {
   /** Told of an example by what came of it, not of how the sheet is written. */
   readonly ofExample?: boolean;
 }
 
 export type SheetReading =
   | { readonly ok: true; readonly sheet: Sheet; lineOf(path: readonly PropertyKey[]): number }
-  | { readonly ok: false; readonly faults: readonly SheetFault[] };
+  | { readonly ok: false; readonly faults: readonly SheetIssue[] };
 
 /**
  * Reads one mapping sheet: YAML text in, a compiled sheet or its faults out. Never throws on bad text.
@@ -34,10 +34,10 @@ export function readSheet(file: string, text: string): SheetReading {
   const reading = readYaml(file, text, { what: "the sheet", begin: 'start with "source_event:" and "targets:"' });
   if (!reading.ok) return reading;
   const { raw, lineOf } = reading;
-  const inFile = ({ path, message }: PlacedFault): YamlFault => ({ file, line: lineOf(path), message });
+  const inFile = ({ path, message }: PlacedIssue): YamlIssue => ({ file, line: lineOf(path), message });
   const parsed = sheetSchema.safeParse(raw);
   if (!parsed.success) {
-    const faults = schemaFaults(parsed.error, raw).map(inFile);
+    const faults = schemaIssues(parsed.error, raw).map(inFile);
     return { ok: false, faults: faults.sort((a, b) => a.line - b.line) };
   }
   const compiled = compileSheet(sheetName(file), parsed.data);
@@ -46,11 +46,11 @@ export function readSheet(file: string, text: string): SheetReading {
 
 export interface SheetsReading {
   readonly sheets: readonly Sheet[];
-  readonly faults: readonly SheetFault[];
+  readonly faults: readonly SheetIssue[];
   /** What became of each example; those that fail are faults too. */
   readonly examples: readonly ExampleResult[];
   /** Things that work and may surprise. */
-  readonly warnings: readonly SheetFault[];
+  readonly warnings: readonly SheetIssue[];
 }
 
 /** Reads every sheet, checks it against the connectors at hand, and runs its examples. */
@@ -60,8 +60,8 @@ export async function readSheets(
   policy: Policy,
 ): Promise<SheetsReading> {
   const sheets: Sheet[] = [];
-  const faults: SheetFault[] = [];
-  const warnings: SheetFault[] = [];
+  const faults: SheetIssue[] = [];
+  const warnings: SheetIssue[] = [];
   const examples: ExampleResult[] = [];
   const named = new Map<string, string>();
   for (const { file, text } of files) {
@@ -71,9 +71,9 @@ export async function readSheets(
       continue;
     }
     const { sheet, lineOf } = reading;
-    const inFile = ({ path, ...fault }: PlacedFault): SheetFault => ({ file, line: lineOf(path), ...fault });
+    const inFile = ({ path, ...fault }: PlacedIssue): SheetIssue => ({ file, line: lineOf(path), ...fault });
     const twin = named.get(sheet.name);
-    if (twin) faults.push(inFile({ path: [], message: twinFault(twin) }));
+    if (twin) faults.push(inFile({ path: [], message: duplicateTargetIssue(twin) }));
     named.set(sheet.name, file);
 
     const checked = await checkSheet(sheet, catalog, policy);

@@ -9,10 +9,10 @@ import { type Element, mapEvent } from "./map-event.ts";
 import { type Match, match } from "./match-targets.ts";
 
 /** Makes pseudonyms where nothing is sent: each bridge makes others. */
-const trialKey = createSecretKey(Buffer.alloc(32));
+const previewKey = createSecretKey(Buffer.alloc(32));
 
 /** A packet a sheet would make; nothing is recorded or sent. */
-export interface TriedPacket {
+export interface PreviewedPacket {
   readonly target: string;
   readonly connector: string;
   readonly entity: string;
@@ -30,21 +30,21 @@ export interface TriedPacket {
  * @param nowMs what counts as the time of acceptance
  * @param files the elements of files the event names, by address
  */
-export async function trySheet(
+export async function previewSheet(
   sheet: Sheet,
   event: SourceEvent,
   policy: Policy,
   nowMs: number,
   files: SheetExample["files"] = {},
-): Promise<readonly TriedPacket[]> {
+): Promise<readonly PreviewedPacket[]> {
   if (!sheet.sourceEvents.includes(event.type)) return [];
-  const packets: TriedPacket[] = [];
+  const packets: PreviewedPacket[] = [];
   for (const found of await match(event, [sheet], nowMs)) {
     for (const parcel of await mapEvent(event, found, nowMs, linesFor(event, found, files))) {
       // What becomes an HMS event stays inside.
       const inside = { ...parcel, verdict: "allow", decisions: [] } as const;
       const { fields, verdict, decisions } =
-        parcel.target.publish === undefined ? vet(policy, parcel, trialKey) : inside;
+        parcel.target.publish === undefined ? vet(policy, parcel, previewKey) : inside;
       const blocked = decisions.filter(({ action }) => action === "block").map(({ field }) => field);
       const held = parcel.fault ?? (verdict === "block" ? `governance blocks ${blocked.join(", ")}` : undefined);
       packets.push({
@@ -101,23 +101,23 @@ export async function testSheet(sheet: Sheet, policy: Policy): Promise<ExampleRe
   );
 }
 
-interface ExampleFault {
+interface ExampleError {
   readonly fault: string;
   /** If not said, the fault has no value in it. */
   readonly differs?: string;
 }
 
-async function testExample(sheet: Sheet, example: SheetExample, policy: Policy): Promise<ExampleFault[]> {
+async function testExample(sheet: Sheet, example: SheetExample, policy: Policy): Promise<ExampleError[]> {
   const arrival = checkEvent(completeEvent(example.event as JsonObject));
   if (arrival.kind === "malformed") return [{ fault: `its event is none: ${arrival.reason}` }];
-  const packets = await trySheet(
+  const packets = await previewSheet(
     sheet,
     arrival.event,
     policy,
     Date.parse(arrival.event.time ?? "2026-01-01T00:00:00Z"),
     example.files,
   );
-  return Object.entries(example.expect).flatMap(([target, expected]): ExampleFault[] => {
+  return Object.entries(example.expect).flatMap(([target, expected]): ExampleError[] => {
     const made = packets.filter((packet) => packet.target === target);
     const held = made.find((packet) => packet.held !== undefined);
     if (held) return [{ fault: `${target}: ${held.held}` }];

@@ -49,13 +49,13 @@ export interface Context<Config, Secret> {
   readonly config: Config;
   readonly secret: Secret;
   readonly http: Http;
-  readonly memory: Memory;
+  readonly memory: ConnectorState;
   /** Aborts when the try's time is over. */
   readonly signal: AbortSignal;
 }
 
 /** What a connector remembers of its target from one try to the next, in whichever process: the last file's number. */
-export interface Memory {
+export interface ConnectorState {
   get(): Promise<Json | undefined>;
   /** @throws where another process has set it since it was got */
   set(value: Json): Promise<void>;

@@ -1,5 +1,5 @@
 import type { SourceEvent } from "./event.ts";
-import type { Maker } from "./job.ts";
+import type { JobRef } from "./job.ts";
 import type { EventStatus, Step, Tail } from "./ledger-entry.ts";
 import type { Roster } from "./roster.ts";
 
@@ -23,7 +23,7 @@ export interface EventRecord {
   /** Its rosters that stand in files, as they were when it was accepted. */
   readonly rosters?: readonly Roster[];
   /** It was brought for these targets only (`sheet.target`), by a job. */
-  readonly only?: Maker & { readonly targets: readonly string[] };
+  readonly only?: JobRef & { readonly targets: readonly string[] };
   /** Of a large event: the chunks that are not expanded yet. */
   readonly chunks?: readonly string[];
   /** When its chunks were last put into the inbox, or one of them was done. ms */

@@ -67,7 +67,7 @@ export interface SourceEvent {
 }
 
 /** What the door made of one message: an event, or the reason it is quarantined. */
-export type Arrival =
+export type ParsedMessage =
   | { readonly kind: "event"; readonly event: SourceEvent }
   | { readonly kind: "malformed"; readonly reason: string };
 
@@ -78,7 +78,7 @@ const encoder = new TextEncoder();
  *
  * The reason names the attribute and the rule, and never repeats a value.
  */
-export function openEvent(body: string): Arrival {
+export function parseEvent(body: string): ParsedMessage {
   // A UTF-16 unit takes at least one byte, so a longer text need not be encoded to be too long.
   const bytes = body.length > maxEventBytes ? body.length : encoder.encode(body).length;
   if (bytes > maxEventBytes) {
@@ -93,7 +93,7 @@ export function openEvent(body: string): Arrival {
   return checkEvent(raw);
 }
 
-export function checkEvent(raw: unknown): Arrival {
+export function checkEvent(raw: unknown): ParsedMessage {
   const fault = jsonFault(raw);
   if (fault) return malformed(fault);
   const parsed = sourceEventSchema.safeParse(raw);
@@ -109,7 +109,7 @@ export function checkEvent(raw: unknown): Arrival {
   return malformed(`${where}: ${issue?.message ?? "is not a CloudEvent"}`);
 }
 
-function malformed(reason: string): Arrival {
+function malformed(reason: string): ParsedMessage {
   return { kind: "malformed", reason };
 }
 

@@ -26,7 +26,7 @@ export interface BulkRequest {
 }
 
 /** The job that makes packets, and who asked for it. */
-export interface Maker {
+export interface JobRef {
   readonly job: string;
   readonly actor: string;
 }

@@ -44,7 +44,7 @@ export interface Tail {
 }
 
 /** The first thing wrong with a ledger. */
-export interface LedgerFault {
+export interface LedgerIssue {
   readonly chain: string;
   readonly seq: number;
   readonly message: string;

@@ -2,13 +2,13 @@ import type { Status, Tail } from "./ledger-entry.ts";
 import type { Packet } from "./packet.ts";
 
 /** Where an open packet's message is. */
-export type Place = "lane" | "outbox" | "behind";
+export type MessageLocation = "lane" | "outbox" | "behind";
 
 /** What changes of a packet while it is on its way. */
 export interface Progress {
   readonly status: Status;
   readonly tail: Tail;
-  readonly place: Place;
+  readonly place: MessageLocation;
   readonly tries: number;
   /** Tries since it last came out of the outbox: the back-off's step. */
   readonly round: number;

@@ -110,7 +110,7 @@ export function revise(packet: Packet, revision: number, changes: Pick<Packet, "
  * What is to be sent in the place of a packet, as its next revision: its version stays what it was, so that it is no
  * newer than the change it belongs to.
  */
-export function inPlaceOf(parent: Packet, shape: Packet, revision: number, job?: string): Packet {
+export function replacementOf(parent: Packet, shape: Packet, revision: number, job?: string): Packet {
   const { job: _, ...rest } = shape;
   return {
     ...rest,

@@ -16,7 +16,7 @@ export interface Alert {
   readonly data: JsonObject;
 }
 
-export interface ToldAlert extends Alert {
+export interface TimestampedAlert extends Alert {
   /** ms since the epoch */
   readonly at: number;
 }
@@ -44,6 +44,6 @@ export function alertOf(line: LogLine): Alert | undefined {
 }
 
 /** An alert as it is told, by whatever way: a CloudEvent in JSON. */
-export function alertText({ at, ...alert }: ToldAlert, { id, source }: { id: string; source: string }): string {
+export function alertText({ at, ...alert }: TimestampedAlert, { id, source }: { id: string; source: string }): string {
   return JSON.stringify({ specversion: "1.0", id, source, time: new Date(at).toISOString(), ...alert });
 }

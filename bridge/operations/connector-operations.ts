@@ -1,44 +1,44 @@
 import { changeHealth, isDown } from "../delivery/circuit-breaker.ts";
 import type { Engine } from "../engine.ts";
-import { noteOf } from "../ledger/audit-event.ts";
+import { createAuditEvent } from "../ledger/audit-event.ts";
 import { type Connector, connectorId } from "../model/connector.ts";
 import type { Health } from "../model/target-health.ts";
 import type { JsonObject } from "../values/json.ts";
-import { actFacts, type By } from "./operator.ts";
+import { type Actor, auditFacts } from "./operator.ts";
 
 /** What an act about a connector came to. */
-export interface Switched {
+export interface PauseResult {
   /** It stood otherwise before. */
   readonly changed: boolean;
   readonly health: Health;
 }
 
 /** Stops sending to a connector's target: its packets go to the outbox and wait, whatever happens. */
-export function pause(engine: Engine, connector: Connector, by: By): Promise<Switched> {
+export function pause(engine: Engine, connector: Connector, by: Actor): Promise<PauseResult> {
   const facts = noteFacts("pause", connector, by);
   const { actor, why } = facts as { actor: string; why: string };
-  return turn(engine, connector, "sync.connector.paused", facts, (health, now) =>
+  return setPaused(engine, connector, "sync.connector.paused", facts, (health, now) =>
     health.paused ? health : { ...health, paused: true, pause: { actor, why, at: now } },
   );
 }
 
 /** Sends to a paused connector's target again, beginning with what waits in the outbox. */
-export function resume(engine: Engine, connector: Connector, by: By): Promise<Switched> {
+export function resume(engine: Engine, connector: Connector, by: Actor): Promise<PauseResult> {
   const facts = noteFacts("resume", connector, by);
-  return turn(engine, connector, "sync.connector.resumed", facts, (health, now) => {
+  return setPaused(engine, connector, "sync.connector.resumed", facts, (health, now) => {
     if (!health.paused) return health;
     const { pause: _p, redriveGapMs: _g, ...rest } = health;
     return { ...rest, paused: false, redriveAt: now };
   });
 }
 
-async function turn(
+async function setPaused(
   engine: Engine,
   connector: Connector,
   type: string,
   facts: JsonObject,
   change: (health: Health, now: number) => Health,
-): Promise<Switched> {
+): Promise<PauseResult> {
   const id = connectorId(connector);
   let changed = false;
   const look = (health: Health, now: number): Health => {
@@ -46,13 +46,13 @@ async function turn(
     changed = after !== health;
     return after;
   };
-  const health = await changeHealth(engine, id, look, noteOf(engine, type, facts));
+  const health = await changeHealth(engine, id, look, createAuditEvent(engine, type, facts));
   if (changed) engine.log({ step: type.slice("sync.".length).replace(".", "-"), connector: id });
   return { changed, health };
 }
 
 /** What asking for a redrive came to. */
-export type Redriven =
+export type RedriveResult =
   | { readonly kind: "due"; readonly waiting: number }
   | { readonly kind: "empty" }
   | { readonly kind: "refused"; readonly why: string };
@@ -61,7 +61,7 @@ export type Redriven =
  * Has an outbox sent back to its lanes at the next look, which is within a tick, and not when its time has come: by the
  * process that looks after the target, whichever was asked.
  */
-export async function redriveNow(engine: Engine, connector: Connector, by: By): Promise<Redriven> {
+export async function redriveNow(engine: Engine, connector: Connector, by: Actor): Promise<RedriveResult> {
   const id = connectorId(connector);
   const facts = noteFacts("redrive", connector, by);
   const health = (await engine.store.read("health", [id]))[0]?.value;
@@ -71,12 +71,12 @@ export async function redriveNow(engine: Engine, connector: Connector, by: By): 
   }
   const { waiting } = await engine.queue.depth(`outbox:${id}`);
   if (waiting === 0) return { kind: "empty" };
-  const note = noteOf(engine, "sync.outbox.redriven", facts);
+  const note = createAuditEvent(engine, "sync.outbox.redriven", facts);
   await changeHealth(engine, id, (before, now) => ({ ...before, redriveAt: now }), note);
   return { kind: "due", waiting };
 }
 
 /** What the ledger is told of an act about a connector. */
-function noteFacts(act: string, connector: Connector, by: By): JsonObject {
-  return { ...actFacts(act, by), connector: connectorId(connector) };
+function noteFacts(act: string, connector: Connector, by: Actor): JsonObject {
+  return { ...auditFacts(act, by), connector: connectorId(connector) };
 }

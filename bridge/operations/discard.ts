@@ -1,9 +1,9 @@
 import type { Engine } from "../engine.ts";
 import { openStatuses } from "../model/ledger-entry.ts";
 import { doneWith } from "../recording/replace-packet.ts";
-import { writeStep } from "../recording/write-transition.ts";
-import { actFacts, type By } from "./operator.ts";
-import { type Acted, packetFor, refusedAct } from "./packet-operation.ts";
+import { writeTransition } from "../recording/write-transition.ts";
+import { type Actor, auditFacts } from "./operator.ts";
+import { type OperationResult, packetFor, refusedResult } from "./packet-operation.ts";
 
 /**
  * Closes an open packet for good: it is not sent, and no replay sends it.
@@ -13,16 +13,17 @@ import { type Acted, packetFor, refusedAct } from "./packet-operation.ts";
  *
  * @param seen the etag of the packet as the person saw it; absent: however it stands
  */
-export async function discard(engine: Engine, id: string, by: By, seen?: number): Promise<Acted> {
-  const act = actFacts("discard", by);
+export async function discard(engine: Engine, id: string, by: Actor, seen?: number): Promise<OperationResult> {
+  const act = auditFacts("discard", by);
   for (;;) {
     const found = await packetFor(engine, id, seen, openStatuses);
     if (found.kind !== "found") return found;
     const { packet, progress } = found.stored.value;
-    if (progress.lease) return refusedAct(`${id} is being sent, or a try broke off; look again in a minute`);
+    if (progress.lease) return refusedResult(`${id} is being sent, or a try broke off; look again in a minute`);
     const reason = `discarded by ${act.actor}: ${act.why}`;
     if (
-      (await writeStep(engine, found.stored, "DISCARDED", { ...act, reason: "discarded" }, { reason })) === "conflict"
+      (await writeTransition(engine, found.stored, "DISCARDED", { ...act, reason: "discarded" }, { reason })) ===
+      "conflict"
     )
       continue;
     engine.log({ step: "discarded", packet: id, connector: packet.connector });

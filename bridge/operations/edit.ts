@@ -4,14 +4,14 @@ import { type Packet, sizeFault } from "../model/packet.ts";
 import { canonicalJson } from "../values/canonical-json.ts";
 import { keyedHash } from "../values/ids.ts";
 import { type Json, type JsonObject, jsonEqual, jsonFault } from "../values/json.ts";
-import { actFacts, type By } from "./operator.ts";
+import { type Actor, auditFacts } from "./operator.ts";
 import {
-  type Acted,
   governAgain,
+  type OperationResult,
   packetFor,
   placeOfPacket,
   type Refused,
-  refusedAct,
+  refusedResult,
   replace,
 } from "./packet-operation.ts";
 
@@ -31,7 +31,7 @@ export interface FieldChange {
 }
 
 /** What an edit would come to. */
-export interface EditTrial {
+export interface EditPreview {
   readonly kind: "trial";
   /** As it would be sent: masked where governance says so. */
   readonly fields: JsonObject;
@@ -48,12 +48,12 @@ export interface EditTrial {
  * fields changed, by name and keyed hash, who changed them and why. Of two who edit the same packet one wins, and the
  * other is told how it stands now.
  */
-export async function edit(engine: Engine, request: EditRequest, by: By): Promise<Acted> {
-  const act = actFacts("edit", by);
+export async function edit(engine: Engine, request: EditRequest, by: Actor): Promise<OperationResult> {
+  const act = auditFacts("edit", by);
   const found = await packetFor(engine, request.id, request.etag, ["HELD"]);
   if (found.kind !== "found") return found;
   const { packet } = found.stored.value;
-  const trial = await trialOf(engine, packet, request.fields);
+  const trial = await previewOf(engine, packet, request.fields);
   if (trial.kind === "refused") return trial;
   return replace(engine, found.stored, {
     shape: { ...trial.packet, edited: true },
@@ -67,30 +67,30 @@ export async function edit(engine: Engine, request: EditRequest, by: By): Promis
 }
 
 /** Says what an edit would come to, and writes nothing. */
-export async function tryEdit(
+export async function previewEdit(
   engine: Engine,
   request: EditRequest,
-): Promise<EditTrial | Exclude<Acted, { kind: "done" }>> {
+): Promise<EditPreview | Exclude<OperationResult, { kind: "done" }>> {
   const found = await packetFor(engine, request.id, request.etag, ["HELD"]);
   if (found.kind !== "found") return found;
-  const trial = await trialOf(engine, found.stored.value.packet, request.fields);
+  const trial = await previewOf(engine, found.stored.value.packet, request.fields);
   if (trial.kind === "refused") return trial;
   const { packet: _, ...told } = trial;
   return told;
 }
 
 /** An edit's trial, with the packet it would make. */
-type Tried = EditTrial & { readonly packet: Packet };
+type EditAttempt = EditPreview & { readonly packet: Packet };
 
-async function trialOf(engine: Engine, packet: Packet, wanted: JsonObject): Promise<Tried | Refused> {
+async function previewOf(engine: Engine, packet: Packet, wanted: JsonObject): Promise<EditAttempt | Refused> {
   const fault = jsonFault(wanted) ?? (await fieldsFault(engine, packet, wanted));
-  if (fault !== undefined) return refusedAct(fault);
+  if (fault !== undefined) return refusedResult(fault);
   const { packet: left, decisions, blocked } = await governAgain(engine, packet, wanted);
   const { fields } = left;
   const tooLarge = sizeFault(left);
-  if (tooLarge !== undefined) return refusedAct(tooLarge);
+  if (tooLarge !== undefined) return refusedResult(tooLarge);
   const changes = changesOf(packet.fields, fields);
-  if (changes.length === 0) return refusedAct("nothing is changed; to send it as it is, replay it");
+  if (changes.length === 0) return refusedResult("nothing is changed; to send it as it is, replay it");
   const held = blocked === undefined ? {} : { held: blocked };
   return { kind: "trial", packet: left, fields, changes, governance: decisions, ...held };
 }

@@ -2,7 +2,7 @@ import { changeHealth } from "../delivery/circuit-breaker.ts";
 import { forgotten } from "../delivery/shadow.ts";
 import type { Engine } from "../engine.ts";
 import { shadowIdOf } from "../intake/build-packet.ts";
-import { noteOf } from "../ledger/audit-event.ts";
+import { createAuditEvent } from "../ledger/audit-event.ts";
 import { type Connector, connectorId } from "../model/connector.ts";
 import type { Health } from "../model/target-health.ts";
 
@@ -16,7 +16,7 @@ export async function forget(engine: Engine, connector: Connector, actor: string
   const id = connectorId(connector);
   if (entity !== undefined) return forgetEntity(engine, id, actor, shadowIdOf(connector, entity, engine.bridgeKey));
   const change = (health: Health) => ({ ...health, shadowEpoch: (health.shadowEpoch ?? 0) + 1 });
-  await changeHealth(engine, id, change, noteOf(engine, "sync.shadow.forgotten", { connector: id, actor }));
+  await changeHealth(engine, id, change, createAuditEvent(engine, "sync.shadow.forgotten", { connector: id, actor }));
   return true;
 }
 
@@ -25,7 +25,7 @@ async function forgetEntity(engine: Engine, connector: string, actor: string, id
     const [stored] = await engine.store.read("shadow", [id]);
     if (!stored) return false;
     const put = { kind: "shadow", id, value: forgotten(stored.value), etag: stored.etag } as const;
-    const note = noteOf(engine, "sync.shadow.forgotten", { connector, shadow: id, actor });
+    const note = createAuditEvent(engine, "sync.shadow.forgotten", { connector, shadow: id, actor });
     if ((await engine.store.write([put, note.put], [note.entry])) === "written") return true;
   }
 }

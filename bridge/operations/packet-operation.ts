@@ -8,18 +8,18 @@ import type { Match } from "../mapping/match-targets.ts";
 import type { Facts, Status } from "../model/ledger-entry.ts";
 import type { Packet } from "../model/packet.ts";
 import type { Stored } from "../ports/store.ts";
-import { putInPlace, type Replaced } from "../recording/replace-packet.ts";
-import { begin } from "../recording/transitions.ts";
+import { type ReplaceResult, replacePacket } from "../recording/replace-packet.ts";
+import { createPacketRecord } from "../recording/transitions.ts";
 
 /** What a person's act on one packet came to. */
-export type Acted =
-  | Replaced
+export type OperationResult =
+  | ReplaceResult
   /** It cannot be done to this packet; nothing was written. */
   | { readonly kind: "refused"; readonly why: string };
 
-export type Refused = Extract<Acted, { kind: "refused" }>;
+export type Refused = Extract<OperationResult, { kind: "refused" }>;
 
-export function refusedAct(why: string): Refused {
+export function refusedResult(why: string): Refused {
   return { kind: "refused", why };
 }
 
@@ -33,12 +33,13 @@ export async function packetFor(
   id: string,
   etag: number | undefined,
   allowed: readonly Status[],
-): Promise<Exclude<Acted, { kind: "done" }> | { readonly kind: "found"; readonly stored: Stored<"packet"> }> {
+): Promise<Exclude<OperationResult, { kind: "done" }> | { readonly kind: "found"; readonly stored: Stored<"packet"> }> {
   const [stored] = await engine.store.read("packet", [id]);
   if (!stored) return { kind: "missing" };
   if (etag !== undefined && stored.etag !== etag) return { kind: "moved", now: stored };
   const { status } = stored.value.progress;
-  if (!allowed.includes(status)) return refusedAct(`${id} is ${status}; this can be done to what is ${orOf(allowed)}`);
+  if (!allowed.includes(status))
+    return refusedResult(`${id} is ${status}; this can be done to what is ${orOf(allowed)}`);
   return { kind: "found", stored };
 }
 
@@ -66,7 +67,7 @@ export interface Governed {
  * Has governance look at a packet as it is asked today: the policy may have become stricter since it was made.
  *
  * @param fields what it is to carry, if not what it carries
- * @throws {NotAsked} where governance cannot be asked
+ * @throws {ComplianceUnavailableError} where governance cannot be asked
  */
 export async function governAgain(engine: Engine, packet: Packet, fields = packet.fields): Promise<Governed> {
   const { keyPath } = (await placeOfPacket(engine, packet)).target;
@@ -91,11 +92,11 @@ export interface Replacement {
 }
 
 /** Puts a packet in the place of a held one, for a person. */
-export function replace(engine: Engine, parent: Stored<"packet">, wanted: Replacement): Promise<Acted> {
+export function replace(engine: Engine, parent: Stored<"packet">, wanted: Replacement): Promise<OperationResult> {
   const { shape, act, facts, held, job } = wanted;
   const { answer: _, ...progress } = parent.value.progress;
   const answered: Stored<"packet"> = { ...parent, value: { ...parent.value, progress } };
-  return putInPlace(engine, answered, {
+  return replacePacket(engine, answered, {
     shape,
     act,
     job,
@@ -103,8 +104,8 @@ export function replace(engine: Engine, parent: Stored<"packet">, wanted: Replac
       const now = engine.clock.now();
       const birth: Facts = { ...birthFacts(child, engine.bridgeKey), ...act, ...facts };
       return held
-        ? begin(child, now, "HELD", { ...birth, reason: held.code }, { reason: held.reason })
-        : begin(child, now, "QUEUED", birth, { unsent: true });
+        ? createPacketRecord(child, now, "HELD", { ...birth, reason: held.code }, { reason: held.reason })
+        : createPacketRecord(child, now, "QUEUED", birth, { unsent: true });
     },
   });
 }

@@ -1,4 +1,4 @@
-import type { Scene } from "./text-scan.ts";
+import type { TextScan } from "./text-scan.ts";
 
 /** Beginnings of the months in the languages of the labels. */
 const month =
@@ -27,7 +27,7 @@ const occasion =
   /verif|valid|receiv|updat|chang|correct|miss|hired|effective|appoint|part(?:y|ies)|certif|check|done|on file|leave|review|expir|as of|since|until|due/i;
 
 /** Dates of birth, where a word or the field's name says so. Every other date is out of the way of what comes next. */
-export function findDates(scene: Scene): void {
+export function findDates(scene: TextScan): void {
   for (const found of scene.left.matchAll(written)) {
     const { index, groups = {} } = found;
     const end = index + found[0].length;
@@ -50,7 +50,7 @@ function isDate({ m1, d1, a2, b2 }: Readonly<Record<string, string | undefined>>
   return true;
 }
 
-function isBirth(scene: Scene, index: number, end: number): boolean {
+function isBirth(scene: TextScan, index: number, end: number): boolean {
   const label = scene.labelOf({ index, end });
   if (label?.meaning !== "birthdate") return false;
   const { gap = "" } = label;

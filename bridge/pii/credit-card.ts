@@ -1,5 +1,5 @@
 import { isOfThing } from "./labels.ts";
-import type { Scene } from "./text-scan.ts";
+import type { TextScan } from "./text-scan.ts";
 
 /** Beginnings and lengths of Visa, Mastercard, American Express, Diners, JCB, Maestro, Discover and UnionPay numbers. */
 const form =
@@ -21,7 +21,7 @@ const grouping = /^(?:\d+|(?:4,){3}[1-4]|(?:4,){4}[1-3]|4,6,[45])$/;
  * A run of digits may hold more than the card: what stands before it, the date behind it. So any of its groups may begin
  * and end the number.
  */
-export function findCards(scene: Scene): void {
+export function findCards(scene: TextScan): void {
   const { left } = scene;
   // Without the word, only what is grouped as cards print it: nothing that begins with fewer than four digits.
   const fewest = scene.speaksOf("card") ? 1 : 4;
@@ -63,7 +63,7 @@ function nextPart(groups: readonly Group[]): number | undefined {
 }
 
 /** The group a card's number that begins with one ends with. */
-function lastOf(scene: Scene, groups: readonly Group[], first: number): number | undefined {
+function lastOf(scene: TextScan, groups: readonly Group[], first: number): number | undefined {
   let digits = "";
   let labelled: number | undefined;
   const sizes: number[] = [];

@@ -7,10 +7,10 @@ import { findDocuments } from "./identity-document.ts";
 import { findIps } from "./ip-address.ts";
 import { isOfThing, meaningOfName } from "./labels.ts";
 import { mask } from "./mask.ts";
-import { maySpell, plainly, type Reading, respelled, undisguised } from "./normalize.ts";
+import { decodeObfuscation, joinSpelledOut, maySpell, type NormalizedText, plainly } from "./normalize.ts";
 import { findPhones } from "./phone.ts";
 import { findSsns } from "./ssn.ts";
-import { Scene } from "./text-scan.ts";
+import { TextScan } from "./text-scan.ts";
 
 /** Nothing shorter is found: `a@b.io`, `3/4/85`, `::1`. */
 const shortest = 3;
@@ -109,13 +109,13 @@ export function detect(text: string, name = ""): Finding[] {
   return findings;
 }
 
-function readingOf(text: string, { hasOdd }: Survey, maybeSpelled: boolean): Reading {
-  const reading = hasOdd ? undisguised(text) : plainly(text);
-  return maybeSpelled || (hasOdd && maySpell(reading.text)) ? respelled(reading) : reading;
+function readingOf(text: string, { hasOdd }: Survey, maybeSpelled: boolean): NormalizedText {
+  const reading = hasOdd ? decodeObfuscation(text) : plainly(text);
+  return maybeSpelled || (hasOdd && maySpell(reading.text)) ? joinSpelledOut(reading) : reading;
 }
 
-function search(reading: Reading, field: ReturnType<typeof meaningOfName>): Finding[] {
-  const scene = new Scene(reading.text, field);
+function search(reading: NormalizedText, field: ReturnType<typeof meaningOfName>): Finding[] {
+  const scene = new TextScan(reading.text, field);
   if (reading.text.includes("@")) findEmails(scene);
   const digits = /\d/.test(reading.text);
   if (digits) {
@@ -128,7 +128,7 @@ function search(reading: Reading, field: ReturnType<typeof meaningOfName>): Find
     findDocuments(scene);
     findPhones(scene);
   }
-  takeAgain(scene);
+  propagateLabels(scene);
   return scene.spots
     .sort((a, b) => a.index - b.index)
     .map(({ kind, index, end }) => ({
@@ -143,7 +143,7 @@ function search(reading: Reading, field: ReturnType<typeof meaningOfName>): Find
 const bare = /[A-Za-z0-9]{8,}/g;
 
 /** What a label has told of once is the same wherever it stands again without one. */
-function takeAgain(scene: Scene): void {
+function propagateLabels(scene: TextScan): void {
   const known = new Map<string, DataKind>();
   for (const { kind, index, end } of scene.spots) known.set(scene.read.slice(index, end), kind);
   if (known.size === 0) return;

@@ -1,4 +1,4 @@
-import type { Scene } from "./text-scan.ts";
+import type { TextScan } from "./text-scan.ts";
 
 const local = /[\p{L}\p{N}._%+'/&=?^{|}~!#$*-]/u;
 /** Source: RFC 5321, 4.5.3.1: 64 octets before the sign, labels of 63 behind it. */
@@ -6,7 +6,7 @@ const longestLocal = 64;
 const domain = /(?:[\p{L}\p{N}](?:[\p{L}\p{N}_-]{0,62})\.){1,8}(?:xn--[a-z0-9-]{2,59}|\p{L}{2,24})/iuy;
 
 /** Addresses, from each `@` outwards. Sign names and images (`icon@2x.png`) are none, nor are the users of a URL. */
-export function findEmails(scene: Scene): void {
+export function findEmails(scene: TextScan): void {
   const { read } = scene;
   let before = 0;
   for (let at = read.indexOf("@"); at >= 0; at = read.indexOf("@", at + 1)) {

@@ -1,4 +1,4 @@
-import type { Scene } from "./text-scan.ts";
+import type { TextScan } from "./text-scan.ts";
 
 /** Lengths by country. Source: SWIFT, IBAN Registry, release 99. */
 const lengths = new Map(
@@ -15,7 +15,7 @@ const lengths = new Map(
 const beginning = /[a-z]{2}[ -]?\d{2}(?=[ -]?[a-z0-9])/gi;
 
 /** Account numbers of the right length for their country, whose check digits are right. */
-export function findIbans(scene: Scene): void {
+export function findIbans(scene: TextScan): void {
   const { read } = scene;
   beginning.lastIndex = 0;
   for (let found = beginning.exec(read); found; found = beginning.exec(read)) {

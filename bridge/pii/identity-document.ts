@@ -1,4 +1,4 @@
-import { digitsOf, type Scene } from "./text-scan.ts";
+import { digitsOf, type TextScan } from "./text-scan.ts";
 
 /** What a label of a document has behind it: a number, and words that say it is none. */
 interface Form {
@@ -30,7 +30,7 @@ const forms: readonly Form[] = [
 const notYet = /expir|issu|renew|fee|photo|office|valid|cost|takes|appl|balance|open(?:ed|s)|manager|team|holder/i;
 
 /** Numbers of passports, driver's licences and bank accounts: anything of the right form behind a label that says so. */
-export function findDocuments(scene: Scene): void {
+export function findDocuments(scene: TextScan): void {
   for (const { kind, pattern, holds } of forms) {
     if (!scene.speaksOf(kind)) continue;
     for (const found of scene.left.matchAll(pattern)) {
@@ -46,7 +46,7 @@ export function findDocuments(scene: Scene): void {
 }
 
 /** Nine digits behind `routing` have a check digit. Source: ABA, Routing Number Policy: weights 3, 7, 1. */
-function isNoRouting(scene: Scene, index: number, number: string): boolean {
+function isNoRouting(scene: TextScan, index: number, number: string): boolean {
   if (!/(?:routing|aba|rtn)[^\d]{0,24}$/i.test(scene.read.slice(Math.max(0, index - 40), index))) return false;
   const digits = digitsOf(number);
   const sum = [...digits].reduce((total, digit, i) => total + Number(digit) * ([3, 7, 1][i % 3] as number), 0);

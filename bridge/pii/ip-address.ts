@@ -1,11 +1,11 @@
-import type { Scene } from "./text-scan.ts";
+import type { TextScan } from "./text-scan.ts";
 
 const v4 =
   /(?<![\p{L}\d]|\d[.,])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\p{L}\d]|[.,-]?\d|-[a-z])/gu;
 const v6 = /(?<![\p{L}\d:.])(?:[0-9a-f]{0,4}:){2,7}(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9a-f]{0,4})(?![\p{L}\d:]|\.\d)/giu;
 
 /** Addresses. Four numbers below ten are a version as often: they count only where a word says address. */
-export function findIps(scene: Scene): void {
+export function findIps(scene: TextScan): void {
   for (const found of scene.left.matchAll(v6)) {
     const place = { index: found.index, end: found.index + found[0].length };
     if (isV6(found[0], () => scene.labelOf(place)?.meaning === "ip")) scene.take("ip", place.index, place.end);

@@ -1,12 +1,12 @@
 /** A text as a reader takes it, whatever it was disguised as. */
-export interface Reading {
+export interface NormalizedText {
   readonly text: string;
   /** Where a unit of the reading begins in the text as given; behind the last unit, that text's end. */
   at(index: number): number;
 }
 
 /** Reads a text of plain ASCII as it stands. */
-export function plainly(text: string): Reading {
+export function plainly(text: string): NormalizedText {
   return { text, at: (index) => index };
 }
 
@@ -47,7 +47,7 @@ const named: Readonly<Record<string, string>> = {
  * Takes the disguise off a text: escapes of HTML, URLs and JSON; digits and letters of full width, of mathematics and of
  * other scripts; exotic hyphens, spaces and dots; what has no width. Each unit remembers its place.
  */
-export function undisguised(given: string): Reading {
+export function decodeObfuscation(given: string): NormalizedText {
   const places: number[] = [];
   let text = "";
   const take = (units: string, at: number) => {
@@ -130,7 +130,11 @@ function digitValue(sign: string): number {
 }
 
 /** A reading in which each match of a pattern stands as something shorter or equal in length. */
-export function rewritten(reading: Reading, pattern: RegExp, rewrite: (...found: string[]) => string): Reading {
+export function rewritten(
+  reading: NormalizedText,
+  pattern: RegExp,
+  rewrite: (...found: string[]) => string,
+): NormalizedText {
   let text = "";
   const places: number[] = [];
   let done = 0;
@@ -172,7 +176,7 @@ const spokenNumber = new RegExp(`(?<![a-z])${digitWord}(?:[ ,-]{1,3}${digitWord}
 const spacedDigits = /(?<![\p{L}\p{N}.,-])\d(?: \d| ?[-.()/] ?\d){6,30}(?![\p{L}\p{N}])/gu;
 
 /** Puts together what was spelled out: addresses with `at` and `dot`, digits as words, digits one by one. */
-export function respelled(reading: Reading): Reading {
+export function joinSpelledOut(reading: NormalizedText): NormalizedText {
   let read = rewritten(reading, bracketedAt, () => "@");
   read = rewritten(read, bracketedDot, () => ".");
   read = rewritten(read, spacedAt, () => "@");

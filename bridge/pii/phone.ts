@@ -1,7 +1,7 @@
 import { type CountryCode, parsePhoneNumberFromString } from "libphonenumber-js/min";
 import { isOfThing, type Meaning } from "./labels.ts";
 import { isDirect } from "./ssn.ts";
-import { digitsOf, type Scene } from "./text-scan.ts";
+import { digitsOf, type TextScan } from "./text-scan.ts";
 
 /** Area and exchange begin with 2 to 9; something parts at least the last four. Source: NANPA, numbering plan. */
 const northAmerican =
@@ -37,7 +37,7 @@ const harmless =
  * Telephone numbers: North American ones as they are written; others by country code, or by a trunk zero where they are
  * valid somewhere; and any others under a label.
  */
-export function findPhones(scene: Scene): void {
+export function findPhones(scene: TextScan): void {
   for (const found of scene.left.matchAll(harmless)) scene.blank(found.index, found.index + found[0].length);
   each(scene, international, internationalLength);
   each(scene, northAmerican, (text, said, gap) => (isOther(said) && isDirect(gap) ? 0 : text.length));
@@ -53,7 +53,7 @@ function isOther(said: Meaning | undefined): boolean {
 
 /** @param lengthOf how much of what the pattern found is a number; 0 for nothing */
 function each(
-  scene: Scene,
+  scene: TextScan,
   pattern: RegExp,
   lengthOf: (text: string, said: Meaning | undefined, gap: string | undefined) => number,
 ): void {

@@ -5,19 +5,19 @@ export function withoutPersonalData(text: string): string {
   return maskText(text);
 }
 
-const toldNames = new Map<string, string>();
-const toldMost = 1_000;
+const redactedNames = new Map<string, string>();
+const maxRedactedNames = 1_000;
 
 /**
  * An event's type or source as a ledger, a log or a list may have it: personal data in it is masked. A source is an
  * address of anything, and CloudEvents' own example of one is a `mailto:`.
  */
-export function toldName(name: string): string {
+export function redactName(name: string): string {
   // A service has few of them, and each event is told.
-  let told = toldNames.get(name);
+  let told = redactedNames.get(name);
   if (told !== undefined) return told;
   told = maskText(name);
-  if (toldNames.size >= toldMost) toldNames.clear();
-  toldNames.set(name, told);
+  if (redactedNames.size >= maxRedactedNames) redactedNames.clear();
+  redactedNames.set(name, told);
   return told;
 }

@@ -1,5 +1,5 @@
 import { isOfThing } from "./labels.ts";
-import type { Scene } from "./text-scan.ts";
+import type { TextScan } from "./text-scan.ts";
 
 /**
  * Area 000, 666 and 900 to 999, group 00 and serial 0000 were never given out; 9xx with some groups are taxpayer numbers.
@@ -13,7 +13,7 @@ const taxpayerGroup = /^(?:5\d|6[0-5]|7\d|8[0-8]|9[0-24-9])$/;
  * Numbers written as the card prints them, but where the word before says that they are some thing's; and nine digits in
  * any form under a label that says so.
  */
-export function findSsns(scene: Scene): void {
+export function findSsns(scene: TextScan): void {
   for (const [pattern, needsLabel] of [
     [parted, false],
     [labelled, true],

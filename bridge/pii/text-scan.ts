@@ -2,19 +2,19 @@ import type { DataKind } from "./finding.ts";
 import { type Label, labelOf, labelsIn, type Meaning } from "./labels.ts";
 
 /** Where in a reading something was found. */
-export interface Spot {
+export interface Match {
   readonly kind: DataKind;
   readonly index: number;
   readonly end: number;
 }
 
 /** A text while it is searched: what one detector has found is gone for the next. */
-export class Scene {
+export class TextScan {
   /** As it was read, whole. */
   readonly read: string;
   /** What the field's own name says. */
   readonly field: Meaning | undefined;
-  readonly spots: Spot[] = [];
+  readonly spots: Match[] = [];
   #left: string;
   /** Places that are gone, and still stand in what is left. */
   #gone: (readonly [index: number, end: number])[] = [];

@@ -19,7 +19,7 @@ export interface Cursor {
 }
 
 /** What a connector remembers of its target. */
-export interface Remembered {
+export interface StoredState {
   readonly value: Json;
 }
 
@@ -49,6 +49,6 @@ export interface Records {
   cursor: Cursor;
   job: Job;
   seal: RememberedSeal;
-  memory: Remembered;
+  memory: StoredState;
   erasing: Erasing;
 }

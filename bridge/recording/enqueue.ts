@@ -6,10 +6,10 @@ import { maxCallBytes, maxMessages, type NewMessage, type QueueName, type QueueP
 import type { Put, Stored } from "../ports/store.ts";
 import { bodyText } from "../values/json.ts";
 import { inWrites, weigh } from "./transaction-size.ts";
-import { type Stepped, step } from "./transitions.ts";
+import { type Transition, transitionPacket } from "./transitions.ts";
 
 /** Puts packets on their lane queues. Doing so twice within 5 min puts them there once. */
-export async function putOnQueue(engine: Engine, records: readonly PacketRecord[]): Promise<void> {
+export async function enqueuePackets(engine: Engine, records: readonly PacketRecord[]): Promise<void> {
   const queues = new Map<QueueName, NewMessage[]>();
   for (const record of records) {
     if (record.progress.status === "HELD") continue;
@@ -26,7 +26,7 @@ export async function putOnQueue(engine: Engine, records: readonly PacketRecord[
 }
 
 /** Puts events into the inbox. One record's keep their order; the rest of an inbox's order means nothing. */
-export async function putInInbox(queue: QueuePort, events: readonly SourceEvent[]): Promise<void> {
+export async function enqueueEvents(queue: QueuePort, events: readonly SourceEvent[]): Promise<void> {
   const messages = events.map((event) => ({
     group: `${event.source} ${event.type} ${event.subject ?? ""}`,
     body: JSON.stringify(event),
@@ -67,17 +67,17 @@ export function messageOf({ packet, progress }: PacketRecord): NewMessage {
  *
  * It is written as unsent, so that the watchdog finds it should the process end before the queue has it.
  */
-export function unsentStep(engine: Engine, record: PacketRecord, why: string, more: Facts = {}): Stepped {
+export function requeueTransition(engine: Engine, record: PacketRecord, why: string, more: Facts = {}): Transition {
   const now = engine.clock.now();
   const { puts, lease } = record.progress;
   // A lease nobody gave back still says that a try may have begun.
   const change = { place: "lane", puts: puts + 1, putAt: now, unsent: true, ...(lease && { lease }) } as const;
-  return step(record, now, "QUEUED", { place: "lane", why, ...more }, change);
+  return transitionPacket(record, now, "QUEUED", { place: "lane", why, ...more }, change);
 }
 
 /** Puts an open packet back on its lane queue. Where another process has moved it meanwhile, nothing happens. */
-export async function putBack(engine: Engine, stored: Stored<"packet">, why: string): Promise<void> {
-  const next = unsentStep(engine, stored.value, why);
+export async function requeue(engine: Engine, stored: Stored<"packet">, why: string): Promise<void> {
+  const next = requeueTransition(engine, stored.value, why);
   if ((await engine.store.write([putOf(next, stored)], [next.entry])) === "conflict") return;
   await sendUnsent(engine, [{ value: next.record, etag: stored.etag + 1 }]);
 }
@@ -87,7 +87,7 @@ export async function putBack(engine: Engine, stored: Stored<"packet">, why: str
  */
 export async function sendUnsent(engine: Engine, packets: readonly Stored<"packet">[]): Promise<void> {
   const unsent = packets.filter(({ value }) => value.progress.unsent);
-  await putOnQueue(
+  await enqueuePackets(
     engine,
     unsent.map(({ value }) => value),
   );
@@ -104,11 +104,11 @@ function sentPut({ value, etag }: Stored<"packet">): Put {
 }
 
 /** Puts the oldest open packet of a strict lane back on its queue, if it had stepped aside for another. */
-export async function ring(engine: Engine, lane: string): Promise<void> {
+export async function wakeLaneHead(engine: Engine, lane: string): Promise<void> {
   const [head] = await engine.store.laneOpen(lane, 1);
-  if (head?.value.progress.place === "behind") await putBack(engine, head, "its turn has come");
+  if (head?.value.progress.place === "behind") await requeue(engine, head, "its turn has come");
 }
 
-export function putOf({ record }: Stepped, stored: Stored<"packet">): Put {
+export function putOf({ record }: Transition, stored: Stored<"packet">): Put {
   return { kind: "packet", id: record.packet.id, value: record, etag: stored.etag };
 }

@@ -3,7 +3,7 @@ import type { LedgerEntry } from "../model/ledger-entry.ts";
 import type { PacketRecord } from "../model/packet-record.ts";
 import type { Put } from "../ports/store.ts";
 import { bodyText } from "../values/json.ts";
-import type { Stepped } from "./transitions.ts";
+import type { Transition } from "./transitions.ts";
 
 /** Changes in one write. Source: Amazon DynamoDB, `ExecuteTransaction`: 100 statements. */
 export const maxChanges = 100;
@@ -35,11 +35,11 @@ export function weigh(puts: readonly Put[], entries: readonly LedgerEntry[] = []
 }
 
 /** The first put of a packet. */
-export function newPut({ record }: Stepped): Put {
+export function newPut({ record }: Transition): Put {
   return { kind: "packet", id: record.packet.id, value: record, etag: 0 };
 }
 
-export function weighNew(stepped: Stepped): Weight {
+export function weighNew(stepped: Transition): Weight {
   return weigh([newPut(stepped)], [stepped.entry]);
 }
 

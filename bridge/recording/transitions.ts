@@ -5,7 +5,7 @@ import { type Facts, isClosed, type LedgerEntry, type Status } from "../model/le
 import type { PacketRecord, Progress } from "../model/packet-record.ts";
 
 /** A packet's record and the ledger entry that belongs to it: written together or not at all. */
-export interface Stepped {
+export interface Transition {
   readonly record: PacketRecord;
   readonly entry: LedgerEntry;
 }
@@ -15,7 +15,13 @@ type Lasting = Omit<Progress, "status" | "tail" | "lease" | "nextTryAt" | "reaso
 type Change = Partial<Progress>;
 
 /** Takes a packet to a status. @throws where that is not legal from where it is */
-export function step(record: PacketRecord, at: number, status: Status, facts: Facts, change: Change = {}): Stepped {
+export function transitionPacket(
+  record: PacketRecord,
+  at: number,
+  status: Status,
+  facts: Facts,
+  change: Change = {},
+): Transition {
   const { progress, packet } = record;
   const entry = append(packet.id, { tail: progress.tail, step: progress.status }, { at, step: status, facts });
   const { lease: _l, nextTryAt: _n, reason: _r, behind: _b, closedAt: _c, ...lasting } = progress;
@@ -30,7 +36,7 @@ export function step(record: PacketRecord, at: number, status: Status, facts: Fa
 }
 
 /** Takes an event to a step of its own story. @throws where that is not legal from where it is */
-export function stepEvent(
+export function transitionEvent(
   key: string,
   record: EventRecord,
   at: number,
@@ -44,13 +50,13 @@ export function stepEvent(
 }
 
 /** Records a packet for the first time: the beginning of its chain. */
-export function begin(
+export function createPacketRecord(
   packet: PacketRecord["packet"],
   at: number,
   status: "QUEUED" | "HELD",
   facts: Facts,
   change: Change = {},
-): Stepped {
+): Transition {
   const entry = append(packet.id, undefined, { at, step: status, facts });
   return {
     record: {
@@ -63,7 +69,7 @@ export function begin(
 }
 
 /** Says which new packets wait for a person from the beginning. */
-export function tellHeld(engine: Engine, steps: readonly Stepped[]): void {
+export function logHeld(engine: Engine, steps: readonly Transition[]): void {
   for (const { record, entry } of steps) {
     if (record.progress.status !== "HELD") continue;
     const { id, connector } = record.packet;

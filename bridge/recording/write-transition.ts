@@ -3,9 +3,9 @@ import { type Facts, isClosed, type Status } from "../model/ledger-entry.ts";
 import { strictOrder } from "../model/packet.ts";
 import type { PacketRecord, Progress } from "../model/packet-record.ts";
 import type { Put, Stored } from "../ports/store.ts";
-import { putOf, sendUnsent, unsentStep } from "./enqueue.ts";
+import { putOf, requeueTransition, sendUnsent } from "./enqueue.ts";
 import { newPut } from "./transaction-size.ts";
-import { type Stepped, step } from "./transitions.ts";
+import { type Transition, transitionPacket } from "./transitions.ts";
 
 /**
  * Writes a packet's step. Where it closes the head of a strict lane, the next in that lane is put back in the same
@@ -13,19 +13,19 @@ import { type Stepped, step } from "./transitions.ts";
  *
  * @param born a packet that is recorded in this one's place, and sent
  */
-export async function writeStep(
+export async function writeTransition(
   engine: Engine,
   stored: Stored<"packet">,
   status: Status,
   facts: Facts,
   change: Partial<Progress>,
   also: readonly Put[] = [],
-  born?: Stepped,
+  born?: Transition,
 ): Promise<"done" | "conflict"> {
   const { packet } = stored.value;
-  const next = step(stored.value, engine.clock.now(), status, facts, change);
-  const follower = isClosed(status) ? await followerOf(engine, stored.value, born?.record) : undefined;
-  const rung = follower && unsentStep(engine, follower.value, `${packet.id} is closed`);
+  const next = transitionPacket(stored.value, engine.clock.now(), status, facts, change);
+  const follower = isClosed(status) ? await nextInLane(engine, stored.value, born?.record) : undefined;
+  const rung = follower && requeueTransition(engine, follower.value, `${packet.id} is closed`);
   const puts = [
     putOf(next, stored),
     ...also,
@@ -43,7 +43,7 @@ export async function writeStep(
 }
 
 /** The packet that becomes the head of a strict lane, if it has stepped aside and must be rung for. */
-async function followerOf(
+async function nextInLane(
   engine: Engine,
   { packet }: PacketRecord,
   born?: PacketRecord,

@@ -5,19 +5,19 @@ import { isJsonObject, type JsonObject, jsonFault } from "./json.ts";
 const maxBytes = 65_536;
 
 /** One thing wrong with one line of one file. */
-export interface YamlFault {
+export interface YamlIssue {
   readonly file: string;
   readonly line: number;
   readonly message: string;
 }
 
-export function faultText(fault: YamlFault): string {
+export function issueText(fault: YamlIssue): string {
   return `${fault.file}:${fault.line}: ${fault.message}`;
 }
 
 export type YamlReading =
   | { readonly ok: true; readonly raw: JsonObject; lineOf(path: readonly PropertyKey[]): number }
-  | { readonly ok: false; readonly faults: readonly YamlFault[] };
+  | { readonly ok: false; readonly faults: readonly YamlIssue[] };
 
 /**
  * Reads a file that a person writes: YAML text in, a JSON object or the text's faults out. Never throws on bad text.
@@ -32,7 +32,7 @@ export function readYaml(
   text: string,
   { what, begin }: { readonly what: string; readonly begin: string },
 ): YamlReading {
-  const fault = (line: number, message: string): YamlFault => ({ file, line, message });
+  const fault = (line: number, message: string): YamlIssue => ({ file, line, message });
   if (Buffer.byteLength(text) > maxBytes) {
     return { ok: false, faults: [fault(1, `${what} is larger than ${maxBytes} bytes; split it`)] };
   }

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Connector } from "../../bridge/model/connector.ts";
-import { faultText } from "../../bridge/values/yaml-file.ts";
+import { issueText } from "../../bridge/values/yaml-file.ts";
 import { readDeclaration } from "./declarative/declaration-file.ts";
 import { type DeclarationInput, declaredConnector } from "./declarative/rest-connector.ts";
 
@@ -18,7 +18,7 @@ export interface ConnectorFile {
  *
  * @throws where a file exports none, or declares none
  */
-export async function connectorFiles(folder: string): Promise<ConnectorFile[]> {
+export async function listConnectorFiles(folder: string): Promise<ConnectorFile[]> {
   const files = readdirSync(folder, { withFileTypes: true })
     .filter((entry) => entry.isFile() && /\.(ts|js|ya?ml)$/.test(entry.name) && !entry.name.endsWith(".d.ts"))
     .map((entry) => join(folder, entry.name))
@@ -45,5 +45,5 @@ export function declarationIn(file: string): DeclarationInput {
   const shown = relative(process.cwd(), file);
   const reading = readDeclaration(shown.startsWith("..") ? file : shown, readFileSync(file, "utf8"));
   if (reading.ok) return reading.declaration;
-  throw new Error(reading.faults.map(faultText).join("\n"));
+  throw new Error(reading.faults.map(issueText).join("\n"));
 }

@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { Icon } from "./icon.tsx";
-import { say } from "./toast.tsx";
+import { showToast } from "./toast.tsx";
 
 /** A text with a button that copies it whole. */
 export function Copied({
@@ -17,10 +17,10 @@ export function Copied({
     try {
       await navigator.clipboard.writeText(text);
     } catch {
-      say("The browser does not let this page copy; mark the text and copy it yourself.");
+      showToast("The browser does not let this page copy; mark the text and copy it yourself.");
       return;
     }
-    say(`Copied the ${what}.`);
+    showToast(`Copied the ${what}.`);
     setDone(true);
     setTimeout(() => setDone(false), 1_500);
   };

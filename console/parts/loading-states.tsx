@@ -1,5 +1,5 @@
 import type { ComponentChildren } from "preact";
-import type { Problem } from "../api.ts";
+import type { ProblemError } from "../api.ts";
 import { Icon } from "./icon.tsx";
 
 /** There is nothing, and what to do about it. */
@@ -13,7 +13,13 @@ export function Empty({ title, children }: { readonly title: string; readonly ch
 }
 
 /** What went wrong, and what to do about it. */
-export function Fault({ problem, stale = false }: { readonly problem: Problem | undefined; readonly stale?: boolean }) {
+export function Fault({
+  problem,
+  stale = false,
+}: {
+  readonly problem: ProblemError | undefined;
+  readonly stale?: boolean;
+}) {
   if (!problem) return null;
   return (
     <div class="fault" role="alert">

@@ -6,7 +6,7 @@ import { useDoing } from "../poll.ts";
 import { goTo } from "../route.ts";
 import { Rate, rateOf } from "./dialog.tsx";
 import { Fault } from "./loading-states.tsx";
-import { say } from "./toast.tsx";
+import { showToast } from "./toast.tsx";
 
 interface StartFormProps<T> {
   /** Where the job is asked for, and its trial with `dryRun`. */
@@ -36,7 +36,7 @@ export function StartForm<T>({ path, request, verb, madeIn, children, showTrial 
     event.preventDefault();
     void starting.run(async () => {
       const { job } = await post<{ readonly job: Job }>(path, { ...request, ...rateOf(rate) });
-      say(`${job.id} has begun.`);
+      showToast(`${job.id} has begun.`);
       goTo("jobs");
     });
   };

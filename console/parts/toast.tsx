@@ -7,7 +7,7 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 const shownMs = 6_000;
 
 /** Says what has happened: on the screen for a while, and to a screen reader. */
-export function say(text: string): void {
+export function showToast(text: string): void {
   clearTimeout(timer);
   said.value = { text, round: said.value.round + 1 };
   timer = setTimeout(() => {
@@ -15,7 +15,7 @@ export function say(text: string): void {
   }, shownMs);
 }
 
-export function Said() {
+export function Toast() {
   const { text } = said.value;
   return (
     <div class={text ? "said shown" : "said"} role="status">

@@ -5,7 +5,7 @@ import { count, counted } from "../format.ts";
 import { Rate, Reason, rateOf } from "../parts/dialog.tsx";
 import { Filter, filterOf } from "../parts/filter.tsx";
 import { Empty, Fault } from "../parts/loading-states.tsx";
-import { say } from "../parts/toast.tsx";
+import { showToast } from "../parts/toast.tsx";
 import { useDoing } from "../poll.ts";
 import { goTo, linkTo, type ScreenProps } from "../route.ts";
 
@@ -42,7 +42,7 @@ export function BulkScreen({ route: { query } }: ScreenProps) {
     event.preventDefault();
     void starting.run(async () => {
       const { job } = await post<{ job: Job }>("/api/bulk", body(false));
-      say(`${job.id} has begun.`);
+      showToast(`${job.id} has begun.`);
       goTo("jobs");
     });
   };

@@ -6,7 +6,7 @@ import { Reason } from "../parts/dialog.tsx";
 import { Change, Governance } from "../parts/diff.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Fault } from "../parts/loading-states.tsx";
-import { say } from "../parts/toast.tsx";
+import { showToast } from "../parts/toast.tsx";
 import { useDoing } from "../poll.ts";
 import { goTo } from "../route.ts";
 
@@ -53,7 +53,7 @@ export function Edit({ packet, onClose, refresh }: EditProps) {
     event.preventDefault();
     void sending.run(async () => {
       const done = await post<Done>(`/api/packets/${seen.id}/edit`, submit(false));
-      say(`${done.packet.id} is sent in its place.`);
+      showToast(`${done.packet.id} is sent in its place.`);
       goTo("packets", done.packet.id);
     });
   };

@@ -7,7 +7,7 @@ import { Copied } from "../parts/copy.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Empty, Fault, Skeleton } from "../parts/loading-states.tsx";
 import { Ago, bridgeNow } from "../parts/time.tsx";
-import { say } from "../parts/toast.tsx";
+import { showToast } from "../parts/toast.tsx";
 import { useDoing, usePoll } from "../poll.ts";
 import { linkTo } from "../route.ts";
 
@@ -60,7 +60,8 @@ function useEnds(jobs: readonly Job[] | undefined): void {
   useEffect(() => {
     for (const { id, kind, status, made } of jobs ?? []) {
       if (status === "RUNNING") running.current.add(id);
-      else if (running.current.delete(id)) say(`${kinds[kind]} is ${status.toLowerCase()}: ${count(made)} packets.`);
+      else if (running.current.delete(id))
+        showToast(`${kinds[kind]} is ${status.toLowerCase()}: ${count(made)} packets.`);
     }
   }, [jobs]);
 }

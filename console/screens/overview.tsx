@@ -8,7 +8,7 @@ import { Ask } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Empty, Fault, Skeleton } from "../parts/loading-states.tsx";
 import { Ago, bridgeNow } from "../parts/time.tsx";
-import { say } from "../parts/toast.tsx";
+import { showToast } from "../parts/toast.tsx";
 import { useDoing, usePoll } from "../poll.ts";
 import { linkTo } from "../route.ts";
 
@@ -274,12 +274,12 @@ function Acts({
   const probe = () =>
     run(async () => {
       const { awake } = await post<{ awake: boolean }>(`/api/connectors/${encodeURIComponent(id)}/probe`);
-      say(awake ? `${id} is awake.` : `${id} does not answer.`);
+      showToast(awake ? `${id} is awake.` : `${id} does not answer.`);
       refresh();
     });
   const act = async (reason: string) => {
     await post(`/api/connectors/${encodeURIComponent(id)}/${asked}`, { reason });
-    say(`${id}: ${asks[asked ?? "pause"].verb.toLowerCase()} is done.`);
+    showToast(`${id}: ${asks[asked ?? "pause"].verb.toLowerCase()} is done.`);
     refresh();
   };
   return (

@@ -10,7 +10,7 @@ import { Icon } from "../parts/icon.tsx";
 import { Fault, Skeleton } from "../parts/loading-states.tsx";
 import { Story } from "../parts/story.tsx";
 import { Ago } from "../parts/time.tsx";
-import { say } from "../parts/toast.tsx";
+import { showToast } from "../parts/toast.tsx";
 import { usePoll } from "../poll.ts";
 import { goTo, linkTo } from "../route.ts";
 import { Edit } from "./edit.tsx";
@@ -251,7 +251,7 @@ function Replay({ packet: { id, etag, status, sheetIsCurrent }, onClose }: ActPr
   const [force, setForce] = useState(false);
   const act = async (reason: string) => {
     const done = await post<Done>(`/api/packets/${id}/replay`, { etag, sheet, force, reason });
-    say(`${id} goes again.`);
+    showToast(`${id} goes again.`);
     goTo("packets", done.packet.id);
   };
   return (
@@ -286,7 +286,7 @@ function Replay({ packet: { id, etag, status, sheetIsCurrent }, onClose }: ActPr
 function Discard({ packet: { id, etag }, onClose, refresh }: ActProps & { readonly refresh: () => void }) {
   const act = async (reason: string) => {
     await post(`/api/packets/${id}/discard`, { etag, reason });
-    say(`${id} is discarded.`);
+    showToast(`${id} is discarded.`);
     refresh();
   };
   return (

@@ -2,7 +2,7 @@ import { useState } from "preact/hooks";
 import { refused, useToken, wasKnown } from "../session.ts";
 
 /** Where the page's token is missing or not the bridge's. */
-export function DoorScreen() {
+export function SignInScreen() {
   const [given, setGiven] = useState("");
   const submit = (event: Event) => {
     event.preventDefault();

@@ -14,9 +14,9 @@ const placesSchema = z.object({
   connectors: z.array(z.string()),
 });
 
-export type ShippingPlaces = z.output<typeof placesSchema>;
+export type AppConfigTargets = z.output<typeof placesSchema>;
 
 /** @throws where the text is not what the mappings stack writes */
-export function readPlaces(text: string): ShippingPlaces {
+export function readAppConfigTargets(text: string): AppConfigTargets {
   return placesSchema.parse(JSON.parse(text));
 }

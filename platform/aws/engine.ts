@@ -4,13 +4,13 @@ import { SQSClient } from "@aws-sdk/client-sqs";
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import type { Engine } from "../../bridge/engine.ts";
 import type { CompliancePort } from "../../bridge/governance/compliance-engine.ts";
-import type { InboundMeans } from "../../bridge/inbound/receive-webhook.ts";
+import type { InboundContext } from "../../bridge/inbound/receive-webhook.ts";
 import type { SheetSet } from "../../bridge/mapping/sheet-set.ts";
 import type { Catalog, Http } from "../../bridge/model/connector.ts";
 import { readTimes, type Times } from "../../bridge/model/timings.ts";
 import type { FilesPort } from "../../bridge/ports/files.ts";
 import { systemClock, systemRandom } from "../clock.ts";
-import { httpClients } from "../http-client-cache.ts";
+import { createHttpClientCache } from "../http-client-cache.ts";
 import { AwsQueue } from "./queue.ts";
 import { AwsSecrets, readBridgeKey } from "./secrets.ts";
 import { AwsStore } from "./store.ts";
@@ -47,7 +47,7 @@ export async function openAwsEngine(options: AwsOptions): Promise<Engine> {
   const client = new SecretsManagerClient();
   const ports = portsOf(options, client);
   const { clock, secrets } = ports;
-  const http = httpClients(options.http);
+  const http = createHttpClientCache(options.http);
   const bridgeKey = await readBridgeKey(client, options.bridgeKey);
   return {
     ...ports,
@@ -66,7 +66,7 @@ export async function openAwsEngine(options: AwsOptions): Promise<Engine> {
 }
 
 /** What the door for outside systems needs: it makes no packet, and so knows no key and no sheets. */
-export function openAwsDoor(places: AwsPlaces, { catalog, log }: Pick<Engine, "catalog" | "log">): InboundMeans {
+export function openAwsDoor(places: AwsPlaces, { catalog, log }: Pick<Engine, "catalog" | "log">): InboundContext {
   return { ...portsOf(places, new SecretsManagerClient()), catalog, log };
 }
 

@@ -1,5 +1,5 @@
 import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
-import { alertOf, alertText, type ToldAlert } from "../../bridge/observability/alerts.ts";
+import { alertOf, alertText, type TimestampedAlert } from "../../bridge/observability/alerts.ts";
 import { errorName, type LogLine } from "../../bridge/observability/log.ts";
 import type { Clock, Random } from "../../bridge/ports/clock.ts";
 import { systemClock, systemRandom } from "../clock.ts";
@@ -12,7 +12,7 @@ const maxWaiting = 500;
 /** The bus has so long for a call's alerts: what it does not take then is in the log alone. */
 const tellingMs = 2_000;
 
-export interface BusAlertsOptions {
+export interface EventBridgeAlertsOptions {
   readonly client: EventBridgeClient;
   /** Its name or ARN. */
   readonly bus: string;
@@ -22,21 +22,21 @@ export interface BusAlertsOptions {
 }
 
 /** Alerts on a deployment's bus: region, credentials, endpoint and FIPS as the SDK finds them in its environment. */
-export function openBusAlerts(deployment: string, bus: string): BusAlerts {
+export function openEventBridgeAlerts(deployment: string, bus: string): EventBridgeAlerts {
   // Tried once more and no oftener: its function waits for it.
   const client = new EventBridgeClient({ maxAttempts: 2 });
-  return new BusAlerts({ client, bus, deployment, clock: systemClock(), random: systemRandom });
+  return new EventBridgeAlerts({ client, bus, deployment, clock: systemClock(), random: systemRandom });
 }
 
 /**
  * Tells HMS-OPS by the bus: each alert as a CloudEvent in `detail`, its type repeated in `detail-type`, from a source of
  * the bridge's own that its rule takes nothing from.
  */
-export class BusAlerts {
-  readonly #options: BusAlertsOptions;
-  #waiting: ToldAlert[] = [];
+export class EventBridgeAlerts {
+  readonly #options: EventBridgeAlertsOptions;
+  #waiting: TimestampedAlert[] = [];
 
-  constructor(options: BusAlertsOptions) {
+  constructor(options: EventBridgeAlertsOptions) {
     this.#options = options;
   }
 
@@ -70,7 +70,7 @@ export class BusAlerts {
     }
   }
 
-  #entryOf(alert: ToldAlert) {
+  #entryOf(alert: TimestampedAlert) {
     const { bus, deployment, random } = this.#options;
     const source = alertSourceOf(deployment);
     return {

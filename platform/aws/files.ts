@@ -1,7 +1,7 @@
 import { GetObjectCommand, HeadObjectCommand, type S3Client, S3ServiceException } from "@aws-sdk/client-s3";
 import type { FileVersion } from "../../bridge/model/roster.ts";
 import { readAddress } from "../../bridge/ports/file-address.ts";
-import { FileFault, type FilesPort } from "../../bridge/ports/files.ts";
+import { FileError, type FilesPort } from "../../bridge/ports/files.ts";
 
 /** What is not a version's id but the ETag of an object in a bucket without versions. */
 const etagMark = "etag ";
@@ -63,7 +63,7 @@ export class AwsFiles implements FilesPort {
   #allowed(address: string): { Bucket: string; Key: string } {
     const url = readAddress(address, "s3:");
     if (!this.#options.places.some((place) => address.startsWith(place) && address.length > place.length)) {
-      throw new FileFault(
+      throw new FileError(
         'is in none of the places the bridge may read from; put it into one, or deploy with its place under "places"',
         address,
       );
@@ -89,12 +89,12 @@ function faultOf(address: string, error: unknown): unknown {
   switch (error.$metadata.httpStatusCode) {
     case 404:
     case 405:
-      return new FileFault("is not there", address);
+      return new FileError("is not there", address);
     case 412:
-      return new FileFault("has changed since it was looked up", address);
+      return new FileError("has changed since it was looked up", address);
     case 403:
       // S3 says so too of what is not there, to those who may not list a bucket.
-      return new FileFault("is not there, or may not be read: see the bucket's policy and its key's", address);
+      return new FileError("is not there, or may not be read: see the bucket's policy and its key's", address);
     default:
       return error;
   }

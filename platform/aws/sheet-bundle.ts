@@ -1,8 +1,8 @@
 import * as z from "zod";
 import { type Policy, policySchema } from "../../bridge/governance/policy.ts";
-import { checkSheet, twinFault } from "../../bridge/mapping/check-sheet.ts";
-import { compileSheet, type PlacedFault, type Sheet, sheetName } from "../../bridge/mapping/compile-sheet.ts";
-import { schemaFaults } from "../../bridge/mapping/schema-faults.ts";
+import { checkSheet, duplicateTargetIssue } from "../../bridge/mapping/check-sheet.ts";
+import { compileSheet, type PlacedIssue, type Sheet, sheetName } from "../../bridge/mapping/compile-sheet.ts";
+import { schemaIssues } from "../../bridge/mapping/schema-faults.ts";
 import type { Catalog } from "../../bridge/model/connector.ts";
 import { sheetSchema } from "../../bridge/model/sheet-document.ts";
 import { type Json, type JsonObject, jsonFault } from "../../bridge/values/json.ts";
@@ -94,7 +94,7 @@ export function unpackSet(text: string): Unpacked {
     }
     const { sheet } = compiled;
     const twin = sheets.find((other) => other.sheet.name === sheet.name);
-    if (twin) faults.push(`${file}: ${twinFault(twin.file)}`);
+    if (twin) faults.push(`${file}: ${duplicateTargetIssue(twin.file)}`);
     sheets.push({ file, sheet });
   }
   return faults.length > 0 ? refuse(...faults) : { ok: true, sheets, policy: envelope.data.policy };
@@ -104,7 +104,7 @@ function compiledOf(file: string, document: Json): ReturnType<typeof compileShee
   const parsed = sheetSchema.safeParse(document);
   return parsed.success
     ? compileSheet(sheetName(file), parsed.data)
-    : { ok: false, faults: schemaFaults(parsed.error, document) };
+    : { ok: false, faults: schemaIssues(parsed.error, document) };
 }
 
 /**
@@ -124,6 +124,6 @@ export async function checkSet(text: string, catalog: Catalog): Promise<readonly
   return faults;
 }
 
-function faultText(file: string, { path, message }: PlacedFault): string {
+function faultText(file: string, { path, message }: PlacedIssue): string {
   return `${file}: ${path.length > 0 ? `${path.join(".")}: ` : ""}${message}`;
 }

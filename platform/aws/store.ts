@@ -48,7 +48,7 @@ import {
   unsentKey,
 } from "./partiql.ts";
 import { pad, readIndex } from "./sharded-index.ts";
-import { Writer } from "./write-combiner.ts";
+import { WriteCombiner } from "./write-combiner.ts";
 
 /** Source: DynamoDB, `BatchGetItem`: 100 keys. */
 const maxKeys = 100;
@@ -78,11 +78,11 @@ type Item = Record<string, unknown>;
 export class AwsStore implements StorePort {
   readonly eventsSettleMs = settlingMs;
   readonly #options: AwsStoreOptions;
-  readonly #writer: Writer;
+  readonly #writer: WriteCombiner;
 
   constructor(options: AwsStoreOptions) {
     this.#options = options;
-    this.#writer = new Writer(options.client);
+    this.#writer = new WriteCombiner(options.client);
   }
 
   async read<K extends Kind>(kind: K, ids: readonly string[]): Promise<(Stored<K> | undefined)[]> {

@@ -26,7 +26,7 @@ interface Waiting {
  * So the lanes of a delivery, which claim their packets side by side, share a request. Each statement of a batch keeps
  * its own condition and result, and costs what it would alone, which is half of what it would in a transaction.
  */
-export class Writer {
+export class WriteCombiner {
   readonly #client: DynamoDBDocumentClient;
   /** The batch that is gathering, by the items it writes. */
   #batch: Map<string, Waiting> | undefined;

@@ -4,13 +4,13 @@ import { join } from "node:path";
 import type { Engine } from "../../bridge/engine.ts";
 import type { SheetSet } from "../../bridge/mapping/sheet-set.ts";
 import type { Catalog, Http } from "../../bridge/model/connector.ts";
-import type { ToldAlert } from "../../bridge/observability/alerts.ts";
+import type { TimestampedAlert } from "../../bridge/observability/alerts.ts";
 import type { LogLine } from "../../bridge/observability/log.ts";
 import type { Clock, Random } from "../../bridge/ports/clock.ts";
-import { putInInbox } from "../../bridge/recording/enqueue.ts";
+import { enqueueEvents } from "../../bridge/recording/enqueue.ts";
 import { systemClock, systemRandom } from "../clock.ts";
-import { complianceOver } from "../compliance-client.ts";
-import { httpClients } from "../http-client-cache.ts";
+import { createComplianceClient } from "../compliance-client.ts";
+import { createHttpClientCache } from "../http-client-cache.ts";
 import { Database } from "./database.ts";
 import { LocalFiles } from "./files.ts";
 import { LocalQueue } from "./queue.ts";
@@ -18,7 +18,7 @@ import { keepApart, Sealing } from "./seal-folder.ts";
 import { bridgeKeyIn, LocalSecrets } from "./secrets.ts";
 import { configOf, type Settings } from "./settings.ts";
 import { LocalStore } from "./store.ts";
-import { alerting, remembering } from "./webhook-alerts.ts";
+import { keepRecentAlerts, sendAlerts } from "./webhook-alerts.ts";
 
 export interface LocalOptions {
   /** The store's folder, or `:memory:` for one that ends with the process. */
@@ -43,7 +43,7 @@ export interface LocalEngine extends Engine {
   /** `undefined` in memory, and where the settings name no folder for seals. */
   readonly sealing: Sealing | undefined;
   /** What was told since the process began, oldest first. */
-  readonly alerts: () => readonly ToldAlert[];
+  readonly alerts: () => readonly TimestampedAlert[];
 }
 
 const inMemory = ":memory:";
@@ -59,12 +59,12 @@ export async function openLocalEngine(options: LocalOptions): Promise<LocalEngin
   const clock = options.clock ?? systemClock(store.lastAccepted());
   const queue = new LocalQueue(db, clock);
   const secrets = new LocalSecrets(dir ? join(dir, "secrets.json") : inMemory, env);
-  const http = httpClients(options.http);
+  const http = createHttpClientCache(options.http);
   const webhook = settings.alerts?.webhook;
   const { governance } = settings;
-  const remembered = remembering(
+  const remembered = keepRecentAlerts(
     clock,
-    webhook ? alerting({ url: webhook, http: http("alerts", { webhook }), secrets, clock, random, log }) : log,
+    webhook ? sendAlerts({ url: webhook, http: http("alerts", { webhook }), secrets, clock, random, log }) : log,
   );
   return {
     dir,
@@ -74,7 +74,7 @@ export async function openLocalEngine(options: LocalOptions): Promise<LocalEngin
     random,
     store,
     queue,
-    publish: (events) => putInInbox(queue, events),
+    publish: (events) => enqueueEvents(queue, events),
     secrets,
     files: new LocalFiles(settings.places),
     sheets,
@@ -84,7 +84,7 @@ export async function openLocalEngine(options: LocalOptions): Promise<LocalEngin
     bridgeKey,
     compliance:
       governance &&
-      complianceOver({ settings: governance, http: http("governance", governance), secrets, bridgeKey, clock }),
+      createComplianceClient({ settings: governance, http: http("governance", governance), secrets, bridgeKey, clock }),
     times: settings.times,
     log: remembered.log,
     alerts: remembered.alerts,

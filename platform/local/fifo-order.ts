@@ -25,7 +25,7 @@ function front(lane: Lane): readonly Entry[] {
  * A lane whose messages are all visible stands in `ready`; one with a message in flight or put off does not, until the
  * last of these is removed or visible again. So giving is a step, however many lanes wait.
  */
-export class Lanes {
+export class FifoOrder {
   readonly #clock: Clock;
   readonly #lanes = new Map<string, Lane>();
   readonly #laneOf = new Map<number, Lane>();

@@ -4,7 +4,7 @@ import { resolve, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { FileVersion } from "../../bridge/model/roster.ts";
 import { readAddress } from "../../bridge/ports/file-address.ts";
-import { FileFault, type FilesPort } from "../../bridge/ports/files.ts";
+import { FileError, type FilesPort } from "../../bridge/ports/files.ts";
 
 const blockBytes = 262_144;
 
@@ -57,19 +57,19 @@ export class LocalFiles implements FilesPort {
     }
     if ((await file.stat()).isFile()) return file;
     await file.close();
-    throw new FileFault("is no file; name one", address);
+    throw new FileError("is no file; name one", address);
   }
 
-  /** The real path behind an address, all links resolved. @throws {FileFault} where it lies in no place */
+  /** The real path behind an address, all links resolved. @throws {FileError} where it lies in no place */
   async #allowed(address: string): Promise<string> {
     const url = readAddress(address, "file:");
     let given: string;
     try {
       given = fileURLToPath(url);
     } catch {
-      throw new FileFault(`is not at ${pathToFileURL("/").href} and a path, without host or %2F; give such an address`);
+      throw new FileError(`is not at ${pathToFileURL("/").href} and a path, without host or %2F; give such an address`);
     }
-    const forbidden = new FileFault(
+    const forbidden = new FileError(
       'is in none of the places the bridge may read from; put it into one, or name its folder in bridge.yaml under "places:"',
       address,
     );
@@ -97,7 +97,7 @@ function versionOf({ ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
 
 async function stillThis(file: FileHandle, address: string, version: string): Promise<void> {
   if (versionOf(await file.stat({ bigint: true })) === version) return;
-  throw new FileFault("has changed since it was looked up", address);
+  throw new FileError("has changed since it was looked up", address);
 }
 
 /** What the file system says that trying again would not change. Anything else is thrown as it is, and tried again. */
@@ -105,11 +105,11 @@ function faultOf(address: string, error: unknown): unknown {
   switch ((error as NodeJS.ErrnoException).code) {
     case "ENOENT":
     case "ENOTDIR":
-      return new FileFault("is not there", address);
+      return new FileError("is not there", address);
     case "EACCES":
     case "EPERM":
     case "ELOOP":
-      return new FileFault("cannot be read by this process; let it", address);
+      return new FileError("cannot be read by this process; let it", address);
     default:
       return error;
   }

@@ -11,7 +11,7 @@ import {
   type QueuePort,
 } from "../../bridge/ports/queue.ts";
 import type { Database } from "./database.ts";
-import { Lanes } from "./fifo-order.ts";
+import { FifoOrder } from "./fifo-order.ts";
 
 /** Source: Amazon SQS, "Exactly-once processing": the deduplication interval. */
 const dedupMs = 5 * 60_000;
@@ -24,7 +24,7 @@ interface Row {
 }
 
 /** A message that a lane gives out, by its number. */
-type Given = ReturnType<Lanes["take"]>[number];
+type Given = ReturnType<FifoOrder["take"]>[number];
 
 /**
  * SQS FIFO on SQLite. See the port for its contract.
@@ -35,7 +35,7 @@ type Given = ReturnType<Lanes["take"]>[number];
 export class LocalQueue implements QueuePort {
   readonly #db: Database;
   readonly #clock: Clock;
-  readonly #queues = new Map<QueueName, Lanes>();
+  readonly #queues = new Map<QueueName, FifoOrder>();
   /** Deduplication ids, in the order they run out, and when they do. */
   readonly #dedup = new Map<string, number>();
   /** Those whose messages are not on disk yet. */
@@ -53,10 +53,10 @@ export class LocalQueue implements QueuePort {
     this.refresh();
   }
 
-  #lanes(queue: QueueName): Lanes {
+  #lanes(queue: QueueName): FifoOrder {
     let lanes = this.#queues.get(queue);
     if (!lanes) {
-      lanes = new Lanes(this.#clock);
+      lanes = new FifoOrder(this.#clock);
       this.#queues.set(queue, lanes);
     }
     return lanes;

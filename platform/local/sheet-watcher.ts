@@ -5,7 +5,7 @@ import { readPolicy } from "../../bridge/governance/policy-file.ts";
 import { readSheets, type SheetFile, type SheetsReading } from "../../bridge/mapping/sheet-file.ts";
 import { type SheetSet, sheetSet } from "../../bridge/mapping/sheet-set.ts";
 import type { Catalog } from "../../bridge/model/connector.ts";
-import { faultText } from "../../bridge/values/yaml-file.ts";
+import { issueText } from "../../bridge/values/yaml-file.ts";
 
 /** The texts a set of sheets was made from. */
 interface Texts {
@@ -78,13 +78,13 @@ export async function readTexts({ sheets: files, governance }: Texts, catalog: C
 /** Checks texts and makes a set of them: all or nothing. */
 export async function readSet(texts: Texts, catalog: Catalog): Promise<SetReading> {
   const { sheets, policy, policyFault } = await readTexts(texts, catalog);
-  const faults = [...sheets.faults.map(faultText), ...(policyFault === undefined ? [] : [policyFault])];
+  const faults = [...sheets.faults.map(issueText), ...(policyFault === undefined ? [] : [policyFault])];
   return faults.length > 0
     ? { ok: false, faults, ...(policyFault === undefined && { policy }) }
-    : { ok: true, set: sheetSet(sheets.sheets, policy), warnings: sheets.warnings.map(faultText) };
+    : { ok: true, set: sheetSet(sheets.sheets, policy), warnings: sheets.warnings.map(issueText) };
 }
 
-export interface FolderOptions {
+export interface SheetWatcherOptions {
   readonly folder: string;
   readonly catalog: Catalog;
   /** Where the last good texts are kept, so that a restart with a bad sheet in the folder goes on with them. */
@@ -102,32 +102,32 @@ export type SheetsNews =
  *
  * Polling, not file events: editors replace files, and network and container mounts lose events.
  */
-export class SheetsFolder {
-  readonly #options: FolderOptions;
+export class SheetWatcher {
+  readonly #options: SheetWatcherOptions;
   #current: SheetSet;
   /** What the files looked like from outside when they were last read. */
   #seen: string;
 
-  private constructor(options: FolderOptions, current: SheetSet, seen: string) {
+  private constructor(options: SheetWatcherOptions, current: SheetSet, seen: string) {
     this.#options = options;
     this.#current = current;
     this.#seen = seen;
   }
 
-  /** @throws {SheetsFault} where the folder's sheets are faulty and there is no last good set */
-  static async open(options: FolderOptions): Promise<SheetsFolder> {
+  /** @throws {SheetsError} where the folder's sheets are faulty and there is no last good set */
+  static async open(options: SheetWatcherOptions): Promise<SheetWatcher> {
     const seen = signature(options.folder);
     const texts = readFolder(options.folder);
     const reading = await readSet(texts, options.catalog);
     if (reading.ok) {
-      const folder = new SheetsFolder(options, reading.set, seen);
+      const folder = new SheetWatcher(options, reading.set, seen);
       folder.#keep(texts, reading);
       return folder;
     }
     const lastGood = await lastGoodSet(options);
-    if (!lastGood) throw new SheetsFault(reading.faults);
+    if (!lastGood) throw new SheetsError(reading.faults);
     options.tell({ kind: "refused", faults: reading.faults });
-    return new SheetsFolder(options, lastGood, seen);
+    return new SheetWatcher(options, lastGood, seen);
   }
 
   get current(): SheetSet {
@@ -176,7 +176,7 @@ export class SheetsFolder {
   }
 }
 
-async function lastGoodSet({ lastGoodFile, catalog }: FolderOptions): Promise<SheetSet | undefined> {
+async function lastGoodSet({ lastGoodFile, catalog }: SheetWatcherOptions): Promise<SheetSet | undefined> {
   if (!lastGoodFile || !existsSync(lastGoodFile)) return undefined;
   try {
     const reading = await readSet(JSON.parse(readFileSync(lastGoodFile, "utf8")) as Texts, catalog);
@@ -187,7 +187,7 @@ async function lastGoodSet({ lastGoodFile, catalog }: FolderOptions): Promise<Sh
 }
 
 /** The folder cannot be used as it is; the message has one fault a line. */
-export class SheetsFault extends Error {
+export class SheetsError extends Error {
   readonly faults: readonly string[];
 
   constructor(faults: readonly string[]) {

@@ -1,6 +1,6 @@
 import type { Engine } from "../../bridge/engine.ts";
 import type { Http } from "../../bridge/model/connector.ts";
-import { alertOf, alertText, type ToldAlert } from "../../bridge/observability/alerts.ts";
+import { alertOf, alertText, type TimestampedAlert } from "../../bridge/observability/alerts.ts";
 import { errorName } from "../../bridge/observability/log.ts";
 import type { Clock, Random } from "../../bridge/ports/clock.ts";
 import type { SecretsPort } from "../../bridge/ports/secrets.ts";
@@ -16,11 +16,11 @@ const backoffMs = [1_000, 5_000, 30_000];
 const maxRemembered = 200;
 
 /** Remembers the last alerts for as long as the process lives. */
-export function remembering(
+export function keepRecentAlerts(
   clock: Clock,
   log: Engine["log"],
-): { readonly log: Engine["log"]; readonly alerts: () => readonly ToldAlert[] } {
-  const told: ToldAlert[] = [];
+): { readonly log: Engine["log"]; readonly alerts: () => readonly TimestampedAlert[] } {
+  const told: TimestampedAlert[] = [];
   return {
     log(line) {
       log(line);
@@ -48,8 +48,8 @@ export interface AlertingOptions {
  *
  * @returns the log to write to, which passes every line on
  */
-export function alerting({ url, http, secrets, clock, random, log }: AlertingOptions): Engine["log"] {
-  const waiting: ToldAlert[] = [];
+export function sendAlerts({ url, http, secrets, clock, random, log }: AlertingOptions): Engine["log"] {
+  const waiting: TimestampedAlert[] = [];
   let telling = false;
 
   const tell = async () => {

@@ -1,16 +1,16 @@
 import { join } from "node:path";
-import { type Carrier, deliver } from "../../bridge/delivery/deliver.ts";
-import { gate } from "../../bridge/delivery/rate-limiter.ts";
+import { type ConnectorWorker, deliver } from "../../bridge/delivery/deliver.ts";
+import { createRateLimiter } from "../../bridge/delivery/rate-limiter.ts";
 import { accept } from "../../bridge/intake/accept.ts";
 import { runJobs } from "../../bridge/jobs/job-runner.ts";
-import { keep } from "../../bridge/maintenance/run-maintenance.ts";
+import { runMaintenance } from "../../bridge/maintenance/run-maintenance.ts";
 import { type Connector, connectorId } from "../../bridge/model/connector.ts";
 import { errorName } from "../../bridge/observability/log.ts";
-import type { Report } from "../../bridge/ports/message-result.ts";
+import type { MessageDisposition } from "../../bridge/ports/message-result.ts";
 import type { Message, QueueName } from "../../bridge/ports/queue.ts";
 import type { LocalEngine } from "./engine.ts";
 import { takeLock } from "./lock.ts";
-import type { SheetsFolder } from "./sheet-watcher.ts";
+import type { SheetWatcher } from "./sheet-watcher.ts";
 
 const batch = 10;
 /** How long a loop waits for a message before it looks whether it should end. */
@@ -27,7 +27,7 @@ const mapperLoops = 8;
 const batchesPerSend = 4;
 
 /** The loops of the embedded engine: what EventBridge, Lambda and the schedules do on AWS. */
-export interface Runner {
+export interface WorkerLoops {
   /** Resolves where the loops have ended by themselves, because the store's file was deleted or replaced. */
   readonly storeGone: Promise<void>;
   /** Ends the loops; resolves when what they had begun is done. */
@@ -39,7 +39,7 @@ export interface Runner {
  *
  * @returns nothing where another process does
  */
-export function startRunner(engine: LocalEngine, folder?: SheetsFolder): Runner | undefined {
+export function startWorkerLoops(engine: LocalEngine, folder?: SheetWatcher): WorkerLoops | undefined {
   const lock = engine.dir === undefined ? { release() {} } : takeLock(join(engine.dir, "runner.lock"));
   if (!lock) return undefined;
   const ended = new AbortController();
@@ -49,7 +49,7 @@ export function startRunner(engine: LocalEngine, folder?: SheetsFolder): Runner 
   const loops = [
     ...Array.from({ length: mapperLoops }, () => mapperLoop(engine, signal)),
     ...engine.catalog.ids.flatMap((id) => connectorLoops(engine, engine.catalog.get(id) as Connector, signal)),
-    every(engine, engine.times.tickMs, signal, () => keep(engine)),
+    every(engine, engine.times.tickMs, signal, () => runMaintenance(engine)),
     every(engine, engine.times.tickMs, signal, () => jobsRound(engine, signal)),
     every(engine, tidyMs, signal, () => engine.queue.tidy()),
     every(engine, engine.times.sealMs, signal, () => seal(engine)),
@@ -78,7 +78,11 @@ async function mapperLoop(engine: LocalEngine, signal: AbortSignal): Promise<voi
  * others wait for their commits, and the more are on their way, the more share one.
  */
 function connectorLoops(engine: LocalEngine, connector: Connector, signal: AbortSignal): Promise<void>[] {
-  const carrier: Carrier = { connector, owner: engine.random.id(), enter: gate(engine.clock, connector.rate) };
+  const carrier: ConnectorWorker = {
+    connector,
+    owner: engine.random.id(),
+    acquire: createRateLimiter(engine.clock, connector.rate),
+  };
   return Array.from({ length: batchesOf(connector) }, () =>
     consume(engine, `lane:${connectorId(connector)}`, signal, (messages) => deliver(engine, carrier, messages)),
   );
@@ -97,7 +101,7 @@ async function consume(
   engine: LocalEngine,
   queue: QueueName,
   signal: AbortSignal,
-  work: (messages: readonly Message[]) => Promise<readonly Report[]>,
+  work: (messages: readonly Message[]) => Promise<readonly MessageDisposition[]>,
 ): Promise<void> {
   const { times } = engine;
   while (!signal.aborted) {
@@ -116,9 +120,9 @@ async function consume(
   }
 }
 
-async function carryOut(engine: LocalEngine, queue: QueueName, reports: readonly Report[]): Promise<void> {
-  const done = reports.flatMap((report) => (report.kind === "remove" ? [report.receipt] : []));
-  const later = reports.flatMap((report) => (report.kind === "later" ? [report] : []));
+async function carryOut(engine: LocalEngine, queue: QueueName, reports: readonly MessageDisposition[]): Promise<void> {
+  const done = reports.flatMap((report) => (report.kind === "ack" ? [report.receipt] : []));
+  const later = reports.flatMap((report) => (report.kind === "delay" ? [report] : []));
   await Promise.all([engine.queue.remove(queue, done), engine.queue.delay(queue, later)]);
 }
 
@@ -156,7 +160,7 @@ async function seal(engine: LocalEngine): Promise<void> {
 /** Notices what other processes put on the queues, and changed sheets. */
 async function watchLoop(
   engine: LocalEngine,
-  folder: SheetsFolder | undefined,
+  folder: SheetWatcher | undefined,
   signal: AbortSignal,
   tellGone: () => void,
 ): Promise<void> {

@@ -67,7 +67,7 @@ export type Operation =
  */
 export type Result = { readonly done: boolean; readonly seqs?: readonly number[] } | { readonly fault: string };
 
-class ConditionFailed extends Error {}
+class ConditionFailedError extends Error {}
 
 /** The one writer of a SQLite file. */
 export class Writer {
@@ -112,7 +112,7 @@ export class Writer {
       // A full disk ends the transaction as a whole: none of the group is written.
       if (!this.#db.isTransaction) throw error;
       this.#sql("ROLLBACK TO one").run();
-      if (error instanceof ConditionFailed) return { done: false };
+      if (error instanceof ConditionFailedError) return { done: false };
       return { fault: (error as Error).message };
     } finally {
       if (this.#db.isTransaction) this.#sql("RELEASE one").run();
@@ -122,8 +122,8 @@ export class Writer {
   #carryOut(operation: Operation): Result {
     switch (operation.op) {
       case "put":
-        for (const put of operation.puts) if (this.#put(put) === 0) throw new ConditionFailed();
-        for (const entry of operation.entries) if (this.#append(entry) === 0) throw new ConditionFailed();
+        for (const put of operation.puts) if (this.#put(put) === 0) throw new ConditionFailedError();
+        for (const entry of operation.entries) if (this.#append(entry) === 0) throw new ConditionFailedError();
         return { done: true };
       case "send":
         for (const { id, until } of operation.dedup)

@@ -21,11 +21,11 @@ import { startJob } from "../../bridge/jobs/job-runner.ts";
 import { verifyLedger } from "../../bridge/ledger/verify.ts";
 import { eventKey, type SourceEvent } from "../../bridge/model/event.ts";
 import type { LedgerEntry } from "../../bridge/model/ledger-entry.ts";
-import { connectorFiles } from "../../connectors/protocols/load-connectors.ts";
+import { listConnectorFiles } from "../../connectors/protocols/load-connectors.ts";
 import { projectRoot } from "../../infra/bundle.ts";
 import { deployable } from "../../infra/connector-config.ts";
 import { readSettings } from "../../infra/settings.ts";
-import { readPlaces } from "../../platform/aws/appconfig-targets.ts";
+import { readAppConfigTargets } from "../../platform/aws/appconfig-targets.ts";
 import { openCopying, openSealing } from "../../platform/aws/ledger-seals.ts";
 import { ledgerPlaces } from "../../platform/aws/names.ts";
 import { openDeployedApi } from "../../platform/aws/signed-fetch.ts";
@@ -42,7 +42,7 @@ import { deployStage, type Stage } from "./stage.ts";
 /** The deployed stack, the sheets as they stand, and real HTTP servers for payroll, GIS, HR and an audit office. */
 const connectors = ["PayrollConnector@v1", "GISTableConnector@v1", "WorkForceNow@v1", "JournalConnector@v1"];
 
-const files = await connectorFiles(join(projectRoot, "connectors"));
+const files = await listConnectorFiles(join(projectRoot, "connectors"));
 const own = deployable(
   files,
   readSettings(() => undefined),
@@ -946,7 +946,7 @@ function streamOf(entries: readonly LedgerEntry[]) {
 /** Changes the set that is in force, and begins to deploy it. */
 async function deploySet(change: (set: string) => string): Promise<void> {
   const client = new AppConfigClient();
-  const { application, environment, profile, atOnce } = readPlaces(stage.parameters.sheets ?? "");
+  const { application, environment, profile, atOnce } = readAppConfigTargets(stage.parameters.sheets ?? "");
   const of = { ApplicationId: application, ConfigurationProfileId: profile };
   const { Items = [] } = await client.send(new ListHostedConfigurationVersionsCommand(of));
   const VersionNumber = Math.max(...Items.map(({ VersionNumber: number = 0 }) => number));

@@ -5,10 +5,10 @@ import { CreateBucketCommand, DeleteObjectCommand, S3Client } from "@aws-sdk/cli
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { birthFacts } from "../../bridge/intake/expand.ts";
-import { openSeal, sealFault, sealLedger } from "../../bridge/ledger/seal.ts";
+import { openSeal, sealIssue, sealLedger } from "../../bridge/ledger/seal.ts";
 import { verifyLedger } from "../../bridge/ledger/verify.ts";
 import { readTimes } from "../../bridge/model/timings.ts";
-import { begin } from "../../bridge/recording/transitions.ts";
+import { createPacketRecord } from "../../bridge/recording/transitions.ts";
 import { ledgerCopyHandler } from "../../functions/ledger-copy-handler.ts";
 import {
   BucketSeals,
@@ -164,7 +164,7 @@ describe("on AWS", () => {
     const engine = { store, bridgeKey: aKey, clock, times: readTimes() };
     for (const letter of "abc") {
       const packet = aPacket({ id: `pkt-${letter}` });
-      const { record, entry } = begin(packet, noon, "QUEUED", birthFacts(packet, aKey));
+      const { record, entry } = createPacketRecord(packet, noon, "QUEUED", birthFacts(packet, aKey));
       await store.write([{ kind: "packet", id: packet.id, value: record, etag: 0 }], [entry]);
       await appended.append([entry]);
     }
@@ -205,7 +205,7 @@ describe("on AWS", () => {
 
     const seal = openSeal((await kept.port.last())?.text ?? "");
     if (!seal) throw new Error("there is no seal");
-    expect(sealFault(seal, undefined, publicKey)).toBeUndefined();
-    expect(sealFault(seal, undefined, await sealingKey(kms, other))).toBe("is signed with another key");
+    expect(sealIssue(seal, undefined, publicKey)).toBeUndefined();
+    expect(sealIssue(seal, undefined, await sealingKey(kms, other))).toBe("is signed with another key");
   });
 });

@@ -3,7 +3,7 @@ import { pathToFileURL } from "node:url";
 import { AxeBuilder } from "@axe-core/playwright";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 import { stringify } from "yaml";
-import { type Door, doorOf } from "../../cli/api-server.ts";
+import { type ApiEndpoint, readApiEndpoint } from "../../cli/api-server.ts";
 import { Bridge } from "../../library/bridge.ts";
 import { Event } from "../../library/event.ts";
 import { home } from "../support/home.ts";
@@ -17,11 +17,11 @@ export interface Office extends AsyncDisposable {
   readonly payroll: TargetServer;
   readonly gis: TargetServer;
   readonly hr: TargetServer;
-  readonly door: Door;
+  readonly door: ApiEndpoint;
   /** Ends the bridge, as a crash or a deployment would. */
   stop(): Promise<void>;
   /** Starts it anew where it was; it has another token then. */
-  restart(): Promise<Door>;
+  restart(): Promise<ApiEndpoint>;
   readonly context: BrowserContext;
   /** What the page's own policy kept from happening, and what failed in it. */
   readonly complaints: string[];
@@ -62,8 +62,8 @@ export async function anOffice(): Promise<Office> {
   });
   for (const [file, text] of Object.entries(officeSheets)) folder.write(`mappings/${file}`, text);
   let served: Served = await serve(folder.path);
-  const doorHere = (): Door => {
-    const found = doorOf(join(folder.path, ".bridge"));
+  const doorHere = (): ApiEndpoint => {
+    const found = readApiEndpoint(join(folder.path, ".bridge"));
     if (!found) throw new Error("the bridge serves no API");
     return found;
   };

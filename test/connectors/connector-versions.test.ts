@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { deliver } from "../../bridge/delivery/deliver.ts";
-import { gate } from "../../bridge/delivery/rate-limiter.ts";
+import { createRateLimiter } from "../../bridge/delivery/rate-limiter.ts";
 import { accept } from "../../bridge/intake/accept.ts";
 import { sheetSet } from "../../bridge/mapping/sheet-set.ts";
 import { Catalog, type Connector, connectorId } from "../../bridge/model/connector.ts";
@@ -125,7 +125,7 @@ async function work(engine: LocalEngine): Promise<void> {
   await done("inbox", await accept(engine, arrived));
   for (const connector of [first, second] as unknown as Connector[]) {
     const queue = `lane:${connectorId(connector)}` as const;
-    const carrier = { connector, owner: "test", enter: gate(engine.clock, connector.rate) };
+    const carrier = { connector, owner: "test", acquire: createRateLimiter(engine.clock, connector.rate) };
     await done(queue, await deliver(engine, carrier, await take(queue)));
   }
 }

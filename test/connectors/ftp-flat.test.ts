@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync 
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
-import type { Memory } from "../../bridge/model/connector.ts";
+import type { ConnectorState } from "../../bridge/model/connector.ts";
 import type { Outcome } from "../../bridge/model/outcome.ts";
 import type { Packet } from "../../bridge/model/packet.ts";
 import { connector } from "../../connectors/ftp-flat.ts";
@@ -59,7 +59,7 @@ async function anInbox(config: object = {}) {
     inbox,
     memory,
     files: () => Object.fromEntries(readdirSync(inbox).map((name) => [name, readFileSync(join(inbox, name), "utf8")])),
-    send(packet: Packet, more: { memory?: Memory; config?: object } = {}): Promise<Outcome> {
+    send(packet: Packet, more: { memory?: ConnectorState; config?: object } = {}): Promise<Outcome> {
       const config = { ...given, ...more.config };
       return connector.send(
         packet,
@@ -111,7 +111,7 @@ describe("numbered files", () => {
     await using inbox = await anInbox();
     const { memory } = inbox;
     const isOpen = async (id: string) => id === packetOf(1).id;
-    const losing: Memory = {
+    const losing: ConnectorState = {
       ...memory,
       get: () => memory.get(),
       async set(value) {
@@ -119,7 +119,7 @@ describe("numbered files", () => {
         throw new Error("the process ends here");
       },
     };
-    const knowing: Memory = { ...memory, isOpen, get: () => memory.get(), set: (value) => memory.set(value) };
+    const knowing: ConnectorState = { ...memory, isOpen, get: () => memory.get(), set: (value) => memory.set(value) };
 
     await expect(inbox.send(packetOf(1), { memory: losing })).rejects.toThrow("ends here");
     for (const i of [2, 3]) await inbox.send(packetOf(i), { memory: knowing });
@@ -209,7 +209,7 @@ describe("a process that ends in the middle", () => {
     async (when) => {
       await using inbox = await anInbox();
       const { memory } = inbox;
-      const dying: Memory = {
+      const dying: ConnectorState = {
         ...memory,
         get: () => memory.get(),
         async set(value) {
@@ -247,7 +247,7 @@ describe("a process that ends in the middle", () => {
 
   it("while another has gone on with its packet renames nothing", async () => {
     await using inbox = await anInbox();
-    const stale: Memory = {
+    const stale: ConnectorState = {
       ...inbox.memory,
       get: () => inbox.memory.get(),
       set: async () => {

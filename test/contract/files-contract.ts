@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { FileFault, type FilesPort } from "../../bridge/ports/files.ts";
+import { FileError, type FilesPort } from "../../bridge/ports/files.ts";
 
 /** An engine's files, with a hand that can change them. `in/` is a place, all else is not. */
 export interface FilesFixture extends AsyncDisposable {
@@ -64,7 +64,7 @@ export function filesContract(engine: string, makeFixture: () => Promise<FilesFi
       const read = textOf(port.read(old, { from: 0, to: 3 }));
       if (fixture.keepsVersions) expect(await read).toBe("old");
       else
-        await expect(read).rejects.toThrow(new FileFault("has changed since it was looked up", address("in/roster")));
+        await expect(read).rejects.toThrow(new FileError("has changed since it was looked up", address("in/roster")));
     });
 
     it("that are missing, or gone meanwhile, are a fault that names them", async () => {
@@ -75,7 +75,7 @@ export function filesContract(engine: string, makeFixture: () => Promise<FilesFi
       await fixture.store("in/roster", undefined);
       const fault = /in\/roster is not there/;
 
-      await expect(port.find(address("in/roster"))).rejects.toThrow(FileFault);
+      await expect(port.find(address("in/roster"))).rejects.toThrow(FileError);
       await expect(port.find(address("in/roster"))).rejects.toThrow(fault);
       const read = textOf(port.read(old, { from: 0, to: 3 }));
       if (fixture.keepsVersions) expect(await read).toBe("old");
@@ -92,11 +92,11 @@ export function filesContract(engine: string, makeFixture: () => Promise<FilesFi
 
         const found = port.find(address(name));
 
-        await expect(found).rejects.toThrow(FileFault);
+        await expect(found).rejects.toThrow(FileError);
         await expect(found).rejects.toThrow(/in none of the places|is not there/);
         await expect(
           textOf(port.read({ address: address(name), version: "1", bytes: 6 }, { from: 0, to: 6 })),
-        ).rejects.toThrow(FileFault);
+        ).rejects.toThrow(FileError);
       },
     );
 
@@ -112,7 +112,7 @@ export function filesContract(engine: string, makeFixture: () => Promise<FilesFi
 
       const fault = await fixture.port.find(address).catch((error: unknown) => error);
 
-      expect(fault).toBeInstanceOf(FileFault);
+      expect(fault).toBeInstanceOf(FileError);
       expect((fault as Error).message).not.toMatch(/hunter2|x{1000}/);
     });
 
@@ -122,7 +122,7 @@ export function filesContract(engine: string, makeFixture: () => Promise<FilesFi
 
       const fault = await fixture.port.find(`${fixture.address("in/roster")}?token=hunter2`).catch((error) => error);
 
-      expect(fault).toBeInstanceOf(FileFault);
+      expect(fault).toBeInstanceOf(FileError);
       expect(fault.message).toContain("in/roster");
       expect(fault.message).not.toContain("hunter2");
     });

@@ -6,7 +6,7 @@ import type { LedgerEntry, Status } from "../../bridge/model/ledger-entry.ts";
 import type { Packet } from "../../bridge/model/packet.ts";
 import type { PacketRecord } from "../../bridge/model/packet-record.ts";
 import type { PacketQuery, Put, Stored, StorePort } from "../../bridge/ports/store.ts";
-import { begin, type Stepped, step } from "../../bridge/recording/transitions.ts";
+import { createPacketRecord, type Transition, transitionPacket } from "../../bridge/recording/transitions.ts";
 import { anEvent, aPacket, aVersion, noon } from "../support/builders.ts";
 
 /** An engine's table and ledger, empty. */
@@ -164,8 +164,8 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         const { port } = fixture;
         const first = aNew();
         await port.write([putOf(first.record)], [first.entry]);
-        const a = step(first.record, noon, "RETRY", { by: "a" });
-        const b = step(first.record, noon, "SENT", { by: "b" });
+        const a = transitionPacket(first.record, noon, "RETRY", { by: "a" });
+        const b = transitionPacket(first.record, noon, "SENT", { by: "b" });
         await port.write([putOf(a.record, 1)], [a.entry]);
 
         const written = await port.write(
@@ -195,7 +195,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         await using fixture = await makeFixture();
         const { port } = fixture;
         const many = Array.from({ length: 14 }, (_, i) => aNew({ id: idOf(i), fields: { text: "x".repeat(250_000) } }));
-        const write = (steps: readonly Stepped[]) =>
+        const write = (steps: readonly Transition[]) =>
           port.write(
             steps.map(({ record }) => putOf(record)),
             steps.map(({ entry }) => entry),
@@ -578,22 +578,22 @@ function idsOf(records: readonly PacketRecord[]): string[] {
   return records.map(({ packet }) => packet.id);
 }
 
-function aNew(packet: Partial<Packet> = {}, at = noon, change: Partial<PacketRecord["progress"]> = {}): Stepped {
-  return begin(aPacket(packet), at, "QUEUED", {}, change);
+function aNew(packet: Partial<Packet> = {}, at = noon, change: Partial<PacketRecord["progress"]> = {}): Transition {
+  return createPacketRecord(aPacket(packet), at, "QUEUED", {}, change);
 }
 
 function putOf(record: PacketRecord, etag = 0): Put {
   return { kind: "packet", id: record.packet.id, value: record, etag };
 }
 
-async function add(port: StorePort, { record, entry }: Stepped): Promise<void> {
+async function add(port: StorePort, { record, entry }: Transition): Promise<void> {
   expect(await port.write([putOf(record)], [entry])).toBe("written");
 }
 
 async function advanceTo(port: StorePort, id: string, status: Status): Promise<LedgerEntry> {
   const [stored] = await port.read("packet", [id]);
   if (!stored) throw new Error(`there is no ${id}`);
-  const { record, entry } = step(stored.value, noon, status, {});
+  const { record, entry } = transitionPacket(stored.value, noon, status, {});
   expect(await port.write([putOf(record, stored.etag)], [entry])).toBe("written");
   return entry;
 }

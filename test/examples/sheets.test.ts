@@ -2,14 +2,14 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
-import { connectorFiles } from "../../connectors/protocols/load-connectors.ts";
+import { listConnectorFiles } from "../../connectors/protocols/load-connectors.ts";
 import { ownCatalog } from "../../library/bridge.ts";
 import { readFolder, readTexts } from "../../platform/local/sheet-watcher.ts";
 
 const root = join(import.meta.dirname, "../..");
 
 test("the example sheets are good, and so are their examples", async () => {
-  const declared = await connectorFiles(join(root, "examples/connectors"));
+  const declared = await listConnectorFiles(join(root, "examples/connectors"));
   const catalog = await ownCatalog(declared.map(({ connector }) => connector));
 
   const { sheets } = await readTexts(readFolder(join(root, "examples/sheets")), catalog);

@@ -1,7 +1,7 @@
 import type { Context } from "aws-lambda";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Engine } from "../../bridge/engine.ts";
-import { door } from "../../functions/create-handler.ts";
+import { createHandler } from "../../functions/create-handler.ts";
 import { readMapperEnv } from "../../functions/env.ts";
 import { type AwsServer, awsServer, Refusal } from "../support/aws-server.ts";
 import { aPathEnv } from "./path-env.ts";
@@ -46,13 +46,13 @@ function callingAws({ client }: AwsServer): void {
 
 /** A function that only says something. */
 function saying(say: (log: Engine["log"]) => void) {
-  return door(readMapperEnv, async (_env, log) => async () => say(log));
+  return createHandler(readMapperEnv, async (_env, log) => async () => say(log));
 }
 
 describe("a function's door", () => {
   it("makes the handler once, and not before it is called", async () => {
     let made = 0;
-    const handler = door(readMapperEnv, async () => {
+    const handler = createHandler(readMapperEnv, async () => {
       made++;
       return async () => "done";
     });
@@ -65,7 +65,7 @@ describe("a function's door", () => {
 
   it("tries again at the next call where making the handler failed", async () => {
     let calls = 0;
-    const handler = door(readMapperEnv, async () => {
+    const handler = createHandler(readMapperEnv, async () => {
       if (++calls === 1) throw new Error("no key yet");
       return async () => "done";
     });
@@ -152,11 +152,11 @@ describe("a function's door", () => {
     await using server = await awsServer(() => new Refusal("AccessDeniedException"));
     callingAws(server);
     const held = { step: "held", packet: "pkt-1", connector: "Fake@v1" };
-    const fine = door(readMapperEnv, async (_env, log) => async () => {
+    const fine = createHandler(readMapperEnv, async (_env, log) => async () => {
       log(held);
       return "done";
     });
-    const faulty = door(readMapperEnv, async (_env, log) => async () => {
+    const faulty = createHandler(readMapperEnv, async (_env, log) => async () => {
       log(held);
       throw new Error("its own fault");
     });
@@ -187,7 +187,7 @@ describe("a function's door", () => {
   });
 
   it("puts out what was measured before a call failed", async () => {
-    const handler = door(readMapperEnv, async (_env, log) => async () => {
+    const handler = createHandler(readMapperEnv, async (_env, log) => async () => {
       log({ step: "delivered", connector: "Fake@v1", lagMs: 1 });
       throw new Error("the table is away");
     });
@@ -198,7 +198,7 @@ describe("a function's door", () => {
   });
 
   it("puts out what was measured before Lambda ends a call that takes too long", async () => {
-    const handler = door(readMapperEnv, async (_env, log) => async () => {
+    const handler = createHandler(readMapperEnv, async (_env, log) => async () => {
       log({ step: "delivered", connector: "Fake@v1", lagMs: 1 });
       await new Promise(() => {});
     });

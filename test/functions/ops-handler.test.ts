@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { healthOf } from "../../bridge/delivery/circuit-breaker.ts";
 import { refused } from "../../bridge/model/outcome.ts";
 import { opsHandler } from "../../functions/ops-handler.ts";
-import { isAskedNow } from "../../functions/probe-request.ts";
+import { isProbeRequest } from "../../functions/probe-request.ts";
 import { aCore, fakeTarget } from "../support/core.ts";
 import { aCall } from "./ops-call.ts";
 
@@ -84,9 +84,9 @@ describe("the operator's API behind a gateway", () => {
   });
 
   it("asks by a word its schedule never says", () => {
-    expect(isAskedNow({ ask: "now" })).toBe(true);
+    expect(isProbeRequest({ ask: "now" })).toBe(true);
     for (const event of [undefined, null, {}, { ask: "later" }, { "detail-type": "Scheduled Event" }, "now"]) {
-      expect(isAskedNow(event)).toBe(false);
+      expect(isProbeRequest(event)).toBe(false);
     }
   });
 });

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { connectorFiles } from "../../connectors/protocols/load-connectors.ts";
+import { listConnectorFiles } from "../../connectors/protocols/load-connectors.ts";
 import { deployable } from "../../infra/connector-config.ts";
 import { readSettings } from "../../infra/settings.ts";
 import { type Statement, type Synthesized, synthesize, text } from "./templates.ts";
@@ -28,7 +28,7 @@ function grantsOf(made: Synthesized, name: string): Statement[] {
 
 describe("a connector that must be told where its files are", () => {
   it("is not deployed before it is", async () => {
-    const files = await connectorFiles("connectors");
+    const files = await listConnectorFiles("connectors");
     const deployed = (connectors: object) =>
       deployable(
         files,

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { inboundSecretName } from "../../bridge/inbound/receive-webhook.ts";
 import { connectorId } from "../../bridge/model/connector.ts";
-import { connectorFiles } from "../../connectors/protocols/load-connectors.ts";
+import { listConnectorFiles } from "../../connectors/protocols/load-connectors.ts";
 import { projectRoot } from "../../infra/bundle.ts";
 import { deployable } from "../../infra/connector-config.ts";
 import { readSettings } from "../../infra/settings.ts";
@@ -13,7 +13,7 @@ import { allows, type Call, covers, type Grant } from "../support/grants.ts";
 import { cdkJsonWith } from "../support/project-copy.ts";
 import { type Role, rolesOf, synthesizedWith } from "./roles.ts";
 
-const files = await connectorFiles(join(projectRoot, "connectors"));
+const files = await listConnectorFiles(join(projectRoot, "connectors"));
 const own = deployable(
   files,
   readSettings(() => undefined),

@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { connectorId } from "../../bridge/model/connector.ts";
-import { connectorFiles } from "../../connectors/protocols/load-connectors.ts";
+import { listConnectorFiles } from "../../connectors/protocols/load-connectors.ts";
 import { deployable } from "../../infra/connector-config.ts";
 import { readSettings } from "../../infra/settings.ts";
-import { readPlaces } from "../../platform/aws/appconfig-targets.ts";
+import { readAppConfigTargets } from "../../platform/aws/appconfig-targets.ts";
 import { sheetReaders } from "../../platform/aws/names.ts";
 import { type Resource, type Synthesized, synthesize, templatesFor } from "./templates.ts";
 
@@ -126,9 +126,9 @@ describe("the mappings stack", () => {
     const value = told.get("/hms-bridge/sheets") as { "Fn::Join": [string, unknown[]] };
     const joined = value["Fn::Join"][1].map((part) => (typeof part === "string" ? part : "id")).join("");
 
-    const { connectors, ...places } = readPlaces(joined);
+    const { connectors, ...places } = readAppConfigTargets(joined);
 
-    const files = await connectorFiles("connectors");
+    const files = await listConnectorFiles("connectors");
     const there = deployable(
       files,
       readSettings(() => undefined),

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { operations } from "../../ops/app.ts";
+import { endpoints } from "../../ops/app.ts";
 import { regions, type Synthesized, statementsOf, templatesFor, text } from "./templates.ts";
 
 describe.each(regions)("the operator's API in %s", { timeout: 120_000 }, (region) => {
@@ -23,7 +23,7 @@ describe.each(regions)("the operator's API in %s", { timeout: 120_000 }, (region
   });
 
   it("has a route for every operation", () => {
-    for (const { method, path } of operations) {
+    for (const { method, path } of endpoints) {
       expect(["get", "post"]).toContain(method);
       expect(path).toMatch(/^\/api\//);
     }
@@ -73,8 +73,8 @@ describe.each(regions)("the operator's API in %s", { timeout: 120_000 }, (region
   });
 
   it("changes nothing by what a viewer may post", () => {
-    const changing = operations.filter(({ method, path }) => method === "post" && !path.startsWith("/api/sheets/"));
-    const looking = operations.filter(({ method, path }) => method === "post" && path.startsWith("/api/sheets/"));
+    const changing = endpoints.filter(({ method, path }) => method === "post" && !path.startsWith("/api/sheets/"));
+    const looking = endpoints.filter(({ method, path }) => method === "post" && path.startsWith("/api/sheets/"));
 
     expect(changing.length).toBeGreaterThan(10);
     expect(looking.map(({ id }) => id)).toEqual(["checkSheet", "trySheet"]);

@@ -1,6 +1,6 @@
 import { basename } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { connectorFiles as filesOf } from "../../connectors/protocols/load-connectors.ts";
+import { listConnectorFiles as filesOf } from "../../connectors/protocols/load-connectors.ts";
 import { deployable } from "../../infra/connector-config.ts";
 import { readSettings } from "../../infra/settings.ts";
 import { type Resource, regions, type Synthesized, statementsOf, synthesize, templatesFor, text } from "./templates.ts";

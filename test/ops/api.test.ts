@@ -1,10 +1,10 @@
 import { request } from "node:http";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { NotAsked } from "../../bridge/governance/compliance-engine.ts";
+import { ComplianceUnavailableError } from "../../bridge/governance/compliance-engine.ts";
 import { refused, retry } from "../../bridge/model/outcome.ts";
 import { localOps } from "../../cli/api-server.ts";
-import { operations, opsApp } from "../../ops/app.ts";
+import { createOpsApp, endpoints } from "../../ops/app.ts";
 import { figure, firstSeed, inputsPerDoor } from "../reliability/figure.ts";
 import { until } from "../support/clock.ts";
 import { anOpsOffice, type document, faultOf, type OpsOffice, token } from "../support/ops.ts";
@@ -21,7 +21,7 @@ describe("the door of the operator's API", () => {
   afterAll(() => office[Symbol.asyncDispose]());
 
   const places = [
-    ...operations.filter(({ method }) => method === "get").map(({ path }) => path),
+    ...endpoints.filter(({ method }) => method === "get").map(({ path }) => path),
     "/metrics",
     "/openapi.json",
   ];
@@ -109,8 +109,8 @@ describe("the door of the operator's API", () => {
     );
 
     expect(served.openapi).toBe("3.1.0");
-    expect(told.sort()).toEqual(operations.map(({ method, path }) => `${method} ${path}`).sort());
-    expect(new Set(operations.map(({ id }) => id)).size).toBe(operations.length);
+    expect(told.sort()).toEqual(endpoints.map(({ method, path }) => `${method} ${path}`).sort());
+    expect(new Set(endpoints.map(({ id }) => id)).size).toBe(endpoints.length);
   });
 });
 
@@ -415,8 +415,8 @@ describe("governance that cannot be asked", () => {
   it("lets no act through, and the caller is told to try again", async () => {
     await using office = await anOpsOffice();
     const id = await aHeld(office);
-    const compliance = { ask: () => Promise.reject(new NotAsked("governance is away")) };
-    const app = opsApp(
+    const compliance = { ask: () => Promise.reject(new ComplianceUnavailableError("governance is away")) };
+    const app = createOpsApp(
       { ...localOps(office.engine), engine: { ...office.engine, compliance } },
       {
         guard: (_, next) => next(),
@@ -574,7 +574,7 @@ describe("anything at all", () => {
       fc.string({ maxLength: 200, unit: "binary" }),
     );
     const inputs = fc.record({
-      operation: fc.nat(operations.length - 1),
+      operation: fc.nat(endpoints.length - 1),
       // Whatever takes effect on all held packets would end the others' game.
       part: fc.oneof(words, fc.string({ minLength: 1, maxLength: 30, unit: "binary" })),
       query: fc.dictionary(key, fc.oneof(words, fc.string({ maxLength: 20, unit: "binary" })), { maxKeys: 4 }),
@@ -583,7 +583,7 @@ describe("anything at all", () => {
     let slowest = 0;
     const statuses = new Map<number, number>();
     const one = async ({ operation: number, part, query, body }: Input) => {
-      const operation = operations[number] as (typeof operations)[number];
+      const operation = endpoints[number] as (typeof endpoints)[number];
       const filled = operation.path.replace(/\{\w+\}/g, () => encodeURIComponent(part.toWellFormed()) || "x");
       const place = new URL(filled, office.url).pathname;
       const asked = new URLSearchParams(

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import type { LogLine } from "../../bridge/observability/log.ts";
 import { signedHeaders } from "../../bridge/values/webhook-signature.ts";
-import { doorOf } from "../../cli/api-server.ts";
+import { readApiEndpoint } from "../../cli/api-server.ts";
 import { measuredIn } from "../../functions/log-metrics.ts";
 import { Bridge } from "../../library/bridge.ts";
 import { until } from "../support/clock.ts";
@@ -115,7 +115,7 @@ async function anOffice(): Promise<Office> {
   };
   setSecrets(JSON.stringify(secrets));
   const served = await serve(folder.path);
-  const door = doorOf(dir);
+  const door = readApiEndpoint(dir);
   if (!door) throw new Error("the bridge serves no API");
   const beside = new Bridge({ dir, mappings: join(folder.path, "mappings"), work: false });
   const said: string[] = [];

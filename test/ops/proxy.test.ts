@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { type Served, serveRelay } from "../../ops/local-server.ts";
+import { type Served, serveProxy } from "../../ops/local-server.ts";
 import type { Ask } from "../../ops/proxy.ts";
 
 const token = "the-token-of-this-test";
@@ -10,7 +10,7 @@ describe("the API of a bridge elsewhere, answered here", () => {
   const asked: { path: string; init: Parameters<Ask>[1] }[] = [];
   const relay = async (answer: () => Response) => {
     asked.length = 0;
-    served = await serveRelay(
+    served = await serveProxy(
       async (path, init) => {
         asked.push({ path, init });
         return answer();

@@ -1,5 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { type CompliancePort, type ComplianceRequest, NotAsked } from "../../bridge/governance/compliance-engine.ts";
+import {
+  type CompliancePort,
+  type ComplianceRequest,
+  ComplianceUnavailableError,
+} from "../../bridge/governance/compliance-engine.ts";
 import { runJobs, startJob } from "../../bridge/jobs/job-runner.ts";
 import { sheetSet } from "../../bridge/mapping/sheet-set.ts";
 import { Catalog } from "../../bridge/model/connector.ts";
@@ -7,7 +11,7 @@ import type { SecretsPort } from "../../bridge/ports/secrets.ts";
 import type { JsonObject } from "../../bridge/values/json.ts";
 import { createHttp, hostsIn } from "../../connectors/protocols/http/client.ts";
 import { systemClock } from "../../platform/clock.ts";
-import { complianceOver } from "../../platform/compliance-client.ts";
+import { createComplianceClient } from "../../platform/compliance-client.ts";
 import { openLocalEngine } from "../../platform/local/engine.ts";
 import { checkSettings } from "../../platform/local/settings.ts";
 import { aKey } from "../support/builders.ts";
@@ -29,7 +33,7 @@ function portTo(
   given: { cacheMs?: number; timeoutMs?: number; secrets?: SecretsPort } = {},
 ): CompliancePort {
   const url = `${server.url}/vet`;
-  return complianceOver({
+  return createComplianceClient({
     settings: { url, timeoutMs: given.timeoutMs ?? 5_000, cacheMs: given.cacheMs ?? 0 },
     http: createHttp({ allowedHosts: [new URL(url).host] }),
     secrets: given.secrets ?? noSecrets,
@@ -103,7 +107,7 @@ describe("the compliance engine outside", () => {
 
     const began = performance.now();
 
-    await expect(portTo(server, { timeoutMs: 150 }).ask(aRequest())).rejects.toBeInstanceOf(NotAsked);
+    await expect(portTo(server, { timeoutMs: 150 }).ask(aRequest())).rejects.toBeInstanceOf(ComplianceUnavailableError);
     expect(performance.now() - began).toBeLessThan(800);
   });
 
@@ -166,7 +170,7 @@ describe("the compliance engine outside", () => {
     const port = portTo(server, { cacheMs: 60_000 });
     await port.ask(aRequest()).catch(() => {});
 
-    await expect(port.ask(aRequest())).rejects.toBeInstanceOf(NotAsked);
+    await expect(port.ask(aRequest())).rejects.toBeInstanceOf(ComplianceUnavailableError);
   });
 });
 

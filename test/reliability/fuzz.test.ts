@@ -4,9 +4,9 @@ import { pathToFileURL } from "node:url";
 import { parse } from "csv-parse/sync";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { takeIn } from "../../bridge/inbound/receive-webhook.ts";
+import { receiveWebhook } from "../../bridge/inbound/receive-webhook.ts";
 import { readSheets } from "../../bridge/mapping/sheet-file.ts";
-import { openEvent } from "../../bridge/model/event.ts";
+import { parseEvent } from "../../bridge/model/event.ts";
 import type { Json } from "../../bridge/values/json.ts";
 import { signedHeaders } from "../../bridge/values/webhook-signature.ts";
 import { connector as csvDrop } from "../../connectors/csv-drop.ts";
@@ -64,7 +64,7 @@ describe("anything at all", () => {
 
     for (let from = 0; from < bodies.length; from += aStore) {
       const some = bodies.slice(from, from + aStore);
-      for (const body of some) if ((await slowest.of(() => openEvent(body))).kind === "event") taken++;
+      for (const body of some) if ((await slowest.of(() => parseEvent(body))).kind === "event") taken++;
       await using core = await aCore({ targets: [fakeTarget()] });
       await core.emit(...some);
       await core.run();
@@ -141,7 +141,7 @@ targets: { hms: { publish: policy.per_diem.updated, for_each: data.rows, key: ra
           ...(!isSigned && { [header]: value }),
         };
         const call = { connector: "Fake", header: (name: string) => headers[name], body: bytes };
-        const answer = await slowest.of(() => takeIn(core.engine, call));
+        const answer = await slowest.of(() => receiveWebhook(core.engine, call));
         statuses.add(answer.status);
         if (answer.status === 202) kept.push(answer.event);
       }

@@ -1,7 +1,7 @@
 import type { Packet } from "../../bridge/model/packet.ts";
 import { flatFile } from "../../connectors/protocols/files/flat-file.ts";
 import { layoutSchema } from "../../connectors/protocols/files/flat-file-layout.ts";
-import { type Folder, FolderFault } from "../../connectors/protocols/files/folder.ts";
+import { type Folder, FolderError } from "../../connectors/protocols/files/folder.ts";
 import type { Numbering } from "../../connectors/protocols/files/numbered-upload.ts";
 import type { Mood } from "./mood.ts";
 
@@ -38,7 +38,7 @@ export class Inbox {
   folder(act: Do, appears: (overwrote: boolean) => void): Folder {
     const files = this.#files;
     return {
-      litter: new Set(),
+      leftoverTempFiles: new Set(),
       look: () => act("look", false, () => {}),
       size: (name) => act("size", false, () => files.get(name)?.byteLength),
       read: (name) => act("read", false, () => Buffer.from(files.get(name) ?? [])),
@@ -47,7 +47,7 @@ export class Inbox {
       rename: (from, to) =>
         act("rename", true, () => {
           const bytes = files.get(from);
-          if (!bytes) throw new FolderFault("there is no such file", "answered");
+          if (!bytes) throw new FolderError("there is no such file", "answered");
           appears(files.has(to));
           files.delete(from);
           files.set(to, bytes);
@@ -74,15 +74,15 @@ export function answerIn(mood: Mood, fraction: () => number): { readonly does: b
     case "overloaded":
     case "throttling":
     case "refusing":
-      return { does: false, says: new FolderFault("the folder's disk is full", "answered") };
+      return { does: false, says: new FolderError("the folder's disk is full", "answered") };
     case "locked":
-      return { does: false, says: new FolderFault("it does not know us", "credentials") };
+      return { does: false, says: new FolderError("it does not know us", "credentials") };
     case "hanging":
       return { does: half(), says: "nothing" };
     case "losing":
-      return { does: true, says: new FolderFault("the connection was reset", "no-answer") };
+      return { does: true, says: new FolderError("the connection was reset", "no-answer") };
     case "deaf":
-      return { does: false, says: new FolderFault("the connection was reset", "no-answer") };
+      return { does: false, says: new FolderError("the connection was reset", "no-answer") };
     case "throwing":
       return { does: half(), says: new TypeError("the connector's own fault") };
     default:

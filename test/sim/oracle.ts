@@ -1,5 +1,5 @@
 import { verifyLedger } from "../../bridge/ledger/verify.ts";
-import { eventKey, openEvent } from "../../bridge/model/event.ts";
+import { eventKey, parseEvent } from "../../bridge/model/event.ts";
 import { isClosed } from "../../bridge/model/ledger-entry.ts";
 import { compareVersions, type Packet } from "../../bridge/model/packet.ts";
 import type { PacketRecord } from "../../bridge/model/packet-record.ts";
@@ -54,7 +54,7 @@ async function sums(world: World, packets: readonly PacketRecord[]): Promise<Bro
     ({ packet }) => packet.event,
   );
   for (const body of new Set(world.emitted)) {
-    const arrival = openEvent(body);
+    const arrival = parseEvent(body);
     if (arrival.kind === "malformed") continue;
     const key = eventKey(arrival.event);
     const wanted = packetsOf(arrival.event);

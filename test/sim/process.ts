@@ -120,5 +120,5 @@ function filesOf(process: Process, outside: Outside): FilesPort {
 export function carrierOf(engine: Engine, connector: string, owner: string) {
   const found = engine.catalog.get(connector);
   if (!found) throw new Error(`no connector ${connector}; there are ${engine.catalog.ids.join(", ")}`);
-  return { connector: found, owner, enter: async () => () => {} };
+  return { connector: found, owner, acquire: async () => () => {} };
 }

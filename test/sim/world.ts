@@ -5,17 +5,17 @@ import { deliver } from "../../bridge/delivery/deliver.ts";
 import type { Engine } from "../../bridge/engine.ts";
 import { accept } from "../../bridge/intake/accept.ts";
 import { cancelJob, runJobs, startJob } from "../../bridge/jobs/job-runner.ts";
-import { keep } from "../../bridge/maintenance/run-maintenance.ts";
+import { runMaintenance } from "../../bridge/maintenance/run-maintenance.ts";
 import type { Connector, Context } from "../../bridge/model/connector.ts";
 import type { Outcome } from "../../bridge/model/outcome.ts";
 import type { Packet } from "../../bridge/model/packet.ts";
 import type { FileVersion } from "../../bridge/model/roster.ts";
 import { forget } from "../../bridge/operations/forget-shadow.ts";
 import type { FilesPort } from "../../bridge/ports/files.ts";
-import type { Report } from "../../bridge/ports/message-result.ts";
+import type { MessageDisposition } from "../../bridge/ports/message-result.ts";
 import type { Message, QueueName } from "../../bridge/ports/queue.ts";
 import type { Put } from "../../bridge/ports/store.ts";
-import { FolderFault } from "../../connectors/protocols/files/folder.ts";
+import { FolderError } from "../../connectors/protocols/files/folder.ts";
 import { putNumbered } from "../../connectors/protocols/files/numbered-upload.ts";
 import { seededRandom, settled } from "../support/clock.ts";
 import { aCore, type Core } from "../support/core.ts";
@@ -279,7 +279,7 @@ export class World implements Outside {
   }
 
   async #work(engine: Engine, work: string): Promise<void> {
-    if (work === "keep") return keep(engine);
+    if (work === "keep") return runMaintenance(engine);
     if (work === "jobs") {
       let pages = 2;
       await runJobs(engine, () => pages-- > 0);
@@ -399,7 +399,7 @@ export class World implements Outside {
     { memory, signal }: Context<unknown, unknown>,
   ): Promise<Outcome> {
     target.fake.calls.push(packet);
-    const late = () => new FolderFault("the server did not answer", "no-answer");
+    const late = () => new FolderError("the server did not answer", "no-answer");
     const act = async <T>(name: string, hasEffect: boolean, work: () => T): Promise<T> => {
       if (signal.aborted) throw late();
       const said = await this.turn(process, `folder.${name} ${packet.id}`, hasEffect, async () => {
@@ -413,7 +413,7 @@ export class World implements Outside {
         if (says instanceof Error) throw says;
         return { done, says };
       }).catch((error) => {
-        throw error instanceof PortFault ? new FolderFault("the connection broke off", "no-answer", error) : error;
+        throw error instanceof PortFault ? new FolderError("the connection broke off", "no-answer", error) : error;
       });
       return said.says === "nothing" ? new Promise(() => {}) : (said.done as T);
     };
@@ -539,9 +539,9 @@ export class World implements Outside {
   }
 }
 
-async function carryOut(engine: Engine, queue: QueueName, reports: readonly Report[]): Promise<void> {
-  const done = reports.flatMap((report) => (report.kind === "remove" ? [report.receipt] : []));
-  const later = reports.flatMap((report) => (report.kind === "later" ? [report] : []));
+async function carryOut(engine: Engine, queue: QueueName, reports: readonly MessageDisposition[]): Promise<void> {
+  const done = reports.flatMap((report) => (report.kind === "ack" ? [report.receipt] : []));
+  const later = reports.flatMap((report) => (report.kind === "delay" ? [report] : []));
   await Promise.all([engine.queue.remove(queue, done), engine.queue.delay(queue, later)]);
 }
 

@@ -1,11 +1,11 @@
-import type { Connector, Context, Http, Memory } from "../../bridge/model/connector.ts";
+import type { Connector, ConnectorState, Context, Http } from "../../bridge/model/connector.ts";
 import type { Json } from "../../bridge/values/json.ts";
 
 /** What a try is made with, beside its packets; to a target that is not spoken to over HTTP. */
 export interface TryOptions {
   readonly config: unknown;
   readonly secret?: unknown;
-  readonly memory?: Memory;
+  readonly memory?: ConnectorState;
   readonly signal?: AbortSignal;
 }
 
@@ -29,7 +29,7 @@ export function aTry<Config, Secret>(
 }
 
 /** What a connector remembers, in a test: one process, and nobody else writes. */
-export function aMemory(value?: Json): Memory & { value: Json | undefined } {
+export function aMemory(value?: Json): ConnectorState & { value: Json | undefined } {
   return {
     value,
     async get() {

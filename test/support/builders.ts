@@ -5,7 +5,7 @@ import { Catalog, type Connector } from "../../bridge/model/connector.ts";
 import type { SourceEvent } from "../../bridge/model/event.ts";
 import type { Packet, Version } from "../../bridge/model/packet.ts";
 import type { PacketRecord } from "../../bridge/model/packet-record.ts";
-import { begin, type Stepped } from "../../bridge/recording/transitions.ts";
+import { createPacketRecord, type Transition } from "../../bridge/recording/transitions.ts";
 
 export const aKey = createSecretKey(Buffer.alloc(32, 7));
 
@@ -51,7 +51,7 @@ export function aPacket(overrides: Partial<Packet> = {}): Packet {
 
 /** A packet that was just recorded, with the entry that begins its chain. */
 export function aBeginning(packet: Partial<Packet> = {}, at = noon, change: Partial<PacketRecord["progress"]> = {}) {
-  return begin(aPacket(packet), at, "QUEUED", {}, change) satisfies Stepped;
+  return createPacketRecord(aPacket(packet), at, "QUEUED", {}, change) satisfies Transition;
 }
 
 /** A sheet from its text. @throws with its faults */

@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { describe, expect, test } from "vitest";
-import { type Connector, type Context, connectorId, type Memory } from "../../bridge/model/connector.ts";
+import { type Connector, type ConnectorState, type Context, connectorId } from "../../bridge/model/connector.ts";
 import type { Outcome } from "../../bridge/model/outcome.ts";
 import type { Packet } from "../../bridge/model/packet.ts";
 import type { Json } from "../../bridge/values/json.ts";
@@ -56,7 +56,7 @@ export function packetFor(
 }
 
 /** What a connector remembers, in a test: one process, and nobody else writes. */
-export function aMemory(): Memory {
+export function aMemory(): ConnectorState {
   let value: Json | undefined;
   return {
     get: async () => value,

@@ -1,11 +1,11 @@
 import * as z from "zod";
-import { type Carrier, deliver } from "../../bridge/delivery/deliver.ts";
+import { type ConnectorWorker, deliver } from "../../bridge/delivery/deliver.ts";
 import type { Engine } from "../../bridge/engine.ts";
 import type { Policy } from "../../bridge/governance/policy.ts";
 import { readPolicy } from "../../bridge/governance/policy-file.ts";
 import { accept } from "../../bridge/intake/accept.ts";
 import { runJobs } from "../../bridge/jobs/job-runner.ts";
-import { keep } from "../../bridge/maintenance/run-maintenance.ts";
+import { runMaintenance } from "../../bridge/maintenance/run-maintenance.ts";
 import { readSheets } from "../../bridge/mapping/sheet-file.ts";
 import { type SheetSet, sheetSet } from "../../bridge/mapping/sheet-set.ts";
 import { Catalog, type Connector, connectorId, type Http } from "../../bridge/model/connector.ts";
@@ -17,7 +17,7 @@ import type { PacketRecord } from "../../bridge/model/packet-record.ts";
 import type { Shadow } from "../../bridge/model/shadow.ts";
 import type { Health } from "../../bridge/model/target-health.ts";
 import type { LogLine } from "../../bridge/observability/log.ts";
-import type { Report } from "../../bridge/ports/message-result.ts";
+import type { MessageDisposition } from "../../bridge/ports/message-result.ts";
 import type { QueueName } from "../../bridge/ports/queue.ts";
 import type { JsonObject } from "../../bridge/values/json.ts";
 import { type LocalEngine, openLocalEngine } from "../../platform/local/engine.ts";
@@ -145,7 +145,7 @@ export interface Core {
   /** Works the inbox through. */
   map(engine?: Engine): Promise<void>;
   /** One batch of a lane queue. */
-  carry(target: FakeTarget, engine?: Engine, owner?: string): Promise<readonly Report[]>;
+  carry(target: FakeTarget, engine?: Engine, owner?: string): Promise<readonly MessageDisposition[]>;
   /** Works all queues through until none gives anything now. */
   run(engine?: Engine): Promise<void>;
   /** Works all jobs to their end, and makes room in the lanes where they wait for it. */
@@ -208,7 +208,7 @@ export async function aCore(options: CoreOptions = {}): Promise<Core> {
       const queue = `lane:${target.id}` as const;
       const messages = await engine.queue.receive(queue, { max: 10, visibilityMs: 180_000, waitMs: 0 });
       if (messages.length === 0) return [];
-      const carrier: Carrier = { connector: target.connector, owner, enter: async () => () => {} };
+      const carrier: ConnectorWorker = { connector: target.connector, owner, acquire: async () => () => {} };
       const reports = await deliver(by, carrier, messages);
       await carryOut(engine, queue, reports);
       return reports;
@@ -232,7 +232,7 @@ export async function aCore(options: CoreOptions = {}): Promise<Core> {
       const end = clock.now() + ms;
       await core.run();
       while (clock.now() < end && (await openWork(engine)) > 0) {
-        await keep(engine);
+        await runMaintenance(engine);
         await core.run();
         await clock.advance(1_000);
       }
@@ -294,12 +294,12 @@ export function aPolicy(text: string): Policy {
   return reading.policy;
 }
 
-async function carryOut(engine: LocalEngine, queue: QueueName, reports: readonly Report[]): Promise<void> {
-  const done = reports.flatMap((report) => (report.kind === "remove" ? [report.receipt] : []));
+async function carryOut(engine: LocalEngine, queue: QueueName, reports: readonly MessageDisposition[]): Promise<void> {
+  const done = reports.flatMap((report) => (report.kind === "ack" ? [report.receipt] : []));
   await engine.queue.remove(queue, done);
   await engine.queue.delay(
     queue,
-    reports.flatMap((report) => (report.kind === "later" ? [report] : [])),
+    reports.flatMap((report) => (report.kind === "delay" ? [report] : [])),
   );
 }
 

@@ -1,11 +1,11 @@
 import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "vitest";
-import { type Door, visit } from "../../connectors/protocols/files/connection-pool.ts";
+import { type ConnectionSource, withConnection } from "../../connectors/protocols/files/connection-pool.ts";
 import type { Folder } from "../../connectors/protocols/files/folder.ts";
-import { ftpDoor } from "../../connectors/protocols/files/ftps.ts";
+import { ftpSource } from "../../connectors/protocols/files/ftps.ts";
 import { localFolder } from "../../connectors/protocols/files/local-folder.ts";
-import { sftpDoor } from "../../connectors/protocols/files/sftp.ts";
+import { sftpSource } from "../../connectors/protocols/files/sftp.ts";
 import { selfSigned } from "./certificates.ts";
 import { missing, type Program, sshServer, vsftpServer } from "./debian-servers.ts";
 import { ftpServer, username as ftpUser } from "./ftp-server.ts";
@@ -20,9 +20,9 @@ export interface Served extends AsyncDisposable {
 
 const password = "open sesame";
 
-function through(door: Door, server: AsyncDisposable): Served {
+function through(door: ConnectionSource, server: AsyncDisposable): Served {
   return {
-    use: (work) => visit(door, new AbortController().signal, work),
+    use: (work) => withConnection(door, new AbortController().signal, work),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() as Promise<void>,
   };
 }
@@ -31,7 +31,7 @@ async function overFtp(root: string, kind: "explicit" | "implicit"): Promise<Ser
   const certificate = await selfSigned("localhost");
   const server = await ftpServer(root, { kind, certificate });
   const place = { host: "localhost", port: server.port, path: "/in", tls: kind, ca: certificate.cert };
-  return through(ftpDoor(place, { username: ftpUser, password }), server);
+  return through(ftpSource(place, { username: ftpUser, password }), server);
 }
 
 /** Every way there is, each over a folder that really is on this disk. */
@@ -48,7 +48,7 @@ const ways: readonly [name: string, serve: (root: string) => Promise<Served>, ne
     async (root) => {
       const server = await sftpServer(root);
       const place = { host: "127.0.0.1", port: server.port, path: "/in", hostKeys: [server.hostKey] };
-      return through(sftpDoor(place, { username, password }), server);
+      return through(sftpSource(place, { username, password }), server);
     },
   ],
   [
@@ -56,7 +56,7 @@ const ways: readonly [name: string, serve: (root: string) => Promise<Served>, ne
     async (root) => {
       const server = await sshServer();
       const place = { host: "127.0.0.1", port: server.port, path: join(root, "in"), hostKeys: [server.hostKey] };
-      return through(sftpDoor(place, { username: server.username, privateKey: server.privateKey }), server);
+      return through(sftpSource(place, { username: server.username, privateKey: server.privateKey }), server);
     },
     "sshd",
   ],
@@ -67,7 +67,7 @@ const ways: readonly [name: string, serve: (root: string) => Promise<Served>, ne
     async (root) => {
       const server = await ftpServer(root);
       const place = { host: "127.0.0.1", port: server.port, path: "/in", tls: "none" } as const;
-      return through(ftpDoor(place, { username: ftpUser, password }), server);
+      return through(ftpSource(place, { username: ftpUser, password }), server);
     },
   ],
   [
@@ -82,7 +82,7 @@ const ways: readonly [name: string, serve: (root: string) => Promise<Served>, ne
         tls: "explicit",
         ca: certificate.cert,
       } as const;
-      return through(ftpDoor(place, { username: "anonymous", password: "any" }), server);
+      return through(ftpSource(place, { username: "anonymous", password: "any" }), server);
     },
     "vsftpd",
   ],

@@ -2,7 +2,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import type { LogLine } from "../../bridge/observability/log.ts";
 import { localOps } from "../../cli/api-server.ts";
 import { Bridge } from "../../library/bridge.ts";
-import { operations } from "../../ops/app.ts";
+import { endpoints } from "../../ops/app.ts";
 import { serveOps } from "../../ops/local-server.ts";
 import { openApiOf } from "../../ops/openapi.ts";
 import type { LocalEngine } from "../../platform/local/engine.ts";
@@ -101,14 +101,14 @@ export async function anOpsOffice(): Promise<OpsOffice> {
   };
 }
 
-export const document = openApiOf(operations, { host: "local", version: "0" });
+export const document = openApiOf(endpoints, { host: "local", version: "0" });
 const ajv = new Ajv2020({ strict: false, validateFormats: false });
 const validators = new Map<string, ReturnType<typeof ajv.compile>>();
 
 /** What of an answer does not fit the document. */
 export function faultOf(method: string, path: string, response: Response, answer: unknown): string | undefined {
   const place = path.split("?")[0] as string;
-  const operation = operations.find(
+  const operation = endpoints.find(
     (one) =>
       one.method.toUpperCase() === method && new RegExp(`^${one.path.replace(/\{\w+\}/g, "[^/]+")}$`).test(place),
   );

@@ -2,7 +2,7 @@ import * as z from "zod";
 import type { Http, HttpResponse } from "../../../bridge/model/connector.ts";
 import { delivered, type Outcome, refused, retry } from "../../../bridge/model/outcome.ts";
 import type { Packet } from "../../../bridge/model/packet.ts";
-import { answerKept, joinUrl, outcomeOf, outcomeOfFault } from "../http/client.ts";
+import { answerKept, joinUrl, outcomeOf, outcomeOfError } from "../http/client.ts";
 import { withoutValues } from "../http/problem-details.ts";
 import { type Fetched, type Held, heldToken } from "../http/token-cache.ts";
 
@@ -217,13 +217,13 @@ async function post(
     if (outcome.kind !== "delivered") return { outcome };
     const body: unknown = answer.body === "" ? undefined : JSON.parse(answer.body);
     const failed = errorSchema.safeParse(body);
-    return failed.success ? { outcome: outcomeOfError(failed.data.error, answer, sent) } : { at, answer, body };
+    return failed.success ? { outcome: outcomeOfServiceError(failed.data.error, answer, sent) } : { at, answer, body };
   } catch (error) {
-    return { outcome: outcomeOfFault(error) };
+    return { outcome: outcomeOfError(error) };
   }
 }
 
-function outcomeOfError(
+function outcomeOfServiceError(
   { code, message }: z.output<typeof errorSchema>["error"],
   answer: HttpResponse,
   sent: unknown,

@@ -1,12 +1,12 @@
 import * as z from "zod";
-import { type DocumentWords, schemaFaults } from "../../../bridge/mapping/schema-faults.ts";
+import { type DocumentWords, schemaIssues } from "../../../bridge/mapping/schema-faults.ts";
 import type { JsonObject } from "../../../bridge/values/json.ts";
-import { readYaml, type YamlFault } from "../../../bridge/values/yaml-file.ts";
+import { readYaml, type YamlIssue } from "../../../bridge/values/yaml-file.ts";
 import { type DeclarationInput, declarationSchema } from "./rest-connector.ts";
 
 export type DeclarationReading =
   | { readonly ok: true; readonly declaration: DeclarationInput }
-  | { readonly ok: false; readonly faults: readonly YamlFault[] };
+  | { readonly ok: false; readonly faults: readonly YamlIssue[] };
 
 const words: DocumentWords = { what: "the declaration", knownKeys: keysAt };
 
@@ -21,7 +21,7 @@ export function readDeclaration(file: string, text: string): DeclarationReading 
   const { raw, lineOf } = reading;
   const parsed = declarationSchema.safeParse(raw);
   if (parsed.success) return { ok: true, declaration: raw as DeclarationInput };
-  const faults = schemaFaults(parsed.error, raw, words).map(({ path, message }) => ({
+  const faults = schemaIssues(parsed.error, raw, words).map(({ path, message }) => ({
     file,
     line: lineOf(path),
     message,

@@ -10,7 +10,7 @@ import { delivered, type Outcome, refused, retry } from "../../../bridge/model/o
 import type { Packet } from "../../../bridge/model/packet.ts";
 import { nest, pathFault } from "../../../bridge/values/field-path.ts";
 import type { Json, JsonObject } from "../../../bridge/values/json.ts";
-import { answerKept, joinUrl, judge, outcomeOfFault, retryAfterIn } from "../http/client.ts";
+import { answerKept, joinUrl, judge, outcomeOfError, retryAfterIn } from "../http/client.ts";
 import { accessTo, clientAuthSchema, clientSecretSchema, tlsOf } from "../http/oauth2.ts";
 
 /** `{entity}`, or `{address.zip}`. */
@@ -282,7 +282,7 @@ async function call({ answers }: Declaration, http: Http, request: HttpRequest):
   try {
     answer = await http.request(request);
   } catch (error) {
-    return outcomeOfFault(error);
+    return outcomeOfError(error);
   }
   const { status } = answer;
   const at = new URL(request.url).pathname;

@@ -1,5 +1,5 @@
 import { hash } from "node:crypto";
-import { type Folder, FolderFault } from "./folder.ts";
+import { type Folder, FolderError } from "./folder.ts";
 
 /** A folder over a connection. */
 export interface Connection extends Folder {
@@ -10,19 +10,19 @@ export interface Connection extends Folder {
 }
 
 /** What a connection is opened with. */
-export interface Entry {
+export interface OpenOptions {
   /** Says what is being done from now on: `logging in`. */
   readonly doing: (what: string) => void;
   /** Aborts when the visit's time is over: what was begun is to be closed. */
   readonly signal: AbortSignal;
-  readonly litter: Set<string>;
+  readonly leftoverTempFiles: Set<string>;
 }
 
 /** The way to a folder on a server. */
-export interface Door {
+export interface ConnectionSource {
   /** What makes two doors the same: the address, and who enters. */
   readonly identity: unknown;
-  open(entry: Entry): Promise<Connection>;
+  open(entry: OpenOptions): Promise<Connection>;
 }
 
 /** Less than a try's 5 s, so that a server that falls silent is told by where it did. */
@@ -32,13 +32,13 @@ const wakeMs = 1_000;
 const idleMs = 10_000;
 
 /** What is kept of a door between visits. */
-interface Hall {
+interface PoolEntry {
   /** Connections nobody uses just now. */
   readonly idle: Set<Connection>;
   readonly litter: Set<string>;
 }
 
-const halls = new Map<string, Hall>();
+const poolEntries = new Map<string, PoolEntry>();
 
 /**
  * Enters a folder on a server and does something there, in 4 s at most.
@@ -46,20 +46,24 @@ const halls = new Map<string, Hall>();
  * A connection is kept for 10 s, for whoever comes next through the same door, and never keeps the process alive. One
  * that has seen a fault is closed.
  *
- * @throws {FolderFault} also where the time is over, naming what was being done
+ * @throws {FolderError} also where the time is over, naming what was being done
  */
-export async function visit<T>(door: Door, signal: AbortSignal, work: (folder: Folder) => Promise<T>): Promise<T> {
-  const { idle, litter } = hallOf(door);
+export async function withConnection<T>(
+  door: ConnectionSource,
+  signal: AbortSignal,
+  work: (folder: Folder) => Promise<T>,
+): Promise<T> {
+  const { idle, litter } = poolEntryFor(door);
   const over = AbortSignal.any([signal, AbortSignal.timeout(visitMs)]);
   let what = "connecting";
   const doing = (next: string) => {
     what = next;
   };
   const { promise: late, reject: tellLate } = Promise.withResolvers<never>();
-  const end = () => tellLate(new FolderFault(`the server did not answer while ${what}`, "no-answer"));
+  const end = () => tellLate(new FolderError(`the server did not answer while ${what}`, "no-answer"));
   let connection: Connection | undefined;
   const enter = async (): Promise<T> => {
-    connection = (await wake(idle)) ?? (await door.open({ doing, signal: over, litter }));
+    connection = (await wake(idle)) ?? (await door.open({ doing, signal: over, leftoverTempFiles: litter }));
     doing("working in the folder");
     return work(connection);
   };
@@ -77,11 +81,11 @@ export async function visit<T>(door: Door, signal: AbortSignal, work: (folder: F
   }
 }
 
-function hallOf({ identity }: Door): Hall {
+function poolEntryFor({ identity }: ConnectionSource): PoolEntry {
   // Who enters is part of it, so it is kept as a hash only.
   const key = hash("sha256", JSON.stringify(identity));
-  const hall = halls.get(key) ?? { idle: new Set(), litter: new Set() };
-  halls.set(key, hall);
+  const hall = poolEntries.get(key) ?? { idle: new Set(), litter: new Set() };
+  poolEntries.set(key, hall);
   return hall;
 }
 

@@ -2,7 +2,7 @@ import * as z from "zod";
 import type { Json } from "../../../bridge/values/json.ts";
 
 /** Why a value cannot stand where it should; never repeats the value. */
-export interface Fault {
+export interface FlatFileIssue {
   readonly fault: string;
 }
 
@@ -22,7 +22,7 @@ export type NumberForm = z.output<typeof numberSchema>;
 /**
  * A number as a whole one of its last decimals: 68.5 with two decimals is 6850n. Exact, as decimals of money must be.
  */
-export function scaledOf(value: Json, decimals: number): bigint | Fault {
+export function scaledOf(value: Json, decimals: number): bigint | FlatFileIssue {
   if (typeof value !== "number" && typeof value !== "string") return { fault: "is no number" };
   const [, sign, whole, part = ""] = /^([+-]?)(\d{1,30})(?:\.(\d{1,30}))?$/.exec(String(value)) ?? [];
   // A number so large or small that it is written with an exponent has too many digits, either way.
@@ -40,7 +40,7 @@ const zoned = { plus: "{ABCDEFGHI", minus: "}JKLMNOPQR" };
  *
  * @param width positions to fill with zeros, behind the sign; absent: as many as it takes
  */
-export function numberText(scaled: bigint, { decimals, point, sign }: NumberForm, width = 0): string | Fault {
+export function numberText(scaled: bigint, { decimals, point, sign }: NumberForm, width = 0): string | FlatFileIssue {
   const isBelow = scaled < 0n;
   if (isBelow && sign === "none") return { fault: "is below zero" };
   const before = sign === "leading" ? (isBelow ? "-" : "+") : sign === "minus" && isBelow ? "-" : "";
@@ -63,7 +63,7 @@ function overpunched(digits: string, isBelow: boolean): string {
 export const datePattern = /^(?:YYYY|YY|MM|DDD|DD|HH|mm|ss|[-/.: T])+$/;
 
 /** An ISO 8601 date, or a time with its offset, written another way; a time is taken in UTC. */
-export function dateText(value: Json, pattern: string): string | Fault {
+export function dateText(value: Json, pattern: string): string | FlatFileIssue {
   const [, day, time] = (typeof value === "string" && /^(\d{4}-\d\d-\d\d)(T.+)?$/.exec(value)) || [];
   if (day === undefined) return { fault: "is no ISO 8601 date such as 2026-12-01" };
   if (time !== undefined && !/(?:Z|[+-]\d\d:\d\d)$/.test(time))
@@ -89,6 +89,6 @@ export function dateText(value: Json, pattern: string): string | Fault {
   return pattern.replace(/YYYY|YY|MM|DDD|DD|HH|mm|ss/g, (part) => parts[part] as string);
 }
 
-export function isFault(value: object | string | bigint): value is Fault {
+export function isIssue(value: object | string | bigint): value is FlatFileIssue {
   return typeof value === "object" && "fault" in value;
 }

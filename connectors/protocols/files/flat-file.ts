@@ -2,7 +2,7 @@ import type { Packet } from "../../../bridge/model/packet.ts";
 import { isJsonObject, type Json, type JsonObject } from "../../../bridge/values/json.ts";
 import { csvText } from "./csv.ts";
 import { type Item, isPlain, type Layout, nameOf, placesOf } from "./flat-file-layout.ts";
-import { dateText, type Fault, isFault, numberText, scaledOf } from "./flat-file-values.ts";
+import { dateText, type FlatFileIssue, isIssue, numberText, scaledOf } from "./flat-file-values.ts";
 import { encoderOf } from "./text-encoding.ts";
 
 const lineEnds = { crlf: "\r\n", lf: "\n", none: "" } as const;
@@ -13,16 +13,16 @@ const lineEnds = { crlf: "\r\n", lf: "\n", none: "" } as const;
  *
  * @returns a fault that names the field, where a value does not fit: nothing is ever cut
  */
-export function flatFile(packet: Packet, layout: Layout, number: number): Buffer | Fault {
+export function flatFile(packet: Packet, layout: Layout, number: number): Buffer | FlatFileIssue {
   const records = recordsOf(packet, layout);
-  if (isFault(records)) return records;
+  if (isIssue(records)) return records;
   const stray = strayField(packet, records, layout);
   if (stray !== undefined) return { fault: `${stray} has no place in the layout` };
   const { header, detail, trailer } = layout.lines;
   if (packet.action === "delete" && !detail.some(({ is }) => is === "action")) {
     return { fault: "the layout has no { is: action }, so it cannot say that something is deleted" };
   }
-  const desk: Desk = { packet, layout, records, number };
+  const desk: FileContext = { packet, layout, records, number };
   const lines: string[][] = [];
   for (const [items, fields] of [
     ...(header ? [[header, packet.fields] as const] : []),
@@ -30,21 +30,21 @@ export function flatFile(packet: Packet, layout: Layout, number: number): Buffer
     ...(trailer ? [[trailer, packet.fields] as const] : []),
   ]) {
     const line = lineOf(items, fields, desk);
-    if (isFault(line)) return line;
+    if (isIssue(line)) return line;
     lines.push(line);
   }
   return encoderOf(layout.encoding)(textOf(lines, layout)) as Buffer;
 }
 
 /** What the items of a file are taken from. */
-interface Desk {
+interface FileContext {
   readonly packet: Packet;
   readonly layout: Layout;
   readonly records: readonly JsonObject[];
   readonly number: number;
 }
 
-function recordsOf({ fields, action }: Packet, { records: name }: Layout): JsonObject[] | Fault {
+function recordsOf({ fields, action }: Packet, { records: name }: Layout): JsonObject[] | FlatFileIssue {
   if (name === undefined || action === "delete") return [fields];
   const list = fields[name];
   if (!Array.isArray(list) || list.length === 0) return { fault: `${name} is not a list of records` };
@@ -64,13 +64,13 @@ function strayField({ fields }: Packet, records: readonly JsonObject[], { record
 }
 
 /** A line's cells: for a fixed line just one, of all its positions. */
-function lineOf(items: readonly Item[], fields: JsonObject, desk: Desk): string[] | Fault {
+function lineOf(items: readonly Item[], fields: JsonObject, desk: FileContext): string[] | FlatFileIssue {
   const { lines, encoding } = desk.layout;
   const encode = encoderOf(encoding);
   const cells: string[] = [];
   for (const item of items) {
     const text = cellOf(item, fields, desk);
-    const fault = isFault(text) ? text.fault : fitFault(text, item, desk);
+    const fault = isIssue(text) ? text.fault : fitFault(text, item, desk);
     if (fault !== undefined) return { fault: `${nameOf(item)} ${fault}` };
     if (!isPlain(text as string, encode)) {
       return { fault: `${nameOf(item)} holds a control character, or one that ${encoding} does not have` };
@@ -88,14 +88,14 @@ function lineOf(items: readonly Item[], fields: JsonObject, desk: Desk): string[
   return [line.padEnd(length)];
 }
 
-function fitFault(text: string, { width }: Item, { layout: { lines } }: Desk): string | undefined {
+function fitFault(text: string, { width }: Item, { layout: { lines } }: FileContext): string | undefined {
   if (width !== undefined && text.length > width) return `takes ${text.length} positions, and has ${width}`;
   const isCut =
     lines.form === "delimited" && lines.quote === "never" && /["]/.test(text.replaceAll(lines.delimiter, '"'));
   return isCut ? "holds the delimiter or a quotation mark" : undefined;
 }
 
-function cellOf(item: Item, fields: JsonObject, desk: Desk): string | Fault {
+function cellOf(item: Item, fields: JsonObject, desk: FileContext): string | FlatFileIssue {
   const { number, date, width, required } = item;
   const isFixed = desk.layout.lines.form === "fixed";
   if (item.text !== undefined) return item.text;
@@ -109,10 +109,10 @@ function cellOf(item: Item, fields: JsonObject, desk: Desk): string | Fault {
   if (date !== undefined) return dateText(value, date);
   if (!number) return String(value);
   const scaled = scaledOf(value, number.decimals);
-  return isFault(scaled) ? scaled : numberText(scaled, number, isFixed ? width : undefined);
+  return isIssue(scaled) ? scaled : numberText(scaled, number, isFixed ? width : undefined);
 }
 
-function factOf({ is, date }: Item, { packet, layout, records, number }: Desk): Json {
+function factOf({ is, date }: Item, { packet, layout, records, number }: FileContext): Json {
   switch (is) {
     case "packet":
       return packet.id;
@@ -132,12 +132,12 @@ function factOf({ is, date }: Item, { packet, layout, records, number }: Desk): 
 }
 
 /** The sum of a field, to the last decimal. What a record lacks counts nothing. */
-function totalOf({ number, width }: Item, field: string, { records, layout }: Desk): string | Fault {
+function totalOf({ number, width }: Item, field: string, { records, layout }: FileContext): string | FlatFileIssue {
   if (!number) return { fault: "does not say number" };
   let sum = 0n;
   for (const record of records) {
     const scaled = scaledOf(record[field] ?? 0, number.decimals);
-    if (isFault(scaled)) return scaled;
+    if (isIssue(scaled)) return scaled;
     sum += scaled;
   }
   return numberText(sum, number, layout.lines.form === "fixed" ? width : undefined);

@@ -12,7 +12,7 @@ export interface FolderFile {
 /**
  * A folder files are dropped into or picked up from. Names are below it; `done/a.csv` is one in a folder within.
  *
- * What fails is thrown as a `FolderFault`.
+ * What fails is thrown as a `FolderError`.
  */
 export interface Folder {
   /** Looks whether it is there. */
@@ -28,19 +28,19 @@ export interface Folder {
   /** One that is not there is removed. */
   remove(name: string): Promise<void>;
   /** Files half written that could not be removed, because the connection was gone. */
-  readonly litter: Set<string>;
+  readonly leftoverTempFiles: Set<string>;
 }
 
 /** A way into a folder, for as long as some work takes. */
 export type Enter = <T>(signal: AbortSignal, work: (folder: Folder) => Promise<T>) => Promise<T>;
 
 /** Why a folder could not be used. Holds nothing of what was to be written. */
-export class FolderFault extends Error {
-  override readonly name = "FolderFault";
+export class FolderError extends Error {
+  override readonly name = "FolderError";
   /** `answered`: the server said no. `no-answer`: nobody did. `credentials`: it does not know us. */
   readonly code: Extract<RetryCode, "answered" | "no-answer" | "credentials">;
 
-  constructor(message: string, code: FolderFault["code"], cause?: unknown) {
+  constructor(message: string, code: FolderError["code"], cause?: unknown) {
     super(message, { cause });
     this.code = code;
   }
@@ -51,10 +51,10 @@ export class FolderFault extends Error {
  * disk, its permissions or its mood; and those are mended by people while the packets wait.
  *
  * @param mayHaveLanded whether the last thing asked for was what makes a file visible
- * @throws what is no `FolderFault`
+ * @throws what is no `FolderError`
  */
 export function retryOf(fault: unknown, mayHaveLanded: boolean): Outcome {
-  if (!(fault instanceof FolderFault)) throw fault;
+  if (!(fault instanceof FolderError)) throw fault;
   const { message, code } = fault;
   return retry(message, {
     code,
@@ -102,9 +102,9 @@ export async function writeWhole(
   bytes: Uint8Array,
   beforeVisible: () => void | Promise<void>,
 ): Promise<void> {
-  for (const part of folder.litter) {
+  for (const part of folder.leftoverTempFiles) {
     await folder.remove(part);
-    folder.litter.delete(part);
+    folder.leftoverTempFiles.delete(part);
   }
   const aside = asideOf(name);
   try {
@@ -112,7 +112,7 @@ export async function writeWhole(
     await beforeVisible();
     await folder.rename(aside, name);
   } catch (fault) {
-    await folder.remove(aside).catch(() => folder.litter.add(aside));
+    await folder.remove(aside).catch(() => folder.leftoverTempFiles.add(aside));
     throw fault;
   }
 }

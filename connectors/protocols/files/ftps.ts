@@ -1,7 +1,7 @@
 import { Readable, Writable } from "node:stream";
 import type { Client, FTPError } from "basic-ftp";
-import type { Connection, Door, Entry } from "./connection-pool.ts";
-import { connectionText, type Folder, FolderFault } from "./folder.ts";
+import type { Connection, ConnectionSource, OpenOptions } from "./connection-pool.ts";
+import { connectionText, type Folder, FolderError } from "./folder.ts";
 
 export interface FtpPlace {
   readonly host: string;
@@ -19,11 +19,15 @@ export interface FtpLogin {
 }
 
 /** The way to a folder over FTP, or over FTP with TLS. */
-export function ftpDoor(place: FtpPlace, login: FtpLogin): Door {
+export function ftpSource(place: FtpPlace, login: FtpLogin): ConnectionSource {
   return { identity: ["ftp", place, login], open: (entry) => openFtp(place, login, entry) };
 }
 
-async function openFtp(place: FtpPlace, login: FtpLogin, { doing, signal, litter }: Entry): Promise<Connection> {
+async function openFtp(
+  place: FtpPlace,
+  login: FtpLogin,
+  { doing, signal, leftoverTempFiles: litter }: OpenOptions,
+): Promise<Connection> {
   const { host, port, tls, path, ca } = place;
   const { Client } = await import("basic-ftp");
   // Time is kept by whoever visits.
@@ -74,13 +78,13 @@ function ftpFolder(client: Client, path: string, litter: Set<string>): Folder {
       if (isAnswer(error) && error.code === notThere) return undefined;
       if (isAnswer(error) && (error.code === 500 || error.code === 502)) {
         const says = "the server does not tell a file's size (SIZE), without which half a file looks like a whole one";
-        throw new FolderFault(says, "answered", error);
+        throw new FolderError(says, "answered", error);
       }
       throw error;
     }
   };
   return {
-    litter,
+    leftoverTempFiles: litter,
     look: () => ask(async () => void (await client.cd(path))),
     size: (name) => ask(() => sizeOf(name)),
     read: (name, most) =>
@@ -91,7 +95,7 @@ function ftpFolder(client: Client, path: string, litter: Set<string>): Folder {
           write(chunk: Buffer, _encoding, done) {
             size += chunk.length;
             chunks.push(chunk);
-            done(size > most ? new FolderFault(`${name} has more than ${most} bytes`, "answered") : null);
+            done(size > most ? new FolderError(`${name} has more than ${most} bytes`, "answered") : null);
           },
         });
         await client.downloadTo(sink, at(name));
@@ -109,7 +113,7 @@ function ftpFolder(client: Client, path: string, litter: Set<string>): Folder {
         // A server takes a data connection that broke off for the file's end.
         const size = await sizeOf(name);
         if (size !== bytes.length) {
-          throw new FolderFault(`the server has ${size ?? 0} of ${bytes.length} bytes of what was written`, "answered");
+          throw new FolderError(`the server has ${size ?? 0} of ${bytes.length} bytes of what was written`, "answered");
         }
       }),
     rename: (from, to) => ask(async () => void (await client.rename(at(from), at(to)))),
@@ -145,11 +149,11 @@ function isAnswer(error: unknown): error is FTPError {
   return typeof (error as Partial<FTPError> | undefined)?.code === "number";
 }
 
-function refusalOf(error: unknown): FolderFault {
-  if (error instanceof FolderFault) return error;
-  if (!isAnswer(error)) return new FolderFault(connectionText(error as Error), "no-answer", error);
+function refusalOf(error: unknown): FolderError {
+  if (error instanceof FolderError) return error;
+  if (!isAnswer(error)) return new FolderError(connectionText(error as Error), "no-answer", error);
   const { code } = error;
   const isLogin = code === 430 || code === 530;
   const says = `${answers[code] ?? "the server refused it"} (${code})`;
-  return new FolderFault(says, isLogin ? "credentials" : "answered", error);
+  return new FolderError(says, isLogin ? "credentials" : "answered", error);
 }

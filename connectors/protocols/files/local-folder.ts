@@ -1,12 +1,12 @@
 import { open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { type Folder, FolderFault } from "./folder.ts";
+import { type Folder, FolderError } from "./folder.ts";
 
 /** A folder of this machine, or one that is mounted here. */
 export function localFolder(path: string): Folder {
   const at = (name: string) => join(path, name);
   return {
-    litter: new Set(),
+    leftoverTempFiles: new Set(),
     look: () => told(async () => void (await readdir(path))),
     size: (name) =>
       told(async () => {
@@ -20,7 +20,7 @@ export function localFolder(path: string): Folder {
     read: (name, most) =>
       told(async () => {
         const { size } = await stat(at(name));
-        if (size > most) throw new FolderFault(`${name} has ${size} bytes, more than ${most}`, "answered");
+        if (size > most) throw new FolderError(`${name} has ${size} bytes, more than ${most}`, "answered");
         return readFile(at(name));
       }),
     list: () =>
@@ -56,7 +56,7 @@ async function told<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof FolderFault) throw error;
+    if (error instanceof FolderError) throw error;
     const code = codeOf(error);
     const known: Record<string, string> = {
       ENOENT: "the folder is not there; it is never made, because it may be one that is not mounted",
@@ -67,7 +67,7 @@ async function told<T>(work: () => Promise<T>): Promise<T> {
       ENOSPC: "the folder's disk is full",
       EDQUOT: "the folder's quota is used up",
     };
-    throw new FolderFault(known[code] ?? `the folder cannot be used (${code})`, "answered", error);
+    throw new FolderError(known[code] ?? `the folder cannot be used (${code})`, "answered", error);
   }
 }
 

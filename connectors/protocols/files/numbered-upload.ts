@@ -1,11 +1,11 @@
 import * as z from "zod";
-import type { Memory } from "../../../bridge/model/connector.ts";
+import type { ConnectorState } from "../../../bridge/model/connector.ts";
 import { delivered, type Outcome, refused } from "../../../bridge/model/outcome.ts";
 import type { Packet } from "../../../bridge/model/packet.ts";
 import { flatFile } from "./flat-file.ts";
 import type { Layout } from "./flat-file-layout.ts";
-import { isFault } from "./flat-file-values.ts";
-import { type Folder, FolderFault, retryOf, writeWhole } from "./folder.ts";
+import { isIssue } from "./flat-file-values.ts";
+import { type Folder, FolderError, retryOf, writeWhole } from "./folder.ts";
 
 /** What numbered files are called, and what stands in them. */
 export interface Numbering {
@@ -39,7 +39,7 @@ type Given = z.output<typeof givenSchema>;
 export async function putNumbered(
   packet: Packet,
   { file, digits, first, layout }: Numbering,
-  memory: Memory,
+  memory: ConnectorState,
   enter: (work: (folder: Folder) => Promise<Outcome>) => Promise<Outcome>,
 ): Promise<Outcome> {
   const given = givenSchema.parse((await memory.get()) ?? { number: 0, packet: "" });
@@ -49,7 +49,7 @@ export async function putNumbered(
   const text = String(number).padStart(digits, "0");
   if (text.length > digits) return refused(`number ${number} has more than ${digits} digits`);
   const bytes = flatFile(packet, layout, number);
-  if (isFault(bytes)) return refused(bytes.fault);
+  if (isIssue(bytes)) return refused(bytes.fault);
 
   const name = file.replace("{number}", text);
   const giveNumber = async () => {
@@ -79,7 +79,7 @@ export async function putNumbered(
 }
 
 /** Who still needs the number it was given, now that another packet is given one. */
-async function overtakenBy({ number, packet, overtaken }: Given, memory: Memory): Promise<Partial<Given>> {
+async function overtakenBy({ number, packet, overtaken }: Given, memory: ConnectorState): Promise<Partial<Given>> {
   const all = Object.entries(packet === "" ? overtaken : { ...overtaken, [packet]: number });
   const open = await Promise.all(all.map(([id]) => memory.isOpen(id)));
   const left = all.filter((_, i) => open[i]);
@@ -100,7 +100,7 @@ async function look(
     return bytes.equals(await folder.read(name, bytes.length)) ? "same" : "other";
   } catch (fault) {
     // Some inboxes may be written to and not read. A file of a number that was given to this packet is this packet's.
-    if (isMine && fault instanceof FolderFault && fault.code === "answered") return "same";
+    if (isMine && fault instanceof FolderError && fault.code === "answered") return "same";
     throw fault;
   }
 }

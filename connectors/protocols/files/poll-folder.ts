@@ -1,7 +1,7 @@
 import { hash, randomBytes } from "node:crypto";
 import * as z from "zod";
-import type { InboundMessage, Memory, NotPolled, Polled } from "../../../bridge/model/connector.ts";
-import { type Enter, type Folder, FolderFault, type FolderFile } from "./folder.ts";
+import type { ConnectorState, InboundMessage, NotPolled, Polled } from "../../../bridge/model/connector.ts";
+import { type Enter, type Folder, FolderError, type FolderFile } from "./folder.ts";
 import { addressSchema } from "./folder-address.ts";
 import { pageOf, type Row } from "./row-reader.ts";
 
@@ -87,7 +87,7 @@ const nothing: Polled = { messages: [], taken: async () => {} };
 export async function pickUp(
   enter: Enter,
   form: PickUp,
-  { memory, signal }: { readonly memory: Memory; readonly signal: AbortSignal },
+  { memory, signal }: { readonly memory: ConnectorState; readonly signal: AbortSignal },
 ): Promise<Polled | NotPolled> {
   const state = stateSchema.parse((await memory.get()) ?? { seen: {} });
   let file = state.file;
@@ -97,7 +97,7 @@ export async function pickUp(
       return file ? read(folder, form, { ...state, file }, memory) : nothing;
     });
   } catch (fault) {
-    if (!(fault instanceof FolderFault)) throw fault;
+    if (!(fault instanceof FolderError)) throw fault;
     // A file's name is its maker's, and no business of a log.
     const says = file ? fault.message.replaceAll(file.as, "the file").replaceAll(file.name, "the file") : fault.message;
     return { fault: says, auth: fault.code === "credentials" };
@@ -105,7 +105,12 @@ export async function pickUp(
 }
 
 /** The next whole file, from now on ours; nothing where there is none. */
-async function choose(folder: Folder, form: PickUp, state: State, memory: Memory): Promise<OpenFile | undefined> {
+async function choose(
+  folder: Folder,
+  form: PickUp,
+  state: State,
+  memory: ConnectorState,
+): Promise<OpenFile | undefined> {
   const wanted = new RegExp(`^(?!\\.)${form.files.replace(/[.$]/g, "\\$&").replaceAll("*", ".*")}$`, "s");
   const age = ({ changedAt }: FolderFile) => changedAt?.getTime() ?? 0;
   const files = (await folder.list())
@@ -137,7 +142,7 @@ async function read(
   folder: Folder,
   form: PickUp,
   { seen, file }: State & { readonly file: OpenFile },
-  memory: Memory,
+  memory: ConnectorState,
 ): Promise<Polled> {
   const size = await bringAway(folder, file);
   const closed = {
@@ -175,10 +180,10 @@ async function bringAway(folder: Folder, { name, as }: OpenFile): Promise<number
   try {
     await folder.rename(name, as);
   } catch (fault) {
-    if (!(fault instanceof FolderFault) || fault.code !== "answered") throw fault;
+    if (!(fault instanceof FolderError) || fault.code !== "answered") throw fault;
     const [taken] = as.split("/");
     const says = `a file cannot be moved to the folder ${taken} below it; is that there, and may we write to both?`;
-    throw new FolderFault(says, fault.code, fault);
+    throw new FolderError(says, fault.code, fault);
   }
   return folder.size(as);
 }

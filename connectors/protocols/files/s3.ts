@@ -1,6 +1,6 @@
 import { HeadBucketCommand, PutObjectCommand, S3Client, S3ServiceException } from "@aws-sdk/client-s3";
 import type { S3Place } from "../../../bridge/model/connector.ts";
-import { FolderFault } from "./folder.ts";
+import { FolderError } from "./folder.ts";
 
 /** Less than a try's 5 s, so that S3's silence is told as such. */
 const callMs = 4_000;
@@ -18,7 +18,7 @@ function s3(): S3Client {
  *
  * Source: Amazon S3 User Guide, "Amazon S3 data consistency model" and "Conditional writes".
  *
- * @throws {FolderFault}
+ * @throws {FolderError}
  */
 export async function putObject(
   { place, kmsKey }: S3Place,
@@ -63,10 +63,10 @@ function statusOf(error: unknown): number | undefined {
   return error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
 }
 
-function faultOf(error: unknown): FolderFault {
+function faultOf(error: unknown): FolderError {
   const status = statusOf(error);
   // A 5xx is no answer to whether the object is there.
-  if (status === undefined || status >= 500) return new FolderFault("S3 gave no answer", "no-answer", error);
+  if (status === undefined || status >= 500) return new FolderError("S3 gave no answer", "no-answer", error);
   const known: Record<number, string> = {
     301: "the bucket is in another region",
     403: "S3 denies it: see the function's role, the bucket's policy, and its key's",
@@ -74,5 +74,5 @@ function faultOf(error: unknown): FolderFault {
     409: "another is just writing the same object",
     429: "S3 asks for fewer requests",
   };
-  return new FolderFault(known[status] ?? `S3 answered ${status} ${(error as Error).name}`, "answered", error);
+  return new FolderError(known[status] ?? `S3 answered ${status} ${(error as Error).name}`, "answered", error);
 }

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import net from "node:net";
 import type { FileEntryWithStats, SFTPWrapper, Stats } from "ssh2";
 import * as z from "zod";
-import type { Connection, Door, Entry } from "./connection-pool.ts";
-import { connectionText, FolderFault } from "./folder.ts";
+import type { Connection, ConnectionSource, OpenOptions } from "./connection-pool.ts";
+import { connectionText, FolderError } from "./folder.ts";
 
 /** As `ssh-keygen -l` shows it. */
 export const hostKeySchema = z
@@ -32,11 +32,15 @@ export interface SftpPlace {
 }
 
 /** The way to a folder over SSH's file transfer protocol. */
-export function sftpDoor(place: SftpPlace, login: Login): Door {
+export function sftpSource(place: SftpPlace, login: Login): ConnectionSource {
   return { identity: ["sftp", place, login], open: (entry) => openSftp(place, login, entry) };
 }
 
-async function openSftp(place: SftpPlace, login: Login, { doing, signal, litter }: Entry): Promise<Connection> {
+async function openSftp(
+  place: SftpPlace,
+  login: Login,
+  { doing, signal, leftoverTempFiles: litter }: OpenOptions,
+): Promise<Connection> {
   const { username, password, privateKey, passphrase } = login;
   // Only where there is somebody to speak to: the library is large, and every process imports every connector.
   const { default: ssh2 } = await import("ssh2");
@@ -49,16 +53,16 @@ async function openSftp(place: SftpPlace, login: Login, { doing, signal, litter 
   const close = () => {
     isOpen = false;
     socket.destroy();
-    tellBroken(new FolderFault("the connection was closed", "no-answer"));
+    tellBroken(new FolderError("the connection was closed", "no-answer"));
   };
-  const breakOff = (fault: FolderFault) => {
+  const breakOff = (fault: FolderError) => {
     tellBroken(fault);
     close();
   };
   let shown: string | undefined;
   const ready = new Promise<void>((resolve) => client.once("ready", resolve));
   client.on("error", (error: Error & { level?: string }) => breakOff(faultOf(error, shown, place)));
-  client.on("close", () => breakOff(new FolderFault("the server closed the connection", "no-answer")));
+  client.on("close", () => breakOff(new FolderError("the server closed the connection", "no-answer")));
   client.on("keyboard-interactive", (_name, _instructions, _language, prompts, answer) =>
     answer(prompts.map(() => password ?? "")),
   );
@@ -96,8 +100,8 @@ async function openSftp(place: SftpPlace, login: Login, { doing, signal, litter 
     };
   } catch (error) {
     close();
-    if (error instanceof FolderFault) throw error;
-    throw new FolderFault(`the private key cannot be used: ${(error as Error).message}`, "credentials", error);
+    if (error instanceof FolderError) throw error;
+    throw new FolderError(`the private key cannot be used: ${(error as Error).message}`, "credentials", error);
   } finally {
     signal.removeEventListener("abort", close);
   }
@@ -116,27 +120,27 @@ function sftpFolder(sftp: SFTPWrapper, path: string, litter: Set<string>, broken
     }
   };
   return {
-    litter,
+    leftoverTempFiles: litter,
     async look() {
       const stats = await ask<Stats>((done) => sftp.stat(path, done), "the folder");
-      if (!stats.isDirectory()) throw new FolderFault("the folder's path is not a folder", "answered");
+      if (!stats.isDirectory()) throw new FolderError("the folder's path is not a folder", "answered");
     },
     async size(name) {
       try {
         return (await ask<Stats>((done) => sftp.stat(at(name), done), name)).size;
       } catch (error) {
-        if (error instanceof FolderFault && isMissing(error.cause)) return undefined;
+        if (error instanceof FolderError && isMissing(error.cause)) return undefined;
         throw error;
       }
     },
     async read(name, most) {
       const { size } = await ask<Stats>((done) => sftp.stat(at(name), done), name);
-      if (size > most) throw new FolderFault(`${name} has ${size} bytes, more than ${most}`, "answered");
+      if (size > most) throw new FolderError(`${name} has ${size} bytes, more than ${most}`, "answered");
       const file = await ask<Buffer>((done) => sftp.open(at(name), "r", done), name);
       const bytes = Buffer.alloc(size);
       for (let from = 0; from < size; ) {
         const read = await ask<number>((done) => sftp.read(file, bytes, from, size - from, from, done), name);
-        if (read === 0) throw new FolderFault(`${name} ended before its size`, "answered");
+        if (read === 0) throw new FolderError(`${name} ended before its size`, "answered");
         from += read;
       }
       await ask<void>((done) => sftp.close(file, done), name);
@@ -154,7 +158,7 @@ function sftpFolder(sftp: SFTPWrapper, path: string, litter: Set<string>, broken
       const { size } = await ask<Stats>((done) => sftp.fstat(file, done), name);
       await ask<void>((done) => sftp.close(file, done), name);
       if (size !== bytes.length) {
-        throw new FolderFault(`the server has ${size} of ${bytes.length} bytes of what was written`, "answered");
+        throw new FolderError(`the server has ${size} of ${bytes.length} bytes of what was written`, "answered");
       }
     },
     rename: (from, to) => ask<void>((done) => sftp.rename(at(from), at(to), done), to),
@@ -162,7 +166,7 @@ function sftpFolder(sftp: SFTPWrapper, path: string, litter: Set<string>, broken
       try {
         await ask<void>((done) => sftp.unlink(at(name), done), name);
       } catch (error) {
-        if (!(error instanceof FolderFault && isMissing(error.cause))) throw error;
+        if (!(error instanceof FolderError && isMissing(error.cause))) throw error;
       }
     },
   };
@@ -182,10 +186,10 @@ function isMissing(error: unknown): boolean {
 }
 
 /** What a request came to, by the status the server gave. */
-function refusalOf(error: unknown, about: string): FolderFault {
-  if (error instanceof FolderFault) return error;
+function refusalOf(error: unknown, about: string): FolderError {
+  if (error instanceof FolderError) return error;
   const { code } = error as { code?: unknown };
-  if (typeof code !== "number") return new FolderFault("the connection broke off", "no-answer", error);
+  if (typeof code !== "number") return new FolderError("the connection broke off", "no-answer", error);
   const known: Record<number, string> = {
     [noSuchFile]: "is not there",
     3: "may not be used by us: permission denied",
@@ -194,17 +198,17 @@ function refusalOf(error: unknown, about: string): FolderFault {
     7: "has lost the connection behind it",
     8: "cannot be used like this: the server does not know how",
   };
-  return new FolderFault(`${about} ${known[code] ?? `could not be used (SFTP status ${code})`}`, "answered", error);
+  return new FolderError(`${about} ${known[code] ?? `could not be used (SFTP status ${code})`}`, "answered", error);
 }
 
 /** Why there is no connection. */
-function faultOf(error: Error & { level?: string }, shown: string | undefined, { hostKeys }: SftpPlace): FolderFault {
+function faultOf(error: Error & { level?: string }, shown: string | undefined, { hostKeys }: SftpPlace): FolderError {
   if (shown !== undefined && !hostKeys.includes(shown)) {
     const says = `the server's host key is ${shown}, which is not among hostKeys; nothing was sent to it`;
-    return new FolderFault(says, "no-answer");
+    return new FolderError(says, "no-answer");
   }
   if (error.level === "client-authentication") {
-    return new FolderFault("the server refused the login", "credentials", error);
+    return new FolderError("the server refused the login", "credentials", error);
   }
-  return new FolderFault(connectionText(error), "no-answer", error);
+  return new FolderError(connectionText(error), "no-answer", error);
 }

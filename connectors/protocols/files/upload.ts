@@ -1,35 +1,35 @@
 import { fileURLToPath } from "node:url";
 import type { S3Place } from "../../../bridge/model/connector.ts";
 import { delivered, type Outcome, retry } from "../../../bridge/model/outcome.ts";
-import { visit } from "./connection-pool.ts";
-import { type Enter, type Folder, FolderFault, retryOf, writeWhole } from "./folder.ts";
+import { withConnection } from "./connection-pool.ts";
+import { type Enter, type Folder, FolderError, retryOf, writeWhole } from "./folder.ts";
 import { serverAt } from "./folder-address.ts";
 import { localFolder } from "./local-folder.ts";
 import { hasBucket, putObject } from "./s3.ts";
-import { type Login, sftpDoor } from "./sftp.ts";
+import { type Login, sftpSource } from "./sftp.ts";
 
 /** A file to be dropped. Its name follows from its content: another of that name is this one. */
-export interface DropFile {
+export interface UploadFile {
   readonly name: string;
   readonly bytes: Uint8Array;
   readonly contentType: string;
 }
 
 /** Where whole files are dropped: a folder, a bucket, or a server. */
-export interface Drop {
+export interface Upload {
   /** Puts a file there, unless it is there already. */
-  put(file: DropFile, signal: AbortSignal): Promise<Outcome>;
+  put(file: UploadFile, signal: AbortSignal): Promise<Outcome>;
   isAwake(signal: AbortSignal): Promise<boolean>;
 }
 
-export interface DropPlace {
+export interface UploadPlace {
   /** An address that was checked: `file:`, `s3:` or `sftp:`. */
   readonly to: string;
   readonly hostKeys?: readonly string[] | undefined;
   readonly kmsKey?: string | undefined;
 }
 
-export function dropAt(place: DropPlace, login: Login | undefined): Drop {
+export function uploadTo(place: UploadPlace, login: Login | undefined): Upload {
   if (place.to.startsWith("s3:")) return s3Drop(s3PlaceOf(place));
   const enter = folderAt(place.to, place.hostKeys, login);
   return enter ? folderDrop(enter) : closedDrop(noLogin);
@@ -49,16 +49,16 @@ export function folderAt(
     return (_, work) => work(folder);
   }
   if (!login) return undefined;
-  const door = sftpDoor({ ...serverAt(address, 22), hostKeys }, login);
-  return (signal, work) => visit(door, signal, work);
+  const door = sftpSource({ ...serverAt(address, 22), hostKeys }, login);
+  return (signal, work) => withConnection(door, signal, work);
 }
 
 /** The folder of a bucket that an `s3:` address means. */
-export function s3PlaceOf({ to, kmsKey }: DropPlace): S3Place {
+export function s3PlaceOf({ to, kmsKey }: UploadPlace): S3Place {
   return { place: to.endsWith("/") ? to : `${to}/`, ...(kmsKey !== undefined && { kmsKey }) };
 }
 
-function folderDrop(enter: Enter): Drop {
+function folderDrop(enter: Enter): Upload {
   return {
     async put({ name, bytes }, signal) {
       const isThere = async (folder: Folder) => (await folder.size(name)) === bytes.length;
@@ -81,7 +81,7 @@ function folderDrop(enter: Enter): Drop {
   };
 }
 
-function s3Drop(place: S3Place): Drop {
+function s3Drop(place: S3Place): Upload {
   return {
     async put({ name, bytes, contentType }, signal) {
       try {
@@ -95,7 +95,7 @@ function s3Drop(place: S3Place): Drop {
   };
 }
 
-function closedDrop(reason: string): Drop {
+function closedDrop(reason: string): Upload {
   return {
     put: async () => retry(reason, { code: "setup", mayHaveLanded: false }),
     isAwake: async () => false,
@@ -107,7 +107,7 @@ async function isWell(work: Promise<void>): Promise<boolean> {
     await work;
     return true;
   } catch (fault) {
-    if (fault instanceof FolderFault) return false;
+    if (fault instanceof FolderError) return false;
     throw fault;
   }
 }

@@ -1,8 +1,8 @@
 import type { Http, HttpRequest, HttpResponse } from "../../../bridge/model/connector.ts";
 import { delivered, type Outcome, refused, retry } from "../../../bridge/model/outcome.ts";
-import { nodeWire } from "./node-transport.ts";
+import { nodeTransport } from "./node-transport.ts";
 import { problemIn } from "./problem-details.ts";
-import type { Listener, OpenWire } from "./transport.ts";
+import type { Listener, OpenTransport } from "./transport.ts";
 
 export interface HttpOptions {
   /** `host` or `host:port`: nothing else is ever called. */
@@ -14,11 +14,11 @@ export interface HttpOptions {
   readonly bodyMs?: number;
   readonly maxBodyBytes?: number;
   /** Who carries the requests. Default: Node's own client. */
-  readonly wire?: OpenWire;
+  readonly transport?: OpenTransport;
 }
 
 /** Why no answer came, or none that can be trusted. */
-export class HttpFault extends Error {
+export class HttpError extends Error {
   /** Whether the target may have acted on the request all the same. */
   readonly mayHaveLanded: boolean;
   /** The target would not speak to us with the certificate we showed, or without one. */
@@ -41,8 +41,8 @@ function refusesCertificate(cause: unknown): boolean {
 }
 
 /** What follows where no answer came. @throws what is no such fault */
-export function outcomeOfFault(error: unknown): Outcome {
-  if (!(error instanceof HttpFault)) throw error;
+export function outcomeOfError(error: unknown): Outcome {
+  if (!(error instanceof HttpError)) throw error;
   const { message, mayHaveLanded, certificateRefused } = error;
   return certificateRefused
     ? retry(message, { mayHaveLanded, auth: true })
@@ -57,7 +57,7 @@ export function outcomeOfFault(error: unknown): Outcome {
  */
 export function createHttp(options: HttpOptions): Http {
   const { allowedHosts, connectMs = 2_000, headersMs = 4_000, bodyMs = 4_000, maxBodyBytes = 1_048_576 } = options;
-  const wire = (options.wire ?? nodeWire)(connectMs);
+  const wire = (options.transport ?? nodeTransport)(connectMs);
 
   const request = (wanted: HttpRequest): Promise<HttpResponse> => ask(wanted, checkUrl(wanted.url, allowedHosts));
 
@@ -67,7 +67,7 @@ export function createHttp(options: HttpOptions): Http {
     const type = wanted.json === undefined ? (wanted.text?.type ?? "") : (wanted.jsonType ?? "application/json");
     const headers = headersOf(wanted, url, body === undefined ? undefined : { body, type });
     return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(new HttpFault("the try's time was over", false));
+      if (signal?.aborted) return reject(new HttpError("the try's time was over", false));
       let sent = false;
       let status = 0;
       let answered: HttpResponse["headers"] | undefined;
@@ -91,7 +91,7 @@ export function createHttp(options: HttpOptions): Http {
       };
       const fail = (message: string, cause?: unknown) => {
         end();
-        reject(new HttpFault(message, sent, cause));
+        reject(new HttpError(message, sent, cause));
         breakOff();
       };
       const abort = () => fail("the try's time was over");
@@ -132,14 +132,14 @@ export function createHttp(options: HttpOptions): Http {
         const url = checkUrl(wanted.url, allowedHosts);
         return judge(wanted, await ask(wanted, url), url.pathname);
       } catch (error) {
-        return outcomeOfFault(error);
+        return outcomeOfError(error);
       }
     },
     async isAwake(url, signal, tls) {
       try {
         return (await request({ method: "GET", url, tls, ...(signal && { signal }) })).status < 500;
       } catch (error) {
-        if (error instanceof HttpFault) return false;
+        if (error instanceof HttpError) return false;
         throw error;
       }
     },
@@ -251,16 +251,16 @@ function first(value: string | string[] | undefined): string | undefined {
   return Array.isArray(value) ? value[0] : value;
 }
 
-/** @throws {HttpFault} for a host that is not allowed, or one that would be spoken to in the clear */
+/** @throws {HttpError} for a host that is not allowed, or one that would be spoken to in the clear */
 function checkUrl(text: string, allowedHosts: readonly string[]): URL {
   const url = URL.parse(text);
-  if (!url) throw new HttpFault("the request's address is not a URL", false);
+  if (!url) throw new HttpError("the request's address is not a URL", false);
   if (!allowedHosts.includes(url.host))
-    throw new HttpFault(`${url.host} is not among the hosts its configuration names`, false);
-  if (url.username || url.password) throw new HttpFault("the request's address carries credentials", false);
+    throw new HttpError(`${url.host} is not among the hosts its configuration names`, false);
+  if (url.username || url.password) throw new HttpError("the request's address carries credentials", false);
   const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(url.hostname);
   if (url.protocol !== "https:" && !(url.protocol === "http:" && loopback)) {
-    throw new HttpFault(`${url.host} must be called by https`, false);
+    throw new HttpError(`${url.host} must be called by https`, false);
   }
   return url;
 }

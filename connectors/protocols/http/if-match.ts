@@ -1,6 +1,6 @@
 import type { Http, HttpRequest } from "../../../bridge/model/connector.ts";
 import { type Outcome, retry } from "../../../bridge/model/outcome.ts";
-import { outcomeOf, outcomeOfFault } from "./client.ts";
+import { outcomeOf, outcomeOfError } from "./client.ts";
 
 /**
  * Sends a change on condition that nobody has changed the thing since we looked: its `ETag` is read, and sent as
@@ -43,7 +43,7 @@ async function conditionOf(
       return { headers: { "if-match": etag } };
     }
   } catch (error) {
-    outcome = outcomeOfFault(error);
+    outcome = outcomeOfError(error);
   }
   if (outcome.kind === "delivered") {
     const reason = "it gives no strong ETag to change it by; take ifMatch out of the configuration";

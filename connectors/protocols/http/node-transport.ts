@@ -1,9 +1,9 @@
 import http from "node:http";
 import https from "node:https";
-import { connections, idleMs, perCertificate, type Wire } from "./transport.ts";
+import { connections, type HttpTransport, idleMs, perCertificate } from "./transport.ts";
 
 /** Node's own client. Nothing of it goes into a function's bundle. */
-export function nodeWire(): Wire {
+export function nodeTransport(): HttpTransport {
   const options = { keepAlive: true, maxSockets: connections, scheduling: "lifo", timeout: idleMs } as const;
   const plain = new http.Agent(options);
   const secured = perCertificate(

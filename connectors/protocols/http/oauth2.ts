@@ -10,7 +10,7 @@ import {
 import * as z from "zod";
 import type { Http, HttpResponse, Tls } from "../../../bridge/model/connector.ts";
 import { type Outcome, retry } from "../../../bridge/model/outcome.ts";
-import { outcomeOf, outcomeOfFault } from "./client.ts";
+import { outcomeOf, outcomeOfError } from "./client.ts";
 import { type Fetched, type Held, heldToken } from "./token-cache.ts";
 
 const pem = z.string().startsWith("-----BEGIN ", "is not PEM");
@@ -112,7 +112,7 @@ function asFetched({ status, headers, body }: HttpResponse): Response {
 
 /** Why there is no token: in the token server's own code, never in its words. */
 function withoutToken(error: unknown, answer: HttpResponse | undefined): Outcome {
-  const judged = answer ? outcomeOf(answer, "") : outcomeOfFault(error);
+  const judged = answer ? outcomeOf(answer, "") : outcomeOfError(error);
   if (judged.kind === "retry" && !(answer && judged.auth)) {
     return { ...judged, reason: `no token: ${judged.reason}`, mayHaveLanded: false };
   }

@@ -29,10 +29,10 @@ export interface Listener {
  * @returns what breaks the exchange off, with its connection
  * @throws where the request cannot be made, as for a header with a line break
  */
-export type Wire = (request: Outgoing, listener: Listener) => () => void;
+export type HttpTransport = (request: Outgoing, listener: Listener) => () => void;
 
 /** @param connectMs when a connection that does not come about may be given up */
-export type OpenWire = (connectMs: number) => Wire;
+export type OpenTransport = (connectMs: number) => HttpTransport;
 
 /** How many connections one connector may have at a time. */
 export const connections = 256;

@@ -1,8 +1,8 @@
 import Agent from "undici/lib/dispatcher/agent.js";
-import { connections, idleMs, perCertificate, type Wire } from "./transport.ts";
+import { connections, type HttpTransport, idleMs, perCertificate } from "./transport.ts";
 
 /** Undici's client: half the work a request of Node's own, and 277 KiB of a bundle. */
-export function undiciWire(connectMs: number): Wire {
+export function undiciTransport(connectMs: number): HttpTransport {
   // The limits of time are http.ts's own, which are exact.
   const options = { connections, pipelining: 1, headersTimeout: 0, bodyTimeout: 0 } as const;
   const agentFor = perCertificate(

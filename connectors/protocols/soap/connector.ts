@@ -9,7 +9,7 @@ import { delivered, type Outcome, refused, retry } from "../../../bridge/model/o
 import type { Packet } from "../../../bridge/model/packet.ts";
 import { nest } from "../../../bridge/values/field-path.ts";
 import type { Json, JsonObject } from "../../../bridge/values/json.ts";
-import { HttpFault, outcomeOf } from "../http/client.ts";
+import { HttpError, outcomeOf } from "../http/client.ts";
 import { readAnswer, readXml } from "./response.ts";
 
 const partName = z
@@ -116,7 +116,7 @@ async function send(packet: Packet, context: Context<Config, Secret>): Promise<O
     });
     return await judge(response, config, message.isOneWay);
   } catch (error) {
-    if (!(error instanceof HttpFault)) throw error;
+    if (!(error instanceof HttpError)) throw error;
     return retry(error.message, { code: "no-answer", mayHaveLanded: error.mayHaveLanded });
   }
 }

@@ -16,7 +16,7 @@ const deepest = 100;
 const mostCharacters = 1_048_576;
 
 /** Why a text is not read as XML. */
-export class XmlFault extends Error {}
+export class XmlError extends Error {}
 
 interface Handlers {
   /** @param name without its prefix */
@@ -31,23 +31,23 @@ interface Handlers {
  * A document type is none of what is read: it could define entities that grow without bounds or bring in files, and SOAP
  * forbids it (SOAP 1.1, 3; SOAP 1.2, 5).
  *
- * @throws {XmlFault}
+ * @throws {XmlError}
  */
 export async function readXml(xml: string, { onopentag, onclosetag, ontext }: Partial<Handlers> = {}): Promise<void> {
-  if (xml.length > mostCharacters) throw new XmlFault(`has more than ${mostCharacters} characters`);
-  if (/<!\s*(DOCTYPE|ENTITY)/i.test(xml)) throw new XmlFault("declares a document type, which is not read");
+  if (xml.length > mostCharacters) throw new XmlError(`has more than ${mostCharacters} characters`);
+  if (/<!\s*(DOCTYPE|ENTITY)/i.test(xml)) throw new XmlError("declares a document type, which is not read");
   const { default: sax } = await import("sax");
   const parser = sax.parser(true, { xmlns: true });
   let depth = 0;
   let roots = 0;
   // Thrown from here, it ends the reading: the parser itself would go on, and make an error of every character.
   parser.onerror = () => {
-    throw new XmlFault("is no well-formed XML");
+    throw new XmlError("is no well-formed XML");
   };
   parser.onopentag = (tag) => {
     // The parser lets a second root pass.
-    if (depth === 0 && ++roots > 1) throw new XmlFault("is no well-formed XML");
-    if (++depth > deepest) throw new XmlFault(`is nested deeper than ${deepest} elements`);
+    if (depth === 0 && ++roots > 1) throw new XmlError("is no well-formed XML");
+    if (++depth > deepest) throw new XmlError(`is nested deeper than ${deepest} elements`);
     const { local, uri } = tag as QualifiedTag;
     onopentag?.(local, uri);
   };
@@ -94,7 +94,7 @@ export async function readAnswer(xml: string): Promise<SoapAnswer> {
       },
     });
   } catch (error) {
-    if (error instanceof XmlFault) return { kind: "unreadable", why: error.message };
+    if (error instanceof XmlError) return { kind: "unreadable", why: error.message };
     throw error;
   }
   if (!isEnvelope || !hasBody) return { kind: "unreadable", why: "is no SOAP envelope" };

@@ -111,7 +111,7 @@ export interface Dialect {
   upsert(table: string, key: Column, columns: readonly Column[]): string;
   connect(place: Place, login: Login): Promise<Session>;
   /** What an error of a session or of `connect` means. */
-  faultOf(error: unknown): SqlFault;
+  faultOf(error: unknown): SqlIssue;
 }
 
 /** A column, quoted, and its value. */
@@ -127,7 +127,7 @@ export interface Column {
 }
 
 /** What an error of a database comes to. */
-export interface SqlFault {
+export interface SqlIssue {
   /**
    * `there`: a row with this key is there already. `setup`: the database is not as the configuration says, a table or a
    * grant is missing. `lost`: nobody answers, or no longer.

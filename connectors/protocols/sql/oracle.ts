@@ -1,6 +1,6 @@
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import type { BindParameter, Connection, DBError } from "oracledb";
-import { type Bind, type Dialect, insertOf, quoted, type Rows, type Session, type SqlFault } from "./dialect.ts";
+import { type Bind, type Dialect, insertOf, quoted, type Rows, type Session, type SqlIssue } from "./dialect.ts";
 
 /** How long one call of the database may take. ms */
 const callMs = 4_000;
@@ -159,7 +159,7 @@ const setups: Readonly<Record<number, string>> = {
 
 const lost = new Set([28, 1012, 1033, 1034, 1089, 1090, 1092, 3113, 3114, 3135, 25408]);
 
-function faultOf(error: unknown): SqlFault {
+function faultOf(error: unknown): SqlIssue {
   const { code = (error as Error).name, message = "" } = error as Partial<DBError>;
   // A driver's error often carries the database's own in its text, and tells more by it.
   const number = Number(/ORA-(\d{5})/.exec(`${code} ${message}`)?.[1]);
@@ -186,7 +186,7 @@ function faultOf(error: unknown): SqlFault {
 }
 
 /** Source: node-oracledb 26.0, lib/errors.js. */
-function driverFault(code: string): SqlFault {
+function driverFault(code: string): SqlIssue {
   const says: Readonly<Record<string, string>> = {
     "NJS-123": "the database was too slow, or a lock was held",
     "NJS-503": "the database cannot be reached",

@@ -13,7 +13,7 @@ import {
   quoted,
   valueRead,
 } from "./dialect.ts";
-import { type Sessions, TimeUp } from "./session-pool.ts";
+import { DeadlineError, type Sessions } from "./session-pool.ts";
 
 /** A table that tells what is new by a column that only grows: part of a connector's configuration. */
 export const pollSchema = z
@@ -86,7 +86,7 @@ export async function pollTable(sessions: Sessions, context: Context<Config, Log
       return found.rows;
     });
   } catch (error) {
-    if (error instanceof TimeUp || context.signal.aborted) return { fault: "the database was too slow" };
+    if (error instanceof DeadlineError || context.signal.aborted) return { fault: "the database was too slow" };
     const { kind, says, code, about } = sessions.dialect.faultOf(error);
     return { fault: `${says}${about ? `: ${about}` : ""} (${code})`, auth: kind === "login" };
   }

@@ -1,6 +1,6 @@
 import { getCACertificates } from "node:tls";
 import type { Client, DatabaseError } from "pg";
-import { type Bind, type Dialect, insertOf, quoted, type Rows, type Session, type SqlFault } from "./dialect.ts";
+import { type Bind, type Dialect, insertOf, quoted, type Rows, type Session, type SqlIssue } from "./dialect.ts";
 
 declare module "pg" {
   // There, and not in its types.
@@ -146,7 +146,7 @@ const setups: Readonly<Record<string, string>> = {
   "25006": "the database takes no changes; it may be a standby",
 };
 
-function faultOf(error: unknown): SqlFault {
+function faultOf(error: unknown): SqlIssue {
   const { code, severity, column, constraint, table, message: answer } = error as Partial<DatabaseError>;
   if (severity === undefined || code === undefined) return connectionFault(error as NodeJS.ErrnoException);
   const about = column ?? constraint ?? undefined;
@@ -173,7 +173,7 @@ function serverState(code: string): string {
   return "the database failed";
 }
 
-function connectionFault({ code, message, name }: NodeJS.ErrnoException): SqlFault {
+function connectionFault({ code, message, name }: NodeJS.ErrnoException): SqlIssue {
   if (/does not support SSL|establishing an SSL/.test(message)) {
     return { kind: "lost", code: "no-tls", says: "the database does not speak TLS" };
   }

@@ -1,7 +1,7 @@
 import type { Context } from "../../../bridge/model/connector.ts";
 import { type Outcome, refused, retry } from "../../../bridge/model/outcome.ts";
 import type { Packet } from "../../../bridge/model/packet.ts";
-import type { Dialect, Login, Place, Session, SqlFault } from "./dialect.ts";
+import type { Dialect, Login, Place, Session, SqlIssue } from "./dialect.ts";
 
 /**
  * How long an idle session is kept. Short: a Lambda is frozen between its calls, and what it held meanwhile is found
@@ -42,14 +42,14 @@ export class Sessions {
     const abort = () => {
       over = true;
       session?.destroy();
-      aborted.reject(new TimeUp());
+      aborted.reject(new DeadlineError());
     };
     signal.addEventListener("abort", abort, { once: true });
     const worked = async () => {
       session = this.#take(key) ?? (await this.dialect.connect(config, secret));
       if (over) {
         session.destroy();
-        throw new TimeUp();
+        throw new DeadlineError();
       }
       const result = await work(session);
       if (!over) this.#keep(key, session);
@@ -97,7 +97,7 @@ export class Sessions {
 }
 
 /** The try's time was over: what a session was doing is broken off. */
-export class TimeUp extends Error {
+export class DeadlineError extends Error {
   constructor() {
     super("the try's time was over");
   }
@@ -139,7 +139,7 @@ export async function inOneTransaction<Config extends Place>(
     });
     return outcomes;
   } catch (error) {
-    const fault = error instanceof TimeUp || context.signal.aborted ? timeUp : faultOf(error);
+    const fault = error instanceof DeadlineError || context.signal.aborted ? timeUp : faultOf(error);
     // At COMMIT nobody can say whose packet it is.
     const isAnybodys = committing && (fault.kind === "refused" || fault.kind === "there");
     const failed = outcomeOf(isAnybodys ? { ...fault, kind: "retry" } : fault, committing && fault.kind === "lost");
@@ -148,12 +148,12 @@ export async function inOneTransaction<Config extends Place>(
   }
 }
 
-const timeUp: SqlFault = { kind: "lost", code: "time", says: "the try's time was over" };
+const timeUp: SqlIssue = { kind: "lost", code: "time", says: "the try's time was over" };
 
 /** How much of a refusal is kept for the operator. */
 const answerKept = 2_048;
 
-export function outcomeOf({ kind, says, code, about, answer }: SqlFault, mayHaveLanded: boolean): Outcome {
+export function outcomeOf({ kind, says, code, about, answer }: SqlIssue, mayHaveLanded: boolean): Outcome {
   const reason = `${says}${about ? `: ${about}` : ""} (${code})`;
   switch (kind) {
     case "there":

@@ -73,13 +73,13 @@ export function sqlTable(name: string, dialect: Dialect): Connector<Config, Logi
   });
 }
 
-interface Desk {
+interface WriteContext {
   readonly config: Config;
   readonly session: Session;
   readonly dialect: Dialect;
 }
 
-async function write(packet: Packet, desk: Desk): Promise<Outcome> {
+async function write(packet: Packet, desk: WriteContext): Promise<Outcome> {
   const { config, session, dialect } = desk;
   const landed = delivered({ at: config.table });
   const values = valuesOf(packet, config);
@@ -150,7 +150,7 @@ const versionsSchema = z.object({
 type Versions = z.output<typeof versionsSchema>;
 
 /** What is known of a row; until the transaction's end nobody else changes it. */
-async function lockVersions(entity: string, { config, session, dialect }: Desk): Promise<Versions> {
+async function lockVersions(entity: string, { config, session, dialect }: WriteContext): Promise<Versions> {
   const table = versionsOf(config, dialect);
   const row: Valued[] = [
     { name: dialect.own("target"), bind: text(tableOf(config)) },
@@ -167,7 +167,12 @@ async function lockVersions(entity: string, { config, session, dialect }: Desk):
   return versionsSchema.parse(JSON.parse(String(found.rows[0]?.[0])));
 }
 
-async function keepVersions(packet: Packet, fields: readonly string[], held: Versions, desk: Desk): Promise<void> {
+async function keepVersions(
+  packet: Packet,
+  fields: readonly string[],
+  held: Versions,
+  desk: WriteContext,
+): Promise<void> {
   const { config, session, dialect } = desk;
   const versions: Versions =
     packet.action === "delete"
@@ -203,14 +208,18 @@ function newerFields({ action, send, fields, version }: Packet, held: Versions):
 }
 
 /** @param sql what to do with the row */
-async function withRow(sql: "DELETE" | "SELECT 1", entity: string, { config, session, dialect }: Desk): Promise<void> {
+async function withRow(
+  sql: "DELETE" | "SELECT 1",
+  entity: string,
+  { config, session, dialect }: WriteContext,
+): Promise<void> {
   const binds = new Binds(dialect);
   const where = equal(binds, [{ name: quoted(config.key), bind: text(entity) }]);
   await session.run(`${sql} FROM ${tableOf(config)} WHERE ${where}`, binds.list);
 }
 
 /** Writes the row. @returns a refusal that names the column, where the database refused a value and did not say whose */
-async function upsert(entity: string, values: readonly Valued[], desk: Desk): Promise<Outcome | undefined> {
+async function upsert(entity: string, values: readonly Valued[], desk: WriteContext): Promise<Outcome | undefined> {
   try {
     await upsertColumns(entity, values, desk);
     return undefined;
@@ -221,7 +230,7 @@ async function upsert(entity: string, values: readonly Valued[], desk: Desk): Pr
   }
 }
 
-async function upsertColumns(entity: string, values: readonly Valued[], { config, session, dialect }: Desk) {
+async function upsertColumns(entity: string, values: readonly Valued[], { config, session, dialect }: WriteContext) {
   const binds = new Binds(dialect);
   const key = binds.column({ name: quoted(config.key), bind: text(entity) });
   const columns = values.map((valued) => binds.column(valued));
@@ -229,7 +238,7 @@ async function upsertColumns(entity: string, values: readonly Valued[], { config
 }
 
 /** Tries each value alone, the key first, and takes it back: the one that fails as all together did is it. */
-async function columnAtFault(entity: string, values: readonly Valued[], code: string, desk: Desk) {
+async function columnAtFault(entity: string, values: readonly Valued[], code: string, desk: WriteContext) {
   const { config, session, dialect } = desk;
   const trials = [
     { name: quoted(config.key), run: () => withRow("SELECT 1", entity, desk) },

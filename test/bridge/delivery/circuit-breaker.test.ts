@@ -5,7 +5,7 @@ import {
   isDown,
   markDown,
   markUp,
-  recordStrike,
+  recordFailure,
   recordSuccess,
 } from "../../../bridge/delivery/circuit-breaker.ts";
 import { noon } from "../../support/builders.ts";
@@ -14,7 +14,7 @@ import { aCore, fakeTarget } from "../../support/core.ts";
 async function struck(...lanes: string[]) {
   const target = fakeTarget();
   const core = await aCore({ targets: [target] });
-  for (const lane of lanes) await recordStrike(core.engine, target.id, lane);
+  for (const lane of lanes) await recordFailure(core.engine, target.id, lane);
   return { core, target, health: await core.health(target), [Symbol.asyncDispose]: () => core[Symbol.asyncDispose]() };
 }
 
@@ -40,7 +40,7 @@ describe("a target's health", () => {
     await using given = await struck("a", "b", "c", "d");
 
     await recordSuccess(given.core.engine, given.target.id);
-    await recordStrike(given.core.engine, given.target.id, "e");
+    await recordFailure(given.core.engine, given.target.id, "e");
 
     expect(await given.core.health(given.target)).toMatchObject({ status: "UP", strikes: ["e"] });
   });
@@ -48,7 +48,7 @@ describe("a target's health", () => {
   it("counts every strike of many processes that strike at once", async () => {
     await using given = await struck();
 
-    await Promise.all(["a", "b", "c", "d", "e"].map((lane) => recordStrike(given.core.engine, given.target.id, lane)));
+    await Promise.all(["a", "b", "c", "d", "e"].map((lane) => recordFailure(given.core.engine, given.target.id, lane)));
 
     expect((await given.core.health(given.target))?.status).toBe("DOWN");
     expect(given.core.lines.filter(({ step }) => step === "target-down")).toHaveLength(1);

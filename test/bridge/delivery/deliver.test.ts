@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import * as z from "zod";
 import { changeHealth } from "../../../bridge/delivery/circuit-breaker.ts";
-import { type Carrier, deliver } from "../../../bridge/delivery/deliver.ts";
+import { type ConnectorWorker, deliver } from "../../../bridge/delivery/deliver.ts";
 import type { Engine } from "../../../bridge/engine.ts";
 import { delivered, refused, retry } from "../../../bridge/model/outcome.ts";
 import { aCore, brokenLaws, type FakeTarget, fakeTarget } from "../../support/core.ts";
@@ -12,8 +12,8 @@ targets:
   fake: { connector: Fake, map: { new_rate: rate } }
 `;
 
-function carrierOf({ connector }: FakeTarget): Carrier {
-  return { connector, owner: "o", enter: async () => () => {} };
+function carrierOf({ connector }: FakeTarget): ConnectorWorker {
+  return { connector, owner: "o", acquire: async () => () => {} };
 }
 
 /** A process that never comes to write what became of its first send, nor to remove a message. */
@@ -123,7 +123,7 @@ describe("deliver", () => {
     await core.map();
     const reports = await core.carry(target);
 
-    const delays = reports.map((report) => (report.kind === "later" ? report.ms : -1));
+    const delays = reports.map((report) => (report.kind === "delay" ? report.ms : -1));
     expect(delays).toHaveLength(2);
     expect(delays[0]).toBeGreaterThan(0);
     expect(delays[1]).toBe(delays[0]);
@@ -190,7 +190,7 @@ describe("deliver", () => {
     const reports = await core.carry(target);
 
     expect(target.calls).toHaveLength(0);
-    expect(reports).toMatchObject([{ kind: "later", ms: 10_000 }]);
+    expect(reports).toMatchObject([{ kind: "delay", ms: 10_000 }]);
   });
 
   it("tries again with the same key after a crash between claim and settling", async () => {
@@ -409,14 +409,14 @@ describe("deliver", () => {
     const carrier = {
       connector: target.connector,
       owner: "o",
-      enter: async () => () => {},
+      acquire: async () => () => {},
       lastStart: core.clock.now() - 1,
     };
 
     const reports = await deliver(core.engine, carrier, [message as NonNullable<typeof message>]);
 
     expect(target.calls).toHaveLength(0);
-    expect(reports).toMatchObject([{ kind: "later", ms: 0 }]);
+    expect(reports).toMatchObject([{ kind: "delay", ms: 0 }]);
     expect((await core.only()).progress.lease).toBeUndefined();
   });
 
@@ -431,8 +431,8 @@ describe("deliver", () => {
     const gate = new Promise<void>((resolve) => {
       open = resolve;
     });
-    const slow = { connector: target.connector, owner: "slow", enter: () => gate.then(() => () => {}) };
-    const quick = { connector: target.connector, owner: "quick", enter: async () => () => {} };
+    const slow = { connector: target.connector, owner: "slow", acquire: () => gate.then(() => () => {}) };
+    const quick = { connector: target.connector, owner: "quick", acquire: async () => () => {} };
 
     const waiting = deliver(core.engine, slow, await batch());
     await core.clock.advance(41_000);
@@ -455,13 +455,13 @@ describe("deliver", () => {
     const { visibilityMs, sendMs } = engine.times;
     const batch = await engine.queue.receive(`lane:${target.id}`, { max: 1, visibilityMs, waitMs: 0 });
     const { promise, resolve } = Promise.withResolvers<void>();
-    const stopped = { connector: target.connector, owner: "o", enter: () => promise.then(() => () => {}) };
+    const stopped = { connector: target.connector, owner: "o", acquire: () => promise.then(() => () => {}) };
 
     const delivering = deliver(engine, stopped, batch);
     await clock.advance(visibilityMs - sendMs + 1);
     resolve();
 
-    expect(await delivering).toMatchObject([{ kind: "later", ms: 0 }]);
+    expect(await delivering).toMatchObject([{ kind: "delay", ms: 0 }]);
     expect(target.calls).toHaveLength(0);
     expect((await core.only()).progress.lease).toBeUndefined();
   });

@@ -280,7 +280,7 @@ async function meddle(core: Core, id: string): Promise<void> {
 }
 
 async function restByMinutes(core: Core, minutes: number): Promise<void> {
-  const { keep } = await import("../../../bridge/maintenance/run-maintenance.ts");
+  const { runMaintenance: keep } = await import("../../../bridge/maintenance/run-maintenance.ts");
   for (let minute = 0; minute < minutes; minute++) {
     await core.run();
     await keep(core.engine);

@@ -6,7 +6,7 @@ import { parse } from "yaml";
 import { policyJsonSchema } from "../../../bridge/governance/policy.ts";
 import { readPolicy } from "../../../bridge/governance/policy-file.ts";
 import { vet } from "../../../bridge/governance/vet.ts";
-import type { Parcel } from "../../../bridge/mapping/map-event.ts";
+import type { MappedPayload } from "../../../bridge/mapping/map-event.ts";
 import { mask } from "../../../bridge/pii/mask.ts";
 import type { Json, JsonObject } from "../../../bridge/values/json.ts";
 import { aKey, aSheet } from "../../support/builders.ts";
@@ -15,7 +15,7 @@ import { aPolicy } from "../../support/core.ts";
 const sheet = aSheet("source_event: t\ntargets: { hr: { connector: WorkForceNow@v1, map: { x: y } } }");
 
 function vetted(policy: string, fields: JsonObject) {
-  const parcel: Parcel = { sheet, target: sheet.targets[0] as Parcel["target"], entity: "e", fields };
+  const parcel: MappedPayload = { sheet, target: sheet.targets[0] as MappedPayload["target"], entity: "e", fields };
   return vet(aPolicy(policy), parcel, aKey);
 }
 
@@ -369,7 +369,7 @@ describe("governance.yaml", () => {
 
 describe("the record's own key", () => {
   const seen = (policy: string, entity: string) => {
-    const target = sheet.targets[0] as Parcel["target"];
+    const target = sheet.targets[0] as MappedPayload["target"];
     return vet(aPolicy(policy), { target, entity, fields: { rate: 1 } }, aKey);
   };
 

@@ -1,8 +1,8 @@
 import { createHmac } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import * as z from "zod";
-import { takeIn } from "../../../bridge/inbound/receive-webhook.ts";
-import { keep } from "../../../bridge/maintenance/run-maintenance.ts";
+import { receiveWebhook } from "../../../bridge/inbound/receive-webhook.ts";
+import { runMaintenance } from "../../../bridge/maintenance/run-maintenance.ts";
 import { readSheet } from "../../../bridge/mapping/sheet-file.ts";
 import type { Connector, Polled } from "../../../bridge/model/connector.ts";
 import { delivered } from "../../../bridge/model/outcome.ts";
@@ -74,7 +74,7 @@ describe("what an outside system says", () => {
     const { core, payroll, gis } = await twoSystems();
     await using _ = core;
 
-    const answer = await takeIn(core.engine, signed(core, rate(70)));
+    const answer = await receiveWebhook(core.engine, signed(core, rate(70)));
     await core.run();
 
     expect(answer).toMatchObject({ status: 202 });
@@ -94,7 +94,7 @@ describe("what an outside system says", () => {
   it("teaches the shadow what its target holds: HMS saying the same is nothing new there", async () => {
     const { core, payroll } = await twoSystems();
     await using _ = core;
-    await takeIn(core.engine, signed(core, rate(70)));
+    await receiveWebhook(core.engine, signed(core, rate(70)));
     await core.run();
 
     await core.clock.advance(1_000);
@@ -115,7 +115,7 @@ describe("what an outside system says", () => {
     await core.emit({ id: "hms-1", subject: "POL-1", data: { new_rate: 71 } });
     await core.run();
 
-    await takeIn(core.engine, old);
+    await receiveWebhook(core.engine, old);
     await core.run();
 
     const statuses = (await core.packets()).map(({ packet, progress }) => [packet.connector, progress.status]);
@@ -133,7 +133,7 @@ describe("what an outside system says", () => {
       { kind: "health", id: payroll.id, value: { status: "DOWN", since: 1, strikes: [], paused: false }, etag: 0 },
     ]);
 
-    await takeIn(core.engine, signed(core, rate(70)));
+    await receiveWebhook(core.engine, signed(core, rate(70)));
     await core.run();
 
     expect((await core.packets()).map(({ progress }) => progress.status)).toEqual(["UNCHANGED", "SENT"]);
@@ -148,7 +148,7 @@ describe("what an outside system says", () => {
     const parrot = (target: FakeTarget, connector: string, field: string) => {
       target.behave = (packet) => {
         const message = { kind: "rate", policy: packet.entity, [field]: packet.fields[field] };
-        void takeIn(core.engine, signed(core, message, { connector, id: `parrot-${++said}` }));
+        void receiveWebhook(core.engine, signed(core, message, { connector, id: `parrot-${++said}` }));
         target.take(packet);
         return delivered();
       };
@@ -156,7 +156,7 @@ describe("what an outside system says", () => {
     parrot(payroll, "Payroll", "dailyRate");
     parrot(gis, "Gis", "perDiemUSD");
 
-    await takeIn(core.engine, signed(core, rate(70)));
+    await receiveWebhook(core.engine, signed(core, rate(70)));
     for (let round = 0; round < 10; round++) {
       await core.run();
       await core.clock.advance(1_000);
@@ -171,7 +171,7 @@ describe("what an outside system says", () => {
     const { core } = await twoSystems();
     await using _ = core;
 
-    await takeIn(core.engine, signed(core, { kind: "holiday" }));
+    await receiveWebhook(core.engine, signed(core, { kind: "holiday" }));
     await core.run();
 
     expect((await core.engine.store.tally()).events).toMatchObject({ UNMATCHED: 1, EXPANDED: 0 });
@@ -191,7 +191,7 @@ targets:
     });
     await using _ = core;
 
-    await takeIn(core.engine, signed(core, { rows: [{ policy: "POL-1", dailyRate: 70 }, { dailyRate: 71 }] }));
+    await receiveWebhook(core.engine, signed(core, { rows: [{ policy: "POL-1", dailyRate: 70 }, { dailyRate: 71 }] }));
     await core.run();
 
     const [event] = await core.engine.store.events({ limit: 10 });
@@ -216,7 +216,7 @@ targets:
     });
     await using _ = core;
     const rows = Array.from({ length: 30 }, (_, i) => ({ policy: `POL-${i}`, dailyRate: i }));
-    await takeIn(core.engine, signed(core, { rows }));
+    await receiveWebhook(core.engine, signed(core, { rows }));
     let broken = true;
     const breaking = {
       ...core.engine,
@@ -257,7 +257,7 @@ describe("the inbound door", () => {
     };
     const then = { ...core.engine, clock: { ...core.engine.clock, now: () => 1_614_265_330_000 } };
 
-    const answer = await takeIn(then, {
+    const answer = await receiveWebhook(then, {
       connector: "Payroll",
       header: (name) => headers[name],
       body: Buffer.from('{"test": 2432232314}'),
@@ -275,7 +275,7 @@ describe("the inbound door", () => {
     const { core } = await twoSystems();
     await using _ = core;
 
-    expect(await takeIn(core.engine, signed(core, rate(70), { atMs: core.clock.now() + off }))).toMatchObject({
+    expect(await receiveWebhook(core.engine, signed(core, rate(70), { atMs: core.clock.now() + off }))).toMatchObject({
       status,
     });
     expect(await refused(core)).toBe(status === 401 ? 0 : 2);
@@ -292,7 +292,7 @@ describe("the inbound door", () => {
     };
     let tried = 0;
     for (let bit = 0; bit < body.length * 8; bit++) {
-      const answer = await takeIn(core.engine, {
+      const answer = await receiveWebhook(core.engine, {
         connector: "Payroll",
         header: (n) => headers[n],
         body: flipped(body, bit),
@@ -304,7 +304,7 @@ describe("the inbound door", () => {
       const value = Buffer.from(headers[name] as string);
       for (let bit = 0; bit < value.length * 8; bit++) {
         const header = (n: string) => (n === name ? flipped(value, bit).toString("latin1") : headers[n]);
-        expect((await takeIn(core.engine, { connector: "Payroll", header, body })).status).toBe(401);
+        expect((await receiveWebhook(core.engine, { connector: "Payroll", header, body })).status).toBe(401);
         tried++;
       }
     }
@@ -312,7 +312,7 @@ describe("the inbound door", () => {
     for (let bit = 0; bit < mac.length * 8; bit++) {
       const header = (n: string) =>
         n === "webhook-signature" ? `v1,${flipped(mac, bit).toString("base64")}` : headers[n];
-      expect((await takeIn(core.engine, { connector: "Payroll", header, body })).status).toBe(401);
+      expect((await receiveWebhook(core.engine, { connector: "Payroll", header, body })).status).toBe(401);
       tried++;
     }
     expect(tried).toBeGreaterThan(700);
@@ -329,7 +329,7 @@ describe("the inbound door", () => {
     const { core } = await twoSystems();
     await using _core = core;
 
-    expect(await takeIn(core.engine, signed(core, rate(70), options))).toEqual({
+    expect(await receiveWebhook(core.engine, signed(core, rate(70), options))).toEqual({
       status: 401,
       message: "the message is not signed by a known sender, or its time is over",
     });
@@ -345,8 +345,8 @@ describe("the inbound door", () => {
     const wrong = "v1,AAAA v0,xyz";
     second.headers["webhook-signature"] = `${wrong} ${second.headers["webhook-signature"]}`;
 
-    expect((await takeIn(core.engine, signed(core, rate(70)))).status).toBe(202);
-    expect((await takeIn(core.engine, second)).status).toBe(202);
+    expect((await receiveWebhook(core.engine, signed(core, rate(70)))).status).toBe(202);
+    expect((await receiveWebhook(core.engine, second)).status).toBe(202);
   });
 
   it("remembers what it has taken: the same message again changes nothing", async () => {
@@ -354,9 +354,9 @@ describe("the inbound door", () => {
     await using _ = core;
     const message = signed(core, rate(70));
 
-    const both = await Promise.all([takeIn(core.engine, message), takeIn(core.engine, message)]);
+    const both = await Promise.all([receiveWebhook(core.engine, message), receiveWebhook(core.engine, message)]);
     await core.run();
-    const later = await takeIn(core.engine, message);
+    const later = await receiveWebhook(core.engine, message);
     await core.run();
 
     expect(both.map(({ status }) => status)).toEqual([202, 202]);
@@ -375,7 +375,7 @@ describe("the inbound door", () => {
     const { core } = await twoSystems();
     await using _core = core;
 
-    expect(await takeIn(core.engine, signed(core, text, options))).toMatchObject({ status });
+    expect(await receiveWebhook(core.engine, signed(core, text, options))).toMatchObject({ status });
     expect(await refused(core)).toBe(0);
   });
 
@@ -385,9 +385,9 @@ describe("the inbound door", () => {
       const { core } = await twoSystems();
       await using _ = core;
 
-      const answer = await takeIn(core.engine, signed(core, message));
+      const answer = await receiveWebhook(core.engine, signed(core, message));
       await core.run();
-      const again = await takeIn(core.engine, signed(core, message));
+      const again = await receiveWebhook(core.engine, signed(core, message));
 
       const [stored] = await core.engine.store.events({ limit: 10 });
       expect(stored?.value.status).toBe("QUARANTINED");
@@ -419,12 +419,12 @@ describe("a target that is asked", () => {
     const gis = fakeTarget({ name: "Gis" });
     await using core = await aCore({ targets: [payroll, gis], sheets });
 
-    await keep(core.engine);
+    await runMaintenance(core.engine);
     dying = false;
     await core.clock.advance(core.engine.times.pollMs);
-    await keep(core.engine);
+    await runMaintenance(core.engine);
     await core.clock.advance(core.engine.times.pollMs);
-    await keep(core.engine);
+    await runMaintenance(core.engine);
     await core.run();
 
     expect(watermark).toBe(3);
@@ -442,13 +442,13 @@ describe("a target that is asked", () => {
     const target = fakeTarget({ name: "Payroll", poll });
     await using core = await aCore({ targets: [target, fakeTarget({ name: "Gis" })], sheets });
 
-    await Promise.all([keep(core.engine), keep(core.engine)]);
+    await Promise.all([runMaintenance(core.engine), runMaintenance(core.engine)]);
     expect(asked).toBe(1);
     await core.clock.advance(30_000);
-    await keep(core.engine);
+    await runMaintenance(core.engine);
     expect(asked).toBe(1);
     await core.clock.advance(30_000);
-    await keep(core.engine);
+    await runMaintenance(core.engine);
     expect(asked).toBe(2);
   });
 
@@ -472,7 +472,7 @@ describe("a target that is asked", () => {
       sheets,
     });
 
-    await keep(core.engine);
+    await runMaintenance(core.engine);
 
     expect(asked).toEqual(["a", "b", "c"]);
   });
@@ -487,7 +487,7 @@ describe("a target that is asked", () => {
     const published: Parameters<typeof core.engine.publish>[0][] = [];
     const catching = { ...core.engine, publish: async (events: (typeof published)[0]) => void published.push(events) };
 
-    await keep(core.engine);
+    await runMaintenance(core.engine);
     await core.map(catching);
     for (const events of published.flat().reverse()) await core.engine.publish([events]);
     await core.run();
@@ -506,7 +506,7 @@ describe("a target that is asked", () => {
     const gis = fakeTarget({ name: "Gis" });
     await using core = await aCore({ targets: [fakeTarget({ name: "Payroll", poll }), gis], sheets });
 
-    await keep(core.engine);
+    await runMaintenance(core.engine);
     await core.run();
 
     expect(gis.state.get("POL-1")).toEqual({ perDiemUSD: 70 });
@@ -522,7 +522,7 @@ describe("a target that is asked", () => {
     const refreshed: string[] = [];
     const secrets = { ...core.engine.secrets, refresh: async (id: string) => void refreshed.push(id) };
 
-    await keep({ ...core.engine, secrets });
+    await runMaintenance({ ...core.engine, secrets });
 
     const why = "the server refused the login";
     expect(core.lines).toContainEqual({ step: "poll-failed", connector: "Payroll@v1", why });
@@ -545,10 +545,10 @@ describe("a target that is asked", () => {
     await using core = await aCore({ targets: [target, fakeTarget({ name: "Gis" })], sheets });
     const given = (on: unknown) => ({ ...core.engine, configOf: () => ({ on }) });
 
-    await keep(core.engine);
-    await keep(given(false));
+    await runMaintenance(core.engine);
+    await runMaintenance(given(false));
     expect([asked, (await core.health(target))?.polledAt]).toEqual([0, undefined]);
-    await keep(given(true));
+    await runMaintenance(given(true));
 
     expect(asked).toBe(1);
     const [kept, own] = await core.engine.store.read("memory", [`${target.id}/polled`, target.id]);
@@ -564,7 +564,7 @@ describe("a target that is asked", () => {
     });
     await using core = await aCore({ targets: [target, fakeTarget({ name: "Gis" })], sheets });
 
-    await keep(core.engine);
+    await runMaintenance(core.engine);
 
     expect(core.lines).toContainEqual({ step: "poll-failed", connector: "Payroll@v1", why: "Error" });
     expect(JSON.stringify(core.lines)).not.toContain("password");

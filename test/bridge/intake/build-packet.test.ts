@@ -1,7 +1,7 @@
 import { createSecretKey } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { pack, type Vetted } from "../../../bridge/intake/build-packet.ts";
+import { pack, type VettedPayload } from "../../../bridge/intake/build-packet.ts";
 import type { Connector } from "../../../bridge/model/connector.ts";
 import {
   compareVersions,
@@ -20,10 +20,10 @@ const sheet = aSheet(
 const connector = { name: "Fake", version: "v1", order: "latest" } as Connector;
 const [payroll, gis] = sheet.targets;
 
-function aVetted(overrides: Partial<Vetted> = {}): Vetted {
+function aVetted(overrides: Partial<VettedPayload> = {}): VettedPayload {
   return {
     sheet,
-    target: payroll as Vetted["target"],
+    target: payroll as VettedPayload["target"],
     entity: "e-1",
     fields: { b: 1 },
     verdict: "allow",
@@ -46,7 +46,7 @@ describe("a packet's id", () => {
     expect(pack(aVetted({ fields: { b: 2 } }), origin, connector, aKey).id).toBe(base);
     const others = [
       pack(aVetted({ entity: "e-2" }), origin, connector, aKey),
-      pack(aVetted({ target: gis as Vetted["target"] }), origin, connector, aKey),
+      pack(aVetted({ target: gis as VettedPayload["target"] }), origin, connector, aKey),
       pack(aVetted(), { ...origin, key: "evt-b" }, connector, aKey),
       revise(pack(aVetted(), origin, connector, aKey), 1),
     ];

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
 import type { Engine } from "../../../bridge/engine.ts";
-import { targetsOf, tryBackfill } from "../../../bridge/jobs/backfill.ts";
+import { previewBackfill, targetsOf } from "../../../bridge/jobs/backfill.ts";
 import { runJobs, startJob } from "../../../bridge/jobs/job-runner.ts";
 import { packetsOf } from "../../../bridge/jobs/replay.ts";
 import { eventKey } from "../../../bridge/model/event.ts";
@@ -487,7 +487,10 @@ describe("a back-fill that is only tried", () => {
     await core.use(sheets);
     const before = { packets: await core.packets(), entries: await core.entries() };
 
-    const trial = await tryBackfill(core.engine, { targets: ["rates.new", "rates.old", "rosters.old"], from: always });
+    const trial = await previewBackfill(core.engine, {
+      targets: ["rates.new", "rates.old", "rosters.old"],
+      from: always,
+    });
 
     expect(trial).toMatchObject({
       looked: 3,
@@ -510,7 +513,7 @@ describe("a back-fill that is only tried", () => {
     await using office = await anOffice({ rates: toBoth }, folder);
     const { core } = office;
 
-    const trial = await tryBackfill(core.engine, await snapshot(core, folder));
+    const trial = await previewBackfill(core.engine, await snapshot(core, folder));
 
     expect(trial).toMatchObject({ looked: 2, malformed: { lines: 1 }, targets: { "rates.new": { made: 1 } } });
     expect(await core.entries()).toEqual([]);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { tryBulk } from "../../../bridge/jobs/bulk-operation.ts";
+import { previewBulk } from "../../../bridge/jobs/bulk-operation.ts";
 import { runJobs, startJob } from "../../../bridge/jobs/job-runner.ts";
 import { verifyLedger } from "../../../bridge/ledger/verify.ts";
 import type { BulkRequest } from "../../../bridge/model/job.ts";
@@ -52,8 +52,8 @@ describe("a bulk act", () => {
     await core.run();
     const before = await core.entries();
 
-    const released = await tryBulk(core.engine, { act: "release", filter: {}, ...why });
-    const discarded = await tryBulk(core.engine, { act: "discard", filter: {}, ...why });
+    const released = await previewBulk(core.engine, { act: "release", filter: {}, ...why });
+    const discarded = await previewBulk(core.engine, { act: "discard", filter: {}, ...why });
 
     expect(released).toMatchObject({
       looked: 4,

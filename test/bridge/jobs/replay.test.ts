@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
 import { startJob } from "../../../bridge/jobs/job-runner.ts";
-import { packetsOf, tryReplay } from "../../../bridge/jobs/replay.ts";
+import { packetsOf, previewReplay } from "../../../bridge/jobs/replay.ts";
 import { verifyLedger } from "../../../bridge/ledger/verify.ts";
 import type { ReplayRequest } from "../../../bridge/model/job.ts";
 import { refused } from "../../../bridge/model/outcome.ts";
@@ -276,8 +276,8 @@ describe("replay that is only tried", () => {
     const before = await core.entries();
     const request = { from: 0, to: Number.MAX_SAFE_INTEGER };
 
-    const trial = await tryReplay(core.engine, request);
-    const forced = await tryReplay(core.engine, { ...request, force: true });
+    const trial = await previewReplay(core.engine, request);
+    const forced = await previewReplay(core.engine, { ...request, force: true });
 
     expect(trial).toEqual({ looked: 4, sent: 0, unchanged: 3, superseded: 1, held: 0 });
     expect(forced).toEqual({ looked: 4, sent: 3, unchanged: 0, superseded: 1, held: 0 });
@@ -292,7 +292,7 @@ describe("replay that is only tried", () => {
       per_diem: onePerDiem.replace("new_rate: dailyRate", () => "new_rate: { to: dailyRate, with: '$ = 1 ? 7 : $' }"),
     });
 
-    const trial = await tryReplay(core.engine, { from: 0, to: Number.MAX_SAFE_INTEGER, sheet: "current" });
+    const trial = await previewReplay(core.engine, { from: 0, to: Number.MAX_SAFE_INTEGER, sheet: "current" });
     const again = await replayed(core, { sheet: "current" });
     await core.rest();
 

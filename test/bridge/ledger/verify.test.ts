@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { SealedEntries } from "../../../bridge/ledger/sealed-entries.ts";
 import { verifyLedger } from "../../../bridge/ledger/verify.ts";
-import type { LedgerEntry, LedgerFault } from "../../../bridge/model/ledger-entry.ts";
+import type { LedgerEntry, LedgerIssue } from "../../../bridge/model/ledger-entry.ts";
 import { aCore, type Core } from "../../support/core.ts";
 import { aSealing } from "../../support/seals.ts";
 
@@ -238,8 +238,8 @@ describe("verifying the ledger", () => {
     const foreign = { ...lost, seq: 9, hash: "f".repeat(64) };
 
     const sealed = new SealedEntries(sealing.evidence, 50);
-    const strange: (LedgerFault | undefined)[] = [];
-    const missing: (LedgerFault | undefined)[] = [];
+    const strange: (LedgerIssue | undefined)[] = [];
+    const missing: (LedgerIssue | undefined)[] = [];
     for (let part = 0; part === 0 || part < sealed.parts; part++) {
       expect(await sealed.load(part)).toBeUndefined();
       strange.push(await sealed.check([...entries, foreign]));

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { replayPacket, tryReplay } from "../../../bridge/jobs/replay.ts";
+import { previewReplay, replayPacket } from "../../../bridge/jobs/replay.ts";
 import { verifyLedger } from "../../../bridge/ledger/verify.ts";
-import { eraseOld } from "../../../bridge/maintenance/retention.ts";
-import { keep } from "../../../bridge/maintenance/run-maintenance.ts";
+import { purgeExpired } from "../../../bridge/maintenance/retention.ts";
+import { runMaintenance } from "../../../bridge/maintenance/run-maintenance.ts";
 import { refused } from "../../../bridge/model/outcome.ts";
 import type { StorePort } from "../../../bridge/ports/store.ts";
 import { aCore, brokenLaws, type Core, fakeTarget } from "../../support/core.ts";
@@ -13,7 +13,7 @@ const days = (count: number) => ({ times: { retentionMs: count * dayMs } });
 /** Looks forward, and has what happens by the clock happen. */
 async function later(core: Core, ms: number): Promise<void> {
   await core.clock.advance(ms);
-  await keep(core.engine);
+  await runMaintenance(core.engine);
 }
 
 /** Everything the store holds, but for the ledger. */
@@ -80,7 +80,7 @@ describe("what packets and events carried", () => {
 
     await later(core, 2 * dayMs);
     expect(rows(core)).toContain("planted");
-    await keep(core.engine);
+    await runMaintenance(core.engine);
 
     expect(rows(core)).not.toContain("planted");
     expect(core.lines.filter(({ step }) => step === "erased")).toEqual([
@@ -116,7 +116,7 @@ describe("what packets and events carried", () => {
     };
 
     await core.clock.advance(2 * dayMs);
-    await eraseOld({ ...engine, store: meddled as StorePort });
+    await purgeExpired({ ...engine, store: meddled as StorePort });
     await later(core, dayMs);
 
     expect(core.lines.filter(({ step }) => step === "erased")).toEqual([
@@ -140,7 +140,7 @@ describe("what packets and events carried", () => {
       { id: packet.id, sheet: "current" },
       { actor: "jo", reason: "to see" },
     );
-    const { looked, sent } = await tryReplay(core.engine, { from: recordedAt, to: core.clock.now() });
+    const { looked, sent } = await previewReplay(core.engine, { from: recordedAt, to: core.clock.now() });
     await core.emit(event);
     await core.run();
 

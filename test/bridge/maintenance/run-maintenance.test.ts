@@ -3,7 +3,7 @@ import { changeHealth } from "../../../bridge/delivery/circuit-breaker.ts";
 import type { Engine } from "../../../bridge/engine.ts";
 import { runJobs, startJob } from "../../../bridge/jobs/job-runner.ts";
 import { probe } from "../../../bridge/maintenance/probe.ts";
-import { keep } from "../../../bridge/maintenance/run-maintenance.ts";
+import { runMaintenance } from "../../../bridge/maintenance/run-maintenance.ts";
 import { retry } from "../../../bridge/model/outcome.ts";
 import type { QueuePort } from "../../../bridge/ports/queue.ts";
 import { aCore, brokenLaws, type Core, fakeTarget, onePerDiem } from "../../support/core.ts";
@@ -65,7 +65,7 @@ describe("keep", () => {
 
     for (const lateMs of [60_300, 59_900, 60_100, 59_800]) {
       await core.clock.advance(lateMs);
-      await keep(core.engine);
+      await runMaintenance(core.engine);
     }
 
     expect(target.probes - before).toBe(4);
@@ -79,9 +79,9 @@ describe("keep", () => {
     await core.emit({ id: "1", data: { new_rate: 1 } });
     await core.run();
 
-    await keep(core.engine);
+    await runMaintenance(core.engine);
     await core.clock.advance(120_000);
-    await keep(core.engine);
+    await runMaintenance(core.engine);
 
     expect((await core.health(target))?.status).toBe("DOWN");
     expect(core.lines.filter(({ step }) => step === "target-down")).toHaveLength(1);
@@ -94,7 +94,7 @@ describe("keep", () => {
     await core.emit({ id: "1", data: { new_rate: 1 } });
     await core.rest();
     for (let i = 0; i < 5; i++) {
-      await keep(core.engine);
+      await runMaintenance(core.engine);
       await core.clock.advance(60_000);
     }
 
@@ -109,7 +109,7 @@ describe("keep", () => {
     target.probes = 0;
 
     for (let second = 0; second < 300; second++) {
-      await keep(core.engine);
+      await runMaintenance(core.engine);
       await core.clock.advance(1_000);
     }
 
@@ -163,7 +163,7 @@ describe("keep", () => {
     const gap = Math.max(1, minutes / 200);
     for (let minute = 0; minute < minutes; minute += gap) {
       await core.run();
-      await keep(core.engine);
+      await runMaintenance(core.engine);
       await core.clock.advance(gap * 60_000);
     }
     target.awake = true;
@@ -185,7 +185,7 @@ describe("keep", () => {
     const moved: number[] = [];
     while ((await core.depth(`outbox:${target.id}`)) > 0) {
       const before = await core.depth(`outbox:${target.id}`);
-      await keep(core.engine);
+      await runMaintenance(core.engine);
       await core.clock.advance(1_000);
       moved.push(before - (await core.depth(`outbox:${target.id}`)));
     }
@@ -195,7 +195,7 @@ describe("keep", () => {
     }
     expect(Math.max(...moved)).toBeLessThanOrEqual(115);
     await core.rest();
-    await keep(core.engine);
+    await runMaintenance(core.engine);
     expect(target.state.size).toBe(400);
     expect((await core.health(target))?.redrivePerSecond).toBeUndefined();
   });
@@ -206,12 +206,12 @@ describe("keep", () => {
     await asleepWith(core, target, 400);
     target.awake = true;
     await core.clock.advance(60_000);
-    await keep(core.engine);
+    await runMaintenance(core.engine);
     await core.clock.advance(1_000);
 
     target.awake = false;
     await probe(core.engine, target.connector);
-    await keep(core.engine);
+    await runMaintenance(core.engine);
     const left = await core.depth(`outbox:${target.id}`);
     await core.clock.advance(5_000);
 
@@ -229,7 +229,7 @@ describe("keep", () => {
     await asleepWith(core, target, 30);
     target.awake = true;
     await core.clock.advance(60_000);
-    await keep(core.engine);
+    await runMaintenance(core.engine);
     await core.clock.advance(1_000);
     await core.run();
 
@@ -257,7 +257,7 @@ describe("keep", () => {
       for (let second = 0; second < 8; second++) {
         await core.emit({ id: `e${next}`, subject: `rate-${next % 5}`, sequence: next, data: { new_rate: next++ } });
         await core.run();
-        await keep(core.engine);
+        await runMaintenance(core.engine);
         await core.clock.advance(1_000);
       }
     }
@@ -285,7 +285,7 @@ describe("keep", () => {
       for (const seconds of [2, 58]) {
         await core.clock.advance(seconds * 1_000);
         await core.run();
-        await keep(core.engine);
+        await runMaintenance(core.engine);
       }
     }
 
@@ -305,10 +305,10 @@ describe("keep", () => {
     const oldest = (await core.packets()).find(({ packet }) => packet.connector === target.id)?.packet.id;
 
     await core.clock.advance(59_000);
-    await keep(core.engine);
+    await runMaintenance(core.engine);
     expect(breaches()).toEqual([]);
     await core.clock.advance(2_000);
-    for (let tick = 0; tick < 5; tick++) await keep(core.engine);
+    for (let tick = 0; tick < 5; tick++) await runMaintenance(core.engine);
     expect(breaches()).toEqual([
       { step: "window-breach", connector: target.id, packets: 3, packet: oldest, lateMs: 1_000 },
     ]);
@@ -316,7 +316,7 @@ describe("keep", () => {
     target.awake = true;
     await core.clock.advance(60_000);
     await core.rest();
-    await keep(core.engine);
+    await runMaintenance(core.engine);
     expect(breaches().slice(1)).toEqual([{ step: "window-kept", connector: target.id }]);
 
     await core.emit({ id: "again", subject: "again", data: { new_rate: 7 } });
@@ -325,7 +325,7 @@ describe("keep", () => {
     await core.emit({ id: "late", subject: "late", data: { new_rate: 7 } });
     await core.run();
     await core.clock.advance(61_000);
-    await keep(core.engine);
+    await runMaintenance(core.engine);
     expect(breaches().slice(2)).toMatchObject([{ step: "window-breach", packets: 1, lateMs: 1_000 }]);
   });
 
@@ -346,10 +346,10 @@ describe("keep", () => {
     await runJobs(core.engine, () => true);
 
     await core.clock.advance(4_900);
-    await keep(core.engine);
+    await runMaintenance(core.engine);
     expect((await core.health(target))?.breachedSince).toBeUndefined();
     await core.clock.advance(200);
-    await keep(core.engine);
+    await runMaintenance(core.engine);
 
     expect((await core.health(target))?.breachedSince).toBe(core.clock.now());
   });
@@ -378,11 +378,11 @@ describe("keep", () => {
       await lose(core, target.id);
 
       await core.clock.advance(119_000);
-      await keep(core.engine);
+      await runMaintenance(core.engine);
       await core.run();
       expect(target.calls).toHaveLength(0);
       await core.clock.advance(2_000);
-      await keep(core.engine);
+      await runMaintenance(core.engine);
       await core.run();
 
       const { packet, progress } = await core.only();
@@ -399,10 +399,10 @@ describe("keep", () => {
       await core.engine.queue.send(`lane:${target.id}`, [{ group: "other", body: "{}" }]);
 
       await core.clock.advance(86_400_000);
-      await keep(core.engine);
+      await runMaintenance(core.engine);
       expect((await core.only()).progress.puts).toBe(0);
       await core.clock.advance(12 * 86_400_000 + 1_000);
-      await keep(core.engine);
+      await runMaintenance(core.engine);
 
       expect((await core.only()).progress.puts).toBe(1);
     });
@@ -419,7 +419,7 @@ describe("keep", () => {
       const value = { ...stored.value, progress: { ...stored.value.progress, puts: 1, unsent: true } };
       await core.engine.store.write([{ kind: "packet", id: packet.id, value, etag: stored.etag }]);
 
-      await keep(core.engine);
+      await runMaintenance(core.engine);
       await core.run();
 
       expect((await core.only()).progress.status).toBe("SENT");
@@ -433,7 +433,7 @@ describe("keep", () => {
       await core.map();
       await lose(core, target.id);
       await core.clock.advance(121_000);
-      await keep({ ...core.engine, queue: dead(core.engine) }).catch(() => {});
+      await runMaintenance({ ...core.engine, queue: dead(core.engine) }).catch(() => {});
       expect((await core.only()).progress.unsent).toBe(true);
 
       await core.rest();

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
-import { compileExpression, ExpressionFault } from "../../../bridge/mapping/expression.ts";
+import { compileExpression, ExpressionError } from "../../../bridge/mapping/expression.ts";
 import type { Json } from "../../../bridge/values/json.ts";
 import { noon } from "../../support/builders.ts";
 
@@ -54,7 +54,7 @@ describe("an expression", () => {
     "'open",
     "$replace($, /(?<!a)b/, 'x')",
   ])("that does not compile says so when it is checked: %s", (source) => {
-    expect(() => compileExpression(source)).toThrow(ExpressionFault);
+    expect(() => compileExpression(source)).toThrow(ExpressionError);
   });
 
   const costly: readonly (readonly [string, Json])[] = [
@@ -105,11 +105,11 @@ describe("an expression", () => {
 
     const fault: unknown = await evaluate(source, input).then(
       (result) =>
-        result === undefined || JSON.stringify(result).length < 100 ? new ExpressionFault("nothing of it") : result,
+        result === undefined || JSON.stringify(result).length < 100 ? new ExpressionError("nothing of it") : result,
       (error: unknown) => error,
     );
 
-    expect(fault).toBeInstanceOf(ExpressionFault);
+    expect(fault).toBeInstanceOf(ExpressionError);
     expect((fault as Error).message).not.toMatch(/Zephyrine|4242/);
     // Generous: the machine may be busy.
     expect(performance.now() - began).toBeLessThan(5_000);
@@ -162,7 +162,7 @@ describe("an expression", () => {
         try {
           compileExpression(source);
         } catch (error) {
-          expect(error).toBeInstanceOf(ExpressionFault);
+          expect(error).toBeInstanceOf(ExpressionError);
         }
       }),
       { numRuns: 2_000 },
@@ -208,7 +208,7 @@ describe("a limit", () => {
     vi.restoreAllMocks();
 
     expect(fault).toBeInstanceOf(Error);
-    expect(fault).not.toBeInstanceOf(ExpressionFault);
+    expect(fault).not.toBeInstanceOf(ExpressionError);
   });
 });
 

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { mapEvent, type Parcel } from "../../../bridge/mapping/map-event.ts";
+import { type MappedPayload, mapEvent } from "../../../bridge/mapping/map-event.ts";
 import { match } from "../../../bridge/mapping/match-targets.ts";
 import type { SourceEvent } from "../../../bridge/model/event.ts";
 import type { JsonObject } from "../../../bridge/values/json.ts";
 import { anEvent, aSheet, noon } from "../../support/builders.ts";
 
-async function mapped(target: string, event: Partial<SourceEvent>, top = ""): Promise<Parcel[]> {
+async function mapped(target: string, event: Partial<SourceEvent>, top = ""): Promise<MappedPayload[]> {
   const sheet = aSheet(
     `source_event: t\n${top}\ntargets:\n  a: { connector: Fake, ${target} }\n`,
     "mappings/sheet.yaml",

@@ -4,7 +4,7 @@ import { parse } from "yaml";
 import * as z from "zod";
 import { readSheet, readSheets } from "../../../bridge/mapping/sheet-file.ts";
 import { sheetJsonSchema } from "../../../bridge/model/sheet-document.ts";
-import { faultText } from "../../../bridge/values/yaml-file.ts";
+import { issueText } from "../../../bridge/values/yaml-file.ts";
 import { aCatalog } from "../../support/builders.ts";
 import { perDiemSheet } from "../../support/home.ts";
 
@@ -34,14 +34,14 @@ examples:
 
 function faultsOf(text: string): string[] {
   const reading = readSheet("mappings/x.yaml", text);
-  return reading.ok ? [] : reading.faults.map(faultText);
+  return reading.ok ? [] : reading.faults.map(issueText);
 }
 
 describe("a sheet", () => {
   it("of perDiemSheet lines works as it stands", () => {
     const reading = readSheet("mappings/per_diem.yaml", perDiemSheet);
 
-    if (!reading.ok) throw new Error(reading.faults.map(faultText).join("\n"));
+    if (!reading.ok) throw new Error(reading.faults.map(issueText).join("\n"));
     expect(reading.sheet).toMatchObject({
       name: "per_diem",
       sourceEvents: ["policy.per_diem.updated"],
@@ -56,7 +56,7 @@ describe("a sheet", () => {
   it("with everything in it is read, and says where each thing stands", () => {
     const reading = readSheet("mappings/full.yaml", full);
 
-    if (!reading.ok) throw new Error(reading.faults.map(faultText).join("\n"));
+    if (!reading.ok) throw new Error(reading.faults.map(issueText).join("\n"));
     expect(reading.sheet.windowMs).toBe(90_000);
     expect(reading.sheet.targets[0]).toMatchObject({
       send: "full",
@@ -203,13 +203,13 @@ describe("a sheet", () => {
 
     const { faults, warnings } = await readSheets(files, catalog, { ...policy, rules: [] });
 
-    expect(faults.map(faultText)).toEqual([
+    expect(faults.map(issueText)).toEqual([
       "mappings/a.yaml:9: no connector is called GISTableConnector; there are PayrollConnector@v1, WorkForceNow@v1, WorkForceNow@v2",
       "mappings/b.yaml:9: gis and payroll both go to WorkForceNow@v1; make them one target",
       "mappings/c.yaml:9: gis and payroll both go to PayrollConnector@v1; make them one target",
       expect.stringMatching(/^mappings\/c\.yml:\d+: mappings\/c\.yaml has the same name/),
     ]);
-    expect(warnings.map(faultText)).toContain(
+    expect(warnings.map(issueText)).toContain(
       "mappings/b.yaml:5: WorkForceNow has several versions and means WorkForceNow@v1; say so, or WorkForceNow@v2",
     );
   });
@@ -225,7 +225,7 @@ describe("a sheet", () => {
       rules: [],
     });
 
-    expect(faults.map(faultText).join()).toMatch(
+    expect(faults.map(issueText).join()).toMatch(
       /mappings\/a\.yaml:\d+: the example "raises" fails: payroll: dailyRate not as expected/,
     );
   });
@@ -259,7 +259,7 @@ describe("a hostile sheet", () => {
     if (!reading.ok) {
       expect(reading.faults.length).toBeGreaterThan(0);
       for (const fault of reading.faults) {
-        expect(faultText(fault).length).toBeLessThan(5_000);
+        expect(issueText(fault).length).toBeLessThan(5_000);
         expect(fault.line).toBeGreaterThanOrEqual(1);
       }
     }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { checkEvent, eventKey, maxEventBytes, openEvent, quarantineKey } from "../../../bridge/model/event.ts";
+import { checkEvent, eventKey, maxEventBytes, parseEvent, quarantineKey } from "../../../bridge/model/event.ts";
 import { anEvent } from "../../support/builders.ts";
 
 /** A value no reason may repeat. */
@@ -17,7 +17,7 @@ describe("the event door", () => {
       traceparent: "00-1",
     });
 
-    const arrival = openEvent(body);
+    const arrival = parseEvent(body);
 
     expect(arrival).toEqual({ kind: "event", event: anEvent({ time: "2026-03-01T12:00:00Z" }) });
   });
@@ -31,7 +31,7 @@ describe("the event door", () => {
     ["9999-12-31T23:59:59Z"],
     ["2024-02-29T00:00:00Z"],
   ])("takes the time %s, and it is one", (time) => {
-    const arrival = openEvent(JSON.stringify({ ...good, time }));
+    const arrival = parseEvent(JSON.stringify({ ...good, time }));
 
     expect(arrival.kind).toBe("event");
     expect(Number.isFinite(Date.parse(time))).toBe(true);
@@ -44,7 +44,7 @@ describe("the event door", () => {
     [0, 0],
     ["999999999999999", 999_999_999_999_999],
   ])("takes the sequence %j", (sequence, expected) => {
-    expect(openEvent(JSON.stringify({ ...good, sequence }))).toMatchObject({ event: { sequence: expected } });
+    expect(parseEvent(JSON.stringify({ ...good, sequence }))).toMatchObject({ event: { sequence: expected } });
   });
 
   it("takes an event of the largest size and not one of a byte more", () => {
@@ -53,8 +53,8 @@ describe("the event door", () => {
       return JSON.stringify({ ...good, data: { pad: "x".repeat(bytes - empty.length) } });
     };
 
-    expect(openEvent(of(maxEventBytes)).kind).toBe("event");
-    expect(openEvent(of(maxEventBytes + 1))).toMatchObject({
+    expect(parseEvent(of(maxEventBytes)).kind).toBe("event");
+    expect(parseEvent(of(maxEventBytes + 1))).toMatchObject({
       reason: expect.stringContaining("larger than 1048576 bytes"),
     });
   });
@@ -63,11 +63,11 @@ describe("the event door", () => {
     const body = JSON.stringify({ ...good, data: { pad: "é".repeat(maxEventBytes / 2) } });
 
     expect(body.length).toBeLessThan(maxEventBytes);
-    expect(openEvent(body)).toMatchObject({ kind: "malformed", reason: expect.stringContaining("larger") });
+    expect(parseEvent(body)).toMatchObject({ kind: "malformed", reason: expect.stringContaining("larger") });
   });
 
   it("refuses 10 MiB without reading it", () => {
-    expect(openEvent(`"${"x".repeat(10_485_760)}"`)).toMatchObject({ reason: expect.stringContaining("larger") });
+    expect(parseEvent(`"${"x".repeat(10_485_760)}"`)).toMatchObject({ reason: expect.stringContaining("larger") });
   });
 
   const malformed = malformedBodies();
@@ -85,11 +85,11 @@ describe("the event door", () => {
     [{ ...good, subject: null }, "subject: is not text"],
     [[], "the event: Invalid input: expected object, received array"],
   ])("tells what is missing from what is wrong: %j", (event, reason) => {
-    expect(openEvent(JSON.stringify(event))).toEqual({ kind: "malformed", reason });
+    expect(parseEvent(JSON.stringify(event))).toEqual({ kind: "malformed", reason });
   });
 
   it.each(malformed)("quarantines %s, with a short reason that repeats no value", (_, body) => {
-    const arrival = openEvent(body);
+    const arrival = parseEvent(body);
 
     if (arrival.kind !== "malformed") throw new Error("it was taken");
     expect(arrival.reason).not.toContain("Zephyrine");
@@ -105,7 +105,7 @@ describe("the event door", () => {
 
     fc.assert(
       fc.property(fc.oneof(fc.string({ unit: "binary", maxLength: 200 }), fc.json({ depthSize: "large" })), (body) => {
-        expect(["event", "malformed"]).toContain(openEvent(body).kind);
+        expect(["event", "malformed"]).toContain(parseEvent(body).kind);
       }),
       { numRuns: 10_000 },
     );
@@ -124,8 +124,8 @@ describe("the event door", () => {
           data: fc.dictionary(attribute, fc.jsonValue()),
         }),
         (event) => {
-          const once = openEvent(JSON.stringify(event));
-          if (once.kind === "event") expect(openEvent(JSON.stringify(once.event))).toEqual(once);
+          const once = parseEvent(JSON.stringify(event));
+          if (once.kind === "event") expect(parseEvent(JSON.stringify(once.event))).toEqual(once);
         },
       ),
     );
@@ -145,7 +145,7 @@ describe("the event door", () => {
       ['{"a":', "}"],
     ] as const) {
       const body = `{"id":"1","source":"s","type":"t","data":{"deep":${open.repeat(100_000)}1${close.repeat(100_000)}}}`;
-      expect(openEvent(body)).toMatchObject({ kind: "malformed" });
+      expect(parseEvent(body)).toMatchObject({ kind: "malformed" });
     }
 
     expect(performance.now() - began).toBeLessThan(5_000);

@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { verifyLedger } from "../../../bridge/ledger/verify.ts";
 import { probe } from "../../../bridge/maintenance/probe.ts";
-import { keep } from "../../../bridge/maintenance/run-maintenance.ts";
+import { runMaintenance } from "../../../bridge/maintenance/run-maintenance.ts";
 import { pause, redriveNow, resume } from "../../../bridge/operations/connector-operations.ts";
-import type { By } from "../../../bridge/operations/operator.ts";
+import type { Actor } from "../../../bridge/operations/operator.ts";
 import { aCore, brokenLaws, type Core, fakeTarget } from "../../support/core.ts";
 
-const jo: By = { actor: "jo", reason: "payroll closes its books" };
+const jo: Actor = { actor: "jo", reason: "payroll closes its books" };
 
 describe("a paused connector", () => {
   it("sends nothing, loses nothing, and goes on when it is resumed", async () => {
@@ -56,7 +56,7 @@ describe("a redrive that a person asks for", () => {
     await parked(core, target);
 
     const redriven = await redriveNow(core.engine, target.connector, jo);
-    await keep(core.engine);
+    await runMaintenance(core.engine);
     await core.clock.advance(2_000);
     await core.run();
 

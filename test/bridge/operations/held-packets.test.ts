@@ -6,16 +6,16 @@ import { verifyLedger } from "../../../bridge/ledger/verify.ts";
 import { refused, retry } from "../../../bridge/model/outcome.ts";
 import type { PacketRecord } from "../../../bridge/model/packet-record.ts";
 import { discard } from "../../../bridge/operations/discard.ts";
-import { edit, tryEdit } from "../../../bridge/operations/edit.ts";
-import { type By, maxReason } from "../../../bridge/operations/operator.ts";
-import type { Acted } from "../../../bridge/operations/packet-operation.ts";
+import { edit, previewEdit } from "../../../bridge/operations/edit.ts";
+import { type Actor, maxReason } from "../../../bridge/operations/operator.ts";
+import type { OperationResult } from "../../../bridge/operations/packet-operation.ts";
 import { release } from "../../../bridge/operations/release.ts";
 import type { JsonObject } from "../../../bridge/values/json.ts";
 import { aCore, brokenLaws, type Core, type CoreOptions, type FakeTarget, fakeTarget } from "../../support/core.ts";
 import { dyingAfter } from "../../support/faulty.ts";
 
-const jo: By = { actor: "jo", reason: "payroll asked for it" };
-const kim: By = { actor: "kim", reason: "a typo" };
+const jo: Actor = { actor: "jo", reason: "payroll asked for it" };
+const kim: Actor = { actor: "kim", reason: "a typo" };
 
 describe("an edit of a held packet", () => {
   it("sends the new fields in its place, with the version of the change it belongs to", async () => {
@@ -126,7 +126,11 @@ describe("an edit of a held packet", () => {
     const { core, packet, etag } = held;
     const before = (await core.entries()).length;
 
-    const trial = await tryEdit(core.engine, { id: packet.id, etag, fields: { dailyRate: 70, note: "123-45-6789" } });
+    const trial = await previewEdit(core.engine, {
+      id: packet.id,
+      etag,
+      fields: { dailyRate: 70, note: "123-45-6789" },
+    });
 
     expect(trial).toMatchObject({
       kind: "trial",
@@ -353,7 +357,7 @@ describe("a discard", () => {
   it("takes none that is being sent, and none that is closed", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
-    let sending: Acted | undefined;
+    let sending: OperationResult | undefined;
     target.behave = async (packet) => {
       sending = await discard(core.engine, packet.id, jo);
       return target.take(packet);
@@ -511,7 +515,12 @@ async function aHeldLane(
   return { core, target, head, [Symbol.asyncDispose]: () => core[Symbol.asyncDispose]() };
 }
 
-async function doing(act: "discard" | "edit" | "release", engine: Engine, id: string, etag: number): Promise<Acted> {
+async function doing(
+  act: "discard" | "edit" | "release",
+  engine: Engine,
+  id: string,
+  etag: number,
+): Promise<OperationResult> {
   if (act === "discard") return discard(engine, id, jo);
   return act === "edit" ? edit(engine, { id, etag, fields: { dailyRate: 10 } }, jo) : release(engine, { id }, jo);
 }
@@ -539,7 +548,7 @@ async function childOf(core: Core, id: string): Promise<PacketRecord> {
   return child;
 }
 
-function childIn(acted: Acted) {
+function childIn(acted: OperationResult) {
   if (acted.kind !== "done") throw new Error(`it came to ${acted.kind}`);
   return acted.packet.value.packet;
 }

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { verifyChain } from "../../../bridge/ledger/chain.ts";
-import { begin, step } from "../../../bridge/recording/transitions.ts";
+import { createPacketRecord, transitionPacket } from "../../../bridge/recording/transitions.ts";
 import { aBeginning, aPacket, noon } from "../../support/builders.ts";
 
 describe("a packet's step", () => {
   it("begins its chain where it is recorded", () => {
-    const { record, entry } = begin(aPacket(), noon, "QUEUED", { event: "evt-1" });
+    const { record, entry } = createPacketRecord(aPacket(), noon, "QUEUED", { event: "evt-1" });
 
     expect(record).toMatchObject({
       recordedAt: noon,
@@ -23,7 +23,7 @@ describe("a packet's step", () => {
       failingSince: 3,
     });
 
-    const next = step(record, noon + 1, "RETRY", {});
+    const next = transitionPacket(record, noon + 1, "RETRY", {});
 
     expect(next.record.progress).not.toHaveProperty("reason");
     expect(next.record.progress).not.toHaveProperty("lease");
@@ -35,15 +35,15 @@ describe("a packet's step", () => {
   it("notes when it closed", () => {
     const { record } = aBeginning();
 
-    expect(step(record, noon + 5, "SENT", {}).record.progress.closedAt).toBe(noon + 5);
-    expect(step(record, noon + 5, "RETRY", {}).record.progress.closedAt).toBeUndefined();
+    expect(transitionPacket(record, noon + 5, "SENT", {}).record.progress.closedAt).toBe(noon + 5);
+    expect(transitionPacket(record, noon + 5, "RETRY", {}).record.progress.closedAt).toBeUndefined();
   });
 
   it("throws before anything is written, where it leads out of a closed status", () => {
-    const closed = step(aBeginning().record, noon, "SENT", {}).record;
+    const closed = transitionPacket(aBeginning().record, noon, "SENT", {}).record;
 
     for (const status of ["QUEUED", "RETRY", "HELD", "SENT", "DISCARDED"] as const) {
-      expect(() => step(closed, noon, status, {})).toThrow(/cannot go from SENT/);
+      expect(() => transitionPacket(closed, noon, status, {})).toThrow(/cannot go from SENT/);
     }
   });
 
@@ -51,7 +51,7 @@ describe("a packet's step", () => {
     const { record } = aBeginning();
     const before = structuredClone(record);
 
-    step(record, noon, "SENT", {}, { tries: 9 });
+    transitionPacket(record, noon, "SENT", {}, { tries: 9 });
 
     expect(record).toEqual(before);
   });

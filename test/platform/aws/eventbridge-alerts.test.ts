@@ -3,15 +3,15 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
 import { describe, expect, it } from "vitest";
-import { BusAlerts } from "../../../platform/aws/eventbridge-alerts.ts";
+import { EventBridgeAlerts } from "../../../platform/aws/eventbridge-alerts.ts";
 import { heard } from "../../../platform/aws/names.ts";
 import { type AwsServer, awsServer, Refusal } from "../../support/aws-server.ts";
 
 const now = Date.UTC(2026, 10, 22);
 
-function alertsOver({ client }: Pick<AwsServer, "client">): BusAlerts {
+function alertsOver({ client }: Pick<AwsServer, "client">): EventBridgeAlerts {
   let ids = 0;
-  return new BusAlerts({
+  return new EventBridgeAlerts({
     client: new EventBridgeClient({ ...client, maxAttempts: 1 }),
     bus: "arn:aws-us-gov:events:us-gov-west-1:123456789012:event-bus/hms",
     deployment: "hms-bridge",

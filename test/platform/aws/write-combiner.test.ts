@@ -2,7 +2,7 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import { describe, expect, it } from "vitest";
 import { putStatements } from "../../../platform/aws/partiql.ts";
-import { Writer } from "../../../platform/aws/write-combiner.ts";
+import { WriteCombiner } from "../../../platform/aws/write-combiner.ts";
 import { type Asked, awsServer, Refusal } from "../../support/aws-server.ts";
 
 /** A table that takes everything, but for what `say` has against a cursor, or against a batch as a whole, which is `*`. */
@@ -25,7 +25,7 @@ async function aTable(say: (cursor: string, asked: Asked) => string | undefined 
     };
   });
   const dynamo = new DynamoDBClient(server.client);
-  const writer = new Writer(DynamoDBDocumentClient.from(dynamo));
+  const writer = new WriteCombiner(DynamoDBDocumentClient.from(dynamo));
   return {
     actions: () => server.asked.map(({ action }) => action),
     sizes: () => server.asked.map(({ body }) => body.Statements?.length ?? 1),

@@ -3,7 +3,7 @@ import { appendFileSync, chmodSync, mkdirSync, renameSync, rmSync, symlinkSync }
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
-import { FileFault } from "../../../bridge/ports/files.ts";
+import { FileError } from "../../../bridge/ports/files.ts";
 import { LocalFiles } from "../../../platform/local/files.ts";
 import { filesContract } from "../../contract/files-contract.ts";
 import { home } from "../../support/home.ts";
@@ -33,7 +33,7 @@ describe("files of this machine", () => {
 
     const found = files.find(addressOf(folder.path, asked));
 
-    await expect(found).rejects.toThrow(FileFault);
+    await expect(found).rejects.toThrow(FileError);
     await expect(found).rejects.toThrow(/in none of the places/);
   });
 
@@ -70,8 +70,8 @@ describe("files of this machine", () => {
       await expect(files.find(addressOf(folder.path, `in/${name}`))).rejects.toThrow(/is no file/);
     }
     await expect(files.find(addressOf(folder.path, "in/roster/deeper"))).rejects.toThrow(/is not there/);
-    await expect(files.find(`file://server${folder.path}/in/roster`)).rejects.toThrow(FileFault);
-    await expect(files.find(`file://${folder.path}/in%2Froster`)).rejects.toThrow(FileFault);
+    await expect(files.find(`file://server${folder.path}/in/roster`)).rejects.toThrow(FileError);
+    await expect(files.find(`file://${folder.path}/in%2Froster`)).rejects.toThrow(FileError);
   });
 
   it.skipIf(process.getuid?.() === 0)("that this process may not read are told as that", async () => {

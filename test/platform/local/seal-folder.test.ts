@@ -12,7 +12,7 @@ import { digestOf, type Packet } from "../../../bridge/model/packet.ts";
 import { type LocalEngine, openLocalEngine } from "../../../platform/local/engine.ts";
 import { bridgeKeyIn } from "../../../platform/local/secrets.ts";
 import { checkSettings } from "../../../platform/local/settings.ts";
-import { startRunner } from "../../../platform/local/worker-loops.ts";
+import { startWorkerLoops } from "../../../platform/local/worker-loops.ts";
 import { aSheet } from "../../support/builders.ts";
 import { ManualClock, until } from "../../support/clock.ts";
 import { fakeTarget } from "../../support/core.ts";
@@ -211,7 +211,7 @@ describe("seals on one machine", () => {
     using office = new Office();
     const clock = new ManualClock(Date.now());
     const { engine, target } = await office.open(clock);
-    const runner = startRunner(engine);
+    const runner = startWorkerLoops(engine);
     await emit(engine, 1);
     await until(() => target.calls.length === 1);
 
@@ -348,7 +348,7 @@ class Office implements Disposable {
   async work(packets: number): Promise<object[]> {
     const lines: object[] = [];
     const { engine, target } = await this.open(undefined, (line) => lines.push(line));
-    const runner = startRunner(engine);
+    const runner = startWorkerLoops(engine);
     for (let i = 0; i < packets; i++) await emit(engine, i);
     await until(() => target.calls.length === packets);
     await runner?.stop();

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { SheetsFault, SheetsFolder, type SheetsNews } from "../../../platform/local/sheet-watcher.ts";
+import { SheetsError, type SheetsNews, SheetWatcher } from "../../../platform/local/sheet-watcher.ts";
 import { aCatalog } from "../../support/builders.ts";
 import { home } from "../../support/home.ts";
 
@@ -118,7 +118,7 @@ describe("a folder of sheets", () => {
     using home = aHome();
     home.write("a", "source_event: [");
 
-    await expect(home.open()).rejects.toThrow(SheetsFault);
+    await expect(home.open()).rejects.toThrow(SheetsError);
     writeFileSync(home.lastGood, '{"sheets":[{"file":"x","text"');
     await expect(home.open()).rejects.toThrow(/not YAML/);
   });
@@ -175,13 +175,13 @@ function aHome() {
     write: (name: string, text: string) => writeFileSync(join(mappings, `${name}.yaml`), text),
     remove: (name: string) => rmSync(join(mappings, `${name}.yaml`)),
     open: () =>
-      SheetsFolder.open({
+      SheetWatcher.open({
         folder: mappings,
         catalog: aCatalog("Fake"),
         lastGoodFile: lastGood,
         tell: (told) => news.push(told),
       }),
-    mapped: (opened: SheetsFolder) => opened.current.sheets.map(({ targets }) => targets[0]?.fields[0]?.to ?? "none"),
+    mapped: (opened: SheetWatcher) => opened.current.sheets.map(({ targets }) => targets[0]?.fields[0]?.to ?? "none"),
     [Symbol.dispose]() {
       if (existsSync(folder.path)) folder[Symbol.dispose]();
     },

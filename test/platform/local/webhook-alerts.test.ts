@@ -3,7 +3,7 @@ import { alertOf } from "../../../bridge/observability/alerts.ts";
 import { signatureOf } from "../../../bridge/values/webhook-signature.ts";
 import { createHttp } from "../../../connectors/protocols/http/client.ts";
 import { LocalSecrets } from "../../../platform/local/secrets.ts";
-import { alerting } from "../../../platform/local/webhook-alerts.ts";
+import { sendAlerts } from "../../../platform/local/webhook-alerts.ts";
 import { ManualClock, seededRandom } from "../../support/clock.ts";
 import { targetServer } from "../../support/target-server.ts";
 
@@ -14,7 +14,7 @@ function anAlerting(url: string, env: NodeJS.ProcessEnv = {}) {
   const lines: object[] = [];
   const http = createHttp({ allowedHosts: [new URL(url).host] });
   const secrets = new LocalSecrets(":memory:", env);
-  const log = alerting({ url, http, secrets, clock, random: seededRandom(1), log: (line) => lines.push(line) });
+  const log = sendAlerts({ url, http, secrets, clock, random: seededRandom(1), log: (line) => lines.push(line) });
   return { clock, lines, log };
 }
 

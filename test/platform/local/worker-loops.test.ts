@@ -8,7 +8,7 @@ import { delivered, type Outcome } from "../../../bridge/model/outcome.ts";
 import type { QueueName } from "../../../bridge/ports/queue.ts";
 import { openLocalEngine } from "../../../platform/local/engine.ts";
 import { checkSettings } from "../../../platform/local/settings.ts";
-import { startRunner } from "../../../platform/local/worker-loops.ts";
+import { startWorkerLoops } from "../../../platform/local/worker-loops.ts";
 import { aSheet } from "../../support/builders.ts";
 import { until } from "../../support/clock.ts";
 import { fakeTarget } from "../../support/core.ts";
@@ -19,7 +19,7 @@ describe("the runner", () => {
     using folder = home();
     const target = fakeTarget();
     const engine = await open(folder.path, target);
-    const runner = startRunner(engine);
+    const runner = startWorkerLoops(engine);
 
     await emit(engine, "1");
     await until(() => target.state.has("r"));
@@ -33,11 +33,11 @@ describe("the runner", () => {
     using folder = home();
     const target = fakeTarget();
     const [first, second] = [await open(folder.path, target), await open(folder.path, target)];
-    const runner = startRunner(first);
+    const runner = startWorkerLoops(first);
 
-    expect(startRunner(second)).toBeUndefined();
+    expect(startWorkerLoops(second)).toBeUndefined();
     await runner?.stop();
-    const next = startRunner(second);
+    const next = startWorkerLoops(second);
 
     expect(next).toBeDefined();
     await next?.stop();
@@ -48,7 +48,7 @@ describe("the runner", () => {
     using folder = home();
     const target = fakeTarget();
     const [worker, emitter] = [await open(folder.path, target), await open(folder.path, target)];
-    const runner = startRunner(worker);
+    const runner = startWorkerLoops(worker);
 
     await emit(emitter, "1");
     await until(() => target.calls.length > 0);
@@ -63,7 +63,7 @@ describe("the runner", () => {
     const engine = await open(folder.path, target);
     await emit(engine, "1", "inbox-dead");
 
-    const runner = startRunner(engine);
+    const runner = startWorkerLoops(engine);
     await until(() => target.state.has("r"));
 
     await runner?.stop();
@@ -74,7 +74,7 @@ describe("the runner", () => {
     using folder = home();
     const target = fakeTarget();
     const engine = await open(folder.path, target);
-    const runner = startRunner(engine);
+    const runner = startWorkerLoops(engine);
     await emit(engine, "1");
     await until(() => target.state.has("r"));
     const request = { from: 0, to: Date.now() + 1, force: true };
@@ -89,7 +89,7 @@ describe("the runner", () => {
   it.each(["deleted", "replaced by a copy"])("ends, and takes nothing more, when its store is %s", async (how) => {
     using folder = home();
     const engine = await open(folder.path, fakeTarget());
-    const runner = startRunner(engine);
+    const runner = startWorkerLoops(engine);
     const file = join(folder.path, "bridge.db");
 
     if (how === "deleted") rmSync(file);
@@ -114,7 +114,7 @@ describe("the runner", () => {
     const asleep = Promise.withResolvers<Outcome>();
     target.behave = () => asleep.promise;
     const engine = await open(folder.path, target);
-    const runner = startRunner(engine);
+    const runner = startWorkerLoops(engine);
 
     await Promise.all(Array.from({ length: 450 }, (_, i) => emit(engine, `${i}`, "inbox", `r-${i}`)));
     const depth = () => engine.queue.depth(`lane:${target.id}`);
@@ -138,7 +138,7 @@ describe("the runner", () => {
       return target.take(packet);
     };
     const engine = await open(folder.path, target);
-    const runner = startRunner(engine);
+    const runner = startWorkerLoops(engine);
     await emit(engine, "1");
     await until(() => target.calls.length > 0);
 

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { Connector } from "../../../../bridge/model/connector.ts";
 import type { Packet } from "../../../../bridge/model/packet.ts";
-import { faultText } from "../../../../bridge/values/yaml-file.ts";
+import { issueText } from "../../../../bridge/values/yaml-file.ts";
 import {
   declarationJsonSchema,
   readDeclaration,
@@ -12,7 +12,7 @@ import {
   declaredConnector,
 } from "../../../../connectors/protocols/declarative/rest-connector.ts";
 import { createHttp, hostsIn } from "../../../../connectors/protocols/http/client.ts";
-import { connectorFiles, connectorIn } from "../../../../connectors/protocols/load-connectors.ts";
+import { connectorIn, listConnectorFiles } from "../../../../connectors/protocols/load-connectors.ts";
 import { authority } from "../../../support/certificates.ts";
 import { aMemory, connectorContract, packetFor } from "../../../support/connector-contract.ts";
 import { home } from "../../../support/home.ts";
@@ -177,7 +177,7 @@ describe("a declared connector", () => {
 describe("the file of a declared connector", () => {
   const faultsOf = (text: string) => {
     const reading = readDeclaration("connectors/x.yaml", text);
-    return reading.ok ? [] : reading.faults.map(faultText);
+    return reading.ok ? [] : reading.faults.map(issueText);
   };
 
   test("that comes as an example is in order", () => {
@@ -242,11 +242,11 @@ describe("the file of a declared connector", () => {
   test("is found in its folder beside those in TypeScript, and its faults end the listing", async () => {
     using folder = home({ "badge-office.yaml": exampleText, "notes.md": "", "protocols/x.ts": "" });
 
-    const found = await connectorFiles(folder.path);
+    const found = await listConnectorFiles(folder.path);
     folder.write("bad.yaml", "name: X1\n");
 
     expect(found.map(({ connector }) => connector.name)).toEqual(["BadgeOffice"]);
-    await expect(connectorFiles(folder.path)).rejects.toThrow(/bad\.yaml:1: baseUrl/);
+    await expect(listConnectorFiles(folder.path)).rejects.toThrow(/bad\.yaml:1: baseUrl/);
   });
 
   test("has a JSON Schema for editors", () => {

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
-import { FolderFault, writeWhole } from "../../../../connectors/protocols/files/folder.ts";
+import { FolderError, writeWhole } from "../../../../connectors/protocols/files/folder.ts";
 import { folderIn, onEachFolder } from "../../../support/folders.ts";
 
 onEachFolder("a folder", (promise) => {
@@ -42,13 +42,13 @@ onEachFolder("a folder", (promise) => {
   promise("does not read a file that is larger than it may be", async (served, path) => {
     writeFileSync(join(path, "a.txt"), "twelve bytes");
 
-    await expect(served.use((folder) => folder.read("a.txt", 11))).rejects.toThrow(FolderFault);
+    await expect(served.use((folder) => folder.read("a.txt", 11))).rejects.toThrow(FolderError);
   });
 
   promise("leaves nothing half written behind where it breaks off", async (served) => {
     const failing = served.use((folder) =>
       writeWhole(folder, "a.csv", Buffer.from("x"), () => {
-        throw new FolderFault("it breaks off here", "answered");
+        throw new FolderError("it breaks off here", "answered");
       }),
     );
 

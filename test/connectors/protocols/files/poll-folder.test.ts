@@ -2,7 +2,7 @@ import { appendFileSync, readdirSync, readFileSync, renameSync, rmSync, utimesSy
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
-import type { InboundMessage, Memory, NotPolled, Polled } from "../../../../bridge/model/connector.ts";
+import type { ConnectorState, InboundMessage, NotPolled, Polled } from "../../../../bridge/model/connector.ts";
 import { connector as csvDrop } from "../../../../connectors/csv-drop.ts";
 import { connector as ftpFlat } from "../../../../connectors/ftp-flat.ts";
 import type { Folder } from "../../../../connectors/protocols/files/folder.ts";
@@ -22,7 +22,7 @@ const formOf = (change: object = {}) => pickUpSchema(["file:"], "").parse({ from
 /** One who looks into a folder, with a memory that lasts. */
 function looker(served: Pick<Served, "use">, form: PickUp = formOf({ whole: "renamed" })) {
   const memory = aMemory();
-  const look = async (by: Memory = memory): Promise<Polled> => {
+  const look = async (by: ConnectorState = memory): Promise<Polled> => {
     const signal = new AbortController().signal;
     const polled = await pickUp((_, work) => served.use(work), form, { memory: by, signal });
     if ("fault" in polled) throw new Error(polled.fault);
@@ -119,7 +119,7 @@ onEachFolder("a folder that is looked into", (promise) => {
 
 describe("a process that ends in the middle", () => {
   /** What a process remembers that ends before or after it has written that down for the so-manieth time. */
-  function dying(memory: Memory, writes: number, when: "before" | "after"): Memory {
+  function dying(memory: ConnectorState, writes: number, when: "before" | "after"): ConnectorState {
     let count = 0;
     return {
       isOpen: async () => false,
@@ -193,7 +193,7 @@ describe("a file", () => {
     using folder = aFolder();
     folder.put("a.csv", "n\n1\n");
     const { memory } = folder;
-    const renaming: Memory = {
+    const renaming: ConnectorState = {
       isOpen: async () => false,
       get: () => memory.get(),
       async set(value) {

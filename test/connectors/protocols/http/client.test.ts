@@ -9,14 +9,14 @@ import { afterEach, describe, expect, it } from "vitest";
 import type { HttpRequest } from "../../../../bridge/model/connector.ts";
 import {
   createHttp,
-  HttpFault,
+  HttpError,
   hostsIn,
   joinUrl,
   outcomeOf,
   retryAfterMs,
 } from "../../../../connectors/protocols/http/client.ts";
-import { nodeWire } from "../../../../connectors/protocols/http/node-transport.ts";
-import { undiciWire } from "../../../../connectors/protocols/http/undici-transport.ts";
+import { nodeTransport } from "../../../../connectors/protocols/http/node-transport.ts";
+import { undiciTransport } from "../../../../connectors/protocols/http/undici-transport.ts";
 import { home } from "../../../support/home.ts";
 import { type Answer, type TargetServer, targetServer } from "../../../support/target-server.ts";
 
@@ -29,12 +29,12 @@ afterEach(async () => {
 const quick = { connectMs: 400, headersMs: 400, bodyMs: 400 };
 
 describe.each([
-  ["Node's client", nodeWire],
-  ["undici's", undiciWire],
+  ["Node's client", nodeTransport],
+  ["undici's", undiciTransport],
 ])("over %s", (_, wire) => {
   /** With the limits every connector has: generous for a busy machine. */
-  const client = (...urls: string[]) => createHttp({ wire, allowedHosts: hostsIn(urls) });
-  const hasty = (url: string) => createHttp({ wire, allowedHosts: hostsIn(url), ...quick });
+  const client = (...urls: string[]) => createHttp({ transport: wire, allowedHosts: hostsIn(urls) });
+  const hasty = (url: string) => createHttp({ transport: wire, allowedHosts: hostsIn(url), ...quick });
 
   describe("an answer", () => {
     it("of 2xx is taken, and the request carried body, type and idempotency key", async () => {
@@ -253,7 +253,11 @@ describe.each([
         more();
       });
 
-      const outcome = await createHttp({ wire, allowedHosts: hostsIn(target.url), maxBodyBytes: 100_000 }).deliver({
+      const outcome = await createHttp({
+        transport: wire,
+        allowedHosts: hostsIn(target.url),
+        maxBodyBytes: 100_000,
+      }).deliver({
         method: "PUT",
         url: `${target.url}/x`,
         json: {},
@@ -329,7 +333,7 @@ describe.each([
       ["another scheme", "ftp://good.example/x", "must be called by https"],
     ])("to %s is not sent", async (_, url, reason) => {
       const { deliver, request } = createHttp({
-        wire,
+        transport: wire,
         allowedHosts: ["good.example", "127.0.0.1.nip.example", "0.0.0.0"],
       });
 
@@ -338,11 +342,11 @@ describe.each([
         reason: expect.stringContaining(reason),
         mayHaveLanded: false,
       });
-      expect(() => request({ method: "GET", url })).toThrow(HttpFault);
+      expect(() => request({ method: "GET", url })).toThrow(HttpError);
     });
 
     it("never tells credentials of an address", async () => {
-      const outcome = await createHttp({ wire, allowedHosts: ["good.example"] }).deliver({
+      const outcome = await createHttp({ transport: wire, allowedHosts: ["good.example"] }).deliver({
         method: "PUT",
         url: "https://user:hunter2@good.example/x?token=hunter2",
       });
@@ -353,7 +357,7 @@ describe.each([
     it.each(["http://127.0.0.1:9", "http://localhost:9", "http://[::1]:9", "http://127.8.8.8:9"])(
       "to loopback may be plain: %s",
       async (url) => {
-        const outcome = await createHttp({ wire, allowedHosts: hostsIn(url), ...quick }).deliver({
+        const outcome = await createHttp({ transport: wire, allowedHosts: hostsIn(url), ...quick }).deliver({
           method: "PUT",
           url,
           json: {},
@@ -393,7 +397,7 @@ describe.each([
       "with a self-signed certificate is refused before anything is sent, unless it is known",
       async () => {
         const { url, cert, seen } = await aTlsServer("/CN=localhost", "DNS:localhost,IP:127.0.0.1");
-        const http = createHttp({ wire, allowedHosts: hostsIn(url) });
+        const http = createHttp({ transport: wire, allowedHosts: hostsIn(url) });
 
         const refusedOutcome = await http.deliver({ method: "PUT", url, json: {} });
         const known = await http.deliver({ method: "PUT", url, json: {}, tls: { ca: cert } });
@@ -416,7 +420,7 @@ describe.each([
       const { url, cert, seen } = await aTlsServer(subject, names, more);
 
       const request = { method: "PUT", url, json: {}, tls: { ca: cert } } as const;
-      const outcome = await createHttp({ wire, allowedHosts: hostsIn(url) }).deliver(request);
+      const outcome = await createHttp({ transport: wire, allowedHosts: hostsIn(url) }).deliver(request);
 
       expect(outcome).toEqual({ kind: "retry", code: "no-answer", reason, mayHaveLanded: false });
       expect(seen()).toBe(0);
@@ -432,7 +436,7 @@ describe.each([
           socket.pipe(onward).pipe(socket);
         }, 200);
       }).then((plain) => plain.replace("http:", "https:"));
-      const http = createHttp({ wire, allowedHosts: hostsIn(late), connectMs: 100 });
+      const http = createHttp({ transport: wire, allowedHosts: hostsIn(late), connectMs: 100 });
 
       const outcome = await http.deliver({ method: "PUT", url: late, json: {}, tls: { ca: cert } });
       await gone.promise;
@@ -444,7 +448,7 @@ describe.each([
     it("that nobody speaks is given up in time", async () => {
       const url = (await rawServer(() => {})).replace("http:", "https:");
 
-      const outcome = await createHttp({ wire, allowedHosts: hostsIn(url), connectMs: 400 }).deliver({
+      const outcome = await createHttp({ transport: wire, allowedHosts: hostsIn(url), connectMs: 400 }).deliver({
         method: "PUT",
         url,
         json: {},
