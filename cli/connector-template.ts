@@ -23,7 +23,7 @@ export function madeFiles(name: string, kind: "ts" | "yaml"): [connector: MadeFi
 const typescript = (name: string, host: string) => `import * as z from "zod";
 import { defineConnector } from "../bridge/model/connector.ts";
 import { nest } from "../bridge/values/field-path.ts";
-import { joinUrl } from "./protocols/http.ts";
+import { joinUrl } from "./protocols/http/client.ts";
 
 /** What ${name} is, in a sentence. */
 export const connector = defineConnector({
