@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-/** What needs the AWS emulator: `npm run test:aws`. */
+/** Tests that need the AWS emulator: `npm run test:aws`. */
 export default defineConfig({
   test: {
     include: ["test/aws/**/*.test.ts"],

@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 /** The tests that `npm run test:mutation` holds against a core changed in one place after another. */
 export default defineConfig({
   test: {
-    include: ["test/bridge/{path,shadow,ledger,outcome}.test.ts"],
+    include: ["test/bridge/{values/field-path,delivery/shadow,ledger/chain,model/outcome}.test.ts"],
     testTimeout: 20_000,
   },
 });

@@ -6,7 +6,7 @@ import type { Library } from "./scenario.ts";
 // The only file here that knows internals of the bridge. They are looked up in the tree that is measured, because their
 // paths differ between commits. A scenario leaves out what a tree does not have.
 
-/** Where the map step and the sheet reader have been, newest first. Their signatures are the same in each. */
+/** Paths that the map step and the sheet reader have had, newest first. Their signatures are the same in each. */
 const mapStepPaths = [
   { mapEvent: "bridge/mapping/map-event.ts", readSheet: "bridge/mapping/sheet-file.ts" },
   { mapEvent: "bridge/map.ts", readSheet: "bridge/sheet-text.ts" },

@@ -14,7 +14,7 @@ interface Common {
 
 export interface MeasureCommand extends Common {
   readonly kind: "measure";
-  /** Whether the figures are complete and of full length, so that they may be kept in results.json. */
+  /** True if every figure was measured at full length, so that the run may be kept in results.json. */
   readonly isFull: boolean;
 }
 

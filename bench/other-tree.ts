@@ -20,7 +20,7 @@ function revParse(root: string, revision: string): string | undefined {
   return status === 0 ? stdout.trim() : undefined;
 }
 
-/** Whether files of the tree differ from its commit. */
+/** Returns true if files of the tree differ from its commit. */
 export function hasChanges(root: string): boolean {
   return execFileSync("git", ["status", "--porcelain"], { cwd: root, encoding: "utf8" }) !== "";
 }

@@ -58,7 +58,7 @@ function spreadOf({ lowestRatio, highestRatio }: Comparison): string {
   return `${lowestRatio.toFixed(2)}–${highestRatio.toFixed(2)}`;
 }
 
-/** Whether a figure differs, and by how much. */
+/** The verdict on one figure: within noise, or the direction and size of the difference. */
 function verdictOf({ isWithinNoise, ratio }: Comparison): string {
   if (isWithinNoise) return "within noise";
   const percent = Math.round(Math.abs(ratio - 1) * 1_000) / 10;

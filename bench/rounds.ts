@@ -7,7 +7,7 @@ export type Side = "today" | "other";
 
 /** One measured run. */
 export interface Sample extends Measurement {
-  /** From 1. Round 0 warms up and is not kept. */
+  /** Counts from 1. Round 0 warms up and is not kept. */
   readonly round: number;
   readonly side: Side;
   readonly scenario: string;

@@ -16,7 +16,7 @@ export interface Comparison {
   readonly ratio: number;
   readonly lowestRatio: number;
   readonly highestRatio: number;
-  /** Whether 1 is within the spread of the ratios: from the lowest to the highest, both included. */
+  /** True if 1 is within the spread of the ratios: from the lowest to the highest, both included. */
   readonly isWithinNoise: boolean;
 }
 

@@ -3,10 +3,10 @@ import https from "node:https";
 import type { AddressInfo } from "node:net";
 import { authority } from "../test/support/certificates.ts";
 
-// Targets in a process of their own, so that their work is not counted as the bridge's: one that takes everything, and
-// the bulk HR API, which asks for a certificate. Tells where they are, ends with its parent.
+// Targets in a process of their own, so that their work is not counted as the bridge's: one that accepts everything, and
+// the bulk HR API, which asks for a certificate. Reports their addresses to its parent and ends with it.
 
-/** Where the targets are, and what the HR API asks for. */
+/** Addresses of the targets, and the certificate the HR API asks for. */
 export interface Targets {
   readonly port: number;
   readonly hrPort: number;

@@ -33,7 +33,7 @@ const connectors = ["Fake@v1", "Other@v1"];
 
 let gateway: Gateway;
 let emulator: Emulator;
-/** How far the emulator's clock is ahead. */
+/** The lead of the emulator's clock over this machine's, in ms. */
 let aheadMs = 0;
 
 beforeAll(async () => {

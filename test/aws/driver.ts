@@ -23,7 +23,7 @@ export interface Answered {
   readonly body: any;
 }
 
-/** What an HMS service and an operator do with the deployed bridge. */
+/** Acts as an HMS service and as an operator on the deployed bridge. */
 export interface Driver {
   /** The deployed queues and tables, to look at. */
   readonly engine: Engine;
@@ -31,13 +31,13 @@ export interface Driver {
   publish(...events: readonly SourceEvent[]): Promise<string[]>;
   /** Calls a function below the deployment's name, as its schedule would, or with what it is said to be handed. */
   invoke(name: string, event?: unknown): Promise<void>;
-  /** Who asks: somebody with the operators' policy. */
+  /** Credentials of a caller with the operators' policy. */
   readonly operator: Person;
   /** Calls the operator's API by a signed request. */
   ask(method: "GET" | "POST", path: string, body?: unknown): Promise<Answered>;
   /** The packets made of events, oldest first. */
   packetsOf(...events: readonly SourceEvent[]): Promise<PacketRecord[]>;
-  /** Whether no message is in the inbox or a lane any more, waiting or in flight. */
+  /** Returns true once no message is waiting or in flight in the inbox or a lane. */
   isQuiet(): Promise<boolean>;
 }
 

@@ -39,7 +39,7 @@ import { aPerson, type Person } from "./person.ts";
 import { neededCalls, ordersOf, recordedCallsFile } from "./recorded-calls.ts";
 import { deployStage, type Stage } from "./stage.ts";
 
-/** The deployed stack, the sheets as they stand, and real HTTP servers for payroll, GIS, HR and an audit office. */
+/** The deployed stack, the committed sheets, and real HTTP servers for payroll, GIS, HR and an audit office. */
 const connectors = ["PayrollConnector@v1", "GISTableConnector@v1", "WorkForceNow@v1", "JournalConnector@v1"];
 
 const files = await listConnectorFiles(join(projectRoot, "connectors"));
@@ -49,7 +49,7 @@ const own = deployable(
 ).map(({ connector }) => connector);
 const orders = ordersOf(own, { "JournalConnector-v1": "strict" });
 
-/** What payroll signs with. */
+/** Key with which payroll signs. */
 const payrollsKey = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
 
 /** Looks like a social security number; governance lets none out, and no log may have it. */
@@ -64,7 +64,7 @@ let stage: Stage;
 let bridge: Driver;
 let listener: Listener;
 let began: number;
-/** When the outages begin. */
+/** Start of the outages. */
 let night: number;
 const published: SourceEvent[] = [];
 /** Events the bridge has received besides: what outside systems said, and what became of it. */
@@ -105,7 +105,7 @@ afterAll(async () => {
   await Promise.all([payroll, gis, hr, journal].map((target) => target?.close()));
 });
 
-/** What the run measured; on the emulator, so a floor for calls and no promise for times. */
+/** Figures of the run. They come from the emulator: a lower bound for calls, and no promise for times. */
 const figures: [what: string, value: string][] = [];
 
 const inMs = (ms: number) => `${ms.toFixed(0)} ms`;
@@ -169,7 +169,7 @@ const idsAtHr = (prefix: string) =>
 const eventOf = async (event: SourceEvent) => (await bridge.engine.store.read("event", [eventKey(event)]))[0]?.value;
 
 describe("the deployed bridge", () => {
-  it("brings a raise to payroll and GIS by the per-diem sheet as it stands, and nothing else of the event", async () => {
+  it("delivers a raise to payroll and GIS by the committed per-diem sheet, and nothing else of the event", async () => {
     const raise = aRate(62, 68);
 
     const at = performance.now();
@@ -195,7 +195,7 @@ describe("the deployed bridge", () => {
     expect(bodiesAt(payroll).at(-1)).toEqual({ dailyRate: 69 });
   });
 
-  it("brings an approved telework policy to HR by the telework sheet as it stands, and leaves others here", async () => {
+  it("delivers an approved telework policy to HR by the committed telework sheet, and no other policy", async () => {
     const approved = aPolicy("policy_9ab34", 16);
     const travel = anEvent("PolicyApproved", { id: "policy_1", category: "Travel", teleworkHours: 8 });
 
@@ -534,7 +534,7 @@ describe("the deployed bridge", () => {
     expect(JSON.stringify(bodiesAt(hr))).not.toContain(planted);
   });
 
-  it("takes what payroll says by a signed webhook, tells the others, and does not send it back", async () => {
+  it("accepts payroll's signed webhook, delivers it to the other targets, and does not send it back", async () => {
     const url = `${await toldUrl("inbound-url")}inbound/PayrollConnector`;
     const say = async (body: string, { id = "msg-1", key = payrollsKey, to = url } = {}) => {
       const at = new Date();
@@ -595,7 +595,7 @@ describe("the deployed bridge", () => {
     journal.answer = taken;
   });
 
-  it("tells HMS-OPS, on the bus and by the topic, when a window is breached and when it is kept again", async () => {
+  it("notifies HMS-OPS on the bus and the topic when a window is breached and when it is kept again", async () => {
     const connector = "JournalConnector@v1";
     const ofWindow = async () =>
       (await listener.heard()).topic.filter(({ detail }) => detail.subject === connector && /window/.test(detail.type));
@@ -638,7 +638,7 @@ describe("the deployed bridge", () => {
   it("copies the ledger into a bucket as its stream hands it over", async () => {
     const { items } = await bridge.engine.store.ledger({ limit: 1_000 });
     const copier = stage.functions.find(({ name }) => name.endsWith("ledger-copy"))?.accessKey;
-    // The emulator's streams are silent about PartiQL; should this fail, they hand it over themselves.
+    // The emulator's streams are silent about PartiQL; if this fails, the streams report PartiQL changes themselves.
     expect(stage.gateway.recorded.filter(({ accessKey }) => accessKey === copier)).toEqual([]);
 
     await bridge.invoke("ledger-copy", streamOf(items));
@@ -737,7 +737,7 @@ describe("the deployed bridge", () => {
     expect(hr.received.length + payroll.received.length + gis.received.length).toBe(calls);
   });
 
-  it("expands a roster of 1,100 employees chunk after chunk, a packet for each whose hours it tells", async () => {
+  it("expands a roster of 1,100 employees chunk by chunk into a packet for each employee with hours", async () => {
     const employees = Array.from({ length: 1_100 }, (_, i) => ({
       number: `staff_${i}`,
       ...(i % 100 === 0 && { hours: 4 }),
@@ -754,7 +754,7 @@ describe("the deployed bridge", () => {
     await eventually(async () => (await eventOf(roster))?.status === "EXPANDED");
   });
 
-  it("delivers a telework approval whose roster of 1,200 employees is a file in S3, to each whose hours it tells", async () => {
+  it("delivers a telework approval whose roster of 1,200 is a file in S3 to each employee with hours", async () => {
     // All 1,200 take the emulator minutes.
     const roster = Array.from({ length: 1_200 }, (_, i) => ({
       employeeId: `remote_${i}`,
@@ -797,7 +797,7 @@ describe("the deployed bridge", () => {
     expect(idsAtHr("late_").toSorted()).toEqual(["late_1", "late_2", "late_3", "late_4", "late_5"]);
   });
 
-  it("maps by a sheet that was shipped meanwhile, with no function deployed anew", async () => {
+  it("maps by a sheet that was deployed in the meantime, without a new function deployment", async () => {
     const sheet = readFileSync("mappings/telework.yaml", "utf8").replaceAll("flex_time", "flex_hours");
 
     await stage.ship("mappings/telework.yaml", sheet);
@@ -848,7 +848,7 @@ describe("the deployed bridge", () => {
     expect(await verifyLedger(bridge.engine, { evidence })).not.toHaveProperty("fault");
   });
 
-  it("tells when somebody has removed an entry of the ledger's table", async () => {
+  it("raises an alarm if an entry is removed from the ledger table", async () => {
     const [entry] = (await bridge.engine.store.ledger({ limit: 1 })).items;
     const Key = { pk: entry?.chain, sk: entry?.seq };
 
@@ -858,7 +858,7 @@ describe("the deployed bridge", () => {
     await eventually(() => stage.emulator.log.some((line) => line.includes("ledger-tampered")), 250);
   });
 
-  it("has told HMS-OPS of each change of state, once, by the bus and by the topic, and has never heard itself", async () => {
+  it("has notified HMS-OPS of each change of state once on the bus and the topic, and has never processed its own events", async () => {
     const ids = (heard: readonly Heard[]) => heard.map(({ detail }) => detail.id).toSorted();
     let all = await listener.heard();
     await eventually(async () => {
@@ -908,20 +908,20 @@ describe("the deployed bridge", () => {
     for (const secret of [planted, approver, "the-journals-own", "dailyRate"]) expect(everything).not.toContain(secret);
   });
 
-  it("called nothing that the recorded calls do not know, and all of them", async () => {
+  it("makes exactly the recorded calls", async () => {
     const found = neededCalls(stage, orders).map((call) => JSON.stringify(call));
 
     await expect(`[\n${found.join(",\n")}\n]\n`).toMatchFileSnapshot(recordedCallsFile);
   });
 });
 
-/** What Parameter Store says now: where the emulator answers for an API. */
+/** Current parameters: the addresses at which the emulator answers for an API. */
 async function toldUrl(name: "ops-url" | "inbound-url"): Promise<string> {
   const { Parameter } = await new SSMClient().send(new GetParameterCommand({ Name: `/hms-bridge/${name}` }));
   return Parameter?.Value ?? "";
 }
 
-/** A client that signs as somebody, and has been told the address. */
+/** A client that signs with given credentials and knows the address. */
 function signingAs(credentials: Person["credentials"], Value: string): SSMClient {
   const client = new SSMClient({ credentials });
   const told = async () => ({ output: { $metadata: {}, Parameter: { Value } }, response: {} });

@@ -1,13 +1,13 @@
 import type { Recorded } from "./emulator/gateway.ts";
 
-/** How many requests functions made, by operation. */
+/** Number of requests that functions made, by operation. */
 export function requestsOf(recorded: readonly Recorded[]): Map<string, number> {
   const counts = new Map<string, number>();
   for (const { operation } of recorded) counts.set(operation, (counts.get(operation) ?? 0) + 1);
   return counts;
 }
 
-/** How many items functions read by their keys; each takes a read unit, since none that the suite makes is over 4 KB. */
+/** Number of items that functions read by key; each takes a read unit, since none that the suite makes is over 4 KB. */
 export function readUnits(recorded: readonly Recorded[]): number {
   const gets = recorded.filter(({ operation }) => operation === "dynamodb.BatchGetItem");
   return gets.reduce((sum, { input }) => {

@@ -1,4 +1,4 @@
-/** Where the agency keeps its rosters. */
+/** Name of the agency's roster bucket. */
 export const rosterPlace = "s3://agency-rosters/telework/";
 
 /**

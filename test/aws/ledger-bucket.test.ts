@@ -119,7 +119,7 @@ sealsContract("a bucket in memory", () => seals(inMemory));
 appendedContract("copies in memory", () => copies(inMemory));
 
 describe("the seals in a bucket", () => {
-  it("are found by few calls, by one where nothing came since", async () => {
+  it("takes few calls to find the last seal, and one call if none was added since", async () => {
     let calls = 0;
     const bucket = memoryBucket();
     const counting: WriteOnce = {
@@ -143,11 +143,11 @@ describe("the seals in a bucket", () => {
   });
 });
 
-describe("on AWS", () => {
+describe("a bucket and tables on AWS", () => {
   sealsContract("a bucket", () => seals(onAws));
   appendedContract("copies", () => copies(onAws));
 
-  it("a table is held against the seals of its copies, and a packet that is gone with its chain is missed", async () => {
+  it("verification compares a table with the seals of its copies and misses a packet that is gone with its chain", async () => {
     const dynamo = new DynamoDBClient(client());
     const [packetsTable, ledgerTable] = await Promise.all([aTable(dynamo, "S"), aTable(dynamo, "N")]);
     const store = new AwsStore({

@@ -3,7 +3,7 @@ import { type Call, shortArn } from "../support/grants.ts";
 import type { Recorded } from "./emulator/gateway.ts";
 import type { Stage } from "./stage.ts";
 
-/** Where what the suite saw is kept, for the offline check of the roles. Written anew by `npm run test:aws -- --update`. */
+/** File of the calls the suite recorded, for the offline check of the roles. Rewritten by `npm run test:aws -- --update`. */
 export const recordedCallsFile = "recorded-calls.json";
 
 /** A permission some function was seen to need. */
@@ -22,7 +22,7 @@ export function ordersOf(connectors: readonly Connector[], more: Orders): Orders
 }
 
 /**
- * What every function was seen to need, once each, in terms that hold for any account and any connector: tables and
+ * The calls every function was seen to need, once each, in terms that hold for any account and any connector: tables and
  * keys by the names the stacks give them in Parameter Store, connectors by their order.
  *
  * What one connector's functions need the others' need of their own: they are made by the same construct.
@@ -41,7 +41,7 @@ export function neededCalls({ functions, gateway, parameters }: Stage, orders: O
   return [...new Set(lines)].sort().map((line) => JSON.parse(line) as NeededCall);
 }
 
-/** Which of a connector's secrets there are its operator decides; that it asks for them follows from what it declares. */
+/** The operator decides which of a connector's secrets exist; the connector's declaration decides which it asks for. */
 function isSeen({ resource }: Call): boolean {
   return !/:secret:hms-bridge\/[A-Z]/.test(resource);
 }

@@ -17,7 +17,7 @@ const run = promisify(execFile);
 export interface Deployed {
   readonly name: string;
   readonly role: string;
-  /** What this function signs with. */
+  /** Credentials of this function. */
   readonly accessKey: string;
 }
 
@@ -26,7 +26,7 @@ export interface Stage extends AsyncDisposable {
   readonly emulator: Emulator;
   readonly gateway: Gateway;
   readonly functions: readonly Deployed[];
-  /** What the stacks tell each other by Parameter Store: `packets-table` to a table's name. */
+  /** Parameters that the stacks share by Parameter Store: from `packets-table` to a table's name. */
   readonly parameters: Readonly<Record<string, string>>;
   /**
    * Changes a file of the project and ships the sheets all at once, as `npm run deploy:mappings -- --now` does.
@@ -48,7 +48,7 @@ export interface StageOptions {
   readonly say?: (line: string) => void;
 }
 
-/** For the SDK's clients: what every process has that works on the stage. */
+/** Options of the SDK's clients that every process on the stage shares. */
 export function stageEnvironment(endpoint: string): Record<string, string> {
   return {
     AWS_ENDPOINT_URL: endpoint,
@@ -135,7 +135,7 @@ async function deployedFunctions(): Promise<Deployed[]> {
   return Functions.map(({ FunctionName = "", FunctionArn = "", Role = "" }) => ({
     name: FunctionName,
     role: Role.split("/").at(-1) as string,
-    // As the emulator makes a function's own credentials. Should it change that, no call is anybody's, and tests say so.
+    // As the emulator makes a function's own credentials. If that changes, no call can be attributed to a function, and tests fail.
     accessKey: `ASIA${hash("sha256", `${FunctionArn}:${Role}`).slice(0, 16).toUpperCase()}`,
   }));
 }
@@ -193,7 +193,7 @@ function secretArn(name: string): string {
   return `arn:aws:secretsmanager:${region}:${account}:secret:${name}-??????`;
 }
 
-/** An HTTP API's own host is one of AWS: what leads to it is told where the emulator answers for it. */
+/** An HTTP API's own host is one of AWS: clients get the emulator's address for it. */
 async function bringHere(parameters: Readonly<Record<string, string>>, gateway: string): Promise<void> {
   const ssm = new SSMClient();
   for (const [name, value] of Object.entries(parameters)) {

@@ -15,15 +15,15 @@ describe("quantile", () => {
 });
 
 describe("median", () => {
-  it("is the middle of an odd number of values in any order", () => {
+  it("returns the middle of an odd number of values in any order", () => {
     expect(median([9, 1, 5])).toBe(5);
   });
 
-  it("is the mean of the middle two of an even number of values", () => {
+  it("returns the mean of the middle two of an even number of values", () => {
     expect(median([10, 1, 4, 2])).toBe(3);
   });
 
-  it("is NaN if there are no values", () => {
+  it("returns NaN if there are no values", () => {
     expect(median([])).toBeNaN();
   });
 });

@@ -9,7 +9,7 @@ import { targetServer } from "../support/target-server.ts";
 const kills = Number(process.env.KILLS ?? 20);
 const records = 8;
 
-test(`${kills} kill -9 of bridge serve at random moments under load lose nothing`, {
+test(`bridge serve loses nothing over ${kills} kill -9 at random moments under load`, {
   timeout: 180_000 + kills * 5_000,
 }, async ({ task }) => {
   await using target = await targetServer();

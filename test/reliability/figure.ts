@@ -1,10 +1,10 @@
-/** Whether `npm run test:reliability` asks: what takes long is left out of `npm test`, or done less often. */
+/** True under `npm run test:reliability`. `npm test` leaves long tests out, or repeats them less often. */
 export const asked = process.env.RELIABILITY !== undefined;
 
 /** The long ones too: what CI leaves out. */
 export const full = process.env.RELIABILITY === "full";
 
-/** How many random inputs a door is tried with. */
+/** Number of random inputs that each entry point is tested with. */
 export const inputsPerDoor = asked ? 10_000 : 1_000;
 
 /** `SEED` begins elsewhere; a fixed one lets a red build be repeated. */
@@ -12,22 +12,22 @@ export const firstSeed = Number(process.env.SEED ?? 1);
 
 declare module "vitest" {
   interface TaskMeta {
-    /** What a test has reached, for the reliability table. */
+    /** Figure that a test has reached, for the reliability table. */
     figure?: string;
-    /** Whether that is what the row asks for, and not only what the run's budget does. */
+    /** True if the figure meets the row, and not only the run's budget. */
     met?: boolean;
-    /** What its chance began with: the same again is the same run. */
+    /** Seed of the run: the same seed repeats the run. */
     seed?: string;
   }
 }
 
 interface Told {
-  /** Whether that is all its row asks for. Default: it is. */
+  /** True if the figure meets its row. Default: true. */
   readonly met?: boolean;
   readonly seed?: string | number;
 }
 
-/** Tells the table what a test has reached. */
+/** Reports the figure of a test to the table. */
 export function figure(
   task: { readonly meta: { figure?: string; met?: boolean; seed?: string } },
   reached: string,

@@ -21,10 +21,10 @@ import { figure, firstSeed, inputsPerDoor } from "./figure.ts";
 
 const timeout = 60_000 + inputsPerDoor * 30;
 
-/** So many go to one store, which is then held against its ledger. */
+/** Number of inputs per store, which is then compared with its ledger. */
 const aStore = 500;
 
-/** How long the slowest took. ms */
+/** Duration of the slowest input, in ms. */
 class Slowest {
   ms = 0;
 
@@ -51,8 +51,8 @@ function sample<T>(arbitrary: fc.Arbitrary<T>): T[] {
 
 const json = ['"', "{", "}", "[", "]", ":", ",", "\\u0000", "\\ud800", '"id":', '"__proto__":{}', '"data":'];
 
-describe("anything at all", () => {
-  test("that comes in as an event is taken or quarantined, and accounted for", { timeout }, async ({ task }) => {
+describe("an entry point under random input", () => {
+  test("accepts or quarantines any event, and accounts for it", { timeout }, async ({ task }) => {
     const event = {
       ...{ id: "c-1", source: "hms.policy", type: "policy.per_diem.updated", subject: "rate-1" },
       ...{ time: "2026-03-01T12:00:00Z", sequence: 7, data: { new_rate: 68, old_rate: 62, note: "plain" } },
@@ -76,7 +76,7 @@ describe("anything at all", () => {
     told(task, "events", bodies.length, slowest);
   });
 
-  test("that is given as a sheet is read or refused, with the line of each fault", { timeout }, async ({ task }) => {
+  test("reads any sheet, or refuses it with the line of each issue", { timeout }, async ({ task }) => {
     const root = join(import.meta.dirname, "..", "..");
     const good = ["mappings", "examples/sheets"].flatMap((folder) =>
       readdirSync(join(root, folder)).map((name) => readFileSync(join(root, folder, name), "utf8")),
@@ -104,7 +104,7 @@ describe("anything at all", () => {
     told(task, "sheets", texts.length, slowest);
   });
 
-  test("that a stranger or a partner says at the inbound door is refused, or kept", { timeout }, async ({ task }) => {
+  test("refuses or keeps any inbound message, signed or not", { timeout }, async ({ task }) => {
     const key = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
     const env = { BRIDGE_SECRET_FAKE_INBOUND: JSON.stringify({ keys: [key] }) };
     const message = { kind: "rate", policy: "POL-1", rows: [{ rate: 68 }, { rate: 70 }] };
@@ -156,7 +156,7 @@ targets: { hms: { publish: policy.per_diem.updated, for_each: data.rows, key: ra
     told(task, "inbound", calls.length, slowest);
   });
 
-  test("that stands in a packet is a row a CSV reader gives back, or is refused", { timeout }, async ({ task }) => {
+  test("writes any value as a CSV row that a reader gives back, or refuses it", { timeout }, async ({ task }) => {
     const text = fc.oneof(
       fc.string({ unit: "binary", maxLength: 20 }),
       fc
@@ -218,7 +218,7 @@ targets: { hms: { publish: policy.per_diem.updated, for_each: data.rows, key: ra
     told(task, "CSV", rows.length, slowest);
   });
 
-  test("that a service answers is an answer, a fault, or no XML", { timeout }, async ({ task }) => {
+  test("reads any answer of a SOAP service as an answer, a fault, or no XML", { timeout }, async ({ task }) => {
     const soap = "http://schemas.xmlsoap.org/soap/envelope/";
     const envelope = (body: string) =>
       `<?xml version="1.0"?><soap:Envelope xmlns:soap="${soap}"><soap:Body>${body}</soap:Body></soap:Envelope>`;

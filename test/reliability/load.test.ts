@@ -61,7 +61,7 @@ function aBridge(baseUrl: string, times: SettingsInput["times"] = {}) {
 
 type LoadedBridge = ReturnType<typeof aBridge>;
 
-/** Emits at a rate, for so long or until told. */
+/** Emits at a steady rate for a number of seconds. Resolves to the number of emits. */
 async function steadily(perSecond: number, seconds: number, emit: (n: number) => Promise<void>): Promise<number> {
   const began = performance.now();
   const emits: Promise<void>[] = [];

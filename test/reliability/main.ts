@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { type Row, rows } from "./rows.ts";
 import { judge, type Proven, type Result, tableOf } from "./table.ts";
 
-/** What vitest's JSON reporter says of one test. */
+/** One test as vitest's JSON reporter describes it. */
 interface Tested {
   readonly fullName: string;
   readonly status: string;
@@ -67,7 +67,7 @@ function run(some: readonly string[]): (readonly [string, readonly Tested[]])[] 
   return testResults.map(({ name, assertionResults }) => [name.slice(root.length + 1), assertionResults] as const);
 }
 
-/** What was broken, with the seed and the story where the test tells them. */
+/** Prints the broken promises, with the seed and the story if the test gives them. */
 function tellFailures(): void {
   for (const { fullName, failureMessages = [] } of [...tested.values()].flat()) {
     for (const message of failureMessages) {
@@ -100,7 +100,7 @@ function resultOf({ number, proofs }: Row): Result {
   return { row: number, full: values.full, at: new Date().toISOString(), commit: commit(), machine: machine(), tests };
 }
 
-/** Puts these rows in the place of what was kept of them, and makes the table anew. */
+/** Replaces the kept results of these rows and rewrites the table. */
 function keep(): void {
   const before = existsSync(keptIn)
     ? readFileSync(keptIn, "utf8")

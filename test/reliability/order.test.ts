@@ -63,9 +63,9 @@ test("a packet keeps the sheet it was made with, however long it waits", async (
   expect(target.state.get("r")).toEqual({ a: 1 });
 });
 
-describe("with store and queue failing", () => {
+describe("the bridge with a failing store and queue", () => {
   test.each([1, 10, 50])(
-    "%i of a hundred calls, before their effect or after it, nothing is lost",
+    "loses nothing if %i of a hundred calls fail, before their effect or after it",
     {
       timeout: 120_000,
     },
@@ -96,7 +96,9 @@ test("a first try that still runs when its message is seen again has one effect,
 const days = full ? 30 : 1;
 const packetsWanted = full ? 1_000_000 : 4_000;
 
-test(`${days} virtual days with outages`, { timeout: full ? 7_200_000 : 120_000 }, async ({ task }) => {
+test(`delivers everything over ${days} virtual days with outages`, { timeout: full ? 7_200_000 : 120_000 }, async ({
+  task,
+}) => {
   const random = seededRandom(5);
   let packets = 0;
   let calls = 0;

@@ -11,7 +11,7 @@ export interface Proven {
   readonly seed?: string | undefined;
 }
 
-/** What a row came to when it was run last: a line of what is kept. */
+/** Result of the last run of a row: one line of the kept results. */
 export interface Result {
   readonly row: number;
   readonly full: boolean;
@@ -22,7 +22,7 @@ export interface Result {
   readonly tests: readonly Proven[];
 }
 
-/** What a row's tests come to: `pass` only where its figure was reached. */
+/** Combined status of a row's tests: `pass` only if its figure was reached. */
 export function judge(result: Result | undefined): string {
   if (!result) return "not run";
   const bad = result.tests.filter(({ status }) => status === "failed" || status === "missing");
@@ -68,7 +68,7 @@ function reachedBy({ tests }: Result): string {
   return [...(points ?? figures), ...count].join("; ");
 }
 
-/** Crash points are enumerated scenario by scenario, and told together. */
+/** Crash points are enumerated scenario by scenario and reported together. */
 function sumOfPoints(figures: readonly string[]): string[] | undefined {
   const counts = figures.map((text) => /^(\d+) points$/.exec(text)?.[1]);
   if (counts.length === 0 || counts.includes(undefined)) return undefined;

@@ -9,14 +9,14 @@ import type { Death } from "./process.ts";
 import { World } from "./world.ts";
 
 const pairs = full ? 10_000 : 150;
-/** Of a roster's many calls every so many; 1 for all. */
+/** Step between the crash points of a scenario with many calls. 1 tries every call. */
 const rosterStride = full ? 1 : 9;
 
 interface Scenario {
   readonly name: string;
-  /** What has happened before the process begins. */
+  /** Brings the world to its state before the process begins. */
   readonly before: (world: World) => Promise<void>;
-  /** What the process does; see `World.work`. */
+  /** Work of the process; see `World.work`. */
   readonly work: string;
   readonly stride?: number;
 }
@@ -152,8 +152,8 @@ async function callsOf(scenario: Scenario): Promise<number> {
   return (await world.work(scenario.work)).calls;
 }
 
-describe("a process may end before and after every one of its calls", () => {
-  test.for(scenarios)("$name", { timeout: 1_800_000 }, async (scenario, { task }) => {
+describe("a process ended at any of its calls", () => {
+  test.for(scenarios)("loses nothing in $name", { timeout: 1_800_000 }, async (scenario, { task }) => {
     const calls = await callsOf(scenario);
     expect(calls).toBeGreaterThan(2);
     let points = 0;
@@ -167,7 +167,7 @@ describe("a process may end before and after every one of its calls", () => {
     figure(task, `${points} points`, { met: points === 2 * calls });
   });
 
-  test(`and the next one too: ${pairs} pairs`, { timeout: 60_000 + pairs * 2_000 }, async ({ task }) => {
+  test(`loses nothing over ${pairs} pairs of crashes`, { timeout: 60_000 + pairs * 2_000 }, async ({ task }) => {
     const random = seededRandom(firstSeed);
     const short = scenarios.filter(({ stride }) => stride === undefined);
     const calls = await Promise.all(short.map(callsOf));

@@ -5,7 +5,7 @@ import { type Folder, FolderError } from "../../connectors/protocols/files/folde
 import type { Numbering } from "../../connectors/protocols/files/numbered-upload.ts";
 import type { Mood } from "./mood.ts";
 
-/** What the files of the simulation look like: whose they are can be read off them. */
+/** File layout of the simulation: each file names the packet it belongs to. */
 export const numbering: Numbering = {
   file: "HMS{number}.DAT",
   digits: 6,
@@ -33,7 +33,7 @@ export class Inbox {
   /**
    * The folder as one visit sees it.
    *
-   * @param appears told when a file becomes visible, and whether another of its name was there
+   * @param appears called when a file becomes visible, with whether it replaced another
    */
   folder(act: Do, appears: (overwrote: boolean) => void): Folder {
     const files = this.#files;
@@ -66,7 +66,7 @@ export function fileOf(packet: Packet, number: number): { readonly name: string;
   };
 }
 
-/** What a server in this mood makes of one command: it does it, or not; and says so, or says no, or nothing. */
+/** Outcome of one command at a server in this mood: whether it is carried out, and whether the answer is yes, an error or none. */
 export function answerIn(mood: Mood, fraction: () => number): { readonly does: boolean; readonly says: "yes" | Fault } {
   const half = () => fraction() < 0.5;
   switch (mood) {

@@ -1,4 +1,4 @@
-/** How a target takes what it is sent. */
+/** Ways in which a target treats a call. */
 export const moods = [
   /** Takes it and says so. */
   "well",

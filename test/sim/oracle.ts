@@ -131,7 +131,7 @@ async function ledger(world: World): Promise<Broken[]> {
   return [{ law: `the ledger: ${fault.message}`, ...("chain" in fault && { about: fault.chain }) }];
 }
 
-/** No queue has ever heard of a packet before the table had it. */
+/** No packet was put on a queue before it was in the table. */
 function strays(world: World): Broken[] {
   const found = world.core.lines.some(({ step }) => step === "unknown-message");
   return found ? [{ law: "a lane gave a message of a packet that was not recorded" }] : [];
@@ -188,7 +188,7 @@ function isDoubtful({ status, reason = "", tries }: PacketRecord["progress"]): b
   return status === "HELD" && (unknowns.test(reason) || expired.test(reason) || tries > 1);
 }
 
-/** What is called sent has had its effect. */
+/** Every packet with status `SENT` has had its effect. */
 function truthful(target: SimTarget, packets: readonly PacketRecord[]): Broken[] {
   return packets
     .filter(({ packet, progress }) => packet.connector === target.id && progress.status === "SENT")

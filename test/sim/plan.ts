@@ -19,12 +19,12 @@ export type Act =
   | { readonly do: "secret"; readonly there: boolean }
   /** Somebody empties a connector's lane queue and outbox. */
   | { readonly do: "purge"; readonly target: number }
-  /** From now on so many of a hundred calls of a port fail, before their effect or after it. */
+  /** Makes this percentage of port calls fail from now on, before their effect or after it. */
   | { readonly do: "faults"; readonly percent: number }
   /** From now on so many of a hundred processes end in the middle, and so many stand still for minutes. */
   | { readonly do: "deaths"; readonly percent: number };
 
-/** Personal data that events carry: it may stand in no log line and no ledger entry, and reach no target. */
+/** Personal data that events carry: it may appear in no log line and no ledger entry, and reach no target. */
 export const planted = ["123-45-6789", "alice@agency.example", "4111 1111 1111 1111"];
 export const token = "s3cr3t-of-the-latest";
 
@@ -59,7 +59,7 @@ targets: { latest: { connector: Latest, for_each: data.people, key: badge, map: 
 
 export const policies = ["otherwise: block", "otherwise: mask"];
 
-/** How many packets an event must become, worked out from its body alone. */
+/** Number of packets an event must become, computed from its body alone. */
 export function packetsOf(event: { readonly type?: unknown; readonly data?: unknown }): number {
   const data = (event.data ?? {}) as JsonObject;
   switch (event.type) {
@@ -101,7 +101,7 @@ const malformedBodies = [
 ];
 
 /**
- * What happens in one run: so many events, and between them everything else.
+ * Plans one run: the given number of events, and everything else between them.
  *
  * @param startMs the world's time when it begins
  */

@@ -5,7 +5,7 @@ import type { Packet } from "../../bridge/model/packet.ts";
 import type { FilesPort } from "../../bridge/ports/files.ts";
 import type { Put } from "../../bridge/ports/store.ts";
 
-/** Where a process ends: at its n-th call of a port or target, before that call's effect or after it. */
+/** The end of a process: at its n-th call of a port or target, before that call's effect or after it. */
 export interface Death {
   readonly call: number;
   readonly after: boolean;
@@ -43,7 +43,7 @@ export class Process {
   }
 }
 
-/** What a process reaches outside itself. */
+/** Everything a process reaches outside itself. */
 export interface Outside {
   /** Lets a call wait for its turn. */
   turn<T>(process: Process, name: string, hasEffect: boolean, run: () => Promise<T>): Promise<T>;
@@ -52,7 +52,7 @@ export interface Outside {
   secret(connector: string): unknown;
   readonly files: FilesPort;
   stamp(process: Process): number;
-  /** Told of every write before it is made. */
+  /** Called with every write before it is made. */
   wrote?(process: Process, puts: readonly Put[]): void;
 }
 

@@ -8,22 +8,22 @@ import { type Run, simulate } from "./simulate.ts";
 const runs = full ? 2_000 : asked ? 60 : 15;
 const models = full ? 10_000 : asked ? 300 : 30;
 
-function told({ seed, broken, story }: Run): string {
+function describeRun({ seed, broken, story }: Run): string {
   return [`seed ${seed}`, ...broken.map(({ law, about }) => `${law} ${about ?? ""}`), ...story].join("\n");
 }
 
-describe("in a world where everything may happen", () => {
+describe("the simulated world", () => {
   test(`${runs} histories keep every promise`, { timeout: 10_000 + runs * 5_000 }, async ({ task }) => {
     let packets = 0;
     for (let seed = firstSeed; seed < firstSeed + runs; seed++) {
       const run = await simulate({ seed, events: 30 });
-      expect(run.broken, told(run)).toEqual([]);
+      expect(run.broken, describeRun(run)).toEqual([]);
       packets += run.packets;
     }
     figure(task, `${runs} histories, ${packets} packets`, { seed: `${firstSeed} to ${firstSeed + runs - 1}` });
   });
 
-  test(`${models} sequences of acts keep every promise, and one that does not is told as short as it can be`, {
+  test(`${models} sequences of acts keep every promise, and a failing one is reported in its shortest form`, {
     timeout: 60_000 + models * 1_000,
   }, async ({ task }) => {
     const history = fc
@@ -34,7 +34,7 @@ describe("in a world where everything may happen", () => {
     await fc.assert(
       fc.asyncProperty(history, async ([seed, acts]) => {
         const run = await simulate({ seed, acts });
-        if (run.broken.length > 0) throw new Error(told(run));
+        if (run.broken.length > 0) throw new Error(describeRun(run));
       }),
       { numRuns: models, seed: firstSeed },
     );

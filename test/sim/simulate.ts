@@ -3,7 +3,7 @@ import { type Broken, brokenLaws } from "./oracle.ts";
 import { type Act, plan } from "./plan.ts";
 import { World, type WorldOptions } from "./world.ts";
 
-/** What one run came to. */
+/** Result of one run. */
 export interface Run {
   readonly seed: number;
   readonly broken: readonly Broken[];

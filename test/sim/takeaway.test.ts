@@ -109,7 +109,7 @@ const takenAway: readonly {
 ];
 
 test.each(takenAway)(
-  "without $safeguard row $row does not hold, and it is noticed",
+  "the simulator notices that row $row does not hold without $safeguard",
   { timeout: 120_000 },
   async ({ notices, options }) => {
     const laws: string[] = [];

@@ -17,18 +17,18 @@ export class SimTarget {
   readonly fake;
   readonly idempotent: boolean;
   mood: Mood = "well";
-  /** What it holds, by entity. */
+  /** State by entity. */
   readonly state = new Map<string, JsonObject>();
   /** Every effect it has had, in order. */
   readonly effects: Effect[] = [];
   readonly effectsOf = new Map<string, number>();
-  /** What it noticed itself: broken laws, each with the packet concerned, and the newer one it came after. */
+  /** Violations the target noticed itself, each with the packet concerned and the newer one it came after. */
   readonly broken: { readonly law: string; readonly packet: string; readonly after?: string }[] = [];
-  /** By idempotency key, the packet it came with. */
+  /** Packets by idempotency key. */
   readonly #keys = new Map<string, Packet>();
   readonly #newest = new Map<string, Map<string, Packet>>();
 
-  /** Where it takes files, and no calls. */
+  /** Inbox of a target that accepts files instead of calls. */
   readonly inbox: Inbox | undefined;
 
   constructor(options: FakeOptions, inbox?: Inbox) {
@@ -43,7 +43,7 @@ export class SimTarget {
 
   /**
    * Takes a packet. A key it has seen has no second effect: what a repeat carries beyond the first try would be lost,
-   * unless it stands there already.
+   * unless it is recorded already.
    */
   take(packet: Packet, key: string, at: number): void {
     const known = this.#keys.get(key);
@@ -69,7 +69,7 @@ export class SimTarget {
     if (times > 1) this.tell(`it had ${times} effects`, packet);
   }
 
-  /** How it takes this call. */
+  /** Treatment of this call. */
   moodNow(fraction: () => number): Mood {
     return this.mood === "flapping" ? (moods[Math.floor(fraction() * (moods.length - 1))] as Mood) : this.mood;
   }
@@ -98,7 +98,7 @@ export class SimTarget {
     return ["well", "refusing", "losing", "throttling", "throwing"].includes(this.mood);
   }
 
-  /** What it does with a packet, and what it answers; nothing where it never does. */
+  /** Applies a packet and returns the answer, or nothing if the target never answers. */
   receive(packet: Packet, key: string, at: number, fraction: () => number): Outcome | undefined {
     const mood = this.moodNow(fraction);
     const take = () => this.take(packet, key, at);

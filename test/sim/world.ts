@@ -32,7 +32,7 @@ export interface WorldOptions {
   readonly keyOf?: (packet: Packet, tries: number) => string;
   /** Acknowledges messages before the work on them is done. */
   readonly ackFirst?: boolean;
-  /** How long everything may take to come to rest once it is healed. */
+  /** Time in which everything must come to rest once all faults are healed. */
   readonly restMs?: number;
 }
 
@@ -59,7 +59,7 @@ class Snapshots implements FilesPort {
 }
 
 /** A process that was throttled, or whose answer got lost. */
-class PortFault extends Error {
+class PortError extends Error {
   override readonly name = "ThrottlingException";
 }
 
@@ -81,7 +81,7 @@ export class World implements Outside {
   readonly processes = new Set<Process>();
   /** Bodies published, in order. */
   readonly emitted: string[] = [];
-  /** What happened, a line each: for the story of a packet. */
+  /** Everything that happened, one line each, for the story of a packet. */
   readonly trace: string[] = [];
   /** Packets in the order of their recording, and how many processes had begun then. */
   readonly recorded = new Map<string, number>();
@@ -89,7 +89,7 @@ export class World implements Outside {
   readonly purged = new Set<string>();
   /** Processes that had to be ended. */
   readonly endless: string[] = [];
-  /** What was to be filled back, by the job's id. */
+  /** Requested back-fills by job id. */
   readonly backfills: {
     readonly job: string;
     readonly lines: readonly string[];
@@ -349,7 +349,7 @@ export class World implements Outside {
       const after = call.hasEffect && this.#random.fraction() < 0.5;
       if (after) await call.run().catch(() => {});
       this.#tell(`${process.name} ${name} fails ${after ? "after" : "before"}`);
-      call.reject(new PortFault());
+      call.reject(new PortError());
     } else {
       await call.run().then(
         (value) => {
@@ -377,7 +377,7 @@ export class World implements Outside {
     context: Context<unknown, unknown>,
   ): Promise<Outcome> {
     const target = this.#targetOf(connector);
-    if (target.inbox) return this.#sendFile(process, target, target.inbox, packet, context);
+    if (target.inbox) return this.#sendFile(process, { target, inbox: target.inbox }, packet, context);
     const { signal } = context;
     const { keyOf = ({ id }: Packet) => id } = this.#options;
     const answer = await this.turn(process, `send ${packet.id}`, true, async () => {
@@ -393,8 +393,7 @@ export class World implements Outside {
   /** A file by the connectors' own code, each command of the server in its turn. */
   #sendFile(
     process: Process,
-    target: SimTarget,
-    inbox: Inbox,
+    { target, inbox }: { readonly target: SimTarget; readonly inbox: Inbox },
     packet: Packet,
     { memory, signal }: Context<unknown, unknown>,
   ): Promise<Outcome> {
@@ -413,7 +412,7 @@ export class World implements Outside {
         if (says instanceof Error) throw says;
         return { done, says };
       }).catch((error) => {
-        throw error instanceof PortFault ? new FolderError("the connection broke off", "no-answer", error) : error;
+        throw error instanceof PortError ? new FolderError("the connection broke off", "no-answer", error) : error;
       });
       return said.says === "nothing" ? new Promise(() => {}) : (said.done as T);
     };

@@ -4,7 +4,7 @@ import { sourceIn } from "./move-tasks.ts";
 /** A request as the AWS SDK for JavaScript writes it. */
 export interface SignedRequest {
   readonly method: string;
-  /** With the query. */
+  /** Path and query. */
   readonly path: string;
   readonly target: string | undefined;
   /** The service and region its signature names. */

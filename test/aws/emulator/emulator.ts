@@ -7,7 +7,7 @@ import { delimiter, dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { emulatorPython } from "./python.ts";
 
-/** Where the emulated account is. The emulator knows one partition, `aws`, so no region of GovCloud. */
+/** Region of the emulated account. The emulator knows one partition, `aws`, so no region of GovCloud. */
 export const region = "us-east-1";
 export const account = "000000000000";
 
@@ -18,16 +18,16 @@ const startMs = 60_000;
 const starts = 3;
 
 export interface EmulatorOptions {
-  /** Whether it checks signatures and policies. */
+  /** True if it checks signatures and policies. */
   readonly auth: boolean;
-  /** What the functions it runs find in `AWS_ENDPOINT_URL`. */
+  /** `AWS_ENDPOINT_URL` of the functions it runs. */
   readonly functionsEndpoint: string;
 }
 
 /** A MiniStack of its own: a free port, its own folder, gone with whoever started it. */
 export interface Emulator extends AsyncDisposable {
   readonly port: number;
-  /** What it and its functions printed so far. */
+  /** Output of the emulator and its functions so far. */
   readonly log: readonly string[];
   /** Turns its clock on. The clocks of its functions stay as they are. */
   advance(ms: number): Promise<void>;

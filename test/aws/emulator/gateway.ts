@@ -8,72 +8,89 @@ import { account, region, rootCredentials } from "./emulator.ts";
 import { MoveTasks, SqsError } from "./move-tasks.ts";
 import { validatorsAt } from "./validators.ts";
 
-/** A request some function made, and what it takes to be allowed it. */
+/** A request of a function, with the permissions it needs. */
 export interface Recorded {
-  /** Whose credentials signed it. */
+  /** Access key that signed the request. */
   readonly accessKey: string;
   /** `dynamodb.ExecuteTransaction` */
   readonly operation: string;
   readonly calls: readonly Call[];
   readonly input: string;
-  /** What it names does not exist. */
+  /** True if the request names something that does not exist. */
   notFound: boolean;
 }
 
-/** Whether these credentials may do this, by the policies of whoever has them. */
+/** Returns true if the policies of the holder of these credentials allow the call. */
 export type Authorize = (accessKey: string, call: Call) => boolean;
 
-/** The way to the emulator: every request of the tests, of the CDK and of the functions goes through it. */
+/** The proxy in front of the emulator: every request of the tests, the CDK and the functions passes through it. */
 export interface Gateway extends AsyncDisposable {
   readonly url: string;
-  /** What functions asked for, oldest first. */
+  /** Requests of the functions, oldest first. */
   readonly recorded: Recorded[];
-  /** Where the emulator is, once it is known. */
+  /** Port of the emulator, 0 until it is known. */
   emulatorPort: number;
-  /** Who may do what the emulator itself cannot judge; absent: everybody. */
+  /** Decides calls that the emulator cannot judge itself. Absent: every call is allowed. */
   authorize: Authorize | undefined;
   /** The error a function's request is answered with, in place of what the emulator would say. */
   fault: ((request: Recorded) => string | undefined) | undefined;
 }
 
 /**
- * Gives what the emulator lacks, by AWS's documented rules: message move tasks, AppConfig's Lambda validators, and IAM's
- * view of PartiQL. Tells it that requests come by TLS, as they do to AWS. And records.
+ * Provides what the emulator lacks, following AWS's documented rules: message move tasks, AppConfig's Lambda validators,
+ * and IAM's view of PartiQL. Marks requests as sent over TLS, as they are to AWS, and records them.
  *
  * @param now the clock of move tasks, ms
  */
 export async function openGateway(now: () => number = Date.now): Promise<Gateway> {
-  const agent = new http.Agent({ keepAlive: true });
-  const server = http.createServer((request, response) => {
-    serve(request, response).catch((error: Error) => {
-      if (!response.headersSent)
-        refuse(response, error instanceof SqsError ? error.code : "InternalError", error.message);
-      else response.destroy();
-    });
-  });
+  const server = http.createServer();
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const sqs = new SQSClient({ endpoint: url, region, credentials: rootCredentials, useQueueUrlAsEndpoint: false });
-  const moves = new MoveTasks(sqs, now);
-  const validate = validatorsAt(url);
-  const gateway: Gateway = {
-    url,
-    recorded: [],
-    emulatorPort: 0,
-    authorize: undefined,
-    fault: undefined,
-    async [Symbol.asyncDispose]() {
-      moves.end();
-      sqs.destroy();
-      agent.destroy();
-      server.closeAllConnections();
-      server.close();
-      await once(server, "close");
-    },
-  };
+  return new EmulatorGateway(server, now);
+}
 
-  async function serve(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
+class EmulatorGateway implements Gateway {
+  readonly url: string;
+  readonly recorded: Recorded[] = [];
+  emulatorPort = 0;
+  authorize: Authorize | undefined;
+  fault: ((request: Recorded) => string | undefined) | undefined;
+  readonly #agent = new http.Agent({ keepAlive: true });
+  readonly #server: http.Server;
+  readonly #sqs: SQSClient;
+  readonly #moves: MoveTasks;
+  readonly #validate: ReturnType<typeof validatorsAt>;
+
+  constructor(server: http.Server, now: () => number) {
+    this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    this.#server = server;
+    this.#sqs = new SQSClient({
+      endpoint: this.url,
+      region,
+      credentials: rootCredentials,
+      useQueueUrlAsEndpoint: false,
+    });
+    this.#moves = new MoveTasks(this.#sqs, now);
+    this.#validate = validatorsAt(this.url);
+    server.on("request", (request, response) => {
+      this.#serve(request, response).catch((error: Error) => {
+        if (!response.headersSent)
+          refuse(response, error instanceof SqsError ? error.code : "InternalError", error.message);
+        else response.destroy();
+      });
+    });
+  }
+
+  async [Symbol.asyncDispose]() {
+    this.#moves.end();
+    this.#sqs.destroy();
+    this.#agent.destroy();
+    this.#server.closeAllConnections();
+    this.#server.close();
+    await once(this.#server, "close");
+  }
+
+  async #serve(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const body = Buffer.concat(chunks);
@@ -87,42 +104,43 @@ export async function openGateway(now: () => number = Date.now): Promise<Gateway
       const calls = callsOf({ ...signer, account, method: request.method ?? "", path, target, body: input });
       const what = `${signer.service}.${operation || request.method}`;
       recorded = { accessKey: signer.accessKey, operation: what, calls, input, notFound: false };
-      gateway.recorded.push(recorded);
-      const fault = gateway.fault?.(recorded);
-      if (fault) return refuse(response, fault, "a fault the test has made");
-      const judgedHere = MoveTasks.serves(operation) || calls.some(({ action }) => action.includes("PartiQL"));
-      const denied = judgedHere && calls.find((call) => gateway.authorize?.(signer.accessKey, call) === false);
-      if (denied) {
-        return refuse(
-          response,
-          "AccessDeniedException",
-          `not authorized to perform ${denied.action} on ${denied.resource}`,
-        );
-      }
+      this.recorded.push(recorded);
+      const refusal = this.#refusalOf(recorded, operation);
+      if (refusal) return refuse(response, ...refusal);
     }
     if (signer?.service === "sqs" && MoveTasks.serves(operation)) {
-      const answer = await moves.answer(operation, JSON.parse(body.toString()));
+      const answer = await this.#moves.answer(operation, JSON.parse(body.toString()));
       response.writeHead(200, { "content-type": "application/x-amz-json-1.0" }).end(JSON.stringify(answer));
       return;
     }
     const application = deploymentIn(request);
-    const invalid = application && (await validate(application, body.toString()));
+    const invalid = application && (await this.#validate(application, body.toString()));
     if (invalid) return refuse(response, "BadRequestException", invalid);
-    const error = await forward(request, response, body);
+    const error = await this.#forward(request, response, body);
     if (recorded) recorded.notFound = error.includes("ResourceNotFoundException");
   }
 
-  /** @returns what an answer that is an error says */
-  function forward(request: http.IncomingMessage, response: http.ServerResponse, body: Buffer): Promise<string> {
+  /** Returns the code and message with which a function's request is refused: a planted fault, or a denial. */
+  #refusalOf(recorded: Recorded, operation: string): readonly [code: string, message: string] | undefined {
+    const { accessKey, calls } = recorded;
+    const fault = this.fault?.(recorded);
+    if (fault) return [fault, "a fault the test has made"];
+    const judgedHere = MoveTasks.serves(operation) || calls.some(({ action }) => action.includes("PartiQL"));
+    const denied = judgedHere ? calls.find((call) => this.authorize?.(accessKey, call) === false) : undefined;
+    return denied && ["AccessDeniedException", `not authorized to perform ${denied.action} on ${denied.resource}`];
+  }
+
+  /** @returns the body of an error answer, "" for any other answer */
+  #forward(request: http.IncomingMessage, response: http.ServerResponse, body: Buffer): Promise<string> {
     return new Promise((resolve, reject) => {
       const onward = http.request(
         {
-          agent,
+          agent: this.#agent,
           host: "127.0.0.1",
-          port: gateway.emulatorPort,
+          port: this.emulatorPort,
           method: request.method,
           path: request.url,
-          // Host and all: it is what was signed.
+          // The signature covers the host header, so it is passed on unchanged.
           headers: { ...request.headers, "x-forwarded-proto": "https", "content-length": body.length },
         },
         (answer) => {
@@ -138,14 +156,12 @@ export async function openGateway(now: () => number = Date.now): Promise<Gateway
       onward.end(body);
     });
   }
-
-  return gateway;
 }
 
-/** What the access key of a role's session begins with: a function's, and the CDK's while it deploys. */
+/** Prefix of the access key of a role's session: a function's, and the CDK's while it deploys. */
 const sessionKey = "ASIA";
 
-/** Who signed a request, for which service and region. Source: Signature Version 4, the credential scope. */
+/** The signer of a request, with service and region. Source: Signature Version 4, the credential scope. */
 function signerOf(authorization = ""): { accessKey: string; region: string; service: string } | undefined {
   const [, accessKey, region, service] =
     /Credential=([^/]+)\/\d+\/([^/]+)\/([^/]+)\/aws4_request/.exec(authorization) ?? [];

@@ -46,7 +46,7 @@ const tickMs = 20;
  *
  * As SQS documents them: the source must be some queue's dead-letter queue, one task a source at a time, the ten newest
  * are listed, a moved message is a new one. A moved message is given its old message id for a deduplication id, as SQS
- * does for one that it moves to a dead-letter queue; what it gives one that it moves back stands nowhere.
+ * does for one that it moves to a dead-letter queue; the id it gives one that it moves back is documented nowhere.
  */
 export class MoveTasks {
   readonly #client: SQSClient;
@@ -59,7 +59,7 @@ export class MoveTasks {
     this.#now = now;
   }
 
-  /** Whether this operation is one of theirs. */
+  /** Returns true for the operations of message move tasks. */
   static serves(operation: string): boolean {
     return /^(Start|List|Cancel)MessageMoveTasks?$/.test(operation);
   }

@@ -12,7 +12,7 @@ const cache = join(import.meta.dirname, "..", "..", "..", "node_modules", ".cach
 /** Python is missing, too old, without venv, or cannot fetch the emulator: nothing of the bridge is at fault. */
 class PythonMissing extends Error {}
 
-/** What a script exits with that cannot have the emulator. */
+/** Exit code of a script that cannot install the emulator. */
 const missingCode = 4;
 
 /** Makes the emulator ready for a script; where it cannot be had, says why and ends the process. */

@@ -6,7 +6,7 @@ import {
 import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import { region, rootCredentials } from "./emulator.ts";
 
-/** What a validator has against a configuration, or nothing. */
+/** Returns a validator's objection to a configuration, or nothing. */
 export type Validate = (application: string, body: string) => Promise<string | undefined>;
 
 /**
