@@ -1,0 +1,66 @@
+/**
+ * Stable names of the errors that a caller may act on.
+ *
+ * The API chooses a problem by this code and the command line an exit code, so a message can be reworded without
+ * changing what either answers.
+ */
+export type ErrorCode =
+  /** A part of the request is invalid. Repeating it unchanged fails again. */
+  | "invalid-request"
+  /** The compliance engine gave no usable ruling. Nothing was sent. */
+  | "compliance-unavailable"
+  /** The store accepts no reads or writes at present. */
+  | "store-unavailable"
+  /** A write's condition no longer holds: another process was faster. */
+  | "write-conflict"
+  /** A roster or snapshot file cannot be read, and a retry would not help. */
+  | "file-unreadable"
+  /** A remote folder refused a command, or the connection to it was lost. */
+  | "folder-failed"
+  /** An HTTP request got no complete answer. */
+  | "http-failed"
+  /** The time limit of a call has passed. */
+  | "deadline-exceeded"
+  /** An XML document is not well-formed or exceeds a limit. */
+  | "invalid-xml"
+  /** An expression of a sheet does not compile or has failed. */
+  | "expression-failed"
+  /** A sheet's own example gives another result than the sheet states. */
+  | "example-failed"
+  /** Mapping sheets were refused; the sheets in force stay. */
+  | "sheets-refused"
+  /** The API answered with a problem. */
+  | "api-problem"
+  /** A packet that a caller waits for is held and needs a person. */
+  | "packet-held"
+  /** The bridge has broken one of its own rules. */
+  | "invariant-broken";
+
+/** Base class of all errors that the bridge throws itself. */
+export class BridgeError extends Error {
+  override readonly name: string = "BridgeError";
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** Reports that the caller's request is invalid. The message says what to change and holds no value of the request. */
+export class InvalidRequestError extends BridgeError {
+  override readonly name = "InvalidRequestError";
+
+  constructor(message: string, options?: ErrorOptions) {
+    super("invalid-request", message, options);
+  }
+}
+
+/** Reports a fault of the bridge itself: a state that its own rules exclude. */
+export class InvariantError extends BridgeError {
+  override readonly name = "InvariantError";
+
+  constructor(message: string, options?: ErrorOptions) {
+    super("invariant-broken", `${message}; this is a fault of the bridge`, options);
+  }
+}
