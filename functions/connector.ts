@@ -1,11 +1,11 @@
-import { connector } from "#connector";
-import { probe as probeTarget } from "../bridge/maintenance/probe.ts";
-import { maintainTarget } from "../bridge/maintenance/run-maintenance.ts";
-import { openConnectorEngine } from "./connector-engine.ts";
-import { connectorHandler } from "./connector-handler.ts";
 import { createHandler } from "./create-handler.ts";
 import { readConnectorEnv } from "./env.ts";
+import { connectorHandler } from "./connector-handler.ts";
+import { openConnectorEngine } from "./connector-engine.ts";
+import { connector } from "#connector";
 import { isProbeRequest } from "./probe-request.ts";
+import { probe as probeTarget } from "../bridge/maintenance/probe.ts";
+import { maintainTarget } from "../bridge/maintenance/maintain-target.ts";
 
 // `#connector` is the one connector of this bundle: each has its own.
 

@@ -11,7 +11,7 @@ export const journalFiles: Readonly<Record<string, string>> = {
   "connectors/journal.ts": `import * as z from "zod";
 import { defineConnector } from "../bridge/model/connector.ts";
 import { nest } from "../bridge/values/field-path.ts";
-import { joinUrl } from "./protocols/http.ts";
+import { joinUrl } from "./protocols/http/client.ts";
 
 const news = z.array(z.object({ id: z.string(), at: z.number(), data: z.record(z.string(), z.json()) }));
 

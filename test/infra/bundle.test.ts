@@ -60,7 +60,7 @@ describe("a function's bundle", () => {
 
     const held = sources.filter((source) => /^connectors\/[^/]+$/.test(source));
     expect(held).toEqual([`connectors/${file}`]);
-    expect(sources.filter((source) => /^bridge\/(sheet|map|expression)\.ts$/.test(source))).toEqual([]);
+    expect(sources.filter((source) => /^bridge\/mapping\/(?!roster-file\.ts$)/.test(source))).toEqual([]);
     expect(sources.filter((source) => /sqlite|platform\/local\/(store|queue|database)/.test(source))).toEqual([]);
     expect(bytes).toBeLessThanOrEqual(most * kib);
   });
@@ -104,7 +104,9 @@ describe("a function's bundle", () => {
     const { sources, bytes, parts } = await bundle({ ...options, outDir: folder.path });
 
     expect(sources).toContain(file);
-    expect(sources.filter((source) => /-text\.ts$|^connectors\/[^/]+$/.test(source))).toEqual([]);
+    expect(
+      sources.filter((source) => /\/(declaration|policy|sheet|yaml)-file\.ts$|^connectors\/[^/]+$/.test(source)),
+    ).toEqual([]);
     expect([...parts.keys()]).not.toContain("yaml");
     expect(readFileSync(join(folder.path, "index.mjs"), "utf8")).toContain("/people/{entity}/badge");
     expect(bytes).toBeLessThanOrEqual(500 * kib);
@@ -116,7 +118,11 @@ describe("a function's bundle", () => {
   ])("of %s holds no connector and no sheets, in 500 KiB", async (_, entry) => {
     const { sources, bytes } = await bundled(entry, { entry });
 
-    expect(sources.filter((source) => /^connectors\/|^bridge\/(sheet|map|vet)/.test(source))).toEqual([]);
+    expect(
+      sources.filter((source) =>
+        /^connectors\/|^bridge\/(mapping\/|governance\/(?!compliance-engine\.ts$))/.test(source),
+      ),
+    ).toEqual([]);
     expect(bytes).toBeLessThanOrEqual(500 * kib);
   });
 
@@ -135,7 +141,7 @@ describe("a function's bundle", () => {
     const { sources, bytes } = await bundled(`functions/${name}.ts`, { entry: `functions/${name}.ts` });
 
     expect(sources.filter((source) => /^connectors\/[^/]+$/.test(source))).toEqual([]);
-    expect(sources.filter((source) => source.endsWith("-text.ts"))).toEqual([]);
+    expect(sources.filter((source) => /\/(declaration|policy|sheet|yaml)-file\.ts$/.test(source))).toEqual([]);
     expect(bytes).toBeLessThanOrEqual(most * kib);
   });
 });

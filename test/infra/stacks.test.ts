@@ -173,7 +173,7 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
       expect(text(Resource)).toContain(':s3:::agency-exports/from hms/*"');
     }
     for (const { Properties } of made.of("AWS::Lambda::Function")) {
-      const reader = /^(functions\/(mapper|ops)|bridge\/watchdog)\.ts$/.test(Properties.Description);
+      const reader = /^(functions\/(mapper|ops)|bridge\/maintenance\/watchdog)\.ts$/.test(Properties.Description);
       expect(Properties.Environment?.Variables.PLACES).toBe(reader ? JSON.stringify(places) : undefined);
     }
     expect(text(none.grants())).not.toContain("s3:GetObjectVersion");
@@ -200,7 +200,7 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
     const reads = made.grants().filter(({ Resource }) => /secret:[^"]*\/governance/.test(text(Resource)));
     expect(reads.map(({ Action }) => Action)).toEqual(Array(3).fill("secretsmanager:GetSecretValue"));
     for (const { Properties } of made.of("AWS::Lambda::Function")) {
-      const asks = /^(functions\/(mapper|ops)|bridge\/watchdog)\.ts$/.test(Properties.Description);
+      const asks = /^(functions\/(mapper|ops)|bridge\/maintenance\/watchdog)\.ts$/.test(Properties.Description);
       const told = Properties.Environment?.Variables.GOVERNANCE;
       expect(asks ? JSON.parse(told as string) : told).toEqual(
         asks ? { ...governance, timeoutMs: 2_000, cacheMs: 300_000 } : undefined,

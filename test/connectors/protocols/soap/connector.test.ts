@@ -15,7 +15,7 @@ import { connector } from "../../../../connectors/soap-update.ts";
 import { aPacket } from "../../../support/builders.ts";
 import { home } from "../../../support/home.ts";
 
-const wsdl = join(import.meta.dirname, "../../examples/soap/legacy-hr.wsdl");
+const wsdl = join(import.meta.dirname, "../../../../examples/soap/legacy-hr.wsdl");
 const secret = { username: "bridge & co", password: "open <sesame>" };
 const parts = {
   employeeId: "$entity",

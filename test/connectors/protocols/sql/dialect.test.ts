@@ -347,7 +347,7 @@ describe.skipIf(!programs)("sessions with a PostgreSQL server (skipped where the
 
   test("a process ends by itself though a session is idle", async () => {
     const code = `
-      import { connector } from ${JSON.stringify(join(import.meta.dirname, "../../connectors/postgresql-audit.ts"))};
+      import { connector } from ${JSON.stringify(join(import.meta.dirname, "../../../../connectors/postgresql-audit.ts"))};
       const { place, packet, login } = JSON.parse(process.argv[1]);
       const signal = new AbortController().signal;
       const outcome = await connector.send(packet, { config: connector.config.parse(place), secret: login, signal });
