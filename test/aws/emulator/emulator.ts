@@ -1,6 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
@@ -47,6 +47,8 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
 
 function launch(python: string, options: EmulatorOptions, port: number): Emulator & { ready: Promise<boolean> } {
   const home = mkdtempSync(join(tmpdir(), "bridge-emulator-"));
+  // The emulator's own worker script is CommonJS: a package.json above the temporary folder must not say otherwise.
+  writeFileSync(join(home, "package.json"), "{}");
   const child = spawn(python, [join(import.meta.dirname, "launch.py")], {
     cwd: home,
     env: environment(options, home, port),
