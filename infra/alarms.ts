@@ -78,7 +78,12 @@ export class Alarms extends Construct {
   }
 
   /** As soon as a queue's oldest message has waited for `seconds`, and still does after so many minutes. */
-  whenOld(kind: AlarmKind, queue: IQueue, seconds: number, minutes: number, says: string): Alarm {
+  whenOld(
+    kind: AlarmKind,
+    queue: IQueue,
+    { seconds, minutes }: { readonly seconds: number; readonly minutes: number },
+    says: string,
+  ): Alarm {
     const metric = queue.metricApproximateAgeOfOldestMessage({ period: aMinute, statistic: "Maximum" });
     return this.#when(kind, { metric, from: seconds, periods: minutes, says });
   }

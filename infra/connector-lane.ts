@@ -123,7 +123,12 @@ export class Lane extends Construct {
     const alarms = new Alarms(this, "Alarms", { prefix, topic });
     const counted = (name: MetricName, statistic = "Sum") =>
       pathMetric(name, { deployment, connector, statistic, period: fiveMinutes });
-    alarms.whenOld("lane-waits", queue, 300, 5, `${connector}: a packet has waited in its lane for 5 min.`);
+    alarms.whenOld(
+      "lane-waits",
+      queue,
+      { seconds: 300, minutes: 5 },
+      `${connector}: a packet has waited in its lane for 5 min.`,
+    );
     alarms.whenFilled("outbox-waits", outbox, 15, `${connector}: packets have waited in the outbox for 15 min.`);
     alarms.whenFailing("connector-failing", sender, `${connector}: its function has failed for 3 min.`);
     alarms.whenFailing("probe-failing", prober, `${connector}: its probe has failed for 3 min; nothing is redriven.`);

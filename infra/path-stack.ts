@@ -127,7 +127,7 @@ export class PathStack extends Stack {
   #watchInbox({ inbox, inboxDead, ruleDead }: InboxQueues, alarms: Alarms): void {
     alarms.whenFilled("rule-dead-letters", ruleDead, 1, "EventBridge could not bring an event to the inbox.");
     alarms.whenFilled("inbox-dead-letters", inboxDead, 1, "An event was tried again and again and is not recorded.");
-    alarms.whenOld("inbox-waits", inbox, 60, 3, "An event has waited in the inbox for a minute.");
+    alarms.whenOld("inbox-waits", inbox, { seconds: 60, minutes: 3 }, "An event has waited in the inbox for a minute.");
     const quarantined = pathMetric("EventsQuarantined", { deployment: this.#settings.name, period: fiveMinutes });
     alarms.whenCounted("events-quarantined", quarantined, "HMS published an event that is none: it went to nobody.");
   }

@@ -11,6 +11,8 @@ export interface TestCall {
 const kinds: Readonly<Record<string, TestCall["kind"]>> = {
   describe: "describe",
   suite: "describe",
+  // A group of this repository: it repeats its tests for each database.
+  onEachDatabase: "describe",
   it: "test",
   test: "test",
 };

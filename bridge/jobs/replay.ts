@@ -133,7 +133,7 @@ async function reviseTogether(
 /** A revision of a packet: the one this job has made already, or the next that is free. */
 async function reviseOne(engine: Engine, job: Replay, draft: ReplayCandidate): Promise<Stored<"packet">> {
   for (let number = draft.packet.version.revision + 1; ; number++) {
-    const revised = revision(engine, job, draft, number);
+    const revised = revision(engine, job, draft, { number });
     if (await record(engine, [revised])) return asStored(revised);
     const [there] = await engine.store.read("packet", [revised.record.packet.id]);
     if (there?.value.packet.job === job.id) return there;
@@ -142,12 +142,18 @@ async function reviseOne(engine: Engine, job: Replay, draft: ReplayCandidate): P
   }
 }
 
+interface RevisionOptions {
+  /** Default: the packet's revision plus one. */
+  readonly number?: number;
+  /** The operator's act, for the ledger. */
+  readonly act?: Facts;
+}
+
 function revision(
   engine: Engine,
   { id: job, actor, request: { force } }: Revising,
   { packet, held, governance }: Shape,
-  number = packet.version.revision + 1,
-  act: Facts = {},
+  { number = packet.version.revision + 1, act = {} }: RevisionOptions = {},
 ): Transition {
   const revised = revise(packet, number, { ...(job !== undefined && { job }), ...(force && { force }) });
   const facts = { ...held?.facts, ...birthFacts(revised, engine.bridgeKey), governance, actor, ...act };
@@ -192,7 +198,7 @@ export async function replayPacket(
   if (!shape) return refusedResult("today's sheets make nothing of it any more");
   const errand = { actor: by.actor, request: force ? { force } : {} };
   for (let number = packet.version.revision + 1; ; number++) {
-    const revised = revision(engine, errand, shape, number, act);
+    const revised = revision(engine, errand, shape, { number, act });
     if (await record(engine, [revised])) {
       const stored = asStored(revised);
       await sendUnsent(engine, [stored]);

@@ -17,7 +17,7 @@ export interface PauseResult {
 export function pause(engine: Engine, connector: Connector, by: Actor): Promise<PauseResult> {
   const facts = noteFacts("pause", connector, by);
   const { actor, why } = facts as { actor: string; why: string };
-  return setPaused(engine, connector, "sync.connector.paused", facts, (health, now) =>
+  return setPaused(engine, connector, { type: "sync.connector.paused", facts }, (health, now) =>
     health.paused ? health : { ...health, paused: true, pause: { actor, why, at: now } },
   );
 }
@@ -25,7 +25,7 @@ export function pause(engine: Engine, connector: Connector, by: Actor): Promise<
 /** Sends to a paused connector's target again, beginning with what waits in the outbox. */
 export function resume(engine: Engine, connector: Connector, by: Actor): Promise<PauseResult> {
   const facts = noteFacts("resume", connector, by);
-  return setPaused(engine, connector, "sync.connector.resumed", facts, (health, now) => {
+  return setPaused(engine, connector, { type: "sync.connector.resumed", facts }, (health, now) => {
     if (!health.paused) return health;
     const { pause: _p, redriveGapMs: _g, ...rest } = health;
     return { ...rest, paused: false, redriveAt: now };
@@ -35,8 +35,7 @@ export function resume(engine: Engine, connector: Connector, by: Actor): Promise
 async function setPaused(
   engine: Engine,
   connector: Connector,
-  type: string,
-  facts: JsonObject,
+  { type, facts }: { readonly type: string; readonly facts: JsonObject },
   change: (health: Health, now: number) => Health,
 ): Promise<PauseResult> {
   const id = connectorId(connector);

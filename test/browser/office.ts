@@ -75,18 +75,7 @@ export async function anOffice(): Promise<Office> {
     work: false,
   });
   const browser: Browser = await launch();
-  const context = await browser.newContext({ viewport: { width: 1280, height: 860 } });
-  context.setDefaultTimeout(15_000);
-  const complaints: string[] = [];
-  context.on("console", (message) => {
-    // A refused call, and one that nobody answers, are what some tests are about.
-    const isWanted = /status of 4\d\d|ERR_INTERNET_DISCONNECTED/.test(message.text());
-    if (message.type() === "error" && !isWanted) complaints.push(message.text());
-  });
-  context.on("weberror", (error) => complaints.push(String(error.error())));
-  context.on("request", (request) => {
-    if (/^http/.test(request.url()) && !request.url().startsWith(door.url)) complaints.push(`asked ${request.url()}`);
-  });
+  const { context, complaints } = await watchedContext(browser, door);
   const command = async (...args: string[]) => {
     const { code, out, err } = await bridge(folder.path, ...args);
     if (code > 1) throw new Error(`bridge ${args[0]} ended with ${code}: ${err}`);
@@ -129,6 +118,23 @@ export async function anOffice(): Promise<Office> {
       folder[Symbol.dispose]();
     },
   };
+}
+
+/** A browser context that collects unexpected console errors and requests to any other host than the API's. */
+async function watchedContext(browser: Browser, door: ApiEndpoint) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 860 } });
+  context.setDefaultTimeout(15_000);
+  const complaints: string[] = [];
+  context.on("console", (message) => {
+    // Some tests provoke a refused call, or one without an answer.
+    const isWanted = /status of 4\d\d|ERR_INTERNET_DISCONNECTED/.test(message.text());
+    if (message.type() === "error" && !isWanted) complaints.push(message.text());
+  });
+  context.on("weberror", (error) => complaints.push(String(error.error())));
+  context.on("request", (request) => {
+    if (/^http/.test(request.url()) && !request.url().startsWith(door.url)) complaints.push(`asked ${request.url()}`);
+  });
+  return { context, complaints };
 }
 
 /** What axe finds, a line a fault: the rule, and where. */

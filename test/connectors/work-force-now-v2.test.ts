@@ -275,7 +275,7 @@ describe("a token server that fails", () => {
       '{"error":"invalid_client","error_description":"hunter2"}',
       { kind: "retry", auth: true, mayHaveLanded: false, reason: /\(400 invalid_client\)$/ },
     ],
-  ])("and %s makes packets wait, and nothing was sent", async (_, code, headers, body, wanted) => {
+  ])("and %s makes packets wait, and nothing was sent", async (_, code, headers, ...[body, wanted]) => {
     await using hr = await hrServer();
     const server = createServer((_, response) =>
       response.writeHead(code, { "content-type": "application/json", ...headers }).end(body),

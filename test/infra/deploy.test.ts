@@ -242,7 +242,7 @@ describe("deploy:mappings, before it calls AppConfig", () => {
       /^no AWS credentials that work .*: sign in, or set AWS_PROFILE$/,
     ],
     ["a setting that is none", {}, ["--context", "name=HMS Bridge"], 3, /^the CDK context, name: /],
-  ])("says what to do where there is %s", async (_, env, args, code, expected) => {
+  ])("says what to do where there is %s", async (_, env, args, ...[code, expected]) => {
     using at = folder();
     for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
 

@@ -63,9 +63,7 @@ async function openSftp(
   const ready = new Promise<void>((resolve) => client.once("ready", resolve));
   client.on("error", (error: Error & { level?: string }) => breakOff(faultOf(error, shown, place)));
   client.on("close", () => breakOff(new FolderError("the server closed the connection", "no-answer")));
-  client.on("keyboard-interactive", (_name, _instructions, _language, prompts, answer) =>
-    answer(prompts.map(() => password ?? "")),
-  );
+  client.on("keyboard-interactive", (...[, , , prompts, answer]) => answer(prompts.map(() => password ?? "")));
   socket.once("connect", () => doing("greeting us"));
   signal.addEventListener("abort", close, { once: true });
   try {

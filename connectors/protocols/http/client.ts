@@ -2,7 +2,7 @@ import type { Http, HttpRequest, HttpResponse } from "../../../bridge/model/conn
 import { delivered, type Outcome, refused, retry } from "../../../bridge/model/outcome.ts";
 import { nodeTransport } from "./node-transport.ts";
 import { problemIn } from "./problem-details.ts";
-import type { Listener, OpenTransport } from "./transport.ts";
+import type { HttpTransport, Listener, OpenTransport } from "./transport.ts";
 
 export interface HttpOptions {
   /** `host` or `host:port`: nothing else is ever called. */
@@ -57,80 +57,15 @@ export function outcomeOfError(error: unknown): Outcome {
  */
 export function createHttp(options: HttpOptions): Http {
   const { allowedHosts, connectMs = 2_000, headersMs = 4_000, bodyMs = 4_000, maxBodyBytes = 1_048_576 } = options;
-  const wire = (options.transport ?? nodeTransport)(connectMs);
-
-  const request = (wanted: HttpRequest): Promise<HttpResponse> => ask(wanted, checkUrl(wanted.url, allowedHosts));
-
-  const ask = (wanted: HttpRequest, url: URL): Promise<HttpResponse> => {
-    const { method, tls, signal } = wanted;
-    const body = wanted.json === undefined ? wanted.text?.body : JSON.stringify(wanted.json);
-    const type = wanted.json === undefined ? (wanted.text?.type ?? "") : (wanted.jsonType ?? "application/json");
-    const headers = headersOf(wanted, url, body === undefined ? undefined : { body, type });
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(new HttpError("the try's time was over", false));
-      let sent = false;
-      let status = 0;
-      let answered: HttpResponse["headers"] | undefined;
-      const chunks: Buffer[] = [];
-      let size = 0;
-      let phase = { until: performance.now() + connectMs, fault: `no connection within ${connectMs} ms` };
-      const begin = (ms: number, fault: string) => {
-        phase = { until: performance.now() + ms, fault };
-      };
-      // One timer for all phases: it is set anew only where a phase is found to have time left.
-      const watch = () => {
-        const leftMs = phase.until - performance.now();
-        if (leftMs > 0) timer = setTimeout(watch, leftMs);
-        else fail(phase.fault);
-      };
-      let timer = setTimeout(watch, connectMs);
-      let breakOff = () => {};
-      const end = () => {
-        clearTimeout(timer);
-        signal?.removeEventListener("abort", abort);
-      };
-      const fail = (message: string, cause?: unknown) => {
-        end();
-        reject(new HttpError(message, sent, cause));
-        breakOff();
-      };
-      const abort = () => fail("the try's time was over");
-      signal?.addEventListener("abort", abort, { once: true });
-      const listener: Listener = {
-        begun() {
-          sent = true;
-          begin(headersMs, `no answer within ${headersMs} ms`);
-        },
-        head(...told) {
-          [status, answered] = told;
-          begin(bodyMs, `the answer's body did not end within ${bodyMs} ms`);
-        },
-        data(chunk) {
-          size += chunk.length;
-          if (size > maxBodyBytes) return fail(`the answer is larger than ${maxBodyBytes} bytes`);
-          chunks.push(chunk);
-        },
-        ended() {
-          end();
-          resolve({ status, headers: answered ?? {}, body: Buffer.concat(chunks).toString("utf8") });
-        },
-        failed: (error) => fail(answered ? "the answer broke off" : faultText(error), error),
-      };
-      try {
-        breakOff = wire({ method, url, headers, body, tls }, listener);
-      } catch (error) {
-        end();
-        reject(error);
-      }
-    });
-  };
-
+  const transport = (options.transport ?? nodeTransport)(connectMs);
+  const limits = { connectMs, headersMs, bodyMs, maxBodyBytes };
+  const request = (wanted: HttpRequest) => exchange(transport, limits, wanted, checkUrl(wanted.url, allowedHosts));
   return {
     request,
     async deliver(wanted) {
       try {
         const url = checkUrl(wanted.url, allowedHosts);
-        return judge(wanted, await ask(wanted, url), url.pathname);
+        return judge(wanted, await exchange(transport, limits, wanted, url), url.pathname);
       } catch (error) {
         return outcomeOfError(error);
       }
@@ -144,6 +79,82 @@ export function createHttp(options: HttpOptions): Http {
       }
     },
   };
+}
+
+type ExchangeLimits = Required<Pick<HttpOptions, "connectMs" | "headersMs" | "bodyMs" | "maxBodyBytes">>;
+
+/**
+ * Sends one request and reads its answer, each phase within its limit.
+ *
+ * @throws {HttpError} if no whole answer came
+ */
+function exchange(
+  transport: HttpTransport,
+  { connectMs, headersMs, bodyMs, maxBodyBytes }: ExchangeLimits,
+  wanted: HttpRequest,
+  url: URL,
+): Promise<HttpResponse> {
+  const { method, tls, signal } = wanted;
+  const body = wanted.json === undefined ? wanted.text?.body : JSON.stringify(wanted.json);
+  const type = wanted.json === undefined ? (wanted.text?.type ?? "") : (wanted.jsonType ?? "application/json");
+  const headers = headersOf(wanted, url, body === undefined ? undefined : { body, type });
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(new HttpError("the try's time was over", false));
+    let sent = false;
+    let status = 0;
+    let answered: HttpResponse["headers"] | undefined;
+    const chunks: Buffer[] = [];
+    let size = 0;
+    let phase = { until: performance.now() + connectMs, fault: `no connection within ${connectMs} ms` };
+    const begin = (ms: number, fault: string) => {
+      phase = { until: performance.now() + ms, fault };
+    };
+    // One timer for all phases: it is set again only if the phase has time left.
+    const watch = () => {
+      const leftMs = phase.until - performance.now();
+      if (leftMs > 0) timer = setTimeout(watch, leftMs);
+      else fail(phase.fault);
+    };
+    let timer = setTimeout(watch, connectMs);
+    let breakOff = () => {};
+    const end = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+    };
+    const fail = (message: string, cause?: unknown) => {
+      end();
+      reject(new HttpError(message, sent, cause));
+      breakOff();
+    };
+    const abort = () => fail("the try's time was over");
+    signal?.addEventListener("abort", abort, { once: true });
+    const listener: Listener = {
+      begun() {
+        sent = true;
+        begin(headersMs, `no answer within ${headersMs} ms`);
+      },
+      head(...received) {
+        [status, answered] = received;
+        begin(bodyMs, `the answer's body did not end within ${bodyMs} ms`);
+      },
+      data(chunk) {
+        size += chunk.length;
+        if (size > maxBodyBytes) return fail(`the answer is larger than ${maxBodyBytes} bytes`);
+        chunks.push(chunk);
+      },
+      ended() {
+        end();
+        resolve({ status, headers: answered ?? {}, body: Buffer.concat(chunks).toString("utf8") });
+      },
+      failed: (error) => fail(answered ? "the answer broke off" : faultText(error), error),
+    };
+    try {
+      breakOff = transport({ method, url, headers, body, tls }, listener);
+    } catch (error) {
+      end();
+      reject(error);
+    }
+  });
 }
 
 /** All of a request's headers, as a list. A header that is given takes the place of ours, however it is written. */

@@ -413,11 +413,11 @@ describe.each([
       },
     );
 
-    it.runIf(hasOpenssl).each([
+    it.runIf(hasOpenssl).each<[string, string, ...Parameters<typeof aTlsServer>]>([
       ["for another host", "its certificate is for another host", "/CN=other.example", "DNS:other.example", {}],
       ["that has expired", "its certificate has expired", "/CN=localhost", "IP:127.0.0.1", { expired: true }],
-    ])("with a certificate %s is refused before anything is sent", async (_, reason, subject, names, more) => {
-      const { url, cert, seen } = await aTlsServer(subject, names, more);
+    ])("with a certificate %s is refused before anything is sent", async (_, reason, ...certificate) => {
+      const { url, cert, seen } = await aTlsServer(...certificate);
 
       const request = { method: "PUT", url, json: {}, tls: { ca: cert } } as const;
       const outcome = await createHttp({ transport: wire, allowedHosts: hostsIn(url) }).deliver(request);
