@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import * as z from "zod";
-import { call } from "../../../bridge/delivery/call-target.ts";
+import { callTarget } from "../../../bridge/delivery/call-target.ts";
 import { contextOf } from "../../../bridge/delivery/connector-context.ts";
 import { defineConnector } from "../../../bridge/model/connector.ts";
 import { delivered, refused, retry } from "../../../bridge/model/outcome.ts";
@@ -104,7 +104,7 @@ describe("a target that takes many at once", () => {
     await core.map();
     const packets = (await core.packets()).map(({ packet }) => packet);
 
-    const calling = call(core.engine, target.connector, packets);
+    const calling = callTarget(core.engine, target.connector, packets);
     await expect.poll(() => target.batches.length).toBe(1);
     await core.clock.advance(core.engine.times.sendMs);
 
@@ -121,7 +121,7 @@ describe("a target that takes many at once", () => {
     await core.map();
     const packets = (await core.packets()).map(({ packet }) => packet);
 
-    const outcomes = await call(core.engine, forgetful, packets);
+    const outcomes = await callTarget(core.engine, forgetful, packets);
 
     expect(outcomes).toMatchObject(Array(2).fill({ kind: "retry", code: "threw", mayHaveLanded: true }));
   });
@@ -168,6 +168,6 @@ describe("what a connector remembers", () => {
 
     expect(await other.get()).toEqual({ file: 2 });
     await one.set({ file: 3 });
-    await expect(other.set({ file: 3 })).rejects.toThrow("Fake@v1 remembers was changed meanwhile");
+    await expect(other.set({ file: 3 })).rejects.toThrow("the state of Fake@v1 was changed by another process");
   });
 });

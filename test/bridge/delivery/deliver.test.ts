@@ -208,7 +208,7 @@ describe("deliver", () => {
     expect((await core.only()).progress.status).toBe("SENT");
   });
 
-  it("holds a packet whose send broke off at a target that cannot tell a repeat", async () => {
+  it("holds a packet whose send broke off at a target that cannot recognize a repeat", async () => {
     const target = fakeTarget({ idempotent: false });
     await using core = await aCore({ targets: [target] });
     await core.emit({ id: "c-1", data: { new_rate: 1 } });
@@ -219,7 +219,7 @@ describe("deliver", () => {
 
     expect(target.calls).toHaveLength(1);
     expect((await core.only()).progress.status).toBe("HELD");
-    expect((await core.only()).progress.reason).toMatch(/cannot tell a repeat/);
+    expect((await core.only()).progress.reason).toMatch(/cannot recognize a repeat/);
   });
 
   it("holds it too where the queue lost the message meanwhile", async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { accept, resumeUnsent } from "../../../bridge/intake/accept.ts";
-import { chunkIn } from "../../../bridge/intake/expand-chunk.ts";
+import { parseChunk } from "../../../bridge/intake/expand-chunk.ts";
 import { eventKey } from "../../../bridge/model/event.ts";
 import { aCore, brokenLaws, type Core, fakeTarget } from "../../support/core.ts";
 import { dyingAfter } from "../../support/faulty.ts";
@@ -123,7 +123,7 @@ describe("a roster of more than 500", () => {
   it.each(['{"expand":"evt-1","chunk":"0.0"}', '{"expand":"evt-aaaaaaaaaaaaaaaa","chunk":"0.0","x":1}', "{}", ""])(
     "is not what %s belongs to",
     (body) => {
-      expect(chunkIn(body)).toBeUndefined();
+      expect(parseChunk(body)).toBeUndefined();
     },
   );
 });

@@ -80,7 +80,7 @@ describe("push", () => {
     await using core = await aCore();
 
     await expect(push(core.engine, "evt-nobody", sheet())).rejects.toThrow(
-      "evt-nobody is not recorded, or too old; emit the event first",
+      "evt-nobody is not recorded, or its body was erased; emit the event first",
     );
   });
 });

@@ -5,7 +5,7 @@ import { aBeginning, aPacket, noon } from "../../support/builders.ts";
 
 describe("a packet's step", () => {
   it("begins its chain where it is recorded", () => {
-    const { record, entry } = createPacketRecord(aPacket(), noon, "QUEUED", { event: "evt-1" });
+    const { record, entry } = createPacketRecord(aPacket(), noon, { status: "QUEUED", facts: { event: "evt-1" } });
 
     expect(record).toMatchObject({
       recordedAt: noon,
@@ -23,7 +23,7 @@ describe("a packet's step", () => {
       failingSince: 3,
     });
 
-    const next = transitionPacket(record, noon + 1, "RETRY", {});
+    const next = transitionPacket(record, noon + 1, { status: "RETRY", facts: {} });
 
     expect(next.record.progress).not.toHaveProperty("reason");
     expect(next.record.progress).not.toHaveProperty("lease");
@@ -35,15 +35,15 @@ describe("a packet's step", () => {
   it("notes when it closed", () => {
     const { record } = aBeginning();
 
-    expect(transitionPacket(record, noon + 5, "SENT", {}).record.progress.closedAt).toBe(noon + 5);
-    expect(transitionPacket(record, noon + 5, "RETRY", {}).record.progress.closedAt).toBeUndefined();
+    expect(transitionPacket(record, noon + 5, { status: "SENT", facts: {} }).record.progress.closedAt).toBe(noon + 5);
+    expect(transitionPacket(record, noon + 5, { status: "RETRY", facts: {} }).record.progress.closedAt).toBeUndefined();
   });
 
   it("throws before anything is written, where it leads out of a closed status", () => {
-    const closed = transitionPacket(aBeginning().record, noon, "SENT", {}).record;
+    const closed = transitionPacket(aBeginning().record, noon, { status: "SENT", facts: {} }).record;
 
     for (const status of ["QUEUED", "RETRY", "HELD", "SENT", "DISCARDED"] as const) {
-      expect(() => transitionPacket(closed, noon, status, {})).toThrow(/cannot go from SENT/);
+      expect(() => transitionPacket(closed, noon, { status, facts: {} })).toThrow(/cannot go from SENT/);
     }
   });
 
@@ -51,7 +51,7 @@ describe("a packet's step", () => {
     const { record } = aBeginning();
     const before = structuredClone(record);
 
-    transitionPacket(record, noon, "SENT", {}, { tries: 9 });
+    transitionPacket(record, noon, { status: "SENT", facts: {}, progress: { tries: 9 } });
 
     expect(record).toEqual(before);
   });
