@@ -48,7 +48,9 @@ function singleCalls(engine: Engine, connector: Connector, acquirePermit: Acquir
   };
 }
 
-/** Starts a call as soon as every active lane has either queued a packet or finished, so none is left out or waits long. */
+/**
+ * Starts a call as soon as every active lane has either queued a packet or finished, so none is left out or waits long.
+ */
 function sharedCalls(engine: Engine, connector: Connector, acquirePermit: AcquirePermit, lanes: number): CallBatcher {
   let activeLanes = lanes;
   let waiting: PromiseWithResolvers<CallSlot>[] = [];

@@ -10,7 +10,8 @@ import { withinDeadline } from "./deadline.ts";
  * Calls a target once, with one packet or with several if its connector has `sendBatch`. Packets whose credentials are
  * refused are sent once more with fresh ones. The deadline, `times.sendMs`, covers all of it.
  *
- * @returns one outcome per packet, in their order. If the whole call fails, each packet without an outcome gets the failure.
+ * @returns one outcome per packet, in their order. If the whole call fails, each packet without an outcome gets the
+ * failure.
  */
 export async function callTarget(engine: Engine, connector: Connector, packets: readonly Packet[]): Promise<Outcome[]> {
   const outcomes = new Map<Packet, Outcome>();
@@ -54,9 +55,8 @@ async function sendAll(
   if (!connector.sendBatch) return Promise.all(packets.map((packet) => connector.send(packet, context)));
   const outcomes = await connector.sendBatch(packets, context);
   if (outcomes.length !== packets.length) {
-    throw new RangeError(
-      `${connectorId(connector)} returned ${outcomes.length} outcomes for ${packets.length} packets; sendBatch must return one per packet`,
-    );
+    const counts = `${outcomes.length} outcomes for ${packets.length} packets`;
+    throw new RangeError(`${connectorId(connector)}: sendBatch returned ${counts}; it must return one per packet`);
   }
   return outcomes;
 }

@@ -11,7 +11,9 @@ export type ContextReading =
 const emptyConfig = {};
 const validated = new WeakMap<ZodType, { readonly given: unknown; readonly result: ZodSafeParseResult<unknown> }>();
 
-/** Validates a value, or returns the previous result if the value is the same. Configurations and secrets rarely change. */
+/**
+ * Validates a value, or returns the previous result if the value is the same. Configurations and secrets rarely change.
+ */
 function validate(schema: ZodType, given: unknown): ZodSafeParseResult<unknown> {
   const previous = validated.get(schema);
   if (previous && previous.given === given) return previous.result;

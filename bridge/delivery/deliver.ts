@@ -270,8 +270,8 @@ async function claimAndSend(lane: LaneContext, loaded: LoadedPacket, toSend: Pac
   let outcome: Outcome;
   let startedAt: number;
   try {
-    // The wait for the connector's rate used up the time to send. Nothing was sent, so the lease is given back: an expired
-    // lease would say that an attempt may have begun.
+    // The wait for the connector's rate used up the time to send. Nothing was sent, so the lease is given back: an
+    // expired lease would say that an attempt may have begun.
     if (!maySend()) return (await writeProgress(engine, leased, stored.value.progress)) ? delayFor(0) : conflict;
     // The wait used up the lease. It is renewed, unless another worker has taken the packet.
     if (claimed.lease.until - clock.now() < times.sendMs) {

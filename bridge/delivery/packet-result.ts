@@ -1,6 +1,7 @@
 /**
  * Result of processing one packet: `done` (acknowledge the message), `parked` (moved to the outbox; acknowledge),
- * `delay` (the lane is tried again in `ms`), or `conflict` (the packet was changed since it was read; reload and retry).
+ * `delay` (the lane is tried again in `ms`), or `conflict` (the packet was changed since it was read; reload and
+ * retry).
  */
 export type PacketResult =
   | { readonly kind: "done" }

@@ -60,7 +60,8 @@ export async function settle(engine: Engine, loaded: LoadedPacket, attempt: Atte
       return result;
     }
     const [current] = await engine.store.read("packet", [packet.id]);
-    // Another process may have held it after this attempt's lease expired. A person decides then; the log has this outcome.
+    // Another process may have held it after this attempt's lease expired. A person decides then; the log has this
+    // outcome.
     if (!current || isClosed(current.value.progress.status) || current.value.progress.status === "HELD") return done;
     const { lease } = current.value.progress;
     const takenOver = lease !== undefined && lease.owner !== attempt.owner;
@@ -93,7 +94,10 @@ function latenessOf({ packet, progress }: PacketRecord, now: number): { lagMs: n
   return packet.replayOf || packet.replaces ? { lagMs } : { lagMs, ageMs: Math.max(0, now - packet.version.time) };
 }
 
-/** Returns true if a failed send may have landed at a target that would not recognize a repeat: only a person can decide. */
+/**
+ * Returns true if a failed send may have landed at a target that would not recognize a repeat: only a person can
+ * decide.
+ */
 function isFinal({ outcome, connector }: Attempt): boolean {
   return outcome.kind === "retry" && outcome.mayHaveLanded && !connector.idempotent;
 }
@@ -198,7 +202,8 @@ async function settleFailure(
 }
 
 /**
- * Closes a packet with nothing left to send. The shadow still learns the packet's version, so no older value can follow.
+ * Closes a packet with nothing left to send. The shadow still learns the packet's version, so no older value can
+ * follow.
  */
 export async function settleUnsent(
   engine: Engine,

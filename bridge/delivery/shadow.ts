@@ -23,7 +23,8 @@ export type Reconciled =
 /**
  * Drops the fields for which the target already holds a newer version (last writer wins, per field) or the same value.
  *
- * A `send: full` packet is decided as a whole. A deletion is superseded by any newer field, and supersedes all older ones.
+ * A `send: full` packet is decided as a whole. A deletion is superseded by any newer field, and supersedes all older
+ * ones.
  */
 export function reconcile(packet: Packet, shadow: Shadow, key: ShadowKey): Reconciled {
   const isNewer = (version: Shadow["deleted"]) => version !== undefined && compareVersions(version, packet.version) > 0;
@@ -51,7 +52,9 @@ export function reconcile(packet: Packet, shadow: Shadow, key: ShadowKey): Recon
   return { kind: supersededFields > 0 ? "SUPERSEDED" : "UNCHANGED" };
 }
 
-/** Returns whether the target is believed to hold a packet's value of a field. */
+/**
+ * Compares a packet's value of a field with the one in the shadow; `unknown` if the shadow has no hash for the field.
+ */
 export function beliefAbout(
   packet: Packet,
   field: string,
@@ -77,9 +80,9 @@ export function afterDelivery(packet: Packet, shadow: Shadow, key: ShadowKey): S
 /**
  * Returns the shadow after a send that may or may not have landed.
  *
- * The hashes of the sent fields are dropped, so the next packet sends its values even if they look unchanged. The fields
- * take the packet's version: if the send did land, an older value must not overwrite it, and a retry could not repair
- * that because the target ignores repeated idempotency keys.
+ * The hashes of the sent fields are dropped, so the next packet sends its values even if they look unchanged. The
+ * fields take the packet's version: if the send did land, an older value must not overwrite it, and a retry could not
+ * repair that because the target ignores repeated idempotency keys.
  */
 export function afterDoubt(packet: Packet, shadow: Shadow, key: ShadowKey): Shadow {
   const { version } = packet;
@@ -101,8 +104,8 @@ export function afterDoubt(packet: Packet, shadow: Shadow, key: ShadowKey): Shad
 /**
  * Returns the shadow after a refusal.
  *
- * The hashes of the refused fields are dropped, because the target's answer may be wrong about what it kept. Their
- * versions stay, so a packet older than the refused one may still be sent.
+ * The hashes of the refused fields are dropped, because a refusal does not prove that the target kept its old values.
+ * The versions stay, so a packet older than the refused one may still be sent.
  */
 export function afterRefusal(packet: Packet, shadow: Shadow): Shadow {
   if (packet.action === "delete") return forgotten(shadow);
@@ -133,7 +136,9 @@ function heldField(shadow: Shadow, name: string): Shadow["fields"][string] | und
   return Object.hasOwn(shadow.fields, name) ? shadow.fields[name] : undefined;
 }
 
-/** Returns a shadow without hashes, for a record that others may have changed at the target: every value is sent again. */
+/**
+ * Returns a shadow without hashes, for a record that others may have changed at the target: every value is sent again.
+ */
 export function forgotten(shadow: Shadow): Shadow {
   const fields = Object.entries(shadow.fields).map(([name, { version }]) => [name, { version }] as const);
   return { ...shadow, fields: Object.fromEntries(fields), ...(shadow.deleted && { inDoubt: true }) };

@@ -45,8 +45,9 @@ interface RecordedEvent {
 /**
  * Processes inbox messages: records each event's packets and enqueues them on their lanes.
  *
- * Each event ends as one record: expanded, unmatched, quarantined, or counted as a duplicate. Processing a message twice
- * changes nothing, so its redelivery repairs a crash at any point. A large event returns to the inbox in chunks.
+ * Each event ends as one record (expanded, unmatched or quarantined), or is counted as a duplicate of one. Processing a
+ * message twice changes nothing, so its redelivery repairs a crash at any point. A large event returns to the inbox in
+ * chunks.
  *
  * @returns one disposition per message: `ack`, or `delay` if a port failed
  */
@@ -80,7 +81,7 @@ function logFailure(engine: Engine, error: unknown, events: string): void {
   else engine.log({ step: "accept-failed", error: errorName(error), ...keys });
 }
 
-/** Receives left when a message is acknowledged early, before its queue would move it to the dead-letter queue. */
+/** A waiting message is acknowledged this many receives before its queue would give it up. */
 const spareReceives = 5;
 
 /**
@@ -112,8 +113,8 @@ async function acceptEvents(engine: Engine, messages: readonly InboxMessage[]): 
 }
 
 /**
- * Accepts events as if they came from the inbox, for chosen targets only. An event that was imported before is resumed if
- * it is unfinished, and otherwise ignored.
+ * Accepts events as if they came from the inbox, for chosen targets only. An event that was imported before is resumed
+ * if it is unfinished, and otherwise ignored.
  *
  * @throws {ComplianceUnavailableError} if the compliance engine did not answer
  * @throws {Error} if a port failed. Importing the same events again is safe.
@@ -189,7 +190,8 @@ async function enqueueOutputs(engine: Engine, events: readonly RecordedEvent[]):
 /**
  * Writes planned events, as many as fit in each transaction.
  *
- * @returns those that were written. If one event of a transaction is stored already, none of that transaction is written.
+ * @returns those that were written. If one event of a transaction is stored already, none of that transaction is
+ * written.
  */
 async function writeTogether(engine: Engine, plans: readonly PlannedEventWrite[]): Promise<Set<PlannedEventWrite>> {
   // DynamoDB rejects a transaction with the same item twice, and does not report it as a conflict.
@@ -319,7 +321,9 @@ function confirmedPut({ key, stored }: Pick<RecordedEvent, "key" | "stored">): P
   return { kind: "event", id: key, value, etag: stored.etag };
 }
 
-/** Resumes events whose redelivery never came, for example because the message went to the inbox's dead-letter queue. */
+/**
+ * Resumes events whose redelivery never came, for example because the message went to the inbox's dead-letter queue.
+ */
 export async function resumeUnsent(engine: Engine): Promise<void> {
   const before = engine.clock.now() - engine.times.putBackMs;
   for (const { key } of await engine.store.unsentEvents(before * 1_000, 100)) {

@@ -12,8 +12,8 @@ export interface Part extends Partial<Lines> {
 /**
  * Returns the ids of the chunks a large event is expanded in, or none if the event is small enough for one run.
  *
- * `2.500`: elements of the third match from the 501st on. `2.500.8192-16384`: lines in these bytes of its file, the first
- * of which is the 501st. `2.500.8192-`: all lines from that byte on, not yet split into chunks.
+ * `2.500`: elements of the third match from the 501st on. `2.500.8192-16384`: lines in these bytes of its file, the
+ * first of which is the 501st. `2.500.8192-`: all lines from that byte on, not yet split into chunks.
  */
 export function chunksOf({ event, matches, rosters }: Plan): string[] {
   const sizes = matches.map((match) => (match.target.publish === undefined ? (rosterSize(event, match) ?? 1) : 0));

@@ -51,8 +51,9 @@ async function enqueue(engine: Engine, chunks: readonly Chunk[]): Promise<void> 
 }
 
 /**
- * Expands one chunk of a large event: records and enqueues its packets, then removes the chunk from the event's list. The
- * last chunk makes the event `EXPANDED`. A chunk that still has to be split is replaced with its first parts instead.
+ * Expands one chunk of a large event: records and enqueues its packets, then removes the chunk from the event's list.
+ * The last chunk makes the event `EXPANDED`. A chunk that still has to be split is replaced with its first parts
+ * instead.
  */
 export async function expandChunk(engine: Engine, { event: key, chunk }: Chunk): Promise<void> {
   const [stored] = await engine.store.read("event", [key]);

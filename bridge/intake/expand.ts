@@ -50,7 +50,9 @@ export async function expand(engine: Engine, planned: Plan, options: ExpandOptio
   return created;
 }
 
-/** Returns a part's elements, or the requested one. If their file cannot be read, returns the payload to hold instead. */
+/**
+ * Returns a part's elements, or the requested one. If their file cannot be read, returns the payload to hold instead.
+ */
 async function elementsOf(
   { files }: Engine,
   { event, matches, rosters }: Plan,
@@ -118,7 +120,9 @@ async function vetAndPack(
   return createPacketRecord(packet, now, { status: "QUEUED", facts, progress });
 }
 
-/** Holds the second packet of one event for the same entity, under an entity of its own: a person decides which counts. */
+/**
+ * Holds the second packet of one event for the same entity, under an entity of its own: a person decides which counts.
+ */
 export function holdRepeatedKey(engine: Engine, packet: Packet): Transition {
   const connector = engine.catalog.get(packet.connector) as Connector;
   const where = packet.at === undefined ? `element ${packet.element}` : `line ${(packet.element ?? 0) + 1}`;

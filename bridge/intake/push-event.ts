@@ -7,8 +7,8 @@ import { pinSheets } from "./pinned-sheets.ts";
 import { plan } from "./plan.ts";
 
 /**
- * Sends a recorded event through a sheet built in code, with the same mapping, governance, recording and order as a sheet
- * from the folder. Pushing the same event again creates no new packet.
+ * Sends a recorded event through a sheet built in code, with the same mapping, governance, recording and order as a
+ * sheet from the folder. Pushing the same event again creates no new packet.
  *
  * @returns the packets' ids; none if no mapped field changed
  * @throws {Error} if the event is not recorded or its body was erased

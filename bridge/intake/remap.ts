@@ -48,8 +48,8 @@ async function planFor(engine: Engine, { key, target, by, at }: RemapPlan): Prom
 }
 
 /**
- * Returns the packet that today's sheet makes for the same entity, or undefined if it makes none. A packet that could not
- * be mapped may have no entity of its own; the packet for its element is returned then.
+ * Returns the packet that today's sheet makes for the same entity, or undefined if it makes none. A packet that could
+ * not be mapped may have no entity of its own; the packet for its element is returned then.
  */
 async function packetIn(
   engine: Engine,

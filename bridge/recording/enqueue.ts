@@ -55,7 +55,9 @@ function inBatches(messages: readonly NewMessage[]): NewMessage[][] {
   return batches;
 }
 
-/** Returns a packet's queue message. It carries the vetted packet, so an outbox can be read; the table's copy decides. */
+/**
+ * Returns a packet's queue message. It carries the vetted packet, so an outbox can be read; the table's copy decides.
+ */
 export function messageOf({ packet, progress }: PacketRecord): NewMessage {
   return { group: packet.lane, dedup: `${packet.id}.${progress.puts}`, body: bodyText(packet) };
 }
@@ -76,14 +78,19 @@ export function requeueTransition(engine: Engine, record: PacketRecord, why: str
   });
 }
 
-/** Returns an open packet to its lane queue. Does nothing if another process has changed the packet since it was read. */
+/**
+ * Returns an open packet to its lane queue. Does nothing if another process has changed the packet since it was read.
+ */
 export async function requeue(engine: Engine, stored: Stored<"packet">, why: string): Promise<void> {
   const next = requeueTransition(engine, stored.value, why);
   if ((await engine.store.write([putOf(next, stored)], [next.entry])) === "conflict") return;
   await sendUnsent(engine, [{ value: next.record, etag: stored.etag + 1 }]);
 }
 
-/** Sends those packets that are marked as unsent and clears the mark. Safe to repeat: the deduplication ids are the same. */
+/**
+ * Sends those packets that are marked as unsent and clears the mark. Safe to repeat: the deduplication ids are the
+ * same.
+ */
 export async function sendUnsent(engine: Engine, packets: readonly Stored<"packet">[]): Promise<void> {
   const unsent = packets.filter(({ value }) => value.progress.unsent);
   await enqueuePackets(

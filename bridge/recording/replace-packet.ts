@@ -56,7 +56,7 @@ export async function replacePacket(
     }
     const [current, existing] = await engine.store.read("packet", [packet.id, child.id]);
     if (current?.etag !== parent.etag) return current ? { kind: "moved", now: current } : { kind: "missing" };
-    // The parent is unchanged and this revision's id is free: another write was in the way, so the same revision is tried again.
+    // Neither record has changed, so the conflict was with a write in progress: the same revision is tried again.
     if (!existing) revision--;
   }
 }

@@ -53,6 +53,7 @@ export function checkWeight(puts: readonly Put[], entries: readonly LedgerEntry[
   if (bytes > maxWriteBytes) throw new RangeError(`${bytes} bytes in one transaction; the limit is ${maxWriteBytes}`);
 }
 
+/** Returns true if a write of this size fits in one transaction. */
 export function fitsOneWrite({ changes, bytes }: Weight): boolean {
   return changes <= maxChanges && bytes <= maxWriteBytes;
 }
@@ -95,7 +96,9 @@ function indexItemsOf(put: Put): number {
   return (put.value.packet.order === "strict" ? 1 : 0) + (put.value.progress.unsent ? 1 : 0);
 }
 
-/** Counts the pieces a body is kept in, or 0 if its record holds it. A piece may end up to 3 bytes early, between characters. */
+/**
+ * Counts the pieces a body is kept in; 0 if its record holds it. A piece ends between characters, up to 3 bytes early.
+ */
 export function piecesOf(bytes: number): number {
   return bytes <= inlineBytes ? 0 : Math.ceil(bytes / (pieceBytes - 3));
 }

@@ -17,8 +17,8 @@ export interface TransitionWrite extends PacketChange {
 /**
  * Writes a packet's transition.
  *
- * If this closes the head of a strict lane, the next packet is requeued in the same transaction, so a crash cannot leave
- * the lane stalled.
+ * If this closes the head of a strict lane, the next packet is requeued in the same transaction, so a crash cannot
+ * leave the lane stalled.
  *
  * @returns `conflict` if the packet was changed since it was read; nothing was written then
  */
