@@ -11,25 +11,25 @@ import type { QueuePort } from "./ports/queue.ts";
 import type { SecretsPort } from "./ports/secrets.ts";
 import type { StorePort } from "./ports/store.ts";
 
-/** Everything the path needs of the world. */
+/** Everything the path from event to target needs: the ports, the sheets, the connectors and the settings. */
 export interface Engine {
   readonly clock: Clock;
   readonly random: Random;
   readonly queue: QueuePort;
-  /** Publishes events as an HMS service does. Resolves when none will be lost; publishing one again is safe. */
+  /** Publishes events as an HMS service does. Resolves once they are durable. Publishing an event twice is safe. */
   readonly publish: (events: readonly SourceEvent[]) => Promise<void>;
   readonly store: StorePort;
   readonly secrets: SecretsPort;
   readonly files: FilesPort;
-  /** The sheets and the policy in force. */
+  /** Returns the sheets and the governance policy in force. */
   readonly sheets: () => SheetSet;
   readonly catalog: Catalog;
-  /** A connector's configuration as given; its own schema checks it. */
+  /** Returns a connector's configuration as given. It is not validated: the connector's own schema does that. */
   readonly configOf: (connector: string) => unknown;
   readonly http: (connector: string, config: unknown) => Http;
-  /** Hides entities and values in hashes. 32 bytes, made once and kept. */
+  /** Key of the hashes that stand for entities and values. 32 bytes, created once; shadows and lanes depend on it. */
   readonly bridgeKey: KeyObject;
-  /** Asked besides the policy, where there is one. */
+  /** External compliance engine, asked in addition to the policy. */
   readonly compliance?: CompliancePort | undefined;
   readonly times: Times;
   readonly log: (line: LogLine) => void;

@@ -2,93 +2,101 @@ import type { Engine } from "../engine.ts";
 import type { Connector } from "../model/connector.ts";
 import type { Outcome } from "../model/outcome.ts";
 import type { Packet } from "../model/packet.ts";
-import { call } from "./call-target.ts";
+import { callTarget } from "./call-target.ts";
 
-/** A packet's place in a call of the target: taken once, by `send` or by `leave`. */
+/** One packet's slot in a call of the target. It is used once: by `send` or by `release`. */
 export interface CallSlot {
   send(packet: Packet): Promise<Outcome>;
-  /** There is nothing to send after all. Does nothing once something was sent. */
+  /** Gives the slot up without sending. Has no effect after `send`. */
   release(): void;
 }
 
-/** Where the lanes of a batch of messages wait for their call. */
+/** Combines the packets of a batch's lanes into as few calls of the target as it accepts. */
 export interface CallBatcher {
-  /** Resolves when the call may go. */
+  /** Resolves when a call may start. */
   acquire(): Promise<CallSlot>;
-  /** A lane is done: nobody need wait for it. */
+  /** Marks one lane as finished, so that no call waits for it. */
   laneDone(): void;
 }
 
-/** Keeps the connector's rate; resolves to the function that gives the place back. */
+/** Waits for the connector's rate limit. Resolves to the function that releases the permit. */
 export type AcquirePermit = () => Promise<() => void>;
 
-/** @param lanes how many lanes may come */
+/**
+ * Creates the batcher for one batch of messages: one call a packet, or shared calls if the connector has `sendBatch`.
+ *
+ * @param lanes number of lanes in the batch
+ */
 export function createCallBatcher(
   engine: Engine,
   connector: Connector,
-  acquire: AcquirePermit,
+  acquirePermit: AcquirePermit,
   lanes: number,
 ): CallBatcher {
-  return connector.sendBatch ? batchOfMany(engine, connector, acquire, lanes) : batchOfOne(engine, connector, acquire);
+  return connector.sendBatch
+    ? sharedCalls(engine, connector, acquirePermit, lanes)
+    : singleCalls(engine, connector, acquirePermit);
 }
 
-function batchOfOne(engine: Engine, connector: Connector, acquire: AcquirePermit): CallBatcher {
+function singleCalls(engine: Engine, connector: Connector, acquirePermit: AcquirePermit): CallBatcher {
   return {
     laneDone() {},
     async acquire() {
-      const [place] = openCall(engine, connector, 1, await acquire());
-      return place as CallSlot;
+      const [slot] = openCall(engine, connector, 1, await acquirePermit());
+      return slot as CallSlot;
     },
   };
 }
 
-/** A call goes when every lane that is not done stands at the door: none is left behind, and nobody waits for long. */
-function batchOfMany(engine: Engine, connector: Connector, acquire: AcquirePermit, lanes: number): CallBatcher {
-  let coming = lanes;
-  let ready: PromiseWithResolvers<CallSlot>[] = [];
-  const go = async () => {
-    if (ready.length === 0 || ready.length < coming) return;
-    const aboard = ready;
-    ready = [];
-    const places = openCall(engine, connector, aboard.length, await acquire());
-    for (const [i, { resolve }] of aboard.entries()) resolve(places[i] as CallSlot);
+/**
+ * Starts a call as soon as every active lane has either queued a packet or finished, so none is left out or waits long.
+ */
+function sharedCalls(engine: Engine, connector: Connector, acquirePermit: AcquirePermit, lanes: number): CallBatcher {
+  let activeLanes = lanes;
+  let waiting: PromiseWithResolvers<CallSlot>[] = [];
+  const startIfComplete = async () => {
+    if (waiting.length === 0 || waiting.length < activeLanes) return;
+    const requests = waiting;
+    waiting = [];
+    const slots = openCall(engine, connector, requests.length, await acquirePermit());
+    for (const [i, { resolve }] of requests.entries()) resolve(slots[i] as CallSlot);
   };
   return {
     laneDone() {
-      coming--;
-      void go();
+      activeLanes--;
+      void startIfComplete();
     },
     acquire() {
-      const place = Promise.withResolvers<CallSlot>();
-      ready.push(place);
-      void go();
-      return place.promise;
+      const request = Promise.withResolvers<CallSlot>();
+      waiting.push(request);
+      void startIfComplete();
+      return request.promise;
     },
   };
 }
 
-/** One call: made as soon as all its places are taken, by those that send. */
-function openCall(engine: Engine, connector: Connector, places: number, end: () => void): CallSlot[] {
+/** Opens one call. It is made as soon as each of its slots was used, with the packets of those that send. */
+function openCall(engine: Engine, connector: Connector, size: number, releasePermit: () => void): CallSlot[] {
   const packets: Packet[] = [];
   const outcomes = Promise.withResolvers<Outcome[]>();
-  let free = places;
-  const taken = () => {
-    if (--free > 0) return;
-    const calling = packets.length === 0 ? Promise.resolve([]) : call(engine, connector, packets);
-    calling.finally(end).then(outcomes.resolve, outcomes.reject);
+  let unused = size;
+  const useSlot = () => {
+    if (--unused > 0) return;
+    const call = packets.length === 0 ? Promise.resolve([]) : callTarget(engine, connector, packets);
+    call.finally(releasePermit).then(outcomes.resolve, outcomes.reject);
   };
-  return Array.from({ length: places }, () => {
-    let isTaken = false;
+  return Array.from({ length: size }, () => {
+    let isUsed = false;
     return {
       async send(packet) {
-        isTaken = true;
-        const at = packets.push(packet) - 1;
-        taken();
-        return (await outcomes.promise)[at] as Outcome;
+        isUsed = true;
+        const index = packets.push(packet) - 1;
+        useSlot();
+        return (await outcomes.promise)[index] as Outcome;
       },
       release() {
-        if (!isTaken) taken();
-        isTaken = true;
+        if (!isUsed) useSlot();
+        isUsed = true;
       },
     };
   });

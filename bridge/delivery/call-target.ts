@@ -7,45 +7,46 @@ import { contextOf } from "./connector-context.ts";
 import { withinDeadline } from "./deadline.ts";
 
 /**
- * One call of a target: a packet, or several where it takes many at once. All within one deadline, with fresh
- * credentials once for what the first were refused for.
+ * Calls a target once, with one packet or with several if its connector has `sendBatch`. Packets whose credentials are
+ * refused are sent once more with fresh ones. The deadline, `times.sendMs`, covers all of it.
  *
- * @returns an outcome a packet, in their order; a failure of the call as a whole is everybody's
+ * @returns one outcome per packet, in their order. If the whole call fails, each packet without an outcome gets the
+ * failure.
  */
-export async function call(engine: Engine, connector: Connector, packets: readonly Packet[]): Promise<Outcome[]> {
+export async function callTarget(engine: Engine, connector: Connector, packets: readonly Packet[]): Promise<Outcome[]> {
   const outcomes = new Map<Packet, Outcome>();
-  let open = packets;
+  let pending = packets;
   let mayHaveLanded = false;
-  const end = (reason: string, code: RetryCode) => {
-    for (const packet of open) outcomes.set(packet, retry(reason, { code, mayHaveLanded }));
+  const failPending = (reason: string, code: RetryCode) => {
+    for (const packet of pending) outcomes.set(packet, retry(reason, { code, mayHaveLanded }));
   };
   try {
     const inTime = await withinDeadline(engine, false, async (signal) => {
-      for (let again = false; open.length > 0; again = true) {
+      for (let isRetry = false; pending.length > 0; isRetry = true) {
         const context = await contextOf(engine, connector, signal);
         if (signal.aborted) return false;
         if (!context.ok) {
-          end(context.reason, "setup");
+          failPending(context.reason, "setup");
           return true;
         }
         mayHaveLanded = true;
-        const answers = await sendAll(connector, open, context.value);
+        const answers = await sendAll(connector, pending, context.value);
         if (signal.aborted) return false;
-        for (const [i, packet] of open.entries()) outcomes.set(packet, answers[i] as Outcome);
-        open = again ? [] : open.filter((_, i) => wantsCredentials(answers[i] as Outcome));
+        for (const [i, packet] of pending.entries()) outcomes.set(packet, answers[i] as Outcome);
+        pending = isRetry ? [] : pending.filter((_, i) => refusedCredentials(answers[i] as Outcome));
         mayHaveLanded = false;
-        if (open.length > 0) await engine.secrets.refresh(connectorId(connector));
+        if (pending.length > 0) await engine.secrets.refresh(connectorId(connector));
       }
       return true;
     });
-    if (!inTime) end(`no answer within ${engine.times.sendMs} ms`, "no-answer");
+    if (!inTime) failPending(`no answer within ${engine.times.sendMs} ms`, "no-answer");
   } catch (error) {
-    end(`the connector failed: ${errorName(error)}`, "threw");
+    failPending(`the connector failed: ${errorName(error)}`, "threw");
   }
   return packets.map((packet) => outcomes.get(packet) as Outcome);
 }
 
-/** @throws where the connector does not say what became of each packet */
+/** @throws {RangeError} if the connector does not return one outcome per packet */
 async function sendAll(
   connector: Connector,
   packets: readonly Packet[],
@@ -54,11 +55,12 @@ async function sendAll(
   if (!connector.sendBatch) return Promise.all(packets.map((packet) => connector.send(packet, context)));
   const outcomes = await connector.sendBatch(packets, context);
   if (outcomes.length !== packets.length) {
-    throw new RangeError(`${connectorId(connector)} gave ${outcomes.length} outcomes for ${packets.length} packets`);
+    const counts = `${outcomes.length} outcomes for ${packets.length} packets`;
+    throw new RangeError(`${connectorId(connector)}: sendBatch returned ${counts}; it must return one per packet`);
   }
   return outcomes;
 }
 
-function wantsCredentials(outcome: Outcome): boolean {
+function refusedCredentials(outcome: Outcome): boolean {
   return outcome.kind === "retry" && outcome.auth === true;
 }

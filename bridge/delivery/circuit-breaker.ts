@@ -2,10 +2,10 @@ import type { Engine } from "../engine.ts";
 import type { AuditEvent } from "../ledger/audit-event.ts";
 import type { Health } from "../model/target-health.ts";
 
-/** Retry outcomes in a row that mark a target as down, if they come from at least two lanes. */
+/** Consecutive failures that open the breaker, if they come from at least two lanes. */
 const failuresToOpen = 5;
 
-/** A target nothing is known about: taken to be up. */
+/** Returns the health of a target nothing is known about: up. */
 export function healthOf(now: number): Health {
   return { status: "UP", since: now, strikes: [], paused: false };
 }
@@ -15,15 +15,16 @@ export function isDown(health: Health): boolean {
 }
 
 /**
- * Changes a connector's health, however many processes do so at once.
+ * Changes a connector's health. Concurrent changes by other processes are kept: `change` runs again on top of them.
  *
- * @param note what is written in the same transaction, where something changes
+ * @param change returns the health it was given if nothing changes; nothing is written then
+ * @param auditEvent recorded in the same transaction
  */
 export async function changeHealth(
   engine: Engine,
   connector: string,
   change: (health: Health, now: number) => Health,
-  note?: AuditEvent,
+  auditEvent?: AuditEvent,
 ): Promise<Health> {
   for (;;) {
     const [stored] = await engine.store.read("health", [connector]);
@@ -32,7 +33,10 @@ export async function changeHealth(
     const after = change(before, now);
     if (after === before) return before;
     const put = { kind: "health", id: connector, value: after, etag: stored?.etag ?? 0 } as const;
-    const written = await engine.store.write(note ? [put, note.put] : [put], note && [note.entry]);
+    const written = await engine.store.write(
+      auditEvent ? [put, auditEvent.put] : [put],
+      auditEvent && [auditEvent.entry],
+    );
     if (written === "conflict") continue;
     if (after.status !== before.status) {
       engine.log({ step: after.status === "DOWN" ? "target-down" : "target-recovered", connector });
@@ -41,16 +45,17 @@ export async function changeHealth(
   }
 }
 
-/** One more retry outcome. Five in a row from at least two lanes open the breaker: one bad record does not. */
+/** Records a retry outcome. Five in a row from at least two lanes open the breaker; one bad record alone does not. */
 export function recordFailure(engine: Engine, connector: string, lane: string): Promise<Health> {
   return changeHealth(engine, connector, (health, now) => {
     if (isDown(health)) return health;
-    const strikes = [...health.strikes, lane].slice(-failuresToOpen);
-    const down = strikes.length >= failuresToOpen && new Set(strikes).size >= 2;
-    return down ? markDown(health, now) : { ...health, strikes };
+    const consecutiveFailures = [...health.strikes, lane].slice(-failuresToOpen);
+    const opens = consecutiveFailures.length >= failuresToOpen && new Set(consecutiveFailures).size >= 2;
+    return opens ? markDown(health, now) : { ...health, strikes: consecutiveFailures };
   });
 }
 
+/** Resets the count of consecutive failures. */
 export async function recordSuccess(engine: Engine, connector: string): Promise<void> {
   const [stored] = await engine.store.read("health", [connector]);
   if (!stored || stored.value.strikes.length === 0) return;
@@ -59,10 +64,12 @@ export async function recordSuccess(engine: Engine, connector: string): Promise<
   );
 }
 
+/** Opens the breaker: the target is not called until a probe succeeds. */
 export function markDown(health: Health, now: number): Health {
   return { ...health, status: "DOWN", since: now, strikes: [], probedAt: now };
 }
 
+/** Closes the breaker and makes the outbox due for a redrive. */
 export function markUp(health: Health, now: number): Health {
   const { redriveGapMs: _, ...rest } = health;
   return { ...rest, status: "UP", since: now, strikes: [], redriveAt: now };

@@ -3,46 +3,49 @@ import type { Engine } from "../engine.ts";
 import { type Connector, type ConnectorState, type Context, connectorId } from "../model/connector.ts";
 import { isClosed } from "../model/ledger-entry.ts";
 
+/** A connector's context, or the reason it is not available. */
 export type ContextReading =
   | { readonly ok: true; readonly value: Context<unknown, unknown> }
   | { readonly ok: false; readonly reason: string };
 
-const nothing = {};
-const checked = new WeakMap<ZodType, { readonly given: unknown; readonly reading: ZodSafeParseResult<unknown> }>();
+const emptyConfig = {};
+const validated = new WeakMap<ZodType, { readonly given: unknown; readonly result: ZodSafeParseResult<unknown> }>();
 
-/** What is the same as at the last try is not checked again: configurations and secrets stay as they are for long. */
-function check(schema: ZodType, given: unknown): ZodSafeParseResult<unknown> {
-  const known = checked.get(schema);
-  if (known && known.given === given) return known.reading;
-  const reading = schema.safeParse(given);
-  checked.set(schema, { given, reading });
-  return reading;
+/**
+ * Validates a value, or returns the previous result if the value is the same. Configurations and secrets rarely change.
+ */
+function validate(schema: ZodType, given: unknown): ZodSafeParseResult<unknown> {
+  const previous = validated.get(schema);
+  if (previous && previous.given === given) return previous.result;
+  const result = schema.safeParse(given);
+  validated.set(schema, { given, result });
+  return result;
 }
 
-/** A connector's configuration as it stands, or what is wrong with it. */
+/** Returns a connector's validated configuration, or the issues found in it. */
 export function configOf(engine: Engine, connector: Connector): ZodSafeParseResult<unknown> {
-  return check(connector.config, engine.configOf(connectorId(connector)) ?? nothing);
+  return validate(connector.config, engine.configOf(connectorId(connector)) ?? emptyConfig);
 }
 
 /**
- * What a connector needs for one try, or why that cannot be had.
+ * Returns the context for one call of a connector: configuration, secret, HTTP client and state.
  *
- * @param remembers under which name it remembers
+ * @param stateKey key of the connector's stored state
  */
 export async function contextOf(
   engine: Engine,
   connector: Connector,
   signal: AbortSignal,
-  remembers = connectorId(connector),
+  stateKey = connectorId(connector),
 ): Promise<ContextReading> {
   const id = connectorId(connector);
   const config = configOf(engine, connector);
   if (!config.success) {
-    return { ok: false, reason: configFault(config.error, engine.configOf(id)) };
+    return { ok: false, reason: configIssue(config.error, engine.configOf(id)) };
   }
   let secret: unknown;
   if (connector.secret) {
-    const given = check(connector.secret, await engine.secrets.get(id));
+    const given = validate(connector.secret, await engine.secrets.get(id));
     if (!given.success) {
       return {
         ok: false,
@@ -54,21 +57,21 @@ export async function contextOf(
   const http = engine.http(id, config.data);
   return {
     ok: true,
-    value: { config: config.data, secret, http, memory: connectorStateOf(engine, remembers), signal },
+    value: { config: config.data, secret, http, memory: connectorStateOf(engine, stateKey), signal },
   };
 }
 
-/** What a person must add or mend, without a value: an address may hold a password. */
-function configFault({ issues }: ZodError, given: unknown): string {
-  const lacks = issues.filter(({ code, path }) => code === "invalid_type" && valueAt(given, path) === undefined);
-  const names = [...new Set(lacks.map(({ path }) => path.join(".")))].filter((name) => name !== "");
+/** Describes what is missing or wrong, without any value: an address may contain a password. */
+function configIssue({ issues }: ZodError, given: unknown): string {
+  const missing = issues.filter(({ code, path }) => code === "invalid_type" && valueAt(given, path) === undefined);
+  const names = [...new Set(missing.map(({ path }) => path.join(".")))].filter((name) => name !== "");
   if (names.length > 0) return `its configuration lacks ${names.join(", ")}`;
   const [issue] = issues;
   return `its configuration is wrong: ${[issue?.path.join("."), issue?.message].filter(Boolean).join(" ")}`;
 }
 
 function valueAt(given: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>((here, key) => (here as Record<PropertyKey, unknown> | undefined)?.[key], given);
+  return path.reduce<unknown>((value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key], given);
 }
 
 function connectorStateOf(engine: Engine, id: string): ConnectorState {
@@ -81,11 +84,11 @@ function connectorStateOf(engine: Engine, id: string): ConnectorState {
     },
     async set(value) {
       const written = await engine.store.write([{ kind: "memory", id, value: { value }, etag }]);
-      if (written === "conflict") throw new Error(`what ${id} remembers was changed meanwhile`);
+      if (written === "conflict") throw new Error(`the state of ${id} was changed by another process; read it again`);
       etag++;
     },
-    async isOpen(packet) {
-      const [stored] = await engine.store.read("packet", [packet]);
+    async isOpen(packetId) {
+      const [stored] = await engine.store.read("packet", [packetId]);
       return stored !== undefined && !isClosed(stored.value.progress.status);
     },
   };

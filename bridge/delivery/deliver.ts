@@ -15,92 +15,99 @@ import { createPacketRecord } from "../recording/transitions.ts";
 import { writeTransition } from "../recording/write-transition.ts";
 import { type AcquirePermit, type CallBatcher, createCallBatcher } from "./call-batcher.ts";
 import { healthOf, isDown } from "./circuit-breaker.ts";
-import { type PacketResult, park, settle, settleUnsent } from "./settle.ts";
-import { emptyShadow, reconcile } from "./shadow.ts";
-import { type KnownShadow, readShadow, shadowKeyOf } from "./shadow-store.ts";
+import { conflict, delayFor, done, type PacketResult } from "./packet-result.ts";
+import { park, settle, settleUnsent } from "./settle.ts";
+import { emptyShadow, type Reconciled, reconcile } from "./shadow.ts";
+import { type KnownShadow, type LoadedPacket, readShadow, shadowKeyOf } from "./shadow-store.ts";
 
 /** One connector at work in one process. */
 export interface ConnectorWorker {
   readonly connector: Connector;
-  /** Who holds the leases: one name a process. */
+  /** Owner of the leases; unique per process. */
   readonly owner: string;
   readonly acquire: AcquirePermit;
-  /** ms since the epoch after which no send may start: a Lambda's end less its margin. */
+  /** Latest time at which a send may start, such as a Lambda's end less its margin. ms since the epoch */
   readonly lastStart?: number;
 }
 
-/** What the messages of a batch are about, read in one go, and where its lanes wait for their call. */
+/** Records for one batch, loaded in one read, plus the batcher its lanes share. */
 interface BatchContext {
+  readonly engine: Engine;
+  readonly worker: ConnectorWorker;
   readonly batcher: CallBatcher;
   readonly refs: ReadonlyMap<Message, MessageRef>;
   readonly packets: ReadonlyMap<string, Stored<"packet">>;
   readonly shadows: ReadonlyMap<string, KnownShadow>;
   readonly health: Health;
-  /** ms since the epoch: the carrier's, or where the queue may give the messages to another, who goes on with those behind. */
+  /**
+   * Latest time at which a send may start: the worker's limit, or the time at which the queue may give the messages to
+   * another worker, whichever is earlier. ms since the epoch
+   */
   readonly lastStart: number;
 }
 
-/** The desk as one lane comes to it. */
+/** The batch context with this lane's send guard. */
 interface LaneContext extends BatchContext {
-  /** Whether a send may still start: asked before each. */
+  /** Returns true if a send may still start. Called before each send. */
   readonly maySend: () => boolean;
 }
 
 /**
- * The connector's work: messages of its lane queue in, packets delivered, put off, parked or held.
+ * Processes a batch of messages from a connector's lane queue: each packet is delivered, delayed, parked or held.
  *
- * Lanes go side by side, the messages of a lane one after another. A message that must wait makes those behind it in
- * its lane wait with it, and no others. Where the target takes many at once, lanes that are ready share a call.
+ * Lanes run in parallel; the messages of one lane run in order. A message that must wait delays those behind it in its
+ * lane and no others. If the connector has `sendBatch`, lanes share calls.
  *
- * A crash anywhere leads to another try with the same idempotency key.
+ * A crash at any point leads to another attempt with the same idempotency key.
  */
 export async function deliver(
   engine: Engine,
-  carrier: ConnectorWorker,
+  worker: ConnectorWorker,
   messages: readonly Message[],
 ): Promise<MessageDisposition[]> {
   const lanes = Map.groupBy(messages, (message) => message.group);
-  const desk = await loadBatch(engine, carrier, messages, lanes.size);
-  const reports = await Promise.all(
-    [...lanes.values()].map((lane) => deliverLane(engine, carrier, desk, lane).finally(desk.batcher.laneDone)),
+  const batch = await loadBatch(engine, worker, messages, lanes.size);
+  const dispositions = await Promise.all(
+    [...lanes.values()].map((lane) => deliverLane(batch, lane).finally(batch.batcher.laneDone)),
   );
-  return reports.flat();
+  return dispositions.flat();
 }
 
 async function loadBatch(
   engine: Engine,
-  carrier: ConnectorWorker,
+  worker: ConnectorWorker,
   messages: readonly Message[],
   lanes: number,
 ): Promise<BatchContext> {
   const { clock, times } = engine;
-  const { lastStart = Number.POSITIVE_INFINITY } = carrier;
-  const givenUp = clock.now() + times.visibilityMs - times.sendMs;
-  const names = new Map(
+  const { connector, lastStart = Number.POSITIVE_INFINITY } = worker;
+  const lastStartByQueue = clock.now() + times.visibilityMs - times.sendMs;
+  const refs = new Map(
     messages.flatMap((message) => {
-      const found = parseMessageRef(message.body);
-      return found ? [[message, found]] : [];
+      const ref = parseMessageRef(message.body);
+      return ref ? [[message, ref]] : [];
     }),
   );
-  const ids = [...new Set([...names.values()].map(({ id }) => id))];
-  const shadowIds =
-    carrier.connector.order === "strict" ? [] : [...new Set([...names.values()].map(({ shadow }) => shadow))];
+  const ids = [...new Set([...refs.values()].map(({ id }) => id))];
+  const shadowIds = connector.order === "strict" ? [] : [...new Set([...refs.values()].map(({ shadow }) => shadow))];
   const [packets, shadows, [health]] = await Promise.all([
     engine.store.read("packet", ids),
     engine.store.read("shadow", shadowIds),
-    engine.store.read("health", [connectorId(carrier.connector)]),
+    engine.store.read("health", [connectorId(connector)]),
   ]);
   return {
-    batcher: createCallBatcher(engine, carrier.connector, carrier.acquire, lanes),
-    refs: names,
+    engine,
+    worker,
+    batcher: createCallBatcher(engine, connector, worker.acquire, lanes),
+    refs,
     packets: new Map(packets.flatMap((stored) => (stored ? [[stored.value.packet.id, stored]] : []))),
     shadows: new Map(shadowIds.map((id, i) => [id, shadows[i]])),
     health: health?.value ?? healthOf(clock.now()),
-    lastStart: Math.min(lastStart, givenUp),
+    lastStart: Math.min(lastStart, lastStartByQueue),
   };
 }
 
-/** What a message says it is about. Only the table's copy is believed beyond that. */
+/** Ids in a message's body. Everything else is read from the table's copy. */
 interface MessageRef {
   readonly id: string;
   readonly shadow: string;
@@ -115,181 +122,182 @@ function parseMessageRef(body: string): MessageRef | undefined {
   }
 }
 
-async function deliverLane(
-  engine: Engine,
-  carrier: ConnectorWorker,
-  desk: BatchContext,
-  lane: readonly Message[],
-): Promise<MessageDisposition[]> {
-  const reports: MessageDisposition[] = [];
-  // Until its message is removed, a parked packet comes again before those behind it. So none of them is sent yet: should
-  // this process end before it has settled one, the older would be sent after the newer.
+async function deliverLane(batch: BatchContext, messages: readonly Message[]): Promise<MessageDisposition[]> {
+  const { engine, worker } = batch;
+  const dispositions: MessageDisposition[] = [];
+  // A parked packet's message is redelivered if this process ends before it is acknowledged. A newer packet of the lane
+  // that was sent meanwhile would then be followed by the older one, so nothing is sent after a parked packet.
   let someParked = false;
-  const counter: LaneContext = { ...desk, maySend: () => !someParked && engine.clock.now() <= desk.lastStart };
-  for (const [i, message] of lane.entries()) {
-    let carried: Exclude<PacketResult, "conflict">;
+  const lane: LaneContext = { ...batch, maySend: () => !someParked && engine.clock.now() <= batch.lastStart };
+  for (const [i, message] of messages.entries()) {
+    let result: SettledResult;
     try {
-      carried = await deliverMessage(engine, carrier, counter, message, i === 0);
+      result = await deliverMessage(lane, message, i === 0);
     } catch (error) {
-      engine.log({ step: "deliver-failed", connector: connectorId(carrier.connector), error: errorName(error) });
-      carried = engine.times.backoffMs[0] as number;
+      engine.log({ step: "deliver-failed", connector: connectorId(worker.connector), error: errorName(error) });
+      result = delayFor(engine.times.backoffMs[0] as number);
     }
-    if (carried === "parked") someParked = true;
-    else if (carried !== "done") {
-      const ms = carried;
-      return [...reports, ...lane.slice(i).map((waiting) => delay(waiting.receipt, ms))];
+    if (result.kind === "delay") {
+      const { ms } = result;
+      return [...dispositions, ...messages.slice(i).map((waiting) => delay(waiting.receipt, ms))];
     }
-    reports.push(ack(message.receipt));
+    if (result.kind === "parked") someParked = true;
+    dispositions.push(ack(message.receipt));
   }
-  return reports;
+  return dispositions;
 }
 
-/** @param fresh whether nothing of this lane was written since the desk was laid out */
-async function deliverMessage(
-  engine: Engine,
-  carrier: ConnectorWorker,
-  desk: LaneContext,
-  message: Message,
-  fresh: boolean,
-): Promise<Exclude<PacketResult, "conflict">> {
-  const names = desk.refs.get(message);
-  let stored = names && desk.packets.get(names.id);
-  if (!names || !stored) {
-    // Recording comes before queueing, so this message is none of ours: the table knows all that may be sent.
-    engine.log({ step: "unknown-message", connector: connectorId(carrier.connector), messageId: message.id });
-    return "done";
+type SettledResult = Exclude<PacketResult, { kind: "conflict" }>;
+
+/** @param isFirst true if nothing in this lane was written since the batch was loaded, so its shadow is current */
+async function deliverMessage(lane: LaneContext, message: Message, isFirst: boolean): Promise<SettledResult> {
+  const { engine, worker, health } = lane;
+  const ref = lane.refs.get(message);
+  let stored = ref && lane.packets.get(ref.id);
+  if (!ref || !stored) {
+    // A packet is recorded before it is enqueued, so a message without a record did not come from the bridge.
+    engine.log({ step: "unknown-message", connector: connectorId(worker.connector), messageId: message.id });
+    return done;
   }
   let shadow: KnownShadow;
-  if (fresh && desk.shadows.has(stored.value.packet.shadow)) shadow = desk.shadows.get(stored.value.packet.shadow);
+  if (isFirst && lane.shadows.has(stored.value.packet.shadow)) shadow = lane.shadows.get(stored.value.packet.shadow);
   else shadow = await readShadow(engine, stored.value.packet);
   for (;;) {
-    const carried = await processPacket(engine, carrier, desk, stored, shadow);
-    if (carried !== "conflict") return carried;
-    [stored] = await engine.store.read("packet", [names.id]);
-    if (!stored) return "done";
+    const result = await processPacket(lane, { stored, shadow, health });
+    if (result.kind !== "conflict") return result;
+    [stored] = await engine.store.read("packet", [ref.id]);
+    if (!stored) return done;
     shadow = await readShadow(engine, stored.value.packet);
   }
 }
 
-async function processPacket(
-  engine: Engine,
-  carrier: ConnectorWorker,
-  desk: LaneContext,
-  stored: Stored<"packet">,
-  shadow: KnownShadow,
-): Promise<PacketResult> {
+async function processPacket(lane: LaneContext, loaded: LoadedPacket): Promise<PacketResult> {
+  const { engine, worker } = lane;
+  const { stored, shadow, health } = loaded;
   const { packet, progress } = stored.value;
-  const { health } = desk;
   const { clock } = engine;
-  if (isClosed(progress.status) || progress.status === "HELD") return "done";
-  if (progress.lease && progress.lease.until > clock.now()) return progress.lease.until - clock.now();
-  // A lease nobody gave back: its owner died, perhaps after the target had taken the packet.
+  if (isClosed(progress.status) || progress.status === "HELD") return done;
+  if (progress.lease && progress.lease.until > clock.now()) return delayFor(progress.lease.until - clock.now());
+  // An expired lease was never released: its owner ended, perhaps after the target had taken the packet.
   const inDoubt = progress.lease !== undefined;
 
-  if (inDoubt && !carrier.connector.idempotent) {
-    const outcome = unknown("a try broke off after it may have begun, and the target cannot tell a repeat");
-    return settle(engine, stored, shadow, { ...carrier, outcome, roundTripMs: 0, health, inDoubt });
+  if (inDoubt && !worker.connector.idempotent) {
+    const outcome = unknown("an attempt was cut off after it may have begun, and the target cannot recognize a repeat");
+    const { connector, owner } = worker;
+    return settle(engine, loaded, { connector, owner, outcome, roundTripMs: 0, inDoubt });
   }
   if (inDoubt && packet.order === "latest" && progress.lease?.shadow !== (shadow?.etag ?? 0)) {
     return resendWithNewKey(engine, stored);
   }
-  if (packet.echo && !packet.force) return settleEcho(engine, stored, shadow, health);
+  if (packet.echo && !packet.force) return settleEcho(engine, loaded);
   if (packet.order === "strict") {
     const [head] = await engine.store.laneOpen(packet.lane, 1);
     if (head && head.value.packet.id !== packet.id) return waitBehind(engine, stored, head.value.packet.id);
   }
-  if (health.paused) return park(engine, stored, shadow, health, "the connector is paused", inDoubt);
-  if (isDown(health)) return park(engine, stored, shadow, health, "the target is down", inDoubt);
-  if (packet.order === "strict") return attempt(engine, carrier, desk, stored, shadow, packet);
+  if (health.paused) return park(engine, loaded, "the connector is paused", inDoubt);
+  if (isDown(health)) return park(engine, loaded, "the target is down", inDoubt);
+  if (packet.order === "strict") return claimAndSend(lane, loaded, packet);
 
-  const left = reconcile(packet, shadow?.value ?? emptyShadow, shadowKeyOf(engine, health));
+  const left = reconcileWith(engine, loaded);
   return left.kind === "send"
-    ? attempt(engine, carrier, desk, stored, shadow, { ...packet, fields: left.fields })
-    : settleUnsent(engine, stored, shadow, health, left.kind);
+    ? claimAndSend(lane, loaded, { ...packet, fields: left.fields })
+    : settleUnsent(engine, loaded, left.kind);
+}
+
+function reconcileWith(engine: Engine, { stored, shadow, health }: LoadedPacket): Reconciled {
+  return reconcile(stored.value.packet, shadow?.value ?? emptyShadow, shadowKeyOf(engine, health));
 }
 
 /**
- * A try broke off, the queue lost the message, and something older went to the record since. Should the try have landed
- * before it, the target would take no notice of a repeat, and stay with what is older: so the packet goes under a new key.
+ * Replaces a packet whose attempt was cut off, because an older packet was sent to the same record since.
+ *
+ * If the attempt landed before that, the target ignores a repeat of its idempotency key and keeps the older value. The
+ * replacement has a new key.
  */
 async function resendWithNewKey(engine: Engine, stored: Stored<"packet">): Promise<PacketResult> {
   const { packet } = stored.value;
-  const done = await replacePacket(engine, stored, {
+  const result = await replacePacket(engine, stored, {
     shape: packet,
-    act: { why: "a try broke off, and something else went to the record since" },
+    act: { why: "an attempt was cut off, and another packet was sent to the record since" },
     job: undefined,
-    // All else stands at the beginning of the one it replaces; a connector's function may not read the ledger.
-    begun: (child) =>
-      createPacketRecord(child, engine.clock.now(), "QUEUED", plainFacts(child, engine.bridgeKey), { unsent: true }),
+    // The other facts are in the first entry of the packet it replaces; a connector's function may not read the ledger.
+    createRecord: (child) =>
+      createPacketRecord(child, engine.clock.now(), {
+        status: "QUEUED",
+        facts: plainFacts(child, engine.bridgeKey),
+        progress: { unsent: true },
+      }),
   });
-  return done.kind === "done" ? "done" : "conflict";
+  return result.kind === "done" ? done : conflict;
 }
 
-/** What a target has said itself it holds, unless it is known to hold something newer. */
-function settleEcho(
-  engine: Engine,
-  stored: Stored<"packet">,
-  shadow: KnownShadow,
-  health: Health,
-): Promise<PacketResult> {
-  const { packet } = stored.value;
-  const left =
-    packet.order === "strict"
-      ? undefined
-      : reconcile(packet, shadow?.value ?? emptyShadow, shadowKeyOf(engine, health));
-  return settleUnsent(engine, stored, shadow, health, left?.kind === "SUPERSEDED" ? "SUPERSEDED" : "UNCHANGED");
+/** Closes a packet that repeats a change made by the target itself, without sending it. */
+function settleEcho(engine: Engine, loaded: LoadedPacket): Promise<PacketResult> {
+  const { packet } = loaded.stored.value;
+  const isSuperseded = packet.order === "latest" && reconcileWith(engine, loaded).kind === "SUPERSEDED";
+  return settleUnsent(engine, loaded, isSuperseded ? "SUPERSEDED" : "UNCHANGED");
 }
 
-/** In a strict lane only the oldest open packet is tried; whoever closes it rings for the next. */
+/** Records that a packet waits behind the head of its strict lane. It is requeued when the head closes. */
 async function waitBehind(engine: Engine, stored: Stored<"packet">, head: string): Promise<PacketResult> {
-  const waiting = { place: "behind", behind: head, reason: `behind ${head}` } as const;
-  const written = await writeTransition(engine, stored, "QUEUED", { place: "behind", head }, waiting);
-  // The head may have closed, and looked for whom to ring, just before this was written.
-  if (written === "done") await wakeLaneHead(engine, stored.value.packet.lane);
-  return written;
+  const written = await writeTransition(engine, stored, {
+    status: "QUEUED",
+    facts: { place: "behind", head },
+    progress: { place: "behind", behind: head, reason: `behind ${head}` },
+  });
+  if (written === "conflict") return conflict;
+  // The head may have closed, and found nothing to requeue, just before this was written.
+  await wakeLaneHead(engine, stored.value.packet.lane);
+  return done;
 }
 
-/** Claims the packet, sends what is left of it, and settles. */
-async function attempt(
-  engine: Engine,
-  carrier: ConnectorWorker,
-  { batcher: boarding, health, maySend }: LaneContext,
-  stored: Stored<"packet">,
-  shadow: KnownShadow,
-  toSend: Packet,
-): Promise<PacketResult> {
-  const { clock, store, times } = engine;
-  if (!maySend()) return 0;
-  const lease = () => ({
-    owner: carrier.owner,
+/** Takes the packet's lease, sends the fields that are left of it, and records the outcome. */
+async function claimAndSend(lane: LaneContext, loaded: LoadedPacket, toSend: Packet): Promise<PacketResult> {
+  const { engine, worker, batcher, maySend } = lane;
+  const { stored, shadow } = loaded;
+  const { clock, times } = engine;
+  if (!maySend()) return delayFor(0);
+  const newLease = () => ({
+    owner: worker.owner,
     until: clock.now() + times.leaseMs,
     ...(toSend.order === "latest" && { shadow: shadow?.etag ?? 0 }),
   });
-  const take = async (before: Stored<"packet">, progress: Progress): Promise<Stored<"packet"> | undefined> => {
-    const value = { ...before.value, progress };
-    const put: Put = { kind: "packet", id: toSend.id, value, etag: before.etag };
-    return (await store.write([put])) === "written" ? { value, etag: before.etag + 1 } : undefined;
-  };
-  const first = claim(stored.value.progress, lease());
-  let held = await take(stored, first);
-  if (!held) return "conflict";
+  const claimed = claim(stored.value.progress, newLease());
+  let leased = await writeProgress(engine, stored, claimed);
+  if (!leased) return conflict;
 
-  const place = await boarding.acquire();
+  const slot = await batcher.acquire();
   let outcome: Outcome;
-  let began: number;
+  let startedAt: number;
   try {
-    // Waiting for the connector's rate has used the time up. Nothing was begun, and a lease left standing would say so.
-    if (!maySend()) return (await take(held, stored.value.progress)) ? 0 : "conflict";
-    // Waiting for the connector's rate has used the lease up: it is taken anew, unless another has it now.
-    if (first.lease.until - clock.now() < times.sendMs) held = await take(held, { ...first, lease: lease() });
-    if (!held) return "conflict";
-    began = clock.now();
-    outcome = await place.send(toSend);
+    // The wait for the connector's rate used up the time to send. Nothing was sent, so the lease is given back: an
+    // expired lease would say that an attempt may have begun.
+    if (!maySend()) return (await writeProgress(engine, leased, stored.value.progress)) ? delayFor(0) : conflict;
+    // The wait used up the lease. It is renewed, unless another worker has taken the packet.
+    if (claimed.lease.until - clock.now() < times.sendMs) {
+      leased = await writeProgress(engine, leased, { ...claimed, lease: newLease() });
+    }
+    if (!leased) return conflict;
+    startedAt = clock.now();
+    outcome = await slot.send(toSend);
   } finally {
-    place.release();
+    slot.release();
   }
+  const { connector, owner } = worker;
+  const roundTripMs = clock.now() - startedAt;
   const inDoubt = stored.value.progress.lease !== undefined;
-  return settle(engine, held, shadow, { ...carrier, outcome, roundTripMs: clock.now() - began, health, inDoubt });
+  return settle(engine, { ...loaded, stored: leased }, { connector, owner, outcome, roundTripMs, inDoubt });
+}
+
+/** Writes a packet's progress without a ledger entry. Returns undefined if the packet was changed since it was read. */
+async function writeProgress(
+  engine: Engine,
+  { value: record, etag }: Stored<"packet">,
+  progress: Progress,
+): Promise<Stored<"packet"> | undefined> {
+  const value = { ...record, progress };
+  const put: Put = { kind: "packet", id: record.packet.id, value, etag };
+  return (await engine.store.write([put])) === "written" ? { value, etag: etag + 1 } : undefined;
 }
 
 type Lease = NonNullable<Progress["lease"]>;

@@ -1,33 +1,38 @@
 import type { Clock } from "../ports/clock.ts";
 
-/**
- * Keeps a connector's rate in one process: so many sends at once, so many a second.
- *
- * @returns a function that waits for a place, and resolves to the one that gives it back
- */
-export function createRateLimiter(
-  clock: Clock,
-  { concurrency, perSecond }: { concurrency: number; perSecond?: number },
-) {
-  let inside = 0;
-  let nextAt = 0;
-  const queue: (() => void)[] = [];
+/** A connector's limits in one process. */
+export interface RateLimits {
+  /** Most sends at the same time. */
+  readonly concurrency: number;
+  /** Most sends a second; no limit if left out. */
+  readonly perSecond?: number;
+}
 
-  const leave = () => {
-    const next = queue.shift();
+/**
+ * Creates a limiter for a connector's rate in one process.
+ *
+ * @returns a function that waits for a permit and resolves to the function that releases it
+ */
+export function createRateLimiter(clock: Clock, { concurrency, perSecond }: RateLimits) {
+  let active = 0;
+  let nextAt = 0;
+  const waiting: (() => void)[] = [];
+
+  const release = () => {
+    const next = waiting.shift();
     if (next) next();
-    else inside--;
+    else active--;
   };
 
   return async (): Promise<() => void> => {
-    if (inside < concurrency) inside++;
-    else await new Promise<void>((resolve) => queue.push(resolve));
+    if (active < concurrency) active++;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
     if (perSecond !== undefined) {
       const now = clock.now();
       const at = Math.max(now, nextAt);
       nextAt = at + 1_000 / perSecond;
       if (at > now) await clock.sleep(at - now);
     }
-    return leave;
+    return release;
   };
 }

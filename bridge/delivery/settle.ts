@@ -3,201 +3,252 @@ import { type Connector, connectorId } from "../model/connector.ts";
 import { type Facts, isClosed } from "../model/ledger-entry.ts";
 import { type Outcome, retryCodeOf } from "../model/outcome.ts";
 import type { PacketRecord, Progress } from "../model/packet-record.ts";
-import type { Health } from "../model/target-health.ts";
-import type { Stored } from "../ports/store.ts";
 import { messageOf, putOf } from "../recording/enqueue.ts";
 import { transitionPacket } from "../recording/transitions.ts";
 import { writeTransition } from "../recording/write-transition.ts";
 import { isDown, recordFailure, recordSuccess } from "./circuit-breaker.ts";
-import { doubted, type KnownShadow, known, readShadow, refusedBy, superseded } from "./shadow-store.ts";
+import { conflict, delayFor, done, type PacketResult, parked } from "./packet-result.ts";
+import {
+  type LoadedPacket,
+  putsAfterDelivery,
+  putsAfterDoubt,
+  putsAfterNothingSent,
+  putsAfterRefusal,
+  readShadow,
+} from "./shadow-store.ts";
 
-/**
- * What one look at a packet came to: done with its message, the same because it waits in the outbox, a wait in ms for its
- * lane, or read it again.
- */
-export type PacketResult = "done" | "parked" | "conflict" | number;
-
-/** One finished try. */
+/** One finished attempt to send a packet. */
 export interface Attempt {
   readonly connector: Connector;
+  /** The lease's owner. */
   readonly owner: string;
   readonly outcome: Outcome;
   readonly roundTripMs: number;
-  readonly health: Health;
-  /** An earlier try broke off, and may have landed whatever this one came to. */
+  /** An earlier attempt was cut off and may have landed, whatever the outcome of this one. */
   readonly inDoubt: boolean;
 }
 
+/** Reason a packet is held. */
+interface HoldReason {
+  /** Code in the ledger and the log. */
+  readonly code: "refused" | "unknown" | "expired";
+  /** Text shown to the operator. */
+  readonly reason: string;
+  /** The target's answer. */
+  readonly answer?: string | undefined;
+}
+
 /**
- * Writes down what a try came to: status, ledger entry and shadow in one transaction.
+ * Records the outcome of an attempt: status, ledger entry and shadow in one transaction.
  *
- * Where something else was written meanwhile, it is read again and settled on top; nothing is sent again.
+ * If the packet was changed meanwhile, it is read again and the outcome recorded on top. Nothing is sent again.
  */
-export async function settle(
-  engine: Engine,
-  stored: Stored<"packet">,
-  shadow: KnownShadow,
-  tried: Attempt,
-): Promise<PacketResult> {
-  const { connector, outcome, roundTripMs } = tried;
-  const { packet, progress } = stored.value;
-  const { id } = packet;
+export async function settle(engine: Engine, loaded: LoadedPacket, attempt: Attempt): Promise<PacketResult> {
+  const { connector, outcome } = attempt;
+  const { packet } = loaded.stored.value;
+  logOutcome(engine, loaded.stored.value, attempt);
+  const health =
+    outcome.kind === "retry" && !isFinal(attempt)
+      ? await recordFailure(engine, connectorId(connector), packet.lane)
+      : loaded.health;
+  let { stored, shadow } = loaded;
+  for (;;) {
+    const result = await settleOnce(engine, { stored, shadow, health }, attempt);
+    if (result.kind !== "conflict") {
+      if (outcome.kind === "delivered" && loaded.health.strikes.length > 0)
+        await recordSuccess(engine, connectorId(connector));
+      return result;
+    }
+    const [current] = await engine.store.read("packet", [packet.id]);
+    // Another process may have held it after this attempt's lease expired. A person decides then; the log has this
+    // outcome.
+    if (!current || isClosed(current.value.progress.status) || current.value.progress.status === "HELD") return done;
+    const { lease } = current.value.progress;
+    const takenOver = lease !== undefined && lease.owner !== attempt.owner;
+    if (takenOver && outcome.kind !== "delivered") return delayFor(Math.max(0, lease.until - engine.clock.now()));
+    stored = current;
+    shadow = await readShadow(engine, current.value.packet);
+  }
+}
+
+function logOutcome(engine: Engine, record: PacketRecord, { outcome, roundTripMs }: Attempt): void {
+  const { packet, progress } = record;
   engine.log({
     step: outcome.kind,
-    packet: id,
+    packet: packet.id,
     connector: packet.connector,
     tries: progress.tries,
     ms: roundTripMs,
     ...("status" in outcome && outcome.status !== undefined && { http: outcome.status }),
     ...(outcome.kind === "retry" && { why: retryCodeOf(outcome) }),
-    ...(outcome.kind === "delivered" && latenessOf(stored.value, engine.clock.now())),
+    ...(outcome.kind === "delivered" && latenessOf(record, engine.clock.now())),
   });
-  const health =
-    outcome.kind === "retry" && !isFinal(tried)
-      ? await recordFailure(engine, connectorId(connector), stored.value.packet.lane)
-      : tried.health;
-  for (;;) {
-    const settled = await settleOnce(engine, stored, shadow, { ...tried, health });
-    if (settled !== "conflict") {
-      if (outcome.kind === "delivered" && tried.health.strikes.length > 0)
-        await recordSuccess(engine, connectorId(connector));
-      return settled;
-    }
-    const [now] = await engine.store.read("packet", [id]);
-    // Held meanwhile, by another who found this try's lease run out: a person decides, and sees this answer in the log.
-    if (!now || isClosed(now.value.progress.status) || now.value.progress.status === "HELD") return "done";
-    const { lease } = now.value.progress;
-    const takenOver = lease !== undefined && lease.owner !== tried.owner;
-    if (takenOver && outcome.kind !== "delivered") return Math.max(0, lease.until - engine.clock.now());
-    stored = now;
-    shadow = await readShadow(engine, now.value.packet);
-  }
 }
 
 /**
- * How late a delivery is: since it was queued, which its window limits; and since its event's own time, which for a
- * replay would say nothing.
+ * Returns a delivery's lag since the packet was queued, which its consistency window limits, and its age since the
+ * event's own time. A replay or a replacement has no age: the event is old by intent.
  */
 function latenessOf({ packet, progress }: PacketRecord, now: number): { lagMs: number; ageMs?: number } {
   const lagMs = now - progress.queuedAt;
   return packet.replayOf || packet.replaces ? { lagMs } : { lagMs, ageMs: Math.max(0, now - packet.version.time) };
 }
 
-/** A try that failed where it may have landed, at a target that would not notice a repeat: only a person can tell. */
+/**
+ * Returns true if a failed send may have landed at a target that would not recognize a repeat: only a person can
+ * decide.
+ */
 function isFinal({ outcome, connector }: Attempt): boolean {
   return outcome.kind === "retry" && outcome.mayHaveLanded && !connector.idempotent;
 }
 
-async function settleOnce(
-  engine: Engine,
-  stored: Stored<"packet">,
-  shadow: KnownShadow,
-  tried: Attempt,
-): Promise<PacketResult> {
-  const { packet, progress } = stored.value;
-  const { outcome, roundTripMs, health } = tried;
-  const { clock, times } = engine;
-  const facts: Facts = {
-    tries: progress.tries,
+function mayHaveLanded({ outcome, inDoubt }: Attempt): boolean {
+  return inDoubt || outcome.kind === "unknown" || (outcome.kind === "retry" && outcome.mayHaveLanded);
+}
+
+/** Returns the facts every ledger entry about an attempt has. */
+function factsOf({ stored }: LoadedPacket, { outcome, roundTripMs }: Attempt): Facts {
+  return {
+    tries: stored.value.progress.tries,
     ms: roundTripMs,
     ...("status" in outcome && outcome.status !== undefined && { http: outcome.status }),
   };
-  const mayHaveLanded =
-    tried.inDoubt || outcome.kind === "unknown" || (outcome.kind === "retry" && outcome.mayHaveLanded);
-  const afterwards = mayHaveLanded ? doubted(engine, packet, shadow, health) : refusedBy(packet, shadow);
-  const hold = async (why: string, text: string, change: Partial<Progress> = {}) => {
-    const held = { ...change, reason: text };
-    const written = await writeTransition(engine, stored, "HELD", { ...facts, reason: why }, held, afterwards);
-    if (written === "done") engine.log({ step: "held", packet: packet.id, connector: packet.connector, why });
-    return written;
-  };
+}
 
+async function settleOnce(engine: Engine, loaded: LoadedPacket, attempt: Attempt): Promise<PacketResult> {
+  const { outcome, roundTripMs } = attempt;
   switch (outcome.kind) {
     case "delivered": {
       const { kind: _, ...target } = outcome;
       const delivery = { ...target, ms: roundTripMs } as NonNullable<Progress["delivery"]>;
-      // Where it landed stays out of the ledger: an address may name the entity.
-      return writeTransition(engine, stored, "SENT", facts, { delivery }, known(engine, packet, shadow, health));
+      const written = await writeTransition(engine, loaded.stored, {
+        status: "SENT",
+        // Without the place where it landed: an address may name the entity.
+        facts: factsOf(loaded, attempt),
+        progress: { delivery },
+        puts: putsAfterDelivery(engine, loaded),
+      });
+      return written === "written" ? done : conflict;
     }
     case "refused":
-      return hold("refused", outcome.reason, outcome.answer === undefined ? {} : { answer: outcome.answer });
+      return hold(engine, loaded, attempt, { code: "refused", reason: outcome.reason, answer: outcome.answer });
     case "unknown":
-      return hold("unknown", outcome.reason);
+      return hold(engine, loaded, attempt, { code: "unknown", reason: outcome.reason });
     case "retry":
-      break;
+      return settleFailure(engine, loaded, attempt, outcome);
   }
-  if (isFinal(tried))
-    return hold("unknown", `${outcome.reason}; it may have landed, and the target cannot tell a repeat`);
-
-  const failingSince = progress.failingSince ?? clock.now();
-  const failing = { ...stored, value: { ...stored.value, progress: { ...progress, failingSince } } };
-  if (isDown(health)) return park(engine, stored, shadow, health, outcome.reason, mayHaveLanded);
-  if (clock.now() - failingSince >= times.giveUpMs) {
-    return hold(
-      "expired",
-      `it failed for ${Math.round(times.giveUpMs / 3_600_000)} h while its target was up: ${outcome.reason}`,
-    );
-  }
-  if (progress.round > times.backoffMs.length)
-    return park(engine, failing, shadow, health, outcome.reason, mayHaveLanded);
-
-  const base = times.backoffMs[progress.round - 1] as number;
-  const jittered = base * (0.8 + 0.4 * engine.random.fraction());
-  const waitMs = Math.ceil(Math.max(jittered, Math.min(times.retryAfterMaxMs, outcome.afterMs ?? 0)));
-  const change = { reason: outcome.reason, failingSince, nextTryAt: clock.now() + waitMs };
-  const puts = mayHaveLanded ? afterwards : [];
-  const written = await writeTransition(engine, stored, "RETRY", { ...facts, waitMs }, change, puts);
-  return written === "done" ? waitMs : written;
 }
 
-/** Nothing was left to send. The shadow still learns the version, so that what is older stays older. */
+async function hold(
+  engine: Engine,
+  loaded: LoadedPacket,
+  attempt: Attempt,
+  { code, reason, answer }: HoldReason,
+): Promise<PacketResult> {
+  const { packet } = loaded.stored.value;
+  const written = await writeTransition(engine, loaded.stored, {
+    status: "HELD",
+    facts: { ...factsOf(loaded, attempt), reason: code },
+    progress: { ...(answer !== undefined && { answer }), reason },
+    puts: mayHaveLanded(attempt) ? putsAfterDoubt(engine, loaded) : putsAfterRefusal(loaded),
+  });
+  if (written === "conflict") return conflict;
+  engine.log({ step: "held", packet: packet.id, connector: packet.connector, why: code });
+  return done;
+}
+
+/** Decides what follows a failed send: a delay for the lane, the outbox, or a person. */
+async function settleFailure(
+  engine: Engine,
+  loaded: LoadedPacket,
+  attempt: Attempt,
+  outcome: Extract<Outcome, { kind: "retry" }>,
+): Promise<PacketResult> {
+  const { clock, times } = engine;
+  const { stored, health } = loaded;
+  const { progress } = stored.value;
+  const { reason } = outcome;
+  if (isFinal(attempt)) {
+    return hold(engine, loaded, attempt, {
+      code: "unknown",
+      reason: `${reason}; it may have landed, and the target cannot recognize a repeat`,
+    });
+  }
+
+  const inDoubt = mayHaveLanded(attempt);
+  if (isDown(health)) return park(engine, loaded, reason, inDoubt);
+  const failingSince = progress.failingSince ?? clock.now();
+  if (clock.now() - failingSince >= times.giveUpMs) {
+    return hold(engine, loaded, attempt, {
+      code: "expired",
+      reason: `it failed for ${Math.round(times.giveUpMs / 3_600_000)} h while its target was up: ${reason}`,
+    });
+  }
+  if (progress.round > times.backoffMs.length) {
+    const failing = { ...stored, value: { ...stored.value, progress: { ...progress, failingSince } } };
+    return park(engine, { ...loaded, stored: failing }, reason, inDoubt);
+  }
+
+  const backoffMs = times.backoffMs[progress.round - 1] as number;
+  const jitteredMs = backoffMs * (0.8 + 0.4 * engine.random.fraction());
+  const waitMs = Math.ceil(Math.max(jitteredMs, Math.min(times.retryAfterMaxMs, outcome.afterMs ?? 0)));
+  const written = await writeTransition(engine, stored, {
+    status: "RETRY",
+    facts: { ...factsOf(loaded, attempt), waitMs },
+    progress: { reason, failingSince, nextTryAt: clock.now() + waitMs },
+    puts: inDoubt ? putsAfterDoubt(engine, loaded) : [],
+  });
+  return written === "written" ? delayFor(waitMs) : conflict;
+}
+
+/**
+ * Closes a packet with nothing left to send. The shadow still learns the packet's version, so no older value can
+ * follow.
+ */
 export async function settleUnsent(
   engine: Engine,
-  stored: Stored<"packet">,
-  shadow: KnownShadow,
-  health: Health,
+  loaded: LoadedPacket,
   status: "UNCHANGED" | "SUPERSEDED",
 ): Promise<PacketResult> {
-  const { packet } = stored.value;
-  const held = packet.echo ? "the change came from the target itself" : "the target already holds it";
-  const reason = status === "UNCHANGED" ? held : "the target holds something newer";
-  const puts =
-    status === "UNCHANGED" ? known(engine, packet, shadow, health) : superseded(engine, packet, shadow, health);
-  const written = await writeTransition(engine, stored, status, { reason }, { reason }, puts);
-  if (written === "done") {
-    engine.log({ step: status.toLowerCase(), packet: packet.id, connector: packet.connector });
-  }
-  return written;
+  const { packet } = loaded.stored.value;
+  const unchanged = packet.echo ? "the change came from the target itself" : "the target already holds it";
+  const reason = status === "UNCHANGED" ? unchanged : "the target holds something newer";
+  const written = await writeTransition(engine, loaded.stored, {
+    status,
+    facts: { reason },
+    progress: { reason },
+    puts: status === "UNCHANGED" ? putsAfterDelivery(engine, loaded) : putsAfterNothingSent(engine, loaded),
+  });
+  if (written === "conflict") return conflict;
+  engine.log({ step: status.toLowerCase(), packet: packet.id, connector: packet.connector });
+  return done;
 }
 
-/** Takes a packet out of its lane, to wait in the outbox until its target is awake. */
+/** Moves a packet from its lane to the outbox, where it waits until its target is up. */
 export async function park(
   engine: Engine,
-  stored: Stored<"packet">,
-  shadow: KnownShadow,
-  health: Health,
+  loaded: LoadedPacket,
   reason: string,
   mayHaveLanded: boolean,
 ): Promise<PacketResult> {
   const { clock, times } = engine;
+  const { stored, health } = loaded;
+  const { packet } = stored.value;
   const { failingSince, ...rest } = stored.value.progress;
   const down = isDown(health);
-  // The day a packet may fail is counted only while its target is up and asked.
-  const asked = !down && !health.paused;
-  const progress: Progress = asked && failingSince !== undefined ? { ...rest, failingSince } : rest;
+  // Only time during which the target is up and called counts toward the limit for failing.
+  const isCalled = !down && !health.paused;
+  const progress: Progress = isCalled && failingSince !== undefined ? { ...rest, failingSince } : rest;
   const nextTryAt = down
     ? (health.probedAt ?? clock.now()) + times.probeMs
     : (health.redriveAt ?? clock.now() + times.redriveMs);
-  const next = transitionPacket(
-    { ...stored.value, progress },
-    clock.now(),
-    "QUEUED",
-    { place: "outbox", tries: progress.tries },
-    { place: "outbox", puts: progress.puts + 1, round: 0, reason, nextTryAt },
-  );
-  const puts = mayHaveLanded ? doubted(engine, stored.value.packet, shadow, health) : [];
-  if ((await engine.store.write([putOf(next, stored), ...puts], [next.entry])) === "conflict") return "conflict";
-  const { packet } = stored.value;
+  const next = transitionPacket({ ...stored.value, progress }, clock.now(), {
+    status: "QUEUED",
+    facts: { place: "outbox", tries: progress.tries },
+    progress: { place: "outbox", puts: progress.puts + 1, round: 0, reason, nextTryAt },
+  });
+  const puts = mayHaveLanded ? putsAfterDoubt(engine, loaded) : [];
+  if ((await engine.store.write([putOf(next, stored), ...puts], [next.entry])) === "conflict") return conflict;
   engine.log({
     step: "parked",
     packet: packet.id,
@@ -205,5 +256,5 @@ export async function park(
     why: down ? "target-down" : health.paused ? "paused" : "failing",
   });
   await engine.queue.send(`outbox:${packet.connector}`, [messageOf(next.record)]);
-  return "parked";
+  return parked;
 }

@@ -1,3 +1,4 @@
+// Reads shadows from the store, and creates the puts that update them.
 import type { Engine } from "../engine.ts";
 import type { Packet } from "../model/packet.ts";
 import type { Shadow } from "../model/shadow.ts";
@@ -14,19 +15,26 @@ import {
   type ShadowKey,
 } from "./shadow.ts";
 
-/** What a shadow would hold, or nothing where none is kept or written. */
+/** An entity's stored shadow; undefined if none was written yet, or if the connector's order is `strict`. */
 export type KnownShadow = Stored<"shadow"> | undefined;
+
+/** A packet as it was read, with the state it is reconciled against. */
+export interface LoadedPacket {
+  readonly stored: Stored<"packet">;
+  readonly shadow: KnownShadow;
+  readonly health: Health;
+}
 
 export async function readShadow(engine: Engine, packet: Packet): Promise<KnownShadow> {
   return packet.order === "strict" ? undefined : (await engine.store.read("shadow", [packet.shadow]))[0];
 }
 
-/** What the hashes of a connector's shadows are made with just now. */
+/** Returns the key of the hashes in a connector's shadows. It changes when an operator forgets them all. */
 export function shadowKeyOf({ bridgeKey }: Engine, { shadowEpoch = 0 }: Health): ShadowKey {
   return { bridgeKey, epoch: shadowEpoch };
 }
 
-/** What a target is believed to hold in each of a packet's fields: its value, another, or nobody knows. */
+/** Returns a function that compares each of a packet's fields with the value the target is believed to hold. */
 export async function heldAtTarget(
   engine: Engine,
   packet: Packet,
@@ -39,22 +47,30 @@ export async function heldAtTarget(
   return (field) => (shadow ? beliefAbout(packet, field, shadow.value, key) : "unknown");
 }
 
-export function known(engine: Engine, packet: Packet, shadow: KnownShadow, health: Health): Put[] {
+/** Returns the put that records a packet's values as held by the target. */
+export function putsAfterDelivery(engine: Engine, { stored, shadow, health }: LoadedPacket): Put[] {
+  const { packet } = stored.value;
   if (packet.order === "strict") return [];
   return [shadowPut(packet, afterDelivery(packet, shadow?.value ?? emptyShadow, shadowKeyOf(engine, health)), shadow)];
 }
 
-export function superseded(engine: Engine, packet: Packet, shadow: KnownShadow, health: Health): Put[] {
-  const learnt = shadow && afterNothingSent(packet, shadow.value, shadowKeyOf(engine, health));
-  return learnt && learnt !== shadow.value ? [shadowPut(packet, learnt, shadow)] : [];
+/** Returns the put that records the version of a packet with nothing left to send, if the shadow changes by it. */
+export function putsAfterNothingSent(engine: Engine, { stored, shadow, health }: LoadedPacket): Put[] {
+  const { packet } = stored.value;
+  const updated = shadow && afterNothingSent(packet, shadow.value, shadowKeyOf(engine, health));
+  return updated && updated !== shadow.value ? [shadowPut(packet, updated, shadow)] : [];
 }
 
-export function doubted(engine: Engine, packet: Packet, shadow: KnownShadow, health: Health): Put[] {
+/** Returns the put that records that a packet may or may not have landed. */
+export function putsAfterDoubt(engine: Engine, { stored, shadow, health }: LoadedPacket): Put[] {
+  const { packet } = stored.value;
   if (packet.order === "strict") return [];
   return [shadowPut(packet, afterDoubt(packet, shadow?.value ?? emptyShadow, shadowKeyOf(engine, health)), shadow)];
 }
 
-export function refusedBy(packet: Packet, shadow: KnownShadow): Put[] {
+/** Returns the put that records that the target refused a packet. */
+export function putsAfterRefusal({ stored, shadow }: LoadedPacket): Put[] {
+  const { packet } = stored.value;
   return shadow ? [shadowPut(packet, afterRefusal(packet, shadow.value), shadow)] : [];
 }
 

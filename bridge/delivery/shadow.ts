@@ -5,53 +5,56 @@ import { canonicalJson } from "../values/canonical-json.ts";
 import { keyedHash } from "../values/ids.ts";
 import type { JsonObject } from "../values/json.ts";
 
+/** The shadow of an entity nothing is known about. */
 export const emptyShadow: Shadow = { fields: {} };
 
-/** What a shadow's hashes are made with. */
+/** Key of the hashes in a shadow. */
 export interface ShadowKey {
   readonly bridgeKey: KeyObject;
-  /** Goes up when all that is believed of a connector's target is forgotten: no hash made before is found again. */
+  /** Increases when an operator forgets all shadows of a connector, so that no earlier hash matches. */
   readonly epoch: number;
 }
 
-/** What is left to send once it is known what the target holds. */
+/** Fields left to send, or the status of a packet with none. */
 export type Reconciled =
   | { readonly kind: "send"; readonly fields: JsonObject }
   | { readonly kind: "SUPERSEDED" | "UNCHANGED" };
 
 /**
- * Drops what the target already has: fields for which it holds a newer version (last writer wins, a field at a time),
- * and fields with the same value.
+ * Drops the fields for which the target already holds a newer version (last writer wins, per field) or the same value.
  *
- * `send: full` is judged as one unit. A deletion is superseded by anything newer, and supersedes all that is older.
+ * A `send: full` packet is decided as a whole. A deletion is superseded by any newer field, and supersedes all older
+ * ones.
  */
 export function reconcile(packet: Packet, shadow: Shadow, key: ShadowKey): Reconciled {
-  const isNewer = (than: Shadow["deleted"]) => than !== undefined && compareVersions(than, packet.version) > 0;
+  const isNewer = (version: Shadow["deleted"]) => version !== undefined && compareVersions(version, packet.version) > 0;
   if (isNewer(shadow.deleted)) return { kind: "SUPERSEDED" };
 
   if (packet.action === "delete") {
     if (Object.values(shadow.fields).some((field) => isNewer(field.version))) return { kind: "SUPERSEDED" };
-    const gone = shadow.deleted !== undefined && !shadow.inDoubt && Object.keys(shadow.fields).length === 0;
-    return gone && !packet.force ? { kind: "UNCHANGED" } : { kind: "send", fields: packet.fields };
+    const isDeleted = shadow.deleted !== undefined && !shadow.inDoubt && Object.keys(shadow.fields).length === 0;
+    return isDeleted && !packet.force ? { kind: "UNCHANGED" } : { kind: "send", fields: packet.fields };
   }
 
   const hashes = hashesOf(packet, key);
   const fields: JsonObject = {};
-  let older = 0;
+  let supersededFields = 0;
   for (const [name, value] of Object.entries(packet.fields)) {
     const held = heldField(shadow, name);
-    if (held && compareVersions(held.version, packet.version) > 0) older++;
+    if (held && compareVersions(held.version, packet.version) > 0) supersededFields++;
     else if (packet.force || held?.hash !== hashes[name]) fields[name] = value;
   }
   if (packet.send === "full") {
-    if (older > 0) return { kind: "SUPERSEDED" };
+    if (supersededFields > 0) return { kind: "SUPERSEDED" };
     return Object.keys(fields).length > 0 ? { kind: "send", fields: packet.fields } : { kind: "UNCHANGED" };
   }
   if (Object.keys(fields).length > 0) return { kind: "send", fields };
-  return { kind: older > 0 ? "SUPERSEDED" : "UNCHANGED" };
+  return { kind: supersededFields > 0 ? "SUPERSEDED" : "UNCHANGED" };
 }
 
-/** Whether the target is believed to hold a packet's value of a field. */
+/**
+ * Compares a packet's value of a field with the one in the shadow; `unknown` if the shadow has no hash for the field.
+ */
 export function beliefAbout(
   packet: Packet,
   field: string,
@@ -63,7 +66,7 @@ export function beliefAbout(
   return held === hashesOf(packet, key)[field] ? "this" : "another";
 }
 
-/** The shadow once the target is known to hold the packet, or was found to hold it already. */
+/** Returns the shadow after a delivery, or after the target was found to hold the packet's values already. */
 export function afterDelivery(packet: Packet, shadow: Shadow, key: ShadowKey): Shadow {
   if (packet.action === "delete") return { fields: {}, deleted: packet.version };
   const fields = { ...shadow.fields };
@@ -75,36 +78,40 @@ export function afterDelivery(packet: Packet, shadow: Shadow, key: ShadowKey): S
 }
 
 /**
- * The shadow after a send that may or may not have landed: the hashes of what was sent are forgotten, so that a later
- * packet which would seem to change nothing is sent all the same. The versions are the packet's: should it have landed,
- * what is older must not follow it, and a repeat could not mend that, for the target would take no notice of one.
+ * Returns the shadow after a send that may or may not have landed.
+ *
+ * The hashes of the sent fields are dropped, so the next packet sends its values even if they look unchanged. The
+ * fields take the packet's version: if the send did land, an older value must not overwrite it, and a retry could not
+ * repair that because the target ignores repeated idempotency keys.
  */
 export function afterDoubt(packet: Packet, shadow: Shadow, key: ShadowKey): Shadow {
   const { version } = packet;
-  const isOlder = (than: Shadow["deleted"]) => than === undefined || compareVersions(than, version) <= 0;
+  const isNotNewer = (other: Shadow["deleted"]) => other === undefined || compareVersions(other, version) <= 0;
   if (packet.action === "delete") {
     const fields = forgotten(shadow).fields;
-    return isOlder(shadow.deleted) ? { fields, deleted: version, inDoubt: true } : { ...shadow, fields };
+    return isNotNewer(shadow.deleted) ? { fields, deleted: version, inDoubt: true } : { ...shadow, fields };
   }
   const fields = { ...shadow.fields };
   for (const [name, hash] of Object.entries(hashesOf(packet, key))) {
     const held = heldField(shadow, name);
-    if (!isOlder(held?.version)) continue;
-    // What stood there already was not sent, and stands there still.
+    if (!isNotNewer(held?.version)) continue;
+    // A field whose value the target already held was not sent, so its hash is still right.
     fields[name] = held?.hash === hash && !packet.force && packet.send === "changed" ? { version, hash } : { version };
   }
   return { ...shadow, fields };
 }
 
 /**
- * The shadow after a refusal. What was refused should not stand there, but that is only what the target says: the hashes
- * are forgotten. The versions stay: what is older than the refused packet may still go.
+ * Returns the shadow after a refusal.
+ *
+ * The hashes of the refused fields are dropped, because a refusal does not prove that the target kept its old values.
+ * The versions stay, so a packet older than the refused one may still be sent.
  */
 export function afterRefusal(packet: Packet, shadow: Shadow): Shadow {
   if (packet.action === "delete") return forgotten(shadow);
   const fields = { ...shadow.fields };
   for (const name of Object.keys(packet.fields)) {
-    // What was deleted may stand there again: with no field left in the shadow a later deletion would seem done.
+    // The upsert may have recreated a deleted record. Without a field in the shadow, a later deletion would look done.
     const version = heldField(shadow, name)?.version ?? shadow.deleted;
     if (version) fields[name] = { version };
   }
@@ -112,36 +119,41 @@ export function afterRefusal(packet: Packet, shadow: Shadow): Shadow {
 }
 
 /**
- * The shadow after a packet with nothing left to send: a field that holds its value already learns its version. The
- * same shadow where there is none.
+ * Returns the shadow after a packet with nothing left to send: a field that already holds the packet's value takes its
+ * version. Returns the given object if no field changes.
  */
 export function afterNothingSent(packet: Packet, shadow: Shadow, key: ShadowKey): Shadow {
-  const learnt = Object.entries(hashesOf(packet, key)).flatMap(([name, hash]) => {
+  const updates = Object.entries(hashesOf(packet, key)).flatMap(([name, hash]) => {
     const held = heldField(shadow, name);
     const isOlder = held && compareVersions(held.version, packet.version) < 0;
     return isOlder && held.hash === hash ? [[name, { ...held, version: packet.version }] as const] : [];
   });
-  return learnt.length === 0 ? shadow : { ...shadow, fields: { ...shadow.fields, ...Object.fromEntries(learnt) } };
+  return updates.length === 0 ? shadow : { ...shadow, fields: { ...shadow.fields, ...Object.fromEntries(updates) } };
 }
 
-/** A field may be called `toString`: only what the shadow itself holds counts. */
+/** Reads only own properties: a field may be called `toString`. */
 function heldField(shadow: Shadow, name: string): Shadow["fields"][string] | undefined {
   return Object.hasOwn(shadow.fields, name) ? shadow.fields[name] : undefined;
 }
 
-/** The shadow of an entity whose record at the target may have been changed by others: every value is sent again. */
+/**
+ * Returns a shadow without hashes, for a record that others may have changed at the target: every value is sent again.
+ */
 export function forgotten(shadow: Shadow): Shadow {
   const fields = Object.entries(shadow.fields).map(([name, { version }]) => [name, { version }] as const);
   return { ...shadow, fields: Object.fromEntries(fields), ...(shadow.deleted && { inDoubt: true }) };
 }
 
-/** The same packet is reconciled before it is sent and noted after: its values are hashed once. */
-const hashed = new WeakMap<Packet, { readonly by: ShadowKey; readonly hashes: Readonly<Record<string, string>> }>();
+/** Hashes by packet. A packet is hashed once, although it is reconciled before its send and recorded after it. */
+const cachedHashes = new WeakMap<
+  Packet,
+  { readonly key: ShadowKey; readonly hashes: Readonly<Record<string, string>> }
+>();
 
-/** A keyed hash of each field's value. */
+/** Returns a keyed hash of each field's value. */
 function hashesOf(packet: Packet, key: ShadowKey): Readonly<Record<string, string>> {
-  const known = hashed.get(packet);
-  if (known?.by.bridgeKey === key.bridgeKey && known.by.epoch === key.epoch) return known.hashes;
+  const cached = cachedHashes.get(packet);
+  if (cached?.key.bridgeKey === key.bridgeKey && cached.key.epoch === key.epoch) return cached.hashes;
   const epoch = key.epoch === 0 ? [] : [String(key.epoch)];
   const hashes = Object.fromEntries(
     Object.entries(packet.fields).map(([name, value]) => [
@@ -149,6 +161,6 @@ function hashesOf(packet: Packet, key: ShadowKey): Readonly<Record<string, strin
       keyedHash(key.bridgeKey, packet.shadow, name, canonicalJson(value), ...epoch),
     ]),
   );
-  hashed.set(packet, { by: key, hashes });
+  cachedHashes.set(packet, { key, hashes });
   return hashes;
 }

@@ -14,28 +14,28 @@ import { logHeld, transitionEvent } from "../recording/transitions.ts";
 import { convert } from "./convert-inbound.ts";
 import { type IncomingEvent, type PlannedEventWrite, planEventWrite } from "./event-draft.ts";
 import { expand } from "./expand.ts";
-import { type Chunk, chunkIn, expandChunk, sendChunks } from "./expand-chunk.ts";
+import { type Chunk, enqueueChunks, expandChunk, parseChunk } from "./expand-chunk.ts";
 import { planAgain } from "./pinned-sheets.ts";
 import { recordPackets } from "./record-packets.ts";
 
-/** A malformed body is kept up to so many characters, for the operator. */
-const rawKept = 16_384;
+/** Characters of a malformed body that are kept for the operator. */
+const maxRawLength = 16_384;
 
-/** So many duplicates of one event are told from their own redeliveries. */
-const repeatsKept = 50;
+/** Message ids of an event's duplicates that are kept, to recognize their redeliveries. */
+const maxRepeats = 50;
 
-type Incoming = Pick<Message, "id" | "body" | "receipt" | "receiveCount">;
+type InboxMessage = Pick<Message, "id" | "body" | "receipt" | "receiveCount">;
 
-/** An event that a job brings, for chosen targets only. */
+/** An event that a job imports for chosen targets only. */
 export interface ImportedEvent {
   readonly key: string;
   readonly event: SourceEvent;
-  /** The same when the same is brought again. */
+  /** Message id. The same if the event is imported again. */
   readonly message: string;
 }
 
-/** An event whose packets are all recorded, and what may not have gone on its way yet: packets, HMS events. */
-interface Recorded {
+/** An event whose packets are all recorded, with those packets and HMS events that may not be enqueued yet. */
+interface RecordedEvent {
   readonly key: string;
   readonly stored: Stored<"event">;
   readonly packets: readonly PacketRecord[];
@@ -43,185 +43,201 @@ interface Recorded {
 }
 
 /**
- * The mapper's work: messages of the inbox in, packets recorded and on their lanes.
+ * Processes inbox messages: records each event's packets and enqueues them on their lanes.
  *
- * Each event ends as one record: expanded, unmatched, quarantined, or a duplicate of one of these. Running it twice for
- * one message changes nothing; a crash anywhere is mended by the redelivery. A large event comes back in chunks.
+ * Each event ends as one record (expanded, unmatched or quarantined), or is counted as a duplicate of one. Processing a
+ * message twice changes nothing, so its redelivery repairs a crash at any point. A large event returns to the inbox in
+ * chunks.
  *
- * @returns per message whether it is done with; `later` where a port failed
+ * @returns one disposition per message: `ack`, or `delay` if a port failed
  */
-export async function accept(engine: Engine, messages: readonly Incoming[]): Promise<MessageDisposition[]> {
-  const chunks: { readonly message: Incoming; readonly chunk: Chunk }[] = [];
-  const events: Incoming[] = [];
+export async function accept(engine: Engine, messages: readonly InboxMessage[]): Promise<MessageDisposition[]> {
+  const chunks: { readonly message: InboxMessage; readonly chunk: Chunk }[] = [];
+  const events: InboxMessage[] = [];
   for (const message of messages) {
-    const chunk = chunkIn(message.body);
+    const chunk = parseChunk(message.body);
     if (chunk) chunks.push({ message, chunk });
     else events.push(message);
   }
-  const reports = await acceptEvents(engine, events);
-  for (const { message, chunk } of chunks) reports.push(await acceptChunk(engine, message, chunk));
-  return reports;
+  const dispositions = await acceptEvents(engine, events);
+  for (const { message, chunk } of chunks) dispositions.push(await acceptChunk(engine, message, chunk));
+  return dispositions;
 }
 
-async function acceptChunk(engine: Engine, message: Incoming, chunk: Chunk): Promise<MessageDisposition> {
+async function acceptChunk(engine: Engine, message: InboxMessage, chunk: Chunk): Promise<MessageDisposition> {
   try {
     await expandChunk(engine, chunk);
     return ack(message.receipt);
   } catch (error) {
     logFailure(engine, error, chunk.event);
-    return putOff(engine, message, error);
+    return retryLater(engine, message, error);
   }
 }
 
 function logFailure(engine: Engine, error: unknown, events: string): void {
-  const about = events === "" ? {} : { events };
+  const keys = events === "" ? {} : { events };
   if (error instanceof ComplianceUnavailableError)
-    engine.log({ step: "governance-not-asked", why: error.message, ...about });
-  else engine.log({ step: "accept-failed", error: errorName(error), ...about });
+    engine.log({ step: "governance-not-asked", why: error.message, ...keys });
+  else engine.log({ step: "accept-failed", error: errorName(error), ...keys });
 }
 
-/** So many receives before a queue would give a message up, the watchdog goes on with what is recorded. */
+/** A waiting message is acknowledged this many receives before its queue would give it up. */
 const spareReceives = 5;
 
 /**
- * When a message comes again. What waits for governance may wait for hours: it comes less and less often, and its message
- * is gone before the queue gives it up, because the event stands in the table and the watchdog goes on with it.
+ * Returns the disposition of a message that failed.
+ *
+ * An event that waits for the compliance engine may wait for hours. Its delay grows, and its message is acknowledged
+ * before the queue gives it up: the event is in the table, and the watchdog resumes it.
  */
-function putOff({ times }: Engine, { receipt, receiveCount }: Incoming, error: unknown): MessageDisposition {
+function retryLater({ times }: Engine, { receipt, receiveCount }: InboxMessage, error: unknown): MessageDisposition {
   const [shortest = 0] = times.backoffMs;
   if (!(error instanceof ComplianceUnavailableError)) return delay(receipt, shortest);
   if (receiveCount >= maxReceives - spareReceives) return ack(receipt);
   return delay(receipt, times.backoffMs[Math.min(receiveCount, times.backoffMs.length) - 1] ?? shortest);
 }
 
-async function acceptEvents(engine: Engine, messages: readonly Incoming[]): Promise<MessageDisposition[]> {
-  // Stamped before the first await: the order of the messages is the order of acceptance.
-  const arrivals = messages.map(({ id, body }): IncomingEvent => {
-    const arrival = parseEvent(body);
-    const key = arrival.kind === "malformed" ? quarantineKey(body) : eventKey(arrival.event);
-    const raw = arrival.kind === "malformed" ? { raw: body.slice(0, rawKept) } : {};
-    return { engine, message: id, key, stamp: engine.clock.stamp(), parsed: arrival, ...raw };
+async function acceptEvents(engine: Engine, messages: readonly InboxMessage[]): Promise<MessageDisposition[]> {
+  // Stamped before the first await, so the order of the messages is the order of acceptance.
+  const incoming = messages.map(({ id, body }): IncomingEvent => {
+    const parsed = parseEvent(body);
+    const key = parsed.kind === "malformed" ? quarantineKey(body) : eventKey(parsed.event);
+    const raw = parsed.kind === "malformed" ? { raw: body.slice(0, maxRawLength) } : {};
+    return { engine, message: id, key, stamp: engine.clock.stamp(), parsed, ...raw };
   });
-  const failed = await acceptArrivals(engine, arrivals);
+  const failures = await acceptIncoming(engine, incoming);
   return messages.map((message, i) => {
-    const arrived = arrivals[i] as IncomingEvent;
-    return failed.has(arrived) ? putOff(engine, message, failed.get(arrived)) : ack(message.receipt);
+    const event = incoming[i] as IncomingEvent;
+    return failures.has(event) ? retryLater(engine, message, failures.get(event)) : ack(message.receipt);
   });
 }
 
 /**
- * Takes events in as the inbox would, for chosen targets only. One that was brought before is gone on with, or left.
+ * Accepts events as if they came from the inbox, for chosen targets only. An event that was imported before is resumed
+ * if it is unfinished, and otherwise ignored.
  *
- * @throws where a port failed; bringing the same again is safe
+ * @throws {ComplianceUnavailableError} if the compliance engine did not answer
+ * @throws {Error} if a port failed. Importing the same events again is safe.
  */
 export async function acceptOnly(
   engine: Engine,
   only: NonNullable<EventRecord["only"]>,
   events: readonly ImportedEvent[],
 ): Promise<void> {
-  const arrivals = events.map(({ key, event, message }): IncomingEvent => {
+  const incoming = events.map(({ key, event, message }): IncomingEvent => {
     return { engine, message, key, stamp: engine.clock.stamp(), parsed: { kind: "event", event }, only };
   });
-  // As many as are confirmed in one write.
-  for (let i = 0; i < arrivals.length; i += maxChanges) {
-    const failed = await acceptArrivals(engine, arrivals.slice(i, i + maxChanges));
-    if (failed.size === 0) continue;
-    const notAsked = [...failed.values()].find((error) => error instanceof ComplianceUnavailableError);
-    throw notAsked ?? new Error(`${failed.size} events could not be recorded; see the lines "accept-failed"`);
+  // The events of one group are confirmed in one write.
+  for (let i = 0; i < incoming.length; i += maxChanges) {
+    const failures = await acceptIncoming(engine, incoming.slice(i, i + maxChanges));
+    if (failures.size === 0) continue;
+    const unavailable = [...failures.values()].find((error) => error instanceof ComplianceUnavailableError);
+    const count = failures.size === 1 ? "1 event" : `${failures.size} events`;
+    throw unavailable ?? new Error(`${count} could not be recorded; see the log lines with step "accept-failed"`);
   }
 }
 
-/** @returns those that could not be brought to their end now, because a port failed, and the error */
-async function acceptArrivals(
+/** @returns the events that could not be finished because a port failed, each with its error */
+async function acceptIncoming(
   engine: Engine,
-  arrivals: readonly IncomingEvent[],
+  incoming: readonly IncomingEvent[],
 ): Promise<Map<IncomingEvent, unknown>> {
-  const failed = new Map<IncomingEvent, unknown>();
-  const guarded = async <T>(about: readonly IncomingEvent[], work: () => Promise<T>): Promise<T | undefined> => {
+  const failures = new Map<IncomingEvent, unknown>();
+  const attempt = async <T>(events: readonly IncomingEvent[], work: () => Promise<T>): Promise<T | undefined> => {
     try {
       return await work();
     } catch (error) {
-      for (const arrived of about) failed.set(arrived, error);
-      logFailure(engine, error, about.map(({ key }) => key).join(" "));
+      for (const event of events) failures.set(event, error);
+      logFailure(engine, error, events.map(({ key }) => key).join(" "));
       return undefined;
     }
   };
 
-  const drafts = await Promise.all(arrivals.map((arrived) => guarded([arrived], () => planEventWrite(arrived))));
-  const written = await guarded([], () =>
+  const plans = await Promise.all(incoming.map((event) => attempt([event], () => planEventWrite(event))));
+  const written = await attempt([], () =>
     writeTogether(
       engine,
-      drafts.filter((made) => made !== undefined),
+      plans.filter((planned) => planned !== undefined),
     ),
   );
   const recorded = await Promise.all(
-    drafts.map(
-      (made, i) => made && guarded(arrivals.slice(i, i + 1), () => record(engine, made, written?.has(made) ?? false)),
-    ),
+    plans.map((planned, i) => {
+      if (!planned) return undefined;
+      return attempt(incoming.slice(i, i + 1), () => record(engine, planned, written?.has(planned) ?? false));
+    }),
   );
-  // In the messages' order, though they were recorded side by side.
+  // Recorded in parallel, but still in the order of the messages.
   const events = recorded.filter((event) => event !== undefined);
-  await guarded(
-    arrivals.filter((_, i) => recorded[i]),
+  await attempt(
+    incoming.filter((_, i) => recorded[i]),
     () => enqueueOutputs(engine, events),
   );
-  return failed;
+  return failures;
 }
 
-/** Sends what was recorded on its way, and notes that it is. Safe to repeat. */
-async function enqueueOutputs(engine: Engine, events: readonly Recorded[]): Promise<void> {
+/** Enqueues recorded packets and chunks, publishes converted events, and clears the events' marks. Safe to repeat. */
+async function enqueueOutputs(engine: Engine, events: readonly RecordedEvent[]): Promise<void> {
   await enqueuePackets(
     engine,
     events.flatMap(({ packets }) => packets),
   );
-  await sendChunks(engine, events);
+  await enqueueChunks(engine, events);
   const converted = events.flatMap((event) => event.converted);
   if (converted.length > 0) await engine.publish(converted);
   await confirm(engine, events);
 }
 
 /**
- * Writes as many drafts as fit into each transaction.
+ * Writes planned events, as many as fit in each transaction.
  *
- * @returns those that were written; where a transaction found one of its events there already, none of it was
+ * @returns those that were written. If one event of a transaction is stored already, none of that transaction is
+ * written.
  */
-async function writeTogether(engine: Engine, drafts: readonly PlannedEventWrite[]): Promise<Set<PlannedEventWrite>> {
-  // The same event twice in one transaction is an error for DynamoDB, not a conflict.
-  const isFirst = (made: PlannedEventWrite, i: number) => drafts.findIndex(({ key }) => key === made.key) === i;
+async function writeTogether(engine: Engine, plans: readonly PlannedEventWrite[]): Promise<Set<PlannedEventWrite>> {
+  // DynamoDB rejects a transaction with the same item twice, and does not report it as a conflict.
+  const isFirst = (planned: PlannedEventWrite, i: number) => plans.findIndex(({ key }) => key === planned.key) === i;
   const groups = [
-    ...inWrites(drafts.filter(isFirst), ({ weight }) => weight),
-    ...drafts.filter((made, i) => !isFirst(made, i)).map((made) => [made]),
+    ...inWrites(plans.filter(isFirst), ({ weight }) => weight),
+    ...plans.filter((planned, i) => !isFirst(planned, i)).map((planned) => [planned]),
   ];
-  const written = await Promise.all(groups.map((group) => writeDrafts(engine, group)));
+  const written = await Promise.all(groups.map((group) => writePlanned(engine, group)));
   return new Set(groups.filter((_, i) => written[i] === "written").flat());
 }
 
-function writeDrafts(engine: Engine, drafts: readonly PlannedEventWrite[]): Promise<"written" | "conflict"> {
+function writePlanned(engine: Engine, plans: readonly PlannedEventWrite[]): Promise<"written" | "conflict"> {
   return engine.store.write(
-    drafts.flatMap(({ puts }) => puts),
-    drafts.flatMap(({ entries }) => entries),
+    plans.flatMap(({ puts }) => puts),
+    plans.flatMap(({ entries }) => entries),
   );
 }
 
-/** Brings a draft to its end: written, and with it all packets; or recognised as one that was here before. */
-async function record(engine: Engine, made: PlannedEventWrite, isWritten: boolean): Promise<Recorded | undefined> {
-  const { key, value, steps, converted, notAsked } = made;
-  if (!isWritten && (await writeDrafts(engine, [made])) === "conflict") return recordAgain(engine, made);
-  logArrival(engine, made);
-  if (notAsked) throw notAsked;
+/**
+ * Records a planned event with all its packets, or a repeat of one that is recorded already.
+ *
+ * @returns the event if anything of it may still have to be enqueued
+ */
+async function record(
+  engine: Engine,
+  planned: PlannedEventWrite,
+  isWritten: boolean,
+): Promise<RecordedEvent | undefined> {
+  const { key, value, packets, converted, unavailable } = planned;
+  if (!isWritten && (await writePlanned(engine, [planned])) === "conflict") return recordRepeat(engine, planned);
+  logNewEvent(engine, planned);
+  if (unavailable) throw unavailable;
   const stored = { value, etag: 1 };
   if (value.chunks) return { key, stored, packets: [], converted };
   if (!value.unsent) return undefined;
   return value.status === "EXPANDED"
-    ? { key, stored, packets: steps.map((stepped) => stepped.record), converted }
-    : recordRest(engine, key, stored, { steps, converted });
+    ? { key, stored, packets: packets.map((packet) => packet.record), converted }
+    : recordRest(engine, key, stored, { packets, converted });
 }
 
-/** Says what a new event came to, and which of its packets wait for a person from the beginning. */
-function logArrival(engine: Engine, made: PlannedEventWrite): void {
-  const { key, value } = made;
+/** Logs a new event's status, and those of its packets that are held from the start. */
+function logNewEvent(engine: Engine, planned: PlannedEventWrite): void {
+  const { key, value, packets } = planned;
   const { event, reason } = value;
-  const heldByMapping = made.steps.filter(({ record, entry }) => {
+  const heldByMapping = packets.filter(({ record, entry }) => {
     return record.progress.status === "HELD" && entry.facts.reason === "mapping";
   }).length;
   engine.log({
@@ -235,93 +251,99 @@ function logArrival(engine: Engine, made: PlannedEventWrite): void {
       ageMs: Math.max(0, Math.floor(value.accepted / 1_000) - Date.parse(event.time)),
     }),
   });
-  if (value.status === "EXPANDED") logHeld(engine, made.steps);
+  if (value.status === "EXPANDED") logHeld(engine, packets);
 }
 
-/** A message or an event that was here before. */
-async function recordAgain(engine: Engine, { key, message }: PlannedEventWrite): Promise<Recorded | undefined> {
+/** Resumes an unfinished event whose message was redelivered, or counts a duplicate of the event. */
+async function recordRepeat(engine: Engine, { key, message }: PlannedEventWrite): Promise<RecordedEvent | undefined> {
   for (;;) {
-    const known = await reread(engine, key);
-    if (known.value.message === message) return known.value.unsent ? resume(engine, key, known) : undefined;
-    const { repeats = [], duplicates } = known.value;
+    const stored = await reread(engine, key);
+    if (stored.value.message === message) return stored.value.unsent ? resume(engine, key, stored) : undefined;
+    const { repeats = [], duplicates } = stored.value;
     if (repeats.includes(message)) return undefined;
-    const counted = { duplicates: duplicates + 1, repeats: [...repeats, message].slice(-repeatsKept) };
-    const { value, entry } = transitionEvent(key, known.value, engine.clock.now(), "DUPLICATE", {}, counted);
-    const put: Put = { kind: "event", id: key, value, etag: known.etag };
+    const { value, entry } = transitionEvent(key, stored.value, engine.clock.now(), {
+      step: "DUPLICATE",
+      facts: {},
+      fields: { duplicates: duplicates + 1, repeats: [...repeats, message].slice(-maxRepeats) },
+    });
+    const put: Put = { kind: "event", id: key, value, etag: stored.etag };
     if ((await engine.store.write([put], [entry])) === "conflict") continue;
     engine.log({ step: "duplicate", event: key });
     return undefined;
   }
 }
 
-/** Goes on with an event whose first run did not come to its end, with the sheets that run had pinned. */
-async function resume(engine: Engine, key: string, stored: Stored<"event">): Promise<Recorded> {
+/** Resumes an event whose first run did not finish, with the sheets that run had pinned. */
+async function resume(engine: Engine, key: string, stored: Stored<"event">): Promise<RecordedEvent> {
   const planned = await planAgain(engine, key, stored.value);
-  const made = await convert(planned);
-  if ("fault" in made) throw new Error(`${key} cannot be converted as it was before: ${made.fault}`);
-  const converted = made.events;
+  const conversion = await convert(planned);
+  if ("issue" in conversion) throw new Error(`${key} cannot be converted again: ${conversion.issue}`);
+  const converted = conversion.events;
   if (stored.value.chunks) return { key, stored, packets: [], converted };
-  return recordRest(engine, key, stored, { steps: await expand(engine, planned), converted });
+  return recordRest(engine, key, stored, { packets: await expand(engine, planned), converted });
 }
 
-/** Records those packets of an event that are not recorded yet, and with the last of them that it is expanded. */
+/** Records those packets of an event that are not recorded yet, then the event as `EXPANDED`. */
 async function recordRest(
   engine: Engine,
   key: string,
   stored: Stored<"event">,
-  { steps, converted }: Pick<PlannedEventWrite, "steps" | "converted">,
-): Promise<Recorded> {
-  const packets = await recordPackets(engine, steps);
+  { packets: all, converted }: Pick<PlannedEventWrite, "packets" | "converted">,
+): Promise<RecordedEvent> {
+  const packets = await recordPackets(engine, all);
+  const count = { packets: all.length };
   let event = stored;
   while (event.value.status === "EXPANDING") {
-    const facts = { packets: steps.length };
-    const { value, entry } = transitionEvent(key, event.value, engine.clock.now(), "EXPANDED", facts, facts);
+    const change = { step: "EXPANDED", facts: count, fields: count } as const;
+    const { value, entry } = transitionEvent(key, event.value, engine.clock.now(), change);
     const put: Put = { kind: "event", id: key, value, etag: event.etag };
     const written = await engine.store.write([put], [entry]);
-    if (written === "written") engine.log({ step: "expanded", event: key, packets: steps.length });
+    if (written === "written") engine.log({ step: "expanded", event: key, ...count });
     event = written === "written" ? { value, etag: event.etag + 1 } : await reread(engine, key);
   }
   return { key, stored: event, packets, converted };
 }
 
-/** All packets of these events are on their queues: they need nobody any more. A large one is not there yet. */
-async function confirm(engine: Engine, recorded: readonly Recorded[]): Promise<void> {
+/** Clears the unsent mark of events whose packets are all enqueued. A large event keeps it until its last chunk. */
+async function confirm(engine: Engine, recorded: readonly RecordedEvent[]): Promise<void> {
   const events = recorded.filter(({ stored }) => stored.value.chunks === undefined);
   if (events.length === 0) return;
-  if ((await engine.store.write(events.map(confirmed))) === "written") return;
+  if ((await engine.store.write(events.map(confirmedPut))) === "written") return;
   for (const { key } of events) {
     for (let stored = await reread(engine, key); stored.value.unsent; stored = await reread(engine, key)) {
-      if ((await engine.store.write([confirmed({ key, stored })])) === "written") break;
+      if ((await engine.store.write([confirmedPut({ key, stored })])) === "written") break;
     }
   }
 }
 
-function confirmed({ key, stored }: Pick<Recorded, "key" | "stored">): Put {
+function confirmedPut({ key, stored }: Pick<RecordedEvent, "key" | "stored">): Put {
   const { unsent: _, ...value } = stored.value;
   return { kind: "event", id: key, value, etag: stored.etag };
 }
 
-/** Mends events whose redelivery never came: an inbox message that went to its dead-letter queue, say. */
+/**
+ * Resumes events whose redelivery never came, for example because the message went to the inbox's dead-letter queue.
+ */
 export async function resumeUnsent(engine: Engine): Promise<void> {
   const before = engine.clock.now() - engine.times.putBackMs;
   for (const { key } of await engine.store.unsentEvents(before * 1_000, 100)) {
     const stored = await reread(engine, key);
-    // A large event that is being expanded needs nobody.
+    // The chunks of a large event are still being expanded.
     if (!stored.value.unsent || (stored.value.chunksAt ?? 0) > before) continue;
     try {
-      const resumed = await resume(engine, key, await putInAgain(engine, key, stored));
+      const resumed = await resume(engine, key, await restartChunks(engine, key, stored));
       engine.log({ step: "event-resumed", event: key });
       await enqueueOutputs(engine, [resumed]);
     } catch (error) {
-      // It waits on, and keeps no other waiting.
+      // This event keeps waiting; the others are still resumed.
       if (!(error instanceof ComplianceUnavailableError)) throw error;
       logFailure(engine, error, key);
     }
   }
 }
 
-/** Notes that the chunks of a large event are put into the inbox anew: they are left to themselves for as long again. */
-async function putInAgain(engine: Engine, key: string, stored: Stored<"event">): Promise<Stored<"event">> {
+/** Records that a large event's chunks are enqueued again now, so that the watchdog gives them the full time again. */
+async function restartChunks(engine: Engine, key: string, stored: Stored<"event">): Promise<Stored<"event">> {
   if (!stored.value.chunks) return stored;
   const value = { ...stored.value, chunksAt: engine.clock.now() };
   const written = await engine.store.write([{ kind: "event", id: key, value, etag: stored.etag }]);
@@ -330,6 +352,6 @@ async function putInAgain(engine: Engine, key: string, stored: Stored<"event">):
 
 async function reread(engine: Engine, key: string): Promise<Stored<"event">> {
   const [stored] = await engine.store.read("event", [key]);
-  if (!stored) throw new Error(`${key} was there and is gone; this is a fault of the bridge`);
+  if (!stored) throw new Error(`event ${key} is no longer in the store; this is a fault of the bridge`);
   return stored;
 }

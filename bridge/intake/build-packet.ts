@@ -5,66 +5,58 @@ import { type Connector, connectorId } from "../model/connector.ts";
 import { type Packet, packetId, type Version } from "../model/packet.ts";
 import { keyedHash } from "../values/ids.ts";
 
-/** A parcel governance has seen: only such a parcel can be packed. */
+/** A payload that governance has vetted. Only a vetted payload can be packed. */
 export type VettedPayload = MappedPayload & GovernanceResult;
 
-/** What every packet of one event shares. */
+/** The event a packet is made from, as all its packets share it. */
 export interface Origin {
   readonly key: string;
   readonly type: string;
   readonly version: Version;
   readonly job?: string;
+  /** Name of the connector whose target made the change. A packet for that target is not sent back to it. */
+  readonly connector?: string | undefined;
 }
 
+/** Fields of a packet that its entity's ids are derived from. */
+type Addressee = Pick<Packet, "entity" | "event" | "sheet" | "target" | "version">;
+
 /**
- * Packs a vetted parcel for its lane. Packing the same parcel again gives the same packet.
+ * Packs a vetted payload for its lane. Packing the same payload again gives the same packet.
  *
- * @param bridgeKey hides entities in lanes and shadows: an employee number could be guessed from a plain hash
+ * @param bridgeKey key of the hashes in lanes and shadows: an employee number could be guessed from a plain hash
  */
-export function pack(
-  parcel: VettedPayload,
-  origin: Origin,
-  connector: Connector,
-  bridgeKey: KeyObject,
-  echo = false,
-): Packet {
-  const { sheet, target, element, at } = parcel;
+export function pack(payload: VettedPayload, origin: Origin, connector: Connector, bridgeKey: KeyObject): Packet {
+  const { sheet, target, entity, element, at } = payload;
+  const { key: event, version } = origin;
   return {
-    event: origin.key,
+    event,
     eventType: origin.type,
     sheet: sheet.name,
     sheetHash: sheet.hash,
     target: target.name,
-    ...addressed(
-      parcel.entity,
-      { event: origin.key, sheet: sheet.name, target: target.name },
-      origin.version,
-      connector,
-      bridgeKey,
-    ),
+    ...addressFor({ entity, event, sheet: sheet.name, target: target.name, version }, connector, bridgeKey),
     order: connector.order,
     send: target.send,
     action: target.action,
-    fields: parcel.fields,
+    fields: payload.fields,
     ...(element !== undefined && { element }),
     ...(at !== undefined && { at }),
-    version: origin.version,
+    version,
     windowMs: sheet.windowMs,
     ...(origin.job !== undefined && { job: origin.job }),
-    ...(echo && { echo }),
+    ...(origin.connector === connector.name && { echo: true }),
   };
 }
 
-/** The same packet about another entity. */
+/** Returns the same packet for another entity. */
 export function readdress(packet: Packet, entity: string, connector: Connector, bridgeKey: KeyObject): Packet {
-  return { ...packet, ...addressed(entity, packet, packet.version, connector, bridgeKey) };
+  return { ...packet, ...addressFor({ ...packet, entity }, connector, bridgeKey) };
 }
 
-/** What of a packet depends on its entity. */
-function addressed(
-  entity: string,
-  { event, sheet, target }: Pick<Packet, "event" | "sheet" | "target">,
-  version: Version,
+/** Returns the fields of a packet that depend on its entity. */
+function addressFor(
+  { entity, event, sheet, target, version }: Addressee,
   connector: Connector,
   bridgeKey: KeyObject,
 ): Pick<Packet, "id" | "connector" | "entity" | "lane" | "shadow"> {
@@ -79,7 +71,7 @@ function addressed(
   };
 }
 
-/** The key under which it is kept what a target holds for an entity. */
+/** Returns the id of the shadow a connector keeps for an entity. */
 export function shadowIdOf(connector: Connector, entity: string, bridgeKey: KeyObject): string {
   const id = connectorId(connector);
   return `${id}#${keyedHash(bridgeKey, id, connector.resource ?? entity)}`;

@@ -4,45 +4,45 @@ import { nest } from "../values/field-path.ts";
 import { bodyText } from "../values/json.ts";
 import type { Plan } from "./plan.ts";
 
-/** A larger event is not published. Source: Amazon EventBridge, 256 KB an entry, some of which are names. */
+/** Largest event that is published. UTF-8 bytes. Source: Amazon EventBridge, 256 KB an entry including names. */
 const maxPublishedBytes = 250_000;
 
-/** More HMS events than this are not made of one message: it should come in parts. */
+/** Most HMS events made of one message. A larger message has to be sent in parts. */
 const maxConverted = 500;
 
-/** What HMS hears of a message from outside, or why that cannot be said. */
-export type Converted = { readonly events: readonly SourceEvent[] } | { readonly fault: string };
+/** The HMS events made of a message from an outside system, or the reason it cannot be converted. */
+export type Converted = { readonly events: readonly SourceEvent[] } | { readonly issue: string };
 
 /**
- * Converts what an outside system says into HMS events, by the inbound sheets of a plan.
+ * Converts a message from an outside system into HMS events, by the inbound sheets of a plan.
  *
- * The same message gives the same events with the same ids, so that publishing them twice is one event each. All or
- * none: half a message would be a wrong message.
+ * The same message gives the same events with the same ids, so publishing them twice has no further effect. If any part
+ * of the message cannot be converted, none is: half of a message would be wrong.
  */
 export async function convert({ key, event, matches, acceptedMs }: Plan): Promise<Converted> {
   const events: SourceEvent[] = [];
   const origin = event.type.slice(inboundPrefix.length);
-  for (const found of matches) {
-    const { sheet, target } = found;
+  for (const match of matches) {
+    const { sheet, target } = match;
     if (target.publish === undefined) continue;
-    for (const parcel of await mapEvent(event, found, acceptedMs)) {
-      if (parcel.fault !== undefined) return { fault: `${sheet.name}.${target.name}: ${parcel.fault}` };
+    for (const payload of await mapEvent(event, match, acceptedMs)) {
+      if (payload.fault !== undefined) return { issue: `${sheet.name}.${target.name}: ${payload.fault}` };
       events.push({
-        id: [key, sheet.name, target.name, ...(parcel.element === undefined ? [] : [parcel.element])].join("."),
+        id: [key, sheet.name, target.name, ...(payload.element === undefined ? [] : [payload.element])].join("."),
         source: `${convertedSource}${origin}`,
         type: target.publish,
-        // Without a key it is about one record, which goes without a name.
-        ...(parcel.entity !== sheet.name && { subject: parcel.entity }),
+        // A payload without a key has the sheet's name as its entity. It is about one record, which has no name.
+        ...(payload.entity !== sheet.name && { subject: payload.entity }),
         ...(event.time !== undefined && { time: event.time }),
         ...(event.sequence !== undefined && { sequence: event.sequence }),
         origin,
-        data: nest(parcel.fields),
+        data: nest(payload.fields),
       });
     }
   }
-  if (events.some((made) => Buffer.byteLength(bodyText(made)) > maxPublishedBytes)) {
-    return { fault: `an event would be larger than ${maxPublishedBytes} bytes` };
+  if (events.some((converted) => Buffer.byteLength(bodyText(converted)) > maxPublishedBytes)) {
+    return { issue: `an event would be larger than ${maxPublishedBytes} bytes` };
   }
   if (events.length <= maxConverted) return { events };
-  return { fault: `it would be ${events.length} events, and at most ${maxConverted} are made of one message` };
+  return { issue: `the message would become ${events.length} events; the limit is ${maxConverted} per message` };
 }

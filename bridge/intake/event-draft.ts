@@ -1,6 +1,8 @@
+// Plans the first write of an event: its record, its ledger entry and its packets. Nothing is written here.
 import type { Engine } from "../engine.ts";
 import { ComplianceUnavailableError } from "../governance/compliance-engine.ts";
 import { append, tailOf } from "../ledger/chain.ts";
+import type { Sheet } from "../mapping/compile-sheet.ts";
 import { onlyTargets } from "../mapping/sheet-set.ts";
 import { eventKey, type ParsedMessage, type SourceEvent } from "../model/event.ts";
 import type { EventRecord } from "../model/event-record.ts";
@@ -15,118 +17,143 @@ import { expand } from "./expand.ts";
 import { pinSheets } from "./pinned-sheets.ts";
 import { type Plan, plan } from "./plan.ts";
 
-/** One message at the door. */
+/** One message of the inbox, parsed. */
 export interface IncomingEvent {
   readonly engine: Engine;
   /** The message's id. */
   readonly message: string;
   readonly key: string;
+  /** Order of acceptance. µs since the epoch */
   readonly stamp: number;
   readonly parsed: ParsedMessage;
-  /** A malformed body's beginning. */
+  /** Beginning of a malformed body. */
   readonly raw?: string;
   readonly only?: EventRecord["only"];
 }
 
-/** What one message will be in the table, should it be new. */
+/** Everything a message's first write contains, if its event is new. */
 export interface PlannedEventWrite {
   readonly key: string;
   readonly message: string;
   readonly value: EventRecord;
   /** All packets of the event. */
-  readonly steps: readonly Transition[];
-  /** The HMS events it becomes, where it came from outside. */
+  readonly packets: readonly Transition[];
+  /** HMS events to publish, if the event came from an outside system. */
   readonly converted: readonly SourceEvent[];
-  /** Governance could not be asked about its packets: the event is recorded, and none of them. */
-  readonly notAsked?: ComplianceUnavailableError;
-  /** What is recorded in one write: the event and all its packets, or of a large one the event alone. */
+  /** The compliance engine did not answer: the event is recorded without its packets. */
+  readonly unavailable?: ComplianceUnavailableError;
+  /** One transaction: the event with all its packets, or a large event alone. */
   readonly puts: readonly Put[];
   readonly entries: readonly LedgerEntry[];
   readonly weight: Weight;
 }
 
-/** Works out what a message would be, were it new: most are, so nothing is read first. */
-export async function planEventWrite(arrived: IncomingEvent): Promise<PlannedEventWrite> {
-  const { engine, key, stamp, parsed: arrival, raw, only } = arrived;
-  if (arrival.kind === "malformed") {
-    const { reason } = arrival;
-    const kept = { ...(raw !== undefined && { raw }), reason };
-    return firstOf(arrived, "QUARANTINED", { reason }, kept);
+/** Results of an event beside its own record. */
+type Outputs = Pick<PlannedEventWrite, "packets" | "converted" | "unavailable">;
+
+/** First status of an event, with its ledger facts and the fields of its record. */
+interface FirstState {
+  readonly status: EventRecord["status"];
+  readonly facts: Facts;
+  readonly fields: Partial<EventRecord>;
+}
+
+/** Plans the first write of a message as if its event were new. Most are, so the store is not read first. */
+export async function planEventWrite(incoming: IncomingEvent): Promise<PlannedEventWrite> {
+  const { engine, key, stamp, parsed, raw, only } = incoming;
+  if (parsed.kind === "malformed") {
+    const { reason } = parsed;
+    const fields = { ...(raw !== undefined && { raw }), reason };
+    return firstWrite(incoming, { status: "QUARANTINED", facts: { reason }, fields });
   }
-  const { event } = arrival;
+  const { event } = parsed;
   const all = engine.sheets().byType.get(event.type) ?? [];
   const sheets = only ? onlyTargets(all, only.targets) : all;
   await pinSheets(engine, all);
   const planned = await plan(engine, { key, event, accepted: stamp }, sheets, only && { by: only });
-  const made = await convert(planned);
-  if ("fault" in made) return firstOf(arrived, "QUARANTINED", { reason: "mapping" }, { event, reason: made.fault });
-  const converted = made.events;
+  const conversion = await convert(planned);
+  if ("issue" in conversion) {
+    const fields = { event, reason: conversion.issue };
+    return firstWrite(incoming, { status: "QUARANTINED", facts: { reason: "mapping" }, fields });
+  }
   const chunks = chunksOf(planned);
-  const { steps, notAsked } = chunks.length > 0 ? { steps: [] } : await expandOrWait(engine, planned);
-  const facts: Facts = {
-    type: redactName(event.type),
-    source: redactName(event.source),
-    sheets: sheets.map((sheet) => `${sheet.name}:${sheet.hash.slice(0, 12)}`),
-    targets: planned.matches.length,
-    ...(chunks.length > 0 ? { chunks: chunks.length } : { packets: steps.length }),
-    ...(notAsked && { waits: "governance could not be asked" }),
-    ...(planned.clamped && { clamped: "its time lies more than 5 min ahead" }),
-    ...(converted.length > 0 && { published: converted.map(eventKey) }),
-    ...filesIn(planned),
-    ...(only && { job: only.job, actor: only.actor }),
-  };
-  const pinned = sheets.map(({ name, hash }) => ({ name, hash }));
+  const expansion = chunks.length > 0 ? { packets: [] } : await expandIfGoverned(engine, planned);
+  const outputs: Outputs = { ...expansion, converted: conversion.events };
+  const facts = factsOf(planned, sheets, chunks, outputs);
   const { rosters } = planned;
-  const more = {
+  const fields = {
     event,
-    sheets: pinned,
-    packets: steps.length,
+    sheets: sheets.map(({ name, hash }) => ({ name, hash })),
+    packets: outputs.packets.length,
     ...(rosters.length > 0 && { rosters }),
     ...(only && { only }),
   };
-  if (planned.matches.length === 0) return firstOf(arrived, "UNMATCHED", facts, more);
+  if (planned.matches.length === 0) return firstWrite(incoming, { status: "UNMATCHED", facts, fields });
   if (chunks.length > 0) {
-    const chunksAt = engine.clock.now();
-    return firstOf(arrived, "EXPANDING", facts, { ...more, unsent: true, chunks, chunksAt }, { converted });
+    const unsent = { ...fields, unsent: true, chunks, chunksAt: engine.clock.now() };
+    return firstWrite(incoming, { status: "EXPANDING", facts, fields: unsent }, outputs);
   }
-  if (notAsked) return firstOf(arrived, "EXPANDING", facts, { ...more, unsent: true }, { converted, notAsked });
-  const marked = steps.length + converted.length > 0 ? { ...more, unsent: true } : more;
-  const whole = firstOf(arrived, "EXPANDED", facts, marked, { steps, converted });
-  return fitsOneWrite(whole.weight) ? whole : firstOf(arrived, "EXPANDING", facts, marked, { steps, converted });
+  const hasOutput = outputs.packets.length + outputs.converted.length > 0;
+  const marked = hasOutput || outputs.unavailable ? { ...fields, unsent: true } : fields;
+  const inParts = () => firstWrite(incoming, { status: "EXPANDING", facts, fields: marked }, outputs);
+  if (outputs.unavailable) return inParts();
+  const whole = firstWrite(incoming, { status: "EXPANDED", facts, fields: marked }, outputs);
+  return fitsOneWrite(whole.weight) ? whole : inParts();
 }
 
-/** The packets of an event; or, where governance cannot be asked about them, that it cannot. */
-async function expandOrWait(engine: Engine, planned: Plan): Promise<Pick<PlannedEventWrite, "steps" | "notAsked">> {
+/** Expands a plan. If the compliance engine does not answer, returns its error and no packets. */
+async function expandIfGoverned(engine: Engine, planned: Plan): Promise<Pick<Outputs, "packets" | "unavailable">> {
   try {
-    return { steps: await expand(engine, planned) };
+    return { packets: await expand(engine, planned) };
   } catch (error) {
-    if (error instanceof ComplianceUnavailableError) return { steps: [], notAsked: error };
+    if (error instanceof ComplianceUnavailableError) return { packets: [], unavailable: error };
     throw error;
   }
 }
 
-/** Which versions of which files an event's packets are made of, for the ledger: the addresses stand in the event. */
-function filesIn({ rosters }: Plan): Facts {
+/** Returns the facts of an event's first ledger entry. */
+function factsOf(
+  planned: Plan,
+  sheets: readonly Sheet[],
+  chunks: readonly string[],
+  { packets, converted, unavailable }: Outputs,
+): Facts {
+  const { event, matches, clamped, by } = planned;
+  return {
+    type: redactName(event.type),
+    source: redactName(event.source),
+    sheets: sheets.map((sheet) => `${sheet.name}:${sheet.hash.slice(0, 12)}`),
+    targets: matches.length,
+    ...(chunks.length > 0 ? { chunks: chunks.length } : { packets: packets.length }),
+    ...(unavailable && { waits: "governance could not be asked" }),
+    ...(clamped && { clamped: "its time lies more than 5 min ahead" }),
+    ...(converted.length > 0 && { published: converted.map(eventKey) }),
+    ...fileFacts(planned),
+    ...(by && { job: by.job, actor: by.actor }),
+  };
+}
+
+/** Returns the versions of the files an event's packets are made of. Their addresses are in the event. */
+function fileFacts({ rosters }: Plan): Facts {
   const files = rosters.flatMap((roster) =>
     "fault" in roster ? [] : [{ version: roster.version, bytes: roster.bytes }],
   );
   return files.length > 0 ? { files } : {};
 }
 
-/** The first entry of an event's chain, and the record it belongs to. */
-function firstOf(
+const noOutputs: Outputs = { packets: [], converted: [] };
+
+/** Creates an event's record and the first entry of its chain. An `EXPANDED` event is written with all its packets. */
+function firstWrite(
   { engine, message, key, stamp }: IncomingEvent,
-  status: EventRecord["status"],
-  facts: Facts,
-  more: Partial<EventRecord>,
-  { steps = [], converted = [], notAsked }: Partial<Pick<PlannedEventWrite, "steps" | "converted" | "notAsked">> = {},
+  { status, facts, fields }: FirstState,
+  outputs: Outputs = noOutputs,
 ): PlannedEventWrite {
   const entry = append(key, undefined, { at: engine.clock.now(), step: status, facts });
-  const common = { sheets: [], packets: 0, duplicates: 0, message, accepted: stamp };
-  const value: EventRecord = { ...common, ...more, status, step: entry.step, tail: tailOf(entry) };
-  const together = status === "EXPANDED" ? steps : [];
+  const defaults = { sheets: [], packets: 0, duplicates: 0, message, accepted: stamp };
+  const value: EventRecord = { ...defaults, ...fields, status, step: entry.step, tail: tailOf(entry) };
+  const together = status === "EXPANDED" ? outputs.packets : [];
   const puts: Put[] = [{ kind: "event", id: key, value, etag: 0 }, ...together.map(newPut)];
-  const entries = [entry, ...together.map((stepped) => stepped.entry)];
-  const told = { key, message, value, steps, converted, ...(notAsked && { notAsked }) };
-  return { ...told, puts, entries, weight: weigh(puts, entries) };
+  const entries = [entry, ...together.map((packet) => packet.entry)];
+  return { ...outputs, key, message, value, puts, entries, weight: weigh(puts, entries) };
 }

@@ -16,59 +16,63 @@ import { type Origin, pack, readdress } from "./build-packet.ts";
 import type { Part } from "./chunk-id.ts";
 import type { Plan } from "./plan.ts";
 
+/** Limits on the packets `expand` creates. */
 export interface ExpandOptions {
-  /** Only these packets. */
+  /** Creates only the packets of this part. */
   readonly part?: Part;
-  /** Of a roster only this element; of a file, the line that begins at this byte. */
+  /** Creates only the packet of this roster element; in a file, of the line that begins at byte `at`. */
   readonly element?: { readonly number: number; readonly at?: number };
-  /** What is special about these packets' way from the beginning. */
-  readonly change?: Partial<Progress>;
+  /** Progress that packets which are not held begin with. */
+  readonly progress?: Partial<Progress>;
 }
 
 /**
- * A plan in, packets out: map, vet, pack. Nothing is written, so it can be run again with the same result.
+ * Maps, vets and packs the payloads of a plan. Nothing is written, and running it again gives the same packets.
  *
- * @returns the packets, each with the first step of its story
+ * @returns each packet's first record, with the first entry of its chain
  */
 export async function expand(engine: Engine, planned: Plan, options: ExpandOptions = {}): Promise<Transition[]> {
   const { event, acceptedMs, matches } = planned;
   const { part, element } = options;
-  const steps: Transition[] = [];
+  const created: Transition[] = [];
   const seen = new Set<string>();
-  for (const [i, found] of matches.entries()) {
-    if ((part && part.match !== i) || found.target.publish !== undefined) continue;
+  for (const [i, match] of matches.entries()) {
+    if ((part && part.match !== i) || match.target.publish !== undefined) continue;
     const elements = await elementsOf(engine, planned, part ?? { match: i }, element);
-    const parcels = isPayload(elements) ? [elements] : await mapEvent(event, found, acceptedMs, elements);
-    const firsts = await Promise.all(parcels.map((parcel) => firstStep(engine, parcel, planned, options.change)));
-    for (const step of firsts) {
-      steps.push(seen.has(step.record.packet.id) ? repeated(engine, step.record.packet) : step);
-      seen.add(step.record.packet.id);
+    const payloads = isPayload(elements) ? [elements] : await mapEvent(event, match, acceptedMs, elements);
+    const packed = await Promise.all(payloads.map((payload) => vetAndPack(engine, payload, planned, options.progress)));
+    for (const one of packed) {
+      const { packet } = one.record;
+      created.push(seen.has(packet.id) ? holdRepeatedKey(engine, packet) : one);
+      seen.add(packet.id);
     }
   }
-  return steps;
+  return created;
 }
 
-/** The elements of a part, or the one that is asked for; or what is to be held in their stead, because their file cannot be read. */
+/**
+ * Returns a part's elements, or the requested one. If their file cannot be read, returns the payload to hold instead.
+ */
 async function elementsOf(
   { files }: Engine,
   { event, matches, rosters }: Plan,
-  { match, first, from, to }: Part,
+  { match: index, first, from, to }: Part,
   only: ExpandOptions["element"],
 ): Promise<readonly Element[] | MappedPayload | undefined> {
-  const found = matches[match] as Match;
-  const roster = rosters.find((one) => one.match === match);
+  const match = matches[index] as Match;
+  const roster = rosters.find((one) => one.match === index);
   if (!roster) {
-    if (only) return rosterOf(event, found, only.number, only.number + 1);
-    return first === undefined ? rosterOf(event, found) : rosterOf(event, found, first, first + chunkSize);
+    if (only) return rosterOf(event, match, only.number, only.number + 1);
+    return first === undefined ? rosterOf(event, match) : rosterOf(event, match, first, first + chunkSize);
   }
-  if ("fault" in roster) return faulty(found, `event ${event.id}`, roster.fault);
+  if ("fault" in roster) return faulty(match, `event ${event.id}`, roster.fault);
   const lines = { first: only?.number ?? first ?? 0, from: only?.at ?? from ?? 0, to: to ?? roster.bytes };
   try {
     return only ? await elementAt(files, roster, lines) : await elementsIn(files, roster, lines);
   } catch (error) {
     if (!(error instanceof FileError)) throw error;
-    const where = `${placeOf(found, lines.first)} and on`;
-    return { ...faulty(found, where, `${where}: ${withRemedy(error)}`), element: lines.first };
+    const where = `${placeOf(match, lines.first)} and on`;
+    return { ...faulty(match, where, `${where}: ${withRemedy(error)}`), element: lines.first };
   }
 }
 
@@ -76,61 +80,63 @@ function isPayload(given: readonly Element[] | MappedPayload | undefined): given
   return given !== undefined && !Array.isArray(given);
 }
 
-/** Vets and packs a parcel. One that cannot go as it is waits for a person from the beginning. */
-async function firstStep(
+/** Vets and packs a payload. A packet with a mapping issue, or one that governance blocks, is held from the start. */
+async function vetAndPack(
   engine: Engine,
-  parcel: MappedPayload,
+  payload: MappedPayload,
   planned: Plan,
-  change: Partial<Progress> = {},
+  progress: Partial<Progress> = {},
 ): Promise<Transition> {
-  const found = engine.catalog.find(parcel.target.connector);
+  const found = engine.catalog.find(payload.target.connector);
   if ("fault" in found) throw new Error(found.fault);
-  const target = { ...parcel.target, connector: connectorId(found.connector) };
-  const judged = await govern(engine, { ...parcel, target });
+  const { connector } = found;
+  const target = { ...payload.target, connector: connectorId(connector) };
+  const vetted = await govern(engine, { ...payload, target });
   const { key, event, version, by } = planned;
-  const origin: Origin = { key, type: event.type, version, ...(by && { job: by.job }) };
-  const packet = pack(
-    { ...parcel, ...judged },
-    origin,
-    found.connector,
-    engine.bridgeKey,
-    event.origin === found.connector.name,
-  );
-  const fault = parcel.fault ?? sizeFault(packet);
+  const origin: Origin = { key, type: event.type, version, ...(by && { job: by.job }), connector: event.origin };
+  const packet = pack({ ...payload, ...vetted }, origin, connector, engine.bridgeKey);
+  const issue = payload.fault ?? sizeFault(packet);
 
   const facts = {
-    ...birthFacts(packet, engine.bridgeKey),
-    governance: judged.decisions as unknown as Json,
+    ...initialFacts(packet, engine.bridgeKey),
+    governance: vetted.decisions as unknown as Json,
     ...(by && { actor: by.actor }),
   };
   const now = engine.clock.now();
-  if (fault !== undefined)
-    return createPacketRecord(packet, now, "HELD", { ...facts, reason: "mapping" }, { reason: fault });
-  if (judged.verdict === "block") {
-    return createPacketRecord(
-      packet,
-      now,
-      "HELD",
-      { ...facts, reason: "governance" },
-      { reason: blockedReason(judged) },
-    );
+  if (issue !== undefined) {
+    return createPacketRecord(packet, now, {
+      status: "HELD",
+      facts: { ...facts, reason: "mapping" },
+      progress: { reason: issue },
+    });
   }
-  return createPacketRecord(packet, now, "QUEUED", facts, change);
+  if (vetted.verdict === "block") {
+    return createPacketRecord(packet, now, {
+      status: "HELD",
+      facts: { ...facts, reason: "governance" },
+      progress: { reason: blockedReason(vetted) },
+    });
+  }
+  return createPacketRecord(packet, now, { status: "QUEUED", facts, progress });
 }
 
-/** A second packet of one event for one record: which of the two counts, only a person can say. */
-export function repeated(engine: Engine, packet: Packet): Transition {
+/**
+ * Holds the second packet of one event for the same entity, under an entity of its own: a person decides which counts.
+ */
+export function holdRepeatedKey(engine: Engine, packet: Packet): Transition {
   const connector = engine.catalog.get(packet.connector) as Connector;
   const where = packet.at === undefined ? `element ${packet.element}` : `line ${(packet.element ?? 0) + 1}`;
   const entity = `${packet.entity} (again, ${where})`;
-  const apart = readdress(packet, entity, connector, engine.bridgeKey);
-  const facts = { ...birthFacts(apart, engine.bridgeKey), reason: "mapping" };
-  const reason = `the event names the same record twice, by the same key: here in ${where}; which counts?`;
-  return createPacketRecord(apart, engine.clock.now(), "HELD", facts, { reason });
+  const readdressed = readdress(packet, entity, connector, engine.bridgeKey);
+  return createPacketRecord(readdressed, engine.clock.now(), {
+    status: "HELD",
+    facts: { ...initialFacts(readdressed, engine.bridgeKey), reason: "mapping" },
+    progress: { reason: `the event names the same record twice, by the same key: here in ${where}; which counts?` },
+  });
 }
 
-/** What the ledger says of a packet at its beginning: names and hashes, no value. */
-export function birthFacts(packet: Packet, bridgeKey: KeyObject): Facts {
+/** Returns the facts of a packet's first ledger entry: names and hashes, no value. */
+export function initialFacts(packet: Packet, bridgeKey: KeyObject): Facts {
   return {
     ...plainFacts(packet, bridgeKey),
     version: { ...packet.version, source: redactName(packet.version.source) } as unknown as Json,

@@ -4,46 +4,49 @@ import { onlyTargets } from "../mapping/sheet-set.ts";
 import type { EventRecord } from "../model/event-record.ts";
 import { type Plan, plan } from "./plan.ts";
 
-/** What this process knows of the store's sheets, so that the path asks the store once a sheet and not once an event. */
-interface Known {
-  /** Stored or read already. */
+/** Sheets this process has stored or read, so that the store is asked once per sheet and not once per event. */
+interface SheetCache {
   readonly sheets: Map<string, Sheet>;
-  /** Being stored just now: the events of a batch are mapped side by side. */
+  /** Writes in progress: the events of a batch are mapped in parallel. */
   readonly storing: Map<string, Promise<void>>;
 }
 
-const known = new WeakMap<Engine["store"], Known>();
+const caches = new WeakMap<Engine["store"], SheetCache>();
 
-function knownTo({ store }: Engine): Known {
-  let all = known.get(store);
-  if (!all) {
-    all = { sheets: new Map(), storing: new Map() };
-    known.set(store, all);
+function cacheOf({ store }: Engine): SheetCache {
+  let cache = caches.get(store);
+  if (!cache) {
+    cache = { sheets: new Map(), storing: new Map() };
+    caches.set(store, cache);
   }
-  return all;
+  return cache;
 }
 
-/** Keeps the sheets' bodies by hash, before any event names them. */
+/** Stores the sheets' bodies by hash, so that an event can refer to the sheets of its first run. */
 export async function pinSheets(engine: Engine, sheets: readonly Sheet[]): Promise<void> {
-  const { sheets: stored, storing } = knownTo(engine);
+  const { sheets: stored, storing } = cacheOf(engine);
   for (const sheet of sheets) {
     const id = `${sheet.name}:${sheet.hash}`;
     if (stored.has(id)) continue;
-    const begun = storing.get(id) ?? storeSheet(engine, id, sheet).finally(() => storing.delete(id));
-    storing.set(id, begun);
-    await begun;
+    const write = storing.get(id) ?? storeSheet(engine, id, sheet).finally(() => storing.delete(id));
+    storing.set(id, write);
+    await write;
     stored.set(id, sheet);
   }
 }
 
 async function storeSheet(engine: Engine, id: string, { name, document }: Sheet): Promise<void> {
-  // A conflict means that it is stored already; under its own hash it can be no other.
+  // A conflict means that the sheet is stored already: its id contains its hash.
   await engine.store.write([{ kind: "sheet", id, value: { name, document }, etag: 0 }]);
 }
 
-/** The sheets an event has pinned, as they were. */
+/**
+ * Returns the sheets an event has pinned, as they were at its first run.
+ *
+ * @throws {Error} if one of them is not in the store
+ */
 export async function pinnedSheets(engine: Engine, pinned: EventRecord["sheets"]): Promise<Sheet[]> {
-  const { sheets: cached } = knownTo(engine);
+  const { sheets: cached } = cacheOf(engine);
   return Promise.all(
     pinned.map(async ({ name, hash }) => {
       const id = `${name}:${hash}`;
@@ -58,7 +61,7 @@ export async function pinnedSheets(engine: Engine, pinned: EventRecord["sheets"]
   );
 }
 
-/** The plan of an event's first run: with the sheets and the files that run had pinned, for the targets it was for. */
+/** Repeats the plan of an event's first run: the same sheets, file versions and targets. */
 export async function planAgain(engine: Engine, key: string, record: EventRecord): Promise<Plan> {
   const { event, sheets, accepted, rosters = [], only } = record;
   if (!event) throw new Error(`${key} has packets and no event; this is a fault of the bridge`);

@@ -7,41 +7,43 @@ import type { JobRef } from "../model/job.ts";
 import { type Version, versionOf } from "../model/packet.ts";
 import type { Roster } from "../model/roster.ts";
 
-/** What an event is to become: the targets that want it, and its place in time. */
+/** An event with the targets that match it and the version its packets get. */
 export interface Plan {
   readonly key: string;
   readonly event: SourceEvent;
-  /** The targets that want it; one in which nothing changed gets no packet. */
+  /** Matching targets. A target in which nothing changed gets no packet. */
   readonly matches: readonly Match[];
-  /** Its rosters that stand in files. */
+  /** Rosters that are in files. */
   readonly rosters: readonly Roster[];
   readonly version: Version;
-  /** Its time lay too far ahead, and was set back. */
+  /** The event's time was too far in the future and was clamped. */
   readonly clamped: boolean;
-  /** Fixed at the first acceptance. ms */
+  /** First acceptance. ms since the epoch */
   readonly acceptedMs: number;
-  /** Who has its packets made, where it is not the event itself. */
+  /** The job that creates the packets, if a job does. */
   readonly by?: JobRef;
 }
 
-/** An event on its way through the mapper. */
+/** An accepted event. */
 export interface Accepted {
   readonly key: string;
   readonly event: SourceEvent;
-  /** µs since the epoch, fixed at its first acceptance. */
+  /** First acceptance. µs since the epoch */
   readonly accepted: number;
 }
 
+/** Options of `plan`. */
 export interface PlanOptions {
-  /** Its rosters as an earlier plan found them; if not said, they are looked up now. */
+  /** Rosters as an earlier plan found them. Looked up again if left out. */
   readonly rosters?: readonly Roster[];
-  /** Versions of files it is to keep to, where it still names them. */
+  /** File versions to keep for those files the event still names. */
   readonly known?: readonly Roster[];
-  /** When it is judged which targets are in force: ms since the epoch, its acceptance if not said. */
+  /** Time at which targets must be in force: ms since the epoch, the event's acceptance if left out. */
   readonly at?: number;
   readonly by?: JobRef;
 }
 
+/** Matches an event against sheets, finds its rosters and fixes its version. */
 export async function plan(
   engine: Engine,
   { key, event, accepted }: Accepted,

@@ -7,21 +7,22 @@ import { pinSheets } from "./pinned-sheets.ts";
 import { plan } from "./plan.ts";
 
 /**
- * Sends a recorded event through a sheet made in code: the same mapping, vetting, recording and order as a sheet of the
- * folder. Pushing the same event again makes no new packet.
+ * Sends a recorded event through a sheet built in code, with the same mapping, governance, recording and order as a
+ * sheet from the folder. Pushing the same event again creates no new packet.
  *
- * @returns the packets' ids; none where the sheet finds nothing changed
+ * @returns the packets' ids; none if no mapped field changed
+ * @throws {Error} if the event is not recorded or its body was erased
  */
 export async function push(engine: Engine, eventKey: string, sheet: Sheet): Promise<string[]> {
   const [stored] = await engine.store.read("event", [eventKey]);
   const event = stored?.value.event;
-  if (!stored || !event) throw new Error(`${eventKey} is not recorded, or too old; emit the event first`);
+  if (!stored || !event) throw new Error(`${eventKey} is not recorded, or its body was erased; emit the event first`);
   await pinSheets(engine, [sheet]);
   const planned = await plan(engine, { key: eventKey, event, accepted: stored.value.accepted }, [sheet]);
-  const steps = await expand(engine, planned, { change: { unsent: true } });
-  for (const stepped of steps) {
-    const written = await engine.store.write([newPut(stepped)], [stepped.entry]);
-    if (written === "written") await sendUnsent(engine, [{ value: stepped.record, etag: 1 }]);
+  const transitions = await expand(engine, planned, { progress: { unsent: true } });
+  for (const transition of transitions) {
+    const written = await engine.store.write([newPut(transition)], [transition.entry]);
+    if (written === "written") await sendUnsent(engine, [{ value: transition.record, etag: 1 }]);
   }
-  return steps.map(({ record }) => record.packet.id);
+  return transitions.map(({ record }) => record.packet.id);
 }

@@ -1,17 +1,18 @@
 import type { Engine } from "../engine.ts";
+import type { Packet } from "../model/packet.ts";
 import type { PacketRecord } from "../model/packet-record.ts";
 import type { Stored } from "../ports/store.ts";
 import { inWrites, newPut, weighNew } from "../recording/transaction-size.ts";
 import { logHeld, type Transition } from "../recording/transitions.ts";
-import { repeated } from "./expand.ts";
+import { holdRepeatedKey } from "./expand.ts";
 
 /**
- * Records those packets of an event that an earlier run has not.
+ * Records those packets of an event that an earlier run has not recorded.
  *
- * @returns those that nobody has worked on yet, in their order
+ * @returns the packets that no worker has touched yet, in order
  */
-export async function recordPackets(engine: Engine, steps: readonly Transition[]): Promise<PacketRecord[]> {
-  const writes = inWrites(steps, weighNew);
+export async function recordPackets(engine: Engine, created: readonly Transition[]): Promise<PacketRecord[]> {
+  const writes = inWrites(created, weighNew);
   const recorded = await Promise.all(writes.map((write) => recordMissing(engine, write)));
   return recorded
     .flat()
@@ -20,35 +21,37 @@ export async function recordPackets(engine: Engine, steps: readonly Transition[]
 }
 
 /**
- * Records, in one write, those packets that are not there yet. One whose place another element of the same roster has
- * taken, because both have the same key, is recorded apart, for a person.
+ * Records, in one write, those packets that are not recorded yet.
  *
- * @param ours whether a packet that is there is one of this roster's
- * @returns each as it stands now, in their order
+ * If another element of the same roster has the same key, and so the same packet id, the second is recorded under an
+ * entity of its own and held.
+ *
+ * @param isOurs returns true if a recorded packet comes from this roster
+ * @returns each packet as it is stored now, in order
  */
 export async function recordMissing(
   engine: Engine,
   given: readonly Transition[],
-  ours: (there: PacketRecord["packet"]) => boolean = () => true,
+  isOurs: (recorded: Packet) => boolean = () => true,
 ): Promise<Stored<"packet">[]> {
-  for (let steps = given; ; ) {
+  for (let created = given; ; ) {
     const stored = await engine.store.read(
       "packet",
-      steps.map(({ record }) => record.packet.id),
+      created.map(({ record }) => record.packet.id),
     );
     const isTaken = ({ record }: Transition, i: number) => {
-      const there = stored[i]?.value.packet;
-      return there !== undefined && ours(there) && there.element !== record.packet.element;
+      const recorded = stored[i]?.value.packet;
+      return recorded !== undefined && isOurs(recorded) && recorded.element !== record.packet.element;
     };
-    if (steps.some(isTaken)) {
-      steps = steps.map((step, i) => (isTaken(step, i) ? repeated(engine, step.record.packet) : step));
+    if (created.some(isTaken)) {
+      created = created.map((one, i) => (isTaken(one, i) ? holdRepeatedKey(engine, one.record.packet) : one));
       continue;
     }
-    const missing = steps.filter((_, i) => !stored[i]);
+    const missing = created.filter((_, i) => !stored[i]);
     const entries = missing.map(({ entry }) => entry);
     if (missing.length > 0 && (await engine.store.write(missing.map(newPut), entries)) === "conflict") continue;
     logHeld(engine, missing);
-    return steps.map(({ record }, i) => stored[i] ?? { value: record, etag: 1 });
+    return created.map(({ record }, i) => stored[i] ?? { value: record, etag: 1 });
   }
 }
 

@@ -6,11 +6,22 @@ import type { Transition } from "../recording/transitions.ts";
 import { expand } from "./expand.ts";
 import { type Plan, plan } from "./plan.ts";
 
+/** An event and the target to map it for. */
+interface RemapPlan {
+  readonly key: string;
+  /** `sheet.target` */
+  readonly target: string;
+  readonly by: JobRef | undefined;
+  /** Time at which targets must be in force. ms since the epoch */
+  readonly at: number;
+}
+
 /**
- * Maps recorded events again with today's sheets, a packet at a time. What many packets of one event share is worked
- * out once, so make one for each page.
+ * Returns a function that maps a packet's recorded event again with today's sheets.
  *
- * @param at ms since the epoch: when it is judged which targets are in force
+ * It plans each event once and keeps the plan, so create one function per page of packets.
+ *
+ * @param at time at which targets must be in force, in ms since the epoch
  */
 export function remapper(
   engine: Engine,
@@ -20,21 +31,15 @@ export function remapper(
   const plans = new Map<string, Promise<Plan | undefined>>();
   return async (packet) => {
     const target = `${packet.sheet}.${packet.target}`;
-    const place = `${packet.event} ${target}`;
-    const known = plans.get(place) ?? planFor(engine, packet.event, target, by, at);
-    plans.set(place, known);
-    const planned = await known;
+    const planKey = `${packet.event} ${target}`;
+    const planning = plans.get(planKey) ?? planFor(engine, { key: packet.event, target, by, at });
+    plans.set(planKey, planning);
+    const planned = await planning;
     return planned && packetIn(engine, planned, packet);
   };
 }
 
-async function planFor(
-  engine: Engine,
-  key: string,
-  target: string,
-  by: JobRef | undefined,
-  at: number,
-): Promise<Plan | undefined> {
+async function planFor(engine: Engine, { key, target, by, at }: RemapPlan): Promise<Plan | undefined> {
   const [stored] = await engine.store.read("event", [key]);
   const { event, accepted, rosters = [] } = stored?.value ?? {};
   if (!event || accepted === undefined) return undefined;
@@ -43,17 +48,17 @@ async function planFor(
 }
 
 /**
- * What today's sheet makes of the same record of the event; nothing where it makes nothing of it, or of another. What
- * could not be mapped may not even have had a name for its record: then it is what has become of its element.
+ * Returns the packet that today's sheet makes for the same entity, or undefined if it makes none. A packet that could
+ * not be mapped may have no entity of its own; the packet for its element is returned then.
  */
 async function packetIn(
   engine: Engine,
   planned: Plan,
   { entity, element, at, action, fields }: Packet,
 ): Promise<Transition | undefined> {
-  const one = element === undefined ? {} : { element: { number: element, ...(at !== undefined && { at }) } };
-  const steps = await expand(engine, planned, one);
-  const same = steps.find(({ record }) => record.packet.entity === entity);
+  const options = element === undefined ? {} : { element: { number: element, ...(at !== undefined && { at }) } };
+  const transitions = await expand(engine, planned, options);
+  const sameEntity = transitions.find(({ record }) => record.packet.entity === entity);
   const wasUnmapped = action === "upsert" && Object.keys(fields).length === 0;
-  return same ?? (wasUnmapped && steps.length === 1 ? steps[0] : undefined);
+  return sameEntity ?? (wasUnmapped && transitions.length === 1 ? transitions[0] : undefined);
 }

@@ -1,6 +1,6 @@
 import type { Engine } from "../engine.ts";
 import { acceptOnly } from "../intake/accept.ts";
-import { chunksOf, isUncut, nameOf, partOf } from "../intake/chunk-id.ts";
+import { chunkIdOf, chunksOf, isUnsplit, parseChunkId } from "../intake/chunk-id.ts";
 import { expand } from "../intake/expand.ts";
 import { pinSheets } from "../intake/pinned-sheets.ts";
 import { type Plan, plan } from "../intake/plan.ts";
@@ -72,7 +72,7 @@ async function smallPage(engine: Engine, job: Backfill, { after }: Cursor): Prom
       const planned = await planFor(engine, job, found);
       const chunks = chunksOf(planned);
       if (chunks.length > 0) large = { key: found.key, chunks, rosters: planned.rosters };
-      else steps.push(...(await expand(engine, planned, { change: { unsent: true } })));
+      else steps.push(...(await expand(engine, planned, { progress: { unsent: true } })));
     }
     if (large) break;
   }
@@ -101,7 +101,7 @@ async function largePage(engine: Engine, job: Backfill, { after }: Cursor, large
   const { event, accepted } = stored.value;
   const planned = await planFor(engine, job, { key, event, accepted }, rosters);
   const [chunk = "", ...chunks] = await firstCut(engine, planned, large.chunks);
-  const steps = await expand(engine, planned, { part: partOf(chunk), change: { unsent: true } });
+  const steps = await expand(engine, planned, { part: parseChunkId(chunk), progress: { unsent: true } });
   const made = await recordNew(engine, job.id, steps);
   const behind: Cursor = { after, ...(chunks.length > 0 && { large: { key, rosters, chunks } }) };
   return { looked: 0, made, queues: lanesOf(engine, job), after: JSON.stringify(behind) };
@@ -110,12 +110,12 @@ async function largePage(engine: Engine, job: Backfill, { after }: Cursor, large
 /** The chunks that are left, of which the first can be expanded: one is cut off its file where it is not cut yet. */
 async function firstCut(engine: Engine, { rosters }: Plan, chunks: readonly string[]): Promise<readonly string[]> {
   const [first = "", ...others] = chunks;
-  const { match, ...lines } = partOf(first);
+  const { match, ...lines } = parseChunkId(first);
   const roster = rosters.find((one) => one.match === match);
-  if (!isUncut(first) || !roster || "fault" in roster) return chunks;
+  if (!isUnsplit(first) || !roster || "fault" in roster) return chunks;
   try {
     const cut = await cutLines(engine.files, roster, { first: lines.first, from: lines.from ?? 0 }, 1);
-    return [...cut.map((part) => nameOf({ match, ...part })), ...others];
+    return [...cut.map((part) => chunkIdOf({ match, ...part })), ...others];
   } catch (error) {
     // Its packet will say so.
     if (error instanceof FileError) return chunks;
@@ -309,7 +309,7 @@ export async function previewBackfill(
       if (chunks.length === 0) await count(await expand(engine, planned));
       while (chunks.length > 0) {
         const [chunk = "", ...left] = await firstCut(engine, planned, chunks);
-        await count(await expand(engine, planned, { part: partOf(chunk) }));
+        await count(await expand(engine, planned, { part: parseChunkId(chunk) }));
         chunks = left;
       }
     }

@@ -2,7 +2,7 @@ import { healthOf } from "../delivery/circuit-breaker.ts";
 import { emptyShadow, reconcile } from "../delivery/shadow.ts";
 import { readShadow, shadowKeyOf } from "../delivery/shadow-store.ts";
 import type { Engine } from "../engine.ts";
-import { birthFacts } from "../intake/expand.ts";
+import { initialFacts } from "../intake/expand.ts";
 import { pinSheets } from "../intake/pinned-sheets.ts";
 import { remapper } from "../intake/remap.ts";
 import type { Job, ReplayRequest } from "../model/job.ts";
@@ -156,11 +156,11 @@ function revision(
   { number = packet.version.revision + 1, act = {} }: RevisionOptions = {},
 ): Transition {
   const revised = revise(packet, number, { ...(job !== undefined && { job }), ...(force && { force }) });
-  const facts = { ...held?.facts, ...birthFacts(revised, engine.bridgeKey), governance, actor, ...act };
+  const facts = { ...held?.facts, ...initialFacts(revised, engine.bridgeKey), governance, actor, ...act };
   const now = engine.clock.now();
   return held
-    ? createPacketRecord(revised, now, "HELD", facts, { reason: held.reason })
-    : createPacketRecord(revised, now, "QUEUED", facts, { unsent: true });
+    ? createPacketRecord(revised, now, { status: "HELD", facts, progress: { reason: held.reason } })
+    : createPacketRecord(revised, now, { status: "QUEUED", facts, progress: { unsent: true } });
 }
 
 async function record(engine: Engine, revisions: readonly Transition[]): Promise<boolean> {

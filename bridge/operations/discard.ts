@@ -22,8 +22,11 @@ export async function discard(engine: Engine, id: string, by: Actor, seen?: numb
     if (progress.lease) return refusedResult(`${id} is being sent, or a try broke off; look again in a minute`);
     const reason = `discarded by ${act.actor}: ${act.why}`;
     if (
-      (await writeTransition(engine, found.stored, "DISCARDED", { ...act, reason: "discarded" }, { reason })) ===
-      "conflict"
+      (await writeTransition(engine, found.stored, {
+        status: "DISCARDED",
+        facts: { ...act, reason: "discarded" },
+        progress: { reason },
+      })) === "conflict"
     )
       continue;
     engine.log({ step: "discarded", packet: id, connector: packet.connector });

@@ -2,7 +2,7 @@ import type { Engine } from "../engine.ts";
 import { blockedReason, govern } from "../governance/govern.ts";
 import type { FieldDecision } from "../governance/vet.ts";
 import { readdress } from "../intake/build-packet.ts";
-import { birthFacts } from "../intake/expand.ts";
+import { initialFacts } from "../intake/expand.ts";
 import { pinnedSheets } from "../intake/pinned-sheets.ts";
 import type { Match } from "../mapping/match-targets.ts";
 import type { Facts, Status } from "../model/ledger-entry.ts";
@@ -100,12 +100,16 @@ export function replace(engine: Engine, parent: Stored<"packet">, wanted: Replac
     shape,
     act,
     job,
-    begun(child) {
+    createRecord(child) {
       const now = engine.clock.now();
-      const birth: Facts = { ...birthFacts(child, engine.bridgeKey), ...act, ...facts };
+      const birth: Facts = { ...initialFacts(child, engine.bridgeKey), ...act, ...facts };
       return held
-        ? createPacketRecord(child, now, "HELD", { ...birth, reason: held.code }, { reason: held.reason })
-        : createPacketRecord(child, now, "QUEUED", birth, { unsent: true });
+        ? createPacketRecord(child, now, {
+            status: "HELD",
+            facts: { ...birth, reason: held.code },
+            progress: { reason: held.reason },
+          })
+        : createPacketRecord(child, now, { status: "QUEUED", facts: birth, progress: { unsent: true } });
     },
   });
 }

@@ -1,3 +1,4 @@
+// Puts recorded packets, and events, on their queues. A packet is always written to the table first.
 import type { Engine } from "../engine.ts";
 import type { SourceEvent } from "../model/event.ts";
 import type { Facts } from "../model/ledger-entry.ts";
@@ -8,7 +9,7 @@ import { bodyText } from "../values/json.ts";
 import { inWrites, weigh } from "./transaction-size.ts";
 import { type Transition, transitionPacket } from "./transitions.ts";
 
-/** Puts packets on their lane queues. Doing so twice within 5 min puts them there once. */
+/** Sends packets to their lane queues. A repeat within 5 min has no effect: the deduplication ids are the same. */
 export async function enqueuePackets(engine: Engine, records: readonly PacketRecord[]): Promise<void> {
   const queues = new Map<QueueName, NewMessage[]>();
   for (const record of records) {
@@ -20,62 +21,66 @@ export async function enqueuePackets(engine: Engine, records: readonly PacketRec
   }
   await Promise.all(
     [...queues].map(async ([name, messages]) => {
-      for (const call of inCalls(messages)) await engine.queue.send(name, call);
+      for (const batch of inBatches(messages)) await engine.queue.send(name, batch);
     }),
   );
 }
 
-/** Puts events into the inbox. One record's keep their order; the rest of an inbox's order means nothing. */
+/** Sends events to the inbox. Events with the same source, type and subject keep their order; others may not. */
 export async function enqueueEvents(queue: QueuePort, events: readonly SourceEvent[]): Promise<void> {
   const messages = events.map((event) => ({
     group: `${event.source} ${event.type} ${event.subject ?? ""}`,
     body: JSON.stringify(event),
   }));
-  for (const call of inCalls(messages)) await queue.send("inbox", call);
+  for (const batch of inBatches(messages)) await queue.send("inbox", batch);
 }
 
-/** Splits messages, in their order, into as few calls as the queue takes. */
-function inCalls(messages: readonly NewMessage[]): NewMessage[][] {
-  const calls: NewMessage[][] = [];
-  let room = 0;
+/** Splits messages, in order, into as few batches as the queue accepts. */
+function inBatches(messages: readonly NewMessage[]): NewMessage[][] {
+  const batches: NewMessage[][] = [];
+  let bytesLeft = 0;
   for (const message of messages) {
-    // Nearly every body is so small that it need not be measured.
-    const bytes = message.body.length * 3 <= maxCallBytes / maxMessages ? message.body.length * 3 : bytesIn(message);
-    const call = calls.at(-1);
-    if (call && call.length < maxMessages && bytes <= room) {
-      call.push(message);
-      room -= bytes;
+    // A UTF-16 unit is at most 3 bytes of UTF-8. Almost every body is so short that this bound is good enough.
+    const upperBound = message.body.length * 3;
+    const bytes = upperBound <= maxCallBytes / maxMessages ? upperBound : Buffer.byteLength(message.body);
+    const batch = batches.at(-1);
+    if (batch && batch.length < maxMessages && bytes <= bytesLeft) {
+      batch.push(message);
+      bytesLeft -= bytes;
     } else {
-      calls.push([message]);
-      room = maxCallBytes - bytes;
+      batches.push([message]);
+      bytesLeft = maxCallBytes - bytes;
     }
   }
-  return calls;
+  return batches;
 }
 
-function bytesIn({ body }: NewMessage): number {
-  return Buffer.byteLength(body);
-}
-
-/** The packet itself: vetted, so that an outbox can be read. The table's copy decides. */
+/**
+ * Returns a packet's queue message. It carries the vetted packet, so an outbox can be read; the table's copy decides.
+ */
 export function messageOf({ packet, progress }: PacketRecord): NewMessage {
   return { group: packet.lane, dedup: `${packet.id}.${progress.puts}`, body: bodyText(packet) };
 }
 
 /**
- * The step that puts an open packet back on its lane queue, under a new deduplication id.
+ * Creates the transition that returns an open packet to its lane queue under a new deduplication id.
  *
- * It is written as unsent, so that the watchdog finds it should the process end before the queue has it.
+ * The packet is marked as unsent, so the watchdog finds it if the process ends before the queue has the message.
  */
-export function requeueTransition(engine: Engine, record: PacketRecord, why: string, more: Facts = {}): Transition {
+export function requeueTransition(engine: Engine, record: PacketRecord, why: string, facts: Facts = {}): Transition {
   const now = engine.clock.now();
   const { puts, lease } = record.progress;
-  // A lease nobody gave back still says that a try may have begun.
-  const change = { place: "lane", puts: puts + 1, putAt: now, unsent: true, ...(lease && { lease }) } as const;
-  return transitionPacket(record, now, "QUEUED", { place: "lane", why, ...more }, change);
+  return transitionPacket(record, now, {
+    status: "QUEUED",
+    facts: { place: "lane", why, ...facts },
+    // A lease that was never released is kept: it says that an attempt may have begun.
+    progress: { place: "lane", puts: puts + 1, putAt: now, unsent: true, ...(lease && { lease }) },
+  });
 }
 
-/** Puts an open packet back on its lane queue. Where another process has moved it meanwhile, nothing happens. */
+/**
+ * Returns an open packet to its lane queue. Does nothing if another process has changed the packet since it was read.
+ */
 export async function requeue(engine: Engine, stored: Stored<"packet">, why: string): Promise<void> {
   const next = requeueTransition(engine, stored.value, why);
   if ((await engine.store.write([putOf(next, stored)], [next.entry])) === "conflict") return;
@@ -83,7 +88,8 @@ export async function requeue(engine: Engine, stored: Stored<"packet">, why: str
 }
 
 /**
- * Sends those packets that are recorded as unsent, and takes the marks away. Safe to repeat: the ids are the same.
+ * Sends those packets that are marked as unsent and clears the mark. Safe to repeat: the deduplication ids are the
+ * same.
  */
 export async function sendUnsent(engine: Engine, packets: readonly Stored<"packet">[]): Promise<void> {
   const unsent = packets.filter(({ value }) => value.progress.unsent);
@@ -93,7 +99,7 @@ export async function sendUnsent(engine: Engine, packets: readonly Stored<"packe
   );
   for (const puts of inWrites(unsent.map(sentPut), (put) => weigh([put]))) {
     if ((await engine.store.write(puts)) === "written" || puts.length === 1) continue;
-    // Where another was faster, the packet has been claimed, and with that the mark is gone.
+    // One by one: a packet that was changed meanwhile has been claimed, which cleared its mark.
     await Promise.all(puts.map((put) => engine.store.write([put])));
   }
 }
@@ -103,12 +109,13 @@ function sentPut({ value, etag }: Stored<"packet">): Put {
   return { kind: "packet", id: value.packet.id, value: { ...value, progress }, etag };
 }
 
-/** Puts the oldest open packet of a strict lane back on its queue, if it had stepped aside for another. */
+/** Requeues the oldest open packet of a strict lane if it waits behind another and so has no message. */
 export async function wakeLaneHead(engine: Engine, lane: string): Promise<void> {
   const [head] = await engine.store.laneOpen(lane, 1);
   if (head?.value.progress.place === "behind") await requeue(engine, head, "its turn has come");
 }
 
+/** Returns the put that stores a transition's record over the one that was read. */
 export function putOf({ record }: Transition, stored: Stored<"packet">): Put {
   return { kind: "packet", id: record.packet.id, value: record, etag: stored.etag };
 }

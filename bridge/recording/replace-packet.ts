@@ -5,57 +5,63 @@ import type { Stored } from "../ports/store.ts";
 import { logHeld, type Transition } from "./transitions.ts";
 import { writeTransition } from "./write-transition.ts";
 
-/** What writing about one packet came to. */
+/** Result of an operation on one packet. */
 export type ReplaceResult =
   | {
       readonly kind: "done";
-      /** The packet it was about, or the one that was put in its place. */
+      /** The packet after the operation, or its replacement. */
       readonly packet: Stored<"packet">;
     }
   /** There is no such packet. */
   | { readonly kind: "missing" }
-  /** Somebody else was faster: this is how it stands now. */
+  /** Another process changed the packet first; `now` is its current record. */
   | { readonly kind: "moved"; readonly now: Stored<"packet"> };
 
-/** What is to be sent in the place of another packet. */
-interface PacketReplacement {
+/** A packet's replacement. */
+export interface PacketReplacement {
+  /** Content of the replacement; it gets its own id and revision. */
   readonly shape: Packet;
-  /** Why: for the end of the other's chain. */
+  /** Facts for the last entry of the replaced packet's chain, such as the reason. */
   readonly act: Facts;
   readonly job: string | undefined;
-  /** Its first step, once its revision is known. */
-  readonly begun: (child: Packet) => Transition;
+  /** Creates the replacement's first record once its revision is known. */
+  readonly createRecord: (replacement: Packet) => Transition;
 }
 
 /**
- * Puts a packet in the place of another: the other closes `SUPERSEDED` in the same transaction in which the new one is
- * recorded, so that a crash leaves either the one or the other, and of two who do so at once one wins.
+ * Replaces a packet: the old one closes as `SUPERSEDED` in the transaction that records the new one.
+ *
+ * A crash leaves one or the other. If two processes replace the same packet at once, only one of them succeeds.
  */
 export async function replacePacket(
   engine: Engine,
   parent: Stored<"packet">,
-  { shape, act, job, begun }: PacketReplacement,
+  { shape, act, job, createRecord }: PacketReplacement,
 ): Promise<ReplaceResult> {
   const { packet } = parent.value;
   for (let revision = packet.version.revision + 1; ; revision++) {
     const child = replacementOf(packet, shape, revision, job);
-    const born = begun(child);
+    const replacement = createRecord(child);
     const reason = `${child.id} took its place`;
-    const change = { reason, replacedBy: child.id };
-    const written = await writeTransition(engine, parent, "SUPERSEDED", { ...act, reason }, change, [], born);
-    if (written === "done") {
+    const written = await writeTransition(engine, parent, {
+      status: "SUPERSEDED",
+      facts: { ...act, reason },
+      progress: { reason, replacedBy: child.id },
+      replacement,
+    });
+    if (written === "written") {
       engine.log({ step: "replaced", packet: packet.id, connector: packet.connector, by: child.id });
-      logHeld(engine, [born]);
+      logHeld(engine, [replacement]);
       return doneWith(engine, child.id);
     }
-    const [current, there] = await engine.store.read("packet", [packet.id, child.id]);
+    const [current, existing] = await engine.store.read("packet", [packet.id, child.id]);
     if (current?.etag !== parent.etag) return current ? { kind: "moved", now: current } : { kind: "missing" };
-    // In the way of another write just now, and still free.
-    if (!there) revision--;
+    // Neither record has changed, so the conflict was with a write in progress: the same revision is tried again.
+    if (!existing) revision--;
   }
 }
 
-/** What was done, with what it left. */
+/** Returns a `done` result with the packet as it is stored now. */
 export async function doneWith(engine: Engine, id: string): Promise<ReplaceResult> {
   const [packet] = await engine.store.read("packet", [id]);
   return packet ? { kind: "done", packet } : { kind: "missing" };

@@ -1,3 +1,4 @@
+// Limits of one store transaction, and the split of larger work into several.
 import type { EventRecord } from "../model/event-record.ts";
 import type { LedgerEntry } from "../model/ledger-entry.ts";
 import type { PacketRecord } from "../model/packet-record.ts";
@@ -5,56 +6,59 @@ import type { Put } from "../ports/store.ts";
 import { bodyText } from "../values/json.ts";
 import type { Transition } from "./transitions.ts";
 
-/** Changes in one write. Source: Amazon DynamoDB, `ExecuteTransaction`: 100 statements. */
+/** Most changes in one transaction. Source: Amazon DynamoDB, `ExecuteTransaction`: 100 statements. */
 export const maxChanges = 100;
 
-/** UTF-8 bytes in one write. Source: Amazon DynamoDB, 4 MB a transaction, of which some are names. */
+/** Most UTF-8 bytes in one transaction. Source: Amazon DynamoDB, 4 MB; the rest is left for attribute names. */
 export const maxWriteBytes = 3_500_000;
 
-/** A new packet's or event's body up to here stands in its record, which is written again with every step. */
+/** A body up to this size is kept in its packet's or event's record, which every transition rewrites. UTF-8 bytes. */
 export const inlineBytes = 4_096;
 
-/** A larger body is kept apart, in pieces of at most this. Source: Amazon DynamoDB, 400 KB an item. */
+/** Largest piece of a body that is kept apart from its record. UTF-8 bytes. Source: Amazon DynamoDB, 400 KB an item. */
 export const pieceBytes = 262_144;
 
-/** What something counts towards the limits of one write. */
+/** Size of a write against the limits of one transaction. */
 export interface Weight {
   readonly changes: number;
   readonly bytes: number;
 }
 
+/** Measures puts and ledger entries against the limits of one transaction. */
 export function weigh(puts: readonly Put[], entries: readonly LedgerEntry[] = []): Weight {
   let changes = entries.length;
   let bytes = entries.length * inlineBytes;
   for (const put of puts) {
     const body = bodyBytes(put);
-    changes += 1 + marksOf(put) + piecesOf(body) + piecesOf(erasedBytes(put));
+    changes += 1 + indexItemsOf(put) + piecesOf(body) + piecesOf(erasedBytes(put));
     bytes += body + inlineBytes;
   }
   return { changes, bytes };
 }
 
-/** The first put of a packet. */
+/** Returns the put that stores a new packet. */
 export function newPut({ record }: Transition): Put {
   return { kind: "packet", id: record.packet.id, value: record, etag: 0 };
 }
 
-export function weighNew(stepped: Transition): Weight {
-  return weigh([newPut(stepped)], [stepped.entry]);
+/** Measures a new packet with its first ledger entry. */
+export function weighNew(created: Transition): Weight {
+  return weigh([newPut(created)], [created.entry]);
 }
 
-/** @throws {RangeError} where it is more than a write takes */
+/** @throws {RangeError} if the write is larger than one transaction */
 export function checkWeight(puts: readonly Put[], entries: readonly LedgerEntry[]): void {
   const { changes, bytes } = weigh(puts, entries);
-  if (changes > maxChanges) throw new RangeError(`${changes} changes in one write; the store takes ${maxChanges}`);
-  if (bytes > maxWriteBytes) throw new RangeError(`${bytes} bytes in one write; the store takes ${maxWriteBytes}`);
+  if (changes > maxChanges) throw new RangeError(`${changes} changes in one transaction; the limit is ${maxChanges}`);
+  if (bytes > maxWriteBytes) throw new RangeError(`${bytes} bytes in one transaction; the limit is ${maxWriteBytes}`);
 }
 
+/** Returns true if a write of this size fits in one transaction. */
 export function fitsOneWrite({ changes, bytes }: Weight): boolean {
   return changes <= maxChanges && bytes <= maxWriteBytes;
 }
 
-/** Splits what is to be written, in its order, into as few writes as the store takes. */
+/** Splits items, in order, into as few transactions as the limits allow. */
 export function inWrites<T>(items: readonly T[], weightOf: (item: T) => Weight): T[][] {
   const writes: T[][] = [];
   let room: Weight = { changes: 0, bytes: 0 };
@@ -72,7 +76,7 @@ export function inWrites<T>(items: readonly T[], weightOf: (item: T) => Weight):
   return writes;
 }
 
-/** A body is written with the first put, and never changes until it is erased. */
+/** A body is written with its first put and does not change until it is erased. */
 function bodyBytes(put: Put): number {
   return put.etag === 0 || put.erases ? bytesOf(bodyIn(put, put.value)) : 0;
 }
@@ -86,13 +90,15 @@ function bodyIn({ kind }: Put, value: Put["value"]): object | undefined {
   return kind === "event" ? (value as EventRecord).event : undefined;
 }
 
-/** A packet's places in its strict lane and among what is not sent yet. */
-function marksOf(put: Put): number {
+/** Counts a packet's index items: one if it is in a strict lane, one if it is unsent. */
+function indexItemsOf(put: Put): number {
   if (put.kind !== "packet") return 0;
   return (put.value.packet.order === "strict" ? 1 : 0) + (put.value.progress.unsent ? 1 : 0);
 }
 
-/** How many pieces a body of so many bytes is kept in. A piece ends between two characters: up to 3 bytes early. */
+/**
+ * Counts the pieces a body is kept in; 0 if its record holds it. A piece ends between characters, up to 3 bytes early.
+ */
 export function piecesOf(bytes: number): number {
   return bytes <= inlineBytes ? 0 : Math.ceil(bytes / (pieceBytes - 3));
 }

@@ -1,58 +1,65 @@
 import type { Engine } from "../engine.ts";
-import { type Facts, isClosed, type Status } from "../model/ledger-entry.ts";
+import { isClosed } from "../model/ledger-entry.ts";
 import { strictOrder } from "../model/packet.ts";
-import type { PacketRecord, Progress } from "../model/packet-record.ts";
+import type { PacketRecord } from "../model/packet-record.ts";
 import type { Put, Stored } from "../ports/store.ts";
 import { putOf, requeueTransition, sendUnsent } from "./enqueue.ts";
 import { newPut } from "./transaction-size.ts";
-import { type Transition, transitionPacket } from "./transitions.ts";
+import { type PacketChange, type Transition, transitionPacket } from "./transitions.ts";
+
+/** A packet's next status, and everything written in the same transaction. */
+export interface TransitionWrite extends PacketChange {
+  readonly puts?: readonly Put[];
+  /** A new packet that takes this one's place: recorded in the same transaction, then enqueued. */
+  readonly replacement?: Transition;
+}
 
 /**
- * Writes a packet's step. Where it closes the head of a strict lane, the next in that lane is put back in the same
- * transaction, so that no crash leaves a lane waiting for a bell that never rings.
+ * Writes a packet's transition.
  *
- * @param born a packet that is recorded in this one's place, and sent
+ * If this closes the head of a strict lane, the next packet is requeued in the same transaction, so a crash cannot
+ * leave the lane stalled.
+ *
+ * @returns `conflict` if the packet was changed since it was read; nothing was written then
  */
 export async function writeTransition(
   engine: Engine,
   stored: Stored<"packet">,
-  status: Status,
-  facts: Facts,
-  change: Partial<Progress>,
-  also: readonly Put[] = [],
-  born?: Transition,
-): Promise<"done" | "conflict"> {
+  change: TransitionWrite,
+): Promise<"written" | "conflict"> {
+  const { puts: otherPuts = [], replacement } = change;
   const { packet } = stored.value;
-  const next = transitionPacket(stored.value, engine.clock.now(), status, facts, change);
-  const follower = isClosed(status) ? await nextInLane(engine, stored.value, born?.record) : undefined;
-  const rung = follower && requeueTransition(engine, follower.value, `${packet.id} is closed`);
+  const next = transitionPacket(stored.value, engine.clock.now(), change);
+  const follower = isClosed(change.status) ? await nextInLane(engine, stored.value, replacement?.record) : undefined;
+  const requeued = follower && requeueTransition(engine, follower.value, `${packet.id} is closed`);
   const puts = [
     putOf(next, stored),
-    ...also,
-    ...(born ? [newPut(born)] : []),
-    ...(rung ? [putOf(rung, follower)] : []),
+    ...otherPuts,
+    ...(replacement ? [newPut(replacement)] : []),
+    ...(requeued ? [putOf(requeued, follower)] : []),
   ];
-  const entries = [next, born, rung].flatMap((step) => step?.entry ?? []);
+  const entries = [next, replacement, requeued].flatMap((transition) => transition?.entry ?? []);
   if ((await engine.store.write(puts, entries)) === "conflict") return "conflict";
   const unsent = [
-    ...(born?.record.progress.unsent ? [{ value: born.record, etag: 1 }] : []),
-    ...(rung ? [{ value: rung.record, etag: follower.etag + 1 }] : []),
+    ...(replacement?.record.progress.unsent ? [{ value: replacement.record, etag: 1 }] : []),
+    ...(requeued ? [{ value: requeued.record, etag: follower.etag + 1 }] : []),
   ];
   if (unsent.length > 0) await sendUnsent(engine, unsent);
-  return "done";
+  return "written";
 }
 
-/** The packet that becomes the head of a strict lane, if it has stepped aside and must be rung for. */
+/** Finds the packet that becomes the head of a strict lane, if it waits behind the closing one and has no message. */
 async function nextInLane(
   engine: Engine,
-  { packet }: PacketRecord,
-  born?: PacketRecord,
+  { packet: closing }: PacketRecord,
+  replacement?: PacketRecord,
 ): Promise<Stored<"packet"> | undefined> {
-  if (packet.order !== "strict") return undefined;
-  const open = await engine.store.laneOpen(packet.lane, 2);
-  const next = open.find(({ value }) => value.packet.id !== packet.id);
+  if (closing.order !== "strict") return undefined;
+  const open = await engine.store.laneOpen(closing.lane, 2);
+  const next = open.find(({ value }) => value.packet.id !== closing.id);
   if (next?.value.progress.place !== "behind") return undefined;
-  // Of two at the same place in the lane the one that was recorded first goes first.
-  const isHeadItself = born?.packet.lane === packet.lane && strictOrder(born.packet) < strictOrder(next.value.packet);
-  return isHeadItself ? undefined : next;
+  // If both have the same place in the lane, the packet recorded first goes first.
+  const replacementIsHead =
+    replacement?.packet.lane === closing.lane && strictOrder(replacement.packet) < strictOrder(next.value.packet);
+  return replacementIsHead ? undefined : next;
 }

@@ -4,7 +4,7 @@ import { CreateKeyCommand, KMSClient } from "@aws-sdk/client-kms";
 import { CreateBucketCommand, DeleteObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { birthFacts } from "../../bridge/intake/expand.ts";
+import { initialFacts } from "../../bridge/intake/expand.ts";
 import { openSeal, sealIssue, sealLedger } from "../../bridge/ledger/seal.ts";
 import { verifyLedger } from "../../bridge/ledger/verify.ts";
 import { readTimes } from "../../bridge/model/timings.ts";
@@ -164,7 +164,10 @@ describe("a bucket and tables on AWS", () => {
     const engine = { store, bridgeKey: aKey, clock, times: readTimes() };
     for (const letter of "abc") {
       const packet = aPacket({ id: `pkt-${letter}` });
-      const { record, entry } = createPacketRecord(packet, noon, "QUEUED", birthFacts(packet, aKey));
+      const { record, entry } = createPacketRecord(packet, noon, {
+        status: "QUEUED",
+        facts: initialFacts(packet, aKey),
+      });
       await store.write([{ kind: "packet", id: packet.id, value: record, etag: 0 }], [entry]);
       await appended.append([entry]);
     }

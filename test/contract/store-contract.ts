@@ -164,8 +164,8 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         const { port } = fixture;
         const first = aNew();
         await port.write([putOf(first.record)], [first.entry]);
-        const a = transitionPacket(first.record, noon, "RETRY", { by: "a" });
-        const b = transitionPacket(first.record, noon, "SENT", { by: "b" });
+        const a = transitionPacket(first.record, noon, { status: "RETRY", facts: { by: "a" } });
+        const b = transitionPacket(first.record, noon, { status: "SENT", facts: { by: "b" } });
         await port.write([putOf(a.record, 1)], [a.entry]);
 
         const written = await port.write(
@@ -579,7 +579,7 @@ function idsOf(records: readonly PacketRecord[]): string[] {
 }
 
 function aNew(packet: Partial<Packet> = {}, at = noon, change: Partial<PacketRecord["progress"]> = {}): Transition {
-  return createPacketRecord(aPacket(packet), at, "QUEUED", {}, change);
+  return createPacketRecord(aPacket(packet), at, { status: "QUEUED", facts: {}, progress: change });
 }
 
 function putOf(record: PacketRecord, etag = 0): Put {
@@ -593,7 +593,7 @@ async function add(port: StorePort, { record, entry }: Transition): Promise<void
 async function advanceTo(port: StorePort, id: string, status: Status): Promise<LedgerEntry> {
   const [stored] = await port.read("packet", [id]);
   if (!stored) throw new Error(`there is no ${id}`);
-  const { record, entry } = transitionPacket(stored.value, noon, status, {});
+  const { record, entry } = transitionPacket(stored.value, noon, { status, facts: {} });
   expect(await port.write([putOf(record, stored.etag)], [entry])).toBe("written");
   return entry;
 }

@@ -117,7 +117,7 @@ export const rows: readonly Row[] = [
     simulated: "yes",
     proofs: [
       { file: order, named: /first try that still runs/ },
-      { file: deliver, named: /lease|broke off|crash between claim/ },
+      { file: deliver, named: /lease|cut off if|crash between claim/ },
     ],
   },
   {

@@ -51,7 +51,11 @@ export function aPacket(overrides: Partial<Packet> = {}): Packet {
 
 /** A packet that was just recorded, with the entry that begins its chain. */
 export function aBeginning(packet: Partial<Packet> = {}, at = noon, change: Partial<PacketRecord["progress"]> = {}) {
-  return createPacketRecord(aPacket(packet), at, "QUEUED", {}, change) satisfies Transition;
+  return createPacketRecord(aPacket(packet), at, {
+    status: "QUEUED",
+    facts: {},
+    progress: change,
+  }) satisfies Transition;
 }
 
 /** A sheet from its text. @throws with its faults */

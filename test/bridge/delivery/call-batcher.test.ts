@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import * as z from "zod";
-import { call } from "../../../bridge/delivery/call-target.ts";
+import { callTarget } from "../../../bridge/delivery/call-target.ts";
 import { contextOf } from "../../../bridge/delivery/connector-context.ts";
 import { defineConnector } from "../../../bridge/model/connector.ts";
 import { delivered, refused, retry } from "../../../bridge/model/outcome.ts";
@@ -11,8 +11,8 @@ const events = (count: number, subject = (i: number) => `lane-${i}`) =>
 
 const sizes = (target: FakeTarget) => target.batches.map((batch) => batch.length);
 
-describe("a target that takes many at once", () => {
-  it("gets the lanes of a batch in one call", async () => {
+describe("a connector with sendBatch", () => {
+  it("sends the lanes of a batch in one call", async () => {
     const target = fakeTarget({ bulk: true });
     await using core = await aCore({ targets: [target] });
 
@@ -24,7 +24,7 @@ describe("a target that takes many at once", () => {
     expect(await brokenLaws(core, 25)).toEqual([]);
   });
 
-  it("gets the packets of one lane in order, each in a call of its own", async () => {
+  it("sends the packets of one lane in order, each in a call of its own", async () => {
     const target = fakeTarget({ bulk: true });
     await using core = await aCore({ targets: [target] });
 
@@ -38,7 +38,7 @@ describe("a target that takes many at once", () => {
     ]);
   });
 
-  it("says what became of each: one bad row does not fail the rest", async () => {
+  it("settles each packet by its own outcome, so one bad row does not fail the rest", async () => {
     const target = fakeTarget({ bulk: true });
     await using core = await aCore({ targets: [target] });
     target.behave = (packet) => {
@@ -55,15 +55,15 @@ describe("a target that takes many at once", () => {
     expect([...statuses.values()].filter((status) => status === "SENT")).toHaveLength(8);
   });
 
-  it("is not kept waiting by a lane that has nothing to send, or fails before it comes to that", async () => {
+  it("does not wait for a lane that has nothing to send or that fails before its send", async () => {
     const target = fakeTarget({ bulk: true });
     await using core = await aCore({ targets: [target] });
     await core.emit(...events(3));
     await core.map();
-    const [first] = await core.packets();
+    const [failing] = await core.packets();
     const { store } = core.engine;
     const write: typeof store.write = async (puts, entries) => {
-      if (puts.some(({ id }) => id === first?.packet.id)) throw new Error("throttled");
+      if (puts.some(({ id }) => id === failing?.packet.id)) throw new Error("throttled");
       return store.write(puts, entries);
     };
     const broken = new Proxy(store, {
@@ -76,7 +76,7 @@ describe("a target that takes many at once", () => {
     expect((await core.packets()).map(({ progress }) => progress.status).sort()).toEqual(["QUEUED", "SENT", "SENT"]);
   });
 
-  it("is asked once more, for those alone whose credentials it refused", async () => {
+  it("calls once more with only those packets whose credentials were refused", async () => {
     const target = fakeTarget({ bulk: true });
     await using core = await aCore({ targets: [target] });
     target.behave = (packet, calls) =>
@@ -96,7 +96,7 @@ describe("a target that takes many at once", () => {
     );
   });
 
-  it("that does not answer in time may have taken them all", async () => {
+  it("treats every packet as possibly landed if the target does not answer in time", async () => {
     const target = fakeTarget({ bulk: true });
     await using core = await aCore({ targets: [target] });
     target.behave = () => new Promise(() => {});
@@ -104,7 +104,7 @@ describe("a target that takes many at once", () => {
     await core.map();
     const packets = (await core.packets()).map(({ packet }) => packet);
 
-    const calling = call(core.engine, target.connector, packets);
+    const calling = callTarget(core.engine, target.connector, packets);
     await expect.poll(() => target.batches.length).toBe(1);
     await core.clock.advance(core.engine.times.sendMs);
 
@@ -113,20 +113,20 @@ describe("a target that takes many at once", () => {
     );
   });
 
-  it("that forgets to say what became of one has all of them tried again", async () => {
+  it("retries all packets if it returns too few outcomes", async () => {
     const target = fakeTarget({ bulk: true });
     await using core = await aCore({ targets: [target] });
-    const forgetful = { ...target.connector, sendBatch: async () => [delivered()] };
+    const incomplete = { ...target.connector, sendBatch: async () => [delivered()] };
     await core.emit(...events(2));
     await core.map();
     const packets = (await core.packets()).map(({ packet }) => packet);
 
-    const outcomes = await call(core.engine, forgetful, packets);
+    const outcomes = await callTarget(core.engine, incomplete, packets);
 
     expect(outcomes).toMatchObject(Array(2).fill({ kind: "retry", code: "threw", mayHaveLanded: true }));
   });
 
-  it("counts a call, not a packet, towards its rate", async () => {
+  it("counts each call, not each packet, toward its rate limit", async () => {
     const target = fakeTarget({ bulk: true, perSecond: 1 });
     await using core = await aCore({ targets: [target] });
 
@@ -137,7 +137,7 @@ describe("a target that takes many at once", () => {
   });
 });
 
-describe("a connector declared with sendBatch alone", () => {
+describe("a connector with only sendBatch", () => {
   it("sends one packet as a batch of one", async () => {
     const connector = defineConnector({
       name: "Bulk",
@@ -151,16 +151,16 @@ describe("a connector declared with sendBatch alone", () => {
   });
 });
 
-describe("what a connector remembers", () => {
-  it("is there at the next try, in whichever process, and is never overwritten unseen", async () => {
+describe("connector state", () => {
+  it("keeps its value for the next attempt in any process and rejects a write based on an old read", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
-    const memory = async () => {
+    const readState = async () => {
       const context = await contextOf(core.engine, target.connector, new AbortController().signal);
       if (!context.ok) throw new Error(context.reason);
       return context.value.memory;
     };
-    const [one, other] = [await memory(), await memory()];
+    const [one, other] = [await readState(), await readState()];
 
     expect(await one.get()).toBeUndefined();
     await one.set({ file: 1 });
@@ -168,6 +168,6 @@ describe("what a connector remembers", () => {
 
     expect(await other.get()).toEqual({ file: 2 });
     await one.set({ file: 3 });
-    await expect(other.set({ file: 3 })).rejects.toThrow("Fake@v1 remembers was changed meanwhile");
+    await expect(other.set({ file: 3 })).rejects.toThrow("the state of Fake@v1 was changed by another process");
   });
 });

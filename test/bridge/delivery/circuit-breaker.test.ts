@@ -11,33 +11,33 @@ import {
 import { noon } from "../../support/builders.ts";
 import { aCore, fakeTarget } from "../../support/core.ts";
 
-async function struck(...lanes: string[]) {
+async function withFailures(...lanes: string[]) {
   const target = fakeTarget();
   const core = await aCore({ targets: [target] });
   for (const lane of lanes) await recordFailure(core.engine, target.id, lane);
   return { core, target, health: await core.health(target), [Symbol.asyncDispose]: () => core[Symbol.asyncDispose]() };
 }
 
-describe("a target's health", () => {
-  it("is up where nothing is known", () => {
+describe("circuit breaker", () => {
+  it("starts with the target up", () => {
     expect(isDown(healthOf(noon))).toBe(false);
   });
 
-  it.each<[string[], "UP" | "DOWN"]>([
-    [["a", "b", "a", "b"], "UP"],
-    [["a", "a", "a", "a", "a"], "UP"],
-    [["a", "a", "a", "a", "a", "a", "a", "a"], "UP"],
-    [["a", "a", "a", "a", "b"], "DOWN"],
-    [["a", "b", "c", "d", "e"], "DOWN"],
-    [["b", "a", "a", "a", "a", "a"], "DOWN"],
-  ])("after strikes from %j is %s", async (lanes, status) => {
-    await using given = await struck(...lanes);
+  it.each<["UP" | "DOWN", string[]]>([
+    ["UP", ["a", "b", "a", "b"]],
+    ["UP", ["a", "a", "a", "a", "a"]],
+    ["UP", ["a", "a", "a", "a", "a", "a", "a", "a"]],
+    ["DOWN", ["a", "a", "a", "a", "b"]],
+    ["DOWN", ["a", "b", "c", "d", "e"]],
+    ["DOWN", ["b", "a", "a", "a", "a", "a"]],
+  ])("leaves the target %s after failures in lanes %j", async (status, lanes) => {
+    await using given = await withFailures(...lanes);
 
     expect(given.health?.status).toBe(status);
   });
 
-  it("begins to count anew after a success", async () => {
-    await using given = await struck("a", "b", "c", "d");
+  it("restarts the count of consecutive failures after a success", async () => {
+    await using given = await withFailures("a", "b", "c", "d");
 
     await recordSuccess(given.core.engine, given.target.id);
     await recordFailure(given.core.engine, given.target.id, "e");
@@ -45,8 +45,8 @@ describe("a target's health", () => {
     expect(await given.core.health(given.target)).toMatchObject({ status: "UP", strikes: ["e"] });
   });
 
-  it("counts every strike of many processes that strike at once", async () => {
-    await using given = await struck();
+  it("counts every failure that processes record at the same time", async () => {
+    await using given = await withFailures();
 
     await Promise.all(["a", "b", "c", "d", "e"].map((lane) => recordFailure(given.core.engine, given.target.id, lane)));
 
@@ -54,8 +54,8 @@ describe("a target's health", () => {
     expect(given.core.lines.filter(({ step }) => step === "target-down")).toHaveLength(1);
   });
 
-  it("writes nothing where nothing changes", async () => {
-    await using given = await struck();
+  it("writes nothing if nothing changes", async () => {
+    await using given = await withFailures();
 
     await changeHealth(given.core.engine, given.target.id, (health) => health);
 
@@ -63,16 +63,16 @@ describe("a target's health", () => {
     expect(await given.core.health(given.target)).toBeUndefined();
   });
 
-  it("forgets strikes and gaps when it turns", () => {
-    const struckHealth = { ...healthOf(noon), strikes: ["a"], redriveGapMs: 5 };
+  it("clears failures and the redrive gap when the status changes", () => {
+    const failing = { ...healthOf(noon), strikes: ["a"], redriveGapMs: 5 };
 
-    expect(markDown(struckHealth, noon + 1)).toMatchObject({
+    expect(markDown(failing, noon + 1)).toMatchObject({
       status: "DOWN",
       since: noon + 1,
       strikes: [],
       probedAt: noon + 1,
     });
-    expect(markUp(markDown(struckHealth, noon), noon + 2)).toEqual({
+    expect(markUp(markDown(failing, noon), noon + 2)).toEqual({
       status: "UP",
       since: noon + 2,
       strikes: [],
@@ -82,7 +82,7 @@ describe("a target's health", () => {
     });
   });
 
-  it("keeps a pause through all of it", () => {
+  it("keeps a pause through both changes of status", () => {
     expect(markUp(markDown({ ...healthOf(noon), paused: true }, noon), noon)).toMatchObject({ paused: true });
   });
 });

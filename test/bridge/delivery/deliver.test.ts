@@ -12,11 +12,11 @@ targets:
   fake: { connector: Fake, map: { new_rate: rate } }
 `;
 
-function carrierOf({ connector }: FakeTarget): ConnectorWorker {
+function workerOf({ connector }: FakeTarget): ConnectorWorker {
   return { connector, owner: "o", acquire: async () => () => {} };
 }
 
-/** A process that never comes to write what became of its first send, nor to remove a message. */
+/** Returns an engine whose process ends after its first send, before it records the outcome or removes a message. */
 function endingAfterSend(engine: Engine, { state }: FakeTarget): Engine {
   const store = new Proxy(engine.store, {
     get: (port, key) =>
@@ -28,7 +28,7 @@ function endingAfterSend(engine: Engine, { state }: FakeTarget): Engine {
 }
 
 describe("deliver", () => {
-  it("sends what changed and closes the packet as SENT", async () => {
+  it("sends the changed fields and closes the packet as SENT", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
 
@@ -42,7 +42,7 @@ describe("deliver", () => {
     expect(await core.depth(`lane:${target.id}`)).toBe(0);
   });
 
-  it("lets a failed message hold back only its own lane", async () => {
+  it("holds back only the lane of a failed message", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     target.behave = (packet) => (packet.entity === "bad" ? retry("answered 500") : target.take(packet));
@@ -63,7 +63,7 @@ describe("deliver", () => {
   });
 
   it.each(Array.from({ length: 10 }, (_, i) => i))(
-    "touches only the lane of a poison packet, at place %i of a batch of three lanes",
+    "holds back only the lane of a poison packet at place %i of a batch of three lanes",
     async (place) => {
       const target = fakeTarget();
       await using core = await aCore({ targets: [target] });
@@ -83,7 +83,7 @@ describe("deliver", () => {
     },
   );
 
-  it("waits 1, 2, 4, 8, 15 and 30 s with jitter, then steps aside into the outbox", async () => {
+  it("waits 1, 2, 4, 8, 15 and 30 s with jitter, then moves the packet to the outbox", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     target.behave = () => retry("answered 500", { status: 500 });
@@ -101,11 +101,11 @@ describe("deliver", () => {
       await core.run();
     }
 
-    const ladder = [1_000, 2_000, 4_000, 8_000, 15_000, 30_000];
+    const backoff = [1_000, 2_000, 4_000, 8_000, 15_000, 30_000];
     expect(waits).toHaveLength(6);
     for (const [i, wait] of waits.entries()) {
-      expect(wait).toBeGreaterThanOrEqual((ladder[i] as number) * 0.8);
-      expect(wait).toBeLessThanOrEqual((ladder[i] as number) * 1.2 + 1);
+      expect(wait).toBeGreaterThanOrEqual((backoff[i] as number) * 0.8);
+      expect(wait).toBeLessThanOrEqual((backoff[i] as number) * 1.2 + 1);
     }
     const { packet, progress } = await core.only();
     expect(progress).toMatchObject({ status: "QUEUED", place: "outbox", tries: 7, reason: "answered 500" });
@@ -114,16 +114,16 @@ describe("deliver", () => {
     expect(await core.steps(packet.id)).toEqual(["QUEUED", ...Array(6).fill("RETRY"), "QUEUED"]);
   });
 
-  it("makes followers wait with the head of their lane", async () => {
+  it("delays the messages behind a failed one by the same time", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     target.behave = () => retry("answered 500");
     await core.emit({ id: "1", data: { new_rate: 1 } }, { id: "2", data: { new_rate: 2 } });
 
     await core.map();
-    const reports = await core.carry(target);
+    const dispositions = await core.carry(target);
 
-    const delays = reports.map((report) => (report.kind === "delay" ? report.ms : -1));
+    const delays = dispositions.map((disposition) => (disposition.kind === "delay" ? disposition.ms : -1));
     expect(delays).toHaveLength(2);
     expect(delays[0]).toBeGreaterThan(0);
     expect(delays[1]).toBe(delays[0]);
@@ -134,7 +134,7 @@ describe("deliver", () => {
     { afterMs: 20_000, atLeast: 20_000, atMost: 20_000 },
     { afterMs: 999_999_999_000, atLeast: 300_000, atMost: 300_000 },
     { afterMs: 0, atLeast: 800, atMost: 1_201 },
-  ])("honours a Retry-After of $afterMs ms, clamped", async ({ afterMs, atLeast, atMost }) => {
+  ])("waits for a Retry-After of $afterMs ms within its limits", async ({ afterMs, atLeast, atMost }) => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     target.behave = () => retry("answered 429", { status: 429, afterMs, mayHaveLanded: false });
@@ -148,7 +148,7 @@ describe("deliver", () => {
     expect(wait).toBeLessThanOrEqual(atMost);
   });
 
-  it("uses the same packet id for every try of a packet", async () => {
+  it("uses the same packet id for every attempt", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     target.behave = (packet, call) => {
@@ -165,21 +165,21 @@ describe("deliver", () => {
     expect((await core.only()).progress.status).toBe("SENT");
   });
 
-  it("gives up a try whose target never answers, after its deadline", async () => {
+  it("ends an attempt at its deadline if the target never answers", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     target.behave = () => new Promise(() => {});
     await core.emit({ id: "c-1", data: { new_rate: 1 } });
     await core.map();
 
-    const carrying = core.carry(target);
+    const delivering = core.carry(target);
     await core.clock.advance(5_000);
-    await carrying;
+    await delivering;
 
     expect((await core.only()).progress).toMatchObject({ status: "RETRY", reason: "no answer within 5000 ms" });
   });
 
-  it("sends no packet that another process holds a lease for", async () => {
+  it("does not send a packet that another process has leased", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     await core.emit({ id: "c-1", data: { new_rate: 1 } });
@@ -187,13 +187,13 @@ describe("deliver", () => {
     const { packet } = await core.only();
     await leased(core.engine, packet.id, core.clock.now() + 10_000);
 
-    const reports = await core.carry(target);
+    const dispositions = await core.carry(target);
 
     expect(target.calls).toHaveLength(0);
-    expect(reports).toMatchObject([{ kind: "delay", ms: 10_000 }]);
+    expect(dispositions).toMatchObject([{ kind: "delay", ms: 10_000 }]);
   });
 
-  it("tries again with the same key after a crash between claim and settling", async () => {
+  it("retries with the same key after a crash between claim and settling", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     await core.emit({ id: "c-1", data: { new_rate: 1 } });
@@ -208,7 +208,7 @@ describe("deliver", () => {
     expect((await core.only()).progress.status).toBe("SENT");
   });
 
-  it("holds a packet whose send broke off at a target that cannot tell a repeat", async () => {
+  it("holds a packet whose send was cut off if the target cannot recognize a repeat", async () => {
     const target = fakeTarget({ idempotent: false });
     await using core = await aCore({ targets: [target] });
     await core.emit({ id: "c-1", data: { new_rate: 1 } });
@@ -219,10 +219,10 @@ describe("deliver", () => {
 
     expect(target.calls).toHaveLength(1);
     expect((await core.only()).progress.status).toBe("HELD");
-    expect((await core.only()).progress.reason).toMatch(/cannot tell a repeat/);
+    expect((await core.only()).progress.reason).toMatch(/cannot recognize a repeat/);
   });
 
-  it("holds it too where the queue lost the message meanwhile", async () => {
+  it("holds a packet whose send was cut off even if the queue loses its message", async () => {
     const target = fakeTarget({ idempotent: false });
     await using core = await aCore({ targets: [target] });
     await core.emit({ id: "c-1", data: { new_rate: 1 } });
@@ -239,7 +239,7 @@ describe("deliver", () => {
     expect((await core.only()).progress.status).toBe("HELD");
   });
 
-  it("holds a possibly landed packet at once, without a second try, where the target is not idempotent", async () => {
+  it("holds a packet that may have landed, without a second attempt, if the target is not idempotent", async () => {
     const target = fakeTarget({ idempotent: false });
     await using core = await aCore({ targets: [target] });
     target.behave = (packet) => {
@@ -256,7 +256,7 @@ describe("deliver", () => {
     expect((await core.engine.store.chain(packet.id)).at(-1)?.facts).toMatchObject({ reason: "unknown" });
   });
 
-  it("tries again where nothing can have landed, even if the target is not idempotent", async () => {
+  it("retries a send that cannot have landed, even if the target is not idempotent", async () => {
     const target = fakeTarget({ idempotent: false });
     await using core = await aCore({ targets: [target] });
     target.behave = (packet, call) =>
@@ -269,7 +269,7 @@ describe("deliver", () => {
     expect((await core.only()).progress.status).toBe("SENT");
   });
 
-  it("holds a refused packet after one try, with the target's answer for the operator and not for the ledger", async () => {
+  it("holds a refused packet after one attempt, with the target's answer in its record and not in the ledger", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     target.behave = () => refused("answered 422", { status: 422, answer: '{"error":"no such rate"}' });
@@ -282,7 +282,7 @@ describe("deliver", () => {
     expect(JSON.stringify(await core.entries())).not.toContain("no such rate");
   });
 
-  it("takes what a connector throws for a retry, and says no more of it than its name", async () => {
+  it("retries after a connector throws, and records only the error's name", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     target.behave = (packet, call) => {
@@ -298,7 +298,7 @@ describe("deliver", () => {
     expect((await core.only()).progress.status).toBe("SENT");
   });
 
-  it("fetches fresh credentials once where the first were refused, in the same try", async () => {
+  it("fetches fresh credentials once, in the same attempt, if the first were refused", async () => {
     const target = fakeTarget({ secret: z.looseObject({ token: z.string() }) });
     await using core = await aCore({ targets: [target] });
     let rotations = 0;
@@ -321,7 +321,7 @@ describe("deliver", () => {
   it.each([
     ["missing", async () => undefined],
     ["unreadable", () => Promise.reject(new Error("AccessDenied: token=abc"))],
-  ])("waits while its secret is %s, and holds nothing for it", async (_, get) => {
+  ])("retries, and holds nothing, while its secret is %s", async (_, get) => {
     const target = fakeTarget({ idempotent: false, secret: z.looseObject({ token: z.string() }) });
     await using core = await aCore({ targets: [target] });
     const without = { ...core.engine, secrets: { get, refresh: async () => {} } };
@@ -337,22 +337,22 @@ describe("deliver", () => {
     expect((await core.only()).progress.status).toBe("SENT");
   });
 
-  it("waits, and holds nothing, where the secrets are too slow for the try's time", async () => {
+  it("retries, and holds nothing, if reading the secret takes longer than the deadline", async () => {
     const target = fakeTarget({ idempotent: false, secret: z.looseObject({ token: z.string() }) });
     await using core = await aCore({ targets: [target] });
     const slow = { ...core.engine, secrets: { get: () => new Promise<unknown>(() => {}), refresh: async () => {} } };
     await core.emit({ id: "c-1", data: { new_rate: 1 } });
     await core.map();
 
-    const carrying = core.carry(target, slow);
+    const delivering = core.carry(target, slow);
     await core.clock.advance(5_000);
-    await carrying;
+    await delivering;
 
     expect(target.calls).toHaveLength(0);
     expect((await core.only()).progress.status).toBe("RETRY");
   });
 
-  it("drops a message the table knows nothing of, and one that is no packet", async () => {
+  it("drops a message that is not a packet or has no record", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     const queue = `lane:${target.id}` as const;
@@ -369,7 +369,7 @@ describe("deliver", () => {
     expect(await core.depth(queue)).toBe(0);
   });
 
-  it("believes the table's copy, not what the message says", async () => {
+  it("sends the table's copy of a packet, not the message's", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     await core.emit({ id: "c-1", data: { new_rate: 1 } });
@@ -400,27 +400,27 @@ describe("deliver", () => {
     expect(await core.steps(packet.id)).toEqual(["QUEUED", "SENT"]);
   });
 
-  it("starts no send after the carrier's last start", async () => {
+  it("starts no send after the worker's last start", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     await core.emit({ id: "c-1", data: { new_rate: 1 } });
     await core.map();
     const [message] = await core.engine.queue.receive(`lane:${target.id}`, { max: 1, visibilityMs: 1_000, waitMs: 0 });
-    const carrier = {
+    const worker = {
       connector: target.connector,
       owner: "o",
       acquire: async () => () => {},
       lastStart: core.clock.now() - 1,
     };
 
-    const reports = await deliver(core.engine, carrier, [message as NonNullable<typeof message>]);
+    const dispositions = await deliver(core.engine, worker, [message as NonNullable<typeof message>]);
 
     expect(target.calls).toHaveLength(0);
-    expect(reports).toMatchObject([{ kind: "delay", ms: 0 }]);
+    expect(dispositions).toMatchObject([{ kind: "delay", ms: 0 }]);
     expect((await core.only()).progress.lease).toBeUndefined();
   });
 
-  it("sends nothing under a lease that ran out while it waited for the connector's rate", async () => {
+  it("sends nothing under a lease that expired during the wait for the rate limit", async () => {
     const target = fakeTarget({ idempotent: false });
     await using core = await aCore({ targets: [target] });
     await core.emit({ id: "c-1", data: { new_rate: 1 } });
@@ -446,7 +446,7 @@ describe("deliver", () => {
     expect(core.lines.filter(({ step }) => step === "deliver-failed")).toEqual([]);
   });
 
-  it("starts no send once the queue may have given its messages to another", async () => {
+  it("starts no send once the queue may have given its messages to another worker", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     await core.emit({ id: "c-1", data: { new_rate: 1 } });
@@ -466,7 +466,7 @@ describe("deliver", () => {
     expect((await core.only()).progress.lease).toBeUndefined();
   });
 
-  it("sends nothing newer of a lane in which one was just parked: a crash would bring the parked one back before it", async () => {
+  it("sends nothing after a parked packet in its lane, because a crash would redeliver the parked one later", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target], times: { backoffMs: [1_000] } });
     target.behave = (packet) => (packet.fields.dailyRate === 1 ? retry("answered 500") : target.take(packet));
@@ -480,7 +480,7 @@ describe("deliver", () => {
     const { visibilityMs } = engine.times;
     const batch = await engine.queue.receive(`lane:${target.id}`, { max: 10, visibilityMs, waitMs: 0 });
 
-    await deliver(endingAfterSend(engine, target), carrierOf(target), batch);
+    await deliver(endingAfterSend(engine, target), workerOf(target), batch);
     target.behave = (packet) => target.take(packet);
     await core.clock.advance(visibilityMs + 1);
     await core.rest();
@@ -490,7 +490,7 @@ describe("deliver", () => {
     expect((await core.packets()).map(({ progress }) => progress.status).sort()).not.toContain("QUEUED");
   });
 
-  it("sends a packet anew that may have landed, where its queue was emptied and something older went there since", async () => {
+  it("resends a packet that may have landed under a new key if an older value was sent to the record since", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     const { engine, clock } = core;
@@ -502,7 +502,7 @@ describe("deliver", () => {
     await core.emit(rate("newer", now - 1_000, 2));
     await core.map();
     const batch = await engine.queue.receive(lane, { max: 10, visibilityMs: 1_000, waitMs: 0 });
-    await deliver(endingAfterSend(engine, target), carrierOf(target), batch);
+    await deliver(endingAfterSend(engine, target), workerOf(target), batch);
     await engine.queue.remove(
       lane,
       batch.map(({ receipt }) => receipt),
@@ -521,7 +521,7 @@ describe("deliver", () => {
     expect(await brokenLaws(core, 2)).toEqual([]);
   });
 
-  it("parks packets of a paused connector without calling it", async () => {
+  it("parks the packets of a paused connector without calling it", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     await changeHealth(core.engine, target.id, (health) => ({ ...health, paused: true }));
@@ -537,10 +537,10 @@ describe("deliver", () => {
     });
   });
 
-  describe("in a strict lane", () => {
+  describe("strict lane", () => {
     const strict = () => fakeTarget({ order: "strict" });
 
-    it("sends every packet, equal and older ones too, and keeps no shadow", async () => {
+    it("sends every packet, including equal and older values, and keeps no shadow", async () => {
       const target = strict();
       await using core = await aCore({ targets: [target], sheets: { s: strictSheet } });
 
@@ -554,7 +554,7 @@ describe("deliver", () => {
       expect(await core.shadow((await core.packets())[0]?.packet as never)).toBeUndefined();
     });
 
-    it("tries only the lane's oldest open packet; followers wait behind and are rung", async () => {
+    it("sends only the oldest open packet, and requeues the next when it closes", async () => {
       const target = strict();
       await using core = await aCore({ targets: [target], sheets: { s: strictSheet }, times: { backoffMs: [1_000] } });
       let failing = true;
@@ -570,19 +570,19 @@ describe("deliver", () => {
       await core.run();
       await core.clock.advance(2_000);
       await core.run();
-      const stuck = await core.packets();
+      const waiting = await core.packets();
       failing = false;
       await core.rest();
 
-      expect(stuck.map(({ progress }) => progress.place)).toEqual(["outbox", "behind", "behind", "behind", "behind"]);
-      expect(stuck[1]?.progress.behind).toBe(stuck[0]?.packet.id);
-      expect(stuck[1]?.progress.reason).toBe(`behind ${stuck[0]?.packet.id}`);
+      expect(waiting.map(({ progress }) => progress.place)).toEqual(["outbox", "behind", "behind", "behind", "behind"]);
+      expect(waiting[1]?.progress.behind).toBe(waiting[0]?.packet.id);
+      expect(waiting[1]?.progress.reason).toBe(`behind ${waiting[0]?.packet.id}`);
       const taken = target.calls.map(({ fields }) => fields.rate).filter((rate, i, all) => rate !== all[i - 1]);
       expect(taken).toEqual([1, 2, 3, 4, 5]);
       expect((await core.packets()).every(({ progress }) => progress.status === "SENT")).toBe(true);
     });
 
-    it("rings the next as soon as its head is closed, and not only when the watchdog looks", async () => {
+    it("requeues the next packet as soon as the head closes, without the watchdog", async () => {
       const target = strict();
       await using core = await aCore({ targets: [target], sheets: { s: strictSheet }, times: { backoffMs: [1_000] } });
       target.behave = () => retry("answered 500");
@@ -600,7 +600,7 @@ describe("deliver", () => {
       expect((await core.packets()).map(({ progress }) => progress.status)).toEqual(["SENT", "SENT", "SENT"]);
     });
 
-    it("goes by sequence, whatever order the queue hands packets out in", async () => {
+    it("sends by sequence, in whatever order the queue delivers", async () => {
       const target = strict();
       await using core = await aCore({ targets: [target], sheets: { s: strictSheet } });
 
@@ -613,7 +613,7 @@ describe("deliver", () => {
       expect(target.calls.map(({ fields }) => fields.rate)).toEqual([1, 2, 3, 4, 5]);
     });
 
-    it("waits behind a held head, and other lanes do not", async () => {
+    it("keeps a lane waiting behind a held head, but no other lane", async () => {
       const target = strict();
       await using core = await aCore({ targets: [target], sheets: { s: strictSheet } });
       target.behave = (packet) => (packet.fields.rate === 1 ? refused("answered 422") : target.take(packet));
@@ -629,7 +629,7 @@ describe("deliver", () => {
       expect(states).toEqual(["HELD lane", "QUEUED behind", "SENT lane"]);
     });
 
-    it("makes one lane of a whole connector where it says so", async () => {
+    it("makes one lane of a whole connector with `lane: connector`", async () => {
       const target = fakeTarget({ order: "strict", lane: "connector" });
       await using core = await aCore({ targets: [target], sheets: { s: strictSheet } });
       let failing = true;
@@ -648,7 +648,7 @@ describe("deliver", () => {
       expect(target.calls.map(({ entity }) => entity)).toEqual(["a", "a", "b"]);
     });
 
-    it("holds a doubtful packet although an older one has come in before it", async () => {
+    it("holds a packet that may have landed even if an older one arrives meanwhile", async () => {
       const target = fakeTarget({ order: "strict", idempotent: false });
       await using core = await aCore({ targets: [target], sheets: { s: strictSheet } });
       await core.emit({ id: "5", subject: "j", sequence: 5, data: { new_rate: 5 } });
@@ -665,7 +665,7 @@ describe("deliver", () => {
   });
 });
 
-/** An engine whose process ends after a send and before anything of it is written down. */
+/** Returns an engine whose process ends after a send, before it records the outcome. */
 function dyingAfterSend(engine: Engine): Engine {
   let claimed = false;
   const store = new Proxy(engine.store, {

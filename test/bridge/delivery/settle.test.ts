@@ -19,7 +19,7 @@ describe("settle", () => {
     expect(writes.at(-1)).toEqual(["packet", "shadow", "SENT"]);
   });
 
-  it("sends a following equal value again where the last may have landed", async () => {
+  it("sends the previous value again if the one between may have landed", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     await core.emit({ id: "1", data: { new_rate: 1 } });
@@ -39,7 +39,7 @@ describe("settle", () => {
     expect((await core.packets()).map(({ progress }) => progress.status)).toEqual(["SENT", "HELD", "SENT"]);
   });
 
-  it("lets no older value follow one that may have landed", async () => {
+  it("sends no older value after one that may have landed", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target], times: { backoffMs: [1_000] } });
     await core.emit({ id: "newer", subject: "r", sequence: 2, data: { new_rate: 2 } });
@@ -59,7 +59,7 @@ describe("settle", () => {
     expect((await core.packets()).map(({ progress }) => progress.status)).toEqual(["SENT", "SUPERSEDED"]);
   });
 
-  it("lets no older value follow a try that broke off, though the next try certainly did not land", async () => {
+  it("sends no older value after an attempt that was cut off, even if the next one did not land", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target], times: { backoffMs: [1_000] } });
     await core.emit({ id: "newer", subject: "r", sequence: 2, data: { new_rate: 2 } });
@@ -91,12 +91,12 @@ describe("settle", () => {
     expect((await core.packets()).map(({ progress }) => progress.status)).toEqual(["SENT", "UNCHANGED"]);
   });
 
-  it("never lets an older value through after a newer one was found to be there already", async () => {
+  it("sends no older value after the target was found to hold a newer one already", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     const at = (second: number) => new Date(Date.parse("2026-03-01T11:00:00Z") + second * 1_000).toISOString();
 
-    // City is newest at 9, so the event of 5 has only its old news of the city and a rate that is there already.
+    // The city is newest at second 9, so the event of second 5 has an older city and a rate the target already holds.
     await core.emit({ id: "1", time: at(1), data: { new_rate: 10 } });
     await core.emit({ id: "9", time: at(9), data: { city: "Bern" } });
     await core.emit({ id: "5", time: at(5), data: { new_rate: 10, city: "Basel" } });
@@ -112,7 +112,7 @@ describe("settle", () => {
     ]);
   });
 
-  it("sends a deletion again where an upsert may have brought the record back", async () => {
+  it("sends a deletion again if an upsert may have recreated the record", async () => {
     const target = fakeTarget();
     await using core = await aCore({
       targets: [target],
@@ -144,11 +144,11 @@ describe("settle", () => {
     expect(target.state.has("r")).toBe(false);
   });
 
-  it("settles a delivery on top of what another wrote meanwhile, without sending again", async () => {
+  it("records a delivery on top of a concurrent write, without sending again", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     target.behave = async (packet) => {
-      await meddle(core, packet.id);
+      await rewrite(core, packet.id);
       return target.take(packet);
     };
 
@@ -159,10 +159,10 @@ describe("settle", () => {
     expect((await core.only()).progress.status).toBe("SENT");
   });
 
-  it("leaves a packet alone that was held while the try still ran", async () => {
+  it("leaves a packet as it is if it was held during the attempt", async () => {
     const target = fakeTarget({ idempotent: false });
     await using core = await aCore({ targets: [target] });
-    const { first, answer } = await twoTries(core, target, delivered());
+    const { first, answer } = await twoAttempts(core, target, delivered());
 
     answer();
     await first;
@@ -174,10 +174,10 @@ describe("settle", () => {
   it.each([
     ["delivered", delivered()],
     ["failed", retry("the answer broke off")],
-  ])("ends with one effect where the lease ran out and the first try %s after the second", async (_, outcome) => {
+  ])("has one effect if the lease expired and the first attempt %s after the second", async (_, outcome) => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
-    const { first, answer } = await twoTries(core, target, outcome);
+    const { first, answer } = await twoAttempts(core, target, outcome);
 
     answer();
     await first;
@@ -218,7 +218,7 @@ describe("settle", () => {
     expect((await heldAt(core)) - before).toBeGreaterThanOrEqual(86_400_000);
   });
 
-  it("does not count an outage as the packet's own failing", async () => {
+  it("does not count an outage as time the packet has failed", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     target.behave = () => retry("answered 503");
@@ -233,7 +233,7 @@ describe("settle", () => {
     expect((await core.only()).progress.status).toBe("SENT");
   });
 
-  it("keeps its failing in mind while it waits in the outbox of a target that is up", async () => {
+  it("keeps the time of the first failure while a packet waits in the outbox of a target that is up", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target], times: { backoffMs: [1_000] } });
     target.behave = () => retry("answered 500");
@@ -248,8 +248,8 @@ describe("settle", () => {
   });
 });
 
-/** A first try that hangs until its lease is over and a second one has been made. */
-async function twoTries(core: Core, target: FakeTarget, outcome: Outcome) {
+/** Starts an attempt that hangs until its lease has expired and a second attempt was made. */
+async function twoAttempts(core: Core, target: FakeTarget, outcome: Outcome) {
   let answer = () => {};
   const answered = new Promise<void>((resolve) => {
     answer = resolve;
@@ -262,7 +262,7 @@ async function twoTries(core: Core, target: FakeTarget, outcome: Outcome) {
   };
   await core.emit({ id: "c-1", data: { new_rate: 1 } });
   await core.map();
-  // A process whose timers stand still, as of a machine that was suspended.
+  // A process whose timers do not fire, as on a suspended machine.
   const stalled: Engine = {
     ...core.engine,
     clock: { ...core.engine.clock, now: () => core.clock.now(), after: () => () => {} },
@@ -273,17 +273,17 @@ async function twoTries(core: Core, target: FakeTarget, outcome: Outcome) {
   return { first, answer };
 }
 
-/** Writes the packet's record anew without changing it, as a watchdog might. */
-async function meddle(core: Core, id: string): Promise<void> {
+/** Writes a packet's record again without changing it, as the watchdog might. */
+async function rewrite(core: Core, id: string): Promise<void> {
   const [stored] = await core.engine.store.read("packet", [id]);
   if (stored) await core.engine.store.write([{ kind: "packet", id, value: stored.value, etag: stored.etag }]);
 }
 
 async function restByMinutes(core: Core, minutes: number): Promise<void> {
-  const { runMaintenance: keep } = await import("../../../bridge/maintenance/run-maintenance.ts");
+  const { runMaintenance } = await import("../../../bridge/maintenance/run-maintenance.ts");
   for (let minute = 0; minute < minutes; minute++) {
     await core.run();
-    await keep(core.engine);
+    await runMaintenance(core.engine);
     await core.clock.advance(60_000);
   }
   await core.run();

@@ -14,16 +14,16 @@ import type { Shadow } from "../../../bridge/model/shadow.ts";
 import type { JsonObject } from "../../../bridge/values/json.ts";
 import { aKey, aPacket, aVersion, noon } from "../../support/builders.ts";
 
-/** A target and what the bridge knows of it. */
+/** A target's record, and the shadow the bridge keeps of it. */
 interface World {
   readonly held: JsonObject | undefined;
   readonly shadow: Shadow;
 }
 
 const shadowKey = { bridgeKey: aKey, epoch: 0 };
-const nowhere: World = { held: undefined, shadow: emptyShadow };
+const nothingKnown: World = { held: undefined, shadow: emptyShadow };
 
-/** Sends a packet as the path does: reconcile, send what is left, learn. */
+/** Delivers a packet as the path does: reconcile, send the fields left, update the shadow. */
 function deliver({ held, shadow }: World, packet: Packet): World {
   const left = reconcile(packet, shadow, shadowKey);
   if (left.kind === "SUPERSEDED") return { held, shadow: afterNothingSent(packet, shadow, shadowKey) };
@@ -45,11 +45,11 @@ const changes = fc.uniqueArray(fc.record({ time: fc.nat(20), sequence: fc.nat(20
   selector: ({ sequence }) => sequence,
 });
 
-describe("the shadow", () => {
-  it.each(["toString", "valueOf", "hasOwnProperty"])("takes a field called %s for a field", (name) => {
+describe("shadow", () => {
+  it.each(["toString", "valueOf", "hasOwnProperty"])("treats a field called %s as any other field", (name) => {
     const packet = aPacket({ fields: { [name]: 1 } });
 
-    const { held, shadow } = deliver(nowhere, packet);
+    const { held, shadow } = deliver(nothingKnown, packet);
 
     expect(held).toEqual({ [name]: 1 });
     expect(reconcile(packet, shadow, shadowKey)).toEqual({ kind: "UNCHANGED" });
@@ -58,52 +58,49 @@ describe("the shadow", () => {
   it.each([
     ["by sequence", true],
     ["by time", false],
-  ])(
-    "brings any permutation of up to six changes of one entity to the newest value of each field, %s",
-    (_, counted) => {
-      fc.assert(
-        fc.property(changes, fc.infiniteStream(fc.nat()), (given, order) => {
-          const packets = given.map((change, i) => upsert(i, change, counted));
-          const newest = new Map<string, Packet>();
-          for (const packet of packets) {
-            for (const name of Object.keys(packet.fields)) {
-              const known = newest.get(name);
-              if (!known || compareVersions(known.version, packet.version) < 0) newest.set(name, packet);
+  ])("reaches the newest value of each field for any permutation of up to six changes, %s", (_, counted) => {
+    fc.assert(
+      fc.property(changes, fc.infiniteStream(fc.nat()), (given, order) => {
+        const packets = given.map((change, i) => upsert(i, change, counted));
+        const newest = new Map<string, Packet>();
+        for (const packet of packets) {
+          for (const name of Object.keys(packet.fields)) {
+            const known = newest.get(name);
+            if (!known || compareVersions(known.version, packet.version) < 0) newest.set(name, packet);
+          }
+        }
+
+        let world = nothingKnown;
+        const seen = new Map<string, Packet>();
+        for (const packet of shuffled(packets, order)) {
+          const left = reconcile(packet, world.shadow, shadowKey);
+          if (left.kind === "send") {
+            for (const name of Object.keys(left.fields)) {
+              const last = seen.get(name);
+              if (last) expect(compareVersions(last.version, packet.version)).toBeLessThan(0);
+              seen.set(name, packet);
             }
           }
+          world = deliver(world, packet);
+        }
 
-          let world = nowhere;
-          const seen = new Map<string, Packet>();
-          for (const packet of shuffled(packets, order)) {
-            const left = reconcile(packet, world.shadow, shadowKey);
-            if (left.kind === "send") {
-              for (const name of Object.keys(left.fields)) {
-                const last = seen.get(name);
-                if (last) expect(compareVersions(last.version, packet.version)).toBeLessThan(0);
-                seen.set(name, packet);
-              }
-            }
-            world = deliver(world, packet);
-          }
+        for (const [name, packet] of newest) expect(world.held?.[name]).toEqual(packet.fields[name]);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
 
-          for (const [name, packet] of newest) expect(world.held?.[name]).toEqual(packet.fields[name]);
-        }),
-        { numRuns: 1_000 },
-      );
-    },
-  );
-
-  it("goes through all permutations of six changes that name each other's fields", () => {
+  it("reaches the same values for all permutations of six changes to overlapping fields", () => {
     const packets = [{ a: 1 }, { b: 1, a: 2 }, { a: 1, c: 1 }, { b: 2 }, { a: 2, b: 2 }, { c: null, a: 1 }].map(
       (given, i) => aPacket({ fields: given, version: aVersion({ sequence: i, time: noon - i }) }),
     );
 
     for (const order of permutations(packets)) {
-      expect(order.reduce(deliver, nowhere).held).toEqual({ a: 1, b: 2, c: null });
+      expect(order.reduce(deliver, nothingKnown).held).toEqual({ a: 1, b: 2, c: null });
     }
   });
 
-  it("lets a deletion win over all that is older, and anything newer over the deletion", () => {
+  it("lets a deletion win over older changes, and a newer change over the deletion", () => {
     const packets = [
       aPacket({ fields: { a: 1 }, version: aVersion({ sequence: 1 }) }),
       aPacket({ fields: { b: 1 }, version: aVersion({ sequence: 2 }) }),
@@ -111,17 +108,17 @@ describe("the shadow", () => {
     ];
     const after = aPacket({ fields: { a: 9 }, version: aVersion({ sequence: 4 }) });
 
-    for (const order of permutations(packets)) expect(order.reduce(deliver, nowhere).held).toBeUndefined();
+    for (const order of permutations(packets)) expect(order.reduce(deliver, nothingKnown).held).toBeUndefined();
     for (const order of permutations([...packets, after])) {
-      const { held } = order.reduce(deliver, nowhere);
+      const { held } = order.reduce(deliver, nothingKnown);
       expect(held?.a).toBe(9);
     }
   });
 
-  it("judges a full packet as one unit", () => {
+  it("decides a full packet as one unit", () => {
     const full = (sequence: number, given: JsonObject) =>
       aPacket({ send: "full", fields: given, version: aVersion({ sequence }) });
-    const newer = [full(2, { a: 2, b: 2 })].reduce(deliver, nowhere);
+    const newer = [full(2, { a: 2, b: 2 })].reduce(deliver, nothingKnown);
 
     expect(reconcile(full(1, { a: 1, b: 2 }), newer.shadow, shadowKey)).toEqual({ kind: "SUPERSEDED" });
     expect(reconcile(full(3, { a: 2, b: 2 }), newer.shadow, shadowKey)).toEqual({ kind: "UNCHANGED" });
@@ -132,7 +129,10 @@ describe("the shadow", () => {
   });
 
   it("sends only the fields whose value the target does not hold", () => {
-    const world = deliver(nowhere, aPacket({ fields: { a: 1, b: { x: [1, 2] } }, version: aVersion({ sequence: 1 }) }));
+    const world = deliver(
+      nothingKnown,
+      aPacket({ fields: { a: 1, b: { x: [1, 2] } }, version: aVersion({ sequence: 1 }) }),
+    );
 
     const left = reconcile(
       aPacket({ fields: { a: 2, b: { x: [1, 2] } }, version: aVersion({ sequence: 2 }) }),
@@ -143,7 +143,7 @@ describe("the shadow", () => {
     expect(left).toEqual({ kind: "send", fields: { a: 2 } });
   });
 
-  it("tells values apart that look alike", () => {
+  it("distinguishes values that look alike", () => {
     for (const [a, b] of [
       [1, "1"],
       [null, "null"],
@@ -153,7 +153,7 @@ describe("the shadow", () => {
       [0, false],
       [[1], 1],
     ] as const) {
-      const world = deliver(nowhere, aPacket({ fields: { a } as JsonObject, version: aVersion({ sequence: 1 }) }));
+      const world = deliver(nothingKnown, aPacket({ fields: { a } as JsonObject, version: aVersion({ sequence: 1 }) }));
       const left = reconcile(
         aPacket({ fields: { a: b } as JsonObject, version: aVersion({ sequence: 2 }) }),
         world.shadow,
@@ -163,10 +163,10 @@ describe("the shadow", () => {
     }
   });
 
-  it("forgets after a doubt what it thought the target holds, and takes it for as new as what may stand there", () => {
+  it("drops the hash and takes the version of a field that may have landed", () => {
     const first = aPacket({ fields: { a: 1 }, version: aVersion({ sequence: 5 }) });
     const doubtful = aPacket({ fields: { a: 2 }, version: aVersion({ sequence: 6 }) });
-    const { shadow } = deliver(nowhere, first);
+    const { shadow } = deliver(nothingKnown, first);
 
     const doubted = afterDoubt(doubtful, shadow, shadowKey);
 
@@ -179,8 +179,8 @@ describe("the shadow", () => {
     expect(reconcile(doubtful, doubted, shadowKey)).toEqual({ kind: "send", fields: { a: 2 } });
   });
 
-  it("still knows after a doubt what was not sent because it stood there", () => {
-    const { shadow } = deliver(nowhere, aPacket({ fields: { a: 1, b: 1 }, version: aVersion({ sequence: 1 }) }));
+  it("keeps the hash of a field that was not sent when the packet may have landed", () => {
+    const { shadow } = deliver(nothingKnown, aPacket({ fields: { a: 1, b: 1 }, version: aVersion({ sequence: 1 }) }));
     const doubtful = aPacket({ fields: { a: 1, b: 2 }, version: aVersion({ sequence: 5 }) });
 
     const doubted = afterDoubt(doubtful, shadow, shadowKey);
@@ -190,10 +190,10 @@ describe("the shadow", () => {
     expect(reconcile(between, doubted, shadowKey).kind).toBe("SUPERSEDED");
   });
 
-  it("sends a doubtful deletion again, and nothing older after it", () => {
+  it("sends a deletion that may have landed again, and nothing older after it", () => {
     const deletion = aPacket({ action: "delete", fields: {}, version: aVersion({ sequence: 2 }) });
 
-    for (const before of [nowhere, deliver(nowhere, aPacket({ version: aVersion({ sequence: 1 }) }))]) {
+    for (const before of [nothingKnown, deliver(nothingKnown, aPacket({ version: aVersion({ sequence: 1 }) }))]) {
       const doubted = afterDoubt(deletion, before.shadow, shadowKey);
 
       expect(reconcile(deletion, doubted, shadowKey).kind).toBe("send");
@@ -202,9 +202,9 @@ describe("the shadow", () => {
     }
   });
 
-  it("takes a refusal's word for no change: what is older may still go", () => {
+  it("lets an older packet go after a refusal", () => {
     const refusedOne = aPacket({ fields: { a: 2 }, version: aVersion({ sequence: 6 }) });
-    const { shadow } = deliver(nowhere, aPacket({ fields: { a: 1 }, version: aVersion({ sequence: 1 }) }));
+    const { shadow } = deliver(nothingKnown, aPacket({ fields: { a: 1 }, version: aVersion({ sequence: 1 }) }));
 
     const after = afterRefusal(refusedOne, shadow);
 
@@ -212,8 +212,8 @@ describe("the shadow", () => {
     expect(reconcile(between, after, shadowKey).kind).toBe("send");
   });
 
-  it("takes a record for possibly there again, after a doubtful upsert on a deleted one", () => {
-    const gone = deliver(nowhere, aPacket({ action: "delete", fields: {}, version: aVersion({ sequence: 1 }) }));
+  it("sends a deletion again if an upsert may have recreated the record", () => {
+    const gone = deliver(nothingKnown, aPacket({ action: "delete", fields: {}, version: aVersion({ sequence: 1 }) }));
     const again = aPacket({ action: "delete", fields: {}, version: aVersion({ sequence: 3 }) });
     const doubted = afterDoubt(
       aPacket({ fields: { a: 1 }, version: aVersion({ sequence: 2 }) }),
@@ -225,29 +225,29 @@ describe("the shadow", () => {
     expect(reconcile(again, doubted, shadowKey).kind).toBe("send");
   });
 
-  it("sends a deletion of what it knows nothing of, and none that is older than a field", () => {
+  it("sends a deletion of an unknown record, but none that is older than a field", () => {
     const deletion = aPacket({ action: "delete", fields: {}, version: aVersion({ sequence: 2 }) });
-    const newer = deliver(nowhere, aPacket({ fields: { a: 1 }, version: aVersion({ sequence: 3 }) }));
+    const newer = deliver(nothingKnown, aPacket({ fields: { a: 1 }, version: aVersion({ sequence: 3 }) }));
 
     expect(reconcile(deletion, emptyShadow, shadowKey)).toEqual({ kind: "send", fields: {} });
     expect(reconcile(deletion, newer.shadow, shadowKey)).toEqual({ kind: "SUPERSEDED" });
   });
 
-  it("believes of two packets nobody can order that the last one sent stands there", () => {
+  it("keeps the value sent later if two packets have equal versions", () => {
     const version = aVersion({ sequence: 4 });
     const [one, other] = [aPacket({ fields: { a: 1 }, version }), aPacket({ fields: { a: 2 }, version })];
 
-    const { shadow } = [one, other].reduce(deliver, nowhere);
-    const doubted = afterDoubt(other, deliver(nowhere, one).shadow, shadowKey);
+    const { shadow } = [one, other].reduce(deliver, nothingKnown);
+    const doubted = afterDoubt(other, deliver(nothingKnown, one).shadow, shadowKey);
 
     expect(reconcile(other, shadow, shadowKey)).toEqual({ kind: "UNCHANGED" });
     expect(reconcile(one, shadow, shadowKey)).toEqual({ kind: "send", fields: { a: 1 } });
     expect(reconcile(one, doubted, shadowKey)).toEqual({ kind: "send", fields: { a: 1 } });
   });
 
-  it("keeps after a doubt what is newer than the doubt, and what it was not about", () => {
+  it("keeps newer fields and other fields when a packet may have landed", () => {
     const newer = aPacket({ fields: { a: 5, b: 5 }, version: aVersion({ sequence: 5 }) });
-    const { shadow } = deliver(nowhere, newer);
+    const { shadow } = deliver(nothingKnown, newer);
 
     const doubted = afterDoubt(aPacket({ fields: { a: 1 }, version: aVersion({ sequence: 1 }) }), shadow, shadowKey);
     const doubtful = afterDoubt(aPacket({ fields: { a: 6 }, version: aVersion({ sequence: 6 }) }), shadow, shadowKey);
@@ -256,9 +256,9 @@ describe("the shadow", () => {
     expect(doubtful.fields.b).toEqual(shadow.fields.b);
   });
 
-  it("keeps a newer deletion after the doubt about an older one", () => {
+  it("keeps a newer deletion when an older one may have landed", () => {
     const deletion = (sequence: number) => aPacket({ action: "delete", fields: {}, version: aVersion({ sequence }) });
-    const { shadow } = deliver(nowhere, deletion(5));
+    const { shadow } = deliver(nothingKnown, deletion(5));
 
     const doubted = afterDoubt(deletion(2), shadow, shadowKey);
 
@@ -266,8 +266,8 @@ describe("the shadow", () => {
     expect(reconcile(aPacket({ version: aVersion({ sequence: 4 }) }), doubted, shadowKey).kind).toBe("SUPERSEDED");
   });
 
-  it("forgets all of a full packet after a doubt: it was sent with what stood there already", () => {
-    const { shadow } = deliver(nowhere, aPacket({ fields: { a: 1, b: 1 }, version: aVersion({ sequence: 1 }) }));
+  it("drops the hashes of all fields when a full packet may have landed", () => {
+    const { shadow } = deliver(nothingKnown, aPacket({ fields: { a: 1, b: 1 }, version: aVersion({ sequence: 1 }) }));
     const full = aPacket({ send: "full", fields: { a: 1, b: 2 }, version: aVersion({ sequence: 2 }) });
 
     const doubted = afterDoubt(full, shadow, shadowKey);
@@ -276,60 +276,60 @@ describe("the shadow", () => {
     expect(reconcile(again, doubted, shadowKey)).toEqual({ kind: "send", fields: { a: 1, b: 2 } });
   });
 
-  it("forgets after a refusal the fields that were refused, and no others", () => {
-    const { shadow } = deliver(nowhere, aPacket({ fields: { a: 1, b: 1 }, version: aVersion({ sequence: 1 }) }));
+  it("drops the hashes of refused fields, and no others", () => {
+    const { shadow } = deliver(nothingKnown, aPacket({ fields: { a: 1, b: 1 }, version: aVersion({ sequence: 1 }) }));
 
     const after = afterRefusal(aPacket({ fields: { a: 2, c: 2 }, version: aVersion({ sequence: 2 }) }), shadow);
 
     expect(after.fields).toStrictEqual({ a: { version: shadow.fields.a?.version }, b: shadow.fields.b });
   });
 
-  it("sends everything again after a refused deletion, and no deletion of what is gone for what is not", () => {
+  it("sends every field, and the deletion, again after a refused deletion", () => {
     const version = aVersion({ sequence: 1 });
-    const { shadow } = deliver(nowhere, aPacket({ fields: { a: 1, b: 1 }, version }));
+    const { shadow } = deliver(nothingKnown, aPacket({ fields: { a: 1, b: 1 }, version }));
     const refusedOne = aPacket({ action: "delete", fields: {}, version: aVersion({ sequence: 2 }) });
 
     expect(afterRefusal(refusedOne, shadow)).toStrictEqual({ fields: { a: { version }, b: { version } } });
-    const gone = deliver(nowhere, refusedOne).shadow;
+    const gone = deliver(nothingKnown, refusedOne).shadow;
     expect(reconcile({ ...refusedOne, version: aVersion({ sequence: 3 }) }, gone, shadowKey).kind).toBe("UNCHANGED");
     expect(
       reconcile({ ...refusedOne, version: aVersion({ sequence: 3 }) }, afterRefusal(refusedOne, gone), shadowKey).kind,
     ).toBe("send");
   });
 
-  it("teaches a field that holds its value already the newer version, and a field that holds another nothing", () => {
+  it("updates the version only of fields that hold the packet's value when nothing is sent", () => {
     const shadow = [
       aPacket({ fields: { a: 1, b: 1 }, version: aVersion({ sequence: 1 }) }),
       aPacket({ fields: { c: 3 }, version: aVersion({ sequence: 9 }) }),
-    ].reduce(deliver, nowhere).shadow;
+    ].reduce(deliver, nothingKnown).shadow;
     const version = aVersion({ sequence: 5 });
     const superseded = aPacket({ send: "full", fields: { a: 1, b: 2, c: 2 }, version });
 
-    const learnt = afterNothingSent(superseded, shadow, shadowKey);
+    const updated = afterNothingSent(superseded, shadow, shadowKey);
 
-    expect(learnt.fields).toStrictEqual({ ...shadow.fields, a: { ...shadow.fields.a, version } });
-    expect(afterNothingSent({ ...superseded, fields: { a: 1 } }, learnt, shadowKey)).toBe(learnt);
+    expect(updated.fields).toStrictEqual({ ...shadow.fields, a: { ...shadow.fields.a, version } });
+    expect(afterNothingSent({ ...superseded, fields: { a: 1 } }, updated, shadowKey)).toBe(updated);
   });
 
-  it("tells an operator what is believed of a field: this value, another, or nothing", () => {
+  it("reports whether a field holds this value, another, or an unknown one", () => {
     const packet = aPacket({ fields: { a: 1, b: 1, c: 1 }, version: aVersion({ sequence: 2 }) });
-    const { shadow } = deliver(nowhere, aPacket({ fields: { a: 1, b: 2 }, version: aVersion({ sequence: 1 }) }));
+    const { shadow } = deliver(nothingKnown, aPacket({ fields: { a: 1, b: 2 }, version: aVersion({ sequence: 1 }) }));
 
-    const told = ["a", "b", "c"].map((name) => beliefAbout(packet, name, shadow, shadowKey));
+    const beliefs = ["a", "b", "c"].map((name) => beliefAbout(packet, name, shadow, shadowKey));
 
-    expect(told).toEqual(["this", "another", "unknown"]);
+    expect(beliefs).toEqual(["this", "another", "unknown"]);
   });
 
-  it("believes nothing it believed before all was forgotten of a connector, of the same packet either", () => {
+  it("matches no earlier hash after an operator forgets a connector's shadows", () => {
     const packet = aPacket({ fields: { a: 1 } });
-    const { shadow } = deliver(nowhere, packet);
+    const { shadow } = deliver(nothingKnown, packet);
 
     expect(reconcile(packet, shadow, shadowKey).kind).toBe("UNCHANGED");
     expect(reconcile(packet, shadow, { ...shadowKey, epoch: 1 }).kind).toBe("send");
     expect(reconcile(packet, shadow, shadowKey).kind).toBe("UNCHANGED");
   });
 
-  it("knows again what an earlier release has written: another hash would send every value once more", () => {
+  it("matches the hashes of earlier releases, so an upgrade sends nothing again", () => {
     const packet = aPacket({ fields: { dailyRate: 68 } });
     const hashes = [0, 1].map(
       (epoch) => afterDelivery(packet, emptyShadow, { bridgeKey: aKey, epoch }).fields.dailyRate?.hash,
@@ -338,8 +338,8 @@ describe("the shadow", () => {
     expect(hashes).toEqual(["ebxcbvk2sqq5yqoqsao2rdcq35", "s24hzqhc2rrxbn6q6jlthyvvct"]);
   });
 
-  it("holds no value, only what cannot be guessed back without the key", () => {
-    const { shadow } = deliver(nowhere, aPacket({ fields: { ssn: "123-45-6789" } }));
+  it("holds keyed hashes and no values", () => {
+    const { shadow } = deliver(nothingKnown, aPacket({ fields: { ssn: "123-45-6789" } }));
 
     expect(JSON.stringify(shadow)).not.toContain("6789");
   });

@@ -13,7 +13,7 @@ targets:
 `;
 
 describe("accept", () => {
-  it("ends each message as one event record: expanded, unmatched, quarantined or duplicate", async () => {
+  it("records each message as expanded, unmatched, quarantined or duplicate", async () => {
     await using core = await aCore();
 
     await core.emit(
@@ -36,7 +36,7 @@ describe("accept", () => {
     expect(await brokenLaws(core, 5)).toEqual([]);
   });
 
-  it("takes the largest events and packets, however many come together", async () => {
+  it("accepts the largest events and packets, however many arrive together", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target], sheets: { roster, per_diem: onePerDiem } });
     const note = "é".repeat(100_000);
@@ -57,7 +57,7 @@ describe("accept", () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     const order: string[] = [];
-    const engine = seeing(core, order);
+    const engine = recordingCalls(core, order);
 
     await core.emit({ id: "1", data: { new_rate: 1 } });
     await core.map(engine);
@@ -68,17 +68,17 @@ describe("accept", () => {
     ]);
   });
 
-  it("stores a sheet once, however many events of a batch it maps", async () => {
+  it("stores a sheet once for all events of a batch", async () => {
     await using core = await aCore();
     const order: string[] = [];
 
     await core.emit(...Array.from({ length: 10 }, (_, i) => ({ id: `${i}`, subject: `${i}`, data: { new_rate: i } })));
-    await core.map(seeing(core, order));
+    await core.map(recordingCalls(core, order));
 
     expect(order.filter((call) => call === "write sheet")).toHaveLength(1);
   });
 
-  it("changes nothing when it runs twice for one message", async () => {
+  it("changes nothing if it runs twice for one message", async () => {
     await using core = await aCore();
     const message = {
       id: "m1",
@@ -95,7 +95,7 @@ describe("accept", () => {
     expect(await core.depth("lane:Fake@v1")).toBe(1);
   });
 
-  it("makes one packet of one event that comes ten times at once", async () => {
+  it("makes one packet of an event that arrives ten times at once", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
 
@@ -109,7 +109,7 @@ describe("accept", () => {
     ).toHaveLength(9);
   });
 
-  it("counts a duplicate once, though its message comes again", async () => {
+  it("counts a duplicate once, even if its message is redelivered", async () => {
     await using core = await aCore();
     const body = JSON.stringify({ id: "1", source: "s", type: "policy.per_diem.updated", data: { new_rate: 1 } });
     const messages = ["m1", "m2", "m3"].map((id) => ({ id, receipt: id, receiveCount: 1, body }));
@@ -120,7 +120,7 @@ describe("accept", () => {
     expect((await core.engine.store.tally()).events).toMatchObject({ EXPANDED: 1, duplicates: 2 });
   });
 
-  it("tells events apart by source and id together", async () => {
+  it("identifies an event by its source and id together", async () => {
     await using core = await aCore();
 
     await core.emit({ id: "1", source: "a", data: { new_rate: 1 } }, { id: "1", source: "b", data: { new_rate: 2 } });
@@ -129,7 +129,7 @@ describe("accept", () => {
     expect((await core.engine.store.tally()).events).toMatchObject({ EXPANDED: 2, duplicates: 0 });
   });
 
-  it("orders packets by the order of the messages, not of the writes", async () => {
+  it("keeps packets in the order of their messages, not of the writes", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
 
@@ -139,7 +139,7 @@ describe("accept", () => {
     expect(target.calls.map(({ fields }) => fields.dailyRate)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
   });
 
-  it("holds what governance blocks, sends nothing of it, and names the field and the rule", async () => {
+  it("holds a packet that governance blocks, and names the field and the rule", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
 
@@ -155,7 +155,7 @@ describe("accept", () => {
     ]);
   });
 
-  it("sends what governance masks only masked", async () => {
+  it("sends a masked field only in its masked form", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target], governance: "otherwise: mask" });
 
@@ -166,7 +166,7 @@ describe("accept", () => {
     expect(JSON.stringify(await core.packets())).not.toContain("123-45");
   });
 
-  it("holds both packets of a roster that names one person twice, and sends nobody a guess", async () => {
+  it("holds the repeated elements of a roster that names one person several times", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target], sheets: { roster } });
 
@@ -210,7 +210,7 @@ describe("accept", () => {
     ]);
   });
 
-  it("records a big roster in chunks and delivers all of it", async () => {
+  it("records a roster in several writes and delivers all of it", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target], sheets: { roster } });
     const people = Array.from({ length: 333 }, (_, i) => ({ badge: `b${i}`, desk: i }));
@@ -223,7 +223,7 @@ describe("accept", () => {
     expect(await brokenLaws(core, 1)).toEqual([]);
   });
 
-  it("holds for one sheet whose condition faults, lets the other sheets' packets go, and tells no value", async () => {
+  it("holds the packet of a sheet whose condition fails, sends the others, and logs no value", async () => {
     const target = fakeTarget();
     const sheet = (when: string) =>
       `source_event: policy.per_diem.updated\n${when}targets: { fake: { connector: Fake, map: { city: city } } }`;
@@ -242,7 +242,7 @@ describe("accept", () => {
     expect(JSON.stringify([await core.entries(), core.lines])).not.toContain("Confidentialville");
   });
 
-  it("clamps a time that lies more than 5 min ahead, and says so", async () => {
+  it("clamps a time more than 5 min ahead, and records that it did", async () => {
     await using core = await aCore();
     const ahead = new Date(core.clock.now() + 3_600_000).toISOString();
 
@@ -254,8 +254,8 @@ describe("accept", () => {
     expect((await core.engine.store.chain(packet.event))[0]?.facts.clamped).toBeDefined();
   });
 
-  describe("mends a crash", () => {
-    it("between record and send, by the redelivery", async () => {
+  describe("crash recovery", () => {
+    it("enqueues recorded packets when the message is redelivered", async () => {
       const target = fakeTarget();
       await using core = await aCore({ targets: [target] });
       await core.emit({ id: "1", data: { new_rate: 1 } });
@@ -271,7 +271,7 @@ describe("accept", () => {
       expect(await brokenLaws(core, 1)).toEqual([]);
     });
 
-    it("between record and send, by the watchdog where no redelivery comes", async () => {
+    it("enqueues recorded packets by the watchdog if the message is lost", async () => {
       const target = fakeTarget();
       await using core = await aCore({ targets: [target] });
       await core.emit({ id: "1", data: { new_rate: 1 } });
@@ -289,7 +289,7 @@ describe("accept", () => {
       expect((await core.only()).progress.status).toBe("SENT");
     });
 
-    it("at every write of a big roster, and packs nobody twice", async () => {
+    it("packs each roster element once after a crash at any write", async () => {
       for (let survived = 0; survived < 14; survived++) {
         const target = fakeTarget();
         await using core = await aCore({ targets: [target], sheets: { roster } });
@@ -306,7 +306,7 @@ describe("accept", () => {
       }
     });
 
-    it("with the sheets of the first run, though they changed meanwhile", async () => {
+    it("uses the sheets of the first run even if they changed meanwhile", async () => {
       const target = fakeTarget();
       await using core = await aCore({ targets: [target], sheets: { roster } });
       const people = Array.from({ length: 100 }, (_, i) => ({ badge: `b${i}`, desk: i }));
@@ -322,7 +322,7 @@ describe("accept", () => {
     });
   });
 
-  it("never lets planted personal data into a log line or the ledger", async () => {
+  it("writes no planted personal data to a log line or the ledger", async () => {
     const planted = ["123-45-6789", "alice@agency.example", "4111 1111 1111 1111", "+1 202 555 0143"];
     const target = fakeTarget();
     const governance = "rules: [{ id: record-key, field: entity, action: allow }]";
@@ -351,7 +351,7 @@ describe("accept", () => {
     expect(target.calls.length).toBeGreaterThan(0);
   });
 
-  it("keeps both sums after random sequences of events, duplicates, crashes and outages", async () => {
+  it("accounts for every event and packet after random events, duplicates, crashes and outages", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(
@@ -369,33 +369,33 @@ describe("accept", () => {
             { weight: 1, arbitrary: fc.record({ do: fc.constant("stray" as const), id: fc.nat(3) }) },
             { weight: 2, arbitrary: fc.record({ do: fc.constant("crash" as const), after: fc.nat(6) }) },
             { weight: 2, arbitrary: fc.record({ do: fc.constant("break" as const) }) },
-            { weight: 2, arbitrary: fc.record({ do: fc.constant("mend" as const) }) },
+            { weight: 2, arbitrary: fc.record({ do: fc.constant("repair" as const) }) },
             { weight: 4, arbitrary: fc.record({ do: fc.constant("run" as const) }) },
             { weight: 2, arbitrary: fc.record({ do: fc.constant("wait" as const), ms: fc.nat(400_000) }) },
           ),
           { maxLength: 30 },
         ),
-        async (acts) => {
+        async (actions) => {
           const target = fakeTarget();
           await using core = await aCore({ targets: [target] });
           let emitted = 0;
-          for (const act of acts) {
-            if (act.do === "emit" || act.do === "garble" || act.do === "stray") emitted++;
-            if (act.do === "emit")
-              await core.emit({ id: `e${act.id}`, subject: `r${act.lane}`, data: { new_rate: act.rate } });
-            if (act.do === "garble") await core.emit(`{${act.id}`);
-            if (act.do === "stray") await core.emit({ id: `s${act.id}`, type: "stray", data: {} });
-            if (act.do === "crash") await core.run(dyingAfter(core.engine, act.after)).catch(() => {});
-            if (act.do === "break") {
+          for (const action of actions) {
+            if (action.do === "emit" || action.do === "garble" || action.do === "stray") emitted++;
+            if (action.do === "emit")
+              await core.emit({ id: `e${action.id}`, subject: `r${action.lane}`, data: { new_rate: action.rate } });
+            if (action.do === "garble") await core.emit(`{${action.id}`);
+            if (action.do === "stray") await core.emit({ id: `s${action.id}`, type: "stray", data: {} });
+            if (action.do === "crash") await core.run(dyingAfter(core.engine, action.after)).catch(() => {});
+            if (action.do === "break") {
               target.awake = false;
               target.behave = () => ({ kind: "retry", reason: "answered 503", mayHaveLanded: true });
             }
-            if (act.do === "mend") {
+            if (action.do === "repair") {
               target.awake = true;
               target.behave = target.take;
             }
-            if (act.do === "run") await core.run();
-            if (act.do === "wait") await core.clock.advance(act.ms);
+            if (action.do === "run") await core.run();
+            if (action.do === "wait") await core.clock.advance(action.ms);
           }
           expect(await brokenLaws(core, emitted)).toEqual([]);
 
@@ -414,7 +414,7 @@ describe("accept", () => {
   });
 });
 
-/** Every entity at the target has, field by field, the value of its newest packet. */
+/** Checks that the target holds, for every entity, the value of its newest packet. */
 async function newestWins(core: Core, state: ReadonlyMap<string, unknown>): Promise<void> {
   const newest = new Map<string, { accepted: number; rate: unknown }>();
   for (const { packet } of await core.packets()) {
@@ -436,7 +436,7 @@ function withoutSends(engine: Engine): Engine {
   return { ...engine, queue };
 }
 
-function seeing(core: Core, order: string[]): Engine {
+function recordingCalls(core: Core, order: string[]): Engine {
   const { engine } = core;
   const store = new Proxy(engine.store, {
     get(target, name) {

@@ -34,13 +34,13 @@ function aVetted(overrides: Partial<VettedPayload> = {}): VettedPayload {
 
 const origin = { key: "evt-aaaaaaaaaaaaaaaa", type: "t", version: aVersion() };
 
-describe("a packet's id", () => {
-  it("is the same for the same event, target, entity and revision", () => {
+describe("packet id", () => {
+  it("stays the same for the same event, target, entity and revision", () => {
     expect(pack(aVetted(), origin, connector, aKey)).toEqual(pack(aVetted(), origin, connector, aKey));
     expect(pack(aVetted(), origin, connector, aKey).id).toMatch(/^pkt-[a-z2-7]{16}$/);
   });
 
-  it("does not change with the fields, and does with anything that makes it another packet", () => {
+  it("depends on event, target, entity and revision, but not on the fields", () => {
     const base = pack(aVetted(), origin, connector, aKey).id;
 
     expect(pack(aVetted({ fields: { b: 2 } }), origin, connector, aKey).id).toBe(base);
@@ -53,7 +53,7 @@ describe("a packet's id", () => {
     expect(new Set([base, ...others.map(({ id }) => id)]).size).toBe(5);
   });
 
-  it("is told apart for entities that only run together", () => {
+  it("differs for any two different entities", () => {
     fc.assert(
       fc.property(fc.string({ minLength: 1 }), fc.string({ minLength: 1 }), (a, b) => {
         const id = (entity: string) => pack(aVetted({ entity }), origin, connector, aKey).id;
@@ -63,8 +63,8 @@ describe("a packet's id", () => {
   });
 });
 
-describe("lanes and shadows", () => {
-  it("hide the entity, and depend on the bridge's own key", () => {
+describe("lane and shadow ids", () => {
+  it("does not reveal the entity, and depends on the bridge's key", () => {
     const mine = pack(aVetted({ entity: "123-45-6789" }), origin, connector, aKey);
     const theirs = pack(aVetted({ entity: "123-45-6789" }), origin, connector, createSecretKey(Buffer.alloc(32, 1)));
 
@@ -73,7 +73,7 @@ describe("lanes and shadows", () => {
     expect(mine.lane).toBe(mine.shadow);
   });
 
-  it("are one for all entities of a connector that says so, with a shadow for each", () => {
+  it("shares one lane among all entities with `lane: connector`, but keeps a shadow for each", () => {
     const wide = { ...connector, lane: "connector" } as Connector;
     const a = pack(aVetted({ entity: "a" }), origin, wide, aKey);
     const b = pack(aVetted({ entity: "b" }), origin, wide, aKey);
@@ -83,8 +83,8 @@ describe("lanes and shadows", () => {
   });
 });
 
-describe("a version", () => {
-  it("is the event's time, or the time of acceptance where it gives none", () => {
+describe("packet version", () => {
+  it("takes the event's time, or the time of acceptance if the event has none", () => {
     expect(versionOf(anEvent({ time: "2026-03-01T11:00:00Z" }), noon * 1_000).version.time).toBe(noon - 3_600_000);
     expect(versionOf(anEvent(), noon * 1_000).version.time).toBe(noon);
   });
@@ -93,7 +93,7 @@ describe("a version", () => {
     [5 * 60_000, false],
     [5 * 60_000 + 1, true],
     [365 * 86_400_000, true],
-  ])("%i ms ahead is clamped: %s", (ahead, expected) => {
+  ])("clamps a time %i ms ahead: %s", (ahead, expected) => {
     const time = new Date(noon + ahead).toISOString();
 
     const { version, clamped } = versionOf(anEvent({ time }), noon * 1_000);
@@ -108,9 +108,9 @@ describe("a version", () => {
       .map(({ sequence, ...rest }): Version => ({ source: "s", ...rest, ...(counted && { sequence }) }));
 
   it.each([
-    ["that counts", true],
-    ["that does not count", false],
-  ])("is in a strict weak order within one source %s", (_, counted) => {
+    ["with sequences", true],
+    ["without sequences", false],
+  ])("forms a strict weak order within one source %s", (_, counted) => {
     const of = anyVersion(counted);
     const older = (a: Version, b: Version) => compareVersions(a, b) < 0;
     fc.assert(
@@ -125,7 +125,7 @@ describe("a version", () => {
     );
   });
 
-  it("goes by sequence before time within a source, and by time between sources", () => {
+  it("compares sequence before time within a source, and time between sources", () => {
     const early = aVersion({ sequence: 2, time: noon - 1_000 });
     const late = aVersion({ sequence: 1, time: noon });
 
@@ -133,14 +133,14 @@ describe("a version", () => {
     expect(compareVersions({ ...early, source: "other" }, late)).toBeLessThan(0);
   });
 
-  it("is newer for a later revision and for nothing else that is equal", () => {
+  it("ranks a later revision as newer, and equal versions as equal", () => {
     expect(compareVersions(aVersion({ revision: 1 }), aVersion())).toBeGreaterThan(0);
     expect(compareVersions(aVersion(), aVersion())).toBe(0);
   });
 });
 
-describe("a revision", () => {
-  it("keeps lane, shadow and place in time, and says what it replays", () => {
+describe("packet revision", () => {
+  it("keeps its lane, shadow and version, and names the packet it replays", () => {
     const packet = aPacket({ id: "pkt-x", force: true });
 
     const revised = revise(packet, 3);
@@ -155,20 +155,20 @@ describe("a revision", () => {
   });
 });
 
-describe("a packet's place in a strict lane", () => {
-  it("is its sequence, else the order of acceptance", () => {
+describe("strict order", () => {
+  it("follows the sequence, or the order of acceptance without one", () => {
     expect(strictOrder(aPacket({ version: aVersion({ sequence: 4 }) }))).toBe(4);
     expect(strictOrder(aPacket({ version: aVersion({ accepted: 9 }) }))).toBe(9);
   });
 });
 
-describe("a packet's size", () => {
+describe("packet size limit", () => {
   const sized = (bytes: number, unit = "x") => {
     const empty = JSON.stringify(aPacket({ fields: { a: "" } })).length;
     return aPacket({ fields: { a: unit.repeat((bytes - empty) / Buffer.byteLength(unit)) } });
   };
 
-  it("is taken up to 256 KiB and refused a byte above, with both numbers", () => {
+  it("accepts 256 KiB, and reports both sizes for one byte more", () => {
     expect(sizeFault(sized(maxPacketBytes))).toBeUndefined();
     expect(sizeFault(sized(maxPacketBytes + 1))).toBe(
       "the packet has 262145 bytes, more than the 262144 a packet may have",

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { accept, resumeUnsent } from "../../../bridge/intake/accept.ts";
-import { chunkIn } from "../../../bridge/intake/expand-chunk.ts";
+import { parseChunk } from "../../../bridge/intake/expand-chunk.ts";
 import { eventKey } from "../../../bridge/model/event.ts";
 import { aCore, brokenLaws, type Core, fakeTarget } from "../../support/core.ts";
 import { dyingAfter } from "../../support/faulty.ts";
@@ -12,8 +12,8 @@ targets:
 `;
 const key = eventKey({ source: "hms.policy", id: "1" });
 
-describe("a roster of more than 500", () => {
-  it("goes back through the inbox once, in chunks, and ends as one expanded event", async () => {
+describe("roster of more than 500 elements", () => {
+  it("returns to the inbox once, in chunks, and ends as one expanded event", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target], sheets: { roster } });
     await emitRoster(core, 1_250);
@@ -33,7 +33,7 @@ describe("a roster of more than 500", () => {
     expect(await brokenLaws(core, 1)).toEqual([]);
   });
 
-  it("names the key that stands in it twice, though far apart, and sends only one of the two", async () => {
+  it("holds one of two elements with the same key, even in different chunks", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target], sheets: { roster } });
     const people = somePeople(1_100);
@@ -50,14 +50,14 @@ describe("a roster of more than 500", () => {
     expect(await brokenLaws(core, 1)).toEqual([]);
   });
 
-  it("is mended after a crash at any point, and packs nobody twice", async () => {
-    for (let survived = 0, over = false; !over; survived += 10) {
+  it("recovers from a crash at any point without packing an element twice", async () => {
+    for (let survived = 0, finished = false; !finished; survived += 10) {
       const target = fakeTarget();
       await using core = await aCore({ targets: [target], sheets: { roster } });
       await emitRoster(core, 520);
 
       await core.map(dyingAfter(core.engine, survived)).catch(() => {});
-      over = (await eventOf(core))?.status === "EXPANDED";
+      finished = (await eventOf(core))?.status === "EXPANDED";
       await core.clock.advance(200_000);
       await core.rest();
 
@@ -68,7 +68,7 @@ describe("a roster of more than 500", () => {
     }
   });
 
-  it("keeps the sheet of its first chunk, though the sheets changed meanwhile", async () => {
+  it("keeps the sheet of its first chunk even if the sheets change meanwhile", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target], sheets: { roster } });
     await emitRoster(core, 1_100);
@@ -82,7 +82,7 @@ describe("a roster of more than 500", () => {
     expect([...target.state.values()].every((fields) => "desk" in fields)).toBe(true);
   });
 
-  it("is sent to the inbox again where nothing of it moves for 2 min, and not while it does", async () => {
+  it("returns to the inbox only if none of its chunks moved for 2 min", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target], sheets: { roster } });
     await emitRoster(core, 1_100);
@@ -104,7 +104,7 @@ describe("a roster of more than 500", () => {
     expect(target.state.size).toBe(1_100);
   });
 
-  it("is expanded once, however often its chunks come", async () => {
+  it("expands once, however often its chunks arrive", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target], sheets: { roster } });
     await emitRoster(core, 600);
@@ -121,9 +121,9 @@ describe("a roster of more than 500", () => {
   });
 
   it.each(['{"expand":"evt-1","chunk":"0.0"}', '{"expand":"evt-aaaaaaaaaaaaaaaa","chunk":"0.0","x":1}', "{}", ""])(
-    "is not what %s belongs to",
+    "accepts no message such as %j as a chunk",
     (body) => {
-      expect(chunkIn(body)).toBeUndefined();
+      expect(parseChunk(body)).toBeUndefined();
     },
   );
 });
@@ -140,13 +140,13 @@ async function eventOf(core: Core) {
   return (await core.engine.store.read("event", [key]))[0]?.value;
 }
 
-/** Works one message of the inbox through. */
+/** Processes one message of the inbox. */
 async function mapOne(core: Core): Promise<void> {
   const messages = await takeFromInbox(core, 1);
   await accept(core.engine, messages);
 }
 
-/** Messages that are lost: taken, and never seen again. */
+/** Takes messages out of the inbox for good, as if they were lost. */
 async function takeFromInbox(core: Core, max: number) {
   const messages = await core.engine.queue.receive("inbox", { max, visibilityMs: 180_000, waitMs: 0 });
   await core.engine.queue.remove(

@@ -11,7 +11,7 @@ const sheet = () =>
   );
 
 describe("push", () => {
-  it("sends a recorded event through a sheet made in code, by the same path", async () => {
+  it("sends a recorded event through a sheet built in code", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     await core.emit({ id: "1", type: "anything", subject: "r", data: { rate: 7 } });
@@ -24,7 +24,7 @@ describe("push", () => {
     expect(await core.steps(ids[0] as string)).toEqual(["QUEUED", "SENT"]);
   });
 
-  it("makes no new packet for the same event pushed again", async () => {
+  it("creates no new packet if the same event is pushed again", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     await core.emit({ id: "1", type: "anything", subject: "r", data: { rate: 7 } });
@@ -39,7 +39,7 @@ describe("push", () => {
     expect(target.calls).toHaveLength(1);
   });
 
-  it("passes governance like any other packet", async () => {
+  it("holds a packet that governance blocks", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     await core.emit({ id: "1", type: "anything", data: { note: "123-45-6789" } });
@@ -52,7 +52,7 @@ describe("push", () => {
     expect((await core.only()).progress.status).toBe("HELD");
   });
 
-  it("sends nothing where nothing changed", async () => {
+  it("sends nothing if no mapped field changed", async () => {
     await using core = await aCore();
     await core.emit({ id: "1", type: "anything", data: { rate: 7, old_rate: 7 } });
     await core.map();
@@ -60,7 +60,7 @@ describe("push", () => {
     expect(await push(core.engine, key("1"), sheet())).toEqual([]);
   });
 
-  it("is mended by the watchdog where it ended between table and queue", async () => {
+  it("leaves packets to the watchdog if it fails between the table and the queue", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     await core.emit({ id: "1", type: "anything", subject: "r", data: { rate: 7 } });
@@ -76,11 +76,11 @@ describe("push", () => {
     expect(target.state.get("r")).toEqual({ rate: 7 });
   });
 
-  it("says what to do about an event that is not recorded", async () => {
+  it("rejects an event that is not recorded, with advice to emit it first", async () => {
     await using core = await aCore();
 
     await expect(push(core.engine, "evt-nobody", sheet())).rejects.toThrow(
-      "evt-nobody is not recorded, or too old; emit the event first",
+      "evt-nobody is not recorded, or its body was erased; emit the event first",
     );
   });
 });

@@ -3,9 +3,9 @@ import { verifyChain } from "../../../bridge/ledger/chain.ts";
 import { createPacketRecord, transitionPacket } from "../../../bridge/recording/transitions.ts";
 import { aBeginning, aPacket, noon } from "../../support/builders.ts";
 
-describe("a packet's step", () => {
-  it("begins its chain where it is recorded", () => {
-    const { record, entry } = createPacketRecord(aPacket(), noon, "QUEUED", { event: "evt-1" });
+describe("packet transition", () => {
+  it("begins the chain when the packet is recorded", () => {
+    const { record, entry } = createPacketRecord(aPacket(), noon, { status: "QUEUED", facts: { event: "evt-1" } });
 
     expect(record).toMatchObject({
       recordedAt: noon,
@@ -14,7 +14,7 @@ describe("a packet's step", () => {
     expect(verifyChain(record.packet.id, [entry], record.progress.tail)).toBeUndefined();
   });
 
-  it("leaves reason, lease, next try and head behind: they belong to one step only", () => {
+  it("drops the reason, lease, next attempt and lane head of the previous status", () => {
     const { record } = aBeginning({}, noon, {
       reason: "answered 500",
       lease: { owner: "a", until: 1 },
@@ -23,7 +23,7 @@ describe("a packet's step", () => {
       failingSince: 3,
     });
 
-    const next = transitionPacket(record, noon + 1, "RETRY", {});
+    const next = transitionPacket(record, noon + 1, { status: "RETRY", facts: {} });
 
     expect(next.record.progress).not.toHaveProperty("reason");
     expect(next.record.progress).not.toHaveProperty("lease");
@@ -32,26 +32,26 @@ describe("a packet's step", () => {
     expect(next.record.progress.failingSince).toBe(3);
   });
 
-  it("notes when it closed", () => {
+  it("records the time at which the packet closes", () => {
     const { record } = aBeginning();
 
-    expect(transitionPacket(record, noon + 5, "SENT", {}).record.progress.closedAt).toBe(noon + 5);
-    expect(transitionPacket(record, noon + 5, "RETRY", {}).record.progress.closedAt).toBeUndefined();
+    expect(transitionPacket(record, noon + 5, { status: "SENT", facts: {} }).record.progress.closedAt).toBe(noon + 5);
+    expect(transitionPacket(record, noon + 5, { status: "RETRY", facts: {} }).record.progress.closedAt).toBeUndefined();
   });
 
-  it("throws before anything is written, where it leads out of a closed status", () => {
-    const closed = transitionPacket(aBeginning().record, noon, "SENT", {}).record;
+  it("throws if the packet is closed already", () => {
+    const closed = transitionPacket(aBeginning().record, noon, { status: "SENT", facts: {} }).record;
 
     for (const status of ["QUEUED", "RETRY", "HELD", "SENT", "DISCARDED"] as const) {
-      expect(() => transitionPacket(closed, noon, status, {})).toThrow(/cannot go from SENT/);
+      expect(() => transitionPacket(closed, noon, { status, facts: {} })).toThrow(/cannot go from SENT/);
     }
   });
 
-  it("never changes the record it was given", () => {
+  it("leaves the given record unchanged", () => {
     const { record } = aBeginning();
     const before = structuredClone(record);
 
-    transitionPacket(record, noon, "SENT", {}, { tries: 9 });
+    transitionPacket(record, noon, { status: "SENT", facts: {}, progress: { tries: 9 } });
 
     expect(record).toEqual(before);
   });
