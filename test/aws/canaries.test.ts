@@ -27,7 +27,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { account, type Emulator, region, rootCredentials, startEmulator } from "./emulator/emulator.ts";
 
 /**
- * Gaps of the emulator, each as docs/decisions/2026-11-21-emulator.md has it. One of these failing is good news:
+ * Gaps of the emulator, each as docs/decisions/0011-aws-emulator.md has it. One of these failing is good news:
  * the emulator has learned it, and what stands in for it can go.
  */
 let emulator: Emulator;

@@ -133,7 +133,7 @@ describe("a function's bundle", () => {
     expect(bytes).toBeLessThanOrEqual(1_400 * kib);
   });
 
-  // Why not in 500: docs/decisions/2026-11-22-the-mappers-bundle.md, and 2026-11-22-detectors.md.
+  // Why not in 500: docs/decisions/0016-mapper-bundle-size.md and 0018-personal-data-detectors.md.
   it.each([
     ["mapper", 1_000],
     ["sheet-check", 510],
