@@ -99,7 +99,7 @@ describe("bridge emit --stack", () => {
 
     const { code, err } = await bridge(folder.path, "emit", "--stack", "hms-bridge", "--file", "rates.ndjson");
 
-    expect(err).toMatch(/rates\.ndjson:20: EventBridge did not take 1 of 10 events \(Throttled\).*; 10 events were/);
+    expect(err).toMatch(/rates\.ndjson:20: EventBridge did not accept 1 of 10 events \(Throttled\).*; 10 events were/);
     expect(code).toBe(3);
     expect(published()).toHaveLength(2);
   });

@@ -46,7 +46,7 @@ describe("a function's environment", () => {
       "https://bucket/",
       "s3://bucket/?/",
     ]) {
-      expect(() => places(place)).toThrow("the environment variable PLACES.0: is no place");
+      expect(() => places(place)).toThrow("the environment variable PLACES.0: is not a folder URL");
     }
   });
 

@@ -181,7 +181,7 @@ describe("the sheets in AppConfig", () => {
 
 describe("a deployment without sheets", () => {
   it.each([
-    ["none were shipped yet", () => {}],
+    ["none were deployed yet", () => {}],
     ["the set is not JSON", (server: AppConfigServer) => server.putInForce("{")],
   ])("says so where %s, and what to do: its events wait in the inbox", async (why, prepare) => {
     await using server = await appConfigServer();
@@ -196,7 +196,7 @@ describe("a deployment without sheets", () => {
     await using server = await appConfigServer();
 
     await expect(AppConfigSheets.open({ ...options(server), deployment: "hms-other" })).rejects.toThrow(
-      "hms-other has no sheets in force: none were shipped yet; run npm run deploy:mappings",
+      "hms-other has no sheets in force: none were deployed yet; run npm run deploy:mappings",
     );
   });
 

@@ -60,9 +60,9 @@ describe("the queues on AWS", () => {
     ];
 
     await expect(at.port.send("lane:Fake@v1", two)).rejects.toThrow(
-      "send to lane:Fake@v1: SQS did not take 1 of the batch (InternalError)",
+      "send to lane:Fake@v1: SQS did not accept 1 of the batch (InternalError)",
     );
-    await expect(at.port.delay("lane:Fake@v1", delays)).rejects.toThrow(/did not take 1 .*RequestThrottled/);
+    await expect(at.port.delay("lane:Fake@v1", delays)).rejects.toThrow(/did not accept 1 .*RequestThrottled/);
   });
 
   it("let a receipt go whose time has run out", async () => {

@@ -65,7 +65,7 @@ describe("a shipped set", () => {
 
     expect(packSet({ sheets: fits, policy }).byteLength).toBeGreaterThan(440_000);
     expect(() => packSet({ sheets: [...fits, big(9, 60)], policy })).toThrow(
-      /^the sheets are 50\d{4} bytes together and at most 500000 are shipped; the largest is mappings\/s9.yaml with \d+: /,
+      /^the sheets are 50\d{4} bytes together and the limit is 500000; the largest is mappings\/s9.yaml with \d+: /,
     );
   });
 

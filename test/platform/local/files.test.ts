@@ -34,7 +34,7 @@ describe("files of this machine", () => {
     const found = files.find(addressOf(folder.path, asked));
 
     await expect(found).rejects.toThrow(FileError);
-    await expect(found).rejects.toThrow(/in none of the places/);
+    await expect(found).rejects.toThrow(/outside the folders/);
   });
 
   it("may be reached by links within a place, and through a place that is a link itself", async () => {
@@ -67,7 +67,7 @@ describe("files of this machine", () => {
     const files = new LocalFiles([join(folder.path, "in")]);
 
     for (const name of ["folder", "pipe"]) {
-      await expect(files.find(addressOf(folder.path, `in/${name}`))).rejects.toThrow(/is no file/);
+      await expect(files.find(addressOf(folder.path, `in/${name}`))).rejects.toThrow(/is not a regular file/);
     }
     await expect(files.find(addressOf(folder.path, "in/roster/deeper"))).rejects.toThrow(/is not there/);
     await expect(files.find(`file://server${folder.path}/in/roster`)).rejects.toThrow(FileError);
@@ -86,7 +86,7 @@ describe("files of this machine", () => {
   it("are none where no place is named", async () => {
     using folder = home({ "in/roster": "text" });
 
-    await expect(new LocalFiles([]).find(addressOf(folder.path, "in/roster"))).rejects.toThrow(/in none of the places/);
+    await expect(new LocalFiles([]).find(addressOf(folder.path, "in/roster"))).rejects.toThrow(/outside the folders/);
   });
 });
 
