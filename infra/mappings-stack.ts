@@ -10,7 +10,7 @@ import { Key } from "aws-cdk-lib/aws-kms";
 import { StringParameter } from "aws-cdk-lib/aws-ssm";
 import type { Construct } from "constructs";
 import type { AppConfigTargets } from "../platform/aws/appconfig-targets.ts";
-import { parameterOf, sheetReaders, appConfigNamesOf } from "../platform/aws/names.ts";
+import { appConfigNamesOf, parameterOf, sheetReaders } from "../platform/aws/names.ts";
 import { setJsonSchema } from "../platform/aws/sheet-bundle.ts";
 import { type AlarmKind, alarmNameOf } from "./alarms.ts";
 import type { Bundle } from "./bundle.ts";

@@ -110,7 +110,7 @@ describe("bridge emit --stack", () => {
   ])("refuses %s that no bridge would hear", async (_, more) => {
     const { code, err } = await bridge(folder.path, "emit", "--stack", "hms-bridge", raise(68, more));
 
-    expect(err).toContain('a source begins with "hms.", and no type with "sync."');
+    expect(err).toContain('the source must begin with "hms." and the type must not begin with "sync."');
     expect(code).toBe(2);
     expect(published()).toEqual([]);
   });

@@ -33,7 +33,7 @@ const takesAll = ({ body }: { body: { Entries: unknown[] } }) => ({
 });
 
 describe("alerts on the bus", () => {
-  it("are CloudEvents of a source and of types the bridge's own rule takes nothing of", async () => {
+  it("publishes CloudEvents with a source and types that the bridge's own rule does not match", async () => {
     await using server = await awsServer(takesAll);
     const alerts = alertsOver(server);
 
@@ -65,7 +65,7 @@ describe("alerts on the bus", () => {
     expect(entriesOf(server)).toHaveLength(2);
   });
 
-  it("are told once, ten in a request, and nothing is asked where there is none", async () => {
+  it("publishes each alert once, ten to a request, and makes no request if there is none", async () => {
     await using server = await awsServer(takesAll);
     const alerts = alertsOver(server);
     for (let i = 0; i < 23; i++) alerts.record({ step: "held", packet: `pkt-${i}`, connector: "Fake@v1" });
@@ -92,7 +92,7 @@ describe("alerts on the bus", () => {
     expect(await alerts.publish()).toBeUndefined();
   });
 
-  it("keep a call waiting for two seconds and no longer where the bus does not answer", async () => {
+  it("delays an invocation by at most two seconds if the bus does not answer", async () => {
     const silent = http.createServer(() => {}).listen(0, "127.0.0.1");
     await once(silent, "listening");
     const endpoint = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
