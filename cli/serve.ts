@@ -1,7 +1,7 @@
 import { styleText } from "node:util";
 import type { Command } from "commander";
 import type { LogLine } from "../bridge/observability/log.ts";
-import type { SheetsNews } from "../platform/local/sheet-watcher.ts";
+import type { SheetsUpdate } from "../platform/local/sheet-watcher.ts";
 import { type ApiEndpoint, startApi } from "./api-server.ts";
 import { type End, exitCodes } from "./output.ts";
 import { type StoreOptions, storeCommand, withBridge } from "./with-bridge.ts";
@@ -23,7 +23,7 @@ export function serve(end: End): Command {
     .action(async (options: ServeOptions) => {
       const say = options.json ? sayJson : sayText;
       const log = (line: LogLine) => say(line, new Date());
-      const onSheets = (news: SheetsNews) => tellSheets(news, log);
+      const onSheets = (news: SheetsUpdate) => tellSheets(news, log);
       await withBridge(options, { log, onSheets }, async (bridge) => {
         const { engine, runner } = await bridge.open();
         if (!runner) {
@@ -69,7 +69,7 @@ function portIn(text: string): number {
   return Number(text);
 }
 
-function tellSheets(news: SheetsNews, log: (line: LogLine) => void): void {
+function tellSheets(news: SheetsUpdate, log: (line: LogLine) => void): void {
   if (news.kind === "loaded") {
     log({ step: "sheets-loaded", sheets: news.sheets });
     for (const warning of news.warnings) log({ step: "sheet-warning", warning });

@@ -3,14 +3,14 @@ import { createRateLimiter } from "../bridge/delivery/rate-limiter.ts";
 import type { Engine } from "../bridge/engine.ts";
 import { type Connector, connectorId } from "../bridge/model/connector.ts";
 import { shareOf } from "./concurrency.ts";
-import { answer, type BatchHandler, messagesIn } from "./sqs-batch.ts";
+import { type BatchHandler, messagesIn, settleBatch } from "./sqs-batch.ts";
 
-/** A send and what is written after it must be over before the function is: 5 s for the send, the rest to settle. */
+/** The last send starts at least this long before the function's timeout: 5 s for the send itself, the rest to settle it. */
 export const endMarginMs = 8_000;
 
-/** Messages of one connector's lanes in, packets delivered, put off, parked or held. */
+/** Creates the SQS handler that delivers the packets of one connector. */
 export function connectorHandler(engine: Engine, connector: Connector): BatchHandler {
-  const carrier = {
+  const worker = {
     connector,
     owner: engine.random.id(),
     acquire: createRateLimiter(engine.clock, shareOf(connector.rate).rate),
@@ -18,7 +18,7 @@ export function connectorHandler(engine: Engine, connector: Connector): BatchHan
   return async (event, context) => {
     const messages = messagesIn(event);
     const lastStart = engine.clock.now() + context.getRemainingTimeInMillis() - endMarginMs;
-    const reports = await deliver(engine, { ...carrier, lastStart }, messages);
-    return answer(engine, `lane:${connectorId(connector)}`, messages, reports);
+    const dispositions = await deliver(engine, { ...worker, lastStart }, messages);
+    return settleBatch(engine, `lane:${connectorId(connector)}`, messages, dispositions);
   };
 }

@@ -7,14 +7,17 @@ import { isProbeRequest } from "./probe-request.ts";
 import { probe as probeTarget } from "../bridge/maintenance/probe.ts";
 import { maintainTarget } from "../bridge/maintenance/maintain-target.ts";
 
-// `#connector` is the one connector of this bundle: each has its own.
+// Each connector has its own bundle of this file; `#connector` resolves to that connector.
 
-/** Called by the connector's lane queue. */
+/** Delivers packets. Invoked by the connector's lane queue. */
 export const deliver = createHandler(readConnectorEnv, async (env, log) =>
   connectorHandler(await openConnectorEngine(connector, env, log), connector),
 );
 
-/** Called every minute: asks the target whether it is awake, and sends its outbox back when it is. An operator has it asked at once. */
+/**
+ * Probes the target if a probe is due, and redrives its outbox once the target is up. Invoked every minute by the
+ * schedule, and by the operator API for an immediate probe.
+ */
 export const probe = createHandler(readConnectorEnv, async (env, log) => {
   const engine = await openConnectorEngine(connector, env, log);
   return async (event) => {

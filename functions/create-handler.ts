@@ -8,43 +8,44 @@ import { createTelemetry, type Telemetry } from "./telemetry.ts";
 type Handler<Answer> = (event: unknown, context: Context) => Promise<Answer>;
 
 /**
- * What every function is entered by: its environment read, its handler made, its log lines, metrics and alerts put out.
+ * Creates a Lambda entry point: reads the environment, creates the handler, and emits its logs, metrics and alerts.
  *
- * All of it happens at the first call, because nothing does I/O at import; where it fails, the next call tries again.
+ * Initialization runs on the first invocation, because modules do no I/O at import. If it fails, the next invocation
+ * tries again.
  *
- * @param read the function's environment
- * @param make its handler, which says what it does by `log`
+ * @param read parses the function's environment variables
+ * @param make creates the handler, which reports its work to `log`
  */
 export function createHandler<Env extends EveryEnv, Answer>(
   read: (env: NodeJS.ProcessEnv) => Env,
   make: (env: Env, log: Engine["log"]) => Promise<Handler<Answer>>,
 ): Handler<Answer> {
-  const open = onceMade(async () => {
+  const open = memoize(async () => {
     const env = read(process.env);
     const alerts = env.BUS === undefined ? undefined : openEventBridgeAlerts(env.DEPLOYMENT, env.BUS);
-    const teller = createTelemetry(env.DEPLOYMENT, env.LOG_LEVEL, alerts);
-    return { teller, handle: await make(env, teller.log) };
+    const telemetry = createTelemetry(env.DEPLOYMENT, env.LOG_LEVEL, alerts);
+    return { telemetry, handle: await make(env, telemetry.log) };
   });
-  let telling: Telemetry | undefined;
-  // After a fault too, and before Lambda ends a call that takes too long: what it has said it has done.
-  const tell = () => telling?.end();
+  let telemetry: Telemetry | undefined;
+  // Also runs after an error and before Lambda's timeout, so that work already done is always reported.
+  const flush = () => telemetry?.end();
   return middy(async (event: unknown, context: Context) => (await open()).handle(event, context))
     .before(async ({ context }) => {
-      telling = (await open()).teller;
-      telling.begin(context);
+      telemetry = (await open()).telemetry;
+      telemetry.begin(context);
     })
-    .after(tell)
-    .onError(tell);
+    .after(flush)
+    .onError(flush);
 }
 
-/** Makes a thing once. Where that fails, the next who asks makes it anew. */
-function onceMade<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | undefined;
+/** Calls `make` once and keeps its result. A failure is not kept: the next call tries again. */
+function memoize<T>(make: () => Promise<T>): () => Promise<T> {
+  let result: Promise<T> | undefined;
   return () => {
-    made ??= make().catch((error: unknown) => {
-      made = undefined;
+    result ??= make().catch((error: unknown) => {
+      result = undefined;
       throw error;
     });
-    return made;
+    return result;
   };
 }

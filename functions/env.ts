@@ -10,20 +10,20 @@ const json = z.transform((text: string, check): unknown => {
   }
 });
 
-/** What every function is told. */
+/** Environment variables of every function. */
 const everyEnv = {
-  /** The name everything of this deployment begins with. */
+  /** Name prefix of every resource in this deployment. */
   DEPLOYMENT: z.string().min(1),
-  /** From here on lines are logged; what they count is counted in any case. */
+  /** Lowest level that is logged. Metrics are counted at any level. */
   LOG_LEVEL: z.enum(["DEBUG", "INFO", "WARN", "ERROR"]).default("INFO"),
-  /** The AWS SDK's own switch. Source: AWS SDKs reference, "FIPS endpoints". */
+  /** Read by the AWS SDK itself. Source: AWS SDKs reference, "FIPS endpoints". */
   AWS_USE_FIPS_ENDPOINT: z.literal("true").optional(),
-  /** The ARN of the bus that alerts are told on. Absent where a function has none to tell. */
+  /** ARN of the bus that alerts are published to. Absent if a function raises no alerts. */
   BUS: z.string().startsWith("arn:").optional(),
 };
 
-/** What it takes to reach the tables and queues. */
-const placesEnv = {
+/** Environment variables that locate the tables and queues. */
+const resourcesEnv = {
   ...everyEnv,
   PACKETS_TABLE: z.string().min(1),
   LEDGER_TABLE: z.string().min(1),
@@ -33,28 +33,32 @@ const placesEnv = {
   QUEUES_ARN: z.string().startsWith("arn:").endsWith(":"),
 };
 
-/** What every function of the path is told about its deployment. */
+/** Environment variables of every function on the path from event to target. */
 const pathEnv = {
-  ...placesEnv,
-  /** The secret that holds the key which hides entities and values in hashes. */
+  ...resourcesEnv,
+  /** Name of the secret that holds the key for hashing entities and values. */
   BRIDGE_KEY: z.string().min(1),
   BUS: z.string().startsWith("arn:"),
 };
 
-/** A bucket, or a folder of it. Source: Amazon S3 User Guide, "Bucket naming rules"; no letter a policy reads as a pattern. */
-export const placePattern = /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/(?:[\w!.'()+=@:, -]+\/)*$/;
+/**
+ * Matches the URL of a bucket or of a folder in it. Excludes characters that IAM policies read as wildcards.
+ *
+ * Source: Amazon S3 User Guide, "Bucket naming rules".
+ */
+export const s3FolderPattern = /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/(?:[\w!.'()+=@:, -]+\/)*$/;
 
 const mapperEnvSchema = z.object({
   ...pathEnv,
-  /** Where files may be read from that events name: `["s3://bucket/rosters/"]`. */
+  /** Folders from which the bridge may read the files that events name: `["s3://bucket/rosters/"]`. */
   PLACES: z
     .string()
     .default("[]")
     .pipe(json)
-    .pipe(z.array(z.string().regex(placePattern, "is no place such as s3://bucket/rosters/"))),
-  /** How long what packets and events carry is kept, once they are over. */
+    .pipe(z.array(z.string().regex(s3FolderPattern, "is not a folder URL such as s3://bucket/rosters/"))),
+  /** Days that the payloads of closed packets and finished events are kept. */
   PAYLOAD_RETENTION_DAYS: z.coerce.number<string>().int().positive().default(90),
-  /** The compliance engine that is asked besides the policy: `{"url":"https://…"}`. Absent: there is none. */
+  /** External compliance engine to consult in addition to the policy: `{"url":"https://…"}`. Absent if there is none. */
   GOVERNANCE: z.string().pipe(json).pipe(complianceSettingsSchema).optional(),
 });
 
@@ -64,53 +68,53 @@ const connectorEnvSchema = z.object({
   CONFIG: z.string().pipe(json),
 });
 
-const inboundEnvSchema = z.object(placesEnv);
+const inboundEnvSchema = z.object(resourcesEnv);
 
 const ledgerCopyEnvSchema = z.object({
   ...everyEnv,
-  /** The bucket that keeps copies and seals. */
+  /** Bucket that holds the ledger's copies and seals. */
   LEDGER_BUCKET: z.string().min(1),
 });
 
 const ledgerSealEnvSchema = ledgerCopyEnvSchema.extend({
-  /** The AWS KMS key that seals are signed with. */
+  /** AWS KMS key that signs the seals. */
   SEAL_KEY: z.string().min(1),
 });
 
-/** As the constructs write it. */
+/** Environments before parsing, in the form the CDK constructs write. */
 export type MapperEnvironment = z.input<typeof mapperEnvSchema>;
 export type ConnectorEnvironment = z.input<typeof connectorEnvSchema>;
 export type LedgerCopyEnvironment = z.input<typeof ledgerCopyEnvSchema>;
 export type LedgerSealEnvironment = z.input<typeof ledgerSealEnvSchema>;
 
-/** As the functions read it. */
+/** Environments after parsing, in the form the functions use. */
 export type PathEnv = Omit<MapperEnv, "PLACES" | "PAYLOAD_RETENTION_DAYS" | "GOVERNANCE">;
 export type MapperEnv = z.output<typeof mapperEnvSchema>;
 export type ConnectorEnv = z.output<typeof connectorEnvSchema>;
 export type InboundEnv = z.output<typeof inboundEnvSchema>;
 export type EveryEnv = Pick<InboundEnv, keyof typeof everyEnv>;
 
-/** @throws with the variable and its fault, never its value */
+/** @throws {Error} if a variable is missing or invalid; names the variable and the problem, never its value */
 export function readMapperEnv(env: NodeJS.ProcessEnv): MapperEnv {
   return read(mapperEnvSchema, env);
 }
 
-/** @throws with the variable and its fault, never its value */
+/** @throws {Error} if a variable is missing or invalid; names the variable and the problem, never its value */
 export function readConnectorEnv(env: NodeJS.ProcessEnv): ConnectorEnv {
   return read(connectorEnvSchema, env);
 }
 
-/** @throws with the variable and its fault, never its value */
+/** @throws {Error} if a variable is missing or invalid; names the variable and the problem, never its value */
 export function readInboundEnv(env: NodeJS.ProcessEnv): InboundEnv {
   return read(inboundEnvSchema, env);
 }
 
-/** @throws with the variable and its fault, never its value */
+/** @throws {Error} if a variable is missing or invalid; names the variable and the problem, never its value */
 export function readLedgerCopyEnv(env: NodeJS.ProcessEnv): z.output<typeof ledgerCopyEnvSchema> {
   return read(ledgerCopyEnvSchema, env);
 }
 
-/** @throws with the variable and its fault, never its value */
+/** @throws {Error} if a variable is missing or invalid; names the variable and the problem, never its value */
 export function readLedgerSealEnv(env: NodeJS.ProcessEnv): z.output<typeof ledgerSealEnvSchema> {
   return read(ledgerSealEnvSchema, env);
 }
@@ -122,13 +126,13 @@ function read<T>(schema: z.ZodType<T>, env: NodeJS.ProcessEnv): T {
   throw new Error(`the environment variable ${issue?.path.join(".")}: ${issue?.message}; deploy the path stack again`);
 }
 
-/** Where an engine finds what is its own. */
-export function ownIn(env: PathEnv) {
-  return { ...placesIn(env), bridgeKey: env.BRIDGE_KEY };
+/** Resource names an engine needs, its key's secret included. */
+export function engineResourcesIn(env: PathEnv) {
+  return { ...resourcesIn(env), bridgeKey: env.BRIDGE_KEY };
 }
 
-/** Where the tables and queues are. */
-export function placesIn(env: InboundEnv) {
+/** Names of the tables and queues. */
+export function resourcesIn(env: InboundEnv) {
   return {
     deployment: env.DEPLOYMENT,
     packetsTable: env.PACKETS_TABLE,

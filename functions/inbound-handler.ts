@@ -5,14 +5,14 @@ import { errorName } from "../bridge/observability/log.ts";
 import { inboundRoutes } from "../ops/inbound-routes.ts";
 
 /**
- * The door for what outside systems say, behind an HTTP API.
+ * Creates the HTTP API handler for webhooks from outside systems.
  *
- * @throws where a message could not be stored: the gateway answers 500, the sender tries again, and an alarm rings
+ * @throws {Error} if a message could not be stored: the gateway answers 500, the sender tries again, and an alarm fires
  */
-export function inboundHandler(means: InboundContext) {
-  const app = inboundRoutes(means);
+export function inboundHandler(inbound: InboundContext) {
+  const app = inboundRoutes(inbound);
   app.onError((error) => {
-    // Without the error itself: its words could hold a value, and Lambda logs what is thrown.
+    // Omits the cause, because its message could contain a value and Lambda logs whatever is thrown.
     throw new Error(`a message could not be stored: ${errorName(error)}`);
   });
   const answer = handle(app);

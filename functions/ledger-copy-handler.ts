@@ -2,9 +2,9 @@ import * as z from "zod";
 import type { Engine } from "../bridge/engine.ts";
 import type { Clock } from "../bridge/ports/clock.ts";
 import { copyNameOf, type WriteOnce } from "../platform/aws/ledger-bucket.ts";
-import { ledgerPlaces } from "../platform/aws/names.ts";
+import { ledgerObjects } from "../platform/aws/names.ts";
 
-/** An attribute as DynamoDB's own JSON writes it, of the two kinds a ledger item has. */
+/** Attributes in DynamoDB JSON, of the two types a ledger item uses. */
 const text = z.object({ S: z.string() });
 const number = z.object({ N: z.string() });
 
@@ -24,23 +24,23 @@ const streamEventSchema = z.object({ Records: z.array(recordSchema) });
 
 type Change = z.output<typeof recordSchema>;
 
-/** What an entry's text says of itself. */
+/** Fields by which an entry identifies itself. */
 const entrySchema = z.object({ chain: z.string(), seq: z.number(), hash: z.string() });
 
-export interface Copying {
+export interface LedgerCopyOptions {
   readonly bucket: Pick<WriteOnce, "put">;
   readonly clock: Pick<Clock, "now">;
   readonly log: Engine["log"];
 }
 
 /**
- * What happened to the ledger's table into the bucket: entries that were appended as one object a batch, and whatever
- * else was done to it, which nobody may, each by itself and with an alarm.
+ * Creates the stream handler that copies changes of the ledger table to the bucket. The entries appended in one batch
+ * become one object. Any other change is forbidden: it is stored as an object of its own and raises an alarm.
  *
- * A batch that comes again changes nothing. Nothing in a batch can be at fault by itself: where this throws, the bucket
- * is away, and the whole batch waits.
+ * A repeated batch changes nothing. No single record can make the handler fail, so an error means that the bucket is
+ * unavailable and the whole batch must be retried.
  */
-export function ledgerCopyHandler({ bucket, clock, log }: Copying) {
+export function ledgerCopyHandler({ bucket, clock, log }: LedgerCopyOptions) {
   return async (event: unknown): Promise<void> => {
     const changes = changesIn(event);
     const appended = changes.flatMap((change) => {
@@ -57,13 +57,13 @@ export function ledgerCopyHandler({ bucket, clock, log }: Copying) {
     for (const change of changes) {
       if (entryIn(change) !== undefined) continue;
       const { SequenceNumber, Keys } = change.dynamodb;
-      await bucket.put(`${ledgerPlaces.tampered}${SequenceNumber}.json`, JSON.stringify(change));
+      await bucket.put(`${ledgerObjects.tampered}${SequenceNumber}.json`, JSON.stringify(change));
       log({ step: "ledger-tampered", change: change.eventName, chain: Keys.pk.S, entry: Number(Keys.sk.N) });
     }
   };
 }
 
-/** @throws where it is none: a fault of the deployment, not of the ledger */
+/** @throws {Error} if the event is not a stream event, which points to a wrong deployment and not to the ledger */
 function changesIn(event: unknown): readonly Change[] {
   const parsed = streamEventSchema.safeParse(event);
   if (parsed.success) return parsed.data.Records;
@@ -71,7 +71,7 @@ function changesIn(event: unknown): readonly Change[] {
   throw new Error(`not an event of the ledger's stream: ${issue?.path.join(".")}: ${issue?.message}`);
 }
 
-/** The text of an entry that was appended where it says it stands. Anything else is none. */
+/** The text of an appended entry whose chain and number match its key; `undefined` for any other change. */
 function entryIn({ eventName, dynamodb: { Keys, NewImage } }: Change): string | undefined {
   const entry = NewImage?.entry?.S;
   if (eventName !== "INSERT" || entry === undefined || entry.includes("\n")) return undefined;

@@ -1,9 +1,12 @@
 import type { LogLine } from "../bridge/observability/log.ts";
 
-/** Where the metrics stand in CloudWatch. */
+/** CloudWatch namespace of the metrics. */
 export const metricsNamespace = "HmsSyncBridge";
 
-/** Everything the functions count or time. Each has the dimension `service`, the deployment's name; some `connector` too. */
+/**
+ * Names of all metrics. Every metric has the dimension `service` (the deployment's name), and those of a connector also
+ * have `connector`.
+ */
 export type MetricName =
   | "Acknowledged"
   | "Lag"
@@ -27,25 +30,26 @@ export type MetricName =
   | "MappingFaults"
   | "GovernanceNotAsked";
 
-/** Counted by one, or by what a field of the line says; a field that ends in `Ms` is a time. */
-type Value = 1 | string | ((line: LogLine) => number);
+/** Source of a metric's value: 1 for each line, or a field of the line. A field that ends in `Ms` is a duration. */
+type MetricValue = 1 | string | ((line: LogLine) => number);
 
-interface Meaning {
-  /** `INFO`, if not said. */
+interface StepRule {
+  /** Default: `INFO`. */
   readonly level?: "WARN" | "ERROR";
-  readonly metrics?: Readonly<Partial<Record<MetricName, Value>>>;
+  readonly metrics?: Readonly<Partial<Record<MetricName, MetricValue>>>;
 }
 
 /**
- * What the path's log lines mean to an operator: how loud each is, and what it counts.
+ * Level and metrics of each log step.
  *
- * The path says what happened, and knows of no metric; here alone a line becomes one. Most lines count nothing.
+ * The bridge itself logs only what happened. This table is the only place that turns log lines into metrics; most lines
+ * count nothing.
  */
-const meanings: Readonly<Record<string, Meaning>> = {
+const stepRules: Readonly<Record<string, StepRule>> = {
   expanded: {
     metrics: { EventsExpanded: 1, PacketsRecorded: "packets", EventAge: "ageMs", MappingFaults: "heldByMapping" },
   },
-  // A large event: it tells itself again, as expanded, when all its packets are recorded.
+  // A large event is logged again as `expanded` once all of its packets are recorded.
   expanding: { metrics: { MappingFaults: "heldByMapping" } },
   unmatched: { metrics: { EventsUnmatched: 1 } },
   quarantined: { level: "WARN", metrics: { EventsQuarantined: 1 } },
@@ -59,7 +63,7 @@ const meanings: Readonly<Record<string, Meaning>> = {
   unchanged: { metrics: { Unchanged: 1 } },
   superseded: { metrics: { Superseded: 1 } },
   "target-down": { level: "WARN", metrics: { TargetDown: 1 } },
-  // Asked every minute for as long as it is down: what an alarm can hold on to.
+  // Probes run every minute while a target is down, which gives the alarm a continuous signal.
   probe: { metrics: { TargetDown: ({ awake }) => (awake ? 0 : 1) } },
   "window-breach": { level: "WARN", metrics: { WindowBreaches: 1 } },
   "unknown-message": { level: "WARN" },
@@ -82,18 +86,18 @@ const meanings: Readonly<Record<string, Meaning>> = {
 };
 
 export function levelOf({ step }: LogLine): "INFO" | "WARN" | "ERROR" {
-  return meanings[step]?.level ?? "INFO";
+  return stepRules[step]?.level ?? "INFO";
 }
 
-export interface Measured {
+export interface Measurement {
   readonly name: MetricName;
   readonly unit: "Count" | "Milliseconds";
   readonly value: number;
 }
 
-/** What a line adds to the metrics. A field it names and the line lacks adds nothing. */
-export function measuredIn(line: LogLine): Measured[] {
-  return Object.entries(meanings[line.step]?.metrics ?? {}).flatMap(([name, from]): Measured[] => {
+/** Metric values in a log line. A metric whose field is missing from the line is left out. */
+export function measuredIn(line: LogLine): Measurement[] {
+  return Object.entries(stepRules[line.step]?.metrics ?? {}).flatMap(([name, from]): Measurement[] => {
     const value = typeof from === "string" ? line[from] : typeof from === "function" ? from(line) : from;
     if (typeof value !== "number") return [];
     const unit = typeof from === "string" && from.endsWith("Ms") ? "Milliseconds" : "Count";

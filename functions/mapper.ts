@@ -4,8 +4,8 @@ import { createMapperEngine } from "./mapper-engine.ts";
 import { mapperHandler } from "./mapper-handler.ts";
 import { watchdogHandler } from "./watchdog-handler.ts";
 
-/** Called by the inbox. */
+/** Maps events to packets. Invoked by the inbox queue. */
 export const map = createHandler(readMapperEnv, createMapperEngine(mapperHandler));
 
-/** Called every minute: mends what crashes have left behind, and goes on with jobs. */
+/** Repairs what crashes left behind and continues jobs. Invoked every minute. */
 export const watch = createHandler(readMapperEnv, createMapperEngine(watchdogHandler));

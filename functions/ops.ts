@@ -11,7 +11,7 @@ import { createMapperEngine } from "./mapper-engine.ts";
 import { opsHandler } from "./ops-handler.ts";
 import { probeRequest } from "./probe-request.ts";
 
-/** Called by the operator's HTTP API. */
+/** Serves the operator API. Invoked by its HTTP API. */
 export const serve = createHandler(readMapperEnv, (env, log) =>
   createMapperEngine((engine) => opsHandler(opsOf(engine, env.DEPLOYMENT)))(env, log),
 );
@@ -22,7 +22,7 @@ function opsOf(engine: Engine, deployment: string): OpsContext {
     engine,
     host: "aws",
     version: packageJson.version,
-    // What talks to a target, and has its secret, is its own function.
+    // Only the connector's own function may call its target and read its secret.
     async probe(connector) {
       const id = connectorId(connector);
       const FunctionName = functionNameOf(deployment, probeNameOf(id));

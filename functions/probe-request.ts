@@ -1,6 +1,6 @@
 import * as z from "zod";
 
-/** What the operator's API hands a probe's function. The schedule hands it something else. */
+/** Payload with which the operator API invokes a probe function. The schedule sends a different payload. */
 export const probeRequest = { ask: "now" } as const;
 
 const probeRequestSchema = z.object({ ask: z.literal(probeRequest.ask) });

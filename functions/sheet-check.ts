@@ -3,7 +3,7 @@ import { sheetCheckHandler } from "./sheet-check-handler.ts";
 
 let check: ReturnType<typeof sheetCheckHandler> | undefined;
 
-/** Called by AppConfig before it takes new sheets, and again before it rolls them out. */
+/** Validates sheets. Invoked by AppConfig when new sheets are uploaded, and again before they are rolled out. */
 export async function handler(event: unknown): Promise<void> {
   check ??= sheetCheckHandler(await deployedCatalog());
   return check(event);

@@ -5,14 +5,14 @@ import { errorName } from "../bridge/observability/log.ts";
 import type { MessageDisposition } from "../bridge/ports/message-result.ts";
 import type { Message, QueueName } from "../bridge/ports/queue.ts";
 
-/** What a handler is called with and answers; of the context only the time that is left matters. */
+/** A Lambda handler for an SQS batch that reports partial failures. It needs only the remaining time of the context. */
 export type BatchHandler = (
   event: unknown,
   context: Pick<Context, "getRemainingTimeInMillis">,
 ) => Promise<SQSBatchResponse>;
 
-/** Messages in one call. Source: Amazon SQS quota. */
-const batch = 10;
+/** Most messages in one SQS call. Source: Amazon SQS quota. */
+const maxBatch = 10;
 
 const sqsEventSchema = z.object({
   Records: z.array(
@@ -28,7 +28,11 @@ const sqsEventSchema = z.object({
   ),
 });
 
-/** The messages of an SQS event. @throws where it is none: a fault of the deployment, not of a message */
+/**
+ * The messages of an SQS event.
+ *
+ * @throws {Error} if `event` is not an SQS event, which points to a wrong deployment and not to a bad message
+ */
 export function messagesIn(event: unknown): Message[] {
   const parsed = sqsEventSchema.safeParse(event);
   if (!parsed.success) {
@@ -44,7 +48,7 @@ export function messagesIn(event: unknown): Message[] {
   }));
 }
 
-/** The lane a packet names itself, for where the queue does not say its group. */
+/** The lane a packet's body names. Used if the queue reports no message group. */
 function laneIn(body: string): string | undefined {
   try {
     const { lane } = JSON.parse(body) as { lane?: unknown };
@@ -55,25 +59,25 @@ function laneIn(body: string): string | undefined {
 }
 
 /**
- * Tells Lambda and SQS what became of a batch: what is done with is removed by Lambda, what must wait is named as
- * failed and made visible again when its time has come.
+ * Turns the dispositions of a batch into Lambda's response. Lambda deletes acknowledged messages; delayed messages are
+ * reported as failed and become visible again when their delay is over.
  */
-export async function answer(
+export async function settleBatch(
   engine: Engine,
   queue: QueueName,
   messages: readonly Message[],
-  reports: readonly MessageDisposition[],
+  dispositions: readonly MessageDisposition[],
 ): Promise<SQSBatchResponse> {
-  const waiting = reports.flatMap((report) => (report.kind === "delay" ? [report] : []));
-  for (let i = 0; i < waiting.length; i += batch) {
+  const delayed = dispositions.flatMap((disposition) => (disposition.kind === "delay" ? [disposition] : []));
+  for (let i = 0; i < delayed.length; i += maxBatch) {
     try {
-      await engine.queue.delay(queue, waiting.slice(i, i + batch));
+      await engine.queue.delay(queue, delayed.slice(i, i + maxBatch));
     } catch (error) {
-      // They still count as failed, and come again when the queue's own visibility timeout is over.
+      // They are still reported as failed, and return after the queue's own visibility timeout.
       engine.log({ step: "delay-failed", queue, error: errorName(error) });
     }
   }
-  const receipts = new Set(waiting.map(({ receipt }) => receipt));
+  const receipts = new Set(delayed.map(({ receipt }) => receipt));
   return {
     batchItemFailures: messages.flatMap(({ id, receipt }) => (receipts.has(receipt) ? [{ itemIdentifier: id }] : [])),
   };

@@ -6,29 +6,32 @@ import type { LogLine } from "../bridge/observability/log.ts";
 import type { EventBridgeAlerts } from "../platform/aws/eventbridge-alerts.ts";
 import { levelOf, measuredIn, metricsNamespace } from "./log-metrics.ts";
 
-/** What a function says of its work: the path's log lines, and the metrics and alerts they stand for. */
+/** Logs, metrics and alerts of a function, all derived from the bridge's log lines. */
 export interface Telemetry {
   readonly log: (line: LogLine) => void;
-  /** Which call the next lines belong to. */
+  /** Attributes the following lines to an invocation. */
   begin(context: Context): void;
-  /** Tells the call's alerts, and puts its metrics out: one line for the function, one for each connector it worked for. */
+  /** Publishes the invocation's alerts and emits its metrics: one line for the function and one for each connector. */
   end(): Promise<void>;
 }
 
 /**
- * Log lines as JSON by Powertools Logger, metrics in CloudWatch's embedded format by Powertools Metrics: both are
- * lines on the function's own output, and no call to AWS. Alerts are one, at the end of a call that has any.
+ * Creates a function's telemetry: JSON log lines by Powertools Logger, and metrics in CloudWatch's embedded metric
+ * format by Powertools Metrics.
  *
- * @param alerts absent: nobody is told
+ * Both are written to standard output and need no call to AWS. Only an invocation that raised alerts makes a call, at
+ * its end.
+ *
+ * @param alerts destination of alerts; if absent, alerts are only logged
  */
 export function createTelemetry(
   deployment: string,
   logLevel: "DEBUG" | "INFO" | "WARN" | "ERROR",
-  alerts?: Pick<EventBridgeAlerts, "hear" | "tell">,
+  alerts?: Pick<EventBridgeAlerts, "record" | "publish">,
 ): Telemetry {
   const logger = new Logger({ serviceName: deployment, logLevel, logFormatter: new LineFormatter() });
   const metricsOf = new Map<string | undefined, Metrics>();
-  const measuring = (connector: string | undefined): Metrics => {
+  const metricsFor = (connector: string | undefined): Metrics => {
     let metrics = metricsOf.get(connector);
     if (!metrics) {
       metrics = new Metrics({
@@ -47,8 +50,8 @@ export function createTelemetry(
     else if (level === "WARN") logger.warn(step, fields);
     else logger.info(step, fields);
     const connector = typeof line.connector === "string" ? line.connector : undefined;
-    for (const { name, unit, value } of measuredIn(line)) measuring(connector).addMetric(name, unit, value);
-    alerts?.hear(line);
+    for (const { name, unit, value } of measuredIn(line)) metricsFor(connector).addMetric(name, unit, value);
+    alerts?.record(line);
   };
   return {
     log,
@@ -56,17 +59,17 @@ export function createTelemetry(
       logger.addContext(context);
     },
     async end() {
-      const failed = await alerts?.tell();
+      const failed = await alerts?.publish();
       if (failed) log(failed);
       for (const metrics of metricsOf.values()) if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics();
     },
   };
 }
 
-/** One line: when, how loud, what happened, where, in which call; then the line's own fields. */
+/** Formats a line as time, level, step, deployment, function, request and trace, followed by the line's own fields. */
 class LineFormatter extends LogFormatter {
-  formatAttributes(given: UnformattedAttributes, fields: LogAttributes): LogItem {
-    const { timestamp, logLevel, message, serviceName, lambdaContext, xRayTraceId } = given;
+  formatAttributes(attributes: UnformattedAttributes, fields: LogAttributes): LogItem {
+    const { timestamp, logLevel, message, serviceName, lambdaContext, xRayTraceId } = attributes;
     return new LogItem({
       attributes: {
         time: timestamp.toISOString(),

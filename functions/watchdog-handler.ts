@@ -3,10 +3,10 @@ import type { Engine } from "../bridge/engine.ts";
 import { runJobs } from "../bridge/jobs/job-runner.ts";
 import { runWatchdog } from "../bridge/maintenance/watchdog.ts";
 
-/** A page of a job must be over, and its checkpoint written, before the function is. */
+/** Time reserved before the function's timeout, so that a job can finish its page and write its checkpoint. */
 const endMarginMs = 10_000;
 
-/** Mends what crashes have left between table and queues, then goes on with the jobs for as long as the call may take. */
+/** Creates the watchdog's handler, which repairs what crashes left between table and queues and then runs jobs. */
 export function watchdogHandler(engine: Engine) {
   return async (_event: unknown, context: Pick<Context, "getRemainingTimeInMillis">): Promise<void> => {
     const until = engine.clock.now() + context.getRemainingTimeInMillis() - endMarginMs;

@@ -3,7 +3,7 @@ import { type EventBus, type IEventBus, Match, Rule } from "aws-cdk-lib/aws-even
 import { PolicyStatement, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { Topic } from "aws-cdk-lib/aws-sns";
 import { Construct } from "constructs";
-import { alertSourceOf, alertTopicOf, heard } from "../platform/aws/names.ts";
+import { acceptedEvents, alertSourceOf, alertTopicOf } from "../platform/aws/names.ts";
 import type { Alarms } from "./alarms.ts";
 import type { Shared } from "./function.ts";
 import { allowEvents } from "./inbox.ts";
@@ -33,7 +33,7 @@ export class Alerts extends Construct {
       ruleName: topicName,
       description: "What the bridge tells HMS-OPS, to those who subscribe",
       eventBus,
-      eventPattern: { source: [alertSourceOf(deployment)], detailType: Match.prefix(heard.ownTypePrefix) },
+      eventPattern: { source: [alertSourceOf(deployment)], detailType: Match.prefix(acceptedEvents.ownTypePrefix) },
     });
     // Not CDK's own target: that lets every rule of every account publish here.
     rule.addTarget({

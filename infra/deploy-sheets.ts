@@ -10,7 +10,7 @@ import {
   StartDeploymentCommand,
 } from "@aws-sdk/client-appconfig";
 import type { AppConfigTargets } from "../platform/aws/appconfig-targets.ts";
-import { takeUpMs } from "../platform/aws/sheet-bundle.ts";
+import { maxSheetAgeMs } from "../platform/aws/sheet-bundle.ts";
 
 /** How often a rollout is looked at. */
 const lookMs = 3_000;
@@ -109,8 +109,8 @@ export async function deploySheets({
     sleep,
   );
   if (ended.State === "COMPLETE") {
-    tell(`rolled out; until every mapper has asked for them: ${takeUpMs / 1_000} s`);
-    await sleep(takeUpMs);
+    tell(`rolled out; until every mapper has asked for them: ${maxSheetAgeMs / 1_000} s`);
+    await sleep(maxSheetAgeMs);
     return { kind: "in-force", version, deployment };
   }
   return { kind: "rolled-back", deployment, percent: reached(ended), reason: whyRolledBack(ended) };

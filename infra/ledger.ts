@@ -5,7 +5,7 @@ import { EventSourceMapping, StartingPosition } from "aws-cdk-lib/aws-lambda";
 import { Construct } from "constructs";
 import { readTimes } from "../bridge/model/timings.ts";
 import type { LedgerCopyEnvironment, LedgerSealEnvironment } from "../functions/env.ts";
-import { ledgerPlaces } from "../platform/aws/names.ts";
+import { ledgerObjects } from "../platform/aws/names.ts";
 import type { Alarms } from "./alarms.ts";
 import type { Bundle } from "./bundle.ts";
 import { allow, grantPutEvents, PlainFunction, type Shared } from "./function.ts";
@@ -82,7 +82,7 @@ export class LedgerKeeping extends Construct {
       ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"],
       [stream],
     );
-    allow(copy.role, ["s3:PutObject"], [this.#objects(ledgerPlaces.entries), this.#objects(ledgerPlaces.tampered)]);
+    allow(copy.role, ["s3:PutObject"], [this.#objects(ledgerObjects.entries), this.#objects(ledgerObjects.tampered)]);
     grantPutEvents(copy.role, shared);
     allow(copy.role, ["sqs:SendMessage"], [dead.queueArn]);
     allow(copy.role, keyUse, [shared.key.keyArn]);
@@ -116,11 +116,11 @@ export class LedgerKeeping extends Construct {
     // A time that is missed is made up for by the next.
     rule.addTarget(new LambdaTarget(seal.function, { retryAttempts: 0, maxEventAge: aMinute }));
     allow(seal.role, ["s3:ListBucket"], [this.#bucketArn]);
-    allow(seal.role, ["s3:GetObject"], [this.#objects(ledgerPlaces.entries), this.#objects(ledgerPlaces.seals)]);
+    allow(seal.role, ["s3:GetObject"], [this.#objects(ledgerObjects.entries), this.#objects(ledgerObjects.seals)]);
     allow(
       seal.role,
       ["s3:PutObject"],
-      [this.#objects(ledgerPlaces.seals), `${this.#bucketArn}/${ledgerPlaces.publicKey}`],
+      [this.#objects(ledgerObjects.seals), `${this.#bucketArn}/${ledgerObjects.publicKey}`],
     );
     allow(seal.role, ["kms:Sign", "kms:GetPublicKey"], [sealKey]);
     allow(seal.role, keyUse, [shared.key.keyArn]);

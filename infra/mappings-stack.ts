@@ -10,7 +10,7 @@ import { Key } from "aws-cdk-lib/aws-kms";
 import { StringParameter } from "aws-cdk-lib/aws-ssm";
 import type { Construct } from "constructs";
 import type { AppConfigTargets } from "../platform/aws/appconfig-targets.ts";
-import { parameterOf, sheetReaders, sheetsPlace } from "../platform/aws/names.ts";
+import { appConfigNamesOf, parameterOf, sheetReaders } from "../platform/aws/names.ts";
 import { setJsonSchema } from "../platform/aws/sheet-bundle.ts";
 import { type AlarmKind, alarmNameOf } from "./alarms.ts";
 import type { Bundle } from "./bundle.ts";
@@ -47,7 +47,7 @@ export class MappingsStack extends Stack {
   constructor(scope: Construct, id: string, { settings, sheetCheck, connectors, ...props }: MappingsStackProps) {
     super(scope, id, { description: "HMS Sync Bridge: where its mapping sheets are kept", ...props });
     this.#deployment = settings.name;
-    const place = sheetsPlace(settings.name);
+    const place = appConfigNamesOf(settings.name);
     const keyArn = this.#told("key");
 
     const application = new CfnApplication(this, "Application", {

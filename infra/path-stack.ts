@@ -13,8 +13,8 @@ import { connectorId } from "../bridge/model/connector.ts";
 import { batchSize } from "../functions/concurrency.ts";
 import type { MapperEnvironment } from "../functions/env.ts";
 import {
+  acceptedEvents,
   functionNameOf,
-  heard,
   type Parameter,
   parameterOf,
   probeNameOf,
@@ -36,8 +36,8 @@ import { OpsApi } from "./ops-api.ts";
 import type { Settings } from "./settings.ts";
 
 const hmsEvents = {
-  source: Match.prefix(heard.sourcePrefix),
-  detailType: Match.anythingButPrefix(heard.ownTypePrefix),
+  source: Match.prefix(acceptedEvents.sourcePrefix),
+  detailType: Match.anythingButPrefix(acceptedEvents.ownTypePrefix),
 };
 
 /** Mappers at work at once, each with ten events. */

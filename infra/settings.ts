@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { complianceSettingsSchema } from "../bridge/governance/compliance-engine.ts";
-import { placePattern } from "../functions/env.ts";
+import { s3FolderPattern } from "../functions/env.ts";
 
 /** A network id as EC2 gives it: `subnet-0a1b2c3d`. */
 const idOf = (kind: string) =>
@@ -48,7 +48,7 @@ const settingsSchema = z.strictObject({
   /** How long it does. */
   ledgerRetentionDays: z.coerce.number().int().min(1).max(36_500).default(2_557),
   /** Where files may be read from that events name: buckets, or folders of them. */
-  places: z.array(z.string().regex(placePattern, "is no place such as s3://bucket/rosters/")).default([]),
+  places: z.array(z.string().regex(s3FolderPattern, "is not a folder URL such as s3://bucket/rosters/")).default([]),
   /** Keys of the agency's own that files there are encrypted with. */
   placeKeys: z
     .array(z.string().regex(keyPattern, "is not the ARN of a key such as arn:aws-us-gov:kms:…:key/…"))

@@ -21,7 +21,7 @@ import { createHttp, hostsIn } from "../connectors/protocols/http/client.ts";
 import { listConnectorFiles } from "../connectors/protocols/load-connectors.ts";
 import { type LocalEngine, openLocalEngine } from "../platform/local/engine.ts";
 import { checkSettings, readSettings, type SettingsInput } from "../platform/local/settings.ts";
-import { readSet, SheetsError, type SheetsNews, SheetWatcher } from "../platform/local/sheet-watcher.ts";
+import { readSet, SheetsError, type SheetsUpdate, SheetWatcher } from "../platform/local/sheet-watcher.ts";
 import { startWorkerLoops, type WorkerLoops } from "../platform/local/worker-loops.ts";
 import { type PacketView, viewOf } from "./packet-view.ts";
 
@@ -43,7 +43,7 @@ export interface BridgeOptions {
   readonly times?: SettingsInput["times"];
   readonly log?: (line: LogLine) => void;
   /** Told when sheets are taken up or refused. */
-  readonly onSheets?: (news: SheetsNews) => void;
+  readonly onSheets?: (news: SheetsUpdate) => void;
   /** `false`: only emit and look; leave the work to the process that has it. Default: work, unless another does. */
   readonly work?: boolean;
   /** Whether to read the sheets where no work is done. */
@@ -415,7 +415,7 @@ async function openBridge(options: BridgeOptions): Promise<Open> {
       folder = await SheetWatcher.open({
         folder: mappings,
         catalog,
-        tell: onSheets,
+        onUpdate: onSheets,
         ...(lastGoodFile && { lastGoodFile }),
       });
     }

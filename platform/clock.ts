@@ -1,22 +1,22 @@
 import { randomUUID } from "node:crypto";
 import type { Clock, Random } from "../bridge/ports/clock.ts";
 
-/** The longest a timer can be set for: 2^31 - 1 ms. */
+/** Longest delay of a Node.js timer: 2^31 - 1 ms. */
 const longestTimerMs = 2_147_483_647;
 
 /**
- * The machine's time.
+ * The machine's clock.
  *
- * @param lastStamp µs: stamps go on from here, even where the machine's clock was set back
+ * @param lastStamp µs; later stamps are greater than this, even if the machine's clock was set back
  */
 export function systemClock(lastStamp = 0): Clock {
   let last = lastStamp;
-  // Of two processes that stamp in the same ms neither is first by rights; a part of their own keeps them from a tie.
-  const part = Math.floor(Math.random() * 1_000);
+  // A random offset for each process keeps two processes that stamp in the same millisecond from a tie.
+  const processOffset = Math.floor(Math.random() * 1_000);
   return {
     now: () => Date.now(),
     stamp() {
-      last = Math.max(last + 1, Date.now() * 1_000 + part);
+      last = Math.max(last + 1, Date.now() * 1_000 + processOffset);
       return last;
     },
     after,
@@ -29,7 +29,7 @@ function after(ms: number, call: () => void): () => void {
   return () => clearTimeout(timer);
 }
 
-/** Sleeping, by whatever clock. */
+/** Sleeps by the given timer. Resolves early if `signal` is aborted. */
 export function sleepBy(after: Clock["after"], ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted) return resolve();

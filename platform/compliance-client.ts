@@ -27,16 +27,16 @@ import type { SecretsPort } from "../bridge/ports/secrets.ts";
 import { canonicalJson } from "../bridge/values/canonical-json.ts";
 import { keyedHash } from "../bridge/values/ids.ts";
 
-/** Requests under way at once; the others wait their turn. A large roster asks for 500 at one go. */
-const atOnce = 16;
-const waiting = 100_000;
+/** Parallel requests; further ones are queued. A large roster makes 500 requests in one chunk. */
+const maxParallel = 16;
+const maxQueued = 100_000;
 
-/** So many failures in a row, and it is left in peace for a while. */
+/** Consecutive failures after which the compliance engine is not called for `breakMs`. */
 const failuresToBreak = 5;
 const breakMs = 5_000;
 
-/** Answers remembered. An entry is a hash and a rule's id. */
-const rememberedMost = 10_000;
+/** Most rulings in the cache. An entry is a hash and a rule's id. */
+const maxCached = 10_000;
 
 const secretSchema = z.object({ token: z.string().min(1) });
 
@@ -44,16 +44,17 @@ export interface ComplianceOptions {
   readonly settings: ComplianceSettings;
   readonly http: Http;
   readonly secrets: SecretsPort;
-  /** Makes what is remembered unreadable: a hash of an employee's record could be guessed. */
+  /** Keys the cache's hashes, because a plain hash of an employee's record could be guessed. */
   readonly bridgeKey: KeyObject;
   readonly clock: Pick<Clock, "now">;
 }
 
 /**
- * The compliance engine outside (HMS-ESQ), asked over HTTP: `POST` with the request as JSON, a ruling as JSON back.
+ * Client of the external compliance engine (HMS-ESQ): sends the request as JSON by `POST` and receives a ruling as JSON.
  *
- * It fails closed: an engine that is down or slow, a status other than 200, a redirect, an answer that is no ruling are
- * all `ComplianceUnavailableError`, and nothing leaves. After five failures in a row it is not asked for 5 s.
+ * It fails closed. If the engine is down or slow, or answers with a redirect, a status other than 200 or an invalid
+ * ruling, `ask` rejects with `ComplianceUnavailableError` and nothing is sent to a target. After five failures in a row
+ * the engine is not called for 5 s.
  */
 export function createComplianceClient({
   settings,
@@ -63,17 +64,17 @@ export function createComplianceClient({
   clock,
 }: ComplianceOptions): CompliancePort {
   const { url, timeoutMs, cacheMs } = settings;
-  const remembered = new Map<string, { readonly ruling: Ruling; readonly until: number }>();
+  const cache = new Map<string, { readonly ruling: Ruling; readonly until: number }>();
   const breaker = circuitBreaker(handleAll, {
     halfOpenAfter: breakMs,
     breaker: new ConsecutiveBreaker(failuresToBreak),
   });
-  const guard = wrap(bulkhead(atOnce, waiting), breaker, timeout(timeoutMs, TimeoutStrategy.Aggressive));
+  const guard = wrap(bulkhead(maxParallel, maxQueued), breaker, timeout(timeoutMs, TimeoutStrategy.Aggressive));
 
   const headers = async (): Promise<Record<string, string>> => {
-    const given = await secrets.get(complianceSecret);
-    if (given === undefined) return {};
-    const secret = secretSchema.safeParse(given);
+    const stored = await secrets.get(complianceSecret);
+    if (stored === undefined) return {};
+    const secret = secretSchema.safeParse(stored);
     if (!secret.success) throw new ComplianceUnavailableError(`the secret "${complianceSecret}" has no token`);
     return { authorization: `Bearer ${secret.data.token}` };
   };
@@ -81,61 +82,61 @@ export function createComplianceClient({
   const post = async (json: ComplianceRequest, signal: AbortSignal): Promise<HttpResponse> =>
     http.request({ method: "POST", url, json, headers: await headers(), signal });
 
-  const answered = async (request: ComplianceRequest, signal: AbortSignal): Promise<Ruling> => {
-    let answer = await post(request, signal);
-    if (answer.status === 401 || answer.status === 403) {
-      // Rotated, perhaps: once more with what is kept now.
+  const requestRuling = async (request: ComplianceRequest, signal: AbortSignal): Promise<Ruling> => {
+    let response = await post(request, signal);
+    if (response.status === 401 || response.status === 403) {
+      // The token may have been rotated: retries once with the current one.
       await secrets.refresh(complianceSecret);
-      answer = await post(request, signal);
+      response = await post(request, signal);
     }
-    return rulingIn(answer);
+    return rulingIn(response);
   };
 
-  const remember = (key: string, ruling: Ruling) => {
-    remembered.delete(key);
-    remembered.set(key, { ruling, until: clock.now() + cacheMs });
-    const [oldest] = remembered.keys();
-    if (remembered.size > rememberedMost && oldest !== undefined) remembered.delete(oldest);
+  const cacheRuling = (key: string, ruling: Ruling) => {
+    cache.delete(key);
+    cache.set(key, { ruling, until: clock.now() + cacheMs });
+    const [oldest] = cache.keys();
+    if (cache.size > maxCached && oldest !== undefined) cache.delete(oldest);
   };
 
   return {
     async ask(request) {
       const key = keyedHash(bridgeKey, "compliance", canonicalJson(request));
-      const known = remembered.get(key);
-      if (known && known.until > clock.now()) return known.ruling;
+      const cached = cache.get(key);
+      if (cached && cached.until > clock.now()) return cached.ruling;
       try {
-        const ruling = await guard.execute(({ signal }) => answered(request, signal));
-        if (cacheMs > 0) remember(key, ruling);
+        const ruling = await guard.execute(({ signal }) => requestRuling(request, signal));
+        if (cacheMs > 0) cacheRuling(key, ruling);
         return ruling;
       } catch (error) {
         throw error instanceof ComplianceUnavailableError
           ? error
-          : new ComplianceUnavailableError(whyNot(error, timeoutMs), { cause: error });
+          : new ComplianceUnavailableError(failureReason(error, timeoutMs), { cause: error });
       }
     },
   };
 }
 
-/** @throws {ComplianceUnavailableError} where it is no ruling; what it said is not repeated */
+/** @throws {ComplianceUnavailableError} if the response is not a ruling; the message does not repeat the response */
 function rulingIn({ status, body }: HttpResponse): Ruling {
   if (status !== 200) throw new ComplianceUnavailableError(`governance answered ${status}`);
-  let said: unknown;
+  let answer: unknown;
   try {
-    said = JSON.parse(body);
+    answer = JSON.parse(body);
   } catch {
-    throw new ComplianceUnavailableError("governance answered 200 with what is not JSON");
+    throw new ComplianceUnavailableError("governance answered 200, but its body is not JSON");
   }
-  const ruling = rulingSchema.safeParse(said);
-  if (!ruling.success) throw new ComplianceUnavailableError("governance answered 200 with what is no ruling");
-  // A rule's id goes into the ledger.
+  const ruling = rulingSchema.safeParse(answer);
+  if (!ruling.success) throw new ComplianceUnavailableError("governance answered 200, but its body is not a ruling");
+  // The ledger records the rule's id, so it must not contain personal data.
   if (detect(ruling.data.rule ?? "", complianceSecret).length > 0)
-    throw new ComplianceUnavailableError("governance named no rule");
+    throw new ComplianceUnavailableError("governance named a rule that contains personal data");
   return ruling.data;
 }
 
-function whyNot(error: unknown, timeoutMs: number): string {
+function failureReason(error: unknown, timeoutMs: number): string {
   if (error instanceof BrokenCircuitError) return `governance has failed ${failuresToBreak} times in a row`;
   if (error instanceof TaskCancelledError) return `governance did not answer within ${timeoutMs} ms`;
-  // What the one way out over HTTP says names hosts and codes, and nothing that was sent.
+  // The HTTP client's messages name hosts and codes, never what was sent.
   return error instanceof Error ? `governance cannot be asked: ${error.message}` : "governance cannot be asked";
 }

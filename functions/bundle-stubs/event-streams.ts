@@ -1,11 +1,11 @@
 /**
- * Streams of events, which some of AWS's APIs answer with, and none that a function here calls.
+ * Stub for the AWS SDK's event stream support, which no API called by these functions uses.
  *
- * Bundled in place of the SDK's own, which every client brings along: 20 KiB that would never be used.
+ * Bundled in place of the SDK's own, which would add 20 KiB of unused code to every client.
  */
 export class EventStreamSerde {
   constructor() {
-    throw new Error("no function here reads a stream of events; see functions/bundle-stubs/event-streams.ts");
+    throw new Error("no function here reads an event stream; see functions/bundle-stubs/event-streams.ts");
   }
 }
 

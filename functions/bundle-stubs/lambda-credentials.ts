@@ -1,8 +1,8 @@
 /**
- * Credentials as Lambda gives them to a function: in its environment, for as long as the process lives.
+ * Reads the credentials that Lambda puts into a function's environment. They are valid for the life of the process.
  *
- * Bundled in place of the SDK's own chain, whose other places (profiles, SSO, web identity, instance metadata) are
- * 95 KiB that no function here would ever use, and every cold start would read.
+ * Bundled in place of the SDK's provider chain, whose other sources (profiles, SSO, web identity, instance metadata)
+ * would add 95 KiB of unused code to every cold start.
  */
 export function defaultProvider() {
   return async () => {

@@ -8,22 +8,26 @@ import { type SheetSet, sheetSet } from "../../bridge/mapping/sheet-set.ts";
 import { errorName, type LogLine } from "../../bridge/observability/log.ts";
 import type { Clock } from "../../bridge/ports/clock.ts";
 import { systemClock } from "../clock.ts";
-import { sheetsPlace } from "./names.ts";
-import { takeUpMs, unpackSet } from "./sheet-bundle.ts";
+import { appConfigNamesOf } from "./names.ts";
+import { maxSheetAgeMs, unpackSet } from "./sheet-bundle.ts";
 
-/** How often AppConfig is asked. */
-const pollMs = takeUpMs / 2;
+/** Interval between polls of AppConfig. */
+const pollMs = maxSheetAgeMs / 2;
 
-/** How long a session waits for its next call. Source: `GetLatestConfiguration`: 24 h; an hour less for the clocks. */
+/** Lifetime of a session token: 24 h, less one hour for clock skew. Source: `GetLatestConfiguration`. */
 const tokenMs = 23 * 3_600_000;
 
-/** How long an event waits for AppConfig's answer where the sheets at hand may be old. Then they go on. */
-const patienceMs = 1_000;
+/** Longest time an event waits for AppConfig if the sheets may be outdated. After it, the sheets at hand are used. */
+const maxWaitMs = 1_000;
 
-/** A connection that slept with its function may be dead: that is noticed in seconds, and a new one made. */
+/** Short timeouts, because a connection kept over a frozen function may be dead and must be replaced within seconds. */
 const timeouts = { connectionTimeout: 1_000, requestTimeout: 3_000 };
 
-/** The sheets of a deployment, for a function that maps. @throws where none are in force yet */
+/**
+ * Opens a deployment's sheets for a function that maps events.
+ *
+ * @throws {Error} if no sheets are in force yet
+ */
 export function openSheets(deployment: string, log: (line: LogLine) => void): Promise<AppConfigSheets> {
   const client = new AppConfigDataClient({ maxAttempts: 2, requestHandler: timeouts });
   return AppConfigSheets.open({ client, deployment, clock: systemClock(), log });
@@ -37,83 +41,84 @@ export interface AppConfigSheetsOptions {
 }
 
 /**
- * The sheets and the policy in force, as AppConfig rolls them out.
+ * The sheets and the policy in force, as rolled out by AppConfig.
  *
- * It is asked beside the work, never before an event; only a process that has not worked for 30 s asks first. What
- * cannot be used, or cannot be had, leaves the last good set in force.
+ * Polling runs alongside the work. An event waits for it only if the process has not polled for 30 s. If a new set is
+ * invalid, or AppConfig cannot be reached, the previous set stays in force.
  */
 export class AppConfigSheets {
   readonly #options: AppConfigSheetsOptions;
   #current: SheetSet | undefined;
-  /** For the next call of the session, and for that one only. Absent: a new session is needed. */
+  /** Token for the session's next call, valid only once. If absent, a new session is needed. */
   #token: string | undefined;
   /** ms since the epoch */
-  #askedAt = 0;
-  #nextAt = 0;
-  #asking: Promise<void> | undefined;
+  #polledAt = 0;
+  /** ms since the epoch */
+  #nextPollAt = 0;
+  #polling: Promise<void> | undefined;
 
   private constructor(options: AppConfigSheetsOptions) {
     this.#options = options;
   }
 
-  /** @throws where no set is in force yet, or none this version can use: there is no last good one */
+  /** @throws {Error} if no set is in force yet, or this version cannot use the one that is */
   static async open(options: AppConfigSheetsOptions): Promise<AppConfigSheets> {
     const sheets = new AppConfigSheets(options);
-    let why = "none were shipped yet";
+    let reason = "none were deployed yet";
     try {
-      const faults = await sheets.#ask();
+      const issues = await sheets.#poll();
       if (sheets.#current) return sheets;
-      if (faults) why = faults.join("; ");
+      if (issues) reason = issues.join("; ");
     } catch (error) {
       if (!(error instanceof ResourceNotFoundException)) throw error;
     }
-    throw new Error(`${options.deployment} has no sheets in force: ${why}; run npm run deploy:mappings`);
+    throw new Error(`${options.deployment} has no sheets in force: ${reason}; run npm run deploy:mappings`);
   }
 
   get current(): SheetSet {
     return this.#current as SheetSet;
   }
 
-  /** To be called before events are worked on. Returns at once, but where the sheets at hand may be old. */
+  /** Polls AppConfig if a poll is due. Call it before each batch: it returns at once unless the sheets may be outdated. */
   async refresh(): Promise<void> {
     const { clock } = this.#options;
     const now = clock.now();
-    if (now < this.#nextAt) return;
-    this.#asking ??= this.#askAndTell().finally(() => {
-      this.#asking = undefined;
+    if (now < this.#nextPollAt) return;
+    this.#polling ??= this.#pollAndLog().finally(() => {
+      this.#polling = undefined;
     });
-    if (now - this.#askedAt < takeUpMs) return;
-    const enough = new AbortController();
-    await Promise.race([this.#asking, clock.sleep(patienceMs, enough.signal)]);
-    enough.abort();
+    if (now - this.#polledAt < maxSheetAgeMs) return;
+    const wait = new AbortController();
+    await Promise.race([this.#polling, clock.sleep(maxWaitMs, wait.signal)]);
+    wait.abort();
   }
 
-  async #askAndTell(): Promise<void> {
+  async #pollAndLog(): Promise<void> {
     const { log, clock } = this.#options;
     try {
-      const faults = await this.#ask();
-      if (faults) log({ step: "sheets-refused", faults: faults.slice(0, 3).join("; "), of: faults.length });
+      const issues = await this.#poll();
+      if (issues) log({ step: "sheets-refused", faults: issues.slice(0, 3).join("; "), of: issues.length });
     } catch (error) {
       this.#token = undefined;
-      this.#nextAt = clock.now() + pollMs;
+      this.#nextPollAt = clock.now() + pollMs;
       log({ step: "sheets-not-asked", error: errorName(error) });
     }
   }
 
-  /** @returns what is wrong with a new set that cannot be used */
-  async #ask(): Promise<readonly string[] | undefined> {
+  /** @returns the issues of a new set that cannot be used, else `undefined` */
+  async #poll(): Promise<readonly string[] | undefined> {
     const { client, deployment, clock, log } = this.#options;
-    const isGood = this.#token !== undefined && clock.now() - this.#askedAt < tokenMs;
-    const token = isGood ? this.#token : await this.#begin();
-    // Good for one call, whatever comes of it.
+    const isValid = this.#token !== undefined && clock.now() - this.#polledAt < tokenMs;
+    const token = isValid ? this.#token : await this.#startSession();
+    // A token is used up by one call, even by one that fails.
     this.#token = undefined;
-    const answer = await client.send(new GetLatestConfigurationCommand({ ConfigurationToken: token }));
-    this.#token = answer.NextPollConfigurationToken;
-    this.#askedAt = clock.now();
-    this.#nextAt = this.#askedAt + Math.max(pollMs, (answer.NextPollIntervalInSeconds ?? 0) * 1_000);
-    // Empty: nothing new.
-    if (!answer.Configuration?.byteLength) return undefined;
-    const unpacked = unpackSet(new TextDecoder().decode(answer.Configuration));
+    const latest = await client.send(new GetLatestConfigurationCommand({ ConfigurationToken: token }));
+    this.#token = latest.NextPollConfigurationToken;
+    this.#polledAt = clock.now();
+    this.#nextPollAt = this.#polledAt + Math.max(pollMs, (latest.NextPollIntervalInSeconds ?? 0) * 1_000);
+    // An empty configuration means that nothing has changed.
+    if (!latest.Configuration?.byteLength) return undefined;
+    const unpacked = unpackSet(new TextDecoder().decode(latest.Configuration));
     if (!unpacked.ok) return unpacked.faults;
     this.#current = sheetSet(
       unpacked.sheets.map(({ sheet }) => sheet),
@@ -123,9 +128,9 @@ export class AppConfigSheets {
     return undefined;
   }
 
-  async #begin(): Promise<string | undefined> {
+  async #startSession(): Promise<string | undefined> {
     const { client, deployment } = this.#options;
-    const { application, environment, profile } = sheetsPlace(deployment);
+    const { application, environment, profile } = appConfigNamesOf(deployment);
     const { InitialConfigurationToken } = await client.send(
       new StartConfigurationSessionCommand({
         ApplicationIdentifier: application,

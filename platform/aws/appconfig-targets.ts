@@ -1,11 +1,11 @@
 import * as z from "zod";
 
-/** What the mappings stack has made, for whoever ships sheets: ids, and the connectors sheets may name. */
-const placesSchema = z.object({
+/** Output of the mappings stack that a sheet deployment needs: AppConfig ids, and the connectors that sheets may name. */
+const appConfigTargetsSchema = z.object({
   application: z.string().min(1),
   environment: z.string().min(1),
   profile: z.string().min(1),
-  /** The strategies: in stages, and all at once. */
+  /** Ids of the deployment strategies: in stages, and all at once. */
   staged: z.string().min(1),
   atOnce: z.string().min(1),
   /** The key's ARN. */
@@ -14,9 +14,9 @@ const placesSchema = z.object({
   connectors: z.array(z.string()),
 });
 
-export type AppConfigTargets = z.output<typeof placesSchema>;
+export type AppConfigTargets = z.output<typeof appConfigTargetsSchema>;
 
-/** @throws where the text is not what the mappings stack writes */
+/** @throws {Error} if the text does not have the form that the mappings stack writes */
 export function readAppConfigTargets(text: string): AppConfigTargets {
-  return placesSchema.parse(JSON.parse(text));
+  return appConfigTargetsSchema.parse(JSON.parse(text));
 }

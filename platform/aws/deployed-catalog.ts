@@ -1,10 +1,10 @@
 import * as z from "zod";
 import { Catalog, type Connector } from "../../bridge/model/connector.ts";
 
-/** Where the facts about the deployed connectors stand, beside the bundle of each function that packs or checks. */
+/** File with the facts about the deployed connectors, next to the bundle of each function that packs or checks. */
 export const catalogFile = "connectors.json";
 
-/** What packing for a connector takes to know. Its code stays in its own function. */
+/** Facts about a connector that packing needs. The connector's code is only in its own function. */
 const factsSchema = z.strictObject({
   name: z.string(),
   version: z.string(),
@@ -18,7 +18,7 @@ const factsSchema = z.strictObject({
 
 type ConnectorFacts = z.output<typeof factsSchema>;
 
-/** What is shipped with a deployment, as text: of each of its connectors, the facts. */
+/** The facts about a deployment's connectors as JSON text, deployed with its functions. */
 export function catalogText(connectors: readonly Connector[]): string {
   return JSON.stringify(connectors.map(factsOf));
 }
@@ -28,15 +28,19 @@ function factsOf({ name, version, order, lane, resource, deletes, idempotent, ra
   return { name, version, order, ...optional, idempotent, rate };
 }
 
-/** The connectors of a deployment, as those of its functions know them that send nothing. @throws where it is no such text */
+/**
+ * Creates the catalog for functions that send nothing: its connectors can be packed for, but neither sent with nor
+ * probed.
+ *
+ * @throws {Error} if the text is not from `catalogText`
+ */
 export function openCatalog(text: string): Catalog {
-  return new Catalog(z.array(factsSchema).parse(JSON.parse(text)).map(knownByFacts));
+  return new Catalog(z.array(factsSchema).parse(JSON.parse(text)).map(connectorWithoutCode));
 }
 
-/** Enough to pack for, and nothing to send with. */
-function knownByFacts(facts: ConnectorFacts): Connector {
-  const elsewhere = (): never => {
+function connectorWithoutCode(facts: ConnectorFacts): Connector {
+  const unavailable = (): never => {
     throw new Error(`${facts.name}@${facts.version} sends and probes in a function of its own`);
   };
-  return { ...facts, config: z.unknown(), send: elsewhere, probe: elsewhere };
+  return { ...facts, config: z.unknown(), send: unavailable, probe: unavailable };
 }

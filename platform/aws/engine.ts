@@ -15,8 +15,9 @@ import { AwsQueue } from "./queue.ts";
 import { AwsSecrets, readBridgeKey } from "./secrets.ts";
 import { AwsStore } from "./store.ts";
 
-export interface AwsPlaces {
-  /** The name everything of this deployment begins with. */
+/** Names of the AWS resources that every engine uses. */
+export interface AwsResources {
+  /** Name prefix of every resource in this deployment. */
   readonly deployment: string;
   readonly packetsTable: string;
   readonly ledgerTable: string;
@@ -24,16 +25,16 @@ export interface AwsPlaces {
   readonly queuesArn: string;
 }
 
-export interface AwsOptions extends AwsPlaces {
-  /** The secret that holds the bridge's own key. */
+export interface AwsOptions extends AwsResources {
+  /** Name of the secret that holds the bridge's own key. */
   readonly bridgeKey: string;
   readonly files: FilesPort;
   readonly catalog: Catalog;
   readonly sheets: () => SheetSet;
   readonly publish: Engine["publish"];
-  /** Reaches the compliance engine that is asked besides the policy, where there is one. */
+  /** Creates the client of the external compliance engine. Absent if only the policy decides. */
   readonly compliance?:
-    | ((means: Pick<Engine, "http" | "secrets" | "bridgeKey" | "clock">) => CompliancePort)
+    | ((ports: Pick<Engine, "http" | "secrets" | "bridgeKey" | "clock">) => CompliancePort)
     | undefined;
   readonly configOf: (connector: string) => unknown;
   readonly http: (config: unknown) => Http;
@@ -41,7 +42,7 @@ export interface AwsOptions extends AwsPlaces {
   readonly log: Engine["log"];
 }
 
-/** The engine on AWS: region, credentials, endpoints and FIPS as the SDK finds them in its environment. */
+/** Opens the engine on AWS. Region, credentials, endpoints and FIPS come from the SDK's environment. */
 export async function openAwsEngine(options: AwsOptions): Promise<Engine> {
   const { files, catalog, sheets, publish, configOf } = options;
   const client = new SecretsManagerClient();
@@ -65,16 +66,19 @@ export async function openAwsEngine(options: AwsOptions): Promise<Engine> {
   };
 }
 
-/** What the door for outside systems needs: it makes no packet, and so knows no key and no sheets. */
-export function openAwsDoor(places: AwsPlaces, { catalog, log }: Pick<Engine, "catalog" | "log">): InboundContext {
-  return { ...portsOf(places, new SecretsManagerClient()), catalog, log };
+/** Opens the ports of the inbound endpoint. It makes no packets, so it needs neither the bridge's key nor the sheets. */
+export function openAwsInbound(
+  resources: AwsResources,
+  { catalog, log }: Pick<Engine, "catalog" | "log">,
+): InboundContext {
+  return { ...portsOf(resources, new SecretsManagerClient()), catalog, log };
 }
 
 function portsOf(
-  { deployment, packetsTable, ledgerTable, queuesUrl, queuesArn }: AwsPlaces,
+  { deployment, packetsTable, ledgerTable, queuesUrl, queuesArn }: AwsResources,
   secrets: SecretsManagerClient,
 ): Pick<Engine, "clock" | "queue" | "store" | "secrets"> {
-  // The endpoint is the region's, or FIPS; a queue's URL only names the queue.
+  // Calls go to the regional or FIPS endpoint; a queue's URL only names the queue.
   const sqs = new SQSClient({ useQueueUrlAsEndpoint: false });
   const dynamo = DynamoDBDocumentClient.from(new DynamoDBClient());
   const clock = systemClock();

@@ -6,11 +6,11 @@ import { systemClock, systemRandom } from "../clock.ts";
 import { alertSourceOf } from "./names.ts";
 import { putEvents } from "./put-events.ts";
 
-/** So many wait to be told; of more the newest: that is as much as fits into the time below. */
-const maxWaiting = 500;
+/** Most alerts of one invocation: about as many as can be published in `publishMs`. Beyond it the oldest are dropped. */
+const maxPending = 500;
 
-/** The bus has so long for a call's alerts: what it does not take then is in the log alone. */
-const tellingMs = 2_000;
+/** Time limit for publishing. Alerts that the bus has not accepted by then are only in the log. */
+const publishMs = 2_000;
 
 export interface EventBridgeAlertsOptions {
   readonly client: EventBridgeClient;
@@ -21,52 +21,53 @@ export interface EventBridgeAlertsOptions {
   readonly random: Pick<Random, "id">;
 }
 
-/** Alerts on a deployment's bus: region, credentials, endpoint and FIPS as the SDK finds them in its environment. */
+/** Opens the alerts of a deployment. Region, credentials, endpoint and FIPS come from the SDK's environment. */
 export function openEventBridgeAlerts(deployment: string, bus: string): EventBridgeAlerts {
-  // Tried once more and no oftener: its function waits for it.
+  // A single retry, because the function waits for it.
   const client = new EventBridgeClient({ maxAttempts: 2 });
   return new EventBridgeAlerts({ client, bus, deployment, clock: systemClock(), random: systemRandom });
 }
 
 /**
- * Tells HMS-OPS by the bus: each alert as a CloudEvent in `detail`, its type repeated in `detail-type`, from a source of
- * the bridge's own that its rule takes nothing from.
+ * Notifies HMS-OPS through the bus. Each alert is a CloudEvent in `detail` with its type repeated in `detail-type`. Its
+ * source is the bridge's own, which the bridge's rule does not match.
  */
 export class EventBridgeAlerts {
   readonly #options: EventBridgeAlertsOptions;
-  #waiting: TimestampedAlert[] = [];
+  #pending: TimestampedAlert[] = [];
 
   constructor(options: EventBridgeAlertsOptions) {
     this.#options = options;
   }
 
-  /** Notes the alert a line stands for, if it does. */
-  hear(line: LogLine): void {
+  /** Keeps the alert that a log line raises, if any, for the next `publish`. */
+  record(line: LogLine): void {
     const alert = alertOf(line);
     if (!alert) return;
-    this.#waiting.push({ at: this.#options.clock.now(), ...alert });
-    if (this.#waiting.length > maxWaiting) this.#waiting.shift();
+    this.#pending.push({ at: this.#options.clock.now(), ...alert });
+    if (this.#pending.length > maxPending) this.#pending.shift();
   }
 
   /**
-   * Tells all that waits, once, in order. Never throws: no packet is worth less than word of it.
+   * Publishes the pending alerts in order, once. Never throws, so that a failed alert cannot fail the packets it is
+   * about.
    *
-   * @returns the line to log where the bus did not take all of it
+   * @returns the line to log if the bus did not accept all of them
    */
-  async tell(): Promise<LogLine | undefined> {
-    const waiting = this.#waiting;
-    if (waiting.length === 0) return undefined;
-    this.#waiting = [];
+  async publish(): Promise<LogLine | undefined> {
+    const alerts = this.#pending;
+    if (alerts.length === 0) return undefined;
+    this.#pending = [];
     try {
       const { client } = this.#options;
       await putEvents(
         client,
-        waiting.map((alert) => this.#entryOf(alert)),
-        AbortSignal.timeout(tellingMs),
+        alerts.map((alert) => this.#entryOf(alert)),
+        AbortSignal.timeout(publishMs),
       );
       return undefined;
     } catch (error) {
-      return { step: "alert-failed", alerts: waiting.length, error: errorName(error) };
+      return { step: "alert-failed", alerts: alerts.length, error: errorName(error) };
     }
   }
 

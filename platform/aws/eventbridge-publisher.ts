@@ -1,9 +1,9 @@
 import type { EventBridgeClient, PutEventsRequestEntry } from "@aws-sdk/client-eventbridge";
 import { checkEvent, eventKey, type SourceEvent } from "../../bridge/model/event.ts";
-import { heard } from "./names.ts";
+import { acceptedEvents } from "./names.ts";
 import { bytesOf, maxEntryBytes, putEvents } from "./put-events.ts";
 
-/** Publishes events as HMS services do: the whole CloudEvent in `detail`, its type repeated in `detail-type`. */
+/** Publishes events in the form HMS services use: the whole CloudEvent in `detail`, its type repeated in `detail-type`. */
 export class AwsPublisher {
   readonly #client: EventBridgeClient;
   readonly #bus: string;
@@ -15,10 +15,14 @@ export class AwsPublisher {
   }
 
   /**
-   * Resolves when the bus has all of them. Publishing one again is safe: the bridge knows it by its source and id.
+   * Publishes events; resolves when the bus has accepted all of them. Publishing an event again is safe, because the
+   * bridge recognizes it by its source and id.
+   *
+   * The two errors below are thrown before any event is published.
    *
    * @returns the events' keys, `evt-…`
-   * @throws {TypeError} where one is no event, or none the bridge would hear, {RangeError} over 256 KiB, both before any is published
+   * @throws {TypeError} if an event is invalid, or has a source or type that the bridge does not accept
+   * @throws {RangeError} if an event is larger than 256 KiB
    */
   async publish(events: readonly SourceEvent[]): Promise<string[]> {
     await putEvents(
@@ -29,12 +33,12 @@ export class AwsPublisher {
   }
 
   #entryOf(event: SourceEvent): PutEventsRequestEntry {
-    const arrival = checkEvent(event);
-    if (arrival.kind === "malformed") throw new TypeError(`not an event: ${arrival.reason}`);
+    const checked = checkEvent(event);
+    if (checked.kind === "malformed") throw new TypeError(`not an event: ${checked.reason}`);
     const { source, type } = event;
-    if (!source.startsWith(heard.sourcePrefix) || type.startsWith(heard.ownTypePrefix)) {
+    if (!source.startsWith(acceptedEvents.sourcePrefix) || type.startsWith(acceptedEvents.ownTypePrefix)) {
       throw new TypeError(
-        `the bridge does not hear ${type} of ${source}: a source begins with "${heard.sourcePrefix}", and no type with "${heard.ownTypePrefix}"`,
+        `the bridge does not accept ${type} from ${source}: the source must begin with "${acceptedEvents.sourcePrefix}" and the type must not begin with "${acceptedEvents.ownTypePrefix}"`,
       );
     }
     const entry = {
@@ -47,7 +51,7 @@ export class AwsPublisher {
     const bytes = bytesOf(entry);
     if (bytes > maxEntryBytes) {
       throw new RangeError(
-        `the event ${eventKey(event)} is ${bytes} bytes to EventBridge, which takes ${maxEntryBytes}; publish a reference to the data instead`,
+        `the event ${eventKey(event)} counts as ${bytes} bytes and EventBridge accepts at most ${maxEntryBytes}; publish a reference to the data instead`,
       );
     }
     return entry;

@@ -3,20 +3,20 @@ import type { FileVersion } from "../../bridge/model/roster.ts";
 import { readAddress } from "../../bridge/ports/file-address.ts";
 import { FileError, type FilesPort } from "../../bridge/ports/files.ts";
 
-/** What is not a version's id but the ETag of an object in a bucket without versions. */
-const etagMark = "etag ";
+/** Prefix of a version that is the ETag of an object in an unversioned bucket. */
+const etagPrefix = "etag ";
 
 export interface AwsFilesOptions {
   readonly client: S3Client;
-  /** `s3://bucket/` or `s3://bucket/folder/` */
+  /** Folders that may be read: `s3://bucket/` or `s3://bucket/folder/`. */
   readonly places: readonly string[];
 }
 
 /**
- * Objects of S3 at `s3:` addresses, below the places the deployment names.
+ * Reads S3 objects at `s3:` addresses inside the folders that the deployment allows.
  *
- * A version is the object's `VersionId`; in a bucket that keeps none it is the ETag, so that an object which is written
- * over is found to have changed.
+ * A version is the object's `VersionId`. In an unversioned bucket it is the ETag, so that an overwritten object is
+ * detected as changed.
  */
 export class AwsFiles implements FilesPort {
   readonly #options: AwsFilesOptions;
@@ -29,11 +29,11 @@ export class AwsFiles implements FilesPort {
     const object = this.#allowed(address);
     try {
       const { VersionId, ETag, ContentLength = 0 } = await this.#options.client.send(new HeadObjectCommand(object));
-      // A bucket whose versions are suspended calls all it writes "null".
-      const version = VersionId !== undefined && VersionId !== "null" ? VersionId : `${etagMark}${ETag}`;
+      // A bucket with suspended versioning gives each object it writes the version "null".
+      const version = VersionId !== undefined && VersionId !== "null" ? VersionId : `${etagPrefix}${ETag}`;
       return { address, version, bytes: ContentLength };
     } catch (error) {
-      throw faultOf(address, error);
+      throw fileErrorOf(address, error);
     }
   }
 
@@ -43,7 +43,9 @@ export class AwsFiles implements FilesPort {
   ): AsyncGenerator<Uint8Array> {
     const object = this.#allowed(address);
     if (from >= to) return;
-    const pinned = version.startsWith(etagMark) ? { IfMatch: version.slice(etagMark.length) } : { VersionId: version };
+    const pinned = version.startsWith(etagPrefix)
+      ? { IfMatch: version.slice(etagPrefix.length) }
+      : { VersionId: version };
     const ended = new AbortController();
     try {
       const { Body, ContentRange } = await this.#options.client.send(
@@ -53,9 +55,9 @@ export class AwsFiles implements FilesPort {
       const blocks = Body as AsyncIterable<Uint8Array>;
       yield* ContentRange === undefined ? partOf(blocks, from, to) : blocks;
     } catch (error) {
-      throw faultOf(address, error);
+      throw fileErrorOf(address, error);
     } finally {
-      // Whoever has read enough leaves the rest where it is.
+      // Stops the download if the caller does not read to the end.
       ended.abort();
     }
   }
@@ -64,7 +66,7 @@ export class AwsFiles implements FilesPort {
     const url = readAddress(address, "s3:");
     if (!this.#options.places.some((place) => address.startsWith(place) && address.length > place.length)) {
       throw new FileError(
-        'is in none of the places the bridge may read from; put it into one, or deploy with its place under "places"',
+        'is outside the folders the bridge may read; move it into one of them, or add its folder to "places" and deploy again',
         address,
       );
     }
@@ -72,19 +74,23 @@ export class AwsFiles implements FilesPort {
   }
 }
 
-/** What serves S3's protocol may answer with the whole object. Source: RFC 9110, 14.2, "A server MAY ignore the Range". */
+/**
+ * Cuts the requested range out of a whole object, for servers that ignore the Range header.
+ *
+ * Source: RFC 9110, 14.2, "A server MAY ignore the Range".
+ */
 async function* partOf(blocks: AsyncIterable<Uint8Array>, from: number, to: number): AsyncGenerator<Uint8Array> {
-  let at = 0;
+  let offset = 0;
   for await (const block of blocks) {
-    const part = block.subarray(Math.max(0, from - at), Math.max(0, to - at));
+    const part = block.subarray(Math.max(0, from - offset), Math.max(0, to - offset));
     if (part.length > 0) yield part;
-    at += block.length;
-    if (at >= to) return;
+    offset += block.length;
+    if (offset >= to) return;
   }
 }
 
-/** What S3 says that trying again would not change. Anything else is thrown as it is, and tried again. */
-function faultOf(address: string, error: unknown): unknown {
+/** The `FileError` for a permanent S3 error. Any other error is returned unchanged, and is retried by the caller. */
+function fileErrorOf(address: string, error: unknown): unknown {
   if (!(error instanceof S3ServiceException)) return error;
   switch (error.$metadata.httpStatusCode) {
     case 404:
@@ -93,7 +99,7 @@ function faultOf(address: string, error: unknown): unknown {
     case 412:
       return new FileError("has changed since it was looked up", address);
     case 403:
-      // S3 says so too of what is not there, to those who may not list a bucket.
+      // S3 also answers 403 for a missing object if the caller may not list the bucket.
       return new FileError("is not there, or may not be read: see the bucket's policy and its key's", address);
     default:
       return error;

@@ -5,9 +5,9 @@ import { keyNameOf, type Signer } from "../../bridge/ledger/seal.ts";
 import type { LedgerEntry } from "../../bridge/model/ledger-entry.ts";
 import type { Clock } from "../../bridge/ports/clock.ts";
 import type { AppendedPort, SealsPort, StoredSeal } from "../../bridge/ports/seals.ts";
-import { ledgerPlaces } from "./names.ts";
+import { ledgerObjects } from "./names.ts";
 
-/** A bucket in which nothing is ever written over. */
+/** A bucket whose objects are never overwritten. */
 export class LedgerBucket {
   readonly #client: S3Client;
   readonly #bucket: string;
@@ -17,7 +17,7 @@ export class LedgerBucket {
     this.#bucket = bucket;
   }
 
-  /** `taken` where there is one of that name: it stays as it is. */
+  /** Adds an object. If the key exists, returns `taken` and leaves the object as it is. */
   async put(key: string, text: string): Promise<"added" | "taken"> {
     try {
       await this.#client.send(new PutObjectCommand({ Bucket: this.#bucket, Key: key, Body: text, IfNoneMatch: "*" }));
@@ -34,7 +34,7 @@ export class LedgerBucket {
     return Body.transformToString();
   }
 
-  /** Names in order, after a name; at most 1,000. */
+  /** Lists keys after `after`, in order; at most 1,000. */
   async list(prefix: string, after: string, limit = 1_000): Promise<string[]> {
     const { Contents = [] } = await this.#client.send(
       new ListObjectsV2Command({ Bucket: this.#bucket, Prefix: prefix, StartAfter: after || prefix, MaxKeys: limit }),
@@ -43,36 +43,35 @@ export class LedgerBucket {
   }
 }
 
-/** The bucket as what stands on it needs it. */
+/** The part of the bucket that copies and seals use. */
 export type WriteOnce = Pick<LedgerBucket, "put" | "get" | "list">;
 
 /**
- * A copy is named by the time of its entries, so that copies lie in order; but never earlier than this before it is
- * written, so that none turns up among those that were sealed already.
+ * A copy is named by the time of its entries, so that copies are listed in order. The time in the name is at most this
+ * long before the write, so that no copy appears among those already sealed.
  */
 const copyWithinMs = 30_000;
 
-/** A copy is taken for settled after this: the time above, a function's whole 30 s, and some for two clocks. */
+/** Age at which no earlier copy can appear any more: the time above, a function's 30 s timeout, and 30 s of clock skew. */
 const settledMs = 90_000;
 
 /**
- * Where the copy of a batch is kept. The same batch again has the same name, for as long as it is no older than 30 s.
+ * Key of the object that holds the copy of a batch. A repeated batch has the same key if it is at most 30 s old.
  *
- * @param recorded when its first entry was written, ms
- * @param first and `last` the stream's own numbers of its records
+ * `recorded` is the time of its first entry in ms; `first` and `last` are the stream's sequence numbers.
  */
 export function copyNameOf({ recorded, first, last }: { recorded: number; first: string; last: string }, now: number) {
   return `${timeName(Math.max(recorded, now - copyWithinMs))}-${first}-${last}.ndjson`;
 }
 
-/** What the names of a time's copies begin with: as RFC 3339, but without the colons that some file systems refuse. */
+/** Key prefix of the copies of one time: RFC 3339 with hyphens for colons, which some file systems reject. */
 function timeName(ms: number): string {
-  return `${ledgerPlaces.entries}${new Date(ms).toISOString().replaceAll(":", "-")}`;
+  return `${ledgerObjects.entries}${new Date(ms).toISOString().replaceAll(":", "-")}`;
 }
 
-/** The ledger as its stream was copied into the bucket: an object a batch, in order of time. */
+/** The ledger's entries as copied from its stream into the bucket: one object for each batch, in order of time. */
 export class CopiedEntries implements AppendedPort {
-  /** A stream that flows is copied within a minute; one that is this far behind has rung its alarm. */
+  /** Normal copying takes under a minute; if the stream is this far behind, its alarm has fired. */
   readonly settlingMs = 900_000;
   readonly #bucket: WriteOnce;
   readonly #clock: Pick<Clock, "now">;
@@ -84,7 +83,7 @@ export class CopiedEntries implements AppendedPort {
 
   async read(after: string, limit: number): Promise<{ entries: readonly LedgerEntry[]; to: string }> {
     const settled = timeName(this.#clock.now() - settledMs);
-    const names = (await this.#bucket.list(ledgerPlaces.entries, after, 50)).filter((name) => name < settled);
+    const names = (await this.#bucket.list(ledgerObjects.entries, after, 50)).filter((name) => name < settled);
     const entries: LedgerEntry[] = [];
     let to = after;
     for (const name of names) {
@@ -97,7 +96,7 @@ export class CopiedEntries implements AppendedPort {
   }
 }
 
-/** Seals as objects, `seals/000000001.seal` and on. */
+/** Seals stored as objects `seals/000000001.seal`, `seals/000000002.seal`, … */
 export class BucketSeals implements SealsPort {
   readonly #bucket: WriteOnce;
   /** The highest number seen so far. */
@@ -108,8 +107,8 @@ export class BucketSeals implements SealsPort {
   }
 
   /**
-   * A bucket lists from the front only: so by doubling and halving, is there any from this number on? One call where
-   * nothing came since the last time. A number that is missing hides none above it.
+   * Finds the newest seal by doubling and then halving, because S3 lists only in ascending order. Needs one call if no
+   * seal was added since the previous search. A missing number does not hide higher ones.
    */
   async last(): Promise<StoredSeal | undefined> {
     let low = this.#known;
@@ -148,7 +147,7 @@ export class BucketSeals implements SealsPort {
   }
 
   async #numbersAfter(number: number, limit: number): Promise<number[]> {
-    const names = await this.#bucket.list(ledgerPlaces.seals, nameOf(number), limit);
+    const names = await this.#bucket.list(ledgerObjects.seals, nameOf(number), limit);
     return names.map((name) => Number(/(\d{9})\.seal$/.exec(name)?.[1] ?? Number.NaN));
   }
 
@@ -158,17 +157,17 @@ export class BucketSeals implements SealsPort {
 }
 
 function nameOf(number: number): string {
-  return `${ledgerPlaces.seals}${String(number).padStart(9, "0")}.seal`;
+  return `${ledgerObjects.seals}${String(number).padStart(9, "0")}.seal`;
 }
 
-/** The public half of the key that seals are signed with, from AWS KMS itself. */
+/** Reads the public half of the signing key from AWS KMS. */
 export async function sealingKey(client: KMSClient, keyId: string): Promise<KeyObject> {
   const { PublicKey } = await client.send(new GetPublicKeyCommand({ KeyId: keyId }));
   if (!PublicKey) throw new Error("AWS KMS gave no public key");
   return createPublicKey({ key: Buffer.from(PublicKey), format: "der", type: "spki" });
 }
 
-/** Signs in AWS KMS, which the private key never leaves. */
+/** Signs by AWS KMS, so that the private key never leaves it. */
 export function kmsSigner(client: KMSClient, keyId: string, publicKey: KeyObject): Signer {
   return {
     key: keyNameOf(publicKey),

@@ -5,18 +5,18 @@ import type { Evidence } from "../../bridge/ledger/sealed-entries.ts";
 import { systemClock } from "../clock.ts";
 import { BucketSeals, CopiedEntries, kmsSigner, LedgerBucket, sealingKey } from "./ledger-bucket.ts";
 
-/** What it takes to copy the ledger: a bucket and the time. */
-export function openCopying(bucket: string) {
+/** Opens the bucket and the clock that copying the ledger needs. */
+export function openLedgerCopy(bucket: string) {
   return { bucket: new LedgerBucket(new S3Client(), bucket), clock: systemClock() };
 }
 
 /**
- * What it takes to seal the copies of a ledger, and to hold the ledger against the seals.
+ * Opens the seals of a ledger, for sealing its copies and for verifying the ledger against them.
  *
- * @param sealKey the AWS KMS key that signs them: it says itself what its public half is
+ * @param sealKey the AWS KMS key that signs the seals; its public half is read from AWS KMS
  */
-export async function openSealing(bucketName: string, sealKey: string) {
-  const { bucket, clock } = openCopying(bucketName);
+export async function openLedgerSeals(bucketName: string, sealKey: string) {
+  const { bucket, clock } = openLedgerCopy(bucketName);
   const kms = new KMSClient();
   const publicKey = await sealingKey(kms, sealKey);
   return {

@@ -1,9 +1,10 @@
 import type { QueueName } from "../../bridge/ports/queue.ts";
 
 /**
- * A queue's name on SQS, below the deployment's own name.
+ * SQS name of a queue, prefixed with the deployment's name.
  *
- * Lane queues and outboxes are FIFO, which their names must say. A connector's `@` is no letter SQS knows.
+ * Lane queues and outboxes are FIFO, so their names must end in `.fifo`. A connector's `@` is replaced, because SQS
+ * does not allow it in names.
  * Source: Amazon SQS quotas: 80 characters of A-Z, a-z, 0-9, hyphen and underscore.
  */
 export function queueNameOf(deployment: string, queue: QueueName): string {
@@ -13,7 +14,7 @@ export function queueNameOf(deployment: string, queue: QueueName): string {
     : `${deployment}-${kind}-${connector.replaceAll("@", "-")}.fifo`;
 }
 
-/** The functions that make packets, or may, and so read the sheets. */
+/** Functions that can make packets and therefore read the sheets. */
 export const sheetReaders = ["mapper", "watchdog", "ops"] as const;
 export type SheetReader = (typeof sheetReaders)[number];
 
@@ -26,51 +27,55 @@ export type Parameter =
   | "sheets"
   | `role-${SheetReader}`;
 
-/** Where the deployment's stacks tell each other what they have made: Parameter Store, so that no stack locks another. */
-export function parameterOf(deployment: string, what: Parameter): string {
-  return `/${deployment}/${what}`;
+/**
+ * Parameter Store name of a value that one stack passes to others.
+ *
+ * CloudFormation exports are not used, because they keep a stack from changing a value that another one imports.
+ */
+export function parameterOf(deployment: string, parameter: Parameter): string {
+  return `/${deployment}/${parameter}`;
 }
 
-/** What the bridge takes off the bus: what HMS services publish, and nothing of its own. */
-export const heard = { sourcePrefix: "hms.", ownTypePrefix: "sync." } as const;
+/** Events that the bridge accepts from the bus: those published by HMS services, without its own. */
+export const acceptedEvents = { sourcePrefix: "hms.", ownTypePrefix: "sync." } as const;
 
-/** Where the bridge's own alerts come from, on the bus: of one deployment, and nothing its own rule takes. */
+/** Source of a deployment's alerts on the bus. The bridge's own rule does not match it. */
 export function alertSourceOf(deployment: string): string {
   return `hms-sync-bridge/${deployment}`;
 }
 
-/** The topic that alerts go to. */
+/** Name of the topic that alerts are sent to. */
 export function alertTopicOf(deployment: string): string {
   return `${deployment}-alerts`;
 }
 
-/** What the ledger's bucket holds: copies of entries, what was done to the table besides appending, and seals. */
-export const ledgerPlaces = {
+/** Keys in the ledger bucket: prefixes of copied entries, forbidden table changes and seals, and the public key. */
+export const ledgerObjects = {
   entries: "entries/",
   tampered: "tampered/",
   seals: "seals/",
   publicKey: "seal-key.pem",
 } as const;
 
-/** What AppConfig calls the place of a deployment's sheets. */
-export function sheetsPlace(deployment: string) {
+/** Names in AppConfig of a deployment's sheets. */
+export function appConfigNamesOf(deployment: string) {
   return { application: deployment, environment: "live", profile: "sheets" } as const;
 }
 
-/** A connector's secret in Secrets Manager. Kept by an operator, not by the stacks. */
+/** Name of a connector's secret in Secrets Manager. Operators manage these secrets; the stacks do not. */
 export function secretNameOf(deployment: string, connector: string): string {
   return `${deployment}/${connector}`;
 }
 
-/** The indexes of the packets table. */
+/** Index names of the packets table. */
 export const packetIndexes = { byTime: "by-time", waiting: "waiting" } as const;
 
-/** @param name below the deployment's */
+/** @param name without the deployment's prefix */
 export function functionNameOf(deployment: string, name: string): string {
   return `${deployment}-${name}`;
 }
 
-/** The function that asks a connector's target whether it is awake, below the deployment's name. */
+/** Name of a connector's probe function, without the deployment's prefix. */
 export function probeNameOf(connector: string): string {
   return `${connector.replaceAll("@", "-")}-probe`;
 }

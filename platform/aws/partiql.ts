@@ -8,19 +8,19 @@ import { bodyText } from "../../bridge/values/json.ts";
 import { pad, shardOf } from "./sharded-index.ts";
 
 /**
- * How the store's puts become DynamoDB's PartiQL.
+ * A PartiQL statement made from one of the store's puts.
  *
- * PartiQL, and not plain puts, because of the ledger: its INSERT fails where an entry is there already, it is all a
- * role may do there, and one transaction cannot mix the two languages.
+ * PartiQL is used instead of `PutItem` because of the ledger: a role may be allowed INSERT alone, INSERT fails if the
+ * entry exists, and a transaction cannot mix PartiQL with other writes.
  */
 export interface Statement {
-  /** Names the item that is written. */
+  /** Identifies the item that is written. */
   readonly item: string;
   readonly Statement: string;
   readonly Parameters: readonly (string | number)[];
 }
 
-/** The sort key of a record itself; other items under other keys point to records. */
+/** Sort key of a record itself. Items under other sort keys point to records. */
 export const itself = "-";
 
 export interface Key {
@@ -28,10 +28,10 @@ export interface Key {
   readonly sk: string;
 }
 
-/** Held packets stand in the index of what waits by themselves: they wait for a person, and for no connector. */
+/** Prefix of held packets in the index of waiting records. They wait for a person, not for a connector. */
 export const heldPrefix = "held";
 
-/** Jobs are few, and listed: they stand together, in order of their ids. */
+/** Partition key of all jobs. They are few, so one partition lists them in order of their ids. */
 export const jobsKey = "job";
 
 export function keyOf(kind: Put["kind"], id: string): Key {
@@ -49,7 +49,7 @@ function insert(table: string, item: Values): Statement {
   };
 }
 
-/** Changes what has this etag. `null` takes an attribute away. */
+/** Updates the item if it has this etag. `null` removes an attribute. */
 function update(
   table: string,
   key: Key,
@@ -57,10 +57,10 @@ function update(
   changes: Readonly<Record<string, string | number | null>>,
 ): Statement {
   const set = Object.entries(changes).filter((change): change is [string, string | number] => change[1] !== null);
-  const gone = Object.keys(changes).filter((name) => changes[name] === null);
+  const removed = Object.keys(changes).filter((name) => changes[name] === null);
   const clauses = [
     ...['SET "etag"=?', ...set.map(([name]) => `SET "${name}"=?`)],
-    ...gone.map((name) => `REMOVE "${name}"`),
+    ...removed.map((name) => `REMOVE "${name}"`),
   ];
   return {
     item: itemName(table, key),
@@ -81,7 +81,7 @@ function itemName(table: string, { pk, sk }: Values | Key): string {
   return `${table} ${pk} ${sk}`;
 }
 
-/** A put, and the items that let its record be found. */
+/** Statements for a put: the record itself and the items by which it is found. */
 export function putStatements(table: string, put: Put): Statement[] {
   switch (put.kind) {
     case "packet":
@@ -100,26 +100,26 @@ function packetStatements(table: string, { id, etag, value, erases }: Extract<Pu
   const { packet, progress, recordedAt } = value;
   const key = keyOf("packet", id);
   const at = `${pad(recordedAt)}#${id}`;
-  const waits = !isClosed(progress.status);
+  const isOpen = !isClosed(progress.status);
   const prefix = progress.status === "HELD" ? heldPrefix : packet.connector;
   const waiting = { waitingShard: `${prefix}#${shardOf(id)}`, waitingAt: at };
-  const way = { status: progress.status, progress: JSON.stringify(progress) };
+  const state = { status: progress.status, progress: JSON.stringify(progress) };
   const marks = [...laneStatements(table, etag, value), ...unsentStatements(table, etag, value)];
   if (etag > 0) {
     const { changes, statements } = erases ? eraseBody(table, key, erases.packet, packet) : noErasure;
-    const all = { ...way, ...(waits ? waiting : { waitingShard: null, waitingAt: null }), ...changes };
+    const all = { ...state, ...(isOpen ? waiting : { waitingShard: null, waitingAt: null }), ...changes };
     return [update(table, key, etag, all), ...statements, ...marks];
   }
-  const { attributes, statements } = keepBody(table, key, bodyText(packet));
-  const found = { timeShard: `packet#${shardOf(id)}`, timeAt: at, ...(waits && waiting) };
-  return [insert(table, { ...key, etag: 1, ...way, recordedAt, ...found, ...attributes }), ...statements, ...marks];
+  const { attributes, statements } = insertBody(table, key, bodyText(packet));
+  const indexed = { timeShard: `packet#${shardOf(id)}`, timeAt: at, ...(isOpen && waiting) };
+  return [insert(table, { ...key, etag: 1, ...state, recordedAt, ...indexed, ...attributes }), ...statements, ...marks];
 }
 
 /**
- * A body that never changes: in its record where it is small, else in pieces beside it, so that a record is never
- * larger than DynamoDB takes, and a step does not pay for writing the body again.
+ * Stores a body, which never changes: in its record if it is small, else in pieces next to it. A record therefore stays
+ * within DynamoDB's item size, and updating it does not pay for writing the body again.
  */
-function keepBody(table: string, { pk }: Key, body: string): { attributes: Values; statements: Statement[] } {
+function insertBody(table: string, { pk }: Key, body: string): { attributes: Values; statements: Statement[] } {
   if (Buffer.byteLength(body) <= inlineBytes) return { attributes: { body }, statements: [] };
   const pieces = cut(Buffer.from(body));
   const statements = pieces.map((text, i) => insert(table, { pk, sk: pieceKey(i), text }));
@@ -134,10 +134,10 @@ interface Erasure {
 
 const noErasure: Erasure = { changes: {}, statements: [] };
 
-/** Takes a body away, with its pieces; what is left of it, if anything, is small. */
-function eraseBody(table: string, { pk }: Key, body: object | undefined, left: object | undefined): Erasure {
+/** Removes a body and its pieces. The `remainder` that replaces it, if any, is small enough for the record. */
+function eraseBody(table: string, { pk }: Key, body: object | undefined, remainder: object | undefined): Erasure {
   const pieces = body ? piecesIn(bodyText(body)) : 0;
-  const inline = left ? { body: bodyText(left) } : {};
+  const inline = remainder ? { body: bodyText(remainder) } : {};
   return {
     changes: { ...(pieces > 0 ? { pieces: null } : body && { body: null }), ...inline },
     statements: Array.from({ length: pieces }, (_, i) => remove(table, { pk, sk: pieceKey(i) })),
@@ -164,12 +164,12 @@ function pieceKey(i: number): string {
   return `body#${i}`;
 }
 
-/** Where the pieces of a record's body are, in order. */
+/** Keys of the pieces of a record's body, in order. */
 export function pieceKeys({ pk, pieces }: Readonly<Record<string, unknown>>): Key[] {
   return Array.from({ length: pieces as number }, (_, i) => ({ pk: pk as string, sk: pieceKey(i) }));
 }
 
-/** An open packet of a strict lane stands in its lane from its recording until it is closed: read consistently. */
+/** A packet of a strict lane has an item in its lane's partition while it is open, so that the lane is read consistently. */
 function laneStatements(table: string, etag: number, { packet, progress, recordedAt }: PacketRecord): Statement[] {
   if (packet.order !== "strict") return [];
   const key = { pk: laneKey(packet.lane), sk: `${pad(strictOrder(packet))}#${pad(recordedAt)}#${packet.id}` };
@@ -178,8 +178,8 @@ function laneStatements(table: string, etag: number, { packet, progress, recorde
 }
 
 /**
- * Each time a packet is written as unsent it leaves a mark with the etag it then has. What takes the word back (a
- * claim, say) leaves the mark, so that it costs nothing; the reader sees that it is old, and clears it away.
+ * Each write of a packet as unsent adds a mark with the packet's new etag. A later write that clears `unsent`, such as a
+ * claim, does not remove the mark, which saves a statement; the reader recognizes an outdated mark and deletes it.
  */
 function unsentStatements(table: string, etag: number, { packet, progress }: PacketRecord): Statement[] {
   if (!progress.unsent) return [];
@@ -199,15 +199,17 @@ function eventStatements(table: string, { id, etag, value, erases }: Extract<Put
   const key = keyOf("event", id);
   const at = eventPosition(id, value);
   const waiting = { waitingShard: `event#${shardOf(id)}`, waitingAt: at };
-  const what = { status: value.status, duplicates: value.duplicates, value: JSON.stringify(record) };
+  const state = { status: value.status, duplicates: value.duplicates, value: JSON.stringify(record) };
   if (etag > 0) {
     const { changes, statements } = erases ? eraseBody(table, key, erases.event, undefined) : noErasure;
-    const all = { ...what, ...(value.unsent ? waiting : { waitingShard: null, waitingAt: null }), ...changes };
+    const all = { ...state, ...(value.unsent ? waiting : { waitingShard: null, waitingAt: null }), ...changes };
     return [update(table, key, etag, all), ...statements];
   }
-  const { attributes, statements } = event ? keepBody(table, key, bodyText(event)) : { attributes: {}, statements: [] };
-  const found = { timeShard: `event#${shardOf(id)}`, timeAt: at, ...(value.unsent && waiting) };
-  return [insert(table, { ...key, etag: 1, ...what, ...found, ...attributes }), ...statements];
+  const { attributes, statements } = event
+    ? insertBody(table, key, bodyText(event))
+    : { attributes: {}, statements: [] };
+  const indexed = { timeShard: `event#${shardOf(id)}`, timeAt: at, ...(value.unsent && waiting) };
+  return [insert(table, { ...key, etag: 1, ...state, ...indexed, ...attributes }), ...statements];
 }
 
 export function eventPosition(key: string, { accepted }: EventRecord): string {

@@ -1,20 +1,25 @@
 import { type EventBridgeClient, PutEventsCommand, type PutEventsRequestEntry } from "@aws-sdk/client-eventbridge";
 
-/** Source: Amazon EventBridge API reference, `PutEvents`: at most 10 entries. */
+/** Most entries in one call. Source: Amazon EventBridge API reference, `PutEvents`. */
 export const maxEntries = 10;
 
-/** Source: Amazon EventBridge, "Calculating PutEvents event entry size": of an entry, and of all in a call. */
+/**
+ * Size limit of an entry, and of all entries in one call together.
+ *
+ * Source: Amazon EventBridge, "Calculating PutEvents event entry size".
+ */
 export const maxEntryBytes = 262_144;
 
-/** Source: the same: what a time counts for. */
+/** Bytes that an entry's `Time` counts as. Source: as above. */
 const timeBytes = 14;
 
 /**
- * Puts entries on a bus, in order, as many to a call as it takes. Resolves when the bus has all of them.
+ * Puts entries on a bus in order, in as few calls as possible. Resolves when the bus has accepted all of them.
  *
- * `PutEvents` answers 200 where it took only some of them, so each entry's own result is looked at.
+ * `PutEvents` answers 200 even if it accepted only some entries, so the result of each entry is checked.
  *
- * @param entries each of at most `maxEntryBytes`
+ * @param entries each at most `maxEntryBytes`
+ * @throws {Error} if the bus did not accept all entries
  */
 export async function putEvents(
   client: EventBridgeClient,
@@ -25,12 +30,12 @@ export async function putEvents(
     const command = new PutEventsCommand({ Entries: [...group] });
     const { Entries = [] } = await client.send(command, abortSignal && { abortSignal });
     const codes = Entries.flatMap(({ ErrorCode }) => (ErrorCode ? [ErrorCode] : []));
-    // An answer that is short of results has not taken what it does not name.
+    // An entry without a result counts as not accepted.
     const missing = group.length - Entries.length;
     if (codes.length === 0 && missing === 0) continue;
-    const why = [...new Set(missing > 0 ? [...codes, "no result"] : codes)].join(", ");
+    const reasons = [...new Set(missing > 0 ? [...codes, "no result"] : codes)].join(", ");
     throw new Error(
-      `EventBridge did not take ${codes.length + missing} of ${group.length} events (${why}); publish them again`,
+      `EventBridge did not accept ${codes.length + missing} of ${group.length} events (${reasons}); publish them again`,
     );
   }
 }

@@ -22,31 +22,31 @@ import {
 } from "../../bridge/ports/queue.ts";
 import { queueNameOf } from "./names.ts";
 
-/** The longest a message can be put off. Source: `ChangeMessageVisibility`, 12 hours. */
+/** Longest delay of a message: 12 hours. Source: `ChangeMessageVisibility`. */
 const longestDelaySeconds = 43_200;
 
 export interface AwsQueueOptions {
   readonly client: SQSClient;
-  /** The name all of this bridge's queues begin with. */
+  /** Name prefix of all of this deployment's queues. */
   readonly deployment: string;
-  /** Where the account's queues are: `https://sqs.us-gov-west-1.amazonaws.com/123456789012/`. */
+  /** URL prefix of the account's queues: `https://sqs.us-gov-west-1.amazonaws.com/123456789012/`. */
   readonly queuesUrl: string;
-  /** The same place as an ARN: `arn:aws-us-gov:sqs:us-gov-west-1:123456789012:`. */
+  /** ARN prefix of the account's queues: `arn:aws-us-gov:sqs:us-gov-west-1:123456789012:`. */
   readonly queuesArn: string;
   readonly clock: Pick<Clock, "sleep">;
 }
 
-/** How long a move may take to end after it was cancelled. */
-const stopWaitMs = 250;
-const stopWaits = 20;
+/** Checks for the end of a cancelled move: 20 checks, 250 ms apart. */
+const stopCheckMs = 250;
+const maxStopChecks = 20;
 
-/** One entry of a batch that SQS did not take. */
+/** An entry of a batch that SQS did not accept. */
 interface Failed {
   readonly Id?: string | undefined;
   readonly Code?: string | undefined;
 }
 
-/** Amazon SQS. A batch call succeeds even where entries in it failed, so each entry's own result is looked at. */
+/** Queues on Amazon SQS. A batch call succeeds even if some entries failed, so the result of each entry is checked. */
 export class AwsQueue implements QueuePort {
   readonly #options: AwsQueueOptions;
 
@@ -67,14 +67,14 @@ export class AwsQueue implements QueuePort {
         })),
       }),
     );
-    refuseFailed(`send to ${queue}`, Failed);
+    throwIfFailed(`send to ${queue}`, Failed);
   }
 
   async receive(
     queue: QueueName,
     { max, visibilityMs, waitMs, signal }: { max: number; visibilityMs: number; waitMs: number; signal?: AbortSignal },
   ): Promise<Message[]> {
-    const asked = new ReceiveMessageCommand({
+    const command = new ReceiveMessageCommand({
       QueueUrl: this.#url(queue),
       MaxNumberOfMessages: max,
       VisibilityTimeout: seconds(visibilityMs),
@@ -82,10 +82,10 @@ export class AwsQueue implements QueuePort {
       MessageSystemAttributeNames: ["ApproximateReceiveCount", "MessageGroupId"],
     });
     try {
-      const { Messages = [] } = await this.#options.client.send(asked, signal && { abortSignal: signal });
+      const { Messages = [] } = await this.#options.client.send(command, signal && { abortSignal: signal });
       return Messages.map(messageOf);
     } catch (error) {
-      // What was on its way to a reader that has gone is visible again when its time is over.
+      // Messages already on their way to an aborted call become visible again after the visibility timeout.
       if (signal?.aborted) return [];
       throw error;
     }
@@ -99,9 +99,9 @@ export class AwsQueue implements QueuePort {
         Entries: receipts.map((receipt, i) => ({ Id: String(i), ReceiptHandle: receipt })),
       }),
     );
-    refuseFailed(
+    throwIfFailed(
       `remove from ${queue}`,
-      Failed?.filter(({ Code }) => !isOver(Code)),
+      Failed?.filter(({ Code }) => !isExpired(Code)),
     );
   }
 
@@ -117,9 +117,9 @@ export class AwsQueue implements QueuePort {
         })),
       }),
     );
-    refuseFailed(
+    throwIfFailed(
       `delay on ${queue}`,
-      Failed?.filter(({ Code }) => !isOver(Code)),
+      Failed?.filter(({ Code }) => !isExpired(Code)),
     );
   }
 
@@ -137,12 +137,12 @@ export class AwsQueue implements QueuePort {
   }
 
   async startMove(from: DeadLetters, perSecond: number): Promise<void> {
-    // SQS refuses a second task while one runs, and this port says that it then changes nothing.
+    // SQS rejects a second task while one runs; the port promises that a second call changes nothing.
     if (await this.isMoving(from)) return;
     await this.#options.client.send(
       new StartMessageMoveTaskCommand({
         SourceArn: this.#arn(from),
-        // Named, because a message that the connector put there itself has no queue it came from.
+        // Given explicitly, because messages that the connector itself sent to the outbox have no source queue.
         DestinationArn: this.#arn(originOf(from)),
         MaxNumberOfMessagesPerSecond: Math.max(1, Math.floor(perSecond)),
       }),
@@ -151,15 +151,17 @@ export class AwsQueue implements QueuePort {
 
   async stopMove(from: DeadLetters): Promise<void> {
     const { client, clock } = this.#options;
-    for (let wait = 0; wait < stopWaits; wait++) {
+    for (let check = 0; check < maxStopChecks; check++) {
       const task = await this.#task(from);
       if (!isRunning(task)) return;
-      // Cancelling takes a moment, in which it cannot be cancelled again.
+      // A task with status CANCELLING cannot be cancelled again.
       if (task?.Status === "RUNNING")
         await client.send(new CancelMessageMoveTaskCommand({ TaskHandle: task.TaskHandle }));
-      await clock.sleep(stopWaitMs);
+      await clock.sleep(stopCheckMs);
     }
-    throw new Error(`SQS goes on moving ${from} though it was told to stop`);
+    throw new Error(
+      `SQS is still moving ${from} ${(stopCheckMs * maxStopChecks) / 1_000} s after the move was cancelled`,
+    );
   }
 
   async isMoving(from: DeadLetters): Promise<boolean> {
@@ -190,7 +192,7 @@ function isFifo(queue: QueueName): boolean {
   return queue.includes(":");
 }
 
-/** SQS counts whole seconds; a wait is never cut short. */
+/** SQS takes whole seconds. Rounds up, so that no wait is shortened. */
 function seconds(ms: number): number {
   return Math.ceil(ms / 1_000);
 }
@@ -206,13 +208,14 @@ function messageOf({ MessageId, ReceiptHandle, Body, Attributes }: SqsMessage): 
   };
 }
 
-/** A receipt whose time has run out, or whose message is gone: the port ignores it. */
-function isOver(code: string | undefined): boolean {
+/** True if a receipt has expired or its message is gone, which the port ignores. */
+function isExpired(code: string | undefined): boolean {
   return code !== undefined && /ReceiptHandleIsInvalid|MessageNotInflight|InvalidParameterValue/.test(code);
 }
 
-function refuseFailed(what: string, failed: readonly Failed[] = []): void {
+/** @throws {Error} if any entry failed, with the operation and the error codes */
+function throwIfFailed(operation: string, failed: readonly Failed[] = []): void {
   if (failed.length === 0) return;
   const codes = [...new Set(failed.map(({ Code }) => Code ?? "no code"))];
-  throw new Error(`${what}: SQS did not take ${failed.length} of the batch (${codes.join(", ")})`);
+  throw new Error(`${operation}: SQS did not accept ${failed.length} of the batch (${codes.join(", ")})`);
 }

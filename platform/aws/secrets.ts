@@ -8,11 +8,11 @@ import type { Clock } from "../../bridge/ports/clock.ts";
 import type { SecretsPort } from "../../bridge/ports/secrets.ts";
 import { secretNameOf } from "./names.ts";
 
-/** How long a secret is believed before Secrets Manager is asked again, though no target has refused it. */
-const believedMs = 5 * 60_000;
+/** Time that a secret is cached. It is read again sooner if a target rejects it. */
+const cacheMs = 5 * 60_000;
 
-/** How long one is believed to be missing: somebody may be setting it just now, and looking for it to work. */
-const missedMs = 10_000;
+/** Time that a missing secret is cached. Short, because an operator may be about to set it. */
+const missingCacheMs = 10_000;
 
 export interface AwsSecretsOptions {
   readonly client: SecretsManagerClient;
@@ -20,7 +20,7 @@ export interface AwsSecretsOptions {
   readonly clock: Pick<Clock, "now">;
 }
 
-/** Connectors' secrets in Secrets Manager, by connector id or name below the deployment's: `hms-bridge/WorkForceNow@v2`. */
+/** Connector secrets in Secrets Manager, named by deployment and connector id or name: `hms-bridge/WorkForceNow@v2`. */
 export class AwsSecrets implements SecretsPort {
   readonly #options: AwsSecretsOptions;
   readonly #cached = new Map<string, { readonly value: Promise<unknown>; until: number }>();
@@ -31,26 +31,26 @@ export class AwsSecrets implements SecretsPort {
 
   get(connector: string): Promise<unknown> {
     const { clock } = this.#options;
-    const known = this.#cached.get(connector);
-    if (known && known.until > clock.now()) return known.value;
-    const asked = { value: this.#read(connector), until: clock.now() + believedMs };
-    this.#cached.set(connector, asked);
-    asked.value.then(
+    const cached = this.#cached.get(connector);
+    if (cached && cached.until > clock.now()) return cached.value;
+    const entry = { value: this.#read(connector), until: clock.now() + cacheMs };
+    this.#cached.set(connector, entry);
+    entry.value.then(
       (value) => {
-        if (value === undefined) asked.until = clock.now() + missedMs;
+        if (value === undefined) entry.until = clock.now() + missingCacheMs;
       },
       () => {
-        if (this.#cached.get(connector) === asked) this.#cached.delete(connector);
+        if (this.#cached.get(connector) === entry) this.#cached.delete(connector);
       },
     );
-    return asked.value;
+    return entry.value;
   }
 
   async refresh(connector: string): Promise<void> {
     this.#cached.delete(connector);
   }
 
-  /** Its own, else the one all versions of the connector share. */
+  /** Reads the secret of this connector version, else the one shared by all versions. */
   async #read(connector: string): Promise<unknown> {
     for (const name of new Set([connector, connector.split("@")[0] as string])) {
       const value = await this.#readOne(secretNameOf(this.#options.deployment, name));
@@ -70,15 +70,20 @@ export class AwsSecrets implements SecretsPort {
     try {
       return JSON.parse(text ?? "");
     } catch {
-      // Without the cause: a JSON error repeats what stands there.
+      // Omits the cause, because a JSON error quotes the text.
       throw new Error(`the secret ${name} is not JSON; it must be an object such as {"token": "…"}`);
     }
   }
 }
 
-/** The key that hides entities and values in hashes: 32 bytes, made of what the state stack had generated once. */
+/**
+ * Reads the key for hashing entities and values: 32 bytes, derived from the secret that the state stack generated.
+ *
+ * @throws {Error} if the secret is shorter than the one that was generated
+ */
 export async function readBridgeKey(client: SecretsManagerClient, secretId: string): Promise<KeyObject> {
   const { SecretString = "" } = await client.send(new GetSecretValueCommand({ SecretId: secretId }));
-  if (SecretString.length < 32) throw new Error("the bridge's own key is not as it was made; restore it from a backup");
+  if (SecretString.length < 32)
+    throw new Error("the bridge's own key is too short to be the generated one; restore it from a backup");
   return createSecretKey(hash("sha256", SecretString, "buffer"));
 }

@@ -1,25 +1,29 @@
 import { hash } from "node:crypto";
 import { type DynamoDBDocumentClient, QueryCommand } from "@aws-sdk/lib-dynamodb";
 
-/** A partition takes 1,000 writes a second; an index by time would be one. Source: DynamoDB, "Write sharding". */
+/**
+ * Shards of an index by time, which would otherwise be one partition of at most 1,000 writes a second.
+ *
+ * Source: DynamoDB, "Write sharding".
+ */
 const shards = Array.from({ length: 16 }, (_, i) => i.toString(16));
 
-/** Where a record stands in an index, by its id: the same always, and spread evenly. */
+/** Shard of a record, derived from its id: always the same, and spread evenly. */
 export function shardOf(id: string): string {
   return hash("sha256", id).slice(0, 1);
 }
 
-/** A number as text that sorts like it: as many digits as µs since the epoch have, to the year 2286. */
+/** Pads a number to 16 digits, so that it sorts as text. Enough for µs since the epoch until the year 2286. */
 export function pad(n: number): string {
   return String(n).padStart(16, "0");
 }
 
 export interface IndexQuery {
   readonly table: string;
-  /** `by-time` stands for the attributes `timeShard` and `timeAt`. */
   readonly index: string;
+  /** Prefix of the index's attributes: `time` for `timeShard` and `timeAt`. */
   readonly attribute: "time" | "waiting";
-  /** What stands before the shard: `packet`, `event`, or a connector. */
+  /** Prefix of the shard key: `packet`, `event`, or a connector. */
   readonly prefix: string;
   /** Inclusive. */
   readonly from: string;
@@ -28,15 +32,15 @@ export interface IndexQuery {
   readonly newestFirst?: boolean;
 }
 
-/** A record an index points to. */
+/** Reference from an index to a record. */
 export interface Pointer {
   readonly pk: string;
   readonly at: string;
 }
 
-const page = 50;
+const pageSize = 50;
 
-/** One shard, read a page at a time. */
+/** Reader of one shard, a page at a time. */
 class Shard {
   readonly #client: DynamoDBDocumentClient;
   readonly #query: IndexQuery;
@@ -70,11 +74,11 @@ class Shard {
         ExpressionAttributeNames: { "#shard": `${attribute}Shard`, "#at": `${attribute}At` },
         ExpressionAttributeValues: { ":shard": `${prefix}#${this.#shard}`, ":from": from, ":to": to },
         ScanIndexForward: !newestFirst,
-        Limit: page,
+        Limit: pageSize,
         ...(this.#startKey && { ExclusiveStartKey: this.#startKey }),
       }),
     );
-    // BETWEEN includes its end, and this query does not.
+    // BETWEEN includes the upper bound; the query excludes it.
     this.#items = Items.map((item) => ({ pk: item.pk as string, at: item[`${attribute}At`] as string })).filter(
       ({ at }) => at < to,
     );
@@ -83,9 +87,9 @@ class Shard {
   }
 }
 
-/** All shards of an index as one list, in order. */
+/** Merges all shards of an index into one ordered list. */
 export async function* readIndex(client: DynamoDBDocumentClient, query: IndexQuery): AsyncGenerator<Pointer> {
-  // DynamoDB refuses a range that ends before it begins.
+  // DynamoDB rejects a range that ends before it begins.
   if (query.from >= query.to) return;
   const all = shards.map((shard) => new Shard(client, query, shard));
   for (;;) {

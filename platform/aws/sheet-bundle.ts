@@ -7,18 +7,18 @@ import type { Catalog } from "../../bridge/model/connector.ts";
 import { sheetSchema } from "../../bridge/model/sheet-document.ts";
 import { type Json, type JsonObject, jsonFault } from "../../bridge/values/json.ts";
 
-/** The largest set that is shipped. AppConfig takes more; but every mapper reads and compiles all of it. */
+/** Largest bundle that is deployed. AppConfig accepts more, but every mapper reads and compiles the whole bundle. */
 const maxSetBytes = 500_000;
 
 /**
- * A function that works uses no sheets that are older than this, as long as it can reach AppConfig.
+ * Longest time that a working function uses sheets that have been replaced, if it can reach AppConfig.
  *
- * Twice what it lets pass between two looks, which is the least AppConfig takes.
+ * Twice the polling interval, which is the shortest that AppConfig allows.
  * Source: `StartConfigurationSession`, `RequiredMinimumPollIntervalInSeconds`: 15 s.
  */
-export const takeUpMs = 30_000;
+export const maxSheetAgeMs = 30_000;
 
-/** The sheets of a folder, each with its file as it should stand in a fault, and the policy. */
+/** The policy and the sheets of a folder, each with the file name that issues show. */
 export interface FiledSheets {
   readonly sheets: readonly { readonly file: string; readonly sheet: Sheet }[];
   readonly policy: Policy;
@@ -30,11 +30,11 @@ const setOf = <Document extends z.ZodType>(document: Document) =>
     policy: policySchema,
   });
 
-/** All but the sheets themselves, which tell their own faults. */
+/** Schema of everything but the sheets themselves, which are checked one by one for better messages. */
 const envelopeSchema = setOf(z.custom<Json>());
 
 /**
- * The schema of a shipped set, as AppConfig checks it.
+ * JSON Schema by which AppConfig validates a sheet bundle.
  *
  * Source: AWS AppConfig User Guide, "Understanding validators": JSON Schema draft-4, at most 32,768 characters.
  */
@@ -43,9 +43,9 @@ export function setJsonSchema(): JsonObject {
 }
 
 /**
- * Checked sheets, with their examples, as they are shipped. The same sheets give the same bytes.
+ * Packs checked sheets and their examples into a bundle for deployment. The same sheets give the same bytes.
  *
- * @throws {RangeError} over 500 KB, with the size and the largest sheet
+ * @throws {RangeError} if the bundle is larger than 500 KB; names the size and the largest sheet
  */
 export function packSet({ sheets, policy }: FiledSheets): Uint8Array {
   const filed = sheets.map(({ file, sheet: { document, examples } }) => ({
@@ -58,7 +58,7 @@ export function packSet({ sheets, policy }: FiledSheets): Uint8Array {
     .map((one) => ({ file: one.file, size: bytesOf(one).byteLength }))
     .sort((a, b) => b.size - a.size);
   throw new RangeError(
-    `the sheets are ${bytes.byteLength} bytes together and at most ${maxSetBytes} are shipped; the largest is ${largest?.file} with ${largest?.size}: shorten its examples, or drop a sheet nobody needs`,
+    `the sheets are ${bytes.byteLength} bytes together and the limit is ${maxSetBytes}; the largest is ${largest?.file} with ${largest?.size}: shorten its examples, or remove an unused sheet`,
   );
 }
 
@@ -68,39 +68,39 @@ function bytesOf(value: unknown): Uint8Array {
 
 type Unpacked = ({ readonly ok: true } & FiledSheets) | { readonly ok: false; readonly faults: readonly string[] };
 
-/** Compiles a shipped set and runs nothing of it. Never throws on bad text. */
+/** Parses a bundle and compiles its sheets, without running their examples. Returns issues, and never throws on bad text. */
 export function unpackSet(text: string): Unpacked {
-  const refuse = (...faults: string[]): Unpacked => ({ ok: false, faults });
+  const invalid = (...issues: string[]): Unpacked => ({ ok: false, faults: issues });
   let raw: unknown;
   try {
     raw = JSON.parse(text);
   } catch {
-    return refuse("the set is not JSON; ship the sheets by npm run deploy:mappings");
+    return invalid("the set is not JSON; deploy the sheets with npm run deploy:mappings");
   }
-  const hostile = jsonFault(raw);
-  if (hostile) return refuse(`the set, ${hostile}`);
+  const jsonIssue = jsonFault(raw);
+  if (jsonIssue) return invalid(`the set, ${jsonIssue}`);
   const envelope = envelopeSchema.safeParse(raw);
   if (!envelope.success) {
-    return refuse(...envelope.error.issues.map(({ path, message }) => `the set, ${path.join(".")}: ${message}`));
+    return invalid(...envelope.error.issues.map(({ path, message }) => `the set, ${path.join(".")}: ${message}`));
   }
 
-  const faults: string[] = [];
+  const issues: string[] = [];
   const sheets: { file: string; sheet: Sheet }[] = [];
   for (const { file, document } of envelope.data.sheets) {
-    const compiled = compiledOf(file, document);
+    const compiled = compileDocument(file, document);
     if (!compiled.ok) {
-      faults.push(...compiled.faults.map((fault) => faultText(file, fault)));
+      issues.push(...compiled.faults.map((issue) => issueText(file, issue)));
       continue;
     }
     const { sheet } = compiled;
-    const twin = sheets.find((other) => other.sheet.name === sheet.name);
-    if (twin) faults.push(`${file}: ${duplicateTargetIssue(twin.file)}`);
+    const duplicate = sheets.find((other) => other.sheet.name === sheet.name);
+    if (duplicate) issues.push(`${file}: ${duplicateTargetIssue(duplicate.file)}`);
     sheets.push({ file, sheet });
   }
-  return faults.length > 0 ? refuse(...faults) : { ok: true, sheets, policy: envelope.data.policy };
+  return issues.length > 0 ? invalid(...issues) : { ok: true, sheets, policy: envelope.data.policy };
 }
 
-function compiledOf(file: string, document: Json): ReturnType<typeof compileSheet> {
+function compileDocument(file: string, document: Json): ReturnType<typeof compileSheet> {
   const parsed = sheetSchema.safeParse(document);
   return parsed.success
     ? compileSheet(sheetName(file), parsed.data)
@@ -108,22 +108,21 @@ function compiledOf(file: string, document: Json): ReturnType<typeof compileShee
 }
 
 /**
- * Looks for all that is wrong with a shipped set: its shape, its sheets against the connectors of the deployment, and
- * what becomes of their examples.
+ * Checks a bundle: its form, its sheets against the deployment's connectors, and the results of their examples.
  *
- * @returns a line a fault: file, place in the sheet, fault and remedy
+ * @returns one line for each issue: file, position in the sheet, problem and fix; empty if there is none
  */
 export async function checkSet(text: string, catalog: Catalog): Promise<readonly string[]> {
   const unpacked = unpackSet(text);
   if (!unpacked.ok) return unpacked.faults;
-  const faults: string[] = [];
+  const issues: string[] = [];
   for (const { file, sheet } of unpacked.sheets) {
     const checked = await checkSheet(sheet, catalog, unpacked.policy);
-    faults.push(...checked.faults.map((fault) => faultText(file, fault)));
+    issues.push(...checked.faults.map((issue) => issueText(file, issue)));
   }
-  return faults;
+  return issues;
 }
 
-function faultText(file: string, { path, message }: PlacedIssue): string {
+function issueText(file: string, { path, message }: PlacedIssue): string {
   return `${file}: ${path.length > 0 ? `${path.join(".")}: ` : ""}${message}`;
 }

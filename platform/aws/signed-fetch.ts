@@ -2,17 +2,17 @@ import { GetParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
 import { SignatureV4 } from "@smithy/signature-v4";
 import { parameterOf } from "./names.ts";
 
-/** Asks a deployed bridge, in the name of whoever has the credentials. */
+/** Sends a request to a deployed bridge, signed with AWS credentials. */
 export type SignedFetch = (
   path: string,
   init: { readonly method: string; readonly headers: Readonly<Record<string, string>>; readonly body?: string },
 ) => Promise<Response>;
 
 /**
- * The operator's API of a deployment.
+ * Opens the operator API of a deployment.
  *
- * @param client whose region and credentials are used; if not said, as the SDK finds them
- * @throws where no deployment of that name has one here
+ * @param client supplies region and credentials; by default those the AWS SDK finds
+ * @throws {Error} if this account and region have no deployment of that name with an operator API
  */
 export async function openDeployedApi(deployment: string, client = new SSMClient()): Promise<SignedFetch> {
   const name = parameterOf(deployment, "ops-url");

@@ -50,17 +50,17 @@ import {
 import { pad, readIndex } from "./sharded-index.ts";
 import { WriteCombiner } from "./write-combiner.ts";
 
-/** Source: DynamoDB, `BatchGetItem`: 100 keys. */
+/** Most keys in one read. Source: DynamoDB, `BatchGetItem`. */
 const maxKeys = 100;
 
 /**
- * How long an event may take from its acceptance until every reader of an index sees it: a mapper's whole time, and
- * some for the index. Readers of a stream stay this far behind, so that nothing turns up before what they have read.
+ * Longest time from an event's acceptance until every reader of an index sees it: a mapper's timeout plus the index's
+ * delay. Readers of the event stream stay this far behind, so that no event appears before one they have already read.
  */
 const settlingMs = 35_000;
 
-/** Packets looked through for one page: some 10 calls. */
-const itemsLookedAt = 1_000;
+/** Packets scanned for one page: about 10 calls. */
+const maxScanned = 1_000;
 
 /** Sorts after every id. */
 const end = "~";
@@ -74,7 +74,7 @@ export interface AwsStoreOptions {
 
 type Item = Record<string, unknown>;
 
-/** The table and the ledger on DynamoDB. */
+/** The packets table and the ledger on DynamoDB. */
 export class AwsStore implements StorePort {
   readonly eventsSettleMs = settlingMs;
   readonly #options: AwsStoreOptions;
@@ -94,7 +94,7 @@ export class AwsStore implements StorePort {
     });
   }
 
-  /** Records with their bodies, of which a large one is kept apart. */
+  /** Reads records with their bodies. A large body is stored in pieces next to its record. */
   async #getWhole(keys: readonly Key[]): Promise<Map<string, Item>> {
     const items = await this.#get(keys);
     const large = [...items.values()].filter(({ pieces }) => pieces !== undefined);
@@ -108,7 +108,7 @@ export class AwsStore implements StorePort {
     return items;
   }
 
-  /** Consistent. */
+  /** Reads items consistently, in batches. Retries keys that DynamoDB leaves unprocessed. */
   async #get(keys: readonly Key[]): Promise<Map<string, Item>> {
     const { client, packetsTable, clock } = this.#options;
     const wanted = [...new Map(keys.map((key) => [nameOf(key), key])).values()];
@@ -171,7 +171,7 @@ export class AwsStore implements StorePort {
       from: after === undefined ? pad(0) : `${after}${end}`,
       to: pad(before),
     });
-    // The index may lag: what the table says counts.
+    // The index may lag behind the table, so the table's status decides.
     return this.#packetPage(pointers, limit, ({ progress: { status } }) => status === "QUEUED" || status === "RETRY");
   }
 
@@ -181,11 +181,11 @@ export class AwsStore implements StorePort {
     fits: (record: PacketRecord) => boolean,
   ): Promise<Page<PacketRecord>> {
     const items: PacketRecord[] = [];
-    let looked = 0;
+    let scanned = 0;
     let last: string | undefined;
     for await (const batch of batchesOf(pointers, Math.min(limit, maxKeys))) {
-      if (looked >= itemsLookedAt && last !== undefined) return { items, next: last };
-      looked += batch.length;
+      if (scanned >= maxScanned && last !== undefined) return { items, next: last };
+      scanned += batch.length;
       last = batch.at(-1)?.at;
       const found = await this.#getWhole(batch.map(({ pk }) => ({ pk, sk: itself })));
       for (const { pk, at } of batch) {
@@ -210,12 +210,12 @@ export class AwsStore implements StorePort {
     for (const [i, mark] of marks.entries()) {
       const stored = packets[i];
       if (stored?.value.progress.unsent) found.set(mark.id as string, stored);
-      else await this.#forget(mark);
+      else await this.#deleteMark(mark);
     }
     return [...found.values()];
   }
 
-  async #forget({ pk, sk }: Item): Promise<void> {
+  async #deleteMark({ pk, sk }: Item): Promise<void> {
     await this.#options.client.send(new DeleteCommand({ TableName: this.#options.packetsTable, Key: { pk, sk } }));
   }
 
@@ -228,14 +228,14 @@ export class AwsStore implements StorePort {
     return packets.filter((stored) => stored !== undefined);
   }
 
-  /** The first of a partition: consistent, in order of the sort key. */
+  /** Reads the first items of a partition consistently, in order of the sort key. */
   async #query(pk: string, limit: number): Promise<Item[]> {
     const partition = partitionOf(this.#options.packetsTable, pk);
     const { Items = [] } = await this.#options.client.send(new QueryCommand({ ...partition, Limit: limit }));
     return Items;
   }
 
-  /** All of a partition, a page at a time: consistent, in order of the sort key. */
+  /** Reads all items of a partition consistently, a page at a time, in order of the sort key. */
   async *#queryAll(partition: QueryCommandInput): AsyncGenerator<Item> {
     let startKey: Item | undefined;
     do {
@@ -308,7 +308,7 @@ export class AwsStore implements StorePort {
     return Array.fromAsync(entries, entryIn);
   }
 
-  /** A scan gives a partition whole and in order before the next, so a chain after another. */
+  /** Pages through all chains. A scan returns each partition whole and in order, so chains do not interleave. */
   async ledger({ after, limit }: { after?: string; limit: number }): Promise<Page<LedgerEntry>> {
     const { Items = [], LastEvaluatedKey } = await this.#options.client.send(
       new ScanCommand({
@@ -321,7 +321,7 @@ export class AwsStore implements StorePort {
     return { items: Items.map(entryIn), ...(LastEvaluatedKey && { next: JSON.stringify(LastEvaluatedKey) }) };
   }
 
-  /** Reads the whole table: for the check of the ledger, which reads all of that too, and for nothing else. */
+  /** Scans the whole table. Intended only for ledger verification, which also reads everything. */
   async tally(): Promise<Tally> {
     const events = Object.fromEntries(eventStatuses.map((status) => [status, 0])) as Record<EventStatus, number>;
     const packets = Object.fromEntries(statuses.map((status) => [status, 0])) as Record<Status, number>;

@@ -7,80 +7,82 @@ import {
 } from "@aws-sdk/lib-dynamodb";
 import type { Statement } from "./partiql.ts";
 
-/** Source: DynamoDB, "Running batch operations with PartiQL": statements in a batch. */
+/** Most statements in a batch. Source: DynamoDB, "Running batch operations with PartiQL". */
 const maxBatch = 25;
 
-type Written = "written" | "conflict";
+type WriteResult = "written" | "conflict";
 
-/** A statement that is to be carried out, and who waits for it. */
-interface Waiting {
+/** A statement in a batch, with the promise of its write. */
+interface PendingWrite {
   readonly statement: Statement;
-  readonly resolve: (written: Written) => void;
+  readonly resolve: (result: WriteResult) => void;
   readonly reject: (error: unknown) => void;
 }
 
 /**
- * Carries statements out on DynamoDB: several of one write as a transaction, all or nothing; a lone one in a batch with
- * the other lone ones that the same turn of the event loop asks for.
+ * Executes statements on DynamoDB. A write of several statements becomes a transaction. Writes of a single statement
+ * that are requested in the same turn of the event loop share a batch.
  *
- * So the lanes of a delivery, which claim their packets side by side, share a request. Each statement of a batch keeps
- * its own condition and result, and costs what it would alone, which is half of what it would in a transaction.
+ * The parallel lanes of a delivery therefore claim their packets in one request. Each statement of a batch has its own
+ * condition and result and costs the same as alone, which is half of its cost in a transaction.
  */
 export class WriteCombiner {
   readonly #client: DynamoDBDocumentClient;
-  /** The batch that is gathering, by the items it writes. */
-  #batch: Map<string, Waiting> | undefined;
+  /** The batch being collected, by the items it writes. */
+  #batch: Map<string, PendingWrite> | undefined;
 
   constructor(client: DynamoDBDocumentClient) {
     this.#client = client;
   }
 
-  /** `conflict` where a statement does not find what it demands, or another write is at its item just now. */
-  async write(statements: readonly Statement[]): Promise<Written> {
+  /** Returns `conflict` if a statement's condition does not hold, or another write is changing the same item. */
+  async write(statements: readonly Statement[]): Promise<WriteResult> {
     const [first] = statements;
     if (!first) return "written";
-    if (statements.length === 1) return this.#gather(first);
-    // The SDK's own token makes a repeated transaction one.
+    if (statements.length === 1) return this.#addToBatch(first);
+    // The SDK adds a client request token, which makes a retried transaction idempotent.
     const TransactStatements = statements.map(inputOf);
-    return orConflict(this.#client.send(new ExecuteTransactionCommand({ TransactStatements })));
+    return resultOf(this.#client.send(new ExecuteTransactionCommand({ TransactStatements })));
   }
 
-  #gather(statement: Statement): Promise<Written> {
+  #addToBatch(statement: Statement): Promise<WriteResult> {
     return new Promise((resolve, reject) => {
-      // DynamoDB's other batches take no two writes of one item; of this one its documentation says nothing.
-      if (!this.#batch || this.#batch.has(statement.item) || this.#batch.size === maxBatch) this.#batch = this.#begin();
+      // DynamoDB's other batches reject two writes of one item; the documentation of this one does not say.
+      if (!this.#batch || this.#batch.has(statement.item) || this.#batch.size === maxBatch) {
+        this.#batch = this.#startBatch();
+      }
       this.#batch.set(statement.item, { statement, resolve, reject });
     });
   }
 
-  #begin(): Map<string, Waiting> {
-    const batch = new Map<string, Waiting>();
+  #startBatch(): Map<string, PendingWrite> {
+    const batch = new Map<string, PendingWrite>();
     setImmediate(() => {
       if (this.#batch === batch) this.#batch = undefined;
-      void this.#carryOut([...batch.values()]);
+      void this.#executeBatch([...batch.values()]);
     });
     return batch;
   }
 
-  async #carryOut(batch: readonly Waiting[]): Promise<void> {
-    if (batch.length === 1) return this.#alone(batch[0] as Waiting);
+  async #executeBatch(batch: readonly PendingWrite[]): Promise<void> {
+    if (batch.length === 1) return this.#executeAlone(batch[0] as PendingWrite);
     try {
       const Statements = batch.map(({ statement }) => inputOf(statement));
       const { Responses = [] } = await this.#client.send(new BatchExecuteStatementCommand({ Statements }));
-      for (const [i, waiting] of batch.entries()) {
+      for (const [i, pending] of batch.entries()) {
         const response = Responses[i];
-        if (response && !response.Error) waiting.resolve("written");
-        else if (conflicts.test(response?.Error?.Code ?? "")) waiting.resolve("conflict");
-        // Throttled, say: the SDK repeats no part of a batch, but it does repeat one that stands alone.
-        else void this.#alone(waiting);
+        if (response && !response.Error) pending.resolve("written");
+        else if (conflictCode.test(response?.Error?.Code ?? "")) pending.resolve("conflict");
+        // Throttled, for example: the SDK retries a single statement, but not a part of a batch.
+        else void this.#executeAlone(pending);
       }
     } catch (error) {
       for (const { reject } of batch) reject(error);
     }
   }
 
-  async #alone({ statement, resolve, reject }: Waiting): Promise<void> {
-    await orConflict(this.#client.send(new ExecuteStatementCommand(inputOf(statement)))).then(resolve, reject);
+  async #executeAlone({ statement, resolve, reject }: PendingWrite): Promise<void> {
+    await resultOf(this.#client.send(new ExecuteStatementCommand(inputOf(statement)))).then(resolve, reject);
   }
 }
 
@@ -88,7 +90,7 @@ function inputOf({ Statement, Parameters }: Statement) {
   return { Statement, Parameters: [...Parameters] };
 }
 
-async function orConflict(sent: Promise<unknown>): Promise<Written> {
+async function resultOf(sent: Promise<unknown>): Promise<WriteResult> {
   try {
     await sent;
     return "written";
@@ -98,12 +100,12 @@ async function orConflict(sent: Promise<unknown>): Promise<Written> {
   }
 }
 
-/** Another was faster, or is at it just now: to be read and decided anew. With or without `Exception` at the end. */
-const conflicts = /^(ConditionalCheckFailed|DuplicateItem|TransactionConflict)/;
+/** Error codes of a lost race, after which the caller reads again and decides again. Some end in `Exception`. */
+const conflictCode = /^(ConditionalCheckFailed|DuplicateItem|TransactionConflict)/;
 
 function isConflict(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  if (!(error instanceof TransactionCanceledException)) return conflicts.test(error.name);
+  if (!(error instanceof TransactionCanceledException)) return conflictCode.test(error.name);
   const codes = (error.CancellationReasons ?? []).flatMap(({ Code }) => (Code && Code !== "None" ? [Code] : []));
-  return codes.length > 0 && codes.every((code) => conflicts.test(code));
+  return codes.length > 0 && codes.every((code) => conflictCode.test(code));
 }

@@ -5,17 +5,20 @@ import { Worker } from "node:worker_threads";
 import { type Operation, openToWrite, type Result, Writer } from "./write-operations.ts";
 import type { Answer } from "./writer-thread.ts";
 
-interface Waiting {
+interface PendingOperation {
   readonly operation: Operation;
   readonly resolve: (result: Exclude<Result, { fault: string }>) => void;
   readonly reject: (error: Error) => void;
 }
 
-/** One is being written, and the next lies ready for when it is. More would be many small ones, which cost more. */
-const groupsAhead = 2;
+/**
+ * Groups at the writer: one being written and one ready to follow it. More would mean many small groups, which cost
+ * more.
+ */
+const maxGroups = 2;
 
-/** Carries groups of operations out in their order, here or in another thread. */
-interface Hand {
+/** Applies groups of operations in order, in this thread or in another. */
+interface GroupWriter {
   apply(group: readonly Operation[]): Promise<readonly Result[]>;
   close(): Promise<void>;
 }
@@ -23,41 +26,41 @@ interface Hand {
 /**
  * One SQLite file with group commit.
  *
- * A thread of its own writes, because a commit blocks until the disk has it; this thread reads. What one turn of the
- * event loop asks for goes over as a group; while one is written another lies ready, and what comes meanwhile gathers for
- * the one after: a lone write goes at once, under load many share a commit, and neither thread waits for the other. Each
- * promise resolves after its commit and not before.
+ * This thread reads. A separate thread writes, because a commit blocks until the disk has it. Writes requested in one
+ * turn of the event loop form a group. While one group is written and another is ready, further writes collect in the
+ * next one. A lone write therefore starts at once, many writes share a commit under load, and neither thread waits for
+ * the other. Each promise resolves only after its commit.
  */
 export class Database {
   readonly #reader: DatabaseSync;
-  readonly #hand: Hand;
+  readonly #writer: GroupWriter;
   readonly #statements = new Map<string, StatementSync>();
   readonly #file: { readonly path: string; readonly ino: bigint } | undefined;
-  #waiting: Waiting[] = [];
+  #pending: PendingOperation[] = [];
   readonly #writing = new Set<Promise<void>>();
   #closed = false;
   #gone = false;
 
-  private constructor(reader: DatabaseSync, hand: Hand, file?: string) {
+  private constructor(reader: DatabaseSync, writer: GroupWriter, file?: string) {
     this.#reader = reader;
-    this.#hand = hand;
+    this.#writer = writer;
     this.#file = file === undefined ? undefined : { path: file, ino: statSync(file, { bigint: true }).ino };
   }
 
-  /** @param file `undefined`: in memory, for this process only, and written in this thread */
+  /** @param file if `undefined`, the database is in memory, private to this process and written in this thread */
   static async open(file: string | undefined): Promise<Database> {
     if (file === undefined) {
       const db = new DatabaseSync(":memory:");
       return new Database(db, inThisThread(new Writer(db)));
     }
-    // Opened here first: a file that cannot be used is told by SQLite's own error, and the schema stands before the reader looks.
+    // Opens the file here first, so that an unusable one fails with SQLite's own error and the reader finds the schema.
     const first = openToWrite(file);
     new Writer(first);
     first.close();
     return new Database(new DatabaseSync(file, { timeout: 5_000 }), await inAnotherThread(file), file);
   }
 
-  /** A prepared statement, kept. For reading. */
+  /** Prepares a statement for reading and caches it. */
   sql(text: string): StatementSync {
     let statement = this.#statements.get(text);
     if (!statement) {
@@ -68,10 +71,10 @@ export class Database {
   }
 
   /**
-   * Reads several things as they stood at one moment. It is cheaper, too, than each by itself: after every commit of the
-   * writing thread a first read fetches its pages anew.
+   * Runs several reads on one snapshot. That is also cheaper than separate reads, because the first read after each
+   * commit of the writer thread loads its pages again.
    */
-  atOnce<T>(read: () => T): T {
+  snapshot<T>(read: () => T): T {
     this.sql("BEGIN").run();
     try {
       return read();
@@ -80,49 +83,49 @@ export class Database {
     }
   }
 
-  /** @throws where it was not written: the store is full, read-only or closed */
+  /** @throws {Error} if the operation was not written because the store is full, read-only or closed */
   write(operation: Operation): Promise<Exclude<Result, { fault: string }>> {
     if (this.#closed) return Promise.reject(new Error("the store is closed"));
     if (this.#gone) return Promise.reject(new Error("the store's file was deleted or replaced"));
     return new Promise((resolve, reject) => {
-      // What else this turn of the event loop asks for goes with it.
-      if (this.#waiting.push({ operation, resolve, reject }) === 1) setImmediate(() => this.#handOver());
+      // Writes requested later in this turn of the event loop join the same group.
+      if (this.#pending.push({ operation, resolve, reject }) === 1) setImmediate(() => this.#submitGroup());
     });
   }
 
-  #handOver(): void {
-    if (this.#waiting.length === 0 || this.#writing.size >= groupsAhead) return;
-    const group = this.#waiting;
-    this.#waiting = [];
+  #submitGroup(): void {
+    if (this.#pending.length === 0 || this.#writing.size >= maxGroups) return;
+    const group = this.#pending;
+    this.#pending = [];
     const writing: Promise<void> = this.#writeGroup(group, () => {
       this.#writing.delete(writing);
-      this.#handOver();
+      this.#submitGroup();
     });
     this.#writing.add(writing);
   }
 
-  /** @param over called before anybody hears of it: the next group goes over while this thread works on */
-  async #writeGroup(group: readonly Waiting[], over: () => void): Promise<void> {
+  /** @param onDone called before the promises settle, so that the next group is submitted while their callers run */
+  async #writeGroup(group: readonly PendingOperation[], onDone: () => void): Promise<void> {
     try {
-      const results = await this.#hand.apply(group.map(({ operation }) => operation)).finally(over);
+      const results = await this.#writer.apply(group.map(({ operation }) => operation)).finally(onDone);
       for (const [i, { resolve, reject }] of group.entries()) {
         const result = results[i] as Result;
-        if ("fault" in result) reject(notTaken(result.fault));
+        if ("fault" in result) reject(writeError(result.fault));
         else resolve(result);
       }
     } catch (error) {
-      for (const { reject } of group) reject(notTaken((error as Error).message));
+      for (const { reject } of group) reject(writeError((error as Error).message));
     }
   }
 
-  /** Changes when anybody has written. */
+  /** SQLite's data version, which changes after any other connection has written. */
   version(): number {
     return this.sql("PRAGMA data_version").get()?.data_version as number;
   }
 
   /**
-   * Whether the file is still where it was opened. One that was deleted, or replaced by a copy, goes on taking writes
-   * that nobody will ever find: from then on every write is refused.
+   * Returns whether the file is still the one that was opened. A deleted or replaced file would accept writes that
+   * nobody can find, so every write is rejected from then on.
    */
   isThere(): boolean {
     if (this.#file === undefined) return true;
@@ -132,57 +135,57 @@ export class Database {
     return false;
   }
 
-  /** Finishes what was asked for, and closes the file. */
+  /** Finishes pending writes and closes the file. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#handOver();
+    this.#submitGroup();
     while (this.#writing.size > 0) await Promise.all(this.#writing);
-    await this.#hand.close();
+    await this.#writer.close();
     this.#statements.clear();
     this.#reader.close();
   }
 }
 
-function notTaken(reason: string): Error {
+function writeError(reason: string): Error {
   return new Error(`the store did not take the write: ${reason}`);
 }
 
-function inThisThread(writer: Writer): Hand {
+function inThisThread(writer: Writer): GroupWriter {
   return {
     apply: async (group) => writer.apply(group),
     close: async () => {},
   };
 }
 
-async function inAnotherThread(file: string): Promise<Hand> {
+async function inAnotherThread(file: string): Promise<GroupWriter> {
   const worker = new Worker(
     new URL(import.meta.url.endsWith(".ts") ? "writer-thread.ts" : "writer-thread.js", import.meta.url),
     { workerData: file },
   );
   await once(worker, "message");
-  // The thread alone keeps no process alive: its work is over when nobody waits for it.
+  // The thread keeps the process alive only while a group is pending.
   worker.unref();
-  /** Groups that are over there, in their order. */
-  const waiting: { resolve(results: readonly Result[]): void; reject(error: Error): void }[] = [];
-  let gone: Error | undefined;
+  /** Groups submitted to the thread, in order. */
+  const pending: { resolve(results: readonly Result[]): void; reject(error: Error): void }[] = [];
+  let workerError: Error | undefined;
   worker.on("message", (answers: readonly Answer[]) => {
     for (const answer of answers) {
-      const group = waiting.shift();
+      const group = pending.shift();
       if ("results" in answer) group?.resolve(answer.results);
       else group?.reject(new Error(answer.fault));
     }
-    if (waiting.length === 0) worker.unref();
+    if (pending.length === 0) worker.unref();
   });
   worker.on("error", (error: Error) => {
-    gone = error;
-    for (const { reject } of waiting.splice(0)) reject(error);
+    workerError = error;
+    for (const { reject } of pending.splice(0)) reject(error);
   });
   return {
     apply: (group) =>
       new Promise((resolve, reject) => {
-        if (gone) return reject(gone);
-        waiting.push({ resolve, reject });
+        if (workerError) return reject(workerError);
+        pending.push({ resolve, reject });
         worker.ref();
         worker.postMessage(group);
       }),

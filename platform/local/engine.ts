@@ -14,14 +14,14 @@ import { createHttpClientCache } from "../http-client-cache.ts";
 import { Database } from "./database.ts";
 import { LocalFiles } from "./files.ts";
 import { LocalQueue } from "./queue.ts";
-import { keepApart, Sealing } from "./seal-folder.ts";
+import { assertOutsideStore, Sealing } from "./seal-folder.ts";
 import { bridgeKeyIn, LocalSecrets } from "./secrets.ts";
 import { configOf, type Settings } from "./settings.ts";
 import { LocalStore } from "./store.ts";
 import { keepRecentAlerts, sendAlerts } from "./webhook-alerts.ts";
 
 export interface LocalOptions {
-  /** The store's folder, or `:memory:` for one that ends with the process. */
+  /** The store's folder, or `:memory:` for a store that ends with the process. */
   readonly dir: string;
   readonly catalog: Catalog;
   readonly sheets: () => SheetSet;
@@ -33,16 +33,16 @@ export interface LocalOptions {
   readonly random?: Random;
 }
 
-/** The embedded engine: one process, one SQLite file, no server. */
+/** Engine of the embedded bridge: one process, one SQLite file, no server. */
 export interface LocalEngine extends Engine {
   readonly queue: LocalQueue;
   readonly store: LocalStore;
   readonly db: Database;
-  /** `undefined` in memory. */
+  /** `undefined` if the store is in memory. */
   readonly dir: string | undefined;
-  /** `undefined` in memory, and where the settings name no folder for seals. */
+  /** `undefined` if the store is in memory or the settings name no folder for seals. */
   readonly sealing: Sealing | undefined;
-  /** What was told since the process began, oldest first. */
+  /** Latest alerts raised since the process began, oldest first. */
   readonly alerts: () => readonly TimestampedAlert[];
 }
 
@@ -51,8 +51,8 @@ const inMemory = ":memory:";
 export async function openLocalEngine(options: LocalOptions): Promise<LocalEngine> {
   const { catalog, settings, sheets, random = systemRandom, env = process.env, log = () => {} } = options;
   const dir = options.dir === inMemory ? undefined : options.dir;
-  if (dir && settings.seals) keepApart(dir, settings.seals);
-  if (dir) openPrivately(dir);
+  if (dir && settings.seals) assertOutsideStore(dir, settings.seals);
+  if (dir) createPrivateStore(dir);
   const bridgeKey = dir ? bridgeKeyIn(join(dir, "key")) : createSecretKey(Buffer.alloc(32, random.id()));
   const db = await Database.open(dir && join(dir, "bridge.db"));
   const store = new LocalStore(db);
@@ -62,7 +62,7 @@ export async function openLocalEngine(options: LocalOptions): Promise<LocalEngin
   const http = createHttpClientCache(options.http);
   const webhook = settings.alerts?.webhook;
   const { governance } = settings;
-  const remembered = keepRecentAlerts(
+  const recent = keepRecentAlerts(
     clock,
     webhook ? sendAlerts({ url: webhook, http: http("alerts", { webhook }), secrets, clock, random, log }) : log,
   );
@@ -86,13 +86,16 @@ export async function openLocalEngine(options: LocalOptions): Promise<LocalEngin
       governance &&
       createComplianceClient({ settings: governance, http: http("governance", governance), secrets, bridgeKey, clock }),
     times: settings.times,
-    log: remembered.log,
-    alerts: remembered.alerts,
+    log: recent.log,
+    alerts: recent.alerts,
   };
 }
 
-/** The store holds payloads: its folder and files are the owner's alone. SQLite gives its side files the same mode. */
-function openPrivately(dir: string): void {
+/**
+ * Creates the store's folder and file, accessible only by their owner because the store holds payloads. SQLite gives its
+ * other files the same mode.
+ */
+function createPrivateStore(dir: string): void {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   closeSync(openSync(join(dir, "bridge.db"), "a", 0o600));
 }

@@ -4,34 +4,34 @@ import { maxMessages } from "../../bridge/ports/queue.ts";
 interface Entry {
   readonly seq: number;
   receives: number;
-  /** ms: in flight, or put off, until then */
+  /** ms since the epoch; in flight or delayed until then */
   visibleAt: number;
 }
 
 interface Lane {
   readonly name: string;
-  /** In order; those in flight are always among the first, because a lane gives none while one is out. */
+  /** Messages in order. Those in flight are among the first, because a lane delivers none while one is in flight. */
   readonly entries: Entry[];
 }
 
-/** Where a lane's messages in flight are: one call gives no more. */
+/** The entries of a lane that may be in flight: at most one call's worth. */
 function front(lane: Lane): readonly Entry[] {
   return lane.entries.slice(0, maxMessages);
 }
 
 /**
- * Which message of one queue may be given next: the rules of SQS FIFO, in memory.
+ * Decides in memory which message of one queue is delivered next, by the rules of SQS FIFO.
  *
- * A lane whose messages are all visible stands in `ready`; one with a message in flight or put off does not, until the
- * last of these is removed or visible again. So giving is a step, however many lanes wait.
+ * A lane is in `#ready` while all of its messages are visible. A lane with a message in flight or delayed is in `#busy`
+ * until the last of these is removed or visible again. Taking messages therefore costs the same however many lanes wait.
  */
 export class FifoOrder {
   readonly #clock: Clock;
   readonly #lanes = new Map<string, Lane>();
   readonly #laneOf = new Map<number, Lane>();
-  /** In the order they became ready. */
+  /** Lanes that can deliver, in the order they became ready. */
   readonly #ready = new Set<Lane>();
-  /** Lanes that give nothing now, and when they may again. */
+  /** Lanes that cannot deliver now, with the time (ms) when they can again. */
   readonly #busy = new Map<Lane, number>();
   readonly #waiters = new Set<() => void>();
 
@@ -52,7 +52,7 @@ export class FifoOrder {
     this.#wakeOne();
   }
 
-  /** The next messages, now in flight: as many of one lane as there are, then of the next. */
+  /** Takes the next messages, which are then in flight: all that one lane has, then those of the next lane. */
   take(max: number, visibilityMs: number): { lane: string; seq: number; receives: number }[] {
     const now = this.#clock.now();
     this.#release(now);
@@ -71,7 +71,7 @@ export class FifoOrder {
     return taken;
   }
 
-  /** Whether a message is in flight under this very receipt. */
+  /** Returns true if a message is in flight under exactly this receipt. */
   holds(seq: number, receives: number): boolean {
     const entry = this.#entry(seq);
     return entry !== undefined && entry.receives === receives && entry.visibleAt > this.#clock.now();
@@ -100,14 +100,14 @@ export class FifoOrder {
     this.#settle(lane);
   }
 
-  /** The last message that came, 0 where there is none. */
+  /** Sequence number of the newest message; 0 if there is none. */
   newest(): number {
     let newest = 0;
     for (const seq of this.#laneOf.keys()) newest = Math.max(newest, seq);
     return newest;
   }
 
-  /** The oldest messages up to one that are not in flight, whatever their lane. */
+  /** The oldest messages of all lanes that are not in flight, up to the sequence number `upTo`. */
   oldest(limit: number, upTo: number): { lane: string; seq: number }[] {
     const found: { lane: string; seq: number }[] = [];
     for (const [seq, lane] of this.#laneOf) {
@@ -128,11 +128,11 @@ export class FifoOrder {
     return { waiting: this.#laneOf.size - inFlight, inFlight };
   }
 
-  /** Waits for a lane to become ready, at most so long. */
+  /** Waits until a lane becomes ready, at most `ms`. */
   change(ms: number, signal?: AbortSignal): Promise<void> {
     const now = this.#clock.now();
-    let next = now + ms;
-    for (const at of this.#busy.values()) next = Math.min(next, at);
+    let wakeAt = now + ms;
+    for (const at of this.#busy.values()) wakeAt = Math.min(wakeAt, at);
     return new Promise((resolve) => {
       const wake = () => {
         cancel();
@@ -140,7 +140,7 @@ export class FifoOrder {
         signal?.removeEventListener("abort", wake);
         resolve();
       };
-      const cancel = this.#clock.after(Math.max(0, next - now), wake);
+      const cancel = this.#clock.after(Math.max(0, wakeAt - now), wake);
       this.#waiters.add(wake);
       signal?.addEventListener("abort", wake, { once: true });
     });
@@ -151,7 +151,7 @@ export class FifoOrder {
     for (const waiter of this.#waiters) waiter();
   }
 
-  /** Wakes the one that has waited longest: it takes what it can, and wakes the next where it leaves something. */
+  /** Wakes the longest waiter, which takes what it can and wakes the next waiter if messages remain. */
   #wakeOne(): void {
     const [first] = this.#waiters;
     first?.();

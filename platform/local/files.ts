@@ -9,17 +9,17 @@ import { FileError, type FilesPort } from "../../bridge/ports/files.ts";
 const blockBytes = 262_144;
 
 /**
- * Files of this machine at `file:` addresses, below the places `bridge.yaml` names.
+ * Reads local files at `file:` addresses inside the folders that `bridge.yaml` allows.
  *
- * A version is the file's identity, size, and times of change: whoever writes to it or puts another in its place makes
- * another version, unless within the file system's own grain of time (a few ms) and to the same size.
+ * A version is the file's inode, size and times of change, so writing to a file or replacing it makes a new version. The
+ * exception is a change to the same size within the file system's time resolution (a few ms).
  */
 export class LocalFiles implements FilesPort {
-  readonly #places: readonly string[];
+  readonly #folders: readonly string[];
 
-  /** @param places folders; a relative one counts from the working folder */
-  constructor(places: readonly string[]) {
-    this.#places = places.map((place) => resolve(place));
+  /** @param folders folders that may be read; relative ones are resolved against the working directory */
+  constructor(folders: readonly string[]) {
+    this.#folders = folders.map((folder) => resolve(folder));
   }
 
   async find(address: string): Promise<FileVersion> {
@@ -33,75 +33,79 @@ export class LocalFiles implements FilesPort {
     { from, to }: { readonly from: number; readonly to: number },
   ): AsyncGenerator<Uint8Array> {
     await using file = await this.#open(address);
-    await stillThis(file, address, version);
-    for (let at = from; at < to; ) {
-      const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(Math.min(blockBytes, to - at)), {
-        position: at,
+    await assertUnchanged(file, address, version);
+    for (let position = from; position < to; ) {
+      const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(Math.min(blockBytes, to - position)), {
+        position,
       });
       if (bytesRead === 0) break;
       yield buffer.subarray(0, bytesRead);
-      at += bytesRead;
+      position += bytesRead;
     }
-    // What was read while another wrote is of no version.
-    await stillThis(file, address, version);
+    // A file written during the read may have returned a mix of two versions.
+    await assertUnchanged(file, address, version);
   }
 
   async #open(address: string): Promise<FileHandle> {
     const path = await this.#allowed(address);
     let file: FileHandle;
     try {
-      // The path has no link left in it: one that is put there now is not followed. A pipe must not make us wait.
+      // All links in the path are resolved, so a link created since is not followed. O_NONBLOCK keeps a pipe from blocking.
       file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     } catch (error) {
-      throw faultOf(address, error);
+      throw fileErrorOf(address, error);
     }
     if ((await file.stat()).isFile()) return file;
     await file.close();
-    throw new FileError("is no file; name one", address);
+    throw new FileError("is not a regular file; name one", address);
   }
 
-  /** The real path behind an address, all links resolved. @throws {FileError} where it lies in no place */
+  /**
+   * Resolves an address to a real path, without links.
+   *
+   * @throws {FileError} if the path is outside the allowed folders
+   */
   async #allowed(address: string): Promise<string> {
     const url = readAddress(address, "file:");
-    let given: string;
+    let requested: string;
     try {
-      given = fileURLToPath(url);
+      requested = fileURLToPath(url);
     } catch {
       throw new FileError(`is not at ${pathToFileURL("/").href} and a path, without host or %2F; give such an address`);
     }
     const forbidden = new FileError(
-      'is in none of the places the bridge may read from; put it into one, or name its folder in bridge.yaml under "places:"',
+      'is outside the folders the bridge may read; move it into one of them, or add its folder to "places:" in bridge.yaml',
       address,
     );
-    // Before the file system is asked: what lies elsewhere must not even be known to be there.
-    if (!this.#places.some((place) => isBelow(place, given))) throw forbidden;
+    // Checked before any file system access, so that the error does not reveal whether a file outside exists.
+    if (!this.#folders.some((folder) => isInside(folder, requested))) throw forbidden;
     let real: string;
     try {
-      real = await realpath(given);
+      real = await realpath(requested);
     } catch (error) {
-      throw faultOf(address, error);
+      throw fileErrorOf(address, error);
     }
-    const places = await Promise.all(this.#places.map((place) => realpath(place).catch(() => undefined)));
-    if (places.some((place) => place !== undefined && isBelow(place, real))) return real;
+    const folders = await Promise.all(this.#folders.map((folder) => realpath(folder).catch(() => undefined)));
+    if (folders.some((folder) => folder !== undefined && isInside(folder, real))) return real;
     throw forbidden;
   }
 }
 
-function isBelow(place: string, path: string): boolean {
-  return path.startsWith(place.endsWith(sep) ? place : place + sep);
+function isInside(folder: string, path: string): boolean {
+  return path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
 }
 
 function versionOf({ ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
   return [ino, size, mtimeNs, ctimeNs].map((part) => part.toString(36)).join("-");
 }
 
-async function stillThis(file: FileHandle, address: string, version: string): Promise<void> {
+async function assertUnchanged(file: FileHandle, address: string, version: string): Promise<void> {
   if (versionOf(await file.stat({ bigint: true })) === version) return;
   throw new FileError("has changed since it was looked up", address);
 }
 
-/** What the file system says that trying again would not change. Anything else is thrown as it is, and tried again. */
-function faultOf(address: string, error: unknown): unknown {
+/** The `FileError` for a permanent file system error. Any other error is returned unchanged, and is retried by the caller. */
+function fileErrorOf(address: string, error: unknown): unknown {
   switch ((error as NodeJS.ErrnoException).code) {
     case "ENOENT":
     case "ENOTDIR":
@@ -109,7 +113,7 @@ function faultOf(address: string, error: unknown): unknown {
     case "EACCES":
     case "EPERM":
     case "ELOOP":
-      return new FileError("cannot be read by this process; let it", address);
+      return new FileError("cannot be read by this process; give it read permission", address);
     default:
       return error;
   }

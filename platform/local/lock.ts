@@ -1,9 +1,10 @@
 import { DatabaseSync } from "node:sqlite";
 
 /**
- * A lock that ends with the process, however it ends: SQLite's own, on a file of its own.
+ * Takes an exclusive lock, which is released when the process ends for any reason. It is SQLite's lock on a file used for
+ * nothing else.
  *
- * @returns nothing where another holds it
+ * @returns `undefined` if another process holds the lock
  */
 export function takeLock(file: string): { release(): void } | undefined {
   const db = new DatabaseSync(file);

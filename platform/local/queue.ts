@@ -23,24 +23,24 @@ interface Row {
   readonly receives: number;
 }
 
-/** A message that a lane gives out, by its number. */
-type Given = ReturnType<FifoOrder["take"]>[number];
+/** A message taken from a lane, without its body. */
+type Taken = ReturnType<FifoOrder["take"]>[number];
 
 /**
- * SQS FIFO on SQLite. See the port for its contract.
+ * SQS FIFO on SQLite. The contract is in `QueuePort`.
  *
- * The messages are in the table; which lane may give which of them next is kept in memory and made anew when the
- * store is opened. So any process may send, but only the one that holds the runner's lock may receive.
+ * Messages are in the table. Their delivery order is in memory and is rebuilt when the store is opened, so any process
+ * may send, but only the one that holds the runner lock may receive.
  */
 export class LocalQueue implements QueuePort {
   readonly #db: Database;
   readonly #clock: Clock;
   readonly #queues = new Map<QueueName, FifoOrder>();
-  /** Deduplication ids, in the order they run out, and when they do. */
+  /** Deduplication ids and their expiry (ms), in order of expiry. */
   readonly #dedup = new Map<string, number>();
-  /** Those whose messages are not on disk yet. */
+  /** Writes in progress, by deduplication id. */
   readonly #sending = new Map<string, Promise<unknown>>();
-  /** Every message up to here is in memory, or gone. */
+  /** Every message up to this sequence number is in memory or has been removed. */
   #readUpTo = 0;
   readonly #moves = new Map<DeadLetters, { readonly ended: Promise<void>; readonly stop: AbortController }>();
   readonly #ended = new AbortController();
@@ -62,7 +62,7 @@ export class LocalQueue implements QueuePort {
     return lanes;
   }
 
-  /** Takes up what other processes have sent. */
+  /** Loads messages that other processes have sent. */
   refresh(): void {
     const rows = this.#db
       .sql("SELECT seq, queue, lane, receives FROM messages WHERE seq > ? ORDER BY seq")
@@ -75,10 +75,10 @@ export class LocalQueue implements QueuePort {
     checkBatch(messages.length);
     checkSize(queue, messages);
     const until = this.#clock.now() + dedupMs;
-    // A repeat of what is still on its way to the disk is stored when that is, or not at all.
-    const before = messages.map(({ dedup }) => this.#sending.get(`${queue} ${dedup}`));
+    // A repeat of a message that is still being written succeeds or fails with that write.
+    const inProgress = messages.map(({ dedup }) => this.#sending.get(`${queue} ${dedup}`));
     const fresh = messages.filter(({ dedup }) => dedup === undefined || this.#isNew(`${queue} ${dedup}`, until));
-    await Promise.all([...before, this.#store(queue, fresh, until)]);
+    await Promise.all([...inProgress, this.#store(queue, fresh, until)]);
   }
 
   async #store(queue: QueueName, fresh: readonly NewMessage[], until: number): Promise<void> {
@@ -93,7 +93,7 @@ export class LocalQueue implements QueuePort {
       const { seqs } = await writing;
       this.#add(queue, sent, seqs);
     } catch (error) {
-      // Not stored: a second try must not be taken for a repeat.
+      // Nothing was stored, so a retry must not count as a repeat.
       for (const { id } of dedup) this.#dedup.delete(id);
       throw error;
     } finally {
@@ -132,21 +132,21 @@ export class LocalQueue implements QueuePort {
   }
 
   #take(queue: QueueName, max: number, visibilityMs: number): Message[] {
-    const given = this.#lanes(queue).take(max, visibilityMs);
-    if (given.length === 0) return [];
-    const isSpent = ({ receives }: Given) => receives > maxReceives && isWorked(queue);
-    for (const { lane, seq } of given.filter(isSpent)) void this.#bury(queue, lane, seq);
-    const messages = this.#db.atOnce(() =>
-      given.filter((one) => !isSpent(one)).flatMap((one) => this.#read(one) ?? []),
+    const taken = this.#lanes(queue).take(max, visibilityMs);
+    if (taken.length === 0) return [];
+    const isExhausted = ({ receives }: Taken) => receives > maxReceives && hasDeadLetters(queue);
+    for (const { lane, seq } of taken.filter(isExhausted)) void this.#moveToDeadLetters(queue, lane, seq);
+    const messages = this.#db.snapshot(() =>
+      taken.filter((one) => !isExhausted(one)).flatMap((one) => this.#read(one) ?? []),
     );
-    // The counts go to disk with whatever is written next: they matter only for a message that ends the process.
+    // Not awaited: a receive count is needed on disk only if the message crashes the process.
     if (messages.length > 0) {
       this.#db.write({ op: "received", seqs: messages.map(({ receipt }) => seqOf(receipt)) }).catch(() => {});
     }
     return messages;
   }
 
-  #read({ lane, seq, receives }: Given): Message | undefined {
+  #read({ lane, seq, receives }: Taken): Message | undefined {
     const row = this.#db.sql("SELECT body FROM messages WHERE seq = ?").get(seq);
     return (
       row && {
@@ -159,7 +159,7 @@ export class LocalQueue implements QueuePort {
     );
   }
 
-  async #bury(queue: QueueName, lane: string, seq: number): Promise<void> {
+  async #moveToDeadLetters(queue: QueueName, lane: string, seq: number): Promise<void> {
     await this.#moveMessages(queue, deadLetterOf(queue), [{ lane, seq }]).catch(() => {});
   }
 
@@ -194,7 +194,7 @@ export class LocalQueue implements QueuePort {
     return this.#lanes(queue).depth();
   }
 
-  /** Whether inbox and lanes are empty, whichever process works on them. */
+  /** Returns true if the inbox and all lanes are empty, whichever process works on them. */
   isQuiet(): boolean {
     const waiting = "SELECT 1 FROM messages WHERE queue = 'inbox' OR queue GLOB 'lane:*' LIMIT 1";
     return this.#db.sql(waiting).get() === undefined;
@@ -220,34 +220,34 @@ export class LocalQueue implements QueuePort {
   }
 
   /**
-   * A call's worth at a time, so that what happens meanwhile need not wait behind many, until all are moved that were
-   * there when it began. Those that come back stay: a target that went down again would have them go round and round.
+   * Moves the messages that were in the queue at the start, in small batches so that other writes do not wait behind
+   * many. Messages that return meanwhile stay, or they would circle for as long as the target is down.
    */
   async #move(from: DeadLetters, perSecond: number, signal: AbortSignal): Promise<void> {
-    const share = Math.min(maxMessages, Math.max(1, Math.floor(perSecond / 10)));
+    const batchSize = Math.min(maxMessages, Math.max(1, Math.floor(perSecond / 10)));
     const last = this.#lanes(from).newest();
     let due = this.#clock.now();
     while (!signal.aborted) {
-      const oldest = this.#lanes(from).oldest(share, last);
+      const oldest = this.#lanes(from).oldest(batchSize, last);
       if (oldest.length === 0) return;
       await this.#moveMessages(from, originOf(from), oldest);
-      // What a slow disk took is not caught up on.
+      // Time lost to a slow disk is not caught up by a faster rate.
       due = Math.max(due + (1_000 * oldest.length) / perSecond, this.#clock.now());
       await this.#clock.sleep(due - this.#clock.now(), signal);
     }
   }
 
-  /** Forgets deduplication ids whose time is over. */
-  async tidy(): Promise<void> {
+  /** Removes expired deduplication ids. */
+  async purgeExpired(): Promise<void> {
     const now = this.#clock.now();
     for (const [id, until] of this.#dedup) {
       if (until > now) break;
       this.#dedup.delete(id);
     }
-    await this.#db.write({ op: "tidy", now });
+    await this.#db.write({ op: "purgeExpired", now });
   }
 
-  /** Ends every wait and every move. */
+  /** Ends all waits and moves. */
   async end(): Promise<void> {
     this.#ended.abort();
     for (const lanes of this.#queues.values()) lanes.wake();
@@ -259,8 +259,8 @@ function deadLetterOf(queue: QueueName): QueueName {
   return queue === "inbox" ? "inbox-dead" : `outbox:${queue.slice("lane:".length)}`;
 }
 
-/** Queues that somebody works through; a dead-letter queue has none of its own. */
-function isWorked(queue: QueueName): boolean {
+/** True for the inbox and lanes. Dead-letter queues have no dead-letter queue of their own. */
+function hasDeadLetters(queue: QueueName): boolean {
   return queue === "inbox" || queue.startsWith("lane:");
 }
 

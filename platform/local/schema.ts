@@ -1,17 +1,17 @@
-/** Goes up with every change of the tables below. */
+/** Version of the tables below. Increases with every change to them. */
 export const schemaVersion = 1;
 
 /**
- * The embedded engine's tables.
+ * Tables of the embedded engine.
  *
- * A commit costs by the pages it touches. So rows are appended in order of time and found by short keys that follow
- * that order too, what changes often stands apart from what never does, and only where an id is a hash does an index
- * have no order to follow.
+ * The cost of a commit depends on the pages it touches. Rows are therefore appended in order of time and found by short
+ * keys in the same order, and columns that change often are in another table than those that never change. Only the
+ * indexes of hashed ids are in random order.
  *
- * - `packets` holds a packet's way, `packet_bodies` under the same `seq` the packet itself.
- * - `ledger` has its entries under `owner`: twice the `seq` of the packet they belong to, or of the event plus one.
- * - `dedup` is read into memory when the store is opened, and has no index.
- * - What is counted is counted in an index: the rows themselves take twenty times as long to read.
+ * - `packets` holds a packet's progress; `packet_bodies` holds the packet itself under the same `seq`.
+ * - `ledger` groups entries by `owner`: `2 * seq` of their packet, or `2 * seq + 1` of their event.
+ * - `dedup` needs no index, because it is read into memory when the store is opened.
+ * - Counts are read from an index, because reading the rows takes twenty times as long.
  */
 export const schema = `
 CREATE TABLE IF NOT EXISTS messages (

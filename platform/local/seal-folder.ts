@@ -11,13 +11,17 @@ import { takeLock } from "./lock.ts";
 import { readPrivateFile, writePrivateFile } from "./secrets.ts";
 import type { LocalStore } from "./store.ts";
 
-/** The public key among the seals: all an auditor needs besides them. */
+/** File name of the public key in the seals' folder. With it, an auditor can verify the seals. */
 export const publicKeyFile = "seal-key.pem";
 
-/** @throws {TypeError} where the seals would lie in the store: whoever changes one could change both */
-export function keepApart(dir: string, folder: string): void {
+/**
+ * Checks that the seals are kept apart from the store, so that access to one does not allow changing both.
+ *
+ * @throws {TypeError} if the seals' folder is inside the store
+ */
+export function assertOutsideStore(dir: string, folder: string): void {
   if (`${resolve(folder)}${sep}`.startsWith(`${resolve(dir)}${sep}`)) {
-    throw new TypeError(`the seals' folder ${folder} lies inside the store; name one outside it`);
+    throw new TypeError(`the seals' folder ${folder} is inside the store; name one outside it`);
   }
 }
 
@@ -31,9 +35,8 @@ export interface SealingOptions {
 }
 
 /**
- * Sealing on one machine: seals in a folder outside the store, the private key inside it.
- *
- * So whoever has the seals can check everything and forge nothing, and the folder may be handed on as it is.
+ * Seals the ledger of a local store. Seals are in a folder outside the store and the private key is inside it, so the
+ * folder can be handed to an auditor, who can verify the ledger but not forge a seal.
  */
 export class Sealing {
   readonly seals: FolderSeals;
@@ -45,10 +48,10 @@ export class Sealing {
   }
 
   /**
-   * Seals what was appended since the last seal.
+   * Seals the entries appended since the previous seal.
    *
-   * @returns nothing where another process on this store is at it just now
-   * @throws where the folder cannot be written, or holds the seals of another store
+   * @returns `undefined` if another process is sealing this store
+   * @throws {Error} if the folder cannot be written or holds the seals of another store
    */
   async seal(): Promise<SealsMade | undefined> {
     const { dir, store, clock } = this.#options;
@@ -63,15 +66,15 @@ export class Sealing {
   }
 
   /**
-   * What the ledger is held against.
+   * Evidence for verifying the ledger.
    *
-   * The public key is the store's own, else the one that lies among the seals.
+   * The public key is the store's own, else the one in the seals' folder.
    */
   evidence(): Evidence {
     const { store, clock, folder } = this.#options;
     const own = readPrivateFile(this.#keyFile);
-    const beside = join(folder, publicKeyFile);
-    const pem = own ?? (existsSync(beside) ? readFileSync(beside, "utf8") : undefined);
+    const published = join(folder, publicKeyFile);
+    const pem = own ?? (existsSync(published) ? readFileSync(published, "utf8") : undefined);
     const publicKey = pem === undefined ? undefined : createPublicKey(pem);
     return { seals: this.seals, appended: store.appended, publicKey, clock };
   }
@@ -90,7 +93,7 @@ export class Sealing {
     };
   }
 
-  /** Made the first time and kept. */
+  /** Reads the private key; creates it the first time. */
   #privateKey(): KeyObject {
     const known = readPrivateFile(this.#keyFile);
     if (known !== undefined) return createPrivateKey(known);
@@ -114,7 +117,10 @@ export class Sealing {
   }
 }
 
-/** Seals as files, `000000001.seal` and on. The store remembers the newest, so that one taken away is missed. */
+/**
+ * Seals stored as files `000000001.seal`, `000000002.seal`, … The store records the newest one, so that its removal is
+ * detected.
+ */
 export class FolderSeals implements SealsPort {
   readonly #folder: string;
   readonly #store: Pick<LocalStore, "read" | "write">;
@@ -133,21 +139,21 @@ export class FolderSeals implements SealsPort {
     for (const number of await this.#numbers()) if (number >= first) yield this.#read(number);
   }
 
-  /** Written aside, flushed, and then given its name: there is never half a seal. One process at a time. */
+  /** Writes a temporary file, flushes and renames it, so that no partial seal exists. Not safe for parallel processes. */
   async add(number: number, text: string): Promise<"added" | "taken"> {
     const file = this.#file(number);
     if (existsSync(file)) return "taken";
-    const aside = `${file}.new`;
-    // What a crash left. It may be read-only.
-    await rm(aside, { force: true });
-    const handle = await open(aside, "wx", 0o444);
+    const temporary = `${file}.new`;
+    // A crash may have left a read-only temporary file.
+    await rm(temporary, { force: true });
+    const handle = await open(temporary, "wx", 0o444);
     try {
       await handle.writeFile(text);
       await handle.sync();
     } finally {
       await handle.close();
     }
-    await rename(aside, file);
+    await rename(temporary, file);
     await syncFolder(this.#folder);
     await this.#remember(text);
     return "added";
@@ -159,7 +165,7 @@ export class FolderSeals implements SealsPort {
 
   async #remember(text: string): Promise<void> {
     const seal = openSeal(text);
-    if (!seal) throw new Error("what was made is no seal; this is a fault of the bridge");
+    if (!seal) throw new Error("the new seal cannot be parsed; this is a bug in the bridge");
     const [known] = await this.#store.read("seal", ["newest"]);
     const value = { number: seal.statement.seal, hash: seal.hash };
     await this.#store.write([{ kind: "seal", id: "newest", value, etag: known?.etag ?? 0 }]);
@@ -184,7 +190,7 @@ export class FolderSeals implements SealsPort {
   }
 }
 
-/** A name is only sure to survive a power cut when its folder was flushed too. Windows knows no such thing. */
+/** Flushes a folder, without which a rename may not survive a power cut. Windows does not support it. */
 async function syncFolder(folder: string): Promise<void> {
   if (process.platform === "win32") return;
   const handle = await open(folder, "r");

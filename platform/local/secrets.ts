@@ -4,7 +4,7 @@ import { dirname } from "node:path";
 import type { SecretsPort } from "../../bridge/ports/secrets.ts";
 
 /**
- * Secrets from a file only its owner can read, else from the environment. A file that was changed is read again.
+ * Reads secrets from a file that only its owner can read, else from the environment. A changed file is read again.
  *
  * The file holds a JSON object: connector name or id to its secret. In the environment `WorkForceNow@v2` is
  * `BRIDGE_SECRET_WORKFORCENOW_V2`, or `BRIDGE_SECRET_WORKFORCENOW` for all versions, as a JSON object.
@@ -13,7 +13,7 @@ export class LocalSecrets implements SecretsPort {
   readonly #file: string;
   readonly #env: NodeJS.ProcessEnv;
   #cached: Record<string, unknown> | undefined;
-  /** What the file looked like from outside when it was last read. */
+  /** Signature of the file when it was last read. */
   #seen: string | undefined;
 
   constructor(file: string, env: NodeJS.ProcessEnv) {
@@ -52,9 +52,9 @@ function signatureOf(file: string): string {
 }
 
 /**
- * Sets one connector's secret and leaves the others.
+ * Sets one connector's secret and leaves the others unchanged.
  *
- * @throws where the file holds something else, or others can read it
+ * @throws {Error} if the file is not a JSON object, or others can read it
  */
 export function setSecret(file: string, connector: string, secret: unknown): void {
   const text = readPrivateFile(file);
@@ -63,7 +63,7 @@ export function setSecret(file: string, connector: string, secret: unknown): voi
   replacePrivateFile(file, `${JSON.stringify({ ...known, [connector]: secret }, null, 2)}\n`);
 }
 
-/** The message names the place and never repeats what stands there, which a JSON error would. */
+/** @throws {Error} if the text is not a JSON object. Unlike a JSON error, the message never quotes the text. */
 function parseSecret(text: string, where: string): unknown {
   let value: unknown;
   try {
@@ -77,7 +77,11 @@ function parseSecret(text: string, where: string): unknown {
   return value;
 }
 
-/** @throws where others than the owner may read it; `undefined` where it does not exist */
+/**
+ * Reads a file that only its owner may read; returns `undefined` if it does not exist.
+ *
+ * @throws {Error} if others may read it
+ */
 export function readPrivateFile(file: string): string | undefined {
   const stat = statSync(file, { throwIfNoEntry: false });
   if (!stat) return undefined;
@@ -87,7 +91,11 @@ export function readPrivateFile(file: string): string | undefined {
   return readFileSync(file, "utf8");
 }
 
-/** The key that hides entities and values in hashes: 32 bytes, made the first time and kept. */
+/**
+ * Reads the key for hashing entities and values (32 bytes); creates it the first time.
+ *
+ * @throws {Error} if the file does not hold 32 bytes in hex
+ */
 export function bridgeKeyIn(file: string): KeyObject {
   const known = readPrivateFile(file);
   if (known !== undefined) {
@@ -96,18 +104,22 @@ export function bridgeKeyIn(file: string): KeyObject {
     return createSecretKey(key);
   }
   const key = randomBytes(32);
-  // Two processes began at once; the first one's key counts.
+  // If another process created the file meanwhile, its key is used.
   return writePrivateFile(file, `${key.toString("hex")}\n`) ? createSecretKey(key) : bridgeKeyIn(file);
 }
 
-/** Writes a file only its owner can read, in the place of one that may be there: whoever reads finds either. */
+/** Writes or replaces a file that only its owner can read. A reader finds either the old or the new content. */
 export function replacePrivateFile(file: string, text: string): void {
-  const beside = `${file}.${process.pid}`;
-  writeFileSync(beside, text, { mode: 0o600 });
-  renameSync(beside, file);
+  const temporary = `${file}.${process.pid}`;
+  writeFileSync(temporary, text, { mode: 0o600 });
+  renameSync(temporary, file);
 }
 
-/** Writes a file only its owner can read. @returns whether it was written: not where there is one already */
+/**
+ * Creates a file that only its owner can read.
+ *
+ * @returns false if the file already exists, which is then left unchanged
+ */
 export function writePrivateFile(file: string, text: string): boolean {
   try {
     writeFileSync(file, text, { mode: 0o600, flag: "wx" });

@@ -5,23 +5,27 @@ import { complianceSettingsSchema } from "../../bridge/governance/compliance-eng
 import { timesSchema } from "../../bridge/model/timings.ts";
 
 const settingsSchema = z.strictObject({
-  /** A connector's name or id to its configuration; the connector's own schema checks it. */
+  /** Configurations by connector name or id. The connector's own schema checks each. */
   connectors: z.record(z.string(), z.record(z.string(), z.unknown())).default({}),
-  /** Folders the bridge may read files from that events name; a relative one counts from the working folder. */
+  /** Folders in which events may name files to read. Relative ones are resolved against the working directory. */
   places: z.array(z.string().min(1, "is empty")).default([]),
   times: timesSchema.prefault({}),
-  /** Where the ledger's seals are kept: a folder outside the store, best one that nobody can change. */
+  /** Folder of the ledger's seals. It must be outside the store, and should be one that nobody can change. */
   seals: z.string().min(1).optional(),
-  /** The compliance engine that is asked besides `governance.yaml`. */
+  /** External compliance engine to consult in addition to `governance.yaml`. */
   governance: complianceSettingsSchema.optional(),
-  /** Who is told when a target goes down, a packet is held, a window is breached. */
+  /** Webhook that receives alerts, for example when a target goes down or a packet is held. */
   alerts: z.strictObject({ webhook: z.url("is not a URL") }).optional(),
 });
 
 export type Settings = z.output<typeof settingsSchema>;
 export type SettingsInput = z.input<typeof settingsSchema>;
 
-/** @throws with file, place and fault */
+/**
+ * Reads `bridge.yaml`. A missing file means default settings.
+ *
+ * @throws {Error} if the file is invalid; names the file, the setting and the problem
+ */
 export function readSettings(file: string): Settings {
   if (!existsSync(file)) return checkSettings({}, file);
   let raw: unknown;
@@ -40,7 +44,7 @@ export function checkSettings(raw: unknown, where: string): Settings {
   throw new Error(`${where}: ${issue?.path.join(".") || "the settings"}: ${issue?.message}`);
 }
 
-/** A connector's configuration: by its id, else by its name. */
+/** Configuration of a connector, looked up by its id and then by its name. */
 export function configOf(settings: Settings, connector: string): unknown {
   const [name = connector] = connector.split("@");
   const key = [connector, name].find((candidate) => Object.hasOwn(settings.connectors, candidate));

@@ -7,7 +7,7 @@ import { type SheetSet, sheetSet } from "../../bridge/mapping/sheet-set.ts";
 import type { Catalog } from "../../bridge/model/connector.ts";
 import { issueText } from "../../bridge/values/yaml-file.ts";
 
-/** The texts a set of sheets was made from. */
+/** Texts of a set of sheets and its policy. */
 interface Texts {
   readonly sheets: readonly SheetFile[];
   readonly governance?: SheetFile | undefined;
@@ -18,13 +18,13 @@ export type SetReading =
   | {
       readonly ok: false;
       readonly faults: readonly string[];
-      /** The policy, where it alone can be used. */
+      /** The policy, if it is valid although the sheets are not. */
       readonly policy?: Policy;
     };
 
-/** The sheets of a folder and the `governance.yaml` beside it, as texts. */
+/** Reads the texts of a folder's sheets and of the `governance.yaml` next to the folder. */
 export function readFolder(folder: string): Texts {
-  const read = (file: string) => ({ file: shown(file), text: readFileSync(file, "utf8") });
+  const read = (file: string) => ({ file: displayPath(file), text: readFileSync(file, "utf8") });
   const governance = governanceOf(folder);
   return {
     sheets: sheetFiles(folder).map(read),
@@ -44,7 +44,7 @@ function governanceOf(folder: string): string {
   return join(dirname(folder), "governance.yaml");
 }
 
-/** Changes when any file of the folder, or the policy beside it, is written, replaced, added or removed. */
+/** Signature that changes if a sheet or the policy is written, replaced, added or removed. */
 function signature(folder: string): string {
   const files = [...sheetFiles(folder), governanceOf(folder)];
   return files
@@ -55,13 +55,13 @@ function signature(folder: string): string {
     .join("\n");
 }
 
-/** Paths in faults are as one would type them here. */
-function shown(path: string): string {
-  const near = relative(process.cwd(), path);
-  return near.startsWith("..") ? join(basename(dirname(path)), basename(path)) : near;
+/** Path for messages: relative to the working directory if inside it, else the file with its folder's name. */
+function displayPath(path: string): string {
+  const fromHere = relative(process.cwd(), path);
+  return fromHere.startsWith("..") ? join(basename(dirname(path)), basename(path)) : fromHere;
 }
 
-/** What texts say, with all that is wrong with them. Without a policy, or with one that is faulty, personal data is blocked. */
+/** Sheets and policy read from texts, with all issues. If the policy is missing or invalid, personal data is blocked. */
 export interface TextsReading {
   readonly sheets: SheetsReading;
   readonly policy: Policy;
@@ -75,37 +75,37 @@ export async function readTexts({ sheets: files, governance }: Texts, catalog: C
   return { sheets, policy, ...(read && !read.ok && { policyFault: read.message }) };
 }
 
-/** Checks texts and makes a set of them: all or nothing. */
+/** Checks texts and makes a set of them if all are valid. */
 export async function readSet(texts: Texts, catalog: Catalog): Promise<SetReading> {
   const { sheets, policy, policyFault } = await readTexts(texts, catalog);
-  const faults = [...sheets.faults.map(issueText), ...(policyFault === undefined ? [] : [policyFault])];
-  return faults.length > 0
-    ? { ok: false, faults, ...(policyFault === undefined && { policy }) }
+  const issues = [...sheets.faults.map(issueText), ...(policyFault === undefined ? [] : [policyFault])];
+  return issues.length > 0
+    ? { ok: false, faults: issues, ...(policyFault === undefined && { policy }) }
     : { ok: true, set: sheetSet(sheets.sheets, policy), warnings: sheets.warnings.map(issueText) };
 }
 
 export interface SheetWatcherOptions {
   readonly folder: string;
   readonly catalog: Catalog;
-  /** Where the last good texts are kept, so that a restart with a bad sheet in the folder goes on with them. */
+  /** File that keeps the last valid texts, so that a restart with an invalid sheet in the folder can use them. */
   readonly lastGoodFile?: string;
-  /** Told what was taken up, or what is wrong with it. */
-  readonly tell: (news: SheetsNews) => void;
+  /** Called when sheets were loaded or refused. */
+  readonly onUpdate: (update: SheetsUpdate) => void;
 }
 
-export type SheetsNews =
+export type SheetsUpdate =
   | { readonly kind: "loaded"; readonly sheets: number; readonly warnings: readonly string[] }
   | { readonly kind: "refused"; readonly faults: readonly string[] };
 
 /**
- * A folder of sheets that is looked at again and again. A bad file leaves the last good set in force.
+ * Watches a folder of sheets. If any file is invalid, the last valid set stays in force.
  *
- * Polling, not file events: editors replace files, and network and container mounts lose events.
+ * It polls instead of using file events, because editors replace files and network and container mounts lose events.
  */
 export class SheetWatcher {
   readonly #options: SheetWatcherOptions;
   #current: SheetSet;
-  /** What the files looked like from outside when they were last read. */
+  /** Signature of the files when they were last read, or the error code if they could not be read. */
   #seen: string;
 
   private constructor(options: SheetWatcherOptions, current: SheetSet, seen: string) {
@@ -114,19 +114,19 @@ export class SheetWatcher {
     this.#seen = seen;
   }
 
-  /** @throws {SheetsError} where the folder's sheets are faulty and there is no last good set */
+  /** @throws {SheetsError} if the folder's sheets are invalid and there is no last valid set */
   static async open(options: SheetWatcherOptions): Promise<SheetWatcher> {
     const seen = signature(options.folder);
     const texts = readFolder(options.folder);
     const reading = await readSet(texts, options.catalog);
     if (reading.ok) {
-      const folder = new SheetWatcher(options, reading.set, seen);
-      folder.#keep(texts, reading);
-      return folder;
+      const watcher = new SheetWatcher(options, reading.set, seen);
+      watcher.#saveAndReport(texts, reading);
+      return watcher;
     }
     const lastGood = await lastGoodSet(options);
     if (!lastGood) throw new SheetsError(reading.faults);
-    options.tell({ kind: "refused", faults: reading.faults });
+    options.onUpdate({ kind: "refused", faults: reading.faults });
     return new SheetWatcher(options, lastGood, seen);
   }
 
@@ -134,7 +134,7 @@ export class SheetWatcher {
     return this.#current;
   }
 
-  /** Takes up what has changed in the folder. */
+  /** Reads the folder again if it has changed. */
   async refresh(): Promise<void> {
     let texts: Texts;
     let seen: string;
@@ -143,7 +143,7 @@ export class SheetWatcher {
       if (seen === this.#seen) return;
       texts = readFolder(this.#options.folder);
     } catch (error) {
-      // A file vanished between listing and reading, or the folder is gone: told once, and looked for again.
+      // A file vanished between listing and reading, or the folder is gone. Reported once; the next refresh tries again.
       const code = (error as NodeJS.ErrnoException).code ?? "unknown";
       if (this.#seen !== code) this.#refuse([`${this.#options.folder} cannot be read (${code})`]);
       this.#seen = code;
@@ -151,28 +151,28 @@ export class SheetWatcher {
     }
     this.#seen = seen;
     if (texts.sheets.length === 0 && this.#current.sheets.length > 0) {
-      // A checkout or a copy in progress looks like this, and every event meanwhile would be nobody's.
-      this.#refuse([`${this.#options.folder} holds no sheet any more; to run without sheets, start anew`]);
+      // A checkout or copy in progress looks like this, and events arriving meanwhile would match no sheet.
+      this.#refuse([`${this.#options.folder} no longer holds any sheet; to run without sheets, restart the bridge`]);
       return;
     }
     const reading = await readSet(texts, this.#options.catalog);
     if (!reading.ok) {
-      // A policy that can be read counts at once, whatever is wrong with the sheets: it may forbid what they send.
+      // A valid policy applies at once even if the sheets are invalid, because it may forbid what they send.
       if (reading.policy) this.#current = sheetSet(this.#current.sheets, reading.policy);
       this.#refuse(reading.faults);
       return;
     }
     this.#current = reading.set;
-    this.#keep(texts, reading);
+    this.#saveAndReport(texts, reading);
   }
 
   #refuse(faults: readonly string[]): void {
-    this.#options.tell({ kind: "refused", faults });
+    this.#options.onUpdate({ kind: "refused", faults });
   }
 
-  #keep(texts: Texts, { set, warnings }: Extract<SetReading, { ok: true }>): void {
+  #saveAndReport(texts: Texts, { set, warnings }: Extract<SetReading, { ok: true }>): void {
     if (this.#options.lastGoodFile) writeFileSync(this.#options.lastGoodFile, JSON.stringify(texts), { mode: 0o600 });
-    this.#options.tell({ kind: "loaded", sheets: set.sheets.length, warnings });
+    this.#options.onUpdate({ kind: "loaded", sheets: set.sheets.length, warnings });
   }
 }
 
@@ -186,8 +186,9 @@ async function lastGoodSet({ lastGoodFile, catalog }: SheetWatcherOptions): Prom
   }
 }
 
-/** The folder cannot be used as it is; the message has one fault a line. */
+/** Thrown if a folder's sheets cannot be used. The message has one line for each issue. */
 export class SheetsError extends Error {
+  override readonly name = "SheetsError";
   readonly faults: readonly string[];
 
   constructor(faults: readonly string[]) {

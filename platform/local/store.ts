@@ -25,7 +25,7 @@ import type { LedgerRow, RowPut } from "./write-operations.ts";
 
 const selectPacket = `SELECT seq, etag, recorded_at, progress, packet FROM packets JOIN packet_bodies USING (seq)`;
 
-const notACursor = "the cursor is none of this list's; leave it out to begin anew";
+const invalidCursor = "the cursor is not from this list; omit it to start from the beginning";
 
 interface PacketRow {
   readonly seq: number;
@@ -35,18 +35,18 @@ interface PacketRow {
   readonly progress: string;
 }
 
-/** Rows looked through for one page of packets, and of these so many bodies read: some 10 ms. */
-const rowsLookedAt = 20_000;
-const bodiesLookedAt = 1_000;
+/** Rows scanned for one page of packets, and bodies read among them: about 10 ms. */
+const maxRowsScanned = 20_000;
+const maxBodiesRead = 1_000;
 
-/** So many packets are kept in memory from their recording to their end: some 30 MB. */
-const bodiesKept = 20_000;
+/** Most open packets in the memory cache: about 30 MB. */
+const maxBodiesCached = 20_000;
 
-/** The table and the ledger on SQLite. */
+/** The packets table and the ledger on SQLite. */
 export class LocalStore implements StorePort {
   readonly eventsSettleMs = 0;
   readonly #db: Database;
-  /** Open packets this process has recorded, oldest first. They never change, so only their way is read again. */
+  /** Open packets that this process has recorded, oldest first. They never change, so only their progress is read again. */
   readonly #bodies = new Map<string, Packet>();
 
   constructor(db: Database) {
@@ -55,7 +55,7 @@ export class LocalStore implements StorePort {
 
   async read<K extends Kind>(kind: K, ids: readonly string[]): Promise<(Stored<K> | undefined)[]> {
     const read = () => ids.map((id) => this.#readOne(kind, id));
-    return ids.length > 1 ? this.#db.atOnce(read) : read();
+    return ids.length > 1 ? this.#db.snapshot(read) : read();
   }
 
   #readOne<K extends Kind>(kind: K, id: string): Stored<K> | undefined {
@@ -82,15 +82,15 @@ export class LocalStore implements StorePort {
     checkWeight(puts, entries);
     const written = await this.#db.write({ op: "put", puts: puts.map(rowPut), entries: entries.map(ledgerRow) });
     if (!written.done) return "conflict";
-    for (const put of puts) if (put.kind === "packet") this.#keepBody(put);
+    for (const put of puts) if (put.kind === "packet") this.#cacheBody(put);
     return "written";
   }
 
-  #keepBody({ value: { packet, progress }, etag, erases }: Extract<Put, { kind: "packet" }>): void {
+  #cacheBody({ value: { packet, progress }, etag, erases }: Extract<Put, { kind: "packet" }>): void {
     if (isClosed(progress.status) || erases) this.#bodies.delete(packet.id);
     else if (etag === 0) this.#bodies.set(packet.id, packet);
     for (const oldest of this.#bodies.keys()) {
-      if (this.#bodies.size <= bodiesKept) break;
+      if (this.#bodies.size <= maxBodiesCached) break;
       this.#bodies.delete(oldest);
     }
   }
@@ -108,40 +108,40 @@ export class LocalStore implements StorePort {
       "recorded_at >= :from AND recorded_at < :to",
       ...(after === undefined ? [] : [`(recorded_at, packets.seq) ${beyond} (:at, :seq)`]),
     ];
-    const asked = { from, to, ...(after !== undefined && cursorIn(after)) };
-    // What is held has an index of its own; all else is looked for among so many rows, and then in the next page.
+    const bounds = { from, to, ...(after !== undefined && cursorIn(after)) };
+    // Held packets have an index of their own. Any other query scans a limited number of rows for each page.
     const isHeld = wanted?.length === 1 && wanted[0] === "HELD";
-    const end = isHeld ? undefined : this.#rowAfter(rowsLookedAt, window, order, asked);
+    const end = isHeld ? undefined : this.#rowAfter(maxRowsScanned, window, order, bounds);
     const filters = [
       ...window,
       ...(end === undefined ? [] : [`(recorded_at, packets.seq) ${notBeyond} (:endAt, :endSeq)`]),
       ...(connector === undefined ? [] : ["connector = :connector"]),
-      // Literals: SQLite must see that the index of what is held is enough.
+      // Literals instead of parameters, so that SQLite can use the partial index of held packets.
       ...(wanted === undefined ? [] : [isHeld ? "status = 'HELD'" : `status IN (${wanted.map(quoted).join(", ")})`]),
     ];
     const fits = fitting(query);
-    const looked = fits ? bodiesLookedAt : limit;
+    const maxRows = fits ? maxBodiesRead : limit;
     const rows = this.#db
       .sql(
         `${selectPacket} WHERE ${filters.join(" AND ")} ORDER BY recorded_at ${order}, packets.seq ${order} LIMIT :limit`,
       )
       .all({
-        ...asked,
-        limit: looked,
+        ...bounds,
+        limit: maxRows,
         ...(end && { endAt: end.at, endSeq: end.seq }),
         ...(connector !== undefined && { connector }),
       }) as unknown as PacketRow[];
-    return pageOf(rows, { limit, looked, end, fits });
+    return pageOf(rows, { limit, maxRows, end, fits });
   }
 
-  /** The last of so many rows of a window; nothing where it has fewer. */
-  #rowAfter(count: number, window: readonly string[], order: string, asked: object): RowPlace | undefined {
+  /** Position of the row number `count` in a window; `undefined` if the window has fewer rows. */
+  #rowAfter(count: number, window: readonly string[], order: string, bounds: object): RowPosition | undefined {
     const row = this.#db
       .sql(
         `SELECT recorded_at, seq FROM packets WHERE ${window.join(" AND ")} ORDER BY recorded_at ${order}, seq ${order}
          LIMIT 1 OFFSET ${count - 1}`,
       )
-      .get({ ...asked });
+      .get({ ...bounds });
     return row && { at: row.recorded_at as number, seq: row.seq as number };
   }
 
@@ -155,7 +155,7 @@ export class LocalStore implements StorePort {
          AND (recorded_at, packets.seq) > (:at, :seq) AND recorded_at < :before ORDER BY recorded_at, packets.seq LIMIT :limit`,
       )
       .all({ connector, before, limit, ...(after ? cursorIn(after) : { at: 0, seq: 0 }) });
-    return pageOf(rows as never, { limit, looked: limit });
+    return pageOf(rows as never, { limit, maxRows: limit });
   }
 
   async unsent(connector: string, limit: number): Promise<Stored<"packet">[]> {
@@ -180,7 +180,7 @@ export class LocalStore implements StorePort {
   }
 
   async events({ type, from, to, after, limit, newestFirst }: EventQuery): Promise<FoundEvent[]> {
-    if (after !== undefined && !/^\d{1,15}$/.test(after)) throw new RangeError(notACursor);
+    if (after !== undefined && !/^\d{1,15}$/.test(after)) throw new RangeError(invalidCursor);
     const filters = [
       newestFirst ? "seq < :after" : "seq > :after",
       ...(type === undefined ? [] : ["type = :type"]),
@@ -211,7 +211,7 @@ export class LocalStore implements StorePort {
       .map(({ etag, value }) => ({ etag: etag as number, value: JSON.parse(value as string) as Job }));
   }
 
-  /** µs of the last acceptance: a clock set back must not make a later event look older. */
+  /** Latest acceptance in µs. A clock that was set back must not make a later event look older. */
   lastAccepted(): number {
     return (
       (this.#db.sql("SELECT max(accepted) AS at FROM (SELECT accepted FROM events ORDER BY seq DESC LIMIT 1000)").get()
@@ -229,7 +229,7 @@ export class LocalStore implements StorePort {
   }
 
   async ledger({ after, limit }: { after?: string; limit: number }): Promise<Page<LedgerEntry>> {
-    // Checking the ledger reads much at once, and deliveries go on in between.
+    // Yields between pages, so that deliveries continue while the ledger is verified.
     await new Promise(setImmediate);
     const [owner, number] = after ? (JSON.parse(after) as [number, number]) : [0, 0];
     const rows = this.#db
@@ -242,11 +242,11 @@ export class LocalStore implements StorePort {
     };
   }
 
-  /** In the order of appending: one process writes at a time, and a row's number is one more than the last. */
+  /** Entries in the order of appending. One process writes at a time, and row numbers increase by one. */
   readonly appended: AppendedPort = {
     settlingMs: 0,
     read: async (after, limit) => {
-      // Sealing reads much at once, and deliveries go on in between.
+      // Yields between pages, so that deliveries continue while entries are sealed.
       await new Promise(setImmediate);
       const rows = this.#db
         .sql("SELECT seq, owner, number, entry FROM ledger WHERE seq > ? ORDER BY seq LIMIT ?")
@@ -256,13 +256,16 @@ export class LocalStore implements StorePort {
     },
   };
 
-  /** A text that was tampered with until it is no entry stands in its place as one that follows from nothing. */
+  /**
+   * Parses a row's entry. A text that is no longer an entry was tampered with; it becomes an entry with empty hashes, so
+   * that verification reports its position.
+   */
   #entryIn({ owner, number, entry }: Record<string, unknown>): LedgerEntry {
     try {
       const read = JSON.parse(entry as string) as LedgerEntry | null;
       if (typeof read?.chain === "string" && typeof read.hash === "string") return read;
     } catch {
-      // Not even JSON: the place is told below.
+      // Not JSON; replaced below.
     }
     const half = Math.floor((owner as number) / 2);
     const records = (owner as number) % 2 === 0 ? "packets" : "events";
@@ -271,7 +274,7 @@ export class LocalStore implements StorePort {
   }
 
   async tally(): Promise<Tally> {
-    return this.#db.atOnce(() => {
+    return this.#db.snapshot(() => {
       const events = this.#db
         .sql("SELECT status, count(*) AS n, sum(duplicates) AS duplicates FROM events GROUP BY status")
         .all();
@@ -330,7 +333,7 @@ function ledgerRow(entry: LedgerEntry): LedgerRow {
   return { chain: entry.chain, number: entry.seq, entry: JSON.stringify(entry) };
 }
 
-/** Only open packets of a strict connector stand in their lane's index. */
+/** Lane of an open packet of a strict connector; `null` for any other packet, which keeps it out of the lane's index. */
 function openStrictLane({ order, lane }: Packet, { status }: Progress): string | null {
   return order === "strict" && !isClosed(status) ? lane : null;
 }
@@ -356,46 +359,47 @@ function foundEvent(row: Record<string, unknown>): FoundEvent {
   return { key: row.id as string, position: String(row.seq), value: eventRecord(row) };
 }
 
-/** A row's place in time. */
-interface RowPlace {
+/** Position of a row in order of time. */
+interface RowPosition {
+  /** ms since the epoch */
   readonly at: number;
   readonly seq: number;
 }
 
-/** @throws {RangeError} where it is no page's `next` */
-function cursorIn(after: string): RowPlace {
+/** @throws {RangeError} if `after` is not a page's `next` */
+function cursorIn(after: string): RowPosition {
   const [, at, seq] = /^\[(\d{1,16}),(\d{1,16})\]$/.exec(after) ?? [];
-  if (at === undefined || seq === undefined) throw new RangeError(notACursor);
+  if (at === undefined || seq === undefined) throw new RangeError(invalidCursor);
   return { at: Number(at), seq: Number(seq) };
 }
 
-function cursorOf({ at, seq }: RowPlace): string {
+function cursorOf({ at, seq }: RowPosition): string {
   return JSON.stringify([at, seq]);
 }
 
-function placeOfRow({ recorded_at: at, seq }: PacketRow): RowPlace {
+function positionOf({ recorded_at: at, seq }: PacketRow): RowPosition {
   return { at, seq };
 }
 
 interface PageOf {
   readonly limit: number;
-  /** So many rows were asked for. */
-  readonly looked: number;
-  /** How far was looked, where there is more behind it. */
-  readonly end?: RowPlace | undefined;
+  /** Limit of the query that returned the rows. */
+  readonly maxRows: number;
+  /** Position where the scan ended, if there are rows after it. */
+  readonly end?: RowPosition | undefined;
   readonly fits?: ((record: PacketRecord) => boolean) | undefined;
 }
 
-function pageOf(rows: readonly PacketRow[], { limit, looked, end, fits = () => true }: PageOf): Page<PacketRecord> {
+function pageOf(rows: readonly PacketRow[], { limit, maxRows, end, fits = () => true }: PageOf): Page<PacketRecord> {
   const items: PacketRecord[] = [];
   for (const row of rows) {
     const record = packetRecord(row);
     if (!fits(record)) continue;
     items.push(record);
-    if (items.length === limit) return { items, next: cursorOf(placeOfRow(row)) };
+    if (items.length === limit) return { items, next: cursorOf(positionOf(row)) };
   }
   const last = rows.at(-1);
-  const next = last && rows.length === looked ? placeOfRow(last) : end;
+  const next = last && rows.length === maxRows ? positionOf(last) : end;
   return { items, ...(next && { next: cursorOf(next) }) };
 }
 

@@ -6,30 +6,30 @@ import type { Clock, Random } from "../../bridge/ports/clock.ts";
 import type { SecretsPort } from "../../bridge/ports/secrets.ts";
 import { signedHeaders, signingSecretSchema } from "../../bridge/values/webhook-signature.ts";
 
-/** So many wait to be told; of an outage's thousands the newest. */
-const maxWaiting = 1_000;
+/** Most alerts waiting to be sent. Beyond it the oldest are dropped. */
+const maxPending = 1_000;
 
-/** Waits after the first, second … failure; then an alert is given up, and the log has it still. */
+/** Delays after the first, second and third failure. After the fourth, an alert is only in the log. */
 const backoffMs = [1_000, 5_000, 30_000];
 
-/** So many are remembered for the operator's page. */
-const maxRemembered = 200;
+/** Most alerts kept for the operator's page. */
+const maxRecent = 200;
 
-/** Remembers the last alerts for as long as the process lives. */
+/** Keeps the latest alerts in memory. The returned log passes every line on. */
 export function keepRecentAlerts(
   clock: Clock,
   log: Engine["log"],
 ): { readonly log: Engine["log"]; readonly alerts: () => readonly TimestampedAlert[] } {
-  const told: TimestampedAlert[] = [];
+  const recent: TimestampedAlert[] = [];
   return {
     log(line) {
       log(line);
       const alert = alertOf(line);
       if (!alert) return;
-      told.push({ at: clock.now(), ...alert });
-      if (told.length > maxRemembered) told.shift();
+      recent.push({ at: clock.now(), ...alert });
+      if (recent.length > maxRecent) recent.shift();
     },
-    alerts: () => told,
+    alerts: () => recent,
   };
 }
 
@@ -43,20 +43,20 @@ export interface AlertingOptions {
 }
 
 /**
- * Tells HMS-OPS by webhook: one POST an alert, in their order, as a CloudEvent, signed by the secret `alerts` where there
- * is one. Deliveries never wait for it.
+ * Sends alerts to a webhook, in order, each as one POST with a CloudEvent. Requests are signed if there is a secret named
+ * `alerts`. Deliveries never wait for them.
  *
  * @returns the log to write to, which passes every line on
  */
 export function sendAlerts({ url, http, secrets, clock, random, log }: AlertingOptions): Engine["log"] {
-  const waiting: TimestampedAlert[] = [];
-  let telling = false;
+  const pending: TimestampedAlert[] = [];
+  let sending = false;
 
-  const tell = async () => {
-    for (let next = waiting.shift(); next; next = waiting.shift()) {
+  const sendPending = async () => {
+    for (let next = pending.shift(); next; next = pending.shift()) {
       const id = random.id();
       const body = alertText(next, { id, source: "hms-sync-bridge" });
-      for (let failures = 0; !(await isTold(id, body)); failures++) {
+      for (let failures = 0; !(await send(id, body)); failures++) {
         const ms = backoffMs[failures];
         if (ms === undefined) break;
         await clock.sleep(ms);
@@ -64,7 +64,7 @@ export function sendAlerts({ url, http, secrets, clock, random, log }: AlertingO
     }
   };
 
-  const isTold = async (id: string, body: string): Promise<boolean> => {
+  const send = async (id: string, body: string): Promise<boolean> => {
     try {
       const secret = signingSecretSchema.safeParse(await secrets.get("alerts"));
       const seconds = String(Math.floor(clock.now() / 1_000));
@@ -86,12 +86,12 @@ export function sendAlerts({ url, http, secrets, clock, random, log }: AlertingO
     log(line);
     const alert = alertOf(line);
     if (!alert) return;
-    waiting.push({ at: clock.now(), ...alert });
-    if (waiting.length > maxWaiting) waiting.shift();
-    if (telling) return;
-    telling = true;
-    void tell().finally(() => {
-      telling = false;
+    pending.push({ at: clock.now(), ...alert });
+    if (pending.length > maxPending) pending.shift();
+    if (sending) return;
+    sending = true;
+    void sendPending().finally(() => {
+      sending = false;
     });
   };
 }

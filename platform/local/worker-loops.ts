@@ -12,50 +12,50 @@ import type { MessageDisposition } from "../../bridge/ports/message-result.ts";
 import { errorName } from "../../bridge/observability/log.ts";
 import { runJobs } from "../../bridge/jobs/job-runner.ts";
 
-const batch = 10;
-/** How long a loop waits for a message before it looks whether it should end. */
+const batchSize = 10;
+/** Longest wait for a message in one receive call. */
 const waitMs = 20_000;
-/** How often another process's writes and the sheets' folder are looked for. */
-const lookMs = 100;
-const tidyMs = 60_000;
-/** A page's time, more or less. */
+/** Interval between checks for other processes' writes and for changed sheets. */
+const pollMs = 100;
+const purgeMs = 60_000;
+/** Length of one turn of the jobs: about one page. */
 const jobsTurnMs = 25;
 const inboxPerSecond = 500;
-/** Measured: with fewer a burst waits for commits, with more for memory. */
+/** Measured: with fewer loops a burst waits for commits, with more it waits for memory. */
 const mapperLoops = 8;
-/** Measured: 25,000 packets take a sixth less time than with one. */
+/** Measured: 25,000 packets take a sixth less time than with one batch. */
 const batchesPerSend = 4;
 
-/** The loops of the embedded engine: what EventBridge, Lambda and the schedules do on AWS. */
+/** Loops of the embedded engine. They do the work of EventBridge, Lambda and the schedules on AWS. */
 export interface WorkerLoops {
-  /** Resolves where the loops have ended by themselves, because the store's file was deleted or replaced. */
+  /** Resolves if the loops ended because the store's file was deleted or replaced. */
   readonly storeGone: Promise<void>;
-  /** Ends the loops; resolves when what they had begun is done. */
+  /** Ends the loops; resolves when the work in progress is done. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts the loops, if no other process runs them on this store.
+ * Starts the loops unless another process runs them on this store.
  *
- * @returns nothing where another process does
+ * @returns `undefined` if another process runs them
  */
-export function startWorkerLoops(engine: LocalEngine, folder?: SheetWatcher): WorkerLoops | undefined {
+export function startWorkerLoops(engine: LocalEngine, sheets?: SheetWatcher): WorkerLoops | undefined {
   const lock = engine.dir === undefined ? { release() {} } : takeLock(join(engine.dir, "runner.lock"));
   if (!lock) return undefined;
   const ended = new AbortController();
   const { signal } = ended;
-  const { promise: storeGone, resolve: tellGone } = Promise.withResolvers<void>();
+  const { promise: storeGone, resolve: onStoreGone } = Promise.withResolvers<void>();
   storeGone.then(() => ended.abort());
   const loops = [
     ...Array.from({ length: mapperLoops }, () => mapperLoop(engine, signal)),
     ...engine.catalog.ids.flatMap((id) => connectorLoops(engine, engine.catalog.get(id) as Connector, signal)),
     every(engine, engine.times.tickMs, signal, () => runMaintenance(engine)),
-    every(engine, engine.times.tickMs, signal, () => jobsRound(engine, signal)),
-    every(engine, tidyMs, signal, () => engine.queue.tidy()),
+    every(engine, engine.times.tickMs, signal, () => runJobsInTurns(engine, signal)),
+    every(engine, purgeMs, signal, () => engine.queue.purgeExpired()),
     every(engine, engine.times.sealMs, signal, () => seal(engine)),
-    watchLoop(engine, folder, signal, tellGone),
+    pollLoop(engine, signal, { sheets, onStoreGone }),
   ];
-  // What an event of an earlier bridge broke may be mended in this one.
+  // An event that failed in an earlier version of the bridge may succeed in this one.
   void engine.queue.startMove("inbox-dead", inboxPerSecond);
   return {
     storeGone,
@@ -74,27 +74,30 @@ async function mapperLoop(engine: LocalEngine, signal: AbortSignal): Promise<voi
 }
 
 /**
- * Several batches at a time, as a Lambda event source has them; the gate keeps the connector's own limit. While some send
- * others wait for their commits, and the more are on their way, the more share one.
+ * Starts several loops for a connector, in the way a Lambda event source runs several batches. The rate limiter keeps the
+ * connector's limit. While some batches send, others wait for their commits; more batches in parallel share each commit.
  */
 function connectorLoops(engine: LocalEngine, connector: Connector, signal: AbortSignal): Promise<void>[] {
-  const carrier: ConnectorWorker = {
+  const worker: ConnectorWorker = {
     connector,
     owner: engine.random.id(),
     acquire: createRateLimiter(engine.clock, connector.rate),
   };
-  return Array.from({ length: batchesOf(connector) }, () =>
-    consume(engine, `lane:${connectorId(connector)}`, signal, (messages) => deliver(engine, carrier, messages)),
+  return Array.from({ length: parallelBatches(connector) }, () =>
+    consume(engine, `lane:${connectorId(connector)}`, signal, (messages) => deliver(engine, worker, messages)),
   );
 }
 
 /**
- * How many batches of a connector are on their way at a time: no more than it may send in ten seconds. Few where the
- * target cannot tell a repeat: there, what is on its way when a process ends is held for a person.
+ * Number of batches that a connector works on in parallel: at most what it may send in ten seconds. It is lower for a
+ * target that does not recognize repeats, because packets in flight when the process ends are then held for a person.
  */
-function batchesOf({ idempotent, rate: { concurrency, perSecond = Number.POSITIVE_INFINITY } }: Connector): number {
-  const many = idempotent ? batchesPerSend * concurrency : concurrency;
-  return Math.max(2, Math.min(many, Math.ceil((10 * perSecond) / batch)));
+function parallelBatches({
+  idempotent,
+  rate: { concurrency, perSecond = Number.POSITIVE_INFINITY },
+}: Connector): number {
+  const wanted = idempotent ? batchesPerSend * concurrency : concurrency;
+  return Math.max(2, Math.min(wanted, Math.ceil((10 * perSecond) / batchSize)));
 }
 
 async function consume(
@@ -107,12 +110,12 @@ async function consume(
   while (!signal.aborted) {
     try {
       const messages = await engine.queue.receive(queue, {
-        max: batch,
+        max: batchSize,
         visibilityMs: times.visibilityMs,
         waitMs,
         signal,
       });
-      if (messages.length > 0) await carryOut(engine, queue, await work(messages));
+      if (messages.length > 0) await applyDispositions(engine, queue, await work(messages));
     } catch (error) {
       engine.log({ step: "loop-failed", queue, error: errorName(error) });
       await engine.clock.sleep(times.backoffMs[0] as number, signal);
@@ -120,10 +123,14 @@ async function consume(
   }
 }
 
-async function carryOut(engine: LocalEngine, queue: QueueName, reports: readonly MessageDisposition[]): Promise<void> {
-  const done = reports.flatMap((report) => (report.kind === "ack" ? [report.receipt] : []));
-  const later = reports.flatMap((report) => (report.kind === "delay" ? [report] : []));
-  await Promise.all([engine.queue.remove(queue, done), engine.queue.delay(queue, later)]);
+async function applyDispositions(
+  engine: LocalEngine,
+  queue: QueueName,
+  dispositions: readonly MessageDisposition[],
+): Promise<void> {
+  const acknowledged = dispositions.flatMap((one) => (one.kind === "ack" ? [one.receipt] : []));
+  const delayed = dispositions.flatMap((one) => (one.kind === "delay" ? [one] : []));
+  await Promise.all([engine.queue.remove(queue, acknowledged), engine.queue.delay(queue, delayed)]);
 }
 
 async function every(engine: LocalEngine, ms: number, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
@@ -137,8 +144,8 @@ async function every(engine: LocalEngine, ms: number, signal: AbortSignal, work:
   }
 }
 
-/** Turn and pause about alike: at most half the time goes to what happened long ago, and what happens now waits a turn. */
-async function jobsRound(engine: LocalEngine, signal: AbortSignal): Promise<void> {
+/** Runs jobs in turns with pauses of the same length, so that they take at most half the time and live work waits one turn. */
+async function runJobsInTurns(engine: LocalEngine, signal: AbortSignal): Promise<void> {
   const { clock } = engine;
   const turn = (): Promise<boolean> => {
     const until = clock.now() + jobsTurnMs;
@@ -147,7 +154,7 @@ async function jobsRound(engine: LocalEngine, signal: AbortSignal): Promise<void
   while (!signal.aborted && (await turn())) await clock.sleep(jobsTurnMs, signal);
 }
 
-/** What cannot be sealed now is sealed with what comes after it; the bridge goes on. */
+/** Seals new entries. A failure is only logged, because the next seal covers the same entries. */
 async function seal(engine: LocalEngine): Promise<void> {
   try {
     const made = await engine.sealing?.seal();
@@ -157,19 +164,19 @@ async function seal(engine: LocalEngine): Promise<void> {
   }
 }
 
-/** Notices what other processes put on the queues, and changed sheets. */
-async function watchLoop(
-  engine: LocalEngine,
-  folder: SheetWatcher | undefined,
-  signal: AbortSignal,
-  tellGone: () => void,
-): Promise<void> {
+interface PollOptions {
+  readonly sheets: SheetWatcher | undefined;
+  readonly onStoreGone: () => void;
+}
+
+/** Polls for messages from other processes, changed sheets, and a deleted or replaced store. */
+async function pollLoop(engine: LocalEngine, signal: AbortSignal, { sheets, onStoreGone }: PollOptions): Promise<void> {
   let seen = engine.db.version();
-  await every(engine, lookMs, signal, async () => {
-    if (!engine.db.isThere()) return tellGone();
+  await every(engine, pollMs, signal, async () => {
+    if (!engine.db.isThere()) return onStoreGone();
     const version = engine.db.version();
     if (version !== seen) engine.queue.refresh();
     seen = version;
-    await folder?.refresh();
+    await sheets?.refresh();
   });
 }

@@ -1,7 +1,7 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { schema, schemaVersion } from "./schema.ts";
 
-/** A packet's columns; see schema.ts. Texts are JSON. */
+/** Columns of a packet; see `schema.ts`. `progress` and `packet` are JSON. */
 export interface PacketColumns {
   readonly id: string;
   readonly connector: string;
@@ -25,7 +25,7 @@ export interface EventColumns {
   readonly event: string | null;
 }
 
-/** A conditional put: `etag` 0 inserts. A body is written then, and again only to erase it. */
+/** A conditional put. `etag` 0 inserts a row with its body; an update writes the body only to erase it. */
 export type RowPut =
   | { readonly kind: "packet"; readonly etag: number; readonly row: PacketColumns; readonly erase: boolean }
   | { readonly kind: "event"; readonly etag: number; readonly row: EventColumns; readonly erase: boolean }
@@ -43,7 +43,7 @@ export interface LedgerRow {
   readonly entry: string;
 }
 
-/** Everything that is ever written, as plain data: it may be carried out in another thread. */
+/** All kinds of writes as plain data, so that another thread can apply them. */
 export type Operation =
   | { readonly op: "put"; readonly puts: readonly RowPut[]; readonly entries: readonly LedgerRow[] }
   | {
@@ -59,38 +59,43 @@ export type Operation =
       readonly queue: string;
       readonly messages: readonly { readonly lane: string; readonly seq: number }[];
     }
-  | { readonly op: "tidy"; readonly now: number };
+  | { readonly op: "purgeExpired"; readonly now: number };
 
 /**
- * What an operation gives back: for `put` whether it was written (no: a condition did not hold), for `send` and `move`
- * the new messages' seqs, 0 where there was none to move.
+ * Result of an operation. `done` is false if a condition of a `put` did not hold. `seqs` are the sequence numbers of the
+ * messages added by `send` or `move`, 0 for a message that no longer existed. `fault` is the message of an error.
  */
 export type Result = { readonly done: boolean; readonly seqs?: readonly number[] } | { readonly fault: string };
 
-class ConditionFailedError extends Error {}
+class ConditionFailedError extends Error {
+  override readonly name = "ConditionFailedError";
+}
 
-/** The one writer of a SQLite file. */
+/** Applies write operations to a SQLite file. */
 export class Writer {
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
 
-  /** @param db opened by the caller, so that memory can be shared with the reader */
+  /**
+   * @param db opened by the caller, because an in-memory database is shared with the reader
+   * @throws {Error} if the store was made by another version of the schema
+   */
   constructor(db: DatabaseSync) {
     this.#db = db;
     const { user_version: found } = db.prepare("PRAGMA user_version").get() as { user_version: number };
     const isNew = db.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get() === undefined;
     if (!isNew && found !== schemaVersion) {
       throw new Error(
-        `the store is of form ${found}, and this bridge keeps form ${schemaVersion}; use the bridge it was made with, or another --dir`,
+        `the store has schema version ${found}, but this bridge needs ${schemaVersion}; use the bridge it was made with, or another --dir`,
       );
     }
     db.exec(`${schema} PRAGMA user_version = ${schemaVersion};`);
   }
 
   /**
-   * Carries a group of operations out in one transaction and one flush to disk, each by itself all or nothing.
+   * Applies a group of operations in one transaction with one flush to disk. Each operation is all or nothing.
    *
-   * @throws where the transaction as a whole failed: disk full, read-only, or locked by another process too long
+   * @throws {Error} if the transaction as a whole failed: the disk is full, read-only, or locked by another process
    */
   apply(group: readonly Operation[]): Result[] {
     this.#db.exec("BEGIN IMMEDIATE");
@@ -107,9 +112,9 @@ export class Writer {
   #applyOne(operation: Operation): Result {
     this.#sql("SAVEPOINT one").run();
     try {
-      return this.#carryOut(operation);
+      return this.#execute(operation);
     } catch (error) {
-      // A full disk ends the transaction as a whole: none of the group is written.
+      // A full disk ends the whole transaction, so none of the group is written.
       if (!this.#db.isTransaction) throw error;
       this.#sql("ROLLBACK TO one").run();
       if (error instanceof ConditionFailedError) return { done: false };
@@ -119,7 +124,7 @@ export class Writer {
     }
   }
 
-  #carryOut(operation: Operation): Result {
+  #execute(operation: Operation): Result {
     switch (operation.op) {
       case "put":
         for (const put of operation.puts) if (this.#put(put) === 0) throw new ConditionFailedError();
@@ -143,7 +148,7 @@ export class Writer {
           done: true,
           seqs: operation.messages.map(({ lane, seq }) => this.#moveMessage(operation.queue, lane, seq)),
         };
-      case "tidy":
+      case "purgeExpired":
         this.#run(
           "DELETE FROM dedup WHERE seq < coalesce((SELECT min(seq) FROM dedup WHERE until > ?), 9e15)",
           operation.now,
@@ -189,21 +194,21 @@ export class Writer {
   }
 
   #updatePacket(etag: number, row: PacketColumns): number {
-    const shown = [row.status, row.unsent, row.strictLane];
-    // A claim changes nothing an index knows; naming the indexed columns would have SQLite write them all again.
-    const same = this.#run(
+    const indexed = [row.status, row.unsent, row.strictLane];
+    // A claim changes no indexed column. Setting one, even to the same value, would make SQLite rewrite its indexes.
+    const updated = this.#run(
       `UPDATE packets SET etag = etag + 1, progress = ?
        WHERE id = ? AND etag = ? AND status = ? AND unsent IS ? AND strict_lane IS ?`,
       row.progress,
       row.id,
       etag,
-      ...shown,
+      ...indexed,
     );
     return (
-      same ||
+      updated ||
       this.#run(
         "UPDATE packets SET etag = etag + 1, status = ?, unsent = ?, strict_lane = ?, progress = ? WHERE id = ? AND etag = ?",
-        ...shown,
+        ...indexed,
         row.progress,
         row.id,
         etag,
@@ -291,11 +296,12 @@ export class Writer {
 }
 
 /**
- * Opens the file to write.
+ * Opens a SQLite file for writing.
  *
- * - `synchronous`: what was promised survives a power cut, not just a killed process.
- * - `page_size`: what a commit costs goes by the pages it touches, and its reader's by those it must read anew. Measured,
- *   25,000 packets: 10.8 s with the usual 4,096 bytes, 9.5 with 8,192, 10.9 with 16,384, 11.8 with 2,048.
+ * - `synchronous`: committed writes survive a power cut, not just a killed process.
+ * - `page_size`: the cost of a commit depends on the pages it touches, and that of a read on the pages it must read
+ *   again. Measured for 25,000 packets: 10.8 s with the default of 4,096 bytes, 9.5 s with 8,192, 10.9 s with 16,384,
+ *   11.8 s with 2,048.
  */
 export function openToWrite(file: string): DatabaseSync {
   const db = new DatabaseSync(file, { timeout: 5_000 });

@@ -1,7 +1,9 @@
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { type Operation, openToWrite, type Result, Writer } from "./write-operations.ts";
 
-/** What becomes of a group. */
+// Entry point of the thread that writes the SQLite file. `database.ts` starts it.
+
+/** Outcome of a group: its results, or the message of the error that rejected the whole group. */
 export type Answer = { readonly results: readonly Result[] } | { readonly fault: string };
 
 type Group = readonly Operation[];
@@ -13,16 +15,16 @@ port.on("message", (first: Group | "close") => {
   const groups: Group[] = [];
   let next: Group | "close" | undefined = first;
   for (; next !== undefined && next !== "close"; next = receiveMessageOnPort(port)?.message) groups.push(next);
-  if (groups.length > 0) port.postMessage(carryOut(groups));
+  if (groups.length > 0) port.postMessage(applyGroups(groups));
   if (next !== "close") return;
   db.close();
   port.close();
 });
-// Says that the file is open.
+// Signals that the file is open.
 port.postMessage([]);
 
-/** All that has come over is one transaction, and one flush to disk. */
-function carryOut(groups: readonly Group[]): Answer[] {
+/** Applies all received groups in one transaction with one flush to disk. */
+function applyGroups(groups: readonly Group[]): Answer[] {
   try {
     const results = writer.apply(groups.flat());
     return groups.map(({ length }) => ({ results: results.splice(0, length) }));

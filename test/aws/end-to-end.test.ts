@@ -26,8 +26,8 @@ import { projectRoot } from "../../infra/bundle.ts";
 import { deployable } from "../../infra/connector-config.ts";
 import { readSettings } from "../../infra/settings.ts";
 import { readAppConfigTargets } from "../../platform/aws/appconfig-targets.ts";
-import { openCopying, openSealing } from "../../platform/aws/ledger-seals.ts";
-import { ledgerPlaces } from "../../platform/aws/names.ts";
+import { openLedgerCopy, openLedgerSeals } from "../../platform/aws/ledger-seals.ts";
+import { ledgerObjects } from "../../platform/aws/names.ts";
 import { openDeployedApi } from "../../platform/aws/signed-fetch.ts";
 import { bridgeAs, bridge as cli, printing } from "../support/serve.ts";
 import { type TargetServer, taken, targetServer } from "../support/target-server.ts";
@@ -643,8 +643,8 @@ describe("the deployed bridge", () => {
 
     await bridge.invoke("ledger-copy", streamOf(items));
 
-    const { bucket } = openCopying(stage.parameters["ledger-bucket"] ?? "");
-    const [copy = ""] = await bucket.list(ledgerPlaces.entries, "");
+    const { bucket } = openLedgerCopy(stage.parameters["ledger-bucket"] ?? "");
+    const [copy = ""] = await bucket.list(ledgerObjects.entries, "");
     expect((await bucket.get(copy)).trim().split("\n")).toHaveLength(items.length);
   });
 
@@ -836,7 +836,7 @@ describe("the deployed bridge", () => {
   // A copy is taken for settled after 90 s.
   it("seals the ledger's copies, and verifies against the seals", { timeout: 150_000 }, async () => {
     const { "ledger-bucket": bucket = "", "seal-key": sealKey = "" } = stage.parameters;
-    const evidence = await openSealing(bucket, sealKey);
+    const evidence = await openLedgerSeals(bucket, sealKey);
 
     await eventually(async () => {
       await bridge.invoke("ledger-seal");

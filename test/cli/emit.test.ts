@@ -99,7 +99,7 @@ describe("bridge emit --stack", () => {
 
     const { code, err } = await bridge(folder.path, "emit", "--stack", "hms-bridge", "--file", "rates.ndjson");
 
-    expect(err).toMatch(/rates\.ndjson:20: EventBridge did not take 1 of 10 events \(Throttled\).*; 10 events were/);
+    expect(err).toMatch(/rates\.ndjson:20: EventBridge did not accept 1 of 10 events \(Throttled\).*; 10 events were/);
     expect(code).toBe(3);
     expect(published()).toHaveLength(2);
   });
@@ -110,7 +110,7 @@ describe("bridge emit --stack", () => {
   ])("refuses %s that no bridge would hear", async (_, more) => {
     const { code, err } = await bridge(folder.path, "emit", "--stack", "hms-bridge", raise(68, more));
 
-    expect(err).toContain('a source begins with "hms.", and no type with "sync."');
+    expect(err).toContain('the source must begin with "hms." and the type must not begin with "sync."');
     expect(code).toBe(2);
     expect(published()).toEqual([]);
   });

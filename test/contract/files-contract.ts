@@ -93,7 +93,7 @@ export function filesContract(engine: string, makeFixture: () => Promise<FilesFi
         const found = port.find(address(name));
 
         await expect(found).rejects.toThrow(FileError);
-        await expect(found).rejects.toThrow(/in none of the places|is not there/);
+        await expect(found).rejects.toThrow(/outside the folders|is not there/);
         await expect(
           textOf(port.read({ address: address(name), version: "1", bytes: 6 }, { from: 0, to: 6 })),
         ).rejects.toThrow(FileError);

@@ -122,7 +122,7 @@ describe("connectorHandler", () => {
     await using _ = core;
     target.behave = () => retry("answered 503");
     const queue = Object.create(core.engine.queue, {
-      delay: { value: () => Promise.reject(new Error("SQS did not take 1 of the batch")) },
+      delay: { value: () => Promise.reject(new Error("SQS did not accept 1 of the batch")) },
     });
 
     const { failed } = await lambda(core, lane, connectorHandler({ ...core.engine, queue }, target.connector));

@@ -5,7 +5,7 @@ import { aPathEnv } from "./path-env.ts";
 const pathEnv = aPathEnv();
 
 describe("a function's environment", () => {
-  it("is read as the constructs write it, among Lambda's own variables", () => {
+  it("reads the variables that the constructs write and ignores Lambda's own", () => {
     expect(readMapperEnv({ ...pathEnv, AWS_REGION: "us-gov-west-1" })).toEqual({
       ...pathEnv,
       PLACES: [],
@@ -46,11 +46,11 @@ describe("a function's environment", () => {
       "https://bucket/",
       "s3://bucket/?/",
     ]) {
-      expect(() => places(place)).toThrow("the environment variable PLACES.0: is no place");
+      expect(() => places(place)).toThrow("the environment variable PLACES.0: is not a folder URL");
     }
   });
 
-  it("is refused without repeating what stands in it", () => {
+  it("rejects an invalid variable without repeating its value", () => {
     const secret = "{ password: hunter2";
 
     expect(() => readConnectorEnv({ ...pathEnv, CONFIG: secret })).toThrow(

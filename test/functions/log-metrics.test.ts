@@ -14,7 +14,7 @@ function counted(core: Core): Partial<Record<MetricName, number>> {
 const allowAll = "otherwise: block\nrules:\n  - { id: all, field: '*', action: allow }";
 
 describe("the path's log lines", () => {
-  it("tell how late a delivery was, since it was queued and since its event", async () => {
+  it("measures a delivery's delay since it was queued and since its event", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     const time = new Date(core.clock.now() - 5_000).toISOString();
@@ -29,7 +29,7 @@ describe("the path's log lines", () => {
     expect(counted(core)).toMatchObject({ Acknowledged: 1, Lag: 700, EventToAcknowledged: 5_700, EventAge: 5_000 });
   });
 
-  it("count each event once, whatever it comes to", async () => {
+  it("counts each event once, whatever its result", async () => {
     await using core = await aCore();
     const event = { id: "1", data: { new_rate: 68 } };
     await core.emit(event, event, "{ no JSON", { id: "2", type: "nobody.cares", data: {} });
@@ -45,7 +45,7 @@ describe("the path's log lines", () => {
     });
   });
 
-  it("count what a sheet could not map, and not what governance holds: only the first takes a rollout back", async () => {
+  it("counts what a sheet could not map, but not what governance holds, because only the first rolls sheets back", async () => {
     const sheets = {
       faulty: "source_event: a\ntargets: { f: { connector: Fake, map: { v: { to: v, with: '$error(1)' } } } }",
       plain: "source_event: b\ntargets: { f: { connector: Fake, map: { v: v } } }",
@@ -58,7 +58,7 @@ describe("the path's log lines", () => {
     expect(counted(core)).toMatchObject({ EventsExpanded: 2, MappingFaults: 1, Held: 2 });
   });
 
-  it("count the packets of an event that is too large for one transaction", async () => {
+  it("counts the packets of an event that is too large for one transaction", async () => {
     const sheets = {
       roster: "source_event: t\ntargets: { f: { connector: Fake, for_each: data.all, key: id, map: { v: v } } }",
     };
@@ -71,7 +71,7 @@ describe("the path's log lines", () => {
     expect(counted(core)).toMatchObject({ EventsExpanded: 1, PacketsRecorded: 70 });
   });
 
-  it("count what was not sent because the target had it, or has something newer", async () => {
+  it("counts packets that were not sent because the target has their value or a newer one", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     const at = (second: number) => new Date(core.clock.now() - 60_000 + second * 1_000).toISOString();
@@ -89,7 +89,7 @@ describe("the path's log lines", () => {
     ["credentials", () => retry("refused the credentials (401)", { status: 401, auth: true })],
     ["threw", () => Promise.reject(new Error("a rate of 68 for r.alvarez@agency.example"))],
     ["other", () => retry("the file r.alvarez@agency.example is locked")],
-  ] as const)("say why a try comes again in one word: %s", async (why, behave) => {
+  ] as const)("reports the reason of a retry in one word: %s", async (why, behave) => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     target.behave = behave;
@@ -101,7 +101,7 @@ describe("the path's log lines", () => {
     expect(counted(core)).toMatchObject({ Retries: 1 });
   });
 
-  it("count what a person must decide: refused, blocked, or not to be mapped", async () => {
+  it("counts what a person must decide: refused, blocked or unmappable packets", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     target.behave = () => refused("answered 422");
@@ -114,7 +114,7 @@ describe("the path's log lines", () => {
     expect(counted(core)).toMatchObject({ Held: 2 });
   });
 
-  it("count what steps aside into the outbox, and the target that is down until it wakes", async () => {
+  it("counts packets moved to the outbox, and a target that is down until it is up again", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     target.behave = () => retry("answered 503", { status: 503 });
@@ -134,7 +134,7 @@ describe("the path's log lines", () => {
     expect(counted(core).TargetDown).toBe(during.TargetDown);
   });
 
-  it("hold no value, whatever a packet, a target or a fault says", async () => {
+  it("contains no value from a packet, a target or an error", async () => {
     const planted = ["r.alvarez@agency.example", "123-45-6789", "Alvarez"];
     const target = fakeTarget();
     await using core = await aCore({ targets: [target], governance: allowAll });
@@ -157,7 +157,7 @@ describe("the path's log lines", () => {
     for (const value of planted) expect(told).not.toContain(value);
   });
 
-  it("use no name for a field that the logger keeps for itself", async () => {
+  it("uses no field name that the logger reserves", async () => {
     // Source: Powertools for AWS Lambda (TypeScript), Logger, reserved keys: it drops them.
     const kept = ["level", "message", "sampling_rate", "service", "timestamp"];
     const target = fakeTarget();
@@ -172,7 +172,7 @@ describe("the path's log lines", () => {
     expect(kept.filter((name) => names.has(name))).toEqual([]);
   });
 
-  it("are louder where something is wrong", () => {
+  it("raises the level of a line that reports a problem", () => {
     expect(levelOf({ step: "delivered" })).toBe("INFO");
     expect(levelOf({ step: "retry" })).toBe("WARN");
     expect(levelOf({ step: "accept-failed" })).toBe("ERROR");

@@ -45,7 +45,7 @@ describe("sheet-check", () => {
   it.each([{}, { content: 7 }, { content: "not base64!" }, null])(
     "refuses %j, which is no call of AppConfig's",
     async (event) => {
-      await expect(check(event)).rejects.toThrow("its content is no base64");
+      await expect(check(event)).rejects.toThrow("its content is not base64");
     },
   );
 });

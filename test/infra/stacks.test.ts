@@ -250,8 +250,8 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
   });
 
   it.each([
-    ["places", ["s3://bucket"], "places.0: is no place such as s3://bucket/rosters/"],
-    ["places", ["s3://bucket/*/"], "places.0: is no place such as s3://bucket/rosters/"],
+    ["places", ["s3://bucket"], "places.0: is not a folder URL such as s3://bucket/rosters/"],
+    ["places", ["s3://bucket/*/"], "places.0: is not a folder URL such as s3://bucket/rosters/"],
     ["placeKeys", ["arn:aws:kms:us-east-1:123456789012:alias/rosters"], "placeKeys.0: is not the ARN of a key such as"],
     ["governance", { url: "esq" }, "governance.url: is not a URL such as https://esq.hms.gov/vet"],
     ["name", "HMS Bridge", "name: is not a short name"],

@@ -93,7 +93,7 @@ const silences: Readonly<Record<string, Answer>> = {
 };
 
 describe("the compliance engine outside", () => {
-  it("is asked what is to leave, for whom, and its ruling taken", async () => {
+  it("asks about the outgoing fields and their target, and follows the ruling", async () => {
     await using server = await targetServer(json({ action: "mask", rule: "esq-17", fields: ["rate"], note: "more" }));
 
     const ruling = await portTo(server).ask(aRequest());
@@ -146,7 +146,7 @@ describe("the compliance engine outside", () => {
     await engine.db.close();
   });
 
-  it("is left in peace after five failures in a row", async () => {
+  it("stops calling the engine after five failures in a row", async () => {
     await using server = await targetServer(json({}, 500));
     const port = portTo(server);
     for (let i = 0; i < 9; i++) await port.ask(aRequest()).catch(() => {});
@@ -155,7 +155,7 @@ describe("the compliance engine outside", () => {
     await expect(port.ask(aRequest())).rejects.toThrow("5 times in a row");
   });
 
-  it("is asked once for the same request, until its answer is old", async () => {
+  it("asks once for the same request until the ruling expires", async () => {
     await using server = await targetServer(allows);
     const port = portTo(server, { cacheMs: 60_000 });
 
@@ -165,7 +165,7 @@ describe("the compliance engine outside", () => {
     expect(server.received).toHaveLength(2);
   });
 
-  it("is never taken to have allowed what it once could not answer", async () => {
+  it("never treats an unanswered request as allowed", async () => {
     await using server = await targetServer(json({}, 500));
     const port = portTo(server, { cacheMs: 60_000 });
     await port.ask(aRequest()).catch(() => {});
@@ -292,7 +292,7 @@ describe("governance asked over HTTP", () => {
     expect(core.target.calls.map(({ fields }) => fields)).toEqual([{ note: "call ***-**-6789" }]);
   });
 
-  it("is not asked about what the policy blocks", async () => {
+  it("does not ask about what the policy blocks", async () => {
     await using server = await targetServer(allows);
     await using core = await governed(server);
     await core.emit({ id: "1", data: { note: "call 123-45-6789" } });

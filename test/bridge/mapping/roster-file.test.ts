@@ -126,7 +126,7 @@ describe("a roster in a file", () => {
     [
       "lies in no place",
       (folder) => addressOf(folder, "elsewhere/roster"),
-      /data\.rosterUri: the file is in none of the places/,
+      /data\.rosterUri: the file is outside the folders/,
     ],
     [
       "is missing",

@@ -48,7 +48,7 @@ function options(server: AppConfigServer, clock = new ManualClock(), lines: LogL
 }
 
 describe("the sheets in AppConfig", () => {
-  it("are at hand once they are opened, policy included", async () => {
+  it("provides sheets and policy as soon as it is open", async () => {
     await using server = await appConfigServer();
     server.putInForce(aSet("one"));
 
@@ -65,7 +65,7 @@ describe("the sheets in AppConfig", () => {
     });
   });
 
-  it("are taken up anew without an event waiting for them", async () => {
+  it("loads new sheets while no event waits", async () => {
     await using server = await appConfigServer();
     server.putInForce(aSet("one"));
     const { sheets, clock, mapsTo } = await opened(server);
@@ -78,7 +78,7 @@ describe("the sheets in AppConfig", () => {
     await until(() => mapsTo() === "two");
   });
 
-  it("are asked for no more often than AppConfig allows, and once at a time", async () => {
+  it("polls no more often than AppConfig allows, and once at a time", async () => {
     await using server = await appConfigServer();
     server.putInForce(aSet("one"));
     const { sheets, clock, sent, polls } = await opened(server);
@@ -95,7 +95,7 @@ describe("the sheets in AppConfig", () => {
     expect(server.calls.filter((call) => call === "StartConfigurationSession")).toHaveLength(1);
   });
 
-  it("are asked for first by a function that has slept, so that it does not map by old ones", async () => {
+  it("polls before the first event of a function that has slept, so that it does not map by old sheets", async () => {
     await using server = await appConfigServer();
     server.putInForce(aSet("one"));
     const { sheets, clock, mapsTo } = await opened(server);
@@ -107,7 +107,7 @@ describe("the sheets in AppConfig", () => {
     expect(mapsTo()).toBe("two");
   });
 
-  it("go on after a second where AppConfig does not answer", async () => {
+  it("continues with the sheets at hand after a second if AppConfig does not answer", async () => {
     await using server = await appConfigServer();
     server.putInForce(aSet("one"));
     const { sheets, clock, mapsTo, polls } = await opened(server);
@@ -165,7 +165,7 @@ describe("the sheets in AppConfig", () => {
     expect(steps()).toEqual(["sheets-taken-up", "sheets-not-asked", "sheets-taken-up"]);
   });
 
-  it("are had at once after a day of sleep, though the session has run out", async () => {
+  it("opens a new session after a day of sleep, when the old one has expired", async () => {
     await using server = await appConfigServer();
     server.putInForce(aSet("one"));
     const { sheets, clock, mapsTo } = await opened(server);
@@ -181,7 +181,7 @@ describe("the sheets in AppConfig", () => {
 
 describe("a deployment without sheets", () => {
   it.each([
-    ["none were shipped yet", () => {}],
+    ["none were deployed yet", () => {}],
     ["the set is not JSON", (server: AppConfigServer) => server.putInForce("{")],
   ])("says so where %s, and what to do: its events wait in the inbox", async (why, prepare) => {
     await using server = await appConfigServer();
@@ -196,7 +196,7 @@ describe("a deployment without sheets", () => {
     await using server = await appConfigServer();
 
     await expect(AppConfigSheets.open({ ...options(server), deployment: "hms-other" })).rejects.toThrow(
-      "hms-other has no sheets in force: none were shipped yet; run npm run deploy:mappings",
+      "hms-other has no sheets in force: none were deployed yet; run npm run deploy:mappings",
     );
   });
 

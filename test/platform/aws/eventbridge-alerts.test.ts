@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { EventBridgeClient } from "@aws-sdk/client-eventbridge";
 import { describe, expect, it } from "vitest";
 import { EventBridgeAlerts } from "../../../platform/aws/eventbridge-alerts.ts";
-import { heard } from "../../../platform/aws/names.ts";
+import { acceptedEvents } from "../../../platform/aws/names.ts";
 import { type AwsServer, awsServer, Refusal } from "../../support/aws-server.ts";
 
 const now = Date.UTC(2026, 10, 22);
@@ -33,15 +33,15 @@ const takesAll = ({ body }: { body: { Entries: unknown[] } }) => ({
 });
 
 describe("alerts on the bus", () => {
-  it("are CloudEvents of a source and of types the bridge's own rule takes nothing of", async () => {
+  it("publishes CloudEvents with a source and types that the bridge's own rule does not match", async () => {
     await using server = await awsServer(takesAll);
     const alerts = alertsOver(server);
 
-    alerts.hear({ step: "target-down", connector: "PayrollConnector@v1", why: "probe" });
-    alerts.hear({ step: "delivered", connector: "PayrollConnector@v1" });
-    alerts.hear({ step: "quarantined", event: "evt-1", reason: "id of 078-05-1120 is wrong" });
+    alerts.record({ step: "target-down", connector: "PayrollConnector@v1", why: "probe" });
+    alerts.record({ step: "delivered", connector: "PayrollConnector@v1" });
+    alerts.record({ step: "quarantined", event: "evt-1", reason: "id of 078-05-1120 is wrong" });
 
-    expect(await alerts.tell()).toBeUndefined();
+    expect(await alerts.publish()).toBeUndefined();
     const [down, quarantined] = entriesOf(server);
     expect(down).toMatchObject({
       EventBusName: expect.stringContaining("event-bus/hms"),
@@ -59,19 +59,19 @@ describe("alerts on the bus", () => {
     });
     expect(quarantined?.Detail).not.toContain("078-05-1120");
     for (const { Source, DetailType } of entriesOf(server)) {
-      expect(Source.startsWith(heard.sourcePrefix)).toBe(false);
-      expect(DetailType.startsWith(heard.ownTypePrefix)).toBe(true);
+      expect(Source.startsWith(acceptedEvents.sourcePrefix)).toBe(false);
+      expect(DetailType.startsWith(acceptedEvents.ownTypePrefix)).toBe(true);
     }
     expect(entriesOf(server)).toHaveLength(2);
   });
 
-  it("are told once, ten in a request, and nothing is asked where there is none", async () => {
+  it("publishes each alert once, ten to a request, and makes no request if there is none", async () => {
     await using server = await awsServer(takesAll);
     const alerts = alertsOver(server);
-    for (let i = 0; i < 23; i++) alerts.hear({ step: "held", packet: `pkt-${i}`, connector: "Fake@v1" });
+    for (let i = 0; i < 23; i++) alerts.record({ step: "held", packet: `pkt-${i}`, connector: "Fake@v1" });
 
-    await alerts.tell();
-    await alerts.tell();
+    await alerts.publish();
+    await alerts.publish();
 
     expect(server.asked.map(({ body }) => body.Entries.length)).toEqual([10, 10, 3]);
     expect(new Set(entriesOf(server).map(({ Detail }) => JSON.parse(Detail).id)).size).toBe(23);
@@ -86,22 +86,22 @@ describe("alerts on the bus", () => {
   ])("fail nothing where the bus %s: the log has a line of it", async (_, answer) => {
     await using server = await awsServer(answer);
     const alerts = alertsOver(server);
-    alerts.hear({ step: "held", packet: "pkt-1", connector: "Fake@v1" });
+    alerts.record({ step: "held", packet: "pkt-1", connector: "Fake@v1" });
 
-    expect(await alerts.tell()).toEqual({ step: "alert-failed", alerts: 1, error: expect.any(String) });
-    expect(await alerts.tell()).toBeUndefined();
+    expect(await alerts.publish()).toEqual({ step: "alert-failed", alerts: 1, error: expect.any(String) });
+    expect(await alerts.publish()).toBeUndefined();
   });
 
-  it("keep a call waiting for two seconds and no longer where the bus does not answer", async () => {
+  it("delays an invocation by at most two seconds if the bus does not answer", async () => {
     const silent = http.createServer(() => {}).listen(0, "127.0.0.1");
     await once(silent, "listening");
     const endpoint = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`;
     const credentials = { accessKeyId: "test", secretAccessKey: "test" };
     const alerts = alertsOver({ client: { endpoint, region: "us-gov-west-1", credentials } });
-    alerts.hear({ step: "held", packet: "pkt-1", connector: "Fake@v1" });
+    alerts.record({ step: "held", packet: "pkt-1", connector: "Fake@v1" });
     const began = performance.now();
 
-    const failed = await alerts.tell();
+    const failed = await alerts.publish();
 
     const tookMs = performance.now() - began;
     silent.closeAllConnections();
@@ -114,9 +114,9 @@ describe("alerts on the bus", () => {
   it("keeps the newest five hundred of a call that has more", async () => {
     await using server = await awsServer(takesAll);
     const alerts = alertsOver(server);
-    for (let i = 0; i < 501; i++) alerts.hear({ step: "held", packet: `pkt-${i}`, connector: "Fake@v1" });
+    for (let i = 0; i < 501; i++) alerts.record({ step: "held", packet: `pkt-${i}`, connector: "Fake@v1" });
 
-    await alerts.tell();
+    await alerts.publish();
 
     const packets = entriesOf(server).map(({ Detail }) => JSON.parse(Detail).data.packet);
     expect([packets.length, packets[0], packets.at(-1)]).toEqual([500, "pkt-1", "pkt-500"]);

@@ -66,7 +66,7 @@ describe("publishing on EventBridge", () => {
 
     const published = bus.publisher.publish(many(3, { ssn: "078-05-1120" }));
 
-    await expect(published).rejects.toThrow(/did not take 1 of 3 events \((Throttling|no result)\)/);
+    await expect(published).rejects.toThrow(/did not accept 1 of 3 events \((Throttling|no result)\)/);
     await expect(published).rejects.not.toThrow(/078-05/);
   });
 

@@ -32,7 +32,7 @@ const two = [
 ];
 
 describe("the queues on AWS", () => {
-  it("send to a lane with group and deduplication id, and to the inbox with neither", async () => {
+  it("sends to a lane with group and deduplication id, and to the inbox with neither", async () => {
     await using at = await sqs({});
 
     await at.port.send("lane:Fake@v1", two);
@@ -49,7 +49,7 @@ describe("the queues on AWS", () => {
     expect(at.asked[1]?.body.Entries[0]).toEqual({ Id: "0", MessageBody: "1" });
   });
 
-  it("throw where one entry of a batch was not taken, and say why without its body", async () => {
+  it("throws if one entry of a batch was not accepted, with the reason but without its body", async () => {
     await using at = await sqs({
       SendMessageBatch: failed("InternalError"),
       ChangeMessageVisibilityBatch: failed("RequestThrottled"),
@@ -60,12 +60,12 @@ describe("the queues on AWS", () => {
     ];
 
     await expect(at.port.send("lane:Fake@v1", two)).rejects.toThrow(
-      "send to lane:Fake@v1: SQS did not take 1 of the batch (InternalError)",
+      "send to lane:Fake@v1: SQS did not accept 1 of the batch (InternalError)",
     );
-    await expect(at.port.delay("lane:Fake@v1", delays)).rejects.toThrow(/did not take 1 .*RequestThrottled/);
+    await expect(at.port.delay("lane:Fake@v1", delays)).rejects.toThrow(/did not accept 1 .*RequestThrottled/);
   });
 
-  it("let a receipt go whose time has run out", async () => {
+  it("ignores an expired receipt", async () => {
     await using at = await sqs({
       DeleteMessageBatch: failed("ReceiptHandleIsInvalid"),
       ChangeMessageVisibilityBatch: failed("InvalidParameterValue"),
@@ -77,7 +77,7 @@ describe("the queues on AWS", () => {
     expect(at.asked.map(({ action }) => action)).toEqual(["DeleteMessageBatch", "ChangeMessageVisibilityBatch"]);
   });
 
-  it("put a message off by whole seconds, never too few, and by 12 hours at most", async () => {
+  it("delays a message by whole seconds, rounded up, and by at most 12 hours", async () => {
     await using at = await sqs({});
 
     await at.port.delay("lane:Fake@v1", [
@@ -90,7 +90,7 @@ describe("the queues on AWS", () => {
     expect(timeouts).toEqual([0, 2, 43_200]);
   });
 
-  it("move an outbox to its own lane at its rate, and begin no second move while one runs", async () => {
+  it("moves an outbox to its own lane at the given rate, and starts no second move while one runs", async () => {
     await using idle = await sqs({ ListMessageMoveTasks: { Results: [{ Status: "COMPLETED" }] } });
     await using busy = await sqs({ ListMessageMoveTasks: { Results: [{ Status: "RUNNING" }] } });
 

@@ -32,7 +32,7 @@ async function aManager() {
 }
 
 describe("a connector's secret on AWS", () => {
-  it("that was missing is seen ten seconds after it was looked for, and not asked for at every packet meanwhile", async () => {
+  it("reads a missing secret again after ten seconds, not for every packet", async () => {
     await using manager = await aManager();
     expect(await manager.secrets.get("Fake@v1")).toBeUndefined();
     manager.set("Fake", "t-1");
@@ -45,7 +45,7 @@ describe("a connector's secret on AWS", () => {
     expect(await manager.secrets.get("Fake@v1")).toEqual({ token: "t-1" });
   });
 
-  it("is believed for five minutes", async () => {
+  it("caches a secret for five minutes", async () => {
     await using manager = await aManager();
     manager.set("Fake@v1", "t-1");
     await manager.secrets.get("Fake@v1");
@@ -58,7 +58,7 @@ describe("a connector's secret on AWS", () => {
     expect(await manager.secrets.get("Fake@v1")).toEqual({ token: "t-2" });
   });
 
-  it("is asked for once, however many packets need it at the same time", async () => {
+  it("reads a secret once, however many packets need it at the same time", async () => {
     await using manager = await aManager();
     manager.set("Fake@v1", "t-1");
 
@@ -67,7 +67,7 @@ describe("a connector's secret on AWS", () => {
     expect(manager.asked).toHaveLength(1);
   });
 
-  it("is asked for again at once where Secrets Manager did not say", async () => {
+  it("reads a secret again at once after Secrets Manager failed", async () => {
     await using manager = await aManager();
     manager.set("Fake@v1", "t-1");
     manager.fail(true);

@@ -50,11 +50,11 @@ describe("a shipped set", () => {
     expect(unpacked.policy).toEqual({ otherwise: "mask", rules });
   });
 
-  it("is the same bytes for the same sheets", () => {
+  it("packs the same sheets into the same bytes", () => {
     expect(packSet({ sheets: [rate()], policy })).toEqual(packSet({ sheets: [rate()], policy }));
   });
 
-  it("is refused over 500 KB, with its size and its largest sheet", () => {
+  it("rejects a bundle over 500 KB, with its size and its largest sheet", () => {
     const long = "x".repeat(9_900);
     const big = (i: number, kb: number) =>
       sheet(
@@ -65,7 +65,7 @@ describe("a shipped set", () => {
 
     expect(packSet({ sheets: fits, policy }).byteLength).toBeGreaterThan(440_000);
     expect(() => packSet({ sheets: [...fits, big(9, 60)], policy })).toThrow(
-      /^the sheets are 50\d{4} bytes together and at most 500000 are shipped; the largest is mappings\/s9.yaml with \d+: /,
+      /^the sheets are 50\d{4} bytes together and the limit is 500000; the largest is mappings\/s9.yaml with \d+: /,
     );
   });
 
@@ -128,7 +128,7 @@ describe("the check of a shipped set", () => {
 });
 
 describe("the schema AppConfig checks by", () => {
-  it("is draft-4 and fits", () => {
+  it("uses JSON Schema draft-4 and fits AppConfig's limit", () => {
     const schema = setJsonSchema();
 
     expect(schema.$schema).toBe("http://json-schema.org/draft-04/schema#");
@@ -149,7 +149,7 @@ describe("the schema AppConfig checks by", () => {
 });
 
 describe("the facts shipped with a deployment", () => {
-  it("are those of the connectors, and let nobody send", () => {
+  it("has the connectors' facts and cannot send", () => {
     const declared = { ...payroll, deletes: true, resource: "journal", order: "strict" } as Connector;
     const id = connectorId(declared);
 
@@ -159,7 +159,7 @@ describe("the facts shipped with a deployment", () => {
     expect(() => known?.send({} as never, {} as never)).toThrow(`${id} sends and probes in a function of its own`);
   });
 
-  it("are refused where they are none", () => {
+  it("rejects a text that is not a catalog", () => {
     expect(() => openCatalog('[{"name":"HR"}]')).toThrow(/version/);
   });
 });

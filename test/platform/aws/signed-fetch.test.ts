@@ -9,7 +9,7 @@ const secret = "the-operators-secret";
 describe("the API of a deployment", () => {
   afterEach(() => vi.unstubAllEnvs());
 
-  it("is found by the deployment's name, and called with a signature the gateway can check", async () => {
+  it("finds the API by the deployment's name and signs requests so that the gateway can verify them", async () => {
     await using gateway = await aGateway();
     const call = await openDeployedApi("hms-bridge");
 
@@ -35,7 +35,7 @@ describe("the API of a deployment", () => {
     expect((await call("/api/me", { method: "GET", headers: {} })).status).toBe(403);
   });
 
-  it("that is not there is told as such, with what may be wrong", async () => {
+  it("reports a missing API with the likely cause", async () => {
     await using _ = await aGateway();
 
     await expect(openDeployedApi("hms-nowhere")).rejects.toThrow(

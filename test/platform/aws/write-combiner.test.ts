@@ -41,7 +41,7 @@ const aPut = (id: string) => putStatements("t", { kind: "cursor", id, value: { p
 const names = (count: number) => Array.from({ length: count }, (_, i) => `c-${i}`);
 
 describe("writes of one item", () => {
-  it("that come in one turn of the event loop share a request, 25 at most", async () => {
+  it("sends up to 25 writes of one event loop turn in one request", async () => {
     await using table = await aTable();
 
     const written = await Promise.all(names(60).map((name) => table.write(name)));
@@ -51,7 +51,7 @@ describe("writes of one item", () => {
     expect(table.sizes().toSorted()).toEqual([10, 25, 25]);
   });
 
-  it("go by themselves where nothing else is written", async () => {
+  it("sends a lone write by itself", async () => {
     await using table = await aTable();
 
     await table.write("a");
@@ -60,7 +60,7 @@ describe("writes of one item", () => {
     expect(table.actions()).toEqual(["ExecuteStatement", "ExecuteStatement"]);
   });
 
-  it("never stand in one batch with another of the same item", async () => {
+  it("puts no two writes of the same item into one batch", async () => {
     await using table = await aTable();
 
     await Promise.all(["a", "b", "a", "c"].map((name) => table.write(name)));
@@ -94,7 +94,7 @@ describe("writes of one item", () => {
     },
   );
 
-  it("fail alone, with the table's own error", async () => {
+  it("rejects a failed write alone, with the table's own error", async () => {
     await using table = await aTable((cursor) => (cursor === "b" ? "AccessDenied" : undefined));
 
     const written = await Promise.allSettled(["a", "b", "c"].map((name) => table.write(name)));
@@ -111,7 +111,7 @@ describe("writes of one item", () => {
     expect(written.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
   });
 
-  it("do not wait for what is written together, which is a transaction", async () => {
+  it("sends single writes without waiting for a transaction", async () => {
     await using table = await aTable();
 
     await Promise.all([table.write("a"), table.write("b", "c"), table.write("d")]);

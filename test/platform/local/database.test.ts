@@ -77,7 +77,7 @@ describe("the store's file", () => {
     other.close();
 
     await expect(db.write(sending("2"))).rejects.toThrow(/^the store did not take the write: no such table/);
-    await expect(db.write({ op: "tidy", now: 0 })).resolves.toMatchObject({ done: true });
+    await expect(db.write({ op: "purgeExpired", now: 0 })).resolves.toMatchObject({ done: true });
     await db.close();
   });
 
@@ -115,7 +115,9 @@ describe("the store's file", () => {
     older.exec("CREATE TABLE packets (id TEXT); PRAGMA user_version = 0;");
     older.close();
 
-    await expect(Database.open(file)).rejects.toThrow(/the store is of form 0, .* use the bridge it was made with/);
+    await expect(Database.open(file)).rejects.toThrow(
+      /the store has schema version 0, .* use the bridge it was made with/,
+    );
   });
 
   it("is refused where it is no database", async () => {

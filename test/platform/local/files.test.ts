@@ -34,7 +34,7 @@ describe("files of this machine", () => {
     const found = files.find(addressOf(folder.path, asked));
 
     await expect(found).rejects.toThrow(FileError);
-    await expect(found).rejects.toThrow(/in none of the places/);
+    await expect(found).rejects.toThrow(/outside the folders/);
   });
 
   it("may be reached by links within a place, and through a place that is a link itself", async () => {
@@ -60,21 +60,21 @@ describe("files of this machine", () => {
     await expect(files.read(file, { from: 0, to: 1 }).next()).rejects.toThrow(/has changed/);
   });
 
-  it("that are none are refused, and a pipe keeps nobody waiting", async () => {
+  it("rejects what is not a regular file, and does not wait for a pipe", async () => {
     using folder = home({ "in/roster": "text" });
     mkdirSync(join(folder.path, "in/folder"));
     execFileSync("mkfifo", [join(folder.path, "in/pipe")]);
     const files = new LocalFiles([join(folder.path, "in")]);
 
     for (const name of ["folder", "pipe"]) {
-      await expect(files.find(addressOf(folder.path, `in/${name}`))).rejects.toThrow(/is no file/);
+      await expect(files.find(addressOf(folder.path, `in/${name}`))).rejects.toThrow(/is not a regular file/);
     }
     await expect(files.find(addressOf(folder.path, "in/roster/deeper"))).rejects.toThrow(/is not there/);
     await expect(files.find(`file://server${folder.path}/in/roster`)).rejects.toThrow(FileError);
     await expect(files.find(`file://${folder.path}/in%2Froster`)).rejects.toThrow(FileError);
   });
 
-  it.skipIf(process.getuid?.() === 0)("that this process may not read are told as that", async () => {
+  it.skipIf(process.getuid?.() === 0)("reports a file that this process may not read", async () => {
     using folder = home({ "in/roster": "text" });
     chmodSync(join(folder.path, "in/roster"), 0);
 
@@ -83,10 +83,10 @@ describe("files of this machine", () => {
     await expect(found).rejects.toThrow(/cannot be read by this process/);
   });
 
-  it("are none where no place is named", async () => {
+  it("reads no file if no folder is allowed", async () => {
     using folder = home({ "in/roster": "text" });
 
-    await expect(new LocalFiles([]).find(addressOf(folder.path, "in/roster"))).rejects.toThrow(/in none of the places/);
+    await expect(new LocalFiles([]).find(addressOf(folder.path, "in/roster"))).rejects.toThrow(/outside the folders/);
   });
 });
 

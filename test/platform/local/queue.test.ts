@@ -121,7 +121,7 @@ describe("the embedded queue", () => {
     await opened.queue.send("lane:Fake@v1", [{ ...message, dedup: "later" }]);
     await opened.clock.advance(150_000);
 
-    await opened.queue.tidy();
+    await opened.queue.purgeExpired();
 
     expect(opened.db.sql("SELECT id FROM dedup").all()).toEqual([{ id: "lane:Fake@v1 later" }]);
   });

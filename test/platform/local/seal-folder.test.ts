@@ -299,7 +299,7 @@ describe("seals on one machine", () => {
     using office = new Office();
     office.sealsAt = join(office.store, "seals");
 
-    await expect(office.open()).rejects.toThrow(/lies inside the store; name one outside it/);
+    await expect(office.open()).rejects.toThrow(/is inside the store; name one outside it/);
   });
 
   it("are not made by who only looks", async () => {

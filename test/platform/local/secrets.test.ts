@@ -55,7 +55,7 @@ describe("the secrets' file", () => {
 });
 
 describe("a secrets' file that is changed", () => {
-  it("is read again by itself, whether written over or replaced", async () => {
+  it("reads a changed file again, whether overwritten or replaced", async () => {
     using folder = home();
     const file = join(folder.path, "secrets.json");
     const secrets = new LocalSecrets(file, {});
@@ -72,7 +72,7 @@ describe("a secrets' file that is changed", () => {
 });
 
 describe("the bridge's key", () => {
-  it("is made once, is the owner's alone, and stays", () => {
+  it("creates the key once, readable only by its owner", () => {
     using folder = home();
     const file = join(folder.path, "key");
 
@@ -84,7 +84,7 @@ describe("the bridge's key", () => {
     expect(statSync(file).mode & 0o777).toBe(0o600);
   });
 
-  it("is another in another place", () => {
+  it("creates a different key for a different store", () => {
     using folder = home();
 
     expect(bridgeKeyIn(join(folder.path, "a")).equals(bridgeKeyIn(join(folder.path, "b")))).toBe(false);
@@ -98,7 +98,7 @@ describe("the bridge's key", () => {
     expect(() => bridgeKeyIn(file)).toThrow(/does not hold 32 bytes in hex; restore it from a backup/);
   });
 
-  it("that others can read is refused", () => {
+  it("rejects a key file that others can read", () => {
     using folder = home();
     const file = join(folder.path, "key");
     writeFileSync(file, "00".repeat(32));

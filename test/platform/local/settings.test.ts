@@ -5,7 +5,7 @@ import { checkSettings, configOf, readSettings } from "../../../platform/local/s
 import { home } from "../../support/home.ts";
 
 describe("settings", () => {
-  it("are all defaults where there is no file, or an empty one", () => {
+  it("uses the defaults if the file is missing or empty", () => {
     using folder = home();
     writeFileSync(join(folder.path, "empty.yaml"), "");
 
@@ -32,7 +32,7 @@ describe("settings", () => {
     expect(() => checkSettings(raw, "bridge.yaml")).toThrow(expected);
   });
 
-  it("that are no YAML are refused in one line", () => {
+  it("rejects a file that is not YAML, in a message of one line", () => {
     using folder = home();
     const file = join(folder.path, "bridge.yaml");
     writeFileSync(file, "connectors: [");
@@ -40,7 +40,7 @@ describe("settings", () => {
     expect(() => readSettings(file)).toThrow(/^[^\n]*bridge\.yaml: not YAML: [^\n]*$/);
   });
 
-  it("of a connector are found by its id before its name", () => {
+  it("finds a connector's settings by its id before its name", () => {
     const settings = checkSettings({ connectors: { Fake: { a: 1 }, "Fake@v2": { a: 2 } } }, "bridge.yaml");
 
     expect(configOf(settings, "Fake@v1")).toEqual({ a: 1 });

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { SheetsError, type SheetsNews, SheetWatcher } from "../../../platform/local/sheet-watcher.ts";
+import { SheetsError, type SheetsUpdate, SheetWatcher } from "../../../platform/local/sheet-watcher.ts";
 import { aCatalog } from "../../support/builders.ts";
 import { home } from "../../support/home.ts";
 
@@ -15,7 +15,7 @@ describe("a folder of sheets", () => {
     const folder = await home.open();
 
     expect(home.mapped(folder)).toEqual(["x"]);
-    expect(home.news).toEqual([{ kind: "loaded", sheets: 1, warnings: [expect.stringContaining('no "key:"')] }]);
+    expect(home.updates).toEqual([{ kind: "loaded", sheets: 1, warnings: [expect.stringContaining('no "key:"')] }]);
   });
 
   it("is taken up again when a sheet is changed, added, replaced or removed", async () => {
@@ -56,7 +56,10 @@ describe("a folder of sheets", () => {
 
     expect(folder.current.policy.rules).toMatchObject([{ id: "r", action: "block" }]);
     expect(home.mapped(folder)).toEqual(["x"]);
-    expect(home.news.at(-1)).toMatchObject({ kind: "refused", faults: [expect.stringContaining("governance blocks")] });
+    expect(home.updates.at(-1)).toMatchObject({
+      kind: "refused",
+      faults: [expect.stringContaining("governance blocks")],
+    });
   });
 
   it.each([
@@ -66,29 +69,29 @@ describe("a folder of sheets", () => {
     using home = aHome();
     home.write("a", sheet("x"));
     const folder = await home.open();
-    home.news.length = 0;
+    home.updates.length = 0;
 
     harm(home);
     await folder.refresh();
     await folder.refresh();
 
     expect(home.mapped(folder)).toEqual(["x"]);
-    expect(home.news).toMatchObject([{ kind: "refused" }]);
+    expect(home.updates).toMatchObject([{ kind: "refused" }]);
   });
 
   it("keeps the last good set in force while a file is bad, and says what is wrong, once", async () => {
     using home = aHome();
     home.write("a", sheet("x"));
     const folder = await home.open();
-    home.news.length = 0;
+    home.updates.length = 0;
 
     home.write("b", "source_event: t\ntragets: {}\n");
     await folder.refresh();
     await folder.refresh();
 
     expect(home.mapped(folder)).toEqual(["x"]);
-    expect(home.news).toHaveLength(1);
-    expect(home.news[0]).toMatchObject({
+    expect(home.updates).toHaveLength(1);
+    expect(home.updates[0]).toMatchObject({
       kind: "refused",
       faults: expect.arrayContaining([
         expect.stringContaining('mappings/b.yaml:2: unknown key "tragets"; did you mean "targets"?'),
@@ -96,7 +99,7 @@ describe("a folder of sheets", () => {
     });
     home.remove("b");
     await folder.refresh();
-    expect(home.news.at(-1)).toMatchObject({ kind: "loaded" });
+    expect(home.updates.at(-1)).toMatchObject({ kind: "loaded" });
   });
 
   it("goes on with the last good set after a restart with a bad file", async () => {
@@ -108,7 +111,7 @@ describe("a folder of sheets", () => {
     const folder = await home.open();
 
     expect(home.mapped(folder)).toEqual(["x"]);
-    expect(home.news.at(-1)).toMatchObject({ kind: "refused" });
+    expect(home.updates.at(-1)).toMatchObject({ kind: "refused" });
     home.write("a", sheet("mended"));
     await folder.refresh();
     expect(home.mapped(folder)).toEqual(["mended"]);
@@ -136,7 +139,7 @@ describe("a folder of sheets", () => {
     await folder.refresh();
 
     expect(folder.current.policy.otherwise).toBe("mask");
-    expect(home.news.at(-1)).toMatchObject({ kind: "refused" });
+    expect(home.updates.at(-1)).toMatchObject({ kind: "refused" });
   });
 
   it("that vanishes leaves the sheets in force", async () => {
@@ -165,13 +168,13 @@ function aHome() {
   const folder = home();
   const mappings = join(folder.path, "mappings");
   const lastGood = join(folder.path, "last-good.json");
-  const news: SheetsNews[] = [];
+  const updates: SheetsUpdate[] = [];
   mkdirSync(mappings);
   return {
     path: folder.path,
     mappings,
     lastGood,
-    news,
+    updates,
     write: (name: string, text: string) => writeFileSync(join(mappings, `${name}.yaml`), text),
     remove: (name: string) => rmSync(join(mappings, `${name}.yaml`)),
     open: () =>
@@ -179,7 +182,7 @@ function aHome() {
         folder: mappings,
         catalog: aCatalog("Fake"),
         lastGoodFile: lastGood,
-        tell: (told) => news.push(told),
+        onUpdate: (update) => updates.push(update),
       }),
     mapped: (opened: SheetWatcher) => opened.current.sheets.map(({ targets }) => targets[0]?.fields[0]?.to ?? "none"),
     [Symbol.dispose]() {

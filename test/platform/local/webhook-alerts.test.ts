@@ -19,7 +19,7 @@ function anAlerting(url: string, env: NodeJS.ProcessEnv = {}) {
 }
 
 describe("alerts", () => {
-  it("are one a change of state, and nothing of the rest", () => {
+  it("raises one alert for each change of state and none for other lines", () => {
     expect(alertOf({ step: "target-down", connector: "Payroll@v1" })).toEqual({
       type: "sync.target.down",
       subject: "Payroll@v1",
@@ -39,7 +39,7 @@ describe("alerts", () => {
     });
   });
 
-  it("reach the webhook in their order, signed, and the log has every line", async () => {
+  it("sends signed alerts in order and logs every line", async () => {
     await using ops = await targetServer();
     const { log, lines, clock } = anAlerting(`${ops.url}/alerts`, {
       BRIDGE_SECRET_ALERTS: JSON.stringify({ keys: [key] }),
@@ -61,7 +61,7 @@ describe("alerts", () => {
     expect(headers["webhook-signature"]).toBe(`v1,${wanted.toString("base64")}`);
   });
 
-  it("are told again when the webhook fails, and the log says so; nothing waits for them", async () => {
+  it("retries a failed alert and logs the failure, while nothing waits", async () => {
     await using ops = await targetServer((_, response) => response.writeHead(503).end());
     const { log, lines, clock } = anAlerting(`${ops.url}/alerts`);
 
@@ -75,7 +75,7 @@ describe("alerts", () => {
     expect(ops.received[0]?.body).toEqual(ops.received[1]?.body);
   });
 
-  it("are given up after the last wait, and the next are told all the same", async () => {
+  it("gives up an alert after the last retry and sends the next one", async () => {
     await using ops = await targetServer((_, response) => response.writeHead(500).end());
     const { log, clock } = anAlerting(`${ops.url}/alerts`);
 

@@ -29,7 +29,7 @@ describe("the runner", () => {
     await engine.db.close();
   });
 
-  it("is one a store: a second gets nothing, until the first has stopped", async () => {
+  it("runs once for each store: a second start returns nothing until the first has stopped", async () => {
     using folder = home();
     const target = fakeTarget();
     const [first, second] = [await open(folder.path, target), await open(folder.path, target)];
