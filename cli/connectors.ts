@@ -2,7 +2,7 @@ import { Command } from "commander";
 import * as z from "zod";
 import { inWords } from "../bridge/observability/describe.ts";
 import { declarationJsonSchema } from "../connectors/protocols/declarative/declaration-file.ts";
-import { connectorView, switchedAnswer } from "../ops/connectors.ts";
+import { connectorView, pauseAnswer } from "../ops/connectors.ts";
 import { type OpsOptions, opsCommand, withOps } from "./api-client.ts";
 import { connectorSecret } from "./connector-secret.ts";
 import { newConnector } from "./new-connector.ts";
@@ -49,7 +49,7 @@ function turn(act: "pause" | "resume", description: string): Command {
       const reason = await reasonOf(options.reason);
       await withOps(options, { work: false, sheets: "if good" }, async (client) => {
         const path = `/api/connectors/${encodeURIComponent(called)}/${act}`;
-        const { connector, changed, paused } = await client.post(path, { reason }, switchedAnswer);
+        const { connector, changed, paused } = await client.post(path, { reason }, pauseAnswer);
         if (options.json) return printJson({ connector, changed, paused });
         const now = paused ? "paused" : "not paused";
         console.log(changed ? `${connector} is ${now} now` : `${connector} was ${now} already`);

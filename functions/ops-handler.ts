@@ -4,7 +4,7 @@ import { handle } from "hono/aws-lambda";
 import * as z from "zod";
 import { createOpsApp } from "../ops/app.ts";
 import type { OpsContext } from "../ops/endpoint.ts";
-import { ProblemError } from "../ops/problem.ts";
+import { ApiProblem } from "../ops/problem.ts";
 
 /**
  * Who called, as the gateway has proved by the request's signature.
@@ -25,7 +25,7 @@ export function opsHandler(ops: OpsContext) {
     // The gateway refuses who has not signed. Should a route be made without that, nothing is answered all the same.
     async guard(context, next) {
       if (callerOf(context) !== undefined) return next();
-      return new ProblemError("no-token", "Sign the request with AWS Signature Version 4.").response();
+      return new ApiProblem("no-token", "Sign the request with AWS Signature Version 4.").response();
     },
     actorOf: (context) => callerOf(context) ?? "nobody",
   });

@@ -304,7 +304,7 @@ describe("connectors over the API", () => {
 
     expect(await office.get("/api/connectors/Nobody")).toMatchObject({
       status: 404,
-      body: { detail: expect.stringMatching(/one must be given: .*Fake@v1/) },
+      body: { detail: expect.stringMatching(/one of these connectors: .*Fake@v1/) },
     });
   });
 });
