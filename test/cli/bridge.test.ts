@@ -382,7 +382,7 @@ describe("bridge on a store", () => {
       { "mappings/a.yaml": perDiemSheet, ".bridge/bridge.db": "this is no database, and long enough" },
       /not a database/,
     ],
-  ])("serve and emit stop with a one-line message on %s", async (_, files, wanted) => {
+  ])("the verbs serve and emit stop with a one-line message on %s", async (_, files, wanted) => {
     using folder = home(files);
 
     const runs = [await bridge(folder.path, "serve"), await bridge(folder.path, "emit", raise)];

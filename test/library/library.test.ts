@@ -29,7 +29,7 @@ describe("the library", () => {
     ]);
   });
 
-  test("emit, push and replay reject invalid events and times", async () => {
+  test("rejects invalid events and times in emit, push and replay", async () => {
     await using target = await targetServer();
     await using bridge = aBridge(target);
     const event = { ...Event({ type: "t", data: {} }), time: "yesterday" };
@@ -54,7 +54,7 @@ describe("the library", () => {
     expect(rates.at(-1)).toEqual({ dailyRate: 72 });
   });
 
-  test("a bridge that cannot open reports why and closes without an error", async () => {
+  test("reports why a bridge cannot open, and closes it without an error", async () => {
     const bridge = new Bridge({ dir: ":memory:", mappings: [{ file: "bad.yaml", text: "targets: {}" }] });
 
     await expect(bridge.emit(Event({ type: "t", data: {} }))).rejects.toThrow("bad.yaml:1: source_event is missing");

@@ -512,74 +512,7 @@ describe("arbitrary input to any operation", () => {
     await using office = await anOpsOffice();
     office.target.behave = () => retry("answered 503");
     const held = await aHeld(office);
-    const words = fc.constantFrom(
-      held,
-      "pkt-aaaaaaaaaaaaaaaa",
-      "Fake",
-      "Fake@v1",
-      "per_diem",
-      "job-1",
-      "",
-      "..",
-      "%00",
-      "__proto__",
-      "constructor",
-      "-1",
-      "1e999",
-      "2026-13-01",
-      "2026-01-01T00:00:00Z",
-      "WzEsMl0",
-      "source_event: a",
-      "\u0000",
-      "💥",
-      "x".repeat(5_000),
-    );
-    const key = fc.oneof(
-      fc.constantFrom(
-        "etag",
-        "fields",
-        "reason",
-        "filter",
-        "act",
-        "sheet",
-        "from",
-        "to",
-        "text",
-        "name",
-        "event",
-        "last",
-        "limit",
-        "after",
-        "dryRun",
-        "status",
-        "type",
-        "targets",
-        "connector",
-        "perSecond",
-        "entity",
-      ),
-      fc.string({ maxLength: 8 }),
-    );
-    const value = fc.oneof(
-      { maxDepth: 3 },
-      words,
-      fc.integer(),
-      fc.double(),
-      fc.boolean(),
-      fc.constant(null),
-      fc.jsonValue({ maxDepth: 3 }),
-    );
-    const body = fc.oneof(
-      fc.dictionary(key, value, { maxKeys: 6 }).map((given) => JSON.stringify(given)),
-      fc.string({ maxLength: 200, unit: "binary" }),
-    );
-    const inputs = fc.record({
-      operation: fc.nat(endpoints.length - 1),
-
-      part: fc.oneof(words, fc.string({ minLength: 1, maxLength: 30, unit: "binary" })),
-      query: fc.dictionary(key, fc.oneof(words, fc.string({ maxLength: 20, unit: "binary" })), { maxKeys: 4 }),
-      body,
-    });
+    const inputs = callInputs(held);
     let slowest = 0;
     const statuses = new Map<number, number>();
     const one = async ({ operation: number, part, query, body }: Input) => {
@@ -621,6 +554,78 @@ describe("arbitrary input to any operation", () => {
     expect([...statuses.keys()].sort()).toEqual([200, 400, 404]);
   });
 });
+
+/** Generates calls with arbitrary paths, queries and bodies. Some parts are the names and ids that exist. */
+function callInputs(held: string): fc.Arbitrary<Input> {
+  const words = fc.constantFrom(
+    held,
+    "pkt-aaaaaaaaaaaaaaaa",
+    "Fake",
+    "Fake@v1",
+    "per_diem",
+    "job-1",
+    "",
+    "..",
+    "%00",
+    "__proto__",
+    "constructor",
+    "-1",
+    "1e999",
+    "2026-13-01",
+    "2026-01-01T00:00:00Z",
+    "WzEsMl0",
+    "source_event: a",
+    "\u0000",
+    "💥",
+    "x".repeat(5_000),
+  );
+  const key = fc.oneof(
+    fc.constantFrom(
+      "etag",
+      "fields",
+      "reason",
+      "filter",
+      "act",
+      "sheet",
+      "from",
+      "to",
+      "text",
+      "name",
+      "event",
+      "last",
+      "limit",
+      "after",
+      "dryRun",
+      "status",
+      "type",
+      "targets",
+      "connector",
+      "perSecond",
+      "entity",
+    ),
+    fc.string({ maxLength: 8 }),
+  );
+  const value = fc.oneof(
+    { maxDepth: 3 },
+    words,
+    fc.integer(),
+    fc.double(),
+    fc.boolean(),
+    fc.constant(null),
+    fc.jsonValue({ maxDepth: 3 }),
+  );
+  const body = fc.oneof(
+    fc.dictionary(key, value, { maxKeys: 6 }).map((given) => JSON.stringify(given)),
+    fc.string({ maxLength: 200, unit: "binary" }),
+  );
+  return fc.record({
+    operation: fc.nat(endpoints.length - 1),
+
+    part: fc.oneof(words, fc.string({ minLength: 1, maxLength: 30, unit: "binary" })),
+    query: fc.dictionary(key, fc.oneof(words, fc.string({ maxLength: 20, unit: "binary" })), { maxKeys: 4 }),
+    body,
+  });
+}
 
 interface Input {
   readonly operation: number;

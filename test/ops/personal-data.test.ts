@@ -574,7 +574,7 @@ const entryPoints: readonly EntryPoint[] = [
 
 describe("personal data at every entry point", { timeout: 300_000 }, () => {
   it.each(entryPoints.map((entryPoint, i) => ({ ...entryPoint, values: plantedValues(1_000 + i) })))(
-    "appears in no output when sent as $name",
+    "reaches no log, list or error when sent as $name",
     async ({ send, values, arrives }) => {
       await using office = await anOffice();
       await send(office, values);
