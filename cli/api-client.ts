@@ -15,107 +15,111 @@ export interface OpsOptions extends StoreOptions {
   readonly stack?: string;
 }
 
-/** A command on the operator's API: of the store here, of another address, or of a deployment. */
+/** Creates a command that uses the operator API: of the local store, of a URL, or of a deployment on AWS. */
 export function opsCommand(name: string, description: string): Command {
   return storeCommand(name, description)
-    .option("--stack <name>", "of a deployment, by your own AWS credentials and region")
-    .option("--url <url>", "of the bridge that serves its API there")
-    .option("--token <token>", "the token for it; else BRIDGE_TOKEN, else the one in the store's folder");
+    .option("--stack <name>", "use the deployment with this name on AWS, with your own AWS credentials and region")
+    .option("--url <url>", "use the bridge that serves its API at this URL")
+    .option("--token <token>", "the API token (default: BRIDGE_TOKEN, or the token in the store's folder)");
 }
 
-/** Whether the bridge that is meant is not the one whose store lies here. */
-export function isElsewhere({ url, stack }: OpsOptions): boolean {
+/** Returns true if the options name a bridge other than the one with the local store. */
+export function isRemote({ url, stack }: OpsOptions): boolean {
   return url !== undefined || stack !== undefined;
 }
 
-/** The API said no. */
+/** A problem returned by the operator API. */
 export class ApiError extends Error {
   readonly exitCode: number;
 
   constructor(problem: z.output<typeof problemSchema>) {
     const { type, title, detail, status, faults = [] } = problem;
-    // Where the detail says all there is to say, its title would say it twice.
-    const isWhole = type === "urn:hms-bridge:missing" || status === 422;
-    const says = isWhole
+    // For these problems the detail is complete, and the title would repeat it.
+    const isDetailComplete = type === "urn:hms-bridge:missing" || status === 422;
+    const message = isDetailComplete
       ? detail.replace(/^[A-Z](?=[a-z]* )/, (first) => first.toLowerCase())
       : `${title.toLowerCase()}. ${detail}`;
-    super([says.replace(/\.$/, ""), ...faults.map(({ where, what }) => `  ${where} ${what}`)].join("\n"));
-    const isWrong = status === 400 || type === "urn:hms-bridge:unknown-connector";
-    const isNo = status === 404 || status === 409 || status === 422;
-    this.exitCode = isWrong ? exitCodes.wrongCall : isNo ? exitCodes.no : exitCodes.couldNot;
+    super([message.replace(/\.$/, ""), ...faults.map(({ where, what }) => `  ${where} ${what}`)].join("\n"));
+    const isInvalidCall = status === 400 || type === "urn:hms-bridge:unknown-connector";
+    const isNegative = status === 404 || status === 409 || status === 422;
+    this.exitCode = isInvalidCall ? exitCodes.wrongCall : isNegative ? exitCodes.no : exitCodes.couldNot;
   }
 }
 
-/** A thin client of the operator's API. Answers are parsed by the schemas they are served by. */
+/** A client of the operator API. It parses responses with the server's own schemas. */
 export interface OpsClient {
-  /** @throws {ApiError} where the API says no */
+  /** @throws {ApiError} if the API returns a problem */
   get<T extends z.ZodType>(path: string, answer: T): Promise<z.output<T>>;
   post<T extends z.ZodType>(path: string, body: unknown, answer: T): Promise<z.output<T>>;
 }
 
-type Asked = { readonly method: string; readonly headers: Record<string, string>; readonly body?: string };
-type Ask = (path: string, init: Asked) => Response | Promise<Response>;
+type RequestOptions = { readonly method: string; readonly headers: Record<string, string>; readonly body?: string };
+type Ask = (path: string, init: RequestOptions) => Response | Promise<Response>;
 
 /**
- * Opens the API for one command.
+ * Opens the operator API for one command.
  *
- * Of the store here: that of the process which works on it; where none does, it is answered by this process.
+ * For the local store, it uses the API of the process that works on the store. If no process does, this process opens
+ * the store and handles the requests itself.
  *
- * @param work whether this process has to work on the store where no other does; `sheets`: whether it can do
- * without them, where they are faulty or not here
+ * @param needs `work`: this process must also map and deliver if no other process does. `sheets`: `"if good"` if the
+ * command can run without sheets when they are missing or faulty.
  */
 export async function withOps<T>(
   options: OpsOptions,
-  { work, sheets = "needed" }: { readonly work: boolean; readonly sheets?: "needed" | "if good" },
+  needs: { readonly work: boolean; readonly sheets?: "needed" | "if good" },
   use: (client: OpsClient) => Promise<T>,
 ): Promise<T> {
   const { stack, url, dir, mappings } = options;
-  if (stack !== undefined && url !== undefined) throw new TypeError("give --stack or --url, and not both");
+  const { work, sheets = "needed" } = needs;
+  if (stack !== undefined && url !== undefined) throw new TypeError("give either --stack or --url, not both");
   if (stack !== undefined) {
     const { openDeployedApi } = await import("../platform/aws/signed-fetch.ts");
-    return use(clientOf(await openDeployedApi(stack)));
+    return use(createClient(await openDeployedApi(stack)));
   }
   const token = options.token ?? process.env.BRIDGE_TOKEN;
   if (url !== undefined) {
-    const known = token ?? readApiEndpoint(dir)?.token;
-    if (known === undefined) throw new TypeError(`give --token, or set BRIDGE_TOKEN; no token lies in ${dir}`);
-    return use(clientOf(over(url, known)));
+    const knownToken = token ?? readApiEndpoint(dir)?.token;
+    if (knownToken === undefined) throw new TypeError(`${dir} has no API token; give --token or set BRIDGE_TOKEN`);
+    return use(createClient(askOverHttp(url, knownToken)));
   }
-  const door = await findApiEndpoint(dir);
-  if (door) return use(clientOf(over(door.url, door.token)));
-  const here = (withSheets: boolean) =>
+  const served = await findApiEndpoint(dir);
+  if (served) return use(createClient(askOverHttp(served.url, served.token)));
+  const inProcess = (withSheets: boolean) =>
     withBridge(options, { work, sheets: withSheets }, async (bridge) => {
       const app = createOpsApp(localOps(await bridge.engine()), {
         guard: (_, next) => next(),
         actorOf: () => userInfo().username,
       });
-      return use(clientOf((path, init) => app.request(path, init)));
+      return use(createClient((path, init) => app.request(path, init)));
     });
-  if (sheets === "needed") return here(true);
-  return here(existsSync(mappings)).catch((error: unknown) => {
+  if (sheets === "needed") return inProcess(true);
+  return inProcess(existsSync(mappings)).catch((error: unknown) => {
     if (!(error instanceof SheetsError)) throw error;
     console.error(error.message);
-    return here(false);
+    return inProcess(false);
   });
 }
 
-function over(url: string, token: string): Ask {
+function askOverHttp(url: string, token: string): Ask {
   return (path, init) =>
     fetch(new URL(path, url), { ...init, headers: { ...init.headers, authorization: `Bearer ${token}` } }).catch(
       (error: Error) => {
-        throw new Error(`nobody answers at ${url}; is "bridge serve" running?`, { cause: error });
+        throw new Error(`no bridge answers at ${url}; check the URL and that "bridge serve" is running`, {
+          cause: error,
+        });
       },
     );
 }
 
-/** The API of the process that works on the store here; nothing where none does. */
+/** Finds the API of the process that works on the local store. Returns undefined if no process serves one. */
 export async function findApiEndpoint(dir: string): Promise<ApiEndpoint | undefined> {
-  const door = readApiEndpoint(dir);
-  return door && (await isOpen(over(door.url, door.token))) ? door : undefined;
+  const recorded = readApiEndpoint(dir);
+  return recorded && (await isServed(askOverHttp(recorded.url, recorded.token))) ? recorded : undefined;
 }
 
-/** A process that was killed leaves word of an API that is no more. */
-async function isOpen(ask: Ask): Promise<boolean> {
+/** Checks that the API responds. A killed process leaves the address of an API that no longer exists. */
+async function isServed(ask: Ask): Promise<boolean> {
   try {
     return (await ask("/api/me", { method: "GET", headers: {} })).ok;
   } catch {
@@ -123,20 +127,22 @@ async function isOpen(ask: Ask): Promise<boolean> {
   }
 }
 
-function clientOf(ask: Ask): OpsClient {
+function createClient(ask: Ask): OpsClient {
   const call = async <T extends z.ZodType>(method: string, path: string, body: unknown, answer: T) => {
     const response = await ask(path, {
       method,
       headers: body === undefined ? {} : { "content-type": "application/json" },
       ...(body !== undefined && { body: JSON.stringify(body) }),
     });
-    const told: unknown = await response.json().catch(() => undefined);
-    if (response.ok) return answer.parse(told);
-    const problem = problemSchema.safeParse(told);
+    const content: unknown = await response.json().catch(() => undefined);
+    if (response.ok) return answer.parse(content);
+    const problem = problemSchema.safeParse(content);
     if (problem.success) throw new ApiError(problem.data);
-    // What stands before the API speaks another language: a gateway's refusal, say.
-    if (response.status === 403) throw new Error("refused: these credentials may not call this operation of the API");
-    throw new Error(`the API answered ${response.status}; see its log`);
+    // A gateway in front of the API does not send problem details.
+    if (response.status === 403) {
+      throw new Error("access denied; your credentials have expired or do not permit this operation");
+    }
+    throw new Error(`the API answered ${response.status}; see the log of the bridge that serves it`);
   };
   return {
     get: (path, answer) => call("GET", path, undefined, answer),
@@ -144,14 +150,14 @@ function clientOf(ask: Ask): OpsClient {
   };
 }
 
-/** A path with a query, without what is not given. */
+/** Builds a path with a query string. Parameters that are undefined are left out. */
 export function pathOf(
   path: string,
   query: Readonly<Record<string, string | number | readonly string[] | undefined>>,
 ): string {
-  const asked = new URLSearchParams();
-  for (const [name, given] of Object.entries(query)) {
-    for (const value of given === undefined ? [] : [given].flat()) asked.append(name, String(value));
+  const parameters = new URLSearchParams();
+  for (const [name, values] of Object.entries(query)) {
+    for (const value of values === undefined ? [] : [values].flat()) parameters.append(name, String(value));
   }
-  return asked.size > 0 ? `${path}?${asked}` : path;
+  return parameters.size > 0 ? `${path}?${parameters}` : path;
 }

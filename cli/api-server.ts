@@ -12,10 +12,10 @@ import type { LocalEngine } from "../platform/local/engine.ts";
 import { readPrivateFile, replacePrivateFile } from "../platform/local/secrets.ts";
 import { pageFile } from "./console-assets.ts";
 
-/** Where the API is, if not said: any free port where another process has this one. */
+/** The default port of the operator API. If it is in use, any free port is used instead. */
 export const defaultPort = 8642;
 
-/** Where a command finds the API of the process that works on its store, and the token for it. */
+/** Address and token of the API of the process that works on a store, kept in the store's `api.json`. */
 const apiEndpointSchema = z.strictObject({ url: z.url(), token: z.string().min(1) });
 export type ApiEndpoint = z.output<typeof apiEndpointSchema>;
 
@@ -23,12 +23,17 @@ function apiEndpointFile(dir: string): string {
   return join(dir, "api.json");
 }
 
-/** @returns nothing where no process serves the store's API, or none has */
+/**
+ * Reads the address and token of the store's API.
+ *
+ * @returns undefined if no process has served it. A killed process leaves an outdated address.
+ */
 export function readApiEndpoint(dir: string): ApiEndpoint | undefined {
   const text = readPrivateFile(apiEndpointFile(dir));
   return text === undefined ? undefined : apiEndpointSchema.parse(JSON.parse(text));
 }
 
+/** Creates the API's context for a bridge in this process. */
 export function localOps(engine: LocalEngine): OpsContext {
   return {
     engine,
@@ -45,19 +50,21 @@ export function localOps(engine: LocalEngine): OpsContext {
 }
 
 /**
- * Serves the operator's API on this machine until it is closed, and leaves word of it in the store's folder.
+ * Serves the operator API on the loopback interface until it is closed, and records its address in the store's folder.
  *
- * @param port absent: 8642, or where that is taken any that is free
- * @throws where the port that was asked for is taken
+ * @param port default: 8642, or any free port if 8642 is in use
+ * @throws if the given port is in use
  */
 export async function startApi(engine: LocalEngine, port: number | undefined): Promise<Served & ApiEndpoint> {
   const token = randomBytes(32).toString("base64url");
   const options = { token, actor: userInfo().username, page: pageFile };
-  const serve = (at: number) => serveOps(localOps(engine), { ...options, port: at });
-  const served = await serve(port ?? defaultPort).catch((error: NodeJS.ErrnoException) => {
+  const serveAt = (number: number) => serveOps(localOps(engine), { ...options, port: number });
+  const served = await serveAt(port ?? defaultPort).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "EADDRINUSE") throw error;
-    if (port === undefined) return serve(0);
-    throw new Error(`port ${port} is taken; name another with --port, or 0 for any that is free`, { cause: error });
+    if (port === undefined) return serveAt(0);
+    throw new Error(`port ${port} is in use; choose another with --port, or --port 0 for any free port`, {
+      cause: error,
+    });
   });
   const { url } = served;
   if (engine.dir !== undefined) replacePrivateFile(apiEndpointFile(engine.dir), `${JSON.stringify({ url, token })}\n`);
@@ -71,7 +78,7 @@ export async function startApi(engine: LocalEngine, port: number | undefined): P
   };
 }
 
-/** Another process may have begun to serve the store since. */
+/** Checks that `api.json` is still this process's, because another process may have started to serve the store. */
 function isOurs(dir: string, token: string): boolean {
   try {
     return readFileSync(apiEndpointFile(dir), "utf8").includes(token);

@@ -20,22 +20,22 @@ import { serve } from "./serve.ts";
 import { shadow } from "./shadow.ts";
 import { sheets } from "./sheets.ts";
 
-const about = `Keeps the systems outside HMS in step with what changes inside it.
+const about = `Keeps the systems outside HMS in sync with changes inside it.
 
-The store is .bridge/ and the sheets are mappings/, unless told otherwise. \
-One process works on a store at a time (bridge serve); the other commands may be used beside it.`;
+By default the store is in .bridge/ and the mapping sheets are in mappings/. \
+One process works on a store at a time (bridge serve); other commands can run next to it.`;
 
 const afterHelp = `
-Exit codes: 0 done · 1 the answer is no (a faulty sheet, a broken ledger, a held packet, a target asleep) ·
-            2 the call was wrong · 3 the bridge could not do it
+Exit codes: 0 success · 1 negative result (a faulty sheet, a broken ledger, a held packet, a target that is down) ·
+            2 invalid arguments · 3 the bridge could not do it
 
 Try: bridge sheets check
      bridge sheets try mappings/per_diem.yaml --event '{"type":"policy.per_diem.updated","data":{"new_rate":68}}'`;
 
 /**
- * The command line.
+ * Runs one command of the `bridge` command line.
  *
- * @param args without node and script
+ * @param args the arguments after `node` and the script
  * @returns the exit code
  */
 export async function run(args: readonly string[]): Promise<number> {
@@ -47,7 +47,7 @@ export async function run(args: readonly string[]): Promise<number> {
     .exitOverride()
     .showSuggestionAfterError()
     .configureHelp({ showGlobalOptions: true });
-  const end = (code: number) => {
+  const setExitCode = (code: number) => {
     exitCode = code;
   };
   for (const verb of [
@@ -69,7 +69,7 @@ export async function run(args: readonly string[]): Promise<number> {
     ledger,
     dashboard,
   ]) {
-    program.addCommand(inheriting(verb(end), program));
+    program.addCommand(withSettingsOf(verb(setExitCode), program));
   }
   try {
     await program.parseAsync(args, { from: "user" });
@@ -84,22 +84,22 @@ export async function run(args: readonly string[]): Promise<number> {
       console.error(error.message);
       return exitCodes.no;
     }
-    console.error(`bridge: ${toldOf(error as NodeJS.ErrnoException)}`);
+    console.error(`bridge: ${messageOf(error as NodeJS.ErrnoException)}`);
     return error instanceof TypeError || error instanceof RangeError ? exitCodes.wrongCall : exitCodes.couldNot;
   }
 }
 
-/** What the system and the AWS SDK say in words of their own, in ours. */
-function toldOf({ name, code, path, message }: NodeJS.ErrnoException): string {
-  if (code === "ENOENT" && path !== undefined) return `there is no ${path} here`;
-  if (code === "EEXIST" && path !== undefined) return `${path} is there already; name another`;
-  if (message === "Region is missing") return "no AWS region is set; set AWS_REGION, or give your profile one";
-  if (name === "CredentialsProviderError") return "no AWS credentials are found; log in, or set AWS_PROFILE";
+/** Returns an error's message. Common errors of Node.js and the AWS SDK get a message that says what to do. */
+function messageOf({ name, code, path, message }: NodeJS.ErrnoException): string {
+  if (code === "ENOENT" && path !== undefined) return `${path} does not exist; check the path`;
+  if (code === "EEXIST" && path !== undefined) return `${path} already exists; choose another name`;
+  if (message === "Region is missing") return "no AWS region is set; set AWS_REGION or a region in your AWS profile";
+  if (name === "CredentialsProviderError") return "no AWS credentials were found; log in to AWS or set AWS_PROFILE";
   return message;
 }
 
-/** A verb and those below it, so that a wrong call of any of them ends the same way. */
-function inheriting(command: Command, program: Command): Command {
-  for (const below of command.commands) inheriting(below, program);
+/** Copies the program's settings to a command and its subcommands, so all of them handle invalid arguments alike. */
+function withSettingsOf(command: Command, program: Command): Command {
+  for (const subcommand of command.commands) withSettingsOf(subcommand, program);
   return command.exitOverride().copyInheritedSettings(program);
 }

@@ -2,21 +2,21 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { Command } from "commander";
 import { type Connector, connectorId } from "../bridge/model/connector.ts";
-import { ownCatalog } from "../library/bridge.ts";
+import { loadCatalog } from "../library/bridge.ts";
 import { setSecret } from "../platform/local/secrets.ts";
-import { isElsewhere, type OpsOptions } from "./api-client.ts";
+import { isRemote, type OpsOptions } from "./api-client.ts";
 import { printJson } from "./output.ts";
 
-/** `bridge connectors secret set`: a connector's secret, from standard input and never from the command line. */
+/** `bridge connectors secret set`: sets a connector's secret from standard input, never from the command line. */
 export function connectorSecret(): Command {
   const set = new Command("set")
-    .description("set a connector's secret: a JSON object, read from standard input")
-    .argument("<connector>", "PayrollConnector for all its versions, or WorkForceNow@v2")
+    .description("set a connector's secret from a JSON object on standard input")
+    .argument("<connector>", "PayrollConnector (all versions) or WorkForceNow@v2")
     .addHelpText(
       "after",
       `
-Checked against what the connector takes, then kept in secrets.json in the store, for its owner alone. A running bridge
-takes it up at its next send: set the new secret first, then end the old one.
+The secret is checked against the connector's schema and kept in secrets.json in the store, readable by its owner only.
+A running bridge uses it from its next send, so set the new secret before you revoke the old one.
 
   bridge connectors secret set WorkForceNow@v2 < secret.json
   printf '{"token":"%s"}' "$TOKEN" | bridge connectors secret set SchedulingConnector`,
@@ -24,40 +24,48 @@ takes it up at its next send: set the new secret first, then end the old one.
     .action(async (reference: string, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<OpsOptions>();
       const { dir, json = false } = options;
-      if (isElsewhere(options)) {
+      if (isRemote(options)) {
         throw new RangeError(
-          `a secret is set in the store here; for a deployment put it into AWS Secrets Manager as <deployment>/${reference}`,
+          `this command sets secrets of the local store only; for a deployment, put the secret into AWS Secrets Manager as <deployment>/${reference}`,
         );
       }
-      const connectors = await named(reference);
-      if (process.stdin.isTTY) console.error("The secret as JSON, then Ctrl-D:");
-      const secret = checked(connectors, await text(process.stdin));
+      const connectors = await connectorsWithSecret(reference);
+      if (process.stdin.isTTY) console.error("Enter the secret as JSON, then press Ctrl-D:");
+      const secret = parseSecret(connectors, await text(process.stdin));
       const file = join(dir, "secrets.json");
       setSecret(file, reference, secret);
       if (json) printJson({ connector: reference, file });
-      else console.log(`the secret of ${reference} is set in ${file}`);
+      else console.log(`set the secret of ${reference} in ${file}`);
     });
-  return new Command("secret").description("secrets of connectors").addCommand(set);
+  return new Command("secret").description("manage connectors' secrets").addCommand(set);
 }
 
-/** Those that take a secret under this name. @throws {RangeError} where there is none */
-async function named(reference: string): Promise<Connector[]> {
-  const catalog = await ownCatalog();
+/**
+ * Finds the connectors that use the secret with this name.
+ *
+ * @throws {RangeError} if there is none
+ */
+async function connectorsWithSecret(reference: string): Promise<Connector[]> {
+  const catalog = await loadCatalog();
   const found = catalog.find(reference);
   if ("fault" in found) throw new RangeError(found.fault);
   const all = reference.includes("@") ? [found.connector] : catalog.versionsOf(reference);
-  const taking = all.filter(({ secret }) => secret);
-  if (taking.length === 0) throw new RangeError(`${reference} takes no secret`);
-  return taking;
+  const withSecret = all.filter(({ secret }) => secret);
+  if (withSecret.length === 0) throw new RangeError(`${reference} takes no secret`);
+  return withSecret;
 }
 
-/** The secret, as every connector takes it that will be given it. @throws {TypeError} naming the place, never what stands there */
-function checked(connectors: readonly Connector[], given: string): unknown {
+/**
+ * Parses a secret and checks it against the schema of each connector.
+ *
+ * @throws {TypeError} if it is invalid, with the location and without the value
+ */
+function parseSecret(connectors: readonly Connector[], input: string): unknown {
   let secret: unknown;
   try {
-    secret = JSON.parse(given);
+    secret = JSON.parse(input);
   } catch {
-    throw new TypeError('what came on standard input is not JSON; give an object such as {"token": "…"}');
+    throw new TypeError('standard input is not JSON; give an object such as {"token": "…"}');
   }
   for (const connector of connectors) {
     const parsed = connector.secret?.safeParse(secret);

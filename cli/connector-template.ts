@@ -1,11 +1,11 @@
-/** A file to be written, below the project's root. */
-export interface MadeFile {
+/** A file to write, with its path relative to the project's root. */
+export interface TemplateFile {
   readonly file: string;
   readonly text: string;
 }
 
-/** What `bridge connectors new` writes: the connector, and its test. */
-export function madeFiles(name: string, kind: "ts" | "yaml"): [connector: MadeFile, test: MadeFile] {
+/** Returns the two files that `bridge connectors new` writes: the connector and its test. */
+export function templateFiles(name: string, kind: "ts" | "yaml"): [connector: TemplateFile, test: TemplateFile] {
   const stem = name.replace(/([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])/g, "$1$3-$2$4").toLowerCase();
   const host = `${stem}.example`;
   const test = `test/connectors/${stem}.test.ts`;
@@ -25,14 +25,14 @@ import { defineConnector } from "../bridge/model/connector.ts";
 import { nest } from "../bridge/values/field-path.ts";
 import { joinUrl } from "./protocols/http/client.ts";
 
-/** What ${name} is, in a sentence. */
+/** Sends packets to ${name}. TODO: describe the system in one sentence. */
 export const connector = defineConnector({
   name: "${name}",
   version: "v1",
   order: "latest",
   idempotent: true,
   config: z.strictObject({
-    baseUrl: z.url().default("https://${host}/api").describe("Where its API begins."),
+    baseUrl: z.url().default("https://${host}/api").describe("Base URL of its API."),
   }),
   rate: { concurrency: 10 },
 
@@ -55,10 +55,11 @@ export const connector = defineConnector({
 const declaration = (
   name: string,
   host: string,
-) => `# What ${name} is, in a sentence. All there is to say: docs/connectors.md, "Declared connectors".
+) => `# Sends packets to ${name}. TODO: describe the system in one sentence.
+# All settings are in docs/connectors.md, section "Declared connectors".
 name: ${name}
 baseUrl: https://${host}/api
-idempotent: true # it takes the same packet twice without a second effect
+idempotent: true # receiving the same packet twice has no further effect
 send:
   method: PUT
   path: /records/{entity}

@@ -2,24 +2,27 @@ import { Command } from "commander";
 import * as z from "zod";
 import { inWords } from "../bridge/observability/describe.ts";
 import { declarationJsonSchema } from "../connectors/protocols/declarative/declaration-file.ts";
-import { connectorView, switchedAnswer } from "../ops/connectors.ts";
+import { connectorView, pauseAnswer } from "../ops/connectors.ts";
 import { type OpsOptions, opsCommand, withOps } from "./api-client.ts";
 import { connectorSecret } from "./connector-secret.ts";
 import { newConnector } from "./new-connector.ts";
 import { printJson, table } from "./output.ts";
-import { reasonOf } from "./prompt.ts";
+import { askReason } from "./prompt.ts";
 
-interface TurnOptions extends OpsOptions {
+interface PauseOptions extends OpsOptions {
   readonly reason?: string;
 }
 
 type View = z.output<typeof connectorView>;
 
-/** `bridge connectors`: what the bridge can talk to, and how each target is. */
+/** `bridge connectors`: lists connectors with the state of their targets, and manages them. */
 export function connectors(): Command {
-  return opsCommand("connectors", "list connectors: health, what waits, lag and window; pause and resume them")
-    .addCommand(turn("pause", "send nothing to a target: its packets wait in the outbox"))
-    .addCommand(turn("resume", "send to a paused target again, its outbox first"))
+  return opsCommand(
+    "connectors",
+    "list connectors with health, queues, lag and consistency window; pause and resume them",
+  )
+    .addCommand(switchPause("pause", "stop sending to a target; its packets wait in the outbox"))
+    .addCommand(switchPause("resume", "resume sending to a paused target, outbox first"))
     .addCommand(newConnector())
     .addCommand(connectorSecret())
     .addCommand(schema())
@@ -40,26 +43,26 @@ function cells({ id, health, lane, outbox, held, lag, windowMs, breachedSince, o
   return [id, health, String(lane), String(outbox), String(held), p95, window, order, ready ?? ""];
 }
 
-function turn(act: "pause" | "resume", description: string): Command {
-  return opsCommand(act, description)
+function switchPause(operation: "pause" | "resume", description: string): Command {
+  return opsCommand(operation, description)
     .argument("<connector>", "PayrollConnector, WorkForceNow@v2")
-    .option("--reason <text>", "why, for the ledger; else it is asked for")
-    .action(async (called: string, _: unknown, command: Command) => {
-      const options = command.optsWithGlobals<TurnOptions>();
-      const reason = await reasonOf(options.reason);
+    .option("--reason <text>", "the reason for the ledger; asked for if not given")
+    .action(async (reference: string, _: unknown, command: Command) => {
+      const options = command.optsWithGlobals<PauseOptions>();
+      const reason = await askReason(options.reason);
       await withOps(options, { work: false, sheets: "if good" }, async (client) => {
-        const path = `/api/connectors/${encodeURIComponent(called)}/${act}`;
-        const { connector, changed, paused } = await client.post(path, { reason }, switchedAnswer);
+        const path = `/api/connectors/${encodeURIComponent(reference)}/${operation}`;
+        const { connector, changed, paused } = await client.post(path, { reason }, pauseAnswer);
         if (options.json) return printJson({ connector, changed, paused });
-        const now = paused ? "paused" : "not paused";
-        console.log(changed ? `${connector} is ${now} now` : `${connector} was ${now} already`);
+        const state = paused ? "paused" : "active";
+        console.log(changed ? `${connector} is now ${state}` : `${connector} was already ${state}`);
       });
     });
 }
 
-/** `bridge connectors schema`: what a file may hold that declares a connector. */
+/** `bridge connectors schema`: prints the JSON Schema of a connector declared in YAML. */
 function schema(): Command {
   return new Command("schema")
-    .description("print the JSON Schema of a declared connector, for editors")
+    .description("print the JSON Schema of a connector declared in YAML, for editors")
     .action(() => printJson(declarationJsonSchema()));
 }

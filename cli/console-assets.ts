@@ -16,8 +16,8 @@ const types: Readonly<Record<string, string>> = {
 let page: Promise<ReadonlyMap<string, PageFile>> | undefined;
 
 /**
- * A file of the Sync Dashboard, by its path. The first that asks has the page built, where it is not built yet or its
- * sources are newer.
+ * Returns a file of the Sync Dashboard by its URL path. The first call builds the page if it is missing or older than
+ * its sources.
  */
 export async function pageFile(path: string): Promise<PageFile | undefined> {
   page ??= buildPage().then(readPage);
@@ -29,8 +29,8 @@ export async function pageFile(path: string): Promise<PageFile | undefined> {
   }
 }
 
-const notBuilt = `The Sync Dashboard could not be built. "npm install" brings what it takes, if not told to leave out
-development packages. The command line and the API do without: npx bridge --help
+const notBuilt = `The Sync Dashboard could not be built. Run "npm install" without omitting development dependencies,
+then reload. The command line and the API work without it: npx bridge --help
 `;
 
 function readPage(): ReadonlyMap<string, PageFile> {
@@ -43,10 +43,10 @@ function readPage(): ReadonlyMap<string, PageFile> {
   );
 }
 
-/** Bundles the page into `console/dist`, where that is not done yet: a fraction of a second. */
+/** Bundles the page into `console/dist` unless the bundle is current. Takes less than a second. */
 export async function buildPage(): Promise<void> {
   if (isFresh()) return;
-  // Only who builds needs it: a page that was built before is served without.
+  // Imported only to build, so that a page built earlier is served without esbuild.
   const { build } = await import("esbuild");
   const { outputFiles } = await build({
     entryPoints: [join(sources, "main.tsx")],
@@ -62,14 +62,15 @@ export async function buildPage(): Promise<void> {
     logLevel: "silent",
   });
   mkdirSync(built, { recursive: true });
-  // The entry last: by its time one sees whether all is there. Each at once: another process may read it just now.
+  // The entry is written last because its time tells whether the bundle is complete. Each file is renamed into place
+  // because another process may be reading it.
   for (const { path, contents } of outputFiles.toSorted((a, b) => Number(isEntry(a.path)) - Number(isEntry(b.path)))) {
     const partial = `${path}.${process.pid}`;
     writeFileSync(partial, contents);
     renameSync(partial, path);
   }
-  const made = new Set(outputFiles.map(({ path }) => path));
-  for (const file of globSync(join(built, "*.{js,css}"))) if (!made.has(file)) rmSync(file, { force: true });
+  const current = new Set(outputFiles.map(({ path }) => path));
+  for (const file of globSync(join(built, "*.{js,css}"))) if (!current.has(file)) rmSync(file, { force: true });
 }
 
 const entry = join(built, "main.js");
@@ -81,11 +82,11 @@ function isEntry(path: string): boolean {
 function isFresh(): boolean {
   const builtAt = statSync(entry, { throwIfNoEntry: false })?.mtimeMs;
   if (builtAt === undefined) return false;
-  const changed = [
+  const inputs = [
     join(root, "package.json"),
     ...globSync(
       ["*.{ts,tsx,css,json}", "{parts,screens,style}/*.{ts,tsx,css}"].map((pattern) => join(sources, pattern)),
     ),
   ];
-  return changed.every((file) => statSync(file).mtimeMs < builtAt);
+  return inputs.every((file) => statSync(file).mtimeMs < builtAt);
 }

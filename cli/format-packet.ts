@@ -1,14 +1,14 @@
 import type * as z from "zod";
 import { type Standing, standing, standingLine } from "../bridge/observability/describe.ts";
 import type { eventStory, packetStory, packetSummary } from "../ops/schemas.ts";
-import { coloured } from "./output.ts";
+import { colored, plural } from "./output.ts";
 
 type Summary = z.output<typeof packetSummary>;
 type Story = z.output<typeof packetStory>;
 
-/** `pkt-… → HELD payroll  (answered 422)` */
+/** Formats a packet as one line: `pkt-… → HELD payroll  (answered 422)`. */
 export function lineOf(packet: Summary, now = Date.now()): string {
-  return coloured(standingLine(standingOf(packet), now), packet.status);
+  return colored(standingLine(standingOf(packet), now), packet.status);
 }
 
 function standingOf({ place, reason, nextTryAt, sendingUntil, ...packet }: Summary): Standing {
@@ -20,7 +20,7 @@ function standingOf({ place, reason, nextTryAt, sendingUntil, ...packet }: Summa
   };
 }
 
-/** The story of a packet, as one would tell it. */
+/** Formats a packet with its history as lines of text. */
 export function storyLines(story: Story): string[] {
   const { id, action, entity, target, connector, eventType, event, sheet, fields, replayOf, replaces, answer } = story;
   const landed = { ...standingOf(story), at: story.delivery?.at };
@@ -28,30 +28,30 @@ export function storyLines(story: Story): string[] {
   return [
     `${id} carries ${action === "delete" ? "the deletion of " : ""}${entity} to ${target} (${connector})`,
     `  because of ${eventType}, event ${event}, by sheet ${sheet}`,
-    `  fields  ${story.erasedAt === undefined ? values : "erased, being old"}`,
+    `  fields  ${story.erasedAt === undefined ? values : "erased at the end of the retention time"}`,
     ...(replayOf ? [`  sends ${replayOf} again`] : []),
-    ...(replaces ? [`  stands in the place of ${replaces}`] : []),
+    ...(replaces ? [`  replaces ${replaces}`] : []),
     "",
     ...story.story.map(stepLine),
     "",
-    `now ${coloured(standing(landed, Date.now()), story.status)}`,
+    `now ${colored(standing(landed, Date.now()), story.status)}`,
     ...(answer ? [`the target answered: ${answer}`] : []),
   ];
 }
 
-/** What became of an event. */
+/** Formats an event with its history as lines of text. */
 export function eventLines(event: z.output<typeof eventStory>): string[] {
   const { id, type, source, eventId, packets, duplicates, raw, erasedAt, story } = event;
   if (erasedAt !== undefined) {
-    const what = `${id} was ${type ?? "a message that is no event"}; what it said was erased, being old`;
+    const what = `${id} was ${type ?? "a message that is not an event"}; its data was erased at the end of the retention time`;
     return [what, "", ...story.map(stepLine)];
   }
   const head =
     type === undefined
-      ? [`${id} is a message that is no event`, `  it begins  ${raw ?? ""}`]
+      ? [`${id} is a message that is not an event`, `  it begins  ${raw ?? ""}`]
       : [
           `${id} is ${type} from ${source}, id ${eventId}`,
-          `  it made ${packets} packet${packets === 1 ? "" : "s"}${duplicates > 0 ? ` and came ${duplicates} more times` : ""}`,
+          `  it created ${plural(packets, "packet")}${duplicates > 0 ? ` and was received ${plural(duplicates, "more time")}` : ""}`,
         ];
   return [...head, "", ...story.map(stepLine)];
 }

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import * as z from "zod";
 import { job as jobSchema } from "../ops/schemas.ts";
 import { ApiError, type OpsClient, type OpsOptions, opsCommand, pathOf, withOps } from "./api-client.ts";
-import { count, type End, exitCodes, printJson, progress, table } from "./output.ts";
+import { count, exitCodes, printJson, progress, type SetExitCode, table } from "./output.ts";
 
 interface JobsOptions extends OpsOptions {
   readonly cancel?: string;
@@ -11,51 +11,56 @@ interface JobsOptions extends OpsOptions {
 
 type Job = z.output<typeof jobSchema>;
 
-/** How often a job that is waited for is looked at. */
-const lookMs = 200;
+/** Polling interval while waiting for a job. */
+const pollMs = 200;
 
-/** `bridge jobs`: replays and other long work, how far they are, and an end to one of them. */
-export function jobs(end: End): Command {
-  return opsCommand("jobs", "list replays and other long work, the newest first")
-    .option("--cancel <job>", "end a job where it is; what it has sent stays sent")
-    .option("--limit <count>", "at most so many", count, 20)
-    .addHelpText("after", "\nA job goes on where it stopped, as soon as a process works on the store.")
+/** `bridge jobs`: lists replays, back-fills and bulk operations with their progress, and cancels them. */
+export function jobs(setExitCode: SetExitCode): Command {
+  return opsCommand("jobs", "list replays, back-fills and bulk operations, newest first")
+    .option("--cancel <job>", "cancel a job; packets it has already created remain")
+    .option("--limit <count>", "list at most this many", count, 20)
+    .addHelpText("after", "\nAn interrupted job continues from its last checkpoint once a process works on the store.")
     .action(async (options: JobsOptions) => {
       await withOps(options, { work: false, sheets: "if good" }, async (client) => {
-        if (options.cancel !== undefined) return cancelled(client, options.cancel, options, end);
+        if (options.cancel !== undefined) return cancelJob(client, options.cancel, options, setExitCode);
         const { items } = await client.get(
           pathOf("/api/jobs", { limit: Math.min(200, options.limit) }),
           z.object({ items: z.array(jobSchema) }),
         );
         if (options.json) return printJson(items);
-        if (items.length === 0) return console.log('no jobs yet; "bridge replay" and "bridge backfill" make them');
-        console.log(table(["JOB", "WHAT", "STATUS", "LOOKED AT", "MADE", "BEGUN", "BY"], items.map(cells)));
+        if (items.length === 0) return console.log('no jobs yet; "bridge replay" and "bridge backfill" start them');
+        console.log(table(["JOB", "KIND", "STATUS", "SCANNED", "CREATED", "STARTED", "BY"], items.map(cells)));
       });
     });
 }
 
-async function cancelled(client: OpsClient, id: string, { json }: JobsOptions, end: End): Promise<void> {
+async function cancelJob(
+  client: OpsClient,
+  id: string,
+  { json }: JobsOptions,
+  setExitCode: SetExitCode,
+): Promise<void> {
   const job = await client.post(`/api/jobs/${encodeURIComponent(id)}/cancel`, {}, jobSchema).catch((error: unknown) => {
     if (error instanceof ApiError && error.exitCode !== exitCodes.couldNot) return undefined;
     throw error;
   });
-  if (job?.status !== "CANCELLED") end(exitCodes.no);
+  if (job?.status !== "CANCELLED") setExitCode(exitCodes.no);
   if (json) return printJson(job ?? null);
-  console.log(job ? `${job.id} is ${job.status}` : `there is no ${id}; see "bridge jobs"`);
+  console.log(job ? `${job.id} is ${job.status}` : `there is no job ${id}; "bridge jobs" lists all jobs`);
 }
 
-/** Waits for a job's end, and tells how far it is. */
-export async function jobOver(client: OpsClient, id: string): Promise<Job> {
-  const tell = progress(({ looked, made }: Job) => `${looked} looked at, ${made} done`);
+/** Waits until a job has ended, and shows its progress meanwhile. */
+export async function waitForJob(client: OpsClient, id: string): Promise<Job> {
+  const showProgress = progress(({ looked, made }: Job) => `${looked} scanned, ${made} done`);
   for (;;) {
     const job = await client.get(`/api/jobs/${id}`, jobSchema);
-    tell(job);
+    showProgress(job);
     if (job.status !== "RUNNING") return job;
-    await new Promise((resolve) => setTimeout(resolve, lookMs));
+    await new Promise((resolve) => setTimeout(resolve, pollMs));
   }
 }
 
 function cells({ id, kind, status, looked, made, startedAt, actor, reason }: Job): string[] {
-  const begun = startedAt.slice(0, 19).replace("T", " ");
-  return [id, kind, reason ? `${status} (${reason})` : status, String(looked), String(made), begun, actor];
+  const started = startedAt.slice(0, 19).replace("T", " ");
+  return [id, kind, reason ? `${status} (${reason})` : status, String(looked), String(made), started, actor];
 }

@@ -13,7 +13,7 @@ import {
   verifyLedger,
 } from "../bridge/ledger/verify.ts";
 import type { RememberedSeal } from "../bridge/ports/records.ts";
-import { type End, exitCodes, printJson, progress, timeIn } from "./output.ts";
+import { exitCodes, plural, printJson, progress, type SetExitCode, timeIn } from "./output.ts";
 import { type StoreOptions, storeCommand, withBridge } from "./with-bridge.ts";
 
 interface LedgerOptions extends StoreOptions {
@@ -22,23 +22,23 @@ interface LedgerOptions extends StoreOptions {
   readonly stack?: string;
 }
 
-/** `bridge ledger`: the audit record. */
-export function ledger(end: End): Command {
+/** `bridge ledger`: verifies, exports and seals the audit record. */
+export function ledger(setExitCode: SetExitCode): Command {
   return new Command("ledger")
-    .description("the audit record")
-    .addCommand(verify(end))
+    .description("verify, export and seal the audit record")
+    .addCommand(verify(setExitCode))
     .addCommand(exportCommand())
-    .addCommand(seal(end));
+    .addCommand(seal(setExitCode));
 }
 
 function ledgerCommand(name: string, description: string): Command {
   return storeCommand(name, description).option(
     "--seals <folder>",
-    'where the seals are; else by "seals:" in bridge.yaml, else beside the store',
+    'the folder of the seals (default: "seals:" in bridge.yaml, or a folder next to the store)',
   );
 }
 
-/** Opens a ledger to be read: of the store here, or of a deployment by the caller's own AWS credentials. */
+/** Opens a ledger for reading: that of the local store, or that of a deployment with the caller's AWS credentials. */
 async function withLedger<T>(
   options: LedgerOptions,
   use: (engine: VerifiedEngine, evidence: Evidence) => Promise<T>,
@@ -51,84 +51,87 @@ async function withLedger<T>(
   }
   return withBridge(options, { work: false, ...(seals && { seals }) }, async (bridge) => {
     const engine = await bridge.engine();
-    if (!engine.sealing) throw new Error("a store in memory has no seals");
+    if (!engine.sealing) throw new Error("an in-memory store has no seals");
     return use(engine, engine.sealing.evidence());
   });
 }
 
-function verify(end: End): Command {
-  return ledgerCommand("verify", "hold every entry against its chain, its record and the seals")
-    .option("--stack <name>", "the ledger of a deployment, by your own AWS credentials and region")
+function verify(setExitCode: SetExitCode): Command {
+  return ledgerCommand("verify", "check every entry against its chain, its record and the seals")
+    .option("--stack <name>", "use the ledger of a deployment, with your own AWS credentials and region")
     .option(
       "--since <time>",
-      "only what was sealed since: 2h, 30d, 2026-12-01T00:00:00Z; finds nothing that was put in",
+      "check only entries sealed since: 2h, 30d, 2026-12-01T00:00:00Z; does not find inserted entries",
     )
-    .option("--key <file>", "the seals' public key (PEM) as you have kept it, and not as it lies here")
-    .option("--kept <file...>", "seals you have kept: they must be among those that are here")
+    .option("--key <file>", "your own copy of the seals' public key (PEM), used instead of the stored one")
+    .option("--kept <file...>", "your own copies of seals, which must match the stored seals")
     .addHelpText(
       "after",
-      "\nNames the first place where something was changed, deleted, put in or cut off. How an auditor checks without\nus: docs/ledger.md.",
+      "\nReports the first place where something was changed, deleted, inserted or cut off. docs/ledger.md explains how an\n" +
+        "auditor can verify the ledger without this program.",
     )
     .action(async (options: LedgerOptions & { key?: string; kept?: readonly string[] }) => {
       const { since, key, kept } = options;
       const trusted = {
         ...(key && { publicKey: createPublicKey(readFileSync(key, "utf8")) }),
-        ...(kept && { kept: kept.map(keptSeal) }),
+        ...(kept && { kept: kept.map(readSeal) }),
       };
       await withLedger(options, async (engine, evidence) => {
-        const found = await verifyLedger(engine, {
+        const result = await verifyLedger(engine, {
           evidence: { ...evidence, ...trusted },
           onProgress: progress(thousands("entries checked")),
           ...(since && { since: timeIn(since, Date.now()).getTime() }),
         });
-        if (found.fault || found.seals?.late) end(exitCodes.no);
-        if (options.json) return printJson(found);
-        console.log(verdict(found));
+        if (result.fault || result.seals?.late) setExitCode(exitCodes.no);
+        if (options.json) return printJson(result);
+        console.log(verdict(result));
       });
     });
 }
 
-function keptSeal(file: string): RememberedSeal {
+function readSeal(file: string): RememberedSeal {
   const seal = openSeal(readFileSync(file, "utf8"));
-  if (!seal) throw new TypeError(`${file} is no seal`);
+  if (!seal) throw new TypeError(`${file} is not a seal file`);
   return { number: seal.statement.seal, hash: seal.hash };
 }
 
-function thousands(what: string): (count: number) => string {
-  return (count) => `${Math.floor(count / 1_000)}000 ${what}`;
+function thousands(noun: string): (count: number) => string {
+  return (count) => `${Math.floor(count / 1_000)}000 ${noun}`;
 }
 
 function verdict({ fault, entries, chains, seals }: Verification): string {
   if (fault) return `the ledger is BROKEN: ${placeOf(fault)}: ${fault.message}`;
-  const good = `all good: ${entries} entries in ${chains} chains, none changed, none missing`;
-  return seals ? `${good}\n${sealsLine(seals)}` : good;
+  const intact = `all good: ${entriesIn(entries)} in ${plural(chains, "chain")}, none changed, none missing`;
+  return seals ? `${intact}\n${sealsLine(seals)}` : intact;
+}
+
+function entriesIn(quantity: number): string {
+  return quantity === 1 ? "1 entry" : `${quantity} entries`;
 }
 
 function sealsLine({ seals, newest, unsealed, late }: SealsSeen): string {
-  const made =
-    newest === undefined
-      ? "no seal yet"
-      : `${seals} seal${seals === 1 ? "" : "s"}, the newest of ${new Date(newest).toISOString()}`;
+  const summary =
+    newest === undefined ? "no seals yet" : `${plural(seals, "seal")}, the newest of ${new Date(newest).toISOString()}`;
   if (late) {
-    return `${made}; ${unsealed} entries have waited too long for one: "bridge serve" is not running, or seals were taken away`;
+    return `${summary}; sealing is overdue for ${entriesIn(unsealed)}: start "bridge serve", and if it is running, check whether seals were removed`;
   }
-  return unsealed > 0 ? `${made}; ${unsealed} entries wait for the next` : made;
+  return unsealed > 0 ? `${summary}; ${entriesIn(unsealed)} not sealed yet` : summary;
 }
 
 function exportCommand(): Command {
-  return ledgerCommand("export", "write entries and seals as lines of JSON, for an auditor")
-    .option("--stack <name>", "the ledger of a deployment, by your own AWS credentials and region")
-    .option("--since <time>", "from the first seal made since: 30d, 2026-12-01T00:00:00Z")
-    .option("--out <file>", "where to; it must not be there yet. Else standard output")
+  return ledgerCommand("export", "write entries and seals as NDJSON, for an auditor")
+    .option("--stack <name>", "use the ledger of a deployment, with your own AWS credentials and region")
+    .option("--since <time>", "start with the first seal made since: 30d, 2026-12-01T00:00:00Z")
+    .option("--out <file>", "a new file to write to (default: standard output)")
     .action(async (options: LedgerOptions & { out?: string }) => {
       const { since, out } = options;
       await withLedger(options, async (_, evidence) => {
-        const tell = progress(thousands("lines written"));
+        const showProgress = progress(thousands("lines written"));
         const from = since === undefined ? undefined : timeIn(since, Date.now()).getTime();
         let lines = 0;
         const text = async function* () {
           for await (const line of exportLedger(evidence, from)) {
-            tell(++lines);
+            showProgress(++lines);
             yield `${line}\n`;
           }
         };
@@ -137,24 +140,26 @@ function exportCommand(): Command {
         });
         if (!out) return;
         if (options.json) printJson({ file: out, lines });
-        else console.log(`${lines} lines in ${out}`);
+        else console.log(`wrote ${plural(lines, "line")} to ${out}`);
       });
     });
 }
 
-function seal(end: End): Command {
-  return ledgerCommand("seal", "seal now what was written since the last seal")
-    .addHelpText("after", '\n"bridge serve" does so every 5 minutes and when it ends.')
+function seal(setExitCode: SetExitCode): Command {
+  return ledgerCommand("seal", "seal the entries written since the previous seal")
+    .addHelpText("after", '\n"bridge serve" does this every 5 minutes and when it stops.')
     .action(async (options: LedgerOptions) => {
       const { seals } = options;
       await withBridge(options, { work: false, ...(seals && { seals }) }, async (bridge) => {
-        const made = await (await bridge.engine()).sealing?.seal();
-        if (!made) {
-          console.error("bridge: another process is sealing just now; try again");
-          end(exitCodes.couldNot);
-        } else if (options.json) printJson(made);
+        const result = await (await bridge.engine()).sealing?.seal();
+        if (!result) {
+          console.error("bridge: another process is sealing now; try again");
+          setExitCode(exitCodes.couldNot);
+        } else if (options.json) printJson(result);
         else
-          console.log(made.entries > 0 ? `${made.entries} entries sealed` : "nothing was written since the last seal");
+          console.log(
+            result.entries > 0 ? `${entriesIn(result.entries)} sealed` : "no entries since the previous seal",
+          );
       });
     });
 }

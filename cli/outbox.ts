@@ -7,7 +7,7 @@ import { tallyAnswer } from "../ops/ledger.ts";
 import { packetSummary, pageOf } from "../ops/schemas.ts";
 import { ApiError, type OpsClient, type OpsOptions, opsCommand, pathOf, withOps } from "./api-client.ts";
 import { lineOf } from "./format-packet.ts";
-import { count, printJson, timeIn } from "./output.ts";
+import { count, plural, printJson, timeIn } from "./output.ts";
 
 interface OutboxOptions extends OpsOptions {
   readonly watch?: true;
@@ -20,63 +20,69 @@ interface OutboxOptions extends OpsOptions {
   readonly limit: number;
 }
 
-/** `bridge outbox`: the packets and how they stand. */
+/** `bridge outbox`: lists packets with their status. */
 export function outbox(): Command {
-  return opsCommand("outbox", "list packets: sent, waiting, held; the newest last")
-    .option("--open", "only those not closed yet")
-    .addOption(new Option("--status <status...>", "only these").choices(statuses))
-    .option("--connector <id>", "only of this connector, such as PayrollConnector@v1")
-    .option("--since <time>", "only recorded since: 10m, 2h, 2026-12-01T00:00:00Z")
-    .option("--entity <id>", "only of this record")
-    .option("--text <text>", "only with this in id, event, type, sheet, target, connector, record or reason")
-    .option("--limit <count>", "at most so many", count, 50)
-    .option("--watch", "and then each that changes, until Ctrl-C")
+  return opsCommand("outbox", "list packets (sent, waiting or held), newest last")
+    .option("--open", "only packets that are not closed")
+    .addOption(new Option("--status <status...>", "only packets with these statuses").choices(statuses))
+    .option("--connector <id>", "only packets of this connector: PayrollConnector@v1")
+    .option("--since <time>", "only packets recorded since: 10m, 2h, 2026-12-01T00:00:00Z")
+    .option("--entity <id>", "only packets of this record")
+    .option(
+      "--text <text>",
+      "only packets with this text in id, event, type, sheet, target, connector, record or reason",
+    )
+    .option("--limit <count>", "list at most this many", count, 50)
+    .option("--watch", "then print each packet that changes, until Ctrl-C")
     .action(async (options: OutboxOptions) => {
-      await withOps(options, { work: false, sheets: "if good" }, (client) => listed(client, options));
+      await withOps(options, { work: false, sheets: "if good" }, (client) => listPackets(client, options));
     });
 }
 
 type Summary = z.output<typeof packetSummary>;
 
-/** How often it is looked whether a packet has changed. */
-const lookMs = 1_000;
+/** Polling interval of `--watch`. */
+const pollMs = 1_000;
 
-/** Lists packets by way of the API, and goes on with those that change where that is asked for. */
-async function listed(client: OpsClient, options: OutboxOptions): Promise<void> {
+/** Lists packets. With `--watch`, keeps printing packets that change. */
+async function listPackets(client: OpsClient, options: OutboxOptions): Promise<void> {
   const shown = new Map<string, string>();
-  const tell = async () => {
+  const printChanged = async () => {
     const changed = (await newest(client, options)).filter((packet) => shown.get(packet.id) !== stateOf(packet));
     for (const packet of changed) shown.set(packet.id, stateOf(packet));
     if (!options.json) for (const packet of changed) console.log(lineOf(packet));
     else if (options.watch) for (const packet of changed) console.log(JSON.stringify(packet));
     else printJson(changed);
   };
-  await tell();
-  if (!options.watch) return options.json ? undefined : tellSums(client);
+  await printChanged();
+  if (!options.watch) return options.json ? undefined : printTotals(client);
   const ended = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => ended.abort());
   while (!ended.signal.aborted) {
-    await setTimeout(lookMs, undefined, { signal: ended.signal }).catch(() => {});
-    if (!ended.signal.aborted) await tell();
+    await setTimeout(pollMs, undefined, { signal: ended.signal }).catch(() => {});
+    if (!ended.signal.aborted) await printChanged();
   }
 }
 
-/** All packets there are, counted. On AWS that is the dashboard's. */
-async function tellSums(client: OpsClient): Promise<void> {
+/** Prints the number of all packets by status. Prints nothing on AWS, where the API does not count packets. */
+async function printTotals(client: OpsClient): Promise<void> {
   const tally = await client.get("/api/tally", tallyAnswer).catch((error: unknown) => {
     if (!(error instanceof ApiError)) throw error;
   });
   if (!tally) return;
   const { packets, givenUp } = tally;
-  const sums = statuses.filter((status) => packets[status] > 0).map((status) => `${packets[status]} ${status}`);
-  if (givenUp > 0)
+  const totals = statuses.filter((status) => packets[status] > 0).map((status) => `${packets[status]} ${status}`);
+  if (givenUp > 0) {
     console.log(
-      `\n${givenUp} of the events could not be mapped, however often it was tried: see accept-failed in the log of bridge serve, mend the cause and start it anew`,
+      `\n${plural(givenUp, "event")} could not be mapped after repeated attempts. Find accept-failed in the log of bridge serve, fix the cause, and restart bridge serve.`,
     );
-  console.log(sums.length > 0 ? `\nin all: ${sums.join(", ")}` : 'no packets yet; publish an event with "bridge emit"');
+  }
+  console.log(
+    totals.length > 0 ? `\ntotal: ${totals.join(", ")}` : 'no packets yet; publish an event with "bridge emit"',
+  );
 }
 
-/** Oldest first, as many as were asked for, over as many pages as that takes. */
+/** Returns the newest packets up to the limit, oldest first. */
 async function newest(client: OpsClient, options: OutboxOptions): Promise<Summary[]> {
   const { status, open, connector, since, limit, entity, text } = options;
   const from = since === undefined ? undefined : timeIn(since, Date.now()).toISOString();

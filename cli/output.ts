@@ -3,10 +3,10 @@ import type { Status } from "../bridge/model/ledger-entry.ts";
 
 export const exitCodes = { done: 0, no: 1, wrongCall: 2, couldNot: 3 } as const;
 
-/** Sets the exit code of the command that is running. */
-export type End = (code: number) => void;
+/** Sets the exit code of the running command. */
+export type SetExitCode = (code: number) => void;
 
-const colours: Readonly<Record<Status, "green" | "yellow" | "red" | "gray">> = {
+const colors: Readonly<Record<Status, "green" | "yellow" | "red" | "gray">> = {
   SENT: "green",
   UNCHANGED: "gray",
   SUPERSEDED: "gray",
@@ -16,35 +16,44 @@ const colours: Readonly<Record<Status, "green" | "yellow" | "red" | "gray">> = {
   HELD: "red",
 };
 
-/** A packet's line with its status in colour, where the terminal has colours. */
-export function coloured(line: string, status: Status): string {
-  return line.replace(status, styleText(colours[status], status));
+/** Colors the status in a packet's line, if the terminal supports colors. */
+export function colored(line: string, status: Status): string {
+  return line.replace(status, styleText(colors[status], status));
 }
 
-/** One JSON document on standard output. */
+/** Added to a summary if the wait ended before all packets were closed, held or in the outbox. */
+export const notSettled = 'some packets are still on their way; "bridge outbox" shows them';
+
+/** Prints one JSON document to standard output. */
 export function printJson(value: unknown): void {
   console.log(JSON.stringify(value, null, 2));
 }
 
 /**
- * Tells how far long work is: on one line of a terminal that is written over, and nowhere else.
+ * Shows progress on one line of the terminal, which each update overwrites. Prints nothing if standard error is not a
+ * terminal.
  *
- * @returns to be called with each state
+ * @returns a function to call with each new state
  */
-export function progress<T>(inWords: (state: T) => string): (state: T) => void {
+export function progress<T>(lineOf: (state: T) => string): (state: T) => void {
   const { stderr } = process;
   if (!stderr.isTTY) return () => {};
-  let told = "";
-  process.once("exit", () => told && stderr.write("\r\x1b[K"));
+  let shown = "";
+  process.once("exit", () => shown && stderr.write("\r\x1b[K"));
   return (state) => {
-    const line = inWords(state);
-    if (line === told) return;
-    told = line;
+    const line = lineOf(state);
+    if (line === shown) return;
+    shown = line;
     stderr.write(`\r\x1b[K${line}`);
   };
 }
 
-/** Columns as wide as their widest cell. */
+/** Returns a count with its noun: `1 packet`, `2 packets`. */
+export function plural(quantity: number, noun: string): string {
+  return `${quantity} ${noun}${quantity === 1 ? "" : "s"}`;
+}
+
+/** Formats rows as a table whose columns are as wide as their widest cell. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = header.map((title, i) => Math.max(title.length, ...rows.map((row) => (row[i] ?? "").length)));
   const line = (cells: readonly string[]) =>
@@ -56,9 +65,9 @@ export function table(header: readonly string[], rows: readonly (readonly string
 }
 
 /**
- * A whole number from 1 to a million, as an option's parser.
+ * Parses an option's value as a whole number from 1 to 999,999.
  *
- * @throws {RangeError} where it is none
+ * @throws {RangeError} if it is not one
  */
 export function count(text: string): number {
   if (!/^[1-9]\d{0,5}$/.test(text)) throw new RangeError(`"${text}" is not a whole number from 1 to 999999`);
@@ -68,15 +77,15 @@ export function count(text: string): number {
 const unitsMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /**
- * A point in time as one types it: RFC 3339, `now`, or how long ago (`10m`, `2h`).
+ * Parses a time given on the command line: RFC 3339, `now`, or an age such as `10m` or `2h`.
  *
- * @throws {RangeError} where it is none of these
+ * @throws {RangeError} if it is none of these
  */
 export function timeIn(text: string, now: number): Date {
   if (text === "now") return new Date(now);
   const ago = /^(\d{1,6})([smhd])$/.exec(text);
   if (ago) return new Date(now - Number(ago[1]) * (unitsMs[ago[2] as string] as number));
-  // What Date.parse makes of "5" is a day in May 2001.
+  // Date.parse alone would accept "5" as May 1, 2001.
   const at = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
   if (Number.isNaN(at)) throw new RangeError(`"${text}" is not a time; write 10m, 2h, now or 2026-12-01T00:00:00Z`);
   return new Date(at);

@@ -1,7 +1,7 @@
 import { createInterface } from "node:readline/promises";
 
-/** What a person types after a question; nothing where nobody is there to type. */
-async function typed(question: string): Promise<string | undefined> {
+/** Asks a question on the terminal. Returns undefined if standard input is not a terminal. */
+async function prompt(question: string): Promise<string | undefined> {
   if (!process.stdin.isTTY) return undefined;
   const line = createInterface({ input: process.stdin, output: process.stderr });
   try {
@@ -11,17 +11,25 @@ async function typed(question: string): Promise<string | undefined> {
   }
 }
 
-/** @throws {TypeError} where nobody is there to ask, and `--yes` was not given */
-export async function confirmed(question: string, yes: boolean): Promise<boolean> {
+/**
+ * Asks for a yes, unless `--yes` was given.
+ *
+ * @throws {TypeError} if standard input is not a terminal and `--yes` was not given
+ */
+export async function confirm(question: string, yes: boolean): Promise<boolean> {
   if (yes) return true;
-  const answer = await typed(`${question} [y/N] `);
-  if (answer === undefined) throw new TypeError("nobody is there to ask; give --yes");
+  const answer = await prompt(`${question} [y/N] `);
+  if (answer === undefined) throw new TypeError("standard input is not a terminal; give --yes to confirm");
   return /^y(es)?$/i.test(answer);
 }
 
-/** Why it is done, for the ledger. @throws {TypeError} where it is not given, and nobody is there to ask */
-export async function reasonOf(given: string | undefined): Promise<string> {
-  const reason = given ?? (await typed("Why? It goes into the ledger: "));
-  if (!reason) throw new TypeError("give --reason; it goes into the ledger");
+/**
+ * Returns the reason for the ledger: the given one, or the answer to a question.
+ *
+ * @throws {TypeError} if there is none
+ */
+export async function askReason(option: string | undefined): Promise<string> {
+  const reason = option ?? (await prompt("Reason (for the ledger): "));
+  if (!reason) throw new TypeError("a reason is needed for the ledger; give --reason");
   return reason;
 }

@@ -1,29 +1,33 @@
 import type { Command } from "commander";
 import { redriveAnswer } from "../ops/connectors.ts";
 import { type OpsOptions, opsCommand, withOps } from "./api-client.ts";
-import { printJson } from "./output.ts";
-import { reasonOf } from "./prompt.ts";
+import { plural, printJson } from "./output.ts";
+import { askReason } from "./prompt.ts";
 
 interface RedriveOptions extends OpsOptions {
   readonly reason?: string;
 }
 
-/** `bridge redrive`: sends an outbox back to its lanes now. */
+/** `bridge redrive`: moves a connector's outbox back to its lanes now. */
 export function redrive(): Command {
-  return opsCommand("redrive", "send a connector's outbox back to its lanes now, and not when its time has come")
+  return opsCommand(
+    "redrive",
+    "move a connector's outbox back to its lanes now, without waiting for the next automatic redrive",
+  )
     .argument("<connector>", "PayrollConnector, WorkForceNow@v2")
-    .option("--reason <text>", "why, for the ledger; else it is asked for")
-    .addHelpText("after", "\nIt begins slowly, and gets faster. A target that is down is probed first: bridge probe.")
-    .action(async (called: string, options: RedriveOptions) => {
-      const reason = await reasonOf(options.reason);
+    .option("--reason <text>", "the reason for the ledger; asked for if not given")
+    .addHelpText("after", "\nThe rate rises gradually. If the target is down, run bridge probe first.")
+    .action(async (reference: string, options: RedriveOptions) => {
+      const reason = await askReason(options.reason);
       await withOps(options, { work: false, sheets: "if good" }, async (client) => {
-        const path = `/api/connectors/${encodeURIComponent(called)}/redrive`;
-        const told = await client.post(path, { reason }, redriveAnswer);
-        if (options.json) return printJson(told);
+        const path = `/api/connectors/${encodeURIComponent(reference)}/redrive`;
+        const result = await client.post(path, { reason }, redriveAnswer);
+        if (options.json) return printJson(result);
+        const { connector, waiting } = result;
         console.log(
-          told.waiting === 0
-            ? `nothing waits in the outbox of ${told.connector}`
-            : `${told.waiting} packets go back to their lanes of ${told.connector}`,
+          waiting === 0
+            ? `the outbox of ${connector} is empty`
+            : `redriving ${plural(waiting, "packet")} from the outbox of ${connector}`,
         );
       });
     });

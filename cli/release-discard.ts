@@ -4,11 +4,11 @@ import { bulkAnswer } from "../ops/jobs.ts";
 import { doneAnswer } from "../ops/packets.ts";
 import { type OpsClient, type OpsOptions, opsCommand, withOps } from "./api-client.ts";
 import { lineOf } from "./format-packet.ts";
-import { jobOver } from "./jobs.ts";
-import { count, type End, exitCodes, printJson, timeIn } from "./output.ts";
-import { confirmed, reasonOf } from "./prompt.ts";
+import { waitForJob } from "./jobs.ts";
+import { count, exitCodes, plural, printJson, type SetExitCode, timeIn } from "./output.ts";
+import { askReason, confirm } from "./prompt.ts";
 
-interface HeldOptions extends OpsOptions {
+interface ReleaseOptions extends OpsOptions {
   readonly all?: true;
   readonly connector?: string;
   readonly sheetName?: string;
@@ -23,112 +23,121 @@ interface HeldOptions extends OpsOptions {
   readonly yes?: true;
 }
 
-type Act = "release" | "discard";
-type Trial = Extract<z.output<typeof bulkAnswer>, { kind: "trial" }>;
+type Action = "release" | "discard";
+type BulkPreview = Extract<z.output<typeof bulkAnswer>, { kind: "trial" }>;
 
-function heldCommand(act: Act, description: string, end: End): Command {
-  return opsCommand(act, description)
+/** The action of one command, with what it needs to run. */
+interface ActionContext {
+  readonly client: OpsClient;
+  readonly action: Action;
+  readonly options: ReleaseOptions;
+  readonly setExitCode: SetExitCode;
+}
+
+function actionCommand(action: Action, description: string, setExitCode: SetExitCode): Command {
+  return opsCommand(action, description)
     .argument("[packet...]", "pkt-…")
-    .option("--all", "or all held packets that fit")
-    .option("--connector <id>", "with --all: only of this connector")
-    .option("--sheet-name <name>", "with --all: only of this sheet")
-    .option("--entity <id>", "with --all: only of this record")
+    .option("--all", "all held packets that match the filters")
+    .option("--connector <id>", "with --all: only packets of this connector")
+    .option("--sheet-name <name>", "with --all: only packets of this sheet")
+    .option("--entity <id>", "with --all: only packets of this record")
     .option("--text <text>", "with --all: with this in id, event, type, sheet, target, connector, record or reason")
-    .option("--since <time>", "with --all: only recorded since: 10m, 2h, 2026-12-01T00:00:00Z")
-    .option("--until <time>", "with --all: only recorded before")
-    .option("--per-second <packets>", "with --all: so many a second at most", count)
-    .option("--dry-run", "with --all: say what would become of them, and do nothing")
-    .option("--reason <text>", "why, for the ledger; else it is asked for")
-    .option("--yes", "do not ask")
-    .action((ids: readonly string[], options: HeldOptions) => {
+    .option("--since <time>", "with --all: only packets recorded since: 10m, 2h, 2026-12-01T00:00:00Z")
+    .option("--until <time>", "with --all: only packets recorded before")
+    .option("--per-second <packets>", "with --all: at most this many packets per second", count)
+    .option("--dry-run", "with --all: show the result and change nothing")
+    .option("--reason <text>", "the reason for the ledger; asked for if not given")
+    .option("--yes", "do not ask for confirmation")
+    .action((ids: readonly string[], options: ReleaseOptions) => {
       if ((ids.length === 0) === (options.all === undefined)) {
-        throw new TypeError(`give packets, or --all; bridge ${act} --help shows both`);
+        throw new TypeError(`give either packet ids or --all; bridge ${action} --help shows both`);
       }
-      return withOps(options, { work: true }, (client) =>
-        options.all ? actOnAll(client, act, options, end) : actOnEach(client, act, ids, options, end),
-      );
+      return withOps(options, { work: true }, (client) => {
+        const context = { client, action, options, setExitCode };
+        return options.all ? runOnAll(context) : runOnEach(context, ids);
+      });
     });
 }
 
-/** `bridge release`: lets held packets go again. */
-export function release(end: End): Command {
-  return heldCommand("release", "let held packets go again, as they were made or as today's sheets make them", end)
+/** `bridge release`: releases held packets. */
+export function release(setExitCode: SetExitCode): Command {
+  return actionCommand("release", "release held packets, so they are sent again", setExitCode)
     .addOption(
-      new Option("--sheet <which>", "the packet as it was made, or what today's sheet makes of its event")
+      new Option("--sheet <which>", "pinned: the packet as created; current: map its event again with today's sheet")
         .choices(["pinned", "current"])
         .default("pinned"),
     )
     .addHelpText(
       "after",
-      "\nGovernance sees each again, by the policy of today; what that blocks stays held.\n" +
-        "\nExamples: bridge release pkt-q3m7x2k5w4n6p8r2 --reason 'payroll has mended it'\n" +
+      "\nGovernance checks each packet again with today's policy; packets that it blocks stay held.\n" +
+        "\nExamples: bridge release pkt-q3m7x2k5w4n6p8r2 --reason 'payroll has fixed it'\n" +
         "          bridge release --all --connector PayrollConnector --dry-run\n" +
-        "          bridge release --all --sheet-name telework --sheet current --reason 'the sheet is mended'",
+        "          bridge release --all --sheet-name telework --sheet current --reason 'the sheet is fixed'",
     );
 }
 
 /** `bridge discard`: closes packets for good. */
-export function discard(end: End): Command {
-  return heldCommand("discard", "close packets for good: they are not sent, and no replay sends them", end).addHelpText(
+export function discard(setExitCode: SetExitCode): Command {
+  const description = "close packets for good; they are not sent, and replays skip them";
+  return actionCommand("discard", description, setExitCode).addHelpText(
     "after",
-    "\nWhat waits behind one in a strict lane goes on.\n" +
+    "\nIf a discarded packet was the head of a strict lane, the packets behind it continue.\n" +
       "\nExamples: bridge discard pkt-q3m7x2k5w4n6p8r2 --reason 'a test record'\n" +
-      "          bridge discard --all --entity badge-17 --reason 'the record was made by mistake'",
+      "          bridge discard --all --entity badge-17 --reason 'the record was created by mistake'",
   );
 }
 
-async function actOnEach(client: OpsClient, act: Act, ids: readonly string[], options: HeldOptions, end: End) {
-  const reason = await reasonOf(options.reason);
-  const verb = act === "release" ? "replay" : "discard";
+async function runOnEach(context: ActionContext, ids: readonly string[]): Promise<void> {
+  const { client, action, options, setExitCode } = context;
+  const reason = await askReason(options.reason);
+  const verb = action === "release" ? "replay" : "discard";
   const packets: z.output<typeof doneAnswer>["packet"][] = [];
   for (const id of ids) {
-    const body = { reason, ...(act === "release" && { sheet: options.sheet }) };
+    const body = { reason, ...(action === "release" && { sheet: options.sheet }) };
     const { packet } = await client.post(`/api/packets/${encodeURIComponent(id)}/${verb}`, body, doneAnswer);
     packets.push(packet);
     if (!options.json) console.log(lineOf(packet));
   }
   if (options.json) printJson(packets);
-  if (packets.some(({ status }) => status === "HELD")) end(exitCodes.no);
+  if (packets.some(({ status }) => status === "HELD")) setExitCode(exitCodes.no);
 }
 
-async function actOnAll(client: OpsClient, act: Act, options: HeldOptions, end: End): Promise<void> {
+async function runOnAll({ client, action, options, setExitCode }: ActionContext): Promise<void> {
   const { connector, sheetName, entity, text, since, until, sheet, perSecond, json, dryRun } = options;
-  const time = (given: string | undefined) => given && timeIn(given, Date.now()).toISOString();
+  const time = (text: string | undefined) => text && timeIn(text, Date.now()).toISOString();
   const filter = { connector, sheet: sheetName, entity, text, from: time(since), to: time(until) };
-  const body = { act, filter, ...(act === "release" && { sheet }), perSecond };
-  const trial = await client.post("/api/bulk", { ...body, reason: "a trial", dryRun: true }, bulkAnswer);
-  if (trial.kind !== "trial") throw new Error("the API did what it should only have tried");
-  if (!json) for (const line of trialLines(act, trial)) console.log(line);
+  const body = { act: action, filter, ...(action === "release" && { sheet }), perSecond };
+  const preview = await client.post("/api/bulk", { ...body, reason: "a trial", dryRun: true }, bulkAnswer);
+  if (preview.kind !== "trial") throw new Error("the API started the job instead of a preview");
+  if (!json) for (const line of previewLines(action, preview)) console.log(line);
   if (dryRun) {
-    if (json) printJson(trial);
+    if (json) printJson(preview);
     return;
   }
-  if (trial.made === 0) {
-    if (json) printJson(trial);
-    return end(exitCodes.no);
+  if (preview.made === 0) {
+    if (json) printJson(preview);
+    return setExitCode(exitCodes.no);
   }
-  if (
-    !(await confirmed(
-      `${act === "release" ? "Let" : "Discard"} ${trial.made} packets${act === "release" ? " go" : ""}?`,
-      options.yes === true,
-    ))
-  ) {
-    console.error("bridge: nothing was done");
-    return end(exitCodes.no);
+  const question = `${action === "release" ? "Release" : "Discard"} ${plural(preview.made, "packet")}?`;
+  if (!(await confirm(question, options.yes === true))) {
+    console.error("bridge: canceled; nothing was changed");
+    return setExitCode(exitCodes.no);
   }
-  const begun = await client.post("/api/bulk", { ...body, reason: await reasonOf(options.reason) }, bulkAnswer);
-  if (begun.kind !== "job") throw new Error("the API only tried what it should have done");
-  const job = await jobOver(client, begun.job.id);
+  const started = await client.post("/api/bulk", { ...body, reason: await askReason(options.reason) }, bulkAnswer);
+  if (started.kind !== "job")
+    throw new Error("the API made a preview instead of starting the job; nothing was changed");
+  const job = await waitForJob(client, started.job.id);
+  const done = action === "release" ? "released" : "discarded";
   if (json) printJson(job);
-  else console.log(`${job.made} packets ${act === "release" ? "let go" : "discarded"} (${job.id} is ${job.status})`);
-  if (job.status !== "DONE") end(exitCodes.couldNot);
+  else console.log(`${plural(job.made, "packet")} ${done} (${job.id} is ${job.status})`);
+  if (job.status !== "DONE") setExitCode(exitCodes.couldNot);
 }
 
-function trialLines(act: Act, { looked, made, held, refused, samples }: Trial): string[] {
+function previewLines(action: Action, { looked, made, held, refused, samples }: BulkPreview): string[] {
   return [
     ...samples.slice(0, 5).map(({ packet, fate }) => `${lineOf(packet)}  ${fate}`),
-    `${looked} held packets fit; ${made} ${act === "release" ? "can go" : "would be discarded"}`,
-    ...(held > 0 ? [`  ${held} of them would be held again`] : []),
-    ...Object.entries(refused).map(([why, packets]) => `  ${packets} stay held: ${why}`),
+    `${plural(looked, "held packet")} found; ${made} would be ${action === "release" ? "released" : "discarded"}`,
+    ...(held > 0 ? [`  ${held} of these would be held again`] : []),
+    ...Object.entries(refused).map(([why, packets]) => `  ${packets} would stay held: ${why}`),
   ];
 }

@@ -4,11 +4,21 @@ import type { ReplayPreview } from "../bridge/jobs/replay.ts";
 import type { Job } from "../bridge/model/job.ts";
 import { replayAnswer } from "../ops/jobs.ts";
 import { doneAnswer } from "../ops/packets.ts";
-import { isElsewhere, type OpsClient, type OpsOptions, opsCommand, withOps } from "./api-client.ts";
+import { isRemote, type OpsClient, type OpsOptions, opsCommand, withOps } from "./api-client.ts";
 import { lineOf } from "./format-packet.ts";
-import { jobOver } from "./jobs.ts";
-import { coloured, count, type End, exitCodes, printJson, progress, timeIn } from "./output.ts";
-import { reasonOf } from "./prompt.ts";
+import { waitForJob } from "./jobs.ts";
+import {
+  colored,
+  count,
+  exitCodes,
+  notSettled,
+  plural,
+  printJson,
+  progress,
+  type SetExitCode,
+  timeIn,
+} from "./output.ts";
+import { askReason } from "./prompt.ts";
 import { idOf, withBridge } from "./with-bridge.ts";
 
 interface ReplayOptions extends OpsOptions {
@@ -24,54 +34,60 @@ interface ReplayOptions extends OpsOptions {
 }
 
 /** `bridge replay`: sends the packets of a past time window again. */
-export function replay(end: End): Command {
-  return opsCommand("replay", "send a packet, or those of a past time window, again")
-    .argument("[packet]", "pkt-…: a held one is let go, of a closed one a revision is made")
-    .option("--from <time>", "or those recorded from: 10m, 2h, 2026-12-01T00:00:00Z")
-    .option("--reason <text>", "of one packet: why, for the ledger; else it is asked for")
-    .option("--to <time>", "recorded before", "now")
-    .option("--connector <id>", "only of this connector")
+export function replay(setExitCode: SetExitCode): Command {
+  return opsCommand("replay", "send a packet again, or the packets of a past time window")
+    .argument("[packet]", "pkt-…: releases a held packet, or creates a revision of a closed one")
+    .option("--from <time>", "packets recorded since this time: 10m, 2h, 2026-12-01T00:00:00Z")
+    .option("--reason <text>", "for one packet: the reason for the ledger; asked for if not given")
+    .option("--to <time>", "packets recorded before this time", "now")
+    .option("--connector <id>", "only packets of this connector")
     .addOption(
-      new Option("--sheet <which>", "the packets as they were made, or what today's sheets make of their events")
+      new Option("--sheet <which>", "pinned: packets as created; current: map their events again with today's sheets")
         .choices(["pinned", "current"])
         .default("pinned"),
     )
-    .option("--force", "send even what the target is believed to hold, as after it was restored from a backup")
-    .option("--per-second <packets>", "so many packets a second at most", count)
-    .option("--dry-run", "say what would become of the packets, and send nothing")
-    .option("--wait <seconds>", "how long to wait for the packets to come to rest", count, 30)
+    .option("--force", "also send values the target is known to hold, for a target restored from a backup")
+    .option("--per-second <packets>", "send at most this many packets per second", count)
+    .option("--dry-run", "show the result and send nothing")
+    .option("--wait <seconds>", "how long to wait until the packets are closed, held or in the outbox", count, 30)
     .addHelpText(
       "after",
-      "\nWhat a target already holds ends UNCHANGED; no field goes back to an older value.\n" +
-        "It is a job: should this command end, it goes on in the process that works on the store (bridge jobs).\n" +
+      "\nPackets whose values the target already holds end UNCHANGED. No field returns to an older value.\n" +
+        "A replay is a job: if this command ends early, the process that works on the store continues it (bridge jobs).\n" +
         "\nExamples: bridge replay --from 2h --dry-run\n" +
         "          bridge replay --from 1d --connector PayrollConnector --force    (payroll was restored from a backup)\n" +
-        "          bridge replay --from 1h --sheet current                         (the sheet was wrong, and is mended)",
+        "          bridge replay --from 1h --sheet current                         (the sheet was wrong and is now fixed)",
     )
     .action((id: string | undefined, options: ReplayOptions) => {
       if ((id === undefined) === (options.from === undefined)) {
-        throw new TypeError("give a packet, or --from; bridge replay --help shows both");
+        throw new TypeError("give either a packet id or --from; bridge replay --help shows both");
       }
-      if (id !== undefined) return withOps(options, { work: true }, (client) => replayedOne(client, id, options, end));
+      if (id !== undefined)
+        return withOps(options, { work: true }, (client) => replayOne(client, id, options, setExitCode));
       const window = { ...options, from: options.from as string };
-      if (isElsewhere(options)) return withOps(options, { work: false }, (client) => replayedElsewhere(client, window));
-      return options.dryRun ? tried(window) : replayed(window, end);
+      if (isRemote(options)) return withOps(options, { work: false }, (client) => replayRemotely(client, window));
+      return options.dryRun ? printPreview(window) : replayLocally(window, setExitCode);
     });
 }
 
 type WindowOptions = ReplayOptions & { readonly from: string };
 
-async function replayedOne(client: OpsClient, id: string, options: ReplayOptions, end: End): Promise<void> {
-  if (options.dryRun) throw new TypeError("--dry-run is for a time window; bridge explain shows one packet");
-  const body = { sheet: options.sheet, force: options.force, reason: await reasonOf(options.reason) };
+async function replayOne(
+  client: OpsClient,
+  id: string,
+  options: ReplayOptions,
+  setExitCode: SetExitCode,
+): Promise<void> {
+  if (options.dryRun) throw new TypeError("--dry-run needs a time window; to look at one packet, use bridge explain");
+  const body = { sheet: options.sheet, force: options.force, reason: await askReason(options.reason) };
   const { packet } = await client.post(`/api/packets/${encodeURIComponent(id)}/replay`, body, doneAnswer);
   if (options.json) printJson(packet);
   else console.log(lineOf(packet));
-  if (packet.status === "HELD") end(exitCodes.no);
+  if (packet.status === "HELD") setExitCode(exitCodes.no);
 }
 
-/** The job goes on where the bridge is; its packets are looked at with `bridge outbox`. */
-async function replayedElsewhere(client: OpsClient, options: WindowOptions): Promise<void> {
+/** Runs the job on the remote bridge. `bridge outbox` shows its packets. */
+async function replayRemotely(client: OpsClient, options: WindowOptions): Promise<void> {
   const { connector, force, sheet, perSecond, dryRun, json } = options;
   const now = Date.now();
   const window = { from: timeIn(options.from, now).toISOString(), to: timeIn(options.to, now + 1).toISOString() };
@@ -80,20 +96,20 @@ async function replayedElsewhere(client: OpsClient, options: WindowOptions): Pro
     { ...window, connector, force, sheet, perSecond, dryRun },
     replayAnswer,
   );
-  if (answer.kind === "trial") return json ? printJson(answer) : console.log(trialLines(answer).join("\n"));
-  const job = await jobOver(client, answer.job.id);
+  if (answer.kind === "trial") return json ? printJson(answer) : console.log(previewLines(answer).join("\n"));
+  const job = await waitForJob(client, answer.job.id);
   if (json) return printJson(job);
-  console.log(`${job.looked} packets looked at, ${job.made} sent again (${job.id} is ${job.status})`);
+  console.log(`${plural(job.looked, "packet")} scanned, ${job.made} sent again (${job.id} is ${job.status})`);
 }
 
-async function replayed(options: WindowOptions, end: End): Promise<void> {
+async function replayLocally(options: WindowOptions, setExitCode: SetExitCode): Promise<void> {
   await withBridge(options, {}, async (bridge) => {
     const now = Date.now();
     const { force, perSecond, sheet } = options;
     const connector = options.connector && (await idOf(bridge, options.connector));
     const again = await bridge.replay(timeIn(options.from, now), timeIn(options.to, now + 1), {
       actor: userInfo().username,
-      onJob: progress(({ looked, made }: Job) => `${looked} packets looked at, ${made} sent again`),
+      onJob: progress(({ looked, made }: Job) => `${plural(looked, "packet")} scanned, ${made} sent again`),
       sheet,
       perSecond,
       ...(connector && { connector }),
@@ -103,38 +119,36 @@ async function replayed(options: WindowOptions, end: End): Promise<void> {
     const packets = await Promise.all(again.map(async ({ id }, i) => (await bridge.packet(id)) ?? again[i]));
     if (options.json) printJson({ packets, settled });
     else {
-      for (const packet of packets) if (packet) console.log(coloured(String(packet), packet.status));
-      console.log(
-        `${packets.length} packet${packets.length === 1 ? "" : "s"} sent again${settled ? "" : "; not all at rest yet"}`,
-      );
+      for (const packet of packets) if (packet) console.log(colored(String(packet), packet.status));
+      console.log(`${plural(packets.length, "packet")} sent again${settled ? "" : `; ${notSettled}`}`);
     }
-    if (packets.some((packet) => packet?.status === "HELD")) end(exitCodes.no);
+    if (packets.some((packet) => packet?.status === "HELD")) setExitCode(exitCodes.no);
   });
 }
 
-async function tried(options: WindowOptions): Promise<void> {
+async function printPreview(options: WindowOptions): Promise<void> {
   await withBridge(options, { work: false, sheets: true }, async (bridge) => {
     const now = Date.now();
     const { force, sheet } = options;
     const connector = options.connector && (await idOf(bridge, options.connector));
-    const trial: ReplayPreview = await bridge.tryReplay(timeIn(options.from, now), timeIn(options.to, now + 1), {
-      onPage: progress((looked: number) => `${looked} packets looked at`),
+    const preview: ReplayPreview = await bridge.tryReplay(timeIn(options.from, now), timeIn(options.to, now + 1), {
+      onPage: progress((scanned: number) => `${plural(scanned, "packet")} scanned`),
       sheet,
       ...(connector && { connector }),
       ...(force && { force }),
     });
-    if (options.json) return printJson(trial);
-    console.log(trialLines(trial).join("\n"));
+    if (options.json) return printJson(preview);
+    console.log(previewLines(preview).join("\n"));
   });
 }
 
-function trialLines({ looked, sent, unchanged, superseded, held }: ReplayPreview): string[] {
+function previewLines({ looked, sent, unchanged, superseded, held }: ReplayPreview): string[] {
   return [
-    `${looked} packets in this time; nothing was sent. Of them`,
+    `${plural(looked, "packet")} in this time window; nothing was sent. Of these`,
     `  ${sent} would be sent`,
-    `  ${unchanged} would end UNCHANGED: the target has them`,
+    `  ${unchanged} would end UNCHANGED: the target has these values`,
     `  ${superseded} would end SUPERSEDED: the target has newer values`,
-    ...(held > 0 ? [`  ${held} would be HELD: today's sheet or policy does not let them go`] : []),
-    `  ${looked - sent - unchanged - superseded - held} would be left out: open, discarded, or replays themselves`,
+    ...(held > 0 ? [`  ${held} would be HELD: today's sheet or policy blocks them`] : []),
+    `  ${looked - sent - unchanged - superseded - held} would be skipped: open, discarded, or replays themselves`,
   ];
 }

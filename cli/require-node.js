@@ -1,9 +1,9 @@
-// Plain JavaScript, so that a Node too old for the rest can still say so. Import it before anything else.
+// Stops with a clear message if Node is too old. Plain JavaScript, so that an old Node can run it. Import it first.
 const needed = 24;
 
 if (Number(process.versions.node.split(".")[0]) < needed) {
   console.error(
-    `The bridge needs Node ${needed} or later and this is ${process.version}. "npm install" brings it; where install scripts are off, "npm rebuild node" does.`,
+    `The bridge needs Node ${needed} or later, but this is ${process.version}. Run "npm install" to get it; if install scripts are disabled, run "npm rebuild node".`,
   );
   process.exit(3);
 }

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { LogLine } from "../bridge/observability/log.ts";
 import type { SheetsUpdate } from "../platform/local/sheet-watcher.ts";
 import { type ApiEndpoint, startApi } from "./api-server.ts";
-import { type End, exitCodes } from "./output.ts";
+import { exitCodes, type SetExitCode } from "./output.ts";
 import { type StoreOptions, storeCommand, withBridge } from "./with-bridge.ts";
 
 interface ServeOptions extends StoreOptions {
@@ -11,26 +11,25 @@ interface ServeOptions extends StoreOptions {
   readonly api: boolean;
 }
 
-/** `bridge serve`: works on the store until it is told to end. */
-export function serve(end: End): Command {
+/** `bridge serve`: works on the store until it is stopped. */
+export function serve(setExitCode: SetExitCode): Command {
   return storeCommand("serve", "work on the store until stopped: map, deliver, probe, redrive")
-    .option("--port <port>", "where the operator's API is, on this machine only; 0: any that is free", portIn)
-    .option("--no-api", "serve no API")
+    .option("--port <port>", "the port of the operator API, on this machine only; 0: any free port", parsePort)
+    .option("--no-api", "do not serve the API")
     .addHelpText(
       "after",
-      "\nEnds on Ctrl-C or SIGTERM, when what it is sending is done. One line an attempt; --json for a log collector.",
+      "\nStops on Ctrl-C or SIGTERM after the current sends are done. Logs one line per attempt; --json is for log\n" +
+        "collectors.",
     )
     .action(async (options: ServeOptions) => {
-      const say = options.json ? sayJson : sayText;
-      const log = (line: LogLine) => say(line, new Date());
-      const onSheets = (news: SheetsUpdate) => tellSheets(news, log);
+      const print = options.json ? printJsonLine : printTextLine;
+      const log = (line: LogLine) => print(line, new Date());
+      const onSheets = (news: SheetsUpdate) => logSheets(news, log);
       await withBridge(options, { log, onSheets }, async (bridge) => {
         const { engine, runner } = await bridge.open();
         if (!runner) {
-          console.error(
-            `bridge: another process works on ${options.dir} already; "bridge outbox" looks at what it does`,
-          );
-          end(exitCodes.couldNot);
+          console.error(`bridge: another process works on ${options.dir} already; "bridge outbox" shows its packets`);
+          setExitCode(exitCodes.couldNot);
           return;
         }
         const api = options.api ? await startApi(engine, options.port) : undefined;
@@ -39,18 +38,18 @@ export function serve(end: End): Command {
         const signal = new Promise<string>((resolve) => {
           for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => resolve(name));
         });
-        const why = await Promise.race([signal, runner.storeGone]);
+        const stoppedBy = await Promise.race([signal, runner.storeGone]);
         await api?.close();
-        if (why !== undefined) return log({ step: "stopping", signal: why });
+        if (stoppedBy !== undefined) return log({ step: "stopping", signal: stoppedBy });
         console.error(
-          `bridge: the store ${options.dir} was deleted or replaced while this process worked on it; nothing more is taken. Put it back, or start anew with an empty one`,
+          `bridge: the store ${options.dir} was deleted or replaced while this process worked on it, so it accepts no more events. Restore the store, or start bridge serve again with an empty one`,
         );
-        end(exitCodes.couldNot);
+        setExitCode(exitCodes.couldNot);
       });
     });
 }
 
-/** A log collector gets no token: it lies in the store's folder. */
+/** Prints the API's address. The token is not written to a JSON log; it is in the store's folder. */
 function printApiEndpoint(
   { url, token }: ApiEndpoint,
   { dir, json }: ServeOptions,
@@ -60,34 +59,34 @@ function printApiEndpoint(
     log({ step: "api", url });
     return;
   }
-  console.log(`The Sync Dashboard: ${styleText("bold", `${url}/#token=${token}`)}`);
-  console.log(`The token is this start's only, and for the API too; it also lies in ${dir}/api.json.`);
+  console.log(`Sync Dashboard: ${styleText("bold", `${url}/#token=${token}`)}`);
+  console.log(`The token works for the API too, until this process stops. It is also in ${dir}/api.json.`);
 }
 
-function portIn(text: string): number {
-  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) throw new RangeError(`"${text}" is no port from 0 to 65535`);
+function parsePort(text: string): number {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535) throw new RangeError(`"${text}" is not a port from 0 to 65535`);
   return Number(text);
 }
 
-function tellSheets(news: SheetsUpdate, log: (line: LogLine) => void): void {
+function logSheets(news: SheetsUpdate, log: (line: LogLine) => void): void {
   if (news.kind === "loaded") {
     log({ step: "sheets-loaded", sheets: news.sheets });
     for (const warning of news.warnings) log({ step: "sheet-warning", warning });
     return;
   }
-  for (const fault of news.faults) log({ step: "sheets-refused", fault, inForce: "the last good set" });
+  for (const fault of news.faults) log({ step: "sheets-refused", fault, inForce: "the previous valid set" });
 }
 
-function sayJson(line: LogLine, at: Date): void {
+function printJsonLine(line: LogLine, at: Date): void {
   console.log(JSON.stringify({ at: at.toISOString(), ...line }));
 }
 
-function sayText({ step, ...facts }: LogLine, at: Date): void {
-  const colour = /down|refused|failed|unknown/.test(step)
+function printTextLine({ step, ...facts }: LogLine, at: Date): void {
+  const color = /down|refused|failed|unknown/.test(step)
     ? "red"
     : /retry|warning|resumed|put-back/.test(step)
       ? "yellow"
       : "green";
   const rest = Object.entries(facts).map(([name, value]) => `${name} ${value}`);
-  console.log(`${at.toISOString().slice(11, 23)}  ${styleText(colour, step.padEnd(14))}  ${rest.join("  ")}`);
+  console.log(`${at.toISOString().slice(11, 23)}  ${styleText(color, step.padEnd(14))}  ${rest.join("  ")}`);
 }

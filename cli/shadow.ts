@@ -2,23 +2,23 @@ import { userInfo } from "node:os";
 import { Command } from "commander";
 import { connectorId } from "../bridge/model/connector.ts";
 import { forget } from "../bridge/operations/forget-shadow.ts";
-import { type End, exitCodes, printJson } from "./output.ts";
+import { exitCodes, printJson, type SetExitCode } from "./output.ts";
 import { type StoreOptions, storeCommand, withBridge } from "./with-bridge.ts";
 
 interface ForgetOptions extends StoreOptions {
   readonly entity?: string;
 }
 
-/** `bridge shadow`: what the targets are believed to hold. */
-export function shadow(end: End): Command {
-  return new Command("shadow").description("what the targets are believed to hold").addCommand(
-    storeCommand("forget", "forget what a target is believed to hold, as after a change by others at the target")
+/** `bridge shadow`: manages the values that targets are known to hold. */
+export function shadow(setExitCode: SetExitCode): Command {
+  return new Command("shadow").description("manage the values that targets are known to hold").addCommand(
+    storeCommand("forget", "forget the known values of a target, for use after someone else changed its data")
       .argument("<connector>", "PayrollConnector, WorkForceNow@v2")
-      .option("--entity <id>", "only of this record, as bridge outbox --json gives it")
+      .option("--entity <id>", "only the values of this record; bridge outbox --json shows its id")
       .addHelpText(
         "after",
-        "\nWhat is sent from then on is sent whole, even where it seems to change nothing; no field goes back to an\n" +
-          "older value. To send past values again at once: bridge replay --from 2d --connector PayrollConnector",
+        "\nFrom then on, fields are sent even if they seem unchanged. No field returns to an older value.\n" +
+          "To send past values again now: bridge replay --from 2d --connector PayrollConnector",
       )
       .action(async (reference: string, options: ForgetOptions) => {
         await withBridge(options, { work: false }, async (bridge) => {
@@ -26,13 +26,15 @@ export function shadow(end: End): Command {
           const found = engine.catalog.find(reference);
           if ("fault" in found) throw new RangeError(found.fault);
           const { entity } = options;
-          const known = await forget(engine, found.connector, userInfo().username, entity);
-          if (!known) end(exitCodes.no);
+          const forgotten = await forget(engine, found.connector, userInfo().username, entity);
+          if (!forgotten) setExitCode(exitCodes.no);
           const connector = connectorId(found.connector);
-          if (options.json) return printJson({ connector, ...(entity && { entity }), forgotten: known });
-          const what = entity === undefined ? "every record" : "this record";
+          if (options.json) return printJson({ connector, ...(entity && { entity }), forgotten });
+          const records = entity === undefined ? "all records" : "this record";
           console.log(
-            known ? `forgotten: what ${connector} holds of ${what}` : `${connector} was sent nothing of that record`,
+            forgotten
+              ? `forgot the values that ${connector} holds for ${records}`
+              : `nothing to forget: ${connector} was sent no values for this record`,
           );
         });
       }),

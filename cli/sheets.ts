@@ -7,90 +7,96 @@ import { completeEvent, previewSheet } from "../bridge/mapping/try-sheet.ts";
 import { sheetJsonSchema } from "../bridge/model/sheet-document.ts";
 import type { JsonObject } from "../bridge/values/json.ts";
 import { issueText } from "../bridge/values/yaml-file.ts";
-import { ownCatalog } from "../library/bridge.ts";
+import { loadCatalog } from "../library/bridge.ts";
 import { Event } from "../library/event.ts";
 import { readFolder, readTexts } from "../platform/local/sheet-watcher.ts";
-import { type End, exitCodes, printJson } from "./output.ts";
+import { exitCodes, plural, printJson, type SetExitCode } from "./output.ts";
 
 interface Options {
   readonly mappings: string;
   readonly json?: true;
 }
 
-/** `bridge sheets`: everything about mapping sheets; nothing here touches a store. */
-export function sheets(end: End): Command {
+/** `bridge sheets`: checks, tests and previews mapping sheets. It needs no store. */
+export function sheets(setExitCode: SetExitCode): Command {
   const command = (name: string, description: string) =>
     new Command(name)
       .description(description)
       .option("--mappings <folder>", "the mapping sheets", process.env.BRIDGE_MAPPINGS ?? "mappings")
       .option("--json", "answer as JSON");
   return new Command("sheets")
-    .description("check, test and try mapping sheets")
+    .description("check, test and preview mapping sheets")
     .addCommand(
-      command("check", "check every sheet and the policy; run the examples").action((options: Options) =>
-        check(options, end),
+      command("check", "check every sheet and the policy, and run the examples").action((options: Options) =>
+        check(options, setExitCode),
       ),
     )
-    .addCommand(command("test", "run the sheets' own examples").action((options: Options) => test(options, end)))
     .addCommand(
-      command("try", "show the packets a sheet would make of an event; nothing is sent")
+      command("test", "run the sheets' own examples").action((options: Options) => test(options, setExitCode)),
+    )
+    .addCommand(
+      command("try", "show the packets a sheet would create from an event; nothing is sent")
         .argument("<sheet>", "mappings/per_diem.yaml")
         .requiredOption("--event <json>", "the event; id, source and time may be left out")
-        .action((file: string, options: Options & { event: string }) => tryOne(file, options, end)),
+        .action((file: string, options: Options & { event: string }) => previewFile(file, options, setExitCode)),
     )
     .addCommand(
       new Command("schema")
-        .description("print the JSON Schema of a sheet, for an editor")
-        .option("--governance", "of governance.yaml instead")
+        .description("print the JSON Schema of a sheet, for editors")
+        .option("--governance", "print the schema of governance.yaml instead")
         .action(({ governance }: { governance?: true }) =>
           printJson(governance ? policyJsonSchema() : sheetJsonSchema()),
         ),
     );
 }
 
-async function check({ mappings, json }: Options, end: End): Promise<void> {
-  const { sheets: reading, policyFault } = await readTexts(readFolder(mappings), await ownCatalog());
+async function check({ mappings, json }: Options, setExitCode: SetExitCode): Promise<void> {
+  const { sheets: reading, policyFault } = await readTexts(readFolder(mappings), await loadCatalog());
   const faults = [...reading.faults.map(issueText), ...(policyFault === undefined ? [] : [policyFault])];
   const warnings = reading.warnings.map(issueText);
-  if (faults.length > 0) end(exitCodes.no);
+  if (faults.length > 0) setExitCode(exitCodes.no);
   if (json) return printJson({ ok: faults.length === 0, sheets: reading.sheets.length, faults, warnings });
   for (const fault of faults) console.log(fault);
-  for (const warning of warnings) console.log(`${warning} (a warning)`);
+  for (const warning of warnings) console.log(`${warning} (warning)`);
   console.log(
     faults.length > 0
-      ? `${faults.length} fault${faults.length === 1 ? "" : "s"}`
-      : `${reading.sheets.length} sheets, all good`,
+      ? `${plural(faults.length, "error")}; fix and run bridge sheets check again`
+      : `${plural(reading.sheets.length, "sheet")}, no errors`,
   );
 }
 
-async function test({ mappings, json }: Options, end: End): Promise<void> {
-  const { sheets: reading } = await readTexts(readFolder(mappings), await ownCatalog());
+async function test({ mappings, json }: Options, setExitCode: SetExitCode): Promise<void> {
+  const { sheets: reading } = await readTexts(readFolder(mappings), await loadCatalog());
   const results = reading.examples;
   const failed = results.filter(({ faults }) => faults.length > 0);
-  const unread = reading.faults.filter(({ ofExample }) => !ofExample).map(issueText);
-  if (failed.length + unread.length > 0) end(exitCodes.no);
-  if (json) return printJson({ ok: failed.length + unread.length === 0, results, faults: unread });
+  const invalid = reading.faults.filter(({ ofExample }) => !ofExample).map(issueText);
+  if (failed.length + invalid.length > 0) setExitCode(exitCodes.no);
+  if (json) return printJson({ ok: failed.length + invalid.length === 0, results, faults: invalid });
   for (const { sheet, example, faults } of results) {
     console.log(`${faults.length > 0 ? "✗" : "✓"} ${sheet}: ${example}`);
     for (const fault of faults) console.log(`    ${fault}`);
   }
-  for (const fault of unread) console.log(fault);
+  for (const fault of invalid) console.log(fault);
   console.log(`${results.length - failed.length} of ${results.length} examples pass`);
 }
 
-async function tryOne(file: string, { event, json }: Options & { event: string }, end: End): Promise<void> {
+async function previewFile(
+  file: string,
+  { event, json }: Options & { event: string },
+  setExitCode: SetExitCode,
+): Promise<void> {
   const reading = readSheet(file, readFileSync(file, "utf8"));
   if (!reading.ok) {
     for (const fault of reading.faults) console.error(issueText(fault));
-    end(exitCodes.no);
+    setExitCode(exitCodes.no);
     return;
   }
-  const { policy } = await readTexts(readFolder(dirname(file)), await ownCatalog());
-  const source = Event(completeEvent(parsed(event)) as never);
+  const { policy } = await readTexts(readFolder(dirname(file)), await loadCatalog());
+  const source = Event(completeEvent(parseEvent(event)) as never);
   const packets = await previewSheet(reading.sheet, source, policy, Date.now());
-  if (packets.some(({ held }) => held !== undefined)) end(exitCodes.no);
+  if (packets.some(({ held }) => held !== undefined)) setExitCode(exitCodes.no);
   if (json) return printJson(packets);
-  if (packets.length === 0) console.log("no packet: the sheet is for other events, or nothing changed");
+  if (packets.length === 0) console.log("no packets: the sheet does not match this event, or nothing changed");
   for (const { target, connector, entity, action, fields, governance, held } of packets) {
     console.log(
       `${target} (${connector})  ${action} ${entity}  ${JSON.stringify(fields)}${held ? `  HELD: ${held}` : ""}`,
@@ -100,7 +106,7 @@ async function tryOne(file: string, { event, json }: Options & { event: string }
   }
 }
 
-function parsed(text: string): JsonObject {
+function parseEvent(text: string): JsonObject {
   try {
     return JSON.parse(text) as JsonObject;
   } catch {

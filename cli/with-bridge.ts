@@ -9,30 +9,36 @@ export interface StoreOptions {
   readonly json?: true;
 }
 
-/** A command on a store: where it is, where the sheets are, and whether a machine reads the answer. */
+/** Creates a command that works on a store, with the options for the store, the mapping sheets and JSON output. */
 export function storeCommand(name: string, description: string): Command {
   return new Command(name)
     .description(description)
-    .option("--dir <folder>", "the store", process.env.BRIDGE_DIR ?? ".bridge")
-    .option("--mappings <folder>", "the mapping sheets", process.env.BRIDGE_MAPPINGS ?? "mappings")
-    .option("--json", "answer as JSON");
+    .option("--dir <folder>", "the store's folder", process.env.BRIDGE_DIR ?? ".bridge")
+    .option("--mappings <folder>", "the mapping sheets' folder", process.env.BRIDGE_MAPPINGS ?? "mappings")
+    .option("--json", "print JSON");
 }
 
-/** Opens the store for one command, and closes it whatever happens. */
+/** Opens the store for one command, and closes it even if the command fails. */
 export async function withBridge<T>(
   { dir, mappings }: StoreOptions,
   more: Pick<BridgeOptions, "work" | "sheets" | "log" | "onSheets" | "seals">,
   use: (bridge: Bridge) => Promise<T>,
 ): Promise<T> {
   if (more.work === false && !existsSync(dir)) {
-    throw new Error(`there is no store at ${dir}; "bridge serve" or "bridge emit" makes one, and --dir names another`);
+    throw new Error(
+      `there is no store at ${dir}; create one with "bridge serve" or "bridge emit", or choose another with --dir`,
+    );
   }
   await using bridge = new Bridge({ dir, mappings, ...more });
   await bridge.open();
   return await use(bridge);
 }
 
-/** What a person means by `PayrollConnector`: its id. @throws {RangeError} where there is none, or several */
+/**
+ * Returns the id of a connector given by name or id.
+ *
+ * @throws {RangeError} if no connector or more than one matches
+ */
 export async function idOf(bridge: Bridge, reference: string): Promise<string> {
   const found = (await bridge.engine()).catalog.find(reference);
   if ("fault" in found) throw new RangeError(found.fault);

@@ -8,13 +8,13 @@ import { emulatorOrExit } from "../test/aws/emulator/python.ts";
 import { deployStage } from "../test/aws/stage.ts";
 import { targetServer } from "../test/support/target-server.ts";
 
-// The main job, told as a story, on the deployed stacks: AWS is emulated on this machine, all else is as it will be.
+// Demonstrates the bridge's main features on the deployed stacks. Only AWS itself is emulated, on this machine.
 const payrollId = "PayrollConnector@v1";
 const connectors = [payrollId, "GISTableConnector@v1", "WorkForceNow@v1"];
 
 title("HMS Sync Bridge on AWS");
 say(
-  "No account is needed: an AWS emulator (MiniStack) runs here, checks every signature and policy, and ends with this.",
+  "No account is needed. An AWS emulator (MiniStack) runs until the demo ends, and checks every signature and policy.",
 );
 await emulatorOrExit();
 await using payroll = await targetServer();
@@ -25,7 +25,7 @@ await using stage = await deployStage({
 });
 const { engine, publish, isQuiet, invoke } = await driverOf(stage, connectors);
 const functions = stage.functions.map(({ name }) => name.replace("hms-bridge-", "")).sort();
-say(`Deployed: ${functions.length} functions, each with a role of its own: ${functions.join(", ")}.`);
+say(`Deployed: ${functions.length} functions, each with its own role: ${functions.join(", ")}.`);
 const began = Date.now();
 let published = 0;
 
@@ -33,15 +33,15 @@ title("1. The per-diem rate goes from 62 to 68 dollars");
 await rate(62, 68);
 await until(async () => payroll.received.length > 0 && gis.received.length > 0 && (await isQuiet()));
 say(
-  "HMS publishes one event on EventBridge: rule, inbox, mapper, a FIFO lane a connector, and a Lambda that delivers.",
+  "HMS publishes one event on EventBridge. It passes a rule, the inbox, the mapper, a FIFO lane per connector, and the connector's Lambda.",
 );
 await show();
 say(`Payroll received ${JSON.stringify(payroll.received.at(-1)?.body)}, and nothing else of the event.`);
 
-title("2. Payroll falls asleep, and three more changes come");
+title("2. Payroll goes down, and three more changes arrive");
 await payroll.sleep();
 const asleep = Date.now();
-// A target is taken to be down after five failures of several records; here somebody knows, and says so.
+// The bridge marks a target down after five failures in several lanes. The demo marks it down directly.
 await changeHealth(engine, payrollId, markDown);
 for (const [before, after] of [
   [68, 70],
@@ -50,14 +50,14 @@ for (const [before, after] of [
 ] as const)
   await rate(before, after);
 await until(async () => (await engine.queue.depth(`outbox:${payrollId}`)).waiting === 3 && (await isQuiet()));
-say("GIS has all three. Payroll's wait in its outbox, which is the lane's dead-letter queue; nothing is lost.");
+say("GIS has all three. Payroll's packets wait in its outbox, the lane's dead-letter queue. Nothing is lost.");
 await show(asleep, "payroll");
 
-title("3. Payroll wakes");
+title("3. Payroll comes back up");
 await payroll.wake();
 await invoke("PayrollConnector-v1-probe");
 await until(async () => payroll.received.at(-1)?.body !== undefined && (await waiting()) === 0);
-say("The probe's function, which a rule calls every minute, saw it and had SQS send the outbox back to its lane.");
+say("The probe function, which a rule invokes every minute, noticed and had SQS move the outbox back to its lane.");
 await show(asleep, "payroll");
 say(`Payroll received, in order: ${payroll.received.map(({ body }) => JSON.stringify(body)).join("  ")}`);
 
@@ -65,7 +65,7 @@ title("4. Can we prove it?");
 const { entries, chains, fault } = await verifyLedger(engine);
 say(
   fault
-    ? `the ledger is broken at ${placeOf(fault)}`
+    ? `The ledger is broken at ${placeOf(fault)}.`
     : `The ledger on DynamoDB verifies: ${entries} entries in ${chains} hash chains.`,
 );
 const { events, packets } = await engine.store.tally();
@@ -81,13 +81,13 @@ const holds = !fault && published === seen && recorded === closed + open && open
 say(holds ? styleText("green", "Both sums hold: nothing was lost.") : styleText("red", "The sums do not hold."));
 
 title("Where to look next");
-say("npm run test:aws             all of this as tests, with outages, poison, journals and who may call what");
-say("docs/deploy.md               the same into an account of your own");
+say("npm run test:aws             tests of all this, plus outages, poison messages, strict lanes and permissions");
+say("docs/deploy.md               how to deploy to your own account");
 console.log();
 process.exitCode = holds ? 0 : 1;
 
 async function rate(old_rate: number, new_rate: number): Promise<void> {
-  // Numbered by its source: on AWS two that come close together may be taken up in either order.
+  // The sequence fixes the order, because on AWS two events published close together may arrive in either order.
   const sequence = ++published;
   await publish(
     Event({ type: "policy.per_diem.updated", source: "hms.policy", sequence, data: { new_rate, old_rate } }),

@@ -6,7 +6,7 @@ import { placeOf } from "../bridge/ledger/verify.ts";
 import { Bridge, Event, type PacketView } from "../index.ts";
 import { targetServer } from "../test/support/target-server.ts";
 
-// The main job, told as a story, on the durable engine and over real HTTP. It ends by itself.
+// Demonstrates the bridge's main features on the durable engine over real HTTP. Ends by itself.
 const times = { backoffMs: [150, 300, 600], probeMs: 500, tickMs: 100, redriveMs: 5_000 };
 const home = mkdtempSync(join(tmpdir(), "bridge-demo-"));
 const mappings = join(home, "mappings");
@@ -16,25 +16,27 @@ cpSync("governance.yaml", join(home, "governance.yaml"));
 
 await using payroll = await targetServer();
 await using gis = await targetServer();
-let sheetsTakenUp = 0;
+let sheetsLoaded = 0;
 await using bridge = new Bridge({
   dir: join(home, "store"),
   mappings,
   connectors: { PayrollConnector: { baseUrl: payroll.url }, GISTableConnector: { baseUrl: gis.url } },
   times,
   onSheets: ({ kind }) => {
-    if (kind === "loaded") sheetsTakenUp++;
+    if (kind === "loaded") sheetsLoaded++;
   },
 });
-const onTheWay = ["QUEUED", "RETRY"] as const;
+const inProgress = ["QUEUED", "RETRY"] as const;
 let published = 0;
 
 title("HMS Sync Bridge");
-say("This process is the whole bridge. Its store is one SQLite file; payroll and GIS are two real HTTP servers here.");
 say(
-  `Shortened for you: back-off ${times.backoffMs.join(", ")} ms (live: 1 to 30 s), probe every ${times.probeMs} ms (60 s).`,
+  "This process is the whole bridge. Its store is one SQLite file. Payroll and GIS are two HTTP servers in this process.",
 );
-say(`What each step is on AWS stands in ${aws("[brackets]")}.`);
+say(
+  `Shortened for the demo: back-off ${times.backoffMs.join(", ")} ms (live: 1 to 30 s), probe every ${times.probeMs} ms (60 s).`,
+);
+say(`The AWS equivalent of each step is in ${aws("[brackets]")}.`);
 const began = new Date();
 await bridge.open();
 
@@ -43,12 +45,12 @@ await publish(62, 68);
 await bridge.settled();
 say(`HMS publishes one event. ${aws("[EventBridge rule → inbox queue → mapper Lambda]")}`);
 say(
-  `Its sheet, mappings/per_diem.yaml, makes one minimal packet a target. ${aws("[SQS FIFO lane → connector Lambda]")}`,
+  `Its sheet, mappings/per_diem.yaml, creates one minimal packet per target. ${aws("[SQS FIFO lane → connector Lambda]")}`,
 );
 show(await bridge.outbox());
 say(`Payroll received ${JSON.stringify(payroll.received.at(-1)?.body)}, and nothing else of the event.`);
 
-title("2. Payroll falls asleep, and three more changes come");
+title("2. Payroll goes down, and three more changes arrive");
 await payroll.sleep();
 const asleep = new Date();
 for (const [before, after] of [
@@ -58,46 +60,48 @@ for (const [before, after] of [
 ] as const)
   await publish(before, after);
 await until(async () => (await waiting()).length === 3);
-say(`GIS has all three. Payroll's wait in its outbox, nothing lost. ${aws("[the lane's dead-letter queue]")}`);
+say(
+  `GIS has all three. Payroll's packets wait in its outbox. Nothing is lost. ${aws("[the lane's dead-letter queue]")}`,
+);
 show(await waiting());
 
-title("3. Payroll wakes");
+title("3. Payroll comes back up");
 await payroll.wake();
-await until(async () => (await bridge.outbox({ statuses: onTheWay })).length === 0);
-say(`The probe saw it, and the outbox went back to the lane, oldest first. ${aws("[probe Lambda, DLQ redrive]")}`);
+await until(async () => (await bridge.outbox({ statuses: inProgress })).length === 0);
+say(`The probe noticed, and the outbox was redriven to the lane, oldest first. ${aws("[probe Lambda, DLQ redrive]")}`);
 show((await bridge.outbox({ from: asleep })).filter(({ target }) => target === "payroll"));
 say(`Payroll received, in order: ${payroll.received.map(({ body }) => JSON.stringify(body)).join("  ")}`);
 
-title("4. A sheet is changed while the bridge runs");
+title("4. A sheet changes while the bridge runs");
 writeFileSync(sheet, readFileSync(sheet, "utf8").replaceAll("dailyRate", "dailyRateUSD"));
-const before = sheetsTakenUp;
-await until(async () => sheetsTakenUp > before);
+const before = sheetsLoaded;
+await until(async () => sheetsLoaded > before);
 await publish(74, 76);
 await bridge.settled();
-say(`new_rate becomes dailyRateUSD from the next event on; no restart. ${aws("[AppConfig deployment]")}`);
+say(`From the next event on, new_rate becomes dailyRateUSD, without a restart. ${aws("[AppConfig deployment]")}`);
 say(`Payroll received ${JSON.stringify(payroll.received.at(-1)?.body)}.`);
 
-title("5. Someone replays the whole time, to be sure");
+title("5. An operator replays the whole time window, to be sure");
 const effects = payroll.received.length + gis.received.length;
-const again = await bridge.replay(began, Date.now() + 1);
+const revisions = await bridge.replay(began, Date.now() + 1);
 await bridge.settled();
-const replayed = await Promise.all(again.map(async ({ id }) => (await bridge.packet(id)) as PacketView));
+const replayed = await Promise.all(revisions.map(async ({ id }) => (await bridge.packet(id)) as PacketView));
 for (const status of ["UNCHANGED", "SUPERSEDED", "SENT"] as const) {
   const count = replayed.filter((packet) => packet.status === status).length;
   const meaning = {
-    UNCHANGED: "the target holds it already",
-    SUPERSEDED: "it holds something newer",
+    UNCHANGED: "the target already has this value",
+    SUPERSEDED: "the target has a newer value",
     SENT: "sent again",
   }[status];
   if (count > 0) say(`${String(count).padStart(2)} of ${replayed.length} → ${status}: ${meaning}`);
 }
-say(`Calls made to the targets by that: ${payroll.received.length + gis.received.length - effects}.`);
+say(`Calls to the targets caused by the replay: ${payroll.received.length + gis.received.length - effects}.`);
 
 title("6. Can we prove it?");
 const { entries, chains, fault } = await bridge.verify();
 say(
   fault
-    ? `the ledger is broken: ${placeOf(fault)}: ${fault.message}`
+    ? `The ledger is broken: ${placeOf(fault)}: ${fault.message}`
     : `bridge ledger verify: all good, ${entries} entries in ${chains} hash chains ${aws("[DynamoDB, append-only]")}`,
 );
 const { events, packets } = await bridge.tally();
@@ -116,8 +120,8 @@ say(holds ? styleText("green", "Both sums hold: nothing was lost.") : styleText(
 
 title("Where to look next");
 say("npm start                    the bridge on this machine, with the sheets of mappings/");
-say("npx bridge --help            publish, look, explain, replay, verify");
-say("npm run synth                the same as AWS stacks, ready for cdk deploy");
+say("npx bridge --help            publish, list, explain, replay, verify");
+say("npm run synth                the AWS stacks, ready for cdk deploy");
 console.log();
 await bridge.close();
 rmSync(home, { recursive: true });
@@ -128,16 +132,16 @@ async function publish(old_rate: number, new_rate: number): Promise<void> {
   await bridge.emit(Event({ type: "policy.per_diem.updated", source: "hms.policy", data: { new_rate, old_rate } }));
 }
 
-/** Payroll's packets, once all that are open wait in the outbox. */
+/** Returns the open packets if all of them wait in the outbox, else none. */
 async function waiting(): Promise<PacketView[]> {
-  const queued = await bridge.outbox({ statuses: onTheWay });
+  const queued = await bridge.outbox({ statuses: inProgress });
   const parked = queued.filter(({ status, nextTryAt }) => status === "QUEUED" && nextTryAt !== undefined);
   return parked.length === queued.length ? parked : [];
 }
 
 async function until(holds: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; !(await holds()); tries++) {
-    if (tries > 500) throw new Error("the demo waited 10 s for something that did not happen");
+  for (let attempts = 0; !(await holds()); attempts++) {
+    if (attempts > 500) throw new Error("the demo waited 10 s for something that did not happen");
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

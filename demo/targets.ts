@@ -1,7 +1,7 @@
 import http from "node:http";
 import { styleText } from "node:util";
 
-// Stands for payroll, GIS and HR on this machine: takes everything, and shows it. Ctrl-C puts the targets to sleep.
+// Simulates payroll, GIS and HR on this machine. Accepts and prints every request. Ctrl-C stops it.
 const port = 8787;
 const server = http.createServer((request, response) => {
   const chunks: Buffer[] = [];
@@ -13,9 +13,9 @@ const server = http.createServer((request, response) => {
   });
 });
 server.on("error", (error) => {
-  console.error(`the stand-ins cannot listen on port ${port}: ${error.message}`);
+  console.error(`the simulated targets cannot listen on port ${port}: ${error.message}`);
   process.exitCode = 3;
 });
 server.listen(port, "127.0.0.1", () => {
-  console.log(`payroll, GIS and HR are awake at http://127.0.0.1:${port}; what they receive stands below`);
+  console.log(`payroll, GIS and HR are up at http://127.0.0.1:${port}; their requests are printed below`);
 });

@@ -2,7 +2,7 @@ import { appendFile } from "node:fs/promises";
 import { Bridge, defineConnector, delivered, Event } from "hms-bridge";
 import * as z from "zod";
 
-// A system of your own is a connector of a few lines; sheets use it by its name.
+// Connects your own system with a few lines. Sheets refer to the connector by its name.
 const flatFile = defineConnector({
   name: "FlatFile",
   order: "strict",

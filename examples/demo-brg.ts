@@ -1,6 +1,6 @@
 import { Bridge, Event } from "hms-bridge";
 
-// A rate changes and two systems hear of it, by the sheets in mappings/. Then the last minute is sent again.
+// A rate changes, and the sheets in mappings/ send it to two systems. Then the last minute is replayed.
 await using bridge = new Bridge({
   dir: ":memory:",
   connectors: {

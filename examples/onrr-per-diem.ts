@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Bridge, Event } from "hms-bridge";
 
-// One change, four systems: payroll, scheduling, a GIS table, and the frozen audit copy in SQL.
+// Sends one change to four systems: payroll, scheduling, a GIS table and the append-only audit copy in SQL.
 const file = "examples/sheets/onrr-per-diem.yaml";
 const mappings = [{ file, text: readFileSync(file, "utf8") }];
 const { PAYROLL_URL, SCHEDULING_URL, GIS_URL, AUDIT_PORT } = process.env;

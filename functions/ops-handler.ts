@@ -4,7 +4,7 @@ import { handle } from "hono/aws-lambda";
 import * as z from "zod";
 import { createOpsApp } from "../ops/app.ts";
 import type { OpsContext } from "../ops/endpoint.ts";
-import { ProblemError } from "../ops/problem.ts";
+import { ApiProblem } from "../ops/problem.ts";
 
 /**
  * Caller's ARN in the event. The gateway has verified it by the request's signature.
@@ -25,7 +25,7 @@ export function opsHandler(ops: OpsContext) {
     // The gateway already rejects unsigned requests. This check covers a route deployed without its authorizer.
     async guard(context, next) {
       if (callerOf(context) !== undefined) return next();
-      return new ProblemError("no-token", "Sign the request with AWS Signature Version 4.").response();
+      return new ApiProblem("no-token", "Sign the request with AWS Signature Version 4.").response();
     },
     actorOf: (context) => callerOf(context) ?? "nobody",
   });

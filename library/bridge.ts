@@ -26,110 +26,116 @@ import { startWorkerLoops, type WorkerLoops } from "../platform/local/worker-loo
 import { type PacketView, viewOf } from "./packet-view.ts";
 
 export interface BridgeOptions {
-  /** Where the store is kept. Default: `.bridge`. `:memory:` keeps it for this process only. */
+  /** The store's folder. Default: `.bridge`. `:memory:` keeps the store in this process only. */
   readonly dir?: string;
-  /** A folder of mapping sheets, with `governance.yaml` beside it; or the sheets' texts, with it in the working folder. Default: `mappings`. */
+  /**
+   * A folder of mapping sheets, with `governance.yaml` next to it, or the texts of the sheets, with `governance.yaml` in
+   * the working directory. Default: `mappings`.
+   */
   readonly mappings?: string | readonly SheetFile[];
-  /** Connectors' configuration, as in `bridge.yaml`: name or id to settings. Default: what `bridge.yaml` says. */
+  /** Configuration by connector name or id, merged over `connectors` in `bridge.yaml`. */
   readonly connectors?: SettingsInput["connectors"];
-  /** Connectors of your own, beside those that come with the bridge. */
-  // biome-ignore lint/suspicious/noExplicitAny: each connector's schemas guard its own config and secret
+  /** Your own connectors, in addition to those included with the bridge. */
+  // biome-ignore lint/suspicious/noExplicitAny: each connector's schemas validate its own config and secret
   readonly register?: readonly Connector<any, any>[];
-  /** Folders the bridge may read rosters and snapshots from, as in `bridge.yaml`. Default: what `bridge.yaml` says. */
+  /** Folders the bridge may read rosters and snapshots from. Default: `places` in `bridge.yaml`. */
   readonly places?: SettingsInput["places"];
-  /** Where the ledger's seals are kept. Default: what `bridge.yaml` says, else the store's folder with `-seals` at its end. */
+  /** The folder of the ledger's seals. Default: `seals` in `bridge.yaml`, or the store's folder with `-seals` appended. */
   readonly seals?: string;
-  /** How long what waits waits. */
+  /** Timings such as back-off and probe interval, merged over `times` in `bridge.yaml`. */
   readonly times?: SettingsInput["times"];
   readonly log?: (line: LogLine) => void;
-  /** Told when sheets are taken up or refused. */
+  /** Called when sheets are loaded or refused. */
   readonly onSheets?: (news: SheetsUpdate) => void;
-  /** `false`: only emit and look; leave the work to the process that has it. Default: work, unless another does. */
+  /** `false`: only emit and read, and leave mapping and delivery to another process. Default: `true`, unless one does. */
   readonly work?: boolean;
-  /** Whether to read the sheets where no work is done. */
+  /** `true`: load the sheets even if `work` is `false`. Default: the value of `work`. */
   readonly sheets?: boolean;
 }
 
 export interface JobOptions {
-  /** Who asks, for the ledger. */
+  /** The name of the person or program that starts the job, for the ledger. */
   readonly actor?: string | undefined;
-  /** So many packets a second at most. */
+  /** Maximum number of packets per second. */
   readonly perSecond?: number | undefined;
-  /** Told how far it is. */
+  /** Called with the job's progress. */
   readonly onJob?: ((job: Job) => void) | undefined;
 }
 
 export type ReplayOptions = Pick<ReplayRequest, "connector" | "sheet" | "force">;
 
-/** Recorded events, by time of acceptance, until exclusive; or a file with an event a line, of which each has its time or that of the file. */
+/**
+ * Recorded events by acceptance time, with `until` exclusive, or an NDJSON file of events. Events of a file that have no
+ * time get the time `asOf`.
+ */
 export type BackfillSource =
   | { readonly since: Date | number; readonly until?: Date | number }
   | {
-      /** A path, or an address, in a place the bridge may read from. */
+      /** A path or a URL in a folder listed under `places`. */
       readonly file: string;
       readonly asOf?: Date;
     };
 
 export interface BackfillTargets {
-  /** `sheet.target` */
+  /** Targets, each as `sheet.target`. */
   readonly targets?: readonly string[];
-  /** All targets that go to this connector: its id. */
+  /** A connector id. Adds every target that uses the connector. */
   readonly connector?: string;
 }
 
-/** The sheets of the working folder. */
-const ownMappings = "mappings";
+/** Folder of the mapping sheets, relative to the working directory. */
+const defaultMappings = "mappings";
 
-/** The connectors that come with the bridge. */
-const ownConnectors = join(import.meta.dirname, "..", "connectors");
+/** Folder of the connectors included with the bridge. */
+const bundledConnectors = join(import.meta.dirname, "..", "connectors");
 
 export type VerifyRequest = Omit<VerifyOptions, "evidence"> & Partial<Pick<Evidence, "publicKey" | "kept">>;
 
-interface Open {
+interface OpenBridge {
   readonly engine: LocalEngine;
   readonly runner: WorkerLoops | undefined;
 }
 
 let latest: Bridge | undefined;
 
-/** A bridge with the defaults, for those who name none and made none. */
-let common: { readonly bridge: Bridge; users: number } | undefined;
-let commonClosing: Promise<void> | undefined;
+/** A bridge with default options, for callers that neither pass a bridge nor have created one. */
+let shared: { readonly bridge: Bridge; users: number } | undefined;
+let sharedClosing: Promise<void> | undefined;
 
 export interface Borrowed extends AsyncDisposable {
   readonly bridge: Bridge;
 }
 
 /**
- * The bridge `Stream` and `Connector` work with: the one that is named, else the one made last, else one with the
- * defaults, which is closed when its last user gives it back, so that a program can end.
+ * Returns the bridge that `Stream` and `Connector` use: the given one, else the one created most recently, else a shared
+ * one with default options. The shared bridge is closed when its last user disposes of it, so that a program can exit.
  */
-export async function borrowBridge(named?: Bridge): Promise<Borrowed> {
-  await commonClosing;
-  const bridge = named ?? (latest === common?.bridge ? undefined : latest);
+export async function borrowBridge(given?: Bridge): Promise<Borrowed> {
+  await sharedClosing;
+  const bridge = given ?? (latest === shared?.bridge ? undefined : latest);
   if (bridge) return { bridge, async [Symbol.asyncDispose]() {} };
-  common ??= { bridge: new Bridge({ mappings: existsSync(ownMappings) ? ownMappings : [] }), users: 0 };
-  const borrowed = common;
+  shared ??= { bridge: new Bridge({ mappings: existsSync(defaultMappings) ? defaultMappings : [] }), users: 0 };
+  const borrowed = shared;
   borrowed.users++;
   return {
     bridge: borrowed.bridge,
     async [Symbol.asyncDispose]() {
       if (--borrowed.users > 0) return;
-      common = undefined;
-      commonClosing = borrowed.bridge.close();
-      await commonClosing;
+      shared = undefined;
+      sharedClosing = borrowed.bridge.close();
+      await sharedClosing;
     },
   };
 }
 
 /**
- * A bridge on this machine: the whole path in this process, its store in one folder, no server.
+ * A bridge that runs entirely in this process and keeps its store in one folder, without a server.
  *
- * It opens itself at the first call. Close it, or let `await using` do so.
+ * It opens on the first call. Close it with `close()` or declare it with `await using`.
  */
 export class Bridge implements AsyncDisposable {
   readonly #options: BridgeOptions;
-  #opening: Promise<Open> | undefined;
+  #opening: Promise<OpenBridge> | undefined;
   #closing: Promise<void> | undefined;
 
   constructor(options: BridgeOptions = {}) {
@@ -137,8 +143,8 @@ export class Bridge implements AsyncDisposable {
     latest = this;
   }
 
-  /** Opens the store and starts to work. Called by everything else; call it to see a fault early. */
-  open(): Promise<Open> {
+  /** Opens the store and starts mapping and delivering. Every other method calls it; call it yourself to fail early. */
+  open(): Promise<OpenBridge> {
     this.#opening ??= openBridge(this.#options);
     return this.#opening;
   }
@@ -148,14 +154,15 @@ export class Bridge implements AsyncDisposable {
   }
 
   /**
-   * Publishes a change. Resolves when it is stored: from then on it is not lost.
+   * Publishes a change. Resolves when the event is durably stored.
    *
    * @returns the event's key, `evt-…`
-   * @throws {TypeError} where it is no event, {RangeError} over 1 MiB
+   * @throws {TypeError} if the event is malformed
+   * @throws {RangeError} if the event is larger than 1 MiB
    */
   async emit(event: SourceEvent): Promise<string> {
-    const arrival = checkEvent(event);
-    if (arrival.kind === "malformed") throw new TypeError(`not an event: ${arrival.reason}`);
+    const parsed = checkEvent(event);
+    if (parsed.kind === "malformed") throw new TypeError(`not an event: ${parsed.reason}`);
     const { queue } = await this.engine();
     if (Buffer.byteLength(JSON.stringify(event)) > maxEventBytes) {
       throw new RangeError(`the event is larger than ${maxEventBytes} bytes; publish a reference to the data instead`);
@@ -164,16 +171,16 @@ export class Bridge implements AsyncDisposable {
     return eventKey(event);
   }
 
-  /** The packets, oldest first if not said: what was sent, what waits, what is held. */
+  /** Lists packets that were sent, are waiting or are held, oldest first by default. */
   async outbox(
     query: {
       connector?: string;
       statuses?: readonly Status[];
       from?: Date;
       to?: Date;
-      /** Only of this record. */
+      /** Only packets of this record. */
       entity?: string;
-      /** Only with this in their names or reason. */
+      /** Only packets with this text in their id, names or reason. */
       text?: string;
       limit?: number;
       newestFirst?: boolean;
@@ -198,12 +205,12 @@ export class Bridge implements AsyncDisposable {
   }
 
   /**
-   * Sends the packets recorded in a time window again, as a job of the process that works on the store: it goes on
-   * should this one end. What a target already holds ends `UNCHANGED`.
+   * Sends the packets recorded in a time window again. This is a job of the process that works on the store, which
+   * continues it if this process ends. Packets whose values the target already holds end `UNCHANGED`.
    *
    * @param end exclusive
-   * @param options.onJob told how far it is
-   * @returns the new packets, on their way
+   * @param options.onJob called with the job's progress
+   * @returns the new packets, which may not be delivered yet
    */
   async replay(
     start: Date | number,
@@ -213,13 +220,13 @@ export class Bridge implements AsyncDisposable {
     const engine = await this.engine();
     const { actor, perSecond, onJob, ...rest } = options;
     const request = { ...windowOf(start, end), ...rest };
-    const job = await this.#done({ kind: "replay", request }, { actor, perSecond, onJob });
-    const again: PacketView[] = [];
-    for await (const record of packetsOf(engine, job)) again.push(viewOf(record, engine.clock.now()));
-    return again;
+    const job = await this.#runJob({ kind: "replay", request }, { actor, perSecond, onJob });
+    const packets: PacketView[] = [];
+    for await (const record of packetsOf(engine, job)) packets.push(viewOf(record, engine.clock.now()));
+    return packets;
   }
 
-  /** Says what a replay would come to, and sends nothing. */
+  /** Previews a replay without sending anything. */
   async tryReplay(
     start: Date | number,
     end: Date | number,
@@ -230,16 +237,16 @@ export class Bridge implements AsyncDisposable {
   }
 
   /**
-   * Takes old data through today's sheets to chosen targets, as a job like a replay. What exists already is not made
-   * again, and what is newer at a target stays.
+   * Sends old data through today's sheets to chosen targets, as a job like a replay. Existing packets are not created
+   * again, and newer values at a target are kept.
    *
-   * @returns the job, at its end
+   * @returns the completed job
    */
   async backfill(from: BackfillSource, options: BackfillTargets & JobOptions): Promise<Job> {
-    return this.#done({ kind: "backfill", request: await this.#backfillRequest(from, options) }, options);
+    return this.#runJob({ kind: "backfill", request: await this.#backfillRequest(from, options) }, options);
   }
 
-  /** Says what a back-fill would make, and makes nothing. */
+  /** Previews a back-fill without creating packets. */
   async tryBackfill(
     from: BackfillSource,
     options: BackfillTargets & { onPage?: (looked: number) => void },
@@ -251,14 +258,14 @@ export class Bridge implements AsyncDisposable {
     const engine = await this.engine();
     const targets = targetsOf(engine, options);
     if ("file" in from) {
-      const file = await engine.files.find(addressOf(from.file));
+      const file = await engine.files.find(fileUrlOf(from.file));
       return { targets, from: { kind: "file", file, ...(from.asOf && { asOf: from.asOf.toISOString() }) } };
     }
     const { from: since, to: until } = windowOf(from.since, from.until ?? engine.clock.now() + 1);
     return { targets, from: { kind: "events", since, until } };
   }
 
-  /** How many of a job's packets are in which status now. */
+  /** Counts a job's packets by current status. */
   async statusesOf(job: Job): Promise<Partial<Record<Status, number>>> {
     const counts: Partial<Record<Status, number>> = {};
     for await (const { progress } of packetsOf(await this.engine(), job)) {
@@ -267,16 +274,20 @@ export class Bridge implements AsyncDisposable {
     return counts;
   }
 
-  /** A job, from its beginning to its end. @throws where it does not end well */
-  async #done(work: JobWork, { actor = process.env.USER ?? "library", perSecond, onJob = () => {} }: JobOptions) {
+  /**
+   * Runs a job to its end.
+   *
+   * @throws if the job fails or is canceled
+   */
+  async #runJob(work: JobWork, { actor = process.env.USER ?? "library", perSecond, onJob = () => {} }: JobOptions) {
     const engine = await this.engine();
     const { id } = await startJob(engine, { ...work, actor, ...(perSecond !== undefined && { perSecond }) });
-    const job = await this.#jobOver(id, onJob);
+    const job = await this.#waitForJob(id, onJob);
     if (job.status !== "DONE") throw new Error(`the ${job.kind} ${id} is ${job.status}: ${job.reason}`);
     return job;
   }
 
-  async #jobOver(id: string, onJob: (job: Job) => void): Promise<Job> {
+  async #waitForJob(id: string, onJob: (job: Job) => void): Promise<Job> {
     const { store, clock } = await this.engine();
     for (;;) {
       const job = (await store.read("job", [id]))[0]?.value;
@@ -288,9 +299,9 @@ export class Bridge implements AsyncDisposable {
   }
 
   /**
-   * Waits until no message is left in the inbox or a lane: each packet is closed, held, or in its outbox.
+   * Waits until the inbox and all lanes are empty, so that each packet is closed, held or in its outbox.
    *
-   * @returns whether it came to that within the time, 30 s if not said
+   * @returns `false` if that took longer than the timeout
    */
   async settled(timeoutMs = 30_000): Promise<boolean> {
     const { queue, clock } = await this.engine();
@@ -312,14 +323,15 @@ export class Bridge implements AsyncDisposable {
     }
   }
 
+  /** Counts events and packets by status. */
   async tally(): Promise<Tally> {
     return (await this.engine()).store.tally();
   }
 
   /**
-   * Checks the ledger: by itself, against the records, and against the seals.
+   * Verifies the ledger: its hash chains, its match with the records, and its match with the seals.
    *
-   * @param options `publicKey` and `kept`: the seals' key and seals themselves, as somebody kept them elsewhere
+   * @param options `publicKey` and `kept`: copies of the seals' public key and of seals that were kept elsewhere
    */
   async verify({ publicKey, kept, ...options }: VerifyRequest = {}): Promise<Verification> {
     const engine = await this.engine();
@@ -328,7 +340,7 @@ export class Bridge implements AsyncDisposable {
     return verifyLedger(engine, { ...options, ...(evidence && { evidence }) });
   }
 
-  /** Ends the work, when what is being sent now is done, and closes the store. */
+  /** Stops after the current sends are done, and closes the store. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -336,7 +348,7 @@ export class Bridge implements AsyncDisposable {
 
   async #close(): Promise<void> {
     if (latest === this) latest = undefined;
-    // What could not be opened has closed itself, and whoever asked for it was told why.
+    // If opening failed, the store is already closed and the caller of `open` has the error.
     const open = await this.#opening?.catch(() => undefined);
     if (!open) return;
     const { engine, runner } = open;
@@ -352,12 +364,13 @@ export class Bridge implements AsyncDisposable {
 
 function windowOf(from: Date | number, to: Date | number): { from: number; to: number } {
   const window = { from: Number(from), to: Number(to) };
-  if (Number.isNaN(window.from + window.to)) throw new RangeError("not a Date, and not ms since the epoch");
+  if (Number.isNaN(window.from + window.to))
+    throw new RangeError("a time window needs Dates or numbers of milliseconds since the epoch");
   return window;
 }
 
-/** What was given as a path is a file of this machine. */
-function addressOf(file: string): string {
+/** Converts a path to a `file:` URL. URLs stay as they are. */
+function fileUrlOf(file: string): string {
   return /^[a-z][a-z0-9]+:/.test(file) ? file : pathToFileURL(file).href;
 }
 
@@ -365,16 +378,14 @@ function readIfThere(file: string): SheetFile | undefined {
   return existsSync(file) ? { file, text: readFileSync(file, "utf8") } : undefined;
 }
 
-/** The connectors that come with the bridge, and any others. */
-export async function ownCatalog(more: BridgeOptions["register"] = []): Promise<Catalog> {
-  return new Catalog([...(await listConnectorFiles(ownConnectors)).map(({ connector }) => connector), ...more]);
+/** Loads the connectors included with the bridge, plus the given ones. */
+export async function loadCatalog(more: BridgeOptions["register"] = []): Promise<Catalog> {
+  return new Catalog([...(await listConnectorFiles(bundledConnectors)).map(({ connector }) => connector), ...more]);
 }
 
-async function openBridge(options: BridgeOptions): Promise<Open> {
-  const { dir = ".bridge", mappings = ownMappings, register = [], log, onSheets = () => {}, work = true } = options;
-  const { sheets: wantsSheets = work } = options;
+function settingsFor(options: BridgeOptions, dir: string) {
   const fromFile = readSettings("bridge.yaml");
-  const settings = checkSettings(
+  return checkSettings(
     {
       ...fromFile,
       connectors: { ...fromFile.connectors, ...options.connectors },
@@ -384,13 +395,25 @@ async function openBridge(options: BridgeOptions): Promise<Open> {
     },
     "the options",
   );
-  const catalog = await ownCatalog(register);
-  for (const name of Object.keys(settings.connectors)) {
-    const known = catalog.ids.some((id) => id === name || id.split("@")[0] === name);
-    if (!known) throw new TypeError(`bridge.yaml: no connector is called ${name}; there are ${catalog.ids.join(", ")}`);
+}
+
+/** @throws {TypeError} if `bridge.yaml` configures a connector that does not exist */
+function checkConnectorNames(names: readonly string[], catalog: Catalog): void {
+  for (const name of names) {
+    const isKnown = catalog.ids.some((id) => id === name || id.split("@")[0] === name);
+    if (isKnown) continue;
+    throw new TypeError(`bridge.yaml: no connector is called ${name}; use one of ${catalog.ids.join(", ")}`);
   }
-  if (typeof mappings === "string" && wantsSheets && !existsSync(mappings)) {
-    throw new TypeError(`there is no folder ${mappings} with mapping sheets here; make one, or name another`);
+}
+
+async function openBridge(options: BridgeOptions): Promise<OpenBridge> {
+  const { dir = ".bridge", mappings = defaultMappings, register = [], log, onSheets = () => {}, work = true } = options;
+  const { sheets: needsSheets = work } = options;
+  const settings = settingsFor(options, dir);
+  const catalog = await loadCatalog(register);
+  checkConnectorNames(Object.keys(settings.connectors), catalog);
+  if (typeof mappings === "string" && needsSheets && !existsSync(mappings)) {
+    throw new TypeError(`there is no folder ${mappings} with mapping sheets here; create it or choose another`);
   }
   const fromTexts =
     typeof mappings === "string"
@@ -399,18 +422,20 @@ async function openBridge(options: BridgeOptions): Promise<Open> {
   if (fromTexts && !fromTexts.ok) throw new SheetsError(fromTexts.faults);
   let folder: SheetWatcher | undefined;
   const noSheets = sheetSet([], { otherwise: "block", rules: [] });
-  // It takes longer to load than Node's own client, which does for the few requests of a command.
-  const wire = work ? (await import("../connectors/protocols/http/undici-transport.ts")).undiciTransport : undefined;
+  // undici takes longer to load than Node's own HTTP client, which is enough for the few requests of a command.
+  const transport = work
+    ? (await import("../connectors/protocols/http/undici-transport.ts")).undiciTransport
+    : undefined;
   const engine = await openLocalEngine({
     dir,
     catalog,
     settings,
     sheets: () => folder?.current ?? fromTexts?.set ?? noSheets,
-    http: (config) => createHttp({ allowedHosts: hostsIn(config), ...(wire && { transport: wire }) }),
+    http: (config) => createHttp({ allowedHosts: hostsIn(config), ...(transport && { transport }) }),
     ...(log && { log }),
   });
   try {
-    if (typeof mappings === "string" && wantsSheets) {
+    if (typeof mappings === "string" && needsSheets) {
       const lastGoodFile = engine.dir === undefined || !work ? undefined : join(engine.dir, "last-good-sheets.json");
       folder = await SheetWatcher.open({
         folder: mappings,

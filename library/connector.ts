@@ -8,13 +8,13 @@ import { isStreamed, type Streamed, sourceOf } from "./stream.ts";
 
 type FieldMap = NonNullable<SheetDocument["targets"][string]["map"]>;
 
-/** A target could not take a pushed change without a person's help. */
+/** Thrown when a pushed change is held, so a person must decide. */
 export class Held extends Error {
-  // Private, so that an error printed whole does not show the packet's fields.
+  // Private, so that printing the error does not show the packet's fields.
   readonly #packet: PacketView;
 
   constructor(packet: PacketView) {
-    super(`${packet.id} is held: ${packet.reason ?? "see bridge explain"}`);
+    super(`${packet.id} is held: ${packet.reason ?? "bridge explain shows why"}`);
     this.#packet = packet;
   }
 
@@ -24,7 +24,7 @@ export class Held extends Error {
 }
 
 /**
- * An outside system to push to from code: the same vetting, ledger, order and outbox as with a mapping sheet.
+ * Pushes changes to an outside system from code, with the same governance, ledger, order and outbox as a mapping sheet.
  *
  * ```ts
  * const hr = new Connector("WorkForceNow").map({ teleworkHours: "flex_time" });
@@ -37,29 +37,29 @@ export class Connector {
   #map: FieldMap = {};
   #key: string | undefined;
 
-  /** @param name as in a sheet: `PayrollConnector`, `WorkForceNow@v2` */
+  /** @param name the connector, as in a sheet: `PayrollConnector`, `WorkForceNow@v2` */
   constructor(name: string, options: { readonly bridge?: Bridge } = {}) {
     this.#name = name;
     this.#bridge = options.bridge;
   }
 
-  /** Which field becomes which, as under `map:` in a sheet. */
+  /** Maps event fields to target fields, as `map:` does in a sheet. Repeated calls add fields. */
   map(fields: FieldMap): this {
     this.#map = { ...this.#map, ...fields };
     return this;
   }
 
-  /** Which field says what record changed. Default: the event's subject, else `data.id`. */
+  /** Sets the path of the field that identifies the record. Default: the event's subject, else `data.id`. */
   key(path: string): this {
     this.#key = path;
     return this;
   }
 
   /**
-   * Sends a change and waits until the target has it, through the target's sleep if need be. The packet is recorded
-   * first: should this process end, it is delivered all the same.
+   * Sends a change and waits until the target has it, even if the target is down for a while. The packet is recorded
+   * first, so it is delivered even if this process ends.
    *
-   * @throws {Held} where a person is needed
+   * @throws {Held} if the packet is held for a person
    */
   async push(event: Streamed | SourceEvent): Promise<PacketView[]> {
     await using borrowed = await borrowBridge(this.#bridge);
@@ -87,7 +87,7 @@ export class Connector {
       direction: "outbound",
       targets: { [this.#name.toLowerCase()]: target },
     });
-    // Two maps are two sheets: the same event may be pushed through both.
+    // The name depends on the map, so that one event can be pushed through several maps.
     if (compiled.ok) return { ...compiled.sheet, name: `push-${compiled.sheet.hash.slice(0, 8)}` };
     throw new TypeError(
       `Connector("${this.#name}").map(): ${compiled.faults.map(({ message }) => message).join("; ")}`,

@@ -5,7 +5,7 @@ import type { JsonObject } from "../bridge/values/json.ts";
 export interface EventInput {
   readonly type: string;
   readonly data: JsonObject;
-  /** Default: a new UUID. The same id and source again is the same event. */
+  /** Default: a new UUID. Events with the same id and source are duplicates. */
   readonly id?: string;
   /** Default: `hms.local`. */
   readonly source?: string;
@@ -15,18 +15,19 @@ export interface EventInput {
   readonly sequence?: number;
 }
 
-interface EventMaker {
+interface EventFactory {
   (input: EventInput): SourceEvent;
   new (input: EventInput): SourceEvent;
 }
 
 /**
- * A change to publish, with what CloudEvents asks for filled in: `Event({ type, data })`, with or without `new`.
+ * Creates an event to publish and fills in the required CloudEvents attributes: `Event({ type, data })`, with or without
+ * `new`.
  *
- * @throws where it is no event the bridge's door would take; the message names the attribute
+ * @throws {TypeError} if the event is malformed; the message names the attribute
  */
 export const Event = ((input: EventInput): SourceEvent => {
-  const arrival = checkEvent({ id: randomUUID(), source: "hms.local", time: new Date().toISOString(), ...input });
-  if (arrival.kind === "malformed") throw new TypeError(`not an event: ${arrival.reason}`);
-  return arrival.event;
-}) as unknown as EventMaker;
+  const parsed = checkEvent({ id: randomUUID(), source: "hms.local", time: new Date().toISOString(), ...input });
+  if (parsed.kind === "malformed") throw new TypeError(`not an event: ${parsed.reason}`);
+  return parsed.event;
+}) as unknown as EventFactory;

@@ -2,7 +2,7 @@ import type { Status } from "../bridge/model/ledger-entry.ts";
 import type { PacketRecord } from "../bridge/model/packet-record.ts";
 import { standingLine } from "../bridge/observability/describe.ts";
 
-/** A packet as a person wants to see it. `String(view)` gives the outbox's line. */
+/** A packet in readable form. `String(view)` returns its line in the outbox list. */
 export interface PacketView {
   readonly id: string;
   readonly status: Status;

@@ -12,7 +12,7 @@ import { ledgerOperations } from "./ledger.ts";
 import { metricsText } from "./metrics.ts";
 import { openApiOf } from "./openapi.ts";
 import { packetOperations } from "./packets.ts";
-import { ProblemError, schemaProblem } from "./problem.ts";
+import { ApiProblem, schemaProblem } from "./problem.ts";
 import { sheetOperations } from "./sheets.ts";
 
 export const endpoints: readonly AnyEndpoint[] = [
@@ -26,20 +26,20 @@ export const endpoints: readonly AnyEndpoint[] = [
 ];
 
 export interface AppOptions extends BaseAppOptions {
-  /** Who calls, for the ledger. */
+  /** Returns the caller's name, which is written to the ledger. */
   readonly actorOf: (context: Context) => string;
 }
 
 /**
- * The operator's API: the same here and on AWS, where others say who calls.
+ * Creates the operator API, which is the same app on this machine and on AWS. Only `guard` and `actorOf` differ.
  *
- * Every answer is parsed by the schema the document is made of, so that nothing leaves which is not in it.
+ * Every response is parsed with the schema published in the OpenAPI document, so no undocumented field is sent.
  */
 export function createOpsApp(ops: OpsContext, { actorOf, ...around }: AppOptions): Hono {
   const app = createBaseApp(around);
   for (const operation of endpoints) {
     app.on(operation.method.toUpperCase(), operation.path.replace(/\{(\w+)\}/g, ":$1"), (context) =>
-      serve(ops, operation, context, actorOf(context)),
+      handle(ops, operation, context, actorOf(context)),
     );
   }
   const document = openApiOf(endpoints, ops);
@@ -49,84 +49,81 @@ export function createOpsApp(ops: OpsContext, { actorOf, ...around }: AppOptions
       context.text(await metricsText(ops.engine), 200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" }),
     );
   }
-  app.onError((error) => failed(ops, error).response());
+  app.onError((error) => problemOf(ops, error).response());
   return app;
 }
 
-async function serve(ops: OpsContext, operation: AnyEndpoint, context: Context, actor: string): Promise<Response> {
-  const given = await read(operation, context);
-  if (given instanceof ProblemError) return given.response();
-  const answer = await operation.run({ ops, actor, ...given });
-  if (answer instanceof ProblemError) return answer.response();
+async function handle(ops: OpsContext, operation: AnyEndpoint, context: Context, actor: string): Promise<Response> {
+  const input = await readInput(operation, context);
+  if (input instanceof ApiProblem) return input.response();
+  const answer = await operation.run({ ops, actor, ...input });
+  if (answer instanceof ApiProblem) return answer.response();
   return new Response(JSON.stringify(operation.answer.parse(answer)), {
     headers: { "content-type": "application/json; charset=utf-8", "cache-control": "no-store" },
   });
 }
 
-interface Given {
+interface RequestInput {
   readonly params: unknown;
   readonly query: unknown;
   readonly body: unknown;
 }
 
-async function read({ params, query, body }: AnyEndpoint, { req }: Context): Promise<Given | ProblemError> {
+async function readInput({ params, query, body }: AnyEndpoint, { req }: Context): Promise<RequestInput | ApiProblem> {
   const parts = [
     ["address", params, () => req.param()],
     ["query", query, () => queryOf(req.queries())],
   ] as const;
-  const given: unknown[] = [];
-  for (const [part, schema, of] of parts) {
-    const parsed = schema?.safeParse(of());
+  const values: unknown[] = [];
+  for (const [part, schema, read] of parts) {
+    const parsed = schema?.safeParse(read());
     if (parsed && !parsed.success) return schemaProblem(part, parsed.error);
-    given.push(parsed?.data);
+    values.push(parsed?.data);
   }
-  const [readParams, readQuery] = given;
-  if (!body) return { params: readParams, query: readQuery, body: undefined };
+  const [paramValues, queryValues] = values;
+  if (!body) return { params: paramValues, query: queryValues, body: undefined };
 
-  // A page of another origin cannot send this type without being let to, which nobody is.
+  // A page of another origin needs a CORS preflight to send this type, and no preflight is granted.
   if (!/^application\/json\b/i.test(req.header("content-type") ?? "")) {
-    return new ProblemError("wrong-type", "Send the body as application/json.");
+    return new ApiProblem("wrong-type", "Send the body as JSON, with the header Content-Type: application/json.");
   }
   let raw: unknown;
   try {
     raw = JSON.parse(await req.text());
   } catch {
-    return new ProblemError("wrong-call", "The body is not JSON.");
+    return new ApiProblem("wrong-call", "The body is not valid JSON. Correct it and send it again.");
   }
-  const fault = jsonFault(raw);
-  if (fault !== undefined)
-    return new ProblemError(
+  if (jsonFault(raw) !== undefined) {
+    return new ApiProblem(
       "wrong-call",
-      "The body holds what no call takes: it is nested too deep, or not well-formed.",
+      "The body is nested too deeply, or contains a string that is not valid Unicode.",
     );
+  }
   const parsed = body.safeParse(raw);
   if (!parsed.success) return schemaProblem("body", parsed.error);
-  return { params: readParams, query: readQuery, body: parsed.data };
+  return { params: paramValues, query: queryValues, body: parsed.data };
 }
 
-/** A name that is given once is a text, one that is given again a list. */
+/** A parameter given once becomes a string; one given several times becomes a list. */
 function queryOf(queries: Readonly<Record<string, readonly string[]>>): Record<string, string | readonly string[]> {
   return Object.fromEntries(
     Object.entries(queries).map(([name, values]) => [name, values.length === 1 ? (values[0] as string) : values]),
   );
 }
 
-/** What the core refuses by throwing, and what nobody expected. The error's own words may hold a value: they stay here. */
-function failed({ engine }: OpsContext, error: Error): ProblemError {
-  if (error instanceof RangeError && ownFault.test(error.message)) {
-    return new ProblemError("wrong-call", `${error.message}.`);
+/** Maps an error thrown by the core to a problem. The error's message may contain a value, so it is not sent. */
+function problemOf({ engine }: OpsContext, error: Error): ApiProblem {
+  if (error instanceof RangeError && callerError.test(error.message)) {
+    return new ApiProblem("wrong-call", `${error.message}.`);
   }
   if (error instanceof ComplianceUnavailableError) {
-    return new ProblemError("unavailable", "Governance cannot be asked just now, so nothing was done; try again.");
+    return new ApiProblem("unavailable", "The compliance engine does not answer, so nothing was done. Try again.");
   }
   engine.log({ step: "api-failed", error: errorName(error) });
   if (/the store (did not take|is closed|'s file)/.test(error.message)) {
-    return new ProblemError(
-      "unavailable",
-      "The store takes nothing just now; see the log of the bridge, and try again.",
-    );
+    return new ApiProblem("unavailable", "The store is not accepting writes. See the bridge's log, then try again.");
   }
-  return new ProblemError("failed", "See the line api-failed in the log of the bridge.");
+  return new ApiProblem("failed", "See the line api-failed in the bridge's log.");
 }
 
-const ownFault = /^the (cursor|reason) /;
+const callerError = /^the (cursor|reason) /;

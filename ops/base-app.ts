@@ -1,39 +1,39 @@
 import { Hono, type MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { secureHeaders } from "hono/secure-headers";
-import { ProblemError } from "./problem.ts";
+import { ApiProblem } from "./problem.ts";
 
-/** The largest body: an edit of the largest packet, with room for its reason. */
+/** The largest request body: an edit of the largest packet, plus its reason. */
 const maxBodyBytes = 524_288;
 
 export interface PageFile {
-  /** Its media type. */
+  /** Media type. */
   readonly type: string;
   readonly body: Uint8Array<ArrayBuffer>;
 }
 
 export interface BaseAppOptions {
-  /** Lets a call through, or answers with a problem: before anything else is done. */
+  /** Lets a request through or responds with a problem. Runs before anything else. */
   readonly guard: MiddlewareHandler;
-  /** A file of the operator's page, by its path; it holds no data, and is given to anybody. */
+  /** Returns a file of the Sync Dashboard by its path. These files hold no data and need no token. */
   readonly page?: (path: string) => Promise<PageFile | undefined>;
 }
 
-/** What stands around the operator's API wherever it is answered: headers, guard, limit, page. */
+/** Creates the app that the operator API is added to: security headers, guard, body limit and the dashboard's files. */
 export function createBaseApp({ guard, page }: BaseAppOptions): Hono {
   const app = new Hono();
   app.use(headers);
-  for (const place of ["/api/*", "/metrics", "/openapi.json"]) app.use(place, guard);
+  for (const path of ["/api/*", "/metrics", "/openapi.json"]) app.use(path, guard);
   app.use("/api/*", bodyLimit({ maxSize: maxBodyBytes, onError: tooLarge }));
   app.notFound(async ({ req }) => {
     const file = req.method === "GET" ? await page?.(req.path) : undefined;
     if (file) return new Response(file.body, { headers: { "content-type": file.type, "cache-control": "no-cache" } });
-    return new ProblemError("missing", "There is no such call; /openapi.json says which there are.").response();
+    return new ApiProblem("missing", "There is no such operation. /openapi.json lists all operations.").response();
   });
   return app;
 }
 
-/** Scripts and styles of our own only, in no frame, and nothing kept by a browser. */
+/** Allows only the app's own scripts and styles, and forbids framing. */
 const headers = secureHeaders({
   contentSecurityPolicy: {
     defaultSrc: ["'none'"],
@@ -50,10 +50,10 @@ const headers = secureHeaders({
   crossOriginResourcePolicy: "same-origin",
   referrerPolicy: "no-referrer",
   xFrameOptions: "DENY",
-  // Loopback has no certificate; on AWS the gateway speaks HTTPS only.
+  // The loopback server has no certificate, and the gateway on AWS accepts HTTPS only.
   strictTransportSecurity: false,
 });
 
 function tooLarge(): Response {
-  return new ProblemError("too-large", `A body may have at most ${maxBodyBytes} bytes.`).response();
+  return new ApiProblem("too-large", `A request body may have at most ${maxBodyBytes} bytes.`).response();
 }

@@ -9,12 +9,12 @@ import { withoutPersonalData } from "../bridge/pii/redact.ts";
 import type { QueueName } from "../bridge/ports/queue.ts";
 import { endpoint, type OpsContext } from "./endpoint.ts";
 import { lagsOf } from "./lag.ts";
-import { ProblemError } from "./problem.ts";
+import { ApiProblem } from "./problem.ts";
 import { name, reason, timeOut } from "./schemas.ts";
 
 const lag = z
   .object({ count: z.int(), p50: z.number(), p95: z.number(), p99: z.number(), max: z.number() })
-  .describe("ms from queueing to acknowledgement, of the newest packets of the last hour.");
+  .describe("Milliseconds from queueing to acknowledgement, for the newest packets of the last hour.");
 
 export const connectorView = z
   .object({
@@ -24,32 +24,32 @@ export const connectorView = z
     order: z.enum(["latest", "strict"]),
     idempotent: z.boolean(),
     health: z.enum(["UP", "DOWN", "PAUSED"]),
-    since: z.iso.datetime().optional().describe("Since when its target is up or down, as far as that was seen."),
+    since: z.iso.datetime().optional().describe("When the target was first seen in its current state, up or down."),
     pause: z.object({ actor: z.string(), why: z.string(), at: z.iso.datetime() }).optional(),
     probedAt: z.iso.datetime().optional(),
-    redriveAt: z.iso.datetime().optional().describe("When its outbox is next sent back."),
-    redrivePerSecond: z.number().optional().describe("At which rate its outbox is being sent back just now."),
-    breachedSince: z.iso.datetime().optional().describe("Since when packets are later than their window."),
-    windowMs: z.int().describe("The shortest consistency window of the sheets that send to it."),
-    oldestWaitingMs: z.number().optional().describe("How long its oldest open packet waits."),
-    lane: z.int().describe("Messages in its lane queue."),
-    outbox: z.int().describe("Messages in its outbox."),
-    held: z.int().describe("Of the newest thousand held packets."),
-    ready: z.string().optional().describe("yes, or what its configuration or secret lacks."),
+    redriveAt: z.iso.datetime().optional().describe("When the outbox is next redriven."),
+    redrivePerSecond: z.number().optional().describe("The rate of the redrive in progress."),
+    breachedSince: z.iso.datetime().optional().describe("When packets first exceeded their consistency window."),
+    windowMs: z.int().describe("The shortest consistency window of the sheets that use this connector."),
+    oldestWaitingMs: z.number().optional().describe("Time since the oldest open packet was queued."),
+    lane: z.int().describe("Messages in the lane queue."),
+    outbox: z.int().describe("Messages in the outbox."),
+    held: z.int().describe("This connector's share of the 1,000 newest held packets."),
+    ready: z.string().optional().describe("`yes`, or what is missing from the configuration or secret."),
     lag: lag.optional(),
     lagByMinute: z.array(lag.extend({ at: z.iso.datetime() })),
   })
   .meta({ id: "Connector" });
 
 const params = z.strictObject({ id: name });
-const heldLookedAt = 1_000;
+const maxHeldScanned = 1_000;
 const defaultWindowMs = 60_000;
 
 const listConnectors = endpoint({
   method: "get",
   path: "/api/connectors",
   id: "listConnectors",
-  summary: "Connectors: health, window and lag, what waits, what is held",
+  summary: "Lists connectors with health, consistency window, lag, waiting packets and held packets",
   answer: z.object({ items: z.array(connectorView) }),
   async run({ ops }) {
     const held = await heldBy(ops.engine);
@@ -61,47 +61,49 @@ const getConnector = endpoint({
   method: "get",
   path: "/api/connectors/{id}",
   id: "getConnector",
-  summary: "One connector",
+  summary: "Gets one connector",
   params,
   answer: connectorView,
   problems: ["missing"],
   async run({ ops, params }) {
-    const connector = connectorCalled(ops.engine, params.id);
-    if (connector instanceof ProblemError) return connector;
+    const connector = findConnector(ops.engine, params.id);
+    if (connector instanceof ApiProblem) return connector;
     return viewOf(ops, connectorId(connector), await heldBy(ops.engine));
   },
 });
 
-export const switchedAnswer = z.object({ connector: z.string(), changed: z.boolean(), paused: z.boolean() });
+export const pauseAnswer = z.object({ connector: z.string(), changed: z.boolean(), paused: z.boolean() });
 
 const pauseConnector = endpoint({
   method: "post",
   path: "/api/connectors/{id}/pause",
   id: "pauseConnector",
-  summary: "Stops sending to a target: its packets wait in the outbox",
+  summary: "Stops sending to a target. Its packets wait in the outbox",
   params,
   body: z.strictObject({ reason }),
-  answer: switchedAnswer,
+  answer: pauseAnswer,
   problems: ["missing"],
-  run: ({ ops: { engine }, params, body, actor }) => turn(engine, params.id, { actor, reason: body.reason }, pause),
+  run: ({ ops: { engine }, params, body, actor }) =>
+    switchPause(engine, params.id, { actor, reason: body.reason }, pause),
 });
 
 const resumeConnector = endpoint({
   method: "post",
   path: "/api/connectors/{id}/resume",
   id: "resumeConnector",
-  summary: "Sends to a paused target again, its outbox first",
+  summary: "Resumes sending to a paused target, outbox first",
   params,
   body: z.strictObject({ reason }),
-  answer: switchedAnswer,
+  answer: pauseAnswer,
   problems: ["missing"],
-  run: ({ ops: { engine }, params, body, actor }) => turn(engine, params.id, { actor, reason: body.reason }, resume),
+  run: ({ ops: { engine }, params, body, actor }) =>
+    switchPause(engine, params.id, { actor, reason: body.reason }, resume),
 });
 
-async function turn(engine: Engine, called: string, by: Actor, act: typeof pause) {
-  const connector = connectorCalled(engine, called);
-  if (connector instanceof ProblemError) return connector;
-  const { changed, health } = await act(engine, connector, by);
+async function switchPause(engine: Engine, reference: string, by: Actor, operation: typeof pause) {
+  const connector = findConnector(engine, reference);
+  if (connector instanceof ApiProblem) return connector;
+  const { changed, health } = await operation(engine, connector, by);
   return { connector: connectorId(connector), changed, paused: health.paused };
 }
 
@@ -111,13 +113,13 @@ const probeConnector = endpoint({
   method: "post",
   path: "/api/connectors/{id}/probe",
   id: "probeConnector",
-  summary: "Asks a target whether it is awake; one that woke gets its outbox",
+  summary: "Probes a target. If it is back up, its outbox is redriven",
   params,
   answer: probeAnswer,
   problems: ["missing"],
   async run({ ops, params }) {
-    const connector = connectorCalled(ops.engine, params.id);
-    if (connector instanceof ProblemError) return connector;
+    const connector = findConnector(ops.engine, params.id);
+    if (connector instanceof ApiProblem) return connector;
     return { connector: connectorId(connector), awake: !isDown(await ops.probe(connector)) };
   },
 });
@@ -128,18 +130,18 @@ const redriveConnector = endpoint({
   method: "post",
   path: "/api/connectors/{id}/redrive",
   id: "redriveConnector",
-  summary: "Sends an outbox back to its lanes now",
+  summary: "Redrives a connector's outbox now",
   params,
   body: z.strictObject({ reason }),
   answer: redriveAnswer,
   problems: ["missing", "refused"],
   async run({ ops: { engine }, params, body, actor }) {
-    const connector = connectorCalled(engine, params.id);
-    if (connector instanceof ProblemError) return connector;
-    const redriven = await redriveNow(engine, connector, { actor, reason: body.reason });
-    if (redriven.kind === "refused") return new ProblemError("refused", redriven.why);
+    const connector = findConnector(engine, params.id);
+    if (connector instanceof ApiProblem) return connector;
+    const result = await redriveNow(engine, connector, { actor, reason: body.reason });
+    if (result.kind === "refused") return new ApiProblem("refused", result.why);
     const id = connectorId(connector);
-    return { connector: id, waiting: redriven.kind === "due" ? redriven.waiting : 0 };
+    return { connector: id, waiting: result.kind === "due" ? result.waiting : 0 };
   },
 });
 
@@ -147,14 +149,14 @@ const forgetShadow = endpoint({
   method: "post",
   path: "/api/connectors/{id}/forget",
   id: "forgetShadow",
-  summary: "Forgets what a target is believed to hold, as after a change by others at the target",
+  summary: "Forgets the known values of a target, for use after someone else changed its data",
   params,
   body: z.strictObject({ entity: z.string().min(1).max(512).optional() }),
   answer: z.object({ connector: z.string(), forgotten: z.boolean() }),
   problems: ["missing"],
   async run({ ops: { engine }, params, body: { entity }, actor }) {
-    const connector = connectorCalled(engine, params.id);
-    if (connector instanceof ProblemError) return connector;
+    const connector = findConnector(engine, params.id);
+    if (connector instanceof ApiProblem) return connector;
     return { connector: connectorId(connector), forgotten: await forget(engine, connector, actor, entity) };
   },
 });
@@ -169,22 +171,23 @@ export const connectorOperations = [
   forgetShadow,
 ];
 
-/** What a caller means by `PayrollConnector`, or why nothing is meant by it. */
-export function connectorCalled({ catalog }: Engine, called: string): Connector | ProblemError {
-  const found = catalog.find(called);
+/** Finds a connector by id (`WorkForceNow@v2`), or by name if it has only one version. Otherwise returns a problem. */
+export function findConnector({ catalog }: Engine, reference: string): Connector | ApiProblem {
+  const found = catalog.find(reference);
   if (!("fault" in found)) return found.connector;
-  const several = catalog.ids.filter((id) => id.split("@")[0] === called);
-  const which = (several.length > 1 ? several : catalog.ids).join(", ");
-  return new ProblemError("unknown-connector", `Of these names one must be given: ${which}.`);
+  const versions = catalog.ids.filter((id) => id.split("@")[0] === reference);
+  const choices = (versions.length > 1 ? versions : catalog.ids).join(", ");
+  return new ApiProblem("unknown-connector", `Use one of these connectors: ${choices}.`);
 }
 
-export function connectorNamed(engine: Engine, called: string): string | ProblemError {
-  const found = connectorCalled(engine, called);
-  return found instanceof ProblemError ? found : connectorId(found);
+/** Like `findConnector`, but returns the connector's id. */
+export function findConnectorId(engine: Engine, reference: string): string | ApiProblem {
+  const found = findConnector(engine, reference);
+  return found instanceof ApiProblem ? found : connectorId(found);
 }
 
 async function heldBy({ store }: Engine): Promise<ReadonlyMap<string, number>> {
-  const { items } = await store.packets({ statuses: ["HELD"], newestFirst: true, limit: heldLookedAt });
+  const { items } = await store.packets({ statuses: ["HELD"], newestFirst: true, limit: maxHeldScanned });
   const counts = new Map<string, number>();
   for (const { packet } of items) counts.set(packet.connector, (counts.get(packet.connector) ?? 0) + 1);
   return counts;
@@ -233,6 +236,7 @@ async function viewOf(
   };
 }
 
+/** Returns the number of messages in a queue, waiting and in flight. */
 export async function depth({ queue }: Engine, name: QueueName): Promise<number> {
   const { waiting, inFlight } = await queue.depth(name);
   return waiting + inFlight;
@@ -240,11 +244,11 @@ export async function depth({ queue }: Engine, name: QueueName): Promise<number>
 
 function windowOf({ sheets, catalog }: Engine, id: string): number {
   const windows = sheets().sheets.flatMap(({ targets, windowMs }) =>
-    targets.some(({ connector }) => isCalled(catalog.find(connector), id)) ? [windowMs] : [],
+    targets.some(({ connector }) => hasId(catalog.find(connector), id)) ? [windowMs] : [],
   );
   return windows.length > 0 ? Math.min(...windows) : defaultWindowMs;
 }
 
-function isCalled(found: ReturnType<Engine["catalog"]["find"]>, id: string): boolean {
+function hasId(found: ReturnType<Engine["catalog"]["find"]>, id: string): boolean {
   return !("fault" in found) && connectorId(found.connector) === id;
 }

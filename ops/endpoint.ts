@@ -4,33 +4,36 @@ import type { Evidence } from "../bridge/ledger/sealed-entries.ts";
 import type { Connector } from "../bridge/model/connector.ts";
 import type { Health } from "../bridge/model/target-health.ts";
 import type { TimestampedAlert } from "../bridge/observability/alerts.ts";
-import type { ProblemError } from "./problem.ts";
+import type { ApiProblem } from "./problem.ts";
 
-/** What the operator's API works on. */
+/** The engine and services behind the operator API. */
 export interface OpsContext {
   readonly engine: Engine;
   readonly host: "local" | "aws";
   readonly version: string;
-  /** What the ledger is held against; absent where there are no seals. */
+  /** The ledger's seals, for verification. Absent if there are none. */
   readonly evidence?: Evidence | undefined;
-  /** What was told since this process began, oldest first; absent where another place keeps it. */
+  /** Returns the alerts sent since this process started, oldest first. Absent if alerts are kept elsewhere. */
   readonly alerts?: () => readonly TimestampedAlert[];
-  /** Asks a target whether it is awake: in the process that can reach it. */
+  /** Probes a target from the process that can reach it. */
   readonly probe: (connector: Connector) => Promise<Health>;
-  /** Whether a connector has the configuration and the secret it needs; absent where only its own process may know. */
+  /**
+   * Returns `yes` if a connector has its configuration and secret, else what is missing. Absent if only the
+   * connector's own process may read them.
+   */
   readonly readiness?: (connector: Connector) => Promise<string>;
 }
 
 export interface Call<Params, Query, Body> {
   readonly ops: OpsContext;
-  /** Who calls. */
+  /** The caller's name, which is written to the ledger. */
   readonly actor: string;
   readonly params: Params;
   readonly query: Query;
   readonly body: Body;
 }
 
-/** One operation: the schemas of what goes in and what comes out say it to the server and to the document alike. */
+/** One API operation. The server and the OpenAPI document both use its schemas. */
 export interface Endpoint<
   Params extends z.ZodType = z.ZodType,
   Query extends z.ZodType = z.ZodType,
@@ -40,24 +43,24 @@ export interface Endpoint<
   readonly method: "get" | "post";
   /** `/api/packets/{id}` */
   readonly path: string;
-  /** A name for programs: `getPacket`. */
+  /** The OpenAPI operation id: `getPacket`. */
   readonly id: string;
   readonly summary: string;
   readonly params?: Params;
   readonly query?: Query;
   readonly body?: Body;
   readonly answer: Answer;
-  /** Problems of its own, besides those every call may have. */
+  /** Problems specific to this operation, in addition to those that every operation can return. */
   readonly problems?: readonly ("missing" | "moved" | "refused" | "unavailable")[];
   run(
     call: Call<z.output<Params>, z.output<Query>, z.output<Body>>,
-  ): Promise<z.input<Answer> | ProblemError> | z.input<Answer> | ProblemError;
+  ): Promise<z.input<Answer> | ApiProblem> | z.input<Answer> | ApiProblem;
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: each operation's own schemas guard what goes into its run
+// biome-ignore lint/suspicious/noExplicitAny: each operation's own schemas validate the input of its `run`
 export type AnyEndpoint = Endpoint<any, any, any, any>;
 
-/** Declares an operation; the types of its call follow from its schemas. */
+/** Declares an operation. The types of its call are inferred from its schemas. */
 export function endpoint<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, A extends z.ZodType>(
   declared: Endpoint<P, Q, B, A>,
 ): AnyEndpoint {

@@ -4,7 +4,7 @@ import { eventStatuses } from "../bridge/model/ledger-entry.ts";
 import { withoutPersonalData } from "../bridge/pii/redact.ts";
 import type { EventQuery, FoundEvent } from "../bridge/ports/store.ts";
 import { endpoint } from "./endpoint.ts";
-import { ProblemError } from "./problem.ts";
+import { ApiProblem } from "./problem.ts";
 import { cursor, cursorOut, eventId, eventStory, eventSummary, limit, name, pageOf, timeIn } from "./schemas.ts";
 import { eventSummaryOf, stepOf } from "./serialize.ts";
 
@@ -12,12 +12,12 @@ const listEvents = endpoint({
   method: "get",
   path: "/api/events",
   id: "listEvents",
-  summary: "Events, newest first; the bridge's own (sync.connector.paused …) tell what operators did",
+  summary: "Lists events, newest first. The bridge's own events (sync.connector.paused …) record operator actions",
   query: z.strictObject({
     type: name.optional(),
-    status: z.enum(eventStatuses).optional().describe("What became of it: QUARANTINED, say."),
-    from: timeIn.optional().describe("Accepted from, inclusive."),
-    to: timeIn.optional().describe("Accepted before."),
+    status: z.enum(eventStatuses).optional().describe("Only events with this status, such as QUARANTINED."),
+    from: timeIn.optional().describe("Accepted at or after this time."),
+    to: timeIn.optional().describe("Accepted before this time."),
     limit,
     after: cursor,
   }),
@@ -36,9 +36,11 @@ const listEvents = endpoint({
   },
 });
 
-/** What no index knows is looked for among so many at once, and for so long; then a page ends with what there is. */
-const lookedAtOnce = 200;
-const maxLookMs = 3_000;
+/** Status is not indexed, so a filter by status scans events in batches of this size. */
+const scanBatch = 200;
+
+/** A scan that takes longer ends its page early. The page's `next` continues it. */
+const maxScanMs = 3_000;
 
 async function pageOfEvents(
   { store, clock }: Engine,
@@ -46,18 +48,18 @@ async function pageOfEvents(
   status: FoundEvent["value"]["status"] | undefined,
 ): Promise<{ readonly items: readonly FoundEvent[]; readonly next?: string }> {
   const { limit } = query;
-  const atOnce = status === undefined ? limit : lookedAtOnce;
-  const until = clock.now() + maxLookMs;
+  const batch = status === undefined ? limit : scanBatch;
+  const until = clock.now() + maxScanMs;
   const items: FoundEvent[] = [];
   let next = query.after;
   do {
-    const found = await store.events({ ...query, limit: atOnce, ...(next !== undefined && { after: next }) });
+    const found = await store.events({ ...query, limit: batch, ...(next !== undefined && { after: next }) });
     for (const event of found) {
       next = event.position;
       if (status === undefined || event.value.status === status) items.push(event);
       if (items.length === limit) return { items, next };
     }
-    if (found.length < atOnce) return { items };
+    if (found.length < batch) return { items };
   } while (clock.now() < until && next !== undefined);
   return { items, ...(next !== undefined && { next }) };
 }
@@ -66,14 +68,14 @@ const getEvent = endpoint({
   method: "get",
   path: "/api/events/{id}",
   id: "getEvent",
-  summary: "One event: what it says, and what became of it",
+  summary: "Gets one event with its data and its history",
   params: z.strictObject({ id: eventId }),
   answer: eventStory,
   problems: ["missing"],
   async run({ ops: { engine }, params: { id } }) {
     const [stored] = await engine.store.read("event", [id]);
     if (!stored)
-      return new ProblemError("missing", "There is no event with this id; the list of events has those there are.");
+      return new ApiProblem("missing", "There is no event with this id. Look up the id in the list of events.");
     const { event, raw } = stored.value;
     return {
       ...eventSummaryOf({ key: id, value: stored.value }),

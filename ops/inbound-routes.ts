@@ -6,30 +6,33 @@ import {
   maxInboundBytes,
   receiveWebhook,
 } from "../bridge/inbound/receive-webhook.ts";
-import { ProblemError, type ProblemKind } from "./problem.ts";
+import { ApiProblem, type ProblemKind } from "./problem.ts";
 
-const tooLarge = () => new ProblemError("too-large", `A message may have at most ${maxInboundBytes} bytes.`).response();
+const tooLarge = () => new ApiProblem("too-large", `A message may have at most ${maxInboundBytes} bytes.`).response();
 
-/** The door for what outside systems say: see bridge/inbound/receive-webhook.ts. It asks for no token, because each message is signed. */
+/**
+ * Creates the endpoint for webhooks from outside systems, which `receiveWebhook` handles. It needs no token because
+ * each message is signed.
+ */
 export function inboundRoutes(engine: InboundContext): Hono {
   const app = new Hono();
   const limit = bodyLimit({ maxSize: maxInboundBytes, onError: tooLarge });
   app.post("/inbound/:connector", limit, async ({ req }) => {
     const body = new Uint8Array(await req.arrayBuffer());
     const header = (name: string) => req.header(name);
-    return answered(await receiveWebhook(engine, { connector: req.param("connector"), header, body }));
+    return responseOf(await receiveWebhook(engine, { connector: req.param("connector"), header, body }));
   });
   return app;
 }
 
-const kinds: Readonly<Record<number, ProblemKind>> = {
+const kindOfStatus: Readonly<Record<number, ProblemKind>> = {
   400: "wrong-call",
   401: "no-token",
   413: "too-large",
   415: "wrong-type",
 };
 
-function answered(answer: InboundAnswer): Response {
+function responseOf(answer: InboundAnswer): Response {
   if ("event" in answer) return Response.json({ event: answer.event }, { status: answer.status });
-  return new ProblemError(kinds[answer.status] as ProblemKind, `${answer.message}.`).response();
+  return new ApiProblem(kindOfStatus[answer.status] as ProblemKind, `${answer.message}.`).response();
 }

@@ -6,9 +6,9 @@ import { cancelJob, type JobPlan, startJob } from "../bridge/jobs/job-runner.ts"
 import { previewReplay } from "../bridge/jobs/replay.ts";
 import type { BulkRequest, JobWork, ReplayRequest } from "../bridge/model/job.ts";
 import { FileError } from "../bridge/ports/files.ts";
-import { connectorNamed } from "./connectors.ts";
+import { findConnectorId } from "./connectors.ts";
 import { endpoint } from "./endpoint.ts";
-import { ProblemError } from "./problem.ts";
+import { ApiProblem } from "./problem.ts";
 import {
   job,
   jobId,
@@ -23,10 +23,10 @@ import {
 } from "./schemas.ts";
 import { jobOf, summaryOf } from "./serialize.ts";
 
-/** A preview ends here: who asks over HTTP does not wait longer. ms */
+/** A preview that takes longer is abandoned, because HTTP clients do not wait longer. Milliseconds. */
 const maxPreviewMs = 20_000;
 
-const dryRun = z.boolean().default(false).describe("Only say what it would come to.");
+const dryRun = z.boolean().default(false).describe("Return a preview and change nothing.");
 const started = z.object({ kind: z.literal("job"), job });
 const params = z.strictObject({ id: jobId });
 
@@ -34,7 +34,7 @@ const listJobs = endpoint({
   method: "get",
   path: "/api/jobs",
   id: "listJobs",
-  summary: "Replays, back-fills and bulk acts, newest first",
+  summary: "Lists replays, back-fills and bulk operations, newest first",
   query: z.strictObject({ running: z.enum(["true", "false"]).default("false"), limit }),
   answer: z.object({ items: z.array(job) }),
   async run({ ops: { engine }, query: { running, limit } }) {
@@ -47,13 +47,13 @@ const getJob = endpoint({
   method: "get",
   path: "/api/jobs/{id}",
   id: "getJob",
-  summary: "One job, and how far it is",
+  summary: "Gets one job with its progress",
   params,
   answer: job,
   problems: ["missing"],
   async run({ ops: { engine }, params: { id } }) {
     const [stored] = await engine.store.read("job", [id]);
-    return stored ? jobOf(stored.value) : noJob();
+    return stored ? jobOf(stored.value) : jobMissing();
   },
 });
 
@@ -61,13 +61,13 @@ const cancel = endpoint({
   method: "post",
   path: "/api/jobs/{id}/cancel",
   id: "cancelJob",
-  summary: "Ends a job where it is; what it has made stays",
+  summary: "Cancels a job. Packets it has already created remain",
   params,
   answer: job,
   problems: ["missing"],
   async run({ ops: { engine }, params: { id }, actor }) {
     const cancelled = await cancelJob(engine, id, actor);
-    return cancelled ? jobOf(cancelled) : noJob();
+    return cancelled ? jobOf(cancelled) : jobMissing();
   },
 });
 
@@ -87,10 +87,10 @@ const startReplay = endpoint({
   method: "post",
   path: "/api/replays",
   id: "startReplay",
-  summary: "Sends the packets of a past time window again",
+  summary: "Replays the packets of a past time window",
   body: z.strictObject({
     from: timeIn,
-    to: timeIn.optional().describe("If not said: now."),
+    to: timeIn.optional().describe("Default: now."),
     connector: name.optional(),
     sheet: whichSheet,
     force: z.boolean().default(false),
@@ -101,8 +101,8 @@ const startReplay = endpoint({
   problems: ["missing", "unavailable"],
   async run({ ops: { engine }, body, actor }) {
     const { from, to = engine.clock.now() + 1, sheet, force, perSecond, dryRun } = body;
-    const connector = body.connector === undefined ? undefined : connectorNamed(engine, body.connector);
-    if (connector instanceof ProblemError) return connector;
+    const connector = body.connector === undefined ? undefined : findConnectorId(engine, body.connector);
+    if (connector instanceof ApiProblem) return connector;
     const request: ReplayRequest = {
       from,
       to,
@@ -135,12 +135,12 @@ const startBackfill = endpoint({
   method: "post",
   path: "/api/backfills",
   id: "startBackfill",
-  summary: "Takes old data through today's sheets to chosen targets",
+  summary: "Sends old data through today's sheets to chosen targets",
   body: z.strictObject({
-    targets: z.array(name).max(100).default([]).describe("sheet.target"),
-    connector: name.optional().describe("Or every target that goes to this connector."),
+    targets: z.array(name).max(100).default([]).describe("Targets, each as `sheet.target`."),
+    connector: name.optional().describe("Also every target that uses this connector."),
     from: z.union([
-      z.strictObject({ since: timeIn, until: timeIn.optional() }).describe("Recorded events, by time of acceptance."),
+      z.strictObject({ since: timeIn, until: timeIn.optional() }).describe("Recorded events, by acceptance time."),
       z.strictObject({ file: z.string().min(1).max(1_024), asOf: z.iso.datetime({ offset: true }).optional() }),
     ]),
     perSecond,
@@ -149,14 +149,14 @@ const startBackfill = endpoint({
   answer: backfillAnswer,
   problems: ["missing", "refused", "unavailable"],
   async run({ ops: { engine }, body, actor }) {
-    const connector = body.connector === undefined ? undefined : connectorNamed(engine, body.connector);
-    if (connector instanceof ProblemError) return connector;
+    const connector = body.connector === undefined ? undefined : findConnectorId(engine, body.connector);
+    if (connector instanceof ApiProblem) return connector;
     const request = await backfillRequest(engine, body, connector);
-    if (request instanceof ProblemError) return request;
+    if (request instanceof ApiProblem) return request;
     if (!body.dryRun) return start(engine, { kind: "backfill", request }, actor, body.perSecond);
     return preview(engine, async (onPage) => {
       const { looked, malformed, targets } = await previewBackfill(engine, request, onPage);
-      const told = Object.entries(targets).map(([target, { samples, ...counts }]) => [
+      const previews = Object.entries(targets).map(([target, { samples, ...counts }]) => [
         target,
         { ...counts, samples: samples.map(summaryOf) },
       ]);
@@ -164,7 +164,7 @@ const startBackfill = endpoint({
         kind: "trial" as const,
         looked,
         malformed: { lines: malformed.lines, first: [...malformed.first] },
-        targets: Object.fromEntries(told),
+        targets: Object.fromEntries(previews),
       };
     });
   },
@@ -175,9 +175,9 @@ export const bulkAnswer = z.discriminatedUnion("kind", [
   z.object({
     kind: z.literal("trial"),
     looked: z.int(),
-    made: z.int().describe("Packets it would be done to."),
-    held: z.int().describe("Of these, those that would be held again."),
-    refused: z.record(z.string(), z.int()).describe("Packets that would stay as they are, by why."),
+    made: z.int().describe("Packets that would be released or discarded."),
+    held: z.int().describe("Packets among these that would be held again."),
+    refused: z.record(z.string(), z.int()).describe("Packets that would not change, by reason."),
     samples: z.array(z.object({ packet: packetSummary, fate: z.string() })),
   }),
 ]);
@@ -186,7 +186,7 @@ const startBulk = endpoint({
   method: "post",
   path: "/api/bulk",
   id: "startBulk",
-  summary: "Does the same to all held packets that fit a filter: lets them go again, or discards them",
+  summary: "Releases or discards all held packets that match a filter",
   body: z.strictObject({
     act: z.enum(["release", "discard"]),
     filter: z.strictObject(packetFilter).default({}),
@@ -199,22 +199,22 @@ const startBulk = endpoint({
   problems: ["missing", "unavailable"],
   async run({ ops: { engine }, body, actor }) {
     const { act, filter, sheet, reason, perSecond, dryRun } = body;
-    const connector = filter.connector === undefined ? undefined : connectorNamed(engine, filter.connector);
-    if (connector instanceof ProblemError) return connector;
+    const connector = filter.connector === undefined ? undefined : findConnectorId(engine, filter.connector);
+    if (connector instanceof ApiProblem) return connector;
     const request: BulkRequest = { act, sheet, reason, filter: { ...filter, connector } };
     if (!dryRun) return start(engine, { kind: "bulk", request }, actor, perSecond);
     return preview(engine, async (onPage) => {
-      const trial = await previewBulk(engine, request, onPage);
-      const samples = trial.samples.map(({ packet, fate }) => ({ packet: summaryOf(packet), fate }));
-      return { kind: "trial" as const, ...trial, refused: { ...trial.refused }, samples };
+      const found = await previewBulk(engine, request, onPage);
+      const samples = found.samples.map(({ packet, fate }) => ({ packet: summaryOf(packet), fate }));
+      return { kind: "trial" as const, ...found, refused: { ...found.refused }, samples };
     });
   },
 });
 
 export const jobOperations = [listJobs, getJob, cancel, startReplay, startBackfill, startBulk];
 
-function noJob(): ProblemError {
-  return new ProblemError("missing", "There is no job with this id; the list of jobs has those there are.");
+function jobMissing(): ApiProblem {
+  return new ApiProblem("missing", "There is no job with this id. Look up the id in the list of jobs.");
 }
 
 async function start(engine: Engine, work: JobWork, actor: string, perSecond: number | undefined) {
@@ -222,22 +222,21 @@ async function start(engine: Engine, work: JobWork, actor: string, perSecond: nu
   return { kind: "job" as const, job: jobOf(await startJob(engine, plan)) };
 }
 
-class PreviewTimeoutError extends Error {}
+class PreviewTimeoutError extends Error {
+  override readonly name = "PreviewTimeoutError";
+}
 
-/** A preview goes through all that there is; deliveries go on in between, and after a while it gives up. */
-async function preview<T>(
-  engine: Engine,
-  look: (onPage: () => Promise<void>) => Promise<T>,
-): Promise<T | ProblemError> {
+/** Runs a preview, yielding to deliveries after each page. Returns a problem if it takes longer than 20 s. */
+async function preview<T>(engine: Engine, scan: (onPage: () => Promise<void>) => Promise<T>): Promise<T | ApiProblem> {
   const until = engine.clock.now() + maxPreviewMs;
   try {
-    return await look(async () => {
+    return await scan(async () => {
       if (engine.clock.now() > until) throw new PreviewTimeoutError();
       await engine.clock.sleep(0);
     });
   } catch (error) {
     if (!(error instanceof PreviewTimeoutError)) throw error;
-    return new ProblemError("unavailable", "There is too much to look through at one go; choose a shorter time.");
+    return new ApiProblem("unavailable", "The preview took longer than 20 seconds. Choose a shorter time window.");
   }
 }
 
@@ -254,7 +253,7 @@ async function backfillRequest(engine: Engine, { targets: names, from }: Backfil
     targets = targetsOf(engine, { targets: names, ...(connector !== undefined && { connector }) });
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    return new ProblemError("refused", "No sheet has such a target; the list of sheets names those there are.");
+    return new ApiProblem("refused", "No sheet has this target. The list of sheets shows all targets.");
   }
   if ("since" in from) {
     const { since, until = engine.clock.now() + 1 } = from;
@@ -265,6 +264,9 @@ async function backfillRequest(engine: Engine, { targets: names, from }: Backfil
     return { targets, from: { kind: "file" as const, file, ...(from.asOf !== undefined && { asOf: from.asOf }) } };
   } catch (error) {
     if (!(error instanceof FileError)) throw error;
-    return new ProblemError("refused", "The file cannot be read; it must lie in a place the bridge may read from.");
+    return new ApiProblem(
+      "refused",
+      "The file cannot be read. It must be in a folder that bridge.yaml lists under places.",
+    );
   }
 }

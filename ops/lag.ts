@@ -3,7 +3,7 @@ import type { PacketRecord } from "../bridge/model/packet-record.ts";
 import type { StorePort } from "../bridge/ports/store.ts";
 import { pagesOf } from "../bridge/values/pagination.ts";
 
-/** From queueing to acknowledgement, in ms. */
+/** Delivery lag: milliseconds from queueing to acknowledgement. */
 export interface Lag {
   readonly count: number;
   readonly p50: number;
@@ -13,43 +13,43 @@ export interface Lag {
 }
 
 export interface Lags {
-  /** By connector, over the last hour. */
+  /** Lag of each connector over the last hour. */
   readonly lastHour: ReadonlyMap<string, Lag>;
-  /** By connector, a minute after another, those in which something was delivered. */
+  /** Lag of each connector per minute, oldest first, without minutes in which nothing was delivered. */
   readonly byMinute: ReadonlyMap<string, readonly (Lag & { readonly at: number })[]>;
 }
 
 const hourMs = 3_600_000;
 const minuteMs = 60_000;
 
-/** Of the last hour at most so many of the newest packets are looked at: enough for percentiles. */
-const sample = 2_000;
-const page = 200;
+/** At most this many packets of the last hour are read, newest first. That is enough for percentiles. */
+const maxSample = 2_000;
+const pageSize = 200;
 
-/** A dashboard asks every few seconds, and several may be open. */
-const keptMs = 5_000;
-const kept = new WeakMap<StorePort, { readonly at: number; readonly lags: Promise<Lags> }>();
+/** Each open dashboard requests the lags every few seconds, so a result is reused for this long. */
+const cacheMs = 5_000;
+const cache = new WeakMap<StorePort, { readonly at: number; readonly lags: Promise<Lags> }>();
 
-/** How long deliveries took in the last hour, of the newest 2,000 packets; at most 5 s old. */
+/** Returns the delivery lag over the last hour, measured on its 2,000 newest packets. The result is at most 5 s old. */
 export function lagsOf(engine: Engine): Promise<Lags> {
   const now = engine.clock.now();
-  const known = kept.get(engine.store);
-  if (known && now - known.at < keptMs && now >= known.at) return known.lags;
-  const lags = read(engine, now);
-  kept.set(engine.store, { at: now, lags });
-  lags.catch(() => kept.delete(engine.store));
+  const cached = cache.get(engine.store);
+  if (cached && now - cached.at < cacheMs && now >= cached.at) return cached.lags;
+  const lags = measureLags(engine, now);
+  cache.set(engine.store, { at: now, lags });
+  lags.catch(() => cache.delete(engine.store));
   return lags;
 }
 
-async function read(engine: Engine, now: number): Promise<Lags> {
+async function measureLags(engine: Engine, now: number): Promise<Lags> {
   const sent: PacketRecord[] = [];
-  let looked = 0;
-  const newest = { from: now - hourMs, newestFirst: true, limit: page };
+  let scanned = 0;
+  const newest = { from: now - hourMs, newestFirst: true, limit: pageSize };
   for await (const { items } of pagesOf((from) => engine.store.packets({ ...newest, ...from }))) {
-    looked += items.length;
+    scanned += items.length;
     sent.push(...items.filter(({ progress }) => progress.status === "SENT"));
-    if (looked >= sample) break;
-    // What is delivered goes on in between.
+    if (scanned >= maxSample) break;
+    // Lets deliveries run between two pages.
     await engine.clock.sleep(0);
   }
   const byConnector = Map.groupBy(sent, ({ packet }) => packet.connector);
@@ -57,7 +57,7 @@ async function read(engine: Engine, now: number): Promise<Lags> {
   const byMinute = new Map(
     [...byConnector].map(([id, packets]) => {
       const minutes = Map.groupBy(packets, ({ progress }) => Math.floor((progress.closedAt ?? 0) / minuteMs));
-      const rows = [...minutes].map(([minute, of]) => ({ at: minute * minuteMs, ...lagOf(of) }));
+      const rows = [...minutes].map(([minute, closed]) => ({ at: minute * minuteMs, ...lagOf(closed) }));
       return [id, rows.sort((a, b) => a.at - b.at)];
     }),
   );

@@ -4,14 +4,14 @@ import { placeOf, verifyLedger } from "../bridge/ledger/verify.ts";
 import { eventStatuses, statuses } from "../bridge/model/ledger-entry.ts";
 import type { StorePort, Tally } from "../bridge/ports/store.ts";
 import { endpoint } from "./endpoint.ts";
-import { ProblemError } from "./problem.ts";
+import { ApiProblem } from "./problem.ts";
 import { timeIn, timeOut } from "./schemas.ts";
 
 const whoAmI = endpoint({
   method: "get",
   path: "/api/me",
   id: "whoAmI",
-  summary: "Who the ledger will say did it, and what is being looked at",
+  summary: "Gets the caller's name as the ledger records it, and the bridge's host and version",
   answer: z.object({ actor: z.string(), host: z.enum(["local", "aws"]), version: z.string(), now: z.iso.datetime() }),
   run: ({ ops: { host, version, engine }, actor }) => ({ actor, host, version, now: timeOut(engine.clock.now()) }),
 });
@@ -20,9 +20,11 @@ const verify = endpoint({
   method: "post",
   path: "/api/ledger/verify",
   id: "verifyLedger",
-  summary: "Holds every entry against its chain, its record and the seals, and names the first place that is wrong",
+  summary: "Checks every entry against its chain, its record and the seals, and reports the first mismatch",
   body: z.strictObject({
-    since: timeIn.optional().describe("Only what was sealed since; that finds nothing that was put in."),
+    since: timeIn
+      .optional()
+      .describe("Check only entries sealed since this time. This does not find inserted entries."),
   }),
   answer: z.object({
     ok: z.boolean(),
@@ -35,15 +37,16 @@ const verify = endpoint({
   }),
   problems: ["refused", "unavailable"],
   async run({ ops: { engine, evidence, host }, body: { since } }) {
-    // It reads everything there is, which takes longer than a gateway waits, and needs rights this function has not.
+    // Verification reads the whole ledger, which exceeds the gateway's timeout and this function's permissions.
     if (host === "aws") {
-      return new ProblemError(
+      return new ApiProblem(
         "unavailable",
-        "Run bridge ledger verify --stack and the deployment's name; see docs/ledger.md.",
+        "On AWS, run bridge ledger verify --stack <name> instead. See docs/ledger.md.",
       );
     }
-    if (since !== undefined && !evidence)
-      return new ProblemError("refused", "There are no seals; check the whole ledger.");
+    if (since !== undefined && !evidence) {
+      return new ApiProblem("refused", "There are no seals. Leave out since to check the whole ledger.");
+    }
     const { entries, chains, fault, seals } = await verifyLedger(engine, {
       ...(evidence && { evidence }),
       ...(since !== undefined && { since }),
@@ -64,37 +67,38 @@ const counts = <S extends readonly string[]>(names: S) =>
 export const tallyAnswer = z.object({
   events: counts([...eventStatuses, "duplicates"] as const),
   packets: counts(statuses),
-  givenUp: z.int().describe("Messages of the inbox that could not be mapped, however often it was tried."),
+  givenUp: z.int().describe("Inbox messages that could not be mapped after repeated attempts."),
 });
 
 const tally = endpoint({
   method: "get",
   path: "/api/tally",
   id: "tally",
-  summary: "Every event and packet, counted by its status",
+  summary: "Counts events and packets by status",
   answer: tallyAnswer,
   problems: ["unavailable"],
   async run({ ops: { engine, host } }) {
-    // It would read the whole table, at every look.
-    if (host === "aws")
-      return new ProblemError("unavailable", "On AWS the dashboard in CloudWatch counts; see the runbook.");
-    const [counted, { waiting, inFlight }] = await Promise.all([tallyOf(engine), engine.queue.depth("inbox-dead")]);
-    return { ...counted, givenUp: waiting + inFlight };
+    // On AWS each count would read the whole table.
+    if (host === "aws") {
+      return new ApiProblem("unavailable", "On AWS, see the CloudWatch dashboard for counts. See docs/runbook.md.");
+    }
+    const [totals, { waiting, inFlight }] = await Promise.all([tallyOf(engine), engine.queue.depth("inbox-dead")]);
+    return { ...totals, givenUp: waiting + inFlight };
   },
 });
 
 export const ledgerOperations = [whoAmI, verify, tally];
 
-const keptMs = 2_000;
-const kept = new WeakMap<StorePort, { readonly at: number; readonly tally: Promise<Tally> }>();
+const cacheMs = 2_000;
+const cache = new WeakMap<StorePort, { readonly at: number; readonly tally: Promise<Tally> }>();
 
-/** All rows are counted: at most every 2 s, however many ask. */
+/** Counts events and packets by status. A count reads every row, so its result is reused for 2 s. */
 export function tallyOf({ store, clock }: Engine): Promise<Tally> {
   const now = clock.now();
-  const known = kept.get(store);
-  if (known && now - known.at < keptMs && now >= known.at) return known.tally;
+  const cached = cache.get(store);
+  if (cached && now - cached.at < cacheMs && now >= cached.at) return cached.tally;
   const tally = store.tally();
-  kept.set(store, { at: now, tally });
-  tally.catch(() => kept.delete(store));
+  cache.set(store, { at: now, tally });
+  tally.catch(() => cache.delete(store));
   return tally;
 }

@@ -6,19 +6,19 @@ import { createOpsApp } from "./app.ts";
 import type { BaseAppOptions } from "./base-app.ts";
 import type { OpsContext } from "./endpoint.ts";
 import { inboundRoutes } from "./inbound-routes.ts";
-import { ProblemError } from "./problem.ts";
+import { ApiProblem } from "./problem.ts";
 import { type Ask, createProxy } from "./proxy.ts";
 
 export interface ListenOptions {
-  /** 0: any that is free. */
+  /** 0 chooses any free port. */
   readonly port: number;
-  /** What a caller must know. */
+  /** The bearer token that every caller must send. */
   readonly token: string;
   readonly page?: BaseAppOptions["page"];
 }
 
 export interface ServeOptions extends ListenOptions {
-  /** Who calls: whoever has the token is who runs this process. */
+  /** The caller's name for the ledger. Whoever has the token counts as the user who runs this process. */
   readonly actor: string;
 }
 
@@ -30,31 +30,32 @@ export interface Served {
 
 const loopback = "127.0.0.1";
 
-/** A call must be over by then: request and headers, in ms. */
+/** Time limit for receiving a request and its headers, in milliseconds. */
 const requestMs = 30_000;
 
 /**
- * Serves the API, and the door for what outside systems say, to this machine alone: they come through a proxy of yours.
+ * Serves the operator API and the inbound webhook endpoint on the loopback interface. Outside systems reach the
+ * webhook endpoint through your own reverse proxy.
  *
- * @throws where the port is taken
+ * @throws if the port is in use
  */
-export function serveOps(ops: OpsContext, { actor, ...door }: ServeOptions): Promise<Served> {
-  const app = createOpsApp(ops, { ...aroundOf(door), actorOf: () => actor });
+export function serveOps(ops: OpsContext, { actor, ...options }: ServeOptions): Promise<Served> {
+  const app = createOpsApp(ops, { ...appOptions(options), actorOf: () => actor });
   app.route("/", inboundRoutes(ops.engine));
-  return listen(app, door.port);
+  return listen(app, options.port);
 }
 
 /**
- * Serves the API of a bridge elsewhere to this machine alone.
+ * Serves the API of a remote bridge on the loopback interface.
  *
- * @param ask asks it, in the operator's name
- * @throws where the port is taken
+ * @param ask sends a request to the remote bridge with the operator's credentials
+ * @throws if the port is in use
  */
-export function serveProxy(ask: Ask, door: ListenOptions): Promise<Served> {
-  return listen(createProxy(ask, aroundOf(door)), door.port);
+export function serveProxy(ask: Ask, options: ListenOptions): Promise<Served> {
+  return listen(createProxy(ask, appOptions(options)), options.port);
 }
 
-function aroundOf({ token, page }: ListenOptions): BaseAppOptions {
+function appOptions({ token, page }: ListenOptions): BaseAppOptions {
   return { guard: localGuard(token), ...(page && { page }) };
 }
 
@@ -78,26 +79,29 @@ async function listen(app: Hono, port: number): Promise<Served> {
 }
 
 /**
- * Lets only callers of this machine through who know the token.
+ * Creates a guard that admits only callers on this machine that send the token.
  *
- * A web page of elsewhere that the operator has open is kept out three times: it does not know the token, and sends none
- * by itself, because it is in no cookie; its origin is another; and where its name was pointed at this machine (DNS
- * rebinding), the host it asks for is not this one.
+ * Three checks keep out other websites the operator has open. The token is not in a cookie, so a browser does not send
+ * it by itself. The `Origin` header must be this server's. The `Host` header must be a loopback name, which defeats
+ * DNS rebinding.
  */
 export function localGuard(token: string): MiddlewareHandler {
-  const wanted = digest(`Bearer ${token}`);
+  const expected = digest(`Bearer ${token}`);
   return async ({ req }, next) => {
-    if (!isThisMachine(req.header("host"))) {
-      return new ProblemError("forbidden", "Call it by its address, http://127.0.0.1 and the port.").response();
+    if (!isLoopback(req.header("host"))) {
+      return new ApiProblem(
+        "forbidden",
+        "Call this API at http://127.0.0.1 and its port, not by another host name.",
+      ).response();
     }
     const origin = req.header("origin");
     if (origin !== undefined && origin !== `http://${req.header("host")}`) {
-      return new ProblemError("forbidden", "A page of another origin may not call this.").response();
+      return new ApiProblem("forbidden", "Pages of another origin may not call this API.").response();
     }
-    if (!timingSafeEqual(digest(req.header("authorization") ?? ""), wanted)) {
-      const { body } = new ProblemError(
+    if (!timingSafeEqual(digest(req.header("authorization") ?? ""), expected)) {
+      const { body } = new ApiProblem(
         "no-token",
-        "Send Authorization: Bearer and the token that bridge serve has printed; it also lies in the store's folder, as api.json.",
+        "Send the header Authorization: Bearer <token>. bridge serve prints the token, and api.json in the store's folder has it.",
       );
       return new Response(JSON.stringify(body), {
         status: body.status,
@@ -112,6 +116,6 @@ function digest(text: string): Buffer {
   return hash("sha256", text, "buffer");
 }
 
-function isThisMachine(host: string | undefined): boolean {
+function isLoopback(host: string | undefined): boolean {
   return host !== undefined && /^(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?$/.test(host);
 }

@@ -16,7 +16,7 @@ interface Metric {
 }
 
 /**
- * What there is to measure, as Prometheus reads it.
+ * Returns the bridge's metrics in the Prometheus text format.
  *
  * Source: Prometheus, "Text-based format", 0.0.4.
  */
@@ -31,41 +31,42 @@ export async function metricsText(engine: Engine): Promise<string> {
     depth(engine, "inbox"),
   ]);
   const { duplicates, ...events } = tally.events;
-  const of = (value: (i: number) => number) => ids.map((connector, i) => ({ labels: { connector }, value: value(i) }));
+  const byConnector = (value: (i: number) => number) =>
+    ids.map((connector, i) => ({ labels: { connector }, value: value(i) }));
   const healthAt = (i: number) => healths[i]?.value ?? healthOf(0);
   const metrics: readonly Metric[] = [
-    gauge("bridge_events", "Events, by what became of them.", byStatus(events)),
-    gauge("bridge_events_duplicate", "Events that came again.", [{ labels: {}, value: duplicates }]),
+    gauge("bridge_events", "Events, by status.", byStatus(events)),
+    gauge("bridge_events_duplicate", "Events received more than once.", [{ labels: {}, value: duplicates }]),
     gauge("bridge_packets", "Packets, by status.", byStatus(tally.packets)),
     gauge("bridge_inbox_messages", "Messages in the inbox.", [{ labels: {}, value: inbox }]),
     gauge(
       "bridge_lane_messages",
       "Messages in a connector's lane queue.",
-      of((i) => lanes[i] ?? 0),
+      byConnector((i) => lanes[i] ?? 0),
     ),
     gauge(
       "bridge_outbox_messages",
       "Messages in a connector's outbox.",
-      of((i) => outboxes[i] ?? 0),
+      byConnector((i) => outboxes[i] ?? 0),
     ),
     gauge(
       "bridge_target_up",
-      "1 where the target is up.",
-      of((i) => (isDown(healthAt(i)) ? 0 : 1)),
+      "1 if the target is up.",
+      byConnector((i) => (isDown(healthAt(i)) ? 0 : 1)),
     ),
     gauge(
       "bridge_connector_paused",
-      "1 where a person has paused it.",
-      of((i) => (healthAt(i).paused ? 1 : 0)),
+      "1 if an operator has paused the connector.",
+      byConnector((i) => (healthAt(i).paused ? 1 : 0)),
     ),
     gauge(
       "bridge_window_breached",
-      "1 where packets are later than their consistency window.",
-      of((i) => (healthAt(i).breachedSince === undefined ? 0 : 1)),
+      "1 if packets have exceeded their consistency window.",
+      byConnector((i) => (healthAt(i).breachedSince === undefined ? 0 : 1)),
     ),
     {
       name: "bridge_lag_seconds",
-      help: "From queueing to acknowledgement, in the last hour.",
+      help: "Time from queueing to acknowledgement over the last hour.",
       type: "summary",
       samples: [...lags.lastHour].flatMap(([connector, { p50, p95, p99, count }]) => [
         { labels: { connector, quantile: "0.5" }, value: p50 / 1_000 },
@@ -88,8 +89,8 @@ function byStatus(counts: Readonly<Record<string, number>>): Metric["samples"] {
 
 function textOf({ name, help, type, samples }: Metric): string {
   const lines = samples.map(({ suffix = "", labels, value }) => {
-    const told = Object.entries(labels).map(([label, text]) => `${label}="${text.replace(/[\\"\n]/g, "_")}"`);
-    return `${name}${suffix}${told.length > 0 ? `{${told.join(",")}}` : ""} ${value}`;
+    const pairs = Object.entries(labels).map(([label, text]) => `${label}="${text.replace(/[\\"\n]/g, "_")}"`);
+    return `${name}${suffix}${pairs.length > 0 ? `{${pairs.join(",")}}` : ""} ${value}`;
   });
   return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...lines].join("\n");
 }

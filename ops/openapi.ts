@@ -3,23 +3,24 @@ import type { JsonObject } from "../bridge/values/json.ts";
 import type { AnyEndpoint, OpsContext } from "./endpoint.ts";
 import { problemSchema } from "./problem.ts";
 
-/** Problems any call may come to, by status. */
-const common: Readonly<Record<string, string>> = {
-  400: "The call is wrong.",
-  401: "Who calls is not known.",
-  403: "This caller is refused.",
-  500: "The bridge failed.",
-  503: "The bridge cannot do it now.",
+/** Problems that every operation can return, by status. */
+const commonProblems: Readonly<Record<string, string>> = {
+  400: "The request is invalid. `faults` lists the errors.",
+  401: "The caller did not authenticate.",
+  403: "The caller has no access.",
+  500: "Internal error. The bridge's log has the details.",
+  503: "The bridge cannot do this now. `detail` says what to do.",
 };
 
-const own: Readonly<Record<string, readonly [status: number, description: string]>> = {
-  missing: [404, "There is no such thing."],
-  moved: [409, "Somebody else was faster; `now` says how the packet stands."],
-  refused: [422, "It cannot be done; `detail` says why, and what to do."],
-  unavailable: [503, "The bridge cannot do it now."],
+/** Problems that only some operations can return. */
+const ownProblems: Readonly<Record<string, readonly [status: number, description: string]>> = {
+  missing: [404, "The resource does not exist."],
+  moved: [409, "The packet has changed since you read it. `now` has its current state."],
+  refused: [422, "The operation is not possible. `detail` says why and what to do."],
+  unavailable: [503, "The bridge cannot do this now. `detail` says what to do."],
 };
 
-/** The OpenAPI 3.1 document of the operations, made of the schemas they are served by. */
+/** Builds the OpenAPI 3.1 document from the schemas that the server validates with. */
 export function openApiOf(
   operations: readonly AnyEndpoint[],
   { host, version }: Pick<OpsContext, "host" | "version">,
@@ -28,14 +29,14 @@ export function openApiOf(
   const named: JsonObject = {};
   schemaOf(problemSchema, "output", named);
   for (const operation of operations) {
-    paths[operation.path] = { ...paths[operation.path], [operation.method]: told(operation, named) };
+    paths[operation.path] = { ...paths[operation.path], [operation.method]: describeOperation(operation, named) };
   }
   return {
     openapi: "3.1.0",
     info: {
-      title: "HMS Sync Bridge: the operator's API",
+      title: "HMS Sync Bridge operator API",
       version,
-      description: "Times are RFC 3339, lists are paged by `after`, errors are RFC 9457 problems.",
+      description: "Times are RFC 3339. Lists are paged with `after`. Errors are RFC 9457 problem details.",
     },
     paths,
     components: {
@@ -51,15 +52,18 @@ export function openApiOf(
   };
 }
 
-/** @param named takes up the schemas that have a name, for all to refer to */
-function told({ id, summary, params, query, body, answer, problems = [] }: AnyEndpoint, named: JsonObject): JsonObject {
+/** @param named collects the schemas that have an id, for references from all operations */
+function describeOperation(
+  { id, summary, params, query, body, answer, problems = [] }: AnyEndpoint,
+  named: JsonObject,
+): JsonObject {
   const parameters = [...parametersIn("path", params), ...parametersIn("query", query)];
   const answers: Record<string, JsonObject> = {
-    200: { description: "Done.", content: { "application/json": { schema: schemaOf(answer, "output", named) } } },
+    200: { description: "Success.", content: { "application/json": { schema: schemaOf(answer, "output", named) } } },
   };
-  const refusals = [...Object.entries(common), ...problems.map((kind) => own[kind] ?? [500, ""])];
-  if (body) refusals.push([413, "The body is too large."], [415, "The body is not JSON."]);
-  for (const [status, description] of refusals) {
+  const failures = [...Object.entries(commonProblems), ...problems.map((kind) => ownProblems[kind] ?? [500, ""])];
+  if (body) failures.push([413, "The request body is too large."], [415, "The request body is not JSON."]);
+  for (const [status, description] of failures) {
     const schema = { $ref: "#/components/schemas/Problem" };
     answers[String(status)] = { description, content: { "application/problem+json": { schema } } };
   }
@@ -89,7 +93,10 @@ function parametersIn(place: "path" | "query", schema: z.ZodType | undefined): J
   }));
 }
 
-/** A schema; it refers to those that have a name, which `named` takes up, and is such a reference where it has one itself. */
+/**
+ * Converts a schema to JSON Schema. Schemas that have an id are added to `named` and replaced by a reference, including
+ * the given schema itself.
+ */
 function schemaOf(schema: z.ZodType, io: "input" | "output", named: JsonObject): JsonObject {
   const made = z.toJSONSchema(schema, { io, target: "draft-2020-12", reused: "inline", unrepresentable: "any" });
   const text = JSON.stringify(made).replaceAll("#/$defs/", "#/components/schemas/");

@@ -11,9 +11,9 @@ import type { Actor } from "../bridge/operations/operator.ts";
 import type { OperationResult } from "../bridge/operations/packet-operation.ts";
 import type { Stored } from "../bridge/ports/store.ts";
 import { isJsonObject, type Json, type JsonObject } from "../bridge/values/json.ts";
-import { connectorNamed } from "./connectors.ts";
+import { findConnectorId } from "./connectors.ts";
 import { endpoint } from "./endpoint.ts";
-import { ProblemError } from "./problem.ts";
+import { ApiProblem } from "./problem.ts";
 import {
   anyJson,
   cursor,
@@ -31,10 +31,10 @@ import {
 import { stepOf, summaryOf } from "./serialize.ts";
 
 const oneOrMore = <T extends z.ZodType<string>>(item: T) =>
-  z.union([item, z.array(item).min(1).max(10)]).transform((given) => [given].flat() as z.output<T>[]);
+  z.union([item, z.array(item).min(1).max(10)]).transform((items) => [items].flat() as z.output<T>[]);
 
 const params = z.strictObject({ id: packetId });
-const etag = z.int().min(1).describe("The packet's etag as you saw it.");
+const etag = z.int().min(1).describe("The packet's etag when you read it.");
 export const doneAnswer = z.object({ kind: z.literal("done"), etag: z.int(), packet: packetSummary });
 
 export const editAnswer = z.discriminatedUnion("kind", [
@@ -44,7 +44,7 @@ export const editAnswer = z.discriminatedUnion("kind", [
     fields: z.record(z.string(), anyJson),
     changes: z.array(z.object({ field: z.string(), before: anyJson.optional(), after: anyJson.optional() })),
     governance: z.array(fieldDecision),
-    held: z.string().optional().describe("Why it would be held again."),
+    held: z.string().optional().describe("Why the packet would be held again."),
   }),
 ]);
 
@@ -52,10 +52,10 @@ const listPackets = endpoint({
   method: "get",
   path: "/api/packets",
   id: "listPackets",
-  summary: "Packets, newest first: what was sent, what waits, what is held",
+  summary: "Lists packets, newest first by default",
   query: z.strictObject({
     ...packetFilter,
-    status: oneOrMore(z.enum(statuses)).optional().describe("May be given again."),
+    status: oneOrMore(z.enum(statuses)).optional().describe("Repeat the parameter for several statuses."),
     order: z.enum(["newest", "oldest"]).default("newest"),
     limit,
     after: cursor,
@@ -64,8 +64,8 @@ const listPackets = endpoint({
   problems: ["missing"],
   async run({ ops: { engine }, query }) {
     const { status, order, connector, after, ...filter } = query;
-    const id = connector === undefined ? undefined : connectorNamed(engine, connector);
-    if (id instanceof ProblemError) return id;
+    const id = connector === undefined ? undefined : findConnectorId(engine, connector);
+    if (id instanceof ApiProblem) return id;
     const page = await engine.store.packets({
       ...filter,
       connector: id,
@@ -81,13 +81,13 @@ const getPacket = endpoint({
   method: "get",
   path: "/api/packets/{id}",
   id: "getPacket",
-  summary: "One packet: its fields, its story, and the target's answer",
+  summary: "Gets one packet with its fields, its history and the target's response",
   params,
   answer: packetStory,
   problems: ["missing"],
   async run({ ops: { engine }, params: { id } }) {
     const [stored] = await engine.store.read("packet", [id]);
-    return stored ? storyOf(engine, stored) : missing();
+    return stored ? storyOf(engine, stored) : packetMissing();
   },
 });
 
@@ -95,26 +95,26 @@ const editPacket = endpoint({
   method: "post",
   path: "/api/packets/{id}/edit",
   id: "editPacket",
-  summary: "Puts a packet with other fields in the place of a held one, seen by governance again, and sends it",
+  summary: "Replaces a held packet with one that has other fields, has governance check it, and sends it",
   params,
   body: z.strictObject({
     etag,
     fields: z
       .custom<JsonObject>(isJsonObject, "is not an object")
       .meta({ type: "object", additionalProperties: true })
-      .describe("All fields it is to have; what is not named is not sent."),
+      .describe("All fields of the new packet. Fields that are left out are not sent."),
     reason,
-    dryRun: z.boolean().default(false).describe("Only say what it would come to."),
+    dryRun: z.boolean().default(false).describe("Return a preview and change nothing."),
   }),
   answer: editAnswer,
   problems: ["missing", "moved", "refused"],
   async run({ ops: { engine }, params: { id }, body, actor }) {
     const request = { id, etag: body.etag, fields: body.fields };
     if (!body.dryRun) return answerOf(await edit(engine, request, { actor, reason: body.reason }));
-    const trial = await previewEdit(engine, request);
-    if (trial.kind !== "trial") return answerOf(trial);
-    const governance = trial.governance.map((decision) => ({ ...decision, kinds: [...decision.kinds] }));
-    return { ...trial, changes: [...trial.changes], governance };
+    const preview = await previewEdit(engine, request);
+    if (preview.kind !== "trial") return answerOf(preview);
+    const governance = preview.governance.map((decision) => ({ ...decision, kinds: [...decision.kinds] }));
+    return { ...preview, changes: [...preview.changes], governance };
   },
 });
 
@@ -122,12 +122,12 @@ const replayOne = endpoint({
   method: "post",
   path: "/api/packets/{id}/replay",
   id: "replayPacket",
-  summary: "Sends a packet again: lets a held one go, makes a revision of a closed one",
+  summary: "Sends a packet again: releases a held packet, or creates a revision of a closed one",
   params,
   body: z.strictObject({
     etag: etag.optional(),
     sheet: whichSheet,
-    force: z.boolean().default(false).describe("Of a closed one: even what the target is believed to hold."),
+    force: z.boolean().default(false).describe("For a closed packet: also send values the target is known to hold."),
     reason,
   }),
   answer: doneAnswer,
@@ -141,7 +141,7 @@ const discardPacket = endpoint({
   method: "post",
   path: "/api/packets/{id}/discard",
   id: "discardPacket",
-  summary: "Closes an open packet for good: it is not sent, and no replay sends it",
+  summary: "Closes an open packet for good. It is not sent, and replays skip it",
   params,
   body: z.strictObject({ etag: etag.optional(), reason }),
   answer: doneAnswer,
@@ -154,25 +154,25 @@ const discardPacket = endpoint({
 
 export const packetOperations = [listPackets, getPacket, editPacket, replayOne, discardPacket];
 
-function missing(): ProblemError {
-  return new ProblemError("missing", "There is no packet with this id; the list of packets has those there are.");
+function packetMissing(): ApiProblem {
+  return new ApiProblem("missing", "There is no packet with this id. Look up the id in the list of packets.");
 }
 
-/** What a person's act came to, as an answer or a problem. */
-function answerOf(acted: OperationResult): z.input<typeof doneAnswer> | ProblemError {
-  switch (acted.kind) {
+/** Converts the result of an operator action to a response or a problem. */
+function answerOf(result: OperationResult): z.input<typeof doneAnswer> | ApiProblem {
+  switch (result.kind) {
     case "done":
-      return { kind: "done", etag: acted.packet.etag, packet: summaryOf(acted.packet.value) };
+      return { kind: "done", etag: result.packet.etag, packet: summaryOf(result.packet.value) };
     case "missing":
-      return missing();
+      return packetMissing();
     case "moved": {
-      const { etag, value } = acted.now;
-      return new ProblemError("moved", "Look at the packet as it stands now, and decide anew.", {
+      const { etag, value } = result.now;
+      return new ApiProblem("moved", "Review the packet's current state, then decide again.", {
         now: { etag, packet: summaryOf(value) },
       });
     }
     case "refused":
-      return new ProblemError("refused", acted.why);
+      return new ApiProblem("refused", result.why);
   }
 }
 
@@ -188,9 +188,9 @@ async function storyOf(engine: Engine, { value, etag }: Stored<"packet">): Promi
     ...summaryOf(value),
     etag,
     entity: packet.entity,
-    fields: Object.entries(packet.fields).map(([name, given]) => ({
+    fields: Object.entries(packet.fields).map(([name, value]) => ({
       name,
-      value: given,
+      value,
       ...(Object.hasOwn(before, name) && { before: before[name] as Json }),
       atTarget: atTarget(name),
     })),
@@ -202,12 +202,12 @@ async function storyOf(engine: Engine, { value, etag }: Stored<"packet">): Promi
   };
 }
 
-/** The fields' values before this change: of the packet it stands in for, else as its event gives them. */
+/** Returns the fields' values before this change: those of the packet it replaces, else the event's previous values. */
 async function beforeOf(engine: Engine, { packet }: PacketRecord): Promise<JsonObject> {
   if (packet.replaces !== undefined) {
     return (await engine.store.read("packet", [packet.replaces]))[0]?.value.packet.fields ?? {};
   }
-  // An element of a roster is not looked for: it may stand in a file.
+  // A roster element is not looked up because it may be in a file.
   const [stored] = packet.element === undefined ? await engine.store.read("event", [packet.event]) : [];
   const data = stored?.value.event?.data;
   if (!data) return {};
@@ -215,7 +215,7 @@ async function beforeOf(engine: Engine, { packet }: PacketRecord): Promise<JsonO
   const target = sheet?.targets.find(({ name }) => name === packet.target);
   return Object.fromEntries(
     (target?.fields ?? []).flatMap(({ to, previous }) => {
-      const before = previous.map((read) => read(data)).find((found) => found !== undefined);
+      const before = previous.map((read) => read(data)).find((value) => value !== undefined);
       return before === undefined ? [] : [[to, before]];
     }),
   );

@@ -1,40 +1,40 @@
 import * as z from "zod";
 
-/** An error as RFC 9457 tells it: what is wrong, where, and what to do. Never a value that was sent. */
+/** RFC 9457 problem details: what is wrong, where, and what to do. Never contains a value from the request. */
 export const problemSchema = z
   .strictObject({
-    type: z.string().describe("`urn:hms-bridge:` and a word a program can go by."),
+    type: z.string().describe("`urn:hms-bridge:` and a stable code for programs."),
     title: z.string(),
     status: z.int(),
-    detail: z.string().describe("What to do about it."),
+    detail: z.string().describe("What happened and what to do next."),
     faults: z
       .array(z.strictObject({ where: z.string(), what: z.string() }))
       .optional()
-      .describe("What is wrong with the call, place by place."),
-    now: z.looseObject({}).optional().describe("How the packet stands now, where somebody else was faster."),
+      .describe("The errors in the request, each with its location."),
+    now: z.looseObject({}).optional().describe("The packet's current state, if it has changed since you read it."),
   })
   .meta({ id: "Problem" });
 
 type ProblemBody = z.output<typeof problemSchema>;
 
 const titles = {
-  "wrong-call": [400, "The call is wrong"],
-  "no-token": [401, "Who calls is not known"],
-  forbidden: [403, "This caller is refused"],
-  missing: [404, "There is no such thing"],
-  "unknown-connector": [404, "No connector is called so"],
-  moved: [409, "Somebody else was faster"],
-  "too-large": [413, "The body is too large"],
-  "wrong-type": [415, "The body is not JSON"],
-  refused: [422, "It cannot be done"],
-  failed: [500, "The bridge failed"],
-  unavailable: [503, "The bridge cannot do it now"],
+  "wrong-call": [400, "Invalid request"],
+  "no-token": [401, "Authentication required"],
+  forbidden: [403, "Access denied"],
+  missing: [404, "Not found"],
+  "unknown-connector": [404, "Unknown connector"],
+  moved: [409, "The packet has changed"],
+  "too-large": [413, "Request body too large"],
+  "wrong-type": [415, "Request body is not JSON"],
+  refused: [422, "Operation not possible"],
+  failed: [500, "Internal error"],
+  unavailable: [503, "Not available now"],
 } as const;
 
 export type ProblemKind = keyof typeof titles;
 
-/** What an operation gives back in the place of its answer. */
-export class ProblemError {
+/** A problem that an operation returns instead of its answer. It is a value and is never thrown. */
+export class ApiProblem {
   readonly body: ProblemBody;
 
   constructor(kind: ProblemKind, detail: string, more: Pick<ProblemBody, "faults" | "now"> = {}) {
@@ -51,16 +51,21 @@ export class ProblemError {
 }
 
 /**
- * What a schema found wrong, without the values: of a key nobody knows not even its name, which may be anything.
+ * Converts a schema error to a problem without any value from the request. The name of an unknown key is left out too,
+ * because it may be anything.
  *
- * @param part of the call: `body`, `query`
+ * @param part the part of the request: `body`, `query`
  */
-export function schemaProblem(part: string, error: z.ZodError): ProblemError {
+export function schemaProblem(part: string, error: z.ZodError): ApiProblem {
   const faults = error.issues.slice(0, 20).map((issue) => ({
     where: [part, ...issue.path.map(String).filter((name) => /^[\w.]{1,40}$/.test(name))].join("."),
-    what: issue.code === "unrecognized_keys" ? "has a key this call does not know" : issue.message,
+    what: issue.code === "unrecognized_keys" ? "has an unknown key" : issue.message,
   }));
-  return new ProblemError("wrong-call", `The ${part} is not what this call takes; /openapi.json says what is.`, {
-    faults,
-  });
+  return new ApiProblem(
+    "wrong-call",
+    `The ${part} does not match this operation's schema. /openapi.json has the schema.`,
+    {
+      faults,
+    },
+  );
 }

@@ -1,51 +1,51 @@
 import type { Hono } from "hono";
 import { type BaseAppOptions, createBaseApp } from "./base-app.ts";
-import { ProblemError } from "./problem.ts";
+import { ApiProblem } from "./problem.ts";
 
-/** Asks a bridge elsewhere: by its API's path and query. */
+/** Sends a request to a remote bridge's API, given the path with its query. */
 export type Ask = (
   path: string,
   init: { readonly method: string; readonly headers: Record<string, string>; readonly body?: string },
 ) => Promise<Response>;
 
 /**
- * The API of a bridge elsewhere, for a page on this machine: what is asked here is asked there, in the name `ask` has.
+ * Creates a proxy to the API of a remote bridge, for the dashboard on this machine.
  *
- * Nothing of a caller's headers goes there but the body's type, and nothing of the answer's comes back but its own.
+ * `ask` adds its own credentials. Of all headers only the content type is forwarded, in both directions.
  */
-export function createProxy(ask: Ask, around: BaseAppOptions): Hono {
-  const app = createBaseApp(around);
+export function createProxy(ask: Ask, options: BaseAppOptions): Hono {
+  const app = createBaseApp(options);
   app.on(["GET", "POST"], "/api/*", async ({ req }) => {
     const { pathname, search } = new URL(req.url);
     const body = req.method === "POST" ? await req.text() : "";
-    const type = req.header("content-type");
-    const answer = await ask(`${pathname}${search}`, {
+    const requestType = req.header("content-type");
+    const response = await ask(`${pathname}${search}`, {
       method: req.method,
-      headers: type === undefined ? {} : { "content-type": type },
+      headers: requestType === undefined ? {} : { "content-type": requestType },
       ...(body !== "" && { body }),
     });
-    const told = answer.headers.get("content-type") ?? "";
-    // What stands before the API says no in words of its own; and a 401 of it would be taken for the page's own token.
-    if (!/^application\/(problem\+)?json/.test(told) || answer.status === 401) return refusedThere(answer.status);
-    return new Response(answer.body, {
-      status: answer.status,
-      headers: { "content-type": told, "cache-control": "no-store" },
+    const type = response.headers.get("content-type") ?? "";
+    // A gateway in front of the API answers in its own format. The page would take a 401 to be about its own token.
+    if (!/^application\/(problem\+)?json/.test(type) || response.status === 401) return gatewayProblem(response.status);
+    return new Response(response.body, {
+      status: response.status,
+      headers: { "content-type": type, "cache-control": "no-store" },
     });
   });
   app.onError(() =>
-    new ProblemError(
+    new ApiProblem(
       "unavailable",
-      "The bridge elsewhere does not answer; are your credentials and region right?",
+      "The remote bridge does not answer. Check your AWS credentials and region.",
     ).response(),
   );
   return app;
 }
 
-function refusedThere(status: number): Response {
+function gatewayProblem(status: number): Response {
   return status === 401 || status === 403
-    ? new ProblemError(
+    ? new ApiProblem(
         "forbidden",
-        "Your AWS credentials may not call this operation of the API, or have expired: renew them, and start bridge console anew.",
+        "Your AWS credentials have expired or do not permit this operation. Renew them, then start bridge console again.",
       ).response()
-    : new ProblemError("unavailable", `What stands before the API answered ${status}; try again.`).response();
+    : new ApiProblem("unavailable", `The gateway in front of the API answered ${status}. Try again.`).response();
 }

@@ -4,9 +4,9 @@ import { maxReason } from "../bridge/operations/operator.ts";
 import { dataKinds } from "../bridge/pii/finding.ts";
 import type { Json } from "../bridge/values/json.ts";
 
-/** Shapes that several operations share. */
+// Schemas that several operations share.
 
-/** RFC 3339 on the wire, ms since the epoch inside. */
+/** Parses an RFC 3339 time to milliseconds since the epoch. */
 export const timeIn = z.iso
   .datetime({ offset: true, error: "is not an RFC 3339 time such as 2026-12-01T00:00:00Z" })
   .transform((text) => Date.parse(text));
@@ -15,37 +15,37 @@ export function timeOut(ms: number): string {
   return new Date(ms).toISOString();
 }
 
-/** A value as it stands in a packet or an event: anything JSON can carry, and checked when it came in. */
+/** Any JSON value of a packet or an event. It was validated on arrival. */
 export const anyJson = z.custom<Json>(() => true);
 
 const time = z.iso.datetime();
 
-export const packetId = z.string().regex(/^pkt-[a-z2-7]{16}$/, "is no packet's id");
-export const eventId = z.string().regex(/^evt-[a-z2-7]{16}$/, "is no event's id");
+export const packetId = z.string().regex(/^pkt-[a-z2-7]{16}$/, "is not a packet id");
+export const eventId = z.string().regex(/^evt-[a-z2-7]{16}$/, "is not an event id");
 export const name = z.string().min(1).max(256);
 
-/** What a list of packets, and a bulk act, can be narrowed to. */
+/** The filters of packet lists and bulk operations. */
 export const packetFilter = {
-  connector: name.optional().describe("PayrollConnector, WorkForceNow@v2"),
+  connector: name.optional().describe("A connector: PayrollConnector, WorkForceNow@v2."),
   sheet: name.optional(),
   event: eventId.optional(),
-  entity: z.string().min(1).max(512).optional().describe("The record, whole and as it stands in the packet."),
+  entity: z.string().min(1).max(512).optional().describe("The packet's entity key, complete and unmasked."),
   text: z
     .string()
     .min(1)
     .max(100)
     .optional()
-    .describe("Stands in id, event, type, sheet, target, connector, entity or reason."),
-  from: timeIn.optional().describe("Recorded from, inclusive."),
-  to: timeIn.optional().describe("Recorded before."),
+    .describe("Text to find in id, event, type, sheet, target, connector, entity or reason."),
+  from: timeIn.optional().describe("Recorded at or after this time."),
+  to: timeIn.optional().describe("Recorded before this time."),
 };
 
 export const cursor = z
   .string()
-  .regex(/^[\w-]{1,512}$/, "is no cursor")
+  .regex(/^[\w-]{1,512}$/, "is not a cursor")
   .transform((text) => Buffer.from(text, "base64url").toString())
   .optional()
-  .describe("A page's `next`.");
+  .describe("The `next` of the previous page.");
 
 export function cursorOut(next: string | undefined): { next?: string } {
   return next === undefined ? {} : { next: Buffer.from(next).toString("base64url") };
@@ -57,9 +57,9 @@ export const limit = z.coerce
   .min(1, "is less than 1")
   .max(200, "is more than 200")
   .default(50)
-  .describe("At most so many. A page may have fewer, and still a next one.");
+  .describe("The maximum number of items. A page may have fewer and still not be the last.");
 
-const next = z.string().optional().describe("Where the next page begins; absent behind the last.");
+const next = z.string().optional().describe("Cursor of the next page. Absent on the last page.");
 
 export function pageOf<T extends z.ZodType>(item: T) {
   return z.object({ items: z.array(item), next });
@@ -68,19 +68,19 @@ export function pageOf<T extends z.ZodType>(item: T) {
 export const reason = z
   .string()
   .trim()
-  .min(1, "is empty; it goes into the ledger")
+  .min(1, "is empty; the ledger needs a reason")
   .max(maxReason, `is longer than ${maxReason} characters`)
-  .describe("Why, in your own words: it goes into the ledger. Personal data in it is masked.");
+  .describe("The reason, which is written to the ledger. Personal data in it is masked.");
 
-export const perSecond = z.int().min(1).max(10_000).optional().describe("So many packets a second at most.");
+export const perSecond = z.int().min(1).max(10_000).optional().describe("The maximum number of packets per second.");
 export const whichSheet = z
   .enum(["pinned", "current"])
   .default("pinned")
-  .describe("As it was made, or what today's sheet makes of its event.");
+  .describe("`pinned` keeps the packet as created; `current` maps its event again with today's sheet.");
 
 export const act = z.enum(["edit", "replay", "discard"]);
 
-/** A packet as lists show it: no value of a field, and of its names none that a detector knows as personal data. */
+/** A packet in a list: without field values, and with personal data in its names masked. */
 export const packetSummary = z
   .object({
     id: packetId,
@@ -88,7 +88,7 @@ export const packetSummary = z
     connector: z.string(),
     sheet: z.string(),
     target: z.string(),
-    entity: z.string().describe("Masked where it looks like personal data."),
+    entity: z.string().describe("Masked if it looks like personal data."),
     event: z.string(),
     eventType: z.string(),
     action: z.enum(["upsert", "delete"]),
@@ -96,24 +96,26 @@ export const packetSummary = z
     revision: z.int(),
     tries: z.int(),
     recordedAt: time,
-    queuedAt: time.describe("Since when its consistency window counts."),
+    queuedAt: time.describe("Start of the consistency window."),
     windowMs: z.int(),
     nextTryAt: time.optional(),
-    sendingUntil: time.optional().describe("Of one that is being sent; past: a try broke off, and another follows."),
+    sendingUntil: time
+      .optional()
+      .describe("Lease expiry of the send in progress. If it is past, the attempt was interrupted and is repeated."),
     closedAt: time.optional(),
-    erasedAt: time.optional().describe("When its values were erased, being old."),
-    lagMs: z.number().optional().describe("Of a closed packet: from queuedAt to closedAt."),
+    erasedAt: time.optional().describe("When its values were erased at the end of the retention time."),
+    lagMs: z.number().optional().describe("For a closed packet: time from queuedAt to closedAt."),
     place: z.enum(["lane", "outbox", "behind"]).optional().describe("Where an open packet waits."),
     behind: z.string().optional(),
-    reason: z.string().optional().describe("Why it waits, is held, or ended as it did."),
+    reason: z.string().optional().describe("Why the packet waits, is held, or was closed."),
     roundTripMs: z.number().optional(),
-    at: z.string().optional().describe("Where it landed. Masked where it looks like personal data."),
+    at: z.string().optional().describe("Where the target stored it. Masked if it looks like personal data."),
     replayOf: z.string().optional(),
     replaces: z.string().optional(),
     replacedBy: z.string().optional(),
     edited: z.boolean(),
     job: z.string().optional(),
-    may: z.array(act).describe("What can be done to it now."),
+    may: z.array(act).describe("Operations that are possible now."),
   })
   .meta({ id: "PacketSummary" });
 
@@ -121,7 +123,7 @@ export const fieldDecision = z.object({
   field: z.string(),
   action: z.enum(["allow", "mask", "hash", "block"]),
   rule: z.string(),
-  /** Who decided: the policy, if not said. */
+  /** Present if the compliance engine decided. Absent if the policy did. */
   by: z.literal("compliance").optional(),
   kinds: z.array(z.enum(dataKinds)),
 });
@@ -133,7 +135,7 @@ export const ledgerStep = z
     step: z.string(),
     sentence: z.string(),
     actor: z.string().optional(),
-    facts: z.record(z.string(), anyJson).describe("As the ledger has them: names, hashes, counts and codes."),
+    facts: z.record(z.string(), anyJson).describe("The ledger's facts: names, hashes, counts and codes."),
   })
   .meta({ id: "LedgerStep" });
 
@@ -141,16 +143,16 @@ export const field = z
   .object({
     name: z.string(),
     value: anyJson,
-    before: anyJson.optional().describe("As the event, or the packet this one replaces, gave it before."),
+    before: anyJson.optional().describe("The previous value, from the event or from the packet this one replaces."),
     atTarget: z
       .enum(["this", "another", "unknown"])
-      .describe("What the bridge believes the target to hold: this value, another, or nobody knows."),
+      .describe("The value the target is known to hold: this one, another, or unknown."),
   })
   .meta({ id: "Field" });
 
 export const packetStory = packetSummary
   .extend({
-    etag: z.int().describe("To be given with an edit: so the second of two editors is told."),
+    etag: z.int().describe("Send it with an edit, so the second of two concurrent edits is rejected."),
     entity: z.string(),
     fields: z.array(field),
     sheetHash: z.string(),
@@ -163,7 +165,7 @@ export const packetStory = packetSummary
         ms: z.number(),
       })
       .optional(),
-    answer: z.string().optional().describe("The target's answer to a refused packet."),
+    answer: z.string().optional().describe("The target's response to a refused packet."),
     story: z.array(ledgerStep),
   })
   .meta({ id: "PacketStory" });
@@ -176,7 +178,7 @@ export const eventSummary = z
     source: z.string().optional(),
     time: z.string().optional(),
     acceptedAt: time,
-    erasedAt: time.optional().describe("When what it said was erased, being old."),
+    erasedAt: time.optional().describe("When its data was erased at the end of the retention time."),
     packets: z.int(),
     duplicates: z.int(),
     sheets: z.array(z.string()),
@@ -186,11 +188,11 @@ export const eventSummary = z
 
 export const eventStory = eventSummary
   .extend({
-    eventId: z.string().optional().describe("The id its service gave it."),
+    eventId: z.string().optional().describe("The id assigned by the publishing service."),
     subject: z.string().optional(),
     sequence: z.int().optional(),
     data: z.record(z.string(), anyJson).optional(),
-    raw: z.string().optional().describe("How a malformed message begins."),
+    raw: z.string().optional().describe("The beginning of a malformed message."),
     story: z.array(ledgerStep),
   })
   .meta({ id: "EventStory" });
@@ -217,10 +219,12 @@ export const triedPacket = z
     connector: z.string(),
     entity: z.string(),
     action: z.enum(["upsert", "delete"]),
-    fields: z.record(z.string(), anyJson).describe("As they would leave; what governance blocks is not shown."),
+    fields: z
+      .record(z.string(), anyJson)
+      .describe("The fields as they would be sent. Fields that governance blocks are left out."),
     governance: z.array(fieldDecision),
     held: z.string().optional(),
   })
   .meta({ id: "TriedPacket" });
 
-export const jobId = z.string().regex(/^job-[a-z0-9]{1,20}$/, "is no job's id");
+export const jobId = z.string().regex(/^job-[a-z0-9]{1,20}$/, "is not a job id");

@@ -16,7 +16,7 @@ import {
   type triedPacket,
 } from "./schemas.ts";
 
-/** Records as the API shows them. */
+// Converts stored records to API responses.
 
 export function summaryOf(record: PacketRecord): z.input<typeof packetSummary> {
   const { packet, progress, recordedAt } = record;
@@ -85,8 +85,8 @@ export function eventSummaryOf({ key, value }: Pick<FoundEvent, "key" | "value">
   };
 }
 
-export function jobOf(found: Job): z.input<typeof job> {
-  const { id, kind, status, actor, startedAt, endedAt, looked, made, perSecond, malformed, reason } = found;
+export function jobOf(record: Job): z.input<typeof job> {
+  const { id, kind, status, actor, startedAt, endedAt, looked, made, perSecond, malformed, reason } = record;
   return {
     id,
     kind,
@@ -102,7 +102,7 @@ export function jobOf(found: Job): z.input<typeof job> {
   };
 }
 
-/** A value governance blocks leaves nowhere: it is named and not shown. */
+/** Leaves out the values of fields that governance blocks. `governance` still names these fields. */
 export function triedOf(packet: PreviewedPacket): z.input<typeof triedPacket> {
   const blocked = new Set(packet.governance.flatMap(({ action, field }) => (action === "block" ? [field] : [])));
   const fields = Object.fromEntries(Object.entries(packet.fields).filter(([field]) => !blocked.has(field)));

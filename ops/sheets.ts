@@ -7,19 +7,19 @@ import { completeEvent, previewSheet } from "../bridge/mapping/try-sheet.ts";
 import { checkEvent, type SourceEvent } from "../bridge/model/event.ts";
 import { isJsonObject, type Json, type JsonObject, jsonEqual } from "../bridge/values/json.ts";
 import { endpoint } from "./endpoint.ts";
-import { ProblemError } from "./problem.ts";
+import { ApiProblem } from "./problem.ts";
 import { eventId, timeOut, triedPacket } from "./schemas.ts";
 import { triedOf } from "./serialize.ts";
 
-/** Trying a sheet against recorded events ends here, with what was tried so far. ms */
-const maxTryMs = 5_000;
+/** After this time, a preview over recorded events returns the events it has processed. Milliseconds. */
+const maxPreviewMs = 5_000;
 
-const sheetName = z.string().regex(/^[\w.-]{1,100}$/, "is no sheet's name");
+const sheetName = z.string().regex(/^[\w.-]{1,100}$/, "is not a sheet name");
 const sheetText = z.string().min(1).max(65_536).describe("The sheet's YAML.");
 const anyEvent = z
   .custom<JsonObject>(isJsonObject, "is not an object")
   .meta({ type: "object", additionalProperties: true })
-  .describe("A source event; id, source and time may be left out.");
+  .describe("A source event. `id`, `source` and `time` may be left out.");
 
 const sheetView = z
   .object({
@@ -40,13 +40,13 @@ const sheetView = z
   })
   .meta({ id: "Sheet" });
 
-const fault = z.object({ line: z.int(), message: z.string() });
+const sheetIssue = z.object({ line: z.int(), message: z.string() });
 
 const listSheets = endpoint({
   method: "get",
   path: "/api/sheets",
   id: "listSheets",
-  summary: "The mapping sheets in force",
+  summary: "Lists the active mapping sheets",
   answer: z.object({ items: z.array(sheetView) }),
   run: ({ ops: { engine } }) => ({ items: engine.sheets().sheets.map(viewOf) }),
 });
@@ -55,13 +55,13 @@ const getSheet = endpoint({
   method: "get",
   path: "/api/sheets/{name}",
   id: "getSheet",
-  summary: "One sheet, with its text",
+  summary: "Gets one active sheet with its text",
   params: z.strictObject({ name: sheetName }),
-  answer: sheetView.extend({ text: z.string().describe("YAML, without the sheet's examples and comments.") }),
+  answer: sheetView.extend({ text: z.string().describe("The sheet as YAML, without its examples and comments.") }),
   problems: ["missing"],
   run({ ops: { engine }, params: { name } }) {
-    const sheet = sheetCalled(engine, name);
-    return sheet instanceof ProblemError ? sheet : { ...viewOf(sheet), text: stringify(sheet.document) };
+    const sheet = findSheet(engine, name);
+    return sheet instanceof ApiProblem ? sheet : { ...viewOf(sheet), text: stringify(sheet.document) };
   },
 });
 
@@ -69,12 +69,12 @@ const checkSheet = endpoint({
   method: "post",
   path: "/api/sheets/check",
   id: "checkSheet",
-  summary: "Checks a sheet's text as the bridge would on taking it up, and runs its examples; nothing is taken up",
+  summary: "Checks a sheet's text as loading it would, and runs its examples. Nothing is loaded",
   body: z.strictObject({ name: sheetName.default("proposed"), text: sheetText }),
   answer: z.object({
     ok: z.boolean(),
-    faults: z.array(fault),
-    warnings: z.array(fault),
+    faults: z.array(sheetIssue),
+    warnings: z.array(sheetIssue),
     examples: z.array(z.object({ name: z.string(), faults: z.array(z.string()) })),
   }),
   async run({ ops: { engine }, body: { name, text } }) {
@@ -82,8 +82,8 @@ const checkSheet = endpoint({
     const { faults, warnings, examples } = await readSheets([file], engine.catalog, engine.sheets().policy);
     return {
       ok: faults.length === 0,
-      faults: faults.map(placed),
-      warnings: warnings.map(placed),
+      faults: faults.map(issueView),
+      warnings: warnings.map(issueView),
       examples: examples.map(({ example, faults }) => ({ name: example, faults: [...faults] })),
     };
   },
@@ -91,23 +91,28 @@ const checkSheet = endpoint({
 
 const packets = z.array(triedPacket);
 
-const trySheetOperation = endpoint({
+const trySheet = endpoint({
   method: "post",
   path: "/api/sheets/try",
   id: "trySheet",
-  summary: "Says which packets a sheet would make, of one event or of the last recorded ones, beside today's sheet",
+  summary: "Previews the packets of a sheet, for one event or the latest recorded ones, next to today's packets",
   body: z
     .strictObject({
-      name: sheetName.describe("The sheet in force it is compared with, if there is one of that name."),
-      text: sheetText.optional().describe("The proposed sheet; if not given, the one in force is tried."),
+      name: sheetName.describe("The active sheet to compare with, if one has this name."),
+      text: sheetText.optional().describe("The proposed sheet. Default: the active sheet."),
       event: anyEvent.optional(),
-      last: z.int().min(1).max(200).optional().describe("Or so many of the last recorded events of its types."),
+      last: z
+        .int()
+        .min(1)
+        .max(200)
+        .optional()
+        .describe("How many of the latest recorded events of its types to use instead of `event`."),
     })
-    .refine(({ event, last }) => (event === undefined) !== (last === undefined), "takes one of event and last"),
+    .refine(({ event, last }) => (event === undefined) !== (last === undefined), "needs either event or last"),
   answer: z.object({
     looked: z.int(),
-    changed: z.int().describe("Events of which the proposed sheet makes other packets than today's."),
-    complete: z.boolean().describe("Whether all events that were asked for were tried: it ends after some seconds."),
+    changed: z.int().describe("Events for which the proposed sheet creates different packets."),
+    complete: z.boolean().describe("`false` if the preview reached its limit of 5 s before the last event."),
     events: z.array(
       z.object({
         id: eventId.optional(),
@@ -121,36 +126,36 @@ const trySheetOperation = endpoint({
   }),
   problems: ["missing", "refused"],
   async run({ ops: { engine }, body: { name, text, event, last } }) {
-    const inForce = engine.sheets().sheets.find((sheet) => sheet.name === name);
-    const proposed = text === undefined ? sheetCalled(engine, name) : proposedIn(name, text);
-    if (proposed instanceof ProblemError) return proposed;
-    const given = event === undefined ? undefined : checkEvent(completeEvent(event));
-    if (given?.kind === "malformed") return new ProblemError("refused", `The event is none: ${given.reason}`);
-    const events = given ? [{ event: given.event }] : await lastEvents(engine, proposed, last ?? 1);
-    const until = engine.clock.now() + maxTryMs;
-    const tried: Awaited<ReturnType<typeof tryOne>>[] = [];
-    for (const one of events) {
+    const today = engine.sheets().sheets.find((sheet) => sheet.name === name);
+    const proposed = text === undefined ? findSheet(engine, name) : readProposed(name, text);
+    if (proposed instanceof ApiProblem) return proposed;
+    const checked = event === undefined ? undefined : checkEvent(completeEvent(event));
+    if (checked?.kind === "malformed") return new ApiProblem("refused", `The event is invalid: ${checked.reason}`);
+    const events = checked ? [{ event: checked.event }] : await latestEvents(engine, proposed, last ?? 1);
+    const until = engine.clock.now() + maxPreviewMs;
+    const previews: Awaited<ReturnType<typeof previewEvent>>[] = [];
+    for (const event of events) {
       if (engine.clock.now() > until) break;
-      tried.push(await tryOne(engine, { today: inForce, proposed }, one));
+      previews.push(await previewEvent(engine, { today, proposed }, event));
       await engine.clock.sleep(0);
     }
-    const changed = tried.filter(({ same }) => !same).length;
-    return { looked: tried.length, changed, complete: tried.length === events.length, events: tried };
+    const changed = previews.filter(({ same }) => !same).length;
+    return { looked: previews.length, changed, complete: previews.length === events.length, events: previews };
   },
 });
 
-export const sheetOperations = [listSheets, getSheet, checkSheet, trySheetOperation];
+export const sheetOperations = [listSheets, getSheet, checkSheet, trySheet];
 
-function sheetCalled(engine: Engine, name: string): Sheet | ProblemError {
+function findSheet(engine: Engine, name: string): Sheet | ApiProblem {
   const sheet = engine.sheets().sheets.find((one) => one.name === name);
-  return sheet ?? new ProblemError("missing", "No sheet in force is called so; the list of sheets names them.");
+  return sheet ?? new ApiProblem("missing", "No active sheet has this name. Look up the name in the list of sheets.");
 }
 
-function proposedIn(name: string, text: string): Sheet | ProblemError {
+function readProposed(name: string, text: string): Sheet | ApiProblem {
   const reading = readSheet(`${name}.yaml`, text);
   if (reading.ok) return reading.sheet;
   const faults = reading.faults.map(({ line, message }) => ({ where: `text line ${line}`, what: message }));
-  return new ProblemError("refused", "The proposed sheet is faulty; mend it first.", { faults });
+  return new ApiProblem("refused", "The proposed sheet has errors. Fix them first.", { faults });
 }
 
 interface PreviewedEvent {
@@ -159,7 +164,7 @@ interface PreviewedEvent {
   readonly event: SourceEvent;
 }
 
-async function lastEvents({ store }: Engine, { sourceEvents }: Sheet, last: number): Promise<PreviewedEvent[]> {
+async function latestEvents({ store }: Engine, { sourceEvents }: Sheet, last: number): Promise<PreviewedEvent[]> {
   const found = await Promise.all(sourceEvents.map((type) => store.events({ type, newestFirst: true, limit: last })));
   return found
     .flat()
@@ -168,7 +173,7 @@ async function lastEvents({ store }: Engine, { sourceEvents }: Sheet, last: numb
     .flatMap(({ key, value: { event, accepted } }) => (event ? [{ id: key, accepted, event }] : []));
 }
 
-async function tryOne(
+async function previewEvent(
   engine: Engine,
   sheets: { readonly today: Sheet | undefined; readonly proposed: Sheet },
   { id, accepted, event }: PreviewedEvent,
@@ -206,6 +211,6 @@ function viewOf({ name, hash, sourceEvents, windowMs, targets }: Sheet): z.input
   };
 }
 
-function placed({ line, message }: SheetIssue): z.input<typeof fault> {
+function issueView({ line, message }: SheetIssue): z.input<typeof sheetIssue> {
   return { line, message };
 }

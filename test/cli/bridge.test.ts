@@ -17,16 +17,16 @@ function office(target: string) {
 }
 
 describe("bridge sheets", () => {
-  test("check says that good sheets are good, and exits 0", async () => {
+  test("check finds no errors in valid sheets and exits 0", async () => {
     using folder = home({ "mappings/per_diem.yaml": perDiemSheet });
 
     const { code, out } = await bridge(folder.path, "sheets", "check");
 
-    expect(out).toContain("1 sheets, all good");
+    expect(out).toContain("1 sheet, no errors");
     expect(code).toBe(0);
   });
 
-  test("check names file, line, fault and remedy of a broken sheet, and exits 1", async () => {
+  test("check reports file, line, error and fix for a faulty sheet, and exits 1", async () => {
     using folder = home({
       "mappings/contact.yaml":
         "source_event: contact.changed\ntargets:\n  hr:\n    connector: WorkForceNow\n    map:\n      email:\n",
@@ -41,7 +41,7 @@ describe("bridge sheets", () => {
     expect(code).toBe(1);
   });
 
-  test("check runs the examples: one that fails is a fault", async () => {
+  test("check reports a failing example as an error", async () => {
     const example =
       "examples:\n  - name: halves\n    event: { type: policy.per_diem.updated, data: { new_rate: 68 } }\n    expect: { payroll: { dailyRate: 34 } }\n";
     using folder = home({ "mappings/per_diem.yaml": perDiemSheet + example });
@@ -54,7 +54,7 @@ describe("bridge sheets", () => {
     expect(code).toBe(1);
   });
 
-  test("try shows the packets a sheet would make, and needs no store", async () => {
+  test("try shows the packets a sheet would create, and needs no store", async () => {
     using folder = home({ "mappings/per_diem.yaml": perDiemSheet });
 
     const { code, out } = await bridge(
@@ -74,7 +74,7 @@ describe("bridge sheets", () => {
     expect(code).toBe(0);
   });
 
-  test("schema is a JSON Schema of the sheet", async () => {
+  test("schema prints the JSON Schema of a sheet", async () => {
     using folder = home();
 
     const { out } = await bridge(folder.path, "sheets", "schema");
@@ -85,7 +85,7 @@ describe("bridge sheets", () => {
     });
   });
 
-  test("schema --governance is one of the policy", async () => {
+  test("schema --governance prints the JSON Schema of the policy", async () => {
     using folder = home();
 
     const { out } = await bridge(folder.path, "sheets", "schema", "--governance");
@@ -95,7 +95,7 @@ describe("bridge sheets", () => {
 });
 
 describe("bridge on a store", () => {
-  test("asks the compliance engine and tells the webhook that bridge.yaml names", async () => {
+  test("asks the compliance engine and alerts the webhook configured in bridge.yaml", async () => {
     await using payroll = await targetServer();
     await using engine = await targetServer((_, response) => {
       response.writeHead(200, { "content-type": "application/json" }).end('{"action":"block","rule":"esq-9"}');
@@ -117,7 +117,7 @@ describe("bridge on a store", () => {
     expect(webhook.received[0]?.body).toMatchObject({ type: "sync.packet.held" });
   });
 
-  test("emit, outbox, explain, replay and ledger verify tell one story", async () => {
+  test("the output of outbox, explain, replay and ledger verify matches the emitted event", async () => {
     await using target = await targetServer();
     using folder = office(target.url);
 
@@ -138,7 +138,7 @@ describe("bridge on a store", () => {
     expect(verified).toMatchObject({ code: 0, out: expect.stringContaining("all good: ") });
   });
 
-  test("beside bridge serve, emit goes through the serving process", async () => {
+  test("the serving process handles events emitted next to bridge serve", async () => {
     await using target = await targetServer();
     using folder = office(target.url);
     const served = await serve(folder.path);
@@ -154,7 +154,7 @@ describe("bridge on a store", () => {
     expect(served.process.exitCode).toBe(0);
   });
 
-  test("replay is a job that jobs lists, and that cannot be cancelled once it is over", async () => {
+  test("a finished replay is listed as a job and cannot be canceled", async () => {
     await using target = await targetServer();
     using folder = office(target.url);
     await bridge(folder.path, "emit", raise);
@@ -167,10 +167,10 @@ describe("bridge on a store", () => {
 
     expect(listed.out).toMatch(/^job-\w+ +replay +DONE +2 +2 +\d{4}/m);
     expect(cancelled).toMatchObject({ code: 1, out: `${job.id} is DONE\n` });
-    expect(missing).toMatchObject({ code: 1, out: expect.stringContaining("there is no job-none") });
+    expect(missing).toMatchObject({ code: 1, out: expect.stringContaining("there is no job job-none") });
   });
 
-  test("shadow forget has the same value sent again", async () => {
+  test("shadow forget makes the bridge send the same value again", async () => {
     await using target = await targetServer();
     using folder = office(target.url);
     await bridge(folder.path, "emit", raise);
@@ -179,32 +179,35 @@ describe("bridge on a store", () => {
     const unknown = await bridge(folder.path, "shadow", "forget", "GISTableConnector", "--entity", "nobody");
     const again = JSON.parse((await bridge(folder.path, "emit", raise, "--json")).out);
 
-    expect(forgotten).toMatchObject({ code: 0, out: "forgotten: what PayrollConnector@v1 holds of every record\n" });
+    expect(forgotten).toMatchObject({
+      code: 0,
+      out: "forgot the values that PayrollConnector@v1 holds for all records\n",
+    });
     expect(unknown.code).toBe(1);
     expect(again.packets.map(({ status }: { status: string }) => status)).toEqual(["SENT", "UNCHANGED"]);
   });
 
-  test("replay --dry-run says what would become of the packets, and sends nothing", async () => {
+  test("replay --dry-run shows the result and sends nothing", async () => {
     await using target = await targetServer();
     using folder = office(target.url);
     await bridge(folder.path, "emit", raise);
     const before = target.received.length;
 
-    const told = await bridge(folder.path, "replay", "--from", "1h", "--dry-run");
+    const preview = await bridge(folder.path, "replay", "--from", "1h", "--dry-run");
     const forced = JSON.parse(
       (await bridge(folder.path, "replay", "--from", "1h", "--dry-run", "--force", "--json")).out,
     );
     const jobs = JSON.parse((await bridge(folder.path, "jobs", "--json")).out);
 
-    expect(told.code).toBe(0);
-    expect(told.out).toContain("2 packets in this time; nothing was sent");
-    expect(told.out).toContain("2 would end UNCHANGED");
+    expect(preview.code).toBe(0);
+    expect(preview.out).toContain("2 packets in this time window; nothing was sent");
+    expect(preview.out).toContain("2 would end UNCHANGED");
     expect(forced).toEqual({ looked: 2, sent: 2, unchanged: 0, superseded: 0, held: 0 });
     expect(target.received).toHaveLength(before);
     expect(jobs).toEqual([]);
   });
 
-  test("replay --sheet current sends what today's sheet makes of the events", async () => {
+  test("replay --sheet current maps the events again with today's sheet", async () => {
     await using target = await targetServer();
     using folder = office(target.url);
     await bridge(folder.path, "emit", raise);
@@ -231,7 +234,7 @@ describe("bridge on a store", () => {
     expect(target.received.at(-1)?.body).toEqual({ usdPerDay: 68 });
   });
 
-  test("backfill brings old events to a new target, says first what it would do, and does it once", async () => {
+  test("a back-fill sends old events to a new target once, after a preview", async () => {
     await using target = await targetServer();
     using folder = office(target.url);
     const [before] = perDiemSheet.split("  gis:");
@@ -248,15 +251,15 @@ describe("bridge on a store", () => {
     expect(dry).toMatchObject({
       code: 0,
       out: expect.stringMatching(
-        /1 events looked at; nothing was made\n.*\nper_diem\.gis +1 +0 +0\nper_diem\.gis {2}upsert .* \{"perDiemUSD":68\}/,
+        /1 event scanned; no packets were created\n.*\nper_diem\.gis +1 +0 +0\nper_diem\.gis {2}upsert .* \{"perDiemUSD":68\}/,
       ),
     });
-    expect(first).toMatchObject({ code: 0, out: "1 events looked at, 1 packets made\n1 SENT\n" });
+    expect(first).toMatchObject({ code: 0, out: "1 event scanned, 1 packet created\n1 SENT\n" });
     expect(second).toMatchObject({ looked: 1, made: 0, malformed: { lines: 0 }, statuses: {}, settled: true });
     expect(target.received).toHaveLength(2);
   });
 
-  test("backfill --file takes a snapshot from an allowed place, names the lines that are no events, and exits 1", async () => {
+  test("a back-fill from a file reads only allowed folders, reports invalid lines, and exits 1", async () => {
     await using target = await targetServer();
     using folder = office(target.url);
     const line = JSON.stringify({
@@ -276,14 +279,14 @@ describe("bridge on a store", () => {
     const forbidden = await backfill("--file", "elsewhere.ndjson");
 
     expect(untimed).toMatchObject({ code: 1, out: expect.stringContaining("line 1: time: is missing") });
-    expect(out).toBe("2 lines looked at, 1 packets made\n1 SENT\n1 line is no event:\n  line 2: is not JSON\n");
+    expect(out).toBe("2 lines scanned, 1 packet created\n1 SENT\n1 line is not an event:\n  line 2: is not JSON\n");
     expect(code).toBe(1);
     expect(JSON.parse(again.out)).toMatchObject({ looked: 2, made: 0 });
     expect(target.received.map(({ body }) => body)).toEqual([{ dailyRate: 70 }]);
     expect(forbidden).toMatchObject({ code: 3, err: expect.stringContaining('in bridge.yaml under "places:"') });
   });
 
-  test("serve ends with a clear line when its store is deleted", async () => {
+  test("serve stops with a clear message when its store is deleted", async () => {
     await using target = await targetServer();
     using folder = office(target.url);
     const served = await serve(folder.path);
@@ -295,7 +298,7 @@ describe("bridge on a store", () => {
     expect(served.lines.join("\n")).toContain("the store .bridge was deleted or replaced");
   });
 
-  test("probe tells a target that is awake from one that is asleep", async () => {
+  test("probe reports whether a target is up or down", async () => {
     await using target = await targetServer();
     using folder = office(target.url);
 
@@ -310,7 +313,7 @@ describe("bridge on a store", () => {
     expect(connectors).toContainEqual(expect.objectContaining({ connector: "PayrollConnector@v1", health: "DOWN" }));
   });
 
-  test("ledger verify names the place of a changed entry, and exits 1", async () => {
+  test("ledger verify reports the position of a changed entry and exits 1", async () => {
     await using target = await targetServer();
     using folder = office(target.url);
     const { packets } = JSON.parse((await bridge(folder.path, "emit", raise, "--json")).out);
@@ -331,7 +334,7 @@ describe("bridge on a store", () => {
     expect(code).toBe(1);
   });
 
-  test("a faulty sheet, or none, keeps nobody from looking, nor from pausing", async () => {
+  test("listing and pausing work with a faulty sheet or without sheets", async () => {
     await using target = await targetServer();
     using folder = office(target.url);
     await bridge(folder.path, "emit", raise);
@@ -345,13 +348,13 @@ describe("bridge on a store", () => {
     ];
 
     for (const { code, out } of runs) expect({ code, out }).toMatchObject({ code: 0, out: expect.stringMatching(/./) });
-    expect(runs[0]?.out).toMatch(/→ SENT payroll@\/v2\/rates {2}\(\d+ ms\)\n.* → SENT gis@.*\n\nin all: 2 SENT/);
+    expect(runs[0]?.out).toMatch(/→ SENT payroll@\/v2\/rates {2}\(\d+ ms\)\n.* → SENT gis@.*\n\ntotal: 2 SENT/);
     expect(runs[0]?.err).toMatch(/mappings\/worse\.yaml:1: source_event is missing/);
     expect(JSON.parse(runs[1]?.out ?? "")).toMatchObject([{ status: "SENT", at: "/v2/rates" }, { target: "gis" }]);
     expect(runs[3]?.err).toBe("");
   });
 
-  test("a held packet makes emit exit 1 and says why", async () => {
+  test("emit exits 1 and shows the reason if a packet is held", async () => {
     await using target = await targetServer();
     using folder = office(target.url);
     const secret = '{"type":"policy.per_diem.updated","data":{"new_rate":"123-45-6789"}}';
@@ -375,11 +378,11 @@ describe("bridge on a store", () => {
     ],
     ["a key others may read", { "mappings/a.yaml": perDiemSheet, ".bridge/key": "00" }, /chmod 600 .*key/],
     [
-      "a store that is none",
+      "a file that is not a store",
       { "mappings/a.yaml": perDiemSheet, ".bridge/bridge.db": "this is no database, and long enough" },
       /not a database/,
     ],
-  ])("with %s, serve and emit say so in one line and end", async (_, files, wanted) => {
+  ])("the verbs serve and emit stop with a one-line message on %s", async (_, files, wanted) => {
     using folder = home(files);
 
     const runs = [await bridge(folder.path, "serve"), await bridge(folder.path, "emit", raise)];
@@ -391,7 +394,7 @@ describe("bridge on a store", () => {
     }
   });
 
-  test("emit --file names the line that is no event, and what was accepted before it", async () => {
+  test("an invalid line stops emit --file with its number and the number of accepted events", async () => {
     await using target = await targetServer();
     using folder = office(target.url);
     folder.write("events.ndjson", `${raise}\n\n${raise}\nnot json\n`);
@@ -406,18 +409,18 @@ describe("bridge on a store", () => {
     ["an unknown verb", ["frobnicate"], 2],
     ["no event", ["emit"], 2],
     ["an event that is not JSON", ["emit", "{"], 2],
-    ["a time that is none", ["replay", "--from", "yesterday"], 2],
+    ["an invalid time", ["replay", "--from", "yesterday"], 2],
     ["an unknown connector", ["probe", "Nobody"], 2],
-    ["a back-fill of nothing", ["backfill", "--target", "per_diem.gis"], 2],
-    ["a back-fill to nobody", ["backfill", "--since", "1h"], 2],
+    ["a back-fill without a source", ["backfill", "--target", "per_diem.gis"], 2],
+    ["a back-fill without a target", ["backfill", "--since", "1h"], 2],
     ["a back-fill to an unknown target", ["backfill", "--since", "1h", "--target", "per_diem.nobody"], 2],
     ["an unknown choice of sheets", ["replay", "--from", "1h", "--sheet", "old"], 2],
     ["an unknown connector to replay", ["replay", "--from", "1h", "--connector", "Nobody"], 2],
-    ["a count that is none", ["outbox", "--limit", "abc"], 2],
-    ["a wait that is none", ["emit", raise, "--wait", "soon"], 2],
-    ["a store that is not there", ["outbox", "--dir", "nowhere"], 3],
-    ["a packet that is not there", ["explain", "pkt-aaaaaaaaaaaaaaaa"], 1],
-  ])("%s ends with its own exit code and one clear line", async (_, args, wanted) => {
+    ["an invalid count", ["outbox", "--limit", "abc"], 2],
+    ["an invalid wait", ["emit", raise, "--wait", "soon"], 2],
+    ["a missing store", ["outbox", "--dir", "nowhere"], 3],
+    ["a missing packet", ["explain", "pkt-aaaaaaaaaaaaaaaa"], 1],
+  ])("%s produces its exit code and one clear line", async (_, args, wanted) => {
     using folder = office("http://127.0.0.1:9");
     writeFileSync(join(folder.path, "marker"), "");
     if (args[0] === "explain") await bridge(folder.path, "probe", "PayrollConnector");

@@ -13,7 +13,7 @@ describe("bridge connectors new", () => {
     ["in TypeScript", [], "connectors/badge-office.ts"],
     ["in YAML", ["--yaml"], "connectors/badge-office.yaml"],
   ])(
-    "makes %s one file and one test, which passes at once",
+    "creates %s one file and one test, which passes unchanged",
     (_, options, file) => {
       using project = projectCopy({}, { whole: true });
       const cli = (...args: string[]) =>
@@ -23,7 +23,7 @@ describe("bridge connectors new", () => {
       const again = cli("new", "BadgeOffice", ...options);
 
       expect(made).toMatchObject({ status: 0, stdout: expect.stringContaining(file) });
-      expect(again).toMatchObject({ status: 2, stderr: expect.stringContaining("is called BadgeOffice already") });
+      expect(again).toMatchObject({ status: 2, stderr: expect.stringContaining("already defines BadgeOffice") });
       const vitest = join(project.path, "node_modules/vitest/vitest.mjs");
       const ran = execFileSync(process.execPath, [vitest, "run", "test/connectors/badge-office.test.ts"], {
         cwd: project.path,
@@ -35,17 +35,17 @@ describe("bridge connectors new", () => {
     60_000,
   );
 
-  test.each(["badge-office", "../x", "X", "Badge Office"])("takes no name such as %s", async (name) => {
+  test.each(["badge-office", "../x", "X", "Badge Office"])("rejects the name %s", async (name) => {
     using folder = home();
 
     const { code, err } = await bridge(folder.path, "connectors", "new", name);
 
-    expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining("is not a connector's name") });
+    expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining("is not a connector name") });
   });
 });
 
 describe("bridge connectors secret set", () => {
-  test("keeps what it is given for its owner alone, beside the others, and prints none of it", async () => {
+  test("keeps the secret readable by its owner only, next to the others, and prints none of it", async () => {
     using folder = home();
     const set = (input: unknown, name: string) =>
       bridgeFed(folder.path, JSON.stringify(input), "connectors", "secret", "set", name);
@@ -68,21 +68,21 @@ describe("bridge connectors secret set", () => {
   test.each<[string, string, string, RegExp]>([
     ["is not JSON", "WorkForceNow@v1", "hunter2", /not JSON/],
     [
-      "lacks a word",
+      "lacks a key",
       "WorkForceNow@v1",
       '{"clientId":"hunter2"}',
       /WorkForceNow@v1 does not take this secret: clientSecret/,
     ],
     [
-      "has a word too many",
+      "has an unknown key",
       "SchedulingConnector",
       '{"token":"hunter2","extra":"hunter2"}',
       /SchedulingConnector@v1 does not take/,
     ],
     ["does not fit every version of the name", "WorkForceNow", JSON.stringify(login), /WorkForceNow@v2 does not take/],
     ["is for a connector that takes none", "PayrollConnector", "{}", /PayrollConnector takes no secret/],
-    ["is for nobody", "NobodyConnector", "{}", /no connector is called NobodyConnector/],
-  ])("that %s is refused, and not repeated", async (_, name, input, wanted) => {
+    ["is for an unknown connector", "NobodyConnector", "{}", /no connector is called NobodyConnector/],
+  ])("refuses a secret that %s, without printing it", async (_, name, input, wanted) => {
     using folder = home();
 
     const { code, err, out } = await bridgeFed(folder.path, input, "connectors", "secret", "set", name);
@@ -93,7 +93,7 @@ describe("bridge connectors secret set", () => {
     expect(existsSync(join(folder.path, ".bridge/secrets.json"))).toBe(false);
   });
 
-  test("leaves a file alone that others can read", async () => {
+  test("does not change a secrets file that others can read", async () => {
     using folder = home({ ".bridge/secrets.json": "{}" });
     const file = join(folder.path, ".bridge/secrets.json");
     chmodSync(file, 0o644);
@@ -111,7 +111,7 @@ describe("bridge connectors secret set", () => {
     expect(readFileSync(file, "utf8")).toBe("{}");
   });
 
-  test("goes into the store that is named, and not into a deployment's", async () => {
+  test("writes to the store given by --dir, and refuses --stack", async () => {
     using folder = home();
     const set = (...more: string[]) =>
       bridgeFed(folder.path, '{"token":"t"}', "connectors", "secret", "set", "SchedulingConnector", ...more);
@@ -124,7 +124,7 @@ describe("bridge connectors secret set", () => {
     expect(deployed).toMatchObject({ code: 2, err: expect.stringContaining("Secrets Manager as <deployment>/") });
   });
 
-  test("takes no secret from the command line", async () => {
+  test("accepts no secret on the command line", async () => {
     using folder = home();
 
     const { code } = await bridge(folder.path, "connectors", "secret", "set", "SchedulingConnector", '{"token":"t"}');
@@ -133,7 +133,7 @@ describe("bridge connectors secret set", () => {
   });
 });
 
-test("bridge connectors schema is the schema of a declared connector", async () => {
+test("bridge connectors schema prints the schema of a declared connector", async () => {
   using folder = home();
 
   const { code, out } = await bridge(folder.path, "connectors", "schema");
@@ -142,7 +142,7 @@ test("bridge connectors schema is the schema of a declared connector", async () 
   expect(JSON.parse(out)).toMatchObject({ title: "HMS Sync Bridge declared connector" });
 });
 
-test("bridge connectors tells of a faulty declaration with file and line", () => {
+test("bridge sheets check reports a faulty connector declaration with file and line", () => {
   using project = projectCopy({ "connectors/bad.yaml": "name: Bad1\nbaseURL: https://x.example\n" }, { whole: true });
 
   const { status, stderr } = spawnSync(process.execPath, ["cli/main.js", "sheets", "check"], {

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { buildPage, pageFile } from "../../cli/console-assets.ts";
 
 describe("the Sync Dashboard's files", () => {
-  it("are built where they are not, and are small: 120 KiB of script before the chart's own", async () => {
+  it("builds the page on demand, with at most 120 KiB of script before the chart's", async () => {
     await buildPage();
 
     const [html, script, style] = await Promise.all(["/", "/main.js", "/main.css"].map(pageFile));
@@ -13,7 +13,7 @@ describe("the Sync Dashboard's files", () => {
     expect(style?.body.byteLength).toBeLessThan(40 * 1_024);
   });
 
-  it("hold nothing a page's policy forbids: no script, style or address of elsewhere within", async () => {
+  it("contains no inline script or style and no external URL, as the security policy requires", async () => {
     const text = new TextDecoder().decode((await pageFile("/"))?.body);
 
     expect(text).not.toMatch(/<style|\s(style|on\w+)=|https?:/);
@@ -21,7 +21,7 @@ describe("the Sync Dashboard's files", () => {
   });
 
   it.each(["/../package.json", "/dist/main.js", "/main.tsx", "/api.json", "//etc/passwd", "/constructor"])(
-    "are these only: %s is none",
+    "serves no other file: %s",
     async (path) => {
       expect(await pageFile(path)).toBeUndefined();
     },

@@ -14,7 +14,7 @@ interface Entry {
   readonly Detail: string;
 }
 
-/** Parameter Store with one deployment's bus, and EventBridge, which takes all but the rates a test says. */
+/** Simulates Parameter Store with one deployment's bus, and EventBridge, which accepts all rates except `refused`. */
 let aws: AwsServer;
 let folder: Home;
 let refused: number[];
@@ -45,13 +45,13 @@ afterEach(async () => {
 
 const isRefused = (detail: string) => refused.includes(JSON.parse(detail).data.new_rate);
 
-/** Every call's entries. */
+/** Returns the entries of each PutEvents call. */
 const published = () =>
   aws.asked.filter(({ action }) => action === "PutEvents").map(({ body }) => body.Entries as Entry[]);
 const ratesPublished = () => published().map((call) => call.map(({ Detail }) => JSON.parse(Detail).data.new_rate));
 
 describe("bridge emit --stack", () => {
-  test("publishes an event on the deployment's bus as HMS would, and says its key", async () => {
+  test("publishes an event on the deployment's bus and prints its key", async () => {
     const { code, out } = await bridge(folder.path, "emit", "--stack", "hms-bridge", raise(68, { id: "e-1" }));
 
     expect(out).toMatch(/^evt-[a-z2-7]{16} is on the bus of hms-bridge$/m);
@@ -65,7 +65,7 @@ describe("bridge emit --stack", () => {
     expect(JSON.parse(entry?.Detail ?? "")).toMatchObject({ id: "e-1", data: { new_rate: 68 } });
   });
 
-  test("publishes a file, ten events a call, and gives their keys as JSON", async () => {
+  test("publishes a file with ten events per call and prints the keys as JSON", async () => {
     folder.write("rates.ndjson", `${Array.from({ length: 23 }, (_, i) => raise(i)).join("\n\n")}\n`);
 
     const { code, out } = await bridge(
@@ -83,7 +83,7 @@ describe("bridge emit --stack", () => {
     expect(published().map(({ length }) => length)).toEqual([10, 10, 3]);
   });
 
-  test("says where a file's line is no event, and has published all before it and none behind", async () => {
+  test("stops at an invalid line with its number, after publishing the events before it", async () => {
     folder.write("rates.ndjson", [raise(1), raise(2), '{"type":"x"}', raise(3)].join("\n"));
 
     const { code, err } = await bridge(folder.path, "emit", "--stack", "hms-bridge", "--file", "rates.ndjson");
@@ -93,7 +93,7 @@ describe("bridge emit --stack", () => {
     expect(ratesPublished()).toEqual([[1, 2]]);
   });
 
-  test("fails where EventBridge answers that it took all and did not, and goes no further", async () => {
+  test("stops if EventBridge accepts only some entries of a call", async () => {
     refused = [12];
     folder.write("rates.ndjson", Array.from({ length: 23 }, (_, i) => raise(i)).join("\n"));
 
@@ -107,7 +107,7 @@ describe("bridge emit --stack", () => {
   test.each([
     ["a source", { source: "payroll.office" }],
     ["a type", { type: "sync.target.down" }],
-  ])("refuses %s that no bridge would hear", async (_, more) => {
+  ])("refuses %s that the bridge's rule would not match", async (_, more) => {
     const { code, err } = await bridge(folder.path, "emit", "--stack", "hms-bridge", raise(68, more));
 
     expect(err).toContain('the source must begin with "hms." and the type must not begin with "sync."');
@@ -115,7 +115,7 @@ describe("bridge emit --stack", () => {
     expect(published()).toEqual([]);
   });
 
-  test("says what is missing where nothing of that name is deployed", async () => {
+  test("names the missing parameter if no such deployment exists", async () => {
     const { code, err } = await bridge(folder.path, "emit", "--stack", "hms-brige", raise(68));
 
     expect(err).toContain("Parameter Store has no /hms-brige/bus; is hms-brige deployed in this account and region?");

@@ -9,7 +9,7 @@ import { type TargetServer, targetServer } from "../support/target-server.ts";
 
 const docs = readFileSync(join(import.meta.dirname, "..", "..", "docs", "ledger.md"), "utf8");
 
-/** A code block of docs/ledger.md that holds a text. */
+/** Returns the code block of docs/ledger.md that contains a text. */
 function recipe(language: string, holds: string): string {
   const blocks = docs.split("```").filter((_, i) => i % 2 === 1);
   const found = blocks.find((block) => block.startsWith(`${language}\n`) && block.includes(holds));
@@ -33,8 +33,8 @@ async function emit(folder: Home, rate: number): Promise<string[]> {
 }
 
 /**
- * Emits one rate after another, each sealed by itself and once. An emit that does the bridge's work itself seals at its
- * start too, and that may fall before its packets or among them.
+ * Emits several rates, each followed by one seal. `bridge serve` runs meanwhile, because an emit without it seals at its
+ * start too, possibly between its packets.
  */
 async function emitSealed(folder: Home, ...rates: readonly number[]): Promise<string[]> {
   const served = await serve(folder.path);
@@ -54,7 +54,7 @@ function tamper(folder: Home, sql: string, ...values: string[]): void {
   db.close();
 }
 
-/** Deletes a packet with all that was ever said of it. */
+/** Deletes a packet with all its ledger entries. */
 function forget(folder: Home, packet: string): void {
   tamper(folder, "DELETE FROM ledger WHERE owner = (SELECT seq * 2 FROM packets WHERE id = ?)", packet);
   tamper(folder, "DELETE FROM packets WHERE id = ?", packet);
@@ -69,7 +69,7 @@ function audit(folder: Home, file = "ledger.ndjson") {
 }
 
 describe("bridge ledger", () => {
-  test("verify names a packet that was deleted with its chain, the seal that lists it, and exits 1", async () => {
+  test("verify reports a packet deleted with its chain and the seal that lists it, and exits 1", async () => {
     await using target = await targetServer();
     using folder = office(target);
     const [packet] = (await emitSealed(folder, 68)) as [string];
@@ -87,7 +87,7 @@ describe("bridge ledger", () => {
     expect(JSON.parse(since.out).fault).toMatchObject({ chain: packet, seq: 1 });
   });
 
-  test("verify finds by a kept key and a kept seal what was forged with everything that lies here", async () => {
+  test("verify finds a completely forged store with a kept key or a kept seal", async () => {
     await using target = await targetServer();
     using folder = office(target);
     await emit(folder, 68);
@@ -106,7 +106,7 @@ describe("bridge ledger", () => {
     expect(bySeal).toMatchObject({ code: 1, out: expect.stringContaining("seal 1: is not the one that was made") });
   });
 
-  test("seal seals beside bridge serve, in the folder that bridge.yaml names", async () => {
+  test("seal works next to bridge serve and uses the folder set in bridge.yaml", async () => {
     await using target = await targetServer();
     using folder = office(target, "seals: worm/seals\n");
     const served = await serve(folder.path);
@@ -124,7 +124,7 @@ describe("bridge ledger", () => {
     expect(verified.code).toBe(0);
   });
 
-  test("export is all an auditor needs: the script in docs/ledger.md finds it good", async () => {
+  test("an export passes the audit script in docs/ledger.md", async () => {
     await using target = await targetServer();
     using folder = office(target);
     await emitSealed(folder, 68, 70, 72);
@@ -137,10 +137,10 @@ describe("bridge ledger", () => {
       out: expect.stringMatching(/^good: 3 seals, up to 20.*; 0 entries not sealed yet$/),
     });
     const again = await bridge(folder.path, "ledger", "export", "--out", "ledger.ndjson");
-    expect(again).toMatchObject({ code: 3, err: expect.stringContaining("is there already") });
+    expect(again).toMatchObject({ code: 3, err: expect.stringContaining("already exists") });
   });
 
-  test("export since a time begins with a whole seal, and is as good by itself", async () => {
+  test("an export since a time begins with a whole seal and passes the audit", async () => {
     await using target = await targetServer();
     using folder = office(target);
     await emitSealed(folder, 68, 70);
@@ -154,7 +154,7 @@ describe("bridge ledger", () => {
     expect(out.split("\n").filter((line) => line.includes('"seal":"'))).toHaveLength(1);
   });
 
-  test("the script in docs/ledger.md finds what was changed, forged or left out", async () => {
+  test("the audit script in docs/ledger.md finds changed, forged and missing lines", async () => {
     await using target = await targetServer();
     using folder = office(target);
     await emitSealed(folder, 68, 70, 72);
@@ -177,7 +177,7 @@ describe("bridge ledger", () => {
     expect(auditOf([lines[1] as string, lines[0] as string, ...lines.slice(2)]).status).toBe(1);
   });
 
-  test("the shell lines in docs/ledger.md check one seal", async () => {
+  test("the shell commands in docs/ledger.md verify one seal", async () => {
     await using target = await targetServer();
     using folder = office(target);
     await emit(folder, 68);
@@ -196,12 +196,12 @@ describe("bridge ledger", () => {
   });
 
   test.each([
-    ["a time that is none", ["verify", "--since", "yesterday"], 2],
-    ["a kept seal that is none", ["verify", "--kept", "bridge.yaml"], 2],
-    ["a key that is not there", ["verify", "--key", "nowhere.pem"], 3],
+    ["an invalid time", ["verify", "--since", "yesterday"], 2],
+    ["a kept file that is not a seal", ["verify", "--kept", "bridge.yaml"], 2],
+    ["a missing key file", ["verify", "--key", "nowhere.pem"], 3],
     ["a folder inside the store", ["verify", "--seals", ".bridge/seals"], 2],
     ["a folder it cannot write to", ["export", "--out", "no/such/folder/x"], 3],
-  ])("%s ends with its own exit code and one clear line", async (_, args, wanted) => {
+  ])("%s produces its exit code and one clear line", async (_, args, wanted) => {
     await using target = await targetServer();
     using folder = office(target);
     await emit(folder, 68);

@@ -9,7 +9,7 @@ import { type TargetServer, taken, targetServer } from "../support/target-server
 const why = ["--reason", "payroll asked for it"];
 
 describe("an operator on the command line", { timeout: 120_000 }, () => {
-  test("sees what is held, edits it, and it is sent; the ledger names who and why", async () => {
+  test("edits and sends a held packet, and the ledger records who and why", async () => {
     await using target = await targetServer();
     using folder = office(target);
     const id = await aHeld(folder, target);
@@ -27,10 +27,10 @@ describe("an operator on the command line", { timeout: 120_000 }, () => {
       err: expect.stringMatching(/is SUPERSEDED; this can be done to what is HELD/),
     });
     expect(story.out).toMatch(/in the place of pkt-\w+, with other dailyRate, by \w+: payroll asked for it/);
-    expect(story.out).toContain(`stands in the place of ${id}`);
+    expect(story.out).toContain(`replaces ${id}`);
   });
 
-  test("edits in an editor; what is saved unchanged, or is no YAML, does nothing", async () => {
+  test("edits in an editor, and changes nothing if the file is unchanged or not YAML", async () => {
     await using target = await targetServer();
     using folder = office(target);
     const id = await aHeld(folder, target);
@@ -49,12 +49,12 @@ describe("an operator on the command line", { timeout: 120_000 }, () => {
 
     expect(same).toMatchObject({ code: 1, err: expect.stringMatching(/nothing is changed/) });
     expect(broken).toMatchObject({ code: 2, err: expect.stringMatching(/not YAML/) });
-    expect(left).toMatchObject({ code: 3, err: expect.stringMatching(/editor ended with 1/) });
+    expect(left).toMatchObject({ code: 3, err: expect.stringMatching(/editor exited with code 1/) });
     expect(seen).toMatchObject({ code: 0, out: expect.stringContaining("+ dailyRate: 70") });
     expect(readFileSync(join(folder.path, "mode"), "utf8")).toMatch(/^-rw------- .*bridge-edit-/);
   });
 
-  test("discards and lets go, one and many, with a reason and a yes; else nothing is done", async () => {
+  test("discards and releases one or many packets only with a reason and a confirmation", async () => {
     await using target = await targetServer();
     using folder = office(target);
     const [one, two, three] = [
@@ -78,7 +78,7 @@ describe("an operator on the command line", { timeout: 120_000 }, () => {
     expect(missing.code).toBe(1);
     expect(JSON.parse(counted.out)).toMatchObject({ looked: 2, made: 2 });
     expect(unasked).toMatchObject({ code: 2, err: expect.stringMatching(/give --yes/) });
-    expect(released).toMatchObject({ code: 0, out: expect.stringMatching(/2 packets let go \(job-\w+ is DONE\)/) });
+    expect(released).toMatchObject({ code: 0, out: expect.stringMatching(/2 packets released \(job-\w+ is DONE\)/) });
     expect(none.code).toBe(1);
     expect(bad.code).toBe(2);
     const left = JSON.parse((await bridge(folder.path, "outbox", "--status", "HELD", "--json")).out);
@@ -87,7 +87,7 @@ describe("an operator on the command line", { timeout: 120_000 }, () => {
       expect(await story(folder, id)).toMatch(/let go again, by \w+: payroll asked for it/);
   });
 
-  test("pauses, resumes, redrives and watches beside a bridge that serves, by its API", async () => {
+  test("pauses, resumes and redrives through the API of a running bridge", async () => {
     await using target = await targetServer();
     using folder = office(target);
     await using served = await serving(folder);
@@ -103,17 +103,17 @@ describe("an operator on the command line", { timeout: 120_000 }, () => {
 
     expect(statSync(door).mode & 0o777).toBe(0o600);
     expect(served.lines.join("\n")).not.toContain("token");
-    expect(paused.out).toContain("PayrollConnector@v1 is paused now");
+    expect(paused.out).toContain("PayrollConnector@v1 is now paused");
     expect(JSON.parse(again.out)).toEqual({ connector: "PayrollConnector@v1", changed: false, paused: true });
     expect(listed.out).toMatch(/PayrollConnector@v1\s+PAUSED\s+0\s+1/);
     expect(listed.out).toMatch(/was paused by \w+: payroll asked for it/);
     expect(redriven).toMatchObject({ code: 1, err: expect.stringMatching(/resume it/) });
-    expect(resumed.out).toContain("is not paused now");
+    expect(resumed.out).toContain("is now active");
     await served.end("SIGTERM");
     expect(() => statSync(door)).toThrow();
   });
 
-  test("asks a bridge elsewhere by --url and its token, and is refused without", async () => {
+  test("reaches a remote bridge with --url and a token, and is refused without", async () => {
     await using target = await targetServer();
     using folder = office(target);
     const id = await aHeld(folder, target);
@@ -133,7 +133,7 @@ describe("an operator on the command line", { timeout: 120_000 }, () => {
     expect(await there("jobs")).toMatchObject({ code: 0 });
     expect(await there("replay", "--from", "1h", "--dry-run")).toMatchObject({
       code: 0,
-      out: expect.stringContaining("packets in this time"),
+      out: expect.stringContaining("1 packet in this time window"),
     });
     expect(await there("backfill", "--since", "1h", "--connector", "PayrollConnector", "--dry-run")).toMatchObject({
       code: 0,
@@ -149,12 +149,12 @@ describe("an operator on the command line", { timeout: 120_000 }, () => {
     });
     expect(await bridge(elsewhere.path, "outbox", "--url", "http://127.0.0.1:9", "--token", "x")).toMatchObject({
       code: 3,
-      err: expect.stringMatching(/nobody answers at http:\/\/127\.0\.0\.1:9/),
+      err: expect.stringMatching(/no bridge answers at http:\/\/127\.0\.0\.1:9/),
     });
     expect(await bridge(elsewhere.path, "outbox", "--url", url, "--stack", "b")).toMatchObject({ code: 2 });
   });
 
-  test("is not led astray by the word of a bridge that was killed", async () => {
+  test("ignores the recorded API address of a killed bridge", async () => {
     await using target = await targetServer();
     using folder = office(target);
     {
@@ -184,7 +184,7 @@ async function aHeld(folder: Home, target: TargetServer, rate = 68): Promise<str
   return JSON.parse(out).packets[0].id;
 }
 
-/** `bridge serve`, with where its API is and the token that lies in its store. */
+/** Starts `bridge serve` and reads its API's address and token from the store. */
 async function serving(folder: Home): Promise<Served & AsyncDisposable & { door: { url: string; token: string } }> {
   const served = await serve(folder.path);
   const door = JSON.parse(readFileSync(join(folder.path, ".bridge", "api.json"), "utf8"));

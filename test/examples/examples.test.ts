@@ -8,7 +8,7 @@ import { targetServer } from "../support/target-server.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 
-/** A folder like that of someone who has the sheets and the policy, and nothing else. */
+/** Creates a folder with only the mapping sheets and the policy. */
 function folder(): Home {
   const made = home();
   cpSync(join(root, "mappings"), join(made.path, "mappings"), { recursive: true });
@@ -32,7 +32,7 @@ async function run(file: string, cwd: string, env: Record<string, string> = {}, 
   return { code, lines: out.trim().split("\n") };
 }
 
-/** A line without what is another at each run. */
+/** Replaces the parts of a line that differ between runs. */
 function shapeOf(line: string): string {
   return line
     .replace(/pkt-[a-z2-7]{16}/, "pkt")
@@ -40,8 +40,8 @@ function shapeOf(line: string): string {
     .replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d/, "time");
 }
 
-describe("a program that makes no bridge of its own", () => {
-  test("pushes, and ends", async () => {
+describe("a program without its own bridge", () => {
+  test("pushes its events and exits", async () => {
     await using target = await targetServer();
     using cwd = home({ "bridge.yaml": `connectors: { WorkForceNow: { baseUrl: "${target.url}" } }\n` });
     cwd.write(
@@ -70,8 +70,8 @@ describe("the quick starts", () => {
     ).toBeLessThan(20);
   });
 
-  // A database is started for it: 4 s of a processor.
-  test("onrr-per-diem tells four systems of one change, as the README shows it", { timeout: 60_000 }, async () => {
+  // Starts a database, which takes 4 s of CPU time.
+  test("onrr-per-diem sends one change to four systems, as the README shows", { timeout: 60_000 }, async () => {
     const readme = readFileSync(join(root, "README.md"), "utf8");
     const [, shown = ""] = /```\n(pkt-[^`]*What each system received\n[^`]*)```/.exec(readme) ?? [];
 
@@ -105,7 +105,7 @@ describe("the quick starts", () => {
     ]);
   });
 
-  test("telework-sync pushes what the stream gives, and once only", async () => {
+  test("telework-sync pushes each event of the stream once", async () => {
     await using target = await targetServer();
     using cwd = folder();
 
@@ -138,7 +138,7 @@ describe("the quick starts", () => {
   });
 });
 
-test("the demo tells the whole story, ends by itself, and its sums hold", async () => {
+test("the demo shows all steps, exits by itself, and its sums hold", async () => {
   const { code, lines } = await run("demo/demo.ts", root);
 
   const story = lines.join("\n");
@@ -147,7 +147,7 @@ test("the demo tells the whole story, ends by itself, and its sums hold", async 
   expect(story).toContain('{"dailyRate":68}  {"dailyRate":70}  {"dailyRate":72}  {"dailyRate":74}');
   expect(story).toContain('Payroll received {"dailyRateUSD":76}');
   expect(story).toMatch(/→ UNCHANGED/);
-  expect(story).toContain("Calls made to the targets by that: 0.");
+  expect(story).toContain("Calls to the targets caused by the replay: 0.");
   expect(story).toContain("Both sums hold: nothing was lost.");
   expect(code).toBe(0);
 });

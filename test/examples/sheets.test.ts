@@ -3,14 +3,14 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { listConnectorFiles } from "../../connectors/protocols/load-connectors.ts";
-import { ownCatalog } from "../../library/bridge.ts";
+import { loadCatalog } from "../../library/bridge.ts";
 import { readFolder, readTexts } from "../../platform/local/sheet-watcher.ts";
 
 const root = join(import.meta.dirname, "../..");
 
-test("the example sheets are good, and so are their examples", async () => {
+test("the example sheets are valid, and their examples pass", async () => {
   const declared = await listConnectorFiles(join(root, "examples/connectors"));
-  const catalog = await ownCatalog(declared.map(({ connector }) => connector));
+  const catalog = await loadCatalog(declared.map(({ connector }) => connector));
 
   const { sheets } = await readTexts(readFolder(join(root, "examples/sheets")), catalog);
 
@@ -19,8 +19,8 @@ test("the example sheets are good, and so are their examples", async () => {
   expect(sheets.sheets.length).toBeGreaterThan(0);
 });
 
-test("each configuration the documentation shows is one its connector takes", async () => {
-  const catalog = await ownCatalog();
+test("each connector accepts the configurations shown in the documentation", async () => {
+  const catalog = await loadCatalog();
   const text = ["connectors.md", "inbound.md"].map((page) => readFileSync(join(root, "docs", page), "utf8")).join("\n");
   const shown = [...text.matchAll(/```yaml\n(connectors:\n[\s\S]*?)```/g)].flatMap(([, yaml]) =>
     Object.entries((parse(yaml as string) as { connectors: Record<string, unknown> }).connectors),

@@ -14,7 +14,7 @@ function aBridge(target: TargetServer): Bridge {
 }
 
 describe("the library", () => {
-  test("an event pushed through two maps goes through both", async () => {
+  test("an event pushed through two maps is sent through both", async () => {
     await using target = await targetServer();
     await using bridge = aBridge(target);
     const event = Event({ type: "t", subject: "e-1", data: { a: 1, b: 2 } });
@@ -29,7 +29,7 @@ describe("the library", () => {
     ]);
   });
 
-  test("what is no event is refused at once, and what is no time", async () => {
+  test("rejects invalid events and times in emit, push and replay", async () => {
     await using target = await targetServer();
     await using bridge = aBridge(target);
     const event = { ...Event({ type: "t", data: {} }), time: "yesterday" };
@@ -39,7 +39,7 @@ describe("the library", () => {
     await expect(bridge.replay("2026-01-01" as never, Date.now())).rejects.toThrow(RangeError);
   });
 
-  test("payroll's one rate never goes back, whatever records the changes are about", async () => {
+  test("payroll's single rate keeps the newest value across changes of different records", async () => {
     await using target = await targetServer();
     await using bridge = aBridge(target);
     let failures = 1;
@@ -50,11 +50,11 @@ describe("the library", () => {
     await bridge.emit(Event({ type: "policy.per_diem.updated", subject: "change-2", data: { new_rate: 72 } }));
     await bridge.settled();
 
-    const told = target.received.filter(({ path }) => path === "/v2/rates").map(({ body }) => body);
-    expect(told.at(-1)).toEqual({ dailyRate: 72 });
+    const rates = target.received.filter(({ path }) => path === "/v2/rates").map(({ body }) => body);
+    expect(rates.at(-1)).toEqual({ dailyRate: 72 });
   });
 
-  test("a bridge that cannot open says why, and closes without a word", async () => {
+  test("reports why a bridge cannot open, and closes it without an error", async () => {
     const bridge = new Bridge({ dir: ":memory:", mappings: [{ file: "bad.yaml", text: "targets: {}" }] });
 
     await expect(bridge.emit(Event({ type: "t", data: {} }))).rejects.toThrow("bad.yaml:1: source_event is missing");

@@ -16,13 +16,13 @@ const progress: Progress = {
 test.each<[string, Partial<Progress>, RegExp]>([
   ["sent", { status: "SENT", delivery: { at: "/v2/rates", ms: 4 } }, /→ SENT .*@\/v2\/rates {2}\(4 ms\)$/],
   [
-    "waiting for its next try",
+    "waiting for its next attempt",
     { nextTryAt: noon + 600_000, reason: "answered 500" },
     /\(retry in 10 min: answered 500\)$/,
   ],
   ["due", { nextTryAt: noon - 1, reason: "the target is down" }, /\(due: the target is down\)$/],
   ["being sent", { lease: { owner: "o", until: noon + 1 } }, /\(being sent\)$/],
-  ["left in the middle of a try", { lease: { owner: "o", until: noon } }, /\(a try broke off, another follows\)$/],
+  ["interrupted during an attempt", { lease: { owner: "o", until: noon } }, /\(a try broke off, another follows\)$/],
   ["held", { status: "HELD", reason: "answered 422" }, /→ HELD .*\(answered 422\)$/],
   ["on its lane", {}, /→ QUEUED \S+$/],
 ])("a packet's line says that it is %s", (_, change, wanted) => {

@@ -7,7 +7,7 @@ import { anOpsOffice, type OpsOffice } from "../support/ops.ts";
 
 const key = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
 
-describe("the inbound door over HTTP", () => {
+describe("the inbound endpoint over HTTP", () => {
   let office: OpsOffice;
   beforeAll(async () => {
     office = await anOpsOffice();
@@ -22,7 +22,7 @@ describe("the inbound door over HTTP", () => {
     return office.raw("/inbound/Fake", { method: "POST", body, headers, ...more });
   };
 
-  it("takes a signed message without a token, and takes it once", async () => {
+  it("accepts a signed message without a token, and a repeated one only once", async () => {
     const first = await post('{"rate":70}', "msg-1");
     const { event } = (await first.json()) as { event: string };
     await expect
@@ -35,11 +35,11 @@ describe("the inbound door over HTTP", () => {
     expect(await again.json()).toEqual({ event });
   });
 
-  it("takes UTF-8 by its bytes, as they were signed", async () => {
+  it("verifies the signature of UTF-8 text over its bytes", async () => {
     expect((await post('{"city":"Zürich 🏔"}', "msg-2")).status).toBe(202);
   });
 
-  it("is no way into the operator's API", async () => {
+  it("gives no access to the operator API", async () => {
     for (const path of ["/inbound/Fake/../../api/packets", "/inbound/%2e%2e%2fapi%2fpackets", "/inbound/"]) {
       expect((await office.raw(path, { method: "POST", body: "{}" })).ok).toBe(false);
     }
@@ -49,8 +49,8 @@ describe("the inbound door over HTTP", () => {
   it.each([
     ["not signed", '{"rate":70}', { headers: { "content-type": "application/json" } }, 401],
     ["too large", `{"a":"${"x".repeat(maxInboundBytes)}"}`, {}, 413],
-    ["no object", "[]", {}, 400],
-  ])("tells as a problem what is %s", async (_, body, more, status) => {
+    ["not an object", "[]", {}, 400],
+  ])("returns a problem for a message that is %s", async (_, body, more, status) => {
     const answer = await post(body, "msg-3", more);
 
     expect(answer.status).toBe(status);

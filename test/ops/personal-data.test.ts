@@ -13,31 +13,32 @@ import { foundIn, inWordsOf, isPlainToSee, type Planted, plantedKinds, plantedVa
 import { bridge, type Served, serve } from "../support/serve.ts";
 import { type Answer, type TargetServer, taken, targetServer } from "../support/target-server.ts";
 
-/** A `bridge serve` in a process of its own, with everything it talks to, and all that it and they have said. */
+/** A `bridge serve` process with all its counterparts, and everything that any of them has output. */
 interface Office extends AsyncDisposable {
   readonly folder: Home;
   readonly served: Served;
-  /** May have everything. */
+  /** A target that may receive everything. */
   readonly open: TargetServer;
-  /** May have everything, and says back what it was sent. */
+  /** A target that may receive everything and echoes it in its responses. */
   readonly echo: TargetServer;
-  /** May have nothing. */
+  /** A target that may receive nothing. */
   readonly closed: TargetServer;
   /** The compliance engine. */
   readonly engine: TargetServer;
-  /** Another process on the same store: a library's user. */
+  /** A second process on the same store that uses the library. */
   readonly beside: Bridge;
   readonly secrets: Readonly<Record<string, unknown>>;
   setSecrets(text: string): void;
-  /** Calls the API; an answer that is a problem, a list or an act's result is kept as told. */
+  /** Calls the API and keeps responses that are a problem, a list or the result of an operation. */
   call(path: string, body?: unknown, init?: RequestInit): Promise<{ readonly status: number; readonly text: string }>;
-  /** Runs a command, and keeps what it says on its standard error. */
+  /** Runs a command and keeps its standard error output. */
   command(...args: string[]): Promise<{ readonly code: number; readonly out: string }>;
-  tell(...said: unknown[]): void;
-  /** Waits until nothing is on its way any more. */
+  /** Keeps more output for the check. */
+  keep(...output: unknown[]): void;
+  /** Waits until no event or packet is in progress. */
   rest(): Promise<void>;
-  /** Everything that was logged, counted, written into the ledger, alerted, listed, or answered, by where it stands. */
-  told(): Promise<Readonly<Record<string, string>>>;
+  /** Returns everything that was logged, counted, written to the ledger, alerted, listed or returned, by its location. */
+  outputs(): Promise<Readonly<Record<string, string>>>;
 }
 
 const key = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
@@ -115,19 +116,19 @@ async function anOffice(): Promise<Office> {
   };
   setSecrets(JSON.stringify(secrets));
   const served = await serve(folder.path);
-  const door = readApiEndpoint(dir);
-  if (!door) throw new Error("the bridge serves no API");
+  const endpoint = readApiEndpoint(dir);
+  if (!endpoint) throw new Error("the bridge serves no API");
   const beside = new Bridge({ dir, mappings: join(folder.path, "mappings"), work: false });
-  const said: string[] = [];
+  const output: string[] = [];
 
   const call: Office["call"] = async (path, body, init = {}) => {
-    const headers = { authorization: `Bearer ${door.token}`, "content-type": "application/json" };
+    const headers = { authorization: `Bearer ${endpoint.token}`, "content-type": "application/json" };
     const post = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
-    const answer = await fetch(`${door.url}${path}`, { headers, ...post, ...init });
+    const answer = await fetch(`${endpoint.url}${path}`, { headers, ...post, ...init });
     const text = await answer.text();
-    // A trial shows what was typed to who has typed it, and a packet's or an event's own page what it carries.
+    // A preview may show what its caller typed, and the page of one packet or event may show its values.
     const isTheirOwn = answer.ok && (/^\/api\/(packets|events)\/[^/?]+$/.test(path) || text.includes('"kind":"trial"'));
-    if (!isTheirOwn) said.push(text, JSON.stringify([...answer.headers]));
+    if (!isTheirOwn) output.push(text, JSON.stringify([...answer.headers]));
     return { status: answer.status, text };
   };
   const pages = async (path: string) => {
@@ -162,14 +163,14 @@ async function anOffice(): Promise<Office> {
     call,
     async command(...args) {
       const { code, out, err } = await bridge(folder.path, ...args);
-      said.push(err);
+      output.push(err);
       return { code, out };
     },
-    tell(...more) {
-      said.push(...more.map(String));
+    keep(...more) {
+      output.push(...more.map(String));
     },
     rest,
-    async told() {
+    async outputs() {
       const lists: Record<string, string> = {};
       lists.metrics = (await call("/metrics")).text;
       for (const list of ["packets", "events", "jobs", "connectors", "sheets", "alerts"]) {
@@ -186,7 +187,7 @@ async function anOffice(): Promise<Office> {
         "the ledger": of(items),
         alerts: of(alerts.received),
         ...lists,
-        "answers and errors": said.join("\n"),
+        "answers and errors": output.join("\n"),
       };
     },
     async [Symbol.asyncDispose]() {
@@ -198,11 +199,11 @@ async function anOffice(): Promise<Office> {
   };
 }
 
-interface Door {
+interface EntryPoint {
   readonly name: string;
-  /** Sends all of them in, in every way this door knows. */
+  /** Sends all values in every way this entry point accepts. */
   send(office: Office, values: readonly Planted[]): Promise<void>;
-  /** Those it may send on to a target that may have them: all, if not said. */
+  /** Set if no value may reach a target. Otherwise all values reach a target that may receive them. */
   readonly arrives?: "none";
 }
 
@@ -211,7 +212,7 @@ const emitted = (office: Office, events: readonly object[]) =>
   Promise.all(
     events.map((event) =>
       office.beside.emit({ source, type: "person.changed", ...event } as never).catch((error: Error) => {
-        office.tell(error, error.stack, error.cause);
+        office.keep(error, error.stack, error.cause);
       }),
     ),
   );
@@ -219,9 +220,9 @@ const once = { method: "POST" } as const;
 const jobsOver = (office: Office) =>
   until(async () => JSON.parse((await office.call("/api/jobs?running=true")).text).items.length === 0);
 
-const doors: readonly Door[] = [
+const entryPoints: readonly EntryPoint[] = [
   {
-    name: "events, published by a program: in a field, in a list, in words, as the record's key, as names of the event",
+    name: "events published by a program",
     async send(office, values) {
       const plain = values.filter(isPlainToSee);
       await emitted(office, [
@@ -244,14 +245,14 @@ const doors: readonly Door[] = [
           data: { ip: value },
         })),
         ...plain.map(({ value }, i) => ({ id: `t-${i}`, type: `person ${value}`, data: {} })),
-        // What is no event is told to who called.
+        // Malformed events are rejected with an error to the caller.
         ...values.map(({ value }) => ({ id: { [value]: value }, subject: value, data: { [value]: value } })),
         ...values.map(({ value }, i) => ({ id: `d-${i}`, time: value, sequence: value, data: value })),
       ]);
     },
   },
   {
-    name: "messages on the inbox that are no events",
+    name: "malformed inbox messages",
     arrives: "none",
     async send(office, values) {
       const { queue } = await office.beside.engine();
@@ -267,7 +268,7 @@ const doors: readonly Door[] = [
     },
   },
   {
-    name: "the command line: events, and what is none",
+    name: "valid and invalid events on the command line",
     async send(office, values) {
       const lines = values.map(({ field, value }, i) =>
         JSON.stringify({ id: `c-${i}`, source, type: "person.changed", subject: `c-${i}`, data: { [field]: value } }),
@@ -284,11 +285,11 @@ const doors: readonly Door[] = [
       }
       const [some] = values;
       expect((await office.command("emit", `{"data": ${some?.value}`)).code).toBe(2);
-      for (const verb of ["outbox", "jobs", "connectors"]) office.tell((await office.command(verb)).out);
+      for (const verb of ["outbox", "jobs", "connectors"]) office.keep((await office.command(verb)).out);
     },
   },
   {
-    name: "messages from outside, signed and not",
+    name: "signed and unsigned webhooks",
     async send(office, values) {
       const post = (body: string, id: string, path = "PayrollConnector", more: Record<string, string> = {}) => {
         const seconds = String(Math.floor(Date.now() / 1_000));
@@ -304,14 +305,14 @@ const doors: readonly Door[] = [
         expect((await post(`{"${value}`, `z-${i}`)).status).toBe(400);
         expect((await post(body, `v-${i}`, undefined, { "content-type": `text/${field}` })).status).toBe(415);
       }
-      // As a message's id, where it can stand in a header at all.
+      // As a message id, if the value can be in a header.
       for (const { field, value } of values.filter(({ value }) => /^\S+$/.test(value))) {
         expect((await post(JSON.stringify({ id: `m-${field}` }), value)).status).toBe(202);
       }
     },
   },
   {
-    name: "the operators' API: bodies, queries, addresses, and a person's reasons",
+    name: "bodies, queries, paths and reasons sent to the operator API",
     async send(office, values) {
       await emitted(
         office,
@@ -374,7 +375,7 @@ const doors: readonly Door[] = [
         }
         await office.call(`/api/${place}`, undefined, { headers: { authorization: `Bearer ${value}` } });
       }
-      // Each is edited, and discarded for a reason that says it.
+      // Edits each packet with a reason that contains the value.
       for (const [i, id] of held.entries()) {
         const one = values[i % values.length] as Planted;
         const { etag } = JSON.parse((await office.call(`/api/packets/${id}`)).text);
@@ -384,7 +385,7 @@ const doors: readonly Door[] = [
     },
   },
   {
-    name: "a snapshot and a roster in files, with lines that are none, and under names that say too much",
+    name: "snapshot and roster files with invalid lines and revealing names",
     async send(office, values) {
       const events = values.map(({ field, value }, i) =>
         JSON.stringify({
@@ -429,7 +430,7 @@ const doors: readonly Door[] = [
       ]);
       await jobsOver(office);
       await office.rest();
-      // It is there when it is asked for, and gone when its turn has come.
+      // The file exists when the job starts and is gone when the job reads it.
       const [some] = values.filter(({ field }) => field === "full_name");
       const name = `${some?.value}.ndjson`;
       office.folder.write(`places/${name}`, events.join("\n"));
@@ -439,7 +440,7 @@ const doors: readonly Door[] = [
     },
   },
   {
-    name: "what a target says back: refusals, problems, pages, redirects",
+    name: "responses of a target",
     async send(office, values) {
       const answers: ((said: string) => readonly [number, Record<string, string>, string])[] = [
         (said) => [422, { "content-type": "application/json" }, JSON.stringify({ error: said })],
@@ -477,13 +478,13 @@ const doors: readonly Door[] = [
         })),
       ]);
       await until(() => call > values.length * 2);
-      for (const [place, told] of Object.entries(await office.told()))
-        expect(foundIn(told, values), `in ${place}`).toEqual([]);
+      for (const [place, text] of Object.entries(await office.outputs()))
+        expect(foundIn(text, values), `in ${place}`).toEqual([]);
       office.echo.answer = taken;
     },
   },
   {
-    name: "what the compliance engine says: garbage, rules and fields that are values, and nothing",
+    name: "responses of the compliance engine",
     async send(office, values) {
       let call = 0;
       office.engine.answer = ({ body }, response) => {
@@ -542,12 +543,12 @@ const doors: readonly Door[] = [
         ];
         elsewhere.write("bridge.yaml", wrong[i % wrong.length] as string);
         const { err } = await bridge(elsewhere.path, "emit", '{"type":"a","data":{"c":1}}', "--wait", "0");
-        office.tell(err);
+        office.keep(err);
       }
     },
   },
   {
-    name: "sheets whose examples are of real people, and fail",
+    name: "failing sheet examples with real people's data",
     arrives: "none",
     async send(office, values) {
       const text = stringify({
@@ -564,23 +565,23 @@ const doors: readonly Door[] = [
       const before = office.served.lines.length;
       office.folder.write("mappings/gone.yaml", text);
       await until(() => office.served.lines.slice(before).some((line) => line.includes("sheets-refused")));
-      office.tell((await bridge(office.folder.path, "sheets", "check")).out);
+      office.keep((await bridge(office.folder.path, "sheets", "check")).out);
       rmSync(join(office.folder.path, "mappings", "gone.yaml"));
       await until(() => office.served.lines.slice(before).some((line) => line.includes("sheets-loaded")));
     },
   },
 ];
 
-describe("personal data planted at every door", { timeout: 300_000 }, () => {
-  it.each(doors.map((door, i) => ({ ...door, values: plantedValues(1_000 + i) })))(
-    "$name",
+describe("personal data at every entry point", { timeout: 300_000 }, () => {
+  it.each(entryPoints.map((entryPoint, i) => ({ ...entryPoint, values: plantedValues(1_000 + i) })))(
+    "reaches no log, list or error when sent as $name",
     async ({ send, values, arrives }) => {
       await using office = await anOffice();
       await send(office, values);
       await office.rest();
 
-      for (const [place, told] of Object.entries(await office.told())) {
-        expect([...new Set(foundIn(told, values))], `in ${place}`).toEqual([]);
+      for (const [place, text] of Object.entries(await office.outputs())) {
+        expect([...new Set(foundIn(text, values))], `in ${place}`).toEqual([]);
       }
       const reached = JSON.stringify([office.open.received, office.echo.received]);
       expect(foundIn(reached, values)).toHaveLength(arrives === "none" ? 0 : 200);
@@ -588,8 +589,8 @@ describe("personal data planted at every door", { timeout: 300_000 }, () => {
     },
   );
 
-  it("is of 200 values of twelve kinds at each, no two alike", () => {
-    for (const i of doors.keys()) {
+  it("consists of 200 distinct values of twelve kinds for each entry point", () => {
+    for (const i of entryPoints.keys()) {
       const values = plantedValues(1_000 + i);
       expect(new Set(values.map(({ value }) => value)).size).toBe(200);
       expect(new Set(values.map(({ field }) => field)).size).toBe(12);

@@ -5,10 +5,10 @@ import type { Ask } from "../../ops/proxy.ts";
 const token = "the-token-of-this-test";
 const bearer = { authorization: `Bearer ${token}` };
 
-describe("the API of a bridge elsewhere, answered here", () => {
+describe("the proxy to a remote bridge", () => {
   let served: Served;
   const asked: { path: string; init: Parameters<Ask>[1] }[] = [];
-  const relay = async (answer: () => Response) => {
+  const startProxy = async (answer: () => Response) => {
     asked.length = 0;
     served = await serveProxy(
       async (path, init) => {
@@ -20,8 +20,8 @@ describe("the API of a bridge elsewhere, answered here", () => {
   };
   afterEach(() => served.close());
 
-  it("passes on what is asked, with nothing of the caller's but the body and its type", async () => {
-    await relay(() => Response.json({ items: [] }, { headers: { "set-cookie": "a=b", "x-amzn-requestid": "r" } }));
+  it("forwards only the body and its type of a caller's request", async () => {
+    await startProxy(() => Response.json({ items: [] }, { headers: { "set-cookie": "a=b", "x-amzn-requestid": "r" } }));
 
     const answer = await fetch(`${served.url}/api/packets?status=HELD&status=SENT`, { headers: bearer });
     await fetch(`${served.url}/api/bulk`, {
@@ -42,9 +42,9 @@ describe("the API of a bridge elsewhere, answered here", () => {
   it.each([
     ["no token", {}],
     ["another's token", { authorization: "Bearer other" }],
-    ["a page of elsewhere", { ...bearer, origin: "https://evil.example" }],
-  ])("asks nobody for %s", async (_, headers) => {
-    await relay(() => Response.json({}));
+    ["a page of another origin", { ...bearer, origin: "https://evil.example" }],
+  ])("forwards nothing for %s", async (_, headers) => {
+    await startProxy(() => Response.json({}));
 
     const answer = await fetch(`${served.url}/api/me`, { headers });
 
@@ -52,8 +52,8 @@ describe("the API of a bridge elsewhere, answered here", () => {
     expect(asked).toEqual([]);
   });
 
-  it("says what a gateway's refusal means, and is not mistaken for a wrong token", async () => {
-    await relay(() => new Response("<html>", { status: 401, headers: { "content-type": "text/html" } }));
+  it("reports a gateway's 401 as missing AWS access, not as a wrong token", async () => {
+    await startProxy(() => new Response("<html>", { status: 401, headers: { "content-type": "text/html" } }));
 
     const answer = await fetch(`${served.url}/api/me`, { headers: bearer });
 
@@ -64,8 +64,8 @@ describe("the API of a bridge elsewhere, answered here", () => {
     });
   });
 
-  it("says so where nobody answers there", async () => {
-    await relay(() => {
+  it("answers 503 if the remote bridge does not answer", async () => {
+    await startProxy(() => {
       throw new TypeError("fetch failed");
     });
 

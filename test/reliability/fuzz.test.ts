@@ -11,7 +11,7 @@ import type { Json } from "../../bridge/values/json.ts";
 import { signedHeaders } from "../../bridge/values/webhook-signature.ts";
 import { connector as csvDrop } from "../../connectors/csv-drop.ts";
 import { readAnswer } from "../../connectors/protocols/soap/response.ts";
-import { ownCatalog } from "../../library/bridge.ts";
+import { loadCatalog } from "../../library/bridge.ts";
 import { aTry } from "../support/a-try.ts";
 import { aPacket } from "../support/builders.ts";
 import { aCore, aPolicy, brokenLaws, fakeTarget } from "../support/core.ts";
@@ -84,7 +84,7 @@ describe("an entry point under random input", () => {
     const yaml = [": ", "\n", "  ", "- ", "{", "}", "[", "]", "&a ", "*a", "!!js ", "|", ">", "<<: ", "'", '"', "# "];
     const jsonata = ["$", "$eval(", "$$", "~>", "**", "..", "^(", "?", ":=", "function($x){$x}", "/(a+)+$/", "1e9"];
     const texts = sample(mutants(good, [...yaml, ...jsonata, "map:", "with: ", "targets:", "for_each: "]));
-    const catalog = await ownCatalog();
+    const catalog = await loadCatalog();
     const policy = aPolicy("otherwise: block");
     const slowest = new Slowest();
     let read = 0;
