@@ -8,7 +8,8 @@ import { enqueueEvents } from "../recording/enqueue.ts";
 import { inboundEvent } from "./receive-webhook.ts";
 
 /**
- * Asks a target that calls no door what is new, when it is time, and for as long as one call may take where it has more.
+ * Polls a target that sends no webhooks, if its next poll is due. Continues while the target has more, for at most
+ * `times.sendMs`.
  */
 export async function pollWhenDue(engine: Engine, connector: Connector): Promise<void> {
   const { poll } = connector;
@@ -22,16 +23,16 @@ export async function pollWhenDue(engine: Engine, connector: Connector): Promise
 }
 
 /**
- * What a target says is in the inbox before the target is told that it was taken: a crash between the two brings it
- * again, under the same ids.
+ * Puts one batch of a target's messages in the inbox, then acknowledges it at the target. After a crash between the two
+ * the same messages arrive again, with the same ids.
  *
- * @returns whether there is more
+ * @returns whether the target has more
  */
 async function pollOnce(engine: Engine, connector: Connector, poll: NonNullable<Connector["poll"]>): Promise<boolean> {
   const id = connectorId(connector);
   const late: NotPolled = { fault: `no answer within ${engine.times.sendMs} ms` };
   const polled = await withinDeadline<Polled | NotPolled>(engine, late, async (signal) => {
-    // What `send` remembers may be changed by another process at any time; this is changed by whoever polls, alone.
+    // Polling has its own state key: the state of `send` may be changed by another process at any time.
     const context = await contextOf(engine, connector, signal, `${id}/polled`);
     return context.ok ? poll(context.value) : { fault: context.reason };
   });
@@ -40,7 +41,7 @@ async function pollOnce(engine: Engine, connector: Connector, poll: NonNullable<
     logFailure(engine, connector, polled.fault);
     return false;
   }
-  // Numbered in their order: of two about one record, on their way by a bus that keeps none, the later must win.
+  // The bus does not keep order, so events are numbered: of two changes to one record the later must win.
   const events = polled.messages.map((message) => ({
     ...inboundEvent(connector.name, message),
     sequence: engine.clock.stamp(),
@@ -55,18 +56,18 @@ function logFailure(engine: Engine, connector: Connector, why: string): void {
   engine.log({ step: "poll-failed", connector: connectorId(connector), why });
 }
 
-/** One that nobody has configured is not asked; one whose configuration is wrong is, so that it is told. */
+/** An unconfigured connector is not polled. One with an invalid configuration is, so that the failure is logged. */
 function isToBeAsked(engine: Engine, connector: Connector): boolean {
   const config = configOf(engine, connector);
   if (!config.success) return engine.configOf(connectorId(connector)) !== undefined;
   return connector.polls?.(config.data) ?? true;
 }
 
-/** Whether it is this process's turn: two that look at once do not both ask. */
+/** Claims the next poll for this process, so that two processes do not poll at the same time. */
 async function isDue(engine: Engine, id: string): Promise<boolean> {
   let due = false;
   await changeHealth(engine, id, (health, now) => {
-    // Half a tick early is on time: the next tick would be late by more.
+    // Half a tick early counts as due, because the next tick would miss the time by more.
     const at = (health.polledAt ?? 0) + engine.times.pollMs - engine.times.tickMs / 2;
     due = !health.paused && now >= at;
     return due ? { ...health, polledAt: now } : health;

@@ -6,43 +6,43 @@ import { enqueueEvents } from "../recording/enqueue.ts";
 import { bodyText, isJsonObject, type JsonObject } from "../values/json.ts";
 import { signatureOf, signingSecretSchema } from "../values/webhook-signature.ts";
 
-/** The largest message the door takes. */
+/** Largest message the endpoint accepts. */
 export const maxInboundBytes = 262_144;
 
-/** A message's own time may be off by so much, either way. Source: Standard Webhooks, "Verifying timestamp". */
+/** Tolerance of a message's timestamp, either way. Source: Standard Webhooks, "Verifying timestamp". */
 const toleranceMs = 5 * 60_000;
 
-/** What the door needs of the world. */
+/** The parts of the engine that the endpoint needs. */
 export type InboundContext = Pick<Engine, "clock" | "store" | "queue" | "secrets" | "catalog" | "log">;
 
-/** One call of the door, as it came over HTTP. */
+/** One HTTP request to the endpoint. */
 export interface InboundCall {
-  /** The connector's name, of the path. */
+  /** The connector's name, from the path. */
   readonly connector: string;
   readonly header: (name: string) => string | undefined;
   readonly body: Uint8Array;
 }
 
-/** What the door answers. No answer tells which of name, secret and signature was wrong. */
+/** Response of the endpoint. It never reveals whether name, secret or signature was wrong. */
 export type InboundAnswer =
   | { readonly status: 202; readonly event: string }
-  /** It was here before: nothing happens. */
+  /** The event was received before; nothing is queued. */
   | { readonly status: 200; readonly event: string }
   | { readonly status: 400 | 401 | 413 | 415; readonly message: string };
 
-/** Under which name the keys are kept that its messages are signed with. */
+/** Name of the secret that holds the signing keys of a connector's inbound messages. */
 export function inboundSecretName(connector: string): string {
   return `${connector}/inbound`;
 }
 
 /**
- * The door for what outside systems say: a signed message in, an event of type `inbound.<connector>` on its way out.
+ * Receives a signed webhook and queues it as an event of type `inbound.<connector>`.
  *
- * What is signed and is a JSON object is kept, whether or not a sheet takes it. A message that comes twice counts once.
+ * Every signed JSON object is recorded, whether or not a sheet maps it. A repeated message counts once.
  *
  * Source: Standard Webhooks 1.0: `webhook-id`, `webhook-timestamp`, `webhook-signature`.
  *
- * @throws where it could not be stored: the sender must try again
+ * @throws if the event could not be stored; the sender must retry
  */
 export async function receiveWebhook(engine: InboundContext, call: InboundCall): Promise<InboundAnswer> {
   if (call.body.byteLength > maxInboundBytes) {
@@ -56,7 +56,7 @@ export async function receiveWebhook(engine: InboundContext, call: InboundCall):
   const data = jsonIn(call.body);
   if (data === undefined) return { status: 400, message: "the message is not a JSON object in UTF-8" };
   const event = inboundEvent(call.connector, { ...signed, data });
-  // What the mapper's door will quarantine is found under its body's key.
+  // An event that the mapper will quarantine is stored under a key made from its body.
   const key = checkEvent(event).kind === "event" ? eventKey(event) : quarantineKey(bodyText(event));
   const [known] = await engine.store.read("event", [key]);
   if (known) return { status: 200, event: key };
@@ -71,7 +71,7 @@ interface Signed {
   readonly at: number;
 }
 
-/** Every key is tried, and in the time it takes: nothing is learnt from how long a refusal takes. */
+/** Tries every key and compares in constant time, so that the duration of a refusal reveals nothing. */
 async function verifySignature(
   engine: InboundContext,
   { connector, header, body }: InboundCall,
@@ -84,16 +84,17 @@ async function verifySignature(
   if (Math.abs(engine.clock.now() - at) > toleranceMs) return undefined;
   const secret = signingSecretSchema.safeParse(await engine.secrets.get(inboundSecretName(connector)));
   if (!secret.success) return undefined;
-  let fits = false;
+  let isValid = false;
   for (const key of secret.data.keys) {
-    const wanted = signatureOf(key, { id, seconds, body });
+    const expected = signatureOf(key, { id, seconds, body });
     for (const signature of given) {
       const [version, text = ""] = signature.split(",");
-      const shown = Buffer.from(text, "base64");
-      if (version === "v1" && shown.length === wanted.length && timingSafeEqual(shown, wanted)) fits = true;
+      const received = Buffer.from(text, "base64");
+      if (version === "v1" && received.length === expected.length && timingSafeEqual(received, expected))
+        isValid = true;
     }
   }
-  return fits ? { id, at } : undefined;
+  return isValid ? { id, at } : undefined;
 }
 
 function isKnown({ catalog }: InboundContext, connector: string): boolean {
@@ -109,7 +110,7 @@ function jsonIn(body: Uint8Array): JsonObject | undefined {
   }
 }
 
-/** What an outside system says, as the event it arrives as. The mapper's door checks it, as it does every event. */
+/** Converts a message from an outside system to an event. The mapper validates it like every other event. */
 export function inboundEvent(connector: string, { id, at, data, unreadable }: InboundMessage): SourceEvent {
   const type = `${inboundPrefix}${connector}`;
   const time = new Date(at).toISOString();

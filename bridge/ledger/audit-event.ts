@@ -5,21 +5,20 @@ import type { Put } from "../ports/store.ts";
 import type { JsonObject } from "../values/json.ts";
 import { append, tailOf } from "./chain.ts";
 
-/** An operator's act that is about no packet: an event of the bridge's own, and the one entry of its chain. */
+/** Operator action that concerns no packet: an event of the bridge itself, and the only entry of its chain. */
 export interface AuditEvent {
   readonly put: Put;
   readonly entry: LedgerEntry;
 }
 
-/** What the bridge says of itself is no change of HMS, and goes to no target. */
+/** Source of the bridge's own events. They are not changes in HMS and go to no target. */
 const ownSource = "hms.bridge";
 
 /**
- * Notes what an operator did, so that the ledger names it like everything else. To be written together with what it
- * changes.
+ * Creates the record and ledger entry of an operator's action. Write them in one transaction with the change itself.
  *
- * @param type `sync.connector.paused`
- * @param facts who, why and about what: no values
+ * @param type for example `sync.connector.paused`
+ * @param facts operator, reason and subject; no field values
  */
 export function createAuditEvent(
   { clock, random }: { readonly clock: Clock; readonly random: Random },

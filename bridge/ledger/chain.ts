@@ -12,7 +12,7 @@ import { canonicalJson, inOrder } from "../values/canonical-json.ts";
 const genesis = "0".repeat(64);
 
 /**
- * From where a packet or event may go where. A step outside this table is a fault in our own code and throws, before
+ * Legal transitions of a packet or event. A step outside this table is a bug in the bridge; `append` throws before
  * anything is written.
  */
 const legal: Readonly<Record<Step | "NEW", readonly Step[]>> = {
@@ -33,7 +33,11 @@ const legal: Readonly<Record<Step | "NEW", readonly Step[]>> = {
   ERASED: ["DUPLICATE"],
 };
 
-/** Appends to a chain. @throws where the step is not legal after the last one */
+/**
+ * Creates the next entry of a chain.
+ *
+ * @throws if the step is not legal after the previous one
+ */
 export function append(
   chain: string,
   last: { readonly tail: Tail; readonly step: Step } | undefined,
@@ -44,7 +48,7 @@ export function append(
     throw new Error(`${chain} cannot go from ${from} to ${entry.step}; this is a fault of the bridge`);
   }
   const { at, step } = entry;
-  // In the order of canonical JSON, as the whole entry: so it costs little to hash, now and at every check.
+  // Keys are in canonical order, here and in the whole entry, which makes hashing cheap now and at every check.
   const facts = inOrder(entry.facts) as Facts;
   const body = { at, chain, facts, prev: last?.tail.hash ?? genesis, seq: (last?.tail.seq ?? 0) + 1, step };
   return { ...body, hash: hashOf(body) };
@@ -61,7 +65,7 @@ function hashOf(body: Omit<LedgerEntry, "hash">): string {
 /**
  * Checks one chain from its first entry.
  *
- * @param tail where the packet's own record says the chain ends
+ * @param tail end of the chain according to the packet's record
  */
 export function verifyChain(chain: string, entries: readonly LedgerEntry[], tail: Tail): LedgerIssue | undefined {
   const fault = (seq: number, message: string): LedgerIssue => ({ chain, seq, message });

@@ -2,17 +2,18 @@ import type { AppendedPort } from "../ports/seals.ts";
 import { lineOf, openSeal } from "./seal.ts";
 import { type Evidence, firstSealSince } from "./sealed-entries.ts";
 
-/** What is read at a time. */
+/** Entries per read. */
 const slice = 1_000;
 
 /**
- * The ledger as lines of JSON, for somebody who has nothing of ours.
+ * Exports the ledger as lines of JSON that can be verified without the bridge.
  *
- * Entries in the order they were appended, each as it was hashed; and after the last entry a seal lists, the seal:
- * `{"seal": "<the statement, as it was signed>", "signature": "<base64>"}`. At the end stand the entries no seal covers
- * yet. What is written is what stands there, be it good or not.
+ * Entries are in the order they were appended, each as it was hashed. Each seal follows the last entry it lists:
+ * `{"seal": "<the statement, as it was signed>", "signature": "<base64>"}`. Entries that no seal covers yet are at the
+ * end. The export does not verify anything.
  *
- * @param since ms: from the first seal made since then
+ * @param since starts with the first seal made at or after this time. ms since the epoch
+ * @throws if a seal cannot be parsed
  */
 export async function* exportLedger({ seals, appended }: Evidence, since?: number): AsyncGenerator<string> {
   const first = since === undefined ? 1 : await firstSealSince(seals, since);

@@ -3,19 +3,19 @@ import * as z from "zod";
 import type { Clock } from "../ports/clock.ts";
 import type { AppendedPort, SealsPort } from "../ports/seals.ts";
 
-/** What a seal says and signs. Its text is JSON on one line; the bytes of that line are what is signed. */
+/** Signed statement of a seal: JSON on one line. The signature covers the bytes of that line. */
 const statementSchema = z.strictObject({
   /** 1, 2, 3 … without a gap. */
   seal: z.int().positive(),
-  /** When it was made, RFC 3339. For a person: order is told by the numbers. */
+  /** Creation time, RFC 3339. Informational only: the numbers define the order. */
   at: z.iso.datetime(),
-  /** How many lines the list has. */
+  /** Number of lines in the list. */
   entries: z.int().nonnegative(),
   /** SHA-256 of the list. */
   list: z.string().regex(/^[0-9a-f]{64}$/),
   /** SHA-256 of the statement of the seal before, or 64 zeros. */
   prev: z.string().regex(/^[0-9a-f]{64}$/),
-  /** Up to where in the order of appending; an engine's own words. */
+  /** Position in the append order that the seal reaches; its format depends on the engine. */
   to: z.string(),
   /** SHA-256 of the public key it is signed with (DER, SPKI). */
   key: z.string().regex(/^[0-9a-f]{64}$/),
@@ -53,16 +53,16 @@ export interface Signer {
   sign(text: string): Promise<string>;
 }
 
-/** How a seal's public key is named in a statement. */
+/** Returns the name of a public key as used in statements: its SHA-256 (DER, SPKI). */
 export function keyNameOf(publicKey: KeyObject): string {
   return hash("sha256", publicKey.export({ type: "spki", format: "der" }));
 }
 
 const noSeal = "0".repeat(64);
 
-/** The most a seal lists: 1 MB or so. What was appended beyond goes into the next, at once. */
+/** Entries after which a seal is closed, about 1 MB. The next seal follows at once. */
 const maxEntries = 10_000;
-/** What is read of the ledger at a time, so that deliveries go on in between. */
+/** Entries per read, small enough that deliveries continue in between. */
 const sliceEntries = 500;
 
 export interface Sealer {
@@ -79,12 +79,12 @@ export interface SealsMade {
 }
 
 /**
- * Seals everything that was appended since the last seal. Where nothing was, no seal is made.
+ * Seals everything that was appended since the previous seal. Creates no seal if nothing was.
  *
- * A crash at any point leaves whole seals only, and the next run goes on after the last of them: no entry is sealed
- * twice or left out. Of several at once one makes the next seal, and the others stop.
+ * A crash at any point leaves only complete seals, and the next run continues after the newest: no entry is sealed
+ * twice or left out. If several processes seal at once, one creates the next seal and the others stop.
  *
- * @throws where the seals that are there are not whole: nothing is built on them
+ * @throws if the newest seal is invalid or missing
  */
 export async function sealLedger({ appended, seals, signer, clock }: Sealer): Promise<SealsMade> {
   const made = { seals: 0, entries: 0 };
@@ -143,7 +143,7 @@ export function lineOf({ chain, seq, hash }: Sealed): string | undefined {
   return `${chain} ${seq} ${hash}\n`;
 }
 
-/** A seal from its text; nothing where it is none. Whether it is a good one, `sealFault` says. */
+/** Parses a seal; `undefined` if the text is not one. `sealIssue` checks whether it is valid. */
 export function openSeal(text: string): Seal | undefined {
   const first = text.indexOf("\n");
   const second = text.indexOf("\n", first + 1);
@@ -158,7 +158,7 @@ export function openSeal(text: string): Seal | undefined {
   }
 }
 
-/** The entries a seal lists, in the order they were appended. */
+/** Yields the entries a seal lists, in the order they were appended. */
 export function* sealedIn({ list }: Seal): Generator<Sealed> {
   for (let from = 0; from < list.length; ) {
     const end = list.indexOf("\n", from);
@@ -170,9 +170,10 @@ export function* sealedIn({ list }: Seal): Generator<Sealed> {
 }
 
 /**
- * What is wrong with a seal by itself and in its place.
+ * Checks a seal's key, signature and list, and that it follows from the seal before it.
  *
- * @param before the seal before it; absent for the first, `unknown` where that is not to be checked
+ * @param before the seal before it; `undefined` for the first, `unknown` to skip this check
+ * @returns what is wrong, or `undefined`
  */
 export function sealIssue(
   { statement, signed, signature, list }: Seal,

@@ -4,7 +4,7 @@ import type { Connector } from "../model/connector.ts";
 import { probeWhenDue } from "./probe.ts";
 import { redriveWhenDue } from "./redrive.ts";
 
-/** What one target needs by the clock: to be asked whether it is awake, and what is new, and to be sent what waits. */
+/** Runs one target's scheduled work: probe, redrive of its outbox, and poll. */
 export async function maintainTarget(engine: Engine, connector: Connector): Promise<void> {
   await probeWhenDue(engine, connector);
   await redriveWhenDue(engine, connector);

@@ -5,22 +5,22 @@ import type { Engine } from "../engine.ts";
 import { type Connector, connectorId } from "../model/connector.ts";
 import type { Health } from "../model/target-health.ts";
 
-/** Asks a target that is down, or that has begun to fail, whether it is awake. */
+/** Probes a target that is down, has recent failures or has packets in its outbox, if its next probe is due. */
 export async function probeWhenDue(engine: Engine, connector: Connector): Promise<void> {
   const id = connectorId(connector);
   const now = engine.clock.now();
   const health = (await engine.store.read("health", [id]))[0]?.value ?? healthOf(now);
   const suspect = isDown(health) || health.strikes.length > 0 || (await engine.queue.depth(`outbox:${id}`)).waiting > 0;
-  // Half a tick early is on time: the next tick would be late by more.
+  // Half a tick early counts as due, because the next tick would miss the time by more.
   const dueAt = (health.probedAt ?? 0) + engine.times.probeMs - engine.times.tickMs / 2;
   if (!suspect || now < dueAt) return;
   await probe(engine, connector);
 }
 
 /**
- * Asks a target whether it is awake, and keeps the answer.
+ * Probes a target and records the result in its health.
  *
- * Never throws for a target: one that cannot be asked is asleep.
+ * An error of the target does not throw: a target that cannot be probed counts as down.
  */
 export async function probe(engine: Engine, connector: Connector): Promise<Health> {
   const awake = await isAwake(engine, connector);

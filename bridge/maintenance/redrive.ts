@@ -6,12 +6,12 @@ import type { Health } from "../model/target-health.ts";
 /** SQS moves at most this many messages a second out of a dead-letter queue. Source: `StartMessageMoveTask`. */
 const maxRedrivePerSecond = 500;
 
-/** How fast a redrive begins. */
+/** Messages per second at the start of a redrive. */
 const firstPerSecond = 20;
 
 /**
- * Sends an outbox back to its lanes: at once on recovery, else with growing gaps. It begins slowly, and twice as fast
- * each tick, so that a target that has just woken is not struck down; one that falls asleep again gets no more.
+ * Redrives an outbox to its lanes: at once after recovery, otherwise with growing gaps. The rate starts low and doubles
+ * each tick, so that a target that has just recovered is not overloaded. The redrive stops if the target goes down.
  */
 export async function redriveWhenDue(engine: Engine, connector: Connector): Promise<void> {
   const id = connectorId(connector);
@@ -26,7 +26,7 @@ export async function redriveWhenDue(engine: Engine, connector: Connector): Prom
   }
   if (health && (isDown(health) || health.paused)) return;
   if ((await queue.depth(outbox)).waiting === 0) {
-    // What was just sent back may fail again: the gaps go on growing until one passes with nothing left to send back.
+    // Redriven packets may fail again, so the gap is reset only after one passes with an empty outbox.
     if (health?.redriveAt !== undefined && now >= health.redriveAt) await changeHealth(engine, id, withoutRedrive);
     return;
   }
@@ -56,7 +56,7 @@ async function speedUp(engine: Engine, connector: Connector, perSecond: number):
   await move(engine, connector, 2 * perSecond);
 }
 
-/** Begins to send an outbox back, oldest first, no faster than the connector's own rate. */
+/** Starts moving an outbox to its lanes, oldest first, no faster than the connector's own rate. */
 async function move(engine: Engine, connector: Connector, wanted: number): Promise<void> {
   const id = connectorId(connector);
   const perSecond = Math.min(wanted, fastest(connector));

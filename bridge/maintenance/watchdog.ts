@@ -6,21 +6,21 @@ import { pagesOf } from "../values/pagination.ts";
 import { purgeExpired } from "./retention.ts";
 import { runAll } from "./run-all.ts";
 
-/** A queue forgets a message after 14 days; one that has waited this long is put there anew. */
+/** Age after which a waiting packet is queued again. Source: SQS deletes a message after 14 days. */
 const maxQueuedMs = 13 * 86_400_000;
 
-/** What the watchdog looks through of one connector's open packets at a time. */
+/** Open packets of one connector that the watchdog reads per page. */
 const sweepPage = 200;
 
-/** So many of a connector's oldest packets are looked at for late ones: more than that is an outage, whatever the number. */
+/** Oldest packets of a connector that are checked for lateness. Beyond this it is an outage, and the exact count is moot. */
 const lateCounted = 2_000;
 
-/** What a sheet that says nothing has. */
+/** Consistency window of a sheet that sets none. */
 const defaultWindowMs = 60_000;
 
 /**
- * Compares the table with the queues, and mends what a crash between the two has left: events whose packets are not all
- * recorded, packets that no queue holds. Says when packets are later than they may be, and erases what is old.
+ * Compares the store with the queues and repairs what a crash between the two left behind: events whose packets are not
+ * all recorded, and packets that are in no queue. Also logs late packets and erases expired payloads.
  */
 export async function runWatchdog(engine: Engine): Promise<void> {
   const { ids } = engine.catalog;
@@ -39,8 +39,8 @@ interface Late {
 }
 
 /**
- * Says when a connector's packets begin to be later than their consistency window, and when none is any more: one
- * breach an episode, however many packets it makes late. What waits for a person has been said already.
+ * Logs when a connector's packets start to exceed their consistency window, and when none does any more. One breach is
+ * logged per episode, whatever the number of late packets. Held packets do not count: they raise their own alert.
  */
 async function checkWindow(engine: Engine, connector: string): Promise<void> {
   const [stored] = await engine.store.read("health", [connector]);
@@ -55,7 +55,7 @@ async function checkWindow(engine: Engine, connector: string): Promise<void> {
 
 async function lateOf(engine: Engine, connector: string): Promise<Late> {
   const now = engine.clock.now();
-  // Nothing that was recorded since can be late yet.
+  // Packets recorded after this cannot be late yet.
   const before = now - Math.min(...engine.sheets().sheets.map(({ windowMs }) => windowMs), defaultWindowMs);
   let packets = 0;
   let looked = 0;
@@ -75,10 +75,10 @@ async function lateOf(engine: Engine, connector: string): Promise<Late> {
 }
 
 /**
- * Finds open packets that no queue holds any more, and puts them back.
+ * Finds open packets that are in no queue, and requeues them.
  *
- * One that was never confirmed to be on its queue goes there at once, under the id it already has; a confirmed one only
- * when lane queue and outbox are both empty, or after 13 days, because it is normally just waiting its turn.
+ * A packet whose enqueue was never confirmed is sent at once, under the same deduplication id. A confirmed one is
+ * requeued only if lane queue and outbox are both empty, or after 13 days, because it is normally waiting its turn.
  */
 async function requeueLost(engine: Engine, connector: string): Promise<void> {
   const { store, queue, times, clock } = engine;
@@ -87,14 +87,14 @@ async function requeueLost(engine: Engine, connector: string): Promise<void> {
   const [lane, outbox] = await Promise.all([queue.depth(`lane:${connector}`), queue.depth(`outbox:${connector}`)]);
   const empty = lane.waiting + lane.inFlight + outbox.waiting + outbox.inFlight === 0;
   const before = clock.now() - (empty ? times.putBackMs : maxQueuedMs);
-  const rung = new Set<string>();
+  const wokenLanes = new Set<string>();
   for await (const { items } of pagesOf((from) => store.waiting(connector, { before, limit: sweepPage, ...from }))) {
     for (const { packet, progress, recordedAt } of items) {
       if ((progress.putAt ?? recordedAt) > before) continue;
       if (progress.lease && progress.lease.until > clock.now()) continue;
       if (progress.place === "behind") {
-        if (!rung.has(packet.lane)) await wakeLaneHead(engine, packet.lane);
-        rung.add(packet.lane);
+        if (!wokenLanes.has(packet.lane)) await wakeLaneHead(engine, packet.lane);
+        wokenLanes.add(packet.lane);
         continue;
       }
       const [stored] = await store.read("packet", [packet.id]);

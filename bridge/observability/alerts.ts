@@ -1,7 +1,7 @@
 import type { JsonObject } from "../values/json.ts";
 import type { LogLine } from "./log.ts";
 
-/** What HMS-OPS is told: one a change of state, with names and numbers only. */
+/** Alert to HMS-OPS: one for each change of state. It carries names and numbers only, no field values. */
 export interface Alert {
   readonly type:
     | "sync.target.down"
@@ -11,7 +11,7 @@ export interface Alert {
     | "sync.window.kept"
     | "sync.event.quarantined"
     | "sync.ledger.tampered";
-  /** What it is about: a connector, an event, or the ledger's chain. */
+  /** The connector, event or ledger chain that the alert is about. */
   readonly subject: string;
   readonly data: JsonObject;
 }
@@ -33,17 +33,17 @@ const types = new Map<string, Alert["type"]>(
   }),
 );
 
-/** The alert a log line stands for, if it does; most stand for none, and are only looked up. */
+/** Returns the alert for a log line, or `undefined` if the line's step raises none. */
 export function alertOf(line: LogLine): Alert | undefined {
   const type = types.get(line.step);
   if (!type) return undefined;
-  // A quarantined event's reason may quote its attributes' names, which are its sender's words.
-  const { step: _s, reason: _r, ...told } = line;
-  const data = Object.fromEntries(Object.entries(told).filter(([, value]) => value !== undefined)) as JsonObject;
-  return { type, subject: String(told.connector ?? told.event ?? told.chain ?? "bridge"), data };
+  // The reason is left out: for a quarantined event it may quote attribute names chosen by the sender.
+  const { step: _s, reason: _r, ...published } = line;
+  const data = Object.fromEntries(Object.entries(published).filter(([, value]) => value !== undefined)) as JsonObject;
+  return { type, subject: String(published.connector ?? published.event ?? published.chain ?? "bridge"), data };
 }
 
-/** An alert as it is told, by whatever way: a CloudEvent in JSON. */
+/** Serializes an alert as a CloudEvent in JSON, the format on every alert channel. */
 export function alertText({ at, ...alert }: TimestampedAlert, { id, source }: { id: string; source: string }): string {
   return JSON.stringify({ specversion: "1.0", id, source, time: new Date(at).toISOString(), ...alert });
 }

@@ -1,6 +1,6 @@
 import type { LedgerEntry, Status } from "../model/ledger-entry.ts";
 
-/** One ledger entry, as one would tell it. */
+/** Describes one ledger entry in words, for the CLI and the console. */
 export function sentenceOf({ step, facts }: Pick<LedgerEntry, "step" | "facts">): string {
   const tries = facts.tries === undefined ? "" : ` at try ${facts.tries}`;
   switch (step) {
@@ -42,7 +42,7 @@ function namesIn({ fields }: LedgerEntry["facts"]): string {
   return Array.isArray(fields) && fields.length > 0 ? fields.join(", ") : "no fields";
 }
 
-/** By whom it was made, and of what, where it was not its event alone. */
+/** Names the packet that this one replaces or replays, the edited fields and the operator; empty for a first packet. */
 function origin(facts: LedgerEntry["facts"]): string {
   const { replaces, replayOf, changes } = facts;
   const what = replaces ? ` in the place of ${replaces}` : replayOf ? ` to send ${replayOf} again` : "";
@@ -66,27 +66,27 @@ function rules({ governance }: LedgerEntry["facts"]): string {
   return `; governance: ${decisions.map(({ field, action, rule }) => `${action} ${field} (${rule})`).join(", ")}`;
 }
 
-/** How a packet stands, as a person wants to see it. */
+/** State of a packet, for display. */
 export interface Standing {
   readonly id: string;
   readonly status: Status;
   readonly target: string;
-  /** Where it landed. */
+  /** Address at the target, as `<target>@<at>`. */
   readonly at?: string | undefined;
   readonly roundTripMs?: number | undefined;
   /** ms since the epoch */
   readonly nextTryAt?: number | undefined;
-  /** Until when it is being sent. ms since the epoch */
+  /** End of the current send's lease. ms since the epoch */
   readonly sendingUntil?: number | undefined;
   readonly reason?: string | undefined;
 }
 
-/** `pkt-… → SENT payroll@/v2/rates  (4 ms)`, or `… → RETRY payroll  (retry in 2 s: answered 503)` */
+/** Formats a packet's state: `pkt-… → SENT payroll@/v2/rates  (4 ms)`, `… → RETRY payroll  (retry in 2 s: answered 503)`. */
 export function standingLine(packet: Standing, now: number): string {
   return `${packet.id} → ${standing(packet, now)}`;
 }
 
-/** The same without its id. */
+/** Formats a packet's state without its id. */
 export function standing({ status, target, at, ...packet }: Standing, now: number): string {
   const detail = status === "SENT" ? roundTrip(packet) : waitingFor(packet, now);
   return `${status} ${target}${at === undefined ? "" : `@${at}`}${detail === "" ? "" : `  (${detail})`}`;
@@ -103,7 +103,7 @@ function waitingFor({ nextTryAt, sendingUntil, reason }: Omit<Standing, "status"
   return [next ?? sending, reason].filter(Boolean).join(": ");
 }
 
-/** `3 s`, `10 min`, `2 h`: a time as one says it. */
+/** Rounds a duration to one unit: `3 s`, `10 min`, `2 h`. */
 export function inWords(ms: number): string {
   if (ms < 0) return "0 s";
   if (ms < 1_000) return `${Math.ceil(ms)} ms`;

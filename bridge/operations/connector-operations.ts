@@ -6,14 +6,14 @@ import type { Health } from "../model/target-health.ts";
 import type { JsonObject } from "../values/json.ts";
 import { type Actor, auditFacts } from "./operator.ts";
 
-/** What an act about a connector came to. */
+/** Result of pausing or resuming a connector. */
 export interface PauseResult {
-  /** It stood otherwise before. */
+  /** False if the connector was already in this state. */
   readonly changed: boolean;
   readonly health: Health;
 }
 
-/** Stops sending to a connector's target: its packets go to the outbox and wait, whatever happens. */
+/** Pauses sending to a connector's target. Its packets wait in the outbox until it is resumed. */
 export function pause(engine: Engine, connector: Connector, by: Actor): Promise<PauseResult> {
   const facts = noteFacts("pause", connector, by);
   const { actor, why } = facts as { actor: string; why: string };
@@ -22,7 +22,7 @@ export function pause(engine: Engine, connector: Connector, by: Actor): Promise<
   );
 }
 
-/** Sends to a paused connector's target again, beginning with what waits in the outbox. */
+/** Resumes sending to a paused connector's target, starting with its outbox. */
 export function resume(engine: Engine, connector: Connector, by: Actor): Promise<PauseResult> {
   const facts = noteFacts("resume", connector, by);
   return setPaused(engine, connector, { type: "sync.connector.resumed", facts }, (health, now) => {
@@ -50,15 +50,15 @@ async function setPaused(
   return { changed, health };
 }
 
-/** What asking for a redrive came to. */
+/** Result of requesting a redrive. */
 export type RedriveResult =
   | { readonly kind: "due"; readonly waiting: number }
   | { readonly kind: "empty" }
   | { readonly kind: "refused"; readonly why: string };
 
 /**
- * Has an outbox sent back to its lanes at the next look, which is within a tick, and not when its time has come: by the
- * process that looks after the target, whichever was asked.
+ * Requests a redrive of an outbox within one tick, instead of at its scheduled time. The process that maintains the
+ * target carries it out, whichever process received the request.
  */
 export async function redriveNow(engine: Engine, connector: Connector, by: Actor): Promise<RedriveResult> {
   const id = connectorId(connector);
@@ -75,7 +75,7 @@ export async function redriveNow(engine: Engine, connector: Connector, by: Actor
   return { kind: "due", waiting };
 }
 
-/** What the ledger is told of an act about a connector. */
+/** Ledger facts of an operation on a connector. */
 function noteFacts(act: string, connector: Connector, by: Actor): JsonObject {
   return { ...auditFacts(act, by), connector: connectorId(connector) };
 }

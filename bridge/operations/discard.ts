@@ -6,12 +6,12 @@ import { type Actor, auditFacts } from "./operator.ts";
 import { type OperationResult, packetFor, refusedResult } from "./packet-operation.ts";
 
 /**
- * Closes an open packet for good: it is not sent, and no replay sends it.
+ * Closes an open packet permanently: it is not sent, and no replay sends it.
  *
- * What waits behind it in a strict lane goes on. What the bridge believes the target to hold stays as it is: where the
- * packet may have landed, what is older than it still does not follow, and anything newer is sent.
+ * Packets behind it in a strict lane continue. The shadow is left unchanged: if the packet may have reached the target,
+ * older values are still not sent after it, and newer ones are.
  *
- * @param seen the etag of the packet as the person saw it; absent: however it stands
+ * @param seen etag of the packet as the operator saw it; if absent, any version is discarded
  */
 export async function discard(engine: Engine, id: string, by: Actor, seen?: number): Promise<OperationResult> {
   const act = auditFacts("discard", by);

@@ -17,36 +17,36 @@ import {
 
 export interface EditRequest {
   readonly id: string;
-  /** The etag of the packet as the editor saw it. */
+  /** Etag of the packet as the editor saw it. */
   readonly etag: number;
-  /** All fields it is to have: what is not named is not sent. */
+  /** All fields of the new packet. A field that is left out is not sent. */
   readonly fields: JsonObject;
 }
 
-/** One field that an edit adds, takes away or changes, with its values. For the editor, never for the ledger. */
+/** One field that an edit adds, removes or changes, with its values. Shown to the editor, never written to the ledger. */
 export interface FieldChange {
   readonly field: string;
   readonly before?: Json;
   readonly after?: Json;
 }
 
-/** What an edit would come to. */
+/** Result that an edit would have. */
 export interface EditPreview {
   readonly kind: "trial";
-  /** As it would be sent: masked where governance says so. */
+  /** The fields as they would be sent, masked as governance requires. */
   readonly fields: JsonObject;
   readonly changes: readonly FieldChange[];
   readonly governance: readonly FieldDecision[];
-  /** Why it would be held again. */
+  /** Reason why the edited packet would be held again. */
   readonly held?: string;
 }
 
 /**
- * Puts a packet with other fields in the place of a held one, and sends it.
+ * Replaces a held packet with one that has other fields, and sends that.
  *
- * It is seen by governance again, by the policy of today; what that blocks is held in its turn. The ledger is told which
- * fields changed, by name and keyed hash, who changed them and why. Of two who edit the same packet one wins, and the
- * other is told how it stands now.
+ * Governance checks the new packet by the current policy; if it blocks the packet, the packet is held. The ledger
+ * records which fields changed (name and keyed hash), who changed them and why. If two operators edit the same packet,
+ * the second gets `moved` with the current state.
  */
 export async function edit(engine: Engine, request: EditRequest, by: Actor): Promise<OperationResult> {
   const act = auditFacts("edit", by);
@@ -66,7 +66,7 @@ export async function edit(engine: Engine, request: EditRequest, by: Actor): Pro
   });
 }
 
-/** Says what an edit would come to, and writes nothing. */
+/** Returns the result that an edit would have, without writing anything. */
 export async function previewEdit(
   engine: Engine,
   request: EditRequest,
@@ -75,11 +75,11 @@ export async function previewEdit(
   if (found.kind !== "found") return found;
   const trial = await previewOf(engine, found.stored.value.packet, request.fields);
   if (trial.kind === "refused") return trial;
-  const { packet: _, ...told } = trial;
-  return told;
+  const { packet: _, ...preview } = trial;
+  return preview;
 }
 
-/** An edit's trial, with the packet it would make. */
+/** Preview of an edit, with the packet it would create. */
 type EditAttempt = EditPreview & { readonly packet: Packet };
 
 async function previewOf(engine: Engine, packet: Packet, wanted: JsonObject): Promise<EditAttempt | Refused> {
@@ -95,7 +95,7 @@ async function previewOf(engine: Engine, packet: Packet, wanted: JsonObject): Pr
   return { kind: "trial", packet: left, fields, changes, governance: decisions, ...held };
 }
 
-/** A field's name goes into the ledger: only names the sheet or the packet has are taken, not what somebody types. */
+/** Accepts only field names of the sheet or the packet: names go into the ledger, and free text could be personal data. */
 async function fieldsFault(engine: Engine, packet: Packet, wanted: JsonObject): Promise<string | undefined> {
   const { target } = await placeOfPacket(engine, packet);
   const mapped = [...target.fields.map(({ to }) => to), ...Object.keys(target.set)];
@@ -111,7 +111,7 @@ async function fieldsFault(engine: Engine, packet: Packet, wanted: JsonObject): 
   return undefined;
 }
 
-/** What differs between two packets' fields, in order of their names. */
+/** Returns the differences between two packets' fields, sorted by name. */
 export function changesOf(before: JsonObject, after: JsonObject): FieldChange[] {
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
   return names.flatMap((field): FieldChange[] => {
@@ -122,7 +122,7 @@ export function changesOf(before: JsonObject, after: JsonObject): FieldChange[] 
   });
 }
 
-/** The hash is bound to packet and field: the same value elsewhere has another. */
+/** The hashes are keyed by packet and field, so the same value elsewhere has a different hash. */
 function hashedChange({ bridgeKey }: Engine, { id }: Packet, { field, before, after }: FieldChange): JsonObject {
   const hashOf = (value: Json) => keyedHash(bridgeKey, id, field, canonicalJson(value));
   return {

@@ -7,10 +7,10 @@ import { type Connector, connectorId } from "../model/connector.ts";
 import type { Health } from "../model/target-health.ts";
 
 /**
- * Forgets what a target is believed to hold: for one entity, or for all. What is sent from then on is sent whole, even
- * where it seems to change nothing. Versions stay known: no field goes back to an older value.
+ * Forgets the shadow of one entity, or of all. The next packets are sent with all their fields, even if they seem to
+ * change nothing. Field versions are kept, so no field returns to an older value.
  *
- * @returns whether anything was known
+ * @returns whether there was a shadow to forget
  */
 export async function forget(engine: Engine, connector: Connector, actor: string, entity?: string): Promise<boolean> {
   const id = connectorId(connector);

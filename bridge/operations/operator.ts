@@ -1,18 +1,22 @@
 import type { Facts } from "../model/ledger-entry.ts";
 import { withoutPersonalData } from "../pii/redact.ts";
 
-/** Who does something to the bridge, and why: both go into the ledger. */
+/** Operator of an action, and the reason for it. Both are recorded in the ledger. */
 export interface Actor {
-  /** An IAM ARN on AWS, the user of the operating system here. */
+  /** IAM ARN on AWS, operating system user in the local engine. */
   readonly actor: string;
-  /** In the person's own words, of at most `maxReason` characters. Personal data in it is masked. */
+  /** Free text of at most `maxReason` characters. Personal data in it is masked. */
   readonly reason: string;
 }
 
-/** Characters of a person's reason. */
+/** Longest reason, in UTF-16 code units. */
 export const maxReason = 500;
 
-/** @throws {RangeError} where no reason is given: the ledger would not say why */
+/**
+ * Returns the ledger facts of an operator's action.
+ *
+ * @throws {RangeError} if the reason is empty or too long
+ */
 export function auditFacts(act: string, { actor, reason }: Actor): Facts {
   const why = withoutPersonalData(reason.trim());
   if (why === "") throw new RangeError("the reason is empty; say why, it goes into the ledger");

@@ -11,10 +11,10 @@ import type { Stored } from "../ports/store.ts";
 import { type ReplaceResult, replacePacket } from "../recording/replace-packet.ts";
 import { createPacketRecord } from "../recording/transitions.ts";
 
-/** What a person's act on one packet came to. */
+/** Result of an operator's action on one packet. */
 export type OperationResult =
   | ReplaceResult
-  /** It cannot be done to this packet; nothing was written. */
+  /** The packet does not allow this action; nothing was written. */
   | { readonly kind: "refused"; readonly why: string };
 
 export type Refused = Extract<OperationResult, { kind: "refused" }>;
@@ -24,9 +24,9 @@ export function refusedResult(why: string): Refused {
 }
 
 /**
- * Finds a packet a person wants to do something about.
+ * Loads a packet for an operator's action, and checks its status.
  *
- * @param etag what the person saw; if another was faster since, they are told
+ * @param etag etag the operator saw; if the packet has changed since, the result is `moved`
  */
 export async function packetFor(
   engine: Engine,
@@ -47,7 +47,11 @@ function orOf(statuses: readonly Status[]): string {
   return statuses.length < 2 ? statuses.join() : `${statuses.slice(0, -1).join(", ")} or ${statuses.at(-1)}`;
 }
 
-/** The sheet's target a packet was made by, as it was then. @throws where the store has lost it */
+/**
+ * Returns the sheet version and target that created a packet.
+ *
+ * @throws if the store no longer has them
+ */
 export async function placeOfPacket(engine: Engine, packet: Packet): Promise<Match> {
   const [sheet] = await pinnedSheets(engine, [{ name: packet.sheet, hash: packet.sheetHash }]);
   const target = sheet?.targets.find(({ name }) => name === packet.target);
@@ -55,19 +59,19 @@ export async function placeOfPacket(engine: Engine, packet: Packet): Promise<Mat
   return { sheet, target };
 }
 
-/** A packet as it may leave today. */
+/** A packet as the current policy allows it to leave. */
 export interface Governed {
   readonly packet: Packet;
   readonly decisions: readonly FieldDecision[];
-  /** Why it cannot leave, in a person's words. */
+  /** Reason why it must not leave, for the operator. */
   readonly blocked?: string;
 }
 
 /**
- * Has governance look at a packet as it is asked today: the policy may have become stricter since it was made.
+ * Checks a packet by the current policy, which may be stricter than when the packet was created.
  *
- * @param fields what it is to carry, if not what it carries
- * @throws {ComplianceUnavailableError} where governance cannot be asked
+ * @param fields fields to check instead of the packet's own
+ * @throws {ComplianceUnavailableError} if the compliance engine cannot be reached
  */
 export async function governAgain(engine: Engine, packet: Packet, fields = packet.fields): Promise<Governed> {
   const { keyPath } = (await placeOfPacket(engine, packet)).target;
@@ -79,19 +83,19 @@ export async function governAgain(engine: Engine, packet: Packet, fields = packe
   return { packet: { ...again, fields: judged.fields }, decisions: judged.decisions, ...blocked };
 }
 
-/** What is to be sent in the place of a held packet. */
+/** Packet that replaces a held one. */
 export interface Replacement {
   readonly shape: Packet;
-  /** Who does it, and why: for the ends of both chains. */
+  /** Operator and reason, recorded in both packets' chains. */
   readonly act: Facts;
-  /** What its beginning says in the ledger besides. */
+  /** Additional facts of the new packet's first ledger entry. */
   readonly facts: Facts;
-  /** Why it waits for a person in its turn: the code for the ledger, and the words. */
+  /** Reason why the new packet is held: a code for the ledger, and a text for the operator. */
   readonly held?: { readonly code: string; readonly reason: string };
   readonly job?: string;
 }
 
-/** Puts a packet in the place of a held one, for a person. */
+/** Replaces a held packet on behalf of an operator. */
 export function replace(engine: Engine, parent: Stored<"packet">, wanted: Replacement): Promise<OperationResult> {
   const { shape, act, facts, held, job } = wanted;
   const { answer: _, ...progress } = parent.value.progress;

@@ -12,21 +12,20 @@ import { governAgain, type OperationResult, packetFor, refusedResult, replace } 
 
 export interface ReleaseRequest {
   readonly id: string;
-  /** The etag of the packet as the person saw it; absent: however it stands. */
+  /** Etag of the packet as the operator saw it; if absent, any version is released. */
   readonly etag?: number | undefined;
-  /** `pinned`, if not said: the packet as it was made. `current`: what today's sheet makes of its event. */
+  /** `pinned` (default) sends the packet as it was created; `current` maps its event again with the current sheet. */
   readonly sheet?: "pinned" | "current" | undefined;
-  /** The job that does so. */
+  /** Job that releases it. */
   readonly job?: string;
 }
 
 /**
- * Lets a held packet go again.
+ * Releases a held packet.
  *
- * As it was made it keeps its id, and with that the idempotency key: at a target that can tell a repeat it has one
- * effect. What today's sheet makes of its event takes its place as a revision. Either way governance sees it again, by
- * the policy of today: as it was made, what that blocks stays held; where it masks more than before, the masked packet
- * takes its place.
+ * With `pinned` the packet keeps its id and therefore its idempotency key, so a target that recognizes repeats applies
+ * it once. With `current` the newly mapped packet replaces it as a revision. Both are checked by the current policy. A
+ * `pinned` packet that the policy blocks stays held; if the policy masks more than before, the masked packet replaces it.
  */
 export async function release(engine: Engine, request: ReleaseRequest, by: Actor): Promise<OperationResult> {
   const act = auditFacts("release", by);
@@ -48,13 +47,13 @@ function jobIn({ job }: ReleaseRequest) {
   return job === undefined ? {} : { job };
 }
 
-/** How a held packet can go again: as it is, as another in its place, or not. */
+/** Plan for a held packet: send it unchanged, replace it, or refuse. */
 type ReleasePlan =
   | { readonly kind: "same"; readonly facts: Facts }
   | ({ readonly kind: "replaced" } & Omit<Parameters<typeof replace>[2], "act" | "job">)
   | Extract<OperationResult, { kind: "refused" }>;
 
-/** Says how a held packet could go again; writes nothing. */
+/** Returns the plan for releasing a held packet, without writing anything. */
 export async function planRelease(
   engine: Engine,
   { packet }: PacketRecord,
@@ -86,7 +85,7 @@ async function remapWithCurrentSheet(engine: Engine, packet: PacketRecord["packe
   };
 }
 
-/** The step that puts a held packet back on its lane as if it were new: its window counts from now. */
+/** Returns the transition that requeues a held packet like a new one: its consistency window starts now. */
 function requeueHeld(engine: Engine, stored: Stored<"packet">, facts: Facts, job: string | undefined) {
   const { failingSince: _f, answer: _a, ...progress } = stored.value.progress;
   const since = { round: 0, queuedAt: engine.clock.now(), ...(job !== undefined && { releasedBy: job }) };

@@ -1,29 +1,29 @@
 import { FileError } from "./files.ts";
 
-/** An address is a text in an event: no longer one is needed. */
+/** Longest address accepted, in UTF-16 code units. The address comes from an event, so its length is not trusted. */
 const maxAddress = 1_024;
 
 /**
- * Reads a file's address.
+ * Parses a file's address.
  *
- * @param protocol the one that can be read here: `file:` or `s3:`
- * @throws {FileError} where it is none, with what to do
+ * @param protocol the only protocol this engine can read
+ * @throws {FileError} if the text is not an address of this protocol, or carries credentials, a query or a fragment
  */
 export function readAddress(text: string, protocol: "file:" | "s3:"): URL {
   const url = text.length > maxAddress ? null : URL.parse(text);
   if (!url) throw new FileError(`has no whole address; give one such as ${exampleOf(protocol)}`);
-  const told = tellAddress(url);
+  const redacted = redactAddress(url);
   if (url.protocol !== protocol) {
-    throw new FileError(`cannot be read here; put it at ${exampleOf(protocol)}`, told);
+    throw new FileError(`cannot be read here; put it at ${exampleOf(protocol)}`, redacted);
   }
   if (url.search || url.hash || url.username || url.password) {
-    throw new FileError("was given with credentials, a query or a fragment; give the address alone", told);
+    throw new FileError("was given with credentials, a query or a fragment; give the address alone", redacted);
   }
   return url;
 }
 
-/** An address as it may be told: without what could be a secret. */
-function tellAddress({ protocol, host, pathname }: URL): string {
+/** Returns the address without credentials, query and fragment, any of which could be a secret. */
+function redactAddress({ protocol, host, pathname }: URL): string {
   if (!pathname.startsWith("/")) return protocol;
   return `${protocol}//${host}${pathname}`;
 }

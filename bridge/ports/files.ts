@@ -1,26 +1,26 @@
 import type { FileVersion } from "../model/roster.ts";
 
-/** Why a file cannot be read: known at once, and trying again would not help. */
+/** Thrown if a file cannot be read and a retry would not help. */
 export class FileError extends Error {
   override readonly name = "FileError";
-  /** For a list or a ledger: the address, which stands in the message, may be called after a person. */
+  /** The message without the address, for lists and the ledger: a file can be named after a person. */
   readonly what: string;
 
-  /** @param fault what is wrong with the file, and what to do: `is not there` */
-  constructor(fault: string, address?: string) {
-    super(`${address ?? "the file"} ${fault}`);
-    this.what = `the file ${fault}`;
+  /** @param problem predicate that completes "the file …": `is not there` */
+  constructor(problem: string, address?: string) {
+    super(`${address ?? "the file"} ${problem}`);
+    this.what = `the file ${problem}`;
   }
 }
 
-/** Files at `file:` or `s3:` addresses below the places the bridge may read from, and nowhere else. */
+/** Read access to files at `file:` or `s3:` addresses, limited to the configured folders and buckets. */
 export interface FilesPort {
-  /** @throws {FileError} where it may not be read, or is not there */
+  /** @throws {FileError} if the file is missing or the bridge is not allowed to read it */
   find(address: string): Promise<FileVersion>;
   /**
-   * Bytes of just this version, from inclusive, to exclusive, in blocks of any size.
+   * Reads bytes of exactly this version, `from` inclusive, `to` exclusive, in blocks of any size.
    *
-   * @throws {FileError} where this version is not there any more, even behind its last block
+   * @throws {FileError} if this version no longer exists, even if that is noticed only after the last block
    */
   read(file: FileVersion, part: { readonly from: number; readonly to: number }): AsyncIterable<Uint8Array>;
 }

@@ -1,65 +1,72 @@
-/** A message as it came off a queue. */
+/** Message received from a queue. */
 export interface Message {
   readonly id: string;
-  /** The FIFO group: messages of one group come in order, and wait while one of them is in flight. */
+  /** The FIFO group. Messages of one group arrive in order and wait while one of them is in flight. */
   readonly group: string;
   readonly body: string;
-  /** 1 the first time. */
+  /** Number of receives, including this one. */
   readonly receiveCount: number;
-  /** Names this receipt, for `remove` and `delay`. */
+  /** Identifies this receive in `remove` and `delay`. */
   readonly receipt: string;
 }
 
 export interface NewMessage {
   readonly group: string;
-  /** The same id within 5 min is swallowed. The inbox, a standard queue, knows none. */
+  /** A message with the same id within 5 min is dropped. The inbox is a standard queue and ignores it. */
   readonly dedup?: string;
   readonly body: string;
 }
 
-/** Where a queue's messages go that could not be worked through: a connector's outbox, or what the inbox gave up. */
+/** Dead-letter queues: a connector's outbox, and the one of the inbox. */
 export type DeadLetters = "inbox-dead" | `outbox:${string}`;
 
-/** The inbox, a connector's lane queue, or where what they cannot get rid of waits. */
+/** The inbox, a connector's lane queue, or a dead-letter queue. */
 export type QueueName = "inbox" | `lane:${string}` | DeadLetters;
 
-/** The queue that dead letters came from, and go back to. */
+/** Returns the queue that dead letters came from and are redriven to. */
 export function originOf(from: DeadLetters): QueueName {
   return from === "inbox-dead" ? "inbox" : `lane:${from.slice("outbox:".length)}`;
 }
 
-/** Where a message goes that was received this often and never removed. Only a net: giving up is the path's own act. */
+/**
+ * Receives after which a queue moves a message to its dead letters. A safety net only: intake and delivery decide
+ * themselves when to give up on a message.
+ */
 export const maxReceives = 30;
 
-/** Messages in one call, and the bytes of UTF-8 of all their bodies. Source: Amazon SQS quotas. */
+/** Limits of one call: number of messages, and UTF-8 bytes of all bodies. Source: Amazon SQS quotas. */
 export const maxMessages = 10;
 export const maxCallBytes = 1_048_576;
 
 /**
- * Queues by the contract of Amazon SQS FIFO: `maxMessages` and `maxCallBytes` a call.
+ * Queues with the contract of Amazon SQS FIFO. One call takes at most `maxMessages` and `maxCallBytes`.
  *
  * Source: Amazon SQS Developer Guide, "FIFO queues".
  */
 export interface QueuePort {
-  /** Resolves when all are stored. @throws where any is not; sending the same again is safe for 5 min */
+  /**
+   * Sends messages, and resolves when all are stored.
+   *
+   * @throws if any is not stored. A repeat with the same `dedup` ids is safe for 5 min.
+   */
   send(queue: QueueName, messages: readonly NewMessage[]): Promise<void>;
-  /** Up to `max` messages, in order within a group; a group with a message in flight gives none. */
+  /** Receives up to `max` messages, in order within a group. A group with a message in flight yields none. */
   receive(
     queue: QueueName,
     options: { max: number; visibilityMs: number; waitMs: number; signal?: AbortSignal },
   ): Promise<Message[]>;
-  /** Acknowledges. A receipt whose time has run out is ignored. */
+  /** Acknowledges messages. An expired receipt is ignored. */
   remove(queue: QueueName, receipts: readonly string[]): Promise<void>;
-  /** Makes messages visible again after a delay: 0 at once. */
+  /** Makes messages visible again after `ms`; 0 means immediately. */
   delay(queue: QueueName, delays: readonly { receipt: string; ms: number }[]): Promise<void>;
-  /** Messages waiting and in flight; on AWS approximate. */
+  /** Counts messages waiting and in flight. The counts are approximate on AWS. */
   depth(queue: QueueName): Promise<{ waiting: number; inFlight: number }>;
   /**
-   * Begins to move all dead letters back to the queue they came from, oldest first, at most `perSecond`.
-   * One move at a time; beginning another while one runs changes nothing.
+   * Starts moving all dead letters back to the queue they came from, oldest first, at most `perSecond`.
+   * Only one move runs at a time; a start during a move has no effect.
    */
   startMove(from: DeadLetters, perSecond: number): Promise<void>;
-  /** Ends a move where it is; resolves when nothing moves any more. Without a move nothing happens. */
+  /** Stops a running move, and resolves once it has stopped. Has no effect if none is running. */
   stopMove(from: DeadLetters): Promise<void>;
   isMoving(from: DeadLetters): Promise<boolean>;
 }

@@ -6,40 +6,41 @@ import type { SheetDocument } from "../model/sheet-document.ts";
 import type { Health } from "../model/target-health.ts";
 import type { Json } from "../values/json.ts";
 
-/** A sheet's body, by its hash. */
+/** Version of a sheet, stored under its hash. */
 export interface StoredSheet {
   readonly name: string;
   readonly document: SheetDocument;
 }
 
-/** How far a named stream was read. */
+/** Read position in a named stream. */
 export interface Cursor {
   /** The `position` of the last event that was read. */
   readonly position: string;
 }
 
-/** What a connector remembers of its target. */
+/** State that a connector keeps between calls to its target. */
 export interface StoredState {
   readonly value: Json;
 }
 
-/** How far the erasing of old values has come. */
+/** Progress of payload retention, kept between its rounds. */
 export interface Erasing {
-  /** When there was last nothing more to erase. ms */
+  /** Time of the last round that reached the end. ms since the epoch */
   readonly at: number;
-  /** The cursor behind the last page that was looked at. */
+  /** Cursor after the last page that was scanned. */
   readonly after: { readonly packet?: string; readonly event?: string };
-  /** What was looked at, and was not over yet. */
+  /** Records that were scanned but were still open. */
   readonly left: { readonly packet: readonly string[]; readonly event: readonly string[] };
 }
 
-/** The newest seal this store knows of; the seals themselves are kept elsewhere. */
+/** The newest seal known to this store. The seals themselves are kept elsewhere. */
 export interface RememberedSeal {
   readonly number: number;
   /** SHA-256 of its statement. */
   readonly hash: string;
 }
 
+/** Type of the stored record for each kind. */
 export interface Records {
   event: EventRecord;
   packet: PacketRecord;

@@ -1,26 +1,28 @@
 import type { LedgerEntry } from "../model/ledger-entry.ts";
 import type { RememberedSeal } from "./records.ts";
 
-/** The ledger in the order its entries were appended, whatever their chains. */
+/** The ledger in the order its entries were appended, across all chains. */
 export interface AppendedPort {
   /**
-   * What was appended after a position, about `limit` of it; `""` is the beginning. `to` is the position it leads to,
-   * and `after` itself where nothing follows yet. No entry turns up later before a position that was given.
+   * Reads about `limit` entries appended after a position; `""` is the beginning.
+   *
+   * `to` is the position after the last entry read, and equals `after` if nothing follows yet. No entry appears later
+   * before a position that was returned.
    */
   read(after: string, limit: number): Promise<{ readonly entries: readonly LedgerEntry[]; readonly to: string }>;
-  /** How long an entry that is in the ledger may take to show up here. ms */
+  /** Longest time until a written entry is visible here. ms */
   readonly settlingMs: number;
 }
 
-/** Where seals are kept: outside the store, and each written once. */
+/** Storage for seals, separate from the store. Each seal is written once. */
 export interface SealsPort {
-  /** The one with the highest number. */
+  /** Returns the seal with the highest number. */
   last(): Promise<StoredSeal | undefined>;
-  /** From a number on, in order; a number that is missing is passed over. */
+  /** Yields the seals from a number on, in order. A missing number is skipped. */
   from(number: number): AsyncIterable<StoredSeal>;
-  /** Resolves when it will survive a crash. `taken` where there is one of that number: it stays as it is. */
+  /** Resolves once the seal is durable. `taken` means that the number exists already; that seal is left unchanged. */
   add(number: number, text: string): Promise<"added" | "taken">;
-  /** The newest as the store remembers it, so that one that was taken away is missed. Absent where nobody can. */
+  /** Returns the newest seal known to the store, so that a removed seal is noticed. Absent if no store records it. */
   remembered?(): Promise<RememberedSeal | undefined>;
 }
 

@@ -1,6 +1,7 @@
+/** Read access to the connectors' secrets. */
 export interface SecretsPort {
-  /** A connector's secret as stored: a JSON object. `undefined` where there is none. */
+  /** Returns a connector's secret as stored, a JSON object, or `undefined` if it has none. */
   get(connector: string): Promise<unknown>;
-  /** Forgets what was cached, so that the next `get` sees a rotated secret. */
+  /** Clears the cached secret, so that the next `get` sees a rotated one. */
   refresh(connector: string): Promise<void>;
 }

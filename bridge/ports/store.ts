@@ -8,11 +8,11 @@ export type Kind = keyof Records;
 
 export interface Stored<K extends Kind> {
   readonly value: Records[K];
-  /** How often it was written. */
+  /** Number of times the record was written. */
   readonly etag: number;
 }
 
-/** One conditional put: it must find this etag, 0 where nothing may be there, and leaves the next. */
+/** Conditional put. The stored etag must equal `etag` (0: no record may exist); the write increments it. */
 export type Put = {
   [K in Kind]: {
     readonly kind: K;
@@ -20,8 +20,8 @@ export type Put = {
     readonly value: Records[K];
     readonly etag: number;
     /**
-     * The record as it was read, if its body is to be written over: the event, the packet. Without it a body stays as
-     * it was first written.
+     * The event or packet as it was read, given if its body is to be overwritten. Without it, the body stays as it was
+     * first written.
      */
     readonly erases?: Records[K];
   };
@@ -29,7 +29,7 @@ export type Put = {
 
 export interface PacketQuery extends PacketFilter {
   readonly limit: number;
-  /** Oldest first, if not said. */
+  /** Default: oldest first. */
   readonly newestFirst?: boolean;
   /** A page's `next`. */
   readonly after?: string;
@@ -41,7 +41,7 @@ export interface EventQuery {
   readonly from?: number;
   readonly to?: number;
   readonly limit: number;
-  /** As recorded, if not said. Newest first nothing is left out that was recorded just now. */
+  /** Default: in the order recorded. Newest first also includes events that have not settled yet. */
   readonly newestFirst?: boolean;
   /** A found event's `position`. */
   readonly after?: string;
@@ -55,7 +55,7 @@ export interface FoundEvent {
 
 export interface Page<T> {
   readonly items: readonly T[];
-  /** Where the next page begins; absent behind the last. A page may have fewer than were asked for, and even none. */
+  /** Cursor of the next page; absent on the last. A page may have fewer items than the limit, even none. */
   readonly next?: string;
 }
 
@@ -64,45 +64,45 @@ export interface Tally {
   readonly packets: Readonly<Record<Status, number>>;
 }
 
-/** The table and the ledger. */
+/** Storage of records and ledger entries, written together. */
 export interface StorePort {
   read<K extends Kind>(kind: K, ids: readonly string[]): Promise<(Stored<K> | undefined)[]>;
   /**
-   * Writes all or nothing. `conflict` where any put's etag is not the stored one, or an entry's place in its chain is
-   * taken: read again and decide anew.
+   * Writes all or nothing. `conflict` means that an etag did not match or that an entry's position in its chain is
+   * taken: reload and decide again.
    *
-   * @throws {RangeError} where it is more than one write takes; see writes.ts
+   * @throws {RangeError} if it is larger than one write allows; see recording/transaction-size.ts
    */
   write(puts: readonly Put[], entries?: readonly LedgerEntry[]): Promise<"written" | "conflict">;
 
   /**
-   * By time of recording. So much is looked through for one page, and no more: a filter that little fits gives pages
-   * with little in them.
+   * Finds packets in the order they were recorded. The scan for one page is limited, so a selective filter gives pages
+   * with few items.
    *
-   * @throws {RangeError} where `after` is no page's `next`
+   * @throws {RangeError} if `after` is not the `next` of a page
    */
   packets(query: PacketQuery): Promise<Page<PacketRecord>>;
-  /** A connector's waiting packets (`QUEUED` or `RETRY`) recorded before a time, oldest first. */
+  /** Returns a connector's waiting packets (`QUEUED` or `RETRY`) recorded before a time, oldest first. */
   waiting(connector: string, query: { before: number; limit: number; after?: string }): Promise<Page<PacketRecord>>;
-  /** A connector's packets recorded as not yet sent to their queue, read consistently. */
+  /** Returns a connector's packets recorded as not yet sent to their queue, read consistently. */
   unsent(connector: string, limit: number): Promise<Stored<"packet">[]>;
-  /** The oldest open packets of a strict lane, by `strictOrder`; read consistently. */
+  /** Returns the oldest open packets of a strict lane, by `strictOrder`, read consistently. */
   laneOpen(lane: string, limit: number): Promise<Stored<"packet">[]>;
-  /** Events accepted before a time (µs) whose packets are not all known to be on their queues, oldest first. */
+  /** Returns events accepted before a time (µs) whose packets are not all known to be queued, oldest first. */
   unsentEvents(before: number, limit: number): Promise<FoundEvent[]>;
   /**
-   * Events in the order they were recorded, after a position. No event turns up later before one that was
-   * already given, so a reader may go on from the last position it has.
+   * Returns events in the order they were recorded, after a position. No event appears later before one that was
+   * returned, so a reader can continue from its last position.
    */
   events(query: EventQuery): Promise<FoundEvent[]>;
-  /** How long after its acceptance an event may not be among these yet. ms */
+  /** Longest time until an accepted event is returned by `events`. ms */
   readonly eventsSettleMs: number;
 
-  /** Jobs, newest first: all, or those that are not over. */
+  /** Returns jobs, newest first: all, or only those that are not finished. */
   jobs(query: { running?: boolean; limit: number }): Promise<Stored<"job">[]>;
 
   chain(id: string): Promise<LedgerEntry[]>;
-  /** The whole ledger, a chain after another, each in order. */
+  /** Returns the whole ledger, one chain after another, each in order. */
   ledger(query: { after?: string; limit: number }): Promise<Page<LedgerEntry>>;
   tally(): Promise<Tally>;
 }
