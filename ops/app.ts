@@ -1,7 +1,7 @@
 import type { Context, Hono } from "hono";
 import { ComplianceUnavailableError } from "../bridge/governance/compliance-engine.ts";
 import { errorName } from "../bridge/observability/log.ts";
-import { jsonFault } from "../bridge/values/json.ts";
+import { jsonIssue } from "../bridge/values/json.ts";
 import { alertOperations } from "./alerts.ts";
 import { type BaseAppOptions, createBaseApp } from "./base-app.ts";
 import { connectorOperations } from "./connectors.ts";
@@ -93,7 +93,7 @@ async function read({ params, query, body }: AnyEndpoint, { req }: Context): Pro
   } catch {
     return new ProblemError("wrong-call", "The body is not JSON.");
   }
-  const fault = jsonFault(raw);
+  const fault = jsonIssue(raw);
   if (fault !== undefined)
     return new ProblemError(
       "wrong-call",

@@ -6,7 +6,7 @@ import type { Match } from "../mapping/match-targets.ts";
 import { chunkSize, elementAt, elementsIn, withRemedy } from "../mapping/roster-file.ts";
 import { type Connector, connectorId } from "../model/connector.ts";
 import type { Facts } from "../model/ledger-entry.ts";
-import { type Packet, plainFacts, sizeFault } from "../model/packet.ts";
+import { type Packet, plainFacts, sizeIssue } from "../model/packet.ts";
 import type { Progress } from "../model/packet-record.ts";
 import { redactName } from "../pii/redact.ts";
 import { FileError } from "../ports/files.ts";
@@ -96,7 +96,7 @@ async function firstStep(
     engine.bridgeKey,
     event.origin === found.connector.name,
   );
-  const fault = parcel.fault ?? sizeFault(packet);
+  const fault = parcel.fault ?? sizeIssue(packet);
 
   const facts = {
     ...birthFacts(packet, engine.bridgeKey),

@@ -7,7 +7,7 @@ import {
   type Step,
   type Tail,
 } from "../model/ledger-entry.ts";
-import { canonicalJson, inOrder } from "../values/canonical-json.ts";
+import { canonicalJson, sortKeys } from "../values/canonical-json.ts";
 
 const genesis = "0".repeat(64);
 
@@ -45,7 +45,7 @@ export function append(
   }
   const { at, step } = entry;
   // In the order of canonical JSON, as the whole entry: so it costs little to hash, now and at every check.
-  const facts = inOrder(entry.facts) as Facts;
+  const facts = sortKeys(entry.facts) as Facts;
   const body = { at, chain, facts, prev: last?.tail.hash ?? genesis, seq: (last?.tail.seq ?? 0) + 1, step };
   return { ...body, hash: hashOf(body) };
 }

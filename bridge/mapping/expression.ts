@@ -1,7 +1,7 @@
 import canonicalize from "canonicalize";
 import jsonata from "jsonata";
 import { RE2JS } from "re2js";
-import { type Json, type JsonObject, jsonFault } from "../values/json.ts";
+import { type Json, type JsonObject, jsonIssue } from "../values/json.ts";
 
 /**
  * What one expression may cost. A sheet is written by an agency's own people, but one slip of the pen
@@ -167,7 +167,7 @@ function plain(result: unknown, source: string): Json | undefined {
   if (result === undefined) return undefined;
   if (typeof result !== "object" && typeof result !== "function") {
     if (typeof result === "string" && result.length > limits.textLength) throw tooLong(source);
-    const fault = jsonFault(result);
+    const fault = jsonIssue(result);
     if (fault) throw new ExpressionError(`"${source}" gives no JSON: ${fault}`);
     return result as Json;
   }
@@ -180,7 +180,7 @@ function plain(result: unknown, source: string): Json | undefined {
   if (text === undefined) return undefined;
   if (text.length > limits.textLength) throw tooLong(source);
   const value = JSON.parse(text) as Json;
-  const fault = jsonFault(value);
+  const fault = jsonIssue(value);
   if (fault) throw new ExpressionError(`"${source}" gives no JSON: ${fault}`);
   return value;
 }

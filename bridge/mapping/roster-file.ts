@@ -1,7 +1,7 @@
 import type { SourceEvent } from "../model/event.ts";
 import type { FileVersion, Roster } from "../model/roster.ts";
 import { FileError, type FilesPort } from "../ports/files.ts";
-import { isJsonObject, jsonFault } from "../values/json.ts";
+import { isJsonObject, jsonIssue } from "../values/json.ts";
 import type { Element } from "./map-event.ts";
 import type { Match } from "./match-targets.ts";
 
@@ -169,6 +169,6 @@ export function elementIn({ number, at, bytes }: Line): Element | undefined {
     return { number, fault: "is not JSON" };
   }
   if (!isJsonObject(value)) return { number, fault: "is not an object" };
-  const fault = jsonFault(value);
+  const fault = jsonIssue(value);
   return fault === undefined ? { number, at, value } : { number, fault: `cannot be taken: ${fault}` };
 }

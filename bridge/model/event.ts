@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import * as z from "zod";
 import { shortId } from "../values/ids.ts";
-import { isJsonObject, type JsonObject, jsonFault } from "../values/json.ts";
+import { isJsonObject, type JsonObject, jsonIssue } from "../values/json.ts";
 
 /** The largest event the door takes, as UTF-8 JSON. Source: Amazon EventBridge and SQS quotas, 1 MiB. */
 export const maxEventBytes = 1_048_576;
@@ -94,7 +94,7 @@ export function parseEvent(body: string): ParsedMessage {
 }
 
 export function checkEvent(raw: unknown): ParsedMessage {
-  const fault = jsonFault(raw);
+  const fault = jsonIssue(raw);
   if (fault) return malformed(fault);
   const parsed = sourceEventSchema.safeParse(raw);
   if (parsed.success) {

@@ -165,7 +165,7 @@ export function packetId(event: string, place: string, entity: string, revision:
 }
 
 /** The fault of a packet that is too large to be kept, or nothing. */
-export function sizeFault(packet: Packet): string | undefined {
+export function sizeIssue(packet: Packet): string | undefined {
   if (!mayBeLarge(packet.fields)) return undefined;
   const bytes = Buffer.byteLength(bodyText(packet));
   return bytes > maxPacketBytes

@@ -5,7 +5,7 @@ import { compileSheet, type PlacedIssue, type Sheet, sheetName } from "../../bri
 import { schemaIssues } from "../../bridge/mapping/schema-faults.ts";
 import type { Catalog } from "../../bridge/model/connector.ts";
 import { sheetSchema } from "../../bridge/model/sheet-document.ts";
-import { type Json, type JsonObject, jsonFault } from "../../bridge/values/json.ts";
+import { type Json, type JsonObject, jsonIssue } from "../../bridge/values/json.ts";
 
 /** The largest set that is shipped. AppConfig takes more; but every mapper reads and compiles all of it. */
 const maxSetBytes = 500_000;
@@ -77,7 +77,7 @@ export function unpackSet(text: string): Unpacked {
   } catch {
     return refuse("the set is not JSON; ship the sheets by npm run deploy:mappings");
   }
-  const hostile = jsonFault(raw);
+  const hostile = jsonIssue(raw);
   if (hostile) return refuse(`the set, ${hostile}`);
   const envelope = envelopeSchema.safeParse(raw);
   if (!envelope.success) {
