@@ -87,7 +87,7 @@ async function tryOne(file: string, { event, json }: Options & { event: string }
   }
   const { policy } = await readTexts(readFolder(dirname(file)), await ownCatalog());
   const source = Event(completeEvent(parsed(event)) as never);
-  const packets = await previewSheet(reading.sheet, source, policy, Date.now());
+  const packets = await previewSheet(reading.sheet, source, { policy, nowMs: Date.now() });
   if (packets.some(({ held }) => held !== undefined)) end(exitCodes.no);
   if (json) return printJson(packets);
   if (packets.length === 0) console.log("no packet: the sheet is for other events, or nothing changed");
