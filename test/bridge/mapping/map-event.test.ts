@@ -112,7 +112,7 @@ describe("mapping", () => {
       { subject: "s-1", data: { x: 1, o: {} } },
       "s-1",
     ],
-  ])("takes for the entity %s", async (_, top, target, event, entity) => {
+  ])("takes for the entity %s", async (...[, top, target, event, entity]) => {
     expect((await mapped(target, event, top))[0]?.entity).toBe(entity);
   });
 
