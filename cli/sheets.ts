@@ -93,7 +93,7 @@ async function previewFile(
   }
   const { policy } = await readTexts(readFolder(dirname(file)), await loadCatalog());
   const source = Event(completeEvent(parseEvent(event)) as never);
-  const packets = await previewSheet(reading.sheet, source, policy, Date.now());
+  const packets = await previewSheet(reading.sheet, source, { policy, nowMs: Date.now() });
   if (packets.some(({ held }) => held !== undefined)) setExitCode(exitCodes.no);
   if (json) return printJson(packets);
   if (packets.length === 0) console.log("no packets: the sheet does not match this event, or nothing changed");

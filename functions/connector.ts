@@ -1,11 +1,11 @@
+import { connector } from "#connector";
+import { maintainTarget } from "../bridge/maintenance/maintain-target.ts";
+import { probe as probeTarget } from "../bridge/maintenance/probe.ts";
+import { openConnectorEngine } from "./connector-engine.ts";
+import { connectorHandler } from "./connector-handler.ts";
 import { createHandler } from "./create-handler.ts";
 import { readConnectorEnv } from "./env.ts";
-import { connectorHandler } from "./connector-handler.ts";
-import { openConnectorEngine } from "./connector-engine.ts";
-import { connector } from "#connector";
 import { isProbeRequest } from "./probe-request.ts";
-import { probe as probeTarget } from "../bridge/maintenance/probe.ts";
-import { maintainTarget } from "../bridge/maintenance/maintain-target.ts";
 
 // Each connector has its own bundle of this file; `#connector` resolves to that connector.
 

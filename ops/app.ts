@@ -1,7 +1,7 @@
 import type { Context, Hono } from "hono";
 import { ComplianceUnavailableError } from "../bridge/governance/compliance-engine.ts";
 import { errorName } from "../bridge/observability/log.ts";
-import { jsonFault } from "../bridge/values/json.ts";
+import { jsonIssue } from "../bridge/values/json.ts";
 import { alertOperations } from "./alerts.ts";
 import { type BaseAppOptions, createBaseApp } from "./base-app.ts";
 import { connectorOperations } from "./connectors.ts";
@@ -93,7 +93,7 @@ async function readInput({ params, query, body }: AnyEndpoint, { req }: Context)
   } catch {
     return new ApiProblem("wrong-call", "The body is not valid JSON. Correct it and send it again.");
   }
-  if (jsonFault(raw) !== undefined) {
+  if (jsonIssue(raw) !== undefined) {
     return new ApiProblem(
       "wrong-call",
       "The body is nested too deeply, or contains a string that is not valid Unicode.",

@@ -181,8 +181,8 @@ async function previewEvent(
   const { policy } = engine.sheets();
   const at = accepted === undefined ? engine.clock.now() : Math.floor(accepted / 1_000);
   const [today, proposed] = await Promise.all([
-    sheets.today ? previewSheet(sheets.today, event, policy, at) : [],
-    previewSheet(sheets.proposed, event, policy, at),
+    sheets.today ? previewSheet(sheets.today, event, { policy, nowMs: at }) : [],
+    previewSheet(sheets.proposed, event, { policy, nowMs: at }),
   ]);
   return {
     ...(id !== undefined && { id }),

@@ -9,51 +9,51 @@ import { type FieldDecision, type GovernanceResult, type OutboundPayload, verdic
 /** The parts of an engine that governance needs. */
 export interface GovernanceContext {
   readonly sheets: () => { readonly policy: Policy };
-  /** Makes pseudonyms that nobody without it can make. 32 bytes. */
+  /** Key of the pseudonyms, 32 bytes. */
   readonly bridgeKey: KeyObject;
   readonly compliance?: CompliancePort | undefined;
 }
 
 /**
- * What may leave, and in which shape: the policy first, then, where there is one, the compliance engine outside.
+ * Decides what may be sent and in which form: first by the policy, then by the external compliance engine if there is one.
  *
- * Everything that makes a packet goes through here: events, rosters, back-fills, replays, pushes and edits. The engine
- * outside sees what the policy has left, and can only take more away. What the policy blocks it is not asked about.
+ * Every new packet passes through here, from events, rosters, back-fills, replays, pushes and edits. The external engine
+ * sees the payload as the policy left it and can only restrict it further. It is not asked if the policy blocks.
  *
- * @throws {ComplianceUnavailableError} where the engine outside cannot be asked, or what it answers cannot be believed: nothing may leave
+ * @throws {ComplianceUnavailableError} if the external engine gives no usable answer; nothing may be sent then
  */
-export async function govern(engine: GovernanceContext, leaving: OutboundPayload): Promise<GovernanceResult> {
-  const judged = vet(engine.sheets().policy, leaving, engine.bridgeKey);
-  if (!engine.compliance || judged.verdict === "block") return judged;
-  const { entity, fields } = judged;
-  const request = { action: "external_sync", target: leaving.target.connector, packet: { entity, fields } } as const;
-  return tightened(judged, await engine.compliance.ask(request));
+export async function govern(engine: GovernanceContext, payload: OutboundPayload): Promise<GovernanceResult> {
+  const result = vet(engine.sheets().policy, payload, engine.bridgeKey);
+  if (!engine.compliance || result.verdict === "block") return result;
+  const { entity, fields } = result;
+  const request = { action: "external_sync", target: payload.target.connector, packet: { entity, fields } } as const;
+  return applyRuling(result, await engine.compliance.ask(request));
 }
 
-/** How an answer speaks of the packet as a whole. */
+/** Field name that stands for the whole packet. */
 const whole = "*";
 
-function tightened(judged: GovernanceResult, ruling: Ruling): GovernanceResult {
+function applyRuling(result: GovernanceResult, ruling: Ruling): GovernanceResult {
   if (ruling.action === "allow") {
-    return ruling.rule === undefined ? judged : decided(judged, [decision(whole, "allow", ruling.rule)]);
+    return ruling.rule === undefined ? result : withDecisions(result, [decision(whole, "allow", ruling.rule)]);
   }
   const { action, rule } = ruling;
   const named = ruling.fields ?? [whole];
-  const stray = named.find((field) => field !== whole && field !== "entity" && !Object.hasOwn(judged.fields, field));
-  // Its name is not repeated: it came from outside.
+  const stray = named.find((field) => field !== whole && field !== "entity" && !Object.hasOwn(result.fields, field));
+  // The message does not repeat the name, because it came from outside.
   if (stray !== undefined)
-    throw new ComplianceUnavailableError("governance speaks of a field the packet does not have");
-  // A record without its key, or with a masked one, would be another record.
-  const hides = action === "mask" && !named.includes("entity") && !named.includes(whole);
-  if (!hides)
-    return decided(
-      judged,
+    throw new ComplianceUnavailableError("the compliance engine named a field that the packet does not have");
+  // Masking the entity would make it another record, so a mask of the entity or the whole packet blocks.
+  const canMask = action === "mask" && !named.includes("entity") && !named.includes(whole);
+  if (!canMask)
+    return withDecisions(
+      result,
       named.map((field) => decision(field, "block", rule)),
     );
-  const fields = { ...judged.fields };
+  const fields = { ...result.fields };
   for (const field of named) fields[field] = hidden(fields[field] as Json, field);
-  return decided(
-    { ...judged, fields },
+  return withDecisions(
+    { ...result, fields },
     named.map((field) => decision(field, "mask", rule)),
   );
 }
@@ -62,12 +62,12 @@ function decision(field: string, action: FieldDecision["action"], rule: string):
   return { field, action, rule, kinds: [], by: "compliance" };
 }
 
-function decided(judged: GovernanceResult, more: readonly FieldDecision[]): GovernanceResult {
-  const decisions = [...judged.decisions, ...more];
-  return { ...judged, decisions, verdict: verdictOf(decisions) };
+function withDecisions(result: GovernanceResult, more: readonly FieldDecision[]): GovernanceResult {
+  const decisions = [...result.decisions, ...more];
+  return { ...result, decisions, verdict: verdictOf(decisions) };
 }
 
-/** What the engine outside wants hidden is hidden whole; where it is one thing the detectors know, in its form. */
+/** Hides a whole value. The mask keeps the value's form if the detectors know it. */
 function hidden(value: Json, field: string): Json {
   if (value === null) return null;
   const text = typeof value === "string" || typeof value === "number" ? String(value) : "";
@@ -75,9 +75,9 @@ function hidden(value: Json, field: string): Json {
   return found && found.index === 0 && found.end === text.length ? mask(found) : "***";
 }
 
-/** Why governance holds a packet: fields and rules, no value. */
+/** Returns why governance holds a packet. Names fields and rules, and no value. */
 export function blockedReason({ decisions }: Pick<GovernanceResult, "decisions">): string {
   const blocked = decisions.filter(({ action }) => action === "block");
-  const told = blocked.map(({ field, rule }) => `${field === whole ? "the packet" : field} (${rule})`);
-  return `governance blocks ${told.join(", ")}`;
+  const named = blocked.map(({ field, rule }) => `${field === whole ? "the packet" : field} (${rule})`);
+  return `governance blocks ${named.join(", ")}`;
 }

@@ -6,19 +6,19 @@ import { keyedHash } from "../values/ids.ts";
 import { isJsonObject, isPlainName, isPrototypeKey, type Json, type JsonObject } from "../values/json.ts";
 import { type Action, type CompiledRule, compiledRulesOf, type Policy } from "./policy.ts";
 
-/** What governance said of one field. Names and rules only: it goes into the ledger. */
+/** A governance decision about one field. It is recorded in the ledger, so it holds names and rules and no values. */
 export interface FieldDecision {
-  /** `*` for the packet as a whole; below a field that holds an object, `address.zip`. */
+  /** `*` stands for the whole packet. A field inside an object has a dotted name: `address.zip`. */
   readonly field: string;
   readonly action: Action;
   /** The rule's id, or `otherwise`. */
   readonly rule: string;
   readonly kinds: readonly DataKind[];
-  /** Who said so, where it is not the policy. */
+  /** The decider, if it is not the policy. */
   readonly by?: "compliance";
 }
 
-/** What is to leave: all that governance looks at. */
+/** The parts of an outbound payload that governance examines. */
 export interface OutboundPayload {
   readonly target: { readonly connector: string; readonly keyPath?: string };
   readonly entity: string;
@@ -27,7 +27,7 @@ export interface OutboundPayload {
 
 export type Verdict = "allow" | "mask" | "block";
 
-/** What governance has made of something that is to leave: fields and entity as they may leave. */
+/** Result of vetting: the entity and fields in the form in which they may be sent. */
 export interface GovernanceResult {
   readonly entity: string;
   readonly fields: JsonObject;
@@ -35,36 +35,37 @@ export interface GovernanceResult {
   readonly decisions: readonly FieldDecision[];
 }
 
-/** How a rule speaks of the record itself: its key leaves too, in addresses and bodies. */
+/** Name by which rules refer to the record's key, which is sent too, in URLs and bodies. */
 const entityField = "entity";
 
 /**
- * Holds what is to leave against the policy.
+ * Applies the policy to an outbound payload.
  *
- * A field is decided by the first rule that fits its name, connector and what the detectors find in it. A field with
- * findings and no rule is masked or blocked as the policy's `otherwise` says; one without either goes as it is. Where a
- * rule names something inside an object (`address.zip`), what is in it is decided name by name.
+ * The first rule that fits a field's name, connector and findings decides. A field with findings and no rule is masked
+ * or blocked, as the policy's `otherwise` says. A field with neither is sent unchanged. If a rule names something inside
+ * an object (`address.zip`), each name in that object is decided separately.
  *
- * One blocked field holds the whole parcel: half a change is a wrong change. The entity is seen like a field called
- * `entity`; a masked one would be another record, so what would mask it blocks, and a hashed one is the same everywhere.
+ * One blocked field blocks the whole payload, because part of a change would be a wrong change. The entity is treated as
+ * a field named `entity`. Masking it would make it another record, so a rule that would mask it blocks instead; hashing
+ * it is allowed.
  *
- * @param bridgeKey makes pseudonyms that nobody without it can make
+ * @param bridgeKey the key of the pseudonyms
  */
-export function vet(policy: Policy, leaving: OutboundPayload, bridgeKey: KeyObject): GovernanceResult {
-  const { connector, keyPath } = leaving.target;
-  const clauses = compiledRulesOf(policy).filter((clause) => clause.forConnector(connector));
-  const judge = new FieldEvaluator({
-    clauses,
+export function vet(policy: Policy, payload: OutboundPayload, bridgeKey: KeyObject): GovernanceResult {
+  const { connector, keyPath } = payload.target;
+  const rules = compiledRulesOf(policy).filter((rule) => rule.forConnector(connector));
+  const evaluator = new FieldEvaluator({
+    rules,
     otherwise: policy.otherwise,
     pseudonym: pseudonyms(bridgeKey, connector),
   });
   const fields: JsonObject = {};
-  for (const [field, value] of Object.entries(leaving.fields)) fields[field] = judge.value([field], field, value);
-  const entity = judge.entity(leaving.entity, keyPath ?? entityField);
-  return { entity, fields, verdict: verdictOf(judge.decisions), decisions: judge.decisions };
+  for (const [field, value] of Object.entries(payload.fields)) fields[field] = evaluator.value([field], field, value);
+  const entity = evaluator.entity(payload.entity, keyPath ?? entityField);
+  return { entity, fields, verdict: verdictOf(evaluator.decisions), decisions: evaluator.decisions };
 }
 
-/** The worst of what was decided. A pseudonym hides, as a mask does. */
+/** Returns the strictest of the decisions. A hash counts as a mask. */
 export function verdictOf(decisions: readonly FieldDecision[]): Verdict {
   if (decisions.some(({ action }) => action === "block")) return "block";
   return decisions.some(({ action }) => action === "mask" || action === "hash") ? "mask" : "allow";
@@ -75,8 +76,10 @@ type Pseudonym = (canonical: string) => string;
 const pseudonymForm = /^psn-[a-z2-7]{26}$/;
 
 /**
- * The same for the same value, for one connector in all its versions. Another connector has others, so that two systems
- * cannot put their data together. A pseudonym stays what it is when it is vetted again.
+ * Creates the pseudonym function of a connector.
+ *
+ * Equal values have equal pseudonyms for all versions of one connector. Each connector has its own pseudonyms, so that
+ * two systems cannot join their data. A value that is already a pseudonym is returned unchanged.
  */
 function pseudonyms(bridgeKey: KeyObject, connector: string): Pseudonym {
   const [name = connector] = connector.split("@");
@@ -85,18 +88,18 @@ function pseudonyms(bridgeKey: KeyObject, connector: string): Pseudonym {
 }
 
 interface RuleContext {
-  readonly clauses: readonly CompiledRule[];
+  readonly rules: readonly CompiledRule[];
   readonly otherwise: Policy["otherwise"];
   readonly pseudonym: Pseudonym;
 }
 
-/** Decides field by field, and remembers what it has decided. */
+/** Evaluates the rules field by field and collects the decisions. */
 class FieldEvaluator {
-  readonly #bench: RuleContext;
+  readonly #context: RuleContext;
   readonly #decided = new Map<string, FieldDecision>();
 
-  constructor(bench: RuleContext) {
-    this.#bench = bench;
+  constructor(context: RuleContext) {
+    this.#context = context;
   }
 
   get decisions(): FieldDecision[] {
@@ -104,33 +107,36 @@ class FieldEvaluator {
   }
 
   /**
-   * @param names what it and the fields it stands in are called, outermost first: `address`, `address.zip`
-   * @param shown its name as the ledger may have it
+   * Applies the rules to one field and returns the value that may be sent.
+   *
+   * @param names the names of the field and of the fields around it, outermost first: `address`, `address.zip`
+   * @param shown the field's name for the ledger
    */
   value(names: readonly string[], shown: string, value: Json): Json {
-    const { clauses } = this.#bench;
+    const { rules } = this.#context;
     const name = names.at(-1) as string;
     const kinds = kindsIn(value, name);
-    const first = clauses.findIndex((clause) => clause.fits(names, kinds));
+    const first = rules.findIndex((rule) => rule.fits(names, kinds));
     if (typeof value === "object" && value !== null) {
-      const before = first < 0 ? clauses : clauses.slice(0, first);
-      if (before.some((clause) => clause.reachesInto(name))) return this.#inside(names, shown, value);
+      const before = first < 0 ? rules : rules.slice(0, first);
+      if (before.some((rule) => rule.reachesInto(name))) return this.#inside(names, shown, value);
     }
-    const rule = clauses[first];
+    const rule = rules[first];
     if (!rule && kinds.length === 0) return value;
-    const action = rule?.action ?? this.#bench.otherwise;
+    const action = rule?.action ?? this.#context.otherwise;
     this.#decide({ field: shown, action, rule: rule?.id ?? "otherwise", kinds });
-    return this.#as(action, value, kinds, name);
+    return this.#transform(action, value, kinds, name);
   }
 
+  /** Applies the rules to the record's key and returns the key that may be sent. */
   entity(entity: string, name: string): string {
-    const { clauses } = this.#bench;
+    const { rules } = this.#context;
     const kinds = kindsIn(entity, name);
-    const rule = clauses.find((clause) => clause.fits([entityField], kinds));
+    const rule = rules.find((rule) => rule.fits([entityField], kinds));
     if (kinds.length === 0 && rule?.action !== "hash") return entity;
     const action = rule?.action === "allow" || rule?.action === "hash" ? rule.action : "block";
     this.#decide({ field: entityField, action, rule: rule?.id ?? "otherwise", kinds });
-    return action === "hash" ? (this.#as("hash", entity, kinds, name) as string) : entity;
+    return action === "hash" ? (this.#transform("hash", entity, kinds, name) as string) : entity;
   }
 
   #inside(names: readonly string[], shown: string, value: Json[] | JsonObject): Json {
@@ -139,7 +145,7 @@ class FieldEvaluator {
     const seen: JsonObject = {};
     for (const [key, item] of Object.entries(value)) {
       const below = `${name}.${key}`;
-      // A key is data where records are keyed by it. It is told only where it is a plain name.
+      // A key can be data itself, so it is shown in decisions only if it is a plain name.
       const isName = isPlainName(key) && detect(key).length === 0;
       const kept = isName ? key : String(this.value(names, shown, key));
       if (!isPrototypeKey(kept))
@@ -148,7 +154,7 @@ class FieldEvaluator {
     return seen;
   }
 
-  /** What one rule says of one name it says once, however often it stands in a list. */
+  /** Records a decision once per field name and rule, however many elements of a list it applies to. */
   #decide(decision: FieldDecision): void {
     const place = `${decision.field} ${decision.action} ${decision.rule}`;
     const known = this.#decided.get(place);
@@ -156,21 +162,21 @@ class FieldEvaluator {
     this.#decided.set(place, { ...decision, kinds });
   }
 
-  #as(action: Action, value: Json, kinds: readonly DataKind[], name: string): Json {
+  #transform(action: Action, value: Json, kinds: readonly DataKind[], name: string): Json {
     if (action === "mask") return masked(value, kinds, name);
     return action === "hash" ? this.#hashed(value, kinds, name) : value;
   }
 
-  /** A field hashed by its name alone, with nothing found in it, becomes one pseudonym; else what was found becomes one each. */
+  /** Replaces each finding by its pseudonym. A field without findings becomes one pseudonym as a whole. */
   #hashed(value: Json, kinds: readonly DataKind[], name: string): Json {
-    const { pseudonym } = this.#bench;
+    const { pseudonym } = this.#context;
     if (value === null) return null;
     if (kinds.length === 0) return pseudonym(typeof value === "string" ? value : canonicalJson(value));
     return walk(value, name, (text, place) => replaceFound(text, place, (found) => pseudonym(canonical(found))));
   }
 }
 
-/** One value has one pseudonym, however it is written: `123-45-6789` and `123456789`, `A@b.gov` and `a@b.gov`. */
+/** Returns a finding's text in one spelling, so that `123-45-6789` and `123456789` have the same pseudonym. */
 function canonical({ kind, text }: Finding): string {
   return text
     .toLowerCase()
@@ -187,13 +193,13 @@ function kindsIn(value: Json, name: string): DataKind[] {
   return [...kinds];
 }
 
-/** A field masked by name alone, with nothing found in it, is hidden whole. */
+/** Masks the findings in a value. A value without findings is hidden as a whole. */
 export function masked(value: Json, kinds: readonly DataKind[], name: string): Json {
   if (kinds.length === 0) return value === null ? null : "***";
   return walk(value, name, (text, place) => maskText(text, new Set(kinds), place));
 }
 
-/** Visits every text in a value, keys and numbers too; a number that is changed becomes a text. */
+/** Rewrites every text in a value, including keys and numbers. A number that changes becomes a text. */
 function walk(value: Json, name: string, visit: (text: string, name: string) => string): Json {
   if (typeof value === "string") return visit(value, name);
   if (typeof value === "number") {

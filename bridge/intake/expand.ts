@@ -6,7 +6,7 @@ import type { Match } from "../mapping/match-targets.ts";
 import { chunkSize, elementAt, elementsIn, withRemedy } from "../mapping/roster-file.ts";
 import { type Connector, connectorId } from "../model/connector.ts";
 import type { Facts } from "../model/ledger-entry.ts";
-import { type Packet, plainFacts, sizeFault } from "../model/packet.ts";
+import { type Packet, plainFacts, sizeIssue } from "../model/packet.ts";
 import type { Progress } from "../model/packet-record.ts";
 import { redactName } from "../pii/redact.ts";
 import { FileError } from "../ports/files.ts";
@@ -95,7 +95,7 @@ async function vetAndPack(
   const { key, event, version, by } = planned;
   const origin: Origin = { key, type: event.type, version, ...(by && { job: by.job }), connector: event.origin };
   const packet = pack({ ...payload, ...vetted }, origin, connector, engine.bridgeKey);
-  const issue = payload.fault ?? sizeFault(packet);
+  const issue = payload.fault ?? sizeIssue(packet);
 
   const facts = {
     ...initialFacts(packet, engine.bridgeKey),

@@ -7,7 +7,7 @@ import {
   type Step,
   type Tail,
 } from "../model/ledger-entry.ts";
-import { canonicalJson, inOrder } from "../values/canonical-json.ts";
+import { canonicalJson, sortKeys } from "../values/canonical-json.ts";
 
 const genesis = "0".repeat(64);
 
@@ -49,7 +49,7 @@ export function append(
   }
   const { at, step } = entry;
   // Keys are in canonical order, here and in the whole entry, which makes hashing cheap now and at every check.
-  const facts = inOrder(entry.facts) as Facts;
+  const facts = sortKeys(entry.facts) as Facts;
   const body = { at, chain, facts, prev: last?.tail.hash ?? genesis, seq: (last?.tail.seq ?? 0) + 1, step };
   return { ...body, hash: hashOf(body) };
 }

@@ -4,40 +4,41 @@ import { inboundPrefix } from "../model/event.ts";
 import type { PlacedIssue, Sheet, Target } from "./compile-sheet.ts";
 import { type ExampleResult, testSheet } from "./try-sheet.ts";
 
+/** Result of checking one sheet. */
 export interface SheetCheck {
-  /** Those of examples are told by what came of them, not of how the sheet is written. */
+  /** `ofExample` marks an issue with an example's result, as opposed to how the sheet is written. */
   readonly faults: readonly (PlacedIssue & { readonly ofExample?: true })[];
-  /** What became of each example; those that fail are faults too. */
+  /** Result of each example. A failed example is also in `faults`. */
   readonly examples: readonly ExampleResult[];
-  /** Things that work and may surprise. */
+  /** Things that work but may surprise the author. */
   readonly warnings: readonly PlacedIssue[];
 }
 
-/** Checks a compiled sheet against the connectors at hand, and runs its examples. */
+/** Checks a compiled sheet against the installed connectors, and runs its examples. */
 export async function checkSheet(sheet: Sheet, catalog: Catalog, policy: Policy): Promise<SheetCheck> {
-  const faults: SheetCheck["faults"][number][] = connectorIssues(sheet, catalog);
+  const issues: SheetCheck["faults"][number][] = connectorIssues(sheet, catalog);
   for (const [i, example] of sheet.examples.entries()) {
     for (const name of Object.keys(example.expect)) {
       if (sheet.targets.some((target) => target.name === name)) continue;
-      const message = `the example expects "${name}", which is no target of this sheet`;
-      faults.push({ path: ["examples", i, "expect", name], message });
+      const message = `the example expects "${name}", which is not a target of this sheet`;
+      issues.push({ path: ["examples", i, "expect", name], message });
     }
   }
   const examples = await testSheet(sheet, policy);
   for (const [i, result] of examples.entries()) {
-    for (const fault of result.differs) {
-      const message = `the example "${result.example}" fails: ${fault}; "bridge sheets test" shows how`;
-      faults.push({ path: ["examples", i], message, ofExample: true });
+    for (const difference of result.differs) {
+      const message = `the example "${result.example}" fails: ${difference}; "bridge sheets test" shows how`;
+      issues.push({ path: ["examples", i], message, ofExample: true });
     }
   }
   const isKeyless = (target: Target) => !target.key && !target.forEach && !target.publish;
   const keyless = !sheet.key && sheet.targets.some(isKeyless);
   const message = `no "key:": events without a subject or data.id count as one record, called ${sheet.name}`;
   const warnings = [...(keyless ? [{ path: ["targets"], message }] : []), ...versionWarnings(sheet, catalog)];
-  return { faults, examples, warnings };
+  return { faults: issues, examples, warnings };
 }
 
-/** A name alone goes on meaning the oldest version when a newer one is put beside it: it should be said. */
+/** Warns about a connector name without a version if several versions exist. Such a name means the oldest. */
 function versionWarnings(sheet: Sheet, catalog: Catalog): PlacedIssue[] {
   return sheet.targets.flatMap(({ name, connector }) => {
     const [oldest, ...newer] = catalog.versionsOf(connector).map(connectorId);
@@ -48,29 +49,29 @@ function versionWarnings(sheet: Sheet, catalog: Catalog): PlacedIssue[] {
 }
 
 function connectorIssues(sheet: Sheet, catalog: Catalog): PlacedIssue[] {
-  const faults: PlacedIssue[] = [];
+  const issues: PlacedIssue[] = [];
   const connectors = new Map<string, string>();
   if (sheet.document.direction === "inbound") return senderIssues(sheet, catalog);
   for (const target of sheet.targets) {
     const place = ["targets", target.name];
     const found = catalog.find(target.connector);
     if ("fault" in found) {
-      faults.push({ path: [...place, "connector"], message: found.fault });
+      issues.push({ path: [...place, "connector"], message: found.fault });
       continue;
     }
     if (target.action === "delete" && !found.connector.deletes) {
       const message = `${target.connector} cannot delete; clear its fields with null instead`;
-      faults.push({ path: [...place, "action"], message });
+      issues.push({ path: [...place, "action"], message });
     }
     const id = connectorId(found.connector);
     const other = connectors.get(id);
     if (other) {
       const message = `${target.name} and ${other} both go to ${id}; make them one target`;
-      faults.push({ path: [...place, "connector"], message });
+      issues.push({ path: [...place, "connector"], message });
     }
     connectors.set(id, target.name);
   }
-  return faults;
+  return issues;
 }
 
 function senderIssues({ sourceEvents }: Sheet, catalog: Catalog): PlacedIssue[] {
@@ -83,7 +84,7 @@ function senderIssues({ sourceEvents }: Sheet, catalog: Catalog): PlacedIssue[] 
   });
 }
 
-/** Told of a sheet that has another's name. */
+/** Returns the message for a sheet with the same name as another. */
 export function duplicateTargetIssue(file: string): string {
   return `${file} has the same name; packets are told apart by it`;
 }

@@ -13,24 +13,25 @@ export interface FieldPlan {
   readonly from: string;
   readonly to: string;
   readonly read: Reader;
-  /** Where the event may give the value as it was before: `old_x` beside `new_x` or `x`, and `previous.x`. */
+  /** Readers of the previous value, if the event has one: `old_x` beside `new_x` or `x`, and `previous.x`. */
   readonly previous: readonly Reader[];
   readonly with?: Expression;
 }
 
+/** One target of a sheet, compiled. */
 export interface Target {
   readonly name: string;
-  /** As the sheet names it; the catalog says which version that is. Inbound: HMS, which is none. */
+  /** The connector as the sheet names it; the catalog resolves its version. `HMS` for an inbound target. */
   readonly connector: string;
-  /** Inbound: the type of the HMS event it becomes. */
+  /** Type of the HMS event that an inbound target publishes. */
   readonly publish?: string;
-  /** ms since the epoch */
+  /** Start of the time the target takes events, inclusive, in ms since the epoch; `until` is its end, exclusive. */
   readonly from?: number;
   readonly until?: number;
-  /** Where the event has its elements, or the address of the file that has them. */
+  /** Reads the elements from the event's data, or the address of the file that has them. */
   readonly forEach?: Reader;
   readonly forEachPath?: string;
-  /** The elements are the lines of a file. */
+  /** True if the elements are the lines of a file. */
   readonly ndjson?: boolean;
   readonly key?: Reader;
   readonly keyPath?: string;
@@ -38,16 +39,17 @@ export interface Target {
   readonly set: JsonObject;
   readonly send: "changed" | "full";
   readonly action: "upsert" | "delete";
-  /** No expression anywhere: the map step needs no promise. */
+  /** True if no field has an expression, so mapping is synchronous. */
   readonly plain: boolean;
 }
 
+/** A compiled mapping sheet. */
 export interface Sheet {
-  /** The file's name without its ending. */
+  /** The file's name without its extension. */
   readonly name: string;
-  /** SHA-256 of the canonical document without its examples: what events pin. */
+  /** SHA-256 of the canonical document without its examples. Events pin this hash. */
   readonly hash: string;
-  /** Without its examples. */
+  /** The document without its examples. */
   readonly document: SheetDocument;
   readonly sourceEvents: readonly string[];
   readonly when?: Expression;
@@ -57,13 +59,13 @@ export interface Sheet {
   readonly examples: readonly SheetExample[];
 }
 
-/** One thing wrong with one place of a sheet's document. */
+/** One problem with a sheet, located by its path in the document. */
 export interface PlacedIssue {
   readonly path: readonly PropertyKey[];
   readonly message: string;
 }
 
-/** The name of the sheet a file holds. */
+/** Returns the name of the sheet in a file. */
 export function sheetName(file: string): string {
   return (file.split(/[\\/]/).at(-1) ?? file).replace(/\.ya?ml$/, "");
 }
@@ -72,57 +74,19 @@ type Compiled =
   | { readonly ok: true; readonly sheet: Sheet }
   | { readonly ok: false; readonly faults: readonly PlacedIssue[] };
 
-/** Compiles a checked document. Its faults carry the place in the document, which only the reader knows as a line. */
+/** Compiles a document that passed the schema. Issues are located by path; the file's reader converts it to a line. */
 export function compileSheet(name: string, document: SheetDocument): Compiled {
-  const faults: PlacedIssue[] = [];
-  const compileAt = (source: string | undefined, path: PropertyKey[]): Expression | undefined => {
-    if (source === undefined) return undefined;
-    try {
-      return compileExpression(source);
-    } catch (error) {
-      if (!(error instanceof ExpressionError)) throw error;
-      faults.push({ path, message: error.message });
-      return undefined;
-    }
-  };
-
-  const when = compileAt(document.when, ["when"]);
+  const issues: PlacedIssue[] = [];
+  const when = compileAt(document.when, ["when"], issues);
   const targets = Object.entries(document.targets).map(([targetName, target]): Target => {
     const at = ["targets", targetName];
-    const fields = Object.entries(target.map ?? {}).map(([from, rule]): FieldPlan => {
-      const to = typeof rule === "string" ? rule : rule.to;
-      const compute = typeof rule === "string" ? undefined : compileAt(rule.with, [...at, "map", from, "with"]);
-      return { from, to, read: reader(from), previous: previousReaders(from), ...(compute && { with: compute }) };
-    });
-    faults.push(...targetIssues(target, fields, at), ...directionIssues(document.direction, target, at));
-    const { for_each: elements } = target;
-    const elementsPath = typeof elements === "string" ? elements : elements?.ndjson;
-    return {
-      name: targetName,
-      connector: target.connector ?? "HMS",
-      ...(target.publish && { publish: target.publish }),
-      ...(target.from && { from: Date.parse(target.from) }),
-      ...(target.until && { until: Date.parse(target.until) }),
-      ...(elementsPath && { forEach: reader(elementsPath.replace(/^data\./, "")), forEachPath: elementsPath }),
-      ...(typeof elements === "object" && { ndjson: true }),
-      ...(target.key && { key: reader(target.key), keyPath: target.key }),
-      fields,
-      set: (target.set ?? {}) as JsonObject,
-      send: target.send,
-      action: target.action,
-      plain: fields.every((field) => !field.with),
-    };
+    const fields = fieldPlans(target, at, issues);
+    issues.push(...targetIssues(target, fields, at), ...directionIssues(document.direction, target, at));
+    return compiledTarget(targetName, target, fields);
   });
-  if (targets.length === 0) faults.push({ path: ["targets"], message: "targets is empty; name at least one target" });
-  for (const type of [document.source_event].flat()) {
-    if ((document.direction === "inbound") === type.startsWith(inboundPrefix)) continue;
-    const message =
-      document.direction === "inbound"
-        ? `source_event ${type} does not come from outside; name a connector: ${inboundPrefix}PayrollConnector`
-        : `source_event ${type} comes from outside; say "direction: inbound"`;
-    faults.push({ path: ["source_event"], message });
-  }
-  if (faults.length > 0) return { ok: false, faults };
+  if (targets.length === 0) issues.push({ path: ["targets"], message: "targets is empty; name at least one target" });
+  issues.push(...sourceEventIssues(document));
+  if (issues.length > 0) return { ok: false, faults: issues };
 
   const { examples, ...meaning } = document;
   return {
@@ -141,14 +105,68 @@ export function compileSheet(name: string, document: SheetDocument): Compiled {
   };
 }
 
+/** Compiles an expression. If it does not compile, adds an issue and returns `undefined`. */
+function compileAt(source: string | undefined, path: PropertyKey[], issues: PlacedIssue[]): Expression | undefined {
+  if (source === undefined) return undefined;
+  try {
+    return compileExpression(source);
+  } catch (error) {
+    if (!(error instanceof ExpressionError)) throw error;
+    issues.push({ path, message: error.message });
+    return undefined;
+  }
+}
+
+type TargetDocument = SheetDocument["targets"][string];
+
+function fieldPlans(target: TargetDocument, at: PropertyKey[], issues: PlacedIssue[]): FieldPlan[] {
+  return Object.entries(target.map ?? {}).map(([from, rule]): FieldPlan => {
+    const to = typeof rule === "string" ? rule : rule.to;
+    const compute = typeof rule === "string" ? undefined : compileAt(rule.with, [...at, "map", from, "with"], issues);
+    return { from, to, read: reader(from), previous: previousReaders(from), ...(compute && { with: compute }) };
+  });
+}
+
+function compiledTarget(name: string, target: TargetDocument, fields: readonly FieldPlan[]): Target {
+  const { for_each: elements } = target;
+  const elementsPath = typeof elements === "string" ? elements : elements?.ndjson;
+  return {
+    name,
+    connector: target.connector ?? "HMS",
+    ...(target.publish && { publish: target.publish }),
+    ...(target.from && { from: Date.parse(target.from) }),
+    ...(target.until && { until: Date.parse(target.until) }),
+    ...(elementsPath && { forEach: reader(elementsPath.replace(/^data\./, "")), forEachPath: elementsPath }),
+    ...(typeof elements === "object" && { ndjson: true }),
+    ...(target.key && { key: reader(target.key), keyPath: target.key }),
+    fields,
+    set: (target.set ?? {}) as JsonObject,
+    send: target.send,
+    action: target.action,
+    plain: fields.every((field) => !field.with),
+  };
+}
+
+/** Inbound sheets take only events from outside systems; outbound sheets take none of them. */
+function sourceEventIssues({ direction, source_event }: SheetDocument): PlacedIssue[] {
+  return [source_event].flat().flatMap((type) => {
+    if ((direction === "inbound") === type.startsWith(inboundPrefix)) return [];
+    const message =
+      direction === "inbound"
+        ? `source_event ${type} does not come from outside; name a connector: ${inboundPrefix}PayrollConnector`
+        : `source_event ${type} comes from outside; say "direction: inbound"`;
+    return [{ path: ["source_event"], message }];
+  });
+}
+
 function targetIssues(target: SheetDocument["targets"][string], fields: readonly FieldPlan[], at: PropertyKey[]) {
-  const faults: PlacedIssue[] = [];
+  const issues: PlacedIssue[] = [];
   const places = new Map<string, string>();
   const claim = (to: string, from: string, path: PropertyKey[]) => {
     for (const [taken, by] of places) {
-      if (taken === to) faults.push({ path, message: `${from} and ${by} both map to ${to}; keep one` });
+      if (taken === to) issues.push({ path, message: `${from} and ${by} both map to ${to}; keep one` });
       else if (taken.startsWith(`${to}.`) || to.startsWith(`${taken}.`)) {
-        faults.push({ path, message: `${from} maps to ${to}, which cannot stand beside ${taken}` });
+        issues.push({ path, message: `${from} maps to ${to}, which cannot stand beside ${taken}` });
       }
     }
     places.set(to, from);
@@ -157,35 +175,35 @@ function targetIssues(target: SheetDocument["targets"][string], fields: readonly
   for (const to of Object.keys(target.set ?? {})) claim(to, `set.${to}`, [...at, "set", to]);
 
   if (fields.length === 0 && target.action === "upsert") {
-    faults.push({ path: at, message: `${String(at[1])} maps no field; give "map:"` });
+    issues.push({ path: at, message: `${String(at[1])} maps no field; give "map:"` });
   }
   if (target.from && target.until && Date.parse(target.from) >= Date.parse(target.until)) {
-    faults.push({ path: [...at, "until"], message: "until is not after from; no event would go to this target" });
+    issues.push({ path: [...at, "until"], message: "until is not after from; no event would go to this target" });
   }
-  return faults;
+  return issues;
 }
 
-/** An outbound target is a connector, an inbound one an event's type. */
+/** Outbound targets must name a connector, and inbound targets an event type. */
 function directionIssues(
   direction: SheetDocument["direction"],
   { connector, publish, action, from, until }: SheetDocument["targets"][string],
   path: PropertyKey[],
 ): PlacedIssue[] {
-  const fault = (key: string, message: string): PlacedIssue[] => [{ path: [...path, key], message }];
+  const issue = (key: string, message: string): PlacedIssue[] => [{ path: [...path, key], message }];
   if (direction === "outbound") {
-    if (connector === undefined) return fault("connector", "connector is missing; name a file of connectors/");
-    return publish === undefined ? [] : fault("publish", 'publish stands in a sheet with "direction: inbound" only');
+    if (connector === undefined) return issue("connector", "connector is missing; name a file of connectors/");
+    return publish === undefined ? [] : issue("publish", 'publish stands in a sheet with "direction: inbound" only');
   }
-  if (publish === undefined) return fault("publish", "publish is missing; name the type of the HMS event it becomes");
+  if (publish === undefined) return issue("publish", "publish is missing; name the type of the HMS event it becomes");
   if (connector !== undefined)
-    return fault("connector", "connector has no place in an inbound sheet: HMS is the target");
-  if (action === "delete") return fault("action", "action has no place in an inbound sheet: an event's type says it");
+    return issue("connector", "connector has no place in an inbound sheet: HMS is the target");
+  if (action === "delete") return issue("action", "action has no place in an inbound sheet: an event's type says it");
   if (from !== undefined || until !== undefined)
-    return fault("from", "from and until have no place in an inbound sheet");
+    return issue("from", "from and until have no place in an inbound sheet");
   return [];
 }
 
-/** `new_rate` has `old_rate` beside it; `rate` may have `old_rate`; both may stand in a `previous` object. */
+/** Returns readers for a field's previous value: `old_rate` beside `new_rate` or `rate`, or `previous.rate`. */
 function previousReaders(from: string): Reader[] {
   const names = from.split(".");
   const last = names.pop() as string;

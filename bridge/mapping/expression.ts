@@ -1,14 +1,14 @@
 import canonicalize from "canonicalize";
 import jsonata from "jsonata";
 import { RE2JS } from "re2js";
-import { type Json, type JsonObject, jsonFault } from "../values/json.ts";
+import { type Json, type JsonObject, jsonIssue } from "../values/json.ts";
 
 /**
- * What one expression may cost. A sheet is written by an agency's own people, but one slip of the pen
- * (`$pad($, 1e9)`) must not stop the bridge for everyone.
+ * Cost limits of one expression. Sheets are written by an agency's own staff, but one mistake such as `$pad($, 1e9)`
+ * must not stop the bridge for everyone.
  *
- * Counted in steps, and not by the clock: what an event comes to must not depend on how busy the machine is. A step is
- * one part of the expression evaluated once, and more of them where it makes something large.
+ * The cost is counted in steps and not in time, so that an event's result does not depend on how busy the machine is.
+ * Evaluating one part of the expression is one step; creating a large value counts as several.
  */
 const limits = {
   steps: 100_000,
@@ -24,17 +24,18 @@ export interface Expression {
   readonly source: string;
   /**
    * @param bindings variables without their `$`
-   * @param now the event's time in ms: what `$now()` and `$millis()` answer, so that a second run gives the same result
-   * @throws {ExpressionError} over a limit, or where JSONata itself faults; the message never repeats the input
+   * @param now the result of `$now()` and `$millis()`, in ms since the epoch, so that a second run has the same result
+   * @throws {ExpressionError} if a limit is exceeded or JSONata fails; the message never contains the input
    */
   evaluate(input: Json, now: number, bindings?: JsonObject): Promise<Json | undefined>;
 }
 
+/** Reports that an expression does not compile or has failed. The message contains no value. */
 export class ExpressionError extends Error {}
 
 /**
- * Steps within their limit take a second at most where there is a processor to take them: this machine has none to
- * spare. No fault of the sheet, and the event is taken up again later.
+ * Time limit of one evaluation. Evaluations within the step limit take at most a second on a free processor, so a longer
+ * one means that the machine is overloaded. The sheet is not at fault, and the event is retried later.
  */
 const patienceMs = 10_000;
 
@@ -43,8 +44,9 @@ class BudgetExceededError extends Error {
 }
 
 /**
- * A linear-time stand-in for RegExp, with the few members JSONata calls. JavaScript's own engine backtracks:
- * `/(a+)+$/` over 30 letters keeps it busy for seconds, and no timeout can reach it.
+ * Linear-time replacement for RegExp, with the few members that JSONata uses.
+ *
+ * JavaScript's own engine backtracks: `/(a+)+$/` over 30 letters takes seconds, and no timeout can interrupt it.
  */
 class LinearRegExp {
   lastIndex = 0;
@@ -69,10 +71,14 @@ class LinearRegExp {
   }
 }
 
-/** Functions that differ from run to run, or that reach around the limits. */
+/** Functions whose result differs between runs, or that bypass the limits. */
 const refused = ["eval", "random", "shuffle"];
 
-/** @throws {ExpressionError} with the reason it does not compile */
+/**
+ * Compiles a JSONata expression.
+ *
+ * @throws {ExpressionError} if it does not compile
+ */
 export function compileExpression(source: string): Expression {
   if (source.length > limits.sourceLength) {
     throw new ExpressionError(`the expression is longer than ${limits.sourceLength} characters`);
@@ -96,7 +102,7 @@ export function compileExpression(source: string): Expression {
   }
   compiled.registerFunction("pad", pad, "<s-ns?:s>");
   compiled.registerFunction("distinct", distinct, "<x:x>");
-  // JSONata's own limits count calls, time and items; a text or a record that doubles at each step passes them all.
+  // JSONata's own limits count calls, time and items. A text that doubles at each step exceeds none of them.
   compiled.assign(Symbol.for("jsonata.__evaluate_exit") as unknown as string, charge);
 
   return {
@@ -122,10 +128,10 @@ export function compileExpression(source: string): Expression {
 
 let lastTurn: Promise<unknown> = Promise.resolve();
 
-/** Of the evaluation whose turn it is. */
+/** Steps of the current evaluation. */
 let stepsTaken = 0;
 
-/** One evaluation at a time. They share a thread anyway, and side by side each would count the others' steps as its own. */
+/** Runs one evaluation at a time. Concurrent evaluations would share the step count, and gain nothing on one thread. */
 function inTurn<T>(evaluation: () => Promise<T>): Promise<T> {
   const turn = lastTurn.then(() => {
     stepsTaken = 0;
@@ -135,7 +141,7 @@ function inTurn<T>(evaluation: () => Promise<T>): Promise<T> {
   return turn;
 }
 
-/** Called behind each step. A record or a list is paid for when it is made, and not when it is looked at again. */
+/** Charges for a step; JSONata calls it after each. A record or list is charged when it is created, not when it is read. */
 function charge(_step: unknown, _input: unknown, _environment: unknown, result: unknown): void {
   const isOld = typeof result === "object" && result !== null && weights.has(result);
   const weight = weightOf(result);
@@ -144,16 +150,16 @@ function charge(_step: unknown, _input: unknown, _environment: unknown, result: 
   if (stepsTaken > limits.steps) throw new ExpressionError(`it takes more than ${limits.steps} steps`);
 }
 
-/** Never changed once it is some step's result or part of an event, so weighed once. */
+/** Cached weights. An object does not change once it is a step's result or part of an event. */
 const weights = new WeakMap<object, number>();
 
-/** About how many characters a value would have as JSON; a part that stands in it twice counts twice. */
+/** Estimates a value's length as JSON, in characters. A part that occurs twice counts twice. */
 function weightOf(value: unknown): number {
   if (typeof value === "string") return value.length;
   if (typeof value !== "object" || value === null) return 1;
   const known = weights.get(value);
   if (known !== undefined) return known;
-  // A lambda holds its whole environment, and goes no further than this evaluation.
+  // A lambda refers to its whole environment, but exists only during this evaluation.
   if ("_jsonata_lambda" in value || "_jsonata_function" in value) return 1;
   let weight = 2;
   weights.set(value, weight);
@@ -162,12 +168,12 @@ function weightOf(value: unknown): number {
   return weight;
 }
 
-/** JSONata's results carry marks on their arrays, and may hold functions: only JSON goes on. */
+/** Converts a result to plain JSON. JSONata adds properties to arrays, and a result can contain functions. */
 function plain(result: unknown, source: string): Json | undefined {
   if (result === undefined) return undefined;
   if (typeof result !== "object" && typeof result !== "function") {
     if (typeof result === "string" && result.length > limits.textLength) throw tooLong(source);
-    const fault = jsonFault(result);
+    const fault = jsonIssue(result);
     if (fault) throw new ExpressionError(`"${source}" gives no JSON: ${fault}`);
     return result as Json;
   }
@@ -180,7 +186,7 @@ function plain(result: unknown, source: string): Json | undefined {
   if (text === undefined) return undefined;
   if (text.length > limits.textLength) throw tooLong(source);
   const value = JSON.parse(text) as Json;
-  const fault = jsonFault(value);
+  const fault = jsonIssue(value);
   if (fault) throw new ExpressionError(`"${source}" gives no JSON: ${fault}`);
   return value;
 }
@@ -195,7 +201,7 @@ function pad(text: string | undefined, width: number, fill?: string): string | u
   return width < 0 ? text.padStart(-width, fill || " ") : text.padEnd(width, fill || " ");
 }
 
-/** As JSONata's own, which compares each with each: ten thousand records take it a minute no timeout can reach. */
+/** Replaces JSONata's `$distinct`, which compares all pairs and takes a minute for ten thousand records. */
 function distinct(items: unknown): unknown {
   if (!Array.isArray(items) || items.length < 2) return items;
   const first = new Map<string | undefined, unknown>();
@@ -207,7 +213,7 @@ function distinct(items: unknown): unknown {
   return "sequence" in items ? Object.assign(kept, { sequence: true }) : kept;
 }
 
-/** Finds regexes the linear engine cannot run (back-references) when the sheet is checked, not when an event comes. */
+/** Compiles every regex in a syntax tree, so that unsupported ones (back-references) fail when the sheet is checked. */
 function checkRegexes(node: unknown): void {
   if (typeof node !== "object" || node === null) return;
   if ((node as { type?: unknown }).type === "regex") {
@@ -218,9 +224,9 @@ function checkRegexes(node: unknown): void {
 }
 
 /**
- * What went wrong, in JSONata's words but without its values: its messages quote the data they choke on.
+ * Returns why an expression failed. JSONata's own messages quote data, so they are used only while compiling.
  *
- * @param compiling there is no data yet: the message can quote only the sheet
+ * @param compiling true if there is no data yet, so that a message can quote only the sheet
  */
 function reason(error: unknown, compiling: boolean): string {
   if (error instanceof ExpressionError) return error.message;

@@ -5,34 +5,34 @@ import type { FieldPlan, Target } from "./compile-sheet.ts";
 import { ExpressionError } from "./expression.ts";
 import type { Match } from "./match-targets.ts";
 
-/** What one target should hear about one entity, in the target's words and not yet vetted. */
+/** Mapped fields for one target and one entity, in the target's terms and not yet vetted. */
 export interface MappedPayload extends Match {
   readonly entity: string;
-  /** Which element of a roster it is about. */
+  /** Index of the roster's element. */
   readonly element?: number;
-  /** Where in its roster's file the element begins. bytes */
+  /** Byte offset of the element in the roster's file. */
   readonly at?: number;
-  /** Flat: a dot in a name nests on the wire. */
+  /** Flat fields; a dot in a name means nesting in the request body. */
   readonly fields: JsonObject;
-  /** Why it cannot go as it is; it is recorded all the same and waits for a person. */
+  /** Reason for which the packet is recorded as held. */
   readonly fault?: string;
 }
 
-/** One element of a roster: what it holds, or why that cannot be said. */
+/** One element of a roster: its value, or why it cannot be read. */
 export type Element =
   | { readonly number: number; readonly value: Json; readonly at?: number }
   | { readonly number: number; readonly fault: string };
 
 /**
- * Maps an event for one target: a parcel an entity, or none where nothing changed.
+ * Maps an event for one target. Returns one payload per entity, or none if nothing changed.
  *
- * Fields absent from the event are absent from the parcel, null stays null. With `send: changed`, a field whose given
- * previous value equals the new one is left out.
+ * Fields absent from the event are absent from the payload, and null stays null. With `send: changed`, a field is left
+ * out if the event gives a previous value that equals the new one.
  *
- * Errors are parcels with a `fault`, so that the other elements of a roster go their way.
+ * An element that cannot be mapped becomes a payload with a `fault`, so that the roster's other elements are still sent.
  *
- * @param nowMs what `$now()` answers in a sheet: the time of acceptance
- * @param elements those of its roster this is about; if not said, all that stand in the event
+ * @param nowMs the result of `$now()` in a sheet: the time of acceptance in ms since the epoch
+ * @param elements the elements of the roster to map; all that are in the event if absent
  */
 export function mapEvent(
   event: SourceEvent,
@@ -45,26 +45,26 @@ export function mapEvent(
   if (!target.forEach) {
     const entity = entityOf(event, match);
     return target.plain
-      ? payloadsOf(match, entity, renamed(event.data, target))
-      : computed(event, event.data, match, entity, nowMs);
+      ? payloadsOf(match, entity, renameFields(event.data, target))
+      : computePayloads(event, match, { entity, data: event.data }, nowMs);
   }
   if (!elements) {
-    const what = target.ndjson ? "is read from its file, which is not at hand" : "is not an array in the event";
+    const what = target.ndjson ? "is read from its file, which is not given" : "is not an array in the event";
     return [faulty(match, `event ${event.id}`, `for_each: ${target.forEachPath} ${what}`)];
   }
   if (!target.plain) return mapElements(event, match, elements, nowMs);
   return elements.flatMap((element) => {
     const record = recordIn(match, element);
-    const parcels = "fault" in record ? [record] : payloadsOf(match, record.entity, renamed(record.data, target));
-    return numbered(parcels, element);
+    const payloads = "fault" in record ? [record] : payloadsOf(match, record.entity, renameFields(record.data, target));
+    return numbered(payloads, element);
   });
 }
 
 /**
- * The elements in the event that a target has a packet each for; `undefined` where it takes the event as one, where a
- * file has them, or where what it names is no array.
+ * Returns the elements of the roster in an event. `undefined` if the target has no `for_each`, if the elements are in a
+ * file, or if the event has no such array.
  *
- * @param from only from this one on, up to `to`, exclusive
+ * @param from index of the first element; `to` is the end, exclusive
  */
 export function rosterOf(event: SourceEvent, match: Match, from = 0, to?: number): Element[] | undefined {
   return arrayOf(event, match)
@@ -72,7 +72,7 @@ export function rosterOf(event: SourceEvent, match: Match, from = 0, to?: number
     .map((value, i) => ({ number: from + i, value }));
 }
 
-/** How many elements stand in the event. */
+/** Returns the number of elements of the roster in an event; `undefined` as for `rosterOf`. */
 export function rosterSize(event: SourceEvent, match: Match): number | undefined {
   return arrayOf(event, match)?.length;
 }
@@ -88,18 +88,18 @@ async function mapElements(
   elements: readonly Element[],
   nowMs: number,
 ): Promise<MappedPayload[]> {
-  const parcels: MappedPayload[] = [];
+  const payloads: MappedPayload[] = [];
   for (const element of elements) {
     const record = recordIn(match, element);
-    const mapped = "fault" in record ? [record] : await computed(event, record.data, match, record.entity, nowMs);
-    parcels.push(...numbered(mapped, element));
+    const mapped = "fault" in record ? [record] : await computePayloads(event, match, record, nowMs);
+    payloads.push(...numbered(mapped, element));
   }
-  return parcels;
+  return payloads;
 }
 
-function numbered(parcels: readonly MappedPayload[], { number, ...element }: Element): MappedPayload[] {
+function numbered(payloads: readonly MappedPayload[], { number, ...element }: Element): MappedPayload[] {
   const at = "at" in element && element.at !== undefined ? { at: element.at } : {};
-  return parcels.map((parcel) => ({ ...parcel, element: number, ...at }));
+  return payloads.map((payload) => ({ ...payload, element: number, ...at }));
 }
 
 function payloadsOf(match: Match, entity: string, fields: JsonObject): MappedPayload[] {
@@ -116,8 +116,8 @@ function withFixed(fields: JsonObject, target: Target): JsonObject {
   return Object.assign(fields, target.set);
 }
 
-/** The fast path: names change, values do not. */
-export function renamed(record: JsonObject, target: Target): JsonObject {
+/** Maps a record for a target without expressions: field names change, values do not. */
+export function renameFields(record: JsonObject, target: Target): JsonObject {
   const fields: JsonObject = {};
   for (const field of target.fields) {
     const value = field.read(record);
@@ -127,11 +127,16 @@ export function renamed(record: JsonObject, target: Target): JsonObject {
   return fields;
 }
 
-async function computed(
+/** One entity and the data that is mapped for it: the event's, or an element of its roster. */
+interface EntityData {
+  readonly entity: string;
+  readonly data: JsonObject;
+}
+
+async function computePayloads(
   event: SourceEvent,
-  record: JsonObject,
   match: Match,
-  entity: string,
+  { entity, data: record }: EntityData,
   nowMs: number,
 ): Promise<MappedPayload[]> {
   const { target } = match;
@@ -139,7 +144,7 @@ async function computed(
   for (const field of target.fields) {
     const value = field.read(record);
     if (value === undefined || isUnchanged(field, value, record, target)) continue;
-    // Null clears, and no expression is asked about it.
+    // Null clears the target's field, without evaluating the expression.
     if (!field.with || value === null) {
       fields[field.to] = value;
       continue;
@@ -165,22 +170,19 @@ function isUnchanged(field: FieldPlan, value: Json, record: JsonObject, target: 
   return false;
 }
 
-/** The record that changed: the sheet's key, else the subject, else `data.id`, else one record for the whole sheet. */
+/** Returns the entity: the sheet's key, else the subject, else `data.id`, else one entity for the whole sheet. */
 function entityOf(event: SourceEvent, { sheet, target }: Match): string {
   const fromTarget = target.key && scalar(read(target.key, event));
   const fromSheet = sheet.key && scalar(read(sheet.key, event));
   return fromTarget ?? fromSheet ?? event.subject ?? scalar(event.data.id) ?? sheet.name;
 }
 
-/** A key may be written from the event's top (`data.policyId`, `subject`) or from its data (`policyId`). */
+/** Reads a key, whose path can start at the event (`data.policyId`, `subject`) or at its data (`policyId`). */
 function read(key: Reader, event: SourceEvent): Json | undefined {
   return key(event.data) ?? key(event as unknown as JsonObject);
 }
 
-function recordIn(
-  match: Match,
-  element: Element,
-): { entity: string; data: JsonObject } | (MappedPayload & { fault: string }) {
+function recordIn(match: Match, element: Element): EntityData | (MappedPayload & { fault: string }) {
   const where = placeOf(match, element.number);
   if ("fault" in element) return faulty(match, where, `${where} ${element.fault}`);
   if (!isJsonObject(element.value)) return faulty(match, where, `${where} is not an object`);
@@ -194,7 +196,7 @@ function recordIn(
     : { entity, data: element.value };
 }
 
-/** An element as one finds it: `data.people[3]`, or the fourth line of the file that `data.rosterUri` names. */
+/** Names an element for a message: `data.people[3]`, or `data.rosterUri line 4` for a line of a file. */
 export function placeOf({ target }: Match, number: number): string {
   return target.ndjson ? `${target.forEachPath} line ${number + 1}` : `${target.forEachPath}[${number}]`;
 }
@@ -204,7 +206,7 @@ function scalar(value: Json | undefined): string | undefined {
   return typeof value === "number" || typeof value === "boolean" ? String(value) : undefined;
 }
 
-/** What cannot be mapped, for a person to look at. */
+/** Creates a payload without fields for a record that cannot be mapped. Its packet is held. */
 export function faulty(match: Match, entity: string, fault: string): MappedPayload & { fault: string } {
   return { ...match, entity, fields: {}, fault };
 }

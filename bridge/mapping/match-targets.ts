@@ -3,25 +3,25 @@ import type { Json } from "../values/json.ts";
 import type { Sheet, Target } from "./compile-sheet.ts";
 import { ExpressionError } from "./expression.ts";
 
-/** One target that wants one event. */
+/** A target that takes an event. */
 export interface Match {
   readonly sheet: Sheet;
   readonly target: Target;
-  /** Why it cannot be said whether it wants it: its sheet's `when` faults on this event. */
+  /** Error of the sheet's `when` on this event. It is then unknown whether the target takes the event. */
   readonly fault?: string;
 }
 
 /**
  * Finds the targets an event goes to, in the sheets' order.
  *
- * A target's `from` and `until` are judged by the time of acceptance, not the event's own: once `until` has passed, a
- * late event goes to the newer version alone.
+ * A target's `from` and `until` are compared with the time of acceptance, not with the event's own time. Once `until` has
+ * passed, a late event goes only to the newer version.
  *
- * A sheet whose `when` faults on this event takes nothing from the others: its own targets are found with the fault.
+ * If a sheet's `when` fails on this event, the sheet's targets are returned with the error. Other sheets are unaffected.
  *
- * @param sheets those whose `source_event` names the event's type
- * @param acceptedMs ms since the epoch: what `$now()` answers
- * @param at when `from` and `until` are judged, if not at its acceptance
+ * @param sheets the sheets whose `source_event` names the event's type
+ * @param acceptedMs time of acceptance in ms since the epoch; the result of `$now()`
+ * @param at time to compare with `from` and `until`, if not the time of acceptance
  */
 export async function match(
   event: SourceEvent,
@@ -31,19 +31,19 @@ export async function match(
 ): Promise<Match[]> {
   const matches: Match[] = [];
   for (const sheet of sheets) {
-    const wanted = await wants(sheet, event, acceptedMs);
-    if (wanted === false) continue;
+    const applies = await whenApplies(sheet, event, acceptedMs);
+    if (applies === false) continue;
     for (const target of sheet.targets) {
       if (target.from !== undefined && at < target.from) continue;
       if (target.until !== undefined && at >= target.until) continue;
-      matches.push(wanted === true ? { sheet, target } : { sheet, target, fault: wanted });
+      matches.push(applies === true ? { sheet, target } : { sheet, target, fault: applies });
     }
   }
   return matches;
 }
 
-/** @returns whether the sheet is for this event, or why that cannot be said */
-async function wants({ when }: Sheet, event: SourceEvent, acceptedMs: number): Promise<boolean | string> {
+/** Evaluates a sheet's `when`. Returns the error's message if it fails. */
+async function whenApplies({ when }: Sheet, event: SourceEvent, acceptedMs: number): Promise<boolean | string> {
   if (!when) return true;
   try {
     return (await when.evaluate(event as unknown as Json, acceptedMs)) === true;

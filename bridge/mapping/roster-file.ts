@@ -1,22 +1,24 @@
 import type { SourceEvent } from "../model/event.ts";
 import type { FileVersion, Roster } from "../model/roster.ts";
 import { FileError, type FilesPort } from "../ports/files.ts";
-import { isJsonObject, jsonFault } from "../values/json.ts";
+import { isJsonObject, jsonIssue } from "../values/json.ts";
 import type { Element } from "./map-event.ts";
 import type { Match } from "./match-targets.ts";
 
-/** Elements of a roster that are expanded together; of a file, no more than fit into so many bytes. */
+/** Largest number of a roster's elements that are expanded together. */
 export const chunkSize = 500;
+/** Largest size of a chunk of a file. */
 const chunkBytes = 4_194_304;
 
-/** A longer line is held, and the others go. */
+/** Longest line of a roster file. A longer one is held; the others are sent. */
 export const maxLineBytes = 262_144;
 
-/** What one leg of cutting may read and find: what a Lambda function can do in a few seconds, and a record can hold. */
-const legBytes = 268_435_456;
-const legParts = 1_000;
+/** Most bytes that one call of `cutLines` reads: a few seconds' work for a Lambda function. */
+const maxCutBytes = 268_435_456;
+/** Most chunks that one call of `cutLines` returns, so that their list fits into an event's record. */
+const maxCutChunks = 1_000;
 
-/** Looks up the files an event's rosters stand in, and so pins their versions. */
+/** Looks up the files of an event's rosters and pins their versions. */
 export async function findRosters(
   files: FilesPort,
   event: SourceEvent,
@@ -39,30 +41,30 @@ export async function findRosters(
   return (await Promise.all(found)).flat();
 }
 
-/** Why a roster is held, and what to do. */
+/** Returns why a roster is held and what to do about it. */
 export function withRemedy({ what }: FileError): string {
-  return `${what}; mend that, and publish the event again with a new id`;
+  return `${what}; fix this, and publish the event again with a new id`;
 }
 
-/** Lines of a file: from inclusive, to exclusive. bytes */
+/** A range of lines in a file, by byte offsets: `from` inclusive, `to` exclusive. */
 export interface Lines {
-  /** The number of the first of them, from 0. */
+  /** Number of the first line, counted from 0. */
   readonly first: number;
   readonly from: number;
-  /** Absent: up to the end of the file, and not cut into chunks yet. */
+  /** If absent, the range ends with the file and is not cut into chunks yet. */
   readonly to?: number;
 }
 
 /**
- * Cuts lines into chunks, reading no more than one leg of them; what is left is the last, without an end.
+ * Cuts a range of lines into chunks, up to the limits of one call. The remainder is the last range returned, without `to`.
  *
- * @param most chunks in this leg
+ * @param most most chunks to return
  */
 export async function cutLines(
   files: FilesPort,
   file: FileVersion,
   lines: Lines,
-  most: number = legParts,
+  most: number = maxCutChunks,
 ): Promise<Lines[]> {
   const chunks: Lines[] = [];
   let start = lines;
@@ -77,7 +79,7 @@ export async function cutLines(
       if (number - start.first < chunkSize && to - start.from < chunkBytes) continue;
       chunks.push({ ...start, to });
       start = { first: number, from: to };
-      if (chunks.length < most && to - lines.from < legBytes) continue;
+      if (chunks.length < most && to - lines.from < maxCutBytes) continue;
       return to < file.bytes ? [...chunks, start] : chunks;
     }
     read += block.length;
@@ -85,7 +87,7 @@ export async function cutLines(
   return start.from < file.bytes ? [...chunks, { ...start, to: file.bytes }] : chunks;
 }
 
-/** The elements that stand in lines, in order. Of a line that holds none it says why; empty lines are left out. */
+/** Reads the elements in a range of lines, in order. An invalid line becomes an element with a `fault`; empty ones are skipped. */
 export async function elementsIn(files: FilesPort, file: FileVersion, lines: Required<Lines>): Promise<Element[]> {
   const elements: Element[] = [];
   for await (const line of linesIn(files, file, lines)) {
@@ -95,9 +97,9 @@ export async function elementsIn(files: FilesPort, file: FileVersion, lines: Req
   return elements;
 }
 
-/** The element on the first of these lines. */
+/** Reads the element on the first line of a range. */
 export async function elementAt(files: FilesPort, file: FileVersion, lines: Required<Lines>): Promise<Element[]> {
-  // Its line is no longer than a line may be, and only that much is read.
+  // Reads at most the longest allowed line.
   const to = Math.min(lines.to, lines.from + maxLineBytes + 1);
   for await (const line of linesIn(files, file, { ...lines, to })) {
     const element = elementIn(line);
@@ -109,15 +111,19 @@ export async function elementAt(files: FilesPort, file: FileVersion, lines: Requ
 /** One line of a file. */
 export interface Line {
   readonly number: number;
-  /** Where it begins. bytes */
+  /** Byte offset of its beginning. */
   readonly at: number;
-  /** Without its end. bytes */
+  /** Length in bytes, without the newline. */
   readonly length: number;
-  /** Absent where it is longer than it may be. */
+  /** Absent if the line is too long. */
   readonly bytes?: Uint8Array;
 }
 
-/** @param longest a line with more bytes is given without them */
+/**
+ * Reads the lines of a range.
+ *
+ * @param longest longest line in bytes; a longer one is returned without its content
+ */
 export async function* linesIn(
   files: FilesPort,
   file: FileVersion,
@@ -152,7 +158,7 @@ export async function* linesIn(
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** @returns its element, or nothing where the line is empty */
+/** Parses one line. Returns `undefined` if it is empty. */
 export function elementIn({ number, at, bytes }: Line): Element | undefined {
   if (!bytes) return { number, fault: `is longer than ${maxLineBytes} bytes` };
   let text: string;
@@ -169,6 +175,6 @@ export function elementIn({ number, at, bytes }: Line): Element | undefined {
     return { number, fault: "is not JSON" };
   }
   if (!isJsonObject(value)) return { number, fault: "is not an object" };
-  const fault = jsonFault(value);
+  const fault = jsonIssue(value);
   return fault === undefined ? { number, at, value } : { number, fault: `cannot be taken: ${fault}` };
 }

@@ -3,7 +3,7 @@ import { exampleSchema, sheetSchema, targetSchema } from "../model/sheet-documen
 import { isJsonObject, type Json } from "../values/json.ts";
 import type { PlacedIssue } from "./compile-sheet.ts";
 
-/** How a document is spoken of, and which keys it may have where. */
+/** The document's name in messages, and the keys allowed at each path. */
 export interface DocumentWords {
   readonly what: string;
   readonly knownKeys: (path: readonly PropertyKey[]) => readonly string[];
@@ -11,7 +11,7 @@ export interface DocumentWords {
 
 const ofSheets: DocumentWords = { what: "the sheet", knownKeys: sheetKeys };
 
-/** What the schema has against a document, a sheet's if not said, in its writer's words. */
+/** Turns schema errors into issues in the words of the document's author. The document is a sheet by default. */
 export function schemaIssues(error: z.ZodError, raw: Json, words: DocumentWords = ofSheets): PlacedIssue[] {
   return error.issues.flatMap((issue) => issuesOf(issue, raw, words));
 }
@@ -30,7 +30,7 @@ function issuesOf(issue: z.core.$ZodIssue, raw: Json, words: DocumentWords): Pla
     return [{ path: issue.path, message: `${key}: ${issue.issues[0]?.message ?? "is not a name"}` }];
   }
   if (issue.code === "invalid_union") {
-    const inner = mostTelling(issue, at(raw, issue.path));
+    const inner = intendedBranchIssue(issue, at(raw, issue.path));
     if (inner) {
       return issuesOf({ ...inner, path: [...issue.path, ...inner.path] } as z.core.$ZodIssue, raw, words);
     }
@@ -41,8 +41,11 @@ function issuesOf(issue: z.core.$ZodIssue, raw: Json, words: DocumentWords): Pla
   return [{ path: issue.path, message: issue.message.startsWith('"') ? issue.message : `${subject} ${issue.message}` }];
 }
 
-/** Of a union's branches, the one the writer meant: an object was given, so the object branch's fault is told. */
-function mostTelling(issue: z.core.$ZodIssueInvalidUnion, given: Json | undefined): z.core.$ZodIssue | undefined {
+/** Returns the issue of the union's branch that the author meant: for an object, the branch that takes objects. */
+function intendedBranchIssue(
+  issue: z.core.$ZodIssueInvalidUnion,
+  given: Json | undefined,
+): z.core.$ZodIssue | undefined {
   if (given === null || given === undefined) return undefined;
   return issue.errors
     .flat()
@@ -70,7 +73,7 @@ function sheetKeys(path: readonly PropertyKey[]): string[] {
   return Object.keys(sheetSchema.shape);
 }
 
-/** The known key at most two edits away. */
+/** Returns the closest known key that is at most two edits away. */
 function nearest(key: string, known: readonly string[]): string | undefined {
   return known
     .map((candidate) => ({ candidate, distance: editDistance(key, candidate) }))

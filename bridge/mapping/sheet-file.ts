@@ -7,15 +7,16 @@ import { compileSheet, type PlacedIssue, type Sheet, sheetName } from "./compile
 import { schemaIssues } from "./schema-faults.ts";
 import type { ExampleResult } from "./try-sheet.ts";
 
+/** The name and text of one sheet's file. */
 export interface SheetFile {
-  /** As it should stand in a fault: `mappings/per_diem.yaml` */
+  /** Name shown in issues: `mappings/per_diem.yaml` */
   readonly file: string;
   readonly text: string;
 }
 
-/** One thing wrong with one line of one sheet. */
+/** One problem on one line of a sheet. */
 export interface SheetIssue extends YamlIssue {
-  /** Told of an example by what came of it, not of how the sheet is written. */
+  /** True for an issue with an example's result, as opposed to how the sheet is written. */
   readonly ofExample?: boolean;
 }
 
@@ -24,11 +25,11 @@ export type SheetReading =
   | { readonly ok: false; readonly faults: readonly SheetIssue[] };
 
 /**
- * Reads one mapping sheet: YAML text in, a compiled sheet or its faults out. Never throws on bad text.
+ * Parses and compiles one mapping sheet. Returns issues for bad text and never throws.
  *
- * Limits: 64 KiB; YAML 1.2 core types only, aliases expanded at most 20 times.
+ * Limits: 64 KiB; YAML 1.2 core types only; at most 20 alias expansions.
  *
- * @param file as it should stand in a fault, such as `mappings/per_diem.yaml`
+ * @param file the name shown in issues, such as `mappings/per_diem.yaml`
  */
 export function readSheet(file: string, text: string): SheetReading {
   const reading = readYaml(file, text, { what: "the sheet", begin: 'start with "source_event:" and "targets:"' });
@@ -37,50 +38,51 @@ export function readSheet(file: string, text: string): SheetReading {
   const inFile = ({ path, message }: PlacedIssue): YamlIssue => ({ file, line: lineOf(path), message });
   const parsed = sheetSchema.safeParse(raw);
   if (!parsed.success) {
-    const faults = schemaIssues(parsed.error, raw).map(inFile);
-    return { ok: false, faults: faults.sort((a, b) => a.line - b.line) };
+    const issues = schemaIssues(parsed.error, raw).map(inFile);
+    return { ok: false, faults: issues.sort((a, b) => a.line - b.line) };
   }
   const compiled = compileSheet(sheetName(file), parsed.data);
   return compiled.ok ? { ok: true, sheet: compiled.sheet, lineOf } : { ok: false, faults: compiled.faults.map(inFile) };
 }
 
+/** Result of reading all sheets. */
 export interface SheetsReading {
   readonly sheets: readonly Sheet[];
   readonly faults: readonly SheetIssue[];
-  /** What became of each example; those that fail are faults too. */
+  /** Result of each example. A failed example is also in `faults`. */
   readonly examples: readonly ExampleResult[];
-  /** Things that work and may surprise. */
+  /** Things that work but may surprise the author. */
   readonly warnings: readonly SheetIssue[];
 }
 
-/** Reads every sheet, checks it against the connectors at hand, and runs its examples. */
+/** Reads all sheets, checks them against the installed connectors, and runs their examples. */
 export async function readSheets(
   files: readonly SheetFile[],
   catalog: Catalog,
   policy: Policy,
 ): Promise<SheetsReading> {
   const sheets: Sheet[] = [];
-  const faults: SheetIssue[] = [];
+  const issues: SheetIssue[] = [];
   const warnings: SheetIssue[] = [];
   const examples: ExampleResult[] = [];
   const named = new Map<string, string>();
   for (const { file, text } of files) {
     const reading = readSheet(file, text);
     if (!reading.ok) {
-      faults.push(...reading.faults);
+      issues.push(...reading.faults);
       continue;
     }
     const { sheet, lineOf } = reading;
-    const inFile = ({ path, ...fault }: PlacedIssue): SheetIssue => ({ file, line: lineOf(path), ...fault });
+    const inFile = ({ path, ...issue }: PlacedIssue): SheetIssue => ({ file, line: lineOf(path), ...issue });
     const twin = named.get(sheet.name);
-    if (twin) faults.push(inFile({ path: [], message: duplicateTargetIssue(twin) }));
+    if (twin) issues.push(inFile({ path: [], message: duplicateTargetIssue(twin) }));
     named.set(sheet.name, file);
 
     const checked = await checkSheet(sheet, catalog, policy);
-    faults.push(...checked.faults.map(inFile));
+    issues.push(...checked.faults.map(inFile));
     warnings.push(...checked.warnings.map(inFile));
     examples.push(...checked.examples);
     sheets.push(sheet);
   }
-  return { sheets, faults, examples, warnings };
+  return { sheets, faults: issues, examples, warnings };
 }

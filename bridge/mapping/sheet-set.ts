@@ -1,7 +1,7 @@
 import type { Policy } from "../governance/policy.ts";
 import type { Sheet } from "./compile-sheet.ts";
 
-/** The sheets and the policy in force: never changed, only replaced whole. */
+/** The sheets and the policy in force. A set is immutable and is only replaced as a whole. */
 export interface SheetSet {
   readonly sheets: readonly Sheet[];
   readonly byType: ReadonlyMap<string, readonly Sheet[]>;
@@ -17,7 +17,7 @@ export function sheetSet(sheets: readonly Sheet[], policy: Policy): SheetSet {
 }
 
 /**
- * Sheets with those of their targets that are named, and those sheets only that have any.
+ * Restricts sheets to the named targets. Sheets without any of them are left out.
  *
  * @param targets `sheet.target`
  */

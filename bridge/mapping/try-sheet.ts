@@ -8,50 +8,52 @@ import type { Sheet } from "./compile-sheet.ts";
 import { type Element, mapEvent } from "./map-event.ts";
 import { type Match, match } from "./match-targets.ts";
 
-/** Makes pseudonyms where nothing is sent: each bridge makes others. */
+/** Key of the pseudonyms in previews, which differ from those that a bridge sends. */
 const previewKey = createSecretKey(Buffer.alloc(32));
 
-/** A packet a sheet would make; nothing is recorded or sent. */
+/** A packet that a sheet would produce. Nothing is recorded or sent. */
 export interface PreviewedPacket {
   readonly target: string;
   readonly connector: string;
   readonly entity: string;
   readonly action: "upsert" | "delete";
-  /** As they would leave: vetted. */
+  /** The fields after vetting. */
   readonly fields: JsonObject;
   readonly governance: readonly FieldDecision[];
-  /** Why it would be held. */
+  /** Reason for which the packet would be held. */
   readonly held?: string;
 }
 
-/**
- * Says which packets a sheet would make of an event.
- *
- * @param nowMs what counts as the time of acceptance
- * @param files the elements of files the event names, by address
- */
+/** Circumstances of a preview. */
+export interface PreviewOptions {
+  readonly policy: Policy;
+  /** Time of acceptance in ms since the epoch. */
+  readonly nowMs: number;
+  /** Elements of the files that the event names, by address. */
+  readonly files?: SheetExample["files"];
+}
+
+/** Returns the packets that a sheet would produce from an event. */
 export async function previewSheet(
   sheet: Sheet,
   event: SourceEvent,
-  policy: Policy,
-  nowMs: number,
-  files: SheetExample["files"] = {},
+  { policy, nowMs, files = {} }: PreviewOptions,
 ): Promise<readonly PreviewedPacket[]> {
   if (!sheet.sourceEvents.includes(event.type)) return [];
   const packets: PreviewedPacket[] = [];
   for (const found of await match(event, [sheet], nowMs)) {
-    for (const parcel of await mapEvent(event, found, nowMs, linesFor(event, found, files))) {
-      // What becomes an HMS event stays inside.
-      const inside = { ...parcel, verdict: "allow", decisions: [] } as const;
+    for (const payload of await mapEvent(event, found, nowMs, linesFor(event, found, files))) {
+      // A payload that becomes an HMS event is not vetted, because it does not leave HMS.
+      const inside = { ...payload, verdict: "allow", decisions: [] } as const;
       const { fields, verdict, decisions } =
-        parcel.target.publish === undefined ? vet(policy, parcel, previewKey) : inside;
+        payload.target.publish === undefined ? vet(policy, payload, previewKey) : inside;
       const blocked = decisions.filter(({ action }) => action === "block").map(({ field }) => field);
-      const held = parcel.fault ?? (verdict === "block" ? `governance blocks ${blocked.join(", ")}` : undefined);
+      const held = payload.fault ?? (verdict === "block" ? `governance blocks ${blocked.join(", ")}` : undefined);
       packets.push({
-        target: parcel.target.name,
-        connector: parcel.target.connector,
-        entity: parcel.entity,
-        action: parcel.target.action,
+        target: payload.target.name,
+        connector: payload.target.connector,
+        entity: payload.entity,
+        action: payload.target.action,
         fields,
         governance: decisions,
         ...(held !== undefined && { held }),
@@ -61,7 +63,7 @@ export async function previewSheet(
   return packets;
 }
 
-/** What stands in the file an event names for a target, where that is given; else the mapping says what it lacks. */
+/** Returns the elements of the file that an event names for a target, or `undefined` if they are not given. */
 function linesFor(
   event: SourceEvent,
   { target }: Match,
@@ -72,21 +74,22 @@ function linesFor(
   return lines?.map((value, number) => ({ number, value: value as Json }));
 }
 
-/** What an example may leave out. */
+/** Adds the attributes that an example's event may omit. */
 export function completeEvent(given: JsonObject): JsonObject {
   return { id: "example", source: "hms.example", time: "2026-01-01T00:00:00Z", ...given };
 }
 
+/** Result of one example. */
 export interface ExampleResult {
   readonly sheet: string;
   readonly example: string;
-  /** What differs, a line a target, with its values: for who has written them. None where it passes. */
+  /** Differences with their values, one line per target, for the sheet's author. Empty if the example passes. */
   readonly faults: readonly string[];
-  /** The same by the fields' names alone, for a log: examples are made of what has happened to somebody. */
+  /** The same differences by field name only, for logs, because an example may come from a real person's data. */
   readonly differs: readonly string[];
 }
 
-/** Runs a sheet's own examples, at the time their event names. */
+/** Runs a sheet's examples, each at its event's own time. */
 export async function testSheet(sheet: Sheet, policy: Policy): Promise<ExampleResult[]> {
   return Promise.all(
     sheet.examples.map(async (example) => {
@@ -101,23 +104,21 @@ export async function testSheet(sheet: Sheet, policy: Policy): Promise<ExampleRe
   );
 }
 
-interface ExampleError {
+interface ExampleIssue {
   readonly fault: string;
-  /** If not said, the fault has no value in it. */
+  /** The difference without values. If absent, `fault` has none. */
   readonly differs?: string;
 }
 
-async function testExample(sheet: Sheet, example: SheetExample, policy: Policy): Promise<ExampleError[]> {
-  const arrival = checkEvent(completeEvent(example.event as JsonObject));
-  if (arrival.kind === "malformed") return [{ fault: `its event is none: ${arrival.reason}` }];
-  const packets = await previewSheet(
-    sheet,
-    arrival.event,
+async function testExample(sheet: Sheet, example: SheetExample, policy: Policy): Promise<ExampleIssue[]> {
+  const parsed = checkEvent(completeEvent(example.event as JsonObject));
+  if (parsed.kind === "malformed") return [{ fault: `its event is invalid: ${parsed.reason}` }];
+  const packets = await previewSheet(sheet, parsed.event, {
     policy,
-    Date.parse(arrival.event.time ?? "2026-01-01T00:00:00Z"),
-    example.files,
-  );
-  return Object.entries(example.expect).flatMap(([target, expected]): ExampleError[] => {
+    nowMs: Date.parse(parsed.event.time ?? "2026-01-01T00:00:00Z"),
+    files: example.files,
+  });
+  return Object.entries(example.expect).flatMap(([target, expected]): ExampleIssue[] => {
     const made = packets.filter((packet) => packet.target === target);
     const held = made.find((packet) => packet.held !== undefined);
     if (held) return [{ fault: `${target}: ${held.held}` }];
@@ -133,7 +134,7 @@ async function testExample(sheet: Sheet, example: SheetExample, policy: Policy):
   });
 }
 
-/** In which fields, or in how many packets. */
+/** Names the differing fields, or the differing numbers of packets. */
 function differing(wanted: readonly JsonObject[], got: readonly JsonObject[]): string {
   if (wanted.length !== got.length) return `expected ${wanted.length} packets, got ${got.length}`;
   const names = wanted.flatMap((fields, i) => {

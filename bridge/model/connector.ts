@@ -6,22 +6,22 @@ import type { Packet } from "./packet.ts";
 /** One request to a target. */
 export interface HttpRequest {
   readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
-  /** Build it with `joinUrl`, so that values are encoded. */
+  /** Built with `joinUrl`, which encodes values. */
   readonly url: string;
   /** Sent as `application/json`, or as `jsonType`. */
   readonly json?: unknown;
   readonly jsonType?: `application/${string}+json`;
-  /** Sent as it is, instead of `json`. */
+  /** Text body, sent unchanged instead of `json`. */
   readonly text?: { readonly type: string; readonly body: string };
   readonly headers?: Readonly<Record<string, string>>;
-  /** The same for every try of a packet: sent as `Idempotency-Key`. */
+  /** Sent as `Idempotency-Key`. The same for every attempt of a packet. */
   readonly idempotencyKey?: string;
-  /** Who we are to a target that asks for a certificate, and whom we trust besides the system's authorities. */
+  /** Client certificate for mutual TLS, and certificate authorities trusted besides the system's. */
   readonly tls?: Tls | undefined;
   readonly signal?: AbortSignal;
 }
 
-/** All in PEM. */
+/** TLS certificates and key, in PEM. */
 export interface Tls {
   readonly cert?: string | undefined;
   readonly key?: string | undefined;
@@ -34,129 +34,130 @@ export interface HttpResponse {
   readonly body: string;
 }
 
-/** The one way out over HTTP. See connectors/protocols/http/client.ts for its manners. */
+/** The HTTP client that all connectors use; connectors/protocols/http/client.ts implements it. */
 export interface Http {
-  /** The answer as it came. @throws {HttpFault} where none came, or one that cannot be trusted */
+  /**
+   * Sends a request and returns the raw response.
+   *
+   * @throws {HttpError} if there is no response, or one that cannot be trusted
+   */
   request(request: HttpRequest): Promise<HttpResponse>;
-  /** The answer as an outcome, by the usual manners of a JSON API. */
+  /** Sends a request and converts the response to an outcome, by the conventions of JSON APIs. */
   deliver(request: HttpRequest): Promise<Outcome>;
-  /** Whether anybody answers: any status below 500. */
+  /** Returns true if the URL answers with a status below 500. */
   isAwake(url: string, signal?: AbortSignal, tls?: Tls): Promise<boolean>;
 }
 
-/** What a connector is handed for one try. */
+/** The environment of one attempt of a connector. */
 export interface Context<Config, Secret> {
   readonly config: Config;
   readonly secret: Secret;
   readonly http: Http;
   readonly memory: ConnectorState;
-  /** Aborts when the try's time is over. */
+  /** Aborts when the attempt's time limit has passed. */
   readonly signal: AbortSignal;
 }
 
-/** What a connector remembers of its target from one try to the next, in whichever process: the last file's number. */
+/** State that a connector keeps between attempts and across processes, such as the number of the last file. */
 export interface ConnectorState {
   get(): Promise<Json | undefined>;
-  /** @throws where another process has set it since it was got */
+  /** @throws {Error} if another process has set the state since it was read */
   set(value: Json): Promise<void>;
-  /** Whether a packet is not closed yet: what was remembered for it may be needed again. */
+  /** Returns true if a packet is not closed yet, so state kept for it may be needed again. */
   isOpen(packet: string): Promise<boolean>;
 }
 
-/** A folder of a bucket: `s3://bucket/drop/`, or `s3://bucket/` for all of it. */
+/** A folder of a bucket (`s3://bucket/drop/`), or a whole bucket (`s3://bucket/`). */
 export interface S3Place {
   readonly place: string;
-  /** The ARN of the KMS key its objects are encrypted with. Absent: as the bucket says. */
+  /** ARN of the KMS key that encrypts the objects. If absent, the bucket's default applies. */
   readonly kmsKey?: string | undefined;
 }
 
-/** What a connector's function must be allowed on AWS beside its secret, or why a configuration cannot be deployed. */
+/** AWS permissions that a connector's function needs besides its secret, or why a configuration cannot be deployed. */
 export type Needs = { readonly puts: readonly S3Place[] } | { readonly fault: string };
 
-/** What knows how to talk to one outside system. */
+/** Client of one outside system. */
 export interface Connector<Config = unknown, Secret = unknown> {
-  /** PascalCase, as sheets name it. */
+  /** Name in PascalCase, as used in sheets. */
   readonly name: string;
-  /** `v1`, `v2` …: two versions are two connectors, deployed side by side. */
+  /** `v1`, `v2` … Two versions are two separate connectors. */
   readonly version: string;
-  /** `latest`: newer values win, for state. `strict`: every packet, in order, for journals. */
+  /** `latest`: newer values win, for state. `strict`: every packet is sent in order, for journals. */
   readonly order: "latest" | "strict";
-  /** `entity` (the default): order matters for one record. `connector`: for all it sends, as with numbered files. */
+  /** Scope of the order: one entity (the default), or all packets of the connector, as for numbered files. */
   readonly lane?: "entity" | "connector";
   /**
-   * The one thing at the target that all its packets change. Order and sameness are then kept for that, whatever records
-   * the events are about. Absent: each record is a thing of its own.
+   * Name of the single resource that all packets change at the target. Order and known values are then kept for this
+   * resource and not per entity. If absent, each entity is a resource of its own.
    */
   readonly resource?: string;
-  /** Whether it can delete. Absent: a sheet that asks it to is faulty. */
+  /** True if it can delete. Otherwise a sheet with `action: delete` for it is invalid. */
   readonly deletes?: boolean;
-  /** Whether the target takes the same packet twice without a second effect. If not, a doubtful try is held. */
+  /** True if sending a packet twice has no second effect. Otherwise a packet that may have landed is held. */
   readonly idempotent: boolean;
   readonly config: z.ZodType<Config>;
   readonly secret?: z.ZodType<Secret>;
-  /** Absent: nothing but its secret. */
+  /** Returns the AWS permissions needed. If absent, only the secret's. */
   needs?(config: Config): Needs;
   readonly rate: {
-    /** Sends at once. */
+    /** Concurrent sends. */
     readonly concurrency: number;
-    /** For the whole connector. */
+    /** Sends per second for the whole connector. */
     readonly perSecond?: number;
   };
-  /** One try. Expected failures are outcomes; what it throws counts as a retry that may have landed. */
+  /** Makes one attempt. Expected failures are outcomes; a thrown error counts as a retry that may have landed. */
   send(packet: Packet, context: Context<Config, Secret>): Promise<Outcome>;
-  /**
-   * Where the target takes many at once: one try of up to ten packets, each of another lane. An outcome a packet, in
-   * their order.
-   */
+  /** Makes one attempt for up to ten packets of different lanes. Returns one outcome per packet, in their order. */
   sendBatch?(packets: readonly Packet[], context: Context<Config, Secret>): Promise<readonly Outcome[]>;
-  /** Whether the target would take a packet now. */
+  /** Returns true if the target would accept a packet now. */
   probe(context: Context<Config, Secret>): Promise<boolean>;
   /**
-   * Where the target calls no door: what it has that is new. Asked every minute, with a memory that is the asking's own.
-   * What it throws is told by its kind alone.
+   * Polls a target that sends no webhooks for new messages. Called every minute, with connector state of its own. A thrown
+   * error is logged by its name only.
    */
   poll?(context: Context<Config, Secret>): Promise<Polled | NotPolled>;
-  /** Whether one that is configured like this is to be asked. Absent: where it can be, it is. */
+  /** Returns true if a configuration has polling enabled. If absent, a connector with `poll` is always polled. */
   polls?(config: Config): boolean;
 }
 
-/** One thing an outside system says. */
+/** One message from an outside system. */
 export interface InboundMessage {
-  /** The same when it says the same again. */
+  /** Id of the message. A repeated message has the same id. */
   readonly id: string;
   /** ms since the epoch */
   readonly at: number;
   readonly data: JsonObject;
-  /** Why it cannot be read, without a value of it: it is quarantined with this reason, and `data` is for the operator. */
+  /** Why the message is quarantined, without any of its values. `data` is then shown to the operator only. */
   readonly unreadable?: string;
 }
 
-/** What a target had that was new. */
+/** New messages of a polled target. */
 export interface Polled {
-  /** In their order; at most some hundreds. */
+  /** The messages in order; at most a few hundred. */
   readonly messages: readonly InboundMessage[];
-  /** There is more: it is asked again at once, and not in a minute. */
+  /** True if there are more messages, so the target is polled again at once. */
   readonly more?: boolean;
-  /** Called when none of them can be lost any more: to move the watermark, or the files. */
+  /** Called once all messages are stored, to advance the watermark or move the files. */
   taken(): Promise<void>;
 }
 
-/** Why a target could not be asked. */
+/** Why a target could not be polled. */
 export interface NotPolled {
-  /** For a log: without a secret, and without a value of the target's. */
+  /** Reason for the log. Contains no secret and no value from the target. */
   readonly fault: string;
-  /** Its credentials were refused: they are fetched anew before it is asked again. */
+  /** True if the credentials were refused. They are fetched again before the next poll. */
   readonly auth?: boolean;
 }
 
-/** A connector as one declares it: with `send`, or with `sendBatch` where the target takes many at once. */
+/** Argument of `defineConnector`: a connector with `send`, or with `sendBatch` if the target accepts several packets at once. */
 export type Declaration<Config, Secret> = Omit<Connector<Config, Secret>, Defaulted | "send" | "sendBatch"> &
   Partial<Pick<Connector<Config, Secret>, Defaulted>> &
   (Pick<Connector<Config, Secret>, "send"> | Required<Pick<Connector<Config, Secret>, "sendBatch">>);
 
 type Defaulted = "version" | "order" | "rate";
 
-/** Declares a connector; its types follow from its schemas. If not said: `v1`, `latest`, ten sends at once. */
+/** Declares a connector, with types inferred from its schemas. Defaults: `v1`, `latest`, ten concurrent sends. */
 export function defineConnector<Config, Secret = undefined>(
   declaration: Declaration<Config, Secret>,
 ): Connector<Config, Secret> {
@@ -170,12 +171,12 @@ export function defineConnector<Config, Secret = undefined>(
   };
 }
 
-/** `WorkForceNow@v2`: what queues, shadows and the ledger call it. */
+/** Returns a connector's id, such as `WorkForceNow@v2`, which queues, shadows and the ledger use. */
 export function connectorId(connector: Pick<Connector, "name" | "version">): string {
   return `${connector.name}@${connector.version}`;
 }
 
-/** The connectors at hand, by id. */
+/** The installed connectors, by id. */
 export class Catalog {
   readonly #byId: ReadonlyMap<string, Connector>;
 
@@ -198,7 +199,7 @@ export class Catalog {
     return this.#byId.get(id);
   }
 
-  /** A connector's versions, oldest first. */
+  /** Returns all versions of a connector, oldest first. */
   versionsOf(name: string): Connector[] {
     const numberOf = ({ version }: Connector) => Number(version.slice(1));
     return [...this.#byId.values()]
@@ -207,8 +208,7 @@ export class Catalog {
   }
 
   /**
-   * Finds what a sheet means: `WorkForceNow@v2`, or by the name alone its oldest version, so that a newer one put beside
-   * it changes no sheet.
+   * Finds a connector by id, or by name. A name means the oldest version, so that adding a version changes no sheet.
    */
   find(reference: string): { connector: Connector } | { fault: string } {
     const exact = this.#byId.get(reference);

@@ -3,35 +3,35 @@ import type { JobRef } from "./job.ts";
 import type { EventStatus, Step, Tail } from "./ledger-entry.ts";
 import type { Roster } from "./roster.ts";
 
-/** What the table keeps of one source event. */
+/** The stored record of one source event. */
 export interface EventRecord {
   readonly status: EventStatus;
   /** µs since the epoch, strictly increasing: the order of first acceptance. */
   readonly accepted: number;
-  /** Absent where the body was malformed, or has been erased. */
+  /** Absent if the body was malformed or has been erased. */
   readonly event?: SourceEvent;
-  /** A malformed body's beginning, for the operator. */
+  /** Beginning of a malformed body, for the operator. */
   readonly raw?: string;
   readonly reason?: string;
-  /** The sheets of the first run: a redelivery uses the same. */
+  /** Sheets of the first run. A redelivery uses the same ones. */
   readonly sheets: readonly { readonly name: string; readonly hash: string }[];
   readonly packets: number;
-  /** When its body was erased, being old (ms), and what of its names is left. */
+  /** When the retention period ended and the body was erased (ms), and the redacted names that were kept. */
   readonly erased?: { readonly at: number; readonly source?: string; readonly type?: string };
-  /** Not all of its packets are known to be on their queues yet. */
+  /** True while not all of its packets are confirmed to be on their queues. */
   readonly unsent?: boolean;
-  /** Its rosters that stand in files, as they were when it was accepted. */
+  /** Versions of its roster files at the time of acceptance. */
   readonly rosters?: readonly Roster[];
-  /** It was brought for these targets only (`sheet.target`), by a job. */
+  /** Set if a job imported the event for these targets only (`sheet.target`). */
   readonly only?: JobRef & { readonly targets: readonly string[] };
-  /** Of a large event: the chunks that are not expanded yet. */
+  /** Chunks of a large event that are not expanded yet. */
   readonly chunks?: readonly string[];
-  /** When its chunks were last put into the inbox, or one of them was done. ms */
+  /** When its chunks were last put into the inbox, or one of them was finished. ms */
   readonly chunksAt?: number;
-  /** The inbox message it first came with: that one coming again is a redelivery, another is a duplicate. */
+  /** Id of the first inbox message. The same message again is a redelivery; any other is a duplicate. */
   readonly message: string;
   readonly duplicates: number;
-  /** The last messages that were counted as duplicates: one of them coming again is a redelivery too. */
+  /** Ids of the latest duplicates. One of these messages again is also a redelivery. */
   readonly repeats?: readonly string[];
   readonly step: Step;
   readonly tail: Tail;

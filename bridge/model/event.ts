@@ -1,18 +1,18 @@
 import { hash } from "node:crypto";
 import * as z from "zod";
 import { shortId } from "../values/ids.ts";
-import { isJsonObject, type JsonObject, jsonFault } from "../values/json.ts";
+import { isJsonObject, type JsonObject, jsonIssue } from "../values/json.ts";
 
-/** The largest event the door takes, as UTF-8 JSON. Source: Amazon EventBridge and SQS quotas, 1 MiB. */
+/** Largest accepted event, as UTF-8 JSON. Source: Amazon EventBridge and SQS quotas, 1 MiB. */
 export const maxEventBytes = 1_048_576;
 
-/** What an outside system says arrives as an event of this type, with the connector's name behind it. */
+/** Prefix of the type of an event from an outside system. The connector's name follows it. */
 export const inboundPrefix = "inbound.";
 
-/** What the source of an HMS event begins with that was made of such a message; its connector's name follows. */
+/** Prefix of the source of an HMS event converted from an inbound message. The connector's name follows it. */
 export const convertedSource = `hms.${inboundPrefix}`;
 
-/** An id, source, type or subject: printable, of a length an index can hold. */
+/** Schema of an id, source, type or subject: no control characters, and a length that fits into an index. */
 const attribute = (max: number) =>
   z
     .string("is not text")
@@ -33,8 +33,8 @@ const sequence = z.union(
 );
 
 /**
- * CloudEvents 1.0 attributes, as HMS services publish them. Other extension attributes are let through and dropped.
- * Source: CloudEvents 1.0, "Context Attributes"; `sequence` is its documented extension.
+ * CloudEvents 1.0 attributes, as HMS services publish them. Other extension attributes are ignored and dropped.
+ * Source: CloudEvents 1.0, "Context Attributes"; `sequence` is a documented extension.
  */
 const sourceEventSchema = z.object({
   specversion: z.literal("1.0", `is not "1.0"`).optional(),
@@ -55,18 +55,18 @@ export interface SourceEvent {
   readonly source: string;
   readonly type: string;
   readonly subject?: string | undefined;
-  /** RFC 3339. Absent: the time of acceptance counts. */
+  /** RFC 3339. If absent, the time of acceptance is used. */
   readonly time?: string | undefined;
-  /** Orders the events of one source better than a clock does. */
+  /** Orders the events of one source more reliably than a clock. */
   readonly sequence?: number | undefined;
-  /** The outside system the change came from, by its connector's name: it is not sent back there. */
+  /** Connector of the outside system from which the change came. The change is not sent back to it. */
   readonly origin?: string | undefined;
-  /** Of what an outside system said: why it is to be quarantined and not read. */
+  /** Why a message from an outside system is quarantined. */
   readonly unreadable?: string | undefined;
   readonly data: JsonObject;
 }
 
-/** What the door made of one message: an event, or the reason it is quarantined. */
+/** Result of parsing one message: an event, or the reason for its quarantine. */
 export type ParsedMessage =
   | { readonly kind: "event"; readonly event: SourceEvent }
   | { readonly kind: "malformed"; readonly reason: string };
@@ -74,12 +74,12 @@ export type ParsedMessage =
 const encoder = new TextEncoder();
 
 /**
- * The door for events: text in, a checked event or a reason out. Never throws.
+ * Parses and checks one event. Never throws.
  *
- * The reason names the attribute and the rule, and never repeats a value.
+ * The reason for a malformed event names the attribute and the rule, and never contains a value.
  */
 export function parseEvent(body: string): ParsedMessage {
-  // A UTF-16 unit takes at least one byte, so a longer text need not be encoded to be too long.
+  // A UTF-16 unit takes at least one byte, so a text with too many units is too long without encoding it.
   const bytes = body.length > maxEventBytes ? body.length : encoder.encode(body).length;
   if (bytes > maxEventBytes) {
     return malformed(`the event is larger than ${maxEventBytes} bytes; publish a reference to the data instead`);
@@ -93,9 +93,10 @@ export function parseEvent(body: string): ParsedMessage {
   return checkEvent(raw);
 }
 
+/** Checks a parsed JSON value like `parseEvent`, except for its size. */
 export function checkEvent(raw: unknown): ParsedMessage {
-  const fault = jsonFault(raw);
-  if (fault) return malformed(fault);
+  const unsafe = jsonIssue(raw);
+  if (unsafe) return malformed(unsafe);
   const parsed = sourceEventSchema.safeParse(raw);
   if (parsed.success) {
     const { specversion: _, unreadable, ...event } = parsed.data;
@@ -114,15 +115,15 @@ function malformed(reason: string): ParsedMessage {
 }
 
 /**
- * The bridge's own name for an event: CloudEvents says that source and id together are unique, and neither alone.
+ * Derives the bridge's key of an event from its source and id, which only together are unique in CloudEvents.
  *
- * `evt-` and 16 base32 characters.
+ * Form: `evt-` and 16 base32 characters.
  */
 export function eventKey(event: Pick<SourceEvent, "source" | "id">): string {
   return `evt-${shortId(event.source, event.id)}`;
 }
 
-/** The key a malformed body is quarantined under, so that the same body arriving twice is one record. */
+/** Derives the key of a quarantined body. Equal bodies have one key, and so one record. */
 export function quarantineKey(body: string): string {
   return `evt-${shortId("malformed", hash("sha256", body))}`;
 }

@@ -1,31 +1,33 @@
 import type { PacketFilter } from "./packet-filter.ts";
 import type { FileVersion } from "./roster.ts";
 
+/** Request to send old data to chosen targets. */
 export interface BackfillRequest {
-  /** Where the old data is to go: `sheet.target`. */
+  /** Targets that get the data: `sheet.target`. */
   readonly targets: readonly string[];
   readonly from: RecordedEvents | Snapshot;
 }
 
-/** Events of the store, by time of acceptance, ms since the epoch: from inclusive, to exclusive. */
+/** Events in the store, by time of acceptance in ms since the epoch. `since` is inclusive, `until` exclusive. */
 export interface RecordedEvents {
   readonly kind: "events";
   readonly since: number;
   readonly until: number;
 }
 
+/** Request to release or discard many held packets. */
 export interface BulkRequest {
-  /** `release` lets packets go again, `discard` closes them for good. */
+  /** `release` sends packets again; `discard` closes them for good. */
   readonly act: "release" | "discard";
-  /** Which of the held packets. By time of recording, at the latest when the job began. */
+  /** Selects the held packets. Only packets recorded before the job began are included. */
   readonly filter: Omit<PacketFilter, "statuses">;
-  /** Of a release: see there. */
+  /** Sheets for a release: those that the packets were made with, or today's. */
   readonly sheet?: "pinned" | "current" | undefined;
-  /** Why, for the ledger. */
+  /** Reason, recorded in the ledger. */
   readonly reason: string;
 }
 
-/** The job that makes packets, and who asked for it. */
+/** A job that creates packets, and the operator who started it. */
 export interface JobRef {
   readonly job: string;
   readonly actor: string;
@@ -33,63 +35,64 @@ export interface JobRef {
 
 export type JobStatus = "RUNNING" | "DONE" | "FAILED" | "CANCELLED";
 
-/** What a job does. */
+/** Kind of a job and its request. */
 export type JobWork =
   | { readonly kind: "replay"; readonly request: ReplayRequest }
   | { readonly kind: "bulk"; readonly request: BulkRequest }
   | { readonly kind: "backfill"; readonly request: BackfillRequest };
 
-/** Work over many packets that goes on where it stopped, whichever process does it. */
+/** Long work over many packets. Any process can resume it at its last checkpoint. */
 export type Job = JobWork & JobState;
 
 interface JobState {
   /** `job-` and its beginning in µs, base 36: newer ids sort after older ones. */
   readonly id: string;
-  /** Who asked. */
+  /** The operator who started it. */
   readonly actor: string;
-  /** So many packets a second at most. */
+  /** Largest number of packets per second. */
   readonly perSecond?: number;
   readonly status: JobStatus;
   /** ms since the epoch */
   readonly startedAt: number;
   readonly endedAt?: number;
-  /** The cursor behind the last page that is done with. */
+  /** Cursor after the last finished page. */
   readonly after?: string;
-  /** Packets, events or lines looked at, and packets made of them. */
+  /** Number of packets, events or lines scanned, and of packets created from them. */
   readonly looked: number;
   readonly made: number;
   readonly malformed?: Malformed;
-  /** Somebody works on it until then, or it waits until then after a failure. ms */
+  /** End of a worker's lease, or of the wait after a failure. ms */
   readonly leasedUntil?: number;
-  /** Pages in a row that failed. */
+  /** Consecutive failed pages. */
   readonly failures: number;
-  /** Why it failed, or who cancelled it. */
+  /** Why the job failed, or who cancelled it. */
   readonly reason?: string;
 }
 
+/** Request to send packets of a past period again. */
 export interface ReplayRequest {
-  /** By time of recording, ms since the epoch: from inclusive, to exclusive; at the latest when the job began. */
+  /** Time of recording in ms since the epoch. `from` is inclusive, `to` exclusive and no later than the job's start. */
   readonly from: number;
   readonly to: number;
   readonly connector?: string;
   /**
-   * `pinned`, if not said: the packets as they were made. `current`: what today's sheets make of their events. Both as
-   * far as today's governance lets them go.
+   * `pinned` (the default) sends the packets as they were made. `current` maps their events with today's sheets. Today's
+   * policy applies to both.
    */
   readonly sheet?: "pinned" | "current";
-  /** Send even what the target is believed to hold, as after it was restored from a backup. */
+  /** Also sends values that the target is believed to hold, as after a restore from a backup. */
   readonly force?: boolean;
 }
 
-/** A file with an event a line. */
+/** A file with one event per line. */
 export interface Snapshot {
   readonly kind: "file";
   readonly file: FileVersion;
-  /** RFC 3339: the time of lines that name none. */
+  /** Time of lines without one, in RFC 3339. */
   readonly asOf?: string;
 }
 
-/** Lines of a snapshot that are no events: how many, and of the first of them the number and the reason. */
+/** Invalid lines of a snapshot: their count, and line number and reason of the first ones. */
 export interface Malformed {
   readonly lines: number;
   readonly first: readonly string[];

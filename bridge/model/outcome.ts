@@ -1,10 +1,7 @@
-/**
- * Why a try is made again, in a word that can hold nothing of a packet: for logs and metrics, where a reason's own
- * words could.
- */
+/** Category of a retry, for logs and metrics. Unlike a reason, it can contain nothing of a packet. */
 export type RetryCode = "answered" | "credentials" | "no-answer" | "setup" | "threw" | "other";
 
-/** What one try at one target came to. Expected results are values; nothing here is thrown. */
+/** Result of one attempt at one target. Expected failures are values and are not thrown. */
 export type Outcome =
   | {
       readonly kind: "delivered";

@@ -4,13 +4,13 @@ import type { Packet } from "./packet.ts";
 /** Where an open packet's message is. */
 export type MessageLocation = "lane" | "outbox" | "behind";
 
-/** What changes of a packet while it is on its way. */
+/** The part of a packet's record that changes during delivery. */
 export interface Progress {
   readonly status: Status;
   readonly tail: Tail;
   readonly place: MessageLocation;
   readonly tries: number;
-  /** Tries since it last came out of the outbox: the back-off's step. */
+  /** Attempts since it last left the outbox, which is the back-off step. */
   readonly round: number;
   /** How often it was put on a queue: part of the deduplication id, because SQS swallows a repeated one for 5 min. */
   readonly puts: number;
@@ -45,9 +45,9 @@ export interface Progress {
   };
   /** The target's answer to a refused packet. */
   readonly answer?: string;
-  /** The packet a person has put in its place. */
+  /** The packet with which an operator replaced it. */
   readonly replacedBy?: string;
-  /** The job that last let it go again. */
+  /** The job that last released it. */
   readonly releasedBy?: string;
 }
 

@@ -100,7 +100,7 @@ export function compareVersions(a: Version, b: Version): number {
   return a.time - b.time || a.accepted - b.accepted || a.revision - b.revision;
 }
 
-/** The same change once more, under an id of its own. */
+/** Creates a packet that sends the same change again under a new id. */
 export function revise(packet: Packet, revision: number, changes: Pick<Packet, "force" | "job"> = {}): Packet {
   const { force: _f, job: _j, replaces: _r, ...rest } = packet;
   return { ...rest, ...changes, ...revised(packet, revision), replayOf: packet.id };
@@ -129,7 +129,7 @@ function revised(packet: Packet, revision: number): Pick<Packet, "id" | "version
   };
 }
 
-/** Binds a packet's fields to its ledger entry, without telling them. */
+/** Hashes a packet's fields with a key, to bind them to the ledger entry without revealing them. */
 export function digestOf(packet: Packet, bridgeKey: KeyObject): string {
   return keyedHash(bridgeKey, packet.id, canonicalJson(packet.fields));
 }
@@ -164,8 +164,8 @@ export function packetId(event: string, place: string, entity: string, revision:
   return `pkt-${shortId(event, place, entity, String(revision))}`;
 }
 
-/** The fault of a packet that is too large to be kept, or nothing. */
-export function sizeFault(packet: Packet): string | undefined {
+/** Returns a message if a packet is too large to store. */
+export function sizeIssue(packet: Packet): string | undefined {
   if (!mayBeLarge(packet.fields)) return undefined;
   const bytes = Buffer.byteLength(bodyText(packet));
   return bytes > maxPacketBytes

@@ -6,6 +6,6 @@ export interface Shadow {
   readonly fields: Readonly<Record<string, { readonly version: Version; readonly hash?: string }>>;
   /** The entity was deleted at this version. */
   readonly deleted?: Version;
-  /** Whether that deletion took place, or still holds, is not known. */
+  /** True if it is unknown whether the deletion took place or still holds. */
   readonly inDoubt?: boolean;
 }

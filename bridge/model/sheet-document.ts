@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { pathFault } from "../values/field-path.ts";
+import { pathIssue } from "../values/field-path.ts";
 import type { JsonObject } from "../values/json.ts";
 
 const duration = z
@@ -8,7 +8,7 @@ const duration = z
   .describe("A time: a number with ms, s, m, h or d.");
 
 const path = z.string("is not a field's path").check((check) => {
-  const fault = pathFault(check.value);
+  const fault = pathIssue(check.value);
   if (fault) check.issues.push({ code: "custom", message: fault, input: check.value });
 });
 

@@ -2,9 +2,7 @@ import * as z from "zod";
 
 const ms = z.int().positive();
 
-/**
- * How long everything takes that waits. All are settings; tests and the demo shorten them, and say so.
- */
+/** Durations of all waits and intervals. Every one is a setting; tests and the demo use shorter ones. */
 export const timesSchema = z.strictObject({
   /** Waits after the first, second … failure of a lane's head; after the last it steps aside into the outbox. */
   backoffMs: z.array(ms).min(1).prefault([1_000, 2_000, 4_000, 8_000, 15_000, 30_000]),

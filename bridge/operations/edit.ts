@@ -1,9 +1,9 @@
 import type { Engine } from "../engine.ts";
 import type { FieldDecision } from "../governance/vet.ts";
-import { type Packet, sizeFault } from "../model/packet.ts";
+import { type Packet, sizeIssue } from "../model/packet.ts";
 import { canonicalJson } from "../values/canonical-json.ts";
 import { keyedHash } from "../values/ids.ts";
-import { type Json, type JsonObject, jsonEqual, jsonFault } from "../values/json.ts";
+import { type Json, type JsonObject, jsonEqual, jsonIssue } from "../values/json.ts";
 import { type Actor, auditFacts } from "./operator.ts";
 import {
   governAgain,
@@ -83,11 +83,11 @@ export async function previewEdit(
 type EditAttempt = EditPreview & { readonly packet: Packet };
 
 async function previewOf(engine: Engine, packet: Packet, wanted: JsonObject): Promise<EditAttempt | Refused> {
-  const fault = jsonFault(wanted) ?? (await fieldsFault(engine, packet, wanted));
+  const fault = jsonIssue(wanted) ?? (await fieldsFault(engine, packet, wanted));
   if (fault !== undefined) return refusedResult(fault);
   const { packet: left, decisions, blocked } = await governAgain(engine, packet, wanted);
   const { fields } = left;
-  const tooLarge = sizeFault(left);
+  const tooLarge = sizeIssue(left);
   if (tooLarge !== undefined) return refusedResult(tooLarge);
   const changes = changesOf(packet.fields, fields);
   if (changes.length === 0) return refusedResult("nothing is changed; to send it as it is, replay it");

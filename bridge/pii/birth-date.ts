@@ -1,6 +1,6 @@
 import type { TextScan } from "./text-scan.ts";
 
-/** Beginnings of the months in the languages of the labels. */
+/** Month names by their first letters, in the languages of the labels. */
 const month =
   "(?:jan|feb|f[ée]v|mar|m[äa]r|mrt|apr|avr|abr|may|ma[ijg]|mei|jun|jui|giu|jul|lug|aug|ao[uû]|ago|sep|set|okt|oct|ott|out|nov|dec|dez|d[ée]c|dic|des|ene|gen)[\\p{L}]{0,7}\\.?";
 const ordinal = "(?:st|nd|rd|th|er|º|\\.)?";
@@ -19,27 +19,27 @@ const forms = [
 ];
 
 const written = new RegExp(`(?<![\\p{L}\\d]|\\d[-/.])(?:${forms.join("|")})(?![\\d]|[-/]\\d|\\.\\d)`, "giu");
-const bare =
+const digitsOnly =
   /(?<![\p{L}\d.,-])(?:(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])|(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|[12]\d|3[01])(?:19|20)\d{2})(?![\d.,])/gu;
 
-/** Between `DOB` and a date of birth stands no other occasion: `DOB verified 2026-02-01`. */
+/** Words between a label and a date that show the date to be of something else: `DOB verified 2026-02-01`. */
 const occasion =
   /verif|valid|receiv|updat|chang|correct|miss|hired|effective|appoint|part(?:y|ies)|certif|check|done|on file|leave|review|expir|as of|since|until|due/i;
 
-/** Dates of birth, where a word or the field's name says so. Every other date is out of the way of what comes next. */
-export function findDates(scene: TextScan): void {
-  for (const found of scene.left.matchAll(written)) {
+/** Finds dates of birth, which a label or the field's name must indicate. Excludes all other dates from later search. */
+export function findDates(scan: TextScan): void {
+  for (const found of scan.remaining.matchAll(written)) {
     const { index, groups = {} } = found;
     const end = index + found[0].length;
     if (!isDate(groups)) continue;
-    if (isBirth(scene, index, end)) scene.take("birthdate", index, end);
-    // `sort code 20-11-26` is no date.
-    else if (scene.labelOf({ index, end })?.meaning !== "bank") scene.blank(index, end);
+    if (isBirth(scan, index, end)) scan.addMatch("birthdate", index, end);
+    // `sort code 20-11-26` is not a date.
+    else if (scan.labelOf({ index, end })?.meaning !== "bank") scan.exclude(index, end);
   }
-  if (!scene.speaksOf("birthdate")) return;
-  for (const found of scene.left.matchAll(bare)) {
+  if (!scan.mentions("birthdate")) return;
+  for (const found of scan.remaining.matchAll(digitsOnly)) {
     const end = found.index + found[0].length;
-    if (isBirth(scene, found.index, end)) scene.take("birthdate", found.index, end);
+    if (isBirth(scan, found.index, end)) scan.addMatch("birthdate", found.index, end);
   }
 }
 
@@ -50,8 +50,8 @@ function isDate({ m1, d1, a2, b2 }: Readonly<Record<string, string | undefined>>
   return true;
 }
 
-function isBirth(scene: TextScan, index: number, end: number): boolean {
-  const label = scene.labelOf({ index, end });
+function isBirth(scan: TextScan, index: number, end: number): boolean {
+  const label = scan.labelOf({ index, end });
   if (label?.meaning !== "birthdate") return false;
   const { gap = "" } = label;
   return gap.length <= 32 && !/\d/.test(gap.replace(/\([^)]*\)/, "")) && !occasion.test(gap);

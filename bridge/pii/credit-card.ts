@@ -1,32 +1,32 @@
-import { isOfThing } from "./labels.ts";
+import { isNonPersonal } from "./labels.ts";
 import type { TextScan } from "./text-scan.ts";
 
-/** Beginnings and lengths of Visa, Mastercard, American Express, Diners, JCB, Maestro, Discover and UnionPay numbers. */
+/** Prefixes and lengths of Visa, Mastercard, American Express, Diners, JCB, Maestro, Discover and UnionPay numbers. */
 const form =
   /^(?:(?:2131|1800)\d{11}|4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}|3[47]\d{13}|3(?:0[0-5]|[689]\d)\d{11}|35\d{14,17}|(?:6\d|5[0678])\d{11,17})$/;
 
-/** Longer runs are taken in parts. */
+/** Longest run of digits that one match covers. Longer runs are searched in parts. */
 const longestRun = 61;
 const run = /(?<!\d|\d[.,])\d(?:[ ._/-]{0,3}\d){11,60}/g;
-/** Of those whose issuer is not known, only under a label. Source: ISO/IEC 7812-1. */
+// Lengths of a card number. A number with an unknown issuer counts only under a label. Source: ISO/IEC 7812-1.
 const shortest = 12;
 const longest = 19;
 
-/** As cards print them: by fours, American Express and Diners 4-6-5 and 4-6-4; or in one. */
+/** Digit groups as printed on cards: groups of four, 4-6-5 (American Express), 4-6-4 (Diners), or one group. */
 const grouping = /^(?:\d+|(?:4,){3}[1-4]|(?:4,){4}[1-3]|4,6,[45])$/;
 
 /**
- * Numbers that begin and end as an issuer's do, and whose check digit is right.
+ * Finds card numbers with an issuer's prefix and length and a valid check digit.
  *
- * A run of digits may hold more than the card: what stands before it, the date behind it. So any of its groups may begin
- * and end the number.
+ * A run of digits can hold other numbers before or after the card number, such as an expiry date. The card number can
+ * therefore begin and end at any group of the run.
  */
-export function findCards(scene: TextScan): void {
-  const { left } = scene;
-  // Without the word, only what is grouped as cards print it: nothing that begins with fewer than four digits.
-  const fewest = scene.speaksOf("card") ? 1 : 4;
+export function findCards(scan: TextScan): void {
+  const { remaining } = scan;
+  // Without a card label, the first group must have at least four digits, as on a printed card.
+  const fewest = scan.mentions("card") ? 1 : 4;
   run.lastIndex = 0;
-  for (let found = run.exec(left); found; found = run.exec(left)) {
+  for (let found = run.exec(remaining); found; found = run.exec(remaining)) {
     const groups = [...found[0].matchAll(/\d+/g)].map(({ 0: digits, index }) => ({
       digits,
       index: found.index + index,
@@ -36,10 +36,10 @@ export function findCards(scene: TextScan): void {
     let past = 0;
     for (let first = 0; first < groups.length; first++) {
       const isBeginning = first >= past && (groups[first] as Group).digits.length >= fewest;
-      const last = isBeginning ? lastOf(scene, groups, first) : undefined;
+      const last = isBeginning ? lastOf(scan, groups, first) : undefined;
       if (last === undefined) continue;
       const end = (groups[last] as Group).end;
-      scene.take("card", (groups[first] as Group).index, end);
+      scan.addMatch("card", (groups[first] as Group).index, end);
       past = last + 1;
       run.lastIndex = end;
     }
@@ -52,7 +52,7 @@ interface Group {
   readonly end: number;
 }
 
-/** Of a run that goes on, where the next part begins: with the first group a card may begin with that is cut off here. */
+/** Returns where the next part of a long run begins: at the first group from which a card number would be cut off. */
 function nextPart(groups: readonly Group[]): number | undefined {
   let digits = groups.reduce((sum, group) => sum + group.digits.length, 0);
   if (digits < longestRun) return undefined;
@@ -62,8 +62,8 @@ function nextPart(groups: readonly Group[]): number | undefined {
   })?.index;
 }
 
-/** The group a card's number that begins with one ends with. */
-function lastOf(scene: TextScan, groups: readonly Group[], first: number): number | undefined {
+/** Returns the index of the last group of a card number that begins with group `first`. */
+function lastOf(scan: TextScan, groups: readonly Group[], first: number): number | undefined {
   let digits = "";
   let labelled: number | undefined;
   const sizes: number[] = [];
@@ -74,20 +74,20 @@ function lastOf(scene: TextScan, groups: readonly Group[], first: number): numbe
     if (digits.length > longest) break;
     if (digits.length < shortest || !passesLuhn(digits)) continue;
     const [index, { end }] = [(groups[first] as Group).index, group];
-    const isFraction = first === last && /\d[.,]$/.test(scene.read.slice(Math.max(0, index - 2), index));
-    if (isFraction || /^[.,]\d/.test(scene.read.slice(end, end + 2)) || scene.isGlued(index, "card")) continue;
-    const said = scene.labelOf({ index, end })?.meaning;
+    const isFraction = first === last && /\d[.,]$/.test(scan.text.slice(Math.max(0, index - 2), index));
+    if (isFraction || /^[.,]\d/.test(scan.text.slice(end, end + 2)) || scan.isInsideWord(index, "card")) continue;
+    const meaning = scan.labelOf({ index, end })?.meaning;
     const isPrinted = grouping.test(sizes.length === 1 ? "0" : sizes.join());
-    // Thirteen digits are an article's number (EAN) as often as an old card's.
-    const isIssued = form.test(digits) && (digits.length > 13 || said === "card");
-    if (isIssued && (said === "card" || (isPrinted && (sizes.length > 1 || !isOfThing(said))))) return last;
+    // A 13-digit number is as often a product number (EAN) as an old card number.
+    const isIssued = form.test(digits) && (digits.length > 13 || meaning === "card");
+    if (isIssued && (meaning === "card" || (isPrinted && (sizes.length > 1 || !isNonPersonal(meaning))))) return last;
     const isAll = sizes.length === 1 || last === groups.length - 1;
-    if (said === "card" && isAll) labelled = last;
+    if (meaning === "card" && isAll) labelled = last;
   }
   return labelled;
 }
 
-/** Source: ISO/IEC 7812-1, annex B. */
+/** Checks the Luhn check digit. A number of zeros only is invalid. Source: ISO/IEC 7812-1, annex B. */
 export function passesLuhn(digits: string): boolean {
   let sum = 0;
   for (let i = 0; i < digits.length; i++) {

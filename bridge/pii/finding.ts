@@ -1,4 +1,4 @@
-/** Kinds of personal data the detectors know. */
+/** Kinds of personal data that the detectors find. */
 export const dataKinds = [
   "ssn",
   "email",
@@ -13,12 +13,13 @@ export const dataKinds = [
 ] as const;
 export type DataKind = (typeof dataKinds)[number];
 
-/** Personal data in a text. */
+/** One piece of personal data in a text. */
 export interface Finding {
   readonly kind: DataKind;
-  /** As it reads without its disguise: plain digits, hyphens and spaces. */
+  /** The normalized text: plain digits, hyphens and spaces. */
   readonly text: string;
-  /** Where it stands in the text as given: from inclusive, to exclusive. */
+  /** Start in the original text, inclusive. */
   readonly index: number;
+  /** End in the original text, exclusive. */
   readonly end: number;
 }

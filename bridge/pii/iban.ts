@@ -12,40 +12,44 @@ const lengths = new Map(
     ?.map((entry) => [entry.slice(0, 2), Number(entry.slice(2))] as const),
 );
 
-const beginning = /[a-z]{2}[ -]?\d{2}(?=[ -]?[a-z0-9])/gi;
+const prefix = /[a-z]{2}[ -]?\d{2}(?=[ -]?[a-z0-9])/gi;
 
-/** Account numbers of the right length for their country, whose check digits are right. */
-export function findIbans(scene: TextScan): void {
-  const { read } = scene;
-  beginning.lastIndex = 0;
-  for (let found = beginning.exec(read); found; found = beginning.exec(read)) {
+/** Finds IBANs with the length of their country and valid check digits. */
+export function findIbans(scan: TextScan): void {
+  const { text } = scan;
+  prefix.lastIndex = 0;
+  for (let found = prefix.exec(text); found; found = prefix.exec(text)) {
     const { index } = found;
-    beginning.lastIndex = index + 1;
+    prefix.lastIndex = index + 1;
     const length = lengths.get(found[0].slice(0, 2).toUpperCase());
-    if (length === undefined || isInsideWord(read, index)) continue;
-    const end = endOf(read, index, length);
-    if (end === undefined || !isIban(read.slice(index, end))) continue;
-    scene.take("iban", index, end);
-    beginning.lastIndex = end;
+    if (length === undefined || isInsideWord(text, index)) continue;
+    const end = endOf(text, index, length);
+    if (end === undefined || !isIban(text.slice(index, end))) continue;
+    scan.addMatch("iban", index, end);
+    prefix.lastIndex = end;
   }
 }
 
-function isInsideWord(read: string, index: number): boolean {
-  return /[\p{L}\p{N}]/u.test(read[index - 1] ?? "") && !/iban$/i.test(read.slice(Math.max(0, index - 4), index));
+function isInsideWord(text: string, index: number): boolean {
+  return /[\p{L}\p{N}]/u.test(text[index - 1] ?? "") && !/iban$/i.test(text.slice(Math.max(0, index - 4), index));
 }
 
-/** Where so many letters and digits end, between which one sign may stand. */
-function endOf(read: string, index: number, length: number): number | undefined {
+/** Returns the index after `length` letters and digits. A single separator is allowed between two of them. */
+function endOf(text: string, index: number, length: number): number | undefined {
   let i = index;
   for (let taken = 0; taken < length; i++) {
-    const sign = read[i] ?? "";
-    if (/[a-z0-9]/i.test(sign)) taken++;
-    else if (!/[ .-]/.test(sign) || !/[a-z0-9]/i.test(read[i - 1] ?? "")) return undefined;
+    const char = text[i] ?? "";
+    if (/[a-z0-9]/i.test(char)) taken++;
+    else if (!/[ .-]/.test(char) || !/[a-z0-9]/i.test(text[i - 1] ?? "")) return undefined;
   }
-  return /[\p{L}\p{N}]/u.test(read[i] ?? "") ? undefined : i;
+  return /[\p{L}\p{N}]/u.test(text[i] ?? "") ? undefined : i;
 }
 
-/** Source: ISO 13616-1, check digits by ISO/IEC 7064 mod 97-10: country and check digits count last. */
+/**
+ * Checks an IBAN's length and check digits. Spaces, dots and hyphens are ignored.
+ *
+ * Source: ISO 13616-1 and ISO/IEC 7064 mod 97-10; the first four characters are read last.
+ */
 export function isIban(text: string): boolean {
   const iban = text.replace(/[ .-]/g, "").toUpperCase();
   if (iban.length !== lengths.get(iban.slice(0, 2))) return false;

@@ -4,23 +4,27 @@ const v4 =
   /(?<![\p{L}\d]|\d[.,])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\p{L}\d]|[.,-]?\d|-[a-z])/gu;
 const v6 = /(?<![\p{L}\d:.])(?:[0-9a-f]{0,4}:){2,7}(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9a-f]{0,4})(?![\p{L}\d:]|\.\d)/giu;
 
-/** Addresses. Four numbers below ten are a version as often: they count only where a word says address. */
-export function findIps(scene: TextScan): void {
-  for (const found of scene.left.matchAll(v6)) {
-    const place = { index: found.index, end: found.index + found[0].length };
-    if (isV6(found[0], () => scene.labelOf(place)?.meaning === "ip")) scene.take("ip", place.index, place.end);
+/**
+ * Finds IPv4 and IPv6 addresses.
+ *
+ * Four single-digit numbers are as often a version, so they count only under an address label.
+ */
+export function findIps(scan: TextScan): void {
+  for (const found of scan.remaining.matchAll(v6)) {
+    const span = { index: found.index, end: found.index + found[0].length };
+    if (isV6(found[0], () => scan.labelOf(span)?.meaning === "ip")) scan.addMatch("ip", span.index, span.end);
   }
-  for (const found of scene.left.matchAll(v4)) {
+  for (const found of scan.remaining.matchAll(v4)) {
     const [text] = found;
-    const place = { index: found.index, end: found.index + text.length };
-    const said = scene.labelOf(place)?.meaning;
-    if (said === "version" || (/^\d(?:\.\d){3}$/.test(text) && said !== "ip")) continue;
+    const span = { index: found.index, end: found.index + text.length };
+    const meaning = scan.labelOf(span)?.meaning;
+    if (meaning === "version" || (/^\d(?:\.\d){3}$/.test(text) && meaning !== "ip")) continue;
     if (/^(?:0\.0\.0\.0|255\.255\.)|(?:^|\.)0\d/.test(text)) continue;
-    scene.take("ip", place.index, place.end);
+    scan.addMatch("ip", span.index, span.end);
   }
 }
 
-/** Source: RFC 4291, 2.2. A short one such as `a::1` is as often a name in a program. */
+/** Source: RFC 4291, 2.2. A short form such as `a::1` is as often a name in source code, so it needs a label. */
 function isV6(text: string, isNamed: () => boolean): boolean {
   const [head = "", tail, more] = text.split("::");
   if (more !== undefined || !/\d/.test(text)) return false;

@@ -1,13 +1,16 @@
 import type { DataKind } from "./finding.ts";
 
 /**
- * What a word says of the number behind it: that it is of a kind; that it is some thing's number (`part no.`) or a
- * version, whatever it looks like; that it is another number (`id`), unless it looks like nothing else.
+ * The meaning that a label gives to the number after it.
+ *
+ * - a data kind: the number is personal data of this kind
+ * - `thing` and `version`: the number is not personal, whatever its form (`part no.`)
+ * - `other`: some other number (`id`), which counts as personal only if its form is unmistakable
  */
 export type Meaning = Exclude<DataKind, "email" | "iban"> | "thing" | "version" | "other";
 
-/** Whether a number that could be personal data is more likely none. */
-export function isOfThing(meaning: Meaning | undefined): boolean {
+/** Returns true for meanings that mark a number as not personal, whatever its form. */
+export function isNonPersonal(meaning: Meaning | undefined): boolean {
   return meaning === "thing" || meaning === "version";
 }
 
@@ -15,11 +18,15 @@ export interface Label {
   readonly meaning: Meaning;
   readonly index: number;
   readonly end: number;
-  /** Counts only in the company of another label of its kind: `account`. */
+  /** True if the label counts only together with another label of the same meaning: `account`. */
   readonly weak?: boolean;
 }
 
-/** A label's words, in the languages of those who fill in forms. Spaces stand for space, hyphen, underscore or nothing. */
+/**
+ * Label words as regular expressions, in the languages that people fill in forms with.
+ *
+ * A space matches a space, hyphen, underscore or nothing.
+ */
 const words: Readonly<Record<Meaning, readonly string[]>> = {
   ssn: [
     "ssns?",
@@ -185,7 +192,7 @@ const words: Readonly<Record<Meaning, readonly string[]>> = {
     "bank(?:ing)? (?:account|acct)",
     ...["checking", "savings?", "deposit", "current", "chequing"].map((sort) => `${sort} (?:account|acct)`),
     "account ?(?:numbers?|nos?\\b|num\\b|nr|#)",
-    // Alone it is one only in the company of another label of a bank.
+    // Counts only if the text has another bank label.
     "accounts?",
     "acct(?: ?(?:numbers?|nos?\\b|num\\b|nr|#))?",
     "a\\/c",
@@ -283,12 +290,12 @@ const words: Readonly<Record<Meaning, readonly string[]>> = {
 };
 
 interface Alternatives {
-  /** One group a label. The first that fits is taken, so a word stands before its own beginning. */
+  /** One capture group per label. The first match wins, so a word comes before any prefix of it. */
   readonly pattern: RegExp;
   readonly meanings: readonly Meaning[];
 }
 
-/** The labels by their first letter: at a word's beginning only those are tried. */
+/** Labels by first letter, so that only a few are tried at the start of each word. */
 const byLetter = new Map<string, Alternatives>();
 const all = (Object.keys(words) as Meaning[]).flatMap((meaning) => words[meaning].map((word) => ({ meaning, word })));
 for (const [letter, some] of Map.groupBy(all, ({ word }) => word[0] as string)) {
@@ -298,7 +305,7 @@ for (const [letter, some] of Map.groupBy(all, ({ word }) => word[0] as string)) 
 
 const bareAccount = /^accounts?$/i;
 
-/** The labels of a text, in order. */
+/** Returns the labels in a text, in order. */
 export function labelsIn(text: string): Label[] {
   const found: Label[] = [];
   for (let i = 0; i < text.length; i++) {
@@ -309,11 +316,11 @@ export function labelsIn(text: string): Label[] {
     pattern.lastIndex = i;
     const match = pattern.exec(text);
     if (!match || !endsWord(text, i + match[0].length)) continue;
-    const meaning = meanings[match.findIndex((said, group) => group > 0 && said !== undefined) - 1] as Meaning;
+    const meaning = meanings[match.findIndex((word, group) => group > 0 && word !== undefined) - 1] as Meaning;
     const end = i + match[0].length;
     const last = found.at(-1);
     if (last && meaning === "other" && isSuffix(text, last.end, i, end)) {
-      // Of `passport ID` the second word only says that a number follows.
+      // In `passport ID` the second word only announces the number.
       found[found.length - 1] = { ...last, end };
       i = end - 1;
       continue;
@@ -333,41 +340,41 @@ const letter = /\p{L}/u;
 const lower = /\p{Ll}/u;
 const upper = /\p{Lu}/u;
 
-/** A word of its own, or one in a name such as `socialSecurityNumber`. */
+/** Returns true at the start of a separate word, or of a word in a camel-case name such as `socialSecurityNumber`. */
 function beginsWord(text: string, index: number): boolean {
-  const sign = text[index] as string;
-  if (!isLetter(sign)) return false;
+  const char = text[index] as string;
+  if (!isLetter(char)) return false;
   const before = text[index - 1];
-  return before === undefined || !isLetter(before) || isScript(sign) || (lower.test(before) && upper.test(sign));
+  return before === undefined || !isLetter(before) || isEastAsian(char) || (lower.test(before) && upper.test(char));
 }
 
 function endsWord(text: string, end: number): boolean {
   const [last = "", after = ""] = [text[end - 1], text[end]];
-  return !isLetter(after) || !isLetter(last) || isScript(last) || (lower.test(last) && upper.test(after));
+  return !isLetter(after) || !isLetter(last) || isEastAsian(last) || (lower.test(last) && upper.test(after));
 }
 
-function isLetter(sign: string): boolean {
-  if (sign < "\x80") return (sign >= "a" && sign <= "z") || (sign >= "A" && sign <= "Z");
-  return letter.test(sign);
+function isLetter(char: string): boolean {
+  if (char < "\x80") return (char >= "a" && char <= "z") || (char >= "A" && char <= "Z");
+  return letter.test(char);
 }
 
-/** Chinese, Japanese and Korean put no space between a label and what follows. */
-function isScript(sign: string): boolean {
-  return sign >= "\u3000";
+/** Chinese, Japanese and Korean have no space between a label and the number after it. */
+function isEastAsian(char: string): boolean {
+  return char >= "\u3000";
 }
 
-/** How far a label reaches. In units of text. */
-const reach = 48;
+/** Greatest distance between a label and its number, in UTF-16 units. */
+const maxGap = 48;
 
-/** Where a sentence ends, a label's reach does too; `Tel.`, `no.` and `Mr.` end none. */
+/** Matches the end of a sentence, which also ends a label's reach. Abbreviations such as `Tel.` and `Mr.` do not. */
 const sentenceEnd =
   /[!?;\n]\s*\S|(?<!\b(?:\p{L}|no|nr|tel|tél|ph|mob|ext|mr|ms|mrs|dr|st|sec|lic|num|acct|geb|id))\.\s+\p{Lu}/iu;
 
-/** `Your date of birth? It's …`: the number answers. */
+/** Matches an answer to a label that ends its sentence: `Your date of birth? It's …`. */
 const answer =
   /^[^\p{L}\p{N}]*(?:(?:(?:it|that|this|mine)(?:['’]?s| is)|(?:(?:the|its|my|his|her|their) )?numbers?(?: is| are)?)[^\p{L}\p{N}]*)?$/iu;
 
-/** A word right behind a number, with nothing more to say: `669 752 358 fax`, `202-555-0143-Home`. */
+/** Returns true for a label directly after a number with nothing following it: `669 752 358 fax`, `202-555-0143-Home`. */
 function isTag(text: string, { index, end: last }: Label, end: number): boolean {
   return (
     /^ ?[-/]? ?$/.test(text.slice(end, index)) &&
@@ -376,18 +383,18 @@ function isTag(text: string, { index, end: last }: Label, end: number): boolean 
   );
 }
 
-const between = /^(?:[,;/&|]|and|or|und|oder|et|ou|y|o|e|to|then|now)*$/i;
+const listSeparator = /^(?:[,;/&|]|and|or|und|oder|et|ou|y|o|e|to|then|now)*$/i;
 
-/** Behind another number a label speaks of this one only where both are of one list. */
-function isList(gap: string): boolean {
-  return !/\d/.test(gap) || between.test(gap.replace(/[\d\s().+:#-]+/g, ""));
+/** Returns true if a gap has no other number, or only numbers of the same list as the one after it. */
+function isSameList(gap: string): boolean {
+  return !/\d/.test(gap) || listSeparator.test(gap.replace(/[\d\s().+:#-]+/g, ""));
 }
 
 /**
- * The label a number stands under: the last before it, in the same sentence; or one right behind it, in brackets.
+ * Finds the label of a number: the nearest one before it in the same sentence, or one directly after it, as in brackets.
  *
- * @param field what the field's own name says, for a number no word of the text speaks of
- * @returns what it says, and what stands between the two, where both stand in the text
+ * @param field the meaning of the field's name, used if no label in the text applies
+ * @returns the meaning; and the text between label and number, if the label is in the text
  */
 export function labelOf(
   text: string,
@@ -397,24 +404,24 @@ export function labelOf(
 ): { readonly meaning: Meaning; readonly gap?: string } | undefined {
   const after = countBefore(found, index);
   const nearest = found[after - 1];
-  if (nearest && index - nearest.end <= reach) {
+  if (nearest && index - nearest.end <= maxGap) {
     const gap = text.slice(nearest.end, index);
-    if ((answer.test(gap) || !sentenceEnd.test(gap)) && isList(gap)) return { meaning: nearest.meaning, gap };
+    if ((answer.test(gap) || !sentenceEnd.test(gap)) && isSameList(gap)) return { meaning: nearest.meaning, gap };
   }
-  const behind = found[after];
-  if (behind && isTag(text, behind, end)) return { meaning: behind.meaning, gap: "" };
+  const next = found[after];
+  if (next && isTag(text, next, end)) return { meaning: next.meaning, gap: "" };
   if (
-    behind &&
-    behind.index >= end &&
-    behind.index - end <= 20 &&
-    /^ ?(?:[([] ?|(?:is|was) (?:my|the|his|her|their|your) (?:[a-z]+ )?)$/i.test(text.slice(end, behind.index))
+    next &&
+    next.index >= end &&
+    next.index - end <= 20 &&
+    /^ ?(?:[([] ?|(?:is|was) (?:my|the|his|her|their|your) (?:[a-z]+ )?)$/i.test(text.slice(end, next.index))
   ) {
-    return { meaning: behind.meaning, gap: "" };
+    return { meaning: next.meaning, gap: "" };
   }
   return field && { meaning: field };
 }
 
-/** How many labels end before a place. They stand in order. */
+/** Returns how many labels end before an index. Binary search: the labels are in order. */
 function countBefore(found: readonly Label[], index: number): number {
   let [low, high] = [0, found.length];
   while (low < high) {
@@ -425,22 +432,22 @@ function countBefore(found: readonly Label[], index: number): number {
   return low;
 }
 
-/** A name is looked at once. Names come from sheets, and keys from data: so many are kept. */
-const namesKept = 2_000;
-const known = new Map<string, Meaning | undefined>();
+/** Largest number of cached names. Names come from sheets and, as keys, from data, so their number has no bound. */
+const maxCachedNames = 2_000;
+const cachedMeanings = new Map<string, Meaning | undefined>();
 
-/** What a field's name says of its value: `employee.ssn`, `workPhone`, `date_of_birth`. */
+/** Returns the meaning that a field's name gives to its value: `employee.ssn`, `workPhone`, `date_of_birth`. */
 export function meaningOfName(name: string): Meaning | undefined {
   if (name === "") return undefined;
-  if (known.has(name)) return known.get(name);
+  if (cachedMeanings.has(name)) return cachedMeanings.get(name);
   const spaced = name
     .slice(0, 256)
     .replace(/(?<=\p{Ll})(?=\p{Lu})|(?<=\p{Lu})(?=\p{Lu}\p{Ll})/gu, " ")
     .replace(/[._-]+/g, " ");
-  // A number is what the name says, whatever else stands in it: `phone_order`.
-  const said = labelsIn(`${spaced} number`);
-  const meaning = said.findLast(({ meaning }) => meaning !== "other" && !isOfThing(meaning)) ?? said.at(-1);
-  if (known.size >= namesKept) known.clear();
-  known.set(name, meaning?.meaning);
-  return meaning?.meaning;
+  // A word for personal data decides, whatever other words the name has: `phone_order`.
+  const labels = labelsIn(`${spaced} number`);
+  const label = labels.findLast(({ meaning }) => meaning !== "other" && !isNonPersonal(meaning)) ?? labels.at(-1);
+  if (cachedMeanings.size >= maxCachedNames) cachedMeanings.clear();
+  cachedMeanings.set(name, label?.meaning);
+  return label?.meaning;
 }

@@ -1,16 +1,16 @@
 import type { DataKind, Finding } from "./finding.ts";
 import { digitsOf } from "./text-scan.ts";
 
-/** Keeps the last `kept` digits and the form, so that a target that validates the form still takes it. */
+/** Masks all but the last `kept` digits. Separators stay, so a target that validates the form still accepts the value. */
 function maskDigits(text: string, kept: number): string {
   let left = digitsOf(text).length - kept;
   return text.replace(/\d/g, (digit) => (left-- > 0 ? "*" : digit));
 }
 
-/** Keeps the last `kept` letters and digits, and what parts them. */
-function maskSigns(text: string, kept: number): string {
+/** Masks all but the last `kept` letters and digits. Separators stay. */
+function maskCharacters(text: string, kept: number): string {
   let left = text.replace(/[^\p{L}\p{N}]/gu, "").length - kept;
-  return text.replace(/[\p{L}\p{N}]/gu, (sign) => (left-- > 0 ? "*" : sign));
+  return text.replace(/[\p{L}\p{N}]/gu, (char) => (left-- > 0 ? "*" : char));
 }
 
 const masks: Readonly<Record<DataKind, (text: string) => string>> = {
@@ -18,32 +18,32 @@ const masks: Readonly<Record<DataKind, (text: string) => string>> = {
   email: (text) => `${text[0]}***${text.slice(text.lastIndexOf("@"))}`,
   phone: maskPhone,
   card: (text) => maskDigits(text, 4),
-  iban: (text) => text.slice(0, 4) + maskSigns(text.slice(4), 4),
+  iban: (text) => text.slice(0, 4) + maskCharacters(text.slice(4), 4),
   ip: maskIp,
   birthdate: maskDate,
-  passport: (text) => maskSigns(text, 2),
-  license: (text) => maskSigns(text, 2),
-  bank: (text) => maskSigns(text, 2),
+  passport: (text) => maskCharacters(text, 2),
+  license: (text) => maskCharacters(text, 2),
+  bank: (text) => maskCharacters(text, 2),
 };
 
-/** What stands in the place of something found: of its form, with just enough left to recognise it by. */
+/** Masks a finding. The result keeps the form, and a few characters to recognize the value by. */
 export function mask({ kind, text }: Pick<Finding, "kind" | "text">): string {
   return masks[kind](text);
 }
 
-/** The last four of the number, and nothing of the extension. */
+/** Keeps the last four digits of the number and masks the whole extension. */
 function maskPhone(text: string): string {
   const end = /[\s,;]*(?:\p{L}|#)/u.exec(text)?.index ?? text.length;
   return maskDigits(text.slice(0, end), 4) + maskDigits(text.slice(end), 0);
 }
 
-/** The network stays, the machine goes: it is still an address. */
+/** Keeps the network part and clears the host part, so the result is still an address. */
 function maskIp(text: string): string {
   if (!text.includes(":")) return text.replace(/\d+$/, "0");
   return `${text.split(":").slice(0, 3).join(":")}::`.replace(/:{3,}/, "::");
 }
 
-/** The year stays, and a first of January where the date is of figures alone: it is still a date. */
+/** Keeps the year. A numeric date becomes January 1 of that year, so the result is still a date. */
 function maskDate(text: string): string {
   const figures = text.replace(/[T ]\d{2}:\d{2}.*$/, "");
   if (/^\d{8}$/.test(figures))

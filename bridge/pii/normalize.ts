@@ -1,20 +1,20 @@
-/** A text as a reader takes it, whatever it was disguised as. */
+/** A text in plain characters, with a map from its indexes back to the original text. */
 export interface NormalizedText {
   readonly text: string;
-  /** Where a unit of the reading begins in the text as given; behind the last unit, that text's end. */
+  /** Returns the original index of a UTF-16 unit. For the index after the last unit: the length of the original. */
   at(index: number): number;
 }
 
-/** Reads a text of plain ASCII as it stands. */
-export function plainly(text: string): NormalizedText {
+/** Wraps a text that needs no decoding. */
+export function fromPlainText(text: string): NormalizedText {
   return { text, at: (index) => index };
 }
 
-/** Escapes of HTML, URLs and JSON, also where they were escaped twice. One alternative a group, all of bounded length. */
+/** Escapes of HTML, URLs and JSON, single or double. One capture group per form, each of bounded length. */
 const escaped =
   /&(?:amp;){0,2}(?:#(\d{1,7});|#x([0-9a-f]{1,6});|([a-z]{2,8});)|((?:%(?:25)?[0-9a-f]{2}){1,4})|\\(?:u([0-9a-f]{4})|x([0-9a-f]{2}))/iy;
 
-/** Named characters of HTML that stand inside such data. Source: HTML Living Standard, 13.5. */
+/** Named HTML character references that can occur inside personal data. Source: HTML Living Standard, 13.5. */
 const named: Readonly<Record<string, string>> = {
   amp: "&",
   apos: "'",
@@ -44,13 +44,15 @@ const named: Readonly<Record<string, string>> = {
 };
 
 /**
- * Takes the disguise off a text: escapes of HTML, URLs and JSON; digits and letters of full width, of mathematics and of
- * other scripts; exotic hyphens, spaces and dots; what has no width. Each unit remembers its place.
+ * Decodes escapes of HTML, URLs and JSON, and replaces look-alike characters by plain ones.
+ *
+ * Full-width and mathematical characters become ASCII, as do digits of other scripts and unusual hyphens, spaces and
+ * dots. Zero-width characters are removed.
  */
 export function decodeObfuscation(given: string): NormalizedText {
   const places: number[] = [];
   let text = "";
-  const take = (units: string, at: number) => {
+  const append = (units: string, at: number) => {
     for (let i = 0; i < units.length; i++) places.push(at);
     text += units;
   };
@@ -59,20 +61,20 @@ export function decodeObfuscation(given: string): NormalizedText {
     if (code === 0x26 || code === 0x25 || code === 0x5c) {
       escaped.lastIndex = i;
       const found = escaped.exec(given);
-      const meant = found ? unescaped(found) : undefined;
-      if (found && meant !== undefined) {
-        for (const sign of meant) take(folded(sign), i);
+      const decoded = found ? unescaped(found) : undefined;
+      if (found && decoded !== undefined) {
+        for (const char of decoded) append(folded(char), i);
         i += found[0].length;
         continue;
       }
     }
     if (code < 0x80) {
-      take(given[i] as string, i);
+      append(given[i] as string, i);
       i++;
     } else {
-      const sign = String.fromCodePoint(given.codePointAt(i) as number);
-      take(folded(sign), i);
-      i += sign.length;
+      const char = String.fromCodePoint(given.codePointAt(i) as number);
+      append(folded(char), i);
+      i += char.length;
     }
   }
   places.push(given.length);
@@ -94,44 +96,44 @@ function fromUrl(url: string): string | undefined {
   }
 }
 
-/** Signs of a text repeat: so many are kept. */
-const signsKept = 5_000;
+/** Largest number of cached characters. */
+const maxCachedForms = 5_000;
 const plainForms = new Map<string, string>();
 
-function folded(sign: string): string {
-  if (sign < "\x80") return sign;
-  const known = plainForms.get(sign);
+function folded(char: string): string {
+  if (char < "\x80") return char;
+  const known = plainForms.get(char);
   if (known !== undefined) return known;
-  const plain = plainForm(sign);
-  if (plainForms.size >= signsKept) plainForms.clear();
-  plainForms.set(sign, plain);
+  const plain = plainForm(char);
+  if (plainForms.size >= maxCachedForms) plainForms.clear();
+  plainForms.set(char, plain);
   return plain;
 }
 
-/** A sign in its plain form: one ASCII sign where there is such a form, nothing where it has no width, else itself. */
-function plainForm(sign: string): string {
-  if (sign === "\u034f" || /^[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]$/.test(sign)) return "";
-  if (/^[\u058a\u2010-\u2015\u2043\u2212\u2e3a\u2e3b\u30fc\ufe58\ufe63\uff0d]$/.test(sign)) return "-";
-  if (/^[\u00b7\u2022\u2024\u2027\u3002\u30fb\uff61]$/.test(sign)) return ".";
-  if (/^[\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]$/.test(sign)) return " ";
-  if (/^[\u2018\u2019\u02bc]$/.test(sign)) return "'";
-  const plain = sign.normalize("NFKC");
+/** Returns a character's ASCII form if it has one, nothing if it has no width, and else the character itself. */
+function plainForm(char: string): string {
+  if (char === "\u034f" || /^[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]$/.test(char)) return "";
+  if (/^[\u058a\u2010-\u2015\u2043\u2212\u2e3a\u2e3b\u30fc\ufe58\ufe63\uff0d]$/.test(char)) return "-";
+  if (/^[\u00b7\u2022\u2024\u2027\u3002\u30fb\uff61]$/.test(char)) return ".";
+  if (/^[\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]$/.test(char)) return " ";
+  if (/^[\u2018\u2019\u02bc]$/.test(char)) return "'";
+  const plain = char.normalize("NFKC");
   if (/^[\x20-\x7e]$/.test(plain)) return plain;
-  return /^\p{Nd}$/u.test(sign) ? String(digitValue(sign)) : sign;
+  return /^\p{Nd}$/u.test(char) ? String(digitValue(char)) : char;
 }
 
-/** Decimal digits stand in runs of ten in Unicode, each run beginning at its zero. */
-function digitValue(sign: string): number {
+/** Returns the value of any decimal digit. Unicode has them in runs of ten, each beginning at its zero. */
+function digitValue(char: string): number {
   let value = 0;
-  for (let code = (sign.codePointAt(0) as number) - 1; value < 9; code--, value++) {
+  for (let code = (char.codePointAt(0) as number) - 1; value < 9; code--, value++) {
     if (!/\p{Nd}/u.test(String.fromCodePoint(code))) break;
   }
   return value;
 }
 
-/** A reading in which each match of a pattern stands as something shorter or equal in length. */
+/** Replaces each match of a pattern. All characters of a replacement map to the start of the match. */
 export function rewritten(
-  reading: NormalizedText,
+  normalized: NormalizedText,
   pattern: RegExp,
   rewrite: (...found: string[]) => string,
 ): NormalizedText {
@@ -139,19 +141,19 @@ export function rewritten(
   const places: number[] = [];
   let done = 0;
   const keep = (to: number) => {
-    for (let i = done; i < to; i++) places.push(reading.at(i));
-    text += reading.text.slice(done, to);
+    for (let i = done; i < to; i++) places.push(normalized.at(i));
+    text += normalized.text.slice(done, to);
   };
-  for (const found of reading.text.matchAll(pattern)) {
+  for (const found of normalized.text.matchAll(pattern)) {
     keep(found.index);
-    const instead = rewrite(...found);
-    for (let i = 0; i < instead.length; i++) places.push(reading.at(found.index));
-    text += instead;
+    const replacement = rewrite(...found);
+    for (let i = 0; i < replacement.length; i++) places.push(normalized.at(found.index));
+    text += replacement;
     done = found.index + found[0].length;
   }
-  if (done === 0) return reading;
-  keep(reading.text.length);
-  places.push(reading.at(reading.text.length));
+  if (done === 0) return normalized;
+  keep(normalized.text.length);
+  places.push(normalized.at(normalized.text.length));
   return { text, at: (index) => places[index] as number };
 }
 
@@ -162,27 +164,28 @@ const spacedAt = /(?<=[\p{L}\p{N}_]) {1,2}@ {1,2}(?=[\p{L}\p{N}-]{1,63}\.\p{L}{2
 
 const spokenHost = /@[\p{L}\p{N}-]{1,63}(?:(?: dot |\.)[\p{L}\p{N}-]{1,63}){1,4}/giu;
 
-/** `jane doe` is no address, and `look at example dot com` neither: the word before `at` must be a name. */
+/** An address in words: `jane at example dot com`. */
 const spokenAddress =
   /(?<![\p{L}\p{N}])((?:[\p{L}\p{N}_-]{1,30} dot ){0,3}[\p{L}\p{N}._+-]{1,64}) at ((?:[\p{L}\p{N}-]{1,63}(?: dot |\.)){1,4}\p{L}{2,12})(?!\p{L})/giu;
-const noName =
+/** Words before `at` that are not a mailbox name: `look at example dot com`. */
+const notMailboxName =
   /^(?:look(?:ed|ing)?|shop|visit|meet|available|found|located|hosted|check|up|online|is|are|was|be|go|live|log|register|apply|and|or|the|us|see|look|buy|sold|work(?:s|ed|ing)?|arrive[ds]?|stay(?:ed|ing)?)$/i;
 
 const digitWords = "zero one two three four five six seven eight nine".split(" ");
 const digitWord = "(?:zero|oh|one|two|three|four|five|six|seven|eight|nine)";
 const spokenNumber = new RegExp(`(?<![a-z])${digitWord}(?:[ ,-]{1,3}${digitWord}){6,18}(?![a-z])`, "gi");
 
-/** Digits one by one: `1 2 3 - 4 5 - 6 7 8 9`. */
+/** Digits written one by one: `1 2 3 - 4 5 - 6 7 8 9`. */
 const spacedDigits = /(?<![\p{L}\p{N}.,-])\d(?: \d| ?[-.()/] ?\d){6,30}(?![\p{L}\p{N}])/gu;
 
-/** Puts together what was spelled out: addresses with `at` and `dot`, digits as words, digits one by one. */
-export function joinSpelledOut(reading: NormalizedText): NormalizedText {
-  let read = rewritten(reading, bracketedAt, () => "@");
+/** Joins spelled-out data: addresses with `at` and `dot`, digits as words, and digits written one by one. */
+export function joinSpelledOut(normalized: NormalizedText): NormalizedText {
+  let read = rewritten(normalized, bracketedAt, () => "@");
   read = rewritten(read, bracketedDot, () => ".");
   read = rewritten(read, spacedAt, () => "@");
   read = rewritten(read, spokenHost, (all) => all.replace(/ dot /gi, "."));
   read = rewritten(read, spokenAddress, (all, local = "", host = "") =>
-    / dot /i.test(host) && !noName.test(local) ? `${local}@${host}`.replace(/ dot /gi, ".") : all,
+    / dot /i.test(host) && !notMailboxName.test(local) ? `${local}@${host}`.replace(/ dot /gi, ".") : all,
   );
   read = rewritten(read, spokenNumber, (all) =>
     all.replace(/[a-z]+|[ ,-]+/gi, (word) => {
@@ -193,7 +196,7 @@ export function joinSpelledOut(reading: NormalizedText): NormalizedText {
   return rewritten(read, spacedDigits, (all) => (/\d\d/.test(all) ? all : all.replaceAll(" ", "")));
 }
 
-/** Whether a text may hold something spelled out: most do not, and are through with in one go. */
+/** Returns false if a text certainly has nothing spelled out. One pass that spares most texts `joinSpelledOut`. */
 export function maySpell(text: string): boolean {
   return hints.test(text);
 }

@@ -1,18 +1,18 @@
 import { type CountryCode, parsePhoneNumberFromString } from "libphonenumber-js/min";
-import { isOfThing, type Meaning } from "./labels.ts";
+import { isNonPersonal, type Meaning } from "./labels.ts";
 import { isDirect } from "./ssn.ts";
 import { digitsOf, type TextScan } from "./text-scan.ts";
 
-/** Area and exchange begin with 2 to 9; something parts at least the last four. Source: NANPA, numbering plan. */
+/** Area code and exchange begin with 2 to 9, and a separator precedes the last four digits. Source: NANPA. */
 const northAmerican =
   /(?<![\d\p{L}]|\d[-./,])(?:(?:\+|00)?1[ .-]{0,2})?(?:\([2-9]\d{2}\)[ ./-]{0,3}|[2-9]\d{2}[ ./-]{1,3})[2-9]\d{2}[ .-]{1,3}\d{4}(?!\d|[-./,]\d)/gu;
 const international = /(?<![\d\p{L}+])(?:\+ ?|(?<!\()00[ -]?|011[ -])[1-9](?:[ ()./-]{0,3}\d){6,16}/gu;
-/** A trunk zero, then groups, of which a hyphen parts only the first: how people write a number of their own country. */
+/** A national number: a trunk zero, then groups of digits. A hyphen or slash can follow only the first group. */
 const trunk = /(?<![\d\p{L}+]|\d[ -./,])\(?0[1-9]\d{0,4}\)?[ /-]{1,2}\d{2,8}(?: \d{2,8}){0,4}(?!\d|[-./,]\d)/gu;
 const labelled = /(?<![\d\p{L}]|\d[.,])\(?\d(?:[ ()./-]{0,3}\d){5,16}(?!\d|[.,]\d)/gu;
 
-/** Where a number with a trunk zero is looked for, when nothing else says what it is. */
-const homes: readonly CountryCode[] = [
+/** Countries in whose numbering plans an unlabelled number with a trunk zero is validated. */
+const trunkCountries: readonly CountryCode[] = [
   "GB",
   "DE",
   "FR",
@@ -24,64 +24,72 @@ const homes: readonly CountryCode[] = [
   "AU",
   "NZ",
   "IE",
-
   "ZA",
   "IT",
 ];
 
-/** What is grouped like a number, and is none. */
-const harmless =
+/** Digits grouped like a telephone number: UUIDs, coordinates, times, amounts and numbers in groups of four. */
+const nonPersonal =
   /[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?<![\d.])-?\d{1,3}\.\d{3,}\s*°?\s*[NSEW]?\s*,\s*-?\d{1,3}\.\d{3,}|(?<![\d:])\d{1,2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?![\d:])|(?<![\d,])\d{1,3}(?:,\d{3})+(?:\.\d+)?(?![\d,])|\d{4} ?- ?\d{4} ?- ?\d{4}(?: ?- ?\d{4})?/giu;
 
 /**
- * Telephone numbers: North American ones as they are written; others by country code, or by a trunk zero where they are
- * valid somewhere; and any others under a label.
+ * Finds telephone numbers.
+ *
+ * A number counts if it has a North American form, if it is international (`+`, `00` or `011`), or if it has a trunk
+ * zero and is valid in one of the known countries. Any other number counts only under a telephone label.
  */
-export function findPhones(scene: TextScan): void {
-  for (const found of scene.left.matchAll(harmless)) scene.blank(found.index, found.index + found[0].length);
-  each(scene, international, internationalLength);
-  each(scene, northAmerican, (text, said, gap) => (isOther(said) && isDirect(gap) ? 0 : text.length));
-  each(scene, trunk, (text, said) =>
-    isOther(said) || said === "bank" ? 0 : said === "phone" || isValidSomewhere(text) ? text.length : 0,
+export function findPhones(scan: TextScan): void {
+  for (const found of scan.remaining.matchAll(nonPersonal)) scan.exclude(found.index, found.index + found[0].length);
+  addMatches(scan, international, internationalLength);
+  addMatches(scan, northAmerican, (text, meaning, gap) => (isOther(meaning) && isDirect(gap) ? 0 : text.length));
+  addMatches(scan, trunk, (text, meaning) =>
+    isOther(meaning) || meaning === "bank" ? 0 : meaning === "phone" || isValidSomewhere(text) ? text.length : 0,
   );
-  if (scene.speaksOf("phone")) each(scene, labelled, (text, said) => (said === "phone" ? labelledLength(text) : 0));
+  if (scan.mentions("phone"))
+    addMatches(scan, labelled, (text, meaning) => (meaning === "phone" ? labelledLength(text) : 0));
 }
 
-function isOther(said: Meaning | undefined): boolean {
-  return said === "other" || isOfThing(said);
+function isOther(meaning: Meaning | undefined): boolean {
+  return meaning === "other" || isNonPersonal(meaning);
 }
 
-/** @param lengthOf how much of what the pattern found is a number; 0 for nothing */
-function each(
-  scene: TextScan,
+/** @param lengthOf returns how many characters of a match are the telephone number; 0 if it is not one */
+function addMatches(
+  scan: TextScan,
   pattern: RegExp,
-  lengthOf: (text: string, said: Meaning | undefined, gap: string | undefined) => number,
+  lengthOf: (text: string, meaning: Meaning | undefined, gap: string | undefined) => number,
 ): void {
-  for (const found of scene.left.matchAll(pattern)) {
+  for (const found of scan.remaining.matchAll(pattern)) {
     const [text] = found;
     const { index } = found;
-    if (scene.isGlued(index, "phone")) continue;
-    const label = scene.labelOf({ index, end: index + text.length });
+    if (scan.isInsideWord(index, "phone")) continue;
+    const label = scan.labelOf({ index, end: index + text.length });
     const length = lengthOf(text, label?.meaning, label?.gap);
-    if (length > 0) scene.take("phone", index, index + length + extensionAt(scene.left, index + length));
+    if (length > 0) scan.addMatch("phone", index, index + length + extensionAt(scan.remaining, index + length));
   }
 }
 
 const extension = /(?: ?[,;]? ?(?:x|ext\.?|extension|poste|durchwahl) ?| ?# ?)\d{1,6}(?![\d\p{L}])/iuy;
 
-/** How long the extension behind a number is. */
+/** Returns the length of the extension that follows a number, or 0. */
 function extensionAt(text: string, index: number): number {
   extension.lastIndex = index;
   return extension.exec(text)?.[0].length ?? 0;
 }
 
-/** A pattern takes as many groups as it can, the date behind the number among them: they are left out until it is valid. */
-function internationalLength(text: string, said: Meaning | undefined): number {
-  for (let left = text; digitsOf(left).length >= 7; left = withoutLastGroup(left)) {
-    const number = parsePhoneNumberFromString(left.replace(/^(?:011|00)[ -]?/, "+").replace("(0)", ""));
-    // Behind a plus sign the length is enough: ranges are opened faster than tables are updated.
-    const isSaid = said === "phone" || (left.startsWith("+") && !/^\+\d{1,3}\.\d{3,}(?!\.)/.test(left));
-    if (isSaid ? number?.isPossible() : number?.isValid()) return left.length;
+/**
+ * Returns the length of a valid international number.
+ *
+ * The pattern can also match groups of a following number, such as a date. Groups are dropped from the end until the
+ * number is valid.
+ */
+function internationalLength(text: string, meaning: Meaning | undefined): number {
+  for (let candidate = text; digitsOf(candidate).length >= 7; candidate = withoutLastGroup(candidate)) {
+    const number = parsePhoneNumberFromString(candidate.replace(/^(?:011|00)[ -]?/, "+").replace("(0)", ""));
+    // After a plus sign a possible length is enough, because new ranges open faster than the library's tables change.
+    const isIndicated =
+      meaning === "phone" || (candidate.startsWith("+") && !/^\+\d{1,3}\.\d{3,}(?!\.)/.test(candidate));
+    if (isIndicated ? number?.isPossible() : number?.isValid()) return candidate.length;
   }
   return 0;
 }
@@ -93,12 +101,12 @@ function withoutLastGroup(text: string): string {
 function isValidSomewhere(text: string): boolean {
   const digits = digitsOf(text).length;
   if (digits < 9 || digits > 12) return false;
-  return homes.some((country) => parsePhoneNumberFromString(text, country)?.isValid());
+  return trunkCountries.some((country) => parsePhoneNumberFromString(text, country)?.isValid());
 }
 
-/** Source: ITU-T E.164: at most 15 digits, of which up to three are the country's. */
+/** Accepts 7 to 13 digits. Source: ITU-T E.164: at most 15 digits, of which up to three are the country code. */
 function labelledLength(text: string): number {
-  let left = text;
-  while (digitsOf(left).length > 13) left = withoutLastGroup(left);
-  return digitsOf(left).length >= 7 ? left.length : 0;
+  let candidate = text;
+  while (digitsOf(candidate).length > 13) candidate = withoutLastGroup(candidate);
+  return digitsOf(candidate).length >= 7 ? candidate.length : 0;
 }

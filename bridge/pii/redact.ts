@@ -1,6 +1,6 @@
 import { maskText } from "./detect.ts";
 
-/** A person's own words as they may stand in a ledger, a list or a log. */
+/** Masks personal data in free text that a person wrote, so it can be stored in the ledger, listed or logged. */
 export function withoutPersonalData(text: string): string {
   return maskText(text);
 }
@@ -9,15 +9,16 @@ const redactedNames = new Map<string, string>();
 const maxRedactedNames = 1_000;
 
 /**
- * An event's type or source as a ledger, a log or a list may have it: personal data in it is masked. A source is an
- * address of anything, and CloudEvents' own example of one is a `mailto:`.
+ * Masks personal data in an event's type or source, for the ledger, lists and logs.
+ *
+ * A source can be any URI; one example in the CloudEvents specification is a `mailto:` address.
  */
 export function redactName(name: string): string {
-  // A service has few of them, and each event is told.
-  let told = redactedNames.get(name);
-  if (told !== undefined) return told;
-  told = maskText(name);
+  // A service uses few names but logs one with every event, so results are cached.
+  let redacted = redactedNames.get(name);
+  if (redacted !== undefined) return redacted;
+  redacted = maskText(name);
   if (redactedNames.size >= maxRedactedNames) redactedNames.clear();
-  redactedNames.set(name, told);
-  return told;
+  redactedNames.set(name, redacted);
+  return redacted;
 }

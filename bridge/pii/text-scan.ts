@@ -1,77 +1,87 @@
 import type { DataKind } from "./finding.ts";
 import { type Label, labelOf, labelsIn, type Meaning } from "./labels.ts";
 
-/** Where in a reading something was found. */
-export interface Match {
+/** Personal data found in a scanned text, by its position there. */
+interface Match {
   readonly kind: DataKind;
   readonly index: number;
   readonly end: number;
 }
 
-/** A text while it is searched: what one detector has found is gone for the next. */
+/**
+ * A text while the detectors search it one after another.
+ *
+ * A range that one detector has claimed is blanked out for the next, so matches never overlap.
+ */
 export class TextScan {
-  /** As it was read, whole. */
-  readonly read: string;
-  /** What the field's own name says. */
+  /** The whole text, after normalization. */
+  readonly text: string;
+  /** The meaning of the field's own name. */
   readonly field: Meaning | undefined;
-  readonly spots: Match[] = [];
-  #left: string;
-  /** Places that are gone, and still stand in what is left. */
-  #gone: (readonly [index: number, end: number])[] = [];
+  readonly matches: Match[] = [];
+  #remaining: string;
+  /** Excluded ranges that are not yet blanked out in `#remaining`. */
+  #excluded: (readonly [index: number, end: number])[] = [];
   #labels: readonly Label[] | undefined;
 
-  constructor(read: string, field: Meaning | undefined) {
-    this.read = read;
-    this.#left = read;
+  constructor(text: string, field: Meaning | undefined) {
+    this.text = text;
+    this.#remaining = text;
     this.field = field;
   }
 
-  /** What the words around a place, or else the field's name, say of it. */
-  labelOf(place: { readonly index: number; readonly end: number }) {
-    return labelOf(this.read, this.#labelled(), place, this.field);
+  /** Returns the label that applies to a range, or else the meaning of the field's name. */
+  labelOf(span: { readonly index: number; readonly end: number }) {
+    return labelOf(this.text, this.#allLabels(), span, this.field);
   }
 
-  /** Whether a word of the text, or the field's name, says that something of a kind may be here. */
-  speaksOf(meaning: Meaning): boolean {
-    return this.field === meaning || this.#labelled().some((label) => label.meaning === meaning);
+  /** Returns true if a label in the text, or the field's name, has the given meaning. */
+  mentions(meaning: Meaning): boolean {
+    return this.field === meaning || this.#allLabels().some((label) => label.meaning === meaning);
   }
 
-  #labelled(): readonly Label[] {
-    this.#labels ??= labelsIn(this.read);
+  #allLabels(): readonly Label[] {
+    this.#labels ??= labelsIn(this.text);
     return this.#labels;
   }
 
-  take(kind: DataKind, index: number, end: number): void {
-    this.spots.push({ kind, index, end });
-    this.blank(index, end);
+  /** Records a match and excludes its range from further search. */
+  addMatch(kind: DataKind, index: number, end: number): void {
+    this.matches.push({ kind, index, end });
+    this.exclude(index, end);
   }
 
-  /** Keeps a place from being searched: it is what it is, and no personal data. */
-  blank(index: number, end: number): void {
-    this.#gone.push([index, end]);
+  /** Excludes a range from further search without recording a match. */
+  exclude(index: number, end: number): void {
+    this.#excluded.push([index, end]);
   }
 
-  /** What is left to be searched: as long as the whole. */
-  get left(): string {
-    if (this.#gone.length === 0) return this.#left;
-    let left = "";
+  /** The text with excluded ranges replaced by NUL characters. Its length, and so every index, stays the same. */
+  get remaining(): string {
+    if (this.#excluded.length === 0) return this.#remaining;
+    let remaining = "";
     let done = 0;
-    for (const [index, end] of this.#gone.sort(([a], [b]) => a - b)) {
+    for (const [index, end] of this.#excluded.sort(([a], [b]) => a - b)) {
       if (end <= done) continue;
-      left += this.#left.slice(done, index) + "\0".repeat(end - Math.max(done, index));
+      remaining += this.#remaining.slice(done, index) + "\0".repeat(end - Math.max(done, index));
       done = end;
     }
-    this.#gone = [];
-    this.#left = left + this.#left.slice(done);
-    return this.#left;
+    this.#excluded = [];
+    this.#remaining = remaining + this.#remaining.slice(done);
+    return this.#remaining;
   }
 
-  /** A letter or a digit right before a number makes it another word, but where that word is its label: `SSN123456789`. */
-  isGlued(index: number, meaning: Meaning): boolean {
-    const before = this.read[index - 1];
+  /**
+   * Returns true if a letter or digit directly precedes the index, so a number there is part of a longer word.
+   *
+   * A label of the given meaning may precede it without a space: `SSN123456789`.
+   */
+  isInsideWord(index: number, meaning: Meaning): boolean {
+    const before = this.text[index - 1];
     if (before === undefined || !/[\p{L}\p{N}]/u.test(before)) return false;
-    return !this.#labelled().some((label) => label.end === index && label.meaning === meaning);
+    return !this.#allLabels().some((label) => label.end === index && label.meaning === meaning);
   }
 }
 
+/** Removes everything but the digits 0 to 9. */
 export const digitsOf = (text: string) => text.replace(/\D/g, "");

@@ -1,8 +1,8 @@
-/** Gathers what comes one by one into lists of `size`; the last may be shorter, and none is empty. */
+/** Groups an async sequence into lists of `size`. The last list may be shorter; no list is empty. */
 export async function* batchesOf<T>(all: AsyncIterable<T>, size: number): AsyncGenerator<T[]> {
   let batch: T[] = [];
-  for await (const one of all) {
-    batch.push(one);
+  for await (const item of all) {
+    batch.push(item);
     if (batch.length < size) continue;
     yield batch;
     batch = [];

@@ -2,26 +2,25 @@ import canonicalize from "canonicalize";
 import { isJsonObject, type Json, type JsonObject } from "./json.ts";
 
 /**
- * Canonical JSON (RFC 8785): one text for equal values, for hashes and comparisons.
+ * Writes canonical JSON (RFC 8785), which is the same text for equal values, for hashes and comparisons.
  *
- * A value whose keys stand in order already, as the ledger's entries do, is written by the engine itself, in a third of
- * the time.
+ * A value whose keys are sorted already, such as a ledger entry, takes a third of the time.
  *
- * @throws for what JSON cannot carry: a lone surrogate, a number that is not finite
+ * @throws {Error} if the value has something that JSON cannot hold: a lone surrogate or a number that is not finite
  */
 export function canonicalJson(value: unknown): string {
   return isOrdered(value) ? JSON.stringify(value) : (canonicalize(value) as string);
 }
 
-/** The same value with its keys in the order of canonical JSON. */
-export function inOrder(value: Json): Json {
-  if (Array.isArray(value)) return value.map(inOrder);
+/** Copies a value with its keys in the order of canonical JSON. */
+export function sortKeys(value: Json): Json {
+  if (Array.isArray(value)) return value.map(sortKeys);
   if (!isJsonObject(value)) return value;
   const names = Object.keys(value).sort();
-  return Object.fromEntries(names.map((name) => [name, inOrder(value[name] as Json)]));
+  return Object.fromEntries(names.map((name) => [name, sortKeys(value[name] as Json)]));
 }
 
-/** Whether `JSON.stringify` writes the canonical text: keys in the order of their code units, nothing JSON cannot carry. */
+/** Returns true if `JSON.stringify` writes the canonical text: all keys sorted by code units and all values valid. */
 function isOrdered(value: unknown): boolean {
   switch (typeof value) {
     case "boolean":
@@ -38,10 +37,10 @@ function isOrdered(value: unknown): boolean {
   if (value === null) return true;
   if (Array.isArray(value)) return value.every(isOrdered);
   if ("toJSON" in value) return false;
-  let before = "";
+  let previous = "";
   for (const key of Object.keys(value)) {
-    if (key < before || !key.isWellFormed() || !isOrdered((value as JsonObject)[key])) return false;
-    before = key;
+    if (key < previous || !key.isWellFormed() || !isOrdered((value as JsonObject)[key])) return false;
+    previous = key;
   }
   return true;
 }

@@ -1,15 +1,16 @@
 import { isJsonObject, isPrototypeKey, type Json, type JsonObject } from "./json.ts";
 
-/** Reads one place in a record; `undefined` when it is absent. */
+/** Reads one field of a record; `undefined` if it is absent. */
 export type Reader = (record: JsonObject) => Json | undefined;
 
 /**
- * Says what is wrong with a dotted path, or nothing.
+ * Checks a dotted path such as `employee.address.zip`.
  *
- * A path is names joined by dots: `employee.address.zip`. Names may hold anything but dots, and not the names that
- * reach an object's prototype.
+ * A name may have any characters but dots. It must not be empty or name an object's prototype.
+ *
+ * @returns a message, or `undefined` if the path is valid
  */
-export function pathFault(path: string): string | undefined {
+export function pathIssue(path: string): string | undefined {
   for (const name of path.split(".")) {
     if (name === "") return `"${path}" has an empty name between its dots`;
     if (isPrototypeKey(name)) return `"${path}" names "${name}", which is not a field`;
@@ -17,7 +18,7 @@ export function pathFault(path: string): string | undefined {
   return undefined;
 }
 
-/** Compiles a dotted path. Only own properties are seen, so `toString` or `constructor` are absent like any other. */
+/** Compiles a dotted path. Inherited properties such as `toString` and `constructor` read as absent. */
 export function reader(path: string): Reader {
   const names = path.split(".");
   const [first] = names;
@@ -35,9 +36,9 @@ export function reader(path: string): Reader {
 }
 
 /**
- * Turns flat fields into the body a target expects: `{"address.zip": "1"}` becomes `{address: {zip: "1"}}`.
+ * Nests flat fields for a target's request body: `{"address.zip": "1"}` becomes `{address: {zip: "1"}}`.
  *
- * Packets keep their fields flat, so that order and sameness are judged a leaf at a time; only the wire is nested.
+ * Packets keep their fields flat, so that versions and equality are compared per leaf.
  */
 export function nest(fields: JsonObject): JsonObject {
   const body: JsonObject = {};
@@ -50,9 +51,9 @@ export function nest(fields: JsonObject): JsonObject {
       if (isJsonObject(inner)) {
         here = inner;
       } else {
-        const made: JsonObject = {};
-        here[name] = made;
-        here = made;
+        const created: JsonObject = {};
+        here[name] = created;
+        here = created;
       }
     }
     here[last] = value as Json;

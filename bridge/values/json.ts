@@ -1,9 +1,9 @@
-/** Any value JSON can carry. */
+/** Any value that JSON can represent. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 export type JsonObject = { [key: string]: Json };
 
-/** Keys that reach an object's prototype when assigned; never accepted from outside. */
+/** Keys that can reach an object's prototype. They are never accepted from outside. */
 const prototypeKeys = new Set(["__proto__", "prototype", "constructor"]);
 
 export function isPrototypeKey(key: string): boolean {
@@ -15,14 +15,15 @@ export function isJsonObject(value: unknown): value is JsonObject {
 }
 
 /**
- * Says what makes a parsed value unsafe to carry on, or nothing.
+ * Checks that a parsed value is safe to process and store.
  *
- * Limits: depth 64 (the engines' JSON functions recurse), strings well-formed Unicode (a lone surrogate would not
- * survive the round trip through UTF-8 and so change the hashes), finite numbers, no prototype keys.
+ * The nesting depth is at most 64, because JSON functions recurse. Strings are well-formed Unicode, because a lone
+ * surrogate does not survive UTF-8 and would change hashes. Numbers are finite, and prototype keys are refused.
  *
- * The text names the place, and of keys only those that are plain names: a record may be keyed by an e-mail address.
+ * @returns a message with the path, or `undefined` if the value is safe. A key that is not a plain name is shown as `…`,
+ *   because it may be personal data such as an e-mail address.
  */
-export function jsonFault(value: unknown, path = "", depth = 0): string | undefined {
+export function jsonIssue(value: unknown, path = "", depth = 0): string | undefined {
   const where = path.slice(0, 80) || "the value";
   if (depth > 64) return `${where}: nested deeper than 64 levels`;
   switch (typeof value) {
@@ -40,8 +41,8 @@ export function jsonFault(value: unknown, path = "", depth = 0): string | undefi
   if (value === null) return undefined;
   if (Array.isArray(value)) {
     for (let i = 0; i < value.length; i++) {
-      const fault = jsonFault(value[i], `${path}[${i}]`, depth + 1);
-      if (fault) return fault;
+      const issue = jsonIssue(value[i], `${path}[${i}]`, depth + 1);
+      if (issue) return issue;
     }
     return undefined;
   }
@@ -49,23 +50,23 @@ export function jsonFault(value: unknown, path = "", depth = 0): string | undefi
     if (isPrototypeKey(key)) return `${where}: the key "${key}" is not allowed`;
     if (!key.isWellFormed()) return `${where}: a key is not well-formed Unicode`;
     const name = isPlainName(key) ? key : "…";
-    const fault = jsonFault((value as JsonObject)[key], path ? `${path}.${name}` : name, depth + 1);
-    if (fault) return fault;
+    const issue = jsonIssue((value as JsonObject)[key], path ? `${path}.${name}` : name, depth + 1);
+    if (issue) return issue;
   }
   return undefined;
 }
 
-/** Whether a key is a field's name, and not a value that records are kept under: an address, an account, a passport. */
+/** Returns true if a key is a field's name and not data, such as an e-mail address that records are keyed by. */
 export function isPlainName(key: string): boolean {
   return /^[A-Za-z_][\w-]{0,63}$/.test(key) && key.replace(/\D/g, "").length <= maxDigits;
 }
 
-/** `line2`, `q3_2026`: a name has so many digits at most, and hardly a number of anything has so few. */
+/** Most digits in a plain name (`line2`, `q3_2026`). Nearly every account or document number has more. */
 const maxDigits = 5;
 
 const bodyTexts = new WeakMap<object, string>();
 
-/** The JSON of an event or a packet. These never change, and are weighed, kept and queued as the one text. */
+/** Serializes an event or a packet. The text is cached, because these objects never change after they are made. */
 export function bodyText(body: object): string {
   let text = bodyTexts.get(body);
   if (text === undefined) {
@@ -75,6 +76,7 @@ export function bodyText(body: object): string {
   return text;
 }
 
+/** Compares two JSON values. The order of keys does not matter. */
 export function jsonEqual(a: Json | undefined, b: Json | undefined): boolean {
   if (a === b) return true;
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;

@@ -1,9 +1,9 @@
-/** Where a page begins: at the front, or behind another. */
+/** Start of a page: after the given cursor, or at the beginning if there is none. */
 export interface From {
   readonly after?: string;
 }
 
-/** Goes through a list to its end, a page after another. */
+/** Reads all pages of a list, one after another. */
 export async function* pagesOf<P extends { readonly next?: string | undefined }>(
   read: (from: From) => Promise<P>,
 ): AsyncGenerator<P> {

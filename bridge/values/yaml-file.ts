@@ -1,18 +1,19 @@
 import { type Document, isMap, isPair, isScalar, LineCounter, parseDocument } from "yaml";
-import { isJsonObject, type JsonObject, jsonFault } from "./json.ts";
+import { isJsonObject, type JsonObject, jsonIssue } from "./json.ts";
 
-/** A file's largest size. The compiled set of sheets has 500 KB on AWS AppConfig; no single one needs a tenth of it. */
+/** Largest size of one file. AWS AppConfig accepts 500 KB for all compiled sheets together. */
 const maxBytes = 65_536;
 
-/** One thing wrong with one line of one file. */
+/** One problem on one line of a file. */
 export interface YamlIssue {
   readonly file: string;
   readonly line: number;
   readonly message: string;
 }
 
-export function issueText(fault: YamlIssue): string {
-  return `${fault.file}:${fault.line}: ${fault.message}`;
+/** Formats an issue as `file:line: message`. */
+export function issueText({ file, line, message }: YamlIssue): string {
+  return `${file}:${line}: ${message}`;
 }
 
 export type YamlReading =
@@ -20,21 +21,21 @@ export type YamlReading =
   | { readonly ok: false; readonly faults: readonly YamlIssue[] };
 
 /**
- * Reads a file that a person writes: YAML text in, a JSON object or the text's faults out. Never throws on bad text.
+ * Parses a YAML file that a person wrote into a JSON object. Returns issues for bad text and never throws.
  *
- * Limits: 64 KiB; YAML 1.2 core types only, aliases expanded at most 20 times.
+ * Limits: 64 KiB; YAML 1.2 core types only; at most 20 alias expansions.
  *
- * @param file as it should stand in a fault, such as `mappings/per_diem.yaml`
- * @param words what the file is, and what an empty one should begin with
+ * @param file the name shown in issues, such as `mappings/per_diem.yaml`
+ * @param words `what`: the subject of messages; `begin`: the advice for an empty file
  */
 export function readYaml(
   file: string,
   text: string,
   { what, begin }: { readonly what: string; readonly begin: string },
 ): YamlReading {
-  const fault = (line: number, message: string): YamlIssue => ({ file, line, message });
+  const issue = (line: number, message: string): YamlIssue => ({ file, line, message });
   if (Buffer.byteLength(text) > maxBytes) {
-    return { ok: false, faults: [fault(1, `${what} is larger than ${maxBytes} bytes; split it`)] };
+    return { ok: false, faults: [issue(1, `${what} is larger than ${maxBytes} bytes; split it`)] };
   }
   const lines = new LineCounter();
   const yaml = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false, logLevel: "error" });
@@ -43,7 +44,7 @@ export function readYaml(
     return {
       ok: false,
       faults: yaml.errors.map((error) =>
-        fault(lines.linePos(error.pos[0]).line, yamlMessage(error.code, error.message)),
+        issue(lines.linePos(error.pos[0]).line, yamlMessage(error.code, error.message)),
       ),
     };
   }
@@ -51,15 +52,15 @@ export function readYaml(
   try {
     raw = yaml.toJS({ maxAliasCount: 20 });
   } catch {
-    return { ok: false, faults: [fault(1, `${what}'s aliases expand too far; write the values out`)] };
+    return { ok: false, faults: [issue(1, `${what}'s aliases expand too far; write the values out`)] };
   }
-  if (!isJsonObject(raw)) return { ok: false, faults: [fault(1, `${what} is empty; ${begin}`)] };
-  const hostile = jsonFault(raw);
-  if (hostile) return { ok: false, faults: [fault(lineOfKeyNamed(lineOf, hostile), hostile)] };
+  if (!isJsonObject(raw)) return { ok: false, faults: [issue(1, `${what} is empty; ${begin}`)] };
+  const unsafe = jsonIssue(raw);
+  if (unsafe) return { ok: false, faults: [issue(lineOfPathIn(lineOf, unsafe), unsafe)] };
   return { ok: true, raw, lineOf };
 }
 
-/** The line of what a path leads to, or of the nearest thing on the way there. */
+/** Returns the line of a path's node, or of its nearest existing parent. */
 export function lineOfPath(yaml: Document, lines: LineCounter, path: readonly PropertyKey[]): number {
   let node: unknown = yaml.contents;
   let offset = rangeStart(node);
@@ -88,12 +89,12 @@ function rangeStart(node: unknown): number | undefined {
     : undefined;
 }
 
-/** A hostile key is named in the fault's text; its line is where that text first stands. */
-function lineOfKeyNamed(lineOf: (path: readonly PropertyKey[]) => number, message: string): number {
+/** Returns the line of the path that a `jsonIssue` message begins with. */
+function lineOfPathIn(lineOf: (path: readonly PropertyKey[]) => number, message: string): number {
   return lineOf(message.split(":")[0]?.split(".") ?? []);
 }
 
 function yamlMessage(code: string, message: string): string {
-  if (code === "DUPLICATE_KEY") return "the same key stands twice; keep one";
+  if (code === "DUPLICATE_KEY") return "the key is duplicated; keep one";
   return `not YAML: ${message.split("\n")[0]}`;
 }

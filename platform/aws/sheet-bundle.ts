@@ -5,7 +5,7 @@ import { compileSheet, type PlacedIssue, type Sheet, sheetName } from "../../bri
 import { schemaIssues } from "../../bridge/mapping/schema-faults.ts";
 import type { Catalog } from "../../bridge/model/connector.ts";
 import { sheetSchema } from "../../bridge/model/sheet-document.ts";
-import { type Json, type JsonObject, jsonFault } from "../../bridge/values/json.ts";
+import { type Json, type JsonObject, jsonIssue } from "../../bridge/values/json.ts";
 
 /** Largest bundle that is deployed. AppConfig accepts more, but every mapper reads and compiles the whole bundle. */
 const maxSetBytes = 500_000;
@@ -77,8 +77,8 @@ export function unpackSet(text: string): Unpacked {
   } catch {
     return invalid("the set is not JSON; deploy the sheets with npm run deploy:mappings");
   }
-  const jsonIssue = jsonFault(raw);
-  if (jsonIssue) return invalid(`the set, ${jsonIssue}`);
+  const invalidJson = jsonIssue(raw);
+  if (invalidJson) return invalid(`the set, ${invalidJson}`);
   const envelope = envelopeSchema.safeParse(raw);
   if (!envelope.success) {
     return invalid(...envelope.error.issues.map(({ path, message }) => `the set, ${path.join(".")}: ${message}`));

@@ -1,16 +1,16 @@
-import type { LocalEngine } from "./engine.ts";
-import type { SheetWatcher } from "./sheet-watcher.ts";
-import { takeLock } from "./lock.ts";
 import { join } from "node:path";
-import { type Connector, connectorId } from "../../bridge/model/connector.ts";
-import { runMaintenance } from "../../bridge/maintenance/run-maintenance.ts";
-import { accept } from "../../bridge/intake/accept.ts";
 import { type ConnectorWorker, deliver } from "../../bridge/delivery/deliver.ts";
 import { createRateLimiter } from "../../bridge/delivery/rate-limiter.ts";
-import type { QueueName, Message } from "../../bridge/ports/queue.ts";
-import type { MessageDisposition } from "../../bridge/ports/message-result.ts";
-import { errorName } from "../../bridge/observability/log.ts";
+import { accept } from "../../bridge/intake/accept.ts";
 import { runJobs } from "../../bridge/jobs/job-runner.ts";
+import { runMaintenance } from "../../bridge/maintenance/run-maintenance.ts";
+import { type Connector, connectorId } from "../../bridge/model/connector.ts";
+import { errorName } from "../../bridge/observability/log.ts";
+import type { MessageDisposition } from "../../bridge/ports/message-result.ts";
+import type { Message, QueueName } from "../../bridge/ports/queue.ts";
+import type { LocalEngine } from "./engine.ts";
+import { takeLock } from "./lock.ts";
+import type { SheetWatcher } from "./sheet-watcher.ts";
 
 const batchSize = 10;
 /** Longest wait for a message in one receive call. */

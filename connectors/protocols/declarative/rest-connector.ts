@@ -8,7 +8,7 @@ import {
 } from "../../../bridge/model/connector.ts";
 import { delivered, type Outcome, refused, retry } from "../../../bridge/model/outcome.ts";
 import type { Packet } from "../../../bridge/model/packet.ts";
-import { nest, pathFault } from "../../../bridge/values/field-path.ts";
+import { nest, pathIssue } from "../../../bridge/values/field-path.ts";
 import type { Json, JsonObject } from "../../../bridge/values/json.ts";
 import { answerKept, joinUrl, judge, outcomeOfError, retryAfterIn } from "../http/client.ts";
 import { accessTo, clientAuthSchema, clientSecretSchema, tlsOf } from "../http/oauth2.ts";
@@ -33,7 +33,7 @@ const status = z
 const statuses = z.array(status).default([]);
 
 const dottedPath = z.string().check((check) => {
-  const fault = pathFault(check.value);
+  const fault = pathIssue(check.value);
   if (fault) check.issues.push({ code: "custom", message: fault, input: check.value });
 });
 

@@ -1,12 +1,12 @@
-import { type Core, aCore, fakeTarget, type FakeTarget } from "../../support/core.ts";
 import { createHmac } from "node:crypto";
-import { describe, it, expect } from "vitest";
-import { receiveWebhook } from "../../../bridge/inbound/receive-webhook.ts";
-import { delivered } from "../../../bridge/model/outcome.ts";
-import type { Polled, Connector } from "../../../bridge/model/connector.ts";
-import { runMaintenance } from "../../../bridge/maintenance/run-maintenance.ts";
+import { describe, expect, it } from "vitest";
 import * as z from "zod";
+import { receiveWebhook } from "../../../bridge/inbound/receive-webhook.ts";
+import { runMaintenance } from "../../../bridge/maintenance/run-maintenance.ts";
 import { readSheet } from "../../../bridge/mapping/sheet-file.ts";
+import type { Connector, Polled } from "../../../bridge/model/connector.ts";
+import { delivered } from "../../../bridge/model/outcome.ts";
+import { aCore, type Core, type FakeTarget, fakeTarget } from "../../support/core.ts";
 
 const key = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
 const otherKey = `whsec_${Buffer.alloc(32, 8).toString("base64")}`;

@@ -7,7 +7,7 @@ import {
   compareVersions,
   maxPacketBytes,
   revise,
-  sizeFault,
+  sizeIssue,
   strictOrder,
   type Version,
   versionOf,
@@ -169,8 +169,8 @@ describe("packet size limit", () => {
   };
 
   it("accepts 256 KiB, and reports both sizes for one byte more", () => {
-    expect(sizeFault(sized(maxPacketBytes))).toBeUndefined();
-    expect(sizeFault(sized(maxPacketBytes + 1))).toBe(
+    expect(sizeIssue(sized(maxPacketBytes))).toBeUndefined();
+    expect(sizeIssue(sized(maxPacketBytes + 1))).toBe(
       "the packet has 262145 bytes, more than the 262144 a packet may have",
     );
   });
@@ -179,6 +179,6 @@ describe("packet size limit", () => {
     const packet = aPacket({ fields: { a: "€".repeat(90_000) } });
 
     expect(JSON.stringify(packet).length).toBeLessThan(maxPacketBytes);
-    expect(sizeFault(packet)).toBeDefined();
+    expect(sizeIssue(packet)).toBeDefined();
   });
 });

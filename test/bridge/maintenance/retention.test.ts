@@ -1,11 +1,11 @@
-import { type Core, aCore, brokenLaws, fakeTarget } from "../../support/core.ts";
-import { runMaintenance } from "../../../bridge/maintenance/run-maintenance.ts";
-import { describe, it, expect } from "vitest";
+import { describe, expect, it } from "vitest";
+import { previewReplay, replayPacket } from "../../../bridge/jobs/replay.ts";
 import { verifyLedger } from "../../../bridge/ledger/verify.ts";
-import { refused } from "../../../bridge/model/outcome.ts";
-import { replayPacket, previewReplay } from "../../../bridge/jobs/replay.ts";
-import type { StorePort } from "../../../bridge/ports/store.ts";
 import { purgeExpired } from "../../../bridge/maintenance/retention.ts";
+import { runMaintenance } from "../../../bridge/maintenance/run-maintenance.ts";
+import { refused } from "../../../bridge/model/outcome.ts";
+import type { StorePort } from "../../../bridge/ports/store.ts";
+import { aCore, brokenLaws, type Core, fakeTarget } from "../../support/core.ts";
 
 const dayMs = 86_400_000;
 const days = (count: number) => ({ times: { retentionMs: count * dayMs } });

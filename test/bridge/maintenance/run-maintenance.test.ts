@@ -1,12 +1,12 @@
-import { describe, it, expect } from "vitest";
-import { fakeTarget, aCore, brokenLaws, onePerDiem, type Core } from "../../support/core.ts";
-import { retry } from "../../../bridge/model/outcome.ts";
-import { runMaintenance } from "../../../bridge/maintenance/run-maintenance.ts";
-import { probe } from "../../../bridge/maintenance/probe.ts";
-import { startJob, runJobs } from "../../../bridge/jobs/job-runner.ts";
+import { describe, expect, it } from "vitest";
 import { changeHealth } from "../../../bridge/delivery/circuit-breaker.ts";
 import type { Engine } from "../../../bridge/engine.ts";
+import { runJobs, startJob } from "../../../bridge/jobs/job-runner.ts";
+import { probe } from "../../../bridge/maintenance/probe.ts";
+import { runMaintenance } from "../../../bridge/maintenance/run-maintenance.ts";
+import { retry } from "../../../bridge/model/outcome.ts";
 import type { QueuePort } from "../../../bridge/ports/queue.ts";
+import { aCore, brokenLaws, type Core, fakeTarget, onePerDiem } from "../../support/core.ts";
 
 describe("keep", () => {
   it("opens the breaker after five retries in a row from at least two lanes, and calls the target no more", async () => {

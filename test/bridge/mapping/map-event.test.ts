@@ -71,24 +71,24 @@ describe("mapping", () => {
     expect(await fieldsOf(target, data)).toEqual(expected);
   });
 
-  it("holds a full packet of which a field is missing", async () => {
+  it("holds a packet with send: full if a field is missing", async () => {
     const [parcel] = await mapped("map: { x: x, z: z }, send: full", { data: { x: 1 } });
 
     expect(parcel?.fault).toBe("send: full needs z, which the event does not give");
   });
 
-  it("holds what an expression faults on, and repeats no value", async () => {
+  it("holds a packet if an expression fails, with a reason that contains no value", async () => {
     const [parcel] = await mapped("map: { x: { to: y, with: $number($) } }", { data: { x: "Zephyrine" } });
 
     expect(parcel?.fault).toMatch(/^x: /);
     expect(parcel?.fault).not.toContain("Zephyrine");
   });
 
-  it("calls the time of acceptance now", async () => {
+  it("uses the time of acceptance for $now()", async () => {
     expect(await fieldsOf("map: { x: { to: y, with: $now() } }", { x: 1 })).toEqual({ y: "2026-03-01T12:00:00.000Z" });
   });
 
-  it("leaves the event as it was", async () => {
+  it("does not change the event", async () => {
     const data = { x: { deep: [1] }, list: [{ id: "a", v: 1 }] };
     const before = structuredClone(data);
 
@@ -112,11 +112,11 @@ describe("mapping", () => {
       { subject: "s-1", data: { x: 1, o: {} } },
       "s-1",
     ],
-  ])("takes for the entity %s", async (_, top, target, event, entity) => {
+  ])("takes for the entity %s", async (...[, top, target, event, entity]) => {
     expect((await mapped(target, event, top))[0]?.entity).toBe(entity);
   });
 
-  it("makes a parcel of each element, and faults of those that are none", async () => {
+  it("returns one payload per element, with an issue for each invalid element", async () => {
     const data = {
       people: [
         { badge: "a", desk: 1 },
@@ -139,13 +139,13 @@ describe("mapping", () => {
     }
   });
 
-  it("holds an event whose roster is none", async () => {
+  it("holds an event whose roster is not an array", async () => {
     const [parcel] = await mapped("for_each: data.people, map: { desk: desk }", { id: "e-1", data: { people: "all" } });
 
     expect(parcel?.fault).toBe("for_each: data.people is not an array in the event");
   });
 
-  it("makes nothing of an empty roster", async () => {
+  it("returns no payload for an empty roster", async () => {
     expect(await mapped("for_each: data.people, map: { desk: desk }", { data: { people: [] } })).toEqual([]);
   });
 });

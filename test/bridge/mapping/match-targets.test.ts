@@ -15,14 +15,14 @@ async function targetsAt(ms: number, time?: string): Promise<string[]> {
 }
 
 describe("matching", () => {
-  it("gives both versions of a connector the event where they overlap: from inclusive, until exclusive", async () => {
+  it("sends an event to both versions of a connector while they overlap, from inclusive, until exclusive", async () => {
     expect(await targetsAt(noon - 1)).toEqual(["old"]);
     expect(await targetsAt(noon)).toEqual(["old", "new"]);
     expect(await targetsAt(noon + 999)).toEqual(["old", "new"]);
     expect(await targetsAt(noon + 1_000)).toEqual(["new"]);
   });
 
-  it("goes by the time of acceptance: a late event goes to the newer version alone", async () => {
+  it("compares from and until with the time of acceptance, so a late event goes only to the newer version", async () => {
     expect(await targetsAt(noon + 5_000, "2026-02-01T00:00:00Z")).toEqual(["new"]);
   });
 
@@ -40,7 +40,7 @@ describe("matching", () => {
     expect(await match(anEvent({ type: "t" }), [sheet], noon)).toHaveLength(count);
   });
 
-  it("says that a condition faulted, does not guess, and leaves the other sheets theirs", async () => {
+  it("reports a failed condition and still matches the other sheets", async () => {
     const targets = "targets: { a: { connector: Fake, map: { x: y } } }";
     const sheets = [`source_event: t\nwhen: data.new_rate + "x" > 1\n${targets}`, `source_event: t\n${targets}`];
 

@@ -131,7 +131,7 @@ describe("a roster in a file", () => {
     [
       "is missing",
       (folder) => addressOf(folder, "in/none"),
-      /data\.rosterUri: the file is not there; mend that, and publish the event again/,
+      /data\.rosterUri: the file is not there; fix this, and publish the event again/,
     ],
     [
       "is an http address",
@@ -175,9 +175,9 @@ describe("a roster in a file", () => {
     [
       "changes",
       (folder) => folder.write("in/roster.ndjson", linesOf(somePeople(3))),
-      /has changed since it was looked up; mend that/,
+      /has changed since it was looked up; fix this/,
     ],
-    ["goes", (folder) => rmSync(join(folder.path, "in/roster.ndjson")), /is not there; mend that/],
+    ["goes", (folder) => rmSync(join(folder.path, "in/roster.ndjson")), /is not there; fix this/],
   ])(
     "that %s once it is accepted is held from that line on; what was packed before goes",
     async (_, change, reason) => {

@@ -135,7 +135,7 @@ describe("a sheet", () => {
       perDiemSheet.replace("      new_rate: dailyRate", "      new_rate: a\n    set: { a: 1 }"),
       "both map to a; keep one",
     ],
-    ["the same key twice", `${perDiemSheet}source_event: y`, "mappings/x.yaml:12: the same key stands twice; keep one"],
+    ["the same key twice", `${perDiemSheet}source_event: y`, "mappings/x.yaml:12: the key is duplicated; keep one"],
     [
       "a bad window",
       `${perDiemSheet}consistency_window: soon`,

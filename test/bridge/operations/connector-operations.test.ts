@@ -1,10 +1,10 @@
-import type { Actor } from "../../../bridge/operations/operator.ts";
-import { describe, it, expect } from "vitest";
-import { fakeTarget, aCore, brokenLaws, type Core } from "../../support/core.ts";
-import { pause, resume, redriveNow } from "../../../bridge/operations/connector-operations.ts";
+import { describe, expect, it } from "vitest";
 import { verifyLedger } from "../../../bridge/ledger/verify.ts";
-import { runMaintenance } from "../../../bridge/maintenance/run-maintenance.ts";
 import { probe } from "../../../bridge/maintenance/probe.ts";
+import { runMaintenance } from "../../../bridge/maintenance/run-maintenance.ts";
+import { pause, redriveNow, resume } from "../../../bridge/operations/connector-operations.ts";
+import type { Actor } from "../../../bridge/operations/operator.ts";
+import { aCore, brokenLaws, type Core, fakeTarget } from "../../support/core.ts";
 
 const jo: Actor = { actor: "jo", reason: "payroll closes its books" };
 

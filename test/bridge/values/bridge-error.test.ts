@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { BridgeError, InvalidRequestError, InvariantError } from "../../../bridge/values/bridge-error.ts";
 
-describe("an error of the bridge", () => {
+describe("a bridge error", () => {
   it.each([
     [new BridgeError("store-unavailable", "the store is closed"), "BridgeError", "store-unavailable"],
     [new InvalidRequestError("the reason is empty"), "InvalidRequestError", "invalid-request"],

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { nest, pathFault, reader } from "../../../bridge/values/field-path.ts";
+import { nest, pathIssue, reader } from "../../../bridge/values/field-path.ts";
 import type { Json, JsonObject } from "../../../bridge/values/json.ts";
 
-describe("a path", () => {
+describe("a field path", () => {
   it.each<[string, Json | undefined]>([
     ["a", 1],
     ["b.c", null],
@@ -17,7 +17,7 @@ describe("a path", () => {
     ["text.length", undefined],
     ["text.0", undefined],
     ["b.d.-1", undefined],
-  ])("%s reads %j", (path, expected) => {
+  ])("reads at %s the value %j", (path, expected) => {
     const record = { a: 1, b: { c: null, d: [{ e: "x" }] }, text: "abc" };
 
     const value = reader(path)(record);
@@ -26,14 +26,14 @@ describe("a path", () => {
   });
 
   it.each(["", ".", "a.", ".a", "a..b", "__proto__", "a.__proto__.b", "constructor.name", "a.prototype"])(
-    "%j is none, and why is told",
+    "%j is invalid and gets a message that says why",
     (path) => {
-      expect(pathFault(path)).toMatch(/has an empty name between its dots|which is not a field/);
+      expect(pathIssue(path)).toMatch(/has an empty name between its dots|which is not a field/);
     },
   );
 
-  it.each(["a", "a.b.c", "a b", "é.ü", "a-b", "0", "a[0]"])("%j is one", (path) => {
-    expect(pathFault(path)).toBeUndefined();
+  it.each(["a", "a.b.c", "a b", "é.ü", "a-b", "0", "a[0]"])("%j is valid", (path) => {
+    expect(pathIssue(path)).toBeUndefined();
   });
 });
 
@@ -47,11 +47,11 @@ describe("nesting", () => {
     [{ "a.b.c": null }, { a: { b: { c: null } } }],
     [{}, {}],
     [{ "a.0": 1 }, { a: { 0: 1 } }],
-  ])("makes of %j the body %j", (fields, body) => {
+  ])("turns %j into the body %j", (fields, body) => {
     expect(nest(fields)).toEqual(body);
   });
 
-  it("gives back by its paths what went in, for paths that do not stand within each other", () => {
+  it("keeps each value readable by its path if no path contains another", () => {
     const name = fc.constantFrom("a", "b", "c");
     const fields = fc.uniqueArray(
       fc.tuple(name, name, name).map((names) => names.join(".")),

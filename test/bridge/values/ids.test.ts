@@ -5,13 +5,13 @@ import { keyedHash, shortId } from "../../../bridge/values/ids.ts";
 import { aKey } from "../../support/builders.ts";
 
 describe("an id", () => {
-  it("stays what it is: it is stored, and compared for years", () => {
+  it("never changes for the same parts, because ids are stored for years", () => {
     expect(shortId("hms.policy", "c-1")).toBe(shortId("hms.policy", "c-1"));
     expect(shortId()).toMatchInlineSnapshot(`"4oymiquy7qobjgx3"`);
     expect(shortId("a", "b")).toMatch(/^[a-z2-7]{16}$/);
   });
 
-  it("is one for one list of parts only", () => {
+  it("differs for different lists of parts", () => {
     const parts = fc.array(fc.string(), { maxLength: 4 });
     fc.assert(
       fc.property(parts, parts, (a, b) => {
@@ -26,7 +26,7 @@ describe("an id", () => {
 });
 
 describe("a keyed hash", () => {
-  it("cannot be made without the key", () => {
+  it("depends on the key", () => {
     const other = createSecretKey(Buffer.alloc(32, 8));
 
     expect(keyedHash(aKey, "123-45-6789")).toMatch(/^[a-z2-7]{26}$/);

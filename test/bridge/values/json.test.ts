@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Json, jsonEqual, jsonFault } from "../../../bridge/values/json.ts";
+import { type Json, jsonEqual, jsonIssue } from "../../../bridge/values/json.ts";
 
-describe("what is unsafe to carry on", () => {
+describe("the check for unsafe JSON", () => {
   it.each<[string, unknown, string]>([
     ["a lone surrogate", { a: ["\ud800"] }, "a[0]: not well-formed Unicode"],
     ["infinity", { a: Number.POSITIVE_INFINITY }, "a: not a finite number"],
@@ -10,30 +10,30 @@ describe("what is unsafe to carry on", () => {
     ["a function", { a: () => {} }, "a: not JSON"],
     ["undefined in a list", [undefined], "[0]: not JSON"],
     ["a bigint", 1n, "the value: not JSON"],
-    ["a fault below a key that could be a value", { "a@b.example": { x: Number.NaN } }, "….x: not a finite number"],
-  ])("is told with its place: %s", (_, value, fault) => {
-    expect(jsonFault(value)).toBe(fault);
+    ["a problem below a key that could be data", { "a@b.example": { x: Number.NaN } }, "….x: not a finite number"],
+  ])("reports %s with its path", (_, value, message) => {
+    expect(jsonIssue(value)).toBe(message);
   });
 
-  it("is more than 64 levels, and 64 are not", () => {
+  it("accepts 64 levels of nesting and refuses more", () => {
     const nested = (levels: number): Json => (levels === 0 ? 1 : [nested(levels - 1)]);
 
-    expect(jsonFault(nested(64))).toBeUndefined();
-    expect(jsonFault(nested(65))).toMatch(/nested deeper than 64 levels$/);
+    expect(jsonIssue(nested(64))).toBeUndefined();
+    expect(jsonIssue(nested(65))).toMatch(/nested deeper than 64 levels$/);
   });
 
-  it("is nothing of what JSON can carry", () => {
+  it("accepts any other JSON value", () => {
     fc.assert(
       fc.property(fc.jsonValue({ noUnicodeString: false }), (value) => {
-        const fault = jsonFault(value);
-        if (fault) expect(JSON.stringify(value)).toMatch(/\\ud|__proto__|constructor|prototype/);
+        const issue = jsonIssue(value);
+        if (issue) expect(JSON.stringify(value)).toMatch(/\\ud|__proto__|constructor|prototype/);
       }),
     );
   });
 });
 
-describe("sameness", () => {
-  it("is that of the JSON, whatever the order of keys", () => {
+describe("JSON equality", () => {
+  it("ignores the order of keys", () => {
     fc.assert(
       fc.property(fc.jsonValue(), fc.jsonValue(), (a, b) => {
         const [x, y] = [JSON.parse(JSON.stringify(a)) as Json, JSON.parse(JSON.stringify(b)) as Json];
@@ -58,7 +58,7 @@ describe("sameness", () => {
     [{ a: 1 }, { a: 1, b: 2 }],
     [{ toString: 1 }, {}],
     [{ a: null }, { b: null }],
-  ])("is not between %j and %j", (a, b) => {
+  ])("tells %j and %j apart", (a, b) => {
     expect(jsonEqual(a, b)).toBe(false);
     expect(jsonEqual(b, a)).toBe(false);
   });

@@ -230,7 +230,7 @@ describe("the file of a declared connector", () => {
       exampleText.replace("BadgeOffice\n", "badge office\n"),
       "connectors/x.yaml:2: name is not a name such as BadgeOffice",
     ],
-    ["a key twice", `${exampleText}\nname: Other\n`, "the same key stands twice; keep one"],
+    ["a key twice", `${exampleText}\nname: Other\n`, "the key is duplicated; keep one"],
     ["no YAML", "name: [", "connectors/x.yaml:1: not YAML"],
     ["nothing", "# nothing", 'connectors/x.yaml:1: the declaration is empty; start with "name:" and "baseUrl:"'],
     ["a hostile key", "__proto__: { a: 1 }\nname: X", "__proto__"],
