@@ -283,7 +283,7 @@ describe("bridge on a store", () => {
     expect(code).toBe(1);
     expect(JSON.parse(again.out)).toMatchObject({ looked: 2, made: 0 });
     expect(target.received.map(({ body }) => body)).toEqual([{ dailyRate: 70 }]);
-    expect(forbidden).toMatchObject({ code: 3, err: expect.stringContaining('in bridge.yaml under "places:"') });
+    expect(forbidden).toMatchObject({ code: 3, err: expect.stringContaining('to "places:" in bridge.yaml') });
   });
 
   test("serve stops with a clear message when its store is deleted", async () => {
