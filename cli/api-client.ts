@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { userInfo } from "node:os";
 import type { Command } from "commander";
 import type * as z from "zod";
+import { BridgeError } from "../bridge/values/bridge-error.ts";
 import { createOpsApp } from "../ops/app.ts";
 import { problemSchema } from "../ops/problem.ts";
 import { SheetsError } from "../platform/local/sheet-watcher.ts";
@@ -29,7 +30,8 @@ export function isRemote({ url, stack }: OpsOptions): boolean {
 }
 
 /** A problem returned by the operator API. */
-export class ApiError extends Error {
+export class ApiError extends BridgeError {
+  override readonly name = "ApiError";
   readonly exitCode: number;
 
   constructor(problem: z.output<typeof problemSchema>) {
@@ -39,7 +41,10 @@ export class ApiError extends Error {
     const message = isDetailComplete
       ? detail.replace(/^[A-Z](?=[a-z]* )/, (first) => first.toLowerCase())
       : `${title.toLowerCase()}. ${detail}`;
-    super([message.replace(/\.$/, ""), ...faults.map(({ where, what }) => `  ${where} ${what}`)].join("\n"));
+    super(
+      "api-problem",
+      [message.replace(/\.$/, ""), ...faults.map(({ where, what }) => `  ${where} ${what}`)].join("\n"),
+    );
     const isInvalidCall = status === 400 || type === "urn:hms-bridge:unknown-connector";
     const isNegative = status === 404 || status === 409 || status === 422;
     this.exitCode = isInvalidCall ? exitCodes.wrongCall : isNegative ? exitCodes.no : exitCodes.couldNot;

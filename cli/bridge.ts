@@ -11,7 +11,7 @@ import { explain } from "./explain.ts";
 import { jobs } from "./jobs.ts";
 import { ledger } from "./ledger.ts";
 import { outbox } from "./outbox.ts";
-import { exitCodes } from "./output.ts";
+import { exitCodes, isInvalidRequest } from "./output.ts";
 import { probe } from "./probe.ts";
 import { redrive } from "./redrive.ts";
 import { discard, release } from "./release-discard.ts";
@@ -85,7 +85,7 @@ export async function run(args: readonly string[]): Promise<number> {
       return exitCodes.no;
     }
     console.error(`bridge: ${messageOf(error as NodeJS.ErrnoException)}`);
-    return error instanceof TypeError || error instanceof RangeError ? exitCodes.wrongCall : exitCodes.couldNot;
+    return isInvalidRequest(error) ? exitCodes.wrongCall : exitCodes.couldNot;
   }
 }
 

@@ -6,7 +6,16 @@ import type { JsonObject } from "../bridge/values/json.ts";
 import type { Bridge } from "../library/bridge.ts";
 import { Event } from "../library/event.ts";
 import type { PacketView } from "../library/packet-view.ts";
-import { colored, count, exitCodes, notSettled, plural, printJson, type SetExitCode } from "./output.ts";
+import {
+  colored,
+  count,
+  exitCodes,
+  isInvalidRequest,
+  notSettled,
+  plural,
+  printJson,
+  type SetExitCode,
+} from "./output.ts";
 import { type StoreOptions, storeCommand, withBridge } from "./with-bridge.ts";
 
 interface EmitOptions extends StoreOptions {
@@ -87,8 +96,7 @@ async function emitInBatches(
     if (file === undefined) return error;
     const before = `${plural(keys.length, "event")} ${keys.length === 1 ? "was" : "were"} accepted before it`;
     const message = `${file}:${line}: ${(error as Error).message}; ${before}`;
-    const isInvalidInput = error instanceof TypeError || error instanceof RangeError;
-    return isInvalidInput ? new TypeError(message, { cause: error }) : new Error(message, { cause: error });
+    return isInvalidRequest(error) ? new TypeError(message, { cause: error }) : new Error(message, { cause: error });
   };
   const flush = async () => {
     if (batch.length === 0) return;

@@ -1,5 +1,6 @@
 import { styleText } from "node:util";
 import type { Status } from "../bridge/model/ledger-entry.ts";
+import { InvalidRequestError } from "../bridge/values/bridge-error.ts";
 
 export const exitCodes = { done: 0, no: 1, wrongCall: 2, couldNot: 3 } as const;
 
@@ -89,4 +90,9 @@ export function timeIn(text: string, now: number): Date {
   const at = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
   if (Number.isNaN(at)) throw new RangeError(`"${text}" is not a time; write 10m, 2h, now or 2026-12-01T00:00:00Z`);
   return new Date(at);
+}
+
+/** True for an error that blames the arguments: an option, an id or a file that the caller has to correct. */
+export function isInvalidRequest(error: unknown): boolean {
+  return error instanceof TypeError || error instanceof RangeError || error instanceof InvalidRequestError;
 }

@@ -1,5 +1,6 @@
 import * as z from "zod";
 import type { Catalog } from "../bridge/model/connector.ts";
+import { BridgeError } from "../bridge/values/bridge-error.ts";
 import { checkSet } from "../platform/aws/sheet-bundle.ts";
 
 /** Most issues in one message, because AppConfig shows it on a single line. */
@@ -25,6 +26,10 @@ export function sheetCheckHandler(catalog: Catalog): (event: unknown) => Promise
   };
 }
 
-class SheetsRefusedError extends Error {
+class SheetsRefusedError extends BridgeError {
   override readonly name = "SheetsRefusedError";
+
+  constructor(message: string) {
+    super("sheets-refused", message);
+  }
 }

@@ -2,6 +2,7 @@ import { push } from "../bridge/intake/push-event.ts";
 import { compileSheet, type Sheet } from "../bridge/mapping/compile-sheet.ts";
 import { eventKey, type SourceEvent } from "../bridge/model/event.ts";
 import type { SheetDocument } from "../bridge/model/sheet-document.ts";
+import { BridgeError } from "../bridge/values/bridge-error.ts";
 import { type Bridge, borrowBridge } from "./bridge.ts";
 import type { PacketView } from "./packet-view.ts";
 import { isStreamed, type Streamed, sourceOf } from "./stream.ts";
@@ -9,12 +10,13 @@ import { isStreamed, type Streamed, sourceOf } from "./stream.ts";
 type FieldMap = NonNullable<SheetDocument["targets"][string]["map"]>;
 
 /** Thrown when a pushed change is held, so a person must decide. */
-export class Held extends Error {
+export class Held extends BridgeError {
+  override readonly name = "Held";
   // Private, so that printing the error does not show the packet's fields.
   readonly #packet: PacketView;
 
   constructor(packet: PacketView) {
-    super(`${packet.id} is held: ${packet.reason ?? "bridge explain shows why"}`);
+    super("packet-held", `${packet.id} is held: ${packet.reason ?? "bridge explain shows why"}`);
     this.#packet = packet;
   }
 

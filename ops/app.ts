@@ -1,6 +1,6 @@
 import type { Context, Hono } from "hono";
-import { ComplianceUnavailableError } from "../bridge/governance/compliance-engine.ts";
 import { errorName } from "../bridge/observability/log.ts";
+import { BridgeError } from "../bridge/values/bridge-error.ts";
 import { jsonIssue } from "../bridge/values/json.ts";
 import { alertOperations } from "./alerts.ts";
 import { type BaseAppOptions, createBaseApp } from "./base-app.ts";
@@ -113,17 +113,14 @@ function queryOf(queries: Readonly<Record<string, readonly string[]>>): Record<s
 
 /** Maps an error thrown by the core to a problem. The error's message may contain a value, so it is not sent. */
 function problemOf({ engine }: OpsContext, error: Error): ApiProblem {
-  if (error instanceof RangeError && callerError.test(error.message)) {
-    return new ApiProblem("wrong-call", `${error.message}.`);
-  }
-  if (error instanceof ComplianceUnavailableError) {
+  const code = error instanceof BridgeError ? error.code : undefined;
+  if (code === "invalid-request") return new ApiProblem("wrong-call", `${error.message}.`);
+  if (code === "compliance-unavailable") {
     return new ApiProblem("unavailable", "The compliance engine does not answer, so nothing was done. Try again.");
   }
   engine.log({ step: "api-failed", error: errorName(error) });
-  if (/the store (did not take|is closed|'s file)/.test(error.message)) {
+  if (code === "store-unavailable") {
     return new ApiProblem("unavailable", "The store is not accepting writes. See the bridge's log, then try again.");
   }
   return new ApiProblem("failed", "See the line api-failed in the bridge's log.");
 }
-
-const callerError = /^the (cursor|reason) /;

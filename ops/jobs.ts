@@ -6,6 +6,7 @@ import { cancelJob, type JobPlan, startJob } from "../bridge/jobs/job-runner.ts"
 import { previewReplay } from "../bridge/jobs/replay.ts";
 import type { BulkRequest, JobWork, ReplayRequest } from "../bridge/model/job.ts";
 import { FileError } from "../bridge/ports/files.ts";
+import { BridgeError, InvalidRequestError } from "../bridge/values/bridge-error.ts";
 import { findConnectorId } from "./connectors.ts";
 import { endpoint } from "./endpoint.ts";
 import { ApiProblem } from "./problem.ts";
@@ -222,8 +223,12 @@ async function start(engine: Engine, work: JobWork, actor: string, perSecond: nu
   return { kind: "job" as const, job: jobOf(await startJob(engine, plan)) };
 }
 
-class PreviewTimeoutError extends Error {
+class PreviewTimeoutError extends BridgeError {
   override readonly name = "PreviewTimeoutError";
+
+  constructor() {
+    super("deadline-exceeded", "the preview takes too long");
+  }
 }
 
 /** Runs a preview, yielding to deliveries after each page. Returns a problem if it takes longer than 20 s. */
@@ -252,7 +257,7 @@ async function backfillRequest(engine: Engine, { targets: names, from }: Backfil
   try {
     targets = targetsOf(engine, { targets: names, ...(connector !== undefined && { connector }) });
   } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
+    if (!(error instanceof InvalidRequestError)) throw error;
     return new ApiProblem("refused", "No sheet has this target. The list of sheets shows all targets.");
   }
   if ("since" in from) {

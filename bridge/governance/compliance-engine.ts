@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { BridgeError } from "../values/bridge-error.ts";
 import type { JsonObject } from "../values/json.ts";
 
 /** Settings of the external compliance engine. */
@@ -46,8 +47,12 @@ export type Ruling = z.output<typeof rulingSchema>;
  *
  * The message contains no value.
  */
-export class ComplianceUnavailableError extends Error {
+export class ComplianceUnavailableError extends BridgeError {
   override readonly name = "ComplianceUnavailableError";
+
+  constructor(message: string, options?: ErrorOptions) {
+    super("compliance-unavailable", message, options);
+  }
 }
 
 /** The external compliance engine. */

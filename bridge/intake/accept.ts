@@ -11,6 +11,7 @@ import type { Put, Stored } from "../ports/store.ts";
 import { enqueuePackets } from "../recording/enqueue.ts";
 import { inWrites, maxChanges } from "../recording/transaction-size.ts";
 import { logHeld, transitionEvent } from "../recording/transitions.ts";
+import { InvariantError } from "../values/bridge-error.ts";
 import { convert } from "./convert-inbound.ts";
 import { type IncomingEvent, type PlannedEventWrite, planEventWrite } from "./event-draft.ts";
 import { expand } from "./expand.ts";
@@ -352,6 +353,6 @@ async function restartChunks(engine: Engine, key: string, stored: Stored<"event"
 
 async function reread(engine: Engine, key: string): Promise<Stored<"event">> {
   const [stored] = await engine.store.read("event", [key]);
-  if (!stored) throw new Error(`event ${key} is no longer in the store; this is a fault of the bridge`);
+  if (!stored) throw new InvariantError(`event ${key} is no longer in the store`);
   return stored;
 }

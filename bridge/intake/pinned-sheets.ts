@@ -2,6 +2,7 @@ import type { Engine } from "../engine.ts";
 import { compileSheet, type Sheet } from "../mapping/compile-sheet.ts";
 import { onlyTargets } from "../mapping/sheet-set.ts";
 import type { EventRecord } from "../model/event-record.ts";
+import { InvariantError } from "../values/bridge-error.ts";
 import { type Plan, plan } from "./plan.ts";
 
 /** Sheets this process has stored or read, so that the store is asked once per sheet and not once per event. */
@@ -64,7 +65,7 @@ export async function pinnedSheets(engine: Engine, pinned: EventRecord["sheets"]
 /** Repeats the plan of an event's first run: the same sheets, file versions and targets. */
 export async function planAgain(engine: Engine, key: string, record: EventRecord): Promise<Plan> {
   const { event, sheets, accepted, rosters = [], only } = record;
-  if (!event) throw new Error(`${key} has packets and no event; this is a fault of the bridge`);
+  if (!event) throw new InvariantError(`${key} has packets and no event`);
   const pinned = await pinnedSheets(engine, sheets);
   const wanted = only ? onlyTargets(pinned, only.targets) : pinned;
   return plan(engine, { key, event, accepted }, wanted, { rosters, ...(only && { by: only }) });

@@ -17,6 +17,7 @@ import type { QueueName } from "../ports/queue.ts";
 import { sendUnsent } from "../recording/enqueue.ts";
 import { inWrites, weighNew } from "../recording/transaction-size.ts";
 import type { Transition } from "../recording/transitions.ts";
+import { InvalidRequestError, InvariantError } from "../values/bridge-error.ts";
 import type { JobPage } from "./job-page.ts";
 import { pageOfJob } from "./page-size.ts";
 import { type Entry, type Found, readSnapshot, withMalformed } from "./snapshot-file.ts";
@@ -97,7 +98,7 @@ async function smallPage(engine: Engine, job: Backfill, { after }: Cursor): Prom
 async function largePage(engine: Engine, job: Backfill, { after }: Cursor, large: Large): Promise<JobPage> {
   const { key, rosters } = large;
   const [stored] = await engine.store.read("event", [key]);
-  if (!stored?.value.event) throw new Error(`${key} was there and is gone; this is a fault of the bridge`);
+  if (!stored?.value.event) throw new InvariantError(`event ${key} is no longer in the store`);
   const { event, accepted } = stored.value;
   const planned = await planFor(engine, job, { key, event, accepted }, rosters);
   const [chunk = "", ...chunks] = await firstCut(engine, planned, large.chunks);
@@ -177,7 +178,7 @@ async function recordNew(engine: Engine, job: string, steps: readonly Transition
  * What an operator means by targets, or by a connector: all targets of today's sheets that go there.
  *
  * @param names `sheet.target`
- * @throws {RangeError} where there is no such target, or none at all
+ * @throws {InvalidRequestError} where there is no such target, or none at all
  */
 export function targetsOf(
   engine: Engine,
@@ -190,16 +191,16 @@ export function targetsOf(
     );
   const strays = names.filter((name) => !all.some((target) => target.name === name));
   if (strays.length > 0) {
-    throw new RangeError(
+    throw new InvalidRequestError(
       `no sheet has a target ${strays.join(", ")}; there are ${all.map(({ name }) => name).join(", ")}`,
     );
   }
   if (connector === undefined) {
-    if (names.length === 0) throw new RangeError("say where the old data is to go: a target, or a connector");
+    if (names.length === 0) throw new InvalidRequestError("say where the old data is to go: a target, or a connector");
     return [...new Set(names)];
   }
   const there = all.filter((target) => idIn(engine, target.connector) === connector).map(({ name }) => name);
-  if (there.length === 0) throw new RangeError(`no sheet has a target that goes to ${connector}`);
+  if (there.length === 0) throw new InvalidRequestError(`no sheet has a target that goes to ${connector}`);
   return [...new Set([...names, ...there])];
 }
 

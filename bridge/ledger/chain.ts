@@ -7,6 +7,7 @@ import {
   type Step,
   type Tail,
 } from "../model/ledger-entry.ts";
+import { InvariantError } from "../values/bridge-error.ts";
 import { canonicalJson, sortKeys } from "../values/canonical-json.ts";
 
 const genesis = "0".repeat(64);
@@ -45,7 +46,7 @@ export function append(
 ): LedgerEntry {
   const from = last?.step ?? "NEW";
   if (!legal[from].includes(entry.step)) {
-    throw new Error(`${chain} cannot go from ${from} to ${entry.step}; this is a fault of the bridge`);
+    throw new InvariantError(`${chain} cannot go from ${from} to ${entry.step}`);
   }
   const { at, step } = entry;
   // Keys are in canonical order, here and in the whole entry, which makes hashing cheap now and at every check.

@@ -1,6 +1,7 @@
 import canonicalize from "canonicalize";
 import jsonata from "jsonata";
 import { RE2JS } from "re2js";
+import { BridgeError } from "../values/bridge-error.ts";
 import { type Json, type JsonObject, jsonIssue } from "../values/json.ts";
 
 /**
@@ -31,7 +32,13 @@ export interface Expression {
 }
 
 /** Reports that an expression does not compile or has failed. The message contains no value. */
-export class ExpressionError extends Error {}
+export class ExpressionError extends BridgeError {
+  override readonly name = "ExpressionError";
+
+  constructor(message: string) {
+    super("expression-failed", message);
+  }
+}
 
 /**
  * Time limit of one evaluation. Evaluations within the step limit take at most a second on a free processor, so a longer
@@ -39,8 +46,12 @@ export class ExpressionError extends Error {}
  */
 const patienceMs = 10_000;
 
-class BudgetExceededError extends Error {
-  override readonly message = `an expression has waited ${patienceMs / 1_000} s for the processor`;
+class BudgetExceededError extends BridgeError {
+  override readonly name = "BudgetExceededError";
+
+  constructor() {
+    super("deadline-exceeded", `an expression has waited ${patienceMs / 1_000} s for the processor`);
+  }
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { Facts } from "../model/ledger-entry.ts";
 import { withoutPersonalData } from "../pii/redact.ts";
+import { InvalidRequestError } from "../values/bridge-error.ts";
 
 /** Operator of an action, and the reason for it. Both are recorded in the ledger. */
 export interface Actor {
@@ -15,11 +16,11 @@ export const maxReason = 500;
 /**
  * Returns the ledger facts of an operator's action.
  *
- * @throws {RangeError} if the reason is empty or too long
+ * @throws {InvalidRequestError} if the reason is empty or too long
  */
 export function auditFacts(act: string, { actor, reason }: Actor): Facts {
   const why = withoutPersonalData(reason.trim());
-  if (why === "") throw new RangeError("the reason is empty; say why, it goes into the ledger");
-  if (why.length > maxReason) throw new RangeError(`the reason is longer than ${maxReason} characters`);
+  if (why === "") throw new InvalidRequestError("the reason is empty; say why, it goes into the ledger");
+  if (why.length > maxReason) throw new InvalidRequestError(`the reason is longer than ${maxReason} characters`);
   return { act, actor, why };
 }

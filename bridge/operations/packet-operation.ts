@@ -10,6 +10,7 @@ import type { Packet } from "../model/packet.ts";
 import type { Stored } from "../ports/store.ts";
 import { type ReplaceResult, replacePacket } from "../recording/replace-packet.ts";
 import { createPacketRecord } from "../recording/transitions.ts";
+import { InvariantError } from "../values/bridge-error.ts";
 
 /** Result of an operator's action on one packet. */
 export type OperationResult =
@@ -55,7 +56,7 @@ function orOf(statuses: readonly Status[]): string {
 export async function placeOfPacket(engine: Engine, packet: Packet): Promise<Match> {
   const [sheet] = await pinnedSheets(engine, [{ name: packet.sheet, hash: packet.sheetHash }]);
   const target = sheet?.targets.find(({ name }) => name === packet.target);
-  if (!sheet || !target) throw new Error(`${packet.id} was made by a target its sheet never had; this is a fault`);
+  if (!sheet || !target) throw new InvariantError(`${packet.id} was made by a target that its sheet does not have`);
   return { sheet, target };
 }
 

@@ -1,14 +1,15 @@
 import type { FileVersion } from "../model/roster.ts";
+import { BridgeError } from "../values/bridge-error.ts";
 
 /** Thrown if a file cannot be read and a retry would not help. */
-export class FileError extends Error {
+export class FileError extends BridgeError {
   override readonly name = "FileError";
   /** The message without the address, for lists and the ledger: a file can be named after a person. */
   readonly what: string;
 
   /** @param problem predicate that completes "the file …": `is not there` */
   constructor(problem: string, address?: string) {
-    super(`${address ?? "the file"} ${problem}`);
+    super("file-unreadable", `${address ?? "the file"} ${problem}`);
     this.what = `the file ${problem}`;
   }
 }

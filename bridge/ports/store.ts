@@ -79,7 +79,7 @@ export interface StorePort {
    * Finds packets in the order they were recorded. The scan for one page is limited, so a selective filter gives pages
    * with few items.
    *
-   * @throws {RangeError} if `after` is not the `next` of a page
+   * @throws {InvalidRequestError} if `after` is not the `next` of a page
    */
   packets(query: PacketQuery): Promise<Page<PacketRecord>>;
   /** Returns a connector's waiting packets (`QUEUED` or `RETRY`) recorded before a time, oldest first. */

@@ -25,8 +25,6 @@ export type ErrorCode =
   | "invalid-xml"
   /** An expression of a sheet does not compile or has failed. */
   | "expression-failed"
-  /** A sheet's own example gives another result than the sheet states. */
-  | "example-failed"
   /** Mapping sheets were refused; the sheets in force stay. */
   | "sheets-refused"
   /** The API answered with a problem. */

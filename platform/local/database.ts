@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { statSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { Worker } from "node:worker_threads";
+import { BridgeError } from "../../bridge/values/bridge-error.ts";
 import { type Operation, openToWrite, type Result, Writer } from "./write-operations.ts";
 import type { Answer } from "./writer-thread.ts";
 
@@ -85,8 +86,9 @@ export class Database {
 
   /** @throws {Error} if the operation was not written because the store is full, read-only or closed */
   write(operation: Operation): Promise<Exclude<Result, { fault: string }>> {
-    if (this.#closed) return Promise.reject(new Error("the store is closed"));
-    if (this.#gone) return Promise.reject(new Error("the store's file was deleted or replaced"));
+    if (this.#closed) return Promise.reject(new BridgeError("store-unavailable", "the store is closed"));
+    if (this.#gone)
+      return Promise.reject(new BridgeError("store-unavailable", "the store's file was deleted or replaced"));
     return new Promise((resolve, reject) => {
       // Writes requested later in this turn of the event loop join the same group.
       if (this.#pending.push({ operation, resolve, reject }) === 1) setImmediate(() => this.#submitGroup());
@@ -148,7 +150,7 @@ export class Database {
 }
 
 function writeError(reason: string): Error {
-  return new Error(`the store did not take the write: ${reason}`);
+  return new BridgeError("store-unavailable", `the store did not take the write: ${reason}`);
 }
 
 function inThisThread(writer: Writer): GroupWriter {

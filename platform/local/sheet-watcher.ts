@@ -5,6 +5,7 @@ import { readPolicy } from "../../bridge/governance/policy-file.ts";
 import { readSheets, type SheetFile, type SheetsReading } from "../../bridge/mapping/sheet-file.ts";
 import { type SheetSet, sheetSet } from "../../bridge/mapping/sheet-set.ts";
 import type { Catalog } from "../../bridge/model/connector.ts";
+import { BridgeError } from "../../bridge/values/bridge-error.ts";
 import { issueText } from "../../bridge/values/yaml-file.ts";
 
 /** Texts of a set of sheets and its policy. */
@@ -187,12 +188,12 @@ async function lastGoodSet({ lastGoodFile, catalog }: SheetWatcherOptions): Prom
 }
 
 /** Thrown if a folder's sheets cannot be used. The message has one line for each issue. */
-export class SheetsError extends Error {
+export class SheetsError extends BridgeError {
   override readonly name = "SheetsError";
   readonly faults: readonly string[];
 
   constructor(faults: readonly string[]) {
-    super(faults.join("\n"));
+    super("sheets-refused", faults.join("\n"));
     this.faults = faults;
   }
 }

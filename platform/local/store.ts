@@ -19,6 +19,7 @@ import type {
   Tally,
 } from "../../bridge/ports/store.ts";
 import { checkWeight } from "../../bridge/recording/transaction-size.ts";
+import { InvalidRequestError } from "../../bridge/values/bridge-error.ts";
 import { bodyText } from "../../bridge/values/json.ts";
 import type { Database } from "./database.ts";
 import type { LedgerRow, RowPut } from "./write-operations.ts";
@@ -180,7 +181,7 @@ export class LocalStore implements StorePort {
   }
 
   async events({ type, from, to, after, limit, newestFirst }: EventQuery): Promise<FoundEvent[]> {
-    if (after !== undefined && !/^\d{1,15}$/.test(after)) throw new RangeError(invalidCursor);
+    if (after !== undefined && !/^\d{1,15}$/.test(after)) throw new InvalidRequestError(invalidCursor);
     const filters = [
       newestFirst ? "seq < :after" : "seq > :after",
       ...(type === undefined ? [] : ["type = :type"]),
@@ -366,10 +367,10 @@ interface RowPosition {
   readonly seq: number;
 }
 
-/** @throws {RangeError} if `after` is not a page's `next` */
+/** @throws {InvalidRequestError} if `after` is not a page's `next` */
 function cursorIn(after: string): RowPosition {
   const [, at, seq] = /^\[(\d{1,16}),(\d{1,16})\]$/.exec(after) ?? [];
-  if (at === undefined || seq === undefined) throw new RangeError(invalidCursor);
+  if (at === undefined || seq === undefined) throw new InvalidRequestError(invalidCursor);
   return { at: Number(at), seq: Number(seq) };
 }
 

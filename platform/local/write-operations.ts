@@ -1,4 +1,5 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
+import { BridgeError } from "../../bridge/values/bridge-error.ts";
 import { schema, schemaVersion } from "./schema.ts";
 
 /** Columns of a packet; see `schema.ts`. `progress` and `packet` are JSON. */
@@ -67,8 +68,12 @@ export type Operation =
  */
 export type Result = { readonly done: boolean; readonly seqs?: readonly number[] } | { readonly fault: string };
 
-class ConditionFailedError extends Error {
+class ConditionFailedError extends BridgeError {
   override readonly name = "ConditionFailedError";
+
+  constructor() {
+    super("write-conflict", "a condition of the write does not hold");
+  }
 }
 
 /** Applies write operations to a SQLite file. */

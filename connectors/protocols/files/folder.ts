@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { type Outcome, type RetryCode, retry } from "../../../bridge/model/outcome.ts";
+import { BridgeError } from "../../../bridge/values/bridge-error.ts";
 
 /** A file in a folder. */
 export interface FolderFile {
@@ -35,14 +36,14 @@ export interface Folder {
 export type Enter = <T>(signal: AbortSignal, work: (folder: Folder) => Promise<T>) => Promise<T>;
 
 /** Why a folder could not be used. Holds nothing of what was to be written. */
-export class FolderError extends Error {
+export class FolderError extends BridgeError {
   override readonly name = "FolderError";
-  /** `answered`: the server said no. `no-answer`: nobody did. `credentials`: it does not know us. */
-  readonly code: Extract<RetryCode, "answered" | "no-answer" | "credentials">;
+  /** `answered`: the server refused. `no-answer`: the connection failed. `credentials`: the login was refused. */
+  readonly kind: Extract<RetryCode, "answered" | "no-answer" | "credentials">;
 
-  constructor(message: string, code: FolderError["code"], cause?: unknown) {
-    super(message, { cause });
-    this.code = code;
+  constructor(message: string, kind: FolderError["kind"], cause?: unknown) {
+    super("folder-failed", message, { cause });
+    this.kind = kind;
   }
 }
 
@@ -55,11 +56,11 @@ export class FolderError extends Error {
  */
 export function retryOf(fault: unknown, mayHaveLanded: boolean): Outcome {
   if (!(fault instanceof FolderError)) throw fault;
-  const { message, code } = fault;
+  const { message, kind } = fault;
   return retry(message, {
-    code,
-    mayHaveLanded: mayHaveLanded && code === "no-answer",
-    ...(code === "credentials" && { auth: true }),
+    code: kind,
+    mayHaveLanded: mayHaveLanded && kind === "no-answer",
+    ...(kind === "credentials" && { auth: true }),
   });
 }
 

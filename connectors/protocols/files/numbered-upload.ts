@@ -100,7 +100,7 @@ async function look(
     return bytes.equals(await folder.read(name, bytes.length)) ? "same" : "other";
   } catch (fault) {
     // Some inboxes may be written to and not read. A file of a number that was given to this packet is this packet's.
-    if (isMine && fault instanceof FolderError && fault.code === "answered") return "same";
+    if (isMine && fault instanceof FolderError && fault.kind === "answered") return "same";
     throw fault;
   }
 }

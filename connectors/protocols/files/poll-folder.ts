@@ -100,7 +100,7 @@ export async function pickUp(
     if (!(fault instanceof FolderError)) throw fault;
     // A file's name is its maker's, and no business of a log.
     const says = file ? fault.message.replaceAll(file.as, "the file").replaceAll(file.name, "the file") : fault.message;
-    return { fault: says, auth: fault.code === "credentials" };
+    return { fault: says, auth: fault.kind === "credentials" };
   }
 }
 
@@ -180,10 +180,10 @@ async function bringAway(folder: Folder, { name, as }: OpenFile): Promise<number
   try {
     await folder.rename(name, as);
   } catch (fault) {
-    if (!(fault instanceof FolderError) || fault.code !== "answered") throw fault;
+    if (!(fault instanceof FolderError) || fault.kind !== "answered") throw fault;
     const [taken] = as.split("/");
     const says = `a file cannot be moved to the folder ${taken} below it; is that there, and may we write to both?`;
-    throw new FolderError(says, fault.code, fault);
+    throw new FolderError(says, fault.kind, fault);
   }
   return folder.size(as);
 }

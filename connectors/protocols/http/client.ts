@@ -1,5 +1,6 @@
 import type { Http, HttpRequest, HttpResponse } from "../../../bridge/model/connector.ts";
 import { delivered, type Outcome, refused, retry } from "../../../bridge/model/outcome.ts";
+import { BridgeError } from "../../../bridge/values/bridge-error.ts";
 import { nodeTransport } from "./node-transport.ts";
 import { problemIn } from "./problem-details.ts";
 import type { HttpTransport, Listener, OpenTransport } from "./transport.ts";
@@ -18,7 +19,8 @@ export interface HttpOptions {
 }
 
 /** Why no answer came, or none that can be trusted. */
-export class HttpError extends Error {
+export class HttpError extends BridgeError {
+  override readonly name = "HttpError";
   /** Whether the target may have acted on the request all the same. */
   readonly mayHaveLanded: boolean;
   /** The target would not speak to us with the certificate we showed, or without one. */
@@ -26,7 +28,7 @@ export class HttpError extends Error {
 
   constructor(message: string, mayHaveLanded: boolean, cause?: unknown) {
     const certificateRefused = refusesCertificate(cause);
-    super(certificateRefused ? "it refused our certificate" : message, { cause });
+    super("http-failed", certificateRefused ? "it refused our certificate" : message, { cause });
     this.certificateRefused = certificateRefused;
     this.mayHaveLanded = mayHaveLanded && !certificateRefused;
   }

@@ -1,4 +1,5 @@
 import type { QualifiedTag } from "sax";
+import { BridgeError } from "../../../bridge/values/bridge-error.ts";
 
 /** What a service said. */
 export type SoapAnswer =
@@ -16,7 +17,13 @@ const deepest = 100;
 const mostCharacters = 1_048_576;
 
 /** Why a text is not read as XML. */
-export class XmlError extends Error {}
+export class XmlError extends BridgeError {
+  override readonly name = "XmlError";
+
+  constructor(message: string) {
+    super("invalid-xml", message);
+  }
+}
 
 interface Handlers {
   /** @param name without its prefix */

@@ -1,6 +1,7 @@
 import type { Context } from "../../../bridge/model/connector.ts";
 import { type Outcome, refused, retry } from "../../../bridge/model/outcome.ts";
 import type { Packet } from "../../../bridge/model/packet.ts";
+import { BridgeError } from "../../../bridge/values/bridge-error.ts";
 import type { Dialect, Login, Place, Session, SqlIssue } from "./dialect.ts";
 
 /**
@@ -97,9 +98,11 @@ export class Sessions {
 }
 
 /** The try's time was over: what a session was doing is broken off. */
-export class DeadlineError extends Error {
+export class DeadlineError extends BridgeError {
+  override readonly name = "DeadlineError";
+
   constructor() {
-    super("the try's time was over");
+    super("deadline-exceeded", "the try's time was over");
   }
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { InvalidRequestError } from "../../../bridge/values/bridge-error.ts";
 import { aCore } from "../../support/core.ts";
 
 describe("a page of packets", () => {
@@ -31,8 +32,8 @@ describe("a page of packets", () => {
     async (after) => {
       await using core = await aCore();
 
-      await expect(core.engine.store.packets({ limit: 10, after })).rejects.toThrow(RangeError);
-      await expect(core.engine.store.events({ limit: 10, after })).rejects.toThrow(RangeError);
+      await expect(core.engine.store.packets({ limit: 10, after })).rejects.toThrow(InvalidRequestError);
+      await expect(core.engine.store.events({ limit: 10, after })).rejects.toThrow(InvalidRequestError);
     },
   );
 });
