@@ -21,7 +21,7 @@ let trusted: Authority;
 let old: TargetServer;
 let hr: HrServer;
 let tokens: TokenServer;
-/** No two events of these tests are one, for the HR service knows a repeat. */
+/** Number of events so far. It gives every event its own id, because the HR service ignores repeated ids. */
 let events = 0;
 
 beforeAll(async () => {
@@ -41,7 +41,7 @@ beforeEach(() => {
   hr.effects.length = 0;
 });
 
-/** A bridge on the embedded engine whose clock the test sets, with a sheet that cuts over from v1 to v2. */
+/** Bridge on the embedded engine with a manual clock and a sheet that cuts over from v1 to v2. */
 async function cutOver({ until, from }: { until: number; from: number }) {
   const iso = (ms: number) => new Date(ms).toISOString();
   const sheet = aSheet(
@@ -83,7 +83,7 @@ targets:
   });
   return {
     engine,
-    /** Accepts one event at a moment, delivers all that follows from it, and says who received it. */
+    /** Accepts one event at a time `ms`, delivers its packets, and returns the versions that received it. */
     async at(ms: number, data: { worker?: string; hours?: number } = {}, time?: string): Promise<string[]> {
       const before = [old.received.length, hr.effects.length];
       clock.set(ms);
@@ -125,13 +125,13 @@ async function work(engine: LocalEngine): Promise<void> {
   await done("inbox", await accept(engine, arrived));
   for (const connector of [first, second] as unknown as Connector[]) {
     const queue = `lane:${connectorId(connector)}` as const;
-    const carrier = { connector, owner: "test", acquire: createRateLimiter(engine.clock, connector.rate) };
-    await done(queue, await deliver(engine, carrier, await take(queue)));
+    const worker = { connector, owner: "test", acquire: createRateLimiter(engine.clock, connector.rate) };
+    await done(queue, await deliver(engine, worker, await take(queue)));
   }
 }
 
-describe("WorkForceNow cuts over from v1 to v2", () => {
-  test("with an overlap: from is the first moment of the new one, until the first without the old one", async () => {
+describe("cut-over from WorkForceNow@v1 to v2", () => {
+  test("includes v2 at `from` and excludes v1 at `until` if the two overlap", async () => {
     await using bridge = await cutOver({ from: noon, until: noon + 1_000 });
 
     expect(await bridge.at(noon - 1)).toEqual(["v1"]);
@@ -143,7 +143,7 @@ describe("WorkForceNow cuts over from v1 to v2", () => {
     expect(new Set(await bridge.statuses())).toEqual(new Set(["SENT"]));
   });
 
-  test("at one moment: never both, never neither", async () => {
+  test("sends each event to exactly one version if `from` equals `until`", async () => {
     await using bridge = await cutOver({ from: noon, until: noon });
 
     expect(await bridge.at(noon - 1)).toEqual(["v1"]);
@@ -151,7 +151,7 @@ describe("WorkForceNow cuts over from v1 to v2", () => {
     expect(await bridge.at(noon + 1)).toEqual(["v2"]);
   });
 
-  test("with a gap, in which an event goes to nobody and is counted as expanded into nothing", async () => {
+  test("sends an event in a gap to neither version and still counts it", async () => {
     await using bridge = await cutOver({ until: noon, from: noon + 1_000 });
 
     expect(await bridge.at(noon - 1)).toEqual(["v1"]);
@@ -162,13 +162,13 @@ describe("WorkForceNow cuts over from v1 to v2", () => {
     expect(tally.events.EXPANDED + tally.events.UNMATCHED).toBe(4);
   });
 
-  test("late events, of a time before the cut-over, go to the new one alone", async () => {
+  test("sends a late event from before the cut-over to v2 only", async () => {
     await using bridge = await cutOver({ from: noon, until: noon + 1_000 });
 
     expect(await bridge.at(noon + 1_000, {}, new Date(noon - 86_400_000).toISOString())).toEqual(["v2"]);
   });
 
-  test("each knows for itself what it holds: the same value again is news to the new one only", async () => {
+  test("each version keeps its own shadow, so a repeated value is new to v2 only", async () => {
     await using bridge = await cutOver({ from: noon, until: noon + 1_000 });
 
     expect(await bridge.at(noon - 1, { worker: "E-7", hours: 16 })).toEqual(["v1"]);

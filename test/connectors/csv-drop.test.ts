@@ -17,7 +17,7 @@ const columns = ["city", { field: "dailyRate", header: "Daily Rate" }];
 const head = "packet_id,version,action,entity,fields,city,Daily Rate";
 const newest = "2026-03-01T12:00:00.000Z/1772366400000000/0000";
 
-/** Sends packets into a folder, and gives back what came of it and what is there. */
+/** Sends packets into a folder. Returns the outcomes and the files written there. */
 async function dropped(packets: readonly Partial<Packet>[], config: object = {}) {
   using folder = home();
   const context = aTry(connector, { config: { to: pathToFileURL(folder.path).href, columns, ...config } });
@@ -26,7 +26,7 @@ async function dropped(packets: readonly Partial<Packet>[], config: object = {})
   return { outcomes, names, bytes: names.map((name) => readFileSync(join(folder.path, name))) };
 }
 
-/** The cell of one value. */
+/** Returns the cell written for one value, or the reason it was refused. */
 async function cell(value: unknown, config: object = {}): Promise<string> {
   const { outcomes = [], bytes } = await dropped([{ fields: { city: value } as Packet["fields"] }], {
     quote: "always",
@@ -37,8 +37,8 @@ async function cell(value: unknown, config: object = {}): Promise<string> {
   return String(bytes[0]).split("\r\n")[1]?.slice(1, -1).split('","')[5] as string;
 }
 
-describe("a batch of packets", () => {
-  it("becomes one file, with a row a packet and the columns in the order of the configuration", async () => {
+describe("CSV batch", () => {
+  it("writes one file with a row per packet and the columns in configured order", async () => {
     const { outcomes, names, bytes } = await dropped([
       { id: "pkt-b", entity: "E-2", fields: { dailyRate: 70, city: "Reno, NV" } },
       { id: "pkt-a", entity: "E-1", fields: { dailyRate: 68 } },
@@ -58,7 +58,7 @@ describe("a batch of packets", () => {
     expect(outcomes).toEqual(Array(3).fill({ kind: "delivered", at: names[0] }));
   });
 
-  it("is the same file whenever it comes again, in whatever order", async () => {
+  it("writes the same file for the same packets in any order", async () => {
     const [a, b] = [{ id: "pkt-a" }, { id: "pkt-b", version: aVersion({ accepted: noon * 1_000 + 5 }) }];
 
     const once = await dropped([a, b]);
@@ -68,14 +68,14 @@ describe("a batch of packets", () => {
     expect(again.bytes).toEqual(once.bytes);
   });
 
-  it("with less in it, because a newer value has been sent meanwhile, is another file", async () => {
+  it("writes another file if a packet has lost a superseded field", async () => {
     const once = await dropped([{ fields: { dailyRate: 68, city: "Reno" } }]);
     const again = await dropped([{ fields: { city: "Reno" } }]);
 
     expect(again.names).not.toEqual(once.names);
   });
 
-  it("sent twice has one effect: the file that is there stays untouched", async () => {
+  it("writes nothing if the same file exists", async () => {
     using folder = home();
     const context = aTry(connector, { config: { to: pathToFileURL(folder.path).href, columns } });
 
@@ -86,7 +86,7 @@ describe("a batch of packets", () => {
     expect(readdirSync(folder.path)).toHaveLength(1);
   });
 
-  it("is delivered but for the packets that cannot be a row, and these name their field", async () => {
+  it("delivers the valid packets and names the field of each refused one", async () => {
     const { outcomes, bytes } = await dropped([
       { id: "pkt-a", fields: { dailyRate: 68 } },
       { id: "pkt-b", fields: { hourlyRate: 9 } },
@@ -103,7 +103,7 @@ describe("a batch of packets", () => {
     expect(String(bytes[0]).split("\r\n")).toHaveLength(3);
   });
 
-  it("of packets that are all refused makes no file", async () => {
+  it("writes no file if every packet is refused", async () => {
     const { outcomes, names } = await dropped([{ fields: { hourlyRate: 9 } }]);
 
     expect(outcomes).toMatchObject([{ kind: "refused" }]);
@@ -111,7 +111,7 @@ describe("a batch of packets", () => {
   });
 });
 
-describe("a cell", () => {
+describe("CSV cell", () => {
   it.each([
     ['=HYPERLINK("http://x")', `'=HYPERLINK(""http://x"")`],
     ["+1 202 555 0100", "'+1 202 555 0100"],
@@ -126,7 +126,7 @@ describe("a cell", () => {
     ["＠x", "'＠x"],
     ["－5", "'－5"],
     ["＋5", "'＋5"],
-  ])("that begins like a formula is shown and not worked out: %j", async (value, text) => {
+  ])("a value that begins like a formula is written as text: %j", async (value, text) => {
     expect(await cell(value)).toBe(text);
   });
 
@@ -140,23 +140,26 @@ describe("a cell", () => {
     ["5-3", "5-3"],
     ["a@b.example", "a@b.example"],
     ["", ""],
-  ])("that is none stays as it is: %j", async (value, text) => {
+  ])("a value that does not begin like a formula stays unchanged: %j", async (value, text) => {
     expect(await cell(value)).toBe(text);
   });
 
-  it.each(["a,b", 'a"b', "a\nb", "a\rb", "a\r\nb"])("with what would end it is quoted: %j", async (value) => {
-    const { bytes } = await dropped([{ fields: { city: value } }]);
+  it.each(["a,b", 'a"b', "a\nb", "a\rb", "a\r\nb"])(
+    "quotes a value that contains a delimiter, quote or line end: %j",
+    async (value) => {
+      const { bytes } = await dropped([{ fields: { city: value } }]);
 
-    expect(String(bytes[0])).toContain(`,city,"${value.replaceAll('"', '""')}",\r\n`);
-  });
+      expect(String(bytes[0])).toContain(`,city,"${value.replaceAll('"', '""')}",\r\n`);
+    },
+  );
 
-  it("of a hostile entity stays a cell", async () => {
+  it("keeps a hostile entity inside its cell", async () => {
     const { bytes } = await dropped([{ entity: '=cmd|"/c calc"!A1\r\n' }], { columns: ["dailyRate"] });
 
     expect(String(bytes[0])).toContain(`,"'=cmd|""/c calc""!A1\r\n",dailyRate,68\r\n`);
   });
 
-  it("cannot hold a character its encoding lacks, and nothing is put in its place", async () => {
+  it("refuses a character that its encoding lacks instead of replacing it", async () => {
     expect((await dropped([{ fields: { city: "Żary" } }], { encoding: "windows-1252" })).outcomes).toMatchObject([
       { kind: "refused", reason: "city holds a character that windows-1252 does not have" },
     ]);
@@ -165,8 +168,8 @@ describe("a cell", () => {
   });
 });
 
-describe("the form of a file", () => {
-  it("has delimiter, line end, quotes and byte order mark as configured", async () => {
+describe("CSV file format", () => {
+  it("uses the configured delimiter, line end, quotes and byte order mark", async () => {
     const form = { delimiter: ";", lineEnd: "lf", quote: "always", encoding: "utf-8-bom", columns: ["dailyRate"] };
 
     const { bytes } = await dropped([{}], form);
@@ -178,7 +181,7 @@ describe("the form of a file", () => {
   });
 });
 
-describe("a configuration", () => {
+describe("CsvDropConnector configuration", () => {
   it.each([
     [{ to: "sftp://host/drop" }, /hostKeys/],
     [{ to: "sftp://me:secret@host/drop", hostKeys: [`SHA256:${"a".repeat(43)}`] }, /names a user/],
@@ -191,15 +194,15 @@ describe("a configuration", () => {
     [{ columns: ["a", { field: "b", header: "packet_id" }] }, /one that every file has/],
     [{ columns: ["Ł"], encoding: "windows-1252" }, /header with a character/],
     [{ stray: 1 }, /stray/],
-  ])("is refused where it would not do: %j", (change, fault) => {
+  ])("rejects %j", (change, fault) => {
     const parsed = connector.config.safeParse({ to: "file:///srv/drop", columns, ...change });
 
     expect(parsed.error?.message).toMatch(fault);
   });
 });
 
-describe("a folder of this machine", () => {
-  it("that is not there makes packets wait, and is never made", async () => {
+describe("CSV upload to a local folder", () => {
+  it("asks for a retry if the folder is missing and never creates it", async () => {
     using folder = home();
     const to = join(folder.path, "not-mounted");
     const context = aTry(connector, { config: { to: pathToFileURL(to).href, columns } });
@@ -217,7 +220,7 @@ describe("a folder of this machine", () => {
     expect((await connector.send(aPacket(), context)).kind).toBe("delivered");
   });
 
-  it.skipIf(userInfo().uid === 0)("that may not be written to makes packets wait", async () => {
+  it.skipIf(userInfo().uid === 0)("asks for a retry if the folder is not writable", async () => {
     using folder = home();
     chmodSync(folder.path, 0o500);
     const context = aTry(connector, { config: { to: pathToFileURL(folder.path).href, columns } });
@@ -226,8 +229,8 @@ describe("a folder of this machine", () => {
   });
 });
 
-describe("an SFTP server", () => {
-  it("gets the file of a batch, and a lost answer is looked up and no doubt", async () => {
+describe("CSV upload over SFTP", () => {
+  it("checks the folder after a lost response and reports the file as delivered", async () => {
     using folder = home();
     await using server = await sftpServer(folder.path);
     const config = { to: `sftp://127.0.0.1:${server.port}/`, hostKeys: [server.hostKey], columns };
@@ -241,7 +244,7 @@ describe("an SFTP server", () => {
     expect(await connector.probe(context)).toBe(true);
   });
 
-  it("without a secret makes packets wait", async () => {
+  it("asks for a retry if there is no secret", async () => {
     const config = { to: "sftp://127.0.0.1:9/", hostKeys: [`SHA256:${"a".repeat(43)}`], columns };
     const context = aTry(connector, { config });
 
@@ -254,7 +257,7 @@ describe("an SFTP server", () => {
   });
 });
 
-describe("a bucket", () => {
+describe("CSV upload to a bucket", () => {
   const env = { ...process.env };
   const faults: { answer?: http.RequestListener } = {};
   let front: http.Server;
@@ -266,7 +269,7 @@ describe("a bucket", () => {
     const options = { port: 0, address: "127.0.0.1", silent: true, directory: folder.path, configureBuckets };
     server = new S3rver(options);
     const { port } = await server.run();
-    // Before it stands what answers with the faults it does not know.
+    // A front server injects the failures that S3rver cannot produce.
     front = http.createServer((request, response) => {
       if (faults.answer) return faults.answer(request, response);
       const { method = "", url = "", headers } = request;
@@ -292,7 +295,7 @@ describe("a bucket", () => {
     folder[Symbol.dispose]();
   });
 
-  it("gets the file of a batch as one object", async () => {
+  it("writes the file of a batch as one object", async () => {
     const context = aTry(connector, { config: { to: "s3://drop/hms/rates", columns } });
 
     expect(await connector.send(aPacket(), context)).toMatchObject({ kind: "delivered" });
@@ -303,7 +306,7 @@ describe("a bucket", () => {
     expect(await connector.probe(context)).toBe(true);
   });
 
-  it("that is not there makes packets wait", async () => {
+  it("asks for a retry if the bucket does not exist", async () => {
     const context = aTry(connector, { config: { to: "s3://no-such-bucket/", columns } });
 
     expect(await connector.send(aPacket(), context)).toMatchObject({
@@ -322,22 +325,18 @@ describe("a bucket", () => {
 
   // Source: Amazon S3 API Reference, "Error responses", and User Guide, "Conditional writes".
   it.each<[string, http.RequestListener, object]>([
-    ["says that it is there already", says(412, "PreconditionFailed"), { kind: "delivered" }],
-    [
-      "says that another is writing it",
-      says(409, "ConditionalRequestConflict"),
-      { kind: "retry", mayHaveLanded: false },
-    ],
-    ["denies it", says(403, "AccessDenied"), { kind: "retry", mayHaveLanded: false, reason: /denies/ }],
-    ["asks for fewer", says(503, "SlowDown"), { kind: "retry", mayHaveLanded: true }],
+    ["reports that the object exists", says(412, "PreconditionFailed"), { kind: "delivered" }],
+    ["reports a concurrent write", says(409, "ConditionalRequestConflict"), { kind: "retry", mayHaveLanded: false }],
+    ["denies access", says(403, "AccessDenied"), { kind: "retry", mayHaveLanded: false, reason: /denies/ }],
+    ["asks to slow down", says(503, "SlowDown"), { kind: "retry", mayHaveLanded: true }],
     ["fails", says(500, "InternalError"), { kind: "retry", mayHaveLanded: true }],
-    ["breaks off", (request) => void request.socket.destroy(), { kind: "retry", mayHaveLanded: true }],
+    ["breaks the connection", (request) => void request.socket.destroy(), { kind: "retry", mayHaveLanded: true }],
     [
-      "sends 10 MB of something else",
+      "sends 10 MB of unexpected data",
       (_, response) => void response.writeHead(500).end("x".repeat(10_000_000)),
       { kind: "retry" },
     ],
-  ])("that %s is judged rightly", async (_, answer, wanted) => {
+  ])("returns the right outcome if the bucket %s", async (_, answer, wanted) => {
     const context = aTry(connector, { config: { to: "s3://drop/hms/", columns } });
     faults.answer = answer;
 
@@ -349,7 +348,7 @@ describe("a bucket", () => {
     delete faults.answer;
   });
 
-  it("asks S3 to write nothing over what is there, and to encrypt with the key it is told", async () => {
+  it("asks S3 not to overwrite an object and to encrypt with the configured key", async () => {
     const kmsKey = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/1a2b";
     const context = aTry(connector, { config: { to: "s3://drop/hms/", columns, kmsKey } });
     let seen: http.IncomingHttpHeaders = {};

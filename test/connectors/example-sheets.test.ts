@@ -13,14 +13,14 @@ const rates = [
   { city: "Reno, NV", new_rate: 71, effective: "2027-01-01" },
 ];
 
-/** The configuration an example sheet shows in the comment at its head. */
+/** Returns the connector configuration in the comment at the top of an example sheet. */
 function shownIn(sheet: string): Record<string, Record<string, unknown>> {
   const lines = readFileSync(`examples/sheets/${sheet}`, "utf8").split("\n");
   const comment = lines.slice(1).filter((line) => line.startsWith("#   "));
   return parse(comment.map((line) => line.slice(4)).join("\n")).connectors;
 }
 
-/** Sends the rates by an example sheet, with the configuration it shows, over SFTP; gives back what is there. */
+/** Sends the rates through an example sheet and its configuration over SFTP. Returns the text of each uploaded file. */
 async function sentBy(sheet: string, connector: string, times: number): Promise<Record<string, string>> {
   using root = home();
   await using server = await sftpServer(root.path);
@@ -45,12 +45,12 @@ async function sentBy(sheet: string, connector: string, times: number): Promise<
   );
 }
 
-describe("an example sheet", () => {
+describe("example sheets", () => {
   afterEach(() => {
     for (const name of Object.keys(process.env)) if (name.startsWith("BRIDGE_SECRET_")) delete process.env[name];
   });
 
-  it.each(["csv_drop.yaml", "ftp_flat.yaml"])("%s passes the check, its examples with it", (sheet) => {
+  it.each(["csv_drop.yaml", "ftp_flat.yaml"])("%s passes the check with its examples", (sheet) => {
     using folder = home();
     mkdirSync(join(folder.path, "mappings"));
     copyFileSync(`examples/sheets/${sheet}`, join(folder.path, "mappings", sheet));
@@ -65,7 +65,7 @@ describe("an example sheet", () => {
     expect(said).toMatch(/1 sheet/);
   });
 
-  it("for CSV files brings every change into a file, through the whole bridge", async () => {
+  it("csv_drop.yaml writes every change into a CSV file through the whole bridge", async () => {
     const files = await sentBy("csv_drop.yaml", "CsvDropConnector", 1);
 
     const rows = Object.values(files).flatMap((text) =>
@@ -83,7 +83,7 @@ describe("an example sheet", () => {
     );
   });
 
-  it("for a mainframe brings every change in a file of its own, numbered in the order of the events", async () => {
+  it("ftp_flat.yaml writes each change into its own file, numbered in event order", async () => {
     const files = await sentBy("ftp_flat.yaml", "FtpFlatConnector", 4);
 
     expect(Object.keys(files)).toEqual(

@@ -46,7 +46,7 @@ function contentOf(i: number, number = i): string {
   return `H${String(number).padStart(6, "0")}\n${`E-${i}`.padEnd(8)}${`${60 + i}00`.padStart(7, "0")}\nT001${`${60 + i}00`.padStart(9, "0")}\n`;
 }
 
-/** An SFTP server over an inbox, and a mainframe's connector that knows it. */
+/** SFTP server with an inbox, and a mainframe connector configured for it. */
 async function anInbox(config: object = {}) {
   const root = home();
   const inbox = join(root.path, "in");
@@ -74,7 +74,7 @@ async function anInbox(config: object = {}) {
 }
 
 describe("numbered files", () => {
-  it("have the numbers of their packets' order, and no gap", async () => {
+  it("numbers files in packet order without a gap", async () => {
     await using inbox = await anInbox();
 
     for (const i of [1, 2, 3])
@@ -87,7 +87,7 @@ describe("numbered files", () => {
     });
   });
 
-  it("that come again are delivered, and stay as they are", async () => {
+  it("reports a repeated packet as delivered and leaves its file unchanged", async () => {
     await using inbox = await anInbox();
     await inbox.send(packetOf(1));
 
@@ -96,7 +96,7 @@ describe("numbered files", () => {
     expect(Object.keys(inbox.files())).toEqual(["HMS000001.DAT"]);
   });
 
-  it("that the mainframe has taken away come again under the same number", async () => {
+  it("writes a file again under the same number after the mainframe has taken it", async () => {
     await using inbox = await anInbox();
     await inbox.send(packetOf(1));
     rmSync(join(inbox.inbox, "HMS000001.DAT"));
@@ -107,7 +107,7 @@ describe("numbered files", () => {
     expect(inbox.files()).toEqual({ "HMS000001.DAT": contentOf(1), "HMS000002.DAT": contentOf(2) });
   });
 
-  it("keep the number they were given, where others go before them meanwhile", async () => {
+  it("keeps the number given to a packet even if others are sent before it", async () => {
     await using inbox = await anInbox();
     const { memory } = inbox;
     const isOpen = async (id: string) => id === packetOf(1).id;
@@ -130,7 +130,7 @@ describe("numbered files", () => {
     expect(memory.value).toEqual({ number: 4, packet: packetOf(4).id });
   });
 
-  it("of another's making are never written over, and a person hears of it", async () => {
+  it("refuses to overwrite a file from another writer", async () => {
     await using inbox = await anInbox();
     writeFileSync(join(inbox.inbox, "HMS000001.DAT"), "another's");
 
@@ -147,7 +147,7 @@ describe("numbered files", () => {
     });
   });
 
-  it("with the same content count as delivered, though nothing is remembered of them", async () => {
+  it("treats a file with the same content as delivered even if the state was lost", async () => {
     await using inbox = await anInbox();
     await inbox.send(packetOf(1));
     inbox.memory.value = undefined;
@@ -156,7 +156,7 @@ describe("numbered files", () => {
     expect(await inbox.send(packetOf(2))).toEqual({ kind: "delivered", at: "HMS000002.DAT" });
   });
 
-  it("need a number that their names have room for", async () => {
+  it("refuses a number with too many digits for the file name", async () => {
     await using inbox = await anInbox({ digits: 2, first: 100 });
 
     expect(await inbox.send(packetOf(1))).toMatchObject({
@@ -165,7 +165,7 @@ describe("numbered files", () => {
     });
   });
 
-  it("of a packet that cannot be written use no number up", async () => {
+  it("uses no number for a packet that cannot be written", async () => {
     await using inbox = await anInbox();
 
     expect(await inbox.send(packetOf(1, { fields: { dailyRate: 1e9 } }))).toMatchObject({ kind: "refused" });
@@ -174,7 +174,7 @@ describe("numbered files", () => {
     expect(Object.keys(inbox.files())).toEqual(["HMS000001.DAT"]);
   });
 
-  it("are accepted from an inbox that may not be read, where the number is the packet's own", async () => {
+  it("treats a packet with a known number as delivered if the inbox is not readable", async () => {
     await using inbox = await anInbox();
     await inbox.send(packetOf(1));
     inbox.server.refuses = { step: "read", status: 3 };
@@ -183,29 +183,32 @@ describe("numbered files", () => {
   });
 });
 
-/** Every step with an effect, or with an answer that could get lost. */
+/** Every step with an effect or with a response that could be lost. */
 const steps: readonly SftpStep[] = ["stat", "open", "write", "fstat", "close", "rename"];
 const breaks = steps.flatMap((step) => [false, true].map((done) => ({ step, done })));
 
-describe("a process that ends in the middle", () => {
-  it.each(breaks)("of $step (done: $done) leaves one file a packet, numbered in order", async ({ step, done }) => {
-    await using inbox = await anInbox();
-    await inbox.send(packetOf(1));
-    inbox.server.breakAt = { step, done };
+describe("interrupted upload", () => {
+  it.each(breaks)(
+    "a break at $step (done: $done) leaves one file per packet, numbered in order",
+    async ({ step, done }) => {
+      await using inbox = await anInbox();
+      await inbox.send(packetOf(1));
+      inbox.server.breakAt = { step, done };
 
-    let tries = 0;
-    while ((await inbox.send(packetOf(2))).kind !== "delivered") expect(++tries).toBeLessThan(5);
-    await inbox.send(packetOf(3));
+      let attempts = 0;
+      while ((await inbox.send(packetOf(2))).kind !== "delivered") expect(++attempts).toBeLessThan(5);
+      await inbox.send(packetOf(3));
 
-    expect(inbox.files()).toEqual({
-      "HMS000001.DAT": contentOf(1),
-      "HMS000002.DAT": contentOf(2),
-      "HMS000003.DAT": contentOf(3),
-    });
-  });
+      expect(inbox.files()).toEqual({
+        "HMS000001.DAT": contentOf(1),
+        "HMS000002.DAT": contentOf(2),
+        "HMS000003.DAT": contentOf(3),
+      });
+    },
+  );
 
   it.each(["before", "after"])(
-    "of remembering a number (%s) leaves one file a packet, numbered in order",
+    "a crash %s the number is stored leaves one file per packet, numbered in order",
     async (when) => {
       await using inbox = await anInbox();
       const { memory } = inbox;
@@ -228,7 +231,7 @@ describe("a process that ends in the middle", () => {
   );
 
   it.each(breaks)(
-    "of $step (done: $done), its packet then discarded, gives no number away twice",
+    "uses no number twice if a packet is discarded after a break at $step (done: $done)",
     async ({ step, done }) => {
       await using inbox = await anInbox();
       inbox.server.breakAt = { step, done };
@@ -239,13 +242,13 @@ describe("a process that ends in the middle", () => {
       const written = Object.entries(inbox.files()).filter(([name]) => !name.startsWith("."));
       const mine = written.filter(([, text]) => text.includes("E-2"));
       expect(mine).toHaveLength(1);
-      // Where its file may have become visible, the number is gone for good.
+      // If the file may have become visible, its number is used up.
       const mayHaveLanded = first.kind === "delivered" || (first.kind === "retry" && first.mayHaveLanded);
       expect(mine[0]?.[0]).toBe(mayHaveLanded ? "HMS000002.DAT" : "HMS000001.DAT");
     },
   );
 
-  it("while another has gone on with its packet renames nothing", async () => {
+  it("renames nothing if another process has changed the stored state", async () => {
     await using inbox = await anInbox();
     const stale: ConnectorState = {
       ...inbox.memory,
@@ -261,8 +264,8 @@ describe("a process that ends in the middle", () => {
   });
 });
 
-describe("a connection", () => {
-  it("is used again by the next packet, and opened anew once the server has closed it", async () => {
+describe("SFTP connection", () => {
+  it("reuses the connection for the next packet and reconnects after the server closes it", async () => {
     await using inbox = await anInbox();
 
     for (const i of [1, 2, 3]) await inbox.send(packetOf(i));
@@ -273,7 +276,7 @@ describe("a connection", () => {
     expect(inbox.server.logins).toHaveLength(2);
   });
 
-  it("that waits for the next packet keeps no process alive", async () => {
+  it("an idle connection does not keep the process alive", async () => {
     await using inbox = await anInbox();
     const to = `sftp://127.0.0.1:${inbox.server.port}/in`;
     const given = { config: { to, hostKeys: [inbox.server.hostKey], layout }, secret: { username, password } };
@@ -293,7 +296,7 @@ describe("a connection", () => {
     expect(Number(endedAt) - Number(sentAt)).toBeLessThan(5_000);
   });
 
-  it("of another secret is another", async () => {
+  it("opens another connection after the secret changes", async () => {
     await using inbox = await anInbox();
     await inbox.send(packetOf(1));
     inbox.server.password = "rotated";
@@ -302,7 +305,7 @@ describe("a connection", () => {
     expect(inbox.server.logins).toHaveLength(2);
   });
 
-  it("with a refused login asks for fresh credentials", async () => {
+  it("asks for fresh credentials if the login is refused", async () => {
     await using inbox = await anInbox();
     const config = { to: `sftp://127.0.0.1:${inbox.server.port}/in`, hostKeys: [inbox.server.hostKey], layout };
     const context = aTry(connector, { config, secret: { username, password: "wrong" } });
@@ -316,7 +319,7 @@ describe("a connection", () => {
     expect(await connector.probe(context)).toBe(false);
   });
 
-  it("is entered with a private key, too", async () => {
+  it("logs in with a private key", async () => {
     using root = home();
     const { pem, publicKey } = sshKey();
     await using server = await sftpServer(root.path, publicKey);
@@ -332,7 +335,7 @@ describe("a connection", () => {
   it.each([
     [3, "denied"],
     [4, "disk may be full"],
-  ])("whose server answers %i while a file is written makes the packet wait", async (status, reason) => {
+  ])("asks for a retry if the server answers %i to a write", async (status, reason) => {
     await using inbox = await anInbox();
     inbox.server.refuses = { step: "write", status };
 
@@ -344,31 +347,28 @@ describe("a connection", () => {
   });
 });
 
-describe("FTPS", () => {
+describe("FTPS upload", () => {
   const secret = { username, password };
 
-  it.each(["explicit", "implicit"] as const)(
-    "with %s TLS delivers, and the next file over the same connection",
-    async (tls) => {
-      using root = home();
-      const certificate = await selfSigned("localhost");
-      await using server = await ftpServer(root.path, { kind: tls, certificate });
-      const config = { to: `ftps://localhost:${server.port}/`, tls, ca: certificate.cert, layout };
-      const memory = aMemory();
+  it.each(["explicit", "implicit"] as const)("sends several files over one connection with %s TLS", async (tls) => {
+    using root = home();
+    const certificate = await selfSigned("localhost");
+    await using server = await ftpServer(root.path, { kind: tls, certificate });
+    const config = { to: `ftps://localhost:${server.port}/`, tls, ca: certificate.cert, layout };
+    const memory = aMemory();
 
-      for (const i of [1, 2, 2]) {
-        expect(await connector.send(packetOf(i), aTry(connector, { config, secret, memory }))).toMatchObject({
-          kind: "delivered",
-        });
-      }
+    for (const i of [1, 2, 2]) {
+      expect(await connector.send(packetOf(i), aTry(connector, { config, secret, memory }))).toMatchObject({
+        kind: "delivered",
+      });
+    }
 
-      expect(readdirSync(root.path)).toEqual(["HMS000001.DAT", "HMS000002.DAT"]);
-      expect(readFileSync(join(root.path, "HMS000002.DAT"), "utf8")).toBe(contentOf(2));
-      expect(server.logins).toHaveLength(1);
-    },
-  );
+    expect(readdirSync(root.path)).toEqual(["HMS000001.DAT", "HMS000002.DAT"]);
+    expect(readFileSync(join(root.path, "HMS000002.DAT"), "utf8")).toBe(contentOf(2));
+    expect(server.logins).toHaveLength(1);
+  });
 
-  it("of vsftpd delivers, and says what a folder without room for us says", async (context) => {
+  it("delivers to vsftpd and reports a folder that is not writable", async (context) => {
     const why = missing("vsftpd");
     if (why) return context.skip(why);
     using root = home();
@@ -387,7 +387,7 @@ describe("FTPS", () => {
     });
   });
 
-  it("with a refused login asks for fresh credentials", async () => {
+  it("asks for fresh credentials if the login is refused", async () => {
     using root = home();
     await using server = await ftpServer(root.path);
     const config = { to: `ftp://127.0.0.1:${server.port}/`, insecure: true, layout };
@@ -400,7 +400,7 @@ describe("FTPS", () => {
     expect(outcome).toMatchObject({ kind: "retry", auth: true, mayHaveLanded: false });
   });
 
-  it("needs a password in its secret", async () => {
+  it("requires a password in the secret", async () => {
     const config = { to: "ftps://localhost:9/", layout };
     const context = aTry(connector, { config, secret: { username, privateKey: "key" } });
 
@@ -408,7 +408,7 @@ describe("FTPS", () => {
   });
 });
 
-describe("a configuration", () => {
+describe("FtpFlatConnector configuration", () => {
   const good = { to: "ftps://host/in", layout };
 
   it.each([
@@ -420,11 +420,11 @@ describe("a configuration", () => {
     [{ file: "HMS.DAT" }, /no file name/],
     [{ to: "ftps://host/in%0d%0aDELE%20x" }, /control character/],
     [{ stray: 1 }, /stray/],
-  ])("is refused where it would not do: %j", (change, fault) => {
+  ])("rejects %j", (change, fault) => {
     expect(connector.config.safeParse({ ...good, ...change }).error?.message).toMatch(fault);
   });
 
-  it("may say that files go in the clear", () => {
+  it("accepts plain FTP if insecure is set", () => {
     expect(connector.config.safeParse({ ...good, to: "ftp://host/in", insecure: true }).success).toBe(true);
   });
 });

@@ -19,7 +19,7 @@ connectorContract({
 const form = ({ body }: Received) => new URLSearchParams(String(body));
 const arcgis = { layer: 0, keyField: "RATE_ID" };
 
-describe("at an ArcGIS feature service", () => {
+describe("GISTableConnector with an ArcGIS feature service", () => {
   connectorContract({
     connector,
     configure: (baseUrl) => ({ baseUrl, arcgis }),
@@ -41,7 +41,7 @@ describe("at an ArcGIS feature service", () => {
     },
   });
 
-  /** A context for a service, kept over its calls as the engine keeps it. */
+  /** Context for a service. Its state lasts over several calls, as in the engine. */
   function contextFor(service: ArcgisServer, secret?: ArcgisSecret) {
     const tokenUrl = `${service.target.url}/sharing/rest/generateToken`;
     const config = connector.config.parse({ baseUrl: service.target.url, arcgis: { ...arcgis, tokenUrl } });
@@ -58,7 +58,7 @@ describe("at an ArcGIS feature service", () => {
       .map(({ OBJECTID: _, ...rest }) => rest)
       .sort((a, b) => String(a.RATE_ID).localeCompare(String(b.RATE_ID)));
 
-  test("adds what is new, updates what is there, deletes, in one query and one edit", async () => {
+  test("adds, updates and deletes rows with one query and one edit", async () => {
     await using service = await arcgisServer();
     const context = contextFor(service);
     await batch([packet("a", { usd: 1 }), packet("b", { usd: 2 })], context);
@@ -81,7 +81,7 @@ describe("at an ArcGIS feature service", () => {
     expect(service.asked).toEqual(["query", "applyEdits"]);
   });
 
-  test("told the same twice it has one row, and a deletion twice is done", async () => {
+  test("repeated upserts leave one row and a repeated deletion is delivered", async () => {
     await using service = await arcgisServer();
     const context = contextFor(service);
 
@@ -96,28 +96,25 @@ describe("at an ArcGIS feature service", () => {
     expect(again).toMatchObject({ kind: "delivered" });
   });
 
-  test.each([false, true])(
-    "one bad row does not fail the rest, also on a layer that rolls back: %s",
-    async (rollsBack) => {
-      await using service = await arcgisServer();
-      service.rollsBack = rollsBack;
-      service.constraint = ({ usd }) => (usd === -7 ? "Field usd must not be -7: attribute rule violated" : undefined);
+  test.each([false, true])("a bad row does not fail the others if the layer's rollback is %s", async (rollsBack) => {
+    await using service = await arcgisServer();
+    service.rollsBack = rollsBack;
+    service.constraint = ({ usd }) => (usd === -7 ? "Field usd must not be -7: attribute rule violated" : undefined);
 
-      const outcomes = await batch(
-        [packet("a", { usd: 1 }), packet("b", { usd: -7 }), packet("c", { usd: 3 })],
-        contextFor(service),
-      );
+    const outcomes = await batch(
+      [packet("a", { usd: 1 }), packet("b", { usd: -7 }), packet("c", { usd: 3 })],
+      contextFor(service),
+    );
 
-      expect(kinds(outcomes)).toEqual(["delivered", "refused", "delivered"]);
-      expect(outcomes[1]).toMatchObject({
-        reason: "the service refused the row (1000): Field usd must not be …: attribute rule violated",
-        answer: expect.stringContaining("-7"),
-      });
-      expect(table(service).map(({ RATE_ID }) => RATE_ID)).toEqual(["a", "c"]);
-    },
-  );
+    expect(kinds(outcomes)).toEqual(["delivered", "refused", "delivered"]);
+    expect(outcomes[1]).toMatchObject({
+      reason: "the service refused the row (1000): Field usd must not be …: attribute rule violated",
+      answer: expect.stringContaining("-7"),
+    });
+    expect(table(service).map(({ RATE_ID }) => RATE_ID)).toEqual(["a", "c"]);
+  });
 
-  test("a call that is refused as a whole is made again for each alone", async () => {
+  test("sends each packet alone after the service refuses the whole call", async () => {
     await using service = await arcgisServer();
     service.failNext = failure(400, "Unable to complete operation.", ["Parser error"]);
 
@@ -142,7 +139,7 @@ describe("at an ArcGIS feature service", () => {
     [{ addResults: [{ success: "yes" }] }, { kind: "retry", mayHaveLanded: true }],
     [[], { kind: "retry", mayHaveLanded: true }],
     ["surprise", { kind: "retry", mayHaveLanded: true }],
-  ])("a 200 with %j in it is %j", async (body, wanted) => {
+  ])("maps a 200 response with the body %j to %j", async (body, wanted) => {
     await using service = await arcgisServer();
     service.failNext = body;
 
@@ -151,7 +148,7 @@ describe("at an ArcGIS feature service", () => {
     expect(outcome).toMatchObject(wanted);
   });
 
-  test("a hostile key stays a key", async () => {
+  test("treats a hostile key as a plain value", async () => {
     await using service = await arcgisServer();
     const context = contextFor(service);
     const hostile = "x') OR 1=1 OR RATE_ID IN ('";
@@ -164,7 +161,7 @@ describe("at an ArcGIS feature service", () => {
     expect(table(service)).toHaveLength(2);
   });
 
-  test("two rows of one key are for a person", async () => {
+  test("refuses a packet whose key matches two rows", async () => {
     await using service = await arcgisServer();
     service.rows.set(1, { OBJECTID: 1, RATE_ID: "a" }).set(2, { OBJECTID: 2, RATE_ID: "a" });
 
@@ -176,10 +173,10 @@ describe("at an ArcGIS feature service", () => {
     });
   });
 
-  describe("that asks for a token", () => {
+  describe("token authentication", () => {
     const user = { username: "bridge", password: "hunter2" };
 
-    test("is shown one of generateToken, which serves until it is refused", async () => {
+    test("uses one token from generateToken until the service refuses it", async () => {
       await using service = await arcgisServer();
       service.user = user;
       const context = contextFor(service, user);
@@ -195,7 +192,7 @@ describe("at an ArcGIS feature service", () => {
       expect(service.asked.filter((name) => name === "generateToken")).toHaveLength(2);
     });
 
-    test("and does not know the user makes packets wait for another secret, and nothing is told of it", async () => {
+    test("asks for fresh credentials if the user is refused and repeats none of them", async () => {
       await using service = await arcgisServer();
       service.user = user;
 
@@ -206,7 +203,7 @@ describe("at an ArcGIS feature service", () => {
       ]);
     });
 
-    test("takes a lasting one as it is", async () => {
+    test("uses a permanent token from the secret as it is", async () => {
       await using service = await arcgisServer();
       service.user = user;
       service.tokens.add("key");

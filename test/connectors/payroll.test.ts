@@ -12,7 +12,7 @@ const fixture = {
 
 connectorContract({ ...fixture, configure: (baseUrl) => ({ baseUrl }) });
 
-describe("with ifMatch", () => {
+describe("PayrollConnector with ifMatch", () => {
   connectorContract({
     ...fixture,
     configure: (baseUrl) => ({ baseUrl, ifMatch: true }),
@@ -24,7 +24,7 @@ describe("with ifMatch", () => {
     probed: false,
   });
 
-  /** A rate table with a version, which somebody else may change between our look and our change. */
+  /** Versioned rate table. If `meanwhile` returns true, another client changes it between our read and our write. */
   function rates(meanwhile: () => boolean) {
     let version = 1;
     const seen: (string | undefined)[] = [];
@@ -49,7 +49,7 @@ describe("with ifMatch", () => {
     return connector.send(packet, { config, secret: undefined, http, memory: aMemory(), signal });
   };
 
-  test("the table is changed as it was read", async () => {
+  test("sends the ETag it has read", async () => {
     const { answer, seen } = rates(() => false);
     await using target = await targetServer(answer);
 
@@ -57,7 +57,7 @@ describe("with ifMatch", () => {
     expect(seen).toEqual(['"1"']);
   });
 
-  test("changed by another in between it is read again, and changed once more", async () => {
+  test("reads and writes once more if another client has changed the table in between", async () => {
     const others = [true, false];
     const { answer, seen } = rates(() => others.shift() === true);
     await using target = await targetServer(answer);
@@ -66,7 +66,7 @@ describe("with ifMatch", () => {
     expect(seen).toEqual(['"1"', '"2"']);
   });
 
-  test("changed by others all the time it waits, and nothing has landed", async () => {
+  test("asks for a retry if other clients keep changing the table", async () => {
     const { answer, seen } = rates(() => true);
     await using target = await targetServer(answer);
 
@@ -74,7 +74,7 @@ describe("with ifMatch", () => {
     expect(seen).toHaveLength(2);
   });
 
-  test("where nothing is there yet it is made, unless another makes it first", async () => {
+  test("creates a missing table only if no other client has created it", async () => {
     await using target = await targetServer(({ method }, response) => {
       response.writeHead(method === "GET" ? 404 : 201).end();
     });
@@ -84,16 +84,16 @@ describe("with ifMatch", () => {
   });
 
   test.each<[string, Record<string, string>]>([
-    ["none", {}],
-    ["a weak one", { etag: 'W/"1"' }],
-  ])("a target that gives %s for an ETag is told of, and nothing is sent", async (_, headers) => {
+    ["no", {}],
+    ["a weak", { etag: 'W/"1"' }],
+  ])("reports a setup error and sends nothing if the target returns %s ETag", async (_, headers) => {
     await using target = await targetServer((_, response) => response.writeHead(200, headers).end());
 
     expect(await send(target)).toMatchObject({ kind: "retry", code: "setup", mayHaveLanded: false });
     expect(target.received).toEqual([]);
   });
 
-  test("a target that fails when it is looked at has taken nothing", async () => {
+  test("rules out an effect if reading the table fails", async () => {
     await using target = await targetServer((_, response) => response.writeHead(503, { "retry-after": "7" }).end());
 
     expect(await send(target)).toMatchObject({ kind: "retry", status: 503, afterMs: 7_000, mayHaveLanded: false });

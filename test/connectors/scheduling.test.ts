@@ -25,7 +25,7 @@ describe("SchedulingConnector", () => {
     [{}, { method: "PATCH", type: "application/merge-patch+json", body: { shift: { start: "09:00" }, room: null } }],
     [{ send: "full" }, { method: "PUT", type: "application/json", body: { shift: { start: "09:00" }, room: null } }],
     [{ action: "delete" }, { method: "DELETE", type: undefined, body: undefined }],
-  ])("a packet of %j is %j", async (more, wanted) => {
+  ])("sends a packet of %j as %j", async (more, wanted) => {
     await using target = await targetServer();
 
     expect(await send(target, more, {}, { token: "t" })).toMatchObject({ kind: "delivered" });
@@ -34,7 +34,7 @@ describe("SchedulingConnector", () => {
     expect(seen?.headers.authorization).toBe("Bearer t");
   });
 
-  test.each([false, true])("deleted twice is deleted, with ifMatch %s", async (ifMatch) => {
+  test.each([false, true])("treats a repeated deletion as delivered with ifMatch %s", async (ifMatch) => {
     await using target = await targetServer((_, response) => response.writeHead(404).end());
 
     expect(await send(target, { action: "delete" }, { ifMatch })).toMatchObject({ kind: "delivered", status: 404 });

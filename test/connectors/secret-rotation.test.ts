@@ -13,7 +13,7 @@ import { tokenServer } from "../support/token-server.ts";
 
 const packets = 500;
 
-/** A bridge on a durable store with one target, and what it logs. */
+/** Bridge on a durable store with one target, and the lines it logs. */
 function bridgeTo(dir: string, connector: string, config: Readonly<Record<string, unknown>>) {
   const lines: LogLine[] = [];
   const text = `
@@ -30,14 +30,14 @@ targets: { one: { connector: "${connector}", map: { hours: hours } } }
   return { bridge, lines };
 }
 
-/** Publishes so many changes, a few at a time, so that they flow while secrets are changed. */
+/** Publishes `packets` changes one after another, so that traffic continues while secrets change. */
 async function publish(bridge: Bridge): Promise<void> {
   for (let i = 0; i < packets; i++) {
     await bridge.emit(Event({ type: "t", subject: `E-${i}`, data: { hours: (i % 40) + 1 } }));
   }
 }
 
-/** Every packet was sent at its first try, and the secret's refusals cost none of them more than the one refresh. */
+/** Checks that every packet was sent on its first attempt; a refused secret may cost it one refresh of the secret. */
 async function expectNoneFailed(bridge: Bridge, lines: readonly LogLine[]): Promise<void> {
   const { packets: tally } = await bridge.tally();
   expect(tally).toMatchObject({ SENT: packets, QUEUED: 0, RETRY: 0, HELD: 0 });
@@ -45,8 +45,8 @@ async function expectNoneFailed(bridge: Bridge, lines: readonly LogLine[]): Prom
   expect(lines.filter(({ step }) => step === "delivered").every(({ tries }) => tries === 1)).toBe(true);
 }
 
-describe("a secret rotated under load", () => {
-  test("of a bearer token fails no packet, where the new one is set before the old one ends", async () => {
+describe("secret rotation under load", () => {
+  test("fails no packet if the new bearer token is set before the old one expires", async () => {
     using folder = home();
     const dir = join(folder.path, ".bridge");
     const good = new Set(["Bearer first"]);
@@ -80,11 +80,11 @@ describe("a secret rotated under load", () => {
     expect(new Set(target.received.slice(-50).map(({ headers }) => headers.authorization))).toEqual(
       new Set(["Bearer second"]),
     );
-    // Only those on their way when the old one ended, ten at most.
+    // Only the calls in flight when the old token expired are refused: at most ten.
     expect(refused).toBeLessThanOrEqual(10);
   }, 60_000);
 
-  test("of an OAuth2 client with a certificate fails no packet, though its tokens are revoked too", async () => {
+  test("fails no packet if the secret of an OAuth2 client changes and its tokens are revoked", async () => {
     using folder = home();
     const dir = join(folder.path, ".bridge");
     const trusted = await authority();

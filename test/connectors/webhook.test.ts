@@ -30,7 +30,7 @@ connectorContract({
   received: { method: "POST", path: "/hooks/hms", body: event },
 });
 
-/** Sends a packet, and gives back what the endpoint received, its body as it came. */
+/** Sends a packet. Returns the outcome and the request that the endpoint received. */
 async function sent(secret: { keys: string[] }, more: Partial<Packet> = {}, answer?: Answer, settings = {}) {
   await using target = await targetServer(answer);
   const config = connector.config.parse({ url: `${target.url}/hooks`, ...settings });
@@ -41,13 +41,13 @@ async function sent(secret: { keys: string[] }, more: Partial<Packet> = {}, answ
   return { outcome, received: target.received[0] as Received };
 }
 
-/** As an endpoint does it, by the library of Standard Webhooks; its clock is ours. */
+/** Verifies a request as an endpoint does, with the Standard Webhooks library and the test's clock. */
 function verify(key: string, { headers, body }: Received): unknown {
   return new Webhook(key).verify(JSON.stringify(body), headers as Record<string, string>);
 }
 
 describe("WebhookConnector", () => {
-  test("signs so that an endpoint with the key can verify it, and no other", async () => {
+  test("signs a request so that only its key verifies it", async () => {
     const { received } = await sent({ keys });
 
     expect(verify(keys[0] as string, received)).toMatchObject({ id: event.id, data: { rate: { usd: 68 }, note: "é" } });
@@ -58,7 +58,7 @@ describe("WebhookConnector", () => {
     });
   });
 
-  test("signs with each of its keys, so that an endpoint may change from one to the other", async () => {
+  test("signs with each of its keys, so that an endpoint can switch from one to the other", async () => {
     const both = [aKey(), aKey()] as [string, string];
 
     const { received } = await sent({ keys: both });
@@ -67,7 +67,7 @@ describe("WebhookConnector", () => {
     expect(received.headers["webhook-signature"]).toMatch(/^v1,\S+ v1,\S+$/);
   });
 
-  test("one changed character is found", async () => {
+  test("the signature fails if one character of the body changes", async () => {
     const { received } = await sent({ keys });
 
     const changed = { ...received, body: { ...(received.body as object), subject: "E-1002" } };
@@ -75,13 +75,13 @@ describe("WebhookConnector", () => {
     expect(() => verify(keys[0] as string, changed)).toThrow(/No matching signature/);
   });
 
-  test("a deletion says so", async () => {
+  test("marks a deletion in the body", async () => {
     const { received } = await sent({ keys }, { action: "delete", fields: {} });
 
     expect(received.body).toMatchObject({ action: "delete", subject: "E-1001", data: {} });
   });
 
-  test("an answer that is not JSON is believed only where the configuration says so", async () => {
+  test("accepts a response that is not JSON only if anyBody is set", async () => {
     const ok: Answer = (_, response) => response.writeHead(200, { "content-type": "text/html" }).end("ok");
 
     expect((await sent({ keys }, {}, ok)).outcome).toMatchObject({ kind: "retry" });
@@ -94,7 +94,7 @@ describe("WebhookConnector", () => {
     [["secret"]],
     [[`whsec_${randomBytes(16).toString("base64")}`]],
     [[`whsec_${randomBytes(65).toString("base64")}`]],
-  ])("takes no secret such as %j", (some) => {
+  ])("rejects a secret with the keys %j", (some) => {
     expect(connector.secret?.safeParse({ keys: some }).success).toBe(false);
   });
 });

@@ -22,7 +22,7 @@ const firstEvent = ({ body }: Received) => (body as { events: HrEvent[] }).event
 
 connectorContract({
   connector,
-  // Its token server is the target itself, here.
+  // In the contract tests the target is also the token server.
   configure: (baseUrl) => ({ baseUrl, tokenUrl: `${baseUrl}/token` }),
   secret,
   fields: { [hours]: 16 },
@@ -53,7 +53,7 @@ connectorContract({
   },
 });
 
-/** The HR service and its token server, both of which ask for a certificate; and a context for them. */
+/** HR service and token server that both require a client certificate, with a connector context for them. */
 async function stage({ seconds = 3_600, most = 10 } = {}) {
   const tokens = await tokenServer({ clientId: "hms-bridge", clientSecret: "first", seconds, authority: trusted });
   const secure = { ...(await trusted.server()), ca: trusted.ca, requestCert: true };
@@ -80,7 +80,7 @@ async function stage({ seconds = 3_600, most = 10 } = {}) {
   };
 }
 
-/** Packets for so many workers, `E-0` and on. */
+/** Packets for `count` workers, from `E-0` on. */
 function packets(count: number, fields: Packet["fields"] = { [hours]: 99 }): Packet[] {
   return Array.from({ length: count }, (_, i) =>
     packetFor(connector as never, fields, { id: `pkt-${i}`, entity: `E-${i}` }),
@@ -97,8 +97,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-describe("WorkForceNow@v2 at a real token server and an HTTPS server that both ask for a certificate", () => {
-  test("sends one worker's change, and ten in one call", async () => {
+describe("WorkForceNow@v2 with an OAuth2 token server and mutual TLS", () => {
+  test("sends one worker's change or ten changes in one call", async () => {
     await using at = await stage();
 
     const one = await connector.send(packets(1)[0] as Packet, at.context as never);
@@ -107,11 +107,11 @@ describe("WorkForceNow@v2 at a real token server and an HTTPS server that both a
     expect(one).toMatchObject({ kind: "delivered", status: 200 });
     expect(kinds(ten)).toEqual(Array(10).fill("delivered"));
     expect(at.hr.target.received).toHaveLength(2);
-    // The first of the ten was told already, under the same id.
+    // The first of the ten was already sent under the same id.
     expect(at.hr.effects).toHaveLength(10);
   });
 
-  test("sends one at a time where the event takes no more", async () => {
+  test("sends one change per call if `most` is 1", async () => {
     await using at = await stage({ most: 1 });
 
     const outcomes = await batch(packets(3), at.context as never);
@@ -121,7 +121,7 @@ describe("WorkForceNow@v2 at a real token server and an HTTPS server that both a
   });
 
   test.each(["rows", "whole", "silent"] as const)(
-    "one bad row does not fail the rest, where the service answers by %s",
+    "bad rows do not fail the others if the service responds in the manner %s",
     async (manner) => {
       await using at = await stage();
       at.hr.manner = manner;
@@ -135,7 +135,7 @@ describe("WorkForceNow@v2 at a real token server and an HTTPS server that both a
     },
   );
 
-  test("a refused row says which field, keeps the service's words as its answer, and repeats no value", async () => {
+  test("reports the field of a refused row without its value and keeps the response as the answer", async () => {
     await using at = await stage();
     at.hr.refused.set("E-0", "/worker/workAssignment/standardHours/hoursQuantity");
 
@@ -150,7 +150,7 @@ describe("WorkForceNow@v2 at a real token server and an HTTPS server that both a
     expect((outcome as unknown as { reason: string }).reason).not.toContain("99");
   });
 
-  test("one token serves all who come at once, and those after them", async () => {
+  test("shares one token between concurrent and later calls", async () => {
     await using at = await stage();
 
     await Promise.all([batch(packets(3), at.context as never), batch(packets(3), at.context as never)]);
@@ -159,23 +159,23 @@ describe("WorkForceNow@v2 at a real token server and an HTTPS server that both a
     expect(at.tokens.given()).toBe(1);
   });
 
-  test("a token is renewed before it ends", async () => {
+  test("renews a token before it expires", async () => {
     await using at = await stage({ seconds: 100 });
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
 
     await batch(packets(1), at.context as never);
     vi.setSystemTime(Date.now() + 89_000);
     await batch(packets(1), at.context as never);
-    const inItsLife = at.tokens.given();
+    const givenBeforeExpiry = at.tokens.given();
     vi.setSystemTime(Date.now() + 2_000);
     const [outcome] = await batch(packets(1), at.context as never);
 
-    expect(inItsLife).toBe(1);
+    expect(givenBeforeExpiry).toBe(1);
     expect(at.tokens.given()).toBe(2);
     expect(outcome).toMatchObject({ kind: "delivered" });
   });
 
-  test("a token the service refuses is not shown again: the next try has a new one", async () => {
+  test("requests a new token for the next attempt after the service refuses one", async () => {
     await using at = await stage();
     await batch(packets(1), at.context as never);
     at.tokens.revokeAll();
@@ -190,7 +190,7 @@ describe("WorkForceNow@v2 at a real token server and an HTTPS server that both a
     expect(at.tokens.given()).toBe(2);
   });
 
-  test("a rotated secret gets a token of its own at once", async () => {
+  test("requests a new token as soon as the secret rotates", async () => {
     await using at = await stage();
     await batch(packets(1), at.context as never);
     at.tokens.rotate("second");
@@ -208,7 +208,7 @@ describe("WorkForceNow@v2 at a real token server and an HTTPS server that both a
     expect(kinds(fresh)).toEqual(["delivered"]);
   });
 
-  test("without a certificate nothing is sent, and the secret is fetched anew", async () => {
+  test("sends nothing without a certificate and asks for fresh credentials", async () => {
     await using at = await stage();
 
     const bare = { ...secret, cert: undefined, key: undefined };
@@ -223,7 +223,7 @@ describe("WorkForceNow@v2 at a real token server and an HTTPS server that both a
     expect(at.hr.target.received).toEqual([]);
   });
 
-  test("with another authority's certificate nothing is sent", async () => {
+  test("sends nothing with a certificate from another authority", async () => {
     await using at = await stage();
 
     const [outcome] = await batch(packets(1), at.contextWith({ ...secret, ...stranger }) as never);
@@ -232,7 +232,7 @@ describe("WorkForceNow@v2 at a real token server and an HTTPS server that both a
     expect(at.hr.target.received).toEqual([]);
   });
 
-  test("a rotated certificate is shown on new connections", async () => {
+  test("uses a rotated certificate on new connections", async () => {
     await using at = await stage();
     await batch(packets(1), at.context as never);
 
@@ -244,14 +244,14 @@ describe("WorkForceNow@v2 at a real token server and an HTTPS server that both a
     expect(kinds(outcomes)).toEqual(["delivered"]);
   });
 
-  test("its probe shows the certificate too", async () => {
+  test("uses the certificate for its probe", async () => {
     await using at = await stage();
 
     expect(await connector.probe(at.context as never)).toBe(true);
     expect(await connector.probe(at.contextWith({ ...secret, ...stranger }) as never)).toBe(false);
   });
 
-  test("its secret must hold both halves of a certificate", () => {
+  test("requires both the certificate and its key in the secret", () => {
     const { secret: schema } = connector;
     expect(schema?.safeParse(secret).success).toBe(true);
     expect(schema?.safeParse({ clientId: "a", clientSecret: "b" }).success).toBe(false);
@@ -260,9 +260,15 @@ describe("WorkForceNow@v2 at a real token server and an HTTPS server that both a
   });
 });
 
-describe("a token server that fails", () => {
+describe("token server failures", () => {
   test.each<[string, number, Record<string, string>, string, object]>([
-    ["asks for 7 s", 429, { "retry-after": "7" }, "", { kind: "retry", afterMs: 7_000, mayHaveLanded: false }],
+    [
+      "answers 429 with Retry-After: 7",
+      429,
+      { "retry-after": "7" },
+      "",
+      { kind: "retry", afterMs: 7_000, mayHaveLanded: false },
+    ],
     ["answers 503", 503, {}, "", { kind: "retry", status: 503, mayHaveLanded: false }],
     ["shows a login page", 200, { "content-type": "text/html" }, "<html>", { kind: "retry", mayHaveLanded: false }],
     ["answers without a token", 200, {}, "{}", { kind: "retry", mayHaveLanded: false, reason: /without one/ }],
@@ -275,7 +281,7 @@ describe("a token server that fails", () => {
       '{"error":"invalid_client","error_description":"hunter2"}',
       { kind: "retry", auth: true, mayHaveLanded: false, reason: /\(400 invalid_client\)$/ },
     ],
-  ])("and %s makes packets wait, and nothing was sent", async (_, code, headers, ...[body, wanted]) => {
+  ])("no packet is sent if the token server %s", async (_, code, headers, ...[body, wanted]) => {
     await using hr = await hrServer();
     const server = createServer((_, response) =>
       response.writeHead(code, { "content-type": "application/json", ...headers }).end(body),
@@ -297,7 +303,7 @@ describe("a token server that fails", () => {
     expect(hr.target.received).toEqual([]);
   });
 
-  test("or is not there makes packets wait", async () => {
+  test("asks for a retry if the token server is unreachable", async () => {
     await using hr = await hrServer();
     let tokens: TokenServer | undefined = await tokenServer({ clientId: "a", clientSecret: "b" });
     const { tokenUrl } = tokens;

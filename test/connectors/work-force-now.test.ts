@@ -13,12 +13,12 @@ connectorContract({
   received: { method: "POST", path: "/flex_time", body: { flex_time: 16, external_id: "E-1001" } },
 });
 
-describe("WorkForceNow@v1 with a secret", () => {
+describe("WorkForceNow@v1 client credentials", () => {
   const packet = packetFor(connector as never, { flex_time: 16 });
   const login = { clientId: "hms-bridge", clientSecret: "first" };
 
   test.each(["post", "basic"] as const)(
-    "shows a token and a certificate, its secret sent by %s",
+    "sends a token and a client certificate if the token request authenticates by %s",
     async (clientAuth) => {
       const trusted = await authority();
       await using tokens = await tokenServer({
@@ -54,7 +54,7 @@ describe("WorkForceNow@v1 with a secret", () => {
     },
   );
 
-  test("and no tokenUrl says so, and sends nothing", async () => {
+  test("sends nothing if a secret is set but tokenUrl is not", async () => {
     await using target = await targetServer();
     const config = connector.config.parse({ baseUrl: target.url });
     const http = createHttp({ allowedHosts: hostsIn(config) });

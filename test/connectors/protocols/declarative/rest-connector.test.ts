@@ -41,7 +41,7 @@ const minimal = {
   send: { method: "PATCH", path: "/records/{entity}" },
 } satisfies DeclarationInput;
 
-/** Sends one packet as declared, to a real server; gives back what came of it and what the server saw. */
+/** Sends one packet to a real server as declared. Returns the outcome and the request the server received. */
 async function sent(
   declaration: Partial<DeclarationInput>,
   more: Partial<Packet> & { secret?: object; answer?: Answer } = {},
@@ -57,7 +57,7 @@ async function sent(
   return { outcome, seen: target.received[0] as Received };
 }
 
-describe("a declared connector", () => {
+describe("declared connector", () => {
   test.each<[Partial<DeclarationInput>, Partial<Received>]>([
     [{}, { method: "PATCH", path: "/records/E-1001", body: { a: { b: 1 }, site: "x/y" } }],
     [
@@ -72,14 +72,14 @@ describe("a declared connector", () => {
       { send: { method: "POST", path: "/sites/{site}/of-{a.b}?who={entity}&q={site}" } },
       { path: "/sites/x%2Fy/of-1?who=E-1001&q=x%2Fy" },
     ],
-  ])("of %j sends %j", async (declaration, wanted) => {
+  ])("sends the declaration %j as %j", async (declaration, wanted) => {
     const { outcome, seen } = await sent(declaration);
 
     expect(outcome).toMatchObject({ kind: "delivered" });
     expect(seen).toMatchObject(wanted);
   });
 
-  test("deletes where it is declared", async () => {
+  test("sends deletions only if they are declared", async () => {
     const declaration = { delete: { path: "/records/{entity}" } };
 
     const { seen } = await sent(declaration, { action: "delete", fields: {} });
@@ -89,7 +89,7 @@ describe("a declared connector", () => {
     expect(declaredConnector(minimal).deletes).toBeUndefined();
   });
 
-  test("whose address needs a field the packet has not is refused, and says which", async () => {
+  test("refuses a packet that lacks a field of the path and names the field", async () => {
     const { outcome, seen } = await sent({ send: { method: "PUT", path: "/{building}/{entity}" } });
 
     expect(outcome).toMatchObject({ kind: "refused", reason: expect.stringContaining("its address needs building") });
@@ -104,7 +104,7 @@ describe("a declared connector", () => {
       { authorization: `Basic ${Buffer.from("u:p:é").toString("base64")}` },
     ],
     [{ header: "X-Api-Key" }, { value: "k" }, { "x-api-key": "k" }],
-  ])("with auth %j shows it, and takes no secret that lacks it", async (auth, secret, wanted) => {
+  ])("sends the credentials of auth %j and rejects a secret without them", async (auth, secret, wanted) => {
     const { seen } = await sent({ auth, headers: { "X-Agency": "ONRR" } }, { secret });
 
     expect(seen.headers).toMatchObject({ ...wanted, "x-agency": "ONRR", "idempotency-key": "pkt-abcdefghijklmnop" });
@@ -114,7 +114,7 @@ describe("a declared connector", () => {
     expect(schema?.safeParse({ ...secret, stray: "1" }).success).toBe(false);
   });
 
-  test("with oauth2 and a certificate shows a token and the certificate", async () => {
+  test("sends a token and the client certificate with oauth2", async () => {
     const trusted = await authority();
     await using tokens = await tokenServer({ clientId: "hms", clientSecret: "s", authority: trusted });
     await using target = await targetServer(
@@ -147,7 +147,7 @@ describe("a declared connector", () => {
     [503, { kind: "refused", status: 503, answer: "<p>no</p>" }],
     [400, { kind: "refused", status: 400 }],
     [500, { kind: "retry", status: 500 }],
-  ])("judges %i as declared, else as usual", async (status, wanted) => {
+  ])("handles status %i as declared, or as usual if it is not declared", async (status, wanted) => {
     const answers = { delivered: [208], retry: [409, "450-452"], refused: [503] };
 
     const { outcome } = await sent(
@@ -161,7 +161,7 @@ describe("a declared connector", () => {
     expect(outcome).toMatchObject(wanted);
   });
 
-  test("keeps what it says of its lane and its target", () => {
+  test("keeps the declared version, order, lane and idempotency", () => {
     const declared = declaredConnector({
       ...minimal,
       version: "v3",
@@ -174,14 +174,14 @@ describe("a declared connector", () => {
   });
 });
 
-describe("the file of a declared connector", () => {
-  const faultsOf = (text: string) => {
+describe("declaration file", () => {
+  const issuesOf = (text: string) => {
     const reading = readDeclaration("connectors/x.yaml", text);
     return reading.ok ? [] : reading.faults.map(issueText);
   };
 
-  test("that comes as an example is in order", () => {
-    expect(faultsOf(exampleText)).toEqual([]);
+  test("the example file is valid", () => {
+    expect(issuesOf(exampleText)).toEqual([]);
   });
 
   test.each<[string, string, string]>([
@@ -196,12 +196,12 @@ describe("the file of a declared connector", () => {
       'connectors/x.yaml:7: unknown key "metod"; did you mean "method"?',
     ],
     [
-      "another method",
+      "an unsupported method",
       exampleText.replace("method: PUT", "method: GET"),
       "connectors/x.yaml:7: method is none of POST, PUT, PATCH",
     ],
     [
-      "a path that is none",
+      "an invalid path",
       exampleText.replace("path: /people/{entity}/badge\n  body", "path: people\n  body"),
       "connectors/x.yaml:8: path is not a path such as /people/{entity}",
     ],
@@ -216,30 +216,30 @@ describe("the file of a declared connector", () => {
       'connectors/x.yaml:13: Authorization: belongs into "auth:", and its value into the secret',
     ],
     [
-      "a status that is none",
+      "an invalid status",
       exampleText.replace("[409, 423]", "[409, 99]"),
       'connectors/x.yaml:15: retry[1] is not a status such as 409, or "500-599"',
     ],
     [
-      "no word on repeats",
+      "no idempotent key",
       exampleText.replace("idempotent: true\n", ""),
       "idempotent is missing; say true where the target takes the same packet twice",
     ],
     [
-      "a name that is none",
+      "an invalid name",
       exampleText.replace("BadgeOffice\n", "badge office\n"),
       "connectors/x.yaml:2: name is not a name such as BadgeOffice",
     ],
-    ["a key twice", `${exampleText}\nname: Other\n`, "the key is duplicated; keep one"],
-    ["no YAML", "name: [", "connectors/x.yaml:1: not YAML"],
-    ["nothing", "# nothing", 'connectors/x.yaml:1: the declaration is empty; start with "name:" and "baseUrl:"'],
+    ["a duplicate key", `${exampleText}\nname: Other\n`, "the key is duplicated; keep one"],
+    ["invalid YAML", "name: [", "connectors/x.yaml:1: not YAML"],
+    ["no content", "# nothing", 'connectors/x.yaml:1: the declaration is empty; start with "name:" and "baseUrl:"'],
     ["a hostile key", "__proto__: { a: 1 }\nname: X", "__proto__"],
-  ])("with %s is told so, with the line and what to do", (_, text, wanted) => {
-    expect(faultsOf(text).join("\n")).toContain(wanted);
-    expect(faultsOf(text).join("\n")).not.toContain("hunter2");
+  ])("reports %s with the line and a fix", (_, text, wanted) => {
+    expect(issuesOf(text).join("\n")).toContain(wanted);
+    expect(issuesOf(text).join("\n")).not.toContain("hunter2");
   });
 
-  test("is found in its folder beside those in TypeScript, and its faults end the listing", async () => {
+  test("the connector listing includes declaration files and throws if one is invalid", async () => {
     using folder = home({ "badge-office.yaml": exampleText, "notes.md": "", "protocols/x.ts": "" });
 
     const found = await listConnectorFiles(folder.path);

@@ -5,20 +5,20 @@ import { layoutSchema } from "../../../../connectors/protocols/files/flat-file-l
 import { encoderOf } from "../../../../connectors/protocols/files/text-encoding.ts";
 import { aPacket, aVersion } from "../../../support/builders.ts";
 
-/** The file as text, or its fault. */
+/** Returns the file as text, or the reason it was refused. */
 function written(layout: object, packet: Partial<Packet> = {}, number = 7): string {
   const bytes = flatFile(aPacket(packet), layoutSchema.parse({ lineEnd: "lf", ...layout }), number);
   return Buffer.isBuffer(bytes) ? bytes.toString("latin1") : bytes.fault;
 }
 
-/** A line of one item, and what becomes of a value there. */
+/** Writes one value by a layout with one item. Returns the line, or the reason it was refused. */
 function place(item: object, value: unknown, form: object = { form: "fixed" }): string {
   const layout = { lines: { ...form, detail: [{ field: "x", ...item }] } };
   return written(layout, { fields: { x: value } as Packet["fields"] }).replace(/\n$/, "");
 }
 
-describe("a fixed line", () => {
-  it("has each value in its place, padded, and blanks between", () => {
+describe("fixed-width line", () => {
+  it("pads each value in its position and fills gaps with blanks", () => {
     const layout = {
       lines: {
         form: "fixed",
@@ -45,24 +45,24 @@ describe("a fixed line", () => {
     ["a number that is too large", { width: 4, number: { decimals: 2 } }, 100, "x takes 5 positions, and has 4"],
     ["more decimals than there are", { width: 9, number: { decimals: 2 } }, 68.125, "x has more than 2 decimals"],
     ["a text for a number", { width: 9, number: {} }, "12a", "x is no number"],
-    ["a number without a sign below zero", { width: 9, number: { sign: "none" } }, -1, "x is below zero"],
+    ["a negative number in an unsigned field", { width: 9, number: { sign: "none" } }, -1, "x is below zero"],
     ["a list", { width: 9 }, [1], "x is a list or an object, and a place takes one value"],
     ["a line break", { width: 9 }, "a\nD2", "x holds a control character, or one that ascii does not have"],
     [
-      "a character of another page",
+      "a character outside the code page",
       { width: 9 },
       "Łódź",
       "x holds a control character, or one that ascii does not have",
     ],
     ["a day that does not exist", { width: 8, date: "YYYYMMDD" }, "2026-02-30", "x is a date that does not exist"],
-    ["a date that is none", { width: 8, date: "YYYYMMDD" }, "01/02/2026", "x is no ISO 8601 date such as 2026-12-01"],
+    ["an invalid date", { width: 8, date: "YYYYMMDD" }, "01/02/2026", "x is no ISO 8601 date such as 2026-12-01"],
     [
-      "a time of an unknown zone",
+      "a time without a zone",
       { width: 8, date: "YYYYMMDD" },
       "2026-12-01T00:00:00",
       "x is a time without its offset from UTC",
     ],
-  ])("refuses %s, naming the field and never its value", (_, item, value, fault) => {
+  ])("refuses %s and names the field without its value", (_, item, value, fault) => {
     expect(place(item, value)).toBe(fault);
   });
 
@@ -79,7 +79,7 @@ describe("a fixed line", () => {
     [{ decimals: 2, sign: "zoned" }, -68.51, "00000685J"],
     [{ decimals: 2, sign: "zoned" }, 0.03, "00000000C"],
     [{ decimals: 9, sign: "none" }, 0.5, "500000000"],
-  ])("writes a number by %j: %j", (number, value, text) => {
+  ])("writes a number in the format %j: %j", (number, value, text) => {
     expect(place({ width: 9, number }, value)).toBe(text);
   });
 
@@ -92,7 +92,7 @@ describe("a fixed line", () => {
     expect(place({ width: text.length, date }, value)).toBe(text);
   });
 
-  it("takes null for blank, and refuses an upsert that lacks what is required", () => {
+  it("writes null as blanks and refuses an upsert without a required field", () => {
     const layout = {
       lines: {
         form: "fixed",
@@ -108,13 +108,13 @@ describe("a fixed line", () => {
     expect(written(layout, { fields: { b: "x" } })).toMatch(/^a is missing; /);
   });
 
-  it("refuses a field it has no place for", () => {
+  it("refuses a field that is not in the layout", () => {
     expect(
       written({ lines: { form: "fixed", detail: [{ field: "a", width: 2 }] } }, { fields: { a: "x", b: "y" } }),
     ).toBe("b has no place in the layout");
   });
 
-  it("says a deletion where the layout has a place for it, and refuses it where not", () => {
+  it("writes a deletion only if the layout has an action item", () => {
     const layout = {
       lines: {
         form: "fixed",
@@ -132,7 +132,7 @@ describe("a fixed line", () => {
     );
   });
 
-  it("is EBCDIC where it is told to be", () => {
+  it("writes EBCDIC if the layout asks for it", () => {
     const layout = layoutSchema.parse({
       encoding: "cp037",
       lineEnd: "none",
@@ -145,7 +145,7 @@ describe("a fixed line", () => {
   });
 });
 
-describe("a file of several records", () => {
+describe("file with several records", () => {
   const layout = {
     records: "rates",
     lines: {
@@ -169,7 +169,7 @@ describe("a file of several records", () => {
   };
   const version = aVersion({ time: Date.parse("2026-12-01T12:00:00Z") });
 
-  it("begins with its number, and ends with a count and an exact total", () => {
+  it("begins with its number and ends with a count and an exact total", () => {
     const rates = [
       { city: "Denver", usd: 0.1 },
       { city: "Boston", usd: 0.2 },
@@ -182,16 +182,16 @@ describe("a file of several records", () => {
   });
 
   it.each([
-    ["no list", "x", "rates is not a list of records"],
-    ["an empty one", [], "rates is not a list of records"],
-    ["one of other things", [1], "rates holds something that is no record"],
-    ["a record with a field that has no place", [{ city: "a", usd: 1, zip: 1 }], "zip has no place in the layout"],
+    ["text instead of a list", "x", "rates is not a list of records"],
+    ["an empty list", [], "rates is not a list of records"],
+    ["a list of numbers", [1], "rates holds something that is no record"],
+    ["a record with a field outside the layout", [{ city: "a", usd: 1, zip: 1 }], "zip has no place in the layout"],
   ])("refuses %s", (_, rates, fault) => {
     expect(written(layout, { fields: { rates } as Packet["fields"] })).toBe(fault);
   });
 });
 
-describe("a delimited line", () => {
+describe("delimited line", () => {
   const two = (more: object) => ({
     lines: {
       form: "delimited",
@@ -200,11 +200,11 @@ describe("a delimited line", () => {
     },
   });
 
-  it("has no more padding than its numbers' decimals", () => {
+  it("pads nothing except the decimals of its numbers", () => {
     expect(written(two({}), { fields: { a: "x", b: 6.5 } })).toBe("x|6.5\n");
   });
 
-  it("refuses what would end a value early, or quotes it", () => {
+  it("quotes or refuses a value that contains the delimiter or a quote", () => {
     expect(written(two({}), { fields: { a: "x|y", b: 1 } })).toBe("a holds the delimiter or a quotation mark");
     expect(written(two({}), { fields: { a: 'x"', b: 1 } })).toBe("a holds the delimiter or a quotation mark");
     expect(written(two({ quote: "needed" }), { fields: { a: 'x|"y', b: 1 } })).toBe('"x|""y"|1.0\n');
@@ -212,10 +212,10 @@ describe("a delimited line", () => {
   });
 });
 
-describe("a layout", () => {
+describe("flat-file layout", () => {
   it.each([
     [
-      "overlaps",
+      "has overlapping items",
       {
         detail: [
           { text: "a", width: 4 },
@@ -224,38 +224,34 @@ describe("a layout", () => {
       },
       /b begin at 4, inside/,
     ],
-    ["goes over its length", { length: 4, detail: [{ field: "b", width: 5 }] }, /b end at 5, behind the length of 4/],
-    ["does not say a width", { detail: [{ field: "b" }] }, /do not say the width of b/],
+    ["exceeds its length", { length: 4, detail: [{ field: "b", width: 5 }] }, /b end at 5, behind the length of 4/],
+    ["lacks a width", { detail: [{ field: "b" }] }, /do not say the width of b/],
     ["has a text that does not fit", { detail: [{ text: "abc", width: 2 }] }, /longer than its width/],
-    ["has an item that is two things", { detail: [{ text: "abc", field: "x", width: 3 }] }, /one of field, text/],
-    [
-      "has a total that is no number",
-      { detail: [{ field: "x", width: 1 }], trailer: [{ total: "x", width: 9 }] },
-      /total of x/,
-    ],
-    ["has a key it does not know", { detail: [{ field: "x", widht: 1 }] }, /widht/],
-  ])("that %s is refused before anything is sent", (_, lines, fault) => {
+    ["has an item of two kinds", { detail: [{ text: "abc", field: "x", width: 3 }] }, /one of field, text/],
+    ["has a total of text", { detail: [{ field: "x", width: 1 }], trailer: [{ total: "x", width: 9 }] }, /total of x/],
+    ["has an unknown key", { detail: [{ field: "x", widht: 1 }] }, /widht/],
+  ])("rejects a layout that %s", (_, lines, fault) => {
     const parsed = layoutSchema.safeParse({ lines: { form: "fixed", ...lines } });
 
     expect(parsed.success).toBe(false);
     expect(parsed.error?.message).toMatch(fault);
   });
 
-  it("of fixed lines takes no encoding with characters of several bytes", () => {
+  it("rejects a multi-byte encoding for fixed-width lines", () => {
     const lines = { form: "fixed", detail: [{ field: "x", width: 1 }] };
 
     expect(layoutSchema.safeParse({ encoding: "utf-8", lines }).success).toBe(false);
   });
 });
 
-describe("an encoding", () => {
+describe("text encoding", () => {
   it.each([
     ["ascii", "AZ az~", "415a20617a7e"],
     ["iso-8859-1", "é", "e9"],
     ["windows-1252", "€é", "80e9"],
     ["utf-8", "€", "e282ac"],
     ["cp037", "AZ09{}", "c1e9f0f9c0d0"],
-  ] as const)("%s says %s", (encoding, text, hex) => {
+  ] as const)("%s encodes %s", (encoding, text, hex) => {
     expect(encoderOf(encoding)(text)?.toString("hex")).toBe(hex);
   });
 
@@ -265,7 +261,7 @@ describe("an encoding", () => {
     ["windows-1252", "ő"],
     ["cp037", "€"],
     ["utf-8", "\ud800"],
-  ] as const)("%s does not have %s, and puts nothing in its place", (encoding, text) => {
+  ] as const)("%s refuses %s instead of replacing it", (encoding, text) => {
     expect(encoderOf(encoding)(text)).toBeUndefined();
   });
 });

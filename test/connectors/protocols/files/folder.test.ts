@@ -5,7 +5,7 @@ import { FolderError, writeWhole } from "../../../../connectors/protocols/files/
 import { folderIn, onEachFolder } from "../../../support/folders.ts";
 
 onEachFolder("a folder", (promise) => {
-  promise("takes a file whole, and shows it under its name at last", async (served, path) => {
+  promise("writes a file under a temporary name and renames it once complete", async (served, path) => {
     const bytes = Buffer.alloc(200_000, "0123456789");
     let seenBefore: string[] = [];
 
@@ -20,7 +20,7 @@ onEachFolder("a folder", (promise) => {
     expect(readFileSync(join(path, "a.csv")).equals(bytes)).toBe(true);
   });
 
-  promise("tells a file's size, reads it, lists it, moves it away and removes it", async (served, path) => {
+  promise("sizes, reads, lists, renames and removes a file", async (served, path) => {
     writeFileSync(join(path, "a.txt"), "twelve bytes");
     const done = folderIn(path, "done");
 
@@ -39,13 +39,13 @@ onEachFolder("a folder", (promise) => {
     expect(readdirSync(done)).toEqual([]);
   });
 
-  promise("does not read a file that is larger than it may be", async (served, path) => {
+  promise("refuses to read a file over the size limit", async (served, path) => {
     writeFileSync(join(path, "a.txt"), "twelve bytes");
 
     await expect(served.use((folder) => folder.read("a.txt", 11))).rejects.toThrow(FolderError);
   });
 
-  promise("leaves nothing half written behind where it breaks off", async (served) => {
+  promise("leaves no partial file if writing fails", async (served) => {
     const failing = served.use((folder) =>
       writeWhole(folder, "a.csv", Buffer.from("x"), () => {
         throw new FolderError("it breaks off here", "answered");

@@ -16,25 +16,25 @@ import { type SftpStep, sftpServer, username } from "../../../support/sftp-serve
 const password = "open sesame";
 const layout = { lines: { form: "fixed", detail: [{ field: "dailyRate", width: 9, number: {} }] } };
 
-/** One try at a server that means no good, and how long it took. */
-async function tried(what: string, config: object): Promise<{ outcome: Outcome; ms: number }> {
+/** Sends one packet to a hostile server and logs the outcome. Returns the outcome and its duration. */
+async function sendTo(server: string, config: object): Promise<{ outcome: Outcome; ms: number }> {
   const context = aTry(connector, { config: { layout, ...config }, secret: { username, password } });
   const began = performance.now();
   const outcome = await connector.send(aPacket(), context);
   const ms = Math.round(performance.now() - began);
   const { kind, ...facts } = outcome;
-  console.log(`${what} | ${kind} | ${JSON.stringify(facts)} | ${ms} ms`);
+  console.log(`${server} | ${kind} | ${JSON.stringify(facts)} | ${ms} ms`);
   return { outcome, ms };
 }
 
-/** Within a try's 5 s, and with nothing landed where nothing can have. */
-function expectWait({ outcome, ms }: { outcome: Outcome; ms: number }, reason: RegExp, mayHaveLanded = false): void {
+/** Expects a retry within the 5 s limit of an attempt. */
+function expectRetry({ outcome, ms }: { outcome: Outcome; ms: number }, reason: RegExp, mayHaveLanded = false): void {
   expect(outcome).toMatchObject({ kind: "retry", mayHaveLanded });
   expect((outcome as { reason: string }).reason).toMatch(reason);
   expect(ms).toBeLessThan(5_000);
 }
 
-/** A server that says what it likes, and never anything else. */
+/** TCP server that runs `greet` on each connection. */
 async function talker(greet: (socket: net.Socket) => void): Promise<AsyncDisposable & { port: number }> {
   const sockets = new Set<net.Socket>();
   const server = net.createServer((socket) => {
@@ -52,7 +52,7 @@ async function talker(greet: (socket: net.Socket) => void): Promise<AsyncDisposa
   };
 }
 
-/** Ten megabytes, over and over the same line, as fast as they are taken. */
+/** Writes `line` repeatedly, 10 MB in all, as fast as the socket accepts it. */
 function tenMegabytes(line: string) {
   return (socket: net.Socket) => {
     const part = Buffer.from(line.repeat(Math.ceil(65_536 / line.length)));
@@ -69,7 +69,7 @@ function tenMegabytes(line: string) {
 
 const anyKey = [`SHA256:${"a".repeat(43)}`];
 
-describe.concurrent("an SFTP server", () => {
+describe.concurrent("hostile SFTP server", () => {
   const silences: readonly [SftpStep, RegExp, boolean?][] = [
     ["greeting", /did not answer while greeting us/],
     ["login", /did not answer while logging in/],
@@ -83,60 +83,54 @@ describe.concurrent("an SFTP server", () => {
     ["rename", /did not answer while working in the folder/, true],
   ];
 
-  it.each(silences)("that falls silent at %s", async (step, reason, mayHaveLanded) => {
+  it.each(silences)("asks for a retry if the server goes silent at %s", async (step, reason, mayHaveLanded) => {
     using root = home();
     await using server = await sftpServer(root.path);
     server.silentAt = step;
 
-    const answer = await tried(`SFTP that falls silent at ${step}`, {
+    const answer = await sendTo(`SFTP that goes silent at ${step}`, {
       to: `sftp://127.0.0.1:${server.port}/`,
       hostKeys: [server.hostKey],
     });
 
-    expectWait(answer, reason, mayHaveLanded);
+    expectRetry(answer, reason, mayHaveLanded);
     expect(readdirSync(root.path).filter((name) => !name.startsWith("."))).toEqual([]);
   });
 
-  it.each(["open", "write", "fstat", "close", "rename"] as const)("that closes at %s", async (step) => {
+  it.each(["open", "write", "fstat", "close", "rename"] as const)(
+    "asks for a retry if the server closes at %s",
+    async (step) => {
+      using root = home();
+      await using server = await sftpServer(root.path);
+      server.breakAt = { step, done: false };
+
+      const answer = await sendTo(`SFTP that closes at ${step}`, {
+        to: `sftp://127.0.0.1:${server.port}/`,
+        hostKeys: [server.hostKey],
+      });
+
+      expectRetry(answer, /closed|reset|broke off/, step === "rename");
+    },
+  );
+
+  it("sends nothing to a server with another host key", async () => {
     using root = home();
     await using server = await sftpServer(root.path);
-    server.breakAt = { step, done: false };
 
-    const answer = await tried(`SFTP that closes at ${step}`, {
-      to: `sftp://127.0.0.1:${server.port}/`,
-      hostKeys: [server.hostKey],
-    });
-
-    expectWait(answer, /closed|reset|broke off/, step === "rename");
-  });
-
-  it("that shows another host key", async () => {
-    using root = home();
-    await using server = await sftpServer(root.path);
-
-    const answer = await tried("SFTP that shows another host key", {
+    const answer = await sendTo("SFTP that shows another host key", {
       to: `sftp://127.0.0.1:${server.port}/`,
       hostKeys: anyKey,
     });
 
-    expectWait(answer, /^the server's host key is SHA256:.{43}, which is not among hostKeys; nothing was sent to it$/);
+    expectRetry(answer, /^the server's host key is SHA256:.{43}, which is not among hostKeys; nothing was sent to it$/);
     expect(server.logins).toEqual([]);
   });
 
-  it("that begins with 10 MB of lines", async () => {
+  it("asks for a retry if the server begins with 10 MB of lines", async () => {
     await using server = await talker(tenMegabytes(`${"x".repeat(70)}\r\n`));
 
-    expectWait(
-      await tried("SFTP that begins with 10 MB of lines", { to: `sftp://127.0.0.1:${server.port}/`, hostKeys: anyKey }),
-      /broke off/,
-    );
-  });
-
-  it("that begins with one line of 10 MB", async () => {
-    await using server = await talker(tenMegabytes("x"));
-
-    expectWait(
-      await tried("SFTP that begins with one line of 10 MB", {
+    expectRetry(
+      await sendTo("SFTP that begins with 10 MB of lines", {
         to: `sftp://127.0.0.1:${server.port}/`,
         hostKeys: anyKey,
       }),
@@ -144,28 +138,40 @@ describe.concurrent("an SFTP server", () => {
     );
   });
 
-  it("that is an HTTP server", async () => {
+  it("asks for a retry if the server begins with one line of 10 MB", async () => {
+    await using server = await talker(tenMegabytes("x"));
+
+    expectRetry(
+      await sendTo("SFTP that begins with one line of 10 MB", {
+        to: `sftp://127.0.0.1:${server.port}/`,
+        hostKeys: anyKey,
+      }),
+      /broke off/,
+    );
+  });
+
+  it("asks for a retry if the server speaks HTTP", async () => {
     await using server = await talker((socket) => void socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
 
-    expectWait(
-      await tried("SFTP that is an HTTP server", { to: `sftp://127.0.0.1:${server.port}/`, hostKeys: anyKey }),
+    expectRetry(
+      await sendTo("SFTP that is an HTTP server", { to: `sftp://127.0.0.1:${server.port}/`, hostKeys: anyKey }),
       /broke off|closed/,
     );
   });
 
-  it("that is not there", async () => {
+  it("asks for a retry if no server is listening", async () => {
     const server = await talker(() => {});
     const { port } = server;
     await server[Symbol.asyncDispose]();
 
-    expectWait(
-      await tried("SFTP that is not there", { to: `sftp://127.0.0.1:${port}/`, hostKeys: anyKey }),
+    expectRetry(
+      await sendTo("SFTP that is not there", { to: `sftp://127.0.0.1:${port}/`, hostKeys: anyKey }),
       /nobody listens there/,
     );
   });
 });
 
-describe.concurrent("an FTP server", () => {
+describe.concurrent("hostile FTP server", () => {
   const commands: readonly [string, string, RegExp, boolean?][] = [
     ["its greeting", "220", /greeting us/],
     ["USER", "USER", /logging in/],
@@ -180,49 +186,49 @@ describe.concurrent("an FTP server", () => {
     ["RNTO", "RNTO", /working in the folder/, true],
   ];
 
-  it.each(commands)("that falls silent at %s", async (name, says, reason, mayHaveLanded) => {
+  it.each(commands)("asks for a retry if the server goes silent at %s", async (name, says, reason, mayHaveLanded) => {
     using root = home();
     await using server = await ftpServer(root.path);
     await using proxy = await proxyTo(server.port, { at: { says, act: "silence" } });
 
-    const answer = await tried(`FTP that falls silent at ${name}`, {
+    const answer = await sendTo(`FTP that goes silent at ${name}`, {
       to: `ftp://127.0.0.1:${proxy.port}/`,
       insecure: true,
     });
 
-    expectWait(answer, new RegExp(`did not answer while ${reason.source}`), mayHaveLanded);
+    expectRetry(answer, new RegExp(`did not answer while ${reason.source}`), mayHaveLanded);
   });
 
-  it.each(commands)("that closes at %s", async (name, says, _, mayHaveLanded) => {
+  it.each(commands)("asks for a retry if the server closes at %s", async (name, says, _, mayHaveLanded) => {
     using root = home();
     await using server = await ftpServer(root.path);
     await using proxy = await proxyTo(server.port, { at: { says, act: "close" } });
 
-    const answer = await tried(`FTP that closes at ${name}`, { to: `ftp://127.0.0.1:${proxy.port}/`, insecure: true });
+    const answer = await sendTo(`FTP that closes at ${name}`, { to: `ftp://127.0.0.1:${proxy.port}/`, insecure: true });
 
-    expectWait(answer, /broke off|reset|closed/, mayHaveLanded);
+    expectRetry(answer, /broke off|reset|closed/, mayHaveLanded);
     expect(readdirSync(root.path).filter((name) => !name.startsWith("."))).toEqual([]);
   });
 
-  it("that greets with 10 MB of lines", async () => {
+  it("asks for a retry if the greeting has 10 MB of lines", async () => {
     await using server = await talker(tenMegabytes("220-hello there\r\n"));
 
-    expectWait(
-      await tried("FTP that greets with 10 MB of lines", { to: `ftp://127.0.0.1:${server.port}/`, insecure: true }),
+    expectRetry(
+      await sendTo("FTP that greets with 10 MB of lines", { to: `ftp://127.0.0.1:${server.port}/`, insecure: true }),
       /broke off/,
     );
   });
 
-  it("that greets with one line of 10 MB", async () => {
+  it("asks for a retry if the greeting is one line of 10 MB", async () => {
     await using server = await talker(tenMegabytes("2"));
 
-    expectWait(
-      await tried("FTP that greets with one line of 10 MB", { to: `ftp://127.0.0.1:${server.port}/`, insecure: true }),
+    expectRetry(
+      await sendTo("FTP that greets with one line of 10 MB", { to: `ftp://127.0.0.1:${server.port}/`, insecure: true }),
       /broke off|did not answer/,
     );
   });
 
-  it("that does not tell sizes", async () => {
+  it("asks for a retry if the server does not report file sizes", async () => {
     await using server = await talker((socket) => {
       socket.write("220 hello\r\n");
       socket.on("data", (chunk) => {
@@ -237,8 +243,8 @@ describe.concurrent("an FTP server", () => {
       });
     });
 
-    expectWait(
-      await tried("FTP that does not tell sizes", { to: `ftp://127.0.0.1:${server.port}/`, insecure: true }),
+    expectRetry(
+      await sendTo("FTP that does not report sizes", { to: `ftp://127.0.0.1:${server.port}/`, insecure: true }),
       /does not tell a file's size/,
     );
   });
@@ -246,40 +252,40 @@ describe.concurrent("an FTP server", () => {
   it.each([
     ["has expired", "localhost", -1, /has expired/],
     ["is for another host", "elsewhere.example", 2, /is for another host/],
-  ])("whose certificate %s", async (fault, host, days, reason) => {
+  ])("sends no login if the certificate %s", async (fault, host, days, reason) => {
     using root = home();
     const certificate = await selfSigned(host, days);
     await using server = await ftpServer(root.path, { kind: "explicit", certificate });
 
-    const answer = await tried(`FTP whose certificate ${fault}`, {
+    const answer = await sendTo(`FTP whose certificate ${fault}`, {
       to: `ftps://localhost:${server.port}/`,
       ca: certificate.cert,
     });
 
-    expectWait(answer, reason);
+    expectRetry(answer, reason);
     expect(server.logins).toEqual([]);
   });
 
-  it.each(["explicit", "implicit"] as const)("whose certificate signs itself (%s)", async (tls) => {
-    using root = home();
-    await using server = await ftpServer(root.path, { kind: tls, certificate: await selfSigned("localhost") });
+  it.each(["explicit", "implicit"] as const)(
+    "sends no login if the certificate is self-signed with %s TLS",
+    async (tls) => {
+      using root = home();
+      await using server = await ftpServer(root.path, { kind: tls, certificate: await selfSigned("localhost") });
 
-    expectWait(
-      await tried(`FTP whose certificate signs itself (${tls})`, { to: `ftps://localhost:${server.port}/`, tls }),
-      /self-signed/,
-    );
-    expect(server.logins).toEqual([]);
-  });
+      expectRetry(
+        await sendTo(`FTP with a self-signed certificate (${tls})`, { to: `ftps://localhost:${server.port}/`, tls }),
+        /self-signed/,
+      );
+      expect(server.logins).toEqual([]);
+    },
+  );
 
-  it("that cannot do TLS is told no password", async () => {
+  it("sends no password to a server without TLS", async () => {
     using root = home();
     mkdirSync(join(root.path, "in"));
     await using server = await ftpServer(root.path);
 
-    expectWait(
-      await tried("FTP that cannot do TLS is told no password", { to: `ftps://localhost:${server.port}/in` }),
-      /./,
-    );
+    expectRetry(await sendTo("FTP without TLS", { to: `ftps://localhost:${server.port}/in` }), /./);
     expect(server.logins).toEqual([]);
   });
 });

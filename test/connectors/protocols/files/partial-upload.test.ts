@@ -18,7 +18,7 @@ const password = "open sesame";
 const files = 200;
 const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 1e9));
 
-/** mulberry32 */
+/** Returns a seeded random generator (mulberry32) for numbers from 0 to below 1. */
 function chance(state: number): () => number {
   return () => {
     state = (state + 0x6d2b79f5) | 0;
@@ -30,13 +30,13 @@ function chance(state: number): () => number {
 
 function packetOf(i: number): Packet {
   const id = `pkt-${String(i).padStart(16, "0")}`;
-  // A few KB, so that there is something to break off in the middle of.
+  // A few KB, so that a connection can break in the middle of the file.
   return aPacket({ id, entity: `E-${i}`, fields: { note: `${i}:`.padEnd(6_000, "x") } });
 }
 
 const isVisible = (name: string) => !name.startsWith(".");
 
-/** Files that were seen with something else in them than they have at the end, or than their name says. */
+/** Lists visible files whose content changed while watched, or fails the check `fault`. */
 function faultsIn(
   folder: string,
   { seen }: Watched,
@@ -53,27 +53,27 @@ function faultsIn(
     });
 }
 
-/** A CSV file's name says what is in it. */
+/** Checks a CSV file against the content hash in its name. */
 const csvFault = (name: string, content: string) =>
   name.includes(content.slice(0, 16)) ? undefined : `${name}: not whole`;
 
-/** Packets in batches of up to ten, those that were not delivered again in others, as the lanes do it. */
+/** Sends all packets in batches of one or four and repeats failed ones in later batches. Returns the number of batches. */
 async function sendAll(tryAll: (packets: Packet[]) => Promise<readonly { kind: string }[]>): Promise<number> {
   let open = Array.from({ length: files }, (_, i) => packetOf(i));
-  let tries = 0;
+  let attempts = 0;
   while (open.length > 0) {
-    if (++tries > 5_000) throw new Error(`it does not come to rest; ${open.length} are open`);
-    // One at a time first, so that there are as many files as packets; what failed goes in company.
-    const batch = open.slice(0, tries % 3 === 0 ? 4 : 1);
+    if (++attempts > 5_000) throw new Error(`sending does not finish; ${open.length} packets are open`);
+    // Most batches hold one packet, so most packets get their own file; every third batch holds four.
+    const batch = open.slice(0, attempts % 3 === 0 ? 4 : 1);
     const outcomes = await tryAll(batch);
     const failed = batch.filter((_, i) => outcomes[i]?.kind !== "delivered");
     open = [...open.slice(batch.length), ...failed];
   }
-  return tries;
+  return attempts;
 }
 
-describe(`nobody ever sees half a file (SEED=${seed})`, () => {
-  it("of CSV in a folder of this machine", async () => {
+describe(`partial uploads (SEED=${seed})`, () => {
+  it("a reader never sees part of a CSV file in a local folder", async () => {
     using folder = home();
     const context = aTry(csvDrop, { config: { to: pathToFileURL(folder.path).href, columns: ["note"] } });
     const watching = watchFolder(folder.path);
@@ -86,7 +86,9 @@ describe(`nobody ever sees half a file (SEED=${seed})`, () => {
     expect(rowsIn(folder.path)).toEqual({ packets: files, rows: files, unlike: 0 });
   });
 
-  it("of CSV over SFTP, though connections break at any byte", { timeout: 120_000 }, async () => {
+  it("a reader never sees part of a CSV file over SFTP if connections break at any byte", {
+    timeout: 120_000,
+  }, async () => {
     using root = home();
     await using server = await sftpServer(root.path);
     const random = chance(seed);
@@ -95,19 +97,19 @@ describe(`nobody ever sees half a file (SEED=${seed})`, () => {
     const context = aTry(csvDrop, { config, secret: { username, password } });
     const watching = watchFolder(root.path);
 
-    const tries = await sendAll((packets) => csvDrop.sendBatch?.(packets, context) ?? Promise.resolve([]));
+    const attempts = await sendAll((packets) => csvDrop.sendBatch?.(packets, context) ?? Promise.resolve([]));
 
     const watched = await watching.stop();
     const rows = rowsIn(root.path);
     console.log(
-      `SFTP: ${tries} tries, ${proxy.cuts} cuts, ${watched.looks} looks, ${rows.rows - rows.packets} repeated rows`,
+      `SFTP: ${attempts} attempts, ${proxy.cuts} cuts, ${watched.looks} looks, ${rows.rows - rows.packets} repeated rows`,
     );
     expect(faultsIn(root.path, watched, csvFault)).toEqual([]);
     expect(proxy.cuts).toBeGreaterThan(50);
     expect(rows).toMatchObject({ packets: files, unlike: 0 });
   });
 
-  it("of numbered files over FTP, though control and data connections break at any byte", {
+  it("a reader never sees part of a numbered file over FTP if connections break at any byte", {
     timeout: 120_000,
   }, async () => {
     using root = home();
@@ -135,15 +137,15 @@ describe(`nobody ever sees half a file (SEED=${seed})`, () => {
     const whole = (name: string) => readFileSync(join(folder, name)).length === 7 + 6_004;
     const watching = watchFolder(folder);
 
-    let tries = 0;
+    let retries = 0;
     for (let i = 0; i < files; i++) {
       const context = () => aTry(ftpFlat, { config, secret: { username, password }, memory });
-      // Strict: the next one waits until this one is there.
-      while ((await ftpFlat.send(packetOf(i), context())).kind !== "delivered") expect(++tries).toBeLessThan(2_000);
+      // Strict order: the next packet waits until this one is delivered.
+      while ((await ftpFlat.send(packetOf(i), context())).kind !== "delivered") expect(++retries).toBeLessThan(2_000);
     }
 
     const watched = await watching.stop();
-    console.log(`FTP: ${files + tries} tries, ${proxy.cuts} cuts, ${watched.looks} looks`);
+    console.log(`FTP: ${files + retries} attempts, ${proxy.cuts} cuts, ${watched.looks} looks`);
     const names = readdirSync(folder).filter(isVisible).sort();
     expect(faultsIn(folder, watched, (name) => (whole(name) ? undefined : `${name}: not whole`))).toEqual([]);
     expect(proxy.cuts).toBeGreaterThan(30);
@@ -153,7 +155,7 @@ describe(`nobody ever sees half a file (SEED=${seed})`, () => {
   });
 });
 
-/** How many packets the files of a folder hold, in how many rows, and how many of these say another thing of a packet. */
+/** Counts the packets and rows in the files of a folder, and the packets whose rows differ. */
 function rowsIn(folder: string): { packets: number; rows: number; unlike: number } {
   const rows = readdirSync(folder)
     .filter(isVisible)

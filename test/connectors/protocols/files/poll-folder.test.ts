@@ -19,8 +19,8 @@ import { targetServer } from "../../../support/target-server.ts";
 
 const formOf = (change: object = {}) => pickUpSchema(["file:"], "").parse({ from: "file:///out", ...change });
 
-/** One who looks into a folder, with a memory that lasts. */
-function looker(served: Pick<Served, "use">, form: PickUp = formOf({ whole: "renamed" })) {
+/** Polls a folder with a state that lasts over several polls. */
+function folderPoller(served: Pick<Served, "use">, form: PickUp = formOf({ whole: "renamed" })) {
   const memory = aMemory();
   const look = async (by: ConnectorState = memory): Promise<Polled> => {
     const signal = new AbortController().signal;
@@ -28,7 +28,7 @@ function looker(served: Pick<Served, "use">, form: PickUp = formOf({ whole: "ren
     if ("fault" in polled) throw new Error(polled.fault);
     return polled;
   };
-  /** All there is, told as taken. */
+  /** Returns all messages, page by page, and confirms each page as taken. */
   const all = async (): Promise<InboundMessage[]> => {
     const messages: InboundMessage[] = [];
     for (let more = true; more; ) {
@@ -42,7 +42,7 @@ function looker(served: Pick<Served, "use">, form: PickUp = formOf({ whole: "ren
   return { memory, look, all };
 }
 
-/** The same in a folder of this machine. */
+/** Local folder with its poller. */
 function aFolder(change: object = {}) {
   const folder = home();
   const taken = folderIn(folder.path, "taken");
@@ -51,7 +51,7 @@ function aFolder(change: object = {}) {
     use: <T>(work: (folder: ReturnType<typeof localFolder>) => Promise<T>) => work(localFolder(folder.path)),
   };
   return {
-    ...looker(served, formOf({ whole: "renamed", ...change })),
+    ...folderPoller(served, formOf({ whole: "renamed", ...change })),
     path: folder.path,
     taken,
     put: (name: string, content: string | Buffer, at?: Date) => {
@@ -65,12 +65,12 @@ function aFolder(change: object = {}) {
 
 const dataOf = (messages: readonly InboundMessage[]) => messages.map(({ data, unreadable }) => unreadable ?? data);
 
-onEachFolder("a folder that is looked into", (promise) => {
-  promise("tells the rows of its files once, and moves each file away", async (served, path) => {
+onEachFolder("folder polling", (promise) => {
+  promise("returns each row once and moves each file away", async (served, path) => {
     const taken = folderIn(path, "taken");
     writeFileSync(join(path, "rates.csv"), "city,rate\r\nDenver,68\r\nBoston,70\r\n");
     writeFileSync(join(path, "notes.txt"), "not wanted");
-    const { all } = looker(served);
+    const { all } = folderPoller(served);
 
     expect(dataOf(await all())).toEqual([
       { city: "Denver", rate: "68" },
@@ -81,9 +81,9 @@ onEachFolder("a folder that is looked into", (promise) => {
     expect(readdirSync(taken)).toEqual([expect.stringMatching(/^\d{8}T\d{9}Z-[0-9a-f]{8}-rates\.csv$/)]);
   });
 
-  promise("takes a file of the same name and content again, for it is another", async (served, path) => {
+  promise("treats a later file with the same name and content as a new file", async (served, path) => {
     const taken = folderIn(path, "taken");
-    const { all } = looker(served);
+    const { all } = folderPoller(served);
     const ids = new Set<string>();
 
     for (let day = 0; day < 3; day++) {
@@ -95,9 +95,9 @@ onEachFolder("a folder that is looked into", (promise) => {
     expect(readdirSync(taken)).toHaveLength(3);
   });
 
-  promise("leaves a file alone that is still being written", async (served, path) => {
+  promise("leaves a file alone while it is still being written", async (served, path) => {
     folderIn(path, "taken");
-    const { look, all } = looker(served, formOf());
+    const { look, all } = folderPoller(served, formOf());
     writeFileSync(join(path, "rates.csv"), "city,rate\nDen");
     expect((await look()).messages).toEqual([]);
     appendFileSync(join(path, "rates.csv"), "ver,68\n");
@@ -106,9 +106,9 @@ onEachFolder("a folder that is looked into", (promise) => {
     expect(dataOf(await all())).toEqual([{ city: "Denver", rate: "68" }]);
   });
 
-  promise("says where its folder for files that were taken is missing, and has told nothing", async (served, path) => {
+  promise("reports a missing folder for taken files and returns no row", async (served, path) => {
     writeFileSync(join(path, "rates.csv"), "city,rate\nDenver,68\n");
-    const { look, all } = looker(served);
+    const { look, all } = folderPoller(served);
 
     await expect(look()).rejects.toThrow(/cannot be moved to the folder taken below it/);
     expect(readdirSync(path)).toEqual(["rates.csv"]);
@@ -117,8 +117,8 @@ onEachFolder("a folder that is looked into", (promise) => {
   });
 });
 
-describe("a process that ends in the middle", () => {
-  /** What a process remembers that ends before or after it has written that down for the so-manieth time. */
+describe("interrupted polling", () => {
+  /** State whose process ends just before or just after write number `writes`. */
   function dying(memory: ConnectorState, writes: number, when: "before" | "after"): ConnectorState {
     let count = 0;
     return {
@@ -138,18 +138,18 @@ describe("a process that ends in the middle", () => {
     [1, "after"],
     [2, "before"],
     [2, "after"],
-  ] as const)("at its memory's write %i (%s) loses no row and tells none under another id", async (writes, when) => {
+  ] as const)("a crash at state write %i (%s) loses no row and changes no id", async (writes, when) => {
     using folder = aFolder();
     folder.put("a.csv", "n\n1\n2\n3\n");
     folder.put("b.csv", "n\n4\n");
-    const told = new Map<string, unknown>();
-    const tell = ({ messages }: Polled) => {
-      for (const { id, data } of messages) told.set(id, data.n);
+    const received = new Map<string, unknown>();
+    const receive = ({ messages }: Polled) => {
+      for (const { id, data } of messages) received.set(id, data.n);
     };
 
     const end = async () => {
       const polled = await folder.look(dying(folder.memory, writes, when));
-      tell(polled);
+      receive(polled);
       await polled.taken();
       throw new Error("it did not end");
     };
@@ -157,16 +157,16 @@ describe("a process that ends in the middle", () => {
     else {
       const memory = dying(folder.memory, writes, when);
       const polled = await folder.look(memory);
-      tell(polled);
+      receive(polled);
       await expect(polled.taken()).rejects.toThrow("ends here");
     }
-    for (const message of await folder.all()) told.set(message.id, message.data.n);
+    for (const message of await folder.all()) received.set(message.id, message.data.n);
 
-    expect([...told.values()].sort()).toEqual(["1", "2", "3", "4"]);
+    expect([...received.values()].sort()).toEqual(["1", "2", "3", "4"]);
     expect(readdirSync(folder.taken)).toHaveLength(2);
   });
 
-  it("after a file was moved reads it from where it is now", async () => {
+  it("reads a file that was moved before the crash from its new folder", async () => {
     using folder = aFolder();
     folder.put("a.csv", "n\n1\n");
     const first = await folder.look();
@@ -177,7 +177,7 @@ describe("a process that ends in the middle", () => {
     expect(again.messages).toEqual(first.messages);
   });
 
-  it("while somebody takes the file away goes on with the next", async () => {
+  it("continues with the next file if the current one disappears", async () => {
     using folder = aFolder();
     folder.put("a.csv", "n\n1\n", new Date("2026-03-01"));
     folder.put("b.csv", "n\n2\n");
@@ -188,8 +188,8 @@ describe("a process that ends in the middle", () => {
   });
 });
 
-describe("a file", () => {
-  it("that grows after it was moved is read once it has stopped", async () => {
+describe("polled file", () => {
+  it("waits until a moved file has stopped growing", async () => {
     using folder = aFolder();
     folder.put("a.csv", "n\n1\n");
     const { memory } = folder;
@@ -207,7 +207,7 @@ describe("a file", () => {
     expect(dataOf(await folder.all())).toEqual([{ n: "1" }, { n: "2" }]);
   });
 
-  it("of many rows is told in pages, every row once", async () => {
+  it("returns many rows in pages, each row once", async () => {
     using folder = aFolder();
     folder.put("a.csv", `n,text\n${Array.from({ length: 1_234 }, (_, i) => `${i},"x\ny"\n`).join("")}`);
     const first = await folder.look();
@@ -219,7 +219,7 @@ describe("a file", () => {
     expect(new Set(all.map(({ id }) => id)).size).toBe(1_234);
   });
 
-  it("of many rows comes over once, and not for each page", async () => {
+  it("downloads a file once and not for each page", async () => {
     using folder = aFolder();
     const rows = Array.from({ length: 1_200 }, (_, i) => `city-${i},${i}`);
     folder.put("rates.csv", `city,rate\n${rows.join("\n")}\n`);
@@ -235,11 +235,11 @@ describe("a file", () => {
         }),
     };
 
-    expect(await looker(counting).all()).toHaveLength(1_200);
+    expect(await folderPoller(counting).all()).toHaveLength(1_200);
     expect(reads).toBe(1);
   });
 
-  it("goes before one that was changed later, whatever they are called", async () => {
+  it("reads files in order of their change time regardless of their names", async () => {
     using folder = aFolder();
     folder.put("a.csv", "n\n2\n", new Date("2026-03-01T12:00:01Z"));
     folder.put("b.csv", "n\n1\n", new Date("2026-03-01T12:00:00Z"));
@@ -251,7 +251,7 @@ describe("a file", () => {
   });
 
   it.each([".rates.csv", ".rates.csv.1f2e.part", "rates.csv.part", "rates.CSV"])(
-    "called %s is left alone",
+    "leaves a file named %s alone",
     async (name) => {
       using folder = aFolder();
       folder.put(name, "n\n1\n");
@@ -261,7 +261,7 @@ describe("a file", () => {
     },
   );
 
-  it("of a name that means more to a pattern than to a folder is no other file", async () => {
+  it("treats pattern characters in a file name literally", async () => {
     using folder = aFolder({ files: "rates.$x-*.csv" });
     folder.put("rates.$x-1.csv", "n\n1\n");
     folder.put("ratesZ$x-1.csv", "n\n2\n");
@@ -270,7 +270,7 @@ describe("a file", () => {
   });
 
   it.each(["../../etc/x.csv", "a/x.csv", "x\n.csv", `${"x".repeat(200)}.csv`])(
-    "that a server calls %j is left alone: it would be another folder's, or none",
+    "ignores the unsafe file name %j from a server",
     async (name) => {
       using folder = home();
       const touched: string[] = [];
@@ -281,14 +281,14 @@ describe("a file", () => {
           return own[key];
         },
       });
-      const { all } = looker({ use: (work) => work(hostile) });
+      const { all } = folderPoller({ use: (work) => work(hostile) });
 
       expect(await all()).toEqual([]);
       expect(touched).toEqual([]);
     },
   );
 
-  it("that is too large is told, and keeps no other waiting", async () => {
+  it("reports a file over the size limit and continues with the next", async () => {
     using folder = aFolder();
     folder.put("a.csv", Buffer.alloc(8_388_609, "x"), new Date("2026-03-01"));
     folder.put("b.csv", "n\n1\n");
@@ -299,7 +299,7 @@ describe("a file", () => {
     ]);
   });
 
-  it("without a row is taken, and says nothing", async () => {
+  it("moves a file without rows away and returns no message", async () => {
     using folder = aFolder();
     folder.put("a.csv", "");
     folder.put("b.csv", "n\n");
@@ -310,50 +310,50 @@ describe("a file", () => {
   });
 });
 
-describe("a row that cannot be read", () => {
-  it.each<[what: string, file: string, told: unknown[], change?: object]>([
-    ["of too few cells", "a,b\n1\n2,3\n", ["line 2 has 1 cells, and there are 2 columns", { a: "2", b: "3" }]],
-    ["of too many", "a,b\n1,2,3\n2,3\n", ["line 2 has 3 cells, and there are 2 columns", { a: "2", b: "3" }]],
+describe("unreadable row", () => {
+  it.each<[row: string, file: string, wanted: unknown[], change?: object]>([
+    ["with too few cells", "a,b\n1\n2,3\n", ["line 2 has 1 cells, and there are 2 columns", { a: "2", b: "3" }]],
+    ["with too many cells", "a,b\n1,2,3\n2,3\n", ["line 2 has 3 cells, and there are 2 columns", { a: "2", b: "3" }]],
     ["with a stray quote", 'a,b\n1,x"y\n2,3\n', ["line 2 has a quote where none may stand", { a: "2", b: "3" }]],
     ["with text behind a quote", 'a,b\n1,"x"y\n2,3\n', ["line 2 has a quote where none may stand", { a: "2", b: "3" }]],
+    ["with an unclosed quote", 'a,b\n\n1,"x\n2,3\n', ["line 3 opens a quote that is never closed", { a: "2", b: "3" }]],
     [
-      "whose quote is never closed",
-      'a,b\n\n1,"x\n2,3\n',
-      ["line 3 opens a quote that is never closed", { a: "2", b: "3" }],
-    ],
-    [
-      "that is too large",
+      "over the size limit",
       `a,b\n1,${"x".repeat(300_000)}\n2,3\n`,
       ["line 2 is larger than 262144 bytes", { a: "2", b: "3" }],
     ],
     [
-      "of no character",
+      "with bytes outside its encoding",
       "a,b\n1,\xff\n2,3\n",
       ["line 2 holds what is no character of its encoding", { a: "2", b: "3" }],
     ],
-    ["that is the head", "a,a\n1,2\n", ["line 1 is the head of the columns, and has a name twice"]],
-    ["that is a head without names", "a,\n1,2\n", ["line 1 is the head of the columns, and has one without a name"]],
+    [
+      "that is a header with a duplicate name",
+      "a,a\n1,2\n",
+      ["line 1 is the head of the columns, and has a name twice"],
+    ],
+    ["that is a header without a name", "a,\n1,2\n", ["line 1 is the head of the columns, and has one without a name"]],
     ["that is not JSON", '{"a"\n{"a":1}\n', ["line 1 is not JSON", { a: 1 }], { form: "ndjson" }],
-    ["that is no object", '[1]\n\n{"a":1}', ["line 1 is no JSON object", { a: 1 }], { form: "ndjson" }],
-  ])("%s is told with its line, and the rest goes on", async (_, content, told, change) => {
+    ["that is not an object", '[1]\n\n{"a":1}', ["line 1 is no JSON object", { a: 1 }], { form: "ndjson" }],
+  ])("reports a row %s with its line and reads the rest", async (_, content, wanted, change) => {
     using folder = aFolder({ files: "*", ...change });
     folder.put("a.csv", Buffer.from(content, "latin1"));
 
     const messages = await folder.all();
 
-    expect(dataOf(messages)).toEqual(told);
+    expect(dataOf(messages)).toEqual(wanted);
     expect(messages[0]?.data).toMatchObject({ file: "a.csv", line: expect.any(Number), text: expect.any(String) });
     expect(String(messages[0]?.data.text).length).toBeLessThan(2_049);
   });
 
-  it("keeps its line's number on a later page too", async () => {
+  it("reports the right line number on a later page", async () => {
     using folder = aFolder();
     folder.put("a.csv", `a\n${'"x\ny"\n'.repeat(600)}1,2\n`);
 
     expect(dataOf(await folder.all()).at(-1)).toBe("line 1202 has 2 cells, and there are 1 columns");
   });
 
-  it("does not make a thousand others slow", async () => {
+  it("reads 2,000 unclosed quotes within 5 s", async () => {
     using folder = aFolder();
     folder.put("a.csv", `a,b\n${'1,"x\n'.repeat(2_000)}`);
     const began = performance.now();
@@ -364,7 +364,7 @@ describe("a row that cannot be read", () => {
   });
 });
 
-describe("the form of a file", () => {
+describe("polled file format", () => {
   it.each<[object, string | Buffer, object]>([
     [{ delimiter: ";" }, 'a;b\n"1;2";3\n', { a: "1;2", b: "3" }],
     [{ columns: ["x", "y"] }, "1,2\n", { x: "1", y: "2" }],
@@ -374,7 +374,7 @@ describe("the form of a file", () => {
     [{}, " a ,b\n1,\n", { a: "1", b: "" }],
     [{ form: "ndjson" }, '{"a":{"b":[1,null]}}\r\n', { a: { b: [1, null] } }],
     [{ form: "ndjson" }, '\u{feff}{"a":1}', { a: 1 }],
-  ])("%j is read as it is meant", async (change, content, data) => {
+  ])("reads a file with the format %j", async (change, content, data) => {
     using folder = aFolder(change);
     folder.put("a.csv", content);
 
@@ -382,12 +382,12 @@ describe("the form of a file", () => {
   });
 });
 
-describe("a connector", () => {
+describe("connectors with pickUp", () => {
   const columns = ["city"];
   const layout = { lines: { form: "fixed", detail: [{ field: "rate", width: 9, number: {} }] } };
   const hostKeys = [`SHA256:${"a".repeat(43)}`];
 
-  it("for CSV files picks them up over SFTP, and says when its login is refused", async () => {
+  it("CsvDropConnector polls over SFTP and reports a refused login", async () => {
     using root = home();
     folderIn(root.path, "taken");
     await using server = await sftpServer(root.path);
@@ -400,7 +400,7 @@ describe("a connector", () => {
     expect(await poll(server.password)).toMatchObject({ messages: [{ data: { n: "1" } }] });
   });
 
-  it("for a mainframe picks them up over FTPS, and remembers nothing of its numbers by it", async () => {
+  it("FtpFlatConnector polls over FTPS", async () => {
     using root = home();
     folderIn(root.path, "taken");
     const certificate = await selfSigned("localhost");
@@ -416,7 +416,7 @@ describe("a connector", () => {
     expect(polled).toMatchObject({ messages: [{ data: { n: "1" } }] });
   });
 
-  it("names no file where it tells what went wrong", async () => {
+  it("reports a failure without the name of the file", async () => {
     using root = home();
     folderIn(root.path, "taken");
     await using server = await sftpServer(root.path);
@@ -432,7 +432,7 @@ describe("a connector", () => {
     expect(polled.fault).toBe("the file may not be used by us: permission denied");
   });
 
-  it("that is told of no folder is not asked", () => {
+  it("polls only if pickUp is configured", () => {
     const config = csvDrop.config.parse({ to: "file:///srv/drop", columns });
 
     expect(csvDrop.polls?.(config)).toBe(false);
@@ -452,19 +452,19 @@ describe("a connector", () => {
     [ftpFlat, { to: "ftps://host/in", layout, pickUp: { from: "ftp://host/out" } }, /in the clear/],
     [ftpFlat, { to: "ftps://host/in", layout, pickUp: { from: "sftp://host/out" } }, /hostKeys/],
     [ftpFlat, { to: "sftp://host/in", hostKeys, layout, pickUp: { from: "file:///out" } }, /no address such as/],
-  ])("is refused where its folder would not do: %#", ({ config }, given, fault) => {
+  ])("rejects the invalid folder configuration %#", ({ config }, given, fault) => {
     expect(config.safeParse(given).error?.message).toMatch(fault);
   });
 
-  it("is not deployed with a folder of one machine", () => {
+  it("refuses to deploy with a local folder", () => {
     const config = csvDrop.config.parse({ to: "s3://bucket/drop", columns, pickUp: { from: "file:///out" } });
 
     expect(csvDrop.needs?.(config)).toEqual({ fault: "pickUp.from is a folder of one machine; on AWS say sftp:" });
   });
 });
 
-describe("through the whole bridge", () => {
-  it("a file's rows become events, a malformed one is quarantined with its line, and nothing comes twice", async () => {
+describe("folder polling through the whole bridge", () => {
+  it("turns rows into events once and quarantines a malformed row with its line", async () => {
     using folder = home();
     const out = folderIn(folder.path, "out");
     const taken = folderIn(out, "taken");

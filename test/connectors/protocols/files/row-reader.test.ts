@@ -5,7 +5,7 @@ import { type Place, pageOf, type Row, type RowsForm } from "../../../../connect
 
 const csv: RowsForm = { form: "csv", delimiter: "," };
 
-/** All rows of a file, read in pages of so many. */
+/** Reads all rows of a file in pages of at most `most` rows. */
 function rowsOf(text: string | Buffer, form: RowsForm, most: number): Row[] {
   const rows: Row[] = [];
   const bytes = Buffer.from(text);
@@ -19,7 +19,7 @@ function rowsOf(text: string | Buffer, form: RowsForm, most: number): Row[] {
   return rows;
 }
 
-/** Text of what matters in CSV and JSON, in any order. */
+/** Arbitrary text of the characters that matter in CSV and JSON. */
 const nasty = fc.array(
   fc.constantFrom('"', ",", "\n", "\r\n", "\r", "a", "1", " ", "{", "}", ":", "é", "\u{fffd}", "\0"),
   {
@@ -27,8 +27,8 @@ const nasty = fc.array(
   },
 );
 
-describe("the rows of a file", () => {
-  it("are the same, whatever is in it and wherever pages end", () => {
+describe("row reader", () => {
+  it("reads the same rows for every page size", () => {
     fc.assert(
       fc.property(nasty, fc.constantFrom("csv" as const, "ndjson" as const), (parts, form) => {
         const [whole, ...paged] = [1_000, 1, 2, 3].map((most) => rowsOf(parts.join(""), { ...csv, form }, most));
@@ -38,7 +38,7 @@ describe("the rows of a file", () => {
     );
   });
 
-  it("are told by the line they begin with", () => {
+  it("reports an unreadable row with the line it begins on", () => {
     fc.assert(
       fc.property(nasty, (parts) => {
         const text = `x\n${parts.join("")}`;
@@ -51,7 +51,7 @@ describe("the rows of a file", () => {
     );
   });
 
-  it("are what was written, whatever its cells hold", () => {
+  it("reads back every cell that csvText writes", () => {
     const cell = fc.string({ unit: "grapheme", maxLength: 12 }).filter((text) => !text.includes("\u{fffd}"));
     fc.assert(
       fc.property(fc.array(fc.tuple(cell, cell), { minLength: 1, maxLength: 8 }), fc.boolean(), (cells, always) => {

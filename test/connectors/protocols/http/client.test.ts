@@ -25,19 +25,19 @@ afterEach(async () => {
   for (const close of closing.splice(0)) await close();
 });
 
-/** Short, for what never comes. */
+/** Short limits for tests in which a response never arrives. */
 const quick = { connectMs: 400, headersMs: 400, bodyMs: 400 };
 
 describe.each([
-  ["Node's client", nodeTransport],
-  ["undici's", undiciTransport],
-])("over %s", (_, wire) => {
-  /** With the limits every connector has: generous for a busy machine. */
-  const client = (...urls: string[]) => createHttp({ transport: wire, allowedHosts: hostsIn(urls) });
-  const hasty = (url: string) => createHttp({ transport: wire, allowedHosts: hostsIn(url), ...quick });
+  ["node:http", nodeTransport],
+  ["undici", undiciTransport],
+])("HTTP client on %s", (_, transport) => {
+  /** Client with the default limits of every connector, which are generous enough for a busy machine. */
+  const client = (...urls: string[]) => createHttp({ transport, allowedHosts: hostsIn(urls) });
+  const hasty = (url: string) => createHttp({ transport, allowedHosts: hostsIn(url), ...quick });
 
-  describe("an answer", () => {
-    it("of 2xx is taken, and the request carried body, type and idempotency key", async () => {
+  describe("HTTP responses", () => {
+    it("accepts a 2xx response and sends the body, content type and idempotency key", async () => {
       const target = await aTarget();
 
       const outcome = await client(target.url).deliver({
@@ -63,7 +63,7 @@ describe.each([
       [{ method: "DELETE" }, "none"],
       [{ method: "GET" }, "none"],
       [{ method: "HEAD" }, "none"],
-    ])("to %j was asked for with each header once", async (request, length, told = {}) => {
+    ])("sends each header of %j once", async (request, length, wanted = {}) => {
       let head = "";
       const url = await rawServer((socket) =>
         socket.once("data", (bytes) => {
@@ -81,7 +81,7 @@ describe.each([
         ...new Set(headers.map(([name]) => name.toLowerCase())),
       ]);
       const found = Object.fromEntries(headers.map(([name, value]) => [name.toLowerCase(), value]));
-      expect(found).toMatchObject({ host: new URL(url).host, connection: "keep-alive", ...told });
+      expect(found).toMatchObject({ host: new URL(url).host, connection: "keep-alive", ...wanted });
       expect(found["content-length"] ?? "none").toBe(length);
       expect(found).not.toHaveProperty("transfer-encoding");
     });
@@ -110,7 +110,7 @@ describe.each([
       [502, undefined, "", "retry"],
       [503, undefined, "", "retry"],
       [599, undefined, "", "retry"],
-    ])("of %i with %s and %j is %s[3]", async (status, type, body, kind) => {
+    ])("maps status %i with type %s and body %j to %s", async (status, type, body, kind) => {
       const target = await aTarget((_, response) => {
         response.writeHead(status, type ? { "content-type": type } : {}).end(status === 304 ? undefined : body);
       });
@@ -121,7 +121,7 @@ describe.each([
       if (kind !== "delivered") expect(outcome).toMatchObject({ status });
     });
 
-    it.each([401, 403])("of %i asks for fresh credentials and cannot have landed", async (status) => {
+    it.each([401, 403])("status %i asks for fresh credentials and rules out an effect", async (status) => {
       const target = await aTarget((_, response) => void response.writeHead(status).end());
 
       const outcome = await client(target.url).deliver({ method: "PUT", url: `${target.url}/x`, json: {} });
@@ -129,7 +129,7 @@ describe.each([
       expect(outcome).toMatchObject({ kind: "retry", auth: true, mayHaveLanded: false });
     });
 
-    it("that refuses is kept for the operator, and no more of it than 2 KiB", async () => {
+    it("keeps the first 2 KiB of a refusal for the operator", async () => {
       const target = await aTarget((_, response) => void response.writeHead(422).end("x".repeat(10_000)));
 
       const outcome = await client(target.url).deliver({ method: "PUT", url: `${target.url}/x`, json: {} });
@@ -137,7 +137,7 @@ describe.each([
       expect(outcome).toMatchObject({ kind: "refused", answer: "x".repeat(2_048) });
     });
 
-    it("that redirects is not followed", async () => {
+    it("follows no redirect", async () => {
       const elsewhere = await aTarget();
       const target = await aTarget((_, response) => {
         response.writeHead(307, { location: `${elsewhere.url}/stolen` }).end();
@@ -153,7 +153,7 @@ describe.each([
       expect(elsewhere.received).toEqual([]);
     });
 
-    it("that never comes is given up after its time, and may have landed", async () => {
+    it("times out if no response arrives and allows for an effect", async () => {
       const target = await aTarget(() => {});
 
       const outcome = await hasty(target.url).deliver({ method: "PUT", url: `${target.url}/x`, json: {} });
@@ -166,7 +166,7 @@ describe.each([
       });
     });
 
-    it("whose head drips in is given up after its time", async () => {
+    it("times out if the response headers arrive too slowly", async () => {
       const url = await rawServer((socket) => {
         socket.write("HTTP/1.1 200 OK\r\n");
         const drip = setInterval(() => socket.write("x-drip: 1\r\n"), 50);
@@ -180,7 +180,7 @@ describe.each([
       });
     });
 
-    it("whose body drips in is given up after its time", async () => {
+    it("times out if the response body arrives too slowly", async () => {
       const target = await aTarget((_, response) => {
         response.writeHead(200, { "content-type": "application/json" });
         const drip = setInterval(() => response.write(" "), 50);
@@ -207,14 +207,17 @@ describe.each([
         "cut off in a chunk",
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\nff\r\n{}",
       ],
-      ["cut off in its head", "HTTP/1.1 200 OK\r\ncontent-ty"],
-      ["no HTTP at all", "SSH-2.0-OpenSSH_9.6\r\n"],
-      ["nothing", ""],
-      ["a bad chunk length", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n"],
-      ["two content-lengths", "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}"],
-      ["an endless header", `HTTP/1.1 200 OK\r\nx: ${"y".repeat(100_000)}\r\n\r\n`],
-      ["an upgrade nobody asked for", "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n"],
-    ])("that is %s is not taken for success, and may have landed", async (_, text) => {
+      ["cut off in its headers", "HTTP/1.1 200 OK\r\ncontent-ty"],
+      ["not HTTP at all", "SSH-2.0-OpenSSH_9.6\r\n"],
+      ["empty", ""],
+      ["invalid in a chunk length", "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n"],
+      [
+        "ambiguous because it has two content-lengths",
+        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}",
+      ],
+      ["larger than the header limit", `HTTP/1.1 200 OK\r\nx: ${"y".repeat(100_000)}\r\n\r\n`],
+      ["an unrequested upgrade", "HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n"],
+    ])("treats a response that is %s as a failure that may have landed", async (_, text) => {
       const url = await rawServer((socket) => socket.once("data", () => socket.end(text)));
 
       const outcome = await hasty(url).deliver({ method: "PUT", url, json: {} });
@@ -222,7 +225,7 @@ describe.each([
       expect(outcome).toMatchObject({ kind: "retry", mayHaveLanded: true });
     });
 
-    it("that is reset after the request may have landed", async () => {
+    it("allows for an effect if the connection is reset after the request", async () => {
       const url = await rawServer((socket) => socket.once("data", () => socket.resetAndDestroy()));
 
       expect(await client(url).deliver({ method: "PUT", url, json: {} })).toMatchObject({
@@ -231,7 +234,7 @@ describe.each([
       });
     });
 
-    it("of nobody cannot have landed", async () => {
+    it("rules out an effect if no server is listening", async () => {
       const url = await rawServer(() => {});
       await closing.pop()?.();
 
@@ -243,7 +246,7 @@ describe.each([
       });
     });
 
-    it("that is huge is dropped", async () => {
+    it("drops a response over the size limit", async () => {
       const target = await aTarget((_, response) => {
         response.writeHead(200, { "content-type": "application/json" });
         const more = () => {
@@ -254,7 +257,7 @@ describe.each([
       });
 
       const outcome = await createHttp({
-        transport: wire,
+        transport,
         allowedHosts: hostsIn(target.url),
         maxBodyBytes: 100_000,
       }).deliver({
@@ -270,7 +273,7 @@ describe.each([
       });
     });
 
-    it("is given up at once when the try's signal aborts", async () => {
+    it("gives up at once if the attempt's signal aborts", async () => {
       const target = await aTarget(() => {});
       const over = new AbortController();
 
@@ -291,7 +294,7 @@ describe.each([
       });
     });
 
-    it("comes over a kept connection again and again", async () => {
+    it("delivers repeated requests over keep-alive connections", async () => {
       const target = await aTarget();
       const { deliver } = client(target.url);
 
@@ -304,7 +307,7 @@ describe.each([
       expect(target.received).toHaveLength(20);
     });
 
-    it("says whether anybody is awake: any status below 500", async () => {
+    it("treats a target as awake if its status is below 500", async () => {
       const statuses = [200, 404, 401, 500, 503];
       const target = await aTarget((_, response) => void response.writeHead(statuses.shift() ?? 500).end());
       const { isAwake } = client(target.url);
@@ -318,22 +321,30 @@ describe.each([
     });
   });
 
-  describe("a request", () => {
+  describe("HTTP requests", () => {
     it.each<[string, string, string]>([
-      ["a host its configuration does not name", "https://evil.example/x", "evil.example is not among the hosts"],
-      ["another port of a named host", "https://good.example:8443/x", "not among the hosts"],
-      ["a named host behind credentials", "https://user:pass@good.example/x", "carries credentials"],
-      ["a named host as user of another", "https://good.example@evil.example/x", "not among the hosts"],
-      ["a named host as part of another", "https://good.example.evil.example/x", "not among the hosts"],
-      ["plain http off loopback", "http://good.example/x", "must be called by https"],
-      ["plain http to what only looks like loopback", "http://127.0.0.1.nip.example/x", "must be called by https"],
-      ["plain http to all addresses", "http://0.0.0.0/x", "must be called by https"],
-      ["no URL", "good.example/x", "not a URL"],
-      ["a file", "file:///etc/passwd", "not among the hosts"],
-      ["another scheme", "ftp://good.example/x", "must be called by https"],
-    ])("to %s is not sent", async (_, url, reason) => {
+      ["a host that is not configured", "https://evil.example/x", "evil.example is not among the hosts"],
+      ["another port of a configured host", "https://good.example:8443/x", "not among the hosts"],
+      ["a configured host with credentials in the URL", "https://user:pass@good.example/x", "carries credentials"],
+      [
+        "another host with a configured host as its user name",
+        "https://good.example@evil.example/x",
+        "not among the hosts",
+      ],
+      ["another host that contains a configured host", "https://good.example.evil.example/x", "not among the hosts"],
+      ["a remote host over plain http", "http://good.example/x", "must be called by https"],
+      [
+        "a host that only looks like loopback over plain http",
+        "http://127.0.0.1.nip.example/x",
+        "must be called by https",
+      ],
+      ["the wildcard address over plain http", "http://0.0.0.0/x", "must be called by https"],
+      ["an address without a scheme", "good.example/x", "not a URL"],
+      ["a file URL", "file:///etc/passwd", "not among the hosts"],
+      ["an address with another scheme", "ftp://good.example/x", "must be called by https"],
+    ])("refuses to call %s", async (_, url, reason) => {
       const { deliver, request } = createHttp({
-        transport: wire,
+        transport,
         allowedHosts: ["good.example", "127.0.0.1.nip.example", "0.0.0.0"],
       });
 
@@ -345,8 +356,8 @@ describe.each([
       expect(() => request({ method: "GET", url })).toThrow(HttpError);
     });
 
-    it("never tells credentials of an address", async () => {
-      const outcome = await createHttp({ transport: wire, allowedHosts: ["good.example"] }).deliver({
+    it("reports no credentials from the URL", async () => {
+      const outcome = await createHttp({ transport, allowedHosts: ["good.example"] }).deliver({
         method: "PUT",
         url: "https://user:hunter2@good.example/x?token=hunter2",
       });
@@ -355,9 +366,9 @@ describe.each([
     });
 
     it.each(["http://127.0.0.1:9", "http://localhost:9", "http://[::1]:9", "http://127.8.8.8:9"])(
-      "to loopback may be plain: %s",
+      "allows plain http to the loopback address %s",
       async (url) => {
-        const outcome = await createHttp({ transport: wire, allowedHosts: hostsIn(url), ...quick }).deliver({
+        const outcome = await createHttp({ transport, allowedHosts: hostsIn(url), ...quick }).deliver({
           method: "PUT",
           url,
           json: {},
@@ -367,7 +378,7 @@ describe.each([
       },
     );
 
-    it("cannot smuggle a header in", async () => {
+    it("an idempotency key cannot smuggle a header in", async () => {
       const target = await aTarget();
 
       const send = client(target.url).deliver({
@@ -393,40 +404,37 @@ describe.each([
       }
     })();
 
-    it.runIf(hasOpenssl)(
-      "with a self-signed certificate is refused before anything is sent, unless it is known",
-      async () => {
-        const { url, cert, seen } = await aTlsServer("/CN=localhost", "DNS:localhost,IP:127.0.0.1");
-        const http = createHttp({ transport: wire, allowedHosts: hostsIn(url) });
+    it.runIf(hasOpenssl)("refuses an unknown self-signed certificate before sending anything", async () => {
+      const { url, cert, seen } = await aTlsServer("/CN=localhost", "DNS:localhost,IP:127.0.0.1");
+      const http = createHttp({ transport, allowedHosts: hostsIn(url) });
 
-        const refusedOutcome = await http.deliver({ method: "PUT", url, json: {} });
-        const known = await http.deliver({ method: "PUT", url, json: {}, tls: { ca: cert } });
+      const refusedOutcome = await http.deliver({ method: "PUT", url, json: {} });
+      const known = await http.deliver({ method: "PUT", url, json: {}, tls: { ca: cert } });
 
-        expect(refusedOutcome).toEqual({
-          kind: "retry",
-          code: "no-answer",
-          reason: "its certificate is self-signed",
-          mayHaveLanded: false,
-        });
-        expect(known).toMatchObject({ kind: "delivered" });
-        expect(seen()).toBe(1);
-      },
-    );
+      expect(refusedOutcome).toEqual({
+        kind: "retry",
+        code: "no-answer",
+        reason: "its certificate is self-signed",
+        mayHaveLanded: false,
+      });
+      expect(known).toMatchObject({ kind: "delivered" });
+      expect(seen()).toBe(1);
+    });
 
     it.runIf(hasOpenssl).each<[string, string, ...Parameters<typeof aTlsServer>]>([
-      ["for another host", "its certificate is for another host", "/CN=other.example", "DNS:other.example", {}],
+      ["issued for another host", "its certificate is for another host", "/CN=other.example", "DNS:other.example", {}],
       ["that has expired", "its certificate has expired", "/CN=localhost", "IP:127.0.0.1", { expired: true }],
-    ])("with a certificate %s is refused before anything is sent", async (_, reason, ...certificate) => {
+    ])("refuses a certificate %s before sending anything", async (_, reason, ...certificate) => {
       const { url, cert, seen } = await aTlsServer(...certificate);
 
       const request = { method: "PUT", url, json: {}, tls: { ca: cert } } as const;
-      const outcome = await createHttp({ transport: wire, allowedHosts: hostsIn(url) }).deliver(request);
+      const outcome = await createHttp({ transport, allowedHosts: hostsIn(url) }).deliver(request);
 
       expect(outcome).toEqual({ kind: "retry", code: "no-answer", reason, mayHaveLanded: false });
       expect(seen()).toBe(0);
     });
 
-    it.runIf(hasOpenssl)("that comes about after the request was given up carries nothing", async () => {
+    it.runIf(hasOpenssl)("sends nothing over a connection that completes after the request timed out", async () => {
       const { url, cert, seen } = await aTlsServer("/CN=localhost", "DNS:localhost,IP:127.0.0.1");
       const gone = Promise.withResolvers<unknown>();
       const late = await rawServer((socket) => {
@@ -436,7 +444,7 @@ describe.each([
           socket.pipe(onward).pipe(socket);
         }, 200);
       }).then((plain) => plain.replace("http:", "https:"));
-      const http = createHttp({ transport: wire, allowedHosts: hostsIn(late), connectMs: 100 });
+      const http = createHttp({ transport, allowedHosts: hostsIn(late), connectMs: 100 });
 
       const outcome = await http.deliver({ method: "PUT", url: late, json: {}, tls: { ca: cert } });
       await gone.promise;
@@ -445,10 +453,10 @@ describe.each([
       expect(seen()).toBe(0);
     });
 
-    it("that nobody speaks is given up in time", async () => {
+    it("times out if the server never starts the handshake", async () => {
       const url = (await rawServer(() => {})).replace("http:", "https:");
 
-      const outcome = await createHttp({ transport: wire, allowedHosts: hostsIn(url), connectMs: 400 }).deliver({
+      const outcome = await createHttp({ transport, allowedHosts: hostsIn(url), connectMs: 400 }).deliver({
         method: "PUT",
         url,
         json: {},
@@ -464,7 +472,7 @@ describe.each([
   });
 });
 
-describe("joining an address", () => {
+describe("joinUrl", () => {
   it.each([
     ["a/b", "/api/a%2Fb"],
     ["?q=1", "/api/%3Fq%3D1"],
@@ -479,18 +487,18 @@ describe("joining an address", () => {
     ["//evil.example", "/api/%2F%2Fevil.example"],
     ["\r\n", "/api/%0D%0A"],
     [";v=1", "/api/%3Bv%3D1"],
-  ])("keeps %j in its place", (part, path) => {
+  ])("keeps %j inside one path segment", (part, path) => {
     expect(new URL(joinUrl("https://x.example/api/", part)).pathname).toBe(path);
   });
 
-  it.each([".", "..", "...", "%2e", ".%2e", "%2E%2E"])("lets %j climb nowhere", (part) => {
+  it.each([".", "..", "...", "%2e", ".%2e", "%2E%2E"])("the part %j cannot climb out of its path", (part) => {
     const url = new URL(joinUrl("https://x.example/api/rows", part));
 
     expect(url.pathname).toMatch(/^\/api\/rows\/[^/]+$/);
   });
 });
 
-describe("Retry-After", () => {
+describe("Retry-After header", () => {
   const sent = Date.parse("2026-03-01T12:00:00Z");
 
   it.each<[string | undefined, number | undefined]>([
@@ -508,11 +516,11 @@ describe("Retry-After", () => {
     ["soon", undefined],
     ["", undefined],
     ["1e3", undefined],
-  ])("of %j is %j ms", (value, expected) => {
+  ])("the value %j means %j ms", (value, expected) => {
     expect(retryAfterMs(value, sent)).toBe(expected);
   });
 
-  it("is read off a 429 and a 503 against the answer's own clock", () => {
+  it("applies to 429 and 503, relative to the response's own clock", () => {
     const headers = { "retry-after": "Sun, 01 Mar 2026 12:00:30 GMT", date: "Sun, 01 Mar 2026 12:00:00 GMT" };
 
     expect(outcomeOf({ status: 429, headers, body: "" }, "/x")).toMatchObject({
@@ -524,8 +532,8 @@ describe("Retry-After", () => {
   });
 });
 
-describe("the hosts of a configuration", () => {
-  it("are all it names, however deep, and nothing else", () => {
+describe("hostsIn", () => {
+  it("finds the host of every URL at any depth and nothing else", () => {
     const config = {
       baseUrl: "https://a.example/api",
       more: [{ url: "http://127.0.0.1:8080/" }],
@@ -544,7 +552,7 @@ async function aTarget(answer?: Answer): Promise<TargetServer> {
   return target;
 }
 
-/** A server that speaks as the test says, HTTP or not. */
+/** TCP server that handles each connection with `talk`, in HTTP or not. Returns its URL. */
 async function rawServer(talk: (socket: net.Socket) => void): Promise<string> {
   const sockets = new Set<net.Socket>();
   const server = net.createServer((socket) => {
@@ -572,7 +580,7 @@ async function aTlsServer(subject: string, names: string, { expired = false } = 
     },
   );
   if (expired) {
-    // Made anew from itself: only this command takes a time that is over.
+    // Signs the certificate again, because only `openssl x509` accepts an end date in the past.
     const again = ["x509", "-in", crt, "-signkey", key, "-days", "-1", "-out", `${crt}.old`];
     execFileSync("openssl", again, { stdio: "pipe" });
     renameSync(`${crt}.old`, crt);

@@ -4,12 +4,12 @@ import { fieldOf, problemIn } from "../../../../connectors/protocols/http/proble
 import { targetServer } from "../../../support/target-server.ts";
 
 const sent = { dailyRate: 999, address: { zip: "80-202", city: "Denver" }, note: "call 555" };
-const told = (problem: unknown) => problemIn(JSON.stringify(problem), sent);
+const reported = (problem: unknown) => problemIn(JSON.stringify(problem), sent);
 
-describe("a refusal that is a problem", () => {
+describe("problem details", () => {
   test.each<[string, unknown, string | undefined]>([
     [
-      "names each field and why",
+      "every field with its reason",
       {
         type: "https://hr.gov/problems/validation",
         title: "Your request is not valid.",
@@ -21,33 +21,33 @@ describe("a refusal that is a problem", () => {
       "dailyRate: must be at most 500; address.zip: must have 5 digits",
     ],
     [
-      "names fields the way of RFC 7807",
+      "a field in the form of RFC 7807",
       { title: "no", "invalid-params": [{ name: "dailyRate", reason: "must be positive" }] },
       "dailyRate: must be positive",
     ],
     [
-      "names fields the way of ASP.NET",
+      "a field in the form of ASP.NET",
       { title: "One or more validation errors occurred.", errors: { "$.address.zip": ["is required", "is short"] } },
       "address.zip: is required",
     ],
     [
-      "says what is wrong with the whole",
+      "the detail of the whole problem",
       { title: "Locked", detail: "The rate table is locked." },
       "The rate table is locked.",
     ],
-    ["has a title only", { title: "Locked" }, "Locked"],
-    ["says nothing", {}, undefined],
-    ["is no object", ["no"], undefined],
-    ["is no text", { title: 7, detail: {}, errors: 3 }, undefined],
+    ["the title if there is nothing else", { title: "Locked" }, "Locked"],
+    ["nothing from an empty problem", {}, undefined],
+    ["nothing from a list", ["no"], undefined],
+    ["nothing from members of the wrong type", { title: 7, detail: {}, errors: 3 }, undefined],
     [
-      "names many fields",
+      "the first five of many fields",
       { errors: Array.from({ length: 8 }, (_, i) => ({ pointer: `#/f${i}`, detail: "no" })) },
       "f0: no; f1: no; f2: no; f3: no; f4: no; and 3 more",
     ],
-    ["goes on and on", { title: "x".repeat(500) }, `${"x".repeat(160)}…`],
-    ["has line breaks", { title: "no\r\nX-Evil: 1\u0007" }, "no X-Evil: 1"],
-  ])("%s", (_, problem, wanted) => {
-    expect(told(problem)).toBe(wanted);
+    ["the first 160 characters of a long text", { title: "x".repeat(500) }, `${"x".repeat(160)}…`],
+    ["control characters as spaces", { title: "no\r\nX-Evil: 1\u0007" }, "no X-Evil: 1"],
+  ])("reports %s", (_, problem, wanted) => {
+    expect(reported(problem)).toBe(wanted);
   });
 
   test.each([
@@ -55,8 +55,8 @@ describe("a refusal that is a problem", () => {
     ["'80-202' is no zip of DENVER", "'…' is no zip of …"],
     ["“call 555” has no meaning", "“…” has no meaning"],
     ["1999 is a year", "1999 is a year"],
-  ])("does not repeat what was sent: %s", (title, wanted) => {
-    expect(told({ title })).toBe(wanted);
+  ])("replaces the sent values in: %s", (title, wanted) => {
+    expect(reported({ title })).toBe(wanted);
   });
 
   test.each([
@@ -71,7 +71,7 @@ describe("a refusal that is a problem", () => {
     expect(fieldOf(pointer)).toBe(field);
   });
 
-  test("stands in the reason for the operator, and whole in the answer", async () => {
+  test("puts the problem's text into the reason and the whole problem into the answer", async () => {
     const problem = { title: "no", errors: [{ pointer: "#/dailyRate", detail: "999 is more than 500" }] };
     await using target = await targetServer((_, response) => {
       response.writeHead(422, { "content-type": "application/problem+json" }).end(JSON.stringify(problem));

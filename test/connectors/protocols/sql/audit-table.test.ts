@@ -5,7 +5,7 @@ import { aPacket, aVersion, noon } from "../../../support/builders.ts";
 import { type Cut, contextFor, cuttingProxy, onEachDatabase } from "../../../support/databases.ts";
 import { hostile } from "../../../support/hostile-sql.ts";
 
-onEachDatabase("the frozen copy", (database, name) => {
+onEachDatabase("audit table", (database, name) => {
   const connector = name === "Oracle" ? inOracle : inPostgresql;
   let count = 0;
   const anAudit = (overrides = {}) => aPacket({ id: `pkt-${count++}`, order: "strict", ...overrides });
@@ -18,7 +18,7 @@ onEachDatabase("the frozen copy", (database, name) => {
   });
   const added = async () => (await rows()).length - before;
 
-  test("has a row with all that the packet says", async () => {
+  test("stores the whole packet in one row", async () => {
     const packet = anAudit({
       entity: "E-1001",
       fields: { rate: 68.5, note: "Zoë\n'; --" },
@@ -35,7 +35,7 @@ onEachDatabase("the frozen copy", (database, name) => {
     expect(new Date(row?.changed_at as string).getTime()).toBe(noon);
   });
 
-  test("has one row for a packet, however often it comes", async () => {
+  test("stores a repeated packet once", async () => {
     const packet = anAudit();
 
     const outcomes = [];
@@ -46,7 +46,7 @@ onEachDatabase("the frozen copy", (database, name) => {
     expect(await added()).toBe(1);
   });
 
-  test("takes ten at once, and one that is refused takes nothing from the others", async () => {
+  test("refuses one of ten packets and stores the other nine", async () => {
     const packets = Array.from({ length: 10 }, (_, i) => anAudit({ eventType: i === 4 ? "t".repeat(300) : "t" }));
 
     const outcomes = await connector.sendBatch?.(packets, context());
@@ -59,7 +59,7 @@ onEachDatabase("the frozen copy", (database, name) => {
     expect(await added()).toBe(9);
   });
 
-  test("keeps a packet of the largest size", async () => {
+  test("stores a packet of the largest size", async () => {
     const packet = anAudit({ fields: { note: "é".repeat(120_000) } });
 
     expect(await connector.send(packet, context())).toMatchObject({ kind: "delivered" });
@@ -67,7 +67,7 @@ onEachDatabase("the frozen copy", (database, name) => {
     expect(JSON.stringify(row?.fields).length).toBeGreaterThan(120_000);
   });
 
-  test("is frozen: no row can be changed or deleted, by its owner neither", async () => {
+  test("rejects every update and deletion even by its owner", async () => {
     await connector.send(anAudit(), context());
 
     await expect(database().ask("UPDATE hms_audit SET entity = 'x'")).rejects.toThrow("never changed");
@@ -75,18 +75,18 @@ onEachDatabase("the frozen copy", (database, name) => {
     if (name !== "Oracle") await expect(database().ask("TRUNCATE hms_audit")).rejects.toThrow("never changed");
   });
 
-  test.each(hostile)("keeps hostile text as text: %j", async (evil) => {
+  test.each(hostile)("stores hostile text as text: %j", async (evil) => {
     const packet = anAudit({ entity: evil, eventType: evil.slice(0, 250), fields: { [evil]: evil } });
 
     const outcome = await connector.send(packet, context());
 
-    // PostgreSQL has no NUL in text; nothing but a plain refusal comes of it.
+    // PostgreSQL text cannot hold NUL, so the packet is refused.
     expect(outcome.kind).toBe(evil.includes("\0") ? "refused" : "delivered");
     expect(await added()).toBe(evil.includes("\0") ? 0 : 1);
     expect(await database().ask("SELECT id FROM employee")).toEqual([]);
   });
 
-  test("answers to its probe while the table is there, and writes nothing for it", async () => {
+  test("probes the table and writes nothing", async () => {
     expect(await connector.probe(context())).toBe(true);
     expect(await connector.probe(context({ table: "no_such_table" }))).toBe(false);
     expect(await connector.probe(context({ port: 1 }))).toBe(false);
@@ -94,10 +94,10 @@ onEachDatabase("the frozen copy", (database, name) => {
   });
 
   test.skipIf(name === "Oracle").each<[string, Cut]>([
-    ["before the database hears of the commit", "before"],
-    ["after the database has heard of it", "after"],
-    ["when the database has answered", "answered"],
-  ])("has one row where the connection is cut %s", async (_, cut) => {
+    ["before the commit reaches the database", "before"],
+    ["after the commit reaches the database", "after"],
+    ["after the database has answered", "answered"],
+  ])("stores one row if the connection is cut %s", async (_, cut) => {
     await using proxy = await cuttingProxy(database().place.port as number, [cut]);
     const packet = anAudit();
 

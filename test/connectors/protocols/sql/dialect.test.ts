@@ -20,17 +20,17 @@ afterEach(async () => {
   for (const close of closing.splice(0)) await close();
 });
 
-const nobody = { user: "hms_bridge", password: "open sesame" };
+const login = { user: "hms_bridge", password: "open sesame" };
 let count = 0;
 const anAudit = () => aPacket({ id: `pkt-${count++}`, order: "strict" });
 
-/** Sends one packet to the frozen copy at a place. */
-function send(place: object, login: object = nobody, signal?: AbortSignal, audit = postgresqlAudit) {
+/** Sends one packet to the audit table of a database. */
+function send(place: object, credentials: object = login, signal?: AbortSignal, audit = postgresqlAudit) {
   const config = audit.config.parse({ host: "127.0.0.1", database: "postgres", ...place });
-  return audit.send(anAudit(), contextFor(config, audit.secret?.parse(login) as typeof nobody, signal));
+  return audit.send(anAudit(), contextFor(config, audit.secret?.parse(credentials) as typeof login, signal));
 }
 
-describe("what an error of PostgreSQL comes to", () => {
+describe("PostgreSQL error mapping", () => {
   test.each<[code: string, severity: string, kind: string, facts: object]>([
     ["22001", "ERROR", "refused", {}],
     ["22999", "ERROR", "refused", {}],
@@ -54,7 +54,7 @@ describe("what an error of PostgreSQL comes to", () => {
     ["42501", "ERROR", "retry", { code: "setup" }],
     ["25006", "ERROR", "retry", { code: "setup" }],
     ["3D000", "FATAL", "retry", { code: "setup" }],
-  ])("%s (%s) is %s", (code, severity, kind, facts) => {
+  ])("maps %s with severity %s to %s", (code, severity, kind, facts) => {
     const fault = postgresql.faultOf(Object.assign(new Error('value "secret" is bad'), { code, severity }));
 
     expect(outcomeOf(fault, false)).toMatchObject({ kind, ...facts, reason: expect.stringContaining(code) });
@@ -62,7 +62,7 @@ describe("what an error of PostgreSQL comes to", () => {
   });
 });
 
-describe("what an error of Oracle comes to", () => {
+describe("Oracle error mapping", () => {
   test.each<[message: string, kind: string, facts: object]>([
     ["ORA-00001: unique constraint (HR.EMPLOYEE_EMAIL) violated", "refused", { about: "HR.EMPLOYEE_EMAIL" }],
     ['ORA-01400: cannot insert NULL into ("HR"."EMPLOYEE"."NAME")', "refused", { about: "NAME" }],
@@ -90,7 +90,7 @@ describe("what an error of Oracle comes to", () => {
     ["ORA-01031: insufficient privileges", "retry", { code: "setup" }],
     ["NJS-518: cannot connect to Oracle Database. Service x is not registered", "retry", { code: "setup" }],
     ["ORA-12514: Cannot connect to database. Service x is not registered", "retry", { code: "setup" }],
-  ])("%s", (message, kind, { about, ...facts }: { about?: string }) => {
+  ])("maps the error %s", (message, kind, { about, ...facts }: { about?: string }) => {
     const fault = oracle.faultOf(Object.assign(new Error(message), { code: message.split(":")[0] }));
 
     expect(outcomeOf(fault, false)).toMatchObject({ kind, ...facts, reason: expect.stringContaining(fault.code) });
@@ -98,8 +98,8 @@ describe("what an error of Oracle comes to", () => {
   });
 });
 
-describe("the statements for Oracle", () => {
-  test("change a row in one, and bind all that is not a name", () => {
+describe("Oracle statements", () => {
+  test("merges a row with one statement and binds every value", () => {
     const columns = [
       { name: '"HOURS"', bound: oracle.bound(2, "number") },
       { name: '"START_ON"', bound: oracle.bound(3, "date") },
@@ -115,22 +115,22 @@ describe("the statements for Oracle", () => {
     );
   });
 
-  test("name the bridge's own tables as unquoted names in the DDL become", () => {
+  test("quotes the bridge's own tables in the case that unquoted DDL names take", () => {
     expect(oracle.own("hms_bridge_inbox")).toBe('"HMS_BRIDGE_INBOX"');
     expect(postgresql.own("hms_bridge_inbox")).toBe('"hms_bridge_inbox"');
   });
 });
 
-describe("Oracle's driver, against a listener", () => {
-  const toOracle = (port: number, more: object = {}, login?: object, signal?: AbortSignal) =>
-    send({ port, database: "HMS", tls: false, ...more }, login, signal, oracleAudit);
+describe("Oracle driver", () => {
+  const toOracle = (port: number, more: object = {}, credentials?: object, signal?: AbortSignal) =>
+    send({ port, database: "HMS", tls: false, ...more }, credentials, signal, oracleAudit);
 
   test.each([
     [12514, { code: "setup" }],
     [12505, { code: "setup" }],
     [12528, { code: "no-answer" }],
     [12520, { code: "no-answer" }],
-  ])("that refuses with %i", async (code, wanted) => {
+  ])("asks for a retry if the listener refuses with %i", async (code, wanted) => {
     const port = await aServer((socket) => socket.once("data", () => socket.write(refusal(code))));
 
     expect(await toOracle(port)).toMatchObject({ kind: "retry", mayHaveLanded: false, ...wanted });
@@ -138,11 +138,11 @@ describe("Oracle's driver, against a listener", () => {
 
   test.each<[string, (socket: net.Socket) => void]>([
     ["hangs up", (socket) => socket.destroy()],
-    ["hangs up once it was asked", (socket) => socket.once("data", () => socket.destroy())],
+    ["hangs up after a request", (socket) => socket.once("data", () => socket.destroy())],
     ["speaks HTTP", (socket) => socket.once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n<html>"))],
     ["sends garbage", (socket) => socket.once("data", () => socket.end(Buffer.alloc(4_096, 0xff)))],
-    ["says nothing", () => {}],
-  ])("that %s", async (_, talk) => {
+    ["stays silent", () => {}],
+  ])("asks for a retry if the listener %s", async (_, talk) => {
     const port = await aServer(talk);
     const begun = performance.now();
 
@@ -152,48 +152,48 @@ describe("Oracle's driver, against a listener", () => {
     expect(performance.now() - begun).toBeLessThan(4_500);
   });
 
-  test("that is not there", async () => {
+  test("asks for a retry if no listener is there", async () => {
     expect(await toOracle(1)).toMatchObject({ kind: "retry", code: "no-answer", mayHaveLanded: false });
   });
 
-  test("is left when the try's time is over", async () => {
+  test("gives up if the attempt's signal aborts", async () => {
     const port = await aServer(() => {});
     const over = new AbortController();
 
-    const sending = toOracle(port, {}, nobody, over.signal);
+    const sending = toOracle(port, {}, login, over.signal);
     over.abort();
 
     expect(await sending).toMatchObject({ kind: "retry", code: "no-answer", mayHaveLanded: false });
   });
 
-  test("over TLS: an authority must be known, and the certificate be for this host", async () => {
+  test("accepts only a certificate for this host from a known authority", async () => {
     const mine = await selfSigned("127.0.0.1");
     const others = await selfSigned("db.agency.example");
     const [port, othersPort] = await Promise.all([mine, others].map((pair) => aTlsListener(pair)));
 
     expect(await toOracle(port as number, { tls: true })).toMatchObject({ reason: expect.stringContaining("NJS-506") });
-    expect(await toOracle(othersPort as number, { tls: true }, { ...nobody, ca: others.cert })).toMatchObject({
+    expect(await toOracle(othersPort as number, { tls: true }, { ...login, ca: others.cert })).toMatchObject({
       reason: expect.stringContaining("NJS-50"),
     });
-    // It came through to the listener, which refused: TLS was no hindrance.
-    expect(await toOracle(port as number, { tls: true }, { ...nobody, ca: mine.cert })).toMatchObject({
+    // TLS succeeded, because the listener itself refused the service.
+    expect(await toOracle(port as number, { tls: true }, { ...login, ca: mine.cert })).toMatchObject({
       reason: expect.stringContaining("NJS-518"),
     });
   });
 });
 
-describe("PostgreSQL's driver", () => {
+describe("PostgreSQL driver", () => {
   test.each<[string, (socket: net.Socket) => void]>([
     ["hangs up", (socket) => socket.destroy()],
     ["does not speak TLS", (socket) => socket.once("data", () => socket.write("N"))],
     ["answers an error instead of TLS", (socket) => socket.once("data", () => socket.write("E"))],
     ["speaks HTTP", (socket) => socket.once("data", () => socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"))],
-    ["says nothing", () => {}],
-  ])("never tells its password to what %s", async (_, talk) => {
-    let heard = "";
+    ["stays silent", () => {}],
+  ])("sends no credentials to a server that %s", async (_, talk) => {
+    let received = "";
     const port = await aServer((socket) => {
       socket.on("data", (data) => {
-        heard += data.toString("latin1");
+        received += data.toString("latin1");
       });
       talk(socket);
     });
@@ -202,18 +202,18 @@ describe("PostgreSQL's driver", () => {
     const outcome = await send({ port });
 
     expect(outcome).toMatchObject({ kind: "retry", code: "no-answer", mayHaveLanded: false });
-    expect(heard).not.toContain(nobody.user);
+    expect(received).not.toContain(login.user);
     expect(performance.now() - begun).toBeLessThan(4_500);
   });
 
-  test("is told that nobody listens", async () => {
+  test("asks for a retry if no server is listening", async () => {
     expect(await send({ port: 1 })).toMatchObject({ kind: "retry", code: "no-answer", mayHaveLanded: false });
   });
 });
 
 const programs = postgresPrograms();
 
-describe.skipIf(!programs)("sessions with a PostgreSQL server (skipped where there is none)", () => {
+describe.skipIf(!programs)("PostgreSQL sessions (skipped without a server)", () => {
   let certificate: Pair;
   let db: TestDatabase;
   beforeAll(async () => {
@@ -227,7 +227,7 @@ describe.skipIf(!programs)("sessions with a PostgreSQL server (skipped where the
     return found?.n;
   };
 
-  test("over TLS: an authority must be known, and the certificate be for this host", async () => {
+  test("accepts only a certificate for this host from a known authority", async () => {
     const { port } = db.place;
 
     expect(await send({ port }, trusting())).toMatchObject({ kind: "delivered" });
@@ -238,7 +238,7 @@ describe.skipIf(!programs)("sessions with a PostgreSQL server (skipped where the
     });
   });
 
-  test("a wrong password asks for fresh credentials, and an old one is not used again once it was rotated", async () => {
+  test("asks for fresh credentials after a wrong password and uses a rotated one", async () => {
     const { port } = db.place;
     await send({ port }, trusting());
     await db.ask("ALTER ROLE hms_bridge PASSWORD 'another'");
@@ -250,7 +250,7 @@ describe.skipIf(!programs)("sessions with a PostgreSQL server (skipped where the
     }
   });
 
-  test("are used again, and closed when they are not", async () => {
+  test("reuses sessions and closes idle ones", async () => {
     const { port } = db.place;
     for (let i = 0; i < 20; i++) await send({ port }, trusting());
 
@@ -258,7 +258,7 @@ describe.skipIf(!programs)("sessions with a PostgreSQL server (skipped where the
     await expect.poll(sessionsNow, { timeout: 15_000, interval: 200 }).toBe(0);
   });
 
-  test("one that was ended by the server is told of, and the next is good", async () => {
+  test("opens a new session after the server has ended one", async () => {
     const { port } = db.place;
     await send({ port }, trusting());
     await db.ask("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'hms_bridge'");
@@ -272,7 +272,7 @@ describe.skipIf(!programs)("sessions with a PostgreSQL server (skipped where the
     expect(outcomes.at(-1)).toMatchObject({ kind: "delivered" });
   });
 
-  test("a row that another holds locked is waited for, and not for ever", async () => {
+  test("waits for a locked row only for a limited time", async () => {
     const { port } = db.place;
     const config = table.config.parse({
       ...{ host: "127.0.0.1", port, database: "postgres", table: "employee", key: "id" },
@@ -301,7 +301,7 @@ describe.skipIf(!programs)("sessions with a PostgreSQL server (skipped where the
     await expect.poll(async () => (await change()).kind).toBe("delivered");
   });
 
-  test("two processes with one record go one after the other, and the older one sees what the newer has written", async () => {
+  test("serializes two writers of one record so the older does not overwrite the newer", async () => {
     const config = table.config.parse({
       ...{ host: "127.0.0.1", port: db.place.port, database: "postgres", table: "employee", key: "id" },
       columns: { name: { column: "name" } },
@@ -316,7 +316,7 @@ describe.skipIf(!programs)("sessions with a PostgreSQL server (skipped where the
 
     const waiting = async () => (await db.ask("SELECT 1 FROM pg_locks WHERE NOT granted")).length;
 
-    // The newer one is in the middle of its transaction when the older one begins.
+    // The newer packet's transaction is open when the older packet's begins.
     await db.ask("BEGIN; SELECT 1 FROM employee WHERE id = 2 FOR UPDATE");
     const newer = change("newer", 9);
     await expect.poll(waiting).toBe(1);
@@ -329,7 +329,7 @@ describe.skipIf(!programs)("sessions with a PostgreSQL server (skipped where the
     expect(await db.ask("SELECT name FROM employee WHERE id = 2")).toEqual([{ name: "newer" }]);
   });
 
-  test("the frozen copy's login can do nothing but add", async () => {
+  test("the audit login can only insert", async () => {
     const { Client } = await import("pg");
     const client = new Client({ ...db.login, host: "127.0.0.1", port: db.place.port, database: "postgres" });
     await client.connect();
@@ -345,7 +345,7 @@ describe.skipIf(!programs)("sessions with a PostgreSQL server (skipped where the
     }
   });
 
-  test("a process ends by itself though a session is idle", async () => {
+  test("an idle session does not keep the process alive", async () => {
     const code = `
       import { connector } from ${JSON.stringify(join(import.meta.dirname, "../../../../connectors/postgresql-audit.ts"))};
       const { place, packet, login } = JSON.parse(process.argv[1]);
@@ -379,7 +379,7 @@ async function aServer(talk: (socket: net.Socket) => void): Promise<number> {
   return listening(server, sockets);
 }
 
-/** An Oracle listener over TLS that knows no service. */
+/** Oracle listener over TLS that refuses every service as unknown. */
 async function aTlsListener({ key, cert }: { key: string; cert: string }): Promise<number> {
   const sockets = new Set<net.Socket>();
   const server = tls.createServer({ key, cert }, (socket) => {
@@ -400,7 +400,7 @@ async function listening(server: net.Server, sockets: Set<net.Socket>): Promise<
   return (server.address() as AddressInfo).port;
 }
 
-/** A listener's refusal as it stands on the wire: packet type 4. Source: the driver's own reader, lib/thin/sqlnet. */
+/** Encodes a listener's refusal (packet type 4). Source: the driver's own reader, lib/thin/sqlnet. */
 function refusal(code: number): Buffer {
   const text = `(DESCRIPTION=(TMP=)(VSNNUM=0)(ERR=${code})(ERROR_STACK=(ERROR=(CODE=${code})(EMFI=4))))`;
   const packet = Buffer.alloc(12 + text.length);

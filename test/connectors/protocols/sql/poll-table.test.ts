@@ -13,7 +13,7 @@ import { contextFor, onEachDatabase, pglite, type TestDatabase } from "../../../
 import { hostile } from "../../../support/hostile-sql.ts";
 import { targetServer } from "../../../support/target-server.ts";
 
-/** A table of changes as an agency might have it, its names in capitals in Oracle. */
+/** Change table as an agency might have it. In Oracle its names become upper case. */
 const ddl = {
   postgresql: `CREATE TABLE rate_change (id varchar(200) PRIMARY KEY, seq bigint, changed_at timestamptz, local_at timestamp,
     city text, rate numeric(30,8), open boolean, starts date, extra json)`,
@@ -31,14 +31,14 @@ const columns = {
 };
 const poll = { table: "rate_change", watermark: "changed_at", key: "id", columns };
 
-function capitals<T>(value: T): T {
+function upperCaseNames<T>(value: T): T {
   const upper = (text: string) => text.toUpperCase();
   return JSON.parse(JSON.stringify(value), (name, inner) =>
     ["table", "watermark", "key", "column"].includes(name) && typeof inner === "string" ? upper(inner) : inner,
   ) as T;
 }
 
-onEachDatabase("a table that is asked what is new", (database, name) => {
+onEachDatabase("table polling", (database, name) => {
   const connector = (name === "Oracle" ? inOracle : inPostgresql) as Connector;
   const at = (time: string) => (name === "Oracle" ? `TIMESTAMP '${time} +00:00'` : `TIMESTAMPTZ '${time}Z'`);
   const insert = (id: string, time: string, more = "") =>
@@ -46,12 +46,12 @@ onEachDatabase("a table that is asked what is new", (database, name) => {
       `INSERT INTO rate_change (id, changed_at${more && ", seq"}) VALUES ('${id}', ${at(time)}${more && `, ${more}`})`,
     );
 
-  /** One who asks, with a memory that lasts. */
-  function asker(change: object = {}, place: Partial<TestDatabase["place"]> = {}) {
+  /** Polls the table with a state that lasts over several polls. */
+  function tablePoller(change: object = {}, place: Partial<TestDatabase["place"]> = {}) {
     const { place: here, login } = database();
     const config = { ...here, ...place, table: "t", key: "k", columns: { a: { column: "a" } } };
     const polled = { ...poll, ...change };
-    const given = { ...config, poll: name === "Oracle" ? capitals(polled) : polled };
+    const given = { ...config, poll: name === "Oracle" ? upperCaseNames(polled) : polled };
     const memory = aMemory();
     const context = { ...contextFor(connector.config.parse(given), login), memory } as Context<unknown, unknown>;
     const ask = async () => {
@@ -62,8 +62,8 @@ onEachDatabase("a table that is asked what is new", (database, name) => {
     return { ask, memory, context };
   }
 
-  /** Everything there is, page by page. */
-  async function all({ ask }: ReturnType<typeof asker>): Promise<Polled["messages"][number][]> {
+  /** Returns all messages, page by page, and confirms each page as taken. */
+  async function all({ ask }: ReturnType<typeof tablePoller>): Promise<Polled["messages"][number][]> {
     const pages: Polled["messages"][number][] = [];
     for (let more = true; more; ) {
       const page = await ask();
@@ -83,67 +83,67 @@ onEachDatabase("a table that is asked what is new", (database, name) => {
   });
   beforeEach(() => database().ask("DELETE FROM rate_change"));
 
-  test("loses no row and tells none twice, wherever its pages end among rows of one watermark", async () => {
+  test("returns each row once for every page size among rows with equal watermarks", async () => {
     const times = ["2026-03-01 12:00:00.000001", "2026-03-01 12:00:00.000002", "2026-03-01 12:00:00.1"];
     for (let i = 0; i < 21; i++) await insert(`row-${String(i).padStart(2, "0")}`, times[Math.floor(i / 7)] as string);
 
     for (const page of [1, 2, 3, 7, 20, 21, 22]) {
-      const messages = await all(asker({ page }));
+      const messages = await all(tablePoller({ page }));
       expect(messages).toHaveLength(21);
       expect(new Set(messages.map(({ id }) => id)).size).toBe(21);
     }
   });
 
-  test("goes on with what comes later, be it of the same watermark, and says nothing while there is nothing", async () => {
-    const asking = asker();
+  test("returns later rows even with an equal watermark, and nothing if there are none", async () => {
+    const poller = tablePoller();
     await insert("b", "2026-03-01 12:00:00");
-    expect(await all(asking)).toHaveLength(1);
-    expect(await all(asking)).toEqual([]);
+    expect(await all(poller)).toHaveLength(1);
+    expect(await all(poller)).toEqual([]);
 
     await insert("c", "2026-03-01 12:00:00");
     await insert("a", "2026-03-01 12:00:01");
 
-    expect(await all(asking)).toHaveLength(2);
+    expect(await all(poller)).toHaveLength(2);
   });
 
-  test("says the same again, under the same ids, where it was not told that it was taken", async () => {
+  test("returns the same messages with the same ids until they are confirmed as taken", async () => {
     await insert("a", "2026-03-01 12:00:00");
     await insert("b", "2026-03-01 12:00:00");
-    const asking = asker();
+    const poller = tablePoller();
 
-    const once = await asking.ask();
-    const again = await asking.ask();
+    const once = await poller.ask();
+    const again = await poller.ask();
 
     expect(again.messages).toEqual(once.messages);
     expect(once.messages).toHaveLength(2);
   });
 
-  test("tells a row that gets a new watermark as something new", async () => {
-    const asking = asker();
+  test("returns a row with a new watermark under a new id", async () => {
+    const poller = tablePoller();
     await insert("a", "2026-03-01 12:00:00");
-    const [first] = await all(asking);
+    const [first] = await all(poller);
     await database().ask(`UPDATE rate_change SET changed_at = ${at("2026-03-01 12:00:05")}`);
 
-    const [second] = await all(asking);
+    const [second] = await all(poller);
 
     expect(second?.id).not.toBe(first?.id);
     expect(second?.at).toBe(Date.parse("2026-03-01T12:00:05Z"));
   });
 
-  test("leaves a row alone for as long as one of an earlier time may still be committed", async () => {
+  test("leaves a row alone while an earlier row may still be committed", async () => {
     await database().ask("INSERT INTO rate_change (id, changed_at) VALUES ('new', CURRENT_TIMESTAMP)");
 
-    expect((await asker({ settleSeconds: 99 }).ask()).messages).toEqual([]);
-    expect((await asker({ settleSeconds: 0 }).ask()).messages).toHaveLength(1);
+    expect((await tablePoller({ settleSeconds: 99 }).ask()).messages).toEqual([]);
+    expect((await tablePoller({ settleSeconds: 0 }).ask()).messages).toHaveLength(1);
   });
 
-  test("gives each value in its type, and nothing as null", async () => {
+  test("returns each value in its configured type and an empty column as null", async () => {
     const [yes, json] = name === "Oracle" ? ["1", `'{"a":[1]}'`] : ["true", `'{"a":[1]}'`];
     await database().ask(`INSERT INTO rate_change (id, changed_at, local_at, city, rate, open, starts, extra) VALUES
       ('a', ${at("2026-03-01 12:00:00")}, TIMESTAMP '2026-03-01 07:00:00.25', 'Zoë''s', 68.125, ${yes}, DATE '2026-12-01', ${json})`);
     await insert("b", "2026-03-01 12:00:01");
 
-    const [full, empty] = await all(asker());
+    const [full, empty] = await all(tablePoller());
 
     expect(full?.data).toMatchObject({ city: "Zoë's", rate: { usd: 68.125 }, open: true, starts: "2026-12-01" });
     expect(Date.parse(String(full?.data.seen))).toBe(Date.parse("2026-03-01T07:00:00.25Z"));
@@ -151,51 +151,51 @@ onEachDatabase("a table that is asked what is new", (database, name) => {
     expect(empty?.data).toEqual({ city: null, rate: { usd: null }, open: null, starts: null, seen: null, extra: null });
   });
 
-  test("counts by a whole number too, larger than JavaScript's", async () => {
+  test("accepts whole numbers beyond JavaScript's safe range as watermarks", async () => {
     for (const n of [1, 2, 3]) await insert(`row-${n}`, "2026-03-01 12:00:00", `900719925474099${n}`);
     const byNumber = { watermark: "seq", type: "number", page: 1 };
 
-    expect(await all(asker(byNumber))).toHaveLength(3);
-    expect(await all(asker({ ...byNumber, since: "9007199254740992" }))).toHaveLength(2);
+    expect(await all(tablePoller(byNumber))).toHaveLength(3);
+    expect(await all(tablePoller({ ...byNumber, since: "9007199254740992" }))).toHaveLength(2);
   });
 
-  test("counts by a time without a zone, which is taken for UTC", async () => {
+  test("reads a watermark without a time zone as UTC", async () => {
     await database().ask("INSERT INTO rate_change (id, local_at) VALUES ('a', TIMESTAMP '2026-03-01 12:00:00.000001')");
     await database().ask("INSERT INTO rate_change (id, local_at) VALUES ('b', TIMESTAMP '2026-03-01 12:00:00.000002')");
 
-    const messages = await all(asker({ watermark: "local_at", page: 1, since: "2026-03-01T12:00:00.000001Z" }));
+    const messages = await all(tablePoller({ watermark: "local_at", page: 1, since: "2026-03-01T12:00:00.000001Z" }));
 
     expect(messages.map((message) => message.at)).toEqual(Array(2).fill(Date.parse("2026-03-01T12:00:00Z")));
   });
 
-  test("passes over rows without a watermark, and begins where it is told to", async () => {
+  test("skips rows without a watermark and begins at `since`", async () => {
     await database().ask("INSERT INTO rate_change (id) VALUES ('none')");
     await insert("old", "2026-03-01 12:00:00");
     await insert("new", "2026-03-02 12:00:00");
 
-    expect(await all(asker({ since: "2026-03-02T00:00:00Z" }))).toHaveLength(1);
-    expect(await all(asker())).toHaveLength(2);
+    expect(await all(tablePoller({ since: "2026-03-02T00:00:00Z" }))).toHaveLength(1);
+    expect(await all(tablePoller())).toHaveLength(2);
   });
 
-  test("reads another table from its beginning, whatever it remembers of this one", async () => {
+  test("reads from the beginning if the stored position belongs to another table", async () => {
     await insert("a", "2026-03-01 12:00:00");
-    const asking = asker();
-    asking.memory.value = { of: "another", mark: "2027-01-01T00:00:00Z", key: "z" };
+    const poller = tablePoller();
+    poller.memory.value = { of: "another", mark: "2027-01-01T00:00:00Z", key: "z" };
 
-    expect(await all(asking)).toHaveLength(1);
+    expect(await all(poller)).toHaveLength(1);
   });
 
-  test("takes a key for a value, whatever it says", async () => {
+  test("treats a hostile key as a plain value", async () => {
     for (const [i, text] of hostile.entries()) {
       const id = text.replaceAll("\0", "").replaceAll("'", "''").slice(0, 100);
       await insert(`${i}${id}`, "2026-03-01 12:00:00");
     }
 
-    expect(await all(asker({ page: 1 }))).toHaveLength(hostile.length);
+    expect(await all(tablePoller({ page: 1 }))).toHaveLength(hostile.length);
   });
 
-  test("says why it cannot be asked, in words without a value", async () => {
-    const fault = (change: object, place = {}) => connector.poll?.(asker(change, place).context);
+  test("reports why polling fails", async () => {
+    const fault = (change: object, place = {}) => connector.poll?.(tablePoller(change, place).context);
 
     expect(await fault({ table: "not_there" })).toMatchObject({
       fault: expect.stringContaining("a table is not there"),
@@ -206,18 +206,18 @@ onEachDatabase("a table that is asked what is new", (database, name) => {
     expect(await fault({}, { port: 1 })).toMatchObject({ fault: expect.stringMatching(/connection|reached/) });
   });
 
-  test.skipIf(name === "PGlite")("has its credentials fetched anew where they are refused", async () => {
-    const { context } = asker();
+  test.skipIf(name === "PGlite")("asks for fresh credentials if they are refused", async () => {
+    const { context } = tablePoller();
     const refused = { ...context, secret: { user: "hms_bridge", password: "wrong" } };
 
     expect(await connector.poll?.(refused)).toMatchObject({ auth: true });
   });
 });
 
-describe("a configuration", () => {
+describe("poll configuration", () => {
   const given = { host: "localhost", tls: false, database: "x", table: "t", key: "k", columns: { a: { column: "a" } } };
 
-  test("without poll asks nobody", () => {
+  test("polls only if poll is configured", () => {
     expect(inPostgresql.polls?.(inPostgresql.config.parse(given))).toBe(false);
     expect(inPostgresql.polls?.(inPostgresql.config.parse({ ...given, poll }))).toBe(true);
   });
@@ -230,14 +230,14 @@ describe("a configuration", () => {
     [{ type: "number", since: "1 OR 1=1" }, /a whole number/],
     [{ settleSeconds: 100 }, /settleSeconds/],
     [{ stray: 1 }, /stray/],
-  ])("is refused where it would not do: %j", (change, fault) => {
+  ])("rejects %j", (change, fault) => {
     const parsed = inPostgresql.config.safeParse({ ...given, poll: { ...poll, ...change } });
 
     expect(parsed.error?.message).toMatch(fault);
   });
 });
 
-test("in Oracle's words a page is one statement, with its values bound", async () => {
+test("the Oracle dialect reads a page with one statement and bound values", async () => {
   const ran: { sql: string; binds: readonly Bind[] }[] = [];
   const session = {
     ...{ begin: async () => {}, commit: async () => {}, rollback: async () => {}, add: async () => true },
@@ -250,7 +250,7 @@ test("in Oracle's words a page is one statement, with its values bound", async (
   const sessions = new Sessions({ ...oracle, connect: async () => session });
   const columns = { city: { column: "CITY" }, rate: { column: "RATE", type: "number" } };
   const given = { host: "localhost", tls: false, database: "x", table: "T", key: "K", columns: { a: { column: "A" } } };
-  const config = inOracle.config.parse({ ...given, schema: "HMS", poll: { ...capitals(poll), columns } });
+  const config = inOracle.config.parse({ ...given, schema: "HMS", poll: { ...upperCaseNames(poll), columns } });
   const memory = aMemory({
     of: '["HMS","RATE_CHANGE","CHANGED_AT"]',
     mark: "2026-03-01T12:00:00.000000001Z",
@@ -277,7 +277,7 @@ test("in Oracle's words a page is one statement, with its values bound", async (
   ]);
 });
 
-describe("through the whole bridge", () => {
+describe("table polling through the whole bridge", () => {
   let database: TestDatabase;
   beforeAll(async () => {
     database = await pglite();
@@ -285,7 +285,7 @@ describe("through the whole bridge", () => {
   });
   afterAll(() => database[Symbol.asyncDispose]());
 
-  test("a row that others add reaches the systems that care, and a second row of its city wins", async () => {
+  test("delivers the later of two rows for one city", async () => {
     await using gis = await targetServer();
     process.env.BRIDGE_SECRET_POSTGRESQLTABLECONNECTOR = JSON.stringify(database.login);
     await using bridge = new Bridge({

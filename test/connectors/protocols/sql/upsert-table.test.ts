@@ -16,7 +16,7 @@ const columns = {
   email: { column: "email" },
 };
 
-/** Names as Oracle has them, where it is Oracle. */
+/** Connector configuration for a database, with upper-case names for Oracle. */
 function configOf({ dialect, place }: TestDatabase, more = {}) {
   const config = { ...place, table: "employee", key: "id", columns, ...more };
   if (dialect === "postgresql") return config;
@@ -27,7 +27,7 @@ function configOf({ dialect, place }: TestDatabase, more = {}) {
   return { ...config, table: "EMPLOYEE", key: "ID", columns: Object.fromEntries(upper), ...more };
 }
 
-onEachDatabase("a table kept row by row", (database, name) => {
+onEachDatabase("upsert table", (database, name) => {
   const connector = name === "Oracle" ? inOracle : inPostgresql;
   let count = 0;
   const aChange = (fields: Packet["fields"], more: Partial<Packet> = {}) =>
@@ -46,8 +46,8 @@ onEachDatabase("a table kept row by row", (database, name) => {
     }
   });
 
-  describe("writes", () => {
-    test("a row that is not there, with each value in its type", async () => {
+  describe("row changes", () => {
+    test("inserts a missing row with each value in its type", async () => {
       const outcome = await send(
         aChange({
           name: "Zoë",
@@ -70,7 +70,7 @@ onEachDatabase("a table kept row by row", (database, name) => {
       expect(typeof kept?.extra === "string" ? JSON.parse(kept.extra) : kept?.extra).toEqual({ a: [1, null, "x"] });
     });
 
-    test("only the columns it has fields for, though another may not be empty and has no default", async () => {
+    test("updates only the columns of its fields even if another column must not be empty", async () => {
       await database().ask("INSERT INTO employee (id, name, email) VALUES (1001, 'Ann', 'ann@agency.example')");
       const column = name === "Oracle" ? "MODIFY name" : "ALTER COLUMN name SET";
       await database().ask(`ALTER TABLE employee ${column} DEFAULT NULL`);
@@ -82,14 +82,14 @@ onEachDatabase("a table kept row by row", (database, name) => {
       expect(Number((await row())?.hours)).toBe(8);
     });
 
-    test("null as empty", async () => {
+    test("clears a column for null", async () => {
       await send(aChange({ email: "ann@agency.example", active: true }));
       await send(aChange({ email: null, active: null }, { version: at(1) }));
 
       expect(await row()).toMatchObject({ email: null, active: null });
     });
 
-    test("and deletes", async () => {
+    test("deletes a row", async () => {
       await send(aChange({ name: "Ann" }));
 
       expect(await send(aChange({}, { action: "delete", version: at(1) }))).toMatchObject({ kind: "delivered" });
@@ -97,7 +97,7 @@ onEachDatabase("a table kept row by row", (database, name) => {
       expect(await row()).toBeUndefined();
     });
 
-    test("what has just been written where a hundred come together", async () => {
+    test("writes a hundred concurrent packets", async () => {
       const packets = Array.from({ length: 100 }, (_, i) => aChange({ "work.hours": i % 50 }, { entity: String(i) }));
       const batches = Array.from({ length: 10 }, (_, i) => packets.slice(i * 10, i * 10 + 10));
 
@@ -109,8 +109,8 @@ onEachDatabase("a table kept row by row", (database, name) => {
     });
   });
 
-  describe("has one effect", () => {
-    test("of a packet that comes again, even where the row was changed since by another", async () => {
+  describe("repeated packets", () => {
+    test("a repeated packet has no effect even if another client has changed the row", async () => {
       const packet = aChange({ name: "Ann" });
       await send(packet);
       await database().ask("UPDATE employee SET name = 'Bob' WHERE id = 1001");
@@ -121,10 +121,10 @@ onEachDatabase("a table kept row by row", (database, name) => {
     });
 
     test.skipIf(name === "Oracle").each<[string, Cut]>([
-      ["before the database hears of the commit", "before"],
-      ["after the database has heard of it", "after"],
-      ["when the database has answered", "answered"],
-    ])("where the connection is cut %s", async (_, cut) => {
+      ["before the commit reaches the database", "before"],
+      ["after the commit reaches the database", "after"],
+      ["after the database has answered", "answered"],
+    ])("a packet has one effect if the connection is cut %s", async (_, cut) => {
       await using proxy = await cuttingProxy(database().place.port as number, [cut]);
       const packet = aChange({ name: "Ann" });
 
@@ -136,8 +136,8 @@ onEachDatabase("a table kept row by row", (database, name) => {
     });
   });
 
-  describe("never goes back", () => {
-    test("where an older packet comes late: its older fields have no effect, its newer ones have", async () => {
+  describe("late packets", () => {
+    test("a late packet changes only the fields for which its version is newer", async () => {
       await send(aChange({ name: "new" }, { version: at(10) }));
 
       const outcome = await send(aChange({ name: "old", "work.hours": 8 }, { version: at(5) }));
@@ -147,14 +147,14 @@ onEachDatabase("a table kept row by row", (database, name) => {
       expect(Number((await row())?.hours)).toBe(8);
     });
 
-    test("where both count within one source, whatever their times say", async () => {
+    test("sequences within one source decide regardless of times", async () => {
       await send(aChange({ name: "second" }, { version: at(0, { sequence: 2 }) }));
       await send(aChange({ name: "first" }, { version: at(99, { sequence: 1 }) }));
 
       expect(await row()).toMatchObject({ name: "second" });
     });
 
-    test("where the row was deleted since", async () => {
+    test("a late packet does not restore a deleted row", async () => {
       await send(aChange({ name: "Ann" }));
       await send(aChange({}, { action: "delete", version: at(10) }));
 
@@ -165,21 +165,21 @@ onEachDatabase("a table kept row by row", (database, name) => {
       expect(await row()).toMatchObject({ name: "again" });
     });
 
-    test("where a deletion comes late", async () => {
+    test("a late deletion does not remove a newer row", async () => {
       await send(aChange({ name: "Ann" }, { version: at(10) }));
       await send(aChange({}, { action: "delete", version: at(5) }));
 
       expect(await row()).toMatchObject({ name: "Ann" });
     });
 
-    test("where a packet is one unit: one older field keeps back all of it", async () => {
+    test("a late full packet changes nothing if one of its fields is older", async () => {
       await send(aChange({ name: "new" }, { version: at(10) }));
       await send(aChange({ name: "old", email: "old@agency.example" }, { send: "full", version: at(5) }));
 
       expect(await row()).toMatchObject({ name: "new", email: null });
     });
 
-    test("whichever of two processes comes through first", async () => {
+    test("the newest version wins between concurrent packets", async () => {
       const older = Array.from({ length: 5 }, (_, i) => aChange({ name: `v${i}` }, { version: at(i) }));
       const newest = aChange({ name: "newest" }, { version: at(9) });
 
@@ -190,20 +190,20 @@ onEachDatabase("a table kept row by row", (database, name) => {
     });
   });
 
-  describe("refuses, and names the column", () => {
+  describe("refused packets", () => {
     test.each<[string, Packet["fields"], RegExp]>([
       ["a text that is too long", { active: true, name: "x".repeat(11) }, /too long: name \((22001|ORA-12899)\)/i],
       ["a number out of range", { active: true, "work.hours": -12_345.6 }, /range: hours \((22003|ORA-01438)\)/i],
-      ["an empty column that may not be", { name: null }, /empty: name \((23502|ORA-0140\d)\)/i],
-      ["what a check forbids", { "work.hours": 100 }, /check.*hours_sane/i],
+      ["null for a required column", { name: null }, /empty: name \((23502|ORA-0140\d)\)/i],
+      ["a value that fails a check", { "work.hours": 100 }, /check.*hours_sane/i],
       ["a field without a column", { nope: 1 }, /the field nope has no column/],
-      ["a field that only looks like one", { constructor_: 1, toString: 1 }, /has no column/],
+      ["a field named like an object member", { constructor_: 1, toString: 1 }, /has no column/],
       ["text for a number", { "work.hours": "16" }, /work.hours, for hours, takes a number/i],
       ["a list for text", { name: ["x"] }, /name, for name, takes text/i],
-      ["a day that is none", { start: "2026-02-30" }, /start, for start_on, takes a date/i],
+      ["an invalid day", { start: "2026-02-30" }, /start, for start_on, takes a date/i],
       ["a time without its offset", { seen: "2026-12-01T00:00:00" }, /takes a time with its offset/],
       ["a number for true or false", { active: 1 }, /active, for active, takes true or false/i],
-    ])("%s", async (_, fields, reason) => {
+    ])("names the column and refuses %s", async (_, fields, reason) => {
       const outcome = await send(aChange(fields));
 
       expect(outcome).toMatchObject({ kind: "refused", reason: expect.stringMatching(reason) });
@@ -211,14 +211,14 @@ onEachDatabase("a table kept row by row", (database, name) => {
       expect(await database().ask("SELECT packet_id FROM hms_bridge_inbox")).toEqual([]);
     });
 
-    test("a key that is not of its column's type", async () => {
+    test("names the column and refuses a key of the wrong type", async () => {
       expect(await send(aChange({ name: "x" }, { entity: "E-1" }))).toMatchObject({
         kind: "refused",
         reason: expect.stringMatching(/: id \(/i),
       });
     });
 
-    test("a value that must be another's alone; and what stood in the row stays", async () => {
+    test("refuses a duplicate of a unique value and leaves the row unchanged", async () => {
       await send(aChange({ email: "ann@agency.example" }, { entity: "1" }));
       await send(aChange({ name: "Bob" }));
 
@@ -230,9 +230,9 @@ onEachDatabase("a table kept row by row", (database, name) => {
     });
 
     test.each<[string, Packet["fields"]]>([
-      ["one of ten, and takes the others", { name: "x".repeat(11) }],
-      ["one of ten, though the constraint is deferred", { email: "taken@agency.example" }],
-    ])("%s", async (_, bad) => {
+      ["a packet with a long name", { name: "x".repeat(11) }],
+      ["a packet that breaks a deferred constraint", { email: "taken@agency.example" }],
+    ])("refuses %s and delivers the other nine of its batch", async (_, bad) => {
       await database().ask("INSERT INTO employee (id, email) VALUES (1001, 'taken@agency.example')");
       const packets = Array.from({ length: 10 }, (_, i) =>
         aChange(i === 4 ? bad : { name: `n${i}` }, { entity: String(i) }),
@@ -260,34 +260,32 @@ onEachDatabase("a table kept row by row", (database, name) => {
     expect(ids).toEqual(kept.kind === "delivered" ? [1001] : []);
   });
 
-  test("its probe asks for the table, its columns and the bridge's own tables, and writes nothing", async () => {
-    const with_ = (more: object) => {
-      return connector.probe(context(more));
-    };
+  test("probes the table and its columns and writes nothing", async () => {
+    const probe = (more: object) => connector.probe(context(more));
 
-    expect(await with_({})).toBe(true);
-    expect(await with_({ table: "no_such_table" })).toBe(false);
-    expect(await with_({ key: "no_such_column" })).toBe(false);
-    expect(await with_({ columns: { x: { column: "no_such_column" } } })).toBe(false);
-    expect(await with_({ schema: "no_such_schema" })).toBe(false);
+    expect(await probe({})).toBe(true);
+    expect(await probe({ table: "no_such_table" })).toBe(false);
+    expect(await probe({ key: "no_such_column" })).toBe(false);
+    expect(await probe({ columns: { x: { column: "no_such_column" } } })).toBe(false);
+    expect(await probe({ schema: "no_such_schema" })).toBe(false);
     expect(await database().ask("SELECT id FROM employee")).toEqual([]);
   });
 
-  test("a table or column that is not there makes packets wait, and holds none", async () => {
-    const without = (more: object) => send(aChange({ name: "x" }), more);
+  test("asks for a retry if a table or column is missing", async () => {
+    const sendWith = (more: object) => send(aChange({ name: "x" }), more);
 
-    expect(await without({ table: "nope" })).toMatchObject({ kind: "retry", code: "setup", mayHaveLanded: false });
-    expect(await without({ columns: { name: { column: "nope" } } })).toMatchObject({ kind: "retry", code: "setup" });
+    expect(await sendWith({ table: "nope" })).toMatchObject({ kind: "retry", code: "setup", mayHaveLanded: false });
+    expect(await sendWith({ columns: { name: { column: "nope" } } })).toMatchObject({ kind: "retry", code: "setup" });
   });
 });
 
-describe.each([inPostgresql, inOracle])("the configuration of $name", (connector) => {
+describe.each([inPostgresql, inOracle])("$name configuration", (connector) => {
   const good = {
     ...{ host: "db.agency.example", database: "hr" },
     ...{ table: "employee", key: "id", columns: { name: { column: "name" } } },
   };
 
-  test("is taken as it should be", () => {
+  test("accepts valid settings", () => {
     expect(connector.config.safeParse(good).success).toBe(true);
     expect(connector.config.safeParse({ ...good, host: "127.0.0.1", tls: false }).success).toBe(true);
     expect(connector.config.safeParse({ ...good, tls: false, inTheClear: true }).success).toBe(true);
@@ -296,18 +294,18 @@ describe.each([inPostgresql, inOracle])("the configuration of $name", (connector
   test.each<[string, object]>([
     ["a stray key", { stray: 1 }],
     ["no TLS over a network", { tls: false }],
-    ["a host with more in it", { host: "db.agency.example/x?wallet_location=/tmp" }],
+    ["a host with a path and query", { host: "db.agency.example/x?wallet_location=/tmp" }],
     ["a host that is a connect descriptor", { host: "(DESCRIPTION=(ADDRESS=(HOST=evil.example)))" }],
-    ["a database with more in it", { database: "hr?wallet_location=/tmp" }],
-    ["no column", { columns: {} }],
+    ["a database with a query", { database: "hr?wallet_location=/tmp" }],
+    ["an empty list of columns", { columns: {} }],
     ["one column for two fields", { columns: { a: { column: "x" }, b: { column: "x" } } }],
     ["the key as a column", { columns: { a: { column: "id" } } }],
-    ["a type that is none", { columns: { a: { column: "x", type: "bytea" } } }],
-  ])("is refused for %s", (_, more) => {
+    ["an unknown type", { columns: { a: { column: "x", type: "bytea" } } }],
+  ])("rejects %s", (_, more) => {
     expect(connector.config.safeParse({ ...good, ...more }).success).toBe(false);
   });
 
-  test.each(hostile.filter((text) => !/^[A-Za-z_]\w*$/.test(text)))("has no name such as %j", (evil) => {
+  test.each(hostile.filter((text) => !/^[A-Za-z_]\w*$/.test(text)))("rejects the hostile name %j", (evil) => {
     for (const more of [{ table: evil }, { key: evil }, { schema: evil }, { columns: { a: { column: evil } } }]) {
       expect(connector.config.safeParse({ ...good, ...more }).success).toBe(false);
     }
