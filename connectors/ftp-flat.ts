@@ -74,16 +74,16 @@ export const connector = defineConnector({
   rate: { concurrency: 1 },
 
   async send(packet, { config, secret, memory, signal }) {
-    const door = sourceFor(config.to, config, secret);
-    if (!door) return retry(noPassword, { code: "setup", mayHaveLanded: false });
-    return putNumbered(packet, config, memory, (work) => withConnection(door, signal, work));
+    const source = sourceFor(config.to, config, secret);
+    if (!source) return retry(noPassword, { code: "setup", mayHaveLanded: false });
+    return putNumbered(packet, config, memory, (work) => withConnection(source, signal, work));
   },
 
   async probe({ config, secret, signal }) {
-    const door = sourceFor(config.to, config, secret);
-    if (!door) return false;
+    const source = sourceFor(config.to, config, secret);
+    if (!source) return false;
     try {
-      await withConnection(door, signal, (folder) => folder.look());
+      await withConnection(source, signal, (folder) => folder.look());
       return true;
     } catch (fault) {
       if (fault instanceof FolderError) return false;
@@ -95,9 +95,9 @@ export const connector = defineConnector({
 
   async poll({ config, secret, memory, signal }) {
     const { pickUp: form } = config;
-    const door = form && sourceFor(form.from, config, secret);
-    if (!door) return { fault: noPassword };
-    return pickUp((signal, work) => withConnection(door, signal, work), form, { memory, signal });
+    const source = form && sourceFor(form.from, config, secret);
+    if (!source) return { fault: noPassword };
+    return pickUp((signal, work) => withConnection(source, signal, work), form, { memory, signal });
   },
 });
 
