@@ -62,7 +62,7 @@ function placesOf({ to, pickUp }: { readonly to: string; readonly pickUp?: PickU
   return [to, ...(pickUp ? [pickUp.from] : [])];
 }
 
-/** Numbered flat files for a mainframe's inbox, by FTPS or SFTP: a file a packet, in order, and no number twice. */
+/** Writes numbered flat files to a mainframe's inbox over FTPS or SFTP: one file per packet, in order, each number used once. */
 export const connector = defineConnector({
   name: "FtpFlatConnector",
   order: "strict",
@@ -85,9 +85,9 @@ export const connector = defineConnector({
     try {
       await withConnection(source, signal, (folder) => folder.look());
       return true;
-    } catch (fault) {
-      if (fault instanceof FolderError) return false;
-      throw fault;
+    } catch (error) {
+      if (error instanceof FolderError) return false;
+      throw error;
     }
   },
 
@@ -103,7 +103,7 @@ export const connector = defineConnector({
 
 const noPassword = "its secret has no password, which ftp needs";
 
-/** The way in, or nothing where the secret is not enough for it. */
+/** Returns the source for an address, or undefined if the address needs a password that the secret does not have. */
 function sourceFor(address: string, { hostKeys = [], tls, ca }: Config, login: Login): ConnectionSource | undefined {
   if (address.startsWith("sftp:")) return sftpSource({ ...serverAt(address, 22), hostKeys }, login);
   const { username, password } = login;

@@ -6,15 +6,15 @@ import { problemIn } from "./problem-details.ts";
 import type { HttpTransport, Listener, OpenTransport } from "./transport.ts";
 
 export interface HttpOptions {
-  /** `host` or `host:port`: nothing else is ever called. */
+  /** Hosts that may be called, each as `host` or `host:port`. */
   readonly allowedHosts: readonly string[];
   readonly connectMs?: number;
-  /** From the request's end to the answer's head. */
+  /** Time limit from the end of the request to the response headers. */
   readonly headersMs?: number;
-  /** From the answer's head to its end. */
+  /** Time limit from the response headers to the end of the body. */
   readonly bodyMs?: number;
   readonly maxBodyBytes?: number;
-  /** Who carries the requests. Default: Node's own client. */
+  /** Default: Node's built-in client. */
   readonly transport?: OpenTransport;
 }
 
@@ -42,7 +42,7 @@ function refusesCertificate(cause: unknown): boolean {
   );
 }
 
-/** What follows where no answer came. @throws what is no such fault */
+/** Converts an `HttpError` into an outcome. @throws any other error unchanged */
 export function outcomeOfError(error: unknown): Outcome {
   if (!(error instanceof HttpError)) throw error;
   const { message, mayHaveLanded, certificateRefused } = error;
@@ -52,10 +52,10 @@ export function outcomeOfError(error: unknown): Outcome {
 }
 
 /**
- * The one way out over HTTP, for one connector.
+ * Creates the HTTP client of one connector.
  *
- * Keeps connections alive, has a time limit for connecting, for the answer's head and for its body, reads no more than
- * `maxBodyBytes`, follows no redirect, calls no host but those allowed, and speaks https unless the host is loopback.
+ * Keeps connections alive and limits the time for connecting, for the response headers and for the body. Reads at most
+ * `maxBodyBytes`, follows no redirects, calls only the allowed hosts, and requires https unless the host is loopback.
  */
 export function createHttp(options: HttpOptions): Http {
   const { allowedHosts, connectMs = 2_000, headersMs = 4_000, bodyMs = 4_000, maxBodyBytes = 1_048_576 } = options;

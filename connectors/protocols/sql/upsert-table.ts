@@ -79,8 +79,8 @@ interface WriteContext {
   readonly dialect: Dialect;
 }
 
-async function write(packet: Packet, desk: WriteContext): Promise<Outcome> {
-  const { config, session, dialect } = desk;
+async function write(packet: Packet, context: WriteContext): Promise<Outcome> {
+  const { config, session, dialect } = context;
   const landed = delivered({ at: config.table });
   const values = valuesOf(packet, config);
   if (typeof values === "string") return refused(values);
@@ -90,20 +90,20 @@ async function write(packet: Packet, desk: WriteContext): Promise<Outcome> {
   ]);
   if (!isNew) return landed;
 
-  const held = await lockVersions(packet.entity, desk);
+  const held = await lockVersions(packet.entity, context);
   const fields = newerFields(packet, held);
   if (fields === undefined) return landed;
   if (packet.action === "delete") {
-    await withRow("DELETE", packet.entity, desk);
+    await withRow("DELETE", packet.entity, context);
   } else {
     const refusal = await upsert(
       packet.entity,
       fields.map((field) => values.get(field) as Valued),
-      desk,
+      context,
     );
     if (refusal) return refusal;
   }
-  await keepVersions(packet, fields, held, desk);
+  await keepVersions(packet, fields, held, context);
   return landed;
 }
 
@@ -171,9 +171,9 @@ async function keepVersions(
   packet: Packet,
   fields: readonly string[],
   held: Versions,
-  desk: WriteContext,
+  context: WriteContext,
 ): Promise<void> {
-  const { config, session, dialect } = desk;
+  const { config, session, dialect } = context;
   const versions: Versions =
     packet.action === "delete"
       ? { fields: {}, deleted: packet.version }
@@ -219,14 +219,14 @@ async function withRow(
 }
 
 /** Writes the row. @returns a refusal that names the column, where the database refused a value and did not say whose */
-async function upsert(entity: string, values: readonly Valued[], desk: WriteContext): Promise<Outcome | undefined> {
+async function upsert(entity: string, values: readonly Valued[], context: WriteContext): Promise<Outcome | undefined> {
   try {
-    await upsertColumns(entity, values, desk);
+    await upsertColumns(entity, values, context);
     return undefined;
   } catch (error) {
-    const fault = desk.dialect.faultOf(error);
+    const fault = context.dialect.faultOf(error);
     if (fault.kind !== "refused" || fault.about !== undefined) throw error;
-    return outcomeOf({ ...fault, about: await columnAtFault(entity, values, fault.code, desk) }, false);
+    return outcomeOf({ ...fault, about: await columnAtFault(entity, values, fault.code, context) }, false);
   }
 }
 
@@ -238,11 +238,11 @@ async function upsertColumns(entity: string, values: readonly Valued[], { config
 }
 
 /** Tries each value alone, the key first, and takes it back: the one that fails as all together did is it. */
-async function columnAtFault(entity: string, values: readonly Valued[], code: string, desk: WriteContext) {
-  const { config, session, dialect } = desk;
+async function columnAtFault(entity: string, values: readonly Valued[], code: string, context: WriteContext) {
+  const { config, session, dialect } = context;
   const trials = [
-    { name: quoted(config.key), run: () => withRow("SELECT 1", entity, desk) },
-    ...values.map((value) => ({ name: value.name, run: () => upsertColumns(entity, [value], desk) })),
+    { name: quoted(config.key), run: () => withRow("SELECT 1", entity, context) },
+    ...values.map((value) => ({ name: value.name, run: () => upsertColumns(entity, [value], context) })),
   ];
   for (const { name, run } of trials) {
     await session.run(undoPacket);
