@@ -86,7 +86,7 @@ export function createHttp(options: HttpOptions): Http {
 type ExchangeLimits = Required<Pick<HttpOptions, "connectMs" | "headersMs" | "bodyMs" | "maxBodyBytes">>;
 
 /**
- * Sends one request and reads its answer, each phase within its limit.
+ * Sends one request and reads its response, with a time limit for each phase.
  *
  * @throws {HttpError} if no whole answer came
  */
@@ -159,7 +159,7 @@ function exchange(
   });
 }
 
-/** All of a request's headers, as a list. A header that is given takes the place of ours, however it is written. */
+/** Returns all request headers as a list. A header of the request replaces a default one, ignoring case. */
 function headersOf(
   { method, headers: given = {}, idempotencyKey }: HttpRequest,
   url: URL,
@@ -242,7 +242,7 @@ export function judge({ method, json }: HttpRequest, answer: HttpResponse, at: s
   return outcomeOf(answer, at, json);
 }
 
-/** How long an answer asks us to wait. */
+/** Returns the wait that a response asks for. */
 export function retryAfterIn({ headers }: HttpResponse): number | undefined {
   return retryAfterMs(first(headers["retry-after"]), Date.parse(first(headers.date) ?? ""));
 }
@@ -288,7 +288,7 @@ export function joinUrl(base: string, ...parts: string[]): string {
   return [base.replace(/\/+$/, ""), ...encoded].join("/");
 }
 
-/** Every host a configuration names: the allowlist of a connector. */
+/** Returns every host that a configuration names. They form the allowlist of a connector. */
 export function hostsIn(config: unknown): string[] {
   if (typeof config === "string") {
     const url = URL.parse(config);
@@ -298,7 +298,7 @@ export function hostsIn(config: unknown): string[] {
   return [];
 }
 
-/** What went wrong with a connection, without what was sent over it. */
+/** Describes a connection error without any of the data that was sent. */
 function faultText(error: Error): string {
   const code = (error as NodeJS.ErrnoException).code ?? error.name;
   const known: Record<string, string> = {

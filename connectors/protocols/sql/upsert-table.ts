@@ -61,7 +61,7 @@ export function sqlTable(name: string, dialect: Dialect): Connector<Config, Logi
     deletes: true,
     config: configSchema,
     secret: loginSchema,
-    // A session each.
+    // Each concurrent send uses its own session.
     rate: { concurrency: 4 },
     sendBatch: (packets, context) =>
       inOneTransaction(sessions, packets, context, (packet, session) =>
@@ -119,7 +119,7 @@ function versionsOf({ schema }: Config, dialect: Dialect): string {
   return inSchema(schema, dialect.own("hms_bridge_versions"));
 }
 
-/** What is bound for each field; or, as text, why the packet cannot be written. */
+/** Returns the value to bind for each field, or the reason why the packet cannot be written. */
 function valuesOf(packet: Packet, { columns }: Config): ReadonlyMap<string, Valued> | string {
   if (packet.entity.includes("\0")) return "the record's key holds a NUL character";
   const values = new Map<string, Valued>();
@@ -142,14 +142,14 @@ const versionSchema = z.object({
   revision: z.number(),
 });
 
-/** Which version of each field stands in a row, and when the row was deleted. */
+/** Version of each field in a row, and the version of its deletion. */
 const versionsSchema = z.object({
   fields: z.record(z.string(), versionSchema),
   deleted: versionSchema.exactOptional(),
 });
 type Versions = z.output<typeof versionsSchema>;
 
-/** What is known of a row; until the transaction's end nobody else changes it. */
+/** Reads the versions of a row and locks them until the transaction ends. */
 async function lockVersions(entity: string, { config, session, dialect }: WriteContext): Promise<Versions> {
   const table = versionsOf(config, dialect);
   const row: Valued[] = [
@@ -195,7 +195,7 @@ function equal(binds: Binds, row: readonly Valued[]): string {
     .join(" AND ");
 }
 
-/** The fields of a packet that are newer than what the row holds; `undefined` where nothing of it is. */
+/** Returns the fields of a packet that are newer than the row, or undefined if nothing in the packet is newer. */
 function newerFields({ action, send, fields, version }: Packet, held: Versions): string[] | undefined {
   const isNewer = (than: Version | undefined) => than === undefined || compareVersions(than, version) <= 0;
   const versionOf = (field: string) => (Object.hasOwn(held.fields, field) ? held.fields[field] : undefined);
