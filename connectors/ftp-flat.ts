@@ -62,7 +62,7 @@ function placesOf({ to, pickUp }: { readonly to: string; readonly pickUp?: PickU
   return [to, ...(pickUp ? [pickUp.from] : [])];
 }
 
-/** Numbered flat files for a mainframe's inbox, by FTPS or SFTP: a file a packet, in order, and no number twice. */
+/** Writes numbered flat files to a mainframe's inbox over FTPS or SFTP: one file per packet, in order, each number used once. */
 export const connector = defineConnector({
   name: "FtpFlatConnector",
   order: "strict",
@@ -74,20 +74,20 @@ export const connector = defineConnector({
   rate: { concurrency: 1 },
 
   async send(packet, { config, secret, memory, signal }) {
-    const door = sourceFor(config.to, config, secret);
-    if (!door) return retry(noPassword, { code: "setup", mayHaveLanded: false });
-    return putNumbered(packet, config, memory, (work) => withConnection(door, signal, work));
+    const source = sourceFor(config.to, config, secret);
+    if (!source) return retry(noPassword, { code: "setup", mayHaveLanded: false });
+    return putNumbered(packet, config, memory, (work) => withConnection(source, signal, work));
   },
 
   async probe({ config, secret, signal }) {
-    const door = sourceFor(config.to, config, secret);
-    if (!door) return false;
+    const source = sourceFor(config.to, config, secret);
+    if (!source) return false;
     try {
-      await withConnection(door, signal, (folder) => folder.look());
+      await withConnection(source, signal, (folder) => folder.look());
       return true;
-    } catch (fault) {
-      if (fault instanceof FolderError) return false;
-      throw fault;
+    } catch (error) {
+      if (error instanceof FolderError) return false;
+      throw error;
     }
   },
 
@@ -95,15 +95,15 @@ export const connector = defineConnector({
 
   async poll({ config, secret, memory, signal }) {
     const { pickUp: form } = config;
-    const door = form && sourceFor(form.from, config, secret);
-    if (!door) return { fault: noPassword };
-    return pickUp((signal, work) => withConnection(door, signal, work), form, { memory, signal });
+    const source = form && sourceFor(form.from, config, secret);
+    if (!source) return { fault: noPassword };
+    return pickUp((signal, work) => withConnection(source, signal, work), form, { memory, signal });
   },
 });
 
 const noPassword = "its secret has no password, which ftp needs";
 
-/** The way in, or nothing where the secret is not enough for it. */
+/** Returns the source for an address, or undefined if the address needs a password that the secret does not have. */
 function sourceFor(address: string, { hostKeys = [], tls, ca }: Config, login: Login): ConnectionSource | undefined {
   if (address.startsWith("sftp:")) return sftpSource({ ...serverAt(address, 22), hostKeys }, login);
   const { username, password } = login;

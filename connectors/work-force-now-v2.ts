@@ -156,17 +156,17 @@ function judge(packets: readonly Packet[], answer: HttpResponse, at: string): An
     packets.map(({ fields }) => fields),
   );
   if (whole.kind === "retry") return { outcomes: packets.map(() => whole) };
-  const told = answerSchema.safeParse(jsonIn(answer.body));
-  const messages = told.success ? (told.data.confirmMessage?.resourceMessages ?? []) : [];
+  const parsed = answerSchema.safeParse(jsonIn(answer.body));
+  const messages = parsed.success ? (parsed.data.confirmMessage?.resourceMessages ?? []) : [];
   const blamed = blame(packets, messages, answer);
   if (whole.kind !== "delivered") return { blamed, whole };
   const { status } = answer;
-  if (!told.success || told.data.events?.length !== packets.length) {
+  if (!parsed.success || parsed.data.events?.length !== packets.length) {
     const reason = `answered ${status} and did not say what became of each event`;
     return { outcomes: packets.map((_, i) => blamed.get(i) ?? retry(reason, { status })) };
   }
   return {
-    outcomes: told.data.events.map(({ eventStatusCode }, i) => {
+    outcomes: parsed.data.events.map(({ eventStatusCode }, i) => {
       if (blamed.has(i)) return blamed.get(i) as Outcome;
       const code = eventStatusCode?.codeValue;
       return code === undefined || code === "complete" || code === "submitted"

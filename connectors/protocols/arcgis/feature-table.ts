@@ -109,9 +109,9 @@ async function edit(
     );
     const said = await ask("applyEdits", { f: "json", rollbackOnFailure: "false", ...form }, sentBy(packets));
     if ("outcome" in said) return said;
-    const told = editsSchema.safeParse(said.body);
+    const parsed = editsSchema.safeParse(said.body);
     for (const kind of kinds) {
-      const rows = told.success ? told.data[resultsOf[kind]] : [];
+      const rows = parsed.success ? parsed.data[resultsOf[kind]] : [];
       for (const [i, each] of of(kind).entries()) {
         results.set(each, rowOutcome(rows[i], said, sentBy(packets)));
       }
@@ -138,12 +138,12 @@ async function find(
     const { outcome } = said;
     return { outcome: outcome.kind === "retry" ? { ...outcome, mayHaveLanded: false } : outcome };
   }
-  const told = z
+  const parsed = z
     .looseObject({ features: z.array(z.looseObject({ attributes: z.record(z.string(), z.unknown()) })) })
     .safeParse(said.body);
-  if (!told.success) return { outcome: retry("the query was not answered with features", { mayHaveLanded: false }) };
+  if (!parsed.success) return { outcome: retry("the query was not answered with features", { mayHaveLanded: false }) };
   const found = new Map<string, number[]>();
-  for (const { attributes } of told.data.features) {
+  for (const { attributes } of parsed.data.features) {
     const { [keyField]: key, [objectIdField]: id } = attributes;
     if (typeof key === "string" && typeof id === "number") found.set(key, [...(found.get(key) ?? []), id]);
   }
@@ -278,8 +278,8 @@ async function fetchToken(
     // "Unable to generate token", with 400: it does not know the user, or the password.
     return { outcome: retry("no token: the user was refused", { status: 400, mayHaveLanded: false, auth: true }) };
   }
-  const told = tokenSchema.safeParse(said.body);
-  if (!told.success)
+  const parsed = tokenSchema.safeParse(said.body);
+  if (!parsed.success)
     return { outcome: retry("no token: answered without one", { code: "answered", mayHaveLanded: false }) };
-  return { token: told.data.token, livesMs: Math.max(0, told.data.expires - Date.now()) };
+  return { token: parsed.data.token, livesMs: Math.max(0, parsed.data.expires - Date.now()) };
 }

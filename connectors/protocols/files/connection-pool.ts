@@ -1,115 +1,116 @@
 import { hash } from "node:crypto";
 import { type Folder, FolderError } from "./folder.ts";
 
-/** A folder over a connection. */
+/** A remote folder together with the connection that reaches it. */
 export interface Connection extends Folder {
   readonly isOpen: boolean;
-  /** Whether the process must stay alive for it. */
-  hold(awake: boolean): void;
+  /** Sets whether the open connection keeps the process alive. */
+  hold(keepAlive: boolean): void;
   close(): void;
 }
 
-/** What a connection is opened with. */
+/** Passed to a `ConnectionSource` when it opens a connection. */
 export interface OpenOptions {
-  /** Says what is being done from now on: `logging in`. */
+  /** Sets the current step, such as `logging in`. A timeout names it in its message. */
   readonly doing: (what: string) => void;
-  /** Aborts when the visit's time is over: what was begun is to be closed. */
+  /** Aborts when the time limit is reached. The source must then close the connection it is opening. */
   readonly signal: AbortSignal;
+  /** Names of temporary files that an earlier upload left in the folder. All connections of one source share this set. */
   readonly leftoverTempFiles: Set<string>;
 }
 
-/** The way to a folder on a server. */
+/** Opens connections to one folder on one server with one login. */
 export interface ConnectionSource {
-  /** What makes two doors the same: the address, and who enters. */
+  /** Address and login. Sources with equal identities share pooled connections. */
   readonly identity: unknown;
-  open(entry: OpenOptions): Promise<Connection>;
+  open(options: OpenOptions): Promise<Connection>;
 }
 
-/** Less than a try's 5 s, so that a server that falls silent is told by where it did. */
-const visitMs = 4_000;
-/** How long a connection that was used before may take to show that it still lives. */
-const wakeMs = 1_000;
+/** Shorter than the 5 s limit of an attempt, so a timeout can still name the step at which the server went silent. */
+const workMs = 4_000;
+/** Time limit for checking that a pooled connection still works. */
+const checkMs = 1_000;
 const idleMs = 10_000;
 
-/** What is kept of a door between visits. */
+/** State kept per source between calls. */
 interface PoolEntry {
-  /** Connections nobody uses just now. */
+  /** Open connections that are not in use. */
   readonly idle: Set<Connection>;
-  readonly litter: Set<string>;
+  readonly leftoverTempFiles: Set<string>;
 }
 
 const poolEntries = new Map<string, PoolEntry>();
 
 /**
- * Enters a folder on a server and does something there, in 4 s at most.
+ * Runs `work` against a remote folder with a 4 s limit.
  *
- * A connection is kept for 10 s, for whoever comes next through the same door, and never keeps the process alive. One
- * that has seen a fault is closed.
+ * Connections are pooled per server and login for 10 s and do not keep the process alive. A connection is closed if
+ * `work` fails.
  *
- * @throws {FolderError} also where the time is over, naming what was being done
+ * @throws {FolderError} if connecting fails, or if the limit is reached; the message then names the current step
  */
 export async function withConnection<T>(
-  door: ConnectionSource,
+  source: ConnectionSource,
   signal: AbortSignal,
   work: (folder: Folder) => Promise<T>,
 ): Promise<T> {
-  const { idle, litter } = poolEntryFor(door);
-  const over = AbortSignal.any([signal, AbortSignal.timeout(visitMs)]);
-  let what = "connecting";
+  const { idle, leftoverTempFiles } = poolEntryFor(source);
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(workMs)]);
+  let step = "connecting";
   const doing = (next: string) => {
-    what = next;
+    step = next;
   };
-  const { promise: late, reject: tellLate } = Promise.withResolvers<never>();
-  const end = () => tellLate(new FolderError(`the server did not answer while ${what}`, "no-answer"));
+  const { promise: timedOut, reject: rejectTimedOut } = Promise.withResolvers<never>();
+  const onLimit = () => rejectTimedOut(new FolderError(`the server did not answer while ${step}`, "no-answer"));
   let connection: Connection | undefined;
-  const enter = async (): Promise<T> => {
-    connection = (await wake(idle)) ?? (await door.open({ doing, signal: over, leftoverTempFiles: litter }));
+  const run = async (): Promise<T> => {
+    connection = (await takeIdle(idle)) ?? (await source.open({ doing, signal: limit, leftoverTempFiles }));
     doing("working in the folder");
     return work(connection);
   };
-  over.addEventListener("abort", end, { once: true });
+  limit.addEventListener("abort", onLimit, { once: true });
   try {
-    if (over.aborted) end();
-    const result = await Promise.race([late, enter()]);
-    keep(idle, connection as Connection | undefined);
+    if (limit.aborted) onLimit();
+    const result = await Promise.race([timedOut, run()]);
+    returnToPool(idle, connection as Connection | undefined);
     return result;
-  } catch (fault) {
+  } catch (error) {
     (connection as Connection | undefined)?.close();
-    throw fault;
+    throw error;
   } finally {
-    over.removeEventListener("abort", end);
+    limit.removeEventListener("abort", onLimit);
   }
 }
 
 function poolEntryFor({ identity }: ConnectionSource): PoolEntry {
-  // Who enters is part of it, so it is kept as a hash only.
+  // The identity contains the login, so only its hash is kept.
   const key = hash("sha256", JSON.stringify(identity));
-  const hall = poolEntries.get(key) ?? { idle: new Set(), litter: new Set() };
-  poolEntries.set(key, hall);
-  return hall;
+  const entry = poolEntries.get(key) ?? { idle: new Set(), leftoverTempFiles: new Set() };
+  poolEntries.set(key, entry);
+  return entry;
 }
 
-/** An idle connection that still lives, held. */
-async function wake(idle: Set<Connection>): Promise<Connection | undefined> {
+/** Takes a working connection from the pool and closes those that no longer work. Returns undefined if none is left. */
+async function takeIdle(idle: Set<Connection>): Promise<Connection | undefined> {
   for (const connection of idle) {
     idle.delete(connection);
     connection.hold(true);
-    const silent = setTimeout(() => connection.close(), wakeMs);
+    const timer = setTimeout(() => connection.close(), checkMs);
     try {
       if (!connection.isOpen) continue;
       await connection.look();
       return connection;
     } catch {
-      // The server may well have closed it meanwhile. Another is opened.
+      // The server may have closed it while it was idle. The loop goes on to the next one.
       connection.close();
     } finally {
-      clearTimeout(silent);
+      clearTimeout(timer);
     }
   }
   return undefined;
 }
 
-function keep(idle: Set<Connection>, connection: Connection | undefined): void {
+function returnToPool(idle: Set<Connection>, connection: Connection | undefined): void {
   if (!connection?.isOpen) return;
   idle.add(connection);
   connection.hold(false);

@@ -8,10 +8,11 @@ import { encoderOf } from "./text-encoding.ts";
 const lineEnds = { crlf: "\r\n", lf: "\n", none: "" } as const;
 
 /**
- * The file of a packet, as its layout has it: header, a detail line a record, trailer. The same packet and number make
- * the same bytes, whenever they are asked for.
+ * Builds the file for one packet in the given layout: header, one detail line per record, trailer.
  *
- * @returns a fault that names the field, where a value does not fit: nothing is ever cut
+ * The same packet, layout and number always give the same bytes.
+ *
+ * @returns the file, or an issue that names the field if a value does not fit; values are never truncated
  */
 export function flatFile(packet: Packet, layout: Layout, number: number): Buffer | FlatFileIssue {
   const records = recordsOf(packet, layout);
@@ -22,21 +23,21 @@ export function flatFile(packet: Packet, layout: Layout, number: number): Buffer
   if (packet.action === "delete" && !detail.some(({ is }) => is === "action")) {
     return { fault: "the layout has no { is: action }, so it cannot say that something is deleted" };
   }
-  const desk: FileContext = { packet, layout, records, number };
+  const context: FileContext = { packet, layout, records, number };
   const lines: string[][] = [];
   for (const [items, fields] of [
     ...(header ? [[header, packet.fields] as const] : []),
     ...records.map((record) => [detail, record] as const),
     ...(trailer ? [[trailer, packet.fields] as const] : []),
   ]) {
-    const line = lineOf(items, fields, desk);
+    const line = lineOf(items, fields, context);
     if (isIssue(line)) return line;
     lines.push(line);
   }
   return encoderOf(layout.encoding)(textOf(lines, layout)) as Buffer;
 }
 
-/** What the items of a file are taken from. */
+/** Inputs for the items of one file. */
 interface FileContext {
   readonly packet: Packet;
   readonly layout: Layout;
@@ -51,7 +52,7 @@ function recordsOf({ fields, action }: Packet, { records: name }: Layout): JsonO
   return list.every(isJsonObject) ? list : { fault: `${name} holds something that is no record` };
 }
 
-/** A field nobody would write: the packet was mapped for something this layout does not have. */
+/** Returns the first field of the packet that the layout has no item for. */
 function strayField({ fields }: Packet, records: readonly JsonObject[], { records: list, lines }: Layout) {
   const { header = [], detail, trailer = [] } = lines;
   const namesIn = (items: readonly Item[]) => items.flatMap(({ field, total }) => field ?? total ?? []);
@@ -63,14 +64,14 @@ function strayField({ fields }: Packet, records: readonly JsonObject[], { record
   return strayIn(inFile, fields) ?? records.map((record) => strayIn(inDetail, record)).find((name) => name);
 }
 
-/** A line's cells: for a fixed line just one, of all its positions. */
-function lineOf(items: readonly Item[], fields: JsonObject, desk: FileContext): string[] | FlatFileIssue {
-  const { lines, encoding } = desk.layout;
+/** Returns the cells of one line. A fixed-width line is a single cell. */
+function lineOf(items: readonly Item[], fields: JsonObject, context: FileContext): string[] | FlatFileIssue {
+  const { lines, encoding } = context.layout;
   const encode = encoderOf(encoding);
   const cells: string[] = [];
   for (const item of items) {
-    const text = cellOf(item, fields, desk);
-    const fault = isIssue(text) ? text.fault : fitFault(text, item, desk);
+    const text = cellOf(item, fields, context);
+    const fault = isIssue(text) ? text.fault : fitFault(text, item, context);
     if (fault !== undefined) return { fault: `${nameOf(item)} ${fault}` };
     if (!isPlain(text as string, encode)) {
       return { fault: `${nameOf(item)} holds a control character, or one that ${encoding} does not have` };
@@ -95,14 +96,14 @@ function fitFault(text: string, { width }: Item, { layout: { lines } }: FileCont
   return isCut ? "holds the delimiter or a quotation mark" : undefined;
 }
 
-function cellOf(item: Item, fields: JsonObject, desk: FileContext): string | FlatFileIssue {
+function cellOf(item: Item, fields: JsonObject, context: FileContext): string | FlatFileIssue {
   const { number, date, width, required } = item;
-  const isFixed = desk.layout.lines.form === "fixed";
+  const isFixed = context.layout.lines.form === "fixed";
   if (item.text !== undefined) return item.text;
-  if (item.total !== undefined) return totalOf(item, item.total, desk);
-  const value = item.field === undefined ? factOf(item, desk) : fields[item.field];
+  if (item.total !== undefined) return totalOf(item, item.total, context);
+  const value = item.field === undefined ? factOf(item, context) : fields[item.field];
   if (value === undefined || value === null || value === "") {
-    const isMissing = value === undefined && required && desk.packet.action === "upsert";
+    const isMissing = value === undefined && required && context.packet.action === "upsert";
     return isMissing ? { fault: "is missing; let the sheet send it (send: full), or say required: false" } : "";
   }
   if (typeof value === "object") return { fault: "is a list or an object, and a place takes one value" };
@@ -131,7 +132,7 @@ function factOf({ is, date }: Item, { packet, layout, records, number }: FileCon
   }
 }
 
-/** The sum of a field, to the last decimal. What a record lacks counts nothing. */
+/** Returns the exact sum of a field over all records. A record without the field counts as 0. */
 function totalOf({ number, width }: Item, field: string, { records, layout }: FileContext): string | FlatFileIssue {
   if (!number) return { fault: "does not say number" };
   let sum = 0n;

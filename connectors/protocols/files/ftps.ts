@@ -7,9 +7,9 @@ export interface FtpPlace {
   readonly host: string;
   readonly port: number;
   readonly path: string;
-  /** `explicit`: TLS from the server's greeting on. `implicit`: from the first byte on. `none`: in the clear. */
+  /** `explicit`: TLS starts after the server's greeting. `implicit`: TLS from the first byte. `none`: unencrypted. */
   readonly tls: "explicit" | "implicit" | "none";
-  /** In PEM: whom to believe instead of the system's authorities. */
+  /** CA certificates in PEM format, trusted instead of the system's. */
   readonly ca?: string | undefined;
 }
 
@@ -18,19 +18,19 @@ export interface FtpLogin {
   readonly password: string;
 }
 
-/** The way to a folder over FTP, or over FTP with TLS. */
+/** Returns a connection source for a folder on an FTP server, with or without TLS. */
 export function ftpSource(place: FtpPlace, login: FtpLogin): ConnectionSource {
-  return { identity: ["ftp", place, login], open: (entry) => openFtp(place, login, entry) };
+  return { identity: ["ftp", place, login], open: (options) => openFtp(place, login, options) };
 }
 
 async function openFtp(
   place: FtpPlace,
   login: FtpLogin,
-  { doing, signal, leftoverTempFiles: litter }: OpenOptions,
+  { doing, signal, leftoverTempFiles }: OpenOptions,
 ): Promise<Connection> {
   const { host, port, tls, path, ca } = place;
   const { Client } = await import("basic-ftp");
-  // Time is kept by whoever visits.
+  // No timeout here: withConnection enforces the time limit.
   const client = new Client(0);
   const close = () => client.close();
   signal.addEventListener("abort", close, { once: true });
@@ -44,7 +44,7 @@ async function openFtp(
     doing("logging in");
     await client.login(login.username, login.password);
     await client.useDefaultSettings();
-    const folder = ftpFolder(client, path, litter);
+    const folder = ftpFolder(client, path, leftoverTempFiles);
     await folder.look();
     return {
       ...folder,
@@ -56,27 +56,27 @@ async function openFtp(
     };
   } catch (error) {
     close();
-    throw refusalOf(error);
+    throw requestError(error);
   } finally {
     signal.removeEventListener("abort", close);
   }
 }
 
-function ftpFolder(client: Client, path: string, litter: Set<string>): Folder {
+function ftpFolder(client: Client, path: string, leftoverTempFiles: Set<string>): Folder {
   const at = (name: string) => `${path.replace(/\/+$/, "")}/${name}`;
   const ask = async <T>(request: () => Promise<T>): Promise<T> => {
     try {
       return await request();
     } catch (error) {
-      throw refusalOf(error);
+      throw requestError(error);
     }
   };
   const sizeOf = async (name: string): Promise<number | undefined> => {
     try {
       return await client.size(at(name));
     } catch (error) {
-      if (isAnswer(error) && error.code === notThere) return undefined;
-      if (isAnswer(error) && (error.code === 500 || error.code === 502)) {
+      if (isServerReply(error) && error.code === notThere) return undefined;
+      if (isServerReply(error) && (error.code === 500 || error.code === 502)) {
         const says = "the server does not tell a file's size (SIZE), without which half a file looks like a whole one";
         throw new FolderError(says, "answered", error);
       }
@@ -84,7 +84,7 @@ function ftpFolder(client: Client, path: string, litter: Set<string>): Folder {
     }
   };
   return {
-    leftoverTempFiles: litter,
+    leftoverTempFiles,
     look: () => ask(async () => void (await client.cd(path))),
     size: (name) => ask(() => sizeOf(name)),
     read: (name, most) =>
@@ -110,7 +110,7 @@ function ftpFolder(client: Client, path: string, litter: Set<string>): Folder {
     write: (name, bytes) =>
       ask(async () => {
         await client.uploadFrom(Readable.from([Buffer.from(bytes)]), at(name));
-        // A server takes a data connection that broke off for the file's end.
+        // A server treats a broken data connection as the end of the file, so the size is checked.
         const size = await sizeOf(name);
         if (size !== bytes.length) {
           throw new FolderError(`the server has ${size ?? 0} of ${bytes.length} bytes of what was written`, "answered");
@@ -121,10 +121,10 @@ function ftpFolder(client: Client, path: string, litter: Set<string>): Folder {
   };
 }
 
-/** "Requested action not taken", which for a SIZE is a file that is not there. Source: RFC 3659, 4; RFC 959, 4.2. */
+/** "Requested action not taken". In reply to SIZE it means that the file does not exist. Source: RFC 3659, 4; RFC 959, 4.2. */
 const notThere = 550;
 
-/** What each answer of an FTP server comes to. Source: RFC 959, 4.2.2; RFC 4217. */
+/** Message for each FTP reply code. Source: RFC 959, 4.2.2; RFC 4217. */
 const answers: Readonly<Record<number, string>> = {
   421: "the server is closing down, or has too many callers",
   425: "the server could not open a data connection",
@@ -144,14 +144,14 @@ const answers: Readonly<Record<number, string>> = {
   553: "the server does not let us write a file of that name",
 };
 
-/** Whether it is the server's own answer: only that has a number for a code. */
-function isAnswer(error: unknown): error is FTPError {
+/** Returns true for a reply from the server. Only such an error has a numeric code. */
+function isServerReply(error: unknown): error is FTPError {
   return typeof (error as Partial<FTPError> | undefined)?.code === "number";
 }
 
-function refusalOf(error: unknown): FolderError {
+function requestError(error: unknown): FolderError {
   if (error instanceof FolderError) return error;
-  if (!isAnswer(error)) return new FolderError(connectionText(error as Error), "no-answer", error);
+  if (!isServerReply(error)) return new FolderError(connectionText(error as Error), "no-answer", error);
   const { code } = error;
   const isLogin = code === 430 || code === 530;
   const says = `${answers[code] ?? "the server refused it"} (${code})`;

@@ -2,14 +2,14 @@ import { open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type Folder, FolderError } from "./folder.ts";
 
-/** A folder of this machine, or one that is mounted here. */
+/** Returns a folder on a local or mounted file system. */
 export function localFolder(path: string): Folder {
   const at = (name: string) => join(path, name);
   return {
     leftoverTempFiles: new Set(),
-    look: () => told(async () => void (await readdir(path))),
+    look: () => withFolderErrors(async () => void (await readdir(path))),
     size: (name) =>
-      told(async () => {
+      withFolderErrors(async () => {
         try {
           return (await stat(at(name))).size;
         } catch (error) {
@@ -18,13 +18,13 @@ export function localFolder(path: string): Folder {
         }
       }),
     read: (name, most) =>
-      told(async () => {
+      withFolderErrors(async () => {
         const { size } = await stat(at(name));
         if (size > most) throw new FolderError(`${name} has ${size} bytes, more than ${most}`, "answered");
         return readFile(at(name));
       }),
     list: () =>
-      told(async () => {
+      withFolderErrors(async () => {
         const entries = await readdir(path, { withFileTypes: true });
         const names = entries.filter((entry) => entry.isFile()).map(({ name }) => name);
         return Promise.all(
@@ -35,24 +35,24 @@ export function localFolder(path: string): Folder {
         );
       }),
     write: (name, bytes) =>
-      told(async () => {
+      withFolderErrors(async () => {
         await using file = await open(at(name), "wx", 0o660);
         await file.writeFile(bytes);
         await file.sync();
       }),
     rename: (from, to) =>
-      told(async () => {
+      withFolderErrors(async () => {
         await rename(at(from), at(to));
-        // Without this a power cut could take the name away again.
+        // Without the sync, a power failure could undo the rename.
         await using folder = await open(path);
         await folder.sync();
       }),
-    remove: (name) => told(() => rm(at(name), { force: true })),
+    remove: (name) => withFolderErrors(() => rm(at(name), { force: true })),
   };
 }
 
-/** What the file system says, in words that hold no path of a packet. */
-async function told<T>(work: () => Promise<T>): Promise<T> {
+/** Runs `work` and converts file system errors into a `FolderError` whose message contains no path. */
+async function withFolderErrors<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {

@@ -2,23 +2,23 @@ import { HeadBucketCommand, PutObjectCommand, S3Client, S3ServiceException } fro
 import type { S3Place } from "../../../bridge/model/connector.ts";
 import { FolderError } from "./folder.ts";
 
-/** Less than a try's 5 s, so that S3's silence is told as such. */
+/** Shorter than the 5 s limit of an attempt, so a missing answer is reported as coming from S3. */
 const callMs = 4_000;
 
 let client: S3Client | undefined;
 
-/** Region, credentials, endpoint and FIPS as the SDK finds them in its environment; one try, because a lane makes more. */
+/** Returns the shared client. The SDK reads its settings from the environment. It never retries, because the lane does. */
 function s3(): S3Client {
   client ??= new S3Client({ maxAttempts: 1 });
   return client;
 }
 
 /**
- * Puts an object, unless there is one of its name. S3 shows an object whole or not at all.
+ * Writes an object unless one with that name exists. Readers see the whole object or none.
  *
  * Source: Amazon S3 User Guide, "Amazon S3 data consistency model" and "Conditional writes".
  *
- * @throws {FolderError}
+ * @throws {FolderError} if S3 refuses the write or does not answer
  */
 export async function putObject(
   { place, kmsKey }: S3Place,
@@ -39,11 +39,11 @@ export async function putObject(
       { abortSignal: AbortSignal.any([signal, AbortSignal.timeout(callMs)]) },
     );
   } catch (error) {
-    if (statusOf(error) !== 412) throw faultOf(error);
+    if (statusOf(error) !== 412) throw errorOf(error);
   }
 }
 
-/** Whether the bucket is there. Who may only put is answered 403, and knows no more than that. */
+/** Returns true if the bucket exists. A 403 counts as true: a role that may only write gets it for any bucket. */
 export async function hasBucket({ place }: S3Place, signal: AbortSignal): Promise<boolean> {
   const { bucket } = partsOf(place);
   try {
@@ -63,9 +63,9 @@ function statusOf(error: unknown): number | undefined {
   return error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
 }
 
-function faultOf(error: unknown): FolderError {
+function errorOf(error: unknown): FolderError {
   const status = statusOf(error);
-  // A 5xx is no answer to whether the object is there.
+  // After a 5xx it is unknown whether the object was written.
   if (status === undefined || status >= 500) return new FolderError("S3 gave no answer", "no-answer", error);
   const known: Record<number, string> = {
     301: "the bucket is in another region",

@@ -5,17 +5,17 @@ import * as z from "zod";
 import type { Connection, ConnectionSource, OpenOptions } from "./connection-pool.ts";
 import { connectionText, FolderError } from "./folder.ts";
 
-/** As `ssh-keygen -l` shows it. */
+/** Host key fingerprint in the form that `ssh-keygen -l` prints. */
 export const hostKeySchema = z
   .string()
   .regex(/^SHA256:[A-Za-z0-9+/]{43}$/, 'is no fingerprint such as "SHA256:…", with 43 characters behind the colon');
 
-/** Who enters: a password, a private key, or both where a server asks for both. */
+/** SFTP credentials: a password, a private key, or both if the server requires both. */
 export const loginSchema = z
   .strictObject({
     username: z.string().min(1),
     password: z.string().min(1).optional(),
-    /** In OpenSSH's form, or in PEM. */
+    /** In OpenSSH or PEM format. */
     privateKey: z.string().min(1).optional(),
     passphrase: z.string().min(1).optional(),
   })
@@ -27,25 +27,25 @@ export interface SftpPlace {
   readonly host: string;
   readonly port: number;
   readonly path: string;
-  /** The fingerprints of the host keys that are believed: nobody else is spoken to. */
+  /** Fingerprints of the accepted host keys. Nothing is sent to a server that shows any other key. */
   readonly hostKeys: readonly string[];
 }
 
-/** The way to a folder over SSH's file transfer protocol. */
+/** Returns a connection source for a folder on an SFTP server. */
 export function sftpSource(place: SftpPlace, login: Login): ConnectionSource {
-  return { identity: ["sftp", place, login], open: (entry) => openSftp(place, login, entry) };
+  return { identity: ["sftp", place, login], open: (options) => openSftp(place, login, options) };
 }
 
 async function openSftp(
   place: SftpPlace,
   login: Login,
-  { doing, signal, leftoverTempFiles: litter }: OpenOptions,
+  { doing, signal, leftoverTempFiles }: OpenOptions,
 ): Promise<Connection> {
   const { username, password, privateKey, passphrase } = login;
-  // Only where there is somebody to speak to: the library is large, and every process imports every connector.
+  // Loaded on first use, because the library is large and every process imports every connector.
   const { default: ssh2 } = await import("ssh2");
-  const { promise: broken, reject: tellBroken } = Promise.withResolvers<never>();
-  // Whoever waits for something hears of it; where nobody does, it is no fault of the process.
+  const { promise: broken, reject: rejectBroken } = Promise.withResolvers<never>();
+  // Callers race against this promise. If nobody is waiting, its rejection must not count as unhandled.
   broken.catch(() => {});
   const socket = net.connect({ host: place.host, port: place.port, noDelay: true });
   const client = new ssh2.Client();
@@ -53,15 +53,15 @@ async function openSftp(
   const close = () => {
     isOpen = false;
     socket.destroy();
-    tellBroken(new FolderError("the connection was closed", "no-answer"));
+    rejectBroken(new FolderError("the connection was closed", "no-answer"));
   };
-  const breakOff = (fault: FolderError) => {
-    tellBroken(fault);
+  const breakOff = (error: FolderError) => {
+    rejectBroken(error);
     close();
   };
-  let shown: string | undefined;
+  let hostKey: string | undefined;
   const ready = new Promise<void>((resolve) => client.once("ready", resolve));
-  client.on("error", (error: Error & { level?: string }) => breakOff(faultOf(error, shown, place)));
+  client.on("error", (error: Error & { level?: string }) => breakOff(connectionError(error, hostKey, place)));
   client.on("close", () => breakOff(new FolderError("the server closed the connection", "no-answer")));
   client.on("keyboard-interactive", (...[, , , prompts, answer]) => answer(prompts.map(() => password ?? "")));
   socket.once("connect", () => doing("greeting us"));
@@ -77,16 +77,16 @@ async function openSftp(
       tryKeyboard: password !== undefined,
       readyTimeout: 0,
       hostVerifier: (key: Buffer) => {
-        shown = `SHA256:${createHash("sha256").update(key).digest("base64").replace(/=+$/, "")}`;
+        hostKey = `SHA256:${createHash("sha256").update(key).digest("base64").replace(/=+$/, "")}`;
         doing("logging in");
-        return place.hostKeys.includes(shown);
+        return place.hostKeys.includes(hostKey);
       },
     });
     await Promise.race([broken, ready]);
     doing("opening SFTP");
-    const sftp = await Promise.race([broken, answerOf<SFTPWrapper>((done) => client.sftp(done))]);
-    sftp.on("error", (error: Error) => breakOff(faultOf(error, shown, place)));
-    const folder = sftpFolder(sftp, place.path, litter, broken);
+    const sftp = await Promise.race([broken, promisify<SFTPWrapper>((done) => client.sftp(done))]);
+    sftp.on("error", (error: Error) => breakOff(connectionError(error, hostKey, place)));
+    const folder = sftpFolder(sftp, place.path, leftoverTempFiles, broken);
     await folder.look();
     return {
       ...folder,
@@ -107,18 +107,18 @@ async function openSftp(
 
 type Folder = Omit<Connection, "isOpen" | "hold" | "close">;
 
-function sftpFolder(sftp: SFTPWrapper, path: string, litter: Set<string>, broken: Promise<never>): Folder {
+function sftpFolder(sftp: SFTPWrapper, path: string, leftoverTempFiles: Set<string>, broken: Promise<never>): Folder {
   const at = (name: string) => `${path.replace(/\/+$/, "")}/${name}`;
-  /** One request, and its answer. */
+  /** Sends one request and returns its answer. `about` names the file in error messages. */
   const ask = async <T>(request: (done: Done<T>) => void, about: string): Promise<T> => {
     try {
-      return await Promise.race([broken, answerOf(request)]);
+      return await Promise.race([broken, promisify(request)]);
     } catch (error) {
-      throw refusalOf(error, about);
+      throw requestError(error, about);
     }
   };
   return {
-    leftoverTempFiles: litter,
+    leftoverTempFiles,
     async look() {
       const stats = await ask<Stats>((done) => sftp.stat(path, done), "the folder");
       if (!stats.isDirectory()) throw new FolderError("the folder's path is not a folder", "answered");
@@ -172,7 +172,7 @@ function sftpFolder(sftp: SFTPWrapper, path: string, litter: Set<string>, broken
 
 type Done<T> = (error: Error | null | undefined, value?: T) => void;
 
-function answerOf<T>(request: (done: Done<T>) => void): Promise<T> {
+function promisify<T>(request: (done: Done<T>) => void): Promise<T> {
   return new Promise((resolve, reject) => request((error, value) => (error ? reject(error) : resolve(value as T))));
 }
 
@@ -183,8 +183,8 @@ function isMissing(error: unknown): boolean {
   return (error as { code?: unknown } | undefined)?.code === noSuchFile;
 }
 
-/** What a request came to, by the status the server gave. */
-function refusalOf(error: unknown, about: string): FolderError {
+/** Converts a failed request into a `FolderError`, by the SFTP status code if there is one. */
+function requestError(error: unknown, about: string): FolderError {
   if (error instanceof FolderError) return error;
   const { code } = error as { code?: unknown };
   if (typeof code !== "number") return new FolderError("the connection broke off", "no-answer", error);
@@ -199,10 +199,14 @@ function refusalOf(error: unknown, about: string): FolderError {
   return new FolderError(`${about} ${known[code] ?? `could not be used (SFTP status ${code})`}`, "answered", error);
 }
 
-/** Why there is no connection. */
-function faultOf(error: Error & { level?: string }, shown: string | undefined, { hostKeys }: SftpPlace): FolderError {
-  if (shown !== undefined && !hostKeys.includes(shown)) {
-    const says = `the server's host key is ${shown}, which is not among hostKeys; nothing was sent to it`;
+/** Converts a connection error into a `FolderError` that says why there is no connection. */
+function connectionError(
+  error: Error & { level?: string },
+  hostKey: string | undefined,
+  { hostKeys }: SftpPlace,
+): FolderError {
+  if (hostKey !== undefined && !hostKeys.includes(hostKey)) {
+    const says = `the server's host key is ${hostKey}, which is not among hostKeys; nothing was sent to it`;
     return new FolderError(says, "no-answer");
   }
   if (error.level === "client-authentication") {

@@ -49,8 +49,8 @@ export function folderAt(
     return (_, work) => work(folder);
   }
   if (!login) return undefined;
-  const door = sftpSource({ ...serverAt(address, 22), hostKeys }, login);
-  return (signal, work) => withConnection(door, signal, work);
+  const source = sftpSource({ ...serverAt(address, 22), hostKeys }, login);
+  return (signal, work) => withConnection(source, signal, work);
 }
 
 /** The folder of a bucket that an `s3:` address means. */

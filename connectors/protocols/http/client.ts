@@ -6,15 +6,15 @@ import { problemIn } from "./problem-details.ts";
 import type { HttpTransport, Listener, OpenTransport } from "./transport.ts";
 
 export interface HttpOptions {
-  /** `host` or `host:port`: nothing else is ever called. */
+  /** Hosts that may be called, each as `host` or `host:port`. */
   readonly allowedHosts: readonly string[];
   readonly connectMs?: number;
-  /** From the request's end to the answer's head. */
+  /** Time limit from the end of the request to the response headers. */
   readonly headersMs?: number;
-  /** From the answer's head to its end. */
+  /** Time limit from the response headers to the end of the body. */
   readonly bodyMs?: number;
   readonly maxBodyBytes?: number;
-  /** Who carries the requests. Default: Node's own client. */
+  /** Default: Node's built-in client. */
   readonly transport?: OpenTransport;
 }
 
@@ -42,7 +42,7 @@ function refusesCertificate(cause: unknown): boolean {
   );
 }
 
-/** What follows where no answer came. @throws what is no such fault */
+/** Converts an `HttpError` into an outcome. @throws any other error unchanged */
 export function outcomeOfError(error: unknown): Outcome {
   if (!(error instanceof HttpError)) throw error;
   const { message, mayHaveLanded, certificateRefused } = error;
@@ -52,10 +52,10 @@ export function outcomeOfError(error: unknown): Outcome {
 }
 
 /**
- * The one way out over HTTP, for one connector.
+ * Creates the HTTP client of one connector.
  *
- * Keeps connections alive, has a time limit for connecting, for the answer's head and for its body, reads no more than
- * `maxBodyBytes`, follows no redirect, calls no host but those allowed, and speaks https unless the host is loopback.
+ * Keeps connections alive and limits the time for connecting, for the response headers and for the body. Reads at most
+ * `maxBodyBytes`, follows no redirects, calls only the allowed hosts, and requires https unless the host is loopback.
  */
 export function createHttp(options: HttpOptions): Http {
   const { allowedHosts, connectMs = 2_000, headersMs = 4_000, bodyMs = 4_000, maxBodyBytes = 1_048_576 } = options;
@@ -86,7 +86,7 @@ export function createHttp(options: HttpOptions): Http {
 type ExchangeLimits = Required<Pick<HttpOptions, "connectMs" | "headersMs" | "bodyMs" | "maxBodyBytes">>;
 
 /**
- * Sends one request and reads its answer, each phase within its limit.
+ * Sends one request and reads its response, with a time limit for each phase.
  *
  * @throws {HttpError} if no whole answer came
  */
@@ -159,7 +159,7 @@ function exchange(
   });
 }
 
-/** All of a request's headers, as a list. A header that is given takes the place of ours, however it is written. */
+/** Returns all request headers as a list. A header of the request replaces a default one, ignoring case. */
 function headersOf(
   { method, headers: given = {}, idempotencyKey }: HttpRequest,
   url: URL,
@@ -242,7 +242,7 @@ export function judge({ method, json }: HttpRequest, answer: HttpResponse, at: s
   return outcomeOf(answer, at, json);
 }
 
-/** How long an answer asks us to wait. */
+/** Returns the wait that a response asks for. */
 export function retryAfterIn({ headers }: HttpResponse): number | undefined {
   return retryAfterMs(first(headers["retry-after"]), Date.parse(first(headers.date) ?? ""));
 }
@@ -288,7 +288,7 @@ export function joinUrl(base: string, ...parts: string[]): string {
   return [base.replace(/\/+$/, ""), ...encoded].join("/");
 }
 
-/** Every host a configuration names: the allowlist of a connector. */
+/** Returns every host that a configuration names. They form the allowlist of a connector. */
 export function hostsIn(config: unknown): string[] {
   if (typeof config === "string") {
     const url = URL.parse(config);
@@ -298,7 +298,7 @@ export function hostsIn(config: unknown): string[] {
   return [];
 }
 
-/** What went wrong with a connection, without what was sent over it. */
+/** Describes a connection error without any of the data that was sent. */
 function faultText(error: Error): string {
   const code = (error as NodeJS.ErrnoException).code ?? error.name;
   const known: Record<string, string> = {

@@ -2,7 +2,7 @@ import http from "node:http";
 import https from "node:https";
 import { connections, type HttpTransport, idleMs, perCertificate } from "./transport.ts";
 
-/** Node's own client. Nothing of it goes into a function's bundle. */
+/** Returns a transport that uses Node's built-in client, which adds nothing to a function's bundle. */
 export function nodeTransport(): HttpTransport {
   const options = { keepAlive: true, maxSockets: connections, scheduling: "lifo", timeout: idleMs } as const;
   const plain = new http.Agent(options);
@@ -17,7 +17,7 @@ export function nodeTransport(): HttpTransport {
       port: url.port,
       path: url.pathname + url.search,
       method,
-      // A list is written as it is, which takes a tenth off a request's time.
+      // Node writes a header list unchanged, which makes a request about 10% faster.
       headers,
       agent: secure ? secured(tls) : plain,
     });

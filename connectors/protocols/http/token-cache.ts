@@ -1,18 +1,18 @@
 import type { Http } from "../../../bridge/model/connector.ts";
 import type { Outcome } from "../../../bridge/model/outcome.ts";
 
-/** A token a server gave out, or why it gave none. */
+/** Token from a token server, or the reason why there is none. */
 export type Fetched = { readonly token: string; readonly livesMs: number } | { readonly outcome: Outcome };
 
 /** A token at hand. */
 export interface Held {
   readonly token: string;
-  /** To be told of every outcome: a token the target refused is not shown again. */
+  /** Must be called with every outcome, so that a token the target refused is not used again. */
   heed(outcome: Outcome): Outcome;
 }
 
 interface Kept {
-  /** What it was asked for with: a rotated secret gets another. */
+  /** Secret that the token was requested with. A rotated secret needs a new token. */
   readonly of: string;
   readonly fetched: Promise<Fetched>;
   /** ms since the epoch. Not a running count, which stands still while a Lambda function is frozen. */
@@ -22,7 +22,7 @@ interface Kept {
 /** A connector's token lives as long as its connections do. */
 const kept = new WeakMap<Http, Kept>();
 
-/** A token is renewed so long before it ends, or a tenth of its life where that is less. */
+/** Renewal starts this long before expiry, or a tenth of the token's lifetime if that is shorter. */
 const earlyMs = 60_000;
 
 /**

@@ -1,46 +1,46 @@
 import { createSecureContext, getCACertificates, type SecureContext } from "node:tls";
 import type { HttpRequest, HttpResponse, Tls } from "../../../bridge/model/connector.ts";
 
-/** A request as it goes out: checked, and with all its headers. */
+/** Checked request with all its headers, ready to send. */
 export interface Outgoing {
   readonly method: HttpRequest["method"];
   readonly url: URL;
-  /** Names and values in turn. */
+  /** Alternating header names and values. */
   readonly headers: readonly string[];
   readonly body: string | undefined;
   readonly tls: Tls | undefined;
 }
 
-/** Who is told what becomes of a request, in this order. A fault may be told more than once. */
+/** Callbacks for one request, called in this order. `failed` may be called more than once. */
 export interface Listener {
-  /** It goes out now, over a connection that stands: from here on it may land. */
+  /** The connection is established and sending starts. From here on the target may receive the request. */
   begun(): void;
   head(status: number, headers: HttpResponse["headers"]): void;
   data(chunk: Buffer): void;
-  /** The whole answer is here. */
+  /** The response is complete. */
   ended(): void;
-  /** There is no answer, or it broke off. */
+  /** No response arrived, or it broke off. */
   failed(error: Error): void;
 }
 
 /**
- * Carries requests over connections that are kept. It knows no time limits and no manners: see http.ts.
+ * Sends one request over pooled connections. It enforces no time limits and no request rules; `client.ts` does.
  *
- * @returns what breaks the exchange off, with its connection
- * @throws where the request cannot be made, as for a header with a line break
+ * @returns a function that aborts the exchange and closes its connection
+ * @throws if the request is invalid, such as a header with a line break
  */
 export type HttpTransport = (request: Outgoing, listener: Listener) => () => void;
 
-/** @param connectMs when a connection that does not come about may be given up */
+/** @param connectMs time after which the transport may give up connecting */
 export type OpenTransport = (connectMs: number) => HttpTransport;
 
-/** How many connections one connector may have at a time. */
+/** Maximum number of open connections per connector. */
 export const connections = 256;
 
-/** Idle connections go before most servers close theirs (5 s), so that a send seldom meets a closing one. */
+/** Idle connections close before most servers close theirs (5 s), so a send rarely meets a closing connection. */
 export const idleMs = 4_000;
 
-/** What is made once for each certificate: when one is rotated, the next request makes connections of its own. */
+/** Caches the result of `make` per client certificate. After a rotation, the next request opens new connections. */
 export function perCertificate<T>(make: (secureContext?: SecureContext) => T): (tls: Tls | undefined) => T {
   const usual = make();
   let own: { readonly tls: Tls; readonly made: T } | undefined;
@@ -48,7 +48,7 @@ export function perCertificate<T>(make: (secureContext?: SecureContext) => T): (
     if (!tls) return usual;
     if (own?.tls.cert !== tls.cert || own?.tls.key !== tls.key || own?.tls.ca !== tls.ca) {
       const trusted = tls.ca === undefined ? undefined : [...getCACertificates("default"), tls.ca];
-      // Made once: given as they are, an agent would join all certificates into a connection's name at every request.
+      // Without a prepared context, an agent would join all certificates into the connection key on every request.
       own = { tls, made: make(createSecureContext({ cert: tls.cert, key: tls.key, ca: trusted })) };
     }
     return own?.made ?? usual;

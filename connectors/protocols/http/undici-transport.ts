@@ -1,9 +1,9 @@
 import Agent from "undici/lib/dispatcher/agent.js";
 import { connections, type HttpTransport, idleMs, perCertificate } from "./transport.ts";
 
-/** Undici's client: half the work a request of Node's own, and 277 KiB of a bundle. */
+/** Returns a transport that uses undici: half the work per request of Node's client, but 277 KiB more in a bundle. */
 export function undiciTransport(connectMs: number): HttpTransport {
-  // The limits of time are http.ts's own, which are exact.
+  // `client.ts` enforces the time limits, exactly.
   const options = { connections, pipelining: 1, headersTimeout: 0, bodyTimeout: 0 } as const;
   const agentFor = perCertificate(
     (secureContext) =>
@@ -17,7 +17,7 @@ export function undiciTransport(connectMs: number): HttpTransport {
   return ({ method, url, headers, body, tls }, listener) => {
     let isOver = false;
     let breakOff: (() => void) | undefined;
-    let fault: Error | undefined;
+    let invalid: Error | undefined;
     agentFor(tls).dispatch(
       {
         origin: url.origin,
@@ -25,7 +25,7 @@ export function undiciTransport(connectMs: number): HttpTransport {
         path: url.pathname + url.search,
         headers: headers as string[],
         body: body ?? null,
-        // Its connection is kept after every answer; undici's own way is to give it up after one to HEAD.
+        // Keeps the connection after every response. By default, undici closes it after a HEAD request.
         reset: false,
       },
       {
@@ -38,13 +38,13 @@ export function undiciTransport(connectMs: number): HttpTransport {
         onResponseData: (_, chunk) => listener.data(chunk),
         onResponseEnd: () => listener.ended(),
         onResponseError(_, error) {
-          if ((error as NodeJS.ErrnoException).code === "UND_ERR_INVALID_ARG") fault = error;
+          if ((error as NodeJS.ErrnoException).code === "UND_ERR_INVALID_ARG") invalid = error;
           else if (!isOver) listener.failed(error);
         },
       },
     );
-    // A request that cannot be made is told at once.
-    if (fault) throw fault;
+    // An invalid request throws synchronously.
+    if (invalid) throw invalid;
     return () => {
       isOver = true;
       breakOff?.();

@@ -42,7 +42,7 @@ export function sqlAudit(name: string, dialect: Dialect): Connector<Config, Logi
     deletes: true,
     config: configSchema,
     secret: loginSchema,
-    // A session each.
+    // Each concurrent send uses its own session.
     rate: { concurrency: 4 },
     sendBatch(packets, context) {
       const { table = "hms_audit" } = context.config;

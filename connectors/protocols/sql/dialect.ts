@@ -13,7 +13,7 @@ export const identifier = z
   .string()
   .regex(/^[A-Za-z_][A-Za-z0-9_$#]{0,62}$/, "is no plain name of letters, digits, _, $ and #, 63 at most");
 
-/** Where a database is: part of a connector's configuration. */
+/** Address of a database, as part of a connector's configuration. */
 export const databaseConfig = {
   host: z
     .string()
@@ -39,7 +39,7 @@ type Clarity = Pick<Place, "tls" | "inTheClear" | "host">;
 
 export type Place = z.output<z.ZodObject<typeof databaseConfig>>;
 
-/** Who the bridge is to a database. */
+/** The bridge's credentials for a database. */
 export const loginSchema = z.strictObject({
   user: z.string().min(1),
   password: z.string().min(1),
@@ -68,9 +68,9 @@ export interface Bind {
 }
 
 export interface Rows {
-  /** Rows changed, or found. */
+  /** Number of rows changed or found. */
   readonly count: number;
-  /** What a SELECT found: a row's values in the order of its columns. */
+  /** Rows that a SELECT found, each with its values in column order. */
   readonly rows: readonly (readonly unknown[])[];
 }
 
@@ -84,13 +84,13 @@ export interface Session {
   /** @throws where the database did not say that all is committed */
   commit(): Promise<void>;
   rollback(): Promise<void>;
-  /** Whether it keeps the process alive: only while it is used. */
+  /** Sets whether the session keeps the process alive. It should do so only while it is in use. */
   hold(on: boolean): void;
-  /** Ends it at once, whatever it is doing. */
+  /** Closes the session immediately, even if a statement is running. */
   destroy(): void;
 }
 
-/** What one kind of database has of its own. */
+/** SQL syntax and error codes that differ between databases. */
 export interface Dialect {
   /** What a SELECT of mere values comes from. */
   readonly fromNothing: string;
@@ -110,11 +110,11 @@ export interface Dialect {
   /** Writes values under a key, whether or not there is a row. Columns that are not named stay as they are. */
   upsert(table: string, key: Column, columns: readonly Column[]): string;
   connect(place: Place, login: Login): Promise<Session>;
-  /** What an error of a session or of `connect` means. */
+  /** Classifies an error thrown by a session or by `connect`. */
   faultOf(error: unknown): SqlIssue;
 }
 
-/** A column, quoted, and its value. */
+/** Quoted column name and its value. */
 export interface Valued {
   readonly name: string;
   readonly bind: Bind;
@@ -126,20 +126,20 @@ export interface Column {
   readonly bound: string;
 }
 
-/** What an error of a database comes to. */
+/** Classified database error. */
 export interface SqlIssue {
   /**
    * `there`: a row with this key is there already. `setup`: the database is not as the configuration says, a table or a
    * grant is missing. `lost`: nobody answers, or no longer.
    */
   readonly kind: "there" | "refused" | "setup" | "login" | "retry" | "lost";
-  /** In words of ours: a database's own could hold a value. */
+  /** Message of the bridge. The database's own message could contain a value. */
   readonly says: string;
   /** The database's code: `23505`, `ORA-00001`. */
   readonly code: string;
-  /** Which column or constraint it is about, where the database names it. */
+  /** Column or constraint that caused the error, if the database names it. */
   readonly about?: string | undefined;
-  /** The database's own words, for the operator only. */
+  /** The database's own message, for the operator only. */
   readonly answer?: string | undefined;
 }
 
@@ -152,7 +152,7 @@ export function valueRead(type: ValueType, read: unknown): Json {
   return type === "json" ? (JSON.parse(text) as Json) : text;
 }
 
-/** A table's full name, of quoted parts. */
+/** Returns a table's full name from quoted parts. */
 export function inSchema(schema: string | undefined, table: string): string {
   return schema === undefined ? table : `${quoted(schema)}.${table}`;
 }
@@ -197,7 +197,7 @@ export function bindOf(type: ValueType, value: Json): Bind | { readonly fault: s
 const isoDate = z.iso.date();
 const isoTime = z.iso.datetime({ offset: true });
 
-/** The values of one statement, numbered as they are added. */
+/** Values of one statement, numbered in the order they are added. */
 export class Binds {
   readonly list: Bind[] = [];
   readonly #dialect: Dialect;

@@ -16,9 +16,9 @@ interface Kept {
   readonly timer: NodeJS.Timeout;
 }
 
-/** The sessions of one connector: as many as are used at once, and what is idle is soon closed. */
+/** Pool of one connector's sessions. It opens a session for each concurrent use and soon closes idle ones. */
 export class Sessions {
-  /** By place and login: with a rotated password none of the old ones is used again. */
+  /** Idle sessions by server and login, so sessions opened with an old password are not used after a rotation. */
   readonly #idle = new Map<string, Kept[]>();
   readonly dialect: Dialect;
 
@@ -74,7 +74,7 @@ export class Sessions {
       const kept = this.#idle.get(key)?.pop();
       if (!kept) return undefined;
       clearTimeout(kept.timer);
-      // After a freeze the time is over before the timer knows.
+      // After a Lambda freeze, the limit can have passed before the timer fires.
       if (performance.now() - kept.since < keptMs) {
         kept.session.hold(true);
         return kept.session;
@@ -106,7 +106,7 @@ export class DeadlineError extends BridgeError {
   }
 }
 
-/** Takes back what was written for the packet at hand. */
+/** Rolls back the changes of the current packet. */
 export const undoPacket = "ROLLBACK TO SAVEPOINT packet";
 
 /**
@@ -153,7 +153,7 @@ export async function inOneTransaction<Config extends Place>(
 
 const timeUp: SqlIssue = { kind: "lost", code: "time", says: "the try's time was over" };
 
-/** How much of a refusal is kept for the operator. */
+/** Maximum length of a refusal message kept for the operator. */
 const answerKept = 2_048;
 
 export function outcomeOf({ kind, says, code, about, answer }: SqlIssue, mayHaveLanded: boolean): Outcome {

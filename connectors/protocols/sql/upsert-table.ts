@@ -61,7 +61,7 @@ export function sqlTable(name: string, dialect: Dialect): Connector<Config, Logi
     deletes: true,
     config: configSchema,
     secret: loginSchema,
-    // A session each.
+    // Each concurrent send uses its own session.
     rate: { concurrency: 4 },
     sendBatch: (packets, context) =>
       inOneTransaction(sessions, packets, context, (packet, session) =>
@@ -79,8 +79,8 @@ interface WriteContext {
   readonly dialect: Dialect;
 }
 
-async function write(packet: Packet, desk: WriteContext): Promise<Outcome> {
-  const { config, session, dialect } = desk;
+async function write(packet: Packet, context: WriteContext): Promise<Outcome> {
+  const { config, session, dialect } = context;
   const landed = delivered({ at: config.table });
   const values = valuesOf(packet, config);
   if (typeof values === "string") return refused(values);
@@ -90,20 +90,20 @@ async function write(packet: Packet, desk: WriteContext): Promise<Outcome> {
   ]);
   if (!isNew) return landed;
 
-  const held = await lockVersions(packet.entity, desk);
+  const held = await lockVersions(packet.entity, context);
   const fields = newerFields(packet, held);
   if (fields === undefined) return landed;
   if (packet.action === "delete") {
-    await withRow("DELETE", packet.entity, desk);
+    await withRow("DELETE", packet.entity, context);
   } else {
     const refusal = await upsert(
       packet.entity,
       fields.map((field) => values.get(field) as Valued),
-      desk,
+      context,
     );
     if (refusal) return refusal;
   }
-  await keepVersions(packet, fields, held, desk);
+  await keepVersions(packet, fields, held, context);
   return landed;
 }
 
@@ -119,7 +119,7 @@ function versionsOf({ schema }: Config, dialect: Dialect): string {
   return inSchema(schema, dialect.own("hms_bridge_versions"));
 }
 
-/** What is bound for each field; or, as text, why the packet cannot be written. */
+/** Returns the value to bind for each field, or the reason why the packet cannot be written. */
 function valuesOf(packet: Packet, { columns }: Config): ReadonlyMap<string, Valued> | string {
   if (packet.entity.includes("\0")) return "the record's key holds a NUL character";
   const values = new Map<string, Valued>();
@@ -142,14 +142,14 @@ const versionSchema = z.object({
   revision: z.number(),
 });
 
-/** Which version of each field stands in a row, and when the row was deleted. */
+/** Version of each field in a row, and the version of its deletion. */
 const versionsSchema = z.object({
   fields: z.record(z.string(), versionSchema),
   deleted: versionSchema.exactOptional(),
 });
 type Versions = z.output<typeof versionsSchema>;
 
-/** What is known of a row; until the transaction's end nobody else changes it. */
+/** Reads the versions of a row and locks them until the transaction ends. */
 async function lockVersions(entity: string, { config, session, dialect }: WriteContext): Promise<Versions> {
   const table = versionsOf(config, dialect);
   const row: Valued[] = [
@@ -171,9 +171,9 @@ async function keepVersions(
   packet: Packet,
   fields: readonly string[],
   held: Versions,
-  desk: WriteContext,
+  context: WriteContext,
 ): Promise<void> {
-  const { config, session, dialect } = desk;
+  const { config, session, dialect } = context;
   const versions: Versions =
     packet.action === "delete"
       ? { fields: {}, deleted: packet.version }
@@ -195,7 +195,7 @@ function equal(binds: Binds, row: readonly Valued[]): string {
     .join(" AND ");
 }
 
-/** The fields of a packet that are newer than what the row holds; `undefined` where nothing of it is. */
+/** Returns the fields of a packet that are newer than the row, or undefined if nothing in the packet is newer. */
 function newerFields({ action, send, fields, version }: Packet, held: Versions): string[] | undefined {
   const isNewer = (than: Version | undefined) => than === undefined || compareVersions(than, version) <= 0;
   const versionOf = (field: string) => (Object.hasOwn(held.fields, field) ? held.fields[field] : undefined);
@@ -219,14 +219,14 @@ async function withRow(
 }
 
 /** Writes the row. @returns a refusal that names the column, where the database refused a value and did not say whose */
-async function upsert(entity: string, values: readonly Valued[], desk: WriteContext): Promise<Outcome | undefined> {
+async function upsert(entity: string, values: readonly Valued[], context: WriteContext): Promise<Outcome | undefined> {
   try {
-    await upsertColumns(entity, values, desk);
+    await upsertColumns(entity, values, context);
     return undefined;
   } catch (error) {
-    const fault = desk.dialect.faultOf(error);
+    const fault = context.dialect.faultOf(error);
     if (fault.kind !== "refused" || fault.about !== undefined) throw error;
-    return outcomeOf({ ...fault, about: await columnAtFault(entity, values, fault.code, desk) }, false);
+    return outcomeOf({ ...fault, about: await columnAtFault(entity, values, fault.code, context) }, false);
   }
 }
 
@@ -238,11 +238,11 @@ async function upsertColumns(entity: string, values: readonly Valued[], { config
 }
 
 /** Tries each value alone, the key first, and takes it back: the one that fails as all together did is it. */
-async function columnAtFault(entity: string, values: readonly Valued[], code: string, desk: WriteContext) {
-  const { config, session, dialect } = desk;
+async function columnAtFault(entity: string, values: readonly Valued[], code: string, context: WriteContext) {
+  const { config, session, dialect } = context;
   const trials = [
-    { name: quoted(config.key), run: () => withRow("SELECT 1", entity, desk) },
-    ...values.map((value) => ({ name: value.name, run: () => upsertColumns(entity, [value], desk) })),
+    { name: quoted(config.key), run: () => withRow("SELECT 1", entity, context) },
+    ...values.map((value) => ({ name: value.name, run: () => upsertColumns(entity, [value], context) })),
   ];
   for (const { name, run } of trials) {
     await session.run(undoPacket);
