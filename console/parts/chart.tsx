@@ -5,21 +5,20 @@ import { dark, theme } from "../session.ts";
 import type { Plot } from "./plot-options.ts";
 
 /**
- * A connector's lag in the last hour against its consistency window, and the same as a table.
+ * A connector's lag over the last hour against its consistency window, as a chart and as a table.
  *
- * The scale is logarithmic: some ms and a window of a minute are to be seen on one picture.
+ * The scale is logarithmic so that a few milliseconds and a window of a minute fit on one chart.
  */
 export function LagChart({ connector, now }: { readonly connector: Connector; readonly now: number }) {
   const place = useRef<HTMLDivElement>(null);
   const plot = useRef<Plot>(undefined);
   const latest = useRef({ connector, now });
   latest.current = { connector, now };
-  const { windowMs, lagByMinute } = connector;
 
-  // In another theme the lines have other colours.
+  // The line colors depend on the theme.
   useEffect(() => {
     let gone = false;
-    // Most of the page's code by size, and no other screen needs it.
+    // Loaded on demand: it is most of the page's code, and no other screen needs it.
     void import("./plot-options.ts").then(({ plotIn }) => {
       if (gone || !place.current) return;
       plot.current = plotIn(place.current);
@@ -39,49 +38,55 @@ export function LagChart({ connector, now }: { readonly connector: Connector; re
       <figcaption>
         <span class="key p50">median</span>
         <span class="key p95">95th percentile</span>
-        <span class="key window">window, {span(windowMs)}</span>
+        <span class="key window">window, {span(connector.windowMs)}</span>
       </figcaption>
       <div class="plot" ref={place} aria-hidden="true" />
-      <details>
-        <summary>As a table</summary>
-        {lagByMinute.length === 0 ? (
-          <p>Nothing was delivered in the last hour.</p>
-        ) : (
-          // biome-ignore lint/a11y/noNoninteractiveTabindex: without a mouse it is scrolled by keys, and so must have the focus
-          <section class="scroll" aria-label={`Lag of ${connector.id} by minute`} tabIndex={0}>
-            <table>
-              <thead>
-                <tr>
-                  <th scope="col">Minute</th>
-                  <th scope="col" class="number">
-                    Delivered
-                  </th>
-                  <th scope="col" class="number">
-                    Median
-                  </th>
-                  <th scope="col" class="number">
-                    95th percentile
-                  </th>
-                  <th scope="col" class="number">
-                    Longest
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {lagByMinute.map(({ at, count: delivered, p50, p95, max }) => (
-                  <tr key={at}>
-                    <td>{clockTime(Date.parse(at))}</td>
-                    <td class="number">{count(delivered)}</td>
-                    <td class="number">{span(p50)}</td>
-                    <td class="number">{span(p95)}</td>
-                    <td class="number">{span(max)}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </section>
-        )}
-      </details>
+      <LagTable connector={connector} />
     </figure>
+  );
+}
+
+function LagTable({ connector: { id, lagByMinute } }: { readonly connector: Connector }) {
+  return (
+    <details>
+      <summary>As a table</summary>
+      {lagByMinute.length === 0 ? (
+        <p>Nothing was delivered in the last hour.</p>
+      ) : (
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: keyboard users need the focus to scroll it
+        <section class="scroll" aria-label={`Lag of ${id} by minute`} tabIndex={0}>
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">Minute</th>
+                <th scope="col" class="number">
+                  Delivered
+                </th>
+                <th scope="col" class="number">
+                  Median
+                </th>
+                <th scope="col" class="number">
+                  95th percentile
+                </th>
+                <th scope="col" class="number">
+                  Longest
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {lagByMinute.map(({ at, count: delivered, p50, p95, max }) => (
+                <tr key={at}>
+                  <td>{clockTime(Date.parse(at))}</td>
+                  <td class="number">{count(delivered)}</td>
+                  <td class="number">{span(p50)}</td>
+                  <td class="number">{span(p95)}</td>
+                  <td class="number">{span(max)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </section>
+      )}
+    </details>
   );
 }

@@ -11,7 +11,7 @@ import { linkTo } from "../route.ts";
 
 const monthMs = 30 * 86_400_000;
 
-/** Old data for targets that have not seen it: recorded events, or a file with an event a line. */
+/** Sends old data to targets that have not seen it, from recorded events or from a file with one event per line. */
 export function BackfillForm() {
   const sheets = usePoll("sheets", (signal) => get<Page<Sheet>>("/api/sheets", {}, signal));
   const [kind, setKind] = useState<"events" | "file">("events");
@@ -20,10 +20,7 @@ export function BackfillForm() {
   const [file, setFile] = useState("");
   const [asOf, setAsOf] = useState("");
   const [targets, setTargets] = useState<readonly string[]>([]);
-  const fileId = useId();
   const from = kind === "events" ? eventsFrom(since, until) : fileFrom(file, asOf);
-  const toggled = (target: string) =>
-    setTargets(targets.includes(target) ? targets.filter((one) => one !== target) : [...targets, target]);
   return (
     <>
       <div class="title">
@@ -59,44 +56,76 @@ export function BackfillForm() {
           </>
         ) : (
           <>
-            <div class="labelled">
-              <label for={fileId}>The file's address</label>
-              <input
-                id={fileId}
-                type="text"
-                autocomplete="off"
-                spellcheck={false}
-                placeholder="file:///srv/rosters/may.ndjson"
-                value={file}
-                aria-describedby={`${fileId}-where`}
-                onInput={(event) => setFile(event.currentTarget.value)}
-              />
-              <small id={`${fileId}-where`}>In a place the bridge may read from; on AWS s3:// and its key.</small>
-            </div>
+            <FileAddress value={file} onInput={setFile} />
             <Time label="Time of lines that name none" value={asOf} onChange={(given) => setAsOf(given ?? "")} />
           </>
         )}
-        <fieldset class="whole">
-          <legend>Targets</legend>
-          {!sheets.data && !sheets.problem && <Skeleton lines={3} />}
-          <div class="choices">
-            {sheets.data?.items.flatMap(({ name, targets: all }) =>
-              all.map(({ name: target, connector }) => {
-                const id = `${name}.${target}`;
-                return (
-                  <label key={id} class="choice">
-                    <input type="checkbox" checked={targets.includes(id)} onChange={() => toggled(id)} />
-                    <span>
-                      {id} <small>{connector}</small>
-                    </span>
-                  </label>
-                );
-              }),
-            )}
-          </div>
-        </fieldset>
+        <TargetChoices
+          sheets={sheets.data?.items}
+          isLoading={!sheets.data && !sheets.problem}
+          chosen={targets}
+          onChange={setTargets}
+        />
       </StartForm>
     </>
+  );
+}
+
+interface FileAddressProps {
+  readonly value: string;
+  readonly onInput: (file: string) => void;
+}
+
+function FileAddress({ value, onInput }: FileAddressProps) {
+  const id = useId();
+  return (
+    <div class="labelled">
+      <label for={id}>The file's address</label>
+      <input
+        id={id}
+        type="text"
+        autocomplete="off"
+        spellcheck={false}
+        placeholder="file:///srv/rosters/may.ndjson"
+        value={value}
+        aria-describedby={`${id}-where`}
+        onInput={(event) => onInput(event.currentTarget.value)}
+      />
+      <small id={`${id}-where`}>In a place the bridge may read from; on AWS s3:// and its key.</small>
+    </div>
+  );
+}
+
+interface TargetChoicesProps {
+  readonly sheets: readonly Sheet[] | undefined;
+  readonly isLoading: boolean;
+  readonly chosen: readonly string[];
+  readonly onChange: (chosen: readonly string[]) => void;
+}
+
+function TargetChoices({ sheets, isLoading, chosen, onChange }: TargetChoicesProps) {
+  const toggled = (target: string) =>
+    onChange(chosen.includes(target) ? chosen.filter((one) => one !== target) : [...chosen, target]);
+  return (
+    <fieldset class="whole">
+      <legend>Targets</legend>
+      {isLoading && <Skeleton lines={3} />}
+      <div class="choices">
+        {sheets?.flatMap(({ name, targets: all }) =>
+          all.map(({ name: target, connector }) => {
+            const id = `${name}.${target}`;
+            return (
+              <label key={id} class="choice">
+                <input type="checkbox" checked={chosen.includes(id)} onChange={() => toggled(id)} />
+                <span>
+                  {id} <small>{connector}</small>
+                </span>
+              </label>
+            );
+          }),
+        )}
+      </div>
+    </fieldset>
   );
 }
 

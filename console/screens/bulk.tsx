@@ -16,7 +16,10 @@ const acts = {
   discard: { word: "Discard", verb: "Discard them", sentence: "would be discarded" },
 } as const;
 
-/** The same for all held packets that fit a filter: looked at first, then done as a job. */
+const actWords = { release: acts.release.word, discard: acts.discard.word };
+const sheetWords = { pinned: "Pinned", current: "Current" };
+
+/** Releases or discards all held packets that match a filter: preview first, then run as a job. */
 export function BulkScreen({ route: { query } }: ScreenProps) {
   const [act, setAct] = useState<BulkAct>("release");
   const [sheet, setSheet] = useState<"pinned" | "current">("pinned");
@@ -56,21 +59,11 @@ export function BulkScreen({ route: { query } }: ScreenProps) {
       <form class="bulk" onSubmit={start}>
         <fieldset>
           <legend>What is done</legend>
-          {(["release", "discard"] as const).map((name) => (
-            <label key={name} class="choice">
-              <input type="radio" name="act" checked={act === name} onChange={() => setAct(name)} />
-              <span>{acts[name].word}</span>
-            </label>
-          ))}
+          <Radios name="act" words={actWords} chosen={act} onChange={setAct} />
         </fieldset>
         <fieldset disabled={act === "discard"}>
           <legend>With which sheet</legend>
-          {(["pinned", "current"] as const).map((name) => (
-            <label key={name} class="choice">
-              <input type="radio" name="sheet" checked={sheet === name} onChange={() => setSheet(name)} />
-              <span>{name === "pinned" ? "Pinned" : "Current"}</span>
-            </label>
-          ))}
+          <Radios name="sheet" words={sheetWords} chosen={sheet} onChange={setSheet} />
         </fieldset>
         <Rate value={rate} onInput={setRate} />
         <Reason value={reason} onInput={setReason} />
@@ -92,6 +85,22 @@ export function BulkScreen({ route: { query } }: ScreenProps) {
       <div role="status">{found && <Trial trial={found} act={act} />}</div>
     </>
   );
+}
+
+interface RadiosProps<Choice extends string> {
+  readonly name: string;
+  readonly words: Readonly<Record<Choice, string>>;
+  readonly chosen: Choice;
+  readonly onChange: (chosen: Choice) => void;
+}
+
+function Radios<Choice extends string>({ name, words, chosen, onChange }: RadiosProps<Choice>) {
+  return (Object.keys(words) as Choice[]).map((choice) => (
+    <label key={choice} class="choice">
+      <input type="radio" name={name} checked={chosen === choice} onChange={() => onChange(choice)} />
+      <span>{words[choice]}</span>
+    </label>
+  ));
 }
 
 function Trial({

@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { post } from "../api.ts";
+import { type ProblemError, post } from "../api.ts";
 import type { Done, EditTrial, Fields, Json, PacketStory } from "../api-types.ts";
 import { StatusBadge } from "../parts/badge.tsx";
 import { Reason } from "../parts/dialog.tsx";
@@ -24,9 +24,9 @@ interface EditProps {
   readonly refresh: () => void;
 }
 
-/** Puts other fields in the place of a held packet's: looked at first, then sent. */
+/** Edits the fields of a held packet: preview first, then send. */
 export function Edit({ packet, onClose, refresh }: EditProps) {
-  // What the operator saw when they began: whoever was faster since is told of.
+  // The packet as the operator first saw it, so that a later change by someone else is reported.
   const [seen] = useState(packet);
   const [etag, setEtag] = useState(packet.etag);
   const [drafts, setDrafts] = useState<readonly Draft[]>(() => seen.fields.map(draftOf));
@@ -91,30 +91,15 @@ export function Edit({ packet, onClose, refresh }: EditProps) {
         </div>
         {!conflict && <Fault problem={looking.problem ?? sending.problem} />}
         {conflict && (
-          <div class="fault" role="alert">
-            <Icon name="warn" />
-            <div>
-              <strong>Somebody else was faster.</strong> The packet is <StatusBadge status={conflict.packet.status} />{" "}
-              now; what you typed stands above, and is not sent.{" "}
-              <span class="buttons">
-                {conflict.packet.may.includes("edit") ? (
-                  <button type="button" onClick={() => setEtag(conflict.etag)} disabled={etag === conflict.etag}>
-                    Edit it as it stands now
-                  </button>
-                ) : (
-                  <button
-                    type="button"
-                    onClick={() => {
-                      refresh();
-                      onClose();
-                    }}
-                  >
-                    Show it as it stands now
-                  </button>
-                )}
-              </span>
-            </div>
-          </div>
+          <Conflict
+            conflict={conflict}
+            isTaken={etag === conflict.etag}
+            onTake={() => setEtag(conflict.etag)}
+            onShow={() => {
+              refresh();
+              onClose();
+            }}
+          />
         )}
         <Reason value={reason} onInput={setReason} />
         <div class="buttons">
@@ -130,6 +115,38 @@ export function Edit({ packet, onClose, refresh }: EditProps) {
         </div>
       </form>
     </section>
+  );
+}
+
+interface ConflictProps {
+  readonly conflict: NonNullable<ProblemError["now"]>;
+  /** True once the edit is based on the version that won. */
+  readonly isTaken: boolean;
+  readonly onTake: () => void;
+  readonly onShow: () => void;
+}
+
+/** Reports that another change to the packet came first, and offers to continue from it. */
+function Conflict({ conflict, isTaken, onTake, onShow }: ConflictProps) {
+  return (
+    <div class="fault" role="alert">
+      <Icon name="warn" />
+      <div>
+        <strong>Somebody else was faster.</strong> The packet is <StatusBadge status={conflict.packet.status} /> now;
+        what you typed stands above, and is not sent.{" "}
+        <span class="buttons">
+          {conflict.packet.may.includes("edit") ? (
+            <button type="button" onClick={onTake} disabled={isTaken}>
+              Edit it as it stands now
+            </button>
+          ) : (
+            <button type="button" onClick={onShow}>
+              Show it as it stands now
+            </button>
+          )}
+        </span>
+      </div>
+    </div>
   );
 }
 

@@ -14,7 +14,7 @@ import { linkTo } from "../route.ts";
 const everyMs = 1_000;
 const kinds = { replay: "Replay", backfill: "Back-fill", bulk: "Bulk act" } as const;
 
-/** Replays, back-fills and bulk acts, and how far they are. */
+/** Replays, back-fills and bulk operations, with their progress. */
 export function JobsScreen() {
   const { data, problem, refresh } = usePoll(
     "jobs",
@@ -54,7 +54,7 @@ export function JobsScreen() {
   );
 }
 
-/** Says when a job that was seen running is over. */
+/** Shows a toast when a job that was running ends. */
 function useEnds(jobs: readonly Job[] | undefined): void {
   const running = useRef(new Set<string>());
   useEffect(() => {
@@ -67,10 +67,9 @@ function useEnds(jobs: readonly Job[] | undefined): void {
 }
 
 function JobCard({ job, refresh }: { readonly job: Job; readonly refresh: () => void }) {
-  const { id, kind, status, actor, startedAt, endedAt, looked, made, perSecond, malformed, reason } = job;
+  const { id, kind, status, malformed, reason } = job;
   const [sure, setSure] = useState(false);
   const { busy, problem, run } = useDoing();
-  const ms = (endedAt === undefined ? bridgeNow() : Date.parse(endedAt)) - Date.parse(startedAt);
   const cancel = () =>
     run(async () => {
       await post(`/api/jobs/${id}/cancel`);
@@ -102,39 +101,7 @@ function JobCard({ job, refresh }: { readonly job: Job; readonly refresh: () => 
           ))}
       </div>
       {status === "RUNNING" && <progress aria-label={`${kinds[kind]} is running`} />}
-      <dl class="facts">
-        <div>
-          <dt>Looked at</dt>
-          <dd>{count(looked)}</dd>
-        </div>
-        <div>
-          <dt>Packets made</dt>
-          <dd>{count(made)}</dd>
-        </div>
-        <div>
-          <dt>Pace</dt>
-          <dd>
-            {ms > 0 ? count(Math.round((made * 1_000) / ms)) : 0}/s
-            {perSecond !== undefined && <span class="quiet"> of {count(perSecond)}/s</span>}
-          </dd>
-        </div>
-        <div>
-          <dt>Took</dt>
-          <dd>{span(ms)}</dd>
-        </div>
-        <div>
-          <dt>Began</dt>
-          <dd>
-            <Ago at={startedAt} /> <span class="quiet">by {actor}</span>
-          </dd>
-        </div>
-        <div>
-          <dt>Id</dt>
-          <dd>
-            <Copied text={id} what="job's id" />
-          </dd>
-        </div>
-      </dl>
+      <JobFacts job={job} />
       {reason !== undefined && <p class={status === "FAILED" ? "bad-text" : "quiet"}>{reason}</p>}
       {malformed && malformed.lines > 0 && (
         <p class="bad-text">
@@ -143,5 +110,45 @@ function JobCard({ job, refresh }: { readonly job: Job; readonly refresh: () => 
       )}
       <Fault problem={problem} />
     </li>
+  );
+}
+
+function JobFacts({ job }: { readonly job: Job }) {
+  const { id, actor, startedAt, endedAt, looked, made, perSecond } = job;
+  const ms = (endedAt === undefined ? bridgeNow() : Date.parse(endedAt)) - Date.parse(startedAt);
+  return (
+    <dl class="facts">
+      <div>
+        <dt>Looked at</dt>
+        <dd>{count(looked)}</dd>
+      </div>
+      <div>
+        <dt>Packets made</dt>
+        <dd>{count(made)}</dd>
+      </div>
+      <div>
+        <dt>Pace</dt>
+        <dd>
+          {ms > 0 ? count(Math.round((made * 1_000) / ms)) : 0}/s
+          {perSecond !== undefined && <span class="quiet"> of {count(perSecond)}/s</span>}
+        </dd>
+      </div>
+      <div>
+        <dt>Took</dt>
+        <dd>{span(ms)}</dd>
+      </div>
+      <div>
+        <dt>Began</dt>
+        <dd>
+          <Ago at={startedAt} /> <span class="quiet">by {actor}</span>
+        </dd>
+      </div>
+      <div>
+        <dt>Id</dt>
+        <dd>
+          <Copied text={id} what="job's id" />
+        </dd>
+      </div>
+    </dl>
   );
 }

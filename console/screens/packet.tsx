@@ -75,15 +75,7 @@ const acts = [
 ] as const;
 
 function Head({ packet, doing, setDoing }: HeadProps) {
-  const { id, status, reason, may, connector, entity, event, eventType, sheet, target, recordedAt, lagMs, windowMs } =
-    packet;
-  const { tries, nextTryAt, behind, replayOf, replaces, replacedBy, delivery, job } = packet;
-  const related = [
-    ["In the place of", replaces],
-    ["Replaced by", replacedBy],
-    ["Replay of", replayOf],
-    ["Waits behind", behind],
-  ] as const;
+  const { id, status, reason, may } = packet;
   return (
     <>
       <div class="title">
@@ -107,58 +99,76 @@ function Head({ packet, doing, setDoing }: HeadProps) {
         </div>
       </div>
       {reason !== undefined && <p class={status === "HELD" ? "reason held" : "reason"}>{reason}</p>}
-      <dl class="facts">
-        <Fact word="Connector">
-          <a href={linkTo("packets", undefined, { connector })}>{connector}</a>
+      <PacketFacts packet={packet} />
+    </>
+  );
+}
+
+function PacketFacts({ packet }: { readonly packet: PacketStory }) {
+  const { connector, entity, event, eventType, sheet, target, recordedAt, lagMs, windowMs } = packet;
+  const { tries, nextTryAt, delivery, job } = packet;
+  return (
+    <dl class="facts">
+      <Fact word="Connector">
+        <a href={linkTo("packets", undefined, { connector })}>{connector}</a>
+      </Fact>
+      <Fact word="Entity">
+        <Copied text={entity} what="entity" />
+      </Fact>
+      <Fact word="Target">
+        <a href={linkTo("sheets", sheet)}>
+          {sheet}.{target}
+        </a>
+      </Fact>
+      <Fact word="Event">
+        <a href={linkTo("events", event)}>{eventType}</a>
+      </Fact>
+      <Fact word="Recorded">
+        <Ago at={recordedAt} />
+      </Fact>
+      <Fact word="Lag">
+        {lagMs === undefined ? "open" : span(lagMs)} <span class="quiet">of {span(windowMs)}</span>
+      </Fact>
+      <Fact word="Tries">
+        {counted(tries, "try", "tries")}
+        {nextTryAt !== undefined && (
+          <>
+            , next <Ago at={nextTryAt} />
+          </>
+        )}
+      </Fact>
+      {delivery && (
+        <Fact word="Acknowledged">
+          {delivery.status !== undefined && `HTTP ${delivery.status}, `}
+          {span(delivery.ms)} {delivery.remoteId !== undefined && <>as {delivery.remoteId}</>}
         </Fact>
-        <Fact word="Entity">
-          <Copied text={entity} what="entity" />
+      )}
+      <RelatedPackets packet={packet} />
+      {job !== undefined && (
+        <Fact word="Job">
+          <a href={linkTo("jobs")}>{job}</a>
         </Fact>
-        <Fact word="Target">
-          <a href={linkTo("sheets", sheet)}>
-            {sheet}.{target}
+      )}
+    </dl>
+  );
+}
+
+function RelatedPackets({ packet: { behind, replayOf, replaces, replacedBy } }: { readonly packet: PacketStory }) {
+  const related = [
+    ["In the place of", replaces],
+    ["Replaced by", replacedBy],
+    ["Replay of", replayOf],
+    ["Waits behind", behind],
+  ] as const;
+  return related.map(
+    ([word, other]) =>
+      other !== undefined && (
+        <Fact key={word} word={word}>
+          <a href={linkTo("packets", other)}>
+            <code>{other}</code>
           </a>
         </Fact>
-        <Fact word="Event">
-          <a href={linkTo("events", event)}>{eventType}</a>
-        </Fact>
-        <Fact word="Recorded">
-          <Ago at={recordedAt} />
-        </Fact>
-        <Fact word="Lag">
-          {lagMs === undefined ? "open" : span(lagMs)} <span class="quiet">of {span(windowMs)}</span>
-        </Fact>
-        <Fact word="Tries">
-          {counted(tries, "try", "tries")}
-          {nextTryAt !== undefined && (
-            <>
-              , next <Ago at={nextTryAt} />
-            </>
-          )}
-        </Fact>
-        {delivery && (
-          <Fact word="Acknowledged">
-            {delivery.status !== undefined && `HTTP ${delivery.status}, `}
-            {span(delivery.ms)} {delivery.remoteId !== undefined && <>as {delivery.remoteId}</>}
-          </Fact>
-        )}
-        {related.map(
-          ([word, other]) =>
-            other !== undefined && (
-              <Fact key={word} word={word}>
-                <a href={linkTo("packets", other)}>
-                  <code>{other}</code>
-                </a>
-              </Fact>
-            ),
-        )}
-        {job !== undefined && (
-          <Fact word="Job">
-            <a href={linkTo("jobs")}>{job}</a>
-          </Fact>
-        )}
-      </dl>
-    </>
+      ),
   );
 }
 

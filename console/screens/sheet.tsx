@@ -99,7 +99,7 @@ function Editor({ text, onInput, faulty }: EditorProps) {
   );
 }
 
-/** ms after the last letter. */
+/** Delay between the last keystroke and the check. ms */
 const typingMs = 400;
 
 function useCheck(name: string, text: string | undefined): SheetCheck | undefined {
@@ -156,11 +156,11 @@ function Faults({ check: { ok, faults, warnings, examples } }: { readonly check:
   );
 }
 
-/** So many recorded events are offered one by one. */
+/** Number of recorded events offered one by one. */
 const offered = 20;
-/** So many of the last can be tried at once; the API takes no more than the most of them. */
+/** Numbers of recent events that can be tried at once; the largest is the API's limit. */
 const lastOnes = [10, 50, 200] as const;
-/** Of those that were tried so many are shown. */
+/** Number of results shown. */
 const shownAtMost = 20;
 
 interface TryingProps {
@@ -197,19 +197,7 @@ function Trying({ sheet, text, usable }: TryingProps) {
       <div class="try">
         <div class="labelled">
           <label for={chooser}>Event</label>
-          <select id={chooser} value={chosen} onChange={(event) => setChosen(event.currentTarget.value)}>
-            {lastOnes.map((last) => (
-              <option key={last} value={String(last)}>
-                The last {last} recorded
-              </option>
-            ))}
-            {events.data?.map(({ id, type, acceptedAt }) => (
-              <option key={id} value={id}>
-                {clockTime(Date.parse(acceptedAt))} {type} {id}
-              </option>
-            ))}
-            <option value="own">One of my own, as JSON</option>
-          </select>
+          <EventSelect id={chooser} events={events.data} chosen={chosen} onChange={setChosen} />
         </div>
         <button
           type="button"
@@ -241,6 +229,31 @@ function Trying({ sheet, text, usable }: TryingProps) {
         {result && <Result result={result} edited={text !== undefined} />}
       </div>
     </section>
+  );
+}
+
+interface EventSelectProps {
+  readonly id: string;
+  readonly events: readonly SourceEvent[] | undefined;
+  readonly chosen: string;
+  readonly onChange: (chosen: string) => void;
+}
+
+function EventSelect({ id, events, chosen, onChange }: EventSelectProps) {
+  return (
+    <select id={id} value={chosen} onChange={(event) => onChange(event.currentTarget.value)}>
+      {lastOnes.map((last) => (
+        <option key={last} value={String(last)}>
+          The last {last} recorded
+        </option>
+      ))}
+      {events?.map(({ id: eventId, type, acceptedAt }) => (
+        <option key={eventId} value={eventId}>
+          {clockTime(Date.parse(acceptedAt))} {type} {eventId}
+        </option>
+      ))}
+      <option value="own">One of my own, as JSON</option>
+    </select>
   );
 }
 

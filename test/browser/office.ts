@@ -12,32 +12,32 @@ import { type Answer, type TargetServer, targetServer } from "../support/target-
 import { launch } from "./chromium.ts";
 import { officePolicy, officeSheets } from "./sheets.ts";
 
-/** A `bridge serve` in a process of its own, three real targets, and an operator at a browser. */
+/** A `bridge serve` process, three real target servers, and an operator's browser. */
 export interface Office extends AsyncDisposable {
   readonly payroll: TargetServer;
   readonly gis: TargetServer;
   readonly hr: TargetServer;
   readonly door: ApiEndpoint;
-  /** Ends the bridge, as a crash or a deployment would. */
+  /** Stops the bridge with SIGTERM, as a deployment would. */
   stop(): Promise<void>;
-  /** Starts it anew where it was; it has another token then. */
+  /** Starts the bridge again on the same port, with a new token. */
   restart(): Promise<ApiEndpoint>;
   readonly context: BrowserContext;
-  /** What the page's own policy kept from happening, and what failed in it. */
+  /** Console errors, uncaught errors and requests to other hosts than the API's. */
   readonly complaints: string[];
   write(file: string, text: string): void;
-  /** The address of a file that was written. */
+  /** Returns the file URL of a written file. */
   addressOf(file: string): string;
   /** Runs `bridge` in the office's folder. */
   command(...args: string[]): Promise<string>;
   emit(event: Omit<Parameters<typeof Event>[0], "source">): Promise<void>;
-  /** Puts a message into the inbox as it is, event or not. */
+  /** Puts a message into the inbox unchanged, even if it is not a valid event. */
   putInInbox(body: string): Promise<void>;
-  /** The page, with the token. */
+  /** Opens the signed-in console, at a screen if one is given. */
   open(where?: string): Promise<Page>;
 }
 
-/** Everything that waits waits for a moment only. */
+/** Short timings that keep the tests fast. */
 const times = { backoffMs: [50, 100], probeMs: 300, tickMs: 50, redriveMs: 2_000, sealMs: 2_000 };
 
 const longHours: Answer = ({ body }, response) => {
@@ -45,6 +45,16 @@ const longHours: Answer = ({ body }, response) => {
   if (hours <= 40) return void response.writeHead(204).end();
   response.writeHead(422, { "content-type": "application/json" }).end('{"error":"flex_time must be at most 40"}');
 };
+
+function officeFolder(connectors: Readonly<Record<string, { readonly baseUrl: string }>>) {
+  const folder = home({
+    "governance.yaml": officePolicy,
+    "bridge.yaml": stringify({ connectors, times, places: ["rosters"], seals: "seals" }),
+    "rosters/.keep": "",
+  });
+  for (const [file, text] of Object.entries(officeSheets)) folder.write(`mappings/${file}`, text);
+  return folder;
+}
 
 export async function anOffice(): Promise<Office> {
   const payroll = await targetServer();
@@ -55,12 +65,7 @@ export async function anOffice(): Promise<Office> {
     GISTableConnector: { baseUrl: gis.url },
     WorkForceNow: { baseUrl: hr.url },
   };
-  const folder = home({
-    "governance.yaml": officePolicy,
-    "bridge.yaml": stringify({ connectors, times, places: ["rosters"], seals: "seals" }),
-    "rosters/.keep": "",
-  });
-  for (const [file, text] of Object.entries(officeSheets)) folder.write(`mappings/${file}`, text);
+  const folder = officeFolder(connectors);
   let served: Served = await serve(folder.path);
   const doorHere = (): ApiEndpoint => {
     const found = readApiEndpoint(join(folder.path, ".bridge"));
@@ -68,7 +73,7 @@ export async function anOffice(): Promise<Office> {
     return found;
   };
   const door = doorHere();
-  // Publishes beside the process that works on the store, as an HMS service here would.
+  // Publishes to the store without working on it, as an HMS service on this machine would.
   const beside = new Bridge({
     dir: join(folder.path, ".bridge"),
     mappings: join(folder.path, "mappings"),
@@ -137,7 +142,7 @@ async function watchedContext(browser: Browser, door: ApiEndpoint) {
   return { context, complaints };
 }
 
-/** What axe finds, a line a fault: the rule, and where. */
+/** Returns the accessibility violations axe finds, one line each: the rule and the element. */
 export async function axeFaults(page: Page): Promise<string[]> {
   const { violations } = await new AxeBuilder({ page }).analyze();
   return violations.flatMap(({ id, nodes }) => nodes.map(({ target }) => `${id}: ${target.join(" ")}`));
