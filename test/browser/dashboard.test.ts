@@ -171,7 +171,9 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
     expect(await page.getByRole("button", { name: "Preview" }).isDisabled()).toBe(true);
     await page.getByLabel("telework.hr").check();
     await page.getByRole("button", { name: "Preview" }).click();
-    await page.getByText("The file cannot be read; it must lie in a place the bridge may read from.").waitFor();
+    await page
+      .getByText("The file cannot be read. It must be in a folder that bridge.yaml lists under places.")
+      .waitFor();
     await page.getByLabel("The file's address").fill(office.addressOf("rosters/policies.ndjson"));
     await page.getByRole("button", { name: "Preview" }).click();
     await page.getByText("240 packets would be made of 241 events").waitFor();
