@@ -69,21 +69,24 @@ function hashOf(body: Omit<LedgerEntry, "hash">): string {
  * @param tail end of the chain according to the packet's record
  */
 export function verifyChain(chain: string, entries: readonly LedgerEntry[], tail: Tail): LedgerIssue | undefined {
-  const fault = (seq: number, message: string): LedgerIssue => ({ chain, seq, message });
+  const issue = (seq: number, message: string): LedgerIssue => ({ chain, seq, message });
   let prev = genesis;
   let from: Step | "NEW" = "NEW";
   for (const [i, entry] of entries.entries()) {
     const { hash, ...body } = entry;
-    if (entry.seq !== i + 1) return fault(i + 1, `entry ${i + 1} is missing`);
-    if (entry.chain !== chain) return fault(entry.seq, `the entry belongs to ${entry.chain}`);
-    if (entry.prev !== prev) return fault(entry.seq, "does not follow from the entry before it");
-    if (hashOf(body) !== hash) return fault(entry.seq, "was changed after it was written");
-    if (!legal[from].includes(entry.step)) return fault(entry.seq, `${from} cannot become ${entry.step}`);
+    if (entry.seq !== i + 1) return issue(i + 1, `entry ${i + 1} is missing`);
+    if (entry.chain !== chain) return issue(entry.seq, `the entry belongs to ${entry.chain}`);
+    if (entry.prev !== prev) return issue(entry.seq, "does not follow from the entry before it");
+    if (hashOf(body) !== hash) return issue(entry.seq, "was changed after it was written");
+    if (!legal[from].includes(entry.step)) return issue(entry.seq, `${from} cannot become ${entry.step}`);
     prev = hash;
     from = entry.step;
   }
-  if (tail.seq > entries.length)
-    return fault(entries.length + 1, `the last ${tail.seq - entries.length} entries are missing`);
-  if (tail.seq < entries.length) return fault(tail.seq + 1, "stands after the chain's end");
-  return tail.hash === prev ? undefined : fault(tail.seq, "is not the entry the packet's record ends with");
+  if (tail.seq > entries.length) return issue(entries.length + 1, missingEntries(tail.seq - entries.length));
+  if (tail.seq < entries.length) return issue(tail.seq + 1, "is after the end of the chain");
+  return tail.hash === prev ? undefined : issue(tail.seq, "is not the last entry according to the packet's record");
+}
+
+function missingEntries(count: number): string {
+  return count === 1 ? "the last entry is missing" : `the last ${count} entries are missing`;
 }

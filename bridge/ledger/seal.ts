@@ -45,9 +45,9 @@ export interface Sealed {
   readonly hash: string;
 }
 
-/** Signs by ECDSA on P-256 with SHA-256, in DER: what AWS KMS, FIPS 186 and every openssl know. */
+/** Signs with ECDSA on P-256 and SHA-256, DER-encoded, as AWS KMS and openssl do. */
 export interface Signer {
-  /** Its public key's SHA-256, as in a statement. */
+  /** Name of its public key, as in a statement. */
   readonly key: string;
   /** @returns the signature in base64 */
   sign(text: string): Promise<string>;
@@ -74,7 +74,7 @@ export interface Sealer {
 
 export interface SealsMade {
   readonly seals: number;
-  /** How many they list together. */
+  /** Entries listed by these seals together. */
   readonly entries: number;
 }
 
@@ -109,9 +109,13 @@ async function lastSeal(seals: SealsPort): Promise<Seal | undefined> {
   const [found, remembered] = await Promise.all([seals.last(), seals.remembered?.()]);
   const last = found && openSeal(found.text);
   if (found && last?.statement.seal !== found.number)
-    throw new Error(`seal ${found.number} is no seal; nothing is sealed on top of it`);
+    throw new Error(
+      `seal ${found.number} is invalid, and no seal can follow it; "bridge ledger verify" names the problem`,
+    );
   if ((remembered?.number ?? 0) > (found?.number ?? 0)) {
-    throw new Error(`seal ${remembered?.number} was made and is not there; put it back, or name the folder it is in`);
+    throw new Error(
+      `seal ${remembered?.number} was created but is missing; restore it, or configure the folder it is in`,
+    );
   }
   return last;
 }
@@ -137,7 +141,12 @@ async function listAppended(
   return { list, entries, to };
 }
 
-/** No line for what is no entry of ours: its text could pass for several lines, and its chain shows it without a seal. */
+/**
+ * Formats an entry as one line of a seal's list.
+ *
+ * @returns `undefined` if the entry is malformed, because its text could pass for several lines. Verifying its chain
+ * reports it without a seal.
+ */
 export function lineOf({ chain, seq, hash }: Sealed): string | undefined {
   if (!/^\S+$/.test(chain) || !Number.isSafeInteger(seq) || !/^[0-9a-f]{64}$/.test(hash)) return undefined;
   return `${chain} ${seq} ${hash}\n`;
@@ -182,9 +191,9 @@ export function sealIssue(
 ): string | undefined {
   if (statement.key !== keyNameOf(publicKey)) return "is signed with another key";
   const bytes = Buffer.from(signature, "base64");
-  // Base64 read leniently has many texts for the same bytes.
+  // Lenient decoding accepts several base64 texts for the same bytes.
   if (bytes.toString("base64") !== signature || !verify("sha256", Buffer.from(signed), publicKey, bytes)) {
-    return "has a signature that is not by its key";
+    return "has a signature that does not match its key";
   }
   if (hash("sha256", list) !== statement.list) return "has a list that was changed";
   if (before !== "unknown" && statement.prev !== (before?.hash ?? noSeal))

@@ -5,75 +5,75 @@ import type { RememberedSeal } from "../ports/records.ts";
 import type { AppendedPort, SealsPort } from "../ports/seals.ts";
 import { openSeal, type Seal, type Sealed, sealedIn, sealIssue } from "./seal.ts";
 
-/** Something wrong with a seal itself. */
+/** Problem with a seal itself. */
 export interface SealIssue {
   readonly seal: number;
   readonly message: string;
 }
 
-/** What a ledger is held against. */
+/** Seals and appended entries that a ledger is checked against. */
 export interface Evidence {
   readonly seals: SealsPort;
   readonly appended: AppendedPort;
-  /** From a place that is trusted more than the seals' own. Without one no seal is good. */
+  /** Key from a place that is trusted more than the seals' own. Without it no seal is valid. */
   readonly publicKey: KeyObject | undefined;
   readonly clock: Pick<Clock, "now">;
-  /** Seals somebody has kept a copy of, whoever may have changed all others since. */
+  /** Seals of which someone kept a copy. They detect a change even if all stored seals were rewritten. */
   readonly kept?: readonly RememberedSeal[];
 }
 
-/** What of a ledger is sealed and what is not yet. */
+/** Counts of what is sealed and what is not yet. */
 export interface Covered {
   seals: number;
-  /** When the newest seal was made. ms */
+  /** Creation time of the newest seal. ms since the epoch */
   newest?: number | undefined;
   unsealed: number;
-  /** When the first of what is not sealed was written. ms */
+  /** Time of the oldest unsealed entry. ms since the epoch */
   oldest?: number | undefined;
   readonly settlingMs: number;
 }
 
-/** The most hashes held in memory: about 100 MB. A larger ledger is read through several times. */
+/** Limit of hashes in memory, about 100 MB. A larger ledger is read several times. */
 const maxHeld = 1_000_000;
 
-/** What is read at a time of what no seal covers yet. */
+/** Unsealed entries per read. */
 const slice = 1_000;
 
 /**
- * The seals in order, each found good in its place; or the first fault, and then nothing more.
+ * Yields the seals in order, each verified in its position. At the first problem it yields that and ends.
  *
- * @param first the number to begin with; the one before it is checked by itself only
+ * @param first number to start with; the seal before it is checked on its own only
  */
 export async function* goodSeals(
   { seals, publicKey, kept = [] }: Evidence,
   first = 1,
 ): AsyncGenerator<Seal | SealIssue> {
-  const fault = (seal: number, message: string): SealIssue => ({ seal, message });
+  const issue = (seal: number, message: string): SealIssue => ({ seal, message });
   const begin = Math.max(1, first - 1);
   let number = begin;
   let before: Seal | undefined;
   const remembered = await seals.remembered?.();
   const known = remembered ? [...kept, remembered] : kept;
   for await (const found of seals.from(begin)) {
-    if (found.number !== number) return yield fault(number, "is missing");
+    if (found.number !== number) return yield issue(number, "is missing");
     const seal = openSeal(found.text);
-    if (!seal) return yield fault(number, "cannot be read as a seal");
-    if (seal.statement.seal !== number) return yield fault(number, `is seal ${seal.statement.seal} by its own word`);
-    if (!publicKey) return yield fault(number, "cannot be checked: the key it was signed with is gone");
+    if (!seal) return yield issue(number, "cannot be read as a seal");
+    if (seal.statement.seal !== number) return yield issue(number, `says that it is seal ${seal.statement.seal}`);
+    if (!publicKey) return yield issue(number, "cannot be checked: its public key is missing");
     const isFirst = number === begin && first > 1;
     const wrong = sealIssue(seal, isFirst ? "unknown" : before, publicKey);
-    if (wrong) return yield fault(number, wrong);
+    if (wrong) return yield issue(number, wrong);
     if (known.some((other) => other.number === number && other.hash !== seal.hash)) {
-      return yield fault(number, "is not the one that was made");
+      return yield issue(number, "is not the seal that was created");
     }
     if (!isFirst) yield seal;
     before = seal;
     number++;
   }
-  if (known.some((other) => other.number >= number)) yield fault(number, "was made and is not there");
+  if (known.some((other) => other.number >= number)) yield issue(number, "was created but is missing");
 }
 
-/** The number of the first seal made at or after a time, by halves; one more than there are where none was. */
+/** Finds the first seal made at or after a time, by binary search. Without one, returns the newest number plus one. */
 export async function firstSealSince(seals: SealsPort, since: number): Promise<number> {
   let from = 1;
   let to = ((await seals.last())?.number ?? 0) + 1;
@@ -91,14 +91,14 @@ async function timeOf(seals: SealsPort, number: number): Promise<number> {
 }
 
 /**
- * The sealed entries as a set that the ledger is held against, entry by entry.
+ * Set of sealed entries that the ledger is checked against, entry by entry.
  *
- * Sealed entries come in the order they were appended, the ledger chain by chain: so the seals are read first and
- * their hashes kept, and where those are too many, a part of them at a time. An entry's hash stands for its chain, its
- * number and all it says.
+ * Seals list entries in append order, but the ledger is read chain by chain. The seals are therefore read first and
+ * their hashes kept in memory, one part at a time if there are too many. An entry's hash covers its chain, its number
+ * and its content.
  */
 export class SealedEntries implements Covered {
-  /** How many times the ledger has to be read. Known once the first part is loaded. */
+  /** Number of times the ledger has to be read. Known once the first part is loaded. */
   parts = 1;
   seals = 0;
   newest: number | undefined;
@@ -118,7 +118,11 @@ export class SealedEntries implements Covered {
     this.#maxHeld = limit;
   }
 
-  /** Reads the seals, and then what no seal covers yet. @returns what is wrong with the seals themselves */
+  /**
+   * Reads the seals, then the entries that no seal covers yet.
+   *
+   * @returns the first problem with the seals themselves
+   */
   async load(part: number): Promise<SealIssue | undefined> {
     this.#part = part;
     this.#sealed.clear();
@@ -157,20 +161,20 @@ export class SealedEntries implements Covered {
       for (const other of held) if (!this.#isInPart(other)) held.delete(other);
   }
 
-  /** Hashes are spread evenly, so their first two bytes tell the part. */
+  /** Hashes are distributed evenly, so their first two bytes select the part. */
   #isInPart(key: string): boolean {
     return ((key.charCodeAt(0) << 8) | key.charCodeAt(1)) % this.parts === this.#part;
   }
 
-  /** Holds entries of the ledger against the seals. */
+  /** Checks entries of the ledger against the seals. */
   async check(entries: readonly LedgerEntry[]): Promise<LedgerIssue | undefined> {
     for (const entry of entries) {
       const key = keyOf(entry.hash);
       if (!this.#isInPart(key) || this.#sealed.delete(key) || this.#fresh.has(key)) continue;
-      // The bridge is at work, and this was appended after we looked.
+      // The bridge is running, so the entry may have been appended after the last read.
       await this.#readFresh();
       if (this.#fresh.has(key) || this.#isSettling(entry)) continue;
-      return this.#strange(entry);
+      return this.#unknownIssue(entry);
     }
     return undefined;
   }
@@ -179,13 +183,13 @@ export class SealedEntries implements Covered {
     return this.settlingMs > 0 && at > this.#evidence.clock.now() - this.settlingMs;
   }
 
-  async #strange({ chain, seq }: LedgerEntry): Promise<LedgerIssue> {
+  async #unknownIssue({ chain, seq }: LedgerEntry): Promise<LedgerIssue> {
     const listed = await this.#find((sealed) => sealed.chain === chain && sealed.seq === seq);
     if (listed) return changedIssue(listed.entry, listed.seal);
-    return { chain, seq, message: "stands in no seal, and was not appended since the last: it was put in" };
+    return { chain, seq, message: "is in no seal and was not appended since the newest seal: it was inserted" };
   }
 
-  /** After the whole ledger was held against them: the first of the sealed entries that did not turn up. */
+  /** Returns the first sealed entry that was not found. Call it after the whole ledger was checked. */
   async missing(): Promise<LedgerIssue | undefined> {
     if (this.#sealed.size === 0) return undefined;
     const found = await this.#find(({ hash }) => this.#sealed.has(keyOf(hash)));
@@ -213,7 +217,7 @@ function nameOf({ statement }: Seal): string {
   return `seal ${statement.seal} of ${statement.at}`;
 }
 
-/** 128 bits of a hash as 16 one-byte characters: a text of its own, where a slice would keep the whole list alive. */
+/** Returns 128 bits of a hash as 16 one-byte characters. A new string, because a slice would keep the whole list alive. */
 function keyOf(hash: string): string {
   return Buffer.from(hash.slice(0, 32), "hex").toString("latin1");
 }

@@ -21,38 +21,38 @@ import {
 } from "./sealed-entries.ts";
 
 export interface Verification {
-  /** With `since`, a chain that two seals name counts twice. */
+  /** With `since`, a chain listed by two seals counts twice. */
   readonly chains: number;
   readonly entries: number;
-  /** Absent where the ledger was not held against seals. */
+  /** Absent if the ledger was not checked against seals. */
   readonly seals?: SealsSeen;
-  /** The first thing found wrong. */
+  /** First problem found. */
   readonly fault?: LedgerIssue | SealIssue;
 }
 
 export interface SealsSeen {
   readonly seals: number;
-  /** When the newest was made. ms */
+  /** Creation time of the newest seal. ms since the epoch */
   readonly newest?: number;
   /** Entries that no seal covers yet. */
   readonly unsealed: number;
-  /** Some of these are older than two intervals: sealing has stopped, or seals were taken away. */
+  /** True if an unsealed entry is older than two sealing intervals: sealing has stopped, or seals were removed. */
   readonly late: boolean;
 }
 
-/** Where it is, as one says it: `pkt-…, entry 3`, `seal 12`. */
-export function placeOf(fault: LedgerIssue | SealIssue): string {
-  return "seal" in fault ? `seal ${fault.seal}` : `${fault.chain}, entry ${fault.seq}`;
+/** Names the place of a problem: `pkt-…, entry 3` or `seal 12`. */
+export function placeOf(issue: LedgerIssue | SealIssue): string {
+  return "seal" in issue ? `seal ${issue.seal}` : `${issue.chain}, entry ${issue.seq}`;
 }
 
 export interface VerifyOptions {
   readonly evidence?: Evidence;
-  /** Only what was sealed since. Needs evidence. ms since the epoch */
+  /** Verifies only what was sealed since this time. Needs `evidence`. ms since the epoch */
   readonly since?: number;
   readonly onProgress?: (entries: number) => void;
 }
 
-/** The parts of an engine that are read to verify its ledger. */
+/** Parts of an engine that verifying its ledger needs. */
 export interface VerifiedEngine {
   readonly store: StorePort;
   readonly bridgeKey: KeyObject;
@@ -66,17 +66,21 @@ const page = 500;
 const chainsAtOnce = 100;
 
 /**
- * Checks the whole ledger, and stops at the first fault: that every chain holds from its first entry to the one its
- * record ends with, that no record is without a chain, and, with evidence, that all that was sealed stands there as it
- * was and nothing was put in beside it.
+ * Verifies the ledger and stops at the first problem.
  *
- * With `since` it reads only the seals made since then and the chains they name: it finds what of that was changed or is
- * gone, and not what was put in.
+ * Every chain must be intact from its first entry to the one that its record names as the last, and every record must
+ * have a chain. With `evidence`, every sealed entry must be unchanged, and no entry may have been inserted.
+ *
+ * With `since`, only the seals made since then and the chains they list are read. This finds changed and missing
+ * entries, but not inserted ones.
+ *
+ * @throws {TypeError} if `since` is given without `evidence`
  */
 export async function verifyLedger(engine: VerifiedEngine, options: VerifyOptions = {}): Promise<Verification> {
   const { evidence, since, onProgress } = options;
   if (since === undefined) return verifyWhole(engine, evidence && new SealedEntries(evidence), onProgress);
-  if (!evidence) throw new TypeError("without seals nothing tells what was written since then; check the whole ledger");
+  if (!evidence)
+    throw new TypeError("without seals it is unknown which entries were written since then; verify the whole ledger");
   return verifySince(engine, evidence, since, onProgress);
 }
 
@@ -86,14 +90,14 @@ async function verifyWhole(
   onProgress: VerifyOptions["onProgress"],
 ): Promise<Verification> {
   const count = { chains: 0, entries: 0 };
-  const result = (fault?: LedgerIssue | SealIssue): Verification => ({
+  const result = (issue?: LedgerIssue | SealIssue): Verification => ({
     ...count,
     ...(sealed && { seals: seen(engine, sealed) }),
-    ...(fault && { fault }),
+    ...(issue && { fault: issue }),
   });
   for (let part = 0; part < (sealed?.parts ?? 1); part++) {
-    const sealFault = await sealed?.load(part);
-    if (sealFault) return result(sealFault);
+    const sealIssue = await sealed?.load(part);
+    if (sealIssue) return result(sealIssue);
     for await (const chains of batchesOf(chainsIn(engine), chainsAtOnce)) {
       const ends =
         part === 0
@@ -104,15 +108,15 @@ async function verifyWhole(
           : undefined;
       for (const entries of chains) {
         const [{ chain }] = entries;
-        let fault: LedgerIssue | undefined;
+        let issue: LedgerIssue | undefined;
         if (ends) {
           count.chains++;
           count.entries += entries.length;
           onProgress?.(count.entries);
-          fault = await checkChain(engine, chain, entries, ends.get(chain));
+          issue = await checkChain(engine, chain, entries, ends.get(chain));
         }
-        fault ??= await sealed?.check(entries);
-        if (fault) return result(fault);
+        issue ??= await sealed?.check(entries);
+        if (issue) return result(issue);
       }
     }
     const missing = await sealed?.missing();
@@ -130,23 +134,23 @@ async function verifySince(
   const { seals, appended } = evidence;
   const count = { chains: 0, entries: 0 };
   const sealed: Covered = { seals: 0, unsealed: 0, settlingMs: appended.settlingMs };
-  const result = (fault?: LedgerIssue | SealIssue): Verification => ({
+  const result = (issue?: LedgerIssue | SealIssue): Verification => ({
     ...count,
     seals: seen(engine, sealed),
-    ...(fault && { fault }),
+    ...(issue && { fault: issue }),
   });
   const check = async (listed: readonly Sealed[], seal?: Seal): Promise<LedgerIssue | undefined> => {
     for (const [chain, own] of Map.groupBy(listed, (entry) => entry.chain)) {
       const entries = await engine.store.chain(chain);
-      const lost = seal && own.find(({ seq }) => !entries[seq - 1]);
-      if (lost) return missingIssue(lost, seal);
+      const missing = seal && own.find(({ seq }) => !entries[seq - 1]);
+      if (missing) return missingIssue(missing, seal);
       const changed = seal && own.find(({ seq, hash }) => entries[seq - 1]?.hash !== hash);
       if (changed) return changedIssue(changed, seal);
       count.chains++;
       count.entries += entries.length;
       onProgress?.(count.entries);
-      const fault = await checkChain(engine, chain, entries, (await endsOf(engine, [chain])).get(chain));
-      if (fault) return fault;
+      const issue = await checkChain(engine, chain, entries, (await endsOf(engine, [chain])).get(chain));
+      if (issue) return issue;
     }
     return undefined;
   };
@@ -159,8 +163,8 @@ async function verifySince(
     sealed.seals++;
     sealed.newest = Date.parse(seal.statement.at);
     to = seal.statement.to;
-    const fault = await check([...sealedIn(seal)], seal);
-    if (fault) return result(fault);
+    const issue = await check([...sealedIn(seal)], seal);
+    if (issue) return result(issue);
   }
   if (sealed.seals === 0) to = (last && openSeal(last.text)?.statement.to) ?? "";
   for (;;) {
@@ -169,8 +173,8 @@ async function verifySince(
     if (sealed.unsealed === 0) sealed.oldest = fresh.entries[0]?.at;
     sealed.unsealed += fresh.entries.length;
     to = fresh.to;
-    const fault = await check(fresh.entries);
-    if (fault) return result(fault);
+    const issue = await check(fresh.entries);
+    if (issue) return result(issue);
   }
 }
 
@@ -179,7 +183,7 @@ function seen({ clock, times }: VerifiedEngine, { seals, newest, unsealed, oldes
   return { seals, ...(newest !== undefined && { newest }), unsealed, late };
 }
 
-/** The ledger a chain at a time, as it is read. */
+/** Yields the ledger's entries grouped by chain. */
 async function* chainsIn({ store }: VerifiedEngine): AsyncGenerator<[LedgerEntry, ...LedgerEntry[]]> {
   let current: LedgerEntry[] = [];
   for await (const { items } of pagesOf((from) => store.ledger({ limit: page, ...from }))) {
@@ -194,7 +198,7 @@ async function* chainsIn({ store }: VerifiedEngine): AsyncGenerator<[LedgerEntry
   if (current.length > 0) yield current as [LedgerEntry];
 }
 
-/** While the bridge runs a chain may grow between two reads: a fault counts only once chain and record stood still. */
+/** A chain may grow between two reads while the bridge runs, so an issue counts only if chain and record did not change. */
 async function checkChain(
   engine: VerifiedEngine,
   chain: string,
@@ -202,36 +206,36 @@ async function checkChain(
   end: End | undefined,
 ): Promise<LedgerIssue | undefined> {
   for (let before = end; ; ) {
-    const fault = before
+    const issue = before
       ? (verifyChain(chain, entries, before.tail) ?? verifyRecord(engine, before.record, entries))
       : { chain, seq: 1, message: "the record this chain belongs to is missing" };
-    if (!fault) return undefined;
+    if (!issue) return undefined;
     const again = await engine.store.chain(chain);
     const now = (await endsOf(engine, [chain])).get(chain);
-    if (again.length === entries.length && now?.tail.seq === before?.tail.seq) return fault;
+    if (again.length === entries.length && now?.tail.seq === before?.tail.seq) return issue;
     entries = again;
     before = now;
   }
 }
 
-/** A packet's fields and status must be those the ledger was told of. */
+/** Checks that a packet's fields and status are those in the ledger. */
 function verifyRecord(engine: VerifiedEngine, record: PacketRecord | undefined, entries: readonly LedgerEntry[]) {
   if (!record) return undefined;
   const { packet, progress } = record;
-  const fault = (seq: number, message: string): LedgerIssue => ({ chain: packet.id, seq, message });
+  const issue = (seq: number, message: string): LedgerIssue => ({ chain: packet.id, seq, message });
   const isErased = entries.at(-1)?.step === "ERASED";
   if (isErased && Object.keys(packet.fields).length > 0) {
-    return fault(entries.length, "the packet has fields, and the ledger says that they were erased");
+    return issue(entries.length, "the packet has fields, but the ledger says that they were erased");
   }
   if (!isErased && entries[0]?.facts.digest !== digestOf(packet, engine.bridgeKey)) {
-    return fault(1, "the packet's fields are not those that were recorded");
+    return issue(1, "the packet's fields are not those that were recorded");
   }
   return entries.at(isErased ? -2 : -1)?.step === progress.status
     ? undefined
-    : fault(entries.length, `the packet's record says ${progress.status}, and the ledger does not`);
+    : issue(entries.length, `the packet's record says ${progress.status}, but the ledger does not`);
 }
 
-/** Where the record says its chain ends, and for a packet the record itself. */
+/** End of a chain according to its record; for a packet, also the record. */
 interface End {
   readonly tail: Tail;
   readonly record?: PacketRecord;
@@ -256,7 +260,7 @@ function isPacket(chain: string): boolean {
   return chain.startsWith("pkt-");
 }
 
-/** A chain that is gone altogether shows only in the records that should have one. */
+/** Finds a record whose whole chain is missing. Reading the chains alone cannot find it. */
 async function recordsWithoutChain(engine: VerifiedEngine, chains: number): Promise<LedgerIssue | undefined> {
   const { events, packets } = await engine.store.tally();
   const { duplicates: _, ...byStatus } = events;

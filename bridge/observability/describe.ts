@@ -1,21 +1,22 @@
 import type { LedgerEntry, Status } from "../model/ledger-entry.ts";
+import type { Json } from "../values/json.ts";
 
 /** Describes one ledger entry in words, for the CLI and the console. */
 export function sentenceOf({ step, facts }: Pick<LedgerEntry, "step" | "facts">): string {
-  const tries = facts.tries === undefined ? "" : ` at try ${facts.tries}`;
+  const attempt = facts.tries === undefined ? "" : ` on attempt ${facts.tries}`;
   switch (step) {
     case "QUEUED":
-      if (facts.act === "release") return `let go again${person(facts)}${rules(facts)}`;
-      if (facts.place === "outbox") return `put into the outbox${tries}`;
-      if (facts.place === "behind") return `waits behind ${facts.head}, the oldest of its lane`;
-      if (facts.place === "lane") return `put back on its lane: ${facts.why}`;
-      return `recorded with ${namesIn(facts)}${origin(facts)}${rules(facts)}; put on its lane`;
+      if (facts.act === "release") return `released${person(facts)}${rules(facts)}`;
+      if (facts.place === "outbox") return `moved to the outbox${attempt.replace(" on ", " after ")}`;
+      if (facts.place === "behind") return `waits behind ${facts.head}, the oldest packet in its lane`;
+      if (facts.place === "lane") return `requeued in its lane: ${facts.why}`;
+      return `recorded with ${namesIn(facts)}${origin(facts)}${rules(facts)}; queued in its lane`;
     case "RETRY":
-      return `the target did not take it${tries}${http(facts)}; next try in ${inWords(Number(facts.waitMs))}`;
+      return `not delivered${attempt}${http(facts)}; next attempt in ${inWords(Number(facts.waitMs))}`;
     case "HELD":
-      return `held for a person: ${facts.reason}${tries}${http(facts)}${origin(facts)}${rules(facts)}`;
+      return `held for a person: ${facts.reason}${attempt}${http(facts)}${origin(facts)}${rules(facts)}`;
     case "SENT":
-      return `the target took it${tries}${http(facts)}, in ${facts.ms} ms`;
+      return `delivered${attempt}${http(facts)} in ${facts.ms} ms`;
     case "DISCARDED":
       return `discarded${person(facts)}`;
     case "UNCHANGED":
@@ -23,19 +24,23 @@ export function sentenceOf({ step, facts }: Pick<LedgerEntry, "step" | "facts">)
       return `not sent: ${facts.reason ?? step.toLowerCase()}${person(facts)}`;
     case "EXPANDING":
     case "EXPANDED":
-      if (facts.chunks !== undefined) return `is large: expanded in ${facts.chunks} chunks`;
-      return `made ${facts.packets} packets${facts.targets === undefined ? "" : ` for ${facts.targets} targets`}`;
+      if (facts.chunks !== undefined) return `split into ${counted(facts.chunks, "chunk")} because of its size`;
+      return `created ${counted(facts.packets, "packet")}${facts.targets === undefined ? "" : ` for ${counted(facts.targets, "target")}`}`;
     case "UNMATCHED":
-      return "no sheet wants it";
+      return "no sheet matches it";
     case "QUARANTINED":
-      return `put aside: ${facts.reason}`;
+      return `quarantined: ${facts.reason}`;
     case "NOTED":
       return `${facts.type}${person(facts)}`;
     case "ERASED":
-      return "what it carried was erased, being old";
+      return "payload erased after its retention time";
     case "DUPLICATE":
-      return "came again, and changed nothing";
+      return "received again; nothing changed";
   }
+}
+
+function counted(quantity: Json | undefined, noun: string): string {
+  return quantity === 1 ? `1 ${noun}` : `${quantity} ${noun}s`;
 }
 
 function namesIn({ fields }: LedgerEntry["facts"]): string {
@@ -45,9 +50,9 @@ function namesIn({ fields }: LedgerEntry["facts"]): string {
 /** Names the packet that this one replaces or replays, the edited fields and the operator; empty for a first packet. */
 function origin(facts: LedgerEntry["facts"]): string {
   const { replaces, replayOf, changes } = facts;
-  const what = replaces ? ` in the place of ${replaces}` : replayOf ? ` to send ${replayOf} again` : "";
+  const what = replaces ? ` replacing ${replaces}` : replayOf ? ` replaying ${replayOf}` : "";
   const changed = Array.isArray(changes) ? changes.map((change) => (change as { field: string }).field) : [];
-  const edited = changed.length > 0 ? `, with other ${changed.join(", ")}` : "";
+  const edited = changed.length > 0 ? ` with a changed ${changed.join(", ")}` : "";
   return what === "" ? "" : `,${what}${edited}${person(facts)}`;
 }
 
@@ -99,7 +104,7 @@ function roundTrip({ roundTripMs }: Pick<Standing, "roundTripMs">): string {
 function waitingFor({ nextTryAt, sendingUntil, reason }: Omit<Standing, "status" | "target">, now: number): string {
   const next = nextTryAt === undefined ? undefined : nextTryAt > now ? `retry in ${inWords(nextTryAt - now)}` : "due";
   const sending =
-    sendingUntil !== undefined && (sendingUntil > now ? "being sent" : "a try broke off, another follows");
+    sendingUntil !== undefined && (sendingUntil > now ? "being sent" : "an attempt was interrupted; another follows");
   return [next ?? sending, reason].filter(Boolean).join(": ");
 }
 

@@ -15,7 +15,7 @@ export interface PauseResult {
 
 /** Pauses sending to a connector's target. Its packets wait in the outbox until it is resumed. */
 export function pause(engine: Engine, connector: Connector, by: Actor): Promise<PauseResult> {
-  const facts = noteFacts("pause", connector, by);
+  const facts = connectorFacts("pause", connector, by);
   const { actor, why } = facts as { actor: string; why: string };
   return setPaused(engine, connector, { type: "sync.connector.paused", facts }, (health, now) =>
     health.paused ? health : { ...health, paused: true, pause: { actor, why, at: now } },
@@ -24,7 +24,7 @@ export function pause(engine: Engine, connector: Connector, by: Actor): Promise<
 
 /** Resumes sending to a paused connector's target, starting with its outbox. */
 export function resume(engine: Engine, connector: Connector, by: Actor): Promise<PauseResult> {
-  const facts = noteFacts("resume", connector, by);
+  const facts = connectorFacts("resume", connector, by);
   return setPaused(engine, connector, { type: "sync.connector.resumed", facts }, (health, now) => {
     if (!health.paused) return health;
     const { pause: _p, redriveGapMs: _g, ...rest } = health;
@@ -40,12 +40,12 @@ async function setPaused(
 ): Promise<PauseResult> {
   const id = connectorId(connector);
   let changed = false;
-  const look = (health: Health, now: number): Health => {
+  const observed = (health: Health, now: number): Health => {
     const after = change(health, now);
     changed = after !== health;
     return after;
   };
-  const health = await changeHealth(engine, id, look, createAuditEvent(engine, type, facts));
+  const health = await changeHealth(engine, id, observed, createAuditEvent(engine, type, facts));
   if (changed) engine.log({ step: type.slice("sync.".length).replace(".", "-"), connector: id });
   return { changed, health };
 }
@@ -62,20 +62,20 @@ export type RedriveResult =
  */
 export async function redriveNow(engine: Engine, connector: Connector, by: Actor): Promise<RedriveResult> {
   const id = connectorId(connector);
-  const facts = noteFacts("redrive", connector, by);
+  const facts = connectorFacts("redrive", connector, by);
   const health = (await engine.store.read("health", [id]))[0]?.value;
-  if (health?.paused) return { kind: "refused", why: `${id} is paused; resume it, and its outbox is sent back` };
+  if (health?.paused) return { kind: "refused", why: `${id} is paused; resume it to redrive its outbox` };
   if (health && isDown(health)) {
-    return { kind: "refused", why: `${id} is down; probe it, and if it is awake its outbox is sent back` };
+    return { kind: "refused", why: `${id} is down; probe it, and its outbox is redriven if it responds` };
   }
   const { waiting } = await engine.queue.depth(`outbox:${id}`);
   if (waiting === 0) return { kind: "empty" };
-  const note = createAuditEvent(engine, "sync.outbox.redriven", facts);
-  await changeHealth(engine, id, (before, now) => ({ ...before, redriveAt: now }), note);
+  const audit = createAuditEvent(engine, "sync.outbox.redriven", facts);
+  await changeHealth(engine, id, (before, now) => ({ ...before, redriveAt: now }), audit);
   return { kind: "due", waiting };
 }
 
-/** Ledger facts of an operation on a connector. */
-function noteFacts(act: string, connector: Connector, by: Actor): JsonObject {
+/** Returns the ledger facts of an operation on a connector. */
+function connectorFacts(act: string, connector: Connector, by: Actor): JsonObject {
   return { ...auditFacts(act, by), connector: connectorId(connector) };
 }

@@ -19,7 +19,8 @@ export async function discard(engine: Engine, id: string, by: Actor, seen?: numb
     const found = await packetFor(engine, id, seen, openStatuses);
     if (found.kind !== "found") return found;
     const { packet, progress } = found.stored.value;
-    if (progress.lease) return refusedResult(`${id} is being sent, or a try broke off; look again in a minute`);
+    if (progress.lease)
+      return refusedResult(`${id} is being sent, or an attempt was interrupted; check again in a minute`);
     const reason = `discarded by ${act.actor}: ${act.why}`;
     if (
       (await writeTransition(engine, found.stored, {

@@ -53,16 +53,16 @@ export async function edit(engine: Engine, request: EditRequest, by: Actor): Pro
   const found = await packetFor(engine, request.id, request.etag, ["HELD"]);
   if (found.kind !== "found") return found;
   const { packet } = found.stored.value;
-  const trial = await previewOf(engine, packet, request.fields);
-  if (trial.kind === "refused") return trial;
+  const preview = await previewOf(engine, packet, request.fields);
+  if (preview.kind === "refused") return preview;
   return replace(engine, found.stored, {
-    shape: { ...trial.packet, edited: true },
+    shape: { ...preview.packet, edited: true },
     act,
     facts: {
-      changes: trial.changes.map((change) => hashedChange(engine, packet, change)),
-      governance: trial.governance as unknown as Json,
+      changes: preview.changes.map((change) => hashedChange(engine, packet, change)),
+      governance: preview.governance as unknown as Json,
     },
-    ...(trial.held !== undefined && { held: { code: "governance", reason: trial.held } }),
+    ...(preview.held !== undefined && { held: { code: "governance", reason: preview.held } }),
   });
 }
 
@@ -73,41 +73,42 @@ export async function previewEdit(
 ): Promise<EditPreview | Exclude<OperationResult, { kind: "done" }>> {
   const found = await packetFor(engine, request.id, request.etag, ["HELD"]);
   if (found.kind !== "found") return found;
-  const trial = await previewOf(engine, found.stored.value.packet, request.fields);
-  if (trial.kind === "refused") return trial;
-  const { packet: _, ...preview } = trial;
-  return preview;
+  const preview = await previewOf(engine, found.stored.value.packet, request.fields);
+  if (preview.kind === "refused") return preview;
+  const { packet: _, ...shown } = preview;
+  return shown;
 }
 
 /** Preview of an edit, with the packet it would create. */
-type EditAttempt = EditPreview & { readonly packet: Packet };
+type PreviewWithPacket = EditPreview & { readonly packet: Packet };
 
-async function previewOf(engine: Engine, packet: Packet, wanted: JsonObject): Promise<EditAttempt | Refused> {
-  const fault = jsonIssue(wanted) ?? (await fieldsFault(engine, packet, wanted));
-  if (fault !== undefined) return refusedResult(fault);
+async function previewOf(engine: Engine, packet: Packet, wanted: JsonObject): Promise<PreviewWithPacket | Refused> {
+  const issue = jsonIssue(wanted) ?? (await fieldsIssue(engine, packet, wanted));
+  if (issue !== undefined) return refusedResult(issue);
   const { packet: left, decisions, blocked } = await governAgain(engine, packet, wanted);
   const { fields } = left;
   const tooLarge = sizeIssue(left);
   if (tooLarge !== undefined) return refusedResult(tooLarge);
   const changes = changesOf(packet.fields, fields);
-  if (changes.length === 0) return refusedResult("nothing is changed; to send it as it is, replay it");
+  if (changes.length === 0) return refusedResult("nothing is changed; to send the packet unchanged, replay it");
   const held = blocked === undefined ? {} : { held: blocked };
   return { kind: "trial", packet: left, fields, changes, governance: decisions, ...held };
 }
 
 /** Accepts only field names of the sheet or the packet: names go into the ledger, and free text could be personal data. */
-async function fieldsFault(engine: Engine, packet: Packet, wanted: JsonObject): Promise<string | undefined> {
+async function fieldsIssue(engine: Engine, packet: Packet, wanted: JsonObject): Promise<string | undefined> {
   const { target } = await placeOfPacket(engine, packet);
   const mapped = [...target.fields.map(({ to }) => to), ...Object.keys(target.set)];
   const known = new Set([...Object.keys(packet.fields), ...mapped]);
-  const strangers = Object.keys(wanted).filter((name) => !known.has(name)).length;
-  if (strangers > 0) {
-    const what = strangers === 1 ? "a field is none" : `${strangers} fields are none`;
-    return `${what} of this target's; it has ${[...known].sort().join(", ") || "no fields"}`;
+  const unknownFields = Object.keys(wanted).filter((name) => !known.has(name)).length;
+  if (unknownFields > 0) {
+    const what = unknownFields === 1 ? "Unknown field" : `${unknownFields} unknown fields`;
+    return `${what}. This target accepts: ${[...known].sort().join(", ") || "no fields"}.`;
   }
   const missing = packet.send === "full" ? mapped.filter((name) => !Object.hasOwn(wanted, name)) : [];
-  if (missing.length > 0) return `the sheet sends all fields or none, and ${missing.join(", ")} is missing`;
-  if (Object.keys(wanted).length === 0 && packet.action === "upsert") return "no field is left; discard it instead";
+  if (missing.length > 0) return `the sheet sends all its fields together; missing: ${missing.join(", ")}`;
+  if (Object.keys(wanted).length === 0 && packet.action === "upsert")
+    return "no fields are left; discard the packet instead";
   return undefined;
 }
 

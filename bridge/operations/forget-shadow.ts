@@ -25,7 +25,7 @@ async function forgetEntity(engine: Engine, connector: string, actor: string, id
     const [stored] = await engine.store.read("shadow", [id]);
     if (!stored) return false;
     const put = { kind: "shadow", id, value: forgotten(stored.value), etag: stored.etag } as const;
-    const note = createAuditEvent(engine, "sync.shadow.forgotten", { connector, shadow: id, actor });
-    if ((await engine.store.write([put, note.put], [note.entry])) === "written") return true;
+    const audit = createAuditEvent(engine, "sync.shadow.forgotten", { connector, shadow: id, actor });
+    if ((await engine.store.write([put, audit.put], [audit.entry])) === "written") return true;
   }
 }

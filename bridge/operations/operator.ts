@@ -20,7 +20,7 @@ export const maxReason = 500;
  */
 export function auditFacts(act: string, { actor, reason }: Actor): Facts {
   const why = withoutPersonalData(reason.trim());
-  if (why === "") throw new InvalidRequestError("the reason is empty; say why, it goes into the ledger");
+  if (why === "") throw new InvalidRequestError("the reason is empty; give one, because the ledger records it");
   if (why.length > maxReason) throw new InvalidRequestError(`the reason is longer than ${maxReason} characters`);
   return { act, actor, why };
 }

@@ -40,7 +40,7 @@ export async function packetFor(
   if (etag !== undefined && stored.etag !== etag) return { kind: "moved", now: stored };
   const { status } = stored.value.progress;
   if (!allowed.includes(status))
-    return refusedResult(`${id} is ${status}; this can be done to what is ${orOf(allowed)}`);
+    return refusedResult(`${id} is ${status}; this needs a packet that is ${orOf(allowed)}`);
   return { kind: "found", stored };
 }
 
@@ -77,11 +77,11 @@ export interface Governed {
 export async function governAgain(engine: Engine, packet: Packet, fields = packet.fields): Promise<Governed> {
   const { keyPath } = (await placeOfPacket(engine, packet)).target;
   const target = { connector: packet.connector, ...(keyPath && { keyPath }) };
-  const judged = await govern(engine, { target, entity: packet.entity, fields });
+  const governed = await govern(engine, { target, entity: packet.entity, fields });
   const connector = engine.catalog.get(packet.connector);
-  const again = connector ? readdress(packet, judged.entity, connector, engine.bridgeKey) : packet;
-  const blocked = judged.verdict === "block" ? { blocked: blockedReason(judged) } : {};
-  return { packet: { ...again, fields: judged.fields }, decisions: judged.decisions, ...blocked };
+  const readdressed = connector ? readdress(packet, governed.entity, connector, engine.bridgeKey) : packet;
+  const blocked = governed.verdict === "block" ? { blocked: blockedReason(governed) } : {};
+  return { packet: { ...readdressed, fields: governed.fields }, decisions: governed.decisions, ...blocked };
 }
 
 /** Packet that replaces a held one. */
@@ -107,14 +107,14 @@ export function replace(engine: Engine, parent: Stored<"packet">, wanted: Replac
     job,
     createRecord(child) {
       const now = engine.clock.now();
-      const birth: Facts = { ...initialFacts(child, engine.bridgeKey), ...act, ...facts };
+      const initial: Facts = { ...initialFacts(child, engine.bridgeKey), ...act, ...facts };
       return held
         ? createPacketRecord(child, now, {
             status: "HELD",
-            facts: { ...birth, reason: held.code },
+            facts: { ...initial, reason: held.code },
             progress: { reason: held.reason },
           })
-        : createPacketRecord(child, now, { status: "QUEUED", facts: birth, progress: { unsent: true } });
+        : createPacketRecord(child, now, { status: "QUEUED", facts: initial, progress: { unsent: true } });
     },
   });
 }

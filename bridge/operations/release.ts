@@ -32,10 +32,10 @@ export async function release(engine: Engine, request: ReleaseRequest, by: Actor
   for (;;) {
     const found = await packetFor(engine, request.id, request.etag, ["HELD"]);
     if (found.kind !== "found") return found;
-    const way = await planRelease(engine, found.stored.value, request);
-    if (way.kind === "refused") return way;
-    if (way.kind === "replaced") return replace(engine, found.stored, { ...way, act, ...jobIn(request) });
-    const next = requeueHeld(engine, found.stored, { ...act, ...way.facts }, request.job);
+    const plan = await planRelease(engine, found.stored.value, request);
+    if (plan.kind === "refused") return plan;
+    if (plan.kind === "replaced") return replace(engine, found.stored, { ...plan, act, ...jobIn(request) });
+    const next = requeueHeld(engine, found.stored, { ...act, ...plan.facts }, request.job);
     if ((await engine.store.write([putOf(next, found.stored)], [next.entry])) === "conflict") continue;
     engine.log({ step: "released", packet: request.id, connector: found.stored.value.packet.connector });
     await sendUnsent(engine, [{ value: next.record, etag: found.stored.etag + 1 }]);
@@ -62,7 +62,7 @@ export async function planRelease(
   if (sheet === "current") return remapWithCurrentSheet(engine, packet);
   const held = (await engine.store.chain(packet.id)).at(-1);
   if (held?.facts.reason === "mapping") {
-    return refusedResult("it could not be mapped: mend the sheet and replay it with the current one, or discard it");
+    return refusedResult("it could not be mapped; fix the sheet and replay it with the current one, or discard it");
   }
   const { packet: left, decisions, blocked } = await governAgain(engine, packet);
   if (blocked !== undefined) return refusedResult(`${blocked}; edit it, or change the policy`);
@@ -73,9 +73,10 @@ export async function planRelease(
 
 async function remapWithCurrentSheet(engine: Engine, packet: PacketRecord["packet"]): Promise<ReleasePlan> {
   await pinSheets(engine, engine.sheets().sheets);
-  const made = await remapper(engine, undefined, engine.clock.now())(packet);
-  if (!made) return refusedResult("today's sheets make nothing of it any more; edit it, or discard it");
-  const { record, entry } = made;
+  const remapped = await remapper(engine, undefined, engine.clock.now())(packet);
+  if (!remapped)
+    return refusedResult("the current sheets no longer create a packet from its event; edit it, or discard it");
+  const { record, entry } = remapped;
   const { reason = "" } = record.progress;
   return {
     kind: "replaced",

@@ -132,7 +132,7 @@ describe("bridge on a store", () => {
     expect(emitted.packets.map(({ status }: { status: string }) => status)).toEqual(["SENT", "SENT"]);
     expect(listed.out).toMatch(/→ SENT payroll@\/v2\/rates {2}\(\d+ ms\)/);
     expect(explained.out).toMatch(
-      /QUEUED {6}recorded with dailyRate; put on its lane\n.*SENT {8}the target took it at try 1 \(HTTP 204\).*now SENT payroll@\/v2\/rates/s,
+      /QUEUED {6}recorded with dailyRate; queued in its lane\n.*SENT {8}delivered on attempt 1 \(HTTP 204\).*now SENT payroll@\/v2\/rates/s,
     );
     expect(replayed.out.match(/→ UNCHANGED/g)).toHaveLength(2);
     expect(verified).toMatchObject({ code: 0, out: expect.stringContaining("all good: ") });

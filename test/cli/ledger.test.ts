@@ -103,7 +103,7 @@ describe("bridge ledger", () => {
 
     expect(here.code).toBe(0);
     expect(byKey).toMatchObject({ code: 1, out: expect.stringContaining("seal 1: is signed with another key") });
-    expect(bySeal).toMatchObject({ code: 1, out: expect.stringContaining("seal 1: is not the one that was made") });
+    expect(bySeal).toMatchObject({ code: 1, out: expect.stringContaining("seal 1: is not the seal that was created") });
   });
 
   test("seal works next to bridge serve and uses the folder set in bridge.yaml", async () => {

@@ -24,9 +24,9 @@ describe("an operator on the command line", { timeout: 120_000 }, () => {
     expect(edited.code).toBe(0);
     expect(again).toMatchObject({
       code: 1,
-      err: expect.stringMatching(/is SUPERSEDED; this can be done to what is HELD/),
+      err: expect.stringMatching(/is SUPERSEDED; this needs a packet that is HELD/),
     });
-    expect(story.out).toMatch(/in the place of pkt-\w+, with other dailyRate, by \w+: payroll asked for it/);
+    expect(story.out).toMatch(/replacing pkt-\w+ with a changed dailyRate, by \w+: payroll asked for it/);
     expect(story.out).toContain(`replaces ${id}`);
   });
 
@@ -83,8 +83,7 @@ describe("an operator on the command line", { timeout: 120_000 }, () => {
     expect(bad.code).toBe(2);
     const left = JSON.parse((await bridge(folder.path, "outbox", "--status", "HELD", "--json")).out);
     expect(left).toEqual([]);
-    for (const id of [two, three])
-      expect(await story(folder, id)).toMatch(/let go again, by \w+: payroll asked for it/);
+    for (const id of [two, three]) expect(await story(folder, id)).toMatch(/released, by \w+: payroll asked for it/);
   });
 
   test("pauses, resumes and redrives through the API of a running bridge", async () => {

@@ -94,7 +94,7 @@ describe("sealing the ledger's copies", () => {
     await core.clock.advance(900_000);
 
     expect((await verifyLedger(core.engine, { evidence })).fault).toMatchObject({
-      message: expect.stringContaining("stands in no seal"),
+      message: expect.stringContaining("is in no seal"),
     });
   });
 

@@ -22,7 +22,11 @@ test.each<[string, Partial<Progress>, RegExp]>([
   ],
   ["due", { nextTryAt: noon - 1, reason: "the target is down" }, /\(due: the target is down\)$/],
   ["being sent", { lease: { owner: "o", until: noon + 1 } }, /\(being sent\)$/],
-  ["interrupted during an attempt", { lease: { owner: "o", until: noon } }, /\(a try broke off, another follows\)$/],
+  [
+    "interrupted during an attempt",
+    { lease: { owner: "o", until: noon } },
+    /\(an attempt was interrupted; another follows\)$/,
+  ],
   ["held", { status: "HELD", reason: "answered 422" }, /→ HELD .*\(answered 422\)$/],
   ["on its lane", {}, /→ QUEUED \S+$/],
 ])("a packet's line says that it is %s", (_, change, wanted) => {

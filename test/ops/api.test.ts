@@ -158,8 +158,8 @@ describe("packets over the API", () => {
       sheetIsCurrent: true,
     });
     expect(body.story.map(({ sentence }: { sentence: string }) => sentence)).toEqual([
-      "recorded with dailyRate; put on its lane",
-      "held for a person: refused at try 1 (HTTP 422)",
+      "recorded with dailyRate; queued in its lane",
+      "held for a person: refused on attempt 1 (HTTP 422)",
     ]);
   });
 
@@ -184,7 +184,7 @@ describe("packets over the API", () => {
     const story = (await office.get(`/api/packets/${first.body.packet.id}`)).body;
     expect(story.story[0]).toMatchObject({ actor: "jo" });
     expect(story.story[0].sentence).toBe(
-      `recorded with dailyRate, in the place of ${id}, with other dailyRate, by jo: payroll asked for it; put on its lane`,
+      `recorded with dailyRate, replacing ${id} with a changed dailyRate, by jo: payroll asked for it; queued in its lane`,
     );
     expect(story.fields).toMatchObject([{ name: "dailyRate", value: 70, before: 68, atTarget: "this" }]);
   });

@@ -11,8 +11,8 @@ import {
   type Tail,
 } from "../../../bridge/model/ledger-entry.ts";
 
-describe("a chain", () => {
-  it("holds together from its first entry to its tail", () => {
+describe("a ledger chain", () => {
+  it("verifies from its first entry to its tail", () => {
     const { entries, tail } = aChain();
 
     expect(verifyChain("pkt-a", entries, tail)).toBeUndefined();
@@ -20,7 +20,7 @@ describe("a chain", () => {
     expect(entries[0]?.prev).toBe("0".repeat(64));
   });
 
-  it("shows a flip of any byte of any entry, and at which entry", () => {
+  it("reveals any changed byte and names the entry", () => {
     const { entries, tail } = aChain();
     const missed: string[] = [];
 
@@ -37,16 +37,16 @@ describe("a chain", () => {
     expect(missed).toEqual([]);
   });
 
-  it.each([0, 1, 2, 3])("shows that entry %i was taken out", (i) => {
+  it.each([0, 1, 2, 3])("reveals that entry %i was removed", (i) => {
     const { entries, tail } = aChain();
 
     const fault = verifyChain("pkt-a", entries.toSpliced(i, 1), tail);
 
-    const message = i === 3 ? "the last 1 entries are missing" : `entry ${i + 1} is missing`;
+    const message = i === 3 ? "the last entry is missing" : `entry ${i + 1} is missing`;
     expect(fault).toEqual({ chain: "pkt-a", seq: i + 1, message });
   });
 
-  it("shows that its tail was cut, that it was emptied, and that it was lengthened", () => {
+  it("reveals a removed tail, a removed chain and an added entry", () => {
     const { entries, tail } = aChain();
     const last = entries.at(-1) as LedgerEntry;
     const more = append("pkt-a", { tail: tailOf(last), step: "RETRY" }, { at: 9, step: "RETRY", facts: {} });
@@ -58,11 +58,11 @@ describe("a chain", () => {
     expect(verifyChain("pkt-a", [], tail)).toMatchObject({ seq: 1 });
     expect(verifyChain("pkt-a", [...entries, more], tail)).toMatchObject({
       seq: 5,
-      message: "stands after the chain's end",
+      message: "is after the end of the chain",
     });
   });
 
-  it("shows two entries that changed places, and one put in between", () => {
+  it("reveals swapped and inserted entries", () => {
     const { entries, tail } = aChain();
     const [a, b, c, d] = entries as [LedgerEntry, LedgerEntry, LedgerEntry, LedgerEntry];
 
@@ -70,7 +70,7 @@ describe("a chain", () => {
     expect(verifyChain("pkt-a", [a, b, b, c, d], tail)).toMatchObject({ seq: 3 });
   });
 
-  it("shows an entry that was changed with its hash made anew", () => {
+  it("reveals a changed entry whose hash was recomputed", () => {
     const { entries, tail } = aChain();
     const [a, b] = entries as [LedgerEntry, LedgerEntry];
     const forged = append("pkt-a", { tail: tailOf(a), step: "QUEUED" }, { at: b.at, step: "SUPERSEDED", facts: {} });
@@ -85,7 +85,7 @@ describe("a chain", () => {
     });
   });
 
-  it("shows a chain rewritten whole, because the record knows its tail", () => {
+  it("reveals a completely rewritten chain by the tail in the record", () => {
     const { entries, tail } = aChain();
     const forged: LedgerEntry[] = [];
     for (const { at, step } of entries) {
@@ -97,11 +97,11 @@ describe("a chain", () => {
 
     expect(verifyChain("pkt-a", forged, tail)).toMatchObject({
       seq: 4,
-      message: "is not the entry the packet's record ends with",
+      message: "is not the last entry according to the packet's record",
     });
   });
 
-  it("shows an entry that was changed, and says so", () => {
+  it("reports that an entry was changed", () => {
     const { entries, tail } = aChain();
     const [, b] = entries as [LedgerEntry, LedgerEntry];
 
@@ -112,7 +112,7 @@ describe("a chain", () => {
     });
   });
 
-  it("shows entries of another chain", () => {
+  it("reveals entries of another chain", () => {
     const { entries, tail } = aChain();
 
     expect(verifyChain("pkt-b", entries, tail)).toMatchObject({ message: "the entry belongs to pkt-a" });
@@ -122,7 +122,7 @@ describe("a chain", () => {
     [["QUEUED", "SENT", "RETRY"], "SENT cannot become RETRY"],
     [["QUEUED", "NOWHERE", "QUEUED"], "QUEUED cannot become NOWHERE"],
     [["SENT"], "NEW cannot become SENT"],
-  ])("shows steps nobody may take, whoever hashed them: %j", (steps, message) => {
+  ])("rejects illegal steps even if their hashes are valid: %j", (steps, message) => {
     const entries: LedgerEntry[] = [];
     for (const step of steps as Step[]) {
       const prev = entries.at(-1)?.hash ?? "0".repeat(64);
@@ -156,8 +156,8 @@ const ways: Readonly<Record<Step | "NEW", readonly Step[]>> = {
 };
 const everyStep = Object.keys(ways).filter((step) => step !== "NEW") as Step[];
 
-describe("a step", () => {
-  it.each(Object.keys(ways) as (Step | "NEW")[])("leads from %s to where it may, and nowhere else", (from) => {
+describe("a ledger step", () => {
+  it.each(Object.keys(ways) as (Step | "NEW")[])("allows only the legal steps after %s", (from) => {
     const last = from === "NEW" ? undefined : { tail: { seq: 1, hash: "0".repeat(64) }, step: from };
 
     for (const step of everyStep) {
@@ -167,15 +167,12 @@ describe("a step", () => {
     }
   });
 
-  it.each(closedStatuses)(
-    "leads from %s nowhere, but for what it carried to be erased: what is closed is closed",
-    (from) => {
-      expect(isClosed(from)).toBe(true);
-      expect(ways[from]).toEqual(["ERASED"]);
-    },
-  );
+  it.each(closedStatuses)("allows nothing but erasure after the closed status %s", (from) => {
+    expect(isClosed(from)).toBe(true);
+    expect(ways[from]).toEqual(["ERASED"]);
+  });
 
-  it.each(openStatuses)("may lead on from %s, which is open", (from) => {
+  it.each(openStatuses)("allows further steps after the open status %s", (from) => {
     expect(isClosed(from)).toBe(false);
     expect(ways[from]).not.toEqual([]);
   });

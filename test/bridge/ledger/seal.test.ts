@@ -9,8 +9,8 @@ import { ManualClock } from "../../support/clock.ts";
 import { aCore } from "../../support/core.ts";
 import { aKeyPair, aSealing, type MemorySeals, type Sealing } from "../../support/seals.ts";
 
-describe("sealing", () => {
-  it("lists each entry once, in the order they were appended, with a seal chained to the one before", async () => {
+describe("ledger sealing", () => {
+  it("lists each entry once in append order and chains each seal to the previous one", async () => {
     const { ledger, sealing, write } = aLedger();
 
     write(3);
@@ -27,7 +27,7 @@ describe("sealing", () => {
     expect(await faultOf(sealing)).toBeUndefined();
   });
 
-  it("makes no seal where nothing was written", async () => {
+  it("creates no seal if nothing was appended", async () => {
     const { sealing, write } = aLedger();
 
     expect(await sealing.seal()).toEqual({ seals: 0, entries: 0 });
@@ -36,7 +36,7 @@ describe("sealing", () => {
     expect(await sealing.seal()).toEqual({ seals: 0, entries: 0 });
   });
 
-  it("makes as many seals as it takes for a burst, none longer than 10,000 entries or so", async () => {
+  it("splits a burst into seals of about 10,000 entries each", async () => {
     const { sealing, write } = aLedger();
     write(75_000);
 
@@ -47,7 +47,7 @@ describe("sealing", () => {
     expect(await faultOf(sealing)).toBeUndefined();
   });
 
-  it("seals every entry once while the bridge is at work", async () => {
+  it("seals every entry once while the bridge is running", async () => {
     await using core = await aCore();
     const sealing = aSealing(core.engine.store.appended, core.clock);
 
@@ -65,7 +65,7 @@ describe("sealing", () => {
   });
 
   it.each(["before", "after"] as const)(
-    "leaves no gap and seals nothing twice when it ends %s a seal is kept",
+    "seals each entry exactly once if the process ends %s a seal is stored",
     async (when) => {
       const { ledger, sealing, write } = aLedger();
       write(3);
@@ -90,7 +90,7 @@ describe("sealing", () => {
     },
   );
 
-  it("leaves no gap and seals nothing twice when several seal at once", async () => {
+  it("seals each entry exactly once if several processes seal at the same time", async () => {
     const { ledger, sealing, write } = aLedger();
     write(45_000);
 
@@ -101,7 +101,7 @@ describe("sealing", () => {
     expect(sealed).toEqual(ledger.map(({ hash }) => hash));
   });
 
-  it("goes on in order when the clock is set back", async () => {
+  it("continues in order after the clock is set back", async () => {
     const { sealing, write, clock } = aLedger();
     write(1);
     await sealing.seal();
@@ -113,7 +113,7 @@ describe("sealing", () => {
     expect(await faultOf(sealing)).toBeUndefined();
   });
 
-  it("builds on nothing that is no seal, and not on less than was made", async () => {
+  it("stops if the newest seal is invalid or missing", async () => {
     const { sealing, write } = aLedger();
     write(1);
     await sealing.seal();
@@ -122,14 +122,14 @@ describe("sealing", () => {
     const second = sealing.seals.texts.get(2) as string;
 
     sealing.seals.texts.delete(2);
-    await expect(sealing.seal()).rejects.toThrow("seal 2 was made and is not there");
+    await expect(sealing.seal()).rejects.toThrow("seal 2 was created but is missing");
     sealing.seals.texts.set(2, "{}");
-    await expect(sealing.seal()).rejects.toThrow("seal 2 is no seal");
+    await expect(sealing.seal()).rejects.toThrow("seal 2 is invalid");
     sealing.seals.texts.set(2, second);
     await expect(sealing.seal()).resolves.toEqual({ seals: 0, entries: 0 });
   });
 
-  it("has no line for a text that could pass for two", () => {
+  it("writes no line for an entry whose text could pass for two lines", () => {
     const good = { chain: "pkt-a", seq: 1, hash: "a".repeat(64) };
 
     expect(lineOf(good)).toBe(`pkt-a 1 ${"a".repeat(64)}\n`);
@@ -139,8 +139,8 @@ describe("sealing", () => {
   });
 });
 
-describe("the seals themselves", () => {
-  it("show a flip of any byte of any of them", async () => {
+describe("seal verification", () => {
+  it("reveals any changed byte of any seal", async () => {
     const { sealing } = await threeSeals();
     const missed: string[] = [];
 
@@ -159,36 +159,36 @@ describe("the seals themselves", () => {
     expect(missed).toEqual([]);
   });
 
-  it.each([1, 2, 3])("show that number %i was taken away", async (number) => {
+  it.each([1, 2, 3])("reveals that seal %i was removed", async (number) => {
     const { sealing } = await threeSeals();
 
     sealing.seals.texts.delete(number);
 
     expect(await faultOf(sealing)).toEqual({
       seal: number,
-      message: number === 3 ? "was made and is not there" : "is missing",
+      message: number === 3 ? "was created but is missing" : "is missing",
     });
   });
 
-  it("show that all were taken away", async () => {
+  it("reveals that all seals were removed", async () => {
     const { sealing } = await threeSeals();
 
     sealing.seals.texts.clear();
 
-    expect(await faultOf(sealing)).toEqual({ seal: 1, message: "was made and is not there" });
+    expect(await faultOf(sealing)).toEqual({ seal: 1, message: "was created but is missing" });
   });
 
-  it("show two that changed places", async () => {
+  it("reveals two swapped seals", async () => {
     const { sealing } = await threeSeals();
     const { texts } = sealing.seals;
     const [one, two] = [texts.get(1) as string, texts.get(2) as string];
 
     texts.set(1, two).set(2, one);
 
-    expect(await faultOf(sealing)).toEqual({ seal: 1, message: "is seal 2 by its own word" });
+    expect(await faultOf(sealing)).toEqual({ seal: 1, message: "says that it is seal 2" });
   });
 
-  it("show one that was made anew with another key, and all of them", async () => {
+  it("reveals that one seal or all seals were signed again with another key", async () => {
     const { sealing, appended, clock } = await threeSeals();
     const forger = aSealing(appended, clock);
     await forger.seal();
@@ -198,7 +198,7 @@ describe("the seals themselves", () => {
     expect(await faultOf(sealing)).toEqual({ seal: 1, message: "is signed with another key" });
   });
 
-  it("show one whose statement names the right key and was signed by another", async () => {
+  it("reveals a statement that names the right key but was signed with another", async () => {
     const { sealing, appended, clock } = await threeSeals();
     const { signer } = aKeyPair();
     const forger = { ...aSealing(appended, clock), signer: { key: sealing.signer.key, sign: signer.sign } };
@@ -206,10 +206,10 @@ describe("the seals themselves", () => {
 
     sealing.seals.texts.set(1, forger.seals.texts.get(1) as string);
 
-    expect(await faultOf(sealing)).toEqual({ seal: 1, message: "has a signature that is not by its key" });
+    expect(await faultOf(sealing)).toEqual({ seal: 1, message: "has a signature that does not match its key" });
   });
 
-  it("show that the newest was replaced, even by whoever has the key", async () => {
+  it("reveals that the newest seal was replaced even if the correct key signed it", async () => {
     const { sealing, write } = await threeSeals();
     sealing.seals.texts.delete(3);
     write(1);
@@ -218,10 +218,10 @@ describe("the seals themselves", () => {
     await sealing.seal();
     sealing.seals.newest = newest;
 
-    expect(await faultOf(sealing)).toEqual({ seal: 3, message: "is not the one that was made" });
+    expect(await faultOf(sealing)).toEqual({ seal: 3, message: "is not the seal that was created" });
   });
 
-  it("show that one in the middle was made anew, even by whoever has the key", async () => {
+  it("reveals that an earlier seal was replaced even if the correct key signed it", async () => {
     const { sealing, ledger } = await threeSeals();
     const { texts } = sealing.seals;
     const [second, third] = [texts.get(2) as string, texts.get(3) as string];
@@ -236,15 +236,15 @@ describe("the seals themselves", () => {
     expect(await faultOf(sealing)).toEqual({ seal: 3, message: "does not follow from the seal before it" });
   });
 
-  it("are good for nothing without their key", async () => {
+  it("reports that seals cannot be checked without their key", async () => {
     const { sealing } = await threeSeals();
 
     const [fault] = await Array.fromAsync(goodSeals({ ...sealing.evidence, publicKey: undefined }));
 
-    expect(fault).toEqual({ seal: 1, message: "cannot be checked: the key it was signed with is gone" });
+    expect(fault).toEqual({ seal: 1, message: "cannot be checked: its public key is missing" });
   });
 
-  it("are found by time, and checked from any of them on", async () => {
+  it("finds seals by time and verifies from any seal onwards", async () => {
     const { sealing, clock } = await threeSeals();
     const now = clock.now();
 

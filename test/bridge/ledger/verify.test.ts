@@ -5,8 +5,8 @@ import type { LedgerEntry, LedgerIssue } from "../../../bridge/model/ledger-entr
 import { aCore, type Core } from "../../support/core.ts";
 import { aSealing } from "../../support/seals.ts";
 
-describe("verifying the ledger", () => {
-  it("finds nothing wrong with what the bridge wrote", async () => {
+describe("ledger verification", () => {
+  it("finds no problem in what the bridge wrote", async () => {
     await using core = await aWorkedCore();
 
     const found = await verifyLedger(core.engine);
@@ -16,7 +16,7 @@ describe("verifying the ledger", () => {
     expect(found.chains).toBe(new Set((await core.entries()).map(({ chain }) => chain)).size);
   });
 
-  it("finds a flip of any byte of any entry, and names the chain and the place", async () => {
+  it("finds any changed byte and names the chain and the entry", async () => {
     await using core = await aWorkedCore();
     const rows = rowsOf(core);
     const missed: string[] = [];
@@ -38,7 +38,7 @@ describe("verifying the ledger", () => {
     expect(missed).toEqual([]);
   });
 
-  it("finds every single entry that was deleted", async () => {
+  it("finds any deleted entry", async () => {
     await using core = await aWorkedCore();
 
     for (const { seq, owner, number, entry } of rowsOf(core)) {
@@ -79,7 +79,7 @@ describe("verifying the ledger", () => {
     });
   });
 
-  it("finds a chain that was deleted whole", async () => {
+  it("finds a completely deleted chain", async () => {
     await using core = await aWorkedCore();
     const [packet] = await core.packets();
     const chain = packet?.packet.id as string;
@@ -94,7 +94,7 @@ describe("verifying the ledger", () => {
     });
   });
 
-  it("finds two entries that changed places", async () => {
+  it("finds two swapped entries", async () => {
     await using core = await aWorkedCore();
     const [lane] = [...Map.groupBy(rowsOf(core), ({ owner }) => owner).values()].filter(({ length }) => length > 1);
     const [a, b] = lane as [Row, Row];
@@ -105,7 +105,7 @@ describe("verifying the ledger", () => {
     expect((await verifyLedger(core.engine)).fault).toMatchObject({ seq: 1 });
   });
 
-  it("finds an entry that was put in", async () => {
+  it("finds an inserted entry", async () => {
     await using core = await aWorkedCore();
     const last = rowsOf(core).at(-1);
     const { owner, number, entry } = last as NonNullable<typeof last>;
@@ -115,7 +115,7 @@ describe("verifying the ledger", () => {
     expect((await verifyLedger(core.engine)).fault).toMatchObject({ seq: number + 1 });
   });
 
-  it("finds a record that was deleted from under its chain", async () => {
+  it("finds a chain whose record was deleted", async () => {
     await using core = await aWorkedCore();
     const [first] = await core.packets();
 
@@ -125,7 +125,7 @@ describe("verifying the ledger", () => {
     expect((await verifyLedger(core.engine)).fault).toMatchObject({ chain: first?.packet.id });
   });
 
-  it("reads page after page, and a fault on the last is found too", async () => {
+  it("reads all pages and finds a problem on the last one", async () => {
     await using core = await aCore();
     await core.emit(...Array.from({ length: 300 }, (_, i) => ({ id: `${i}`, subject: `${i}`, data: { new_rate: i } })));
     await core.run();
@@ -139,7 +139,7 @@ describe("verifying the ledger", () => {
     expect((await verifyLedger(core.engine)).fault).toBeDefined();
   });
 
-  it("raises no false alarm while the bridge is at work", async () => {
+  it("raises no false alarm while the bridge is running", async () => {
     await using core = await aCore();
     const faults: unknown[] = [];
     for (let i = 0; i < 60; i++) {
@@ -151,7 +151,7 @@ describe("verifying the ledger", () => {
     expect(faults).toEqual([]);
   });
 
-  it("raises no false alarm while the bridge is at work and seals, whichever way it is checked", async () => {
+  it("raises no false alarm while the bridge is running and sealing, in full and with `since`", async () => {
     await using core = await aCore();
     const { seal, evidence } = aSealing(core.engine.store.appended, core.clock);
     const faults: unknown[] = [];
@@ -171,7 +171,7 @@ describe("verifying the ledger", () => {
     expect(entries).toBe((await core.entries()).length);
   });
 
-  it("knows what was appended after it had read the seals", async () => {
+  it("accepts entries that were appended after it read the seals", async () => {
     await using core = await aWorkedCore();
     const { seal, evidence } = aSealing(core.engine.store.appended, core.clock);
     await seal();
@@ -185,7 +185,7 @@ describe("verifying the ledger", () => {
     expect(await sealed.missing()).toBeUndefined();
   });
 
-  it("finds every single packet and event that was deleted with its chain, by the seals", async () => {
+  it("finds any packet or event deleted together with its chain", async () => {
     await using core = await aWorkedCore();
     const { seal, evidence } = aSealing(core.engine.store.appended, core.clock);
     await seal();
@@ -208,7 +208,7 @@ describe("verifying the ledger", () => {
     expect((await verifyLedger(core.engine, { evidence })).fault).toBeUndefined();
   });
 
-  it("says that entries have waited too long for a seal, and counts those that just wait", async () => {
+  it("counts unsealed entries and reports if they have waited too long", async () => {
     await using core = await aWorkedCore();
     const { seal, evidence } = aSealing(core.engine.store.appended, core.clock);
     await seal();
@@ -221,13 +221,13 @@ describe("verifying the ledger", () => {
     expect((await verifyLedger(core.engine, { evidence, since: 0 })).seals).toMatchObject({ unsealed: 3, late: true });
   });
 
-  it("wants seals to tell what was written since a time", async () => {
+  it("requires seals to verify from a given time", async () => {
     await using core = await aCore();
 
-    await expect(verifyLedger(core.engine, { since: 0 })).rejects.toThrow("check the whole ledger");
+    await expect(verifyLedger(core.engine, { since: 0 })).rejects.toThrow("verify the whole ledger");
   });
 
-  it("needs no more memory for a ledger that is too large to hold: it is read in parts", async () => {
+  it("reads a ledger in parts if its hashes do not fit in memory", async () => {
     await using core = await aCore();
     const sealing = aSealing(core.engine.store.appended, core.clock);
     await core.emit(...Array.from({ length: 100 }, (_, i) => ({ id: `${i}`, subject: `${i}`, data: { new_rate: i } })));
@@ -248,14 +248,14 @@ describe("verifying the ledger", () => {
 
     expect(sealed.parts).toBeGreaterThanOrEqual(8);
     expect(strange.filter((fault) => fault)).toEqual([
-      { chain: lost.chain, seq: 9, message: expect.stringContaining("stands in no seal") },
+      { chain: lost.chain, seq: 9, message: expect.stringContaining("is in no seal") },
     ]);
     expect(missing.filter((fault) => fault)).toEqual([
       { chain: lost.chain, seq: lost.seq, message: expect.stringMatching(/^is gone: seal 1 /) },
     ]);
   });
 
-  it("cannot be written over by the bridge's own hand", async () => {
+  it("rejects a second write of an existing entry", async () => {
     await using core = await aWorkedCore();
 
     expect(() => core.engine.db.sql("UPDATE ledger SET entry = '{}'").run()).toThrow(/append-only/);

@@ -9,7 +9,7 @@ import { aCore, brokenLaws, type Core, fakeTarget } from "../../support/core.ts"
 const jo: Actor = { actor: "jo", reason: "payroll closes its books" };
 
 describe("a paused connector", () => {
-  it("sends nothing, loses nothing, and goes on when it is resumed", async () => {
+  it("sends nothing while paused, loses nothing, and continues when resumed", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
 
@@ -27,7 +27,7 @@ describe("a paused connector", () => {
     expect(await brokenLaws(core, 1)).toEqual([]);
   });
 
-  it("stands in the ledger: who, when, why, once for each time it changed", async () => {
+  it("records operator, time and reason in the ledger once per change", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
 
@@ -41,7 +41,7 @@ describe("a paused connector", () => {
     expect((await verifyLedger(core.engine)).fault).toBeUndefined();
   });
 
-  it("takes no pause without a reason", async () => {
+  it("rejects a pause without a reason", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
 
@@ -49,8 +49,8 @@ describe("a paused connector", () => {
   });
 });
 
-describe("a redrive that a person asks for", () => {
-  it("sends the outbox back at once, and not when its time has come", async () => {
+describe("a requested redrive", () => {
+  it("redrives the outbox at once instead of at its scheduled time", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     await parked(core, target);
@@ -65,7 +65,7 @@ describe("a redrive that a person asks for", () => {
     expect(await noted(core)).toContain("sync.outbox.redriven Fake@v1 jo");
   });
 
-  it("of an empty outbox, a paused connector or a target that is down does nothing, and says so", async () => {
+  it("does nothing and reports why if the outbox is empty, the connector paused or the target down", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
 

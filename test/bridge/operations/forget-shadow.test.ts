@@ -3,11 +3,11 @@ import { runJobs, startJob } from "../../../bridge/jobs/job-runner.ts";
 import { forget } from "../../../bridge/operations/forget-shadow.ts";
 import { aCore, type Core, fakeTarget } from "../../support/core.ts";
 
-describe("what was forgotten of a target", () => {
+describe("a forgotten shadow", () => {
   it.each([
     ["one record", "a"],
     ["all records", undefined],
-  ])("of %s is sent again, though it seems to change nothing", async (_, entity) => {
+  ])("sends values again that seem unchanged after forgetting %s", async (_, entity) => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target);
     target.state.set("a", { dailyRate: "changed by hand" });
@@ -20,7 +20,7 @@ describe("what was forgotten of a target", () => {
     expect(target.calls).toHaveLength(5);
   });
 
-  it("is learnt anew: the same value once more changes nothing", async () => {
+  it("learns the value from the next packet, so a further repeat is not sent", async () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target);
     await forget(core.engine, target.connector, "jo");
@@ -33,7 +33,7 @@ describe("what was forgotten of a target", () => {
     expect(target.calls).toHaveLength(5);
   });
 
-  it("of one record leaves the others known", async () => {
+  it("keeps the shadows of other records", async () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target);
 
@@ -44,7 +44,7 @@ describe("what was forgotten of a target", () => {
     expect(target.calls).toHaveLength(4);
   });
 
-  it("brings no older value back: a replay repairs with the newest", async () => {
+  it("sends only the newest value in a replay", async () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target);
     target.state.clear();
@@ -65,7 +65,7 @@ describe("what was forgotten of a target", () => {
     ).toEqual([3, 7]);
   });
 
-  it("is nothing where the record was never sent", async () => {
+  it("reports that a record that was never sent has no shadow", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
 

@@ -18,7 +18,7 @@ const jo: Actor = { actor: "jo", reason: "payroll asked for it" };
 const kim: Actor = { actor: "kim", reason: "a typo" };
 
 describe("an edit of a held packet", () => {
-  it("sends the new fields in its place, with the version of the change it belongs to", async () => {
+  it("sends the new fields instead, with the version of the original change", async () => {
     await using held = await aHeldPacket();
     const { core, target, packet, etag } = held;
     target.behave = (sent) => target.take(sent);
@@ -43,7 +43,7 @@ describe("an edit of a held packet", () => {
     expect(await brokenLaws(core, 1)).toEqual([]);
   });
 
-  it("stands in both chains: who, why, and which fields by name and hash, never by value", async () => {
+  it("records operator, reason and changed fields in both chains, with hashes instead of values", async () => {
     await using held = await aHeldPacket({ data: { new_rate: 68, note: "Secretariat" } });
     const { core, packet, etag } = held;
 
@@ -69,7 +69,7 @@ describe("an edit of a held packet", () => {
     for (const value of ["70707", "Timbuktu", "Secretariat"]) expect(told).not.toContain(value);
   });
 
-  it("by two operators at once: one wins, the other is told, and is seen by governance before and after", async () => {
+  it("applies one of the edits by two operators, reports the conflict to the other, and passes governance again", async () => {
     await using held = await aHeldPacket();
     const { core, target, packet, etag } = held;
     target.behave = (sent) => target.take(sent);
@@ -91,7 +91,7 @@ describe("an edit of a held packet", () => {
     expect(target.state.get("a")).toEqual({ dailyRate: both[0].kind === "done" ? 70 : 71 });
   });
 
-  it("is seen by the policy of today: what that blocks is held in its turn, and can be edited again", async () => {
+  it("holds the new packet if the current policy blocks it, and allows another edit", async () => {
     await using held = await aHeldPacket();
     const { core, target, packet, etag } = held;
     target.behave = (sent) => target.take(sent);
@@ -109,7 +109,7 @@ describe("an edit of a held packet", () => {
     expect(JSON.stringify([await core.entries(), core.lines])).not.toContain("alice");
   });
 
-  it("is masked where the policy of today says so", async () => {
+  it("masks fields as the current policy requires", async () => {
     await using held = await aHeldPacket();
     const { core, target, packet, etag } = held;
     target.behave = (sent) => target.take(sent);
@@ -121,7 +121,7 @@ describe("an edit of a held packet", () => {
     expect(target.state.get("a")?.note).not.toContain("alice");
   });
 
-  it("can be tried: changes with their values, and what governance says, and nothing is written", async () => {
+  it("previews the changed values and the governance decisions without writing anything", async () => {
     await using held = await aHeldPacket();
     const { core, packet, etag } = held;
     const before = (await core.entries()).length;
@@ -144,16 +144,12 @@ describe("an edit of a held packet", () => {
   });
 
   it.each<[string, JsonObject, RegExp]>([
-    [
-      "a field the target never had",
-      { dailyRate: 1, "123-45-6789": 2 },
-      /a field is none of this target's; it has city, /,
-    ],
-    ["nothing changed", { dailyRate: 68 }, /nothing is changed/],
-    ["no field left", {}, /no field is left; discard it/],
-    ["what is not JSON", { dailyRate: Number.NaN }, /not a finite number/],
-    ["what is too large", { dailyRate: 1, note: "x".repeat(300_000) }, /more than the 262144/],
-  ])("with %s is refused, and nothing is written", async (_, fields, why) => {
+    ["an unknown field", { dailyRate: 1, "123-45-6789": 2 }, /Unknown field\. This target accepts: city, /],
+    ["no change", { dailyRate: 68 }, /nothing is changed/],
+    ["no field left", {}, /no fields are left; discard the packet/],
+    ["a value that is not JSON", { dailyRate: Number.NaN }, /not a finite number/],
+    ["a value that is too large", { dailyRate: 1, note: "x".repeat(300_000) }, /more than the 262144/],
+  ])("refuses %s without writing anything", async (_, fields, why) => {
     await using held = await aHeldPacket();
     const { core, packet, etag } = held;
     const before = (await core.entries()).length;
@@ -165,7 +161,7 @@ describe("an edit of a held packet", () => {
     expect(await core.entries()).toHaveLength(before);
   });
 
-  it("takes none that is sent, waits, or never was", async () => {
+  it("refuses a packet that is sent, waiting or unknown", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     await core.emit({ id: "1", subject: "a", data: { new_rate: 68 } });
@@ -177,12 +173,12 @@ describe("an edit of a held packet", () => {
       await edit(core.engine, { id: packet.id, etag: await etagOf(core, packet.id), fields: {} }, jo),
     ).toMatchObject({
       kind: "refused",
-      why: expect.stringMatching(/is SENT; this can be done to what is HELD/),
+      why: expect.stringMatching(/is SENT; this needs a packet that is HELD/),
     });
     expect(await edit(core.engine, { id: "pkt-nothere", etag: 1, fields: {} }, jo)).toEqual({ kind: "missing" });
   });
 
-  it("takes the next free revision, where replays have taken some", async () => {
+  it("uses the next free revision if replays have taken some", async () => {
     await using held = await aHeldPacket();
     const { core, target, packet, etag } = held;
     const first = await edit(core.engine, { id: packet.id, etag, fields: { dailyRate: 70 } }, jo);
@@ -198,7 +194,7 @@ describe("an edit of a held packet", () => {
     expect(target.state.get("a")).toEqual({ dailyRate: 71 });
   });
 
-  it("after a crash before any of its writes is there whole or not at all, and is sent", async () => {
+  it("leaves the edit complete or absent after a crash before any write, and sends it when repeated", async () => {
     for (let writes = 0, over = false; !over; writes++) {
       await using held = await aHeldPacket();
       const { core, target, packet, etag } = held;
@@ -220,7 +216,7 @@ describe("an edit of a held packet", () => {
     }
   });
 
-  it("is what a later replay sends, and its parent is not, whatever today's sheets say", async () => {
+  it("a later replay sends the edited packet, not the original, with any sheet", async () => {
     await using held = await aHeldPacket();
     const { core, target, packet, etag } = held;
     target.behave = (sent) => target.take(sent);
@@ -236,8 +232,8 @@ describe("an edit of a held packet", () => {
   });
 });
 
-describe("a packet that another has taken the place of", () => {
-  it("is sent by no replay any more, though the other lies outside its time", async () => {
+describe("a replaced packet", () => {
+  it("stays out of every replay even if its replacement is outside the time window", async () => {
     await using held = await aHeldPacket();
     const { core, target, packet, etag } = held;
     target.behave = (sent) => target.take(sent);
@@ -250,13 +246,13 @@ describe("a packet that another has taken the place of", () => {
     const one = await replayPacket(core.engine, { id: packet.id }, jo);
     await core.rest();
 
-    expect(one).toMatchObject({ kind: "refused", why: expect.stringMatching(/took its place; replay that/) });
+    expect(one).toMatchObject({ kind: "refused", why: expect.stringMatching(/replaced it; replay that packet/) });
     expect(target.calls.slice(1).map(({ fields }) => fields.dailyRate)).toEqual([70]);
   });
 });
 
-describe("in a strict lane", () => {
-  it("an edited head goes first, and those behind it after it", async () => {
+describe("operations in a strict lane", () => {
+  it("an edited head is sent before the packets behind it", async () => {
     await using lane = await aHeldLane();
     const { core, target, head } = lane;
     target.behave = (sent) => target.take(sent);
@@ -267,7 +263,7 @@ describe("in a strict lane", () => {
     expect(target.calls.slice(1).map(({ fields }) => fields.dailyRate)).toEqual([10, 2, 3]);
   });
 
-  it("a discarded head that may have landed sets free what it held up", async () => {
+  it("a discarded head that may have been applied no longer blocks its lane", async () => {
     await using lane = await aHeldLane({ idempotent: false }, () => retry("no answer", { mayHaveLanded: true }));
     const { core, target, head } = lane;
     target.behave = (sent) => target.take(sent);
@@ -280,7 +276,7 @@ describe("in a strict lane", () => {
     expect((await recordOf(core, head.id)).progress.status).toBe("DISCARDED");
   });
 
-  it("a released head goes first, and those behind it after it", async () => {
+  it("a released head is sent before the packets behind it", async () => {
     await using lane = await aHeldLane();
     const { core, target, head } = lane;
     target.behave = (sent) => target.take(sent);
@@ -291,7 +287,7 @@ describe("in a strict lane", () => {
     expect(target.calls.slice(1).map(({ fields }) => fields.dailyRate)).toEqual([1, 2, 3]);
   });
 
-  it("a crash in any act leaves no lane waiting", async () => {
+  it("a crash in any operation leaves no lane blocked", async () => {
     for (let writes = 0; writes < 4; writes++) {
       for (const act of ["discard", "edit", "release"] as const) {
         await using lane = await aHeldLane();
@@ -312,8 +308,8 @@ describe("in a strict lane", () => {
   });
 });
 
-describe("a discard", () => {
-  it("closes a held packet for good: no replay sends it", async () => {
+describe("discarding a packet", () => {
+  it("closes a held packet permanently, so no replay sends it", async () => {
     await using held = await aHeldPacket();
     const { core, target, packet } = held;
     target.behave = (sent) => target.take(sent);
@@ -331,7 +327,7 @@ describe("a discard", () => {
     expect(await brokenLaws(core, 1)).toEqual([]);
   });
 
-  it("closes what waits in the outbox, and its message does nothing when it comes back", async () => {
+  it("closes a packet in the outbox, and its message has no effect when it returns", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     target.awake = false;
@@ -354,7 +350,7 @@ describe("a discard", () => {
     expect(await core.depth(`outbox:${target.id}`)).toBe(0);
   });
 
-  it("takes none that is being sent, and none that is closed", async () => {
+  it("refuses a packet that is being sent or is closed", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     let sending: OperationResult | undefined;
@@ -371,7 +367,7 @@ describe("a discard", () => {
     expect(await discard(core.engine, packet.id, jo)).toMatchObject({ kind: "refused" });
   });
 
-  it.each(["", "  ", "x".repeat(maxReason + 1)])("without a reason the ledger can keep is none: %j", async (reason) => {
+  it.each(["", "  ", "x".repeat(maxReason + 1)])("rejects an invalid reason: %j", async (reason) => {
     await using held = await aHeldPacket();
 
     await expect(discard(held.core.engine, held.packet.id, { actor: "jo", reason })).rejects.toThrow(/reason/);
@@ -379,7 +375,7 @@ describe("a discard", () => {
 });
 
 describe("a release of a held packet", () => {
-  it("sends it under the id it had, as it was made", async () => {
+  it("sends the original packet under its original id", async () => {
     await using held = await aHeldPacket();
     const { core, target, packet } = held;
     target.behave = (sent) => target.take(sent);
@@ -399,7 +395,7 @@ describe("a release of a held packet", () => {
     });
   });
 
-  it("lets nothing go that governance blocks still, and all that it blocks no more", async () => {
+  it("refuses packets that governance still blocks and releases those it no longer blocks", async () => {
     await using core = await aCore({ sheets: { per_diem: sheet } });
     await core.emit({ id: "1", subject: "a", data: { new_rate: 68, note: "alice@agency.example" } });
     await core.run();
@@ -415,7 +411,7 @@ describe("a release of a held packet", () => {
     expect((await core.only()).progress.status).toBe("SENT");
   });
 
-  it("sends what the policy of today masks as a packet in its place", async () => {
+  it("replaces the packet if the current policy masks more", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target], sheets: { per_diem: sheet } });
     await core.emit({ id: "1", subject: "a", data: { new_rate: 68, note: "alice@agency.example" } });
@@ -431,7 +427,7 @@ describe("a release of a held packet", () => {
     expect((await recordOf(core, packet.id)).progress.status).toBe("SUPERSEDED");
   });
 
-  it("by today's sheet sends what that makes of the event, though the old one could not even name the record", async () => {
+  it("maps the event with the current sheet even if the old sheet could not determine the record", async () => {
     const target = fakeTarget();
     const roster = (key: string) =>
       `source_event: roster\ntargets: { fake: { connector: Fake, for_each: data.people, key: ${key}, map: { a: a } } }`;
@@ -445,22 +441,22 @@ describe("a release of a held packet", () => {
     const current = await release(core.engine, { id: packet.id, sheet: "current" }, jo);
     await core.run();
 
-    expect(pinned).toMatchObject({ kind: "refused", why: expect.stringMatching(/mend the sheet/) });
+    expect(pinned).toMatchObject({ kind: "refused", why: expect.stringMatching(/fix the sheet/) });
     expect(childIn(current)).toMatchObject({ entity: "7", replaces: packet.id });
     expect(target.state.get("7")).toEqual({ a: 1 });
   });
 
-  it("by today's sheet that makes nothing of it any more is refused", async () => {
+  it("refuses if the current sheet no longer creates a packet from the event", async () => {
     await using held = await aHeldPacket();
     await held.core.use({});
 
     expect(await release(held.core.engine, { id: held.packet.id, sheet: "current" }, jo)).toMatchObject({
       kind: "refused",
-      why: expect.stringMatching(/make nothing of it/),
+      why: expect.stringMatching(/no longer create a packet/),
     });
   });
 
-  it("twice at once sends it once", async () => {
+  it("sends the packet once if two releases run at the same time", async () => {
     await using held = await aHeldPacket();
     const { core, target, packet } = held;
     target.behave = (sent) => target.take(sent);

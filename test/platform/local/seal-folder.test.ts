@@ -166,7 +166,7 @@ describe("somebody with the store's file, its keys and no scruples", () => {
     expect(await office.verify()).toEqual({
       chain: forged.id,
       seq: 1,
-      message: "stands in no seal, and was not appended since the last: it was put in",
+      message: "is in no seal and was not appended since the newest seal: it was inserted",
     });
   });
 
