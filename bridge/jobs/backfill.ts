@@ -24,18 +24,20 @@ import { type Entry, type Found, readSnapshot, withMalformed } from "./snapshot-
 
 type Backfill = Job & { readonly kind: "backfill" };
 
-/** What a back-fill's plans and packets need to know of its job. */
+/** Parts of the job that planning and recording need. */
 type JobContext = Pick<Backfill, "id" | "actor" | "startedAt" | "request">;
 
-/** Events or lines looked at in one go, where nothing is made. */
+/** Events or lines per page of a preview. */
 const page = 200;
 
-/** How long a job waits for events that were recorded just now, and cannot be found yet. */
+/** Wait before the store is read again for recent events that it may not list yet. */
 const settleLookMs = 1_000;
 
-/** Behind which entry a back-fill is, and what is left of the large event it stands at. */
+/** Checkpoint of a back-fill. */
 interface Cursor {
+  /** Position of the last entry that is done. */
   readonly after?: string | undefined;
+  /** Rest of a large event that is being expanded. */
   readonly large?: Large;
 }
 
@@ -46,13 +48,13 @@ interface Large {
 }
 
 /**
- * Takes one page of old data through today's sheets to the chosen targets.
+ * Maps one page of old data with the current sheets and records its packets for the chosen targets.
  *
- * A recorded event's packets get the ids and the version they would have had, so that what exists already is not made
- * again, and what is newer at a target stays. An event of a snapshot that is not recorded yet is taken in as the inbox
- * would take it, for these targets, and under a key of its own: HMS may still publish it, for all.
+ * Packets of a recorded event get the ids and version they would have had originally, so existing packets are not
+ * created again and newer values at a target are kept. A snapshot event that is not recorded yet is accepted as if it
+ * came from the inbox, but for these targets only and under its own key, because HMS may still publish it for all.
  *
- * Doing a page again makes nothing twice.
+ * Repeating a page creates nothing twice.
  */
 export async function backfillPage(engine: Engine, job: Backfill): Promise<JobPage> {
   const cursor = job.after === undefined ? {} : (JSON.parse(job.after) as Cursor);
@@ -63,12 +65,12 @@ export async function backfillPage(engine: Engine, job: Backfill): Promise<JobPa
 async function smallPage(engine: Engine, job: Backfill, { after }: Cursor): Promise<JobPage> {
   const { entries, end } = await readPage(engine, job, after, pageOfJob(job));
   const steps: Transition[] = [];
-  const brought: Found[] = [];
+  const imported: Found[] = [];
   let large: Large | undefined;
-  let looked = 0;
+  let scanned = 0;
   for (const { found } of entries) {
-    looked++;
-    if (found?.brought) brought.push(found);
+    scanned++;
+    if (found?.brought) imported.push(found);
     else if (found) {
       const planned = await planFor(engine, job, found);
       const chunks = chunksOf(planned);
@@ -77,24 +79,24 @@ async function smallPage(engine: Engine, job: Backfill, { after }: Cursor): Prom
     }
     if (large) break;
   }
-  const taken = await bring(engine, job, brought);
-  // Another job has brought one of them meanwhile, for its own targets: known now, it is filled back like any other.
-  if (taken.byAnother) return smallPage(engine, job, { ...(after !== undefined && { after }) });
-  const made = taken.made + (await recordNew(engine, job.id, steps));
-  const isOver = end && !large && looked === entries.length;
-  const waits = isOver && mayComeYet(engine, job.request);
-  if (waits) await engine.clock.sleep(settleLookMs);
-  const behind: Cursor = { after: entries[looked - 1]?.cursor ?? after, ...(large && { large }) };
+  const accepted = await importEvents(engine, job, imported);
+  // Another job imported one of these events for its own targets. It is recorded now, so this job maps it like any other.
+  if (accepted.byAnother) return smallPage(engine, job, { ...(after !== undefined && { after }) });
+  const made = accepted.made + (await recordNew(engine, job.id, steps));
+  const isOver = end && !large && scanned === entries.length;
+  const mustWait = isOver && mayComeYet(engine, job.request);
+  if (mustWait) await engine.clock.sleep(settleLookMs);
+  const cursor: Cursor = { after: entries[scanned - 1]?.cursor ?? after, ...(large && { large }) };
   return {
-    looked,
+    looked: scanned,
     made,
-    malformed: entries.slice(0, looked).flatMap(({ malformed }) => malformed ?? []),
-    queues: new Set([...lanesOf(engine, job), ...taken.queues]),
-    ...((!isOver || waits) && { after: JSON.stringify(behind) }),
+    malformed: entries.slice(0, scanned).flatMap(({ malformed }) => malformed ?? []),
+    queues: new Set([...lanesOf(engine, job), ...accepted.queues]),
+    ...((!isOver || mustWait) && { after: JSON.stringify(cursor) }),
   };
 }
 
-/** Of an event with a large roster the next chunk. */
+/** Expands the next chunk of an event with a large roster. */
 async function largePage(engine: Engine, job: Backfill, { after }: Cursor, large: Large): Promise<JobPage> {
   const { key, rosters } = large;
   const [stored] = await engine.store.read("event", [key]);
@@ -104,11 +106,11 @@ async function largePage(engine: Engine, job: Backfill, { after }: Cursor, large
   const [chunk = "", ...chunks] = await firstCut(engine, planned, large.chunks);
   const steps = await expand(engine, planned, { part: parseChunkId(chunk), progress: { unsent: true } });
   const made = await recordNew(engine, job.id, steps);
-  const behind: Cursor = { after, ...(chunks.length > 0 && { large: { key, rosters, chunks } }) };
-  return { looked: 0, made, queues: lanesOf(engine, job), after: JSON.stringify(behind) };
+  const cursor: Cursor = { after, ...(chunks.length > 0 && { large: { key, rosters, chunks } }) };
+  return { looked: 0, made, queues: lanesOf(engine, job), after: JSON.stringify(cursor) };
 }
 
-/** The chunks that are left, of which the first can be expanded: one is cut off its file where it is not cut yet. */
+/** Returns the remaining chunks, the first one ready to expand. If it is a whole file, one chunk is split off first. */
 async function firstCut(engine: Engine, { rosters }: Plan, chunks: readonly string[]): Promise<readonly string[]> {
   const [first = "", ...others] = chunks;
   const { match, ...lines } = parseChunkId(first);
@@ -118,14 +120,14 @@ async function firstCut(engine: Engine, { rosters }: Plan, chunks: readonly stri
     const cut = await cutLines(engine.files, roster, { first: lines.first, from: lines.from ?? 0 }, 1);
     return [...cut.map((part) => chunkIdOf({ match, ...part })), ...others];
   } catch (error) {
-    // Its packet will say so.
+    // Expanding this chunk reports the same error in its packet.
     if (error instanceof FileError) return chunks;
     throw error;
   }
 }
 
-/** Has events of a snapshot taken in, as the inbox would take them. */
-async function bring(
+/** Accepts new events of a snapshot as if they came from the inbox. */
+async function importEvents(
   engine: Engine,
   { id, actor, request }: JobContext,
   found: readonly Found[],
@@ -150,7 +152,7 @@ function planFor(
 ): Promise<Plan> {
   const by: JobRef = { job: id, actor };
   const sheets = onlyTargets(engine.sheets().byType.get(found.event.type) ?? [], request.targets);
-  // The targets in force now, for data of any age.
+  // `at` selects the targets that are in force now, whatever the age of the data.
   return plan(engine, found, sheets, {
     at: startedAt,
     by,
@@ -159,26 +161,26 @@ function planFor(
 }
 
 /**
- * Records those packets that do not exist yet, and puts them on their queues.
+ * Records and enqueues the packets that do not exist yet.
  *
- * @returns how many of them this job has made, now or in a run of this page that broke off
+ * @returns number of packets created by this job, now or in an interrupted run of this page
  */
 async function recordNew(engine: Engine, job: string, steps: readonly Transition[]): Promise<number> {
   const isOurs = (packet: Packet) => packet.job === job;
-  let made = 0;
+  let created = 0;
   for (const write of inWrites(steps, weighNew)) {
-    const own = (await recordMissing(engine, write, isOurs)).filter(({ value }) => isOurs(value.packet));
-    made += own.length;
-    await sendUnsent(engine, own);
+    const ours = (await recordMissing(engine, write, isOurs)).filter(({ value }) => isOurs(value.packet));
+    created += ours.length;
+    await sendUnsent(engine, ours);
   }
-  return made;
+  return created;
 }
 
 /**
- * What an operator means by targets, or by a connector: all targets of today's sheets that go there.
+ * Resolves an operator's choice to target names. A connector stands for all targets of the current sheets that use it.
  *
  * @param names `sheet.target`
- * @throws {InvalidRequestError} where there is no such target, or none at all
+ * @throws {InvalidRequestError} if a target or connector is unknown, or none is chosen
  */
 export function targetsOf(
   engine: Engine,
@@ -189,14 +191,14 @@ export function targetsOf(
     .sheets.flatMap((sheet) =>
       sheet.targets.map((target) => ({ name: `${sheet.name}.${target.name}`, connector: target.connector })),
     );
-  const strays = names.filter((name) => !all.some((target) => target.name === name));
-  if (strays.length > 0) {
+  const unknown = names.filter((name) => !all.some((target) => target.name === name));
+  if (unknown.length > 0) {
     throw new InvalidRequestError(
-      `no sheet has a target ${strays.join(", ")}; there are ${all.map(({ name }) => name).join(", ")}`,
+      `no sheet has a target ${unknown.join(", ")}; there are ${all.map(({ name }) => name).join(", ")}`,
     );
   }
   if (connector === undefined) {
-    if (names.length === 0) throw new InvalidRequestError("say where the old data is to go: a target, or a connector");
+    if (names.length === 0) throw new InvalidRequestError("choose where to send the old data: a target or a connector");
     return [...new Set(names)];
   }
   const there = all.filter((target) => idIn(engine, target.connector) === connector).map(({ name }) => name);
@@ -224,7 +226,7 @@ function lanesOf(engine: Engine, { request }: JobContext): Set<QueueName> {
   );
 }
 
-/** Whether events of the window may still turn up, because the store gives none at once. */
+/** Returns true if more events of the window may still appear, because the store lists new events with a delay. */
 function mayComeYet({ store, clock }: Engine, { from }: BackfillRequest): boolean {
   return from.kind === "events" && store.eventsSettleMs > 0 && clock.now() < from.until + store.eventsSettleMs;
 }
@@ -248,37 +250,38 @@ async function readPage(
   return { entries, end: events.length < limit };
 }
 
-/** What a back-fill would make: counted by target, with the first packets as they would leave. */
+/** Packets that a back-fill would create, counted by target. */
 export interface BackfillPreview {
-  /** Events or lines. */
+  /** Events or lines scanned. */
   readonly looked: number;
   readonly malformed: Malformed;
   readonly targets: Readonly<Record<string, TargetPreview>>;
 }
 
 export interface TargetPreview {
-  /** Packets it would make. */
+  /** Packets that would be created. */
   readonly made: number;
-  /** Of these, those that would wait for a person from the beginning. */
+  /** Packets among `made` that would be created `HELD`. */
   readonly held: number;
-  /** Packets that exist already. */
+  /** Packets that already exist. */
   readonly there: number;
+  /** First packets, with the fields that would be sent. */
   readonly samples: readonly PacketRecord[];
 }
 
 const samplesShown = 3;
 
 /**
- * Goes through all of a back-fill and makes nothing.
+ * Scans all data of a back-fill without writing anything.
  *
- * @param onPage told how many events or lines were looked at
+ * @param onPage called after each page with the number of events or lines scanned so far
  */
 export async function previewBackfill(
   engine: Engine,
   request: BackfillRequest,
-  onPage: (looked: number) => unknown = () => {},
+  onPage: (scanned: number) => unknown = () => {},
 ): Promise<BackfillPreview> {
-  const errand: JobContext = { id: "job-trial", actor: "trial", startedAt: engine.clock.now(), request };
+  const context: JobContext = { id: "job-trial", actor: "trial", startedAt: engine.clock.now(), request };
   const nothing = () => ({ made: 0, held: 0, there: 0, samples: [] as PacketRecord[] });
   const targets = new Map(request.targets.map((target) => [target, nothing()]));
   const seen = new Set<string>();
@@ -299,13 +302,13 @@ export async function previewBackfill(
     }
   };
   let malformed: Malformed = { lines: 0, first: [] };
-  let looked = 0;
+  let scanned = 0;
   let after: string | undefined;
   for (let over = false; !over; ) {
-    const { entries, end } = await readPage(engine, errand, after, page);
+    const { entries, end } = await readPage(engine, context, after, page);
     for (const { found } of entries) {
       if (!found) continue;
-      const planned = await planFor(engine, errand, found);
+      const planned = await planFor(engine, context, found);
       let chunks: readonly string[] = chunksOf(planned);
       if (chunks.length === 0) await count(await expand(engine, planned));
       while (chunks.length > 0) {
@@ -314,12 +317,12 @@ export async function previewBackfill(
         chunks = left;
       }
     }
-    const faults = entries.flatMap((entry) => entry.malformed ?? []);
-    malformed = withMalformed(malformed, faults);
-    looked += entries.length;
-    await onPage(looked);
+    const lines = entries.flatMap((entry) => entry.malformed ?? []);
+    malformed = withMalformed(malformed, lines);
+    scanned += entries.length;
+    await onPage(scanned);
     after = entries.at(-1)?.cursor;
     over = end;
   }
-  return { looked, malformed, targets: Object.fromEntries(targets) };
+  return { looked: scanned, malformed, targets: Object.fromEntries(targets) };
 }

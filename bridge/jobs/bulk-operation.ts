@@ -11,30 +11,30 @@ import type { JobPage } from "./job-page.ts";
 
 type Bulk = Job & { readonly kind: "bulk" };
 
-/** Packets looked at between two checkpoints. */
+/** Packets per page; a checkpoint follows each page. */
 const page = 100;
 
 /**
- * Does the same to one page of the held packets that fit a filter.
+ * Releases or discards one page of the held packets that match a filter.
  *
- * Doing a page again does nothing twice: what was let go is not held any more, and where it is held again by then it
- * knows the job that had let it go.
+ * Repeating a page acts on no packet twice: a released packet is no longer held, and if it is held again by then, its
+ * record names the job that released it.
  */
 export async function bulkPage(engine: Engine, job: Bulk): Promise<JobPage> {
   const { request } = job;
   const by: Actor = { actor: job.actor, reason: request.reason };
   const { items, next } = await readPage(engine, request, job.after, Math.min(page, job.perSecond ?? page));
-  let made = 0;
+  let changed = 0;
   const queues = new Set<QueueName>();
   for (const record of items) {
     const { packet, progress } = record;
     if (progress.releasedBy === job.id || packet.job === job.id) continue;
-    const acted = await actOn(engine, job, record, by);
-    if (acted.kind !== "done") continue;
-    made++;
-    queues.add(`lane:${acted.packet.value.packet.connector}`);
+    const result = await actOn(engine, job, record, by);
+    if (result.kind !== "done") continue;
+    changed++;
+    queues.add(`lane:${result.packet.value.packet.connector}`);
   }
-  return { looked: items.length, made, queues, ...(next !== undefined && { after: next }) };
+  return { looked: items.length, made: changed, queues, ...(next !== undefined && { after: next }) };
 }
 
 function actOn(
@@ -48,7 +48,7 @@ function actOn(
     : release(engine, { id, sheet: request.sheet, job }, by);
 }
 
-/** Only what is held still: another person may have let it go since the page was read. */
+/** Discards a packet only if it is still held. An operator may have released it since the page was read. */
 async function discardHeld(engine: Engine, id: string, by: Actor): Promise<OperationResult> {
   const [stored] = await engine.store.read("packet", [id]);
   if (stored?.value.progress.status !== "HELD") return { kind: "missing" };
@@ -59,45 +59,46 @@ function readPage(engine: Engine, { filter }: BulkRequest, after: string | undef
   return engine.store.packets({ ...filter, statuses: ["HELD"], limit, ...(after !== undefined && { after }) });
 }
 
-/** What a bulk act would come to. */
+/** Result that a bulk operation would have. */
 export interface BulkPreview {
   readonly looked: number;
-  /** Packets it would be done to. */
+  /** Packets that it would change. */
   readonly made: number;
-  /** Of a release: those that today's sheet or policy would hold again. */
+  /** Packets among `made` that the current sheet or policy would hold again. */
   readonly held: number;
-  /** Packets that would stay as they are, by why. */
+  /** Packets that would not change, counted by reason. */
   readonly refused: Readonly<Record<string, number>>;
-  /** The first packets, with what would become of each. */
+  /** First packets, each with its result. */
   readonly samples: readonly { readonly packet: PacketRecord; readonly fate: string }[];
 }
 
 const samplesShown = 20;
 
 /**
- * Goes through all of a bulk act and changes nothing.
+ * Scans all packets of a bulk operation without writing anything.
  *
- * @param onPage told how many packets were looked at
+ * @param onPage called after each page with the number of packets scanned so far
  */
 export async function previewBulk(
   engine: Engine,
   request: BulkRequest,
-  onPage: (looked: number) => unknown = () => {},
+  onPage: (scanned: number) => unknown = () => {},
 ): Promise<BulkPreview> {
-  const trial = { looked: 0, made: 0, held: 0, refused: {} as Record<string, number> };
+  const counts = { looked: 0, made: 0, held: 0, refused: {} as Record<string, number> };
   const samples: BulkPreview["samples"][number][] = [];
   for await (const { items } of pagesOf(({ after }) => readPage(engine, request, after, page))) {
     for (const record of items) {
-      const fate = await previewOutcomeOf(engine, record, request);
-      if (fate.kind === "refused") trial.refused[fate.why] = (trial.refused[fate.why] ?? 0) + 1;
-      else trial.made++;
-      if (fate.kind === "held") trial.held++;
-      if (samples.length < samplesShown) samples.push({ packet: record, fate: "why" in fate ? fate.why : fate.kind });
+      const outcome = await previewOutcomeOf(engine, record, request);
+      if (outcome.kind === "refused") counts.refused[outcome.why] = (counts.refused[outcome.why] ?? 0) + 1;
+      else counts.made++;
+      if (outcome.kind === "held") counts.held++;
+      if (samples.length < samplesShown)
+        samples.push({ packet: record, fate: "why" in outcome ? outcome.why : outcome.kind });
     }
-    trial.looked += items.length;
-    await onPage(trial.looked);
+    counts.looked += items.length;
+    await onPage(counts.looked);
   }
-  return { ...trial, samples };
+  return { ...counts, samples };
 }
 
 type PreviewOutcome =
@@ -110,8 +111,8 @@ async function previewOutcomeOf(
   { act, sheet }: BulkRequest,
 ): Promise<PreviewOutcome> {
   if (act === "discard") return { kind: "is discarded" };
-  const way = await planRelease(engine, record, { sheet });
-  if (way.kind === "refused") return { kind: "refused", why: way.why };
-  if (way.kind === "replaced" && way.held) return { kind: "held", why: way.held.reason };
+  const plan = await planRelease(engine, record, { sheet });
+  if (plan.kind === "refused") return { kind: "refused", why: plan.why };
+  if (plan.kind === "replaced" && plan.held) return { kind: "held", why: plan.held.reason };
   return { kind: "goes" };
 }

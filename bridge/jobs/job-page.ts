@@ -1,13 +1,15 @@
 import type { QueueName } from "../ports/queue.ts";
 
-/** What one page of a job came to. */
+/** Result of one page of a job. */
 export interface JobPage {
+  /** Packets, events or lines scanned. */
   readonly looked: number;
+  /** Packets created or changed. */
   readonly made: number;
-  /** Lines of a snapshot that are no events: number and reason. */
+  /** Invalid lines of a snapshot, each with its number and the reason. */
   readonly malformed?: readonly string[];
-  /** Where what it made waits: there must be room before the next page. */
+  /** Queues that received messages. They need room before the next page. */
   readonly queues: ReadonlySet<QueueName>;
-  /** The cursor behind it; absent behind the last page. */
+  /** Cursor of the next page; absent after the last one. */
   readonly after?: string;
 }

@@ -14,33 +14,34 @@ import { withMalformed } from "./snapshot-file.ts";
 
 export type JobPlan = JobWork & Pick<Job, "actor" | "perSecond">;
 
-/** Jobs a process works on side by side. */
+/** Jobs that one process runs concurrently. */
 const jobsAtOnce = 4;
 
-/** Pages in a row that may fail, each after another lease, before a person must look. */
+/** Consecutive failed pages, one per lease, after which the job fails. */
 const maxFailures = 5;
 
-/** A process waits so long for a job's rate; for more than that it leaves the job, and comes back. */
+/** Longest sleep for a job's rate. For a longer wait the process releases the job and resumes it later. */
 const maxSleepMs = 2_000;
 
-/** So many packets of a job wait in a lane at most: what happens now must not queue behind what happened long ago. */
+/** Queue depth above which a job waits, so that live traffic is not delayed by old data. */
 const maxWaiting = 200;
+/** Time between two checks of the queue depth. */
 const waitMs = 20;
 
-/** Writes a job down. It begins when a process that works on the store finds it. */
+/** Records a job. It starts when a process that runs jobs finds it. */
 export async function startJob(engine: Engine, plan: JobPlan): Promise<Job> {
   for (;;) {
     const id = `job-${engine.clock.stamp().toString(36)}`;
     const startedAt = engine.clock.now();
-    const begun = { status: "RUNNING", startedAt, looked: 0, made: 0, failures: 0 } as const;
-    const job: Job = { id, ...upTo(plan, startedAt + 1), ...begun };
-    // A conflict: another process has begun a job in the same µs.
+    const initial = { status: "RUNNING", startedAt, looked: 0, made: 0, failures: 0 } as const;
+    const job: Job = { id, ...limitWindow(plan, startedAt + 1), ...initial };
+    // A conflict means that another process recorded a job in the same microsecond.
     if ((await engine.store.write([{ kind: "job", id, value: job, etag: 0 }])) === "written") return job;
   }
 }
 
-/** The work without what the job itself will record. */
-function upTo(plan: JobPlan, end: number): JobPlan {
+/** Limits the job's time window to what was recorded before it, so that it does not process its own packets. */
+function limitWindow(plan: JobPlan, end: number): JobPlan {
   if (plan.kind === "replay") return { ...plan, request: { ...plan.request, to: Math.min(plan.request.to, end) } };
   if (plan.kind === "bulk") {
     const { filter } = plan.request;
@@ -51,50 +52,50 @@ function upTo(plan: JobPlan, end: number): JobPlan {
   return { ...plan, request: { ...plan.request, from: { ...from, until: Math.min(from.until, end) } } };
 }
 
-/** Ends a job where it is. What it has made stays. */
+/** Cancels a running job. Packets that it has created are kept. */
 export async function cancelJob(engine: Engine, id: string, actor: string): Promise<Job | undefined> {
   for (;;) {
     const [stored] = await engine.store.read("job", [id]);
     if (stored?.value.status !== "RUNNING") return stored?.value;
     const job = ended(engine, stored.value, "CANCELLED", `${actor} cancelled it`);
-    const note = createAuditEvent(engine, "sync.job.cancelled", { job: id, actor });
+    const audit = createAuditEvent(engine, "sync.job.cancelled", { job: id, actor });
     const put = { kind: "job", id, value: job, etag: stored.etag } as const;
-    if ((await engine.store.write([put, note.put], [note.entry])) === "written") return job;
+    if ((await engine.store.write([put, audit.put], [audit.entry])) === "written") return job;
   }
 }
 
 /**
- * Goes on with every job that is not over and that nobody else works on, a page after another.
+ * Runs the running jobs that no other process has leased, page by page.
  *
- * Each page ends with a checkpoint, so a crash repeats one page at most, and a page that is repeated makes nothing twice.
+ * Each page ends with a checkpoint, so a crash repeats at most one page, and a repeated page creates nothing twice.
  *
- * @param mayGoOn asked before each page; where it says no the jobs are left for the next call
- * @returns whether one was left that could go on at once
+ * @param mayContinue called before each page; if it returns false, the jobs are left for the next call
+ * @returns true if a job could continue at once
  */
-export async function runJobs(engine: Engine, mayGoOn: () => boolean): Promise<boolean> {
+export async function runJobs(engine: Engine, mayContinue: () => boolean): Promise<boolean> {
   const running = await engine.store.jobs({ running: true, limit: jobsAtOnce });
-  const left = await Promise.all(running.map((stored) => runJob(engine, stored, mayGoOn)));
+  const left = await Promise.all(running.map((stored) => runJob(engine, stored, mayContinue)));
   return left.includes(true);
 }
 
-async function runJob(engine: Engine, found: Stored<"job">, mayGoOn: () => boolean): Promise<boolean> {
+async function runJob(engine: Engine, found: Stored<"job">, mayContinue: () => boolean): Promise<boolean> {
   if ((found.value.leasedUntil ?? 0) > engine.clock.now()) return false;
   const leasedUntil = () => engine.clock.now() + engine.times.leaseMs;
   let stored = await write(engine, found, { ...found.value, leasedUntil: leasedUntil() });
   try {
-    while (stored && stored.value.status === "RUNNING" && mayGoOn()) {
-      const begun = engine.clock.now();
+    while (stored && stored.value.status === "RUNNING" && mayContinue()) {
+      const pageStartedAt = engine.clock.now();
       const page: JobPage = await pageOf(engine, stored.value);
-      stored = await write(engine, stored, { ...after(engine, stored.value, page), leasedUntil: leasedUntil() });
+      stored = await write(engine, stored, { ...advance(engine, stored.value, page), leasedUntil: leasedUntil() });
       if (stored?.value.status !== "RUNNING") break;
-      const waitMs = paceMs(engine, stored.value, page.made, begun);
+      const waitMs = paceMs(engine, stored.value, page.made, pageStartedAt);
       if (waitMs > maxSleepMs) {
-        // The lease is the wait: whoever comes then goes on.
+        // The lease doubles as the wait: any process may continue the job when it expires.
         await write(engine, stored, { ...stored.value, leasedUntil: engine.clock.now() + waitMs });
         return false;
       }
       if (waitMs > 0) await engine.clock.sleep(waitMs);
-      await room(engine, page.queues, mayGoOn);
+      await waitForRoom(engine, page.queues, mayContinue);
     }
     if (stored) await write(engine, stored, withoutLease(stored.value));
     return stored?.value.status === "RUNNING";
@@ -116,13 +117,13 @@ function pageOf(engine: Engine, job: Job): Promise<JobPage> {
   }
 }
 
-/** Where another was faster, or has cancelled it, it is no longer this process's. */
+/** @returns `undefined` if another process changed or cancelled the job, which this process then no longer owns */
 async function write(engine: Engine, { value, etag }: Stored<"job">, job: Job): Promise<Stored<"job"> | undefined> {
   const written = await engine.store.write([{ kind: "job", id: value.id, value: job, etag }]);
   return written === "written" ? { value: job, etag: etag + 1 } : undefined;
 }
 
-function after(engine: Engine, job: Job, page: JobPage): Job {
+function advance(engine: Engine, job: Job, page: JobPage): Job {
   const { malformed } = page;
   const counted = {
     ...job,
@@ -134,15 +135,15 @@ function after(engine: Engine, job: Job, page: JobPage): Job {
   return page.after === undefined ? ended(engine, counted, "DONE") : { ...counted, after: page.after };
 }
 
-/** The lease stays: it is the wait before the next try. A file that is not what it was is not tried again. */
+/** Records a failed page. The lease is kept as the wait before the next attempt. A changed or missing file ends the job. */
 function failed(engine: Engine, job: Job, error: unknown): Job {
-  // It is the job's turn again as soon as governance can be asked.
+  // Not counted as a failure: the job continues when the compliance engine is reachable again.
   if (error instanceof ComplianceUnavailableError) return job;
   const failures = job.failures + 1;
   if (error instanceof FileError) return ended(engine, { ...job, failures }, "FAILED", error.what);
   return failures < maxFailures
     ? { ...job, failures }
-    : ended(engine, { ...job, failures }, "FAILED", `${failures} times in a row: ${errorName(error)}`);
+    : ended(engine, { ...job, failures }, "FAILED", `failed ${failures} times in a row: ${errorName(error)}`);
 }
 
 function ended(engine: Engine, job: Job, status: Job["status"], reason?: string): Job {
@@ -153,14 +154,14 @@ function withoutLease({ leasedUntil: _, ...job }: Job): Job {
   return job;
 }
 
-/** How long to wait until what a page made has taken as long as the job's rate says. */
-function paceMs({ clock }: Engine, { perSecond }: Job, made: number, begun: number): number {
-  return perSecond === undefined ? 0 : Math.max(0, begun + (made * 1_000) / perSecond - clock.now());
+/** Returns the ms to wait after a page to keep to the job's rate. */
+function paceMs({ clock }: Engine, { perSecond }: Job, made: number, startedAt: number): number {
+  return perSecond === undefined ? 0 : Math.max(0, startedAt + (made * 1_000) / perSecond - clock.now());
 }
 
-/** Waits until the queues have room for more. */
-async function room(engine: Engine, queues: ReadonlySet<QueueName>, mayGoOn: () => boolean): Promise<void> {
+/** Waits until every queue has room for another page. */
+async function waitForRoom(engine: Engine, queues: ReadonlySet<QueueName>, mayContinue: () => boolean): Promise<void> {
   for (const queue of queues) {
-    while (mayGoOn() && (await engine.queue.depth(queue)).waiting > maxWaiting) await engine.clock.sleep(waitMs);
+    while (mayContinue() && (await engine.queue.depth(queue)).waiting > maxWaiting) await engine.clock.sleep(waitMs);
   }
 }

@@ -1,7 +1,7 @@
-/** Small: what happens now waits behind a page and its commit. */
+/** Items per page, small because live traffic waits for the commit of a page. */
 const jobPage = 25;
 
-/** How much a job that makes packets looks at between two checkpoints: never more than a second's worth. */
+/** Returns the number of items per page of a job that creates packets: at most one second's worth at the job's rate. */
 export function pageOfJob({ perSecond = jobPage }: { readonly perSecond?: number }): number {
   return Math.min(jobPage, perSecond);
 }

@@ -25,37 +25,40 @@ import { pageOfJob } from "./page-size.ts";
 
 type Replay = Job & { readonly kind: "replay" };
 
-/** What a replay's packets need to know of its job. */
+/** Parts of the job that its packets need. */
 type JobContext = Pick<Replay, "id" | "actor" | "startedAt" | "request">;
 
-/** Who makes a revision, by what job if any. */
-type Revising = Pick<JobContext, "actor"> & { readonly id?: string; readonly request: Pick<ReplayRequest, "force"> };
+/** Operator, job and options that create a revision. */
+type RevisionContext = Pick<JobContext, "actor"> & {
+  readonly id?: string;
+  readonly request: Pick<ReplayRequest, "force">;
+};
 
-/** Packets looked at in one go, where nothing is made. */
+/** Packets per page of a preview. */
 const page = 200;
 
 /**
- * Sends one page of the packets of a past time window again.
+ * Replays one page of the packets of a past time window.
  *
- * Each becomes a new revision with the version it had: what the target already holds ends `UNCHANGED`, what is older
- * than it holds ends `SUPERSEDED`, so that no field goes back. Packets that are still open, that were discarded or
- * replaced by another, that are replays themselves, and whose values were erased are left out; and, with today's sheets, those that these make
- * nothing of. What a person has edited is sent as it was edited, whatever today's sheets say.
+ * Each packet is sent as a new revision with its original version: values that the target already holds end
+ * `UNCHANGED` and older ones end `SUPERSEDED`, so no field returns to an older value. An edited packet is sent as it was
+ * edited, even with `sheet: current`.
  *
- * Doing a page again makes nothing twice: a revision knows the job it was made by.
+ * Skips packets that are open, discarded, replaced, erased or replays themselves; with `sheet: current` also those that
+ * the current sheets no longer create. Repeating a page creates nothing twice, because a revision names its job.
  */
 export async function replayPage(engine: Engine, job: Replay): Promise<JobPage> {
   const { items, next } = await readPage(engine, job, job.after, pageOfJob(job));
   if (job.request.sheet === "current") await pinSheets(engine, engine.sheets().sheets);
-  const others = items.filter(({ packet }) => packet.job !== job.id);
-  const drafts = await candidatesOf(engine, job, others);
-  for (const write of inWrites(drafts, (draft) => weighNew(draft.first))) {
+  const originals = items.filter(({ packet }) => packet.job !== job.id);
+  const candidates = await candidatesOf(engine, job, originals);
+  for (const write of inWrites(candidates, (candidate) => weighNew(candidate.first))) {
     await sendUnsent(engine, await reviseTogether(engine, job, write));
   }
   return {
-    looked: others.length,
-    made: drafts.length,
-    queues: new Set(drafts.map(({ packet }): QueueName => `lane:${packet.connector}`)),
+    looked: originals.length,
+    made: candidates.length,
+    queues: new Set(candidates.map(({ packet }): QueueName => `lane:${packet.connector}`)),
     ...(next && { after: next }),
   };
 }
@@ -69,41 +72,41 @@ function readPage(
   return store.packets({ from, to, limit, ...(connector && { connector }), ...(after !== undefined && { after }) });
 }
 
-function isReplayed({ packet, progress }: PacketRecord): boolean {
+function isReplayable({ packet, progress }: PacketRecord): boolean {
   const isLast = isClosed(progress.status) && progress.status !== "DISCARDED" && progress.replacedBy === undefined;
   return isLast && packet.replayOf === undefined && progress.erasedAt === undefined;
 }
 
-/** A packet that is to be sent again, in the shape it is to be sent in. */
+/** Packet to replay, as it will be sent. */
 interface ReplayCandidate {
   readonly packet: Packet;
-  /** What governance said of it today. */
+  /** Decisions by the current policy. */
   readonly governance: Json;
-  /** Why it must wait for a person: today's sheet or policy says so. */
+  /** Present if the current sheet or policy holds it. */
   readonly held?: { readonly reason: string; readonly facts: Transition["entry"]["facts"] };
-  /** Its next revision, which may be taken. */
+  /** Its next revision. Another replay may have taken the same number. */
   readonly first: Transition;
 }
 
 async function candidatesOf(
   engine: Engine,
-  errand: JobContext,
+  context: JobContext,
   records: readonly PacketRecord[],
 ): Promise<ReplayCandidate[]> {
-  const { id, actor, startedAt, request } = errand;
+  const { id, actor, startedAt, request } = context;
   const remap = request.sheet === "current" ? remapper(engine, { job: id, actor }, startedAt) : undefined;
-  const drafts: ReplayCandidate[] = [];
-  for (const { packet } of records.filter(isReplayed)) {
+  const candidates: ReplayCandidate[] = [];
+  for (const { packet } of records.filter(isReplayable)) {
     const mapped = remap && !packet.edited;
     const shape = mapped ? shapeOf(await remap(packet)) : await governedAgain(engine, packet);
-    if (shape) drafts.push({ ...shape, first: revision(engine, errand, shape) });
+    if (shape) candidates.push({ ...shape, first: revision(engine, context, shape) });
   }
-  return drafts;
+  return candidates;
 }
 
 type Shape = Omit<ReplayCandidate, "first">;
 
-/** A packet as today's sheet makes it. */
+/** Returns a packet as the current sheet creates it. */
 function shapeOf(step: Transition | undefined): Shape | undefined {
   if (!step) return undefined;
   const { packet, progress } = step.record;
@@ -112,46 +115,46 @@ function shapeOf(step: Transition | undefined): Shape | undefined {
   return { packet, governance: facts.governance ?? [], ...held };
 }
 
-/** A packet as it was made, as far as it may leave today. */
-async function governedAgain(engine: Engine, made: Packet): Promise<Shape> {
-  const { packet, decisions, blocked } = await governAgain(engine, made);
+/** Returns an existing packet as the current policy allows it to leave. */
+async function governedAgain(engine: Engine, original: Packet): Promise<Shape> {
+  const { packet, decisions, blocked } = await governAgain(engine, original);
   const shape = { packet, governance: decisions as unknown as Json };
   return blocked === undefined ? shape : { ...shape, held: { reason: blocked, facts: { reason: "governance" } } };
 }
 
-/** Records a revision of each packet, all in one write where none of them is there already. */
+/** Records a revision of each packet: in one write, or one by one if that conflicts. */
 async function reviseTogether(
   engine: Engine,
   job: Replay,
-  drafts: readonly ReplayCandidate[],
+  candidates: readonly ReplayCandidate[],
 ): Promise<Stored<"packet">[]> {
-  const revised = drafts.map(({ first }) => first);
+  const revised = candidates.map(({ first }) => first);
   if (await record(engine, revised)) return revised.map(asStored);
-  return Promise.all(drafts.map((draft) => reviseOne(engine, job, draft)));
+  return Promise.all(candidates.map((candidate) => reviseOne(engine, job, candidate)));
 }
 
-/** A revision of a packet: the one this job has made already, or the next that is free. */
-async function reviseOne(engine: Engine, job: Replay, draft: ReplayCandidate): Promise<Stored<"packet">> {
-  for (let number = draft.packet.version.revision + 1; ; number++) {
-    const revised = revision(engine, job, draft, { number });
+/** Returns the revision that this job has already created, or records the next free one. */
+async function reviseOne(engine: Engine, job: Replay, candidate: ReplayCandidate): Promise<Stored<"packet">> {
+  for (let number = candidate.packet.version.revision + 1; ; number++) {
+    const revised = revision(engine, job, candidate, { number });
     if (await record(engine, [revised])) return asStored(revised);
-    const [there] = await engine.store.read("packet", [revised.record.packet.id]);
-    if (there?.value.packet.job === job.id) return there;
-    // In the way of another write just now, and still free.
-    if (!there) number--;
+    const [existing] = await engine.store.read("packet", [revised.record.packet.id]);
+    if (existing?.value.packet.job === job.id) return existing;
+    // The write conflicted with another one, but the number is still free: try it again.
+    if (!existing) number--;
   }
 }
 
 interface RevisionOptions {
   /** Default: the packet's revision plus one. */
   readonly number?: number;
-  /** The operator's act, for the ledger. */
+  /** Facts of the operator's action, for the ledger. */
   readonly act?: Facts;
 }
 
 function revision(
   engine: Engine,
-  { id: job, actor, request: { force } }: Revising,
+  { id: job, actor, request: { force } }: RevisionContext,
   { packet, held, governance }: Shape,
   { number = packet.version.revision + 1, act = {} }: RevisionOptions = {},
 ): Transition {
@@ -175,9 +178,9 @@ function asStored({ record: value }: Transition): Stored<"packet"> {
 }
 
 /**
- * Sends one packet again: a held one is let go, of a closed one a revision is made.
+ * Replays one packet: releases it if it is held, otherwise sends a new revision.
  *
- * What was discarded does not go again, nor what another has taken the place of.
+ * A discarded or replaced packet is refused.
  */
 export async function replayPacket(
   engine: Engine,
@@ -189,38 +192,38 @@ export async function replayPacket(
   if (found.kind !== "found") return found;
   const { packet, progress } = found.stored.value;
   if (progress.status === "HELD") return release(engine, request, by);
-  if (progress.replacedBy !== undefined) return refusedResult(`${progress.replacedBy} took its place; replay that`);
+  if (progress.replacedBy !== undefined) return refusedResult(`${progress.replacedBy} replaced it; replay that packet`);
   if (progress.erasedAt !== undefined)
-    return refusedResult("what it carried was erased, being old; back-fill it instead");
+    return refusedResult("its payload was erased after the retention time; back-fill it instead");
   const remap = request.sheet === "current" ? remapper(engine, undefined, engine.clock.now()) : undefined;
   if (remap) await pinSheets(engine, engine.sheets().sheets);
   const shape = remap ? shapeOf(await remap(packet)) : await governedAgain(engine, packet);
-  if (!shape) return refusedResult("today's sheets make nothing of it any more");
-  const errand = { actor: by.actor, request: force ? { force } : {} };
+  if (!shape) return refusedResult("the current sheets no longer create a packet from its event");
+  const context = { actor: by.actor, request: force ? { force } : {} };
   for (let number = packet.version.revision + 1; ; number++) {
-    const revised = revision(engine, errand, shape, { number, act });
+    const revised = revision(engine, context, shape, { number, act });
     if (await record(engine, [revised])) {
       const stored = asStored(revised);
       await sendUnsent(engine, [stored]);
       return doneWith(engine, revised.record.packet.id);
     }
-    const [there] = await engine.store.read("packet", [revised.record.packet.id]);
-    // In the way of another write just now, and still free.
-    if (!there) number--;
+    const [existing] = await engine.store.read("packet", [revised.record.packet.id]);
+    // The write conflicted with another one, but the number is still free: try it again.
+    if (!existing) number--;
   }
 }
 
-/** The packets a job has made, oldest first. */
+/** Yields the packets that a job has created, oldest first. */
 export async function* packetsOf(engine: Engine, job: Job): AsyncGenerator<PacketRecord> {
   const all = pagesOf((from) => engine.store.packets({ from: job.startedAt, limit: page, ...from }));
   for await (const { items } of all) yield* items.filter(({ packet }) => packet.job === job.id);
 }
 
-/** What a replay would come to, judged by what the targets are believed to hold now. */
+/** Result that a replay would have, according to the current shadow. */
 export interface ReplayPreview {
-  /** Packets of the window. */
+  /** Packets in the window. */
   readonly looked: number;
-  /** Those that would be made again, by what would become of each. */
+  /** Replayed packets, counted by their result. */
   readonly sent: number;
   readonly unchanged: number;
   readonly superseded: number;
@@ -228,23 +231,24 @@ export interface ReplayPreview {
 }
 
 /**
- * Goes through all of a replay and makes nothing.
+ * Scans all packets of a replay without writing anything.
  *
- * @param onPage told how many packets were looked at
+ * @param onPage called after each page with the number of packets scanned so far
  */
 export async function previewReplay(
   engine: Engine,
   request: ReplayRequest,
-  onPage: (looked: number) => unknown = () => {},
+  onPage: (scanned: number) => unknown = () => {},
 ): Promise<ReplayPreview> {
-  const errand: JobContext = { id: "job-trial", actor: "trial", startedAt: engine.clock.now(), request };
-  const trial = { looked: 0, sent: 0, unchanged: 0, superseded: 0, held: 0 };
-  for await (const { items } of pagesOf(({ after }) => readPage(engine, errand, after, page))) {
-    for (const draft of await candidatesOf(engine, errand, items)) trial[await previewOutcomeOf(engine, draft)]++;
-    trial.looked += items.length;
-    await onPage(trial.looked);
+  const context: JobContext = { id: "job-trial", actor: "trial", startedAt: engine.clock.now(), request };
+  const counts = { looked: 0, sent: 0, unchanged: 0, superseded: 0, held: 0 };
+  for await (const { items } of pagesOf(({ after }) => readPage(engine, context, after, page))) {
+    for (const candidate of await candidatesOf(engine, context, items))
+      counts[await previewOutcomeOf(engine, candidate)]++;
+    counts.looked += items.length;
+    await onPage(counts.looked);
   }
-  return trial;
+  return counts;
 }
 
 async function previewOutcomeOf(

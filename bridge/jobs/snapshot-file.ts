@@ -8,8 +8,10 @@ import { canonicalJson } from "../values/canonical-json.ts";
 import { shortId } from "../values/ids.ts";
 import { isJsonObject, type JsonObject } from "../values/json.ts";
 
+/** Invalid lines that are kept with number and reason. Further ones are only counted. */
 const malformedNamed = 20;
 
+/** Adds invalid lines to the count so far. */
 export function withMalformed(
   { lines, first }: Malformed = { lines: 0, first: [] },
   more: readonly string[],
@@ -17,11 +19,11 @@ export function withMalformed(
   return { lines: lines + more.length, first: [...first, ...more].slice(0, malformedNamed) };
 }
 
-/** One line of a snapshot, or one event of the store, and where one is behind it. */
+/** One line of a snapshot or one event of the store, with the cursor after it. */
 export interface Entry {
   readonly cursor: string;
   readonly found?: Found | undefined;
-  /** Why a line is no event. */
+  /** Reason why a line is invalid. */
   readonly malformed?: string;
 }
 
@@ -31,7 +33,7 @@ export interface Found {
   readonly event: SourceEvent;
   readonly accepted: number;
   readonly rosters?: readonly Roster[] | undefined;
-  /** It is not recorded yet, or not to its end. */
+  /** Present if the event is not recorded yet, or not completely. */
   readonly brought?: ImportedEvent;
 }
 
@@ -39,10 +41,10 @@ export interface Found {
 const pageBytes = 4_194_304;
 
 /**
- * Reads lines of a snapshot, as many as one page may have.
+ * Reads one page of a snapshot.
  *
- * @param job names the messages: a line brought by it before is recognised
- * @param isWanted events of other types are left out
+ * @param job job id; part of each line's message id, so a line that this job imported before is recognized
+ * @param isWanted selects the events; others are skipped
  */
 export async function readSnapshot(
   engine: Engine,
@@ -61,18 +63,18 @@ export async function readSnapshot(
     }
   }
   const entries = lines.map(async (line, i): Promise<Entry> => {
-    const behind = lines[i + 1]?.at ?? line.at + line.length + 1;
-    const cursor = `${line.number + 1}:${behind}`;
+    const next = lines[i + 1]?.at ?? line.at + line.length + 1;
+    const cursor = `${line.number + 1}:${next}`;
     const event = eventIn(line, asOf);
     if (typeof event === "string") return { cursor, malformed: `line ${line.number + 1}: ${event}` };
     if (!event || !isWanted(event)) return { cursor };
     return { cursor, found: await foundFor(engine, event, `${job}:${line.number}`) };
   });
-  return { entries: withoutTwins(await Promise.all(entries)), end };
+  return { entries: withoutRepeats(await Promise.all(entries)), end };
 }
 
-/** A line with the event of another line of the page gives nothing: its packets would be written twice at once. */
-function withoutTwins(entries: readonly Entry[]): Entry[] {
+/** Drops an event that is already on the page, because its packets would be written twice in one transaction. */
+function withoutRepeats(entries: readonly Entry[]): Entry[] {
   const seen = new Set<string>();
   return entries.map(({ found, ...entry }) => {
     if (!found || seen.has(found.key)) return entry;
@@ -81,9 +83,9 @@ function withoutTwins(entries: readonly Entry[]): Entry[] {
   });
 }
 
-/** What a line's event is to the store: one HMS has published, one that was brought before, or one it has not seen. */
+/** Looks a line's event up in the store: published by HMS, imported before, or new. */
 async function foundFor(engine: Engine, event: SourceEvent, message: string): Promise<Found | undefined> {
-  const key = broughtKeyOf(event);
+  const key = importedKeyOf(event);
   const [published, before] = await engine.store.read("event", [eventKey(event), key]);
   const known = before ?? published;
   const brought = { key, event, message };
@@ -95,19 +97,19 @@ async function foundFor(engine: Engine, event: SourceEvent, message: string): Pr
     event: recorded as SourceEvent,
     accepted,
     rosters,
-    // By this very line: the page is done again, and may have broken off at it.
+    // Imported by this same line: the page is being repeated and may have been interrupted here.
     ...(before?.value.message === message && { brought }),
   };
 }
 
-/** Not the key HMS's own event would have: that one must not be taken for a duplicate when it comes. */
-function broughtKeyOf({ source, id }: SourceEvent): string {
+/** Differs from the key of HMS's own event, which must not count as a duplicate if it arrives later. */
+function importedKeyOf({ source, id }: SourceEvent): string {
   return `evt-${shortId("brought", source, id)}`;
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** @returns the event of a line, why it is none, or nothing where the line is empty */
+/** @returns the event of a line, the reason why it is invalid, or `undefined` for an empty line */
 function eventIn({ bytes }: Line, asOf: string | undefined): SourceEvent | string | undefined {
   if (!bytes) return `is larger than ${maxEventBytes} bytes`;
   let raw: unknown;
@@ -120,12 +122,12 @@ function eventIn({ bytes }: Line, asOf: string | undefined): SourceEvent | strin
   }
   if (!isJsonObject(raw)) return "is not an object";
   const time = raw.time ?? asOf;
-  if (time === undefined) return "time: is missing; add it, or say as of when the snapshot is";
-  const arrival = checkEvent({ ...raw, id: raw.id ?? idOf(raw), time });
-  return arrival.kind === "event" ? arrival.event : arrival.reason;
+  if (time === undefined) return "time: is missing; add it, or set the time of the snapshot";
+  const checked = checkEvent({ ...raw, id: raw.id ?? idOf(raw), time });
+  return checked.kind === "event" ? checked.event : checked.reason;
 }
 
-/** The same line again is the same event. */
+/** Derives an id from the content, so the same line is always the same event. */
 function idOf(line: JsonObject): string {
   return `snapshot-${shortId(canonicalJson(line))}`;
 }

@@ -17,7 +17,7 @@ const always = { kind: "events", since: 0, until: Number.MAX_SAFE_INTEGER } as c
 const toNew = ["rates.new"];
 
 describe("a back-fill of recorded events", () => {
-  it("sends what was recorded before a target was there to it, in the version it had, and to no other", async () => {
+  it("sends older events with their original version to the chosen new target only", async () => {
     await using office = await anOffice({ rates: toOld });
     const { core, old, fresh } = office;
     await emitRates(core, 5);
@@ -37,7 +37,7 @@ describe("a back-fill of recorded events", () => {
     expect(await brokenLaws(core, 5)).toEqual([]);
   });
 
-  it("makes nothing again that exists already, by an earlier one or by the event itself", async () => {
+  it("creates no packet that already exists from an earlier back-fill or from the event itself", async () => {
     await using office = await anOffice({ rates: toOld });
     const { core, fresh } = office;
     await emitRates(core, 3);
@@ -74,7 +74,7 @@ describe("a back-fill of recorded events", () => {
     ]);
   });
 
-  it("takes the window by time of acceptance, from inclusive, to exclusive", async () => {
+  it("selects events by time of acceptance, including the start and excluding the end", async () => {
     await using office = await anOffice({ rates: toOld });
     const { core, fresh } = office;
     const began = core.clock.now();
@@ -91,7 +91,7 @@ describe("a back-fill of recorded events", () => {
     expect([...fresh.state.keys()]).toEqual(["r1", "r2"]);
   });
 
-  it("reaches a target that is in force now, though it was not when the event came, and none that is not", async () => {
+  it("reaches targets that are in force now, whatever was in force when the event arrived", async () => {
     await using office = await anOffice({ rates: toOld });
     const { core, fresh } = office;
     await emitRates(core, 2);
@@ -106,7 +106,7 @@ describe("a back-fill of recorded events", () => {
     expect(fresh.calls).toHaveLength(2);
   });
 
-  it("takes a large roster in chunks, from the event and from the version of the file it had, and names twins", async () => {
+  it("expands a large roster in chunks, from the event or the original file version, and reports duplicate keys", async () => {
     using folder = home({ "in/roster.ndjson": linesOf(somePeople(1_200)) });
     const people = somePeople(1_100);
     people[1_050] = { badge: "b3", desk: -1 };
@@ -139,7 +139,7 @@ describe("a back-fill of recorded events", () => {
     expect(await brokenLaws(core, 2)).toEqual([]);
   }, 60_000);
 
-  it("goes on after a crash before any of its writes, and makes nothing twice", async () => {
+  it("continues after a crash before any write and creates nothing twice", async () => {
     const roster = `${toOld}  new: { connector: New, for_each: data.people, key: badge, map: { desk: desk } }\n`;
     let points = 0;
     for (let writes = 0, over = false; !over; writes++, points++) {
@@ -173,7 +173,7 @@ describe("a back-fill of recorded events", () => {
     expect(points).toBeGreaterThan(15);
   }, 120_000);
 
-  it("waits for events the store does not give at once", async () => {
+  it("waits for events that the store lists with a delay", async () => {
     await using office = await anOffice({ rates: toOld });
     const { core } = office;
     await emitRates(core, 2);
@@ -197,7 +197,7 @@ describe("a back-fill of recorded events", () => {
   it.each([
     [10, 20, 2],
     [100, 1_000, 10],
-  ])("keeps to %i packets a second: %i take some %i s", async (perSecond, events, seconds) => {
+  ])("keeps to %i packets per second, so %i packets take about %i s", async (perSecond, events, seconds) => {
     await using office = await anOffice({ rates: toOld });
     const { core } = office;
     await emitRates(core, events);
@@ -228,7 +228,7 @@ describe("a back-fill of a snapshot", () => {
     ...more,
   });
 
-  it("takes each line in as an event, for the chosen targets only, and the same again changes nothing", async () => {
+  it("imports each line as an event for the chosen targets only, and a repeat changes nothing", async () => {
     using folder = home({ "in/all.ndjson": linesOf([line(1), line(2, { id: "own" }), line(3)]) });
     await using office = await anOffice({ rates: toBoth }, folder);
     const { core, old, fresh } = office;
@@ -255,7 +255,7 @@ describe("a back-fill of a snapshot", () => {
     expect(await brokenLaws(core, 3)).toEqual([]);
   });
 
-  it("with a line twice, of an event that was brought before for another target, ends and makes one packet", async () => {
+  it("creates one packet from a repeated line even if another job imported its event before", async () => {
     using folder = home({ "in/all.ndjson": linesOf([line(1), line(1), line(2)]) });
     await using office = await anOffice({ rates: toBoth }, folder);
     const { core, old, fresh } = office;
@@ -269,7 +269,7 @@ describe("a back-fill of a snapshot", () => {
     expect([old.calls.length, fresh.calls.length]).toEqual([2, 2]);
   });
 
-  it("that two jobs bring at once, for different targets, reaches the targets of both", async () => {
+  it("reaches the targets of both if two jobs import the snapshot at the same time", async () => {
     using folder = home({ "in/all.ndjson": linesOf([line(1), line(2), line(3)]) });
     await using office = await anOffice({ rates: toBoth }, folder);
     const { core, old, fresh } = office;
@@ -306,7 +306,7 @@ describe("a back-fill of a snapshot", () => {
     expect([old.calls.length, fresh.calls.length]).toEqual([3, 3]);
   });
 
-  it("does not make HMS's own event a duplicate when that comes after it", async () => {
+  it("accepts HMS's own event later, without treating it as a duplicate", async () => {
     using folder = home({ "in/all.ndjson": linesOf([line(1, { id: "own" })]) });
     await using office = await anOffice({ rates: toBoth }, folder);
     const { core, old, fresh } = office;
@@ -321,7 +321,7 @@ describe("a back-fill of a snapshot", () => {
     expect((await core.packets()).map(({ progress }) => progress.status).sort()).toEqual(["SENT", "SENT", "UNCHANGED"]);
   });
 
-  it("leaves the sheets it pins whole: what HMS publishes then reaches all targets", async () => {
+  it("pins complete sheets, so later HMS events reach all targets", async () => {
     using folder = home({ "in/all.ndjson": linesOf([line(1, { data: { people: somePeople(1) } })]) });
     const roster = "for_each: data.people, key: badge, map: { desk: desk }";
     const sheet = `source_event: rate\ntargets:\n  old: { connector: Old, ${roster} }\n  new: { connector: New, ${roster} }\n`;
@@ -335,7 +335,7 @@ describe("a back-fill of a snapshot", () => {
     expect([old.state.size, fresh.state.size]).toEqual([600, 600]);
   });
 
-  it("knows an event HMS has published already, and makes only what that has not", async () => {
+  it("recognizes an event that HMS has published and creates only its missing packets", async () => {
     using folder = home({ "in/all.ndjson": linesOf([line(1, { id: "own" })]) });
     await using office = await anOffice({ rates: toOld }, folder);
     const { core, fresh } = office;
@@ -351,7 +351,7 @@ describe("a back-fill of a snapshot", () => {
     expect((await core.engine.store.tally()).events).toMatchObject({ EXPANDED: 1, duplicates: 0 });
   });
 
-  it("overwrites nothing newer: a line counts by its time, or by that of the snapshot", async () => {
+  it("overwrites nothing newer than the time of the line or of the snapshot", async () => {
     const bare = { ...line(1), time: undefined };
     using folder = home({ "in/all.ndjson": linesOf([bare]) });
     await using office = await anOffice({ rates: toBoth }, folder);
@@ -371,7 +371,7 @@ describe("a back-fill of a snapshot", () => {
     expect(fresh.state.get("r1")).toEqual({ price: 99 });
   });
 
-  it("names the lines that are no events, counts them all, and takes the others", async () => {
+  it("reports and counts invalid lines and imports the others", async () => {
     const text = [
       "",
       "not json",
@@ -399,7 +399,7 @@ describe("a back-fill of a snapshot", () => {
     expect([...fresh.state.keys()]).toEqual(["r1"]);
   });
 
-  it("goes on after a crash before any of its writes, and makes nothing twice", async () => {
+  it("continues after a crash before any write and creates nothing twice", async () => {
     const lines = [
       line(1),
       line(2),
@@ -446,7 +446,7 @@ describe("a back-fill of a snapshot", () => {
     expect(points).toBeGreaterThan(8);
   }, 120_000);
 
-  it("that changes while the job runs ends the job, and says why", async () => {
+  it("fails the job with a reason if the file changes while it runs", async () => {
     using folder = home({ "in/all.ndjson": linesOf(Array.from({ length: 300 }, (_, i) => line(i))) });
     await using office = await anOffice({ rates: toBoth }, folder);
     const { core } = office;
@@ -469,8 +469,8 @@ describe("a back-fill of a snapshot", () => {
   });
 });
 
-describe("a back-fill that is only tried", () => {
-  it("counts by target what would be made, and makes nothing", async () => {
+describe("back-fill preview", () => {
+  it("counts by target the packets that would be created, and writes nothing", async () => {
     const people = somePeople(700);
     const sheets = {
       rates: `${toOld}  new: { connector: New, map: { rate: price, ssn: ssn } }\n`,
@@ -506,7 +506,7 @@ describe("a back-fill that is only tried", () => {
     expect(await core.engine.store.jobs({ limit: 5 })).toEqual([]);
   });
 
-  it("says the same of a snapshot, with the lines that are no events", async () => {
+  it("counts the packets and invalid lines of a snapshot", async () => {
     using folder = home({
       "in/all.ndjson": `${linesOf([{ source: "s", type: "rate", time: "2026-02-01T00:00:00Z", subject: "r", data: { rate: 1 } }])}{}\n`,
     });
@@ -520,8 +520,8 @@ describe("a back-fill that is only tried", () => {
   });
 });
 
-describe("targets", () => {
-  it("are named one by one, or by the connector they go to", async () => {
+describe("targets of a back-fill", () => {
+  it("targets can be chosen by name or by connector", async () => {
     await using office = await anOffice({ rates: toBoth, more: toBoth });
     const { engine } = office.core;
 
@@ -531,7 +531,7 @@ describe("targets", () => {
       "rates.new",
       "more.new",
     ]);
-    expect(() => targetsOf(engine, {})).toThrow("say where the old data is to go");
+    expect(() => targetsOf(engine, {})).toThrow("choose where to send the old data");
     expect(() => targetsOf(engine, { targets: ["rates.nobody"] })).toThrow(
       "no sheet has a target rates.nobody; there are rates.old, rates.new",
     );

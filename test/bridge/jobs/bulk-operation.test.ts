@@ -10,8 +10,8 @@ import { dyingAfter } from "../../support/faulty.ts";
 
 const why = { reason: "payroll is mended" };
 
-describe("a bulk act", () => {
-  it("lets all go that fit, and names who and why in each one's ledger", async () => {
+describe("a bulk operation", () => {
+  it("releases all matching packets and records operator and reason for each in the ledger", async () => {
     await using held = await someHeld(5);
     const { core, target } = held;
     target.behave = (sent) => target.take(sent);
@@ -36,7 +36,7 @@ describe("a bulk act", () => {
     ["record", { entity: "r3" }, 1],
     ["text", { text: "R4" }, 1],
     ["time", { from: 1, to: 2 }, 0],
-  ])("does so to those of one %s only", async (_, filter, count) => {
+  ])("changes only packets that match the filter by %s", async (_, filter, count) => {
     await using held = await someHeld(5);
 
     await start(held.core, { act: "discard", filter, ...why });
@@ -45,7 +45,7 @@ describe("a bulk act", () => {
     expect((await statuses(held.core)).DISCARDED ?? 0).toBe(count);
   });
 
-  it("says beforehand what it would come to, and changes nothing", async () => {
+  it("previews its result without changing anything", async () => {
     await using held = await someHeld(3);
     const { core } = held;
     await core.emit({ id: "b", subject: "b", data: { new_rate: 1, note: "123-45-6789" } });
@@ -64,7 +64,7 @@ describe("a bulk act", () => {
     expect(await core.entries()).toEqual(before);
   });
 
-  it("keeps its rate", async () => {
+  it("keeps to its rate", async () => {
     await using held = await someHeld(10);
     const { core } = held;
     await start(core, { act: "release", filter: {}, ...why }, 5);
@@ -78,7 +78,7 @@ describe("a bulk act", () => {
     expect((await statuses(core)).QUEUED).toBe(5);
   });
 
-  it("lets nothing go twice where it is held again meanwhile, and goes on after a crash at any write", async () => {
+  it("releases no packet twice if it is held again, and continues after a crash at any write", async () => {
     for (let writes = 0, over = false; !over; writes++) {
       await using held = await someHeld(6);
       const { core, target } = held;
@@ -96,7 +96,7 @@ describe("a bulk act", () => {
     }
   });
 
-  it("passes over what another person has let go meanwhile", async () => {
+  it("skips packets that another operator released in the meantime", async () => {
     await using held = await someHeld(2);
     const { core, target } = held;
     target.behave = (sent) => target.take(sent);
@@ -110,7 +110,7 @@ describe("a bulk act", () => {
     expect(await statuses(core)).toEqual({ SENT: 1, DISCARDED: 1 });
   });
 
-  it("by today's sheets puts what these make in the place of each, once", async () => {
+  it("replaces each packet once with the packet that the current sheets create", async () => {
     await using held = await someHeld(3);
     const { core, target } = held;
     target.behave = (sent) => target.take(sent);

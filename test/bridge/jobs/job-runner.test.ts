@@ -7,7 +7,7 @@ import { dyingAfter } from "../../support/faulty.ts";
 const all = { from: 0, to: Number.MAX_SAFE_INTEGER };
 
 describe("a job", () => {
-  it("goes on after a crash before any of its writes, and makes nothing twice", async () => {
+  it("continues after a crash before any write and creates nothing twice", async () => {
     for (let writes = 0, over = false; !over; writes++) {
       const target = fakeTarget();
       await using core = await aDeliveredCore(target, 40);
@@ -28,7 +28,7 @@ describe("a job", () => {
     }
   });
 
-  it("is worked on by one process at a time", async () => {
+  it("runs in one process at a time", async () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target, 3);
     await startReplay(core, { force: true });
@@ -39,7 +39,7 @@ describe("a job", () => {
     expect(target.calls).toHaveLength(6);
   });
 
-  it("that two processes work on, because one was taken for dead, makes nothing twice either", async () => {
+  it("creates nothing twice if a second process takes over while the first still runs", async () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target, 100);
     await startReplay(core, { force: true });
@@ -56,7 +56,7 @@ describe("a job", () => {
     expect([...target.effects.values()].every((times) => times === 1)).toBe(true);
   });
 
-  it("stops where it is asked to, and is taken up at once by the next call", async () => {
+  it("stops when told to, and the next call continues it at once", async () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target, 450);
     const { id } = await startReplay(core, { force: true });
@@ -72,7 +72,7 @@ describe("a job", () => {
     expect(await runJobs(core.engine, () => true)).toBe(false);
   });
 
-  it("leaves room in the lanes for what happens now", async () => {
+  it("leaves room in the lanes for live traffic", async () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target, 1_000);
     const { id } = await startReplay(core, { force: true });
@@ -90,7 +90,7 @@ describe("a job", () => {
     expect(deepest).toBeLessThan(230);
   });
 
-  it("that is cancelled stops, keeps what it has made, and says who cancelled it", async () => {
+  it("stops when cancelled, keeps the packets it created, and names who cancelled it", async () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target, 450);
     const { id } = await startReplay(core, { force: true });
@@ -105,7 +105,7 @@ describe("a job", () => {
     expect(await core.packets()).toHaveLength(450 + 25);
   });
 
-  it("that is cancelled while a page is worked on does not come to life again", async () => {
+  it("stays cancelled if it is cancelled in the middle of a page", async () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target, 300);
     const { id } = await startReplay(core, {});
@@ -118,7 +118,7 @@ describe("a job", () => {
     expect(await jobOf(core, id)).toMatchObject({ status: "CANCELLED", made: 0 });
   });
 
-  it("waits a lease after a page that failed, tries again, and after five in a row asks for a person", async () => {
+  it("retries a failed page after one lease, and fails after five failures in a row", async () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target, 3);
     const { id } = await startReplay(core, {});
@@ -132,11 +132,11 @@ describe("a job", () => {
       await runJobs(broken, () => true);
     }
 
-    expect(await jobOf(core, id)).toMatchObject({ status: "FAILED", reason: "5 times in a row: TypeError" });
+    expect(await jobOf(core, id)).toMatchObject({ status: "FAILED", reason: "failed 5 times in a row: TypeError" });
     expect(JSON.stringify(core.lines)).not.toContain("123-45");
   });
 
-  it("that has begun later need not wait for the end of another", async () => {
+  it("starts before an earlier job has ended", async () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target, 450);
     await startReplay(core, { force: true });

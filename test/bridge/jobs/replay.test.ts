@@ -10,7 +10,7 @@ import { aCore, brokenLaws, type Core, fakeTarget, onePerDiem } from "../../supp
 import { home } from "../../support/home.ts";
 
 describe("replay", () => {
-  it("ends UNCHANGED what the target already has", async () => {
+  it("ends UNCHANGED if the target already has the value", async () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target);
     const calls = target.calls.length;
@@ -24,7 +24,7 @@ describe("replay", () => {
     expect(await brokenLaws(core, 3)).toEqual([]);
   });
 
-  it("leaves older values superseded: no field goes back", async () => {
+  it("ends SUPERSEDED for older values, so no field returns to one", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     for (const rate of [1, 2, 3]) {
@@ -39,7 +39,7 @@ describe("replay", () => {
     expect(await statuses(core, again)).toEqual(["SUPERSEDED", "SUPERSEDED", "UNCHANGED"]);
   });
 
-  it("sends again with --force, under an id of its own, and repairs a restored target", async () => {
+  it("sends again with --force under a new id and repairs a restored target", async () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target);
     target.state.clear();
@@ -53,7 +53,7 @@ describe("replay", () => {
     expect([...target.effects.values()].every((times) => times === 1)).toBe(true);
   });
 
-  it("with --force brings no older value back either", async () => {
+  it("sends no older value with --force either", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     for (const rate of [1, 2, 3]) {
@@ -69,7 +69,7 @@ describe("replay", () => {
     expect(target.state.get("a")).toEqual({ dailyRate: 3 });
   });
 
-  it("twice over the same window makes each packet again each time, and never a replay of a replay", async () => {
+  it("replays each packet again in a second run, and never replays a replay", async () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target);
 
@@ -84,7 +84,7 @@ describe("replay", () => {
     expect((await verifyLedger(core.engine)).fault).toBeUndefined();
   });
 
-  it("at once by two operators makes revisions of different ids, all of them closed", async () => {
+  it("creates separate revisions for two simultaneous replays and closes all of them", async () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target);
 
@@ -95,7 +95,7 @@ describe("replay", () => {
     expect(new Set(await statuses(core, [...a, ...b]))).toEqual(new Set(["UNCHANGED"]));
   });
 
-  it("takes the window by time of recording, from inclusive, to exclusive, and one connector only", async () => {
+  it("selects packets of one connector by time of recording, including the start and excluding the end", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     const began = core.clock.now();
@@ -110,7 +110,7 @@ describe("replay", () => {
     expect(await replayed(core, { from: 0, connector: "Other@v1" })).toHaveLength(0);
   });
 
-  it("leaves open and held packets out", async () => {
+  it("skips open and held packets", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     target.behave = () => refused("answered 422");
@@ -120,7 +120,7 @@ describe("replay", () => {
     expect(await replayed(core)).toEqual([]);
   });
 
-  it("says in the ledger who asked, and what it replays", async () => {
+  it("records the operator and the replayed packet in the ledger", async () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target);
     const [original] = await core.packets();
@@ -131,7 +131,7 @@ describe("replay", () => {
     expect(birth?.facts).toMatchObject({ actor: "jo", replayOf: original?.packet.id, force: true });
   });
 
-  it("reads on past a page of packets", async () => {
+  it("reads more than one page of packets", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     await core.emit(...Array.from({ length: 450 }, (_, i) => ({ id: `${i}`, subject: `${i}`, data: { new_rate: i } })));
@@ -144,7 +144,7 @@ describe("replay", () => {
     expect(await brokenLaws(core, 450)).toEqual([]);
   });
 
-  it("during live traffic ends with the newest value everywhere", async () => {
+  it("leaves the newest value everywhere during live traffic", async () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target);
 
@@ -158,10 +158,10 @@ describe("replay", () => {
   });
 });
 
-describe("replay with today's sheets", () => {
+describe("replay with the current sheets", () => {
   const renamed = onePerDiem.replace("new_rate: dailyRate", "new_rate: rate_of_day");
 
-  it("sends what today's sheet makes of the event, in the version it had", async () => {
+  it("sends what the current sheet maps from the event, with the original version", async () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target);
     const [original] = await core.packets();
@@ -185,7 +185,7 @@ describe("replay with today's sheets", () => {
     expect(await brokenLaws(core, 3)).toEqual([]);
   });
 
-  it("of the same sheet ends UNCHANGED, and brings no older value back", async () => {
+  it("ends UNCHANGED with the same sheet and sends no older value", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     for (const rate of [1, 2, 3]) {
@@ -201,7 +201,7 @@ describe("replay with today's sheets", () => {
     expect(target.calls).toHaveLength(3);
   });
 
-  it("vets again: what today's policy blocks is held, with the field and the rule", async () => {
+  it("holds packets that the current policy blocks, with the field and the rule", async () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target);
     await core.use(
@@ -223,7 +223,7 @@ describe("replay with today's sheets", () => {
     expect(target.calls).toHaveLength(3);
   });
 
-  it("leaves out what today's sheets make nothing of", async () => {
+  it("skips packets that the current sheets no longer create", async () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target);
 
@@ -235,7 +235,7 @@ describe("replay with today's sheets", () => {
     expect(await replayed(core, { sheet: "current" })).toEqual([]);
   });
 
-  it("finds each element of a roster again, in the event and in its file", async () => {
+  it("finds each element of a roster again in the event or its file", async () => {
     const people = Array.from({ length: 600 }, (_, i) => ({ badge: `b${i}`, desk: i, room: -i }));
     using folder = home({ "in/roster": people.map((one) => `${JSON.stringify(one)}\n`).join("") });
     const sheet = (forEach: string, field: string) =>
@@ -266,8 +266,8 @@ describe("replay with today's sheets", () => {
   });
 });
 
-describe("replay that is only tried", () => {
-  it("says what would become of each packet, and makes nothing", async () => {
+describe("replay preview", () => {
+  it("counts the results of all packets without writing anything", async () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target);
     await core.emit({ id: "new", subject: "a", data: { new_rate: 9 } });
@@ -285,7 +285,7 @@ describe("replay that is only tried", () => {
     expect(await core.engine.store.jobs({ limit: 1 })).toEqual([]);
   });
 
-  it("comes to what the replay then comes to", async () => {
+  it("matches the result of the actual replay", async () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target);
     await core.use({
@@ -302,7 +302,7 @@ describe("replay that is only tried", () => {
 });
 
 describe("replay after a change by hand at the target", () => {
-  it("does not see the change without --force, and repairs it with it", async () => {
+  it("repairs the change only with --force", async () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target);
     target.state.set("b", { dailyRate: 666 });
@@ -316,7 +316,7 @@ describe("replay after a change by hand at the target", () => {
     expect(target.state.get("b")).toEqual({ dailyRate: 1 });
   });
 
-  it("repairs it with today's sheet and --force too, once however often it is done", async () => {
+  it("repairs the change with the current sheet and --force, once however often it runs", async () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target);
     target.state.set("b", { dailyRate: 666 });
@@ -329,8 +329,8 @@ describe("replay after a change by hand at the target", () => {
   });
 });
 
-describe("replays that overlap", () => {
-  it("with each other and with live traffic end with the newest value everywhere", async () => {
+describe("overlapping replays", () => {
+  it("keeps the newest value everywhere, also during live traffic", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     for (let i = 0; i < 60; i++) {
