@@ -7,31 +7,32 @@ import type { Erasing } from "../ports/records.ts";
 import type { Put, Stored, StorePort } from "../ports/store.ts";
 import { inWrites, weigh } from "../recording/transaction-size.ts";
 
-/** How often is looked for what has become old. Where there is more than one round takes, the next follows at once. */
+/** Interval between two rounds. If a round leaves expired records, the next one follows at once. */
 const roundMs = 3_600_000;
 
-/** Packets, and events, looked at in one round, and at a time. */
-const roundLooked = 2_000;
+/** Packets, and events, scanned per round. */
+const roundScanned = 2_000;
+/** Records per read. */
 const page = 100;
 
-/** So many old ones that are not over are remembered, and looked at in each round; with more, the newer ones wait. */
+/** Expired records that are still open are kept in a list and checked in each round. At this limit the scan pauses. */
 const maxLeft = 1_000;
 
-/** There is one record of it. */
+/** Id of the only record with the state of the scan. */
 const erasingId = "erasing";
 
 type Kind = "packet" | "event";
 
-/** How records of one kind are found, and what is left of one. */
+/** Finds and erases records of one kind. */
 interface Erasable<K extends Kind> {
   readonly kind: K;
-  /** The next page of old ones, and where the one after it begins: nowhere, if this is the last for now. */
-  page(store: StorePort, before: number, after: string | undefined): Promise<OldOnes>;
-  /** Nothing where there is nothing to erase. */
+  /** Reads the next page of expired records. Its `after` is absent if it is the last page for now. */
+  page(store: StorePort, before: number, after: string | undefined): Promise<ExpiredPage>;
+  /** Returns `later` if the record is still open, `undefined` if it has nothing to erase. */
   erasure(at: number, id: string, stored: Stored<K>): Erasure | "later" | undefined;
 }
 
-interface OldOnes {
+interface ExpiredPage {
   readonly ids: readonly string[];
   readonly after: string | undefined;
 }
@@ -42,11 +43,10 @@ interface Erasure {
 }
 
 /**
- * Erases what packets and events carried, once they are older than the retention time and over: values, targets'
- * answers, malformed bodies. Names, hashes and the ledger stay, so that what was done can still be told and verified.
+ * Erases the payload of closed packets and events older than the retention time: values, responses of targets and
+ * malformed bodies. Names, hashes and ledger entries are kept, so the history can still be shown and verified.
  *
- * What is still open, or on its way, keeps its values, and loses them in the first round after its end. An operator's
- * own acts are no payload, and stay.
+ * An open packet or event keeps its payload until the first round after it is closed. Audit events are kept.
  */
 export async function purgeExpired(engine: Engine): Promise<void> {
   const { store, clock, times } = engine;
@@ -65,23 +65,23 @@ export async function purgeExpired(engine: Engine): Promise<void> {
   };
   const erased = packets.erased + events.erased;
   if (erased > 0) engine.log({ step: "erased", packets: packets.erased, events: events.erased });
-  // A conflict is another process's round: what either has erased is erased.
+  // A conflict means that another process ran a round too. Both rounds' erasures are valid.
   await store.write([{ kind: "erasing", id: erasingId, value, etag: stored?.etag ?? 0 }]);
 }
 
 async function eraseRound<K extends Kind>(engine: Engine, erasable: Erasable<K>, state: Erasing, before: number) {
   const { kind } = erasable;
-  const again = await eraseAll(engine, erasable, state.left[kind]);
-  const left = new Set(again.left);
-  let { erased } = again;
+  const waiting = await eraseAll(engine, erasable, state.left[kind]);
+  const left = new Set(waiting.left);
+  let { erased } = waiting;
   let after = state.after[kind];
   let isDone = false;
-  for (let looked = 0; looked < roundLooked && left.size < maxLeft && !isDone; ) {
+  for (let scanned = 0; scanned < roundScanned && left.size < maxLeft && !isDone; ) {
     const found = await erasable.page(engine.store, before, after);
     const done = await eraseAll(engine, erasable, found.ids);
     for (const id of done.left) left.add(id);
     erased += done.erased;
-    looked += found.ids.length;
+    scanned += found.ids.length;
     isDone = found.after === undefined;
     after = found.after ?? after;
   }
@@ -93,24 +93,24 @@ async function eraseRound<K extends Kind>(engine: Engine, erasable: Erasable<K>,
   };
 }
 
-/** @returns how many were erased, and which have to wait */
+/** @returns number of erased records, and the ids of those that have to wait */
 async function eraseAll<K extends Kind>(engine: Engine, { kind, erasure }: Erasable<K>, ids: readonly string[]) {
   const stored = await engine.store.read(kind, ids);
   const left: string[] = [];
   const erasures: Erasure[] = [];
-  const moved: string[] = [];
+  const changed: string[] = [];
   for (const [i, id] of ids.entries()) {
     const found = stored[i];
-    const made = found && erasure(engine.clock.now(), id, found);
-    if (made === "later") left.push(id);
-    else if (made !== undefined) erasures.push(made);
+    const result = found && erasure(engine.clock.now(), id, found);
+    if (result === "later") left.push(id);
+    else if (result !== undefined) erasures.push(result);
   }
   for (const group of inWrites(erasures, ({ put, entry }) => weigh([put], [entry]))) {
     if ((await write(engine, group)) === "written") continue;
-    // One of them has moved on meanwhile.
-    for (const one of group) if ((await write(engine, [one])) === "conflict") moved.push(one.put.id);
+    // One of the records changed since it was read.
+    for (const one of group) if ((await write(engine, [one])) === "conflict") changed.push(one.put.id);
   }
-  return { erased: erasures.length - moved.length, left: [...left, ...moved] };
+  return { erased: erasures.length - changed.length, left: [...left, ...changed] };
 }
 
 function write(engine: Engine, erasures: readonly Erasure[]): Promise<"written" | "conflict"> {

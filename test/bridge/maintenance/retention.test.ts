@@ -23,8 +23,8 @@ function rows({ engine }: Core): string {
     .join();
 }
 
-describe("what packets and events carried", () => {
-  it("is erased when it is older than the retention time, and its names and ledger stay", async () => {
+describe("payload retention", () => {
+  it("erases payloads older than the retention time and keeps names and ledger", async () => {
     await using core = await aCore(days(30));
     await core.emit({ id: "1", subject: "boston", data: { new_rate: 68, old_rate: 62, city: "Boston-planted" } });
     await core.run();
@@ -46,7 +46,7 @@ describe("what packets and events carried", () => {
     expect(await brokenLaws(core, 1)).toEqual([]);
   });
 
-  it("stays while a packet is open, and goes soon after it is closed, with the target's answer", async () => {
+  it("keeps the payload of an open packet and erases it with the target's response soon after it closes", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target], ...days(30) });
     target.behave = () => refused("answered 422", { status: 422, answer: "no such city: Boston-planted" });
@@ -67,7 +67,7 @@ describe("what packets and events carried", () => {
     expect(await verifyLedger(core.engine)).not.toHaveProperty("fault");
   });
 
-  it("goes of what was malformed too, and of many in as many rounds as it takes", async () => {
+  it("erases malformed events too, in as many rounds as needed", async () => {
     await using core = await aCore(days(1));
     await core.emit(`{"planted": "in no event"`);
     const many = Array.from({ length: 2_150 }, (_, i) => ({
@@ -89,7 +89,7 @@ describe("what packets and events carried", () => {
     ]);
   });
 
-  it("of what moves on meanwhile is erased in the next round, and counted then", async () => {
+  it("skips a record that changes during the run, and erases and counts it in the next run", async () => {
     await using core = await aCore(days(1));
     await core.emit(
       { id: "1", subject: "a", data: { new_rate: 68 } },
@@ -125,7 +125,7 @@ describe("what packets and events carried", () => {
     ]);
   });
 
-  it("is not sent again once it is erased, alone or by a replay of its time, and an event that comes again is known", async () => {
+  it("excludes erased packets from replays, and still recognizes a repeated event", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target], ...days(1) });
     const event = { id: "1", subject: "boston", data: { new_rate: 68 } };
@@ -153,7 +153,7 @@ describe("what packets and events carried", () => {
     expect(await core.steps(packet.event)).toEqual(["EXPANDED", "ERASED", "DUPLICATE"]);
   });
 
-  it("cannot be put back, nor blanked, without the ledger's telling", async () => {
+  it("restoring or blanking a payload is detected by the ledger", async () => {
     await using core = await aCore(days(1));
     await core.emit(
       { id: "1", subject: "a", data: { new_rate: 68 } },

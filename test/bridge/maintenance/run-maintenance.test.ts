@@ -8,8 +8,8 @@ import { retry } from "../../../bridge/model/outcome.ts";
 import type { QueuePort } from "../../../bridge/ports/queue.ts";
 import { aCore, brokenLaws, type Core, fakeTarget, onePerDiem } from "../../support/core.ts";
 
-describe("keep", () => {
-  it("opens the breaker after five retries in a row from at least two lanes, and calls the target no more", async () => {
+describe("scheduled maintenance", () => {
+  it("opens the circuit breaker after five retries in a row from at least two lanes", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     target.behave = () => retry("answered 503");
@@ -26,7 +26,7 @@ describe("keep", () => {
     expect(await core.depth(`outbox:${target.id}`)).toBe(12);
   });
 
-  it("is not opened by one bad record, however often it fails", async () => {
+  it("keeps the circuit breaker closed if a single record fails repeatedly", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     target.behave = (packet) => (packet.entity === "bad" ? retry("answered 500") : target.take(packet));
@@ -38,7 +38,7 @@ describe("keep", () => {
     expect((await core.health(target))?.status).toBe("UP");
   });
 
-  it("is not opened by failures with a success between them", async () => {
+  it("keeps the circuit breaker closed if a success comes between failures", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     for (let i = 0; i < 8; i++) {
@@ -54,7 +54,7 @@ describe("keep", () => {
     expect((await core.health(target))?.status).toBe("UP");
   });
 
-  it("probes at every tick where a tick is as long as the gap between two probes, however late each comes", async () => {
+  it("probes at every tick if tick and probe interval are equal, however late each tick is", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target], times: { tickMs: 60_000 } });
     target.behave = () => retry("answered 500");
@@ -71,7 +71,7 @@ describe("keep", () => {
     expect(target.probes - before).toBe(4);
   });
 
-  it("marks a suspect target DOWN when its probe fails, and says so once", async () => {
+  it("marks a suspect target DOWN when its probe fails, and logs it once", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     target.behave = () => retry("answered 500");
@@ -87,7 +87,7 @@ describe("keep", () => {
     expect(core.lines.filter(({ step }) => step === "target-down")).toHaveLength(1);
   });
 
-  it("asks a target that is well nothing", async () => {
+  it("sends no probe to a healthy target", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
 
@@ -101,7 +101,7 @@ describe("keep", () => {
     expect(target.probes).toBe(0);
   });
 
-  it("asks a target that is down every 60 s and not more", async () => {
+  it("probes a target that is down once every 60 s", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     target.awake = false;
@@ -120,7 +120,7 @@ describe("keep", () => {
   it.each([
     ["throws", () => Promise.reject(new Error("no"))],
     ["never answers", () => new Promise<boolean>(() => {})],
-  ])("takes a target whose probe %s for asleep", async (_, answer) => {
+  ])("treats a target as down if its probe %s", async (_, answer) => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
 
@@ -130,7 +130,7 @@ describe("keep", () => {
     expect((await probing).status).toBe("DOWN");
   });
 
-  it("sends the outbox back on recovery, each lane in its order", async () => {
+  it("redrives the outbox on recovery, with each lane in order", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     target.awake = false;
@@ -175,7 +175,7 @@ describe("keep", () => {
     expect(await brokenLaws(core, 20)).toEqual([]);
   });
 
-  it("sends an outbox back slowly at first, and twice as fast each tick, up to the connector's rate", async () => {
+  it("starts a redrive slowly and doubles its rate each tick up to the connector's rate", async () => {
     const target = fakeTarget({ perSecond: 100 });
     await using core = await aCore({ targets: [target] });
     await asleepWith(core, target, 400);
@@ -200,7 +200,7 @@ describe("keep", () => {
     expect((await core.health(target))?.redrivePerSecond).toBeUndefined();
   });
 
-  it("sends no more of an outbox back once its target has fallen asleep again", async () => {
+  it("stops a redrive when its target goes down again", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     await asleepWith(core, target, 400);
@@ -223,7 +223,7 @@ describe("keep", () => {
     expect([...target.effects.values()].every((times) => times === 1)).toBe(true);
   });
 
-  it("does not send packets round and round when the target goes down in the middle of a redrive", async () => {
+  it("moves no packet in circles when the target goes down during a redrive", async () => {
     const target = fakeTarget({ perSecond: 10 });
     await using core = await aCore({ targets: [target] });
     await asleepWith(core, target, 30);
@@ -273,7 +273,7 @@ describe("keep", () => {
     expect((await core.engine.store.tally()).packets).toMatchObject({ QUEUED: 0, RETRY: 0, HELD: 0 });
   });
 
-  it("sends the outbox of a target that is up again after 10 min, then with growing gaps", async () => {
+  it("redrives the outbox of a target that is up after 10 min, then at growing intervals", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target], times: { backoffMs: [1_000] } });
     target.behave = () => retry("answered 500");
@@ -295,7 +295,7 @@ describe("keep", () => {
     expect(redriven).toBeLessThanOrEqual(10);
   });
 
-  it("says once an episode that packets are later than their window: how many, and which is the oldest", async () => {
+  it("logs once per episode how many packets exceed their window and which is the oldest", async () => {
     const target = fakeTarget();
     const other = fakeTarget({ name: "Other" });
     const twoTargets = `${onePerDiem}  other: { connector: Other, map: { new_rate: rate } }\n`;
@@ -329,7 +329,7 @@ describe("keep", () => {
     expect(breaches().slice(2)).toMatchObject([{ step: "window-breach", packets: 1, lateMs: 1_000 }]);
   });
 
-  it("gives each sheet the window it asks for, and a replay its own from its re-queueing", async () => {
+  it("applies each sheet's window, and counts a replay from its requeueing", async () => {
     const target = fakeTarget();
     await using core = await aCore({
       targets: [target],
@@ -354,7 +354,7 @@ describe("keep", () => {
     expect((await core.health(target))?.breachedSince).toBe(core.clock.now());
   });
 
-  it("sends nothing back while a connector is paused", async () => {
+  it("redrives nothing while a connector is paused", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     await changeHealth(core.engine, target.id, (health) => ({ ...health, paused: true }));
@@ -369,8 +369,8 @@ describe("keep", () => {
     expect((await core.packets()).map(({ progress }) => progress.status)).toEqual(["SENT", "SENT", "SENT"]);
   });
 
-  describe("puts back what no queue holds", () => {
-    it("after 2 min where both queues are empty, under a new id", async () => {
+  describe("requeueing of lost packets", () => {
+    it("requeues a packet after 2 min under a new id if both queues are empty", async () => {
       const target = fakeTarget();
       await using core = await aCore({ targets: [target] });
       await core.emit({ id: "1", data: { new_rate: 1 } });
@@ -390,7 +390,7 @@ describe("keep", () => {
       expect(await core.steps(packet.id)).toEqual(["QUEUED", "QUEUED", "SENT"]);
     });
 
-    it("not while its lane still has messages, before 13 days are over", async () => {
+    it("waits 13 days while its lane still has messages", async () => {
       const target = fakeTarget();
       await using core = await aCore({ targets: [target] });
       await core.emit({ id: "1", subject: "lost", data: { new_rate: 1 } });
@@ -407,7 +407,7 @@ describe("keep", () => {
       expect((await core.only()).progress.puts).toBe(1);
     });
 
-    it("at once where it was never known to be on its queue", async () => {
+    it("enqueues a packet at once if its enqueueing was never confirmed", async () => {
       const target = fakeTarget();
       await using core = await aCore({ targets: [target] });
       await core.emit({ id: "1", data: { new_rate: 1 } });
@@ -426,7 +426,7 @@ describe("keep", () => {
       expect((await core.only()).progress.unsent).toBeUndefined();
     });
 
-    it("again after the process ended between table and queue", async () => {
+    it("enqueues a packet after a crash between table and queue", async () => {
       const target = fakeTarget();
       await using core = await aCore({ targets: [target] });
       await core.emit({ id: "1", data: { new_rate: 1 } });
@@ -441,7 +441,7 @@ describe("keep", () => {
       expect((await core.only()).progress.status).toBe("SENT");
     });
 
-    it("rings a strict lane whose head has stepped aside and was never rung", async () => {
+    it("wakes a strict lane whose head moved aside and was never woken", async () => {
       const target = fakeTarget({ order: "strict" });
       await using core = await aCore({ targets: [target] });
       await core.emit({ id: "1", data: { new_rate: 1 } });
