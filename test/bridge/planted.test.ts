@@ -60,12 +60,12 @@ async function aPlantedCore() {
 }
 
 describe("planted personal data", () => {
-  it("is 200 values of twelve kinds", () => {
+  it("covers 200 values of twelve kinds", () => {
     expect(new Set(values.map(({ value }) => value)).size).toBe(200);
     expect(kinds).toHaveLength(12);
   });
 
-  it("sent as events reaches the target a policy allows, no other, and is told nowhere", async () => {
+  it("reaches only the target that the policy allows, and appears in no log, metric, alert or ledger entry", async () => {
     const { core, open, closed, place } = await aPlantedCore();
     await using _ = core;
     using __ = place;
@@ -84,7 +84,7 @@ describe("planted personal data", () => {
     expect(await tellTales(core, [])).toEqual([]);
   });
 
-  it("in free text is found where its words say what it is", async () => {
+  it("values in free text are found if the words around them name their kind", async () => {
     const { core, closed, place } = await aPlantedCore();
     await using _ = core;
     using __ = place;
@@ -96,7 +96,7 @@ describe("planted personal data", () => {
     expect(await tellTales(core, [])).toEqual([]);
   });
 
-  it("that is a record's key, or that a target throws back, is told nowhere", async () => {
+  it("values used as a record key or returned by a target appear in no output", async () => {
     const { core, open, place } = await aPlantedCore();
     await using _ = core;
     using __ = place;
@@ -117,7 +117,7 @@ describe("planted personal data", () => {
     expect(await tellTales(core, [])).toEqual([]);
   });
 
-  it("brought by a back-fill, from events and from a file, is told nowhere", async () => {
+  it("values from a back-fill of events or a file appear in no output", async () => {
     const { core, open, closed, place } = await aPlantedCore();
     await using _ = core;
     using __ = place;
@@ -152,7 +152,7 @@ describe("planted personal data", () => {
     expect(await tellTales(core, [])).toEqual([]);
   });
 
-  it("pushed through a sheet made in code is told nowhere, its faults included", async () => {
+  it("values pushed through a sheet built in code appear in no output or error", async () => {
     const { core, closed, place } = await aPlantedCore();
     await using _ = core;
     using __ = place;
@@ -170,7 +170,7 @@ describe("planted personal data", () => {
     expect(await tellTales(core, errors)).toEqual([]);
   });
 
-  it("masked or hashed leaves as such only", async () => {
+  it("leaves only masked or hashed if the policy says so", async () => {
     for (const action of ["mask", "hash"]) {
       const target = fakeTarget({ name: "Open" });
       const policy = `otherwise: ${action === "hash" ? "block" : "mask"}\nrules: [{ id: all, field: "*", action: ${action} }]`;

@@ -252,7 +252,7 @@ export const rows: readonly Row[] = [
     what: "inbound: replayed, late, altered, wrong key, ping-pong",
     simulated: "in part",
     proofs: [
-      { file: "test/bridge/inbound/inbound.test.ts", named: /inbound door|one hop|not sent back/ },
+      { file: "test/bridge/inbound/inbound.test.ts", named: /inbound webhook endpoint|one hop|not sent back/ },
       { file: "test/ops/inbound-routes.test.ts" },
     ],
   },

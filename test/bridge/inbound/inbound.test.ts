@@ -69,8 +69,8 @@ async function twoSystems(more: Parameters<typeof aCore>[0] = {}) {
   return { core, payroll, gis };
 }
 
-describe("what an outside system says", () => {
-  it("becomes an HMS event, goes to the others, and is not sent back", async () => {
+describe("changes from outside systems", () => {
+  it("a change becomes an HMS event, goes to the other systems, and is not sent back", async () => {
     const { core, payroll, gis } = await twoSystems();
     await using _ = core;
 
@@ -91,7 +91,7 @@ describe("what an outside system says", () => {
     });
   });
 
-  it("teaches the shadow what its target holds: HMS saying the same is nothing new there", async () => {
+  it("a change updates the shadow, so the same value from HMS is not sent to that target", async () => {
     const { core, payroll } = await twoSystems();
     await using _ = core;
     await receiveWebhook(core.engine, signed(core, rate(70)));
@@ -107,7 +107,7 @@ describe("what an outside system says", () => {
     expect(payroll.calls.map(({ fields }) => fields)).toEqual([{ dailyRate: 71 }]);
   });
 
-  it("does not hide a newer value the target was sent meanwhile", async () => {
+  it("a change does not replace a newer value that was sent to the target in the meantime", async () => {
     const { core, payroll } = await twoSystems();
     await using _ = core;
     const old = signed(core, rate(70));
@@ -126,7 +126,7 @@ describe("what an outside system says", () => {
     expect(payroll.state.get("POL-1")).toEqual({ dailyRate: 71 });
   });
 
-  it("is noted even while its target is down or paused", async () => {
+  it("a change updates the shadow even while its target is down or paused", async () => {
     const { core, payroll } = await twoSystems();
     await using _ = core;
     await core.engine.store.write([
@@ -139,7 +139,7 @@ describe("what an outside system says", () => {
     expect((await core.packets()).map(({ progress }) => progress.status)).toEqual(["UNCHANGED", "SENT"]);
   });
 
-  it("between two systems that each repeat what they are told ends after one hop", async () => {
+  it("an echo between two systems ends after one hop", async () => {
     const { core, payroll, gis } = await twoSystems({
       env: { ...env, BRIDGE_SECRET_GIS_INBOUND: JSON.stringify({ keys: [key] }) },
     });
@@ -167,7 +167,7 @@ describe("what an outside system says", () => {
     expect(said).toBe(1);
   });
 
-  it("that no sheet takes is kept as unmatched", async () => {
+  it("records a change that matches no sheet as unmatched", async () => {
     const { core } = await twoSystems();
     await using _ = core;
 
@@ -177,7 +177,7 @@ describe("what an outside system says", () => {
     expect((await core.engine.store.tally()).events).toMatchObject({ UNMATCHED: 1, EXPANDED: 0 });
   });
 
-  it("that cannot be converted is quarantined whole, with the reason", async () => {
+  it("quarantines a message that cannot be converted, complete and with the reason", async () => {
     const { core } = await twoSystems({
       sheets: {
         outward,
@@ -202,7 +202,7 @@ targets:
     expect(await core.packets()).toEqual([]);
   });
 
-  it("of many rows is an event a row, and as many again where the process ended before they were published: none twice", async () => {
+  it("publishes each row of a message as one event exactly once, even after a crash", async () => {
     const { core, gis } = await twoSystems({
       sheets: {
         outward,
@@ -237,14 +237,14 @@ targets:
   });
 });
 
-describe("the inbound door", () => {
+describe("inbound webhook endpoint", () => {
   /** Whatever is refused leaves nothing behind. */
   async function refused(core: Core) {
     await core.run();
     return (await core.depth("inbox")) + (await core.engine.store.events({ limit: 10 })).length;
   }
 
-  it("knows Standard Webhooks' own example", async () => {
+  it("accepts the example of the Standard Webhooks specification", async () => {
     const { core } = await twoSystems({
       env: { BRIDGE_SECRET_PAYROLL_INBOUND: '{"keys":["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]}' },
     });
@@ -271,7 +271,7 @@ describe("the inbound door", () => {
     [-5 * 60_000, 202],
     [5 * 60_000, 202],
     [6 * 60_000, 401],
-  ])("answers a message whose time is off by %i ms with %i", async (off, status) => {
+  ])("answers a message whose timestamp differs by %i ms with %i", async (off, status) => {
     const { core } = await twoSystems();
     await using _ = core;
 
@@ -281,7 +281,7 @@ describe("the inbound door", () => {
     expect(await refused(core)).toBe(status === 401 ? 0 : 2);
   });
 
-  it("takes no message in which one bit was flipped, wherever", async () => {
+  it("rejects a message with any single bit flipped", async () => {
     const { core } = await twoSystems();
     await using _ = core;
     const { body, headers } = signed(core, rate(70));
@@ -325,7 +325,7 @@ describe("the inbound door", () => {
     ["a connector without a key", { connector: "Gis" }],
     ["an id with a line break", { id: "msg\n1" }],
     ["no id", { id: "" }],
-  ])("refuses %s, and does not say why", async (_, options) => {
+  ])("refuses %s without giving a reason", async (_, options) => {
     const { core } = await twoSystems();
     await using _core = core;
 
@@ -336,7 +336,7 @@ describe("the inbound door", () => {
     expect(await refused(core)).toBe(0);
   });
 
-  it("takes either of two keys while they are being changed, and any of several signatures", async () => {
+  it("accepts both keys during a rotation and any of several signatures", async () => {
     const { core } = await twoSystems({
       env: { BRIDGE_SECRET_PAYROLL_INBOUND: JSON.stringify({ keys: [key, otherKey] }) },
     });
@@ -349,7 +349,7 @@ describe("the inbound door", () => {
     expect((await receiveWebhook(core.engine, second)).status).toBe(202);
   });
 
-  it("remembers what it has taken: the same message again changes nothing", async () => {
+  it("accepts a repeated message without any effect", async () => {
     const { core, gis } = await twoSystems();
     await using _ = core;
     const message = signed(core, rate(70));
@@ -371,7 +371,7 @@ describe("the inbound door", () => {
     ["no UTF-8", "\ud800", {}, 400],
     ["XML", "<a/>", { type: "text/xml" }, 415],
     ["too large", `{"a":"${"x".repeat(262_144)}"}`, {}, 413],
-  ])("answers what is signed but %s with a reason", async (_, text, options, status) => {
+  ])("answers a signed body that is %s with a reason", async (_, text, options, status) => {
     const { core } = await twoSystems();
     await using _core = core;
 
@@ -380,7 +380,7 @@ describe("the inbound door", () => {
   });
 
   it.each(['{"__proto__":{"admin":true}}', '{"half":"\\ud83d"}', `{"deep":${"[".repeat(99)}${"]".repeat(99)}}`])(
-    "quarantines what is signed and hostile, under the key it tells: %s",
+    "quarantines a signed hostile message under the key it reports: %s",
     async (message) => {
       const { core } = await twoSystems();
       await using _ = core;
@@ -397,8 +397,8 @@ describe("the inbound door", () => {
   );
 });
 
-describe("a target that is asked", () => {
-  it("is told that its news was taken only once none of it can be lost", async () => {
+describe("target polling", () => {
+  it("confirms a page of changes only after all of them are stored", async () => {
     const rows = [1, 2, 3].map((n) => ({
       id: `row-${n}`,
       at: 1_700_000_000_000,
@@ -433,7 +433,7 @@ describe("a target that is asked", () => {
     expect([...gis.effects.values()]).toEqual([1, 1, 1]);
   });
 
-  it("is asked once a minute, by one process, and not while it is paused", async () => {
+  it("polls once a minute from one process, and not while the connector is paused", async () => {
     let asked = 0;
     const poll = async (): Promise<Polled> => {
       asked++;
@@ -452,7 +452,7 @@ describe("a target that is asked", () => {
     expect(asked).toBe(2);
   });
 
-  it("is asked again at once while it has more, and only then", async () => {
+  it("polls again at once only while the target has more", async () => {
     const pages = [
       { id: "a", more: true },
       { id: "b", more: true },
@@ -477,7 +477,7 @@ describe("a target that is asked", () => {
     expect(asked).toEqual(["a", "b", "c"]);
   });
 
-  it("and says two things of one record, of one time, is believed in the second, though the bus brings it first", async () => {
+  it("keeps the later of two changes with the same timestamp even if the bus delivers it first", async () => {
     const poll = async (): Promise<Polled> => ({
       messages: [70, 71].map((dailyRate) => ({ id: `row-${dailyRate}`, at: 1_700_000_000_000, data: rate(dailyRate) })),
       taken: async () => {},
@@ -495,7 +495,7 @@ describe("a target that is asked", () => {
     expect(gis.state.get("POL-1")).toEqual({ perDiemUSD: 71 });
   });
 
-  it("says what it cannot be read in, which is quarantined with the reason while the rest goes on", async () => {
+  it("quarantines an unreadable row with the reason and continues with the rest", async () => {
     const poll = async (): Promise<Polled> => ({
       messages: [
         { id: "1", at: 1_700_000_000_000, data: { text: "x;y" }, unreadable: "line 7 is not JSON" },
@@ -515,7 +515,7 @@ describe("a target that is asked", () => {
     expect(refused?.value).toMatchObject({ reason: "line 7 is not JSON", raw: expect.stringContaining("x;y") });
   });
 
-  it("that says why it cannot be asked is told so, and gets fresh credentials where they were refused", async () => {
+  it("logs why polling failed and loads new credentials if they were refused", async () => {
     const poll = async () => ({ fault: "the server refused the login", auth: true });
     const target = fakeTarget({ name: "Payroll", poll });
     await using core = await aCore({ targets: [target, fakeTarget({ name: "Gis" })], sheets });
@@ -529,7 +529,7 @@ describe("a target that is asked", () => {
     expect(refreshed).toEqual([target.id]);
   });
 
-  it("is not asked where nobody has configured that, and remembers apart from what is sent to it", async () => {
+  it("polls only targets configured for it and keeps their polling state apart from their sending state", async () => {
     let asked = 0;
     const connector: Connector<{ on?: boolean | undefined }> = {
       ...fakeTarget({ name: "Payroll" }).connector,
@@ -555,7 +555,7 @@ describe("a target that is asked", () => {
     expect([kept?.value.value, own]).toEqual([1, undefined]);
   });
 
-  it("that does not answer is asked again, and nothing else suffers", async () => {
+  it("polls a target that did not answer again without delaying other work", async () => {
     const target = fakeTarget({
       name: "Payroll",
       poll: async () => {
@@ -599,11 +599,11 @@ describe("an inbound sheet", () => {
       "direction: sideways\nsource_event: a\ntargets:\n  x: { connector: A, map: { a: b } }\n",
       '1: direction is neither "outbound" nor "inbound"',
     ],
-  ])("is told its faults: %#", (text, fault) => {
+  ])("reports the issues of an invalid sheet: %#", (text, fault) => {
     expect(faults(text)).toEqual([fault]);
   });
 
-  it("is checked against the connectors at hand, and runs its examples", async () => {
+  it("checks the sheet against the available connectors and runs its examples", async () => {
     const example = `${back("Payroll", "dailyRate")}
 examples:
   - name: payroll corrects a rate
