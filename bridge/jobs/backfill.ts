@@ -24,16 +24,16 @@ import { type Entry, type Found, readSnapshot, withMalformed } from "./snapshot-
 
 type Backfill = Job & { readonly kind: "backfill" };
 
-/** What a back-fill's plans and packets need to know of its job. */
+/** Part of the job that a back-fill's plans and packets need. */
 type JobContext = Pick<Backfill, "id" | "actor" | "startedAt" | "request">;
 
-/** Events or lines looked at in one go, where nothing is made. */
+/** Events or lines read per page of a dry run. */
 const page = 200;
 
-/** How long a job waits for events that were recorded just now, and cannot be found yet. */
+/** Wait of a job for events that were recorded just now and cannot be found yet. */
 const settleLookMs = 1_000;
 
-/** Behind which entry a back-fill is, and what is left of the large event it stands at. */
+/** Position of a back-fill: the last finished entry, and the remaining chunks of the large event after it. */
 interface Cursor {
   readonly after?: string | undefined;
   readonly large?: Large;
@@ -94,7 +94,7 @@ async function smallPage(engine: Engine, job: Backfill, { after }: Cursor): Prom
   };
 }
 
-/** Of an event with a large roster the next chunk. */
+/** Processes the next chunk of an event with a large roster. */
 async function largePage(engine: Engine, job: Backfill, { after }: Cursor, large: Large): Promise<JobPage> {
   const { key, rosters } = large;
   const [stored] = await engine.store.read("event", [key]);
@@ -175,10 +175,10 @@ async function recordNew(engine: Engine, job: string, steps: readonly Transition
 }
 
 /**
- * What an operator means by targets, or by a connector: all targets of today's sheets that go there.
+ * Resolves targets named by an operator, or a connector, which stands for all targets of today's sheets that use it.
  *
  * @param names `sheet.target`
- * @throws {InvalidRequestError} where there is no such target, or none at all
+ * @throws {InvalidRequestError} if there is no such target, or none at all
  */
 export function targetsOf(
   engine: Engine,
@@ -224,7 +224,7 @@ function lanesOf(engine: Engine, { request }: JobContext): Set<QueueName> {
   );
 }
 
-/** Whether events of the window may still turn up, because the store gives none at once. */
+/** Returns true if events of the window may still appear, because the store lists a new event with a delay. */
 function mayComeYet({ store, clock }: Engine, { from }: BackfillRequest): boolean {
   return from.kind === "events" && store.eventsSettleMs > 0 && clock.now() < from.until + store.eventsSettleMs;
 }
@@ -248,7 +248,7 @@ async function readPage(
   return { entries, end: events.length < limit };
 }
 
-/** What a back-fill would make: counted by target, with the first packets as they would leave. */
+/** Result of a back-fill's dry run: counts by target, with the first packets as they would be sent. */
 export interface BackfillPreview {
   /** Events or lines. */
   readonly looked: number;
@@ -259,7 +259,7 @@ export interface BackfillPreview {
 export interface TargetPreview {
   /** Packets it would make. */
   readonly made: number;
-  /** Of these, those that would wait for a person from the beginning. */
+  /** Number of these that would be held from the start. */
   readonly held: number;
   /** Packets that exist already. */
   readonly there: number;
@@ -271,7 +271,7 @@ const samplesShown = 3;
 /**
  * Goes through all of a back-fill and makes nothing.
  *
- * @param onPage told how many events or lines were looked at
+ * @param onPage called with the number of events or lines read so far
  */
 export async function previewBackfill(
   engine: Engine,

@@ -59,12 +59,12 @@ function readPage(engine: Engine, { filter }: BulkRequest, after: string | undef
   return engine.store.packets({ ...filter, statuses: ["HELD"], limit, ...(after !== undefined && { after }) });
 }
 
-/** What a bulk act would come to. */
+/** Result of the dry run of a bulk operation. */
 export interface BulkPreview {
   readonly looked: number;
   /** Packets it would be done to. */
   readonly made: number;
-  /** Of a release: those that today's sheet or policy would hold again. */
+  /** Number of packets that today's sheet or policy would hold again. Only for a release. */
   readonly held: number;
   /** Packets that would stay as they are, by why. */
   readonly refused: Readonly<Record<string, number>>;
@@ -77,7 +77,7 @@ const samplesShown = 20;
 /**
  * Goes through all of a bulk act and changes nothing.
  *
- * @param onPage told how many packets were looked at
+ * @param onPage called with the number of packets read so far
  */
 export async function previewBulk(
   engine: Engine,

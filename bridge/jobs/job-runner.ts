@@ -23,7 +23,7 @@ const maxFailures = 5;
 /** A process waits so long for a job's rate; for more than that it leaves the job, and comes back. */
 const maxSleepMs = 2_000;
 
-/** So many packets of a job wait in a lane at most: what happens now must not queue behind what happened long ago. */
+/** Most packets of a job that wait in one lane, so that a live change does not queue behind old ones. */
 const maxWaiting = 200;
 const waitMs = 20;
 
@@ -116,7 +116,7 @@ function pageOf(engine: Engine, job: Job): Promise<JobPage> {
   }
 }
 
-/** Where another was faster, or has cancelled it, it is no longer this process's. */
+/** Returns undefined if another process was faster or the job was cancelled: the job no longer belongs to this process. */
 async function write(engine: Engine, { value, etag }: Stored<"job">, job: Job): Promise<Stored<"job"> | undefined> {
   const written = await engine.store.write([{ kind: "job", id: value.id, value: job, etag }]);
   return written === "written" ? { value: job, etag: etag + 1 } : undefined;
@@ -153,7 +153,7 @@ function withoutLease({ leasedUntil: _, ...job }: Job): Job {
   return job;
 }
 
-/** How long to wait until what a page made has taken as long as the job's rate says. */
+/** Returns the wait after a page that keeps the job at its rate. ms */
 function paceMs({ clock }: Engine, { perSecond }: Job, made: number, begun: number): number {
   return perSecond === undefined ? 0 : Math.max(0, begun + (made * 1_000) / perSecond - clock.now());
 }

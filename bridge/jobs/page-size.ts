@@ -1,7 +1,7 @@
 /** Small: what happens now waits behind a page and its commit. */
 const jobPage = 25;
 
-/** How much a job that makes packets looks at between two checkpoints: never more than a second's worth. */
+/** Returns the number of items a job reads between two checkpoints: at most a second's worth at its rate. */
 export function pageOfJob({ perSecond = jobPage }: { readonly perSecond?: number }): number {
   return Math.min(jobPage, perSecond);
 }

@@ -25,13 +25,13 @@ import { pageOfJob } from "./page-size.ts";
 
 type Replay = Job & { readonly kind: "replay" };
 
-/** What a replay's packets need to know of its job. */
+/** Part of the job that a replay's packets need. */
 type JobContext = Pick<Replay, "id" | "actor" | "startedAt" | "request">;
 
-/** Who makes a revision, by what job if any. */
+/** Actor of a revision, and its job if there is one. */
 type Revising = Pick<JobContext, "actor"> & { readonly id?: string; readonly request: Pick<ReplayRequest, "force"> };
 
-/** Packets looked at in one go, where nothing is made. */
+/** Packets read per page of a dry run. */
 const page = 200;
 
 /**
@@ -77,9 +77,9 @@ function isReplayed({ packet, progress }: PacketRecord): boolean {
 /** A packet that is to be sent again, in the shape it is to be sent in. */
 interface ReplayCandidate {
   readonly packet: Packet;
-  /** What governance said of it today. */
+  /** Decisions of governance under today's policy. */
   readonly governance: Json;
-  /** Why it must wait for a person: today's sheet or policy says so. */
+  /** Reason for which today's sheet or policy holds it. */
   readonly held?: { readonly reason: string; readonly facts: Transition["entry"]["facts"] };
   /** Its next revision, which may be taken. */
   readonly first: Transition;
@@ -216,7 +216,7 @@ export async function* packetsOf(engine: Engine, job: Job): AsyncGenerator<Packe
   for await (const { items } of all) yield* items.filter(({ packet }) => packet.job === job.id);
 }
 
-/** What a replay would come to, judged by what the targets are believed to hold now. */
+/** Result of a replay's dry run, computed from the shadows as they are now. */
 export interface ReplayPreview {
   /** Packets of the window. */
   readonly looked: number;
@@ -230,7 +230,7 @@ export interface ReplayPreview {
 /**
  * Goes through all of a replay and makes nothing.
  *
- * @param onPage told how many packets were looked at
+ * @param onPage called with the number of packets read so far
  */
 export async function previewReplay(
   engine: Engine,

@@ -21,7 +21,7 @@ export function withMalformed(
 export interface Entry {
   readonly cursor: string;
   readonly found?: Found | undefined;
-  /** Why a line is no event. */
+  /** Reason for which a line is not an event. */
   readonly malformed?: string;
 }
 
@@ -81,7 +81,7 @@ function withoutTwins(entries: readonly Entry[]): Entry[] {
   });
 }
 
-/** What a line's event is to the store: one HMS has published, one that was brought before, or one it has not seen. */
+/** Finds a line's event in the store: published by HMS, imported by an earlier back-fill, or new. */
 async function foundFor(engine: Engine, event: SourceEvent, message: string): Promise<Found | undefined> {
   const key = broughtKeyOf(event);
   const [published, before] = await engine.store.read("event", [eventKey(event), key]);
@@ -107,7 +107,7 @@ function broughtKeyOf({ source, id }: SourceEvent): string {
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** @returns the event of a line, why it is none, or nothing where the line is empty */
+/** @returns the event of a line, the reason for which it is not one, or nothing if the line is empty */
 function eventIn({ bytes }: Line, asOf: string | undefined): SourceEvent | string | undefined {
   if (!bytes) return `is larger than ${maxEventBytes} bytes`;
   let raw: unknown;

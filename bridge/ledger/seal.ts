@@ -74,7 +74,7 @@ export interface Sealer {
 
 export interface SealsMade {
   readonly seals: number;
-  /** How many they list together. */
+  /** Number of entries that they list together. */
   readonly entries: number;
 }
 

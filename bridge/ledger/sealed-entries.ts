@@ -11,7 +11,7 @@ export interface SealIssue {
   readonly message: string;
 }
 
-/** What a ledger is held against. */
+/** Seals and keys that a ledger is verified against. */
 export interface Evidence {
   readonly seals: SealsPort;
   readonly appended: AppendedPort;
@@ -22,13 +22,13 @@ export interface Evidence {
   readonly kept?: readonly RememberedSeal[];
 }
 
-/** What of a ledger is sealed and what is not yet. */
+/** Extent of the seals, and of the entries that are not sealed yet. */
 export interface Covered {
   seals: number;
-  /** When the newest seal was made. ms */
+  /** Time of the newest seal. ms since the epoch */
   newest?: number | undefined;
   unsealed: number;
-  /** When the first of what is not sealed was written. ms */
+  /** Time of the first entry that is not sealed. ms since the epoch */
   oldest?: number | undefined;
   readonly settlingMs: number;
 }
@@ -36,7 +36,7 @@ export interface Covered {
 /** The most hashes held in memory: about 100 MB. A larger ledger is read through several times. */
 const maxHeld = 1_000_000;
 
-/** What is read at a time of what no seal covers yet. */
+/** Entries read at a time, of those that no seal covers yet. */
 const slice = 1_000;
 
 /**
@@ -98,7 +98,7 @@ async function timeOf(seals: SealsPort, number: number): Promise<number> {
  * number and all it says.
  */
 export class SealedEntries implements Covered {
-  /** How many times the ledger has to be read. Known once the first part is loaded. */
+  /** Number of passes over the ledger. It is known once the first part is loaded. */
   parts = 1;
   seals = 0;
   newest: number | undefined;
@@ -157,7 +157,7 @@ export class SealedEntries implements Covered {
       for (const other of held) if (!this.#isInPart(other)) held.delete(other);
   }
 
-  /** Hashes are spread evenly, so their first two bytes tell the part. */
+  /** Hashes are distributed evenly, so their first two bytes choose the part. */
   #isInPart(key: string): boolean {
     return ((key.charCodeAt(0) << 8) | key.charCodeAt(1)) % this.parts === this.#part;
   }
@@ -185,7 +185,7 @@ export class SealedEntries implements Covered {
     return { chain, seq, message: "stands in no seal, and was not appended since the last: it was put in" };
   }
 
-  /** After the whole ledger was held against them: the first of the sealed entries that did not turn up. */
+  /** Returns the first sealed entry that was not found, once the whole ledger has been compared. */
   async missing(): Promise<LedgerIssue | undefined> {
     if (this.#sealed.size === 0) return undefined;
     const found = await this.#find(({ hash }) => this.#sealed.has(keyOf(hash)));

@@ -32,7 +32,7 @@ export interface Verification {
 
 export interface SealsSeen {
   readonly seals: number;
-  /** When the newest was made. ms */
+  /** Time of the newest seal. ms since the epoch */
   readonly newest?: number;
   /** Entries that no seal covers yet. */
   readonly unsealed: number;
@@ -40,7 +40,7 @@ export interface SealsSeen {
   readonly late: boolean;
 }
 
-/** Where it is, as one says it: `pkt-…, entry 3`, `seal 12`. */
+/** Returns the place of an issue in words: `pkt-…, entry 3`, `seal 12`. */
 export function placeOf(fault: LedgerIssue | SealIssue): string {
   return "seal" in fault ? `seal ${fault.seal}` : `${fault.chain}, entry ${fault.seq}`;
 }
@@ -66,12 +66,13 @@ const page = 500;
 const chainsAtOnce = 100;
 
 /**
- * Checks the whole ledger, and stops at the first fault: that every chain holds from its first entry to the one its
- * record ends with, that no record is without a chain, and, with evidence, that all that was sealed stands there as it
- * was and nothing was put in beside it.
+ * Verifies the ledger and stops at the first issue.
  *
- * With `since` it reads only the seals made since then and the chains they name: it finds what of that was changed or is
- * gone, and not what was put in.
+ * Checks that every chain is intact from its first entry to the one its record ends with, and that every record has a
+ * chain. With evidence it also checks that every sealed entry is present and unchanged, and that no entry was inserted.
+ *
+ * With `since` it reads only the seals made since then and the chains they name. It finds changed and missing entries
+ * among these, but no inserted ones.
  */
 export async function verifyLedger(engine: VerifiedEngine, options: VerifyOptions = {}): Promise<Verification> {
   const { evidence, since, onProgress } = options;
@@ -214,7 +215,7 @@ async function checkChain(
   }
 }
 
-/** A packet's fields and status must be those the ledger was told of. */
+/** Checks that a packet's fields and status are those that the ledger recorded. */
 function verifyRecord(engine: VerifiedEngine, record: PacketRecord | undefined, entries: readonly LedgerEntry[]) {
   if (!record) return undefined;
   const { packet, progress } = record;
@@ -231,7 +232,7 @@ function verifyRecord(engine: VerifiedEngine, record: PacketRecord | undefined, 
     : fault(entries.length, `the packet's record says ${progress.status}, and the ledger does not`);
 }
 
-/** Where the record says its chain ends, and for a packet the record itself. */
+/** End of a chain by its record, and for a packet the record itself. */
 interface End {
   readonly tail: Tail;
   readonly record?: PacketRecord;

@@ -7,14 +7,14 @@ import type { Erasing } from "../ports/records.ts";
 import type { Put, Stored, StorePort } from "../ports/store.ts";
 import { inWrites, weigh } from "../recording/transaction-size.ts";
 
-/** How often is looked for what has become old. Where there is more than one round takes, the next follows at once. */
+/** Interval of the search for expired payloads. If a round does not reach the end, the next follows at once. */
 const roundMs = 3_600_000;
 
 /** Packets, and events, looked at in one round, and at a time. */
 const roundLooked = 2_000;
 const page = 100;
 
-/** So many old ones that are not over are remembered, and looked at in each round; with more, the newer ones wait. */
+/** Most expired but unfinished records that are kept for the next round. With more, the newer ones wait. */
 const maxLeft = 1_000;
 
 /** There is one record of it. */
@@ -22,7 +22,7 @@ const erasingId = "erasing";
 
 type Kind = "packet" | "event";
 
-/** How records of one kind are found, and what is left of one. */
+/** Search and erasure of records of one kind. */
 interface Erasable<K extends Kind> {
   readonly kind: K;
   /** The next page of old ones, and where the one after it begins: nowhere, if this is the last for now. */
@@ -43,7 +43,7 @@ interface Erasure {
 
 /**
  * Erases what packets and events carried, once they are older than the retention time and over: values, targets'
- * answers, malformed bodies. Names, hashes and the ledger stay, so that what was done can still be told and verified.
+ * answers, malformed bodies. Names, hashes and the ledger stay, so that what was done can still be shown and verified.
  *
  * What is still open, or on its way, keeps its values, and loses them in the first round after its end. An operator's
  * own acts are no payload, and stay.
