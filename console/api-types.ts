@@ -1,5 +1,5 @@
 /**
- * What the operator's API answers, as far as the page shows it. The API holds every answer against the schemas its
+ * Answers of the operator's API, as far as the page shows them. The API holds every answer against the schemas its
  * document (`/openapi.json`) is made of; these types repeat them by hand, and the browser tests run on the real thing.
  */
 
@@ -122,7 +122,7 @@ export interface Decision {
   readonly kinds: readonly string[];
 }
 
-/** What an edit would come to. */
+/** Preview of an edit. */
 export interface EditTrial {
   readonly kind: "trial";
   readonly fields: Fields;
@@ -151,7 +151,7 @@ export interface Job {
   readonly reason?: string;
 }
 
-/** What a bulk act would come to. */
+/** Preview of a bulk operation. */
 export interface BulkTrial {
   readonly kind: "trial";
   readonly looked: number;
@@ -161,7 +161,7 @@ export interface BulkTrial {
   readonly samples: readonly { readonly packet: Packet; readonly fate: string }[];
 }
 
-/** What a replay would come to, in packets. */
+/** Preview of a replay, in packets. */
 export interface ReplayTrial {
   readonly kind: "trial";
   readonly looked: number;
@@ -171,7 +171,7 @@ export interface ReplayTrial {
   readonly held: number;
 }
 
-/** What a back-fill would come to, by target. */
+/** Preview of a back-fill, by target. */
 export interface BackfillTrial {
   readonly kind: "trial";
   readonly looked: number;

@@ -9,12 +9,12 @@ interface ProblemBody {
   readonly now?: { readonly etag: number; readonly packet: Packet };
 }
 
-/** Why a call came to nothing, in words for the operator. */
+/** Reason for which a call failed, in words for the operator. */
 export class ProblemError extends Error {
   readonly title: string;
   readonly detail: string;
   readonly faults: NonNullable<ProblemBody["faults"]>;
-  /** How the packet stands now, where somebody else was faster. */
+  /** Present state of the packet, if another operator was faster. */
   readonly now: ProblemBody["now"];
   /** Nobody answered at all. */
   readonly isGone: boolean;

@@ -3,7 +3,7 @@ import { goTo, route } from "./route.ts";
 
 export const helpShown = signal(false);
 
-/** Where `g` and a letter go. */
+/** Screens that `g` and a letter open. */
 export const places = {
   o: ["overview", "Overview"],
   p: ["packets", "Packets"],

@@ -2,13 +2,13 @@ import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { ProblemError } from "./api.ts";
 
 export interface Polled<T> {
-  /** What is known; it stays when a later look fails. */
+  /** Last answer. It is kept if a later poll fails. */
   readonly data: T | undefined;
   readonly problem: ProblemError | undefined;
   refresh(): void;
 }
 
-/** When what nobody answered is asked for again, where nothing else is said. ms */
+/** Default wait before a failed poll is repeated. ms */
 const againMs = 5_000;
 
 /**

@@ -6,7 +6,7 @@ export interface ScreenProps {
   readonly route: Route;
 }
 
-/** Where the page is: `#/packets/pkt-…?status=HELD`. */
+/** Location of the page: `#/packets/pkt-…?status=HELD`. */
 export interface Route {
   readonly screen: string;
   readonly id?: string;

@@ -6,7 +6,7 @@ const themeKey = "bridge-theme";
 export const token = signal(takeToken());
 /** The API has refused the token. */
 export const refused = signal(false);
-/** It has been taken before: the bridge was started anew since, and has another. */
+/** True if a token was accepted before: the bridge was restarted since and has another. */
 export const wasKnown = signal(false);
 
 export type Theme = "system" | "light" | "dark";

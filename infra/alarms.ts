@@ -38,9 +38,9 @@ type Bound = { readonly from: number } | { readonly below: number };
 
 type AlarmPlan = Bound & {
   readonly metric: IMetric;
-  /** How many periods in a row. */
+  /** Number of periods in a row. */
   readonly periods: number;
-  /** What it means, for whoever is woken; the runbook says what to do. */
+  /** Meaning of the alarm, for the operator on call. The runbook says what to do. */
   readonly says: string;
 };
 
@@ -49,7 +49,7 @@ export function alarmNameOf(prefix: string, kind: AlarmKind): string {
   return `${prefix}-${kind}`;
 }
 
-/** Makes alarms that tell a topic when they begin and when they are over. */
+/** Makes alarms that notify a topic when they fire and when they clear. */
 export class Alarms extends Construct {
   readonly #prefix: string;
   readonly #topic: ITopic;
@@ -61,23 +61,23 @@ export class Alarms extends Construct {
     this.#topic = topic;
   }
 
-  /** As soon as something is counted at all. */
+  /** Fires as soon as the metric counts anything. */
   whenCounted(kind: AlarmKind, metric: IMetric, says: string): Alarm {
     return this.#when(kind, { metric, from: 1, periods: 1, says });
   }
 
-  /** As soon as calls of a function have ended in an error for 3 min. */
+  /** Fires if calls of a function end in an error for 3 min. */
   whenFailing(kind: AlarmKind, failing: IFunction, says: string): Alarm {
     return this.#when(kind, { metric: failing.metricErrors({ period: aMinute }), from: 1, periods: 3, says });
   }
 
-  /** As soon as a queue holds anything for so many minutes. */
+  /** Fires if a queue is not empty for this number of minutes. */
   whenFilled(kind: AlarmKind, queue: IQueue, minutes: number, says: string): Alarm {
     const metric = queue.metricApproximateNumberOfMessagesVisible({ period: aMinute, statistic: "Maximum" });
     return this.#when(kind, { metric, from: 1, periods: minutes, says });
   }
 
-  /** As soon as a queue's oldest message has waited for `seconds`, and still does after so many minutes. */
+  /** Fires if a queue's oldest message has waited for `seconds`, for this number of minutes. */
   whenOld(
     kind: AlarmKind,
     queue: IQueue,
@@ -88,13 +88,13 @@ export class Alarms extends Construct {
     return this.#when(kind, { metric, from: seconds, periods: minutes, says });
   }
 
-  /** As soon as a stream's function is so many minutes behind, for 3 min. */
+  /** Fires if a stream's function is this number of minutes behind, for 3 min. */
   whenBehind(kind: AlarmKind, reader: IFunction, minutes: number, says: string): Alarm {
     const metric = reader.metric("IteratorAge", { period: aMinute, statistic: "Maximum" });
     return this.#when(kind, { metric, from: Duration.minutes(minutes).toMilliseconds(), periods: 3, says });
   }
 
-  /** As soon as a metric was silent three times in a row: what is never called, or always fails, does not say so itself. */
+  /** Fires if a metric is silent three times in a row: a function that is never called reports nothing itself. */
   whenSilent(kind: AlarmKind, metric: IMetric, says: string): Alarm {
     return this.#when(kind, { metric, below: 1, periods: 3, says });
   }

@@ -19,7 +19,7 @@ export interface SheetBundle {
  *
  * @param deployed ids of the connectors that sheets may name. Absent: those of connectors/, which are to be deployed first
  * @throws {SheetsError} with every fault: file, line and remedy
- * @throws {RangeError} where they are too large together
+ * @throws {RangeError} if they are too large together
  */
 export async function buildSheetBundle(mappings: string, deployed?: readonly string[]): Promise<SheetBundle> {
   const files = await listConnectorFiles(join(projectRoot, "connectors"));

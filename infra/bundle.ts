@@ -9,7 +9,7 @@ export const projectRoot = join(import.meta.dirname, "..");
 export interface BundleOptions {
   /** The entry point, below the project's root. */
   readonly entry: string;
-  /** The folder the bundle is written to; made anew. */
+  /** Folder the bundle is written to. It is created again. */
   readonly outDir: string;
   /** The file `#connector` stands for. */
   readonly connectorFile?: string;
@@ -22,7 +22,7 @@ export interface Bundle {
   readonly bytes: number;
   /** The files of the project that are in it, below the project's root. */
   readonly sources: readonly string[];
-  /** How many of the bytes are whose: by package, `.` for the project itself. */
+  /** Bytes by package, `.` for the project itself. */
   readonly parts: ReadonlyMap<string, number>;
 }
 
@@ -37,7 +37,7 @@ const requireBanner = [
  * Spells out the keys in the AWS SDK's descriptions of its calls: `{ [_h]: … }` becomes `{ "http": … }`.
  *
  * To esbuild a computed key could do anything, so it would keep every description, used or not: of S3's client 57 KiB.
- * Should the SDK write them another way one day, nothing is replaced, and the limit in test/infra/bundle.test.ts tells.
+ * If a later SDK writes them differently, nothing is replaced, and the limit in test/infra/bundle.test.ts fails.
  */
 const plainKeys: Plugin = {
   name: "plain-keys",

@@ -10,7 +10,7 @@ export function deployable(files: readonly ConnectorFile[], settings: Settings):
   return files.filter(({ connector }) => givenFor(connector, settings) || connector.config.safeParse({}).success);
 }
 
-/** What a connector will be configured with. @throws where it would not do once deployed */
+/** Returns a connector's configuration. @throws if it could not work once deployed */
 export function configFor(connector: Connector, settings: Settings): unknown {
   const given = givenFor(connector, settings) ?? {};
   const where = `the CDK context, connectors.${connector.name}`;
@@ -30,7 +30,7 @@ export function configFor(connector: Connector, settings: Settings): unknown {
   return given;
 }
 
-/** Of 4 KB for all of a function's environment. Source: AWS Lambda quotas. */
+/** Share of the 4 KB for a function's environment. Source: AWS Lambda quotas. */
 const maxConfigBytes = 3_072;
 
 function givenFor(connector: Connector, { connectors }: Settings): unknown {

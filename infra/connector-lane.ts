@@ -17,7 +17,7 @@ import { allow, BridgeFunction, pathEnvironment, type Shared, type StateUse, sou
 import { fiveMinutes, pathMetric } from "./metrics.ts";
 import { pathQueue } from "./queues.ts";
 
-/** What a lane is made of: a connector, its configuration, and its function's code. */
+/** Parts of a lane: a connector, its configuration, and its function's code. */
 export interface LaneMade extends ConnectorFile {
   readonly config: unknown;
   readonly bundle: Bundle;
@@ -25,7 +25,7 @@ export interface LaneMade extends ConnectorFile {
 
 export interface LaneProps extends LaneMade {
   readonly shared: Shared;
-  /** Who hears of alarms. */
+  /** Topic that alarms notify. */
   readonly topic: ITopic;
 }
 
@@ -37,7 +37,7 @@ export class LaneStack extends NestedStack {
   }
 }
 
-/** What of a lane has alarms. */
+/** Parts of a lane that have alarms. */
 interface Watched {
   readonly deployment: string;
   readonly queue: IQueue;
@@ -182,7 +182,7 @@ function grantRedrive(role: Role, outbox: Queue, queue: Queue): void {
 
 /**
  * Secrets Manager ends a secret's ARN with six characters nobody can know before it is made. Asked for one that is not
- * there it looks at the ARN without them, and whoever may not see that is told "denied" in place of "not found".
+ * there it looks at the ARN without them, and a caller without access to it gets "denied" instead of "not found".
  */
 export function secretArns(scope: Construct, name: string): string[] {
   const arnFormat = ArnFormat.COLON_RESOURCE_NAME;

@@ -12,7 +12,7 @@ import {
 import type { AppConfigTargets } from "../platform/aws/appconfig-targets.ts";
 import { maxSheetAgeMs } from "../platform/aws/sheet-bundle.ts";
 
-/** How often a rollout is looked at. */
+/** Interval at which a rollout is polled. */
 const lookMs = 3_000;
 
 export interface SheetDeployment {
@@ -22,12 +22,12 @@ export interface SheetDeployment {
   readonly bytes: Uint8Array;
   /** Not in stages, and with nobody watching. */
   readonly now: boolean;
-  /** Told how it goes on. */
+  /** Called with the progress. */
   readonly tell: (line: string) => void;
   readonly sleep: (ms: number) => Promise<void>;
 }
 
-/** What came of it. */
+/** Result of the deployment. */
 export type DeploymentResult =
   | { readonly kind: "in-force"; readonly version: number; readonly deployment: number }
   /** These very sheets are in force already. */
@@ -132,7 +132,7 @@ async function watch(
   }
 }
 
-/** How far it had come. Where it was taken back the percentage itself may be gone. */
+/** Percentage the rollout had reached. After a rollback AppConfig may not report it any more. */
 function reached({ PercentageComplete = 0, EventLog = [] }: GetDeploymentCommandOutput): number {
   const told = EventLog.map(({ Description = "" }) => Number(/([\d.]+)%/.exec(Description)?.[1] ?? 0));
   return Math.max(PercentageComplete, ...told);
@@ -146,7 +146,7 @@ function whyRolledBack({ EventLog = [] }: GetDeploymentCommandOutput): string {
   return [who && `by ${who}`, begun?.Description].filter(Boolean).join(": ") || "AppConfig does not say why";
 }
 
-/** What AppConfig has against a configuration: the validators' own words, else its message. */
+/** Returns AppConfig's objections to a configuration: the validators' words if there are any, else its message. */
 function reasonsIn({ message, Details }: BadRequestException): string[] {
   const details = (Details?.InvalidConfiguration ?? []).map(({ Location, Constraint, Reason, Value }) =>
     [Location, Constraint, Reason, Value].filter(Boolean).join(": "),

@@ -128,7 +128,7 @@ function ending(shipped: DeploymentResult): string {
   }
 }
 
-/** What the mappings stack says of itself. @throws where there is none, with what to do */
+/** Reads the outputs of the mappings stack. @throws if there is none, with the remedy */
 async function placesOf(settings: Settings): Promise<AppConfigTargets> {
   const ssm = new SSMClient(awsOptions(settings));
   const name = parameterOf(settings.name, "sheets");

@@ -21,10 +21,10 @@ import { alertSourceOf, functionNameOf, packetIndexes } from "../platform/aws/na
 import type { Bundle } from "./bundle.ts";
 import type { Settings } from "./settings.ts";
 
-/** How long one call may run: four sends in a row that each take their whole 5 s, and 8 s for the last of them. */
+/** Timeout of one call: four sends in a row of 5 s each, and 8 s for the last of them. */
 export const functionTimeout = Duration.seconds(30);
 
-/** What all functions of a deployment share. */
+/** Parts that all functions of a deployment share. */
 export interface Common {
   readonly deployment: string;
   readonly key: IKey;
@@ -32,7 +32,7 @@ export interface Common {
   readonly vpc: Settings["vpc"];
 }
 
-/** What the functions of the path share. */
+/** Parts that the functions of the path share. */
 export interface Shared extends Common {
   readonly packetsTable: string;
   readonly ledgerTable: string;
@@ -49,7 +49,7 @@ export interface FunctionProps<Known extends Common = Common> {
   /** Below the deployment's name. */
   readonly name: string;
   readonly bundle: Bundle;
-  /** What the bundle exports for it. */
+  /** Name of the handler that the bundle exports. */
   readonly handler: string;
   /** The file to read first, below the project's root. */
   readonly source: string;
@@ -57,7 +57,7 @@ export interface FunctionProps<Known extends Common = Common> {
   readonly timeout?: Duration;
   /** Called every minute, if said. */
   readonly everyMinute?: boolean;
-  /** What Lambda does about messages that come back to a function. Its own default: it stops them. */
+  /** Lambda's treatment of messages that return to a function. Default of Lambda: it stops them. */
   readonly recursiveLoop?: RecursiveLoop;
 }
 
@@ -108,16 +108,16 @@ export class PlainFunction extends Construct {
   }
 }
 
-/** What a function does on the packets table, and whether it writes to the ledger. */
+/** Access of a function to the packets table and the ledger. */
 export interface StateUse {
   readonly packets: readonly ("BatchGetItem" | "Query" | "DeleteItem" | `PartiQL${"Insert" | "Update" | "Delete"}`)[];
-  /** Whether it queries the indexes, too. */
+  /** True if it also queries the indexes. */
   readonly indexes?: boolean;
-  /** Whether it appends; with `read`, whether it looks entries up as well. */
+  /** `true` to append entries, `"read"` to read them as well. */
   readonly ledger: boolean | "read";
-  /** Whether it publishes what messages from outside become. */
+  /** True if it publishes events made of inbound messages. */
   readonly publishes?: boolean;
-  /** Whether it hides entities and values in hashes, and tells alerts: all that work on packets. */
+  /** True if it hashes entities and values and sends alerts, as all functions that work on packets do. */
   readonly onPackets?: false;
 }
 
@@ -203,12 +203,12 @@ function standIn(
   );
 }
 
-/** What every function of the path is told, for the schema that reads it. */
+/** Environment of every function of the path, in the shape of the schema that reads it. */
 export function pathEnvironment(scope: Construct, shared: Shared): PathEnv {
   return { ...placesEnvironment(scope, shared), BRIDGE_KEY: shared.bridgeKey, BUS: shared.bus };
 }
 
-/** Where the tables and queues are. */
+/** Names of the tables and queues. */
 export function placesEnvironment(scope: Construct, shared: Shared): InboundEnv {
   const { partition, region, account, urlSuffix } = Stack.of(scope);
   return {

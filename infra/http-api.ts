@@ -10,11 +10,11 @@ export interface HttpApiPlan {
   /** Below the deployment's name. */
   readonly name: string;
   readonly description: string;
-  /** Who lets a caller through. Absent: what is behind the API does. */
+  /** Authorizer of the API. Absent: the function behind the API checks the caller. */
   readonly authorizer?: IHttpRouteAuthorizer;
   /** Calls a second, and at once, of all callers together. */
   readonly throttle: { readonly rateLimit: number; readonly burstLimit: number };
-  /** What its access log says of a caller, by name: `$context.identity.sourceIp`. Besides: when, which route, what came of it. */
+  /** Fields of the access log about the caller, by name: `$context.identity.sourceIp`. Time, route and status are always logged. */
   readonly caller: Readonly<Record<string, string>>;
 }
 

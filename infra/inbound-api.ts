@@ -4,15 +4,15 @@ import { Construct } from "constructs";
 import type { PlainFunction, Shared } from "./function.ts";
 import { httpApi } from "./http-api.ts";
 
-/** Messages a second, and at once, of all outside systems together. Who is told 429 tries again later. */
+/** Rate and burst limits for all outside systems together. A system that gets 429 tries again later. */
 const rateLimit = 50;
 const burstLimit = 100;
 
 /**
- * The door for what outside systems say: one route, to anybody. No credentials of AWS open it, because outside systems
+ * The endpoint for outside systems: one route, open to anyone. It needs no AWS credentials, because outside systems
  * have none; each message must be signed by a key of its connector's, and the function looks at that before all else.
  *
- * Which system called, and what it was answered, stands in the access log; no message does.
+ * The access log has the calling system and the status, and no message.
  */
 export class InboundApi extends Construct {
   /** Ends with a slash; a connector's door is below it: `inbound/PayrollConnector`. */

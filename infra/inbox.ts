@@ -48,7 +48,7 @@ export class Inbox extends Construct {
 export interface InboxQueues {
   readonly inbox: IQueue;
   readonly inboxDead: IQueue;
-  /** What EventBridge could not bring to the inbox. */
+  /** Events that EventBridge could not deliver to the inbox. */
   readonly ruleDead: IQueue;
 }
 

@@ -8,7 +8,7 @@ import type { Settings } from "./settings.ts";
 export type Lock = Pick<Settings, "ledgerLock" | "ledgerRetentionDays">;
 
 /**
- * Where the ledger's copies and seals are kept: written once, and by nobody changed or removed before their time.
+ * Bucket of the ledger's copies and seals. They are written once, and nobody can change or remove them early.
  *
  * S3 Object Lock keeps each object for the retention time; the bucket's policy refuses, besides, every way to remove
  * one, and every upload that would put a newer version over one that is there.

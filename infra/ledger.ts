@@ -14,12 +14,12 @@ import { pathQueue } from "./queues.ts";
 
 /** Records in one copy. More make fewer objects, and 1,000 entries stay far below the 6 MB of a call. */
 const copiedTogether = 1_000;
-/** How long a copy may wait to be worth its object. */
+/** Longest time that entries are collected for one copy. */
 const copyWait = Duration.seconds(10);
 /** A stream forgets after 24 h; before that the place of what could not be copied goes to a queue. */
 const giveUp = Duration.hours(23);
 
-/** What it takes to read and write what is encrypted with the bridge's key. */
+/** Permissions to read and write data encrypted with the bridge's key. */
 const keyUse = ["kms:Decrypt", "kms:GenerateDataKey"];
 
 export interface LedgerKeepingProps {

@@ -17,7 +17,7 @@ import type { Bundle } from "./bundle.ts";
 import { PlainFunction } from "./function.ts";
 import type { Settings } from "./settings.ts";
 
-/** How long a validator may take. Source: AWS AppConfig User Guide, "Understanding validators". */
+/** Time limit of a validator. Source: AWS AppConfig User Guide, "Understanding validators". */
 const checkTimeout = Duration.seconds(15);
 
 /** A fifth of the mappers every 2 min, then all of them for as long as the alarms take to notice, three times over. */
@@ -26,7 +26,7 @@ const staged = { deploymentDurationInMinutes: 10, growthType: "LINEAR", growthFa
 /** The alarms that end a rollout and bring the last sheets back. AppConfig watches at most five. */
 const rollbackAlarms: readonly AlarmKind[] = ["mapper-failing", "mapping-faults", "inbox-waits", "inbox-dead-letters"];
 
-/** For the first sheets, and to mend what is in force: nothing there is worth keeping a little longer. */
+/** For the first sheets, and to repair those in force: nothing is worth keeping a little longer. */
 const atOnce = { deploymentDurationInMinutes: 0, growthType: "LINEAR", growthFactor: 100, finalBakeTimeInMinutes: 0 };
 
 export interface MappingsStackProps extends StackProps {
@@ -37,7 +37,7 @@ export interface MappingsStackProps extends StackProps {
 }
 
 /**
- * Where the sheets are kept on AWS, how they are checked and rolled out, and who may read them.
+ * Stack of the mapping sheets: their storage, validation, rollout and readers.
  *
  * The sheets themselves are not in it: `npm run deploy:mappings` ships them, and no stack changes for that.
  */
@@ -106,7 +106,7 @@ export class MappingsStack extends Stack {
     return StringParameter.valueForStringParameter(this, parameterOf(this.#deployment, what));
   }
 
-  /** Where the sheets are in force, and which alarms bring the last ones back. */
+  /** Environment of the sheets, with the alarms that roll them back. */
   #environment(applicationId: string, name: string): string {
     const watcher = new Role(this, "AlarmWatcher", { assumedBy: new ServicePrincipal("appconfig.amazonaws.com") });
     watcher.addToPolicy(

@@ -16,7 +16,7 @@ export interface PathMetric {
   readonly label?: string;
 }
 
-/** What the functions count, as alarms and the dashboard find it. */
+/** Metrics of the functions, as alarms and the dashboard read them. */
 export function pathMetric(
   metricName: MetricName,
   { deployment, connector, statistic = "Sum", period = aMinute, label }: PathMetric,

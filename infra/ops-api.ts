@@ -21,7 +21,7 @@ export interface OpsApiProps {
  * The operator's API behind an HTTP API that lets nobody through whom IAM does not: every route has the IAM authorizer,
  * and who may call what is said by two policies, to be attached to the operators' roles.
  *
- * Who called what, and what became of it, stands in the access log; no query, no body.
+ * The access log has caller, route and status; no query and no body.
  */
 export class OpsApi extends Construct {
   readonly url: string;

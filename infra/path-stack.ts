@@ -233,7 +233,7 @@ export class PathStack extends Stack {
     return watchdog;
   }
 
-  /** What operators do: over an HTTP API, by the callers' own rights. */
+  /** API for operators: over HTTP, with the callers' own permissions. */
   #ops(bundle: Bundle, lanes: readonly LaneMade[], alarms: Alarms): BridgeFunction {
     const shared = this.#shared;
     const ops = new BridgeFunction(this, "Ops", {
@@ -261,7 +261,7 @@ export class PathStack extends Stack {
     return ops;
   }
 
-  /** Where outside systems say something: to the inbox, once a signature has shown who says it. */
+  /** Endpoint of outside systems: a message goes to the inbox once its signature is verified. */
   #inbound(bundle: Bundle, inbox: IQueue, alarms: Alarms): void {
     const shared = this.#shared;
     const door = new BridgeFunction(this, "Inbound", {

@@ -11,9 +11,9 @@ const longestName = 80;
 export interface QueuePlan {
   readonly name: string;
   readonly key: IKey;
-  /** Where a message goes that was received too often; absent for a queue that is such a place itself. */
+  /** Dead-letter queue for messages received too often. Absent for a dead-letter queue. */
   readonly dead?: Queue;
-  /** Stays when its stack goes: it may hold what stands in no table yet. */
+  /** Retained when its stack is deleted: it may hold messages that are in no table yet. */
   readonly kept?: boolean;
 }
 

@@ -17,15 +17,15 @@ const settingsSchema = z.strictObject({
     .default("hms-bridge"),
   /** The name of a bus that exists already. Absent: the bridge makes one. */
   bus: z.string().min(1).optional(),
-  /** How long the bus keeps HMS events, so that they can be published again. 0: it keeps none. */
+  /** Retention of HMS events in the bus archive, in days. 0: no archive. */
   archiveDays: z.coerce.number().int().min(0, "is below 0").max(3_653, "is more than ten years").default(30),
-  /** How long what packets and events carry is kept, once they are over. */
+  /** Retention of the payloads of closed packets and finished events. */
   payloadRetentionDays: z.coerce.number().int().min(1, "is below 1").max(3_653, "is more than ten years").default(90),
   /** The compliance engine that is asked besides `governance.yaml`; its token is the secret `<name>/governance`. */
   governance: complianceSettingsSchema.optional(),
   /** Call AWS only at FIPS endpoints. */
   fips: z.stringbool().or(z.boolean()).default(false),
-  /** Where the functions stand. Absent: in Lambda's own network. */
+  /** Network of the functions. Absent: Lambda's own network. */
   vpc: z
     .strictObject({
       subnets: z.array(idOf("subnet")).min(1, "names no subnet"),
@@ -43,11 +43,11 @@ const settingsSchema = z.strictObject({
     .default(365),
   /** From here on functions log; what they count is counted in any case. */
   logLevel: z.enum(["DEBUG", "INFO", "WARN", "ERROR"]).default("INFO"),
-  /** How S3 Object Lock keeps the ledger's copies and seals. COMPLIANCE: nobody can shorten it, not even the account's root. */
+  /** S3 Object Lock mode of the ledger's copies and seals. COMPLIANCE: not even the account's root can shorten it. */
   ledgerLock: z.enum(["COMPLIANCE", "GOVERNANCE"]).default("COMPLIANCE"),
-  /** How long it does. */
+  /** Retention period of the lock. */
   ledgerRetentionDays: z.coerce.number().int().min(1).max(36_500).default(2_557),
-  /** Where files may be read from that events name: buckets, or folders of them. */
+  /** Buckets, or folders in them, from which files named by events may be read. */
   places: z.array(z.string().regex(s3FolderPattern, "is not a folder URL such as s3://bucket/rosters/")).default([]),
   /** Keys of the agency's own that files there are encrypted with. */
   placeKeys: z
@@ -60,7 +60,7 @@ const settingsSchema = z.strictObject({
 export type Settings = z.output<typeof settingsSchema>;
 
 /**
- * What `cdk.json` or `--context` says of a deployment.
+ * Settings of a deployment, from `cdk.json` or `--context`.
  *
  * @param context by key
  * @throws with the key and its fault

@@ -26,7 +26,7 @@ export async function addBridge(app: App, env?: Environment, makeBundle = bundle
   const settings = readSettings((key) => app.node.tryGetContext(key));
   const files = deployable(await listConnectorFiles(join(projectRoot, "connectors")), settings);
   const connectors = files.map(({ connector }) => connector);
-  // Before anything is bundled: a fault in the settings is told at once.
+  // Before anything is bundled, so that an invalid setting is reported at once.
   const configs = connectors.map((connector) => configFor(connector, settings));
   // The facts about connectors go with the code that was deployed with them; the sheets go their own way.
   const also = { [catalogFile]: catalogText(connectors) };

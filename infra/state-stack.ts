@@ -18,7 +18,7 @@ import { ledgerBucket } from "./ledger-bucket.ts";
 import type { Settings } from "./settings.ts";
 
 /**
- * What must outlive every deployment: the key, the packets, the ledger with its copies and what signs their seals, the
+ * Resources that must outlive every deployment: the key, the packets, the ledger with its copies and what signs their seals, the
  * bridge's own key, and events nobody has recorded yet.
  *
  * All of it is kept when the stack is deleted. The path stack finds it by Parameter Store.
@@ -97,7 +97,7 @@ export class StateStack extends Stack {
 /**
  * The one key for everything at rest.
  *
- * The services that use it on nobody's behalf stand in its policy from the start, each held to this account; functions
+ * The services that use it on nobody's behalf are in its policy from the start, each held to this account; functions
  * get it by their own roles.
  */
 function customerKey(scope: Construct, settings: Settings): Key {

@@ -128,7 +128,7 @@ export interface InboundMessage {
   /** ms since the epoch */
   readonly at: number;
   readonly data: JsonObject;
-  /** Why the message is quarantined, without any of its values. `data` is then shown to the operator only. */
+  /** Reason for which the message is quarantined, without any of its values. `data` is then shown to the operator only. */
   readonly unreadable?: string;
 }
 
@@ -142,7 +142,7 @@ export interface Polled {
   taken(): Promise<void>;
 }
 
-/** Why a target could not be polled. */
+/** Reason for which a target could not be polled. */
 export interface NotPolled {
   /** Reason for the log. Contains no secret and no value from the target. */
   readonly fault: string;

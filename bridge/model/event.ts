@@ -61,7 +61,7 @@ export interface SourceEvent {
   readonly sequence?: number | undefined;
   /** Connector of the outside system from which the change came. The change is not sent back to it. */
   readonly origin?: string | undefined;
-  /** Why a message from an outside system is quarantined. */
+  /** Reason for which a message from an outside system is quarantined. */
   readonly unreadable?: string | undefined;
   readonly data: JsonObject;
 }

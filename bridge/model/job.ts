@@ -65,7 +65,7 @@ interface JobState {
   readonly leasedUntil?: number;
   /** Consecutive failed pages. */
   readonly failures: number;
-  /** Why the job failed, or who cancelled it. */
+  /** Reason of the failure, or the actor who cancelled the job. */
   readonly reason?: string;
 }
 

@@ -15,7 +15,7 @@ export function isClosed(status: Status): status is ClosedStatus {
 export const eventStatuses = ["EXPANDING", "EXPANDED", "UNMATCHED", "QUARANTINED", "NOTED"] as const;
 export type EventStatus = (typeof eventStatuses)[number];
 
-/** What a ledger entry says happened: a packet's new status, or a step of an event. `ERASED`: what it carried is gone. */
+/** Step recorded by a ledger entry: a packet's new status, or a step of an event. `ERASED`: its payload was erased. */
 export type Step = Status | EventStatus | "DUPLICATE" | "ERASED";
 
 /** Facts of a step: hashes, names, counts and codes. Never a value, a secret or personal data. */
@@ -37,7 +37,7 @@ export interface LedgerEntry {
   readonly hash: string;
 }
 
-/** Where a chain ends: kept in the packet's own record, so that a cut tail is seen. */
+/** End of a chain, kept in the packet's own record, so that a truncated chain is detected. */
 export interface Tail {
   readonly seq: number;
   readonly hash: string;

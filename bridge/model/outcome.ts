@@ -5,7 +5,7 @@ export type RetryCode = "answered" | "credentials" | "no-answer" | "setup" | "th
 export type Outcome =
   | {
       readonly kind: "delivered";
-      /** Where it landed, as the operator knows it: `/v2/rates`. */
+      /** Place at the target, as the operator knows it: `/v2/rates`. */
       readonly at?: string | undefined;
       readonly status?: number | undefined;
       /** The target's own name for what it stored. */
@@ -17,11 +17,11 @@ export type Outcome =
       /** Absent: it follows from what else is said. */
       readonly code?: RetryCode | undefined;
       readonly status?: number | undefined;
-      /** What the target asked for; the path clamps it. */
+      /** Delay that the target asked for. The path clamps it. */
       readonly afterMs?: number | undefined;
       /** The target may have taken it all the same: the request had been sent when the answer failed to come. */
       readonly mayHaveLanded: boolean;
-      /** The credentials were refused: they are fetched anew, once. */
+      /** The credentials were refused. They are fetched again, once. */
       readonly auth?: boolean | undefined;
     }
   | {

@@ -1,7 +1,11 @@
 import type { Status } from "./ledger-entry.ts";
 import type { PacketRecord } from "./packet-record.ts";
 
-/** What of a filter no index knows: every engine judges it alike. Nothing where all that is asked is time, connector and status. */
+/**
+ * Returns a predicate for the part of a filter that no index covers, so that every engine applies it alike.
+ *
+ * Undefined if the filter has only times, connector and statuses.
+ */
 export function fitting(filter: PacketFilter): ((record: PacketRecord) => boolean) | undefined {
   const { sheet, event, entity } = filter;
   const text = filter.text?.toLowerCase();
@@ -25,7 +29,7 @@ export interface PacketFilter {
   /** An event's key. */
   readonly event?: string | undefined;
   readonly entity?: string | undefined;
-  /** What stands anywhere in its names: id, event, type, sheet, target, connector, entity, reason. Case is no matter. */
+  /** Text to find in the id, event, type, sheet, target, connector, entity or reason. Case does not matter. */
   readonly text?: string | undefined;
   /** ms since the epoch, by time of recording: from inclusive, to exclusive */
   readonly from?: number | undefined;

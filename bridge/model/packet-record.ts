@@ -1,7 +1,7 @@
 import type { Status, Tail } from "./ledger-entry.ts";
 import type { Packet } from "./packet.ts";
 
-/** Where an open packet's message is. */
+/** Location of an open packet's message. */
 export type MessageLocation = "lane" | "outbox" | "behind";
 
 /** The part of a packet's record that changes during delivery. */
@@ -12,24 +12,24 @@ export interface Progress {
   readonly tries: number;
   /** Attempts since it last left the outbox, which is the back-off step. */
   readonly round: number;
-  /** How often it was put on a queue: part of the deduplication id, because SQS swallows a repeated one for 5 min. */
+  /** Number of times it was put on a queue. Part of the deduplication id, because SQS drops a repeated one for 5 min. */
   readonly puts: number;
-  /** When it was last put back on its lane queue. ms */
+  /** Time of the last requeue to its lane. ms since the epoch */
   readonly putAt?: number;
   /** Recorded outside the mapper and not yet known to be on its queue. */
   readonly unsent?: boolean;
   /**
-   * Who is sending it now. A lease that stands when another comes means a send may have begun.
+   * Owner of the current send. A lease that another worker finds expired means that a send may have begun.
    *
    * `shadow`: its shadow's etag when the lease was taken. Another since: something else went to the record meanwhile.
    */
   readonly lease?: { readonly owner: string; readonly until: number; readonly shadow?: number };
-  /** Since when the consistency window counts: recording, or the last re-queueing by a replay. ms */
+  /** Start of the consistency window: recording, or the last requeue by a replay. ms since the epoch */
   readonly queuedAt: number;
   readonly nextTryAt?: number;
   /** First failure while its target was up. ms */
   readonly failingSince?: number;
-  /** Why it waits, is held, or ended as it did. */
+  /** Reason for its present status. */
   readonly reason?: string;
   /** The head it waits for, in a strict lane. */
   readonly behind?: string;

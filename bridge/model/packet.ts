@@ -14,7 +14,7 @@ export const maxPacketBytes = 262_144;
 /** A time further ahead than this is taken for a wrong clock. */
 const maxAheadMs = 5 * 60_000;
 
-/** Where a change stands in time: fixed when its event is first accepted, and the same for every revision. */
+/** Position of a change in time. It is fixed when the event is first accepted, and every revision shares it. */
 export interface Version {
   readonly source: string;
   readonly sequence?: number;
@@ -40,15 +40,15 @@ export interface Packet {
   readonly entity: string;
   /** Order matters only inside a lane. */
   readonly lane: string;
-  /** What the bridge knows the target holds for this entity is kept under this key. */
+  /** Key of the entity's shadow: what the bridge knows the target holds. */
   readonly shadow: string;
   readonly order: "latest" | "strict";
   readonly send: "changed" | "full";
   readonly action: "upsert" | "delete";
   readonly fields: JsonObject;
-  /** Which element of the event's roster it is about. */
+  /** Index of the element in the event's roster. */
   readonly element?: number;
-  /** Where in its roster's file that element begins. bytes */
+  /** Offset of that element in its roster file, in bytes. */
   readonly at?: number;
   readonly version: Version;
   readonly windowMs: number;
@@ -88,7 +88,7 @@ export function versionOf(event: SourceEvent, accepted: number): { version: Vers
 }
 
 /**
- * Which of two changes is newer: below zero where `a` is older.
+ * Compares two changes by age: below zero if `a` is older.
  *
  * Two events of one source that both count are ordered by their sequence; all others by time, then by order of first
  * acceptance, then by revision.
@@ -107,8 +107,8 @@ export function revise(packet: Packet, revision: number, changes: Pick<Packet, "
 }
 
 /**
- * What is to be sent in the place of a packet, as its next revision: its version stays what it was, so that it is no
- * newer than the change it belongs to.
+ * Makes the packet that replaces another, as its next revision. It keeps the version, so that it is not newer than the
+ * change it belongs to.
  */
 export function replacementOf(parent: Packet, shape: Packet, revision: number, job?: string): Packet {
   const { job: _, ...rest } = shape;
@@ -134,7 +134,7 @@ export function digestOf(packet: Packet, bridgeKey: KeyObject): string {
   return keyedHash(bridgeKey, packet.id, canonicalJson(packet.fields));
 }
 
-/** What the ledger says of a packet at its beginning, but for its version, whose source may be anybody's address. */
+/** Facts of a packet's first ledger entry, without the version's source, which may be a person's address. */
 export function plainFacts(packet: Packet, bridgeKey: KeyObject): Facts {
   return {
     event: packet.event,
@@ -155,7 +155,7 @@ export function plainFacts(packet: Packet, bridgeKey: KeyObject): Facts {
   };
 }
 
-/** Where a packet stands in a strict lane: by sequence where its source counts, else in order of acceptance. */
+/** Position of a packet in a strict lane: by sequence if its source gives one, otherwise by order of acceptance. */
 export function strictOrder(packet: Packet): number {
   return packet.version.sequence ?? packet.version.accepted;
 }
@@ -173,7 +173,7 @@ export function sizeIssue(packet: Packet): string | undefined {
     : undefined;
 }
 
-/** Whether it is worth measuring: nearly no packet is. A UTF-16 unit takes at most 6 bytes of JSON. */
+/** Returns true if the packet may be too large and has to be measured. A UTF-16 unit takes at most 6 bytes of JSON. */
 function mayBeLarge(fields: JsonObject): boolean {
   let bytes = 4_096;
   for (const [name, value] of Object.entries(fields)) {

@@ -6,5 +6,5 @@ export interface FileVersion {
   readonly bytes: number;
 }
 
-/** The roster of one match that stands in a file: which version of it, or why it cannot be read. */
+/** Roster of one match in a file: the version that is read, or the reason for which it cannot be read. */
 export type Roster = { readonly match: number } & (FileVersion | { readonly fault: string });

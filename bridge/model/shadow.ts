@@ -1,6 +1,6 @@
 import type { Version } from "./packet.ts";
 
-/** What the bridge knows a target holds for one entity. */
+/** State of one entity at a target, as far as the bridge knows it. */
 export interface Shadow {
   /** Per field: the version it was sent with, and its keyed hash; no hash where a send may or may not have landed. */
   readonly fields: Readonly<Record<string, { readonly version: Version; readonly hash?: string }>>;

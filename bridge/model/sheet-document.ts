@@ -94,7 +94,7 @@ export const sheetSchema = z.strictObject({
   examples: z.array(exampleSchema).optional(),
 });
 
-/** What a sheet says, as stored by hash and compiled again by whoever needs it. */
+/** Content of a sheet. It is stored by hash and compiled again when it is needed. */
 export type SheetDocument = z.output<typeof sheetSchema>;
 export type SheetExample = z.output<typeof exampleSchema>;
 

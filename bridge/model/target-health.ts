@@ -1,4 +1,4 @@
-/** How a connector's target is, shared by all processes. */
+/** Health of a connector's target, shared by all processes. */
 export interface Health {
   readonly status: "UP" | "DOWN";
   /** ms since the epoch */
@@ -6,16 +6,16 @@ export interface Health {
   /** The lanes of the last retry outcomes in a row. */
   readonly strikes: readonly string[];
   readonly paused: boolean;
-  /** Who paused it, when (ms) and why. */
+  /** Actor, time (ms since the epoch) and reason of the pause. */
   readonly pause?: { readonly actor: string; readonly why: string; readonly at: number };
-  /** How often all that was believed of its target was forgotten. */
+  /** Number of times the whole shadow of the target was forgotten. */
   readonly shadowEpoch?: number;
   readonly probedAt?: number;
   readonly polledAt?: number;
-  /** When the outbox is next sent back, and the gap that led there. */
+  /** Time of the next redrive of the outbox, and the gap before it. */
   readonly redriveAt?: number;
   readonly redriveGapMs?: number;
-  /** Since when some of its packets are later than their consistency window. ms */
+  /** Start of the present breach of the consistency window. ms since the epoch */
   readonly breachedSince?: number;
   /** The rate its outbox is sent back at just now. */
   readonly redrivePerSecond?: number;

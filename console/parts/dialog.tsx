@@ -33,7 +33,7 @@ export function Dialog({ title, onClose, children }: DialogProps) {
 
 interface AskProps {
   readonly title: string;
-  /** What the button says: a verb. */
+  /** Label of the button: a verb. */
   readonly verb: string;
   readonly dangerous?: boolean;
   readonly onClose: () => void;
@@ -92,12 +92,12 @@ export function Reason({ value, onInput }: { readonly value: string; readonly on
 }
 
 interface RateProps {
-  /** As it is typed; empty for no limit. */
+  /** Text as typed. Empty for no limit. */
   readonly value: string;
   readonly onInput: (value: string) => void;
 }
 
-/** How fast a job may go. */
+/** Field for the rate limit of a job. */
 export function Rate({ value, onInput }: RateProps) {
   const id = useId();
   return (
@@ -116,7 +116,7 @@ export function Rate({ value, onInput }: RateProps) {
   );
 }
 
-/** What a job is asked for beside all else. */
+/** Fields that every job has. */
 export function rateOf(typed: string): { readonly perSecond?: number } {
   return typed === "" ? {} : { perSecond: Number(typed) };
 }

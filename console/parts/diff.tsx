@@ -7,7 +7,7 @@ export function Value({ value }: { readonly value: Json }) {
   return <code class="value">{shown(value)}</code>;
 }
 
-/** What a field was and is; a missing one is told as such. */
+/** Previous and present value of a field. A missing one is shown as missing. */
 export function Change({ before, after }: { readonly before?: Json | undefined; readonly after?: Json | undefined }) {
   return (
     <span class="change">
@@ -57,7 +57,7 @@ export function FieldsDiff({ before, after }: { readonly before: Fields; readonl
 
 const decided = { allow: "lets through", mask: "masks", block: "blocks" } as const;
 
-/** What governance says of the fields, by rule and never by value. */
+/** Decisions of governance on the fields, by rule and never by value. */
 export function Governance({ decisions }: { readonly decisions: readonly Decision[] }) {
   if (decisions.length === 0) return null;
   return (

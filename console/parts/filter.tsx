@@ -15,7 +15,7 @@ const ages = {
 
 const named = ["connector", "sheet", "entity", "event", "text"] as const;
 
-/** What the API is asked, of what stands in the page's address. */
+/** Returns the API query for the filters in the page's address. */
 export function filterOf(query: URLSearchParams, { withStatus }: { readonly withStatus: boolean }): Query {
   const given = Object.fromEntries(named.flatMap((name) => (query.get(name) ? [[name, query.get(name) ?? ""]] : [])));
   const age = ages[query.get("age") as keyof typeof ages];
@@ -35,7 +35,7 @@ export function timeOf(local: string | null): string | undefined {
   return Number.isNaN(ms) ? undefined : new Date(ms).toISOString();
 }
 
-/** Narrows a list of packets; what is chosen stands in the page's address. */
+/** Narrows a list of packets. The page's address holds the choice. */
 export function Filter({ query, withStatus }: { readonly query: URLSearchParams; readonly withStatus: boolean }) {
   const connectors = usePoll("connectors", (signal) => get<Page<Connector>>("/api/connectors", {}, signal));
   const sheets = usePoll("sheets", (signal) => get<Page<Sheet>>("/api/sheets", {}, signal));
@@ -105,7 +105,7 @@ export function asQuery(query: URLSearchParams): Query {
   return Object.fromEntries([...new Set(query.keys())].map((name) => [name, query.getAll(name)]));
 }
 
-/** What the browser's own field takes for a moment. */
+/** Format of the browser's own date and time field. */
 export function localTime(ms: number): string {
   const minutes = new Date(ms).getTimezoneOffset();
   return new Date(ms - minutes * 60_000).toISOString().slice(0, 16);

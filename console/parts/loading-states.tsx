@@ -12,7 +12,7 @@ export function Empty({ title, children }: { readonly title: string; readonly ch
   );
 }
 
-/** What went wrong, and what to do about it. */
+/** Shows a problem and its remedy. */
 export function Fault({
   problem,
   stale = false,

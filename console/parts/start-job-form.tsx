@@ -9,12 +9,12 @@ import { Fault } from "./loading-states.tsx";
 import { showToast } from "./toast.tsx";
 
 interface StartFormProps<T> {
-  /** Where the job is asked for, and its trial with `dryRun`. */
+  /** API path that starts the job, and previews it with `dryRun`. */
   readonly path: string;
-  /** What is asked for; absent where something is still missing. */
+  /** Body of the request. Absent while something is missing. */
   readonly request: object | undefined;
   readonly verb: string;
-  /** How many packets the trial says it would make: none, and it cannot be begun. */
+  /** Number of packets the preview would make. With 0 the job cannot be started. */
   readonly madeIn: (trial: T) => number;
   readonly children: ComponentChildren;
   readonly showTrial: (trial: T) => ComponentChildren;

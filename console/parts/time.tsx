@@ -16,7 +16,7 @@ export function bridgeNow(): number {
   return tick.value + aheadMs;
 }
 
-/** How long ago, or until when; the time itself on hover. */
+/** Distance of a time from now. The time itself is shown on hover. */
 export function Ago({ at }: { readonly at: string }) {
   const time = Date.parse(at);
   return (

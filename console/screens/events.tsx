@@ -12,7 +12,7 @@ const everyMs = 3_000;
 const tallyEveryMs = 5_000;
 const pageSize = 100;
 
-/** What HMS has published, and what became of it; the quarantined with their reasons. */
+/** Events that HMS has published, with their status. Quarantined events have their reasons. */
 export function EventsScreen({ route: { query } }: ScreenProps) {
   const type = query.get("type") ?? "";
   const status = query.get("status") ?? "";
@@ -81,7 +81,7 @@ const views: readonly (readonly [EventStatus | "", string])[] = [
   ["NOTED", "Operators' acts"],
 ];
 
-/** What became of events, each with how many; where nobody counts, without. */
+/** Tabs by event status, with counts if the API has them. */
 function Views({ type, status }: { readonly type: string; readonly status: string }) {
   const { data } = usePoll("tally", (signal) => get<Tally>("/api/tally", {}, signal), tallyEveryMs);
   const row = useRef<HTMLUListElement>(null);

@@ -15,7 +15,7 @@ import { linkTo } from "../route.ts";
 const everyMs = 2_000;
 const sheetsEveryMs = 15_000;
 
-/** How the bridge is, at a glance. */
+/** State of the bridge at a glance. */
 export function OverviewScreen() {
   const connectors = usePoll("connectors", (signal) => get<Page<Connector>>("/api/connectors", {}, signal), everyMs);
   const tally = usePoll("tally", (signal) => get<Tally>("/api/tally", {}, signal), everyMs);

@@ -123,7 +123,7 @@ function usePackets(query: URLSearchParams, key: string) {
   };
 }
 
-/** Of the newest, those that stand before the first one knows. */
+/** Returns the newest packets that come before the first one shown. */
 function newerThan(items: readonly Packet[], known: ReadonlySet<string>): number {
   const first = items.findIndex(({ id }) => known.has(id));
   return first < 0 ? items.length : first;

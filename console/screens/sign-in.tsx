@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { refused, useToken, wasKnown } from "../session.ts";
 
-/** Where the page's token is missing or not the bridge's. */
+/** Screen for a page whose token is missing or is not the bridge's. */
 export function SignInScreen() {
   const [given, setGiven] = useState("");
   const submit = (event: Event) => {
