@@ -462,7 +462,7 @@ describe("the deployed bridge", () => {
 
     expect(unsigned.map(({ status }) => status)).toEqual([403, 403, 403]);
     expect(looking).toMatchObject({ code: 0, out: expect.stringContaining("GISTableConnector@v1") });
-    expect(changing).toMatchObject({ code: 3, err: expect.stringContaining("may not call this operation") });
+    expect(changing).toMatchObject({ code: 3, err: expect.stringContaining("do not permit this operation") });
     expect(strange).toMatchObject({ code: 3, err: expect.stringContaining("not authorized") });
     for (const path of ["/api/me", "/api/packets", "/openapi.json"]) {
       expect((await signed(path, { method: "GET", headers: {} })).status).toBe(403);
