@@ -8,7 +8,7 @@ export interface Match {
   readonly sheet: Sheet;
   readonly target: Target;
   /** Error of the sheet's `when` on this event. It is then unknown whether the target takes the event. */
-  readonly fault?: string;
+  readonly issue?: string;
 }
 
 /**
@@ -36,7 +36,7 @@ export async function match(
     for (const target of sheet.targets) {
       if (target.from !== undefined && at < target.from) continue;
       if (target.until !== undefined && at >= target.until) continue;
-      matches.push(applies === true ? { sheet, target } : { sheet, target, fault: applies });
+      matches.push(applies === true ? { sheet, target } : { sheet, target, issue: applies });
     }
   }
   return matches;

@@ -2,7 +2,7 @@ import type { Policy } from "../governance/policy.ts";
 import type { Catalog } from "../model/connector.ts";
 import { sheetSchema } from "../model/sheet-document.ts";
 import { readYaml, type YamlIssue } from "../values/yaml-file.ts";
-import { checkSheet, duplicateTargetIssue } from "./check-sheet.ts";
+import { checkSheet, duplicateNameIssue } from "./check-sheet.ts";
 import { compileSheet, type PlacedIssue, type Sheet, sheetName } from "./compile-sheet.ts";
 import { schemaIssues } from "./schema-faults.ts";
 import type { ExampleResult } from "./try-sheet.ts";
@@ -75,7 +75,7 @@ export async function readSheets(
     const { sheet, lineOf } = reading;
     const inFile = ({ path, ...issue }: PlacedIssue): SheetIssue => ({ file, line: lineOf(path), ...issue });
     const twin = named.get(sheet.name);
-    if (twin) issues.push(inFile({ path: [], message: duplicateTargetIssue(twin) }));
+    if (twin) issues.push(inFile({ path: [], message: duplicateNameIssue(twin) }));
     named.set(sheet.name, file);
 
     const checked = await checkSheet(sheet, catalog, policy);

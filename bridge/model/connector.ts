@@ -210,11 +210,11 @@ export class Catalog {
   /**
    * Finds a connector by id, or by name. A name means the oldest version, so that adding a version changes no sheet.
    */
-  find(reference: string): { connector: Connector } | { fault: string } {
+  find(reference: string): { connector: Connector } | { issue: string } {
     const exact = this.#byId.get(reference);
     if (exact) return { connector: exact };
     const [oldest] = this.versionsOf(reference);
     if (oldest) return { connector: oldest };
-    return { fault: `no connector is called ${reference}; there are ${this.ids.join(", ") || "none"}` };
+    return { issue: `no connector is called ${reference}; installed: ${this.ids.join(", ") || "none"}` };
   }
 }

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { type Policy, policySchema } from "../../bridge/governance/policy.ts";
-import { checkSheet, duplicateTargetIssue } from "../../bridge/mapping/check-sheet.ts";
+import { checkSheet, duplicateNameIssue } from "../../bridge/mapping/check-sheet.ts";
 import { compileSheet, type PlacedIssue, type Sheet, sheetName } from "../../bridge/mapping/compile-sheet.ts";
 import { schemaIssues } from "../../bridge/mapping/schema-faults.ts";
 import type { Catalog } from "../../bridge/model/connector.ts";
@@ -94,7 +94,7 @@ export function unpackSet(text: string): Unpacked {
     }
     const { sheet } = compiled;
     const duplicate = sheets.find((other) => other.sheet.name === sheet.name);
-    if (duplicate) issues.push(`${file}: ${duplicateTargetIssue(duplicate.file)}`);
+    if (duplicate) issues.push(`${file}: ${duplicateNameIssue(duplicate.file)}`);
     sheets.push({ file, sheet });
   }
   return issues.length > 0 ? invalid(...issues) : { ok: true, sheets, policy: envelope.data.policy };
