@@ -155,7 +155,7 @@ function oneAtATime<T>(evaluation: () => Promise<T>): Promise<T> {
   return turn;
 }
 
-/** Counts a step, after which JSONata calls it. A record or list is weighed when it is created, not when it is read. */
+/** Hook that JSONata calls after each step. Counts the step; a record or list is weighed only when it is created. */
 function countStep(_step: unknown, _input: unknown, _environment: unknown, result: unknown): void {
   const isOld = typeof result === "object" && result !== null && weights.has(result);
   const weight = weightOf(result);

@@ -185,7 +185,7 @@ export class Catalog {
     const byId = new Map<string, Connector>();
     for (const connector of connectors) {
       const id = connectorId(connector);
-      if (byId.has(id)) throw new Error(`two connectors are called ${id}; give one another name or version`);
+      if (byId.has(id)) throw new Error(`two connectors have the id ${id}; rename one or change its version`);
       byId.set(id, connector);
     }
     this.#byId = byId;
