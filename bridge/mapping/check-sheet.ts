@@ -7,8 +7,8 @@ import { type ExampleResult, testSheet } from "./try-sheet.ts";
 /** Result of checking one sheet. */
 export interface SheetCheck {
   /** `ofExample` marks an issue with an example's result, as opposed to how the sheet is written. */
-  readonly faults: readonly (PlacedIssue & { readonly ofExample?: true })[];
-  /** Result of each example. A failed example is also in `faults`. */
+  readonly issues: readonly (PlacedIssue & { readonly ofExample?: true })[];
+  /** Result of each example. A failed example is also in `issues`. */
   readonly examples: readonly ExampleResult[];
   /** Things that work but may surprise the author. */
   readonly warnings: readonly PlacedIssue[];
@@ -16,7 +16,7 @@ export interface SheetCheck {
 
 /** Checks a compiled sheet against the installed connectors, and runs its examples. */
 export async function checkSheet(sheet: Sheet, catalog: Catalog, policy: Policy): Promise<SheetCheck> {
-  const issues: SheetCheck["faults"][number][] = connectorIssues(sheet, catalog);
+  const issues: SheetCheck["issues"][number][] = connectorIssues(sheet, catalog);
   for (const [i, example] of sheet.examples.entries()) {
     for (const name of Object.keys(example.expect)) {
       if (sheet.targets.some((target) => target.name === name)) continue;
@@ -35,7 +35,7 @@ export async function checkSheet(sheet: Sheet, catalog: Catalog, policy: Policy)
   const keyless = !sheet.key && sheet.targets.some(isKeyless);
   const message = `no "key:"; events without a subject or data.id all change one record, named ${sheet.name}`;
   const warnings = [...(keyless ? [{ path: ["targets"], message }] : []), ...versionWarnings(sheet, catalog)];
-  return { faults: issues, examples, warnings };
+  return { issues, examples, warnings };
 }
 
 /** Warns about a connector name without a version if several versions exist. Such a name means the oldest. */

@@ -72,7 +72,7 @@ export function sheetName(file: string): string {
 
 type Compiled =
   | { readonly ok: true; readonly sheet: Sheet }
-  | { readonly ok: false; readonly faults: readonly PlacedIssue[] };
+  | { readonly ok: false; readonly issues: readonly PlacedIssue[] };
 
 /** Compiles a document that passed the schema. Issues are located by path; the file's reader converts it to a line. */
 export function compileSheet(name: string, document: SheetDocument): Compiled {
@@ -86,7 +86,7 @@ export function compileSheet(name: string, document: SheetDocument): Compiled {
   });
   if (targets.length === 0) issues.push({ path: ["targets"], message: "targets is empty; add at least one target" });
   issues.push(...sourceEventIssues(document));
-  if (issues.length > 0) return { ok: false, faults: issues };
+  if (issues.length > 0) return { ok: false, issues };
 
   const { examples, ...meaning } = document;
   return {

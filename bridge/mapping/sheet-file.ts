@@ -22,7 +22,7 @@ export interface SheetIssue extends YamlIssue {
 
 export type SheetReading =
   | { readonly ok: true; readonly sheet: Sheet; lineOf(path: readonly PropertyKey[]): number }
-  | { readonly ok: false; readonly faults: readonly SheetIssue[] };
+  | { readonly ok: false; readonly issues: readonly SheetIssue[] };
 
 /**
  * Parses and compiles one mapping sheet. Returns issues for bad text and never throws.
@@ -39,17 +39,17 @@ export function readSheet(file: string, text: string): SheetReading {
   const parsed = sheetSchema.safeParse(raw);
   if (!parsed.success) {
     const issues = schemaIssues(parsed.error, raw).map(inFile);
-    return { ok: false, faults: issues.sort((a, b) => a.line - b.line) };
+    return { ok: false, issues: issues.sort((a, b) => a.line - b.line) };
   }
   const compiled = compileSheet(sheetName(file), parsed.data);
-  return compiled.ok ? { ok: true, sheet: compiled.sheet, lineOf } : { ok: false, faults: compiled.faults.map(inFile) };
+  return compiled.ok ? { ok: true, sheet: compiled.sheet, lineOf } : { ok: false, issues: compiled.issues.map(inFile) };
 }
 
 /** Result of reading all sheets. */
 export interface SheetsReading {
   readonly sheets: readonly Sheet[];
-  readonly faults: readonly SheetIssue[];
-  /** Result of each example. A failed example is also in `faults`. */
+  readonly issues: readonly SheetIssue[];
+  /** Result of each example. A failed example is also in `issues`. */
   readonly examples: readonly ExampleResult[];
   /** Things that work but may surprise the author. */
   readonly warnings: readonly SheetIssue[];
@@ -69,7 +69,7 @@ export async function readSheets(
   for (const { file, text } of files) {
     const reading = readSheet(file, text);
     if (!reading.ok) {
-      issues.push(...reading.faults);
+      issues.push(...reading.issues);
       continue;
     }
     const { sheet, lineOf } = reading;
@@ -79,10 +79,10 @@ export async function readSheets(
     named.set(sheet.name, file);
 
     const checked = await checkSheet(sheet, catalog, policy);
-    issues.push(...checked.faults.map(inFile));
+    issues.push(...checked.issues.map(inFile));
     warnings.push(...checked.warnings.map(inFile));
     examples.push(...checked.examples);
     sheets.push(sheet);
   }
-  return { sheets, faults: issues, examples, warnings };
+  return { sheets, issues, examples, warnings };
 }

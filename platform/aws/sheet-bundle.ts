@@ -89,7 +89,7 @@ export function unpackSet(text: string): Unpacked {
   for (const { file, document } of envelope.data.sheets) {
     const compiled = compileDocument(file, document);
     if (!compiled.ok) {
-      issues.push(...compiled.faults.map((issue) => issueText(file, issue)));
+      issues.push(...compiled.issues.map((issue) => issueText(file, issue)));
       continue;
     }
     const { sheet } = compiled;
@@ -104,7 +104,7 @@ function compileDocument(file: string, document: Json): ReturnType<typeof compil
   const parsed = sheetSchema.safeParse(document);
   return parsed.success
     ? compileSheet(sheetName(file), parsed.data)
-    : { ok: false, faults: schemaIssues(parsed.error, document) };
+    : { ok: false, issues: schemaIssues(parsed.error, document) };
 }
 
 /**
@@ -118,7 +118,7 @@ export async function checkSet(text: string, catalog: Catalog): Promise<readonly
   const issues: string[] = [];
   for (const { file, sheet } of unpacked.sheets) {
     const checked = await checkSheet(sheet, catalog, unpacked.policy);
-    issues.push(...checked.faults.map((issue) => issueText(file, issue)));
+    issues.push(...checked.issues.map((issue) => issueText(file, issue)));
   }
   return issues;
 }

@@ -14,7 +14,7 @@ test("the example sheets are valid, and their examples pass", async () => {
 
   const { sheets } = await readTexts(readFolder(join(root, "examples/sheets")), catalog);
 
-  expect(sheets.faults).toEqual([]);
+  expect(sheets.issues).toEqual([]);
   expect(sheets.warnings).toEqual([]);
   expect(sheets.sheets.length).toBeGreaterThan(0);
 });

@@ -574,7 +574,7 @@ describe("target polling", () => {
 describe("an inbound sheet", () => {
   const faults = (text: string) => {
     const reading = readSheet("mappings/back.yaml", text);
-    return reading.ok ? [] : reading.faults.map(({ line, message }) => `${line}: ${message}`);
+    return reading.ok ? [] : reading.issues.map(({ line, message }) => `${line}: ${message}`);
   };
 
   it.each([

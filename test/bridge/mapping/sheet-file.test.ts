@@ -35,14 +35,14 @@ examples:
 /** Returns the issues of a sheet as `file:line: message`. */
 function issuesOf(text: string): string[] {
   const reading = readSheet("mappings/x.yaml", text);
-  return reading.ok ? [] : reading.faults.map(issueText);
+  return reading.ok ? [] : reading.issues.map(issueText);
 }
 
 describe("a sheet", () => {
   it("compiles from the eleven lines of the per diem example", () => {
     const reading = readSheet("mappings/per_diem.yaml", perDiemSheet);
 
-    if (!reading.ok) throw new Error(reading.faults.map(issueText).join("\n"));
+    if (!reading.ok) throw new Error(reading.issues.map(issueText).join("\n"));
     expect(reading.sheet).toMatchObject({
       name: "per_diem",
       sourceEvents: ["policy.per_diem.updated"],
@@ -57,7 +57,7 @@ describe("a sheet", () => {
   it("compiles with every key it can have, and locates each by its line", () => {
     const reading = readSheet("mappings/full.yaml", full);
 
-    if (!reading.ok) throw new Error(reading.faults.map(issueText).join("\n"));
+    if (!reading.ok) throw new Error(reading.issues.map(issueText).join("\n"));
     expect(reading.sheet.windowMs).toBe(90_000);
     expect(reading.sheet.targets[0]).toMatchObject({
       send: "full",
@@ -210,9 +210,9 @@ describe("a sheet", () => {
       { file: "mappings/c.yml", text: perDiemSheet.replace(/ {2}gis:[\s\S]*/, "") },
     ];
 
-    const { faults, warnings } = await readSheets(files, catalog, { ...policy, rules: [] });
+    const { issues, warnings } = await readSheets(files, catalog, { ...policy, rules: [] });
 
-    expect(faults.map(issueText)).toEqual([
+    expect(issues.map(issueText)).toEqual([
       "mappings/a.yaml:9: no connector is called GISTableConnector; installed: PayrollConnector@v1, WorkForceNow@v1, WorkForceNow@v2",
       "mappings/b.yaml:9: gis and payroll both go to WorkForceNow@v1; merge them into one target",
       "mappings/c.yaml:9: gis and payroll both go to PayrollConnector@v1; merge them into one target",
@@ -229,12 +229,12 @@ describe("a sheet", () => {
       "examples:\n  - name: raises\n    event: { type: policy.per_diem.updated, data: { new_rate: 68 } }\n    expect: { payroll: { dailyRate: 69 } }\n",
     );
 
-    const { faults } = await readSheets([{ file: "mappings/a.yaml", text }], aCatalog("PayrollConnector"), {
+    const { issues } = await readSheets([{ file: "mappings/a.yaml", text }], aCatalog("PayrollConnector"), {
       otherwise: "block",
       rules: [],
     });
 
-    expect(faults.map(issueText).join()).toMatch(
+    expect(issues.map(issueText).join()).toMatch(
       /mappings\/a\.yaml:\d+: the example "raises" fails: payroll: dailyRate not as expected/,
     );
   });
@@ -266,8 +266,8 @@ describe("the reader of hostile sheets", () => {
     expect(Object.keys(Object.prototype)).toEqual([]);
     expect(({} as Record<string, unknown>).polluted).toBeUndefined();
     if (!reading.ok) {
-      expect(reading.faults.length).toBeGreaterThan(0);
-      for (const issue of reading.faults) {
+      expect(reading.issues.length).toBeGreaterThan(0);
+      for (const issue of reading.issues) {
         expect(issueText(issue).length).toBeLessThan(5_000);
         expect(issue.line).toBeGreaterThanOrEqual(1);
       }

@@ -13,7 +13,7 @@ const policy: Policy = { otherwise: "block", rules: [] };
 
 function sheet(text: string, file = "mappings/a.yaml") {
   const reading = readSheet(file, text);
-  if (!reading.ok) throw new Error(reading.faults.map(({ message }) => message).join("\n"));
+  if (!reading.ok) throw new Error(reading.issues.map(({ message }) => message).join("\n"));
   return { file, sheet: reading.sheet };
 }
 
