@@ -41,8 +41,8 @@ export class ExpressionError extends BridgeError {
 }
 
 /**
- * Time limit of one evaluation. Evaluations within the step limit take at most a second on a free processor, so a longer
- * one means that the machine is overloaded. The sheet is not at fault, and the event is retried later.
+ * Time limit of one evaluation. Evaluations within the step limit take at most a second on a free processor, so a
+ * longer one means that the machine is overloaded. The sheet is not at fault, and the event is retried later.
  */
 const maxEvaluationMs = 10_000;
 

@@ -29,7 +29,8 @@ export type Element =
  * Fields absent from the event are absent from the payload, and null stays null. With `send: changed`, a field is left
  * out if the event gives a previous value that equals the new one.
  *
- * An element that cannot be mapped becomes a payload with an `issue`, so that the roster's other elements are still sent.
+ * An element that cannot be mapped becomes a payload with an `issue`, so that the roster's other elements are still
+ * sent.
  *
  * @param nowMs the result of `$now()` in a sheet: the time of acceptance in ms since the epoch
  * @param elements the elements of the roster to map; all that are in the event if absent

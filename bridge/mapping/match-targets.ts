@@ -14,10 +14,11 @@ export interface Match {
 /**
  * Finds the targets an event goes to, in the sheets' order.
  *
- * A target's `from` and `until` are compared with the time of acceptance, not with the event's own time. Once `until` has
- * passed, a late event goes only to the newer version.
+ * A target's `from` and `until` are compared with the time of acceptance, not with the event's own time. Once `until`
+ * has passed, a late event goes only to the newer version.
  *
- * If a sheet's `when` fails on this event, the sheet's targets are returned with the error. Other sheets are unaffected.
+ * If a sheet's `when` fails on this event, the sheet's targets are returned with the error. Other sheets are
+ * unaffected.
  *
  * @param sheets the sheets whose `source_event` names the event's type
  * @param acceptedMs time of acceptance in ms since the epoch; the result of `$now()`

@@ -56,7 +56,8 @@ export interface Lines {
 }
 
 /**
- * Cuts a range of lines into chunks, up to the limits of one call. The remainder is the last range returned, without `to`.
+ * Cuts a range of lines into chunks, up to the limits of one call. The remainder is the last range returned, without
+ * `to`.
  *
  * @param maxChunks largest number of chunks to return
  */
@@ -87,7 +88,10 @@ export async function cutLines(
   return start.from < file.bytes ? [...chunks, { ...start, to: file.bytes }] : chunks;
 }
 
-/** Reads the elements in a range of lines, in order. An invalid line becomes an element with an `issue`; empty ones are skipped. */
+/**
+ * Reads the elements in a range of lines, in order. An invalid line becomes an element with an `issue`; empty ones are
+ * skipped.
+ */
 export async function elementsIn(files: FilesPort, file: FileVersion, lines: Required<Lines>): Promise<Element[]> {
   const elements: Element[] = [];
   for await (const line of linesIn(files, file, lines)) {

@@ -76,8 +76,8 @@ export interface ReplayRequest {
   readonly to: number;
   readonly connector?: string;
   /**
-   * `pinned` (the default) sends the packets as they were made. `current` maps their events with today's sheets. Today's
-   * policy applies to both.
+   * `pinned` (the default) sends the packets as they were made. `current` maps their events with today's sheets.
+   * Today's policy applies to both.
    */
   readonly sheet?: "pinned" | "current";
   /** Also sends values that the target is believed to hold, as after a restore from a backup. */

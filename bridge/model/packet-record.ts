@@ -12,7 +12,9 @@ export interface Progress {
   readonly tries: number;
   /** Attempts since it last left the outbox: the back-off step. */
   readonly round: number;
-  /** Number of times it was put on a queue. Part of the deduplication id, because SQS drops a repeated one for 5 min. */
+  /**
+   * Number of times it was put on a queue. Part of the deduplication id, because SQS drops a repeated one for 5 min.
+   */
   readonly puts: number;
   /** Time of the last requeue to its lane. ms since the epoch */
   readonly putAt?: number;
@@ -21,8 +23,8 @@ export interface Progress {
   /**
    * Owner of the current send. A lease that another worker finds expired means that a send may have begun.
    *
-   * `shadow`: etag of the packet's shadow when the lease was taken. If the etag has changed since, another packet was sent
-   * to the same record meanwhile.
+   * `shadow`: etag of the packet's shadow when the lease was taken. If the etag has changed since, another packet was
+   * sent to the same record meanwhile.
    */
   readonly lease?: { readonly owner: string; readonly until: number; readonly shadow?: number };
   /** Start of the consistency window: recording, or the last requeue by a replay. ms since the epoch */

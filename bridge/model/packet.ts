@@ -68,7 +68,8 @@ export interface Packet {
 }
 
 /**
- * Returns the version that all packets of an event share. `clamped` is true if the event's time was too far in the future.
+ * Returns the version that all packets of an event share. `clamped` is true if the event's time was too far in the
+ * future.
  *
  * @param accepted time of acceptance in µs since the epoch
  */

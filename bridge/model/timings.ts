@@ -10,7 +10,10 @@ export const timesSchema = z.strictObject({
   sendMs: ms.prefault(5_000),
   /** Lifetime of a lease: longer than a connector's function may run, which is 30 s. */
   leaseMs: ms.prefault(35_000),
-  /** Time for which a received message is invisible: 6 × the function's timeout. Source: AWS Lambda, "Using Lambda with Amazon SQS". */
+  /**
+   * Time for which a received message is invisible: 6 × the function's timeout. Source: AWS Lambda, "Using Lambda with
+   * Amazon SQS".
+   */
   visibilityMs: ms.prefault(180_000),
   /** Interval at which a target is probed while it is down, has recent failures or has packets in its outbox. */
   probeMs: ms.prefault(60_000),

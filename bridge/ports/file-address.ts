@@ -1,6 +1,6 @@
 import { FileError } from "./files.ts";
 
-/** Longest address accepted, in UTF-16 code units. The address comes from an event, so its length is not trusted. */
+/** Longest accepted address, in UTF-16 code units. It comes from an event, so its length is not trusted. */
 const maxAddress = 1_024;
 
 /**

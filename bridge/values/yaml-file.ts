@@ -26,7 +26,8 @@ export type YamlReading =
  * Limits: 64 KiB; YAML 1.2 core types only; at most 20 alias expansions.
  *
  * @param file the name shown in issues, such as `mappings/per_diem.yaml`
- * @param words `what`: the subject of messages; `begin`: the advice for an empty file
+ * @param what subject of the messages, such as `the sheet`
+ * @param begin advice for an empty file
  */
 export function readYaml(
   file: string,
