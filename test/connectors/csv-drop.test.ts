@@ -184,8 +184,8 @@ describe("CSV file format", () => {
 describe("CsvDropConnector configuration", () => {
   it.each([
     [{ to: "sftp://host/drop" }, /hostKeys/],
-    [{ to: "sftp://me:secret@host/drop", hostKeys: [`SHA256:${"a".repeat(43)}`] }, /names a user/],
-    [{ to: "ftp://host/drop" }, /no address such as/],
+    [{ to: "sftp://me:secret@host/drop", hostKeys: [`SHA256:${"a".repeat(43)}`] }, /contains a user name/],
+    [{ to: "ftp://host/drop" }, /not an address such as/],
     [{ to: "s3://UPPER/drop" }, /no place such as/],
     [{ to: "s3://bucket/dr*p" }, /no place such as/],
     [{ to: "file:///srv/drop?x" }, /query/],
@@ -212,7 +212,7 @@ describe("CSV upload to a local folder", () => {
     expect(outcome).toMatchObject({
       kind: "retry",
       mayHaveLanded: false,
-      reason: expect.stringContaining("not there"),
+      reason: expect.stringContaining("does not exist"),
     });
     expect(await connector.probe(context)).toBe(false);
     mkdirSync(to);
@@ -311,7 +311,7 @@ describe("CSV upload to a bucket", () => {
 
     expect(await connector.send(aPacket(), context)).toMatchObject({
       kind: "retry",
-      reason: "the bucket is not there",
+      reason: "the bucket does not exist",
     });
     expect(await connector.probe(context)).toBe(false);
   });

@@ -138,7 +138,7 @@ describe("numbered files", () => {
 
     expect(outcome).toMatchObject({
       kind: "refused",
-      reason: expect.stringMatching(/HMS000001\.DAT is there already/),
+      reason: expect.stringMatching(/HMS000001\.DAT exists already/),
     });
     expect(inbox.files()).toEqual({ "HMS000001.DAT": "another's" });
     expect(await inbox.send(packetOf(1), { config: { first: 20 } })).toEqual({
@@ -383,7 +383,7 @@ describe("FTPS upload", () => {
     expect(await connector.send(packetOf(2), vsftpd)).toMatchObject({
       kind: "retry",
       mayHaveLanded: false,
-      reason: "the server does not let us write a file of that name (553)",
+      reason: "the server does not allow a file with this name (553)",
     });
   });
 
@@ -415,7 +415,7 @@ describe("FtpFlatConnector configuration", () => {
     [{ to: "ftp://host/in" }, /in the clear/],
     [{ to: "sftp://host/in" }, /hostKeys/],
     [{ to: "sftp://host/in", hostKeys: ["MD5:aa"] }, /fingerprint/],
-    [{ to: "https://host/in" }, /no address such as/],
+    [{ to: "https://host/in" }, /not an address such as/],
     [{ file: "../HMS{number}" }, /no file name/],
     [{ file: "HMS.DAT" }, /no file name/],
     [{ to: "ftps://host/in%0d%0aDELE%20x" }, /control character/],
