@@ -62,11 +62,11 @@ type Call = (operation: string, form: Form, sent: unknown) => Promise<ServiceRes
  * result per row.
  */
 export async function applyEdits(packets: readonly Packet[], service: FeatureService): Promise<readonly Outcome[]> {
-  const held = await tokenOf(service);
-  if ("outcome" in held) return packets.map(() => held.outcome);
+  const access = await tokenOf(service);
+  if ("outcome" in access) return packets.map(() => access.outcome);
   const call: Call = (operation, form, sent) =>
-    post(service, layerUrl(service, operation), { ...form, ...(held.token && { token: held.token }) }, sent);
-  return (await editBatch(packets, service.table, call)).map(held.heed);
+    post(service, layerUrl(service, operation), { ...form, ...(access.token && { token: access.token }) }, sent);
+  return (await editBatch(packets, service.table, call)).map(access.heed);
 }
 
 export function layerUrl({ baseUrl, table }: Pick<FeatureService, "baseUrl" | "table">, ...more: string[]): string {

@@ -34,8 +34,8 @@ function expectRetry({ outcome, ms }: { outcome: Outcome; ms: number }, reason: 
   expect(ms).toBeLessThan(5_000);
 }
 
-/** TCP server that runs `greet` on each connection. */
-async function talker(greet: (socket: net.Socket) => void): Promise<AsyncDisposable & { port: number }> {
+/** Starts a TCP server that runs `greet` on each connection. */
+async function tcpServer(greet: (socket: net.Socket) => void): Promise<AsyncDisposable & { port: number }> {
   const sockets = new Set<net.Socket>();
   const server = net.createServer((socket) => {
     sockets.add(socket);
@@ -52,7 +52,7 @@ async function talker(greet: (socket: net.Socket) => void): Promise<AsyncDisposa
   };
 }
 
-/** Writes `line` repeatedly, 10 MB in all, as fast as the socket accepts it. */
+/** Returns a greeting that repeats `line` up to 10 MB, as fast as the socket accepts it. */
 function tenMegabytes(line: string) {
   return (socket: net.Socket) => {
     const part = Buffer.from(line.repeat(Math.ceil(65_536 / line.length)));
@@ -127,7 +127,7 @@ describe.concurrent("hostile SFTP server", () => {
   });
 
   it("asks for a retry if the server begins with 10 MB of lines", async () => {
-    await using server = await talker(tenMegabytes(`${"x".repeat(70)}\r\n`));
+    await using server = await tcpServer(tenMegabytes(`${"x".repeat(70)}\r\n`));
 
     expectRetry(
       await sendTo("SFTP that begins with 10 MB of lines", {
@@ -139,7 +139,7 @@ describe.concurrent("hostile SFTP server", () => {
   });
 
   it("asks for a retry if the server begins with one line of 10 MB", async () => {
-    await using server = await talker(tenMegabytes("x"));
+    await using server = await tcpServer(tenMegabytes("x"));
 
     expectRetry(
       await sendTo("SFTP that begins with one line of 10 MB", {
@@ -151,7 +151,7 @@ describe.concurrent("hostile SFTP server", () => {
   });
 
   it("asks for a retry if the server speaks HTTP", async () => {
-    await using server = await talker((socket) => void socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
+    await using server = await tcpServer((socket) => void socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
 
     expectRetry(
       await sendTo("SFTP that is an HTTP server", { to: `sftp://127.0.0.1:${server.port}/`, hostKeys: anyKey }),
@@ -160,7 +160,7 @@ describe.concurrent("hostile SFTP server", () => {
   });
 
   it("asks for a retry if no server is listening", async () => {
-    const server = await talker(() => {});
+    const server = await tcpServer(() => {});
     const { port } = server;
     await server[Symbol.asyncDispose]();
 
@@ -211,7 +211,7 @@ describe.concurrent("hostile FTP server", () => {
   });
 
   it("asks for a retry if the greeting has 10 MB of lines", async () => {
-    await using server = await talker(tenMegabytes("220-hello there\r\n"));
+    await using server = await tcpServer(tenMegabytes("220-hello there\r\n"));
 
     expectRetry(
       await sendTo("FTP that greets with 10 MB of lines", { to: `ftp://127.0.0.1:${server.port}/`, insecure: true }),
@@ -220,7 +220,7 @@ describe.concurrent("hostile FTP server", () => {
   });
 
   it("asks for a retry if the greeting is one line of 10 MB", async () => {
-    await using server = await talker(tenMegabytes("2"));
+    await using server = await tcpServer(tenMegabytes("2"));
 
     expectRetry(
       await sendTo("FTP that greets with one line of 10 MB", { to: `ftp://127.0.0.1:${server.port}/`, insecure: true }),
@@ -229,7 +229,7 @@ describe.concurrent("hostile FTP server", () => {
   });
 
   it("asks for a retry if the server does not report file sizes", async () => {
-    await using server = await talker((socket) => {
+    await using server = await tcpServer((socket) => {
       socket.write("220 hello\r\n");
       socket.on("data", (chunk) => {
         const command = chunk.toString().slice(0, 4).trim();

@@ -118,17 +118,17 @@ onEachFolder("folder polling", (promise) => {
 });
 
 describe("interrupted polling", () => {
-  /** State whose process ends just before or just after write number `writes`. */
-  function dying(memory: ConnectorState, writes: number, when: "before" | "after"): ConnectorState {
+  /** State that simulates a crash just before or just after write number `writes`. */
+  function crashing(memory: ConnectorState, writes: number, when: "before" | "after"): ConnectorState {
     let count = 0;
     return {
       isOpen: async () => false,
       get: () => memory.get(),
       async set(value) {
         const isEnd = ++count === writes;
-        if (isEnd && when === "before") throw new Error("the process ends here");
+        if (isEnd && when === "before") throw new Error("simulated crash");
         await memory.set(value);
-        if (isEnd) throw new Error("the process ends here");
+        if (isEnd) throw new Error("simulated crash");
       },
     };
   }
@@ -147,18 +147,18 @@ describe("interrupted polling", () => {
       for (const { id, data } of messages) received.set(id, data.n);
     };
 
-    const end = async () => {
-      const polled = await folder.poll(dying(folder.memory, writes, when));
+    const pollAndConfirm = async () => {
+      const polled = await folder.poll(crashing(folder.memory, writes, when));
       receive(polled);
       await polled.taken();
-      throw new Error("it did not end");
+      throw new Error("there was no crash");
     };
-    if (writes === 1) await expect(end()).rejects.toThrow("ends here");
+    if (writes === 1) await expect(pollAndConfirm()).rejects.toThrow("simulated crash");
     else {
-      const memory = dying(folder.memory, writes, when);
+      const memory = crashing(folder.memory, writes, when);
       const polled = await folder.poll(memory);
       receive(polled);
-      await expect(polled.taken()).rejects.toThrow("ends here");
+      await expect(polled.taken()).rejects.toThrow("simulated crash");
     }
     for (const message of await folder.all()) received.set(message.id, message.data.n);
 
