@@ -3,8 +3,8 @@ import { type Context, defineConnector, type HttpResponse } from "../bridge/mode
 import { delivered, type Outcome, refused, retry } from "../bridge/model/outcome.ts";
 import type { Packet } from "../bridge/model/packet.ts";
 import { nest } from "../bridge/values/field-path.ts";
-import { answerKept, joinUrl, outcomeOf, outcomeOfError } from "./protocols/http/client.ts";
-import { accessTo, clientAuthSchema, clientSecretSchema, tlsOf } from "./protocols/http/oauth2.ts";
+import { joinUrl, maxAnswerLength, outcomeOf, outcomeOfError } from "./protocols/http/client.ts";
+import { authorize, clientAuthSchema, clientSecretSchema, tlsOf } from "./protocols/http/oauth2.ts";
 import { fieldOf } from "./protocols/http/problem-details.ts";
 
 const configSchema = z.strictObject({
@@ -51,14 +51,14 @@ export const connector = defineConnector({
 
   async sendBatch(packets, context) {
     const { http, config, secret, signal } = context;
-    const access = await accessTo(http, config, secret, signal);
+    const access = await authorize(http, config, secret, signal);
     if ("outcome" in access) return packets.map(() => access.outcome);
     const call = (some: readonly Packet[]) => post(some, context, access.headers);
     const groups = Array.from({ length: Math.ceil(packets.length / config.most) }, (_, i) =>
       packets.slice(i * config.most, (i + 1) * config.most),
     );
     const outcomes = await Promise.all(groups.map((group) => sendGroup(group, call)));
-    return outcomes.flat().map(access.heed);
+    return outcomes.flat().map(access.dropIfRefused);
   },
 
   probe({ config, secret, http, signal }) {
@@ -171,7 +171,7 @@ function judge(packets: readonly Packet[], answer: HttpResponse, at: string): An
       const code = eventStatusCode?.codeValue;
       return code === undefined || code === "complete" || code === "submitted"
         ? delivered({ at, status })
-        : refused("the event was not carried out", { status, answer: answer.body.slice(0, answerKept) });
+        : refused("the event was not carried out", { status, answer: answer.body.slice(0, maxAnswerLength) });
     }),
   };
 }
@@ -191,7 +191,7 @@ function blame(
     if (i === undefined) continue;
     const fields = [...new Set(paths.flatMap((path) => fieldIn(path, packets[i] as Packet)))];
     const what = fields.length > 0 ? `${fields.join(", ")} refused` : "refused";
-    const answer = JSON.stringify(message).slice(0, answerKept);
+    const answer = JSON.stringify(message).slice(0, maxAnswerLength);
     blamed.set(i, refused(`answered ${status}: ${what}; its words stand in the answer`, { status, answer }));
   }
   return blamed;

@@ -3,7 +3,7 @@ import { defineConnector } from "../bridge/model/connector.ts";
 import { retry } from "../bridge/model/outcome.ts";
 import { nest } from "../bridge/values/field-path.ts";
 import { joinUrl } from "./protocols/http/client.ts";
-import { accessTo, clientAuthSchema, clientSecretSchema, tlsOf } from "./protocols/http/oauth2.ts";
+import { authorize, clientAuthSchema, clientSecretSchema, tlsOf } from "./protocols/http/oauth2.ts";
 
 /**
  * A commercial HR service: flexible working times, one call an employee or policy.
@@ -37,9 +37,9 @@ export const connector = defineConnector({
     if (tokenUrl === undefined) {
       return retry("it has a secret, and its configuration no tokenUrl", { code: "setup", mayHaveLanded: false });
     }
-    const access = await accessTo(http, { ...server, tokenUrl }, secret, signal);
+    const access = await authorize(http, { ...server, tokenUrl }, secret, signal);
     if ("outcome" in access) return access.outcome;
-    return access.heed(await http.deliver({ ...request, headers: access.headers, tls: tlsOf(secret) }));
+    return access.dropIfRefused(await http.deliver({ ...request, headers: access.headers, tls: tlsOf(secret) }));
   },
 
   probe({ config, secret, http, signal }) {

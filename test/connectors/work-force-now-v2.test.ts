@@ -218,7 +218,7 @@ describe("WorkForceNow@v2 with an OAuth2 token server and mutual TLS", () => {
       kind: "retry",
       auth: true,
       mayHaveLanded: false,
-      reason: "no token: it refused our certificate",
+      reason: "no token: it rejected the client certificate",
     });
     expect(at.hr.target.received).toEqual([]);
   });

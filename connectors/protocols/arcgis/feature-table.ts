@@ -2,9 +2,9 @@ import * as z from "zod";
 import type { Http, HttpResponse } from "../../../bridge/model/connector.ts";
 import { delivered, type Outcome, refused, retry } from "../../../bridge/model/outcome.ts";
 import type { Packet } from "../../../bridge/model/packet.ts";
-import { answerKept, joinUrl, outcomeOf, outcomeOfError } from "../http/client.ts";
-import { withoutValues } from "../http/problem-details.ts";
-import { type Fetched, type Held, heldToken } from "../http/token-cache.ts";
+import { joinUrl, maxAnswerLength, outcomeOf, outcomeOfError } from "../http/client.ts";
+import { redactValues } from "../http/problem-details.ts";
+import { type CachedToken, cachedToken, type TokenResult } from "../http/token-cache.ts";
 
 const fieldName = z.string().regex(/^[A-Za-z_]\w{0,63}$/, "is not a field's name such as ENTITY_ID");
 
@@ -48,7 +48,7 @@ export async function applyEdits(packets: readonly Packet[], service: Service): 
   if ("outcome" in held) return packets.map(() => held.outcome);
   const ask: Ask = (operation, form, sent) =>
     post(service, layerUrl(service, operation), { ...form, ...(held.token && { token: held.token }) }, sent);
-  return (await editTogether(packets, service.table, ask)).map(held.heed);
+  return (await editTogether(packets, service.table, ask)).map(held.dropIfRefused);
 }
 
 export function layerUrl({ baseUrl, table }: Pick<Service, "baseUrl" | "table">, ...more: string[]): string {
@@ -190,9 +190,9 @@ function rowOutcome(
     return delivered({ at, status, ...(row.objectId && { remoteId: String(row.objectId) }) });
   }
   if (row.error?.code === rolledBackCode) return "rolled back";
-  const why = withoutValues(row.error?.description ?? "", sent);
+  const why = redactValues(row.error?.description ?? "", sent);
   const reason = `the service refused the row (${row.error?.code ?? "no code"})${why && `: ${why}`}`;
-  return refused(reason, { status, answer: JSON.stringify(row).slice(0, answerKept) });
+  return refused(reason, { status, answer: JSON.stringify(row).slice(0, maxAnswerLength) });
 }
 
 /** Invalid token, and token required: codes of its own. Source: ArcGIS REST API, "Error handling". */
@@ -234,9 +234,9 @@ function outcomeOfServiceError(
   // The codes are those of HTTP.
   const judged = outcomeOf({ ...answer, status: code, body: "" }, "", undefined);
   if (judged.kind === "retry") return judged;
-  const why = withoutValues(message, sent);
+  const why = redactValues(message, sent);
   const reason = `the service answered ${code}${why && `: ${why}`}`;
-  return refused(reason, { status, answer: answer.body.slice(0, answerKept) });
+  return refused(reason, { status, answer: answer.body.slice(0, maxAnswerLength) });
 }
 
 /** A token is bound to a referer: the address of the network we call from may change. */
@@ -244,9 +244,9 @@ function refererOf(url: string): string {
   return new URL(url).origin;
 }
 
-const noToken: Held = { token: "", heed: (outcome) => outcome };
+const noToken: CachedToken = { token: "", dropIfRefused: (outcome) => outcome };
 
-async function tokenOf(service: Service): Promise<Held | { readonly outcome: Outcome }> {
+async function tokenOf(service: Service): Promise<CachedToken | { readonly outcome: Outcome }> {
   const { secret, table, http } = service;
   if (secret === undefined) return noToken;
   if ("token" in secret) return { ...noToken, token: secret.token };
@@ -255,7 +255,7 @@ async function tokenOf(service: Service): Promise<Held | { readonly outcome: Out
     const reason = "its secret has a user, and its configuration no tokenUrl";
     return { outcome: retry(reason, { code: "setup", mayHaveLanded: false }) };
   }
-  return heldToken(http, JSON.stringify([tokenUrl, secret]), () => fetchToken(service, tokenUrl, secret));
+  return cachedToken(http, JSON.stringify([tokenUrl, secret]), () => fetchToken(service, tokenUrl, secret));
 }
 
 const tokenSchema = z.looseObject({ token: z.string().min(1), expires: z.number() });
@@ -267,7 +267,7 @@ async function fetchToken(
   service: Service,
   tokenUrl: string,
   { username, password }: { readonly username: string; readonly password: string },
-): Promise<Fetched> {
+): Promise<TokenResult> {
   const referer = refererOf(service.baseUrl);
   const form = { f: "json", username, password, client: "referer", referer, expiration: tokenMinutes };
   const said = await post(service, tokenUrl, form, [username, password]);

@@ -10,8 +10,8 @@ import { delivered, type Outcome, refused, retry } from "../../../bridge/model/o
 import type { Packet } from "../../../bridge/model/packet.ts";
 import { nest, pathIssue } from "../../../bridge/values/field-path.ts";
 import type { Json, JsonObject } from "../../../bridge/values/json.ts";
-import { answerKept, joinUrl, judge, outcomeOfError, retryAfterIn } from "../http/client.ts";
-import { accessTo, clientAuthSchema, clientSecretSchema, tlsOf } from "../http/oauth2.ts";
+import { joinUrl, maxAnswerLength, outcomeOfError, outcomeOfExchange, retryAfterOf } from "../http/client.ts";
+import { authorize, clientAuthSchema, clientSecretSchema, tlsOf } from "../http/oauth2.ts";
 
 /** `{entity}`, or `{address.zip}`. */
 const placeholder = /\{([^{}]+)\}/g;
@@ -175,9 +175,9 @@ export function declaredConnector(given: DeclarationInput): Connector<Config, Se
       }
       const { clientId = "", clientSecret = "" } = shown;
       const server = { ...oauth2, tokenUrl: config.tokenUrl ?? oauth2.tokenUrl };
-      const access = await accessTo(http, server, { ...shown, clientId, clientSecret }, signal);
+      const access = await authorize(http, server, { ...shown, clientId, clientSecret }, signal);
       if ("outcome" in access) return access.outcome;
-      return access.heed(
+      return access.dropIfRefused(
         await call(declaration, http, { ...common, headers: { ...request.headers, ...access.headers } }),
       );
     },
@@ -286,14 +286,14 @@ async function call({ answers }: Declaration, http: Http, request: HttpRequest):
   }
   const { status } = answer;
   const at = new URL(request.url).pathname;
-  const usual = judge(request, answer, at);
+  const usual = outcomeOfExchange(request, answer, at);
   if (includes(answers.delivered, status)) return delivered({ at, status });
   if (includes(answers.retry, status)) {
-    const afterMs = retryAfterIn(answer);
+    const afterMs = retryAfterOf(answer);
     return retry(`answered ${status}`, { status, ...(afterMs !== undefined && { afterMs }) });
   }
   if (!includes(answers.refused, status) || usual.kind === "refused") return usual;
-  return refused(`answered ${status}`, { status, answer: answer.body.slice(0, answerKept) });
+  return refused(`answered ${status}`, { status, answer: answer.body.slice(0, maxAnswerLength) });
 }
 
 function includes(statuses: readonly (number | string)[], status: number): boolean {
