@@ -57,7 +57,7 @@ describe("a connector that must be told where its files are", () => {
     [
       "a WSDL in a file",
       { SoapUpdateConnector: { ...soap, wsdl: "examples/soap/legacy-hr.wsdl" } },
-      /wsdl is a file of one machine; on AWS say an https: address/,
+      /wsdl is a local file; on AWS, give an https: URL/,
     ],
     ["half a configuration", { CsvDropConnector: { to: csv.to } }, /connectors\.CsvDropConnector\.columns/],
     [
