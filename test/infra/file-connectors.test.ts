@@ -44,15 +44,11 @@ describe("a connector that must be told where its files are", () => {
   });
 
   it.each([
-    [
-      "a folder of one machine",
-      { CsvDropConnector: { ...csv, to: "file:///srv/drop" } },
-      /to is a folder of one machine/,
-    ],
+    ["a folder of one machine", { CsvDropConnector: { ...csv, to: "file:///srv/drop" } }, /to is a local folder/],
     [
       "files to pick up from one",
       { CsvDropConnector: { ...csv, pickUp: { from: "file:///out" } } },
-      /pickUp\.from is a folder/,
+      /pickUp\.from is a local folder/,
     ],
     [
       "a WSDL in a file",

@@ -445,11 +445,11 @@ describe("connectors with pickUp", () => {
     [
       csvDrop,
       { to: "file:///srv/drop/", columns, pickUp: { from: "file:///srv/drop" } },
-      /would read what it has written/,
+      /would read its own files/,
     ],
     [csvDrop, { to: "file:///srv/drop", columns, pickUp: { from: "file:///out", taken: "../x" } }, /no short name/],
     [csvDrop, { to: "file:///srv/drop", columns, pickUp: { from: "file:///out", files: "a/*.csv" } }, /no pattern/],
-    [ftpFlat, { to: "ftps://host/in", layout, pickUp: { from: "ftp://host/out" } }, /in the clear/],
+    [ftpFlat, { to: "ftps://host/in", layout, pickUp: { from: "ftp://host/out" } }, /unencrypted/],
     [ftpFlat, { to: "ftps://host/in", layout, pickUp: { from: "sftp://host/out" } }, /hostKeys/],
     [ftpFlat, { to: "sftp://host/in", hostKeys, layout, pickUp: { from: "file:///out" } }, /no address such as/],
   ])("rejects the invalid folder configuration %#", ({ config }, given, fault) => {
@@ -459,7 +459,7 @@ describe("connectors with pickUp", () => {
   it("refuses to deploy with a local folder", () => {
     const config = csvDrop.config.parse({ to: "s3://bucket/drop", columns, pickUp: { from: "file:///out" } });
 
-    expect(csvDrop.needs?.(config)).toEqual({ fault: "pickUp.from is a folder of one machine; on AWS say sftp:" });
+    expect(csvDrop.needs?.(config)).toEqual({ fault: "pickUp.from is a local folder; on AWS, give an sftp: address" });
   });
 });
 
