@@ -10,11 +10,11 @@ describe("a retry outcome", () => {
     [{ status: 503 }, "answered"],
     [{ auth: false, status: 200 }, "answered"],
     [{}, "other"],
-  ] as const)("with the properties %j has the code %s in logs and metrics", (facts, code) => {
+  ] as const)("returns for %j the code %s", (facts, code) => {
     expect(retryCodeOf(retry("why", facts) as Retry)).toBe(code);
   });
 
-  it("counts as possibly landed unless its creator says otherwise", () => {
+  it("counts as possibly landed by default", () => {
     expect(retry("why")).toEqual({ kind: "retry", reason: "why", mayHaveLanded: true });
     expect(retry("why", { mayHaveLanded: false })).toMatchObject({ mayHaveLanded: false });
   });
