@@ -5,12 +5,12 @@ type Retry = Extract<ReturnType<typeof retry>, { kind: "retry" }>;
 
 describe("a retry outcome", () => {
   it.each([
-    [{ code: "no-answer", auth: true, status: 401 }, "no-answer"],
-    [{ auth: true, status: 401 }, "credentials"],
-    [{ status: 503 }, "answered"],
-    [{ auth: false, status: 200 }, "answered"],
-    [{}, "other"],
-  ] as const)("returns for %j the code %s", (facts, code) => {
+    ["no-answer", { code: "no-answer", auth: true, status: 401 }],
+    ["credentials", { auth: true, status: 401 }],
+    ["answered", { status: 503 }],
+    ["answered", { auth: false, status: 200 }],
+    ["other", {}],
+  ] as const)("has the code %s if it is created with %j", (code, facts) => {
     expect(retryCodeOf(retry("why", facts) as Retry)).toBe(code);
   });
 
