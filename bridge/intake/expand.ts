@@ -1,7 +1,14 @@
 import type { KeyObject } from "node:crypto";
 import type { Engine } from "../engine.ts";
 import { blockedReason, govern } from "../governance/govern.ts";
-import { type Element, heldPayload, type MappedPayload, mapEvent, placeOf, rosterOf } from "../mapping/map-event.ts";
+import {
+  type Element,
+  elementName,
+  heldPayload,
+  type MappedPayload,
+  mapEvent,
+  rosterOf,
+} from "../mapping/map-event.ts";
 import type { Match } from "../mapping/match-targets.ts";
 import { chunkSize, elementAt, elementsIn, withRemedy } from "../mapping/roster-file.ts";
 import { type Connector, connectorId } from "../model/connector.ts";
@@ -71,7 +78,7 @@ async function elementsOf(
     return only ? await elementAt(files, roster, lines) : await elementsIn(files, roster, lines);
   } catch (error) {
     if (!(error instanceof FileError)) throw error;
-    const where = `${placeOf(match, lines.first)} and on`;
+    const where = `${elementName(match, lines.first)} and on`;
     return { ...heldPayload(match, where, `${where}: ${withRemedy(error)}`), element: lines.first };
   }
 }

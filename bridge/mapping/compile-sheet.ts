@@ -13,7 +13,7 @@ export interface FieldPlan {
   readonly from: string;
   readonly to: string;
   readonly read: Reader;
-  /** Readers of the previous value, if the event has one: `old_x` beside `new_x` or `x`, and `previous.x`. */
+  /** Readers of the previous value, if the event has one: `old_x` next to `new_x` or `x`, and `previous.x`. */
   readonly previous: readonly Reader[];
   readonly with?: Expression;
 }
@@ -207,13 +207,13 @@ function directionIssues(
   return [];
 }
 
-/** Returns readers for a field's previous value: `old_rate` beside `new_rate` or `rate`, or `previous.rate`. */
+/** Returns readers for a field's previous value: `old_rate` next to `new_rate` or `rate`, or `previous.rate`. */
 function previousReaders(from: string): Reader[] {
   const names = from.split(".");
   const last = names.pop() as string;
   const bare = last.startsWith("new_") ? last.slice(4) : last;
-  const beside = [...names, `old_${bare}`].join(".");
-  return [reader(beside), ...[...new Set([from, [...names, bare].join(".")])].map((p) => reader(`previous.${p}`))];
+  const sibling = [...names, `old_${bare}`].join(".");
+  return [reader(sibling), ...[...new Set([from, [...names, bare].join(".")])].map((p) => reader(`previous.${p}`))];
 }
 
 function durationMs(text: string): number {

@@ -57,7 +57,7 @@ export function mapEvent(
   return elements.flatMap((element) => {
     const record = recordIn(match, element);
     const payloads = "issue" in record ? [record] : payloadsOf(match, record.entity, renameFields(record.data, target));
-    return numbered(payloads, element);
+    return withElement(payloads, element);
   });
 }
 
@@ -93,12 +93,12 @@ async function mapElements(
   for (const element of elements) {
     const record = recordIn(match, element);
     const mapped = "issue" in record ? [record] : await computePayloads(event, match, record, nowMs);
-    payloads.push(...numbered(mapped, element));
+    payloads.push(...withElement(mapped, element));
   }
   return payloads;
 }
 
-function numbered(payloads: readonly MappedPayload[], { number, ...element }: Element): MappedPayload[] {
+function withElement(payloads: readonly MappedPayload[], { number, ...element }: Element): MappedPayload[] {
   const at = "at" in element && element.at !== undefined ? { at: element.at } : {};
   return payloads.map((payload) => ({ ...payload, element: number, ...at }));
 }
@@ -110,10 +110,10 @@ function payloadsOf(match: Match, entity: string, fields: JsonObject): MappedPay
     if (missing) return [heldPayload(match, entity, `send: full needs ${missing.from}, which the event does not have`)];
   }
   if (Object.keys(fields).length === 0 && target.action === "upsert") return [];
-  return [{ ...match, entity, fields: withFixed(fields, target) }];
+  return [{ ...match, entity, fields: withFixedFields(fields, target) }];
 }
 
-function withFixed(fields: JsonObject, target: Target): JsonObject {
+function withFixedFields(fields: JsonObject, target: Target): JsonObject {
   return Object.assign(fields, target.set);
 }
 
@@ -184,7 +184,7 @@ function read(key: Reader, event: SourceEvent): Json | undefined {
 }
 
 function recordIn(match: Match, element: Element): EntityData | (MappedPayload & { issue: string }) {
-  const where = placeOf(match, element.number);
+  const where = elementName(match, element.number);
   if ("issue" in element) return heldPayload(match, where, `${where} ${element.issue}`);
   if (!isJsonObject(element.value)) return heldPayload(match, where, `${where} is not an object`);
   const entity = scalar(match.target.key ? match.target.key(element.value) : element.value.id);
@@ -198,7 +198,7 @@ function recordIn(match: Match, element: Element): EntityData | (MappedPayload &
 }
 
 /** Names an element for a message: `data.people[3]`, or `data.rosterUri line 4` for a line of a file. */
-export function placeOf({ target }: Match, number: number): string {
+export function elementName({ target }: Match, number: number): string {
   return target.ndjson ? `${target.forEachPath} line ${number + 1}` : `${target.forEachPath}[${number}]`;
 }
 

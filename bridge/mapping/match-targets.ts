@@ -12,10 +12,10 @@ export interface Match {
 }
 
 /**
- * Finds the targets an event goes to, in the sheets' order.
+ * Returns the targets that take an event, in the order of the sheets.
  *
  * A target's `from` and `until` are compared with the time of acceptance, not with the event's own time. Once `until`
- * has passed, a late event goes only to the newer version.
+ * has passed, a late event is sent only to the newer version.
  *
  * If a sheet's `when` fails on this event, the sheet's targets are returned with the error. Other sheets are
  * unaffected.

@@ -6,7 +6,7 @@ import type { PacketRecord } from "./packet-record.ts";
  *
  * Returns `undefined` if the filter has only times, connector and statuses.
  */
-export function fitting(filter: PacketFilter): ((record: PacketRecord) => boolean) | undefined {
+export function packetPredicate(filter: PacketFilter): ((record: PacketRecord) => boolean) | undefined {
   const { sheet, event, entity } = filter;
   const text = filter.text?.toLowerCase();
   if (sheet === undefined && event === undefined && entity === undefined && !text) return undefined;

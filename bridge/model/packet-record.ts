@@ -34,7 +34,7 @@ export interface Progress {
   readonly failingSince?: number;
   /** Reason for the current status. */
   readonly reason?: string;
-  /** In a strict lane, id of the head that it waits for. */
+  /** Id of the lane head that it waits for, in a strict lane. */
   readonly behind?: string;
   readonly closedAt?: number;
   /** Time at which its values were erased after the retention period. Its fields are empty since then. ms */

@@ -4,14 +4,14 @@ import type { DataKind } from "./finding.ts";
  * The meaning that a label gives to the number after it.
  *
  * - a data kind: the number is personal data of this kind
- * - `thing` and `version`: the number is not personal, whatever its form (`part no.`)
+ * - `object` and `version`: the number is not personal, whatever its form (`part no.`)
  * - `other`: some other number (`id`), which counts as personal only if its form is unmistakable
  */
-export type Meaning = Exclude<DataKind, "email" | "iban"> | "thing" | "version" | "other";
+export type Meaning = Exclude<DataKind, "email" | "iban"> | "object" | "version" | "other";
 
 /** Returns true for meanings that mark a number as not personal, whatever its form. */
 export function isNonPersonal(meaning: Meaning | undefined): boolean {
-  return meaning === "thing" || meaning === "version";
+  return meaning === "object" || meaning === "version";
 }
 
 export interface Label {
@@ -210,7 +210,7 @@ const words: Readonly<Record<Meaning, readonly string[]>> = {
     "rekening(?:nummer)?",
     "direct deposit",
   ],
-  thing: [
+  object: [
     "parts?",
     "p\\/n",
     "items?",

@@ -16,7 +16,7 @@ import {
   statuses,
 } from "../../bridge/model/ledger-entry.ts";
 import type { Packet } from "../../bridge/model/packet.ts";
-import { fitting } from "../../bridge/model/packet-filter.ts";
+import { packetPredicate } from "../../bridge/model/packet-filter.ts";
 import type { PacketRecord, Progress } from "../../bridge/model/packet-record.ts";
 import type { Clock } from "../../bridge/ports/clock.ts";
 import type { Records } from "../../bridge/ports/records.ts";
@@ -150,7 +150,7 @@ export class AwsStore implements StorePort {
       newestFirst,
       ...bounds,
     });
-    const fits = fitting(query);
+    const fits = packetPredicate(query);
     return this.#packetPage(
       pointers,
       query.limit,

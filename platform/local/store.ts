@@ -3,7 +3,7 @@ import type { EventRecord } from "../../bridge/model/event-record.ts";
 import type { Job } from "../../bridge/model/job.ts";
 import { eventStatuses, isClosed, type LedgerEntry, type Status, statuses } from "../../bridge/model/ledger-entry.ts";
 import { type Packet, strictOrder } from "../../bridge/model/packet.ts";
-import { fitting } from "../../bridge/model/packet-filter.ts";
+import { packetPredicate } from "../../bridge/model/packet-filter.ts";
 import type { PacketRecord, Progress } from "../../bridge/model/packet-record.ts";
 import type { Records } from "../../bridge/ports/records.ts";
 import type { AppendedPort } from "../../bridge/ports/seals.ts";
@@ -120,7 +120,7 @@ export class LocalStore implements StorePort {
       // Literals instead of parameters, so that SQLite can use the partial index of held packets.
       ...(wanted === undefined ? [] : [isHeld ? "status = 'HELD'" : `status IN (${wanted.map(quoted).join(", ")})`]),
     ];
-    const fits = fitting(query);
+    const fits = packetPredicate(query);
     const maxRows = fits ? maxBodiesRead : limit;
     const rows = this.#db
       .sql(

@@ -48,7 +48,7 @@ describe("mapping", () => {
     ["compares new_x with previous.x", "map: { new_rate: y }", { new_rate: 5, previous: { rate: 5 } }, undefined],
     ["drops null if the previous value is null", "map: { rate: y }", { rate: null, old_rate: null }, undefined],
     ["keeps null if there was a previous value", "map: { rate: y }", { rate: null, old_rate: 5 }, { y: null }],
-    ["finds old_x beside a nested new_x", "map: { a.new_rate: y }", { a: { new_rate: 1, old_rate: 1 } }, undefined],
+    ["finds old_x next to a nested new_x", "map: { a.new_rate: y }", { a: { new_rate: 1, old_rate: 1 } }, undefined],
     ["distinguishes 1 from the text 1", "map: { rate: y }", { rate: 1, old_rate: "1" }, { y: 1 }],
     ["adds fixed fields to a change", "map: { x: y }, set: { origin: HMS }", { x: 1 }, { y: 1, origin: "HMS" }],
     ["does not send fixed fields alone", "map: { x: y }, set: { origin: HMS }", { other: 1 }, undefined],

@@ -15,14 +15,14 @@ async function targetsAt(ms: number, time?: string): Promise<string[]> {
 }
 
 describe("matching", () => {
-  it("sends an event to both versions of a connector while they overlap, from inclusive, until exclusive", async () => {
+  it("returns both versions of a connector while their periods overlap, from inclusive, until exclusive", async () => {
     expect(await targetsAt(noon - 1)).toEqual(["old"]);
     expect(await targetsAt(noon)).toEqual(["old", "new"]);
     expect(await targetsAt(noon + 999)).toEqual(["old", "new"]);
     expect(await targetsAt(noon + 1_000)).toEqual(["new"]);
   });
 
-  it("compares from and until with the time of acceptance, so a late event goes only to the newer version", async () => {
+  it("compares from and until with the time of acceptance, so a late event matches only the newer version", async () => {
     expect(await targetsAt(noon + 5_000, "2026-02-01T00:00:00Z")).toEqual(["new"]);
   });
 
@@ -34,7 +34,7 @@ describe("matching", () => {
     ["data.new_rate", 0],
     ['"true"', 0],
     ["[true]", 0],
-  ])("takes an event only if the condition evaluates to true: %s", async (when, count) => {
+  ])("matches only if the condition evaluates to true: %s", async (when, count) => {
     const sheet = aSheet(`source_event: t\nwhen: '${when}'\ntargets: { a: { connector: Fake, map: { x: y } } }`);
 
     expect(await match(anEvent({ type: "t" }), [sheet], noon)).toHaveLength(count);

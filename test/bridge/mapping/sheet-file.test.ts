@@ -249,10 +249,10 @@ describe("a sheet", () => {
   });
 });
 
-describe("the reader of hostile sheets", () => {
+describe("the sheet reader on hostile sheets", () => {
   const hostile = hostileSheets();
 
-  it("meets at least 50 kinds of them", () => {
+  it("covers at least 50 kinds of attack", () => {
     expect(new Set(hostile.map(([name]) => name)).size).toBe(hostile.length);
     expect(hostile.length).toBeGreaterThanOrEqual(50);
   });

@@ -5,16 +5,16 @@ type Retry = Extract<ReturnType<typeof retry>, { kind: "retry" }>;
 
 describe("a retry outcome", () => {
   it.each([
-    [{ code: "no-answer", auth: true, status: 401 }, "no-answer"],
-    [{ auth: true, status: 401 }, "credentials"],
-    [{ status: 503 }, "answered"],
-    [{ auth: false, status: 200 }, "answered"],
-    [{}, "other"],
-  ] as const)("with the properties %j has the code %s in logs and metrics", (facts, code) => {
+    ["no-answer", { code: "no-answer", auth: true, status: 401 }],
+    ["credentials", { auth: true, status: 401 }],
+    ["answered", { status: 503 }],
+    ["answered", { auth: false, status: 200 }],
+    ["other", {}],
+  ] as const)("has the code %s if it is created with %j", (code, facts) => {
     expect(retryCodeOf(retry("why", facts) as Retry)).toBe(code);
   });
 
-  it("counts as possibly landed unless its creator says otherwise", () => {
+  it("counts as possibly landed by default", () => {
     expect(retry("why")).toEqual({ kind: "retry", reason: "why", mayHaveLanded: true });
     expect(retry("why", { mayHaveLanded: false })).toMatchObject({ mayHaveLanded: false });
   });

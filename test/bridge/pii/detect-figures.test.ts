@@ -40,7 +40,7 @@ describe("detection accuracy", () => {
     }
   });
 
-  it("exceeds 95 % for the kinds of findings even if the field's name gives no hint", () => {
+  it("stays above 95 % for the findings' kinds if the field's name gives no hint", () => {
     const unnamed = generated(5, 20).map((line) => ({ ...line, field: "value" }));
     const personal = unnamed.filter(({ found }) => found.length > 0);
     const correct = personal.filter(({ text, found }) =>
