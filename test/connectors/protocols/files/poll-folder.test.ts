@@ -442,11 +442,7 @@ describe("connectors with pickUp", () => {
   it.each([
     [csvDrop, { to: "file:///srv/drop", columns, pickUp: { from: "sftp://host/out" } }, /hostKeys/],
     [csvDrop, { to: "file:///srv/drop", columns, pickUp: { from: "ftp://host/out" } }, /no address such as/],
-    [
-      csvDrop,
-      { to: "file:///srv/drop/", columns, pickUp: { from: "file:///srv/drop" } },
-      /would read its own files/,
-    ],
+    [csvDrop, { to: "file:///srv/drop/", columns, pickUp: { from: "file:///srv/drop" } }, /would read its own files/],
     [csvDrop, { to: "file:///srv/drop", columns, pickUp: { from: "file:///out", taken: "../x" } }, /no short name/],
     [csvDrop, { to: "file:///srv/drop", columns, pickUp: { from: "file:///out", files: "a/*.csv" } }, /no pattern/],
     [ftpFlat, { to: "ftps://host/in", layout, pickUp: { from: "ftp://host/out" } }, /unencrypted/],
