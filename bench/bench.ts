@@ -10,7 +10,7 @@ import { startTargets } from "./target-process.ts";
 import { measureToday } from "./today.ts";
 import { openWorkspace, type Workspace } from "./workspace.ts";
 
-// Entry of `npm run bench`: measures this tree, or compares it with another commit.
+// Entry point of `npm run bench`, which measures this tree or compares it with another commit.
 
 const exitCodes = { done: 0, failed: 1, wrongCall: 2 } as const;
 
@@ -31,10 +31,10 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
-/** Measures or compares, after the checks that need the machine. Returns the exit code. */
+/** Runs a command after checking its folder and its commit. Returns the exit code. */
 async function run(command: MeasureCommand | CompareCommand): Promise<number> {
   if (command.json !== undefined && !existsSync(dirname(command.json))) {
-    console.error(`bench: --json: there is no folder ${dirname(command.json)}`);
+    console.error(`bench: --json: the folder ${dirname(command.json)} does not exist`);
     return exitCodes.wrongCall;
   }
   return command.kind === "compare" ? compare(command) : withTargets((measure) => measureToday(root, command, measure));
@@ -52,7 +52,7 @@ async function compare(command: CompareCommand): Promise<number> {
   });
 }
 
-/** Does `work` with one target process for all its runs, and cleans up after it. Returns the exit code. */
+/** Runs `work` with one target process and one workspace, and cleans both up. Returns the exit code. */
 async function withTargets(work: (measure: MeasureRun, workspace: Workspace) => Promise<void>): Promise<number> {
   using workspace = openWorkspace();
   using targetProcess = await startTargets();

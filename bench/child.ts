@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 
 export interface ChildOptions {
-  /** The child's work, in words that follow "Could not" in a message. */
+  /** Verb phrase that follows "Could not" in a message: `install the packages`. */
   readonly purpose: string;
   readonly cwd: string;
   readonly env?: NodeJS.ProcessEnv;
@@ -10,15 +10,15 @@ export interface ChildOptions {
   readonly timeoutSeconds: number;
 }
 
-/** A child process did not do its work. The message is for the user. */
+/** Thrown if a child process fails. The message is for the user. */
 export class ChildError extends Error {
   override readonly name = "ChildError";
 }
 
 /**
- * Runs a program to its end and returns its standard output. Its standard error goes to ours.
+ * Runs a program to its end and returns its standard output. Its standard error is passed through.
  *
- * @throws {ChildError} if it fails
+ * @throws {ChildError} if the program fails, or does not end within the time limit
  */
 export async function runChild(command: string, args: readonly string[], options: ChildOptions): Promise<string> {
   const { purpose, cwd, env = process.env, signal, timeoutSeconds } = options;
@@ -36,7 +36,8 @@ export async function runChild(command: string, args: readonly string[], options
     child.once("error", (error) => reject(new ChildError(`Could not ${purpose}: ${error.message}`)));
     child.once("close", (code, killedBy) => resolve(killedBy ?? String(code)));
   });
-  if (end === "SIGKILL") throw new ChildError(`Could not ${purpose}: killed, probably after its ${timeoutSeconds} s`);
-  if (end !== "0") throw new ChildError(`Could not ${purpose}: ended with ${end}; its errors are above`);
+  if (end === "SIGKILL")
+    throw new ChildError(`Could not ${purpose}: killed, probably by the limit of ${timeoutSeconds} s`);
+  if (end !== "0") throw new ChildError(`Could not ${purpose}: it ended with ${end}; see its errors above`);
   return Buffer.concat(chunks).toString();
 }

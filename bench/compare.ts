@@ -9,9 +9,7 @@ import { reportOf, threeDigits } from "./report.ts";
 import { runRounds, type Sample } from "./rounds.ts";
 import { scenarioNamed, withFloor } from "./scenarios.ts";
 
-// Compares this tree with another commit and prints the report.
-
-/** The trees to compare. */
+/** The two trees of a comparison. */
 export interface Trees {
   readonly root: string;
   readonly otherTree: string;
@@ -19,6 +17,7 @@ export interface Trees {
   readonly otherCommit: string;
 }
 
+/** Compares this tree with another commit, prints the report, and writes the raw figures if a file is given. */
 export async function compareTrees(trees: Trees, command: CompareCommand, measure: MeasureRun): Promise<void> {
   const { root, otherTree, otherCommit } = trees;
   const { only, rounds, packets, json, against } = command;

@@ -10,7 +10,7 @@ export interface ComparedRow extends Comparison {
   readonly isContext: boolean;
 }
 
-/** Compares every row of every scenario. Leaves out rows of which a side has no figure; its notes say why. */
+/** Compares every row of every scenario. Omits a row if one side has no figure for it; the notes give the reason. */
 export function compareSamples(samples: readonly Sample[], scenarios: readonly Scenario[]): readonly ComparedRow[] {
   const rounds = [...Map.groupBy(samples, ({ round }) => round).values()];
   return scenarios.flatMap(({ name, rows }) =>
@@ -30,14 +30,14 @@ function figuresOf(round: readonly Sample[], side: Side, scenario: string): Figu
   return round.find((sample) => sample.side === side && sample.scenario === scenario)?.figures ?? {};
 }
 
-/** The floor of a round. Both sides run the same one, so their mean is the better estimate. */
+/** Returns the mean of both sides' floors. Both run the same program, so the mean is the better estimate. */
 function meanOf(today: Figures, other: Figures): Figures {
   return Object.fromEntries(
     Object.entries(today).map(([name, value]) => [name, (value + (other[name] ?? Number.NaN)) / 2]),
   );
 }
 
-/** Each reason for a missing figure, once. */
+/** Returns each distinct reason for a missing figure. */
 export function notesOf(samples: readonly Sample[]): readonly string[] {
   const notes = samples.flatMap(({ scenario, side, notes }) => notes.map((note) => `${scenario}, ${side}: ${note}`));
   return [...new Set(notes)];

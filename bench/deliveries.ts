@@ -1,6 +1,4 @@
-// Counts acknowledged deliveries in a bridge's log.
-
-/** Counts the packets a bridge reports as delivered. Give its `log` to the bridge. */
+/** Counts the packets that a bridge logs as delivered. Its `log` is an option of the bridge. */
 export class DeliveryCounter {
   #count = 0;
   #awaited = Number.POSITIVE_INFINITY;
@@ -10,7 +8,7 @@ export class DeliveryCounter {
     if (step === "delivered" && ++this.#count === this.#awaited) this.#reached();
   };
 
-  /** Resolves after that many more deliveries. Only one wait at a time. */
+  /** Resolves after that many more deliveries. Only one call can be pending. */
   next(packets: number): Promise<void> {
     this.#awaited = this.#count + packets;
     return new Promise((resolve) => {
@@ -19,7 +17,11 @@ export class DeliveryCounter {
   }
 }
 
-/** Checks that nothing was held, dropped or merged. @throws if another number of packets is SENT */
+/**
+ * Checks that no packet was held, dropped or merged.
+ *
+ * @throws {Error} if the number of SENT packets is not the expected one
+ */
 export async function checkSent(
   bridge: { tally(): Promise<{ readonly packets: { readonly SENT: number } }> },
   expected: number,

@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Library } from "./scenario.ts";
 
-// The only file here that knows internals of the bridge. They are looked up in the tree that is measured, because their
-// paths differ between commits. A scenario leaves out what a tree does not have.
+// The only bench file that uses internals of the bridge. They are looked up in the measured tree, because their paths
+// differ between commits. If a tree lacks one, the scenario omits its figures.
 
-/** Paths that the map step and the sheet reader have had, newest first. Their signatures are the same in each. */
+/** Paths of the map step and the sheet reader in different commits, newest first. Their signatures are the same. */
 const mapStepPaths = [
   { mapEvent: "bridge/mapping/map-event.ts", readSheet: "bridge/mapping/sheet-file.ts" },
   { mapEvent: "bridge/map.ts", readSheet: "bridge/sheet-text.ts" },
@@ -24,7 +24,7 @@ export interface MapStep {
   readSheet(file: string, text: string): SheetReading;
 }
 
-/** The tree's map step, or `undefined` if it is at no path known here. */
+/** Loads the tree's map step. Returns `undefined` if it is at none of the known paths. */
 export async function loadMapStep(tree: string): Promise<MapStep | undefined> {
   for (const paths of mapStepPaths) {
     const files = [join(tree, paths.mapEvent), join(tree, paths.readSheet)];
@@ -38,7 +38,7 @@ export async function loadMapStep(tree: string): Promise<MapStep | undefined> {
 
 type Seal = () => Promise<{ readonly entries: number } | undefined>;
 
-/** Seals the bridge's ledger when called. `undefined` if the tree's engine has no `sealing.seal()`. */
+/** Returns a function that seals the bridge's ledger, or `undefined` if the tree's engine has no `sealing.seal()`. */
 export async function sealerOf(bridge: InstanceType<Library["Bridge"]>): Promise<Seal | undefined> {
   const { sealing }: { readonly sealing?: { seal?: Seal } | undefined } = await bridge.engine();
   return sealing?.seal && (() => (sealing as { seal: Seal }).seal());

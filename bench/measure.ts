@@ -8,8 +8,8 @@ import { scenarioNamed } from "./scenarios.ts";
 import type { Targets } from "./target.ts";
 import { startTargets } from "./target-process.ts";
 
-// One measured run, in this process: one scenario on the library of one tree. Prints the measurement as one line of
-// JSON. To profile a scenario, run it by hand: node --cpu-prof bench/measure.ts --scenario burst
+// Measures one scenario of one tree in this process and prints the measurement as one line of JSON.
+// To profile a scenario, run it by hand: node --cpu-prof bench/measure.ts --scenario burst
 
 const { values } = parseArgs({
   options: {
@@ -21,7 +21,7 @@ const { values } = parseArgs({
 });
 const tree = resolve(values.tree);
 const dir = mkdtempSync(join(resolve(values.dir), "bridge-bench-run-"));
-// bridge.yaml and governance.yaml are read from the working folder: each tree has its own.
+// The library reads bridge.yaml and governance.yaml from the working folder, and each tree has its own.
 process.chdir(tree);
 const given = process.env.BENCH_TARGETS;
 const own = given === undefined ? await startTargets() : undefined;
@@ -38,5 +38,5 @@ try {
   own?.[Symbol.dispose]();
   rmSync(dir, { recursive: true });
 }
-// Exits at once, because open connections and timers of the library would delay the end.
+// Exits at once, because the library's open connections and timers would delay the end.
 process.stdout.write(`${JSON.stringify(measurement)}\n`, () => process.exit());

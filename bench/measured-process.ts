@@ -5,7 +5,7 @@ import type { Measurement, Scenario } from "./scenario.ts";
 import type { Targets } from "./target.ts";
 import type { Workspace } from "./workspace.ts";
 
-// The caller's side of measure.ts: each measured run is a fresh process.
+// Runs measure.ts in a new process for each measured run.
 
 export interface Run {
   readonly scenario: Scenario;
@@ -20,10 +20,10 @@ const measurementSchema = z.object({ figures: z.record(z.string(), z.number()), 
 
 const program = fileURLToPath(new URL("measure.ts", import.meta.url));
 
-/** Time limit of one run. Even a slow machine delivers 100 packets a second, so a longer run hangs. */
+/** Time limit of one run. Even a slow machine delivers 100 packets per second, so a run that takes longer hangs. */
 const timeoutSeconds = (packets: number) => 120 + packets / 100;
 
-/** Measures in processes that all call the same targets, one after the other. */
+/** Returns a function that measures each run in a process of its own. All processes call the same targets. */
 export function measureInProcesses(targets: Targets, { dir, signal }: Workspace): MeasureRun {
   const env = { ...process.env, BENCH_TARGETS: JSON.stringify(targets) };
   return async ({ scenario: { name }, tree, packets }) => {

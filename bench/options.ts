@@ -1,26 +1,26 @@
 import { parseArgs } from "node:util";
 import type { Scenario } from "./scenario.ts";
 
-// The command line of the bench.
+// Parses the command line of the bench.
 
 /** Options of both commands. */
 interface Common {
   /** Names of scenarios, without the floor. */
   readonly only: readonly string[];
   readonly packets: number;
-  /** A file for the raw figures. */
+  /** File for the raw figures. */
   readonly json: string | undefined;
 }
 
 export interface MeasureCommand extends Common {
   readonly kind: "measure";
-  /** True if every figure was measured at full length, so that the run may be kept in results.json. */
+  /** True if every scenario runs in full, so that the figures may be kept in results.json. */
   readonly isFull: boolean;
 }
 
 export interface CompareCommand extends Common {
   readonly kind: "compare";
-  /** A revision as it was typed. */
+  /** The revision as given on the command line. */
   readonly against: string;
   readonly rounds: number;
 }
@@ -43,13 +43,13 @@ const options = {
   help: { type: "boolean", short: "h" },
 } as const;
 
-/** An option's value is invalid. The message is for the user. */
+/** Thrown if an option's value is invalid. The message is for the user. */
 class OptionError extends Error {
   override readonly name = "OptionError";
 }
 
 /**
- * Reads the arguments that follow `npm run bench --`.
+ * Parses the arguments that follow `npm run bench --`.
  *
  * @param names of all scenarios
  */
@@ -79,8 +79,8 @@ function commandOf(args: readonly string[], names: readonly string[]): BenchComm
     json,
   };
   if (against !== undefined) {
-    const counted = rounds === undefined ? defaultRounds : wholeNumber("rounds", rounds, { least: 2, most: 100 });
-    return { kind: "compare", against, rounds: counted, ...common };
+    const roundCount = rounds === undefined ? defaultRounds : wholeNumber("rounds", rounds, { least: 2, most: 100 });
+    return { kind: "compare", against, rounds: roundCount, ...common };
   }
   if (rounds !== undefined) throw new OptionError("--rounds needs --against <commit>");
   return { kind: "measure", isFull: only === undefined && packets === undefined, ...common };
@@ -99,24 +99,27 @@ function wholeNumber(option: string, text: string, { least, most }: { least: num
   throw new OptionError(`--${option}: "${text}" is not a whole number from ${least} to ${most}`);
 }
 
+/** Returns the text of `--help`. */
 export function helpText(scenarios: readonly Scenario[]): string {
   const width = Math.max(...scenarios.map(({ name }) => name.length));
   return `Usage: npm run bench                              measures this tree and writes bench/results.json
        npm run bench -- --against <commit>        compares this tree with another commit
 
   --against <commit>  Runs this tree and the commit in turns against one target process, and prints the ratios of
-                      their figures with their spread. Takes anything git rev-parse takes.
-  --rounds N          Counted rounds, from 2. Default: ${defaultRounds}. One more round before them warms up. Needs --against.
-  --only a,b          Only these scenarios.
-  --packets N         Packets of a burst and of a roster, from 100. Default: ${defaultPackets}. Idle sends one
-                      event for each 25 of them, and at least 200.
+                      their figures with their spread. Accepts any revision that git rev-parse accepts.
+  --rounds N          Number of counted rounds, at least 2. Default: ${defaultRounds}. A warm-up round runs before them.
+                      Needs --against.
+  --only a,b          Runs only these scenarios.
+  --packets N         Packets of a burst and of a roster, at least 100. Default: ${defaultPackets}. Idle sends one
+                      event for every 25 of them, and at least 200.
   --json FILE         Writes the raw figures to a file.
-  -h, --help          Prints this.
+  -h, --help          Prints this help.
 
 Scenarios:
 ${scenarios.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`).join("\n")}
 
-Each run is a process of its own, on the Node that runs the bench. CPU is user and system time of all its threads.
-Peak memory is its largest resident set. "÷ floor" divides by the floor of the same round; for wall time that is
-the time in which the bare loop sends one request a packet. With --only or --packets, results.json is not written.`;
+Each run has a process of its own, on the Node version that runs the bench. CPU is the user and system time of all
+its threads. Peak memory is its largest resident set. "÷ floor" divides by the floor of the same round; for wall time,
+that is the time in which the bare loop sends one request per packet. With --only or --packets, results.json is not
+written.`;
 }

@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { runChild } from "./child.ts";
 import type { Workspace } from "./workspace.ts";
 
-// Another commit of this repository, checked out beside today's tree with the packages it needs.
+// Checks out another commit of this repository into a temporary folder, with the packages it needs.
 
 const installSeconds = 900;
 
-/** The commit's full id, or `undefined` if git knows no such commit here. Takes anything `git rev-parse` takes. */
+/** Returns a revision's full commit id, or `undefined` if `git rev-parse` does not find a commit. */
 export function resolveCommit(root: string, revision: string): string | undefined {
   const object = revParse(root, revision);
   return object && revParse(root, `${object}^{commit}`);
@@ -20,15 +20,15 @@ function revParse(root: string, revision: string): string | undefined {
   return status === 0 ? stdout.trim() : undefined;
 }
 
-/** Returns true if files of the tree differ from its commit. */
+/** Returns true if the tree has uncommitted changes. */
 export function hasChanges(root: string): boolean {
   return execFileSync("git", ["status", "--porcelain"], { cwd: root, encoding: "utf8" }) !== "";
 }
 
-/** Checks the commit out into the workspace, which removes it at its end. Returns the root of the new tree. */
+/** Checks a commit out into the workspace, which removes it later. Returns the root of the new tree. */
 export async function checkOut(root: string, commit: string, workspace: Workspace): Promise<string> {
   const tree = join(workspace.dir, "other");
-  // Hooks are switched off: they are meant for working trees, not for a temporary one.
+  // Hooks are disabled, because they are not meant for a temporary tree.
   const git = (...args: readonly string[]) =>
     execFileSync("git", ["-c", "core.hooksPath=/dev/null", "worktree", ...args], {
       cwd: root,
@@ -42,7 +42,7 @@ export async function checkOut(root: string, commit: string, workspace: Workspac
   return tree;
 }
 
-/** Links today's packages if the lock files are equal, and installs the tree's own otherwise. */
+/** Links this tree's packages if the lock files are equal, and otherwise installs the other tree's own. */
 async function addPackages(root: string, tree: string, { signal, defer }: Workspace): Promise<void> {
   const packages = join(tree, "node_modules");
   if (lockOf(root) === lockOf(tree)) {

@@ -1,7 +1,7 @@
 import type { ComparedRow } from "./comparison.ts";
 import { type Comparison, oneInHowMany } from "./statistics.ts";
 
-// The comparison in words: a table, and sentences about it.
+// Formats a comparison as a table with a summary.
 
 export interface ReportOptions {
   /** The heading of the other side's column, such as a short commit id. */
@@ -10,7 +10,7 @@ export interface ReportOptions {
   readonly notes: readonly string[];
 }
 
-/** The whole report, to be printed as it is. */
+/** Returns the whole report as text. */
 export function reportOf(rows: readonly ComparedRow[], { other, rounds, notes }: ReportOptions): string {
   return [
     tableOf(rows, other),
@@ -49,7 +49,7 @@ function tableOf(rows: readonly ComparedRow[], other: string): string {
     .join("\n");
 }
 
-/** Three significant digits, so that 0.0812 ms and 1890 ns are read alike. */
+/** Rounds to three significant digits, so that 0.0812 ms and 1890 ns have the same precision. */
 export function threeDigits(value: number): string {
   return String(Number(value.toPrecision(3)));
 }
@@ -58,14 +58,14 @@ function spreadOf({ lowestRatio, highestRatio }: Comparison): string {
   return `${lowestRatio.toFixed(2)}–${highestRatio.toFixed(2)}`;
 }
 
-/** The verdict on one figure: within noise, or the direction and size of the difference. */
+/** Returns the verdict on one figure: within noise, or the direction and size of the difference. */
 function verdictOf({ isWithinNoise, ratio }: Comparison): string {
   if (isWithinNoise) return "within noise";
   const percent = Math.round(Math.abs(ratio - 1) * 1_000) / 10;
   return `${percent} % ${ratio > 1 ? "higher" : "lower"}`;
 }
 
-/** Lists the figures that differ, one a line. Leaves out the floor, which is the same program on both sides. */
+/** Lists the figures that differ, one per line. Omits the floor, which is the same program on both sides. */
 function summaryOf(rows: readonly ComparedRow[]): readonly string[] {
   const figures = rows.filter(({ scenario, isContext }) => scenario !== "floor" && !isContext);
   const outside = figures.filter(({ isWithinNoise }) => !isWithinNoise);

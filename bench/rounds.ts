@@ -7,7 +7,7 @@ export type Side = "today" | "other";
 
 /** One measured run. */
 export interface Sample extends Measurement {
-  /** Counts from 1. Round 0 warms up and is not kept. */
+  /** Counted from 1. Round 0 is the warm-up and is not kept. */
   readonly round: number;
   readonly side: Side;
   readonly scenario: string;
@@ -19,7 +19,7 @@ export interface RoundsPlan {
   readonly scenarios: readonly Scenario[];
   readonly rounds: number;
   readonly packets: number;
-  /** Called after each run, those of the warm-up round included. */
+  /** Called after each run, including those of the warm-up round. */
   readonly onSample: (sample: Sample) => void;
 }
 

@@ -18,7 +18,7 @@ export interface Measurement {
 export interface RunContext {
   /** Root of the tree whose code is measured. */
   readonly tree: string;
-  /** Loads the tree's library. A scenario that does without it stays free of its memory. */
+  /** Loads the tree's library. A scenario that does not call it is measured without the library's memory. */
   readonly library: () => Promise<Library>;
   readonly targets: Targets;
   /** Packets of a burst or a roster. Shorter scenarios scale with it. */
@@ -33,7 +33,7 @@ export interface Row {
   readonly unit: "×" | "MB" | "ms" | "ns" | "s";
   /** Reads the value from a run and from the floor of the same round. NaN if a figure is missing. */
   readonly value: (figures: Figures, floor: Figures) => number;
-  /** Shown without a verdict, because it says nothing that another row does not compare. */
+  /** Shown without a verdict, because another row already compares the same figure. */
   readonly isContext?: true;
 }
 
@@ -52,7 +52,7 @@ export interface Scenario {
   readonly lines: (figures: Figures, floor: Figures) => readonly Line[];
 }
 
-/** A row that shows one figure as it was measured, or multiplied to fit its unit. */
+/** Creates a row that shows one figure, multiplied by a factor to fit its unit. */
 export function row(label: string, unit: Row["unit"], name: string, factor = 1): Row {
   return { label, unit, value: (figures) => (figures[name] ?? Number.NaN) * factor };
 }
@@ -63,7 +63,7 @@ export const usageRows: readonly Row[] = [
   row("peak memory", "MB", "peakMemoryBytes", 1e-6),
 ];
 
-/** The wall time as a multiple of the time in which the floor sends one request a packet. */
+/** Row for the wall time as a multiple of the time in which the floor sends one request per packet. */
 export const wallOverFloor: Row = {
   label: "wall ÷ floor",
   unit: "×",
@@ -72,7 +72,7 @@ export const wallOverFloor: Row = {
     (seconds * requestsPerSecond) / packets,
 };
 
-/** A figure rounded for reading. */
+/** Formats a figure with at most the given number of decimal places. */
 export function rounded(value: number | undefined, digits = 2): string {
   return String(Number((value ?? Number.NaN).toFixed(digits)));
 }

@@ -5,10 +5,10 @@ import { floor } from "./scenarios/floor.ts";
 import { idle } from "./scenarios/idle.ts";
 import { map } from "./scenarios/map.ts";
 
-/** All scenarios `--only` can name, in the order they run. The floor runs before them in every round. */
+/** All scenarios that `--only` accepts, in the order in which they run. The floor runs before them in every round. */
 export const scenarios: readonly Scenario[] = [idle, burst, bulk, map];
 
-/** Scenarios to run: the floor, and those that are named. */
+/** Returns the floor and the named scenarios, in the order in which they run. */
 export function withFloor(names: readonly string[]): readonly Scenario[] {
   return [floor, ...scenarios.filter(({ name }) => names.includes(name))];
 }

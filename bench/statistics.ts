@@ -1,4 +1,4 @@
-// Statistics of measured figures. The measuring is in measure.ts, the words about it in report.ts.
+// Computes statistics of measured figures. measure.ts measures them and report.ts describes them.
 
 /** One figure in one round, on both sides. */
 export interface Pair {
@@ -12,21 +12,21 @@ export interface Comparison {
   readonly today: number;
   /** Median over the rounds. */
   readonly other: number;
-  /** Median of the ratios today/other, one ratio a round. */
+  /** Median of the ratios today/other, one ratio per round. */
   readonly ratio: number;
   readonly lowestRatio: number;
   readonly highestRatio: number;
-  /** True if 1 is within the spread of the ratios: from the lowest to the highest, both included. */
+  /** True if 1 is between the lowest and the highest ratio, inclusive. */
   readonly isWithinNoise: boolean;
 }
 
-/** The value at the given share of the sorted values: 0.5 is the middle, 0.99 the 99th of a hundred. */
+/** Returns the value at a share of the sorted values: 0.5 is the middle, 0.99 the 99th percentile. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }
 
-/** The middle value; of an even number of values, the mean of the middle two. */
+/** Returns the middle value or, of an even number of values, the mean of the middle two. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const upper = sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
@@ -35,9 +35,9 @@ export function median(values: readonly number[]): number {
 }
 
 /**
- * Compares one figure over rounds in which both sides ran one after the other.
+ * Compares one figure over all rounds, in each of which both sides ran one after the other.
  *
- * The ratio is taken in each round first, because the machine changes less within a round than between rounds.
+ * The median is of each round's ratio, because the machine's speed changes less within a round than between rounds.
  */
 export function compareRounds(rounds: readonly Pair[]): Comparison {
   const ratios = rounds.map(({ today, other }) => (today === other ? 1 : today / other));
@@ -54,9 +54,10 @@ export function compareRounds(rounds: readonly Pair[]): Comparison {
 }
 
 /**
- * One in how many figures is outside the noise by chance if nothing has changed.
+ * Returns n, where about one in n unchanged figures is outside the noise by chance.
  *
- * Each round is then above or below 1 like a coin, and all rounds agree in 2 of 2^rounds cases.
+ * Without a change, each round's ratio is above or below 1 like a coin toss, and all rounds agree in 2 of 2^rounds
+ * cases.
  */
 export function oneInHowMany(rounds: number): number {
   return 2 ** (rounds - 1);

@@ -3,10 +3,11 @@ import https from "node:https";
 import type { AddressInfo } from "node:net";
 import { authority } from "../test/support/certificates.ts";
 
-// Targets in a process of their own, so that their work is not counted as the bridge's: one that accepts everything, and
-// the bulk HR API, which asks for a certificate. Reports their addresses to its parent and ends with it.
+// Runs the targets in a process of their own, so that their work does not count as the bridge's: an HTTP server that
+// accepts every request, and a bulk HR API that requires a client certificate. Sends their addresses to the parent process
+// and ends with it.
 
-/** Addresses of the targets, and the certificate the HR API asks for. */
+/** Ports of the targets, and the client certificate that the HR API requires. */
 export interface Targets {
   readonly port: number;
   readonly hrPort: number;
@@ -33,13 +34,13 @@ const hr = https.createServer(
     });
   },
 );
-const listening = (each: http.Server | https.Server) =>
+const listen = (each: http.Server | https.Server) =>
   new Promise<number>((resolve) => {
     each.listen(0, "127.0.0.1", () => resolve((each.address() as AddressInfo).port));
   });
 const targets: Targets = {
-  port: await listening(server),
-  hrPort: await listening(hr),
+  port: await listen(server),
+  hrPort: await listen(hr),
   certificate: { ...(await trusted.client("bench")), ca: trusted.ca },
 };
 process.send?.(targets);

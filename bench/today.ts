@@ -5,11 +5,9 @@ import type { MeasureCommand } from "./options.ts";
 import type { Figures } from "./scenario.ts";
 import { withFloor } from "./scenarios.ts";
 
-// Measures this tree once and keeps its figures.
-
 const resultsFile = new URL("results.json", import.meta.url);
 
-/** Runs each scenario once, prints its lines, and writes results.json if the run is full. */
+/** Measures each scenario of this tree once, prints its lines, and writes results.json if the run is full. */
 export async function measureToday(root: string, command: MeasureCommand, measure: MeasureRun): Promise<void> {
   const { only, packets, json, isFull } = command;
   const results: Record<string, unknown> = machine();
@@ -29,7 +27,7 @@ export async function measureToday(root: string, command: MeasureCommand, measur
   if (json !== undefined) writeFileSync(json, text);
 }
 
-/** The figures of a scenario as they are kept: rounded, with `seal.sealMs` as `sealMs` in `seal`. */
+/** Returns the figures of a scenario as stored: rounded, and with `seal.sealMs` nested as `sealMs` in `seal`. */
 function resultOf(figures: Figures): Record<string, unknown> {
   const result: Record<string, number> = {};
   const groups: Record<string, Record<string, number>> = {};

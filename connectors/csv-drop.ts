@@ -128,9 +128,9 @@ export const connector = defineConnector({
   async sendBatch(packets, { config, secret, signal }) {
     const encode = encoderOf(charactersOf(config));
     const rows = packets.map((packet) => rowOf(packet, config, encode));
-    const good = rows.filter((row) => "cells" in row);
+    const valid = rows.filter((row) => "cells" in row);
     const uploaded =
-      good.length > 0 ? await uploaderFor(config, secret).upload(fileOf(good, config), signal) : undefined;
+      valid.length > 0 ? await uploaderFor(config, secret).upload(fileOf(valid, config), signal) : undefined;
     return rows.map((row) => ("cells" in row ? (uploaded as Outcome) : refused(row.issue)));
   },
 

@@ -5,10 +5,10 @@ import { checkSent, DeliveryCounter } from "../deliveries.ts";
 import { startMeter } from "../meter.ts";
 import { type RunContext, rounded, row, type Scenario, usageRows, wallOverFloor } from "../scenario.ts";
 
-// Throughput of one event with a roster file: one packet a worker, to an HR API that takes several in one call. It
-// includes an access token, a client certificate and TLS.
+// Measures the throughput of one event with a roster file: one packet per worker, to an HR API that accepts several
+// workers in one call. It includes an access token, a client certificate and TLS.
 
-const mostWarmUpPackets = 500;
+const maxWarmUpPackets = 500;
 
 const sheet = `
 source_event: PolicyApproved
@@ -22,12 +22,12 @@ targets:
 
 export const bulk: Scenario = {
   name: "bulk",
-  summary: "one event with a roster file, to an HR API that takes several workers in one call",
+  summary: "one event with a roster file, to an HR API that accepts several workers in one call",
   rows: [row("wall", "s", "seconds"), wallOverFloor, ...usageRows],
 
   async run(context) {
     const { packets } = context;
-    const warmUpPackets = Math.min(mostWarmUpPackets, packets);
+    const warmUpPackets = Math.min(maxWarmUpPackets, packets);
     const { Event } = await context.library();
     const deliveries = new DeliveryCounter();
     await using bridge = await openRosterBridge(context, deliveries);
@@ -50,7 +50,7 @@ export const bulk: Scenario = {
   lines: (figures) => [
     {
       name: "bulk",
-      text: `${figures.packets} telework packets of one roster to the bulk HR API in ${rounded(figures.seconds)} s, ${rounded(figures.packetsPerSecond, 0)}/s, ${rounded(figures.cpuMsPerPacket)} ms of CPU a packet`,
+      text: `${figures.packets} telework packets of one roster to the bulk HR API in ${rounded(figures.seconds)} s, ${rounded(figures.packetsPerSecond, 0)}/s, ${rounded(figures.cpuMsPerPacket)} ms of CPU per packet`,
     },
   ],
 };
@@ -71,7 +71,10 @@ async function openRosterBridge({ dir, targets, library }: RunContext, { log }: 
   return bridge;
 }
 
-/** Writes one line a worker, and returns the file's URL. Names differ between rosters, so no packet is unchanged. */
+/**
+ * Writes a roster with one line per worker and returns the file's URL. Worker names differ between rosters, so no packet
+ * is unchanged.
+ */
 function writeRoster(dir: string, name: string, workers: number): string {
   const lines = Array.from({ length: workers }, (_, i) =>
     JSON.stringify({ worker: `${name}-${i}`, hours: (i % 40) + 1 }),

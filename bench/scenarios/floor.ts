@@ -1,10 +1,10 @@
 import { Pool } from "undici";
-import { startMeter } from "../meter.ts";
+import { durationMs, repeat, startMeter } from "../meter.ts";
 import { rounded, row, type Scenario } from "../scenario.ts";
 import { quantile } from "../statistics.ts";
 
-// The floor: a bare keep-alive HTTP loop to the target, without any code of the bridge. Both sides of a comparison run
-// the same floor, so the spread of its ratios is the noise of the machine.
+// Measures the floor: a bare keep-alive HTTP loop to the target, without any code of the bridge. Both sides of a
+// comparison run the same floor, so the spread of its ratios is the noise of the machine.
 
 const warmUpRequests = 2_000;
 const singleRequests = 1_000;
@@ -24,15 +24,11 @@ export const floor: Scenario = {
 
   async run({ targets }) {
     const pool = new Pool(`http://127.0.0.1:${targets.port}`, { connections: concurrency, pipelining: 1 });
-    await sendConcurrently(pool, warmUpRequests);
+    await repeat(warmUpRequests, concurrency, () => send(pool));
     const times: number[] = [];
-    for (let i = 0; i < singleRequests; i++) {
-      const startedAt = performance.now();
-      await send(pool);
-      times.push(performance.now() - startedAt);
-    }
+    for (let i = 0; i < singleRequests; i++) times.push(await durationMs(() => send(pool)));
     const stop = startMeter();
-    await sendConcurrently(pool, concurrentRequests);
+    await repeat(concurrentRequests, concurrency, () => send(pool));
     const { seconds, cpuMsPerPacket } = stop(concurrentRequests);
     await pool.close();
     const figures = {
@@ -52,14 +48,7 @@ export const floor: Scenario = {
   ],
 };
 
-async function sendConcurrently(pool: Pool, requests: number): Promise<void> {
-  const sendShare = async () => {
-    for (let i = 0; i < requests / concurrency; i++) await send(pool);
-  };
-  await Promise.all(Array.from({ length: concurrency }, sendShare));
-}
-
-/** One request, over the callbacks on which undici's other interfaces are built. */
+/** Sends one request through `dispatch`, undici's lowest-level interface. */
 function send(pool: Pool): Promise<void> {
   const headers = { "content-type": "application/json" };
   return new Promise((resolve, reject) => {

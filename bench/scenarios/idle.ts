@@ -1,13 +1,13 @@
 import { DeliveryCounter } from "../deliveries.ts";
-import { startMeter } from "../meter.ts";
+import { durationMs, startMeter } from "../meter.ts";
 import { openRateBridge, rateEvent } from "../rate-bridge.ts";
 import { type Figures, rounded, row, type Scenario, usageRows } from "../scenario.ts";
 import { quantile } from "../statistics.ts";
 
-// Latency of one event at a time: from the call of `emit` until the target has acknowledged the packet.
+// Measures the latency of one event at a time, from the call of `emit` until the target has acknowledged the packet.
 
 const warmUpEvents = 100;
-const fewestEvents = 200;
+const minEvents = 200;
 const packetsPerEvent = 25;
 
 export const idle: Scenario = {
@@ -22,18 +22,18 @@ export const idle: Scenario = {
   ],
 
   async run(context) {
-    const events = Math.max(fewestEvents, Math.round(context.packets / packetsPerEvent));
+    const events = Math.max(minEvents, Math.round(context.packets / packetsPerEvent));
     const library = await context.library();
     const deliveries = new DeliveryCounter();
     await using bridge = await openRateBridge(context, deliveries);
     const deliver = async (subject: string): Promise<number> => {
       const delivered = deliveries.next(1);
-      const startedAt = performance.now();
-      await bridge.emit(rateEvent(library, subject, 1));
-      await delivered;
-      const ms = performance.now() - startedAt;
+      const latencyMs = await durationMs(async () => {
+        await bridge.emit(rateEvent(library, subject, 1));
+        await delivered;
+      });
       await bridge.settled();
-      return ms;
+      return latencyMs;
     };
     for (let i = 0; i < warmUpEvents; i++) await deliver(`warm-up-${i}`);
     const stop = startMeter();
@@ -54,7 +54,7 @@ export const idle: Scenario = {
   lines: (figures, floor) => [
     {
       name: "idle",
-      text: `emit to acknowledged delivery: median ${rounded(figures.p50Ms)} ms, p95 ${rounded(figures.p95Ms)} ms, p99 ${rounded(figures.p99Ms)} ms (${rounded(overFloor(figures, floor), 1)} × the floor), ${rounded(figures.cpuMsPerPacket)} ms of CPU a packet`,
+      text: `emit to acknowledged delivery: median ${rounded(figures.p50Ms)} ms, p95 ${rounded(figures.p95Ms)} ms, p99 ${rounded(figures.p99Ms)} ms (${rounded(overFloor(figures, floor), 1)} × the floor), ${rounded(figures.cpuMsPerPacket)} ms of CPU per packet`,
     },
   ],
 };

@@ -55,13 +55,13 @@ type Poll = z.output<typeof pollSchema>;
 type Config = DatabaseAddress & { readonly poll?: Poll | undefined };
 
 /** Position of polling in a table: watermark and key of the last row read, as texts. */
-const markSchema = z.strictObject({
+const positionSchema = z.strictObject({
   /** Identifies the table and watermark column. If they change, the table is read from the beginning. */
   of: z.string(),
   mark: z.string(),
   key: z.string(),
 });
-type Mark = z.output<typeof markSchema>;
+type Position = z.output<typeof positionSchema>;
 
 /**
  * Reads the next page of new rows: those with a greater watermark than the last row read, or with the same watermark
@@ -74,7 +74,7 @@ export async function pollTable(pool: SessionPool, context: Context<Config, Logi
   const { poll } = config;
   if (!poll) return { messages: [], taken: async () => {} };
   const of = JSON.stringify([config.schema ?? null, poll.table, poll.watermark]);
-  const stored = markSchema.safeParse(await memory.get()).data;
+  const stored = positionSchema.safeParse(await memory.get()).data;
   const last = stored?.of === of ? stored : undefined;
   const { sql, binds } = selectPage(config, poll, pool.dialect, last);
   let rows: readonly (readonly unknown[])[];
@@ -100,42 +100,46 @@ export async function pollTable(pool: SessionPool, context: Context<Config, Logi
   };
 }
 
-/** Returns the SELECT for the page of rows after a mark. It reads watermark, key and then the columns, all as texts. */
-function selectPage({ schema }: Config, poll: Poll, dialect: Dialect, last: Mark | undefined) {
+/** Returns the SELECT for the page of rows after a position. It reads watermark, key and then the columns, all as texts. */
+function selectPage({ schema }: Config, poll: Poll, dialect: Dialect, last: Position | undefined) {
   const binds = new Binds(dialect);
-  const [mark, key] = [quoted(poll.watermark), quoted(poll.key)];
+  const [watermark, key] = [quoted(poll.watermark), quoted(poll.key)];
   const placeholder = (text: string, type: "key" | Poll["type"]) => {
     binds.add({ type: "text", value: text });
     return dialect.fromText(binds.list.length, type);
   };
-  const where = [`${mark} IS NOT NULL`];
+  const where = [`${watermark} IS NOT NULL`];
   if (poll.type === "timestamp" && poll.settleSeconds > 0) {
-    where.push(`${mark} <= CURRENT_TIMESTAMP - INTERVAL '${poll.settleSeconds}' SECOND`);
+    where.push(`${watermark} <= CURRENT_TIMESTAMP - INTERVAL '${poll.settleSeconds}' SECOND`);
   }
   if (last) {
     const at = placeholder(last.mark, poll.type);
-    where.push(`${mark} >= ${at}`, `(${mark} > ${at} OR ${key} > ${placeholder(last.key, "key")})`);
+    where.push(`${watermark} >= ${at}`, `(${watermark} > ${at} OR ${key} > ${placeholder(last.key, "key")})`);
   } else if (poll.since !== undefined) {
-    where.push(`${mark} >= ${placeholder(poll.since, poll.type)}`);
+    where.push(`${watermark} >= ${placeholder(poll.since, poll.type)}`);
   }
   const expressions = [
-    dialect.asText(mark, poll.type),
+    dialect.asText(watermark, poll.type),
     dialect.asText(key, "key"),
     ...Object.values(poll.columns).map(({ column, type }) => dialect.asText(quoted(column), type)),
   ];
   const sql = [
     `SELECT ${expressions.join(", ")} FROM ${inSchema(schema, quoted(poll.table))}`,
     `WHERE ${where.join(" AND ")}`,
-    `ORDER BY ${mark}, ${key} FETCH FIRST ${poll.page} ROWS ONLY`,
+    `ORDER BY ${watermark}, ${key} FETCH FIRST ${poll.page} ROWS ONLY`,
   ];
   return { sql: sql.join(" "), binds: binds.list };
 }
 
-function messageOf([mark, key, ...values]: readonly unknown[], of: string, { type, columns }: Poll): InboundMessage {
+function messageOf(
+  [watermark, key, ...values]: readonly unknown[],
+  of: string,
+  { type, columns }: Poll,
+): InboundMessage {
   const fields = Object.entries(columns).map(([field, { type }], i) => [field, parseValue(type, values[i])] as const);
   return {
-    id: hash("sha256", JSON.stringify([of, mark, key])).slice(0, 32),
-    at: type === "timestamp" ? Date.parse(String(mark)) : Date.now(),
+    id: hash("sha256", JSON.stringify([of, watermark, key])).slice(0, 32),
+    at: type === "timestamp" ? Date.parse(String(watermark)) : Date.now(),
     data: nest(Object.fromEntries(fields)),
   };
 }

@@ -39,7 +39,7 @@ export class SessionPool {
   /**
    * Runs work with a session. The session returns to the pool if the work succeeds; otherwise it is destroyed.
    *
-   * @throws {DeadlineError} if the signal aborts
+   * @throws {DeadlineError} if the signal aborts while the work runs
    * @throws any error that the work throws
    */
   async use<T>(

@@ -130,7 +130,7 @@ onEachDatabase("table polling", (database, name) => {
     expect(second?.at).toBe(Date.parse("2026-03-01T12:00:05Z"));
   });
 
-  test("leaves a row alone while an earlier row may still be committed", async () => {
+  test("does not read a row while an earlier row may still be committed", async () => {
     await database().ask("INSERT INTO rate_change (id, changed_at) VALUES ('new', CURRENT_TIMESTAMP)");
 
     expect((await tablePoller({ settleSeconds: 99 }).ask()).messages).toEqual([]);
