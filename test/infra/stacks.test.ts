@@ -5,7 +5,7 @@ import { deployable } from "../../infra/connector-config.ts";
 import { readSettings } from "../../infra/settings.ts";
 import { type Resource, regions, type Synthesized, statementsOf, synthesize, templatesFor, text } from "./templates.ts";
 
-/** One that must first be told where its target is has no lane before that. */
+/** Connectors that need no settings. Others have no lane until they are configured. */
 const connectorFiles = deployable(
   await filesOf("connectors"),
   readSettings(() => undefined),
@@ -13,19 +13,19 @@ const connectorFiles = deployable(
 
 const nameOf = ({ Properties }: Resource): string => Properties.QueueName;
 
-/** The rules that bring the bridge something off the bus; another takes what it tells there, and the rest keep time. */
+/** Returns the rules that forward events to the bridge, without the rule for alerts and scheduled rules. */
 const busRules = (made: Synthesized): Resource[] =>
   made
     .of("AWS::Events::Rule")
     .filter(({ Properties: { EventPattern, Name } }) => EventPattern && !Name.endsWith("-alerts"));
 
-describe.each(regions)("the stacks for %s", (region) => {
+describe.each(regions)("stacks for %s", (region) => {
   let made: Synthesized;
   beforeAll(async () => {
     made = await templatesFor(region);
   });
 
-  it("have the way of an event: bus, archive, rule, inbox, mapper, a lane a connector, two tables, and the check of sheets", () => {
+  it("the stacks contain bus, archive, rule, inbox, mapper, a lane per connector, two tables and the sheet check", () => {
     expect(made.of("AWS::Events::EventBus")).toHaveLength(1);
     expect(made.of("AWS::Events::Archive")).toHaveLength(1);
     expect(busRules(made)).toHaveLength(1);
@@ -36,7 +36,7 @@ describe.each(regions)("the stacks for %s", (region) => {
     );
   });
 
-  it("route every HMS event to the inbox as it is, and never the bridge's own", () => {
+  it("the rule routes every HMS event to the inbox unchanged, and none of the bridge's own", () => {
     const [rule] = busRules(made);
     const pattern = { source: [{ prefix: "hms." }], "detail-type": [{ "anything-but": { prefix: "sync." } }] };
 
@@ -46,7 +46,7 @@ describe.each(regions)("the stacks for %s", (region) => {
     expect(made.of("AWS::Events::Archive")[0]?.Properties).toMatchObject({ EventPattern: pattern, RetentionDays: 30 });
   });
 
-  it("make one lane a file of connectors/, and say which file a function is", () => {
+  it("every file in connectors/ gets a lane, and every function names its source file", () => {
     const sources = made.of("AWS::Lambda::Function").map(({ Properties }) => Properties.Description);
 
     expect(sources.sort()).toEqual(
@@ -63,7 +63,7 @@ describe.each(regions)("the stacks for %s", (region) => {
     );
   });
 
-  it("make lanes and outboxes high-throughput FIFO queues with names of their own", () => {
+  it("lanes and outboxes are high-throughput FIFO queues named by connector", () => {
     const fifo = made.of("AWS::SQS::Queue").filter((queue) => /-(lane|outbox)-/.test(nameOf(queue)));
 
     expect(fifo).toHaveLength(2 * connectorFiles.length);
@@ -78,7 +78,7 @@ describe.each(regions)("the stacks for %s", (region) => {
     }
   });
 
-  it("let a function say which messages failed, and limit how many run at once", () => {
+  it("every event source reports partial batch failures and has a maximum concurrency", () => {
     const sources = made.of("AWS::Lambda::EventSourceMapping").filter(({ Properties }) => !Properties.StartingPosition);
 
     expect(sources).toHaveLength(1 + connectorFiles.length);
@@ -89,7 +89,7 @@ describe.each(regions)("the stacks for %s", (region) => {
     }
   });
 
-  it("call the watchdog and every probe each minute, and no late minute twice", () => {
+  it("watchdog and probes run every minute, without retries", () => {
     const schedules = made
       .of("AWS::Events::Rule")
       .filter(({ Properties }) => Properties.ScheduleExpression && !Properties.Description.includes("ledger-seal"));
@@ -101,26 +101,26 @@ describe.each(regions)("the stacks for %s", (region) => {
     }
   });
 
-  it("let only a connector's messages come back to it", () => {
+  it("only connectors allow recursive loops", () => {
     for (const { Properties } of made.of("AWS::Lambda::Function")) {
       const isConnector = Properties.Description.startsWith("connectors/");
       expect(Properties.RecursiveLoop).toBe(isConnector ? "Allow" : undefined);
     }
   });
 
-  it("run every function on Node 24, traced, with a log level", () => {
+  it("every function runs on Node 24 with tracing and a log level", () => {
     for (const { Properties } of made.of("AWS::Lambda::Function")) {
       expect(Properties.Runtime).toBe("nodejs24.x");
       expect(Properties.TracingConfig).toEqual({ Mode: "Active" });
-      // It only answers.
+      // It has no log level, because it logs nothing.
       if (Properties.Description === "functions/sheet-check.ts") continue;
       expect(Properties.Environment.Variables.LOG_LEVEL).toBe("INFO");
     }
   });
 });
 
-describe("a deployment's settings", { timeout: 60_000 }, () => {
-  it("name it, find its bus, turn to FIPS endpoints, and reach a connector's function", async () => {
+describe("deployment settings", { timeout: 60_000 }, () => {
+  it("name, bus, FIPS endpoints and connector configuration reach every function", async () => {
     const connectors = { PayrollConnector: { baseUrl: "https://payroll.agency.example" } };
 
     const made = await synthesize("us-gov-west-1", { name: "hms-test", bus: "agency-bus", fips: true, connectors });
@@ -132,7 +132,7 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
     for (const queue of made.of("AWS::SQS::Queue")) expect(nameOf(queue)).toMatch(/^hms-test-/);
     for (const { Properties } of made.of("AWS::Lambda::Function")) {
       expect(Properties.FunctionName).toMatch(/^hms-test-/);
-      // It calls nothing.
+      // It makes no calls.
       if (Properties.Description === "functions/sheet-check.ts") continue;
       const { AWS_USE_FIPS_ENDPOINT: fips, CONFIG: config } = Properties.Environment.Variables;
       expect(fips).toBe("true");
@@ -142,7 +142,7 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
     }
   });
 
-  it("put every function into the agency's network, and keep its code from making interfaces there", async () => {
+  it("vpc places every function in the agency's network, where its code cannot create network interfaces", async () => {
     const vpc = { subnets: ["subnet-0a1b2c3d", "subnet-0a1b2c3e"], securityGroups: ["sg-0a1b2c3d"] };
 
     const made = await synthesize("us-gov-west-1", { vpc });
@@ -160,10 +160,10 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
     }
   });
 
-  it("let mapper, watchdog and operators read files in the places that are named, and nobody anything else", async () => {
+  it("places lets only mapper, watchdog and operator API read files, and only in these folders", async () => {
     const places = ["s3://agency-rosters/", "s3://agency-exports/from hms/"];
 
-    const [made, none] = [await synthesize("us-gov-west-1", { places }), await templatesFor("us-gov-west-1")];
+    const [made, withoutPlaces] = [await synthesize("us-gov-west-1", { places }), await templatesFor("us-gov-west-1")];
 
     const reads = made.grants().filter(({ Resource }) => text(Resource).includes("agency-"));
     expect(reads).toHaveLength(3);
@@ -176,10 +176,10 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
       const reader = /^(functions\/(mapper|ops)|bridge\/maintenance\/watchdog)\.ts$/.test(Properties.Description);
       expect(Properties.Environment?.Variables.PLACES).toBe(reader ? JSON.stringify(places) : undefined);
     }
-    expect(text(none.grants())).not.toContain("s3:GetObjectVersion");
+    expect(text(withoutPlaces.grants())).not.toContain("s3:GetObjectVersion");
   });
 
-  it("let mapper, watchdog and operators use the keys of those places, by S3 alone, and nobody else any of them", async () => {
+  it("placeKeys lets only mapper, watchdog and operator API use the keys, and only through S3", async () => {
     const placeKeys = ["arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/0a1b2c3d-0000-1111-2222-333344445555"];
 
     const made = await synthesize("us-gov-west-1", { places: ["s3://agency-rosters/"], placeKeys });
@@ -192,7 +192,7 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
     }
   });
 
-  it("let mapper, watchdog and the operators' API ask the compliance engine with its token, where one is named, and nobody else", async () => {
+  it("governance lets only mapper, watchdog and operator API read the compliance engine's token", async () => {
     const governance = { url: "https://esq.hms.gov/vet" };
 
     const made = await synthesize("us-gov-west-1", { governance });
@@ -201,21 +201,21 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
     expect(reads.map(({ Action }) => Action)).toEqual(Array(3).fill("secretsmanager:GetSecretValue"));
     for (const { Properties } of made.of("AWS::Lambda::Function")) {
       const asks = /^(functions\/(mapper|ops)|bridge\/maintenance\/watchdog)\.ts$/.test(Properties.Description);
-      const told = Properties.Environment?.Variables.GOVERNANCE;
-      expect(asks ? JSON.parse(told as string) : told).toEqual(
+      const value = Properties.Environment?.Variables.GOVERNANCE;
+      expect(asks ? JSON.parse(value as string) : value).toEqual(
         asks ? { ...governance, timeoutMs: 2_000, cacheMs: 300_000 } : undefined,
       );
     }
   });
 
-  it("say how long what packets and events carry is kept", async () => {
+  it("payloadRetentionDays sets the retention of payloads", async () => {
     const made = await synthesize("us-gov-west-1", { payloadRetentionDays: "30" });
 
     const watchdog = made.of("AWS::Lambda::Function").find(({ Properties }) => /watchdog/.test(Properties.Description));
     expect(watchdog?.Properties.Environment?.Variables.PAYLOAD_RETENTION_DAYS).toBe("30");
   });
 
-  it("let mapper and watchdog put chunks of large events into the inbox, the door what it is told, and nobody else", async () => {
+  it("only mapper, watchdog and webhook endpoint can send to the inbox", async () => {
     const made = await templatesFor("us-gov-west-1");
 
     const inbox = made
@@ -228,7 +228,7 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
     expect(inbox).toHaveLength(3);
   });
 
-  it("bound every role by the agency's policy", async () => {
+  it("permissionsBoundary applies to every role", async () => {
     const made = await synthesize("us-gov-west-1", { permissionsBoundary: "agency/developer-boundary" });
 
     for (const { Properties } of made.of("AWS::IAM::Role")) {
@@ -236,14 +236,14 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
     }
   });
 
-  it("keep events in no archive where none is wanted, and let none use the key", async () => {
+  it("archiveDays of 0 creates neither an archive nor a grant for it on the key", async () => {
     const made = await synthesize("us-east-1", { archiveDays: "0" });
 
     expect(made.of("AWS::Events::Archive")).toEqual([]);
     expect(text(made.of("AWS::KMS::Key"))).not.toContain("Archive");
   });
 
-  it("are refused where a connector's own schema would refuse them", async () => {
+  it("the synthesis fails if a connector's schema rejects its configuration", async () => {
     const connectors = { PayrollConnector: { baseUrl: "nowhere" } };
 
     await expect(synthesize("us-east-1", { connectors })).rejects.toThrow(/connectors\.PayrollConnector\.baseUrl/);
@@ -263,7 +263,7 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
     ["vpc", { subnets: [], securityGroups: ["sg-0a1b2c3d"] }, "vpc.subnets: names no subnet"],
     ["vpc", { subnets: ["vpc-0a1b2c3d"], securityGroups: ["sg-0a1b2c3d"] }, "vpc.subnets.0: is not an id such as"],
     ["permissionsBoundary", "arn:aws:iam::123456789012:policy/b", "permissionsBoundary: is not the name of a managed"],
-  ])("are refused with the key and its fault: %s", async (key, value, fault) => {
+  ])("the synthesis fails with the key and the issue: %s", async (key, value, fault) => {
     await expect(synthesize("us-east-1", { [key]: value })).rejects.toThrow(`the CDK context, ${fault}`);
   });
 });
