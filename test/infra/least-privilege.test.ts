@@ -8,7 +8,7 @@ import { deployable } from "../../infra/connector-config.ts";
 import { readSettings } from "../../infra/settings.ts";
 import { journalFiles, rosterPlace } from "../aws/journal.ts";
 import recorded from "../aws/recorded-calls.json" with { type: "json" };
-import { ordersOf, writtenOut } from "../aws/recorded-calls.ts";
+import { ordersOf, expandCalls } from "../aws/recorded-calls.ts";
 import { allows, type Call, covers, type Grant } from "../support/grants.ts";
 import { cdkJsonWith } from "../support/project-copy.ts";
 import { type Role, rolesOf, synthesizedWith } from "./roles.ts";
@@ -26,7 +26,7 @@ const withSecret = new Set([
   ...own.filter(({ secret }) => secret).map((connector) => connectorId(connector).replaceAll("@", "-")),
 ]);
 const connectors = Object.keys(orders);
-const calls = writtenOut(recorded, orders);
+const calls = expandCalls(recorded, orders);
 const getSecret = "secretsmanager:GetSecretValue";
 
 /**
