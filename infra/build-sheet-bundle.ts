@@ -31,12 +31,12 @@ export async function buildSheetBundle(mappings: string, deployed?: readonly str
     texts,
     new Catalog(available.map(({ connector }) => connector)),
   );
-  const faults = [...sheets.faults.map(issueText), ...(policyFault === undefined ? [] : [policyFault])];
-  if (faults.length > 0) {
+  const issues = [...sheets.issues.map(issueText), ...(policyFault === undefined ? [] : [policyFault])];
+  if (issues.length > 0) {
     const unknown = missing.map(({ file }) => `${relative(projectRoot, file)} is not deployed yet; run npm run deploy`);
-    throw new SheetsError([...faults, ...unknown]);
+    throw new SheetsError([...issues, ...unknown]);
   }
-  // Without faults there is one sheet for each text, in the same order.
+  // Without issues there is one sheet for each text, in the same order.
   const withFiles = sheets.sheets.map((sheet, i) => ({ file: texts.sheets[i]?.file ?? sheet.name, sheet }));
   return {
     bytes: packSet({ sheets: withFiles, policy }),

@@ -224,7 +224,7 @@ describe("deploy:mappings before a call to AppConfig", () => {
 
     expect(await deploy(at)).toBe(1);
     expect(errors.join("\n")).toMatch(
-      /mappings\/rate.yaml:5: no connector is called GISTableConnector; there are PayrollConnector@v1\n.*connectors\/gis-table.ts is not deployed yet; run npm run deploy/s,
+      /mappings\/rate.yaml:5: no connector is called GISTableConnector; installed: PayrollConnector@v1\n.*connectors\/gis-table.ts is not deployed yet; run npm run deploy/s,
     );
     expect(server.calls).toEqual(["GetParameter"]);
   });

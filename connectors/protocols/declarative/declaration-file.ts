@@ -17,7 +17,7 @@ const words: DocumentWords = { what: "the declaration", knownKeys: keysAt };
  */
 export function readDeclaration(file: string, text: string): DeclarationReading {
   const reading = readYaml(file, text, { what: "the declaration", begin: 'start with "name:" and "baseUrl:"' });
-  if (!reading.ok) return reading;
+  if (!reading.ok) return { ok: false, faults: reading.issues };
   const { raw, lineOf } = reading;
   const parsed = declarationSchema.safeParse(raw);
   if (parsed.success) return { ok: true, declaration: raw as DeclarationInput };
