@@ -51,16 +51,16 @@ function logging(write: (log: Engine["log"]) => void) {
 
 describe("createHandler", () => {
   it("creates the handler once, on the first invocation", async () => {
-    let made = 0;
+    let created = 0;
     const handler = createHandler(readMapperEnv, async () => {
-      made++;
+      created++;
       return async () => "done";
     });
-    const before = made;
+    const before = created;
 
     const answers = await Promise.all([handler({}, aCall()), handler({}, aCall())]);
 
-    expect([before, made, ...answers]).toEqual([0, 1, "done", "done"]);
+    expect([before, created, ...answers]).toEqual([0, 1, "done", "done"]);
   });
 
   it("tries again on the next invocation if creating the handler failed", async () => {

@@ -44,8 +44,8 @@ describe("mapperHandler", () => {
     const { messages } = await lambda(core, "inbox", handler);
     const before = await core.entries();
 
-    const again = { Records: messages.map((known) => sqsRecord(known)) };
-    const response = await handler(again, { getRemainingTimeInMillis: () => 30_000 });
+    const repeated = { Records: messages.map((message) => sqsRecord(message)) };
+    const response = await handler(repeated, { getRemainingTimeInMillis: () => 30_000 });
 
     expect(response.batchItemFailures).toEqual([]);
     expect(await core.entries()).toEqual(before);

@@ -40,7 +40,7 @@ describe("connector added as one file", () => {
       const sender = functions.find(({ FunctionName }) => FunctionName === `hms-bridge-${name}-v1`);
       expect(sender?.Description).toContain(file);
       expect(functions.map(({ FunctionName }) => FunctionName)).toContain(`hms-bridge-${name}-v1-probe`);
-      const sources = (made: WithFiles) => made.of("AWS::Lambda::EventSourceMapping").length;
+      const sources = (templates: WithFiles) => templates.of("AWS::Lambda::EventSourceMapping").length;
       expect(sources(after)).toBe(sources(before) + 2);
       const alarms = added("AWS::CloudWatch::Alarm").map(({ Properties }) => Properties.AlarmDescription);
       expect(alarms.filter((description) => description.includes(`${name}@v1`)).length).toBeGreaterThanOrEqual(3);

@@ -10,11 +10,11 @@ const documented = [...runbook.matchAll(/^## `([a-z-]+)`$/gm)].map(([, kind]) =>
 const prefix = /^hms-bridge-(?:[A-Z]\w*-v\d+-)?/;
 
 describe.each(regions)("alarms in %s", (region) => {
-  let made: Synthesized;
+  let templates: Synthesized;
   beforeAll(async () => {
-    made = await templatesFor(region);
+    templates = await templatesFor(region);
   });
-  const alarms = () => made.of("AWS::CloudWatch::Alarm").map(({ Properties }) => Properties);
+  const alarms = () => templates.of("AWS::CloudWatch::Alarm").map(({ Properties }) => Properties);
 
   it("the runbook has a section for each alarm and no others", () => {
     const kinds = new Set(alarms().map(({ AlarmName }) => String(AlarmName).replace(prefix, "")));

@@ -10,12 +10,13 @@ import {
 } from "./templates.ts";
 
 describe.each(regions)("alerts to HMS-OPS in %s", { timeout: 120_000 }, (region) => {
-  let made: Synthesized;
+  let templates: Synthesized;
   beforeAll(async () => {
-    made = await templatesFor(region);
+    templates = await templatesFor(region);
   }, 120_000);
 
-  const rule = () => made.of("AWS::Events::Rule").find(({ Properties }) => Properties.Name === "hms-bridge-alerts");
+  const rule = () =>
+    templates.of("AWS::Events::Rule").find(({ Properties }) => Properties.Name === "hms-bridge-alerts");
 
   it("one rule forwards this deployment's alerts, and nothing else, from the bus to a topic", () => {
     expect(rule()?.Properties.EventPattern).toEqual({
@@ -30,7 +31,9 @@ describe.each(regions)("alerts to HMS-OPS in %s", { timeout: 120_000 }, (region)
   });
 
   it("the rule for HMS events does not match alerts", () => {
-    const [hms] = made.of("AWS::Events::Rule").filter(({ Properties }) => Properties.Name === "hms-bridge-hms-events");
+    const [hms] = templates
+      .of("AWS::Events::Rule")
+      .filter(({ Properties }) => Properties.Name === "hms-bridge-hms-events");
     const { source, "detail-type": type } = hms?.Properties.EventPattern ?? {};
 
     expect("hms-sync-bridge/hms-bridge".startsWith(source[0].prefix)).toBe(false);
@@ -39,13 +42,13 @@ describe.each(regions)("alerts to HMS-OPS in %s", { timeout: 120_000 }, (region)
 
   it("only that rule can publish to the topic and its dead-letter queue", () => {
     const arn = /"aws:SourceArn":\{"Fn::GetAtt":\["AlertsRule/;
-    const topic = made
+    const topic = templates
       .of("AWS::SNS::TopicPolicy")
       .flatMap(statementsOf)
       .filter(({ Action, Effect, Principal }) => {
         return Effect === "Allow" && Action === "sns:Publish" && text(Principal).includes("events.amazonaws.com");
       });
-    const dead = made
+    const dead = templates
       .of("AWS::SQS::QueuePolicy")
       .flatMap(statementsOf)
       .filter(({ Effect, Resource }) => {
@@ -57,7 +60,9 @@ describe.each(regions)("alerts to HMS-OPS in %s", { timeout: 120_000 }, (region)
   });
 
   it("the key policy lets EventBridge encrypt for this topic without an account condition, which SNS cannot meet", () => {
-    const key = made.of("AWS::KMS::Key").flatMap(({ Properties }) => Properties.KeyPolicy.Statement as Statement[]);
+    const key = templates
+      .of("AWS::KMS::Key")
+      .flatMap(({ Properties }) => Properties.KeyPolicy.Statement as Statement[]);
     const ours = key.filter(({ Condition }) => text(Condition).includes("aws:sns:topicArn"));
 
     expect(ours).toEqual([
@@ -71,10 +76,10 @@ describe.each(regions)("alerts to HMS-OPS in %s", { timeout: 120_000 }, (region)
   });
 
   it("only functions that process packets or copy the ledger can publish alerts, and only in the bridge's name", () => {
-    const publishers = made
+    const publishers = templates
       .of("AWS::Lambda::Function")
       .filter(({ Properties }) => Properties.Environment?.Variables.BUS);
-    const sources = made.of("AWS::Lambda::Function").map(({ Properties }) => Properties.Description);
+    const sources = templates.of("AWS::Lambda::Function").map(({ Properties }) => Properties.Description);
 
     const others = new Set(
       sources.filter((source) => !publishers.some(({ Properties }) => Properties.Description === source)),
@@ -84,21 +89,21 @@ describe.each(regions)("alerts to HMS-OPS in %s", { timeout: 120_000 }, (region)
       "functions/ledger-seal-handler.ts",
       "functions/sheet-check.ts",
     ]);
-    const grants = made.grants().filter(({ Condition }) => text(Condition).includes("hms-sync-bridge/"));
+    const grants = templates.grants().filter(({ Condition }) => text(Condition).includes("hms-sync-bridge/"));
     expect(grants).toHaveLength(publishers.length);
     for (const { Action } of grants) expect(Action).toBe("events:PutEvents");
   });
 });
 
 it("alerts use the agency's bus if it is configured, and each of two bridges has its own topic", async () => {
-  const made = await synthesize("us-gov-west-1", { name: "second", bus: "agency" });
-  const rule = made.of("AWS::Events::Rule").find(({ Properties }) => Properties.Name === "second-alerts");
+  const templates = await synthesize("us-gov-west-1", { name: "second", bus: "agency" });
+  const rule = templates.of("AWS::Events::Rule").find(({ Properties }) => Properties.Name === "second-alerts");
 
   expect(rule?.Properties).toMatchObject({
     EventBusName: "agency",
     EventPattern: { source: ["hms-sync-bridge/second"] },
   });
-  for (const { Action, Resource } of made.grants()) {
+  for (const { Action, Resource } of templates.grants()) {
     if (text(Action).includes("events:PutEvents")) expect(text(Resource)).toContain(":event-bus/agency");
   }
 }, 120_000);

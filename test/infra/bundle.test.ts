@@ -21,19 +21,19 @@ function importMs({ dir }: Bundle): number {
 }
 
 /** Prints a bundle's size, largest parts and import time. Only the size has a limit, because the time depends on load. */
-function report(name: string, made: Bundle): void {
+function report(name: string, built: Bundle): void {
   const inKib = (bytes: number) => (bytes / kib).toFixed(0);
-  const largest = [...made.parts].sort(([, a], [, b]) => b - a).slice(0, 8);
+  const largest = [...built.parts].sort(([, a], [, b]) => b - a).slice(0, 8);
   const parts = largest.map(([part, bytes]) => `${part === "." ? "our own" : part} ${inKib(bytes)}`);
-  console.log(`${name}: ${inKib(made.bytes)} KiB, imported in ${importMs(made).toFixed(0)} ms (${parts.join(", ")})`);
+  console.log(`${name}: ${inKib(built.bytes)} KiB, imported in ${importMs(built).toFixed(0)} ms (${parts.join(", ")})`);
 }
 
 /** Bundles a function as a deployment does, prints a report, and deletes the output. */
 async function bundleAndReport(name: string, options: Omit<BundleOptions, "outDir">): Promise<Bundle> {
   using folder = home();
-  const made = await bundle({ ...options, outDir: folder.path });
-  report(name, made);
-  return made;
+  const built = await bundle({ ...options, outDir: folder.path });
+  report(name, built);
+  return built;
 }
 
 const here = { host: "127.0.0.1", port: 1, tls: false, database: "x" };

@@ -24,12 +24,12 @@ function reportOf({ report }: Synthesized) {
 
 describe("NIST SP 800-53, revision 5", { timeout: 60_000 }, () => {
   it.each(regions)("all rules pass in %s apart from the exceptions, each of which is needed", async (region) => {
-    const made = await synthesized(region, {}, async (app) => {
+    const templates = await synthesized(region, {}, async (app) => {
       await addBridgeTo(app, region);
       enforceNist(app);
     });
 
-    expect(reportOf(made)).toEqual({ found: [], excepted: exceptions.map(({ rule }) => rule).sort() });
+    expect(reportOf(templates)).toEqual({ found: [], excepted: exceptions.map(({ rule }) => rule).sort() });
   });
 
   it("a violation without an exception makes the synthesis fail", async () => {

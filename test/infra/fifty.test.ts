@@ -30,29 +30,29 @@ interface Widget {
 }
 
 describe("bridge with 50 connectors", () => {
-  let made: Synthesized;
+  let templates: Synthesized;
   let synthSeconds: number;
   beforeAll(async () => {
     using folder = home();
     const file = join(projectRoot, "connectors/payroll.ts");
     const code = await bundle({ entry: "functions/connector.ts", connectorFile: file, outDir: folder.path });
-    const begun = performance.now();
-    made = await synthesized(region, {}, (app) => {
+    const started = performance.now();
+    templates = await synthesized(region, {}, (app) => {
       const settings = readSettings((key) => app.node.tryGetContext(key));
       const env = { account, region };
       new StateStack(app, "state", { settings, env });
       const lanes = connectors.map((connector) => ({ connector, file, config: {}, bundle: code }));
       new PathStack(app, "path", { settings, mapper: code, ops: code, inbound: code, ledger: code, lanes, env });
     });
-    synthSeconds = (performance.now() - begun) / 1_000;
-    console.log(`50 connectors: ${made.stackSizes.length} stacks, synthesized in ${synthSeconds.toFixed(1)} s`);
+    synthSeconds = (performance.now() - started) / 1_000;
+    console.log(`50 connectors: ${templates.stackSizes.length} stacks, synthesized in ${synthSeconds.toFixed(1)} s`);
   }, 240_000);
 
   it("every stack has at most 500 resources and a template of at most 1 MB", () => {
     // Source: AWS CloudFormation quotas.
-    expect(made.stackSizes).toHaveLength(2 + connectors.length);
-    expect(Math.max(...made.stackSizes)).toBeLessThanOrEqual(500);
-    for (const template of made.texts) expect(Buffer.byteLength(template)).toBeLessThanOrEqual(1_000_000);
+    expect(templates.stackSizes).toHaveLength(2 + connectors.length);
+    expect(Math.max(...templates.stackSizes)).toBeLessThanOrEqual(500);
+    for (const template of templates.texts) expect(Buffer.byteLength(template)).toBeLessThanOrEqual(1_000_000);
   });
 
   it("the policies of every role fit the IAM quotas", () => {
@@ -61,16 +61,16 @@ describe("bridge with 50 connectors", () => {
       ["AWS::IAM::Policy", 10_240],
       ["AWS::IAM::ManagedPolicy", 6_144],
     ] as const) {
-      for (const policy of made.of(type)) {
+      for (const policy of templates.of(type)) {
         const { length } = resolved(policy.Properties.PolicyDocument);
         expect([type, length, length <= longest]).toEqual([type, length, true]);
       }
     }
-    expect(made.of("AWS::IAM::ManagedPolicy").length).toBeLessThanOrEqual(10);
+    expect(templates.of("AWS::IAM::ManagedPolicy").length).toBeLessThanOrEqual(10);
   });
 
   it("the dashboard fits the CloudWatch quotas", () => {
-    const [dashboard, ...others] = made.of("AWS::CloudWatch::Dashboard");
+    const [dashboard, ...others] = templates.of("AWS::CloudWatch::Dashboard");
     const body = resolved(dashboard?.Properties.DashboardBody);
     const { widgets } = JSON.parse(JSON.parse(body) as string) as { widgets: readonly Widget[] };
     const lines = widgets.map(({ properties }) => properties.metrics?.length ?? 0);
@@ -94,7 +94,7 @@ describe("bridge with 50 connectors", () => {
   });
 
   it("every function can read only its own secret", () => {
-    const readers = made.grants().flatMap((statement) => {
+    const readers = templates.grants().flatMap((statement) => {
       const secrets = text(statement.Resource).match(/secret:hms-bridge\/\w+/g);
       return secrets ? [new Set(secrets)] : [];
     });

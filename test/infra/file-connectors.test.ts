@@ -10,12 +10,14 @@ const layout = { lines: { form: "fixed", detail: [{ field: "dailyRate", width: 9
 const soap = { endpoint: "https://hr.gov/soap", operation: "UpdateEmployee", parts: { employeeId: "$entity" } };
 const flat = { to: "ftps://mainframe.agency.example/inbox", layout };
 
-const names = (made: Synthesized): string[] =>
-  made.of("AWS::Lambda::Function").map(({ Properties }) => Properties.FunctionName);
+const names = (templates: Synthesized): string[] =>
+  templates.of("AWS::Lambda::Function").map(({ Properties }) => Properties.FunctionName);
 
 /** Returns the permissions of a function's role. */
-function grantsOf(made: Synthesized, name: string): Statement[] {
-  const stack = made.texts.map((template) => JSON.parse(template)).find((each) => text(each).includes(`"${name}"`));
+function grantsOf(templates: Synthesized, name: string): Statement[] {
+  const stack = templates.texts
+    .map((template) => JSON.parse(template))
+    .find((each) => text(each).includes(`"${name}"`));
   const resources = Object.values(stack.Resources) as { Type: string; Properties: Record<string, never> }[];
   const own = resources.find(({ Properties }) => Properties?.FunctionName === name) as never as {
     Properties: { Role: { "Fn::GetAtt": string[] } };
@@ -67,19 +69,19 @@ describe("connector with required settings", () => {
 });
 
 describe("file connectors", () => {
-  let made: Synthesized;
+  let templates: Synthesized;
   beforeAll(async () => {
-    made = await synthesize("us-gov-west-1", { connectors: { CsvDropConnector: csv, FtpFlatConnector: flat } });
+    templates = await synthesize("us-gov-west-1", { connectors: { CsvDropConnector: csv, FtpFlatConnector: flat } });
   });
 
   it("every configured connector has a function", () => {
-    expect(names(made)).toEqual(
+    expect(names(templates)).toEqual(
       expect.arrayContaining(["hms-bridge-CsvDropConnector-v1", "hms-bridge-FtpFlatConnector-v1"]),
     );
   });
 
   it("the CSV function may only put objects into its folder and use the folder's key", () => {
-    const s3Grants = grantsOf(made, "hms-bridge-CsvDropConnector-v1").filter((grant) =>
+    const s3Grants = grantsOf(templates, "hms-bridge-CsvDropConnector-v1").filter((grant) =>
       /s3:|:key\/1a2b3c/.test(text(grant)),
     );
 
@@ -95,12 +97,12 @@ describe("file connectors", () => {
   });
 
   it("no other function may write to the folder: probe, other connector or mapper", () => {
-    const puts = made.grants().filter((grant) => text(grant).includes("s3:PutObject"));
+    const puts = templates.grants().filter((grant) => text(grant).includes("s3:PutObject"));
     const folders = puts.map(({ Resource }) => text(Resource)).filter((resource) => resource.includes("agency-drop"));
 
     expect(folders).toHaveLength(1);
     for (const name of ["CsvDropConnector-v1-probe", "FtpFlatConnector-v1", "PayrollConnector-v1", "mapper"]) {
-      expect(text(grantsOf(made, `hms-bridge-${name}`))).not.toContain("agency-drop");
+      expect(text(grantsOf(templates, `hms-bridge-${name}`))).not.toContain("agency-drop");
     }
   });
 });

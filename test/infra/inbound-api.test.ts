@@ -2,21 +2,21 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { type Resource, regions, type Synthesized, statementsOf, templatesFor, text } from "./templates.ts";
 
 describe.each(regions)("webhook endpoint in %s", { timeout: 120_000 }, (region) => {
-  let made: Synthesized;
+  let templates: Synthesized;
   beforeAll(async () => {
-    made = await templatesFor(region);
+    templates = await templatesFor(region);
   }, 120_000);
 
   const idOf = () =>
-    [...made.resources]
+    [...templates.resources]
       .find(([, { Type, Properties }]) => {
         return Type === "AWS::ApiGatewayV2::Api" && Properties.Name === "hms-bridge-inbound";
       })?.[0]
       .split("/")[1] as string;
   const ofApi = (type: string): Resource[] =>
-    made.of(type).filter(({ Properties }) => text(Properties.ApiId).includes(`"${idOf()}"`));
+    templates.of(type).filter(({ Properties }) => text(Properties.ApiId).includes(`"${idOf()}"`));
   const receiver = () =>
-    made.of("AWS::Lambda::Function").find(({ Properties }) => Properties.FunctionName === "hms-bridge-inbound");
+    templates.of("AWS::Lambda::Function").find(({ Properties }) => Properties.FunctionName === "hms-bridge-inbound");
 
   it("has a single route, without an authorizer", () => {
     const routes = ofApi("AWS::ApiGatewayV2::Route").map(({ Properties }) => Properties);
@@ -27,7 +27,7 @@ describe.each(regions)("webhook endpoint in %s", { timeout: 120_000 }, (region) 
   });
 
   it("has its own function, which the gateway may invoke only for that route", () => {
-    const [permission, ...more] = made
+    const [permission, ...more] = templates
       .of("AWS::Lambda::Permission")
       .filter(({ Properties }) => text(Properties.FunctionName).includes("Inbound"));
 
@@ -40,7 +40,9 @@ describe.each(regions)("webhook endpoint in %s", { timeout: 120_000 }, (region) 
 
   it("limits the request rate and allows no CORS", () => {
     const [stage] = ofApi("AWS::ApiGatewayV2::Stage");
-    const api = made.of("AWS::ApiGatewayV2::Api").find(({ Properties }) => Properties.Name === "hms-bridge-inbound");
+    const api = templates
+      .of("AWS::ApiGatewayV2::Api")
+      .find(({ Properties }) => Properties.Name === "hms-bridge-inbound");
 
     expect(stage?.Properties.DefaultRouteSettings).toEqual({ ThrottlingBurstLimit: 100, ThrottlingRateLimit: 50 });
     expect(api?.Properties).not.toHaveProperty("CorsConfiguration");
@@ -56,7 +58,7 @@ describe.each(regions)("webhook endpoint in %s", { timeout: 120_000 }, (region) 
 
   it("may only read signing secrets, look up messages, and send them to the inbox", () => {
     const role = receiver()?.Properties.Role["Fn::GetAtt"][0];
-    const statements = made
+    const statements = templates
       .of("AWS::IAM::Policy")
       .filter(({ Properties }) => text(Properties.Roles).includes(`"${role}"`))
       .flatMap(statementsOf);
@@ -74,15 +76,15 @@ describe.each(regions)("webhook endpoint in %s", { timeout: 120_000 }, (region) 
   });
 
   it("publishes its URL in Parameter Store and as a stack output", () => {
-    expect(made.of("AWS::SSM::Parameter").map(({ Properties }) => Properties.Name)).toContain(
+    expect(templates.of("AWS::SSM::Parameter").map(({ Properties }) => Properties.Name)).toContain(
       "/hms-bridge/inbound-url",
     );
-    const outputs = made.texts.flatMap((template) => Object.keys(JSON.parse(template).Outputs ?? {}));
+    const outputs = templates.texts.flatMap((template) => Object.keys(JSON.parse(template).Outputs ?? {}));
     expect(outputs).toContain("InboundUrl");
   });
 
   it("only mapper and watchdog may publish events with an HMS source, and only for converted messages", () => {
-    const publishing = made.grants().filter(({ Action }) => text(Action).includes("events:PutEvents"));
+    const publishing = templates.grants().filter(({ Action }) => text(Action).includes("events:PutEvents"));
     const sources = publishing.map(({ Condition }) => text(Condition));
 
     expect(sources.filter((source) => source.includes("hms.inbound."))).toEqual(

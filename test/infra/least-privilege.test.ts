@@ -8,7 +8,7 @@ import { deployable } from "../../infra/connector-config.ts";
 import { readSettings } from "../../infra/settings.ts";
 import { journalFiles, rosterPlace } from "../aws/journal.ts";
 import recorded from "../aws/recorded-calls.json" with { type: "json" };
-import { ordersOf, expandCalls } from "../aws/recorded-calls.ts";
+import { expandCalls, ordersOf } from "../aws/recorded-calls.ts";
 import { allows, type Call, covers, type Grant } from "../support/grants.ts";
 import { cdkJsonWith } from "../support/project-copy.ts";
 import { type Role, rolesOf, synthesizedWith } from "./roles.ts";

@@ -14,17 +14,17 @@ const statementsOf = ({ Properties }: Resource): Statement[] => Properties.Polic
 const text = (value: unknown): string => JSON.stringify(value);
 
 describe.each(["us-east-1", "us-gov-west-1"])("ledger protection in %s", (region) => {
-  let made: Synthesized;
+  let templates: Synthesized;
   let bucket: Resource;
   let policy: Statement[];
   beforeAll(async () => {
-    made = await templatesFor(region);
-    bucket = made.of("AWS::S3::Bucket")[0] as Resource;
-    policy = statementsOf(made.of("AWS::S3::BucketPolicy")[0] as Resource);
+    templates = await templatesFor(region);
+    bucket = templates.of("AWS::S3::Bucket")[0] as Resource;
+    policy = statementsOf(templates.of("AWS::S3::BucketPolicy")[0] as Resource);
   });
 
   it("locks one bucket for seven years in compliance mode and retains it if the stack is deleted", () => {
-    expect(made.of("AWS::S3::Bucket")).toHaveLength(1);
+    expect(templates.of("AWS::S3::Bucket")).toHaveLength(1);
     expect(bucket.DeletionPolicy).toBe("Retain");
     expect(bucket.Properties).toMatchObject({
       ObjectLockEnabled: true,
@@ -77,7 +77,7 @@ describe.each(["us-east-1", "us-gov-west-1"])("ledger protection in %s", (region
   });
 
   it("signs with a retained key for signatures only, on the widely supported curve P-256", () => {
-    const key = made.of("AWS::KMS::Key").find(({ Properties }) => Properties.KeySpec);
+    const key = templates.of("AWS::KMS::Key").find(({ Properties }) => Properties.KeySpec);
 
     expect(key?.Properties).toMatchObject({ KeySpec: "ECC_NIST_P256", KeyUsage: "SIGN_VERIFY" });
     expect(key?.DeletionPolicy).toBe("Retain");
@@ -108,7 +108,9 @@ describe.each(["us-east-1", "us-gov-west-1"])("ledger protection in %s", (region
   });
 
   it("copies from the first entry and retries a batch until shortly before the stream drops it", () => {
-    const [stream] = made.of("AWS::Lambda::EventSourceMapping").filter(({ Properties }) => Properties.StartingPosition);
+    const [stream] = templates
+      .of("AWS::Lambda::EventSourceMapping")
+      .filter(({ Properties }) => Properties.StartingPosition);
 
     expect(stream?.Properties).toMatchObject({
       StartingPosition: "TRIM_HORIZON",
@@ -121,8 +123,8 @@ describe.each(["us-east-1", "us-gov-west-1"])("ledger protection in %s", (region
   });
 
   it("seals every five minutes and has alarms for missing seals, late copies and tampering", () => {
-    const rules = made.of("AWS::Events::Rule").map(({ Properties }) => Properties.ScheduleExpression);
-    const alarms = made.of("AWS::CloudWatch::Alarm").map(({ Properties }) => Properties);
+    const rules = templates.of("AWS::Events::Rule").map(({ Properties }) => Properties.ScheduleExpression);
+    const alarms = templates.of("AWS::CloudWatch::Alarm").map(({ Properties }) => Properties);
 
     expect(rules.filter((rate) => rate === "rate(5 minutes)")).toHaveLength(1);
     expect(alarms.find(({ MetricName }) => MetricName === "LedgerTampered")).toMatchObject({
@@ -152,9 +154,11 @@ describe.each(["us-east-1", "us-gov-west-1"])("ledger protection in %s", (region
 
   /** Returns the actions of a function's role, the common ones first. Actions on S3 list the prefixes they apply to. */
   function actionsOf(name: string): string[] {
-    const lambda = made.of("AWS::Lambda::Function").find(({ Properties }) => Properties.FunctionName.endsWith(name));
+    const lambda = templates
+      .of("AWS::Lambda::Function")
+      .find(({ Properties }) => Properties.FunctionName.endsWith(name));
     const role = lambda?.Properties.Role["Fn::GetAtt"][0] as string;
-    const policies = made.of("AWS::IAM::Policy").filter(({ Properties }) => text(Properties.Roles).includes(role));
+    const policies = templates.of("AWS::IAM::Policy").filter(({ Properties }) => text(Properties.Roles).includes(role));
     return policies
       .flatMap(statementsOf)
       .flatMap(({ Action, Resource }) => {
@@ -168,8 +172,8 @@ describe.each(["us-east-1", "us-gov-west-1"])("ledger protection in %s", (region
 
 describe("ledger settings", () => {
   it("a trial deployment can use governance mode and a short retention", async () => {
-    const made = await synthesize("us-east-1", { ledgerLock: "GOVERNANCE", ledgerRetentionDays: 1 });
-    const [bucket] = made.of("AWS::S3::Bucket");
+    const templates = await synthesize("us-east-1", { ledgerLock: "GOVERNANCE", ledgerRetentionDays: 1 });
+    const [bucket] = templates.of("AWS::S3::Bucket");
 
     expect(bucket?.Properties.ObjectLockConfiguration.Rule.DefaultRetention).toEqual({ Mode: "GOVERNANCE", Days: 1 });
   });

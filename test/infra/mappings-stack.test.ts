@@ -10,23 +10,25 @@ import { type Resource, type Synthesized, synthesize, templatesFor } from "./tem
 const text = (value: unknown): string => JSON.stringify(value);
 
 /** Returns the only resource of a type. */
-function only(made: Synthesized, type: string): Resource {
-  const [resource, ...more] = made.of(type);
+function only(templates: Synthesized, type: string): Resource {
+  const [resource, ...more] = templates.of(type);
   if (!resource || more.length > 0) throw new Error(`${more.length + 1} of ${type}`);
   return resource;
 }
 
 describe("mappings stack", () => {
-  let made: Synthesized;
+  let templates: Synthesized;
   /** Values of the deployment's parameters, by name. */
   let parameters: Map<string, unknown>;
   beforeAll(async () => {
-    made = await templatesFor("us-gov-west-1");
-    parameters = new Map(made.of("AWS::SSM::Parameter").map(({ Properties }) => [Properties.Name, Properties.Value]));
+    templates = await templatesFor("us-gov-west-1");
+    parameters = new Map(
+      templates.of("AWS::SSM::Parameter").map(({ Properties }) => [Properties.Name, Properties.Value]),
+    );
   });
 
   it("validates sheets with a draft-04 JSON schema and with sheet-check", () => {
-    const [shape, check, ...more] = only(made, "AWS::AppConfig::ConfigurationProfile").Properties.Validators;
+    const [shape, check, ...more] = only(templates, "AWS::AppConfig::ConfigurationProfile").Properties.Validators;
 
     expect(more).toEqual([]);
     expect(shape.Type).toBe("JSON_SCHEMA");
@@ -36,17 +38,17 @@ describe("mappings stack", () => {
   });
 
   it("encrypts sheets with the bridge's key", () => {
-    const { KmsKeyIdentifier, LocationUri } = only(made, "AWS::AppConfig::ConfigurationProfile").Properties;
+    const { KmsKeyIdentifier, LocationUri } = only(templates, "AWS::AppConfig::ConfigurationProfile").Properties;
 
     expect(LocationUri).toBe("hosted");
     expect(text(KmsKeyIdentifier)).toMatch(/key/i);
   });
 
   it("lets only AppConfig invoke sheet-check, which may only write logs and traces", () => {
-    const permissions = made
+    const permissions = templates
       .of("AWS::Lambda::Permission")
       .filter(({ Properties }) => text(Properties.FunctionName).includes("SheetCheck"));
-    const roles = made
+    const roles = templates
       .of("AWS::IAM::Policy")
       .filter(({ Properties }) => text(Properties.Roles).includes("SheetCheckRole"));
 
@@ -62,7 +64,7 @@ describe("mappings stack", () => {
   });
 
   it("limits sheet-check to the time AppConfig allows a validator", () => {
-    const check = made
+    const check = templates
       .of("AWS::Lambda::Function")
       .find(({ Properties }) => Properties.Description === "functions/sheet-check.ts");
 
@@ -71,7 +73,7 @@ describe("mappings stack", () => {
   });
 
   it("rolls out in stages and then monitors for longer than an alarm takes to fire", () => {
-    const strategies = made.of("AWS::AppConfig::DeploymentStrategy").map(({ Properties }) => Properties);
+    const strategies = templates.of("AWS::AppConfig::DeploymentStrategy").map(({ Properties }) => Properties);
     const slowestAlarmMinutes = 3;
 
     expect(strategies.map(({ Name }) => Name)).toEqual(["hms-bridge-staged", "hms-bridge-at-once"]);
@@ -86,7 +88,7 @@ describe("mappings stack", () => {
   });
 
   it("rolls sheets back on alarms for failing mappers, mapping faults, a slow inbox and dead letters", () => {
-    const { Monitors } = only(made, "AWS::AppConfig::Environment").Properties;
+    const { Monitors } = only(templates, "AWS::AppConfig::Environment").Properties;
     const maxMonitors = 5;
 
     const watched = (Monitors as { AlarmArn: unknown }[]).map(
@@ -99,13 +101,13 @@ describe("mappings stack", () => {
       "hms-bridge-inbox-dead-letters",
     ]);
     expect(watched.length).toBeLessThanOrEqual(maxMonitors);
-    const alarms = made.of("AWS::CloudWatch::Alarm").map(({ Properties }) => Properties.AlarmName);
+    const alarms = templates.of("AWS::CloudWatch::Alarm").map(({ Properties }) => Properties.AlarmName);
     expect(alarms).toEqual(expect.arrayContaining(watched));
     for (const { AlarmRoleArn } of Monitors) expect(text(AlarmRoleArn)).toMatch(/AlarmWatcher/);
   });
 
   it("lets only functions that map read the sheets, and only these sheets", () => {
-    const readers = made
+    const readers = templates
       .of("AWS::IAM::Policy")
       .filter(({ Properties }) => text(Properties.PolicyDocument).includes("appconfig:"));
 
@@ -138,13 +140,13 @@ describe("mappings stack", () => {
   });
 
   it("contains no sheets, so a new sheet changes no stack", () => {
-    expect(made.of("AWS::AppConfig::HostedConfigurationVersion")).toEqual([]);
-    expect(made.of("AWS::AppConfig::Deployment")).toEqual([]);
-    for (const template of made.texts) expect(template).not.toContain("policy.per_diem.updated");
+    expect(templates.of("AWS::AppConfig::HostedConfigurationVersion")).toEqual([]);
+    expect(templates.of("AWS::AppConfig::Deployment")).toEqual([]);
+    for (const template of templates.texts) expect(template).not.toContain("policy.per_diem.updated");
   });
 
   it("uses no exports, so no stack blocks a change of another", () => {
-    for (const template of made.texts) {
+    for (const template of templates.texts) {
       expect(template).not.toContain("Fn::ImportValue");
       expect(template).not.toMatch(/"Export":/);
     }

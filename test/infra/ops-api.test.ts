@@ -3,13 +3,15 @@ import { endpoints } from "../../ops/app.ts";
 import { regions, type Synthesized, statementsOf, templatesFor, text } from "./templates.ts";
 
 describe.each(regions)("operator API in %s", { timeout: 120_000 }, (region) => {
-  let made: Synthesized;
+  let templates: Synthesized;
   beforeAll(async () => {
-    made = await templatesFor(region);
+    templates = await templatesFor(region);
   }, 120_000);
 
   const ofApi = (type: string) =>
-    made.of(type).filter(({ Properties }) => text(Properties.ApiId ?? Properties.Name).match(/OpsApi|hms-bridge-ops/));
+    templates
+      .of(type)
+      .filter(({ Properties }) => text(Properties.ApiId ?? Properties.Name).match(/OpsApi|hms-bridge-ops/));
 
   it("every route has the IAM authorizer", () => {
     const routes = ofApi("AWS::ApiGatewayV2::Route");
@@ -49,7 +51,7 @@ describe.each(regions)("operator API in %s", { timeout: 120_000 }, (region) => {
   });
 
   it("two managed policies grant all calls or read-only calls", () => {
-    const policies = made.of("AWS::IAM::ManagedPolicy").filter(({ Properties }) => Properties.ManagedPolicyName);
+    const policies = templates.of("AWS::IAM::ManagedPolicy").filter(({ Properties }) => Properties.ManagedPolicyName);
     const callsOf = (name: string) => {
       const policy = policies.find(({ Properties }) => Properties.ManagedPolicyName === `hms-bridge-${name}`);
       const [invoke, parameter] = policy ? statementsOf(policy) : [];
@@ -67,7 +69,7 @@ describe.each(regions)("operator API in %s", { timeout: 120_000 }, (region) => {
   });
 
   it("publishes its URL in Parameter Store for the command line", () => {
-    const parameters = made.of("AWS::SSM::Parameter").map(({ Properties }) => Properties.Name);
+    const parameters = templates.of("AWS::SSM::Parameter").map(({ Properties }) => Properties.Name);
 
     expect(parameters).toContain("/hms-bridge/ops-url");
   });

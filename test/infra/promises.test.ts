@@ -115,25 +115,26 @@ const wildcardActions = [
 ];
 
 describe.each(regions)("templates for %s", (region) => {
-  let made: Synthesized;
+  let templates: Synthesized;
   let queues: Resource[];
   let functions: Resource[];
   beforeAll(async () => {
-    made = await templatesFor(region);
-    queues = made.of("AWS::SQS::Queue");
-    functions = made.of("AWS::Lambda::Function");
+    templates = await templatesFor(region);
+    queues = templates.of("AWS::SQS::Queue");
+    functions = templates.of("AWS::Lambda::Function");
   });
 
   describe("portability between partitions", () => {
     it("no template names a partition", () => {
-      for (const template of made.texts) expect(template.match(/arn:aws(-us-gov|-cn)?:.{0,60}/g)).toBeNull();
+      for (const template of templates.texts) expect(template.match(/arn:aws(-us-gov|-cn)?:.{0,60}/g)).toBeNull();
     });
 
     it("every template uses only features that GovCloud has", () => {
-      const types = [...new Set([...made.resources.values()].map(({ Type }) => Type))];
+      const types = [...new Set([...templates.resources.values()].map(({ Type }) => Type))];
 
       expect(types.filter((type) => forbiddenTypes.some((forbidden) => type.startsWith(forbidden)))).toEqual([]);
-      for (const { Properties } of made.of("AWS::Lambda::EventSourceMapping")) expect(Properties.Tags).toBeUndefined();
+      for (const { Properties } of templates.of("AWS::Lambda::EventSourceMapping"))
+        expect(Properties.Tags).toBeUndefined();
       for (const { Properties } of functions) expect(Properties.LoggingConfig).toBeUndefined();
     });
   });
@@ -151,13 +152,13 @@ describe.each(regions)("templates for %s", (region) => {
 
     it("every rule for events and every bus has a dead-letter queue", () => {
       // A scheduled rule has none: a failed invocation is followed by the next.
-      const onBus = made.of("AWS::Events::Rule").filter(({ Properties }) => Properties.EventPattern);
+      const onBus = templates.of("AWS::Events::Rule").filter(({ Properties }) => Properties.EventPattern);
       expect(onBus).toHaveLength(2);
       for (const { Properties } of onBus) {
         for (const target of Properties.Targets)
           expect(text(target.DeadLetterConfig?.Arn)).toMatch(/-rule-dead|AlertsDeadLetters/);
       }
-      for (const { Properties } of made.of("AWS::Events::EventBus")) {
+      for (const { Properties } of templates.of("AWS::Events::EventBus")) {
         expect(text(Properties.DeadLetterConfig?.Arn)).toContain("-rule-dead");
       }
     });
@@ -173,7 +174,7 @@ describe.each(regions)("templates for %s", (region) => {
     });
 
     it("the tables are retained when the stack is deleted and have point-in-time recovery", () => {
-      for (const table of made.of("AWS::DynamoDB::Table")) {
+      for (const table of templates.of("AWS::DynamoDB::Table")) {
         expect(table.DeletionPolicy).toBe("Retain");
         expect(table.Properties.DeletionProtectionEnabled).toBe(true);
         expect(table.Properties.PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled).toBe(true);
@@ -184,7 +185,7 @@ describe.each(regions)("templates for %s", (region) => {
       const kept = (resource: Resource | undefined) => resource?.DeletionPolicy?.startsWith("Retain");
 
       for (const type of ["AWS::KMS::Key", "AWS::SecretsManager::Secret", "AWS::Logs::LogGroup"]) {
-        for (const resource of made.of(type)) expect(kept(resource)).toBe(true);
+        for (const resource of templates.of(type)) expect(kept(resource)).toBe(true);
       }
       const keptQueues = queues.filter(kept).map(({ Properties }) => Properties.QueueName);
       expect(keptQueues.sort()).toEqual(["hms-bridge-inbox", "hms-bridge-inbox-dead", "hms-bridge-rule-dead"]);
@@ -193,7 +194,7 @@ describe.each(regions)("templates for %s", (region) => {
     it("the path stack can be deleted and created again, because it retains only log groups, which are adopted by name", () => {
       // CloudFormation adopts a log group, whose identifier is its name; it cannot adopt a queue, whose is its URL.
       // Source: AWS CloudFormation, "Import AWS resources into a CloudFormation stack automatically".
-      const ofPath = made.texts
+      const ofPath = templates.texts
         .map((template) => JSON.parse(template) as { Description: string; Resources: Record<string, Resource> })
         .filter(({ Description }) => !Description.startsWith("HMS Sync Bridge: tables, keys,"))
         .flatMap(({ Resources }) => Object.values(Resources))
@@ -206,7 +207,7 @@ describe.each(regions)("templates for %s", (region) => {
 
   describe("encryption", () => {
     it("all data at rest is encrypted with the bridge's own key", () => {
-      for (const [id, { Type, Properties }] of made.resources) {
+      for (const [id, { Type, Properties }] of templates.resources) {
         const key = keyOf[Type];
         if (!key) expect([id, withoutData.includes(Type) ? "stores no data" : Type]).toEqual([id, "stores no data"]);
         else expect([id, text(key(Properties))]).toEqual([id, expect.stringMatching(/"(Ref|Fn::GetAtt)".*key/i)]);
@@ -214,10 +215,10 @@ describe.each(regions)("templates for %s", (region) => {
     });
 
     it("queues and topics deny access without TLS", () => {
-      const policies = [...made.of("AWS::SQS::QueuePolicy"), ...made.of("AWS::SNS::TopicPolicy")];
+      const policies = [...templates.of("AWS::SQS::QueuePolicy"), ...templates.of("AWS::SNS::TopicPolicy")];
 
-      expect(made.of("AWS::SQS::QueuePolicy")).toHaveLength(queues.length);
-      expect(made.of("AWS::SNS::TopicPolicy")).toHaveLength(made.of("AWS::SNS::Topic").length);
+      expect(templates.of("AWS::SQS::QueuePolicy")).toHaveLength(queues.length);
+      expect(templates.of("AWS::SNS::TopicPolicy")).toHaveLength(templates.of("AWS::SNS::Topic").length);
       for (const policy of policies) {
         const denied = statementsOf(policy).filter(({ Effect }) => Effect === "Deny");
         expect(text(denied)).toContain('"aws:SecureTransport":"false"');
@@ -227,8 +228,12 @@ describe.each(regions)("templates for %s", (region) => {
 
   describe("least privilege", () => {
     it("resource policies admit a service only for this account, one rule or one bus", () => {
-      const policies = [...made.of("AWS::SQS::QueuePolicy"), ...made.of("AWS::SNS::TopicPolicy")].flatMap(statementsOf);
-      const key = made.of("AWS::KMS::Key").flatMap(({ Properties }) => Properties.KeyPolicy.Statement as Statement[]);
+      const policies = [...templates.of("AWS::SQS::QueuePolicy"), ...templates.of("AWS::SNS::TopicPolicy")].flatMap(
+        statementsOf,
+      );
+      const key = templates
+        .of("AWS::KMS::Key")
+        .flatMap(({ Properties }) => Properties.KeyPolicy.Statement as Statement[]);
 
       for (const statement of [...policies, ...key]) {
         if (statement.Effect !== "Allow" || !text(statement.Principal).includes("Service")) continue;
@@ -239,7 +244,7 @@ describe.each(regions)("templates for %s", (region) => {
     });
 
     it("roles have permissions only on named resources, apart from documented exceptions", () => {
-      const statements = made.grants();
+      const statements = templates.grants();
 
       for (const statement of statements) {
         const wide = [statement.Resource].flat().filter((resource) => /[*?]/.test(text(resource)));
@@ -249,11 +254,11 @@ describe.each(regions)("templates for %s", (region) => {
         const starred = [statement.Action].flat().filter((action) => action.includes("*"));
         expect(starred.filter((action) => !wildcardActions.includes(action))).toEqual([]);
       }
-      for (const { Properties } of made.of("AWS::IAM::Role")) expect(Properties.ManagedPolicyArns).toBeUndefined();
+      for (const { Properties } of templates.of("AWS::IAM::Role")) expect(Properties.ManagedPolicyArns).toBeUndefined();
     });
 
     it("every documented exception is needed", () => {
-      const statements = made.grants();
+      const statements = templates.grants();
 
       for (const { why, fits } of wideGrants) {
         // No built-in connector has a secret, so no lane has this permission.
@@ -263,9 +268,9 @@ describe.each(regions)("templates for %s", (region) => {
     });
 
     it("no role can change or delete a ledger entry", () => {
-      const ledger = made.of("AWS::DynamoDB::Table").find(({ Properties }) => Properties.StreamSpecification);
+      const ledger = templates.of("AWS::DynamoDB::Table").find(({ Properties }) => Properties.StreamSpecification);
       const [deny] = (ledger?.Properties.ResourcePolicy.PolicyDocument.Statement ?? []) as Statement[];
-      const granted = made.grants().filter((statement) => text(statement.Resource).includes("ledgertable"));
+      const granted = templates.grants().filter((statement) => text(statement.Resource).includes("ledgertable"));
 
       expect(ledger?.Properties.StreamSpecification.StreamViewType).toBe("NEW_AND_OLD_IMAGES");
       expect(ledger?.Properties.TimeToLiveSpecification).toBeUndefined();
@@ -287,10 +292,10 @@ describe.each(regions)("templates for %s", (region) => {
     });
 
     it("every function has its own role and log group, with a retention of a year", () => {
-      const groups = made.of("AWS::Logs::LogGroup");
+      const groups = templates.of("AWS::Logs::LogGroup");
 
       // One more role lets AppConfig read the alarms.
-      expect(made.of("AWS::IAM::Role")).toHaveLength(functions.length + 1);
+      expect(templates.of("AWS::IAM::Role")).toHaveLength(functions.length + 1);
       expect(groups.map(({ Properties }) => Properties.LogGroupName).sort()).toEqual(
         // Two more log groups are the access logs of the operator API and the webhook endpoint.
         [

@@ -102,8 +102,8 @@ function withNested(stack: Stack, read: (file: string) => Template): Stack[] {
   const nested = Object.values(stack.template.Resources).flatMap(({ Type, Properties, Metadata }) => {
     const file = Type === "AWS::CloudFormation::Stack" && Metadata?.["aws:asset:path"];
     if (!file) return [];
-    const given = Object.entries((Properties.Parameters ?? {}) as Record<string, unknown>);
-    const parameters = Object.fromEntries(given.map(([name, value]) => [name, resolve(stack, value)]));
+    const values = Object.entries((Properties.Parameters ?? {}) as Record<string, unknown>);
+    const parameters = Object.fromEntries(values.map(([name, value]) => [name, resolve(stack, value)]));
     return withNested({ template: read(file), parameters }, read);
   });
   return [stack, ...nested];

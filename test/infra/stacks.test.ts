@@ -14,40 +14,43 @@ const connectorFiles = deployable(
 const nameOf = ({ Properties }: Resource): string => Properties.QueueName;
 
 /** Returns the rules that forward events to the bridge, without the rule for alerts and scheduled rules. */
-const busRules = (made: Synthesized): Resource[] =>
-  made
+const busRules = (templates: Synthesized): Resource[] =>
+  templates
     .of("AWS::Events::Rule")
     .filter(({ Properties: { EventPattern, Name } }) => EventPattern && !Name.endsWith("-alerts"));
 
 describe.each(regions)("stacks for %s", (region) => {
-  let made: Synthesized;
+  let templates: Synthesized;
   beforeAll(async () => {
-    made = await templatesFor(region);
+    templates = await templatesFor(region);
   });
 
   it("the stacks contain bus, archive, rule, inbox, mapper, a lane per connector, two tables and the sheet check", () => {
-    expect(made.of("AWS::Events::EventBus")).toHaveLength(1);
-    expect(made.of("AWS::Events::Archive")).toHaveLength(1);
-    expect(busRules(made)).toHaveLength(1);
-    expect(made.of("AWS::DynamoDB::Table")).toHaveLength(2);
-    expect(made.of("AWS::Lambda::Function")).toHaveLength(7 + 2 * connectorFiles.length);
-    expect(made.of("AWS::SQS::Queue").filter((queue) => nameOf(queue).includes("-lane-"))).toHaveLength(
+    expect(templates.of("AWS::Events::EventBus")).toHaveLength(1);
+    expect(templates.of("AWS::Events::Archive")).toHaveLength(1);
+    expect(busRules(templates)).toHaveLength(1);
+    expect(templates.of("AWS::DynamoDB::Table")).toHaveLength(2);
+    expect(templates.of("AWS::Lambda::Function")).toHaveLength(7 + 2 * connectorFiles.length);
+    expect(templates.of("AWS::SQS::Queue").filter((queue) => nameOf(queue).includes("-lane-"))).toHaveLength(
       connectorFiles.length,
     );
   });
 
   it("the rule routes every HMS event to the inbox unchanged, and none of the bridge's own", () => {
-    const [rule] = busRules(made);
+    const [rule] = busRules(templates);
     const pattern = { source: [{ prefix: "hms." }], "detail-type": [{ "anything-but": { prefix: "sync." } }] };
 
     expect(rule?.Properties.EventPattern).toEqual(pattern);
     expect(rule?.Properties.Targets).toHaveLength(1);
     expect(rule?.Properties.Targets[0]).toMatchObject({ InputPath: "$.detail", DeadLetterConfig: expect.anything() });
-    expect(made.of("AWS::Events::Archive")[0]?.Properties).toMatchObject({ EventPattern: pattern, RetentionDays: 30 });
+    expect(templates.of("AWS::Events::Archive")[0]?.Properties).toMatchObject({
+      EventPattern: pattern,
+      RetentionDays: 30,
+    });
   });
 
   it("every file in connectors/ gets a lane, and every function names its source file", () => {
-    const sources = made.of("AWS::Lambda::Function").map(({ Properties }) => Properties.Description);
+    const sources = templates.of("AWS::Lambda::Function").map(({ Properties }) => Properties.Description);
 
     expect(sources.sort()).toEqual(
       [
@@ -64,7 +67,7 @@ describe.each(regions)("stacks for %s", (region) => {
   });
 
   it("lanes and outboxes are high-throughput FIFO queues named by connector", () => {
-    const fifo = made.of("AWS::SQS::Queue").filter((queue) => /-(lane|outbox)-/.test(nameOf(queue)));
+    const fifo = templates.of("AWS::SQS::Queue").filter((queue) => /-(lane|outbox)-/.test(nameOf(queue)));
 
     expect(fifo).toHaveLength(2 * connectorFiles.length);
     for (const queue of fifo) {
@@ -79,7 +82,9 @@ describe.each(regions)("stacks for %s", (region) => {
   });
 
   it("every event source reports partial batch failures and has a maximum concurrency", () => {
-    const sources = made.of("AWS::Lambda::EventSourceMapping").filter(({ Properties }) => !Properties.StartingPosition);
+    const sources = templates
+      .of("AWS::Lambda::EventSourceMapping")
+      .filter(({ Properties }) => !Properties.StartingPosition);
 
     expect(sources).toHaveLength(1 + connectorFiles.length);
     for (const { Properties } of sources) {
@@ -90,7 +95,7 @@ describe.each(regions)("stacks for %s", (region) => {
   });
 
   it("watchdog and probes run every minute, without retries", () => {
-    const schedules = made
+    const schedules = templates
       .of("AWS::Events::Rule")
       .filter(({ Properties }) => Properties.ScheduleExpression && !Properties.Description.includes("ledger-seal"));
 
@@ -102,14 +107,14 @@ describe.each(regions)("stacks for %s", (region) => {
   });
 
   it("only connectors allow recursive loops", () => {
-    for (const { Properties } of made.of("AWS::Lambda::Function")) {
+    for (const { Properties } of templates.of("AWS::Lambda::Function")) {
       const isConnector = Properties.Description.startsWith("connectors/");
       expect(Properties.RecursiveLoop).toBe(isConnector ? "Allow" : undefined);
     }
   });
 
   it("every function runs on Node 24 with tracing and a log level", () => {
-    for (const { Properties } of made.of("AWS::Lambda::Function")) {
+    for (const { Properties } of templates.of("AWS::Lambda::Function")) {
       expect(Properties.Runtime).toBe("nodejs24.x");
       expect(Properties.TracingConfig).toEqual({ Mode: "Active" });
       // It has no log level, because it logs nothing.
@@ -123,14 +128,19 @@ describe("deployment settings", { timeout: 60_000 }, () => {
   it("name, bus, FIPS endpoints and connector configuration reach every function", async () => {
     const connectors = { PayrollConnector: { baseUrl: "https://payroll.agency.example" } };
 
-    const made = await synthesize("us-gov-west-1", { name: "hms-test", bus: "agency-bus", fips: true, connectors });
+    const templates = await synthesize("us-gov-west-1", {
+      name: "hms-test",
+      bus: "agency-bus",
+      fips: true,
+      connectors,
+    });
 
-    expect(made.of("AWS::Events::EventBus")).toEqual([]);
-    expect(busRules(made)[0]?.Properties.EventBusName).toBe("agency-bus");
-    expect(text(made.of("AWS::Events::Archive")[0]?.Properties.SourceArn)).toContain("event-bus/agency-bus");
-    expect(text(made.of("AWS::SQS::QueuePolicy"))).toContain("rule/agency-bus/hms-test-hms-events");
-    for (const queue of made.of("AWS::SQS::Queue")) expect(nameOf(queue)).toMatch(/^hms-test-/);
-    for (const { Properties } of made.of("AWS::Lambda::Function")) {
+    expect(templates.of("AWS::Events::EventBus")).toEqual([]);
+    expect(busRules(templates)[0]?.Properties.EventBusName).toBe("agency-bus");
+    expect(text(templates.of("AWS::Events::Archive")[0]?.Properties.SourceArn)).toContain("event-bus/agency-bus");
+    expect(text(templates.of("AWS::SQS::QueuePolicy"))).toContain("rule/agency-bus/hms-test-hms-events");
+    for (const queue of templates.of("AWS::SQS::Queue")) expect(nameOf(queue)).toMatch(/^hms-test-/);
+    for (const { Properties } of templates.of("AWS::Lambda::Function")) {
       expect(Properties.FunctionName).toMatch(/^hms-test-/);
       // It makes no calls.
       if (Properties.Description === "functions/sheet-check.ts") continue;
@@ -145,12 +155,12 @@ describe("deployment settings", { timeout: 60_000 }, () => {
   it("vpc places every function in the agency's network, where its code cannot create network interfaces", async () => {
     const vpc = { subnets: ["subnet-0a1b2c3d", "subnet-0a1b2c3e"], securityGroups: ["sg-0a1b2c3d"] };
 
-    const made = await synthesize("us-gov-west-1", { vpc });
+    const templates = await synthesize("us-gov-west-1", { vpc });
 
-    for (const { Properties } of made.of("AWS::Lambda::Function")) {
+    for (const { Properties } of templates.of("AWS::Lambda::Function")) {
       expect(Properties.VpcConfig).toEqual({ SubnetIds: vpc.subnets, SecurityGroupIds: vpc.securityGroups });
     }
-    const interfaces = made
+    const interfaces = templates
       .of("AWS::IAM::Policy")
       .map((policy) => statementsAbout(policy, "ec2:CreateNetworkInterface"));
     for (const [allow, deny] of interfaces.filter((found) => found.length > 0)) {
@@ -163,16 +173,19 @@ describe("deployment settings", { timeout: 60_000 }, () => {
   it("places lets only mapper, watchdog and operator API read files, and only in these folders", async () => {
     const places = ["s3://agency-rosters/", "s3://agency-exports/from hms/"];
 
-    const [made, withoutPlaces] = [await synthesize("us-gov-west-1", { places }), await templatesFor("us-gov-west-1")];
+    const [templates, withoutPlaces] = [
+      await synthesize("us-gov-west-1", { places }),
+      await templatesFor("us-gov-west-1"),
+    ];
 
-    const reads = made.grants().filter(({ Resource }) => text(Resource).includes("agency-"));
+    const reads = templates.grants().filter(({ Resource }) => text(Resource).includes("agency-"));
     expect(reads).toHaveLength(3);
     for (const { Action, Resource } of reads) {
       expect(Action).toEqual(["s3:GetObject", "s3:GetObjectVersion"]);
       expect(text(Resource)).toContain(':s3:::agency-rosters/*"');
       expect(text(Resource)).toContain(':s3:::agency-exports/from hms/*"');
     }
-    for (const { Properties } of made.of("AWS::Lambda::Function")) {
+    for (const { Properties } of templates.of("AWS::Lambda::Function")) {
       const reader = /^(functions\/(mapper|ops)|bridge\/maintenance\/watchdog)\.ts$/.test(Properties.Description);
       expect(Properties.Environment?.Variables.PLACES).toBe(reader ? JSON.stringify(places) : undefined);
     }
@@ -182,9 +195,9 @@ describe("deployment settings", { timeout: 60_000 }, () => {
   it("placeKeys lets only mapper, watchdog and operator API use the keys, and only through S3", async () => {
     const placeKeys = ["arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/0a1b2c3d-0000-1111-2222-333344445555"];
 
-    const made = await synthesize("us-gov-west-1", { places: ["s3://agency-rosters/"], placeKeys });
+    const templates = await synthesize("us-gov-west-1", { places: ["s3://agency-rosters/"], placeKeys });
 
-    const uses = made.grants().filter(({ Resource }) => text(Resource).includes("0a1b2c3d"));
+    const uses = templates.grants().filter(({ Resource }) => text(Resource).includes("0a1b2c3d"));
     expect(uses).toHaveLength(3);
     for (const { Action, Resource, Condition } of uses) {
       expect([Action, Resource]).toEqual(["kms:Decrypt", placeKeys[0]]);
@@ -195,11 +208,11 @@ describe("deployment settings", { timeout: 60_000 }, () => {
   it("governance lets only mapper, watchdog and operator API read the compliance engine's token", async () => {
     const governance = { url: "https://esq.hms.gov/vet" };
 
-    const made = await synthesize("us-gov-west-1", { governance });
+    const templates = await synthesize("us-gov-west-1", { governance });
 
-    const reads = made.grants().filter(({ Resource }) => /secret:[^"]*\/governance/.test(text(Resource)));
+    const reads = templates.grants().filter(({ Resource }) => /secret:[^"]*\/governance/.test(text(Resource)));
     expect(reads.map(({ Action }) => Action)).toEqual(Array(3).fill("secretsmanager:GetSecretValue"));
-    for (const { Properties } of made.of("AWS::Lambda::Function")) {
+    for (const { Properties } of templates.of("AWS::Lambda::Function")) {
       const asks = /^(functions\/(mapper|ops)|bridge\/maintenance\/watchdog)\.ts$/.test(Properties.Description);
       const value = Properties.Environment?.Variables.GOVERNANCE;
       expect(asks ? JSON.parse(value as string) : value).toEqual(
@@ -209,16 +222,18 @@ describe("deployment settings", { timeout: 60_000 }, () => {
   });
 
   it("payloadRetentionDays sets the retention of payloads", async () => {
-    const made = await synthesize("us-gov-west-1", { payloadRetentionDays: "30" });
+    const templates = await synthesize("us-gov-west-1", { payloadRetentionDays: "30" });
 
-    const watchdog = made.of("AWS::Lambda::Function").find(({ Properties }) => /watchdog/.test(Properties.Description));
+    const watchdog = templates
+      .of("AWS::Lambda::Function")
+      .find(({ Properties }) => /watchdog/.test(Properties.Description));
     expect(watchdog?.Properties.Environment?.Variables.PAYLOAD_RETENTION_DAYS).toBe("30");
   });
 
   it("only mapper, watchdog and webhook endpoint can send to the inbox", async () => {
-    const made = await templatesFor("us-gov-west-1");
+    const templates = await templatesFor("us-gov-west-1");
 
-    const inbox = made
+    const inbox = templates
       .grants()
       .filter(
         ({ Action, Effect, Resource }) =>
@@ -229,18 +244,18 @@ describe("deployment settings", { timeout: 60_000 }, () => {
   });
 
   it("permissionsBoundary applies to every role", async () => {
-    const made = await synthesize("us-gov-west-1", { permissionsBoundary: "agency/developer-boundary" });
+    const templates = await synthesize("us-gov-west-1", { permissionsBoundary: "agency/developer-boundary" });
 
-    for (const { Properties } of made.of("AWS::IAM::Role")) {
+    for (const { Properties } of templates.of("AWS::IAM::Role")) {
       expect(text(Properties.PermissionsBoundary)).toMatch(/:policy\/agency\/developer-boundary"/);
     }
   });
 
   it("no archive and no grant for it on the key exist if archiveDays is 0", async () => {
-    const made = await synthesize("us-east-1", { archiveDays: "0" });
+    const templates = await synthesize("us-east-1", { archiveDays: "0" });
 
-    expect(made.of("AWS::Events::Archive")).toEqual([]);
-    expect(text(made.of("AWS::KMS::Key"))).not.toContain("Archive");
+    expect(templates.of("AWS::Events::Archive")).toEqual([]);
+    expect(text(templates.of("AWS::KMS::Key"))).not.toContain("Archive");
   });
 
   it("the synthesis fails if a connector's schema rejects its configuration", async () => {

@@ -41,22 +41,22 @@ process.once("exit", () => bundlesFolder[Symbol.dispose]());
 export function addBridgeTo(app: App, region: string): Promise<BridgeStacks> {
   return addBridge(app, { account, region }, ({ outDir: _, ...options }) => {
     const key = JSON.stringify(options);
-    const made = bundles.get(key) ?? bundle({ ...options, outDir: join(bundlesFolder.path, String(bundles.size)) });
-    bundles.set(key, made);
-    return made;
+    const cached = bundles.get(key) ?? bundle({ ...options, outDir: join(bundlesFolder.path, String(bundles.size)) });
+    bundles.set(key, cached);
+    return cached;
   });
 }
 
-const known = new Map<string, Promise<Synthesized>>();
+const synthesizedRegions = new Map<string, Promise<Synthesized>>();
 
 /** Returns the templates for a region, synthesized once. */
 export function templatesFor(region: string): Promise<Synthesized> {
-  let made = known.get(region);
-  if (!made) {
-    made = synthesize(region);
-    known.set(region, made);
+  let templates = synthesizedRegions.get(region);
+  if (!templates) {
+    templates = synthesize(region);
+    synthesizedRegions.set(region, templates);
   }
-  return made;
+  return templates;
 }
 
 /** Synthesizes the app with the context of `cdk.json`, extended by `more`, for a region. */

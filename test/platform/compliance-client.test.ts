@@ -283,7 +283,7 @@ describe("governance over HTTP", () => {
     expect(JSON.stringify(await core.entries())).not.toMatch(/Ann is ill|Secret"/);
   });
 
-  it("never shows the engine masked values, and never restores them", async () => {
+  it("never sends the engine values that the policy masks, and never restores them", async () => {
     await using server = await targetServer(allows);
     await using core = await governed(server, "otherwise: mask");
     await core.emit({ id: "1", data: { note: "call 123-45-6789" } });

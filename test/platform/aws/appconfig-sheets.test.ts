@@ -22,9 +22,9 @@ function aBundle(to: string): string {
 async function opened(server: AppConfigServer) {
   const clock = new ManualClock();
   const lines: LogLine[] = [];
-  const given = options(server, clock, lines);
-  const send = vi.spyOn(given.client, "send");
-  const sheets = await AppConfigSheets.open(given);
+  const settings = options(server, clock, lines);
+  const send = vi.spyOn(settings.client, "send");
+  const sheets = await AppConfigSheets.open(settings);
   return {
     sheets,
     clock,

@@ -149,7 +149,7 @@ describe("schema for AppConfig", () => {
 });
 
 describe("deployed catalog", () => {
-  it("has the connectors' facts and cannot send", () => {
+  it("contains the connectors' properties and cannot send", () => {
     const declared = { ...payroll, deletes: true, resource: "journal", order: "strict" } as Connector;
     const id = connectorId(declared);
 

@@ -51,7 +51,7 @@ describe("single-item writes", () => {
     expect(table.sizes().toSorted()).toEqual([10, 25, 25]);
   });
 
-  it("sends a lone write by itself", async () => {
+  it("sends a single write without a batch", async () => {
     await using table = await aTable();
 
     await table.write("a");

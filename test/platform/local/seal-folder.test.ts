@@ -195,14 +195,14 @@ describe("ledger tampering with full access to the store", () => {
 
   it("an auditor with the original key finds seals signed again with another key", async () => {
     using office = await aSealedOffice();
-    const kept = readFileSync(join(office.seals, "seal-key.pem"), "utf8");
+    const originalKey = readFileSync(join(office.seals, "seal-key.pem"), "utf8");
     rmSync(office.seals, { recursive: true });
     rmSync(join(office.store, "seal-key"));
     office.tamper("DELETE FROM documents");
     await office.work(3);
 
     expect(await office.verify()).toBeUndefined();
-    expect(await office.verify({ key: kept })).toEqual({ seal: 1, message: "is signed with another key" });
+    expect(await office.verify({ key: originalKey })).toEqual({ seal: 1, message: "is signed with another key" });
   });
 });
 
