@@ -21,7 +21,7 @@ await using payroll = await targetServer();
 await using gis = await targetServer();
 await using stage = await deployStage({
   connectors: { PayrollConnector: { baseUrl: payroll.url }, GISTableConnector: { baseUrl: gis.url } },
-  say,
+  log: say,
 });
 const { engine, publish, isQuiet, invoke } = await driverOf(stage, connectors);
 const functions = stage.functions.map(({ name }) => name.replace("hms-bridge-", "")).sort();

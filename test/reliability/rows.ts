@@ -170,7 +170,7 @@ export const rows: readonly Row[] = [
     what: "bad sheets: the last good set stays, the fault is named",
     simulated: "no",
     proofs: [
-      { file: folder, named: /bad|good set/ },
+      { file: folder, named: /invalid|valid sheets/ },
       { file: sheet, named: /^a sheet/ },
     ],
   },
@@ -300,7 +300,7 @@ export const rows: readonly Row[] = [
     what: "disk full, read-only or damaged database",
     simulated: "no",
     proofs: [
-      { file: "test/platform/local/database.test.ts", named: /full|cannot write|nothing can be written|no database/ },
+      { file: "test/platform/local/database.test.ts", named: /full|cannot write|nothing can be written|not a database/ },
     ],
   },
 ];
