@@ -300,7 +300,10 @@ export const rows: readonly Row[] = [
     what: "disk full, read-only or damaged database",
     simulated: "no",
     proofs: [
-      { file: "test/platform/local/database.test.ts", named: /full|cannot write|nothing can be written|not a database/ },
+      {
+        file: "test/platform/local/database.test.ts",
+        named: /full|cannot write|nothing can be written|not a database/,
+      },
     ],
   },
 ];
