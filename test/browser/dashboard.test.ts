@@ -47,7 +47,7 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
     await row.locator("[data-label=Outbox]", { hasText: /^0/ }).waitFor();
     await page.locator(".alerts", { hasText: "GISTableConnector@v1 is up again" }).waitFor();
     await page.locator("canvas").waitFor();
-    await page.getByText("As a table").click();
+    await page.getByText("Show as a table").click();
     await page.getByRole("region", { name: "Lag of" }).getByRole("row").nth(1).waitFor();
     await page.close();
   });
@@ -59,14 +59,14 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
     await page.getByText("flex_time must be at most 40").waitFor();
 
     await page.getByRole("button", { name: "Edit" }).click();
-    await page.getByLabel("Value, as JSON").fill("fourty");
+    await page.getByLabel("Value (JSON)").fill("fourty");
     expect(await page.getByRole("button", { name: "Preview" }).isDisabled()).toBe(true);
-    await page.getByLabel("Value, as JSON").fill("40");
+    await page.getByLabel("Value (JSON)").fill("40");
     await page.getByRole("button", { name: "Preview" }).click();
     await page.locator(".preview", { hasText: "96becomes40" }).waitFor();
     expect(office.hr.effects().filter(({ body }) => JSON.stringify(body).includes("p-long"))).toHaveLength(1);
     await page.getByLabel("Reason").fill("the limit is 40 hours");
-    await page.getByRole("button", { name: "Send in its place" }).click();
+    await page.getByRole("button", { name: "Send replacement" }).click();
 
     await page.getByRole("heading", { name: "Sent" }).waitFor();
     await page.getByText("the limit is 40 hours").waitFor();
@@ -83,20 +83,20 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
     for (const page of [first, second]) {
       await openHeld(page, "p-two");
       await page.getByRole("button", { name: "Edit" }).click();
-      await page.getByLabel("Reason").fill("mended");
+      await page.getByLabel("Reason").fill("fixed");
     }
-    await first.getByLabel("Value, as JSON").fill("20");
-    await second.getByLabel("Value, as JSON").fill("30");
+    await first.getByLabel("Value (JSON)").fill("20");
+    await second.getByLabel("Value (JSON)").fill("30");
 
-    await first.getByRole("button", { name: "Send in its place" }).click();
+    await first.getByRole("button", { name: "Send replacement" }).click();
     await first.getByRole("heading", { name: "Sent" }).waitFor();
     // What they see above has moved on by now; what they began with has not.
     await second.getByRole("heading", { name: "Superseded" }).waitFor();
-    await second.getByRole("button", { name: "Send in its place" }).click();
+    await second.getByRole("button", { name: "Send replacement" }).click();
 
-    await second.getByText("Somebody else was faster.").waitFor();
-    expect(await second.getByLabel("Value, as JSON").inputValue()).toBe("30");
-    await second.getByRole("button", { name: "Show it as it stands now" }).click();
+    await second.getByText("Someone else changed this packet first.").waitFor();
+    expect(await second.getByLabel("Value (JSON)").inputValue()).toBe("30");
+    await second.getByRole("button", { name: "Show the current version" }).click();
     await second.getByRole("heading", { name: "Fields" }).waitFor();
     expect(office.hr.effects().filter(({ body }) => JSON.stringify(body).includes('"flex_time":30'))).toEqual([]);
     await Promise.all([first.close(), second.close()]);
@@ -135,7 +135,7 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
       await rowOf(page, "PayrollConnector").getByText(health).waitFor();
     }
     await page.getByRole("button", { name: "Probe PayrollConnector" }).click();
-    await page.getByText("PayrollConnector@v1 is awake.").waitFor();
+    await page.getByText("PayrollConnector@v1 is up.").waitFor();
     await page.close();
   });
 
@@ -143,18 +143,18 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
     for (const id of ["bulk-1", "bulk-2", "bulk-3"]) await office.emit(policy(id, 90));
     const page = await office.open("packets?status=HELD&text=PolicyApproved");
     await rowOf(page, "bulk-3").waitFor();
-    await page.getByRole("link", { name: "Bulk on this filter" }).click();
+    await page.getByRole("link", { name: "Bulk operation on this filter" }).click();
 
     await page.getByLabel("Discard").check();
     await page.getByLabel("Reason").fill("withdrawn by the policy desk");
-    expect(await page.getByRole("button", { name: "Discard them" }).isDisabled()).toBe(true);
+    expect(await page.getByRole("button", { name: "Discard packets" }).isDisabled()).toBe(true);
     await page.getByRole("button", { name: "Preview" }).click();
-    await page.getByText("3 packets of 3 would be discarded").waitFor();
-    await page.getByRole("button", { name: "Discard them: 3" }).click();
+    await page.getByText("3 of 3 packets would be discarded").waitFor();
+    await page.getByRole("button", { name: "Discard 3 packets" }).click();
 
-    await page.locator(".jobs li", { hasText: "Bulk act" }).getByText("Done").waitFor();
+    await page.locator(".jobs li", { hasText: "Bulk operation" }).getByText("Done").waitFor();
     await page.goto(`${office.door.url}/#/packets?status=HELD`);
-    await page.getByText("No packet fits these filters").waitFor();
+    await page.getByText("No packets match these filters").waitFor();
     await page.close();
   });
 
@@ -166,28 +166,28 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
     const page = await office.open("jobs");
     await page.getByRole("link", { name: "Back-fill" }).click();
 
-    await page.getByLabel("A snapshot").check();
-    await page.getByLabel("The file's address").fill(office.addressOf("rosters/nowhere.ndjson"));
+    await page.getByLabel("Snapshot file").check();
+    await page.getByLabel("File URL").fill(office.addressOf("rosters/nowhere.ndjson"));
     expect(await page.getByRole("button", { name: "Preview" }).isDisabled()).toBe(true);
     await page.getByLabel("telework.hr").check();
     await page.getByRole("button", { name: "Preview" }).click();
     await page
       .getByText("The file cannot be read. It must be in a folder that bridge.yaml lists under places.")
       .waitFor();
-    await page.getByLabel("The file's address").fill(office.addressOf("rosters/policies.ndjson"));
+    await page.getByLabel("File URL").fill(office.addressOf("rosters/policies.ndjson"));
     await page.getByRole("button", { name: "Preview" }).click();
-    await page.getByText("240 packets would be made of 241 events").waitFor();
+    await page.getByText("240 packets would be created from 241 events").waitFor();
     await page.getByText("line 241: is not JSON").waitFor();
     expect(await page.getByRole("row", { name: /telework\.hr/ }).innerText()).toMatch(/240\s+0\s+0/);
-    await page.getByLabel("Packets a second").fill("120");
-    await page.getByRole("button", { name: "Back-fill them" }).click();
+    await page.getByLabel("Maximum packets per second").fill("120");
+    await page.getByRole("button", { name: "Start back-fill" }).click();
 
     const job = page.locator(".jobs li", { hasText: "Back-fill" });
     await job.getByText("Running").waitFor();
     await job.getByRole("progressbar").waitFor();
     await job.getByText("Done").waitFor();
 
-    await job.locator("div", { hasText: "Packets made" }).getByText("240").first().waitFor();
+    await job.locator("div", { hasText: "Packets created" }).getByText("240").first().waitFor();
     await job.getByText("1 line is malformed: line 241: is not JSON").waitFor();
     await page.close();
   });
@@ -196,13 +196,13 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
     const page = await office.open("jobs/replay");
     await page.getByLabel("Connector").selectOption("PayrollConnector@v1");
     await page.getByRole("button", { name: "Preview" }).click();
-    await page.getByText("the target holds already").waitFor();
+    await page.getByText("Already at the target").waitFor();
     const before = office.payroll.received.length;
 
-    await page.getByLabel("Send all the same").check();
-    expect(await page.getByRole("button", { name: "Replay them" }).isDisabled()).toBe(true);
+    await page.getByLabel("Send again").check();
+    expect(await page.getByRole("button", { name: "Start replay" }).isDisabled()).toBe(true);
     await page.getByRole("button", { name: "Preview" }).click();
-    await page.getByRole("button", { name: "Replay them" }).click();
+    await page.getByRole("button", { name: "Start replay" }).click();
 
     await page.locator(".jobs li", { hasText: "Replay" }).getByText("Done").waitFor();
     await expect.poll(() => office.payroll.received.length).toBeGreaterThan(before);
@@ -228,22 +228,22 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
   it("tries a changed sheet on recorded events, shows what would differ, and takes nothing up", async () => {
     const page = await office.open("sheets");
     await page.getByRole("link", { name: "per_diem" }).click();
-    const text = page.getByLabel("The sheet's text");
+    const text = page.getByLabel("Sheet text");
     const inForce = await text.inputValue();
 
     await text.fill(inForce.replace("connector: PayrollConnector", "connector: Nobody"));
     await page.getByText(/line \d+: .*Nobody/).waitFor();
     expect(await page.getByRole("button", { name: "Try" }).isDisabled()).toBe(true);
     await text.fill(inForce.replace("dailyRate", "dailyRateUSD"));
-    await page.getByText("No faults").waitFor();
-    await page.getByLabel("Event", { exact: true }).selectOption({ label: "The last 10 recorded" });
+    await page.getByText("No errors").waitFor();
+    await page.getByLabel("Event", { exact: true }).selectOption({ label: "Last 10 recorded events" });
     await page.getByRole("button", { name: "Try" }).click();
 
-    await page.getByText(/^\d+ events tried; the edited copy makes other packets of \d+/).waitFor();
-    const tried = page.locator(".tried li").first();
+    await page.getByText(/^\d+ events tried; the edited copy changes the packets of \d+/).waitFor();
+    const tried = page.locator(".results li").first();
     await tried.getByText("dailyRateUSD").waitFor();
     await tried.getByText("not sent").waitFor();
-    await page.getByRole("button", { name: "Back to the one in force" }).click();
+    await page.getByRole("button", { name: "Restore the current version" }).click();
     expect(await text.inputValue()).toBe(inForce);
     await page.close();
   });
@@ -251,7 +251,7 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
   it("verifies the ledger, and shows that nothing was lost", async () => {
     const page = await office.open("ledger");
     await page.getByRole("button", { name: "Verify the ledger" }).click();
-    await page.getByText("The ledger is whole").waitFor();
+    await page.getByText("The ledger is intact").waitFor();
     await page.getByRole("row", { name: /events received/ }).waitFor();
     await page.close();
   });
@@ -274,9 +274,9 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
 
     await office.emit(rate("dunmore", 77));
 
-    await page.getByRole("button", { name: "2 newer packets: show" }).waitFor();
+    await page.getByRole("button", { name: "Show 2 newer packets" }).waitFor();
     expect((await page.locator("tbody tr").first().innerText()).slice(0, 30)).toBe(first.slice(0, 30));
-    await page.getByRole("button", { name: "2 newer packets: show" }).click();
+    await page.getByRole("button", { name: "Show 2 newer packets" }).click();
     await rowOf(page, "dunmore").first().waitFor();
     await page.close();
   });
@@ -318,7 +318,7 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
     await page.getByRole("heading", { name: "Packets" }).waitFor();
 
     await page.keyboard.press("?");
-    await page.getByRole("dialog", { name: "Keys" }).waitFor();
+    await page.getByRole("dialog", { name: "Keyboard shortcuts" }).waitFor();
     await page.keyboard.press("Escape");
     await page.getByRole("dialog").waitFor({ state: "detached" });
     await page.keyboard.press("g");
@@ -327,7 +327,7 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
     await page.reload();
     await page.getByText("Connected").waitFor();
     await page.keyboard.press("Tab");
-    expect(await page.locator(":focus").innerText()).toBe("Skip to the content");
+    expect(await page.locator(":focus").innerText()).toBe("Skip to content");
     await page.close();
   });
 
@@ -337,12 +337,12 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
 
     await office.context.setOffline(true);
     await page.getByRole("link", { name: "per_diem" }).click();
-    await page.getByText("The bridge does not answer.").waitFor();
-    await page.getByText("No answer").waitFor();
+    await page.getByText("The bridge is not responding.").waitFor();
+    await page.getByText("No connection").waitFor();
     await office.context.setOffline(false);
 
-    await page.getByLabel("The sheet's text").waitFor();
-    await page.getByText("The bridge answers again.").waitFor();
+    await page.getByLabel("Sheet text").waitFor();
+    await page.getByText("The bridge is responding again.").waitFor();
     await page.close();
   });
 
@@ -359,7 +359,7 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
     expect(await axeFaults(stranger)).toEqual([]);
     await stranger.getByLabel("Or paste the link").fill("not-the-token");
     await stranger.getByRole("button", { name: "Open" }).click();
-    await stranger.getByText("The bridge does not know this token.").waitFor();
+    await stranger.getByText("The bridge does not accept this token.").waitFor();
     await stranger.goto(`${office.door.url}/#token=${office.door.token}`);
     await stranger.getByText("Connected").waitFor();
     expect(stranger.url()).not.toContain(office.door.token);
@@ -401,7 +401,7 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
         // An empty and a faulty screen: each in one theme.
         theme === "light"
           ? ["packets?text=nothing-is-called-so", ".empty"]
-          : ["packets/pkt-aaaaaaaaaaaaaaaa", ".fault"],
+          : ["packets/pkt-aaaaaaaaaaaaaaaa", ".problem"],
       ] as const) {
         await visit(where, ready);
       }
@@ -409,9 +409,9 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
       await openHeld(page, `axe-${theme}-${width}`);
       expect(await axeFaults(page), "a packet").toEqual([]);
       await page.getByRole("button", { name: "Edit" }).click();
-      await page.getByLabel("Value, as JSON").fill("30");
+      await page.getByLabel("Value (JSON)").fill("30");
       await page.getByRole("button", { name: "Preview" }).click();
-      await page.getByText("What it would come to").waitFor();
+      await page.getByRole("heading", { name: "Preview" }).waitFor();
       expect(await axeFaults(page), "its edit").toEqual([]);
       await page.getByRole("button", { name: "Discard" }).click();
       await page.getByRole("dialog").waitFor();
@@ -426,8 +426,8 @@ describe.skipIf(chromiumPath === undefined)("the operator's day at the Sync Dash
     expect(office.complaints).toEqual([]);
 
     await office.stop();
-    await page.getByText("The bridge does not answer.").first().waitFor();
-    await page.getByText("No answer").waitFor();
+    await page.getByText("The bridge is not responding.").first().waitFor();
+    await page.getByText("No connection").waitFor();
     expect(await rowOf(page, "per_diem").first().isVisible()).toBe(true);
 
     const { url, token } = await office.restart();

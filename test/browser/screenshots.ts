@@ -101,16 +101,16 @@ for (const [size, viewport] of [
     await go(page, `packets/${held.id}`);
     await shoot(page, `packet-${size}-${colorScheme}`, async () => {
       await page.getByRole("button", { name: "Edit" }).click();
-      await page.getByLabel("Value, as JSON").fill("40");
+      await page.getByLabel("Value (JSON)").fill("40");
       await page.getByRole("button", { name: "Preview" }).click();
-      await page.getByText("What it would come to").waitFor();
+      await page.getByRole("heading", { name: "Preview" }).waitFor();
       await page.getByLabel("Reason").fill("The limit is 40 hours; checked with the policy desk");
     });
     await go(page, "sheets/per_diem");
     await shoot(page, `sheets-${size}-${colorScheme}`, async () => {
-      const text = page.getByLabel("The sheet's text");
+      const text = page.getByLabel("Sheet text");
       await text.fill((await text.inputValue()).replace("new_rate: dailyRate", "new_rate: dailyRateUSD"));
-      await page.getByText("No faults").waitFor();
+      await page.getByText("No errors").waitFor();
       await page.getByRole("button", { name: "Try" }).click();
       await page.getByText("events tried").waitFor();
     });
@@ -118,12 +118,12 @@ for (const [size, viewport] of [
     await shoot(page, `events-${size}-${colorScheme}`, () => page.locator("tbody tr").nth(2).waitFor());
     await go(page, "jobs/backfill");
     await shoot(page, `backfill-${size}-${colorScheme}`, async () => {
-      await page.getByLabel("A snapshot").check();
-      await page.getByLabel("The file's address").fill(snapshot);
+      await page.getByLabel("Snapshot file").check();
+      await page.getByLabel("File URL").fill(snapshot);
       await page.getByLabel("telework.hr").check();
-      await page.getByLabel("Packets a second").fill("50");
+      await page.getByLabel("Maximum packets per second").fill("50");
       await page.getByRole("button", { name: "Preview" }).click();
-      await page.getByText("would be made of").waitFor();
+      await page.getByText("would be created from").waitFor();
     });
     await page.close();
   }
