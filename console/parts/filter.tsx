@@ -43,11 +43,6 @@ export function Filter({ query, withStatus }: { readonly query: URLSearchParams;
   const sheets = usePoll("sheets", (signal) => get<Page<Sheet>>("/api/sheets", {}, signal));
   const isCustom = query.has("from") || query.has("to");
   const set = (changed: Query) => replaceQuery({ ...asQuery(query), ...changed });
-  const toggleStatus = (status: Status) => {
-    const chosen = new Set(query.getAll("status"));
-    if (!chosen.delete(status)) chosen.add(status);
-    set({ status: statuses.filter((name) => chosen.has(name)) });
-  };
   const chooseAge = (age: string) =>
     set(
       age === "custom"
@@ -94,23 +89,34 @@ export function Filter({ query, withStatus }: { readonly query: URLSearchParams;
           <TimeInput label="To" value={query.get("to") ?? ""} onChange={(to) => set({ to })} />
         </>
       )}
-      {withStatus && (
-        <fieldset class="chips">
-          <legend class="visually-hidden">Status</legend>
-          {statuses.map((status) => (
-            <label key={status}>
-              <input
-                type="checkbox"
-                class="visually-hidden"
-                checked={query.getAll("status").includes(status)}
-                onChange={() => toggleStatus(status)}
-              />
-              <StatusBadge status={status} />
-            </label>
-          ))}
-        </fieldset>
-      )}
+      {withStatus && <StatusChips chosen={query.getAll("status")} onChange={(status) => set({ status })} />}
     </search>
+  );
+}
+
+interface StatusChipsProps {
+  readonly chosen: readonly string[];
+  readonly onChange: (chosen: readonly Status[]) => void;
+}
+
+function StatusChips({ chosen, onChange }: StatusChipsProps) {
+  const toggle = (toggled: Status) =>
+    onChange(statuses.filter((status) => chosen.includes(status) !== (status === toggled)));
+  return (
+    <fieldset class="chips">
+      <legend class="visually-hidden">Status</legend>
+      {statuses.map((status) => (
+        <label key={status}>
+          <input
+            type="checkbox"
+            class="visually-hidden"
+            checked={chosen.includes(status)}
+            onChange={() => toggle(status)}
+          />
+          <StatusBadge status={status} />
+        </label>
+      ))}
+    </fieldset>
   );
 }
 

@@ -20,6 +20,19 @@ const resultLabels: Readonly<Record<string, string>> = { goes: "released", "is d
 
 /** Releases or discards all held packets that match a filter: preview first, then run as a job. */
 export function BulkScreen({ route: { query } }: ScreenProps) {
+  return (
+    <>
+      <div class="title">
+        <h1>Bulk</h1>
+        <p class="subtitle">Releases or discards all held packets that match a filter.</p>
+      </div>
+      <Filter query={query} withStatus={false} />
+      <BulkForm query={query} />
+    </>
+  );
+}
+
+function BulkForm({ query }: { readonly query: URLSearchParams }) {
   const [operation, setOperation] = useState<BulkOperation>("release");
   const [sheet, setSheet] = useState<"pinned" | "current">("pinned");
   const [rate, setRate] = useState("");
@@ -55,11 +68,6 @@ export function BulkScreen({ route: { query } }: ScreenProps) {
   const canStart = preview !== undefined && preview.made > 0 && reason.trim() !== "";
   return (
     <>
-      <div class="title">
-        <h1>Bulk</h1>
-        <p class="subtitle">Releases or discards all held packets that match a filter.</p>
-      </div>
-      <Filter query={query} withStatus={false} />
       <form class="bulk" onSubmit={start}>
         <fieldset>
           <legend>Operation</legend>
