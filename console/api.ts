@@ -52,7 +52,7 @@ export function queryText(query: Query): string {
   return params.size > 0 ? `?${params}` : "";
 }
 
-/** Limit of one call. ms. Verifying a long ledger takes minutes. */
+/** Longest duration of one call. ms. Verifying a long ledger takes minutes. */
 const timeoutMs = 600_000;
 
 async function call<T>(path: string, init: RequestInit): Promise<T> {

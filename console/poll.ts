@@ -15,7 +15,7 @@ const retryMs = 5_000;
  * Loads data repeatedly while the page is visible.
  *
  * @param key identifies the data; the previous data is dropped if it changes
- * @param everyMs interval; without one, a load is repeated only until there is a response
+ * @param everyMs interval; without one, the data is loaded once, and a load is repeated only if there is no response
  */
 export function usePoll<T>(key: string, load: (signal: AbortSignal) => Promise<T>, everyMs?: number): PollResult<T> {
   const [state, setState] = useState<{ key: string; data?: T; problem?: ProblemError }>({ key });

@@ -57,7 +57,7 @@ export function BackfillForm() {
         ) : (
           <>
             <FileAddress value={file} onInput={setFile} />
-            <TimeInput label="Time of lines without one" value={asOf} onChange={(value) => setAsOf(value ?? "")} />
+            <TimeInput label="Time for lines without a time" value={asOf} onChange={(value) => setAsOf(value ?? "")} />
           </>
         )}
         <TargetChoices

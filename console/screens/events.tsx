@@ -38,7 +38,7 @@ export function EventsScreen({ route: { query } }: ScreenProps) {
       <search class="filter events">
         <div class="labeled text">
           <label for="type">
-            Type<kbd title="Press / to focus this field">/</kbd>
+            Type (exact)<kbd title="Press / to focus this field">/</kbd>
           </label>
           <input
             id="type"
@@ -46,7 +46,7 @@ export function EventsScreen({ route: { query } }: ScreenProps) {
             autocomplete="off"
             spellcheck={false}
             data-filter
-            placeholder="exact match, e.g. policy.per_diem.updated"
+            placeholder="e.g. policy.per_diem.updated"
             value={type}
             onChange={(event) => replaceQuery({ status, type: event.currentTarget.value.trim() })}
           />
@@ -178,7 +178,7 @@ function EventTable({ events }: EventsProps) {
   );
 }
 
-/** Messages that are not valid events. Often nothing but the reason is known of them. */
+/** Table of messages that are not valid events, each with its reason. */
 function QuarantineTable({ events }: EventsProps) {
   return (
     <table class="cards">

@@ -81,7 +81,7 @@ interface VerificationResultProps {
 function VerificationResult({ result: { ok, entries, chains, fault, seals, ms, at } }: VerificationResultProps) {
   return (
     <div class={ok ? "result good" : "result bad"}>
-      <p class="result-word">
+      <p class="result-title">
         <Icon name={ok ? "check" : "warn"} />
         {ok ? "The ledger is intact" : fault ? "The ledger is not intact" : "The seals are overdue"}
       </p>

@@ -261,12 +261,12 @@ const operations = {
   pause: {
     verb: "Pause",
     done: "Paused",
-    effect: "Stops sending to this connector until it is resumed. Its packets wait in the outbox.",
+    effect: "Stops sending through this connector until it is resumed. Its packets wait in the outbox.",
   },
   resume: {
     verb: "Resume",
     done: "Resumed",
-    effect: "Starts sending to this connector again, beginning with the packets in the outbox.",
+    effect: "Sends through this connector again, beginning with the packets in the outbox.",
   },
   redrive: {
     verb: "Redrive",

@@ -25,7 +25,7 @@ export function PacketsScreen({ route: { query } }: ScreenProps) {
       <div class="title">
         <h1>Packets</h1>
         <a class="button" href={linkTo("bulk", undefined, { ...asQuery(query), status: undefined })}>
-          <Icon name="bulk" /> Bulk operation on this filter
+          <Icon name="bulk" /> Bulk operation with this filter
         </a>
       </div>
       <Filter query={query} withStatus />

@@ -102,7 +102,7 @@ function Editor({ text, onInput, isInvalid }: EditorProps) {
 /** Delay between the last keystroke and the check. ms */
 const typingMs = 400;
 
-/** Checks an edited sheet once typing has stopped. Undefined until the first result and while the sheet is unedited. */
+/** Checks an edited sheet when typing stops. Returns undefined before the first result or if the sheet is not edited. */
 function useCheck(name: string, text: string | undefined): SheetCheck | undefined {
   const [check, setCheck] = useState<{ readonly text: string; readonly result: SheetCheck }>();
   useEffect(() => {
@@ -303,7 +303,7 @@ function PreviewResult({ result: { looked, changed, complete, events }, isEdited
     <>
       <p>
         {counted(looked, "event")} tried
-        {isEdited && `; the edited copy changes the packets of ${formatCount(changed)}`}
+        {isEdited && `; the edited copy creates different packets for ${formatCount(changed)}`}
         {!complete && "; stopped at the time limit"}
         {events.length > maxShown && `; the first ${maxShown} are shown`}.
       </p>

@@ -143,7 +143,7 @@ describe.skipIf(chromiumPath === undefined)("the Sync Dashboard", () => {
     for (const id of ["bulk-1", "bulk-2", "bulk-3"]) await office.emit(policy(id, 90));
     const page = await office.open("packets?status=HELD&text=PolicyApproved");
     await rowOf(page, "bulk-3").waitFor();
-    await page.getByRole("link", { name: "Bulk operation on this filter" }).click();
+    await page.getByRole("link", { name: "Bulk operation with this filter" }).click();
 
     await page.getByLabel("Discard").check();
     await page.getByLabel("Reason").fill("withdrawn by the policy desk");
@@ -239,7 +239,7 @@ describe.skipIf(chromiumPath === undefined)("the Sync Dashboard", () => {
     await page.getByLabel("Event", { exact: true }).selectOption({ label: "Last 10 recorded events" });
     await page.getByRole("button", { name: "Try" }).click();
 
-    await page.getByText(/^\d+ events tried; the edited copy changes the packets of \d+/).waitFor();
+    await page.getByText(/^\d+ events tried; the edited copy creates different packets for \d+/).waitFor();
     const tried = page.locator(".results li").first();
     await tried.getByText("dailyRateUSD").waitFor();
     await tried.getByText("not sent").waitFor();
