@@ -4,12 +4,12 @@ import { defineConnector } from "../bridge/model/connector.ts";
 import { type Outcome, refused } from "../bridge/model/outcome.ts";
 import type { Packet } from "../bridge/model/packet.ts";
 import type { Json } from "../bridge/values/json.ts";
-import { csvText, neutral } from "./protocols/files/csv.ts";
+import { csvText, escapeFormula } from "./protocols/files/csv.ts";
 import { addressSchema } from "./protocols/files/folder-address.ts";
-import { pickUp, pickUpSchema } from "./protocols/files/poll-folder.ts";
+import { pickUpSchema, pollFolder } from "./protocols/files/poll-folder.ts";
 import { hostKeySchema, loginSchema } from "./protocols/files/sftp.ts";
 import { type Encode, encoderOf } from "./protocols/files/text-encoding.ts";
-import { folderAt, noLogin, s3PlaceOf, type UploadFile, uploadTo } from "./protocols/files/upload.ts";
+import { folderAt, missingLogin, s3PlaceOf, type UploadFile, uploaderFor } from "./protocols/files/upload.ts";
 
 /** The columns every row begins with: what its reader needs to take it once, and in order. */
 const ownColumns = ["packet_id", "version", "action", "entity", "fields"] as const;
@@ -128,20 +128,21 @@ export const connector = defineConnector({
     const encode = encoderOf(charactersOf(config));
     const rows = packets.map((packet) => rowOf(packet, config, encode));
     const good = rows.filter((row) => row.ok);
-    const dropped = good.length > 0 ? await uploadTo(config, secret).put(fileOf(good, config), signal) : undefined;
+    const dropped =
+      good.length > 0 ? await uploaderFor(config, secret).upload(fileOf(good, config), signal) : undefined;
     return rows.map((row) => (row.ok ? (dropped as Outcome) : refused(row.fault)));
   },
 
   probe({ config, secret, signal }) {
-    return uploadTo(config, secret).isAwake(signal);
+    return uploaderFor(config, secret).isAwake(signal);
   },
 
   polls: ({ pickUp }) => pickUp !== undefined,
 
   async poll({ config, secret, memory, signal }) {
     const { pickUp: form, hostKeys } = config;
-    const enter = form && folderAt(form.from, hostKeys, secret);
-    return enter ? pickUp(enter, form, { memory, signal }) : { fault: noLogin };
+    const withFolder = form && folderAt(form.from, hostKeys, secret);
+    return withFolder ? pollFolder(withFolder, form, { memory, signal }) : { fault: missingLogin };
   },
 });
 
@@ -163,7 +164,7 @@ function rowOf(packet: Packet, config: Config, encode: Encode): Row | { readonly
     packet.entity,
     given.map((each) => each.header).join("|"),
   ];
-  const cells = own.map(neutral);
+  const cells = own.map(escapeFormula);
   if (cells.some((cell) => !encode(cell)))
     return { ok: false, fault: `the entity cannot be said in ${config.encoding}` };
   for (const { field } of columns) {
@@ -180,7 +181,7 @@ function rowOf(packet: Packet, config: Config, encode: Encode): Row | { readonly
 function cellOf(value: Json | undefined): string | undefined {
   if (value === undefined || value === null) return "";
   if (typeof value === "object") return undefined;
-  return typeof value === "string" ? neutral(value) : String(value);
+  return typeof value === "string" ? escapeFormula(value) : String(value);
 }
 
 /** Of two rows of one entity the one with the later text is the newer: time, order of acceptance, revision. */

@@ -6,8 +6,8 @@ import { layoutSchema } from "./protocols/files/flat-file-layout.ts";
 import { FolderError } from "./protocols/files/folder.ts";
 import { addressSchema, serverAt } from "./protocols/files/folder-address.ts";
 import { ftpSource } from "./protocols/files/ftps.ts";
-import { putNumbered } from "./protocols/files/numbered-upload.ts";
-import { type PickUp, pickUp, pickUpSchema } from "./protocols/files/poll-folder.ts";
+import { uploadNumbered } from "./protocols/files/numbered-upload.ts";
+import { type PickUpConfig, pickUpSchema, pollFolder } from "./protocols/files/poll-folder.ts";
 import { hostKeySchema, type Login, loginSchema, sftpSource } from "./protocols/files/sftp.ts";
 
 const examples = "ftps://host/inbox or sftp://host/inbox";
@@ -58,7 +58,7 @@ const config = z
 
 type Config = z.output<typeof config>;
 
-function placesOf({ to, pickUp }: { readonly to: string; readonly pickUp?: PickUp | undefined }): string[] {
+function placesOf({ to, pickUp }: { readonly to: string; readonly pickUp?: PickUpConfig | undefined }): string[] {
   return [to, ...(pickUp ? [pickUp.from] : [])];
 }
 
@@ -76,14 +76,14 @@ export const connector = defineConnector({
   async send(packet, { config, secret, memory, signal }) {
     const source = sourceFor(config.to, config, secret);
     if (!source) return retry(noPassword, { code: "setup", mayHaveLanded: false });
-    return putNumbered(packet, config, memory, (work) => withConnection(source, signal, work));
+    return uploadNumbered(packet, config, memory, (work) => withConnection(source, signal, work));
   },
 
   async probe({ config, secret, signal }) {
     const source = sourceFor(config.to, config, secret);
     if (!source) return false;
     try {
-      await withConnection(source, signal, (folder) => folder.look());
+      await withConnection(source, signal, (folder) => folder.check());
       return true;
     } catch (error) {
       if (error instanceof FolderError) return false;
@@ -97,7 +97,7 @@ export const connector = defineConnector({
     const { pickUp: form } = config;
     const source = form && sourceFor(form.from, config, secret);
     if (!source) return { fault: noPassword };
-    return pickUp((signal, work) => withConnection(source, signal, work), form, { memory, signal });
+    return pollFolder((signal, work) => withConnection(source, signal, work), form, { memory, signal });
   },
 });
 

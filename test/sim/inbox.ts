@@ -2,11 +2,11 @@ import type { Packet } from "../../bridge/model/packet.ts";
 import { flatFile } from "../../connectors/protocols/files/flat-file.ts";
 import { layoutSchema } from "../../connectors/protocols/files/flat-file-layout.ts";
 import { type Folder, FolderError } from "../../connectors/protocols/files/folder.ts";
-import type { Numbering } from "../../connectors/protocols/files/numbered-upload.ts";
+import type { NumberedFileOptions } from "../../connectors/protocols/files/numbered-upload.ts";
 import type { Mood } from "./mood.ts";
 
 /** File layout of the simulation: each file names the packet it belongs to. */
-export const numbering: Numbering = {
+export const numbering: NumberedFileOptions = {
   file: "HMS{number}.DAT",
   digits: 6,
   first: 1,
@@ -39,7 +39,7 @@ export class Inbox {
     const files = this.#files;
     return {
       leftoverTempFiles: new Set(),
-      look: () => act("look", false, () => {}),
+      check: () => act("check", false, () => {}),
       size: (name) => act("size", false, () => files.get(name)?.byteLength),
       read: (name) => act("read", false, () => Buffer.from(files.get(name) ?? [])),
       list: () => act("list", false, () => [...files].map(([name, { byteLength }]) => ({ name, bytes: byteLength }))),
