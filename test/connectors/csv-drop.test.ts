@@ -97,8 +97,8 @@ describe("CSV batch", () => {
     expect(outcomes).toMatchObject([
       { kind: "delivered" },
       { kind: "refused", reason: "hourlyRate has no column; add it to columns in the connector's configuration" },
-      { kind: "refused", reason: "city is a list or an object, and a cell holds one value" },
-      { kind: "refused", reason: "city holds a NUL character" },
+      { kind: "refused", reason: "city is a list or an object, which a cell cannot represent" },
+      { kind: "refused", reason: "city contains a NUL character" },
     ]);
     expect(String(bytes[0]).split("\r\n")).toHaveLength(3);
   });
@@ -161,7 +161,7 @@ describe("CSV cell", () => {
 
   it("refuses a character that its encoding lacks instead of replacing it", async () => {
     expect((await dropped([{ fields: { city: "Żary" } }], { encoding: "windows-1252" })).outcomes).toMatchObject([
-      { kind: "refused", reason: "city holds a character that windows-1252 does not have" },
+      { kind: "refused", reason: "city contains a character that windows-1252 lacks" },
     ]);
     const { bytes } = await dropped([{ fields: { city: "Curaçao €" } }], { encoding: "windows-1252" });
     expect(bytes[0]?.toString("latin1")).toContain("Cura\u00e7ao \u0080");
@@ -186,8 +186,8 @@ describe("CsvDropConnector configuration", () => {
     [{ to: "sftp://host/drop" }, /hostKeys/],
     [{ to: "sftp://me:secret@host/drop", hostKeys: [`SHA256:${"a".repeat(43)}`] }, /contains a user name/],
     [{ to: "ftp://host/drop" }, /not an address such as/],
-    [{ to: "s3://UPPER/drop" }, /no place such as/],
-    [{ to: "s3://bucket/dr*p" }, /no place such as/],
+    [{ to: "s3://UPPER/drop" }, /not an address such as/],
+    [{ to: "s3://bucket/dr*p" }, /not an address such as/],
     [{ to: "file:///srv/drop?x" }, /query/],
     [{ columns: [] }, /columns/],
     [{ columns: ["a", "a"] }, /twice/],

@@ -417,12 +417,12 @@ describe("FtpFlatConnector configuration", () => {
   const good = { to: "ftps://host/in", layout };
 
   it.each([
-    [{ to: "ftp://host/in" }, /in the clear/],
+    [{ to: "ftp://host/in" }, /unencrypted/],
     [{ to: "sftp://host/in" }, /hostKeys/],
     [{ to: "sftp://host/in", hostKeys: ["MD5:aa"] }, /fingerprint/],
     [{ to: "https://host/in" }, /not an address such as/],
-    [{ file: "../HMS{number}" }, /no file name/],
-    [{ file: "HMS.DAT" }, /no file name/],
+    [{ file: "../HMS{number}" }, /not a file name/],
+    [{ file: "HMS.DAT" }, /not a file name/],
     [{ to: "ftps://host/in%0d%0aDELE%20x" }, /control character/],
     [{ stray: 1 }, /stray/],
   ])("rejects %j", (change, issue) => {

@@ -69,7 +69,7 @@ describe("a function's bundle", () => {
   it.each<[string, object, string]>([
     ["postgresql-table.ts", aTable, "(ECONNREFUSED)"],
     ["oracle-table.ts", aTable, "(NJS-503)"],
-    ["soap.ts", aService, "nobody listens there"],
+    ["soap.ts", aService, "the connection was refused"],
     ["csv-drop.ts", { ...anInbox, columns: ["dailyRate"] }, "the connection was refused"],
     ["ftp-flat.ts", { ...anInbox, layout }, "the connection was refused"],
     ["ftp-flat.ts", { to: "ftps://127.0.0.1:1/in", layout }, "the connection was refused"],

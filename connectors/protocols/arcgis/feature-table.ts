@@ -5,9 +5,9 @@ import * as z from "zod";
 import type { Http, HttpResponse } from "../../../bridge/model/connector.ts";
 import { delivered, type Outcome, refused, retry } from "../../../bridge/model/outcome.ts";
 import type { Packet } from "../../../bridge/model/packet.ts";
-import { answerKept, joinUrl, outcomeOf, outcomeOfError } from "../http/client.ts";
-import { withoutValues } from "../http/problem-details.ts";
-import { type Fetched, type Held, heldToken } from "../http/token-cache.ts";
+import { joinUrl, maxAnswerLength, outcomeOf, outcomeOfError } from "../http/client.ts";
+import { redactValues } from "../http/problem-details.ts";
+import { type CachedToken, cachedToken, type TokenResult } from "../http/token-cache.ts";
 
 const fieldName = z.string().regex(/^[A-Za-z_]\w{0,63}$/, "is not a field name such as ENTITY_ID");
 
@@ -66,7 +66,7 @@ export async function applyEdits(packets: readonly Packet[], service: FeatureSer
   if ("outcome" in access) return packets.map(() => access.outcome);
   const call: Call = (operation, form, sent) =>
     post(service, layerUrl(service, operation), { ...form, ...(access.token && { token: access.token }) }, sent);
-  return (await editBatch(packets, service.table, call)).map(access.heed);
+  return (await editBatch(packets, service.table, call)).map(access.dropIfRefused);
 }
 
 export function layerUrl({ baseUrl, table }: Pick<FeatureService, "baseUrl" | "table">, ...more: string[]): string {
@@ -214,9 +214,9 @@ function rowResult(
     return delivered({ at, status, ...(row.objectId && { remoteId: String(row.objectId) }) });
   }
   if (row.error?.code === rolledBackCode) return "rolled back";
-  const why = withoutValues(row.error?.description ?? "", sent);
+  const why = redactValues(row.error?.description ?? "", sent);
   const reason = `the service refused the row (${row.error?.code ?? "no code"})${why && `: ${why}`}`;
-  return refused(reason, { status, answer: JSON.stringify(row).slice(0, answerKept) });
+  return refused(reason, { status, answer: JSON.stringify(row).slice(0, maxAnswerLength) });
 }
 
 /** ArcGIS error codes for an invalid and for a missing token. */
@@ -259,9 +259,9 @@ function outcomeOfServiceError(
   // All other error codes are HTTP status codes.
   const outcome = outcomeOf({ ...response, status: code, body: "" }, "", undefined);
   if (outcome.kind === "retry") return outcome;
-  const why = withoutValues(message, sent);
+  const why = redactValues(message, sent);
   const reason = `the service answered ${code}${why && `: ${why}`}`;
-  return refused(reason, { status, answer: response.body.slice(0, answerKept) });
+  return refused(reason, { status, answer: response.body.slice(0, maxAnswerLength) });
 }
 
 /** Returns the referer that tokens are bound to. A token bound to an IP address would fail when the address changes. */
@@ -269,9 +269,9 @@ function refererOf(url: string): string {
   return new URL(url).origin;
 }
 
-const noToken: Held = { token: "", heed: (outcome) => outcome };
+const noToken: CachedToken = { token: "", dropIfRefused: (outcome) => outcome };
 
-async function tokenOf(service: FeatureService): Promise<Held | Failed> {
+async function tokenOf(service: FeatureService): Promise<CachedToken | Failed> {
   const { secret, table, http } = service;
   if (secret === undefined) return noToken;
   if ("token" in secret) return { ...noToken, token: secret.token };
@@ -280,7 +280,7 @@ async function tokenOf(service: FeatureService): Promise<Held | Failed> {
     const reason = "its secret has a username, but its configuration has no tokenUrl";
     return { outcome: retry(reason, { code: "setup", mayHaveLanded: false }) };
   }
-  return heldToken(http, JSON.stringify([tokenUrl, secret]), () => fetchToken(service, tokenUrl, secret));
+  return cachedToken(http, JSON.stringify([tokenUrl, secret]), () => fetchToken(service, tokenUrl, secret));
 }
 
 const tokenSchema = z.looseObject({ token: z.string().min(1), expires: z.number() });
@@ -292,7 +292,7 @@ async function fetchToken(
   service: FeatureService,
   tokenUrl: string,
   { username, password }: { readonly username: string; readonly password: string },
-): Promise<Fetched> {
+): Promise<TokenResult> {
   const referer = refererOf(service.baseUrl);
   const form = { f: "json", username, password, client: "referer", referer, expiration: tokenMinutes };
   const response = await post(service, tokenUrl, form, [username, password]);

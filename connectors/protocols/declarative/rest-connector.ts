@@ -11,8 +11,8 @@ import { delivered, type Outcome, refused, retry } from "../../../bridge/model/o
 import type { Packet } from "../../../bridge/model/packet.ts";
 import { nest, pathIssue } from "../../../bridge/values/field-path.ts";
 import type { Json, JsonObject } from "../../../bridge/values/json.ts";
-import { answerKept, joinUrl, judge, outcomeOfError, retryAfterIn } from "../http/client.ts";
-import { accessTo, clientAuthSchema, clientSecretSchema, tlsOf } from "../http/oauth2.ts";
+import { joinUrl, maxAnswerLength, outcomeOfError, outcomeOfExchange, retryAfterOf } from "../http/client.ts";
+import { authorize, clientAuthSchema, clientSecretSchema, tlsOf } from "../http/oauth2.ts";
 
 /** Matches `{entity}` and `{address.zip}`. */
 const placeholder = /\{([^{}]+)\}/g;
@@ -200,9 +200,9 @@ async function send(declaration: Declaration, packet: Packet, context: Context<C
   if (!oauth2) return sendWith(authHeaders(declaration, secret));
   const { clientId = "", clientSecret = "" } = secret;
   const server = { ...oauth2, tokenUrl: config.tokenUrl ?? oauth2.tokenUrl };
-  const access = await accessTo(http, server, { ...secret, clientId, clientSecret }, signal);
+  const access = await authorize(http, server, { ...secret, clientId, clientSecret }, signal);
   if ("outcome" in access) return access.outcome;
-  return access.heed(await sendWith(access.headers));
+  return access.dropIfRefused(await sendWith(access.headers));
 }
 
 function configSchemaOf(declaration: Declaration): z.ZodType<Config> {
@@ -314,14 +314,14 @@ async function call({ answers }: Declaration, http: Http, request: HttpRequest):
   }
   const { status } = response;
   const at = new URL(request.url).pathname;
-  const usual = judge(request, response, at);
+  const usual = outcomeOfExchange(request, response, at);
   if (includes(answers.delivered, status)) return delivered({ at, status });
   if (includes(answers.retry, status)) {
-    const afterMs = retryAfterIn(response);
+    const afterMs = retryAfterOf(response);
     return retry(`answered ${status}`, { status, ...(afterMs !== undefined && { afterMs }) });
   }
   if (!includes(answers.refused, status) || usual.kind === "refused") return usual;
-  return refused(`answered ${status}`, { status, answer: response.body.slice(0, answerKept) });
+  return refused(`answered ${status}`, { status, answer: response.body.slice(0, maxAnswerLength) });
 }
 
 function includes(statuses: readonly (number | string)[], status: number): boolean {

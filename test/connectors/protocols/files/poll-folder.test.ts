@@ -435,18 +435,14 @@ describe("connectors with pickUp", () => {
   it.each([
     [csvDrop, { to: "file:///srv/drop", columns, pickUp: { from: "sftp://host/out" } }, /hostKeys/],
     [csvDrop, { to: "file:///srv/drop", columns, pickUp: { from: "ftp://host/out" } }, /not an address such as/],
-    [
-      csvDrop,
-      { to: "file:///srv/drop/", columns, pickUp: { from: "file:///srv/drop" } },
-      /would read what it has written/,
-    ],
+    [csvDrop, { to: "file:///srv/drop/", columns, pickUp: { from: "file:///srv/drop" } }, /would read its own files/],
     [
       csvDrop,
       { to: "file:///srv/drop", columns, pickUp: { from: "file:///out", taken: "../x" } },
       /not a name of at most/,
     ],
     [csvDrop, { to: "file:///srv/drop", columns, pickUp: { from: "file:///out", files: "a/*.csv" } }, /not a pattern/],
-    [ftpFlat, { to: "ftps://host/in", layout, pickUp: { from: "ftp://host/out" } }, /in the clear/],
+    [ftpFlat, { to: "ftps://host/in", layout, pickUp: { from: "ftp://host/out" } }, /unencrypted/],
     [ftpFlat, { to: "ftps://host/in", layout, pickUp: { from: "sftp://host/out" } }, /hostKeys/],
     [ftpFlat, { to: "sftp://host/in", hostKeys, layout, pickUp: { from: "file:///out" } }, /not an address such as/],
   ])("rejects the invalid folder configuration %#", ({ config }, given, issue) => {
@@ -456,7 +452,7 @@ describe("connectors with pickUp", () => {
   it("refuses to deploy with a local folder", () => {
     const config = csvDrop.config.parse({ to: "s3://bucket/drop", columns, pickUp: { from: "file:///out" } });
 
-    expect(csvDrop.needs?.(config)).toEqual({ fault: "pickUp.from is a folder of one machine; on AWS say sftp:" });
+    expect(csvDrop.needs?.(config)).toEqual({ fault: "pickUp.from is a local folder; on AWS, give an sftp: address" });
   });
 });
 
