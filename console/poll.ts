@@ -93,5 +93,6 @@ export function useAction(): Action {
 
 function asProblem(error: unknown): ProblemError {
   if (error instanceof ProblemError) return error;
+  console.error(error);
   return new ProblemError({ title: "Something went wrong on this page", detail: "Reload the page." });
 }
