@@ -33,7 +33,7 @@ export type AlarmKind =
   | "ledger-copies-lost"
   | "ledger-not-sealed";
 
-/** Threshold: fires at or above `from`, or below `below` and if there is no data. */
+/** Threshold: the alarm fires at or above `from`, or it fires below `below` and without data. */
 type Bound = { readonly from: number } | { readonly below: number };
 
 type AlarmPlan = Bound & {

@@ -19,8 +19,8 @@ export interface AlertsProps {
 }
 
 /**
- * Topic with the alerts that the bridge publishes to HMS-OPS on the bus, for those who prefer to subscribe to a topic.
- * It receives a message for each change of state; an alarm, in contrast, has one state at a time.
+ * Topic that forwards the bridge's alerts from the bus to subscribers that do not want to set up a rule. Each alert is
+ * one message about a change of state, such as a target that went down.
  */
 export class Alerts extends Construct {
   constructor(scope: Construct, id: string, { shared, eventBus, alarms }: AlertsProps) {

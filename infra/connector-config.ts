@@ -12,22 +12,22 @@ export function deployable(files: readonly ConnectorFile[], settings: Settings):
 
 /** Returns a connector's configuration. @throws {Error} if it is invalid, or too large for the environment */
 export function configFor(connector: Connector, settings: Settings): unknown {
-  const given = configured(connector, settings) ?? {};
+  const config = configured(connector, settings) ?? {};
   const where = `the CDK context, connectors.${connector.name}`;
-  const parsed = connector.config.safeParse(given);
+  const parsed = connector.config.safeParse(config);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     throw new Error(`${where}.${issue?.path.join(".")}: ${issue?.message}`);
   }
   const needs = connector.needs?.(parsed.data);
   if (needs && "fault" in needs) throw new Error(`${where}: ${needs.fault}`);
-  const bytes = Buffer.byteLength(JSON.stringify(given));
+  const bytes = Buffer.byteLength(JSON.stringify(config));
   if (bytes > maxConfigBytes) {
     throw new Error(
       `${where}: has ${bytes} bytes as JSON; the limit for a function's environment is ${maxConfigBytes}`,
     );
   }
-  return given;
+  return config;
 }
 
 /** Part of the 4 KB limit of a function's environment. Source: AWS Lambda quotas. */

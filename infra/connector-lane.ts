@@ -149,8 +149,8 @@ export class Lane extends Construct {
 }
 
 /**
- * Returns the table operations of a connector. A strict one also queries a lane for its oldest packet
- * and deletes closed packets from the lane's list.
+ * Returns the table operations of a connector. A strict one also queries a lane for its oldest packet and
+ * deletes closed packets from the lane's list.
  */
 function packetsUse({ order }: Connector): StateUse["packets"] {
   const common = ["BatchGetItem", "PartiQLInsert", "PartiQLUpdate"] as const;

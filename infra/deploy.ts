@@ -106,12 +106,16 @@ async function deployMappings({ context, mappings, now = false, json }: Options,
   const targets = await targetsOf(settings);
   const { bytes, sheets, examples, warnings } = await buildSheetBundle(mappings, targets.connectors);
   for (const warning of warnings) log(`${warning} (a warning)`);
-  log(`${sheets} sheets, ${bytes.byteLength} bytes, ${examples} examples pass`);
+  log(`${plural(sheets, "sheet")}, ${bytes.byteLength} bytes, ${plural(examples, "example")} passed`);
   const client = new AppConfigClient({ ...awsOptions(settings), maxAttempts: 8 });
   const result = await deploySheets({ client, targets, bytes, now, log, sleep });
   if (json) console.log(JSON.stringify(result));
   else console.log(resultText(result));
   return result.kind === "in-force" || result.kind === "unchanged" ? exitCodes.ok : exitCodes.rejected;
+}
+
+function plural(quantity: number, noun: string): string {
+  return `${quantity} ${noun}${quantity === 1 ? "" : "s"}`;
 }
 
 function resultText(result: DeploymentResult): string {

@@ -19,7 +19,7 @@ const settingsSchema = z.strictObject({
   bus: z.string().min(1).optional(),
   /** Retention of HMS events in the archive of the bus, in days. 0 means no archive. */
   archiveDays: z.coerce.number().int().min(0, "is below 0").max(3_653, "is more than ten years").default(30),
-  /** Retention of the payloads of closed packets and finished events. */
+  /** Retention of the payloads of closed packets and finished events, in days. */
   payloadRetentionDays: z.coerce.number().int().min(1, "is below 1").max(3_653, "is more than ten years").default(90),
   /** Compliance engine called in addition to `governance.yaml`. Its token is the secret `<name>/governance`. */
   governance: complianceSettingsSchema.optional(),
@@ -66,11 +66,11 @@ export type Settings = z.output<typeof settingsSchema>;
  * @throws {Error} if a setting is invalid; names the key and the issue
  */
 export function readSettings(context: (key: string) => unknown): Settings {
-  const given = Object.keys(settingsSchema.shape).flatMap((key) => {
+  const values = Object.keys(settingsSchema.shape).flatMap((key) => {
     const value = context(key);
     return value === undefined ? [] : [[key, value]];
   });
-  const parsed = settingsSchema.safeParse(Object.fromEntries(given));
+  const parsed = settingsSchema.safeParse(Object.fromEntries(values));
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw new Error(`the CDK context, ${issue?.path.join(".")}: ${issue?.message}`);

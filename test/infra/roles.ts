@@ -16,7 +16,7 @@ export interface Role {
 
 interface Resource {
   readonly Type: string;
-  // biome-ignore lint/suspicious/noExplicitAny: a template's properties are whatever CloudFormation takes
+  // biome-ignore lint/suspicious/noExplicitAny: properties differ by resource type
   readonly Properties: Record<string, any>;
   readonly Metadata?: { readonly "aws:asset:path"?: string };
 }

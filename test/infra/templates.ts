@@ -7,7 +7,7 @@ import { home } from "../support/home.ts";
 
 export interface Resource {
   readonly Type: string;
-  // biome-ignore lint/suspicious/noExplicitAny: a template's properties are whatever CloudFormation takes
+  // biome-ignore lint/suspicious/noExplicitAny: properties differ by resource type
   readonly Properties: Record<string, any>;
   readonly DeletionPolicy?: string;
 }
