@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 import { asked } from "./test/reliability/figure.ts";
-import { passedOver } from "./test/support/passed-over.ts";
+import { skippedTests } from "./test/support/skipped-tests.ts";
 
 export default defineConfig({
   test: {
@@ -19,6 +19,6 @@ export default defineConfig({
     maxWorkers: 2,
     // Node runs TypeScript itself, as it does where the bridge works.
     experimental: { viteModuleRunner: false },
-    reporters: ["default", passedOver],
+    reporters: ["default", skippedTests],
   },
 });

@@ -6,10 +6,10 @@ import { measuredIn } from "../../functions/log-metrics.ts";
 import { aSheet } from "../support/builders.ts";
 import { aCore, type Core, fakeTarget } from "../support/core.ts";
 import { home } from "../support/home.ts";
-import { foundIn, inWordsOf, type Planted, plantedKinds, plantedValues } from "../support/planted.ts";
+import { leakedFields, labeledText, type PlantedValue, plantedFields, plantedValues } from "../support/planted-personal-data.ts";
 
 const values = plantedValues(99);
-const kinds = plantedKinds;
+const kinds = plantedFields;
 
 const mapped = kinds.map((kind) => `${kind}: ${kind}`).join(", ");
 const sheets = {
@@ -30,7 +30,7 @@ rules:
   - { id: no-persons, class: person, action: block }
 `;
 
-const eventOf = ({ field, value }: Planted, i: number, where: "field" | "note" | "nested") => ({
+const eventOf = ({ field, value }: PlantedValue, i: number, where: "field" | "note" | "nested") => ({
   id: `${where}-${i}`,
   type: "person.changed",
   subject: `r-${where}-${i}`,
@@ -48,7 +48,7 @@ async function tellTales(core: Core, errors: readonly unknown[]): Promise<string
     (await core.packets()).map(({ progress }) => progress.reason),
     errors.map((error) => [String(error), (error as Error).stack, String((error as Error).cause)]),
   ]);
-  return foundIn(told, values);
+  return leakedFields(told, values);
 }
 
 async function aPlantedCore() {
@@ -88,7 +88,7 @@ describe("planted personal data", () => {
     const { core, closed, place } = await aPlantedCore();
     await using _ = core;
     using __ = place;
-    const said = values.filter((one) => inWordsOf(one) !== undefined);
+    const said = values.filter((one) => labeledText(one) !== undefined);
     await core.emit(...said.map((one, i) => eventOf({ ...one, field: one.field.replaceAll("_", " ") }, i, "note")));
     await core.rest(600_000);
 

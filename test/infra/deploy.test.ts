@@ -96,7 +96,7 @@ describe("deploy:mappings", () => {
     using at = folder();
     await ship(at);
     at.write("mappings/rate.yaml", sheet("rate"));
-    server.course = inStages;
+    server.rollout = inStages;
 
     expect(await ship(at)).toBe(0);
     expect(started().at(-1)).toMatchObject({ DeploymentStrategyId: "staged1" });
@@ -124,7 +124,7 @@ describe("deploy:mappings", () => {
     await ship(at);
     const before = server.inForce();
     at.write("mappings/rate.yaml", sheet("rate"));
-    server.course = takenBack;
+    server.rollout = takenBack;
 
     expect(await ship(at)).toBe(1);
     expect(printed.at(-1)).toBe("taken back at 20 % by an alarm: alarm:mapper-failing; the sheets before are in force");
@@ -135,9 +135,9 @@ describe("deploy:mappings", () => {
     using at = folder();
     await ship(at);
     at.write("mappings/rate.yaml", sheet("rate"));
-    server.course = takenBack;
+    server.rollout = takenBack;
     await ship(at);
-    server.course = inStages;
+    server.rollout = inStages;
 
     expect(await ship(at)).toBe(0);
     expect(started()).toHaveLength(3);
@@ -157,7 +157,7 @@ describe("deploy:mappings", () => {
     using at = folder();
     await ship(at);
     at.write("mappings/rate.yaml", sheet("rate"));
-    server.course = [{ state: "DEPLOYING", percent: 40 }];
+    server.rollout = [{ state: "DEPLOYING", percent: 40 }];
     const other = ship(at);
     await vi.waitFor(() => expect(started()).toHaveLength(2));
 

@@ -9,7 +9,7 @@ import { measuredIn } from "../../functions/log-metrics.ts";
 import { Bridge } from "../../library/bridge.ts";
 import { until } from "../support/clock.ts";
 import { type Home, home } from "../support/home.ts";
-import { foundIn, inWordsOf, isPlainToSee, type Planted, plantedKinds, plantedValues } from "../support/planted.ts";
+import { leakedFields, labeledText, hasKnownFormat, type PlantedValue, plantedFields, plantedValues } from "../support/planted-personal-data.ts";
 import { bridge, type Served, serve } from "../support/serve.ts";
 import { type Answer, type TargetServer, taken, targetServer } from "../support/target-server.ts";
 
@@ -42,7 +42,7 @@ interface Office extends AsyncDisposable {
 }
 
 const key = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
-const mapped = plantedKinds.map((kind) => `${kind}: ${kind}`).join(", ");
+const mapped = plantedFields.map((kind) => `${kind}: ${kind}`).join(", ");
 const files = (connectors: object, engine: TargetServer, alerts: TargetServer): Record<string, string> => ({
   "bridge.yaml": stringify({
     connectors,
@@ -202,7 +202,7 @@ async function anOffice(): Promise<Office> {
 interface EntryPoint {
   readonly name: string;
   /** Sends all values in every way this entry point accepts. */
-  send(office: Office, values: readonly Planted[]): Promise<void>;
+  send(office: Office, values: readonly PlantedValue[]): Promise<void>;
   /** Set if no value may reach a target. Otherwise all values reach a target that may receive them. */
   readonly arrives?: "none";
 }
@@ -224,7 +224,7 @@ const entryPoints: readonly EntryPoint[] = [
   {
     name: "events published by a program",
     async send(office, values) {
-      const plain = values.filter(isPlainToSee);
+      const plain = values.filter(hasKnownFormat);
       await emitted(office, [
         ...values.map(({ field, value }, i) => ({ id: `f-${i}`, subject: `r-${i}`, data: { [field]: value } })),
         ...values.map(({ field, value }, i) => ({
@@ -233,7 +233,7 @@ const entryPoints: readonly EntryPoint[] = [
           data: { nested: { [field]: [value] } },
         })),
         ...values.flatMap((one, i) => {
-          const note = inWordsOf(one);
+          const note = labeledText(one);
           return note === undefined ? [] : [{ id: `w-${i}`, subject: `w-${i}`, data: { note } }];
         }),
         ...values.map(({ field, value }) => ({ id: value, subject: "r", data: { [field]: value } })),
@@ -326,7 +326,7 @@ const entryPoints: readonly EntryPoint[] = [
         const { field, value } = one;
         const id = held[i % held.length] as string;
         const { etag } = JSON.parse((await office.call(`/api/packets/${id}`)).text);
-        const reason = inWordsOf(one) ?? "no words say what it is";
+        const reason = labeledText(one) ?? "no words say what it is";
         const place = encodeURIComponent(value);
         for (const [path, body] of [
           [`packets/${id}/edit`, { etag, fields: { [field]: value, [value]: value }, reason }],
@@ -377,9 +377,9 @@ const entryPoints: readonly EntryPoint[] = [
       }
       // Edits each packet with a reason that contains the value.
       for (const [i, id] of held.entries()) {
-        const one = values[i % values.length] as Planted;
+        const one = values[i % values.length] as PlantedValue;
         const { etag } = JSON.parse((await office.call(`/api/packets/${id}`)).text);
-        const reason = inWordsOf(one) ?? "withdrawn";
+        const reason = labeledText(one) ?? "withdrawn";
         await office.call(`/api/packets/${id}/edit`, { etag, fields: { [one.field]: `again ${one.value}` }, reason });
       }
     },
@@ -470,7 +470,7 @@ const entryPoints: readonly EntryPoint[] = [
           subject: `e-${i}`,
           data: { [field]: value },
         })),
-        ...values.filter(isPlainToSee).map(({ field, value }, i) => ({
+        ...values.filter(hasKnownFormat).map(({ field, value }, i) => ({
           id: `q-${i}`,
           type: "person.echoed",
           subject: value,
@@ -479,7 +479,7 @@ const entryPoints: readonly EntryPoint[] = [
       ]);
       await until(() => call > values.length * 2);
       for (const [place, text] of Object.entries(await office.outputs()))
-        expect(foundIn(text, values), `in ${place}`).toEqual([]);
+        expect(leakedFields(text, values), `in ${place}`).toEqual([]);
       office.echo.answer = taken;
     },
   },
@@ -554,7 +554,7 @@ const entryPoints: readonly EntryPoint[] = [
       const text = stringify({
         source_event: "person.gone",
         targets: {
-          open: { connector: "WebhookConnector", map: Object.fromEntries(plantedKinds.map((kind) => [kind, kind])) },
+          open: { connector: "WebhookConnector", map: Object.fromEntries(plantedFields.map((kind) => [kind, kind])) },
         },
         examples: values.map(({ field, value }, i) => ({
           name: `example ${i}`,
@@ -581,10 +581,10 @@ describe("personal data at every entry point", { timeout: 300_000 }, () => {
       await office.rest();
 
       for (const [place, text] of Object.entries(await office.outputs())) {
-        expect([...new Set(foundIn(text, values))], `in ${place}`).toEqual([]);
+        expect([...new Set(leakedFields(text, values))], `in ${place}`).toEqual([]);
       }
       const reached = JSON.stringify([office.open.received, office.echo.received]);
-      expect(foundIn(reached, values)).toHaveLength(arrives === "none" ? 0 : 200);
+      expect(leakedFields(reached, values)).toHaveLength(arrives === "none" ? 0 : 200);
       expect(office.closed.received).toEqual([]);
     },
   );

@@ -12,7 +12,7 @@ import { signedHeaders } from "../../bridge/values/webhook-signature.ts";
 import { connector as csvDrop } from "../../connectors/csv-drop.ts";
 import { readAnswer } from "../../connectors/protocols/soap/response.ts";
 import { loadCatalog } from "../../library/bridge.ts";
-import { aTry } from "../support/a-try.ts";
+import { attemptContext } from "../support/attempt-context.ts";
 import { aPacket } from "../support/builders.ts";
 import { aCore, aPolicy, brokenLaws, fakeTarget } from "../support/core.ts";
 import { home } from "../support/home.ts";
@@ -175,7 +175,7 @@ targets: { hms: { publish: policy.per_diem.updated, for_each: data.rows, key: ra
     const rows = sample(fc.record({ entity: text, city: value, rate: value, drop: fc.boolean() }));
     using folder = home();
     const to = pathToFileURL(folder.path).href;
-    const context = aTry(csvDrop, { config: { to, columns: ["city", "rate"] } });
+    const context = attemptContext(csvDrop, { config: { to, columns: ["city", "rate"] } });
     const slowest = new Slowest();
     let delivered = 0;
 

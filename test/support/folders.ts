@@ -10,8 +10,8 @@ import { selfSigned } from "./certificates.ts";
 import { missing, type Program, sshServer, vsftpServer } from "./debian-servers.ts";
 import { ftpServer, username as ftpUser } from "./ftp-server.ts";
 import { home } from "./home.ts";
-import { passOver } from "./passed-over.ts";
 import { sftpServer, username } from "./sftp-server.ts";
+import { skipTest } from "./skipped-tests.ts";
 
 /** A way into a folder of this machine, whoever serves it. */
 export interface Served extends AsyncDisposable {
@@ -96,7 +96,7 @@ export function onEachFolder(what: string, promises: (promise: Promised) => void
   for (const [name, serve, program] of ways) {
     const why = program && missing(program);
     if (why) {
-      passOver(`${what} over ${name}`, why);
+      skipTest(`${what} over ${name}`, why);
       continue;
     }
     describe(`${what} over ${name}`, () => {

@@ -70,7 +70,7 @@ describe("a connector with sendBatch", () => {
       get: (_, name) => (name === "write" ? write : Reflect.get(store, name).bind(store)),
     });
 
-    await core.carry(target, { ...core.engine, store: broken });
+    await core.deliverBatch(target, { ...core.engine, store: broken });
 
     expect(sizes(target)).toEqual([2]);
     expect((await core.packets()).map(({ progress }) => progress.status).sort()).toEqual(["QUEUED", "SENT", "SENT"]);

@@ -82,7 +82,7 @@ describe("a job", () => {
     while ((await jobOf(core, id)).status === "RUNNING") {
       await core.clock.advance(100);
       deepest = Math.max(deepest, await core.depth(`lane:${target.id}`));
-      await core.carry(target);
+      await core.deliverBatch(target);
     }
     await working;
 

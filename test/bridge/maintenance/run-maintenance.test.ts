@@ -48,7 +48,7 @@ describe("scheduled maintenance", () => {
       target.behave = (packet) => (packet.entity.startsWith("bad") ? retry("answered 500") : target.take(packet));
       await core.emit({ id: `good-${i}`, subject: `good-${i}`, data: { new_rate: i } });
       await core.map();
-      await core.carry(target);
+      await core.deliverBatch(target);
     }
 
     expect((await core.health(target))?.status).toBe("UP");
