@@ -29,7 +29,7 @@ import { readAppConfigTargets } from "../../platform/aws/appconfig-targets.ts";
 import { openLedgerCopy, openLedgerSeals } from "../../platform/aws/ledger-seals.ts";
 import { ledgerObjects } from "../../platform/aws/names.ts";
 import { openDeployedApi } from "../../platform/aws/signed-fetch.ts";
-import { bridgeAs, bridge as cli, printing } from "../support/serve.ts";
+import { bridgeAs, bridge as cli, longRunning } from "../support/serve.ts";
 import { type TargetServer, taken, targetServer } from "../support/target-server.ts";
 import { type Driver, driverOf } from "./driver.ts";
 import { percentile, readUnits, requestsOf, writeUnits } from "./figures.ts";
@@ -471,7 +471,7 @@ describe("the deployed bridge", () => {
   });
 
   it("serves the dashboard on this machine, and asks the deployed bridge in the name of whoever started it", async () => {
-    await using console = printing(bridge.operator.env, projectRoot, "console", "--stack", "hms-bridge");
+    await using console = longRunning(bridge.operator.env, projectRoot, "console", "--stack", "hms-bridge");
     const link = new URL(/http\S+/.exec(await console.first)?.[0] ?? "");
     const authorization = `Bearer ${link.hash.replace("#token=", "")}`;
     const ask = (path: string, headers: Record<string, string> = { authorization }) =>
@@ -692,13 +692,13 @@ describe("the deployed bridge", () => {
       const outbox = () => bridge.engine.queue.depth(`outbox:${connectorId}`);
       const ids = Array.from({ length: asleepFor }, (_, i) => `${connector}_night_${i}`);
       night ??= Date.now();
-      await target().sleep();
+      await target().stop();
       const changes = [...ids.map((each) => change(each, 1)), ...ids.slice(0, 3).map((each) => change(each, 2))];
       await publish(...changes);
       await eventually(async () => (await outbox()).waiting >= ids.length && (await bridge.isQuiet()));
       expect(new Set(await statusesOf(...changes))).toEqual(new Set(["QUEUED"]));
 
-      await target().wake();
+      await target().restart();
       const before = target().received.length;
       await letProbeBeDue(connectorId);
       await nextMinute(connectorId);

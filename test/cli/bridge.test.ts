@@ -303,7 +303,7 @@ describe("bridge on a store", () => {
     using folder = office(target.url);
 
     const awake = await bridge(folder.path, "probe", "PayrollConnector");
-    await target.sleep();
+    await target.stop();
     const asleep = await bridge(folder.path, "probe", "PayrollConnector", "--json");
     const connectors = JSON.parse((await bridge(folder.path, "connectors", "--json")).out);
 

@@ -7,16 +7,16 @@ import { localOps } from "../../cli/api-server.ts";
 import { createOpsApp, endpoints } from "../../ops/app.ts";
 import { figure, firstSeed, inputsPerDoor } from "../reliability/figure.ts";
 import { until } from "../support/clock.ts";
-import { anOpsOffice, type document, faultOf, type OpsOffice, token } from "../support/ops.ts";
+import { type document, schemaIssue, startTestApi, type TestApi, token } from "../support/ops.ts";
 
 const bearer = { authorization: `Bearer ${token}` };
 const json = { ...bearer, "content-type": "application/json" };
 const why = { reason: "payroll asked for it" };
 
 describe("access to the operator API", () => {
-  let office: OpsOffice;
+  let office: TestApi;
   beforeAll(async () => {
-    office = await anOpsOffice();
+    office = await startTestApi();
   });
   afterAll(() => office[Symbol.asyncDispose]());
 
@@ -116,7 +116,7 @@ describe("access to the operator API", () => {
 
 describe("packets over the API", () => {
   it("lists packets newest first, filtered and in pages", async () => {
-    await using office = await anOpsOffice();
+    await using office = await startTestApi();
     for (const record of ["a", "b", "c"]) await office.emit(record, { new_rate: 1 });
     office.target.behave = () => refused("answered 422");
     await office.emit("d", { new_rate: 2, note: "late" });
@@ -142,7 +142,7 @@ describe("packets over the API", () => {
   });
 
   it("returns a packet's history, previous values, the target's response, and the possible operations", async () => {
-    await using office = await anOpsOffice();
+    await using office = await startTestApi();
     office.target.behave = () => refused("answered 422", { answer: "rate too high", status: 422 });
     const id = await office.emit("a", { new_rate: 68, old_rate: 62 });
 
@@ -164,7 +164,7 @@ describe("packets over the API", () => {
   });
 
   it("applies one of two edits by two operators and returns the current packet to the other", async () => {
-    await using office = await anOpsOffice();
+    await using office = await startTestApi();
     const id = await aHeld(office);
     const { etag } = (await office.get(`/api/packets/${id}`)).body;
     const body = { etag, fields: { dailyRate: 70 }, ...why };
@@ -190,7 +190,7 @@ describe("packets over the API", () => {
   });
 
   it("applies exactly one of two concurrent edits by two operators, and vets each", async () => {
-    await using office = await anOpsOffice();
+    await using office = await startTestApi();
     for (let round = 0; round < 20; round++) {
       const record = `r${round}`;
       const id = await aHeld(office, record);
@@ -220,7 +220,7 @@ describe("packets over the API", () => {
   });
 
   it("requires a reason to replay or discard a packet", async () => {
-    await using office = await anOpsOffice();
+    await using office = await startTestApi();
     const [one, two] = [await aHeld(office), await aHeld(office, "b")];
     office.target.behave = (packet) => office.target.take(packet);
 
@@ -241,7 +241,7 @@ describe("packets over the API", () => {
   });
 
   it("releases packets by filter, first as a preview and then as a job", async () => {
-    await using office = await anOpsOffice();
+    await using office = await startTestApi();
     for (const record of ["a", "b", "c"]) await aHeld(office, record);
     office.target.behave = (packet) => office.target.take(packet);
     const body = { act: "release", filter: { text: "per_diem" }, ...why };
@@ -265,7 +265,7 @@ describe("packets over the API", () => {
 
 describe("connectors over the API", () => {
   it("shows a connector's health, window, lag and queues, and pauses, resumes, probes and redrives it", async () => {
-    await using office = await anOpsOffice();
+    await using office = await startTestApi();
     await office.emit("a", { new_rate: 1 });
 
     const before = (await office.get("/api/connectors/Fake")).body;
@@ -300,7 +300,7 @@ describe("connectors over the API", () => {
   });
 
   it("names the existing connectors if a connector is unknown", async () => {
-    await using office = await anOpsOffice();
+    await using office = await startTestApi();
 
     expect(await office.get("/api/connectors/Nobody")).toMatchObject({
       status: 404,
@@ -311,7 +311,7 @@ describe("connectors over the API", () => {
 
 describe("events, jobs, sheets and ledger over the API", () => {
   it("lists events and returns one event with its packets", async () => {
-    await using office = await anOpsOffice();
+    await using office = await startTestApi();
     await office.emit("a", { new_rate: 1 });
     await office.emit("b", { new_rate: 2 });
 
@@ -324,7 +324,7 @@ describe("events, jobs, sheets and ledger over the API", () => {
   });
 
   it("lists events by status in pages, each event once, even if few events match", async () => {
-    await using office = await anOpsOffice();
+    await using office = await startTestApi();
     const { engine } = office;
     const inInbox = async (body: string) => engine.queue.send("inbox", [{ group: body, body }]);
     for (let i = 0; i < 250; i++) {
@@ -352,7 +352,7 @@ describe("events, jobs, sheets and ledger over the API", () => {
   });
 
   it("runs replays and back-fills as jobs, previews them and cancels them", async () => {
-    await using office = await anOpsOffice();
+    await using office = await startTestApi();
     await office.emit("a", { new_rate: 1 });
     const from = "2000-01-01T00:00:00Z";
 
@@ -371,7 +371,7 @@ describe("events, jobs, sheets and ledger over the API", () => {
   });
 
   it("checks a sheet's text and previews it against recent events, next to today's sheet", async () => {
-    await using office = await anOpsOffice();
+    await using office = await startTestApi();
     await office.emit("a", { new_rate: 1 });
     await office.emit("b", { new_rate: 2, city: "Reno" });
     const text =
@@ -399,7 +399,7 @@ describe("events, jobs, sheets and ledger over the API", () => {
   });
 
   it("verifies the ledger, counts events and packets, and exports Prometheus metrics", async () => {
-    await using office = await anOpsOffice();
+    await using office = await startTestApi();
     await office.emit("a", { new_rate: 1 });
 
     expect((await office.post("/api/ledger/verify", {})).body).toMatchObject({ ok: true, entries: expect.any(Number) });
@@ -413,7 +413,7 @@ describe("events, jobs, sheets and ledger over the API", () => {
 
 describe("an unavailable compliance engine", () => {
   it("blocks a replay and answers 503", async () => {
-    await using office = await anOpsOffice();
+    await using office = await startTestApi();
     const id = await aHeld(office);
     const compliance = { ask: () => Promise.reject(new ComplianceUnavailableError("governance is away")) };
     const app = createOpsApp(
@@ -445,7 +445,7 @@ describe("planted personal data", () => {
   ];
 
   it("appears in no list, error, log line or ledger entry, whether typed by an operator or sent in an event", async () => {
-    await using office = await anOpsOffice();
+    await using office = await startTestApi();
     const seen: string[] = [];
     const look = async (path: string, init: RequestInit) => {
       const answer = await office.raw(path, init);
@@ -509,7 +509,7 @@ describe("arbitrary input to any operation", () => {
   it(`receives an answer other than 500 within a second, over ${inputsPerDoor} inputs`, {
     timeout: 300_000,
   }, async ({ task }) => {
-    await using office = await anOpsOffice();
+    await using office = await startTestApi();
     office.target.behave = () => retry("answered 503");
     const held = await aHeld(office);
     const inputs = callInputs(held);
@@ -533,7 +533,8 @@ describe("arbitrary input to any operation", () => {
       slowest = Math.max(slowest, performance.now() - began);
       statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
       expect(answer.status, `${operation.id} ${path} ${body}: ${JSON.stringify(told)}`).not.toBe(500);
-      if (answer.status !== 404) expect(faultOf(operation.method.toUpperCase(), place, answer, told)).toBeUndefined();
+      if (answer.status !== 404)
+        expect(schemaIssue(operation.method.toUpperCase(), place, answer, told)).toBeUndefined();
     };
 
     await fc.assert(
@@ -634,7 +635,7 @@ interface Input {
   readonly body: string;
 }
 
-async function aHeld(office: OpsOffice, record = "a"): Promise<string> {
+async function aHeld(office: TestApi, record = "a"): Promise<string> {
   const { behave } = office.target;
   office.target.behave = () => refused("answered 422");
   const id = await office.emit(record, { new_rate: 68 });
@@ -669,7 +670,7 @@ function statusFor(url: string, headers: Record<string, string>): Promise<number
 
 describe("alerts over the API", () => {
   it("lists alerts newest first, at most as many as requested", async () => {
-    await using office = await anOpsOffice();
+    await using office = await startTestApi();
     office.target.behave = () => refused("answered 422");
     const packet = await office.emit("a", { new_rate: 1 });
     await office.emit("b", { new_rate: 1 });

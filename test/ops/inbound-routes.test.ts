@@ -3,14 +3,14 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { maxInboundBytes } from "../../bridge/inbound/receive-webhook.ts";
 import { signedHeaders } from "../../bridge/values/webhook-signature.ts";
-import { anOpsOffice, type OpsOffice } from "../support/ops.ts";
+import { startTestApi, type TestApi } from "../support/ops.ts";
 
 const key = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
 
 describe("the inbound endpoint over HTTP", () => {
-  let office: OpsOffice;
+  let office: TestApi;
   beforeAll(async () => {
-    office = await anOpsOffice();
+    office = await startTestApi();
     const secrets = JSON.stringify({ "Fake/inbound": { keys: [key] } });
     writeFileSync(join(office.engine.dir as string, "secrets.json"), secrets, { mode: 0o600 });
   });

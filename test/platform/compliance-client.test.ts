@@ -210,14 +210,14 @@ describe("governance asked over HTTP", () => {
   it("lets nothing leave while nobody listens, for longer than the queue keeps trying, and gives no event up", async () => {
     await using server = await targetServer(allows);
     await using core = await governed(server);
-    await server.sleep();
+    await server.stop();
     await core.emit(...five);
     await core.rest(1_200_000);
     expect(core.target.calls).toEqual([]);
     expect(await core.depth("inbox-dead")).toBe(0);
     expect((await core.engine.store.tally()).events.EXPANDING).toBe(5);
 
-    await server.wake();
+    await server.restart();
     Object.assign(core.engine, { compliance: portTo(server) });
     await core.rest();
 
@@ -343,7 +343,7 @@ describe("governance asked over HTTP", () => {
     await using core = await governed(server);
     await core.emit(...five);
     await core.rest();
-    await server.sleep();
+    await server.stop();
     await core.clock.advance(1_000);
     const { id } = await startJob(core.engine, {
       kind: "replay",
@@ -356,7 +356,7 @@ describe("governance asked over HTTP", () => {
     }
     expect((await core.engine.store.read("job", [id]))[0]?.value.status).toBe("RUNNING");
 
-    await server.wake();
+    await server.restart();
     Object.assign(core.engine, { compliance: portTo(server) });
     await core.jobs();
 

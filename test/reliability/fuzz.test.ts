@@ -14,7 +14,7 @@ import { readAnswer } from "../../connectors/protocols/soap/response.ts";
 import { loadCatalog } from "../../library/bridge.ts";
 import { attemptContext } from "../support/attempt-context.ts";
 import { aPacket } from "../support/builders.ts";
-import { aCore, aPolicy, brokenLaws, fakeTarget } from "../support/core.ts";
+import { aCore, aPolicy, fakeTarget, invariantViolations } from "../support/core.ts";
 import { home } from "../support/home.ts";
 import { jsonMutants, mutants } from "../support/mutants.ts";
 import { figure, firstSeed, inputsPerDoor } from "./figure.ts";
@@ -68,7 +68,7 @@ describe("an entry point under random input", () => {
       await using core = await aCore({ targets: [fakeTarget()] });
       await core.emit(...some);
       await core.run();
-      expect(await brokenLaws(core, some.length)).toEqual([]);
+      expect(await invariantViolations(core, some.length)).toEqual([]);
       expect(await core.depth("inbox")).toBe(0);
     }
 

@@ -149,7 +149,7 @@ test(`a backlog of ${backlog} is drained after an outage, and what happens now d
   await using load = aBridge(target.url, { probeMs: 5_000 });
   await load.bridge.open();
   const idle = await idleP99(load);
-  await target.sleep();
+  await target.stop();
   let next = 0;
   await Promise.all(
     Array.from({ length: 50 }, async () => {
@@ -158,7 +158,7 @@ test(`a backlog of ${backlog} is drained after an outage, and what happens now d
   );
   // An outage is longer than its events take to be mapped and parked: how fast that goes is the burst's matter.
   expect(await load.bridge.settled(full ? 600_000 : 60_000)).toBe(true);
-  await target.wake();
+  await target.restart();
   await expect.poll(load.recovered, { timeout: 120_000, interval: 20 }).toBeGreaterThan(0);
 
   let live = 0;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { verifyLedger } from "../../bridge/ledger/verify.ts";
-import { brokenLaws } from "../sim/oracle.ts";
+import { invariantViolations } from "../sim/oracle.ts";
 import { type Act, plan } from "../sim/plan.ts";
 import { simulate } from "../sim/simulate.ts";
 import { World } from "../sim/world.ts";
@@ -152,7 +152,7 @@ test("a value changed by hand at the target stays until a replay with --force, w
   await world.rest();
 
   expect(latest?.state.get("r1")).toEqual({ a: 1, b: 2 });
-  expect(await brokenLaws(world)).toEqual([]);
+  expect(await invariantViolations(world)).toEqual([]);
 });
 
 function permutations(count: number): number[][] {

@@ -3,7 +3,7 @@ import { changeHealth, markDown } from "../../bridge/delivery/circuit-breaker.ts
 import { figure, firstSeed, full } from "../reliability/figure.ts";
 import { seededRandom } from "../support/clock.ts";
 import type { Mood } from "./mood.ts";
-import { brokenLaws } from "./oracle.ts";
+import { invariantViolations } from "./oracle.ts";
 import { snapshotLine, upTo } from "./plan.ts";
 import type { Death } from "./process.ts";
 import { World } from "./world.ts";
@@ -143,7 +143,7 @@ async function crashedAt(scenario: Scenario, ...deaths: readonly Death[]): Promi
   }
   await world.heal();
   await world.rest();
-  return (await brokenLaws(world)).map(({ law, about }) => `${law} ${about ?? ""}`);
+  return (await invariantViolations(world)).map(({ law, about }) => `${law} ${about ?? ""}`);
 }
 
 async function callsOf(scenario: Scenario): Promise<number> {

@@ -17,7 +17,7 @@ export interface Broken {
 }
 
 /** Holds what has happened against what is promised. Empty where every promise was kept. */
-export async function brokenLaws(world: World): Promise<Broken[]> {
+export async function invariantViolations(world: World): Promise<Broken[]> {
   const packets = await world.core.packets();
   return [
     ...world.targets.flatMap(({ broken }) => broken.filter(({ after = "" }) => !world.purged.has(after)).map(lawOf)),

@@ -1,5 +1,5 @@
 import { seededRandom } from "../support/clock.ts";
-import { type Broken, brokenLaws } from "./oracle.ts";
+import { type Broken, invariantViolations } from "./oracle.ts";
 import { type Act, plan } from "./plan.ts";
 import { World, type WorldOptions } from "./world.ts";
 
@@ -25,7 +25,7 @@ export interface SimulateOptions extends WorldOptions {
 export async function simulate({ events = 20, acts, ...options }: SimulateOptions): Promise<Run> {
   await using world = await World.make(options);
   await world.live(acts ?? plan(seededRandom(options.seed + 1_000_003), events, world.now));
-  const broken = await brokenLaws(world);
+  const broken = await invariantViolations(world);
   const about = broken.find((law) => law.about)?.about;
   return {
     seed: options.seed,

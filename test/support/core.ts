@@ -329,25 +329,25 @@ async function applyDispositions(
  * Returns violations of the guarantees: every event and packet is counted, and each packet's last ledger entry matches
  * its status. Empty if there are none.
  */
-export async function brokenLaws(core: Core, emitted: number): Promise<string[]> {
+export async function invariantViolations(core: Core, emitted: number): Promise<string[]> {
   const { events, packets } = await core.engine.store.tally();
-  const broken: string[] = [];
+  const violations: string[] = [];
   const { duplicates, EXPANDED, EXPANDING, UNMATCHED, QUARANTINED } = events;
   const inInbox = (await core.depth("inbox")) + (await core.depth("inbox-dead"));
   const seen = EXPANDED + EXPANDING + UNMATCHED + QUARANTINED + duplicates;
   // A message still in the inbox may have been recorded already.
-  if (seen > emitted || seen + inInbox < emitted) broken.push(`${emitted} events in, ${seen} accounted for`);
+  if (seen > emitted || seen + inInbox < emitted) violations.push(`${emitted} events in, ${seen} accounted for`);
 
   const all = await core.packets();
   const counted = Object.values(packets).reduce((a, b) => a + b, 0);
-  if (counted !== all.length) broken.push(`${all.length} packets recorded, ${counted} counted`);
+  if (counted !== all.length) violations.push(`${all.length} packets recorded, ${counted} counted`);
   for (const { packet, progress } of all) {
     const chain = await core.engine.store.chain(packet.id);
     const last = chain.findLast(({ step }) => step !== "ERASED");
     if (last?.step !== progress.status)
-      broken.push(`${packet.id} is ${progress.status}, its ledger says ${last?.step}`);
+      violations.push(`${packet.id} is ${progress.status}, its ledger says ${last?.step}`);
     if (isClosed(progress.status) !== (progress.closedAt !== undefined))
-      broken.push(`${packet.id} has no closing time`);
+      violations.push(`${packet.id} has no closing time`);
   }
-  return broken;
+  return violations;
 }

@@ -4,7 +4,7 @@ import { changeHealth } from "../../../bridge/delivery/circuit-breaker.ts";
 import { type ConnectorWorker, deliver } from "../../../bridge/delivery/deliver.ts";
 import type { Engine } from "../../../bridge/engine.ts";
 import { delivered, refused, retry } from "../../../bridge/model/outcome.ts";
-import { aCore, brokenLaws, type FakeTarget, fakeTarget } from "../../support/core.ts";
+import { aCore, type FakeTarget, fakeTarget, invariantViolations } from "../../support/core.ts";
 
 const strictSheet = `
 source_event: policy.per_diem.updated
@@ -79,7 +79,7 @@ describe("deliver", () => {
       expect(waiting.map(({ packet }) => packet.fields.dailyRate)).toEqual(
         Array.from({ length: 10 }, (_, i) => i).filter((i) => i >= place && i % 3 === place % 3),
       );
-      expect(await brokenLaws(core, 10)).toEqual([]);
+      expect(await invariantViolations(core, 10)).toEqual([]);
     },
   );
 
@@ -518,7 +518,7 @@ describe("deliver", () => {
     expect(Object.fromEntries(target.effects)).toMatchObject({ [batch[0] ? JSON.parse(batch[0].body).id : ""]: 1 });
     const ends = (await core.packets()).map(({ packet, progress }) => [packet.event, progress.status]);
     expect(ends.map(([, status]) => status).sort()).toEqual(["SENT", "SENT", "SUPERSEDED"]);
-    expect(await brokenLaws(core, 2)).toEqual([]);
+    expect(await invariantViolations(core, 2)).toEqual([]);
   });
 
   it("parks the packets of a paused connector without calling it", async () => {
