@@ -12,7 +12,7 @@ export function probe(setExitCode: SetExitCode): Command {
         const path = `/api/connectors/${encodeURIComponent(reference)}/probe`;
         const { connector, awake } = await client.post(path, undefined, probeAnswer);
         if (options.json) printJson({ connector, awake });
-        else console.log(`${connector} is ${awake ? "awake" : "asleep"}`);
+        else console.log(`${connector} is ${awake ? "up" : "down"}`);
         if (!awake) setExitCode(exitCodes.no);
       });
     });

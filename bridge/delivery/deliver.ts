@@ -58,7 +58,8 @@ interface LaneContext extends BatchContext {
  * Lanes run in parallel; the messages of one lane run in order. A message that must wait delays those behind it in its
  * lane and no others. If the connector has `sendBatch`, lanes share calls.
  *
- * A crash at any point leads to another attempt with the same idempotency key.
+ * A crash at any point leads to another attempt with the same idempotency key. Two cases differ: if the target cannot
+ * recognize a repeat, the packet is held, and if another packet changed the record meanwhile, it is sent under a new key.
  */
 export async function deliver(
   engine: Engine,
@@ -209,10 +210,10 @@ function reconcileWith(engine: Engine, { stored, shadow, health }: LoadedPacket)
 }
 
 /**
- * Replaces a packet whose attempt was cut off, because an older packet was sent to the same record since.
+ * Replaces a packet whose attempt was interrupted, because another packet has changed the record's shadow since.
  *
- * If the attempt landed before that, the target ignores a repeat of its idempotency key and keeps the older value. The
- * replacement has a new key.
+ * If that packet was an older one, and the interrupted attempt landed before it, the target holds the older value and
+ * would ignore a repeat of the idempotency key. The replacement has a new key.
  */
 async function resendWithNewKey(engine: Engine, stored: Stored<"packet">): Promise<PacketResult> {
   const { packet } = stored.value;

@@ -17,8 +17,9 @@ export interface GovernanceContext {
 /**
  * Decides what may be sent and in which form: first by the policy, then by the external compliance engine if there is one.
  *
- * Every new packet passes through here, from events, rosters, back-fills, replays, pushes and edits. The external engine
- * sees the payload as the policy left it and can only restrict it further. It is not asked if the policy blocks.
+ * Every set of fields passes through here before it is packed: from events, rosters, back-fills, replays, pushes and
+ * edits. The external engine sees the payload as the policy left it and can only restrict it further. It is not asked
+ * if the policy blocks.
  *
  * @throws {ComplianceUnavailableError} if the external engine gives no usable answer; nothing may be sent then
  */

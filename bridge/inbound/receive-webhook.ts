@@ -71,7 +71,7 @@ interface Signed {
   readonly at: number;
 }
 
-/** Tries every key and compares in constant time, so that the duration of a refusal reveals nothing. */
+/** Tries every key and compares in constant time, so that the duration of a refusal reveals nothing about a key. */
 async function verifySignature(
   engine: InboundContext,
   { connector, header, body }: InboundCall,

@@ -34,7 +34,7 @@ type RevisionContext = Pick<JobContext, "actor"> & {
   readonly request: Pick<ReplayRequest, "force">;
 };
 
-/** Packets per page of a preview. */
+/** Packets read at a time, in a preview and when a job's packets are listed. The pages of a job itself are in `pageOfJob`. */
 const page = 200;
 
 /**

@@ -430,7 +430,7 @@ describe("the deployed bridge", () => {
 
     expect(JSON.parse(listed.out)).toMatchObject([{ id, status: "HELD" }]);
     expect(overview.out).toMatch(/WorkForceNow@v1 +UP/);
-    expect(awake).toMatchObject({ code: 0, out: "WorkForceNow@v1 is awake\n" });
+    expect(awake).toMatchObject({ code: 0, out: "WorkForceNow@v1 is up\n" });
     expect([released.code, edited.code]).toEqual([0, 0]);
     expect(
       bodiesAt(hr)

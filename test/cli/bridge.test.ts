@@ -307,7 +307,7 @@ describe("bridge on a store", () => {
     const asleep = await bridge(folder.path, "probe", "PayrollConnector", "--json");
     const connectors = JSON.parse((await bridge(folder.path, "connectors", "--json")).out);
 
-    expect(awake).toMatchObject({ code: 0, out: "PayrollConnector@v1 is awake\n" });
+    expect(awake).toMatchObject({ code: 0, out: "PayrollConnector@v1 is up\n" });
     expect(asleep.code).toBe(1);
     expect(JSON.parse(asleep.out)).toEqual({ connector: "PayrollConnector@v1", awake: false });
     expect(connectors).toContainEqual(expect.objectContaining({ connector: "PayrollConnector@v1", health: "DOWN" }));
