@@ -1,5 +1,5 @@
 import { defineConfig } from "vitest/config";
-import { asked } from "./test/reliability/figure.ts";
+import { isReliabilityRun } from "./test/reliability/figure.ts";
 import { skippedTests } from "./test/support/skipped-tests.ts";
 
 export default defineConfig({
@@ -10,7 +10,7 @@ export default defineConfig({
       "test/aws/**",
       "test/browser/**",
       // What takes minutes, or measures: `npm run test:reliability`.
-      ...(asked ? [] : ["test/reliability/load.test.ts", "test/sim/crash-points.test.ts"]),
+      ...(isReliabilityRun ? [] : ["test/reliability/load.test.ts", "test/sim/crash-points.test.ts"]),
     ],
     testTimeout: 20_000,
     // A synthesis bundles every function.

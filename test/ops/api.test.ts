@@ -5,7 +5,7 @@ import { ComplianceUnavailableError } from "../../bridge/governance/compliance-e
 import { refused, retry } from "../../bridge/model/outcome.ts";
 import { localOps } from "../../cli/api-server.ts";
 import { createOpsApp, endpoints } from "../../ops/app.ts";
-import { figure, firstSeed, inputsPerDoor } from "../reliability/figure.ts";
+import { figure, firstSeed, inputsPerEntryPoint } from "../reliability/figure.ts";
 import { until } from "../support/clock.ts";
 import { type document, schemaIssue, startTestApi, type TestApi, token } from "../support/ops.ts";
 
@@ -501,7 +501,7 @@ describe("planted personal data", () => {
 });
 
 describe("arbitrary input to any operation", () => {
-  it(`receives an answer other than 500 within a second, over ${inputsPerDoor} inputs`, {
+  it(`receives an answer other than 500 within a second, over ${inputsPerEntryPoint} inputs`, {
     timeout: 300_000,
   }, async ({ task }) => {
     await using api = await startTestApi();
@@ -537,7 +537,7 @@ describe("arbitrary input to any operation", () => {
         // Sequential, so that the time measured is that of one call.
         for (const input of ten) await one(input);
       }),
-      { numRuns: inputsPerDoor / 10, seed: firstSeed },
+      { numRuns: inputsPerEntryPoint / 10, seed: firstSeed },
     );
 
     const calls = [...statuses.values()].reduce((a, b) => a + b, 0);
@@ -546,7 +546,7 @@ describe("arbitrary input to any operation", () => {
       seed: firstSeed,
     });
     expect(slowest).toBeLessThan(1_000);
-    expect(calls).toBe(inputsPerDoor);
+    expect(calls).toBe(inputsPerEntryPoint);
     expect([...statuses.keys()].sort()).toEqual([200, 400, 404]);
   });
 });
