@@ -6,18 +6,18 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     exclude: [
-      // What needs the AWS emulator is `npm run test:aws`, what needs a browser `npm run test:browser`.
+      // Run with `npm run test:aws`, which needs the AWS emulator, and `npm run test:browser`, which needs a browser.
       "test/aws/**",
       "test/browser/**",
-      // What takes minutes, or measures: `npm run test:reliability`.
+      // Tests that take minutes or measure run only with `npm run test:reliability`.
       ...(isReliabilityRun ? [] : ["test/reliability/load.test.ts", "test/sim/crash-points.test.ts"]),
     ],
     testTimeout: 20_000,
     // A synthesis bundles every function.
     hookTimeout: 60_000,
-    // Two cores: more workers only wait for each other.
+    // CI has two cores, so more workers would only wait for each other.
     maxWorkers: 2,
-    // Node runs TypeScript itself, as it does where the bridge works.
+    // Lets Node run TypeScript itself, as it does in production.
     experimental: { viteModuleRunner: false },
     reporters: ["default", skippedTests],
   },
