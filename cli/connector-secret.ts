@@ -48,7 +48,7 @@ A running bridge uses it from its next send, so set the new secret before you re
 async function connectorsWithSecret(reference: string): Promise<Connector[]> {
   const catalog = await loadCatalog();
   const found = catalog.find(reference);
-  if ("fault" in found) throw new RangeError(found.fault);
+  if ("issue" in found) throw new RangeError(found.issue);
   const all = reference.includes("@") ? [found.connector] : catalog.versionsOf(reference);
   const withSecret = all.filter(({ secret }) => secret);
   if (withSecret.length === 0) throw new RangeError(`${reference} takes no secret`);

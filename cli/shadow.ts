@@ -24,7 +24,7 @@ export function shadow(setExitCode: SetExitCode): Command {
         await withBridge(options, { work: false }, async (bridge) => {
           const engine = await bridge.engine();
           const found = engine.catalog.find(reference);
-          if ("fault" in found) throw new RangeError(found.fault);
+          if ("issue" in found) throw new RangeError(found.issue);
           const { entity } = options;
           const forgotten = await forget(engine, found.connector, userInfo().username, entity);
           if (!forgotten) setExitCode(exitCodes.no);

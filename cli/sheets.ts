@@ -52,7 +52,7 @@ export function sheets(setExitCode: SetExitCode): Command {
 
 async function check({ mappings, json }: Options, setExitCode: SetExitCode): Promise<void> {
   const { sheets: reading, policyFault } = await readTexts(readFolder(mappings), await loadCatalog());
-  const faults = [...reading.faults.map(issueText), ...(policyFault === undefined ? [] : [policyFault])];
+  const faults = [...reading.issues.map(issueText), ...(policyFault === undefined ? [] : [policyFault])];
   const warnings = reading.warnings.map(issueText);
   if (faults.length > 0) setExitCode(exitCodes.no);
   if (json) return printJson({ ok: faults.length === 0, sheets: reading.sheets.length, faults, warnings });
@@ -69,7 +69,7 @@ async function test({ mappings, json }: Options, setExitCode: SetExitCode): Prom
   const { sheets: reading } = await readTexts(readFolder(mappings), await loadCatalog());
   const results = reading.examples;
   const failed = results.filter(({ faults }) => faults.length > 0);
-  const invalid = reading.faults.filter(({ ofExample }) => !ofExample).map(issueText);
+  const invalid = reading.issues.filter(({ ofExample }) => !ofExample).map(issueText);
   if (failed.length + invalid.length > 0) setExitCode(exitCodes.no);
   if (json) return printJson({ ok: failed.length + invalid.length === 0, results, faults: invalid });
   for (const { sheet, example, faults } of results) {
@@ -87,7 +87,7 @@ async function previewFile(
 ): Promise<void> {
   const reading = readSheet(file, readFileSync(file, "utf8"));
   if (!reading.ok) {
-    for (const fault of reading.faults) console.error(issueText(fault));
+    for (const fault of reading.issues) console.error(issueText(fault));
     setExitCode(exitCodes.no);
     return;
   }

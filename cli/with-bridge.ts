@@ -41,6 +41,6 @@ export async function withBridge<T>(
  */
 export async function idOf(bridge: Bridge, reference: string): Promise<string> {
   const found = (await bridge.engine()).catalog.find(reference);
-  if ("fault" in found) throw new RangeError(found.fault);
+  if ("issue" in found) throw new RangeError(found.issue);
   return connectorId(found.connector);
 }

@@ -6,8 +6,8 @@ import { layoutSchema } from "./protocols/files/flat-file-layout.ts";
 import { FolderError } from "./protocols/files/folder.ts";
 import { addressSchema, serverAt } from "./protocols/files/folder-address.ts";
 import { ftpSource } from "./protocols/files/ftps.ts";
-import { putNumbered } from "./protocols/files/numbered-upload.ts";
-import { type PickUp, pickUp, pickUpSchema } from "./protocols/files/poll-folder.ts";
+import { uploadNumbered } from "./protocols/files/numbered-upload.ts";
+import { type PickUpConfig, pickUpSchema, pollFolder } from "./protocols/files/poll-folder.ts";
 import { hostKeySchema, type Login, loginSchema, sftpSource } from "./protocols/files/sftp.ts";
 
 const examples = "ftps://host/inbox or sftp://host/inbox";
@@ -17,48 +17,48 @@ const config = z
     to: addressSchema(["ftps:", "sftp:", "ftp:"], examples).describe(`The mainframe's inbox: ${examples}.`),
     file: z
       .string()
-      .regex(/^[\w.#$-]*\{number\}[\w.#$-]*$/, "is no file name such as HMS{number}.DAT")
+      .regex(/^[\w.#$-]*\{number\}[\w.#$-]*$/, "is not a file name such as HMS{number}.DAT")
       .default("HMS{number}.DAT")
-      .describe("What files are called."),
-    digits: z.int().min(1).max(12).default(6).describe("How many digits their numbers have."),
+      .describe("The file name pattern."),
+    digits: z.int().min(1).max(12).default(6).describe("The number of digits in a file number."),
     first: z
       .int()
       .min(1)
       .default(1)
-      .describe("The first number. Raised later, it passes over those between; lowered, it changes nothing."),
+      .describe("The first file number. Raising it later skips the numbers between; lowering it has no effect."),
     tls: z
       .enum(["explicit", "implicit"])
       .default("explicit")
-      .describe("ftps: from the greeting on, or from the first byte."),
+      .describe("For ftps: TLS after the server's greeting (explicit), or from the first byte (implicit)."),
     ca: z
       .string()
       .min(1)
       .optional()
-      .describe("ftps: the authority of the server's certificate in PEM, if it is the agency's own."),
+      .describe("For ftps: the certificate authority of the server in PEM, if the system does not trust it already."),
     hostKeys: z
       .array(hostKeySchema)
       .min(1)
       .optional()
-      .describe("sftp: the fingerprints of the server's host keys, as ssh-keygen -l shows them."),
-    insecure: z.boolean().default(false).describe("Whether ftp: may send password and files in the clear."),
-    layout: layoutSchema.describe("What stands where in a file."),
+      .describe("For sftp: the fingerprints of the server's host keys, as ssh-keygen -l shows them."),
+    insecure: z.boolean().default(false).describe("Allow ftp:, which sends password and files unencrypted."),
+    layout: layoutSchema.describe("The layout of a file."),
     pickUp: pickUpSchema(["ftps:", "sftp:", "ftp:"], "ftps://host/outbox or sftp://host/outbox")
       .optional()
-      .describe("A folder that is looked into every minute, for files that the mainframe puts there."),
+      .describe("A folder that is polled every minute for files from the mainframe."),
   })
   .refine((config) => !placesOf(config).some((place) => place.startsWith("sftp:")) || config.hostKeys, {
     path: ["hostKeys"],
-    error: "is missing, and sftp needs it: what ssh-keyscan HOST | ssh-keygen -lf - shows, once you have compared it",
+    error: "is required for sftp; run ssh-keyscan HOST | ssh-keygen -lf - and verify the fingerprints",
   })
   .refine((config) => !placesOf(config).some((place) => place.startsWith("ftp:")) || config.insecure, {
     path: ["to"],
     error:
-      "would send password and files in the clear; say ftps: or sftp:, or insecure: true where there is no other way",
+      "would send password and files unencrypted; use ftps: or sftp:, or set insecure: true if there is no other way",
   });
 
 type Config = z.output<typeof config>;
 
-function placesOf({ to, pickUp }: { readonly to: string; readonly pickUp?: PickUp | undefined }): string[] {
+function placesOf({ to, pickUp }: { readonly to: string; readonly pickUp?: PickUpConfig | undefined }): string[] {
   return [to, ...(pickUp ? [pickUp.from] : [])];
 }
 
@@ -76,14 +76,14 @@ export const connector = defineConnector({
   async send(packet, { config, secret, memory, signal }) {
     const source = sourceFor(config.to, config, secret);
     if (!source) return retry(noPassword, { code: "setup", mayHaveLanded: false });
-    return putNumbered(packet, config, memory, (work) => withConnection(source, signal, work));
+    return uploadNumbered(packet, config, memory, (work) => withConnection(source, signal, work));
   },
 
   async probe({ config, secret, signal }) {
     const source = sourceFor(config.to, config, secret);
     if (!source) return false;
     try {
-      await withConnection(source, signal, (folder) => folder.look());
+      await withConnection(source, signal, (folder) => folder.check());
       return true;
     } catch (error) {
       if (error instanceof FolderError) return false;
@@ -97,17 +97,17 @@ export const connector = defineConnector({
     const { pickUp: form } = config;
     const source = form && sourceFor(form.from, config, secret);
     if (!source) return { fault: noPassword };
-    return pickUp((signal, work) => withConnection(source, signal, work), form, { memory, signal });
+    return pollFolder((signal, work) => withConnection(source, signal, work), form, { memory, signal });
   },
 });
 
-const noPassword = "its secret has no password, which ftp needs";
+const noPassword = "its secret has no password, which ftp: and ftps: require";
 
 /** Returns the source for an address, or undefined if the address needs a password that the secret does not have. */
 function sourceFor(address: string, { hostKeys = [], tls, ca }: Config, login: Login): ConnectionSource | undefined {
   if (address.startsWith("sftp:")) return sftpSource({ ...serverAt(address, 22), hostKeys }, login);
   const { username, password } = login;
   if (password === undefined) return undefined;
-  const way = address.startsWith("ftps:") ? tls : "none";
-  return ftpSource({ ...serverAt(address, way === "implicit" ? 990 : 21), tls: way, ca }, { username, password });
+  const mode = address.startsWith("ftps:") ? tls : "none";
+  return ftpSource({ ...serverAt(address, mode === "implicit" ? 990 : 21), tls: mode, ca }, { username, password });
 }

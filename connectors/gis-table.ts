@@ -5,10 +5,10 @@ import { applyEdits, arcgisSecretSchema, arcgisTableSchema, layerUrl } from "./p
 import { joinUrl } from "./protocols/http/client.ts";
 
 /**
- * A table behind a GIS dashboard: one row a record, written under the record's own key.
+ * Connector to a table behind a GIS dashboard, with one row per record.
  *
- * Without `arcgis` the table is plain REST, a call a row. With it, it is a layer or table of an ArcGIS feature service,
- * up to ten rows a call; fields are its attributes.
+ * Without `arcgis`, the table is a plain REST resource and each row takes one call. With `arcgis`, it is a table or layer
+ * of an ArcGIS feature service, and one call writes up to ten rows.
  */
 export const connector = defineConnector({
   name: "GISTableConnector",
@@ -20,12 +20,12 @@ export const connector = defineConnector({
     baseUrl: z
       .url()
       .default("https://gis.gov/api")
-      .describe("Where the GIS server's API begins; of ArcGIS the feature service: https://…/FeatureServer."),
-    table: z.string().min(1).default("rates").describe("The table's name, where it is plain REST."),
-    arcgis: arcgisTableSchema.optional().describe("Which table of an ArcGIS feature service."),
+      .describe("The base URL of the GIS server's API; for ArcGIS, of the feature service: https://…/FeatureServer."),
+    table: z.string().min(1).default("rates").describe("The table's name, for plain REST."),
+    arcgis: arcgisTableSchema.optional().describe("The table of an ArcGIS feature service."),
   }),
   secret: arcgisSecretSchema.optional(),
-  // Of calls with up to ten rows each.
+  // Concurrent calls, of up to ten rows each.
   rate: { concurrency: 4 },
 
   async sendBatch(packets, { config, secret, http, signal }) {

@@ -1,5 +1,5 @@
-import { sqlAudit } from "./protocols/sql/audit-table.ts";
+import { auditTableConnector } from "./protocols/sql/audit-table.ts";
 import { oracle } from "./protocols/sql/oracle.ts";
 
-/** The frozen audit copy in the old Oracle database. */
-export const connector = sqlAudit("OracleAuditConnector", oracle);
+/** Connector to the append-only audit table in the legacy Oracle database. */
+export const connector = auditTableConnector("OracleAuditConnector", oracle);

@@ -1,5 +1,5 @@
 import { oracle } from "./protocols/sql/oracle.ts";
-import { sqlTable } from "./protocols/sql/upsert-table.ts";
+import { upsertTableConnector } from "./protocols/sql/upsert-table.ts";
 
-/** A table of an Oracle database. A second table is a second file like this one, with a name of its own. */
-export const connector = sqlTable("OracleTableConnector", oracle);
+/** Connector to one table of an Oracle database. For a second table, copy this file and change the name. */
+export const connector = upsertTableConnector("OracleTableConnector", oracle);

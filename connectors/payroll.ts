@@ -4,20 +4,17 @@ import { nest } from "../bridge/values/field-path.ts";
 import { joinUrl } from "./protocols/http/client.ts";
 import { deliverIfMatch } from "./protocols/http/if-match.ts";
 
-/** Payroll's REST API: one rate table, changed field by field. */
+/** Connector to payroll's REST API, which has one rate table. A packet patches the fields that have changed. */
 export const connector = defineConnector({
   name: "PayrollConnector",
   version: "v1",
   order: "latest",
   idempotent: true,
-  // Whatever an event is about, it changes the one rate table.
+  // Every packet changes the one rate table, whatever its entity.
   resource: "rates",
   config: z.strictObject({
-    baseUrl: z.url().default("https://hr.gov/api").describe("Where payroll's API begins."),
-    ifMatch: z
-      .boolean()
-      .default(false)
-      .describe("Whether the table is changed only as it was read, by its ETag: where others write to it too."),
+    baseUrl: z.url().default("https://hr.gov/api").describe("The base URL of payroll's API."),
+    ifMatch: z.boolean().default(false).describe("Send each change with If-Match, for a table that others write to."),
   }),
   rate: { concurrency: 10 },
 

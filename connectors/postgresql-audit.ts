@@ -1,5 +1,5 @@
-import { sqlAudit } from "./protocols/sql/audit-table.ts";
+import { auditTableConnector } from "./protocols/sql/audit-table.ts";
 import { postgresql } from "./protocols/sql/postgresql.ts";
 
-/** A frozen audit copy in PostgreSQL. */
-export const connector = sqlAudit("PostgresqlAuditConnector", postgresql);
+/** Connector to an append-only audit table in PostgreSQL. */
+export const connector = auditTableConnector("PostgresqlAuditConnector", postgresql);

@@ -1,5 +1,5 @@
 import { postgresql } from "./protocols/sql/postgresql.ts";
-import { sqlTable } from "./protocols/sql/upsert-table.ts";
+import { upsertTableConnector } from "./protocols/sql/upsert-table.ts";
 
-/** A table of a PostgreSQL database. A second table is a second file like this one, with a name of its own. */
-export const connector = sqlTable("PostgresqlTableConnector", postgresql);
+/** Connector to one table of a PostgreSQL database. For a second table, copy this file and change the name. */
+export const connector = upsertTableConnector("PostgresqlTableConnector", postgresql);

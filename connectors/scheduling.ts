@@ -6,9 +6,10 @@ import { joinUrl } from "./protocols/http/client.ts";
 import { deliverIfMatch } from "./protocols/http/if-match.ts";
 
 /**
- * A scheduling service's REST API: a schedule a record, at an address of its own.
+ * Connector to a scheduling service's REST API, with one schedule per record at a URL of its own.
  *
- * What has changed is a merge patch, in which null clears (RFC 7396); a sheet's `send: full` replaces the schedule.
+ * Changed fields are sent as a merge patch, in which null clears a field (RFC 7396). With `send: full` in the sheet, a
+ * PUT replaces the schedule.
  */
 export const connector = defineConnector({
   name: "SchedulingConnector",
@@ -17,11 +18,11 @@ export const connector = defineConnector({
   idempotent: true,
   deletes: true,
   config: z.strictObject({
-    baseUrl: z.url().default("https://scheduling.gov/api").describe("Where the scheduling service's API begins."),
+    baseUrl: z.url().default("https://scheduling.gov/api").describe("The base URL of the scheduling service's API."),
     ifMatch: z
       .boolean()
       .default(false)
-      .describe("Whether a schedule is changed only as it was read, by its ETag: where planners write to it too."),
+      .describe("Send each change with If-Match, for schedules that planners write to."),
   }),
   secret: z.strictObject({ token: z.string().min(1) }).optional(),
   rate: { concurrency: 10 },

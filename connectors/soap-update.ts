@@ -1,7 +1,7 @@
 import { soapConnector } from "./protocols/soap/connector.ts";
 
 /**
- * An operation of a SOAP service that may be called again: it sets values, which a second call sets once more to the
- * same, or it knows the packet's id again.
+ * Connector to an operation of a SOAP service that can safely be called again, because it sets values or recognizes the
+ * packet's id.
  */
 export const connector = soapConnector({ name: "SoapUpdateConnector", idempotent: true });

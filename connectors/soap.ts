@@ -1,7 +1,7 @@
 import { soapConnector } from "./protocols/soap/connector.ts";
 
 /**
- * An operation of a SOAP service that must not be called twice for one change, as far as anybody knows: a call whose
- * answer did not come is held.
+ * Connector to an operation of a SOAP service that may have a second effect if it is called twice for one change. A
+ * packet whose call got no response is held.
  */
 export const connector = soapConnector({ name: "SoapConnector", idempotent: false });

@@ -7,18 +7,18 @@ import { nest } from "../bridge/values/field-path.ts";
 import type { JsonObject } from "../bridge/values/json.ts";
 import { outcomeOf, outcomeOfError } from "./protocols/http/client.ts";
 
-/** A key as it is handed out: its bytes in base64, 24 to 64 of them. Source: Standard Webhooks, "Signature scheme". */
+/** Signing key: 24 to 64 bytes in base64, with the prefix `whsec_`. Source: Standard Webhooks, "Signature scheme". */
 const keySchema = z
   .string()
   .regex(/^whsec_[A-Za-z0-9+/]+={0,2}$/, "is not a key such as whsec_…")
-  .refine((key) => bytesOf(key).length >= 24 && bytesOf(key).length <= 64, "has not 24 to 64 bytes");
+  .refine((key) => bytesOf(key).length >= 24 && bytesOf(key).length <= 64, "does not have 24 to 64 bytes");
 
 /**
- * Any HTTPS endpoint, called for every packet with a signature that it can check (Standard Webhooks).
+ * Connector to any HTTPS endpoint. Each packet is sent as one call, signed by the Standard Webhooks scheme.
  *
- * The body is a CloudEvent: `id` the packet's, `type` that of the HMS event, `subject` the record, `data` the fields;
- * `action` is `upsert` or `delete`. `webhook-id` is the packet's id too, the same at every try. While a key is changed
- * for another the secret holds both, and a call is signed with each.
+ * The body is a CloudEvent: `id` is the packet's id, `type` the HMS event's type, `subject` the entity, and `data` the
+ * fields; `action` is `upsert` or `delete`. The header `webhook-id` is the packet's id too, the same on every attempt.
+ * During a key rotation, the secret has both keys and each call is signed with both.
  */
 export const connector = defineConnector({
   name: "WebhookConnector",
@@ -27,11 +27,11 @@ export const connector = defineConnector({
   idempotent: true,
   deletes: true,
   config: z.strictObject({
-    url: z.url().default("https://webhooks.gov/hms").describe("The endpoint."),
+    url: z.url().default("https://webhooks.gov/hms").describe("The endpoint's URL."),
     anyBody: z
       .boolean()
       .default(false)
-      .describe("Whether a 2xx is believed whatever its body; else it must have none, or JSON."),
+      .describe("Accept a 2xx with any body. By default, the body must be empty or JSON."),
   }),
   secret: z.strictObject({ keys: z.array(keySchema).min(1).max(4) }),
   rate: { concurrency: 10 },
@@ -39,19 +39,19 @@ export const connector = defineConnector({
   async send(packet, { config, secret, http, signal }) {
     const event = cloudEventOf(packet);
     try {
-      const answer = await http.request({
+      const response = await http.request({
         method: "POST",
         url: config.url,
         json: event,
         jsonType: "application/cloudevents+json",
-        headers: signed(packet.id, Math.floor(Date.now() / 1_000), JSON.stringify(event), secret.keys),
+        headers: signatureHeaders(packet.id, Math.floor(Date.now() / 1_000), JSON.stringify(event), secret.keys),
         idempotencyKey: packet.id,
         signal,
       });
       const at = new URL(config.url).pathname;
-      const { status } = answer;
+      const { status } = response;
       if (config.anyBody && status >= 200 && status < 300) return delivered({ at, status });
-      return outcomeOf(answer, at, event);
+      return outcomeOf(response, at, event);
     } catch (error) {
       return outcomeOfError(error);
     }
@@ -78,7 +78,12 @@ function cloudEventOf({ id, sheet, target, eventType, entity, action, fields, ve
 }
 
 /** @param seconds since the epoch */
-function signed(id: string, seconds: number, body: string, keys: readonly string[]): Readonly<Record<string, string>> {
+function signatureHeaders(
+  id: string,
+  seconds: number,
+  body: string,
+  keys: readonly string[],
+): Readonly<Record<string, string>> {
   const signatures = keys.map((key) => {
     return `v1,${createHmac("sha256", bytesOf(key)).update(`${id}.${seconds}.${body}`).digest("base64")}`;
   });

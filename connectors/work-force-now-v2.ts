@@ -3,62 +3,62 @@ import { type Context, defineConnector, type HttpResponse } from "../bridge/mode
 import { delivered, type Outcome, refused, retry } from "../bridge/model/outcome.ts";
 import type { Packet } from "../bridge/model/packet.ts";
 import { nest } from "../bridge/values/field-path.ts";
-import { answerKept, joinUrl, outcomeOf, outcomeOfError } from "./protocols/http/client.ts";
-import { accessTo, clientAuthSchema, clientSecretSchema, tlsOf } from "./protocols/http/oauth2.ts";
+import { joinUrl, maxAnswerLength, outcomeOf, outcomeOfError } from "./protocols/http/client.ts";
+import { authorize, clientAuthSchema, clientSecretSchema, tlsOf } from "./protocols/http/oauth2.ts";
 import { fieldOf } from "./protocols/http/problem-details.ts";
 
 const configSchema = z.strictObject({
-  baseUrl: z.url().default("https://api.adp.com").describe("Where the API begins."),
+  baseUrl: z.url().default("https://api.adp.com").describe("The base URL of the API."),
   tokenUrl: z
     .url()
     .default("https://accounts.adp.com/auth/oauth/v2/token")
-    .describe("Where it gives out access tokens."),
-  scope: z.string().min(1).optional().describe("What the token is asked for; ADP takes none."),
+    .describe("The URL that issues access tokens."),
+  scope: z.string().min(1).optional().describe("The scope to request for the token. ADP needs none."),
   clientAuth: clientAuthSchema,
   event: z
     .string()
-    .regex(/^[a-z]+(-[a-z]+)*(\.[a-z]+(-[a-z]+)*)+$/, "is not an event's name such as worker.work-assignment.modify")
+    .regex(/^[a-z]+(-[a-z]+)*(\.[a-z]+(-[a-z]+)*)+$/, "is not an event name such as worker.work-assignment.modify")
     .default("worker.work-assignment.modify")
-    .describe("The event that carries a change; it decides what the fields are called."),
-  most: z.int().min(1).max(10).default(10).describe("Workers in one call; 1 where the event takes one at a time."),
+    .describe("The event that is posted for a change. It determines the names of the fields."),
+  most: z.int().min(1).max(10).default(10).describe("The most workers in one call; 1 if the event allows only one."),
 });
 
 type Config = z.output<typeof configSchema>;
 
 /**
- * A commercial HR service in the manner of ADP Workforce Now: a change is an event that is posted, for one worker or
- * for many; access is a token by client credentials over mutual TLS.
+ * Connector to an HR service with an API like ADP Workforce Now's: changes of one or more workers are posted as events.
+ * Access tokens come from the client credentials grant over mutual TLS.
  *
- * A packet's entity is the worker's `associateOID`; its fields are the event's `transform`, so that a sheet names them
- * `worker.workAssignment.standardHours.hoursQuantity`. An answer tells of each event: `events` in their order where
- * all was taken, and a `confirmMessage` with a resource message for each that was not.
+ * A packet's entity is the worker's `associateOID`. Its fields form the event's `transform`, so a sheet names them by
+ * path: `worker.workAssignment.standardHours.hoursQuantity`. A successful response lists the `events` in their order. A
+ * response to a refusal has a `confirmMessage` with a resource message for each event that was refused.
  *
  * Sources, ADP: "Access Tokens", "API Common Exceptions and Tips for Handling" and "Payroll Data Input API Guide for
- * ADP Workforce Now" (developers.adp.com), and the answers in its repository adpllc/marketplace-sample-payloads.
- * Chosen here, for ADP leaves it to each event: that several workers are several `events` of one call; that
- * `originator.eventID` carries the packet's id, the same at every try; that a resource message is about the event its
+ * ADP Workforce Now" (developers.adp.com), and the responses in its repository adpllc/marketplace-sample-payloads.
+ * ADP leaves three choices to each event. This connector sends several workers as several `events` of one call, puts the
+ * packet's id into `originator.eventID`, the same on every attempt, and assigns a resource message to the event that its
  * id or its path (`/events/2/…`) names.
  */
 export const connector = defineConnector({
   name: "WorkForceNow",
   version: "v2",
   order: "latest",
-  // An event says what a value is from now on: told twice, it is the same.
+  // An event sets values, so posting it twice has no second effect.
   idempotent: true,
   config: configSchema,
-  secret: clientSecretSchema.refine(({ cert }) => cert !== undefined, "has no certificate; give cert and key"),
+  secret: clientSecretSchema.refine(({ cert }) => cert !== undefined, "has no certificate; add cert and key"),
   rate: { concurrency: 10 },
 
   async sendBatch(packets, context) {
     const { http, config, secret, signal } = context;
-    const access = await accessTo(http, config, secret, signal);
+    const access = await authorize(http, config, secret, signal);
     if ("outcome" in access) return packets.map(() => access.outcome);
-    const call = (some: readonly Packet[]) => post(some, context, access.headers);
+    const call = (group: readonly Packet[]) => post(group, context, access.headers);
     const groups = Array.from({ length: Math.ceil(packets.length / config.most) }, (_, i) =>
       packets.slice(i * config.most, (i + 1) * config.most),
     );
     const outcomes = await Promise.all(groups.map((group) => sendGroup(group, call)));
-    return outcomes.flat().map(access.heed);
+    return outcomes.flat().map(access.dropIfRefused);
   },
 
   probe({ config, secret, http, signal }) {
@@ -66,29 +66,32 @@ export const connector = defineConnector({
   },
 });
 
-/** What one call came to: an outcome a packet, or a refusal that took nothing of it, with those it blames. */
-type Answered =
+/**
+ * Result of one call: an outcome per packet, or the refusal of the whole call, which had no effect. `refusedPackets` has
+ * the outcomes of the packets named in the refusal, by their index.
+ */
+type CallResult =
   | { readonly outcomes: readonly Outcome[] }
-  | { readonly blamed: ReadonlyMap<number, Outcome>; readonly whole: Outcome };
+  | { readonly refusedPackets: ReadonlyMap<number, Outcome>; readonly refusal: Outcome };
 
 /**
- * Sends some packets in one call. Where that is refused as a whole, those it blames are out and the others go again;
- * where it blames nobody, each goes alone: one bad row does not fail the rest.
+ * Sends packets in one call, so that one bad packet does not fail the others: if the whole call is refused, sends again
+ * without the packets that the refusal names, or each packet alone if it names none.
  */
 async function sendGroup(
   packets: readonly Packet[],
-  call: (some: readonly Packet[]) => Promise<Answered>,
+  call: (group: readonly Packet[]) => Promise<CallResult>,
 ): Promise<readonly Outcome[]> {
-  const answered = await call(packets);
-  if ("outcomes" in answered) return answered.outcomes;
-  const { blamed, whole } = answered;
-  if (packets.length === 1) return [blamed.get(0) ?? whole];
-  const others = packets.filter((_, i) => !blamed.has(i));
-  const again =
-    blamed.size > 0 && others.length > 0
+  const result = await call(packets);
+  if ("outcomes" in result) return result.outcomes;
+  const { refusedPackets, refusal } = result;
+  if (packets.length === 1) return [refusedPackets.get(0) ?? refusal];
+  const others = packets.filter((_, i) => !refusedPackets.has(i));
+  const outcomes =
+    refusedPackets.size > 0 && others.length > 0
       ? await sendGroup(others, call)
       : (await Promise.all(others.map((packet) => sendGroup([packet], call)))).flat();
-  return packets.map((packet, i) => blamed.get(i) ?? (again[others.indexOf(packet)] as Outcome));
+  return packets.map((packet, i) => refusedPackets.get(i) ?? (outcomes[others.indexOf(packet)] as Outcome));
 }
 
 async function post(
@@ -100,12 +103,12 @@ async function post(
     signal,
   }: Pick<Context<Config, z.output<typeof clientSecretSchema>>, "http" | "config" | "secret" | "signal">,
   headers: Readonly<Record<string, string>>,
-): Promise<Answered> {
+): Promise<CallResult> {
   const url = joinUrl(config.baseUrl, "events", "hr", "v1", config.event);
   const json = { events: packets.map((packet) => eventOf(packet, config.event)) };
   try {
-    const answer = await http.request({ method: "POST", url, headers, json, tls: tlsOf(secret), signal });
-    return judge(packets, answer, new URL(url).pathname);
+    const response = await http.request({ method: "POST", url, headers, json, tls: tlsOf(secret), signal });
+    return resultOf(packets, response, new URL(url).pathname);
   } catch (error) {
     const failed = outcomeOfError(error);
     return { outcomes: packets.map(() => failed) };
@@ -124,7 +127,7 @@ function eventOf(packet: Packet, event: string) {
 const idSchema = z.looseObject({ idValue: z.string() }).nullish().catch(undefined);
 const codeSchema = z.looseObject({ codeValue: z.string() }).nullish().catch(undefined);
 
-const answerSchema = z.looseObject({
+const responseSchema = z.looseObject({
   events: z.array(z.looseObject({ eventStatusCode: codeSchema })).optional(),
   confirmMessage: z
     .looseObject({
@@ -146,57 +149,61 @@ const answerSchema = z.looseObject({
     .optional(),
 });
 
-type ResourceMessage = NonNullable<z.output<typeof answerSchema>["confirmMessage"]>["resourceMessages"][number];
+type ResourceMessage = NonNullable<z.output<typeof responseSchema>["confirmMessage"]>["resourceMessages"][number];
 
-/** An answer as what became of each packet. */
-function judge(packets: readonly Packet[], answer: HttpResponse, at: string): Answered {
-  const whole = outcomeOf(
-    answer,
+/** Converts a response to the result of the call. */
+function resultOf(packets: readonly Packet[], response: HttpResponse, at: string): CallResult {
+  const callOutcome = outcomeOf(
+    response,
     at,
     packets.map(({ fields }) => fields),
   );
-  if (whole.kind === "retry") return { outcomes: packets.map(() => whole) };
-  const parsed = answerSchema.safeParse(jsonIn(answer.body));
+  if (callOutcome.kind === "retry") return { outcomes: packets.map(() => callOutcome) };
+  const parsed = responseSchema.safeParse(parseJson(response.body));
   const messages = parsed.success ? (parsed.data.confirmMessage?.resourceMessages ?? []) : [];
-  const blamed = blame(packets, messages, answer);
-  if (whole.kind !== "delivered") return { blamed, whole };
-  const { status } = answer;
+  const refusedPackets = refusalsOf(packets, messages, response);
+  if (callOutcome.kind !== "delivered") return { refusedPackets, refusal: callOutcome };
+  const { status } = response;
   if (!parsed.success || parsed.data.events?.length !== packets.length) {
-    const reason = `answered ${status} and did not say what became of each event`;
-    return { outcomes: packets.map((_, i) => blamed.get(i) ?? retry(reason, { status })) };
+    const reason = `answered ${status} without a result for each event`;
+    return { outcomes: packets.map((_, i) => refusedPackets.get(i) ?? retry(reason, { status })) };
   }
   return {
     outcomes: parsed.data.events.map(({ eventStatusCode }, i) => {
-      if (blamed.has(i)) return blamed.get(i) as Outcome;
+      if (refusedPackets.has(i)) return refusedPackets.get(i) as Outcome;
       const code = eventStatusCode?.codeValue;
       return code === undefined || code === "complete" || code === "submitted"
         ? delivered({ at, status })
-        : refused("the event was not carried out", { status, answer: answer.body.slice(0, answerKept) });
+        : refused("the event was not carried out", { status, answer: response.body.slice(0, maxAnswerLength) });
     }),
   };
 }
 
-/** The packets that resource messages name, with what is wrong with which field; their words may repeat values. */
-function blame(
+/**
+ * Returns the refusals of the packets that error messages name, by packet index. A reason lists the fields. The message
+ * itself may repeat values, so it is only in the answer.
+ */
+function refusalsOf(
   packets: readonly Packet[],
   messages: readonly ResourceMessage[],
   { status }: HttpResponse,
 ): ReadonlyMap<number, Outcome> {
-  const blamed = new Map<number, Outcome>();
+  const refusals = new Map<number, Outcome>();
   for (const message of messages) {
     const errors = message.processMessages.filter(({ messageTypeCode }) => messageTypeCode?.codeValue === "error");
     if (errors.length === 0) continue;
     const paths = errors.map((error) => error.sourceLocation?.expressionPath ?? error.processMessageID?.idValue ?? "");
     const i = indexOf(message, paths, packets);
     if (i === undefined) continue;
-    const fields = [...new Set(paths.flatMap((path) => fieldIn(path, packets[i] as Packet)))];
-    const what = fields.length > 0 ? `${fields.join(", ")} refused` : "refused";
-    const answer = JSON.stringify(message).slice(0, answerKept);
-    blamed.set(i, refused(`answered ${status}: ${what}; its words stand in the answer`, { status, answer }));
+    const fields = [...new Set(paths.flatMap((path) => fieldsAt(path, packets[i] as Packet)))];
+    const subject = fields.length > 0 ? `${fields.join(", ")} refused` : "refused";
+    const answer = JSON.stringify(message).slice(0, maxAnswerLength);
+    refusals.set(i, refused(`answered ${status}: ${subject}; the answer has the message`, { status, answer }));
   }
-  return blamed;
+  return refusals;
 }
 
+/** Returns the index of the packet that a message is about: by its id, its path, or because there is only one. */
 function indexOf(message: ResourceMessage, paths: readonly string[], packets: readonly Packet[]): number | undefined {
   const id = message.resourceMessageID?.idValue;
   const byId = packets.findIndex((packet) => packet.id === id);
@@ -208,14 +215,14 @@ function indexOf(message: ResourceMessage, paths: readonly string[], packets: re
   return packets.length === 1 ? 0 : undefined;
 }
 
-/** The field a message's path speaks of, where the packet has it. */
-function fieldIn(path: string, packet: Packet): string[] {
-  const [place = ""] = path.split(" ");
-  const field = fieldOf(place.replace(/^\/?events(\/|\[)\d+\]?/, "").replace(/^\/?data\/transform/, ""));
+/** Returns the packet's fields that the path of a message names. */
+function fieldsAt(path: string, packet: Packet): string[] {
+  const [pointer = ""] = path.split(" ");
+  const field = fieldOf(pointer.replace(/^\/?events(\/|\[)\d+\]?/, "").replace(/^\/?data\/transform/, ""));
   return Object.keys(packet.fields).filter((name) => name === field || name.endsWith(`.${field}`));
 }
 
-function jsonIn(body: string): unknown {
+function parseJson(body: string): unknown {
   try {
     return JSON.parse(body);
   } catch {

@@ -3,12 +3,14 @@ import { defineConnector } from "../bridge/model/connector.ts";
 import { retry } from "../bridge/model/outcome.ts";
 import { nest } from "../bridge/values/field-path.ts";
 import { joinUrl } from "./protocols/http/client.ts";
-import { accessTo, clientAuthSchema, clientSecretSchema, tlsOf } from "./protocols/http/oauth2.ts";
+import { authorize, clientAuthSchema, clientSecretSchema, tlsOf } from "./protocols/http/oauth2.ts";
 
 /**
- * A commercial HR service: flexible working times, one call an employee or policy.
+ * Connector to version 1 of a commercial HR service's API for flexible working times. Each employee or policy takes one
+ * call.
  *
- * With a secret it shows a token by client credentials, and a certificate where the secret has one; without, neither.
+ * With a secret, calls carry an access token from the client credentials grant, and use the secret's certificate if it
+ * has one.
  */
 export const connector = defineConnector({
   name: "WorkForceNow",
@@ -16,9 +18,12 @@ export const connector = defineConnector({
   order: "latest",
   idempotent: true,
   config: z.strictObject({
-    baseUrl: z.url().default("https://api.workforcenow.example/hr/v1").describe("Where the HR service's API begins."),
-    tokenUrl: z.url().optional().describe("Where it gives out access tokens; needed where there is a secret."),
-    scope: z.string().min(1).optional().describe("What the token is asked for."),
+    baseUrl: z
+      .url()
+      .default("https://api.workforcenow.example/hr/v1")
+      .describe("The base URL of the HR service's API."),
+    tokenUrl: z.url().optional().describe("The URL that issues access tokens. Required if there is a secret."),
+    scope: z.string().min(1).optional().describe("The scope to request for the token."),
     clientAuth: clientAuthSchema,
   }),
   secret: clientSecretSchema.optional(),
@@ -35,11 +40,11 @@ export const connector = defineConnector({
     if (!secret) return http.deliver(request);
     const { tokenUrl, ...server } = config;
     if (tokenUrl === undefined) {
-      return retry("it has a secret, and its configuration no tokenUrl", { code: "setup", mayHaveLanded: false });
+      return retry("it has a secret but no tokenUrl in its configuration", { code: "setup", mayHaveLanded: false });
     }
-    const access = await accessTo(http, { ...server, tokenUrl }, secret, signal);
+    const access = await authorize(http, { ...server, tokenUrl }, secret, signal);
     if ("outcome" in access) return access.outcome;
-    return access.heed(await http.deliver({ ...request, headers: access.headers, tls: tlsOf(secret) }));
+    return access.dropIfRefused(await http.deliver({ ...request, headers: access.headers, tls: tlsOf(secret) }));
   },
 
   probe({ config, secret, http, signal }) {

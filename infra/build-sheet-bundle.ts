@@ -28,7 +28,7 @@ export async function buildSheetBundle(mappings: string, deployed?: readonly str
   );
   const texts = readFolder(mappings);
   const { sheets, policy, policyFault } = await readTexts(texts, new Catalog(there.map(({ connector }) => connector)));
-  const faults = [...sheets.faults.map(issueText), ...(policyFault === undefined ? [] : [policyFault])];
+  const faults = [...sheets.issues.map(issueText), ...(policyFault === undefined ? [] : [policyFault])];
   if (faults.length > 0) {
     const unknown = missing.map(
       ({ file }) => `${relative(projectRoot, file)} is not deployed yet; npm run deploy does it`,

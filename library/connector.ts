@@ -92,7 +92,7 @@ export class Connector {
     // The name depends on the map, so that one event can be pushed through several maps.
     if (compiled.ok) return { ...compiled.sheet, name: `push-${compiled.sheet.hash.slice(0, 8)}` };
     throw new TypeError(
-      `Connector("${this.#name}").map(): ${compiled.faults.map(({ message }) => message).join("; ")}`,
+      `Connector("${this.#name}").map(): ${compiled.issues.map(({ message }) => message).join("; ")}`,
     );
   }
 }

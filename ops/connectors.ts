@@ -174,7 +174,7 @@ export const connectorOperations = [
 /** Finds a connector by id (`WorkForceNow@v2`), or by name if it has only one version. Otherwise returns a problem. */
 export function findConnector({ catalog }: Engine, reference: string): Connector | ApiProblem {
   const found = catalog.find(reference);
-  if (!("fault" in found)) return found.connector;
+  if (!("issue" in found)) return found.connector;
   const versions = catalog.ids.filter((id) => id.split("@")[0] === reference);
   const choices = (versions.length > 1 ? versions : catalog.ids).join(", ");
   return new ApiProblem("unknown-connector", `Use one of these connectors: ${choices}.`);
@@ -250,5 +250,5 @@ function windowOf({ sheets, catalog }: Engine, id: string): number {
 }
 
 function hasId(found: ReturnType<Engine["catalog"]["find"]>, id: string): boolean {
-  return !("fault" in found) && connectorId(found.connector) === id;
+  return !("issue" in found) && connectorId(found.connector) === id;
 }

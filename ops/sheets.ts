@@ -79,10 +79,10 @@ const checkSheet = endpoint({
   }),
   async run({ ops: { engine }, body: { name, text } }) {
     const file = { file: `${name}.yaml`, text };
-    const { faults, warnings, examples } = await readSheets([file], engine.catalog, engine.sheets().policy);
+    const { issues, warnings, examples } = await readSheets([file], engine.catalog, engine.sheets().policy);
     return {
-      ok: faults.length === 0,
-      faults: faults.map(issueView),
+      ok: issues.length === 0,
+      faults: issues.map(issueView),
       warnings: warnings.map(issueView),
       examples: examples.map(({ example, faults }) => ({ name: example, faults: [...faults] })),
     };
@@ -154,7 +154,7 @@ function findSheet(engine: Engine, name: string): Sheet | ApiProblem {
 function readProposed(name: string, text: string): Sheet | ApiProblem {
   const reading = readSheet(`${name}.yaml`, text);
   if (reading.ok) return reading.sheet;
-  const faults = reading.faults.map(({ line, message }) => ({ where: `text line ${line}`, what: message }));
+  const faults = reading.issues.map(({ line, message }) => ({ where: `text line ${line}`, what: message }));
   return new ApiProblem("refused", "The proposed sheet has errors. Fix them first.", { faults });
 }
 

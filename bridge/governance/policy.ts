@@ -2,7 +2,7 @@ import * as z from "zod";
 import { type DataKind, dataKinds } from "../pii/finding.ts";
 import type { JsonObject } from "../values/json.ts";
 
-const kindsSchema = z.array(z.enum(dataKinds)).min(1, "names no kind");
+const kindsSchema = z.array(z.enum(dataKinds)).min(1, "lists no kind");
 
 const fieldSchema = z
   .string()
@@ -20,7 +20,7 @@ const classSchema = z
       kinds: kindsSchema.optional().describe("Kinds that the detectors find."),
       fields: z
         .array(fieldSchema)
-        .min(1, "names no field")
+        .min(1, "lists no field")
         .optional()
         .describe("Fields that hold the data, by name, at any depth."),
     }),
@@ -58,11 +58,11 @@ export const policySchema = z
       issues.push({ code: "custom", message, input: rules[i], path: ["rules", i, key] });
     for (const [i, rule] of rules.entries()) {
       if (rules.findIndex(({ id }) => id === rule.id) !== i)
-        addIssue(i, "id", `"${rule.id}" is the id of two rules; give each its own`);
+        addIssue(i, "id", `"${rule.id}" is the id of two rules; give each rule its own id`);
       if (rule.field === undefined && rule.class === undefined)
-        addIssue(i, "id", `${rule.id} fits nothing; give "field:" or "class:"`);
+        addIssue(i, "id", `${rule.id} matches nothing; add "field:" or "class:"`);
       if (rule.class !== undefined && rule.kinds)
-        addIssue(i, "kinds", "a class has its own kinds; give one of the two");
+        addIssue(i, "kinds", 'a class has its own kinds; remove "kinds:" or "class:"');
       if (rule.class !== undefined && !Object.hasOwn(classes, rule.class)) {
         const known = Object.keys(classes).join(", ") || "none";
         addIssue(i, "class", `"${rule.class}" is not a class; declared under classes: ${known}`);

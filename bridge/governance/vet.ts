@@ -42,12 +42,12 @@ const entityField = "entity";
  * Applies the policy to an outbound payload.
  *
  * The first rule that fits a field's name, connector and findings decides. A field with findings and no rule is masked
- * or blocked, as the policy's `otherwise` says. A field with neither is sent unchanged. If a rule names something inside
- * an object (`address.zip`), each name in that object is decided separately.
+ * or blocked, as the policy's `otherwise` says. A field with neither is sent unchanged. If a rule names something
+ * inside an object (`address.zip`), each name in that object is decided separately.
  *
- * One blocked field blocks the whole payload, because part of a change would be a wrong change. The entity is treated as
- * a field named `entity`. Masking it would make it another record, so a rule that would mask it blocks instead; hashing
- * it is allowed.
+ * One blocked field blocks the whole payload, because part of a change would be a wrong change. The entity is treated
+ * as a field named `entity`. Masking it would make it another record, so a rule that would mask it blocks instead;
+ * hashing it is allowed.
  *
  * @param bridgeKey the key of the pseudonyms
  */

@@ -26,7 +26,7 @@ export async function convert({ key, event, matches, acceptedMs }: Plan): Promis
     const { sheet, target } = match;
     if (target.publish === undefined) continue;
     for (const payload of await mapEvent(event, match, acceptedMs)) {
-      if (payload.fault !== undefined) return { issue: `${sheet.name}.${target.name}: ${payload.fault}` };
+      if (payload.issue !== undefined) return { issue: `${sheet.name}.${target.name}: ${payload.issue}` };
       events.push({
         id: [key, sheet.name, target.name, ...(payload.element === undefined ? [] : [payload.element])].join("."),
         source: `${convertedSource}${origin}`,

@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import type { Engine } from "../engine.ts";
 import { blockedReason, govern } from "../governance/govern.ts";
-import { type Element, faulty, type MappedPayload, mapEvent, placeOf, rosterOf } from "../mapping/map-event.ts";
+import { type Element, heldPayload, type MappedPayload, mapEvent, placeOf, rosterOf } from "../mapping/map-event.ts";
 import type { Match } from "../mapping/match-targets.ts";
 import { chunkSize, elementAt, elementsIn, withRemedy } from "../mapping/roster-file.ts";
 import { type Connector, connectorId } from "../model/connector.ts";
@@ -65,14 +65,14 @@ async function elementsOf(
     if (only) return rosterOf(event, match, only.number, only.number + 1);
     return first === undefined ? rosterOf(event, match) : rosterOf(event, match, first, first + chunkSize);
   }
-  if ("fault" in roster) return faulty(match, `event ${event.id}`, roster.fault);
+  if ("fault" in roster) return heldPayload(match, `event ${event.id}`, roster.fault);
   const lines = { first: only?.number ?? first ?? 0, from: only?.at ?? from ?? 0, to: to ?? roster.bytes };
   try {
     return only ? await elementAt(files, roster, lines) : await elementsIn(files, roster, lines);
   } catch (error) {
     if (!(error instanceof FileError)) throw error;
     const where = `${placeOf(match, lines.first)} and on`;
-    return { ...faulty(match, where, `${where}: ${withRemedy(error)}`), element: lines.first };
+    return { ...heldPayload(match, where, `${where}: ${withRemedy(error)}`), element: lines.first };
   }
 }
 
@@ -88,14 +88,14 @@ async function vetAndPack(
   progress: Partial<Progress> = {},
 ): Promise<Transition> {
   const found = engine.catalog.find(payload.target.connector);
-  if ("fault" in found) throw new Error(found.fault);
+  if ("issue" in found) throw new Error(found.issue);
   const { connector } = found;
   const target = { ...payload.target, connector: connectorId(connector) };
   const vetted = await govern(engine, { ...payload, target });
   const { key, event, version, by } = planned;
   const origin: Origin = { key, type: event.type, version, ...(by && { job: by.job }), connector: event.origin };
   const packet = pack({ ...payload, ...vetted }, origin, connector, engine.bridgeKey);
-  const issue = payload.fault ?? sizeIssue(packet);
+  const issue = payload.issue ?? sizeIssue(packet);
 
   const facts = {
     ...initialFacts(packet, engine.bridgeKey),

@@ -208,7 +208,7 @@ export function targetsOf(
 
 function idIn({ catalog }: Engine, reference: string): string | undefined {
   const found = catalog.find(reference);
-  return "fault" in found ? undefined : connectorId(found.connector);
+  return "issue" in found ? undefined : connectorId(found.connector);
 }
 
 function chosenSheets(engine: Engine, { request }: JobContext) {

@@ -3,7 +3,7 @@ import { append, tailOf } from "../ledger/chain.ts";
 import type { EventRecord } from "../model/event-record.ts";
 import { isClosed, type LedgerEntry } from "../model/ledger-entry.ts";
 import type { PacketRecord } from "../model/packet-record.ts";
-import type { Erasing } from "../ports/records.ts";
+import type { RetentionState } from "../ports/records.ts";
 import type { Put, Stored, StorePort } from "../ports/store.ts";
 import { inWrites, weigh } from "../recording/transaction-size.ts";
 
@@ -51,14 +51,14 @@ interface Erasure {
 export async function purgeExpired(engine: Engine): Promise<void> {
   const { store, clock, times } = engine;
   const [stored] = await store.read("erasing", [erasingId]);
-  const state: Erasing = stored?.value ?? { at: 0, after: {}, left: { packet: [], event: [] } };
+  const state: RetentionState = stored?.value ?? { at: 0, after: {}, left: { packet: [], event: [] } };
   const now = clock.now();
   if (now - state.at < roundMs) return;
 
   const before = now - times.retentionMs;
   const packets = await eraseRound(engine, packetErasable, state, before);
   const events = await eraseRound(engine, eventErasable, state, before);
-  const value: Erasing = {
+  const value: RetentionState = {
     at: packets.isDone && events.isDone ? now : state.at,
     after: { ...packets.after, ...events.after },
     left: { packet: packets.left, event: events.left },
@@ -69,7 +69,12 @@ export async function purgeExpired(engine: Engine): Promise<void> {
   await store.write([{ kind: "erasing", id: erasingId, value, etag: stored?.etag ?? 0 }]);
 }
 
-async function eraseRound<K extends Kind>(engine: Engine, erasable: Erasable<K>, state: Erasing, before: number) {
+async function eraseRound<K extends Kind>(
+  engine: Engine,
+  erasable: Erasable<K>,
+  state: RetentionState,
+  before: number,
+) {
   const { kind } = erasable;
   const waiting = await eraseAll(engine, erasable, state.left[kind]);
   const left = new Set(waiting.left);

@@ -7,8 +7,8 @@ import { type ExampleResult, testSheet } from "./try-sheet.ts";
 /** Result of checking one sheet. */
 export interface SheetCheck {
   /** `ofExample` marks an issue with an example's result, as opposed to how the sheet is written. */
-  readonly faults: readonly (PlacedIssue & { readonly ofExample?: true })[];
-  /** Result of each example. A failed example is also in `faults`. */
+  readonly issues: readonly (PlacedIssue & { readonly ofExample?: true })[];
+  /** Result of each example. A failed example is also in `issues`. */
   readonly examples: readonly ExampleResult[];
   /** Things that work but may surprise the author. */
   readonly warnings: readonly PlacedIssue[];
@@ -16,7 +16,7 @@ export interface SheetCheck {
 
 /** Checks a compiled sheet against the installed connectors, and runs its examples. */
 export async function checkSheet(sheet: Sheet, catalog: Catalog, policy: Policy): Promise<SheetCheck> {
-  const issues: SheetCheck["faults"][number][] = connectorIssues(sheet, catalog);
+  const issues: SheetCheck["issues"][number][] = connectorIssues(sheet, catalog);
   for (const [i, example] of sheet.examples.entries()) {
     for (const name of Object.keys(example.expect)) {
       if (sheet.targets.some((target) => target.name === name)) continue;
@@ -27,15 +27,15 @@ export async function checkSheet(sheet: Sheet, catalog: Catalog, policy: Policy)
   const examples = await testSheet(sheet, policy);
   for (const [i, result] of examples.entries()) {
     for (const difference of result.differs) {
-      const message = `the example "${result.example}" fails: ${difference}; "bridge sheets test" shows how`;
+      const message = `the example "${result.example}" fails: ${difference}; "bridge sheets test" shows the values`;
       issues.push({ path: ["examples", i], message, ofExample: true });
     }
   }
   const isKeyless = (target: Target) => !target.key && !target.forEach && !target.publish;
   const keyless = !sheet.key && sheet.targets.some(isKeyless);
-  const message = `no "key:": events without a subject or data.id count as one record, called ${sheet.name}`;
+  const message = `no "key:"; events without a subject or data.id all change one record, named ${sheet.name}`;
   const warnings = [...(keyless ? [{ path: ["targets"], message }] : []), ...versionWarnings(sheet, catalog)];
-  return { faults: issues, examples, warnings };
+  return { issues, examples, warnings };
 }
 
 /** Warns about a connector name without a version if several versions exist. Such a name means the oldest. */
@@ -43,7 +43,7 @@ function versionWarnings(sheet: Sheet, catalog: Catalog): PlacedIssue[] {
   return sheet.targets.flatMap(({ name, connector }) => {
     const [oldest, ...newer] = catalog.versionsOf(connector).map(connectorId);
     if (oldest === undefined || newer.length === 0) return [];
-    const message = `${connector} has several versions and means ${oldest}; say so, or ${newer.join(" or ")}`;
+    const message = `${connector} has several versions and means ${oldest}; write ${[oldest, ...newer].join(" or ")}`;
     return [{ path: ["targets", name, "connector"], message }];
   });
 }
@@ -55,8 +55,8 @@ function connectorIssues(sheet: Sheet, catalog: Catalog): PlacedIssue[] {
   for (const target of sheet.targets) {
     const place = ["targets", target.name];
     const found = catalog.find(target.connector);
-    if ("fault" in found) {
-      issues.push({ path: [...place, "connector"], message: found.fault });
+    if ("issue" in found) {
+      issues.push({ path: [...place, "connector"], message: found.issue });
       continue;
     }
     if (target.action === "delete" && !found.connector.deletes) {
@@ -66,7 +66,7 @@ function connectorIssues(sheet: Sheet, catalog: Catalog): PlacedIssue[] {
     const id = connectorId(found.connector);
     const other = connectors.get(id);
     if (other) {
-      const message = `${target.name} and ${other} both go to ${id}; make them one target`;
+      const message = `${target.name} and ${other} both go to ${id}; merge them into one target`;
       issues.push({ path: [...place, "connector"], message });
     }
     connectors.set(id, target.name);
@@ -79,12 +79,12 @@ function senderIssues({ sourceEvents }: Sheet, catalog: Catalog): PlacedIssue[] 
   return sourceEvents.flatMap((type) => {
     const name = type.slice(inboundPrefix.length);
     if (names.includes(name)) return [];
-    const message = `no connector is called ${name || "that"}; there are ${names.join(", ") || "none"}`;
+    const message = `no connector is called ${name || "that"}; installed: ${names.join(", ") || "none"}`;
     return [{ path: ["source_event"], message }];
   });
 }
 
 /** Returns the message for a sheet with the same name as another. */
-export function duplicateTargetIssue(file: string): string {
-  return `${file} has the same name; packets are told apart by it`;
+export function duplicateNameIssue(file: string): string {
+  return `${file} has the same name; rename one, because packets are identified by the sheet's name`;
 }

@@ -25,7 +25,7 @@ export interface Target {
   readonly connector: string;
   /** Type of the HMS event that an inbound target publishes. */
   readonly publish?: string;
-  /** Start of the time the target takes events, inclusive, in ms since the epoch; `until` is its end, exclusive. */
+  /** Period in which the target takes events, in ms since the epoch: `from` inclusive, `until` exclusive. */
   readonly from?: number;
   readonly until?: number;
   /** Reads the elements from the event's data, or the address of the file that has them. */
@@ -72,7 +72,7 @@ export function sheetName(file: string): string {
 
 type Compiled =
   | { readonly ok: true; readonly sheet: Sheet }
-  | { readonly ok: false; readonly faults: readonly PlacedIssue[] };
+  | { readonly ok: false; readonly issues: readonly PlacedIssue[] };
 
 /** Compiles a document that passed the schema. Issues are located by path; the file's reader converts it to a line. */
 export function compileSheet(name: string, document: SheetDocument): Compiled {
@@ -84,9 +84,9 @@ export function compileSheet(name: string, document: SheetDocument): Compiled {
     issues.push(...targetIssues(target, fields, at), ...directionIssues(document.direction, target, at));
     return compiledTarget(targetName, target, fields);
   });
-  if (targets.length === 0) issues.push({ path: ["targets"], message: "targets is empty; name at least one target" });
+  if (targets.length === 0) issues.push({ path: ["targets"], message: "targets is empty; add at least one target" });
   issues.push(...sourceEventIssues(document));
-  if (issues.length > 0) return { ok: false, faults: issues };
+  if (issues.length > 0) return { ok: false, issues };
 
   const { examples, ...meaning } = document;
   return {
@@ -153,8 +153,8 @@ function sourceEventIssues({ direction, source_event }: SheetDocument): PlacedIs
     if ((direction === "inbound") === type.startsWith(inboundPrefix)) return [];
     const message =
       direction === "inbound"
-        ? `source_event ${type} does not come from outside; name a connector: ${inboundPrefix}PayrollConnector`
-        : `source_event ${type} comes from outside; say "direction: inbound"`;
+        ? `source_event ${type} is not an inbound type; name a connector, as in ${inboundPrefix}PayrollConnector`
+        : `source_event ${type} is an inbound type; add "direction: inbound"`;
     return [{ path: ["source_event"], message }];
   });
 }
@@ -163,10 +163,10 @@ function targetIssues(target: SheetDocument["targets"][string], fields: readonly
   const issues: PlacedIssue[] = [];
   const places = new Map<string, string>();
   const claim = (to: string, from: string, path: PropertyKey[]) => {
-    for (const [taken, by] of places) {
-      if (taken === to) issues.push({ path, message: `${from} and ${by} both map to ${to}; keep one` });
+    for (const [taken, owner] of places) {
+      if (taken === to) issues.push({ path, message: `${from} and ${owner} both map to ${to}; keep one` });
       else if (taken.startsWith(`${to}.`) || to.startsWith(`${taken}.`)) {
-        issues.push({ path, message: `${from} maps to ${to}, which cannot stand beside ${taken}` });
+        issues.push({ path, message: `${from} maps to ${to}, which conflicts with ${taken}` });
       }
     }
     places.set(to, from);
@@ -175,10 +175,10 @@ function targetIssues(target: SheetDocument["targets"][string], fields: readonly
   for (const to of Object.keys(target.set ?? {})) claim(to, `set.${to}`, [...at, "set", to]);
 
   if (fields.length === 0 && target.action === "upsert") {
-    issues.push({ path: at, message: `${String(at[1])} maps no field; give "map:"` });
+    issues.push({ path: at, message: `${String(at[1])} maps no field; add "map:"` });
   }
   if (target.from && target.until && Date.parse(target.from) >= Date.parse(target.until)) {
-    issues.push({ path: [...at, "until"], message: "until is not after from; no event would go to this target" });
+    issues.push({ path: [...at, "until"], message: "until is not after from, so no event would reach this target" });
   }
   return issues;
 }
@@ -192,14 +192,18 @@ function directionIssues(
   const issue = (key: string, message: string): PlacedIssue[] => [{ path: [...path, key], message }];
   if (direction === "outbound") {
     if (connector === undefined) return issue("connector", "connector is missing; name a file of connectors/");
-    return publish === undefined ? [] : issue("publish", 'publish stands in a sheet with "direction: inbound" only');
+    return publish === undefined ? [] : issue("publish", 'publish is allowed only with "direction: inbound"');
   }
   if (publish === undefined) return issue("publish", "publish is missing; name the type of the HMS event it becomes");
   if (connector !== undefined)
-    return issue("connector", "connector has no place in an inbound sheet: HMS is the target");
-  if (action === "delete") return issue("action", "action has no place in an inbound sheet: an event's type says it");
+    return issue("connector", "connector is not allowed in an inbound sheet: HMS is the target");
+  if (action === "delete")
+    return issue(
+      "action",
+      "action: delete is not allowed in an inbound sheet; publish an event type that means a deletion",
+    );
   if (from !== undefined || until !== undefined)
-    return issue("from", "from and until have no place in an inbound sheet");
+    return issue("from", "from and until are not allowed in an inbound sheet");
   return [];
 }
 

@@ -41,16 +41,19 @@ export class ExpressionError extends BridgeError {
 }
 
 /**
- * Time limit of one evaluation. Evaluations within the step limit take at most a second on a free processor, so a longer
- * one means that the machine is overloaded. The sheet is not at fault, and the event is retried later.
+ * Time limit of one evaluation. Evaluations within the step limit take at most a second on a free processor, so a
+ * longer one means that the machine is overloaded. The sheet is not at fault, and the event is retried later.
  */
-const patienceMs = 10_000;
+const maxEvaluationMs = 10_000;
 
-class BudgetExceededError extends BridgeError {
-  override readonly name = "BudgetExceededError";
+class EvaluationTimeoutError extends BridgeError {
+  override readonly name = "EvaluationTimeoutError";
 
   constructor() {
-    super("deadline-exceeded", `an expression has waited ${patienceMs / 1_000} s for the processor`);
+    super(
+      "deadline-exceeded",
+      `an expression did not finish within ${maxEvaluationMs / 1_000} s; the machine is overloaded`,
+    );
   }
 }
 
@@ -83,7 +86,7 @@ class LinearRegExp {
 }
 
 /** Functions whose result differs between runs, or that bypass the limits. */
-const refused = ["eval", "random", "shuffle"];
+const unavailable = ["eval", "random", "shuffle"];
 
 /**
  * Compiles a JSONata expression.
@@ -97,7 +100,7 @@ export function compileExpression(source: string): Expression {
   let compiled: jsonata.Expression;
   try {
     compiled = jsonata(source, {
-      timeout: patienceMs,
+      timeout: maxEvaluationMs,
       stack: limits.depth,
       sequence: limits.items,
       RegexEngine: LinearRegExp as unknown as RegExpConstructor,
@@ -106,22 +109,22 @@ export function compileExpression(source: string): Expression {
   } catch (error) {
     throw new ExpressionError(`"${source}" does not compile: ${reason(error, true)}`);
   }
-  for (const name of refused) {
+  for (const name of unavailable) {
     compiled.registerFunction(name, () => {
       throw new ExpressionError(`$${name}() is not available in a sheet`);
     });
   }
   compiled.registerFunction("pad", pad, "<s-ns?:s>");
   compiled.registerFunction("distinct", distinct, "<x:x>");
-  // JSONata's own limits count calls, time and items. A text that doubles at each step exceeds none of them.
-  compiled.assign(Symbol.for("jsonata.__evaluate_exit") as unknown as string, charge);
+  // JSONata's own limits count calls, time and items, none of which stops a text that doubles at each step.
+  compiled.assign(Symbol.for("jsonata.__evaluate_exit") as unknown as string, countStep);
 
   return {
     source,
     async evaluate(input, now, bindings) {
       let result: unknown;
       try {
-        result = await inTurn(() =>
+        result = await oneAtATime(() =>
           compiled.evaluate(input, {
             ...bindings,
             now: () => new Date(now).toISOString(),
@@ -129,10 +132,10 @@ export function compileExpression(source: string): Expression {
           }),
         );
       } catch (error) {
-        if ((error as { code?: unknown }).code === "D1012") throw new BudgetExceededError();
+        if ((error as { code?: unknown }).code === "D1012") throw new EvaluationTimeoutError();
         throw new ExpressionError(`"${source}" failed: ${reason(error, false)}`);
       }
-      return plain(result, source);
+      return toJson(result, source);
     },
   };
 }
@@ -143,7 +146,7 @@ let lastTurn: Promise<unknown> = Promise.resolve();
 let stepsTaken = 0;
 
 /** Runs one evaluation at a time. Concurrent evaluations would share the step count, and gain nothing on one thread. */
-function inTurn<T>(evaluation: () => Promise<T>): Promise<T> {
+function oneAtATime<T>(evaluation: () => Promise<T>): Promise<T> {
   const turn = lastTurn.then(() => {
     stepsTaken = 0;
     return evaluation();
@@ -152,11 +155,11 @@ function inTurn<T>(evaluation: () => Promise<T>): Promise<T> {
   return turn;
 }
 
-/** Charges for a step; JSONata calls it after each. A record or list is charged when it is created, not when it is read. */
-function charge(_step: unknown, _input: unknown, _environment: unknown, result: unknown): void {
+/** Hook that JSONata calls after each step. Counts the step; a record or list is weighed only when it is created. */
+function countStep(_step: unknown, _input: unknown, _environment: unknown, result: unknown): void {
   const isOld = typeof result === "object" && result !== null && weights.has(result);
   const weight = weightOf(result);
-  if (weight > limits.weight) throw new ExpressionError("it makes a value that is too large");
+  if (weight > limits.weight) throw new ExpressionError("it creates a value that is too large");
   stepsTaken += isOld ? 1 : 1 + Math.floor(weight / 256);
   if (stepsTaken > limits.steps) throw new ExpressionError(`it takes more than ${limits.steps} steps`);
 }
@@ -180,30 +183,30 @@ function weightOf(value: unknown): number {
 }
 
 /** Converts a result to plain JSON. JSONata adds properties to arrays, and a result can contain functions. */
-function plain(result: unknown, source: string): Json | undefined {
+function toJson(result: unknown, source: string): Json | undefined {
   if (result === undefined) return undefined;
   if (typeof result !== "object" && typeof result !== "function") {
     if (typeof result === "string" && result.length > limits.textLength) throw tooLong(source);
-    const fault = jsonIssue(result);
-    if (fault) throw new ExpressionError(`"${source}" gives no JSON: ${fault}`);
+    const issue = jsonIssue(result);
+    if (issue) throw new ExpressionError(`the result of "${source}" is not JSON: ${issue}`);
     return result as Json;
   }
   let text: string | undefined;
   try {
     text = JSON.stringify(result);
   } catch {
-    throw new ExpressionError(`"${source}" does not give JSON`);
+    throw new ExpressionError(`the result of "${source}" is not JSON`);
   }
   if (text === undefined) return undefined;
   if (text.length > limits.textLength) throw tooLong(source);
   const value = JSON.parse(text) as Json;
-  const fault = jsonIssue(value);
-  if (fault) throw new ExpressionError(`"${source}" gives no JSON: ${fault}`);
+  const issue = jsonIssue(value);
+  if (issue) throw new ExpressionError(`the result of "${source}" is not JSON: ${issue}`);
   return value;
 }
 
 function tooLong(source: string): ExpressionError {
-  return new ExpressionError(`"${source}" gives more than ${limits.textLength} characters`);
+  return new ExpressionError(`the result of "${source}" is longer than ${limits.textLength} characters`);
 }
 
 function pad(text: string | undefined, width: number, fill?: string): string | undefined {
@@ -243,11 +246,11 @@ function reason(error: unknown, compiling: boolean): string {
   if (error instanceof ExpressionError) return error.message;
   const { code, message } = error as { code?: unknown; message?: unknown };
   if (compiling && message !== undefined) return String(message).slice(0, 200);
-  if (typeof code !== "string") return error instanceof Error ? error.name : "unknown fault";
+  if (typeof code !== "string") return error instanceof Error ? error.name : "unknown error";
   const known: Record<string, string> = {
     D1011: `it recurses deeper than ${limits.depth} calls`,
-    D2014: `it makes a sequence of more than ${limits.items} items`,
-    D2015: `it makes a sequence of more than ${limits.items} items`,
+    D2014: `it creates a sequence of more than ${limits.items} items`,
+    D2015: `it creates a sequence of more than ${limits.items} items`,
   };
-  return known[code] ?? `JSONata fault ${code}`;
+  return known[code] ?? `JSONata error ${code}`;
 }

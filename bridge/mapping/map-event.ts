@@ -15,13 +15,13 @@ export interface MappedPayload extends Match {
   /** Flat fields; a dot in a name means nesting in the request body. */
   readonly fields: JsonObject;
   /** Reason for which the packet is recorded as held. */
-  readonly fault?: string;
+  readonly issue?: string;
 }
 
 /** One element of a roster: its value, or why it cannot be read. */
 export type Element =
   | { readonly number: number; readonly value: Json; readonly at?: number }
-  | { readonly number: number; readonly fault: string };
+  | { readonly number: number; readonly issue: string };
 
 /**
  * Maps an event for one target. Returns one payload per entity, or none if nothing changed.
@@ -29,7 +29,8 @@ export type Element =
  * Fields absent from the event are absent from the payload, and null stays null. With `send: changed`, a field is left
  * out if the event gives a previous value that equals the new one.
  *
- * An element that cannot be mapped becomes a payload with a `fault`, so that the roster's other elements are still sent.
+ * An element that cannot be mapped becomes a payload with an `issue`, so that the roster's other elements are still
+ * sent.
  *
  * @param nowMs the result of `$now()` in a sheet: the time of acceptance in ms since the epoch
  * @param elements the elements of the roster to map; all that are in the event if absent
@@ -41,7 +42,7 @@ export function mapEvent(
   elements: readonly Element[] | undefined = rosterOf(event, match),
 ): MappedPayload[] | Promise<MappedPayload[]> {
   const { target } = match;
-  if (match.fault !== undefined) return [faulty(match, entityOf(event, match), match.fault)];
+  if (match.issue !== undefined) return [heldPayload(match, entityOf(event, match), match.issue)];
   if (!target.forEach) {
     const entity = entityOf(event, match);
     return target.plain
@@ -50,12 +51,12 @@ export function mapEvent(
   }
   if (!elements) {
     const what = target.ndjson ? "is read from its file, which is not given" : "is not an array in the event";
-    return [faulty(match, `event ${event.id}`, `for_each: ${target.forEachPath} ${what}`)];
+    return [heldPayload(match, `event ${event.id}`, `for_each: ${target.forEachPath} ${what}`)];
   }
   if (!target.plain) return mapElements(event, match, elements, nowMs);
   return elements.flatMap((element) => {
     const record = recordIn(match, element);
-    const payloads = "fault" in record ? [record] : payloadsOf(match, record.entity, renameFields(record.data, target));
+    const payloads = "issue" in record ? [record] : payloadsOf(match, record.entity, renameFields(record.data, target));
     return numbered(payloads, element);
   });
 }
@@ -91,7 +92,7 @@ async function mapElements(
   const payloads: MappedPayload[] = [];
   for (const element of elements) {
     const record = recordIn(match, element);
-    const mapped = "fault" in record ? [record] : await computePayloads(event, match, record, nowMs);
+    const mapped = "issue" in record ? [record] : await computePayloads(event, match, record, nowMs);
     payloads.push(...numbered(mapped, element));
   }
   return payloads;
@@ -106,7 +107,7 @@ function payloadsOf(match: Match, entity: string, fields: JsonObject): MappedPay
   const { target } = match;
   if (target.send === "full") {
     const missing = target.fields.find((field) => !Object.hasOwn(fields, field.to));
-    if (missing) return [faulty(match, entity, `send: full needs ${missing.from}, which the event does not give`)];
+    if (missing) return [heldPayload(match, entity, `send: full needs ${missing.from}, which the event does not have`)];
   }
   if (Object.keys(fields).length === 0 && target.action === "upsert") return [];
   return [{ ...match, entity, fields: withFixed(fields, target) }];
@@ -155,7 +156,7 @@ async function computePayloads(
       if (result !== undefined) fields[field.to] = result;
     } catch (error) {
       if (!(error instanceof ExpressionError)) throw error;
-      return [faulty(match, entity, `${field.from}: ${error.message}`)];
+      return [heldPayload(match, entity, `${field.from}: ${error.message}`)];
     }
   }
   return payloadsOf(match, entity, fields);
@@ -182,13 +183,13 @@ function read(key: Reader, event: SourceEvent): Json | undefined {
   return key(event.data) ?? key(event as unknown as JsonObject);
 }
 
-function recordIn(match: Match, element: Element): EntityData | (MappedPayload & { fault: string }) {
+function recordIn(match: Match, element: Element): EntityData | (MappedPayload & { issue: string }) {
   const where = placeOf(match, element.number);
-  if ("fault" in element) return faulty(match, where, `${where} ${element.fault}`);
-  if (!isJsonObject(element.value)) return faulty(match, where, `${where} is not an object`);
+  if ("issue" in element) return heldPayload(match, where, `${where} ${element.issue}`);
+  if (!isJsonObject(element.value)) return heldPayload(match, where, `${where} is not an object`);
   const entity = scalar(match.target.key ? match.target.key(element.value) : element.value.id);
   return entity === undefined
-    ? faulty(
+    ? heldPayload(
         match,
         where,
         `${where} has no ${match.target.keyPath ?? "id"}; "key:" must name a field every element has`,
@@ -207,6 +208,6 @@ function scalar(value: Json | undefined): string | undefined {
 }
 
 /** Creates a payload without fields for a record that cannot be mapped. Its packet is held. */
-export function faulty(match: Match, entity: string, fault: string): MappedPayload & { fault: string } {
-  return { ...match, entity, fields: {}, fault };
+export function heldPayload(match: Match, entity: string, issue: string): MappedPayload & { issue: string } {
+  return { ...match, entity, fields: {}, issue };
 }

@@ -8,16 +8,17 @@ export interface Match {
   readonly sheet: Sheet;
   readonly target: Target;
   /** Error of the sheet's `when` on this event. It is then unknown whether the target takes the event. */
-  readonly fault?: string;
+  readonly issue?: string;
 }
 
 /**
  * Finds the targets an event goes to, in the sheets' order.
  *
- * A target's `from` and `until` are compared with the time of acceptance, not with the event's own time. Once `until` has
- * passed, a late event goes only to the newer version.
+ * A target's `from` and `until` are compared with the time of acceptance, not with the event's own time. Once `until`
+ * has passed, a late event goes only to the newer version.
  *
- * If a sheet's `when` fails on this event, the sheet's targets are returned with the error. Other sheets are unaffected.
+ * If a sheet's `when` fails on this event, the sheet's targets are returned with the error. Other sheets are
+ * unaffected.
  *
  * @param sheets the sheets whose `source_event` names the event's type
  * @param acceptedMs time of acceptance in ms since the epoch; the result of `$now()`
@@ -36,7 +37,7 @@ export async function match(
     for (const target of sheet.targets) {
       if (target.from !== undefined && at < target.from) continue;
       if (target.until !== undefined && at >= target.until) continue;
-      matches.push(applies === true ? { sheet, target } : { sheet, target, fault: applies });
+      matches.push(applies === true ? { sheet, target } : { sheet, target, issue: applies });
     }
   }
   return matches;

@@ -13,9 +13,9 @@ const chunkBytes = 4_194_304;
 /** Longest line of a roster file. A longer one is held; the others are sent. */
 export const maxLineBytes = 262_144;
 
-/** Most bytes that one call of `cutLines` reads: a few seconds' work for a Lambda function. */
+/** Largest number of bytes that one call of `cutLines` reads: a few seconds of work for a Lambda function. */
 const maxCutBytes = 268_435_456;
-/** Most chunks that one call of `cutLines` returns, so that their list fits into an event's record. */
+/** Largest number of chunks that one call of `cutLines` returns, so that their list fits into an event's record. */
 const maxCutChunks = 1_000;
 
 /** Looks up the files of an event's rosters and pins their versions. */
@@ -28,7 +28,7 @@ export async function findRosters(
   const found = matches.map(async ({ target }, match): Promise<Roster[]> => {
     if (!target.ndjson) return [];
     const address = target.forEach?.(event.data);
-    if (typeof address !== "string") return [{ match, fault: `${target.forEachPath} is not an address in the event` }];
+    if (typeof address !== "string") return [{ match, fault: `${target.forEachPath} is not a file address` }];
     const same = known.find((roster) => "address" in roster && roster.address === address);
     if (same) return [{ ...same, match }];
     try {
@@ -56,15 +56,16 @@ export interface Lines {
 }
 
 /**
- * Cuts a range of lines into chunks, up to the limits of one call. The remainder is the last range returned, without `to`.
+ * Cuts a range of lines into chunks, up to the limits of one call. The remainder is the last range returned, without
+ * `to`.
  *
- * @param most most chunks to return
+ * @param maxChunks largest number of chunks to return
  */
 export async function cutLines(
   files: FilesPort,
   file: FileVersion,
   lines: Lines,
-  most: number = maxCutChunks,
+  maxChunks: number = maxCutChunks,
 ): Promise<Lines[]> {
   const chunks: Lines[] = [];
   let start = lines;
@@ -79,7 +80,7 @@ export async function cutLines(
       if (number - start.first < chunkSize && to - start.from < chunkBytes) continue;
       chunks.push({ ...start, to });
       start = { first: number, from: to };
-      if (chunks.length < most && to - lines.from < maxCutBytes) continue;
+      if (chunks.length < maxChunks && to - lines.from < maxCutBytes) continue;
       return to < file.bytes ? [...chunks, start] : chunks;
     }
     read += block.length;
@@ -87,7 +88,10 @@ export async function cutLines(
   return start.from < file.bytes ? [...chunks, { ...start, to: file.bytes }] : chunks;
 }
 
-/** Reads the elements in a range of lines, in order. An invalid line becomes an element with a `fault`; empty ones are skipped. */
+/**
+ * Reads the elements in a range of lines, in order. An invalid line becomes an element with an `issue`; empty ones are
+ * skipped.
+ */
 export async function elementsIn(files: FilesPort, file: FileVersion, lines: Required<Lines>): Promise<Element[]> {
   const elements: Element[] = [];
   for await (const line of linesIn(files, file, lines)) {
@@ -160,21 +164,21 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /** Parses one line. Returns `undefined` if it is empty. */
 export function elementIn({ number, at, bytes }: Line): Element | undefined {
-  if (!bytes) return { number, fault: `is longer than ${maxLineBytes} bytes` };
+  if (!bytes) return { number, issue: `is longer than ${maxLineBytes} bytes` };
   let text: string;
   try {
     text = utf8.decode(bytes);
   } catch {
-    return { number, fault: "is not UTF-8" };
+    return { number, issue: "is not UTF-8" };
   }
   if (text.trim() === "") return undefined;
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    return { number, fault: "is not JSON" };
+    return { number, issue: "is not JSON" };
   }
-  if (!isJsonObject(value)) return { number, fault: "is not an object" };
-  const fault = jsonIssue(value);
-  return fault === undefined ? { number, at, value } : { number, fault: `cannot be taken: ${fault}` };
+  if (!isJsonObject(value)) return { number, issue: "is not an object" };
+  const issue = jsonIssue(value);
+  return issue === undefined ? { number, at, value } : { number, issue: `is invalid: ${issue}` };
 }

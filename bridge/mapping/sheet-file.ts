@@ -2,7 +2,7 @@ import type { Policy } from "../governance/policy.ts";
 import type { Catalog } from "../model/connector.ts";
 import { sheetSchema } from "../model/sheet-document.ts";
 import { readYaml, type YamlIssue } from "../values/yaml-file.ts";
-import { checkSheet, duplicateTargetIssue } from "./check-sheet.ts";
+import { checkSheet, duplicateNameIssue } from "./check-sheet.ts";
 import { compileSheet, type PlacedIssue, type Sheet, sheetName } from "./compile-sheet.ts";
 import { schemaIssues } from "./schema-faults.ts";
 import type { ExampleResult } from "./try-sheet.ts";
@@ -22,7 +22,7 @@ export interface SheetIssue extends YamlIssue {
 
 export type SheetReading =
   | { readonly ok: true; readonly sheet: Sheet; lineOf(path: readonly PropertyKey[]): number }
-  | { readonly ok: false; readonly faults: readonly SheetIssue[] };
+  | { readonly ok: false; readonly issues: readonly SheetIssue[] };
 
 /**
  * Parses and compiles one mapping sheet. Returns issues for bad text and never throws.
@@ -39,17 +39,17 @@ export function readSheet(file: string, text: string): SheetReading {
   const parsed = sheetSchema.safeParse(raw);
   if (!parsed.success) {
     const issues = schemaIssues(parsed.error, raw).map(inFile);
-    return { ok: false, faults: issues.sort((a, b) => a.line - b.line) };
+    return { ok: false, issues: issues.sort((a, b) => a.line - b.line) };
   }
   const compiled = compileSheet(sheetName(file), parsed.data);
-  return compiled.ok ? { ok: true, sheet: compiled.sheet, lineOf } : { ok: false, faults: compiled.faults.map(inFile) };
+  return compiled.ok ? { ok: true, sheet: compiled.sheet, lineOf } : { ok: false, issues: compiled.issues.map(inFile) };
 }
 
 /** Result of reading all sheets. */
 export interface SheetsReading {
   readonly sheets: readonly Sheet[];
-  readonly faults: readonly SheetIssue[];
-  /** Result of each example. A failed example is also in `faults`. */
+  readonly issues: readonly SheetIssue[];
+  /** Result of each example. A failed example is also in `issues`. */
   readonly examples: readonly ExampleResult[];
   /** Things that work but may surprise the author. */
   readonly warnings: readonly SheetIssue[];
@@ -69,20 +69,20 @@ export async function readSheets(
   for (const { file, text } of files) {
     const reading = readSheet(file, text);
     if (!reading.ok) {
-      issues.push(...reading.faults);
+      issues.push(...reading.issues);
       continue;
     }
     const { sheet, lineOf } = reading;
     const inFile = ({ path, ...issue }: PlacedIssue): SheetIssue => ({ file, line: lineOf(path), ...issue });
     const twin = named.get(sheet.name);
-    if (twin) issues.push(inFile({ path: [], message: duplicateTargetIssue(twin) }));
+    if (twin) issues.push(inFile({ path: [], message: duplicateNameIssue(twin) }));
     named.set(sheet.name, file);
 
     const checked = await checkSheet(sheet, catalog, policy);
-    issues.push(...checked.faults.map(inFile));
+    issues.push(...checked.issues.map(inFile));
     warnings.push(...checked.warnings.map(inFile));
     examples.push(...checked.examples);
     sheets.push(sheet);
   }
-  return { sheets, faults: issues, examples, warnings };
+  return { sheets, issues, examples, warnings };
 }

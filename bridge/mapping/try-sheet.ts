@@ -48,7 +48,7 @@ export async function previewSheet(
       const { fields, verdict, decisions } =
         payload.target.publish === undefined ? vet(policy, payload, previewKey) : inside;
       const blocked = decisions.filter(({ action }) => action === "block").map(({ field }) => field);
-      const held = payload.fault ?? (verdict === "block" ? `governance blocks ${blocked.join(", ")}` : undefined);
+      const held = payload.issue ?? (verdict === "block" ? `governance blocks ${blocked.join(", ")}` : undefined);
       packets.push({
         target: payload.target.name,
         connector: payload.target.connector,
@@ -97,22 +97,22 @@ export async function testSheet(sheet: Sheet, policy: Policy): Promise<ExampleRe
       return {
         sheet: sheet.name,
         example: example.name,
-        faults: found.map(({ fault }) => fault),
-        differs: found.map(({ fault, differs = fault }) => differs),
+        faults: found.map(({ message }) => message),
+        differs: found.map(({ message, differs = message }) => differs),
       };
     }),
   );
 }
 
 interface ExampleIssue {
-  readonly fault: string;
-  /** The difference without values. If absent, `fault` has none. */
+  readonly message: string;
+  /** The difference without values. If absent, `message` contains none. */
   readonly differs?: string;
 }
 
 async function testExample(sheet: Sheet, example: SheetExample, policy: Policy): Promise<ExampleIssue[]> {
   const parsed = checkEvent(completeEvent(example.event as JsonObject));
-  if (parsed.kind === "malformed") return [{ fault: `its event is invalid: ${parsed.reason}` }];
+  if (parsed.kind === "malformed") return [{ message: `its event is invalid: ${parsed.reason}` }];
   const packets = await previewSheet(sheet, parsed.event, {
     policy,
     nowMs: Date.parse(parsed.event.time ?? "2026-01-01T00:00:00Z"),
@@ -121,13 +121,13 @@ async function testExample(sheet: Sheet, example: SheetExample, policy: Policy):
   return Object.entries(example.expect).flatMap(([target, expected]): ExampleIssue[] => {
     const made = packets.filter((packet) => packet.target === target);
     const held = made.find((packet) => packet.held !== undefined);
-    if (held) return [{ fault: `${target}: ${held.held}` }];
+    if (held) return [{ message: `${target}: ${held.held}` }];
     const got = made.map(({ fields }) => fields);
     const wanted = expected === null ? [] : ([expected].flat() as JsonObject[]);
     if (jsonEqual(got, wanted)) return [];
     return [
       {
-        fault: `${target}: expected ${shown(wanted)}, got ${shown(got)}`,
+        message: `${target}: expected ${shown(wanted)}, got ${shown(got)}`,
         differs: `${target}: ${differing(wanted, got)}`,
       },
     ];

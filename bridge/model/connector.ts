@@ -113,8 +113,8 @@ export interface Connector<Config = unknown, Secret = unknown> {
   /** Returns true if the target would accept a packet now. */
   probe(context: Context<Config, Secret>): Promise<boolean>;
   /**
-   * Polls a target that sends no webhooks for new messages. Called every minute, with connector state of its own. A thrown
-   * error is logged by its name only.
+   * Polls a target that sends no webhooks for new messages. Called every minute, with connector state of its own. A
+   * thrown error is logged by its name only.
    */
   poll?(context: Context<Config, Secret>): Promise<Polled | NotPolled>;
   /** Returns true if a configuration has polling enabled. If absent, a connector with `poll` is always polled. */
@@ -128,7 +128,9 @@ export interface InboundMessage {
   /** ms since the epoch */
   readonly at: number;
   readonly data: JsonObject;
-  /** Reason for which the message is quarantined, without any of its values. `data` is then shown to the operator only. */
+  /**
+   * Reason for which the message is quarantined, without any of its values. `data` is then shown to the operator only.
+   */
   readonly unreadable?: string;
 }
 
@@ -150,7 +152,10 @@ export interface NotPolled {
   readonly auth?: boolean;
 }
 
-/** Argument of `defineConnector`: a connector with `send`, or with `sendBatch` if the target accepts several packets at once. */
+/**
+ * Argument of `defineConnector`: a connector with `send`, or with `sendBatch` if the target accepts several packets at
+ * once.
+ */
 export type Declaration<Config, Secret> = Omit<Connector<Config, Secret>, Defaulted | "send" | "sendBatch"> &
   Partial<Pick<Connector<Config, Secret>, Defaulted>> &
   (Pick<Connector<Config, Secret>, "send"> | Required<Pick<Connector<Config, Secret>, "sendBatch">>);
@@ -185,7 +190,7 @@ export class Catalog {
     const byId = new Map<string, Connector>();
     for (const connector of connectors) {
       const id = connectorId(connector);
-      if (byId.has(id)) throw new Error(`two connectors are called ${id}; give one another name or version`);
+      if (byId.has(id)) throw new Error(`two connectors have the id ${id}; rename one or change its version`);
       byId.set(id, connector);
     }
     this.#byId = byId;
@@ -210,11 +215,11 @@ export class Catalog {
   /**
    * Finds a connector by id, or by name. A name means the oldest version, so that adding a version changes no sheet.
    */
-  find(reference: string): { connector: Connector } | { fault: string } {
+  find(reference: string): { connector: Connector } | { issue: string } {
     const exact = this.#byId.get(reference);
     if (exact) return { connector: exact };
     const [oldest] = this.versionsOf(reference);
     if (oldest) return { connector: oldest };
-    return { fault: `no connector is called ${reference}; there are ${this.ids.join(", ") || "none"}` };
+    return { issue: `no connector is called ${reference}; installed: ${this.ids.join(", ") || "none"}` };
   }
 }

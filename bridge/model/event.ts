@@ -79,7 +79,7 @@ const encoder = new TextEncoder();
  * The reason for a malformed event names the attribute and the rule, and never contains a value.
  */
 export function parseEvent(body: string): ParsedMessage {
-  // A UTF-16 unit takes at least one byte, so a text with too many units is too long without encoding it.
+  // A UTF-16 unit takes at least one byte, so a body with more units than the limit need not be encoded.
   const bytes = body.length > maxEventBytes ? body.length : encoder.encode(body).length;
   if (bytes > maxEventBytes) {
     return malformed(`the event is larger than ${maxEventBytes} bytes; publish a reference to the data instead`);

@@ -76,8 +76,8 @@ export interface ReplayRequest {
   readonly to: number;
   readonly connector?: string;
   /**
-   * `pinned` (the default) sends the packets as they were made. `current` maps their events with today's sheets. Today's
-   * policy applies to both.
+   * `pinned` (the default) sends the packets as they were made. `current` maps their events with today's sheets.
+   * Today's policy applies to both.
    */
   readonly sheet?: "pinned" | "current";
   /** Also sends values that the target is believed to hold, as after a restore from a backup. */
@@ -88,11 +88,11 @@ export interface ReplayRequest {
 export interface Snapshot {
   readonly kind: "file";
   readonly file: FileVersion;
-  /** Time of lines without one, in RFC 3339. */
+  /** Time given to lines that have none. RFC 3339 */
   readonly asOf?: string;
 }
 
-/** Invalid lines of a snapshot: their count, and line number and reason of the first ones. */
+/** Invalid lines of a snapshot: their count, and the first ones with line number and reason. */
 export interface Malformed {
   readonly lines: number;
   readonly first: readonly string[];

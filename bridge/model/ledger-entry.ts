@@ -11,11 +11,11 @@ export function isClosed(status: Status): status is ClosedStatus {
   return (closedStatuses as readonly Status[]).includes(status);
 }
 
-/** `NOTED`: no change of HMS, but what an operator has done to the bridge. */
+/** `NOTED` records an operator's action on the bridge; all others record an HMS event. */
 export const eventStatuses = ["EXPANDING", "EXPANDED", "UNMATCHED", "QUARANTINED", "NOTED"] as const;
 export type EventStatus = (typeof eventStatuses)[number];
 
-/** Step recorded by a ledger entry: a packet's new status, or a step of an event. `ERASED`: its payload was erased. */
+/** Step that a ledger entry records: a packet's new status, or a step of an event. `ERASED`: the payload was erased. */
 export type Step = Status | EventStatus | "DUPLICATE" | "ERASED";
 
 /** Facts of a step: hashes, names, counts and codes. Never a value, a secret or personal data. */
@@ -23,17 +23,17 @@ export type Facts = { readonly [name: string]: Json };
 
 /** One step of one packet or event. */
 export interface LedgerEntry {
-  /** The packet's id or the event's key: each has a chain of its own. */
+  /** The packet's id or the event's key. Each has its own chain. */
   readonly chain: string;
-  /** 1, 2, 3 … */
+  /** Position in the chain: 1, 2, 3 … */
   readonly seq: number;
   /** ms since the epoch */
   readonly at: number;
   readonly step: Step;
   readonly facts: Facts;
-  /** The hash of the entry before, or 64 zeros. */
+  /** Hash of the previous entry, or 64 zeros for the first. */
   readonly prev: string;
-  /** SHA-256 over the canonical JSON (RFC 8785) of all the above. */
+  /** SHA-256 over the canonical JSON (RFC 8785) of all the properties above. */
   readonly hash: string;
 }
 
@@ -43,7 +43,7 @@ export interface Tail {
   readonly hash: string;
 }
 
-/** The first thing wrong with a ledger. */
+/** The first inconsistency found in a ledger. */
 export interface LedgerIssue {
   readonly chain: string;
   readonly seq: number;

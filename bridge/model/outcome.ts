@@ -1,34 +1,34 @@
-/** Category of a retry, for logs and metrics. Unlike a reason, it can contain nothing of a packet. */
+/** Category of a retry, for logs and metrics. Unlike a reason, it never contains packet data. */
 export type RetryCode = "answered" | "credentials" | "no-answer" | "setup" | "threw" | "other";
 
 /** Result of one attempt at one target. Expected failures are values and are not thrown. */
 export type Outcome =
   | {
       readonly kind: "delivered";
-      /** Place at the target, as the operator knows it: `/v2/rates`. */
+      /** Location at the target, for the operator: `/v2/rates`. */
       readonly at?: string | undefined;
       readonly status?: number | undefined;
-      /** The target's own name for what it stored. */
+      /** Id that the target gave to the stored record. */
       readonly remoteId?: string | undefined;
     }
   | {
       readonly kind: "retry";
       readonly reason: string;
-      /** Absent: it follows from what else is said. */
+      /** If absent, `retryCodeOf` derives it from the other properties. */
       readonly code?: RetryCode | undefined;
       readonly status?: number | undefined;
-      /** Delay that the target asked for. The path clamps it. */
+      /** Delay that the target asked for. Delivery clamps it. */
       readonly afterMs?: number | undefined;
-      /** The target may have taken it all the same: the request had been sent when the answer failed to come. */
+      /** True if the target may have applied the change: the request was sent but no answer came. */
       readonly mayHaveLanded: boolean;
-      /** The credentials were refused. They are fetched again, once. */
+      /** True if the credentials were refused. They are fetched again once. */
       readonly auth?: boolean | undefined;
     }
   | {
       readonly kind: "refused";
       readonly reason: string;
       readonly status?: number | undefined;
-      /** The target's answer, for the operator; it is kept with the packet, never in the ledger. */
+      /** The target's answer, for the operator. It is stored with the packet and never in the ledger. */
       readonly answer?: string | undefined;
     }
   | { readonly kind: "unknown"; readonly reason: string };
@@ -37,7 +37,7 @@ export function delivered(facts: Omit<Extract<Outcome, { kind: "delivered" }>, "
   return { kind: "delivered", ...facts };
 }
 
-/** @param facts `mayHaveLanded` defaults to true: only who knows that nothing was sent may say so */
+/** @param facts `mayHaveLanded` defaults to true; set it to false only if nothing was sent */
 export function retry(
   reason: string,
   facts: Partial<Omit<Extract<Outcome, { kind: "retry" }>, "kind" | "reason">> = {},
@@ -45,6 +45,7 @@ export function retry(
   return { kind: "retry", reason, mayHaveLanded: true, ...facts };
 }
 
+/** Returns the category of a retry: its own code, or the one that its properties imply. */
 export function retryCodeOf({ code, auth, status }: Extract<Outcome, { kind: "retry" }>): RetryCode {
   return code ?? (auth ? "credentials" : status !== undefined ? "answered" : "other");
 }

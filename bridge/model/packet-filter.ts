@@ -2,9 +2,9 @@ import type { Status } from "./ledger-entry.ts";
 import type { PacketRecord } from "./packet-record.ts";
 
 /**
- * Returns a predicate for the part of a filter that no index covers, so that every engine applies it alike.
+ * Returns a predicate for the criteria that no index covers, so that every engine applies them alike.
  *
- * Undefined if the filter has only times, connector and statuses.
+ * Returns `undefined` if the filter has only times, connector and statuses.
  */
 export function fitting(filter: PacketFilter): ((record: PacketRecord) => boolean) | undefined {
   const { sheet, event, entity } = filter;
@@ -22,6 +22,7 @@ function namesOf({ packet, progress }: Pick<PacketRecord, "packet" | "progress">
   return [id, event, eventType, sheet, target, connector, entity, progress.reason ?? ""];
 }
 
+/** Criteria that a packet must meet, all of them. */
 export interface PacketFilter {
   readonly connector?: string | undefined;
   readonly statuses?: readonly Status[] | undefined;
@@ -29,7 +30,7 @@ export interface PacketFilter {
   /** An event's key. */
   readonly event?: string | undefined;
   readonly entity?: string | undefined;
-  /** Text to find in the id, event, type, sheet, target, connector, entity or reason. Case does not matter. */
+  /** Text contained in the id, event, type, sheet, target, connector, entity or reason, ignoring case. */
   readonly text?: string | undefined;
   /** ms since the epoch, by time of recording: from inclusive, to exclusive */
   readonly from?: number | undefined;

@@ -10,18 +10,21 @@ export interface Progress {
   readonly tail: Tail;
   readonly place: MessageLocation;
   readonly tries: number;
-  /** Attempts since it last left the outbox, which is the back-off step. */
+  /** Attempts since it last left the outbox: the back-off step. */
   readonly round: number;
-  /** Number of times it was put on a queue. Part of the deduplication id, because SQS drops a repeated one for 5 min. */
+  /**
+   * Number of times it was put on a queue. Part of the deduplication id, because SQS drops a repeated one for 5 min.
+   */
   readonly puts: number;
   /** Time of the last requeue to its lane. ms since the epoch */
   readonly putAt?: number;
-  /** Recorded outside the mapper and not yet known to be on its queue. */
+  /** True if it is recorded but not yet known to be on its queue. */
   readonly unsent?: boolean;
   /**
    * Owner of the current send. A lease that another worker finds expired means that a send may have begun.
    *
-   * `shadow`: its shadow's etag when the lease was taken. Another since: something else went to the record meanwhile.
+   * `shadow`: etag of the packet's shadow when the lease was taken. If the etag has changed since, another packet was
+   * sent to the same record meanwhile.
    */
   readonly lease?: { readonly owner: string; readonly until: number; readonly shadow?: number };
   /** Start of the consistency window: recording, or the last requeue by a replay. ms since the epoch */
@@ -29,18 +32,18 @@ export interface Progress {
   readonly nextTryAt?: number;
   /** First failure while its target was up. ms */
   readonly failingSince?: number;
-  /** Reason for its present status. */
+  /** Reason for the current status. */
   readonly reason?: string;
-  /** The head it waits for, in a strict lane. */
+  /** In a strict lane, id of the head that it waits for. */
   readonly behind?: string;
   readonly closedAt?: number;
-  /** When its values were erased, being old: its fields are empty since. ms */
+  /** Time at which its values were erased after the retention period. Its fields are empty since then. ms */
   readonly erasedAt?: number;
   readonly delivery?: {
     readonly at?: string;
     readonly status?: number;
     readonly remoteId?: string;
-    /** The last try's round trip. */
+    /** Round trip of the last attempt. */
     readonly ms: number;
   };
   /** The target's answer to a refused packet. */

@@ -6,19 +6,20 @@ import type { SourceEvent } from "./event.ts";
 import type { Facts } from "./ledger-entry.ts";
 
 /**
- * The largest packet, as UTF-8 JSON. A table's item is what limits it, and the ledger's entry in the same transaction.
+ * Largest packet, as UTF-8 JSON. It leaves room in the table item for the packet's other data.
+ *
  * Source: Amazon DynamoDB quotas, item size 400 KB.
  */
 export const maxPacketBytes = 262_144;
 
-/** A time further ahead than this is taken for a wrong clock. */
+/** Largest time in the future that is not treated as a wrong clock. A later time is clamped. */
 const maxAheadMs = 5 * 60_000;
 
 /** Position of a change in time. It is fixed when the event is first accepted, and every revision shares it. */
 export interface Version {
   readonly source: string;
   readonly sequence?: number;
-  /** ms since the epoch: the event's own time, clamped where it lies ahead */
+  /** ms since the epoch: the event's own time, clamped if it is in the future */
   readonly time: number;
   /** µs since the epoch, strictly increasing in one process: the order of first acceptance */
   readonly accepted: number;
@@ -40,7 +41,7 @@ export interface Packet {
   readonly entity: string;
   /** Order matters only inside a lane. */
   readonly lane: string;
-  /** Key of the entity's shadow: what the bridge knows the target holds. */
+  /** Key of the entity's shadow, which records what the target holds. */
   readonly shadow: string;
   readonly order: "latest" | "strict";
   readonly send: "changed" | "full";
@@ -48,28 +49,29 @@ export interface Packet {
   readonly fields: JsonObject;
   /** Index of the element in the event's roster. */
   readonly element?: number;
-  /** Offset of that element in its roster file, in bytes. */
+  /** Byte offset of that element in its roster file. */
   readonly at?: number;
   readonly version: Version;
   readonly windowMs: number;
-  /** The packet this one sends again. */
+  /** The packet that this one sends again. */
   readonly replayOf?: string;
-  /** The held packet a person has put this one in the place of. */
+  /** The held packet that an operator replaced with this one. */
   readonly replaces?: string;
-  /** A person has changed its fields. */
+  /** True if an operator edited its fields. */
   readonly edited?: true;
-  /** Send even what the target is believed to hold. */
+  /** True if it also sends values that the target is believed to hold. */
   readonly force?: boolean;
-  /** The change came from the target itself: it is noted, and not sent back. */
+  /** True if the change came from the target itself. It is recorded but not sent back. */
   readonly echo?: boolean;
-  /** The job that made it. */
+  /** The job that created it. */
   readonly job?: string;
 }
 
 /**
- * The version of all packets of an event.
+ * Returns the version that all packets of an event share. `clamped` is true if the event's time was too far in the
+ * future.
  *
- * @param accepted µs since the epoch
+ * @param accepted time of acceptance in µs since the epoch
  */
 export function versionOf(event: SourceEvent, accepted: number): { version: Version; clamped: boolean } {
   const acceptedMs = Math.floor(accepted / 1_000);
@@ -90,8 +92,8 @@ export function versionOf(event: SourceEvent, accepted: number): { version: Vers
 /**
  * Compares two changes by age: below zero if `a` is older.
  *
- * Two events of one source that both count are ordered by their sequence; all others by time, then by order of first
- * acceptance, then by revision.
+ * Two changes from one source are compared by sequence if both have one. All others are compared by time, then by order
+ * of first acceptance, then by revision.
  */
 export function compareVersions(a: Version, b: Version): number {
   if (a.source === b.source && a.sequence !== undefined && b.sequence !== undefined && a.sequence !== b.sequence) {
@@ -107,14 +109,16 @@ export function revise(packet: Packet, revision: number, changes: Pick<Packet, "
 }
 
 /**
- * Makes the packet that replaces another, as its next revision. It keeps the version, so that it is not newer than the
- * change it belongs to.
+ * Creates the packet that replaces another, as its next revision. It keeps the version's time, so that it is not newer
+ * than the change it belongs to.
+ *
+ * @param content the packet to send instead
  */
-export function replacementOf(parent: Packet, shape: Packet, revision: number, job?: string): Packet {
-  const { job: _, ...rest } = shape;
+export function replacementOf(parent: Packet, content: Packet, revision: number, job?: string): Packet {
+  const { job: _, ...rest } = content;
   return {
     ...rest,
-    ...revised(shape, revision),
+    ...revised(content, revision),
     ...(parent.replayOf && { replayOf: parent.replayOf }),
     ...(parent.force && { force: true }),
     ...(job && { job }),
@@ -160,20 +164,19 @@ export function strictOrder(packet: Packet): number {
   return packet.version.sequence ?? packet.version.accepted;
 }
 
-export function packetId(event: string, place: string, entity: string, revision: number): string {
-  return `pkt-${shortId(event, place, entity, String(revision))}`;
+/** @param target `sheet.target` */
+export function packetId(event: string, target: string, entity: string, revision: number): string {
+  return `pkt-${shortId(event, target, entity, String(revision))}`;
 }
 
 /** Returns a message if a packet is too large to store. */
 export function sizeIssue(packet: Packet): string | undefined {
   if (!mayBeLarge(packet.fields)) return undefined;
   const bytes = Buffer.byteLength(bodyText(packet));
-  return bytes > maxPacketBytes
-    ? `the packet has ${bytes} bytes, more than the ${maxPacketBytes} a packet may have`
-    : undefined;
+  return bytes > maxPacketBytes ? `the packet has ${bytes} bytes; the limit is ${maxPacketBytes}` : undefined;
 }
 
-/** Returns true if the packet may be too large and has to be measured. A UTF-16 unit takes at most 6 bytes of JSON. */
+/** Returns true if the packet may be too large and must be measured. A UTF-16 unit takes at most 6 bytes of JSON. */
 function mayBeLarge(fields: JsonObject): boolean {
   let bytes = 4_096;
   for (const [name, value] of Object.entries(fields)) {

@@ -1,22 +1,23 @@
 /** Health of a connector's target, shared by all processes. */
 export interface Health {
   readonly status: "UP" | "DOWN";
-  /** ms since the epoch */
+  /** Time of the last status change. ms since the epoch */
   readonly since: number;
-  /** The lanes of the last retry outcomes in a row. */
+  /** Lanes of the consecutive retry outcomes since the last success. */
   readonly strikes: readonly string[];
   readonly paused: boolean;
   /** Actor, time (ms since the epoch) and reason of the pause. */
   readonly pause?: { readonly actor: string; readonly why: string; readonly at: number };
-  /** Number of times the whole shadow of the target was forgotten. */
+  /** Number of times the target's whole shadow was forgotten. */
   readonly shadowEpoch?: number;
+  /** Times of the last probe and poll. ms since the epoch */
   readonly probedAt?: number;
   readonly polledAt?: number;
-  /** Time of the next redrive of the outbox, and the gap before it. */
+  /** Time of the next redrive of the outbox (ms since the epoch), and the gap before it. */
   readonly redriveAt?: number;
   readonly redriveGapMs?: number;
-  /** Start of the present breach of the consistency window. ms since the epoch */
+  /** Start of the current breach of the consistency window. ms since the epoch */
   readonly breachedSince?: number;
-  /** The rate its outbox is sent back at just now. */
+  /** Current rate of the outbox's redrive, in packets per second. */
   readonly redrivePerSecond?: number;
 }

@@ -22,11 +22,13 @@ const written = new RegExp(`(?<![\\p{L}\\d]|\\d[-/.])(?:${forms.join("|")})(?![\
 const digitsOnly =
   /(?<![\p{L}\d.,-])(?:(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])|(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|[12]\d|3[01])(?:19|20)\d{2})(?![\d.,])/gu;
 
-/** Words between a label and a date that show the date to be of something else: `DOB verified 2026-02-01`. */
+/** Words between a label and a date that show that it is another date: `DOB verified 2026-02-01`. */
 const occasion =
   /verif|valid|receiv|updat|chang|correct|miss|hired|effective|appoint|part(?:y|ies)|certif|check|done|on file|leave|review|expir|as of|since|until|due/i;
 
-/** Finds dates of birth, which a label or the field's name must indicate. Excludes all other dates from later search. */
+/**
+ * Finds dates of birth, which a label or the field's name must indicate. Excludes all other dates from further search.
+ */
 export function findDates(scan: TextScan): void {
   for (const found of scan.remaining.matchAll(written)) {
     const { index, groups = {} } = found;

@@ -65,7 +65,7 @@ function nextPart(groups: readonly Group[]): number | undefined {
 /** Returns the index of the last group of a card number that begins with group `first`. */
 function lastOf(scan: TextScan, groups: readonly Group[], first: number): number | undefined {
   let digits = "";
-  let labelled: number | undefined;
+  let labeled: number | undefined;
   const sizes: number[] = [];
   for (let last = first; last < groups.length; last++) {
     const group = groups[last] as Group;
@@ -82,9 +82,9 @@ function lastOf(scan: TextScan, groups: readonly Group[], first: number): number
     const isIssued = form.test(digits) && (digits.length > 13 || meaning === "card");
     if (isIssued && (meaning === "card" || (isPrinted && (sizes.length > 1 || !isNonPersonal(meaning))))) return last;
     const isAll = sizes.length === 1 || last === groups.length - 1;
-    if (meaning === "card" && isAll) labelled = last;
+    if (meaning === "card" && isAll) labeled = last;
   }
-  return labelled;
+  return labeled;
 }
 
 /** Checks the Luhn check digit. A number of zeros only is invalid. Source: ISO/IEC 7812-1, annex B. */

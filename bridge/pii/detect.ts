@@ -145,7 +145,7 @@ function search(normalized: NormalizedText, field: ReturnType<typeof meaningOfNa
 /** A run of letters and digits that is too long to repeat by chance. */
 const repeatable = /[A-Za-z0-9]{8,}/g;
 
-/** Adds a match for each unlabelled repetition of a value that was found once. */
+/** Adds a match for each unlabeled repetition of a value that was found once. */
 function propagateLabels(scan: TextScan): void {
   const known = new Map<string, DataKind>();
   for (const { kind, index, end } of scan.matches) known.set(scan.text.slice(index, end), kind);

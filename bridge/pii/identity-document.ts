@@ -27,7 +27,7 @@ const forms: readonly Form[] = [
   },
 ];
 
-/** Words between a label and a number that show the number to be of something else: `passport expires 2026`. */
+/** Words between a label and a number that show that it is another number: `passport expires 2026`. */
 const otherSubject =
   /expir|issu|renew|fee|photo|office|valid|cost|takes|appl|balance|open(?:ed|s)|manager|team|holder/i;
 

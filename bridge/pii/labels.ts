@@ -374,7 +374,9 @@ const sentenceEnd =
 const answer =
   /^[^\p{L}\p{N}]*(?:(?:(?:it|that|this|mine)(?:['’]?s| is)|(?:(?:the|its|my|his|her|their) )?numbers?(?: is| are)?)[^\p{L}\p{N}]*)?$/iu;
 
-/** Returns true for a label directly after a number with nothing following it: `669 752 358 fax`, `202-555-0143-Home`. */
+/**
+ * Returns true for a label directly after a number with nothing following it: `669 752 358 fax`, `202-555-0143-Home`.
+ */
 function isTag(text: string, { index, end: last }: Label, end: number): boolean {
   return (
     /^ ?[-/]? ?$/.test(text.slice(end, index)) &&
@@ -391,7 +393,8 @@ function isSameList(gap: string): boolean {
 }
 
 /**
- * Finds the label of a number: the nearest one before it in the same sentence, or one directly after it, as in brackets.
+ * Finds the label of a number: the nearest one before it in the same sentence, or one directly after it, as in
+ * brackets.
  *
  * @param field the meaning of the field's name, used if no label in the text applies
  * @returns the meaning; and the text between label and number, if the label is in the text

@@ -1,7 +1,9 @@
 import type { DataKind, Finding } from "./finding.ts";
 import { digitsOf } from "./text-scan.ts";
 
-/** Masks all but the last `kept` digits. Separators stay, so a target that validates the form still accepts the value. */
+/**
+ * Masks all but the last `kept` digits. Separators stay, so a target that validates the form still accepts the value.
+ */
 function maskDigits(text: string, kept: number): string {
   let left = digitsOf(text).length - kept;
   return text.replace(/\d/g, (digit) => (left-- > 0 ? "*" : digit));

@@ -9,9 +9,9 @@ const northAmerican =
 const international = /(?<![\d\p{L}+])(?:\+ ?|(?<!\()00[ -]?|011[ -])[1-9](?:[ ()./-]{0,3}\d){6,16}/gu;
 /** A national number: a trunk zero, then groups of digits. A hyphen or slash can follow only the first group. */
 const trunk = /(?<![\d\p{L}+]|\d[ -./,])\(?0[1-9]\d{0,4}\)?[ /-]{1,2}\d{2,8}(?: \d{2,8}){0,4}(?!\d|[-./,]\d)/gu;
-const labelled = /(?<![\d\p{L}]|\d[.,])\(?\d(?:[ ()./-]{0,3}\d){5,16}(?!\d|[.,]\d)/gu;
+const labeled = /(?<![\d\p{L}]|\d[.,])\(?\d(?:[ ()./-]{0,3}\d){5,16}(?!\d|[.,]\d)/gu;
 
-/** Countries in whose numbering plans an unlabelled number with a trunk zero is validated. */
+/** Countries in whose numbering plans an unlabeled number with a trunk zero is validated. */
 const trunkCountries: readonly CountryCode[] = [
   "GB",
   "DE",
@@ -46,7 +46,7 @@ export function findPhones(scan: TextScan): void {
     isOther(meaning) || meaning === "bank" ? 0 : meaning === "phone" || isValidSomewhere(text) ? text.length : 0,
   );
   if (scan.mentions("phone"))
-    addMatches(scan, labelled, (text, meaning) => (meaning === "phone" ? labelledLength(text) : 0));
+    addMatches(scan, labeled, (text, meaning) => (meaning === "phone" ? labeledLength(text) : 0));
 }
 
 function isOther(meaning: Meaning | undefined): boolean {
@@ -105,7 +105,7 @@ function isValidSomewhere(text: string): boolean {
 }
 
 /** Accepts 7 to 13 digits. Source: ITU-T E.164: at most 15 digits, of which up to three are the country code. */
-function labelledLength(text: string): number {
+function labeledLength(text: string): number {
   let candidate = text;
   while (digitsOf(candidate).length > 13) candidate = withoutLastGroup(candidate);
   return digitsOf(candidate).length >= 7 ? candidate.length : 0;

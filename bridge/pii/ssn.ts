@@ -2,7 +2,7 @@ import { isNonPersonal } from "./labels.ts";
 import type { TextScan } from "./text-scan.ts";
 
 const separated = /(?<!\d|\d[-.\u2013])(\d{3})( ?[-./] ?| {1,2})(\d{2})\2(\d{4})(?![-.]?\d)/g;
-const labelled = /(?<!\d|\d[-.])(\d{3})[-. /]{0,3}(\d{2})[-. /]{0,3}(\d{4})(?![-.]?\d)/g;
+const labeled = /(?<!\d|\d[-.])(\d{3})[-. /]{0,3}(\d{2})[-. /]{0,3}(\d{4})(?![-.]?\d)/g;
 const taxpayerGroup = /^(?:5\d|6[0-5]|7\d|8[0-8]|9[0-24-9])$/;
 
 /**
@@ -14,7 +14,7 @@ const taxpayerGroup = /^(?:5\d|6[0-5]|7\d|8[0-8]|9[0-24-9])$/;
 export function findSsns(scan: TextScan): void {
   for (const [pattern, needsLabel] of [
     [separated, false],
-    [labelled, true],
+    [labeled, true],
   ] as const) {
     for (const found of scan.remaining.matchAll(pattern)) {
       const [all, area = "", second = "", third = "", fourth] = found;

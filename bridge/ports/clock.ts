@@ -12,7 +12,7 @@ export interface Clock {
 
 /** Source of randomness, injected so that a run can be repeated. */
 export interface Random {
-  /** At least 0, below 1. */
+  /** Returns a number from 0, inclusive, to 1, exclusive. */
   fraction(): number;
   /** Returns a unique id. */
   id(): string;

@@ -1,6 +1,6 @@
 import { FileError } from "./files.ts";
 
-/** Longest address accepted, in UTF-16 code units. The address comes from an event, so its length is not trusted. */
+/** Longest accepted address, in UTF-16 code units. It comes from an event, so its length is not trusted. */
 const maxAddress = 1_024;
 
 /**
@@ -11,13 +11,13 @@ const maxAddress = 1_024;
  */
 export function readAddress(text: string, protocol: "file:" | "s3:"): URL {
   const url = text.length > maxAddress ? null : URL.parse(text);
-  if (!url) throw new FileError(`has no whole address; give one such as ${exampleOf(protocol)}`);
+  if (!url) throw new FileError(`has no complete address; use one such as ${exampleOf(protocol)}`);
   const redacted = redactAddress(url);
   if (url.protocol !== protocol) {
-    throw new FileError(`cannot be read here; put it at ${exampleOf(protocol)}`, redacted);
+    throw new FileError(`cannot be read here; move it to an address such as ${exampleOf(protocol)}`, redacted);
   }
   if (url.search || url.hash || url.username || url.password) {
-    throw new FileError("was given with credentials, a query or a fragment; give the address alone", redacted);
+    throw new FileError("has an address with credentials, a query or a fragment; remove them", redacted);
   }
   return url;
 }

@@ -6,7 +6,7 @@ import type { SheetDocument } from "../model/sheet-document.ts";
 import type { Health } from "../model/target-health.ts";
 import type { Json } from "../values/json.ts";
 
-/** Version of a sheet, stored under its hash. */
+/** One version of a sheet, stored under its hash. */
 export interface StoredSheet {
   readonly name: string;
   readonly document: SheetDocument;
@@ -23,11 +23,11 @@ export interface StoredState {
   readonly value: Json;
 }
 
-/** Progress of payload retention, kept between its rounds. */
-export interface Erasing {
+/** State of payload retention between its rounds. */
+export interface RetentionState {
   /** Time of the last round that reached the end. ms since the epoch */
   readonly at: number;
-  /** Cursor after the last page that was scanned. */
+  /** Cursors after the last page that was scanned. */
   readonly after: { readonly packet?: string; readonly event?: string };
   /** Records that were scanned but were still open. */
   readonly left: { readonly packet: readonly string[]; readonly event: readonly string[] };
@@ -51,5 +51,5 @@ export interface Records {
   job: Job;
   seal: RememberedSeal;
   memory: StoredState;
-  erasing: Erasing;
+  erasing: RetentionState;
 }

@@ -1,8 +1,8 @@
 /**
  * Stable names of the errors that a caller may act on.
  *
- * The API chooses a problem by this code and the command line an exit code, so a message can be reworded without
- * changing what either answers.
+ * The API chooses its problem type, and the command line its exit code, by this code. A message can therefore be
+ * reworded without changing either.
  */
 export type ErrorCode =
   /** A part of the request is invalid. Repeating it unchanged fails again. */
@@ -11,7 +11,7 @@ export type ErrorCode =
   | "compliance-unavailable"
   /** The store accepts no reads or writes at present. */
   | "store-unavailable"
-  /** A write's condition no longer holds: another process was faster. */
+  /** A write's condition no longer holds, because another process wrote first. */
   | "write-conflict"
   /** A roster or snapshot file cannot be read, and a retry would not help. */
   | "file-unreadable"
@@ -25,11 +25,11 @@ export type ErrorCode =
   | "invalid-xml"
   /** An expression of a sheet does not compile or has failed. */
   | "expression-failed"
-  /** Mapping sheets were refused; the sheets in force stay. */
+  /** Mapping sheets were refused. The active sheets stay in use. */
   | "sheets-refused"
   /** The API answered with a problem. */
   | "api-problem"
-  /** A packet that a caller waits for is held and needs a person. */
+  /** A packet that the caller waits for is held and needs an operator. */
   | "packet-held"
   /** The bridge has broken one of its own rules. */
   | "invariant-broken";
@@ -45,7 +45,9 @@ export class BridgeError extends Error {
   }
 }
 
-/** Reports that the caller's request is invalid. The message says what to change and holds no value of the request. */
+/**
+ * Reports that the caller's request is invalid. The message says what to change and contains no value of the request.
+ */
 export class InvalidRequestError extends BridgeError {
   override readonly name = "InvalidRequestError";
 
@@ -54,11 +56,11 @@ export class InvalidRequestError extends BridgeError {
   }
 }
 
-/** Reports a fault of the bridge itself: a state that its own rules exclude. */
+/** Reports a bug in the bridge itself: a state that its own rules exclude. */
 export class InvariantError extends BridgeError {
   override readonly name = "InvariantError";
 
   constructor(message: string, options?: ErrorOptions) {
-    super("invariant-broken", `${message}; this is a fault of the bridge`, options);
+    super("invariant-broken", `${message}; this is a bug in the bridge`, options);
   }
 }

@@ -2,11 +2,11 @@ import canonicalize from "canonicalize";
 import { isJsonObject, type Json, type JsonObject } from "./json.ts";
 
 /**
- * Writes canonical JSON (RFC 8785), which is the same text for equal values, for hashes and comparisons.
+ * Serializes a value as canonical JSON (RFC 8785): equal values have equal texts, for hashes and comparisons.
  *
- * A value whose keys are sorted already, such as a ledger entry, takes a third of the time.
+ * A value whose keys are already sorted, such as a ledger entry, takes a third of the time.
  *
- * @throws {Error} if the value has something that JSON cannot hold: a lone surrogate or a number that is not finite
+ * @throws {Error} if the value contains a lone surrogate or a number that is not finite
  */
 export function canonicalJson(value: unknown): string {
   return isOrdered(value) ? JSON.stringify(value) : (canonicalize(value) as string);

@@ -20,8 +20,8 @@ export function isJsonObject(value: unknown): value is JsonObject {
  * The nesting depth is at most 64, because JSON functions recurse. Strings are well-formed Unicode, because a lone
  * surrogate does not survive UTF-8 and would change hashes. Numbers are finite, and prototype keys are refused.
  *
- * @returns a message with the path, or `undefined` if the value is safe. A key that is not a plain name is shown as `…`,
- *   because it may be personal data such as an e-mail address.
+ * @returns a message with the path, or `undefined` if the value is safe. A key that is not a plain name is shown as
+ *   `…`, because it may be personal data such as an e-mail address.
  */
 export function jsonIssue(value: unknown, path = "", depth = 0): string | undefined {
   const where = path.slice(0, 80) || "the value";

@@ -18,7 +18,7 @@ export function issueText({ file, line, message }: YamlIssue): string {
 
 export type YamlReading =
   | { readonly ok: true; readonly raw: JsonObject; lineOf(path: readonly PropertyKey[]): number }
-  | { readonly ok: false; readonly faults: readonly YamlIssue[] };
+  | { readonly ok: false; readonly issues: readonly YamlIssue[] };
 
 /**
  * Parses a YAML file that a person wrote into a JSON object. Returns issues for bad text and never throws.
@@ -26,7 +26,8 @@ export type YamlReading =
  * Limits: 64 KiB; YAML 1.2 core types only; at most 20 alias expansions.
  *
  * @param file the name shown in issues, such as `mappings/per_diem.yaml`
- * @param words `what`: the subject of messages; `begin`: the advice for an empty file
+ * @param what subject of the messages, such as `the sheet`
+ * @param begin advice for an empty file
  */
 export function readYaml(
   file: string,
@@ -35,7 +36,7 @@ export function readYaml(
 ): YamlReading {
   const issue = (line: number, message: string): YamlIssue => ({ file, line, message });
   if (Buffer.byteLength(text) > maxBytes) {
-    return { ok: false, faults: [issue(1, `${what} is larger than ${maxBytes} bytes; split it`)] };
+    return { ok: false, issues: [issue(1, `${what} is larger than ${maxBytes} bytes; split it`)] };
   }
   const lines = new LineCounter();
   const yaml = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false, logLevel: "error" });
@@ -43,7 +44,7 @@ export function readYaml(
   if (yaml.errors.length > 0) {
     return {
       ok: false,
-      faults: yaml.errors.map((error) =>
+      issues: yaml.errors.map((error) =>
         issue(lines.linePos(error.pos[0]).line, yamlMessage(error.code, error.message)),
       ),
     };
@@ -52,11 +53,11 @@ export function readYaml(
   try {
     raw = yaml.toJS({ maxAliasCount: 20 });
   } catch {
-    return { ok: false, faults: [issue(1, `${what}'s aliases expand too far; write the values out`)] };
+    return { ok: false, issues: [issue(1, `${what}'s aliases expand too far; write the values out`)] };
   }
-  if (!isJsonObject(raw)) return { ok: false, faults: [issue(1, `${what} is empty; ${begin}`)] };
+  if (!isJsonObject(raw)) return { ok: false, issues: [issue(1, `${what} is empty; ${begin}`)] };
   const unsafe = jsonIssue(raw);
-  if (unsafe) return { ok: false, faults: [issue(lineOfPathIn(lineOf, unsafe), unsafe)] };
+  if (unsafe) return { ok: false, issues: [issue(lineOfPathIn(lineOf, unsafe), unsafe)] };
   return { ok: true, raw, lineOf };
 }
 

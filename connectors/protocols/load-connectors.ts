@@ -6,17 +6,17 @@ import { issueText } from "../../bridge/values/yaml-file.ts";
 import { readDeclaration } from "./declarative/declaration-file.ts";
 import { type DeclarationInput, declaredConnector } from "./declarative/rest-connector.ts";
 
-/** A connector and the file that holds it. */
+/** A connector and the path of the file that defines it. */
 export interface ConnectorFile {
   readonly connector: Connector;
   readonly file: string;
 }
 
 /**
- * The connectors of a folder: every `.ts` or `.js` file that exports a `connector`, and every `.yaml` file that declares
- * one. There is no list to edit.
+ * Loads the connectors of a folder: one from each `.ts` or `.js` file, which exports `connector`, and one from each
+ * `.yaml` file, which declares a REST target. Subfolders are ignored.
  *
- * @throws where a file exports none, or declares none
+ * @throws {Error} if a file has no connector or an invalid declaration
  */
 export async function listConnectorFiles(folder: string): Promise<ConnectorFile[]> {
   const files = readdirSync(folder, { withFileTypes: true })
@@ -26,12 +26,16 @@ export async function listConnectorFiles(folder: string): Promise<ConnectorFile[
   return Promise.all(files.map(async (file) => ({ connector: await connectorIn(file), file })));
 }
 
-/** The connector of one file. @throws where there is none, with what is wrong line by line */
+/**
+ * Loads the connector of one file.
+ *
+ * @throws {Error} if there is none; for an invalid declaration, the message has one line per issue
+ */
 export async function connectorIn(file: string): Promise<Connector> {
   if (isDeclaration(file)) return declaredConnector(declarationIn(file)) as Connector;
   const { connector } = (await import(pathToFileURL(file).href)) as { connector?: Connector };
   if (typeof connector?.send !== "function") {
-    throw new Error(`${file} exports no connector; write: export const connector = defineConnector({ … })`);
+    throw new Error(`${file} exports no connector; add: export const connector = defineConnector({ … })`);
   }
   return connector;
 }
@@ -40,10 +44,14 @@ export function isDeclaration(file: string): boolean {
   return /\.ya?ml$/.test(file);
 }
 
-/** What a `.yaml` file declares. @throws with its faults, a line each */
+/**
+ * Reads the declaration in a `.yaml` file.
+ *
+ * @throws {Error} if it is invalid; the message has one line per issue
+ */
 export function declarationIn(file: string): DeclarationInput {
-  const shown = relative(process.cwd(), file);
-  const reading = readDeclaration(shown.startsWith("..") ? file : shown, readFileSync(file, "utf8"));
-  if (reading.ok) return reading.declaration;
-  throw new Error(reading.faults.map(issueText).join("\n"));
+  const relativePath = relative(process.cwd(), file);
+  const result = readDeclaration(relativePath.startsWith("..") ? file : relativePath, readFileSync(file, "utf8"));
+  if (result.ok) return result.declaration;
+  throw new Error(result.issues.map(issueText).join("\n"));
 }

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { type Policy, policySchema } from "../../bridge/governance/policy.ts";
-import { checkSheet, duplicateTargetIssue } from "../../bridge/mapping/check-sheet.ts";
+import { checkSheet, duplicateNameIssue } from "../../bridge/mapping/check-sheet.ts";
 import { compileSheet, type PlacedIssue, type Sheet, sheetName } from "../../bridge/mapping/compile-sheet.ts";
 import { schemaIssues } from "../../bridge/mapping/schema-faults.ts";
 import type { Catalog } from "../../bridge/model/connector.ts";
@@ -89,12 +89,12 @@ export function unpackSet(text: string): Unpacked {
   for (const { file, document } of envelope.data.sheets) {
     const compiled = compileDocument(file, document);
     if (!compiled.ok) {
-      issues.push(...compiled.faults.map((issue) => issueText(file, issue)));
+      issues.push(...compiled.issues.map((issue) => issueText(file, issue)));
       continue;
     }
     const { sheet } = compiled;
     const duplicate = sheets.find((other) => other.sheet.name === sheet.name);
-    if (duplicate) issues.push(`${file}: ${duplicateTargetIssue(duplicate.file)}`);
+    if (duplicate) issues.push(`${file}: ${duplicateNameIssue(duplicate.file)}`);
     sheets.push({ file, sheet });
   }
   return issues.length > 0 ? invalid(...issues) : { ok: true, sheets, policy: envelope.data.policy };
@@ -104,7 +104,7 @@ function compileDocument(file: string, document: Json): ReturnType<typeof compil
   const parsed = sheetSchema.safeParse(document);
   return parsed.success
     ? compileSheet(sheetName(file), parsed.data)
-    : { ok: false, faults: schemaIssues(parsed.error, document) };
+    : { ok: false, issues: schemaIssues(parsed.error, document) };
 }
 
 /**
@@ -118,7 +118,7 @@ export async function checkSet(text: string, catalog: Catalog): Promise<readonly
   const issues: string[] = [];
   for (const { file, sheet } of unpacked.sheets) {
     const checked = await checkSheet(sheet, catalog, unpacked.policy);
-    issues.push(...checked.faults.map((issue) => issueText(file, issue)));
+    issues.push(...checked.issues.map((issue) => issueText(file, issue)));
   }
   return issues;
 }

@@ -79,7 +79,7 @@ export async function readTexts({ sheets: files, governance }: Texts, catalog: C
 /** Checks texts and makes a set of them if all are valid. */
 export async function readSet(texts: Texts, catalog: Catalog): Promise<SetReading> {
   const { sheets, policy, policyFault } = await readTexts(texts, catalog);
-  const issues = [...sheets.faults.map(issueText), ...(policyFault === undefined ? [] : [policyFault])];
+  const issues = [...sheets.issues.map(issueText), ...(policyFault === undefined ? [] : [policyFault])];
   return issues.length > 0
     ? { ok: false, faults: issues, ...(policyFault === undefined && { policy }) }
     : { ok: true, set: sheetSet(sheets.sheets, policy), warnings: sheets.warnings.map(issueText) };

@@ -6,7 +6,13 @@ import { measuredIn } from "../../functions/log-metrics.ts";
 import { aSheet } from "../support/builders.ts";
 import { aCore, type Core, fakeTarget } from "../support/core.ts";
 import { home } from "../support/home.ts";
-import { leakedFields, labeledText, type PlantedValue, plantedFields, plantedValues } from "../support/planted-personal-data.ts";
+import {
+  labeledText,
+  leakedFields,
+  type PlantedValue,
+  plantedFields,
+  plantedValues,
+} from "../support/planted-personal-data.ts";
 
 const values = plantedValues(99);
 const kinds = plantedFields;
@@ -20,7 +26,7 @@ targets:
 `,
 };
 
-/** Everything goes to the one target as it is; nothing to the other. */
+/** Policy that allows everything unchanged to the target `Open`, and no personal data to `Closed`. */
 const governance = `otherwise: block
 classes:
   person: { fields: [full_name, home_address] }
@@ -40,15 +46,16 @@ const eventOf = ({ field, value }: PlantedValue, i: number, where: "field" | "no
       : { [where]: where === "nested" ? { [field]: [value] } : `${field}: ${value}` },
 });
 
-async function tellTales(core: Core, errors: readonly unknown[]): Promise<string[]> {
-  const told = JSON.stringify([
+/** Returns the planted values that appear in a log line, metric, ledger entry, packet's reason or error. */
+async function leakedValues(core: Core, errors: readonly unknown[] = []): Promise<string[]> {
+  const output = JSON.stringify([
     core.lines,
     core.lines.flatMap(measuredIn),
     await core.entries(),
     (await core.packets()).map(({ progress }) => progress.reason),
     errors.map((error) => [String(error), (error as Error).stack, String((error as Error).cause)]),
   ]);
-  return leakedFields(told, values);
+  return leakedFields(output, values);
 }
 
 async function aPlantedCore() {
@@ -70,7 +77,7 @@ describe("planted personal data", () => {
     await using _ = core;
     using __ = place;
     for (const where of ["field", "nested"] as const) {
-      await core.emit(...values.map((one, i) => eventOf(one, i, where)));
+      await core.emit(...values.map((planted, i) => eventOf(planted, i, where)));
     }
     await core.emit(
       ...values.map(({ value }) => `{ "id": "${value}", broken`),
@@ -81,22 +88,23 @@ describe("planted personal data", () => {
     expect(closed.calls).toEqual([]);
     const sent = JSON.stringify(open.calls);
     expect(values.filter(({ value }) => !sent.includes(value))).toEqual([]);
-    expect(await tellTales(core, [])).toEqual([]);
+    expect(await leakedValues(core)).toEqual([]);
   });
 
-  it("values in free text are found if the words around them name their kind", async () => {
+  it("reaches no target from free text if the words around it name its kind", async () => {
     const { core, closed, place } = await aPlantedCore();
     await using _ = core;
     using __ = place;
-    const said = values.filter((one) => labeledText(one) !== undefined);
-    await core.emit(...said.map((one, i) => eventOf({ ...one, field: one.field.replaceAll("_", " ") }, i, "note")));
+    const detectable = values.filter((planted) => labeledText(planted) !== undefined);
+    const notes = detectable.map((planted) => ({ ...planted, field: planted.field.replaceAll("_", " ") }));
+    await core.emit(...notes.map((planted, i) => eventOf(planted, i, "note")));
     await core.rest(600_000);
 
     expect(closed.calls.map(({ fields }) => fields)).toEqual([]);
-    expect(await tellTales(core, [])).toEqual([]);
+    expect(await leakedValues(core)).toEqual([]);
   });
 
-  it("values used as a record key or returned by a target appear in no output", async () => {
+  it("stays out of all output if it is a record key or part of a target's error", async () => {
     const { core, open, place } = await aPlantedCore();
     await using _ = core;
     using __ = place;
@@ -114,18 +122,18 @@ describe("planted personal data", () => {
     );
     await core.rest(600_000);
 
-    expect(await tellTales(core, [])).toEqual([]);
+    expect(await leakedValues(core)).toEqual([]);
   });
 
-  it("values from a back-fill of events or a file appear in no output", async () => {
+  it("stays out of all output if a back-fill reads it from events or a file", async () => {
     const { core, open, closed, place } = await aPlantedCore();
     await using _ = core;
     using __ = place;
     place.write(
       "old.ndjson",
       values
-        .map((one, i) =>
-          JSON.stringify({ ...eventOf(one, i, "field"), source: "hms.old", time: "2026-01-01T00:00:00Z" }),
+        .map((planted, i) =>
+          JSON.stringify({ ...eventOf(planted, i, "field"), source: "hms.old", time: "2026-01-01T00:00:00Z" }),
         )
         .join("\n"),
     );
@@ -149,15 +157,15 @@ describe("planted personal data", () => {
 
     expect(closed.calls).toEqual([]);
     expect(open.calls.length).toBeGreaterThanOrEqual(200);
-    expect(await tellTales(core, [])).toEqual([]);
+    expect(await leakedValues(core)).toEqual([]);
   });
 
-  it("values pushed through a sheet built in code appear in no output or error", async () => {
+  it("stays out of all output and errors if it is pushed through a sheet built in code", async () => {
     const { core, closed, place } = await aPlantedCore();
     await using _ = core;
     using __ = place;
     const sheet = aSheet(`source_event: x\ntargets: { d: { connector: Closed, map: { ${mapped} } } }`, "code.yaml");
-    const events = values.map((one, i) => ({ ...eventOf(one, i, "field"), type: "x", source: "hms.policy" }));
+    const events = values.map((planted, i) => ({ ...eventOf(planted, i, "field"), type: "x", source: "hms.policy" }));
     await core.emit(...events);
     await core.map();
     const errors: unknown[] = [];
@@ -167,10 +175,10 @@ describe("planted personal data", () => {
     await core.rest(600_000);
 
     expect(closed.calls).toEqual([]);
-    expect(await tellTales(core, errors)).toEqual([]);
+    expect(await leakedValues(core, errors)).toEqual([]);
   });
 
-  it("leaves only masked or hashed if the policy says so", async () => {
+  it("leaves the bridge only masked or hashed if the policy says so", async () => {
     for (const action of ["mask", "hash"]) {
       const target = fakeTarget({ name: "Open" });
       const policy = `otherwise: ${action === "hash" ? "block" : "mask"}\nrules: [{ id: all, field: "*", action: ${action} }]`;
@@ -179,7 +187,7 @@ describe("planted personal data", () => {
         sheets: { people: `source_event: person.changed\ntargets: { open: { connector: Open, map: { ${mapped} } } }` },
         governance: policy,
       });
-      await core.emit(...values.map((one, i) => eventOf(one, i, "field")));
+      await core.emit(...values.map((planted, i) => eventOf(planted, i, "field")));
       await core.rest(600_000);
 
       const sent = JSON.stringify(target.calls.map(({ fields }) => fields));

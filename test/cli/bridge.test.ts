@@ -49,7 +49,7 @@ describe("bridge sheets", () => {
     const { code, out } = await bridge(folder.path, "sheets", "check");
 
     expect(out).toContain(
-      'mappings/per_diem.yaml:13: the example "halves" fails: payroll: dailyRate not as expected; "bridge sheets test" shows how',
+      'mappings/per_diem.yaml:13: the example "halves" fails: payroll: dailyRate not as expected; "bridge sheets test" shows the values',
     );
     expect(code).toBe(1);
   });

@@ -97,8 +97,8 @@ describe("CSV batch", () => {
     expect(outcomes).toMatchObject([
       { kind: "delivered" },
       { kind: "refused", reason: "hourlyRate has no column; add it to columns in the connector's configuration" },
-      { kind: "refused", reason: "city is a list or an object, and a cell holds one value" },
-      { kind: "refused", reason: "city holds a NUL character" },
+      { kind: "refused", reason: "city is a list or an object, which a cell cannot represent" },
+      { kind: "refused", reason: "city contains a NUL character" },
     ]);
     expect(String(bytes[0]).split("\r\n")).toHaveLength(3);
   });
@@ -161,7 +161,7 @@ describe("CSV cell", () => {
 
   it("refuses a character that its encoding lacks instead of replacing it", async () => {
     expect((await dropped([{ fields: { city: "Żary" } }], { encoding: "windows-1252" })).outcomes).toMatchObject([
-      { kind: "refused", reason: "city holds a character that windows-1252 does not have" },
+      { kind: "refused", reason: "city contains a character that windows-1252 lacks" },
     ]);
     const { bytes } = await dropped([{ fields: { city: "Curaçao €" } }], { encoding: "windows-1252" });
     expect(bytes[0]?.toString("latin1")).toContain("Cura\u00e7ao \u0080");
@@ -184,20 +184,20 @@ describe("CSV file format", () => {
 describe("CsvDropConnector configuration", () => {
   it.each([
     [{ to: "sftp://host/drop" }, /hostKeys/],
-    [{ to: "sftp://me:secret@host/drop", hostKeys: [`SHA256:${"a".repeat(43)}`] }, /names a user/],
-    [{ to: "ftp://host/drop" }, /no address such as/],
-    [{ to: "s3://UPPER/drop" }, /no place such as/],
-    [{ to: "s3://bucket/dr*p" }, /no place such as/],
+    [{ to: "sftp://me:secret@host/drop", hostKeys: [`SHA256:${"a".repeat(43)}`] }, /contains a user name/],
+    [{ to: "ftp://host/drop" }, /not an address such as/],
+    [{ to: "s3://UPPER/drop" }, /not an address such as/],
+    [{ to: "s3://bucket/dr*p" }, /not an address such as/],
     [{ to: "file:///srv/drop?x" }, /query/],
     [{ columns: [] }, /columns/],
     [{ columns: ["a", "a"] }, /twice/],
     [{ columns: ["a", { field: "b", header: "packet_id" }] }, /one that every file has/],
     [{ columns: ["Ł"], encoding: "windows-1252" }, /header with a character/],
     [{ stray: 1 }, /stray/],
-  ])("rejects %j", (change, fault) => {
+  ])("rejects %j", (change, issue) => {
     const parsed = connector.config.safeParse({ to: "file:///srv/drop", columns, ...change });
 
-    expect(parsed.error?.message).toMatch(fault);
+    expect(parsed.error?.message).toMatch(issue);
   });
 });
 
@@ -212,7 +212,7 @@ describe("CSV upload to a local folder", () => {
     expect(outcome).toMatchObject({
       kind: "retry",
       mayHaveLanded: false,
-      reason: expect.stringContaining("not there"),
+      reason: expect.stringContaining("does not exist"),
     });
     expect(await connector.probe(context)).toBe(false);
     mkdirSync(to);
@@ -259,7 +259,7 @@ describe("CSV upload over SFTP", () => {
 
 describe("CSV upload to a bucket", () => {
   const env = { ...process.env };
-  const faults: { answer?: http.RequestListener } = {};
+  const frontServer: { answer?: http.RequestListener } = {};
   let front: http.Server;
   let folder: ReturnType<typeof home>;
   let server: S3rver;
@@ -269,15 +269,15 @@ describe("CSV upload to a bucket", () => {
     const options = { port: 0, address: "127.0.0.1", silent: true, directory: folder.path, configureBuckets };
     server = new S3rver(options);
     const { port } = await server.run();
-    // A front server injects the failures that S3rver cannot produce.
+    // The front server can answer in place of S3rver, with failures that S3rver cannot produce.
     front = http.createServer((request, response) => {
-      if (faults.answer) return faults.answer(request, response);
+      if (frontServer.answer) return frontServer.answer(request, response);
       const { method = "", url = "", headers } = request;
-      const onward = http.request({ port, method, path: url, headers }, (answer) => {
+      const forwarded = http.request({ port, method, path: url, headers }, (answer) => {
         response.writeHead(answer.statusCode ?? 500, answer.headers);
         answer.pipe(response);
       });
-      request.pipe(onward);
+      request.pipe(forwarded);
     });
     await new Promise<void>((resolve) => front.listen(0, "127.0.0.1", resolve));
     Object.assign(process.env, {
@@ -311,12 +311,12 @@ describe("CSV upload to a bucket", () => {
 
     expect(await connector.send(aPacket(), context)).toMatchObject({
       kind: "retry",
-      reason: "the bucket is not there",
+      reason: "the bucket does not exist",
     });
     expect(await connector.probe(context)).toBe(false);
   });
 
-  const says =
+  const respond =
     (status: number, code: string): http.RequestListener =>
     (_, response) => {
       response.writeHead(status, { "content-type": "application/xml" });
@@ -325,11 +325,11 @@ describe("CSV upload to a bucket", () => {
 
   // Source: Amazon S3 API Reference, "Error responses", and User Guide, "Conditional writes".
   it.each<[string, http.RequestListener, object]>([
-    ["reports that the object exists", says(412, "PreconditionFailed"), { kind: "delivered" }],
-    ["reports a concurrent write", says(409, "ConditionalRequestConflict"), { kind: "retry", mayHaveLanded: false }],
-    ["denies access", says(403, "AccessDenied"), { kind: "retry", mayHaveLanded: false, reason: /denies/ }],
-    ["asks to slow down", says(503, "SlowDown"), { kind: "retry", mayHaveLanded: true }],
-    ["fails", says(500, "InternalError"), { kind: "retry", mayHaveLanded: true }],
+    ["reports that the object exists", respond(412, "PreconditionFailed"), { kind: "delivered" }],
+    ["reports a concurrent write", respond(409, "ConditionalRequestConflict"), { kind: "retry", mayHaveLanded: false }],
+    ["denies access", respond(403, "AccessDenied"), { kind: "retry", mayHaveLanded: false, reason: /denies/ }],
+    ["asks to slow down", respond(503, "SlowDown"), { kind: "retry", mayHaveLanded: true }],
+    ["fails", respond(500, "InternalError"), { kind: "retry", mayHaveLanded: true }],
     ["breaks the connection", (request) => void request.socket.destroy(), { kind: "retry", mayHaveLanded: true }],
     [
       "sends 10 MB of unexpected data",
@@ -338,21 +338,21 @@ describe("CSV upload to a bucket", () => {
     ],
   ])("returns the right outcome if the bucket %s", async (_, answer, wanted) => {
     const context = attemptContext(connector, { config: { to: "s3://drop/hms/", columns } });
-    faults.answer = answer;
+    frontServer.answer = answer;
 
-    const outcome = await connector.send(aPacket({ id: "pkt-fault" }), context);
+    const outcome = await connector.send(aPacket({ id: "pkt-failing" }), context);
 
     const { reason, ...facts } = wanted as { reason?: RegExp };
     expect(outcome).toMatchObject(facts);
     if (reason) expect(outcome).toMatchObject({ reason: expect.stringMatching(reason) });
-    delete faults.answer;
+    delete frontServer.answer;
   });
 
   it("asks S3 not to overwrite an object and to encrypt with the configured key", async () => {
     const kmsKey = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/1a2b";
     const context = attemptContext(connector, { config: { to: "s3://drop/hms/", columns, kmsKey } });
     let seen: http.IncomingHttpHeaders = {};
-    faults.answer = (request, response) => {
+    frontServer.answer = (request, response) => {
       seen = request.headers;
       response.end();
     };
@@ -365,6 +365,6 @@ describe("CSV upload to a bucket", () => {
       "x-amz-server-side-encryption-aws-kms-key-id": kmsKey,
       "content-type": "text/csv; charset=utf-8; header=present",
     });
-    delete faults.answer;
+    delete frontServer.answer;
   });
 });

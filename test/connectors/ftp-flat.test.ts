@@ -63,7 +63,11 @@ async function anInbox(config: object = {}) {
       const config = { ...given, ...more.config };
       return connector.send(
         packet,
-        attemptContext(connector, { config, secret: { username, password: server.password }, memory: more.memory ?? memory }),
+        attemptContext(connector, {
+          config,
+          secret: { username, password: server.password },
+          memory: more.memory ?? memory,
+        }),
       );
     },
     async [Symbol.asyncDispose]() {
@@ -111,36 +115,41 @@ describe("numbered files", () => {
     await using inbox = await anInbox();
     const { memory } = inbox;
     const isOpen = async (id: string) => id === packetOf(1).id;
-    const losing: ConnectorState = {
+    const crashing: ConnectorState = {
       ...memory,
       get: () => memory.get(),
       async set(value) {
         await memory.set(value);
-        throw new Error("the process ends here");
+        throw new Error("simulated crash");
       },
     };
-    const knowing: ConnectorState = { ...memory, isOpen, get: () => memory.get(), set: (value) => memory.set(value) };
+    const withOpenPacket: ConnectorState = {
+      ...memory,
+      isOpen,
+      get: () => memory.get(),
+      set: (value) => memory.set(value),
+    };
 
-    await expect(inbox.send(packetOf(1), { memory: losing })).rejects.toThrow("ends here");
-    for (const i of [2, 3]) await inbox.send(packetOf(i), { memory: knowing });
-    await inbox.send(packetOf(1), { memory: knowing });
+    await expect(inbox.send(packetOf(1), { memory: crashing })).rejects.toThrow("simulated crash");
+    for (const i of [2, 3]) await inbox.send(packetOf(i), { memory: withOpenPacket });
+    await inbox.send(packetOf(1), { memory: withOpenPacket });
     await inbox.send(packetOf(4));
 
     expect(inbox.files()).toEqual(Object.fromEntries([1, 2, 3, 4].map((i) => [`HMS00000${i}.DAT`, contentOf(i)])));
     expect(memory.value).toEqual({ number: 4, packet: packetOf(4).id });
   });
 
-  it("refuses to overwrite a file from another writer", async () => {
+  it("refuses to overwrite a file of another writer", async () => {
     await using inbox = await anInbox();
-    writeFileSync(join(inbox.inbox, "HMS000001.DAT"), "another's");
+    writeFileSync(join(inbox.inbox, "HMS000001.DAT"), "another file");
 
     const outcome = await inbox.send(packetOf(1));
 
     expect(outcome).toMatchObject({
       kind: "refused",
-      reason: expect.stringMatching(/HMS000001\.DAT is there already/),
+      reason: expect.stringMatching(/HMS000001\.DAT exists already/),
     });
-    expect(inbox.files()).toEqual({ "HMS000001.DAT": "another's" });
+    expect(inbox.files()).toEqual({ "HMS000001.DAT": "another file" });
     expect(await inbox.send(packetOf(1), { config: { first: 20 } })).toEqual({
       kind: "delivered",
       at: "HMS000020.DAT",
@@ -212,16 +221,16 @@ describe("interrupted upload", () => {
     async (when) => {
       await using inbox = await anInbox();
       const { memory } = inbox;
-      const dying: ConnectorState = {
+      const crashing: ConnectorState = {
         ...memory,
         get: () => memory.get(),
         async set(value) {
           if (when === "after") await memory.set(value);
-          throw new Error("the process ends here");
+          throw new Error("simulated crash");
         },
       };
 
-      await expect(inbox.send(packetOf(1), { memory: dying })).rejects.toThrow("ends here");
+      await expect(inbox.send(packetOf(1), { memory: crashing })).rejects.toThrow("simulated crash");
       expect(inbox.files()).toEqual({});
       await inbox.send(packetOf(1));
       await inbox.send(packetOf(2));
@@ -240,11 +249,11 @@ describe("interrupted upload", () => {
       await inbox.send(packetOf(2));
 
       const written = Object.entries(inbox.files()).filter(([name]) => !name.startsWith("."));
-      const mine = written.filter(([, text]) => text.includes("E-2"));
-      expect(mine).toHaveLength(1);
+      const own = written.filter(([, text]) => text.includes("E-2"));
+      expect(own).toHaveLength(1);
       // If the file may have become visible, its number is used up.
       const mayHaveLanded = first.kind === "delivered" || (first.kind === "retry" && first.mayHaveLanded);
-      expect(mine[0]?.[0]).toBe(mayHaveLanded ? "HMS000002.DAT" : "HMS000001.DAT");
+      expect(own[0]?.[0]).toBe(mayHaveLanded ? "HMS000002.DAT" : "HMS000001.DAT");
     },
   );
 
@@ -254,7 +263,7 @@ describe("interrupted upload", () => {
       ...inbox.memory,
       get: () => inbox.memory.get(),
       set: async () => {
-        throw new Error("what FtpFlatConnector@v1 remembers was changed meanwhile");
+        throw new Error("the state of FtpFlatConnector@v1 was changed meanwhile");
       },
     };
 
@@ -383,7 +392,7 @@ describe("FTPS upload", () => {
     expect(await connector.send(packetOf(2), vsftpd)).toMatchObject({
       kind: "retry",
       mayHaveLanded: false,
-      reason: "the server does not let us write a file of that name (553)",
+      reason: "the server does not allow a file with this name (553)",
     });
   });
 
@@ -412,16 +421,16 @@ describe("FtpFlatConnector configuration", () => {
   const good = { to: "ftps://host/in", layout };
 
   it.each([
-    [{ to: "ftp://host/in" }, /in the clear/],
+    [{ to: "ftp://host/in" }, /unencrypted/],
     [{ to: "sftp://host/in" }, /hostKeys/],
     [{ to: "sftp://host/in", hostKeys: ["MD5:aa"] }, /fingerprint/],
-    [{ to: "https://host/in" }, /no address such as/],
-    [{ file: "../HMS{number}" }, /no file name/],
-    [{ file: "HMS.DAT" }, /no file name/],
+    [{ to: "https://host/in" }, /not an address such as/],
+    [{ file: "../HMS{number}" }, /not a file name/],
+    [{ file: "HMS.DAT" }, /not a file name/],
     [{ to: "ftps://host/in%0d%0aDELE%20x" }, /control character/],
     [{ stray: 1 }, /stray/],
-  ])("rejects %j", (change, fault) => {
-    expect(connector.config.safeParse({ ...good, ...change }).error?.message).toMatch(fault);
+  ])("rejects %j", (change, issue) => {
+    expect(connector.config.safeParse({ ...good, ...change }).error?.message).toMatch(issue);
   });
 
   it("accepts plain FTP if insecure is set", () => {

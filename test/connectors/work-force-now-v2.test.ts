@@ -144,7 +144,7 @@ describe("WorkForceNow@v2 with an OAuth2 token server and mutual TLS", () => {
     expect(outcome).toMatchObject({
       kind: "refused",
       status: 200,
-      reason: `answered 200: ${hours} refused; its words stand in the answer`,
+      reason: `answered 200: ${hours} refused; the answer has the message`,
       answer: expect.stringContaining("must be in the range"),
     });
     expect((outcome as unknown as { reason: string }).reason).not.toContain("99");
@@ -218,7 +218,7 @@ describe("WorkForceNow@v2 with an OAuth2 token server and mutual TLS", () => {
       kind: "retry",
       auth: true,
       mayHaveLanded: false,
-      reason: "no token: it refused our certificate",
+      reason: "no token: it rejected the client certificate",
     });
     expect(at.hr.target.received).toEqual([]);
   });

@@ -64,7 +64,7 @@ describe("WorkForceNow@v1 client credentials", () => {
 
     expect(outcome).toEqual({
       kind: "retry",
-      reason: "it has a secret, and its configuration no tokenUrl",
+      reason: "it has a secret but no tokenUrl in its configuration",
       code: "setup",
       mayHaveLanded: false,
     });

@@ -1,14 +1,18 @@
 import { seededRandom } from "../support/clock.ts";
 import { Dice, grouped } from "../support/dice.ts";
-import { type Labelled, unmarked } from "./labelled.ts";
+import { type LabeledText, unmarked } from "./labeled-text.ts";
 
 /**
- * Texts made by rule, to work the detectors against. The rules were written before the detectors, and stand for how
- * people, forms and programs write such things; `held-out.ts` has others.
+ * Generates labeled texts by rules, for developing the detectors.
+ *
+ * The rules were written before the detectors and represent how people, forms and programs write personal data.
+ * `held-out.ts` has different rules, for the final figures.
+ *
+ * @param perRule number of texts per rule
  */
-export function generated(seed: number, each: number): Labelled[] {
+export function generated(seed: number, perRule: number): LabeledText[] {
   const dice = new Dice(seededRandom(seed));
-  return Object.values(makers).flatMap((make) => Array.from({ length: each }, () => make(dice)));
+  return Object.values(makers).flatMap((make) => Array.from({ length: perRule }, () => make(dice)));
 }
 
 const months = "January February March April May June July August September October November December".split(" ");
@@ -37,8 +41,8 @@ const ibans = [
   ["SA", "NNNNNNNNNNNNNNNNNNNN"],
 ] as const;
 
-/** As dialled from abroad. */
-const foreign = [
+/** Telephone numbers outside North America, in international form. */
+const internationalPhones = [
   "+44 20 7NNN NNNN",
   "+44 7911 NNNNNN",
   "+49 30 2NNNNNNN",
@@ -55,8 +59,15 @@ const foreign = [
   "+353 1 8NN NNNN",
 ] as const;
 
-/** As dialled at home, which only a label tells from other numbers. */
-const domestic = ["030 2NNNNNNN", "0171 NNNNNNN", "020 7NNN NNNN", "06 12 NN NN NN", "91 5NN NN NN", "(011) 4NN-NNNN"];
+/** Telephone numbers in national form. Only a label distinguishes them from other numbers. */
+const nationalPhones = [
+  "030 2NNNNNNN",
+  "0171 NNNNNNN",
+  "020 7NNN NNNN",
+  "06 12 NN NN NN",
+  "91 5NN NN NN",
+  "(011) 4NN-NNNN",
+];
 
 function northAmerican(dice: Dice): string {
   const [area, exchange, line] = [dice.form("XN5"), dice.form("XN3"), dice.digits(4)];
@@ -120,15 +131,15 @@ const fillers = [
 ];
 const endings = ["", ".", " Thanks!", ", as agreed", " before 5 pm.", " - see file"];
 
-function around(dice: Dice, text: string, field?: string): Labelled {
+function inText(dice: Dice, text: string, field?: string): LabeledText {
   return unmarked(`${dice.of(fillers)}${text}${dice.of(endings)}`, field);
 }
 
-const makers: Readonly<Record<string, (dice: Dice) => Labelled>> = {
+const makers: Readonly<Record<string, (dice: Dice) => LabeledText>> = {
   ssnFormatted: (dice) => {
     const value = grouped(dice.ssn(), [3, 2], dice.of(["-", " ", ".", "-"]));
     const label = dice.of(["SSN ", "SSN: ", "social security number is ", "her number is ", "", "SS# ", "(SSN) "]);
-    return around(dice, `${label}«ssn:${value}»`);
+    return inText(dice, `${label}«ssn:${value}»`);
   },
   ssnBare: (dice) => {
     const label = dice.of([
@@ -140,15 +151,15 @@ const makers: Readonly<Record<string, (dice: Dice) => Labelled>> = {
       "ssn=",
       "TIN: ",
     ]);
-    return around(dice, `${label}«ssn:${dice.ssn()}»`);
+    return inText(dice, `${label}«ssn:${dice.ssn()}»`);
   },
   ssnField: (dice) =>
     unmarked(
       `«ssn:${dice.of([dice.ssn(), grouped(dice.ssn(), [3, 2], "-")])}»`,
       dice.of(["ssn", "employeeSSN", "social_security_number", "SocialSecurityNo", "employee.ssn", "tax_payer_id"]),
     ),
-  email: (dice) => around(dice, `${dice.of(["mail ", "contact: ", "", "<", "cc "])}«email:${emailOf(dice)}»`),
-  emailHidden: (dice) => {
+  email: (dice) => inText(dice, `${dice.of(["mail ", "contact: ", "", "<", "cc "])}«email:${emailOf(dice)}»`),
+  emailObfuscated: (dice) => {
     const [name = "", host = ""] = emailOf(dice)
       .normalize("NFD")
       .replace(/[^\x20-\x7e]/g, "")
@@ -157,37 +168,37 @@ const makers: Readonly<Record<string, (dice: Dice) => Labelled>> = {
     const dot =
       at.includes("&") || at.includes("%") || at === " @ " ? "." : dice.of([" (dot) ", "[dot]", " dot ", "."]);
     const dotted = at === " at " || at === " AT " ? " dot " : dot;
-    return around(dice, `reach me: «email:${name}${at}${host.replaceAll(".", dotted)}»`);
+    return inText(dice, `reach me: «email:${name}${at}${host.replaceAll(".", dotted)}»`);
   },
   phoneNorthAmerican: (dice) =>
-    around(dice, `${dice.of(["call ", "phone: ", "", "cell ", "Tel. ", "fax "])}«phone:${northAmerican(dice)}»`),
-  phoneForeign: (dice) => {
-    const number = dice.form(dice.of(foreign));
+    inText(dice, `${dice.of(["call ", "phone: ", "", "cell ", "Tel. ", "fax "])}«phone:${northAmerican(dice)}»`),
+  phoneInternational: (dice) => {
+    const number = dice.form(dice.of(internationalPhones));
     const written = dice.of([
       number,
       number.replaceAll(/[ -]/g, ""),
       number.replaceAll(" ", "-"),
       number.replace("+", "00"),
     ]);
-    return around(dice, `${dice.of(["call ", "mobile ", "Tel: ", "ring "])}«phone:${written}»`);
+    return inText(dice, `${dice.of(["call ", "mobile ", "Tel: ", "ring "])}«phone:${written}»`);
   },
-  phoneDomestic: (dice) => {
+  phoneNational: (dice) => {
     const label = dice.of(["Tel. ", "Telefon: ", "phone ", "call me at ", "mobile: ", "Tél. ", "teléfono ", "Handy "]);
-    return around(dice, `${label}«phone:${dice.form(dice.of(domestic))}»`);
+    return inText(dice, `${label}«phone:${dice.form(dice.of(nationalPhones))}»`);
   },
   phoneShort: (dice) =>
-    around(
+    inText(
       dice,
       `${dice.of(["call ", "phone ", "cell: ", "text me at ", "call me on "])}«phone:${dice.form("XN5-NNNN")}»`,
     ),
   phoneField: (dice) =>
     unmarked(
-      `«phone:${dice.of([dice.form("XN5XN3NNNN"), northAmerican(dice), dice.form(dice.of(domestic)), dice.form("XN5-NNNN")])}»`,
+      `«phone:${dice.of([dice.form("XN5XN3NNNN"), northAmerican(dice), dice.form(dice.of(nationalPhones)), dice.form("XN5-NNNN")])}»`,
       dice.of(["phone", "mobile", "workPhone", "home_phone", "contact.cell", "fax", "telephone_number"]),
     ),
   card: (dice) =>
-    around(dice, `${dice.of(["card ", "card no. ", "", "Visa: ", "paid with ", "CC# "])}«card:${cardOf(dice)}»`),
-  cardThen: (dice) => around(dice, `card «card:${cardOf(dice)}» exp ${dice.form("0X/2N")} cvv ${dice.digits(3)}`),
+    inText(dice, `${dice.of(["card ", "card no. ", "", "Visa: ", "paid with ", "CC# "])}«card:${cardOf(dice)}»`),
+  cardThen: (dice) => inText(dice, `card «card:${cardOf(dice)}» exp ${dice.form("0X/2N")} cvv ${dice.digits(3)}`),
   iban: (dice) => {
     const [country, form] = dice.of(ibans);
     const iban = dice.iban(country, form);
@@ -197,11 +208,11 @@ const makers: Readonly<Record<string, (dice: Dice) => Labelled>> = {
       iban.replace(/(.{4})(?=.)/g, "$1-"),
       iban.toLowerCase(),
     ]);
-    return around(dice, `${dice.of(["IBAN ", "IBAN: ", "", "transfer to ", "Konto "])}«iban:${written}»`);
+    return inText(dice, `${dice.of(["IBAN ", "IBAN: ", "", "transfer to ", "Konto "])}«iban:${written}»`);
   },
   ip: (dice) => {
     const label = dice.of(["from ", "IP ", "client ip: ", "host=", "logged in from ", ""]);
-    return around(dice, `${label}«ip:${dice.of([dice.ipv4(), dice.ipv4(), ipv6(dice)])}»`);
+    return inText(dice, `${label}«ip:${dice.of([dice.ipv4(), dice.ipv4(), ipv6(dice)])}»`);
   },
   ipField: (dice) => unmarked(`«ip:${dice.of([dice.ipv4(), ipv6(dice)])}»`, dice.of(["ip", "client_ip", "remoteAddr"])),
   born: (dice) => {
@@ -215,7 +226,7 @@ const makers: Readonly<Record<string, (dice: Dice) => Labelled>> = {
       "geb. ",
       "né le ",
     ]);
-    return around(dice, `${label}«birthdate:${dateOf(dice, dice.date(1930, 2008))}»`);
+    return inText(dice, `${label}«birthdate:${dateOf(dice, dice.date(1930, 2008))}»`);
   },
   bornField: (dice) =>
     unmarked(
@@ -232,7 +243,7 @@ const makers: Readonly<Record<string, (dice: Dice) => Labelled>> = {
       "Reisepass ",
       "passeport n° ",
     ]);
-    return around(dice, `${label}«passport:${number}»`);
+    return inText(dice, `${label}«passport:${number}»`);
   },
   passportField: (dice) =>
     unmarked(`«passport:${dice.form("ANNNNNNNN")}»`, dice.of(["passport", "passport_no", "passportNumber"])),
@@ -246,18 +257,18 @@ const makers: Readonly<Record<string, (dice: Dice) => Labelled>> = {
       "driving licence ",
       "DL: ",
     ]);
-    return around(dice, `${label}«license:${number}»`);
+    return inText(dice, `${label}«license:${number}»`);
   },
   licenseField: (dice) =>
     unmarked(`«license:${dice.form("ANNNNNNN")}»`, dice.of(["drivers_license", "driverLicenseNo", "dl_number"])),
   bank: (dice) => {
     const account = dice.digits(dice.int(8, 12));
     return dice.of([
-      () => around(dice, `routing number «bank:${dice.routing()}», account number «bank:${account}»`),
-      () => around(dice, `bank account «bank:${account}»`),
-      () => around(dice, `ABA «bank:${dice.routing()}» acct # «bank:${account}»`),
-      () => around(dice, `checking account no. «bank:${account}»`),
-      () => around(dice, `sort code «bank:${dice.form("NN-NN-NN")}»`),
+      () => inText(dice, `routing number «bank:${dice.routing()}», account number «bank:${account}»`),
+      () => inText(dice, `bank account «bank:${account}»`),
+      () => inText(dice, `ABA «bank:${dice.routing()}» acct # «bank:${account}»`),
+      () => inText(dice, `checking account no. «bank:${account}»`),
+      () => inText(dice, `sort code «bank:${dice.form("NN-NN-NN")}»`),
     ])();
   },
   bankField: (dice) =>
@@ -265,10 +276,10 @@ const makers: Readonly<Record<string, (dice: Dice) => Labelled>> = {
       () => unmarked(`«bank:${dice.routing()}»`, dice.of(["routing_number", "abaRouting", "bank.routing"])),
       () => unmarked(`«bank:${dice.digits(10)}»`, dice.of(["account_number", "bankAccount", "acct_no"])),
     ])(),
-  harmlessNumber: (dice) => around(dice, dice.form(dice.of(harmless))),
+  harmlessNumber: (dice) => inText(dice, dice.form(dice.of(harmlessNumbers))),
   harmlessDate: (dice) => {
     const text = dice.of(["effective ", "hired on ", "due ", "as of ", "invoice date ", "meeting on ", ""]);
-    return around(dice, `${text}${dateOf(dice, dice.date(2015, 2026))}`);
+    return inText(dice, `${text}${dateOf(dice, dice.date(2015, 2026))}`);
   },
   harmlessField: (dice) =>
     unmarked(
@@ -297,7 +308,7 @@ const makers: Readonly<Record<string, (dice: Dice) => Labelled>> = {
   },
 };
 
-const harmless = [
+const harmlessNumbers = [
   "invoice INV-20NN-NNNNNN",
   "order 1NN-NNNNNNN-NNNNNNN",
   "order id NNNNNNNNN",

@@ -1,14 +1,19 @@
 import { seededRandom } from "../support/clock.ts";
 import { Dice, grouped } from "../support/dice.ts";
-import { type Labelled, unmarked } from "./labelled.ts";
+import { type LabeledText, unmarked } from "./labeled-text.ts";
 
 /**
- * Texts made by rules of their own: other sentences, languages, formats and noise than those the detectors were worked
- * against. They are for the final figures only; a detector that is changed because of a line of these is fitted to them.
+ * Generates labeled texts by separate rules: other sentences, languages, formats and noise than in the texts the
+ * detectors were developed with.
+ *
+ * They are for the final figures only. A detector must not be changed because of one of these texts, or it would be
+ * fitted to them.
+ *
+ * @param perRule number of texts per rule
  */
-export function heldOut(seed: number, each: number): Labelled[] {
+export function heldOut(seed: number, perRule: number): LabeledText[] {
   const dice = new Dice(seededRandom(seed));
-  return Object.values(makers).flatMap((make) => Array.from({ length: each }, () => make(dice)));
+  return Object.values(makers).flatMap((make) => Array.from({ length: perRule }, () => make(dice)));
 }
 
 const people = ["Maria", "J. Okafor", "Mr. Singh", "Li Wei", "the applicant", "employee 4471", "Zoë", "my wife"];
@@ -26,12 +31,12 @@ const openers = [
 ];
 const closers = ["", "", "\n-- sent from my phone", "; confirmed", " (verified by desk 3)", "!", "\t", ". Regards, HR"];
 
-function said(dice: Dice, marked: string, field = "comments"): Labelled {
+function inText(dice: Dice, marked: string, field = "comments"): LabeledText {
   return unmarked(dice.of(openers) + marked + dice.of(closers), field);
 }
 
-/** A value as one cell of a record, among others that mean nothing. */
-function inRecord(dice: Dice, name: string, marked: string): Labelled {
+/** Returns a value as one cell of a record, among cells without personal data. */
+function inRecord(dice: Dice, name: string, marked: string): LabeledText {
   return unmarked(
     dice.of([
       `{"id":${dice.int(1, 9_999)},"${name}":"${marked}","active":true}`,
@@ -59,7 +64,7 @@ const ibanForms = [
   ["DK", "NNNNNNNNNNNNNN"],
 ] as const;
 
-const abroad = [
+const internationalPhones = [
   "+31 6 1NNNNNNN",
   "+31 20 5NN NNNN",
   "+41 44 2NN NN NN",
@@ -78,7 +83,7 @@ const abroad = [
   "+82 10-2NNN-NNNN",
 ];
 
-const atHome = [
+const nationalPhones = [
   "06-1NNNNNNN",
   "044 2NN NN NN",
   "070-1NN NN NN",
@@ -134,8 +139,8 @@ function ibanOf(dice: Dice): string {
   return dice.iban(country, form);
 }
 
-const makers: Readonly<Record<string, (dice: Dice) => Labelled>> = {
-  ssnSaid: (dice) => {
+const makers: Readonly<Record<string, (dice: Dice) => LabeledText>> = {
+  ssnInText: (dice) => {
     const value = grouped(dice.ssn(), [3, 2], dice.of(["-", "\u2013", "\u2011", "\u00a0", " - ", "."]));
     const who = dice.of(people);
     const text = dice.of([
@@ -146,9 +151,9 @@ const makers: Readonly<Record<string, (dice: Dice) => Labelled>> = {
       `«ssn:${value}» is the soc sec number of ${who}`,
       `Soc. Sec. No.: «ssn:${value}»`,
     ]);
-    return said(dice, text);
+    return inText(dice, text);
   },
-  ssnPlainSaid: (dice) => {
+  ssnWithoutSeparators: (dice) => {
     const value = dice.ssn();
     const text = dice.of([
       `SSN of ${dice.of(people)} is «ssn:${value}»`,
@@ -157,9 +162,9 @@ const makers: Readonly<Record<string, (dice: Dice) => Labelled>> = {
       `Soc Sec # «ssn:${value}»`,
       `her social is «ssn:${value}»`,
     ]);
-    return said(dice, text);
+    return inText(dice, text);
   },
-  ssnHidden: (dice) => {
+  ssnObfuscated: (dice) => {
     const dashed = grouped(dice.ssn(), [3, 2], "-");
     const value = dice.of([
       wide(dashed),
@@ -169,15 +174,15 @@ const makers: Readonly<Record<string, (dice: Dice) => Labelled>> = {
       dashed.replaceAll("-", "%2D"),
       [...dashed].join(" "),
     ]);
-    return said(dice, `number «ssn:${value}» on file`);
+    return inText(dice, `number «ssn:${value}» on file`);
   },
-  ssnRecord: (dice) =>
+  ssnInRecord: (dice) =>
     inRecord(
       dice,
       dice.of(["ssn", "SSN", "socialSecurityNumber", "emp_ssn"]),
       `«ssn:${dice.of([dice.ssn(), grouped(dice.ssn(), [3, 2], "-")])}»`,
     ),
-  mail: (dice) => {
+  mailInText: (dice) => {
     const name = dice.of(["t.nguyen", "b-schmidt", "sales", "j_doe", "A.B.C", "o.oconnor", "łukasz", "99bottles"]);
     const host = dice.of([
       "city.example.us",
@@ -195,9 +200,9 @@ const makers: Readonly<Record<string, (dice: Dice) => Labelled>> = {
       `écrivez à «email:${name}@${host}»`,
       `«email:${name}@${host}»,«email:x${name}@${host}»`,
     ]);
-    return said(dice, text);
+    return inText(dice, text);
   },
-  mailHidden: (dice) => {
+  mailObfuscated: (dice) => {
     const name = dice.of(["t.nguyen", "bschmidt", "jdoe42", "anna.k"]);
     const value = dice.of([
       `${name}{at}firma{dot}de`,
@@ -210,11 +215,12 @@ const makers: Readonly<Record<string, (dice: Dice) => Labelled>> = {
       `${name}%40city%2Eus`,
       `${name} at gmail dot com`,
     ]);
-    return said(dice, `write to «email:${value}»`);
+    return inText(dice, `write to «email:${value}»`);
   },
-  mailRecord: (dice) => inRecord(dice, dice.of(["email", "mail", "approver"]), `«email:p${dice.digits(3)}@agency.gov»`),
-  phoneAbroad: (dice) => {
-    const number = dice.form(dice.of(abroad));
+  mailInRecord: (dice) =>
+    inRecord(dice, dice.of(["email", "mail", "approver"]), `«email:p${dice.digits(3)}@agency.gov»`),
+  phoneInternational: (dice) => {
+    const number = dice.form(dice.of(internationalPhones));
     const value = dice.of([
       number,
       number.replaceAll(/[ -]/g, ""),
@@ -228,10 +234,10 @@ const makers: Readonly<Record<string, (dice: Dice) => Labelled>> = {
       `reach ${dice.of(people)} at «phone:${value}»`,
       `numéro : «phone:${value}»`,
     ]);
-    return said(dice, text);
+    return inText(dice, text);
   },
-  phoneAtHome: (dice) => {
-    const value = dice.form(dice.of(atHome));
+  phoneNational: (dice) => {
+    const value = dice.form(dice.of(nationalPhones));
     const label = dice.of([
       "Tel ",
       "mobiel ",
@@ -243,9 +249,9 @@ const makers: Readonly<Record<string, (dice: Dice) => Labelled>> = {
       "telefone: ",
       "Rufnummer ",
     ]);
-    return said(dice, `${label}«phone:${value}»`);
+    return inText(dice, `${label}«phone:${value}»`);
   },
-  phoneAmerica: (dice) => {
+  phoneNorthAmerican: (dice) => {
     const [area, exchange, line] = [dice.form("XN7"), dice.form("XN9"), dice.digits(4)];
     const value = dice.of([
       `(${area}) ${exchange}-${line}`,
@@ -265,19 +271,19 @@ const makers: Readonly<Record<string, (dice: Dice) => Labelled>> = {
       `Contact ${dice.of(people)} on «phone:${value}»`,
       `M: «phone:${value}»`,
     ]);
-    return said(dice, text);
+    return inText(dice, text);
   },
-  phonePlain: (dice) => {
+  phoneWithoutSeparators: (dice) => {
     const label = dice.of(["call me at ", "cell: ", "tel:", "phone#", "mobile no. ", "text ", "voicemail "]);
-    return said(dice, `${label}«phone:${dice.form("XN7XN9NNNN")}»`);
+    return inText(dice, `${label}«phone:${dice.form("XN7XN9NNNN")}»`);
   },
-  phoneRecord: (dice) =>
+  phoneInRecord: (dice) =>
     inRecord(
       dice,
       dice.of(["phone", "mobilePhone", "tel", "contact_phone"]),
       `«phone:${dice.form(dice.of(["XN7XN9NNNN", "XN7-XN9-NNNN", "+44 7911 NNNNNN"]))}»`,
     ),
-  cardSaid: (dice) => {
+  cardInText: (dice) => {
     const [form, sizes] = dice.of([
       ["4NNNNNNNNNNNNNNN", [4, 4, 4]],
       ["5243NNNNNNNNNNNN", [4, 4, 4]],
@@ -295,9 +301,9 @@ const makers: Readonly<Record<string, (dice: Dice) => Labelled>> = {
       `Kreditkarte «card:${value}»`,
       `«card:${value}»`,
     ]);
-    return said(dice, text);
+    return inText(dice, text);
   },
-  cardHidden: (dice) => {
+  cardObfuscated: (dice) => {
     const digits = dice.card("4NNNNNNNNNNNNNNN");
     const value = dice.of([
       wide(digits),
@@ -305,11 +311,11 @@ const makers: Readonly<Record<string, (dice: Dice) => Labelled>> = {
       [...digits].join(" "),
       grouped(digits, [4, 4, 4], "\u2013"),
     ]);
-    return said(dice, `cc «card:${value}»`);
+    return inText(dice, `cc «card:${value}»`);
   },
-  cardRecord: (dice) =>
+  cardInRecord: (dice) =>
     inRecord(dice, dice.of(["card", "pan", "cc_number", "value"]), `«card:${dice.card("5411NNNNNNNNNNNN")}»`),
-  ibanSaid: (dice) => {
+  ibanInText: (dice) => {
     const iban = ibanOf(dice);
     const value = dice.of([
       iban,
@@ -323,10 +329,10 @@ const makers: Readonly<Record<string, (dice: Dice) => Labelled>> = {
       `IBAN:«iban:${value}»;BIC:AIBKIE2D`,
       `rekening «iban:${value}»`,
     ]);
-    return said(dice, text);
+    return inText(dice, text);
   },
-  ibanRecord: (dice) => inRecord(dice, dice.of(["iban", "account", "payee"]), `«iban:${ibanOf(dice)}»`),
-  ipSaid: (dice) => {
+  ibanInRecord: (dice) => inRecord(dice, dice.of(["iban", "account", "payee"]), `«iban:${ibanOf(dice)}»`),
+  ipInText: (dice) => {
     const four = dice.ipv4();
     const six = dice.of([
       dice.form("2607:f8b0:HHHH:HHH::HHHH"),
@@ -343,26 +349,26 @@ const makers: Readonly<Record<string, (dice: Dice) => Labelled>> = {
       `subnet «ip:${four}»/24`,
       `X-Forwarded-For: «ip:${four}», «ip:${dice.ipv4()}»`,
     ]);
-    return said(dice, text, "log");
+    return inText(dice, text, "log");
   },
-  ipRecord: (dice) => inRecord(dice, dice.of(["ip", "clientIp", "addr"]), `«ip:${dice.ipv4()}»`),
-  birthSaid: (dice) => {
+  ipInRecord: (dice) => inRecord(dice, dice.of(["ip", "clientIp", "addr"]), `«ip:${dice.ipv4()}»`),
+  birthInText: (dice) => {
     const [label, language] = dice.of(births);
     const who = language === "en" ? `${dice.of(people)} ` : "";
-    return said(dice, `${who}${label}«birthdate:${birthIn(dice, language)}»`);
+    return inText(dice, `${who}${label}«birthdate:${birthIn(dice, language)}»`);
   },
-  birthRecord: (dice) =>
+  birthInRecord: (dice) =>
     inRecord(
       dice,
       dice.of(["dob", "birthDate", "date_of_birth"]),
       `«birthdate:${birthIn(dice, "en").replace(/^the .*/, "1971-05-06")}»`,
     ),
-  birthFieldSaid: (dice) =>
+  birthInField: (dice) =>
     unmarked(
       `«birthdate:${birthIn(dice, dice.of(["en", "de", "fr", "es"]))}»`,
       dice.of(["birthdate", "DOB", "geburtsdatum", "person.date_of_birth", "fecha_nacimiento"]),
     ),
-  passportSaid: (dice) => {
+  passportInText: (dice) => {
     const value = dice.form(dice.of(["NNNNNNNNN", "ANNNNNNN", "AANNNNNNN", "CN1XNNTNN"]));
     const label = dice.of([
       "passport# ",
@@ -374,11 +380,11 @@ const makers: Readonly<Record<string, (dice: Dice) => Labelled>> = {
       "passaporto n. ",
       "Passport: ",
     ]);
-    return said(dice, `${label}«passport:${value}»`);
+    return inText(dice, `${label}«passport:${value}»`);
   },
-  passportRecord: (dice) =>
+  passportInRecord: (dice) =>
     inRecord(dice, dice.of(["passport", "passportNo", "passport_number"]), `«passport:${dice.form("ANNNNNNNN")}»`),
-  licenseSaid: (dice) => {
+  licenseInText: (dice) => {
     const value = dice.form(dice.of(["ANNNNNNN", "NNNNNNNNN", "ANN-NN-NNNN", "AANNNNNN", "NNAAANNNN"]));
     const label = dice.of([
       "drivers license number ",
@@ -390,11 +396,11 @@ const makers: Readonly<Record<string, (dice: Dice) => Labelled>> = {
       "driver license # ",
       "licencia de conducir ",
     ]);
-    return said(dice, `${label}«license:${value}»`);
+    return inText(dice, `${label}«license:${value}»`);
   },
-  licenseRecord: (dice) =>
+  licenseInRecord: (dice) =>
     inRecord(dice, dice.of(["driverLicense", "drivers_license_no", "dlNumber"]), `«license:${dice.form("ANNNNNNN")}»`),
-  bankSaid: (dice) => {
+  bankInText: (dice) => {
     const account = dice.digits(dice.int(8, 12));
     const text = dice.of([
       `savings acct «bank:${account}»`,
@@ -404,30 +410,30 @@ const makers: Readonly<Record<string, (dice: Dice) => Labelled>> = {
       `Kontonummer «bank:${account}»`,
       `bank acct number: «bank:${account}»`,
     ]);
-    return said(dice, text);
+    return inText(dice, text);
   },
-  bankRecord: (dice) =>
+  bankInRecord: (dice) =>
     dice.of([
       () => inRecord(dice, "routingNumber", `«bank:${dice.routing()}»`),
       () => inRecord(dice, dice.of(["bank_account", "accountNumber"]), `«bank:${dice.digits(10)}»`),
     ])(),
-  nothingSaid: (dice) => said(dice, dice.form(dice.of(nothing))),
-  nothingRecorded: (dice) =>
+  harmlessNumber: (dice) => inText(dice, dice.form(dice.of(harmlessNumbers))),
+  harmlessInRecord: (dice) =>
     inRecord(
       dice,
       dice.of(["qty", "total", "ref", "etag", "seq", "checksum", "created", "lot"]),
-      dice.form(dice.of(cells)),
+      dice.form(dice.of(harmlessCells)),
     ),
-  nothingField: (dice) =>
+  harmlessInField: (dice) =>
     unmarked(
-      dice.form(dice.of(cells)),
+      dice.form(dice.of(harmlessCells)),
       dice.of(["total_due", "gl_code", "work_order", "asset_tag", "latitude", "effective_date", "hash", "release"]),
     ),
-  nothingTold: (dice) => said(dice, dice.of(talk)),
+  harmlessSentence: (dice) => inText(dice, dice.of(harmlessSentences)),
 };
 
-/** Numbers of all kinds that are nobody's. */
-const nothing = [
+/** Numbers of all kinds that are not personal data. */
+const harmlessNumbers = [
   "WO-NNNNN-20NN",
   "confirmation NNNNNNNN",
   "docket 20NN-NNNN",
@@ -467,7 +473,7 @@ const nothing = [
   "range 1000-2000-3000",
 ];
 
-const cells = [
+const harmlessCells = [
   "NNNNNN",
   "NNNNNNNN",
   "1NNNNNNNN.NN",
@@ -485,7 +491,7 @@ const cells = [
   "NNN/NNN",
 ];
 
-const talk = [
+const harmlessSentences = [
   "The SSN field is left empty for contractors",
   "passport photo must be 2 x 2 inches",
   "license plate readers log 1200 cars an hour",

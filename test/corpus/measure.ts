@@ -2,16 +2,16 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { detect } from "../../bridge/pii/detect.ts";
 import { type DataKind, dataKinds } from "../../bridge/pii/finding.ts";
-import type { Labelled } from "./labelled.ts";
+import type { LabeledText } from "./labeled-text.ts";
 
-/** How well a kind was found. */
+/** Accuracy of the detection of one kind. */
 export interface Figures {
   readonly kind: DataKind;
-  /** Found of what is there. */
+  /** Number of labeled values that were found. */
   readonly hits: number;
-  readonly missed: readonly Labelled[];
-  /** Found where nothing of the kind is. */
-  readonly wrong: readonly (readonly [Labelled, string])[];
+  readonly missed: readonly LabeledText[];
+  /** False findings, with the text found. */
+  readonly wrong: readonly (readonly [LabeledText, string])[];
 }
 
 export function precision({ hits, wrong }: Figures): number {
@@ -23,12 +23,17 @@ export function recall({ hits, missed }: Figures): number {
 }
 
 /**
- * Holds the detectors against a corpus. A hit covers all that is marked, with the right kind, and overlaps nothing else:
- * what a mask would leave of it does not count.
+ * Runs the detectors on a corpus and counts hits and errors.
+ *
+ * A hit has the right kind and covers the whole labeled value, because a mask would leave the rest readable. Every other
+ * finding is wrong.
  */
-export function measure(corpus: readonly Labelled[]): Figures[] {
+export function measure(corpus: readonly LabeledText[]): Figures[] {
   const sums = new Map(
-    dataKinds.map((kind) => [kind, { kind, hits: 0, missed: [] as Labelled[], wrong: [] as [Labelled, string][] }]),
+    dataKinds.map((kind) => [
+      kind,
+      { kind, hits: 0, missed: [] as LabeledText[], wrong: [] as [LabeledText, string][] },
+    ]),
   );
   for (const line of corpus) {
     const found = detect(line.text, line.field);
@@ -40,7 +45,7 @@ export function measure(corpus: readonly Labelled[]): Figures[] {
       from = index + text.length;
       const i = found.findIndex((one, i) => !hit.has(i) && one.kind === kind && one.index <= index && one.end >= from);
       const sum = sums.get(kind as DataKind);
-      if (!sum) throw new Error(`${kind} is no kind`);
+      if (!sum) throw new Error(`unknown kind ${kind}`);
       if (i < 0) sum.missed.push(line);
       else {
         hit.add(i);
@@ -54,13 +59,13 @@ export function measure(corpus: readonly Labelled[]): Figures[] {
   return [...sums.values()];
 }
 
-/** The corpus in this folder that was written by hand. */
-export function handWritten(): Labelled[] {
+/** Returns the corpus in this folder that was written by hand. */
+export function handWritten(): LabeledText[] {
   const text = readFileSync(join(import.meta.dirname, "hand-written.ndjson"), "utf8");
   return text
     .trim()
     .split("\n")
-    .map((line) => JSON.parse(line) as Labelled);
+    .map((line) => JSON.parse(line) as LabeledText);
 }
 
 export function table(figures: readonly Figures[]): string {

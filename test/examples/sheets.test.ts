@@ -14,7 +14,7 @@ test("the example sheets are valid, and their examples pass", async () => {
 
   const { sheets } = await readTexts(readFolder(join(root, "examples/sheets")), catalog);
 
-  expect(sheets.faults).toEqual([]);
+  expect(sheets.issues).toEqual([]);
   expect(sheets.warnings).toEqual([]);
   expect(sheets.sheets.length).toBeGreaterThan(0);
 });
@@ -28,7 +28,7 @@ test("each connector accepts the configurations shown in the documentation", asy
 
   const issues = shown.flatMap(([name, config]) => {
     const found = catalog.find(name);
-    if (!("connector" in found)) return [found.fault];
+    if (!("connector" in found)) return [found.issue];
     return (found.connector.config.safeParse(config).error?.issues ?? []).map(
       ({ path, message }) => `${name}.${path.join(".")} ${message}`,
     );

@@ -29,7 +29,7 @@ describe("sheet-check", () => {
     const set = { sheets: [{ file: "mappings/a.yaml", document: document("Payroll") }], policy: {} };
 
     await expect(check(validation(set))).rejects.toThrow(
-      /^mappings\/a.yaml: targets.hr.connector: no connector is called Payroll; there are HR@v1$/,
+      /^mappings\/a.yaml: targets.hr.connector: no connector is called Payroll; installed: HR@v1$/,
     );
   });
 

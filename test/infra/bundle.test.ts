@@ -69,10 +69,10 @@ describe("a function's bundle", () => {
   it.each<[string, object, string]>([
     ["postgresql-table.ts", aTable, "(ECONNREFUSED)"],
     ["oracle-table.ts", aTable, "(NJS-503)"],
-    ["soap.ts", aService, "nobody listens there"],
-    ["csv-drop.ts", { ...anInbox, columns: ["dailyRate"] }, "nobody listens there"],
-    ["ftp-flat.ts", { ...anInbox, layout }, "nobody listens there"],
-    ["ftp-flat.ts", { to: "ftps://127.0.0.1:1/in", layout }, "nobody listens there"],
+    ["soap.ts", aService, "the connection was refused"],
+    ["csv-drop.ts", { ...anInbox, columns: ["dailyRate"] }, "the connection was refused"],
+    ["ftp-flat.ts", { ...anInbox, layout }, "the connection was refused"],
+    ["ftp-flat.ts", { to: "ftps://127.0.0.1:1/in", layout }, "the connection was refused"],
   ])("of connectors/%s can load its library, with nothing beside it", async (file, config, reason) => {
     using folder = home();
     const from = (path: string) => JSON.stringify(join(projectRoot, "connectors", path));

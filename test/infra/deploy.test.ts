@@ -220,7 +220,7 @@ describe("deploy:mappings, before it calls AppConfig", () => {
 
     expect(await ship(at)).toBe(1);
     expect(errors.join("\n")).toMatch(
-      /mappings\/rate.yaml:5: no connector is called GISTableConnector; there are PayrollConnector@v1\n.*connectors\/gis-table.ts is not deployed yet; npm run deploy does it/s,
+      /mappings\/rate.yaml:5: no connector is called GISTableConnector; installed: PayrollConnector@v1\n.*connectors\/gis-table.ts is not deployed yet; npm run deploy does it/s,
     );
     expect(server.calls).toEqual(["GetParameter"]);
   });

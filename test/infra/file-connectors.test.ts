@@ -44,20 +44,16 @@ describe("a connector that must be told where its files are", () => {
   });
 
   it.each([
-    [
-      "a folder of one machine",
-      { CsvDropConnector: { ...csv, to: "file:///srv/drop" } },
-      /to is a folder of one machine/,
-    ],
+    ["a folder of one machine", { CsvDropConnector: { ...csv, to: "file:///srv/drop" } }, /to is a local folder/],
     [
       "files to pick up from one",
       { CsvDropConnector: { ...csv, pickUp: { from: "file:///out" } } },
-      /pickUp\.from is a folder/,
+      /pickUp\.from is a local folder/,
     ],
     [
       "a WSDL in a file",
       { SoapUpdateConnector: { ...soap, wsdl: "examples/soap/legacy-hr.wsdl" } },
-      /wsdl is a file of one machine; on AWS say an https: address/,
+      /wsdl is a local file; on AWS, give an https: URL/,
     ],
     ["half a configuration", { CsvDropConnector: { to: csv.to } }, /connectors\.CsvDropConnector\.columns/],
     [

@@ -10,7 +10,7 @@ import { parseEvent } from "../../bridge/model/event.ts";
 import type { Json } from "../../bridge/values/json.ts";
 import { signedHeaders } from "../../bridge/values/webhook-signature.ts";
 import { connector as csvDrop } from "../../connectors/csv-drop.ts";
-import { readAnswer } from "../../connectors/protocols/soap/response.ts";
+import { parseResponse } from "../../connectors/protocols/soap/response.ts";
 import { loadCatalog } from "../../library/bridge.ts";
 import { attemptContext } from "../support/attempt-context.ts";
 import { aPacket } from "../support/builders.ts";
@@ -92,12 +92,12 @@ describe("an entry point under random input", () => {
     for (const text of texts) {
       const files = [{ file: "mappings/any.yaml", text }];
       const reading = await slowest.of(() => readSheets(files, catalog, policy));
-      for (const { line, message } of reading.faults) {
+      for (const { line, message } of reading.issues) {
         expect(line).toBeGreaterThanOrEqual(1);
         expect(message).not.toBe("");
       }
-      if (reading.faults.length === 0) read++;
-      expect(reading.sheets.length + reading.faults.length).toBeGreaterThan(0);
+      if (reading.issues.length === 0) read++;
+      expect(reading.sheets.length + reading.issues.length).toBeGreaterThan(0);
     }
 
     expect(read).toBeGreaterThan(inputsPerEntryPoint / 20);
@@ -235,9 +235,9 @@ targets: { hms: { publish: policy.per_diem.updated, for_each: data.rows, key: ra
     const slowest = new Slowest();
     const kinds = new Set<string>();
 
-    for (const answer of answers) kinds.add((await slowest.of(() => readAnswer(answer))).kind);
+    for (const answer of answers) kinds.add((await slowest.of(() => parseResponse(answer))).kind);
 
-    expect([...kinds].sort()).toEqual(["answer", "fault", "unreadable"]);
+    expect([...kinds].sort()).toEqual(["fault", "success", "unreadable"]);
     reportInputs(task, "XML", answers.length, slowest);
   });
 });

@@ -230,8 +230,8 @@ export const rows: readonly Row[] = [
       { file: fuzz },
       { file: "test/ops/api.test.ts", named: /arbitrary input/ },
       { file: event, named: /10,000 random/ },
-      { file: sheet, named: /made of anything/ },
-      { file: "test/bridge/mapping/expression.test.ts", named: /made of anything/ },
+      { file: sheet, named: /random text/ },
+      { file: "test/bridge/mapping/expression.test.ts", named: /random source text/ },
     ],
   },
   {
@@ -241,7 +241,7 @@ export const rows: readonly Row[] = [
     simulated: "yes",
     proofs: [
       { file: sheet, named: /hostile/ },
-      { file: "test/bridge/mapping/expression.test.ts", named: /ends within|reaches nothing/ },
+      { file: "test/bridge/mapping/expression.test.ts", named: /stops .* in time|cannot reach the process/ },
       { file: "test/connectors/csv-drop.test.ts", named: /begins like a formula|hostile|quotes a value/ },
       { file: "test/connectors/protocols/sql/upsert-table.test.ts", named: /hostile/ },
       { file: "test/connectors/protocols/soap/connector.test.ts", named: /hostile text/ },

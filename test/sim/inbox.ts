@@ -2,11 +2,11 @@ import type { Packet } from "../../bridge/model/packet.ts";
 import { flatFile } from "../../connectors/protocols/files/flat-file.ts";
 import { layoutSchema } from "../../connectors/protocols/files/flat-file-layout.ts";
 import { type Folder, FolderError } from "../../connectors/protocols/files/folder.ts";
-import type { Numbering } from "../../connectors/protocols/files/numbered-upload.ts";
+import type { NumberedFileOptions } from "../../connectors/protocols/files/numbered-upload.ts";
 import type { TargetMode } from "./target-mode.ts";
 
 /** File layout of the simulation. Each file contains its packet's id. */
-export const numbering: Numbering = {
+export const numbering: NumberedFileOptions = {
   file: "HMS{number}.DAT",
   digits: 6,
   first: 1,
@@ -39,7 +39,7 @@ export class Inbox {
     const files = this.#files;
     return {
       leftoverTempFiles: new Set(),
-      look: () => run("look", false, () => {}),
+      check: () => run("check", false, () => {}),
       size: (name) => run("size", false, () => files.get(name)?.byteLength),
       read: (name) => run("read", false, () => Buffer.from(files.get(name) ?? [])),
       list: () => run("list", false, () => [...files].map(([name, { byteLength }]) => ({ name, bytes: byteLength }))),

@@ -16,7 +16,7 @@ import type { MessageDisposition } from "../../bridge/ports/message-result.ts";
 import type { Message, QueueName } from "../../bridge/ports/queue.ts";
 import type { Put } from "../../bridge/ports/store.ts";
 import { FolderError } from "../../connectors/protocols/files/folder.ts";
-import { putNumbered } from "../../connectors/protocols/files/numbered-upload.ts";
+import { uploadNumbered } from "../../connectors/protocols/files/numbered-upload.ts";
 import { seededRandom, settled } from "../support/clock.ts";
 import { aCore, type Core } from "../support/core.ts";
 import { answerIn, Inbox, numbering } from "./inbox.ts";
@@ -420,7 +420,7 @@ export class World implements Environment {
       if (overwrote) target.report("a file was overwritten", packet);
       target.hasEffect(packet, this.now);
     });
-    return putNumbered(packet, numbering, memory, (work) => {
+    return uploadNumbered(packet, numbering, memory, (work) => {
       const { promise, reject } = Promise.withResolvers<never>();
       signal.addEventListener("abort", () => reject(timedOut()), { once: true });
       return Promise.race([promise, work(folder)]);

@@ -61,7 +61,7 @@ export function aBeginning(packet: Partial<Packet> = {}, at = noon, change: Part
 /** Reads a sheet from its text. @throws {Error} with the issues if the sheet is invalid */
 export function aSheet(text: string, file = "mappings/per_diem.yaml"): Sheet {
   const reading = readSheet(file, text);
-  if (!reading.ok) throw new Error(JSON.stringify(reading.faults));
+  if (!reading.ok) throw new Error(JSON.stringify(reading.issues));
   return reading.sheet;
 }
 

@@ -302,7 +302,7 @@ async function aSet(
   const files = Object.entries(sheets).map(([name, text]) => ({ file: `mappings/${name}.yaml`, text }));
   const policy = aPolicy(governance);
   const reading = await readSheets(files, catalog, policy);
-  if (reading.faults.length > 0) throw new Error(JSON.stringify(reading.faults));
+  if (reading.issues.length > 0) throw new Error(JSON.stringify(reading.issues));
   return sheetSet(reading.sheets, policy);
 }
 

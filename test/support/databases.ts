@@ -9,14 +9,14 @@ import { setTimeout } from "node:timers/promises";
 import oracledb from "oracledb";
 import { Client } from "pg";
 import { afterAll, beforeAll, describe } from "vitest";
-import type { Login, Place } from "../../connectors/protocols/sql/dialect.ts";
+import type { DatabaseAddress, Login } from "../../connectors/protocols/sql/dialect.ts";
 import { pgliteServer } from "./pglite-server.ts";
 import { skipTest } from "./skipped-tests.ts";
 
 /** A real database with the tables and grants from the documentation, and access that bypasses the connector. */
 export interface TestDatabase extends AsyncDisposable {
   readonly dialect: keyof typeof employee;
-  readonly place: Pick<Place, "host" | "port" | "database" | "tls">;
+  readonly place: Pick<DatabaseAddress, "host" | "port" | "database" | "tls">;
   readonly login: Login;
   /** Runs a statement as the tables' owner. @returns the rows, with column names in lower case */
   ask(sql: string): Promise<Record<string, unknown>[]>;

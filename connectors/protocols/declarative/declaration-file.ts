@@ -4,32 +4,33 @@ import type { JsonObject } from "../../../bridge/values/json.ts";
 import { readYaml, type YamlIssue } from "../../../bridge/values/yaml-file.ts";
 import { type DeclarationInput, declarationSchema } from "./rest-connector.ts";
 
-export type DeclarationReading =
+/** A valid declaration, or the issues of an invalid one. */
+export type DeclarationResult =
   | { readonly ok: true; readonly declaration: DeclarationInput }
-  | { readonly ok: false; readonly faults: readonly YamlIssue[] };
+  | { readonly ok: false; readonly issues: readonly YamlIssue[] };
 
-const words: DocumentWords = { what: "the declaration", knownKeys: keysAt };
+const documentWords: DocumentWords = { what: "the declaration", knownKeys: keysAt };
 
 /**
- * Reads a file that declares a connector: YAML text in, a declaration or its faults out. Never throws on bad text.
+ * Parses and checks the YAML text of a declared connector. Returns issues for bad text and never throws.
  *
- * @param file as it should stand in a fault, such as `connectors/badge-office.yaml`
+ * @param file the name shown in issues, such as `connectors/badge-office.yaml`
  */
-export function readDeclaration(file: string, text: string): DeclarationReading {
-  const reading = readYaml(file, text, { what: "the declaration", begin: 'start with "name:" and "baseUrl:"' });
-  if (!reading.ok) return reading;
-  const { raw, lineOf } = reading;
+export function readDeclaration(file: string, text: string): DeclarationResult {
+  const yaml = readYaml(file, text, { what: "the declaration", begin: 'start with "name:" and "baseUrl:"' });
+  if (!yaml.ok) return { ok: false, issues: yaml.issues };
+  const { raw, lineOf } = yaml;
   const parsed = declarationSchema.safeParse(raw);
   if (parsed.success) return { ok: true, declaration: raw as DeclarationInput };
-  const faults = schemaIssues(parsed.error, raw, words).map(({ path, message }) => ({
+  const issues = schemaIssues(parsed.error, raw, documentWords).map(({ path, message }) => ({
     file,
     line: lineOf(path),
     message,
   }));
-  return { ok: false, faults: faults.sort((a, b) => a.line - b.line) };
+  return { ok: false, issues: issues.sort((a, b) => a.line - b.line) };
 }
 
-/** The JSON Schema of a declaration, so that an editor completes and checks while one types. */
+/** Returns the JSON Schema of a declaration, with which an editor completes and checks the file. */
 export function declarationJsonSchema(): JsonObject {
   return {
     ...(z.toJSONSchema(declarationSchema, { io: "input", target: "draft-7" }) as JsonObject),
@@ -37,14 +38,14 @@ export function declarationJsonSchema(): JsonObject {
   };
 }
 
-/** The keys a place of the document may have. */
+/** Returns the keys that are allowed at a path of the document. */
 function keysAt(path: readonly PropertyKey[]): string[] {
-  let here: z.core.$ZodType | undefined = declarationSchema;
-  for (const key of path) here = objectsIn(here).find((object) => key in object.shape)?.shape[String(key)];
-  return objectsIn(here).flatMap((object) => Object.keys(object.shape));
+  let schema: z.core.$ZodType | undefined = declarationSchema;
+  for (const key of path) schema = objectsIn(schema).find((object) => key in object.shape)?.shape[String(key)];
+  return objectsIn(schema).flatMap((object) => Object.keys(object.shape));
 }
 
-/** The objects a schema allows, whatever is around them. */
+/** Returns the object schemas that a schema allows, without the unions, optionals and defaults around them. */
 function objectsIn(schema: z.core.$ZodType | undefined): z.ZodObject[] {
   if (schema instanceof z.ZodObject) return [schema];
   if (schema instanceof z.ZodUnion) return schema.options.flatMap(objectsIn);

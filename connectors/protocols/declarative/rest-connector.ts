@@ -1,6 +1,7 @@
 import * as z from "zod";
 import {
   type Connector,
+  type Context,
   defineConnector,
   type Http,
   type HttpRequest,
@@ -10,120 +11,128 @@ import { delivered, type Outcome, refused, retry } from "../../../bridge/model/o
 import type { Packet } from "../../../bridge/model/packet.ts";
 import { nest, pathIssue } from "../../../bridge/values/field-path.ts";
 import type { Json, JsonObject } from "../../../bridge/values/json.ts";
-import { answerKept, joinUrl, judge, outcomeOfError, retryAfterIn } from "../http/client.ts";
-import { accessTo, clientAuthSchema, clientSecretSchema, tlsOf } from "../http/oauth2.ts";
+import { joinUrl, maxAnswerLength, outcomeOfError, outcomeOfExchange, retryAfterOf } from "../http/client.ts";
+import { authorize, clientAuthSchema, clientSecretSchema, tlsOf } from "../http/oauth2.ts";
 
-/** `{entity}`, or `{address.zip}`. */
+/** Matches `{entity}` and `{address.zip}`. */
 const placeholder = /\{([^{}]+)\}/g;
 
-const path = z
-  .string("is missing; give a path such as /people/{entity}")
+const pathSchema = z
+  .string("is missing; set a path such as /people/{entity}")
   .regex(/^\/[^\s#%]*$/, "is not a path such as /people/{entity}")
-  .refine((text) => !/[{}]/.test(text.replace(placeholder, "")), "has a brace that opens or closes nothing")
-  .describe("Below baseUrl. {entity} is the record's key, {field} a field of the packet; values are encoded.");
+  .refine((text) => !/[{}]/.test(text.replace(placeholder, "")), "has an unmatched brace")
+  .describe(
+    "Path below baseUrl. {entity} is the record's key and {field} a field of the packet; both are URL-encoded.",
+  );
 
-const headerName = z.string().regex(/^[A-Za-z0-9-]{1,64}$/, "is not a header's name");
+const headerName = z.string().regex(/^[A-Za-z0-9-]{1,64}$/, "is not a header name");
 
-const noStatus = 'is not a status such as 409, or "500-599"';
+const invalidStatus = 'is not a status such as 409 or "500-599"';
 
 const status = z
-  .union([z.int(noStatus).min(200, noStatus).max(599, noStatus), z.string().regex(/^[2-5]\d\d-[2-5]\d\d$/)], noStatus)
-  .describe("A status, or a range of them.");
+  .union(
+    [z.int(invalidStatus).min(200, invalidStatus).max(599, invalidStatus), z.string().regex(/^[2-5]\d\d-[2-5]\d\d$/)],
+    invalidStatus,
+  )
+  .describe("A status, or a range of statuses.");
 
 const statuses = z.array(status).default([]);
 
 const dottedPath = z.string().check((check) => {
-  const fault = pathIssue(check.value);
-  if (fault) check.issues.push({ code: "custom", message: fault, input: check.value });
+  const issue = pathIssue(check.value);
+  if (issue) check.issues.push({ code: "custom", message: issue, input: check.value });
 });
 
-/** What a file in `connectors/` says that declares a REST target. */
+const sendSchema = z.strictObject(
+  {
+    method: z.enum(["POST", "PUT", "PATCH"], "must be POST, PUT or PATCH"),
+    path: pathSchema,
+    body: z
+      .strictObject({
+        shape: z
+          .enum(["nested", "flat"], 'must be "nested" or "flat"')
+          .default("nested")
+          .describe('Form of a field such as "address.zip". nested: an object in an object. flat: a name with a dot.'),
+        under: dottedPath.optional().describe("The name of the object that contains the fields."),
+        entity: dottedPath.optional().describe("The name of the field that contains the record's key."),
+      })
+      .prefault({}),
+  },
+  "is missing; set the method and path that send a change",
+);
+
+const authSchema = z.union(
+  [
+    z.enum(["none", "bearer", "basic"]),
+    z.strictObject({ header: headerName }),
+    z.strictObject({
+      oauth2: z.strictObject({
+        tokenUrl: z.url(),
+        scope: z.string().min(1).optional(),
+        clientAuth: clientAuthSchema,
+      }),
+    }),
+  ],
+  'must be "none", "bearer", "basic", { header: X-Api-Key } or { oauth2: { tokenUrl: … } }',
+);
+
+/** Content of a `.yaml` file in `connectors/` that declares a REST target. */
 export const declarationSchema = z.strictObject({
   name: z
-    .string("is missing; name it as sheets will: BadgeOffice")
+    .string("is missing; set the name that sheets use, such as BadgeOffice")
     .regex(/^[A-Z][A-Za-z0-9]{1,47}$/, "is not a name such as BadgeOffice"),
   version: z
     .string()
     .regex(/^v\d{1,4}$/, "is not a version such as v1")
     .default("v1"),
   baseUrl: z
-    .url("is not an address such as https://badges.gov/api")
-    .describe("Where the API begins; its configuration may say another."),
+    .url("is not a URL such as https://badges.gov/api")
+    .describe("The base URL of the API. The connector's configuration can override it."),
   order: z
-    .enum(["latest", "strict"], 'is neither "latest" nor "strict"')
+    .enum(["latest", "strict"], 'must be "latest" or "strict"')
     .default("latest")
-    .describe("latest: newer values win. strict: every packet, in order."),
+    .describe("latest: newer values win. strict: every packet is sent, in order."),
   lane: z
-    .enum(["entity", "connector"], 'is neither "entity" nor "connector"')
+    .enum(["entity", "connector"], 'must be "entity" or "connector"')
     .optional()
-    .describe("connector: order matters over all records."),
+    .describe("connector: order is kept across all records."),
   idempotent: z
-    .boolean("is missing; say true where the target takes the same packet twice without a second effect, else false")
-    .describe("Whether a repeat has no second effect. If not, a doubtful try is held for a person."),
+    .boolean("is missing; set true if sending the same packet twice has no second effect, otherwise false")
+    .describe("true: sending a packet twice has no second effect. false: a packet that may have landed is held."),
   keyHeader: headerName
     .default("Idempotency-Key")
-    .describe("The header that carries the packet's id, the same at every try."),
-  send: z.strictObject(
-    {
-      method: z.enum(["POST", "PUT", "PATCH"], "is none of POST, PUT, PATCH"),
-      path,
-      body: z
-        .strictObject({
-          shape: z
-            .enum(["nested", "flat"], 'is neither "nested" nor "flat"')
-            .default("nested")
-            .describe('What "address.zip" becomes: an object in an object, or a name with a dot.'),
-          under: dottedPath.optional().describe("The name the fields are put under."),
-          entity: dottedPath.optional().describe("The name that gets the record's key."),
-        })
-        .prefault({}),
-    },
-    "is missing; say how a change is sent",
-  ),
+    .describe("The header with the packet's id, which is the same in every attempt."),
+  send: sendSchema,
   delete: z
-    .strictObject({ method: z.enum(["DELETE", "POST"], "is neither DELETE nor POST").default("DELETE"), path })
+    .strictObject({ method: z.enum(["DELETE", "POST"], "must be DELETE or POST").default("DELETE"), path: pathSchema })
     .optional()
-    .describe("How a record is deleted. Without it, a sheet that says action: delete is faulty."),
+    .describe("The request that deletes a record. Without it, a sheet with action: delete is invalid."),
   headers: z
     .record(
       headerName.refine(
         (name) => name.toLowerCase() !== "authorization",
-        'belongs into "auth:", and its value into the secret',
+        'belongs under "auth:", with its value in the secret',
       ),
-      z.string().regex(/^[\x20-\x7e]*$/, "is not a header's text"),
+      z.string().regex(/^[\x20-\x7e]*$/, "is not a header value: only printable ASCII is allowed"),
     )
     .default({}),
-  auth: z
-    .union(
-      [
-        z.enum(["none", "bearer", "basic"]),
-        z.strictObject({ header: headerName }),
-        z.strictObject({
-          oauth2: z.strictObject({
-            tokenUrl: z.url(),
-            scope: z.string().min(1).optional(),
-            clientAuth: clientAuthSchema,
-          }),
-        }),
-      ],
-      'is none of "none", "bearer", "basic", { header: X-Api-Key }, { oauth2: { tokenUrl: … } }',
-    )
-    .default("none")
-    .describe("How we say who we are; the words for it stand in the secret."),
+  auth: authSchema.default("none").describe("The authentication method. The credentials are in the secret."),
   certificate: z
     .boolean()
     .default(false)
-    .describe("Whether the target asks for a certificate: cert and key in the secret."),
+    .describe("true: the target requires a client certificate; cert and key are in the secret."),
   answers: z
     .strictObject({ delivered: statuses, retry: statuses, refused: statuses })
     .prefault({})
     .describe(
-      "Statuses that mean something else than usual. Usual: 2xx delivered, 408, 425, 429 and 5xx retry, 401 and 403 once more with a fresh secret, other 4xx refused.",
+      "Statuses with another outcome than usual. Usual: 2xx delivered; 408, 425, 429 and 5xx retry; 401 and 403 retry once with a fresh secret; other 4xx refused.",
     ),
-  probe: path.default("/").describe("A GET to it that is answered below 500 says that the target is awake."),
+  probe: pathSchema
+    .default("/")
+    .describe("The path that a probe sends a GET to. The target is up if the status is below 500."),
   rate: z
     .strictObject({
-      concurrency: z.int().min(1).max(100).default(10).describe("Calls at once."),
+      concurrency: z.int().min(1).max(100).default(10).describe("Concurrent requests."),
       perSecond: z.number().positive().optional(),
     })
     .prefault({}),
@@ -131,7 +140,7 @@ export const declarationSchema = z.strictObject({
 
 export type Declaration = z.output<typeof declarationSchema>;
 
-/** As the file says it: defaults may be left out. */
+/** A declaration as written in the file, without defaults. */
 export type DeclarationInput = z.input<typeof declarationSchema>;
 
 interface Config {
@@ -139,19 +148,22 @@ interface Config {
   readonly tokenUrl?: string | undefined;
 }
 
-/** What of it there is follows from `auth` and `certificate`. */
+/** Credentials. Which of them are present depends on `auth` and `certificate`. */
 type Secret = Readonly<
   Partial<
     Record<"token" | "username" | "password" | "value" | "clientId" | "clientSecret" | "cert" | "key" | "ca", string>
   >
 >;
 
-/** The connector a declaration describes. @throws where it is none; who reads it from a file has checked it before */
-export function declaredConnector(given: DeclarationInput): Connector<Config, Secret> {
-  const declaration = declarationSchema.parse(given);
+/**
+ * Creates the connector for a declaration.
+ *
+ * @throws {ZodError} if the declaration is invalid; `readDeclaration` reports the issues of a file line by line
+ */
+export function declaredConnector(input: DeclarationInput): Connector<Config, Secret> {
+  const declaration = declarationSchema.parse(input);
   const { name, version, order, lane, idempotent, rate } = declaration;
-  const oauth2 = oauth2Of(declaration);
-  const secret = secretSchemaOf(declaration);
+  const secretSchema = secretSchemaOf(declaration);
   return defineConnector<Config, Secret>({
     name,
     version,
@@ -160,45 +172,46 @@ export function declaredConnector(given: DeclarationInput): Connector<Config, Se
     ...(lane && { lane }),
     ...(declaration.delete && { deletes: true }),
     config: configSchemaOf(declaration),
-    ...(secret && { secret }),
+    ...(secretSchema && { secret: secretSchema }),
     rate: { concurrency: rate.concurrency, ...(rate.perSecond !== undefined && { perSecond: rate.perSecond }) },
-
-    async send(packet, { config, secret: shown = {}, http, signal }) {
-      const request = requestOf(declaration, packet, config.baseUrl);
-      if ("outcome" in request) return request.outcome;
-      const common = { ...request, tls: tlsOf(shown), signal };
-      if (!oauth2) {
-        return call(declaration, http, {
-          ...common,
-          headers: { ...request.headers, ...credentials(declaration, shown) },
-        });
-      }
-      const { clientId = "", clientSecret = "" } = shown;
-      const server = { ...oauth2, tokenUrl: config.tokenUrl ?? oauth2.tokenUrl };
-      const access = await accessTo(http, server, { ...shown, clientId, clientSecret }, signal);
-      if ("outcome" in access) return access.outcome;
-      return access.heed(
-        await call(declaration, http, { ...common, headers: { ...request.headers, ...access.headers } }),
-      );
-    },
-
-    probe({ config, secret: shown = {}, http, signal }) {
+    send: (packet, context) => send(declaration, packet, context),
+    probe({ config, secret = {}, http, signal }) {
       return http.isAwake(
         urlOf(config.baseUrl, declaration.probe, () => ""),
         signal,
-        tlsOf(shown),
+        tlsOf(secret),
       );
     },
   });
 }
 
+async function send(declaration: Declaration, packet: Packet, context: Context<Config, Secret>): Promise<Outcome> {
+  const { config, secret = {}, http, signal } = context;
+  const request = requestOf(declaration, packet, config.baseUrl);
+  if ("outcome" in request) return request.outcome;
+  const sendWith = (authorization: Readonly<Record<string, string>>) =>
+    call(declaration, http, {
+      ...request,
+      headers: { ...request.headers, ...authorization },
+      tls: tlsOf(secret),
+      signal,
+    });
+  const oauth2 = oauth2Of(declaration);
+  if (!oauth2) return sendWith(authHeaders(declaration, secret));
+  const { clientId = "", clientSecret = "" } = secret;
+  const server = { ...oauth2, tokenUrl: config.tokenUrl ?? oauth2.tokenUrl };
+  const access = await authorize(http, server, { ...secret, clientId, clientSecret }, signal);
+  if ("outcome" in access) return access.outcome;
+  return access.dropIfRefused(await sendWith(access.headers));
+}
+
 function configSchemaOf(declaration: Declaration): z.ZodType<Config> {
-  const baseUrl = z.url().default(declaration.baseUrl).describe("Where the API begins.");
+  const baseUrl = z.url().default(declaration.baseUrl).describe("The base URL of the API.");
   const oauth2 = oauth2Of(declaration);
   if (!oauth2) return z.strictObject({ baseUrl });
   return z.strictObject({
     baseUrl,
-    tokenUrl: z.url().default(oauth2.tokenUrl).describe("Where it gives out access tokens."),
+    tokenUrl: z.url().default(oauth2.tokenUrl).describe("The URL that issues access tokens."),
   });
 }
 
@@ -206,26 +219,26 @@ function oauth2Of({ auth }: Declaration) {
   return typeof auth === "object" && "oauth2" in auth ? auth.oauth2 : undefined;
 }
 
-const word = z.string().min(1);
+const credential = z.string().min(1);
 
 function secretSchemaOf({ auth, certificate }: Declaration): z.ZodType<Secret> | undefined {
   const { cert, key, ca, clientId, clientSecret } = clientSecretSchema.shape;
-  const words =
+  const credentials =
     auth === "none"
       ? {}
       : auth === "bearer"
-        ? { token: word }
+        ? { token: credential }
         : auth === "basic"
-          ? { username: word, password: word }
+          ? { username: credential, password: credential }
           : "header" in auth
-            ? { value: word }
+            ? { value: credential }
             : { clientId, clientSecret };
-  const shape = { ...words, ...(certificate && { cert: cert.unwrap(), key: key.unwrap(), ca }) };
+  const shape = { ...credentials, ...(certificate && { cert: cert.unwrap(), key: key.unwrap(), ca }) };
   return Object.keys(shape).length === 0 ? undefined : (z.strictObject(shape) as z.ZodType<Secret>);
 }
 
-/** The headers that say who we are, where no token has to be asked for first. */
-function credentials({ auth }: Declaration, { token, username, password, value }: Secret): Record<string, string> {
+/** Returns the authentication headers for every method except `oauth2`, which needs a token first. */
+function authHeaders({ auth }: Declaration, { token, username, password, value }: Secret): Record<string, string> {
   if (auth === "bearer") return { authorization: `Bearer ${token}` };
   if (auth === "basic") {
     return { authorization: `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}` };
@@ -233,39 +246,53 @@ function credentials({ auth }: Declaration, { token, username, password, value }
   return typeof auth === "object" && "header" in auth ? { [auth.header.toLowerCase()]: value ?? "" } : {};
 }
 
-type Made = Pick<HttpRequest, "method" | "url" | "json"> & { readonly headers: Readonly<Record<string, string>> };
+/** A request that `call` can send. */
+type PreparedRequest = Pick<HttpRequest, "method" | "url" | "json"> & {
+  readonly headers: Readonly<Record<string, string>>;
+};
 
-function requestOf(declaration: Declaration, packet: Packet, baseUrl: string): Made | { readonly outcome: Outcome } {
-  const deletes = packet.action === "delete";
-  const how = deletes && declaration.delete ? declaration.delete : declaration.send;
+/** Builds the request for a packet. Returns an outcome if the packet lacks a field that the path needs. */
+function requestOf(
+  declaration: Declaration,
+  packet: Packet,
+  baseUrl: string,
+): PreparedRequest | { readonly outcome: Outcome } {
+  const isDeletion = packet.action === "delete";
+  const { method, path } = isDeletion && declaration.delete ? declaration.delete : declaration.send;
   const missing: string[] = [];
-  const url = urlOf(baseUrl, how.path, (name) => {
+  const url = urlOf(baseUrl, path, (name) => {
     const value = name === "entity" ? packet.entity : packet.fields[name];
     if (["string", "number", "boolean"].includes(typeof value)) return String(value);
     missing.push(name);
     return "";
   });
   if (missing.length > 0) {
-    const reason = `its address needs ${missing.join(", ")}, which the packet has not; let the sheet send them always`;
-    return { outcome: refused(reason) };
+    const names = missing.join(", ");
+    return {
+      outcome: refused(`its URL needs ${names}, which the packet lacks; map it and set send: full in the sheet`),
+    };
   }
-  const own = Object.entries(declaration.headers).map(([name, value]) => [name.toLowerCase(), value]);
-  const headers = { ...Object.fromEntries(own), [declaration.keyHeader.toLowerCase()]: packet.id };
+  const declared = Object.entries(declaration.headers).map(([name, value]) => [name.toLowerCase(), value]);
+  const headers = { ...Object.fromEntries(declared), [declaration.keyHeader.toLowerCase()]: packet.id };
   return {
-    method: how.method,
+    method,
     url,
     headers,
-    ...(how.method !== "DELETE" && { json: bodyOf(declaration.send.body, packet) }),
+    ...(method !== "DELETE" && { json: bodyOf(declaration.send.body, packet) }),
   };
 }
 
-/** An address below a base; a value in it cannot leave its place. */
-function urlOf(base: string, path: string, fill: (name: string) => string): string {
-  const [before = "", query] = path.split("?", 2);
-  const parts = before.slice(1).split("/");
-  const filled = parts.map((part) => part.replace(placeholder, (_, name: string) => fill(name)));
-  const asked = query?.replace(placeholder, (_, name: string) => encodeURIComponent(fill(name)));
-  return joinUrl(base, ...filled) + (asked === undefined ? "" : `?${asked}`);
+/**
+ * Builds a URL below a base URL. Values are encoded, so they cannot add a path segment or a query parameter.
+ *
+ * @param valueFor returns the value for a placeholder
+ */
+function urlOf(baseUrl: string, template: string, valueFor: (name: string) => string): string {
+  const [path = "", query] = template.split("?", 2);
+  const segments = path.slice(1).split("/");
+  const filled = segments.map((segment) => segment.replace(placeholder, (_, name: string) => valueFor(name)));
+  const filledQuery = query?.replace(placeholder, (_, name: string) => encodeURIComponent(valueFor(name)));
+  return joinUrl(baseUrl, ...filled) + (filledQuery === undefined ? "" : `?${filledQuery}`);
 }
 
 function bodyOf({ shape, under, entity }: Declaration["send"]["body"], packet: Packet): Json {
@@ -277,23 +304,24 @@ function bodyOf({ shape, under, entity }: Declaration["send"]["body"], packet: P
   return under ? nest({ [under]: { ...packet.fields }, ...key }) : { ...packet.fields, ...nest(key) };
 }
 
+/** Sends a request. A declared status decides the outcome; every other status has its usual one. */
 async function call({ answers }: Declaration, http: Http, request: HttpRequest): Promise<Outcome> {
-  let answer: HttpResponse;
+  let response: HttpResponse;
   try {
-    answer = await http.request(request);
+    response = await http.request(request);
   } catch (error) {
     return outcomeOfError(error);
   }
-  const { status } = answer;
+  const { status } = response;
   const at = new URL(request.url).pathname;
-  const usual = judge(request, answer, at);
+  const usual = outcomeOfExchange(request, response, at);
   if (includes(answers.delivered, status)) return delivered({ at, status });
   if (includes(answers.retry, status)) {
-    const afterMs = retryAfterIn(answer);
+    const afterMs = retryAfterOf(response);
     return retry(`answered ${status}`, { status, ...(afterMs !== undefined && { afterMs }) });
   }
   if (!includes(answers.refused, status) || usual.kind === "refused") return usual;
-  return refused(`answered ${status}`, { status, answer: answer.body.slice(0, answerKept) });
+  return refused(`answered ${status}`, { status, answer: response.body.slice(0, maxAnswerLength) });
 }
 
 function includes(statuses: readonly (number | string)[], status: number): boolean {

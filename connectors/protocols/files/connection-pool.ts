@@ -5,17 +5,17 @@ import { type Folder, FolderError } from "./folder.ts";
 export interface Connection extends Folder {
   readonly isOpen: boolean;
   /** Sets whether the open connection keeps the process alive. */
-  hold(keepAlive: boolean): void;
+  keepProcessAlive(keepAlive: boolean): void;
   close(): void;
 }
 
-/** Passed to a `ConnectionSource` when it opens a connection. */
+/** Inputs for opening a connection. */
 export interface OpenOptions {
-  /** Sets the current step, such as `logging in`. A timeout names it in its message. */
-  readonly doing: (what: string) => void;
+  /** Sets the current step, such as `logging in`, for the message of a timeout. */
+  readonly onStep: (step: string) => void;
   /** Aborts when the time limit is reached. The source must then close the connection it is opening. */
   readonly signal: AbortSignal;
-  /** Names of temporary files that an earlier upload left in the folder. All connections of one source share this set. */
+  /** Names of temporary files that earlier uploads left in the folder. All connections of one source share this set. */
   readonly leftoverTempFiles: Set<string>;
 }
 
@@ -47,7 +47,7 @@ const poolEntries = new Map<string, PoolEntry>();
  * Connections are pooled per server and login for 10 s and do not keep the process alive. A connection is closed if
  * `work` fails.
  *
- * @throws {FolderError} if connecting fails, or if the limit is reached; the message then names the current step
+ * @throws {FolderError} if connecting fails, or if the limit is reached; the message of a timeout names the current step
  */
 export async function withConnection<T>(
   source: ConnectionSource,
@@ -57,15 +57,15 @@ export async function withConnection<T>(
   const { idle, leftoverTempFiles } = poolEntryFor(source);
   const limit = AbortSignal.any([signal, AbortSignal.timeout(workMs)]);
   let step = "connecting";
-  const doing = (next: string) => {
+  const onStep = (next: string) => {
     step = next;
   };
   const { promise: timedOut, reject: rejectTimedOut } = Promise.withResolvers<never>();
-  const onLimit = () => rejectTimedOut(new FolderError(`the server did not answer while ${step}`, "no-answer"));
+  const onLimit = () => rejectTimedOut(new FolderError(`timed out while ${step}`, "no-answer"));
   let connection: Connection | undefined;
   const run = async (): Promise<T> => {
-    connection = (await takeIdle(idle)) ?? (await source.open({ doing, signal: limit, leftoverTempFiles }));
-    doing("working in the folder");
+    connection = (await takeIdle(idle)) ?? (await source.open({ onStep, signal: limit, leftoverTempFiles }));
+    onStep("accessing the folder");
     return work(connection);
   };
   limit.addEventListener("abort", onLimit, { once: true });
@@ -94,14 +94,14 @@ function poolEntryFor({ identity }: ConnectionSource): PoolEntry {
 async function takeIdle(idle: Set<Connection>): Promise<Connection | undefined> {
   for (const connection of idle) {
     idle.delete(connection);
-    connection.hold(true);
+    connection.keepProcessAlive(true);
     const timer = setTimeout(() => connection.close(), checkMs);
     try {
       if (!connection.isOpen) continue;
-      await connection.look();
+      await connection.check();
       return connection;
     } catch {
-      // The server may have closed it while it was idle. The loop goes on to the next one.
+      // The server may have closed it while it was idle.
       connection.close();
     } finally {
       clearTimeout(timer);
@@ -113,7 +113,7 @@ async function takeIdle(idle: Set<Connection>): Promise<Connection | undefined> 
 function returnToPool(idle: Set<Connection>, connection: Connection | undefined): void {
   if (!connection?.isOpen) return;
   idle.add(connection);
-  connection.hold(false);
+  connection.keepProcessAlive(false);
   setTimeout(() => {
     if (idle.delete(connection)) connection.close();
   }, idleMs).unref();

@@ -1,36 +1,48 @@
+// Layout of a flat file: the configuration schema, and checks that do not depend on a packet.
 import * as z from "zod";
 import { datePattern, numberSchema } from "./flat-file-values.ts";
 import { type Encode, encoderOf, encodings } from "./text-encoding.ts";
 
-/** One place of a line, and what stands there. */
 const itemSchema = z
   .strictObject({
     field: z.string().min(1).optional().describe("The packet's field, as the sheet maps it."),
-    text: z.string().optional().describe("Always the same."),
+    text: z.string().optional().describe("A constant text."),
     is: z
       .enum(["packet", "entity", "action", "time", "number", "count"])
       .optional()
-      .describe("A fact of the packet or of the file; count is how many detail lines there are."),
-    total: z.string().min(1).optional().describe("The sum of a field over the detail lines."),
-    from: z.int().min(1).optional().describe("fixed: its first position. Absent: right behind the item before."),
-    width: z.int().min(1).optional().describe("fixed: its positions. delimited: how many characters at most."),
-    align: z.enum(["left", "right"]).default("left").describe("What is no number stands here."),
-    pad: z.string().length(1).default(" ").describe("What fills the rest. A number is filled with zeros."),
-    number: numberSchema.optional().describe("How a number is written."),
+      .describe("A fact about the packet or the file. count: the number of detail lines."),
+    total: z.string().min(1).optional().describe("The sum of this field over all detail lines."),
+    from: z.int().min(1).optional().describe("fixed: the first position. Default: right after the previous item."),
+    width: z
+      .int()
+      .min(1)
+      .optional()
+      .describe("fixed: the number of positions. delimited: the maximum number of characters."),
+    align: z.enum(["left", "right"]).default("left").describe("Alignment of text. A number fills its width."),
+    pad: z
+      .string()
+      .length(1)
+      .default(" ")
+      .describe("The character that fills the rest of the width. A number is filled with zeros."),
+    number: numberSchema.optional().describe("Number format."),
     date: z
       .string()
-      .regex(datePattern, "is made of YYYY YY MM DD DDD HH mm ss and - / . : T")
+      .regex(datePattern, "may contain only YYYY YY MM DD DDD HH mm ss, blanks and - / . : T")
       .optional()
-      .describe("How a date is written. DDD is the day of the year."),
-    required: z.boolean().default(true).describe("Whether an upsert without it is refused; else it stays blank."),
+      .describe("Date format. DDD is the day of the year."),
+    required: z
+      .boolean()
+      .default(true)
+      .describe("true: an upsert without the field is refused. false: the item is left blank."),
   })
   .refine(
     ({ field, text, is, total }) => [field, text, is, total].filter((each) => each !== undefined).length === 1,
-    "needs one of field, text, is and total, and no more than one",
+    "needs exactly one of field, text, is and total",
   )
-  .refine(({ number, date }) => !(number && date), "is a number or a date, and not both");
+  .refine(({ number, date }) => !(number && date), "has both number and date; keep one");
 
-export type Item = z.output<typeof itemSchema>;
+/** One value of a line, with its position and format. */
+export type LayoutItem = z.output<typeof itemSchema>;
 
 const items = z.array(itemSchema).min(1);
 
@@ -42,7 +54,12 @@ const lineKinds = {
 
 const fixedSchema = z.strictObject({
   form: z.literal("fixed"),
-  length: z.int().min(1).max(32_760).optional().describe("Positions of every line. Absent: as many as its items take."),
+  length: z
+    .int()
+    .min(1)
+    .max(32_760)
+    .optional()
+    .describe("Positions of every line. Default: the line ends with its last item."),
   ...lineKinds,
 });
 
@@ -52,11 +69,11 @@ const delimitedSchema = z.strictObject({
   quote: z
     .enum(["never", "needed", "always"])
     .default("never")
-    .describe("never: a value that holds the delimiter or a quotation mark is refused."),
+    .describe("never: a value that contains the delimiter or a quotation mark is refused."),
   ...lineKinds,
 });
 
-/** What the lines of a flat file look like. */
+/** Layout of a flat file, as in a connector's configuration. */
 export const layoutSchema = z
   .strictObject({
     encoding: z.enum(encodings).default("ascii").describe("cp037 is EBCDIC."),
@@ -65,28 +82,30 @@ export const layoutSchema = z
       .string()
       .min(1)
       .optional()
-      .describe("The packet's field that holds a list of records, a detail line each. Absent: the packet is the one."),
+      .describe(
+        "The packet's field that contains a list of records, one detail line each. Default: the packet is the only record.",
+      ),
     actions: z
       .strictObject({ upsert: z.string().default("U"), delete: z.string().default("D") })
       .prefault({})
-      .describe("How { is: action } says them."),
+      .describe("The texts that { is: action } writes."),
     lines: z.discriminatedUnion("form", [fixedSchema, delimitedSchema]),
   })
   .superRefine((layout, check) => {
-    for (const message of faultsOf(layout)) check.addIssue({ code: "custom", path: ["lines"], message });
+    for (const message of layoutIssues(layout)) check.addIssue({ code: "custom", path: ["lines"], message });
   });
 
 export type Layout = z.output<typeof layoutSchema>;
 
-/** An item of a fixed line, and its positions: from inclusive, counted from 0. */
-export interface Placed {
-  readonly item: Item;
+/** An item of a fixed-width line with its first position, counted from 0. */
+export interface PositionedItem {
+  readonly item: LayoutItem;
   readonly from: number;
   readonly width: number;
 }
 
-/** Where the items of a fixed line stand. */
-export function placesOf(items: readonly Item[]): Placed[] {
+/** Computes the positions of the items of a fixed-width line. */
+export function positionsOf(items: readonly LayoutItem[]): PositionedItem[] {
   let next = 0;
   return items.map((item) => {
     const from = item.from === undefined ? next : item.from - 1;
@@ -96,48 +115,50 @@ export function placesOf(items: readonly Item[]): Placed[] {
   });
 }
 
-/** What a layout would get wrong whatever the packet. */
-function faultsOf({ lines, encoding, lineEnd, actions }: Layout): string[] {
+/** Returns the issues of a layout that no packet could avoid. The messages continue "lines …". */
+function layoutIssues({ lines, encoding, lineEnd, actions }: Layout): string[] {
   const { header = [], detail, trailer = [] } = lines;
   const all = [...header, ...detail, ...trailer];
   const encode = encoderOf(encoding);
   const constants = [...all.flatMap(({ text, pad }) => [text ?? "", pad]), actions.upsert, actions.delete];
   return [
     ...(lines.form === "fixed" && encoding === "utf-8"
-      ? ["are fixed, and utf-8 has characters of several bytes; use another encoding"]
+      ? ["are fixed-width, and utf-8 characters vary in size; use another encoding"]
       : []),
-    ...(lines.form === "delimited" && lineEnd === "none" ? ["are delimited, and need a line end"] : []),
-    ...(constants.every((text) => isPlain(text, encode)) ? [] : [`hold a character ${encoding} does not have`]),
+    ...(lines.form === "delimited" && lineEnd === "none"
+      ? ["are delimited and need a line end; set lineEnd to crlf or lf"]
+      : []),
+    ...(constants.every((text) => isEncodable(text, encode)) ? [] : [`contain a character that ${encoding} lacks`]),
     ...(detail.some(({ total, is }) => total !== undefined || is === "count")
-      ? ["have a total among the details"]
+      ? ["have a total or count in a detail line; move it to the header or the trailer"]
       : []),
     ...[...header, ...trailer].flatMap(({ total, number }) =>
-      total !== undefined && !number ? [`have a total of ${total} and do not say number`] : [],
+      total !== undefined && !number ? [`have a total of ${total} without a number format; add "number:"`] : [],
     ),
-    ...(lines.form === "fixed" ? [header, detail, trailer].flatMap((each) => placeFaults(each, lines.length)) : []),
+    ...(lines.form === "fixed" ? [header, detail, trailer].flatMap((each) => positionIssues(each, lines.length)) : []),
   ];
 }
 
-function placeFaults(items: readonly Item[], length = Number.MAX_SAFE_INTEGER): string[] {
-  const places = placesOf(items);
-  return places.flatMap(({ item, from, width }, i) => {
-    const name = nameOf(item);
-    const before = places[i - 1];
-    if (item.width === undefined) return [`do not say the width of ${name}`];
-    if (before && from < before.from + before.width)
-      return [`have ${name} begin at ${from + 1}, inside the item before`];
-    if (from + width > length) return [`have ${name} end at ${from + width}, behind the length of ${length}`];
+function positionIssues(items: readonly LayoutItem[], length = Number.MAX_SAFE_INTEGER): string[] {
+  const positions = positionsOf(items);
+  return positions.flatMap(({ item, from, width }, i) => {
+    const name = itemName(item);
+    const previous = positions[i - 1];
+    if (item.width === undefined) return [`lack the width of ${name}`];
+    if (previous && from < previous.from + previous.width)
+      return [`overlap: ${name} begins at position ${from + 1}, inside the previous item`];
+    if (from + width > length) return [`exceed their length of ${length}: ${name} ends at position ${from + width}`];
     if ((item.text ?? "").length > width) return [`have a text that is longer than its width of ${width}`];
     return [];
   });
 }
 
-/** What an item is called in a fault. */
-export function nameOf({ field, text, is, total }: Item): string {
+/** Returns an item's name for messages. */
+export function itemName({ field, text, is, total }: LayoutItem): string {
   return field ?? is ?? (total === undefined ? `"${text}"` : `the total of ${total}`);
 }
 
-/** Whether a text can be written in an encoding, and would not end its line. */
-export function isPlain(text: string, encode: Encode): boolean {
+/** Returns true if a text has no control character, such as a line end, and only characters that the encoding has. */
+export function isEncodable(text: string, encode: Encode): boolean {
   return !/\p{Cc}/u.test(text) && encode(text) !== undefined;
 }

@@ -1,8 +1,8 @@
 import type { Packet } from "../../../bridge/model/packet.ts";
 import { isJsonObject, type Json, type JsonObject } from "../../../bridge/values/json.ts";
 import { csvText } from "./csv.ts";
-import { type Item, isPlain, type Layout, nameOf, placesOf } from "./flat-file-layout.ts";
-import { dateText, type FlatFileIssue, isIssue, numberText, scaledOf } from "./flat-file-values.ts";
+import { isEncodable, itemName, type Layout, type LayoutItem, positionsOf } from "./flat-file-layout.ts";
+import { type FlatFileIssue, formatDate, formatNumber, isIssue, scaleNumber } from "./flat-file-values.ts";
 import { encoderOf } from "./text-encoding.ts";
 
 const lineEnds = { crlf: "\r\n", lf: "\n", none: "" } as const;
@@ -17,11 +17,11 @@ const lineEnds = { crlf: "\r\n", lf: "\n", none: "" } as const;
 export function flatFile(packet: Packet, layout: Layout, number: number): Buffer | FlatFileIssue {
   const records = recordsOf(packet, layout);
   if (isIssue(records)) return records;
-  const stray = strayField(packet, records, layout);
-  if (stray !== undefined) return { fault: `${stray} has no place in the layout` };
+  const unmapped = unmappedField(packet, records, layout);
+  if (unmapped !== undefined) return { issue: `${unmapped} is not in the layout` };
   const { header, detail, trailer } = layout.lines;
   if (packet.action === "delete" && !detail.some(({ is }) => is === "action")) {
-    return { fault: "the layout has no { is: action }, so it cannot say that something is deleted" };
+    return { issue: "the layout has no { is: action } item, so it cannot express a deletion" };
   }
   const context: FileContext = { packet, layout, records, number };
   const lines: string[][] = [];
@@ -48,55 +48,58 @@ interface FileContext {
 function recordsOf({ fields, action }: Packet, { records: name }: Layout): JsonObject[] | FlatFileIssue {
   if (name === undefined || action === "delete") return [fields];
   const list = fields[name];
-  if (!Array.isArray(list) || list.length === 0) return { fault: `${name} is not a list of records` };
-  return list.every(isJsonObject) ? list : { fault: `${name} holds something that is no record` };
+  if (!Array.isArray(list) || list.length === 0) return { issue: `${name} is not a list of records, or is empty` };
+  return list.every(isJsonObject) ? list : { issue: `${name} contains a value that is not a record` };
 }
 
-/** Returns the first field of the packet that the layout has no item for. */
-function strayField({ fields }: Packet, records: readonly JsonObject[], { records: list, lines }: Layout) {
+/** Returns the name of the first field of the packet that the layout has no item for. */
+function unmappedField({ fields }: Packet, records: readonly JsonObject[], { records: list, lines }: Layout) {
   const { header = [], detail, trailer = [] } = lines;
-  const namesIn = (items: readonly Item[]) => items.flatMap(({ field, total }) => field ?? total ?? []);
+  const namesIn = (items: readonly LayoutItem[]) => items.flatMap(({ field, total }) => field ?? total ?? []);
   const inDetail = new Set(namesIn(detail));
   const inFile = new Set([...namesIn(header), ...namesIn(trailer), ...(list === undefined ? inDetail : [list])]);
-  const strayIn = (names: ReadonlySet<string>, record: JsonObject) =>
+  const unmappedIn = (names: ReadonlySet<string>, record: JsonObject) =>
     Object.keys(record).find((key) => !names.has(key));
-  if (list === undefined) return strayIn(inFile, fields);
-  return strayIn(inFile, fields) ?? records.map((record) => strayIn(inDetail, record)).find((name) => name);
+  if (list === undefined) return unmappedIn(inFile, fields);
+  return unmappedIn(inFile, fields) ?? records.map((record) => unmappedIn(inDetail, record)).find((name) => name);
 }
 
 /** Returns the cells of one line. A fixed-width line is a single cell. */
-function lineOf(items: readonly Item[], fields: JsonObject, context: FileContext): string[] | FlatFileIssue {
+function lineOf(items: readonly LayoutItem[], fields: JsonObject, context: FileContext): string[] | FlatFileIssue {
   const { lines, encoding } = context.layout;
   const encode = encoderOf(encoding);
   const cells: string[] = [];
   for (const item of items) {
     const text = cellOf(item, fields, context);
-    const fault = isIssue(text) ? text.fault : fitFault(text, item, context);
-    if (fault !== undefined) return { fault: `${nameOf(item)} ${fault}` };
-    if (!isPlain(text as string, encode)) {
-      return { fault: `${nameOf(item)} holds a control character, or one that ${encoding} does not have` };
+    const issue = isIssue(text) ? text.issue : fitIssue(text, item, context);
+    if (issue !== undefined) return { issue: `${itemName(item)} ${issue}` };
+    if (!isEncodable(text as string, encode)) {
+      return { issue: `${itemName(item)} contains a control character, or a character that ${encoding} lacks` };
     }
     cells.push(text as string);
   }
-  if (lines.form === "delimited") return cells;
-  const places = placesOf(items);
-  const length = lines.length ?? Math.max(...places.map(({ from, width }) => from + width));
+  return lines.form === "delimited" ? cells : [fixedWidthLine(items, cells, lines.length)];
+}
+
+/** Places cells at the positions of their items. Blanks fill the gaps and the rest of the line. */
+function fixedWidthLine(items: readonly LayoutItem[], cells: readonly string[], length: number | undefined): string {
+  const positions = positionsOf(items);
   let line = "";
-  for (const [i, { item, from, width }] of places.entries()) {
+  for (const [i, { item, from, width }] of positions.entries()) {
     const cell = cells[i] as string;
     line = line.padEnd(from) + (item.align === "right" ? cell.padStart(width, item.pad) : cell.padEnd(width, item.pad));
   }
-  return [line.padEnd(length)];
+  return line.padEnd(length ?? Math.max(...positions.map(({ from, width }) => from + width)));
 }
 
-function fitFault(text: string, { width }: Item, { layout: { lines } }: FileContext): string | undefined {
-  if (width !== undefined && text.length > width) return `takes ${text.length} positions, and has ${width}`;
-  const isCut =
-    lines.form === "delimited" && lines.quote === "never" && /["]/.test(text.replaceAll(lines.delimiter, '"'));
-  return isCut ? "holds the delimiter or a quotation mark" : undefined;
+/** Returns why a text does not fit its item, if it does not. */
+function fitIssue(text: string, { width }: LayoutItem, { layout: { lines } }: FileContext): string | undefined {
+  if (width !== undefined && text.length > width) return `needs ${text.length} positions but has ${width}`;
+  const mustQuote = lines.form === "delimited" && (text.includes(lines.delimiter) || text.includes('"'));
+  return mustQuote && lines.quote === "never" ? "contains the delimiter or a quotation mark" : undefined;
 }
 
-function cellOf(item: Item, fields: JsonObject, context: FileContext): string | FlatFileIssue {
+function cellOf(item: LayoutItem, fields: JsonObject, context: FileContext): string | FlatFileIssue {
   const { number, date, width, required } = item;
   const isFixed = context.layout.lines.form === "fixed";
   if (item.text !== undefined) return item.text;
@@ -104,16 +107,16 @@ function cellOf(item: Item, fields: JsonObject, context: FileContext): string | 
   const value = item.field === undefined ? factOf(item, context) : fields[item.field];
   if (value === undefined || value === null || value === "") {
     const isMissing = value === undefined && required && context.packet.action === "upsert";
-    return isMissing ? { fault: "is missing; let the sheet send it (send: full), or say required: false" } : "";
+    return isMissing ? { issue: "is missing; set send: full in the sheet, or required: false in the layout" } : "";
   }
-  if (typeof value === "object") return { fault: "is a list or an object, and a place takes one value" };
-  if (date !== undefined) return dateText(value, date);
+  if (typeof value === "object") return { issue: "is a list or an object; an item takes a single value" };
+  if (date !== undefined) return formatDate(value, date);
   if (!number) return String(value);
-  const scaled = scaledOf(value, number.decimals);
-  return isIssue(scaled) ? scaled : numberText(scaled, number, isFixed ? width : undefined);
+  const scaled = scaleNumber(value, number.decimals);
+  return isIssue(scaled) ? scaled : formatNumber(scaled, number, isFixed ? width : undefined);
 }
 
-function factOf({ is, date }: Item, { packet, layout, records, number }: FileContext): Json {
+function factOf({ is, date }: LayoutItem, { packet, layout, records, number }: FileContext): Json {
   switch (is) {
     case "packet":
       return packet.id;
@@ -133,21 +136,25 @@ function factOf({ is, date }: Item, { packet, layout, records, number }: FileCon
 }
 
 /** Returns the exact sum of a field over all records. A record without the field counts as 0. */
-function totalOf({ number, width }: Item, field: string, { records, layout }: FileContext): string | FlatFileIssue {
-  if (!number) return { fault: "does not say number" };
+function totalOf(
+  { number, width }: LayoutItem,
+  field: string,
+  { records, layout }: FileContext,
+): string | FlatFileIssue {
+  if (!number) return { issue: "has no number format" };
   let sum = 0n;
   for (const record of records) {
-    const scaled = scaledOf(record[field] ?? 0, number.decimals);
+    const scaled = scaleNumber(record[field] ?? 0, number.decimals);
     if (isIssue(scaled)) return scaled;
     sum += scaled;
   }
-  return numberText(sum, number, layout.lines.form === "fixed" ? width : undefined);
+  return formatNumber(sum, number, layout.lines.form === "fixed" ? width : undefined);
 }
 
-function textOf(lines: readonly string[][], { lines: { ...form }, lineEnd: end }: Layout): string {
-  const lineEnd = lineEnds[end];
-  if (form.form === "fixed") return lines.map(([line]) => line + lineEnd).join("");
-  const { delimiter, quote } = form;
+function textOf(lines: readonly string[][], layout: Layout): string {
+  const lineEnd = lineEnds[layout.lineEnd];
+  if (layout.lines.form === "fixed") return lines.map(([line]) => line + lineEnd).join("");
+  const { delimiter, quote } = layout.lines;
   if (quote === "never") return lines.map((cells) => cells.join(delimiter) + lineEnd).join("");
   return csvText(lines, { delimiter, quote, lineEnd });
 }

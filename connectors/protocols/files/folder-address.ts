@@ -1,26 +1,32 @@
+// Parses folder addresses such as `sftp://host:22/inbox`. Credentials are in the secret and never in the address.
 import * as z from "zod";
 
-/** A folder's address, such as `sftp://host:22/inbox`, as a configuration gives it: without who enters. */
+/**
+ * Returns the schema of a folder's address.
+ *
+ * @param protocols accepted protocols, each with its colon: `sftp:`
+ * @param examples addresses to show in messages, such as `sftp://host/inbox`
+ */
 export function addressSchema(protocols: readonly string[], examples: string) {
   return z.string().superRefine((text, check) => {
-    const fault = faultOf(text, protocols, examples);
-    if (fault) check.addIssue({ code: "custom", message: fault });
+    const issue = issueIn(text, protocols, examples);
+    if (issue) check.addIssue({ code: "custom", message: issue });
   });
 }
 
-function faultOf(text: string, protocols: readonly string[], examples: string): string | undefined {
+function issueIn(text: string, protocols: readonly string[], examples: string): string | undefined {
   const url = URL.parse(text);
-  if (!url || !protocols.includes(url.protocol)) return `is no address such as ${examples}`;
+  if (!url || !protocols.includes(url.protocol)) return `is not an address such as ${examples}`;
   const { username, password, search, hash, host, protocol } = url;
-  if (username || password) return "names a user; who enters is in the secret";
+  if (username || password) return "contains a user name or password; put the login into the secret";
   if (search || hash) return "has a query or a fragment";
-  if (!host && protocol !== "file:") return "names no host";
-  if (folderOf(url) === undefined) return "has a path with an escape that is none, or a control character";
+  if (!host && protocol !== "file:") return "has no host";
+  if (pathOf(url) === undefined) return "has a path with an invalid escape or a control character";
   return undefined;
 }
 
-/** The path of an address, its escapes resolved; nothing where it is not one to be used. */
-export function folderOf({ pathname }: URL): string | undefined {
+/** Returns the decoded path, or undefined if it has an invalid escape or a control character. */
+function pathOf({ pathname }: URL): string | undefined {
   try {
     const path = decodeURIComponent(pathname) || "/";
     return /\p{Cc}/u.test(path) ? undefined : path;
@@ -29,12 +35,12 @@ export function folderOf({ pathname }: URL): string | undefined {
   }
 }
 
-/** An address that was checked, in the parts a connection needs. */
-export function serverAt(address: string, usualPort: number): { host: string; port: number; path: string } {
+/** Splits a valid address into the parts that a connection needs. */
+export function serverAt(address: string, defaultPort: number): { host: string; port: number; path: string } {
   const url = new URL(address);
   return {
     host: url.hostname.replace(/^\[|\]$/g, ""),
-    port: url.port === "" ? usualPort : Number(url.port),
-    path: folderOf(url) ?? "/",
+    port: url.port === "" ? defaultPort : Number(url.port),
+    path: pathOf(url) ?? "/",
   };
 }

@@ -6,36 +6,38 @@ import { BridgeError } from "../../../bridge/values/bridge-error.ts";
 export interface FolderFile {
   readonly name: string;
   readonly bytes: number;
-  /** Absent where the server does not tell it. */
+  /** Absent if the server does not report it. */
   readonly changedAt?: Date;
 }
 
 /**
- * A folder files are dropped into or picked up from. Names are below it; `done/a.csv` is one in a folder within.
+ * A local or remote folder that files are uploaded to or polled from.
  *
- * What fails is thrown as a `FolderError`.
+ * File names are relative to the folder: `done/a.csv` is a file in a subfolder. Every method throws a `FolderError` if
+ * it fails.
  */
 export interface Folder {
-  /** Looks whether it is there. */
-  look(): Promise<void>;
-  /** A file's bytes, or nothing where there is no such file. */
+  /** Checks that the folder exists and can be accessed. */
+  check(): Promise<void>;
+  /** Returns a file's size in bytes, or undefined if there is no such file. */
   size(name: string): Promise<number | undefined>;
-  /** @throws where it has more bytes than `most` */
-  read(name: string, most: number): Promise<Buffer>;
+  /** @throws {FolderError} if the file is larger than `maxBytes` */
+  read(name: string, maxBytes: number): Promise<Buffer>;
+  /** Lists the files, without subfolders. */
   list(): Promise<FolderFile[]>;
-  /** Resolves when the whole file is there, by its size as the folder tells it. */
+  /** Creates a file. Resolves once all of it is stored; a remote folder compares the size that the server reports. */
   write(name: string, bytes: Uint8Array): Promise<void>;
   rename(from: string, to: string): Promise<void>;
-  /** One that is not there is removed. */
+  /** Removes a file. Does nothing if there is no such file. */
   remove(name: string): Promise<void>;
-  /** Files half written that could not be removed, because the connection was gone. */
+  /** Names of temporary files that could not be removed because the connection was lost. */
   readonly leftoverTempFiles: Set<string>;
 }
 
-/** A way into a folder, for as long as some work takes. */
-export type Enter = <T>(signal: AbortSignal, work: (folder: Folder) => Promise<T>) => Promise<T>;
+/** Runs `work` with access to a folder, and releases the folder afterwards. */
+export type WithFolder = <T>(signal: AbortSignal, work: (folder: Folder) => Promise<T>) => Promise<T>;
 
-/** Why a folder could not be used. Holds nothing of what was to be written. */
+/** Thrown if a folder cannot be accessed. The message contains nothing of a file's content. */
 export class FolderError extends BridgeError {
   override readonly name = "FolderError";
   /** `answered`: the server refused. `no-answer`: the connection failed. `credentials`: the login was refused. */
@@ -48,72 +50,78 @@ export class FolderError extends BridgeError {
 }
 
 /**
- * What a fault comes to: always another try. A server never refuses a packet, only a file or a caller, because of its
- * disk, its permissions or its mood; and those are mended by people while the packets wait.
+ * Returns the outcome for an upload that failed with a `FolderError`. The outcome is always a retry: a file server
+ * never rejects a packet for its content. It rejects a file or a login because of its disk, its permissions or its
+ * load, and operators can fix those while the packets wait.
  *
- * @param mayHaveLanded whether the last thing asked for was what makes a file visible
- * @throws what is no `FolderError`
+ * @param wasRenaming true if the request that makes the file visible had been sent
+ * @throws {unknown} `error` itself if it is not a `FolderError`
  */
-export function retryOf(fault: unknown, mayHaveLanded: boolean): Outcome {
-  if (!(fault instanceof FolderError)) throw fault;
-  const { message, kind } = fault;
+export function retryOf(error: unknown, wasRenaming: boolean): Outcome {
+  if (!(error instanceof FolderError)) throw error;
+  const { message, kind } = error;
   return retry(message, {
     code: kind,
-    mayHaveLanded: mayHaveLanded && kind === "no-answer",
+    mayHaveLanded: wasRenaming && kind === "no-answer",
     ...(kind === "credentials" && { auth: true }),
   });
 }
 
-/** What went wrong with a connection, without what was sent over it. */
-export function connectionText(error: Error): string {
+const unknownAuthority = "the server's certificate is from an unknown authority";
+
+const connectionErrors: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "the connection was refused",
+  ECONNRESET: "the connection was reset",
+  EPIPE: "the connection was closed",
+  ENOTFOUND: "the host name does not exist",
+  EAI_AGAIN: "the host name could not be resolved",
+  EHOSTUNREACH: "the host is unreachable",
+  ENETUNREACH: "the network is unreachable",
+  ETIMEDOUT: "the connection timed out",
+  CERT_HAS_EXPIRED: "the server's certificate has expired",
+  DEPTH_ZERO_SELF_SIGNED_CERT: "the server's certificate is self-signed",
+  SELF_SIGNED_CERT_IN_CHAIN: unknownAuthority,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: unknownAuthority,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: unknownAuthority,
+  ERR_TLS_CERT_ALTNAME_INVALID: "the server's certificate is for another host",
+};
+
+/** Describes a connection error by its code. The text contains nothing that was sent over the connection. */
+export function connectionErrorText(error: Error): string {
   const code = (error as NodeJS.ErrnoException).code ?? "";
-  const known: Record<string, string> = {
-    ECONNREFUSED: "nobody listens there",
-    ECONNRESET: "the connection was reset",
-    EPIPE: "the connection was closed",
-    ENOTFOUND: "its host name is not known",
-    EAI_AGAIN: "its host name could not be looked up",
-    EHOSTUNREACH: "there is no way to its host",
-    ENETUNREACH: "there is no way to its network",
-    ETIMEDOUT: "its host did not answer",
-    CERT_HAS_EXPIRED: "its certificate has expired",
-    DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is self-signed",
-    SELF_SIGNED_CERT_IN_CHAIN: "its certificate is of an authority nobody here knows",
-    UNABLE_TO_VERIFY_LEAF_SIGNATURE: "its certificate is of an authority nobody here knows",
-    UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "its certificate is of an authority nobody here knows",
-    ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is for another host",
-  };
-  return known[code] ?? `the connection broke off${code && ` (${code})`}`;
+  return connectionErrors[code] ?? `the connection failed${code && ` (${code})`}`;
 }
 
-/** What a file is called while it is written. Whoever picks files up passes over names that begin with a dot. */
-function asideOf(name: string): string {
-  // Never the same twice: the end of a try that was given up could still be on its way to the server.
+/** Returns a name for the temporary file. Programs that poll a folder skip names that begin with a dot. */
+function tempNameOf(name: string): string {
+  // Unique per attempt: data of an abandoned attempt may still be on its way to the server.
   return `.${name}.${randomBytes(4).toString("hex")}.part`;
 }
 
 /**
- * Writes a file aside, and makes it visible whole: nobody ever sees half of it under its name.
+ * Writes a file under a temporary name and renames it once it is complete, so readers never see part of it.
  *
- * @param beforeVisible runs when the whole file is there, and only its name is still another
+ * Removes temporary files of earlier uploads first.
+ *
+ * @param beforeRename called once the file is complete and not yet visible
  */
-export async function writeWhole(
+export async function writeAtomically(
   folder: Folder,
   name: string,
   bytes: Uint8Array,
-  beforeVisible: () => void | Promise<void>,
+  beforeRename: () => void | Promise<void>,
 ): Promise<void> {
-  for (const part of folder.leftoverTempFiles) {
-    await folder.remove(part);
-    folder.leftoverTempFiles.delete(part);
+  for (const leftover of folder.leftoverTempFiles) {
+    await folder.remove(leftover);
+    folder.leftoverTempFiles.delete(leftover);
   }
-  const aside = asideOf(name);
+  const tempName = tempNameOf(name);
   try {
-    await folder.write(aside, bytes);
-    await beforeVisible();
-    await folder.rename(aside, name);
-  } catch (fault) {
-    await folder.remove(aside).catch(() => folder.leftoverTempFiles.add(aside));
-    throw fault;
+    await folder.write(tempName, bytes);
+    await beforeRename();
+    await folder.rename(tempName, name);
+  } catch (error) {
+    await folder.remove(tempName).catch(() => folder.leftoverTempFiles.add(tempName));
+    throw error;
   }
 }

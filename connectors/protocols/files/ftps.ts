@@ -1,9 +1,10 @@
+// Accesses a folder on an FTP server over FTPS, or over plain FTP if `tls` is `none`.
 import { Readable, Writable } from "node:stream";
 import type { Client, FTPError } from "basic-ftp";
 import type { Connection, ConnectionSource, OpenOptions } from "./connection-pool.ts";
-import { connectionText, type Folder, FolderError } from "./folder.ts";
+import { connectionErrorText, type Folder, FolderError } from "./folder.ts";
 
-export interface FtpPlace {
+export interface FtpLocation {
   readonly host: string;
   readonly port: number;
   readonly path: string;
@@ -19,16 +20,16 @@ export interface FtpLogin {
 }
 
 /** Returns a connection source for a folder on an FTP server, with or without TLS. */
-export function ftpSource(place: FtpPlace, login: FtpLogin): ConnectionSource {
-  return { identity: ["ftp", place, login], open: (options) => openFtp(place, login, options) };
+export function ftpSource(location: FtpLocation, login: FtpLogin): ConnectionSource {
+  return { identity: ["ftp", location, login], open: (options) => openFtp(location, login, options) };
 }
 
 async function openFtp(
-  place: FtpPlace,
+  location: FtpLocation,
   login: FtpLogin,
-  { doing, signal, leftoverTempFiles }: OpenOptions,
+  { onStep, signal, leftoverTempFiles }: OpenOptions,
 ): Promise<Connection> {
-  const { host, port, tls, path, ca } = place;
+  const { host, port, tls, path, ca } = location;
   const { Client } = await import("basic-ftp");
   // No timeout here: withConnection enforces the time limit.
   const client = new Client(0);
@@ -36,22 +37,22 @@ async function openFtp(
   signal.addEventListener("abort", close, { once: true });
   try {
     const secureOptions = { host, servername: host, ...(ca !== undefined && { ca }) };
-    doing("greeting us");
+    onStep("waiting for the server's greeting");
     if (tls === "implicit") await client.connectImplicitTLS(host, port, secureOptions);
     else await client.connect(host, port);
-    doing("agreeing on TLS");
+    onStep("negotiating TLS");
     if (tls === "explicit") await client.useTLS(secureOptions);
-    doing("logging in");
+    onStep("logging in");
     await client.login(login.username, login.password);
     await client.useDefaultSettings();
     const folder = ftpFolder(client, path, leftoverTempFiles);
-    await folder.look();
+    await folder.check();
     return {
       ...folder,
       get isOpen() {
         return !client.closed;
       },
-      hold: (awake) => void (awake ? client.ftp.socket.ref() : client.ftp.socket.unref()),
+      keepProcessAlive: (keepAlive) => void (keepAlive ? client.ftp.socket.ref() : client.ftp.socket.unref()),
       close,
     };
   } catch (error) {
@@ -63,85 +64,87 @@ async function openFtp(
 }
 
 function ftpFolder(client: Client, path: string, leftoverTempFiles: Set<string>): Folder {
-  const at = (name: string) => `${path.replace(/\/+$/, "")}/${name}`;
-  const ask = async <T>(request: () => Promise<T>): Promise<T> => {
+  const pathOf = (name: string) => `${path.replace(/\/+$/, "")}/${name}`;
+  const request = async <T>(send: () => Promise<T>): Promise<T> => {
     try {
-      return await request();
+      return await send();
     } catch (error) {
       throw requestError(error);
     }
   };
-  const sizeOf = async (name: string): Promise<number | undefined> => {
-    try {
-      return await client.size(at(name));
-    } catch (error) {
-      if (isServerReply(error) && error.code === notThere) return undefined;
-      if (isServerReply(error) && (error.code === 500 || error.code === 502)) {
-        const says = "the server does not tell a file's size (SIZE), without which half a file looks like a whole one";
-        throw new FolderError(says, "answered", error);
-      }
-      throw error;
-    }
-  };
   return {
     leftoverTempFiles,
-    look: () => ask(async () => void (await client.cd(path))),
-    size: (name) => ask(() => sizeOf(name)),
-    read: (name, most) =>
-      ask(async () => {
+    check: () => request(async () => void (await client.cd(path))),
+    size: (name) => request(() => sizeOf(client, pathOf(name))),
+    read: (name, maxBytes) =>
+      request(async () => {
         const chunks: Buffer[] = [];
         let size = 0;
         const sink = new Writable({
           write(chunk: Buffer, _encoding, done) {
             size += chunk.length;
             chunks.push(chunk);
-            done(size > most ? new FolderError(`${name} has more than ${most} bytes`, "answered") : null);
+            done(size > maxBytes ? new FolderError(`${name} is larger than ${maxBytes} bytes`, "answered") : null);
           },
         });
-        await client.downloadTo(sink, at(name));
+        await client.downloadTo(sink, pathOf(name));
         return Buffer.concat(chunks);
       }),
     list: () =>
-      ask(async () =>
+      request(async () =>
         (await client.list(path)).flatMap(({ isFile, name, size, modifiedAt }) =>
           isFile ? [{ name, bytes: size, ...(modifiedAt && { changedAt: modifiedAt }) }] : [],
         ),
       ),
     write: (name, bytes) =>
-      ask(async () => {
-        await client.uploadFrom(Readable.from([Buffer.from(bytes)]), at(name));
+      request(async () => {
+        await client.uploadFrom(Readable.from([Buffer.from(bytes)]), pathOf(name));
         // A server treats a broken data connection as the end of the file, so the size is checked.
-        const size = await sizeOf(name);
+        const size = await sizeOf(client, pathOf(name));
         if (size !== bytes.length) {
-          throw new FolderError(`the server has ${size ?? 0} of ${bytes.length} bytes of what was written`, "answered");
+          throw new FolderError(`the server stored ${size ?? 0} of ${bytes.length} bytes`, "answered");
         }
       }),
-    rename: (from, to) => ask(async () => void (await client.rename(at(from), at(to)))),
-    remove: (name) => ask(async () => void (await client.remove(at(name), true))),
+    rename: (from, to) => request(async () => void (await client.rename(pathOf(from), pathOf(to)))),
+    remove: (name) => request(async () => void (await client.remove(pathOf(name), true))),
   };
 }
 
 /** "Requested action not taken". In reply to SIZE it means that the file does not exist. Source: RFC 3659, 4; RFC 959, 4.2. */
-const notThere = 550;
+const fileUnavailable = 550;
+
+/** Returns a file's size, or undefined if there is no such file. */
+async function sizeOf(client: Client, path: string): Promise<number | undefined> {
+  try {
+    return await client.size(path);
+  } catch (error) {
+    if (isServerReply(error) && error.code === fileUnavailable) return undefined;
+    if (isServerReply(error) && (error.code === 500 || error.code === 502)) {
+      const message = "the server does not report file sizes (SIZE), so a partial upload could not be detected";
+      throw new FolderError(message, "answered", error);
+    }
+    throw error;
+  }
+}
 
 /** Message for each FTP reply code. Source: RFC 959, 4.2.2; RFC 4217. */
-const answers: Readonly<Record<number, string>> = {
-  421: "the server is closing down, or has too many callers",
+const replyMessages: Readonly<Record<number, string>> = {
+  421: "the server is shutting down or has too many connections",
   425: "the server could not open a data connection",
-  426: "the server broke the data connection off",
+  426: "the server closed the data connection",
   430: "the server refused the login",
-  431: "the server cannot do TLS just now",
-  450: "the server says that the file is busy",
-  451: "the server failed at it",
+  431: "the server cannot start TLS at the moment",
+  450: "the file is in use on the server",
+  451: "the server had an internal error",
   452: "the server's disk is full",
-  521: "the server takes no files without TLS",
-  522: "the server asks for another kind of data connection",
+  521: "the server requires TLS for file transfers",
+  522: "the server requires another kind of data connection",
   530: "the server refused the login",
-  532: "the server asks for an account, which is more than a user's name and password",
+  532: "the server requires an account (ACCT) besides a user name and password",
   534: "the server refuses TLS",
-  550: "the folder or file is not there, or may not be used by us",
-  552: "the server's quota is used up",
-  553: "the server does not let us write a file of that name",
+  550: "the folder or file does not exist, or access to it is denied",
+  552: "the storage quota on the server is exceeded",
+  553: "the server does not allow a file with this name",
 };
 
 /** Returns true for a reply from the server. Only such an error has a numeric code. */
@@ -151,9 +154,9 @@ function isServerReply(error: unknown): error is FTPError {
 
 function requestError(error: unknown): FolderError {
   if (error instanceof FolderError) return error;
-  if (!isServerReply(error)) return new FolderError(connectionText(error as Error), "no-answer", error);
+  if (!isServerReply(error)) return new FolderError(connectionErrorText(error as Error), "no-answer", error);
   const { code } = error;
   const isLogin = code === 430 || code === 530;
-  const says = `${answers[code] ?? "the server refused it"} (${code})`;
-  return new FolderError(says, isLogin ? "credentials" : "answered", error);
+  const message = `${replyMessages[code] ?? "the server refused the request"} (${code})`;
+  return new FolderError(message, isLogin ? "credentials" : "answered", error);
 }

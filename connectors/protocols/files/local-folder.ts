@@ -4,24 +4,24 @@ import { type Folder, FolderError } from "./folder.ts";
 
 /** Returns a folder on a local or mounted file system. */
 export function localFolder(path: string): Folder {
-  const at = (name: string) => join(path, name);
+  const pathOf = (name: string) => join(path, name);
   return {
     leftoverTempFiles: new Set(),
-    look: () => withFolderErrors(async () => void (await readdir(path))),
+    check: () => withFolderErrors(async () => void (await readdir(path))),
     size: (name) =>
       withFolderErrors(async () => {
         try {
-          return (await stat(at(name))).size;
+          return (await stat(pathOf(name))).size;
         } catch (error) {
           if (codeOf(error) === "ENOENT") return undefined;
           throw error;
         }
       }),
-    read: (name, most) =>
+    read: (name, maxBytes) =>
       withFolderErrors(async () => {
-        const { size } = await stat(at(name));
-        if (size > most) throw new FolderError(`${name} has ${size} bytes, more than ${most}`, "answered");
-        return readFile(at(name));
+        const { size } = await stat(pathOf(name));
+        if (size > maxBytes) throw new FolderError(`${name} is larger than ${maxBytes} bytes`, "answered");
+        return readFile(pathOf(name));
       }),
     list: () =>
       withFolderErrors(async () => {
@@ -29,27 +29,37 @@ export function localFolder(path: string): Folder {
         const names = entries.filter((entry) => entry.isFile()).map(({ name }) => name);
         return Promise.all(
           names.map(async (name) => {
-            const { size, mtime } = await stat(at(name));
+            const { size, mtime } = await stat(pathOf(name));
             return { name, bytes: size, changedAt: mtime };
           }),
         );
       }),
     write: (name, bytes) =>
       withFolderErrors(async () => {
-        await using file = await open(at(name), "wx", 0o660);
+        await using file = await open(pathOf(name), "wx", 0o660);
         await file.writeFile(bytes);
         await file.sync();
       }),
     rename: (from, to) =>
       withFolderErrors(async () => {
-        await rename(at(from), at(to));
+        await rename(pathOf(from), pathOf(to));
         // Without the sync, a power failure could undo the rename.
         await using folder = await open(path);
         await folder.sync();
       }),
-    remove: (name) => withFolderErrors(() => rm(at(name), { force: true })),
+    remove: (name) => withFolderErrors(() => rm(pathOf(name), { force: true })),
   };
 }
+
+const errorMessages: Readonly<Record<string, string>> = {
+  ENOENT: "the folder does not exist; it is never created, because its file system may not be mounted",
+  ENOTDIR: "the folder's path is not a folder",
+  EACCES: "access to the folder is denied",
+  EPERM: "access to the folder is denied",
+  EROFS: "the folder is on a read-only file system",
+  ENOSPC: "the folder's disk is full",
+  EDQUOT: "the folder's disk quota is exceeded",
+};
 
 /** Runs `work` and converts file system errors into a `FolderError` whose message contains no path. */
 async function withFolderErrors<T>(work: () => Promise<T>): Promise<T> {
@@ -58,16 +68,7 @@ async function withFolderErrors<T>(work: () => Promise<T>): Promise<T> {
   } catch (error) {
     if (error instanceof FolderError) throw error;
     const code = codeOf(error);
-    const known: Record<string, string> = {
-      ENOENT: "the folder is not there; it is never made, because it may be one that is not mounted",
-      ENOTDIR: "the folder's path is not a folder",
-      EACCES: "the folder may not be written to",
-      EPERM: "the folder may not be written to",
-      EROFS: "the folder's disk is read-only",
-      ENOSPC: "the folder's disk is full",
-      EDQUOT: "the folder's quota is used up",
-    };
-    throw new FolderError(known[code] ?? `the folder cannot be used (${code})`, "answered", error);
+    throw new FolderError(errorMessages[code] ?? `the folder cannot be accessed (${code})`, "answered", error);
   }
 }
 

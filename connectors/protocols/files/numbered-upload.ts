@@ -5,102 +5,107 @@ import type { Packet } from "../../../bridge/model/packet.ts";
 import { flatFile } from "./flat-file.ts";
 import type { Layout } from "./flat-file-layout.ts";
 import { isIssue } from "./flat-file-values.ts";
-import { type Folder, FolderError, retryOf, writeWhole } from "./folder.ts";
+import { type Folder, FolderError, retryOf, writeAtomically } from "./folder.ts";
 
-/** What numbered files are called, and what stands in them. */
-export interface Numbering {
-  /** With `{number}` in it. */
+/** Names, numbers and layout of numbered files. */
+export interface NumberedFileOptions {
+  /** File name that contains `{number}`. */
   readonly file: string;
+  /** Digits of the number in the file name, with leading zeros. */
   readonly digits: number;
-  /** No file has a number below it. */
+  /** Lowest number to use. */
   readonly first: number;
   readonly layout: Layout;
 }
 
-/** The last number that was given away, and to which packet. */
-const givenSchema = z.strictObject({
+/** Stored state: the highest number assigned, and the packet it was assigned to. */
+const numberingSchema = z.strictObject({
   number: z.int().min(0),
   packet: z.string(),
-  /** Packets that were overtaken, and are still open: each keeps the number it was given. */
+  /** Numbers of earlier packets that are still open, by packet. Each packet keeps its number until it is closed. */
   overtaken: z.record(z.string(), z.int()).default({}),
 });
 
-type Given = z.output<typeof givenSchema>;
+type NumberingState = z.output<typeof numberingSchema>;
 
 /**
- * Puts a packet's file into a folder, under the number behind the last one.
+ * Uploads a packet's file under the next free number.
  *
- * A number is given to a packet right before its file becomes visible, and is the packet's from then on: whatever
- * breaks off, it comes again under the same number, and a file that is there already counts as delivered. That holds
- * also where another goes before it meanwhile: one that is recorded later, and counts as older by its sequence.
+ * A number is assigned and stored right before the file becomes visible, and stays with the packet. A repeated attempt
+ * uses the same number, even if another packet has been sent in between, and reports an existing file with the same
+ * content as delivered.
  *
- * @param enter enters the folder, does something there, and leaves it
+ * @param withFolder runs its argument with access to the folder
+ * @returns refused if the packet does not fit the layout, the number has too many digits, or another file has the name
  */
-export async function putNumbered(
+export async function uploadNumbered(
   packet: Packet,
-  { file, digits, first, layout }: Numbering,
-  memory: ConnectorState,
-  enter: (work: (folder: Folder) => Promise<Outcome>) => Promise<Outcome>,
+  { file, digits, first, layout }: NumberedFileOptions,
+  state: ConnectorState,
+  withFolder: (work: (folder: Folder) => Promise<Outcome>) => Promise<Outcome>,
 ): Promise<Outcome> {
-  const given = givenSchema.parse((await memory.get()) ?? { number: 0, packet: "" });
-  const own = given.packet === packet.id ? given.number : given.overtaken[packet.id];
-  const isMine = own !== undefined;
-  const number = own ?? Math.max(given.number + 1, first);
-  const text = String(number).padStart(digits, "0");
-  if (text.length > digits) return refused(`number ${number} has more than ${digits} digits`);
+  const numbering = numberingSchema.parse((await state.get()) ?? { number: 0, packet: "" });
+  const assigned = numbering.packet === packet.id ? numbering.number : numbering.overtaken[packet.id];
+  const isAssigned = assigned !== undefined;
+  const number = assigned ?? Math.max(numbering.number + 1, first);
+  const digitsText = String(number).padStart(digits, "0");
+  if (digitsText.length > digits) return refused(`number ${number} has more than ${digits} digits`);
   const bytes = flatFile(packet, layout, number);
-  if (isIssue(bytes)) return refused(bytes.fault);
+  if (isIssue(bytes)) return refused(bytes.issue);
 
-  const name = file.replace("{number}", text);
-  const giveNumber = async () => {
-    if (!isMine) await memory.set({ number, packet: packet.id, ...(await overtakenBy(given, memory)) });
+  const name = file.replace("{number}", digitsText);
+  const assign = async () => {
+    if (!isAssigned) await state.set({ number, packet: packet.id, ...(await openNumbers(numbering, state)) });
   };
-  let renaming = false;
+  let isRenaming = false;
   try {
-    return await enter(async (folder) => {
-      const found = await look(folder, name, bytes, isMine);
-      if (found === "other") {
+    return await withFolder(async (folder) => {
+      const existing = await existingFile(folder, name, bytes, isAssigned);
+      if (existing === "different") {
         return refused(
-          `${name} is there already, with another content; take it away, or raise "first" above ${number} in the connector's configuration, and send the packet again`,
+          `${name} exists already with different content; remove it or raise "first" above ${number} in the connector's configuration, then send the packet again`,
         );
       }
-      if (found === "same") await giveNumber();
+      if (existing === "same") await assign();
       else {
-        await writeWhole(folder, name, bytes, async () => {
-          await giveNumber();
-          renaming = true;
+        await writeAtomically(folder, name, bytes, async () => {
+          await assign();
+          isRenaming = true;
         });
       }
       return delivered({ at: name });
     });
-  } catch (fault) {
-    return retryOf(fault, renaming);
+  } catch (error) {
+    return retryOf(error, isRenaming);
   }
 }
 
-/** Who still needs the number it was given, now that another packet is given one. */
-async function overtakenBy({ number, packet, overtaken }: Given, memory: ConnectorState): Promise<Partial<Given>> {
-  const all = Object.entries(packet === "" ? overtaken : { ...overtaken, [packet]: number });
-  const open = await Promise.all(all.map(([id]) => memory.isOpen(id)));
-  const left = all.filter((_, i) => open[i]);
-  return left.length > 0 ? { overtaken: Object.fromEntries(left) } : {};
+/** Returns the assigned numbers whose packets are still open, as the `overtaken` key of the new state. */
+async function openNumbers(
+  { number, packet, overtaken }: NumberingState,
+  state: ConnectorState,
+): Promise<Partial<NumberingState>> {
+  const numbers = Object.entries(packet === "" ? overtaken : { ...overtaken, [packet]: number });
+  const isOpen = await Promise.all(numbers.map(([id]) => state.isOpen(id)));
+  const open = numbers.filter((_, i) => isOpen[i]);
+  return open.length > 0 ? { overtaken: Object.fromEntries(open) } : {};
 }
 
-/** What stands under a file's name. */
-async function look(
+/** Compares the file with this name, if there is one, with the content to upload. */
+async function existingFile(
   folder: Folder,
   name: string,
   bytes: Buffer,
-  isMine: boolean,
-): Promise<"nothing" | "same" | "other"> {
+  isAssigned: boolean,
+): Promise<"none" | "same" | "different"> {
   const size = await folder.size(name);
-  if (size === undefined) return "nothing";
-  if (size !== bytes.length) return "other";
+  if (size === undefined) return "none";
+  if (size !== bytes.length) return "different";
   try {
-    return bytes.equals(await folder.read(name, bytes.length)) ? "same" : "other";
-  } catch (fault) {
-    // Some inboxes may be written to and not read. A file of a number that was given to this packet is this packet's.
-    if (isMine && fault instanceof FolderError && fault.kind === "answered") return "same";
-    throw fault;
+    return bytes.equals(await folder.read(name, bytes.length)) ? "same" : "different";
+  } catch (error) {
+    // Some inboxes are write-only. If the number is assigned to this packet, so is the file.
+    if (isAssigned && error instanceof FolderError && error.kind === "answered") return "same";
+    throw error;
   }
 }

@@ -1,201 +1,211 @@
+// Reads the rows of a CSV or NDJSON file page by page. An unreadable row does not affect the rows after it.
 import { CsvError, parse } from "csv-parse/sync";
 import { isJsonObject, type JsonObject } from "../../../bridge/values/json.ts";
 
-/** What a file's rows look like. */
-export interface RowsForm {
+/** Format of a file's rows. */
+export interface RowFormat {
   readonly form: "csv" | "ndjson";
   readonly delimiter: string;
-  /** The names of a CSV file's columns, where its first row is not they. */
+  /** Column names of a CSV file without a header row. */
   readonly columns?: readonly string[] | undefined;
 }
 
-/** A place between two rows of a file. */
-export type Place = {
+/** Start of a row in a file. */
+export type FilePosition = {
+  /** bytes */
   readonly offset: number;
-  /** Of the row behind it; the first is 1. */
+  /** Line number, counted from 1. */
   readonly line: number;
 };
 
-/** A row, and the line it begins with; or why it cannot be read, without a value of it. */
+/** A row with the number of its first line, or the reason why it is unreadable. */
 export type Row = { readonly line: number } & ({ readonly data: JsonObject } | Unreadable);
 
 interface Unreadable {
-  readonly fault: string;
-  /** Its beginning, for the operator. */
+  /** Continuation of "line 3 …", without any of the row's values. */
+  readonly issue: string;
+  /** First 2,048 characters of the row, for the operator. */
   readonly text: string;
 }
 
 export interface Page {
   readonly rows: readonly Row[];
-  /** Behind them; nothing where that is the file's end. */
-  readonly next?: Place;
+  /** Position after the rows. Absent at the end of the file. */
+  readonly next?: FilePosition;
 }
 
-/** A longer row is not read. Source: the inbound door's limit. */
+/** Size limit of a row. Source: the size limit of an inbound webhook. */
 const maxRowBytes = 262_144;
 
-/** Of a row that cannot be read so much is kept. bytes */
-const textKept = 2_048;
+/** Characters kept of an unreadable row. */
+const keptCharacters = 2_048;
 
 /**
- * Rows of a file in UTF-8, each for itself: one that cannot be read takes nothing from those behind it.
+ * Reads the next rows of a UTF-8 file.
  *
- * @param from the file's beginning, or what an earlier page gave as `next`
- * @param most how many rows
+ * @param from the start of the file, or `next` of the previous page
  */
-export function pageOf(bytes: Buffer, form: RowsForm, from: Place, most: number): Page {
-  return form.form === "csv" ? csvPage(bytes, form, from, most) : jsonPage(bytes, from, most);
+export function readPage(bytes: Buffer, format: RowFormat, from: FilePosition, maxRows: number): Page {
+  return format.form === "csv" ? csvPage(bytes, format, from, maxRows) : jsonPage(bytes, from, maxRows);
 }
 
-function jsonPage(bytes: Buffer, from: Place, most: number): Page {
-  const reading = new Reading(bytes, from);
+function jsonPage(bytes: Buffer, from: FilePosition, maxRows: number): Page {
+  const cursor = new Cursor(bytes, from);
   const rows: Row[] = [];
-  for (reading.passEmptyLines(); !reading.isOver && rows.length < most; reading.passEmptyLines()) {
-    const { line, offset } = reading.place;
-    const end = reading.lineEnd();
+  for (cursor.skipEmptyLines(); !cursor.isAtEnd && rows.length < maxRows; cursor.skipEmptyLines()) {
+    const { line, offset } = cursor.position;
+    const end = cursor.lineEnd();
     rows.push({ line, ...jsonRow(bytes.toString("utf8", offset, end), end - offset) });
-    reading.pass(end);
+    cursor.advanceTo(end);
   }
-  return page(rows, reading);
+  return pageAt(cursor, rows);
 }
 
 function jsonRow(text: string, size: number): { data: JsonObject } | Unreadable {
   if (size > maxRowBytes) return unreadable(tooLarge, text);
-  if (text.includes(noCharacter)) return unreadable(notUtf8, text);
+  if (text.includes(replacementCharacter)) return unreadable(wrongEncoding, text);
   try {
     const data: unknown = JSON.parse(text);
-    return isJsonObject(data) ? { data } : unreadable("is no JSON object", text);
+    return isJsonObject(data) ? { data } : unreadable("is not a JSON object", text);
   } catch {
     return unreadable("is not JSON", text);
   }
 }
 
-function csvPage(bytes: Buffer, { delimiter, columns }: RowsForm, from: Place, most: number): Page {
-  const head = columns ? undefined : new Reading(bytes, start);
-  const [first] = head ? csvRecords(head, delimiter, 1) : [];
-  if (head && !first) return { rows: [] };
-  const names = columns ?? (first && "cells" in first ? first.cells.map((name) => name.trim()) : []);
-  const fault = headFault(names);
-  if (first && fault !== undefined) return { rows: [{ line: first.line, ...unreadable(fault, first.text) }] };
-  const reading = head && from.offset < head.place.offset ? head : new Reading(bytes, from);
-  const rows = csvRecords(reading, delimiter, most).map(({ line, text, ...record }): Row => {
-    if ("fault" in record) return { line, ...unreadable(record.fault, text) };
-    const { cells } = record;
-    if (cells.length !== names.length) {
-      return { line, ...unreadable(`has ${cells.length} cells, and there are ${names.length} columns`, text) };
-    }
-    return { line, data: Object.fromEntries(names.map((name, i) => [name, cells[i] as string])) };
-  });
-  return page(rows, reading);
+function csvPage(bytes: Buffer, { delimiter, columns }: RowFormat, from: FilePosition, maxRows: number): Page {
+  const start = columns ? undefined : new Cursor(bytes, fileStart);
+  const [header] = start ? csvRecords(start, delimiter, 1) : [];
+  if (start && !header) return { rows: [] };
+  const names = columns ?? (header && "cells" in header ? header.cells.map((name) => name.trim()) : []);
+  const issue = headerIssue(names);
+  if (header && issue !== undefined) return { rows: [{ line: header.line, ...unreadable(issue, header.text) }] };
+  // On the first page, `start` is now after the header row.
+  const cursor = start && from.offset < start.position.offset ? start : new Cursor(bytes, from);
+  return pageAt(
+    cursor,
+    csvRecords(cursor, delimiter, maxRows).map((record) => csvRow(record, names)),
+  );
 }
 
-function headFault(names: readonly string[]): string | undefined {
-  if (names.length === 0) return "is the head of the columns, and cannot be read";
-  if (names.some((name) => name === "")) return "is the head of the columns, and has one without a name";
-  return new Set(names).size < names.length ? "is the head of the columns, and has a name twice" : undefined;
+function csvRow({ line, text, ...record }: CsvRecord, names: readonly string[]): Row {
+  if ("issue" in record) return { line, ...unreadable(record.issue, text) };
+  const { cells } = record;
+  if (cells.length !== names.length) {
+    const count = `${cells.length} ${cells.length === 1 ? "cell" : "cells"}`;
+    return { line, ...unreadable(`has ${count} instead of ${names.length}`, text) };
+  }
+  return { line, data: Object.fromEntries(names.map((name, i) => [name, cells[i] as string])) };
 }
 
-/** A record as it stands in a file: its cells, or what is wrong with it. */
+function headerIssue(names: readonly string[]): string | undefined {
+  if (names.length === 0) return "is the header row and cannot be read";
+  if (names.some((name) => name === "")) return "is the header row and has a column without a name";
+  return new Set(names).size < names.length ? "is the header row and has a duplicate name" : undefined;
+}
+
+/** Raw record of a CSV file: its cells, or an issue. */
 type CsvRecord = { readonly line: number; readonly text: string } & (
   | { readonly cells: readonly string[] }
-  | { readonly fault: string }
+  | { readonly issue: string }
 );
 
 /**
- * The next records of a CSV file. Behind one that cannot be read it goes on with the next line: a quote that is never
- * closed would else swallow the rest of the file.
+ * Reads the next records of a CSV file.
+ *
+ * After an unreadable record it continues with the next line: otherwise, a quote that is never closed would consume the
+ * rest of the file.
  */
-function csvRecords(reading: Reading, delimiter: string, most: number): CsvRecord[] {
+function csvRecords(cursor: Cursor, delimiter: string, maxRecords: number): CsvRecord[] {
   const records: CsvRecord[] = [];
-  for (reading.passEmptyLines(); !reading.isOver && records.length < most; reading.passEmptyLines()) {
-    const base = reading.place.offset;
+  for (cursor.skipEmptyLines(); !cursor.isAtEnd && records.length < maxRecords; cursor.skipEmptyLines()) {
+    const base = cursor.position.offset;
     try {
-      parse(reading.bytes.subarray(base), {
+      parse(cursor.bytes.subarray(base), {
         delimiter,
         record_delimiter: ["\r\n", "\n"],
         relax_column_count: true,
         skip_empty_lines: true,
         max_record_size: maxRowBytes,
-        to: most - records.length,
+        to: maxRecords - records.length,
         on_record(cells: string[], { bytes }) {
-          reading.passEmptyLines();
-          const text = reading.text(base + bytes);
-          const isText = !cells.some((cell) => cell.includes(noCharacter));
-          records.push({ line: reading.place.line, text, ...(isText ? { cells } : { fault: notUtf8 }) });
-          reading.pass(base + bytes);
+          cursor.skipEmptyLines();
+          const text = cursor.textUpTo(base + bytes);
+          const isValid = !cells.some((cell) => cell.includes(replacementCharacter));
+          records.push({ line: cursor.position.line, text, ...(isValid ? { cells } : { issue: wrongEncoding }) });
+          cursor.advanceTo(base + bytes);
         },
       });
     } catch (error) {
       if (!(error instanceof CsvError)) throw error;
-      reading.passEmptyLines();
-      const end = reading.lineEnd();
-      records.push({ line: reading.place.line, text: reading.text(end), fault: faultOf(error) });
-      reading.pass(end);
+      cursor.skipEmptyLines();
+      const end = cursor.lineEnd();
+      records.push({ line: cursor.position.line, text: cursor.textUpTo(end), issue: issueOf(error) });
+      cursor.advanceTo(end);
     }
   }
   return records;
 }
 
-function faultOf({ code }: CsvError): string {
+function issueOf({ code }: CsvError): string {
   if (code === "CSV_QUOTE_NOT_CLOSED") return "opens a quote that is never closed";
-  return code === "CSV_MAX_RECORD_SIZE" ? tooLarge : "has a quote where none may stand";
+  return code === "CSV_MAX_RECORD_SIZE" ? tooLarge : "has a misplaced quote";
 }
 
 const tooLarge = `is larger than ${maxRowBytes} bytes`;
-const notUtf8 = "holds what is no character of its encoding";
-/** What stands for bytes that are no character. */
-const noCharacter = "\u{fffd}";
+const wrongEncoding = "contains bytes that are invalid in its encoding";
+/** Decoders substitute this character for invalid bytes. */
+const replacementCharacter = "\u{fffd}";
 
-function unreadable(fault: string, text: string): Unreadable {
-  return { fault, text: text.slice(0, textKept) };
+function unreadable(issue: string, text: string): Unreadable {
+  return { issue, text: text.slice(0, keptCharacters) };
 }
 
-function page(rows: readonly Row[], { isOver, place }: Reading): Page {
-  return { rows, ...(!isOver && { next: place }) };
+function pageAt({ isAtEnd, position }: Cursor, rows: readonly Row[]): Page {
+  return { rows, ...(!isAtEnd && { next: position }) };
 }
 
-const start: Place = { offset: 0, line: 1 };
+const fileStart: FilePosition = { offset: 0, line: 1 };
 const newline = 0x0a;
 
-/** A file on its way from one row to the next. */
-class Reading {
+/** Position in a file that moves forward from row to row. */
+class Cursor {
   readonly bytes: Buffer;
-  #place: Place;
+  #position: FilePosition;
 
-  constructor(bytes: Buffer, place: Place) {
+  constructor(bytes: Buffer, position: FilePosition) {
     this.bytes = bytes;
-    this.#place = place;
+    this.#position = position;
   }
 
-  get place(): Place {
-    return this.#place;
+  get position(): FilePosition {
+    return this.#position;
   }
 
-  get isOver(): boolean {
-    return this.#place.offset >= this.bytes.length;
+  get isAtEnd(): boolean {
+    return this.#position.offset >= this.bytes.length;
   }
 
-  /** Behind the line it is in. */
+  /** Returns the offset after the current line. */
   lineEnd(): number {
-    const end = this.bytes.indexOf(newline, this.#place.offset);
+    const end = this.bytes.indexOf(newline, this.#position.offset);
     return end < 0 ? this.bytes.length : end + 1;
   }
 
-  /** What stands up to there, or the beginning of it. */
-  text(end: number): string {
-    const { offset } = this.#place;
-    return this.bytes.toString("utf8", offset, Math.min(end, offset + textKept));
+  /** Returns the text up to an offset, at most 2,048 bytes of it. */
+  textUpTo(end: number): string {
+    const { offset } = this.#position;
+    return this.bytes.toString("utf8", offset, Math.min(end, offset + keptCharacters));
   }
 
-  pass(end: number): void {
-    let { line } = this.#place;
-    const { bytes, place } = this;
-    for (let at = bytes.indexOf(newline, place.offset); at >= 0 && at < end; at = bytes.indexOf(newline, at + 1))
+  advanceTo(end: number): void {
+    const { bytes, position } = this;
+    let { line } = position;
+    for (let at = bytes.indexOf(newline, position.offset); at >= 0 && at < end; at = bytes.indexOf(newline, at + 1))
       line++;
-    this.#place = { offset: end, line };
+    this.#position = { offset: end, line };
   }
 
-  passEmptyLines(): void {
-    for (let end = this.lineEnd(); /^\r?\n$/.test(this.text(end)); end = this.lineEnd()) this.pass(end);
+  skipEmptyLines(): void {
+    for (let end = this.lineEnd(); /^\r?\n$/.test(this.textUpTo(end)); end = this.lineEnd()) this.advanceTo(end);
   }
 }

@@ -2,12 +2,12 @@ import { HeadBucketCommand, PutObjectCommand, S3Client, S3ServiceException } fro
 import type { S3Place } from "../../../bridge/model/connector.ts";
 import { FolderError } from "./folder.ts";
 
-/** Shorter than the 5 s limit of an attempt, so a missing answer is reported as coming from S3. */
+/** Shorter than the 5 s limit of an attempt, so a timeout is reported as one of S3. */
 const callMs = 4_000;
 
 let client: S3Client | undefined;
 
-/** Returns the shared client. The SDK reads its settings from the environment. It never retries, because the lane does. */
+/** Returns the shared client, configured by the environment. It never retries a request: the lane does. */
 function s3(): S3Client {
   client ??= new S3Client({ maxAttempts: 1 });
   return client;
@@ -63,16 +63,17 @@ function statusOf(error: unknown): number | undefined {
   return error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
 }
 
+const statusMessages: Readonly<Record<number, string>> = {
+  301: "the bucket is in another region",
+  403: "S3 denies access; check the function's role, the bucket policy and the KMS key policy",
+  404: "the bucket does not exist",
+  409: "another process is writing the same object",
+  429: "S3 is throttling requests",
+};
+
 function errorOf(error: unknown): FolderError {
   const status = statusOf(error);
   // After a 5xx it is unknown whether the object was written.
-  if (status === undefined || status >= 500) return new FolderError("S3 gave no answer", "no-answer", error);
-  const known: Record<number, string> = {
-    301: "the bucket is in another region",
-    403: "S3 denies it: see the function's role, the bucket's policy, and its key's",
-    404: "the bucket is not there",
-    409: "another is just writing the same object",
-    429: "S3 asks for fewer requests",
-  };
-  return new FolderError(known[status] ?? `S3 answered ${status} ${(error as Error).name}`, "answered", error);
+  if (status === undefined || status >= 500) return new FolderError("S3 did not answer", "no-answer", error);
+  return new FolderError(statusMessages[status] ?? `S3 answered ${status} ${(error as Error).name}`, "answered", error);
 }

@@ -1,14 +1,14 @@
-/** How characters become bytes. */
+/** Character encodings of uploaded files. `cp037` is EBCDIC. */
 export const encodings = ["utf-8", "ascii", "iso-8859-1", "windows-1252", "cp037"] as const;
 
 export type Encoding = (typeof encodings)[number];
 
-/** Text in, bytes out; nothing where a character has no place in the encoding. */
+/** Converts text to bytes. Returns undefined if the encoding lacks one of the characters. */
 export type Encode = (text: string) => Buffer | undefined;
 
 /**
- * EBCDIC, code page 37 (United States): the Latin-1 character of each byte.
- * Source: Python 3's `cp037`, which is made from ftp.unicode.org, VENDORS/MICSFT/EBCDIC/CP037.TXT.
+ * EBCDIC, code page 37 (United States): the Latin-1 character for each byte, in hexadecimal.
+ * Source: Python 3's `cp037`, generated from ftp.unicode.org, VENDORS/MICSFT/EBCDIC/CP037.TXT.
  */
 const cp037 =
   "000102039c09867f978d8e0b0c0d0e0f101112139d8508871819928f1c1d1e1f" +
@@ -20,18 +20,18 @@ const cp037 =
   "7b414243444546474849adf4f6f2f3f57d4a4b4c4d4e4f505152b9fbfcf9faff" +
   "5cf7535455565758595ab2d4d6d2d3d530313233343536373839b3dbdcd9da9f";
 
-const made = new Map<Encoding, Encode>();
+const encoders = new Map<Encoding, Encode>();
 
-/** The encoder of an encoding. Nothing is ever replaced by a question mark. */
+/** Returns the encoder for an encoding. It never substitutes another character for one that the encoding lacks. */
 export function encoderOf(encoding: Encoding): Encode {
-  const encode = made.get(encoding) ?? makeEncoder(encoding);
-  made.set(encoding, encode);
+  const encode = encoders.get(encoding) ?? createEncoder(encoding);
+  encoders.set(encoding, encode);
   return encode;
 }
 
-function makeEncoder(encoding: Encoding): Encode {
+function createEncoder(encoding: Encoding): Encode {
   if (encoding === "utf-8") return (text) => (text.isWellFormed() ? Buffer.from(text, "utf8") : undefined);
-  const byteOf = new Map([...pageOf(encoding)].map((character, byte) => [character, byte]));
+  const byteOf = new Map([...charactersOf(encoding)].map((character, byte) => [character, byte]));
   return (text) => {
     const bytes = Buffer.alloc(text.length);
     for (let i = 0; i < text.length; i++) {
@@ -43,8 +43,8 @@ function makeEncoder(encoding: Encoding): Encode {
   };
 }
 
-/** The characters of a page, in the order of their bytes. */
-function pageOf(encoding: Exclude<Encoding, "utf-8">): string {
+/** Returns the characters of a single-byte encoding in the order of their bytes. */
+function charactersOf(encoding: Exclude<Encoding, "utf-8">): string {
   const all = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
   switch (encoding) {
     case "ascii":

@@ -1,49 +1,52 @@
+// Uploads whole files to a local folder, an S3 bucket or an SFTP server, chosen by the address.
 import { fileURLToPath } from "node:url";
 import type { S3Place } from "../../../bridge/model/connector.ts";
 import { delivered, type Outcome, retry } from "../../../bridge/model/outcome.ts";
 import { withConnection } from "./connection-pool.ts";
-import { type Enter, type Folder, FolderError, retryOf, writeWhole } from "./folder.ts";
+import { type Folder, FolderError, retryOf, type WithFolder, writeAtomically } from "./folder.ts";
 import { serverAt } from "./folder-address.ts";
 import { localFolder } from "./local-folder.ts";
 import { hasBucket, putObject } from "./s3.ts";
 import { type Login, sftpSource } from "./sftp.ts";
 
-/** A file to be dropped. Its name follows from its content: another of that name is this one. */
+/** A file to upload. The name is derived from the content, so an existing file with this name is the same file. */
 export interface UploadFile {
   readonly name: string;
   readonly bytes: Uint8Array;
   readonly contentType: string;
 }
 
-/** Where whole files are dropped: a folder, a bucket, or a server. */
-export interface Upload {
-  /** Puts a file there, unless it is there already. */
-  put(file: UploadFile, signal: AbortSignal): Promise<Outcome>;
+/** Client for one folder or bucket that files are uploaded to. */
+export interface Uploader {
+  /** Uploads a file unless it exists already. Readers see the whole file or none. */
+  upload(file: UploadFile, signal: AbortSignal): Promise<Outcome>;
+  /** Returns true if the folder or bucket exists and can be accessed. */
   isAwake(signal: AbortSignal): Promise<boolean>;
 }
 
-export interface UploadPlace {
-  /** An address that was checked: `file:`, `s3:` or `sftp:`. */
+export interface UploadLocation {
+  /** A valid `file:`, `s3:` or `sftp:` address. */
   readonly to: string;
   readonly hostKeys?: readonly string[] | undefined;
   readonly kmsKey?: string | undefined;
 }
 
-export function uploadTo(place: UploadPlace, login: Login | undefined): Upload {
-  if (place.to.startsWith("s3:")) return s3Drop(s3PlaceOf(place));
-  const enter = folderAt(place.to, place.hostKeys, login);
-  return enter ? folderDrop(enter) : closedDrop(noLogin);
+/** Returns the uploader for an address. Without a login for an SFTP server, every upload returns a retry. */
+export function uploaderFor(location: UploadLocation, login: Login | undefined): Uploader {
+  if (location.to.startsWith("s3:")) return s3Uploader(s3PlaceOf(location));
+  const withFolder = folderAt(location.to, location.hostKeys, login);
+  return withFolder ? folderUploader(withFolder) : unavailableUploader(missingLogin);
 }
 
-/** What a connector without a secret says of a folder that asks for one. */
-export const noLogin = "its secret is missing: sftp needs a username, and a password or a privateKey";
+/** Reason for a retry if the folder is on an SFTP server and the connector has no secret. */
+export const missingLogin = "its secret is missing: sftp needs a username, and a password or a privateKey";
 
-/** The way into a folder of this machine (`file:`) or of a server (`sftp:`); nothing where there is no login for it. */
+/** Returns access to a folder at a `file:` or `sftp:` address, or undefined if an `sftp:` address has no login. */
 export function folderAt(
   address: string,
   hostKeys: readonly string[] = [],
   login: Login | undefined,
-): Enter | undefined {
+): WithFolder | undefined {
   if (address.startsWith("file:")) {
     const folder = localFolder(fileURLToPath(address));
     return (_, work) => work(folder);
@@ -53,61 +56,61 @@ export function folderAt(
   return (signal, work) => withConnection(source, signal, work);
 }
 
-/** The folder of a bucket that an `s3:` address means. */
-export function s3PlaceOf({ to, kmsKey }: UploadPlace): S3Place {
+/** Returns the bucket folder at an `s3:` address. */
+export function s3PlaceOf({ to, kmsKey }: UploadLocation): S3Place {
   return { place: to.endsWith("/") ? to : `${to}/`, ...(kmsKey !== undefined && { kmsKey }) };
 }
 
-function folderDrop(enter: Enter): Upload {
+function folderUploader(withFolder: WithFolder): Uploader {
   return {
-    async put({ name, bytes }, signal) {
-      const isThere = async (folder: Folder) => (await folder.size(name)) === bytes.length;
-      let renaming = false;
+    async upload({ name, bytes }, signal) {
+      const exists = async (folder: Folder) => (await folder.size(name)) === bytes.length;
+      let isRenaming = false;
       try {
-        await enter(signal, async (folder) => {
-          if (await isThere(folder)) return;
-          await writeWhole(folder, name, bytes, () => {
-            renaming = true;
+        await withFolder(signal, async (folder) => {
+          if (await exists(folder)) return;
+          await writeAtomically(folder, name, bytes, () => {
+            isRenaming = true;
           });
         });
         return delivered({ at: name });
-      } catch (fault) {
-        // The answer to a rename that got lost can still be had: a doubt that ends here makes no second row elsewhere.
-        if (renaming && (await enter(signal, isThere).catch(() => false))) return delivered({ at: name });
-        return retryOf(fault, renaming);
+      } catch (error) {
+        // The response to the rename may have been lost. A retry could come in another batch and repeat the rows, so the
+        // folder is checked first.
+        if (isRenaming && (await withFolder(signal, exists).catch(() => false))) return delivered({ at: name });
+        return retryOf(error, isRenaming);
       }
     },
-    isAwake: (signal) => isWell(enter(signal, (folder) => folder.look())),
+    async isAwake(signal) {
+      try {
+        await withFolder(signal, (folder) => folder.check());
+        return true;
+      } catch (error) {
+        if (error instanceof FolderError) return false;
+        throw error;
+      }
+    },
   };
 }
 
-function s3Drop(place: S3Place): Upload {
+function s3Uploader(place: S3Place): Uploader {
   return {
-    async put({ name, bytes, contentType }, signal) {
+    async upload({ name, bytes, contentType }, signal) {
       try {
         await putObject(place, { name, bytes, contentType }, signal);
         return delivered({ at: name });
-      } catch (fault) {
-        return retryOf(fault, true);
+      } catch (error) {
+        return retryOf(error, true);
       }
     },
     isAwake: (signal) => hasBucket(place, signal),
   };
 }
 
-function closedDrop(reason: string): Upload {
+/** Returns an uploader for a folder that cannot be accessed as configured. */
+function unavailableUploader(reason: string): Uploader {
   return {
-    put: async () => retry(reason, { code: "setup", mayHaveLanded: false }),
+    upload: async () => retry(reason, { code: "setup", mayHaveLanded: false }),
     isAwake: async () => false,
   };
-}
-
-async function isWell(work: Promise<void>): Promise<boolean> {
-  try {
-    await work;
-    return true;
-  } catch (fault) {
-    if (fault instanceof FolderError) return false;
-    throw fault;
-  }
 }

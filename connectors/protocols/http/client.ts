@@ -2,9 +2,10 @@ import type { Http, HttpRequest, HttpResponse } from "../../../bridge/model/conn
 import { delivered, type Outcome, refused, retry } from "../../../bridge/model/outcome.ts";
 import { BridgeError } from "../../../bridge/values/bridge-error.ts";
 import { nodeTransport } from "./node-transport.ts";
-import { problemIn } from "./problem-details.ts";
+import { describeProblem } from "./problem-details.ts";
 import type { HttpTransport, Listener, OpenTransport } from "./transport.ts";
 
+/** Options of `createHttp`. */
 export interface HttpOptions {
   /** Hosts that may be called, each as `host` or `host:port`. */
   readonly allowedHosts: readonly string[];
@@ -18,24 +19,27 @@ export interface HttpOptions {
   readonly transport?: OpenTransport;
 }
 
-/** Why no answer came, or none that can be trusted. */
+/** Thrown if no response arrived, or only part of one. */
 export class HttpError extends BridgeError {
   override readonly name = "HttpError";
-  /** Whether the target may have acted on the request all the same. */
+  /** True if the target may have acted on the request. */
   readonly mayHaveLanded: boolean;
-  /** The target would not speak to us with the certificate we showed, or without one. */
+  /** True if the target rejected the client certificate, or requires one that was not sent. */
   readonly certificateRefused: boolean;
 
   constructor(message: string, mayHaveLanded: boolean, cause?: unknown) {
-    const certificateRefused = refusesCertificate(cause);
-    super("http-failed", certificateRefused ? "it refused our certificate" : message, { cause });
+    const certificateRefused = isCertificateRefusal(cause);
+    super("http-failed", certificateRefused ? "it rejected the client certificate" : message, { cause });
     this.certificateRefused = certificateRefused;
     this.mayHaveLanded = mayHaveLanded && !certificateRefused;
   }
 }
 
-/** With TLS 1.3 the refusal comes when the request is sent already; it was never read. */
-function refusesCertificate(cause: unknown): boolean {
+/**
+ * Returns true if a TLS alert rejects the client certificate. In TLS 1.3 the alert arrives after the request was sent,
+ * but the server has not read the request.
+ */
+function isCertificateRefusal(cause: unknown): boolean {
   const { code = "" } = (cause ?? {}) as NodeJS.ErrnoException;
   return /ALERT_(BAD_CERTIFICATE|CERTIFICATE_|UNKNOWN_CA|UNSUPPORTED_CERTIFICATE|ACCESS_DENIED|HANDSHAKE_FAILURE)/.test(
     code,
@@ -61,20 +65,20 @@ export function createHttp(options: HttpOptions): Http {
   const { allowedHosts, connectMs = 2_000, headersMs = 4_000, bodyMs = 4_000, maxBodyBytes = 1_048_576 } = options;
   const transport = (options.transport ?? nodeTransport)(connectMs);
   const limits = { connectMs, headersMs, bodyMs, maxBodyBytes };
-  const request = (wanted: HttpRequest) => exchange(transport, limits, wanted, checkUrl(wanted.url, allowedHosts));
+  const send = (request: HttpRequest) => exchange(transport, limits, request, checkUrl(request.url, allowedHosts));
   return {
-    request,
-    async deliver(wanted) {
+    request: send,
+    async deliver(request) {
       try {
-        const url = checkUrl(wanted.url, allowedHosts);
-        return judge(wanted, await exchange(transport, limits, wanted, url), url.pathname);
+        const url = checkUrl(request.url, allowedHosts);
+        return outcomeOfExchange(request, await exchange(transport, limits, request, url), url.pathname);
       } catch (error) {
         return outcomeOfError(error);
       }
     },
     async isAwake(url, signal, tls) {
       try {
-        return (await request({ method: "GET", url, tls, ...(signal && { signal }) })).status < 500;
+        return (await send({ method: "GET", url, tls, ...(signal && { signal }) })).status < 500;
       } catch (error) {
         if (error instanceof HttpError) return false;
         throw error;
@@ -88,80 +92,82 @@ type ExchangeLimits = Required<Pick<HttpOptions, "connectMs" | "headersMs" | "bo
 /**
  * Sends one request and reads its response, with a time limit for each phase.
  *
- * @throws {HttpError} if no whole answer came
+ * @throws {HttpError} if no complete response arrives
  */
 function exchange(
   transport: HttpTransport,
   { connectMs, headersMs, bodyMs, maxBodyBytes }: ExchangeLimits,
-  wanted: HttpRequest,
+  request: HttpRequest,
   url: URL,
 ): Promise<HttpResponse> {
-  const { method, tls, signal } = wanted;
-  const body = wanted.json === undefined ? wanted.text?.body : JSON.stringify(wanted.json);
-  const type = wanted.json === undefined ? (wanted.text?.type ?? "") : (wanted.jsonType ?? "application/json");
-  const headers = headersOf(wanted, url, body === undefined ? undefined : { body, type });
+  const { method, tls, signal } = request;
+  const body = request.json === undefined ? request.text?.body : JSON.stringify(request.json);
+  const type = request.json === undefined ? (request.text?.type ?? "") : (request.jsonType ?? "application/json");
+  const headers = headersOf(request, url, body === undefined ? undefined : { body, type });
   return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(new HttpError("the try's time was over", false));
+    if (signal?.aborted) return reject(new HttpError(outOfTime, false));
     let sent = false;
     let status = 0;
-    let answered: HttpResponse["headers"] | undefined;
+    let responseHeaders: HttpResponse["headers"] | undefined;
     const chunks: Buffer[] = [];
     let size = 0;
-    let phase = { until: performance.now() + connectMs, fault: `no connection within ${connectMs} ms` };
-    const begin = (ms: number, fault: string) => {
-      phase = { until: performance.now() + ms, fault };
+    let phase = { until: performance.now() + connectMs, onTimeout: `no connection within ${connectMs} ms` };
+    const startPhase = (ms: number, onTimeout: string) => {
+      phase = { until: performance.now() + ms, onTimeout };
     };
-    // One timer for all phases: it is set again only if the phase has time left.
-    const watch = () => {
+    // All phases share one timer. It is set again only if the current phase has time left.
+    const checkTime = () => {
       const leftMs = phase.until - performance.now();
-      if (leftMs > 0) timer = setTimeout(watch, leftMs);
-      else fail(phase.fault);
+      if (leftMs > 0) timer = setTimeout(checkTime, leftMs);
+      else fail(phase.onTimeout);
     };
-    let timer = setTimeout(watch, connectMs);
-    let breakOff = () => {};
-    const end = () => {
+    let timer = setTimeout(checkTime, connectMs);
+    let closeConnection = () => {};
+    const cleanUp = () => {
       clearTimeout(timer);
       signal?.removeEventListener("abort", abort);
     };
     const fail = (message: string, cause?: unknown) => {
-      end();
+      cleanUp();
       reject(new HttpError(message, sent, cause));
-      breakOff();
+      closeConnection();
     };
-    const abort = () => fail("the try's time was over");
+    const abort = () => fail(outOfTime);
     signal?.addEventListener("abort", abort, { once: true });
     const listener: Listener = {
       begun() {
         sent = true;
-        begin(headersMs, `no answer within ${headersMs} ms`);
+        startPhase(headersMs, `no answer within ${headersMs} ms`);
       },
       head(...received) {
-        [status, answered] = received;
-        begin(bodyMs, `the answer's body did not end within ${bodyMs} ms`);
+        [status, responseHeaders] = received;
+        startPhase(bodyMs, `the response body did not end within ${bodyMs} ms`);
       },
       data(chunk) {
         size += chunk.length;
-        if (size > maxBodyBytes) return fail(`the answer is larger than ${maxBodyBytes} bytes`);
+        if (size > maxBodyBytes) return fail(`the response is larger than ${maxBodyBytes} bytes`);
         chunks.push(chunk);
       },
       ended() {
-        end();
-        resolve({ status, headers: answered ?? {}, body: Buffer.concat(chunks).toString("utf8") });
+        cleanUp();
+        resolve({ status, headers: responseHeaders ?? {}, body: Buffer.concat(chunks).toString("utf8") });
       },
-      failed: (error) => fail(answered ? "the answer broke off" : faultText(error), error),
+      failed: (error) => fail(responseHeaders ? "the response was cut off" : connectionErrorText(error), error),
     };
     try {
-      breakOff = transport({ method, url, headers, body, tls }, listener);
+      closeConnection = transport({ method, url, headers, body, tls }, listener);
     } catch (error) {
-      end();
+      cleanUp();
       reject(error);
     }
   });
 }
 
+const outOfTime = "the attempt ran out of time";
+
 /** Returns all request headers as a list. A header of the request replaces a default one, ignoring case. */
 function headersOf(
-  { method, headers: given = {}, idempotencyKey }: HttpRequest,
+  { method, headers: own = {}, idempotencyKey }: HttpRequest,
   url: URL,
   content: { readonly body: string; readonly type: string } | undefined,
 ): string[] {
@@ -170,7 +176,7 @@ function headersOf(
     accept: "application/json",
     "user-agent": "hms-sync-bridge",
   };
-  for (const [name, value] of Object.entries(given)) headers[name.toLowerCase()] = value;
+  for (const [name, value] of Object.entries(own)) headers[name.toLowerCase()] = value;
   if (content) {
     headers["content-type"] = content.type;
     headers["content-length"] = String(Buffer.byteLength(content.body));
@@ -179,21 +185,21 @@ function headersOf(
   return Object.entries(headers).flat();
 }
 
-/** How much of a refusal is kept for the operator. characters */
-export const answerKept = 2_048;
+/** Maximum length, in UTF-16 code units, of a refusal's body kept for the operator. */
+export const maxAnswerLength = 2_048;
 
 /**
- * The usual manners of a JSON API: 2xx is taken, 408, 425, 429 and 5xx come again, 401 and 403 once more with fresh
- * credentials, any other 4xx is for a person.
+ * Converts a response to an outcome, by the conventions of JSON APIs: 2xx is delivered; 408, 425, 429, 5xx and redirects
+ * are retried; 401 and 403 are retried once with fresh credentials; any other 4xx is refused.
  *
- * A redirect is not followed, and a 2xx whose body is not JSON is not believed: it is a login page, or a proxy's. What a
- * refusal says of single fields is told in its reason.
+ * A 2xx with a body that is not JSON is retried, because it is probably a login page or a proxy's response. The reason
+ * of a refusal names the fields that the response reports.
  *
- * @param at what the operator is shown as the place it landed
- * @param sent the request's body, whose values a reason must not repeat
+ * @param at location of the delivery, as shown to the operator
+ * @param sent the request's body, whose values the reason must not repeat
  */
-export function outcomeOf(answered: HttpResponse, at: string, sent?: unknown): Outcome {
-  const { status, headers, body } = answered;
+export function outcomeOf(response: HttpResponse, at: string, sent?: unknown): Outcome {
+  const { status, headers, body } = response;
   if (status >= 200 && status < 300) {
     const type = first(headers["content-type"]) ?? "";
     if (body !== "" && !/^application\/([\w.+-]+\+)?json\b/i.test(type)) {
@@ -207,7 +213,7 @@ export function outcomeOf(answered: HttpResponse, at: string, sent?: unknown): O
     return retry(`refused the credentials (${status})`, { status, mayHaveLanded: false, auth: true });
   }
   if (status === 429 || status === 503) {
-    const afterMs = retryAfterIn(answered);
+    const afterMs = retryAfterOf(response);
     return retry(`answered ${status}`, {
       status,
       mayHaveLanded: status !== 429,
@@ -218,9 +224,9 @@ export function outcomeOf(answered: HttpResponse, at: string, sent?: unknown): O
   if (status >= 300 && status < 400) {
     return retry(`answered ${status}, a redirect, which is not followed`, { status, mayHaveLanded: false });
   }
-  const why = problemIn(body, sent);
-  const answer = body === "" ? undefined : body.slice(0, answerKept);
-  return refused(why ? `answered ${status}: ${why}` : `answered ${status}`, { status, ...(answer && { answer }) });
+  const problem = describeProblem(body, sent);
+  const reason = problem ? `answered ${status}: ${problem}` : `answered ${status}`;
+  return refused(reason, { status, ...(body && { answer: body.slice(0, maxAnswerLength) }) });
 }
 
 function isJson(text: string): boolean {
@@ -233,23 +239,23 @@ function isJson(text: string): boolean {
 }
 
 /**
- * The answer to a request as an outcome. A deletion of what is not there is done: it may be an earlier try's own doing,
- * whose answer was lost.
+ * Converts the response to a request to an outcome. A 404 or 410 to a DELETE counts as delivered: an earlier attempt
+ * whose response was lost may have deleted the resource.
  */
-export function judge({ method, json }: HttpRequest, answer: HttpResponse, at: string): Outcome {
-  const { status } = answer;
+export function outcomeOfExchange({ method, json }: HttpRequest, response: HttpResponse, at: string): Outcome {
+  const { status } = response;
   if (method === "DELETE" && (status === 404 || status === 410)) return delivered({ at, status });
-  return outcomeOf(answer, at, json);
+  return outcomeOf(response, at, json);
 }
 
-/** Returns the wait that a response asks for. */
-export function retryAfterIn({ headers }: HttpResponse): number | undefined {
+/** Returns the delay, in ms, that a response asks for. */
+export function retryAfterOf({ headers }: HttpResponse): number | undefined {
   return retryAfterMs(first(headers["retry-after"]), Date.parse(first(headers.date) ?? ""));
 }
 
 /**
- * `Retry-After` in ms: whole seconds, or a date taken against the answer's own `Date`, so that the target's clock may
- * be wrong. What is neither counts as absent; the past is 0.
+ * Parses a `Retry-After` header and returns the delay in ms. A date is relative to the response's own `Date`, so the
+ * target's clock may be wrong, and a past date means 0. An invalid value counts as absent.
  * Source: RFC 9110, 10.2.3.
  */
 export function retryAfterMs(value: string | undefined, sentAt: number): number | undefined {
@@ -264,31 +270,31 @@ function first(value: string | string[] | undefined): string | undefined {
   return Array.isArray(value) ? value[0] : value;
 }
 
-/** @throws {HttpError} for a host that is not allowed, or one that would be spoken to in the clear */
+/** @throws {HttpError} if the host is not allowed, or would be called without TLS */
 function checkUrl(text: string, allowedHosts: readonly string[]): URL {
   const url = URL.parse(text);
   if (!url) throw new HttpError("the request's address is not a URL", false);
   if (!allowedHosts.includes(url.host))
-    throw new HttpError(`${url.host} is not among the hosts its configuration names`, false);
-  if (url.username || url.password) throw new HttpError("the request's address carries credentials", false);
+    throw new HttpError(`${url.host} is not among the hosts in its configuration`, false);
+  if (url.username || url.password) throw new HttpError("the request's address contains credentials", false);
   const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/.test(url.hostname);
   if (url.protocol !== "https:" && !(url.protocol === "http:" && loopback)) {
-    throw new HttpError(`${url.host} must be called by https`, false);
+    throw new HttpError(`${url.host} must be called with https`, false);
   }
   return url;
 }
 
 /**
- * An address below a base, its parts encoded: a value cannot leave its place in the path.
+ * Joins a base URL and path segments. Each segment is encoded, so a value cannot escape its segment.
  *
- * A part of dots alone is encoded twice: URL parsers and servers alike read `%2E%2E` as "one up".
+ * A segment of only dots is encoded twice, because URL parsers and servers read `%2E%2E` as the parent folder.
  */
 export function joinUrl(base: string, ...parts: string[]): string {
   const encoded = parts.map((part) => (/^\.+$/.test(part) ? part.replaceAll(".", "%252E") : encodeURIComponent(part)));
   return [base.replace(/\/+$/, ""), ...encoded].join("/");
 }
 
-/** Returns every host that a configuration names. They form the allowlist of a connector. */
+/** Returns the host of each URL in a configuration. They form the allowlist of a connector. */
 export function hostsIn(config: unknown): string[] {
   if (typeof config === "string") {
     const url = URL.parse(config);
@@ -299,16 +305,16 @@ export function hostsIn(config: unknown): string[] {
 }
 
 /** Describes a connection error without any of the data that was sent. */
-function faultText(error: Error): string {
+function connectionErrorText(error: Error): string {
   const code = (error as NodeJS.ErrnoException).code ?? error.name;
   const known: Record<string, string> = {
-    ECONNREFUSED: "nobody listens there",
+    ECONNREFUSED: "the connection was refused",
     ECONNRESET: "the connection was reset",
-    ENOTFOUND: "its host name is not known",
-    EAI_AGAIN: "its host name could not be looked up",
+    ENOTFOUND: "its host name is unknown",
+    EAI_AGAIN: "its host name could not be resolved",
     EPIPE: "the connection was closed",
     UND_ERR_SOCKET: "the connection was closed",
-    ABORT_ERR: "the try's time was over",
+    ABORT_ERR: outOfTime,
     CERT_HAS_EXPIRED: "its certificate has expired",
     DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is self-signed",
     ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is for another host",

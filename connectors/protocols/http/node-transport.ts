@@ -6,12 +6,12 @@ import { connections, type HttpTransport, idleMs, perCertificate } from "./trans
 export function nodeTransport(): HttpTransport {
   const options = { keepAlive: true, maxSockets: connections, scheduling: "lifo", timeout: idleMs } as const;
   const plain = new http.Agent(options);
-  const secured = perCertificate(
+  const secureAgentFor = perCertificate(
     (secureContext) => new https.Agent({ ...options, ...(secureContext && { secureContext }) }),
   );
   return ({ method, url, headers, body, tls }, listener) => {
     const secure = url.protocol === "https:";
-    const call = (secure ? https : http).request({
+    const request = (secure ? https : http).request({
       protocol: url.protocol,
       hostname: url.hostname.replace(/^\[|\]$/g, ""),
       port: url.port,
@@ -19,21 +19,21 @@ export function nodeTransport(): HttpTransport {
       method,
       // Node writes a header list unchanged, which makes a request about 10% faster.
       headers,
-      agent: secure ? secured(tls) : plain,
+      agent: secure ? secureAgentFor(tls) : plain,
     });
-    call.on("socket", (socket) => {
+    request.on("socket", (socket) => {
       if (socket.connecting) socket.once(secure ? "secureConnect" : "connect", listener.begun);
       else listener.begun();
     });
-    call.on("error", listener.failed);
-    call.on("response", (answer) => {
-      listener.head(answer.statusCode ?? 0, answer.headers);
-      answer.on("data", listener.data);
-      answer.on("error", listener.failed);
-      answer.on("end", () => answer.complete && listener.ended());
-      answer.on("close", () => answer.complete || listener.failed(new Error("the answer is not complete")));
+    request.on("error", listener.failed);
+    request.on("response", (response) => {
+      listener.head(response.statusCode ?? 0, response.headers);
+      response.on("data", listener.data);
+      response.on("error", listener.failed);
+      response.on("end", () => response.complete && listener.ended());
+      response.on("close", () => response.complete || listener.failed(new Error("the response is incomplete")));
     });
-    call.end(body);
-    return () => call.destroy();
+    request.end(body);
+    return () => request.destroy();
   };
 }

@@ -11,29 +11,29 @@ import * as z from "zod";
 import type { Http, HttpResponse, Tls } from "../../../bridge/model/connector.ts";
 import { type Outcome, retry } from "../../../bridge/model/outcome.ts";
 import { outcomeOf, outcomeOfError } from "./client.ts";
-import { type Fetched, type Held, heldToken } from "./token-cache.ts";
+import { type CachedToken, cachedToken, type TokenResult } from "./token-cache.ts";
 
 const pem = z.string().startsWith("-----BEGIN ", "is not PEM");
 
-/** Who we are at a token server, and the certificate a target may ask for. */
+/** The bridge's credentials at a token server, and its client certificate if the target requires one. */
 export const clientSecretSchema = z
   .strictObject({
     clientId: z.string().min(1),
     clientSecret: z.string().min(1),
     cert: pem.optional(),
     key: pem.optional(),
-    /** Whom we trust besides the system's authorities. */
+    /** Certificate authority trusted besides the system's. */
     ca: pem.optional(),
   })
-  .refine(({ cert, key }) => (cert === undefined) === (key === undefined), "has one of cert and key; give both");
+  .refine(({ cert, key }) => (cert === undefined) === (key === undefined), "has only one of cert and key; give both");
 
 export type ClientSecret = z.output<typeof clientSecretSchema>;
 
-/** How a client shows its secret: in the form, or in an `Authorization: Basic` header. Source: RFC 6749, 2.3.1. */
+/** Client authentication: in the form, or in an `Authorization: Basic` header. Source: RFC 6749, 2.3.1. */
 export const clientAuthSchema = z
   .enum(["post", "basic"])
   .default("post")
-  .describe("Where the token server wants the client's secret: post (in the form) or basic (in a header).");
+  .describe("How the client's secret is sent to the token server: post (in the form) or basic (in a header).");
 
 export interface TokenServer {
   readonly tokenUrl: string;
@@ -41,49 +41,55 @@ export interface TokenServer {
   readonly clientAuth: z.output<typeof clientAuthSchema>;
 }
 
-/** The certificate of a secret, for `http`; nothing where it has none. */
+/** Returns the TLS options of a secret, or undefined if it has no certificate and no authority. */
 export function tlsOf({ cert, key, ca }: Pick<ClientSecret, "cert" | "key" | "ca">): Tls | undefined {
   return cert === undefined && ca === undefined ? undefined : { cert, key, ca };
 }
 
+/** Authorization of requests with a cached access token. */
+export interface Authorization {
+  readonly headers: { readonly authorization: string };
+  readonly dropIfRefused: CachedToken["dropIfRefused"];
+}
+
 /**
- * The headers of an access token by client credentials. The try the path makes with a fresh secret has a fresh token
- * too.
+ * Gets an access token by the client credentials grant, or the outcome if there is none.
+ *
+ * The token is cached per secret, so an attempt with a rotated secret gets a new token.
  */
-export async function accessTo(
+export async function authorize(
   http: Http,
   server: TokenServer,
   secret: ClientSecret,
   signal: AbortSignal,
-): Promise<
-  { readonly headers: { readonly authorization: string }; readonly heed: Held["heed"] } | { readonly outcome: Outcome }
-> {
-  const held = await heldToken(http, JSON.stringify([server, secret]), () => fetchToken(http, server, secret, signal));
-  if ("outcome" in held) return held;
-  return { headers: { authorization: `Bearer ${held.token}` }, heed: held.heed };
+): Promise<Authorization | { readonly outcome: Outcome }> {
+  const key = JSON.stringify([server, secret]);
+  const cached = await cachedToken(http, key, () => fetchToken(http, server, secret, signal));
+  if ("outcome" in cached) return cached;
+  return { headers: { authorization: `Bearer ${cached.token}` }, dropIfRefused: cached.dropIfRefused };
 }
 
 /**
- * Asks for a token. Nothing was sent to the target yet, whatever comes of it.
+ * Requests a token. If that fails, the outcome never counts as landed, because nothing was sent to the target.
  *
- * A token that does not say how long it lives is used until it is refused.
+ * A token without a lifetime is used until it is refused.
  */
 async function fetchToken(
   http: Http,
   { tokenUrl, scope, clientAuth }: TokenServer,
   secret: ClientSecret,
   signal: AbortSignal,
-): Promise<Fetched> {
+): Promise<TokenResult> {
   const server = { issuer: new URL(tokenUrl).origin, token_endpoint: tokenUrl };
   const client = { client_id: secret.clientId };
-  const shown = clientAuth === "post" ? ClientSecretPost(secret.clientSecret) : ClientSecretBasic(secret.clientSecret);
-  let answer: HttpResponse | undefined;
+  const clientAuthentication = (clientAuth === "post" ? ClientSecretPost : ClientSecretBasic)(secret.clientSecret);
+  let received: HttpResponse | undefined;
   try {
-    const response = await clientCredentialsGrantRequest(server, client, shown, scope ? { scope } : {}, {
-      // `http` itself speaks in the clear to nobody but loopback.
+    const response = await clientCredentialsGrantRequest(server, client, clientAuthentication, scope ? { scope } : {}, {
+      // `http` allows requests without TLS to loopback only.
       [allowInsecureRequests]: true,
       [customFetch]: async (url, { headers, body }) => {
-        answer = await http.request({
+        received = await http.request({
           method: "POST",
           url,
           headers,
@@ -91,33 +97,33 @@ async function fetchToken(
           tls: tlsOf(secret),
           signal,
         });
-        return asFetched(answer);
+        return toFetchResponse(received);
       },
     });
     const { access_token, expires_in } = await processClientCredentialsResponse(server, client, response);
     return { token: access_token, livesMs: expires_in === undefined ? Number.POSITIVE_INFINITY : expires_in * 1_000 };
   } catch (error) {
-    return { outcome: withoutToken(error, answer) };
+    return { outcome: outcomeWithoutToken(error, received) };
   }
 }
 
-/** Our answer as `fetch` would have given it. */
-function asFetched({ status, headers, body }: HttpResponse): Response {
-  const given = new Headers();
+/** Converts a response of `http` to one of `fetch`. */
+function toFetchResponse({ status, headers, body }: HttpResponse): Response {
+  const fetchHeaders = new Headers();
   for (const [name, value] of Object.entries(headers)) {
-    for (const each of [value ?? []].flat()) given.append(name, each);
+    for (const each of [value ?? []].flat()) fetchHeaders.append(name, each);
   }
-  return new Response(body === "" ? null : body, { status, headers: given });
+  return new Response(body === "" ? null : body, { status, headers: fetchHeaders });
 }
 
-/** Why there is no token: in the token server's own code, never in its words. */
-function withoutToken(error: unknown, answer: HttpResponse | undefined): Outcome {
-  const judged = answer ? outcomeOf(answer, "") : outcomeOfError(error);
-  if (judged.kind === "retry" && !(answer && judged.auth)) {
-    return { ...judged, reason: `no token: ${judged.reason}`, mayHaveLanded: false };
+/** Returns the outcome of a failed token request. Its reason has the server's error code but none of its texts. */
+function outcomeWithoutToken(error: unknown, response: HttpResponse | undefined): Outcome {
+  const outcome = response ? outcomeOf(response, "") : outcomeOfError(error);
+  if (outcome.kind === "retry" && !(response && outcome.auth)) {
+    return { ...outcome, reason: `no token: ${outcome.reason}`, mayHaveLanded: false };
   }
-  const status = answer?.status;
-  if (judged.kind === "delivered") {
+  const status = response?.status;
+  if (outcome.kind === "delivered") {
     return retry(`no token: answered ${status} without one`, { code: "answered", status, mayHaveLanded: false });
   }
   const code = error instanceof ResponseBodyError && /^[a-z_]{1,40}$/.test(error.error) ? ` ${error.error}` : "";

@@ -4,7 +4,7 @@ const text = z.string().optional().catch(undefined);
 const texts = z.array(z.string()).catch([]);
 
 /**
- * What a refusal may say of single fields.
+ * Body of a refusal that describes errors, of single fields if it can.
  *
  * Sources: RFC 9457, 3 (`errors` with `pointer` and `detail`); RFC 7807, 3.2 (`invalid-params`); and
  * `ValidationProblemDetails` of ASP.NET Core, which gives `errors` as an object.
@@ -23,19 +23,21 @@ const problemSchema = z.looseObject({
   "invalid-params": z.array(z.looseObject({ name: text, reason: text })).catch([]),
 });
 
-/** How many fields are named, and how long what is said of each may be. */
-const mostFields = 5;
-const mostCharacters = 160;
+/** Maximum number of fields in a reason. */
+const maxFields = 5;
+
+/** Maximum length of the text about one field, in UTF-16 code units. */
+const maxTextLength = 160;
 
 /**
- * Which fields a target refused and why, in its words: `dailyRate: must be at most 500; address.zip: is required`.
+ * Describes which fields a target refused and why, in the target's words, without the values that were sent:
+ * `dailyRate: must be at most 500; address.zip: is required`.
  *
- * A target often repeats the value it does not like; what we sent is taken out of its words.
- *
- * @param body of the refusal; anything that is no problem says nothing
- * @param sent what the request held
+ * @param body of the refusal
+ * @param sent the request's body, whose values a target often repeats
+ * @returns undefined if the body is not a problem document
  */
-export function problemIn(body: string, sent: unknown): string | undefined {
+export function describeProblem(body: string, sent: unknown): string | undefined {
   let raw: unknown;
   try {
     raw = JSON.parse(body);
@@ -45,18 +47,19 @@ export function problemIn(body: string, sent: unknown): string | undefined {
   const problem = problemSchema.safeParse(raw);
   if (!problem.success) return undefined;
   const { title, detail, errors, "invalid-params": params } = problem.data;
-  const ofFields = [
-    ...errors.map((error) => ({ at: error.pointer, why: error.detail })),
-    ...params.map(({ name, reason }) => ({ at: name, why: reason })),
-  ].filter(({ at, why }) => at || why);
-  const inWords = ofFields.map(({ at, why }) => [at && fieldOf(at), why].filter(Boolean).join(": "));
-  const said = inWords.length > 0 ? inWords.slice(0, mostFields) : [detail ?? title ?? ""];
-  const more = inWords.length > mostFields ? [`and ${inWords.length - mostFields} more`] : [];
-  return [...said.map((words) => withoutValues(words, sent)), ...more].filter(Boolean).join("; ") || undefined;
+  const fieldErrors = [
+    ...errors.map((error) => ({ pointer: error.pointer, text: error.detail })),
+    ...params.map(({ name, reason }) => ({ pointer: name, text: reason })),
+  ].filter(({ pointer, text }) => pointer || text);
+  const lines = fieldErrors.map(({ pointer, text }) => [pointer && fieldOf(pointer), text].filter(Boolean).join(": "));
+  const shown = lines.length > 0 ? lines.slice(0, maxFields) : [detail ?? title ?? ""];
+  const more = lines.length > maxFields ? [`and ${lines.length - maxFields} more`] : [];
+  return [...shown.map((line) => redactValues(line, sent)), ...more].filter(Boolean).join("; ") || undefined;
 }
 
 /**
- * The field a JSON pointer or a path names, as a packet names it: `#/address/zip` and `$.address.zip` are `address.zip`.
+ * Converts a JSON pointer or a path to a packet's field name: both `#/address/zip` and `$.address.zip` become
+ * `address.zip`.
  * Source: RFC 6901.
  */
 export function fieldOf(pointer: string): string {
@@ -77,21 +80,21 @@ function decoded(text: string): string {
   }
 }
 
-/** A target's words on one line, with `…` where they repeat what was sent. */
-export function withoutValues(words: string, sent: unknown): string {
-  const values = [...new Set(leaves(sent))].sort((a, b) => b.length - a.length);
-  const known = values.map((value) => value.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&")).join("|");
-  const line = words
+/** Returns a target's text on one line, with `…` in place of each value that was sent. */
+export function redactValues(text: string, sent: unknown): string {
+  const values = [...new Set(leafValues(sent))].sort((a, b) => b.length - a.length);
+  const pattern = values.map((value) => value.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&")).join("|");
+  const line = text
     .slice(0, 4_096)
     .replace(/[\p{C}\s]+/gu, " ")
     .trim();
-  const repeated = new RegExp(`(?<![\\p{L}\\p{N}])(${known})(?![\\p{L}\\p{N}])`, "giu");
-  const said = known === "" ? line : line.replace(repeated, "…");
-  return said.length > mostCharacters ? `${said.slice(0, mostCharacters)}…` : said;
+  const sentValue = new RegExp(`(?<![\\p{L}\\p{N}])(${pattern})(?![\\p{L}\\p{N}])`, "giu");
+  const redacted = pattern === "" ? line : line.replace(sentValue, "…");
+  return redacted.length > maxTextLength ? `${redacted.slice(0, maxTextLength)}…` : redacted;
 }
 
-function leaves(value: unknown): string[] {
-  if (typeof value === "object" && value !== null) return Object.values(value).flatMap(leaves);
+function leafValues(value: unknown): string[] {
+  if (typeof value === "object" && value !== null) return Object.values(value).flatMap(leafValues);
   if (typeof value === "string") return value.trim() === "" ? [] : [value.trim()];
   return typeof value === "number" ? [String(value)] : [];
 }

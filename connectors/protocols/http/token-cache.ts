@@ -1,69 +1,70 @@
 import type { Http } from "../../../bridge/model/connector.ts";
 import type { Outcome } from "../../../bridge/model/outcome.ts";
 
-/** Token from a token server, or the reason why there is none. */
-export type Fetched = { readonly token: string; readonly livesMs: number } | { readonly outcome: Outcome };
+/** Token from a token server, or the outcome of the request for it if there is none. */
+export type TokenResult = { readonly token: string; readonly livesMs: number } | { readonly outcome: Outcome };
 
-/** A token at hand. */
-export interface Held {
+/** Token from the cache. */
+export interface CachedToken {
   readonly token: string;
-  /** Must be called with every outcome, so that a token the target refused is not used again. */
-  heed(outcome: Outcome): Outcome;
+  /** Returns an outcome unchanged, and drops the token if the target refused it. Must be called with every outcome. */
+  dropIfRefused(outcome: Outcome): Outcome;
 }
 
-interface Kept {
-  /** Secret that the token was requested with. A rotated secret needs a new token. */
-  readonly of: string;
-  readonly fetched: Promise<Fetched>;
-  /** ms since the epoch. Not a running count, which stands still while a Lambda function is frozen. */
+interface CacheEntry {
+  /** Server and secret of the token request. A rotated secret needs a new token. */
+  readonly key: string;
+  readonly result: Promise<TokenResult>;
+  /** ms since the epoch. A monotonic clock would stop while a Lambda function is frozen. */
   renewAt: number;
 }
 
-/** A connector's token lives as long as its connections do. */
-const kept = new WeakMap<Http, Kept>();
+/** One token per connector, for as long as its HTTP client exists. */
+const cache = new WeakMap<Http, CacheEntry>();
 
 /** Renewal starts this long before expiry, or a tenth of the token's lifetime if that is shorter. */
 const earlyMs = 60_000;
 
 /**
- * A connector's token: kept in this process, asked for once by all who come at the same time, renewed before it ends,
- * and forgotten once the target refuses it.
+ * Returns a connector's token from the cache, or fetches one.
  *
- * @param of what it is asked for with
+ * Concurrent callers share one request. A token is renewed before it expires and dropped once the target refuses it.
+ *
+ * @param key identifies the token server and the secret
  */
-export async function heldToken(
+export async function cachedToken(
   http: Http,
-  of: string,
-  ask: () => Promise<Fetched>,
-): Promise<Held | { readonly outcome: Outcome }> {
-  const mine = keptToken(http, of, ask);
-  const fetched = await mine.fetched;
-  if ("outcome" in fetched) return fetched;
+  key: string,
+  fetchToken: () => Promise<TokenResult>,
+): Promise<CachedToken | { readonly outcome: Outcome }> {
+  const entry = entryFor(http, key, fetchToken);
+  const result = await entry.result;
+  if ("outcome" in result) return result;
   return {
-    token: fetched.token,
-    heed(outcome) {
-      if (outcome.kind === "retry" && outcome.auth) forget(http, mine);
+    token: result.token,
+    dropIfRefused(outcome) {
+      if (outcome.kind === "retry" && outcome.auth) drop(http, entry);
       return outcome;
     },
   };
 }
 
-function keptToken(http: Http, of: string, ask: () => Promise<Fetched>): Kept {
-  const known = kept.get(http);
-  if (known?.of === of && Date.now() < known.renewAt) return known;
-  const mine: Kept = { of, fetched: ask(), renewAt: Number.POSITIVE_INFINITY };
-  kept.set(http, mine);
-  mine.fetched.then(
-    (answer) => {
-      if ("token" in answer) mine.renewAt = Date.now() + answer.livesMs - Math.min(earlyMs, answer.livesMs / 10);
-      else forget(http, mine);
+function entryFor(http: Http, key: string, fetchToken: () => Promise<TokenResult>): CacheEntry {
+  const cached = cache.get(http);
+  if (cached?.key === key && Date.now() < cached.renewAt) return cached;
+  const entry: CacheEntry = { key, result: fetchToken(), renewAt: Number.POSITIVE_INFINITY };
+  cache.set(http, entry);
+  entry.result.then(
+    (result) => {
+      if ("token" in result) entry.renewAt = Date.now() + result.livesMs - Math.min(earlyMs, result.livesMs / 10);
+      else drop(http, entry);
     },
-    () => forget(http, mine),
+    () => drop(http, entry),
   );
-  return mine;
+  return entry;
 }
 
-/** Unless another call has taken a new one meanwhile. */
-function forget(http: Http, mine: Kept): void {
-  if (kept.get(http) === mine) kept.delete(http);
+/** Removes an entry, unless another call has replaced it meanwhile. */
+function drop(http: Http, entry: CacheEntry): void {
+  if (cache.get(http) === entry) cache.delete(http);
 }

@@ -19,7 +19,7 @@ export interface Listener {
   data(chunk: Buffer): void;
   /** The response is complete. */
   ended(): void;
-  /** No response arrived, or it broke off. */
+  /** No response arrived, or it was cut off. */
   failed(error: Error): void;
 }
 
@@ -42,15 +42,15 @@ export const idleMs = 4_000;
 
 /** Caches the result of `make` per client certificate. After a rotation, the next request opens new connections. */
 export function perCertificate<T>(make: (secureContext?: SecureContext) => T): (tls: Tls | undefined) => T {
-  const usual = make();
-  let own: { readonly tls: Tls; readonly made: T } | undefined;
+  const withoutCertificate = make();
+  let latest: { readonly tls: Tls; readonly made: T } | undefined;
   return (tls) => {
-    if (!tls) return usual;
-    if (own?.tls.cert !== tls.cert || own?.tls.key !== tls.key || own?.tls.ca !== tls.ca) {
+    if (!tls) return withoutCertificate;
+    if (latest?.tls.cert !== tls.cert || latest?.tls.key !== tls.key || latest?.tls.ca !== tls.ca) {
       const trusted = tls.ca === undefined ? undefined : [...getCACertificates("default"), tls.ca];
       // Without a prepared context, an agent would join all certificates into the connection key on every request.
-      own = { tls, made: make(createSecureContext({ cert: tls.cert, key: tls.key, ca: trusted })) };
+      latest = { tls, made: make(createSecureContext({ cert: tls.cert, key: tls.key, ca: trusted })) };
     }
-    return own?.made ?? usual;
+    return latest?.made ?? withoutCertificate;
   };
 }

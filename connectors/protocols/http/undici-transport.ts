@@ -15,8 +15,8 @@ export function undiciTransport(connectMs: number): HttpTransport {
       }),
   );
   return ({ method, url, headers, body, tls }, listener) => {
-    let isOver = false;
-    let breakOff: (() => void) | undefined;
+    let isAborted = false;
+    let abort: (() => void) | undefined;
     let invalid: Error | undefined;
     agentFor(tls).dispatch(
       {
@@ -30,24 +30,24 @@ export function undiciTransport(connectMs: number): HttpTransport {
       },
       {
         onRequestStart(controller) {
-          breakOff = () => controller.abort(new Error("broken off"));
-          if (isOver) breakOff();
+          abort = () => controller.abort(new Error("the request was aborted"));
+          if (isAborted) abort();
           else listener.begun();
         },
-        onResponseStart: (_, status, answered) => listener.head(status, answered),
+        onResponseStart: (_, status, responseHeaders) => listener.head(status, responseHeaders),
         onResponseData: (_, chunk) => listener.data(chunk),
         onResponseEnd: () => listener.ended(),
         onResponseError(_, error) {
           if ((error as NodeJS.ErrnoException).code === "UND_ERR_INVALID_ARG") invalid = error;
-          else if (!isOver) listener.failed(error);
+          else if (!isAborted) listener.failed(error);
         },
       },
     );
     // An invalid request throws synchronously.
     if (invalid) throw invalid;
     return () => {
-      isOver = true;
-      breakOff?.();
+      isAborted = true;
+      abort?.();
     };
   };
 }

@@ -1,4 +1,4 @@
-// The agent alone: all of undici takes three times as long to load.
+// Types for undici's agent module, which is imported alone because loading all of undici takes three times as long.
 declare module "undici/lib/dispatcher/agent.js" {
   import { Agent } from "undici";
   export = Agent;

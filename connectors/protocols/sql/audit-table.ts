@@ -3,67 +3,60 @@ import { type Connector, defineConnector } from "../../../bridge/model/connector
 import { delivered } from "../../../bridge/model/outcome.ts";
 import type { Packet } from "../../../bridge/model/packet.ts";
 import {
-  addNothing,
   type Bind,
   type Dialect,
   databaseConfig,
+  emptyInsert,
   identifier,
   inSchema,
   type Login,
-  loginSchema,
   quoted,
   tlsRule,
 } from "./dialect.ts";
-import { inOneTransaction, Sessions, wouldTake } from "./session-pool.ts";
+import { canRun, databaseConnector, SessionPool, sendInTransaction } from "./session-pool.ts";
 
 const configSchema = z
   .strictObject({
     ...databaseConfig,
-    table: identifier.optional().describe("The table. If not said: hms_audit."),
+    table: identifier.optional().describe("The table. Default: hms_audit."),
   })
   .refine(...tlsRule);
 
 type Config = z.output<typeof configSchema>;
 
 /**
- * A connector to the frozen copy: a row for every packet, in the order of its record, and none is ever changed. The login needs
- * nothing but INSERT.
+ * Creates a connector to an append-only audit table. It inserts one row per packet, in each record's order, and never
+ * changes a row, so its login needs only INSERT. The DDL is in docs/sql.
  *
- * The packet's id is the table's key, so the row itself says that the packet was here: a second try finds it and adds
- * nothing. The table: docs/sql.
+ * The packet's id is the table's key, so a repeated packet adds no second row.
  */
-export function sqlAudit(name: string, dialect: Dialect): Connector<Config, Login> {
-  const sessions = new Sessions(dialect);
+export function auditTableConnector(name: string, dialect: Dialect): Connector<Config, Login> {
+  const pool = new SessionPool(dialect);
   return defineConnector({
+    ...databaseConnector,
     name,
-    version: "v1",
     order: "strict",
-    idempotent: true,
-    deletes: true,
     config: configSchema,
-    secret: loginSchema,
-    // Each concurrent send uses its own session.
-    rate: { concurrency: 4 },
     sendBatch(packets, context) {
       const { table = "hms_audit" } = context.config;
-      return inOneTransaction(sessions, packets, context, async (packet, session) => {
-        const row = columns.map(([name, bind]) => ({ name: dialect.own(name), bind: bind(packet) }));
-        await session.add(tableOf(context.config, dialect), row);
+      return sendInTransaction(pool, packets, context, async (packet, session) => {
+        const row = columns.map(([name, bind]) => ({ name: dialect.ownName(name), bind: bind(packet) }));
+        await session.insert(tableOf(context.config, dialect), row);
         return delivered({ at: table, remoteId: packet.id });
       });
     },
     probe(context) {
-      const names = columns.map(([name]) => dialect.own(name));
-      return wouldTake(sessions, context, [addNothing(dialect, tableOf(context.config, dialect), names)]);
+      const names = columns.map(([name]) => dialect.ownName(name));
+      return canRun(pool, context, [emptyInsert(dialect, tableOf(context.config, dialect), names)]);
     },
   });
 }
 
 function tableOf({ schema, table }: Config, dialect: Dialect): string {
-  return inSchema(schema, table === undefined ? dialect.own("hms_audit") : quoted(table));
+  return inSchema(schema, table === undefined ? dialect.ownName("hms_audit") : quoted(table));
 }
 
-/** What the copy keeps of a packet. `accepted` is µs since the epoch, and orders what has one time. */
+/** Columns of the audit table. `accepted`, in µs since the epoch, orders changes with the same time. */
 const columns: readonly (readonly [name: string, bind: (packet: Packet) => Bind])[] = [
   ["packet_id", ({ id }) => ({ type: "text", value: id })],
   ["event_type", ({ eventType }) => ({ type: "text", value: eventType })],
@@ -74,6 +67,6 @@ const columns: readonly (readonly [name: string, bind: (packet: Packet) => Bind]
   ["changed_at", ({ version }) => ({ type: "timestamp", value: new Date(version.time).toISOString() })],
   ["accepted", ({ version }) => ({ type: "number", value: version.accepted })],
   ["revision", ({ version }) => ({ type: "number", value: version.revision })],
-  // Last: Oracle takes a long text only there.
+  // The last column: Oracle accepts a long text only there.
   ["fields", ({ fields }) => ({ type: "json", value: JSON.stringify(fields) })],
 ];

@@ -2,151 +2,161 @@ import * as z from "zod";
 import type { Json } from "../../../bridge/values/json.ts";
 
 /*
- * What connectors to databases share. All that differs between the two dialects is in postgresql.ts and oracle.ts.
+ * Types and SQL helpers shared by all database connectors. postgresql.ts and oracle.ts implement `Dialect`, which covers
+ * every difference between the two databases.
  *
- * Text of a packet never becomes text of a statement: values are bound, and names come from the configuration, where
- * they have passed `identifier`.
+ * A packet's text never becomes part of a statement: values are bound, and names come from the configuration, which
+ * checks them with `identifier`.
  */
 
-/** A name of a schema, table or column, as the database has it: in Oracle usually in capitals. */
+/** Name of a schema, table or column in the database's own case: for Oracle usually upper case. */
 export const identifier = z
   .string()
-  .regex(/^[A-Za-z_][A-Za-z0-9_$#]{0,62}$/, "is no plain name of letters, digits, _, $ and #, 63 at most");
+  .regex(/^[A-Za-z_][A-Za-z0-9_$#]{0,62}$/, "is not a name of at most 63 letters, digits, _, $ and #");
 
 /** Address of a database, as part of a connector's configuration. */
 export const databaseConfig = {
   host: z
     .string()
-    .regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?$/, "is no host name and no IPv4 address")
-    .describe("The database's host."),
-  port: z.int().min(1).max(65_535).optional().describe("Its port. If not said: PostgreSQL 5432, Oracle 2484."),
+    .regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?$/, "is not a host name or an IPv4 address")
+    .describe("The database server's host."),
+  port: z
+    .int()
+    .min(1)
+    .max(65_535)
+    .optional()
+    .describe("Its port. Default: 5432 for PostgreSQL, 2484 for Oracle (1521 without TLS)."),
   database: z
     .string()
-    .regex(/^[A-Za-z0-9_][A-Za-z0-9_.$#-]{0,127}$/, "is no plain name")
-    .describe("PostgreSQL: the database's name. Oracle: the service's name."),
-  schema: identifier.optional().describe("Where the tables are. If not said: the login's own schema."),
-  tls: z.boolean().default(true).describe("Speak TLS, and check the database's certificate."),
-  inTheClear: z.boolean().default(false).describe("Allow tls: false to a host that is not this machine."),
+    .regex(/^[A-Za-z0-9_][A-Za-z0-9_.$#-]{0,127}$/, "is not a name of at most 128 letters, digits, _, ., $, # and -")
+    .describe("The database name for PostgreSQL, the service name for Oracle."),
+  schema: identifier.optional().describe("The schema of the tables. Default: the login's own schema."),
+  tls: z.boolean().default(true).describe("Use TLS and verify the database's certificate."),
+  inTheClear: z.boolean().default(false).describe("Allow tls: false for a host other than this machine."),
 };
 
-/** For `refine`: a configuration must not send the password over a network in the clear, unless it says so. */
-export const tlsRule: [check: (place: Clarity) => boolean, otherwise: { path: string[]; message: string }] = [
+/** Address of a database, as `databaseConfig` parses it. */
+export type DatabaseAddress = z.output<z.ZodObject<typeof databaseConfig>>;
+
+/** Arguments of `refine` that reject a password sent unencrypted over a network, unless `inTheClear` allows it. */
+export const tlsRule: [
+  check: (address: Pick<DatabaseAddress, "tls" | "inTheClear" | "host">) => boolean,
+  issue: { path: string[]; message: string },
+] = [
   ({ tls, inTheClear, host }) => tls || inTheClear || /^(localhost|127(\.\d{1,3}){3})$/.test(host),
-  { path: ["tls"], message: "is false for a host that is not this machine; if that is meant, add inTheClear: true" },
+  { path: ["tls"], message: "is false for a host other than this machine; if that is intended, add inTheClear: true" },
 ];
-
-type Clarity = Pick<Place, "tls" | "inTheClear" | "host">;
-
-export type Place = z.output<z.ZodObject<typeof databaseConfig>>;
 
 /** The bridge's credentials for a database. */
 export const loginSchema = z.strictObject({
   user: z.string().min(1),
   password: z.string().min(1),
-  /** The authority that signed the database's certificate, in PEM, where the system does not know it. */
+  /** Certificate authority of the database, in PEM, if the system does not trust it already. */
   ca: z.string().optional(),
-  /** Oracle's `ewallet.pem`, where the database asks for a certificate: ours, its key, and the authority. */
+  /** Oracle only: the `ewallet.pem` with client certificate, key and authority, if the database requires one. */
   wallet: z.string().optional(),
 });
 
 export type Login = z.output<typeof loginSchema>;
 
-/** How a value is bound. `timestamp` is a time with its offset, as in RFC 3339; `json` any value, kept as its text. */
+/** Types a value is bound as. `timestamp` is an RFC 3339 time with an offset; `json` is any value, stored as text. */
 export const valueTypes = ["text", "number", "boolean", "date", "timestamp", "json"] as const;
 export type ValueType = (typeof valueTypes)[number];
 
-/** A column that a field has. */
+/** Column that a field is written to or read from. */
 export const columnSchema = z.strictObject({
   column: identifier.describe("The column's name."),
-  type: z.enum(valueTypes).default("text").describe("What the field holds, and how it is bound."),
+  type: z.enum(valueTypes).default("text").describe("The type of the field's values."),
 });
 
-/** A value as it is bound, of its type. */
+/** One bind parameter of a statement. */
 export interface Bind {
   readonly type: ValueType;
   readonly value: string | number | boolean | null;
 }
 
-export interface Rows {
+/** Result of one statement. */
+export interface QueryResult {
   /** Number of rows changed or found. */
   readonly count: number;
-  /** Rows that a SELECT found, each with its values in column order. */
+  /** Rows found by a SELECT, each with its values in column order. */
   readonly rows: readonly (readonly unknown[])[];
 }
 
-/** One connection, in one transaction at a time. */
+/** One database connection. It runs one transaction at a time. */
 export interface Session {
   begin(): Promise<void>;
-  /** @param binds the first is the one the statement names by `dialect.bound(1, …)` */
-  run(sql: string, binds?: readonly Bind[]): Promise<Rows>;
-  /** Adds a row. @returns whether it is new; `false` where one with its key is there already, which stays as it is */
-  add(table: string, row: readonly Valued[]): Promise<boolean>;
-  /** @throws where the database did not say that all is committed */
+  /** Runs a statement. `dialect.placeholder(1, …)` refers to the first bind. */
+  run(sql: string, binds?: readonly Bind[]): Promise<QueryResult>;
+  /** Inserts a row. Returns false, and changes nothing, if a row with the same key exists. */
+  insert(table: string, row: readonly ColumnValue[]): Promise<boolean>;
+  /** @throws {Error} if the database did not confirm the commit */
   commit(): Promise<void>;
   rollback(): Promise<void>;
-  /** Sets whether the session keeps the process alive. It should do so only while it is in use. */
-  hold(on: boolean): void;
+  /** Sets whether the connection keeps the process alive. It does so only while it is in use. */
+  keepAlive(on: boolean): void;
   /** Closes the session immediately, even if a statement is running. */
   destroy(): void;
 }
 
 /** SQL syntax and error codes that differ between databases. */
 export interface Dialect {
-  /** What a SELECT of mere values comes from. */
-  readonly fromNothing: string;
-  /** What a SELECT ends with that locks the rows it finds. */
+  /** The FROM clause of a SELECT that reads no table, if the database requires one. */
+  readonly fromDual: string;
+  /** Last clause of a SELECT that locks the rows it finds. */
   readonly forUpdate: string;
-  /** A name that stands without quotation marks in the DDL, quoted. */
-  own(name: string): string;
-  /** What stands in a statement for the bind of this number, beginning with 1. */
-  bound(number: number, type: ValueType): string;
+  /** Quotes a name of the bridge's own DDL, in the case the database gives to unquoted names. */
+  ownName(name: string): string;
+  /** Placeholder of a bind, with its cast. Binds are numbered from 1. */
+  placeholder(number: number, type: ValueType): string;
   /**
-   * A column's value as text: numbers with a point, dates as 2026-12-01, times in UTC as RFC 3339 with all their digits.
-   * `key`: of whatever type it is.
+   * Expression that reads a column as text: numbers with a decimal point, dates as 2026-12-01, times in UTC as RFC 3339
+   * with all their digits. A `key` may have any type.
    */
   asText(column: string, type: ValueType | "key"): string;
-  /** What stands for a bind that has such a text, to be compared with its column. A number is a whole one. */
-  asWas(number: number, type: "key" | "number" | "timestamp"): string;
-  /** Writes values under a key, whether or not there is a row. Columns that are not named stay as they are. */
-  upsert(table: string, key: Column, columns: readonly Column[]): string;
-  connect(place: Place, login: Login): Promise<Session>;
+  /** Placeholder that converts a text read by `asText` back to the column's type. Numbers must be whole. */
+  fromText(number: number, type: "key" | "number" | "timestamp"): string;
+  /** Statement that inserts or updates the row with a key. Columns that are not listed keep their values. */
+  upsert(table: string, key: BoundColumn, columns: readonly BoundColumn[]): string;
+  connect(address: DatabaseAddress, login: Login): Promise<Session>;
   /** Classifies an error thrown by a session or by `connect`. */
-  faultOf(error: unknown): SqlIssue;
+  classifyError(error: unknown): SqlIssue;
 }
 
 /** Quoted column name and its value. */
-export interface Valued {
+export interface ColumnValue {
   readonly name: string;
   readonly bind: Bind;
 }
 
-/** A column, quoted, and what stands for its value in a statement. */
-export interface Column {
+/** Quoted column name and the placeholder of its value. */
+export interface BoundColumn {
   readonly name: string;
-  readonly bound: string;
+  readonly placeholder: string;
 }
 
 /** Classified database error. */
 export interface SqlIssue {
   /**
-   * `there`: a row with this key is there already. `setup`: the database is not as the configuration says, a table or a
-   * grant is missing. `lost`: nobody answers, or no longer.
+   * `duplicate`: a row with the same unique value exists. `refused`: the database rejected a value. `setup`: the database does not
+   * match the configuration; for example, a table or a grant is missing. `login`: the credentials were rejected.
+   * `retry`: a temporary error. `lost`: there is no connection.
    */
-  readonly kind: "there" | "refused" | "setup" | "login" | "retry" | "lost";
-  /** Message of the bridge. The database's own message could contain a value. */
-  readonly says: string;
+  readonly kind: "duplicate" | "refused" | "setup" | "login" | "retry" | "lost";
+  /** The bridge's own message. The database's message could contain a value. */
+  readonly message: string;
   /** The database's code: `23505`, `ORA-00001`. */
   readonly code: string;
-  /** Column or constraint that caused the error, if the database names it. */
-  readonly about?: string | undefined;
+  /** Name of the column, constraint or table that the error is about, if the database reports it. */
+  readonly objectName?: string | undefined;
   /** The database's own message, for the operator only. */
   readonly answer?: string | undefined;
 }
 
-/** A value that `asText` has read. */
-export function valueRead(type: ValueType, read: unknown): Json {
-  if (read === null) return null;
-  const text = String(read);
+/** Parses a value that was read by `asText`. */
+export function parseValue(type: ValueType, value: unknown): Json {
+  if (value === null) return null;
+  const text = String(value);
   if (type === "number") return Number(text);
   if (type === "boolean") return text === "true" || text === "1";
   return type === "json" ? (JSON.parse(text) as Json) : text;
@@ -157,39 +167,38 @@ export function inSchema(schema: string | undefined, table: string): string {
   return schema === undefined ? table : `${quoted(schema)}.${table}`;
 }
 
-/** A name that has passed `identifier`, which has no quotation mark. */
+/** Quotes a name that matches `identifier` and so contains no quotation mark. */
 export function quoted(name: string): string {
   return `"${name}"`;
 }
 
 /**
- * A packet's value as it is bound for a column of a type, or why it does not fit.
- *
- * A fault names no value. Null clears, whatever the type.
+ * Returns the bind for a packet's value, or the issue if the value does not fit the type. An issue contains no value.
+ * Null fits every type.
  */
-export function bindOf(type: ValueType, value: Json): Bind | { readonly fault: string } {
+export function bindOf(type: ValueType, value: Json): Bind | { readonly issue: string } {
   if (value === null) return { type, value };
   const isScalar = typeof value !== "object";
   switch (type) {
     case "text":
       if (isScalar && !String(value).includes("\0")) return { type, value: String(value) };
-      return { fault: isScalar ? "takes text without NUL characters" : "takes text, and this is a list or an object" };
+      return { issue: isScalar ? "takes text without NUL characters" : "takes text, not a list or an object" };
     case "number":
-      return typeof value === "number" ? { type, value } : { fault: "takes a number" };
+      return typeof value === "number" ? { type, value } : { issue: "takes a number" };
     case "boolean":
-      return typeof value === "boolean" ? { type, value } : { fault: "takes true or false" };
+      return typeof value === "boolean" ? { type, value } : { issue: "takes true or false" };
     case "date":
       return isoDate.safeParse(value).success
         ? { type, value: value as string }
-        : { fault: "takes a date, 2026-12-01" };
+        : { issue: "takes a date such as 2026-12-01" };
     case "timestamp": {
       const time = isoTime.safeParse(value);
       if (time.success) return { type, value: new Date(time.data).toISOString() };
-      return { fault: "takes a time with its offset, 2026-12-01T00:00:00Z" };
+      return { issue: "takes a time with its offset, such as 2026-12-01T00:00:00Z" };
     }
     case "json": {
       const text = JSON.stringify(value);
-      return text.includes("\\u0000") ? { fault: "takes JSON without NUL characters" } : { type, value: text };
+      return text.includes("\\u0000") ? { issue: "takes JSON without NUL characters" } : { type, value: text };
     }
   }
 }
@@ -197,7 +206,7 @@ export function bindOf(type: ValueType, value: Json): Bind | { readonly fault: s
 const isoDate = z.iso.date();
 const isoTime = z.iso.datetime({ offset: true });
 
-/** Values of one statement, numbered in the order they are added. */
+/** The binds of one statement, numbered in the order in which they are added. */
 export class Binds {
   readonly list: Bind[] = [];
   readonly #dialect: Dialect;
@@ -206,30 +215,34 @@ export class Binds {
     this.#dialect = dialect;
   }
 
-  /** What stands in the statement for this value, as often as it is needed. */
+  /** Adds a bind and returns its placeholder, which a statement may use more than once. */
   add(bind: Bind): string {
     this.list.push(bind);
-    return this.#dialect.bound(this.list.length, bind.type);
+    return this.#dialect.placeholder(this.list.length, bind.type);
   }
 
-  column({ name, bind }: Valued): Column {
-    return { name, bound: this.add(bind) };
+  column({ name, bind }: ColumnValue): BoundColumn {
+    return { name, placeholder: this.add(bind) };
   }
 }
 
-/** A statement that adds a row, and its values. */
-export function insertOf(dialect: Dialect, table: string, row: readonly Valued[]): { sql: string; binds: Bind[] } {
+/** Returns the statement that inserts a row, and its binds. */
+export function insertStatement(
+  dialect: Dialect,
+  table: string,
+  row: readonly ColumnValue[],
+): { sql: string; binds: Bind[] } {
   const binds = new Binds(dialect);
-  const columns = row.map((valued) => binds.column(valued));
+  const columns = row.map((value) => binds.column(value));
   const names = columns.map(({ name }) => name).join(", ");
   return {
-    sql: `INSERT INTO ${table} (${names}) VALUES (${columns.map(({ bound }) => bound).join(", ")})`,
+    sql: `INSERT INTO ${table} (${names}) VALUES (${columns.map(({ placeholder }) => placeholder).join(", ")})`,
     binds: binds.list,
   };
 }
 
-/** A statement that would add a row and adds none: it fails where table, columns or the right to do so are missing. */
-export function addNothing(dialect: Dialect, table: string, columns: readonly string[]): string {
+/** Returns an INSERT that adds no row. It fails if the table, a column or the privilege to insert is missing. */
+export function emptyInsert(dialect: Dialect, table: string, columns: readonly string[]): string {
   const nulls = columns.map(() => "NULL").join(", ");
-  return `INSERT INTO ${table} (${columns.join(", ")}) SELECT ${nulls}${dialect.fromNothing} WHERE 1 = 0`;
+  return `INSERT INTO ${table} (${columns.join(", ")}) SELECT ${nulls}${dialect.fromDual} WHERE 1 = 0`;
 }

@@ -2,24 +2,34 @@ import type { Context } from "../../../bridge/model/connector.ts";
 import { type Outcome, refused, retry } from "../../../bridge/model/outcome.ts";
 import type { Packet } from "../../../bridge/model/packet.ts";
 import { BridgeError } from "../../../bridge/values/bridge-error.ts";
-import type { Dialect, Login, Place, Session, SqlIssue } from "./dialect.ts";
+import { type DatabaseAddress, type Dialect, type Login, loginSchema, type Session, type SqlIssue } from "./dialect.ts";
 
 /**
- * How long an idle session is kept. Short: a Lambda is frozen between its calls, and what it held meanwhile is found
- * closed by the database or by a firewall.
+ * Longest time that an idle session is kept. It is short because a Lambda function is frozen between calls, and the
+ * database or a firewall may close its sessions meanwhile.
  */
-const keptMs = 4_000;
+const maxIdleMs = 4_000;
 
-interface Kept {
+interface IdleSession {
   readonly session: Session;
   readonly since: number;
   readonly timer: NodeJS.Timeout;
 }
 
+/** Part of the declaration that all database connectors share. */
+export const databaseConnector = {
+  version: "v1",
+  idempotent: true,
+  deletes: true,
+  secret: loginSchema,
+  // Each concurrent send uses a session of its own.
+  rate: { concurrency: 4 },
+} as const;
+
 /** Pool of one connector's sessions. It opens a session for each concurrent use and soon closes idle ones. */
-export class Sessions {
+export class SessionPool {
   /** Idle sessions by server and login, so sessions opened with an old password are not used after a rotation. */
-  readonly #idle = new Map<string, Kept[]>();
+  readonly #idle = new Map<string, IdleSession[]>();
   readonly dialect: Dialect;
 
   constructor(dialect: Dialect) {
@@ -27,40 +37,41 @@ export class Sessions {
   }
 
   /**
-   * Runs work in a session, which is given back if the work ends well, and else destroyed.
+   * Runs work with a session. The session returns to the pool if the work succeeds; otherwise it is destroyed.
    *
-   * @throws what the work throws; {TimeUp} when the try's time is over
+   * @throws {DeadlineError} if the signal aborts
+   * @throws any error that the work throws
    */
   async use<T>(
-    { config, secret, signal }: Pick<Context<Place, Login>, "config" | "secret" | "signal">,
+    { config, secret, signal }: Pick<Context<DatabaseAddress, Login>, "config" | "secret" | "signal">,
     work: (session: Session) => Promise<T>,
   ): Promise<T> {
     signal.throwIfAborted();
     const key = JSON.stringify([config.host, config.port, config.database, config.tls, secret]);
     let session: Session | undefined;
-    let over = false;
+    let isAborted = false;
     const aborted = Promise.withResolvers<never>();
     const abort = () => {
-      over = true;
+      isAborted = true;
       session?.destroy();
       aborted.reject(new DeadlineError());
     };
     signal.addEventListener("abort", abort, { once: true });
-    const worked = async () => {
-      session = this.#take(key) ?? (await this.dialect.connect(config, secret));
-      if (over) {
+    const run = async () => {
+      session = this.#takeIdle(key) ?? (await this.dialect.connect(config, secret));
+      if (isAborted) {
         session.destroy();
         throw new DeadlineError();
       }
       const result = await work(session);
-      if (!over) this.#keep(key, session);
+      if (!isAborted) this.#addIdle(key, session);
       return result;
     };
     try {
-      const working = worked();
-      // Whoever loses the race may fail later, unheard.
-      working.catch(() => {});
-      return await Promise.race([working, aborted.promise]);
+      const running = run();
+      // Without a handler, a failure after the abort would be an unhandled rejection.
+      running.catch(() => {});
+      return await Promise.race([running, aborted.promise]);
     } catch (error) {
       session?.destroy();
       throw error;
@@ -69,72 +80,72 @@ export class Sessions {
     }
   }
 
-  #take(key: string): Session | undefined {
+  #takeIdle(key: string): Session | undefined {
     for (;;) {
-      const kept = this.#idle.get(key)?.pop();
-      if (!kept) return undefined;
-      clearTimeout(kept.timer);
+      const entry = this.#idle.get(key)?.pop();
+      if (!entry) return undefined;
+      clearTimeout(entry.timer);
       // After a Lambda freeze, the limit can have passed before the timer fires.
-      if (performance.now() - kept.since < keptMs) {
-        kept.session.hold(true);
-        return kept.session;
+      if (performance.now() - entry.since < maxIdleMs) {
+        entry.session.keepAlive(true);
+        return entry.session;
       }
-      kept.session.destroy();
+      entry.session.destroy();
     }
   }
 
-  #keep(key: string, session: Session): void {
+  #addIdle(key: string, session: Session): void {
     const idle = this.#idle.get(key) ?? [];
     this.#idle.set(key, idle);
     const timer = setTimeout(() => {
-      idle.splice(idle.indexOf(kept), 1);
+      idle.splice(idle.indexOf(entry), 1);
       if (idle.length === 0) this.#idle.delete(key);
       session.destroy();
-    }, keptMs).unref();
-    const kept: Kept = { session, since: performance.now(), timer };
-    session.hold(false);
-    idle.push(kept);
+    }, maxIdleMs).unref();
+    const entry: IdleSession = { session, since: performance.now(), timer };
+    session.keepAlive(false);
+    idle.push(entry);
   }
 }
 
-/** The try's time was over: what a session was doing is broken off. */
+/** Thrown if an attempt's time limit passes while a session is in use. The session is destroyed. */
 export class DeadlineError extends BridgeError {
   override readonly name = "DeadlineError";
 
   constructor() {
-    super("deadline-exceeded", "the try's time was over");
+    super("deadline-exceeded", "the attempt ran out of time");
   }
 }
 
-/** Rolls back the changes of the current packet. */
-export const undoPacket = "ROLLBACK TO SAVEPOINT packet";
+/** Statement that rolls back the changes of the current packet. */
+export const rollbackPacket = "ROLLBACK TO SAVEPOINT packet";
 
 /**
- * Sends packets in one transaction, each behind a savepoint: one that is refused takes nothing from the others.
+ * Sends packets in one transaction, each after a savepoint, so that a refused packet does not affect the others.
  *
- * @param deliver writes one packet; what it has written is taken back where it is not delivered
- * @returns an outcome a packet, in their order
+ * @param deliver writes one packet; its changes are rolled back if it is not delivered
+ * @returns one outcome per packet, in their order
  */
-export async function inOneTransaction<Config extends Place>(
-  sessions: Sessions,
+export async function sendInTransaction<Config extends DatabaseAddress>(
+  pool: SessionPool,
   packets: readonly Packet[],
   context: Context<Config, Login>,
   deliver: (packet: Packet, session: Session) => Promise<Outcome>,
 ): Promise<Outcome[]> {
-  const { faultOf } = sessions.dialect;
+  const { classifyError } = pool.dialect;
   const outcomes: Outcome[] = [];
   let committing = false;
   try {
-    await sessions.use(context, async (session) => {
+    await pool.use(context, async (session) => {
       await session.begin();
       for (const packet of packets) {
         await session.run("SAVEPOINT packet");
         const outcome = await deliver(packet, session).catch((error: unknown) => {
-          const fault = faultOf(error);
-          if (fault.kind === "lost") throw error;
-          return outcomeOf(fault, false);
+          const issue = classifyError(error);
+          if (issue.kind === "lost") throw error;
+          return outcomeOf(issue, false);
         });
-        if (outcome.kind !== "delivered") await session.run(undoPacket);
+        if (outcome.kind !== "delivered") await session.run(rollbackPacket);
         outcomes.push(outcome);
       }
       committing = true;
@@ -142,26 +153,28 @@ export async function inOneTransaction<Config extends Place>(
     });
     return outcomes;
   } catch (error) {
-    const fault = error instanceof DeadlineError || context.signal.aborted ? timeUp : faultOf(error);
-    // At COMMIT nobody can say whose packet it is.
-    const isAnybodys = committing && (fault.kind === "refused" || fault.kind === "there");
-    const failed = outcomeOf(isAnybodys ? { ...fault, kind: "retry" } : fault, committing && fault.kind === "lost");
-    // What was refused is refused, whatever became of the rest.
+    const issue = error instanceof DeadlineError || context.signal.aborted ? outOfTime : classifyError(error);
+    // A refusal at COMMIT cannot be traced to its packet, so all of them are retried.
+    const isUntraceable = committing && (issue.kind === "refused" || issue.kind === "duplicate");
+    const failed = outcomeOf(isUntraceable ? { ...issue, kind: "retry" } : issue, committing && issue.kind === "lost");
+    // A packet that was refused before the transaction failed remains refused.
     return packets.map((_, i) => (outcomes[i]?.kind === "refused" ? outcomes[i] : failed));
   }
 }
 
-const timeUp: SqlIssue = { kind: "lost", code: "time", says: "the try's time was over" };
+const outOfTime: SqlIssue = { kind: "lost", code: "time", message: "the attempt ran out of time" };
 
-/** Maximum length of a refusal message kept for the operator. */
-const answerKept = 2_048;
+/** Maximum length, in UTF-16 code units, of a database message kept for the operator. */
+const maxAnswerLength = 2_048;
 
-export function outcomeOf({ kind, says, code, about, answer }: SqlIssue, mayHaveLanded: boolean): Outcome {
-  const reason = `${says}${about ? `: ${about}` : ""} (${code})`;
+/** Converts a database issue into a packet's outcome. The reason contains no value of the packet. */
+export function outcomeOf(issue: SqlIssue, mayHaveLanded: boolean): Outcome {
+  const { kind, answer } = issue;
+  const reason = describeIssue(issue);
   switch (kind) {
-    case "there":
+    case "duplicate":
     case "refused":
-      return refused(reason, { ...(answer && { answer: answer.slice(0, answerKept) }) });
+      return refused(reason, { ...(answer && { answer: answer.slice(0, maxAnswerLength) }) });
     case "login":
       return retry(reason, { auth: true, mayHaveLanded });
     case "setup":
@@ -173,18 +186,23 @@ export function outcomeOf({ kind, says, code, about, answer }: SqlIssue, mayHave
   }
 }
 
+/** Describes a database issue in one line, without any value of the packet. */
+export function describeIssue({ message, objectName, code }: SqlIssue): string {
+  return `${message}${objectName ? `: ${objectName}` : ""} (${code})`;
+}
+
 /**
- * Whether a database would take statements like these now: each is run, and all is taken back.
+ * Runs statements in a transaction and rolls it back. Returns true if all of them succeed.
  *
- * A table that is missing, or a grant, makes a target asleep: its packets wait for whoever mends that, and none is held.
+ * A missing table or grant makes the probe fail, so packets wait until it is fixed and none is held.
  */
-export async function wouldTake<Config extends Place>(
-  sessions: Sessions,
+export async function canRun<Config extends DatabaseAddress>(
+  pool: SessionPool,
   context: Context<Config, Login>,
   statements: readonly string[],
 ): Promise<boolean> {
   try {
-    return await sessions.use(context, async (session) => {
+    return await pool.use(context, async (session) => {
       await session.begin();
       try {
         for (const sql of statements) await session.run(sql);

@@ -3,35 +3,41 @@ import { type Connector, defineConnector } from "../../../bridge/model/connector
 import { delivered, type Outcome, refused } from "../../../bridge/model/outcome.ts";
 import { compareVersions, type Packet, type Version } from "../../../bridge/model/packet.ts";
 import {
-  addNothing,
   type Bind,
   Binds,
   bindOf,
+  type ColumnValue,
   columnSchema,
   type Dialect,
   databaseConfig,
+  emptyInsert,
   identifier,
   inSchema,
   type Login,
-  loginSchema,
   quoted,
   type Session,
   tlsRule,
-  type Valued,
 } from "./dialect.ts";
 import { pollSchema, pollTable } from "./poll-table.ts";
-import { inOneTransaction, outcomeOf, Sessions, undoPacket, wouldTake } from "./session-pool.ts";
+import {
+  canRun,
+  databaseConnector,
+  outcomeOf,
+  rollbackPacket,
+  SessionPool,
+  sendInTransaction,
+} from "./session-pool.ts";
 
 const configSchema = z
   .strictObject({
     ...databaseConfig,
     table: identifier.describe("The table."),
-    key: identifier.describe("The column that says which record a row is; it must have a unique index."),
+    key: identifier.describe("The column with the record's key. It must have a unique index."),
     columns: z
       .record(z.string(), columnSchema)
       .refine((columns) => Object.keys(columns).length > 0, "names no column")
-      .describe("Which field goes to which column. A packet with any other field is refused."),
-    poll: pollSchema.optional().describe("A table to be read every minute, for what others have changed."),
+      .describe("The column of each field. A packet with any other field is refused."),
+    poll: pollSchema.optional().describe("A table that is read every minute for changes made by others."),
   })
   .refine(...tlsRule)
   .refine(
@@ -39,37 +45,32 @@ const configSchema = z
       const names = [key, ...Object.values(columns).map(({ column }) => column)];
       return new Set(names).size === names.length;
     },
-    { path: ["columns"], message: "has a column twice, or the key's" },
+    { path: ["columns"], message: "names a column twice, or the key column" },
   );
 
 type Config = z.output<typeof configSchema>;
 
 /**
- * A connector to one table: one row a record, of which a packet changes the columns it has fields for.
+ * Creates a connector to a table with one row per record. A packet updates the columns of its fields.
  *
- * Exactly once: the packet's id goes into an inbox in the transaction that changes the row. In order: beside each row
- * the versions of its fields are kept, so that what is older never overwrites, even where a process that was thought
- * dead wakes up in the middle of a send. Both tables: docs/sql.
+ * Each packet takes effect exactly once: its id is inserted into an inbox table in the transaction that changes the
+ * row. A second table keeps the version of each field, so an older value never overwrites a newer one, even if a
+ * process that was presumed dead resumes in the middle of a send. The DDL of both tables is in docs/sql.
  */
-export function sqlTable(name: string, dialect: Dialect): Connector<Config, Login> {
-  const sessions = new Sessions(dialect);
+export function upsertTableConnector(name: string, dialect: Dialect): Connector<Config, Login> {
+  const pool = new SessionPool(dialect);
   return defineConnector({
+    ...databaseConnector,
     name,
-    version: "v1",
     order: "latest",
-    idempotent: true,
-    deletes: true,
     config: configSchema,
-    secret: loginSchema,
-    // Each concurrent send uses its own session.
-    rate: { concurrency: 4 },
     sendBatch: (packets, context) =>
-      inOneTransaction(sessions, packets, context, (packet, session) =>
+      sendInTransaction(pool, packets, context, (packet, session) =>
         write(packet, { config: context.config, session, dialect }),
       ),
-    probe: (context) => wouldTake(sessions, context, trials(context.config, dialect)),
+    probe: (context) => canRun(pool, context, probeStatements(context.config, dialect)),
     polls: ({ poll }) => poll !== undefined,
-    poll: (context) => pollTable(sessions, context),
+    poll: (context) => pollTable(pool, context),
   });
 }
 
@@ -85,8 +86,8 @@ async function write(packet: Packet, context: WriteContext): Promise<Outcome> {
   const values = valuesOf(packet, config);
   if (typeof values === "string") return refused(values);
 
-  const isNew = await session.add(inSchema(config.schema, dialect.own("hms_bridge_inbox")), [
-    { name: dialect.own("packet_id"), bind: text(packet.id) },
+  const isNew = await session.insert(inSchema(config.schema, dialect.ownName("hms_bridge_inbox")), [
+    { name: dialect.ownName("packet_id"), bind: text(packet.id) },
   ]);
   if (!isNew) return landed;
 
@@ -94,16 +95,16 @@ async function write(packet: Packet, context: WriteContext): Promise<Outcome> {
   const fields = newerFields(packet, held);
   if (fields === undefined) return landed;
   if (packet.action === "delete") {
-    await withRow("DELETE", packet.entity, context);
+    await runOnRow("DELETE", packet.entity, context);
   } else {
     const refusal = await upsert(
       packet.entity,
-      fields.map((field) => values.get(field) as Valued),
+      fields.map((field) => values.get(field) as ColumnValue),
       context,
     );
     if (refusal) return refusal;
   }
-  await keepVersions(packet, fields, held, context);
+  await storeVersions(packet, fields, held, context);
   return landed;
 }
 
@@ -116,20 +117,20 @@ function tableOf({ schema, table }: Config): string {
 }
 
 function versionsOf({ schema }: Config, dialect: Dialect): string {
-  return inSchema(schema, dialect.own("hms_bridge_versions"));
+  return inSchema(schema, dialect.ownName("hms_bridge_versions"));
 }
 
 /** Returns the value to bind for each field, or the reason why the packet cannot be written. */
-function valuesOf(packet: Packet, { columns }: Config): ReadonlyMap<string, Valued> | string {
-  if (packet.entity.includes("\0")) return "the record's key holds a NUL character";
-  const values = new Map<string, Valued>();
+function valuesOf(packet: Packet, { columns }: Config): ReadonlyMap<string, ColumnValue> | string {
+  if (packet.entity.includes("\0")) return "the record's key contains a NUL character";
+  const values = new Map<string, ColumnValue>();
   if (packet.action === "delete") return values;
   for (const [field, value] of Object.entries(packet.fields)) {
-    const known = Object.hasOwn(columns, field) ? columns[field] : undefined;
-    if (!known) return `the field ${field} has no column; give it one under columns, or leave it out of the sheet`;
-    const bind = bindOf(known.type, value);
-    if ("fault" in bind) return `${field}, for ${known.column}, ${bind.fault}`;
-    values.set(field, { name: quoted(known.column), bind });
+    const column = Object.hasOwn(columns, field) ? columns[field] : undefined;
+    if (!column) return `the field ${field} has no column; add it to columns, or remove it from the sheet`;
+    const bind = bindOf(column.type, value);
+    if ("issue" in bind) return `${field}, for ${column.column}, ${bind.issue}`;
+    values.set(field, { name: quoted(column.column), bind });
   }
   return values;
 }
@@ -152,22 +153,22 @@ type Versions = z.output<typeof versionsSchema>;
 /** Reads the versions of a row and locks them until the transaction ends. */
 async function lockVersions(entity: string, { config, session, dialect }: WriteContext): Promise<Versions> {
   const table = versionsOf(config, dialect);
-  const row: Valued[] = [
-    { name: dialect.own("target"), bind: text(tableOf(config)) },
-    { name: dialect.own("entity"), bind: text(entity) },
+  const row: ColumnValue[] = [
+    { name: dialect.ownName("target"), bind: text(tableOf(config)) },
+    { name: dialect.ownName("entity"), bind: text(entity) },
   ];
-  const nothing: Versions = { fields: {} };
-  const versions = dialect.own("versions");
-  if (await session.add(table, [...row, { name: versions, bind: text(JSON.stringify(nothing)) }])) return nothing;
+  const empty: Versions = { fields: {} };
+  const versions = dialect.ownName("versions");
+  if (await session.insert(table, [...row, { name: versions, bind: text(JSON.stringify(empty)) }])) return empty;
   const binds = new Binds(dialect);
   const found = await session.run(
-    `SELECT ${versions} FROM ${table} WHERE ${equal(binds, row)} ${dialect.forUpdate}`,
+    `SELECT ${versions} FROM ${table} WHERE ${allEqual(binds, row)} ${dialect.forUpdate}`,
     binds.list,
   );
   return versionsSchema.parse(JSON.parse(String(found.rows[0]?.[0])));
 }
 
-async function keepVersions(
+async function storeVersions(
   packet: Packet,
   fields: readonly string[],
   held: Versions,
@@ -179,19 +180,20 @@ async function keepVersions(
       ? { fields: {}, deleted: packet.version }
       : { ...held, fields: { ...held.fields, ...Object.fromEntries(fields.map((field) => [field, packet.version])) } };
   const binds = new Binds(dialect);
-  const set = binds.column({ name: dialect.own("versions"), bind: text(JSON.stringify(versions)) });
-  const where = equal(binds, [
-    { name: dialect.own("target"), bind: text(tableOf(config)) },
-    { name: dialect.own("entity"), bind: text(packet.entity) },
+  const set = binds.column({ name: dialect.ownName("versions"), bind: text(JSON.stringify(versions)) });
+  const where = allEqual(binds, [
+    { name: dialect.ownName("target"), bind: text(tableOf(config)) },
+    { name: dialect.ownName("entity"), bind: text(packet.entity) },
   ]);
   const table = versionsOf(config, dialect);
-  await session.run(`UPDATE ${table} SET ${set.name} = ${set.bound} WHERE ${where}`, binds.list);
+  await session.run(`UPDATE ${table} SET ${set.name} = ${set.placeholder} WHERE ${where}`, binds.list);
 }
 
-function equal(binds: Binds, row: readonly Valued[]): string {
+/** Returns a condition that each column has its value. */
+function allEqual(binds: Binds, row: readonly ColumnValue[]): string {
   return row
-    .map((valued) => binds.column(valued))
-    .map(({ name, bound }) => `${name} = ${bound}`)
+    .map((value) => binds.column(value))
+    .map(({ name, placeholder }) => `${name} = ${placeholder}`)
     .join(" AND ");
 }
 
@@ -207,67 +209,82 @@ function newerFields({ action, send, fields, version }: Packet, held: Versions):
   return newer.length === 0 || whole ? undefined : newer;
 }
 
-/** @param sql what to do with the row */
-async function withRow(
-  sql: "DELETE" | "SELECT 1",
+async function runOnRow(
+  statement: "DELETE" | "SELECT 1",
   entity: string,
   { config, session, dialect }: WriteContext,
 ): Promise<void> {
   const binds = new Binds(dialect);
-  const where = equal(binds, [{ name: quoted(config.key), bind: text(entity) }]);
-  await session.run(`${sql} FROM ${tableOf(config)} WHERE ${where}`, binds.list);
+  const where = allEqual(binds, [{ name: quoted(config.key), bind: text(entity) }]);
+  await session.run(`${statement} FROM ${tableOf(config)} WHERE ${where}`, binds.list);
 }
 
-/** Writes the row. @returns a refusal that names the column, where the database refused a value and did not say whose */
-async function upsert(entity: string, values: readonly Valued[], context: WriteContext): Promise<Outcome | undefined> {
+/** Writes the row. Returns a refusal that names the column if the database rejects a value without naming it. */
+async function upsert(
+  entity: string,
+  values: readonly ColumnValue[],
+  context: WriteContext,
+): Promise<Outcome | undefined> {
   try {
     await upsertColumns(entity, values, context);
     return undefined;
   } catch (error) {
-    const fault = context.dialect.faultOf(error);
-    if (fault.kind !== "refused" || fault.about !== undefined) throw error;
-    return outcomeOf({ ...fault, about: await columnAtFault(entity, values, fault.code, context) }, false);
+    const issue = context.dialect.classifyError(error);
+    if (issue.kind !== "refused" || issue.objectName !== undefined) throw error;
+    const column = await findRejectedColumn(entity, values, issue.code, context);
+    return outcomeOf({ ...issue, objectName: column }, false);
   }
 }
 
-async function upsertColumns(entity: string, values: readonly Valued[], { config, session, dialect }: WriteContext) {
+async function upsertColumns(
+  entity: string,
+  values: readonly ColumnValue[],
+  { config, session, dialect }: WriteContext,
+): Promise<void> {
   const binds = new Binds(dialect);
   const key = binds.column({ name: quoted(config.key), bind: text(entity) });
-  const columns = values.map((valued) => binds.column(valued));
+  const columns = values.map((value) => binds.column(value));
   await session.run(dialect.upsert(tableOf(config), key, columns), binds.list);
 }
 
-/** Tries each value alone, the key first, and takes it back: the one that fails as all together did is it. */
-async function columnAtFault(entity: string, values: readonly Valued[], code: string, context: WriteContext) {
+/**
+ * Finds the column whose value fails with an error code. Writes each value alone, the key first, and rolls it back.
+ */
+async function findRejectedColumn(
+  entity: string,
+  values: readonly ColumnValue[],
+  code: string,
+  context: WriteContext,
+): Promise<string | undefined> {
   const { config, session, dialect } = context;
-  const trials = [
-    { name: quoted(config.key), run: () => withRow("SELECT 1", entity, context) },
+  const checks = [
+    { name: quoted(config.key), run: () => runOnRow("SELECT 1", entity, context) },
     ...values.map((value) => ({ name: value.name, run: () => upsertColumns(entity, [value], context) })),
   ];
-  for (const { name, run } of trials) {
-    await session.run(undoPacket);
+  for (const { name, run } of checks) {
+    await session.run(rollbackPacket);
     try {
       await run();
     } catch (error) {
-      if (dialect.faultOf(error).code === code) return name.slice(1, -1);
+      if (dialect.classifyError(error).code === code) return name.slice(1, -1);
     }
   }
   return undefined;
 }
 
-/** Touch nothing, and fail where a packet would: for a table, a column or a grant that is missing. */
-function trials(config: Config, dialect: Dialect): string[] {
+/** Returns statements that change nothing but fail, as a packet would, if a table, a column or a grant is missing. */
+function probeStatements(config: Config, dialect: Dialect): string[] {
   const columns = [config.key, ...Object.values(config.columns).map(({ column }) => column)].map(quoted);
   const table = tableOf(config);
   const key = quoted(config.key);
   const versions = versionsOf(config, dialect);
-  const own = (...names: string[]) => names.map(dialect.own);
+  const own = (...names: string[]) => names.map(dialect.ownName);
   return [
-    addNothing(dialect, table, columns),
+    emptyInsert(dialect, table, columns),
     `UPDATE ${table} SET ${columns.map((name) => `${name} = ${name}`).join(", ")} WHERE ${key} IS NULL AND 1 = 0`,
     `DELETE FROM ${table} WHERE ${key} IS NULL AND 1 = 0`,
-    addNothing(dialect, inSchema(config.schema, dialect.own("hms_bridge_inbox")), own("packet_id")),
-    addNothing(dialect, versions, own("target", "entity", "versions")),
-    `UPDATE ${versions} SET ${dialect.own("versions")} = NULL WHERE ${dialect.own("entity")} IS NULL AND 1 = 0`,
+    emptyInsert(dialect, inSchema(config.schema, dialect.ownName("hms_bridge_inbox")), own("packet_id")),
+    emptyInsert(dialect, versions, own("target", "entity", "versions")),
+    `UPDATE ${versions} SET ${dialect.ownName("versions")} = NULL WHERE ${dialect.ownName("entity")} IS NULL AND 1 = 0`,
   ];
 }

@@ -324,9 +324,9 @@ describe("governance.yaml", () => {
     ],
     ["an unknown action", "rules:\n  - { id: a, field: x, action: shred }", "governance.yaml:2: rules.0.action: "],
     [
-      "a rule that fits nothing",
+      "a rule that matches nothing",
       "rules:\n  - { id: a, action: mask }",
-      'governance.yaml:2: rules.0.id: a fits nothing; give "field:"',
+      'governance.yaml:2: rules.0.id: a matches nothing; add "field:"',
     ],
     ["a rule without an id", "rules:\n  - { field: a, action: mask }", "rules.0.id: "],
     [

@@ -574,17 +574,17 @@ describe("target polling", () => {
 describe("an inbound sheet", () => {
   const faults = (text: string) => {
     const reading = readSheet("mappings/back.yaml", text);
-    return reading.ok ? [] : reading.faults.map(({ line, message }) => `${line}: ${message}`);
+    return reading.ok ? [] : reading.issues.map(({ line, message }) => `${line}: ${message}`);
   };
 
   it.each([
     [
       "direction: inbound\nsource_event: policy.x\ntargets:\n  hms: { publish: a.b, map: { a: b } }\n",
-      "2: source_event policy.x does not come from outside; name a connector: inbound.PayrollConnector",
+      "2: source_event policy.x is not an inbound type; name a connector, as in inbound.PayrollConnector",
     ],
     [
       "source_event: inbound.Payroll\ntargets:\n  x: { connector: Payroll, map: { a: b } }\n",
-      '1: source_event inbound.Payroll comes from outside; say "direction: inbound"',
+      '1: source_event inbound.Payroll is an inbound type; add "direction: inbound"',
     ],
     [
       "direction: inbound\nsource_event: inbound.Payroll\ntargets:\n  hms: { map: { a: b } }\n",
@@ -592,7 +592,7 @@ describe("an inbound sheet", () => {
     ],
     [
       "direction: inbound\nsource_event: inbound.Payroll\ntargets:\n  hms: { publish: a, connector: Payroll, map: { a: b } }\n",
-      "4: connector has no place in an inbound sheet: HMS is the target",
+      "4: connector is not allowed in an inbound sheet: HMS is the target",
     ],
     ["source_event: a\ntargets:\n  hms: { map: { a: b } }\n", "3: connector is missing; name a file of connectors/"],
     [
@@ -614,7 +614,7 @@ examples:
     expect(core.engine.sheets().sheets).toHaveLength(1);
 
     const wrong = example.replaceAll("inbound.Payroll", "inbound.Nobody");
-    await expect(core.use({ wrong })).rejects.toThrow("no connector is called Nobody; there are Payroll");
+    await expect(core.use({ wrong })).rejects.toThrow("no connector is called Nobody; installed: Payroll");
     const failing = example.replace("new_rate: 70", "new_rate: 71");
     await expect(core.use({ failing })).rejects.toThrow("hms: new_rate not as expected");
   });

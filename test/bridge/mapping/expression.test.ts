@@ -32,11 +32,11 @@ describe("an expression", () => {
     ["$distinct(x.y)", { x: [{ y: 1 }, { y: 1 }] }, 1],
     ["$distinct([1, 1])", null, [1]],
     ["$distinct($)", "a", "a"],
-  ])("%s gives what JSONata says", async (source, input, expected) => {
+  ])("evaluates %s as JSONata does", async (source, input, expected) => {
     expect(await evaluate(source, input)).toEqual(expected);
   });
 
-  it("sees its bindings", async () => {
+  it("reads its bindings as variables", async () => {
     const result = await compileExpression("$data.a & $event.id").evaluate(null, noon, {
       data: { a: "x" },
       event: { id: "1" },
@@ -53,7 +53,7 @@ describe("an expression", () => {
     "x".repeat(4_097),
     "'open",
     "$replace($, /(?<!a)b/, 'x')",
-  ])("that does not compile says so when it is checked: %s", (source) => {
+  ])("throws an ExpressionError at compile time for %s", (source) => {
     expect(() => compileExpression(source)).toThrow(ExpressionError);
   });
 
@@ -100,22 +100,23 @@ describe("an expression", () => {
     ["$$.$lookup($, 'a')($)", "Zephyrine-4242"],
   ];
 
-  it.each(costly)("%s ends within a second with a fault, and repeats no value", async (source, input) => {
+  it.each(costly)("stops %s in time, with an error that contains no input", async (source, input) => {
     const began = performance.now();
 
-    const fault: unknown = await evaluate(source, input).then(
+    // A few of them may also return a small result or none.
+    const error: unknown = await evaluate(source, input).then(
       (result) =>
-        result === undefined || JSON.stringify(result).length < 100 ? new ExpressionError("nothing of it") : result,
+        result === undefined || JSON.stringify(result).length < 100 ? new ExpressionError("a small result") : result,
       (error: unknown) => error,
     );
 
-    expect(fault).toBeInstanceOf(ExpressionError);
-    expect((fault as Error).message).not.toMatch(/Zephyrine|4242/);
-    // Generous: the machine may be busy.
+    expect(error).toBeInstanceOf(ExpressionError);
+    expect((error as Error).message).not.toMatch(/Zephyrine|4242/);
+    // A free machine needs less than a second.
     expect(performance.now() - began).toBeLessThan(5_000);
   });
 
-  it("reaches nothing of the process", async () => {
+  it("cannot reach the process or a prototype", async () => {
     for (const source of [
       "process",
       "$process",
@@ -130,7 +131,7 @@ describe("an expression", () => {
     }
   });
 
-  it("leaves its input as it was", async () => {
+  it("does not change its input", async () => {
     const input = { a: [1, { b: 2 }] };
 
     await evaluate('$ ~> |a|{"b": 3}|', input).catch(() => {});
@@ -139,14 +140,14 @@ describe("an expression", () => {
     expect(input).toEqual({ a: [1, { b: 2 }] });
   });
 
-  it("gives the same for the same, always", async () => {
+  it("returns the same result for the same input and time", async () => {
     const compiled = compileExpression("$now() & $string($)");
 
     expect(await compiled.evaluate(1, noon)).toBe(await compiled.evaluate(1, noon));
     await expect(compiled.evaluate(1, noon + 1)).resolves.not.toBe(await compiled.evaluate(1, noon));
   });
 
-  it("serves many at once, each with its own time and bindings", async () => {
+  it("keeps the times and bindings of concurrent evaluations apart", async () => {
     const compiled = compileExpression("$string($millis()) & '/' & $who");
 
     const results = await Promise.all(
@@ -156,7 +157,7 @@ describe("an expression", () => {
     expect(results).toEqual(Array.from({ length: 50 }, (_, i) => `${noon + i}/w${i}`));
   });
 
-  it("made of anything either compiles or says that it does not", () => {
+  it("compiles random source text or throws an ExpressionError", () => {
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom(..."$()[]{}.,:;'\"/\\*+-=<>~|&?@#%^!ab01 \n") }), (source) => {
         try {
@@ -170,16 +171,16 @@ describe("an expression", () => {
   });
 });
 
-describe("what an expression gives", () => {
+describe("an expression's result", () => {
   it.each([
     ["an infinite number", "$sum([$, $])", 1e308],
     ["half a character", '$split($, "")[0]', "😀x"],
     ["half a character in a record", '{ "a": $split($, "")[0] }', "😀x"],
-  ])("is nothing that JSON cannot carry: %s", async (_, source, input) => {
-    await expect(compileExpression(source).evaluate(input, 0)).rejects.toThrow(/gives no JSON/);
+  ])("causes an error if it is %s, which JSON cannot represent", async (_, source, input) => {
+    await expect(compileExpression(source).evaluate(input, 0)).rejects.toThrow(/is not JSON/);
   });
 
-  it("comes in time, however many are asked at once", async () => {
+  it("arrives in time even if 60 evaluations start at once", async () => {
     const slow = compileExpression("$sum([1..3000].($ * 2))");
 
     const results = await Promise.all(Array.from({ length: 60 }, () => slow.evaluate(null, 0)));
@@ -188,8 +189,8 @@ describe("what an expression gives", () => {
   });
 });
 
-describe("a limit", () => {
-  it("is counted in steps, so that a busy machine makes nothing of an event that an idle one would not", async () => {
+describe("an expression's limit", () => {
+  it("counts steps and not time, so a busy machine gives the same result as an idle one", async () => {
     const endless = compileExpression("($f := function(){$f()}; $f())");
     const large = compileExpression("$sum([1..9000].($ * 2))");
 
@@ -200,19 +201,19 @@ describe("a limit", () => {
     vi.restoreAllMocks();
   });
 
-  it("is no fault of the sheet where there was no processor for it", async () => {
+  it("throws an error other than ExpressionError if the machine is too busy to evaluate in time", async () => {
     const slow = compileExpression("$sum([1..9000].($ * 2))");
     vi.spyOn(Date, "now").mockImplementation(skippingClock(60_000));
 
-    const fault: unknown = await slow.evaluate(null, 0).catch((error: unknown) => error);
+    const error: unknown = await slow.evaluate(null, 0).catch((error: unknown) => error);
     vi.restoreAllMocks();
 
-    expect(fault).toBeInstanceOf(Error);
-    expect(fault).not.toBeInstanceOf(ExpressionError);
+    expect(error).toBeInstanceOf(Error);
+    expect(error).not.toBeInstanceOf(ExpressionError);
   });
 });
 
-/** Each look at the clock takes the others' time too. ms */
+/** Returns a clock that advances by `stepMs` at each reading, as on a busy machine. */
 function skippingClock(stepMs = 0.05): () => number {
   let now = 0;
   return () => {

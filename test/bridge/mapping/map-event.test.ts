@@ -25,63 +25,68 @@ describe("mapping", () => {
     ["leaves absent fields absent", "map: { x: y, z: w }", { x: 1 }, { y: 1 }],
     ["keeps null as null", "map: { x: y }", { x: null }, { y: null }],
     [
-      "keeps false, zero and the empty text",
+      "keeps false, zero and the empty string",
       "map: { x: x, y: y, z: z }",
       { x: false, y: 0, z: "" },
       { x: false, y: 0, z: "" },
     ],
-    ["makes no packet of nothing", "map: { x: y }", { other: 1 }, undefined],
-    ["reads through dots", "map: { a.b.c: y }", { a: { b: { c: 5 } } }, { y: 5 }],
-    ["reads through lists by place", "map: { a.0: y }", { a: [7] }, { y: 7 }],
-    ["writes dots flat", "map: { x: a.b }", { x: 1 }, { "a.b": 1 }],
-    ["sees no inherited field", "map: { toString: y, x: z }", { x: 1 }, { z: 1 }],
-    ["drops new_x equal to old_x", "map: { new_rate: y }", { new_rate: 5, old_rate: 5 }, undefined],
-    ["keeps new_x unlike old_x", "map: { new_rate: y }", { new_rate: 5, old_rate: 6 }, { y: 5 }],
-    ["drops x equal to old_x", "map: { rate: y }", { rate: 5, old_rate: 5 }, undefined],
+    ["returns no payload if the event has no mapped field", "map: { x: y }", { other: 1 }, undefined],
+    ["reads nested fields by a dotted path", "map: { a.b.c: y }", { a: { b: { c: 5 } } }, { y: 5 }],
+    ["reads list items by index", "map: { a.0: y }", { a: [7] }, { y: 7 }],
+    ["keeps a dotted target field flat", "map: { x: a.b }", { x: 1 }, { "a.b": 1 }],
+    ["ignores inherited properties", "map: { toString: y, x: z }", { x: 1 }, { z: 1 }],
+    ["drops new_x if it equals old_x", "map: { new_rate: y }", { new_rate: 5, old_rate: 5 }, undefined],
+    ["keeps new_x if it differs from old_x", "map: { new_rate: y }", { new_rate: 5, old_rate: 6 }, { y: 5 }],
+    ["drops x if it equals old_x", "map: { rate: y }", { rate: 5, old_rate: 5 }, undefined],
     [
-      "drops x equal to previous.x",
+      "drops x if it equals previous.x",
       "map: { rate: y }",
       { rate: { a: [1] }, previous: { rate: { a: [1] } } },
       undefined,
     ],
-    ["keeps x unlike previous.x", "map: { rate: y }", { rate: 5, previous: { rate: null } }, { y: 5 }],
-    ["takes new_x against previous.x", "map: { new_rate: y }", { new_rate: 5, previous: { rate: 5 } }, undefined],
-    ["takes an old null for a value", "map: { rate: y }", { rate: null, old_rate: null }, undefined],
-    ["clears what was there", "map: { rate: y }", { rate: null, old_rate: 5 }, { y: null }],
-    ["reads old_x beside a nested x", "map: { a.new_rate: y }", { a: { new_rate: 1, old_rate: 1 } }, undefined],
-    ["tells 1 from its text", "map: { rate: y }", { rate: 1, old_rate: "1" }, { y: 1 }],
+    ["keeps x if it differs from previous.x", "map: { rate: y }", { rate: 5, previous: { rate: null } }, { y: 5 }],
+    ["compares new_x with previous.x", "map: { new_rate: y }", { new_rate: 5, previous: { rate: 5 } }, undefined],
+    ["drops null if the previous value is null", "map: { rate: y }", { rate: null, old_rate: null }, undefined],
+    ["keeps null if there was a previous value", "map: { rate: y }", { rate: null, old_rate: 5 }, { y: null }],
+    ["finds old_x beside a nested new_x", "map: { a.new_rate: y }", { a: { new_rate: 1, old_rate: 1 } }, undefined],
+    ["distinguishes 1 from the text 1", "map: { rate: y }", { rate: 1, old_rate: "1" }, { y: 1 }],
     ["adds fixed fields to a change", "map: { x: y }, set: { origin: HMS }", { x: 1 }, { y: 1, origin: "HMS" }],
-    ["sends no fixed field alone", "map: { x: y }, set: { origin: HMS }", { other: 1 }, undefined],
-    ["computes", "map: { x: { to: y, with: '$ & \"!\"' } }", { x: "a" }, { y: "a!" }],
-    ["leaves out what computes to nothing", "map: { x: { to: y, with: 'nothing' }, z: z }", { x: {}, z: 1 }, { z: 1 }],
+    ["does not send fixed fields alone", "map: { x: y }, set: { origin: HMS }", { other: 1 }, undefined],
+    ["evaluates a field's expression", "map: { x: { to: y, with: '$ & \"!\"' } }", { x: "a" }, { y: "a!" }],
     [
-      "clears with null, whatever the expression",
+      "leaves out a field whose expression returns nothing",
+      "map: { x: { to: y, with: 'nothing' }, z: z }",
+      { x: {}, z: 1 },
+      { z: 1 },
+    ],
+    [
+      "maps null to null without evaluating the expression",
       "map: { x: { to: y, with: '$uppercase($)' } }",
       { x: null },
       { y: null },
     ],
     [
-      "sends all, unchanged too, with send: full",
+      "includes unchanged fields with send: full",
       "map: { x: x, z: z }, send: full",
       { x: 1, old_x: 1, z: 2 },
       { x: 1, z: 2 },
     ],
-    ["deletes without fields", "action: delete", { other: 1 }, {}],
+    ["returns a payload without fields for action: delete", "action: delete", { other: 1 }, {}],
   ])("%s", async (_, target, data, expected) => {
     expect(await fieldsOf(target, data)).toEqual(expected);
   });
 
   it("holds a packet with send: full if a field is missing", async () => {
-    const [parcel] = await mapped("map: { x: x, z: z }, send: full", { data: { x: 1 } });
+    const [payload] = await mapped("map: { x: x, z: z }, send: full", { data: { x: 1 } });
 
-    expect(parcel?.fault).toBe("send: full needs z, which the event does not give");
+    expect(payload?.issue).toBe("send: full needs z, which the event does not have");
   });
 
   it("holds a packet if an expression fails, with a reason that contains no value", async () => {
-    const [parcel] = await mapped("map: { x: { to: y, with: $number($) } }", { data: { x: "Zephyrine" } });
+    const [payload] = await mapped("map: { x: { to: y, with: $number($) } }", { data: { x: "Zephyrine" } });
 
-    expect(parcel?.fault).toMatch(/^x: /);
-    expect(parcel?.fault).not.toContain("Zephyrine");
+    expect(payload?.issue).toMatch(/^x: /);
+    expect(payload?.issue).not.toContain("Zephyrine");
   });
 
   it("uses the time of acceptance for $now()", async () => {
@@ -100,19 +105,31 @@ describe("mapping", () => {
 
   it.each<[string, string, string, Partial<SourceEvent>, string]>([
     ["the sheet's key", "key: data.policyId", "map: { x: y }", { data: { x: 1, policyId: "p-1", id: "d-1" } }, "p-1"],
-    ["a key written from the data", "key: policyId", "map: { x: y }", { data: { x: 1, policyId: 7 } }, "7"],
-    ["the target's key first", "key: data.a", "key: b, map: { x: y }", { data: { x: 1, a: "a", b: "b" } }, "b"],
-    ["the subject without a key", "", "map: { x: y }", { subject: "s-1", data: { x: 1, id: "d-1" } }, "s-1"],
-    ["data.id without a subject", "", "map: { x: y }", { subject: undefined, data: { x: 1, id: "d-1" } }, "d-1"],
-    ["the sheet's name without anything", "", "map: { x: y }", { subject: undefined, data: { x: 1 } }, "sheet"],
     [
-      "the subject where the key is no name",
+      "the sheet's key without its data. prefix",
+      "key: policyId",
+      "map: { x: y }",
+      { data: { x: 1, policyId: 7 } },
+      "7",
+    ],
+    [
+      "the target's key if there are two",
+      "key: data.a",
+      "key: b, map: { x: y }",
+      { data: { x: 1, a: "a", b: "b" } },
+      "b",
+    ],
+    ["the subject if there is no key", "", "map: { x: y }", { subject: "s-1", data: { x: 1, id: "d-1" } }, "s-1"],
+    ["data.id if there is no subject", "", "map: { x: y }", { subject: undefined, data: { x: 1, id: "d-1" } }, "d-1"],
+    ["the sheet's name as a last resort", "", "map: { x: y }", { subject: undefined, data: { x: 1 } }, "sheet"],
+    [
+      "the subject if the key's value is an object",
       "key: data.o",
       "map: { x: y }",
       { subject: "s-1", data: { x: 1, o: {} } },
       "s-1",
     ],
-  ])("takes for the entity %s", async (...[, top, target, event, entity]) => {
+  ])("identifies the entity by %s", async (...[, top, target, event, entity]) => {
     expect((await mapped(target, event, top))[0]?.entity).toBe(entity);
   });
 
@@ -128,9 +145,9 @@ describe("mapping", () => {
     };
 
     for (const rule of ["desk", "{ to: desk, with: $ }"]) {
-      const parcels = await mapped(`for_each: data.people, key: badge, map: { desk: ${rule} }`, { data });
+      const payloads = await mapped(`for_each: data.people, key: badge, map: { desk: ${rule} }`, { data });
 
-      expect(parcels.map(({ entity, fields, fault }) => [entity, fields, fault?.slice(0, 15)])).toEqual([
+      expect(payloads.map(({ entity, fields, issue }) => [entity, fields, issue?.slice(0, 15)])).toEqual([
         ["a", { desk: 1 }, undefined],
         ["data.people[1]", {}, "data.people[1] "],
         ["data.people[2]", {}, "data.people[2] "],
@@ -140,9 +157,12 @@ describe("mapping", () => {
   });
 
   it("holds an event whose roster is not an array", async () => {
-    const [parcel] = await mapped("for_each: data.people, map: { desk: desk }", { id: "e-1", data: { people: "all" } });
+    const [payload] = await mapped("for_each: data.people, map: { desk: desk }", {
+      id: "e-1",
+      data: { people: "all" },
+    });
 
-    expect(parcel?.fault).toBe("for_each: data.people is not an array in the event");
+    expect(payload?.issue).toBe("for_each: data.people is not an array in the event");
   });
 
   it("returns no payload for an empty roster", async () => {

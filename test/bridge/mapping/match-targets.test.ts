@@ -34,7 +34,7 @@ describe("matching", () => {
     ["data.new_rate", 0],
     ['"true"', 0],
     ["[true]", 0],
-  ])("applies where the condition gives true and nothing else: %s", async (when, count) => {
+  ])("takes an event only if the condition evaluates to true: %s", async (when, count) => {
     const sheet = aSheet(`source_event: t\nwhen: '${when}'\ntargets: { a: { connector: Fake, map: { x: y } } }`);
 
     expect(await match(anEvent({ type: "t" }), [sheet], noon)).toHaveLength(count);
@@ -50,11 +50,11 @@ describe("matching", () => {
       noon,
     );
 
-    expect(found).toMatchObject([{ fault: expect.stringContaining("T2002") }, {}]);
-    expect(found[1]).not.toHaveProperty("fault");
+    expect(found).toMatchObject([{ issue: expect.stringContaining("T2002") }, {}]);
+    expect(found[1]).not.toHaveProperty("issue");
   });
 
-  it("keeps the sheets' order", async () => {
+  it("returns targets in the order of the sheets", async () => {
     const sheets = ["b", "a"].map((name) =>
       aSheet(`source_event: t\ntargets: { ${name}: { connector: Fake, map: { x: y } } }`, `${name}.yaml`),
     );

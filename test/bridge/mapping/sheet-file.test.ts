@@ -32,16 +32,17 @@ examples:
     expect: { hr: null }
 `;
 
-function faultsOf(text: string): string[] {
+/** Returns the issues of a sheet as `file:line: message`. */
+function issuesOf(text: string): string[] {
   const reading = readSheet("mappings/x.yaml", text);
-  return reading.ok ? [] : reading.faults.map(issueText);
+  return reading.ok ? [] : reading.issues.map(issueText);
 }
 
 describe("a sheet", () => {
-  it("of perDiemSheet lines works as it stands", () => {
+  it("compiles from the eleven lines of the per diem example", () => {
     const reading = readSheet("mappings/per_diem.yaml", perDiemSheet);
 
-    if (!reading.ok) throw new Error(reading.faults.map(issueText).join("\n"));
+    if (!reading.ok) throw new Error(reading.issues.map(issueText).join("\n"));
     expect(reading.sheet).toMatchObject({
       name: "per_diem",
       sourceEvents: ["policy.per_diem.updated"],
@@ -53,10 +54,10 @@ describe("a sheet", () => {
     ]);
   });
 
-  it("with everything in it is read, and says where each thing stands", () => {
+  it("compiles with every key it can have, and locates each by its line", () => {
     const reading = readSheet("mappings/full.yaml", full);
 
-    if (!reading.ok) throw new Error(reading.faults.map(issueText).join("\n"));
+    if (!reading.ok) throw new Error(reading.issues.map(issueText).join("\n"));
     expect(reading.sheet.windowMs).toBe(90_000);
     expect(reading.sheet.targets[0]).toMatchObject({
       send: "full",
@@ -66,7 +67,7 @@ describe("a sheet", () => {
     expect(reading.lineOf(["targets", "hr", "map", "effectiveDate"])).toBe(14);
   });
 
-  it("is the same sheet whatever its comments, examples and order of keys, and another for any meaning", () => {
+  it("keeps its hash if only comments or examples change, and changes it with any mapping", () => {
     const hashOf = (text: string) => {
       const reading = readSheet("mappings/x.yaml", text);
       return reading.ok ? reading.sheet.hash : undefined;
@@ -78,30 +79,38 @@ describe("a sheet", () => {
   });
 
   it.each<[string, string, string]>([
-    ["nothing", "", 'mappings/x.yaml:1: the sheet is empty; start with "source_event:" and "targets:"'],
+    ["an empty file", "", 'mappings/x.yaml:1: the sheet is empty; start with "source_event:" and "targets:"'],
     ["a list", "- a", 'mappings/x.yaml:1: the sheet is empty; start with "source_event:" and "targets:"'],
-    ["no event", "targets: { a: { connector: A, map: { x: y } } }", "source_event is missing; name the event type"],
-    ["no targets", "source_event: t", "targets is missing; name at least one target"],
-    ["no target", "source_event: t\ntargets: {}", "mappings/x.yaml:2: targets is empty; name at least one target"],
     [
-      "no connector",
+      "a missing event type",
+      "targets: { a: { connector: A, map: { x: y } } }",
+      "source_event is missing; name the event type",
+    ],
+    ["missing targets", "source_event: t", "targets is missing; add at least one target"],
+    ["empty targets", "source_event: t\ntargets: {}", "mappings/x.yaml:2: targets is empty; add at least one target"],
+    [
+      "a missing connector",
       "source_event: t\ntargets:\n  a:\n    map: { x: y }",
       "mappings/x.yaml:3: connector is missing; name a file",
     ],
-    ["no map", "source_event: t\ntargets:\n  a:\n    connector: A", 'mappings/x.yaml:3: a maps no field; give "map:"'],
+    [
+      "a missing map",
+      "source_event: t\ntargets:\n  a:\n    connector: A",
+      'mappings/x.yaml:3: a maps no field; add "map:"',
+    ],
     ["an unknown key", `${perDiemSheet}sorce: x`, 'mappings/x.yaml:12: unknown key "sorce"; known here'],
     [
-      "a slip of the pen",
+      "a misspelled key",
       perDiemSheet.replace("source_event", "source_evnt"),
       'mappings/x.yaml:2: unknown key "source_evnt"; did you mean "source_event"?',
     ],
     [
-      "a slip in a target",
+      "a misspelled key of a target",
       perDiemSheet.replace("    connector: G", "    conector: G"),
       'mappings/x.yaml:9: unknown key "conector"; did you mean "connector"?',
     ],
     [
-      "a slip in a field",
+      "a misspelled key of a field",
       perDiemSheet.replace("new_rate: dailyRate", "new_rate: { to: a, wiht: $ }"),
       'unknown key "wiht"; did you mean "with"?',
     ],
@@ -121,77 +130,77 @@ describe("a sheet", () => {
       'mappings/x.yaml:7: "a..b" has an empty name between its dots',
     ],
     [
-      "two fields for one",
+      "two fields that map to one",
       perDiemSheet.replace("      new_rate: dailyRate", "      new_rate: a\n      other: a"),
       "mappings/x.yaml:8: other and new_rate both map to a; keep one",
     ],
     [
-      "a field within another",
+      "a target field inside another",
       perDiemSheet.replace("      new_rate: dailyRate", "      new_rate: a\n      other: a.b"),
-      "mappings/x.yaml:8: other maps to a.b, which cannot stand beside a",
+      "mappings/x.yaml:8: other maps to a.b, which conflicts with a",
     ],
     [
-      "a fixed field that is mapped too",
+      "a fixed field that is also mapped",
       perDiemSheet.replace("      new_rate: dailyRate", "      new_rate: a\n    set: { a: 1 }"),
       "both map to a; keep one",
     ],
-    ["the same key twice", `${perDiemSheet}source_event: y`, "mappings/x.yaml:12: the key is duplicated; keep one"],
+    ["a duplicate key", `${perDiemSheet}source_event: y`, "mappings/x.yaml:12: the key is duplicated; keep one"],
     [
-      "a bad window",
+      "an invalid consistency window",
       `${perDiemSheet}consistency_window: soon`,
-      "mappings/x.yaml:12: consistency_window is not a time such as",
+      "mappings/x.yaml:12: consistency_window is not a duration such as",
     ],
-    ["a bad expression", `${perDiemSheet}when: "data.("`, 'mappings/x.yaml:12: "data.(" does not compile'],
+    ["an invalid expression", `${perDiemSheet}when: "data.("`, 'mappings/x.yaml:12: "data.(" does not compile'],
     [
-      "a bad expression in a field",
+      "an invalid expression in a field",
       perDiemSheet.replace("dailyRate", "{ to: a, with: '$(' }"),
       'mappings/x.yaml:7: "$(" does not compile',
     ],
     [
-      "a regex that could run for ever",
+      "a regex that could run forever",
       perDiemSheet.replace("dailyRate", "{ to: a, with: '$match($, /(a)\\1/)' }"),
       "mappings/x.yaml:7: ",
     ],
     [
-      "a bad instant",
+      "an invalid time",
       perDiemSheet.replace("    map:", "    from: tomorrow\n    map:"),
       "mappings/x.yaml:6: from is not a time such as 2026-12-01T00:00:00Z",
     ],
     [
-      "an end before its beginning",
+      "an end before the start",
       perDiemSheet.replace("    map:", "    from: 2026-12-02T00:00:00Z\n    until: 2026-12-01T00:00:00Z\n    map:"),
       "mappings/x.yaml:7: until is not after from",
     ],
     [
-      "a wrong way to send",
+      "an invalid send mode",
       perDiemSheet.replace("    map:", "    send: some\n    map:"),
       'mappings/x.yaml:6: send is neither "changed" nor "full"',
     ],
     [
-      "a bad connector's name",
+      "an invalid connector name",
       perDiemSheet.replace("PayrollConnector", "../payroll"),
       "mappings/x.yaml:5: connector is not a connector's name",
     ],
     [
-      "a bad target's name",
+      "an invalid target name",
       perDiemSheet.replace("payroll:", "Pay Roll:"),
       "mappings/x.yaml:4: Pay Roll: is not a target's name",
     ],
-    ["no YAML", "source_event: [a", "not YAML"],
-    ["a tab", "source_event: t\n\ttargets: x", "not YAML"],
+    ["invalid YAML", "source_event: [a", "not YAML"],
+    ["a tab as indentation", "source_event: t\n\ttargets: x", "not YAML"],
     [
       "an example without a name",
       `${perDiemSheet}examples: [{ event: { type: t }, expect: {} }]`,
-      "name is missing; say what the example shows",
+      "name is missing; describe what the example shows",
     ],
-  ])("with %s is told so, with the line and what to do", (_, text, expected) => {
-    const faults = faultsOf(text);
+  ])("gets an issue for %s, with the line and a remedy", (_, text, expected) => {
+    const issues = issuesOf(text);
 
-    expect(faults.join("\n")).toContain(expected);
-    expect(faults.every((fault) => /^mappings\/x\.yaml:\d+: /.test(fault))).toBe(true);
+    expect(issues.join("\n")).toContain(expected);
+    expect(issues.every((issue) => /^mappings\/x\.yaml:\d+: /.test(issue))).toBe(true);
   });
 
-  it("is read against the connectors at hand, all faults of all files at once", async () => {
+  it("gets all issues of all files in one list, including unknown and ambiguous connectors", async () => {
     const policy = { otherwise: "block", rules: [] } as const;
     const catalog = aCatalog("PayrollConnector", "WorkForceNow@v1", "WorkForceNow@v2");
     const files = [
@@ -201,36 +210,36 @@ describe("a sheet", () => {
       { file: "mappings/c.yml", text: perDiemSheet.replace(/ {2}gis:[\s\S]*/, "") },
     ];
 
-    const { faults, warnings } = await readSheets(files, catalog, { ...policy, rules: [] });
+    const { issues, warnings } = await readSheets(files, catalog, { ...policy, rules: [] });
 
-    expect(faults.map(issueText)).toEqual([
-      "mappings/a.yaml:9: no connector is called GISTableConnector; there are PayrollConnector@v1, WorkForceNow@v1, WorkForceNow@v2",
-      "mappings/b.yaml:9: gis and payroll both go to WorkForceNow@v1; make them one target",
-      "mappings/c.yaml:9: gis and payroll both go to PayrollConnector@v1; make them one target",
+    expect(issues.map(issueText)).toEqual([
+      "mappings/a.yaml:9: no connector is called GISTableConnector; installed: PayrollConnector@v1, WorkForceNow@v1, WorkForceNow@v2",
+      "mappings/b.yaml:9: gis and payroll both go to WorkForceNow@v1; merge them into one target",
+      "mappings/c.yaml:9: gis and payroll both go to PayrollConnector@v1; merge them into one target",
       expect.stringMatching(/^mappings\/c\.yml:\d+: mappings\/c\.yaml has the same name/),
     ]);
     expect(warnings.map(issueText)).toContain(
-      "mappings/b.yaml:5: WorkForceNow has several versions and means WorkForceNow@v1; say so, or WorkForceNow@v2",
+      "mappings/b.yaml:5: WorkForceNow has several versions and means WorkForceNow@v1; write WorkForceNow@v1 or WorkForceNow@v2",
     );
   });
 
-  it("whose example fails is told so", async () => {
+  it("gets an issue for each example that fails", async () => {
     const text = perDiemSheet.replace(
       / {2}gis:[\s\S]*/,
       "examples:\n  - name: raises\n    event: { type: policy.per_diem.updated, data: { new_rate: 68 } }\n    expect: { payroll: { dailyRate: 69 } }\n",
     );
 
-    const { faults } = await readSheets([{ file: "mappings/a.yaml", text }], aCatalog("PayrollConnector"), {
+    const { issues } = await readSheets([{ file: "mappings/a.yaml", text }], aCatalog("PayrollConnector"), {
       otherwise: "block",
       rules: [],
     });
 
-    expect(faults.map(issueText).join()).toMatch(
+    expect(issues.map(issueText).join()).toMatch(
       /mappings\/a\.yaml:\d+: the example "raises" fails: payroll: dailyRate not as expected/,
     );
   });
 
-  it("has a JSON Schema that takes good sheets and refuses bad ones, so an editor can", () => {
+  it("has a JSON Schema that accepts valid sheets and refuses invalid ones", () => {
     const schema = z.fromJSONSchema(sheetJsonSchema() as never);
 
     expect(schema.safeParse(parse(perDiemSheet)).success).toBe(true);
@@ -240,15 +249,15 @@ describe("a sheet", () => {
   });
 });
 
-describe("a hostile sheet", () => {
+describe("the reader of hostile sheets", () => {
   const hostile = hostileSheets();
 
-  it("comes in at least 50 kinds", () => {
+  it("meets at least 50 kinds of them", () => {
     expect(new Set(hostile.map(([name]) => name)).size).toBe(hostile.length);
     expect(hostile.length).toBeGreaterThanOrEqual(50);
   });
 
-  it.each(hostile)("with %s has no effect: refused, or only text, in time", (_, text) => {
+  it.each(hostile)("refuses %s or reads it as plain data, in time and without side effects", (_, text) => {
     const began = performance.now();
 
     const reading = readSheet("mappings/x.yaml", text);
@@ -257,15 +266,15 @@ describe("a hostile sheet", () => {
     expect(Object.keys(Object.prototype)).toEqual([]);
     expect(({} as Record<string, unknown>).polluted).toBeUndefined();
     if (!reading.ok) {
-      expect(reading.faults.length).toBeGreaterThan(0);
-      for (const fault of reading.faults) {
-        expect(issueText(fault).length).toBeLessThan(5_000);
-        expect(fault.line).toBeGreaterThanOrEqual(1);
+      expect(reading.issues.length).toBeGreaterThan(0);
+      for (const issue of reading.issues) {
+        expect(issueText(issue).length).toBeLessThan(5_000);
+        expect(issue.line).toBeGreaterThanOrEqual(1);
       }
     }
   });
 
-  it("is told of by its faults alone: the process is not warned, with a piece of the text", async () => {
+  it("raises no process warning, which would contain a piece of the text", async () => {
     const warnings: Error[] = [];
     const listen = (warning: Error) => warnings.push(warning);
     process.on("warning", listen);
@@ -277,30 +286,10 @@ describe("a hostile sheet", () => {
     expect(warnings).toEqual([]);
   });
 
-  it("made of anything is read or refused, never thrown at", () => {
+  it("reads or refuses random text without throwing", () => {
     const word = fc.constantFrom(
-      "source_event",
-      "targets",
-      "map",
-      ": ",
-      "\n",
-      "  ",
-      "- ",
-      "{",
-      "}",
-      "[",
-      "]",
-      "&a",
-      "*a",
-      "!!",
-      "'",
-      '"',
-      "|",
-      "#",
-      "a",
-      "?",
-      ",",
-      "<<",
+      ...["source_event", "targets", "map", "a", "&a", "*a", "!!", "<<"],
+      ...[": ", "\n", "  ", "- ", "{", "}", "[", "]", "'", '"', "|", "#", "?", ","],
     );
     fc.assert(
       fc.property(
@@ -317,43 +306,78 @@ describe("a hostile sheet", () => {
   });
 });
 
-function hostileSheets(): [string, string][] {
-  const of = (more: string) => `source_event: t\ntargets: { a: { connector: A, map: { x: y } } }\n${more}`;
-  const field = (from: string, to: string) =>
-    `source_event: t\ntargets:\n  a:\n    connector: A\n    map:\n      ${from}: ${to}\n`;
+/** Sheets by what is hostile about them. */
+type HostileSheets = readonly (readonly [name: string, text: string])[];
+
+function hostileSheets(): HostileSheets {
+  return [
+    ...aliasBombs(),
+    ...largeAndDeepYaml(),
+    ...oddYaml(),
+    ...yamlTags(),
+    ...prototypeKeys(),
+    ...hostileExpressions(),
+    ...hostileFieldNames(),
+  ];
+}
+
+/** Returns a valid sheet with more YAML at its end. */
+function sheetWith(more: string): string {
+  return `source_event: t\ntargets: { a: { connector: A, map: { x: y } } }\n${more}`;
+}
+
+/** Returns a sheet that maps one field. */
+function sheetMapping(from: string, to: string): string {
+  return `source_event: t\ntargets:\n  a:\n    connector: A\n    map:\n      ${from}: ${to}\n`;
+}
+
+function aliasBombs(): HostileSheets {
   const bomb = [
     "a: &a [x,x,x,x,x,x,x,x,x]",
     ...[..."bcdefghij"].map((name, i) => `${name}: &${name} [${Array(9).fill(`*${"abcdefghij"[i]}`).join(",")}]`),
   ].join("\n");
-  const cases: [string, string][] = [
+  return [
     ["a billion laughs", bomb],
-    ["a billion laughs in its set", of(`set: &a [&b [*b]]\n${bomb}`)],
+    ["a billion laughs in its set", sheetWith(`set: &a [&b [*b]]\n${bomb}`)],
     ["an alias of itself", "source_event: &a [*a]\ntargets: {}"],
-    ["an alias of nothing", "source_event: *nobody"],
-    ["ten thousand aliases", `a: &a x\nb: [${Array(10_000).fill("*a").join(",")}]`],
+    ["an alias without an anchor", "source_event: *nobody"],
+    ["10,000 aliases", `a: &a x\nb: [${Array(10_000).fill("*a").join(",")}]`],
+  ];
+}
+
+function largeAndDeepYaml(): HostileSheets {
+  return [
     ["lists 30,000 deep", "[".repeat(30_000)],
     ["closed lists 30,000 deep", `${"[".repeat(30_000)}${"]".repeat(30_000)}`],
-    ["maps 20,000 deep", "{a: ".repeat(15_000)],
+    ["maps 15,000 deep", "{a: ".repeat(15_000)],
     ["blocks nested 300 deep", Array.from({ length: 300 }, (_, i) => `${" ".repeat(i)}a:`).join("\n")],
-    ["a list of dashes", "- ".repeat(30_000)],
-    ["question marks", "? ".repeat(30_000)],
-    ["64 KiB of one word", "a".repeat(65_536)],
-    ["64 KiB and a byte", "a".repeat(65_537)],
-    ["a megabyte", `source_event: ${"a".repeat(1_048_576)}`],
+    ["30,000 dashes", "- ".repeat(30_000)],
+    ["30,000 question marks", "? ".repeat(30_000)],
+    ["one word of 64 KiB", "a".repeat(65_536)],
+    ["one word of 64 KiB and a byte", "a".repeat(65_537)],
+    ["a value of 1 MiB", `source_event: ${"a".repeat(1_048_576)}`],
     ["60,000 line breaks", "\n".repeat(60_000)],
-    ["20,000 keys", Array.from({ length: 8_000 }, (_, i) => `k${i}: 1`).join("\n")],
-    ["a merge key", of("<<: { polluted: 1 }")],
-    ["a key that is a map", of("? { a: 1 }\n: 2")],
-    ["a null byte", "source_event: a\u0000b"],
-    ["a byte order mark", `\ufeff${of("")}`],
-    ["a lone surrogate", 'source_event: "\\ud800"\ntargets: {}'],
-    ["an endless number", of("consistency_window: 99999999999999999999s")],
-    ["infinity", of("key: .inf")],
-    ["not a number", of("set: .nan")],
-    ["a directive", `%TAG ! tag:evil,2026:\n---\n${of("")}`],
-    ["two documents", `${of("")}---\n${of("")}`],
+    ["8,000 keys", Array.from({ length: 8_000 }, (_, i) => `k${i}: 1`).join("\n")],
   ];
-  for (const tag of [
+}
+
+function oddYaml(): HostileSheets {
+  return [
+    ["a merge key", sheetWith("<<: { polluted: 1 }")],
+    ["a map as a key", sheetWith("? { a: 1 }\n: 2")],
+    ["a NUL character", "source_event: a\u0000b"],
+    ["a byte order mark", `\ufeff${sheetWith("")}`],
+    ["a lone surrogate", 'source_event: "\\ud800"\ntargets: {}'],
+    ["a duration of 20 digits", sheetWith("consistency_window: 99999999999999999999s")],
+    ["infinity", sheetWith("key: .inf")],
+    ["not a number", sheetWith("set: .nan")],
+    ["a tag directive", `%TAG ! tag:evil,2026:\n---\n${sheetWith("")}`],
+    ["two documents", `${sheetWith("")}---\n${sheetWith("")}`],
+  ];
+}
+
+function yamlTags(): HostileSheets {
+  const tags = [
     "!!js/function",
     "!!python/object/apply:os.system",
     "!!binary",
@@ -361,24 +385,27 @@ function hostileSheets(): [string, string][] {
     "!!timestamp",
     "!!map",
     "!ruby/object:Gem",
-  ]) {
-    cases.push([`the tag ${tag}`, `source_event: ${tag} "x"\ntargets: {}`]);
-  }
-  for (const key of ["__proto__", "constructor", "prototype"]) {
-    cases.push(
-      [`the key ${key} at the top`, of(`${key}: { polluted: true }`)],
-      [`the target ${key}`, `source_event: t\ntargets: { ${key}: { connector: A, map: { x: y } } }`],
-      [`the field ${key}`, field(key, "y")],
-      [`a path to ${key}`, field("x", `a.${key}.polluted`)],
-      [`a path from ${key}`, field(`${key}.polluted`, "y")],
-      [
-        `a fixed field ${key}`,
-        `source_event: t\ntargets: { a: { connector: A, map: { x: y }, set: { ${key}: { polluted: 1 } } } }`,
-      ],
-      [`a key ${key}`, of(`key: data.${key}`)],
-    );
-  }
-  for (const source of [
+  ];
+  return tags.map((tag) => [`the tag ${tag}`, `source_event: ${tag} "x"\ntargets: {}`]);
+}
+
+function prototypeKeys(): HostileSheets {
+  const targetsOf = (targets: string) => `source_event: t\ntargets: { ${targets} }`;
+  return ["__proto__", "constructor", "prototype"].flatMap(
+    (key): HostileSheets => [
+      [`the key ${key} at the top`, sheetWith(`${key}: { polluted: true }`)],
+      [`the target ${key}`, targetsOf(`${key}: { connector: A, map: { x: y } }`)],
+      [`the field ${key}`, sheetMapping(key, "y")],
+      [`a path to ${key}`, sheetMapping("x", `a.${key}.polluted`)],
+      [`a path from ${key}`, sheetMapping(`${key}.polluted`, "y")],
+      [`a fixed field ${key}`, targetsOf(`a: { connector: A, map: { x: y }, set: { ${key}: { polluted: 1 } } }`)],
+      [`a record key ${key}`, sheetWith(`key: data.${key}`)],
+    ],
+  );
+}
+
+function hostileExpressions(): HostileSheets {
+  const sources = [
     "$match($, /(a+)+$/)",
     "$eval('1')",
     "[1..1e9]",
@@ -390,18 +417,21 @@ function hostileSheets(): [string, string][] {
     "/(?:(?:(?:a{1,1000}){1,1000}){1,1000})/",
     "process.exit(1)",
     "$$.constructor.constructor('return process')()",
-  ]) {
-    cases.push([`the expression ${source.slice(0, 30)}`, field("x", `{ to: y, with: ${JSON.stringify(source)} }`)]);
-  }
-  for (const name of [
+  ];
+  return sources.map((source) => [
+    `the expression ${source.slice(0, 30)}`,
+    sheetMapping("x", `{ to: y, with: ${JSON.stringify(source)} }`),
+  ]);
+}
+
+function hostileFieldNames(): HostileSheets {
+  const names = [
     "'; DROP TABLE packets; --",
     "a\\r\\nx-evil: 1",
     "../../etc/passwd",
     "=cmd|calc!A1",
     "<script>",
     "$".concat("{jndi:ldap://x}"),
-  ]) {
-    cases.push([`a field called ${name}`, field("x", JSON.stringify(name).replace("\\\\", "\\"))]);
-  }
-  return cases;
+  ];
+  return names.map((name) => [`a field called ${name}`, sheetMapping("x", JSON.stringify(name).replace("\\\\", "\\"))]);
 }

@@ -3,24 +3,24 @@ import { delivered, refused, retry, retryCodeOf, unknown } from "../../../bridge
 
 type Retry = Extract<ReturnType<typeof retry>, { kind: "retry" }>;
 
-describe("a try that is made again", () => {
+describe("a retry outcome", () => {
   it.each([
     [{ code: "no-answer", auth: true, status: 401 }, "no-answer"],
     [{ auth: true, status: 401 }, "credentials"],
     [{ status: 503 }, "answered"],
     [{ auth: false, status: 200 }, "answered"],
     [{}, "other"],
-  ] as const)("that knows %j is called %s in logs and metrics", (facts, code) => {
+  ] as const)("with the properties %j has the code %s in logs and metrics", (facts, code) => {
     expect(retryCodeOf(retry("why", facts) as Retry)).toBe(code);
   });
 
-  it("may have landed, unless whoever made it knows better", () => {
+  it("counts as possibly landed unless its creator says otherwise", () => {
     expect(retry("why")).toEqual({ kind: "retry", reason: "why", mayHaveLanded: true });
     expect(retry("why", { mayHaveLanded: false })).toMatchObject({ mayHaveLanded: false });
   });
 });
 
-it("every outcome says of what kind it is, and keeps what is known of it", () => {
+it("every outcome has its kind and the facts it was created with", () => {
   expect(delivered()).toEqual({ kind: "delivered" });
   expect(delivered({ at: "/rates", status: 204, remoteId: "7" })).toEqual({
     kind: "delivered",

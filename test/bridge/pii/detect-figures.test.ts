@@ -4,24 +4,24 @@ import { generated } from "../../corpus/generated.ts";
 import { heldOut } from "../../corpus/held-out.ts";
 import { type Figures, handWritten, measure, precision, recall, table } from "../../corpus/measure.ts";
 
-/** Prints the figures, which a reader wants to see even if they are within the limits. */
+/** Prints the figures, even if they are within the limits. */
 function report(name: string, figures: readonly Figures[]): void {
   console.log(`${name}\n${table(figures)}`);
 }
 
-describe("the detectors' figures", () => {
-  it("show no miss and no false finding in the hand-written corpus", () => {
+describe("detection accuracy", () => {
+  it("has no missed and no false finding in the hand-written corpus", () => {
     const corpus = handWritten();
     const figures = measure(corpus);
-    report(`by hand, ${corpus.length} lines`, figures);
+    report(`hand-written, ${corpus.length} lines`, figures);
 
     expect(figures.flatMap(({ missed, wrong }) => [...missed, ...wrong])).toEqual([]);
   });
 
-  it("reach 98 % in the generated corpus", () => {
+  it("reaches 98 % in the generated corpus", () => {
     const corpus = generated(101, 100);
     const figures = measure(corpus);
-    report(`by rule, ${corpus.length} texts`, figures);
+    report(`generated, ${corpus.length} texts`, figures);
 
     for (const figure of figures) {
       expect(precision(figure), `precision of ${figure.kind}`).toBeGreaterThanOrEqual(0.98);
@@ -29,10 +29,10 @@ describe("the detectors' figures", () => {
     }
   });
 
-  it("reach 97 % in the held-out corpus", () => {
+  it("reaches 97 % in the held-out corpus", () => {
     const corpus = heldOut(7, 150);
     const figures = measure(corpus);
-    report(`held out, ${corpus.length} texts`, figures);
+    report(`held-out, ${corpus.length} texts`, figures);
 
     for (const figure of figures) {
       expect(precision(figure), `precision of ${figure.kind}`).toBeGreaterThanOrEqual(0.97);
@@ -40,13 +40,13 @@ describe("the detectors' figures", () => {
     }
   });
 
-  it("tell a kind from another even where each text is in a field that says nothing", () => {
+  it("exceeds 95 % for the kinds of findings even if the field's name gives no hint", () => {
     const unnamed = generated(5, 20).map((line) => ({ ...line, field: "value" }));
-    const said = unnamed.filter(({ found }) => found.length > 0);
-    const right = said.filter(({ text, found }) =>
-      detect(text).every(({ kind }) => found.some(([one]) => one === kind)),
+    const personal = unnamed.filter(({ found }) => found.length > 0);
+    const correct = personal.filter(({ text, found }) =>
+      detect(text).every(({ kind }) => found.some(([labeled]) => labeled === kind)),
     );
 
-    expect(right.length / said.length).toBeGreaterThan(0.95);
+    expect(correct.length / personal.length).toBeGreaterThan(0.95);
   });
 });

@@ -127,7 +127,7 @@ const harmless: readonly (string | [text: string, field: string])[] = [
   ["12345678", "ssn"],
 ];
 
-/** What a pattern could lose itself in. */
+/** Units that, repeated many times, can make a pattern backtrack. */
 const hostile = [
   ...[
     "a",
@@ -168,22 +168,22 @@ const hostile = [
   ...["4 ", "5-", "ssn 1", "passport A1", "1.2.3.", "::", "\u200b1", "MTIz", "(dot)", "[at]", "born 1/", "@a dot "],
 ];
 
-describe("the detectors", () => {
+describe("detection of personal data", () => {
   for (const kind of dataKinds) {
-    it.each(personal[kind])(`find a ${kind} in %j`, (given) => {
+    it.each(personal[kind])(`finds the kind ${kind} in %j`, (given) => {
       const [text, field] = typeof given === "string" ? [given] : given;
 
       expect(detect(text, field).map((found) => found.kind)).toEqual([kind]);
     });
   }
 
-  it.each(harmless)("find nothing in %j", (given) => {
+  it.each(harmless)("finds nothing in %j", (given) => {
     const [text, field] = typeof given === "string" ? [given] : given;
 
     expect(detect(text, field)).toEqual([]);
   });
 
-  it("find nothing in what was measured or computed, whatever its digits are", () => {
+  it("finds nothing in measured or computed numbers, whatever their digits", () => {
     const measured = fc
       .double({ noNaN: true, noDefaultInfinity: true })
       .filter((value) => !Number.isInteger(value) && Math.abs(value) < 1e11);
@@ -195,7 +195,7 @@ describe("the detectors", () => {
     );
   });
 
-  it("find several kinds in one text, in order, and mask each by its kind", () => {
+  it("finds several kinds in one text, in order, and masks each by its kind", () => {
     const text = "Call +1 202 555 0143 or a@b.example about 123-45-6789, card 4111 1111 1111 1111";
 
     expect(detect(text).map(({ kind }) => kind)).toEqual(["phone", "email", "ssn", "card"]);
@@ -203,7 +203,7 @@ describe("the detectors", () => {
     expect(maskText(text, new Set(["ssn"]))).toContain("a@b.example about ***-**-6789");
   });
 
-  it("find what stands close behind another kind", () => {
+  it("finds data directly after data of another kind", () => {
     const found = detect("+49 30 901820 12 123-45-6789 +49 30 901820 12").map(({ kind, text }) => [kind, text]);
 
     expect(found).toEqual([
@@ -213,21 +213,21 @@ describe("the detectors", () => {
     ]);
   });
 
-  it("know a number again that was told of once, where no label says what it is", () => {
+  it("finds unlabeled repetitions of a number that is labeled once", () => {
     expect(maskText("SSN 123-45-6789.; 123456789; 123456789")).toBe("SSN ***-**-6789.; *****6789; *****6789");
     expect(maskText("ssn: 123456789. It was entered in the form before, twice, as 123456789 and 1234567890.")).toBe(
       "ssn: *****6789. It was entered in the form before, twice, as *****6789 and 1234567890.",
     );
   });
 
-  it("leave nothing to be found of what they masked, and keep the text's length but for e-mails", () => {
-    // Only those that need no label, which stands at one of two equal numbers and not at the other.
+  it("leaves no finding readable in a masked text", () => {
+    // Only kinds that need no label: of two equal numbers, only one may have a label.
     const all = (["ssn", "email", "phone", "card", "iban"] as const).flatMap((kind) =>
       personal[kind].map((given) => (typeof given === "string" ? given : given[0])),
     );
     fc.assert(
       fc.property(fc.array(fc.constantFrom(...all, " ", ", ", "é", "😀", "x"), { maxLength: 8 }), (parts) => {
-        // Telephone numbers with nothing but a space between them are one long number to a reader, too.
+        // The separator matters: two telephone numbers with only a space between them read as one long number.
         const text = parts.join("; ");
         const masked = maskText(text);
         for (const { kind, text: found } of detect(text)) {
@@ -237,8 +237,8 @@ describe("the detectors", () => {
     );
   });
 
-  it.each(hostile)("read a long run of %j in time", (unit) => {
-    // As large as a packet may be. The processor's time, because a machine may be busy.
+  it.each(hostile)("searches a long run of %j in time", (unit) => {
+    // As large as the largest packet. CPU time is measured, because the machine may be busy.
     const text = unit.repeat(Math.floor(262_144 / unit.length));
     const before = process.cpuUsage();
 
@@ -247,7 +247,7 @@ describe("the detectors", () => {
     expect(process.cpuUsage(before).user / 1_000).toBeLessThan(1_000);
   });
 
-  it("read anything in time, and never break", () => {
+  it("searches random text in time and returns ordered findings that do not overlap", () => {
     const pieces = fc.oneof(
       fc.constantFrom(...hostile),
       fc.string({ unit: "binary", maxLength: 20 }),

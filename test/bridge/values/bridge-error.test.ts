@@ -17,7 +17,7 @@ describe("a bridge error", () => {
     expect(new BridgeError("store-unavailable", "the store is closed", { cause }).cause).toBe(cause);
   });
 
-  it("says that a broken invariant is a fault of the bridge", () => {
-    expect(new InvariantError("pkt-1 has no event").message).toBe("pkt-1 has no event; this is a fault of the bridge");
+  it("says that a broken invariant is a bug in the bridge", () => {
+    expect(new InvariantError("pkt-1 has no event").message).toBe("pkt-1 has no event; this is a bug in the bridge");
   });
 });

@@ -17,7 +17,7 @@ describe("a field path", () => {
     ["text.length", undefined],
     ["text.0", undefined],
     ["b.d.-1", undefined],
-  ])("reads at %s the value %j", (path, expected) => {
+  ])("reads %s as %j", (path, expected) => {
     const record = { a: 1, b: { c: null, d: [{ e: "x" }] }, text: "abc" };
 
     const value = reader(path)(record);

@@ -58,7 +58,7 @@ describe("JSON equality", () => {
     [{ a: 1 }, { a: 1, b: 2 }],
     [{ toString: 1 }, {}],
     [{ a: null }, { b: null }],
-  ])("tells %j and %j apart", (a, b) => {
+  ])("distinguishes %j from %j", (a, b) => {
     expect(jsonEqual(a, b)).toBe(false);
     expect(jsonEqual(b, a)).toBe(false);
   });

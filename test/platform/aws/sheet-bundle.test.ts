@@ -13,7 +13,7 @@ const policy: Policy = { otherwise: "block", rules: [] };
 
 function sheet(text: string, file = "mappings/a.yaml") {
   const reading = readSheet(file, text);
-  if (!reading.ok) throw new Error(reading.faults.map(({ message }) => message).join("\n"));
+  if (!reading.ok) throw new Error(reading.issues.map(({ message }) => message).join("\n"));
   return { file, sheet: reading.sheet };
 }
 
@@ -97,7 +97,7 @@ describe("the check of a shipped set", () => {
 
   it("names file, place, fault and remedy of a connector that is not deployed", async () => {
     expect(await check([rate("WorkForceNow")])).toEqual([
-      "mappings/a.yaml: targets.hr.connector: no connector is called WorkForceNow; there are HR@v1",
+      "mappings/a.yaml: targets.hr.connector: no connector is called WorkForceNow; installed: HR@v1",
     ]);
   });
 
@@ -106,7 +106,7 @@ describe("the check of a shipped set", () => {
       "examples: [{ name: a raise, event: { type: rate.changed, data: { rate: 1 } }, expect: { hr: { rate: 2 } } }]";
 
     expect(await check([rate("HR", wrong)])).toEqual([
-      'mappings/a.yaml: examples.0: the example "a raise" fails: hr: rate not as expected; "bridge sheets test" shows how',
+      'mappings/a.yaml: examples.0: the example "a raise" fails: hr: rate not as expected; "bridge sheets test" shows the values',
     ]);
   });
 
@@ -114,7 +114,7 @@ describe("the check of a shipped set", () => {
     const twin = { ...rate(), file: "mappings/a.yml" };
 
     expect(await check([rate(), twin])).toEqual([
-      "mappings/a.yml: mappings/a.yaml has the same name; packets are told apart by it",
+      "mappings/a.yml: mappings/a.yaml has the same name; rename one, because packets are identified by the sheet's name",
     ]);
   });
 

@@ -92,7 +92,7 @@ describe("declared connector", () => {
   test("refuses a packet that lacks a field of the path and names the field", async () => {
     const { outcome, seen } = await sent({ send: { method: "PUT", path: "/{building}/{entity}" } });
 
-    expect(outcome).toMatchObject({ kind: "refused", reason: expect.stringContaining("its address needs building") });
+    expect(outcome).toMatchObject({ kind: "refused", reason: expect.stringContaining("its URL needs building") });
     expect(seen).toBeUndefined();
   });
 
@@ -176,8 +176,8 @@ describe("declared connector", () => {
 
 describe("declaration file", () => {
   const issuesOf = (text: string) => {
-    const reading = readDeclaration("connectors/x.yaml", text);
-    return reading.ok ? [] : reading.faults.map(issueText);
+    const result = readDeclaration("connectors/x.yaml", text);
+    return result.ok ? [] : result.issues.map(issueText);
   };
 
   test("the example file is valid", () => {
@@ -198,7 +198,7 @@ describe("declaration file", () => {
     [
       "an unsupported method",
       exampleText.replace("method: PUT", "method: GET"),
-      "connectors/x.yaml:7: method is none of POST, PUT, PATCH",
+      "connectors/x.yaml:7: method must be POST, PUT or PATCH",
     ],
     [
       "an invalid path",
@@ -208,22 +208,22 @@ describe("declaration file", () => {
     [
       "half a placeholder",
       exampleText.replace("/{entity}/badge\n  body", "/{entity/badge\n  body"),
-      "connectors/x.yaml:8: path has a brace that opens or closes nothing",
+      "connectors/x.yaml:8: path has an unmatched brace",
     ],
     [
       "a secret in a header",
       exampleText.replace("X-Agency: ONRR", "Authorization: Bearer hunter2"),
-      'connectors/x.yaml:13: Authorization: belongs into "auth:", and its value into the secret',
+      'connectors/x.yaml:13: Authorization: belongs under "auth:", with its value in the secret',
     ],
     [
       "an invalid status",
       exampleText.replace("[409, 423]", "[409, 99]"),
-      'connectors/x.yaml:15: retry[1] is not a status such as 409, or "500-599"',
+      'connectors/x.yaml:15: retry[1] is not a status such as 409 or "500-599"',
     ],
     [
       "no idempotent key",
       exampleText.replace("idempotent: true\n", ""),
-      "idempotent is missing; say true where the target takes the same packet twice",
+      "idempotent is missing; set true if sending the same packet twice has no second effect",
     ],
     [
       "an invalid name",

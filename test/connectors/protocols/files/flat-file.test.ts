@@ -8,11 +8,11 @@ import { aPacket, aVersion } from "../../../support/builders.ts";
 /** Returns the file as text, or the reason it was refused. */
 function written(layout: object, packet: Partial<Packet> = {}, number = 7): string {
   const bytes = flatFile(aPacket(packet), layoutSchema.parse({ lineEnd: "lf", ...layout }), number);
-  return Buffer.isBuffer(bytes) ? bytes.toString("latin1") : bytes.fault;
+  return Buffer.isBuffer(bytes) ? bytes.toString("latin1") : bytes.issue;
 }
 
 /** Writes one value by a layout with one item. Returns the line, or the reason it was refused. */
-function place(item: object, value: unknown, form: object = { form: "fixed" }): string {
+function writeValue(item: object, value: unknown, form: object = { form: "fixed" }): string {
   const layout = { lines: { ...form, detail: [{ field: "x", ...item }] } };
   return written(layout, { fields: { x: value } as Packet["fields"] }).replace(/\n$/, "");
 }
@@ -41,29 +41,29 @@ describe("fixed-width line", () => {
   });
 
   it.each([
-    ["a text that is too long", { width: 5 }, "Denver", "x takes 6 positions, and has 5"],
-    ["a number that is too large", { width: 4, number: { decimals: 2 } }, 100, "x takes 5 positions, and has 4"],
-    ["more decimals than there are", { width: 9, number: { decimals: 2 } }, 68.125, "x has more than 2 decimals"],
-    ["a text for a number", { width: 9, number: {} }, "12a", "x is no number"],
-    ["a negative number in an unsigned field", { width: 9, number: { sign: "none" } }, -1, "x is below zero"],
-    ["a list", { width: 9 }, [1], "x is a list or an object, and a place takes one value"],
-    ["a line break", { width: 9 }, "a\nD2", "x holds a control character, or one that ascii does not have"],
+    ["text that is too long", { width: 5 }, "Denver", "x needs 6 positions but has 5"],
+    ["a number that is too large", { width: 4, number: { decimals: 2 } }, 100, "x needs 5 positions but has 4"],
+    ["too many decimal places", { width: 9, number: { decimals: 2 } }, 68.125, "x has more than 2 decimal places"],
+    ["text instead of a number", { width: 9, number: {} }, "12a", "x is not a number"],
+    ["a negative number in an unsigned field", { width: 9, number: { sign: "none" } }, -1, "x is negative"],
+    ["a list", { width: 9 }, [1], "x is a list or an object; an item takes a single value"],
+    ["a line break", { width: 9 }, "a\nD2", "x contains a control character, or a character that ascii lacks"],
     [
       "a character outside the code page",
       { width: 9 },
       "Łódź",
-      "x holds a control character, or one that ascii does not have",
+      "x contains a control character, or a character that ascii lacks",
     ],
     ["a day that does not exist", { width: 8, date: "YYYYMMDD" }, "2026-02-30", "x is a date that does not exist"],
-    ["an invalid date", { width: 8, date: "YYYYMMDD" }, "01/02/2026", "x is no ISO 8601 date such as 2026-12-01"],
+    ["an invalid date", { width: 8, date: "YYYYMMDD" }, "01/02/2026", "x is not an ISO 8601 date such as 2026-12-01"],
     [
-      "a time without a zone",
+      "a time without an offset",
       { width: 8, date: "YYYYMMDD" },
       "2026-12-01T00:00:00",
-      "x is a time without its offset from UTC",
+      "x is a time without an offset from UTC",
     ],
-  ])("refuses %s and names the field without its value", (_, item, value, fault) => {
-    expect(place(item, value)).toBe(fault);
+  ])("refuses %s and names the field without its value", (_, item, value, issue) => {
+    expect(writeValue(item, value)).toBe(issue);
   });
 
   it.each([
@@ -80,7 +80,7 @@ describe("fixed-width line", () => {
     [{ decimals: 2, sign: "zoned" }, 0.03, "00000000C"],
     [{ decimals: 9, sign: "none" }, 0.5, "500000000"],
   ])("writes a number in the format %j: %j", (number, value, text) => {
-    expect(place({ width: 9, number }, value)).toBe(text);
+    expect(writeValue({ width: 9, number }, value)).toBe(text);
   });
 
   it.each([
@@ -89,7 +89,7 @@ describe("fixed-width line", () => {
     ["DD.MM.YYYY", "2026-12-01", "01.12.2026"],
     ["YYYY-MM-DDTHH:mm:ss", "2026-12-01T23:30:00-05:00", "2026-12-02T04:30:00"],
   ])("writes a date as %s", (date, value, text) => {
-    expect(place({ width: text.length, date }, value)).toBe(text);
+    expect(writeValue({ width: text.length, date }, value)).toBe(text);
   });
 
   it("writes null as blanks and refuses an upsert without a required field", () => {
@@ -111,7 +111,7 @@ describe("fixed-width line", () => {
   it("refuses a field that is not in the layout", () => {
     expect(
       written({ lines: { form: "fixed", detail: [{ field: "a", width: 2 }] } }, { fields: { a: "x", b: "y" } }),
-    ).toBe("b has no place in the layout");
+    ).toBe("b is not in the layout");
   });
 
   it("writes a deletion only if the layout has an action item", () => {
@@ -182,12 +182,12 @@ describe("file with several records", () => {
   });
 
   it.each([
-    ["text instead of a list", "x", "rates is not a list of records"],
-    ["an empty list", [], "rates is not a list of records"],
-    ["a list of numbers", [1], "rates holds something that is no record"],
-    ["a record with a field outside the layout", [{ city: "a", usd: 1, zip: 1 }], "zip has no place in the layout"],
-  ])("refuses %s", (_, rates, fault) => {
-    expect(written(layout, { fields: { rates } as Packet["fields"] })).toBe(fault);
+    ["text instead of a list", "x", "rates is not a list of records, or is empty"],
+    ["an empty list", [], "rates is not a list of records, or is empty"],
+    ["a list of numbers", [1], "rates contains a value that is not a record"],
+    ["a record with a field outside the layout", [{ city: "a", usd: 1, zip: 1 }], "zip is not in the layout"],
+  ])("refuses %s", (_, rates, issue) => {
+    expect(written(layout, { fields: { rates } as Packet["fields"] })).toBe(issue);
   });
 });
 
@@ -205,10 +205,10 @@ describe("delimited line", () => {
   });
 
   it("quotes or refuses a value that contains the delimiter or a quote", () => {
-    expect(written(two({}), { fields: { a: "x|y", b: 1 } })).toBe("a holds the delimiter or a quotation mark");
-    expect(written(two({}), { fields: { a: 'x"', b: 1 } })).toBe("a holds the delimiter or a quotation mark");
+    expect(written(two({}), { fields: { a: "x|y", b: 1 } })).toBe("a contains the delimiter or a quotation mark");
+    expect(written(two({}), { fields: { a: 'x"', b: 1 } })).toBe("a contains the delimiter or a quotation mark");
     expect(written(two({ quote: "needed" }), { fields: { a: 'x|"y', b: 1 } })).toBe('"x|""y"|1.0\n');
-    expect(written(two({}), { fields: { a: "x", b: 1000 } })).toBe("b takes 6 positions, and has 4");
+    expect(written(two({}), { fields: { a: "x", b: 1000 } })).toBe("b needs 6 positions but has 4");
   });
 });
 
@@ -222,19 +222,19 @@ describe("flat-file layout", () => {
           { field: "b", from: 4, width: 2 },
         ],
       },
-      /b begin at 4, inside/,
+      /b begins at position 4, inside/,
     ],
-    ["exceeds its length", { length: 4, detail: [{ field: "b", width: 5 }] }, /b end at 5, behind the length of 4/],
-    ["lacks a width", { detail: [{ field: "b" }] }, /do not say the width of b/],
+    ["exceeds its length", { length: 4, detail: [{ field: "b", width: 5 }] }, /length of 4: b ends at position 5/],
+    ["lacks a width", { detail: [{ field: "b" }] }, /lack the width of b/],
     ["has a text that does not fit", { detail: [{ text: "abc", width: 2 }] }, /longer than its width/],
     ["has an item of two kinds", { detail: [{ text: "abc", field: "x", width: 3 }] }, /one of field, text/],
     ["has a total of text", { detail: [{ field: "x", width: 1 }], trailer: [{ total: "x", width: 9 }] }, /total of x/],
     ["has an unknown key", { detail: [{ field: "x", widht: 1 }] }, /widht/],
-  ])("rejects a layout that %s", (_, lines, fault) => {
+  ])("rejects a layout that %s", (_, lines, issue) => {
     const parsed = layoutSchema.safeParse({ lines: { form: "fixed", ...lines } });
 
     expect(parsed.success).toBe(false);
-    expect(parsed.error?.message).toMatch(fault);
+    expect(parsed.error?.message).toMatch(issue);
   });
 
   it("rejects a multi-byte encoding for fixed-width lines", () => {

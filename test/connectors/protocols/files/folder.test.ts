@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
-import { FolderError, writeWhole } from "../../../../connectors/protocols/files/folder.ts";
+import { FolderError, writeAtomically } from "../../../../connectors/protocols/files/folder.ts";
 import { folderIn, onEachFolder } from "../../../support/folders.ts";
 
 onEachFolder("a folder", (promise) => {
@@ -10,7 +10,7 @@ onEachFolder("a folder", (promise) => {
     let seenBefore: string[] = [];
 
     await served.use((folder) =>
-      writeWhole(folder, "a.csv", bytes, () => {
+      writeAtomically(folder, "a.csv", bytes, () => {
         seenBefore = readdirSync(path);
       }),
     );
@@ -46,13 +46,13 @@ onEachFolder("a folder", (promise) => {
   });
 
   promise("leaves no partial file if writing fails", async (served) => {
-    const failing = served.use((folder) =>
-      writeWhole(folder, "a.csv", Buffer.from("x"), () => {
-        throw new FolderError("it breaks off here", "answered");
+    const upload = served.use((folder) =>
+      writeAtomically(folder, "a.csv", Buffer.from("x"), () => {
+        throw new FolderError("the connection failed", "answered");
       }),
     );
 
-    await expect(failing).rejects.toThrow("it breaks off here");
+    await expect(upload).rejects.toThrow("the connection failed");
     expect(await served.use((folder) => folder.list())).toEqual([]);
   });
 });

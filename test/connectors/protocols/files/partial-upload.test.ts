@@ -36,36 +36,41 @@ function packetOf(i: number): Packet {
 
 const isVisible = (name: string) => !name.startsWith(".");
 
-/** Lists visible files whose content changed while watched, or fails the check `fault`. */
-function faultsIn(
+/**
+ * Lists the visible files that had more than one content while they were watched, or that are incomplete.
+ *
+ * @param isComplete called with a file's name and the SHA-256 of its content, in hexadecimal
+ */
+function partialFiles(
   folder: string,
   { seen }: Watched,
-  fault: (name: string, content: string) => string | undefined,
+  isComplete: (name: string, content: string) => boolean,
 ): string[] {
   return readdirSync(folder)
     .filter(isVisible)
     .flatMap((name) => {
       const contents = seen[name] ?? [];
       const last = hash("sha256", readFileSync(join(folder, name)));
-      const changed =
-        contents.length === 1 && contents[0] === last ? [] : [`${name}: seen with ${contents.length} contents`];
-      return [...changed, ...(fault(name, last) ?? [])];
+      const hasChanged = contents.length !== 1 || contents[0] !== last;
+      return [
+        ...(hasChanged ? [`${name}: seen with ${contents.length} contents`] : []),
+        ...(isComplete(name, last) ? [] : [`${name}: incomplete`]),
+      ];
     });
 }
 
-/** Checks a CSV file against the content hash in its name. */
-const csvFault = (name: string, content: string) =>
-  name.includes(content.slice(0, 16)) ? undefined : `${name}: not whole`;
+/** Checks a CSV file against the hash in its name. */
+const isCompleteCsv = (name: string, content: string) => name.includes(content.slice(0, 16));
 
 /** Sends all packets in batches of one or four and repeats failed ones in later batches. Returns the number of batches. */
-async function sendAll(tryAll: (packets: Packet[]) => Promise<readonly { kind: string }[]>): Promise<number> {
+async function sendAll(send: (packets: Packet[]) => Promise<readonly { kind: string }[]>): Promise<number> {
   let open = Array.from({ length: files }, (_, i) => packetOf(i));
   let attempts = 0;
   while (open.length > 0) {
     if (++attempts > 5_000) throw new Error(`sending does not finish; ${open.length} packets are open`);
     // Most batches hold one packet, so most packets get their own file; every third batch holds four.
     const batch = open.slice(0, attempts % 3 === 0 ? 4 : 1);
-    const outcomes = await tryAll(batch);
+    const outcomes = await send(batch);
     const failed = batch.filter((_, i) => outcomes[i]?.kind !== "delivered");
     open = [...open.slice(batch.length), ...failed];
   }
@@ -82,8 +87,8 @@ describe(`partial uploads (SEED=${seed})`, () => {
 
     const watched = await watching.stop();
     console.log(`folder: ${watched.looks} looks`);
-    expect(faultsIn(folder.path, watched, csvFault)).toEqual([]);
-    expect(rowsIn(folder.path)).toEqual({ packets: files, rows: files, unlike: 0 });
+    expect(partialFiles(folder.path, watched, isCompleteCsv)).toEqual([]);
+    expect(rowsIn(folder.path)).toEqual({ packets: files, rows: files, conflicting: 0 });
   });
 
   it("a reader never sees part of a CSV file over SFTP if connections break at any byte", {
@@ -104,9 +109,9 @@ describe(`partial uploads (SEED=${seed})`, () => {
     console.log(
       `SFTP: ${attempts} attempts, ${proxy.cuts} cuts, ${watched.looks} looks, ${rows.rows - rows.packets} repeated rows`,
     );
-    expect(faultsIn(root.path, watched, csvFault)).toEqual([]);
+    expect(partialFiles(root.path, watched, isCompleteCsv)).toEqual([]);
     expect(proxy.cuts).toBeGreaterThan(50);
-    expect(rows).toMatchObject({ packets: files, unlike: 0 });
+    expect(rows).toMatchObject({ packets: files, conflicting: 0 });
   });
 
   it("a reader never sees part of a numbered file over FTP if connections break at any byte", {
@@ -134,7 +139,7 @@ describe(`partial uploads (SEED=${seed})`, () => {
     const config = { to: `ftp://127.0.0.1:${proxy.port}/in`, insecure: true, layout };
     const memory = aMemory();
     const folder = join(root.path, "in");
-    const whole = (name: string) => readFileSync(join(folder, name)).length === 7 + 6_004;
+    const isComplete = (name: string) => readFileSync(join(folder, name)).length === 7 + 6_004;
     const watching = watchFolder(folder);
 
     let retries = 0;
@@ -147,7 +152,7 @@ describe(`partial uploads (SEED=${seed})`, () => {
     const watched = await watching.stop();
     console.log(`FTP: ${files + retries} attempts, ${proxy.cuts} cuts, ${watched.looks} looks`);
     const names = readdirSync(folder).filter(isVisible).sort();
-    expect(faultsIn(folder, watched, (name) => (whole(name) ? undefined : `${name}: not whole`))).toEqual([]);
+    expect(partialFiles(folder, watched, isComplete)).toEqual([]);
     expect(proxy.cuts).toBeGreaterThan(30);
     expect(names).toEqual(Array.from({ length: files }, (_, i) => `HMS${String(i + 1).padStart(6, "0")}.DAT`));
     const notes = names.map((name) => readFileSync(join(folder, name), "utf8").split("\n")[1]?.split(":")[0]);
@@ -156,11 +161,11 @@ describe(`partial uploads (SEED=${seed})`, () => {
 });
 
 /** Counts the packets and rows in the files of a folder, and the packets whose rows differ. */
-function rowsIn(folder: string): { packets: number; rows: number; unlike: number } {
+function rowsIn(folder: string): { packets: number; rows: number; conflicting: number } {
   const rows = readdirSync(folder)
     .filter(isVisible)
     .flatMap((name) => readFileSync(join(folder, name), "utf8").split("\r\n").slice(1, -1));
   const byPacket = Map.groupBy(rows, (row) => row.split(",")[0]);
-  const unlike = [...byPacket.values()].filter((same) => new Set(same).size > 1).length;
-  return { packets: byPacket.size, rows: rows.length, unlike };
+  const conflicting = [...byPacket.values()].filter((same) => new Set(same).size > 1).length;
+  return { packets: byPacket.size, rows: rows.length, conflicting };
 }

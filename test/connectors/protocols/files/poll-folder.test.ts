@@ -7,7 +7,7 @@ import { connector as csvDrop } from "../../../../connectors/csv-drop.ts";
 import { connector as ftpFlat } from "../../../../connectors/ftp-flat.ts";
 import type { Folder } from "../../../../connectors/protocols/files/folder.ts";
 import { localFolder } from "../../../../connectors/protocols/files/local-folder.ts";
-import { type PickUp, pickUp, pickUpSchema } from "../../../../connectors/protocols/files/poll-folder.ts";
+import { type PickUpConfig, pickUpSchema, pollFolder } from "../../../../connectors/protocols/files/poll-folder.ts";
 import { Bridge } from "../../../../index.ts";
 import { aMemory, attemptContext } from "../../../support/attempt-context.ts";
 import { selfSigned } from "../../../support/certificates.ts";
@@ -17,14 +17,14 @@ import { home } from "../../../support/home.ts";
 import { sftpServer, username } from "../../../support/sftp-server.ts";
 import { targetServer } from "../../../support/target-server.ts";
 
-const formOf = (change: object = {}) => pickUpSchema(["file:"], "").parse({ from: "file:///out", ...change });
+const configOf = (change: object = {}) => pickUpSchema(["file:"], "").parse({ from: "file:///out", ...change });
 
 /** Polls a folder with a state that lasts over several polls. */
-function folderPoller(served: Pick<Served, "use">, form: PickUp = formOf({ whole: "renamed" })) {
+function folderPoller(served: Pick<Served, "use">, config: PickUpConfig = configOf({ whole: "renamed" })) {
   const memory = aMemory();
-  const look = async (by: ConnectorState = memory): Promise<Polled> => {
-    const signal = new AbortController().signal;
-    const polled = await pickUp((_, work) => served.use(work), form, { memory: by, signal });
+  const poll = async (state: ConnectorState = memory): Promise<Polled> => {
+    const { signal } = new AbortController();
+    const polled = await pollFolder((_, work) => served.use(work), config, { memory: state, signal });
     if ("fault" in polled) throw new Error(polled.fault);
     return polled;
   };
@@ -32,14 +32,14 @@ function folderPoller(served: Pick<Served, "use">, form: PickUp = formOf({ whole
   const all = async (): Promise<InboundMessage[]> => {
     const messages: InboundMessage[] = [];
     for (let more = true; more; ) {
-      const polled = await look();
+      const polled = await poll();
       messages.push(...polled.messages);
       await polled.taken();
       more = polled.more ?? false;
     }
     return messages;
   };
-  return { memory, look, all };
+  return { memory, poll, all };
 }
 
 /** Local folder with its poller. */
@@ -51,7 +51,7 @@ function aFolder(change: object = {}) {
     use: <T>(work: (folder: ReturnType<typeof localFolder>) => Promise<T>) => work(localFolder(folder.path)),
   };
   return {
-    ...folderPoller(served, formOf({ whole: "renamed", ...change })),
+    ...folderPoller(served, configOf({ whole: "renamed", ...change })),
     path: folder.path,
     taken,
     put: (name: string, content: string | Buffer, at?: Date) => {
@@ -97,20 +97,20 @@ onEachFolder("folder polling", (promise) => {
 
   promise("leaves a file alone while it is still being written", async (served, path) => {
     folderIn(path, "taken");
-    const { look, all } = folderPoller(served, formOf());
+    const { poll, all } = folderPoller(served, configOf());
     writeFileSync(join(path, "rates.csv"), "city,rate\nDen");
-    expect((await look()).messages).toEqual([]);
+    expect((await poll()).messages).toEqual([]);
     appendFileSync(join(path, "rates.csv"), "ver,68\n");
-    expect((await look()).messages).toEqual([]);
+    expect((await poll()).messages).toEqual([]);
 
     expect(dataOf(await all())).toEqual([{ city: "Denver", rate: "68" }]);
   });
 
   promise("reports a missing folder for taken files and returns no row", async (served, path) => {
     writeFileSync(join(path, "rates.csv"), "city,rate\nDenver,68\n");
-    const { look, all } = folderPoller(served);
+    const { poll, all } = folderPoller(served);
 
-    await expect(look()).rejects.toThrow(/cannot be moved to the folder taken below it/);
+    await expect(poll()).rejects.toThrow(/cannot be moved to the subfolder taken/);
     expect(readdirSync(path)).toEqual(["rates.csv"]);
     folderIn(path, "taken");
     expect(await all()).toHaveLength(1);
@@ -118,17 +118,17 @@ onEachFolder("folder polling", (promise) => {
 });
 
 describe("interrupted polling", () => {
-  /** State whose process ends just before or just after write number `writes`. */
-  function dying(memory: ConnectorState, writes: number, when: "before" | "after"): ConnectorState {
+  /** State that simulates a crash just before or just after write number `writes`. */
+  function crashing(memory: ConnectorState, writes: number, when: "before" | "after"): ConnectorState {
     let count = 0;
     return {
       isOpen: async () => false,
       get: () => memory.get(),
       async set(value) {
         const isEnd = ++count === writes;
-        if (isEnd && when === "before") throw new Error("the process ends here");
+        if (isEnd && when === "before") throw new Error("simulated crash");
         await memory.set(value);
-        if (isEnd) throw new Error("the process ends here");
+        if (isEnd) throw new Error("simulated crash");
       },
     };
   }
@@ -147,18 +147,18 @@ describe("interrupted polling", () => {
       for (const { id, data } of messages) received.set(id, data.n);
     };
 
-    const end = async () => {
-      const polled = await folder.look(dying(folder.memory, writes, when));
+    const pollAndConfirm = async () => {
+      const polled = await folder.poll(crashing(folder.memory, writes, when));
       receive(polled);
       await polled.taken();
-      throw new Error("it did not end");
+      throw new Error("there was no crash");
     };
-    if (writes === 1) await expect(end()).rejects.toThrow("ends here");
+    if (writes === 1) await expect(pollAndConfirm()).rejects.toThrow("simulated crash");
     else {
-      const memory = dying(folder.memory, writes, when);
-      const polled = await folder.look(memory);
+      const memory = crashing(folder.memory, writes, when);
+      const polled = await folder.poll(memory);
       receive(polled);
-      await expect(polled.taken()).rejects.toThrow("ends here");
+      await expect(polled.taken()).rejects.toThrow("simulated crash");
     }
     for (const message of await folder.all()) received.set(message.id, message.data.n);
 
@@ -169,10 +169,10 @@ describe("interrupted polling", () => {
   it("reads a file that was moved before the crash from its new folder", async () => {
     using folder = aFolder();
     folder.put("a.csv", "n\n1\n");
-    const first = await folder.look();
+    const first = await folder.poll();
     expect(readdirSync(folder.path)).toEqual(["taken"]);
 
-    const again = await folder.look();
+    const again = await folder.poll();
 
     expect(again.messages).toEqual(first.messages);
   });
@@ -181,7 +181,7 @@ describe("interrupted polling", () => {
     using folder = aFolder();
     folder.put("a.csv", "n\n1\n", new Date("2026-03-01"));
     folder.put("b.csv", "n\n2\n");
-    await folder.look();
+    await folder.poll();
     for (const name of readdirSync(folder.taken)) rmSync(join(folder.taken, name));
 
     expect(dataOf(await folder.all())).toEqual([{ n: "2" }]);
@@ -202,7 +202,7 @@ describe("polled file", () => {
       },
     };
 
-    expect((await folder.look(renaming)).messages).toEqual([]);
+    expect((await folder.poll(renaming)).messages).toEqual([]);
 
     expect(dataOf(await folder.all())).toEqual([{ n: "1" }, { n: "2" }]);
   });
@@ -210,7 +210,7 @@ describe("polled file", () => {
   it("returns many rows in pages, each row once", async () => {
     using folder = aFolder();
     folder.put("a.csv", `n,text\n${Array.from({ length: 1_234 }, (_, i) => `${i},"x\ny"\n`).join("")}`);
-    const first = await folder.look();
+    const first = await folder.poll();
 
     expect(first.messages).toHaveLength(500);
     const all = await folder.all();
@@ -228,9 +228,9 @@ describe("polled file", () => {
       use: (work) =>
         work({
           ...localFolder(folder.path),
-          read(name, most) {
+          read(name, maxBytes) {
             reads++;
-            return localFolder(folder.path).read(name, most);
+            return localFolder(folder.path).read(name, maxBytes);
           },
         }),
     };
@@ -293,10 +293,7 @@ describe("polled file", () => {
     folder.put("a.csv", Buffer.alloc(8_388_609, "x"), new Date("2026-03-01"));
     folder.put("b.csv", "n\n1\n");
 
-    expect(dataOf(await folder.all())).toEqual([
-      "the file has 8388609 bytes, and more than 8388608 are not read",
-      { n: "1" },
-    ]);
+    expect(dataOf(await folder.all())).toEqual(["the file has 8388609 bytes; the limit is 8388608", { n: "1" }]);
   });
 
   it("moves a file without rows away and returns no message", async () => {
@@ -312,10 +309,10 @@ describe("polled file", () => {
 
 describe("unreadable row", () => {
   it.each<[row: string, file: string, wanted: unknown[], change?: object]>([
-    ["with too few cells", "a,b\n1\n2,3\n", ["line 2 has 1 cells, and there are 2 columns", { a: "2", b: "3" }]],
-    ["with too many cells", "a,b\n1,2,3\n2,3\n", ["line 2 has 3 cells, and there are 2 columns", { a: "2", b: "3" }]],
-    ["with a stray quote", 'a,b\n1,x"y\n2,3\n', ["line 2 has a quote where none may stand", { a: "2", b: "3" }]],
-    ["with text behind a quote", 'a,b\n1,"x"y\n2,3\n', ["line 2 has a quote where none may stand", { a: "2", b: "3" }]],
+    ["with too few cells", "a,b\n1\n2,3\n", ["line 2 has 1 cell instead of 2", { a: "2", b: "3" }]],
+    ["with too many cells", "a,b\n1,2,3\n2,3\n", ["line 2 has 3 cells instead of 2", { a: "2", b: "3" }]],
+    ["with a stray quote", 'a,b\n1,x"y\n2,3\n', ["line 2 has a misplaced quote", { a: "2", b: "3" }]],
+    ["with text behind a quote", 'a,b\n1,"x"y\n2,3\n', ["line 2 has a misplaced quote", { a: "2", b: "3" }]],
     ["with an unclosed quote", 'a,b\n\n1,"x\n2,3\n', ["line 3 opens a quote that is never closed", { a: "2", b: "3" }]],
     [
       "over the size limit",
@@ -325,16 +322,12 @@ describe("unreadable row", () => {
     [
       "with bytes outside its encoding",
       "a,b\n1,\xff\n2,3\n",
-      ["line 2 holds what is no character of its encoding", { a: "2", b: "3" }],
+      ["line 2 contains bytes that are invalid in its encoding", { a: "2", b: "3" }],
     ],
-    [
-      "that is a header with a duplicate name",
-      "a,a\n1,2\n",
-      ["line 1 is the head of the columns, and has a name twice"],
-    ],
-    ["that is a header without a name", "a,\n1,2\n", ["line 1 is the head of the columns, and has one without a name"]],
+    ["that is a header with a duplicate name", "a,a\n1,2\n", ["line 1 is the header row and has a duplicate name"]],
+    ["that is a header without a name", "a,\n1,2\n", ["line 1 is the header row and has a column without a name"]],
     ["that is not JSON", '{"a"\n{"a":1}\n', ["line 1 is not JSON", { a: 1 }], { form: "ndjson" }],
-    ["that is not an object", '[1]\n\n{"a":1}', ["line 1 is no JSON object", { a: 1 }], { form: "ndjson" }],
+    ["that is not an object", '[1]\n\n{"a":1}', ["line 1 is not a JSON object", { a: 1 }], { form: "ndjson" }],
   ])("reports a row %s with its line and reads the rest", async (_, content, wanted, change) => {
     using folder = aFolder({ files: "*", ...change });
     folder.put("a.csv", Buffer.from(content, "latin1"));
@@ -350,7 +343,7 @@ describe("unreadable row", () => {
     using folder = aFolder();
     folder.put("a.csv", `a\n${'"x\ny"\n'.repeat(600)}1,2\n`);
 
-    expect(dataOf(await folder.all()).at(-1)).toBe("line 1202 has 2 cells, and there are 1 columns");
+    expect(dataOf(await folder.all()).at(-1)).toBe("line 1202 has 2 cells instead of 1");
   });
 
   it("reads 2,000 unclosed quotes within 5 s", async () => {
@@ -394,7 +387,8 @@ describe("connectors with pickUp", () => {
     root.write("a.csv", "n\n1\n");
     const from = `sftp://127.0.0.1:${server.port}/`;
     const config = { to: "s3://bucket/drop", hostKeys: [server.hostKey], columns, pickUp: { from, whole: "renamed" } };
-    const poll = (password: string) => csvDrop.poll?.(attemptContext(csvDrop, { config, secret: { username, password } }));
+    const poll = (password: string) =>
+      csvDrop.poll?.(attemptContext(csvDrop, { config, secret: { username, password } }));
 
     expect(await poll("wrong")).toEqual({ fault: "the server refused the login", auth: true });
     expect(await poll(server.password)).toMatchObject({ messages: [{ data: { n: "1" } }] });
@@ -429,37 +423,37 @@ describe("connectors with pickUp", () => {
       attemptContext(csvDrop, { config, secret: { username, password: server.password } }),
     )) as NotPolled;
 
-    expect(polled.fault).toBe("the file may not be used by us: permission denied");
+    expect(polled.fault).toBe("the file cannot be accessed: permission denied");
   });
 
   it("polls only if pickUp is configured", () => {
     const config = csvDrop.config.parse({ to: "file:///srv/drop", columns });
 
     expect(csvDrop.polls?.(config)).toBe(false);
-    expect(csvDrop.polls?.({ ...config, pickUp: formOf() })).toBe(true);
+    expect(csvDrop.polls?.({ ...config, pickUp: configOf() })).toBe(true);
   });
 
   it.each([
     [csvDrop, { to: "file:///srv/drop", columns, pickUp: { from: "sftp://host/out" } }, /hostKeys/],
-    [csvDrop, { to: "file:///srv/drop", columns, pickUp: { from: "ftp://host/out" } }, /no address such as/],
+    [csvDrop, { to: "file:///srv/drop", columns, pickUp: { from: "ftp://host/out" } }, /not an address such as/],
+    [csvDrop, { to: "file:///srv/drop/", columns, pickUp: { from: "file:///srv/drop" } }, /would read its own files/],
     [
       csvDrop,
-      { to: "file:///srv/drop/", columns, pickUp: { from: "file:///srv/drop" } },
-      /would read what it has written/,
+      { to: "file:///srv/drop", columns, pickUp: { from: "file:///out", taken: "../x" } },
+      /not a name of at most/,
     ],
-    [csvDrop, { to: "file:///srv/drop", columns, pickUp: { from: "file:///out", taken: "../x" } }, /no short name/],
-    [csvDrop, { to: "file:///srv/drop", columns, pickUp: { from: "file:///out", files: "a/*.csv" } }, /no pattern/],
-    [ftpFlat, { to: "ftps://host/in", layout, pickUp: { from: "ftp://host/out" } }, /in the clear/],
+    [csvDrop, { to: "file:///srv/drop", columns, pickUp: { from: "file:///out", files: "a/*.csv" } }, /not a pattern/],
+    [ftpFlat, { to: "ftps://host/in", layout, pickUp: { from: "ftp://host/out" } }, /unencrypted/],
     [ftpFlat, { to: "ftps://host/in", layout, pickUp: { from: "sftp://host/out" } }, /hostKeys/],
-    [ftpFlat, { to: "sftp://host/in", hostKeys, layout, pickUp: { from: "file:///out" } }, /no address such as/],
-  ])("rejects the invalid folder configuration %#", ({ config }, given, fault) => {
-    expect(config.safeParse(given).error?.message).toMatch(fault);
+    [ftpFlat, { to: "sftp://host/in", hostKeys, layout, pickUp: { from: "file:///out" } }, /not an address such as/],
+  ])("rejects the invalid folder configuration %#", ({ config }, given, issue) => {
+    expect(config.safeParse(given).error?.message).toMatch(issue);
   });
 
   it("refuses to deploy with a local folder", () => {
     const config = csvDrop.config.parse({ to: "s3://bucket/drop", columns, pickUp: { from: "file:///out" } });
 
-    expect(csvDrop.needs?.(config)).toEqual({ fault: "pickUp.from is a folder of one machine; on AWS say sftp:" });
+    expect(csvDrop.needs?.(config)).toEqual({ fault: "pickUp.from is a local folder; on AWS, give an sftp: address" });
   });
 });
 
@@ -506,7 +500,7 @@ describe("folder polling through the whole bridge", () => {
     const engine = await bridge.engine();
     const events = await engine.store.events({ limit: 20 });
     const refused = events.filter(({ value }) => value.status === "QUARANTINED").map(({ value }) => value);
-    expect(refused.map(({ reason }) => reason)).toEqual(["line 3 has 1 cells, and there are 2 columns"]);
+    expect(refused.map(({ reason }) => reason)).toEqual(["line 3 has 1 cell instead of 2"]);
     expect(refused[0]?.raw).toContain("Boston");
     expect((await bridge.tally()).events).toMatchObject({ QUARANTINED: 1, duplicates: 0 });
   });

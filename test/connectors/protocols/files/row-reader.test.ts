@@ -1,17 +1,22 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { csvText } from "../../../../connectors/protocols/files/csv.ts";
-import { type Place, pageOf, type Row, type RowsForm } from "../../../../connectors/protocols/files/row-reader.ts";
+import {
+  type FilePosition,
+  type Row,
+  type RowFormat,
+  readPage,
+} from "../../../../connectors/protocols/files/row-reader.ts";
 
-const csv: RowsForm = { form: "csv", delimiter: "," };
+const csv: RowFormat = { form: "csv", delimiter: "," };
 
-/** Reads all rows of a file in pages of at most `most` rows. */
-function rowsOf(text: string | Buffer, form: RowsForm, most: number): Row[] {
+/** Reads all rows of a file in pages of at most `maxRows` rows. */
+function rowsOf(text: string | Buffer, format: RowFormat, maxRows: number): Row[] {
   const rows: Row[] = [];
   const bytes = Buffer.from(text);
-  for (let from: Place | undefined = { offset: 0, line: 1 }; from; ) {
-    const page = pageOf(bytes, form, from, most);
-    expect(page.rows.length).toBeLessThanOrEqual(most);
+  for (let from: FilePosition | undefined = { offset: 0, line: 1 }; from; ) {
+    const page = readPage(bytes, format, from, maxRows);
+    expect(page.rows.length).toBeLessThanOrEqual(maxRows);
     expect(page.next?.offset ?? Number.POSITIVE_INFINITY).toBeGreaterThan(from.offset);
     rows.push(...page.rows);
     from = page.next;
@@ -19,8 +24,8 @@ function rowsOf(text: string | Buffer, form: RowsForm, most: number): Row[] {
   return rows;
 }
 
-/** Arbitrary text of the characters that matter in CSV and JSON. */
-const nasty = fc.array(
+/** Arbitrary text made of the characters with a meaning in CSV and JSON. */
+const hostileText = fc.array(
   fc.constantFrom('"', ",", "\n", "\r\n", "\r", "a", "1", " ", "{", "}", ":", "é", "\u{fffd}", "\0"),
   {
     maxLength: 60,
@@ -30,8 +35,8 @@ const nasty = fc.array(
 describe("row reader", () => {
   it("reads the same rows for every page size", () => {
     fc.assert(
-      fc.property(nasty, fc.constantFrom("csv" as const, "ndjson" as const), (parts, form) => {
-        const [whole, ...paged] = [1_000, 1, 2, 3].map((most) => rowsOf(parts.join(""), { ...csv, form }, most));
+      fc.property(hostileText, fc.constantFrom("csv" as const, "ndjson" as const), (parts, form) => {
+        const [whole, ...paged] = [1_000, 1, 2, 3].map((maxRows) => rowsOf(parts.join(""), { ...csv, form }, maxRows));
         for (const rows of paged) expect(rows).toEqual(whole);
       }),
       { numRuns: 3_000 },
@@ -40,11 +45,11 @@ describe("row reader", () => {
 
   it("reports an unreadable row with the line it begins on", () => {
     fc.assert(
-      fc.property(nasty, (parts) => {
+      fc.property(hostileText, (parts) => {
         const text = `x\n${parts.join("")}`;
         const lines = text.split("\n");
         for (const row of rowsOf(text, { ...csv, columns: ["x", "y"] }, 2)) {
-          if ("fault" in row) expect(row.text.split("\n")[0]).toBe(lines[row.line - 1]);
+          if ("issue" in row) expect(row.text.split("\n")[0]).toBe(lines[row.line - 1]);
         }
       }),
       { numRuns: 3_000 },
@@ -55,8 +60,8 @@ describe("row reader", () => {
     const cell = fc.string({ unit: "grapheme", maxLength: 12 }).filter((text) => !text.includes("\u{fffd}"));
     fc.assert(
       fc.property(fc.array(fc.tuple(cell, cell), { minLength: 1, maxLength: 8 }), fc.boolean(), (cells, always) => {
-        const form = { delimiter: ",", quote: always ? "always" : "needed", lineEnd: "\r\n" } as const;
-        const text = csvText([["a", "b"], ...cells], form);
+        const format = { delimiter: ",", quote: always ? "always" : "needed", lineEnd: "\r\n" } as const;
+        const text = csvText([["a", "b"], ...cells], format);
 
         const rows = rowsOf(text, csv, 3);
 

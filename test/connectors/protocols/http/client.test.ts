@@ -189,7 +189,7 @@ describe.each([
 
       expect(await hasty(target.url).deliver({ method: "PUT", url: `${target.url}/x`, json: {} })).toMatchObject({
         kind: "retry",
-        reason: "the answer's body did not end within 400 ms",
+        reason: "the response body did not end within 400 ms",
         mayHaveLanded: true,
       });
     });
@@ -241,7 +241,7 @@ describe.each([
       expect(await client(url).deliver({ method: "PUT", url, json: {} })).toEqual({
         kind: "retry",
         code: "no-answer",
-        reason: "nobody listens there",
+        reason: "the connection was refused",
         mayHaveLanded: false,
       });
     });
@@ -268,7 +268,7 @@ describe.each([
 
       expect(outcome).toMatchObject({
         kind: "retry",
-        reason: "the answer is larger than 100000 bytes",
+        reason: "the response is larger than 100000 bytes",
         mayHaveLanded: true,
       });
     });
@@ -285,7 +285,7 @@ describe.each([
       });
       over.abort();
 
-      expect(await delivering).toMatchObject({ kind: "retry", reason: "the try's time was over" });
+      expect(await delivering).toMatchObject({ kind: "retry", reason: "the attempt ran out of time" });
       expect(
         await client(target.url).deliver({ method: "PUT", url: `${target.url}/x`, signal: over.signal }),
       ).toMatchObject({
@@ -325,23 +325,23 @@ describe.each([
     it.each<[string, string, string]>([
       ["a host that is not configured", "https://evil.example/x", "evil.example is not among the hosts"],
       ["another port of a configured host", "https://good.example:8443/x", "not among the hosts"],
-      ["a configured host with credentials in the URL", "https://user:pass@good.example/x", "carries credentials"],
+      ["a configured host with credentials in the URL", "https://user:pass@good.example/x", "contains credentials"],
       [
         "another host with a configured host as its user name",
         "https://good.example@evil.example/x",
         "not among the hosts",
       ],
       ["another host that contains a configured host", "https://good.example.evil.example/x", "not among the hosts"],
-      ["a remote host over plain http", "http://good.example/x", "must be called by https"],
+      ["a remote host over plain http", "http://good.example/x", "must be called with https"],
       [
         "a host that only looks like loopback over plain http",
         "http://127.0.0.1.nip.example/x",
-        "must be called by https",
+        "must be called with https",
       ],
-      ["the wildcard address over plain http", "http://0.0.0.0/x", "must be called by https"],
+      ["the wildcard address over plain http", "http://0.0.0.0/x", "must be called with https"],
       ["an address without a scheme", "good.example/x", "not a URL"],
       ["a file URL", "file:///etc/passwd", "not among the hosts"],
-      ["an address with another scheme", "ftp://good.example/x", "must be called by https"],
+      ["an address with another scheme", "ftp://good.example/x", "must be called with https"],
     ])("refuses to call %s", async (_, url, reason) => {
       const { deliver, request } = createHttp({
         transport,

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { createHttp } from "../../../../connectors/protocols/http/client.ts";
-import { fieldOf, problemIn } from "../../../../connectors/protocols/http/problem-details.ts";
+import { describeProblem, fieldOf } from "../../../../connectors/protocols/http/problem-details.ts";
 import { targetServer } from "../../../support/target-server.ts";
 
 const sent = { dailyRate: 999, address: { zip: "80-202", city: "Denver" }, note: "call 555" };
-const reported = (problem: unknown) => problemIn(JSON.stringify(problem), sent);
+const reported = (problem: unknown) => describeProblem(JSON.stringify(problem), sent);
 
 describe("problem details", () => {
   test.each<[string, unknown, string | undefined]>([

@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { Outcome } from "../../../../bridge/model/outcome.ts";
 import type { Packet } from "../../../../bridge/model/packet.ts";
 import { createHttp, hostsIn } from "../../../../connectors/protocols/http/client.ts";
-import { readAnswer } from "../../../../connectors/protocols/soap/response.ts";
+import { parseResponse } from "../../../../connectors/protocols/soap/response.ts";
 import { connector as nonRepeatable } from "../../../../connectors/soap.ts";
 import { connector } from "../../../../connectors/soap-update.ts";
 import { aPacket } from "../../../support/builders.ts";
@@ -240,10 +240,10 @@ describe("SOAP connector", () => {
 
   test.each<[string, Packet["fields"], RegExp]>([
     ["a field without a part", { nope: 1 }, /nope is in no part/],
-    ["an object, whose keys could be raw XML", { note: { $xml: "<evil/>" } }, /no text, number/],
-    ["a list of objects", { note: [{ attributes: { a: 1 } }] }, /no text, number/],
-    ["a character XML cannot carry", { note: "a\u0000b" }, /XML can carry/],
-    ["a terminal escape character", { note: "\u001b[2J" }, /XML can carry/],
+    ["an object, whose keys could be raw XML", { note: { $xml: "<evil/>" } }, /not a text, a number/],
+    ["a list of objects", { note: [{ attributes: { a: 1 } }] }, /not a text, a number/],
+    ["a character XML cannot carry", { note: "a\u0000b" }, /XML can represent/],
+    ["a terminal escape character", { note: "\u001b[2J" }, /XML can represent/],
     ["a field named like an object member", { toString: 1 }, /toString is in no part/],
   ])("refuses to send %s", async (_, fields, reason) => {
     expect(await connector.send(aChange(fields), contextFor(endpoint))).toMatchObject({
@@ -584,9 +584,9 @@ describe("SOAP responses", () => {
     const withPrefix = `<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body>${fault}</e:Body></e:Envelope>`;
     const deep = envelope("<r><Fault><faultcode>Client</faultcode></Fault></r>");
 
-    expect(await readAnswer(withPrefix)).toEqual({ kind: "fault", codes: ["Client"], text: "<no>" });
-    expect(await readAnswer(deep)).toEqual({ kind: "answer" });
-    expect(await readAnswer(envelope("<Fault><faultcode>Client</faultcode></Fault>"))).toEqual({ kind: "answer" });
+    expect(await parseResponse(withPrefix)).toEqual({ kind: "fault", codes: ["Client"], text: "<no>" });
+    expect(await parseResponse(deep)).toEqual({ kind: "success" });
+    expect(await parseResponse(envelope("<Fault><faultcode>Client</faultcode></Fault>"))).toEqual({ kind: "success" });
   });
 });
 

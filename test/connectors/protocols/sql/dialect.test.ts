@@ -55,20 +55,20 @@ describe("PostgreSQL error mapping", () => {
     ["25006", "ERROR", "retry", { code: "setup" }],
     ["3D000", "FATAL", "retry", { code: "setup" }],
   ])("maps %s with severity %s to %s", (code, severity, kind, facts) => {
-    const fault = postgresql.faultOf(Object.assign(new Error('value "secret" is bad'), { code, severity }));
+    const issue = postgresql.classifyError(Object.assign(new Error('value "secret" is bad'), { code, severity }));
 
-    expect(outcomeOf(fault, false)).toMatchObject({ kind, ...facts, reason: expect.stringContaining(code) });
-    expect(fault.says).not.toContain("secret");
+    expect(outcomeOf(issue, false)).toMatchObject({ kind, ...facts, reason: expect.stringContaining(code) });
+    expect(issue.message).not.toContain("secret");
   });
 });
 
 describe("Oracle error mapping", () => {
   test.each<[message: string, kind: string, facts: object]>([
-    ["ORA-00001: unique constraint (HR.EMPLOYEE_EMAIL) violated", "refused", { about: "HR.EMPLOYEE_EMAIL" }],
-    ['ORA-01400: cannot insert NULL into ("HR"."EMPLOYEE"."NAME")', "refused", { about: "NAME" }],
-    ['ORA-01407: cannot update ("HR"."EMPLOYEE"."NAME") to NULL', "refused", { about: "NAME" }],
+    ["ORA-00001: unique constraint (HR.EMPLOYEE_EMAIL) violated", "refused", { objectName: "HR.EMPLOYEE_EMAIL" }],
+    ['ORA-01400: cannot insert NULL into ("HR"."EMPLOYEE"."NAME")', "refused", { objectName: "NAME" }],
+    ['ORA-01407: cannot update ("HR"."EMPLOYEE"."NAME") to NULL', "refused", { objectName: "NAME" }],
     ['ORA-12899: value too large for column "HR"."EMPLOYEE"."NAME" (actual: 11, maximum: 10)', "refused", {}],
-    ["ORA-02290: check constraint (HR.HOURS_SANE) violated", "refused", { about: "HR.HOURS_SANE" }],
+    ["ORA-02290: check constraint (HR.HOURS_SANE) violated", "refused", { objectName: "HR.HOURS_SANE" }],
     ["ORA-02291: integrity constraint (HR.UNIT_FK) violated - parent key not found", "refused", {}],
     ["ORA-01438: value larger than specified precision allowed for this column", "refused", {}],
     ["ORA-01722: invalid number", "refused", {}],
@@ -90,23 +90,25 @@ describe("Oracle error mapping", () => {
     ["ORA-01031: insufficient privileges", "retry", { code: "setup" }],
     ["NJS-518: cannot connect to Oracle Database. Service x is not registered", "retry", { code: "setup" }],
     ["ORA-12514: Cannot connect to database. Service x is not registered", "retry", { code: "setup" }],
-  ])("maps the error %s", (message, kind, { about, ...facts }: { about?: string }) => {
-    const fault = oracle.faultOf(Object.assign(new Error(message), { code: message.split(":")[0] }));
+  ])("maps the error %s", (message, kind, { objectName, ...facts }: { objectName?: string }) => {
+    const issue = oracle.classifyError(Object.assign(new Error(message), { code: message.split(":")[0] }));
 
-    expect(outcomeOf(fault, false)).toMatchObject({ kind, ...facts, reason: expect.stringContaining(fault.code) });
-    if (about) expect(fault.about).toBe(about);
+    expect(outcomeOf(issue, false)).toMatchObject({ kind, ...facts, reason: expect.stringContaining(issue.code) });
+    if (objectName) expect(issue.objectName).toBe(objectName);
   });
 });
 
 describe("Oracle statements", () => {
   test("merges a row with one statement and binds every value", () => {
     const columns = [
-      { name: '"HOURS"', bound: oracle.bound(2, "number") },
-      { name: '"START_ON"', bound: oracle.bound(3, "date") },
-      { name: '"SEEN_AT"', bound: oracle.bound(4, "timestamp") },
+      { name: '"HOURS"', placeholder: oracle.placeholder(2, "number") },
+      { name: '"START_ON"', placeholder: oracle.placeholder(3, "date") },
+      { name: '"SEEN_AT"', placeholder: oracle.placeholder(4, "timestamp") },
     ];
 
-    expect(oracle.upsert('"HR"."EMPLOYEE"', { name: '"ID"', bound: oracle.bound(1, "text") }, columns)).toBe(
+    expect(
+      oracle.upsert('"HR"."EMPLOYEE"', { name: '"ID"', placeholder: oracle.placeholder(1, "text") }, columns),
+    ).toBe(
       `MERGE INTO "HR"."EMPLOYEE" t USING (SELECT :v1 AS k FROM dual) s ON (t."ID" = s.k) ` +
         `WHEN MATCHED THEN UPDATE SET t."HOURS" = :v2, t."START_ON" = TO_DATE(:v3, 'YYYY-MM-DD'), ` +
         `t."SEEN_AT" = FROM_TZ(TO_TIMESTAMP(:v4, 'YYYY-MM-DD"T"HH24:MI:SS.FF3"Z"'), 'UTC') ` +
@@ -116,8 +118,8 @@ describe("Oracle statements", () => {
   });
 
   test("quotes the bridge's own tables in the case that unquoted DDL names take", () => {
-    expect(oracle.own("hms_bridge_inbox")).toBe('"HMS_BRIDGE_INBOX"');
-    expect(postgresql.own("hms_bridge_inbox")).toBe('"hms_bridge_inbox"');
+    expect(oracle.ownName("hms_bridge_inbox")).toBe('"HMS_BRIDGE_INBOX"');
+    expect(postgresql.ownName("hms_bridge_inbox")).toBe('"hms_bridge_inbox"');
   });
 });
 

@@ -6,7 +6,7 @@ import { connector as inPostgresql } from "../../../../connectors/postgresql-tab
 import type { Bind } from "../../../../connectors/protocols/sql/dialect.ts";
 import { oracle } from "../../../../connectors/protocols/sql/oracle.ts";
 import { pollTable } from "../../../../connectors/protocols/sql/poll-table.ts";
-import { Sessions } from "../../../../connectors/protocols/sql/session-pool.ts";
+import { SessionPool } from "../../../../connectors/protocols/sql/session-pool.ts";
 import { Bridge } from "../../../../index.ts";
 import { aMemory } from "../../../support/attempt-context.ts";
 import { contextFor, onEachDatabase, pglite, type TestDatabase } from "../../../support/databases.ts";
@@ -198,10 +198,10 @@ onEachDatabase("table polling", (database, name) => {
     const fault = (change: object, place = {}) => connector.poll?.(tablePoller(change, place).context);
 
     expect(await fault({ table: "not_there" })).toMatchObject({
-      fault: expect.stringContaining("a table is not there"),
+      fault: expect.stringContaining("a table does not exist"),
     });
     expect(await fault({ columns: { a: { column: "not_there" } } })).toMatchObject({
-      fault: expect.stringContaining("a column of the configuration is not in the table"),
+      fault: expect.stringContaining("a configured column does not exist"),
     });
     expect(await fault({}, { port: 1 })).toMatchObject({ fault: expect.stringMatching(/connection|reached/) });
   });
@@ -223,31 +223,31 @@ describe("poll configuration", () => {
   });
 
   test.each([
-    [{ table: "rates; DROP TABLE x" }, /no plain name/],
-    [{ watermark: 'a"b' }, /no plain name/],
+    [{ table: "rates; DROP TABLE x" }, /not a name of/],
+    [{ watermark: 'a"b' }, /not a name of/],
     [{ columns: {} }, /names no column/],
     [{ since: "yesterday" }, /a time in UTC/],
     [{ type: "number", since: "1 OR 1=1" }, /a whole number/],
     [{ settleSeconds: 100 }, /settleSeconds/],
     [{ stray: 1 }, /stray/],
-  ])("rejects %j", (change, fault) => {
+  ])("rejects %j", (change, issue) => {
     const parsed = inPostgresql.config.safeParse({ ...given, poll: { ...poll, ...change } });
 
-    expect(parsed.error?.message).toMatch(fault);
+    expect(parsed.error?.message).toMatch(issue);
   });
 });
 
 test("the Oracle dialect reads a page with one statement and bound values", async () => {
   const ran: { sql: string; binds: readonly Bind[] }[] = [];
   const session = {
-    ...{ begin: async () => {}, commit: async () => {}, rollback: async () => {}, add: async () => true },
-    ...{ hold() {}, destroy() {} },
+    ...{ begin: async () => {}, commit: async () => {}, rollback: async () => {}, insert: async () => true },
+    ...{ keepAlive() {}, destroy() {} },
     async run(sql: string, binds: readonly Bind[] = []) {
       ran.push({ sql, binds });
       return { count: 0, rows: [] };
     },
   };
-  const sessions = new Sessions({ ...oracle, connect: async () => session });
+  const pool = new SessionPool({ ...oracle, connect: async () => session });
   const columns = { city: { column: "CITY" }, rate: { column: "RATE", type: "number" } };
   const given = { host: "localhost", tls: false, database: "x", table: "T", key: "K", columns: { a: { column: "A" } } };
   const config = inOracle.config.parse({ ...given, schema: "HMS", poll: { ...upperCaseNames(poll), columns } });
@@ -257,7 +257,7 @@ test("the Oracle dialect reads a page with one statement and bound values", asyn
     key: "'7",
   });
 
-  await pollTable(sessions, { ...contextFor(config, { user: "u", password: "p" }), memory });
+  await pollTable(pool, { ...contextFor(config, { user: "u", password: "p" }), memory });
 
   const at = `FROM_TZ(TO_TIMESTAMP(:v1, 'YYYY-MM-DD"T"HH24:MI:SS.FF9"Z"'), 'UTC')`;
   expect(ran).toEqual([

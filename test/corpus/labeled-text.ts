@@ -1,12 +1,12 @@
-/** One text, the field it stands in, and the personal data in it, in order: what a reader would mark. */
-export interface Labelled {
+/** A text, the field that contains it, and its personal data in order, as a human reader would mark it. */
+export interface LabeledText {
   readonly text: string;
   readonly field: string;
   readonly found: readonly (readonly [kind: string, text: string])[];
 }
 
-/** A text with its marks taken out: `call «phone:555-0143» now`. */
-export function unmarked(marked: string, field = "note"): Labelled {
+/** Removes the marks from a text such as `call «phone:555-0143» now` and returns them as labels. */
+export function unmarked(marked: string, field = "note"): LabeledText {
   const found: [string, string][] = [];
   const text = marked.replace(/«([a-z]+):([^»]*)»/gu, (_, kind: string, value: string) => {
     found.push([kind, value]);
