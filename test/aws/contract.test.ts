@@ -194,7 +194,7 @@ async function someFiles(versioned: boolean): Promise<FilesFixture> {
 
 describe("AWS engine", () => {
   queueContract("AWS", someQueues, {
-    "ignore a receipt whose time ran out, and one they never gave": "the emulator takes receipts that have run out",
+    "ignores an expired receipt": "the emulator accepts expired receipts",
   });
   storeContract("AWS", aStore);
   secretsContract("AWS", someSecrets);

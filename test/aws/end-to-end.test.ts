@@ -29,7 +29,7 @@ import { readAppConfigTargets } from "../../platform/aws/appconfig-targets.ts";
 import { openLedgerCopy, openLedgerSeals } from "../../platform/aws/ledger-seals.ts";
 import { ledgerObjects } from "../../platform/aws/names.ts";
 import { openDeployedApi } from "../../platform/aws/signed-fetch.ts";
-import { bridgeAs, bridge as cli, printing } from "../support/serve.ts";
+import { bridgeAs, bridge as cli, longRunning } from "../support/serve.ts";
 import { type TargetServer, taken, targetServer } from "../support/target-server.ts";
 import { type Driver, driverOf } from "./driver.ts";
 import { percentile, readUnits, requestsOf, writeUnits } from "./figures.ts";
@@ -477,7 +477,7 @@ describe("deployed bridge", () => {
   });
 
   it("serves the console locally and forwards its requests with the credentials of the user who started it", async () => {
-    await using console = printing(bridge.operator.env, projectRoot, "console", "--stack", "hms-bridge");
+    await using console = longRunning(bridge.operator.env, projectRoot, "console", "--stack", "hms-bridge");
     const link = new URL(/http\S+/.exec(await console.first)?.[0] ?? "");
     const authorization = `Bearer ${link.hash.replace("#token=", "")}`;
     const ask = (path: string, headers: Record<string, string> = { authorization }) =>
@@ -700,13 +700,13 @@ describe("deployed bridge", () => {
       const outbox = () => bridge.engine.queue.depth(`outbox:${connectorId}`);
       const ids = Array.from({ length: outagePackets }, (_, i) => `${connector}_outage_${i}`);
       outagesBegan ??= Date.now();
-      await target().sleep();
+      await target().stop();
       const changes = [...ids.map((each) => change(each, 1)), ...ids.slice(0, 3).map((each) => change(each, 2))];
       await publish(...changes);
       await eventually(async () => (await outbox()).waiting >= ids.length && (await bridge.isQuiet()));
       expect(new Set(await statusesOf(...changes))).toEqual(new Set(["QUEUED"]));
 
-      await target().wake();
+      await target().restart();
       const before = target().received.length;
       await makeProbeDue(connectorId);
       await nextMinute(connectorId);

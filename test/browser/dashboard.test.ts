@@ -35,14 +35,14 @@ describe.skipIf(chromiumPath === undefined)("the Sync Dashboard", () => {
     const row = rowOf(page, "GISTableConnector");
     await row.getByText("median").waitFor();
 
-    await office.gis.sleep();
+    await office.gis.stop();
     for (const city of ["belmont", "clearwater"]) await office.emit(rate(city, 62));
     await row.getByText("Down").waitFor();
     await row.locator("[data-label=Outbox]", { hasText: "2" }).waitFor();
     await page.getByText("1 target down").waitFor();
     await page.locator(".alerts", { hasText: "GISTableConnector@v1 is down" }).waitFor();
 
-    await office.gis.wake();
+    await office.gis.restart();
     await row.getByText("Up").waitFor();
     await row.locator("[data-label=Outbox]", { hasText: /^0/ }).waitFor();
     await page.locator(".alerts", { hasText: "GISTableConnector@v1 is up again" }).waitFor();

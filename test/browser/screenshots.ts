@@ -65,8 +65,8 @@ for (let minute = 0; minute < minutes; minute++) {
   if (minute === 36)
     await publishInvalid({ id: "m-2", source: "hms.policy", type: "PolicyApproved", time: "soon", data: {} });
   if (minute === 47) await publishInvalid({ id: "m-3", source: "hms.policy", type: "PolicyApproved", data: [] });
-  if (minute === 38) await gis.sleep();
-  if (minute === 40) await gis.wake();
+  if (minute === 38) await gis.stop();
+  if (minute === 40) await gis.restart();
   await settled();
   behindMs -= 60_000;
 }
@@ -77,7 +77,7 @@ await publish(
 );
 await publish("PolicyApproved", { ...policy(72), id: "policy-9ab34" }, "policy-9ab34");
 await settled();
-await gis.sleep();
+await gis.stop();
 for (let i = 0; i < 9; i++) await changeRate();
 await until(async () => (await health("GISTableConnector@v1")) === "DOWN");
 behindMs = 0;

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { startJob } from "../../bridge/jobs/job-runner.ts";
 import { watchdogHandler } from "../../functions/watchdog-handler.ts";
 import { aCore, fakeTarget } from "../support/core.ts";
-import { dyingAfter } from "../support/faulty.ts";
+import { crashAfter } from "../support/crash-after.ts";
 
 const all = { from: 0, to: Number.MAX_SAFE_INTEGER, force: true };
 const aMinute = { getRemainingTimeInMillis: () => 30_000 };
@@ -12,7 +12,7 @@ describe("watchdog handler", () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     await core.emit({ id: "1", subject: "r", data: { new_rate: 1 } });
-    await core.map(dyingAfter(core.engine, 2)).catch(() => {});
+    await core.map(crashAfter(core.engine, 2)).catch(() => {});
     expect(await core.depth(`lane:${target.id}`)).toBe(0);
     await core.clock.advance(core.engine.times.putBackMs + 1);
 

@@ -96,7 +96,7 @@ describe("deploy:mappings", () => {
     using at = folder();
     await deploy(at);
     at.write("mappings/rate.yaml", sheet("rate"));
-    server.course = inStages;
+    server.rollout = inStages;
 
     expect(await deploy(at)).toBe(0);
     expect(startedRollouts().at(-1)).toMatchObject({ DeploymentStrategyId: "staged1" });
@@ -124,7 +124,7 @@ describe("deploy:mappings", () => {
     await deploy(at);
     const before = server.inForce();
     at.write("mappings/rate.yaml", sheet("rate"));
-    server.course = rolledBack;
+    server.rollout = rolledBack;
 
     expect(await deploy(at)).toBe(1);
     expect(printed.at(-1)).toBe(
@@ -137,9 +137,9 @@ describe("deploy:mappings", () => {
     using at = folder();
     await deploy(at);
     at.write("mappings/rate.yaml", sheet("rate"));
-    server.course = rolledBack;
+    server.rollout = rolledBack;
     await deploy(at);
-    server.course = inStages;
+    server.rollout = inStages;
 
     expect(await deploy(at)).toBe(0);
     expect(startedRollouts()).toHaveLength(3);
@@ -159,7 +159,7 @@ describe("deploy:mappings", () => {
     using at = folder();
     await deploy(at);
     at.write("mappings/rate.yaml", sheet("rate"));
-    server.course = [{ state: "DEPLOYING", percent: 40 }];
+    server.rollout = [{ state: "DEPLOYING", percent: 40 }];
     const otherRollout = deploy(at);
     await vi.waitFor(() => expect(startedRollouts()).toHaveLength(2));
 

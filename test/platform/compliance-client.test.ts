@@ -213,14 +213,14 @@ describe("governance over HTTP", () => {
   it("sends nothing and loses no event during an outage longer than the queue's retries", async () => {
     await using server = await targetServer(allows);
     await using core = await governed(server);
-    await server.sleep();
+    await server.stop();
     await core.emit(...five);
     await core.rest(1_200_000);
     expect(core.target.calls).toEqual([]);
     expect(await core.depth("inbox-dead")).toBe(0);
     expect((await core.engine.store.tally()).events.EXPANDING).toBe(5);
 
-    await server.wake();
+    await server.restart();
     Object.assign(core.engine, { compliance: portTo(server) });
     await core.rest();
 
@@ -346,7 +346,7 @@ describe("governance over HTTP", () => {
     await using core = await governed(server);
     await core.emit(...five);
     await core.rest();
-    await server.sleep();
+    await server.stop();
     await core.clock.advance(1_000);
     const { id } = await startJob(core.engine, {
       kind: "replay",
@@ -359,7 +359,7 @@ describe("governance over HTTP", () => {
     }
     expect((await core.engine.store.read("job", [id]))[0]?.value.status).toBe("RUNNING");
 
-    await server.wake();
+    await server.restart();
     Object.assign(core.engine, { compliance: portTo(server) });
     await core.jobs();
 
