@@ -118,9 +118,9 @@ export const connector = defineConnector({
 
   needs(config) {
     const { to, pickUp } = config;
-    if (to.startsWith("file:")) return { fault: "to is a local folder; on AWS, give an s3: or sftp: address" };
+    if (to.startsWith("file:")) return { issue: "to is a local folder; on AWS, give an s3: or sftp: address" };
     if (pickUp?.from.startsWith("file:")) {
-      return { fault: "pickUp.from is a local folder; on AWS, give an sftp: address" };
+      return { issue: "pickUp.from is a local folder; on AWS, give an sftp: address" };
     }
     return { puts: to.startsWith("s3:") ? [s3PlaceOf(config)] : [] };
   },
@@ -143,7 +143,7 @@ export const connector = defineConnector({
   async poll({ config, secret, memory, signal }) {
     const { pickUp: form, hostKeys } = config;
     const withFolder = form && folderAt(form.from, hostKeys, secret);
-    return withFolder ? pollFolder(withFolder, form, { memory, signal }) : { fault: missingLogin };
+    return withFolder ? pollFolder(withFolder, form, { memory, signal }) : { reason: missingLogin };
   },
 });
 

@@ -96,7 +96,7 @@ export const connector = defineConnector({
   async poll({ config, secret, memory, signal }) {
     const { pickUp: form } = config;
     const source = form && sourceFor(form.from, config, secret);
-    if (!source) return { fault: noPassword };
+    if (!source) return { reason: noPassword };
     return pollFolder((signal, work) => withConnection(source, signal, work), form, { memory, signal });
   },
 });

@@ -86,9 +86,9 @@ export async function pollTable(pool: SessionPool, context: Context<Config, Logi
       return found.rows;
     });
   } catch (error) {
-    if (error instanceof DeadlineError || context.signal.aborted) return { fault: "the database was too slow" };
+    if (error instanceof DeadlineError || context.signal.aborted) return { reason: "the database was too slow" };
     const issue = pool.dialect.classifyError(error);
-    return { fault: describeIssue(issue), auth: issue.kind === "login" };
+    return { reason: describeIssue(issue), auth: issue.kind === "login" };
   }
   const end = rows.at(-1);
   return {

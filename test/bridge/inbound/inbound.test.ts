@@ -516,7 +516,7 @@ describe("target polling", () => {
   });
 
   it("logs why polling failed and loads new credentials if they were refused", async () => {
-    const poll = async () => ({ fault: "the server refused the login", auth: true });
+    const poll = async () => ({ reason: "the server refused the login", auth: true });
     const target = fakeTarget({ name: "Payroll", poll });
     await using core = await aCore({ targets: [target, fakeTarget({ name: "Gis" })], sheets });
     const refreshed: string[] = [];
