@@ -1,24 +1,24 @@
 import { defineConfig } from "vitest/config";
-import { asked } from "./test/reliability/figure.ts";
-import { passedOver } from "./test/support/passed-over.ts";
+import { isReliabilityRun } from "./test/reliability/figure.ts";
+import { skippedTests } from "./test/support/skipped-tests.ts";
 
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     exclude: [
-      // What needs the AWS emulator is `npm run test:aws`, what needs a browser `npm run test:browser`.
+      // Run with `npm run test:aws`, which needs the AWS emulator, and `npm run test:browser`, which needs a browser.
       "test/aws/**",
       "test/browser/**",
-      // What takes minutes, or measures: `npm run test:reliability`.
-      ...(asked ? [] : ["test/reliability/load.test.ts", "test/sim/crash-points.test.ts"]),
+      // Tests that take minutes or measure run only with `npm run test:reliability`.
+      ...(isReliabilityRun ? [] : ["test/reliability/load.test.ts", "test/sim/crash-points.test.ts"]),
     ],
     testTimeout: 20_000,
     // A synthesis bundles every function.
     hookTimeout: 60_000,
-    // Two cores: more workers only wait for each other.
+    // CI has two cores, so more workers would only wait for each other.
     maxWorkers: 2,
-    // Node runs TypeScript itself, as it does where the bridge works.
+    // Lets Node run TypeScript itself, as it does in production.
     experimental: { viteModuleRunner: false },
-    reporters: ["default", passedOver],
+    reporters: ["default", skippedTests],
   },
 });

@@ -133,9 +133,15 @@ async function runOnAll({ client, action, options, setExitCode }: ActionContext)
   if (job.status !== "DONE") setExitCode(exitCodes.couldNot);
 }
 
+/** Words for the API's results; a reason to hold or refuse a packet is shown as it is. */
+const resultLabels: Readonly<Record<string, string>> = {
+  goes: "would be released",
+  "is discarded": "would be discarded",
+};
+
 function previewLines(action: Action, { looked, made, held, refused, samples }: BulkPreview): string[] {
   return [
-    ...samples.slice(0, 5).map(({ packet, fate }) => `${lineOf(packet)}  ${fate}`),
+    ...samples.slice(0, 5).map(({ packet, fate }) => `${lineOf(packet)}  ${resultLabels[fate] ?? fate}`),
     `${plural(looked, "held packet")} found; ${made} would be ${action === "release" ? "released" : "discarded"}`,
     ...(held > 0 ? [`  ${held} of these would be held again`] : []),
     ...Object.entries(refused).map(([why, packets]) => `  ${packets} would stay held: ${why}`),

@@ -1,7 +1,5 @@
-/**
- * Answers of the operator's API, as far as the page shows them. The API holds every answer against the schemas its
- * document (`/openapi.json`) is made of; these types repeat them by hand, and the browser tests run on the real thing.
- */
+// Types of the operator API's responses, limited to what the page shows. They repeat by hand the schemas from which the
+// API generates `/openapi.json` and with which it checks its responses. The browser tests run against the real API.
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
 export type Fields = { readonly [name: string]: Json };
@@ -26,7 +24,7 @@ export interface Me {
   readonly now: string;
 }
 
-/** Times from queueing to acknowledgement, in ms. */
+/** Time from queueing to acknowledgement. ms */
 export interface Lag {
   readonly count: number;
   readonly p50: number;
@@ -51,13 +49,13 @@ export interface Connector {
   readonly lane: number;
   readonly outbox: number;
   readonly held: number;
-  /** `yes`, or what its configuration or secret lacks. */
+  /** `yes`, or what is missing from its configuration or secret. */
   readonly ready?: string;
   readonly lag?: Lag;
   readonly lagByMinute: readonly (Lag & { readonly at: string })[];
 }
 
-export type Act = "edit" | "replay" | "discard";
+export type PacketAction = "edit" | "replay" | "discard";
 
 export interface Packet {
   readonly id: string;
@@ -86,10 +84,10 @@ export interface Packet {
   readonly replacedBy?: string;
   readonly edited: boolean;
   readonly job?: string;
-  readonly may: readonly Act[];
+  readonly may: readonly PacketAction[];
 }
 
-export interface Step {
+export interface LedgerStep {
   readonly seq: number;
   readonly at: string;
   readonly step: string;
@@ -105,17 +103,17 @@ export interface Field {
   readonly atTarget: "this" | "another" | "unknown";
 }
 
-export interface PacketStory extends Packet {
+export interface PacketDetail extends Packet {
   readonly etag: number;
   readonly fields: readonly Field[];
   readonly sheetHash: string;
   readonly sheetIsCurrent: boolean;
   readonly delivery?: { readonly status?: number; readonly remoteId?: string; readonly ms: number };
   readonly answer?: string;
-  readonly story: readonly Step[];
+  readonly story: readonly LedgerStep[];
 }
 
-export interface Decision {
+export interface FieldDecision {
   readonly field: string;
   readonly action: "allow" | "mask" | "block";
   readonly rule: string;
@@ -123,15 +121,15 @@ export interface Decision {
 }
 
 /** Preview of an edit. */
-export interface EditTrial {
+export interface EditPreview {
   readonly kind: "trial";
   readonly fields: Fields;
   readonly changes: readonly { readonly field: string; readonly before?: Json; readonly after?: Json }[];
-  readonly governance: readonly Decision[];
+  readonly governance: readonly FieldDecision[];
   readonly held?: string;
 }
 
-export interface Done {
+export interface OperationResult {
   readonly kind: "done";
   readonly etag: number;
   readonly packet: Packet;
@@ -152,7 +150,7 @@ export interface Job {
 }
 
 /** Preview of a bulk operation. */
-export interface BulkTrial {
+export interface BulkPreview {
   readonly kind: "trial";
   readonly looked: number;
   readonly made: number;
@@ -162,7 +160,7 @@ export interface BulkTrial {
 }
 
 /** Preview of a replay, in packets. */
-export interface ReplayTrial {
+export interface ReplayPreview {
   readonly kind: "trial";
   readonly looked: number;
   readonly sent: number;
@@ -172,7 +170,7 @@ export interface ReplayTrial {
 }
 
 /** Preview of a back-fill, by target. */
-export interface BackfillTrial {
+export interface BackfillPreview {
   readonly kind: "trial";
   readonly looked: number;
   readonly malformed: NonNullable<Job["malformed"]>;
@@ -200,42 +198,42 @@ export interface SheetText extends Sheet {
   readonly text: string;
 }
 
-export interface SheetFault {
+export interface SheetIssue {
   readonly line: number;
   readonly message: string;
 }
 
 export interface SheetCheck {
   readonly ok: boolean;
-  readonly faults: readonly SheetFault[];
-  readonly warnings: readonly SheetFault[];
+  readonly faults: readonly SheetIssue[];
+  readonly warnings: readonly SheetIssue[];
   readonly examples: readonly { readonly name: string; readonly faults: readonly string[] }[];
 }
 
-export interface TriedPacket {
+export interface PreviewedPacket {
   readonly target: string;
   readonly connector: string;
   readonly entity: string;
   readonly action: "upsert" | "delete";
   readonly fields: Fields;
-  readonly governance: readonly Decision[];
+  readonly governance: readonly FieldDecision[];
   readonly held?: string;
 }
 
-export interface TriedEvent {
+export interface PreviewedEvent {
   readonly id?: string;
   readonly type: string;
   readonly acceptedAt?: string;
-  readonly today: readonly TriedPacket[];
-  readonly proposed: readonly TriedPacket[];
+  readonly today: readonly PreviewedPacket[];
+  readonly proposed: readonly PreviewedPacket[];
   readonly same: boolean;
 }
 
-export interface SheetTrial {
+export interface SheetPreview {
   readonly looked: number;
   readonly changed: number;
   readonly complete: boolean;
-  readonly events: readonly TriedEvent[];
+  readonly events: readonly PreviewedEvent[];
 }
 
 export interface SourceEvent {
@@ -251,13 +249,13 @@ export interface SourceEvent {
   readonly reason?: string;
 }
 
-export interface EventStory extends SourceEvent {
+export interface EventDetail extends SourceEvent {
   readonly eventId?: string;
   readonly subject?: string;
   readonly sequence?: number;
   readonly data?: Fields;
   readonly raw?: string;
-  readonly story: readonly Step[];
+  readonly story: readonly LedgerStep[];
 }
 
 export interface Tally {
@@ -265,7 +263,7 @@ export interface Tally {
   readonly packets: Readonly<Record<Status, number>>;
 }
 
-export interface Verified {
+export interface Verification {
   readonly ok: boolean;
   readonly entries: number;
   readonly chains: number;

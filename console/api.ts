@@ -1,5 +1,5 @@
 import type { Packet } from "./api-types.ts";
-import { refused, token, wasKnown } from "./session.ts";
+import { isRejected, token, wasAccepted } from "./session.ts";
 
 interface ProblemBody {
   readonly type: string;
@@ -9,19 +9,21 @@ interface ProblemBody {
   readonly now?: { readonly etag: number; readonly packet: Packet };
 }
 
-/** Reason for which a call failed, in words for the operator. */
+type ProblemInit = Omit<ProblemBody, "type"> & { readonly isOffline?: boolean };
+
+/** Failure of an API call, described for the operator. */
 export class ProblemError extends Error {
   readonly title: string;
   readonly detail: string;
   readonly faults: NonNullable<ProblemBody["faults"]>;
-  /** Present state of the packet, if another operator was faster. */
+  /** Current state of the packet, if someone else changed it first. */
   readonly now: ProblemBody["now"];
-  /** Nobody answered at all. */
-  readonly isGone: boolean;
+  /** True if there was no response at all. */
+  readonly isOffline: boolean;
 
-  constructor({ title, detail, faults = [], now, isGone = false }: Omit<ProblemBody, "type"> & { isGone?: boolean }) {
+  constructor({ title, detail, faults = [], now, isOffline = false }: ProblemInit) {
     super(title);
-    this.isGone = isGone;
+    this.isOffline = isOffline;
     this.title = title;
     this.detail = detail;
     this.faults = faults;
@@ -31,12 +33,12 @@ export class ProblemError extends Error {
 
 export type Query = Readonly<Record<string, string | number | readonly string[] | undefined>>;
 
-/** @throws {ProblemError} */
+/** @throws {ProblemError} if the call fails */
 export function get<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
   return call<T>(`${path}${queryText(query)}`, signal ? { signal } : {});
 }
 
-/** @throws {ProblemError} */
+/** @throws {ProblemError} if the call fails */
 export function post<T>(path: string, body?: object): Promise<T> {
   const json = body && { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
   return call<T>(path, { method: "POST", ...json });
@@ -45,45 +47,45 @@ export function post<T>(path: string, body?: object): Promise<T> {
 export function queryText(query: Query): string {
   const params = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
-    for (const one of [value].flat()) if (one !== undefined && one !== "") params.append(name, String(one));
+    for (const item of [value].flat()) if (item !== undefined && item !== "") params.append(name, String(item));
   }
   return params.size > 0 ? `?${params}` : "";
 }
 
-/** A call that takes longer is given up. ms: verifying a long ledger takes minutes. */
-const patience = 600_000;
+/** Longest duration of one call. ms. Verifying a long ledger takes minutes. */
+const timeoutMs = 600_000;
 
 async function call<T>(path: string, init: RequestInit): Promise<T> {
-  const used = token.value;
-  const headers = { ...init.headers, authorization: `Bearer ${used}` };
-  const signals = [AbortSignal.timeout(patience), ...(init.signal ? [init.signal] : [])];
+  const usedToken = token.value;
+  const headers = { ...init.headers, authorization: `Bearer ${usedToken}` };
+  const signals = [AbortSignal.timeout(timeoutMs), ...(init.signal ? [init.signal] : [])];
   let response: Response;
   try {
     response = await fetch(path, { ...init, headers, signal: AbortSignal.any(signals), cache: "no-store" });
   } catch (error) {
     if (init.signal?.aborted) throw error;
     throw new ProblemError({
-      title: "The bridge does not answer",
-      detail: "Is it running? Start it with npm start; this page goes on by itself.",
-      isGone: true,
+      title: "The bridge is not responding",
+      detail: "Is it running? Start it with npm start. This page reconnects by itself.",
+      isOffline: true,
     });
   }
   if (response.status === 401) {
-    // Another tab's work may have brought a new token meanwhile.
-    if (token.value === used) refused.value = true;
+    // The operator may have entered a new token since this call began.
+    if (token.value === usedToken) isRejected.value = true;
     throw new ProblemError({
       title: "The session has ended",
-      detail: "Open the page anew with npx bridge console.",
+      detail: "Run npx bridge console for a new link.",
     });
   }
-  wasKnown.value = true;
+  wasAccepted.value = true;
   const body: unknown = await response.json().catch(() => undefined);
   if (!response.ok || body === undefined) throw new ProblemError(problemIn(body, response.status));
-  // The API has held its answer against its schema.
+  // The API has checked its response against the schema.
   return body as T;
 }
 
 function problemIn(body: unknown, status: number): Omit<ProblemBody, "type"> {
   if (typeof body === "object" && body !== null && "title" in body && "detail" in body) return body as ProblemBody;
-  return { title: `The bridge answered ${status}`, detail: "What it said is not what its API says." };
+  return { title: `The bridge returned HTTP ${status}`, detail: "The response is not in the format of the API." };
 }

@@ -2,7 +2,7 @@ import type { ComponentType, RefObject } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { get } from "./api.ts";
 import type { Me } from "./api-types.ts";
-import { helpShown, places } from "./keyboard.ts";
+import { isHelpOpen, screenKeys } from "./keyboard.ts";
 import { Dialog } from "./parts/dialog.tsx";
 import { Icon, type IconName } from "./parts/icon.tsx";
 import { setClock } from "./parts/time.tsx";
@@ -20,40 +20,40 @@ import { PacketsScreen } from "./screens/packets.tsx";
 import { SheetScreen } from "./screens/sheet.tsx";
 import { SheetsScreen } from "./screens/sheets.tsx";
 import { StartScreen } from "./screens/start-job.tsx";
-import { showTheme, theme } from "./session.ts";
+import { applyTheme, theme } from "./session.ts";
 
 interface Screen {
   readonly title: string;
   readonly icon: IconName;
   readonly list: ComponentType<ScreenProps>;
-  readonly one?: ComponentType<{ readonly id: string }>;
+  readonly detail?: ComponentType<{ readonly id: string }>;
 }
 
 const screens: Readonly<Record<string, Screen>> = {
   overview: { title: "Overview", icon: "overview", list: OverviewScreen },
-  packets: { title: "Packets", icon: "packet", list: PacketsScreen, one: PacketScreen },
+  packets: { title: "Packets", icon: "packet", list: PacketsScreen, detail: PacketScreen },
   bulk: { title: "Bulk", icon: "bulk", list: BulkScreen },
-  sheets: { title: "Sheets", icon: "sheet", list: SheetsScreen, one: SheetScreen },
-  jobs: { title: "Jobs", icon: "job", list: JobsScreen, one: StartScreen },
+  sheets: { title: "Sheets", icon: "sheet", list: SheetsScreen, detail: SheetScreen },
+  jobs: { title: "Jobs", icon: "job", list: JobsScreen, detail: StartScreen },
   ledger: { title: "Ledger", icon: "ledger", list: LedgerScreen },
-  events: { title: "Events", icon: "event", list: EventsScreen, one: EventScreen },
+  events: { title: "Events", icon: "event", list: EventsScreen, detail: EventScreen },
 };
 
-/** Interval between checks that the bridge answers. ms */
-const pulseMs = 5_000;
+/** Interval between checks that the bridge responds. ms */
+const connectionCheckMs = 5_000;
 
 /** The page around a screen: navigation, connection status, theme, keyboard help and toasts. */
 export function AppShell() {
   const { screen: name, id } = route.value;
   const me = useConnection();
-  const { title, list: List, one: One } = screens[name] ?? (screens.overview as Screen);
+  const { title, list: List, detail: Detail } = screens[name] ?? (screens.overview as Screen);
   const main = useRef<HTMLElement>(null);
   useFocusOnNavigation(main, `${name}/${id ?? ""}`, id ?? title);
 
   return (
-    <div class="house">
+    <div class="shell">
       <button type="button" class="skip" onClick={() => main.current?.focus()}>
-        Skip to the content
+        Skip to content
       </button>
       <header>
         <a class="brand" href={linkTo("overview")}>
@@ -61,69 +61,67 @@ export function AppShell() {
           <span>Sync Dashboard</span>
         </a>
         <nav aria-label="Screens">
-          {Object.entries(screens).map(([key, { title: word, icon }]) => (
+          {Object.entries(screens).map(([key, { title: label, icon }]) => (
             <a key={key} href={linkTo(key)} aria-current={key === name ? "page" : undefined}>
               <Icon name={icon} />
-              {word}
+              {label}
             </a>
           ))}
         </nav>
-        <Footer me={me.data} isGone={me.problem !== undefined} />
+        <Footer me={me.data} isOffline={me.problem !== undefined} />
       </header>
       <main id="main" ref={main} tabIndex={-1} key={`${name}/${id ?? ""}`}>
-        {id !== undefined && One ? <One id={id} /> : <List route={route.value} />}
+        {id !== undefined && Detail ? <Detail id={id} /> : <List route={route.value} />}
       </main>
-      {helpShown.value && <Help />}
+      {isHelpOpen.value && <Help />}
       <Toast />
     </div>
   );
 }
 
-/** Polls the API and shows a toast when it answers again after a failure. */
+/** Polls the API and shows a toast when it responds again after a failure. */
 function useConnection() {
   const me = usePoll(
     "me",
     async (signal) => {
-      const found = await get<Me>("/api/me", {}, signal);
-      setClock(found.now);
-      return found;
+      const current = await get<Me>("/api/me", {}, signal);
+      setClock(current.now);
+      return current;
     },
-    pulseMs,
+    connectionCheckMs,
   );
-  const wasGone = useRef(false);
+  const wasOffline = useRef(false);
   useEffect(() => {
-    if (wasGone.current && !me.problem) showToast("The bridge answers again.");
-    wasGone.current = me.problem !== undefined;
+    if (wasOffline.current && !me.problem) showToast("The bridge is responding again.");
+    wasOffline.current = me.problem !== undefined;
   }, [me.problem]);
   return me;
 }
 
 /** Scrolls to the top and moves the focus to the content when another screen opens. */
-function useFocusOnNavigation(main: RefObject<HTMLElement | null>, place: string, title: string): void {
-  const first = useRef(true);
-
-  // A new screen starts at its top.
+function useFocusOnNavigation(main: RefObject<HTMLElement | null>, location: string, title: string): void {
+  const isFirst = useRef(true);
   useEffect(() => {
     document.title = `${title} · Sync Dashboard`;
-    if (!first.current) {
+    if (!isFirst.current) {
       scrollTo(0, 0);
       main.current?.focus({ preventScroll: true });
     }
-    first.current = false;
+    isFirst.current = false;
     // On a narrow screen the navigation scrolls sideways.
     document.querySelector("header [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
-  }, [place]);
+  }, [location]);
 }
 
-function Footer({ me, isGone }: { readonly me: Me | undefined; readonly isGone: boolean }) {
+function Footer({ me, isOffline }: { readonly me: Me | undefined; readonly isOffline: boolean }) {
   return (
-    <div class="foot">
-      <p class={isGone ? "pulse gone" : "pulse"} role="status">
+    <div class="shell-footer">
+      <p class={isOffline ? "connection offline" : "connection"} role="status">
         <span class="dot" aria-hidden="true" />
-        {isGone ? "No answer" : "Connected"}
+        {isOffline ? "No connection" : "Connected"}
       </p>
       {me && (
-        <p class="me" title="The ledger names you so.">
+        <p class="me" title="Your name in the ledger">
           {me.actor} <span>· {me.host === "aws" ? "AWS" : "this machine"}</span>
         </p>
       )}
@@ -132,10 +130,10 @@ function Footer({ me, isGone }: { readonly me: Me | undefined; readonly isGone: 
         <button
           type="button"
           class="icon-button"
-          aria-label="Keys"
-          title="Keys (?)"
+          aria-label="Keyboard shortcuts"
+          title="Keyboard shortcuts (?)"
           onClick={() => {
-            helpShown.value = true;
+            isHelpOpen.value = true;
           }}
         >
           <Icon name="help" />
@@ -146,24 +144,24 @@ function Footer({ me, isGone }: { readonly me: Me | undefined; readonly isGone: 
 }
 
 const themes = [
-  ["system", "auto", "As the system"],
-  ["light", "sun", "Light"],
-  ["dark", "moon", "Dark"],
+  ["system", "auto", "System theme"],
+  ["light", "sun", "Light theme"],
+  ["dark", "moon", "Dark theme"],
 ] as const;
 
 function ThemeSwitch() {
   return (
     <fieldset class="theme">
-      <legend class="unseen">Theme</legend>
-      {themes.map(([name, icon, word]) => (
+      <legend class="visually-hidden">Theme</legend>
+      {themes.map(([name, icon, label]) => (
         <button
           key={name}
           type="button"
           class="icon-button"
-          aria-label={word}
-          title={word}
+          aria-label={label}
+          title={label}
           aria-pressed={theme.value === name}
-          onClick={() => showTheme(name)}
+          onClick={() => applyTheme(name)}
         >
           <Icon name={icon} />
         </button>
@@ -172,38 +170,39 @@ function ThemeSwitch() {
   );
 }
 
-const keys = [
+/** Keys, separated by two spaces, and what they do. */
+const shortcuts = [
   ["/", "Filter"],
-  ["j  k", "Next, last row"],
+  ["j  k", "Next or previous row"],
   ["Enter", "Open the row"],
   ["Esc", "Back to the list; close"],
-  ["?", "These keys"],
+  ["?", "Show the shortcuts"],
 ] as const;
 
 function Help() {
   const close = () => {
-    helpShown.value = false;
+    isHelpOpen.value = false;
   };
   return (
-    <Dialog title="Keys" onClose={close}>
+    <Dialog title="Keyboard shortcuts" onClose={close}>
       <dl class="keys">
-        {keys.map(([key, what]) => (
-          <div key={key}>
+        {shortcuts.map(([keys, action]) => (
+          <div key={keys}>
             <dt>
-              {key.split("  ").map((one) => (
-                <kbd key={one}>{one}</kbd>
+              {keys.split("  ").map((key) => (
+                <kbd key={key}>{key}</kbd>
               ))}
             </dt>
-            <dd>{what}</dd>
+            <dd>{action}</dd>
           </div>
         ))}
-        {Object.entries(places).map(([key, [, what]]) => (
+        {Object.entries(screenKeys).map(([key, [, title]]) => (
           <div key={key}>
             <dt>
               <kbd>g</kbd>
               <kbd>{key}</kbd>
             </dt>
-            <dd>{what}</dd>
+            <dd>{title}</dd>
           </div>
         ))}
       </dl>

@@ -1,9 +1,9 @@
 import { AppShell } from "./app-shell.tsx";
 import { SignInScreen } from "./screens/sign-in.tsx";
-import { refused, token } from "./session.ts";
+import { isRejected, token } from "./session.ts";
 
 /** Shows the sign-in screen until the session has an accepted token, then the app. */
 export function App() {
-  if (token.value === undefined || refused.value) return <SignInScreen />;
+  if (token.value === undefined || isRejected.value) return <SignInScreen />;
   return <AppShell />;
 }

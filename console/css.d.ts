@@ -1,2 +1,2 @@
-/** A style sheet that esbuild puts into the page's own. */
+/** A style sheet, which esbuild bundles into `main.css`. */
 declare module "*.css";

@@ -1,10 +1,10 @@
 import { signal } from "@preact/signals";
 import { goTo, route } from "./route.ts";
 
-export const helpShown = signal(false);
+export const isHelpOpen = signal(false);
 
-/** Screens that `g` and a letter open. */
-export const places = {
+/** Screens to which `g` and a letter go. */
+export const screenKeys = {
   o: ["overview", "Overview"],
   p: ["packets", "Packets"],
   b: ["bulk", "Bulk"],
@@ -14,37 +14,37 @@ export const places = {
   e: ["events", "Events"],
 } as const;
 
-/** ms in which the letter follows `g`. */
+/** Longest time between `g` and the letter. ms */
 const chordMs = 1_200;
 
-/** Everything can be done without a mouse; single keys count only where nothing is being typed. */
-export function listenToKeys(): void {
-  let chord = Number.NEGATIVE_INFINITY;
+/** Listens for the page's keyboard shortcuts. They are ignored in text fields and while a dialog is open. */
+export function handleKeys(): void {
+  let pressedGAt = Number.NEGATIVE_INFINITY;
   addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || isAsked()) return;
-    const act = actOf(event.key, event.timeStamp - chord < chordMs);
-    chord = event.key === "g" ? event.timeStamp : Number.NEGATIVE_INFINITY;
-    if (!act) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || isDialogOpen()) return;
+    const command = commandFor(event.key, event.timeStamp - pressedGAt < chordMs);
+    pressedGAt = event.key === "g" ? event.timeStamp : Number.NEGATIVE_INFINITY;
+    if (!command) return;
     event.preventDefault();
-    act();
+    command();
   });
   addEventListener("keydown", (event) => {
     if (event.key === "Escape" && event.target instanceof HTMLElement && isTyping(event.target)) event.target.blur();
   });
 }
 
-function actOf(key: string, afterG: boolean): (() => void) | undefined {
-  if (afterG && Object.hasOwn(places, key)) return () => goTo(places[key as keyof typeof places][0]);
+function commandFor(key: string, afterG: boolean): (() => void) | undefined {
+  if (afterG && Object.hasOwn(screenKeys, key)) return () => goTo(screenKeys[key as keyof typeof screenKeys][0]);
   switch (key) {
     case "/":
       return focusFilter();
     case "j":
-      return () => moveBy(1);
+      return () => moveFocus(1);
     case "k":
-      return () => moveBy(-1);
+      return () => moveFocus(-1);
     case "?":
       return () => {
-        helpShown.value = true;
+        isHelpOpen.value = true;
       };
     case "Escape":
       return route.value.id === undefined ? undefined : () => goTo(route.value.screen);
@@ -58,11 +58,11 @@ function focusFilter(): (() => void) | undefined {
   return filter ? () => filter.focus() : () => goTo("packets");
 }
 
-/** Rows are links: what has the focus is opened by Enter as any link is. */
-function moveBy(step: 1 | -1): void {
+/** Moves the focus by one row. Rows are links, so Enter opens the focused one. */
+function moveFocus(step: 1 | -1): void {
   const rows = [...document.querySelectorAll<HTMLElement>("[data-row]")];
-  const at = rows.indexOf(document.activeElement as HTMLElement);
-  const next = at < 0 ? 0 : Math.min(rows.length - 1, Math.max(0, at + step));
+  const current = rows.indexOf(document.activeElement as HTMLElement);
+  const next = current < 0 ? 0 : Math.min(rows.length - 1, Math.max(0, current + step));
   rows[next]?.focus();
   rows[next]?.scrollIntoView({ block: "nearest" });
 }
@@ -71,6 +71,6 @@ function isTyping(target: EventTarget | null): boolean {
   return target instanceof HTMLElement && target.matches("input:not([type=checkbox],[type=radio]), textarea, select");
 }
 
-function isAsked(): boolean {
+function isDialogOpen(): boolean {
   return document.querySelector("dialog[open]") !== null;
 }

@@ -1,74 +1,78 @@
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { ProblemError } from "./api.ts";
 
-export interface Polled<T> {
-  /** Last answer. It is kept if a later poll fails. */
+export interface PollResult<T> {
+  /** Latest response. It is kept if a later poll fails. */
   readonly data: T | undefined;
   readonly problem: ProblemError | undefined;
   refresh(): void;
 }
 
 /** Default wait before a failed poll is repeated. ms */
-const againMs = 5_000;
+const retryMs = 5_000;
 
 /**
- * Looks at something again and again, for as long as the page is seen.
+ * Loads data repeatedly while the page is visible.
  *
- * @param key another key is another thing: what was known of the last one is forgotten
- * @param everyMs absent: looks until there is an answer
+ * @param key identifies the data; the previous data is dropped if it changes
+ * @param everyMs interval; without one, the data is loaded once, and a load is repeated only if there is no response
  */
-export function usePoll<T>(key: string, look: (signal: AbortSignal) => Promise<T>, everyMs?: number): Polled<T> {
+export function usePoll<T>(key: string, load: (signal: AbortSignal) => Promise<T>, everyMs?: number): PollResult<T> {
   const [state, setState] = useState<{ key: string; data?: T; problem?: ProblemError }>({ key });
   const [round, setRound] = useState(0);
-  const latest = useRef(look);
-  latest.current = look;
+  const latest = useRef(load);
+  latest.current = load;
 
   useEffect(() => {
-    const gone = new AbortController();
+    const unmounted = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const next = async () => {
       let waitMs = everyMs;
       if (!document.hidden) {
         try {
-          const data = await latest.current(gone.signal);
-          if (!gone.signal.aborted) setState({ key, data });
+          const data = await latest.current(unmounted.signal);
+          if (!unmounted.signal.aborted) setState({ key, data });
         } catch (error) {
-          if (gone.signal.aborted) return;
+          if (unmounted.signal.aborted) return;
           const problem = asProblem(error);
-          if (problem.isGone) waitMs ??= againMs;
-          setState((last) => ({ key, problem, ...(last.key === key && "data" in last && { data: last.data as T }) }));
+          if (problem.isOffline) waitMs ??= retryMs;
+          setState((previous) => ({
+            key,
+            problem,
+            ...(previous.key === key && "data" in previous && { data: previous.data as T }),
+          }));
         }
       }
-      if (!gone.signal.aborted && waitMs !== undefined) timer = setTimeout(next, waitMs);
+      if (!unmounted.signal.aborted && waitMs !== undefined) timer = setTimeout(next, waitMs);
     };
-    const seen = () => {
+    const onVisibility = () => {
       if (document.hidden || everyMs === undefined) return;
       clearTimeout(timer);
       void next();
     };
     void next();
-    document.addEventListener("visibilitychange", seen);
+    document.addEventListener("visibilitychange", onVisibility);
     return () => {
-      gone.abort();
+      unmounted.abort();
       clearTimeout(timer);
-      document.removeEventListener("visibilitychange", seen);
+      document.removeEventListener("visibilitychange", onVisibility);
     };
   }, [key, everyMs, round]);
 
-  const refresh = useCallback(() => setRound((last) => last + 1), []);
+  const refresh = useCallback(() => setRound((previous) => previous + 1), []);
   const current = state.key === key ? state : undefined;
   return { data: current?.data, problem: current?.problem, refresh };
 }
 
-export interface Doing {
+export interface Action {
   readonly busy: boolean;
   readonly problem: ProblemError | undefined;
-  /** Does it once at a time; what fails is kept as `problem`. */
+  /** Runs `work` unless it is already running. A failure is kept as `problem`. */
   run(work: () => Promise<void>): Promise<void>;
 }
 
-/** Something the operator does: busy while it lasts, with its problem where it fails. */
-export function useDoing(): Doing {
+/** Tracks an operator's action: `busy` while it runs, and `problem` if it failed. */
+export function useAction(): Action {
   const [state, setState] = useState<{ busy: boolean; problem?: ProblemError }>({ busy: false });
   const busy = useRef(false);
   const run = useCallback(async (work: () => Promise<void>) => {
@@ -89,5 +93,6 @@ export function useDoing(): Doing {
 
 function asProblem(error: unknown): ProblemError {
   if (error instanceof ProblemError) return error;
-  return new ProblemError({ title: "The page failed", detail: "Load it anew; the browser's console has the error." });
+  console.error(error);
+  return new ProblemError({ title: "Something went wrong on this page", detail: "Reload the page." });
 }

@@ -1,12 +1,12 @@
 import { computed, signal } from "@preact/signals";
 import { type Query, queryText } from "./api.ts";
-import { takeNewToken } from "./session.ts";
+import { readNewToken } from "./session.ts";
 
 export interface ScreenProps {
   readonly route: Route;
 }
 
-/** Location of the page: `#/packets/pkt-…?status=HELD`. */
+/** A parsed location of the page, such as `#/packets/pkt-…?status=HELD`. */
 export interface Route {
   readonly screen: string;
   readonly id?: string;
@@ -16,17 +16,17 @@ export interface Route {
 const fragment = signal(location.hash);
 
 addEventListener("hashchange", () => {
-  takeNewToken();
+  readNewToken();
   fragment.value = location.hash;
 });
 
 export const route = computed<Route>(() => {
   const [path = "", query = ""] = fragment.value.replace(/^#\/?/, "").split("?");
-  const [screen = "", id] = path.split("/").map(decoded);
+  const [screen = "", id] = path.split("/").map(decodePart);
   return { screen: screen || "overview", ...(id && { id }), query: new URLSearchParams(query) };
 });
 
-function decoded(part: string): string {
+function decodePart(part: string): string {
   try {
     return decodeURIComponent(part);
   } catch {
@@ -42,8 +42,8 @@ export function goTo(screen: string, id?: string, query: Query = {}): void {
   location.hash = linkTo(screen, id, query);
 }
 
-/** Changes what a list is narrowed to, without a step in the history for each letter typed. */
-export function narrowTo(query: Query): void {
+/** Replaces the query of the page's address without adding a history entry for each letter typed. */
+export function replaceQuery(query: Query): void {
   const { screen, id } = route.value;
   history.replaceState(null, "", linkTo(screen, id, query));
   fragment.value = location.hash;

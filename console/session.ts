@@ -3,30 +3,30 @@ import { signal } from "@preact/signals";
 const tokenKey = "bridge-token";
 const themeKey = "bridge-theme";
 
-export const token = signal(takeToken());
-/** The API has refused the token. */
-export const refused = signal(false);
-/** True if a token was accepted before: the bridge was restarted since and has another. */
-export const wasKnown = signal(false);
+export const token = signal(loadToken());
+/** True if the API has rejected the token. */
+export const isRejected = signal(false);
+/** True if the API accepted the token before. If it rejects it now, the bridge was restarted and has a new token. */
+export const wasAccepted = signal(false);
 
 export type Theme = "system" | "light" | "dark";
 export const theme = signal<Theme>(readTheme());
 
-const darkSystem = matchMedia("(prefers-color-scheme: dark)");
-/** The system's own theme is dark. */
-export const dark = signal(darkSystem.matches);
-darkSystem.addEventListener("change", ({ matches }) => {
-  dark.value = matches;
+const systemDark = matchMedia("(prefers-color-scheme: dark)");
+/** True if the system's theme is dark. */
+export const isSystemDark = signal(systemDark.matches);
+systemDark.addEventListener("change", ({ matches }) => {
+  isSystemDark.value = matches;
 });
 
 /**
- * The token comes in the address's fragment, which no server and no log ever sees. It is kept for this tab alone, and
- * leaves the address at once: neither history nor a screenshot has it.
+ * Reads the token from the URL's fragment, which browsers never send to a server. The token is kept for this tab only
+ * and removed from the address at once, so neither the history nor a screenshot has it.
  */
-function takeToken(): string | undefined {
-  const given = tokenIn(location.hash);
-  if (given !== undefined) {
-    sessionStorage.setItem(tokenKey, given);
+function loadToken(): string | undefined {
+  const found = tokenIn(location.hash);
+  if (found !== undefined) {
+    sessionStorage.setItem(tokenKey, found);
     history.replaceState(null, "", `${location.pathname}#/`);
   }
   return sessionStorage.getItem(tokenKey) ?? undefined;
@@ -36,31 +36,35 @@ function tokenIn(fragment: string): string | undefined {
   return /^#token=([\w~.-]+)$/.exec(fragment)?.[1];
 }
 
-/** @param given the token, or the whole link that has it at its end */
-export function useToken(given: string): void {
-  const used = /#token=([\w~.-]+)$/.exec(given)?.[1] ?? given;
-  sessionStorage.setItem(tokenKey, used);
-  refused.value = false;
-  wasKnown.value = false;
-  token.value = used;
+/**
+ * Uses a token for all further calls.
+ *
+ * @param input the token, or a whole link that ends with it
+ */
+export function setToken(input: string): void {
+  const newToken = /#token=([\w~.-]+)$/.exec(input)?.[1] ?? input;
+  sessionStorage.setItem(tokenKey, newToken);
+  isRejected.value = false;
+  wasAccepted.value = false;
+  token.value = newToken;
 }
 
-/** A link with a new token may be opened in a tab that shows the page already. */
-export function takeNewToken(): boolean {
-  const given = tokenIn(location.hash);
-  if (given === undefined) return false;
+/** Uses the token of a link that was opened in a tab that already shows the page. */
+export function readNewToken(): void {
+  const found = tokenIn(location.hash);
+  if (found === undefined) return;
   history.replaceState(null, "", `${location.pathname}#/`);
-  useToken(given);
-  return true;
+  setToken(found);
 }
 
 function readTheme(): Theme {
-  const kept = localStorage.getItem(themeKey);
-  return kept === "light" || kept === "dark" ? kept : "system";
+  const stored = localStorage.getItem(themeKey);
+  return stored === "light" || stored === "dark" ? stored : "system";
 }
 
-export function showTheme(chosen: Theme): void {
-  theme.value = chosen;
-  localStorage.setItem(themeKey, chosen);
-  document.documentElement.dataset.theme = chosen;
+/** Applies a theme to the page and remembers it in this browser. */
+export function applyTheme(name: Theme): void {
+  theme.value = name;
+  localStorage.setItem(themeKey, name);
+  document.documentElement.dataset.theme = name;
 }

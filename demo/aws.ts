@@ -21,7 +21,7 @@ await using payroll = await targetServer();
 await using gis = await targetServer();
 await using stage = await deployStage({
   connectors: { PayrollConnector: { baseUrl: payroll.url }, GISTableConnector: { baseUrl: gis.url } },
-  say,
+  log: say,
 });
 const { engine, publish, isQuiet, invoke } = await driverOf(stage, connectors);
 const functions = stage.functions.map(({ name }) => name.replace("hms-bridge-", "")).sort();
@@ -39,7 +39,7 @@ await show();
 say(`Payroll received ${JSON.stringify(payroll.received.at(-1)?.body)}, and nothing else of the event.`);
 
 title("2. Payroll goes down, and three more changes arrive");
-await payroll.sleep();
+await payroll.stop();
 const asleep = Date.now();
 // The bridge marks a target down after five failures in several lanes. The demo marks it down directly.
 await changeHealth(engine, payrollId, markDown);
@@ -54,7 +54,7 @@ say("GIS has all three. Payroll's packets wait in its outbox, the lane's dead-le
 await show(asleep, "payroll");
 
 title("3. Payroll comes back up");
-await payroll.wake();
+await payroll.restart();
 await invoke("PayrollConnector-v1-probe");
 await until(async () => payroll.received.at(-1)?.body !== undefined && (await waiting()) === 0);
 say("The probe function, which a rule invokes every minute, noticed and had SQS move the outbox back to its lane.");

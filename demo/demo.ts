@@ -51,7 +51,7 @@ show(await bridge.outbox());
 say(`Payroll received ${JSON.stringify(payroll.received.at(-1)?.body)}, and nothing else of the event.`);
 
 title("2. Payroll goes down, and three more changes arrive");
-await payroll.sleep();
+await payroll.stop();
 const asleep = new Date();
 for (const [before, after] of [
   [68, 70],
@@ -66,7 +66,7 @@ say(
 show(await waiting());
 
 title("3. Payroll comes back up");
-await payroll.wake();
+await payroll.restart();
 await until(async () => (await bridge.outbox({ statuses: inProgress })).length === 0);
 say(`The probe noticed, and the outbox was redriven to the lane, oldest first. ${aws("[probe Lambda, DLQ redrive]")}`);
 show((await bridge.outbox({ from: asleep })).filter(({ target }) => target === "payroll"));

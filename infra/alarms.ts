@@ -8,7 +8,7 @@ import type { IQueue } from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
 import { aMinute } from "./metrics.ts";
 
-/** Every kind of alarm there is. docs/runbook.md has a section for each. */
+/** All kinds of alarms. docs/runbook.md has a section for each. */
 export type AlarmKind =
   | "rule-dead-letters"
   | "inbox-dead-letters"
@@ -33,48 +33,48 @@ export type AlarmKind =
   | "ledger-copies-lost"
   | "ledger-not-sealed";
 
-/** Alarms from here on; or below, and where there is nothing at all. */
+/** Threshold: the alarm fires at or above `from`, or it fires below `below` and without data. */
 type Bound = { readonly from: number } | { readonly below: number };
 
 type AlarmPlan = Bound & {
   readonly metric: IMetric;
   /** Number of periods in a row. */
   readonly periods: number;
-  /** Meaning of the alarm, for the operator on call. The runbook says what to do. */
-  readonly says: string;
+  /** Meaning of the alarm, for the operator on call. The runbook lists the steps to take. */
+  readonly meaning: string;
 };
 
-/** @param prefix the deployment, and the connector where the alarm is one's own */
+/** @param prefix name of the deployment, followed by that of the connector if the alarm belongs to one */
 export function alarmNameOf(prefix: string, kind: AlarmKind): string {
   return `${prefix}-${kind}`;
 }
 
-/** Makes alarms that notify a topic when they fire and when they clear. */
+/** Creates alarms that notify a topic when they fire and when they clear. */
 export class Alarms extends Construct {
   readonly #prefix: string;
   readonly #topic: ITopic;
 
-  /** @param prefix what the alarms' names begin with: the deployment, and the connector where they are one's own */
+  /** @param prefix start of the alarms' names: the deployment, followed by the connector if they belong to one */
   constructor(scope: Construct, id: string, { prefix, topic }: { prefix: string; topic: ITopic }) {
     super(scope, id);
     this.#prefix = prefix;
     this.#topic = topic;
   }
 
-  /** Fires as soon as the metric counts anything. */
-  whenCounted(kind: AlarmKind, metric: IMetric, says: string): Alarm {
-    return this.#when(kind, { metric, from: 1, periods: 1, says });
+  /** Fires as soon as the metric is at least 1. */
+  whenCounted(kind: AlarmKind, metric: IMetric, meaning: string): Alarm {
+    return this.#when(kind, { metric, from: 1, periods: 1, meaning });
   }
 
-  /** Fires if calls of a function end in an error for 3 min. */
-  whenFailing(kind: AlarmKind, failing: IFunction, says: string): Alarm {
-    return this.#when(kind, { metric: failing.metricErrors({ period: aMinute }), from: 1, periods: 3, says });
+  /** Fires if a function has errors for 3 min in a row. */
+  whenFailing(kind: AlarmKind, failing: IFunction, meaning: string): Alarm {
+    return this.#when(kind, { metric: failing.metricErrors({ period: aMinute }), from: 1, periods: 3, meaning });
   }
 
   /** Fires if a queue is not empty for this number of minutes. */
-  whenFilled(kind: AlarmKind, queue: IQueue, minutes: number, says: string): Alarm {
+  whenFilled(kind: AlarmKind, queue: IQueue, minutes: number, meaning: string): Alarm {
     const metric = queue.metricApproximateNumberOfMessagesVisible({ period: aMinute, statistic: "Maximum" });
-    return this.#when(kind, { metric, from: 1, periods: minutes, says });
+    return this.#when(kind, { metric, from: 1, periods: minutes, meaning });
   }
 
   /** Fires if a queue's oldest message has waited for `seconds`, for this number of minutes. */
@@ -82,34 +82,34 @@ export class Alarms extends Construct {
     kind: AlarmKind,
     queue: IQueue,
     { seconds, minutes }: { readonly seconds: number; readonly minutes: number },
-    says: string,
+    meaning: string,
   ): Alarm {
     const metric = queue.metricApproximateAgeOfOldestMessage({ period: aMinute, statistic: "Maximum" });
-    return this.#when(kind, { metric, from: seconds, periods: minutes, says });
+    return this.#when(kind, { metric, from: seconds, periods: minutes, meaning });
   }
 
   /** Fires if a stream's function is this number of minutes behind, for 3 min. */
-  whenBehind(kind: AlarmKind, reader: IFunction, minutes: number, says: string): Alarm {
+  whenBehind(kind: AlarmKind, reader: IFunction, minutes: number, meaning: string): Alarm {
     const metric = reader.metric("IteratorAge", { period: aMinute, statistic: "Maximum" });
-    return this.#when(kind, { metric, from: Duration.minutes(minutes).toMilliseconds(), periods: 3, says });
+    return this.#when(kind, { metric, from: Duration.minutes(minutes).toMilliseconds(), periods: 3, meaning });
   }
 
-  /** Fires if a metric is silent three times in a row: a function that is never called reports nothing itself. */
-  whenSilent(kind: AlarmKind, metric: IMetric, says: string): Alarm {
-    return this.#when(kind, { metric, below: 1, periods: 3, says });
+  /** Fires if a metric has no data for three periods in a row, since a function that is never invoked reports nothing. */
+  whenSilent(kind: AlarmKind, metric: IMetric, meaning: string): Alarm {
+    return this.#when(kind, { metric, below: 1, periods: 3, meaning });
   }
 
-  #when(kind: AlarmKind, { metric, periods, says, ...bound }: AlarmPlan): Alarm {
-    const made = new Alarm(this, kind, {
+  #when(kind: AlarmKind, { metric, periods, meaning, ...bound }: AlarmPlan): Alarm {
+    const alarm = new Alarm(this, kind, {
       alarmName: alarmNameOf(this.#prefix, kind),
       metric,
       ...("from" in bound ? reaching(bound.from) : silentBelow(bound.below)),
       evaluationPeriods: periods,
-      alarmDescription: `${says} See docs/runbook.md, ${kind}.`,
+      alarmDescription: `${meaning} See docs/runbook.md, ${kind}.`,
     });
-    made.addAlarmAction(new SnsAction(this.#topic));
-    made.addOkAction(new SnsAction(this.#topic));
-    return made;
+    alarm.addAlarmAction(new SnsAction(this.#topic));
+    alarm.addOkAction(new SnsAction(this.#topic));
+    return alarm;
   }
 }
 

@@ -9,7 +9,7 @@ import type { Shared } from "./function.ts";
 import { allowEvents } from "./inbox.ts";
 import { pathQueue } from "./queues.ts";
 
-/** The bus, made here or there before. */
+/** The event bus: created by the path stack, or one that already exists. */
 export type Bus = EventBus | IEventBus;
 
 export interface AlertsProps {
@@ -19,8 +19,8 @@ export interface AlertsProps {
 }
 
 /**
- * What the bridge tells HMS-OPS on the bus, for whoever would rather subscribe to a topic: one message a change of
- * state, where an alarm is one a state.
+ * Topic that forwards the bridge's alerts from the bus to subscribers that do not want to set up a rule. Each alert is
+ * one message about a change of state, such as a target that went down.
  */
 export class Alerts extends Construct {
   constructor(scope: Construct, id: string, { shared, eventBus, alarms }: AlertsProps) {
@@ -28,18 +28,18 @@ export class Alerts extends Construct {
     const { deployment, key } = shared;
     const topicName = alertTopicOf(deployment);
     const topic = new Topic(this, "Topic", { topicName, masterKey: key, enforceSSL: true });
-    const dead = pathQueue(this, "DeadLetters", { key, name: `${topicName}-dead` });
+    const deadLetters = pathQueue(this, "DeadLetters", { key, name: `${topicName}-dead` });
     const rule = new Rule(this, "Rule", {
       ruleName: topicName,
-      description: "What the bridge tells HMS-OPS, to those who subscribe",
+      description: "Alerts of the bridge for HMS-OPS, forwarded to a topic",
       eventBus,
       eventPattern: { source: [alertSourceOf(deployment)], detailType: Match.prefix(acceptedEvents.ownTypePrefix) },
     });
-    // Not CDK's own target: that lets every rule of every account publish here.
+    // CDK's own target would let every rule of every account publish to the topic.
     rule.addTarget({
       bind: () => ({
         arn: topic.topicArn,
-        deadLetterConfig: { arn: dead.queueArn },
+        deadLetterConfig: { arn: deadLetters.queueArn },
         retryPolicy: { maximumEventAgeInSeconds: Duration.hours(24).toSeconds(), maximumRetryAttempts: 185 },
       }),
     });
@@ -52,7 +52,7 @@ export class Alerts extends Construct {
         conditions: { ArnEquals: { "aws:SourceArn": rule.ruleArn } },
       }),
     );
-    allowEvents(dead, rule.ruleArn);
-    alarms.whenFilled("alerts-lost", dead, 1, "EventBridge could not bring an alert to its topic.");
+    allowEvents(deadLetters, rule.ruleArn);
+    alarms.whenFilled("alerts-lost", deadLetters, 1, "EventBridge could not deliver an alert to its topic.");
   }
 }

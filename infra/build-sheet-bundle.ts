@@ -6,7 +6,7 @@ import { packSet } from "../platform/aws/sheet-bundle.ts";
 import { readFolder, readTexts, SheetsError } from "../platform/local/sheet-watcher.ts";
 import { projectRoot } from "./bundle.ts";
 
-/** Sheets that may be shipped, packed. */
+/** Valid sheets, serialized for deployment. */
 export interface SheetBundle {
   readonly bytes: Uint8Array;
   readonly sheets: number;
@@ -17,29 +17,30 @@ export interface SheetBundle {
 /**
  * Reads `mappings/` and the `governance.yaml` beside it, checks them, and runs the examples.
  *
- * @param deployed ids of the connectors that sheets may name. Absent: those of connectors/, which are to be deployed first
- * @throws {SheetsError} with every fault: file, line and remedy
- * @throws {RangeError} if they are too large together
+ * @param deployed ids of the connectors that sheets may name. Absent: all in connectors/
+ * @throws {SheetsError} if a sheet or the policy is invalid; lists every issue with file, line and fix
+ * @throws {RangeError} if the bundle is too large
  */
 export async function buildSheetBundle(mappings: string, deployed?: readonly string[]): Promise<SheetBundle> {
   const files = await listConnectorFiles(join(projectRoot, "connectors"));
-  const { there = [], missing = [] } = Object.groupBy(files, ({ connector }) =>
-    !deployed || deployed.includes(connectorId(connector)) ? "there" : "missing",
+  const { available = [], missing = [] } = Object.groupBy(files, ({ connector }) =>
+    !deployed || deployed.includes(connectorId(connector)) ? "available" : "missing",
   );
   const texts = readFolder(mappings);
-  const { sheets, policy, policyFault } = await readTexts(texts, new Catalog(there.map(({ connector }) => connector)));
-  const faults = [...sheets.issues.map(issueText), ...(policyFault === undefined ? [] : [policyFault])];
-  if (faults.length > 0) {
-    const unknown = missing.map(
-      ({ file }) => `${relative(projectRoot, file)} is not deployed yet; npm run deploy does it`,
-    );
-    throw new SheetsError([...faults, ...unknown]);
+  const { sheets, policy, policyFault } = await readTexts(
+    texts,
+    new Catalog(available.map(({ connector }) => connector)),
+  );
+  const issues = [...sheets.issues.map(issueText), ...(policyFault === undefined ? [] : [policyFault])];
+  if (issues.length > 0) {
+    const unknown = missing.map(({ file }) => `${relative(projectRoot, file)} is not deployed yet; run npm run deploy`);
+    throw new SheetsError([...issues, ...unknown]);
   }
-  // No fault: every text has become a sheet, in order.
-  const filed = sheets.sheets.map((sheet, i) => ({ file: texts.sheets[i]?.file ?? sheet.name, sheet }));
+  // Without issues there is one sheet for each text, in the same order.
+  const withFiles = sheets.sheets.map((sheet, i) => ({ file: texts.sheets[i]?.file ?? sheet.name, sheet }));
   return {
-    bytes: packSet({ sheets: filed, policy }),
-    sheets: filed.length,
+    bytes: packSet({ sheets: withFiles, policy }),
+    sheets: withFiles.length,
     examples: sheets.examples.length,
     warnings: sheets.warnings.map(issueText),
   };

@@ -7,26 +7,26 @@ import { declarationIn } from "../connectors/protocols/load-connectors.ts";
 export const projectRoot = join(import.meta.dirname, "..");
 
 export interface BundleOptions {
-  /** The entry point, below the project's root. */
+  /** Entry point, relative to the project's root. */
   readonly entry: string;
-  /** Folder the bundle is written to. It is created again. */
+  /** Folder the bundle is written to. Created if missing. */
   readonly outDir: string;
-  /** The file `#connector` stands for. */
+  /** File that `#connector` resolves to. */
   readonly connectorFile?: string;
-  /** Files to ship beside the bundle. */
+  /** Files to deploy beside the bundle: their content by name. */
   readonly also?: Readonly<Record<string, string>>;
 }
 
 export interface Bundle {
   readonly dir: string;
   readonly bytes: number;
-  /** The files of the project that are in it, below the project's root. */
+  /** Files of the project in the bundle, relative to the project's root. */
   readonly sources: readonly string[];
   /** Bytes by package, `.` for the project itself. */
   readonly parts: ReadonlyMap<string, number>;
 }
 
-/** Some packages reach Node's own modules by `require`, or ask where they are: an ES module has neither. */
+/** Defines what some packages use and ES modules lack: `require` for Node's own modules, and the path of the file. */
 const requireBanner = [
   `import{createRequire}from"node:module";`,
   `const require=createRequire(import.meta.url);`,
@@ -34,10 +34,11 @@ const requireBanner = [
 ].join("");
 
 /**
- * Spells out the keys in the AWS SDK's descriptions of its calls: `{ [_h]: … }` becomes `{ "http": … }`.
+ * Replaces computed keys in the AWS SDK's operation schemas by literals: `{ [_h]: … }` becomes `{ "http": … }`.
  *
- * To esbuild a computed key could do anything, so it would keep every description, used or not: of S3's client 57 KiB.
- * If a later SDK writes them differently, nothing is replaced, and the limit in test/infra/bundle.test.ts fails.
+ * esbuild assumes that a computed key has side effects, so it would keep every schema, used or not: 57 KiB in S3's
+ * client. If a later SDK writes the keys differently, nothing is replaced and the limit in test/infra/bundle.test.ts
+ * fails.
  */
 const plainKeys: Plugin = {
   name: "plain-keys",
@@ -55,7 +56,7 @@ const plainKeys: Plugin = {
   },
 };
 
-/** Of a client's package.json, which says a lot, the client reads the version, to say it to AWS. */
+/** Reduces a client's package.json to its version, which is all the client reads: for its user agent. */
 const versionAlone: Plugin = {
   name: "version-alone",
   setup({ onLoad }) {
@@ -66,7 +67,7 @@ const versionAlone: Plugin = {
   },
 };
 
-/** Makes of a file that declares a connector the module of that connector: its text is read now, and not by the function. */
+/** Compiles a YAML connector declaration to a module at build time, so the function does not have to parse YAML. */
 const declared: Plugin = {
   name: "declared",
   setup({ onLoad }) {
@@ -79,7 +80,7 @@ export const connector = declaredConnector(${declaration});`;
   },
 };
 
-/** Bundles one function: an ES module with everything in it, and only what it uses. Needs no network and no Docker. */
+/** Bundles one function into a single, tree-shaken ES module. Needs no network and no Docker. */
 export async function bundle({ entry, outDir, connectorFile, also = {} }: BundleOptions): Promise<Bundle> {
   mkdirSync(outDir, { recursive: true });
   const outfile = join(outDir, "index.mjs");
@@ -100,7 +101,7 @@ export async function bundle({ entry, outDir, connectorFile, also = {} }: Bundle
       logLevel: "error",
       banner: { js: banner },
       plugins: [plainKeys, versionAlone, declared],
-      // What ssh2 would be faster with: it asks for them, and does without.
+      // Optional native modules of ssh2, which works without them.
       external: ["*.node", "cpu-features"],
       alias: {
         "@aws-sdk/credential-provider-node": join(projectRoot, "functions/bundle-stubs/lambda-credentials.ts"),
@@ -114,7 +115,7 @@ export async function bundle({ entry, outDir, connectorFile, also = {} }: Bundle
     built = await buildWith(requireBanner);
     [output] = built.outputFiles;
   }
-  if (!output) throw new Error(`esbuild made nothing of ${entry}`);
+  if (!output) throw new Error(`esbuild produced no output for ${entry}`);
   writeFileSync(outfile, output.contents);
   for (const [name, text] of Object.entries(also)) writeFileSync(join(outDir, name), text);
   const used = Object.values(built.metafile.outputs).flatMap(({ inputs }) =>

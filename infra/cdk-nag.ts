@@ -1,58 +1,58 @@
 import { type App, Validations } from "aws-cdk-lib";
 import { NIST80053R5Checks } from "cdk-nag";
 
-/** A control of NIST SP 800-53 that a rule finds unmet here, and why it is met otherwise, or cannot be. */
+/** A rule of the NIST SP 800-53 pack that the stacks do not pass, and the reason why that is acceptable. */
 export interface Exception {
   readonly rule: string;
   readonly reason: string;
 }
 
-/** Every exception there is; a test refuses one that is no longer needed. */
+/** All exceptions. A test fails if one is no longer needed. */
 export const exceptions: readonly Exception[] = [
   {
     rule: "DynamoDBInBackupPlan",
     reason:
-      "Both tables can be taken back to any second of the last 35 days, and cannot be deleted by a deployment. A backup plan belongs to the agency, which selects tables by tag or account for all its systems.",
+      "Both tables have point-in-time recovery for the last 35 days and cannot be deleted by a deployment. A backup plan belongs to the agency, which selects tables by tag or account for all its systems.",
   },
   {
     rule: "S3BucketLoggingEnabled",
     reason:
-      "S3's own access logs cannot be encrypted with a key of one's own, and a bucket with a default lock cannot take them. The ledger's bucket can be written once and not changed; who reads it, CloudTrail's data events tell, which are the agency's to turn on.",
+      "S3 server access logs cannot be encrypted with a customer managed key, and a bucket with a default object lock cannot receive them. Objects in the ledger's bucket are written once and cannot be changed. Reads are recorded by CloudTrail data events, which the agency enables.",
   },
   {
     rule: "S3BucketReplicationEnabled",
     reason:
-      "The bucket is itself the copy: of the ledger's table, which can be taken back to any second. Where a third copy is to be kept, and in which region, the agency decides; a locked bucket can be replicated at any time.",
+      "The bucket is itself a copy of the ledger table, which has point-in-time recovery. The agency decides whether and in which region to keep a third copy; replication can be added to a locked bucket at any time.",
   },
   {
     rule: "SecretsManagerRotationEnabled",
     reason:
-      "The bridge's own key hides entities in hashes that are kept for years. Rotated, no shadow would be known again, and no ledger entry could be matched to its record. It opens no system and is never sent.",
+      "The bridge's own key is the key of entity hashes that are kept for years. After a rotation no shadow could be found and no ledger entry could be matched to its record. The key gives access to no system and is never sent.",
   },
   {
     rule: "IAMNoInlinePolicy",
     reason:
-      "A role is one function's own, and so is its policy: inline it goes with the role and can be attached to nothing else.",
+      "Each function has its own role and policy. An inline policy is deleted with its role and cannot be attached to anything else.",
   },
   {
     rule: "LambdaConcurrency",
     reason:
-      "What calls a function limits it: each event source has a maximum concurrency. A reserved one would take the same number from the account's pool, used or not.",
+      "Each event source limits the concurrency of its function. Reserved concurrency would be taken from the account's pool even while unused.",
   },
   {
     rule: "LambdaDLQ",
     reason:
-      "No function is called asynchronously with anything to lose: what a queue or a stream handed over stays there until it is done with, and each queue has a dead-letter queue; a call by the clock is followed by the next.",
+      "No asynchronous invocation carries data that could be lost. Messages stay in their queue or stream until they are processed, each queue has a dead-letter queue, and a scheduled invocation is followed by the next.",
   },
   {
     rule: "LambdaInsideVPC",
     reason:
-      "The agency says in which of its networks the functions stand, by the context key vpc. If it names none they stand in Lambda's own, and reach targets over the internet by TLS.",
+      "The agency chooses the network of the functions with the context key vpc. Without it they run in Lambda's own network and reach targets over the internet with TLS.",
   },
 ];
 
-/** Holds the app to NIST SP 800-53, revision 5: a finding that is no exception stops the synthesis. */
-export function holdToNist(app: App, excepted: readonly Exception[] = exceptions): void {
+/** Checks the app against NIST SP 800-53 revision 5. A finding without an exception makes the synthesis fail. */
+export function enforceNist(app: App, excepted: readonly Exception[] = exceptions): void {
   const pack = "NIST.800.53.R5";
   const validations = Validations.of(app);
   validations.addPlugins(new NIST80053R5Checks(app));

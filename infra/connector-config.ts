@@ -3,36 +3,36 @@ import type { ConnectorFile } from "../connectors/protocols/load-connectors.ts";
 import type { Settings } from "./settings.ts";
 
 /**
- * Those that can be deployed. One whose schema asks for what has no default (where its files go, say) waits until the
- * settings say it; no sheet can name it before.
+ * Returns the connectors that can be deployed. A connector whose schema has a required key without a default, such as
+ * the folder for its files, is left out until the settings configure it. Until then no sheet can name it.
  */
 export function deployable(files: readonly ConnectorFile[], settings: Settings): ConnectorFile[] {
-  return files.filter(({ connector }) => givenFor(connector, settings) || connector.config.safeParse({}).success);
+  return files.filter(({ connector }) => configured(connector, settings) || connector.config.safeParse({}).success);
 }
 
-/** Returns a connector's configuration. @throws if it could not work once deployed */
+/** Returns a connector's configuration. @throws {Error} if it is invalid, or too large for the environment */
 export function configFor(connector: Connector, settings: Settings): unknown {
-  const given = givenFor(connector, settings) ?? {};
+  const config = configured(connector, settings) ?? {};
   const where = `the CDK context, connectors.${connector.name}`;
-  const parsed = connector.config.safeParse(given);
+  const parsed = connector.config.safeParse(config);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     throw new Error(`${where}.${issue?.path.join(".")}: ${issue?.message}`);
   }
   const needs = connector.needs?.(parsed.data);
   if (needs && "fault" in needs) throw new Error(`${where}: ${needs.fault}`);
-  const bytes = Buffer.byteLength(JSON.stringify(given));
+  const bytes = Buffer.byteLength(JSON.stringify(config));
   if (bytes > maxConfigBytes) {
     throw new Error(
-      `${where}: has ${bytes} bytes as JSON, and a function's environment has room for ${maxConfigBytes}`,
+      `${where}: has ${bytes} bytes as JSON; the limit for a function's environment is ${maxConfigBytes}`,
     );
   }
-  return given;
+  return config;
 }
 
-/** Share of the 4 KB for a function's environment. Source: AWS Lambda quotas. */
+/** Part of the 4 KB limit of a function's environment. Source: AWS Lambda quotas. */
 const maxConfigBytes = 3_072;
 
-function givenFor(connector: Connector, { connectors }: Settings): unknown {
+function configured(connector: Connector, { connectors }: Settings): unknown {
   return connectors[connectorId(connector)] ?? connectors[connector.name];
 }

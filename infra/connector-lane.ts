@@ -17,19 +17,19 @@ import { allow, BridgeFunction, pathEnvironment, type Shared, type StateUse, sou
 import { fiveMinutes, pathMetric } from "./metrics.ts";
 import { pathQueue } from "./queues.ts";
 
-/** Parts of a lane: a connector, its configuration, and its function's code. */
-export interface LaneMade extends ConnectorFile {
+/** Inputs of a lane: a connector, its configuration, and its function's code. */
+export interface LaneDefinition extends ConnectorFile {
   readonly config: unknown;
   readonly bundle: Bundle;
 }
 
-export interface LaneProps extends LaneMade {
+export interface LaneProps extends LaneDefinition {
   readonly shared: Shared;
-  /** Topic that alarms notify. */
+  /** Topic notified by alarms. */
   readonly topic: ITopic;
 }
 
-/** A connector's lane in a stack of its own, because a stack holds no more than 500 resources. */
+/** A connector's lane as a nested stack, because a stack can hold at most 500 resources. */
 export class LaneStack extends NestedStack {
   constructor(scope: Construct, id: string, props: LaneProps) {
     super(scope, id, { description: `HMS Sync Bridge: the lane of ${connectorId(props.connector)}` });
@@ -37,8 +37,8 @@ export class LaneStack extends NestedStack {
   }
 }
 
-/** Parts of a lane that have alarms. */
-interface Watched {
+/** Resources of a lane that alarms watch. */
+interface LaneResources {
   readonly deployment: string;
   readonly queue: IQueue;
   readonly outbox: IQueue;
@@ -47,14 +47,14 @@ interface Watched {
   readonly topic: ITopic;
 }
 
-/** All that one connector runs on: its lane queue, its outbox, the function that delivers, and the one that probes. */
+/** Resources of one connector: its lane queue, its outbox, and the functions that deliver and probe. */
 export class Lane extends Construct {
   constructor(scope: Construct, id: string, { connector, file, shared, bundle, config, topic }: LaneProps) {
     super(scope, id);
     const connectorName = connectorId(connector);
     if (connector.rate.concurrency === 1 && connector.lane !== "connector") {
       throw new Error(
-        `${sourcePath(projectRoot, file)}: one send at a time takes one lane on AWS; say lane: "connector", or concurrency: 2`,
+        `${sourcePath(projectRoot, file)}: concurrency: 1 needs a single lane on AWS; set lane: "connector", or concurrency: 2`,
       );
     }
     const { deployment, key } = shared;
@@ -62,7 +62,7 @@ export class Lane extends Construct {
     const queue = pathQueue(this, "Queue", {
       key,
       name: queueNameOf(deployment, `lane:${connectorName}`),
-      dead: outbox,
+      deadLetters: outbox,
     });
 
     const environment: ConnectorEnvironment = { ...pathEnvironment(this, shared), CONFIG: JSON.stringify(config) };
@@ -74,7 +74,7 @@ export class Lane extends Construct {
       source: sourcePath(projectRoot, file),
       environment,
       state: { packets: packetsUse(connector), ledger: true },
-      // A packet that goes lane, outbox, lane again is meant to; Lambda would stop it after 16 rounds.
+      // Packets go back and forth between lane and outbox by design; Lambda would stop them after 16 rounds.
       recursiveLoop: RecursiveLoop.ALLOW,
     });
     sender.function.addEventSource(
@@ -84,7 +84,7 @@ export class Lane extends Construct {
         reportBatchItemFailures: true,
       }),
     );
-    // Into the outbox it parks; onto its lane it puts the next of a strict lane back.
+    // It parks packets in the outbox, and requeues the next packet of a strict lane.
     const sendsTo = connector.order === "strict" ? [outbox.queueArn, queue.queueArn] : [outbox.queueArn];
     allow(sender.role, ["sqs:SendMessage"], sendsTo);
 
@@ -115,10 +115,10 @@ export class Lane extends Construct {
     if (needs && "puts" in needs) for (const place of needs.puts) grantPuts(sender.role, place);
 
     const functions = { sender: sender.function, prober: prober.function };
-    this.#watch(connectorName, { deployment, queue, outbox, ...functions, topic });
+    this.#addAlarms(connectorName, { deployment, queue, outbox, ...functions, topic });
   }
 
-  #watch(connector: string, { deployment, queue, outbox, sender, prober, topic }: Watched): void {
+  #addAlarms(connector: string, { deployment, queue, outbox, sender, prober, topic }: LaneResources): void {
     const prefix = `${deployment}-${connector.replaceAll("@", "-")}`;
     const alarms = new Alarms(this, "Alarms", { prefix, topic });
     const counted = (name: MetricName, statistic = "Sum") =>
@@ -130,26 +130,37 @@ export class Lane extends Construct {
       `${connector}: a packet has waited in its lane for 5 min.`,
     );
     alarms.whenFilled("outbox-waits", outbox, 15, `${connector}: packets have waited in the outbox for 15 min.`);
-    alarms.whenFailing("connector-failing", sender, `${connector}: its function has failed for 3 min.`);
-    alarms.whenFailing("probe-failing", prober, `${connector}: its probe has failed for 3 min; nothing is redriven.`);
+    alarms.whenFailing("connector-failing", sender, `${connector}: its function has been failing for 3 min.`);
+    alarms.whenFailing(
+      "probe-failing",
+      prober,
+      `${connector}: its probe has been failing for 3 min; no packet is redriven.`,
+    );
     const isDown = counted("TargetDown", "Maximum");
     alarms.whenCounted("target-down", isDown, `${connector}: the target is down; its packets wait in the outbox.`);
     alarms.whenCounted("packets-held", counted("Held"), `${connector}: a packet needs a person's decision.`);
     const breaches = counted("WindowBreaches");
-    alarms.whenCounted("window-breached", breaches, `${connector}: a packet is later than its consistency window.`);
+    alarms.whenCounted(
+      "window-breached",
+      breaches,
+      `${connector}: a packet was not delivered within its consistency window.`,
+    );
   }
 }
 
-/** A strict connector looks for the oldest packet of a lane, and takes it out of the lane's list when it is closed. */
+/**
+ * Returns the table operations of a connector. A strict one also queries a lane for its oldest packet and
+ * deletes closed packets from the lane's list.
+ */
 function packetsUse({ order }: Connector): StateUse["packets"] {
-  const each = ["BatchGetItem", "PartiQLInsert", "PartiQLUpdate"] as const;
-  return order === "strict" ? [...each, "Query", "PartiQLDelete"] : each;
+  const common = ["BatchGetItem", "PartiQLInsert", "PartiQLUpdate"] as const;
+  return order === "strict" ? [...common, "Query", "PartiQLDelete"] : common;
 }
 
 /**
- * Lets a role put objects into a folder of a bucket, and neither see nor remove them.
+ * Lets a role put objects into a folder of a bucket. It can neither read nor delete them.
  *
- * Source: Amazon S3 User Guide, "Reducing encryption costs", "Using SSE-KMS": a put takes `kms:GenerateDataKey`.
+ * Source: Amazon S3 User Guide, "Reducing encryption costs", "Using SSE-KMS": a put needs `kms:GenerateDataKey`.
  */
 function grantPuts(role: Role, { place, kmsKey }: S3Place): void {
   const resources = [`arn:${Stack.of(role).partition}:s3:::${place.slice("s3://".length)}*`];
@@ -160,7 +171,7 @@ function grantPuts(role: Role, { place, kmsKey }: S3Place): void {
 }
 
 /**
- * Lets a role look how much an outbox holds, and have SQS move it back to its lane.
+ * Lets a role read the size of an outbox and have SQS move its messages back to the lane.
  *
  * Source: Amazon SQS Developer Guide, "Configure permissions for a dead-letter queue redrive".
  */
@@ -181,8 +192,10 @@ function grantRedrive(role: Role, outbox: Queue, queue: Queue): void {
 }
 
 /**
- * Secrets Manager ends a secret's ARN with six characters nobody can know before it is made. Asked for one that is not
- * there it looks at the ARN without them, and a caller without access to it gets "denied" instead of "not found".
+ * Returns the ARN patterns of a secret that is identified by its name.
+ *
+ * Secrets Manager appends six random characters to the ARN when it creates a secret. For a secret that does not exist it
+ * checks access to the ARN without them, and answers "access denied" instead of "not found" if that is not allowed.
  */
 export function secretArns(scope: Construct, name: string): string[] {
   const arnFormat = ArnFormat.COLON_RESOURCE_NAME;

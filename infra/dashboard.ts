@@ -18,18 +18,18 @@ import { aMinute, pathMetric } from "./metrics.ts";
 
 const fullWidth = 24;
 
-/** A graph of at most 500 lines. Source: Amazon CloudWatch quotas, metrics in a dashboard's widget. */
-interface Plan {
+/** A graph with at most 500 lines. Source: Amazon CloudWatch quotas, metrics in a dashboard's widget. */
+interface Graph {
   readonly title: string;
   readonly lines: readonly IMetric[];
-  /** Unit of the numbers. */
+  /** Unit of the vertical axis. */
   readonly unit: string;
 }
 
 /**
- * Adds one screen for the operator on duty: how far behind the bridge is, and where.
+ * Adds a dashboard for the operator on duty. It shows how far behind the bridge is, and where.
  *
- * Each graph has one line per connector. With 50 connectors that is 50 lines; the legend names the loudest.
+ * Graphs about connectors have one line per connector, that is 50 lines with 50 connectors.
  */
 export function addDashboard(
   scope: Construct,
@@ -44,15 +44,15 @@ export function addDashboard(
     new TextWidget({
       width: fullWidth,
       height: 2,
-      markdown: `# HMS Sync Bridge: ${deployment}\nEvents come in on top, packets go out below. Each alarm has a section in docs/runbook.md.`,
+      markdown: `# HMS Sync Bridge: ${deployment}\nThe first row shows incoming events, the rows below outgoing packets. Each alarm has a section in docs/runbook.md.`,
     }),
   );
   dashboard.addWidgets(mapperRow(deployment), ...connectorRows(deployment, ids), outboxRow(deployment, ids));
 }
 
 function mapperRow(deployment: string): Row {
-  const counted = (...names: MetricName[]) => names.map((name) => pathMetric(name, { deployment, label: name }));
-  const mapper = (metricName: string, statistic: string) =>
+  const perMinute = (...names: MetricName[]) => names.map((name) => pathMetric(name, { deployment, label: name }));
+  const ofMapper = (metricName: string, statistic: string) =>
     new Metric({
       namespace: "AWS/Lambda",
       metricName,
@@ -62,33 +62,33 @@ function mapperRow(deployment: string): Row {
       label: metricName,
     });
   return row(
-    { title: "Inbox: oldest event", unit: "s", lines: [ageOf(queueNameOf(deployment, "inbox"), "waits")] },
+    { title: "Inbox: oldest event", unit: "s", lines: [ageOf(queueNameOf(deployment, "inbox"), "age")] },
     {
       title: "Events",
-      unit: "a minute",
-      lines: counted("EventsExpanded", "EventsUnmatched", "EventsQuarantined", "EventsDuplicate", "PacketsRecorded"),
+      unit: "per minute",
+      lines: perMinute("EventsExpanded", "EventsUnmatched", "EventsQuarantined", "EventsDuplicate", "PacketsRecorded"),
     },
     {
       title: "Mapper",
-      unit: "a minute",
-      lines: [mapper("Invocations", "Sum"), mapper("Errors", "Sum"), mapper("Throttles", "Sum")],
+      unit: "per minute",
+      lines: [ofMapper("Invocations", "Sum"), ofMapper("Errors", "Sum"), ofMapper("Throttles", "Sum")],
     },
   );
 }
 
 function connectorRows(deployment: string, ids: readonly string[]): Row[] {
-  const each = eachConnector(deployment, ids);
+  const perConnector = metricPerConnector(deployment, ids);
   const lanes = ids.map((id) => ageOf(connectorQueue(deployment, "lane", id), id));
   return [
     row(
-      { title: "Lag, median", unit: "ms", lines: each("Lag", "p50") },
-      { title: "Lag, 95 of 100", unit: "ms", lines: each("Lag", "p95") },
+      { title: "Lag, median", unit: "ms", lines: perConnector("Lag", "p50") },
+      { title: "Lag, 95th percentile", unit: "ms", lines: perConnector("Lag", "p95") },
       { title: "Lane: oldest packet", unit: "s", lines: lanes },
     ),
     row(
-      { title: "Acknowledged", unit: "a minute", lines: each("Acknowledged") },
-      { title: "Retries", unit: "a minute", lines: each("Retries") },
-      { title: "Held", unit: "a minute", lines: each("Held") },
+      { title: "Acknowledged", unit: "per minute", lines: perConnector("Acknowledged") },
+      { title: "Retries", unit: "per minute", lines: perConnector("Retries") },
+      { title: "Held", unit: "per minute", lines: perConnector("Held") },
     ),
   ];
 }
@@ -97,19 +97,19 @@ function outboxRow(deployment: string, ids: readonly string[]): Row {
   const outboxes = ids.map((id) => depthOf(connectorQueue(deployment, "outbox", id), id));
   return row(
     { title: "Outbox", unit: "packets", lines: outboxes },
-    { title: "Target down", unit: "1 is down", lines: eachConnector(deployment, ids)("TargetDown", "Maximum") },
+    { title: "Target down", unit: "1 = down", lines: metricPerConnector(deployment, ids)("TargetDown", "Maximum") },
     {
-      title: "Nobody's any more",
+      title: "Dead letters",
       unit: "events",
       lines: [
-        depthOf(ruleDeadNameOf(deployment), "not brought to the inbox"),
-        depthOf(queueNameOf(deployment, "inbox-dead"), "given up by the mapper"),
+        depthOf(ruleDeadNameOf(deployment), "not delivered to the inbox"),
+        depthOf(queueNameOf(deployment, "inbox-dead"), "not recorded by the mapper"),
       ],
     },
   );
 }
 
-function eachConnector(deployment: string, ids: readonly string[]) {
+function metricPerConnector(deployment: string, ids: readonly string[]) {
   return (name: MetricName, statistic?: string) =>
     ids.map((connector) =>
       pathMetric(name, { deployment, connector, label: connector, ...(statistic && { statistic }) }),
@@ -139,13 +139,13 @@ function queueMetric(metricName: string, queueName: string, label: string): Metr
   });
 }
 
-function row(...plans: readonly Plan[]): Row {
+function row(...graphs: readonly Graph[]): Row {
   return new Row(
-    ...plans.map(
+    ...graphs.map(
       ({ title, lines, unit }) =>
         new GraphWidget({
           title,
-          width: fullWidth / plans.length,
+          width: fullWidth / graphs.length,
           left: [...lines],
           leftYAxis: { min: 0, label: unit, showUnits: false },
           legendPosition: LegendPosition.BOTTOM,

@@ -13,54 +13,54 @@ import type { AppConfigTargets } from "../platform/aws/appconfig-targets.ts";
 import { maxSheetAgeMs } from "../platform/aws/sheet-bundle.ts";
 
 /** Interval at which a rollout is polled. */
-const lookMs = 3_000;
+const pollMs = 3_000;
 
 export interface SheetDeployment {
   readonly client: AppConfigClient;
-  readonly places: AppConfigTargets;
-  /** The packed set. */
+  readonly targets: AppConfigTargets;
+  /** The serialized sheet bundle. */
   readonly bytes: Uint8Array;
-  /** Not in stages, and with nobody watching. */
+  /** Deploys to all mappers at once, without stages or alarms that could roll it back. */
   readonly now: boolean;
-  /** Called with the progress. */
-  readonly tell: (line: string) => void;
+  /** Called with each line of progress. */
+  readonly log: (line: string) => void;
   readonly sleep: (ms: number) => Promise<void>;
 }
 
-/** Result of the deployment. */
+/** Outcome of a sheet deployment. */
 export type DeploymentResult =
   | { readonly kind: "in-force"; readonly version: number; readonly deployment: number }
-  /** These very sheets are in force already. */
+  /** The same sheets are already in force. */
   | { readonly kind: "unchanged"; readonly version: number }
-  /** AppConfig, or a validator, will not have it. */
+  /** AppConfig or a validator rejected the bundle. */
   | { readonly kind: "refused"; readonly reasons: readonly string[] }
-  /** Another rollout is under way. */
+  /** Another rollout is in progress. */
   | { readonly kind: "busy"; readonly deployment: number; readonly percent: number }
-  /** It was rolled out, and taken back: the sheets before it are in force. */
+  /** The rollout was reverted. The previous sheets are in force. */
   | { readonly kind: "rolled-back"; readonly deployment: number; readonly percent: number; readonly reason: string };
 
-const ends = new Set(["COMPLETE", "ROLLED_BACK", "REVERTED"]);
+const finalStates = new Set(["COMPLETE", "ROLLED_BACK", "REVERTED"]);
 
 /**
- * Brings a set into force by AppConfig's own calls, and stays until it is, or is not: an event published afterwards is
- * mapped by it.
+ * Deploys a sheet bundle with AppConfig and waits until the rollout ends. If the bundle is in force, events published
+ * from then on are mapped by it.
  *
- * In stages, but for the first set of all: there is nothing yet that a slow rollout would protect.
+ * Rolls out in stages. The first bundle is deployed at once, because there is nothing in force to protect.
  */
 export async function deploySheets({
   client,
-  places,
+  targets,
   bytes,
   now,
-  tell,
+  log,
   sleep,
 }: SheetDeployment): Promise<DeploymentResult> {
-  const where = { ApplicationId: places.application, EnvironmentId: places.environment };
-  const profile = { ApplicationId: places.application, ConfigurationProfileId: places.profile };
-  const { Items = [] } = await client.send(new ListDeploymentsCommand({ ...where, MaxResults: 50 }));
+  const environment = { ApplicationId: targets.application, EnvironmentId: targets.environment };
+  const profile = { ApplicationId: targets.application, ConfigurationProfileId: targets.profile };
+  const { Items = [] } = await client.send(new ListDeploymentsCommand({ ...environment, MaxResults: 50 }));
   const newestFirst = Items.toSorted((a, b) => (b.DeploymentNumber ?? 0) - (a.DeploymentNumber ?? 0));
   const [newest] = newestFirst;
-  if (newest && !ends.has(newest.State ?? "")) {
+  if (newest && !finalStates.has(newest.State ?? "")) {
     return { kind: "busy", deployment: newest.DeploymentNumber ?? 0, percent: newest.PercentageComplete ?? 0 };
   }
   const inForce = newestFirst.find(({ State }) => State === "COMPLETE");
@@ -76,7 +76,7 @@ export async function deploySheets({
   let version: number;
   let deployment: number;
   try {
-    const made = await client.send(
+    const created = await client.send(
       new CreateHostedConfigurationVersionCommand({
         ...profile,
         Content: bytes,
@@ -84,69 +84,72 @@ export async function deploySheets({
         Description,
       }),
     );
-    version = made.VersionNumber ?? 0;
+    version = created.VersionNumber ?? 0;
     const started = await client.send(
       new StartDeploymentCommand({
-        ...where,
-        ConfigurationProfileId: places.profile,
+        ...environment,
+        ConfigurationProfileId: targets.profile,
         ConfigurationVersion: String(version),
-        DeploymentStrategyId: now || !inForce ? places.atOnce : places.staged,
-        KmsKeyIdentifier: places.key,
+        DeploymentStrategyId: now || !inForce ? targets.atOnce : targets.staged,
+        KmsKeyIdentifier: targets.key,
         Description,
       }),
     );
     deployment = started.DeploymentNumber ?? 0;
-    tell(
-      `version ${version} goes out as deployment ${deployment}: ${started.DeploymentDurationInMinutes ?? 0} min in stages, then watched for ${started.FinalBakeTimeInMinutes ?? 0} min`,
+    log(
+      `deploying version ${version} as deployment ${deployment}: ${started.DeploymentDurationInMinutes ?? 0} min in stages, then monitored for ${started.FinalBakeTimeInMinutes ?? 0} min`,
     );
   } catch (error) {
     if (error instanceof BadRequestException) return { kind: "refused", reasons: reasonsIn(error) };
     throw error;
   }
-  const ended = await watch(
-    () => client.send(new GetDeploymentCommand({ ...where, DeploymentNumber: deployment })),
-    tell,
+  const ended = await waitForEnd(
+    () => client.send(new GetDeploymentCommand({ ...environment, DeploymentNumber: deployment })),
+    log,
     sleep,
   );
   if (ended.State === "COMPLETE") {
-    tell(`rolled out; until every mapper has asked for them: ${maxSheetAgeMs / 1_000} s`);
+    log(`rolled out; waiting ${maxSheetAgeMs / 1_000} s until every mapper has fetched the sheets`);
     await sleep(maxSheetAgeMs);
     return { kind: "in-force", version, deployment };
   }
-  return { kind: "rolled-back", deployment, percent: reached(ended), reason: whyRolledBack(ended) };
+  return { kind: "rolled-back", deployment, percent: reachedPercent(ended), reason: rollbackReason(ended) };
 }
 
-async function watch(
-  look: () => Promise<GetDeploymentCommandOutput>,
-  tell: (line: string) => void,
+async function waitForEnd(
+  poll: () => Promise<GetDeploymentCommandOutput>,
+  log: (line: string) => void,
   sleep: (ms: number) => Promise<void>,
 ): Promise<GetDeploymentCommandOutput> {
-  let last = "";
+  let previous = "";
   for (;;) {
-    const seen = await look();
-    const line = `${String(seen.PercentageComplete ?? 0).padStart(3)} %  ${(seen.State ?? "").toLowerCase().replace("_", " ")}`;
-    if (line !== last) tell(line);
-    last = line;
-    if (ends.has(seen.State ?? "")) return seen;
-    await sleep(lookMs);
+    const current = await poll();
+    const line = `${String(current.PercentageComplete ?? 0).padStart(3)} %  ${(current.State ?? "").toLowerCase().replace("_", " ")}`;
+    if (line !== previous) log(line);
+    previous = line;
+    if (finalStates.has(current.State ?? "")) return current;
+    await sleep(pollMs);
   }
 }
 
-/** Percentage the rollout had reached. After a rollback AppConfig may not report it any more. */
-function reached({ PercentageComplete = 0, EventLog = [] }: GetDeploymentCommandOutput): number {
-  const told = EventLog.map(({ Description = "" }) => Number(/([\d.]+)%/.exec(Description)?.[1] ?? 0));
-  return Math.max(PercentageComplete, ...told);
+/** Returns the highest percentage of the rollout. After a rollback AppConfig reports it only in the event log. */
+function reachedPercent({ PercentageComplete = 0, EventLog = [] }: GetDeploymentCommandOutput): number {
+  const logged = EventLog.map(({ Description = "" }) => Number(/([\d.]+)%/.exec(Description)?.[1] ?? 0));
+  return Math.max(PercentageComplete, ...logged);
 }
 
-function whyRolledBack({ EventLog = [] }: GetDeploymentCommandOutput): string {
+function rollbackReason({ EventLog = [] }: GetDeploymentCommandOutput): string {
   const events = EventLog.filter(({ EventType }) => /ROLLBACK|REVERT/.test(EventType ?? ""));
-  const begun = events.find(({ EventType }) => EventType === "ROLLBACK_STARTED") ?? events[0];
-  const by = { CLOUDWATCH_ALARM: "an alarm", USER: "somebody", APPCONFIG: "AppConfig", INTERNAL_ERROR: "AWS" };
-  const who = begun?.TriggeredBy ? by[begun.TriggeredBy] : undefined;
-  return [who && `by ${who}`, begun?.Description].filter(Boolean).join(": ") || "AppConfig does not say why";
+  const rollback = events.find(({ EventType }) => EventType === "ROLLBACK_STARTED") ?? events[0];
+  const triggers = { CLOUDWATCH_ALARM: "an alarm", USER: "a user", APPCONFIG: "AppConfig", INTERNAL_ERROR: "AWS" };
+  const trigger = rollback?.TriggeredBy ? triggers[rollback.TriggeredBy] : undefined;
+  return (
+    [trigger && `by ${trigger}`, rollback?.Description].filter(Boolean).join(": ") ||
+    "for a reason that AppConfig does not report"
+  );
 }
 
-/** Returns AppConfig's objections to a configuration: the validators' words if there are any, else its message. */
+/** Returns the reasons for a rejection: AppConfig's message and the details of the validators. */
 function reasonsIn({ message, Details }: BadRequestException): string[] {
   const details = (Details?.InvalidConfiguration ?? []).map(({ Location, Constraint, Reason, Value }) =>
     [Location, Constraint, Reason, Value].filter(Boolean).join(": "),

@@ -15,8 +15,8 @@ import { projectRoot } from "./bundle.ts";
 import { type DeploymentResult, deploySheets } from "./deploy-sheets.ts";
 import { readSettings, type Settings } from "./settings.ts";
 
-/** As of the command line `bridge`: done, the answer is no, the call was wrong, it could not be done. */
-const exitCodes = { done: 0, no: 1, wrongCall: 2, couldNot: 3 } as const;
+/** Exit codes, the same as those of the `bridge` command line. */
+const exitCodes = { ok: 0, rejected: 1, usage: 2, failed: 3 } as const;
 
 type Sleep = (ms: number) => Promise<void>;
 
@@ -27,40 +27,41 @@ interface Options {
   readonly json?: true;
 }
 
-const about = {
-  all: `Checks the sheets, deploys all stacks by "cdk deploy --all", then ships the sheets.
+const descriptions = {
+  all: `Checks the sheets, deploys all stacks with "cdk deploy --all", then deploys the sheets.
 
-What it does not know itself, such as --require-approval never, is handed to cdk.`,
-  mappings: `Ships mappings/ and governance.yaml to a deployed bridge. No stack changes, no function is deployed.
+Unknown options, such as --require-approval never, are passed to cdk.`,
+  mappings: `Deploys mappings/ and governance.yaml to a deployed bridge. Stacks and functions do not change.
 
-They are checked and their examples run, here and then by the deployed bridge. They go out in stages, watched by alarms
-that bring the last ones back; the first ones of all, and any with --now, at once. It ends when rollout and watch have.`,
+Checks the sheets and runs their examples, first here and then in the deployed bridge. Rolls them out in stages, during
+which an alarm restores the previous sheets. The first sheets, and all with --now, are deployed at once. The command
+returns when the rollout and the monitoring after it have ended.`,
 };
 
 const afterHelp = `
-Exit codes: 0 in force · 1 the answer is no (a faulty sheet, a rollout taken back) · 2 the call was wrong ·
-            3 it could not be done (no credentials, nothing deployed)
+Exit codes: 0 in force · 1 rejected (an invalid sheet, a rollout that was rolled back) · 2 wrong usage ·
+            3 failed (no credentials, nothing deployed)
 
-Region and credentials are found as the AWS CLI finds them: AWS_PROFILE, AWS_REGION and so on.`;
+Region and credentials are read like the AWS CLI does: AWS_PROFILE, AWS_REGION and so on.`;
 
 /**
- * The commands behind `npm run deploy` and `npm run deploy:mappings`.
+ * Runs the command behind `npm run deploy` and `npm run deploy:mappings`.
  *
- * @param args without node and script
- * @param sleep how it waits between two looks, in ms
+ * @param args arguments without node and script
+ * @param sleep waits between two polls, in ms
  * @returns the exit code
  */
 export async function run(args: readonly string[], sleep: Sleep = delay): Promise<number> {
-  let exitCode: number = exitCodes.done;
+  let exitCode: number = exitCodes.ok;
   const program = new Command("deploy").exitOverride();
   const command = (name: "all" | "mappings") =>
     program
       .command(name)
-      .description(about[name])
-      .option("-c, --context <key=value>", "CDK context over cdk.json's; may be repeated", contextOption, {})
-      .option("--mappings <folder>", "the mapping sheets", "mappings")
-      .option("--now", "ship the sheets all at once, with no alarm watching")
-      .option("--json", "what came of it as JSON on standard output; progress goes to standard error")
+      .description(descriptions[name])
+      .option("-c, --context <key=value>", "CDK context, overrides cdk.json; may be repeated", contextOption, {})
+      .option("--mappings <folder>", "folder of the mapping sheets", "mappings")
+      .option("--now", "deploy the sheets at once, without alarms that roll them back")
+      .option("--json", "print the result as JSON to standard output; progress goes to standard error")
       .addHelpText("after", afterHelp);
   command("all")
     .usage("[options] [cdk's options]")
@@ -76,15 +77,15 @@ export async function run(args: readonly string[], sleep: Sleep = delay): Promis
     await program.parseAsync(args, { from: "user" });
     return exitCode;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.wrongCall;
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
     console.error(messageOf(error));
-    if (error instanceof SheetsError || error instanceof RangeError) return exitCodes.no;
-    return exitCodes.couldNot;
+    if (error instanceof SheetsError || error instanceof RangeError) return exitCodes.rejected;
+    return exitCodes.failed;
   }
 }
 
 async function deployAll(options: Options, cdkArgs: readonly string[], sleep: Sleep): Promise<number> {
-  // Before minutes are spent on stacks.
+  // Checked first, because deploying the stacks takes minutes.
   await buildSheetBundle(options.mappings);
   const context = Object.entries(options.context).flatMap(([key, value]) => ["--context", `${key}=${value}`]);
   const cdk = join(projectRoot, "node_modules", "aws-cdk", "bin", "cdk");
@@ -93,43 +94,47 @@ async function deployAll(options: Options, cdkArgs: readonly string[], sleep: Sl
     stdio: ["inherit", options.json ? process.stderr : "inherit", "inherit"],
   });
   const [code] = (await once(child, "exit")) as [number | null];
-  if (code !== 0) throw new Error("cdk deploy did not come to its end; the sheets were not shipped");
+  if (code !== 0) throw new Error("cdk deploy failed; the sheets were not deployed");
   return deployMappings(options, sleep);
 }
 
 async function deployMappings({ context, mappings, now = false, json }: Options, sleep: Sleep): Promise<number> {
   const settings = readSettings(contextOf(context));
-  const tell = json ? console.error : console.log;
-  // First with all connectors of the folder: most faults need no look at AWS.
+  const log = json ? console.error : console.log;
+  // Checked first with all connectors of the folder: most issues are found without a call to AWS.
   await buildSheetBundle(mappings);
-  const places = await placesOf(settings);
-  const { bytes, sheets, examples, warnings } = await buildSheetBundle(mappings, places.connectors);
-  for (const warning of warnings) tell(`${warning} (a warning)`);
-  tell(`${sheets} sheets, ${bytes.byteLength} bytes, ${examples} examples pass`);
+  const targets = await targetsOf(settings);
+  const { bytes, sheets, examples, warnings } = await buildSheetBundle(mappings, targets.connectors);
+  for (const warning of warnings) log(`${warning} (a warning)`);
+  log(`${plural(sheets, "sheet")}, ${bytes.byteLength} bytes, ${plural(examples, "example")} passed`);
   const client = new AppConfigClient({ ...awsOptions(settings), maxAttempts: 8 });
-  const shipped = await deploySheets({ client, places, bytes, now, tell, sleep });
-  if (json) console.log(JSON.stringify(shipped));
-  else console.log(ending(shipped));
-  return shipped.kind === "in-force" || shipped.kind === "unchanged" ? exitCodes.done : exitCodes.no;
+  const result = await deploySheets({ client, targets, bytes, now, log, sleep });
+  if (json) console.log(JSON.stringify(result));
+  else console.log(resultText(result));
+  return result.kind === "in-force" || result.kind === "unchanged" ? exitCodes.ok : exitCodes.rejected;
 }
 
-function ending(shipped: DeploymentResult): string {
-  switch (shipped.kind) {
+function plural(quantity: number, noun: string): string {
+  return `${quantity} ${noun}${quantity === 1 ? "" : "s"}`;
+}
+
+function resultText(result: DeploymentResult): string {
+  switch (result.kind) {
     case "in-force":
       return "in force";
     case "unchanged":
-      return `these sheets are in force already, as version ${shipped.version}`;
+      return `these sheets are already in force, as version ${result.version}`;
     case "refused":
-      return `refused; what was in force stays:\n${shipped.reasons.join("\n")}`;
+      return `rejected; the previous sheets stay in force:\n${result.reasons.join("\n")}`;
     case "busy":
-      return `deployment ${shipped.deployment} is under way, at ${shipped.percent} %; wait for it, or end it by aws appconfig stop-deployment`;
+      return `deployment ${result.deployment} is in progress, at ${result.percent} %; wait for it, or stop it with aws appconfig stop-deployment`;
     case "rolled-back":
-      return `taken back at ${shipped.percent} % ${shipped.reason}; the sheets before are in force`;
+      return `rolled back at ${result.percent} % ${result.reason}; the previous sheets are in force`;
   }
 }
 
-/** Reads the outputs of the mappings stack. @throws if there is none, with the remedy */
-async function placesOf(settings: Settings): Promise<AppConfigTargets> {
+/** Reads the outputs of the mappings stack. @throws {Error} if it is not deployed */
+async function targetsOf(settings: Settings): Promise<AppConfigTargets> {
   const ssm = new SSMClient(awsOptions(settings));
   const name = parameterOf(settings.name, "sheets");
   try {
@@ -148,32 +153,33 @@ function awsOptions({ fips }: Settings) {
   return fips ? { useFipsEndpoint: true } : {};
 }
 
-/** The SDK's own words for what is missing name neither the place nor the remedy. */
+/** Returns an error's message, and for missing settings and permissions the fix, which the SDK's message does not name. */
 function messageOf(error: unknown): string {
   const { name, message } = error as Error;
   if (/region is missing/i.test(message)) {
     return "no AWS region: set AWS_REGION, or a region in the profile that AWS_PROFILE names";
   }
   if (name === "CredentialsProviderError" || name === "ExpiredTokenException") {
-    return `no AWS credentials that work (${message.split("\n")[0]}): sign in, or set AWS_PROFILE`;
+    return `no valid AWS credentials (${message.split("\n")[0]}): sign in, or set AWS_PROFILE`;
   }
-  if (name === "AccessDeniedException") return `${message}; shipping sheets takes what docs/deploy.md lists`;
+  if (name === "AccessDeniedException")
+    return `${message}; see docs/deploy.md for the permissions that deploying sheets needs`;
   return message;
 }
 
 const cdkJsonSchema = z.object({ context: z.record(z.string(), z.unknown()).default({}) });
 
-/** CDK's context: what was said on the command line, else `cdk.json`. */
+/** Returns a lookup in CDK's context: the command line's values override those of `cdk.json`. */
 function contextOf(given: Readonly<Record<string, string>>): (key: string) => unknown {
   const file = join(projectRoot, "cdk.json");
   const { context } = cdkJsonSchema.parse(JSON.parse(readFileSync(file, "utf8")));
   return (key) => given[key] ?? context[key];
 }
 
-function contextOption(text: string, before: Readonly<Record<string, string>>): Record<string, string> {
+function contextOption(text: string, previous: Readonly<Record<string, string>>): Record<string, string> {
   const [key = "", ...rest] = text.split("=");
-  if (rest.length === 0) throw new CommanderError(exitCodes.wrongCall, "context", `--context ${text} is no key=value`);
-  return { ...before, [key]: rest.join("=") };
+  if (rest.length === 0) throw new CommanderError(exitCodes.usage, "context", `--context ${text} is not key=value`);
+  return { ...previous, [key]: rest.join("=") };
 }
 
 if (import.meta.main) process.exitCode = await run(process.argv.slice(2));

@@ -21,10 +21,10 @@ import { alertSourceOf, functionNameOf, packetIndexes } from "../platform/aws/na
 import type { Bundle } from "./bundle.ts";
 import type { Settings } from "./settings.ts";
 
-/** Timeout of one call: four sends in a row of 5 s each, and 8 s for the last of them. */
+/** Timeout of an invocation: enough for four sends in a row that start within 20 s, and 8 s for the last one. */
 export const functionTimeout = Duration.seconds(30);
 
-/** Parts that all functions of a deployment share. */
+/** Resources and settings that all functions of a deployment share. */
 export interface Common {
   readonly deployment: string;
   readonly key: IKey;
@@ -32,13 +32,13 @@ export interface Common {
   readonly vpc: Settings["vpc"];
 }
 
-/** Parts that the functions of the path share. */
+/** Resources and settings that the functions of the path share. */
 export interface Shared extends Common {
   readonly packetsTable: string;
   readonly ledgerTable: string;
-  /** The ARN of the secret that holds the bridge's own key. */
+  /** ARN of the secret with the bridge's own key. */
   readonly bridgeKey: string;
-  /** The ARN of the bus. */
+  /** ARN of the bus. */
   readonly bus: string;
   readonly fips: boolean;
   readonly logLevel: PathEnv["LOG_LEVEL"];
@@ -46,22 +46,22 @@ export interface Shared extends Common {
 
 export interface FunctionProps<Known extends Common = Common> {
   readonly shared: Known;
-  /** Below the deployment's name. */
+  /** Name without the deployment's name, which is its prefix. */
   readonly name: string;
   readonly bundle: Bundle;
   /** Name of the handler that the bundle exports. */
   readonly handler: string;
-  /** The file to read first, below the project's root. */
+  /** Source file to read first, relative to the project's root. */
   readonly source: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly timeout?: Duration;
-  /** Called every minute, if said. */
+  /** True if the function is invoked every minute. */
   readonly everyMinute?: boolean;
-  /** Lambda's treatment of messages that return to a function. Default of Lambda: it stops them. */
+  /** Lambda's handling of messages that return to the same function. By default it stops them. */
   readonly recursiveLoop?: RecursiveLoop;
 }
 
-/** A function with a role and a log group of its own, which may write its log and its trace and nothing else. */
+/** A function with its own role and log group. It may only write its logs and traces. */
 export class PlainFunction extends Construct {
   readonly function: LambdaFunction;
   readonly role: Role;
@@ -91,37 +91,37 @@ export class PlainFunction extends Construct {
       role: this.role,
       environment: definedOf(environment),
       environmentEncryption: shared.key,
-      // Of itself: Lambda reports each call, and the code needs no X-Ray SDK.
+      // Lambda reports each invocation itself; the code needs no X-Ray SDK.
       tracing: Tracing.ACTIVE,
       ...(recursiveLoop && { recursiveLoop }),
     });
     this.function.node.addDependency(logs);
-    if (shared.vpc) standIn(this.function, this.role, functionName, shared.vpc);
+    if (shared.vpc) placeInVpc(this.function, this.role, functionName, shared.vpc);
     if (everyMinute) {
       const rule = new Rule(this, "EveryMinute", {
         description: `Calls ${functionName}`,
         schedule: Schedule.rate(Duration.minutes(1)),
       });
-      // A minute that is missed is made up for by the next.
+      // No retries: the next scheduled invocation covers a failed one.
       rule.addTarget(new LambdaTarget(this.function, { retryAttempts: 0, maxEventAge: Duration.minutes(1) }));
     }
   }
 }
 
-/** Access of a function to the packets table and the ledger. */
+/** Permissions of a function on the packets table and the ledger. */
 export interface StateUse {
   readonly packets: readonly ("BatchGetItem" | "Query" | "DeleteItem" | `PartiQL${"Insert" | "Update" | "Delete"}`)[];
-  /** True if it also queries the indexes. */
+  /** True if the function also queries the indexes. */
   readonly indexes?: boolean;
   /** `true` to append entries, `"read"` to read them as well. */
   readonly ledger: boolean | "read";
-  /** True if it publishes events made of inbound messages. */
+  /** True if the function publishes events converted from inbound messages. */
   readonly publishes?: boolean;
-  /** True if it hashes entities and values and sends alerts, as all functions that work on packets do. */
+  /** False if the function neither hashes entities and values nor sends alerts. Functions that process packets do both. */
   readonly onPackets?: false;
 }
 
-/** A function of the path: it may also use the two tables as it is said, and nothing else yet. */
+/** A function of the path. It may also use the two tables as `state` allows. */
 export class BridgeFunction extends PlainFunction {
   constructor(scope: Construct, id: string, props: FunctionProps<Shared> & { readonly state: StateUse }) {
     super(scope, id, props);
@@ -129,12 +129,12 @@ export class BridgeFunction extends PlainFunction {
   }
 }
 
-/** Lets a role do these, with these: a statement of its own policy. */
+/** Allows a role to perform actions on resources, as a statement of its own policy. */
 export function allow(role: Role, actions: string[], resources: string[]): void {
   role.addToPolicy(new PolicyStatement({ actions, resources }));
 }
 
-/** On the ledger a role can only append: an INSERT fails where the entry is there already. */
+/** Grants access to the tables. On the ledger a role can only append: an INSERT fails if the entry already exists. */
 function grantState(role: Role, shared: Shared, use: StateUse): void {
   const { key, packetsTable, ledgerTable, bridgeKey } = shared;
   const table = (resourceName: string) =>
@@ -149,8 +149,8 @@ function grantState(role: Role, shared: Shared, use: StateUse): void {
     allow(role, ["dynamodb:Query"], indexes);
   }
   if (use.ledger) {
-    const look = use.ledger === "read" ? ["dynamodb:Query"] : [];
-    allow(role, ["dynamodb:PartiQLInsert", ...look], [table(ledgerTable)]);
+    const readActions = use.ledger === "read" ? ["dynamodb:Query"] : [];
+    allow(role, ["dynamodb:PartiQLInsert", ...readActions], [table(ledgerTable)]);
   }
   key.grantEncryptDecrypt(role);
   if (use.onPackets === false) return;
@@ -158,25 +158,25 @@ function grantState(role: Role, shared: Shared, use: StateUse): void {
   grantPutEvents(role, shared, use.publishes ? [`${convertedSource}*`] : []);
 }
 
-/** Lets a role tell alerts on the bus, in the bridge's own name, and publish from no sources but those. */
+/** Lets a role publish alerts of this deployment to the bus, and events from `sources`. */
 export function grantPutEvents(role: Role, shared: Pick<Shared, "bus" | "deployment">, sources: string[] = []): void {
   const conditions = { StringLike: { "events:source": [alertSourceOf(shared.deployment), ...sources] } };
   role.addToPolicy(new PolicyStatement({ actions: ["events:PutEvents"], resources: [shared.bus], conditions }));
 }
 
 /**
- * Puts a function into the agency's network.
+ * Connects a function to the agency's network.
  *
- * Lambda makes and removes the network interfaces with the function's own role; the function's code is kept from doing
- * so. Source: AWS Lambda, "Giving Lambda functions access to resources in an Amazon VPC".
+ * Lambda creates and deletes the network interfaces with the function's own role. The function's code is denied these
+ * actions. Source: AWS Lambda, "Giving Lambda functions access to resources in an Amazon VPC".
  */
-function standIn(
-  made: LambdaFunction,
+function placeInVpc(
+  lambda: LambdaFunction,
   role: Role,
   functionName: string,
   { subnets, securityGroups }: NonNullable<Settings["vpc"]>,
 ): void {
-  (made.node.defaultChild as CfnFunction).vpcConfig = { subnetIds: subnets, securityGroupIds: securityGroups };
+  (lambda.node.defaultChild as CfnFunction).vpcConfig = { subnetIds: subnets, securityGroupIds: securityGroups };
   const actions = [
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
@@ -185,7 +185,7 @@ function standIn(
     "ec2:DescribeSubnets",
     "ec2:UnassignPrivateIpAddresses",
   ];
-  const stack = Stack.of(made);
+  const stack = Stack.of(lambda);
   const self = stack.formatArn({
     service: "lambda",
     resource: "function",
@@ -203,12 +203,12 @@ function standIn(
   );
 }
 
-/** Environment of every function of the path, in the shape of the schema that reads it. */
+/** Returns the environment of every function of the path, in the shape that the functions parse. */
 export function pathEnvironment(scope: Construct, shared: Shared): PathEnv {
   return { ...placesEnvironment(scope, shared), BRIDGE_KEY: shared.bridgeKey, BUS: shared.bus };
 }
 
-/** Names of the tables and queues. */
+/** Returns the environment variables with the names of the tables and queues. */
 export function placesEnvironment(scope: Construct, shared: Shared): InboundEnv {
   const { partition, region, account, urlSuffix } = Stack.of(scope);
   return {
@@ -228,7 +228,7 @@ function definedOf(environment: Readonly<Record<string, string | undefined>>): R
   );
 }
 
-/** A path as a function's description gives it. */
+/** Returns a file's path relative to `root`, as used in a function's description. */
 export function sourcePath(root: string, file: string): string {
   return relative(root, file).replaceAll("\\", "/");
 }

@@ -7,18 +7,18 @@ import type { Common } from "./function.ts";
 
 export interface HttpApiPlan {
   readonly shared: Common;
-  /** Below the deployment's name. */
+  /** Name without the deployment's name, which is its prefix. */
   readonly name: string;
   readonly description: string;
-  /** Authorizer of the API. Absent: the function behind the API checks the caller. */
+  /** Authorizer of all routes. If absent, the function behind the API must authenticate callers. */
   readonly authorizer?: IHttpRouteAuthorizer;
-  /** Calls a second, and at once, of all callers together. */
+  /** Requests per second, and the size of a burst, for all callers together. */
   readonly throttle: { readonly rateLimit: number; readonly burstLimit: number };
-  /** Fields of the access log about the caller, by name: `$context.identity.sourceIp`. Time, route and status are always logged. */
+  /** Fields of the access log that identify the caller: a name and a variable such as `$context.identity.sourceIp`. */
   readonly caller: Readonly<Record<string, string>>;
 }
 
-/** An HTTP API that throttles, and keeps a log of who called what and what became of it: no path, no query, no body. */
+/** Creates an HTTP API with throttling and an access log, which contains no path, query or body. */
 export function httpApi(scope: Construct, plan: HttpApiPlan): { readonly api: HttpApi; readonly url: string } {
   const { shared, name, description, authorizer, throttle, caller } = plan;
   const api = new HttpApi(scope, "Api", {
@@ -33,7 +33,7 @@ export function httpApi(scope: Construct, plan: HttpApiPlan): { readonly api: Ht
     retention: shared.logRetentionDays,
     removalPolicy: RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
   });
-  const said = {
+  const fields = {
     time: "$context.requestTime",
     ...caller,
     route: "$context.routeKey",
@@ -47,7 +47,7 @@ export function httpApi(scope: Construct, plan: HttpApiPlan): { readonly api: Ht
     throttle,
     accessLogSettings: {
       destination: new LogGroupLogDestination(log),
-      format: AccessLogFormat.custom(JSON.stringify(said)),
+      format: AccessLogFormat.custom(JSON.stringify(fields)),
     },
   });
   return { api, url };

@@ -4,18 +4,18 @@ import { Construct } from "constructs";
 import type { PlainFunction, Shared } from "./function.ts";
 import { httpApi } from "./http-api.ts";
 
-/** Rate and burst limits for all outside systems together. A system that gets 429 tries again later. */
+/** Requests per second, and the size of a burst, for all outside systems together. A system that gets 429 retries. */
 const rateLimit = 50;
 const burstLimit = 100;
 
 /**
- * The endpoint for outside systems: one route, open to anyone. It needs no AWS credentials, because outside systems
- * have none; each message must be signed by a key of its connector's, and the function looks at that before all else.
+ * Webhook endpoint for outside systems. It has one route and no authorizer, because outside systems have no AWS
+ * credentials. Each message must be signed with a key of its connector; the function verifies that first.
  *
- * The access log has the calling system and the status, and no message.
+ * The access log contains the caller's address and the status, but nothing of the message.
  */
 export class InboundApi extends Construct {
-  /** Ends with a slash; a connector's door is below it: `inbound/PayrollConnector`. */
+  /** Base URL, with a slash at its end. A connector's endpoint is `inbound/<connector>` below it. */
   readonly url: string;
 
   constructor(scope: Construct, id: string, { shared, handler }: { shared: Shared; handler: PlainFunction }) {
@@ -23,7 +23,7 @@ export class InboundApi extends Construct {
     const { api, url } = httpApi(this, {
       shared,
       name: "inbound",
-      description: "what outside systems say",
+      description: "webhooks from outside systems",
       throttle: { rateLimit, burstLimit },
       caller: { from: "$context.identity.sourceIp", why: "$context.error.message" },
     });

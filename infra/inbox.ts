@@ -7,7 +7,7 @@ import { queueNameOf } from "../platform/aws/names.ts";
 import { pathQueue } from "./queues.ts";
 import type { Settings } from "./settings.ts";
 
-/** The bus HMS publishes to: the agency's, or one the bridge makes. */
+/** Returns the name of the bus that HMS publishes to: the agency's, or one that the bridge creates. */
 export function busNameOf({ bus, name }: Settings): string {
   return bus ?? name;
 }
@@ -21,18 +21,22 @@ export function ruleDeadNameOf(deployment: string): string {
 }
 
 /**
- * The queues that may hold an event nobody has recorded yet: the inbox, what it gave up, and what EventBridge could not
- * bring to it.
+ * Queues that may hold events not recorded yet: the inbox, its dead-letter queue, and the dead-letter queue of the
+ * EventBridge rule.
  *
- * They belong to what is kept, so that the way of an event can be deleted and made again, and goes on where it ended.
+ * They are part of the retained state, so the path stack can be deleted and created again without losing events.
  */
 export class Inbox extends Construct {
   constructor(scope: Construct, id: string, { key, settings }: { key: IKey; settings: Settings }) {
     super(scope, id);
     const { name: deployment } = settings;
     const ruleDead = pathQueue(this, "RuleDeadLetters", { key, name: ruleDeadNameOf(deployment), kept: true });
-    const dead = pathQueue(this, "DeadLetters", { key, name: queueNameOf(deployment, "inbox-dead"), kept: true });
-    const inbox = pathQueue(this, "Queue", { key, name: queueNameOf(deployment, "inbox"), kept: true, dead });
+    const deadLetters = pathQueue(this, "DeadLetters", {
+      key,
+      name: queueNameOf(deployment, "inbox-dead"),
+      kept: true,
+    });
+    const inbox = pathQueue(this, "Queue", { key, name: queueNameOf(deployment, "inbox"), kept: true, deadLetters });
 
     const bus = busNameOf(settings);
     const events = (resource: string, resourceName: string) =>
@@ -52,17 +56,17 @@ export interface InboxQueues {
   readonly ruleDead: IQueue;
 }
 
-/** The same queues, as another stack finds them: by their names. */
+/** Imports the queues into another stack by their names. */
 export function inboxQueues(scope: Construct, deployment: string, key: IKey): InboxQueues {
-  const found = (id: string, name: string): IQueue =>
+  const imported = (id: string, name: string): IQueue =>
     Queue.fromQueueAttributes(scope, id, {
       queueArn: Stack.of(scope).formatArn({ service: "sqs", resource: name }),
       keyArn: key.keyArn,
     });
   return {
-    inbox: found("Inbox", queueNameOf(deployment, "inbox")),
-    inboxDead: found("InboxDeadLetters", queueNameOf(deployment, "inbox-dead")),
-    ruleDead: found("RuleDeadLetters", ruleDeadNameOf(deployment)),
+    inbox: imported("Inbox", queueNameOf(deployment, "inbox")),
+    inboxDead: imported("InboxDeadLetters", queueNameOf(deployment, "inbox-dead")),
+    ruleDead: imported("RuleDeadLetters", ruleDeadNameOf(deployment)),
   };
 }
 

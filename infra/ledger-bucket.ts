@@ -8,17 +8,17 @@ import type { Settings } from "./settings.ts";
 export type Lock = Pick<Settings, "ledgerLock" | "ledgerRetentionDays">;
 
 /**
- * Bucket of the ledger's copies and seals. They are written once, and nobody can change or remove them early.
+ * Creates the bucket for the ledger's copies and seals. They are written once and cannot be changed or deleted early.
  *
- * S3 Object Lock keeps each object for the retention time; the bucket's policy refuses, besides, every way to remove
- * one, and every upload that would put a newer version over one that is there.
+ * S3 Object Lock keeps each object for the retention period. In addition, the bucket policy denies every action that
+ * deletes an object, and every upload that would add a newer version of one.
  */
 export function ledgerBucket(scope: Construct, key: IKey, { ledgerLock, ledgerRetentionDays }: Lock): Bucket {
   const retention = Duration.days(ledgerRetentionDays);
   const bucket = new Bucket(scope, "LedgerCopies", {
     encryption: BucketEncryption.KMS,
     encryptionKey: key,
-    // One call of AWS KMS for many objects.
+    // Reduces the calls to AWS KMS.
     bucketKeyEnabled: true,
     blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
     objectOwnership: ObjectOwnership.BUCKET_OWNER_ENFORCED,
@@ -31,7 +31,7 @@ export function ledgerBucket(scope: Construct, key: IKey, { ledgerLock, ledgerRe
         : ObjectLockRetention.governance(retention),
     removalPolicy: RemovalPolicy.RETAIN,
   });
-  const refuse = (sid: string, actions: string[], resources: string[], conditions?: Record<string, unknown>) =>
+  const deny = (sid: string, actions: string[], resources: string[], conditions?: Record<string, unknown>) =>
     bucket.addToResourcePolicy(
       new PolicyStatement({
         sid,
@@ -43,14 +43,14 @@ export function ledgerBucket(scope: Construct, key: IKey, { ledgerLock, ledgerRe
       }),
     );
   const objects = bucket.arnForObjects("*");
-  refuse(
+  deny(
     "KeepObjects",
     ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention", "s3:PutObjectRetention"],
     [objects],
   );
-  refuse("KeepBucket", ["s3:DeleteBucket", "s3:PutLifecycleConfiguration"], [bucket.bucketArn]);
+  deny("KeepBucket", ["s3:DeleteBucket", "s3:PutLifecycleConfiguration"], [bucket.bucketArn]);
   // Source: Amazon S3, "Enforce conditional writes on Amazon S3 buckets".
-  refuse("WriteOnce", ["s3:PutObject"], [objects], {
+  deny("WriteOnce", ["s3:PutObject"], [objects], {
     Null: { "s3:if-none-match": "true" },
     Bool: { "s3:ObjectCreationOperation": "true" },
   });

@@ -12,31 +12,31 @@ import { allow, grantPutEvents, PlainFunction, type Shared } from "./function.ts
 import { aMinute, pathMetric } from "./metrics.ts";
 import { pathQueue } from "./queues.ts";
 
-/** Records in one copy. More make fewer objects, and 1,000 entries stay far below the 6 MB of a call. */
-const copiedTogether = 1_000;
-/** Longest time that entries are collected for one copy. */
+/** Most records in one copy. A high number makes few objects, and 1,000 entries are far below the 6 MB of a call. */
+const copyBatchSize = 1_000;
+/** Longest time to collect entries for one copy. */
 const copyWait = Duration.seconds(10);
-/** A stream forgets after 24 h; before that the place of what could not be copied goes to a queue. */
-const giveUp = Duration.hours(23);
+/** Longest time to retry a batch, before the stream drops it after 24 h. Its position then goes to a queue. */
+const maxRetryAge = Duration.hours(23);
 
-/** Permissions to read and write data encrypted with the bridge's key. */
-const keyUse = ["kms:Decrypt", "kms:GenerateDataKey"];
+/** Actions to read and write data encrypted with the bridge's key. */
+const keyActions = ["kms:Decrypt", "kms:GenerateDataKey"];
 
 export interface LedgerKeepingProps {
   readonly shared: Shared;
   readonly bundle: Bundle;
   readonly alarms: Alarms;
-  /** The ledger table's stream. */
+  /** ARN of the ledger table's stream. */
   readonly stream: string;
-  /** The name of the bucket for copies and seals. */
+  /** Name of the bucket for copies and seals. */
   readonly bucket: string;
-  /** The ARN of the key seals are signed with. */
+  /** ARN of the key that signs the seals. */
   readonly sealKey: string;
 }
 
 /**
- * Takes the ledger out of its own keeper's hands: every entry is copied into a bucket nobody can change, what is there
- * is sealed every five minutes, and whatever is done to the table besides appending rings an alarm.
+ * Protects the ledger from those who operate it. Every entry is copied to a write-once bucket, the copies are sealed
+ * every five minutes, and every change of the table other than an append raises an alarm.
  */
 export class LedgerKeeping extends Construct {
   readonly #props: LedgerKeepingProps;
@@ -66,16 +66,19 @@ export class LedgerKeeping extends Construct {
       source: "functions/ledger-copy-handler.ts",
       environment,
     });
-    const dead = pathQueue(this, "CopyDeadLetters", { key: shared.key, name: `${shared.deployment}-ledger-dead` });
+    const deadLetters = pathQueue(this, "CopyDeadLetters", {
+      key: shared.key,
+      name: `${shared.deployment}-ledger-dead`,
+    });
     new EventSourceMapping(this, "Stream", {
       target: copy.function,
       eventSourceArn: stream,
       startingPosition: StartingPosition.TRIM_HORIZON,
-      batchSize: copiedTogether,
+      batchSize: copyBatchSize,
       maxBatchingWindow: copyWait,
-      // Tried until it works: nothing in a batch can be at fault, so none is halved to find what is.
-      maxRecordAge: giveUp,
-      onFailure: { bind: () => ({ destination: dead.queueArn }) },
+      // A batch is retried as a whole, without bisecting: no single record can make the function fail.
+      maxRecordAge: maxRetryAge,
+      onFailure: { bind: () => ({ destination: deadLetters.queueArn }) },
     }).node.addDependency(copy.role);
     allow(
       copy.role,
@@ -84,17 +87,22 @@ export class LedgerKeeping extends Construct {
     );
     allow(copy.role, ["s3:PutObject"], [this.#objects(ledgerObjects.entries), this.#objects(ledgerObjects.tampered)]);
     grantPutEvents(copy.role, shared);
-    allow(copy.role, ["sqs:SendMessage"], [dead.queueArn]);
-    allow(copy.role, keyUse, [shared.key.keyArn]);
+    allow(copy.role, ["sqs:SendMessage"], [deadLetters.queueArn]);
+    allow(copy.role, keyActions, [shared.key.keyArn]);
 
     const { deployment } = shared;
     alarms.whenCounted(
       "ledger-tampered",
       pathMetric("LedgerTampered", { deployment }),
-      "Somebody changed or removed entries of the ledger's table, or put in what is none.",
+      "Entries of the ledger table were changed or deleted, or an item that is not an entry was added.",
     );
-    alarms.whenBehind("ledger-copies-behind", copy.function, 10, "The ledger's copies are 10 min behind its table.");
-    alarms.whenFilled("ledger-copies-lost", dead, 1, "Entries of the ledger could not be copied for 23 h.");
+    alarms.whenBehind(
+      "ledger-copies-behind",
+      copy.function,
+      10,
+      "The copies of the ledger are 10 min behind its table.",
+    );
+    alarms.whenFilled("ledger-copies-lost", deadLetters, 1, "Ledger entries could not be copied for 23 h.");
   }
 
   #seal(): void {
@@ -113,7 +121,7 @@ export class LedgerKeeping extends Construct {
       description: `Calls ${shared.deployment}-ledger-seal`,
       schedule: Schedule.rate(interval),
     });
-    // A time that is missed is made up for by the next.
+    // No retries: the next scheduled invocation covers a failed one.
     rule.addTarget(new LambdaTarget(seal.function, { retryAttempts: 0, maxEventAge: aMinute }));
     allow(seal.role, ["s3:ListBucket"], [this.#bucketArn]);
     allow(seal.role, ["s3:GetObject"], [this.#objects(ledgerObjects.entries), this.#objects(ledgerObjects.seals)]);
@@ -123,12 +131,12 @@ export class LedgerKeeping extends Construct {
       [this.#objects(ledgerObjects.seals), `${this.#bucketArn}/${ledgerObjects.publicKey}`],
     );
     allow(seal.role, ["kms:Sign", "kms:GetPublicKey"], [sealKey]);
-    allow(seal.role, keyUse, [shared.key.keyArn]);
+    allow(seal.role, keyActions, [shared.key.keyArn]);
 
     alarms.whenSilent(
       "ledger-not-sealed",
       pathMetric("EntriesSealed", { deployment: shared.deployment, statistic: "SampleCount", period: interval }),
-      "The ledger was not sealed for 15 min.",
+      "The ledger has not been sealed for 15 min.",
     );
   }
 
@@ -137,7 +145,7 @@ export class LedgerKeeping extends Construct {
     return { DEPLOYMENT: deployment, LOG_LEVEL: logLevel, ...(fips && { AWS_USE_FIPS_ENDPOINT: "true" as const }) };
   }
 
-  #objects(place: string): string {
-    return `${this.#bucketArn}/${place}*`;
+  #objects(prefix: string): string {
+    return `${this.#bucketArn}/${prefix}*`;
   }
 }

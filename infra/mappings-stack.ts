@@ -20,41 +20,41 @@ import type { Settings } from "./settings.ts";
 /** Time limit of a validator. Source: AWS AppConfig User Guide, "Understanding validators". */
 const checkTimeout = Duration.seconds(15);
 
-/** A fifth of the mappers every 2 min, then all of them for as long as the alarms take to notice, three times over. */
+/** Rollout to a fifth of the mappers every 2 min, then 10 min of monitoring: three times what the alarms need to fire. */
 const staged = { deploymentDurationInMinutes: 10, growthType: "LINEAR", growthFactor: 20, finalBakeTimeInMinutes: 10 };
 
-/** The alarms that end a rollout and bring the last sheets back. AppConfig watches at most five. */
+/** Alarms that roll back to the previous sheets. AppConfig monitors at most five. */
 const rollbackAlarms: readonly AlarmKind[] = ["mapper-failing", "mapping-faults", "inbox-waits", "inbox-dead-letters"];
 
-/** For the first sheets, and to repair those in force: nothing is worth keeping a little longer. */
+/** Rollout for the first sheets, and for fixes of faulty ones: in both cases there is nothing to protect. */
 const atOnce = { deploymentDurationInMinutes: 0, growthType: "LINEAR", growthFactor: 100, finalBakeTimeInMinutes: 0 };
 
 export interface MappingsStackProps extends StackProps {
   readonly settings: Settings;
   readonly sheetCheck: Bundle;
-  /** The ids of the connectors that sheets may name. */
+  /** Ids of the connectors that sheets may name. */
   readonly connectors: readonly string[];
 }
 
 /**
  * Stack of the mapping sheets: their storage, validation, rollout and readers.
  *
- * The sheets themselves are not in it: `npm run deploy:mappings` ships them, and no stack changes for that.
+ * The stack does not contain the sheets. `npm run deploy:mappings` deploys them without a change of the stack.
  */
 export class MappingsStack extends Stack {
   readonly #deployment: string;
 
   constructor(scope: Construct, id: string, { settings, sheetCheck, connectors, ...props }: MappingsStackProps) {
-    super(scope, id, { description: "HMS Sync Bridge: where its mapping sheets are kept", ...props });
+    super(scope, id, { description: "HMS Sync Bridge: storage and rollout of the mapping sheets", ...props });
     this.#deployment = settings.name;
-    const place = appConfigNamesOf(settings.name);
-    const keyArn = this.#told("key");
+    const names = appConfigNamesOf(settings.name);
+    const keyArn = this.#parameter("key");
 
     const application = new CfnApplication(this, "Application", {
-      name: place.application,
+      name: names.application,
       description: "HMS Sync Bridge: mapping sheets and the privacy policy",
     }).ref;
-    const environment = this.#environment(application, place.environment);
+    const environment = this.#environment(application, names.environment);
     const check = new PlainFunction(this, "SheetCheck", {
       shared: {
         deployment: settings.name,
@@ -69,11 +69,11 @@ export class MappingsStack extends Stack {
       environment: {},
       timeout: checkTimeout,
     });
-    // AppConfig names no source when it calls a validator; whoever calls it learns what is wrong with what he sent.
+    // The permission has no source condition, because AppConfig sends none. A caller only learns the issues in its input.
     check.function.addPermission("AppConfig", { principal: new ServicePrincipal("appconfig.amazonaws.com") });
     const profile = new CfnConfigurationProfile(this, "Profile", {
       applicationId: application,
-      name: place.profile,
+      name: names.profile,
       locationUri: "hosted",
       kmsKeyIdentifier: keyArn,
       validators: [
@@ -82,11 +82,11 @@ export class MappingsStack extends Stack {
       ],
     });
     profile.node.addDependency(check);
-    this.#grantReading(application, environment, profile.ref);
+    this.#grantSheetAccess(application, environment, profile.ref);
 
-    const strategy = (id: string, name: string, how: typeof staged) =>
-      new CfnDeploymentStrategy(this, id, { name: `${settings.name}-${name}`, replicateTo: "NONE", ...how }).ref;
-    const places: AppConfigTargets = {
+    const strategy = (id: string, name: string, rollout: typeof staged) =>
+      new CfnDeploymentStrategy(this, id, { name: `${settings.name}-${name}`, replicateTo: "NONE", ...rollout }).ref;
+    const targets: AppConfigTargets = {
       application,
       environment,
       profile: profile.ref,
@@ -97,22 +97,22 @@ export class MappingsStack extends Stack {
     };
     new StringParameter(this, "Parameter-sheets", {
       parameterName: parameterOf(settings.name, "sheets"),
-      description: "Where npm run deploy:mappings ships to",
-      stringValue: this.toJsonString(places),
+      description: "AppConfig ids for npm run deploy:mappings",
+      stringValue: this.toJsonString(targets),
     });
   }
 
-  #told(what: Parameters<typeof parameterOf>[1]): string {
-    return StringParameter.valueForStringParameter(this, parameterOf(this.#deployment, what));
+  #parameter(name: Parameters<typeof parameterOf>[1]): string {
+    return StringParameter.valueForStringParameter(this, parameterOf(this.#deployment, name));
   }
 
-  /** Environment of the sheets, with the alarms that roll them back. */
+  /** Creates the AppConfig environment with the alarms that roll the sheets back. */
   #environment(applicationId: string, name: string): string {
     const watcher = new Role(this, "AlarmWatcher", { assumedBy: new ServicePrincipal("appconfig.amazonaws.com") });
     watcher.addToPolicy(
       new PolicyStatement({
         actions: ["cloudwatch:DescribeAlarms"],
-        // All alarms, because whoever asks for one by its name is answered from the list of them.
+        // All alarms: even a lookup by name is authorized against the list of alarms.
         resources: [this.#alarmArn("*")],
       }),
     );
@@ -133,10 +133,10 @@ export class MappingsStack extends Stack {
     return this.formatArn({ service: "cloudwatch", resource: "alarm", resourceName, arnFormat });
   }
 
-  /** The roles were made with the path; what they may read is known only here. */
-  #grantReading(application: string, environment: string, profile: string): void {
+  /** Grants the roles of the path stack access to the sheets, whose ids are known only in this stack. */
+  #grantSheetAccess(application: string, environment: string, profile: string): void {
     for (const reader of sheetReaders) {
-      Role.fromRoleName(this, `Role-${reader}`, this.#told(`role-${reader}`)).addToPrincipalPolicy(
+      Role.fromRoleName(this, `Role-${reader}`, this.#parameter(`role-${reader}`)).addToPrincipalPolicy(
         new PolicyStatement({
           actions: ["appconfig:StartConfigurationSession", "appconfig:GetLatestConfiguration"],
           resources: [

@@ -7,16 +7,16 @@ export const fiveMinutes = Duration.minutes(5);
 
 export interface PathMetric {
   readonly deployment: string;
-  /** One connector's; absent: what belongs to none. */
+  /** Connector that the metric belongs to. Absent for a metric of the whole deployment. */
   readonly connector?: string;
-  /** `Sum`, if not said. */
+  /** Default: `Sum`. */
   readonly statistic?: string;
-  /** A minute, if not said. */
+  /** Default: one minute. */
   readonly period?: Duration;
   readonly label?: string;
 }
 
-/** Metrics of the functions, as alarms and the dashboard read them. */
+/** Returns a metric emitted by the functions, for alarms and the dashboard. */
 export function pathMetric(
   metricName: MetricName,
   { deployment, connector, statistic = "Sum", period = aMinute, label }: PathMetric,

@@ -8,7 +8,7 @@ import { parameterOf } from "../platform/aws/names.ts";
 import type { PlainFunction, Shared } from "./function.ts";
 import { httpApi } from "./http-api.ts";
 
-/** Calls a second, and at once, of all operators together: more is a mistake. */
+/** Requests per second, and the size of a burst, for all operators together. */
 const rateLimit = 50;
 const burstLimit = 100;
 
@@ -18,10 +18,10 @@ export interface OpsApiProps {
 }
 
 /**
- * The operator's API behind an HTTP API that lets nobody through whom IAM does not: every route has the IAM authorizer,
- * and who may call what is said by two policies, to be attached to the operators' roles.
+ * HTTP API for operators. Every route has the IAM authorizer. Two managed policies grant access and are meant to be
+ * attached to the operators' roles.
  *
- * The access log has caller, route and status; no query and no body.
+ * The access log contains caller, route and status, but no query and no body.
  */
 export class OpsApi extends Construct {
   readonly url: string;
@@ -32,7 +32,7 @@ export class OpsApi extends Construct {
     const { api, url } = httpApi(this, {
       shared,
       name: "ops",
-      description: "what operators do",
+      description: "operator API",
       authorizer: new HttpIamAuthorizer(),
       throttle: { rateLimit, burstLimit },
       caller: { caller: "$context.identity.userArn", why: "$context.authorizer.error" },
@@ -46,10 +46,10 @@ export class OpsApi extends Construct {
       });
     }
     this.url = url;
-    const policy = (id: string, what: string, calls: readonly string[]) =>
+    const policy = (id: string, description: string, calls: readonly string[]) =>
       new ManagedPolicy(this, id, {
         managedPolicyName: `${deployment}-${id.toLowerCase()}`,
-        description: what,
+        description,
         statements: [
           new PolicyStatement({ actions: ["execute-api:Invoke"], resources: calls.map((call) => callArn(api, call)) }),
           new PolicyStatement({ actions: ["ssm:GetParameter"], resources: [this.#urlParameter(deployment)] }),

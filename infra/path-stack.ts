@@ -25,7 +25,7 @@ import {
 import { Alarms } from "./alarms.ts";
 import { Alerts, type Bus } from "./alerts.ts";
 import type { Bundle } from "./bundle.ts";
-import { type LaneMade, LaneStack, secretArns } from "./connector-lane.ts";
+import { type LaneDefinition, LaneStack, secretArns } from "./connector-lane.ts";
 import { addDashboard } from "./dashboard.ts";
 import { allow, BridgeFunction, pathEnvironment, placesEnvironment, type Shared } from "./function.ts";
 import { InboundApi } from "./inbound-api.ts";
@@ -40,8 +40,8 @@ const hmsEvents = {
   detailType: Match.anythingButPrefix(acceptedEvents.ownTypePrefix),
 };
 
-/** Mappers at work at once, each with ten events. */
-const mappers = 10;
+/** Most concurrent mappers, each with a batch of ten events. */
+const maxMappers = 10;
 
 export interface PathStackProps extends StackProps {
   readonly settings: Settings;
@@ -49,31 +49,32 @@ export interface PathStackProps extends StackProps {
   readonly ops: Bundle;
   readonly inbound: Bundle;
   readonly ledger: Bundle;
-  readonly lanes: readonly LaneMade[];
+  readonly lanes: readonly LaneDefinition[];
 }
 
 /**
- * The way of an event: bus, rule, inbox, mapper, and a lane for each connector.
+ * Stack with the path of an event: bus, rule, mapper, and a lane for each connector.
  *
- * When the stack is deleted, its logs are kept, and the inbox, which is another's: made again, it goes on.
+ * When the stack is deleted, its logs are retained. The inbox belongs to the state stack, so no event is lost if the
+ * stack is created again.
  */
 export class PathStack extends Stack {
   readonly #settings: Settings;
   readonly #shared: Shared;
 
-  constructor(scope: Construct, id: string, { settings, ...made }: PathStackProps) {
-    const { mapper, ops, inbound, ledger, lanes, ...props } = made;
-    super(scope, id, { description: "HMS Sync Bridge: the way of an event", ...props });
+  constructor(scope: Construct, id: string, { settings, ...parts }: PathStackProps) {
+    const { mapper, ops, inbound, ledger, lanes, ...props } = parts;
+    super(scope, id, { description: "HMS Sync Bridge: the path from event to target", ...props });
     this.#settings = settings;
-    const told = (what: Parameters<typeof parameterOf>[1]) =>
-      StringParameter.valueForStringParameter(this, parameterOf(settings.name, what));
+    const parameter = (name: Parameters<typeof parameterOf>[1]) =>
+      StringParameter.valueForStringParameter(this, parameterOf(settings.name, name));
     this.#shared = {
       deployment: settings.name,
-      key: Key.fromKeyArn(this, "Key", told("key")),
-      packetsTable: told("packets-table"),
-      ledgerTable: told("ledger-table"),
-      bridgeKey: told("bridge-key"),
-      // By its name, which is the same whether the bus is made here or was there before.
+      key: Key.fromKeyArn(this, "Key", parameter("key")),
+      packetsTable: parameter("packets-table"),
+      ledgerTable: parameter("ledger-table"),
+      bridgeKey: parameter("bridge-key"),
+      // Built from the name, which works for a new bus as well as for an existing one.
       bus: this.formatArn({ service: "events", resource: "event-bus", resourceName: busNameOf(settings) }),
       fips: settings.fips,
       logRetentionDays: settings.logRetentionDays,
@@ -84,7 +85,7 @@ export class PathStack extends Stack {
     const topic = this.#alarmTopic();
     const alarms = new Alarms(this, "PathAlarms", { prefix: settings.name, topic });
     const queues = inboxQueues(this, settings.name, this.#shared.key);
-    this.#watchInbox(queues, alarms);
+    this.#addInboxAlarms(queues, alarms);
     const eventBus = this.#bus(queues);
     this.#rule(eventBus, queues);
     new Alerts(this, "Alerts", { shared: this.#shared, eventBus, alarms });
@@ -93,7 +94,7 @@ export class PathStack extends Stack {
       const id = connectorId(lane.connector).replaceAll("@", "-");
       return new LaneStack(this, id, { ...lane, shared: this.#shared, topic });
     });
-    // A mapper that knows a connector must find its queue.
+    // Deployed after the lanes, because these functions send to queues of the connectors they know.
     this.#mapper(mapper, queues.inbox, lanes, alarms).node.addDependency(...stacks);
     this.#watchdog(mapper, queues.inbox, lanes, alarms).node.addDependency(...stacks);
     this.#ops(ops, lanes, alarms).node.addDependency(...stacks);
@@ -102,9 +103,9 @@ export class PathStack extends Stack {
       shared: this.#shared,
       bundle: ledger,
       alarms,
-      stream: told("ledger-stream"),
-      bucket: told("ledger-bucket"),
-      sealKey: told("seal-key"),
+      stream: parameter("ledger-stream"),
+      bucket: parameter("ledger-bucket"),
+      sealKey: parameter("seal-key"),
     });
     addDashboard(this, { deployment: settings.name, connectors: lanes.map(({ connector }) => connector) });
   }
@@ -124,12 +125,12 @@ export class PathStack extends Stack {
     return topic;
   }
 
-  #watchInbox({ inbox, inboxDead, ruleDead }: InboxQueues, alarms: Alarms): void {
-    alarms.whenFilled("rule-dead-letters", ruleDead, 1, "EventBridge could not bring an event to the inbox.");
-    alarms.whenFilled("inbox-dead-letters", inboxDead, 1, "An event was tried again and again and is not recorded.");
+  #addInboxAlarms({ inbox, inboxDead, ruleDead }: InboxQueues, alarms: Alarms): void {
+    alarms.whenFilled("rule-dead-letters", ruleDead, 1, "EventBridge could not deliver an event to the inbox.");
+    alarms.whenFilled("inbox-dead-letters", inboxDead, 1, "An event could not be recorded after repeated attempts.");
     alarms.whenOld("inbox-waits", inbox, { seconds: 60, minutes: 3 }, "An event has waited in the inbox for a minute.");
     const quarantined = pathMetric("EventsQuarantined", { deployment: this.#settings.name, period: fiveMinutes });
-    alarms.whenCounted("events-quarantined", quarantined, "HMS published an event that is none: it went to nobody.");
+    alarms.whenCounted("events-quarantined", quarantined, "HMS published an invalid event, which was quarantined.");
   }
 
   #bus({ ruleDead }: InboxQueues) {
@@ -139,7 +140,7 @@ export class PathStack extends Stack {
       bus === undefined
         ? new EventBus(this, "Bus", { eventBusName: busNameOf(this.#settings), kmsKey: key, deadLetterQueue: ruleDead })
         : EventBus.fromEventBusName(this, "Bus", bus);
-    this.#tell("bus", eventBus.eventBusArn);
+    this.#putParameter("bus", eventBus.eventBusArn);
     return eventBus;
   }
 
@@ -147,11 +148,11 @@ export class PathStack extends Stack {
     const { archiveDays } = this.#settings;
     const rule = new Rule(this, "HmsEvents", {
       ruleName: ruleNameOf(this.#settings),
-      description: "What HMS services publish, to the bridge's inbox",
+      description: "Events of HMS services, forwarded to the inbox",
       eventBus,
       eventPattern: hmsEvents,
     });
-    // Not CDK's own target: with an encrypted queue that lets every rule of the account write to it.
+    // CDK's own target would let every rule of the account write to an encrypted queue.
     rule.addTarget({
       bind: () => ({
         arn: inbox.queueArn,
@@ -162,7 +163,7 @@ export class PathStack extends Stack {
     });
     if (archiveDays > 0) {
       new Archive(this, "Archive", {
-        description: "What HMS services published, to be published again should the bridge not have heard it",
+        description: "Events of HMS services, to be replayed if the bridge missed them",
         sourceEventBus: eventBus,
         eventPattern: hmsEvents,
         retention: Duration.days(archiveDays),
@@ -171,7 +172,7 @@ export class PathStack extends Stack {
     }
   }
 
-  #mapper(bundle: Bundle, inbox: IQueue, lanes: readonly LaneMade[], alarms: Alarms): BridgeFunction {
+  #mapper(bundle: Bundle, inbox: IQueue, lanes: readonly LaneDefinition[], alarms: Alarms): BridgeFunction {
     const shared = this.#shared;
     const environment = this.#mapperEnvironment();
     const mapper = new BridgeFunction(this, "Mapper", {
@@ -184,24 +185,28 @@ export class PathStack extends Stack {
       state: { packets: ["BatchGetItem", "PartiQLInsert", "PartiQLUpdate"], ledger: true, publishes: true },
     });
     mapper.function.addEventSource(
-      new SqsEventSource(inbox, { batchSize, maxConcurrency: mappers, reportBatchItemFailures: true }),
+      new SqsEventSource(inbox, { batchSize, maxConcurrency: maxMappers, reportBatchItemFailures: true }),
     );
-    // Large events go back through the inbox in chunks.
+    // The mapper splits large events and sends the chunks to the inbox.
     const resources = [inbox.queueArn, ...this.#queueArns(lanes, "lane")];
     allow(mapper.role, ["sqs:SendMessage"], resources);
-    this.#letRead(mapper.role);
-    this.#letAskGovernance(mapper.role);
-    alarms.whenFailing("mapper-failing", mapper.function, "The mapper has failed for 3 min: events wait in the inbox.");
+    this.#grantFileAccess(mapper.role);
+    this.#grantComplianceToken(mapper.role);
+    alarms.whenFailing(
+      "mapper-failing",
+      mapper.function,
+      "The mapper has been failing for 3 min; events wait in the inbox.",
+    );
     const faults = pathMetric("MappingFaults", { deployment: shared.deployment });
-    alarms.whenCounted("mapping-faults", faults, "A sheet could not map an event's values, and its packets are held.");
-    const notAsked = pathMetric("GovernanceNotAsked", { deployment: shared.deployment, period: fiveMinutes });
-    alarms.whenCounted("governance-not-asked", notAsked, "The compliance engine cannot be asked: nothing new leaves.");
-    this.#tellRole("mapper", mapper.role);
+    alarms.whenCounted("mapping-faults", faults, "A sheet could not map the values of an event; the packets are held.");
+    const unavailable = pathMetric("GovernanceNotAsked", { deployment: shared.deployment, period: fiveMinutes });
+    alarms.whenCounted("governance-not-asked", unavailable, "The compliance engine is unavailable; new packets wait.");
+    this.#putRoleParameter("mapper", mapper.role);
     return mapper;
   }
 
-  /** Compares the table with the queues every minute, and works on jobs. */
-  #watchdog(bundle: Bundle, inbox: IQueue, lanes: readonly LaneMade[], alarms: Alarms): BridgeFunction {
+  /** Creates the function that compares the table with the queues every minute and runs jobs. */
+  #watchdog(bundle: Bundle, inbox: IQueue, lanes: readonly LaneDefinition[], alarms: Alarms): BridgeFunction {
     const shared = this.#shared;
     const environment = this.#mapperEnvironment();
     const watchdog = new BridgeFunction(this, "Watchdog", {
@@ -212,7 +217,7 @@ export class PathStack extends Stack {
       source: "bridge/maintenance/watchdog.ts",
       environment,
       state: {
-        // Whoever closes a packet of a strict lane takes it out of the lane's list.
+        // Closing a packet of a strict lane also deletes it from the lane's list.
         packets: ["BatchGetItem", "Query", "DeleteItem", "PartiQLInsert", "PartiQLUpdate", "PartiQLDelete"],
         indexes: true,
         ledger: true,
@@ -220,21 +225,21 @@ export class PathStack extends Stack {
       },
       everyMinute: true,
     });
-    // Two statements, because one with every queue of 50 connectors is longer than any policy may be.
+    // Separate statements, because one with the queues of 50 connectors would exceed the size limit of a policy.
     allow(watchdog.role, ["sqs:SendMessage", "sqs:GetQueueAttributes"], this.#queueArns(lanes, "lane"));
     allow(watchdog.role, ["sqs:GetQueueAttributes"], this.#queueArns(lanes, "outbox"));
-    // Chunks of large events, and lines of snapshots.
+    // It sends chunks of large events and lines of snapshots to the inbox.
     allow(watchdog.role, ["sqs:SendMessage", "sqs:GetQueueAttributes"], [inbox.queueArn]);
-    this.#letRead(watchdog.role);
-    this.#letAskGovernance(watchdog.role);
-    const says = "The watchdog has failed for 3 min: what a crash left behind is not mended, and no job goes on.";
-    alarms.whenFailing("watchdog-failing", watchdog.function, says);
-    this.#tellRole("watchdog", watchdog.role);
+    this.#grantFileAccess(watchdog.role);
+    this.#grantComplianceToken(watchdog.role);
+    const meaning = "The watchdog has been failing for 3 min: lost packets are not requeued, and jobs have stopped.";
+    alarms.whenFailing("watchdog-failing", watchdog.function, meaning);
+    this.#putRoleParameter("watchdog", watchdog.role);
     return watchdog;
   }
 
-  /** API for operators: over HTTP, with the callers' own permissions. */
-  #ops(bundle: Bundle, lanes: readonly LaneMade[], alarms: Alarms): BridgeFunction {
+  /** Creates the operator API. Callers authenticate with their own IAM permissions. */
+  #ops(bundle: Bundle, lanes: readonly LaneDefinition[], alarms: Alarms): BridgeFunction {
     const shared = this.#shared;
     const ops = new BridgeFunction(this, "Ops", {
       shared,
@@ -249,49 +254,53 @@ export class PathStack extends Stack {
         ledger: "read",
       },
     });
-    // Statements of their own, as for the watchdog.
+    // Separate statements, as for the watchdog.
     allow(ops.role, ["sqs:SendMessage", "sqs:GetQueueAttributes"], this.#queueArns(lanes, "lane"));
     allow(ops.role, ["sqs:GetQueueAttributes"], this.#queueArns(lanes, "outbox"));
     allow(ops.role, ["lambda:InvokeFunction"], this.#probeArns(lanes));
-    this.#letRead(ops.role);
-    this.#letAskGovernance(ops.role);
-    alarms.whenFailing("ops-failing", ops.function, "The operator's API has failed for 3 min; packets go on.");
-    this.#tellRole("ops", ops.role);
-    this.#tell("ops-url", new OpsApi(this, "OpsApi", { shared, handler: ops }).url);
+    this.#grantFileAccess(ops.role);
+    this.#grantComplianceToken(ops.role);
+    alarms.whenFailing(
+      "ops-failing",
+      ops.function,
+      "The operator API has been failing for 3 min; packets are still delivered.",
+    );
+    this.#putRoleParameter("ops", ops.role);
+    this.#putParameter("ops-url", new OpsApi(this, "OpsApi", { shared, handler: ops }).url);
     return ops;
   }
 
-  /** Endpoint of outside systems: a message goes to the inbox once its signature is verified. */
+  /** Creates the endpoint for webhooks. A message goes to the inbox once its signature is verified. */
   #inbound(bundle: Bundle, inbox: IQueue, alarms: Alarms): void {
     const shared = this.#shared;
-    const door = new BridgeFunction(this, "Inbound", {
+    const receiver = new BridgeFunction(this, "Inbound", {
       shared,
       name: "inbound",
       bundle,
       handler: "receive",
       source: "functions/inbound.ts",
       environment: placesEnvironment(this, shared),
-      // Whether it was here before.
+      // Reads only whether a message was received before.
       state: { packets: ["BatchGetItem"], ledger: false, onPackets: false },
     });
-    allow(door.role, ["sqs:SendMessage"], [inbox.queueArn]);
-    // What messages are signed with, of whichever connector; one by one they are longer than a policy may be.
+    allow(receiver.role, ["sqs:SendMessage"], [inbox.queueArn]);
+    // The signing secrets of all connectors, by pattern: a list of them would exceed the size limit of a policy.
     allow(
-      door.role,
+      receiver.role,
       ["secretsmanager:GetSecretValue"],
       secretArns(this, secretNameOf(shared.deployment, inboundSecretName("*"))),
     );
-    const says = "Messages of outside systems could not be stored for 3 min; they are sent again.";
-    alarms.whenFailing("inbound-failing", door.function, says);
-    const { url } = new InboundApi(this, "InboundApi", { shared, handler: door });
-    this.#tell("inbound-url", url);
+    const meaning = "Messages of outside systems could not be stored for 3 min; the senders retry.";
+    alarms.whenFailing("inbound-failing", receiver.function, meaning);
+    const { url } = new InboundApi(this, "InboundApi", { shared, handler: receiver });
+    this.#putParameter("inbound-url", url);
     new CfnOutput(this, "InboundUrl", {
-      description: "Where outside systems send messages: inbound/<connector>",
+      description: "Base URL of the webhook endpoints: inbound/<connector>",
       value: url,
     });
   }
 
-  #probeArns(lanes: readonly LaneMade[]): string[] {
+  #probeArns(lanes: readonly LaneDefinition[]): string[] {
     return lanes.map(({ connector }) =>
       this.formatArn({
         service: "lambda",
@@ -312,16 +321,16 @@ export class PathStack extends Stack {
     };
   }
 
-  /** Lets a role read the token for the compliance engine, where one is named. */
-  #letAskGovernance(role: Role): void {
+  /** Lets a role read the token of the compliance engine, if one is configured. */
+  #grantComplianceToken(role: Role): void {
     const { governance, name } = this.#settings;
     if (!governance) return;
     const resources = secretArns(this, secretNameOf(name, complianceSecret));
     allow(role, ["secretsmanager:GetSecretValue"], resources);
   }
 
-  /** Lets a role read files in the places that are named, and in no others. */
-  #letRead(role: Role): void {
+  /** Lets a role read files in the configured S3 folders. */
+  #grantFileAccess(role: Role): void {
     const { places, placeKeys } = this.#settings;
     const resources = places.map((place) => `arn:${this.partition}:s3:::${place.slice("s3://".length)}*`);
     if (resources.length === 0) return;
@@ -336,7 +345,7 @@ export class PathStack extends Stack {
     );
   }
 
-  #queueArns(lanes: readonly LaneMade[], kind: "lane" | "outbox"): string[] {
+  #queueArns(lanes: readonly LaneDefinition[], kind: "lane" | "outbox"): string[] {
     return lanes.map(({ connector }) =>
       this.formatArn({
         service: "sqs",
@@ -345,13 +354,13 @@ export class PathStack extends Stack {
     );
   }
 
-  /** For the mappings stack, which lets these roles read the sheets. */
-  #tellRole(reader: SheetReader, { roleName }: Role): void {
-    this.#tell(`role-${reader}`, roleName);
+  /** Stores a role's name for the mappings stack, which grants it access to the sheets. */
+  #putRoleParameter(reader: SheetReader, { roleName }: Role): void {
+    this.#putParameter(`role-${reader}`, roleName);
   }
 
-  #tell(what: Parameter, stringValue: string): void {
-    const parameterName = parameterOf(this.#settings.name, what);
-    new StringParameter(this, `Parameter-${what}`, { parameterName, stringValue });
+  #putParameter(name: Parameter, stringValue: string): void {
+    const parameterName = parameterOf(this.#settings.name, name);
+    new StringParameter(this, `Parameter-${name}`, { parameterName, stringValue });
   }
 }

@@ -5,26 +5,29 @@ import type { Construct } from "constructs";
 import { readTimes } from "../bridge/model/timings.ts";
 import { maxReceives } from "../bridge/ports/queue.ts";
 
-/** Source: Amazon SQS quotas, a queue's name. */
-const longestName = 80;
+/** Most characters in a queue's name. Source: Amazon SQS quotas. */
+const maxNameLength = 80;
 
 export interface QueuePlan {
   readonly name: string;
   readonly key: IKey;
   /** Dead-letter queue for messages received too often. Absent for a dead-letter queue. */
-  readonly dead?: Queue;
+  readonly deadLetters?: Queue;
   /** Retained when its stack is deleted: it may hold messages that are in no table yet. */
   readonly kept?: boolean;
 }
 
 /**
- * A queue of the path: encrypted with our key, by TLS only, keeping a message for 14 days.
+ * Creates a queue of the path: encrypted with the bridge's key, accessible only over TLS, with a retention of 14 days.
  *
- * A FIFO queue is high-throughput: order and deduplication are a group's own, so lanes do not wait for each other.
+ * A FIFO queue uses high throughput mode: order and deduplication are per message group, so lanes do not block each
+ * other.
  */
-export function pathQueue(scope: Construct, id: string, { name, key, dead, kept = false }: QueuePlan): Queue {
-  if (name.length > longestName) {
-    throw new Error(`the queue ${name} has a name longer than ${longestName}; give the connector a shorter one`);
+export function pathQueue(scope: Construct, id: string, { name, key, deadLetters, kept = false }: QueuePlan): Queue {
+  if (name.length > maxNameLength) {
+    throw new Error(
+      `the queue name ${name} has more than ${maxNameLength} characters; give the connector a shorter name`,
+    );
   }
   return new Queue(scope, id, {
     queueName: name,
@@ -39,6 +42,6 @@ export function pathQueue(scope: Construct, id: string, { name, key, dead, kept 
       deduplicationScope: DeduplicationScope.MESSAGE_GROUP,
       fifoThroughputLimit: FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
     }),
-    ...(dead && { deadLetterQueue: { queue: dead, maxReceiveCount: maxReceives } }),
+    ...(deadLetters && { deadLetterQueue: { queue: deadLetters, maxReceiveCount: maxReceives } }),
   });
 }

@@ -5,7 +5,7 @@ import { listConnectorFiles } from "../connectors/protocols/load-connectors.ts";
 import { catalogFile, catalogText } from "../platform/aws/deployed-catalog.ts";
 import { type BundleOptions, bundle, projectRoot } from "./bundle.ts";
 import { configFor, deployable } from "./connector-config.ts";
-import type { LaneMade } from "./connector-lane.ts";
+import type { LaneDefinition } from "./connector-lane.ts";
 import { MappingsStack } from "./mappings-stack.ts";
 import { PathStack } from "./path-stack.ts";
 import { readSettings } from "./settings.ts";
@@ -18,17 +18,17 @@ export interface BridgeStacks {
 }
 
 /**
- * Adds the bridge to a CDK app: what it keeps, the way of an event, and where its sheets are kept.
+ * Adds the bridge to a CDK app as three stacks: state, path and mappings.
  *
- * @param makeBundle how a function's code is bundled; tests of the templates keep what they have bundled once
+ * @param makeBundle bundles a function's code; tests of the templates pass one that caches its bundles
  */
 export async function addBridge(app: App, env?: Environment, makeBundle = bundle): Promise<BridgeStacks> {
   const settings = readSettings((key) => app.node.tryGetContext(key));
   const files = deployable(await listConnectorFiles(join(projectRoot, "connectors")), settings);
   const connectors = files.map(({ connector }) => connector);
-  // Before anything is bundled, so that an invalid setting is reported at once.
+  // Checked before bundling, so that an invalid setting is reported at once.
   const configs = connectors.map((connector) => configFor(connector, settings));
-  // The facts about connectors go with the code that was deployed with them; the sheets go their own way.
+  // The connector catalog is deployed with the code it describes. Sheets are deployed separately.
   const also = { [catalogFile]: catalogText(connectors) };
   const bundled = (name: string, options: Omit<BundleOptions, "outDir">) =>
     makeBundle({ ...options, outDir: join(app.outdir, ".bundles", name) });
@@ -38,10 +38,10 @@ export async function addBridge(app: App, env?: Environment, makeBundle = bundle
     bundled("ops", { entry: "functions/ops.ts", also }),
     bundled("inbound", { entry: "functions/inbound.ts", also }),
     bundled("ledger", { entry: "functions/ledger.ts" }),
-    ...files.map(async ({ connector, file }, i): Promise<LaneMade> => {
+    ...files.map(async ({ connector, file }, i): Promise<LaneDefinition> => {
       const name = connectorId(connector).replaceAll("@", "-");
-      const made = await bundled(name, { entry: "functions/connector.ts", connectorFile: file });
-      return { connector, file, config: configs[i], bundle: made };
+      const code = await bundled(name, { entry: "functions/connector.ts", connectorFile: file });
+      return { connector, file, config: configs[i], bundle: code };
     }),
   ]);
 
@@ -59,7 +59,7 @@ export async function addBridge(app: App, env?: Environment, makeBundle = bundle
     connectors: connectors.map(connectorId),
     ...inEnv,
   });
-  // Each reads at deployment what the one before has written to Parameter Store.
+  // Each stack reads parameters that the previous one has written to Parameter Store.
   path.addStackDependency(state);
   mappings.addStackDependency(path);
   return { state, path, mappings };

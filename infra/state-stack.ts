@@ -18,18 +18,18 @@ import { ledgerBucket } from "./ledger-bucket.ts";
 import type { Settings } from "./settings.ts";
 
 /**
- * Resources that must outlive every deployment: the key, the packets, the ledger with its copies and what signs their seals, the
- * bridge's own key, and events nobody has recorded yet.
+ * Resources that must outlive every deployment: the encryption key, the packets table, the ledger with its copies and
+ * signing key, the bridge's own key, and the queues with events that are not recorded yet.
  *
- * All of it is kept when the stack is deleted. The path stack finds it by Parameter Store.
+ * All of them are retained when the stack is deleted. The path stack finds them with Parameter Store.
  */
 export class StateStack extends Stack {
   constructor(scope: Construct, id: string, { settings, ...props }: StackProps & { readonly settings: Settings }) {
-    super(scope, id, { description: "HMS Sync Bridge: what it keeps", ...props });
+    super(scope, id, { description: "HMS Sync Bridge: tables, keys, queues and the ledger bucket", ...props });
     const { name: deployment } = settings;
     const key = customerKey(this, settings);
     new Inbox(this, "Inbox", { key, settings });
-    const kept = {
+    const tableDefaults = {
       billingMode: BillingMode.PAY_PER_REQUEST,
       encryption: TableEncryption.CUSTOMER_MANAGED,
       encryptionKey: key,
@@ -39,7 +39,7 @@ export class StateStack extends Stack {
     };
 
     const packets = new Table(this, "Packets", {
-      ...kept,
+      ...tableDefaults,
       partitionKey: { name: "pk", type: AttributeType.STRING },
       sortKey: { name: "sk", type: AttributeType.STRING },
     });
@@ -51,13 +51,13 @@ export class StateStack extends Stack {
         indexName,
         partitionKey: { name: `${attribute}Shard`, type: AttributeType.STRING },
         sortKey: { name: `${attribute}At`, type: AttributeType.STRING },
-        // A reader fetches what it found from the table: consistent, and an update of a packet costs no index write.
+        // Readers fetch the items from the table, which is consistent; an update of a packet costs no index write.
         projectionType: ProjectionType.KEYS_ONLY,
       });
     }
 
     const ledger = new Table(this, "Ledger", {
-      ...kept,
+      ...tableDefaults,
       partitionKey: { name: "pk", type: AttributeType.STRING },
       sortKey: { name: "sk", type: AttributeType.NUMBER },
       stream: StreamViewType.NEW_AND_OLD_IMAGES,
@@ -65,13 +65,14 @@ export class StateStack extends Stack {
     });
 
     const bridgeKey = new Secret(this, "BridgeKey", {
-      description: "Hides entities and values in the bridge's hashes. Lost or changed, no shadow is known again.",
+      description:
+        "Key for hashing entities and values. If it is lost or changed, existing shadows can no longer be found.",
       encryptionKey: key,
       generateSecretString: { passwordLength: 64, excludePunctuation: true },
       removalPolicy: RemovalPolicy.RETAIN,
     });
 
-    const copies = ledgerBucket(this, key, settings);
+    const bucket = ledgerBucket(this, key, settings);
     const sealKey = new Key(this, "SealKey", {
       description: `HMS Sync Bridge ${deployment}: signs the ledger's seals`,
       alias: `alias/${deployment}-seals`,
@@ -80,30 +81,30 @@ export class StateStack extends Stack {
       removalPolicy: RemovalPolicy.RETAIN,
     });
 
-    for (const [what, stringValue] of [
+    for (const [name, stringValue] of [
       ["packets-table", packets.tableName],
       ["ledger-table", ledger.tableName],
       ["ledger-stream", ledger.tableStreamArn as string],
-      ["ledger-bucket", copies.bucketName],
+      ["ledger-bucket", bucket.bucketName],
       ["seal-key", sealKey.keyArn],
       ["key", key.keyArn],
       ["bridge-key", bridgeKey.secretArn],
     ] as const) {
-      new StringParameter(this, `Parameter-${what}`, { parameterName: parameterOf(deployment, what), stringValue });
+      new StringParameter(this, `Parameter-${name}`, { parameterName: parameterOf(deployment, name), stringValue });
     }
   }
 }
 
 /**
- * The one key for everything at rest.
+ * Creates the key that encrypts all data at rest.
  *
- * The services that use it on nobody's behalf are in its policy from the start, each held to this account; functions
- * get it by their own roles.
+ * Its policy lists the services that use the key by themselves, each restricted to this account. Functions use it with
+ * their own roles.
  */
 function customerKey(scope: Construct, settings: Settings): Key {
   const { name: deployment, archiveDays } = settings;
   const key = new Key(scope, "Key", {
-    description: `HMS Sync Bridge ${deployment}: everything it keeps`,
+    description: `HMS Sync Bridge ${deployment}: all data at rest`,
     alias: `alias/${deployment}`,
     enableKeyRotation: true,
     removalPolicy: RemovalPolicy.RETAIN,
@@ -112,27 +113,27 @@ function customerKey(scope: Construct, settings: Settings): Key {
     key.addToResourcePolicy(
       new PolicyStatement({ sid, principals: [new ServicePrincipal(service)], actions, resources: ["*"], conditions }),
     );
-  const ofThisAccount = { StringEquals: { "aws:SourceAccount": Aws.ACCOUNT_ID } };
+  const inThisAccount = { StringEquals: { "aws:SourceAccount": Aws.ACCOUNT_ID } };
   allow(
     "BusAndRules",
     "events.amazonaws.com",
     ["kms:DescribeKey", "kms:GenerateDataKey", "kms:Decrypt"],
-    ofThisAccount,
+    inThisAccount,
   );
   if (archiveDays > 0) {
-    // An archive re-encrypts what the bus hands it, and says for which bus.
+    // An archive re-encrypts the events of a bus, with the bus in the encryption context.
     const bus = `arn:${Aws.PARTITION}:events:${Aws.REGION}:${Aws.ACCOUNT_ID}:event-bus/${busNameOf(settings)}`;
     allow("Archive", "events.amazonaws.com", ["kms:GenerateDataKey", "kms:Decrypt", "kms:ReEncrypt*"], {
       StringEquals: { "kms:EncryptionContext:aws:events:event-bus:arn": bus },
     });
   }
-  // SNS hands EventBridge's use of the key on without saying for whom; the topic it says. Source: Amazon SNS Developer
-  // Guide, "Key management": `aws:SourceAccount` and `aws:SourceArn` are not supported for topics EventBridge publishes to.
+  // Restricted by topic, because SNS passes on no account for EventBridge. Source: Amazon SNS Developer Guide, "Key
+  // management": `aws:SourceAccount` and `aws:SourceArn` are not supported for topics that EventBridge publishes to.
   const alerts = `arn:${Aws.PARTITION}:sns:${Aws.REGION}:${Aws.ACCOUNT_ID}:${alertTopicOf(deployment)}`;
   allow("Alerts", "events.amazonaws.com", ["kms:GenerateDataKey", "kms:Decrypt"], {
     StringEquals: { "kms:EncryptionContext:aws:sns:topicArn": alerts },
   });
-  allow("Alarms", "cloudwatch.amazonaws.com", ["kms:GenerateDataKey", "kms:Decrypt"], ofThisAccount);
+  allow("Alarms", "cloudwatch.amazonaws.com", ["kms:GenerateDataKey", "kms:Decrypt"], inThisAccount);
   const groups = `arn:${Aws.PARTITION}:logs:${Aws.REGION}:${Aws.ACCOUNT_ID}:log-group:/aws/lambda/${deployment}-*`;
   allow(
     "Logs",
@@ -144,8 +145,8 @@ function customerKey(scope: Construct, settings: Settings): Key {
 }
 
 /**
- * Nobody changes or removes an entry, whatever a role allows: of all writes only PartiQL's INSERT is left, which fails
- * where the entry is there already. A plain put would overwrite it.
+ * Returns a table policy that prevents changes and deletions of entries, whatever a role allows. The only write left is
+ * PartiQL's INSERT, which fails if the entry already exists; a put would overwrite it.
  */
 function appendOnly(): PolicyDocument {
   return new PolicyDocument({
@@ -162,7 +163,7 @@ function appendOnly(): PolicyDocument {
           "dynamodb:PartiQLUpdate",
           "dynamodb:PartiQLDelete",
         ],
-        // In a table's own policy: this table.
+        // In a resource policy, `*` is this table.
         resources: ["*"],
       }),
     ],

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import * as z from "zod";
 
 /**
- * Prints what was synthesized: the way of an event, a line each.
+ * Prints a summary of the synthesized stacks, in the order in which an event passes through them.
  *
  * Usage: node infra/summary.ts [cdk.out]
  */
@@ -27,7 +27,10 @@ const templateSchema = z.object({
 
 type Resource = z.output<typeof templateSchema>["Resources"][string];
 
-/** The resources of every stack the manifest names, and of the stacks nested in them; the folder may hold older ones. */
+/**
+ * Returns the resources of every stack in the manifest, nested stacks included. Other templates in the folder may be
+ * from older runs.
+ */
 function resourcesIn(folder: string): Resource[] {
   const read = (name: string): unknown => JSON.parse(readFileSync(join(folder, name), "utf8"));
   const inTemplate = (name: string): Resource[] =>
@@ -45,19 +48,20 @@ function print(label: string, lines: readonly string[]): void {
 }
 
 const resources = resourcesIn(process.argv[2] ?? "cdk.out");
-const of = (type: string) => resources.filter((resource) => resource.Type === type).map(({ Properties }) => Properties);
-const queues = of("AWS::SQS::Queue").map(({ QueueName }) => String(QueueName));
-const functions = of("AWS::Lambda::Function").map(({ FunctionName, Description, Runtime }) =>
+const propertiesOf = (type: string) =>
+  resources.filter((resource) => resource.Type === type).map(({ Properties }) => Properties);
+const queues = propertiesOf("AWS::SQS::Queue").map(({ QueueName }) => String(QueueName));
+const functions = propertiesOf("AWS::Lambda::Function").map(({ FunctionName, Description, Runtime }) =>
   [FunctionName, Description, Runtime].map(String).join("  "),
 );
 
 print(
   "bus",
-  of("AWS::Events::EventBus").map(({ Name }) => String(Name)),
+  propertiesOf("AWS::Events::EventBus").map(({ Name }) => String(Name)),
 );
 print(
   "rule",
-  of("AWS::Events::Rule").flatMap(({ Name, EventPattern }) =>
+  propertiesOf("AWS::Events::Rule").flatMap(({ Name, EventPattern }) =>
     EventPattern ? [`${Name}  ${JSON.stringify(EventPattern)}`] : [],
   ),
 );
@@ -82,12 +86,12 @@ print(
   functions.filter((line) => line.includes("connectors/")),
 );
 print(
-  "by the clock",
+  "scheduled",
   functions.filter((line) => line.includes("bridge/")),
 );
 print(
   "tables",
-  of("AWS::DynamoDB::Table").map((table) =>
+  propertiesOf("AWS::DynamoDB::Table").map((table) =>
     table.StreamSpecification ? "ledger (append-only, with a stream)" : "packets",
   ),
 );
@@ -96,7 +100,7 @@ print(
   functions.filter((line) => line.includes("functions/ledger-")),
 );
 print("sheets", [
-  ...of("AWS::AppConfig::DeploymentStrategy").map(({ Name }) => `rollout ${Name}`),
+  ...propertiesOf("AWS::AppConfig::DeploymentStrategy").map(({ Name }) => `rollout ${Name}`),
   ...functions.filter((line) => line.includes("functions/sheet-check.ts")),
 ]);
-print("alarms", [String(of("AWS::CloudWatch::Alarm").length)]);
+print("alarms", [String(propertiesOf("AWS::CloudWatch::Alarm").length)]);

@@ -3,53 +3,53 @@ import { Icon, type IconName } from "./icon.tsx";
 
 type Tone = "good" | "warn" | "bad" | "calm" | "busy";
 
-interface Look {
+interface BadgeStyle {
   readonly tone: Tone;
   readonly icon: IconName;
-  readonly word: string;
+  readonly label: string;
 }
 
-const packets: Readonly<Record<Status, Look>> = {
-  QUEUED: { tone: "busy", icon: "clock", word: "Queued" },
-  RETRY: { tone: "warn", icon: "again", word: "Retry" },
-  HELD: { tone: "bad", icon: "hand", word: "Held" },
-  SENT: { tone: "good", icon: "check", word: "Sent" },
-  UNCHANGED: { tone: "calm", icon: "same", word: "Unchanged" },
-  SUPERSEDED: { tone: "calm", icon: "newer", word: "Superseded" },
-  DISCARDED: { tone: "calm", icon: "cross", word: "Discarded" },
+const packetStyles: Readonly<Record<Status, BadgeStyle>> = {
+  QUEUED: { tone: "busy", icon: "clock", label: "Queued" },
+  RETRY: { tone: "warn", icon: "again", label: "Retry" },
+  HELD: { tone: "bad", icon: "hand", label: "Held" },
+  SENT: { tone: "good", icon: "check", label: "Sent" },
+  UNCHANGED: { tone: "calm", icon: "same", label: "Unchanged" },
+  SUPERSEDED: { tone: "calm", icon: "newer", label: "Superseded" },
+  DISCARDED: { tone: "calm", icon: "cross", label: "Discarded" },
 };
 
-const events: Readonly<Record<EventStatus, Look>> = {
-  EXPANDING: { tone: "busy", icon: "clock", word: "Expanding" },
-  EXPANDED: { tone: "good", icon: "check", word: "Expanded" },
-  UNMATCHED: { tone: "calm", icon: "same", word: "Unmatched" },
-  QUARANTINED: { tone: "bad", icon: "hand", word: "Quarantined" },
-  NOTED: { tone: "calm", icon: "ledger", word: "Noted" },
+const eventStyles: Readonly<Record<EventStatus, BadgeStyle>> = {
+  EXPANDING: { tone: "busy", icon: "clock", label: "Expanding" },
+  EXPANDED: { tone: "good", icon: "check", label: "Expanded" },
+  UNMATCHED: { tone: "calm", icon: "same", label: "Unmatched" },
+  QUARANTINED: { tone: "bad", icon: "hand", label: "Quarantined" },
+  NOTED: { tone: "calm", icon: "ledger", label: "Noted" },
 };
 
-const healths: Readonly<Record<Connector["health"], Look>> = {
-  UP: { tone: "good", icon: "check", word: "Up" },
-  DOWN: { tone: "bad", icon: "down", word: "Down" },
-  PAUSED: { tone: "warn", icon: "pause", word: "Paused" },
+const healthStyles: Readonly<Record<Connector["health"], BadgeStyle>> = {
+  UP: { tone: "good", icon: "check", label: "Up" },
+  DOWN: { tone: "bad", icon: "down", label: "Down" },
+  PAUSED: { tone: "warn", icon: "pause", label: "Paused" },
 };
 
-const jobs: Readonly<Record<Job["status"], Look>> = {
-  RUNNING: { tone: "busy", icon: "again", word: "Running" },
-  DONE: { tone: "good", icon: "check", word: "Done" },
-  FAILED: { tone: "bad", icon: "warn", word: "Failed" },
-  CANCELLED: { tone: "calm", icon: "cross", word: "Cancelled" },
+const jobStyles: Readonly<Record<Job["status"], BadgeStyle>> = {
+  RUNNING: { tone: "busy", icon: "again", label: "Running" },
+  DONE: { tone: "good", icon: "check", label: "Done" },
+  FAILED: { tone: "bad", icon: "warn", label: "Failed" },
+  CANCELLED: { tone: "calm", icon: "cross", label: "Canceled" },
 };
 
-function Badge({ tone, icon, word }: Look) {
+function Badge({ tone, icon, label }: BadgeStyle) {
   return (
     <span class={`badge ${tone}`}>
       <Icon name={icon} />
-      {word}
+      {label}
     </span>
   );
 }
 
-export const StatusBadge = ({ status }: { readonly status: Status }) => <Badge {...packets[status]} />;
-export const EventBadge = ({ status }: { readonly status: EventStatus }) => <Badge {...events[status]} />;
-export const HealthBadge = ({ health }: Pick<Connector, "health">) => <Badge {...healths[health]} />;
-export const JobBadge = ({ status }: Pick<Job, "status">) => <Badge {...jobs[status]} />;
+export const StatusBadge = ({ status }: { readonly status: Status }) => <Badge {...packetStyles[status]} />;
+export const EventBadge = ({ status }: { readonly status: EventStatus }) => <Badge {...eventStyles[status]} />;
+export const HealthBadge = ({ health }: Pick<Connector, "health">) => <Badge {...healthStyles[health]} />;
+export const JobBadge = ({ status }: Pick<Job, "status">) => <Badge {...jobStyles[status]} />;

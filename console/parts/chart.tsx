@@ -1,7 +1,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { Connector } from "../api-types.ts";
-import { clockTime, count, span } from "../format.ts";
-import { dark, theme } from "../session.ts";
+import { clockTime, formatCount, formatDuration } from "../format.ts";
+import { isSystemDark, theme } from "../session.ts";
 import type { Plot } from "./plot-options.ts";
 
 /**
@@ -10,26 +10,26 @@ import type { Plot } from "./plot-options.ts";
  * The scale is logarithmic so that a few milliseconds and a window of a minute fit on one chart.
  */
 export function LagChart({ connector, now }: { readonly connector: Connector; readonly now: number }) {
-  const place = useRef<HTMLDivElement>(null);
+  const container = useRef<HTMLDivElement>(null);
   const plot = useRef<Plot>(undefined);
   const latest = useRef({ connector, now });
   latest.current = { connector, now };
 
   // The line colors depend on the theme.
   useEffect(() => {
-    let gone = false;
+    let unmounted = false;
     // Loaded on demand: it is most of the page's code, and no other screen needs it.
     void import("./plot-options.ts").then(({ plotIn }) => {
-      if (gone || !place.current) return;
-      plot.current = plotIn(place.current);
+      if (unmounted || !container.current) return;
+      plot.current = plotIn(container.current);
       plot.current.show(latest.current.connector, latest.current.now);
     });
     return () => {
-      gone = true;
+      unmounted = true;
       plot.current?.remove();
       plot.current = undefined;
     };
-  }, [theme.value, dark.value]);
+  }, [theme.value, isSystemDark.value]);
 
   useEffect(() => plot.current?.show(connector, now), [connector, now]);
 
@@ -38,9 +38,9 @@ export function LagChart({ connector, now }: { readonly connector: Connector; re
       <figcaption>
         <span class="key p50">median</span>
         <span class="key p95">95th percentile</span>
-        <span class="key window">window, {span(connector.windowMs)}</span>
+        <span class="key window">window: {formatDuration(connector.windowMs)}</span>
       </figcaption>
-      <div class="plot" ref={place} aria-hidden="true" />
+      <div class="plot" ref={container} aria-hidden="true" />
       <LagTable connector={connector} />
     </figure>
   );
@@ -49,12 +49,12 @@ export function LagChart({ connector, now }: { readonly connector: Connector; re
 function LagTable({ connector: { id, lagByMinute } }: { readonly connector: Connector }) {
   return (
     <details>
-      <summary>As a table</summary>
+      <summary>Show as a table</summary>
       {lagByMinute.length === 0 ? (
-        <p>Nothing was delivered in the last hour.</p>
+        <p>No packets were delivered in the last hour.</p>
       ) : (
         // biome-ignore lint/a11y/noNoninteractiveTabindex: keyboard users need the focus to scroll it
-        <section class="scroll" aria-label={`Lag of ${id} by minute`} tabIndex={0}>
+        <section class="scroll" aria-label={`Lag of ${id} per minute`} tabIndex={0}>
           <table>
             <thead>
               <tr>
@@ -69,7 +69,7 @@ function LagTable({ connector: { id, lagByMinute } }: { readonly connector: Conn
                   95th percentile
                 </th>
                 <th scope="col" class="number">
-                  Longest
+                  Maximum
                 </th>
               </tr>
             </thead>
@@ -77,10 +77,10 @@ function LagTable({ connector: { id, lagByMinute } }: { readonly connector: Conn
               {lagByMinute.map(({ at, count: delivered, p50, p95, max }) => (
                 <tr key={at}>
                   <td>{clockTime(Date.parse(at))}</td>
-                  <td class="number">{count(delivered)}</td>
-                  <td class="number">{span(p50)}</td>
-                  <td class="number">{span(p95)}</td>
-                  <td class="number">{span(max)}</td>
+                  <td class="number">{formatCount(delivered)}</td>
+                  <td class="number">{formatDuration(p50)}</td>
+                  <td class="number">{formatDuration(p95)}</td>
+                  <td class="number">{formatDuration(max)}</td>
                 </tr>
               ))}
             </tbody>

@@ -2,33 +2,35 @@ import { useState } from "preact/hooks";
 import { Icon } from "./icon.tsx";
 import { showToast } from "./toast.tsx";
 
-/** A text with a button that copies it whole. */
-export function Copied({
+/** Text with a button that copies it, even if a shortened form is shown. */
+export function CopyableText({
   text,
-  what,
+  name,
   short,
 }: {
   readonly text: string;
-  readonly what: string;
+  /** Name of the text for messages, such as `packet ID`. */
+  readonly name: string;
+  /** Shortened form to show instead of the text. */
   readonly short?: string;
 }) {
-  const [done, setDone] = useState(false);
+  const [isCopied, setCopied] = useState(false);
   const copy = async () => {
     try {
       await navigator.clipboard.writeText(text);
     } catch {
-      showToast("The browser does not let this page copy; mark the text and copy it yourself.");
+      showToast("The browser blocked copying. Select the text and copy it yourself.");
       return;
     }
-    showToast(`Copied the ${what}.`);
-    setDone(true);
-    setTimeout(() => setDone(false), 1_500);
+    showToast(`Copied the ${name}.`);
+    setCopied(true);
+    setTimeout(() => setCopied(false), 1_500);
   };
   return (
     <span class="copied">
       <code title={text}>{short ?? text}</code>
-      <button type="button" class="icon-button" aria-label={`Copy the ${what}`} onClick={copy}>
-        <Icon name={done ? "check" : "copy"} />
+      <button type="button" class="icon-button" aria-label={`Copy the ${name}`} onClick={copy}>
+        <Icon name={isCopied ? "check" : "copy"} />
       </button>
     </span>
   );

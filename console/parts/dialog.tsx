@@ -1,10 +1,10 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
-import { useDoing } from "../poll.ts";
-import { Fault } from "./loading-states.tsx";
+import { useAction } from "../poll.ts";
+import { ProblemAlert } from "./loading-states.tsx";
 
-/** A reason's characters: the API's own limit. */
-const maxReason = 500;
+/** Most characters of a reason: the API's limit. */
+const maxReasonLength = 500;
 
 interface DialogProps {
   readonly title: string;
@@ -12,15 +12,15 @@ interface DialogProps {
   readonly children: ComponentChildren;
 }
 
-/** A question in front of everything else. Escape closes it, and what had the focus has it again. */
+/** A modal dialog. Escape closes it, and the focus returns to the element that had it before. */
 export function Dialog({ title, onClose, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const heading = useId();
   useEffect(() => {
-    const before = document.activeElement;
+    const focusedBefore = document.activeElement;
     dialog.current?.showModal();
     return () => {
-      if (before instanceof HTMLElement) before.focus();
+      if (focusedBefore instanceof HTMLElement) focusedBefore.focus();
     };
   }, []);
   return (
@@ -31,25 +31,25 @@ export function Dialog({ title, onClose, children }: DialogProps) {
   );
 }
 
-interface AskProps {
+interface ReasonDialogProps {
   readonly title: string;
-  /** Label of the button: a verb. */
+  /** Label of the submit button: a verb. */
   readonly verb: string;
   readonly dangerous?: boolean;
   readonly onClose: () => void;
   readonly children?: ComponentChildren;
-  /** Throws a problem where it cannot be done: the dialog stays, and shows it. */
-  readonly act: (reason: string) => Promise<void>;
+  /** Runs the action. If it throws a `ProblemError`, the dialog stays open and shows it. */
+  readonly run: (reason: string) => Promise<void>;
 }
 
-/** Asks for a reason, which goes into the ledger, and does it. */
-export function Ask({ title, verb, dangerous = false, onClose, children, act }: AskProps) {
+/** Asks for the reason of an action, which is recorded in the ledger, and runs the action. */
+export function ReasonDialog({ title, verb, dangerous = false, onClose, children, run }: ReasonDialogProps) {
   const [reason, setReason] = useState("");
-  const { busy, problem, run } = useDoing();
+  const action = useAction();
   const submit = (event: Event) => {
     event.preventDefault();
-    void run(async () => {
-      await act(reason.trim());
+    void action.run(async () => {
+      await run(reason.trim());
       onClose();
     });
   };
@@ -57,13 +57,13 @@ export function Ask({ title, verb, dangerous = false, onClose, children, act }: 
     <Dialog title={title} onClose={onClose}>
       <form onSubmit={submit}>
         {children}
-        <Reason value={reason} onInput={setReason} />
-        <Fault problem={problem} />
+        <ReasonField value={reason} onInput={setReason} />
+        <ProblemAlert problem={action.problem} />
         <div class="buttons">
           <button type="button" onClick={onClose}>
             Cancel
           </button>
-          <button type="submit" class={dangerous ? "danger" : "primary"} disabled={busy || reason.trim() === ""}>
+          <button type="submit" class={dangerous ? "danger" : "primary"} disabled={action.busy || reason.trim() === ""}>
             {verb}
           </button>
         </div>
@@ -72,37 +72,38 @@ export function Ask({ title, verb, dangerous = false, onClose, children, act }: 
   );
 }
 
-export function Reason({ value, onInput }: { readonly value: string; readonly onInput: (value: string) => void }) {
+/** Input for the reason of an action. */
+export function ReasonField({ value, onInput }: { readonly value: string; readonly onInput: (value: string) => void }) {
   const id = useId();
   return (
-    <div class="labelled">
+    <div class="labeled">
       <label for={id}>Reason</label>
       <textarea
         id={id}
         rows={2}
         required
-        maxLength={maxReason}
+        maxLength={maxReasonLength}
         value={value}
-        aria-describedby={`${id}-why`}
+        aria-describedby={`${id}-hint`}
         onInput={(event) => onInput(event.currentTarget.value)}
       />
-      <small id={`${id}-why`}>It stands in the ledger beside your name.</small>
+      <small id={`${id}-hint`}>It is recorded in the ledger with your name.</small>
     </div>
   );
 }
 
-interface RateProps {
-  /** Text as typed. Empty for no limit. */
+interface RateFieldProps {
+  /** Text as typed. Empty if there is no limit. */
   readonly value: string;
   readonly onInput: (value: string) => void;
 }
 
-/** Field for the rate limit of a job. */
-export function Rate({ value, onInput }: RateProps) {
+/** Input for the rate limit of a job. */
+export function RateField({ value, onInput }: RateFieldProps) {
   const id = useId();
   return (
-    <div class="labelled">
-      <label for={id}>Packets a second, at most</label>
+    <div class="labeled">
+      <label for={id}>Maximum packets per second</label>
       <input
         id={id}
         type="number"
@@ -116,7 +117,7 @@ export function Rate({ value, onInput }: RateProps) {
   );
 }
 
-/** Fields that every job has. */
+/** Converts a typed rate to a field of a job request. */
 export function rateOf(typed: string): { readonly perSecond?: number } {
   return typed === "" ? {} : { perSecond: Number(typed) };
 }

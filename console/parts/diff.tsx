@@ -1,13 +1,13 @@
-import type { Decision, Fields, Json } from "../api-types.ts";
-import { shown } from "../format.ts";
+import type { FieldDecision, Fields, Json } from "../api-types.ts";
+import { valueText } from "../format.ts";
 import { Icon } from "./icon.tsx";
 
 export function Value({ value }: { readonly value: Json }) {
   if (value === null) return <em class="quiet">cleared</em>;
-  return <code class="value">{shown(value)}</code>;
+  return <code class="value">{valueText(value)}</code>;
 }
 
-/** Previous and present value of a field. A missing one is shown as missing. */
+/** Previous and new value of a field. Either may be missing. */
 export function Change({ before, after }: { readonly before?: Json | undefined; readonly after?: Json | undefined }) {
   return (
     <span class="change">
@@ -19,7 +19,7 @@ export function Change({ before, after }: { readonly before?: Json | undefined; 
         </del>
       )}
       <Icon name="arrow" />
-      <span class="unseen">becomes</span>
+      <span class="visually-hidden">becomes</span>
       {after === undefined ? (
         <em>not sent</em>
       ) : (
@@ -31,7 +31,7 @@ export function Change({ before, after }: { readonly before?: Json | undefined; 
   );
 }
 
-/** Two sets of fields, field by field; equal ones are shown once. */
+/** Compares two sets of fields by name. An unchanged value is shown once. */
 export function FieldsDiff({ before, after }: { readonly before: Fields; readonly after: Fields }) {
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
   if (names.length === 0) return <p class="quiet">No fields.</p>;
@@ -55,17 +55,17 @@ export function FieldsDiff({ before, after }: { readonly before: Fields; readonl
   );
 }
 
-const decided = { allow: "lets through", mask: "masks", block: "blocks" } as const;
+const decisionVerbs = { allow: "allows", mask: "masks", block: "blocks" } as const;
 
-/** Decisions of governance on the fields, by rule and never by value. */
-export function Governance({ decisions }: { readonly decisions: readonly Decision[] }) {
+/** Lists governance's decision and rule for each field. Values are not shown. */
+export function Governance({ decisions }: { readonly decisions: readonly FieldDecision[] }) {
   if (decisions.length === 0) return null;
   return (
     <ul class="governance">
       {decisions.map(({ field, action, rule, kinds }) => (
         <li key={`${field} ${rule}`} class={action}>
           <Icon name={action === "block" ? "hand" : action === "mask" ? "auto" : "check"} />
-          Governance {decided[action]} <code>{field}</code> ({rule}
+          Governance {decisionVerbs[action]} <code>{field}</code> ({rule}
           {kinds.length > 0 && `: ${kinds.join(", ")}`})
         </li>
       ))}

@@ -2,22 +2,24 @@ import { useEffect, useId, useState } from "preact/hooks";
 import { get, type Query } from "../api.ts";
 import { type Connector, type Page, type Sheet, type Status, statuses } from "../api-types.ts";
 import { usePoll } from "../poll.ts";
-import { narrowTo } from "../route.ts";
+import { replaceQuery } from "../route.ts";
 import { StatusBadge } from "./badge.tsx";
 import { bridgeNow } from "./time.tsx";
 
 const ages = {
-  "15m": { word: "Last 15 minutes", ms: 900_000 },
-  "1h": { word: "Last hour", ms: 3_600_000 },
-  "24h": { word: "Last 24 hours", ms: 86_400_000 },
-  "7d": { word: "Last 7 days", ms: 604_800_000 },
+  "15m": { label: "Last 15 minutes", ms: 900_000 },
+  "1h": { label: "Last hour", ms: 3_600_000 },
+  "24h": { label: "Last 24 hours", ms: 86_400_000 },
+  "7d": { label: "Last 7 days", ms: 604_800_000 },
 } as const;
 
-const named = ["connector", "sheet", "entity", "event", "text"] as const;
+const textFilters = ["connector", "sheet", "entity", "event", "text"] as const;
 
 /** Returns the API query for the filters in the page's address. */
 export function filterOf(query: URLSearchParams, { withStatus }: { readonly withStatus: boolean }): Query {
-  const given = Object.fromEntries(named.flatMap((name) => (query.get(name) ? [[name, query.get(name) ?? ""]] : [])));
+  const given = Object.fromEntries(
+    textFilters.flatMap((name) => (query.get(name) ? [[name, query.get(name) ?? ""]] : [])),
+  );
   const age = ages[query.get("age") as keyof typeof ages];
   const from = age ? new Date(bridgeNow() - age.ms).toISOString() : timeOf(query.get("from"));
   const to = age ? undefined : timeOf(query.get("to"));
@@ -29,23 +31,18 @@ export function filterOf(query: URLSearchParams, { withStatus }: { readonly with
   };
 }
 
-/** The moment of a local date and time, as the browser's own field gives it. */
+/** Converts the value of a local date and time input to ISO 8601. Returns undefined if it is empty or invalid. */
 export function timeOf(local: string | null): string | undefined {
   const ms = Date.parse(local ?? "");
   return Number.isNaN(ms) ? undefined : new Date(ms).toISOString();
 }
 
-/** Narrows a list of packets. The page's address holds the choice. */
+/** Filters a list of packets. The page's address holds the choices. */
 export function Filter({ query, withStatus }: { readonly query: URLSearchParams; readonly withStatus: boolean }) {
   const connectors = usePoll("connectors", (signal) => get<Page<Connector>>("/api/connectors", {}, signal));
   const sheets = usePoll("sheets", (signal) => get<Page<Sheet>>("/api/sheets", {}, signal));
-  const custom = query.has("from") || query.has("to");
-  const set = (changed: Query) => narrowTo({ ...asQuery(query), ...changed });
-  const toggled = (status: Status) => {
-    const chosen = new Set(query.getAll("status"));
-    if (!chosen.delete(status)) chosen.add(status);
-    set({ status: statuses.filter((one) => chosen.has(one)) });
-  };
+  const isCustom = query.has("from") || query.has("to");
+  const set = (changed: Query) => replaceQuery({ ...asQuery(query), ...changed });
   const chooseAge = (age: string) =>
     set(
       age === "custom"
@@ -54,7 +51,13 @@ export function Filter({ query, withStatus }: { readonly query: URLSearchParams;
     );
   return (
     <search class="filter">
-      <Typed name="text" label="Text" value={query.get("text") ?? ""} onChange={(text) => set({ text })} first />
+      <TextInput
+        name="text"
+        label="Text"
+        value={query.get("text") ?? ""}
+        onChange={(text) => set({ text })}
+        hasShortcut
+      />
       <Select
         label="Connector"
         value={query.get("connector") ?? ""}
@@ -67,63 +70,80 @@ export function Filter({ query, withStatus }: { readonly query: URLSearchParams;
         options={(sheets.data?.items ?? []).map(({ name }) => [name, name])}
         onChange={(sheet) => set({ sheet })}
       />
-      <Typed name="entity" label="Entity" value={query.get("entity") ?? ""} onChange={(entity) => set({ entity })} />
+      <TextInput
+        name="entity"
+        label="Entity"
+        value={query.get("entity") ?? ""}
+        onChange={(entity) => set({ entity })}
+      />
       <Select
         label="Recorded"
-        value={custom ? "custom" : (query.get("age") ?? "")}
-        options={[...Object.entries(ages).map(([age, { word }]) => [age, word] as const), ["custom", "From … to …"]]}
-        any="At any time"
+        value={isCustom ? "custom" : (query.get("age") ?? "")}
+        options={[...Object.entries(ages).map(([age, { label }]) => [age, label] as const), ["custom", "Custom range"]]}
+        any="Any time"
         onChange={chooseAge}
       />
-      {custom && (
+      {isCustom && (
         <>
-          <Time label="From" value={query.get("from") ?? ""} onChange={(from) => set({ from })} />
-          <Time label="To" value={query.get("to") ?? ""} onChange={(to) => set({ to })} />
+          <TimeInput label="From" value={query.get("from") ?? ""} onChange={(from) => set({ from })} />
+          <TimeInput label="To" value={query.get("to") ?? ""} onChange={(to) => set({ to })} />
         </>
       )}
-      {withStatus && (
-        <fieldset class="chips">
-          <legend class="unseen">Status</legend>
-          {statuses.map((status) => (
-            <label key={status}>
-              <input
-                type="checkbox"
-                class="unseen"
-                checked={query.getAll("status").includes(status)}
-                onChange={() => toggled(status)}
-              />
-              <StatusBadge status={status} />
-            </label>
-          ))}
-        </fieldset>
-      )}
+      {withStatus && <StatusChips chosen={query.getAll("status")} onChange={(status) => set({ status })} />}
     </search>
   );
 }
 
+interface StatusChipsProps {
+  readonly chosen: readonly string[];
+  readonly onChange: (chosen: readonly Status[]) => void;
+}
+
+function StatusChips({ chosen, onChange }: StatusChipsProps) {
+  const toggle = (toggled: Status) =>
+    onChange(statuses.filter((status) => chosen.includes(status) !== (status === toggled)));
+  return (
+    <fieldset class="chips">
+      <legend class="visually-hidden">Status</legend>
+      {statuses.map((status) => (
+        <label key={status}>
+          <input
+            type="checkbox"
+            class="visually-hidden"
+            checked={chosen.includes(status)}
+            onChange={() => toggle(status)}
+          />
+          <StatusBadge status={status} />
+        </label>
+      ))}
+    </fieldset>
+  );
+}
+
+/** Converts the query of the page's address to one for a link. */
 export function asQuery(query: URLSearchParams): Query {
   return Object.fromEntries([...new Set(query.keys())].map((name) => [name, query.getAll(name)]));
 }
 
-/** Format of the browser's own date and time field. */
+/** Formats a time for the browser's local date and time input. */
 export function localTime(ms: number): string {
-  const minutes = new Date(ms).getTimezoneOffset();
-  return new Date(ms - minutes * 60_000).toISOString().slice(0, 16);
+  const offsetMinutes = new Date(ms).getTimezoneOffset();
+  return new Date(ms - offsetMinutes * 60_000).toISOString().slice(0, 16);
 }
 
-/** ms after the last letter. */
+/** Delay between the last keystroke and the query. ms */
 const typingMs = 250;
 
-interface TypedProps {
+interface TextInputProps {
   readonly name: string;
   readonly label: string;
   readonly value: string;
   readonly onChange: (value: string | undefined) => void;
-  /** The one that the key / goes to. */
-  readonly first?: boolean;
+  /** True for the input that the / key focuses. */
+  readonly hasShortcut?: boolean;
 }
 
-function Typed({ name, label, value, onChange, first = false }: TypedProps) {
+function TextInput({ name, label, value, onChange, hasShortcut = false }: TextInputProps) {
   const id = useId();
   const [text, setText] = useState(value);
   useEffect(() => setText(value), [value]);
@@ -133,10 +153,10 @@ function Typed({ name, label, value, onChange, first = false }: TypedProps) {
     return () => clearTimeout(timer);
   }, [text, value, onChange]);
   return (
-    <div class={`labelled ${name}`}>
+    <div class={`labeled ${name}`}>
       <label for={id}>
         {label}
-        {first && <kbd title="The key that goes here">/</kbd>}
+        {hasShortcut && <kbd title="Press / to focus this field">/</kbd>}
       </label>
       <input
         id={id}
@@ -144,8 +164,8 @@ function Typed({ name, label, value, onChange, first = false }: TypedProps) {
         autocomplete="off"
         spellcheck={false}
         value={text}
-        data-filter={first}
-        placeholder={first ? "id, type, target, reason …" : "whole"}
+        data-filter={hasShortcut}
+        placeholder={hasShortcut ? "ID, type, target, reason…" : "exact match"}
         onInput={(event) => setText(event.currentTarget.value)}
       />
     </div>
@@ -156,22 +176,23 @@ interface SelectProps {
   readonly label: string;
   readonly value: string;
   readonly options: readonly (readonly [string, string])[];
+  /** Label of the option that selects nothing. */
   readonly any?: string;
   readonly onChange: (value: string) => void;
 }
 
 export function Select({ label, value, options, any = "All", onChange }: SelectProps) {
   const id = useId();
-  const known = value === "" || options.some(([name]) => name === value);
+  const isListed = value === "" || options.some(([name]) => name === value);
   return (
-    <div class="labelled">
+    <div class="labeled">
       <label for={id}>{label}</label>
       <select id={id} value={value} onChange={(event) => onChange(event.currentTarget.value)}>
         <option value="">{any}</option>
-        {!known && <option value={value}>{value}</option>}
-        {options.map(([name, word]) => (
+        {!isListed && <option value={value}>{value}</option>}
+        {options.map(([name, text]) => (
           <option key={name} value={name}>
-            {word}
+            {text}
           </option>
         ))}
       </select>
@@ -179,16 +200,16 @@ export function Select({ label, value, options, any = "All", onChange }: SelectP
   );
 }
 
-interface TimeProps {
+interface TimeInputProps {
   readonly label: string;
   readonly value: string;
   readonly onChange: (value: string | undefined) => void;
 }
 
-export function Time({ label, value, onChange }: TimeProps) {
+export function TimeInput({ label, value, onChange }: TimeInputProps) {
   const id = useId();
   return (
-    <div class="labelled">
+    <div class="labeled">
       <label for={id}>{label}</label>
       <input
         id={id}

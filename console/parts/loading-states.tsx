@@ -2,7 +2,7 @@ import type { ComponentChildren } from "preact";
 import type { ProblemError } from "../api.ts";
 import { Icon } from "./icon.tsx";
 
-/** There is nothing, and what to do about it. */
+/** Message for an empty list or result, with the next step. */
 export function Empty({ title, children }: { readonly title: string; readonly children?: ComponentChildren }) {
   return (
     <div class="empty">
@@ -12,8 +12,8 @@ export function Empty({ title, children }: { readonly title: string; readonly ch
   );
 }
 
-/** Shows a problem and its remedy. */
-export function Fault({
+/** Shows a problem. `stale` adds that the data on the page is from before it. */
+export function ProblemAlert({
   problem,
   stale = false,
 }: {
@@ -22,15 +22,15 @@ export function Fault({
 }) {
   if (!problem) return null;
   return (
-    <div class="fault" role="alert">
+    <div class="problem" role="alert">
       <Icon name="warn" />
       <div>
-        <strong>{problem.title}.</strong> {problem.detail} {stale && "What is shown is what was known last."}
+        <strong>{problem.title}.</strong> {problem.detail} {stale && "Showing the last known data."}
         {problem.faults.length > 0 && (
           <ul>
-            {problem.faults.map(({ where, what }) => (
-              <li key={`${where} ${what}`}>
-                <code>{where}</code> {what}
+            {problem.faults.map(({ where, what: message }) => (
+              <li key={`${where} ${message}`}>
+                <code>{where}</code> {message}
               </li>
             ))}
           </ul>
@@ -40,11 +40,11 @@ export function Fault({
   );
 }
 
-/** The shape of what is about to come. */
+/** Placeholder lines while data loads. */
 export function Skeleton({ lines = 6 }: { readonly lines?: number }) {
   return (
     <div class="skeleton">
-      <span class="unseen">Loading</span>
+      <span class="visually-hidden">Loading</span>
       {Array.from({ length: lines }, (_, line) => (
         <span key={line} class="bone" aria-hidden="true" />
       ))}

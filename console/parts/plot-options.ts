@@ -4,34 +4,34 @@ import { clockTime } from "../format.ts";
 
 const minuteSeconds = 60;
 const hourMinutes = 60;
-const height = 220;
+const heightPx = 220;
 
-/** A picture of a connector's lag, drawn on a canvas. */
+/** A plot of a connector's lag on a canvas. */
 export interface Plot {
   show(connector: Connector, now: number): void;
   remove(): void;
 }
 
-/** Draws in the colours of the style sheet as it is now, as wide as the place is. */
-export function plotIn(within: HTMLElement): Plot {
-  const plot = new uPlot(optionsFor(within), [[], [], [], []], within);
-  const resized = new ResizeObserver(() => plot.setSize({ width: within.clientWidth, height }));
-  resized.observe(within);
+/** Creates a plot that fills an element's width. The colors are those of the style sheet at the time of the call. */
+export function plotIn(container: HTMLElement): Plot {
+  const plot = new uPlot(optionsFor(container), [[], [], [], []], container);
+  const resizeObserver = new ResizeObserver(() => plot.setSize({ width: container.clientWidth, height: heightPx }));
+  resizeObserver.observe(container);
   return {
     show: (connector, now) => plot.setData(dataOf(connector, now)),
     remove() {
-      resized.disconnect();
+      resizeObserver.disconnect();
       plot.destroy();
     },
   };
 }
 
-/** Every minute of the hour has its place; one in which nothing was delivered is a gap. */
+/** Returns one point for each minute of the last hour. A minute without a delivery is a gap. */
 function dataOf({ lagByMinute, windowMs }: Connector, now: number): uPlot.AlignedData {
   const byMinute = new Map(lagByMinute.map((lag) => [Math.floor(Date.parse(lag.at) / 60_000), lag]));
-  const last = Math.floor(now / 60_000);
-  const minutes = Array.from({ length: hourMinutes }, (_, i) => last - hourMinutes + 1 + i);
-  // A logarithm knows no zero.
+  const currentMinute = Math.floor(now / 60_000);
+  const minutes = Array.from({ length: hourMinutes }, (_, i) => currentMinute - hourMinutes + 1 + i);
+  // 0 has no place on a logarithmic scale.
   const value = (ms: number | undefined) => (ms === undefined ? null : Math.max(1, ms));
   return [
     minutes.map((minute) => minute * minuteSeconds),
@@ -41,27 +41,27 @@ function dataOf({ lagByMinute, windowMs }: Connector, now: number): uPlot.Aligne
   ];
 }
 
-function optionsFor(within: HTMLElement): uPlot.Options {
-  const style = getComputedStyle(within);
-  const colour = (name: string) => {
+function optionsFor(container: HTMLElement): uPlot.Options {
+  const style = getComputedStyle(container);
+  const color = (name: string) => {
     const probe = document.createElement("span");
     probe.className = `key ${name}`;
-    within.append(probe);
+    container.append(probe);
     const { color } = getComputedStyle(probe);
     probe.remove();
     return color;
   };
   const axis = { stroke: style.color, font: `12px ${style.fontFamily}`, ticks: { show: false }, gap: 8 };
-  const grid = { stroke: colour("grid"), width: 1 };
+  const grid = { stroke: color("grid"), width: 1 };
   const line = (name: string) => ({
-    stroke: colour(name),
+    stroke: color(name),
     width: 2,
     spanGaps: true,
-    points: { show: true, size: 5, fill: colour(name) },
+    points: { show: true, size: 5, fill: color(name) },
   });
   return {
-    width: within.clientWidth,
-    height,
+    width: container.clientWidth,
+    height: heightPx,
     legend: { show: false },
     cursor: { show: false },
     padding: [12, 24, 0, 0],
@@ -74,7 +74,7 @@ function optionsFor(within: HTMLElement): uPlot.Options {
         ...axis,
         size: 28,
         grid: { show: false },
-        values: (_, times) => times.map((at) => clockTime(at * 1_000).slice(0, 5)),
+        values: (_, times) => times.map((seconds) => clockTime(seconds * 1_000).slice(0, 5)),
       },
       {
         ...axis,
@@ -88,7 +88,7 @@ function optionsFor(within: HTMLElement): uPlot.Options {
       {},
       line("p50"),
       line("p95"),
-      { stroke: colour("window"), width: 1.5, dash: [6, 4], points: { show: false } },
+      { stroke: color("window"), width: 1.5, dash: [6, 4], points: { show: false } },
     ],
   };
 }

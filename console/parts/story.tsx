@@ -1,9 +1,9 @@
-import type { Step } from "../api-types.ts";
+import type { LedgerStep } from "../api-types.ts";
 import { clockTime, fullTime } from "../format.ts";
 
-/** The ledger's steps in plain sentences, oldest first. */
-export function Story({ steps }: { readonly steps: readonly Step[] }) {
-  if (steps.length === 0) return <p class="quiet">The ledger has nothing of it.</p>;
+/** A packet's or an event's ledger entries as sentences, oldest first. */
+export function Story({ steps }: { readonly steps: readonly LedgerStep[] }) {
+  if (steps.length === 0) return <p class="quiet">The ledger has no entries yet.</p>;
   return (
     <ol class="story">
       {steps.map(({ seq, at, step, sentence }) => (

@@ -1,27 +1,29 @@
 import { signal } from "@preact/signals";
-import { distance, fullTime } from "../format.ts";
+import { formatRelative, fullTime } from "../format.ts";
 
-/** The bridge's clock, as far as one knows: this machine's may go wrong. */
-let aheadMs = 0;
+/** Difference between the bridge's clock and this machine's, which may be wrong. ms */
+let clockOffsetMs = 0;
 const tick = signal(Date.now());
 setInterval(() => {
   if (!document.hidden) tick.value = Date.now();
 }, 1_000);
 
+/** Sets the bridge's clock from a time in its response. */
 export function setClock(now: string): void {
-  aheadMs = Date.parse(now) - Date.now();
+  clockOffsetMs = Date.parse(now) - Date.now();
 }
 
+/** Returns the bridge's current time, in ms. A component that calls it is rendered again every second. */
 export function bridgeNow(): number {
-  return tick.value + aheadMs;
+  return tick.value + clockOffsetMs;
 }
 
-/** Distance of a time from now. The time itself is shown on hover. */
+/** A time relative to now. The full time is shown on hover. */
 export function Ago({ at }: { readonly at: string }) {
   const time = Date.parse(at);
   return (
     <time dateTime={at} title={fullTime(time)}>
-      {distance(time, Math.max(bridgeNow(), 0))}
+      {formatRelative(time, Math.max(bridgeNow(), 0))}
     </time>
   );
 }

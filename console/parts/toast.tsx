@@ -1,24 +1,25 @@
 import { signal } from "@preact/signals";
 
-const said = signal<{ readonly text: string; readonly round: number }>({ text: "", round: 0 });
+const toast = signal<{ readonly text: string; readonly round: number }>({ text: "", round: 0 });
 let timer: ReturnType<typeof setTimeout> | undefined;
 
-/** ms a message is shown. */
+/** Time for which a message is shown. ms */
 const shownMs = 6_000;
 
-/** Says what has happened: on the screen for a while, and to a screen reader. */
+/** Shows a message for a few seconds and announces it to screen readers. */
 export function showToast(text: string): void {
   clearTimeout(timer);
-  said.value = { text, round: said.value.round + 1 };
+  toast.value = { text, round: toast.value.round + 1 };
   timer = setTimeout(() => {
-    said.value = { text: "", round: said.value.round + 1 };
+    toast.value = { text: "", round: toast.value.round + 1 };
   }, shownMs);
 }
 
+/** Area in which the latest message is shown. */
 export function Toast() {
-  const { text } = said.value;
+  const { text } = toast.value;
   return (
-    <div class={text ? "said shown" : "said"} role="status">
+    <div class={text ? "toast shown" : "toast"} role="status">
       {text}
     </div>
   );

@@ -1,9 +1,9 @@
 import { useId, useState } from "preact/hooks";
 import { get } from "../api.ts";
-import type { BackfillTrial, Page, Sheet } from "../api-types.ts";
-import { count, counted } from "../format.ts";
-import { localTime, Time, timeOf } from "../parts/filter.tsx";
-import { Empty, Fault, Skeleton } from "../parts/loading-states.tsx";
+import type { BackfillPreview, Page, Sheet } from "../api-types.ts";
+import { counted, formatCount } from "../format.ts";
+import { localTime, TimeInput, timeOf } from "../parts/filter.tsx";
+import { Empty, ProblemAlert, Skeleton } from "../parts/loading-states.tsx";
 import { Choice, StartForm } from "../parts/start-job-form.tsx";
 import { bridgeNow } from "../parts/time.tsx";
 import { usePoll } from "../poll.ts";
@@ -11,7 +11,7 @@ import { linkTo } from "../route.ts";
 
 const monthMs = 30 * 86_400_000;
 
-/** Sends old data to targets that have not seen it, from recorded events or from a file with one event per line. */
+/** Sends old data to chosen targets, from recorded events or from a file with one event per line. */
 export function BackfillForm() {
   const sheets = usePoll("sheets", (signal) => get<Page<Sheet>>("/api/sheets", {}, signal));
   const [kind, setKind] = useState<"events" | "file">("events");
@@ -25,39 +25,39 @@ export function BackfillForm() {
     <>
       <div class="title">
         <h1>Back-fill</h1>
-        <p class="verdict">
-          Takes old data through today's sheets to chosen targets. What exists already is not made again, and what is
-          newer at a target stays.
+        <p class="subtitle">
+          Sends old data through the current sheets to the targets you choose. Packets that already exist are not
+          created again, and newer values at a target stay.
         </p>
       </div>
-      <Fault problem={sheets.problem} />
-      <StartForm<BackfillTrial>
+      <ProblemAlert problem={sheets.problem} />
+      <StartForm<BackfillPreview>
         path="/api/backfills"
         request={from && targets.length > 0 ? { targets: targets.toSorted(), from } : undefined}
-        verb="Back-fill them"
-        madeIn={({ targets: made }) => Object.values(made).reduce((sum, target) => sum + target.made, 0)}
-        showTrial={(trial) => <Trial trial={trial} />}
+        submitLabel="Start back-fill"
+        packetsIn={packetsIn}
+        renderPreview={(preview) => <PreviewResult preview={preview} />}
       >
         <fieldset class="whole">
-          <legend>Where it comes from</legend>
+          <legend>Source of the data</legend>
           <div class="choices wide">
-            <Choice name="kind" checked={kind === "events"} onChange={() => setKind("events")} word="Recorded events">
-              what HMS has published since a time
+            <Choice name="kind" checked={kind === "events"} onChange={() => setKind("events")} label="Recorded events">
+              events that HMS published in a period
             </Choice>
-            <Choice name="kind" checked={kind === "file"} onChange={() => setKind("file")} word="A snapshot">
-              a file with an event a line
+            <Choice name="kind" checked={kind === "file"} onChange={() => setKind("file")} label="Snapshot file">
+              a file with one event per line
             </Choice>
           </div>
         </fieldset>
         {kind === "events" ? (
           <>
-            <Time label="Accepted from" value={since} onChange={(given) => setSince(given ?? "")} />
-            <Time label="Until; if not said, now" value={until} onChange={(given) => setUntil(given ?? "")} />
+            <TimeInput label="Accepted from" value={since} onChange={(value) => setSince(value ?? "")} />
+            <TimeInput label="Until (default: now)" value={until} onChange={(value) => setUntil(value ?? "")} />
           </>
         ) : (
           <>
             <FileAddress value={file} onInput={setFile} />
-            <Time label="Time of lines that name none" value={asOf} onChange={(given) => setAsOf(given ?? "")} />
+            <TimeInput label="Time for lines without a time" value={asOf} onChange={(value) => setAsOf(value ?? "")} />
           </>
         )}
         <TargetChoices
@@ -79,8 +79,8 @@ interface FileAddressProps {
 function FileAddress({ value, onInput }: FileAddressProps) {
   const id = useId();
   return (
-    <div class="labelled">
-      <label for={id}>The file's address</label>
+    <div class="labeled">
+      <label for={id}>File URL</label>
       <input
         id={id}
         type="text"
@@ -88,10 +88,10 @@ function FileAddress({ value, onInput }: FileAddressProps) {
         spellcheck={false}
         placeholder="file:///srv/rosters/may.ndjson"
         value={value}
-        aria-describedby={`${id}-where`}
+        aria-describedby={`${id}-hint`}
         onInput={(event) => onInput(event.currentTarget.value)}
       />
-      <small id={`${id}-where`}>In a place the bridge may read from; on AWS s3:// and its key.</small>
+      <small id={`${id}-hint`}>A file: URL in a folder that the bridge may read, or an s3: URL on AWS.</small>
     </div>
   );
 }
@@ -104,19 +104,19 @@ interface TargetChoicesProps {
 }
 
 function TargetChoices({ sheets, isLoading, chosen, onChange }: TargetChoicesProps) {
-  const toggled = (target: string) =>
-    onChange(chosen.includes(target) ? chosen.filter((one) => one !== target) : [...chosen, target]);
+  const toggle = (target: string) =>
+    onChange(chosen.includes(target) ? chosen.filter((name) => name !== target) : [...chosen, target]);
   return (
     <fieldset class="whole">
       <legend>Targets</legend>
       {isLoading && <Skeleton lines={3} />}
       <div class="choices">
-        {sheets?.flatMap(({ name, targets: all }) =>
-          all.map(({ name: target, connector }) => {
+        {sheets?.flatMap(({ name, targets }) =>
+          targets.map(({ name: target, connector }) => {
             const id = `${name}.${target}`;
             return (
               <label key={id} class="choice">
-                <input type="checkbox" checked={chosen.includes(id)} onChange={() => toggled(id)} />
+                <input type="checkbox" checked={chosen.includes(id)} onChange={() => toggle(id)} />
                 <span>
                   {id} <small>{connector}</small>
                 </span>
@@ -140,23 +140,21 @@ function fileFrom(file: string, asOf: string): object | undefined {
   return file.trim() === "" ? undefined : { file: file.trim(), ...(at !== undefined && { asOf: at }) };
 }
 
-function Trial({ trial: { looked, malformed, targets } }: { readonly trial: BackfillTrial }) {
-  const rows = Object.entries(targets);
-  if (looked === 0) return <Empty title="There is nothing to look at">Choose an earlier time, or another file.</Empty>;
+function packetsIn({ targets }: BackfillPreview): number {
+  return Object.values(targets).reduce((sum, { made }) => sum + made, 0);
+}
+
+function PreviewResult({ preview }: { readonly preview: BackfillPreview }) {
+  const { looked, malformed, targets } = preview;
+  if (looked === 0) return <Empty title="No events found">Choose an earlier time or another file.</Empty>;
   return (
     <>
       <p>
-        <strong>
-          {counted(
-            rows.reduce((sum, [, { made }]) => sum + made, 0),
-            "packet",
-          )}
-        </strong>{" "}
-        would be made of {counted(looked, "event")}.
+        <strong>{counted(packetsIn(preview), "packet")}</strong> would be created from {counted(looked, "event")}.
       </p>
       {malformed.lines > 0 && (
         <div class="bad-text">
-          <p>{counted(malformed.lines, "line is no event", "lines are no events")}:</p>
+          <p>{counted(malformed.lines, "line is not a valid event", "lines are not valid events")}:</p>
           <ul>
             {malformed.first.map((line) => (
               <li key={line}>{line}</li>
@@ -169,30 +167,30 @@ function Trial({ trial: { looked, malformed, targets } }: { readonly trial: Back
           <tr>
             <th scope="col">Target</th>
             <th scope="col" class="number">
-              Would be made
+              Would be created
             </th>
             <th scope="col" class="number">
-              Of them held
+              Would be held
             </th>
             <th scope="col" class="number">
-              Exist already
+              Already exist
             </th>
           </tr>
         </thead>
         <tbody>
-          {rows.map(([target, { made, held, there }]) => (
+          {Object.entries(targets).map(([target, { made, held, there }]) => (
             <tr key={target}>
               <th scope="row" class="lead">
                 <a href={linkTo("sheets", target.split(".")[0])}>{target}</a>
               </th>
-              <td class="number" data-label="Would be made">
-                {count(made)}
+              <td class="number" data-label="Would be created">
+                {formatCount(made)}
               </td>
-              <td class="number" data-label="Of them held">
-                {held > 0 ? <span class="bad-text">{count(held)}</span> : count(held)}
+              <td class="number" data-label="Would be held">
+                {held > 0 ? <span class="bad-text">{formatCount(held)}</span> : formatCount(held)}
               </td>
-              <td class="number" data-label="Exist already">
-                {count(there)}
+              <td class="number" data-label="Already exist">
+                {formatCount(there)}
               </td>
             </tr>
           ))}

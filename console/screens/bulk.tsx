@@ -1,137 +1,151 @@
 import { useState } from "preact/hooks";
 import { post } from "../api.ts";
-import type { BulkTrial, Job } from "../api-types.ts";
-import { count, counted } from "../format.ts";
-import { Rate, Reason, rateOf } from "../parts/dialog.tsx";
+import type { BulkPreview, Job } from "../api-types.ts";
+import { counted, formatCount } from "../format.ts";
+import { RateField, ReasonField, rateOf } from "../parts/dialog.tsx";
 import { Filter, filterOf } from "../parts/filter.tsx";
-import { Empty, Fault } from "../parts/loading-states.tsx";
+import { Empty, ProblemAlert } from "../parts/loading-states.tsx";
 import { showToast } from "../parts/toast.tsx";
-import { useDoing } from "../poll.ts";
+import { useAction } from "../poll.ts";
 import { goTo, linkTo, type ScreenProps } from "../route.ts";
 
-type BulkAct = "release" | "discard";
+type BulkOperation = "release" | "discard";
 
-const acts = {
-  release: { word: "Let go again", verb: "Let them go again", sentence: "would go again" },
-  discard: { word: "Discard", verb: "Discard them", sentence: "would be discarded" },
-} as const;
+const operationLabels = { release: "Release", discard: "Discard" } as const;
+const previewVerbs = { release: "would be released", discard: "would be discarded" } as const;
+const sheetLabels = { pinned: "Pinned", current: "Current" } as const;
 
-const actWords = { release: acts.release.word, discard: acts.discard.word };
-const sheetWords = { pinned: "Pinned", current: "Current" };
+/** Labels for the results of a preview that the API gives by name. It gives the others as sentences. */
+const resultLabels: Readonly<Record<string, string>> = { goes: "released", "is discarded": "discarded" };
 
 /** Releases or discards all held packets that match a filter: preview first, then run as a job. */
 export function BulkScreen({ route: { query } }: ScreenProps) {
-  const [act, setAct] = useState<BulkAct>("release");
-  const [sheet, setSheet] = useState<"pinned" | "current">("pinned");
-  const [rate, setRate] = useState("");
-  const [reason, setReason] = useState("");
-  const [trial, setTrial] = useState<{ readonly of: string; readonly found: BulkTrial }>();
-  const looking = useDoing();
-  const starting = useDoing();
-  const filter = filterOf(query, { withStatus: false });
-  const asked = JSON.stringify([query.toString(), act, sheet]);
-  const found = trial?.of === asked ? trial.found : undefined;
-  const body = (dryRun: boolean) => ({
-    act,
-    filter,
-    sheet,
-    dryRun,
-    reason: reason.trim() || "a look at what it would come to",
-    ...rateOf(rate),
-  });
-  const look = () =>
-    looking.run(async () => setTrial({ of: asked, found: await post<BulkTrial>("/api/bulk", body(true)) }));
-  const start = (event: Event) => {
-    event.preventDefault();
-    void starting.run(async () => {
-      const { job } = await post<{ job: Job }>("/api/bulk", body(false));
-      showToast(`${job.id} has begun.`);
-      goTo("jobs");
-    });
-  };
   return (
     <>
       <div class="title">
         <h1>Bulk</h1>
-        <p class="verdict">The same for all held packets that fit a filter.</p>
+        <p class="subtitle">Releases or discards all held packets that match a filter.</p>
       </div>
       <Filter query={query} withStatus={false} />
+      <BulkForm query={query} />
+    </>
+  );
+}
+
+function BulkForm({ query }: { readonly query: URLSearchParams }) {
+  const [operation, setOperation] = useState<BulkOperation>("release");
+  const [sheet, setSheet] = useState<"pinned" | "current">("pinned");
+  const [rate, setRate] = useState("");
+  const [reason, setReason] = useState("");
+  const [previewed, setPreviewed] = useState<{ readonly requestKey: string; readonly preview: BulkPreview }>();
+  const previewing = useAction();
+  const starting = useAction();
+  const filter = filterOf(query, { withStatus: false });
+  const requestKey = JSON.stringify([query.toString(), operation, sheet]);
+  const preview = previewed?.requestKey === requestKey ? previewed.preview : undefined;
+  const bodyOf = (dryRun: boolean) => ({
+    act: operation,
+    filter,
+    sheet,
+    dryRun,
+    // The API requires a reason. It is not stored with a dry run.
+    reason: reason.trim() || "Preview of a bulk operation",
+    ...rateOf(rate),
+  });
+  const loadPreview = () =>
+    previewing.run(async () =>
+      setPreviewed({ requestKey, preview: await post<BulkPreview>("/api/bulk", bodyOf(true)) }),
+    );
+  const start = (event: Event) => {
+    event.preventDefault();
+    void starting.run(async () => {
+      const { job } = await post<{ job: Job }>("/api/bulk", bodyOf(false));
+      showToast(`Started ${job.id}.`);
+      goTo("jobs");
+    });
+  };
+  const packets = preview ? counted(preview.made, "packet") : "packets";
+  const canStart = preview !== undefined && preview.made > 0 && reason.trim() !== "";
+  return (
+    <>
       <form class="bulk" onSubmit={start}>
         <fieldset>
-          <legend>What is done</legend>
-          <Radios name="act" words={actWords} chosen={act} onChange={setAct} />
+          <legend>Operation</legend>
+          <Radios name="operation" labels={operationLabels} chosen={operation} onChange={setOperation} />
         </fieldset>
-        <fieldset disabled={act === "discard"}>
-          <legend>With which sheet</legend>
-          <Radios name="sheet" words={sheetWords} chosen={sheet} onChange={setSheet} />
+        <fieldset disabled={operation === "discard"}>
+          <legend>Sheet version</legend>
+          <Radios name="sheet" labels={sheetLabels} chosen={sheet} onChange={setSheet} />
         </fieldset>
-        <Rate value={rate} onInput={setRate} />
-        <Reason value={reason} onInput={setReason} />
+        <RateField value={rate} onInput={setRate} />
+        <ReasonField value={reason} onInput={setReason} />
         <div class="buttons">
-          <button type="button" onClick={look} disabled={looking.busy}>
+          <button type="button" onClick={loadPreview} disabled={previewing.busy}>
             Preview
           </button>
           <button
             type="submit"
-            class={act === "discard" ? "danger" : "primary"}
-            disabled={starting.busy || found === undefined || found.made === 0 || reason.trim() === ""}
+            class={operation === "discard" ? "danger" : "primary"}
+            disabled={starting.busy || !canStart}
           >
-            {found ? `${acts[act].verb}: ${count(found.made)}` : acts[act].verb}
+            {operationLabels[operation]} {packets}
           </button>
         </div>
-        {!found && <p class="quiet">Preview first: it says how many packets it would be done to, and does nothing.</p>}
+        {!preview && <p class="quiet">Preview the operation first. A preview changes nothing.</p>}
       </form>
-      <Fault problem={looking.problem ?? starting.problem} />
-      <div role="status">{found && <Trial trial={found} act={act} />}</div>
+      <ProblemAlert problem={previewing.problem ?? starting.problem} />
+      <div role="status">{preview && <PreviewResult preview={preview} operation={operation} />}</div>
     </>
   );
 }
 
 interface RadiosProps<Choice extends string> {
   readonly name: string;
-  readonly words: Readonly<Record<Choice, string>>;
+  readonly labels: Readonly<Record<Choice, string>>;
   readonly chosen: Choice;
   readonly onChange: (chosen: Choice) => void;
 }
 
-function Radios<Choice extends string>({ name, words, chosen, onChange }: RadiosProps<Choice>) {
-  return (Object.keys(words) as Choice[]).map((choice) => (
+function Radios<Choice extends string>({ name, labels, chosen, onChange }: RadiosProps<Choice>) {
+  return (Object.keys(labels) as Choice[]).map((choice) => (
     <label key={choice} class="choice">
       <input type="radio" name={name} checked={chosen === choice} onChange={() => onChange(choice)} />
-      <span>{words[choice]}</span>
+      <span>{labels[choice]}</span>
     </label>
   ));
 }
 
-function Trial({
-  trial: { looked, made, held, refused, samples },
-  act,
-}: {
-  readonly trial: BulkTrial;
-  readonly act: BulkAct;
-}) {
-  if (looked === 0) return <Empty title="No held packet fits this filter">Widen the filter, and preview again.</Empty>;
+interface PreviewResultProps {
+  readonly preview: BulkPreview;
+  readonly operation: BulkOperation;
+}
+
+function PreviewResult({ preview: { looked, made, held, refused, samples }, operation }: PreviewResultProps) {
+  if (looked === 0) return <Empty title="No held packets match this filter">Widen the filter and preview again.</Empty>;
   return (
-    <section aria-labelledby="trial">
-      <h2 id="trial">What it would come to</h2>
+    <section aria-labelledby="preview">
+      <h2 id="preview">Preview</h2>
       <p>
-        <strong>{counted(made, "packet")}</strong> of {count(looked)} {acts[act].sentence}
-        {held > 0 && `; ${count(held)} of them would be held again`}.
+        <strong>
+          {formatCount(made)} of {counted(looked, "packet")}
+        </strong>{" "}
+        {previewVerbs[operation]}
+        {held > 0 && `; ${formatCount(held)} of them would be held again`}.
       </p>
       <ul>
-        {Object.entries(refused).map(([why, many]) => (
+        {Object.entries(refused).map(([why, packets]) => (
           <li key={why}>
-            {counted(many, "packet")} would stay: {why}
+            {counted(packets, "packet")} would not change: {why}
           </li>
         ))}
       </ul>
       <table class="cards">
         <thead>
           <tr>
-            <th scope="col">For example</th>
+            <th scope="col">Example</th>
             <th scope="col">Entity</th>
             <th scope="col">Connector</th>
-            <th scope="col">What becomes of it</th>
+            <th scope="col">Result</th>
           </tr>
         </thead>
         <tbody>
@@ -144,7 +158,7 @@ function Trial({
               </th>
               <td data-label="Entity">{entity}</td>
               <td data-label="Connector">{connector}</td>
-              <td data-label="What becomes of it">{fate}</td>
+              <td data-label="Result">{resultLabels[fate] ?? fate}</td>
             </tr>
           ))}
         </tbody>

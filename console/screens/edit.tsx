@@ -1,17 +1,17 @@
 import { useState } from "preact/hooks";
 import { type ProblemError, post } from "../api.ts";
-import type { Done, EditTrial, Fields, Json, PacketStory } from "../api-types.ts";
+import type { EditPreview, Fields, Json, OperationResult, PacketDetail } from "../api-types.ts";
 import { StatusBadge } from "../parts/badge.tsx";
-import { Reason } from "../parts/dialog.tsx";
+import { ReasonField } from "../parts/dialog.tsx";
 import { Change, Governance } from "../parts/diff.tsx";
 import { Icon } from "../parts/icon.tsx";
-import { Fault } from "../parts/loading-states.tsx";
+import { ProblemAlert } from "../parts/loading-states.tsx";
 import { showToast } from "../parts/toast.tsx";
-import { useDoing } from "../poll.ts";
+import { useAction } from "../poll.ts";
 import { goTo } from "../route.ts";
 
-/** A field as it is being edited: a text stays a text, everything else is JSON. */
-interface Draft {
+/** A field in the form. Its value is text or JSON. */
+interface EditedField {
   readonly key: number;
   readonly name: string;
   readonly text: string;
@@ -19,98 +19,61 @@ interface Draft {
 }
 
 interface EditProps {
-  readonly packet: PacketStory;
+  readonly packet: PacketDetail;
   readonly onClose: () => void;
   readonly refresh: () => void;
 }
 
 /** Edits the fields of a held packet: preview first, then send. */
 export function Edit({ packet, onClose, refresh }: EditProps) {
-  // The packet as the operator first saw it, so that a later change by someone else is reported.
-  const [seen] = useState(packet);
-  const [etag, setEtag] = useState(packet.etag);
-  const [drafts, setDrafts] = useState<readonly Draft[]>(() => seen.fields.map(draftOf));
-  const [reason, setReason] = useState("");
-  const [trial, setTrial] = useState<EditTrial>();
-  const looking = useDoing();
-  const sending = useDoing();
-  const faults = drafts.filter((draft) => valueIn(draft) === undefined).map(({ name }) => name);
-  const conflict = sending.problem?.now ?? looking.problem?.now;
-
-  const change = (key: number, part: Partial<Draft>) => {
-    setTrial(undefined);
-    setDrafts(drafts.map((draft) => (draft.key === key ? { ...draft, ...part } : draft)));
-  };
-  const submit = (dryRun: boolean) => ({
-    etag,
-    fields: fieldsOf(drafts),
-    reason: reason.trim() || "a look at what it would come to",
-    dryRun,
-  });
-  const look = () =>
-    looking.run(async () => setTrial(await post<EditTrial>(`/api/packets/${seen.id}/edit`, submit(true))));
+  const { fields, setField, removeField, addField, ...edit } = useEdit(packet);
   const send = (event: Event) => {
     event.preventDefault();
-    void sending.run(async () => {
-      const done = await post<Done>(`/api/packets/${seen.id}/edit`, submit(false));
-      showToast(`${done.packet.id} is sent in its place.`);
-      goTo("packets", done.packet.id);
-    });
+    void edit.send();
   };
-
+  const canSend = edit.isValid && !edit.sending && edit.reason.trim() !== "";
   return (
     <section aria-labelledby="edit">
       <h2 id="edit">Edit</h2>
       <form class="edit" onSubmit={send}>
-        {drafts.map((draft) => (
-          <DraftRow
-            key={draft.key}
-            draft={draft}
-            onChange={(part) => change(draft.key, part)}
-            onRemove={() => {
-              setTrial(undefined);
-              setDrafts(drafts.filter(({ key }) => key !== draft.key));
-            }}
+        {fields.map((field) => (
+          <FieldRow
+            key={field.key}
+            field={field}
+            onChange={(changed) => setField({ ...field, ...changed })}
+            onRemove={() => removeField(field)}
           />
         ))}
         <div class="buttons">
-          <button
-            type="button"
-            onClick={() =>
-              setDrafts([
-                ...drafts,
-                { key: Math.max(0, ...drafts.map(({ key }) => key)) + 1, name: "", text: "", isText: true },
-              ])
-            }
-          >
-            Add a field
+          <button type="button" onClick={addField}>
+            Add field
           </button>
         </div>
         <div class="preview" role="status">
-          {trial && <Trial trial={trial} />}
+          {edit.preview && <PreviewResult preview={edit.preview} />}
         </div>
-        {!conflict && <Fault problem={looking.problem ?? sending.problem} />}
-        {conflict && (
+        {!edit.conflict && <ProblemAlert problem={edit.problem} />}
+        {edit.conflict && (
           <Conflict
-            conflict={conflict}
-            isTaken={etag === conflict.etag}
-            onTake={() => setEtag(conflict.etag)}
+            conflict={edit.conflict}
+            isAccepted={edit.etag === edit.conflict.etag}
+            onAccept={edit.acceptConflict}
             onShow={() => {
               refresh();
               onClose();
             }}
           />
         )}
-        <Reason value={reason} onInput={setReason} />
+        <ReasonField value={edit.reason} onInput={edit.setReason} />
         <div class="buttons">
           <button type="button" onClick={onClose}>
             Cancel
           </button>
-          <button type="button" onClick={look} disabled={looking.busy || faults.length > 0}>
+          <button type="button" onClick={edit.loadPreview} disabled={edit.previewing || !edit.isValid}>
             Preview
           </button>
-          <button type="submit" class="primary" disabled={sending.busy || faults.length > 0 || reason.trim() === ""}>
-            Send in its place
+          <button type="submit" class="primary" disabled={!canSend}>
+            Send replacement
           </button>
         </div>
       </form>
@@ -118,30 +81,79 @@ export function Edit({ packet, onClose, refresh }: EditProps) {
   );
 }
 
+/** Holds an edit in progress and sends it to the API. */
+function useEdit(packet: PacketDetail) {
+  // The packet as it was when the edit began, so that a later change by someone else is reported.
+  const [original] = useState(packet);
+  const [etag, setEtag] = useState(packet.etag);
+  const [fields, setFields] = useState<readonly EditedField[]>(() => original.fields.map(editedFieldOf));
+  const [reason, setReason] = useState("");
+  const [preview, setPreview] = useState<EditPreview>();
+  const previewing = useAction();
+  const sending = useAction();
+  const conflict = sending.problem?.now ?? previewing.problem?.now;
+  const path = `/api/packets/${original.id}/edit`;
+
+  const changeFields = (changed: readonly EditedField[]) => {
+    setPreview(undefined);
+    setFields(changed);
+  };
+  return {
+    etag,
+    fields,
+    reason,
+    setReason,
+    preview,
+    conflict,
+    problem: previewing.problem ?? sending.problem,
+    previewing: previewing.busy,
+    sending: sending.busy,
+    isValid: fields.every((field) => fieldValue(field) !== undefined),
+    setField: (changed: EditedField) =>
+      changeFields(fields.map((field) => (field.key === changed.key ? changed : field))),
+    removeField: (removed: EditedField) => changeFields(fields.filter(({ key }) => key !== removed.key)),
+    addField: () => setFields([...fields, emptyFieldAfter(fields)]),
+    acceptConflict: () => conflict && setEtag(conflict.etag),
+    loadPreview: () =>
+      previewing.run(async () => {
+        // The API requires a reason. It is not stored with a dry run.
+        const body = { etag, fields: fieldsOf(fields), reason: reason.trim() || "Preview of an edit", dryRun: true };
+        setPreview(await post<EditPreview>(path, body));
+      }),
+    send: () =>
+      sending.run(async () => {
+        const body = { etag, fields: fieldsOf(fields), reason: reason.trim(), dryRun: false };
+        const result = await post<OperationResult>(path, body);
+        showToast(`Created the replacement ${result.packet.id}.`);
+        goTo("packets", result.packet.id);
+      }),
+  };
+}
+
 interface ConflictProps {
   readonly conflict: NonNullable<ProblemError["now"]>;
-  /** True once the edit is based on the version that won. */
-  readonly isTaken: boolean;
-  readonly onTake: () => void;
+  /** True once the edit is based on the packet's current version. */
+  readonly isAccepted: boolean;
+  readonly onAccept: () => void;
   readonly onShow: () => void;
 }
 
-/** Reports that another change to the packet came first, and offers to continue from it. */
-function Conflict({ conflict, isTaken, onTake, onShow }: ConflictProps) {
+/** Reports that someone else changed the packet first, and offers to continue from its current version. */
+function Conflict({ conflict, isAccepted, onAccept, onShow }: ConflictProps) {
   return (
-    <div class="fault" role="alert">
+    <div class="problem" role="alert">
       <Icon name="warn" />
       <div>
-        <strong>Somebody else was faster.</strong> The packet is <StatusBadge status={conflict.packet.status} /> now;
-        what you typed stands above, and is not sent.{" "}
+        <strong>Someone else changed this packet first.</strong> Its status is now{" "}
+        <StatusBadge status={conflict.packet.status} /> Your edit above has not been sent.{" "}
         <span class="buttons">
           {conflict.packet.may.includes("edit") ? (
-            <button type="button" onClick={onTake} disabled={isTaken}>
-              Edit it as it stands now
+            <button type="button" onClick={onAccept} disabled={isAccepted}>
+              Edit the current version
             </button>
           ) : (
             <button type="button" onClick={onShow}>
-              Show it as it stands now
+              Show the current version
             </button>
           )}
         </span>
@@ -150,17 +162,17 @@ function Conflict({ conflict, isTaken, onTake, onShow }: ConflictProps) {
   );
 }
 
-interface DraftRowProps {
-  readonly draft: Draft;
-  readonly onChange: (part: Partial<Draft>) => void;
+interface FieldRowProps {
+  readonly field: EditedField;
+  readonly onChange: (changed: Partial<EditedField>) => void;
   readonly onRemove: () => void;
 }
 
-function DraftRow({ draft: { key, name, text, isText }, onChange, onRemove }: DraftRowProps) {
-  const faulty = !isText && jsonIn(text) === undefined;
+function FieldRow({ field: { key, name, text, isText }, onChange, onRemove }: FieldRowProps) {
+  const isInvalid = !isText && parseJson(text) === undefined;
   return (
-    <div class="draft">
-      <div class="labelled">
+    <div class="edit-row">
+      <div class="labeled">
         <label for={`name-${key}`}>Field</label>
         <input
           id={`name-${key}`}
@@ -170,42 +182,42 @@ function DraftRow({ draft: { key, name, text, isText }, onChange, onRemove }: Dr
           onInput={(event) => onChange({ name: event.currentTarget.value })}
         />
       </div>
-      <div class="labelled wide">
-        <label for={`value-${key}`}>{isText ? "Text" : "Value, as JSON"}</label>
+      <div class="labeled wide">
+        <label for={`value-${key}`}>{isText ? "Text" : "Value (JSON)"}</label>
         <input
           id={`value-${key}`}
           value={text}
           spellcheck={false}
-          aria-invalid={faulty}
-          aria-describedby={faulty ? `fault-${key}` : undefined}
+          aria-invalid={isInvalid}
+          aria-describedby={isInvalid ? `error-${key}` : undefined}
           onInput={(event) => onChange({ text: event.currentTarget.value })}
         />
-        {faulty && (
-          <small id={`fault-${key}`} class="bad-text">
-            is no JSON; a text is written in quotes
+        {isInvalid && (
+          <small id={`error-${key}`} class="bad-text">
+            Not valid JSON. Text needs quotes.
           </small>
         )}
       </div>
       <button
         type="button"
         aria-pressed={!isText}
-        title={isText ? "Write a number, true, null …" : "Write a text"}
+        title={isText ? "Enter a number, true, false, null, or other JSON" : "Enter text"}
         onClick={() => onChange({ isText: !isText })}
       >
         JSON
       </button>
-      <button type="button" class="icon-button" aria-label={`Leave out ${name}`} onClick={onRemove}>
+      <button type="button" class="icon-button" aria-label={`Remove ${name}`} onClick={onRemove}>
         <Icon name="cross" />
       </button>
     </div>
   );
 }
 
-function Trial({ trial: { changes, governance, held } }: { readonly trial: EditTrial }) {
+function PreviewResult({ preview: { changes, governance, held } }: { readonly preview: EditPreview }) {
   return (
     <>
-      <h3>What it would come to</h3>
-      {changes.length === 0 && <p>The same fields as before.</p>}
+      <h3>Preview</h3>
+      {changes.length === 0 && <p>No fields change.</p>}
       <dl class="fields-diff">
         {changes.map(({ field, before, after }) => (
           <div key={field}>
@@ -219,21 +231,26 @@ function Trial({ trial: { changes, governance, held } }: { readonly trial: EditT
         ))}
       </dl>
       <Governance decisions={governance} />
-      {held !== undefined && <p class="bad-text">It would be held again: {held}.</p>}
+      {held !== undefined && <p class="bad-text">The replacement would be held: {held}.</p>}
     </>
   );
 }
 
-function draftOf({ name, value }: { readonly name: string; readonly value: Json }, key: number): Draft {
+function editedFieldOf({ name, value }: { readonly name: string; readonly value: Json }, key: number): EditedField {
   const isText = typeof value === "string";
   return { key, name, isText, text: isText ? value : JSON.stringify(value) };
 }
 
-function valueIn({ text, isText }: Draft): Json | undefined {
-  return isText ? text : jsonIn(text);
+function emptyFieldAfter(fields: readonly EditedField[]): EditedField {
+  return { key: Math.max(0, ...fields.map(({ key }) => key)) + 1, name: "", text: "", isText: true };
 }
 
-function jsonIn(text: string): Json | undefined {
+/** Returns the value that was entered, or undefined if it is not valid JSON. */
+function fieldValue({ text, isText }: EditedField): Json | undefined {
+  return isText ? text : parseJson(text);
+}
+
+function parseJson(text: string): Json | undefined {
   try {
     return JSON.parse(text) as Json;
   } catch {
@@ -241,6 +258,6 @@ function jsonIn(text: string): Json | undefined {
   }
 }
 
-function fieldsOf(drafts: readonly Draft[]): Fields {
-  return Object.fromEntries(drafts.map((draft) => [draft.name, valueIn(draft) ?? null]));
+function fieldsOf(fields: readonly EditedField[]): Fields {
+  return Object.fromEntries(fields.map((field) => [field.name, fieldValue(field) ?? null]));
 }

@@ -1,44 +1,44 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { get } from "../api.ts";
 import type { EventStatus, Page, SourceEvent, Tally } from "../api-types.ts";
-import { count } from "../format.ts";
+import { formatCount } from "../format.ts";
 import { EventBadge } from "../parts/badge.tsx";
-import { Empty, Fault, Skeleton } from "../parts/loading-states.tsx";
+import { Empty, ProblemAlert, Skeleton } from "../parts/loading-states.tsx";
 import { Ago } from "../parts/time.tsx";
-import { useDoing, usePoll } from "../poll.ts";
-import { linkTo, narrowTo, type ScreenProps } from "../route.ts";
+import { useAction, usePoll } from "../poll.ts";
+import { linkTo, replaceQuery, type ScreenProps } from "../route.ts";
 
 const everyMs = 3_000;
 const tallyEveryMs = 5_000;
 const pageSize = 100;
 
-/** Events that HMS has published, with their status. Quarantined events have their reasons. */
+/** Events that HMS published, by status. Quarantined messages are listed with their reasons. */
 export function EventsScreen({ route: { query } }: ScreenProps) {
   const type = query.get("type") ?? "";
   const status = query.get("status") ?? "";
   const key = `${status} ${type}`;
-  const [older, setOlder] = useState<{ readonly of: string; readonly page: Page<SourceEvent> }>();
-  const ask = (after?: string) =>
+  const [older, setOlder] = useState<{ readonly key: string; readonly page: Page<SourceEvent> }>();
+  const load = (after?: string) =>
     get<Page<SourceEvent>>("/api/events", { type, status, limit: pageSize, ...(after !== undefined && { after }) });
-  const { data, problem } = usePoll(key, () => ask(), everyMs);
-  const more = useDoing();
-  const behind = older?.of === key ? older.page : undefined;
+  const { data, problem } = usePoll(key, () => load(), everyMs);
+  const loadingOlder = useAction();
+  const olderPage = older?.key === key ? older.page : undefined;
   const known = new Set(data?.items.map(({ id }) => id));
-  const shown = [...(data?.items ?? []), ...(behind?.items ?? []).filter(({ id }) => !known.has(id))];
-  const next = behind ? behind.next : data?.next;
-  const lookFurther = (from: string) =>
-    more.run(async () => {
-      const page = await ask(from);
-      setOlder({ of: key, page: { ...page, items: [...(behind?.items ?? []), ...page.items] } });
+  const shown = [...(data?.items ?? []), ...(olderPage?.items ?? []).filter(({ id }) => !known.has(id))];
+  const next = olderPage ? olderPage.next : data?.next;
+  const loadOlder = (from: string) =>
+    loadingOlder.run(async () => {
+      const page = await load(from);
+      setOlder({ key, page: { ...page, items: [...(olderPage?.items ?? []), ...page.items] } });
     });
   return (
     <>
       <h1>Events</h1>
-      <Views type={type} status={status} />
+      <StatusTabs type={type} status={status} />
       <search class="filter events">
-        <div class="labelled text">
+        <div class="labeled text">
           <label for="type">
-            Type<kbd title="The key that goes here">/</kbd>
+            Type (exact)<kbd title="Press / to focus this field">/</kbd>
           </label>
           <input
             id="type"
@@ -46,61 +46,61 @@ export function EventsScreen({ route: { query } }: ScreenProps) {
             autocomplete="off"
             spellcheck={false}
             data-filter
-            placeholder="whole, as policy.per_diem.updated"
+            placeholder="e.g. policy.per_diem.updated"
             value={type}
-            onChange={(event) => narrowTo({ status, type: event.currentTarget.value.trim() })}
+            onChange={(event) => replaceQuery({ status, type: event.currentTarget.value.trim() })}
           />
         </div>
       </search>
-      <Fault problem={problem ?? more.problem} stale={data !== undefined} />
+      <ProblemAlert problem={problem ?? loadingOlder.problem} stale={data !== undefined} />
       {!data && !problem && <Skeleton lines={10} />}
       {data && shown.length === 0 && (
         <NoEvents
-          narrowed={status !== "" || type !== ""}
-          isMore={next !== undefined}
-          quarantined={status === "QUARANTINED"}
+          isFiltered={status !== "" || type !== ""}
+          hasMore={next !== undefined}
+          isQuarantine={status === "QUARANTINED"}
         />
       )}
       {shown.length > 0 &&
         (status === "QUARANTINED" ? <QuarantineTable events={shown} /> : <EventTable events={shown} />)}
       {next !== undefined && (
-        <button type="button" class="more" disabled={more.busy} onClick={() => lookFurther(next)}>
-          Older events
+        <button type="button" class="more" disabled={loadingOlder.busy} onClick={() => loadOlder(next)}>
+          Load older events
         </button>
       )}
     </>
   );
 }
 
-const views: readonly (readonly [EventStatus | "", string])[] = [
+const tabs: readonly (readonly [EventStatus | "", string])[] = [
   ["", "All"],
   ["EXPANDED", "Expanded"],
   ["EXPANDING", "Expanding"],
   ["UNMATCHED", "Unmatched"],
   ["QUARANTINED", "Quarantined"],
-  ["NOTED", "Operators' acts"],
+  ["NOTED", "Operator actions"],
 ];
 
-/** Tabs by event status, with counts if the API has them. */
-function Views({ type, status }: { readonly type: string; readonly status: string }) {
+/** Tabs by event status, with counts once they are loaded. */
+function StatusTabs({ type, status }: { readonly type: string; readonly status: string }) {
   const { data } = usePoll("tally", (signal) => get<Tally>("/api/tally", {}, signal), tallyEveryMs);
-  const row = useRef<HTMLUListElement>(null);
-  const isCounted = data !== undefined;
+  const list = useRef<HTMLUListElement>(null);
+  const hasCounts = data !== undefined;
   useEffect(() => {
-    row.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
-  }, [status, isCounted]);
+    list.current?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [status, hasCounts]);
   return (
-    <ul ref={row} class="views" aria-label="What became of them">
-      {views.map(([name, word]) => {
+    <ul ref={list} class="tabs" aria-label="Event status">
+      {tabs.map(([name, label]) => {
         const events = name === "" ? undefined : data?.events[name];
         return (
-          <li key={word}>
+          <li key={label}>
             <a
               href={linkTo("events", undefined, { type, status: name })}
               aria-current={name === status ? "page" : undefined}
               class={name === "QUARANTINED" && events ? "bad" : ""}
             >
-              {word} {events !== undefined && <small>{count(events)}</small>}
+              {label} {events !== undefined && <small>{formatCount(events)}</small>}
             </a>
           </li>
         );
@@ -110,18 +110,18 @@ function Views({ type, status }: { readonly type: string; readonly status: strin
 }
 
 interface NoEventsProps {
-  readonly narrowed: boolean;
-  readonly isMore: boolean;
-  readonly quarantined: boolean;
+  readonly isFiltered: boolean;
+  readonly hasMore: boolean;
+  readonly isQuarantine: boolean;
 }
 
-function NoEvents({ narrowed, isMore, quarantined }: NoEventsProps) {
-  if (isMore) return <Empty title="None among those looked through so far">Look further back.</Empty>;
-  if (quarantined) return <Empty title="Nothing is quarantined">Every message that came was an event.</Empty>;
-  if (narrowed) return <Empty title="No event is so">Choose another, or all of them.</Empty>;
+function NoEvents({ isFiltered, hasMore, isQuarantine }: NoEventsProps) {
+  if (hasMore) return <Empty title="No matching events found so far">Load older events to search further back.</Empty>;
+  if (isQuarantine) return <Empty title="No quarantined messages">Every message was a valid event.</Empty>;
+  if (isFiltered) return <Empty title="No events match this filter">Change the type, or choose another status.</Empty>;
   return (
     <Empty title="No events yet">
-      Publish one: <code>npx bridge emit</code>
+      Publish one with <code>npx bridge emit</code>.
     </Empty>
   );
 }
@@ -135,7 +135,7 @@ function EventTable({ events }: EventsProps) {
     <table class="cards">
       <thead>
         <tr>
-          <th scope="col">Became</th>
+          <th scope="col">Status</th>
           <th scope="col">Event</th>
           <th scope="col">Type</th>
           <th scope="col">Source</th>
@@ -151,7 +151,7 @@ function EventTable({ events }: EventsProps) {
       <tbody>
         {events.map((event) => (
           <tr key={event.id}>
-            <td data-label="Became">
+            <td data-label="Status">
               <EventBadge status={event.status} />
             </td>
             <th scope="row" class="lead">
@@ -166,7 +166,7 @@ function EventTable({ events }: EventsProps) {
             <td data-label="Source">{event.source ?? <span class="quiet">none</span>}</td>
             <td data-label="Sheets">{event.sheets.join(", ") || <span class="quiet">none</span>}</td>
             <td class="number" data-label="Packets">
-              {count(event.packets)}
+              {formatCount(event.packets)}
             </td>
             <td class="number" data-label="Accepted">
               <Ago at={event.acceptedAt} />
@@ -178,27 +178,27 @@ function EventTable({ events }: EventsProps) {
   );
 }
 
-/** Messages that are no events: nothing is known of them but why. */
+/** Table of messages that are not valid events, each with its reason. */
 function QuarantineTable({ events }: EventsProps) {
   return (
     <table class="cards">
       <thead>
         <tr>
-          <th scope="col">Became</th>
+          <th scope="col">Status</th>
           <th scope="col">Message</th>
-          <th scope="col">Why it is no event</th>
+          <th scope="col">Reason</th>
           <th scope="col" class="number">
-            Came again
+            Duplicates
           </th>
           <th scope="col" class="number">
-            Came
+            Received
           </th>
         </tr>
       </thead>
       <tbody>
         {events.map(({ id, status, reason, duplicates, acceptedAt }) => (
           <tr key={id}>
-            <td data-label="Became">
+            <td data-label="Status">
               <EventBadge status={status} />
             </td>
             <th scope="row" class="lead">
@@ -206,11 +206,11 @@ function QuarantineTable({ events }: EventsProps) {
                 <code>{id}</code>
               </a>
             </th>
-            <td data-label="Why">{reason}</td>
-            <td class="number" data-label="Came again">
-              {count(duplicates)}
+            <td data-label="Reason">{reason}</td>
+            <td class="number" data-label="Duplicates">
+              {formatCount(duplicates)}
             </td>
-            <td class="number" data-label="Came">
+            <td class="number" data-label="Received">
               <Ago at={acceptedAt} />
             </td>
           </tr>

@@ -1,29 +1,29 @@
 import { useState } from "preact/hooks";
 import { get, post } from "../api.ts";
-import { closedStatuses, openStatuses, type Tally, type Verified } from "../api-types.ts";
-import { count, counted, span } from "../format.ts";
+import { closedStatuses, openStatuses, type Tally, type Verification } from "../api-types.ts";
+import { counted, formatCount, formatDuration } from "../format.ts";
 import { Icon } from "../parts/icon.tsx";
-import { Fault, Skeleton } from "../parts/loading-states.tsx";
+import { ProblemAlert, Skeleton } from "../parts/loading-states.tsx";
 import { Ago, bridgeNow } from "../parts/time.tsx";
-import { useDoing, usePoll } from "../poll.ts";
+import { useAction, usePoll } from "../poll.ts";
 
 const everyMs = 5_000;
 
-/** Can it be proved: the ledger's chains, its seals, and the two sums. */
+/** Verifies the ledger and shows that every event and every packet has a status. */
 export function LedgerScreen() {
   const tally = usePoll("tally", (signal) => get<Tally>("/api/tally", {}, signal), everyMs);
   return (
     <>
       <div class="title">
         <h1>Ledger</h1>
-        <p class="verdict">
-          Every step of every packet, chained by hashes and sealed; it holds names and facts, no values.
+        <p class="subtitle">
+          Every step of every packet, hash-chained and sealed. It holds field names and facts, never values.
         </p>
       </div>
       <Verify />
       <section aria-labelledby="tally">
-        <h2 id="tally">The two sums</h2>
-        <Fault problem={tally.problem} stale={tally.data !== undefined} />
+        <h2 id="tally">Events and packets by status</h2>
+        <ProblemAlert problem={tally.problem} stale={tally.data !== undefined} />
         {!tally.data && !tally.problem && <Skeleton lines={3} />}
         {tally.data && <Sums tally={tally.data} />}
       </section>
@@ -31,22 +31,28 @@ export function LedgerScreen() {
   );
 }
 
+interface TimedVerification extends Verification {
+  /** Duration of the verification. */
+  readonly ms: number;
+  readonly at: string;
+}
+
 function Verify() {
-  const [found, setFound] = useState<Verified & { readonly ms: number; readonly at: string }>();
-  const [since, setSince] = useState(0);
-  const { busy, problem, run } = useDoing();
+  const [result, setResult] = useState<TimedVerification>();
+  const [startedAt, setStartedAt] = useState(0);
+  const { busy, problem, run } = useAction();
   const verify = () =>
     run(async () => {
-      const began = Date.now();
-      setSince(began);
-      const verified = await post<Verified>("/api/ledger/verify", {});
-      setFound({ ...verified, ms: Date.now() - began, at: new Date(bridgeNow()).toISOString() });
+      const started = Date.now();
+      setStartedAt(started);
+      const verification = await post<Verification>("/api/ledger/verify", {});
+      setResult({ ...verification, ms: Date.now() - started, at: new Date(bridgeNow()).toISOString() });
     });
   return (
     <section aria-labelledby="verify">
       <h2 id="verify">Verify</h2>
       <div class="card verify">
-        <p>Holds every entry against its chain, its packet and the seals, and names the first place that is wrong.</p>
+        <p>Checks every entry against its chain, its packet and the seals, and reports the first mismatch.</p>
         <div class="buttons">
           <button type="button" class="primary" disabled={busy} onClick={verify}>
             <Icon name="ledger" /> Verify the ledger
@@ -56,27 +62,28 @@ function Verify() {
           <>
             <progress aria-label="Verifying" />
             <p class="quiet">
-              It reads every entry; a million takes about a minute. Begun {span(Math.max(0, Date.now() - since))} ago.
+              Reading every entry. A million entries take about a minute. Started{" "}
+              {formatDuration(Math.max(0, Date.now() - startedAt))} ago.
             </p>
           </>
         )}
-        <Fault problem={problem} />
-        <div role="status">{found && !busy && <Result found={found} />}</div>
+        <ProblemAlert problem={problem} />
+        <div role="status">{result && !busy && <VerificationResult result={result} />}</div>
       </div>
     </section>
   );
 }
 
-function Result({
-  found: { ok, entries, chains, fault, seals, ms, at },
-}: {
-  readonly found: Verified & { readonly ms: number; readonly at: string };
-}) {
+interface VerificationResultProps {
+  readonly result: TimedVerification;
+}
+
+function VerificationResult({ result: { ok, entries, chains, fault, seals, ms, at } }: VerificationResultProps) {
   return (
     <div class={ok ? "result good" : "result bad"}>
-      <p class="result-word">
+      <p class="result-title">
         <Icon name={ok ? "check" : "warn"} />
-        {ok ? "The ledger is whole" : fault ? "The ledger is broken" : "The seals are late"}
+        {ok ? "The ledger is intact" : fault ? "The ledger is not intact" : "The seals are overdue"}
       </p>
       {fault && (
         <p>
@@ -86,18 +93,18 @@ function Result({
       <dl class="facts">
         <div>
           <dt>Entries</dt>
-          <dd>{count(entries)}</dd>
+          <dd>{formatCount(entries)}</dd>
         </div>
         <div>
           <dt>Chains</dt>
-          <dd>{count(chains)}</dd>
+          <dd>{formatCount(chains)}</dd>
         </div>
         {seals && (
           <>
             <div>
               <dt>Seals</dt>
               <dd>
-                {count(seals.seals)}
+                {formatCount(seals.seals)}
                 {seals.newest !== undefined && (
                   <>
                     , newest <Ago at={seals.newest} />
@@ -112,8 +119,8 @@ function Result({
           </>
         )}
         <div>
-          <dt>Took</dt>
-          <dd>{span(ms)}</dd>
+          <dt>Duration</dt>
+          <dd>{formatDuration(ms)}</dd>
         </div>
         <div>
           <dt>Verified</dt>
@@ -126,7 +133,7 @@ function Result({
   );
 }
 
-/** Events received, and packets recorded: each is one of these, and there is no other place for it to be. */
+/** Shows that events received and packets recorded are the sums of their statuses: there is no other status. */
 function Sums({ tally: { events, packets } }: { readonly tally: Tally }) {
   const received = [
     ["expanded", events.EXPANDED],
@@ -140,28 +147,28 @@ function Sums({ tally: { events, packets } }: { readonly tally: Tally }) {
   );
   return (
     <div class="sums">
-      <Sum word="events received" parts={received} />
-      <Sum word="packets recorded" parts={recorded} />
+      <Sum label="events received" parts={received} />
+      <Sum label="packets recorded" parts={recorded} />
     </div>
   );
 }
 
-function Sum({ word, parts }: { readonly word: string; readonly parts: readonly (readonly [string, number])[] }) {
-  const whole = parts.reduce((sum, [, value]) => sum + value, 0);
+function Sum({ label, parts }: { readonly label: string; readonly parts: readonly (readonly [string, number])[] }) {
+  const total = parts.reduce((sum, [, value]) => sum + value, 0);
   return (
     <table class="sum">
       <tbody>
         {parts.map(([name, value]) => (
           <tr key={name} class={value === 0 ? "zero" : ""}>
             <th scope="row">{name}</th>
-            <td class="number">{count(value)}</td>
+            <td class="number">{formatCount(value)}</td>
           </tr>
         ))}
       </tbody>
       <tfoot>
         <tr>
-          <th scope="row">{word}</th>
-          <td class="number">{count(whole)}</td>
+          <th scope="row">{label}</th>
+          <td class="number">{formatCount(total)}</td>
         </tr>
       </tfoot>
     </table>

@@ -1,21 +1,21 @@
 import { useState } from "preact/hooks";
 import { get, post, type Query } from "../api.ts";
 import type { Alert, Connector, Lag, Page, Sheet, Tally } from "../api-types.ts";
-import { count, counted, span } from "../format.ts";
+import { counted, formatCount, formatDuration } from "../format.ts";
 import { HealthBadge } from "../parts/badge.tsx";
 import { LagChart } from "../parts/chart.tsx";
-import { Ask } from "../parts/dialog.tsx";
+import { ReasonDialog } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icon.tsx";
-import { Empty, Fault, Skeleton } from "../parts/loading-states.tsx";
+import { Empty, ProblemAlert, Skeleton } from "../parts/loading-states.tsx";
 import { Ago, bridgeNow } from "../parts/time.tsx";
 import { showToast } from "../parts/toast.tsx";
-import { useDoing, usePoll } from "../poll.ts";
+import { useAction, usePoll } from "../poll.ts";
 import { linkTo } from "../route.ts";
 
 const everyMs = 2_000;
 const sheetsEveryMs = 15_000;
 
-/** State of the bridge at a glance. */
+/** Totals, connectors with their health and lag, and the latest alerts. */
 export function OverviewScreen() {
   const connectors = usePoll("connectors", (signal) => get<Page<Connector>>("/api/connectors", {}, signal), everyMs);
   const tally = usePoll("tally", (signal) => get<Tally>("/api/tally", {}, signal), everyMs);
@@ -24,9 +24,9 @@ export function OverviewScreen() {
     <>
       <div class="title">
         <h1>Overview</h1>
-        {items && <p class="verdict">{verdictOf(items)}</p>}
+        {items && <p class="subtitle">{summaryOf(items)}</p>}
       </div>
-      <Fault problem={connectors.problem} stale={items !== undefined} />
+      <ProblemAlert problem={connectors.problem} stale={items !== undefined} />
       <Totals tally={tally.data} />
       {items ? <Connectors items={items} refresh={connectors.refresh} /> : <Skeleton />}
       <Alerts />
@@ -34,25 +34,25 @@ export function OverviewScreen() {
   );
 }
 
-function verdictOf(connectors: readonly Connector[]): string {
+function summaryOf(connectors: readonly Connector[]): string {
   const down = connectors.filter(({ health }) => health === "DOWN").length;
   const paused = connectors.filter(({ health }) => health === "PAUSED").length;
   const late = connectors.filter(({ breachedSince }) => breachedSince !== undefined).length;
   const held = connectors.reduce((sum, connector) => sum + connector.held, 0);
-  const told = [
+  const parts = [
     ...(down > 0 ? [`${counted(down, "target")} down`] : []),
     ...(paused > 0 ? [`${counted(paused, "connector")} paused`] : []),
-    ...(late > 0 ? [`${late} later than their window`] : []),
-    ...(held > 0 ? [`${counted(held, "packet")} held for a person`] : []),
+    ...(late > 0 ? [`${counted(late, "connector")} past ${late === 1 ? "its" : "their"} window`] : []),
+    ...(held > 0 ? [`${counted(held, "packet")} held`] : []),
   ];
-  return told.length === 0 ? "All targets are up, and nothing waits for a person." : `${told.join(" · ")}.`;
+  return parts.length === 0 ? "All targets are up and no packets are held." : parts.join(" · ");
 }
 
 function Totals({ tally }: { readonly tally: Tally | undefined }) {
   const { packets, events } = tally ?? {};
   const open = packets && packets.QUEUED + packets.RETRY;
   const cells: readonly (readonly [string, number | undefined, string, Query, string?])[] = [
-    ["On the way", open, "packets", { status: ["QUEUED", "RETRY"] }],
+    ["In progress", open, "packets", { status: ["QUEUED", "RETRY"] }],
     ["Held", packets?.HELD, "packets", { status: "HELD" }, packets?.HELD ? "bad" : ""],
     ["Sent", packets?.SENT, "packets", { status: "SENT" }],
     ["Unchanged", packets?.UNCHANGED, "packets", { status: "UNCHANGED" }],
@@ -63,11 +63,11 @@ function Totals({ tally }: { readonly tally: Tally | undefined }) {
   ];
   return (
     <ul class="totals" aria-label="Totals">
-      {cells.map(([word, value, screen, query, tone = ""]) => (
-        <li key={word}>
+      {cells.map(([label, value, screen, query, tone = ""]) => (
+        <li key={label}>
           <a href={linkTo(screen, undefined, query)} class={tone}>
-            <span>{word}</span>
-            <strong>{value === undefined ? "–" : count(value)}</strong>
+            <span>{label}</span>
+            <strong>{value === undefined ? "–" : formatCount(value)}</strong>
           </a>
         </li>
       ))}
@@ -83,30 +83,30 @@ interface ConnectorsProps {
 function Connectors({ items, refresh }: ConnectorsProps) {
   const [chosen, setChosen] = useState<string>();
   const sheets = usePoll("sheets", (signal) => get<Page<Sheet>>("/api/sheets", {}, signal), sheetsEveryMs);
-  const named = sheets.data && sentTo(items, sheets.data.items);
+  const mapped = sheets.data && mappedConnectors(items, sheets.data.items);
   const used = items.filter(
-    ({ id, lag, lane, outbox, held }) => !named || named.has(id) || lag || lane + outbox + held > 0,
+    ({ id, lag, lane, outbox, held }) => !mapped || mapped.has(id) || lag || lane + outbox + held > 0,
   );
-  const spare = items.filter((connector) => !used.includes(connector));
-  const shown = items.find(({ id }) => id === chosen) ?? mostTelling(items);
-  if (items.length === 0) return <Empty title="No connectors">Put one into the folder connectors/.</Empty>;
+  const unused = items.filter((connector) => !used.includes(connector));
+  const shown = items.find(({ id }) => id === chosen) ?? mostRelevant(items);
+  if (items.length === 0) return <Empty title="No connectors">Add a file to the connectors/ folder.</Empty>;
   return (
     <>
       <section aria-labelledby="connectors">
         <h2 id="connectors">Connectors</h2>
         {used.length > 0 && <ConnectorTable items={used} refresh={refresh} />}
-        {spare.length > 0 && (
+        {unused.length > 0 && (
           <details>
-            <summary>{counted(spare.length, "connector")} no sheet in force sends to</summary>
-            <ConnectorTable items={spare} refresh={refresh} />
+            <summary>{counted(unused.length, "connector")} not used by any current sheet</summary>
+            <ConnectorTable items={unused} refresh={refresh} />
           </details>
         )}
       </section>
       {shown && (
         <section aria-labelledby="lag">
           <div class="title">
-            <h2 id="lag">Lag, last hour</h2>
-            <div class="labelled beside">
+            <h2 id="lag">Lag in the last hour</h2>
+            <div class="labeled beside">
               <label for="lag-of">Connector</label>
               <select id="lag-of" value={shown.id} onChange={(event) => setChosen(event.currentTarget.value)}>
                 {items.map(({ id }) => (
@@ -122,15 +122,15 @@ function Connectors({ items, refresh }: ConnectorsProps) {
   );
 }
 
-/** Connectors a sheet sends to, by id; by a name alone it means the oldest version. */
-function sentTo(items: readonly Connector[], sheets: readonly Sheet[]): ReadonlySet<string> {
-  const named = sheets.flatMap(({ targets }) => targets.map(({ connector }) => connector));
+/** Returns the ids of the connectors that sheets use. A name without a version means the oldest version. */
+function mappedConnectors(items: readonly Connector[], sheets: readonly Sheet[]): ReadonlySet<string> {
+  const references = sheets.flatMap(({ targets }) => targets.map(({ connector }) => connector));
   const oldestOf = (wanted: string) =>
     items
       .filter(({ name }) => name === wanted)
       .map(({ id }) => id)
       .toSorted((a, b) => a.localeCompare(b, "en", { numeric: true }))[0];
-  return new Set(named.map((name) => oldestOf(name) ?? name));
+  return new Set(references.map((name) => oldestOf(name) ?? name));
 }
 
 function ConnectorTable({ items, refresh }: ConnectorsProps) {
@@ -140,7 +140,7 @@ function ConnectorTable({ items, refresh }: ConnectorsProps) {
         <tr>
           <th scope="col">Connector</th>
           <th scope="col">Health</th>
-          <th scope="col">Lag in its window</th>
+          <th scope="col">Lag vs. window</th>
           <th scope="col" class="number">
             Waiting
           </th>
@@ -151,27 +151,27 @@ function ConnectorTable({ items, refresh }: ConnectorsProps) {
             Held
           </th>
           <th scope="col">
-            <span class="unseen">Acts</span>
+            <span class="visually-hidden">Actions</span>
           </th>
         </tr>
       </thead>
       <tbody>
         {items.map((connector) => (
-          <Row key={connector.id} connector={connector} refresh={refresh} />
+          <ConnectorRow key={connector.id} connector={connector} refresh={refresh} />
         ))}
       </tbody>
     </table>
   );
 }
 
-/** The one in trouble, else the busiest. */
-function mostTelling(items: readonly Connector[]): Connector | undefined {
+/** Returns the connector whose lag is shown first: one that is late or not up, else the busiest. */
+function mostRelevant(items: readonly Connector[]): Connector | undefined {
   const weight = ({ health, breachedSince, lag }: Connector) =>
     (breachedSince === undefined ? 0 : 2e9) + (health === "UP" ? 0 : 1e9) + (lag?.count ?? 0);
   return items.toSorted((a, b) => weight(b) - weight(a))[0];
 }
 
-function Row({ connector, refresh }: { readonly connector: Connector; readonly refresh: () => void }) {
+function ConnectorRow({ connector, refresh }: { readonly connector: Connector; readonly refresh: () => void }) {
   const { id, name, version, order, health, since, pause, lag, windowMs, lane, outbox, held, ready } = connector;
   const { breachedSince, oldestWaitingMs, redrivePerSecond, redriveAt } = connector;
   return (
@@ -193,58 +193,59 @@ function Row({ connector, refresh }: { readonly connector: Connector; readonly r
               <Ago at={pause.at} />, by {pause.actor}: {pause.why}
             </>
           ) : (
-            since !== undefined && <>for {span(Math.max(0, bridgeNow() - Date.parse(since)))}</>
+            since !== undefined && <>for {formatDuration(Math.max(0, bridgeNow() - Date.parse(since)))}</>
           )}
         </small>
       </td>
-      <td data-label="Lag in its window">
-        <Window lag={lag} windowMs={windowMs} />
+      <td data-label="Lag vs. window">
+        <LagBar lag={lag} windowMs={windowMs} />
         {breachedSince !== undefined && (
           <small class="bad-text">
-            <Icon name="warn" /> later than its window since <Ago at={breachedSince} />
+            <Icon name="warn" /> past its window for{" "}
+            {formatDuration(Math.max(0, bridgeNow() - Date.parse(breachedSince)))}
           </small>
         )}
       </td>
       <td class="number" data-label="Waiting">
-        {count(lane)}
-        {oldestWaitingMs !== undefined && <small>oldest {span(oldestWaitingMs)}</small>}
+        {formatCount(lane)}
+        {oldestWaitingMs !== undefined && <small>oldest {formatDuration(oldestWaitingMs)}</small>}
       </td>
       <td class="number" data-label="Outbox">
-        {count(outbox)}
+        {formatCount(outbox)}
         {redrivePerSecond !== undefined ? (
-          <small>{count(redrivePerSecond)}/s back</small>
+          <small>redriving at {formatCount(redrivePerSecond)}/s</small>
         ) : (
           redriveAt !== undefined && (
             <small>
-              next <Ago at={redriveAt} />
+              next redrive <Ago at={redriveAt} />
             </small>
           )
         )}
       </td>
       <td class="number" data-label="Held">
         {held > 0 ? (
-          <a href={linkTo("packets", undefined, { connector: id, status: "HELD" })}>{count(held)}</a>
+          <a href={linkTo("packets", undefined, { connector: id, status: "HELD" })}>{formatCount(held)}</a>
         ) : (
-          count(held)
+          formatCount(held)
         )}
       </td>
-      <td class="acts">
-        <Acts connector={connector} refresh={refresh} />
+      <td class="actions">
+        <ConnectorButtons connector={connector} refresh={refresh} />
       </td>
     </tr>
   );
 }
 
-/** Median and 95th percentile on the way from 1 ms to the end of the window; the scale is logarithmic. */
-function Window({ lag, windowMs }: { readonly lag: Lag | undefined; readonly windowMs: number }) {
-  if (!lag) return <span class="quiet">nothing sent in the last hour · window {span(windowMs)}</span>;
+/** Median and 95th percentile of the lag on a logarithmic scale from 1 ms to the end of the window. */
+function LagBar({ lag, windowMs }: { readonly lag: Lag | undefined; readonly windowMs: number }) {
+  if (!lag) return <span class="quiet">nothing sent in the last hour · window: {formatDuration(windowMs)}</span>;
   const share = (ms: number) => `${Math.min(100, (100 * Math.log10(Math.max(1, ms))) / Math.log10(windowMs))}%`;
   return (
     <div class="window-bar">
       <span>
-        <span class="unseen">median </span>
-        {span(lag.p50)} <span class="quiet">·</span> <span class="unseen">95th percentile </span>
-        {span(lag.p95)} <span class="quiet">of {span(windowMs)}</span>
+        <span class="visually-hidden">median </span>
+        {formatDuration(lag.p50)} <span class="quiet">·</span> <span class="visually-hidden">95th percentile </span>
+        {formatDuration(lag.p95)} <span class="quiet">of {formatDuration(windowMs)}</span>
       </span>
       <span class="track" aria-hidden="true">
         <span class={lag.p95 > windowMs ? "p95 over" : "p95"} style={{ width: share(lag.p95) }} />
@@ -254,32 +255,44 @@ function Window({ lag, windowMs }: { readonly lag: Lag | undefined; readonly win
   );
 }
 
-type Asked = "pause" | "resume" | "redrive";
+type ConnectorOperation = "pause" | "resume" | "redrive";
 
-const asks = {
-  pause: { verb: "Pause", what: "Nothing more is sent to it until it is resumed; its packets wait in its outbox." },
-  resume: { verb: "Resume", what: "Sends to it again, what waits in its outbox first." },
-  redrive: { verb: "Redrive", what: "What waits in its outbox goes back to its lanes now, oldest first." },
+const operations = {
+  pause: {
+    verb: "Pause",
+    done: "Paused",
+    effect: "Stops sending through this connector until it is resumed. Its packets wait in the outbox.",
+  },
+  resume: {
+    verb: "Resume",
+    done: "Resumed",
+    effect: "Sends through this connector again, beginning with the packets in the outbox.",
+  },
+  redrive: {
+    verb: "Redrive",
+    done: "Started a redrive of",
+    effect: "Moves the packets in the outbox back to their lanes now, oldest first.",
+  },
 } as const;
 
-function Acts({
-  connector: { id, health, outbox },
-  refresh,
-}: {
+interface ConnectorButtonsProps {
   readonly connector: Connector;
   readonly refresh: () => void;
-}) {
-  const [asked, setAsked] = useState<Asked>();
-  const { busy, run } = useDoing();
+}
+
+function ConnectorButtons({ connector: { id, health, outbox }, refresh }: ConnectorButtonsProps) {
+  const [chosen, setChosen] = useState<ConnectorOperation>();
+  const { busy, run } = useAction();
+  const path = `/api/connectors/${encodeURIComponent(id)}`;
   const probe = () =>
     run(async () => {
-      const { awake } = await post<{ awake: boolean }>(`/api/connectors/${encodeURIComponent(id)}/probe`);
-      showToast(awake ? `${id} is awake.` : `${id} does not answer.`);
+      const { awake } = await post<{ awake: boolean }>(`${path}/probe`);
+      showToast(awake ? `${id} is up.` : `${id} is not responding.`);
       refresh();
     });
-  const act = async (reason: string) => {
-    await post(`/api/connectors/${encodeURIComponent(id)}/${asked}`, { reason });
-    showToast(`${id}: ${asks[asked ?? "pause"].verb.toLowerCase()} is done.`);
+  const operate = async (operation: ConnectorOperation, reason: string) => {
+    await post(`${path}/${operation}`, { reason });
+    showToast(`${operations[operation].done} ${id}.`);
     refresh();
   };
   return (
@@ -288,34 +301,39 @@ function Acts({
         <Icon name="probe" /> Probe
       </button>
       {outbox > 0 && health === "UP" && (
-        <button type="button" onClick={() => setAsked("redrive")} aria-label={`Redrive ${id}`}>
+        <button type="button" onClick={() => setChosen("redrive")} aria-label={`Redrive ${id}`}>
           <Icon name="again" /> Redrive
         </button>
       )}
       {health === "PAUSED" ? (
-        <button type="button" onClick={() => setAsked("resume")} aria-label={`Resume ${id}`}>
+        <button type="button" onClick={() => setChosen("resume")} aria-label={`Resume ${id}`}>
           <Icon name="play" /> Resume
         </button>
       ) : (
-        <button type="button" onClick={() => setAsked("pause")} aria-label={`Pause ${id}`}>
+        <button type="button" onClick={() => setChosen("pause")} aria-label={`Pause ${id}`}>
           <Icon name="pause" /> Pause
         </button>
       )}
-      {asked && (
-        <Ask title={`${asks[asked].verb} ${id}`} verb={asks[asked].verb} onClose={() => setAsked(undefined)} act={act}>
-          <p>{asks[asked].what}</p>
-        </Ask>
+      {chosen && (
+        <ReasonDialog
+          title={`${operations[chosen].verb} ${id}`}
+          verb={operations[chosen].verb}
+          onClose={() => setChosen(undefined)}
+          run={(reason) => operate(chosen, reason)}
+        >
+          <p>{operations[chosen].effect}</p>
+        </ReasonDialog>
       )}
     </div>
   );
 }
 
-const alertWords: Readonly<Record<string, string>> = {
+const alertTexts: Readonly<Record<string, string>> = {
   "sync.target.down": "is down",
   "sync.target.recovered": "is up again",
   "sync.packet.held": "has a held packet",
-  "sync.window.breached": "is later than its window",
-  "sync.window.kept": "keeps its window again",
+  "sync.window.breached": "is past its window",
+  "sync.window.kept": "is within its window again",
   "sync.event.quarantined": "was quarantined",
   "sync.ledger.tampered": "was tampered with",
 };
@@ -325,11 +343,11 @@ function Alerts() {
   const items = alerts.data?.items;
   return (
     <section aria-labelledby="alerts">
-      <h2 id="alerts">Last alerts</h2>
+      <h2 id="alerts">Latest alerts</h2>
       {alerts.problem && <p class="quiet">{alerts.problem.detail}</p>}
       {items?.length === 0 && (
-        <Empty title="No alerts since this bridge was started">
-          When a target goes down, a packet is held or a window is missed, it stands here.
+        <Empty title="No alerts since the bridge started">
+          An alert appears here when a target goes down, a packet is held, or a window is missed.
         </Empty>
       )}
       <ul class="alerts">
@@ -337,7 +355,7 @@ function Alerts() {
           <li key={`${at} ${type} ${subject}`} class={/recovered|kept/.test(type) ? "good" : "bad"}>
             <Icon name={/recovered|kept/.test(type) ? "check" : "warn"} />
             <span>
-              <strong>{subject}</strong> {alertWords[type] ?? type}
+              <strong>{subject}</strong> {alertTexts[type] ?? type}
               {typeof data.packet === "string" && (
                 <>
                   : <a href={linkTo("packets", data.packet)}>{data.packet}</a>

@@ -1,13 +1,13 @@
 import { useState } from "preact/hooks";
 import { get, post } from "../api.ts";
-import type { Act, Done, Field, PacketStory, SheetText } from "../api-types.ts";
-import { counted, shortHash, span } from "../format.ts";
+import type { Field, OperationResult, PacketAction, PacketDetail, SheetText } from "../api-types.ts";
+import { formatCount, formatDuration, shortHash } from "../format.ts";
 import { StatusBadge } from "../parts/badge.tsx";
-import { Copied } from "../parts/copy.tsx";
-import { Ask } from "../parts/dialog.tsx";
+import { CopyableText } from "../parts/copy.tsx";
+import { ReasonDialog } from "../parts/dialog.tsx";
 import { Change, Value } from "../parts/diff.tsx";
 import { Icon } from "../parts/icon.tsx";
-import { Fault, Skeleton } from "../parts/loading-states.tsx";
+import { ProblemAlert, Skeleton } from "../parts/loading-states.tsx";
 import { Story } from "../parts/story.tsx";
 import { Ago } from "../parts/time.tsx";
 import { showToast } from "../parts/toast.tsx";
@@ -17,14 +17,14 @@ import { Edit } from "./edit.tsx";
 
 const everyMs = 2_000;
 
-/** One packet: what it carries, what became of it and why, and what can be done. */
+/** One packet: its fields, history and sheet, and the operations on it. */
 export function PacketScreen({ id }: { readonly id: string }) {
   const polled = usePoll(
     id,
-    (signal) => get<PacketStory>(`/api/packets/${encodeURIComponent(id)}`, {}, signal),
+    (signal) => get<PacketDetail>(`/api/packets/${encodeURIComponent(id)}`, {}, signal),
     everyMs,
   );
-  const [doing, setDoing] = useState<Act>();
+  const [action, setAction] = useState<PacketAction>();
   const packet = polled.data;
   return (
     <>
@@ -32,29 +32,29 @@ export function PacketScreen({ id }: { readonly id: string }) {
         <Icon name="back" /> Packets
       </a>
       {!packet && <h1>Packet</h1>}
-      <Fault problem={polled.problem} stale={packet !== undefined} />
+      <ProblemAlert problem={polled.problem} stale={packet !== undefined} />
       {!packet && !polled.problem && <Skeleton lines={12} />}
       {packet && (
         <>
-          <Head packet={packet} doing={doing} setDoing={setDoing} />
+          <PacketHeader packet={packet} action={action} setAction={setAction} />
           <div class="two">
             <div>
-              {doing === "edit" ? (
-                <Edit packet={packet} onClose={() => setDoing(undefined)} refresh={polled.refresh} />
+              {action === "edit" ? (
+                <Edit packet={packet} onClose={() => setAction(undefined)} refresh={polled.refresh} />
               ) : (
-                <FieldsOf packet={packet} />
+                <FieldTable packet={packet} />
               )}
-              <Answer packet={packet} />
-              <SheetOf packet={packet} />
+              <TargetResponse packet={packet} />
+              <PacketSheet packet={packet} />
             </div>
             <section aria-labelledby="story">
-              <h2 id="story">Story</h2>
+              <h2 id="story">History</h2>
               <Story steps={packet.story} />
             </section>
           </div>
-          {doing === "replay" && <Replay packet={packet} onClose={() => setDoing(undefined)} />}
-          {doing === "discard" && (
-            <Discard packet={packet} onClose={() => setDoing(undefined)} refresh={polled.refresh} />
+          {action === "replay" && <ReplayDialog packet={packet} onClose={() => setAction(undefined)} />}
+          {action === "discard" && (
+            <DiscardDialog packet={packet} onClose={() => setAction(undefined)} refresh={polled.refresh} />
           )}
         </>
       )}
@@ -62,38 +62,44 @@ export function PacketScreen({ id }: { readonly id: string }) {
   );
 }
 
-interface HeadProps {
-  readonly packet: PacketStory;
-  readonly doing: Act | undefined;
-  readonly setDoing: (act: Act) => void;
+interface PacketHeaderProps {
+  readonly packet: PacketDetail;
+  readonly action: PacketAction | undefined;
+  readonly setAction: (action: PacketAction) => void;
 }
 
-const acts = [
-  ["edit", "Edit", "sheet"],
-  ["replay", "Replay", "again"],
-  ["discard", "Discard", "cross"],
+const actions = [
+  ["edit", "sheet"],
+  ["replay", "again"],
+  ["discard", "cross"],
 ] as const;
 
-function Head({ packet, doing, setDoing }: HeadProps) {
+/** Returns the label of an action. The API's `replay` releases a held packet and replays a closed one. */
+function labelOf(action: PacketAction, { status }: PacketDetail): string {
+  if (action === "replay") return status === "HELD" ? "Release" : "Replay";
+  return action === "edit" ? "Edit" : "Discard";
+}
+
+function PacketHeader({ packet, action, setAction }: PacketHeaderProps) {
   const { id, status, reason, may } = packet;
   return (
     <>
       <div class="title">
         <h1 class="with-badge">
-          <StatusBadge status={status} /> <Copied text={id} what="packet's id" />
+          <StatusBadge status={status} /> <CopyableText text={id} name="packet ID" />
         </h1>
         <div class="buttons">
-          {acts
-            .filter(([act]) => may.includes(act))
-            .map(([act, word, icon]) => (
+          {actions
+            .filter(([name]) => may.includes(name))
+            .map(([name, icon]) => (
               <button
-                key={act}
+                key={name}
                 type="button"
-                class={act === "edit" ? "primary" : ""}
-                aria-pressed={act === "edit" ? doing === "edit" : undefined}
-                onClick={() => setDoing(act)}
+                class={name === "edit" ? "primary" : ""}
+                aria-pressed={name === "edit" ? action === "edit" : undefined}
+                onClick={() => setAction(name)}
               >
-                <Icon name={icon} /> {word}
+                <Icon name={icon} /> {labelOf(name, packet)}
               </button>
             ))}
         </div>
@@ -104,33 +110,34 @@ function Head({ packet, doing, setDoing }: HeadProps) {
   );
 }
 
-function PacketFacts({ packet }: { readonly packet: PacketStory }) {
+function PacketFacts({ packet }: { readonly packet: PacketDetail }) {
   const { connector, entity, event, eventType, sheet, target, recordedAt, lagMs, windowMs } = packet;
   const { tries, nextTryAt, delivery, job } = packet;
   return (
     <dl class="facts">
-      <Fact word="Connector">
+      <Fact label="Connector">
         <a href={linkTo("packets", undefined, { connector })}>{connector}</a>
       </Fact>
-      <Fact word="Entity">
-        <Copied text={entity} what="entity" />
+      <Fact label="Entity">
+        <CopyableText text={entity} name="entity" />
       </Fact>
-      <Fact word="Target">
+      <Fact label="Target">
         <a href={linkTo("sheets", sheet)}>
           {sheet}.{target}
         </a>
       </Fact>
-      <Fact word="Event">
+      <Fact label="Event">
         <a href={linkTo("events", event)}>{eventType}</a>
       </Fact>
-      <Fact word="Recorded">
+      <Fact label="Recorded">
         <Ago at={recordedAt} />
       </Fact>
-      <Fact word="Lag">
-        {lagMs === undefined ? "open" : span(lagMs)} <span class="quiet">of {span(windowMs)}</span>
+      <Fact label="Lag">
+        {lagMs === undefined ? "open" : formatDuration(lagMs)}{" "}
+        <span class="quiet">(window: {formatDuration(windowMs)})</span>
       </Fact>
-      <Fact word="Tries">
-        {counted(tries, "try", "tries")}
+      <Fact label="Attempts">
+        {formatCount(tries)}
         {nextTryAt !== undefined && (
           <>
             , next <Ago at={nextTryAt} />
@@ -138,14 +145,15 @@ function PacketFacts({ packet }: { readonly packet: PacketStory }) {
         )}
       </Fact>
       {delivery && (
-        <Fact word="Acknowledged">
+        <Fact label="Acknowledged">
           {delivery.status !== undefined && `HTTP ${delivery.status}, `}
-          {span(delivery.ms)} {delivery.remoteId !== undefined && <>as {delivery.remoteId}</>}
+          {formatDuration(delivery.ms)}
+          {delivery.remoteId !== undefined && `, remote ID ${delivery.remoteId}`}
         </Fact>
       )}
       <RelatedPackets packet={packet} />
       {job !== undefined && (
-        <Fact word="Job">
+        <Fact label="Job">
           <a href={linkTo("jobs")}>{job}</a>
         </Fact>
       )}
@@ -153,17 +161,17 @@ function PacketFacts({ packet }: { readonly packet: PacketStory }) {
   );
 }
 
-function RelatedPackets({ packet: { behind, replayOf, replaces, replacedBy } }: { readonly packet: PacketStory }) {
+function RelatedPackets({ packet: { behind, replayOf, replaces, replacedBy } }: { readonly packet: PacketDetail }) {
   const related = [
-    ["In the place of", replaces],
+    ["Replaces", replaces],
     ["Replaced by", replacedBy],
     ["Replay of", replayOf],
     ["Waits behind", behind],
   ] as const;
   return related.map(
-    ([word, other]) =>
+    ([label, other]) =>
       other !== undefined && (
-        <Fact key={word} word={word}>
+        <Fact key={label} label={label}>
           <a href={linkTo("packets", other)}>
             <code>{other}</code>
           </a>
@@ -172,18 +180,18 @@ function RelatedPackets({ packet: { behind, replayOf, replaces, replacedBy } }: 
   );
 }
 
-function Fact({ word, children }: { readonly word: string; readonly children: preact.ComponentChildren }) {
+function Fact({ label, children }: { readonly label: string; readonly children: preact.ComponentChildren }) {
   return (
     <div>
-      <dt>{word}</dt>
+      <dt>{label}</dt>
       <dd>{children}</dd>
     </div>
   );
 }
 
-const atTarget = { this: "holds this", another: "holds another", unknown: "not known" } as const;
+const atTargetLabels = { this: "holds this value", another: "holds another value", unknown: "unknown" } as const;
 
-function FieldsOf({ packet: { fields, action } }: { readonly packet: PacketStory }) {
+function FieldTable({ packet: { fields, action } }: { readonly packet: PacketDetail }) {
   if (action === "delete") return <p>This packet deletes the record at its target.</p>;
   return (
     <section aria-labelledby="fields">
@@ -209,7 +217,7 @@ function FieldsOf({ packet: { fields, action } }: { readonly packet: PacketStory
                   <Change before={field.before} after={field.value} />
                 )}
               </td>
-              <td class="quiet">{atTarget[field.atTarget]}</td>
+              <td class="quiet">{atTargetLabels[field.atTarget]}</td>
             </tr>
           ))}
         </tbody>
@@ -218,17 +226,17 @@ function FieldsOf({ packet: { fields, action } }: { readonly packet: PacketStory
   );
 }
 
-function Answer({ packet: { answer, status } }: { readonly packet: PacketStory }) {
+function TargetResponse({ packet: { answer, status } }: { readonly packet: PacketDetail }) {
   if (answer === undefined) return null;
   return (
     <section aria-labelledby="answer">
-      <h2 id="answer">The target's answer</h2>
-      <pre class={status === "HELD" ? "bad" : ""}>{indented(answer)}</pre>
+      <h2 id="answer">Target response</h2>
+      <pre class={status === "HELD" ? "bad" : ""}>{indentJson(answer)}</pre>
     </section>
   );
 }
 
-function indented(text: string): string {
+function indentJson(text: string): string {
   try {
     return JSON.stringify(JSON.parse(text), null, 2);
   } catch {
@@ -236,72 +244,82 @@ function indented(text: string): string {
   }
 }
 
-function SheetOf({ packet: { sheet, sheetHash, sheetIsCurrent } }: { readonly packet: PacketStory }) {
-  const found = usePoll(sheet, (signal) => get<SheetText>(`/api/sheets/${encodeURIComponent(sheet)}`, {}, signal));
+function PacketSheet({ packet: { sheet, sheetHash, sheetIsCurrent } }: { readonly packet: PacketDetail }) {
+  const current = usePoll(sheet, (signal) => get<SheetText>(`/api/sheets/${encodeURIComponent(sheet)}`, {}, signal));
   return (
     <section aria-labelledby="sheet">
       <h2 id="sheet">Sheet</h2>
       <p>
         <a href={linkTo("sheets", sheet)}>{sheet}</a> <code title={sheetHash}>{shortHash(sheetHash)}</code>{" "}
-        {sheetIsCurrent ? "is in force." : "is an older version; below is the one in force."}
+        {sheetIsCurrent ? "is the current version." : "is an older version. The current version is shown below."}
       </p>
-      {found.data && <pre>{found.data.text}</pre>}
-      {found.problem && <p class="quiet">There is no sheet of that name in force.</p>}
+      {current.data && <pre>{current.data.text}</pre>}
+      {current.problem && <p class="quiet">No current sheet has this name.</p>}
     </section>
   );
 }
 
-interface ActProps {
-  readonly packet: PacketStory;
+interface PacketDialogProps {
+  readonly packet: PacketDetail;
   readonly onClose: () => void;
 }
 
-function Replay({ packet: { id, etag, status, sheetIsCurrent }, onClose }: ActProps) {
+function ReplayDialog({ packet: { id, etag, status, sheetIsCurrent }, onClose }: PacketDialogProps) {
   const [sheet, setSheet] = useState<"pinned" | "current">("pinned");
   const [force, setForce] = useState(false);
-  const act = async (reason: string) => {
-    const done = await post<Done>(`/api/packets/${id}/replay`, { etag, sheet, force, reason });
-    showToast(`${id} goes again.`);
-    goTo("packets", done.packet.id);
+  const isHeld = status === "HELD";
+  const replay = async (reason: string) => {
+    const result = await post<OperationResult>(`/api/packets/${id}/replay`, { etag, sheet, force, reason });
+    showToast(`${isHeld ? "Released" : "Replayed"} ${id}.`);
+    goTo("packets", result.packet.id);
   };
   return (
-    <Ask title={status === "HELD" ? "Let it go again" : "Send it again"} verb="Replay" onClose={onClose} act={act}>
+    <ReasonDialog
+      title={isHeld ? "Release this packet" : "Replay this packet"}
+      verb={isHeld ? "Release" : "Replay"}
+      onClose={onClose}
+      run={replay}
+    >
       <fieldset>
-        <legend>With which sheet</legend>
+        <legend>Sheet version</legend>
         <label class="choice">
           <input type="radio" name="sheet" checked={sheet === "pinned"} onChange={() => setSheet("pinned")} />
           <span>
-            Pinned <small>as it was made</small>
+            Pinned <small>the version that created this packet</small>
           </span>
         </label>
         <label class="choice">
           <input type="radio" name="sheet" checked={sheet === "current"} onChange={() => setSheet("current")} />
           <span>
-            Current <small>{sheetIsCurrent ? "the same, as it stands" : "what today's sheet makes of its event"}</small>
+            Current <small>{sheetIsCurrent ? "the same version" : "maps the event again with the current sheet"}</small>
           </span>
         </label>
       </fieldset>
-      {status !== "HELD" && (
+      {!isHeld && (
         <label class="choice">
           <input type="checkbox" checked={force} onChange={(event) => setForce(event.currentTarget.checked)} />
           <span>
-            Force <small>even what the target is believed to hold</small>
+            Force <small>also sends values that the target is known to hold</small>
           </span>
         </label>
       )}
-    </Ask>
+    </ReasonDialog>
   );
 }
 
-function Discard({ packet: { id, etag }, onClose, refresh }: ActProps & { readonly refresh: () => void }) {
-  const act = async (reason: string) => {
+function DiscardDialog({
+  packet: { id, etag },
+  onClose,
+  refresh,
+}: PacketDialogProps & { readonly refresh: () => void }) {
+  const discard = async (reason: string) => {
     await post(`/api/packets/${id}/discard`, { etag, reason });
-    showToast(`${id} is discarded.`);
+    showToast(`Discarded ${id}.`);
     refresh();
   };
   return (
-    <Ask title="Discard this packet" verb="Discard" dangerous onClose={onClose} act={act}>
-      <p>It is closed for good: it is not sent, and no replay sends it.</p>
-    </Ask>
+    <ReasonDialog title="Discard this packet" verb="Discard" dangerous onClose={onClose} run={discard}>
+      <p>Closes the packet permanently. It is not sent, and replays skip it.</p>
+    </ReasonDialog>
   );
 }

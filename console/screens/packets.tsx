@@ -1,51 +1,51 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { get } from "../api.ts";
 import type { Packet, Page } from "../api-types.ts";
-import { counted, span } from "../format.ts";
+import { counted, formatDuration } from "../format.ts";
 import { StatusBadge } from "../parts/badge.tsx";
 import { asQuery, Filter, filterOf } from "../parts/filter.tsx";
 import { Icon } from "../parts/icon.tsx";
-import { Empty, Fault, Skeleton } from "../parts/loading-states.tsx";
+import { Empty, ProblemAlert, Skeleton } from "../parts/loading-states.tsx";
 import { Ago, bridgeNow } from "../parts/time.tsx";
-import { useDoing, usePoll } from "../poll.ts";
+import { useAction, usePoll } from "../poll.ts";
 import { linkTo, type ScreenProps } from "../route.ts";
 
 const everyMs = 2_000;
 const pageSize = 50;
-/** The API's largest page: so many rows are kept fresh. */
-const freshRows = 200;
+/** Most rows that are kept current: the API's largest page. */
+const maxCurrentRows = 200;
 
-/** The packets there are, narrowed by filters, and what becomes of them. */
+/** Live list of packets with filters. */
 export function PacketsScreen({ route: { query } }: ScreenProps) {
   const key = query.toString();
   const list = usePackets(query, key);
-  const narrowed = [...query.keys()].length > 0;
+  const isFiltered = [...query.keys()].length > 0;
   return (
     <>
       <div class="title">
         <h1>Packets</h1>
         <a class="button" href={linkTo("bulk", undefined, { ...asQuery(query), status: undefined })}>
-          <Icon name="bulk" /> Bulk on this filter
+          <Icon name="bulk" /> Bulk operation with this filter
         </a>
       </div>
       <Filter query={query} withStatus />
-      <Fault problem={list.problem} stale={list.rows !== undefined} />
-      <div class="news" role="status">
+      <ProblemAlert problem={list.problem} stale={list.rows !== undefined} />
+      <div class="newer" role="status">
         {list.newer > 0 && (
           <button type="button" onClick={list.showNewer}>
-            <Icon name="down" /> {counted(list.newer, "newer packet")}: show
+            <Icon name="down" /> Show {counted(list.newer, "newer packet")}
           </button>
         )}
       </div>
       {list.rows === undefined && !list.problem && <Skeleton lines={10} />}
       {list.rows?.length === 0 && (
-        <Empty title={narrowed ? "No packet fits these filters" : "No packets yet"}>
-          {narrowed ? (
+        <Empty title={isFiltered ? "No packets match these filters" : "No packets yet"}>
+          {isFiltered ? (
             <a href={linkTo("packets")}>Show all packets</a>
           ) : (
             <>
-              Publish an event: <code>npx bridge emit</code>, or see whether a sheet wants it under{" "}
-              <a href={linkTo("sheets")}>Sheets</a>.
+              Publish an event with <code>npx bridge emit</code>, or check under <a href={linkTo("sheets")}>Sheets</a>{" "}
+              which events are mapped.
             </>
           )}
         </Empty>
@@ -53,7 +53,7 @@ export function PacketsScreen({ route: { query } }: ScreenProps) {
       {list.rows && list.rows.length > 0 && <PacketTable packets={list.rows} />}
       {list.more && (
         <button type="button" class="more" disabled={list.busy} onClick={list.more}>
-          Older packets
+          Load older packets
         </button>
       )}
     </>
@@ -61,42 +61,44 @@ export function PacketsScreen({ route: { query } }: ScreenProps) {
 }
 
 /**
- * A list that is kept fresh without moving what one reads: rows that are shown change in their place; those that came
- * since wait behind a button, but where the list is looked at from its beginning and nothing in it is chosen.
+ * Loads the list and keeps it current without moving the rows that are being read.
+ *
+ * Rows that are shown are updated in place. Newer packets are added only on request, or at once if the list is scrolled
+ * to its top and no row has the focus or the pointer.
  */
 function usePackets(query: URLSearchParams, key: string) {
-  const [kept, setKept] = useState<{ key: string; rows: readonly Packet[]; next?: string }>();
-  const shown = kept?.key === key ? kept : undefined;
-  const size = Math.min(freshRows, Math.max(pageSize, shown?.rows.length ?? 0));
-  const ask = (after?: string) =>
+  const [loaded, setLoaded] = useState<{ key: string; rows: readonly Packet[]; next?: string }>();
+  const shown = loaded?.key === key ? loaded : undefined;
+  const size = Math.min(maxCurrentRows, Math.max(pageSize, shown?.rows.length ?? 0));
+  const load = (after?: string) =>
     get<Page<Packet>>("/api/packets", {
       ...filterOf(query, { withStatus: true }),
       limit: after ? pageSize : size,
       ...(after && { after }),
     });
-  const polled = usePoll(key, () => ask(), everyMs);
-  const { busy, problem, run } = useDoing();
-  const wanted = useRef(false);
+  const polled = usePoll(key, () => load(), everyMs);
+  const { busy, problem, run } = useAction();
+  const isRequested = useRef(false);
 
   useEffect(() => {
     const { data } = polled;
     if (!data) return;
-    setKept((last) => {
-      if (last?.key !== key || wanted.current || isAtItsBeginning()) {
-        const loaded = last?.key === key ? last.rows.slice(data.items.length) : [];
-        wanted.current = false;
+    setLoaded((previous) => {
+      if (previous?.key !== key || isRequested.current || canMoveRows()) {
+        const tail = previous?.key === key ? previous.rows.slice(data.items.length) : [];
+        isRequested.current = false;
         const known = new Set(data.items.map(({ id }) => id));
-        const rest = loaded.filter(({ id }) => !known.has(id));
-        const next = rest.length > 0 ? last?.next : data.next;
+        const rest = tail.filter(({ id }) => !known.has(id));
+        const next = rest.length > 0 ? previous?.next : data.next;
         return { key, rows: [...data.items, ...rest], ...(next !== undefined && { next }) };
       }
       const fresh = new Map(data.items.map((packet) => [packet.id, packet]));
-      return { ...last, rows: last.rows.map((packet) => fresh.get(packet.id) ?? packet) };
+      return { ...previous, rows: previous.rows.map((packet) => fresh.get(packet.id) ?? packet) };
     });
   }, [polled.data, key]);
 
   const known = new Set(shown?.rows.map(({ id }) => id));
-  const newer = shown ? newerThan(polled.data?.items ?? [], known) : 0;
+  const newer = shown ? countNewer(polled.data?.items ?? [], known) : 0;
   const next = shown?.next;
   return {
     rows: shown?.rows,
@@ -104,7 +106,7 @@ function usePackets(query: URLSearchParams, key: string) {
     busy,
     problem: polled.problem ?? problem,
     showNewer() {
-      wanted.current = true;
+      isRequested.current = true;
       polled.refresh();
       scrollTo(0, 0);
     },
@@ -113,26 +115,31 @@ function usePackets(query: URLSearchParams, key: string) {
         ? undefined
         : () =>
             run(async () => {
-              const page = await ask(next);
-              setKept((last) =>
-                last?.key === key
-                  ? { key, rows: [...last.rows, ...page.items], ...(page.next !== undefined && { next: page.next }) }
-                  : last,
+              const page = await load(next);
+              setLoaded((previous) =>
+                previous?.key === key
+                  ? {
+                      key,
+                      rows: [...previous.rows, ...page.items],
+                      ...(page.next !== undefined && { next: page.next }),
+                    }
+                  : previous,
               );
             }),
   };
 }
 
-/** Returns the newest packets that come before the first one shown. */
-function newerThan(items: readonly Packet[], known: ReadonlySet<string>): number {
-  const first = items.findIndex(({ id }) => known.has(id));
-  return first < 0 ? items.length : first;
+/** Returns the number of packets that are newer than the first one shown. */
+function countNewer(items: readonly Packet[], known: ReadonlySet<string>): number {
+  const firstKnown = items.findIndex(({ id }) => known.has(id));
+  return firstKnown < 0 ? items.length : firstKnown;
 }
 
-function isAtItsBeginning(): boolean {
+function canMoveRows(): boolean {
   return scrollY < 40 && !document.querySelector("tbody :focus, tbody tr:hover");
 }
 
+/** Table of packets, each row a link. */
 export function PacketTable({ packets }: { readonly packets: readonly Packet[] }) {
   return (
     <table class="cards packets">
@@ -210,16 +217,16 @@ function LagOf({ packet }: { readonly packet: Packet }) {
   const isNext = lagMs === undefined && nextTryAt !== undefined && Date.parse(nextTryAt) > now;
   return (
     <>
-      <span class={ms > windowMs ? "bad-text" : ""}>{span(ms)}</span>
-      {lagMs === undefined && place !== undefined && <small>{places[place]}</small>}
+      <span class={ms > windowMs ? "bad-text" : ""}>{formatDuration(ms)}</span>
+      {lagMs === undefined && place !== undefined && <small>{placeLabels[place]}</small>}
       {isNext && (
         <small>
-          next try <Ago at={nextTryAt} />
+          next attempt <Ago at={nextTryAt} />
         </small>
       )}
-      {tries > 1 && <small>{counted(tries, "try", "tries")}</small>}
+      {tries > 1 && <small>{counted(tries, "attempt")}</small>}
     </>
   );
 }
 
-const places = { lane: "on its lane", outbox: "in the outbox", behind: "behind another" } as const;
+const placeLabels = { lane: "in its lane", outbox: "in the outbox", behind: "behind another packet" } as const;

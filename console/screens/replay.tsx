@@ -1,8 +1,8 @@
 import { useState } from "preact/hooks";
 import { get } from "../api.ts";
-import type { Connector, Page, ReplayTrial } from "../api-types.ts";
-import { count, counted } from "../format.ts";
-import { localTime, Select, Time, timeOf } from "../parts/filter.tsx";
+import type { Connector, Page, ReplayPreview } from "../api-types.ts";
+import { counted, formatCount } from "../format.ts";
+import { localTime, Select, TimeInput, timeOf } from "../parts/filter.tsx";
 import { Empty } from "../parts/loading-states.tsx";
 import { Choice, StartForm } from "../parts/start-job-form.tsx";
 import { bridgeNow } from "../parts/time.tsx";
@@ -10,7 +10,7 @@ import { usePoll } from "../poll.ts";
 
 const hourMs = 3_600_000;
 
-/** The packets of a past time once more: as after an outage nobody saw, or a target that was restored. */
+/** Resends the packets of a past period, for example after a target was restored from a backup. */
 export function ReplayForm() {
   const connectors = usePoll("connectors", (signal) => get<Page<Connector>>("/api/connectors", {}, signal));
   const [from, setFrom] = useState(() => localTime(bridgeNow() - hourMs));
@@ -31,20 +31,20 @@ export function ReplayForm() {
     <>
       <div class="title">
         <h1>Replay</h1>
-        <p class="verdict">
-          Sends the packets of a past time again. What a target holds already stays, and no field goes back to an older
-          value.
+        <p class="subtitle">
+          Resends the packets of a past period. Values that a target already holds are skipped unless you choose
+          otherwise, and no field returns to an older value.
         </p>
       </div>
-      <StartForm<ReplayTrial>
+      <StartForm<ReplayPreview>
         path="/api/replays"
         request={request || undefined}
-        verb="Replay them"
-        madeIn={({ looked }) => looked}
-        showTrial={(trial) => <Trial trial={trial} />}
+        submitLabel="Start replay"
+        packetsIn={({ looked }) => looked}
+        renderPreview={(preview) => <PreviewResult preview={preview} />}
       >
-        <Time label="Recorded from" value={from} onChange={(given) => setFrom(given ?? "")} />
-        <Time label="To; if not said, now" value={to} onChange={(given) => setTo(given ?? "")} />
+        <TimeInput label="Recorded from" value={from} onChange={(value) => setFrom(value ?? "")} />
+        <TimeInput label="To (default: now)" value={to} onChange={(value) => setTo(value ?? "")} />
         <Select
           label="Connector"
           value={connector}
@@ -52,21 +52,21 @@ export function ReplayForm() {
           onChange={setConnector}
         />
         <fieldset>
-          <legend>With which sheet</legend>
-          <Choice name="sheet" checked={sheet === "pinned"} onChange={() => setSheet("pinned")} word="Pinned">
-            as each packet was made
+          <legend>Sheet version</legend>
+          <Choice name="sheet" checked={sheet === "pinned"} onChange={() => setSheet("pinned")} label="Pinned">
+            the version that created each packet
           </Choice>
-          <Choice name="sheet" checked={sheet === "current"} onChange={() => setSheet("current")} word="Current">
-            what today's sheets make of their events
+          <Choice name="sheet" checked={sheet === "current"} onChange={() => setSheet("current")} label="Current">
+            maps each event again with the current sheet
           </Choice>
         </fieldset>
         <fieldset>
-          <legend>What a target is believed to hold</legend>
-          <Choice name="force" checked={!force} onChange={() => setForce(false)} word="Leave out">
-            only what it lacks is sent
+          <legend>Values that a target already holds</legend>
+          <Choice name="force" checked={!force} onChange={() => setForce(false)} label="Skip">
+            sends only changes
           </Choice>
-          <Choice name="force" checked={force} onChange={() => setForce(true)} word="Send all the same">
-            as after it was restored from a backup
+          <Choice name="force" checked={force} onChange={() => setForce(true)} label="Send again">
+            for a target that was restored from a backup
           </Choice>
         </fieldset>
       </StartForm>
@@ -74,24 +74,32 @@ export function ReplayForm() {
   );
 }
 
-function Trial({ trial: { looked, sent, unchanged, superseded, held } }: { readonly trial: ReplayTrial }) {
-  if (looked === 0) return <Empty title="No packet was recorded then">Choose another time, and preview again.</Empty>;
-  const fates = [
-    ["would be sent", sent],
-    ["the target holds already", unchanged],
-    ["are older than what it holds", superseded],
-    ["would be held", held],
+interface PreviewResultProps {
+  readonly preview: ReplayPreview;
+}
+
+function PreviewResult({ preview: { looked, sent, unchanged, superseded, held } }: PreviewResultProps) {
+  if (looked === 0)
+    return <Empty title="No packets were recorded in this period">Choose another period and preview again.</Empty>;
+  const results = [
+    ["Would be sent", sent],
+    ["Already at the target", unchanged],
+    ["Older than the target's values", superseded],
+    ["Would be held", held],
   ] as const;
   return (
     <>
       <p>
-        <strong>{counted(sent, "packet")}</strong> of {count(looked)} would be sent.
+        <strong>
+          {formatCount(sent)} of {counted(looked, "packet")}
+        </strong>{" "}
+        would be sent.
       </p>
       <dl class="facts">
-        {fates.map(([word, value]) => (
-          <div key={word}>
-            <dt>{word}</dt>
-            <dd>{count(value)}</dd>
+        {results.map(([label, value]) => (
+          <div key={label}>
+            <dt>{label}</dt>
+            <dd>{formatCount(value)}</dd>
           </div>
         ))}
       </dl>

@@ -3,23 +3,23 @@ import { get, post } from "../api.ts";
 import type {
   Fields,
   Page,
+  PreviewedEvent,
+  PreviewedPacket,
   SheetCheck,
+  SheetPreview,
   SheetText,
-  SheetTrial,
   SourceEvent,
-  TriedEvent,
-  TriedPacket,
 } from "../api-types.ts";
-import { clockTime, count, counted, shortHash } from "../format.ts";
-import { Copied } from "../parts/copy.tsx";
+import { clockTime, counted, formatCount, shortHash } from "../format.ts";
+import { CopyableText } from "../parts/copy.tsx";
 import { FieldsDiff, Governance } from "../parts/diff.tsx";
 import { Icon } from "../parts/icon.tsx";
-import { Empty, Fault, Skeleton } from "../parts/loading-states.tsx";
+import { Empty, ProblemAlert, Skeleton } from "../parts/loading-states.tsx";
 import { Ago } from "../parts/time.tsx";
-import { useDoing, usePoll } from "../poll.ts";
+import { useAction, usePoll } from "../poll.ts";
 import { linkTo } from "../route.ts";
 
-/** One sheet: its text, a copy to change, and what either makes of an event. */
+/** One sheet: its text, which can be edited as a copy, and a preview of the packets that either version creates. */
 export function SheetScreen({ id }: { readonly id: string }) {
   const { data, problem } = usePoll(id, (signal) =>
     get<SheetText>(`/api/sheets/${encodeURIComponent(id)}`, {}, signal),
@@ -30,47 +30,47 @@ export function SheetScreen({ id }: { readonly id: string }) {
         <Icon name="back" /> Sheets
       </a>
       {!data && <h1>Sheet</h1>}
-      <Fault problem={problem} />
+      <ProblemAlert problem={problem} />
       {!data && !problem && <Skeleton lines={12} />}
-      {data && <Bench key={data.hash} sheet={data} />}
+      {data && <SheetPreviewer key={data.hash} sheet={data} />}
     </>
   );
 }
 
-function Bench({ sheet }: { readonly sheet: SheetText }) {
+function SheetPreviewer({ sheet }: { readonly sheet: SheetText }) {
   const [text, setText] = useState(sheet.text);
-  const edited = text !== sheet.text;
-  const check = useCheck(sheet.name, edited ? text : undefined);
+  const isEdited = text !== sheet.text;
+  const check = useCheck(sheet.name, isEdited ? text : undefined);
   return (
     <>
       <div class="title">
         <h1>{sheet.name}</h1>
-        <p class="verdict">
-          <Copied text={sheet.hash} short={shortHash(sheet.hash)} what="sheet's hash" />
+        <p class="subtitle">
+          <CopyableText text={sheet.hash} short={shortHash(sheet.hash)} name="sheet hash" />
         </p>
       </div>
       <div class="two even">
         <section aria-labelledby="text">
           <div class="title">
-            <h2 id="text">{edited ? "Edited copy" : "In force"}</h2>
+            <h2 id="text">{isEdited ? "Edited copy" : "Current version"}</h2>
             <div class="buttons small">
-              {edited && (
+              {isEdited && (
                 <button type="button" onClick={() => setText(sheet.text)}>
-                  Back to the one in force
+                  Restore the current version
                 </button>
               )}
             </div>
           </div>
-          <Editor text={text} onInput={setText} faulty={check?.ok === false} />
+          <Editor text={text} onInput={setText} isInvalid={check?.ok === false} />
           <div role="status">
             {check ? (
-              <Faults check={check} />
+              <CheckResult check={check} />
             ) : (
-              <p class="quiet">Change the text to try another sheet; nothing is taken up from here.</p>
+              <p class="quiet">Edit the text to try a change. The current sheet stays as it is.</p>
             )}
           </div>
         </section>
-        <Trying sheet={sheet} text={edited ? text : undefined} usable={check?.ok !== false} />
+        <PreviewPanel sheet={sheet} editedText={isEdited ? text : undefined} isValid={check?.ok !== false} />
       </div>
     </>
   );
@@ -79,17 +79,17 @@ function Bench({ sheet }: { readonly sheet: SheetText }) {
 interface EditorProps {
   readonly text: string;
   readonly onInput: (text: string) => void;
-  readonly faulty: boolean;
+  readonly isInvalid: boolean;
 }
 
-function Editor({ text, onInput, faulty }: EditorProps) {
+function Editor({ text, onInput, isInvalid }: EditorProps) {
   const lines = text.split("\n").length;
   return (
     <div class="editor">
       <pre aria-hidden="true">{Array.from({ length: lines }, (_, line) => line + 1).join("\n")}</pre>
       <textarea
-        aria-label="The sheet's text"
-        aria-invalid={faulty}
+        aria-label="Sheet text"
+        aria-invalid={isInvalid}
         spellcheck={false}
         rows={Math.max(12, lines + 1)}
         value={text}
@@ -102,33 +102,35 @@ function Editor({ text, onInput, faulty }: EditorProps) {
 /** Delay between the last keystroke and the check. ms */
 const typingMs = 400;
 
+/** Checks an edited sheet when typing stops. Returns undefined before the first result or if the sheet is not edited. */
 function useCheck(name: string, text: string | undefined): SheetCheck | undefined {
-  const [check, setCheck] = useState<{ readonly text: string; readonly found: SheetCheck }>();
+  const [check, setCheck] = useState<{ readonly text: string; readonly result: SheetCheck }>();
   useEffect(() => {
     if (text === undefined) return;
-    let gone = false;
+    let isStale = false;
     const timer = setTimeout(async () => {
-      const found = await post<SheetCheck>("/api/sheets/check", { name, text }).catch(() => undefined);
-      if (!gone && found) setCheck({ text, found });
+      const result = await post<SheetCheck>("/api/sheets/check", { name, text }).catch(() => undefined);
+      if (!isStale && result) setCheck({ text, result });
     }, typingMs);
     return () => {
-      gone = true;
+      isStale = true;
       clearTimeout(timer);
     };
   }, [name, text]);
-  return text === undefined ? undefined : check?.found;
+  return text === undefined ? undefined : check?.result;
 }
 
-function Faults({ check: { ok, faults, warnings, examples } }: { readonly check: SheetCheck }) {
+function CheckResult({ check: { ok, faults: errors, warnings, examples } }: { readonly check: SheetCheck }) {
   const failed = examples.filter((example) => example.faults.length > 0);
   return (
     <ul class="governance">
       {ok && (
         <li class="allow">
-          <Icon name="check" /> No faults{examples.length > 0 && `; ${counted(examples.length, "example")} pass`}
+          <Icon name="check" /> No errors
+          {examples.length > 0 && `; ${counted(examples.length, "example passes", "examples pass")}`}
         </li>
       )}
-      {faults.map(({ line, message }) => (
+      {errors.map(({ line, message }) => (
         <li key={`${line} ${message}`} class="block">
           <Icon name="warn" />{" "}
           <span>
@@ -136,11 +138,11 @@ function Faults({ check: { ok, faults, warnings, examples } }: { readonly check:
           </span>
         </li>
       ))}
-      {failed.map(({ name, faults: why }) => (
+      {failed.map(({ name, faults: reasons }) => (
         <li key={name} class="block">
           <Icon name="warn" />{" "}
           <span>
-            example “{name}”: {why.join("; ")}
+            example “{name}”: {reasons.join("; ")}
           </span>
         </li>
       ))}
@@ -156,77 +158,81 @@ function Faults({ check: { ok, faults, warnings, examples } }: { readonly check:
   );
 }
 
-/** Number of recorded events offered one by one. */
-const offered = 20;
-/** Numbers of recent events that can be tried at once; the largest is the API's limit. */
-const lastOnes = [10, 50, 200] as const;
-/** Number of results shown. */
-const shownAtMost = 20;
+/** Number of recorded events of each type that can be chosen one by one. */
+const maxChoices = 20;
+/** Numbers of recent events that can be tried at once. The largest is the API's limit. */
+const batchSizes = [10, 50, 200] as const;
+/** Most results that are shown. */
+const maxShown = 20;
 
-interface TryingProps {
+interface PreviewPanelProps {
   readonly sheet: SheetText;
-  /** The edited copy, where there is one. */
-  readonly text: string | undefined;
-  readonly usable: boolean;
+  /** Text of the edited copy, if there is one. */
+  readonly editedText: string | undefined;
+  readonly isValid: boolean;
 }
 
-function Trying({ sheet, text, usable }: TryingProps) {
-  const chooser = useId();
-  const events = usePoll(`events of ${sheet.name}`, async (signal) => {
+function PreviewPanel({ sheet, editedText, isValid }: PreviewPanelProps) {
+  const selectId = useId();
+  const recorded = usePoll(`events of ${sheet.name}`, async (signal) => {
     const pages = await Promise.all(
-      sheet.sourceEvents.map((type) => get<Page<SourceEvent>>("/api/events", { type, limit: offered }, signal)),
+      sheet.sourceEvents.map((type) => get<Page<SourceEvent>>("/api/events", { type, limit: maxChoices }, signal)),
     );
     return pages.flatMap(({ items }) => items).filter(({ status }) => status !== "QUARANTINED");
   });
   const [chosen, setChosen] = useState("50");
-  const [own, setOwn] = useState("");
-  const [result, setResult] = useState<SheetTrial>();
-  const { busy, problem, run } = useDoing();
-  const ownEvent = chosen === "own" ? eventIn(own) : undefined;
-  const attempt = () =>
+  const [customText, setCustomText] = useState("");
+  const [result, setResult] = useState<SheetPreview>();
+  const { busy, problem, run } = useAction();
+  const customEvent = chosen === "custom" ? eventIn(customText) : undefined;
+  const loadPreview = () =>
     run(async () => {
       setResult(undefined);
-      const what = await eventToTry(chosen, ownEvent);
+      const events = await requestFor(chosen, customEvent);
       setResult(
-        await post<SheetTrial>("/api/sheets/try", { name: sheet.name, ...(text !== undefined && { text }), ...what }),
+        await post<SheetPreview>("/api/sheets/try", {
+          name: sheet.name,
+          ...(editedText !== undefined && { text: editedText }),
+          ...events,
+        }),
       );
     });
   return (
     <section aria-labelledby="try">
       <h2 id="try">Try an event</h2>
       <div class="try">
-        <div class="labelled">
-          <label for={chooser}>Event</label>
-          <EventSelect id={chooser} events={events.data} chosen={chosen} onChange={setChosen} />
+        <div class="labeled">
+          <label for={selectId}>Event</label>
+          <EventSelect id={selectId} events={recorded.data} chosen={chosen} onChange={setChosen} />
         </div>
         <button
           type="button"
           class="primary"
-          onClick={attempt}
-          disabled={busy || !usable || (chosen === "own" && !ownEvent)}
+          onClick={loadPreview}
+          disabled={busy || !isValid || (chosen === "custom" && !customEvent)}
         >
           Try
         </button>
       </div>
-      {chosen === "own" && (
-        <div class="labelled">
-          <label for={`${chooser}-own`}>The event</label>
+      {chosen === "custom" && (
+        <div class="labeled">
+          <label for={`${selectId}-custom`}>Event as JSON</label>
           <textarea
-            id={`${chooser}-own`}
+            id={`${selectId}-custom`}
             class="code"
             rows={5}
             spellcheck={false}
-            value={own}
+            value={customText}
             placeholder={`{ "type": "${sheet.sourceEvents[0]}", "data": { } }`}
-            onInput={(event) => setOwn(event.currentTarget.value)}
+            onInput={(event) => setCustomText(event.currentTarget.value)}
           />
         </div>
       )}
-      <Fault problem={problem} />
+      <ProblemAlert problem={problem} />
       <div role="status">
-        {!result && !problem && !busy && <p class="quiet">Nothing is recorded or sent by trying.</p>}
+        {!result && !problem && !busy && <p class="quiet">Trying an event records nothing and sends nothing.</p>}
         {busy && <Skeleton lines={3} />}
-        {result && <Result result={result} edited={text !== undefined} />}
+        {result && <PreviewResult result={result} isEdited={editedText !== undefined} />}
       </div>
     </section>
   );
@@ -242,9 +248,9 @@ interface EventSelectProps {
 function EventSelect({ id, events, chosen, onChange }: EventSelectProps) {
   return (
     <select id={id} value={chosen} onChange={(event) => onChange(event.currentTarget.value)}>
-      {lastOnes.map((last) => (
-        <option key={last} value={String(last)}>
-          The last {last} recorded
+      {batchSizes.map((size) => (
+        <option key={size} value={String(size)}>
+          Last {size} recorded events
         </option>
       ))}
       {events?.map(({ id: eventId, type, acceptedAt }) => (
@@ -252,15 +258,16 @@ function EventSelect({ id, events, chosen, onChange }: EventSelectProps) {
           {clockTime(Date.parse(acceptedAt))} {type} {eventId}
         </option>
       ))}
-      <option value="own">One of my own, as JSON</option>
+      <option value="custom">Custom event (JSON)</option>
     </select>
   );
 }
 
-async function eventToTry(chosen: string, own: Fields | undefined): Promise<object> {
-  const last = lastOnes.find((one) => String(one) === chosen);
+/** Returns the events to try as fields of the API request. */
+async function requestFor(chosen: string, customEvent: Fields | undefined): Promise<object> {
+  const last = batchSizes.find((size) => String(size) === chosen);
   if (last !== undefined) return { last };
-  if (own) return { event: own };
+  if (customEvent) return { event: customEvent };
   const { type, source, time, subject, sequence, data, eventId } = await get<{
     readonly type: string;
     readonly source: string;
@@ -282,78 +289,75 @@ function eventIn(text: string): Fields | undefined {
   }
 }
 
-function Result({
-  result: { looked, changed, complete, events },
-  edited,
-}: {
-  readonly result: SheetTrial;
-  readonly edited: boolean;
-}) {
+interface PreviewResultProps {
+  readonly result: SheetPreview;
+  readonly isEdited: boolean;
+}
+
+function PreviewResult({ result: { looked, changed, complete, events }, isEdited }: PreviewResultProps) {
   if (looked === 0) {
-    return <Empty title="No recorded events of this sheet's types">Try one of your own, as JSON.</Empty>;
+    return <Empty title="No recorded events of this sheet's types">Try a custom event.</Empty>;
   }
-  const shown = edited ? events.toSorted((a, b) => Number(a.same) - Number(b.same)) : events;
+  const sorted = isEdited ? events.toSorted((a, b) => Number(a.same) - Number(b.same)) : events;
   return (
     <>
       <p>
         {counted(looked, "event")} tried
-        {edited && `; the edited copy makes other packets of ${count(changed)}`}
-        {!complete && "; more would have taken too long"}
-        {events.length > shownAtMost && `; ${shownAtMost} are shown, those that differ first`}.
+        {isEdited && `; the edited copy creates different packets for ${formatCount(changed)}`}
+        {!complete && "; stopped at the time limit"}
+        {events.length > maxShown && `; the first ${maxShown} are shown`}.
       </p>
-      <ol class="tried">
-        {shown.slice(0, shownAtMost).map((tried, at) => (
-          <Tried key={tried.id ?? at} tried={tried} edited={edited} />
+      <ol class="results">
+        {sorted.slice(0, maxShown).map((event, index) => (
+          <EventResult key={event.id ?? index} event={event} isEdited={isEdited} />
         ))}
       </ol>
     </>
   );
 }
 
-function Tried({
-  tried: { id, type, acceptedAt, today, proposed, same },
-  edited,
-}: {
-  readonly tried: TriedEvent;
-  readonly edited: boolean;
-}) {
-  const placeOf = ({ target, entity }: TriedPacket) => `${target} ${entity}`;
-  const before = new Map((edited ? today : proposed).map((packet) => [placeOf(packet), packet]));
-  const after = new Map(proposed.map((packet) => [placeOf(packet), packet]));
-  const places = [...new Set([...before.keys(), ...after.keys()])];
+interface EventResultProps {
+  readonly event: PreviewedEvent;
+  readonly isEdited: boolean;
+}
+
+function EventResult({ event: { id, type, acceptedAt, today, proposed, same }, isEdited }: EventResultProps) {
+  const keyOf = ({ target, entity }: PreviewedPacket) => `${target} ${entity}`;
+  const before = new Map((isEdited ? today : proposed).map((packet) => [keyOf(packet), packet]));
+  const after = new Map(proposed.map((packet) => [keyOf(packet), packet]));
+  const keys = [...new Set([...before.keys(), ...after.keys()])];
   return (
     <li>
-      <p class="tried-event">
+      <p class="event-result">
         {id ? <a href={linkTo("events", id)}>{type}</a> : type} {acceptedAt && <Ago at={acceptedAt} />}
-        {edited && <span class={same ? "quiet" : "bad-text"}>{same ? "the same packets" : "other packets"}</span>}
+        {isEdited && <span class={same ? "quiet" : "bad-text"}>{same ? "same packets" : "different packets"}</span>}
       </p>
-      {places.length === 0 && <p class="quiet">No packet.</p>}
-      {places.map((place) => (
-        <TriedPackets key={place} before={before.get(place)} after={after.get(place)} />
+      {keys.length === 0 && <p class="quiet">No packets.</p>}
+      {keys.map((key) => (
+        <PacketComparison key={key} before={before.get(key)} after={after.get(key)} />
       ))}
     </li>
   );
 }
 
-function TriedPackets({
-  before,
-  after,
-}: {
-  readonly before: TriedPacket | undefined;
-  readonly after: TriedPacket | undefined;
-}) {
-  const one = after ?? before;
-  if (!one) return null;
+interface PacketComparisonProps {
+  readonly before: PreviewedPacket | undefined;
+  readonly after: PreviewedPacket | undefined;
+}
+
+function PacketComparison({ before, after }: PacketComparisonProps) {
+  const packet = after ?? before;
+  if (!packet) return null;
   return (
-    <div class="tried-packet">
+    <div class="packet-result">
       <p>
-        <strong>{one.connector}</strong>{" "}
+        <strong>{packet.connector}</strong>{" "}
         <span class="quiet">
-          {one.target} · {one.entity}
+          {packet.target} · {packet.entity}
         </span>{" "}
         {!before && <span class="badge good">new</span>}
-        {!after && <span class="badge bad">no longer made</span>}
-        {one.action === "delete" && <span class="badge warn">deletes</span>}
+        {!after && <span class="badge bad">no longer created</span>}
+        {packet.action === "delete" && <span class="badge warn">deletes the record</span>}
       </p>
       <FieldsDiff before={before?.fields ?? {}} after={after?.fields ?? {}} />
       {after && <Governance decisions={after.governance} />}

@@ -1,39 +1,39 @@
 import { useState } from "preact/hooks";
-import { refused, useToken, wasKnown } from "../session.ts";
+import { isRejected, setToken, wasAccepted } from "../session.ts";
 
-/** Screen for a page whose token is missing or is not the bridge's. */
+/** Asks for the token if it is missing or the bridge rejects it. */
 export function SignInScreen() {
-  const [given, setGiven] = useState("");
+  const [input, setInput] = useState("");
   const submit = (event: Event) => {
     event.preventDefault();
-    if (given.trim() !== "") useToken(given.trim());
+    if (input.trim() !== "") setToken(input.trim());
   };
   return (
-    <main class="door">
+    <main class="sign-in">
       <img src="/favicon.svg" alt="" width="40" height="40" />
       <h1>Sync Dashboard</h1>
-      {refused.value ? (
+      {isRejected.value ? (
         <p role="alert">
-          <strong>{wasKnown.value ? "The session has ended." : "The bridge does not know this token."}</strong>{" "}
-          {wasKnown.value && "The bridge was started anew. "}Each start of it makes a new token.
+          <strong>{wasAccepted.value ? "The session has ended." : "The bridge does not accept this token."}</strong>{" "}
+          {wasAccepted.value && "The bridge was restarted. "}Each start of the bridge creates a new token.
         </p>
       ) : (
         <p>
-          <strong>The token is missing.</strong> The page shows nothing without it.
+          <strong>The token is missing.</strong> The page needs it to show data.
         </p>
       )}
-      <p>In the folder of the bridge, this prints the page's link with the token of the bridge that runs there:</p>
+      <p>To get a link with the current token, run this in the bridge's folder:</p>
       <pre>npx bridge console</pre>
       <form onSubmit={submit}>
-        <div class="labelled">
-          <label for="token">Or paste the link, or its token: you stay where you are</label>
+        <div class="labeled">
+          <label for="token">Or paste the link or its token to continue here</label>
           <input
             id="token"
             type="password"
             autocomplete="off"
             spellcheck={false}
-            value={given}
-            onInput={(event) => setGiven(event.currentTarget.value)}
+            value={input}
+            onInput={(event) => setInput(event.currentTarget.value)}
           />
         </div>
         <button type="submit" class="primary">

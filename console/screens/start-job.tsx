@@ -3,7 +3,7 @@ import { linkTo } from "../route.ts";
 import { BackfillForm } from "./backfill.tsx";
 import { ReplayForm } from "./replay.tsx";
 
-/** Begins a job: `#/jobs/replay`, `#/jobs/backfill`. */
+/** Form that starts a job, at `#/jobs/replay` or `#/jobs/backfill`. */
 export function StartScreen({ id }: { readonly id: string }) {
   return (
     <>

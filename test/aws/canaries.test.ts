@@ -27,8 +27,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { account, type Emulator, region, rootCredentials, startEmulator } from "./emulator/emulator.ts";
 
 /**
- * Gaps of the emulator, each as docs/decisions/0011-aws-emulator.md has it. One of these failing is good news:
- * the emulator has learned it, and what stands in for it can go.
+ * Gaps of the emulator that the suite works around, as listed in docs/decisions/0011-aws-emulator.md. If one of these
+ * tests fails, the emulator has closed the gap and the workaround can be removed.
  */
 let emulator: Emulator;
 let root: { endpoint: string; region: string; credentials: typeof rootCredentials };
@@ -40,8 +40,8 @@ beforeAll(async () => {
 
 afterAll(() => emulator?.[Symbol.asyncDispose]());
 
-/** Clients of somebody who may do just this. */
-async function someoneWhoMay(action: string, resource: string, condition?: object) {
+/** Creates a user with a single permission and returns the client options to act as that user. */
+async function userAllowedTo(action: string, resource: string, condition?: object) {
   const iam = new IAMClient(root);
   const UserName = action.replace(":", "-");
   const Statement = { Effect: "Allow", Action: action, Resource: resource, ...(condition && { Condition: condition }) };
@@ -53,8 +53,8 @@ async function someoneWhoMay(action: string, resource: string, condition?: objec
   return { ...root, credentials: { accessKeyId: AccessKeyId, secretAccessKey: SecretAccessKey } };
 }
 
-/** Deploys a template of these resources, and gives back its outputs. */
-async function deployed(StackName: string, Resources: object, Outputs: object): Promise<Record<string, string>> {
+/** Deploys a stack of resources and returns its outputs. */
+async function deployStack(StackName: string, Resources: object, Outputs: object): Promise<Record<string, string>> {
   const formation = new CloudFormationClient(root);
   await formation.send(new CreateStackCommand({ StackName, TemplateBody: JSON.stringify({ Resources, Outputs }) }));
   await waitUntilStackCreateComplete({ client: formation, maxWaitTime: 20, minDelay: 1, maxDelay: 1 }, { StackName });
@@ -78,8 +78,8 @@ const table = {
   },
 };
 
-describe("the emulator still", () => {
-  it("knows no message move tasks, and not which queues have a dead-letter queue", async () => {
+describe("emulator gaps", () => {
+  it("SQS supports neither message move tasks nor listing the sources of a dead-letter queue", async () => {
     const sqs = new SQSClient({ ...root, useQueueUrlAsEndpoint: false });
     const { QueueUrl } = await sqs.send(new CreateQueueCommand({ QueueName: "plain" }));
     const SourceArn = `arn:aws:sqs:${region}:${account}:plain`;
@@ -88,11 +88,11 @@ describe("the emulator still", () => {
     await expect(sqs.send(new ListDeadLetterSourceQueuesCommand({ QueueUrl }))).rejects.toThrow(/not valid/);
   });
 
-  it("asks for sqs:SendMessageBatch, which is no action of IAM", async () => {
+  it("SQS requires sqs:SendMessageBatch, which is not an IAM action", async () => {
     const sqs = new SQSClient({ ...root, useQueueUrlAsEndpoint: false });
     const { QueueUrl } = await sqs.send(new CreateQueueCommand({ QueueName: "granted" }));
     const sender = new SQSClient({
-      ...(await someoneWhoMay("sqs:SendMessage", `arn:aws:sqs:${region}:${account}:granted`)),
+      ...(await userAllowedTo("sqs:SendMessage", `arn:aws:sqs:${region}:${account}:granted`)),
       useQueueUrlAsEndpoint: false,
     });
     const Entries = [{ Id: "0", MessageBody: "x" }];
@@ -102,19 +102,19 @@ describe("the emulator still", () => {
     );
   });
 
-  it("does not know by which source an event is published, on which a right to publish may depend", async () => {
+  it("EventBridge ignores the condition key events:source", async () => {
     const bus = `arn:aws:events:${region}:${account}:event-bus/default`;
     const own = { StringEquals: { "events:source": "hms-sync-bridge" } };
-    const publisher = new EventBridgeClient(await someoneWhoMay("events:PutEvents", bus, own));
+    const publisher = new EventBridgeClient(await userAllowedTo("events:PutEvents", bus, own));
     const Entries = [{ Source: "hms-sync-bridge", DetailType: "sync.target.down", Detail: "{}" }];
 
     await expect(publisher.send(new PutEventsCommand({ Entries }))).rejects.toThrow(/not authorized|denied/i);
   });
 
-  it("does not know what a PartiQL statement does, and leaves a table's own policy out of a deployment", async () => {
-    const { Table: name } = await deployed("table", { Table: table }, { Table: { Value: { Ref: "Table" } } });
+  it("DynamoDB ignores PartiQL permissions, and CloudFormation ignores a table's resource policy", async () => {
+    const { Table: name } = await deployStack("table", { Table: table }, { Table: { Value: { Ref: "Table" } } });
     const ResourceArn = `arn:aws:dynamodb:${region}:${account}:table/${name}`;
-    const inserter = new DynamoDBClient(await someoneWhoMay("dynamodb:PartiQLInsert", ResourceArn));
+    const inserter = new DynamoDBClient(await userAllowedTo("dynamodb:PartiQLInsert", ResourceArn));
     const Statement = `INSERT INTO "${name}" VALUE {'pk': 'a'}`;
 
     await expect(inserter.send(new ExecuteStatementCommand({ Statement }))).rejects.toThrow(/not authorized|denied/i);
@@ -122,22 +122,22 @@ describe("the emulator still", () => {
     await expect(policy).rejects.toThrow(/No resource-based policy/);
   });
 
-  it("gives the name of a secret where CloudFormation gives its ARN", async () => {
+  it("CloudFormation returns a secret's name instead of its ARN", async () => {
     const Secret = { Type: "AWS::SecretsManager::Secret", Properties: { GenerateSecretString: {} } };
 
-    const { Secret: ref } = await deployed("secret", { Secret }, { Secret: { Value: { Ref: "Secret" } } });
+    const { Secret: ref } = await deployStack("secret", { Secret }, { Secret: { Value: { Ref: "Secret" } } });
 
     expect(ref).toBeTruthy();
     expect(ref).not.toMatch(/^arn:/);
   });
 
-  it("cannot deploy an event archive", async () => {
+  it("CloudFormation cannot deploy an event archive", async () => {
     const Archive = { Type: "AWS::Events::Archive", Properties: { SourceArn: "arn:aws:events:::event-bus/default" } };
 
-    await expect(deployed("archive", { Archive }, {})).rejects.toThrow(/Unrecognized resource types/);
+    await expect(deployStack("archive", { Archive }, {})).rejects.toThrow(/Unrecognized resource types/);
   });
 
-  it("begins to deploy a configuration without asking its Lambda validator", async () => {
+  it("AppConfig starts a deployment without calling the Lambda validator", async () => {
     const config = new AppConfigClient(root);
     const { Id: ApplicationId } = await config.send(new CreateApplicationCommand({ Name: "a" }));
     const { Id: EnvironmentId } = await config.send(new CreateEnvironmentCommand({ ApplicationId, Name: "e" }));
@@ -167,10 +167,10 @@ describe("the emulator still", () => {
       }),
     );
 
-    const begun = config.send(
+    const started = config.send(
       new StartDeploymentCommand({ ...of, EnvironmentId, DeploymentStrategyId, ConfigurationVersion: "1" }),
     );
 
-    await expect(begun).resolves.toHaveProperty("DeploymentNumber", 1);
+    await expect(started).resolves.toHaveProperty("DeploymentNumber", 1);
   });
 });

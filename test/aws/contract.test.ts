@@ -26,14 +26,14 @@ import { account, type Emulator, region, rootCredentials, startEmulator } from "
 import { type Gateway, openGateway } from "./emulator/gateway.ts";
 
 /**
- * The engine's ports against an AWS emulator whose clock can be turned. It asks for no signatures here, because those
- * are good for 15 min only.
+ * Runs the contract suites of the engine's ports against an AWS emulator whose clock the tests advance. The emulator
+ * checks no signatures here, because they expire after 15 min.
  */
 const connectors = ["Fake@v1", "Other@v1"];
 
 let gateway: Gateway;
 let emulator: Emulator;
-/** The lead of the emulator's clock over this machine's, in ms. */
+/** Offset of the emulator's clock to this machine's, in ms. */
 let aheadMs = 0;
 
 beforeAll(async () => {
@@ -51,10 +51,10 @@ function client() {
   return { region, credentials: rootCredentials, endpoint: gateway.url };
 }
 
-/** Lets requests that are under way arrive before the clock is turned: they were made earlier. */
+/** Time for pending requests to arrive before the clock advances. */
 const arrivalMs = 50;
 
-/** The queues of a deployment, as the path and lane stacks make them. */
+/** Creates the queues of a deployment like the path and lane stacks. */
 async function someQueues(): Promise<QueueFixture> {
   const sqs = new SQSClient({ ...client(), useQueueUrlAsEndpoint: false });
   const deployment = `test-${randomUUID().slice(0, 8)}`;
@@ -98,7 +98,7 @@ async function someQueues(): Promise<QueueFixture> {
   };
 }
 
-/** Tables as the state stack makes them. */
+/** Creates the tables like the state stack. */
 async function aStore(): Promise<StoreFixture> {
   const dynamo = new DynamoDBClient(client());
   const [packetsTable, ledgerTable] = [`packets-${randomUUID()}`, `ledger-${randomUUID()}`];
@@ -137,7 +137,7 @@ async function aStore(): Promise<StoreFixture> {
       client: DynamoDBDocumentClient.from(dynamo),
       packetsTable,
       ledgerTable,
-      // A minute ahead, so that the store takes for settled what was written just now.
+      // A minute ahead, so that the store treats recent writes as settled.
       clock: { now: () => Date.now() + 60_000, sleep: async () => {} },
     }),
     async [Symbol.asyncDispose]() {
@@ -192,9 +192,9 @@ async function someFiles(versioned: boolean): Promise<FilesFixture> {
   };
 }
 
-describe("the engine on AWS", () => {
+describe("AWS engine", () => {
   queueContract("AWS", someQueues, {
-    "ignore a receipt whose time ran out, and one they never gave": "the emulator takes receipts that have run out",
+    "ignores an expired receipt": "the emulator accepts expired receipts",
   });
   storeContract("AWS", aStore);
   secretsContract("AWS", someSecrets);

@@ -11,40 +11,40 @@ import { AwsPublisher } from "../../platform/aws/eventbridge-publisher.ts";
 import { AwsFiles } from "../../platform/aws/files.ts";
 import { openDeployedApi } from "../../platform/aws/signed-fetch.ts";
 import { account, region } from "./emulator/emulator.ts";
+import { createUser, type IamUser } from "./iam-user.ts";
 import { rosterPlace } from "./journal.ts";
-import { aPerson, type Person } from "./person.ts";
 import type { Stage } from "./stage.ts";
 
 const deployment = "hms-bridge";
 
-export interface Answered {
+export interface ApiResponse {
   readonly status: number;
-  // biome-ignore lint/suspicious/noExplicitAny: an answer of the API, held against its schemas by its own tests
+  // biome-ignore lint/suspicious/noExplicitAny: a response of the API, whose own tests check its schemas
   readonly body: any;
 }
 
 /** Acts as an HMS service and as an operator on the deployed bridge. */
 export interface Driver {
-  /** The deployed queues and tables, to look at. */
+  /** Engine on the deployed queues and tables, for inspection. */
   readonly engine: Engine;
-  /** @returns the events' keys */
+  /** Publishes events. @returns their keys */
   publish(...events: readonly SourceEvent[]): Promise<string[]>;
-  /** Calls a function below the deployment's name, as its schedule would, or with what it is said to be handed. */
+  /** Invokes a function by its name without the deployment's. Without an event it acts like the schedule. */
   invoke(name: string, event?: unknown): Promise<void>;
-  /** Credentials of a caller with the operators' policy. */
-  readonly operator: Person;
-  /** Calls the operator's API by a signed request. */
-  ask(method: "GET" | "POST", path: string, body?: unknown): Promise<Answered>;
-  /** The packets made of events, oldest first. */
+  /** IAM user with the operators' policy. */
+  readonly operator: IamUser;
+  /** Calls the operator API with a signed request. */
+  callApi(method: "GET" | "POST", path: string, body?: unknown): Promise<ApiResponse>;
+  /** Returns the packets of events, oldest first. */
   packetsOf(...events: readonly SourceEvent[]): Promise<PacketRecord[]>;
   /** Returns true once no message is waiting or in flight in the inbox or a lane. */
   isQuiet(): Promise<boolean>;
 }
 
-/** @param connectors the ids of all that are deployed */
+/** @param connectors ids of all deployed connectors */
 export async function driverOf(stage: Stage, connectors: readonly string[]): Promise<Driver> {
-  const notHere = (): never => {
-    throw new Error("the deployed functions do this");
+  const unsupported = (): never => {
+    throw new Error("only the deployed functions support this");
   };
   const { "packets-table": packetsTable = "", "ledger-table": ledgerTable = "" } = stage.parameters;
   const engine = await openAwsEngine({
@@ -56,15 +56,15 @@ export async function driverOf(stage: Stage, connectors: readonly string[]): Pro
     queuesArn: `arn:aws:sqs:${region}:${account}:`,
     files: new AwsFiles({ client: new S3Client(), places: [rosterPlace] }),
     catalog: new Catalog([]),
-    sheets: notHere,
-    publish: notHere,
-    configOf: notHere,
-    http: notHere,
+    sheets: unsupported,
+    publish: unsupported,
+    configOf: unsupported,
+    http: unsupported,
     log: () => {},
   });
   const publisher = new AwsPublisher(new EventBridgeClient(), deployment);
   const lambda = new LambdaClient();
-  const operator = await aPerson("jo", `${deployment}-operator`);
+  const operator = await createUser("jo", `${deployment}-operator`);
   const { credentials } = operator;
   const api = await openDeployedApi(deployment, new SSMClient({ credentials }));
   return {
@@ -76,15 +76,15 @@ export async function driverOf(stage: Stage, connectors: readonly string[]): Pro
       const { FunctionError } = await lambda.send(command);
       if (FunctionError) throw new Error(`${name} failed; see the emulator's log`);
     },
-    async ask(method, path, body) {
-      const given = body === undefined ? {} : { body: JSON.stringify(body) };
+    async callApi(method, path, body) {
+      const request = body === undefined ? {} : { body: JSON.stringify(body) };
       const headers: Record<string, string> = body === undefined ? {} : { "content-type": "application/json" };
-      const answer = await api(path, { method, headers, ...given });
+      const answer = await api(path, { method, headers, ...request });
       return { status: answer.status, body: await answer.json() };
     },
     async packetsOf(...events) {
       const keys = new Set(events.map(eventKey));
-      // No further back than they can be: the emulator is slow to list much.
+      // Starts at the oldest of them, because the emulator lists packets slowly.
       const from = Math.min(...events.map(({ time }) => (time ? Date.parse(time) : 0)));
       const { items } = await engine.store.packets({ from, limit: 1_000 });
       return items.filter(({ packet }) => keys.has(packet.event));

@@ -29,17 +29,17 @@ import { readAppConfigTargets } from "../../platform/aws/appconfig-targets.ts";
 import { openLedgerCopy, openLedgerSeals } from "../../platform/aws/ledger-seals.ts";
 import { ledgerObjects } from "../../platform/aws/names.ts";
 import { openDeployedApi } from "../../platform/aws/signed-fetch.ts";
-import { bridgeAs, bridge as cli, printing } from "../support/serve.ts";
+import { bridgeAs, bridge as cli, longRunning } from "../support/serve.ts";
 import { type TargetServer, taken, targetServer } from "../support/target-server.ts";
 import { type Driver, driverOf } from "./driver.ts";
 import { percentile, readUnits, requestsOf, writeUnits } from "./figures.ts";
+import { createUser, type IamUser } from "./iam-user.ts";
 import { journalFiles, rosterPlace } from "./journal.ts";
-import { type Heard, type Listener, listenTo } from "./listener.ts";
-import { aPerson, type Person } from "./person.ts";
+import { type Listener, listenTo, type ReceivedAlert } from "./listener.ts";
 import { neededCalls, ordersOf, recordedCallsFile } from "./recorded-calls.ts";
 import { deployStage, type Stage } from "./stage.ts";
 
-/** The deployed stack, the committed sheets, and real HTTP servers for payroll, GIS, HR and an audit office. */
+/** The deployed stacks, the committed sheets, and HTTP servers for payroll, GIS, HR and an audit office. */
 const connectors = ["PayrollConnector@v1", "GISTableConnector@v1", "WorkForceNow@v1", "JournalConnector@v1"];
 
 const files = await listConnectorFiles(join(projectRoot, "connectors"));
@@ -49,10 +49,10 @@ const own = deployable(
 ).map(({ connector }) => connector);
 const orders = ordersOf(own, { "JournalConnector-v1": "strict" });
 
-/** Key with which payroll signs. */
-const payrollsKey = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
+/** Key with which payroll signs its webhooks. */
+const payrollKey = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
 
-/** Looks like a social security number; governance lets none out, and no log may have it. */
+/** Looks like a social security number, which governance blocks and no log may contain. */
 const planted = "078-05-1120";
 const approver = "m.okafor@agency.example";
 
@@ -65,10 +65,10 @@ let bridge: Driver;
 let listener: Listener;
 let began: number;
 /** Start of the outages. */
-let night: number;
+let outagesBegan: number;
 const published: SourceEvent[] = [];
-/** Events the bridge has received besides: what outside systems said, and what became of it. */
-let fromOutside = 0;
+/** Number of further events: messages from outside systems, and the events converted from them. */
+let inboundEvents = 0;
 
 beforeAll(async () => {
   [payroll, gis, hr, journal] = await Promise.all([targetServer(), targetServer(), targetServer(), targetServer()]);
@@ -81,14 +81,14 @@ beforeAll(async () => {
       JournalConnector: { baseUrl: journal.url },
     },
     places: [rosterPlace],
-    say: (line) => console.log(line),
+    log: (line) => console.log(line),
   });
   const secrets = new SecretsManagerClient();
   const SecretString = JSON.stringify({ token: "the-journals-own" });
   await secrets.send(new CreateSecretCommand({ Name: "hms-bridge/JournalConnector", SecretString }));
-  const signing = JSON.stringify({ keys: [payrollsKey] });
+  const signingSecret = JSON.stringify({ keys: [payrollKey] });
   const Name = "hms-bridge/PayrollConnector/inbound";
-  await secrets.send(new CreateSecretCommand({ Name, SecretString: signing }));
+  await secrets.send(new CreateSecretCommand({ Name, SecretString: signingSecret }));
   const s3 = new S3Client();
   await s3.send(new CreateBucketCommand({ Bucket }));
   await s3.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: "Enabled" } }));
@@ -100,19 +100,19 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  console.log(["", ...figures.map(([what, value]) => `${what.padEnd(40)} ${value}`)].join("\n"));
+  console.log(["", ...figures.map(([label, value]) => `${label.padEnd(40)} ${value}`)].join("\n"));
   await stage?.[Symbol.asyncDispose]();
   await Promise.all([payroll, gis, hr, journal].map((target) => target?.close()));
 });
 
-/** Figures of the run. They come from the emulator: a lower bound for calls, and no promise for times. */
-const figures: [what: string, value: string][] = [];
+/** Measurements of the run. With the emulator, request counts are a lower bound and times are only indicative. */
+const figures: [label: string, value: string][] = [];
 
 const inMs = (ms: number) => `${ms.toFixed(0)} ms`;
 
 let events = 0;
 
-/** Numbered by its source, so that two of the same millisecond have an order whichever way they came in. */
+/** Creates an event with a sequence, so that events of the same millisecond have an order. */
 function anEvent(type: string, data: SourceEvent["data"]): SourceEvent {
   const sequence = ++events;
   return { id: `e-${sequence}`, source: "hms.policy", type, time: new Date().toISOString(), sequence, data };
@@ -133,27 +133,27 @@ function aGrade(employee: string, grade: number): SourceEvent {
 
 const Bucket = new URL(rosterPlace).host;
 
-/** Puts a file of lines where the bridge may read it. @returns its address */
-async function stored(name: string, lines: readonly object[]): Promise<string> {
+/** Stores a file of JSON lines in the roster folder. @returns its URL */
+async function storeFile(name: string, lines: readonly object[]): Promise<string> {
   const address = `${rosterPlace}${name}`;
   const Body = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
   await new S3Client().send(new PutObjectCommand({ Bucket, Key: new URL(address).pathname.slice(1), Body }));
   return address;
 }
 
-async function publish(...given: SourceEvent[]): Promise<void> {
-  await bridge.publish(...given);
-  published.push(...given);
+async function publish(...batch: SourceEvent[]): Promise<void> {
+  await bridge.publish(...batch);
+  published.push(...batch);
 }
 
-async function eventually(holds: () => boolean | Promise<boolean>, everyMs = 25): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, everyMs));
+async function eventually(condition: () => boolean | Promise<boolean>, everyMs = 25): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, everyMs));
 }
 
 const statusesOf = async (...of: SourceEvent[]) =>
   (await bridge.packetsOf(...of)).map(({ progress }) => progress.status);
 
-/** Every packet of these events is closed or held. */
+/** Waits until every packet of these events is closed or held. */
 const atRest = (...of: SourceEvent[]) =>
   eventually(async () => {
     const statuses = await statusesOf(...of);
@@ -162,14 +162,14 @@ const atRest = (...of: SourceEvent[]) =>
 
 const bodiesAt = (target: TargetServer) => target.received.map(({ body }) => body as Record<string, unknown>);
 
-/** The records HR was sent that are called so, once for each time. */
+/** Returns the ids with this prefix that HR received, repeats included. */
 const idsAtHr = (prefix: string) =>
   bodiesAt(hr).flatMap(({ external_id: id }) => (String(id).startsWith(prefix) ? [String(id)] : []));
 
 const eventOf = async (event: SourceEvent) => (await bridge.engine.store.read("event", [eventKey(event)]))[0]?.value;
 
-describe("the deployed bridge", () => {
-  it("delivers a raise to payroll and GIS by the committed per-diem sheet, and nothing else of the event", async () => {
+describe("deployed bridge", () => {
+  it("delivers only the mapped field of a raise to payroll and GIS with the committed per-diem sheet", async () => {
     const raise = aRate(62, 68);
 
     const at = performance.now();
@@ -183,7 +183,7 @@ describe("the deployed bridge", () => {
     expect(await statusesOf(raise)).toEqual(["SENT", "SENT"]);
   });
 
-  it("takes what an operator publishes by the command line", async () => {
+  it("delivers an event published with bridge emit", async () => {
     const raise = aRate(68, 69);
 
     const { code, out } = await cli(projectRoot, "emit", "--stack", "hms-bridge", JSON.stringify(raise));
@@ -195,7 +195,7 @@ describe("the deployed bridge", () => {
     expect(bodiesAt(payroll).at(-1)).toEqual({ dailyRate: 69 });
   });
 
-  it("delivers an approved telework policy to HR by the committed telework sheet, and no other policy", async () => {
+  it("delivers approved telework policies, and no others, to HR with the committed telework sheet", async () => {
     const approved = aPolicy("policy_9ab34", 16);
     const travel = anEvent("PolicyApproved", { id: "policy_1", category: "Travel", teleworkHours: 8 });
 
@@ -208,7 +208,7 @@ describe("the deployed bridge", () => {
     expect(await bridge.packetsOf(travel)).toEqual([]);
   });
 
-  it("delivers one at a time in less than a second, and many in a few requests each", async () => {
+  it("delivers a single event in less than a second and many events with few requests each", async () => {
     const arrived = new Map<string, number>();
     hr.answer = (request, response) => {
       arrived.set((request.body as { external_id: string }).external_id, performance.now());
@@ -233,7 +233,7 @@ describe("the deployed bridge", () => {
 
     const [p50, p95] = [percentile(latencies, 50), percentile(latencies, 95)];
     figures.push(["one event at a time, warm", `p50 ${inMs(p50)}, p95 ${inMs(p95)}, PutEvents to HR`]);
-    figures.push([`${many.length} events at once, requests each:`, ""]);
+    figures.push([`${many.length} events at once, requests per event:`, ""]);
     const requests = requestsOf(stage.gateway.recorded.slice(before));
     for (const [operation, count] of [...requests].sort())
       figures.push([`  ${operation}`, (count / many.length).toFixed(2)]);
@@ -243,14 +243,17 @@ describe("the deployed bridge", () => {
     const units = writeUnits(stage.gateway.recorded, before);
     const each = (...kinds: string[]) => kinds.reduce((sum, kind) => sum + (units.get(kind) ?? 0), 0) / many.length;
     const [perPacket, perEvent] = [each("packet", "shadow", "pkt"), each("event", "sheet", "evt")];
-    figures.push(["  write units, by item sizes", `${perPacket.toFixed(1)} a packet, ${perEvent.toFixed(1)} an event`]);
+    figures.push([
+      "  write units, by item sizes",
+      `${perPacket.toFixed(1)} per packet, ${perEvent.toFixed(1)} per event`,
+    ]);
     figures.push(["  read units, by keys", reads.toFixed(1)], ["  bytes of log", logged.toFixed(0)]);
     expect(p95).toBeLessThan(1_000);
     expect(perPacket).toBeLessThanOrEqual(20);
     hr.answer = taken;
   });
 
-  it("gives an event that comes three times one effect, and counts the others", async () => {
+  it("applies an event published three times once and counts the duplicates", async () => {
     const raise = aRate(68, 70);
     const before = (await bridge.engine.store.tally()).events.duplicates;
 
@@ -261,7 +264,7 @@ describe("the deployed bridge", () => {
     expect(bodiesAt(payroll).filter(({ dailyRate }) => dailyRate === 70)).toHaveLength(1);
   });
 
-  it("lets no older value follow a newer one, while ten policies change side by side", async () => {
+  it("never sends an older value after a newer one while ten policies change concurrently", async () => {
     const ids = Array.from({ length: 10 }, (_, i) => `busy_${i}`);
     const changes = [1, 2, 3, 4].flatMap((hours) => ids.map((id) => aPolicy(id, hours)));
 
@@ -278,7 +281,7 @@ describe("the deployed bridge", () => {
   });
 
   it.each(["GISTableConnector@v1", "JournalConnector@v1"])(
-    "sends back what SQS itself has put into the outbox of %s, though nothing was known against its target",
+    "redrives messages that SQS itself moved to the outbox of %s although its target is up",
     async (connector) => {
       const { queue } = bridge.engine;
       const stranger = JSON.stringify({ id: "pkt-aaaaaaaaaaaaaaaa", shadow: "none" });
@@ -293,7 +296,7 @@ describe("the deployed bridge", () => {
     },
   );
 
-  it("keeps a journal's entries in order through a target's hiccup, with its own secret", async () => {
+  it("keeps the order of a strict lane during target errors, and authenticates with the connector's secret", async () => {
     const [first, second, third] = [7, 8, 9].map((grade) => aGrade("emp-1", grade)) as [
       SourceEvent,
       SourceEvent,
@@ -305,7 +308,7 @@ describe("the deployed bridge", () => {
       else taken(request, response);
     };
 
-    // Its number says that it is the second, so it must make way for the first, though that comes later.
+    // The event with the second sequence is published first and must be overtaken by the first.
     await publish(second);
     await eventually(() => journal.received.length > 0);
     await publish(first, third);
@@ -317,7 +320,7 @@ describe("the deployed bridge", () => {
     expect(await statusesOf(first, second, third)).toEqual(["SENT", "SENT", "SENT"]);
   });
 
-  it("holds what a target refuses, and lets everything else go on", async () => {
+  it("holds a packet that its target rejects and delivers the others", async () => {
     hr.answer = (request, response) => {
       const { external_id: id } = request.body as { external_id: string };
       if (id === "poison") response.writeHead(422).end(`{"error":"unknown policy"}`);
@@ -335,16 +338,16 @@ describe("the deployed bridge", () => {
     hr.answer = taken;
   });
 
-  it("shows an operator what is held, and sends what they have edited; the ledger names their ARN", async () => {
-    const [held] = (await bridge.ask("GET", "/api/packets?status=HELD&text=poison")).body.items;
-    const story = (await bridge.ask("GET", `/api/packets/${held.id}`)).body;
+  it("shows held packets to an operator, sends an edited one, and records the operator's ARN in the ledger", async () => {
+    const [held] = (await bridge.callApi("GET", "/api/packets?status=HELD&text=poison")).body.items;
+    const story = (await bridge.callApi("GET", `/api/packets/${held.id}`)).body;
     const fields = Object.fromEntries(
       story.fields.map(({ name, value }: { name: string; value: unknown }) => [name, value]),
     );
 
-    const edit = { etag: story.etag, fields: { ...fields, flex_time: 2 }, reason: "HR has told us" };
-    const edited = await bridge.ask("POST", `/api/packets/${held.id}/edit`, edit);
-    const late = await bridge.ask("POST", `/api/packets/${held.id}/edit`, edit);
+    const edit = { etag: story.etag, fields: { ...fields, flex_time: 2 }, reason: "HR asked for it" };
+    const edited = await bridge.callApi("POST", `/api/packets/${held.id}/edit`, edit);
+    const late = await bridge.callApi("POST", `/api/packets/${held.id}/edit`, edit);
     await eventually(() =>
       bodiesAt(hr).some(({ external_id: id, flex_time: hours }) => id === "poison" && hours === 2),
     );
@@ -353,23 +356,26 @@ describe("the deployed bridge", () => {
     expect(story).toMatchObject({ status: "HELD", answer: expect.stringContaining("unknown policy") });
     expect(edited).toMatchObject({ status: 200, body: { kind: "done", packet: { replaces: held.id } } });
     expect(late).toMatchObject({ status: 409, body: { now: { packet: { status: "SUPERSEDED" } } } });
-    const after = (await bridge.ask("GET", `/api/packets/${edited.body.packet.id}`)).body;
+    const after = (await bridge.callApi("GET", `/api/packets/${edited.body.packet.id}`)).body;
     expect(after.status).toBe("SENT");
     expect(after.story[0]).toMatchObject({ actor: bridge.operator.arn });
   });
 
-  it("lets an operator pause and resume a target, probe it, and see how it is", async () => {
+  it("lets an operator pause, resume and probe a target and see its health", async () => {
     const connector = "/api/connectors/PayrollConnector";
     const [other] = connectors.filter((id) => id.startsWith("Journal"));
 
-    const paused = await bridge.ask("POST", `${connector}/pause`, { reason: "payroll closes its books" });
+    const paused = await bridge.callApi("POST", `${connector}/pause`, { reason: "payroll closes its books" });
     const raise = aRate(70, 69);
     await publish(raise);
-    await eventually(async () => (await bridge.ask("GET", connector)).body.outbox > 0);
-    const seen = (await bridge.ask("GET", "/api/connectors")).body.items;
-    const resumed = await bridge.ask("POST", `${connector}/resume`, { reason: "they are closed" });
+    await eventually(async () => (await bridge.callApi("GET", connector)).body.outbox > 0);
+    const seen = (await bridge.callApi("GET", "/api/connectors")).body.items;
+    const resumed = await bridge.callApi("POST", `${connector}/resume`, { reason: "they are closed" });
     for (const id of connectors) {
-      expect((await bridge.ask("POST", `/api/connectors/${id}/probe`)).body).toEqual({ connector: id, awake: true });
+      expect((await bridge.callApi("POST", `/api/connectors/${id}/probe`)).body).toEqual({
+        connector: id,
+        awake: true,
+      });
     }
     await atRest(raise);
 
@@ -379,11 +385,11 @@ describe("the deployed bridge", () => {
     ]);
     expect(seen).toContainEqual(expect.objectContaining({ id: "PayrollConnector@v1", health: "PAUSED" }));
     expect(seen).toContainEqual(expect.objectContaining({ id: other, order: "strict", health: "UP" }));
-    const noted = (await bridge.ask("GET", "/api/events?type=sync.connector.paused")).body.items;
+    const noted = (await bridge.callApi("GET", "/api/events?type=sync.connector.paused")).body.items;
     expect(noted).toMatchObject([{ source: "hms.bridge", status: "NOTED" }]);
   });
 
-  it("lets an operator discard the head of a strict lane that is held, and what waits behind it goes on", async () => {
+  it("delivers the next packet of a strict lane after an operator discards its held head", async () => {
     journal.answer = (request, response) => {
       if ((request.body as { grade?: number } | undefined)?.grade === 1) response.writeHead(422).end();
       else taken(request, response);
@@ -395,7 +401,7 @@ describe("the deployed bridge", () => {
     await eventually(async () => (await bridge.packetsOf(next))[0]?.progress.place === "behind");
     const [held] = await bridge.packetsOf(head);
 
-    const discarded = await bridge.ask("POST", `/api/packets/${held?.packet.id}/discard`, {
+    const discarded = await bridge.callApi("POST", `/api/packets/${held?.packet.id}/discard`, {
       reason: "entered by mistake",
     });
     await eventually(async () => (await statusesOf(next))[0] === "SENT");
@@ -404,7 +410,7 @@ describe("the deployed bridge", () => {
     journal.answer = taken;
   });
 
-  it("obeys an operator at the command line by their own signature; the ledger names them", async () => {
+  it("runs operator commands with the operator's own credentials and records the operator in the ledger", async () => {
     const asJo = (...args: string[]) => bridgeAs(bridge.operator.env, projectRoot, ...args, "--stack", "hms-bridge");
     hr.answer = (request, response) => {
       if ((request.body as { flex_time?: number } | undefined)?.flex_time === 99) response.writeHead(422).end();
@@ -426,7 +432,7 @@ describe("the deployed bridge", () => {
     await eventually(
       async () => (await bridge.engine.store.read("packet", [again]))[0]?.value.progress.status === "SENT",
     );
-    const told = await asJo("explain", id);
+    const explained = await asJo("explain", id);
 
     expect(JSON.parse(listed.out)).toMatchObject([{ id, status: "HELD" }]);
     expect(overview.out).toMatch(/WorkForceNow@v1 +UP/);
@@ -437,41 +443,41 @@ describe("the deployed bridge", () => {
         .filter(({ external_id: of }) => of === "by_hand")
         .map(({ flex_time: hours }) => hours),
     ).toEqual([99, 99, 9]);
-    expect(told.out).toContain("HR says it is right");
-    const acts = (await bridge.engine.store.chain(id)).filter(({ facts }) => facts.actor !== undefined);
-    expect(new Set(acts.map(({ facts }) => facts.actor))).toEqual(new Set([bridge.operator.arn]));
+    expect(explained.out).toContain("HR says it is right");
+    const operations = (await bridge.engine.store.chain(id)).filter(({ facts }) => facts.actor !== undefined);
+    expect(new Set(operations.map(({ facts }) => facts.actor))).toEqual(new Set([bridge.operator.arn]));
     hr.answer = taken;
   });
 
-  it("has IAM refuse whoever has not signed, and whoever may not, before any function is called", async () => {
-    const [viewer, stranger] = await Promise.all([aPerson("viewer", "hms-bridge-viewer"), aPerson("stranger")]);
+  it("rejects unsigned and unauthorized requests at IAM before invoking a function", async () => {
+    const [viewer, stranger] = await Promise.all([createUser("viewer", "hms-bridge-viewer"), createUser("stranger")]);
     const pause = ["connectors", "pause", "GISTableConnector", "--reason", "x", "--stack", "hms-bridge"];
-    const url = await toldUrl("ops-url");
-    const before = (await bridge.ask("GET", "/api/events?type=sync.connector.paused")).body.items.length;
+    const url = await apiUrl("ops-url");
+    const before = (await bridge.callApi("GET", "/api/events?type=sync.connector.paused")).body.items.length;
 
     const unsigned = await Promise.all([
       fetch(`${url}api/me`),
       fetch(`${url}openapi.json`),
       fetch(`${url}api/connectors/GISTableConnector/pause`, { method: "POST", body: `{"reason":"x"}` }),
     ]);
-    const looking = await bridgeAs(viewer.env, projectRoot, "connectors", "--stack", "hms-bridge");
-    const changing = await bridgeAs(viewer.env, projectRoot, ...pause);
-    const strange = await bridgeAs(stranger.env, projectRoot, ...pause);
-    // Even one who knows the address: to find it takes the right to ask Parameter Store.
+    const viewed = await bridgeAs(viewer.env, projectRoot, "connectors", "--stack", "hms-bridge");
+    const changed = await bridgeAs(viewer.env, projectRoot, ...pause);
+    const unauthorized = await bridgeAs(stranger.env, projectRoot, ...pause);
+    // Also with a known URL, since looking it up in Parameter Store needs a permission too.
     const signed = await openDeployedApi("hms-bridge", signingAs(stranger.credentials, url));
 
     expect(unsigned.map(({ status }) => status)).toEqual([403, 403, 403]);
-    expect(looking).toMatchObject({ code: 0, out: expect.stringContaining("GISTableConnector@v1") });
-    expect(changing).toMatchObject({ code: 3, err: expect.stringContaining("do not permit this operation") });
-    expect(strange).toMatchObject({ code: 3, err: expect.stringContaining("not authorized") });
+    expect(viewed).toMatchObject({ code: 0, out: expect.stringContaining("GISTableConnector@v1") });
+    expect(changed).toMatchObject({ code: 3, err: expect.stringContaining("do not permit this operation") });
+    expect(unauthorized).toMatchObject({ code: 3, err: expect.stringContaining("not authorized") });
     for (const path of ["/api/me", "/api/packets", "/openapi.json"]) {
       expect((await signed(path, { method: "GET", headers: {} })).status).toBe(403);
     }
-    expect((await bridge.ask("GET", "/api/events?type=sync.connector.paused")).body.items).toHaveLength(before);
+    expect((await bridge.callApi("GET", "/api/events?type=sync.connector.paused")).body.items).toHaveLength(before);
   });
 
-  it("serves the dashboard on this machine, and asks the deployed bridge in the name of whoever started it", async () => {
-    await using console = printing(bridge.operator.env, projectRoot, "console", "--stack", "hms-bridge");
+  it("serves the console locally and forwards its requests with the credentials of the user who started it", async () => {
+    await using console = longRunning(bridge.operator.env, projectRoot, "console", "--stack", "hms-bridge");
     const link = new URL(/http\S+/.exec(await console.first)?.[0] ?? "");
     const authorization = `Bearer ${link.hash.replace("#token=", "")}`;
     const ask = (path: string, headers: Record<string, string> = { authorization }) =>
@@ -488,16 +494,16 @@ describe("the deployed bridge", () => {
     expect([page.status, page.headers.get("content-type")]).toEqual([200, expect.stringContaining("text/html")]);
   });
 
-  it("discards what is held in strict lanes as one job, and all that waits behind it goes on", async () => {
+  it("discards the held heads of strict lanes in one job and delivers the packets behind them", async () => {
     journal.answer = (request, response) => {
       if ((request.body as { grade?: number } | undefined)?.grade === 3) response.writeHead(422).end();
       else taken(request, response);
     };
-    const people = ["emp-bulk-1", "emp-bulk-2", "emp-bulk-3"];
-    const heads = people.map((person) => aGrade(person, 3));
+    const employees = ["emp-bulk-1", "emp-bulk-2", "emp-bulk-3"];
+    const heads = employees.map((employee) => aGrade(employee, 3));
     await publish(...heads);
     await atRest(...heads);
-    const behind = people.map((person) => aGrade(person, 4));
+    const behind = employees.map((employee) => aGrade(employee, 4));
     await publish(...behind);
     await eventually(async () =>
       (await bridge.packetsOf(...behind)).every(({ progress }) => progress.place === "behind"),
@@ -519,15 +525,15 @@ describe("the deployed bridge", () => {
     journal.answer = taken;
   });
 
-  it("lets no personal data out that governance does not allow", async () => {
+  it("holds a packet with personal data that governance blocks, even after a replay", async () => {
     const leak = aPolicy("policy_leak", `call ${planted}`);
 
     await publish(leak);
     await atRest(leak);
 
     const [held] = await bridge.packetsOf(leak);
-    const again = { reason: "it may be right today", sheet: "current" };
-    const replayed = await bridge.ask("POST", `/api/packets/${held?.packet.id}/replay`, again);
+    const replay = { reason: "it may be allowed today", sheet: "current" };
+    const replayed = await bridge.callApi("POST", `/api/packets/${held?.packet.id}/replay`, replay);
 
     expect(replayed.body).toMatchObject({ kind: "done", packet: { status: "HELD" } });
     expect(await statusesOf(leak)).toEqual(["SUPERSEDED", "HELD"]);
@@ -535,8 +541,8 @@ describe("the deployed bridge", () => {
   });
 
   it("accepts payroll's signed webhook, delivers it to the other targets, and does not send it back", async () => {
-    const url = `${await toldUrl("inbound-url")}inbound/PayrollConnector`;
-    const say = async (body: string, { id = "msg-1", key = payrollsKey, to = url } = {}) => {
+    const url = `${await apiUrl("inbound-url")}inbound/PayrollConnector`;
+    const send = async (body: string, { id = "msg-1", key = payrollKey, to = url } = {}) => {
       const at = new Date();
       const headers = {
         "content-type": "application/json",
@@ -550,64 +556,66 @@ describe("the deployed bridge", () => {
     const before = payroll.received.length;
     const at = performance.now();
 
-    const accepted = await say(correction);
-    fromOutside += 2;
+    const accepted = await send(correction);
+    inboundEvents += 2;
     await eventually(() => bodiesAt(gis).some(({ perDiemUSD }) => perDiemUSD === 81));
     figures.push(["a webhook, cold function", `${inMs(performance.now() - at)} from payroll's call to GIS`]);
     await eventually(bridge.isQuiet);
-    const again = await say(correction);
+    const again = await send(correction);
     const refused = await Promise.all([
-      say(correction, { id: "msg-2", key: `whsec_${Buffer.alloc(32, 8).toString("base64")}` }),
-      say(correction, { id: "msg-3", to: url.replace("Payroll", "GISTable") }),
-      say(correction, { id: "msg-4", to: url.replace("Payroll", "Nobody") }),
+      send(correction, { id: "msg-2", key: `whsec_${Buffer.alloc(32, 8).toString("base64")}` }),
+      send(correction, { id: "msg-3", to: url.replace("Payroll", "GISTable") }),
+      send(correction, { id: "msg-4", to: url.replace("Payroll", "Nobody") }),
       fetch(url, { method: "POST", body: correction }).then(({ status }) => status),
       fetch(url).then(({ status }) => status),
     ]);
     const [noObject, tooLarge] = [
-      await say("[1]", { id: "msg-5" }),
-      await say(`"${"a".repeat(262_144)}"`, { id: "msg-6" }),
+      await send("[1]", { id: "msg-5" }),
+      await send(`"${"a".repeat(262_144)}"`, { id: "msg-6" }),
     ];
 
     expect([accepted, again, noObject, tooLarge]).toEqual([202, 200, 400, 413]);
     expect(refused).toEqual([401, 401, 401, 401, 404]);
     await eventually(bridge.isQuiet);
     expect(payroll.received).toHaveLength(before);
-    const ofRate = (await bridge.ask("GET", "/api/packets?status=UNCHANGED&connector=PayrollConnector")).body.items;
+    const ofRate = (await bridge.callApi("GET", "/api/packets?status=UNCHANGED&connector=PayrollConnector")).body.items;
     expect(ofRate[0]).toMatchObject({ status: "UNCHANGED", connector: "PayrollConnector@v1" });
   });
 
-  it("asks a system that calls nobody what is new, and takes it once", async () => {
-    const told = [{ id: "n-1", at: Date.now(), data: { policy: "told_by_journal", hours: 7, from: "2026-12-01" } }];
-    let withdrawn = 0;
+  it("polls a system for new messages and processes each once", async () => {
+    const news = [{ id: "n-1", at: Date.now(), data: { policy: "from_journal", hours: 7, from: "2026-12-01" } }];
+    let deleted = 0;
     journal.answer = (request, response) => {
-      if (request.path === "/news" && request.method === "DELETE") withdrawn += told.splice(0).length;
-      if (request.path === "/news" && request.method === "GET") response.end(JSON.stringify(told));
+      if (request.path === "/news" && request.method === "DELETE") deleted += news.splice(0).length;
+      if (request.path === "/news" && request.method === "GET") response.end(JSON.stringify(news));
       else taken(request, response);
     };
 
     await changeHealth(bridge.engine, "JournalConnector@v1", (health) => ({ ...health, polledAt: 0 }));
     await bridge.invoke(probeOf("JournalConnector@v1"));
-    await eventually(() => idsAtHr("told_by_journal").length > 0);
-    fromOutside += 2;
+    await eventually(() => idsAtHr("from_journal").length > 0);
+    inboundEvents += 2;
 
-    expect(withdrawn).toBe(1);
-    expect(idsAtHr("told_by_journal")).toHaveLength(1);
+    expect(deleted).toBe(1);
+    expect(idsAtHr("from_journal")).toHaveLength(1);
     journal.answer = taken;
   });
 
   it("notifies HMS-OPS on the bus and the topic when a window is breached and when it is kept again", async () => {
     const connector = "JournalConnector@v1";
     const ofWindow = async () =>
-      (await listener.heard()).topic.filter(({ detail }) => detail.subject === connector && /window/.test(detail.type));
+      (await listener.received()).topic.filter(
+        ({ detail }) => detail.subject === connector && /window/.test(detail.type),
+      );
     const change = "/api/connectors/JournalConnector";
-    await bridge.ask("POST", `${change}/pause`, { reason: "the office is closed" });
+    await bridge.callApi("POST", `${change}/pause`, { reason: "the office is closed" });
     const late = aGrade("emp-late", 5);
     await publish(late);
     await eventually(async () => {
       await bridge.invoke("watchdog");
       return (await ofWindow()).at(-1)?.detail.type === "sync.window.breached";
     }, 250);
-    await bridge.ask("POST", `${change}/resume`, { reason: "it is open again" });
+    await bridge.callApi("POST", `${change}/resume`, { reason: "it is open again" });
     await bridge.invoke(probeOf(connector));
     await atRest(late);
     await eventually(async () => {
@@ -615,27 +623,27 @@ describe("the deployed bridge", () => {
       return (await ofWindow()).at(-1)?.detail.type === "sync.window.kept";
     }, 250);
 
-    const told = await ofWindow();
-    expect(told.at(-2)).toMatchObject({
+    const alerts = await ofWindow();
+    expect(alerts.at(-2)).toMatchObject({
       source: "hms-sync-bridge/hms-bridge",
       "detail-type": "sync.window.breached",
       detail: { specversion: "1.0", type: "sync.window.breached", subject: connector, data: { packets: 1 } },
     });
-    const ids = told.map(({ detail }) => detail.id);
-    expect((await listener.heard()).bus.map(({ detail }) => detail.id)).toEqual(expect.arrayContaining(ids));
+    const ids = alerts.map(({ detail }) => detail.id);
+    expect((await listener.received()).bus.map(({ detail }) => detail.id)).toEqual(expect.arrayContaining(ids));
   });
 
-  it("quarantines what is no event, and goes on", async () => {
+  it("quarantines an invalid event", async () => {
     const before = (await bridge.engine.store.tally()).events.QUARANTINED;
-    const noEvent = { ...aRate(70, 71), time: "tomorrow" };
+    const invalid = { ...aRate(70, 71), time: "tomorrow" };
 
-    await bridge.engine.queue.send("inbox", [{ group: "x", body: JSON.stringify(noEvent) }]);
+    await bridge.engine.queue.send("inbox", [{ group: "x", body: JSON.stringify(invalid) }]);
 
     await eventually(async () => (await bridge.engine.store.tally()).events.QUARANTINED === before + 1);
-    published.push(noEvent);
+    published.push(invalid);
   });
 
-  it("copies the ledger into a bucket as its stream hands it over", async () => {
+  it("copies the entries of a ledger stream event to the bucket", async () => {
     const { items } = await bridge.engine.store.ledger({ limit: 1_000 });
     const copier = stage.functions.find(({ name }) => name.endsWith("ledger-copy"))?.accessKey;
     // The emulator's streams are silent about PartiQL; if this fails, the streams report PartiQL changes themselves.
@@ -648,19 +656,19 @@ describe("the deployed bridge", () => {
     expect((await bucket.get(copy)).trim().split("\n")).toHaveLength(items.length);
   });
 
-  it("takes an event up again that the table did not take at first", async () => {
-    let putOff = false;
+  it("retries an event whose packets could not be recorded at first", async () => {
+    let delayed = false;
     stage.gateway.fault = ({ operation }) => {
-      putOff ||= operation === "sqs.ChangeMessageVisibilityBatch";
-      // No throttling, which the SDK itself would try again.
-      return operation === "dynamodb.ExecuteTransaction" && !putOff ? "ValidationException" : undefined;
+      delayed ||= operation === "sqs.ChangeMessageVisibilityBatch";
+      // Not throttling, which the SDK itself would retry.
+      return operation === "dynamodb.ExecuteTransaction" && !delayed ? "ValidationException" : undefined;
     };
     const raise = aRate(70, 72);
 
     await publish(raise);
     await atRest(raise);
 
-    expect(putOff).toBe(true);
+    expect(delayed).toBe(true);
     expect(bodiesAt(payroll).at(-1)).toEqual({ dailyRate: 72 });
     stage.gateway.fault = undefined;
   });
@@ -673,7 +681,7 @@ describe("the deployed bridge", () => {
       change: aPolicy,
       field: "flex_time",
       id: "external_id",
-      // The schedule itself, by the emulator's clock.
+      // Triggers the schedule with the emulator's clock.
       nextMinute: () => stage.emulator.advance(aMinuteMs),
     },
     {
@@ -686,24 +694,24 @@ describe("the deployed bridge", () => {
       nextMinute: (connector: string) => bridge.invoke(probeOf(connector)),
     },
   ])(
-    "parks what $name cannot take in its sleep, and delivers all of it in order when the probe has seen it wake",
+    "parks packets while $name is down and delivers them in order once a probe succeeds",
     async ({ connector, target, change, field, id, nextMinute }) => {
       const connectorId = connector.replace("-", "@");
       const outbox = () => bridge.engine.queue.depth(`outbox:${connectorId}`);
-      const ids = Array.from({ length: asleepFor }, (_, i) => `${connector}_night_${i}`);
-      night ??= Date.now();
-      await target().sleep();
+      const ids = Array.from({ length: outagePackets }, (_, i) => `${connector}_outage_${i}`);
+      outagesBegan ??= Date.now();
+      await target().stop();
       const changes = [...ids.map((each) => change(each, 1)), ...ids.slice(0, 3).map((each) => change(each, 2))];
       await publish(...changes);
       await eventually(async () => (await outbox()).waiting >= ids.length && (await bridge.isQuiet()));
       expect(new Set(await statusesOf(...changes))).toEqual(new Set(["QUEUED"]));
 
-      await target().wake();
+      await target().restart();
       const before = target().received.length;
-      await letProbeBeDue(connectorId);
+      await makeProbeDue(connectorId);
       await nextMinute(connectorId);
       await eventually(() => target().received.length > before);
-      // While that goes on, the next minute's call makes it faster: it ends the move and begins another.
+      // The next probe speeds up the redrive: it ends the running move and starts another.
       await bridge.invoke(probeOf(connectorId));
       await atRest(...changes);
 
@@ -718,10 +726,10 @@ describe("the deployed bridge", () => {
     },
   );
 
-  it("replays a window as a job of the watchdog, and sends no target what it holds", async () => {
+  it("replays a time window as a watchdog job without sending values the targets already hold", async () => {
     await eventually(bridge.isQuiet);
     const calls = hr.received.length + payroll.received.length + gis.received.length;
-    const request = { from: began, to: night };
+    const request = { from: began, to: outagesBegan };
 
     const job = await startJob(bridge.engine, { kind: "replay", request, actor: "the suite" });
     await eventually(async () => {
@@ -729,7 +737,7 @@ describe("the deployed bridge", () => {
       return (await bridge.engine.store.read("job", [job.id]))[0]?.value.status === "DONE";
     });
     await eventually(bridge.isQuiet);
-    // The next call clears away the marks of what was recorded before it was sent.
+    // The next invocation clears the marks of unsent packets.
     await bridge.invoke("watchdog");
     for (const connector of connectors) expect(await bridge.engine.store.unsent(connector, 10)).toEqual([]);
 
@@ -737,7 +745,7 @@ describe("the deployed bridge", () => {
     expect(hr.received.length + payroll.received.length + gis.received.length).toBe(calls);
   });
 
-  it("expands a roster of 1,100 employees chunk by chunk into a packet for each employee with hours", async () => {
+  it("expands a roster of 1,100 employees in chunks into a packet per employee with hours", async () => {
     const employees = Array.from({ length: 1_100 }, (_, i) => ({
       number: `staff_${i}`,
       ...(i % 100 === 0 && { hours: 4 }),
@@ -754,39 +762,39 @@ describe("the deployed bridge", () => {
     await eventually(async () => (await eventOf(roster))?.status === "EXPANDED");
   });
 
-  it("delivers a telework approval whose roster of 1,200 is a file in S3 to each employee with hours", async () => {
-    // All 1,200 take the emulator minutes.
+  it("delivers a telework approval for each employee with hours in a roster of 1,200 lines in S3", async () => {
+    // Only some have hours, because the emulator would take minutes for all 1,200.
     const roster = Array.from({ length: 1_200 }, (_, i) => ({
       employeeId: `remote_${i}`,
       ...(i % 10 === 0 && { teleworkHours: 12 }),
     }));
-    const told = roster.flatMap(({ employeeId, teleworkHours }) => (teleworkHours ? [employeeId] : []));
-    const approval = anEvent("TeleworkApproved", { rosterUri: await stored("may.ndjson", roster) });
+    const withHours = roster.flatMap(({ employeeId, teleworkHours }) => (teleworkHours ? [employeeId] : []));
+    const approval = anEvent("TeleworkApproved", { rosterUri: await storeFile("may.ndjson", roster) });
     const at = performance.now();
 
     await publish(approval);
-    await eventually(() => idsAtHr("remote_").length >= told.length);
+    await eventually(() => idsAtHr("remote_").length >= withHours.length);
     const seconds = (performance.now() - at) / 1_000;
     figures.push(["120 packets of 1,200 lines in S3", `${seconds.toFixed(1)} s, PutEvents to the last one at HR`]);
     await eventually(bridge.isQuiet);
 
-    expect(idsAtHr("remote_").toSorted()).toEqual(told.toSorted());
+    expect(idsAtHr("remote_").toSorted()).toEqual(withHours.toSorted());
     expect(new Set(await statusesOf(approval))).toEqual(new Set(["SENT"]));
     expect((await eventOf(approval))?.status).toBe("EXPANDED");
   });
 
-  it("takes a snapshot in S3 to its targets as a job of the watchdog, a large roster in it too", async () => {
+  it("back-fills a snapshot in S3 as a watchdog job, including an event with a roster file", async () => {
     const roster = ["late_1", "late_2", "late_3"].map((employeeId) => ({ employeeId, teleworkHours: 3 }));
-    const approval = anEvent("TeleworkApproved", { rosterUri: await stored("april.ndjson", roster) });
+    const approval = anEvent("TeleworkApproved", { rosterUri: await storeFile("april.ndjson", roster) });
     const lines = [approval, aPolicy("late_4", 5), aPolicy("late_5", 6)];
-    const from = { file: await stored("snapshot.ndjson", lines) };
+    const from = { file: await storeFile("snapshot.ndjson", lines) };
     const targets = ["telework.hr", "telework_roster.hr"];
 
-    const trial = (await bridge.ask("POST", "/api/backfills", { targets, from, dryRun: true })).body;
-    // Slow, so that it takes more than one page.
-    const { job } = (await bridge.ask("POST", "/api/backfills", { targets, from, perSecond: 2 })).body;
+    const dryRun = (await bridge.callApi("POST", "/api/backfills", { targets, from, dryRun: true })).body;
+    // A low rate makes the job take more than one page.
+    const { job } = (await bridge.callApi("POST", "/api/backfills", { targets, from, perSecond: 2 })).body;
     published.push(...lines);
-    expect(trial).toMatchObject({ looked: 3, malformed: { lines: 0 } });
+    expect(dryRun).toMatchObject({ looked: 3, malformed: { lines: 0 } });
     await eventually(async () => {
       await bridge.invoke("watchdog");
       return (await bridge.engine.store.read("job", [job.id]))[0]?.value.status === "DONE";
@@ -797,44 +805,44 @@ describe("the deployed bridge", () => {
     expect(idsAtHr("late_").toSorted()).toEqual(["late_1", "late_2", "late_3", "late_4", "late_5"]);
   });
 
-  it("maps by a sheet that was deployed in the meantime, without a new function deployment", async () => {
+  it("maps with a newly deployed sheet without deploying functions", async () => {
     const sheet = readFileSync("mappings/telework.yaml", "utf8").replaceAll("flex_time", "flex_hours");
 
-    await stage.ship("mappings/telework.yaml", sheet);
+    await stage.deploySheets("mappings/telework.yaml", sheet);
     await eventually(async () => {
-      const policy = aPolicy(`shipped_${events}`, 9);
+      const policy = aPolicy(`deployed_${events}`, 9);
       await publish(policy);
       await atRest(policy);
       return bodiesAt(hr).some(({ flex_hours: hours }) => hours === 9);
     });
   });
 
-  it("lets no faulty sheet into force, whoever ships it: the deployed check refuses it", async () => {
-    const faulty = readFileSync("mappings/telework.yaml", "utf8").replace("flex_time: 16", "flex_time: 17");
+  it("rejects an invalid sheet in the command and in the deployed validator", async () => {
+    const invalid = readFileSync("mappings/telework.yaml", "utf8").replace("flex_time: 16", "flex_time: 17");
 
-    await expect(stage.ship("mappings/telework.yaml", faulty)).rejects.toThrow(/telework\.yaml.*expected/s);
-    // Past the command's own check, as by hand.
-    const refused = deploySet((set) => set.replace('"flex_hours":16', '"flex_hours":17'));
+    await expect(stage.deploySheets("mappings/telework.yaml", invalid)).rejects.toThrow(/telework\.yaml.*expected/s);
+    // Bypasses the command's own check.
+    const deployment = deployBundle((bundle) => bundle.replace('"flex_hours":16', '"flex_hours":17'));
 
-    await expect(refused).rejects.toThrow(BadRequestException);
-    await expect(refused).rejects.toThrow(/telework\.yaml.*an approved telework policy/s);
+    await expect(deployment).rejects.toThrow(BadRequestException);
+    await expect(deployment).rejects.toThrow(/telework\.yaml.*an approved telework policy/s);
   });
 
-  it("has a ledger that verifies, and both sums hold", async () => {
+  it("has a ledger that verifies, and accounts for every event and packet", async () => {
     await eventually(bridge.isQuiet);
 
     expect(await verifyLedger(bridge.engine)).not.toHaveProperty("fault");
     const { events, packets } = await bridge.engine.store.tally();
     const { duplicates, NOTED: _, ...byStatus } = events;
     const sum = (counts: Readonly<Record<string, number>>) => Object.values(counts).reduce((a, b) => a + b, 0);
-    expect(sum(byStatus) + duplicates).toBe(published.length + fromOutside);
+    expect(sum(byStatus) + duplicates).toBe(published.length + inboundEvents);
     const recorded = (await bridge.engine.store.packets({ limit: 10_000 })).items;
     expect(sum(packets)).toBe(recorded.length);
     expect(packets.QUEUED + packets.RETRY).toBe(0);
   });
 
-  // A copy is taken for settled after 90 s.
-  it("seals the ledger's copies, and verifies against the seals", { timeout: 150_000 }, async () => {
+  // A copy is sealed only after 90 s.
+  it("seals the ledger's copies and verifies the ledger against the seals", { timeout: 150_000 }, async () => {
     const { "ledger-bucket": bucket = "", "seal-key": sealKey = "" } = stage.parameters;
     const evidence = await openLedgerSeals(bucket, sealKey);
 
@@ -842,7 +850,7 @@ describe("the deployed bridge", () => {
       await bridge.invoke("ledger-seal");
       return (await evidence.seals.last())?.text.includes("pkt-") === true;
     }, 2_000);
-    // The next looks at it, and finds nothing more to seal.
+    // The next run finds nothing more to seal.
     await bridge.invoke("ledger-seal");
 
     expect(await verifyLedger(bridge.engine, { evidence })).not.toHaveProperty("fault");
@@ -858,17 +866,17 @@ describe("the deployed bridge", () => {
     await eventually(() => stage.emulator.log.some((line) => line.includes("ledger-tampered")), 250);
   });
 
-  it("has notified HMS-OPS of each change of state once on the bus and the topic, and has never processed its own events", async () => {
-    const ids = (heard: readonly Heard[]) => heard.map(({ detail }) => detail.id).toSorted();
-    let all = await listener.heard();
+  it("sends each alert once to the bus and the topic and never processes its own alerts as events", async () => {
+    const ids = (alerts: readonly ReceivedAlert[]) => alerts.map(({ detail }) => detail.id).toSorted();
+    let all = await listener.received();
     await eventually(async () => {
-      all = await listener.heard();
+      all = await listener.received();
       return (
         all.topic.length === all.bus.length && all.bus.some(({ detail }) => detail.type === "sync.ledger.tampered")
       );
     }, 250);
 
-    const types = [...new Set(all.bus.map((heard) => heard["detail-type"]))];
+    const types = [...new Set(all.bus.map((alert) => alert["detail-type"]))];
     expect(types.sort()).toEqual([
       "sync.event.quarantined",
       "sync.ledger.tampered",
@@ -885,12 +893,12 @@ describe("the deployed bridge", () => {
     const poison = replaced.find(({ packet }) => packet.entity === "poison");
     expect(all.bus.filter(({ detail }) => detail.data.packet === poison?.packet.id)).toHaveLength(1);
     for (const value of [planted, approver, "dailyRate"]) expect(JSON.stringify(all)).not.toContain(value);
-    const { body } = await bridge.ask("GET", "/api/events?type=sync.packet.held");
+    const { body } = await bridge.callApi("GET", "/api/events?type=sync.packet.held");
     expect(body.items).toEqual([]);
-    figures.push(["alerts told", `${all.bus.length}`]);
+    figures.push(["alerts sent", `${all.bus.length}`]);
   });
 
-  it("logs what it did in every function, and no personal data, value or secret", async () => {
+  it("writes a log in every function without personal data, values or secrets", async () => {
     const logs = new CloudWatchLogsClient();
     let everything = stage.emulator.log.join("\n");
     const silent: string[] = [];
@@ -901,7 +909,7 @@ describe("the deployed bridge", () => {
       everything += lines.map(({ message }) => message).join("\n");
     }
 
-    // No sheet of this deployment names these, so nothing called them.
+    // No sheet of this deployment uses these connectors.
     const unnamed = ["SchedulingConnector-v1", "WebhookConnector-v1", "WorkForceNow-v2"];
     expect(silent.sort()).toEqual(unnamed.map((name) => `hms-bridge-${name}`));
     expect(everything).toContain("delivered");
@@ -915,21 +923,21 @@ describe("the deployed bridge", () => {
   });
 });
 
-/** Current parameters: the addresses at which the emulator answers for an API. */
-async function toldUrl(name: "ops-url" | "inbound-url"): Promise<string> {
+/** Returns the URL of an API on the emulator, from Parameter Store. */
+async function apiUrl(name: "ops-url" | "inbound-url"): Promise<string> {
   const { Parameter } = await new SSMClient().send(new GetParameterCommand({ Name: `/hms-bridge/${name}` }));
   return Parameter?.Value ?? "";
 }
 
-/** A client that signs with given credentials and knows the address. */
-function signingAs(credentials: Person["credentials"], Value: string): SSMClient {
+/** Returns an SSM client with the given credentials that always returns `Value`, without the permission to read it. */
+function signingAs(credentials: IamUser["credentials"], Value: string): SSMClient {
   const client = new SSMClient({ credentials });
-  const told = async () => ({ output: { $metadata: {}, Parameter: { Value } }, response: {} });
-  client.middlewareStack.add(() => told, { step: "initialize" });
+  const respond = async () => ({ output: { $metadata: {}, Parameter: { Value } }, response: {} });
+  client.middlewareStack.add(() => respond, { step: "initialize" });
   return client;
 }
 
-/** Appended entries as DynamoDB hands them to a function. Source: DynamoDB Streams, "Stream record". */
+/** Builds a stream event for appended entries. Source: DynamoDB Streams, "Stream record". */
 function streamOf(entries: readonly LedgerEntry[]) {
   const Records = entries.map((entry, i) => ({
     eventName: "INSERT",
@@ -943,8 +951,8 @@ function streamOf(entries: readonly LedgerEntry[]) {
   return { Records };
 }
 
-/** Changes the set that is in force, and begins to deploy it. */
-async function deploySet(change: (set: string) => string): Promise<void> {
+/** Changes the newest sheet bundle and starts its deployment. */
+async function deployBundle(change: (bundle: string) => string): Promise<void> {
   const client = new AppConfigClient();
   const { application, environment, profile, atOnce } = readAppConfigTargets(stage.parameters.sheets ?? "");
   const of = { ApplicationId: application, ConfigurationProfileId: profile };
@@ -969,14 +977,14 @@ async function deploySet(change: (set: string) => string): Promise<void> {
 
 const aMinuteMs = 60_000;
 
-/** Enough that sending it back takes some seconds. */
-const asleepFor = 60;
+/** Number of packets per outage: enough that the redrive takes some seconds. */
+const outagePackets = 60;
 
 function probeOf(connector: string): string {
   return `${connector.replace("@", "-")}-probe`;
 }
 
-/** To a probe's function it is the target's record that says when it was asked last. */
-async function letProbeBeDue(connector: string): Promise<void> {
+/** Makes a probe due by resetting the time of the previous one in the target's record. */
+async function makeProbeDue(connector: string): Promise<void> {
   await changeHealth(bridge.engine, connector, (health) => ({ ...health, probedAt: 0 }));
 }

@@ -1,13 +1,13 @@
 import type { Recorded } from "./emulator/gateway.ts";
 
-/** Number of requests that functions made, by operation. */
+/** Counts the requests of functions by operation. */
 export function requestsOf(recorded: readonly Recorded[]): Map<string, number> {
   const counts = new Map<string, number>();
   for (const { operation } of recorded) counts.set(operation, (counts.get(operation) ?? 0) + 1);
   return counts;
 }
 
-/** Number of items that functions read by key; each takes a read unit, since none that the suite makes is over 4 KB. */
+/** Counts the items that functions read by key. Each takes one read unit, since no item in the suite exceeds 4 KB. */
 export function readUnits(recorded: readonly Recorded[]): number {
   const gets = recorded.filter(({ operation }) => operation === "dynamodb.BatchGetItem");
   return gets.reduce((sum, { input }) => {
@@ -24,17 +24,18 @@ interface StatementInput {
   readonly Parameters?: readonly Value[];
 }
 
-/** Source: DynamoDB, "Read and write operations": a write unit is 1 KB of the item, two in a transaction. */
+/** Size of a write unit. A transaction takes two per KB. Source: DynamoDB, "Read and write operations". */
 const unitBytes = 1_024;
 
 /**
- * The write units of what functions wrote, by the sizes of the items.
+ * Calculates the write units of the functions' requests from the sizes of the items, because the emulator does not
+ * report them.
  *
- * The emulator does not count them. Each write is counted by the larger of the item before and after it; an index by
- * one for each entry made or taken away, which is never larger than 1 KB.
+ * A write takes the larger of the item's sizes before and after it. Every index entry added or deleted takes one unit,
+ * since it is never larger than 1 KB.
  *
- * @returns by kind of item; `pkt` and `evt` are the ledger's entries
- * @param from the first request that counts; those before it say which items are there
+ * @returns write units by kind of item; `pkt` and `evt` are the ledger's entries
+ * @param from index of the first request to count; earlier ones only establish which items exist
  */
 export function writeUnits(recorded: readonly Recorded[], from: number): Map<string, number> {
   const items = new Map<string, Item>();
@@ -66,7 +67,7 @@ function statementsIn(operation: string, input: string): StatementInput[] {
   }
 }
 
-/** Does to the items what a statement does, and says what it costs. */
+/** Applies a statement to the items and returns the sizes that determine its cost. */
 function apply(items: Map<string, Item>, { Statement, Parameters = [] }: StatementInput) {
   const values = [...Parameters];
   const next = () => values.shift() as Value;
@@ -77,7 +78,7 @@ function apply(items: Map<string, Item>, { Statement, Parameters = [] }: Stateme
   }
   const [changes = "", condition = ""] = Statement.split(" WHERE ");
   const set = [...changes.matchAll(/SET "(\w+)"=\?/g)].map(([, name]) => [name as string, next()] as const);
-  const gone = [...changes.matchAll(/REMOVE "(\w+)"/g)].map(([, name]) => name as string);
+  const removed = [...changes.matchAll(/REMOVE "(\w+)"/g)].map(([, name]) => name as string);
   const key = keyIn(new Map([...condition.matchAll(/"(\w+)"=\?/g)].map(([, name]) => [name as string, next()])));
   const before = items.get(key) ?? new Map();
   if (Statement.startsWith("DELETE")) {
@@ -85,7 +86,7 @@ function apply(items: Map<string, Item>, { Statement, Parameters = [] }: Stateme
     return { key, bytes: bytesOf(before), indexWrites: indexesOf(before) };
   }
   const after = new Map([...before, ...set]);
-  for (const name of gone) after.delete(name);
+  for (const name of removed) after.delete(name);
   items.set(key, after);
   return {
     key,
@@ -103,7 +104,11 @@ function indexesOf(item: Item): number {
   return [item.has("timeAt"), item.has("waitingAt")].filter(Boolean).length;
 }
 
-/** Source: DynamoDB, "Item sizes and formats": names and texts as UTF-8, a number about a byte for two digits. */
+/**
+ * Returns the size of an item: names and strings as UTF-8, a number about one byte per two digits.
+ *
+ * Source: DynamoDB, "Item sizes and formats".
+ */
 function bytesOf(item: Item): number {
   let bytes = 0;
   for (const [name, value] of item) {
@@ -113,7 +118,7 @@ function bytesOf(item: Item): number {
   return bytes;
 }
 
-/** The value below which so many percent of them are. */
+/** Returns a percentile of values, 0 if there are none. */
 export function percentile(values: readonly number[], percent: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100))] ?? 0;

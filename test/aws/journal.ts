@@ -1,11 +1,10 @@
-/** Name of the agency's roster bucket. */
+/** URL of the agency's folder for rosters. */
 export const rosterPlace = "s3://agency-rosters/telework/";
 
 /**
- * A connector and sheets such as an agency adds, a file each. They take the ways that none of the bridge's own takes:
- * strict order, a secret, a window of a second, and events that make so many packets that they go back through the inbox
- * in chunks, one with its roster in itself, one with its roster in a file. Payroll and the journal say things themselves:
- * payroll calls, the journal is asked.
+ * Files of a connector and of sheets such as an agency adds. They cover features that no built-in connector or sheet
+ * uses: strict order, a secret, a consistency window of a second, and events that are expanded in chunks, with the
+ * roster in the event or in a file. Payroll and the journal also send data: payroll by webhook, the journal by polling.
  */
 export const journalFiles: Readonly<Record<string, string>> = {
   "connectors/journal.ts": `import * as z from "zod";

@@ -28,7 +28,7 @@ import { ManualClock } from "../support/clock.ts";
 import { aKeyPair } from "../support/seals.ts";
 import { type Emulator, region, rootCredentials, startEmulator } from "./emulator/emulator.ts";
 
-/** The bucket and its key against an AWS emulator. */
+/** Emulator for the tests of the bucket and the signing key. */
 let emulator: Emulator;
 
 beforeAll(async () => {
@@ -100,7 +100,7 @@ async function seals(make: () => Promise<BucketFixture>): Promise<SealsFixture> 
   };
 }
 
-/** Entries as they come out of the ledger table's stream. */
+/** Creates a fixture that copies entries through the handler of the ledger table's stream. */
 async function copies(make: () => Promise<BucketFixture>): Promise<AppendedFixture> {
   const fixture = await make();
   const clock = new ManualClock();
@@ -118,8 +118,8 @@ async function copies(make: () => Promise<BucketFixture>): Promise<AppendedFixtu
 sealsContract("a bucket in memory", () => seals(inMemory));
 appendedContract("copies in memory", () => copies(inMemory));
 
-describe("the seals in a bucket", () => {
-  it("takes few calls to find the last seal, and one call if none was added since", async () => {
+describe("bucket seals", () => {
+  it("finds the last seal with few calls, and with one call if none was added since", async () => {
     let calls = 0;
     const bucket = memoryBucket();
     const counting: WriteOnce = {
@@ -130,7 +130,7 @@ describe("the seals in a bucket", () => {
       },
     };
     for (let i = 1; i <= 100_000; i++) bucket.objects.set(`seals/${String(i).padStart(9, "0")}.seal`, "");
-    // Listing a map of so many sorts it each time: a bucket has them in order.
+    // Replaces the list of the in-memory bucket, which sorts all names on every call.
     const names = [...bucket.objects.keys()];
     bucket.list = async (_, after) => names.slice(Number(after.slice(6, 15)), Number(after.slice(6, 15)) + 1);
     const port = new BucketSeals(counting);
@@ -143,11 +143,11 @@ describe("the seals in a bucket", () => {
   });
 });
 
-describe("a bucket and tables on AWS", () => {
+describe("bucket and tables on AWS", () => {
   sealsContract("a bucket", () => seals(onAws));
   appendedContract("copies", () => copies(onAws));
 
-  it("verification compares a table with the seals of its copies and misses a packet that is gone with its chain", async () => {
+  it("verification compares a table with the seals of its copies and finds that a packet and its chain are missing", async () => {
     const dynamo = new DynamoDBClient(client());
     const [packetsTable, ledgerTable] = await Promise.all([aTable(dynamo, "S"), aTable(dynamo, "N")]);
     const store = new AwsStore({
@@ -189,15 +189,15 @@ describe("a bucket and tables on AWS", () => {
     dynamo.destroy();
   });
 
-  it("a seal signed in AWS KMS is good by the public key KMS gives out, and by no other", async () => {
+  it("a seal signed by AWS KMS verifies only with the public key of the same KMS key", async () => {
     const kms = new KMSClient(client());
-    const make = async () => {
+    const createKey = async () => {
       const { KeyMetadata } = await kms.send(
         new CreateKeyCommand({ KeySpec: "ECC_NIST_P256", KeyUsage: "SIGN_VERIFY" }),
       );
       return KeyMetadata?.KeyId as string;
     };
-    const [own, other] = [await make(), await make()];
+    const [own, other] = [await createKey(), await createKey()];
     const publicKey = await sealingKey(kms, own);
     await using appended = await copies(onAws);
     await using kept = await seals(onAws);
@@ -207,7 +207,7 @@ describe("a bucket and tables on AWS", () => {
     await sealLedger({ appended: appended.port, seals: kept.port, signer, clock: new ManualClock() });
 
     const seal = openSeal((await kept.port.last())?.text ?? "");
-    if (!seal) throw new Error("there is no seal");
+    if (!seal) throw new Error("no seal was stored");
     expect(sealIssue(seal, undefined, publicKey)).toBeUndefined();
     expect(sealIssue(seal, undefined, await sealingKey(kms, other))).toBe("is signed with another key");
   });

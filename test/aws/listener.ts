@@ -8,8 +8,8 @@ import { DeleteMessageCommand, ReceiveMessageCommand, SQSClient } from "@aws-sdk
 import { alertSourceOf, alertTopicOf } from "../../platform/aws/names.ts";
 import { account, region } from "./emulator/emulator.ts";
 
-/** An alert as somebody hears it who does not know the bridge. */
-export interface Heard {
+/** An alert as its subscribers receive it. */
+export interface ReceivedAlert {
   readonly source: string;
   readonly "detail-type": string;
   readonly detail: {
@@ -20,10 +20,10 @@ export interface Heard {
   };
 }
 
-/** HMS-OPS, which listens twice: to the topic, and by a rule of its own on the bus. */
+/** Acts as HMS-OPS with two subscriptions: to the topic, and to the bus with its own rule. */
 export interface Listener {
-  /** All it heard so far, by way of each. */
-  heard(): Promise<Readonly<Record<"topic" | "bus", readonly Heard[]>>>;
+  /** Returns all alerts received so far from each subscription. */
+  received(): Promise<Readonly<Record<"topic" | "bus", readonly ReceivedAlert[]>>>;
 }
 
 const Statement = {
@@ -59,7 +59,7 @@ const resources = (deployment: string) => ({
   },
 });
 
-/** Subscribes, as an agency does by a stack of its own. */
+/** Subscribes with a separate stack, as an agency would. */
 export async function listenTo(deployment: string): Promise<Listener> {
   const formation = new CloudFormationClient();
   const StackName = "hms-ops";
@@ -69,23 +69,23 @@ export async function listenTo(deployment: string): Promise<Listener> {
   await formation.send(new DescribeStacksCommand({ StackName }));
   formation.destroy();
   const sqs = new SQSClient({ useQueueUrlAsEndpoint: false });
-  const heard = { topic: [] as Heard[], bus: [] as Heard[] };
-  const empty = async (way: "topic" | "bus") => {
-    const QueueUrl = `https://sqs.${region}.amazonaws.com/${account}/ops-${way}`;
+  const received = { topic: [] as ReceivedAlert[], bus: [] as ReceivedAlert[] };
+  const drain = async (source: "topic" | "bus") => {
+    const QueueUrl = `https://sqs.${region}.amazonaws.com/${account}/ops-${source}`;
     for (;;) {
       const { Messages = [] } = await sqs.send(new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 10 }));
       for (const { Body = "", ReceiptHandle } of Messages) {
-        heard[way].push(JSON.parse(Body) as Heard);
+        received[source].push(JSON.parse(Body) as ReceivedAlert);
         await sqs.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle }));
       }
       if (Messages.length === 0) return;
     }
   };
   return {
-    async heard() {
-      await empty("topic");
-      await empty("bus");
-      return heard;
+    async received() {
+      await drain("topic");
+      await drain("bus");
+      return received;
     },
   };
 }

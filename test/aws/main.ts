@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { projectRoot } from "../../infra/bundle.ts";
 import { emulatorOrExit } from "./emulator/python.ts";
 
-// `npm run test:aws`: makes the emulator ready, then runs what needs it. Arguments are vitest's.
+// Runs `npm run test:aws`: installs the emulator, then runs the tests that need it. Arguments are passed to vitest.
 await emulatorOrExit();
 const vitest = join(projectRoot, "node_modules/vitest/vitest.mjs");
 const child = spawn(

@@ -6,60 +6,60 @@ import type { Stage } from "./stage.ts";
 /** File of the calls the suite recorded, for the offline check of the roles. Rewritten by `npm run test:aws -- --update`. */
 export const recordedCallsFile = "recorded-calls.json";
 
-/** A permission some function was seen to need. */
+/** A permission that a recorded call of a function needed. */
 export interface NeededCall extends Call {
-  /** Below the deployment's name; see `kindOf`. */
+  /** Name of the function without the deployment's. */
   readonly function: string;
 }
 
-/** The order of connectors by what their functions and queues are called: `PayrollConnector-v1`. */
+/** Order of connectors by the name of their functions and queues: `PayrollConnector-v1`. */
 export type Orders = Readonly<Record<string, "latest" | "strict">>;
 
-/** Those of the bridge's own connectors, and more. */
+/** Returns the orders of `connectors` and `more`. */
 export function ordersOf(connectors: readonly Connector[], more: Orders): Orders {
   const own = connectors.map((connector) => [connectorId(connector).replaceAll("@", "-"), connector.order]);
   return { ...Object.fromEntries(own), ...more };
 }
 
 /**
- * The calls every function was seen to need, once each, in terms that hold for any account and any connector: tables and
- * keys by the names the stacks give them in Parameter Store, connectors by their order.
+ * Returns the distinct calls of every function, independent of account and connectors: tables and keys are named by
+ * their parameters in Parameter Store, connectors by their order.
  *
- * What one connector's functions need the others' need of their own: they are made by the same construct.
+ * Connectors with the same order share their calls, because the same construct defines their functions.
  */
 export function neededCalls({ functions, gateway, parameters }: Stage, orders: Orders): NeededCall[] {
   const names = new Map(functions.map(({ accessKey, name }) => [accessKey, name.replace(/^hms-bridge-/, "")]));
   const lines = gateway.recorded.flatMap(({ accessKey, calls, notFound }: Recorded) => {
     const name = names.get(accessKey);
-    if (!name) throw new Error("a call was signed with credentials of no function that was deployed");
-    return calls.filter(isSeen).map(({ action, resource }) => {
-      const told = withParameters(notFound ? resource.replace(/-\?{6}$/, "") : resource, parameters);
-      const needed = { function: name, action, resource: shortArn(told) };
-      return JSON.stringify(generalised(needed, orders));
+    if (!name) throw new Error("a call was not signed with the credentials of a deployed function");
+    return calls.filter(isRecorded).map(({ action, resource }) => {
+      const general = withParameters(notFound ? resource.replace(/-\?{6}$/, "") : resource, parameters);
+      const needed = { function: name, action, resource: shortArn(general) };
+      return JSON.stringify(generalized(needed, orders));
     });
   });
   return [...new Set(lines)].sort().map((line) => JSON.parse(line) as NeededCall);
 }
 
-/** The operator decides which of a connector's secrets exist; the connector's declaration decides which it asks for. */
-function isSeen({ resource }: Call): boolean {
+/** Returns false for reads of connector secrets, which depend on the secrets that exist and not only on the code. */
+function isRecorded({ resource }: Call): boolean {
   return !/:secret:hms-bridge\/[A-Z]/.test(resource);
 }
 
 /**
- * `arn:…:table/hms-bridge-state-Packets…` becomes `arn:…:table/<packets-table>`. A secret's parameter holds its ARN on
- * AWS; on the emulator its name.
+ * Replaces values of parameters in an ARN: `arn:…:table/hms-bridge-state-Packets…` becomes
+ * `arn:…:table/<packets-table>`. The parameter of a secret contains its ARN on AWS, but its name on the emulator.
  */
 function withParameters(resource: string, parameters: Stage["parameters"]): string {
   for (const [name, value] of Object.entries(parameters)) {
-    // A bus is called as the deployment is, or as whoever made it says.
+    // Not the bus, because it may have the same name as the deployment.
     if (name === "bus" || !resource.includes(value)) continue;
     return resource.replace(value, `<${name}>`).replace(/^arn:.*:secret:(<.*>)-\?{6}$/, "$1");
   }
   return resource;
 }
 
-function generalised(needed: NeededCall, orders: Orders): NeededCall {
+function generalized(needed: NeededCall, orders: Orders): NeededCall {
   const general = { ...needed };
   for (const [connector, order] of Object.entries(orders)) {
     const [name, version] = connector.split("-") as [string, string];
@@ -72,8 +72,8 @@ function generalised(needed: NeededCall, orders: Orders): NeededCall {
   return general;
 }
 
-/** The calls of one function of one connector, or of a function of none, written out for the connectors there are. */
-export function writtenOut(needed: readonly NeededCall[], orders: Orders): NeededCall[] {
+/** Expands generalized calls to the given connectors. */
+export function expandCalls(needed: readonly NeededCall[], orders: Orders): NeededCall[] {
   return needed.flatMap((call) => {
     const own = Object.keys(orders).filter((connector) => call.function.includes(`{${orders[connector]}}`));
     if (own.length > 0) {

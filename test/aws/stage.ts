@@ -14,41 +14,41 @@ import { type Authorize, type Gateway, openGateway } from "./emulator/gateway.ts
 
 const run = promisify(execFile);
 
-export interface Deployed {
+export interface DeployedFunction {
   readonly name: string;
   readonly role: string;
   /** Credentials of this function. */
   readonly accessKey: string;
 }
 
-/** The bridge, deployed by `cdk deploy` into an emulated account that checks every signature and policy. */
+/** The bridge, deployed with `cdk deploy` to an emulated account that checks every signature and policy. */
 export interface Stage extends AsyncDisposable {
   readonly emulator: Emulator;
   readonly gateway: Gateway;
-  readonly functions: readonly Deployed[];
-  /** Parameters that the stacks share by Parameter Store: from `packets-table` to a table's name. */
+  readonly functions: readonly DeployedFunction[];
+  /** Values that the stacks share in Parameter Store, by name such as `packets-table`. */
   readonly parameters: Readonly<Record<string, string>>;
   /**
-   * Changes a file of the project and ships the sheets all at once, as `npm run deploy:mappings -- --now` does.
+   * Changes a file of the project and deploys the sheets like `npm run deploy:mappings -- --now`.
    *
-   * @returns what it printed
-   * @throws with that where it is refused
+   * @returns the command's output
+   * @throws {Error} with the output if the sheets are rejected
    */
-  ship(file: string, text: string): Promise<string>;
+  deploySheets(file: string, text: string): Promise<string>;
   readonly seconds: { readonly start: number; readonly bootstrap: number; readonly deploy: number };
 }
 
 export interface StageOptions {
-  /** CDK context: a connector's name to its configuration. */
+  /** CDK context: configurations by connector name. */
   readonly connectors: Readonly<Record<string, unknown>>;
-  /** CDK context: where files may be read from. */
+  /** CDK context: folders from which files may be read. */
   readonly places?: readonly string[];
-  /** Files to add to the project before it is deployed. */
+  /** Files to add to the project before the deployment. */
   readonly files?: Readonly<Record<string, string>>;
-  readonly say?: (line: string) => void;
+  readonly log?: (line: string) => void;
 }
 
-/** Options of the SDK's clients that every process on the stage shares. */
+/** Returns the SDK settings that all processes of the suite share. */
 export function stageEnvironment(endpoint: string): Record<string, string> {
   return {
     AWS_ENDPOINT_URL: endpoint,
@@ -58,11 +58,12 @@ export function stageEnvironment(endpoint: string): Record<string, string> {
   };
 }
 
+/** Starts an emulator and deploys the bridge to it. */
 export async function deployStage({
   connectors,
   places = [],
   files = {},
-  say = () => {},
+  log = () => {},
 }: StageOptions): Promise<Stage> {
   await using made = new AsyncDisposableStack();
   const began = Date.now();
@@ -72,30 +73,30 @@ export async function deployStage({
   gateway.emulatorPort = emulator.port;
   Object.assign(process.env, stageEnvironment(gateway.url));
   const start = since(began);
-  say(`an AWS emulator of our own is up (${start.toFixed(1)} s)`);
+  log(`the AWS emulator is running (${start.toFixed(1)} s)`);
 
-  // The emulator's CloudFormation knows no archive.
+  // The emulator's CloudFormation does not support archives.
   const cdkJson = cdkJsonWith({ connectors, places, archiveDays: 0 });
-  const project = made.use(projectCopy({ ...files, "cdk.json": cdkJson, [shipFile]: shipNow }));
+  const project = made.use(projectCopy({ ...files, "cdk.json": cdkJson, [deployFile]: deployNow }));
   const home = mkdtempSync(join(tmpdir(), "bridge-cdk-"));
   made.defer(() => rmSync(home, { recursive: true, force: true }));
   const cdk = (...args: string[]) => runIn(project.path, home, join("node_modules/aws-cdk/bin/cdk"), ...args);
   const bootstrapBegan = Date.now();
   await cdk("bootstrap", `aws://${account}/${region}`);
   const bootstrap = since(bootstrapBegan);
-  say(`cdk bootstrap (${bootstrap.toFixed(1)} s)`);
+  log(`cdk bootstrap (${bootstrap.toFixed(1)} s)`);
   const deployBegan = Date.now();
   await cdk("deploy", "--all", "--require-approval", "never");
   const deploy = since(deployBegan);
-  say(`cdk deploy --all (${deploy.toFixed(1)} s)`);
+  log(`cdk deploy --all (${deploy.toFixed(1)} s)`);
 
   const parameters = await publishedParameters();
-  await bringHere(parameters, gateway.url);
-  const shipBegan = Date.now();
-  await runIn(project.path, home, shipFile);
-  say(`npm run deploy:mappings -- --now (${since(shipBegan).toFixed(1)} s)`);
+  await useGatewayUrls(parameters, gateway.url);
+  const sheetsBegan = Date.now();
+  await runIn(project.path, home, deployFile);
+  log(`npm run deploy:mappings -- --now (${since(sheetsBegan).toFixed(1)} s)`);
   const functions = await deployedFunctions();
-  gateway.authorize = await judgeOf(functions);
+  gateway.authorize = await authorizerFor(functions);
   const kept = made.move();
   return {
     emulator,
@@ -103,17 +104,17 @@ export async function deployStage({
     functions,
     parameters,
     seconds: { start, bootstrap, deploy },
-    async ship(file, text) {
+    async deploySheets(file, text) {
       writeFileSync(join(project.path, file), text);
-      return runIn(project.path, home, shipFile);
+      return runIn(project.path, home, deployFile);
     },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }
 
-/** The deployment command, which does not wait here for every mapper to have asked: the tests wait for what they need. */
-const shipFile = "ship-now.ts";
-const shipNow = `import { run } from "./infra/deploy.ts";
+/** Runs the deployment command without waiting for the mappers; the tests wait for the result they need. */
+const deployFile = "ship-now.ts";
+const deployNow = `import { run } from "./infra/deploy.ts";
 process.exitCode = await run(["mappings", "--now"], async () => {});
 `;
 
@@ -128,29 +129,30 @@ async function runIn(project: string, home: string, ...args: string[]): Promise<
   }
 }
 
-async function deployedFunctions(): Promise<Deployed[]> {
+async function deployedFunctions(): Promise<DeployedFunction[]> {
   const lambda = new LambdaClient();
   const { Functions = [] } = await lambda.send(new ListFunctionsCommand());
   lambda.destroy();
   return Functions.map(({ FunctionName = "", FunctionArn = "", Role = "" }) => ({
     name: FunctionName,
     role: Role.split("/").at(-1) as string,
-    // As the emulator makes a function's own credentials. If that changes, no call can be attributed to a function, and tests fail.
+    // The emulator derives a function's credentials this way. If that changes, no call can be attributed to a function
+    // and tests fail.
     accessKey: `ASIA${hash("sha256", `${FunctionArn}:${Role}`).slice(0, 16).toUpperCase()}`,
   }));
 }
 
 /**
- * Judges what the emulator cannot, by the policies the functions were deployed with; and gives their roles what only
- * the emulator asks for:
+ * Returns an authorizer that applies the functions' deployed policies to calls that the emulator cannot check. Also
+ * gives their roles the permissions that only the emulator requires:
  *
- * - It takes `dynamodb:ExecuteTransaction` and its like for actions of IAM, and knows nothing of what statements do. So every role
- *   may execute statements, and each statement is judged here.
- * - It knows no `events:source`, on which the right to publish depends.
- * - It takes `sqs:SendMessageBatch` for an action of IAM, where AWS asks for `sqs:SendMessage`.
- * - Its CloudFormation gives a secret's name where AWS gives its ARN, so a grant on a secret names nothing.
+ * - It requires `dynamodb:ExecuteTransaction` and the like, which are not IAM actions, and ignores what statements do.
+ *   So every role may execute statements, and the authorizer checks each statement.
+ * - It does not support the condition key `events:source`, which limits who may publish.
+ * - It requires `sqs:SendMessageBatch`, where AWS requires `sqs:SendMessage`.
+ * - Its CloudFormation returns a secret's name instead of its ARN, so policies on secrets match nothing.
  */
-async function judgeOf(functions: readonly Deployed[]): Promise<Authorize> {
+async function authorizerFor(functions: readonly DeployedFunction[]): Promise<Authorize> {
   const iam = new IAMClient();
   const byKey = new Map<string, readonly Grant[]>();
   for (const { role, accessKey } of functions) {
@@ -180,7 +182,7 @@ async function judgeOf(functions: readonly Deployed[]): Promise<Authorize> {
     await iam.send(
       new PutRolePolicyCommand({
         RoleName: role,
-        PolicyName: "what-only-the-emulator-asks-for",
+        PolicyName: "emulator-only",
         PolicyDocument: JSON.stringify({ Version: "2012-10-17", Statement }),
       }),
     );
@@ -193,8 +195,8 @@ function secretArn(name: string): string {
   return `arn:aws:secretsmanager:${region}:${account}:secret:${name}-??????`;
 }
 
-/** An HTTP API's own host is one of AWS: clients get the emulator's address for it. */
-async function bringHere(parameters: Readonly<Record<string, string>>, gateway: string): Promise<void> {
+/** Replaces the AWS host of HTTP APIs in the parameters by the emulator's address. */
+async function useGatewayUrls(parameters: Readonly<Record<string, string>>, gateway: string): Promise<void> {
   const ssm = new SSMClient();
   for (const [name, value] of Object.entries(parameters)) {
     const [, api, path] = /^https:\/\/(\w+)\.execute-api\.[^/]+(\/.*)$/.exec(value) ?? [];
@@ -207,10 +209,10 @@ async function bringHere(parameters: Readonly<Record<string, string>>, gateway: 
 
 async function publishedParameters(): Promise<Record<string, string>> {
   const ssm = new SSMClient();
-  const told: Record<string, string> = {};
+  const parameters: Record<string, string> = {};
   for await (const { Parameters = [] } of paginateGetParametersByPath({ client: ssm }, { Path: "/hms-bridge" })) {
-    for (const { Name = "", Value = "" } of Parameters) told[Name.split("/").at(-1) as string] = Value;
+    for (const { Name = "", Value = "" } of Parameters) parameters[Name.split("/").at(-1) as string] = Value;
   }
   ssm.destroy();
-  return told;
+  return parameters;
 }

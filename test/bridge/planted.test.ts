@@ -6,10 +6,16 @@ import { measuredIn } from "../../functions/log-metrics.ts";
 import { aSheet } from "../support/builders.ts";
 import { aCore, type Core, fakeTarget } from "../support/core.ts";
 import { home } from "../support/home.ts";
-import { foundIn, inWordsOf, type Planted, plantedKinds, plantedValues } from "../support/planted.ts";
+import {
+  labeledText,
+  leakedFields,
+  type PlantedValue,
+  plantedFields,
+  plantedValues,
+} from "../support/planted-personal-data.ts";
 
 const values = plantedValues(99);
-const kinds = plantedKinds;
+const kinds = plantedFields;
 
 const mapped = kinds.map((kind) => `${kind}: ${kind}`).join(", ");
 const sheets = {
@@ -30,7 +36,7 @@ rules:
   - { id: no-persons, class: person, action: block }
 `;
 
-const eventOf = ({ field, value }: Planted, i: number, where: "field" | "note" | "nested") => ({
+const eventOf = ({ field, value }: PlantedValue, i: number, where: "field" | "note" | "nested") => ({
   id: `${where}-${i}`,
   type: "person.changed",
   subject: `r-${where}-${i}`,
@@ -49,7 +55,7 @@ async function leakedValues(core: Core, errors: readonly unknown[] = []): Promis
     (await core.packets()).map(({ progress }) => progress.reason),
     errors.map((error) => [String(error), (error as Error).stack, String((error as Error).cause)]),
   ]);
-  return foundIn(output, values);
+  return leakedFields(output, values);
 }
 
 async function aPlantedCore() {
@@ -89,7 +95,7 @@ describe("planted personal data", () => {
     const { core, closed, place } = await aPlantedCore();
     await using _ = core;
     using __ = place;
-    const detectable = values.filter((planted) => inWordsOf(planted) !== undefined);
+    const detectable = values.filter((planted) => labeledText(planted) !== undefined);
     const notes = detectable.map((planted) => ({ ...planted, field: planted.field.replaceAll("_", " ") }));
     await core.emit(...notes.map((planted, i) => eventOf(planted, i, "note")));
     await core.rest(600_000);

@@ -17,14 +17,14 @@ export interface Office extends AsyncDisposable {
   readonly payroll: TargetServer;
   readonly gis: TargetServer;
   readonly hr: TargetServer;
-  readonly door: ApiEndpoint;
+  readonly endpoint: ApiEndpoint;
   /** Stops the bridge with SIGTERM, as a deployment would. */
   stop(): Promise<void>;
   /** Starts the bridge again on the same port, with a new token. */
   restart(): Promise<ApiEndpoint>;
   readonly context: BrowserContext;
   /** Console errors, uncaught errors and requests to other hosts than the API's. */
-  readonly complaints: string[];
+  readonly pageErrors: string[];
   write(file: string, text: string): void;
   /** Returns the file URL of a written file. */
   addressOf(file: string): string;
@@ -67,20 +67,20 @@ export async function anOffice(): Promise<Office> {
   };
   const folder = officeFolder(connectors);
   let served: Served = await serve(folder.path);
-  const doorHere = (): ApiEndpoint => {
+  const readEndpoint = (): ApiEndpoint => {
     const found = readApiEndpoint(join(folder.path, ".bridge"));
-    if (!found) throw new Error("the bridge serves no API");
+    if (!found) throw new Error("The bridge serves no API.");
     return found;
   };
-  const door = doorHere();
-  // Publishes to the store without working on it, as an HMS service on this machine would.
-  const beside = new Bridge({
+  const endpoint = readEndpoint();
+  // Publishes events but does not process them, as an HMS service on this machine would.
+  const publisher = new Bridge({
     dir: join(folder.path, ".bridge"),
     mappings: join(folder.path, "mappings"),
     work: false,
   });
   const browser: Browser = await launch();
-  const { context, complaints } = await watchedContext(browser, door);
+  const { context, pageErrors } = await watchedContext(browser, endpoint);
   const command = async (...args: string[]) => {
     const { code, out, err } = await bridge(folder.path, ...args);
     if (code > 1) throw new Error(`bridge ${args[0]} ended with ${code}: ${err}`);
@@ -90,34 +90,34 @@ export async function anOffice(): Promise<Office> {
     payroll,
     gis,
     hr,
-    door,
+    endpoint,
     stop: () => served.end("SIGTERM"),
     async restart() {
-      served = await serve(folder.path, "--port", new URL(door.url).port);
-      return doorHere();
+      served = await serve(folder.path, "--port", new URL(endpoint.url).port);
+      return readEndpoint();
     },
     context,
-    complaints,
+    pageErrors,
     write: folder.write,
     addressOf: (file) => pathToFileURL(join(folder.path, file)).href,
     command,
     async emit(event) {
-      await beside.emit(Event({ source: "hms.policy", ...event }));
+      await publisher.emit(Event({ source: "hms.policy", ...event }));
     },
     async putInInbox(body) {
-      const { queue } = await beside.engine();
+      const { queue } = await publisher.engine();
       await queue.send("inbox", [{ group: body, body }]);
     },
     async open(where = "") {
       const page = await context.newPage();
-      await page.goto(`${door.url}/#token=${door.token}`);
+      await page.goto(`${endpoint.url}/#token=${endpoint.token}`);
       await page.getByText("Connected").waitFor();
-      if (where) await page.goto(`${door.url}/#/${where}`);
+      if (where) await page.goto(`${endpoint.url}/#/${where}`);
       return page;
     },
     async [Symbol.asyncDispose]() {
       await browser.close();
-      await beside.close();
+      await publisher.close();
       await served.end("SIGTERM");
       await Promise.all([payroll, gis, hr].map((target) => target.close()));
       folder[Symbol.dispose]();
@@ -126,24 +126,25 @@ export async function anOffice(): Promise<Office> {
 }
 
 /** A browser context that collects unexpected console errors and requests to any other host than the API's. */
-async function watchedContext(browser: Browser, door: ApiEndpoint) {
+async function watchedContext(browser: Browser, endpoint: ApiEndpoint) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 860 } });
   context.setDefaultTimeout(15_000);
-  const complaints: string[] = [];
+  const pageErrors: string[] = [];
   context.on("console", (message) => {
     // Some tests provoke a refused call, or one without an answer.
     const isWanted = /status of 4\d\d|ERR_INTERNET_DISCONNECTED/.test(message.text());
-    if (message.type() === "error" && !isWanted) complaints.push(message.text());
+    if (message.type() === "error" && !isWanted) pageErrors.push(message.text());
   });
-  context.on("weberror", (error) => complaints.push(String(error.error())));
+  context.on("weberror", (error) => pageErrors.push(String(error.error())));
   context.on("request", (request) => {
-    if (/^http/.test(request.url()) && !request.url().startsWith(door.url)) complaints.push(`asked ${request.url()}`);
+    if (/^http/.test(request.url()) && !request.url().startsWith(endpoint.url))
+      pageErrors.push(`asked ${request.url()}`);
   });
-  return { context, complaints };
+  return { context, pageErrors };
 }
 
 /** Returns the accessibility violations axe finds, one line each: the rule and the element. */
-export async function axeFaults(page: Page): Promise<string[]> {
+export async function axeViolations(page: Page): Promise<string[]> {
   const { violations } = await new AxeBuilder({ page }).analyze();
   return violations.flatMap(({ id, nodes }) => nodes.map(({ target }) => `${id}: ${target.join(" ")}`));
 }

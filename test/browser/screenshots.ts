@@ -14,13 +14,14 @@ import { type Answer, taken, targetServer } from "../support/target-server.ts";
 import { launch } from "./chromium.ts";
 import { officePolicy, officeSheets } from "./sheets.ts";
 
-// Takes the pictures of docs/console/: an office with an hour behind it, one target down, and some packets held.
-// The hour is lived in about a minute: the process's clock is set back, and goes on in leaps.
-const pictures = join(import.meta.dirname, "..", "..", "docs", "console");
+// Takes the screenshots of docs/console/, or of the folder that is given as an argument: an office after an hour of
+// events, with one target down and some packets held. The hour takes about a minute: the process's clock is set back
+// and advanced in steps of a minute.
+const outputFolder = process.argv[2] ?? join(import.meta.dirname, "..", "..", "docs", "console");
 const minutes = 55;
-const machineNow = Date.now;
+const realNow = Date.now;
 let behindMs = minutes * 60_000;
-Date.now = () => machineNow() - behindMs;
+Date.now = () => realNow() - behindMs;
 
 await using payroll = await targetServer();
 await using gis = await targetServer();
@@ -40,18 +41,18 @@ const bridge = new Bridge({
   times: { backoffMs: [60, 120], probeMs: 400, tickMs: 100, redriveMs: 600_000 },
 });
 const engine = await bridge.engine();
-const token = "shown-in-no-picture";
+const token = "not-in-any-screenshot";
 const served = await serveOps(localOps(engine), { port: 0, token, actor: "m.lindqvist", page: pageFile });
 
-payroll.answer = slowly(4, 30);
-gis.answer = slowly(15, 120);
-hr.answer = slowly(40, 400, refusesLongHours);
+payroll.answer = delayed(4, 30);
+gis.answer = delayed(15, 120);
+hr.answer = delayed(40, 400, refusesLongHours);
 const cities = ["Aurora", "Belmont", "Clearwater", "Dunmore", "Eastvale", "Fairhaven", "Glenview", "Harbor Point"];
 const rates = new Map<string, number>();
 let number = 0;
 
 for (let minute = 0; minute < minutes; minute++) {
-  for (let i = 0; i < 3; i++) await changeOfRate();
+  for (let i = 0; i < 3; i++) await changeRate();
   if (minute % 2 === 0) await publish("PolicyApproved", policy(8 + (number % 5) * 4), `policy-${number}`);
   if (minute % 5 === 0) {
     const data = { station: `ST-${100 + minute}`, name: `${city()} Field Office`, region: "North-West", open: true };
@@ -60,12 +61,12 @@ for (let minute = 0; minute < minutes; minute++) {
   if (minute === 20) await publish("roster.published", { employees: roster(80) }, "R-2026-11");
   if (minute === 31) await publish("PolicyApproved", policy(96), "policy-limit");
   if (minute === 44) await publish("PolicyAmended", { ...policy(120), id: "policy-amended" }, "policy-amended");
-  if (minute === 12) await misprint({ id: "m-1", source: "hms.staff", data: { station: "ST-9" } });
+  if (minute === 12) await publishInvalid({ id: "m-1", source: "hms.staff", data: { station: "ST-9" } });
   if (minute === 36)
-    await misprint({ id: "m-2", source: "hms.policy", type: "PolicyApproved", time: "soon", data: {} });
-  if (minute === 47) await misprint({ id: "m-3", source: "hms.policy", type: "PolicyApproved", data: [] });
-  if (minute === 38) await gis.sleep();
-  if (minute === 40) await gis.wake();
+    await publishInvalid({ id: "m-2", source: "hms.policy", type: "PolicyApproved", time: "soon", data: {} });
+  if (minute === 47) await publishInvalid({ id: "m-3", source: "hms.policy", type: "PolicyApproved", data: [] });
+  if (minute === 38) await gis.stop();
+  if (minute === 40) await gis.restart();
   await settled();
   behindMs -= 60_000;
 }
@@ -76,8 +77,8 @@ await publish(
 );
 await publish("PolicyApproved", { ...policy(72), id: "policy-9ab34" }, "policy-9ab34");
 await settled();
-await gis.sleep();
-for (let i = 0; i < 9; i++) await changeOfRate();
+await gis.stop();
+for (let i = 0; i < 9; i++) await changeRate();
 await until(async () => (await health("GISTableConnector@v1")) === "DOWN");
 behindMs = 0;
 await publish("PolicyApproved", policy(24), "policy-last");
@@ -85,8 +86,8 @@ await bridge.settled();
 
 const snapshot = snapshotFile();
 const [held] = await bridge.outbox({ statuses: ["HELD"], newestFirst: true });
-if (!held) throw new Error("no packet is held; the pictures need one");
-mkdirSync(pictures, { recursive: true });
+if (!held) throw new Error("The screenshots need a held packet, but there is none.");
+mkdirSync(outputFolder, { recursive: true });
 await using browser = await launch();
 for (const [size, viewport] of [
   ["wide", { width: 1280, height: 860 }],
@@ -95,35 +96,37 @@ for (const [size, viewport] of [
   for (const colorScheme of ["light", "dark"] as const) {
     const page = await browser.newPage({ viewport, colorScheme, deviceScaleFactor: 1.5, reducedMotion: "reduce" });
     await page.goto(`${served.url}/#token=${token}`);
-    await shoot(page, `overview-${size}-${colorScheme}`, () => page.getByRole("heading", { name: "Lag" }).waitFor());
+    await takeScreenshot(page, `overview-${size}-${colorScheme}`, () =>
+      page.getByRole("heading", { name: "Lag" }).waitFor(),
+    );
     await go(page, "packets");
-    await shoot(page, `packets-${size}-${colorScheme}`, () => page.locator("tbody tr").nth(8).waitFor());
+    await takeScreenshot(page, `packets-${size}-${colorScheme}`, () => page.locator("tbody tr").nth(8).waitFor());
     await go(page, `packets/${held.id}`);
-    await shoot(page, `packet-${size}-${colorScheme}`, async () => {
+    await takeScreenshot(page, `packet-${size}-${colorScheme}`, async () => {
       await page.getByRole("button", { name: "Edit" }).click();
-      await page.getByLabel("Value, as JSON").fill("40");
+      await page.getByLabel("Value (JSON)").fill("40");
       await page.getByRole("button", { name: "Preview" }).click();
-      await page.getByText("What it would come to").waitFor();
+      await page.getByRole("heading", { name: "Preview" }).waitFor();
       await page.getByLabel("Reason").fill("The limit is 40 hours; checked with the policy desk");
     });
     await go(page, "sheets/per_diem");
-    await shoot(page, `sheets-${size}-${colorScheme}`, async () => {
-      const text = page.getByLabel("The sheet's text");
+    await takeScreenshot(page, `sheets-${size}-${colorScheme}`, async () => {
+      const text = page.getByLabel("Sheet text");
       await text.fill((await text.inputValue()).replace("new_rate: dailyRate", "new_rate: dailyRateUSD"));
-      await page.getByText("No faults").waitFor();
+      await page.getByText("No errors").waitFor();
       await page.getByRole("button", { name: "Try" }).click();
       await page.getByText("events tried").waitFor();
     });
     await go(page, "events?status=QUARANTINED");
-    await shoot(page, `events-${size}-${colorScheme}`, () => page.locator("tbody tr").nth(2).waitFor());
+    await takeScreenshot(page, `events-${size}-${colorScheme}`, () => page.locator("tbody tr").nth(2).waitFor());
     await go(page, "jobs/backfill");
-    await shoot(page, `backfill-${size}-${colorScheme}`, async () => {
-      await page.getByLabel("A snapshot").check();
-      await page.getByLabel("The file's address").fill(snapshot);
+    await takeScreenshot(page, `backfill-${size}-${colorScheme}`, async () => {
+      await page.getByLabel("Snapshot file").check();
+      await page.getByLabel("File URL").fill(snapshot);
       await page.getByLabel("telework.hr").check();
-      await page.getByLabel("Packets a second").fill("50");
+      await page.getByLabel("Maximum packets per second").fill("50");
       await page.getByRole("button", { name: "Preview" }).click();
-      await page.getByText("would be made of").waitFor();
+      await page.getByText("would be created from").waitFor();
     });
     await page.close();
   }
@@ -135,15 +138,16 @@ async function go(page: Page, where: string): Promise<void> {
   await page.goto(`${served.url}/#/${where}`);
 }
 
-async function shoot(page: Page, name: string, ready: () => Promise<unknown>): Promise<void> {
+/** Takes a screenshot once the screen is ready. */
+async function takeScreenshot(page: Page, name: string, ready: () => Promise<unknown>): Promise<void> {
   await ready();
   await page.locator(".skeleton").first().waitFor({ state: "detached" });
   await page.evaluate("document.activeElement?.blur(); scrollTo(0, 0)");
-  // The chart is drawn in a frame of its own.
+  // The chart is drawn in a later animation frame.
   await page.waitForTimeout(400);
-  const path = join(pictures, `${name}.png`);
+  const path = join(outputFolder, `${name}.png`);
   await page.screenshot({ path, animations: "disabled" });
-  // Where it is installed, a picture of 256 colours is a quarter of the size, and looks the same.
+  // If pngquant is installed, it reduces the colors to 256: a quarter of the size, without a visible difference.
   spawnSync("pngquant", ["--force", "--ext", ".png", "--speed", "1", "256", path]);
   console.log(`${name}.png  ${Math.round(statSync(path).size / 1024)} KB`);
 }
@@ -160,12 +164,12 @@ async function publish(type: string, data: JsonObject, subject: string): Promise
   });
 }
 
-/** A message that is no event, as a service with a fault of its own would publish it. */
-async function misprint(message: JsonObject): Promise<void> {
+/** Puts a message that is not a valid event into the inbox, as a faulty service would. */
+async function publishInvalid(message: JsonObject): Promise<void> {
   await engine.queue.send("inbox", [{ group: String(message.id), body: JSON.stringify(message) }]);
 }
 
-/** @returns the address of a file with policies of last spring */
+/** Writes a file with policies of an earlier spring and returns its URL. */
 function snapshotFile(): string {
   const lines = Array.from({ length: 320 }, (_, i) =>
     JSON.stringify({
@@ -179,15 +183,15 @@ function snapshotFile(): string {
   return pathToFileURL(join(folder.path, "policies-2026-04.ndjson")).href;
 }
 
-function changeOfRate(): Promise<void> {
-  const where = city();
-  const before = rates.get(where) ?? 60 + (number % 9);
+function changeRate(): Promise<void> {
+  const cityName = city();
+  const before = rates.get(cityName) ?? 60 + (number % 9);
   const after = before + 1 + (number % 4);
-  rates.set(where, after);
+  rates.set(cityName, after);
   return publish(
     "policy.per_diem.updated",
-    { new_rate: after, old_rate: before, city: where },
-    where.toLowerCase().replace(" ", "-"),
+    { new_rate: after, old_rate: before, city: cityName },
+    cityName.toLowerCase().replace(" ", "-"),
   );
 }
 
@@ -211,16 +215,17 @@ async function health(id: string): Promise<string | undefined> {
   return (await engine.store.read("health", [id]))[0]?.value.status;
 }
 
+/** Waits until every packet is closed or held, except those of a target that is down. */
 async function settled(): Promise<void> {
   await until(async () => {
     const open = await bridge.outbox({ statuses: ["QUEUED", "RETRY"] });
-    const asleep = (await health("GISTableConnector@v1")) === "DOWN";
-    return open.every(({ connector }) => asleep && connector.startsWith("GIS"));
+    const isGisDown = (await health("GISTableConnector@v1")) === "DOWN";
+    return open.every(({ connector }) => isGisDown && connector.startsWith("GIS"));
   });
 }
 
-/** As a target in a data centre answers: most at once, some late. */
-function slowly(fromMs: number, toMs: number, answer: Answer = taken): Answer {
+/** Delays a response as a remote target would: most are fast, a few are slow. */
+function delayed(fromMs: number, toMs: number, answer: Answer = taken): Answer {
   return (request, response) => {
     const ms = request.method === "GET" ? 0 : fromMs + (toMs - fromMs) * Math.random() ** 4;
     setTimeout(() => answer(request, response), ms);

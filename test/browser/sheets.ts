@@ -1,6 +1,6 @@
-/** The sheets of an office with some life in it: rates, telework policies, duty stations and a roster. */
+/** Sheets of a realistic office: rates, telework policies, duty stations and a roster. */
 export const officeSheets: Readonly<Record<string, string>> = {
-  "per_diem.yaml": `# The daily rate goes to payroll, and on the map.
+  "per_diem.yaml": `# Sends the daily rate to payroll and to the map.
 source_event: policy.per_diem.updated
 targets:
   payroll:
@@ -14,7 +14,7 @@ targets:
       new_rate: perDiemUSD
       city: label
 `,
-  "telework.yaml": `# Approved telework policies go to the HR service.
+  "telework.yaml": `# Sends approved telework policies to the HR service.
 source_event: [PolicyApproved, PolicyAmended]
 when: data.category = "Telework"
 key: data.id
@@ -36,7 +36,7 @@ targets:
       region: region
       open: isOpen
 `,
-  "roster.yaml": `# One packet an employee.
+  "roster.yaml": `# Creates one packet per employee.
 source_event: roster.published
 targets:
   hr:
@@ -49,7 +49,7 @@ targets:
 `,
 };
 
-/** What may leave, in the same office. */
+/** Governance policy of the same office. */
 export const officePolicy = `otherwise: block
 rules:
   - id: contact-to-hr

@@ -15,7 +15,7 @@ test(`bridge serve loses nothing over ${kills} kill -9 at random moments under l
   await using target = await targetServer();
   using folder = home({
     "mappings/per_diem.yaml": perDiemSheet,
-    // The lease of a killed process must run out; 2 s instead of 35 keeps the test short.
+    // The lease of a killed process has to expire; 2 s instead of 35 keeps the test short.
     "bridge.yaml": `connectors:
   PayrollConnector: { baseUrl: "${target.url}/payroll" }
   GISTableConnector: { baseUrl: "${target.url}/gis" }
@@ -26,22 +26,22 @@ times: { sendMs: 1000, leaseMs: 2000, backoffMs: [100, 200], tickMs: 200, probeM
 
   let served = await serve(folder.path);
   const publisher = new Bridge({ dir, work: false });
-  const last = new Map<string, number>();
+  const latest = new Map<string, number>();
   let published = 0;
   let publishing = true;
-  /** Packets that are open, and those that events in the inbox will become. */
+  /** Returns the number of open packets, including those that events in the inbox will create. */
   const backlog = async () => {
     const { events, packets } = await publisher.tally();
     return packets.QUEUED + packets.RETRY + 2 * (published - events.EXPANDED - events.duplicates);
   };
   const load = (async () => {
     while (publishing) {
-      // A backlog to work on, but not one that takes minutes to drain afterwards.
+      // Keeps a backlog that is small enough to drain quickly at the end.
       await expect.poll(backlog, { timeout: 90_000, interval: 5 }).toBeLessThan(200);
       const subject = `record-${published % records}`;
       const rate = ++published;
       await publisher.emit(Event({ type: "policy.per_diem.updated", subject, data: { new_rate: rate } }));
-      last.set(subject, rate);
+      latest.set(subject, rate);
     }
   })();
   for (let i = 0; i < kills; i++) {
@@ -70,7 +70,7 @@ times: { sendMs: 1000, leaseMs: 2000, backoffMs: [100, 200], tickMs: 200, probeM
       .filter(({ path }) => path.startsWith("/gis"))
       .map(({ path, body }) => [path.split("/").at(-1), body]),
   );
-  expect(held).toEqual(new Map([...last].map(([subject, rate]) => [subject, { perDiemUSD: rate }])));
+  expect(held).toEqual(new Map([...latest].map(([subject, rate]) => [subject, { perDiemUSD: rate }])));
   const bodies = Map.groupBy(target.received, ({ key }) => key);
   for (const tries of bodies.values()) expect(new Set(tries.map(({ body }) => JSON.stringify(body))).size).toBe(1);
   await publisher.close();

@@ -7,9 +7,9 @@ import { home, perDiemSheet } from "../support/home.ts";
 import { bridge, serve } from "../support/serve.ts";
 import { targetServer } from "../support/target-server.ts";
 
-const raise = '{"type":"policy.per_diem.updated","data":{"new_rate":68,"old_rate":62}}';
+const event = '{"type":"policy.per_diem.updated","data":{"new_rate":68,"old_rate":62}}';
 
-function office(target: string) {
+function bridgeFolder(target: string) {
   return home({
     "mappings/per_diem.yaml": perDiemSheet,
     "bridge.yaml": `connectors:\n  PayrollConnector: { baseUrl: "${target}" }\n  GISTableConnector: { baseUrl: "${target}" }\ntimes: { backoffMs: [20, 40], tickMs: 50, probeMs: 100, redriveMs: 200 }\n`,
@@ -63,7 +63,7 @@ describe("bridge sheets", () => {
       "try",
       "mappings/per_diem.yaml",
       "--event",
-      raise,
+      event,
       "--json",
     );
 
@@ -101,14 +101,14 @@ describe("bridge on a store", () => {
       response.writeHead(200, { "content-type": "application/json" }).end('{"action":"block","rule":"esq-9"}');
     });
     await using webhook = await targetServer();
-    using folder = office(payroll.url);
+    using folder = bridgeFolder(payroll.url);
     const settings = readFileSync(join(folder.path, "bridge.yaml"), "utf8");
     folder.write(
       "bridge.yaml",
       `${settings}governance: { url: "${engine.url}/vet" }\nalerts: { webhook: "${webhook.url}/alerts" }\n`,
     );
 
-    const { code, out } = await bridge(folder.path, "emit", raise);
+    const { code, out } = await bridge(folder.path, "emit", event);
 
     expect(out).toContain("governance blocks the packet (esq-9)");
     expect(code).toBe(1);
@@ -119,9 +119,9 @@ describe("bridge on a store", () => {
 
   test("the output of outbox, explain, replay and ledger verify matches the emitted event", async () => {
     await using target = await targetServer();
-    using folder = office(target.url);
+    using folder = bridgeFolder(target.url);
 
-    const emitted = JSON.parse((await bridge(folder.path, "emit", raise, "--json")).out);
+    const emitted = JSON.parse((await bridge(folder.path, "emit", event, "--json")).out);
     const [first] = emitted.packets;
     const listed = await bridge(folder.path, "outbox");
     const explained = await bridge(folder.path, "explain", first.id);
@@ -140,10 +140,10 @@ describe("bridge on a store", () => {
 
   test("the serving process handles events emitted next to bridge serve", async () => {
     await using target = await targetServer();
-    using folder = office(target.url);
+    using folder = bridgeFolder(target.url);
     const served = await serve(folder.path);
 
-    const { out, code } = await bridge(folder.path, "emit", raise);
+    const { out, code } = await bridge(folder.path, "emit", event);
     const second = await bridge(folder.path, "serve");
     await served.end("SIGTERM");
 
@@ -156,8 +156,8 @@ describe("bridge on a store", () => {
 
   test("a finished replay is listed as a job and cannot be canceled", async () => {
     await using target = await targetServer();
-    using folder = office(target.url);
-    await bridge(folder.path, "emit", raise);
+    using folder = bridgeFolder(target.url);
+    await bridge(folder.path, "emit", event);
     await bridge(folder.path, "replay", "--from", "10m");
 
     const listed = await bridge(folder.path, "jobs");
@@ -172,12 +172,12 @@ describe("bridge on a store", () => {
 
   test("shadow forget makes the bridge send the same value again", async () => {
     await using target = await targetServer();
-    using folder = office(target.url);
-    await bridge(folder.path, "emit", raise);
+    using folder = bridgeFolder(target.url);
+    await bridge(folder.path, "emit", event);
 
     const forgotten = await bridge(folder.path, "shadow", "forget", "PayrollConnector");
     const unknown = await bridge(folder.path, "shadow", "forget", "GISTableConnector", "--entity", "nobody");
-    const again = JSON.parse((await bridge(folder.path, "emit", raise, "--json")).out);
+    const again = JSON.parse((await bridge(folder.path, "emit", event, "--json")).out);
 
     expect(forgotten).toMatchObject({
       code: 0,
@@ -189,8 +189,8 @@ describe("bridge on a store", () => {
 
   test("replay --dry-run shows the result and sends nothing", async () => {
     await using target = await targetServer();
-    using folder = office(target.url);
-    await bridge(folder.path, "emit", raise);
+    using folder = bridgeFolder(target.url);
+    await bridge(folder.path, "emit", event);
     const before = target.received.length;
 
     const preview = await bridge(folder.path, "replay", "--from", "1h", "--dry-run");
@@ -209,8 +209,8 @@ describe("bridge on a store", () => {
 
   test("replay --sheet current maps the events again with today's sheet", async () => {
     await using target = await targetServer();
-    using folder = office(target.url);
-    await bridge(folder.path, "emit", raise);
+    using folder = bridgeFolder(target.url);
+    await bridge(folder.path, "emit", event);
     folder.write("mappings/per_diem.yaml", perDiemSheet.replace("perDiemUSD", "usdPerDay"));
 
     const { code, out } = await bridge(
@@ -236,19 +236,19 @@ describe("bridge on a store", () => {
 
   test("a back-fill sends old events to a new target once, after a preview", async () => {
     await using target = await targetServer();
-    using folder = office(target.url);
+    using folder = bridgeFolder(target.url);
     const [before] = perDiemSheet.split("  gis:");
     folder.write("mappings/per_diem.yaml", before as string);
-    await bridge(folder.path, "emit", raise);
+    await bridge(folder.path, "emit", event);
     folder.write("mappings/per_diem.yaml", perDiemSheet);
 
-    const dry = await bridge(folder.path, "backfill", "--since", "1h", "--target", "per_diem.gis", "--dry-run");
+    const preview = await bridge(folder.path, "backfill", "--since", "1h", "--target", "per_diem.gis", "--dry-run");
     const first = await bridge(folder.path, "backfill", "--since", "1h", "--connector", "GISTableConnector");
     const second = JSON.parse(
       (await bridge(folder.path, "backfill", "--since", "1h", "--target", "per_diem.gis", "--json")).out,
     );
 
-    expect(dry).toMatchObject({
+    expect(preview).toMatchObject({
       code: 0,
       out: expect.stringMatching(
         /1 event scanned; no packets were created\n.*\nper_diem\.gis +1 +0 +0\nper_diem\.gis {2}upsert .* \{"perDiemUSD":68\}/,
@@ -261,7 +261,7 @@ describe("bridge on a store", () => {
 
   test("a back-fill from a file reads only allowed folders, reports invalid lines, and exits 1", async () => {
     await using target = await targetServer();
-    using folder = office(target.url);
+    using folder = bridgeFolder(target.url);
     const line = JSON.stringify({
       source: "hms.export",
       type: "policy.per_diem.updated",
@@ -271,7 +271,7 @@ describe("bridge on a store", () => {
     folder.write("snapshots/rates.ndjson", `${line}\nnot json\n`);
     folder.write("elsewhere.ndjson", line);
     folder.write("bridge.yaml", `${readFileSync(join(folder.path, "bridge.yaml"), "utf8")}places: [snapshots]\n`);
-    const backfill = (...more: string[]) => bridge(folder.path, "backfill", "--target", "per_diem.payroll", ...more);
+    const backfill = (...args: string[]) => bridge(folder.path, "backfill", "--target", "per_diem.payroll", ...args);
 
     const { code, out } = await backfill("--file", "snapshots/rates.ndjson", "--as-of", "2026-01-01T00:00:00Z");
     const again = await backfill("--file", "snapshots/rates.ndjson", "--as-of", "2026-01-01T00:00:00Z", "--json");
@@ -288,7 +288,7 @@ describe("bridge on a store", () => {
 
   test("serve stops with a clear message when its store is deleted", async () => {
     await using target = await targetServer();
-    using folder = office(target.url);
+    using folder = bridgeFolder(target.url);
     const served = await serve(folder.path);
 
     rmSync(join(folder.path, ".bridge"), { recursive: true });
@@ -300,23 +300,23 @@ describe("bridge on a store", () => {
 
   test("probe reports whether a target is up or down", async () => {
     await using target = await targetServer();
-    using folder = office(target.url);
+    using folder = bridgeFolder(target.url);
 
-    const awake = await bridge(folder.path, "probe", "PayrollConnector");
-    await target.sleep();
-    const asleep = await bridge(folder.path, "probe", "PayrollConnector", "--json");
+    const up = await bridge(folder.path, "probe", "PayrollConnector");
+    await target.stop();
+    const down = await bridge(folder.path, "probe", "PayrollConnector", "--json");
     const connectors = JSON.parse((await bridge(folder.path, "connectors", "--json")).out);
 
-    expect(awake).toMatchObject({ code: 0, out: "PayrollConnector@v1 is up\n" });
-    expect(asleep.code).toBe(1);
-    expect(JSON.parse(asleep.out)).toEqual({ connector: "PayrollConnector@v1", awake: false });
+    expect(up).toMatchObject({ code: 0, out: "PayrollConnector@v1 is up\n" });
+    expect(down.code).toBe(1);
+    expect(JSON.parse(down.out)).toEqual({ connector: "PayrollConnector@v1", awake: false });
     expect(connectors).toContainEqual(expect.objectContaining({ connector: "PayrollConnector@v1", health: "DOWN" }));
   });
 
   test("ledger verify reports the position of a changed entry and exits 1", async () => {
     await using target = await targetServer();
-    using folder = office(target.url);
-    const { packets } = JSON.parse((await bridge(folder.path, "emit", raise, "--json")).out);
+    using folder = bridgeFolder(target.url);
+    const { packets } = JSON.parse((await bridge(folder.path, "emit", event, "--json")).out);
     const db = new DatabaseSync(join(folder.path, ".bridge", "bridge.db"));
     db.exec("DROP TRIGGER ledger_keeps_entries");
     db.prepare("UPDATE ledger SET entry = replace(entry, '\"http\":204', '\"http\":200') WHERE entry LIKE ?").run(
@@ -336,8 +336,8 @@ describe("bridge on a store", () => {
 
   test("listing and pausing work with a faulty sheet or without sheets", async () => {
     await using target = await targetServer();
-    using folder = office(target.url);
-    await bridge(folder.path, "emit", raise);
+    using folder = bridgeFolder(target.url);
+    await bridge(folder.path, "emit", event);
     writeFileSync(join(folder.path, "mappings", "worse.yaml"), "targets: {}\n");
 
     const runs = [
@@ -356,7 +356,7 @@ describe("bridge on a store", () => {
 
   test("emit exits 1 and shows the reason if a packet is held", async () => {
     await using target = await targetServer();
-    using folder = office(target.url);
+    using folder = bridgeFolder(target.url);
     const secret = '{"type":"policy.per_diem.updated","data":{"new_rate":"123-45-6789"}}';
 
     const { code, out } = await bridge(folder.path, "emit", secret);
@@ -382,13 +382,13 @@ describe("bridge on a store", () => {
       { "mappings/a.yaml": perDiemSheet, ".bridge/bridge.db": "this is no database, and long enough" },
       /not a database/,
     ],
-  ])("the verbs serve and emit stop with a one-line message on %s", async (_, files, wanted) => {
+  ])("the verbs serve and emit stop with a one-line message on %s", async (_, files, expected) => {
     using folder = home(files);
 
-    const runs = [await bridge(folder.path, "serve"), await bridge(folder.path, "emit", raise)];
+    const runs = [await bridge(folder.path, "serve"), await bridge(folder.path, "emit", event)];
 
     for (const { code, err } of runs) {
-      expect(err).toMatch(wanted);
+      expect(err).toMatch(expected);
       expect(err).not.toMatch(/suppressed|^\s+at /m);
       expect(code).toBeGreaterThan(0);
     }
@@ -396,8 +396,8 @@ describe("bridge on a store", () => {
 
   test("an invalid line stops emit --file with its number and the number of accepted events", async () => {
     await using target = await targetServer();
-    using folder = office(target.url);
-    folder.write("events.ndjson", `${raise}\n\n${raise}\nnot json\n`);
+    using folder = bridgeFolder(target.url);
+    folder.write("events.ndjson", `${event}\n\n${event}\nnot json\n`);
 
     const { code, err } = await bridge(folder.path, "emit", "--file", "events.ndjson");
 
@@ -417,17 +417,17 @@ describe("bridge on a store", () => {
     ["an unknown choice of sheets", ["replay", "--from", "1h", "--sheet", "old"], 2],
     ["an unknown connector to replay", ["replay", "--from", "1h", "--connector", "Nobody"], 2],
     ["an invalid count", ["outbox", "--limit", "abc"], 2],
-    ["an invalid wait", ["emit", raise, "--wait", "soon"], 2],
+    ["an invalid wait", ["emit", event, "--wait", "soon"], 2],
     ["a missing store", ["outbox", "--dir", "nowhere"], 3],
     ["a missing packet", ["explain", "pkt-aaaaaaaaaaaaaaaa"], 1],
-  ])("%s produces its exit code and one clear line", async (_, args, wanted) => {
-    using folder = office("http://127.0.0.1:9");
+  ])("%s produces its exit code and one clear line", async (_, args, expected) => {
+    using folder = bridgeFolder("http://127.0.0.1:9");
     writeFileSync(join(folder.path, "marker"), "");
     if (args[0] === "explain") await bridge(folder.path, "probe", "PayrollConnector");
 
     const { code, err } = await bridge(folder.path, ...args);
 
-    expect(code).toBe(wanted);
+    expect(code).toBe(expected);
     expect(err.trim().split("\n").length).toBeLessThanOrEqual(2);
     expect(err).not.toMatch(/^\s+at /m);
   });

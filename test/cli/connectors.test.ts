@@ -19,10 +19,10 @@ describe("bridge connectors new", () => {
       const cli = (...args: string[]) =>
         spawnSync(process.execPath, ["cli/main.js", "connectors", ...args], { cwd: project.path, encoding: "utf8" });
 
-      const made = cli("new", "BadgeOffice", ...options);
+      const created = cli("new", "BadgeOffice", ...options);
       const again = cli("new", "BadgeOffice", ...options);
 
-      expect(made).toMatchObject({ status: 0, stdout: expect.stringContaining(file) });
+      expect(created).toMatchObject({ status: 0, stdout: expect.stringContaining(file) });
       expect(again).toMatchObject({ status: 2, stderr: expect.stringContaining("already defines BadgeOffice") });
       const vitest = join(project.path, "node_modules/vitest/vitest.mjs");
       const ran = execFileSync(process.execPath, [vitest, "run", "test/connectors/badge-office.test.ts"], {
@@ -82,13 +82,13 @@ describe("bridge connectors secret set", () => {
     ["does not fit every version of the name", "WorkForceNow", JSON.stringify(login), /WorkForceNow@v2 does not take/],
     ["is for a connector that takes none", "PayrollConnector", "{}", /PayrollConnector takes no secret/],
     ["is for an unknown connector", "NobodyConnector", "{}", /no connector is called NobodyConnector/],
-  ])("refuses a secret that %s, without printing it", async (_, name, input, wanted) => {
+  ])("refuses a secret that %s, without printing it", async (_, name, input, expected) => {
     using folder = home();
 
     const { code, err, out } = await bridgeFed(folder.path, input, "connectors", "secret", "set", name);
 
     expect(code).toBe(2);
-    expect(err).toMatch(wanted);
+    expect(err).toMatch(expected);
     expect(err + out).not.toContain("hunter");
     expect(existsSync(join(folder.path, ".bridge/secrets.json"))).toBe(false);
   });
@@ -113,8 +113,8 @@ describe("bridge connectors secret set", () => {
 
   test("writes to the store given by --dir, and refuses --stack", async () => {
     using folder = home();
-    const set = (...more: string[]) =>
-      bridgeFed(folder.path, '{"token":"t"}', "connectors", "secret", "set", "SchedulingConnector", ...more);
+    const set = (...options: string[]) =>
+      bridgeFed(folder.path, '{"token":"t"}', "connectors", "secret", "set", "SchedulingConnector", ...options);
 
     const named = await set("--dir", "elsewhere", "--json");
     const deployed = await set("--stack", "hms-bridge");

@@ -4,8 +4,8 @@ import { type Home, home } from "../support/home.ts";
 import { bridge } from "../support/serve.ts";
 
 const busArn = "arn:aws-us-gov:events:us-gov-west-1:123456789012:event-bus/agency";
-const raise = (rate: number, more = {}) =>
-  JSON.stringify({ type: "policy.per_diem.updated", data: { new_rate: rate }, ...more });
+const eventWithRate = (rate: number, attributes = {}) =>
+  JSON.stringify({ type: "policy.per_diem.updated", data: { new_rate: rate }, ...attributes });
 
 interface Entry {
   readonly EventBusName: string;
@@ -52,7 +52,7 @@ const ratesPublished = () => published().map((call) => call.map(({ Detail }) => 
 
 describe("bridge emit --stack", () => {
   test("publishes an event on the deployment's bus and prints its key", async () => {
-    const { code, out } = await bridge(folder.path, "emit", "--stack", "hms-bridge", raise(68, { id: "e-1" }));
+    const { code, out } = await bridge(folder.path, "emit", "--stack", "hms-bridge", eventWithRate(68, { id: "e-1" }));
 
     expect(out).toMatch(/^evt-[a-z2-7]{16} is on the bus of hms-bridge$/m);
     expect(code).toBe(0);
@@ -66,7 +66,7 @@ describe("bridge emit --stack", () => {
   });
 
   test("publishes a file with ten events per call and prints the keys as JSON", async () => {
-    folder.write("rates.ndjson", `${Array.from({ length: 23 }, (_, i) => raise(i)).join("\n\n")}\n`);
+    folder.write("rates.ndjson", `${Array.from({ length: 23 }, (_, i) => eventWithRate(i)).join("\n\n")}\n`);
 
     const { code, out } = await bridge(
       folder.path,
@@ -84,7 +84,7 @@ describe("bridge emit --stack", () => {
   });
 
   test("stops at an invalid line with its number, after publishing the events before it", async () => {
-    folder.write("rates.ndjson", [raise(1), raise(2), '{"type":"x"}', raise(3)].join("\n"));
+    folder.write("rates.ndjson", [eventWithRate(1), eventWithRate(2), '{"type":"x"}', eventWithRate(3)].join("\n"));
 
     const { code, err } = await bridge(folder.path, "emit", "--stack", "hms-bridge", "--file", "rates.ndjson");
 
@@ -95,7 +95,7 @@ describe("bridge emit --stack", () => {
 
   test("stops if EventBridge accepts only some entries of a call", async () => {
     refused = [12];
-    folder.write("rates.ndjson", Array.from({ length: 23 }, (_, i) => raise(i)).join("\n"));
+    folder.write("rates.ndjson", Array.from({ length: 23 }, (_, i) => eventWithRate(i)).join("\n"));
 
     const { code, err } = await bridge(folder.path, "emit", "--stack", "hms-bridge", "--file", "rates.ndjson");
 
@@ -107,8 +107,8 @@ describe("bridge emit --stack", () => {
   test.each([
     ["a source", { source: "payroll.office" }],
     ["a type", { type: "sync.target.down" }],
-  ])("refuses %s that the bridge's rule would not match", async (_, more) => {
-    const { code, err } = await bridge(folder.path, "emit", "--stack", "hms-bridge", raise(68, more));
+  ])("refuses %s that the bridge's rule would not match", async (_, attributes) => {
+    const { code, err } = await bridge(folder.path, "emit", "--stack", "hms-bridge", eventWithRate(68, attributes));
 
     expect(err).toContain('the source must begin with "hms." and the type must not begin with "sync."');
     expect(code).toBe(2);
@@ -116,7 +116,7 @@ describe("bridge emit --stack", () => {
   });
 
   test("names the missing parameter if no such deployment exists", async () => {
-    const { code, err } = await bridge(folder.path, "emit", "--stack", "hms-brige", raise(68));
+    const { code, err } = await bridge(folder.path, "emit", "--stack", "hms-brige", eventWithRate(68));
 
     expect(err).toContain("Parameter Store has no /hms-brige/bus; is hms-brige deployed in this account and region?");
     expect(code).toBe(3);

@@ -10,19 +10,19 @@ import { type TargetServer, targetServer } from "../support/target-server.ts";
 const docs = readFileSync(join(import.meta.dirname, "..", "..", "docs", "ledger.md"), "utf8");
 
 /** Returns the code block of docs/ledger.md that contains a text. */
-function recipe(language: string, holds: string): string {
+function codeBlock(language: string, content: string): string {
   const blocks = docs.split("```").filter((_, i) => i % 2 === 1);
-  const found = blocks.find((block) => block.startsWith(`${language}\n`) && block.includes(holds));
-  if (!found) throw new Error(`docs/ledger.md has no ${language} with ${holds}`);
+  const found = blocks.find((block) => block.startsWith(`${language}\n`) && block.includes(content));
+  if (!found) throw new Error(`docs/ledger.md has no ${language} block with ${content}`);
   return found.slice(language.length + 1);
 }
 
-function office({ url }: TargetServer, more = ""): Home {
+function bridgeFolder({ url }: TargetServer, settings = ""): Home {
   const baseUrl = `{ baseUrl: "${url}" }`;
   return home({
     "mappings/per_diem.yaml": perDiemSheet,
-    "bridge.yaml": `connectors:\n  PayrollConnector: ${baseUrl}\n  GISTableConnector: ${baseUrl}\n${more}`,
-    "audit.mjs": recipe("js", "createInterface"),
+    "bridge.yaml": `connectors:\n  PayrollConnector: ${baseUrl}\n  GISTableConnector: ${baseUrl}\n${settings}`,
+    "audit.mjs": codeBlock("js", "createInterface"),
   });
 }
 
@@ -55,7 +55,7 @@ function tamper(folder: Home, sql: string, ...values: string[]): void {
 }
 
 /** Deletes a packet with all its ledger entries. */
-function forget(folder: Home, packet: string): void {
+function deletePacket(folder: Home, packet: string): void {
   tamper(folder, "DELETE FROM ledger WHERE owner = (SELECT seq * 2 FROM packets WHERE id = ?)", packet);
   tamper(folder, "DELETE FROM packets WHERE id = ?", packet);
 }
@@ -71,10 +71,10 @@ function audit(folder: Home, file = "ledger.ndjson") {
 describe("bridge ledger", () => {
   test("verify reports a packet deleted with its chain and the seal that lists it, and exits 1", async () => {
     await using target = await targetServer();
-    using folder = office(target);
+    using folder = bridgeFolder(target);
     const [packet] = (await emitSealed(folder, 68)) as [string];
     const before = await bridge(folder.path, "ledger", "verify");
-    forget(folder, packet);
+    deletePacket(folder, packet);
 
     const whole = await bridge(folder.path, "ledger", "verify");
     const since = await bridge(folder.path, "ledger", "verify", "--since", "1h", "--json");
@@ -89,7 +89,7 @@ describe("bridge ledger", () => {
 
   test("verify finds a completely forged store with a kept key or a kept seal", async () => {
     await using target = await targetServer();
-    using folder = office(target);
+    using folder = bridgeFolder(target);
     await emit(folder, 68);
     for (const name of readdirSync(join(folder.path, ".bridge-seals"))) {
       folder.write(`kept/${name}`, readFileSync(join(folder.path, ".bridge-seals", name), "utf8"));
@@ -108,7 +108,7 @@ describe("bridge ledger", () => {
 
   test("seal works next to bridge serve and uses the folder set in bridge.yaml", async () => {
     await using target = await targetServer();
-    using folder = office(target, "seals: worm/seals\n");
+    using folder = bridgeFolder(target, "seals: worm/seals\n");
     const served = await serve(folder.path);
     await emit(folder, 68);
 
@@ -126,7 +126,7 @@ describe("bridge ledger", () => {
 
   test("an export passes the audit script in docs/ledger.md", async () => {
     await using target = await targetServer();
-    using folder = office(target);
+    using folder = bridgeFolder(target);
     await emitSealed(folder, 68, 70, 72);
 
     const { code } = await bridge(folder.path, "ledger", "export", "--out", "ledger.ndjson");
@@ -142,7 +142,7 @@ describe("bridge ledger", () => {
 
   test("an export since a time begins with a whole seal and passes the audit", async () => {
     await using target = await targetServer();
-    using folder = office(target);
+    using folder = bridgeFolder(target);
     await emitSealed(folder, 68, 70);
     const second = readFileSync(join(folder.path, ".bridge-seals", "000000002.seal"), "utf8");
     const { at } = JSON.parse(second.split("\n")[0] as string) as { at: string };
@@ -156,7 +156,7 @@ describe("bridge ledger", () => {
 
   test("the audit script in docs/ledger.md finds changed, forged and missing lines", async () => {
     await using target = await targetServer();
-    using folder = office(target);
+    using folder = bridgeFolder(target);
     await emitSealed(folder, 68, 70, 72);
     await bridge(folder.path, "ledger", "export", "--out", "ledger.ndjson");
     const lines = readFileSync(join(folder.path, "ledger.ndjson"), "utf8").trim().split("\n");
@@ -179,11 +179,11 @@ describe("bridge ledger", () => {
 
   test("the shell commands in docs/ledger.md verify one seal", async () => {
     await using target = await targetServer();
-    using folder = office(target);
+    using folder = bridgeFolder(target);
     await emit(folder, 68);
     await emit(folder, 70);
 
-    const out = execFileSync("sh", ["-euc", recipe("sh", "openssl dgst")], {
+    const out = execFileSync("sh", ["-euc", codeBlock("sh", "openssl dgst")], {
       cwd: join(folder.path, ".bridge-seals"),
       encoding: "utf8",
     });
@@ -201,14 +201,14 @@ describe("bridge ledger", () => {
     ["a missing key file", ["verify", "--key", "nowhere.pem"], 3],
     ["a folder inside the store", ["verify", "--seals", ".bridge/seals"], 2],
     ["a folder it cannot write to", ["export", "--out", "no/such/folder/x"], 3],
-  ])("%s produces its exit code and one clear line", async (_, args, wanted) => {
+  ])("%s produces its exit code and one clear line", async (_, args, expected) => {
     await using target = await targetServer();
-    using folder = office(target);
+    using folder = bridgeFolder(target);
     await emit(folder, 68);
 
     const { code, err } = await bridge(folder.path, "ledger", ...args);
 
-    expect(code).toBe(wanted);
+    expect(code).toBe(expected);
     expect(err.trim().split("\n")).toHaveLength(1);
   });
 });

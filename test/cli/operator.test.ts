@@ -6,101 +6,109 @@ import { type Home, home, perDiemSheet } from "../support/home.ts";
 import { bridge, type Served, serve } from "../support/serve.ts";
 import { type TargetServer, taken, targetServer } from "../support/target-server.ts";
 
-const why = ["--reason", "payroll asked for it"];
+const because = ["--reason", "payroll asked for it"];
 
 describe("an operator on the command line", { timeout: 120_000 }, () => {
   test("edits and sends a held packet, and the ledger records who and why", async () => {
     await using target = await targetServer();
-    using folder = office(target);
-    const id = await aHeld(folder, target);
+    using folder = bridgeFolder(target);
+    const id = await emitHeld(folder, target);
 
-    const tried = await bridge(folder.path, "edit", id, "--set", "dailyRate=70", "--dry-run");
-    const edited = await bridge(folder.path, "edit", id, "--set", "dailyRate=70", "--yes", "--json", ...why);
-    const again = await bridge(folder.path, "edit", id, "--set", "dailyRate=71", "--yes", ...why);
+    const preview = await bridge(folder.path, "edit", id, "--set", "dailyRate=70", "--dry-run");
+    const edited = await bridge(folder.path, "edit", id, "--set", "dailyRate=70", "--yes", "--json", ...because);
+    const again = await bridge(folder.path, "edit", id, "--set", "dailyRate=71", "--yes", ...because);
     const child = JSON.parse(edited.out).id;
-    const story = await bridge(folder.path, "explain", child);
+    const explained = await bridge(folder.path, "explain", child);
 
-    expect(tried).toMatchObject({ code: 0, out: expect.stringMatching(/- dailyRate: 68\n.*\+ dailyRate: 70/) });
+    expect(preview).toMatchObject({ code: 0, out: expect.stringMatching(/- dailyRate: 68\n.*\+ dailyRate: 70/) });
     expect(edited.code).toBe(0);
     expect(again).toMatchObject({
       code: 1,
       err: expect.stringMatching(/is SUPERSEDED; this needs a packet that is HELD/),
     });
-    expect(story.out).toMatch(/replacing pkt-\w+ with a changed dailyRate, by \w+: payroll asked for it/);
-    expect(story.out).toContain(`replaces ${id}`);
+    expect(explained.out).toMatch(/replacing pkt-\w+ with a changed dailyRate, by \w+: payroll asked for it/);
+    expect(explained.out).toContain(`replaces ${id}`);
   });
 
   test("edits in an editor, and changes nothing if the file is unchanged or not YAML", async () => {
     await using target = await targetServer();
-    using folder = office(target);
-    const id = await aHeld(folder, target);
-    const edited = (script: string) => {
+    using folder = bridgeFolder(target);
+    const id = await emitHeld(folder, target);
+    const editWith = (script: string) => {
       const editor = join(folder.path, "editor.sh");
       writeFileSync(editor, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
       vi.stubEnv("VISUAL", editor);
-      return bridge(folder.path, "edit", id, "--yes", ...why);
+      return bridge(folder.path, "edit", id, "--yes", ...because);
     };
 
-    const same = await edited("exit 0");
-    const broken = await edited('echo "{ no" > "$1"');
-    const left = await edited("exit 1");
-    const seen = await edited(`ls -l "$1" > mode; sed -i 's/: 68/: 70/' "$1"`);
+    const unchanged = await editWith("exit 0");
+    const invalid = await editWith('echo "{ no" > "$1"');
+    const failed = await editWith("exit 1");
+    const changed = await editWith(`ls -l "$1" > mode; sed -i 's/: 68/: 70/' "$1"`);
     vi.unstubAllEnvs();
 
-    expect(same).toMatchObject({ code: 1, err: expect.stringMatching(/nothing is changed/) });
-    expect(broken).toMatchObject({ code: 2, err: expect.stringMatching(/not YAML/) });
-    expect(left).toMatchObject({ code: 3, err: expect.stringMatching(/editor exited with code 1/) });
-    expect(seen).toMatchObject({ code: 0, out: expect.stringContaining("+ dailyRate: 70") });
+    expect(unchanged).toMatchObject({ code: 1, err: expect.stringMatching(/nothing is changed/) });
+    expect(invalid).toMatchObject({ code: 2, err: expect.stringMatching(/not YAML/) });
+    expect(failed).toMatchObject({ code: 3, err: expect.stringMatching(/editor exited with code 1/) });
+    expect(changed).toMatchObject({ code: 0, out: expect.stringContaining("+ dailyRate: 70") });
     expect(readFileSync(join(folder.path, "mode"), "utf8")).toMatch(/^-rw------- .*bridge-edit-/);
   });
 
   test("discards and releases one or many packets only with a reason and a confirmation", async () => {
     await using target = await targetServer();
-    using folder = office(target);
+    using folder = bridgeFolder(target);
     const [one, two, three] = [
-      await aHeld(folder, target),
-      await aHeld(folder, target, 69),
-      await aHeld(folder, target, 70),
+      await emitHeld(folder, target),
+      await emitHeld(folder, target, 69),
+      await emitHeld(folder, target, 70),
     ];
 
     const noReason = await bridge(folder.path, "discard", one);
-    const discarded = await bridge(folder.path, "discard", one, ...why);
-    const missing = await bridge(folder.path, "discard", "pkt-aaaaaaaaaaaaaaaa", ...why);
-    const counted = await bridge(folder.path, "release", "--all", "--dry-run", "--json");
-    const unasked = await bridge(folder.path, "release", "--all", ...why);
+    const discarded = await bridge(folder.path, "discard", one, ...because);
+    const missing = await bridge(folder.path, "discard", "pkt-aaaaaaaaaaaaaaaa", ...because);
+    const preview = await bridge(folder.path, "release", "--all", "--dry-run", "--json");
+    const unconfirmed = await bridge(folder.path, "release", "--all", ...because);
     target.answer = taken;
-    const released = await bridge(folder.path, "release", "--all", "--connector", "PayrollConnector", "--yes", ...why);
-    const none = await bridge(folder.path, "discard", "--all", "--text", "nowhere", "--yes", ...why);
-    const bad = await bridge(folder.path, "discard", ...why);
+    const released = await bridge(
+      folder.path,
+      "release",
+      "--all",
+      "--connector",
+      "PayrollConnector",
+      "--yes",
+      ...because,
+    );
+    const none = await bridge(folder.path, "discard", "--all", "--text", "nowhere", "--yes", ...because);
+    const bad = await bridge(folder.path, "discard", ...because);
 
     expect(noReason).toMatchObject({ code: 2, err: expect.stringMatching(/--reason/) });
     expect(discarded).toMatchObject({ code: 0, out: expect.stringContaining("DISCARDED payroll") });
     expect(missing.code).toBe(1);
-    expect(JSON.parse(counted.out)).toMatchObject({ looked: 2, made: 2 });
-    expect(unasked).toMatchObject({ code: 2, err: expect.stringMatching(/give --yes/) });
+    expect(JSON.parse(preview.out)).toMatchObject({ looked: 2, made: 2 });
+    expect(unconfirmed).toMatchObject({ code: 2, err: expect.stringMatching(/give --yes/) });
     expect(released).toMatchObject({ code: 0, out: expect.stringMatching(/2 packets released \(job-\w+ is DONE\)/) });
     expect(none.code).toBe(1);
     expect(bad.code).toBe(2);
-    const left = JSON.parse((await bridge(folder.path, "outbox", "--status", "HELD", "--json")).out);
-    expect(left).toEqual([]);
-    for (const id of [two, three]) expect(await story(folder, id)).toMatch(/released, by \w+: payroll asked for it/);
+    const stillHeld = JSON.parse((await bridge(folder.path, "outbox", "--status", "HELD", "--json")).out);
+    expect(stillHeld).toEqual([]);
+    for (const id of [two, three]) expect(await explain(folder, id)).toMatch(/released, by \w+: payroll asked for it/);
   });
 
   test("pauses, resumes and redrives through the API of a running bridge", async () => {
     await using target = await targetServer();
-    using folder = office(target);
-    await using served = await serving(folder);
-    const door = join(folder.path, ".bridge", "api.json");
+    using folder = bridgeFolder(target);
+    await using served = await startServer(folder);
+    const apiFile = join(folder.path, ".bridge", "api.json");
 
-    const paused = await bridge(folder.path, "connectors", "pause", "PayrollConnector", ...why);
-    const again = await bridge(folder.path, "connectors", "pause", "PayrollConnector", "--json", ...why);
-    await bridge(folder.path, "emit", raise(68), "--wait", "1");
+    const paused = await bridge(folder.path, "connectors", "pause", "PayrollConnector", ...because);
+    const again = await bridge(folder.path, "connectors", "pause", "PayrollConnector", "--json", ...because);
+    await bridge(folder.path, "emit", eventWithRate(68), "--wait", "1");
     const listed = await bridge(folder.path, "connectors");
-    const redriven = await bridge(folder.path, "redrive", "PayrollConnector", ...why);
-    const resumed = await bridge(folder.path, "connectors", "resume", "PayrollConnector", ...why);
+    const redriven = await bridge(folder.path, "redrive", "PayrollConnector", ...because);
+    const resumed = await bridge(folder.path, "connectors", "resume", "PayrollConnector", ...because);
     await until(() => target.received.length > 0);
 
-    expect(statSync(door).mode & 0o777).toBe(0o600);
+    expect(statSync(apiFile).mode & 0o777).toBe(0o600);
     expect(served.lines.join("\n")).not.toContain("token");
     expect(paused.out).toContain("PayrollConnector@v1 is now paused");
     expect(JSON.parse(again.out)).toEqual({ connector: "PayrollConnector@v1", changed: false, paused: true });
@@ -109,55 +117,55 @@ describe("an operator on the command line", { timeout: 120_000 }, () => {
     expect(redriven).toMatchObject({ code: 1, err: expect.stringMatching(/resume it/) });
     expect(resumed.out).toContain("is now active");
     await served.end("SIGTERM");
-    expect(() => statSync(door)).toThrow();
+    expect(() => statSync(apiFile)).toThrow();
   });
 
   test("reaches a remote bridge with --url and a token, and is refused without", async () => {
     await using target = await targetServer();
-    using folder = office(target);
-    const id = await aHeld(folder, target);
-    await using served = await serving(folder);
-    using elsewhere = home();
-    const { url, token } = served.door;
-    const there = (...args: string[]) => bridge(elsewhere.path, ...args, "--url", url, "--token", token);
+    using folder = bridgeFolder(target);
+    const id = await emitHeld(folder, target);
+    await using served = await startServer(folder);
+    using otherFolder = home();
+    const { url, token } = served.api;
+    const remote = (...args: string[]) => bridge(otherFolder.path, ...args, "--url", url, "--token", token);
 
-    expect(await there("outbox", "--status", "HELD")).toMatchObject({
+    expect(await remote("outbox", "--status", "HELD")).toMatchObject({
       code: 0,
       out: expect.stringContaining(`${id} → HELD`),
     });
-    expect(await there("explain", id)).toMatchObject({
+    expect(await remote("explain", id)).toMatchObject({
       code: 0,
       out: expect.stringContaining("held for a person: refused"),
     });
-    expect(await there("jobs")).toMatchObject({ code: 0 });
-    expect(await there("replay", "--from", "1h", "--dry-run")).toMatchObject({
+    expect(await remote("jobs")).toMatchObject({ code: 0 });
+    expect(await remote("replay", "--from", "1h", "--dry-run")).toMatchObject({
       code: 0,
       out: expect.stringContaining("1 packet in this time window"),
     });
-    expect(await there("backfill", "--since", "1h", "--connector", "PayrollConnector", "--dry-run")).toMatchObject({
+    expect(await remote("backfill", "--since", "1h", "--connector", "PayrollConnector", "--dry-run")).toMatchObject({
       code: 0,
     });
-    expect(await there("explain", "pkt-aaaaaaaaaaaaaaaa")).toMatchObject({
+    expect(await remote("explain", "pkt-aaaaaaaaaaaaaaaa")).toMatchObject({
       code: 1,
       err: expect.stringMatching(/no packet with this id/),
     });
-    expect(await bridge(elsewhere.path, "outbox", "--url", url, "--token", "wrong")).toMatchObject({ code: 3 });
-    expect(await bridge(elsewhere.path, "outbox", "--url", url)).toMatchObject({
+    expect(await bridge(otherFolder.path, "outbox", "--url", url, "--token", "wrong")).toMatchObject({ code: 3 });
+    expect(await bridge(otherFolder.path, "outbox", "--url", url)).toMatchObject({
       code: 2,
       err: expect.stringMatching(/BRIDGE_TOKEN/),
     });
-    expect(await bridge(elsewhere.path, "outbox", "--url", "http://127.0.0.1:9", "--token", "x")).toMatchObject({
+    expect(await bridge(otherFolder.path, "outbox", "--url", "http://127.0.0.1:9", "--token", "x")).toMatchObject({
       code: 3,
       err: expect.stringMatching(/no bridge answers at http:\/\/127\.0\.0\.1:9/),
     });
-    expect(await bridge(elsewhere.path, "outbox", "--url", url, "--stack", "b")).toMatchObject({ code: 2 });
+    expect(await bridge(otherFolder.path, "outbox", "--url", url, "--stack", "b")).toMatchObject({ code: 2 });
   });
 
   test("ignores the recorded API address of a killed bridge", async () => {
     await using target = await targetServer();
-    using folder = office(target);
+    using folder = bridgeFolder(target);
     {
-      await using served = await serving(folder);
+      await using served = await startServer(folder);
       await served.end("SIGKILL");
     }
 
@@ -165,7 +173,7 @@ describe("an operator on the command line", { timeout: 120_000 }, () => {
   });
 });
 
-function office({ url }: TargetServer): Home {
+function bridgeFolder({ url }: TargetServer): Home {
   const baseUrl = `{ baseUrl: "${url}" }`;
   return home({
     "mappings/per_diem.yaml": perDiemSheet.replace(/ {2}gis:[\s\S]*/, ""),
@@ -173,23 +181,23 @@ function office({ url }: TargetServer): Home {
   });
 }
 
-function raise(rate: number): string {
+function eventWithRate(rate: number): string {
   return JSON.stringify({ type: "policy.per_diem.updated", data: { new_rate: rate } });
 }
 
-async function aHeld(folder: Home, target: TargetServer, rate = 68): Promise<string> {
+async function emitHeld(folder: Home, target: TargetServer, rate = 68): Promise<string> {
   target.answer = (_, response) => response.writeHead(422).end();
-  const { out } = await bridge(folder.path, "emit", raise(rate), "--json");
+  const { out } = await bridge(folder.path, "emit", eventWithRate(rate), "--json");
   return JSON.parse(out).packets[0].id;
 }
 
 /** Starts `bridge serve` and reads its API's address and token from the store. */
-async function serving(folder: Home): Promise<Served & AsyncDisposable & { door: { url: string; token: string } }> {
+async function startServer(folder: Home): Promise<Served & AsyncDisposable & { api: { url: string; token: string } }> {
   const served = await serve(folder.path);
-  const door = JSON.parse(readFileSync(join(folder.path, ".bridge", "api.json"), "utf8"));
-  return { ...served, door, [Symbol.asyncDispose]: () => served.end("SIGTERM") };
+  const api = JSON.parse(readFileSync(join(folder.path, ".bridge", "api.json"), "utf8"));
+  return { ...served, api, [Symbol.asyncDispose]: () => served.end("SIGTERM") };
 }
 
-async function story(folder: Home, id: string): Promise<string> {
+async function explain(folder: Home, id: string): Promise<string> {
   return (await bridge(folder.path, "explain", id)).out;
 }

@@ -8,7 +8,7 @@ import S3rver from "s3rver";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Packet } from "../../bridge/model/packet.ts";
 import { connector } from "../../connectors/csv-drop.ts";
-import { aTry } from "../support/a-try.ts";
+import { attemptContext } from "../support/attempt-context.ts";
 import { aPacket, aVersion, noon } from "../support/builders.ts";
 import { home } from "../support/home.ts";
 import { sftpServer, username } from "../support/sftp-server.ts";
@@ -20,7 +20,7 @@ const newest = "2026-03-01T12:00:00.000Z/1772366400000000/0000";
 /** Sends packets into a folder. Returns the outcomes and the files written there. */
 async function dropped(packets: readonly Partial<Packet>[], config: object = {}) {
   using folder = home();
-  const context = aTry(connector, { config: { to: pathToFileURL(folder.path).href, columns, ...config } });
+  const context = attemptContext(connector, { config: { to: pathToFileURL(folder.path).href, columns, ...config } });
   const outcomes = await connector.sendBatch?.(packets.map(aPacket), context);
   const names = readdirSync(folder.path);
   return { outcomes, names, bytes: names.map((name) => readFileSync(join(folder.path, name))) };
@@ -77,7 +77,7 @@ describe("CSV batch", () => {
 
   it("writes nothing if the same file exists", async () => {
     using folder = home();
-    const context = aTry(connector, { config: { to: pathToFileURL(folder.path).href, columns } });
+    const context = attemptContext(connector, { config: { to: pathToFileURL(folder.path).href, columns } });
 
     await connector.send(aPacket(), context);
     const outcome = await connector.send(aPacket(), context);
@@ -205,7 +205,7 @@ describe("CSV upload to a local folder", () => {
   it("asks for a retry if the folder is missing and never creates it", async () => {
     using folder = home();
     const to = join(folder.path, "not-mounted");
-    const context = aTry(connector, { config: { to: pathToFileURL(to).href, columns } });
+    const context = attemptContext(connector, { config: { to: pathToFileURL(to).href, columns } });
 
     const outcome = await connector.send(aPacket(), context);
 
@@ -223,7 +223,7 @@ describe("CSV upload to a local folder", () => {
   it.skipIf(userInfo().uid === 0)("asks for a retry if the folder is not writable", async () => {
     using folder = home();
     chmodSync(folder.path, 0o500);
-    const context = aTry(connector, { config: { to: pathToFileURL(folder.path).href, columns } });
+    const context = attemptContext(connector, { config: { to: pathToFileURL(folder.path).href, columns } });
 
     expect(await connector.send(aPacket(), context)).toMatchObject({ kind: "retry", mayHaveLanded: false });
   });
@@ -234,7 +234,7 @@ describe("CSV upload over SFTP", () => {
     using folder = home();
     await using server = await sftpServer(folder.path);
     const config = { to: `sftp://127.0.0.1:${server.port}/`, hostKeys: [server.hostKey], columns };
-    const context = aTry(connector, { config, secret: { username, password: server.password } });
+    const context = attemptContext(connector, { config, secret: { username, password: server.password } });
     server.breakAt = { step: "rename", done: true };
 
     const outcome = await connector.send(aPacket(), context);
@@ -246,7 +246,7 @@ describe("CSV upload over SFTP", () => {
 
   it("asks for a retry if there is no secret", async () => {
     const config = { to: "sftp://127.0.0.1:9/", hostKeys: [`SHA256:${"a".repeat(43)}`], columns };
-    const context = aTry(connector, { config });
+    const context = attemptContext(connector, { config });
 
     expect(await connector.send(aPacket(), context)).toMatchObject({
       kind: "retry",
@@ -296,7 +296,7 @@ describe("CSV upload to a bucket", () => {
   });
 
   it("writes the file of a batch as one object", async () => {
-    const context = aTry(connector, { config: { to: "s3://drop/hms/rates", columns } });
+    const context = attemptContext(connector, { config: { to: "s3://drop/hms/rates", columns } });
 
     expect(await connector.send(aPacket(), context)).toMatchObject({ kind: "delivered" });
     expect(await connector.send(aPacket(), context)).toMatchObject({ kind: "delivered" });
@@ -307,7 +307,7 @@ describe("CSV upload to a bucket", () => {
   });
 
   it("asks for a retry if the bucket does not exist", async () => {
-    const context = aTry(connector, { config: { to: "s3://no-such-bucket/", columns } });
+    const context = attemptContext(connector, { config: { to: "s3://no-such-bucket/", columns } });
 
     expect(await connector.send(aPacket(), context)).toMatchObject({
       kind: "retry",
@@ -337,7 +337,7 @@ describe("CSV upload to a bucket", () => {
       { kind: "retry" },
     ],
   ])("returns the right outcome if the bucket %s", async (_, answer, wanted) => {
-    const context = aTry(connector, { config: { to: "s3://drop/hms/", columns } });
+    const context = attemptContext(connector, { config: { to: "s3://drop/hms/", columns } });
     frontServer.answer = answer;
 
     const outcome = await connector.send(aPacket({ id: "pkt-failing" }), context);
@@ -350,7 +350,7 @@ describe("CSV upload to a bucket", () => {
 
   it("asks S3 not to overwrite an object and to encrypt with the configured key", async () => {
     const kmsKey = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/1a2b";
-    const context = aTry(connector, { config: { to: "s3://drop/hms/", columns, kmsKey } });
+    const context = attemptContext(connector, { config: { to: "s3://drop/hms/", columns, kmsKey } });
     let seen: http.IncomingHttpHeaders = {};
     frontServer.answer = (request, response) => {
       seen = request.headers;

@@ -7,7 +7,7 @@ import type { ConnectorState } from "../../bridge/model/connector.ts";
 import type { Outcome } from "../../bridge/model/outcome.ts";
 import type { Packet } from "../../bridge/model/packet.ts";
 import { connector } from "../../connectors/ftp-flat.ts";
-import { aMemory, aTry } from "../support/a-try.ts";
+import { aMemory, attemptContext } from "../support/attempt-context.ts";
 import { aPacket } from "../support/builders.ts";
 import { selfSigned } from "../support/certificates.ts";
 import { missing, vsftpServer } from "../support/debian-servers.ts";
@@ -63,7 +63,11 @@ async function anInbox(config: object = {}) {
       const config = { ...given, ...more.config };
       return connector.send(
         packet,
-        aTry(connector, { config, secret: { username, password: server.password }, memory: more.memory ?? memory }),
+        attemptContext(connector, {
+          config,
+          secret: { username, password: server.password },
+          memory: more.memory ?? memory,
+        }),
       );
     },
     async [Symbol.asyncDispose]() {
@@ -313,7 +317,7 @@ describe("SFTP connection", () => {
   it("asks for fresh credentials if the login is refused", async () => {
     await using inbox = await anInbox();
     const config = { to: `sftp://127.0.0.1:${inbox.server.port}/in`, hostKeys: [inbox.server.hostKey], layout };
-    const context = aTry(connector, { config, secret: { username, password: "wrong" } });
+    const context = attemptContext(connector, { config, secret: { username, password: "wrong" } });
 
     expect(await connector.send(packetOf(1), context)).toMatchObject({
       kind: "retry",
@@ -329,11 +333,11 @@ describe("SFTP connection", () => {
     const { pem, publicKey } = sshKey();
     await using server = await sftpServer(root.path, publicKey);
     const config = { to: `sftp://127.0.0.1:${server.port}/`, hostKeys: [server.hostKey], layout };
-    const context = aTry(connector, { config, secret: { username, privateKey: pem } });
+    const context = attemptContext(connector, { config, secret: { username, privateKey: pem } });
 
     expect(await connector.send(packetOf(1), context)).toMatchObject({ kind: "delivered" });
     expect(server.logins).toEqual(["publickey"]);
-    const broken = aTry(connector, { config, secret: { username, privateKey: "no key at all" } });
+    const broken = attemptContext(connector, { config, secret: { username, privateKey: "no key at all" } });
     expect(await connector.send(packetOf(1), broken)).toMatchObject({ kind: "retry", auth: true });
   });
 
@@ -363,7 +367,7 @@ describe("FTPS upload", () => {
     const memory = aMemory();
 
     for (const i of [1, 2, 2]) {
-      expect(await connector.send(packetOf(i), aTry(connector, { config, secret, memory }))).toMatchObject({
+      expect(await connector.send(packetOf(i), attemptContext(connector, { config, secret, memory }))).toMatchObject({
         kind: "delivered",
       });
     }
@@ -381,7 +385,7 @@ describe("FTPS upload", () => {
     const certificate = await selfSigned("localhost");
     await using server = await vsftpServer(root.path, certificate);
     const config = { to: `ftps://localhost:${server.port}/in`, ca: certificate.cert, layout };
-    const vsftpd = aTry(connector, { config, secret: { username: "anonymous", password: "any" } });
+    const vsftpd = attemptContext(connector, { config, secret: { username: "anonymous", password: "any" } });
 
     expect(await connector.send(packetOf(1), vsftpd)).toMatchObject({ kind: "delivered" });
     chmodSync(join(root.path, "in"), 0o555);
@@ -399,7 +403,7 @@ describe("FTPS upload", () => {
 
     const outcome = await connector.send(
       packetOf(1),
-      aTry(connector, { config, secret: { username, password: "wrong" } }),
+      attemptContext(connector, { config, secret: { username, password: "wrong" } }),
     );
 
     expect(outcome).toMatchObject({ kind: "retry", auth: true, mayHaveLanded: false });
@@ -407,7 +411,7 @@ describe("FTPS upload", () => {
 
   it("requires a password in the secret", async () => {
     const config = { to: "ftps://localhost:9/", layout };
-    const context = aTry(connector, { config, secret: { username, privateKey: "key" } });
+    const context = attemptContext(connector, { config, secret: { username, privateKey: "key" } });
 
     expect(await connector.send(packetOf(1), context)).toMatchObject({ kind: "retry", code: "setup" });
   });

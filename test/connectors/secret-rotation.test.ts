@@ -107,6 +107,6 @@ describe("secret rotation under load", () => {
 
     await expectNoneFailed(bridge, lines);
     expect(hr.effects).toHaveLength(packets);
-    expect(tokens.given()).toBe(2);
+    expect(tokens.issued()).toBe(2);
   }, 60_000);
 });

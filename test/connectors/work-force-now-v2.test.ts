@@ -156,7 +156,7 @@ describe("WorkForceNow@v2 with an OAuth2 token server and mutual TLS", () => {
     await Promise.all([batch(packets(3), at.context as never), batch(packets(3), at.context as never)]);
     await batch(packets(1), at.context as never);
 
-    expect(at.tokens.given()).toBe(1);
+    expect(at.tokens.issued()).toBe(1);
   });
 
   test("renews a token before it expires", async () => {
@@ -166,12 +166,12 @@ describe("WorkForceNow@v2 with an OAuth2 token server and mutual TLS", () => {
     await batch(packets(1), at.context as never);
     vi.setSystemTime(Date.now() + 89_000);
     await batch(packets(1), at.context as never);
-    const givenBeforeExpiry = at.tokens.given();
+    const givenBeforeExpiry = at.tokens.issued();
     vi.setSystemTime(Date.now() + 2_000);
     const [outcome] = await batch(packets(1), at.context as never);
 
     expect(givenBeforeExpiry).toBe(1);
-    expect(at.tokens.given()).toBe(2);
+    expect(at.tokens.issued()).toBe(2);
     expect(outcome).toMatchObject({ kind: "delivered" });
   });
 
@@ -187,7 +187,7 @@ describe("WorkForceNow@v2 with an OAuth2 token server and mutual TLS", () => {
       Array(2).fill(expect.objectContaining({ kind: "retry", auth: true, mayHaveLanded: false })),
     );
     expect(kinds(next)).toEqual(["delivered", "delivered"]);
-    expect(at.tokens.given()).toBe(2);
+    expect(at.tokens.issued()).toBe(2);
   });
 
   test("requests a new token as soon as the secret rotates", async () => {

@@ -49,7 +49,7 @@ describe("WorkForceNow@v1 client credentials", () => {
         { kind: "retry", auth: true, mayHaveLanded: false },
         { kind: "delivered" },
       ]);
-      expect(tokens.given()).toBe(2);
+      expect(tokens.issued()).toBe(2);
       expect(await connector.probe(context)).toBe(true);
     },
   );

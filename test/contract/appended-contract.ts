@@ -6,14 +6,14 @@ import { noon } from "../support/builders.ts";
 
 export interface AppendedFixture extends AsyncDisposable {
   readonly port: AppendedPort;
-  /** Appends to the ledger as the engine does, and lets it show up. */
+  /** Appends to the ledger as the engine does, and returns once the entries can be read. */
   append(entries: readonly LedgerEntry[]): Promise<void>;
 }
 
-/** What every engine's order of appending keeps. */
+/** Checks that an engine's ledger can be read in the order in which its entries were appended. */
 export function appendedContract(engine: string, makeFixture: () => Promise<AppendedFixture>): void {
-  describe(`the order of appending on ${engine}`, () => {
-    it("is what was written, whatever the chains, slice after slice, each entry once", async () => {
+  describe(`append order of ${engine}`, () => {
+    it("returns the entries of all chains page by page in the order written, each exactly once", async () => {
       await using fixture = await makeFixture();
       const written: LedgerEntry[] = [];
       for (let i = 0; i < 6; i++) {
@@ -26,20 +26,20 @@ export function appendedContract(engine: string, makeFixture: () => Promise<Appe
       expect(await readAll(fixture.port, 1_000)).toEqual(written);
     });
 
-    it("goes on from any position with what came after it", async () => {
+    it("continues from any position with the entries appended after it", async () => {
       await using fixture = await makeFixture();
       const { port } = fixture;
       await fixture.append([anEntry("evt-1")]);
       const first = await port.read("", 10);
-      const nothing = await port.read(first.to, 10);
+      const atEnd = await port.read(first.to, 10);
       const later = anEntry("evt-2");
       await fixture.append([later]);
 
-      expect(nothing).toEqual({ entries: [], to: first.to });
+      expect(atEnd).toEqual({ entries: [], to: first.to });
       expect((await port.read(first.to, 10)).entries).toEqual([later]);
     });
 
-    it("is empty at first", async () => {
+    it("returns no entries from an empty ledger", async () => {
       await using fixture = await makeFixture();
 
       expect(await fixture.port.read("", 10)).toEqual({ entries: [], to: "" });
@@ -47,9 +47,9 @@ export function appendedContract(engine: string, makeFixture: () => Promise<Appe
   });
 }
 
-export function anEntry(chain: string, after?: LedgerEntry): LedgerEntry {
-  const last = after && { tail: tailOf(after), step: after.step };
-  return append(chain, last, { at: noon, step: after ? "DUPLICATE" : "UNMATCHED", facts: {} });
+export function anEntry(chain: string, previous?: LedgerEntry): LedgerEntry {
+  const head = previous && { tail: tailOf(previous), step: previous.step };
+  return append(chain, head, { at: noon, step: previous ? "DUPLICATE" : "UNMATCHED", facts: {} });
 }
 
 async function readAll(port: AppendedPort, limit: number): Promise<LedgerEntry[]> {

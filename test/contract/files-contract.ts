@@ -1,20 +1,20 @@
 import { describe, expect, it } from "vitest";
 import { FileError, type FilesPort } from "../../bridge/ports/files.ts";
 
-/** An engine's files, with a hand that can change them. `in/` is a place, all else is not. */
+/** One engine's files, which a test can change. Only the folder `in/` is allowed. */
 export interface FilesFixture extends AsyncDisposable {
   readonly port: FilesPort;
   address(name: string): string;
-  /** Whether a version is still read after the file was written over. */
+  /** True if a version can still be read after the file was overwritten. */
   readonly keepsVersions: boolean;
-  /** Writes a file; `undefined` takes it away. */
+  /** Writes a file; `undefined` removes it. */
   store(name: string, text: string | undefined): Promise<void>;
 }
 
-/** What every engine's files keep. */
+/** Checks an engine's file port. */
 export function filesContract(engine: string, makeFixture: () => Promise<FilesFixture>): void {
   describe(`files of ${engine}`, () => {
-    it("are found with their size, and read in the part that is asked for", async () => {
+    it("finds a file with its size and reads the requested byte range", async () => {
       await using fixture = await makeFixture();
       const { port, address } = fixture;
       await fixture.store("in/may/roster.ndjson", "0123456789é");
@@ -27,7 +27,7 @@ export function filesContract(engine: string, makeFixture: () => Promise<FilesFi
       expect(await textOf(port.read(file, { from: 12, to: 12 }))).toBe("");
     });
 
-    it("that are empty are found, and hold nothing", async () => {
+    it("finds an empty file and reads no bytes from it", async () => {
       await using fixture = await makeFixture();
       await fixture.store("in/empty", "");
 
@@ -37,7 +37,7 @@ export function filesContract(engine: string, makeFixture: () => Promise<FilesFi
       expect(await textOf(fixture.port.read(file, { from: 0, to: 0 }))).toBe("");
     });
 
-    it("may be left in the middle", async () => {
+    it("reads a file again after a read was abandoned partway", async () => {
       await using fixture = await makeFixture();
       await fixture.store("in/large", "x".repeat(3_000_000));
       const file = await fixture.port.find(fixture.address("in/large"));
@@ -50,7 +50,7 @@ export function filesContract(engine: string, makeFixture: () => Promise<FilesFi
       expect(await textOf(fixture.port.read(file, { from: 2_999_999, to: 3_000_000 }))).toBe("x");
     });
 
-    it("have another version once they are written over, and are never read as what they are not", async () => {
+    it("gives an overwritten file a new version and never returns new bytes for the old version", async () => {
       await using fixture = await makeFixture();
       const { port, address } = fixture;
       await fixture.store("in/roster", "old");
@@ -67,23 +67,23 @@ export function filesContract(engine: string, makeFixture: () => Promise<FilesFi
         await expect(read).rejects.toThrow(new FileError("has changed since it was looked up", address("in/roster")));
     });
 
-    it("that are missing, or gone meanwhile, are a fault that names them", async () => {
+    it("reports a missing or removed file with its name", async () => {
       await using fixture = await makeFixture();
       const { port, address } = fixture;
       await fixture.store("in/roster", "old");
       const old = await port.find(address("in/roster"));
       await fixture.store("in/roster", undefined);
-      const fault = /in\/roster is not there/;
+      const missing = /in\/roster is not there/;
 
       await expect(port.find(address("in/roster"))).rejects.toThrow(FileError);
-      await expect(port.find(address("in/roster"))).rejects.toThrow(fault);
+      await expect(port.find(address("in/roster"))).rejects.toThrow(missing);
       const read = textOf(port.read(old, { from: 0, to: 3 }));
       if (fixture.keepsVersions) expect(await read).toBe("old");
-      else await expect(read).rejects.toThrow(fault);
+      else await expect(read).rejects.toThrow(missing);
     });
 
     it.each(["elsewhere/roster", "inner/roster", "in/../elsewhere/roster", "in/%2e%2e/elsewhere/roster"])(
-      "in no place that may be read from are refused, whether they are there or not: %s",
+      "refuses a path outside the allowed folders, whether or not the file exists: %s",
       async (name) => {
         await using fixture = await makeFixture();
         const { port, address } = fixture;
@@ -101,30 +101,30 @@ export function filesContract(engine: string, makeFixture: () => Promise<FilesFi
     );
 
     it.each([
-      ["http", "http://files.example/in/roster?token=hunter2"],
-      ["https", "https://user:hunter2@files.example/in/roster"],
+      ["the scheme http", "http://files.example/in/roster?token=hunter2"],
+      ["the scheme https", "https://user:hunter2@files.example/in/roster"],
       ["no scheme", "in/roster"],
-      ["nothing", ""],
-      ["a data address", "data:text/plain,hunter2"],
-      ["a very long text", `s3://${"x".repeat(5_000)}`],
-    ])("at an address that is %s are refused, and no secret of it is told", async (_, address) => {
+      ["no text at all", ""],
+      ["the scheme data", "data:text/plain,hunter2"],
+      ["a very long bucket name", `s3://${"x".repeat(5_000)}`],
+    ])("refuses an address with %s and keeps its secrets out of the message", async (_, address) => {
       await using fixture = await makeFixture();
 
-      const fault = await fixture.port.find(address).catch((error: unknown) => error);
+      const error = await fixture.port.find(address).catch((thrown: unknown) => thrown);
 
-      expect(fault).toBeInstanceOf(FileError);
-      expect((fault as Error).message).not.toMatch(/hunter2|x{1000}/);
+      expect(error).toBeInstanceOf(FileError);
+      expect((error as Error).message).not.toMatch(/hunter2|x{1000}/);
     });
 
-    it("with credentials or a query in their address are refused, and these are not told", async () => {
+    it("refuses an address with a query and keeps the query out of the message", async () => {
       await using fixture = await makeFixture();
       await fixture.store("in/roster", "text");
 
-      const fault = await fixture.port.find(`${fixture.address("in/roster")}?token=hunter2`).catch((error) => error);
+      const error = await fixture.port.find(`${fixture.address("in/roster")}?token=hunter2`).catch((thrown) => thrown);
 
-      expect(fault).toBeInstanceOf(FileError);
-      expect(fault.message).toContain("in/roster");
-      expect(fault.message).not.toContain("hunter2");
+      expect(error).toBeInstanceOf(FileError);
+      expect(error.message).toContain("in/roster");
+      expect(error.message).not.toContain("hunter2");
     });
   });
 }

@@ -1,4 +1,4 @@
-import { describe, expect, type TestFunction, it as testThat } from "vitest";
+import { describe, expect, type TestFunction, it as vitestIt } from "vitest";
 import {
   type DeadLetters,
   type Message,
@@ -8,13 +8,13 @@ import {
   type QueuePort,
 } from "../../bridge/ports/queue.ts";
 
-/** An engine's queues, empty, with a clock a test can turn. */
+/** One engine's queues, empty, with a clock that a test can advance. */
 export interface QueueFixture extends AsyncDisposable {
-  /** As it is now: another after `reopen`. */
+  /** The current port. `reopen` replaces it. */
   readonly port: QueuePort;
-  /** Lets so much time pass for the queues. */
+  /** Advances the queues' clock. */
   advance(ms: number): Promise<void>;
-  /** Ends the process and begins anew on the same store; absent where the queues live elsewhere or nowhere. */
+  /** Simulates a restart of the process on the same store. Absent if the queues are remote or not durable. */
   reopen?(): Promise<void>;
 }
 
@@ -23,23 +23,23 @@ const outbox: DeadLetters = "outbox:Fake@v1";
 const visibilityMs = 30_000;
 
 /**
- * The rules of SQS FIFO, which every engine's queues keep.
+ * Checks an engine's queues against the rules of SQS FIFO.
  *
- * @param gaps a promise's name to why what stands for the engine's queues here is known to break it; the test then
- *   fails when it no longer does
+ * @param gaps known failures of an emulator: the test's title to the reason. Such a test must fail; it is reported as
+ *   soon as it passes.
  */
 export function queueContract(
   engine: string,
   makeFixture: () => Promise<QueueFixture>,
   gaps: Readonly<Record<string, string>> = {},
 ): void {
-  const it = (promise: string, test: TestFunction) =>
-    gaps[promise] === undefined
-      ? testThat(promise, test)
-      : testThat.fails(`${promise} (not here: ${gaps[promise]})`, test);
+  const it = (title: string, test: TestFunction) =>
+    gaps[title] === undefined
+      ? vitestIt(title, test)
+      : vitestIt.fails(`${title} (expected to fail: ${gaps[title]})`, test);
 
   describe(`queues of ${engine}`, () => {
-    it("give what was sent, once, until it is removed", async () => {
+    it("delivers a message once and never again after its removal", async () => {
       await using fixture = await makeFixture();
       await fixture.port.send(lane, [aMessage("a", "1")]);
 
@@ -52,7 +52,7 @@ export function queueContract(
       expect(await fixture.port.depth(lane)).toEqual({ waiting: 0, inFlight: 0 });
     });
 
-    it("keep every queue to itself", async () => {
+    it("delivers a message only from the queue to which it was sent", async () => {
       await using fixture = await makeFixture();
       await fixture.port.send(lane, [aMessage("a", "1")]);
 
@@ -61,7 +61,7 @@ export function queueContract(
       expect(bodies(await take(fixture.port))).toEqual(["1"]);
     });
 
-    it("carry any Unicode text unchanged, up to 256 KiB on a lane and 1 MiB on the inbox", async () => {
+    it("delivers any Unicode text unchanged, up to 256 KiB on a lane and 1 MiB on the inbox", async () => {
       await using fixture = await makeFixture();
       const texts = ['{"a":"é – 😀 \\u0000"}', "€".repeat(87_381), "x".repeat(262_144)];
 
@@ -73,7 +73,7 @@ export function queueContract(
       await expect(fixture.port.send("inbox", [{ group: "g", body: "é".repeat(524_289) }])).rejects.toThrow();
     });
 
-    it("take 1 MiB in a call and not a byte more", async () => {
+    it("accepts 1 MiB in one call and rejects one byte more", async () => {
       await using fixture = await makeFixture();
       const four = Array.from({ length: 4 }, (_, i) => aMessage(`g${i}`, "é".repeat(131_072)));
       const more = { ...aMessage("g4", "x"), group: "g4" };
@@ -84,7 +84,7 @@ export function queueContract(
       expect(await take(fixture.port)).toHaveLength(4);
     });
 
-    it("take ten messages in a call and not eleven", async () => {
+    it("accepts and returns ten messages per call and rejects eleven", async () => {
       await using fixture = await makeFixture();
       const eleven = Array.from({ length: 11 }, (_, i) => aMessage(`g${i}`, `${i}`));
 
@@ -97,17 +97,17 @@ export function queueContract(
       expect(await take(fixture.port, 10)).toHaveLength(1);
     });
 
-    it("give the messages of a group in the order they were sent", async () => {
+    it("delivers the messages of a group in the order in which they were sent", async () => {
       await using fixture = await makeFixture();
       for (let i = 0; i < 5; i++) await fixture.port.send(lane, [aMessage("a", `a${i}`), aMessage("b", `b${i}`)]);
 
-      const given = await drain(fixture.port);
+      const received = await drain(fixture.port);
 
-      expect(given.filter((body) => body.startsWith("a"))).toEqual(["a0", "a1", "a2", "a3", "a4"]);
-      expect(given.filter((body) => body.startsWith("b"))).toEqual(["b0", "b1", "b2", "b3", "b4"]);
+      expect(received.filter((body) => body.startsWith("a"))).toEqual(["a0", "a1", "a2", "a3", "a4"]);
+      expect(received.filter((body) => body.startsWith("b"))).toEqual(["b0", "b1", "b2", "b3", "b4"]);
     });
 
-    it("give nothing of a group while one of its messages is in flight", async () => {
+    it("withholds a group while one of its messages is in flight", async () => {
       await using fixture = await makeFixture();
       await fixture.port.send(lane, [aMessage("a", "a1"), aMessage("a", "a2"), aMessage("b", "b1")]);
 
@@ -123,7 +123,7 @@ export function queueContract(
       expect(bodies(await take(fixture.port))).toEqual(["a2", "a3"]);
     });
 
-    it("keep a group back while a later one of its messages is in flight, though the first is visible again", async () => {
+    it("withholds a group while a later message is in flight, even if the first is visible again", async () => {
       await using fixture = await makeFixture();
       await fixture.port.send(lane, [aMessage("a", "1"), aMessage("a", "2")]);
       const [first, second] = (await take(fixture.port)) as [Message, Message];
@@ -136,7 +136,7 @@ export function queueContract(
       expect(bodies(await take(fixture.port))).toEqual(["1", "2"]);
     });
 
-    it("give a message again when its visibility ends, and count how often", async () => {
+    it("redelivers a message when its visibility timeout ends and counts the receives", async () => {
       await using fixture = await makeFixture();
       await fixture.port.send(lane, [aMessage("a", "1")]);
 
@@ -150,7 +150,7 @@ export function queueContract(
       expect(counts).toEqual([1, 2, 3]);
     });
 
-    it("ignore a receipt whose time ran out, and one they never gave", async () => {
+    it("ignores an expired receipt", async () => {
       await using fixture = await makeFixture();
       await fixture.port.send(lane, [aMessage("a", "1")]);
       const [stale] = (await take(fixture.port)) as [Message];
@@ -166,7 +166,7 @@ export function queueContract(
       expect((await fixture.port.depth(lane)).inFlight).toBe(1);
     });
 
-    it("make a message visible at once with a delay of 0, and after its delay with any other", async () => {
+    it("makes a message visible when its delay ends, at once if the delay is 0", async () => {
       await using fixture = await makeFixture();
       await fixture.port.send(lane, [aMessage("a", "1")]);
 
@@ -182,21 +182,21 @@ export function queueContract(
       expect(bodies(await take(fixture.port))).toEqual(["1"]);
     });
 
-    it("keep the order of a group whose messages were all put off", async () => {
+    it("keeps the order of a group after all its messages were delayed", async () => {
       await using fixture = await makeFixture();
       await fixture.port.send(lane, [aMessage("a", "1"), aMessage("a", "2"), aMessage("a", "3")]);
 
-      const given = await take(fixture.port);
+      const received = await take(fixture.port);
       await fixture.port.delay(
         lane,
-        receiptsOf(given).map((receipt) => ({ receipt, ms: 2_000 })),
+        receiptsOf(received).map((receipt) => ({ receipt, ms: 2_000 })),
       );
       await fixture.advance(2_001);
 
       expect(bodies(await take(fixture.port))).toEqual(["1", "2", "3"]);
     });
 
-    it("swallow a repeated deduplication id for 5 min, though the message is gone, and not after", async () => {
+    it("drops a repeated deduplication id for 5 min, even after the message was removed, and accepts it afterwards", async () => {
       await using fixture = await makeFixture();
       await fixture.port.send(lane, [aMessage("a", "1", "same"), aMessage("a", "1 again", "same")]);
       await fixture.port.remove(lane, receiptsOf(await take(fixture.port)));
@@ -210,7 +210,7 @@ export function queueContract(
       expect(await drain(fixture.port)).toEqual(["4"]);
     });
 
-    it("swallow a repeat in each queue for itself, and none without an id on the inbox", async () => {
+    it("deduplicates per queue and accepts every message without a deduplication id", async () => {
       await using fixture = await makeFixture();
 
       await fixture.port.send(lane, [aMessage("a", "1", "same")]);
@@ -223,15 +223,15 @@ export function queueContract(
       expect(await fixture.port.depth("inbox")).toMatchObject({ waiting: 2 });
     });
 
-    it(`move what was received ${maxReceives} times and never removed to the dead-letter queue`, async () => {
+    it(`moves a message received ${maxReceives} times without removal to the dead-letter queue`, async () => {
       await using fixture = await makeFixture();
       await fixture.port.send(lane, [aMessage("a", "poison"), aMessage("b", "fine")]);
       await fixture.port.send("inbox", [{ group: "c", body: "stuck" }]);
 
       for (let i = 0; i < maxReceives; i++) {
-        const given = [...(await take(fixture.port)), ...(await take(fixture.port, 10, "inbox"))];
-        expect(given.map(({ body }) => body)).toContain("poison");
-        const fine = given.filter(({ body }) => body === "fine");
+        const received = [...(await take(fixture.port)), ...(await take(fixture.port, 10, "inbox"))];
+        expect(received.map(({ body }) => body)).toContain("poison");
+        const fine = received.filter(({ body }) => body === "fine");
         await fixture.port.remove(lane, receiptsOf(fine));
         await fixture.advance(visibilityMs + 1);
       }
@@ -243,7 +243,7 @@ export function queueContract(
       expect(bodies(await take(fixture.port, 10, outbox))).toEqual(["poison"]);
     });
 
-    it("move a whole outbox back in order, at no more than the rate", async () => {
+    it("moves a whole outbox back to its lane in order, without exceeding the rate", async () => {
       await using fixture = await makeFixture();
       await sendAll(fixture.port, outbox, 40);
 
@@ -264,7 +264,7 @@ export function queueContract(
       }
     });
 
-    it("stop a move where it is, and let another go on faster", async () => {
+    it("stops a move partway and finishes it with a second, faster move", async () => {
       await using fixture = await makeFixture();
       await sendAll(fixture.port, outbox, 40);
 
@@ -283,7 +283,7 @@ export function queueContract(
       await fixture.port.stopMove(outbox);
     });
 
-    it("end a move of an empty outbox, and let another begin", async () => {
+    it("ends a move of an empty outbox and accepts the next move", async () => {
       await using fixture = await makeFixture();
 
       await fixture.port.startMove("outbox:Fake@v1", 500);
@@ -295,7 +295,7 @@ export function queueContract(
       expect(bodies(await take(fixture.port))).toEqual(["1"]);
     });
 
-    it("move what the inbox gave up back to the inbox", async () => {
+    it("moves the inbox's dead letters back to the inbox", async () => {
       await using fixture = await makeFixture();
       await fixture.port.send("inbox-dead", [{ group: "a", body: "1" }]);
 
@@ -305,7 +305,7 @@ export function queueContract(
       expect(bodies(await take(fixture.port, 10, "inbox"))).toEqual(["1"]);
     });
 
-    it("move one connector's outbox and no other's", async () => {
+    it("moves only the named connector's outbox", async () => {
       await using fixture = await makeFixture();
       await fixture.port.send(outbox, [aMessage("a", "1")]);
       await fixture.port.send("outbox:Other@v1", [aMessage("a", "2")]);
@@ -317,7 +317,7 @@ export function queueContract(
       expect(await fixture.port.depth(lane)).toMatchObject({ waiting: 0 });
     });
 
-    it("tell how many wait and how many are in flight", async () => {
+    it("counts the waiting messages and those in flight", async () => {
       await using fixture = await makeFixture();
       await fixture.port.send(lane, [aMessage("a", "1"), aMessage("a", "2"), aMessage("b", "3")]);
 
@@ -326,7 +326,7 @@ export function queueContract(
       expect(await fixture.port.depth(lane)).toEqual({ waiting: 2, inFlight: 1 });
     });
 
-    it("wait for a message so long, and no longer", async () => {
+    it("waits for a message for at most the requested time", async () => {
       await using fixture = await makeFixture();
 
       const waiting = fixture.port.receive(lane, { max: 10, visibilityMs, waitMs: 20_000 });
@@ -339,7 +339,7 @@ export function queueContract(
       expect(await nothing).toEqual([]);
     });
 
-    it("end a wait when its signal aborts", async () => {
+    it("ends a wait when its signal aborts", async () => {
       await using fixture = await makeFixture();
       const ended = new AbortController();
 
@@ -349,7 +349,7 @@ export function queueContract(
       expect(await waiting).toEqual([]);
     });
 
-    it("give a waiting reader what becomes visible again", async () => {
+    it("delivers a message to a waiting reader when its delay ends", async () => {
       await using fixture = await makeFixture();
       await fixture.port.send(lane, [aMessage("a", "1")]);
       const [first] = (await take(fixture.port)) as [Message];
@@ -361,20 +361,20 @@ export function queueContract(
       expect(bodies(await waiting)).toEqual(["1"]);
     });
 
-    it("give every message to one of many readers at once, and each group to one at a time", async () => {
+    it("delivers each message to one of several concurrent readers and each group to one reader at a time", async () => {
       await using fixture = await makeFixture();
       await sendAll(fixture.port, lane, 60);
 
       const order = new Map<number, number[]>();
       const reader = async () => {
         for (;;) {
-          const given = await take(fixture.port, 3);
-          if (given.length === 0) return;
-          for (const { body } of given) {
+          const received = await take(fixture.port, 3);
+          if (received.length === 0) return;
+          for (const { body } of received) {
             const group = Number(body) % 4;
             order.set(group, [...(order.get(group) ?? []), Number(body)]);
           }
-          await fixture.port.remove(lane, receiptsOf(given));
+          await fixture.port.remove(lane, receiptsOf(received));
         }
       };
       while ((await fixture.port.depth(lane)).waiting > 0) await Promise.all([reader(), reader(), reader(), reader()]);
@@ -384,7 +384,7 @@ export function queueContract(
       for (const own of all) expect(own).toEqual(own.toSorted((a, b) => a - b));
     });
 
-    it("keep, over a restart, what was sent, what was removed, and which ids were seen", async (context) => {
+    it("keeps messages, removals and deduplication ids across a restart", async (context) => {
       await using fixture = await makeFixture();
       if (!fixture.reopen) return context.skip();
       await fixture.port.send(lane, [
@@ -392,8 +392,8 @@ export function queueContract(
         aMessage("a", "2", "two"),
         aMessage("b", "3", "three"),
       ]);
-      const given = await take(fixture.port);
-      await fixture.port.remove(lane, receiptsOf(given.filter(({ body }) => body === "3")));
+      const received = await take(fixture.port);
+      await fixture.port.remove(lane, receiptsOf(received.filter(({ body }) => body === "3")));
 
       await fixture.reopen();
       await fixture.port.send(lane, [
@@ -428,24 +428,24 @@ function take(port: QueuePort, max = 10, queue: QueueName = lane): Promise<Messa
 
 async function drain(port: QueuePort): Promise<string[]> {
   const all: string[] = [];
-  for (let given = await take(port); given.length > 0; given = await take(port)) {
-    all.push(...bodies(given));
-    await port.remove(lane, receiptsOf(given));
+  for (let received = await take(port); received.length > 0; received = await take(port)) {
+    all.push(...bodies(received));
+    await port.remove(lane, receiptsOf(received));
   }
   return all;
 }
 
-function bodies(given: readonly Message[]): string[] {
-  return given.map(({ body }) => body);
+function bodies(received: readonly Message[]): string[] {
+  return received.map(({ body }) => body);
 }
 
-function receiptsOf(given: readonly Message[]): string[] {
-  return given.map(({ receipt }) => receipt);
+function receiptsOf(received: readonly Message[]): string[] {
+  return received.map(({ receipt }) => receipt);
 }
 
-/** Turns the clock until it holds; a test's own time limit ends it otherwise. */
-async function eventually(fixture: QueueFixture, holds: () => Promise<boolean>): Promise<void> {
-  while (!(await holds())) {
+/** Advances the clock until the condition is true. The test's timeout ends the loop otherwise. */
+async function eventually(fixture: QueueFixture, condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition())) {
     await fixture.advance(100);
     await new Promise((resolve) => setTimeout(resolve, 1));
   }

@@ -3,14 +3,14 @@ import type { SealsPort } from "../../bridge/ports/seals.ts";
 
 export interface SealsFixture extends AsyncDisposable {
   readonly port: SealsPort;
-  /** Takes a seal away, as somebody might who has the place and should not. */
+  /** Removes a seal, as an intruder with write access to the storage might. */
   remove(number: number): Promise<void>;
 }
 
-/** What every place for seals keeps. The texts are seals in number and form, signed by nobody. */
-export function sealsContract(place: string, makeFixture: () => Promise<SealsFixture>): void {
-  describe(`seals in ${place}`, () => {
-    it("are given back as they were kept, in the order of their numbers", async () => {
+/** Checks a storage for seals. The seals have valid numbers and structure, but no valid signature. */
+export function sealsContract(storage: string, makeFixture: () => Promise<SealsFixture>): void {
+  describe(`seals in ${storage}`, () => {
+    it("returns the seals unchanged, in the order of their numbers", async () => {
       await using fixture = await makeFixture();
       const { port } = fixture;
       for (const number of [1, 2, 3]) expect(await port.add(number, aSeal(number))).toBe("added");
@@ -20,7 +20,7 @@ export function sealsContract(place: string, makeFixture: () => Promise<SealsFix
       expect(await Array.fromAsync(port.from(4))).toEqual([]);
     });
 
-    it("are none at first", async () => {
+    it("returns no seal from an empty storage", async () => {
       await using fixture = await makeFixture();
 
       expect(await fixture.port.last()).toBeUndefined();
@@ -28,7 +28,7 @@ export function sealsContract(place: string, makeFixture: () => Promise<SealsFix
       expect(await fixture.port.remembered?.()).toBeUndefined();
     });
 
-    it("are never written over", async () => {
+    it("keeps the first seal if another is added under the same number", async () => {
       await using fixture = await makeFixture();
       const { port } = fixture;
       await port.add(1, aSeal(1));
@@ -38,7 +38,7 @@ export function sealsContract(place: string, makeFixture: () => Promise<SealsFix
       expect(await Array.fromAsync(port.from(1))).toEqual([{ number: 1, text: aSeal(1) }]);
     });
 
-    it("have a last one, however many there are and whichever is missing", async () => {
+    it("returns the highest-numbered seal, even if an earlier one is missing", async () => {
       await using fixture = await makeFixture();
       const { port } = fixture;
       const seen: (number | undefined)[] = [];

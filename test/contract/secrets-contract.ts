@@ -1,17 +1,17 @@
 import { describe, expect, it } from "vitest";
 import type { SecretsPort } from "../../bridge/ports/secrets.ts";
 
-/** An engine's secrets, with a hand that can change them. */
+/** One engine's secrets, which a test can change. */
 export interface SecretsFixture extends AsyncDisposable {
   readonly port: SecretsPort;
-  /** Stores a connector's secret as an administrator would; `undefined` takes it away. */
+  /** Stores a connector's secret as an administrator would; `undefined` removes it. */
   store(connector: string, secret: Record<string, unknown> | undefined): Promise<void>;
 }
 
-/** What every engine's secrets keep. */
+/** Checks an engine's secret port. */
 export function secretsContract(engine: string, makeFixture: () => Promise<SecretsFixture>): void {
   describe(`secrets of ${engine}`, () => {
-    it("are given as stored, by connector, and undefined where there is none", async () => {
+    it("returns a connector's secret as stored, or undefined if it has none", async () => {
       await using fixture = await makeFixture();
       await fixture.store("Fake@v1", { token: "t-1", nested: { list: [1, null] } });
 
@@ -19,7 +19,7 @@ export function secretsContract(engine: string, makeFixture: () => Promise<Secre
       expect(await fixture.port.get("Other@v1")).toBeUndefined();
     });
 
-    it("serve every version of a connector that has none of its own", async () => {
+    it("falls back to the connector's secret for a version without its own", async () => {
       await using fixture = await makeFixture();
       await fixture.store("Fake", { token: "all" });
       await fixture.store("Fake@v2", { token: "two" });
@@ -28,7 +28,7 @@ export function secretsContract(engine: string, makeFixture: () => Promise<Secre
       expect(await fixture.port.get("Fake@v2")).toEqual({ token: "two" });
     });
 
-    it("are seen rotated after a refresh", async () => {
+    it("returns a rotated secret after a refresh", async () => {
       await using fixture = await makeFixture();
       await fixture.store("Fake@v1", { token: "old" });
       await fixture.port.get("Fake@v1");
@@ -39,7 +39,7 @@ export function secretsContract(engine: string, makeFixture: () => Promise<Secre
       expect(await fixture.port.get("Fake@v1")).toEqual({ token: "new" });
     });
 
-    it("turn up after a refresh where they were missing", async () => {
+    it("returns a new secret after a refresh", async () => {
       await using fixture = await makeFixture();
       expect(await fixture.port.get("Fake@v1")).toBeUndefined();
 
@@ -49,7 +49,7 @@ export function secretsContract(engine: string, makeFixture: () => Promise<Secre
       expect(await fixture.port.get("Fake@v1")).toEqual({ token: "t" });
     });
 
-    it.each(["__proto__", "constructor", "toString@v1"])("know no secret of a connector called %s", async (name) => {
+    it.each(["__proto__", "constructor", "toString@v1"])("finds no secret for a connector named %s", async (name) => {
       await using fixture = await makeFixture();
       await fixture.store("Fake@v1", { token: "t" });
 

@@ -9,17 +9,17 @@ import type { PacketQuery, Put, Stored, StorePort } from "../../bridge/ports/sto
 import { createPacketRecord, type Transition, transitionPacket } from "../../bridge/recording/transitions.ts";
 import { anEvent, aPacket, aVersion, noon } from "../support/builders.ts";
 
-/** An engine's table and ledger, empty. */
+/** One engine's table and ledger, empty. */
 export interface StoreFixture extends AsyncDisposable {
   readonly port: StorePort;
-  /** Ends the process and begins anew on the same store; absent where it lives elsewhere or nowhere. */
+  /** Simulates a restart of the process on the same store. Absent if the store is remote or not durable. */
   reopen?(): Promise<void>;
 }
 
-/** What every engine's table and ledger keep. */
+/** Checks an engine's table and ledger. */
 export function storeContract(engine: string, makeFixture: () => Promise<StoreFixture>): void {
   describe(`the store of ${engine}`, () => {
-    it("gives jobs newest first: all, or those that are not over", async () => {
+    it("lists jobs newest first, either all or only those still running", async () => {
       await using fixture = await makeFixture();
       const { port } = fixture;
       for (const [id, status] of [
@@ -44,7 +44,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
     });
 
     describe("conditional puts", () => {
-      it("give back what was put, with how often it was written", async () => {
+      it("returns the value as written, with the number of writes as its etag", async () => {
         await using fixture = await makeFixture();
         const value = { position: "7" };
 
@@ -56,7 +56,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         ]);
       });
 
-      it("go through with the stored etag and with no other", async () => {
+      it("succeeds only with the stored etag", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;
         const put = (etag: number, position: string) =>
@@ -73,7 +73,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
       });
 
       it.each(["packet", "event", "cursor", "shadow", "health", "sheet", "job", "seal"] as const)(
-        "keep a %s to its kind",
+        "keeps a %s apart from the other kinds",
         async (kind) => {
           await using fixture = await makeFixture();
           const { port } = fixture;
@@ -92,7 +92,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         },
       );
 
-      it("let one of many writers win, whoever it is", async () => {
+      it("lets exactly one of many concurrent writers succeed", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;
         await port.write([{ kind: "cursor", id: "a", value: { position: "0" }, etag: 0 }]);
@@ -108,7 +108,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         expect(await port.read("cursor", ["a"])).toEqual([{ value: { position: `${winner}` }, etag: 2 }]);
       });
 
-      it("keep any JSON as it was", async () => {
+      it("stores any JSON unchanged", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;
         const fields = {
@@ -124,8 +124,8 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
       });
     });
 
-    describe("one write", () => {
-      it("is all or nothing where a put conflicts", async () => {
+    describe("transaction", () => {
+      it("writes nothing if one of its puts conflicts", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;
         await port.write([{ kind: "cursor", id: "there", value: { position: "1" }, etag: 0 }]);
@@ -142,7 +142,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         expect((await port.read("cursor", ["there"]))[0]?.value).toEqual({ position: "1" });
       });
 
-      it("of a packet that moved on meanwhile is a conflict, whatever status either gives it", async () => {
+      it("conflicts if the packet has changed since it was read, whatever status it writes", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;
         const { record, entry } = aNew();
@@ -159,7 +159,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         });
       });
 
-      it("is all or nothing where an entry's place in its chain is taken", async () => {
+      it("writes nothing if an entry's sequence number in its chain is taken", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;
         const first = aNew();
@@ -179,7 +179,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         expect(await port.read("cursor", ["beside"])).toEqual([undefined]);
       });
 
-      it("takes 100 puts and entries together and not 101", async () => {
+      it("accepts 100 puts and entries in total and rejects 101", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;
         const many = Array.from({ length: 50 }, (_, i) => aNew({ id: idOf(i) }));
@@ -191,7 +191,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         expect(await port.write(puts, entries)).toBe("written");
       });
 
-      it("takes 3.5 MB together and not more", async () => {
+      it("accepts 3.5 MB in total and rejects more", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;
         const many = Array.from({ length: 14 }, (_, i) => aNew({ id: idOf(i), fields: { text: "x".repeat(250_000) } }));
@@ -206,7 +206,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         expect(await write(many.slice(1))).toBe("written");
       });
 
-      it("keeps the largest packets and events as they were, through every step", async () => {
+      it("stores the largest packets and events unchanged through every transition", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;
         const ids = [1, 2, 3].map(idOf);
@@ -232,7 +232,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         expect((await port.events({ limit: 10 })).map(({ value }) => value.event)).toEqual([event]);
       });
 
-      it("erases bodies, small and large, and nothing else", async () => {
+      it("erases only the bodies of packets and events, small or large", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;
         const ids = [1, 2, 3].map(idOf);
@@ -262,13 +262,13 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         const listed = (await port.packets({ limit: 10 })).items;
         expect(listed.map(({ packet }) => packet.fields)).toEqual([{}, {}, {}]);
         const events = await port.events({ type: "t", limit: 10 });
-        // Of the same microsecond either may come first.
+        // Both were accepted in the same microsecond, so either may be first.
         expect(events.map(({ key }) => key).sort()).toEqual(["evt-large", "evt-small"]);
         expect(events.map(({ value }) => value.event)).toEqual([undefined, undefined]);
         for (const id of ids) await advanceTo(port, id, "SENT");
       });
 
-      it("of nothing changes nothing", async () => {
+      it("succeeds without puts and entries and changes nothing", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;
 
@@ -278,7 +278,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
     });
 
     describe("packets", () => {
-      it("come by time of recording, page after page, each once, either way round", async () => {
+      it("pages through packets by recording time in either direction, each exactly once", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;
         for (let i = 0; i < 12; i++) await add(port, aNew({ id: idOf(i) }, noon + Math.floor(i / 3)));
@@ -294,7 +294,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         expect(idsOf(backward)).toEqual(idsOf(forward).reverse());
       });
 
-      it("are chosen by connector, status and window: from inclusive, to exclusive", async () => {
+      it("filters packets by connector, status and time window, excluding its end", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;
         for (let i = 0; i < 6; i++) {
@@ -314,7 +314,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         expect(await found({ connector: "Nobody@v1" })).toEqual([]);
       });
 
-      it("are found by sheet, event, record and by text, in whatever case, page after page", async () => {
+      it("pages through packets filtered by sheet, event, entity and case-insensitive text", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;
         for (let i = 0; i < 12; i++) {
@@ -336,7 +336,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         expect(await found({ statuses: ["HELD"], sheet: "per_diem" })).toEqual([]);
       });
 
-      it("that are held are found among many that are not, either way round, until they are not held", async () => {
+      it("lists held packets in either direction until they are released or closed", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;
         for (let i = 0; i < 8; i++) await add(port, aNew({ id: idOf(i) }, noon + i));
@@ -354,7 +354,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         expect(await held()).toEqual([idOf(1)]);
       });
 
-      it("of a window are paged to its end and not beyond", async () => {
+      it("pages through a time window and stops at its end", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;
         for (let i = 0; i < 10; i++) await add(port, aNew({ id: idOf(i) }, noon + i));
@@ -366,7 +366,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         expect(idsOf(found)).toEqual([2, 3, 4, 5, 6, 7].map(idOf));
       });
 
-      it("that wait are those QUEUED or RETRY recorded before a time, oldest first", async () => {
+      it("lists QUEUED and RETRY packets recorded before a time, oldest first", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;
         const statuses = ["QUEUED", "RETRY", "HELD", "SENT", "UNCHANGED", "RETRY"] as const;
@@ -383,7 +383,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         expect(idsOf(waiting)).toEqual([idOf(0), idOf(1)]);
       });
 
-      it("recorded as unsent are found until the mark is gone", async () => {
+      it("lists packets marked as unsent until the mark is cleared", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;
         await add(port, aNew({ id: idOf(1) }, noon, { unsent: true }));
@@ -393,7 +393,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         const [found, ...more] = await port.unsent("Fake@v1", 10);
         expect(found).toMatchObject({ value: { packet: { id: idOf(1) } }, etag: 1 });
         expect(more).toEqual([]);
-        if (!found) throw new Error("it is not found");
+        if (!found) throw new Error("no unsent packet was found");
         const { unsent: _, ...sent } = found.value.progress;
         await port.write([putOf({ ...found.value, progress: sent }, 1)]);
 
@@ -401,7 +401,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         expect(await port.unsent("Other@v1", 10)).toHaveLength(1);
       });
 
-      it("open in a strict lane come by their order, held ones too, closed ones not", async () => {
+      it("lists the open packets of a strict lane in lane order, including held ones", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;
         const strict = { order: "strict", lane: "Fake@v1#j" } as const;
@@ -423,7 +423,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
     });
 
     describe("events", () => {
-      it("come in the order they were recorded, by type or all, after a position", async () => {
+      it("lists events after a position in recording order, optionally by type", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;
         for (let i = 0; i < 7; i++) await addEvent(port, `evt-${i}`, { type: i % 2 === 0 ? "even" : "odd" });
@@ -439,7 +439,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         expect(await port.events({ type: "nobody", limit: 10 })).toEqual([]);
       });
 
-      it("come newest first as well, in pages, with what was recorded just now", async () => {
+      it("pages through events newest first, starting with the latest", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;
         for (let i = 0; i < 7; i++) await addEvent(port, `evt-${i}`, { type: i % 2 === 0 ? "even" : "odd" });
@@ -453,7 +453,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         expect(even.map(({ key }) => key)).toEqual(["evt-6", "evt-4"]);
       });
 
-      it("come from a window of acceptance, from inclusive, to exclusive, and in pages", async () => {
+      it("pages through events accepted in a time window, excluding its end", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;
         for (let i = 0; i < 6; i++) await addEvent(port, `evt-${i}`, { accepted: noon * 1_000 + i });
@@ -468,7 +468,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         expect(port.eventsSettleMs).toBeGreaterThanOrEqual(0);
       });
 
-      it("never turn up before one that was already given", async () => {
+      it("never places a new event before one that was already returned", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;
         const seen: string[] = [];
@@ -488,7 +488,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         expect(new Set(seen).size).toBe(30);
       });
 
-      it("whose packets are not all on their queues are found, oldest first, until they are", async () => {
+      it("lists events with unsent packets, oldest first, until the mark is cleared", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;
         await addEvent(port, "evt-late", { accepted: 300, unsent: true });
@@ -499,7 +499,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         expect((await port.unsentEvents(300, 10)).map(({ key }) => key)).toEqual(["evt-early"]);
         expect(await port.unsentEvents(301, 1)).toHaveLength(1);
         const [stored] = await port.read("event", ["evt-early"]);
-        if (!stored) throw new Error("it is not recorded");
+        if (!stored) throw new Error("evt-early is not recorded");
         const { unsent: _, ...sent } = stored.value;
         await port.write([{ kind: "event", id: "evt-early", value: sent, etag: 1 }]);
 
@@ -507,8 +507,8 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
       });
     });
 
-    describe("the ledger", () => {
-      it("gives a chain in order, and nothing for one that is none", async () => {
+    describe("ledger", () => {
+      it("returns a chain in order, or no entries for an unknown chain", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;
         const chain = await aChainOf(port, idOf(1), ["RETRY", "QUEUED", "SENT"]);
@@ -518,7 +518,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         expect(await port.chain("evt-nobody")).toEqual([]);
       });
 
-      it("gives everything, a chain after another, page after page, each entry once", async () => {
+      it("pages through all entries chain by chain, each exactly once", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;
         for (let i = 0; i < 5; i++) await aChainOf(port, idOf(i), ["RETRY", "SENT"]);
@@ -535,7 +535,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
       });
     });
 
-    it("tallies every event and packet by its status, and the duplicates", async () => {
+    it("counts events and packets by status, and the duplicates", async () => {
       await using fixture = await makeFixture();
       const { port } = fixture;
       for (const [i, status] of (
@@ -554,7 +554,7 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
       });
     });
 
-    it("keeps all that was written over a restart, and its etags", async (context) => {
+    it("keeps records, chains and etags across a restart", async (context) => {
       await using fixture = await makeFixture();
       if (!fixture.reopen) return context.skip();
       const chain = await aChainOf(fixture.port, idOf(1), ["RETRY", "SENT"]);

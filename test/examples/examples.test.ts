@@ -10,10 +10,10 @@ const root = join(import.meta.dirname, "..", "..");
 
 /** Creates a folder with only the mapping sheets and the policy. */
 function folder(): Home {
-  const made = home();
-  cpSync(join(root, "mappings"), join(made.path, "mappings"), { recursive: true });
-  cpSync(join(root, "governance.yaml"), join(made.path, "governance.yaml"));
-  return made;
+  const copy = home();
+  cpSync(join(root, "mappings"), join(copy.path, "mappings"), { recursive: true });
+  cpSync(join(root, "governance.yaml"), join(copy.path, "governance.yaml"));
+  return copy;
 }
 
 async function run(file: string, cwd: string, env: Record<string, string> = {}, ...args: string[]) {

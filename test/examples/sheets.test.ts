@@ -26,7 +26,7 @@ test("each connector accepts the configurations shown in the documentation", asy
     Object.entries((parse(yaml as string) as { connectors: Record<string, unknown> }).connectors),
   );
 
-  const faults = shown.flatMap(([name, config]) => {
+  const issues = shown.flatMap(([name, config]) => {
     const found = catalog.find(name);
     if (!("connector" in found)) return [found.issue];
     return (found.connector.config.safeParse(config).error?.issues ?? []).map(
@@ -34,6 +34,6 @@ test("each connector accepts the configurations shown in the documentation", asy
     );
   });
 
-  expect(faults).toEqual([]);
+  expect(issues).toEqual([]);
   expect(shown.length).toBeGreaterThan(3);
 });

@@ -7,7 +7,7 @@ import { lambda } from "./lambda.ts";
 
 const lane = "lane:Fake@v1";
 
-/** A bridge with packets on their lanes: one for each event's entity, in order. */
+/** Creates a bridge with a queued packet for each given entity, in order. */
 async function withPackets(entities: readonly string[], target: FakeTarget = fakeTarget()) {
   const core = await aCore({ targets: [target] });
   await core.emit(
@@ -24,7 +24,7 @@ async function byEntity(core: Core): Promise<Map<string, PacketRecord[]>> {
 const idsOf = (records: readonly PacketRecord[] = []) => records.map(({ packet }) => packet.id);
 const statusesOf = (records: readonly PacketRecord[] = []) => records.map(({ progress }) => progress.status);
 
-/** How many messages the lane queue would give now; they are given back at once. */
+/** Returns the number of visible messages in the lane queue. They stay visible. */
 async function visible({ engine }: Core): Promise<number> {
   const messages = await engine.queue.receive(lane, { max: 10, visibilityMs: 1_000, waitMs: 0 });
   await engine.queue.delay(
@@ -47,7 +47,7 @@ describe("connectorHandler", () => {
     expect(await core.depth(lane)).toBe(0);
   });
 
-  it("holds back the lane of a failed message, and no other", async () => {
+  it("holds back the lane of a failed message and no other", async () => {
     const { core, target, handler } = await withPackets(["a", "b", "b", "c"]);
     await using _ = core;
     target.behave = (packet) => (packet.entity === "b" ? retry("answered 503") : target.take(packet));
@@ -62,7 +62,7 @@ describe("connectorHandler", () => {
     expect(target.calls.filter(({ entity }) => entity === "b")).toHaveLength(1);
   });
 
-  it("makes the head and those behind it wait together, and no longer than the back-off", async () => {
+  it("delays the head of a lane and its followers together, for the back-off only", async () => {
     const { core, target, handler } = await withPackets(["b", "b"]);
     await using _ = core;
     target.behave = () => retry("answered 503");
@@ -80,7 +80,7 @@ describe("connectorHandler", () => {
     expect(target.calls.map(({ fields }) => fields.note)).toEqual(["n0", "n0", "n1"]);
   });
 
-  it("knows a packet's lane by the packet where the queue does not say its group", async () => {
+  it("reads the lane from the packet if the queue reports no message group", async () => {
     const { core, target, handler } = await withPackets(["a", "b", "b"]);
     await using _ = core;
     target.behave = (packet) => (packet.entity === "b" ? retry("answered 503") : target.take(packet));
@@ -91,7 +91,7 @@ describe("connectorHandler", () => {
     expect(target.calls.filter(({ entity }) => entity === "b")).toHaveLength(1);
   });
 
-  it("starts no send with less than 8 s left, and gives everything back at once", async () => {
+  it("starts no send with less than 8 s left and returns all messages at once", async () => {
     const { core, target, handler } = await withPackets(["a", "b"]);
     await using _ = core;
 
@@ -102,7 +102,7 @@ describe("connectorHandler", () => {
     expect(await visible(core)).toBe(2);
   });
 
-  it("starts no send that its rate has held back until less than 8 s are left", async () => {
+  it("starts no send that the rate limit delayed until less than 8 s are left", async () => {
     const { core, target, handler } = await withPackets(["a", "b", "c"], fakeTarget({ perSecond: 1 }));
     await using _ = core;
 
@@ -117,7 +117,7 @@ describe("connectorHandler", () => {
     expect(waiting.map(({ progress }) => progress.tries)).toEqual([0, 0]);
   });
 
-  it("reports a failure though the queue did not take its delay", async () => {
+  it("reports a failed message even if its delay could not be set", async () => {
     const { core, target } = await withPackets(["a"]);
     await using _ = core;
     target.behave = () => retry("answered 503");
@@ -131,7 +131,7 @@ describe("connectorHandler", () => {
     expect(core.lines.map(({ step }) => step)).toContain("delay-failed");
   });
 
-  it("removes a message that is none of its packets", async () => {
+  it("removes a message that is not one of its packets", async () => {
     const { core, target, handler } = await withPackets([]);
     await using _ = core;
     await core.engine.queue.send(lane, [{ group: "g", dedup: "1", body: "not a packet" }]);
@@ -143,7 +143,7 @@ describe("connectorHandler", () => {
     expect(await core.depth(lane)).toBe(0);
   });
 
-  it("throws for what is no SQS event", async () => {
+  it("throws for an event that is not an SQS event", async () => {
     const { core, handler } = await withPackets([]);
     await using _ = core;
 

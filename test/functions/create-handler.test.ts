@@ -6,14 +6,14 @@ import { readMapperEnv } from "../../functions/env.ts";
 import { type AwsServer, awsServer, Refusal } from "../support/aws-server.ts";
 import { aPathEnv } from "./path-env.ts";
 
-/** What a function has written, line by line. */
+/** Lines that the function has written to its output. */
 let written: string[];
 
 beforeEach(() => {
   written = [];
-  const take = (chunk: unknown) => written.push(String(chunk)) > 0;
-  vi.spyOn(process.stdout, "write").mockImplementation(take);
-  vi.spyOn(process.stderr, "write").mockImplementation(take);
+  const capture = (chunk: unknown) => written.push(String(chunk)) > 0;
+  vi.spyOn(process.stdout, "write").mockImplementation(capture);
+  vi.spyOn(process.stderr, "write").mockImplementation(capture);
   for (const [name, value] of Object.entries(aPathEnv())) vi.stubEnv(name, value);
 });
 
@@ -24,9 +24,9 @@ afterEach(() => {
 
 const linesOf = () => written.map((line) => JSON.parse(line) as Record<string, unknown>);
 const metricsOf = () => linesOf().filter((line) => "_aws" in line);
-const toldOf = () => linesOf().filter((line) => !("_aws" in line));
+const logLinesOf = () => linesOf().filter((line) => !("_aws" in line));
 
-/** A call as Lambda makes it. */
+/** Builds the context of an invocation. */
 function aCall(overrides: Partial<Context> = {}): Context {
   return {
     functionName: "hms-bridge-mapper",
@@ -36,34 +36,34 @@ function aCall(overrides: Partial<Context> = {}): Context {
   } as Context;
 }
 
-/** Has clients made from now on call a server of the test. */
-function callingAws({ client }: AwsServer): void {
+/** Points AWS clients created from now on to a test server. */
+function useAwsServer({ client }: AwsServer): void {
   vi.stubEnv("AWS_ENDPOINT_URL", client.endpoint);
   vi.stubEnv("AWS_REGION", client.region);
   vi.stubEnv("AWS_ACCESS_KEY_ID", client.credentials.accessKeyId);
   vi.stubEnv("AWS_SECRET_ACCESS_KEY", client.credentials.secretAccessKey);
 }
 
-/** A function that only says something. */
-function saying(say: (log: Engine["log"]) => void) {
-  return createHandler(readMapperEnv, async (_env, log) => async () => say(log));
+/** Creates a function that only writes log lines. */
+function logging(write: (log: Engine["log"]) => void) {
+  return createHandler(readMapperEnv, async (_env, log) => async () => write(log));
 }
 
-describe("a function's door", () => {
-  it("makes the handler once, and not before it is called", async () => {
-    let made = 0;
+describe("createHandler", () => {
+  it("creates the handler once, on the first invocation", async () => {
+    let created = 0;
     const handler = createHandler(readMapperEnv, async () => {
-      made++;
+      created++;
       return async () => "done";
     });
-    const before = made;
+    const before = created;
 
     const answers = await Promise.all([handler({}, aCall()), handler({}, aCall())]);
 
-    expect([before, made, ...answers]).toEqual([0, 1, "done", "done"]);
+    expect([before, created, ...answers]).toEqual([0, 1, "done", "done"]);
   });
 
-  it("tries again at the next call where making the handler failed", async () => {
+  it("tries again on the next invocation if creating the handler failed", async () => {
     let calls = 0;
     const handler = createHandler(readMapperEnv, async () => {
       if (++calls === 1) throw new Error("no key yet");
@@ -74,14 +74,14 @@ describe("a function's door", () => {
     expect(await handler({}, aCall())).toBe("done");
   });
 
-  it("logs a line with the deployment, the function, the call and the path's own fields, and nothing else", async () => {
-    const handler = saying((log) =>
+  it("logs a line with deployment, function, request and the line's own fields, and nothing else", async () => {
+    const handler = logging((log) =>
       log({ step: "retry", packet: "pkt-1", connector: "Fake@v1", why: "answered", http: 503, tries: 2 }),
     );
 
     await handler({ Records: [{ body: "a payload" }] }, aCall());
 
-    expect(toldOf()).toEqual([
+    expect(logLinesOf()).toEqual([
       {
         time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
         level: "WARN",
@@ -99,17 +99,17 @@ describe("a function's door", () => {
     expect(written.join()).not.toContain("a payload");
   });
 
-  it("names the call that is running, not the one before", async () => {
-    const handler = saying((log) => log({ step: "expanded" }));
+  it("logs the id of the current request, not of the previous one", async () => {
+    const handler = logging((log) => log({ step: "expanded" }));
 
     await handler({}, aCall({ awsRequestId: "req-1" }));
     await handler({}, aCall({ awsRequestId: "req-2" }));
 
-    expect(toldOf().map(({ request }) => request)).toEqual(["req-1", "req-2"]);
+    expect(logLinesOf().map(({ request }) => request)).toEqual(["req-1", "req-2"]);
   });
 
-  it("measures what a connector did under that connector, in one line a call", async () => {
-    const handler = saying((log) => {
+  it("emits one line of metrics per connector and invocation", async () => {
+    const handler = logging((log) => {
       log({ step: "delivered", packet: "pkt-1", connector: "Fake@v1", lagMs: 40, ageMs: 90 });
       log({ step: "delivered", packet: "pkt-2", connector: "Fake@v1", lagMs: 60 });
       log({ step: "retry", packet: "pkt-3", connector: "Other@v1", why: "no-answer" });
@@ -130,16 +130,16 @@ describe("a function's door", () => {
     expect(byConnector.get(undefined)).toMatchObject({ EventsExpanded: 1, PacketsRecorded: 3, EventAge: 5 });
   });
 
-  it("tells a call's alerts when it is over, on the deployment's bus, and of a call without any nobody", async () => {
+  it("publishes an invocation's alerts to the bus at its end, and makes no request without alerts", async () => {
     await using server = await awsServer(({ body }) => ({ Entries: body.Entries.map(() => ({})) }));
-    callingAws(server);
-    const handler = saying((log) => {
+    useAwsServer(server);
+    const handler = logging((log) => {
       log({ step: "held", packet: "pkt-1", connector: "Fake@v1", why: "refused" });
       log({ step: "target-down", connector: "Fake@v1", why: "strikes" });
     });
 
     await handler({}, aCall());
-    await saying((log) => log({ step: "delivered", connector: "Fake@v1" }))({}, aCall());
+    await logging((log) => log({ step: "delivered", connector: "Fake@v1" }))({}, aCall());
 
     expect(server.asked).toHaveLength(1);
     expect(server.asked[0]?.body.Entries).toMatchObject([
@@ -148,31 +148,31 @@ describe("a function's door", () => {
     ]);
   });
 
-  it("answers as it would have where its alerts cannot be told, also where it failed, and says so in its log", async () => {
+  it("returns or throws as usual if its alerts cannot be published, and logs the failure", async () => {
     await using server = await awsServer(() => new Refusal("AccessDeniedException"));
-    callingAws(server);
+    useAwsServer(server);
     const held = { step: "held", packet: "pkt-1", connector: "Fake@v1" };
-    const fine = createHandler(readMapperEnv, async (_env, log) => async () => {
+    const succeeding = createHandler(readMapperEnv, async (_env, log) => async () => {
       log(held);
       return "done";
     });
-    const faulty = createHandler(readMapperEnv, async (_env, log) => async () => {
+    const failing = createHandler(readMapperEnv, async (_env, log) => async () => {
       log(held);
-      throw new Error("its own fault");
+      throw new Error("its own error");
     });
 
-    expect(await fine({}, aCall())).toBe("done");
-    await expect(faulty({}, aCall())).rejects.toThrow("its own fault");
+    expect(await succeeding({}, aCall())).toBe("done");
+    await expect(failing({}, aCall())).rejects.toThrow("its own error");
 
-    const failed = toldOf().filter(({ step }) => step === "alert-failed");
+    const failed = logLinesOf().filter(({ step }) => step === "alert-failed");
     expect(failed).toMatchObject([
       { level: "WARN", alerts: 1 },
       { level: "WARN", alerts: 1 },
     ]);
   });
 
-  it("begins every call's metrics at nothing", async () => {
-    const handler = saying((log) => log({ step: "delivered", connector: "Fake@v1", lagMs: 1 }));
+  it("starts the metrics of every invocation at zero", async () => {
+    const handler = logging((log) => log({ step: "delivered", connector: "Fake@v1", lagMs: 1 }));
 
     await handler({}, aCall());
     await handler({}, aCall());
@@ -180,24 +180,24 @@ describe("a function's door", () => {
     expect(metricsOf().map(({ Acknowledged }) => Acknowledged)).toEqual([1, 1]);
   });
 
-  it("writes no metrics line for a call that counted nothing", async () => {
-    await saying(() => {})({}, aCall());
+  it("writes no metrics line for an invocation that counted nothing", async () => {
+    await logging(() => {})({}, aCall());
 
     expect(written).toEqual([]);
   });
 
-  it("puts out what was measured before a call failed", async () => {
+  it("emits the metrics collected before an invocation failed", async () => {
     const handler = createHandler(readMapperEnv, async (_env, log) => async () => {
       log({ step: "delivered", connector: "Fake@v1", lagMs: 1 });
-      throw new Error("the table is away");
+      throw new Error("the table is unavailable");
     });
 
-    await expect(handler({}, aCall())).rejects.toThrow("the table is away");
+    await expect(handler({}, aCall())).rejects.toThrow("the table is unavailable");
 
     expect(metricsOf()).toHaveLength(1);
   });
 
-  it("puts out what was measured before Lambda ends a call that takes too long", async () => {
+  it("emits the collected metrics before an invocation times out", async () => {
     const handler = createHandler(readMapperEnv, async (_env, log) => async () => {
       log({ step: "delivered", connector: "Fake@v1", lagMs: 1 });
       await new Promise(() => {});
@@ -208,16 +208,16 @@ describe("a function's door", () => {
     expect(metricsOf()).toHaveLength(1);
   });
 
-  it("logs only what is as loud as it is told to be, and counts all the same", async () => {
+  it("drops lines below the log level but still counts them", async () => {
     vi.stubEnv("LOG_LEVEL", "ERROR");
-    const handler = saying((log) => {
+    const handler = logging((log) => {
       log({ step: "retry", connector: "Fake@v1", why: "answered" });
       log({ step: "accept-failed", error: "TimeoutError" });
     });
 
     await handler({}, aCall());
 
-    expect(toldOf().map(({ step }) => step)).toEqual(["accept-failed"]);
+    expect(logLinesOf().map(({ step }) => step)).toEqual(["accept-failed"]);
     expect(metricsOf()).toMatchObject([{ Retries: 1 }]);
   });
 });

@@ -4,7 +4,7 @@ import { aPathEnv } from "./path-env.ts";
 
 const pathEnv = aPathEnv();
 
-describe("a function's environment", () => {
+describe("function environment", () => {
   it("reads the variables that the constructs write and ignores Lambda's own", () => {
     expect(readMapperEnv({ ...pathEnv, AWS_REGION: "us-gov-west-1" })).toEqual({
       ...pathEnv,
@@ -16,11 +16,11 @@ describe("a function's environment", () => {
     });
   });
 
-  it.each(Object.keys(pathEnv).filter((name) => name !== "LOG_LEVEL"))("without %s is refused by name", (name) => {
+  it.each(Object.keys(pathEnv).filter((name) => name !== "LOG_LEVEL"))("names %s if it is missing", (name) => {
     expect(() => readMapperEnv({ ...pathEnv, [name]: undefined })).toThrow(`the environment variable ${name}: `);
   });
 
-  it("names the compliance engine, and how patiently it is asked", () => {
+  it("parses the compliance engine's URL and fills in its timeouts", () => {
     const governance = (text: string) => readMapperEnv({ ...pathEnv, GOVERNANCE: text }).GOVERNANCE;
 
     expect(governance('{"url":"https://esq.hms.gov/vet"}')).toEqual({
@@ -31,7 +31,7 @@ describe("a function's environment", () => {
     expect(() => governance('{"url":"file:///etc/passwd"}')).toThrow("the environment variable GOVERNANCE.url: is not");
   });
 
-  it("names the places files may be read from, and no pattern that would let in more", () => {
+  it("accepts S3 folders in PLACES but no wildcards", () => {
     const places = (...given: string[]) => readMapperEnv({ ...pathEnv, PLACES: JSON.stringify(given) }).PLACES;
 
     expect(places("s3://agency-rosters/", "s3://agency/from hms/")).toEqual([

@@ -10,7 +10,7 @@ const key = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
 const env = { BRIDGE_SECRET_FAKE_INBOUND: JSON.stringify({ keys: [key] }) };
 const context = {} as Context;
 
-/** A signed message as the gateway hands it over: text of a JSON type as it is, anything else in base64. */
+/** Builds a gateway event with a signed message. The gateway passes a JSON body as text and any other as base64. */
 function aMessage(now: number, body: string, { id = "msg-1", by = key, base64 = false } = {}) {
   const seconds = String(Math.floor(now / 1_000));
   const headers = { "content-type": "application/json", ...signedHeaders([by], { id, seconds, body }) };
@@ -21,8 +21,8 @@ function aMessage(now: number, body: string, { id = "msg-1", by = key, base64 = 
   };
 }
 
-describe("the inbound door behind a gateway", () => {
-  it("takes a signed message by its bytes, whichever way the gateway hands them over, and once", async () => {
+describe("inbound webhook handler", () => {
+  it("accepts a signed message as text or base64, and only once", async () => {
     await using core = await aCore({ env });
     const handle = inboundHandler(core.engine);
     const now = core.clock.now();
@@ -36,7 +36,7 @@ describe("the inbound door behind a gateway", () => {
     expect(JSON.parse(first.body ?? "")).toEqual(JSON.parse(again.body ?? ""));
   });
 
-  it("refuses what nobody signed who is known, and what is too large, and nothing is stored", async () => {
+  it("rejects forged, unsigned and oversized messages and other paths, and stores nothing", async () => {
     await using core = await aCore({ env });
     const handle = inboundHandler(core.engine);
     const now = core.clock.now();
@@ -51,7 +51,7 @@ describe("the inbound door behind a gateway", () => {
     expect((await core.engine.queue.depth("inbox")).waiting).toBe(0);
   });
 
-  it("fails where a message cannot be stored, so that its sender tries again, and repeats none of its words", async () => {
+  it("throws if a message cannot be stored, so that its sender retries, without repeating its content", async () => {
     await using core = await aCore({ env });
     const queue = Object.assign(Object.create(core.engine.queue), {
       send: () => Promise.reject(new Error("refused: dailyRate is 81")),

@@ -3,7 +3,7 @@ import type { Message, QueueName } from "../../bridge/ports/queue.ts";
 import type { BatchHandler } from "../../functions/sqs-batch.ts";
 import type { Core } from "../support/core.ts";
 
-/** A record as Lambda hands it to a function. */
+/** Returns a queue message as an SQS record of a Lambda event. */
 export function sqsRecord({ id, group, body, receiveCount, receipt }: Message, withGroup = true) {
   return {
     messageId: id,
@@ -26,30 +26,30 @@ export function sqsRecord({ id, group, body, receiveCount, receipt }: Message, w
 
 export interface LambdaOptions {
   readonly remainingMs?: number;
-  /** Whether records carry their group. */
+  /** True, the default, if the records contain the message group. */
   readonly withGroup?: boolean;
 }
 
-export interface Called {
+export interface Invocation {
   readonly messages: readonly Message[];
   readonly response: SQSBatchResponse;
-  /** The bodies' ids (`pkt-…`) of what was reported as failed. */
+  /** Ids (`pkt-…`) of the packets reported as failed. */
   readonly failed: readonly string[];
 }
 
-/** What Lambda does: takes a batch off a queue, calls the function, and removes what was not reported as failed. */
+/** Acts as Lambda: receives a batch, invokes the handler, and deletes the messages not reported as failed. */
 export async function lambda(
   core: Core,
   queue: QueueName,
   handler: BatchHandler,
   { remainingMs = 30_000, withGroup = true }: LambdaOptions = {},
-): Promise<Called> {
+): Promise<Invocation> {
   const messages = await core.engine.queue.receive(queue, { max: 10, visibilityMs: 180_000, waitMs: 0 });
   const event = { Records: messages.map((message) => sqsRecord(message, withGroup)) };
   const response = await handler(event, { getRemainingTimeInMillis: () => remainingMs });
   const failures = new Set(response.batchItemFailures.map(({ itemIdentifier }) => itemIdentifier));
-  const done = messages.filter(({ id }) => !failures.has(id)).map(({ receipt }) => receipt);
-  await core.engine.queue.remove(queue, done);
+  const succeeded = messages.filter(({ id }) => !failures.has(id)).map(({ receipt }) => receipt);
+  await core.engine.queue.remove(queue, succeeded);
   const failed = messages
     .filter(({ id }) => failures.has(id))
     .map(({ body }) => (JSON.parse(body) as { id: string }).id);

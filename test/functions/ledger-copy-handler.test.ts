@@ -8,8 +8,8 @@ import { noon } from "../support/builders.ts";
 import { ManualClock } from "../support/clock.ts";
 import { imageOf, streamRecord } from "./stream-records.ts";
 
-describe("copying the ledger", () => {
-  it("puts a batch's entries into one object, each as it was hashed, in their order", async () => {
+describe("ledger copy handler", () => {
+  it("writes a batch's entries to one object, in order and as they were hashed", async () => {
     const { copy, bucket, lines } = aCopying();
     const first = anEntry("evt-1");
     const entries = [first, anEntry("evt-2"), anEntry("evt-1", first)];
@@ -22,7 +22,7 @@ describe("copying the ledger", () => {
     expect(lines.flatMap(measuredIn)).toEqual([{ name: "EntriesCopied", unit: "Count", value: 3 }]);
   });
 
-  it("changes nothing when the same batch comes again", async () => {
+  it("changes nothing when the same batch is repeated", async () => {
     const { copy, bucket, clock } = aCopying();
     const batch = { Records: [streamRecord(anEntry("evt-1")), streamRecord(anEntry("evt-2"))] };
     await copy(batch);
@@ -34,7 +34,7 @@ describe("copying the ledger", () => {
     expect(bucket.objects).toEqual(before);
   });
 
-  it("names a late batch by the time it is copied, so that it is not passed over", async () => {
+  it("names a late batch by the time of its copy, so that sealing does not skip it", async () => {
     const { copy, bucket, clock } = aCopying();
     await copy({ Records: [streamRecord(anEntry("evt-1"))] });
     await clock.advance(3_600_000);
@@ -45,7 +45,7 @@ describe("copying the ledger", () => {
     expect(late).toMatch(/^entries\/2026-03-01T12-59-30\.000Z-/);
   });
 
-  it.each(["MODIFY", "REMOVE"] as const)("keeps what a %s did, and rings", async (eventName) => {
+  it.each(["MODIFY", "REMOVE"] as const)("stores the change of a %s and raises an alarm", async (eventName) => {
     const { copy, bucket, lines } = aCopying();
     const entry = anEntry("pkt-1");
     const record = streamRecord(entry, { eventName });
@@ -63,7 +63,7 @@ describe("copying the ledger", () => {
     expect(measuredIn(line)).toEqual([{ name: "LedgerTampered", unit: "Count", value: 1 }]);
   });
 
-  it("copies what was appended beside it all the same", async () => {
+  it("copies appended entries even if the batch also contains tampering", async () => {
     const { copy, bucket } = aCopying();
 
     await copy({ Records: [streamRecord(anEntry("evt-1")), streamRecord(anEntry("evt-2"), { eventName: "REMOVE" })] });
@@ -72,12 +72,15 @@ describe("copying the ledger", () => {
   });
 
   it.each([
-    ["no entry", { pk: { S: "evt-1" }, sk: { N: "1" } }],
-    ["no JSON", { ...imageOf(anEntry("evt-1")), entry: { S: "{" } }],
-    ["another chain's entry", imageOf(anEntry("evt-2"))],
-    ["an entry of another number", imageOf(anEntry("evt-1", anEntry("evt-1")))],
-    ["two entries in one", { ...imageOf(anEntry("evt-1")), entry: { S: `${JSON.stringify(anEntry("evt-1"))}\n{}` } }],
-  ])("takes an insertion of %s for tampering, and goes on", async (_, image) => {
+    ["an item without an entry", { pk: { S: "evt-1" }, sk: { N: "1" } }],
+    ["an entry that is not JSON", { ...imageOf(anEntry("evt-1")), entry: { S: "{" } }],
+    ["an entry of another chain", imageOf(anEntry("evt-2"))],
+    ["an entry with another number", imageOf(anEntry("evt-1", anEntry("evt-1")))],
+    [
+      "two entries in one item",
+      { ...imageOf(anEntry("evt-1")), entry: { S: `${JSON.stringify(anEntry("evt-1"))}\n{}` } },
+    ],
+  ])("reports an insertion of %s as tampering and continues", async (_, image) => {
     const { copy, bucket, lines } = aCopying();
 
     await copy({ Records: [streamRecord(anEntry("evt-1"), { image }), streamRecord(anEntry("evt-9"))] });
@@ -86,13 +89,13 @@ describe("copying the ledger", () => {
     expect(lines.map(({ step }) => step)).toEqual(["copied", "ledger-tampered"]);
   });
 
-  it("fails as a whole where the bucket is away, so that Lambda brings the batch again", async () => {
+  it("fails the whole batch if the bucket is unavailable, so that Lambda retries it", async () => {
     const { copy } = aCopying({ put: () => Promise.reject(new Error("SlowDown")) });
 
     await expect(copy({ Records: [streamRecord(anEntry("evt-1"))] })).rejects.toThrow("SlowDown");
   });
 
-  it("refuses what is no stream's event, and repeats nothing of it", async () => {
+  it("rejects an event that is not from a stream without repeating its content", async () => {
     const { copy } = aCopying();
 
     await expect(copy({ Records: [{ body: "123-45-6789" }] })).rejects.toThrow(

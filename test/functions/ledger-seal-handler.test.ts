@@ -12,10 +12,10 @@ import { aCore, type Core } from "../support/core.ts";
 import { aKeyPair } from "../support/seals.ts";
 import { streamRecord } from "./stream-records.ts";
 
-describe("sealing the ledger's copies", () => {
-  it("seals what was copied, with the public key beside the seals", async () => {
+describe("ledger seal handler", () => {
+  it("seals the copied entries and stores the public key with the seals", async () => {
     await using core = await aCore();
-    const { seal, stream, bucket, evidence } = aKeeping(core);
+    const { seal, stream, bucket, evidence } = copyAndSeal(core);
     await work(core, 3);
     await stream();
     await core.clock.advance(120_000);
@@ -31,9 +31,9 @@ describe("sealing the ledger's copies", () => {
     expect(await verifyLedger(core.engine, { evidence })).toMatchObject({ seals: { seals: 1, unsealed: 0 } });
   });
 
-  it("says so each time, also when nothing was written: silence is what the alarm hears", async () => {
+  it("logs every run, even without new entries, because missing metrics trigger the alarm", async () => {
     await using core = await aCore();
-    const { seal, lines } = aKeeping(core);
+    const { seal, lines } = copyAndSeal(core);
 
     await seal();
 
@@ -41,9 +41,9 @@ describe("sealing the ledger's copies", () => {
     expect(lines.flatMap(measuredIn)).toEqual([{ name: "EntriesSealed", unit: "Count", value: 0 }]);
   });
 
-  it("waits until a copy is surely there, and passes over none that comes late", async () => {
+  it("seals entries only after a delay and also seals those that were copied late", async () => {
     await using core = await aCore();
-    const { seal, stream, evidence } = aKeeping(core);
+    const { seal, stream, evidence } = copyAndSeal(core);
     await work(core, 1);
     await stream();
     await core.clock.advance(60_000);
@@ -67,9 +67,9 @@ describe("sealing the ledger's copies", () => {
     expect(seals).toMatchObject({ seals: 3, unsealed: 0 });
   });
 
-  it("lists an entry twice where its batch was copied twice, and the check does not mind", async () => {
+  it("produces a valid seal even if a batch was copied twice", async () => {
     await using core = await aCore();
-    const { seal, stream, evidence } = aKeeping(core);
+    const { seal, stream, evidence } = copyAndSeal(core);
     await work(core, 2);
     await stream();
     await core.clock.advance(60_000);
@@ -81,9 +81,9 @@ describe("sealing the ledger's copies", () => {
     expect((await verifyLedger(core.engine, { evidence })).fault).toBeUndefined();
   });
 
-  it("takes an entry that is on its way into the bucket for none that was put in; but not for ever", async () => {
+  it("verification tolerates an unsealed new entry for a limited time", async () => {
     await using core = await aCore();
-    const { seal, stream, evidence } = aKeeping(core);
+    const { seal, stream, evidence } = copyAndSeal(core);
     await work(core, 1);
     await stream();
     await core.clock.advance(120_000);
@@ -98,9 +98,9 @@ describe("sealing the ledger's copies", () => {
     });
   });
 
-  it("finds in the table what was changed after it was copied, and what is gone", async () => {
+  it("verification finds an entry deleted after it was copied", async () => {
     await using core = await aCore();
-    const { seal, stream, evidence } = aKeeping(core);
+    const { seal, stream, evidence } = copyAndSeal(core);
     await work(core, 2);
     await stream();
     await core.clock.advance(120_000);
@@ -119,9 +119,9 @@ describe("sealing the ledger's copies", () => {
     });
   });
 
-  it("stops where another sealed already, and leaves one chain of seals", async () => {
+  it("leaves a single chain of seals if several runs seal at once", async () => {
     await using core = await aCore();
-    const { seal, stream, evidence } = aKeeping(core);
+    const { seal, stream, evidence } = copyAndSeal(core);
     await work(core, 3);
     await stream();
     await core.clock.advance(120_000);
@@ -133,8 +133,8 @@ describe("sealing the ledger's copies", () => {
   });
 });
 
-/** Copying and sealing as on AWS, of a ledger whose stream a test plays by hand. */
-function aKeeping(core: Core) {
+/** Creates the copy and seal handlers for a core's ledger. A test drives the stream by hand. */
+function copyAndSeal(core: Core) {
   const { clock } = core;
   const bucket = memoryBucket();
   const lines: LogLine[] = [];
@@ -148,7 +148,7 @@ function aKeeping(core: Core) {
     lines,
     evidence: { seals, appended, publicKey, clock },
     seal: ledgerSealHandler({ bucket, publicKey, appended, seals, signer, clock, log }),
-    /** Copies what was not copied yet; or only the newest entry first; or all of it once more. */
+    /** Copies the entries not copied yet, or only the newest one, or all entries again. */
     async stream({ from, again }: { from?: "newest"; again?: boolean } = {}) {
       const { entries } = await core.engine.store.appended.read("", 10_000);
       const due = again ? entries : entries.slice(copied);

@@ -3,17 +3,17 @@ import { delivered, refused, retry } from "../../bridge/model/outcome.ts";
 import { levelOf, type MetricName, measuredIn } from "../../functions/log-metrics.ts";
 import { aCore, type Core, fakeTarget } from "../support/core.ts";
 
-/** Everything the path has said so far, counted as the functions count it. */
+/** Returns the metrics of all log lines so far. */
 function counted(core: Core): Partial<Record<MetricName, number>> {
   const sums: Partial<Record<MetricName, number>> = {};
   for (const { name, value } of core.lines.flatMap(measuredIn)) sums[name] = (sums[name] ?? 0) + value;
   return sums;
 }
 
-/** What a governance policy lets through, so that it reaches the target, its answers and its faults. */
+/** Policy that allows every field, so that values reach the target, its responses and its errors. */
 const allowAll = "otherwise: block\nrules:\n  - { id: all, field: '*', action: allow }";
 
-describe("the path's log lines", () => {
+describe("log lines", () => {
   it("measures a delivery's delay since it was queued and since its event", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
@@ -45,7 +45,7 @@ describe("the path's log lines", () => {
     });
   });
 
-  it("counts what a sheet could not map, but not what governance holds, because only the first rolls sheets back", async () => {
+  it("counts mapping faults apart from governance holds, because only the former roll sheets back", async () => {
     const sheets = {
       faulty: "source_event: a\ntargets: { f: { connector: Fake, map: { v: { to: v, with: '$error(1)' } } } }",
       plain: "source_event: b\ntargets: { f: { connector: Fake, map: { v: v } } }",
@@ -101,7 +101,7 @@ describe("the path's log lines", () => {
     expect(counted(core)).toMatchObject({ Retries: 1 });
   });
 
-  it("counts what a person must decide: refused, blocked or unmappable packets", async () => {
+  it("counts held packets: those the target refused and those governance blocked", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     target.behave = () => refused("answered 422");
@@ -127,7 +127,7 @@ describe("the path's log lines", () => {
     target.behave = (packet) => target.take(packet);
     await core.rest();
 
-    // The breaker's own line, and at least one probe a minute that nobody answered.
+    // One line of the circuit breaker, and at least one failed probe per minute.
     expect(during.TargetDown).toBeGreaterThanOrEqual(9);
     expect(during.Parked).toBeGreaterThanOrEqual(5);
     expect(counted(core)).toMatchObject({ Acknowledged: 5 });
@@ -152,14 +152,14 @@ describe("the path's log lines", () => {
 
     await core.rest(120_000);
 
-    const told = JSON.stringify(core.lines);
+    const logged = JSON.stringify(core.lines);
     expect(new Set(core.lines.map(({ step }) => step)).size).toBeGreaterThanOrEqual(6);
-    for (const value of planted) expect(told).not.toContain(value);
+    for (const value of planted) expect(logged).not.toContain(value);
   });
 
   it("uses no field name that the logger reserves", async () => {
     // Source: Powertools for AWS Lambda (TypeScript), Logger, reserved keys: it drops them.
-    const kept = ["level", "message", "sampling_rate", "service", "timestamp"];
+    const reserved = ["level", "message", "sampling_rate", "service", "timestamp"];
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     target.behave = () => retry("answered 503");
@@ -169,7 +169,7 @@ describe("the path's log lines", () => {
     await core.rest(120_000);
 
     const names = new Set(core.lines.flatMap((line) => Object.keys(line)));
-    expect(kept.filter((name) => names.has(name))).toEqual([]);
+    expect(reserved.filter((name) => names.has(name))).toEqual([]);
   });
 
   it("raises the level of a line that reports a problem", () => {

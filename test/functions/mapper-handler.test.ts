@@ -6,14 +6,14 @@ import { lambda, sqsRecord } from "./lambda.ts";
 
 const anEvent = { id: "e-1", subject: "rate-1", data: { new_rate: 68 } };
 
-/** An engine whose store takes no write. */
+/** Returns an engine whose store fails every write. */
 function withoutStore(engine: Engine): Engine {
   const write = () => Promise.reject(new Error("throttled"));
   return { ...engine, store: Object.create(engine.store, { write: { value: write } }) };
 }
 
 describe("mapperHandler", () => {
-  it("records an event's packets, puts them on their lanes, and reports no failure", async () => {
+  it("records an event's packets, enqueues them on their lanes and reports no failure", async () => {
     await using core = await aCore();
     await core.emit(anEvent);
 
@@ -25,7 +25,7 @@ describe("mapperHandler", () => {
     expect(await core.depth("inbox")).toBe(0);
   });
 
-  it("quarantines a malformed event, acknowledges it, and maps the others of its batch", async () => {
+  it("quarantines and acknowledges a malformed event and maps the rest of the batch", async () => {
     await using core = await aCore();
     await core.emit("{ not JSON", anEvent, JSON.stringify({ id: "e-2", type: "policy.per_diem.updated" }));
 
@@ -37,21 +37,21 @@ describe("mapperHandler", () => {
     expect(await core.depth("inbox")).toBe(0);
   });
 
-  it("changes nothing when Lambda calls it twice for one message", async () => {
+  it("changes nothing when Lambda delivers a message twice", async () => {
     await using core = await aCore();
     await core.emit(anEvent);
     const handler = mapperHandler(core.engine);
     const { messages } = await lambda(core, "inbox", handler);
     const before = await core.entries();
 
-    const again = { Records: messages.map((known) => sqsRecord(known)) };
-    const response = await handler(again, { getRemainingTimeInMillis: () => 30_000 });
+    const repeated = { Records: messages.map((message) => sqsRecord(message)) };
+    const response = await handler(repeated, { getRemainingTimeInMillis: () => 30_000 });
 
     expect(response.batchItemFailures).toEqual([]);
     expect(await core.entries()).toEqual(before);
   });
 
-  it("has an event wait longer each time its store fails, so that no outage makes it a dead letter", async () => {
+  it("delays an event longer after each store failure, so that an outage does not dead-letter it", async () => {
     await using core = await aCore();
     await core.emit(anEvent);
     const handler = mapperHandler(withoutStore(core.engine));

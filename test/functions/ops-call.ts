@@ -1,4 +1,4 @@
-/** A call as an HTTP API hands it to a function. Source: Amazon API Gateway, payload format 2.0 and IAM authorization. */
+/** Builds the event of an HTTP API request. Source: Amazon API Gateway, payload format 2.0 and IAM authorization. */
 export function aCall(
   method: "GET" | "POST",
   rawPath: string,

@@ -10,8 +10,8 @@ import { aCall } from "./ops-call.ts";
 const arn = "arn:aws-us-gov:sts::123456789012:assumed-role/Operators/jo";
 const context = {} as Context;
 
-describe("the operator's API behind a gateway", () => {
-  it("does what is asked, and the ledger names the caller's ARN", async () => {
+describe("operator API handler", () => {
+  it("serves requests and records the caller's ARN in the ledger", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     const handle = opsHandler(opsOf(core));
@@ -31,7 +31,7 @@ describe("the operator's API behind a gateway", () => {
     expect((await core.engine.store.chain(packet.id)).at(-1)?.facts).toMatchObject({ actor: arn, why: "a test" });
   });
 
-  it("answers nobody of whom the gateway has not said who it is, whatever headers they send", async () => {
+  it("answers 401 to a request without a caller verified by the gateway, whatever its headers", async () => {
     await using core = await aCore();
     const handle = opsHandler(opsOf(core));
 
@@ -56,7 +56,7 @@ describe("the operator's API behind a gateway", () => {
     expect(await core.health(fakeTarget())).toBeUndefined();
   });
 
-  it("counts nothing over the whole table, and leaves the ledger's check to who has the rights", async () => {
+  it("rejects full-table counts, ledger verification and metrics", async () => {
     await using core = await aCore();
     const handle = opsHandler(opsOf(core));
 
@@ -65,12 +65,12 @@ describe("the operator's API behind a gateway", () => {
     expect((await handle(aCall("GET", "/metrics", { arn }), context)).statusCode).toBe(404);
   });
 
-  it("has a target asked in the function that can reach it", async () => {
+  it("probes a target through the connector's own function", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
-    const asked: string[] = [];
+    const probed: string[] = [];
     const probe = async ({ name }: { name: string }) => {
-      asked.push(name);
+      probed.push(name);
       return { ...healthOf(0), status: "DOWN" as const };
     };
 
@@ -80,10 +80,10 @@ describe("the operator's API behind a gateway", () => {
     );
 
     expect(JSON.parse(answer.body ?? "")).toEqual({ connector: "Fake@v1", awake: false });
-    expect(asked).toEqual(["Fake"]);
+    expect(probed).toEqual(["Fake"]);
   });
 
-  it("asks by a word its schedule never says", () => {
+  it("distinguishes a probe request from a scheduled invocation", () => {
     expect(isProbeRequest({ ask: "now" })).toBe(true);
     for (const event of [undefined, null, {}, { ask: "later" }, { "detail-type": "Scheduled Event" }, "now"]) {
       expect(isProbeRequest(event)).toBe(false);

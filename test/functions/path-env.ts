@@ -1,4 +1,4 @@
-/** The environment every function of the path has, as the constructs write it. */
+/** Returns the environment of a function of the path, as the CDK constructs write it. */
 export function aPathEnv(): Record<string, string> {
   return {
     DEPLOYMENT: "hms-bridge",

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { sheetCheckHandler } from "../../functions/sheet-check-handler.ts";
 import { aCatalog } from "../support/builders.ts";
 
-/** As AppConfig calls a validator. */
+/** Builds the event with which AppConfig invokes a validator. */
 const validation = (configuration: unknown) => ({
   applicationId: "app1",
   configurationProfileId: "pro1",
@@ -19,13 +19,13 @@ const document = (connector: string) => ({
 const check = sheetCheckHandler(aCatalog("HR"));
 
 describe("sheet-check", () => {
-  it("lets good sheets pass, and says nothing", async () => {
+  it("returns nothing for valid sheets", async () => {
     const set = { sheets: [{ file: "mappings/a.yaml", document: document("HR") }], policy: {} };
 
     expect(await check(validation(set))).toBeUndefined();
   });
 
-  it("refuses a faulty one with file, fault and remedy, as AppConfig shows it", async () => {
+  it("rejects an invalid sheet with file, issue and fix", async () => {
     const set = { sheets: [{ file: "mappings/a.yaml", document: document("Payroll") }], policy: {} };
 
     await expect(check(validation(set))).rejects.toThrow(
@@ -33,7 +33,7 @@ describe("sheet-check", () => {
     );
   });
 
-  it("tells ten faults and counts the rest", async () => {
+  it("lists ten issues and the number of the others", async () => {
     const sheets = Array.from({ length: 15 }, (_, i) => ({ file: `mappings/s${i}.yaml`, document: document("X") }));
 
     const error = await check(validation({ sheets, policy: {} })).catch((thrown: Error) => thrown.message);
@@ -43,7 +43,7 @@ describe("sheet-check", () => {
   });
 
   it.each([{}, { content: 7 }, { content: "not base64!" }, null])(
-    "refuses %j, which is no call of AppConfig's",
+    "rejects %j because it is not an AppConfig event",
     async (event) => {
       await expect(check(event)).rejects.toThrow("its content is not base64");
     },

@@ -6,9 +6,9 @@ export type Image = Readonly<Record<string, { S: string } | { N: string }>>;
 
 export interface RecordOptions {
   readonly eventName?: "INSERT" | "MODIFY" | "REMOVE";
-  /** s since the epoch */
+  /** Seconds since the epoch. */
   readonly at?: number;
-  /** What the item says, where it is not what was appended. */
+  /** Content of the item. Default: the appended entry. */
   readonly image?: Image;
 }
 
@@ -16,9 +16,9 @@ export function imageOf(entry: LedgerEntry): Image {
   return { pk: { S: entry.chain }, sk: { N: String(entry.seq) }, entry: { S: JSON.stringify(entry) } };
 }
 
-/** A record as the ledger table's stream hands it to a function. */
+/** Builds a record of the ledger table's stream. */
 export function streamRecord(entry: LedgerEntry, { eventName = "INSERT", at, image }: RecordOptions = {}) {
-  const shown = image ?? imageOf(entry);
+  const newImage = image ?? imageOf(entry);
   return {
     eventID: String(sequence),
     eventName,
@@ -28,7 +28,7 @@ export function streamRecord(entry: LedgerEntry, { eventName = "INSERT", at, ima
     dynamodb: {
       ApproximateCreationDateTime: at ?? entry.at / 1_000,
       Keys: { pk: { S: entry.chain }, sk: { N: String(entry.seq) } },
-      ...(eventName !== "REMOVE" && { NewImage: shown }),
+      ...(eventName !== "REMOVE" && { NewImage: newImage }),
       ...(eventName !== "INSERT" && { OldImage: imageOf(entry) }),
       SequenceNumber: String(sequence++),
       SizeBytes: 400,

@@ -2,17 +2,17 @@ import { describe, expect, it } from "vitest";
 import { startJob } from "../../bridge/jobs/job-runner.ts";
 import { watchdogHandler } from "../../functions/watchdog-handler.ts";
 import { aCore, fakeTarget } from "../support/core.ts";
-import { dyingAfter } from "../support/faulty.ts";
+import { crashAfter } from "../support/crash-after.ts";
 
 const all = { from: 0, to: Number.MAX_SAFE_INTEGER, force: true };
 const aMinute = { getRemainingTimeInMillis: () => 30_000 };
 
-describe("the watchdog's function", () => {
-  it("mends what a mapper left that ended between table and queue", async () => {
+describe("watchdog handler", () => {
+  it("enqueues a packet that a mapper recorded before it crashed", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     await core.emit({ id: "1", subject: "r", data: { new_rate: 1 } });
-    await core.map(dyingAfter(core.engine, 2)).catch(() => {});
+    await core.map(crashAfter(core.engine, 2)).catch(() => {});
     expect(await core.depth(`lane:${target.id}`)).toBe(0);
     await core.clock.advance(core.engine.times.putBackMs + 1);
 
@@ -22,7 +22,7 @@ describe("the watchdog's function", () => {
     expect(target.state.get("r")).toEqual({ dailyRate: 1 });
   });
 
-  it("goes on with jobs, and leaves in time what the next call can do", async () => {
+  it("continues jobs and leaves the rest to the next invocation before its timeout", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     await core.emit(...Array.from({ length: 400 }, (_, i) => ({ id: `${i}`, subject: `${i}`, data: { new_rate: i } })));
@@ -38,7 +38,7 @@ describe("the watchdog's function", () => {
     await handler({}, aMinute);
     const second = (await core.engine.store.read("job", [id]))[0]?.value;
 
-    // Nothing empties the lanes during a call here, so each makes pages until they are full.
+    // Nothing drains the lanes during an invocation, so each one creates packets until they are full.
     expect(first).toMatchObject({ status: "RUNNING", made: 225 });
     expect(first?.leasedUntil).toBeUndefined();
     expect(second).toMatchObject({ status: "DONE", made: 400 });

@@ -2,17 +2,17 @@ import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
 import { rolesOf, synthesizedWith, type WithFiles } from "./roles.ts";
 
-/** The connector the README shows, word for word. */
+/** Returns the connector shown in the README, word for word. */
 function readmeConnector(): Record<string, string> {
   const [, code] = /```ts\n\/\/ (connectors\/parking\.ts\n[\s\S]*?)```/.exec(readFileSync("README.md", "utf8")) ?? [];
   const [file, ...lines] = code?.split("\n") ?? [];
-  if (!file) throw new Error("the README shows no connectors/parking.ts any more");
+  if (!file) throw new Error("the README no longer shows connectors/parking.ts");
   return { [file]: lines.join("\n") };
 }
 
 const declared = "connectors/badge-office.yaml";
 
-describe("a connector added as one file", () => {
+describe("connector added as one file", () => {
   let before: WithFiles;
   let after: WithFiles;
   beforeAll(() => {
@@ -28,8 +28,8 @@ describe("a connector added as one file", () => {
   describe.each([
     ["TypeScript", "ParkingConnector", "connectors/parking.ts"],
     ["YAML", "BadgeOffice", declared],
-  ])("in %s", (_, name, file) => {
-    it("gets its queue, outbox, functions, alarms and grants by synthesis alone", () => {
+  ])("%s connector", (_, name, file) => {
+    it("gets its queue, outbox, functions, alarms and permissions from synthesis alone", () => {
       const queues = added("AWS::SQS::Queue").map(({ Properties }) => Properties.QueueName);
       expect(queues.filter((queue) => queue.includes(name)).sort()).toEqual([
         `hms-bridge-lane-${name}-v1.fifo`,
@@ -40,13 +40,13 @@ describe("a connector added as one file", () => {
       const sender = functions.find(({ FunctionName }) => FunctionName === `hms-bridge-${name}-v1`);
       expect(sender?.Description).toContain(file);
       expect(functions.map(({ FunctionName }) => FunctionName)).toContain(`hms-bridge-${name}-v1-probe`);
-      const sources = (made: WithFiles) => made.of("AWS::Lambda::EventSourceMapping").length;
+      const sources = (templates: WithFiles) => templates.of("AWS::Lambda::EventSourceMapping").length;
       expect(sources(after)).toBe(sources(before) + 2);
       const alarms = added("AWS::CloudWatch::Alarm").map(({ Properties }) => Properties.AlarmDescription);
-      expect(alarms.filter((says) => says.includes(`${name}@v1`)).length).toBeGreaterThanOrEqual(3);
+      expect(alarms.filter((description) => description.includes(`${name}@v1`)).length).toBeGreaterThanOrEqual(3);
     });
 
-    it("is granted its own queues and no other's, and the mapper may send to it", () => {
+    it("may use only its own queues, and the mapper may send to them", () => {
       const roles = rolesOf(after);
       const queuesOf = (role: string) =>
         roles

@@ -3,26 +3,26 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { regions, type Synthesized, templatesFor, text } from "./templates.ts";
 
 const runbook = readFileSync("docs/runbook.md", "utf8");
-/** The alarms the runbook speaks of: its headings in code. */
-const explained = [...runbook.matchAll(/^## `([a-z-]+)`$/gm)].map(([, kind]) => kind as string);
+/** Kinds of alarms that have a section in the runbook. */
+const documented = [...runbook.matchAll(/^## `([a-z-]+)`$/gm)].map(([, kind]) => kind as string);
 
-/** What comes before the kind in an alarm's name: the deployment, and a connector where it is one's own. */
+/** Matches the start of an alarm's name: the deployment, followed by the connector if the alarm belongs to one. */
 const prefix = /^hms-bridge-(?:[A-Z]\w*-v\d+-)?/;
 
-describe.each(regions)("the alarms for %s", (region) => {
-  let made: Synthesized;
+describe.each(regions)("alarms in %s", (region) => {
+  let templates: Synthesized;
   beforeAll(async () => {
-    made = await templatesFor(region);
+    templates = await templatesFor(region);
   });
-  const alarms = () => made.of("AWS::CloudWatch::Alarm").map(({ Properties }) => Properties);
+  const alarms = () => templates.of("AWS::CloudWatch::Alarm").map(({ Properties }) => Properties);
 
-  it("each have a section in the runbook, which speaks of no other", () => {
+  it("the runbook has a section for each alarm and no others", () => {
     const kinds = new Set(alarms().map(({ AlarmName }) => String(AlarmName).replace(prefix, "")));
 
-    expect([...kinds].sort()).toEqual([...explained].sort());
+    expect([...kinds].sort()).toEqual([...documented].sort());
   });
 
-  it("tell one topic when they begin and when they are over, and where to read on", () => {
+  it("every alarm notifies the same topic when it fires and when it clears, and names its runbook section", () => {
     for (const { AlarmName, AlarmActions, OKActions, AlarmDescription } of alarms()) {
       expect(AlarmActions).toHaveLength(1);
       expect(OKActions).toEqual(AlarmActions);
@@ -31,14 +31,14 @@ describe.each(regions)("the alarms for %s", (region) => {
     for (const { AlarmActions } of alarms()) expect(text(AlarmActions)).toMatch(/pathAlarms|"Alarms/);
   });
 
-  it("take silence for quiet: a bridge with nothing to do wakes nobody", () => {
-    const loud = alarms().filter(({ TreatMissingData }) => TreatMissingData !== "notBreaching");
+  it("missing data raises no alarm except for sealing, so an idle bridge pages nobody", () => {
+    const alarming = alarms().filter(({ TreatMissingData }) => TreatMissingData !== "notBreaching");
 
-    // Sealing says each time that it was done, also of nothing.
-    expect(loud.map(({ AlarmName }) => AlarmName)).toEqual(["hms-bridge-ledger-not-sealed"]);
+    // Sealing reports every run, even if there was nothing to seal.
+    expect(alarming.map(({ AlarmName }) => AlarmName)).toEqual(["hms-bridge-ledger-not-sealed"]);
   });
 
-  it("watch each connector: its lane, its outbox, its functions, its target, its windows and what it holds", () => {
+  it("every connector has alarms for its lane, outbox, functions, target, consistency window and held packets", () => {
     const ofPayroll = alarms().filter(({ AlarmName }) => AlarmName.includes("PayrollConnector"));
 
     expect(ofPayroll.map(({ AlarmName }) => AlarmName.replace(prefix, "")).sort()).toEqual([

@@ -10,7 +10,7 @@ import { home } from "../support/home.ts";
 const kib = 1_024;
 const connectorFiles = readdirSync("connectors").filter((name) => name.endsWith(".ts"));
 
-/** The best of a few fresh processes, in ms: what a cold start spends on a bundle before its first call. */
+/** Returns the time that a fresh process needs to import a bundle, in ms: the best of three. */
 function importMs({ dir }: Bundle): number {
   const file = JSON.stringify(pathToFileURL(join(dir, "index.mjs")).href);
   const script = `const begun = performance.now(); await import(${file}); console.log(performance.now() - begun);`;
@@ -20,20 +20,20 @@ function importMs({ dir }: Bundle): number {
   return Math.min(...times);
 }
 
-/** Says a bundle's size, its largest parts, and how long it takes to import; only the size has a limit, because a machine may be busy. */
-function report(name: string, made: Bundle): void {
+/** Prints a bundle's size, largest parts and import time. Only the size has a limit, because the time depends on load. */
+function report(name: string, built: Bundle): void {
   const inKib = (bytes: number) => (bytes / kib).toFixed(0);
-  const largest = [...made.parts].sort(([, a], [, b]) => b - a).slice(0, 8);
+  const largest = [...built.parts].sort(([, a], [, b]) => b - a).slice(0, 8);
   const parts = largest.map(([part, bytes]) => `${part === "." ? "our own" : part} ${inKib(bytes)}`);
-  console.log(`${name}: ${inKib(made.bytes)} KiB, imported in ${importMs(made).toFixed(0)} ms (${parts.join(", ")})`);
+  console.log(`${name}: ${inKib(built.bytes)} KiB, imported in ${importMs(built).toFixed(0)} ms (${parts.join(", ")})`);
 }
 
-/** Bundles as a deployment does, says what came of it, and leaves nothing behind. */
-async function bundled(name: string, options: Omit<BundleOptions, "outDir">): Promise<Bundle> {
+/** Bundles a function as a deployment does, prints a report, and deletes the output. */
+async function bundleAndReport(name: string, options: Omit<BundleOptions, "outDir">): Promise<Bundle> {
   using folder = home();
-  const made = await bundle({ ...options, outDir: folder.path });
-  report(name, made);
-  return made;
+  const built = await bundle({ ...options, outDir: folder.path });
+  report(name, built);
+  return built;
 }
 
 const here = { host: "127.0.0.1", port: 1, tls: false, database: "x" };
@@ -47,25 +47,25 @@ const aService = {
 const anInbox = { to: "sftp://127.0.0.1:1/in", hostKeys: [`SHA256:${"a".repeat(43)}`] };
 const layout = { lines: { form: "fixed", detail: [{ field: "dailyRate", width: 9, number: {} }] } };
 
-/** Those with a library for a protocol that is more than JSON over HTTP have 1 MiB. */
+/** Connectors that include a protocol library, which have a limit of 1 MiB. */
 const withLibrary = /^(csv|ftp|oracle|postgresql|soap)/;
 const limits = connectorFiles.map((file) => [file, withLibrary.test(file) ? 1_024 : 500] as const);
 
-describe("a function's bundle", () => {
-  it.each(limits)("of connectors/%s holds that connector and no other, in %i KiB", async (file, most) => {
-    const { sources, bytes } = await bundled(`connectors/${file}`, {
+describe("function bundle", () => {
+  it.each(limits)("contains only connectors/%s and is at most %i KiB", async (file, most) => {
+    const { sources, bytes } = await bundleAndReport(`connectors/${file}`, {
       entry: "functions/connector.ts",
       connectorFile: join(projectRoot, "connectors", file),
     });
 
-    const held = sources.filter((source) => /^connectors\/[^/]+$/.test(source));
-    expect(held).toEqual([`connectors/${file}`]);
+    const included = sources.filter((source) => /^connectors\/[^/]+$/.test(source));
+    expect(included).toEqual([`connectors/${file}`]);
     expect(sources.filter((source) => /^bridge\/mapping\/(?!roster-file\.ts$)/.test(source))).toEqual([]);
     expect(sources.filter((source) => /sqlite|platform\/local\/(store|queue|database)/.test(source))).toEqual([]);
     expect(bytes).toBeLessThanOrEqual(most * kib);
   });
 
-  // A library that is loaded with the first packet fails with the first packet where its bundle lacks something.
+  // Libraries are loaded with the first packet, so an incomplete bundle would fail only then.
   it.each<[string, object, string]>([
     ["postgresql-table.ts", aTable, "(ECONNREFUSED)"],
     ["oracle-table.ts", aTable, "(NJS-503)"],
@@ -73,7 +73,7 @@ describe("a function's bundle", () => {
     ["csv-drop.ts", { ...anInbox, columns: ["dailyRate"] }, "the connection was refused"],
     ["ftp-flat.ts", { ...anInbox, layout }, "the connection was refused"],
     ["ftp-flat.ts", { to: "ftps://127.0.0.1:1/in", layout }, "the connection was refused"],
-  ])("of connectors/%s can load its library, with nothing beside it", async (file, config, reason) => {
+  ])("loads the library of connectors/%s without other files", async (file, config, reason) => {
     using folder = home();
     const from = (path: string) => JSON.stringify(join(projectRoot, "connectors", path));
     folder.write(
@@ -91,12 +91,12 @@ describe("a function's bundle", () => {
       console.log((await connector.send(packet, { config, secret, http, memory, signal })).reason);`;
     const args = ["--input-type=module", "--eval", script];
 
-    const said = execFileSync(process.execPath, args, { cwd: folder.path, encoding: "utf8" });
+    const output = execFileSync(process.execPath, args, { cwd: folder.path, encoding: "utf8" });
 
-    expect(said).toContain(reason);
+    expect(output).toContain(reason);
   });
 
-  it("of a declared connector holds the declaration, and nothing that reads YAML, in 500 KiB", async () => {
+  it("contains a declared connector without a YAML parser and is at most 500 KiB", async () => {
     using folder = home();
     const file = "examples/connectors/badge-office.yaml";
     const options = { entry: "functions/connector.ts", connectorFile: join(projectRoot, file) };
@@ -113,10 +113,10 @@ describe("a function's bundle", () => {
   });
 
   it.each([
-    ["the ledger's keeping", "functions/ledger.ts"],
-    ["the door for outside systems", "functions/inbound.ts"],
-  ])("of %s holds no connector and no sheets, in 500 KiB", async (_, entry) => {
-    const { sources, bytes } = await bundled(entry, { entry });
+    ["ledger copies and seals", "functions/ledger.ts"],
+    ["the webhook endpoint", "functions/inbound.ts"],
+  ])("leaves out connectors and sheets for %s and is at most 500 KiB", async (_, entry) => {
+    const { sources, bytes } = await bundleAndReport(entry, { entry });
 
     expect(
       sources.filter((source) =>
@@ -126,19 +126,19 @@ describe("a function's bundle", () => {
     expect(bytes).toBeLessThanOrEqual(500 * kib);
   });
 
-  it("of the operator's API holds no connector, in 1,400 KiB: it reads sheets as people write them", async () => {
-    const { sources, bytes } = await bundled("functions/ops.ts", { entry: "functions/ops.ts" });
+  it("leaves out connectors for the operator API, which parses YAML sheets, and is at most 1,400 KiB", async () => {
+    const { sources, bytes } = await bundleAndReport("functions/ops.ts", { entry: "functions/ops.ts" });
 
     expect(sources.filter((source) => /^connectors\/[^/]+$/.test(source))).toEqual([]);
     expect(bytes).toBeLessThanOrEqual(1_400 * kib);
   });
 
-  // Why not in 500: docs/decisions/0016-mapper-bundle-size.md and 0018-personal-data-detectors.md.
+  // Reasons for the limits above 500 KiB: docs/decisions/0016-mapper-bundle-size.md and 0018-personal-data-detectors.md.
   it.each([
     ["mapper", 1_000],
     ["sheet-check", 510],
-  ])("of the %s holds no connector and reads no YAML, in %i KiB", async (name, most) => {
-    const { sources, bytes } = await bundled(`functions/${name}.ts`, { entry: `functions/${name}.ts` });
+  ])("leaves out connectors and the YAML parser for the %s and is at most %i KiB", async (name, most) => {
+    const { sources, bytes } = await bundleAndReport(`functions/${name}.ts`, { entry: `functions/${name}.ts` });
 
     expect(sources.filter((source) => /^connectors\/[^/]+$/.test(source))).toEqual([]);
     expect(sources.filter((source) => /\/(declaration|policy|sheet|yaml)-file\.ts$/.test(source))).toEqual([]);

@@ -14,8 +14,8 @@ targets:
 
 const folder = (text = sheet()) => home({ "mappings/rate.yaml": text, "governance.yaml": "otherwise: block\n" });
 
-/** How a rollout goes that an alarm takes back. */
-const takenBack = [
+/** States of a rollout that an alarm rolls back. */
+const rolledBack = [
   { state: "DEPLOYING", percent: 0 },
   { state: "DEPLOYING", percent: 20 },
   {
@@ -47,7 +47,7 @@ const inStages = [
 let server: AppConfigServer;
 let printed: string[];
 let errors: string[];
-/** What was waited for, in ms. */
+/** Waits between polls, in ms. */
 let waits: number[];
 
 beforeEach(async () => {
@@ -71,35 +71,35 @@ afterEach(async () => {
   await server[Symbol.asyncDispose]();
 });
 
-/** `npm run deploy:mappings`, with the folder of a test. */
-function ship(at: { readonly path: string }, ...args: string[]): Promise<number> {
+/** Runs `npm run deploy:mappings` with the sheets of a test. */
+function deploy(at: { readonly path: string }, ...args: string[]): Promise<number> {
   return run(["mappings", "--mappings", `${at.path}/mappings`, ...args], async (ms) => {
     waits.push(ms);
   });
 }
 
-/** What the call that begins a rollout carried. */
-function started(): Record<string, unknown>[] {
+/** Returns the requests that started a rollout. */
+function startedRollouts(): Record<string, unknown>[] {
   return server.bodies.filter(({ call }) => call === "StartDeployment").map(({ body }) => JSON.parse(body));
 }
 
 describe("deploy:mappings", () => {
-  it("ships the first sheets of all at once: nothing is in force that a slow rollout would protect", async () => {
+  it("deploys the first sheets at once, because there is nothing in force to protect", async () => {
     using at = folder();
 
-    expect(await ship(at)).toBe(0);
+    expect(await deploy(at)).toBe(0);
     expect(JSON.parse(server.inForce() ?? "").sheets[0].document.targets.payroll.map).toEqual({ rate: "dailyRate" });
-    expect(started()).toMatchObject([{ DeploymentStrategyId: "atonce1", KmsKeyIdentifier: places.key }]);
+    expect(startedRollouts()).toMatchObject([{ DeploymentStrategyId: "atonce1", KmsKeyIdentifier: places.key }]);
   });
 
-  it("ships in stages, tells how it goes on, and ends when rollout and watch have ended", async () => {
+  it("deploys in stages, prints the progress, and returns after rollout and monitoring", async () => {
     using at = folder();
-    await ship(at);
+    await deploy(at);
     at.write("mappings/rate.yaml", sheet("rate"));
-    server.course = inStages;
+    server.rollout = inStages;
 
-    expect(await ship(at)).toBe(0);
-    expect(started().at(-1)).toMatchObject({ DeploymentStrategyId: "staged1" });
+    expect(await deploy(at)).toBe(0);
+    expect(startedRollouts().at(-1)).toMatchObject({ DeploymentStrategyId: "staged1" });
     expect(printed.filter((line) => / % {2}/.test(line)).slice(1)).toEqual([
       "  0 %  deploying",
       " 60 %  deploying",
@@ -110,117 +110,121 @@ describe("deploy:mappings", () => {
     expect(printed.at(-1)).toBe("in force");
   });
 
-  it("--now ships at once", async () => {
+  it("deploys at once with --now", async () => {
     using at = folder();
-    await ship(at);
+    await deploy(at);
     at.write("mappings/rate.yaml", sheet("rate"));
 
-    expect(await ship(at, "--now")).toBe(0);
-    expect(started().map(({ DeploymentStrategyId }) => DeploymentStrategyId)).toEqual(["atonce1", "atonce1"]);
+    expect(await deploy(at, "--now")).toBe(0);
+    expect(startedRollouts().map(({ DeploymentStrategyId }) => DeploymentStrategyId)).toEqual(["atonce1", "atonce1"]);
   });
 
-  it("ends with 1 and the reason where an alarm has taken the sheets back", async () => {
+  it("exits with 1 and the reason if an alarm rolls the sheets back", async () => {
     using at = folder();
-    await ship(at);
+    await deploy(at);
     const before = server.inForce();
     at.write("mappings/rate.yaml", sheet("rate"));
-    server.course = takenBack;
+    server.rollout = rolledBack;
 
-    expect(await ship(at)).toBe(1);
-    expect(printed.at(-1)).toBe("taken back at 20 % by an alarm: alarm:mapper-failing; the sheets before are in force");
+    expect(await deploy(at)).toBe(1);
+    expect(printed.at(-1)).toBe(
+      "rolled back at 20 % by an alarm: alarm:mapper-failing; the previous sheets are in force",
+    );
     expect(server.inForce()).toBe(before);
   });
 
-  it("compares with what is in force, not with what was taken back", async () => {
+  it("compares with the sheets in force, not with those that were rolled back", async () => {
     using at = folder();
-    await ship(at);
+    await deploy(at);
     at.write("mappings/rate.yaml", sheet("rate"));
-    server.course = takenBack;
-    await ship(at);
-    server.course = inStages;
+    server.rollout = rolledBack;
+    await deploy(at);
+    server.rollout = inStages;
 
-    expect(await ship(at)).toBe(0);
-    expect(started()).toHaveLength(3);
+    expect(await deploy(at)).toBe(0);
+    expect(startedRollouts()).toHaveLength(3);
     expect(server.inForce()).toContain('"rate":"rate"');
   });
 
-  it("leaves sheets that are in force already as they are", async () => {
+  it("deploys nothing if the same sheets are already in force", async () => {
     using at = folder();
-    await ship(at);
+    await deploy(at);
 
-    expect(await ship(at)).toBe(0);
-    expect(printed.at(-1)).toBe("these sheets are in force already, as version 1");
-    expect(started()).toHaveLength(1);
+    expect(await deploy(at)).toBe(0);
+    expect(printed.at(-1)).toBe("these sheets are already in force, as version 1");
+    expect(startedRollouts()).toHaveLength(1);
   });
 
-  it("does not get in the way of another rollout", async () => {
+  it("starts no rollout while another is in progress", async () => {
     using at = folder();
-    await ship(at);
+    await deploy(at);
     at.write("mappings/rate.yaml", sheet("rate"));
-    server.course = [{ state: "DEPLOYING", percent: 40 }];
-    const other = ship(at);
-    await vi.waitFor(() => expect(started()).toHaveLength(2));
+    server.rollout = [{ state: "DEPLOYING", percent: 40 }];
+    const otherRollout = deploy(at);
+    await vi.waitFor(() => expect(startedRollouts()).toHaveLength(2));
 
-    expect(await ship(at, "--now")).toBe(1);
-    expect(printed.at(-1)).toMatch(/^deployment 2 is under way, at 40 %; wait for it, or end it by /);
+    expect(await deploy(at, "--now")).toBe(1);
+    expect(printed.at(-1)).toMatch(/^deployment 2 is in progress, at 40 %; wait for it, or stop it with /);
     server.failing = 400;
-    await other;
+    await otherRollout;
   });
 
-  it("ends with 1 and the validator's own words where the deployed bridge refuses the sheets", async () => {
+  it("exits with 1 and the validator's message if the deployed bridge rejects the sheets", async () => {
     using at = folder();
-    await ship(at);
+    await deploy(at);
     const before = server.inForce();
     at.write("mappings/rate.yaml", sheet("rate"));
     server.validate = () => ["mappings/rate.yaml: targets.payroll: unknown key; known here: connector"];
 
-    expect(await ship(at)).toBe(1);
-    expect(printed.at(-1)).toMatch(/^refused; what was in force stays:\n.*mappings\/rate.yaml: targets.payroll: /s);
+    expect(await deploy(at)).toBe(1);
+    expect(printed.at(-1)).toMatch(
+      /^rejected; the previous sheets stay in force:\n.*mappings\/rate.yaml: targets.payroll: /s,
+    );
     expect(server.inForce()).toBe(before);
   });
 
-  it("prints one JSON document, and its progress elsewhere", async () => {
+  it("prints one JSON document to standard output and the progress to standard error", async () => {
     using at = folder();
 
-    expect(await ship(at, "--json")).toBe(0);
+    expect(await deploy(at, "--json")).toBe(0);
     expect(printed.map((line) => JSON.parse(line))).toEqual([{ kind: "in-force", version: 1, deployment: 1 }]);
     expect(errors).toContain("100 %  complete");
   });
 });
 
-describe("deploy:mappings, before it calls AppConfig", () => {
-  it("tells faults as file:line, and ships nothing", async () => {
+describe("deploy:mappings before a call to AppConfig", () => {
+  it("reports issues as file:line and deploys nothing", async () => {
     using at = folder(sheet().replace("rate: dailyRate", "rate:"));
 
-    expect(await ship(at)).toBe(1);
+    expect(await deploy(at)).toBe(1);
     expect(errors.join("\n")).toMatch(/mappings\/rate.yaml:7: rate maps to nothing; /);
     expect(server.calls).toEqual([]);
   });
 
-  it("runs the examples, and ships nothing where one fails", async () => {
+  it("runs the examples and deploys nothing if one fails", async () => {
     const example =
       "examples: [{ name: a, event: { type: rate.changed, data: { rate: 1 } }, expect: { payroll: null } }]";
     using at = folder(`${sheet()}${example}\n`);
 
-    expect(await ship(at)).toBe(1);
+    expect(await deploy(at)).toBe(1);
     expect(errors.join("\n")).toMatch(/mappings\/rate.yaml:8: the example "a" fails: /);
     expect(server.calls).toEqual([]);
   });
 
-  it("tells faults of governance.yaml", async () => {
+  it("reports issues in governance.yaml", async () => {
     using at = folder();
     at.write("governance.yaml", "otherwise: allow\n");
 
-    expect(await ship(at)).toBe(1);
+    expect(await deploy(at)).toBe(1);
     expect(errors.join("\n")).toMatch(/governance.yaml:1: otherwise: /);
   });
 
-  it("refuses a sheet whose connector is not deployed yet, with its line and what to do", async () => {
+  it("rejects a sheet whose connector is not deployed yet, with its line and the fix", async () => {
     using at = folder(sheet("rate", "GISTableConnector"));
 
-    expect(await ship(at)).toBe(1);
+    expect(await deploy(at)).toBe(1);
     expect(errors.join("\n")).toMatch(
-      /mappings\/rate.yaml:5: no connector is called GISTableConnector; installed: PayrollConnector@v1\n.*connectors\/gis-table.ts is not deployed yet; npm run deploy does it/s,
+      /mappings\/rate.yaml:5: no connector is called GISTableConnector; installed: PayrollConnector@v1\n.*connectors\/gis-table.ts is not deployed yet; run npm run deploy/s,
     );
     expect(server.calls).toEqual(["GetParameter"]);
   });
@@ -239,19 +243,19 @@ describe("deploy:mappings, before it calls AppConfig", () => {
       { AWS_ACCESS_KEY_ID: undefined },
       [],
       3,
-      /^no AWS credentials that work .*: sign in, or set AWS_PROFILE$/,
+      /^no valid AWS credentials .*: sign in, or set AWS_PROFILE$/,
     ],
-    ["a setting that is none", {}, ["--context", "name=HMS Bridge"], 3, /^the CDK context, name: /],
-  ])("says what to do where there is %s", async (_, env, args, ...[code, expected]) => {
+    ["an invalid setting", {}, ["--context", "name=HMS Bridge"], 3, /^the CDK context, name: /],
+  ])("names the fix for %s", async (_, env, args, ...[code, expected]) => {
     using at = folder();
     for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
 
-    expect(await ship(at, ...args)).toBe(code);
+    expect(await deploy(at, ...args)).toBe(code);
     expect(errors.at(-1)).toMatch(expected);
   });
 
   it.each([[["mappings", "--bogus"]], [["mappings", "-c", "name"]], [["everything"]]])(
-    "ends with 2 where it is called as %j",
+    "exits with 2 if called as %j",
     async (args) => {
       vi.spyOn(process.stderr, "write").mockImplementation(() => true);
 
@@ -259,7 +263,7 @@ describe("deploy:mappings, before it calls AppConfig", () => {
     },
   );
 
-  it("explains itself", async () => {
+  it("prints its options and exit codes with --help", async () => {
     const out: string[] = [];
     vi.spyOn(process.stdout, "write").mockImplementation((text) => out.push(String(text)) > 0);
 

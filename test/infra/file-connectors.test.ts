@@ -10,12 +10,14 @@ const layout = { lines: { form: "fixed", detail: [{ field: "dailyRate", width: 9
 const soap = { endpoint: "https://hr.gov/soap", operation: "UpdateEmployee", parts: { employeeId: "$entity" } };
 const flat = { to: "ftps://mainframe.agency.example/inbox", layout };
 
-const names = (made: Synthesized): string[] =>
-  made.of("AWS::Lambda::Function").map(({ Properties }) => Properties.FunctionName);
+const names = (templates: Synthesized): string[] =>
+  templates.of("AWS::Lambda::Function").map(({ Properties }) => Properties.FunctionName);
 
-/** What a function's role is allowed, by the function's name. */
-function grantsOf(made: Synthesized, name: string): Statement[] {
-  const stack = made.texts.map((template) => JSON.parse(template)).find((each) => text(each).includes(`"${name}"`));
+/** Returns the permissions of a function's role. */
+function grantsOf(templates: Synthesized, name: string): Statement[] {
+  const stack = templates.texts
+    .map((template) => JSON.parse(template))
+    .find((each) => text(each).includes(`"${name}"`));
   const resources = Object.values(stack.Resources) as { Type: string; Properties: Record<string, never> }[];
   const own = resources.find(({ Properties }) => Properties?.FunctionName === name) as never as {
     Properties: { Role: { "Fn::GetAtt": string[] } };
@@ -26,8 +28,8 @@ function grantsOf(made: Synthesized, name: string): Statement[] {
     .flatMap(({ Properties }) => (Properties.PolicyDocument as never as { Statement: Statement[] }).Statement);
 }
 
-describe("a connector that must be told where its files are", () => {
-  it("is not deployed before it is", async () => {
+describe("connector with required settings", () => {
+  it("gets deployed only once it is configured", async () => {
     const files = await listConnectorFiles("connectors");
     const deployed = (connectors: object) =>
       deployable(
@@ -44,47 +46,47 @@ describe("a connector that must be told where its files are", () => {
   });
 
   it.each([
-    ["a folder of one machine", { CsvDropConnector: { ...csv, to: "file:///srv/drop" } }, /to is a local folder/],
+    ["a local folder", { CsvDropConnector: { ...csv, to: "file:///srv/drop" } }, /to is a local folder/],
     [
-      "files to pick up from one",
+      "a local folder to poll",
       { CsvDropConnector: { ...csv, pickUp: { from: "file:///out" } } },
       /pickUp\.from is a local folder/,
     ],
     [
-      "a WSDL in a file",
+      "a local WSDL file",
       { SoapUpdateConnector: { ...soap, wsdl: "examples/soap/legacy-hr.wsdl" } },
       /wsdl is a local file; on AWS, give an https: URL/,
     ],
-    ["half a configuration", { CsvDropConnector: { to: csv.to } }, /connectors\.CsvDropConnector\.columns/],
+    ["an incomplete configuration", { CsvDropConnector: { to: csv.to } }, /connectors\.CsvDropConnector\.columns/],
     [
-      "more than a function's environment holds",
+      "more than fits a function's environment",
       { CsvDropConnector: { ...csv, columns: Array.from({ length: 400 }, (_, i) => `column-${i}`) } },
-      /has \d+ bytes as JSON, and a function's environment has room for 3072/,
+      /has \d+ bytes as JSON; the limit for a function's environment is 3072/,
     ],
-  ])("is refused at synthesis with %s", async (_, connectors, fault) => {
+  ])("fails the synthesis if configured with %s", async (_, connectors, fault) => {
     await expect(synthesize("us-east-1", { connectors })).rejects.toThrow(fault);
   });
 });
 
-describe("with files to drop", () => {
-  let made: Synthesized;
+describe("file connectors", () => {
+  let templates: Synthesized;
   beforeAll(async () => {
-    made = await synthesize("us-gov-west-1", { connectors: { CsvDropConnector: csv, FtpFlatConnector: flat } });
+    templates = await synthesize("us-gov-west-1", { connectors: { CsvDropConnector: csv, FtpFlatConnector: flat } });
   });
 
-  it("the connectors have their functions", () => {
-    expect(names(made)).toEqual(
+  it("every configured connector has a function", () => {
+    expect(names(templates)).toEqual(
       expect.arrayContaining(["hms-bridge-CsvDropConnector-v1", "hms-bridge-FtpFlatConnector-v1"]),
     );
   });
 
-  it("the function that drops CSV may put objects into its folder, with its key, and nothing else of S3", () => {
-    const mine = grantsOf(made, "hms-bridge-CsvDropConnector-v1").filter((grant) =>
+  it("the CSV function may only put objects into its folder and use the folder's key", () => {
+    const s3Grants = grantsOf(templates, "hms-bridge-CsvDropConnector-v1").filter((grant) =>
       /s3:|:key\/1a2b3c/.test(text(grant)),
     );
 
     const partition = { Ref: "AWS::Partition" };
-    expect(mine).toEqual([
+    expect(s3Grants).toEqual([
       {
         Effect: "Allow",
         Action: "s3:PutObject",
@@ -94,13 +96,13 @@ describe("with files to drop", () => {
     ]);
   });
 
-  it("nobody else may: neither its probe nor another connector nor the path", () => {
-    const puts = made.grants().filter((grant) => text(grant).includes("s3:PutObject"));
-    const places = puts.map(({ Resource }) => text(Resource)).filter((resource) => resource.includes("agency-drop"));
+  it("no other function may write to the folder: probe, other connector or mapper", () => {
+    const puts = templates.grants().filter((grant) => text(grant).includes("s3:PutObject"));
+    const folders = puts.map(({ Resource }) => text(Resource)).filter((resource) => resource.includes("agency-drop"));
 
-    expect(places).toHaveLength(1);
+    expect(folders).toHaveLength(1);
     for (const name of ["CsvDropConnector-v1-probe", "FtpFlatConnector-v1", "PayrollConnector-v1", "mapper"]) {
-      expect(text(grantsOf(made, `hms-bridge-${name}`))).not.toContain("agency-drop");
+      expect(text(grantsOf(templates, `hms-bridge-${name}`))).not.toContain("agency-drop");
     }
   });
 });

@@ -1,24 +1,24 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { type Resource, regions, type Synthesized, statementsOf, templatesFor, text } from "./templates.ts";
 
-describe.each(regions)("the door for outside systems in %s", { timeout: 120_000 }, (region) => {
-  let made: Synthesized;
+describe.each(regions)("webhook endpoint in %s", { timeout: 120_000 }, (region) => {
+  let templates: Synthesized;
   beforeAll(async () => {
-    made = await templatesFor(region);
+    templates = await templatesFor(region);
   }, 120_000);
 
   const idOf = () =>
-    [...made.resources]
+    [...templates.resources]
       .find(([, { Type, Properties }]) => {
         return Type === "AWS::ApiGatewayV2::Api" && Properties.Name === "hms-bridge-inbound";
       })?.[0]
       .split("/")[1] as string;
   const ofApi = (type: string): Resource[] =>
-    made.of(type).filter(({ Properties }) => text(Properties.ApiId).includes(`"${idOf()}"`));
-  const door = () =>
-    made.of("AWS::Lambda::Function").find(({ Properties }) => Properties.FunctionName === "hms-bridge-inbound");
+    templates.of(type).filter(({ Properties }) => text(Properties.ApiId).includes(`"${idOf()}"`));
+  const receiver = () =>
+    templates.of("AWS::Lambda::Function").find(({ Properties }) => Properties.FunctionName === "hms-bridge-inbound");
 
-  it("is one route, open to whoever signs: no other path and method leads anywhere", () => {
+  it("has a single route, without an authorizer", () => {
     const routes = ofApi("AWS::ApiGatewayV2::Route").map(({ Properties }) => Properties);
 
     expect(routes).toEqual([
@@ -26,27 +26,29 @@ describe.each(regions)("the door for outside systems in %s", { timeout: 120_000 
     ]);
   });
 
-  it("has a function of its own, which the gateway may call by that route alone", () => {
-    const [permission, ...more] = made
+  it("has its own function, which the gateway may invoke only for that route", () => {
+    const [permission, ...more] = templates
       .of("AWS::Lambda::Permission")
       .filter(({ Properties }) => text(Properties.FunctionName).includes("Inbound"));
 
     expect(more).toEqual([]);
     expect(permission?.Properties.Principal).toBe("apigateway.amazonaws.com");
     expect(text(permission?.Properties.SourceArn)).toContain("/*/*/inbound/{connector}");
-    expect(door()?.Properties.Description).toBe("functions/inbound.ts");
-    expect(Object.keys(door()?.Properties.Environment.Variables)).not.toContain("BRIDGE_KEY");
+    expect(receiver()?.Properties.Description).toBe("functions/inbound.ts");
+    expect(Object.keys(receiver()?.Properties.Environment.Variables)).not.toContain("BRIDGE_KEY");
   });
 
-  it("is throttled, and is no page's to call", () => {
+  it("limits the request rate and allows no CORS", () => {
     const [stage] = ofApi("AWS::ApiGatewayV2::Stage");
-    const api = made.of("AWS::ApiGatewayV2::Api").find(({ Properties }) => Properties.Name === "hms-bridge-inbound");
+    const api = templates
+      .of("AWS::ApiGatewayV2::Api")
+      .find(({ Properties }) => Properties.Name === "hms-bridge-inbound");
 
     expect(stage?.Properties.DefaultRouteSettings).toEqual({ ThrottlingBurstLimit: 100, ThrottlingRateLimit: 50 });
     expect(api?.Properties).not.toHaveProperty("CorsConfiguration");
   });
 
-  it("logs who called and what became of it, and nothing of a message", () => {
+  it("logs caller and status, and nothing of a message", () => {
     const [stage] = ofApi("AWS::ApiGatewayV2::Stage");
     const { Format } = stage?.Properties.AccessLogSettings ?? {};
 
@@ -54,9 +56,9 @@ describe.each(regions)("the door for outside systems in %s", { timeout: 120_000 
     expect(Format).not.toMatch(/path|query|body|header/i);
   });
 
-  it("may read what messages are signed with and no other secret, look for one message, and put it into the inbox", () => {
-    const role = door()?.Properties.Role["Fn::GetAtt"][0];
-    const statements = made
+  it("may only read signing secrets, look up messages, and send them to the inbox", () => {
+    const role = receiver()?.Properties.Role["Fn::GetAtt"][0];
+    const statements = templates
       .of("AWS::IAM::Policy")
       .filter(({ Properties }) => text(Properties.Roles).includes(`"${role}"`))
       .flatMap(statementsOf);
@@ -73,16 +75,16 @@ describe.each(regions)("the door for outside systems in %s", { timeout: 120_000 
     expect(by(/events|lambda|s3|execute-api/)).toEqual([]);
   });
 
-  it("says where it is, by Parameter Store and as the stack's output", () => {
-    expect(made.of("AWS::SSM::Parameter").map(({ Properties }) => Properties.Name)).toContain(
+  it("publishes its URL in Parameter Store and as a stack output", () => {
+    expect(templates.of("AWS::SSM::Parameter").map(({ Properties }) => Properties.Name)).toContain(
       "/hms-bridge/inbound-url",
     );
-    const outputs = made.texts.flatMap((template) => Object.keys(JSON.parse(template).Outputs ?? {}));
+    const outputs = templates.texts.flatMap((template) => Object.keys(JSON.parse(template).Outputs ?? {}));
     expect(outputs).toContain("InboundUrl");
   });
 
-  it("is the only way to publish in HMS's name: what a message became, by mapper and watchdog", () => {
-    const publishing = made.grants().filter(({ Action }) => text(Action).includes("events:PutEvents"));
+  it("only mapper and watchdog may publish events with an HMS source, and only for converted messages", () => {
+    const publishing = templates.grants().filter(({ Action }) => text(Action).includes("events:PutEvents"));
     const sources = publishing.map(({ Condition }) => text(Condition));
 
     expect(sources.filter((source) => source.includes("hms.inbound."))).toEqual(

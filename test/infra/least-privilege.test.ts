@@ -8,7 +8,7 @@ import { deployable } from "../../infra/connector-config.ts";
 import { readSettings } from "../../infra/settings.ts";
 import { journalFiles, rosterPlace } from "../aws/journal.ts";
 import recorded from "../aws/recorded-calls.json" with { type: "json" };
-import { ordersOf, writtenOut } from "../aws/recorded-calls.ts";
+import { expandCalls, ordersOf } from "../aws/recorded-calls.ts";
 import { allows, type Call, covers, type Grant } from "../support/grants.ts";
 import { cdkJsonWith } from "../support/project-copy.ts";
 import { type Role, rolesOf, synthesizedWith } from "./roles.ts";
@@ -18,31 +18,31 @@ const own = deployable(
   files,
   readSettings(() => undefined),
 ).map(({ connector }) => connector);
-/** The bridge's own connectors, and one that takes the ways they may not: strict order, and a secret. */
+/** The bridge's own connectors, and one more with strict order and a secret. */
 const orders = ordersOf(own, { "JournalConnector-v1": "strict" });
-/** By what their functions are called. */
+/** Functions of connectors that have a secret, by name. */
 const withSecret = new Set([
   "JournalConnector-v1",
   ...own.filter(({ secret }) => secret).map((connector) => connectorId(connector).replaceAll("@", "-")),
 ]);
 const connectors = Object.keys(orders);
-const calls = writtenOut(recorded, orders);
+const calls = expandCalls(recorded, orders);
 const getSecret = "secretsmanager:GetSecretValue";
 
 /**
- * What AWS asks for without a call of the function: its log, its traces, the key behind everything, and the poller of
+ * Returns the calls that AWS makes with a function's role on its behalf: for logs, traces, encryption, and polling of
  * its queue or stream.
  *
- * Sources: AWS Lambda, "Permissions for Amazon SQS" and "for DynamoDB streams", "CloudWatch Logs" and "X-Ray" (which knows no resource); Amazon SQS, "Key management", "Configure KMS
- * permissions"; DynamoDB, "Encryption at rest: authorizing use of your customer managed key"; Secrets Manager,
- * "Secret encryption and decryption".
+ * Sources: AWS Lambda, "Permissions for Amazon SQS" and "for DynamoDB streams", "CloudWatch Logs" and "X-Ray" (which
+ * supports no resource); Amazon SQS, "Key management", "Configure KMS permissions"; DynamoDB, "Encryption at rest:
+ * authorizing use of your customer managed key"; Secrets Manager, "Secret encryption and decryption".
  */
 function impliedFor({ function: name, source }: Role): Call[] {
   const on = (resource: string, actions: readonly string[]) => actions.map((action) => ({ action, resource }));
   return [
     ...on(`logs:log-group:/aws/lambda/hms-bridge-${name}:*`, ["logs:CreateLogStream", "logs:PutLogEvents"]),
     ...on("*", ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]),
-    ...on("<key>", keyUseOf(name)),
+    ...on("<key>", keyActionsOf(name)),
     ...(source?.startsWith("sqs:")
       ? on(source, ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"])
       : []),
@@ -59,8 +59,8 @@ function impliedFor({ function: name, source }: Role): Call[] {
   ];
 }
 
-/** Tables ask for more of the key than buckets and streams do. */
-function keyUseOf(name: string): readonly string[] {
+/** Returns the actions on the key. Tables need more of them than buckets and streams. */
+function keyActionsOf(name: string): readonly string[] {
   const own = calls.filter((call) => call.function === name);
   if (own.some(({ action }) => action.startsWith("dynamodb:"))) {
     return ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"];
@@ -69,18 +69,19 @@ function keyUseOf(name: string): readonly string[] {
 }
 
 /**
- * A connector's secret is its own or the one its versions share; the door's are what each connector's system signs with.
- * Which of them is there its operator decides; one that is not is looked for by its bare ARN.
+ * Returns a function's reads of secrets. A connector reads its own secret and the one that its versions share; the
+ * webhook endpoint reads the signing secrets of all connectors. A secret that does not exist is requested by its ARN
+ * without a suffix.
  */
 function secretsOf(functionName: string): Call[] {
   const [name = "", version] = functionName.split("-");
-  const asked =
+  const names =
     functionName === "inbound"
       ? [inboundSecretName("*")]
       : withSecret.has(functionName.replace(/-probe$/, ""))
         ? [`${name}@${version}`, name]
         : [];
-  return asked.flatMap((secret) =>
+  return names.flatMap((secret) =>
     ["", "-??????"].map((suffix) => ({
       action: getSecret,
       resource: `secretsmanager:secret:hms-bridge/${secret}${suffix}`,
@@ -93,63 +94,63 @@ interface Exception extends Grant {
   readonly why: string;
 }
 
-/** Granted, and neither called nor asked for. */
+/** Permissions that are granted although no call needs them. */
 const exceptions: readonly Exception[] = [
   {
     of: ({ source }) => source?.startsWith("sqs:") === true,
     action: "sqs:GetQueueUrl",
     resource: "*",
-    why: "the CDK's own SqsEventSource grants it with what the poller needs, on that one queue; it only tells the queue's URL",
+    why: "SqsEventSource of the CDK grants it on the queue it polls; the action only returns the queue's URL",
   },
 ];
 
-/** What is wrong with a role, a line each. */
-function faultsOf(role: Role): string[] {
+/** Returns the missing and the unneeded permissions of a role, one line each. */
+function issuesOf(role: Role): string[] {
   const needed: Call[] = [...calls.filter((call) => call.function === role.function), ...impliedFor(role)];
   const excused = exceptions.filter((exception) => exception.of(role));
   const isExcused = (grant: Grant) => excused.some((exception) => covers(exception, grant));
-  const say = (what: string, { action, resource }: Call) => `${role.function} ${what} ${action} on ${resource}`;
+  const line = (problem: string, { action, resource }: Call) => `${role.function} ${problem} ${action} on ${resource}`;
   return [
-    ...needed.filter((call) => !allows(role.grants, call)).map((call) => say("needs and is not granted", call)),
+    ...needed.filter((call) => !allows(role.grants, call)).map((call) => line("needs and is not granted", call)),
     ...role.grants
       .filter((grant) => !needed.some((call) => covers(grant, call)) && !isExcused(grant))
-      .map((grant) => say("is granted and never needs", grant)),
+      .map((grant) => line("is granted and never needs", grant)),
     ...excused
       .filter((exception) => !role.grants.some((grant) => covers(exception, grant)))
-      .map(({ why }) => `${role.function} has an exception for what it is not granted: ${why}`),
+      .map(({ why }) => `${role.function} has an exception for a permission it is not granted: ${why}`),
   ];
 }
 
-describe("a function's role", () => {
+describe("function role", () => {
   let roles: Role[];
   beforeAll(() => {
     const places = [rosterPlace];
     roles = rolesOf(synthesizedWith({ ...journalFiles, "cdk.json": cdkJsonWith({ places }) }));
   }, 120_000);
 
-  it("allows what the function was seen to call and what AWS asks for beside it, and nothing more", () => {
-    expect(roles.flatMap(faultsOf)).toEqual([]);
+  it("allows exactly the recorded calls of the function and those that AWS makes on its behalf", () => {
+    expect(roles.flatMap(issuesOf)).toEqual([]);
   });
 
-  it("is there for every function that was seen to call anything", () => {
+  it("exists for every function with recorded calls", () => {
     const called = new Set(calls.map((call) => call.function));
 
-    // The check of the sheets computes and calls nothing.
+    // sheet-check makes no calls.
     expect(roles.map((role) => role.function).sort()).toEqual([...called, "sheet-check"].sort());
   });
 
-  it("cannot lose any one grant unnoticed", () => {
-    const unnoticed = roles.flatMap((role) =>
-      role.grants.flatMap((taken, i) => {
+  it("a missing permission is always detected", () => {
+    const undetected = roles.flatMap((role) =>
+      role.grants.flatMap((removed, i) => {
         const without = { ...role, grants: role.grants.filter((_, at) => at !== i) };
-        return faultsOf(without).length > 0 ? [] : [`${role.function}: ${taken.action} on ${taken.resource}`];
+        return issuesOf(without).length > 0 ? [] : [`${role.function}: ${removed.action} on ${removed.resource}`];
       }),
     );
 
-    expect(unnoticed).toEqual([]);
+    expect(undetected).toEqual([]);
   });
 
-  it("cannot gain a grant unnoticed", () => {
+  it("an additional permission is always detected", () => {
     const more: Grant[] = [
       { action: "sqs:PurgeQueue", resource: "*" },
       { action: "dynamodb:DeleteTable", resource: "dynamodb:table/<packets-table>" },
@@ -157,21 +158,21 @@ describe("a function's role", () => {
     ];
 
     for (const role of roles) {
-      for (const grant of more) expect(faultsOf({ ...role, grants: [...role.grants, grant] })).not.toEqual([]);
+      for (const grant of more) expect(issuesOf({ ...role, grants: [...role.grants, grant] })).not.toEqual([]);
     }
   });
 
-  it.each(connectors)("of %s reaches no other connector's queues and secrets", (own) => {
-    // Two versions may share a secret, by their name.
-    const mine = new Set(thingsOf(own).map(({ resource }) => resource));
-    const foreign = connectors.flatMap(thingsOf).filter(({ resource }) => !mine.has(resource));
+  it.each(connectors)("gives %s no access to queues and secrets of other connectors", (own) => {
+    // Two versions of a connector may share a secret.
+    const mine = new Set(callsOnOwn(own).map(({ resource }) => resource));
+    const foreign = connectors.flatMap(callsOnOwn).filter(({ resource }) => !mine.has(resource));
 
     for (const role of roles.filter(({ function: name }) => name === own || name === `${own}-probe`)) {
       expect(foreign.filter((call) => allows(role.grants, call))).toEqual([]);
     }
   });
 
-  it("of no function changes or removes a ledger entry", () => {
+  it("never allows changing or deleting a ledger entry", () => {
     const writes = ["PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "PartiQLUpdate", "PartiQLDelete"];
     const changes = writes.map((write) => ({ action: `dynamodb:${write}`, resource: "dynamodb:table/<ledger-table>" }));
 
@@ -180,8 +181,8 @@ describe("a function's role", () => {
   });
 });
 
-/** Everything that is one connector's own, in every way it could be used. */
-function thingsOf(connector: string): Call[] {
+/** Returns all actions on the queues and secrets of a connector. */
+function callsOnOwn(connector: string): Call[] {
   const [name, version] = connector.split("-");
   const queues = ["lane", "outbox"].map((kind) => `sqs:hms-bridge-${kind}-${connector}.fifo`);
   const secrets = [`${name}@${version}`, name].flatMap((secret) =>

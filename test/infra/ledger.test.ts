@@ -13,18 +13,18 @@ interface Statement {
 const statementsOf = ({ Properties }: Resource): Statement[] => Properties.PolicyDocument.Statement;
 const text = (value: unknown): string => JSON.stringify(value);
 
-describe.each(["us-east-1", "us-gov-west-1"])("the ledger's keeping in %s", (region) => {
-  let made: Synthesized;
+describe.each(["us-east-1", "us-gov-west-1"])("ledger protection in %s", (region) => {
+  let templates: Synthesized;
   let bucket: Resource;
   let policy: Statement[];
   beforeAll(async () => {
-    made = await templatesFor(region);
-    bucket = made.of("AWS::S3::Bucket")[0] as Resource;
-    policy = statementsOf(made.of("AWS::S3::BucketPolicy")[0] as Resource);
+    templates = await templatesFor(region);
+    bucket = templates.of("AWS::S3::Bucket")[0] as Resource;
+    policy = statementsOf(templates.of("AWS::S3::BucketPolicy")[0] as Resource);
   });
 
-  it("has one bucket, locked for seven years beyond anybody's power, and kept whatever happens to the stack", () => {
-    expect(made.of("AWS::S3::Bucket")).toHaveLength(1);
+  it("locks one bucket for seven years in compliance mode and retains it if the stack is deleted", () => {
+    expect(templates.of("AWS::S3::Bucket")).toHaveLength(1);
     expect(bucket.DeletionPolicy).toBe("Retain");
     expect(bucket.Properties).toMatchObject({
       ObjectLockEnabled: true,
@@ -52,13 +52,13 @@ describe.each(["us-east-1", "us-gov-west-1"])("the ledger's keeping in %s", (reg
     expect(rule.BucketKeyEnabled).toBe(true);
   });
 
-  it("refuses everybody, on every way, to write over an object, to remove one, or to come without TLS", () => {
+  it("denies everyone overwriting or deleting objects, and access without TLS", () => {
     const denied = policy.filter(({ Effect }) => Effect === "Deny");
 
     expect(denied).toHaveLength(policy.length);
     for (const { Principal } of denied) expect(Principal).toEqual({ AWS: "*" });
     expect(text(denied)).toContain('"aws:SecureTransport":"false"');
-    const refused = (action: string) => denied.find(({ Action }) => [Action].flat().includes(action));
+    const denialOf = (action: string) => denied.find(({ Action }) => [Action].flat().includes(action));
     for (const action of [
       "s3:DeleteObject",
       "s3:DeleteObjectVersion",
@@ -67,25 +67,25 @@ describe.each(["us-east-1", "us-gov-west-1"])("the ledger's keeping in %s", (reg
       "s3:DeleteBucket",
       "s3:PutLifecycleConfiguration",
     ]) {
-      expect([action, refused(action)?.Condition]).toEqual([action, undefined]);
-      expect(refused(action)).toBeDefined();
+      expect([action, denialOf(action)?.Condition]).toEqual([action, undefined]);
+      expect(denialOf(action)).toBeDefined();
     }
-    expect(refused("s3:PutObject")?.Condition).toEqual({
+    expect(denialOf("s3:PutObject")?.Condition).toEqual({
       Null: { "s3:if-none-match": "true" },
       Bool: { "s3:ObjectCreationOperation": "true" },
     });
   });
 
-  it("signs with a key that only signs, on the curve every auditor's openssl knows, and that is kept", () => {
-    const key = made.of("AWS::KMS::Key").find(({ Properties }) => Properties.KeySpec);
+  it("signs with a retained key for signatures only, on the widely supported curve P-256", () => {
+    const key = templates.of("AWS::KMS::Key").find(({ Properties }) => Properties.KeySpec);
 
     expect(key?.Properties).toMatchObject({ KeySpec: "ECC_NIST_P256", KeyUsage: "SIGN_VERIFY" });
     expect(key?.DeletionPolicy).toBe("Retain");
   });
 
-  it("lets the copying function read the stream, put copies and tell of tampering, and do nothing else", () => {
+  it("lets the copy function only read the stream, put copies and raise alerts", () => {
     expect(actionsOf("ledger-copy")).toEqual([
-      ...ofEveryFunction,
+      ...commonActions,
       "dynamodb:DescribeStream",
       "dynamodb:GetRecords",
       "dynamodb:GetShardIterator",
@@ -96,9 +96,9 @@ describe.each(["us-east-1", "us-gov-west-1"])("the ledger's keeping in %s", (reg
     ]);
   });
 
-  it("lets the sealing function read copies, put seals and sign, and do nothing else", () => {
+  it("lets the seal function only read copies, put seals and sign", () => {
     expect(actionsOf("ledger-seal")).toEqual([
-      ...ofEveryFunction,
+      ...commonActions,
       "kms:GetPublicKey",
       "kms:Sign",
       "s3:GetObject entries/ seals/",
@@ -107,8 +107,10 @@ describe.each(["us-east-1", "us-gov-west-1"])("the ledger's keeping in %s", (reg
     ]);
   });
 
-  it("copies from the very first entry on, and gives up only shortly before the stream forgets", () => {
-    const [stream] = made.of("AWS::Lambda::EventSourceMapping").filter(({ Properties }) => Properties.StartingPosition);
+  it("copies from the first entry and retries a batch until shortly before the stream drops it", () => {
+    const [stream] = templates
+      .of("AWS::Lambda::EventSourceMapping")
+      .filter(({ Properties }) => Properties.StartingPosition);
 
     expect(stream?.Properties).toMatchObject({
       StartingPosition: "TRIM_HORIZON",
@@ -120,9 +122,9 @@ describe.each(["us-east-1", "us-gov-west-1"])("the ledger's keeping in %s", (reg
     expect(stream?.Properties.FilterCriteria).toBeUndefined();
   });
 
-  it("seals every five minutes, and wakes somebody when it does not, when copies lag, and at any change", () => {
-    const rules = made.of("AWS::Events::Rule").map(({ Properties }) => Properties.ScheduleExpression);
-    const alarms = made.of("AWS::CloudWatch::Alarm").map(({ Properties }) => Properties);
+  it("seals every five minutes and has alarms for missing seals, late copies and tampering", () => {
+    const rules = templates.of("AWS::Events::Rule").map(({ Properties }) => Properties.ScheduleExpression);
+    const alarms = templates.of("AWS::CloudWatch::Alarm").map(({ Properties }) => Properties);
 
     expect(rules.filter((rate) => rate === "rate(5 minutes)")).toHaveLength(1);
     expect(alarms.find(({ MetricName }) => MetricName === "LedgerTampered")).toMatchObject({
@@ -140,8 +142,8 @@ describe.each(["us-east-1", "us-gov-west-1"])("the ledger's keeping in %s", (reg
     });
   });
 
-  /** What every function's role may do: log, trace, and use the bridge's key. */
-  const ofEveryFunction = [
+  /** Actions of every function: logs, traces and use of the bridge's key. */
+  const commonActions = [
     "kms:Decrypt",
     "kms:GenerateDataKey",
     "logs:CreateLogStream",
@@ -150,26 +152,28 @@ describe.each(["us-east-1", "us-gov-west-1"])("the ledger's keeping in %s", (reg
     "xray:PutTraceSegments",
   ];
 
-  /** What a function's role may do, with S3 under which names; what every role may first. */
+  /** Returns the actions of a function's role, the common ones first. Actions on S3 list the prefixes they apply to. */
   function actionsOf(name: string): string[] {
-    const called = made.of("AWS::Lambda::Function").find(({ Properties }) => Properties.FunctionName.endsWith(name));
-    const role = called?.Properties.Role["Fn::GetAtt"][0] as string;
-    const policies = made.of("AWS::IAM::Policy").filter(({ Properties }) => text(Properties.Roles).includes(role));
+    const lambda = templates
+      .of("AWS::Lambda::Function")
+      .find(({ Properties }) => Properties.FunctionName.endsWith(name));
+    const role = lambda?.Properties.Role["Fn::GetAtt"][0] as string;
+    const policies = templates.of("AWS::IAM::Policy").filter(({ Properties }) => text(Properties.Roles).includes(role));
     return policies
       .flatMap(statementsOf)
       .flatMap(({ Action, Resource }) => {
-        const places = text(Resource).match(/"\/(entries|tampered|seals|seal-key)[/.]/g) ?? [];
-        const names = places.map((place) => place.slice(2).replace("seal-key.", "seal-key.pem"));
+        const prefixes = text(Resource).match(/"\/(entries|tampered|seals|seal-key)[/.]/g) ?? [];
+        const names = prefixes.map((prefix) => prefix.slice(2).replace("seal-key.", "seal-key.pem"));
         return [Action].flat().map((action) => [action, ...names].join(" "));
       })
-      .sort((a, b) => Number(ofEveryFunction.includes(b)) - Number(ofEveryFunction.includes(a)) || (a < b ? -1 : 1));
+      .sort((a, b) => Number(commonActions.includes(b)) - Number(commonActions.includes(a)) || (a < b ? -1 : 1));
   }
 });
 
-describe("a deployment's settings for its ledger", () => {
-  it("may lock it softer and shorter, for a trial that is to be cleared away", async () => {
-    const made = await synthesize("us-east-1", { ledgerLock: "GOVERNANCE", ledgerRetentionDays: 1 });
-    const [bucket] = made.of("AWS::S3::Bucket");
+describe("ledger settings", () => {
+  it("a trial deployment can use governance mode and a short retention", async () => {
+    const templates = await synthesize("us-east-1", { ledgerLock: "GOVERNANCE", ledgerRetentionDays: 1 });
+    const [bucket] = templates.of("AWS::S3::Bucket");
 
     expect(bucket?.Properties.ObjectLockConfiguration.Rule.DefaultRetention).toEqual({ Mode: "GOVERNANCE", Days: 1 });
   });
@@ -177,7 +181,7 @@ describe("a deployment's settings for its ledger", () => {
   it.each([
     ["ledgerLock", "NONE"],
     ["ledgerRetentionDays", 0],
-  ])("are refused where %s is %s", async (key, value) => {
+  ])("the synthesis fails if %s is %s", async (key, value) => {
     await expect(synthesize("us-east-1", { [key]: value })).rejects.toThrow(`the CDK context, ${key}: `);
   });
 });

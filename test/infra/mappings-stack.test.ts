@@ -9,24 +9,26 @@ import { type Resource, type Synthesized, synthesize, templatesFor } from "./tem
 
 const text = (value: unknown): string => JSON.stringify(value);
 
-/** The one resource of a type. */
-function only(made: Synthesized, type: string): Resource {
-  const [resource, ...more] = made.of(type);
+/** Returns the only resource of a type. */
+function only(templates: Synthesized, type: string): Resource {
+  const [resource, ...more] = templates.of(type);
   if (!resource || more.length > 0) throw new Error(`${more.length + 1} of ${type}`);
   return resource;
 }
 
-describe("the mappings stack", () => {
-  let made: Synthesized;
-  /** What every parameter of the deployment is told to hold, by name. */
-  let told: Map<string, unknown>;
+describe("mappings stack", () => {
+  let templates: Synthesized;
+  /** Values of the deployment's parameters, by name. */
+  let parameters: Map<string, unknown>;
   beforeAll(async () => {
-    made = await templatesFor("us-gov-west-1");
-    told = new Map(made.of("AWS::SSM::Parameter").map(({ Properties }) => [Properties.Name, Properties.Value]));
+    templates = await templatesFor("us-gov-west-1");
+    parameters = new Map(
+      templates.of("AWS::SSM::Parameter").map(({ Properties }) => [Properties.Name, Properties.Value]),
+    );
   });
 
-  it("has AppConfig check sheets twice: their shape by draft-4, and what they do by sheet-check", () => {
-    const [shape, check, ...more] = only(made, "AWS::AppConfig::ConfigurationProfile").Properties.Validators;
+  it("validates sheets with a draft-04 JSON schema and with sheet-check", () => {
+    const [shape, check, ...more] = only(templates, "AWS::AppConfig::ConfigurationProfile").Properties.Validators;
 
     expect(more).toEqual([]);
     expect(shape.Type).toBe("JSON_SCHEMA");
@@ -35,18 +37,18 @@ describe("the mappings stack", () => {
     expect(text(check.Content)).toMatch(/SheetCheck/);
   });
 
-  it("keeps sheets under the bridge's own key", () => {
-    const { KmsKeyIdentifier, LocationUri } = only(made, "AWS::AppConfig::ConfigurationProfile").Properties;
+  it("encrypts sheets with the bridge's key", () => {
+    const { KmsKeyIdentifier, LocationUri } = only(templates, "AWS::AppConfig::ConfigurationProfile").Properties;
 
     expect(LocationUri).toBe("hosted");
     expect(text(KmsKeyIdentifier)).toMatch(/key/i);
   });
 
-  it("lets AppConfig and nobody else call sheet-check, which may write its log and its trace and nothing more", () => {
-    const permissions = made
+  it("lets only AppConfig invoke sheet-check, which may only write logs and traces", () => {
+    const permissions = templates
       .of("AWS::Lambda::Permission")
       .filter(({ Properties }) => text(Properties.FunctionName).includes("SheetCheck"));
-    const roles = made
+    const roles = templates
       .of("AWS::IAM::Policy")
       .filter(({ Properties }) => text(Properties.Roles).includes("SheetCheckRole"));
 
@@ -61,8 +63,8 @@ describe("the mappings stack", () => {
     ]);
   });
 
-  it("answers in the time AppConfig gives a validator", () => {
-    const check = made
+  it("limits sheet-check to the time AppConfig allows a validator", () => {
+    const check = templates
       .of("AWS::Lambda::Function")
       .find(({ Properties }) => Properties.Description === "functions/sheet-check.ts");
 
@@ -70,8 +72,8 @@ describe("the mappings stack", () => {
     expect(check?.Properties.Environment).toBeUndefined();
   });
 
-  it("rolls out in stages, and watches longer than an alarm takes to ring", () => {
-    const strategies = made.of("AWS::AppConfig::DeploymentStrategy").map(({ Properties }) => Properties);
+  it("rolls out in stages and then monitors for longer than an alarm takes to fire", () => {
+    const strategies = templates.of("AWS::AppConfig::DeploymentStrategy").map(({ Properties }) => Properties);
     const slowestAlarmMinutes = 3;
 
     expect(strategies.map(({ Name }) => Name)).toEqual(["hms-bridge-staged", "hms-bridge-at-once"]);
@@ -85,9 +87,9 @@ describe("the mappings stack", () => {
     for (const { ReplicateTo } of strategies) expect(ReplicateTo).toBe("NONE");
   });
 
-  it("takes sheets back when the mapper fails, packets cannot be mapped, or the inbox waits or gives up", () => {
-    const { Monitors } = only(made, "AWS::AppConfig::Environment").Properties;
-    const mostAppConfigWatches = 5;
+  it("rolls sheets back on alarms for failing mappers, mapping faults, a slow inbox and dead letters", () => {
+    const { Monitors } = only(templates, "AWS::AppConfig::Environment").Properties;
+    const maxMonitors = 5;
 
     const watched = (Monitors as { AlarmArn: unknown }[]).map(
       ({ AlarmArn }) => /:alarm:([\w-]+)/.exec(text(AlarmArn))?.[1],
@@ -98,14 +100,14 @@ describe("the mappings stack", () => {
       "hms-bridge-inbox-waits",
       "hms-bridge-inbox-dead-letters",
     ]);
-    expect(watched.length).toBeLessThanOrEqual(mostAppConfigWatches);
-    const alarms = made.of("AWS::CloudWatch::Alarm").map(({ Properties }) => Properties.AlarmName);
+    expect(watched.length).toBeLessThanOrEqual(maxMonitors);
+    const alarms = templates.of("AWS::CloudWatch::Alarm").map(({ Properties }) => Properties.AlarmName);
     expect(alarms).toEqual(expect.arrayContaining(watched));
     for (const { AlarmRoleArn } of Monitors) expect(text(AlarmRoleArn)).toMatch(/AlarmWatcher/);
   });
 
-  it("lets those functions read sheets that map, and these sheets only", () => {
-    const readers = made
+  it("lets only functions that map read the sheets, and only these sheets", () => {
+    const readers = templates
       .of("AWS::IAM::Policy")
       .filter(({ Properties }) => text(Properties.PolicyDocument).includes("appconfig:"));
 
@@ -113,7 +115,7 @@ describe("the mappings stack", () => {
     for (const reader of sheetReaders) {
       const policy = readers.find(({ Properties }) => text(Properties.Roles).includes(`role${reader}`));
       const [statement, ...more] = policy?.Properties.PolicyDocument.Statement ?? [];
-      expect(text(told.get(`/hms-bridge/role-${reader}`))).toMatch(new RegExp(`"${reader}Role`, "i"));
+      expect(text(parameters.get(`/hms-bridge/role-${reader}`))).toMatch(new RegExp(`"${reader}Role`, "i"));
       expect(more).toEqual([]);
       expect(statement.Action).toEqual(["appconfig:GetLatestConfiguration", "appconfig:StartConfigurationSession"]);
       expect(text(statement.Resource)).toMatch(
@@ -122,35 +124,35 @@ describe("the mappings stack", () => {
     }
   });
 
-  it("tells whoever ships where to, and which connectors sheets may name", async () => {
-    const value = told.get("/hms-bridge/sheets") as { "Fn::Join": [string, unknown[]] };
+  it("publishes the ids for deploying sheets and the connectors that sheets may name", async () => {
+    const value = parameters.get("/hms-bridge/sheets") as { "Fn::Join": [string, unknown[]] };
     const joined = value["Fn::Join"][1].map((part) => (typeof part === "string" ? part : "id")).join("");
 
-    const { connectors, ...places } = readAppConfigTargets(joined);
+    const { connectors, ...ids } = readAppConfigTargets(joined);
 
     const files = await listConnectorFiles("connectors");
-    const there = deployable(
+    const deployed = deployable(
       files,
       readSettings(() => undefined),
     );
-    expect(connectors).toEqual(there.map(({ connector }) => connectorId(connector)));
-    expect(Object.values(places)).toEqual(Array(6).fill("id"));
+    expect(connectors).toEqual(deployed.map(({ connector }) => connectorId(connector)));
+    expect(Object.values(ids)).toEqual(Array(6).fill("id"));
   });
 
-  it("holds no sheet: none changes a stack", () => {
-    expect(made.of("AWS::AppConfig::HostedConfigurationVersion")).toEqual([]);
-    expect(made.of("AWS::AppConfig::Deployment")).toEqual([]);
-    for (const template of made.texts) expect(template).not.toContain("policy.per_diem.updated");
+  it("contains no sheets, so a new sheet changes no stack", () => {
+    expect(templates.of("AWS::AppConfig::HostedConfigurationVersion")).toEqual([]);
+    expect(templates.of("AWS::AppConfig::Deployment")).toEqual([]);
+    for (const template of templates.texts) expect(template).not.toContain("policy.per_diem.updated");
   });
 
-  it("shares nothing by export: no stack keeps another from changing", () => {
-    for (const template of made.texts) {
+  it("uses no exports, so no stack blocks a change of another", () => {
+    for (const template of templates.texts) {
       expect(template).not.toContain("Fn::ImportValue");
       expect(template).not.toMatch(/"Export":/);
     }
   });
 
-  it("goes by the deployment's name", async () => {
+  it("uses the deployment's name as a prefix", async () => {
     const other = await synthesize("us-east-1", { name: "hms-test" });
 
     expect(only(other, "AWS::AppConfig::Application").Properties.Name).toBe("hms-test");

@@ -2,16 +2,18 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { endpoints } from "../../ops/app.ts";
 import { regions, type Synthesized, statementsOf, templatesFor, text } from "./templates.ts";
 
-describe.each(regions)("the operator's API in %s", { timeout: 120_000 }, (region) => {
-  let made: Synthesized;
+describe.each(regions)("operator API in %s", { timeout: 120_000 }, (region) => {
+  let templates: Synthesized;
   beforeAll(async () => {
-    made = await templatesFor(region);
+    templates = await templatesFor(region);
   }, 120_000);
 
   const ofApi = (type: string) =>
-    made.of(type).filter(({ Properties }) => text(Properties.ApiId ?? Properties.Name).match(/OpsApi|hms-bridge-ops/));
+    templates
+      .of(type)
+      .filter(({ Properties }) => text(Properties.ApiId ?? Properties.Name).match(/OpsApi|hms-bridge-ops/));
 
-  it("lets nobody through whom IAM does not: every route has its authorizer", () => {
+  it("every route has the IAM authorizer", () => {
     const routes = ofApi("AWS::ApiGatewayV2::Route");
 
     expect(routes.map(({ Properties }) => Properties.RouteKey).sort()).toEqual([
@@ -29,7 +31,7 @@ describe.each(regions)("the operator's API in %s", { timeout: 120_000 }, (region
     }
   });
 
-  it("gives no page of elsewhere leave to read, and limits how often it is called", () => {
+  it("allows no CORS and limits the request rate", () => {
     const [api] = ofApi("AWS::ApiGatewayV2::Api");
     const [stage] = ofApi("AWS::ApiGatewayV2::Stage");
 
@@ -38,7 +40,7 @@ describe.each(regions)("the operator's API in %s", { timeout: 120_000 }, (region
     expect(stage?.Properties.DefaultRouteSettings).toEqual({ ThrottlingBurstLimit: 100, ThrottlingRateLimit: 50 });
   });
 
-  it("logs who called what, and no query and no body", () => {
+  it("logs caller and route, but no query or body", () => {
     const [stage] = ofApi("AWS::ApiGatewayV2::Stage");
     const { Format } = stage?.Properties.AccessLogSettings ?? {};
 
@@ -48,8 +50,8 @@ describe.each(regions)("the operator's API in %s", { timeout: 120_000 }, (region
     expect(text(stage?.Properties.AccessLogSettings.DestinationArn)).toContain("AccessLog");
   });
 
-  it("can be called by two policies: all of it, or looking alone", () => {
-    const policies = made.of("AWS::IAM::ManagedPolicy").filter(({ Properties }) => Properties.ManagedPolicyName);
+  it("two managed policies grant all calls or read-only calls", () => {
+    const policies = templates.of("AWS::IAM::ManagedPolicy").filter(({ Properties }) => Properties.ManagedPolicyName);
     const callsOf = (name: string) => {
       const policy = policies.find(({ Properties }) => Properties.ManagedPolicyName === `hms-bridge-${name}`);
       const [invoke, parameter] = policy ? statementsOf(policy) : [];
@@ -66,17 +68,17 @@ describe.each(regions)("the operator's API in %s", { timeout: 120_000 }, (region
       expect(Properties.Roles ?? Properties.Users ?? Properties.Groups).toBeUndefined();
   });
 
-  it("is told where it is by Parameter Store, for the command line", () => {
-    const parameters = made.of("AWS::SSM::Parameter").map(({ Properties }) => Properties.Name);
+  it("publishes its URL in Parameter Store for the command line", () => {
+    const parameters = templates.of("AWS::SSM::Parameter").map(({ Properties }) => Properties.Name);
 
     expect(parameters).toContain("/hms-bridge/ops-url");
   });
 
-  it("changes nothing by what a viewer may post", () => {
+  it("the POST requests that a viewer may send change nothing", () => {
     const changing = endpoints.filter(({ method, path }) => method === "post" && !path.startsWith("/api/sheets/"));
-    const looking = endpoints.filter(({ method, path }) => method === "post" && path.startsWith("/api/sheets/"));
+    const readOnly = endpoints.filter(({ method, path }) => method === "post" && path.startsWith("/api/sheets/"));
 
     expect(changing.length).toBeGreaterThan(10);
-    expect(looking.map(({ id }) => id)).toEqual(["checkSheet", "trySheet"]);
+    expect(readOnly.map(({ id }) => id)).toEqual(["checkSheet", "trySheet"]);
   });
 });

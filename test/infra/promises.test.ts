@@ -10,7 +10,7 @@ import {
   text,
 } from "./templates.ts";
 
-/** What GovCloud has not, or what would keep the bridge from a deployment there. */
+/** Resource types that GovCloud lacks or that would prevent a deployment there. */
 const forbiddenTypes = [
   "AWS::Events::ApiDestination",
   "AWS::Events::Connection",
@@ -20,7 +20,7 @@ const forbiddenTypes = [
   "Custom::",
 ];
 
-/** What holds data at rest, and the property that says with which key. One that is missing here fails the test. */
+/** Encryption key of every resource type that stores data. A type that is in neither list fails the test. */
 const keyOf: Readonly<Record<string, (properties: Resource["Properties"]) => unknown>> = {
   "AWS::AppConfig::ConfigurationProfile": (profile) => profile.KmsKeyIdentifier,
   "AWS::SQS::Queue": (queue) => queue.KmsMasterKeyId,
@@ -29,15 +29,15 @@ const keyOf: Readonly<Record<string, (properties: Resource["Properties"]) => unk
   "AWS::SecretsManager::Secret": (secret) => secret.KmsKeyId,
   "AWS::Events::EventBus": (bus) => bus.KmsKeyIdentifier,
   "AWS::Events::Archive": (archive) => archive.KmsKeyIdentifier,
-  "AWS::Lambda::Function": (made) => made.KmsKeyArn,
+  "AWS::Lambda::Function": (lambda) => lambda.KmsKeyArn,
   "AWS::S3::Bucket": ({ BucketEncryption: encryption }) =>
     encryption?.ServerSideEncryptionConfiguration[0].ServerSideEncryptionByDefault.KMSMasterKeyID,
   "AWS::DynamoDB::Table": ({ SSESpecification: sse }) =>
     sse?.SSEEnabled && sse.SSEType === "KMS" ? sse.KMSMasterKeyId : undefined,
 };
 
-/** What holds none, or only names. */
-const keepsNothing = [
+/** Resource types that store no data, or only names. */
+const withoutData = [
   "AWS::ApiGatewayV2::Api",
   "AWS::ApiGatewayV2::Integration",
   "AWS::ApiGatewayV2::Route",
@@ -63,15 +63,15 @@ const keepsNothing = [
   "AWS::SSM::Parameter",
 ];
 
-/** Grants on more than a named thing, and why they cannot be narrower. */
+/** Permissions on more than named resources, and why they cannot be narrower. */
 const wideGrants: readonly { readonly why: string; readonly fits: (statement: Statement) => boolean }[] = [
   {
-    why: "X-Ray knows no resources: a segment belongs to none. Source: Service Authorization Reference, AWS X-Ray.",
+    why: "X-Ray supports no resource-level permissions. Source: Service Authorization Reference, AWS X-Ray.",
     fits: ({ Action, Resource }) =>
       Resource === "*" && [Action].flat().every((action) => action.startsWith("xray:Put")),
   },
   {
-    why: "Objects of the ledger's bucket under one name: nobody can know them before they are made.",
+    why: "Objects under a prefix of the ledger's bucket: their names are not known in advance.",
     fits: ({ Action, Resource }) =>
       [Action].flat().every((action) => action === "s3:GetObject" || action === "s3:PutObject") &&
       [Resource]
@@ -79,67 +79,68 @@ const wideGrants: readonly { readonly why: string; readonly fits: (statement: St
         .every((resource) => /ledgerbucket.*"\/((entries|tampered|seals)\/\*|seal-key\.pem)"/.test(text(resource))),
   },
   {
-    why: "Secrets Manager ends a secret's ARN with six characters nobody can know before it is made.",
+    why: "Secrets Manager appends six random characters to a secret's ARN.",
     fits: ({ Action, Resource }) =>
       Action === "secretsmanager:GetSecretValue" &&
-      // In one statement with what is named whole, as the bridge's own key is.
+      // The statement may also name secrets by their full ARN, such as the bridge's own key.
       [Resource]
         .flat()
         .filter((resource) => /[*?]/.test(text(resource)))
         .every((resource) => /:secret:[\w-]+\/[\w@]+-\?{6}"/.test(text(resource))),
   },
   {
-    why: "What messages of outside systems are signed with is one secret a connector, all of which the door may read.",
+    why: "The webhook endpoint may read the signing secrets of all connectors.",
     fits: ({ Action, Resource }) =>
       Action === "secretsmanager:GetSecretValue" &&
       [Resource].flat().every((resource) => /:secret:[\w-]+\/\*\/inbound(-\?{6})?"/.test(text(resource))),
   },
   {
-    why: "What operators may call goes by method and place, and a place may name any packet.",
+    why: "Permissions on API calls are by method and path, and a path may contain any packet id.",
     fits: ({ Action, Resource }) =>
       Action === "execute-api:Invoke" &&
       [Resource].flat().every((resource) => /\/\$default\/(GET|POST)\/(api\/sheets\/)?\*"/.test(text(resource))),
   },
   {
-    why: "Whoever asks CloudWatch for one alarm by its name is answered from the list of all.",
+    why: "CloudWatch authorizes even a lookup by name against the list of alarms.",
     fits: ({ Action, Resource }) =>
       Action === "cloudwatch:DescribeAlarms" && /:cloudwatch:.*:alarm:\*/.test(text(Resource)),
   },
 ];
 
-/** Actions that end in a star, and why. */
-const actionsInOne = [
+/** Allowed actions with a wildcard. */
+const wildcardActions = [
   // KMS: `GenerateDataKey` and `GenerateDataKeyWithoutPlaintext`, `ReEncryptFrom` and `ReEncryptTo`.
   "kms:GenerateDataKey*",
   "kms:ReEncrypt*",
 ];
 
-describe.each(regions)("the templates for %s", (region) => {
-  let made: Synthesized;
+describe.each(regions)("templates for %s", (region) => {
+  let templates: Synthesized;
   let queues: Resource[];
   let functions: Resource[];
   beforeAll(async () => {
-    made = await templatesFor(region);
-    queues = made.of("AWS::SQS::Queue");
-    functions = made.of("AWS::Lambda::Function");
+    templates = await templatesFor(region);
+    queues = templates.of("AWS::SQS::Queue");
+    functions = templates.of("AWS::Lambda::Function");
   });
 
-  describe("deploy in any partition", () => {
-    it("and name none", () => {
-      for (const template of made.texts) expect(template.match(/arn:aws(-us-gov|-cn)?:.{0,60}/g)).toBeNull();
+  describe("portability between partitions", () => {
+    it("no template names a partition", () => {
+      for (const template of templates.texts) expect(template.match(/arn:aws(-us-gov|-cn)?:.{0,60}/g)).toBeNull();
     });
 
-    it("and use nothing GovCloud lacks", () => {
-      const types = [...new Set([...made.resources.values()].map(({ Type }) => Type))];
+    it("every template uses only features that GovCloud has", () => {
+      const types = [...new Set([...templates.resources.values()].map(({ Type }) => Type))];
 
       expect(types.filter((type) => forbiddenTypes.some((forbidden) => type.startsWith(forbidden)))).toEqual([]);
-      for (const { Properties } of made.of("AWS::Lambda::EventSourceMapping")) expect(Properties.Tags).toBeUndefined();
+      for (const { Properties } of templates.of("AWS::Lambda::EventSourceMapping"))
+        expect(Properties.Tags).toBeUndefined();
       for (const { Properties } of functions) expect(Properties.LoggingConfig).toBeUndefined();
     });
   });
 
-  describe("lose nothing", () => {
-    it("give every queue a dead-letter queue, but those that are one", () => {
+  describe("durability", () => {
+    it("every queue has a dead-letter queue, except those that are one", () => {
       const without = queues.filter(({ Properties }) => !Properties.RedrivePolicy);
       const withOne = queues.filter(({ Properties }) => Properties.RedrivePolicy);
 
@@ -149,20 +150,20 @@ describe.each(regions)("the templates for %s", (region) => {
       expect(withOne.length).toBeGreaterThan(1);
     });
 
-    it("give every rule and every bus a dead-letter queue", () => {
-      // A call by the clock is followed by the next, and has none.
-      const onBus = made.of("AWS::Events::Rule").filter(({ Properties }) => Properties.EventPattern);
+    it("every rule for events and every bus has a dead-letter queue", () => {
+      // A scheduled rule has none: a failed invocation is followed by the next.
+      const onBus = templates.of("AWS::Events::Rule").filter(({ Properties }) => Properties.EventPattern);
       expect(onBus).toHaveLength(2);
       for (const { Properties } of onBus) {
         for (const target of Properties.Targets)
           expect(text(target.DeadLetterConfig?.Arn)).toMatch(/-rule-dead|AlertsDeadLetters/);
       }
-      for (const { Properties } of made.of("AWS::Events::EventBus")) {
+      for (const { Properties } of templates.of("AWS::Events::EventBus")) {
         expect(text(Properties.DeadLetterConfig?.Arn)).toContain("-rule-dead");
       }
     });
 
-    it("hide a message six times as long as a function may run, and keep it for 14 days", () => {
+    it("every queue hides messages for six function timeouts and retains them for 14 days", () => {
       const longest = Math.max(...functions.map(({ Properties }) => Properties.Timeout));
 
       expect(longest).toBe(30);
@@ -172,30 +173,30 @@ describe.each(regions)("the templates for %s", (region) => {
       }
     });
 
-    it("keep the tables whatever happens to the stack, and can take them back to any second", () => {
-      for (const table of made.of("AWS::DynamoDB::Table")) {
+    it("the tables are retained when the stack is deleted and have point-in-time recovery", () => {
+      for (const table of templates.of("AWS::DynamoDB::Table")) {
         expect(table.DeletionPolicy).toBe("Retain");
         expect(table.Properties.DeletionProtectionEnabled).toBe(true);
         expect(table.Properties.PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled).toBe(true);
       }
     });
 
-    it("keep the key, the bridge's own key, the logs, and the queues that may hold what no table holds yet", () => {
+    it("the keys, the logs, and the queues with unrecorded events are retained when a stack is deleted", () => {
       const kept = (resource: Resource | undefined) => resource?.DeletionPolicy?.startsWith("Retain");
 
       for (const type of ["AWS::KMS::Key", "AWS::SecretsManager::Secret", "AWS::Logs::LogGroup"]) {
-        for (const resource of made.of(type)) expect(kept(resource)).toBe(true);
+        for (const resource of templates.of(type)) expect(kept(resource)).toBe(true);
       }
       const keptQueues = queues.filter(kept).map(({ Properties }) => Properties.QueueName);
       expect(keptQueues.sort()).toEqual(["hms-bridge-inbox", "hms-bridge-inbox-dead", "hms-bridge-rule-dead"]);
     });
 
-    it("can be deleted and made again: what the path's stacks keep can be taken up by its name", () => {
+    it("the path stack can be deleted and created again, because it retains only log groups, which are adopted by name", () => {
       // CloudFormation adopts a log group, whose identifier is its name; it cannot adopt a queue, whose is its URL.
       // Source: AWS CloudFormation, "Import AWS resources into a CloudFormation stack automatically".
-      const ofPath = made.texts
+      const ofPath = templates.texts
         .map((template) => JSON.parse(template) as { Description: string; Resources: Record<string, Resource> })
-        .filter(({ Description }) => !Description.endsWith("what it keeps"))
+        .filter(({ Description }) => !Description.startsWith("HMS Sync Bridge: tables, keys,"))
         .flatMap(({ Resources }) => Object.values(Resources))
         .filter(({ DeletionPolicy }) => DeletionPolicy?.startsWith("Retain"));
 
@@ -204,20 +205,20 @@ describe.each(regions)("the templates for %s", (region) => {
     });
   });
 
-  describe("encrypt", () => {
-    it("everything at rest with the bridge's own key", () => {
-      for (const [id, { Type, Properties }] of made.resources) {
+  describe("encryption", () => {
+    it("all data at rest is encrypted with the bridge's own key", () => {
+      for (const [id, { Type, Properties }] of templates.resources) {
         const key = keyOf[Type];
-        if (!key) expect([id, keepsNothing.includes(Type) ? "keeps nothing" : Type]).toEqual([id, "keeps nothing"]);
+        if (!key) expect([id, withoutData.includes(Type) ? "stores no data" : Type]).toEqual([id, "stores no data"]);
         else expect([id, text(key(Properties))]).toEqual([id, expect.stringMatching(/"(Ref|Fn::GetAtt)".*key/i)]);
       }
     });
 
-    it("everything on its way: queues and topics refuse whoever does not come by TLS", () => {
-      const policies = [...made.of("AWS::SQS::QueuePolicy"), ...made.of("AWS::SNS::TopicPolicy")];
+    it("queues and topics deny access without TLS", () => {
+      const policies = [...templates.of("AWS::SQS::QueuePolicy"), ...templates.of("AWS::SNS::TopicPolicy")];
 
-      expect(made.of("AWS::SQS::QueuePolicy")).toHaveLength(queues.length);
-      expect(made.of("AWS::SNS::TopicPolicy")).toHaveLength(made.of("AWS::SNS::Topic").length);
+      expect(templates.of("AWS::SQS::QueuePolicy")).toHaveLength(queues.length);
+      expect(templates.of("AWS::SNS::TopicPolicy")).toHaveLength(templates.of("AWS::SNS::Topic").length);
       for (const policy of policies) {
         const denied = statementsOf(policy).filter(({ Effect }) => Effect === "Deny");
         expect(text(denied)).toContain('"aws:SecureTransport":"false"');
@@ -225,10 +226,14 @@ describe.each(regions)("the templates for %s", (region) => {
     });
   });
 
-  describe("allow no more than is needed", () => {
-    it("let a service in only for this account, one rule or one bus", () => {
-      const policies = [...made.of("AWS::SQS::QueuePolicy"), ...made.of("AWS::SNS::TopicPolicy")].flatMap(statementsOf);
-      const key = made.of("AWS::KMS::Key").flatMap(({ Properties }) => Properties.KeyPolicy.Statement as Statement[]);
+  describe("least privilege", () => {
+    it("resource policies admit a service only for this account, one rule or one bus", () => {
+      const policies = [...templates.of("AWS::SQS::QueuePolicy"), ...templates.of("AWS::SNS::TopicPolicy")].flatMap(
+        statementsOf,
+      );
+      const key = templates
+        .of("AWS::KMS::Key")
+        .flatMap(({ Properties }) => Properties.KeyPolicy.Statement as Statement[]);
 
       for (const statement of [...policies, ...key]) {
         if (statement.Effect !== "Allow" || !text(statement.Principal).includes("Service")) continue;
@@ -238,8 +243,8 @@ describe.each(regions)("the templates for %s", (region) => {
       }
     });
 
-    it("grant no role more than a named thing", () => {
-      const statements = made.grants();
+    it("roles have permissions only on named resources, apart from documented exceptions", () => {
+      const statements = templates.grants();
 
       for (const statement of statements) {
         const wide = [statement.Resource].flat().filter((resource) => /[*?]/.test(text(resource)));
@@ -247,25 +252,25 @@ describe.each(regions)("the templates for %s", (region) => {
           expect.fail(`${text(statement.Action)} on ${text(wide)}`);
         }
         const starred = [statement.Action].flat().filter((action) => action.includes("*"));
-        expect(starred.filter((action) => !actionsInOne.includes(action))).toEqual([]);
+        expect(starred.filter((action) => !wildcardActions.includes(action))).toEqual([]);
       }
-      for (const { Properties } of made.of("AWS::IAM::Role")) expect(Properties.ManagedPolicyArns).toBeUndefined();
+      for (const { Properties } of templates.of("AWS::IAM::Role")) expect(Properties.ManagedPolicyArns).toBeUndefined();
     });
 
-    it("need every exception they have", () => {
-      const statements = made.grants();
+    it("every documented exception is needed", () => {
+      const statements = templates.grants();
 
       for (const { why, fits } of wideGrants) {
-        // No connector of the house has a secret, so only a lane with one would show it.
+        // No built-in connector has a secret, so no lane has this permission.
         if (why.startsWith("Secrets Manager")) continue;
         expect([why, statements.some(fits)]).toEqual([why, true]);
       }
     });
 
-    it("leave nobody a way to change or remove a ledger entry", () => {
-      const ledger = made.of("AWS::DynamoDB::Table").find(({ Properties }) => Properties.StreamSpecification);
+    it("no role can change or delete a ledger entry", () => {
+      const ledger = templates.of("AWS::DynamoDB::Table").find(({ Properties }) => Properties.StreamSpecification);
       const [deny] = (ledger?.Properties.ResourcePolicy.PolicyDocument.Statement ?? []) as Statement[];
-      const granted = made.grants().filter((statement) => text(statement.Resource).includes("ledgertable"));
+      const granted = templates.grants().filter((statement) => text(statement.Resource).includes("ledgertable"));
 
       expect(ledger?.Properties.StreamSpecification.StreamViewType).toBe("NEW_AND_OLD_IMAGES");
       expect(ledger?.Properties.TimeToLiveSpecification).toBeUndefined();
@@ -279,20 +284,20 @@ describe.each(regions)("the templates for %s", (region) => {
         "dynamodb:PutItem",
         "dynamodb:UpdateItem",
       ]);
-      // Mapper, watchdog, operators and connectors: a probe writes no entry. Operators read them besides.
+      // Mapper, watchdog, operator API and connectors write entries; a probe does not. The operator API also reads them.
       const connectors = functions.filter(({ Properties }) => Properties.Description.startsWith("connectors/"));
       expect(granted).toHaveLength(3 + connectors.length);
       const reading = ["dynamodb:PartiQLInsert", "dynamodb:Query"];
       for (const { Action } of granted) expect(reading).toEqual(expect.arrayContaining([Action].flat()));
     });
 
-    it("give every function a role and a log group of its own, kept for a year", () => {
-      const groups = made.of("AWS::Logs::LogGroup");
+    it("every function has its own role and log group, with a retention of a year", () => {
+      const groups = templates.of("AWS::Logs::LogGroup");
 
-      // And one for AppConfig, to see the alarms.
-      expect(made.of("AWS::IAM::Role")).toHaveLength(functions.length + 1);
+      // One more role lets AppConfig read the alarms.
+      expect(templates.of("AWS::IAM::Role")).toHaveLength(functions.length + 1);
       expect(groups.map(({ Properties }) => Properties.LogGroupName).sort()).toEqual(
-        // And who called the operator's API and the door.
+        // Two more log groups are the access logs of the operator API and the webhook endpoint.
         [
           ...functions.map(({ Properties }) => Properties.FunctionName),
           "hms-bridge-ops-access",

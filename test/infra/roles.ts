@@ -4,19 +4,19 @@ import { join } from "node:path";
 import { type Grant, grantsIn, type Statement, shortArn } from "../support/grants.ts";
 import { projectCopy } from "../support/project-copy.ts";
 
-/** A function as the templates make it. */
+/** A function with its permissions, as defined by the templates. */
 export interface Role {
-  /** Below the deployment's name. */
+  /** Name without the deployment's name, which is its prefix. */
   readonly function: string;
-  /** With short ARNs: tables, keys and secrets by what Parameter Store calls them, `dynamodb:table/<packets-table>`. */
+  /** Permissions with short ARNs. Resources of other stacks have their parameter's name: `dynamodb:table/<packets-table>`. */
   readonly grants: readonly Grant[];
-  /** The ARN of what it is called by, if that is polled on its behalf: a queue or a stream. */
+  /** ARN of the queue or stream that invokes the function, if there is one. */
   readonly source?: string;
 }
 
 interface Resource {
   readonly Type: string;
-  // biome-ignore lint/suspicious/noExplicitAny: a template's properties are whatever CloudFormation takes
+  // biome-ignore lint/suspicious/noExplicitAny: properties differ by resource type
   readonly Properties: Record<string, any>;
   readonly Metadata?: { readonly "aws:asset:path"?: string };
 }
@@ -26,7 +26,7 @@ interface Template {
   readonly Parameters?: Record<string, { readonly Type: string; readonly Default?: string }>;
 }
 
-/** One template, and what its parameters are given. */
+/** A template and the values of its parameters. */
 interface Stack {
   readonly template: Template;
   readonly parameters: Readonly<Record<string, string>>;
@@ -42,22 +42,25 @@ const pseudoParameters: Readonly<Record<string, string>> = {
   "AWS::URLSuffix": "amazonaws.com",
 };
 
-/** The templates of the project with files added to it, as somebody would who works on it. */
+/** Templates of the project, synthesized after adding files to it as a developer would. */
 export interface WithFiles {
   readonly stacks: readonly Stack[];
-  /** Every resource of a type, of every stack and those nested in them. */
+  /** Returns all resources of a type, nested stacks included. */
   of(type: string): Resource[];
 }
 
-/** The roles of every function. */
+/** Returns the roles of all functions. */
 export function rolesOf({ stacks }: WithFiles): Role[] {
   return stacks.flatMap((stack) =>
-    rolesIn(stack).map((role) => ({ ...role, grants: [...role.grants, ...grantsFromAfar(stacks, role.function)] })),
+    rolesIn(stack).map((role) => ({
+      ...role,
+      grants: [...role.grants, ...grantsFromOtherStacks(stacks, role.function)],
+    })),
   );
 }
 
-/** What other stacks allow a role that they know by its name in Parameter Store, `<role-mapper>`. */
-function grantsFromAfar(stacks: readonly Stack[], name: string): Grant[] {
+/** Returns the permissions that other stacks attach to a role, which they know by its parameter `<role-mapper>`. */
+function grantsFromOtherStacks(stacks: readonly Stack[], name: string): Grant[] {
   return stacks.flatMap((stack) =>
     Object.values(stack.template.Resources).flatMap(({ Type, Properties }) => {
       const attached =
@@ -78,7 +81,7 @@ export function synthesizedWith(files: Readonly<Record<string, string>>): WithFi
     env: {
       ...process.env,
       CDK_OUTDIR: outdir,
-      // As the CDK's own command line says it, so that a nested stack names its template.
+      // Set by the CDK command line as well, so that a nested stack names its template.
       CDK_CONTEXT_JSON: JSON.stringify({ ...context, "aws:cdk:enable-asset-metadata": true }),
       CDK_DEFAULT_ACCOUNT: account,
       CDK_DEFAULT_REGION: region,
@@ -99,8 +102,8 @@ function withNested(stack: Stack, read: (file: string) => Template): Stack[] {
   const nested = Object.values(stack.template.Resources).flatMap(({ Type, Properties, Metadata }) => {
     const file = Type === "AWS::CloudFormation::Stack" && Metadata?.["aws:asset:path"];
     if (!file) return [];
-    const given = Object.entries((Properties.Parameters ?? {}) as Record<string, unknown>);
-    const parameters = Object.fromEntries(given.map(([name, value]) => [name, resolve(stack, value)]));
+    const values = Object.entries((Properties.Parameters ?? {}) as Record<string, unknown>);
+    const parameters = Object.fromEntries(values.map(([name, value]) => [name, resolve(stack, value)]));
     return withNested({ template: read(file), parameters }, read);
   });
   return [stack, ...nested];
@@ -137,24 +140,24 @@ function resolvedStatement(stack: Stack, { Effect, Action, Resource }: Record<st
   };
 }
 
-/** A value as text. @throws for an intrinsic function no template of ours has yet */
+/** Resolves a template's value to text. @throws {Error} if it uses an intrinsic function that is not supported here */
 function resolve(stack: Stack, value: unknown): string {
   if (typeof value === "string") return value;
   const [[kind, argument] = ["", ""]] = Object.entries(value as Record<string, unknown>);
-  if (kind === "Ref") return referred(stack, String(argument));
+  if (kind === "Ref") return refOf(stack, String(argument));
   if (kind === "Fn::GetAtt") return arnOf(stack, ...(argument as [string, string]));
   if (kind === "Fn::Join") {
     const [separator, parts] = argument as [string, unknown[]];
     return parts.map((part) => resolve(stack, part)).join(separator);
   }
-  throw new Error(`${kind} is nothing this test resolves yet; teach it in test/infra/roles.ts`);
+  throw new Error(`${kind} is not supported; add it to resolve() in test/infra/roles.ts`);
 }
 
-function referred({ template, parameters }: Stack, name: string): string {
+function refOf({ template, parameters }: Stack, name: string): string {
   const known = pseudoParameters[name] ?? parameters[name];
   if (known !== undefined) return known;
   const parameter = template.Parameters?.[name];
-  // What another stack has written to Parameter Store goes by its name there.
+  // A value of another stack is represented by its parameter's name.
   if (parameter?.Type.startsWith("AWS::SSM::Parameter")) return `<${parameter.Default?.split("/").at(-1)}>`;
   return name;
 }
@@ -162,7 +165,7 @@ function referred({ template, parameters }: Stack, name: string): string {
 function arnOf(stack: Stack, id: string, attribute: string): string {
   const { Type, Properties } = stack.template.Resources[id] ?? { Type: "", Properties: {} };
   if (Type === "AWS::CloudFormation::Stack") {
-    throw new Error(`an output of a nested stack (${id}.${attribute}) is nothing this test resolves yet`);
+    throw new Error(`an output of a nested stack (${id}.${attribute}) is not supported in test/infra/roles.ts`);
   }
   const arn = (service: string, rest: string) => `arn:aws:${service}:${region}:${account}:${rest}`;
   switch (Type) {

@@ -5,7 +5,7 @@ import { deployable } from "../../infra/connector-config.ts";
 import { readSettings } from "../../infra/settings.ts";
 import { type Resource, regions, type Synthesized, statementsOf, synthesize, templatesFor, text } from "./templates.ts";
 
-/** One that must first be told where its target is has no lane before that. */
+/** Connectors that need no settings. Others have no lane until they are configured. */
 const connectorFiles = deployable(
   await filesOf("connectors"),
   readSettings(() => undefined),
@@ -13,41 +13,44 @@ const connectorFiles = deployable(
 
 const nameOf = ({ Properties }: Resource): string => Properties.QueueName;
 
-/** The rules that bring the bridge something off the bus; another takes what it tells there, and the rest keep time. */
-const busRules = (made: Synthesized): Resource[] =>
-  made
+/** Returns the rules that forward events to the bridge, without the rule for alerts and scheduled rules. */
+const busRules = (templates: Synthesized): Resource[] =>
+  templates
     .of("AWS::Events::Rule")
     .filter(({ Properties: { EventPattern, Name } }) => EventPattern && !Name.endsWith("-alerts"));
 
-describe.each(regions)("the stacks for %s", (region) => {
-  let made: Synthesized;
+describe.each(regions)("stacks for %s", (region) => {
+  let templates: Synthesized;
   beforeAll(async () => {
-    made = await templatesFor(region);
+    templates = await templatesFor(region);
   });
 
-  it("have the way of an event: bus, archive, rule, inbox, mapper, a lane a connector, two tables, and the check of sheets", () => {
-    expect(made.of("AWS::Events::EventBus")).toHaveLength(1);
-    expect(made.of("AWS::Events::Archive")).toHaveLength(1);
-    expect(busRules(made)).toHaveLength(1);
-    expect(made.of("AWS::DynamoDB::Table")).toHaveLength(2);
-    expect(made.of("AWS::Lambda::Function")).toHaveLength(7 + 2 * connectorFiles.length);
-    expect(made.of("AWS::SQS::Queue").filter((queue) => nameOf(queue).includes("-lane-"))).toHaveLength(
+  it("the stacks contain bus, archive, rule, inbox, mapper, a lane per connector, two tables and the sheet check", () => {
+    expect(templates.of("AWS::Events::EventBus")).toHaveLength(1);
+    expect(templates.of("AWS::Events::Archive")).toHaveLength(1);
+    expect(busRules(templates)).toHaveLength(1);
+    expect(templates.of("AWS::DynamoDB::Table")).toHaveLength(2);
+    expect(templates.of("AWS::Lambda::Function")).toHaveLength(7 + 2 * connectorFiles.length);
+    expect(templates.of("AWS::SQS::Queue").filter((queue) => nameOf(queue).includes("-lane-"))).toHaveLength(
       connectorFiles.length,
     );
   });
 
-  it("route every HMS event to the inbox as it is, and never the bridge's own", () => {
-    const [rule] = busRules(made);
+  it("the rule routes every HMS event to the inbox unchanged, and none of the bridge's own", () => {
+    const [rule] = busRules(templates);
     const pattern = { source: [{ prefix: "hms." }], "detail-type": [{ "anything-but": { prefix: "sync." } }] };
 
     expect(rule?.Properties.EventPattern).toEqual(pattern);
     expect(rule?.Properties.Targets).toHaveLength(1);
     expect(rule?.Properties.Targets[0]).toMatchObject({ InputPath: "$.detail", DeadLetterConfig: expect.anything() });
-    expect(made.of("AWS::Events::Archive")[0]?.Properties).toMatchObject({ EventPattern: pattern, RetentionDays: 30 });
+    expect(templates.of("AWS::Events::Archive")[0]?.Properties).toMatchObject({
+      EventPattern: pattern,
+      RetentionDays: 30,
+    });
   });
 
-  it("make one lane a file of connectors/, and say which file a function is", () => {
-    const sources = made.of("AWS::Lambda::Function").map(({ Properties }) => Properties.Description);
+  it("every file in connectors/ gets a lane, and every function names its source file", () => {
+    const sources = templates.of("AWS::Lambda::Function").map(({ Properties }) => Properties.Description);
 
     expect(sources.sort()).toEqual(
       [
@@ -63,8 +66,8 @@ describe.each(regions)("the stacks for %s", (region) => {
     );
   });
 
-  it("make lanes and outboxes high-throughput FIFO queues with names of their own", () => {
-    const fifo = made.of("AWS::SQS::Queue").filter((queue) => /-(lane|outbox)-/.test(nameOf(queue)));
+  it("lanes and outboxes are high-throughput FIFO queues named by connector", () => {
+    const fifo = templates.of("AWS::SQS::Queue").filter((queue) => /-(lane|outbox)-/.test(nameOf(queue)));
 
     expect(fifo).toHaveLength(2 * connectorFiles.length);
     for (const queue of fifo) {
@@ -78,8 +81,10 @@ describe.each(regions)("the stacks for %s", (region) => {
     }
   });
 
-  it("let a function say which messages failed, and limit how many run at once", () => {
-    const sources = made.of("AWS::Lambda::EventSourceMapping").filter(({ Properties }) => !Properties.StartingPosition);
+  it("every event source reports partial batch failures and has a maximum concurrency", () => {
+    const sources = templates
+      .of("AWS::Lambda::EventSourceMapping")
+      .filter(({ Properties }) => !Properties.StartingPosition);
 
     expect(sources).toHaveLength(1 + connectorFiles.length);
     for (const { Properties } of sources) {
@@ -89,8 +94,8 @@ describe.each(regions)("the stacks for %s", (region) => {
     }
   });
 
-  it("call the watchdog and every probe each minute, and no late minute twice", () => {
-    const schedules = made
+  it("watchdog and probes run every minute, without retries", () => {
+    const schedules = templates
       .of("AWS::Events::Rule")
       .filter(({ Properties }) => Properties.ScheduleExpression && !Properties.Description.includes("ledger-seal"));
 
@@ -101,38 +106,43 @@ describe.each(regions)("the stacks for %s", (region) => {
     }
   });
 
-  it("let only a connector's messages come back to it", () => {
-    for (const { Properties } of made.of("AWS::Lambda::Function")) {
+  it("only connectors allow recursive loops", () => {
+    for (const { Properties } of templates.of("AWS::Lambda::Function")) {
       const isConnector = Properties.Description.startsWith("connectors/");
       expect(Properties.RecursiveLoop).toBe(isConnector ? "Allow" : undefined);
     }
   });
 
-  it("run every function on Node 24, traced, with a log level", () => {
-    for (const { Properties } of made.of("AWS::Lambda::Function")) {
+  it("every function runs on Node 24 with tracing and a log level", () => {
+    for (const { Properties } of templates.of("AWS::Lambda::Function")) {
       expect(Properties.Runtime).toBe("nodejs24.x");
       expect(Properties.TracingConfig).toEqual({ Mode: "Active" });
-      // It only answers.
+      // It has no log level, because it logs nothing.
       if (Properties.Description === "functions/sheet-check.ts") continue;
       expect(Properties.Environment.Variables.LOG_LEVEL).toBe("INFO");
     }
   });
 });
 
-describe("a deployment's settings", { timeout: 60_000 }, () => {
-  it("name it, find its bus, turn to FIPS endpoints, and reach a connector's function", async () => {
+describe("deployment settings", { timeout: 60_000 }, () => {
+  it("name, bus, FIPS endpoints and connector configuration reach every function", async () => {
     const connectors = { PayrollConnector: { baseUrl: "https://payroll.agency.example" } };
 
-    const made = await synthesize("us-gov-west-1", { name: "hms-test", bus: "agency-bus", fips: true, connectors });
+    const templates = await synthesize("us-gov-west-1", {
+      name: "hms-test",
+      bus: "agency-bus",
+      fips: true,
+      connectors,
+    });
 
-    expect(made.of("AWS::Events::EventBus")).toEqual([]);
-    expect(busRules(made)[0]?.Properties.EventBusName).toBe("agency-bus");
-    expect(text(made.of("AWS::Events::Archive")[0]?.Properties.SourceArn)).toContain("event-bus/agency-bus");
-    expect(text(made.of("AWS::SQS::QueuePolicy"))).toContain("rule/agency-bus/hms-test-hms-events");
-    for (const queue of made.of("AWS::SQS::Queue")) expect(nameOf(queue)).toMatch(/^hms-test-/);
-    for (const { Properties } of made.of("AWS::Lambda::Function")) {
+    expect(templates.of("AWS::Events::EventBus")).toEqual([]);
+    expect(busRules(templates)[0]?.Properties.EventBusName).toBe("agency-bus");
+    expect(text(templates.of("AWS::Events::Archive")[0]?.Properties.SourceArn)).toContain("event-bus/agency-bus");
+    expect(text(templates.of("AWS::SQS::QueuePolicy"))).toContain("rule/agency-bus/hms-test-hms-events");
+    for (const queue of templates.of("AWS::SQS::Queue")) expect(nameOf(queue)).toMatch(/^hms-test-/);
+    for (const { Properties } of templates.of("AWS::Lambda::Function")) {
       expect(Properties.FunctionName).toMatch(/^hms-test-/);
-      // It calls nothing.
+      // It makes no calls.
       if (Properties.Description === "functions/sheet-check.ts") continue;
       const { AWS_USE_FIPS_ENDPOINT: fips, CONFIG: config } = Properties.Environment.Variables;
       expect(fips).toBe("true");
@@ -142,15 +152,15 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
     }
   });
 
-  it("put every function into the agency's network, and keep its code from making interfaces there", async () => {
+  it("vpc places every function in the agency's network, where its code cannot create network interfaces", async () => {
     const vpc = { subnets: ["subnet-0a1b2c3d", "subnet-0a1b2c3e"], securityGroups: ["sg-0a1b2c3d"] };
 
-    const made = await synthesize("us-gov-west-1", { vpc });
+    const templates = await synthesize("us-gov-west-1", { vpc });
 
-    for (const { Properties } of made.of("AWS::Lambda::Function")) {
+    for (const { Properties } of templates.of("AWS::Lambda::Function")) {
       expect(Properties.VpcConfig).toEqual({ SubnetIds: vpc.subnets, SecurityGroupIds: vpc.securityGroups });
     }
-    const interfaces = made
+    const interfaces = templates
       .of("AWS::IAM::Policy")
       .map((policy) => statementsAbout(policy, "ec2:CreateNetworkInterface"));
     for (const [allow, deny] of interfaces.filter((found) => found.length > 0)) {
@@ -160,31 +170,34 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
     }
   });
 
-  it("let mapper, watchdog and operators read files in the places that are named, and nobody anything else", async () => {
+  it("places lets only mapper, watchdog and operator API read files, and only in these folders", async () => {
     const places = ["s3://agency-rosters/", "s3://agency-exports/from hms/"];
 
-    const [made, none] = [await synthesize("us-gov-west-1", { places }), await templatesFor("us-gov-west-1")];
+    const [templates, withoutPlaces] = [
+      await synthesize("us-gov-west-1", { places }),
+      await templatesFor("us-gov-west-1"),
+    ];
 
-    const reads = made.grants().filter(({ Resource }) => text(Resource).includes("agency-"));
+    const reads = templates.grants().filter(({ Resource }) => text(Resource).includes("agency-"));
     expect(reads).toHaveLength(3);
     for (const { Action, Resource } of reads) {
       expect(Action).toEqual(["s3:GetObject", "s3:GetObjectVersion"]);
       expect(text(Resource)).toContain(':s3:::agency-rosters/*"');
       expect(text(Resource)).toContain(':s3:::agency-exports/from hms/*"');
     }
-    for (const { Properties } of made.of("AWS::Lambda::Function")) {
+    for (const { Properties } of templates.of("AWS::Lambda::Function")) {
       const reader = /^(functions\/(mapper|ops)|bridge\/maintenance\/watchdog)\.ts$/.test(Properties.Description);
       expect(Properties.Environment?.Variables.PLACES).toBe(reader ? JSON.stringify(places) : undefined);
     }
-    expect(text(none.grants())).not.toContain("s3:GetObjectVersion");
+    expect(text(withoutPlaces.grants())).not.toContain("s3:GetObjectVersion");
   });
 
-  it("let mapper, watchdog and operators use the keys of those places, by S3 alone, and nobody else any of them", async () => {
+  it("placeKeys lets only mapper, watchdog and operator API use the keys, and only through S3", async () => {
     const placeKeys = ["arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/0a1b2c3d-0000-1111-2222-333344445555"];
 
-    const made = await synthesize("us-gov-west-1", { places: ["s3://agency-rosters/"], placeKeys });
+    const templates = await synthesize("us-gov-west-1", { places: ["s3://agency-rosters/"], placeKeys });
 
-    const uses = made.grants().filter(({ Resource }) => text(Resource).includes("0a1b2c3d"));
+    const uses = templates.grants().filter(({ Resource }) => text(Resource).includes("0a1b2c3d"));
     expect(uses).toHaveLength(3);
     for (const { Action, Resource, Condition } of uses) {
       expect([Action, Resource]).toEqual(["kms:Decrypt", placeKeys[0]]);
@@ -192,33 +205,35 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
     }
   });
 
-  it("let mapper, watchdog and the operators' API ask the compliance engine with its token, where one is named, and nobody else", async () => {
+  it("governance lets only mapper, watchdog and operator API read the compliance engine's token", async () => {
     const governance = { url: "https://esq.hms.gov/vet" };
 
-    const made = await synthesize("us-gov-west-1", { governance });
+    const templates = await synthesize("us-gov-west-1", { governance });
 
-    const reads = made.grants().filter(({ Resource }) => /secret:[^"]*\/governance/.test(text(Resource)));
+    const reads = templates.grants().filter(({ Resource }) => /secret:[^"]*\/governance/.test(text(Resource)));
     expect(reads.map(({ Action }) => Action)).toEqual(Array(3).fill("secretsmanager:GetSecretValue"));
-    for (const { Properties } of made.of("AWS::Lambda::Function")) {
+    for (const { Properties } of templates.of("AWS::Lambda::Function")) {
       const asks = /^(functions\/(mapper|ops)|bridge\/maintenance\/watchdog)\.ts$/.test(Properties.Description);
-      const told = Properties.Environment?.Variables.GOVERNANCE;
-      expect(asks ? JSON.parse(told as string) : told).toEqual(
+      const value = Properties.Environment?.Variables.GOVERNANCE;
+      expect(asks ? JSON.parse(value as string) : value).toEqual(
         asks ? { ...governance, timeoutMs: 2_000, cacheMs: 300_000 } : undefined,
       );
     }
   });
 
-  it("say how long what packets and events carry is kept", async () => {
-    const made = await synthesize("us-gov-west-1", { payloadRetentionDays: "30" });
+  it("payloadRetentionDays sets the retention of payloads", async () => {
+    const templates = await synthesize("us-gov-west-1", { payloadRetentionDays: "30" });
 
-    const watchdog = made.of("AWS::Lambda::Function").find(({ Properties }) => /watchdog/.test(Properties.Description));
+    const watchdog = templates
+      .of("AWS::Lambda::Function")
+      .find(({ Properties }) => /watchdog/.test(Properties.Description));
     expect(watchdog?.Properties.Environment?.Variables.PAYLOAD_RETENTION_DAYS).toBe("30");
   });
 
-  it("let mapper and watchdog put chunks of large events into the inbox, the door what it is told, and nobody else", async () => {
-    const made = await templatesFor("us-gov-west-1");
+  it("only mapper, watchdog and webhook endpoint can send to the inbox", async () => {
+    const templates = await templatesFor("us-gov-west-1");
 
-    const inbox = made
+    const inbox = templates
       .grants()
       .filter(
         ({ Action, Effect, Resource }) =>
@@ -228,22 +243,22 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
     expect(inbox).toHaveLength(3);
   });
 
-  it("bound every role by the agency's policy", async () => {
-    const made = await synthesize("us-gov-west-1", { permissionsBoundary: "agency/developer-boundary" });
+  it("permissionsBoundary applies to every role", async () => {
+    const templates = await synthesize("us-gov-west-1", { permissionsBoundary: "agency/developer-boundary" });
 
-    for (const { Properties } of made.of("AWS::IAM::Role")) {
+    for (const { Properties } of templates.of("AWS::IAM::Role")) {
       expect(text(Properties.PermissionsBoundary)).toMatch(/:policy\/agency\/developer-boundary"/);
     }
   });
 
-  it("keep events in no archive where none is wanted, and let none use the key", async () => {
-    const made = await synthesize("us-east-1", { archiveDays: "0" });
+  it("no archive and no grant for it on the key exist if archiveDays is 0", async () => {
+    const templates = await synthesize("us-east-1", { archiveDays: "0" });
 
-    expect(made.of("AWS::Events::Archive")).toEqual([]);
-    expect(text(made.of("AWS::KMS::Key"))).not.toContain("Archive");
+    expect(templates.of("AWS::Events::Archive")).toEqual([]);
+    expect(text(templates.of("AWS::KMS::Key"))).not.toContain("Archive");
   });
 
-  it("are refused where a connector's own schema would refuse them", async () => {
+  it("the synthesis fails if a connector's schema rejects its configuration", async () => {
     const connectors = { PayrollConnector: { baseUrl: "nowhere" } };
 
     await expect(synthesize("us-east-1", { connectors })).rejects.toThrow(/connectors\.PayrollConnector\.baseUrl/);
@@ -254,7 +269,7 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
     ["places", ["s3://bucket/*/"], "places.0: is not a folder URL such as s3://bucket/rosters/"],
     ["placeKeys", ["arn:aws:kms:us-east-1:123456789012:alias/rosters"], "placeKeys.0: is not the ARN of a key such as"],
     ["governance", { url: "esq" }, "governance.url: is not a URL such as https://esq.hms.gov/vet"],
-    ["name", "HMS Bridge", "name: is not a short name"],
+    ["name", "HMS Bridge", "name: is not a short lower-case name"],
     ["archiveDays", -1, "archiveDays: is below 0"],
     ["payloadRetentionDays", 0, "payloadRetentionDays: is below 1"],
     ["logRetentionDays", 31, "logRetentionDays: is not 30, 60"],
@@ -263,7 +278,7 @@ describe("a deployment's settings", { timeout: 60_000 }, () => {
     ["vpc", { subnets: [], securityGroups: ["sg-0a1b2c3d"] }, "vpc.subnets: names no subnet"],
     ["vpc", { subnets: ["vpc-0a1b2c3d"], securityGroups: ["sg-0a1b2c3d"] }, "vpc.subnets.0: is not an id such as"],
     ["permissionsBoundary", "arn:aws:iam::123456789012:policy/b", "permissionsBoundary: is not the name of a managed"],
-  ])("are refused with the key and its fault: %s", async (key, value, fault) => {
+  ])("the synthesis fails with the key and the issue: %s", async (key, value, fault) => {
     await expect(synthesize("us-east-1", { [key]: value })).rejects.toThrow(`the CDK context, ${fault}`);
   });
 });

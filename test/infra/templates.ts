@@ -7,28 +7,28 @@ import { home } from "../support/home.ts";
 
 export interface Resource {
   readonly Type: string;
-  // biome-ignore lint/suspicious/noExplicitAny: a template's properties are whatever CloudFormation takes
+  // biome-ignore lint/suspicious/noExplicitAny: properties differ by resource type
   readonly Properties: Record<string, any>;
   readonly DeletionPolicy?: string;
 }
 
 export interface Synthesized {
   readonly region: string;
-  /** What checks on the templates have found, as JSON; empty where there are none. */
+  /** Report of the checks on the templates as JSON. Empty if no checks ran. */
   readonly report: string;
   readonly texts: readonly string[];
-  /** How many resources each stack has, nested ones for themselves. */
+  /** Number of resources in each stack. Nested stacks count separately. */
   readonly stackSizes: readonly number[];
-  /** Every resource of every stack, by its template and logical id. */
+  /** All resources of all stacks, by template and logical id. */
   readonly resources: ReadonlyMap<string, Resource>;
   of(type: string): Resource[];
-  /** What the roles may do: CDK moves what is too long for a role's own policy into managed ones. */
+  /** Returns the statements of all role policies. CDK moves those that exceed an inline policy's size to managed ones. */
   grants(): Statement[];
 }
 
 export const account = "123456789012";
 
-/** One of each partition. */
+/** One region of each partition. */
 export const regions = ["us-east-1", "us-gov-west-1"] as const;
 
 const context = (JSON.parse(readFileSync("cdk.json", "utf8")) as { context: Record<string, unknown> }).context;
@@ -37,36 +37,36 @@ const bundles = new Map<string, Promise<Bundle>>();
 const bundlesFolder = home();
 process.once("exit", () => bundlesFolder[Symbol.dispose]());
 
-/** The app as it is deployed. Its code is the same whatever its settings say, and bundled once. */
+/** Adds the bridge to an app as for a deployment. The bundles do not depend on settings, so they are built once. */
 export function addBridgeTo(app: App, region: string): Promise<BridgeStacks> {
   return addBridge(app, { account, region }, ({ outDir: _, ...options }) => {
     const key = JSON.stringify(options);
-    const made = bundles.get(key) ?? bundle({ ...options, outDir: join(bundlesFolder.path, String(bundles.size)) });
-    bundles.set(key, made);
-    return made;
+    const cached = bundles.get(key) ?? bundle({ ...options, outDir: join(bundlesFolder.path, String(bundles.size)) });
+    bundles.set(key, cached);
+    return cached;
   });
 }
 
-const known = new Map<string, Promise<Synthesized>>();
+const synthesizedRegions = new Map<string, Promise<Synthesized>>();
 
-/** The templates for a region, made once. */
+/** Returns the templates for a region, synthesized once. */
 export function templatesFor(region: string): Promise<Synthesized> {
-  let made = known.get(region);
-  if (!made) {
-    made = synthesize(region);
-    known.set(region, made);
+  let templates = synthesizedRegions.get(region);
+  if (!templates) {
+    templates = synthesize(region);
+    synthesizedRegions.set(region, templates);
   }
-  return made;
+  return templates;
 }
 
-/** Synthesizes the app as `cdk.json` has it, for one region. */
+/** Synthesizes the app with the context of `cdk.json`, extended by `more`, for a region. */
 export async function synthesize(region: string, more: Record<string, unknown> = {}): Promise<Synthesized> {
   return synthesized(region, more, async (app) => {
     await addBridgeTo(app, region);
   });
 }
 
-/** Synthesizes what `add` puts into an app. */
+/** Synthesizes an app filled by `add`. */
 export async function synthesized(
   region: string,
   more: Record<string, unknown>,
@@ -110,5 +110,5 @@ export interface Statement {
 
 export const statementsOf = (resource: Resource): Statement[] => resource.Properties.PolicyDocument.Statement;
 
-/** As JSON, to look for a word anywhere in it. */
+/** Returns a value as JSON, for searching it as text. */
 export const text = (value: unknown): string => JSON.stringify(value ?? null);

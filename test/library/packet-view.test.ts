@@ -29,8 +29,8 @@ test.each<[string, Partial<Progress>, RegExp]>([
   ],
   ["held", { status: "HELD", reason: "answered 422" }, /→ HELD .*\(answered 422\)$/],
   ["on its lane", {}, /→ QUEUED \S+$/],
-])("a packet's line says that it is %s", (_, change, wanted) => {
+])("a packet's line says that it is %s", (_, change, expected) => {
   const view = viewOf({ packet: aPacket(), recordedAt: noon, progress: { ...progress, ...change } }, noon);
 
-  expect(String(view)).toMatch(wanted);
+  expect(String(view)).toMatch(expected);
 });

@@ -22,7 +22,7 @@ describe("core purity", () => {
     expect(found).toEqual([expect.stringMatching(/^bridge\/model\/a\.ts:2: /)]);
   });
 
-  it("accepts the same outside bridge/, in a comment, and a date of a given time", () => {
+  it("accepts impure calls outside bridge/ and in comments, and a date from a timestamp", () => {
     const files = {
       "platform/clock.ts": "export const now = () => Date.now();",
       "bridge/model/a.ts": "/** Unlike Date.now(). */\nexport const a = new Date(0); // not new Date()",

@@ -9,13 +9,13 @@ describe("names of exported types", () => {
     "export class Place {}",
     "export enum Place { A }",
     "type Place = 1; export type { Place };",
-  ])("finds a second type of one name: %s", (text) => {
+  ])("finds a second type with the same name: %s", (text) => {
     const files = { "bridge/model/a.ts": "\nexport type Place = 1;", "bridge/jobs/b.ts": text };
 
     expect(offenders(typeNames, files)).toEqual(["bridge/jobs/b.ts:1: Place is also exported by bridge/model/a.ts"]);
   });
 
-  it("accepts a name that a file keeps to itself, another folder exports, or one file merges", () => {
+  it("accepts a private name, a name exported outside bridge/, and declarations merged in one file", () => {
     const files = {
       "bridge/model/a.ts": "export interface Place {}\nexport class Place {}\nexport const Other = 1;",
       "bridge/jobs/b.ts": "interface Place {}\nexport type Other = Place;",
@@ -32,7 +32,7 @@ describe("forwarding files", () => {
     'export * from "./a.ts";',
     'export type { A } from "./a.ts";\nexport { b } from "./b.ts";',
     'import { a } from "./a.ts";\nexport { a };',
-  ])("finds a file that is only: %s", (text) => {
+  ])("finds a file with nothing but: %s", (text) => {
     expect(offenders(forwardingFiles, { "ops/forward.ts": text })).toHaveLength(1);
   });
 

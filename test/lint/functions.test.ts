@@ -3,7 +3,7 @@ import { functionLength } from "../../lint/rules/function-length.ts";
 import { parameterCount } from "../../lint/rules/parameter-count.ts";
 import { offenders } from "./offenders.ts";
 
-/** A body that makes its function as long as wanted, with blank lines and comments. */
+/** Creates a function body of the given number of lines, with blank lines and comments. */
 function body(lines: number): string {
   return `{\n${"// a comment\n\n"
     .repeat(lines)
@@ -24,7 +24,7 @@ describe("function length", () => {
     expect(offenders(functionLength, { "test/a.test.ts": write(body(70)) })).toEqual([]);
   });
 
-  it("names the function, and counts from its first line", () => {
+  it("reports the function by name and counts from its first line", () => {
     const text = `\nexport function work(\n  a: string,\n) ${body(70)}`;
 
     expect(offenders(functionLength, { "ops/a.ts": text })).toEqual(["ops/a.ts:2: work has 72 lines; 70 are allowed"]);

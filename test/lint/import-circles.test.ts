@@ -3,7 +3,7 @@ import { importCircles } from "../../lint/rules/import-circles.ts";
 import { offenders } from "./offenders.ts";
 
 describe("import circles", () => {
-  it("finds a circle that only types close, and names every file and a shortest way", () => {
+  it("finds a circle closed only by types, with all its files and a shortest path", () => {
     const files = {
       "bridge/a.ts": 'import { b } from "./b.ts";\nexport interface A { readonly b: typeof b }',
       "bridge/b.ts": 'import { c } from "./c.ts";\nexport const b = c;',
@@ -29,7 +29,7 @@ describe("import circles", () => {
     expect(offenders(importCircles, files)).toHaveLength(1);
   });
 
-  it("reports two circles apart", () => {
+  it("reports two circles separately", () => {
     const files = {
       "a.ts": 'import "./b.ts";',
       "b.ts": 'import "./a.ts"; import "./c.ts";',
@@ -46,7 +46,7 @@ describe("import circles", () => {
     );
   });
 
-  it("accepts two ways to one file, and an import in a comment", () => {
+  it("accepts two paths to one file and an import in a comment", () => {
     const files = {
       "a.ts": 'import "./b.ts"; import "./c.ts";',
       "b.ts": 'import "./c.ts";',

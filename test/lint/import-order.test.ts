@@ -6,7 +6,7 @@ import { offenders } from "./offenders.ts";
 const empty = "export {};";
 
 describe("import order", () => {
-  it("finds an import of a later folder, also of its types", () => {
+  it("finds an import of a later folder, even if only of its types", () => {
     const files = {
       "bridge/model/event.ts": 'import type { Sheet } from "../mapping/sheet.ts";',
       "bridge/mapping/sheet.ts": empty,
@@ -66,7 +66,7 @@ describe("import order", () => {
     expect(offenders(importOrder, files)).toEqual([]);
   });
 
-  it("reads the package's own name as index.ts", () => {
+  it("resolves the package's own name to index.ts", () => {
     const files = { "library/a.ts": 'import { Event } from "hms-bridge";', "index.ts": empty };
 
     expect(offenders(importOrder, files)).toEqual([
@@ -92,7 +92,7 @@ describe("rows of files", () => {
     "test/support/core.ts",
     "console/parts/icon.tsx",
     "cli/main.js",
-  ])("gives %s a row", (path) => {
+  ])("finds a row for %s", (path) => {
     expect(offenders(fileRows, { [path]: empty })).toEqual([]);
   });
 });

@@ -3,7 +3,7 @@ import { bannedPhrasesRule } from "../../lint/rules/banned-phrases.ts";
 import { commentOpenings } from "../../lint/rules/comment-openings.ts";
 import { offenders } from "./offenders.ts";
 
-describe("openings of comments", () => {
+describe("comment openings", () => {
   it.each([
     "What a batch is about.",
     "How long an answer may take. ms",
@@ -36,7 +36,7 @@ describe("openings of comments", () => {
     expect(offenders(commentOpenings, { "ops/a.ts": `/** ${text} */\nconst a = 1;` })).toEqual([]);
   });
 
-  it("reads the comment at the head of a file, and no other line comment", () => {
+  it("checks the line comment at the head of a file and no other", () => {
     const files = {
       "ops/head.ts": "// What this file is for,\n// in two lines.\nconst a = 1;",
       "ops/line.ts": "const a = 1;\n// What follows is short.\nconst b = a;",
@@ -62,7 +62,7 @@ describe("banned phrases", () => {
     "The fault is told in one line.",
     "The endpoint, or the door.",
     "Reads all in one\n * go.",
-  ])("finds one in a comment: %s", (text) => {
+  ])("finds a banned phrase in a comment: %s", (text) => {
     expect(offenders(bannedPhrasesRule, { "ops/a.ts": `/** ${text} */\nconst a = 1;` })).toHaveLength(1);
   });
 
@@ -76,19 +76,19 @@ describe("banned phrases", () => {
     "Amends and recommends a stand-in.",
     "Calls `tell` anew-ish: `anew`.",
     "The caller should retry. The file should be there.",
-  ])("accepts plain words: %s", (text) => {
+  ])("accepts plain English: %s", (text) => {
     expect(offenders(bannedPhrasesRule, { "ops/a.ts": `// ${text.replace(" anew-ish", "")}\nconst a = 1;` })).toEqual(
       [],
     );
   });
 
-  it("finds the line in a long comment", () => {
+  it("reports the line within a long comment", () => {
     const text = "/**\n * First.\n *\n * Decides\n * anew.\n */\nconst a = 1;";
 
     expect(offenders(bannedPhrasesRule, { "ops/a.ts": text })).toEqual(['ops/a.ts:5: "anew": write again']);
   });
 
-  it("reads test titles, but neither other strings nor code", () => {
+  it("checks test titles, but neither other strings nor code", () => {
     const text = 'it("reads it anew", () => {});\nconst anew = "read anew";\nlog("anew");';
 
     expect(offenders(bannedPhrasesRule, { "test/a.test.ts": text })).toEqual(['test/a.test.ts:1: "anew": write again']);

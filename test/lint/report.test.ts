@@ -20,7 +20,7 @@ describe("the report", () => {
     ]);
   });
 
-  it("gives every offender as JSON", () => {
+  it("reports every offender as JSON", () => {
     expect(JSON.parse(jsonReport([{ rule, findings: [finding] }]))).toEqual({
       rules: [{ name: "length", count: 1, findings: [finding] }],
     });

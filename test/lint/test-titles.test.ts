@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { testTitles } from "../../lint/rules/test-titles.ts";
 import { offenders } from "./offenders.ts";
 
-/** Titles of tests that a reader understands alone. */
+/** Test titles that can be read without their group. */
 const sentences = [
   "keeps the later of two changes with the same timestamp",
   "a failed message holds back only its own lane",
@@ -28,7 +28,7 @@ const sentences = [
   "shows that its tail was cut",
 ];
 
-/** Titles that need the title around them, or are no sentence. */
+/** Test titles that need their group's title or are not sentences. */
 const fragments = [
   "of what moves on meanwhile is erased in the next round",
   "and says two things of one record",
@@ -79,7 +79,7 @@ describe("titles of tests", () => {
     "it(promise, () => {});",
     'it.skipIf("of a lane")(promise, () => {});',
     'submit("of a lane");',
-  ])("does not read a title that is filled in, or another call: %s", (text) => {
+  ])("ignores a title from a variable or table, and other calls: %s", (text) => {
     expect(offenders(testTitles, { "test/a.test.ts": text })).toEqual([]);
   });
 });

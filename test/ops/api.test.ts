@@ -5,20 +5,20 @@ import { ComplianceUnavailableError } from "../../bridge/governance/compliance-e
 import { refused, retry } from "../../bridge/model/outcome.ts";
 import { localOps } from "../../cli/api-server.ts";
 import { createOpsApp, endpoints } from "../../ops/app.ts";
-import { figure, firstSeed, inputsPerDoor } from "../reliability/figure.ts";
+import { figure, firstSeed, inputsPerEntryPoint } from "../reliability/figure.ts";
 import { until } from "../support/clock.ts";
-import { anOpsOffice, type document, faultOf, type OpsOffice, token } from "../support/ops.ts";
+import { type document, schemaIssue, startTestApi, type TestApi, token } from "../support/ops.ts";
 
 const bearer = { authorization: `Bearer ${token}` };
 const json = { ...bearer, "content-type": "application/json" };
-const why = { reason: "payroll asked for it" };
+const because = { reason: "payroll asked for it" };
 
 describe("access to the operator API", () => {
-  let office: OpsOffice;
+  let api: TestApi;
   beforeAll(async () => {
-    office = await anOpsOffice();
+    api = await startTestApi();
   });
-  afterAll(() => office[Symbol.asyncDispose]());
+  afterAll(() => api[Symbol.asyncDispose]());
 
   const places = [
     ...endpoints.filter(({ method }) => method === "get").map(({ path }) => path),
@@ -34,7 +34,7 @@ describe("access to the operator API", () => {
     ["the token as a cookie", { cookie: `token=${token}` }],
   ])("refuses a caller with %s", async (_, headers) => {
     for (const place of places) {
-      const answer = await office.raw(place.replace("{id}", "pkt-aaaaaaaaaaaaaaaa").replace("{name}", "a"), {
+      const answer = await api.raw(place.replace("{id}", "pkt-aaaaaaaaaaaaaaaa").replace("{name}", "a"), {
         headers,
       });
 
@@ -45,27 +45,27 @@ describe("access to the operator API", () => {
   });
 
   it("ignores a token in the URL", async () => {
-    expect((await office.raw(`/api/packets?token=${token}`)).status).toBe(401);
+    expect((await api.raw(`/api/packets?token=${token}`)).status).toBe(401);
   });
 
   it.each(["evil.example", "evil.example:8642", "127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1"])(
     "refuses the host name %s, which could point at this machine by DNS rebinding",
     async (host) => {
-      expect(await statusFor(office.url, { ...bearer, host })).toBe(403);
+      expect(await statusFor(api.url, { ...bearer, host })).toBe(403);
     },
   );
 
   it.each(["http://evil.example", "null", "http://127.0.0.1:1", "https://localhost"])(
     "refuses a page of the origin %s and sends it no CORS headers",
     async (origin) => {
-      const asked = await office.raw("/api/me", { headers: { ...bearer, origin } });
-      const preflight = await office.raw("/api/packets/pkt-aaaaaaaaaaaaaaaa/discard", {
+      const get = await api.raw("/api/me", { headers: { ...bearer, origin } });
+      const preflight = await api.raw("/api/packets/pkt-aaaaaaaaaaaaaaaa/discard", {
         method: "OPTIONS",
         headers: { origin, "access-control-request-method": "POST", "access-control-request-headers": "authorization" },
       });
 
-      expect(asked.status).toBe(403);
-      for (const answer of [asked, preflight]) {
+      expect(get.status).toBe(403);
+      for (const answer of [get, preflight]) {
         expect(answer.ok).toBe(false);
         expect([...answer.headers.keys()].filter((name) => name.startsWith("access-control"))).toEqual([]);
       }
@@ -73,14 +73,14 @@ describe("access to the operator API", () => {
   );
 
   it("accepts its own pages", async () => {
-    const answer = await office.raw("/api/me", { headers: { ...bearer, origin: office.url } });
+    const answer = await api.raw("/api/me", { headers: { ...bearer, origin: api.url } });
 
     expect(await answer.json()).toMatchObject({ actor: "jo", host: "local" });
   });
 
   it("rejects a body that is not JSON or is too large", async () => {
     const act = "/api/packets/pkt-aaaaaaaaaaaaaaaa/discard";
-    const post = (headers: Record<string, string>, body: string) => rawPost(`${office.url}${act}`, headers, body);
+    const post = (headers: Record<string, string>, body: string) => rawPost(`${api.url}${act}`, headers, body);
 
     expect(await post({ ...bearer, "content-type": "text/plain" }, "{}")).toEqual([415, "urn:hms-bridge:wrong-type"]);
     expect(await post(json, "{")).toEqual([400, "urn:hms-bridge:wrong-call"]);
@@ -91,7 +91,7 @@ describe("access to the operator API", () => {
   it.each(["/api/me", "/metrics", "/openapi.json", "/nowhere", "/"])(
     "sends security headers with %s",
     async (place) => {
-      const { headers } = await office.raw(place, { headers: bearer });
+      const { headers } = await api.raw(place, { headers: bearer });
 
       expect(headers.get("content-security-policy")).toContain("default-src 'none'");
       expect(headers.get("content-security-policy")).toContain("frame-ancestors 'none'");
@@ -103,7 +103,7 @@ describe("access to the operator API", () => {
   );
 
   it("lists exactly its operations in the OpenAPI document", async () => {
-    const served = (await (await office.raw("/openapi.json", { headers: bearer })).json()) as typeof document;
+    const served = (await (await api.raw("/openapi.json", { headers: bearer })).json()) as typeof document;
     const listed = Object.entries(served.paths as Record<string, object>).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => `${method} ${path}`),
     );
@@ -116,37 +116,32 @@ describe("access to the operator API", () => {
 
 describe("packets over the API", () => {
   it("lists packets newest first, filtered and in pages", async () => {
-    await using office = await anOpsOffice();
-    for (const record of ["a", "b", "c"]) await office.emit(record, { new_rate: 1 });
-    office.target.behave = () => refused("answered 422");
-    await office.emit("d", { new_rate: 2, note: "late" });
+    await using api = await startTestApi();
+    for (const record of ["a", "b", "c"]) await api.emit(record, { new_rate: 1 });
+    api.target.behave = () => refused("answered 422");
+    await api.emit("d", { new_rate: 2, note: "late" });
 
-    const first = await office.get("/api/packets?limit=3");
-    const second = await office.get(`/api/packets?limit=3&after=${first.body.next}`);
+    const first = await api.get("/api/packets?limit=3");
+    const second = await api.get(`/api/packets?limit=3&after=${first.body.next}`);
     const entities = ({ body }: { body: { items: { entity: string }[] } }) => body.items.map(({ entity }) => entity);
 
     expect(entities(first)).toEqual(["d", "c", "b"]);
     expect(entities(second)).toEqual(["a"]);
     expect(second.body).not.toHaveProperty("next");
-    expect(entities(await office.get("/api/packets?status=HELD"))).toEqual(["d"]);
-    expect(entities(await office.get("/api/packets?status=HELD&status=SENT&order=oldest"))).toEqual([
-      "a",
-      "b",
-      "c",
-      "d",
-    ]);
-    expect(entities(await office.get("/api/packets?entity=b"))).toEqual(["b"]);
-    expect(entities(await office.get("/api/packets?text=PER_DIEM&connector=Fake&sheet=per_diem"))).toHaveLength(4);
-    expect(entities(await office.get("/api/packets?from=2200-01-01T00:00:00Z"))).toEqual([]);
-    expect((await office.get("/api/packets?connector=Nobody")).status).toBe(404);
+    expect(entities(await api.get("/api/packets?status=HELD"))).toEqual(["d"]);
+    expect(entities(await api.get("/api/packets?status=HELD&status=SENT&order=oldest"))).toEqual(["a", "b", "c", "d"]);
+    expect(entities(await api.get("/api/packets?entity=b"))).toEqual(["b"]);
+    expect(entities(await api.get("/api/packets?text=PER_DIEM&connector=Fake&sheet=per_diem"))).toHaveLength(4);
+    expect(entities(await api.get("/api/packets?from=2200-01-01T00:00:00Z"))).toEqual([]);
+    expect((await api.get("/api/packets?connector=Nobody")).status).toBe(404);
   });
 
   it("returns a packet's history, previous values, the target's response, and the possible operations", async () => {
-    await using office = await anOpsOffice();
-    office.target.behave = () => refused("answered 422", { answer: "rate too high", status: 422 });
-    const id = await office.emit("a", { new_rate: 68, old_rate: 62 });
+    await using api = await startTestApi();
+    api.target.behave = () => refused("answered 422", { answer: "rate too high", status: 422 });
+    const id = await api.emit("a", { new_rate: 68, old_rate: 62 });
 
-    const { body } = await office.get(`/api/packets/${id}`);
+    const { body } = await api.get(`/api/packets/${id}`);
 
     expect(body).toMatchObject({
       id,
@@ -164,24 +159,24 @@ describe("packets over the API", () => {
   });
 
   it("applies one of two edits by two operators and returns the current packet to the other", async () => {
-    await using office = await anOpsOffice();
-    const id = await aHeld(office);
-    const { etag } = (await office.get(`/api/packets/${id}`)).body;
-    const body = { etag, fields: { dailyRate: 70 }, ...why };
+    await using api = await startTestApi();
+    const id = await emitHeld(api);
+    const { etag } = (await api.get(`/api/packets/${id}`)).body;
+    const body = { etag, fields: { dailyRate: 70 }, ...because };
 
-    const trial = await office.post(`/api/packets/${id}/edit`, { ...body, dryRun: true });
-    const first = await office.post(`/api/packets/${id}/edit`, body);
-    const second = await office.post(`/api/packets/${id}/edit`, { ...body, fields: { dailyRate: 71 } });
-    await office.bridge.finished(first.body.packet.id);
+    const preview = await api.post(`/api/packets/${id}/edit`, { ...body, dryRun: true });
+    const first = await api.post(`/api/packets/${id}/edit`, body);
+    const second = await api.post(`/api/packets/${id}/edit`, { ...body, fields: { dailyRate: 71 } });
+    await api.bridge.finished(first.body.packet.id);
 
-    expect(trial.body).toMatchObject({ kind: "trial", changes: [{ field: "dailyRate", before: 68, after: 70 }] });
+    expect(preview.body).toMatchObject({ kind: "trial", changes: [{ field: "dailyRate", before: 68, after: 70 }] });
     expect(first.body).toMatchObject({ kind: "done", packet: { replaces: id, edited: true } });
     expect(second).toMatchObject({
       status: 409,
       body: { now: { packet: { status: "SUPERSEDED", replacedBy: first.body.packet.id } } },
     });
-    expect(office.target.state.get("a")).toEqual({ dailyRate: 70 });
-    const story = (await office.get(`/api/packets/${first.body.packet.id}`)).body;
+    expect(api.target.state.get("a")).toEqual({ dailyRate: 70 });
+    const story = (await api.get(`/api/packets/${first.body.packet.id}`)).body;
     expect(story.story[0]).toMatchObject({ actor: "jo" });
     expect(story.story[0].sentence).toBe(
       `recorded with dailyRate, replacing ${id} with a changed dailyRate, by jo: payroll asked for it; queued in its lane`,
@@ -190,12 +185,12 @@ describe("packets over the API", () => {
   });
 
   it("applies exactly one of two concurrent edits by two operators, and vets each", async () => {
-    await using office = await anOpsOffice();
+    await using api = await startTestApi();
     for (let round = 0; round < 20; round++) {
       const record = `r${round}`;
-      const id = await aHeld(office, record);
-      const { etag } = (await office.get(`/api/packets/${id}`)).body;
-      const edit = (fields: object) => office.post(`/api/packets/${id}/edit`, { etag, fields, ...why });
+      const id = await emitHeld(api, record);
+      const { etag } = (await api.get(`/api/packets/${id}`)).body;
+      const edit = (fields: object) => api.post(`/api/packets/${id}/edit`, { etag, fields, ...because });
 
       const answers = await Promise.all([
         edit({ dailyRate: 70 }),
@@ -206,103 +201,103 @@ describe("packets over the API", () => {
       expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);
       const next = won?.body.packet.id;
       expect(lost?.body.now.packet).toMatchObject({ id, status: "SUPERSEDED", replacedBy: next });
-      const end = await office.bridge.finished(next);
+      const end = await api.bridge.finished(next);
       // The note is personal data, so governance holds the packet if that edit wins.
       const isFirst = answers[0]?.status === 200;
       expect(end.status).toBe(isFirst ? "SENT" : "HELD");
-      expect(office.target.state.get(record)).toEqual(isFirst ? { dailyRate: 70 } : undefined);
-      const [parent, child] = await Promise.all([id, next].map((chain) => office.engine.store.chain(chain)));
+      expect(api.target.state.get(record)).toEqual(isFirst ? { dailyRate: 70 } : undefined);
+      const [parent, child] = await Promise.all([id, next].map((chain) => api.engine.store.chain(chain)));
       const reasons = parent?.flatMap(({ step, facts }) => (step === "SUPERSEDED" ? [facts.reason] : []));
       expect(reasons).toEqual([`${next} took its place`]);
       expect(child?.[0]?.facts).toMatchObject({ act: "edit", actor: "jo", replaces: id });
     }
-    expect((await office.bridge.verify()).fault).toBeUndefined();
+    expect((await api.bridge.verify()).fault).toBeUndefined();
   });
 
   it("requires a reason to replay or discard a packet", async () => {
-    await using office = await anOpsOffice();
-    const [one, two] = [await aHeld(office), await aHeld(office, "b")];
-    office.target.behave = (packet) => office.target.take(packet);
+    await using api = await startTestApi();
+    const [one, two] = [await emitHeld(api), await emitHeld(api, "b")];
+    api.target.behave = (packet) => api.target.take(packet);
 
-    expect((await office.post(`/api/packets/${two}/discard`, {})).status).toBe(400);
-    expect((await office.post(`/api/packets/${two}/discard`, { reason: "  " })).status).toBe(400);
-    expect((await office.post(`/api/packets/${one}/replay`, why)).body).toMatchObject({ kind: "done" });
-    expect((await office.post(`/api/packets/${two}/discard`, why)).body).toMatchObject({
+    expect((await api.post(`/api/packets/${two}/discard`, {})).status).toBe(400);
+    expect((await api.post(`/api/packets/${two}/discard`, { reason: "  " })).status).toBe(400);
+    expect((await api.post(`/api/packets/${one}/replay`, because)).body).toMatchObject({ kind: "done" });
+    expect((await api.post(`/api/packets/${two}/discard`, because)).body).toMatchObject({
       packet: { status: "DISCARDED", may: [] },
     });
-    expect(await office.post(`/api/packets/${two}/replay`, why)).toMatchObject({ status: 422 });
-    expect(await office.post("/api/packets/pkt-aaaaaaaaaaaaaaaa/replay", why)).toMatchObject({ status: 404 });
+    expect(await api.post(`/api/packets/${two}/replay`, because)).toMatchObject({ status: 422 });
+    expect(await api.post("/api/packets/pkt-aaaaaaaaaaaaaaaa/replay", because)).toMatchObject({ status: 404 });
 
-    await office.bridge.finished(one);
-    const again = await office.post(`/api/packets/${one}/replay`, { ...why, force: true });
-    await office.bridge.finished(again.body.packet.id);
+    await api.bridge.finished(one);
+    const again = await api.post(`/api/packets/${one}/replay`, { ...because, force: true });
+    await api.bridge.finished(again.body.packet.id);
     expect(again.body.packet).toMatchObject({ replayOf: one });
-    expect(office.target.calls.filter(({ entity }) => entity === "a")).toHaveLength(3);
+    expect(api.target.calls.filter(({ entity }) => entity === "a")).toHaveLength(3);
   });
 
   it("releases packets by filter, first as a preview and then as a job", async () => {
-    await using office = await anOpsOffice();
-    for (const record of ["a", "b", "c"]) await aHeld(office, record);
-    office.target.behave = (packet) => office.target.take(packet);
-    const body = { act: "release", filter: { text: "per_diem" }, ...why };
+    await using api = await startTestApi();
+    for (const record of ["a", "b", "c"]) await emitHeld(api, record);
+    api.target.behave = (packet) => api.target.take(packet);
+    const body = { act: "release", filter: { text: "per_diem" }, ...because };
 
-    const trial = await office.post("/api/bulk", { ...body, dryRun: true });
-    const { job } = (await office.post("/api/bulk", body)).body;
-    await until(async () => (await office.get(`/api/jobs/${job.id}`)).body.status === "DONE");
-    await office.bridge.settled();
+    const preview = await api.post("/api/bulk", { ...body, dryRun: true });
+    const { job } = (await api.post("/api/bulk", body)).body;
+    await until(async () => (await api.get(`/api/jobs/${job.id}`)).body.status === "DONE");
+    await api.bridge.settled();
 
-    expect(trial.body).toMatchObject({ kind: "trial", looked: 3, made: 3, refused: {} });
-    expect((await office.get(`/api/jobs/${job.id}`)).body).toMatchObject({
+    expect(preview.body).toMatchObject({ kind: "trial", looked: 3, made: 3, refused: {} });
+    expect((await api.get(`/api/jobs/${job.id}`)).body).toMatchObject({
       kind: "bulk",
       actor: "jo",
       looked: 3,
       made: 3,
     });
-    expect((await office.get("/api/packets?status=HELD")).body.items).toEqual([]);
-    expect(office.target.state.size).toBe(3);
+    expect((await api.get("/api/packets?status=HELD")).body.items).toEqual([]);
+    expect(api.target.state.size).toBe(3);
   });
 });
 
 describe("connectors over the API", () => {
   it("shows a connector's health, window, lag and queues, and pauses, resumes, probes and redrives it", async () => {
-    await using office = await anOpsOffice();
-    await office.emit("a", { new_rate: 1 });
+    await using api = await startTestApi();
+    await api.emit("a", { new_rate: 1 });
 
-    const before = (await office.get("/api/connectors/Fake")).body;
-    await office.post("/api/connectors/Fake@v1/pause", why);
-    await office.bridge.emit({
+    const before = (await api.get("/api/connectors/Fake")).body;
+    await api.post("/api/connectors/Fake@v1/pause", because);
+    await api.bridge.emit({
       id: "p",
       source: "hms",
       type: "policy.per_diem.updated",
       subject: "b",
       data: { new_rate: 2 },
     });
-    await until(async () => (await office.get("/api/connectors/Fake")).body.outbox === 1);
-    const paused = (await office.get("/api/connectors/Fake")).body;
-    const refusedRedrive = await office.post("/api/connectors/Fake/redrive", why);
-    await office.post("/api/connectors/Fake/resume", why);
-    await until(() => office.target.state.has("b"));
+    await until(async () => (await api.get("/api/connectors/Fake")).body.outbox === 1);
+    const paused = (await api.get("/api/connectors/Fake")).body;
+    const refusedRedrive = await api.post("/api/connectors/Fake/redrive", because);
+    await api.post("/api/connectors/Fake/resume", because);
+    await until(() => api.target.state.has("b"));
 
     expect(before).toMatchObject({ id: "Fake@v1", health: "UP", ready: "yes", windowMs: 60_000, lag: { count: 1 } });
     expect(before.lagByMinute).toHaveLength(1);
-    expect(paused).toMatchObject({ health: "PAUSED", pause: { actor: "jo", why: why.reason } });
+    expect(paused).toMatchObject({ health: "PAUSED", pause: { actor: "jo", why: because.reason } });
     expect(refusedRedrive).toMatchObject({ status: 422, body: { detail: expect.stringMatching(/resume it/) } });
-    expect((await office.post("/api/connectors/Fake/redrive", why)).body).toMatchObject({ waiting: 0 });
-    office.target.awake = false;
-    expect((await office.raw("/api/connectors/Fake/probe", { method: "POST", headers: bearer })).status).toBe(200);
-    expect((await office.get("/api/connectors/Fake")).body.health).toBe("DOWN");
-    const noted = (await office.get("/api/events?type=sync.connector.paused")).body.items;
-    expect((await office.get(`/api/events/${noted[0].id}`)).body.story[0]).toMatchObject({
+    expect((await api.post("/api/connectors/Fake/redrive", because)).body).toMatchObject({ waiting: 0 });
+    api.target.awake = false;
+    expect((await api.raw("/api/connectors/Fake/probe", { method: "POST", headers: bearer })).status).toBe(200);
+    expect((await api.get("/api/connectors/Fake")).body.health).toBe("DOWN");
+    const noted = (await api.get("/api/events?type=sync.connector.paused")).body.items;
+    expect((await api.get(`/api/events/${noted[0].id}`)).body.story[0]).toMatchObject({
       step: "NOTED",
       actor: "jo",
-      sentence: `sync.connector.paused, by jo: ${why.reason}`,
+      sentence: `sync.connector.paused, by jo: ${because.reason}`,
     });
   });
 
   it("names the existing connectors if a connector is unknown", async () => {
-    await using office = await anOpsOffice();
+    await using api = await startTestApi();
 
-    expect(await office.get("/api/connectors/Nobody")).toMatchObject({
+    expect(await api.get("/api/connectors/Nobody")).toMatchObject({
       status: 404,
       body: { detail: expect.stringMatching(/one of these connectors: .*Fake@v1/) },
     });
@@ -311,21 +306,21 @@ describe("connectors over the API", () => {
 
 describe("events, jobs, sheets and ledger over the API", () => {
   it("lists events and returns one event with its packets", async () => {
-    await using office = await anOpsOffice();
-    await office.emit("a", { new_rate: 1 });
-    await office.emit("b", { new_rate: 2 });
+    await using api = await startTestApi();
+    await api.emit("a", { new_rate: 1 });
+    await api.emit("b", { new_rate: 2 });
 
-    const { items } = (await office.get("/api/events?limit=1")).body;
-    const one = (await office.get(`/api/events/${items[0].id}`)).body;
+    const { items } = (await api.get("/api/events?limit=1")).body;
+    const one = (await api.get(`/api/events/${items[0].id}`)).body;
 
     expect(items).toHaveLength(1);
     expect(one).toMatchObject({ subject: "b", data: { new_rate: 2 }, status: "EXPANDED", packets: 1 });
-    expect((await office.get(`/api/packets?event=${items[0].id}`)).body.items).toHaveLength(1);
+    expect((await api.get(`/api/packets?event=${items[0].id}`)).body.items).toHaveLength(1);
   });
 
   it("lists events by status in pages, each event once, even if few events match", async () => {
-    await using office = await anOpsOffice();
-    const { engine } = office;
+    await using api = await startTestApi();
+    const { engine } = api;
     const inInbox = async (body: string) => engine.queue.send("inbox", [{ group: body, body }]);
     for (let i = 0; i < 250; i++) {
       await inInbox(
@@ -337,7 +332,7 @@ describe("events, jobs, sheets and ledger over the API", () => {
     const found: { status: string; reason: string }[] = [];
     let next: string | undefined = "";
     while (next !== undefined) {
-      const { body } = await office.get(`/api/events?status=QUARANTINED&limit=2${next && `&after=${next}`}`);
+      const { body } = await api.get(`/api/events?status=QUARANTINED&limit=2${next && `&after=${next}`}`);
       expect(body.items.length).toBeLessThanOrEqual(2);
       found.push(...body.items);
       next = body.next;
@@ -347,40 +342,40 @@ describe("events, jobs, sheets and ledger over the API", () => {
     expect(new Set(found.map(({ status, reason }) => `${status} ${reason}`))).toEqual(
       new Set(["QUARANTINED the event is not JSON"]),
     );
-    expect((await office.get("/api/events?status=UNMATCHED&limit=200")).body.items).toHaveLength(200);
-    expect((await office.raw("/api/events?status=LOST", { headers: bearer })).status).toBe(400);
+    expect((await api.get("/api/events?status=UNMATCHED&limit=200")).body.items).toHaveLength(200);
+    expect((await api.raw("/api/events?status=LOST", { headers: bearer })).status).toBe(400);
   });
 
   it("runs replays and back-fills as jobs, previews them and cancels them", async () => {
-    await using office = await anOpsOffice();
-    await office.emit("a", { new_rate: 1 });
+    await using api = await startTestApi();
+    await api.emit("a", { new_rate: 1 });
     const from = "2000-01-01T00:00:00Z";
 
-    const trial = await office.post("/api/replays", { from, dryRun: true });
-    const replay = await office.post("/api/replays", { from, connector: "Fake", force: true });
-    await until(async () => (await office.get(`/api/jobs/${replay.body.job.id}`)).body.status === "DONE");
-    const fill = await office.post("/api/backfills", { connector: "Fake", from: { since: from }, dryRun: true });
-    const wrong = await office.post("/api/backfills", { targets: ["nobody.here"], from: { since: from } });
-    const cancelled = await office.raw(`/api/jobs/${replay.body.job.id}/cancel`, { method: "POST", headers: bearer });
+    const preview = await api.post("/api/replays", { from, dryRun: true });
+    const replay = await api.post("/api/replays", { from, connector: "Fake", force: true });
+    await until(async () => (await api.get(`/api/jobs/${replay.body.job.id}`)).body.status === "DONE");
+    const backfill = await api.post("/api/backfills", { connector: "Fake", from: { since: from }, dryRun: true });
+    const wrong = await api.post("/api/backfills", { targets: ["nobody.here"], from: { since: from } });
+    const cancelled = await api.raw(`/api/jobs/${replay.body.job.id}/cancel`, { method: "POST", headers: bearer });
 
-    expect(trial.body).toMatchObject({ kind: "trial", looked: 1, unchanged: 1 });
-    expect((await office.get("/api/jobs")).body.items).toMatchObject([{ kind: "replay", made: 1 }]);
-    expect(fill.body).toMatchObject({ kind: "trial", targets: { "per_diem.fake": { there: 1, made: 0 } } });
+    expect(preview.body).toMatchObject({ kind: "trial", looked: 1, unchanged: 1 });
+    expect((await api.get("/api/jobs")).body.items).toMatchObject([{ kind: "replay", made: 1 }]);
+    expect(backfill.body).toMatchObject({ kind: "trial", targets: { "per_diem.fake": { there: 1, made: 0 } } });
     expect(wrong.status).toBe(422);
     expect(cancelled.status).toBe(200);
   });
 
   it("checks a sheet's text and previews it against recent events, next to today's sheet", async () => {
-    await using office = await anOpsOffice();
-    await office.emit("a", { new_rate: 1 });
-    await office.emit("b", { new_rate: 2, city: "Reno" });
+    await using api = await startTestApi();
+    await api.emit("a", { new_rate: 1 });
+    await api.emit("b", { new_rate: 2, city: "Reno" });
     const text =
       "source_event: policy.per_diem.updated\ntargets: { fake: { connector: Fake, map: { new_rate: dailyRate } } }";
 
-    const good = await office.post("/api/sheets/check", { text });
-    const bad = await office.post("/api/sheets/check", { text: "source_event: a\ntragets: {}" });
-    const tried = await office.post("/api/sheets/try", { name: "per_diem", text, last: 10 });
-    const one = await office.post("/api/sheets/try", {
+    const good = await api.post("/api/sheets/check", { text });
+    const bad = await api.post("/api/sheets/check", { text: "source_event: a\ntragets: {}" });
+    const overEvents = await api.post("/api/sheets/try", { name: "per_diem", text, last: 10 });
+    const one = await api.post("/api/sheets/try", {
       name: "per_diem",
       event: { type: "policy.per_diem.updated", data: { new_rate: 3, note: "123-45-6789" } },
     });
@@ -390,21 +385,21 @@ describe("events, jobs, sheets and ledger over the API", () => {
       ok: false,
       faults: expect.arrayContaining([expect.objectContaining({ line: 2 })]),
     });
-    expect(tried.body).toMatchObject({ looked: 2, changed: 1, complete: true });
+    expect(overEvents.body).toMatchObject({ looked: 2, changed: 1, complete: true });
     expect(one.body.events[0].proposed[0]).toMatchObject({ fields: { dailyRate: 3 }, held: "governance blocks note" });
     expect(JSON.stringify(one.body)).not.toContain("123-45-6789");
-    expect((await office.get("/api/sheets")).body.items).toHaveLength(1);
-    expect((await office.get("/api/sheets/per_diem")).body.text).toContain("source_event: policy.per_diem.updated");
-    expect((await office.get("/api/sheets/nobody")).status).toBe(404);
+    expect((await api.get("/api/sheets")).body.items).toHaveLength(1);
+    expect((await api.get("/api/sheets/per_diem")).body.text).toContain("source_event: policy.per_diem.updated");
+    expect((await api.get("/api/sheets/nobody")).status).toBe(404);
   });
 
   it("verifies the ledger, counts events and packets, and exports Prometheus metrics", async () => {
-    await using office = await anOpsOffice();
-    await office.emit("a", { new_rate: 1 });
+    await using api = await startTestApi();
+    await api.emit("a", { new_rate: 1 });
 
-    expect((await office.post("/api/ledger/verify", {})).body).toMatchObject({ ok: true, entries: expect.any(Number) });
-    expect((await office.get("/api/tally")).body.packets).toMatchObject({ SENT: 1, HELD: 0 });
-    const metrics = await (await office.raw("/metrics", { headers: bearer })).text();
+    expect((await api.post("/api/ledger/verify", {})).body).toMatchObject({ ok: true, entries: expect.any(Number) });
+    expect((await api.get("/api/tally")).body.packets).toMatchObject({ SENT: 1, HELD: 0 });
+    const metrics = await (await api.raw("/metrics", { headers: bearer })).text();
     expect(metrics).toMatch(/^bridge_packets\{status="SENT"\} 1$/m);
     expect(metrics).toMatch(/^bridge_target_up\{connector="Fake@v1"\} 1$/m);
     expect(metrics).toMatch(/^bridge_lag_seconds\{connector="Fake@v1",quantile="0\.95"\} [\d.e-]+$/m);
@@ -413,11 +408,11 @@ describe("events, jobs, sheets and ledger over the API", () => {
 
 describe("an unavailable compliance engine", () => {
   it("blocks a replay and answers 503", async () => {
-    await using office = await anOpsOffice();
-    const id = await aHeld(office);
+    await using api = await startTestApi();
+    const id = await emitHeld(api);
     const compliance = { ask: () => Promise.reject(new ComplianceUnavailableError("governance is away")) };
     const app = createOpsApp(
-      { ...localOps(office.engine), engine: { ...office.engine, compliance } },
+      { ...localOps(api.engine), engine: { ...api.engine, compliance } },
       {
         guard: (_, next) => next(),
         actorOf: () => "jo",
@@ -427,11 +422,11 @@ describe("an unavailable compliance engine", () => {
     const answer = await app.request(`/api/packets/${id}/replay`, {
       method: "POST",
       headers: json,
-      body: JSON.stringify(why),
+      body: JSON.stringify(because),
     });
 
     expect([answer.status, await answer.json()]).toMatchObject([503, { type: "urn:hms-bridge:unavailable" }]);
-    expect((await office.get(`/api/packets/${id}`)).body.status).toBe("HELD");
+    expect((await api.get(`/api/packets/${id}`)).body.status).toBe("HELD");
   });
 });
 
@@ -445,18 +440,18 @@ describe("planted personal data", () => {
   ];
 
   it("appears in no list, error, log line or ledger entry, whether typed by an operator or sent in an event", async () => {
-    await using office = await anOpsOffice();
+    await using api = await startTestApi();
     const seen: string[] = [];
-    const look = async (path: string, init: RequestInit) => {
-      const answer = await office.raw(path, init);
+    const call = async (path: string, init: RequestInit) => {
+      const answer = await api.raw(path, init);
       seen.push(await answer.text(), JSON.stringify([...answer.headers]));
     };
     for (const value of planted) {
-      await office.emit(value, { new_rate: 1, note: value, city: value });
-      const id = await office.emit("a", { new_rate: 1, note: value });
-      const { etag } = (await office.get(`/api/packets/${id}`)).body;
+      await api.emit(value, { new_rate: 1, note: value, city: value });
+      const id = await api.emit("a", { new_rate: 1, note: value });
+      const { etag } = (await api.get(`/api/packets/${id}`)).body;
       const post = (path: string, body: unknown) =>
-        look(path, { method: "POST", headers: json, body: JSON.stringify(body) });
+        call(path, { method: "POST", headers: json, body: JSON.stringify(body) });
       const reason = `because ${value} said so`;
       await post(`/api/packets/${id}/edit`, { etag, fields: { [value]: 1 }, reason });
       await post(`/api/packets/${id}/edit`, {
@@ -483,10 +478,10 @@ describe("planted personal data", () => {
         `status=${value}`,
         `after=${value}`,
       ]) {
-        await look(`/api/packets?${new URLSearchParams(query)}`, { headers: bearer });
+        await call(`/api/packets?${new URLSearchParams(query)}`, { headers: bearer });
       }
-      await look(`/api/sheets/${encodeURIComponent(value)}`, { headers: bearer });
-      await look(`/api/connectors/${encodeURIComponent(value)}`, { headers: bearer });
+      await call(`/api/sheets/${encodeURIComponent(value)}`, { headers: bearer });
+      await call(`/api/connectors/${encodeURIComponent(value)}`, { headers: bearer });
     }
     for (const place of [
       "/api/packets?limit=200",
@@ -495,45 +490,46 @@ describe("planted personal data", () => {
       "/api/jobs",
       "/metrics",
     ]) {
-      await look(place, { headers: bearer });
+      await call(place, { headers: bearer });
     }
-    const ledger = await office.engine.store.ledger({ limit: 10_000 });
+    const ledger = await api.engine.store.ledger({ limit: 10_000 });
 
-    const told = JSON.stringify([seen, office.lines, ledger.items]);
-    for (const value of planted) expect(told).not.toContain(value);
-    expect(office.target.calls).toEqual([]);
+    const output = JSON.stringify([seen, api.lines, ledger.items]);
+    for (const value of planted) expect(output).not.toContain(value);
+    expect(api.target.calls).toEqual([]);
   });
 });
 
 describe("arbitrary input to any operation", () => {
-  it(`receives an answer other than 500 within a second, over ${inputsPerDoor} inputs`, {
+  it(`receives an answer other than 500 within a second, over ${inputsPerEntryPoint} inputs`, {
     timeout: 300_000,
   }, async ({ task }) => {
-    await using office = await anOpsOffice();
-    office.target.behave = () => retry("answered 503");
-    const held = await aHeld(office);
+    await using api = await startTestApi();
+    api.target.behave = () => retry("answered 503");
+    const held = await emitHeld(api);
     const inputs = callInputs(held);
     let slowest = 0;
     const statuses = new Map<number, number>();
     const one = async ({ operation: number, part, query, body }: Input) => {
       const operation = endpoints[number] as (typeof endpoints)[number];
       const filled = operation.path.replace(/\{\w+\}/g, () => encodeURIComponent(part.toWellFormed()) || "x");
-      const place = new URL(filled, office.url).pathname;
+      const place = new URL(filled, api.url).pathname;
       const asked = new URLSearchParams(
         Object.entries(query).map(([name, text]): [string, string] => [name.toWellFormed(), text.toWellFormed()]),
       );
       const path = operation.method === "get" ? `${place}?${asked}` : place;
       const began = performance.now();
-      const answer = await office.raw(path.slice(0, 12_000), {
+      const answer = await api.raw(path.slice(0, 12_000), {
         method: operation.method.toUpperCase(),
         headers: json,
         ...(operation.method === "post" && { body }),
       });
-      const told: unknown = await answer.json();
+      const responseBody: unknown = await answer.json();
       slowest = Math.max(slowest, performance.now() - began);
       statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
-      expect(answer.status, `${operation.id} ${path} ${body}: ${JSON.stringify(told)}`).not.toBe(500);
-      if (answer.status !== 404) expect(faultOf(operation.method.toUpperCase(), place, answer, told)).toBeUndefined();
+      expect(answer.status, `${operation.id} ${path} ${body}: ${JSON.stringify(responseBody)}`).not.toBe(500);
+      if (answer.status !== 404)
+        expect(schemaIssue(operation.method.toUpperCase(), place, answer, responseBody)).toBeUndefined();
     };
 
     await fc.assert(
@@ -541,7 +537,7 @@ describe("arbitrary input to any operation", () => {
         // Sequential, so that the time measured is that of one call.
         for (const input of ten) await one(input);
       }),
-      { numRuns: inputsPerDoor / 10, seed: firstSeed },
+      { numRuns: inputsPerEntryPoint / 10, seed: firstSeed },
     );
 
     const calls = [...statuses.values()].reduce((a, b) => a + b, 0);
@@ -550,7 +546,7 @@ describe("arbitrary input to any operation", () => {
       seed: firstSeed,
     });
     expect(slowest).toBeLessThan(1_000);
-    expect(calls).toBe(inputsPerDoor);
+    expect(calls).toBe(inputsPerEntryPoint);
     expect([...statuses.keys()].sort()).toEqual([200, 400, 404]);
   });
 });
@@ -634,11 +630,12 @@ interface Input {
   readonly body: string;
 }
 
-async function aHeld(office: OpsOffice, record = "a"): Promise<string> {
-  const { behave } = office.target;
-  office.target.behave = () => refused("answered 422");
-  const id = await office.emit(record, { new_rate: 68 });
-  office.target.behave = behave;
+/** Publishes an event whose packet the target refuses. @returns the id of the held packet */
+async function emitHeld(api: TestApi, record = "a"): Promise<string> {
+  const { behave } = api.target;
+  api.target.behave = () => refused("answered 422");
+  const id = await api.emit(record, { new_rate: 68 });
+  api.target.behave = behave;
   return id;
 }
 
@@ -669,13 +666,13 @@ function statusFor(url: string, headers: Record<string, string>): Promise<number
 
 describe("alerts over the API", () => {
   it("lists alerts newest first, at most as many as requested", async () => {
-    await using office = await anOpsOffice();
-    office.target.behave = () => refused("answered 422");
-    const packet = await office.emit("a", { new_rate: 1 });
-    await office.emit("b", { new_rate: 1 });
+    await using api = await startTestApi();
+    api.target.behave = () => refused("answered 422");
+    const packet = await api.emit("a", { new_rate: 1 });
+    await api.emit("b", { new_rate: 1 });
 
-    const { body } = await office.get("/api/alerts?limit=1");
-    const all = await office.get("/api/alerts");
+    const { body } = await api.get("/api/alerts?limit=1");
+    const all = await api.get("/api/alerts");
 
     expect(body.items).toHaveLength(1);
     expect(all.body.items).toHaveLength(2);

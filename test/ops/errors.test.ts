@@ -3,7 +3,7 @@ import { ComplianceUnavailableError } from "../../bridge/governance/compliance-e
 import { BridgeError, InvalidRequestError, InvariantError } from "../../bridge/values/bridge-error.ts";
 import { localOps } from "../../cli/api-server.ts";
 import { createOpsApp } from "../../ops/app.ts";
-import { anOpsOffice } from "../support/ops.ts";
+import { startTestApi } from "../support/ops.ts";
 
 describe("the problem for an error of the core", () => {
   it.each([
@@ -15,8 +15,8 @@ describe("the problem for an error of the core", () => {
     [new RangeError("the cursor is any word"), 500, "failed"],
     [new Error("the store is closed"), 500, "failed"],
   ])("follows the error's code and not its words: %s", async (error, status, kind) => {
-    await using office = await anOpsOffice();
-    const { engine } = office;
+    await using api = await startTestApi();
+    const { engine } = api;
     const failing = { ...engine, store: { packets: () => Promise.reject(error) } } as unknown as typeof engine;
     const app = createOpsApp(localOps(failing), { guard: (_, next) => next(), actorOf: () => "jo" });
 

@@ -3,30 +3,30 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { maxInboundBytes } from "../../bridge/inbound/receive-webhook.ts";
 import { signedHeaders } from "../../bridge/values/webhook-signature.ts";
-import { anOpsOffice, type OpsOffice } from "../support/ops.ts";
+import { startTestApi, type TestApi } from "../support/ops.ts";
 
 const key = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
 
 describe("the inbound endpoint over HTTP", () => {
-  let office: OpsOffice;
+  let api: TestApi;
   beforeAll(async () => {
-    office = await anOpsOffice();
+    api = await startTestApi();
     const secrets = JSON.stringify({ "Fake/inbound": { keys: [key] } });
-    writeFileSync(join(office.engine.dir as string, "secrets.json"), secrets, { mode: 0o600 });
+    writeFileSync(join(api.engine.dir as string, "secrets.json"), secrets, { mode: 0o600 });
   });
-  afterAll(() => office[Symbol.asyncDispose]());
+  afterAll(() => api[Symbol.asyncDispose]());
 
   const post = (body: string, id: string, more: RequestInit = {}) => {
     const seconds = String(Math.floor(Date.now() / 1_000));
     const headers = { "content-type": "application/json", ...signedHeaders([key], { id, seconds, body }) };
-    return office.raw("/inbound/Fake", { method: "POST", body, headers, ...more });
+    return api.raw("/inbound/Fake", { method: "POST", body, headers, ...more });
   };
 
   it("accepts a signed message without a token, and a repeated one only once", async () => {
     const first = await post('{"rate":70}', "msg-1");
     const { event } = (await first.json()) as { event: string };
     await expect
-      .poll(() => office.engine.store.read("event", [event]))
+      .poll(() => api.engine.store.read("event", [event]))
       .toMatchObject([{ value: { status: "UNMATCHED" } }]);
     const again = await post('{"rate":70}', "msg-1");
 
@@ -41,9 +41,9 @@ describe("the inbound endpoint over HTTP", () => {
 
   it("gives no access to the operator API", async () => {
     for (const path of ["/inbound/Fake/../../api/packets", "/inbound/%2e%2e%2fapi%2fpackets", "/inbound/"]) {
-      expect((await office.raw(path, { method: "POST", body: "{}" })).ok).toBe(false);
+      expect((await api.raw(path, { method: "POST", body: "{}" })).ok).toBe(false);
     }
-    expect((await office.raw("/inbound/Fake")).status).toBe(404);
+    expect((await api.raw("/inbound/Fake")).status).toBe(404);
   });
 
   it.each([

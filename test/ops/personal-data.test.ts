@@ -9,12 +9,19 @@ import { measuredIn } from "../../functions/log-metrics.ts";
 import { Bridge } from "../../library/bridge.ts";
 import { until } from "../support/clock.ts";
 import { type Home, home } from "../support/home.ts";
-import { foundIn, inWordsOf, isPlainToSee, type Planted, plantedKinds, plantedValues } from "../support/planted.ts";
+import {
+  hasKnownFormat,
+  labeledText,
+  leakedFields,
+  type PlantedValue,
+  plantedFields,
+  plantedValues,
+} from "../support/planted-personal-data.ts";
 import { bridge, type Served, serve } from "../support/serve.ts";
 import { type Answer, type TargetServer, taken, targetServer } from "../support/target-server.ts";
 
 /** A `bridge serve` process with all its counterparts, and everything that any of them has output. */
-interface Office extends AsyncDisposable {
+interface System extends AsyncDisposable {
   readonly folder: Home;
   readonly served: Served;
   /** A target that may receive everything. */
@@ -26,8 +33,7 @@ interface Office extends AsyncDisposable {
   /** The compliance engine. */
   readonly engine: TargetServer;
   /** A second process on the same store that uses the library. */
-  readonly beside: Bridge;
-  readonly secrets: Readonly<Record<string, unknown>>;
+  readonly library: Bridge;
   setSecrets(text: string): void;
   /** Calls the API and keeps responses that are a problem, a list or the result of an operation. */
   call(path: string, body?: unknown, init?: RequestInit): Promise<{ readonly status: number; readonly text: string }>;
@@ -42,7 +48,7 @@ interface Office extends AsyncDisposable {
 }
 
 const key = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
-const mapped = plantedKinds.map((kind) => `${kind}: ${kind}`).join(", ");
+const mapped = plantedFields.map((kind) => `${kind}: ${kind}`).join(", ");
 const files = (connectors: object, engine: TargetServer, alerts: TargetServer): Record<string, string> => ({
   "bridge.yaml": stringify({
     connectors,
@@ -84,11 +90,18 @@ targets:
   "places/.keep": "",
 });
 
+const secrets = {
+  WebhookConnector: { keys: [key] },
+  "PayrollConnector/inbound": { keys: [key] },
+  governance: { token: "the-engine-s-token" },
+  alerts: { keys: [key] },
+};
+
 const allows: Answer = (_, response) => {
   response.writeHead(200, { "content-type": "application/json" }).end('{"action":"allow","rule":"esq-1"}');
 };
 
-async function anOffice(): Promise<Office> {
+async function startSystem(): Promise<System> {
   const [open, echo, closed, engine, alerts] = await Promise.all([
     targetServer(),
     targetServer(),
@@ -108,48 +121,11 @@ async function anOffice(): Promise<Office> {
     writeFileSync(join(dir, "secrets.json"), text, { mode: 0o600 });
     chmodSync(join(dir, "secrets.json"), 0o600);
   };
-  const secrets = {
-    WebhookConnector: { keys: [key] },
-    "PayrollConnector/inbound": { keys: [key] },
-    governance: { token: "the-engine-s-token" },
-    alerts: { keys: [key] },
-  };
   setSecrets(JSON.stringify(secrets));
   const served = await serve(folder.path);
-  const endpoint = readApiEndpoint(dir);
-  if (!endpoint) throw new Error("the bridge serves no API");
-  const beside = new Bridge({ dir, mappings: join(folder.path, "mappings"), work: false });
+  const library = new Bridge({ dir, mappings: join(folder.path, "mappings"), work: false });
   const output: string[] = [];
-
-  const call: Office["call"] = async (path, body, init = {}) => {
-    const headers = { authorization: `Bearer ${endpoint.token}`, "content-type": "application/json" };
-    const post = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
-    const answer = await fetch(`${endpoint.url}${path}`, { headers, ...post, ...init });
-    const text = await answer.text();
-    // A preview may show what its caller typed, and the page of one packet or event may show its values.
-    const isTheirOwn = answer.ok && (/^\/api\/(packets|events)\/[^/?]+$/.test(path) || text.includes('"kind":"trial"'));
-    if (!isTheirOwn) output.push(text, JSON.stringify([...answer.headers]));
-    return { status: answer.status, text };
-  };
-  const pages = async (path: string) => {
-    let all = "";
-    for (let after: string | undefined = ""; after !== undefined; ) {
-      const { text } = await call(`${path}?limit=200${after}`);
-      const { next } = JSON.parse(text) as { next?: string };
-      after = next && `&after=${next}`;
-      all += text;
-    }
-    return all;
-  };
-  const rest = () =>
-    until(async () => {
-      if (!(await beside.settled())) return false;
-      const { events, packets } = await beside.tally();
-      const open = events.EXPANDING + packets.QUEUED + packets.RETRY;
-      if (open > 0) await new Promise((resolve) => setTimeout(resolve, 50));
-      return open === 0;
-    });
-
+  const call = apiClient(dir, output);
   return {
     folder,
     served,
@@ -157,8 +133,7 @@ async function anOffice(): Promise<Office> {
     echo,
     closed,
     engine,
-    beside,
-    secrets,
+    library,
     setSecrets,
     call,
     async command(...args) {
@@ -169,29 +144,24 @@ async function anOffice(): Promise<Office> {
     keep(...more) {
       output.push(...more.map(String));
     },
-    rest,
+    rest: () => waitUntilIdle(library),
     async outputs() {
-      const lists: Record<string, string> = {};
-      lists.metrics = (await call("/metrics")).text;
-      for (const list of ["packets", "events", "jobs", "connectors", "sheets", "alerts"]) {
-        lists[`the list of ${list}`] = await pages(`/api/${list}`);
-      }
-      const { store } = await beside.engine();
+      const lists = await listsOf(call);
+      const { store } = await library.engine();
       const { items } = await store.ledger({ limit: 1_000_000 });
       const lines = served.lines.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line) as LogLine);
-      const metrics = lines.flatMap(measuredIn);
-      const of = (lines: readonly unknown[]) => lines.map((line) => JSON.stringify(line)).join("\n");
+      const textOf = (values: readonly unknown[]) => values.map((value) => JSON.stringify(value)).join("\n");
       return {
         "the log": served.lines.join("\n"),
-        "what is measured": of(metrics),
-        "the ledger": of(items),
-        alerts: of(alerts.received),
+        "the measurements": textOf(lines.flatMap(measuredIn)),
+        "the ledger": textOf(items),
+        alerts: textOf(alerts.received),
         ...lists,
-        "answers and errors": output.join("\n"),
+        "responses and errors": output.join("\n"),
       };
     },
     async [Symbol.asyncDispose]() {
-      await beside.close();
+      await library.close();
       await served.end("SIGTERM");
       await Promise.all([open, echo, closed, engine, alerts].map((server) => server.close()));
       folder[Symbol.dispose]();
@@ -199,33 +169,78 @@ async function anOffice(): Promise<Office> {
   };
 }
 
+/** Creates a client of the served API that adds the responses to the output. */
+function apiClient(dir: string, output: string[]): System["call"] {
+  const endpoint = readApiEndpoint(dir);
+  if (!endpoint) throw new Error("the bridge serves no API");
+  return async (path, body, init = {}) => {
+    const headers = { authorization: `Bearer ${endpoint.token}`, "content-type": "application/json" };
+    const post = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
+    const answer = await fetch(`${endpoint.url}${path}`, { headers, ...post, ...init });
+    const text = await answer.text();
+    // A preview may show what its caller typed, and the page of one packet or event may show its values.
+    const mayShowValues =
+      answer.ok && (/^\/api\/(packets|events)\/[^/?]+$/.test(path) || text.includes('"kind":"trial"'));
+    if (!mayShowValues) output.push(text, JSON.stringify([...answer.headers]));
+    return { status: answer.status, text };
+  };
+}
+
+/** Reads the metrics and all pages of every list. */
+async function listsOf(call: System["call"]): Promise<Record<string, string>> {
+  const allPages = async (path: string) => {
+    let all = "";
+    for (let after: string | undefined = ""; after !== undefined; ) {
+      const { text } = await call(`${path}?limit=200${after}`);
+      const { next } = JSON.parse(text) as { next?: string };
+      after = next && `&after=${next}`;
+      all += text;
+    }
+    return all;
+  };
+  const lists: Record<string, string> = { metrics: (await call("/metrics")).text };
+  for (const list of ["packets", "events", "jobs", "connectors", "sheets", "alerts"]) {
+    lists[`the list of ${list}`] = await allPages(`/api/${list}`);
+  }
+  return lists;
+}
+
+function waitUntilIdle(library: Bridge): Promise<void> {
+  return until(async () => {
+    if (!(await library.settled())) return false;
+    const { events, packets } = await library.tally();
+    const open = events.EXPANDING + packets.QUEUED + packets.RETRY;
+    if (open > 0) await new Promise((resolve) => setTimeout(resolve, 50));
+    return open === 0;
+  });
+}
+
 interface EntryPoint {
   readonly name: string;
   /** Sends all values in every way this entry point accepts. */
-  send(office: Office, values: readonly Planted[]): Promise<void>;
+  send(system: System, values: readonly PlantedValue[]): Promise<void>;
   /** Set if no value may reach a target. Otherwise all values reach a target that may receive them. */
   readonly arrives?: "none";
 }
 
 const source = "hms.people";
-const emitted = (office: Office, events: readonly object[]) =>
+const emitAll = (system: System, events: readonly object[]) =>
   Promise.all(
     events.map((event) =>
-      office.beside.emit({ source, type: "person.changed", ...event } as never).catch((error: Error) => {
-        office.keep(error, error.stack, error.cause);
+      system.library.emit({ source, type: "person.changed", ...event } as never).catch((error: Error) => {
+        system.keep(error, error.stack, error.cause);
       }),
     ),
   );
-const once = { method: "POST" } as const;
-const jobsOver = (office: Office) =>
-  until(async () => JSON.parse((await office.call("/api/jobs?running=true")).text).items.length === 0);
+const waitForJobs = (system: System) =>
+  until(async () => JSON.parse((await system.call("/api/jobs?running=true")).text).items.length === 0);
 
 const entryPoints: readonly EntryPoint[] = [
   {
     name: "events published by a program",
-    async send(office, values) {
-      const plain = values.filter(isPlainToSee);
-      await emitted(office, [
+    async send(system, values) {
+      const plain = values.filter(hasKnownFormat);
+      await emitAll(system, [
         ...values.map(({ field, value }, i) => ({ id: `f-${i}`, subject: `r-${i}`, data: { [field]: value } })),
         ...values.map(({ field, value }, i) => ({
           id: `n-${i}`,
@@ -233,7 +248,7 @@ const entryPoints: readonly EntryPoint[] = [
           data: { nested: { [field]: [value] } },
         })),
         ...values.flatMap((one, i) => {
-          const note = inWordsOf(one);
+          const note = labeledText(one);
           return note === undefined ? [] : [{ id: `w-${i}`, subject: `w-${i}`, data: { note } }];
         }),
         ...values.map(({ field, value }) => ({ id: value, subject: "r", data: { [field]: value } })),
@@ -254,8 +269,8 @@ const entryPoints: readonly EntryPoint[] = [
   {
     name: "malformed inbox messages",
     arrives: "none",
-    async send(office, values) {
-      const { queue } = await office.beside.engine();
+    async send(system, values) {
+      const { queue } = await system.library.engine();
       const bodies = values.flatMap(({ field, value }) => [
         `{ "id": "${value}", broken`,
         JSON.stringify({ id: value, source: value, type: value }),
@@ -269,33 +284,33 @@ const entryPoints: readonly EntryPoint[] = [
   },
   {
     name: "valid and invalid events on the command line",
-    async send(office, values) {
+    async send(system, values) {
       const lines = values.map(({ field, value }, i) =>
         JSON.stringify({ id: `c-${i}`, source, type: "person.changed", subject: `c-${i}`, data: { [field]: value } }),
       );
-      office.folder.write("good.ndjson", `${lines.join("\n")}\n`);
-      expect((await office.command("emit", "--file", "good.ndjson", "--wait", "30")).code).toBe(1);
+      system.folder.write("good.ndjson", `${lines.join("\n")}\n`);
+      expect((await system.command("emit", "--file", "good.ndjson", "--wait", "30")).code).toBe(1);
       for (const [i, wrong] of [
         values.map(({ value }) => value).join(" "),
         JSON.stringify({ type: values.map(({ value }) => value), data: {} }),
         JSON.stringify(Object.fromEntries(values.map(({ field, value }) => [value, field]))),
       ].entries()) {
-        office.folder.write(`wrong-${i}.ndjson`, `${wrong}\n`);
-        expect((await office.command("emit", "--file", `wrong-${i}.ndjson`)).code).toBe(2);
+        system.folder.write(`wrong-${i}.ndjson`, `${wrong}\n`);
+        expect((await system.command("emit", "--file", `wrong-${i}.ndjson`)).code).toBe(2);
       }
       const [some] = values;
-      expect((await office.command("emit", `{"data": ${some?.value}`)).code).toBe(2);
-      for (const verb of ["outbox", "jobs", "connectors"]) office.keep((await office.command(verb)).out);
+      expect((await system.command("emit", `{"data": ${some?.value}`)).code).toBe(2);
+      for (const verb of ["outbox", "jobs", "connectors"]) system.keep((await system.command(verb)).out);
     },
   },
   {
     name: "signed and unsigned webhooks",
-    async send(office, values) {
+    async send(system, values) {
       const post = (body: string, id: string, path = "PayrollConnector", more: Record<string, string> = {}) => {
         const seconds = String(Math.floor(Date.now() / 1_000));
         const signed = signedHeaders([key], { id, seconds, body });
         const headers = { "content-type": "application/json", ...signed, ...more };
-        return office.call(`/inbound/${encodeURIComponent(path)}`, undefined, { ...once, body, headers });
+        return system.call(`/inbound/${encodeURIComponent(path)}`, undefined, { method: "POST", body, headers });
       };
       for (const [i, { field, value }] of values.entries()) {
         const body = JSON.stringify({ id: `in-${i}`, [field]: value, other: value });
@@ -305,7 +320,7 @@ const entryPoints: readonly EntryPoint[] = [
         expect((await post(`{"${value}`, `z-${i}`)).status).toBe(400);
         expect((await post(body, `v-${i}`, undefined, { "content-type": `text/${field}` })).status).toBe(415);
       }
-      // As a message id, if the value can be in a header.
+      // Sends the value as the message id, if it can be in a header.
       for (const { field, value } of values.filter(({ value }) => /^\S+$/.test(value))) {
         expect((await post(JSON.stringify({ id: `m-${field}` }), value)).status).toBe(202);
       }
@@ -313,29 +328,29 @@ const entryPoints: readonly EntryPoint[] = [
   },
   {
     name: "bodies, queries, paths and reasons sent to the operator API",
-    async send(office, values) {
-      await emitted(
-        office,
+    async send(system, values) {
+      await emitAll(
+        system,
         values.map(({ field, value }, i) => ({ id: `o-${i}`, subject: `o-${i}`, data: { [field]: value } })),
       );
-      await office.rest();
-      const { text } = await office.call("/api/packets?status=HELD&limit=200&text=person.changed");
+      await system.rest();
+      const { text } = await system.call("/api/packets?status=HELD&limit=200&text=person.changed");
       const held = (JSON.parse(text).items as { id: string }[]).map(({ id }) => id);
       const now = new Date().toISOString();
       for (const [i, one] of values.entries()) {
         const { field, value } = one;
         const id = held[i % held.length] as string;
-        const { etag } = JSON.parse((await office.call(`/api/packets/${id}`)).text);
-        const reason = inWordsOf(one) ?? "no words say what it is";
-        const place = encodeURIComponent(value);
+        const { etag } = JSON.parse((await system.call(`/api/packets/${id}`)).text);
+        const reason = labeledText(one) ?? "no label";
+        const encoded = encodeURIComponent(value);
         for (const [path, body] of [
           [`packets/${id}/edit`, { etag, fields: { [field]: value, [value]: value }, reason }],
           [`packets/${id}/edit`, { etag, fields: { [field]: value }, reason, dryRun: true }],
           [`packets/${id}/edit`, { etag: value, fields: value, reason: { [value]: value }, [value]: value }],
           [`packets/${id}/replay`, { etag: etag + 1, reason }],
           [`packets/${id}/discard`, { etag: value, reason }],
-          [`packets/${place}/discard`, { reason: value }],
-          [`connectors/${place}/pause`, { reason: value }],
+          [`packets/${encoded}/discard`, { reason: value }],
+          [`connectors/${encoded}/pause`, { reason: value }],
           [`connectors/PayrollConnector/pause`, { reason }],
           [`connectors/PayrollConnector/resume`, { reason }],
           [`connectors/PayrollConnector/redrive`, { reason, [value]: 1 }],
@@ -346,47 +361,47 @@ const entryPoints: readonly EntryPoint[] = [
           ["replays", { from: now, connector: value }],
           ["replays", { from: value, [value]: value }],
           ["backfills", { targets: [value], from: { since: now } }],
-          ["backfills", { targets: ["people.open"], from: { file: `file:///elsewhere/${place}` } }],
+          ["backfills", { targets: ["people.open"], from: { file: `file:///elsewhere/${encoded}` } }],
           ["backfills", { targets: ["people.open"], from: { file: value, asOf: value } }],
           ["sheets/try", { name: "people", event: { type: "person.changed", time: value, data: { [field]: value } } }],
           ["sheets/try", { name: "people", event: { type: value, subject: [value], data: { [value]: value } } }],
-          [`jobs/${place}/cancel`, {}],
+          [`jobs/${encoded}/cancel`, {}],
           ["ledger/verify", { since: value }],
         ] as const) {
-          await office.call(`/api/${path}`, body);
+          await system.call(`/api/${path}`, body);
         }
         for (const query of [
-          `entity=${place}`,
-          `text=${place}`,
-          `connector=${place}`,
-          `status=${place}`,
-          `after=${place}`,
+          `entity=${encoded}`,
+          `text=${encoded}`,
+          `connector=${encoded}`,
+          `status=${encoded}`,
+          `after=${encoded}`,
         ]) {
-          await office.call(`/api/packets?${query}`);
+          await system.call(`/api/packets?${query}`);
         }
         for (const path of [
-          `packets/${place}`,
-          `events/${place}`,
-          `sheets/${place}`,
-          `jobs/${place}`,
-          `events?from=${place}`,
+          `packets/${encoded}`,
+          `events/${encoded}`,
+          `sheets/${encoded}`,
+          `jobs/${encoded}`,
+          `events?from=${encoded}`,
         ]) {
-          await office.call(`/api/${path}`);
+          await system.call(`/api/${path}`);
         }
-        await office.call(`/api/${place}`, undefined, { headers: { authorization: `Bearer ${value}` } });
+        await system.call(`/api/${encoded}`, undefined, { headers: { authorization: `Bearer ${value}` } });
       }
       // Edits each packet with a reason that contains the value.
       for (const [i, id] of held.entries()) {
-        const one = values[i % values.length] as Planted;
-        const { etag } = JSON.parse((await office.call(`/api/packets/${id}`)).text);
-        const reason = inWordsOf(one) ?? "withdrawn";
-        await office.call(`/api/packets/${id}/edit`, { etag, fields: { [one.field]: `again ${one.value}` }, reason });
+        const one = values[i % values.length] as PlantedValue;
+        const { etag } = JSON.parse((await system.call(`/api/packets/${id}`)).text);
+        const reason = labeledText(one) ?? "withdrawn";
+        await system.call(`/api/packets/${id}/edit`, { etag, fields: { [one.field]: `again ${one.value}` }, reason });
       }
     },
   },
   {
     name: "snapshot and roster files with invalid lines and revealing names",
-    async send(office, values) {
+    async send(system, values) {
       const events = values.map(({ field, value }, i) =>
         JSON.stringify({
           id: `b-${i}`,
@@ -402,18 +417,18 @@ const entryPoints: readonly EntryPoint[] = [
         JSON.stringify({ time: value, [value]: value }),
         `"${value}"`,
       ]);
-      office.folder.write("places/old.ndjson", [...events, ...broken].join("\n"));
-      office.folder.write(
+      system.folder.write("places/old.ndjson", [...events, ...broken].join("\n"));
+      system.folder.write(
         "places/roster.ndjson",
         [...values.map(({ field, value }, i) => JSON.stringify({ id: `l-${i}`, [field]: value })), ...broken].join(
           "\n",
         ),
       );
-      const file = (name: string) => `file://${office.folder.path}/places/${encodeURIComponent(name)}`;
+      const file = (name: string) => `file://${system.folder.path}/places/${encodeURIComponent(name)}`;
       const targets = ["people.open", "people.closed"];
-      const job = await office.call("/api/backfills", { targets, from: { file: file("old.ndjson") } });
+      const job = await system.call("/api/backfills", { targets, from: { file: file("old.ndjson") } });
       expect(job.status).toBe(200);
-      await emitted(office, [
+      await emitAll(system, [
         { id: "roster", type: "roster.published", data: { rosterUri: file("roster.ndjson") } },
         ...values.map(({ value }, i) => ({
           id: `u-${i}`,
@@ -428,49 +443,57 @@ const entryPoints: readonly EntryPoint[] = [
           data: { rosterUri: `https://${i}.example/${value}` },
         })),
       ]);
-      await jobsOver(office);
-      await office.rest();
+      await waitForJobs(system);
+      await system.rest();
       // The file exists when the job starts and is gone when the job reads it.
       const [some] = values.filter(({ field }) => field === "full_name");
       const name = `${some?.value}.ndjson`;
-      office.folder.write(`places/${name}`, events.join("\n"));
-      await office.call("/api/backfills", { targets, perSecond: 1, from: { file: file(name) } });
-      rmSync(join(office.folder.path, "places", name));
-      await jobsOver(office);
+      system.folder.write(`places/${name}`, events.join("\n"));
+      await system.call("/api/backfills", { targets, perSecond: 1, from: { file: file(name) } });
+      rmSync(join(system.folder.path, "places", name));
+      await waitForJobs(system);
     },
   },
   {
     name: "responses of a target",
-    async send(office, values) {
-      const answers: ((said: string) => readonly [number, Record<string, string>, string])[] = [
-        (said) => [422, { "content-type": "application/json" }, JSON.stringify({ error: said })],
-        (said) => [
+    async send(system, values) {
+      const answers: ((echoed: string) => readonly [number, Record<string, string>, string])[] = [
+        (echoed) => [422, { "content-type": "application/json" }, JSON.stringify({ error: echoed })],
+        (echoed) => [
           400,
           { "content-type": "application/problem+json" },
-          JSON.stringify({ title: said, detail: said, errors: [{ pointer: "/ssn", detail: `"${said}" will not do` }] }),
+          JSON.stringify({
+            title: echoed,
+            detail: echoed,
+            errors: [{ pointer: "/ssn", detail: `"${echoed}" will not do` }],
+          }),
         ],
-        (said) => [409, { "content-type": "application/json" }, JSON.stringify({ errors: { ssn: [`not ${said}`] } })],
-        (said) => [200, { "content-type": "text/html" }, `<html>${said}</html>`],
-        (said) => [503, { "content-type": "text/plain", "retry-after": "0" }, said],
-        (said) => [302, { location: `/${encodeURIComponent(said)}` }, said],
-        (said) => [401, { "www-authenticate": `Bearer realm="${encodeURIComponent(said)}"` }, said],
+        (echoed) => [
+          409,
+          { "content-type": "application/json" },
+          JSON.stringify({ errors: { ssn: [`not ${echoed}`] } }),
+        ],
+        (echoed) => [200, { "content-type": "text/html" }, `<html>${echoed}</html>`],
+        (echoed) => [503, { "content-type": "text/plain", "retry-after": "0" }, echoed],
+        (echoed) => [302, { location: `/${encodeURIComponent(echoed)}` }, echoed],
+        (echoed) => [401, { "www-authenticate": `Bearer realm="${encodeURIComponent(echoed)}"` }, echoed],
       ];
       let call = 0;
-      office.echo.answer = ({ body, path }, response) => {
-        const said = Object.values((body ?? {}) as object)
+      system.echo.answer = ({ body, path }, response) => {
+        const echoed = Object.values((body ?? {}) as object)
           .concat(decodeURIComponent(path.split("/").at(-1) ?? ""))
           .join(" or ");
-        const [status, headers, text] = answers[call++ % answers.length]?.(said) ?? [500, {}, said];
+        const [status, headers, text] = answers[call++ % answers.length]?.(echoed) ?? [500, {}, echoed];
         response.writeHead(status, headers).end(text);
       };
-      await emitted(office, [
+      await emitAll(system, [
         ...values.map(({ field, value }, i) => ({
           id: `e-${i}`,
           type: "person.echoed",
           subject: `e-${i}`,
           data: { [field]: value },
         })),
-        ...values.filter(isPlainToSee).map(({ field, value }, i) => ({
+        ...values.filter(hasKnownFormat).map(({ field, value }, i) => ({
           id: `q-${i}`,
           type: "person.echoed",
           subject: value,
@@ -478,58 +501,58 @@ const entryPoints: readonly EntryPoint[] = [
         })),
       ]);
       await until(() => call > values.length * 2);
-      for (const [place, text] of Object.entries(await office.outputs()))
-        expect(foundIn(text, values), `in ${place}`).toEqual([]);
-      office.echo.answer = taken;
+      for (const [place, text] of Object.entries(await system.outputs()))
+        expect(leakedFields(text, values), `in ${place}`).toEqual([]);
+      system.echo.answer = taken;
     },
   },
   {
     name: "responses of the compliance engine",
-    async send(office, values) {
+    async send(system, values) {
       let call = 0;
-      office.engine.answer = ({ body }, response) => {
+      system.engine.answer = ({ body }, response) => {
         const { packet } = body as { packet: { entity: string; fields: Record<string, string> } };
-        const said = Object.values(packet.fields).join(" ");
+        const echoed = Object.values(packet.fields).join(" ");
         const [status, headers, text] = [
-          [200, {}, said],
-          [200, {}, JSON.stringify({ action: "block", rule: `rule ${said}` })],
-          [200, {}, JSON.stringify({ action: "mask", rule: "esq-1", fields: [said] })],
-          [200, {}, JSON.stringify({ action: said, rule: "esq-1", why: said })],
-          [500, { "content-type": "text/plain" }, said],
-          [307, { location: `/${encodeURIComponent(said)}` }, said],
+          [200, {}, echoed],
+          [200, {}, JSON.stringify({ action: "block", rule: `rule ${echoed}` })],
+          [200, {}, JSON.stringify({ action: "mask", rule: "esq-1", fields: [echoed] })],
+          [200, {}, JSON.stringify({ action: echoed, rule: "esq-1", why: echoed })],
+          [500, { "content-type": "text/plain" }, echoed],
+          [307, { location: `/${encodeURIComponent(echoed)}` }, echoed],
         ][call++ % 6] as [number, Record<string, string>, string];
         response.writeHead(status, headers).end(text);
       };
-      await emitted(
-        office,
+      await emitAll(
+        system,
         values.map(({ field, value }, i) => ({ id: `g-${i}`, subject: `g-${i}`, data: { [field]: value } })),
       );
-      await until(() => office.served.lines.some((line) => line.includes("governance-not-asked")));
-      await until(async () => JSON.parse((await office.call("/api/tally")).text).events.EXPANDING > 150);
-      office.engine.answer = allows;
+      await until(() => system.served.lines.some((line) => line.includes("governance-not-asked")));
+      await until(async () => JSON.parse((await system.call("/api/tally")).text).events.EXPANDING > 150);
+      system.engine.answer = allows;
     },
   },
   {
     name: "settings and secrets",
-    async send(office, values) {
-      await emitted(
-        office,
+    async send(system, values) {
+      await emitAll(
+        system,
         values.map(({ field, value }, i) => ({ id: `x-${i}`, subject: `x-${i}`, data: { [field]: value } })),
       );
       for (const { field, value } of values.slice(0, 24)) {
         for (const text of [
           `{"WebhookConnector": ${value}`,
           JSON.stringify(value),
-          JSON.stringify({ ...office.secrets, WebhookConnector: value }),
-          JSON.stringify({ ...office.secrets, WebhookConnector: { keys: [value], [field]: value } }),
-          JSON.stringify({ ...office.secrets, WebhookConnector: { keys: [`whsec_${value}`] } }),
+          JSON.stringify({ ...secrets, WebhookConnector: value }),
+          JSON.stringify({ ...secrets, WebhookConnector: { keys: [value], [field]: value } }),
+          JSON.stringify({ ...secrets, WebhookConnector: { keys: [`whsec_${value}`] } }),
         ]) {
-          office.setSecrets(text);
-          await office.call("/api/connectors");
+          system.setSecrets(text);
+          await system.call("/api/connectors");
         }
       }
-      office.setSecrets(JSON.stringify(office.secrets));
-      using elsewhere = home({
+      system.setSecrets(JSON.stringify(secrets));
+      using folder = home({
         "mappings/people.yaml": "source_event: a\ntargets: { b: { connector: WebhookConnector, map: { c: c } } }\n",
       });
       for (const [i, { field, value }] of values.slice(0, 12).entries()) {
@@ -541,20 +564,20 @@ const entryPoints: readonly EntryPoint[] = [
           `connectors: { WebhookConnector: { url: "${value}\n${field}: ]`,
           `${field}: *${value}`,
         ];
-        elsewhere.write("bridge.yaml", wrong[i % wrong.length] as string);
-        const { err } = await bridge(elsewhere.path, "emit", '{"type":"a","data":{"c":1}}', "--wait", "0");
-        office.keep(err);
+        folder.write("bridge.yaml", wrong[i % wrong.length] as string);
+        const { err } = await bridge(folder.path, "emit", '{"type":"a","data":{"c":1}}', "--wait", "0");
+        system.keep(err);
       }
     },
   },
   {
     name: "failing sheet examples with real people's data",
     arrives: "none",
-    async send(office, values) {
+    async send(system, values) {
       const text = stringify({
         source_event: "person.gone",
         targets: {
-          open: { connector: "WebhookConnector", map: Object.fromEntries(plantedKinds.map((kind) => [kind, kind])) },
+          open: { connector: "WebhookConnector", map: Object.fromEntries(plantedFields.map((kind) => [kind, kind])) },
         },
         examples: values.map(({ field, value }, i) => ({
           name: `example ${i}`,
@@ -562,12 +585,12 @@ const entryPoints: readonly EntryPoint[] = [
           expect: { open: { [field]: `not ${value}` } },
         })),
       });
-      const before = office.served.lines.length;
-      office.folder.write("mappings/gone.yaml", text);
-      await until(() => office.served.lines.slice(before).some((line) => line.includes("sheets-refused")));
-      office.keep((await bridge(office.folder.path, "sheets", "check")).out);
-      rmSync(join(office.folder.path, "mappings", "gone.yaml"));
-      await until(() => office.served.lines.slice(before).some((line) => line.includes("sheets-loaded")));
+      const before = system.served.lines.length;
+      system.folder.write("mappings/gone.yaml", text);
+      await until(() => system.served.lines.slice(before).some((line) => line.includes("sheets-refused")));
+      system.keep((await bridge(system.folder.path, "sheets", "check")).out);
+      rmSync(join(system.folder.path, "mappings", "gone.yaml"));
+      await until(() => system.served.lines.slice(before).some((line) => line.includes("sheets-loaded")));
     },
   },
 ];
@@ -576,16 +599,16 @@ describe("personal data at every entry point", { timeout: 300_000 }, () => {
   it.each(entryPoints.map((entryPoint, i) => ({ ...entryPoint, values: plantedValues(1_000 + i) })))(
     "reaches no log, list or error when sent as $name",
     async ({ send, values, arrives }) => {
-      await using office = await anOffice();
-      await send(office, values);
-      await office.rest();
+      await using system = await startSystem();
+      await send(system, values);
+      await system.rest();
 
-      for (const [place, text] of Object.entries(await office.outputs())) {
-        expect([...new Set(foundIn(text, values))], `in ${place}`).toEqual([]);
+      for (const [place, text] of Object.entries(await system.outputs())) {
+        expect([...new Set(leakedFields(text, values))], `in ${place}`).toEqual([]);
       }
-      const reached = JSON.stringify([office.open.received, office.echo.received]);
-      expect(foundIn(reached, values)).toHaveLength(arrives === "none" ? 0 : 200);
-      expect(office.closed.received).toEqual([]);
+      const reached = JSON.stringify([system.open.received, system.echo.received]);
+      expect(leakedFields(reached, values)).toHaveLength(arrives === "none" ? 0 : 200);
+      expect(system.closed.received).toEqual([]);
     },
   );
 

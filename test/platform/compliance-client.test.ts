@@ -46,12 +46,12 @@ const aRequest = (fields: JsonObject = { rate: 68 }): ComplianceRequest => {
   return { action: "external_sync", target: "Fake@v1", packet: { entity: "e-1", fields } };
 };
 
-/** Everything an engine may do that is no answer. */
-const silences: Readonly<Record<string, Answer>> = {
+/** Responses of a compliance engine that are not valid rulings. */
+const invalidAnswers: Readonly<Record<string, Answer>> = {
   "a server error": json({ action: "allow" }, 500),
-  "no rights": json({ action: "allow" }, 403),
-  "not found": json({ action: "allow" }, 404),
-  "another success": json({ action: "allow" }, 202),
+  "a denied request": json({ action: "allow" }, 403),
+  "a missing endpoint": json({ action: "allow" }, 404),
+  "another success status": json({ action: "allow" }, 202),
   "a redirect": (_, response) => {
     response.writeHead(307, { location: "/elsewhere" }).end();
   },
@@ -63,14 +63,14 @@ const silences: Readonly<Record<string, Answer>> = {
   },
   "no ruling": json({ verdict: "allow" }),
   "a list": json([{ action: "allow" }]),
-  "an action nobody knows": json({ action: "permit", rule: "r" }),
-  "a mask of nothing": json({ action: "mask", rule: "r", fields: [] }),
+  "an unknown action": json({ action: "permit", rule: "r" }),
+  "a mask without fields": json({ action: "mask", rule: "r", fields: [] }),
   "a mask without a rule": json({ action: "mask", fields: ["rate"] }),
   "a block without a rule": json({ action: "block" }),
-  "a value for a rule": json({ action: "block", rule: "123-45-6789" }),
-  "a value within a rule": json({ action: "block", rule: "ssn:123-45-6789" }),
-  "an address for a rule": json({ action: "block", rule: "ann@agency.gov" }),
-  "a body that breaks off": (_, response) => {
+  "a personal value as rule": json({ action: "block", rule: "123-45-6789" }),
+  "a personal value within a rule": json({ action: "block", rule: "ssn:123-45-6789" }),
+  "an email address as rule": json({ action: "block", rule: "ann@agency.gov" }),
+  "a truncated body": (_, response) => {
     response.writeHead(200, { "content-type": "application/json", "content-length": 100 });
     response.write('{"action":"al');
     setTimeout(() => response.destroy(), 10);
@@ -79,7 +79,7 @@ const silences: Readonly<Record<string, Answer>> = {
     response.writeHead(200, { "content-type": "application/json" });
     response.end(`{"action":"allow","more":"${"x".repeat(2_000_000)}"}`);
   },
-  "no answer in time": (_, response) => {
+  "a timeout": (_, response) => {
     setTimeout(() => response.destroy(), 1_000).unref();
   },
   "a body that never ends": (_, response) => {
@@ -92,8 +92,8 @@ const silences: Readonly<Record<string, Answer>> = {
   },
 };
 
-describe("the compliance engine outside", () => {
-  it("asks about the outgoing fields and their target, and follows the ruling", async () => {
+describe("compliance client", () => {
+  it("sends the outgoing fields and their target, and returns the ruling", async () => {
     await using server = await targetServer(json({ action: "mask", rule: "esq-17", fields: ["rate"], note: "more" }));
 
     const ruling = await portTo(server).ask(aRequest());
@@ -102,8 +102,8 @@ describe("the compliance engine outside", () => {
     expect(server.received).toMatchObject([{ method: "POST", path: "/vet", body: aRequest() }]);
   });
 
-  it.each(Object.keys(silences))("that answers with %s was not asked", async (name) => {
-    await using server = await targetServer(silences[name] as Answer);
+  it.each(Object.keys(invalidAnswers))("treats %s as an unavailable engine", async (name) => {
+    await using server = await targetServer(invalidAnswers[name] as Answer);
 
     const began = performance.now();
 
@@ -111,7 +111,7 @@ describe("the compliance engine outside", () => {
     expect(performance.now() - began).toBeLessThan(800);
   });
 
-  it("is told by its token, and once more with the new one where it was rotated", async () => {
+  it("sends its token, and retries once with the new one after a rotation", async () => {
     await using server = await targetServer((request, response) => {
       const answer = request.headers.authorization === "Bearer new" ? allows : json({}, 401);
       answer(request, response);
@@ -127,7 +127,7 @@ describe("the compliance engine outside", () => {
     expect(await portTo(server, { secrets }).ask(aRequest())).toMatchObject({ action: "allow" });
   });
 
-  it("is where the settings of a bridge on this machine name it, and its token where the secrets are", async () => {
+  it("reads the engine's URL from the local settings and its token from the secrets", async () => {
     await using server = await targetServer(allows);
     const settings = checkSettings({ governance: { url: `${server.url}/esq` } }, "the test");
     const engine = await openLocalEngine({
@@ -155,7 +155,7 @@ describe("the compliance engine outside", () => {
     await expect(port.ask(aRequest())).rejects.toThrow("5 times in a row");
   });
 
-  it("asks once for the same request until the ruling expires", async () => {
+  it("caches the ruling for a request until it expires", async () => {
     await using server = await targetServer(allows);
     const port = portTo(server, { cacheMs: 60_000 });
 
@@ -174,7 +174,7 @@ describe("the compliance engine outside", () => {
   });
 });
 
-/** A core whose governance is asked at a server. */
+/** Creates a core that sends governance requests to a server. */
 async function governed(
   server: TargetServer,
   governance = "otherwise: block",
@@ -188,36 +188,39 @@ async function governed(
 
 const five = Array.from({ length: 5 }, (_, i) => ({ id: `c-${i}`, subject: `s-${i}`, data: { new_rate: i + 1 } }));
 
-describe("governance asked over HTTP", () => {
-  it.each(Object.keys(silences))("lets nothing leave at %s, and all when it returns", async (name) => {
-    await using server = await targetServer(silences[name] as Answer);
-    await using core = await governed(server, undefined, 150);
-    await core.emit(...five);
-    await core.run();
-    await core.clock.advance(10_000);
-    await core.run();
-    expect(core.target.calls).toEqual([]);
-    expect((await core.packets()).length).toBe(0);
+describe("governance over HTTP", () => {
+  it.each(Object.keys(invalidAnswers))(
+    "sends nothing after %s, and everything once the engine answers again",
+    async (name) => {
+      await using server = await targetServer(invalidAnswers[name] as Answer);
+      await using core = await governed(server, undefined, 150);
+      await core.emit(...five);
+      await core.run();
+      await core.clock.advance(10_000);
+      await core.run();
+      expect(core.target.calls).toEqual([]);
+      expect((await core.packets()).length).toBe(0);
 
-    server.answer = allows;
-    Object.assign(core.engine, { compliance: portTo(server) });
-    await core.rest();
+      server.answer = allows;
+      Object.assign(core.engine, { compliance: portTo(server) });
+      await core.rest();
 
-    expect(core.target.calls).toHaveLength(5);
-    expect(new Set((await core.packets()).map(({ progress }) => progress.status))).toEqual(new Set(["SENT"]));
-  });
+      expect(core.target.calls).toHaveLength(5);
+      expect(new Set((await core.packets()).map(({ progress }) => progress.status))).toEqual(new Set(["SENT"]));
+    },
+  );
 
-  it("lets nothing leave while nobody listens, for longer than the queue keeps trying, and gives no event up", async () => {
+  it("sends nothing and loses no event during an outage longer than the queue's retries", async () => {
     await using server = await targetServer(allows);
     await using core = await governed(server);
-    await server.sleep();
+    await server.stop();
     await core.emit(...five);
     await core.rest(1_200_000);
     expect(core.target.calls).toEqual([]);
     expect(await core.depth("inbox-dead")).toBe(0);
     expect((await core.engine.store.tally()).events.EXPANDING).toBe(5);
 
-    await server.wake();
+    await server.restart();
     Object.assign(core.engine, { compliance: portTo(server) });
     await core.rest();
 
@@ -225,7 +228,7 @@ describe("governance asked over HTTP", () => {
     expect(core.lines.some(({ step }) => step === "governance-not-asked")).toBe(true);
   }, 60_000);
 
-  it("lets what it will not answer about keep nothing else waiting", async () => {
+  it("delays only the packets the engine does not rule on", async () => {
     await using server = await targetServer(json({}, 500));
     await using core = await governed(server);
     await core.emit(...five);
@@ -241,7 +244,7 @@ describe("governance asked over HTTP", () => {
     expect(core.target.calls.map(({ entity }) => entity).sort()).toEqual(["s-1", "s-2", "s-3", "s-4"]);
   }, 60_000);
 
-  it("keeps the order in which events were accepted, however late it answers", async () => {
+  it("keeps the order in which events were accepted, however late the ruling", async () => {
     await using server = await targetServer(json({}, 500));
     await using core = await governed(server);
     await core.emit({ id: "old", subject: "s", data: { new_rate: 1 } });
@@ -256,7 +259,7 @@ describe("governance asked over HTTP", () => {
     expect(core.target.state.get("s")).toEqual({ dailyRate: 2 });
   });
 
-  it("masks and blocks what it says, by its rule, and the ledger says who decided", async () => {
+  it("masks and blocks as the engine rules, and records the rule in the ledger", async () => {
     await using server = await targetServer((request, response) => {
       const { fields } = (request.body as ComplianceRequest).packet;
       const ruling =
@@ -280,7 +283,7 @@ describe("governance asked over HTTP", () => {
     expect(JSON.stringify(await core.entries())).not.toMatch(/Ann is ill|Secret"/);
   });
 
-  it("gives back nothing the policy has taken, and is not shown it", async () => {
+  it("never sends the engine values that the policy masks, and never restores them", async () => {
     await using server = await targetServer(allows);
     await using core = await governed(server, "otherwise: mask");
     await core.emit({ id: "1", data: { note: "call 123-45-6789" } });
@@ -292,7 +295,7 @@ describe("governance asked over HTTP", () => {
     expect(core.target.calls.map(({ fields }) => fields)).toEqual([{ note: "call ***-**-6789" }]);
   });
 
-  it("does not ask about what the policy blocks", async () => {
+  it("sends no request for a packet that the policy blocks", async () => {
     await using server = await targetServer(allows);
     await using core = await governed(server);
     await core.emit({ id: "1", data: { note: "call 123-45-6789" } });
@@ -302,7 +305,7 @@ describe("governance asked over HTTP", () => {
     expect((await core.only()).progress.status).toBe("HELD");
   });
 
-  it("waits where it speaks of a field the packet does not have: it may have meant another", async () => {
+  it("waits if the ruling masks a field that the packet does not have, since it may mean another", async () => {
     await using server = await targetServer(json({ action: "mask", rule: "r", fields: ["daily_rate"] }));
     await using core = await governed(server);
     await core.emit({ id: "1", data: { new_rate: 1 } });
@@ -312,7 +315,7 @@ describe("governance asked over HTTP", () => {
     expect(await core.packets()).toEqual([]);
   });
 
-  it("sees every packet of a roster, a replay and a back-fill too", async () => {
+  it("sends a request for every packet of a roster and of a replay", async () => {
     await using server = await targetServer(allows);
     await using core = await governed(server);
     const sheets = {
@@ -338,12 +341,12 @@ describe("governance asked over HTTP", () => {
     expect(held[0]?.progress.reason).toBe("governance blocks the packet (esq-stop)");
   });
 
-  it("does not end a job that must wait for it", async () => {
+  it("keeps a job running while the engine is unavailable", async () => {
     await using server = await targetServer(allows);
     await using core = await governed(server);
     await core.emit(...five);
     await core.rest();
-    await server.sleep();
+    await server.stop();
     await core.clock.advance(1_000);
     const { id } = await startJob(core.engine, {
       kind: "replay",
@@ -356,7 +359,7 @@ describe("governance asked over HTTP", () => {
     }
     expect((await core.engine.store.read("job", [id]))[0]?.value.status).toBe("RUNNING");
 
-    await server.wake();
+    await server.restart();
     Object.assign(core.engine, { compliance: portTo(server) });
     await core.jobs();
 

@@ -16,18 +16,18 @@ const releases = readdirSync(stores, { withFileTypes: true })
 
 const cli = join(import.meta.dirname, "..", "..", "cli", "main.js");
 
-const reason = "the test goes on";
+const reason = "the test continues";
 
 const centuryMs = 100 * 365 * 86_400_000;
 
-/** Short waits; and nothing is erased, however old the store has become. */
+/** Short intervals, and a retention so long that no payload of an old store is erased. */
 const times = { backoffMs: [20, 40], tickMs: 50, probeMs: 100, redriveMs: 100, retentionMs: centuryMs };
 
 interface Identified {
   readonly id: string;
 }
 
-/** What make-store.ts says of the store it has made. */
+/** Description of a store, written by make-store.ts. */
 interface Manifest {
   readonly tally: Awaited<ReturnType<Bridge["tally"]>>;
   readonly inbox: number;
@@ -40,12 +40,12 @@ interface Manifest {
   readonly situations: Readonly<Record<string, { readonly status: string; readonly packets: readonly string[] }>>;
 }
 
-/** A copy of a release's store, in a folder of its own that is gone afterwards. */
+/** Copies a release's store to a temporary folder. */
 function copyOf(release: string) {
   const folder = mkdtempSync(join(tmpdir(), "bridge-test-"));
   cpSync(join(stores, release), folder, { recursive: true });
   const store = join(folder, "store");
-  // Git keeps no modes, and the store's files must be their owner's alone.
+  // Git stores no file modes, and the store's files must be accessible only to their owner.
   chmodSync(store, 0o700);
   for (const name of readdirSync(store)) chmodSync(join(store, name), 0o600);
   const empty = join(folder, "no-sheets");
@@ -65,7 +65,7 @@ function copyOf(release: string) {
       .split("\n")
       .map((line) => JSON.parse(line) as { readonly library: Identified; readonly commandLine: Identified }),
     open,
-    /** Runs `bridge` on it once, without the sheets: the command line does not know the fixture's own connectors. */
+    /** Runs `bridge` on the store without sheets, because the command line lacks the fixture's connectors. */
     async bridge(...args: string[]): Promise<unknown> {
       const command = [cli, ...args, "--json", "--dir", store, "--mappings", empty];
       const { stdout } = await promisify(execFile)(process.execPath, command, { cwd: folder });
@@ -75,13 +75,13 @@ function copyOf(release: string) {
   };
 }
 
-/** A server that answers every call with 200, and keeps the packets' ids and the journal's entries. */
-async function willingTarget() {
-  const taken = new Set<string>();
+/** Starts a target that answers every request with 200 and stores the packet ids and the journal's entries. */
+async function acceptingTarget() {
+  const received = new Set<string>();
   const journal: { readonly number: number }[] = [];
   const server = createServer(async (request, response) => {
     const { "idempotency-key": key } = request.headers;
-    if (typeof key === "string") taken.add(key);
+    if (typeof key === "string") received.add(key);
     const body = Buffer.concat(await Array.fromAsync(request as AsyncIterable<Buffer>)).toString();
     if (request.method === "POST" && request.url?.startsWith("/journal"))
       journal.push(JSON.parse(body) as { number: number });
@@ -90,7 +90,7 @@ async function willingTarget() {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    taken,
+    received,
     journal,
     [Symbol.asyncDispose]: () =>
       new Promise<void>((resolve) => {
@@ -100,8 +100,8 @@ async function willingTarget() {
   };
 }
 
-describe.each(releases)("a store of release %s", (release) => {
-  it("has every packet as the release left it", async () => {
+describe.each(releases)("store of release %s", (release) => {
+  it("contains every packet in the state the release left it in", async () => {
     using fixture = copyOf(release);
     const { manifest, packets } = fixture;
     await using bridge = fixture.open({ work: false });
@@ -116,7 +116,7 @@ describe.each(releases)("a store of release %s", (release) => {
     }
   });
 
-  it("has a ledger without a fault, all of it under the release's seals that was sealed", async () => {
+  it("has a valid ledger with all of the release's seals", async () => {
     using fixture = copyOf(release);
     const { chains, entries, seals, unsealed } = fixture.manifest.ledger;
     await using bridge = fixture.open({ work: false });
@@ -127,7 +127,7 @@ describe.each(releases)("a store of release %s", (release) => {
     expect(found).toMatchObject({ chains, entries, seals: { seals, unsealed } });
   });
 
-  it("shows packets, events, jobs and connectors on the command line as the release left them", {
+  it("shows packets, events, jobs and connectors on the command line in the state the release left them in", {
     timeout: 60_000,
   }, async () => {
     using fixture = copyOf(release);
@@ -152,7 +152,7 @@ describe.each(releases)("a store of release %s", (release) => {
     expect(events).toMatchObject(first);
   });
 
-  it("goes on with a stream at the event the release had not read to its end", async () => {
+  it("resumes a stream at the first event that the release had not processed", async () => {
     using fixture = copyOf(release);
     const { type, name, given } = fixture.manifest.stream;
     await using bridge = fixture.open({ work: false });
@@ -170,10 +170,10 @@ describe.each(releases)("a store of release %s", (release) => {
     expect(next).toEqual(all.slice(-1));
   });
 
-  it("knows what the targets hold, so that a value they have is not sent again", async () => {
+  it("remembers the targets' values, so that an unchanged value is not sent again", async () => {
     using fixture = copyOf(release);
     const [id = ""] = fixture.manifest.situations["sent after a release"]?.packets ?? [];
-    await using target = await willingTarget();
+    await using target = await acceptingTarget();
     await using bridge = fixture.open({ connectors: fixtureTargets(target.url), times });
     const { entity, fields } = await bridge.finished(id);
 
@@ -184,7 +184,7 @@ describe.each(releases)("a store of release %s", (release) => {
     await expect.poll(async () => (await statuses()).at(-1), { timeout: 10_000 }).toBe("UNCHANGED");
   });
 
-  it("is worked to its end: what waited is sent, every job ends, and the ledger verifies", {
+  it("completes all work: waiting packets are sent, jobs end, and the ledger verifies", {
     timeout: 90_000,
   }, async () => {
     using fixture = copyOf(release);
@@ -193,7 +193,7 @@ describe.each(releases)("a store of release %s", (release) => {
       .filter(({ status }) => status === "QUEUED" || status === "RETRY")
       .flatMap(({ packets }) => packets);
     const heads = manifest.situations["held as the head of a strict lane"]?.packets ?? [];
-    await using target = await willingTarget();
+    await using target = await acceptingTarget();
     for (const { connector, health, outbox } of manifest.connectors) {
       if (health === "PAUSED") await fixture.bridge("connectors", "resume", connector, "--reason", reason);
       if (health === "UP" && outbox > 0) await fixture.bridge("redrive", connector, "--reason", reason);
@@ -217,12 +217,12 @@ describe.each(releases)("a store of release %s", (release) => {
     expect(settled).toBe(true);
     const ends = await Promise.all(waiting.map(async (id) => [id, (await bridge.packet(id))?.status]));
     expect(ends).toEqual(waiting.map((id) => [id, "SENT"]));
-    expect(waiting.filter((id) => !target.taken.has(id))).toEqual([]);
+    expect(waiting.filter((id) => !target.received.has(id))).toEqual([]);
     const numbered = manifest.situations["sent in a strict lane"]?.packets.length ?? 0;
     expect(target.journal.map(({ number }) => number)).toEqual(target.journal.map((_, i) => numbered + 1 + i));
     const { events, packets } = await bridge.tally();
     expect(packets.HELD).toBe(manifest.tally.packets.HELD - heads.length);
-    expect(sum(events) - sum(manifest.tally.events) - noted(events, manifest)).toBe(manifest.inbox);
+    expect(sum(events) - sum(manifest.tally.events) - auditEvents(events, manifest)).toBe(manifest.inbox);
     expect((await bridge.verify()).fault).toBeUndefined();
   });
 });
@@ -231,7 +231,7 @@ function sum(counts: Readonly<Record<string, number>>): number {
   return Object.values(counts).reduce((all, count) => all + count, 0);
 }
 
-/** The notes of what the test itself did as an operator. */
-function noted({ NOTED }: Manifest["tally"]["events"], { tally }: Manifest): number {
+/** Returns the number of audit events for the test's own operations. */
+function auditEvents({ NOTED }: Manifest["tally"]["events"], { tally }: Manifest): number {
   return NOTED - tally.events.NOTED;
 }

@@ -1,13 +1,13 @@
-/** True under `npm run test:reliability`. `npm test` leaves long tests out, or repeats them less often. */
-export const asked = process.env.RELIABILITY !== undefined;
+/** True under `npm run test:reliability`. `npm test` skips long tests or repeats them less often. */
+export const isReliabilityRun = process.env.RELIABILITY !== undefined;
 
-/** The long ones too: what CI leaves out. */
+/** True with `--full`, which also runs the tests too long for CI. */
 export const full = process.env.RELIABILITY === "full";
 
-/** Number of random inputs that each entry point is tested with. */
-export const inputsPerDoor = asked ? 10_000 : 1_000;
+/** Number of random inputs for each entry point. */
+export const inputsPerEntryPoint = isReliabilityRun ? 10_000 : 1_000;
 
-/** `SEED` begins elsewhere; a fixed one lets a red build be repeated. */
+/** First seed, from `SEED`. The fixed default makes a failing build repeatable. */
 export const firstSeed = Number(process.env.SEED ?? 1);
 
 declare module "vitest" {
@@ -16,12 +16,12 @@ declare module "vitest" {
     figure?: string;
     /** True if the figure meets the row, and not only the run's budget. */
     met?: boolean;
-    /** Seed of the run: the same seed repeats the run. */
+    /** Seed that repeats the run. */
     seed?: string;
   }
 }
 
-interface Told {
+interface FigureOptions {
   /** True if the figure meets its row. Default: true. */
   readonly met?: boolean;
   readonly seed?: string | number;
@@ -31,7 +31,7 @@ interface Told {
 export function figure(
   task: { readonly meta: { figure?: string; met?: boolean; seed?: string } },
   reached: string,
-  { met = true, seed }: Told = {},
+  { met = true, seed }: FigureOptions = {},
 ): void {
   task.meta.figure = reached;
   task.meta.met = met;

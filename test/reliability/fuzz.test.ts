@@ -12,47 +12,47 @@ import { signedHeaders } from "../../bridge/values/webhook-signature.ts";
 import { connector as csvDrop } from "../../connectors/csv-drop.ts";
 import { parseResponse } from "../../connectors/protocols/soap/response.ts";
 import { loadCatalog } from "../../library/bridge.ts";
-import { aTry } from "../support/a-try.ts";
+import { attemptContext } from "../support/attempt-context.ts";
 import { aPacket } from "../support/builders.ts";
-import { aCore, aPolicy, brokenLaws, fakeTarget } from "../support/core.ts";
+import { aCore, aPolicy, fakeTarget, invariantViolations } from "../support/core.ts";
 import { home } from "../support/home.ts";
 import { jsonMutants, mutants } from "../support/mutants.ts";
-import { figure, firstSeed, inputsPerDoor } from "./figure.ts";
+import { figure, firstSeed, inputsPerEntryPoint } from "./figure.ts";
 
-const timeout = 60_000 + inputsPerDoor * 30;
+const timeout = 60_000 + inputsPerEntryPoint * 30;
 
-/** Number of inputs per store, which is then compared with its ledger. */
-const aStore = 500;
+/** Number of inputs per store. After these, the store's counts are checked against its ledger. */
+const inputsPerStore = 500;
 
-/** Duration of the slowest input, in ms. */
+/** Measures the slowest of several inputs. */
 class Slowest {
   ms = 0;
 
   async of<T>(work: () => T | Promise<T>): Promise<T> {
     const began = performance.now();
-    const done = await work();
+    const result = await work();
     this.ms = Math.max(this.ms, performance.now() - began);
-    return done;
+    return result;
   }
 }
 
 type Task = Parameters<typeof figure>[0];
 
-function told(task: Task, door: string, count: number, slowest: Slowest): void {
-  const reached = `${door}: ${count} inputs, slowest ${Math.round(slowest.ms)} ms`;
+function reportInputs(task: Task, entryPoint: string, count: number, slowest: Slowest): void {
+  const reached = `${entryPoint}: ${count} inputs, slowest ${Math.round(slowest.ms)} ms`;
   figure(task, reached, { met: count >= 10_000, seed: firstSeed });
   expect(slowest.ms).toBeLessThan(1_000);
 }
 
-/** The same random inputs, whenever this seed comes again. */
+/** Generates random inputs. The same seed yields the same inputs. */
 function sample<T>(arbitrary: fc.Arbitrary<T>): T[] {
-  return fc.sample(arbitrary, { numRuns: inputsPerDoor, seed: firstSeed });
+  return fc.sample(arbitrary, { numRuns: inputsPerEntryPoint, seed: firstSeed });
 }
 
 const json = ['"', "{", "}", "[", "]", ":", ",", "\\u0000", "\\ud800", '"id":', '"__proto__":{}', '"data":'];
 
 describe("an entry point under random input", () => {
-  test("accepts or quarantines any event, and accounts for it", { timeout }, async ({ task }) => {
+  test("accepts or quarantines any event and counts it", { timeout }, async ({ task }) => {
     const event = {
       ...{ id: "c-1", source: "hms.policy", type: "policy.per_diem.updated", subject: "rate-1" },
       ...{ time: "2026-03-01T12:00:00Z", sequence: 7, data: { new_rate: 68, old_rate: 62, note: "plain" } },
@@ -60,30 +60,30 @@ describe("an entry point under random input", () => {
     const any = fc.oneof(mutants([JSON.stringify(event)], json), jsonMutants(event));
     const bodies = sample(any).map((body) => body.toWellFormed());
     const slowest = new Slowest();
-    let taken = 0;
+    let accepted = 0;
 
-    for (let from = 0; from < bodies.length; from += aStore) {
-      const some = bodies.slice(from, from + aStore);
-      for (const body of some) if ((await slowest.of(() => parseEvent(body))).kind === "event") taken++;
+    for (let from = 0; from < bodies.length; from += inputsPerStore) {
+      const batch = bodies.slice(from, from + inputsPerStore);
+      for (const body of batch) if ((await slowest.of(() => parseEvent(body))).kind === "event") accepted++;
       await using core = await aCore({ targets: [fakeTarget()] });
-      await core.emit(...some);
+      await core.emit(...batch);
       await core.run();
-      expect(await brokenLaws(core, some.length)).toEqual([]);
+      expect(await invariantViolations(core, batch.length)).toEqual([]);
       expect(await core.depth("inbox")).toBe(0);
     }
 
-    expect(taken).toBeGreaterThan(inputsPerDoor / 20);
-    told(task, "events", bodies.length, slowest);
+    expect(accepted).toBeGreaterThan(inputsPerEntryPoint / 20);
+    reportInputs(task, "events", bodies.length, slowest);
   });
 
   test("reads any sheet, or refuses it with the line of each issue", { timeout }, async ({ task }) => {
     const root = join(import.meta.dirname, "..", "..");
-    const good = ["mappings", "examples/sheets"].flatMap((folder) =>
+    const valid = ["mappings", "examples/sheets"].flatMap((folder) =>
       readdirSync(join(root, folder)).map((name) => readFileSync(join(root, folder, name), "utf8")),
     );
     const yaml = [": ", "\n", "  ", "- ", "{", "}", "[", "]", "&a ", "*a", "!!js ", "|", ">", "<<: ", "'", '"', "# "];
     const jsonata = ["$", "$eval(", "$$", "~>", "**", "..", "^(", "?", ":=", "function($x){$x}", "/(a+)+$/", "1e9"];
-    const texts = sample(mutants(good, [...yaml, ...jsonata, "map:", "with: ", "targets:", "for_each: "]));
+    const texts = sample(mutants(valid, [...yaml, ...jsonata, "map:", "with: ", "targets:", "for_each: "]));
     const catalog = await loadCatalog();
     const policy = aPolicy("otherwise: block");
     const slowest = new Slowest();
@@ -100,11 +100,11 @@ describe("an entry point under random input", () => {
       expect(reading.sheets.length + reading.issues.length).toBeGreaterThan(0);
     }
 
-    expect(read).toBeGreaterThan(inputsPerDoor / 20);
-    told(task, "sheets", texts.length, slowest);
+    expect(read).toBeGreaterThan(inputsPerEntryPoint / 20);
+    reportInputs(task, "sheets", texts.length, slowest);
   });
 
-  test("refuses or keeps any inbound message, signed or not", { timeout }, async ({ task }) => {
+  test("refuses or records any inbound message, signed or not", { timeout }, async ({ task }) => {
     const key = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
     const env = { BRIDGE_SECRET_FAKE_INBOUND: JSON.stringify({ keys: [key] }) };
     const message = { kind: "rate", policy: "POL-1", rows: [{ rate: 68 }, { rate: 70 }] };
@@ -127,12 +127,12 @@ targets: { hms: { publish: policy.per_diem.updated, for_each: data.rows, key: ra
     );
     const slowest = new Slowest();
     const statuses = new Set<number>();
-    const ends = new Set<string | undefined>();
+    const eventStatuses = new Set<string | undefined>();
 
-    for (let from = 0; from < calls.length; from += aStore) {
+    for (let from = 0; from < calls.length; from += inputsPerStore) {
       await using core = await aCore({ targets: [fakeTarget()], sheets: { back }, env });
-      const kept: string[] = [];
-      for (const [i, { body, isSigned, header, value }] of calls.slice(from, from + aStore).entries()) {
+      const recorded: string[] = [];
+      for (const [i, { body, isSigned, header, value }] of calls.slice(from, from + inputsPerStore).entries()) {
         const seconds = String(Math.floor(core.clock.now() / 1_000));
         const bytes = Buffer.from(body);
         const headers: Record<string, string> = {
@@ -143,20 +143,20 @@ targets: { hms: { publish: policy.per_diem.updated, for_each: data.rows, key: ra
         const call = { connector: "Fake", header: (name: string) => headers[name], body: bytes };
         const answer = await slowest.of(() => receiveWebhook(core.engine, call));
         statuses.add(answer.status);
-        if (answer.status === 202) kept.push(answer.event);
+        if (answer.status === 202) recorded.push(answer.event);
       }
       await core.run();
-      const events = await core.engine.store.read("event", kept);
-      for (const event of events) ends.add(event?.value.status);
+      const events = await core.engine.store.read("event", recorded);
+      for (const event of events) eventStatuses.add(event?.value.status);
       expect(await core.depth("inbox")).toBe(0);
     }
 
     expect([...statuses].sort()).toEqual([202, 400, 401, 415]);
-    expect([...ends].sort()).toEqual(["EXPANDED", "QUARANTINED"]);
-    told(task, "inbound", calls.length, slowest);
+    expect([...eventStatuses].sort()).toEqual(["EXPANDED", "QUARANTINED"]);
+    reportInputs(task, "inbound", calls.length, slowest);
   });
 
-  test("writes any value as a CSV row that a reader gives back, or refuses it", { timeout }, async ({ task }) => {
+  test("writes any value as a CSV row that reads back unchanged, or refuses it", { timeout }, async ({ task }) => {
     const text = fc.oneof(
       fc.string({ unit: "binary", maxLength: 20 }),
       fc
@@ -175,7 +175,7 @@ targets: { hms: { publish: policy.per_diem.updated, for_each: data.rows, key: ra
     const rows = sample(fc.record({ entity: text, city: value, rate: value, drop: fc.boolean() }));
     using folder = home();
     const to = pathToFileURL(folder.path).href;
-    const context = aTry(csvDrop, { config: { to, columns: ["city", "rate"] } });
+    const context = attemptContext(csvDrop, { config: { to, columns: ["city", "rate"] } });
     const slowest = new Slowest();
     let delivered = 0;
 
@@ -188,8 +188,8 @@ targets: { hms: { publish: policy.per_diem.updated, for_each: data.rows, key: ra
         }),
       );
       const outcomes = (await slowest.of(() => csvDrop.sendBatch?.(packets, context))) ?? [];
-      const there = packets.filter((_, i) => outcomes[i]?.kind === "delivered");
-      delivered += there.length;
+      const written = packets.filter((_, i) => outcomes[i]?.kind === "delivered");
+      delivered += written.length;
       expect(outcomes.every(({ kind }) => kind === "delivered" || kind === "refused")).toBe(true);
       const [first] = outcomes.flatMap((outcome) => (outcome.kind === "delivered" ? (outcome.at ?? []) : []));
       const read =
@@ -201,9 +201,9 @@ targets: { hms: { publish: policy.per_diem.updated, for_each: data.rows, key: ra
       const plain = (cell: unknown) => String(cell ?? "");
       const shown = (cell: Json | undefined, as = "") =>
         as === plain(cell) || (typeof cell === "string" && as === `'${cell}`);
-      expect(read.map(({ packet_id }) => packet_id)).toEqual(there.map(({ id }) => id).sort());
+      expect(read.map(({ packet_id }) => packet_id)).toEqual(written.map(({ id }) => id).sort());
       for (const row of read) {
-        const packet = there.find(({ id }) => id === row.packet_id);
+        const packet = written.find(({ id }) => id === row.packet_id);
         expect(shown(packet?.entity, row.entity), JSON.stringify([packet, row])).toBe(true);
         for (const name of ["city", "rate"]) {
           expect(shown(packet?.fields[name], row[name]), JSON.stringify([packet, row])).toBe(true);
@@ -214,15 +214,15 @@ targets: { hms: { publish: policy.per_diem.updated, for_each: data.rows, key: ra
       }
     }
 
-    expect(delivered).toBeGreaterThan(inputsPerDoor / 4);
-    told(task, "CSV", rows.length, slowest);
+    expect(delivered).toBeGreaterThan(inputsPerEntryPoint / 4);
+    reportInputs(task, "CSV", rows.length, slowest);
   });
 
-  test("reads any answer of a SOAP service as an answer, a fault, or no XML", { timeout }, async ({ task }) => {
+  test("reads any response of a SOAP service as an answer, a fault or unreadable", { timeout }, async ({ task }) => {
     const soap = "http://schemas.xmlsoap.org/soap/envelope/";
     const envelope = (body: string) =>
       `<?xml version="1.0"?><soap:Envelope xmlns:soap="${soap}"><soap:Body>${body}</soap:Body></soap:Envelope>`;
-    const good = [
+    const valid = [
       envelope('<r xmlns="x" a="1"><b>&lt;2 &#169;</b><![CDATA[c]]></r>'),
       envelope("<soap:Fault><faultcode>soap:Client.Hours</faultcode><faultstring>no</faultstring></soap:Fault>"),
     ];
@@ -231,13 +231,13 @@ targets: { hms: { publish: policy.per_diem.updated, for_each: data.rows, key: ra
       ...["&#0;", "&#xD800;", "&#x110000;", "xmlns:a='b'", "xml:", "='", '="', "<!DOCTYPE x>", "<!ENTITY e 'e'>"],
       "<a>".repeat(500),
     ];
-    const answers = sample(mutants(good, tokens));
+    const answers = sample(mutants(valid, tokens));
     const slowest = new Slowest();
     const kinds = new Set<string>();
 
     for (const answer of answers) kinds.add((await slowest.of(() => parseResponse(answer))).kind);
 
     expect([...kinds].sort()).toEqual(["fault", "success", "unreadable"]);
-    told(task, "XML", answers.length, slowest);
+    reportInputs(task, "XML", answers.length, slowest);
   });
 });

@@ -14,8 +14,8 @@ const sheets = {
     "source_event: both\ntargets:\n  hr: { connector: WorkForceNow, map: { rate: rate } }\n  gis: { connector: GISTableConnector, map: { rate: rate } }\n",
 };
 
-/** A bridge on disk, with its loops, and how long each event took from `emit` to its acknowledged delivery. */
-function aBridge(baseUrl: string, times: SettingsInput["times"] = {}) {
+/** Starts a bridge on disk and measures the time from each `emit` to its acknowledged delivery. */
+function startBridge(baseUrl: string, times: SettingsInput["times"] = {}) {
   const folder = home(sheets);
   const deliveredAt = new Map<string, number>();
   let recovered = 0;
@@ -42,7 +42,7 @@ function aBridge(baseUrl: string, times: SettingsInput["times"] = {}) {
       const at = performance.now();
       emitted.set(await bridge.emit(event), { at, kind });
     },
-    /** ms, sorted, of the events of one kind. */
+    /** Returns the sorted latencies of one kind of events. ms */
     async latencies(kind: string): Promise<number[]> {
       const { store } = await bridge.engine();
       const found = await store.read("packet", [...deliveredAt.keys()]);
@@ -59,7 +59,7 @@ function aBridge(baseUrl: string, times: SettingsInput["times"] = {}) {
   };
 }
 
-type LoadedBridge = ReturnType<typeof aBridge>;
+type LoadedBridge = ReturnType<typeof startBridge>;
 
 /** Emits at a steady rate for a number of seconds. Resolves to the number of emits. */
 async function steadily(perSecond: number, seconds: number, emit: (n: number) => Promise<void>): Promise<number> {
@@ -79,10 +79,12 @@ function p99(times: readonly number[]): number {
   return Math.round((times[Math.min(times.length - 1, Math.floor(times.length * 0.99))] ?? Number.NaN) * 10) / 10;
 }
 
-/** A target in a process of its own. */
-async function aTarget() {
+/** Starts a target in its own process. */
+async function forkTarget() {
   const child = fork(new URL("../../bench/target.ts", import.meta.url));
-  const { port } = await new Promise<Targets>((resolve) => child.once("message", (told) => resolve(told as Targets)));
+  const { port } = await new Promise<Targets>((resolve) =>
+    child.once("message", (message) => resolve(message as Targets)),
+  );
   return { url: `http://127.0.0.1:${port}`, [Symbol.dispose]: () => child.disconnect() };
 }
 
@@ -94,11 +96,11 @@ async function idleP99(load: LoadedBridge): Promise<number> {
 
 const seconds = full ? 300 : 8;
 
-test(`200 events a second for ${seconds} s are delivered, 99 of 100 within a second`, {
+test(`200 events per second for ${seconds} s are delivered, 99 of 100 within a second`, {
   timeout: (seconds + 60) * 1_000,
 }, async ({ task }) => {
-  using target = await aTarget();
-  await using load = aBridge(target.url);
+  using target = await forkTarget();
+  await using load = startBridge(target.url);
   await load.bridge.open();
 
   const sent = await steadily(200, seconds, (n) => load.emit("load", `r-${n}`));
@@ -114,13 +116,13 @@ test(`200 events a second for ${seconds} s are delivered, 99 of 100 within a sec
 
 const burst = full ? 25_000 : 5_000;
 
-test(`a burst of ${burst} packets is delivered in 10 s, and never takes longer than 60`, { timeout: 120_000 }, async ({
+test(`a burst of ${burst} packets is delivered in 10 s, and never takes more than 60 s`, { timeout: 120_000 }, async ({
   task,
 }) => {
-  using target = await aTarget();
-  await using load = aBridge(target.url);
+  using target = await forkTarget();
+  await using load = startBridge(target.url);
   await load.bridge.open();
-  // It comes to a bridge that is at work, and not in the second it was started.
+  // Warms the bridge up, so the burst does not include its start.
   await idleP99(load);
   const before = load.delivered();
   const began = performance.now();
@@ -133,32 +135,32 @@ test(`a burst of ${burst} packets is delivered in 10 s, and never takes longer t
   );
   await expect.poll(load.delivered, { timeout: 60_000, interval: 5 }).toBe(before + burst);
 
-  const took = (performance.now() - began) / 1_000;
-  figure(task, `${burst} packets in ${took.toFixed(1)} s`, { met: full && took <= 10 });
-  // The figure is for two cores of one's own; what may never be is a broken consistency window.
-  expect(took).toBeLessThanOrEqual(60);
+  const tookSeconds = (performance.now() - began) / 1_000;
+  figure(task, `${burst} packets in ${tookSeconds.toFixed(1)} s`, { met: full && tookSeconds <= 10 });
+  // The required figure assumes two dedicated cores. The consistency window of 60 s holds on any machine.
+  expect(tookSeconds).toBeLessThanOrEqual(60);
 });
 
 const backlog = full ? 100_000 : 3_000;
 
-test(`a backlog of ${backlog} is drained after an outage, and what happens now does not wait for it`, {
+test(`a backlog of ${backlog} packets is drained after an outage without delaying live events`, {
   timeout: full ? 1_800_000 : 120_000,
 }, async ({ task }) => {
   await using target = await targetServer();
-  // A probe each 5 s instead of 60: an outage ends for the bridge when a probe says so.
-  await using load = aBridge(target.url, { probeMs: 5_000 });
+  // Probes every 5 s instead of 60 s, because the outage ends for the bridge only when a probe succeeds.
+  await using load = startBridge(target.url, { probeMs: 5_000 });
   await load.bridge.open();
   const idle = await idleP99(load);
-  await target.sleep();
+  await target.stop();
   let next = 0;
   await Promise.all(
     Array.from({ length: 50 }, async () => {
       while (next < backlog) await load.emit("late", `late-${next++}`);
     }),
   );
-  // An outage is longer than its events take to be mapped and parked: how fast that goes is the burst's matter.
+  // Waits until all events are parked, because the burst already measures how fast they are mapped.
   expect(await load.bridge.settled(full ? 600_000 : 60_000)).toBe(true);
-  await target.wake();
+  await target.restart();
   await expect.poll(load.recovered, { timeout: 120_000, interval: 20 }).toBeGreaterThan(0);
 
   let live = 0;
@@ -175,20 +177,20 @@ test(`a backlog of ${backlog} is drained after an outage, and what happens now d
     met: full && p99(times) <= 5 * idle,
   });
   expect(await load.latencies("late")).toHaveLength(backlog);
-  // Where a build shares its machine a p99 of some hundred ms is noise.
+  // On a shared machine, a p99 of a few hundred ms is noise.
   expect(p99(times)).toBeLessThanOrEqual(Math.max(5 * idle, full ? 100 : 1_000));
   expect(times.at(-1)).toBeLessThanOrEqual(60_000);
   expect((await load.bridge.verify()).fault).toBeUndefined();
 });
 
-test("one record that is half of all load makes no other wait", { timeout: 180_000 }, async ({ task }) => {
-  using target = await aTarget();
-  await using load = aBridge(target.url);
+test("one entity with half of all load does not delay the others", { timeout: 180_000 }, async ({ task }) => {
+  using target = await forkTarget();
+  await using load = startBridge(target.url);
   await load.bridge.open();
   const idle = await idleP99(load);
 
   await steadily(200, full ? 60 : 6, (n) =>
-    n % 2 === 0 ? load.emit("hot", "the one record") : load.emit("other", `r-${n}`),
+    n % 2 === 0 ? load.emit("hot", "the hot entity") : load.emit("other", `r-${n}`),
   );
   await load.bridge.settled(60_000);
 
@@ -200,11 +202,11 @@ test("one record that is half of all load makes no other wait", { timeout: 180_0
 
 const old = full ? 100_000 : 3_000;
 
-test(`a back-fill of ${old} does not hold up what happens now`, { timeout: full ? 1_800_000 : 120_000 }, async ({
+test(`a back-fill of ${old} events does not delay live events`, { timeout: full ? 1_800_000 : 120_000 }, async ({
   task,
 }) => {
-  using target = await aTarget();
-  await using load = aBridge(target.url);
+  using target = await forkTarget();
+  await using load = startBridge(target.url);
   const line = (n: number) =>
     JSON.stringify({ id: `old-${n}`, source: "hms.snapshot", type: "live", subject: `old-${n}`, data: { rate: n } });
   load.folder.write("old.ndjson", Array.from({ length: old }, (_, n) => line(n)).join("\n"));
@@ -223,7 +225,7 @@ test(`a back-fill of ${old} does not hold up what happens now`, { timeout: full 
   await load.bridge.settled(60_000);
 
   const times = await load.latencies("live");
-  figure(task, `${job.made} filled back, live p99 ${p99(times)} ms, idle p99 ${idle} ms`, {
+  figure(task, `${job.made} back-filled, live p99 ${p99(times)} ms, idle p99 ${idle} ms`, {
     met: full && p99(times) <= 5 * idle,
   });
   expect(job).toMatchObject({ status: "DONE", looked: old, made: old });

@@ -6,8 +6,8 @@ import { parseArgs } from "node:util";
 import { type Row, rows } from "./rows.ts";
 import { judge, type Proven, type Result, tableOf } from "./table.ts";
 
-/** One test as vitest's JSON reporter describes it. */
-interface Tested {
+/** One test in the output of Vitest's JSON reporter. */
+interface TestResult {
   readonly fullName: string;
   readonly status: string;
   /** ms */
@@ -18,74 +18,74 @@ interface Tested {
 
 const { values } = parseArgs({
   options: {
-    /** The long ones: hours. */
+    /** Also runs the long tests, which take hours. */
     full: { type: "boolean", default: false },
-    /** Only these rows: `--rows 1,5`. */
+    /** Runs only these rows: `--rows 1,5`. */
     rows: { type: "string" },
-    /** Keeps what each test came to in docs/reliability/results.ndjson, and makes the table in docs/reliability.md of all that is kept. */
+    /** Writes the results to docs/reliability/results.ndjson and generates the table in docs/reliability.md from it. */
     keep: { type: "boolean", default: false },
   },
 });
 const root = join(import.meta.dirname, "..", "..");
-const keptIn = join(root, "docs", "reliability", "results.ndjson");
-const wanted = values.rows?.split(",").map(Number);
-const chosen = rows.filter(({ number }) => wanted?.includes(number) ?? true);
+const resultsFile = join(root, "docs", "reliability", "results.ndjson");
+const requestedRows = values.rows?.split(",").map(Number);
+const chosen = rows.filter(({ number }) => requestedRows?.includes(number) ?? true);
 const files = [...new Set(chosen.flatMap(({ proofs }) => proofs.map(({ file }) => file)))];
 
-// What is measured runs alone, the rest side by side; where only some rows are asked for, only their tests run.
-const alone = wanted ? files : files.filter((file) => /load|kill/.test(file));
+// Measurements run alone and all other files in parallel. With --rows, each file runs alone with only the rows' tests.
+const alone = requestedRows ? files : files.filter((file) => /load|kill/.test(file));
 const began = performance.now();
-const tested = new Map(
+const resultsByFile = new Map(
   [...alone.map((file) => [file]), files.filter((file) => !alone.includes(file))].flatMap((some) => run(some)),
 );
 const minutes = ((performance.now() - began) / 60_000).toFixed(1);
 const results = chosen.map(resultOf);
 console.log(tableOf(chosen, results));
-tellFailures();
+printFailures();
 const failed = chosen.filter((_, i) => judge(results[i]).startsWith("fail"));
 console.log(`\n${chosen.length} rows in ${minutes} min${values.full ? ", --full" : ""}; ${failed.length} failed`);
-if (values.keep) keep();
+if (values.keep) keepResults();
 if (failed.length > 0) process.exitCode = 1;
 
-/** Runs some files, and gives each its tests. */
-function run(some: readonly string[]): (readonly [string, readonly Tested[]])[] {
+/** Runs test files and returns the results by file. */
+function run(some: readonly string[]): (readonly [string, readonly TestResult[]])[] {
   const [first] = some;
   if (first === undefined) return [];
   const dir = mkdtempSync(join(tmpdir(), "bridge-reliability-"));
   const out = join(dir, "results.json");
   const vitest = join(root, "node_modules", "vitest", "vitest.mjs");
-  const only = some.length === 1 ? ["--testNamePattern", namesIn(first)] : [];
+  const only = some.length === 1 ? ["--testNamePattern", patternFor(first)] : [];
   spawnSync(process.execPath, [vitest, "run", ...some, ...only, "--reporter=json", `--outputFile=${out}`], {
     cwd: root,
     env: { ...process.env, RELIABILITY: values.full ? "full" : "budget", KILLS: values.full ? "100" : "5" },
     stdio: ["ignore", "ignore", "inherit"],
   });
   const { testResults } = JSON.parse(readFileSync(out, "utf8")) as {
-    testResults: { name: string; assertionResults: Tested[] }[];
+    testResults: { name: string; assertionResults: TestResult[] }[];
   };
   rmSync(dir, { recursive: true });
   return testResults.map(({ name, assertionResults }) => [name.slice(root.length + 1), assertionResults] as const);
 }
 
-/** Prints the broken promises, with the seed and the story if the test gives them. */
-function tellFailures(): void {
-  for (const { fullName, failureMessages = [] } of [...tested.values()].flat()) {
+/** Prints the failed tests, with their seed and trace if they report one. */
+function printFailures(): void {
+  for (const { fullName, failureMessages = [] } of [...resultsByFile.values()].flat()) {
     for (const message of failureMessages) {
-      const told = message.split("\n").filter((line) => !/^\s+at /.test(line));
-      console.log(["", fullName, ...told.slice(0, 40).map((line) => `  ${line}`)].join("\n"));
+      const lines = message.split("\n").filter((line) => !/^\s+at /.test(line));
+      console.log(["", fullName, ...lines.slice(0, 40).map((line) => `  ${line}`)].join("\n"));
     }
   }
 }
 
-/** The tests of a file that any chosen row rests on, as one pattern. */
-function namesIn(file: string): string {
+/** Returns a pattern for the tests of a file that prove any of the chosen rows. */
+function patternFor(file: string): string {
   const proofs = chosen.flatMap(({ proofs }) => proofs.filter((proof) => proof.file === file));
   return proofs.map(({ named = /./ }) => `(?${named.flags}:${named.source})`).join("|");
 }
 
 function resultOf({ number, proofs }: Row): Result {
   const tests = proofs.flatMap(({ file, named = /./ }): Proven[] => {
-    const matching = (tested.get(file) ?? []).filter(({ fullName }) => named.test(fullName));
+    const matching = (resultsByFile.get(file) ?? []).filter(({ fullName }) => named.test(fullName));
     if (matching.length === 0) return [{ file, test: `${named}`, status: "missing", seconds: 0 }];
     return matching.map(({ fullName, status, duration, meta }) => ({
       file,
@@ -101,17 +101,17 @@ function resultOf({ number, proofs }: Row): Result {
 }
 
 /** Replaces the kept results of these rows and rewrites the table. */
-function keep(): void {
-  const before = existsSync(keptIn)
-    ? readFileSync(keptIn, "utf8")
+function keepResults(): void {
+  const before = existsSync(resultsFile)
+    ? readFileSync(resultsFile, "utf8")
         .split("\n")
         .filter((line) => line !== "")
         .map((line) => JSON.parse(line) as Result)
     : [];
   const others = before.filter(({ row }) => !results.some((result) => result.row === row));
   const all = [...others, ...results].sort((a, b) => a.row - b.row);
-  mkdirSync(dirname(keptIn), { recursive: true });
-  writeFileSync(keptIn, all.map((result) => `${JSON.stringify(result)}\n`).join(""));
+  mkdirSync(dirname(resultsFile), { recursive: true });
+  writeFileSync(resultsFile, all.map((result) => `${JSON.stringify(result)}\n`).join(""));
   const file = join(root, "docs", "reliability.md");
   const [text] = readFileSync(file, "utf8").split("<!-- the table -->");
   writeFileSync(file, `${text}<!-- the table -->\n\n${tableOf(rows, all)}\n`);

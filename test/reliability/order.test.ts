@@ -1,18 +1,18 @@
 import { describe, expect, test } from "vitest";
 import { verifyLedger } from "../../bridge/ledger/verify.ts";
-import { brokenLaws } from "../sim/oracle.ts";
-import { type Act, plan } from "../sim/plan.ts";
+import { invariantViolations } from "../sim/oracle.ts";
+import { type Action, plan } from "../sim/plan.ts";
 import { simulate } from "../sim/simulate.ts";
 import { World } from "../sim/world.ts";
 import { seededRandom } from "../support/clock.ts";
 import { aCore, fakeTarget } from "../support/core.ts";
 import { figure, full } from "./figure.ts";
 
-/** Six changes that name each other's fields. */
+/** Six changes with overlapping fields. */
 const changes = [{ a: 1 }, { b: 1, a: 2 }, { a: 1, c: 1 }, { b: 2 }, { a: 2, b: 2 }, { c: null, a: 1 }];
 const sheets = { r: "source_event: changed\ntargets: { fake: { connector: Fake, map: { a: a, b: b, c: c } } }" };
 
-test("every order of up to six events of one record ends with the newest values", async ({ task }) => {
+test("every order of up to six events of one entity ends with the newest values", async ({ task }) => {
   const target = fakeTarget();
   await using core = await aCore({ targets: [target], sheets });
   const orders = [1, 2, 3, 4, 5, 6].flatMap((count) => permutations(count));
@@ -31,7 +31,7 @@ test("every order of up to six events of one record ends with the newest values"
   figure(task, `${orders.length} orders`);
 });
 
-test("an event that comes up to five times, at once and after more than 5 min, has one effect", async () => {
+test("an event received up to five times, at once or more than 5 min later, has one effect", async () => {
   const target = fakeTarget();
   await using core = await aCore({ targets: [target] });
   const event = (n: number) => ({ id: `${n}`, subject: `r${n}`, data: { new_rate: n } });
@@ -46,7 +46,7 @@ test("an event that comes up to five times, at once and after more than 5 min, h
   expect((await core.engine.store.tally()).events).toMatchObject({ EXPANDED: 5, duplicates: 10 });
 });
 
-test("a packet keeps the sheet it was made with, however long it waits", async () => {
+test("a packet keeps the sheet it was created with while it waits", async () => {
   const target = fakeTarget();
   await using core = await aCore({ targets: [target], sheets });
   target.awake = false;
@@ -65,36 +65,38 @@ test("a packet keeps the sheet it was made with, however long it waits", async (
 
 describe("the bridge with a failing store and queue", () => {
   test.each([1, 10, 50])(
-    "loses nothing if %i of a hundred calls fail, before their effect or after it",
+    "loses nothing if %i of a hundred calls fail, before or after their effect",
     {
       timeout: 120_000,
     },
     async (percent) => {
       for (let seed = 1; seed <= (full ? 100 : 8); seed++) {
         const emits = plan(seededRandom(seed), 25, Date.parse("2026-03-01T12:00:00Z")).filter(
-          (act) => act.do === "emit",
+          (action) => action.do === "emit",
         );
-        const run = await simulate({ seed, acts: [{ do: "faults", percent }, ...emits] });
-        expect(run.broken, `seed ${seed}`).toEqual([]);
+        const run = await simulate({ seed, actions: [{ do: "faults", percent }, ...emits] });
+        expect(run.violations, `seed ${seed}`).toEqual([]);
       }
     },
   );
 });
 
-test("a first try that still runs when its message is seen again has one effect, or is unknown", {
+test("a first attempt that still runs when its message is redelivered has one effect or is held as unknown", {
   timeout: 120_000,
 }, async () => {
   for (let seed = 1; seed <= (full ? 300 : 20); seed++) {
-    const emits = plan(seededRandom(seed), 25, Date.parse("2026-03-01T12:00:00Z")).filter((act) => act.do === "emit");
-    const wait: Act = { do: "wait", ms: 200_000 };
-    const acts = emits.flatMap((act, i): Act[] => (i % 4 === 0 ? [act, wait] : [act]));
-    const run = await simulate({ seed, acts: [{ do: "deaths", percent: 50 }, ...acts] });
-    expect(run.broken, `seed ${seed}`).toEqual([]);
+    const emits = plan(seededRandom(seed), 25, Date.parse("2026-03-01T12:00:00Z")).filter(
+      (action) => action.do === "emit",
+    );
+    const wait: Action = { do: "wait", ms: 200_000 };
+    const actions = emits.flatMap((action, i): Action[] => (i % 4 === 0 ? [action, wait] : [action]));
+    const run = await simulate({ seed, actions: [{ do: "crashes", percent: 50 }, ...actions] });
+    expect(run.violations, `seed ${seed}`).toEqual([]);
   }
 });
 
 const days = full ? 30 : 1;
-const packetsWanted = full ? 1_000_000 : 4_000;
+const totalPackets = full ? 1_000_000 : 4_000;
 
 test(`delivers everything over ${days} virtual days with outages`, { timeout: full ? 7_200_000 : 120_000 }, async ({
   task,
@@ -102,13 +104,13 @@ test(`delivers everything over ${days} virtual days with outages`, { timeout: fu
   const random = seededRandom(5);
   let packets = 0;
   let calls = 0;
-  // A world a day: its ledger is verified whole, and memory stays bounded.
+  // Each day has its own store, so its whole ledger is verified and memory stays bounded.
   for (let day = 0; day < days; day++) {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target], seed: day });
     const newest = new Map<string, number>();
     const hours = 24;
-    const perHour = Math.ceil(packetsWanted / days / hours);
+    const perHour = Math.ceil(totalPackets / days / hours);
     for (let hour = 0; hour < hours; hour++) {
       const down = random.fraction() < 0.2;
       target.awake = !down;
@@ -130,7 +132,7 @@ test(`delivers everything over ${days} virtual days with outages`, { timeout: fu
     expect(counts).toMatchObject({ QUEUED: 0, RETRY: 0, HELD: 0 });
     expect(counts.SENT + counts.UNCHANGED + counts.SUPERSEDED).toBe(perHour * hours);
     expect((await verifyLedger(core.engine)).fault).toBeUndefined();
-    expect([...target.effects.values()].every((times) => times === 1)).toBe(true);
+    expect([...target.effects.values()].every((count) => count === 1)).toBe(true);
     expect(new Map([...target.state].map(([subject, fields]) => [subject, fields.dailyRate]))).toEqual(newest);
   }
   figure(task, `${packets} packets, ${calls} calls, ${days} days`, { met: packets >= 1_000_000, seed: 5 });
@@ -139,20 +141,20 @@ test(`delivers everything over ${days} virtual days with outages`, { timeout: fu
 test("a value changed by hand at the target stays until a replay with --force, which repairs it", async () => {
   await using world = await World.make({ seed: 1 });
   const event = { id: "1", source: "hms.plain", type: "record.changed", subject: "r1", data: { a: 1, b: 2 } };
-  await world.act({ do: "emit", body: JSON.stringify(event) });
-  await world.rest();
+  await world.apply({ do: "emit", body: JSON.stringify(event) });
+  await world.runUntilIdle();
   const [latest] = world.targets;
   latest?.state.set("r1", { a: 99, b: 2 });
 
-  await world.act({ do: "replay", force: false });
-  await world.rest();
+  await world.apply({ do: "replay", force: false });
+  await world.runUntilIdle();
   expect(latest?.state.get("r1")).toEqual({ a: 99, b: 2 });
-  await world.act({ do: "replay", force: true });
-  await world.act({ do: "replay", force: true });
-  await world.rest();
+  await world.apply({ do: "replay", force: true });
+  await world.apply({ do: "replay", force: true });
+  await world.runUntilIdle();
 
   expect(latest?.state.get("r1")).toEqual({ a: 1, b: 2 });
-  expect(await brokenLaws(world)).toEqual([]);
+  expect(await invariantViolations(world)).toEqual([]);
 });
 
 function permutations(count: number): number[][] {

@@ -1,6 +1,6 @@
 import type { Row } from "./rows.ts";
 
-/** One test of a row, as it is kept. */
+/** Result of one test of a row, as stored in results.ndjson. */
 export interface Proven {
   readonly file: string;
   readonly test: string;
@@ -11,18 +11,18 @@ export interface Proven {
   readonly seed?: string | undefined;
 }
 
-/** Result of the last run of a row: one line of the kept results. */
+/** Result of the last run of a row: one line of results.ndjson. */
 export interface Result {
   readonly row: number;
   readonly full: boolean;
   readonly at: string;
-  /** With a `+` where the tree had changes. */
+  /** Short hash, followed by `+` if the tree had uncommitted changes. */
   readonly commit: string;
   readonly machine: string;
   readonly tests: readonly Proven[];
 }
 
-/** Combined status of a row's tests: `pass` only if its figure was reached. */
+/** Combines the statuses of a row's tests: `pass` only if its figure was reached. */
 export function judge(result: Result | undefined): string {
   if (!result) return "not run";
   const bad = result.tests.filter(({ status }) => status === "failed" || status === "missing");
@@ -31,19 +31,19 @@ export function judge(result: Result | undefined): string {
   const skipped = result.tests.length - ran.length;
   const notRun = skipped > 0 ? `; ${skipped} skipped on this machine` : "";
   if (ran.length === 0) return `not run${notRun}`;
-  // What held only by the bounds of a short run, on whatever machine, is not called a pass.
+  // Staying within the looser limits of a short run is not a pass.
   const met = ran.every(({ met }) => met !== false);
-  return `${met ? "pass" : "nothing broke; the figure asked for was not reached in this run"}${notRun}`;
+  return `${met ? "pass" : "no failures, but the required figure was not reached in this run"}${notRun}`;
 }
 
-/** The table in Markdown. @param results of rows that were run */
+/** Renders the table in Markdown. @param results results of the rows that were run */
 export function tableOf(some: readonly Row[], results: readonly Result[]): string {
   const lines = some.map((row) => {
-    const result = results.find(({ row: number }) => number === row.number);
+    const result = results.find((candidate) => candidate.row === row.number);
     const cells = [
       row.number,
-      row.what,
-      row.asked ?? "",
+      row.scenario,
+      row.required ?? "",
       result ? reachedBy(result) : "",
       [...new Set(result?.tests.flatMap(({ seed }) => seed ?? []))].join("; "),
       row.simulated,
@@ -53,7 +53,7 @@ export function tableOf(some: readonly Row[], results: readonly Result[]): strin
     return `| ${cells.join(" | ")} |`;
   });
   return [
-    "| # | what | asked for | reached | seed | simulated | run | result |",
+    "| # | scenario | required | reached | seed | simulated | run | result |",
     "|---|---|---|---|---|---|---|---|",
     ...lines,
   ].join("\n");
@@ -68,7 +68,7 @@ function reachedBy({ tests }: Result): string {
   return [...(points ?? figures), ...count].join("; ");
 }
 
-/** Crash points are enumerated scenario by scenario and reported together. */
+/** Sums the crash points, which are enumerated per scenario. Returns `undefined` if the figures are not all points. */
 function sumOfPoints(figures: readonly string[]): string[] | undefined {
   const counts = figures.map((text) => /^(\d+) points$/.exec(text)?.[1]);
   if (counts.length === 0 || counts.includes(undefined)) return undefined;

@@ -2,19 +2,19 @@ import { describe, expect, test } from "vitest";
 import { changeHealth, markDown } from "../../bridge/delivery/circuit-breaker.ts";
 import { figure, firstSeed, full } from "../reliability/figure.ts";
 import { seededRandom } from "../support/clock.ts";
-import type { Mood } from "./mood.ts";
-import { brokenLaws } from "./oracle.ts";
-import { snapshotLine, upTo } from "./plan.ts";
-import type { Death } from "./process.ts";
+import { invariantViolations } from "./oracle.ts";
+import { integerBelow, snapshotLine } from "./plan.ts";
+import type { Crash } from "./process.ts";
+import type { TargetMode } from "./target-mode.ts";
 import { World } from "./world.ts";
 
 const pairs = full ? 10_000 : 150;
-/** Step between the crash points of a scenario with many calls. 1 tries every call. */
+/** Step between the crash points of a scenario with many calls. 1 tests every call. */
 const rosterStride = full ? 1 : 9;
 
 interface Scenario {
   readonly name: string;
-  /** Brings the world to its state before the process begins. */
+  /** Prepares the world before the process begins. */
   readonly before: (world: World) => Promise<void>;
   /** Work of the process; see `World.work`. */
   readonly work: string;
@@ -26,133 +26,144 @@ function changed(id: string, data: object, more: object = {}) {
   return { do: "emit", body: JSON.stringify(event) } as const;
 }
 
-async function someEvents(world: World): Promise<void> {
-  await world.act(changed("1", { a: 1, b: 1 }));
-  await world.act(changed("2", { a: 2 }));
-  await world.act(changed("1", { a: 1, b: 1 }));
-  await world.act(changed("3", { a: 3 }, { subject: "r2" }));
-  await world.act(changed("4", {}, { type: "record.removed", subject: "r2" }));
-  await world.act(changed("5", {}, { type: "nobody.cares" }));
-  await world.act({ do: "emit", body: "no event" });
+async function emitEvents(world: World): Promise<void> {
+  await world.apply(changed("1", { a: 1, b: 1 }));
+  await world.apply(changed("2", { a: 2 }));
+  await world.apply(changed("1", { a: 1, b: 1 }));
+  await world.apply(changed("3", { a: 3 }, { subject: "r2" }));
+  await world.apply(changed("4", {}, { type: "record.removed", subject: "r2" }));
+  await world.apply(changed("5", {}, { type: "nobody.cares" }));
+  await world.apply({ do: "emit", body: "no event" });
 }
 
-async function mapped(world: World): Promise<void> {
-  await someEvents(world);
+async function mapEvents(world: World): Promise<void> {
+  await emitEvents(world);
   await world.work("map");
 }
 
-async function delivered(world: World): Promise<void> {
-  await mapped(world);
+async function deliverPackets(world: World): Promise<void> {
+  await mapEvents(world);
   for (const { id } of world.targets) await world.work(id);
 }
 
-async function parked(world: World): Promise<void> {
-  await mapped(world);
+async function parkPackets(world: World): Promise<void> {
+  await mapEvents(world);
   for (const { id } of world.targets) await changeHealth(world.core.engine, id, markDown);
   for (const { id } of world.targets) await world.work(id);
-  await world.act({ do: "wait", ms: 70_000 });
+  await world.apply({ do: "wait", ms: 70_000 });
 }
 
-const moods: Mood[] = ["well", "failing", "throttling", "hanging", "losing", "refusing", "throwing", "locked"];
+const targetModes: TargetMode[] = [
+  "healthy",
+  "failing",
+  "throttling",
+  "hanging",
+  "losing-answers",
+  "refusing",
+  "throwing",
+  "unauthorized",
+];
 
 const scenarios: readonly Scenario[] = [
-  { name: "the mapper", before: someEvents, work: "map" },
+  { name: "the mapper", before: emitEvents, work: "map" },
   {
     name: "a chunk of a roster",
     work: "map",
     stride: rosterStride,
     async before(world) {
       const people = Array.from({ length: 501 }, (_, i) => ({ badge: `p${i}`, a: i }));
-      await world.act(changed("1", { people }, { type: "roster" }));
+      await world.apply(changed("1", { people }, { type: "roster" }));
       await world.work("map");
     },
   },
   ...["Latest@v1", "Blunt@v1", "Journal@v1", "File@v1", "Mainframe@v1"].flatMap((id, target) =>
-    moods.map(
-      (mood): Scenario => ({
-        name: `${id}, whose target is ${mood}`,
+    targetModes.map(
+      (mode): Scenario => ({
+        name: `the delivery to ${id} in mode ${mode}`,
         work: id,
         async before(world) {
-          await mapped(world);
-          await world.act({ do: "mood", target, mood });
+          await mapEvents(world);
+          await world.apply({ do: "mode", target, mode });
         },
       }),
     ),
   ),
   {
-    name: "parking",
+    name: "the delivery to a target that is down",
     work: "Latest@v1",
     async before(world) {
-      await mapped(world);
+      await mapEvents(world);
       await changeHealth(world.core.engine, "Latest@v1", markDown);
     },
   },
-  { name: "the probe of a target that wakes, and its redrive", before: parked, work: "keep" },
+  { name: "the probe of a recovered target and its redrive", before: parkPackets, work: "maintain" },
   {
-    name: "a redrive that goes faster",
-    work: "keep",
+    name: "the acceleration of a redrive",
+    work: "maintain",
     async before(world) {
-      await parked(world);
-      await world.work("keep");
+      await parkPackets(world);
+      await world.work("maintain");
     },
   },
   {
-    name: "the watchdog, where a queue was emptied",
-    work: "keep",
+    name: "the watchdog after a queue was purged",
+    work: "maintain",
     async before(world) {
-      await mapped(world);
-      for (const target of world.targets.keys()) await world.act({ do: "purge", target });
-      await world.act({ do: "wait", ms: 130_000 });
+      await mapEvents(world);
+      for (const target of world.targets.keys()) await world.apply({ do: "purge", target });
+      await world.apply({ do: "wait", ms: 130_000 });
     },
   },
   {
-    name: "the watchdog, where the mapper ended in the middle",
-    work: "keep",
+    name: "the watchdog after a crash of the mapper",
+    work: "maintain",
     async before(world) {
-      await someEvents(world);
-      // Written, and nothing sent: its messages will be seen again only in 180 s.
+      await emitEvents(world);
+      // The crash follows the write and precedes the send. The inbox messages stay invisible for 180 s.
       await world.work("map", { call: 4, after: true });
-      await world.act({ do: "wait", ms: 130_000 });
+      await world.apply({ do: "wait", ms: 130_000 });
     },
   },
   {
     name: "a replay",
     work: "jobs",
     async before(world) {
-      await delivered(world);
-      await world.act({ do: "replay", force: true });
+      await deliverPackets(world);
+      await world.apply({ do: "replay", force: true });
     },
   },
   {
     name: "a back-fill of a snapshot",
     work: "jobs",
     async before(world) {
-      await delivered(world);
+      await deliverPackets(world);
       const lines = [1, 2, 2, 3].map((n) => snapshotLine(n, world.now));
-      await world.act({ do: "backfill", lines, targets: ["record.latest", "record.journal"] });
+      await world.apply({ do: "backfill", lines, targets: ["record.latest", "record.journal"] });
     },
   },
 ];
 
-async function crashedAt(scenario: Scenario, ...deaths: readonly Death[]): Promise<string[]> {
+/** Runs a scenario's process with one or more crashes, then without, and returns the violations. */
+async function violationsAfter(scenario: Scenario, ...crashes: readonly Crash[]): Promise<string[]> {
   await using world = await World.make({ seed: 1 });
   await scenario.before(world);
-  for (const death of deaths) {
-    await world.work(scenario.work, death);
-    await world.act({ do: "wait", ms: 181_000 });
+  for (const crash of crashes) {
+    await world.work(scenario.work, crash);
+    await world.apply({ do: "wait", ms: 181_000 });
   }
-  await world.heal();
-  await world.rest();
-  return (await brokenLaws(world)).map(({ law, about }) => `${law} ${about ?? ""}`);
+  await world.restore();
+  await world.runUntilIdle();
+  return (await invariantViolations(world)).map(({ message, subject }) => `${message} ${subject ?? ""}`);
 }
 
+/** Counts the calls of the process if it does not crash. */
 async function callsOf(scenario: Scenario): Promise<number> {
   await using world = await World.make({ seed: 1 });
   await scenario.before(world);
   return (await world.work(scenario.work)).calls;
 }
 
-describe("a process ended at any of its calls", () => {
+describe("a process with a crash at any of its calls", () => {
   test.for(scenarios)("loses nothing in $name", { timeout: 1_800_000 }, async (scenario, { task }) => {
     const calls = await callsOf(scenario);
     expect(calls).toBeGreaterThan(2);
@@ -160,8 +171,8 @@ describe("a process ended at any of its calls", () => {
     for (let call = 1; call <= calls; call += scenario.stride ?? 1) {
       points += 2;
       for (const after of [false, true]) {
-        const broken = await crashedAt(scenario, { call, after });
-        expect(broken, `${after ? "after" : "before"} call ${call} of ${calls}`).toEqual([]);
+        const violations = await violationsAfter(scenario, { call, after });
+        expect(violations, `${after ? "after" : "before"} call ${call} of ${calls}`).toEqual([]);
       }
     }
     figure(task, `${points} points`, { met: points === 2 * calls });
@@ -172,13 +183,13 @@ describe("a process ended at any of its calls", () => {
     const short = scenarios.filter(({ stride }) => stride === undefined);
     const calls = await Promise.all(short.map(callsOf));
     for (let pair = 0; pair < pairs; pair++) {
-      const i = upTo(random, short.length);
-      const deaths = [0, 1].map(() => ({
-        call: 1 + upTo(random, calls[i] as number),
+      const i = integerBelow(random, short.length);
+      const crashes = [0, 1].map(() => ({
+        call: 1 + integerBelow(random, calls[i] as number),
         after: random.fraction() < 0.5,
       }));
-      const broken = await crashedAt(short[i] as Scenario, ...deaths);
-      expect(broken, `pair ${pair}: ${short[i]?.name} ${JSON.stringify(deaths)}`).toEqual([]);
+      const violations = await violationsAfter(short[i] as Scenario, ...crashes);
+      expect(violations, `pair ${pair}: ${short[i]?.name} ${JSON.stringify(crashes)}`).toEqual([]);
     }
     figure(task, `${pairs} pairs`, { met: pairs >= 10_000, seed: firstSeed });
   });

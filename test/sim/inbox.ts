@@ -3,9 +3,9 @@ import { flatFile } from "../../connectors/protocols/files/flat-file.ts";
 import { layoutSchema } from "../../connectors/protocols/files/flat-file-layout.ts";
 import { type Folder, FolderError } from "../../connectors/protocols/files/folder.ts";
 import type { NumberedFileOptions } from "../../connectors/protocols/files/numbered-upload.ts";
-import type { Mood } from "./mood.ts";
+import type { TargetMode } from "./target-mode.ts";
 
-/** File layout of the simulation: each file names the packet it belongs to. */
+/** File layout of the simulation. Each file contains its packet's id. */
 export const numbering: NumberedFileOptions = {
   file: "HMS{number}.DAT",
   digits: 6,
@@ -15,14 +15,14 @@ export const numbering: NumberedFileOptions = {
   }),
 };
 
-/** Lets one thing be done in the folder, in its turn. */
-type Do = <T>(name: string, hasEffect: boolean, work: () => T) => Promise<T>;
+/** Runs one command on the folder when the scheduler allows it. */
+type RunCommand = <T>(name: string, hasEffect: boolean, work: () => T) => Promise<T>;
 
-/** A mainframe's inbox in memory. */
+/** A mainframe's folder for incoming files, in memory. */
 export class Inbox {
   readonly #files = new Map<string, Uint8Array>();
 
-  /** The files whose names do not begin with a dot, in the order of their names. */
+  /** Returns the files whose names do not begin with a dot, sorted by name. */
   visible(): { readonly name: string; readonly bytes: Uint8Array }[] {
     return [...this.#files]
       .filter(([name]) => !name.startsWith("."))
@@ -31,33 +31,33 @@ export class Inbox {
   }
 
   /**
-   * The folder as one visit sees it.
+   * Opens the folder.
    *
-   * @param appears called when a file becomes visible, with whether it replaced another
+   * @param onVisible called when a file becomes visible; `overwrote` is true if it replaced another
    */
-  folder(act: Do, appears: (overwrote: boolean) => void): Folder {
+  folder(run: RunCommand, onVisible: (overwrote: boolean) => void): Folder {
     const files = this.#files;
     return {
       leftoverTempFiles: new Set(),
-      check: () => act("check", false, () => {}),
-      size: (name) => act("size", false, () => files.get(name)?.byteLength),
-      read: (name) => act("read", false, () => Buffer.from(files.get(name) ?? [])),
-      list: () => act("list", false, () => [...files].map(([name, { byteLength }]) => ({ name, bytes: byteLength }))),
-      write: (name, bytes) => act("write", true, () => void files.set(name, bytes)),
+      check: () => run("check", false, () => {}),
+      size: (name) => run("size", false, () => files.get(name)?.byteLength),
+      read: (name) => run("read", false, () => Buffer.from(files.get(name) ?? [])),
+      list: () => run("list", false, () => [...files].map(([name, { byteLength }]) => ({ name, bytes: byteLength }))),
+      write: (name, bytes) => run("write", true, () => void files.set(name, bytes)),
       rename: (from, to) =>
-        act("rename", true, () => {
+        run("rename", true, () => {
           const bytes = files.get(from);
           if (!bytes) throw new FolderError("there is no such file", "answered");
-          appears(files.has(to));
+          onVisible(files.has(to));
           files.delete(from);
           files.set(to, bytes);
         }),
-      remove: (name) => act("remove", true, () => void files.delete(name)),
+      remove: (name) => run("remove", true, () => void files.delete(name)),
     };
   }
 }
 
-/** The file a packet must have become. */
+/** Returns the file expected for a packet. */
 export function fileOf(packet: Packet, number: number): { readonly name: string; readonly bytes: Buffer } {
   const digits = String(number).padStart(numbering.digits, "0");
   return {
@@ -66,28 +66,33 @@ export function fileOf(packet: Packet, number: number): { readonly name: string;
   };
 }
 
-/** Outcome of one command at a server in this mood: whether it is carried out, and whether the answer is yes, an error or none. */
-export function answerIn(mood: Mood, fraction: () => number): { readonly does: boolean; readonly says: "yes" | Fault } {
+/** Result of one command on the file server. */
+interface CommandResult {
+  /** True if the command has its effect, whatever the answer. */
+  readonly isApplied: boolean;
+  readonly answer: "ok" | "none" | Error;
+}
+
+/** Returns the result of one command on a file server in a mode. */
+export function answerIn(mode: TargetMode, fraction: () => number): CommandResult {
   const half = () => fraction() < 0.5;
-  switch (mood) {
+  switch (mode) {
     case "failing":
     case "overloaded":
     case "throttling":
     case "refusing":
-      return { does: false, says: new FolderError("the folder's disk is full", "answered") };
-    case "locked":
-      return { does: false, says: new FolderError("it does not know us", "credentials") };
+      return { isApplied: false, answer: new FolderError("the folder's disk is full", "answered") };
+    case "unauthorized":
+      return { isApplied: false, answer: new FolderError("the server refused the credentials", "credentials") };
     case "hanging":
-      return { does: half(), says: "nothing" };
-    case "losing":
-      return { does: true, says: new FolderError("the connection was reset", "no-answer") };
-    case "deaf":
-      return { does: false, says: new FolderError("the connection was reset", "no-answer") };
+      return { isApplied: half(), answer: "none" };
+    case "losing-answers":
+      return { isApplied: true, answer: new FolderError("the connection was reset", "no-answer") };
+    case "resetting":
+      return { isApplied: false, answer: new FolderError("the connection was reset", "no-answer") };
     case "throwing":
-      return { does: half(), says: new TypeError("the connector's own fault") };
+      return { isApplied: half(), answer: new TypeError("a bug in the connector") };
     default:
-      return { does: true, says: "yes" };
+      return { isApplied: true, answer: "ok" };
   }
 }
-
-type Fault = Error | "nothing";

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { simulate } from "./simulate.ts";
 
+// Runs simulated histories on the command line: `npm run sim -- --seed 1 --runs 100`.
 const { values } = parseArgs({
   options: {
     seed: { type: "string", default: "1" },
@@ -19,10 +20,13 @@ for (let seed = first; seed < first + Number(values.runs); seed++) {
   packets += run.packets;
   sends += run.sends;
   if (values.runs === "1") console.log(`fingerprint ${run.fingerprint}`);
-  if (run.broken.length === 0) continue;
+  if (run.violations.length === 0) continue;
   failed++;
-  console.log(`seed ${seed} broke ${run.broken.length} laws; again: npm run sim -- --seed ${seed} --events ${events}`);
-  for (const { law, about } of run.broken.slice(0, 8)) console.log(`  ${law}${about ? ` (${about})` : ""}`);
+  console.log(
+    `seed ${seed}: ${run.violations.length} violations. To repeat: npm run sim -- --seed ${seed} --events ${events}`,
+  );
+  for (const { message, subject } of run.violations.slice(0, 8))
+    console.log(`  ${message}${subject ? ` (${subject})` : ""}`);
   if (values.runs === "1") console.log(run.story.join("\n"));
 }
 const seconds = ((performance.now() - began) / 1_000).toFixed(1);

@@ -10,73 +10,78 @@ import { packetsOf, planted, token } from "./plan.ts";
 import type { Effect, SimTarget } from "./target.ts";
 import type { World } from "./world.ts";
 
-/** A promise that was not kept, and the packet or event it is about. */
-export interface Broken {
-  readonly law: string;
-  readonly about?: string;
+/** A violated guarantee. */
+export interface Violation {
+  readonly message: string;
+  /** Id of the packet or key of the event concerned. */
+  readonly subject?: string;
 }
 
-/** Holds what has happened against what is promised. Empty where every promise was kept. */
-export async function brokenLaws(world: World): Promise<Broken[]> {
+/** Checks a finished world against the guarantees. Returns an empty list if none is violated. */
+export async function invariantViolations(world: World): Promise<Violation[]> {
   const packets = await world.core.packets();
   return [
-    ...world.targets.flatMap(({ broken }) => broken.filter(({ after = "" }) => !world.purged.has(after)).map(lawOf)),
-    ...(await sums(world, packets)),
-    ...(await atRest(world, packets)),
+    ...world.targets.flatMap(({ violations }) =>
+      violations.filter(({ after = "" }) => !world.purged.has(after)).map(violationOf),
+    ),
+    ...(await accounting(world, packets)),
+    ...(await openWork(world, packets)),
     ...(await ledger(world)),
-    ...strays(world),
-    ...world.endless.map((law) => ({ law })),
-    ...world.targets.flatMap((target) => [...newestWins(target, packets), ...truthful(target, packets)]),
+    ...unrecordedMessages(world),
+    ...world.runaways.map((message) => ({ message })),
+    ...world.targets.flatMap((target) => [...staleFields(target, packets), ...unsentPackets(target, packets)]),
     ...world.targets.flatMap((target) => files(target, packets)),
-    ...(await secrecy(world)),
+    ...(await leaks(world)),
   ];
 }
 
-function lawOf({ law, packet }: SimTarget["broken"][number]): Broken {
-  return { law, about: packet };
+function violationOf({ message, packet }: SimTarget["violations"][number]): Violation {
+  return { message, subject: packet };
 }
 
-/** Events received are events accounted for, and each has become the packets its body asks for. */
-async function sums(world: World, packets: readonly PacketRecord[]): Promise<Broken[]> {
+/** Checks that every received event is counted and has the packets that its body requires. */
+async function accounting(world: World, packets: readonly PacketRecord[]): Promise<Violation[]> {
   const { events, packets: counts } = await world.core.engine.store.tally();
-  const broken: Broken[] = [];
+  const violations: Violation[] = [];
   const seen = events.EXPANDED + events.EXPANDING + events.UNMATCHED + events.QUARANTINED + events.duplicates;
-  const brought = (await world.core.engine.store.events({ limit: 10_000 })).filter(({ value }) => value.only);
-  // A line that two jobs bring at once came twice.
-  const twice = brought.reduce((sum, { value }) => sum + value.duplicates, 0);
-  const received = world.emitted.length + brought.length + twice;
-  if (seen !== received) broken.push({ law: `${received} events in, ${seen} accounted for` });
+  const imported = (await world.core.engine.store.events({ limit: 10_000 })).filter(({ value }) => value.only);
+  // A line that two jobs import at the same time counts as a duplicate.
+  const duplicates = imported.reduce((sum, { value }) => sum + value.duplicates, 0);
+  const received = world.emitted.length + imported.length + duplicates;
+  if (seen !== received) violations.push({ message: `${received} events in, ${seen} accounted for` });
   const counted = Object.values(counts).reduce((a, b) => a + b, 0);
-  if (counted !== packets.length) broken.push({ law: `${packets.length} packets recorded, ${counted} counted` });
+  if (counted !== packets.length)
+    violations.push({ message: `${packets.length} packets recorded, ${counted} counted` });
 
-  const made = Map.groupBy(
+  const packetsByEvent = Map.groupBy(
     packets.filter(({ packet }) => packet.replayOf === undefined && packet.replaces === undefined),
     ({ packet }) => packet.event,
   );
   for (const body of new Set(world.emitted)) {
-    const arrival = parseEvent(body);
-    if (arrival.kind === "malformed") continue;
-    const key = eventKey(arrival.event);
-    const wanted = packetsOf(arrival.event);
-    const found = made.get(key)?.length ?? 0;
-    if (found !== wanted) broken.push({ law: `an event became ${found} packets instead of ${wanted}`, about: key });
+    const parsed = parseEvent(body);
+    if (parsed.kind === "malformed") continue;
+    const key = eventKey(parsed.event);
+    const expected = packetsOf(parsed.event);
+    const found = packetsByEvent.get(key)?.length ?? 0;
+    if (found !== expected)
+      violations.push({ message: `an event became ${found} packets instead of ${expected}`, subject: key });
   }
-  return [...broken, ...(await filledBack(world, brought, made))];
+  return [...violations, ...(await backfillViolations(world, imported, packetsByEvent))];
 }
 
-/** Each line of a back-fill that is over became a packet for each of its targets, however often it came; no other did. */
-async function filledBack(
+/** Checks that each line of a finished back-fill has exactly one packet for each requested target, and no others. */
+async function backfillViolations(
   world: World,
-  brought: readonly FoundEvent[],
-  made: ReadonlyMap<string, readonly PacketRecord[]>,
-): Promise<Broken[]> {
+  imported: readonly FoundEvent[],
+  packetsByEvent: ReadonlyMap<string, readonly PacketRecord[]>,
+): Promise<Violation[]> {
   const jobs = await world.core.engine.store.read(
     "job",
     world.backfills.map(({ job }) => job),
   );
-  const broken: Broken[] = [];
-  const events = Map.groupBy(brought, ({ value }) => value.event?.id);
-  const goals = world.backfills.flatMap(({ lines, targets }, i) =>
+  const violations: Violation[] = [];
+  const events = Map.groupBy(imported, ({ value }) => value.event?.id);
+  const requests = world.backfills.flatMap(({ lines, targets }, i) =>
     lines
       .filter((line) => line !== "{")
       .flatMap((line) => {
@@ -84,70 +89,78 @@ async function filledBack(
         return targets.map((target) => ({ id, target, isDone: jobs[i]?.value.status === "DONE" }));
       }),
   );
-  for (const [id, about] of Map.groupBy(goals, (goal) => goal.id)) {
+  for (const [id, ofEvent] of Map.groupBy(requests, (request) => request.id)) {
     const keys = (events.get(id) ?? []).map(({ key }) => key);
-    const packets = keys.flatMap((key) => made.get(key) ?? []);
+    const packets = keys.flatMap((key) => packetsByEvent.get(key) ?? []);
     const found = packets.map(({ packet }) => `${packet.sheet}.${packet.target}`);
-    const asked = new Set(about.map(({ target }) => target));
-    const due = new Set(about.filter(({ isDone }) => isDone).map(({ target }) => target));
-    if (new Set(found).size !== found.length) broken.push({ law: `${id} was filled back twice`, about: keys[0] ?? "" });
-    if (found.some((target) => !asked.has(target)))
-      broken.push({ law: `${id} went where nobody asked`, about: keys[0] ?? "" });
+    const requested = new Set(ofEvent.map(({ target }) => target));
+    const due = new Set(ofEvent.filter(({ isDone }) => isDone).map(({ target }) => target));
+    const subject = keys[0] ?? "";
+    if (new Set(found).size !== found.length)
+      violations.push({ message: `${id} was back-filled twice to one target`, subject });
+    if (found.some((target) => !requested.has(target)))
+      violations.push({ message: `${id} was back-filled to a target that was not requested`, subject });
     for (const target of due) {
-      if (!found.includes(target)) broken.push({ law: `${id} was not filled back to ${target}` });
+      if (!found.includes(target)) violations.push({ message: `${id} was not back-filled to ${target}` });
     }
   }
-  return broken;
+  return violations;
 }
 
-/** Nothing is open but what a person must decide, for a reason this world has given. */
-async function atRest(world: World, packets: readonly PacketRecord[]): Promise<Broken[]> {
-  const broken: Broken[] = [];
-  const waiting = await world.waitingForAPerson();
+/** Checks that only held packets are open, each for a reason that this world can cause. */
+async function openWork(world: World, packets: readonly PacketRecord[]): Promise<Violation[]> {
+  const violations: Violation[] = [];
+  const waiting = await world.blockedByHeldHeads();
   for (const { packet, progress } of packets) {
     if (isClosed(progress.status) || waiting.has(packet.id)) continue;
-    const law = progress.status === "HELD" ? heldWrongly(world, packet.connector, progress.reason) : "is still open";
-    if (law) broken.push({ law: `${law}: ${progress.status} ${progress.reason ?? ""}`, about: packet.id });
+    const message =
+      progress.status === "HELD" ? unexpectedHold(world, packet.connector, progress.reason) : "is still open";
+    if (message)
+      violations.push({ message: `${message}: ${progress.status} ${progress.reason ?? ""}`, subject: packet.id });
   }
   for (const { value } of await world.core.engine.store.jobs({ limit: 1_000 })) {
-    if (value.status === "RUNNING") broken.push({ law: `job ${value.id} is still running` });
+    if (value.status === "RUNNING") violations.push({ message: `job ${value.id} is still running` });
   }
-  return broken;
+  return violations;
 }
 
-const reasons = [/^answered 422$/, /^governance blocks note|^governance blocks remark/, /names the same record twice/];
+const expectedReasons = [
+  /^answered 422$/,
+  /^governance blocks note|^governance blocks remark/,
+  /names the same record twice/,
+];
 const unknowns = /may have (begun|landed)/;
 const expired = /^it failed for 24 h while its target was up/;
 
-function heldWrongly(world: World, connector: string, reason = ""): string | undefined {
-  if (reasons.some((known) => known.test(reason)) || expired.test(reason)) return undefined;
+function unexpectedHold(world: World, connector: string, reason = ""): string | undefined {
+  if (expectedReasons.some((known) => known.test(reason)) || expired.test(reason)) return undefined;
   const target = world.targets.find(({ id }) => id === connector);
-  return unknowns.test(reason) && !target?.idempotent ? undefined : "is held for no good reason";
+  return unknowns.test(reason) && !target?.idempotent ? undefined : "is held for an unexpected reason";
 }
 
-async function ledger(world: World): Promise<Broken[]> {
+async function ledger(world: World): Promise<Violation[]> {
   const { fault } = await verifyLedger(world.core.engine);
   if (!fault) return [];
-  return [{ law: `the ledger: ${fault.message}`, ...("chain" in fault && { about: fault.chain }) }];
+  return [{ message: `the ledger: ${fault.message}`, ...("chain" in fault && { subject: fault.chain }) }];
 }
 
-/** No packet was put on a queue before it was in the table. */
-function strays(world: World): Broken[] {
+/** Checks that no packet was queued before it was recorded. */
+function unrecordedMessages(world: World): Violation[] {
   const found = world.core.lines.some(({ step }) => step === "unknown-message");
-  return found ? [{ law: "a lane gave a message of a packet that was not recorded" }] : [];
+  return found ? [{ message: "a lane delivered a message of a packet that was not recorded" }] : [];
 }
 
-/** Each field at a target ends with the newest value that went there. */
-function newestWins(target: SimTarget, packets: readonly PacketRecord[]): Broken[] {
+/** Checks that each field at a target ends with the newest value sent to it. */
+function staleFields(target: SimTarget, packets: readonly PacketRecord[]): Violation[] {
   if (target.fake.connector.order === "strict") return [];
-  const broken: Broken[] = [];
-  const counting = packets.filter(
+  const violations: Violation[] = [];
+  const relevant = packets.filter(
     ({ packet, progress }) =>
       packet.connector === target.id && (isClosed(progress.status) || target.effectsOf.has(packet.id)),
   );
-  for (const [entity, about] of Map.groupBy(counting, ({ packet }) => packet.entity)) {
+  for (const [entity, ofEntity] of Map.groupBy(relevant, ({ packet }) => packet.entity)) {
     const held: JsonObject = target.state.get(entity) ?? {};
-    const newestFirst = about.map(({ packet }) => packet).sort((a, b) => compareVersions(b.version, a.version));
+    const newestFirst = ofEntity.map(({ packet }) => packet).sort((a, b) => compareVersions(b.version, a.version));
     const doubtful = packets
       .filter(
         ({ packet, progress }) => packet.connector === target.id && packet.entity === entity && isDoubtful(progress),
@@ -156,67 +169,74 @@ function newestWins(target: SimTarget, packets: readonly PacketRecord[]): Broken
     const names = new Set(newestFirst.flatMap(({ fields }) => Object.keys(fields)));
     for (const name of names) {
       const newest = newestFirst.find(({ action, fields }) => action === "delete" || Object.hasOwn(fields, name));
-      // A newer one that may have landed waits for a person: until then nothing older goes.
+      // While a newer packet that may have landed is held, no older one is sent.
       if (!newest || doubtful.some(({ version }) => compareVersions(version, newest.version) > 0)) continue;
-      const asNew = newestFirst.filter((packet) => isTie(packet, newest));
+      const ties = newestFirst.filter((packet) => isTie(packet, newest));
       if (newest.action === "upsert") {
-        const fits = ({ action, fields }: Packet) =>
+        const matches = ({ action, fields }: Packet) =>
           action === "delete" || JSON.stringify(fields[name]) === JSON.stringify(held[name]);
-        if (asNew.some(fits)) continue;
-        const law = `${entity}.${name} ends as ${JSON.stringify(held[name])}, the newest is ${JSON.stringify(newest.fields[name])}`;
-        broken.push({ law: `${target.id}: ${law}`, about: newest.id });
-      } else if (newest === newestFirst[0] && target.state.has(entity) && asNew.every(isDeletion)) {
-        broken.push({ law: `${target.id}: ${entity} is still there, and was deleted last`, about: newest.id });
+        if (ties.some(matches)) continue;
+        const message = `${entity}.${name} ends as ${JSON.stringify(held[name])}, the newest is ${JSON.stringify(newest.fields[name])}`;
+        violations.push({ message: `${target.id}: ${message}`, subject: newest.id });
+      } else if (newest === newestFirst[0] && target.state.has(entity) && ties.every(isDeletion)) {
+        violations.push({
+          message: `${target.id}: ${entity} still exists, although its deletion is the newest change`,
+          subject: newest.id,
+        });
         break;
       }
     }
   }
-  return broken;
+  return violations;
 }
 
 function isDeletion({ action }: Packet): boolean {
   return action === "delete";
 }
 
-/** Two processes stamped two events in the same µs: neither is newer, and whichever is sent last stays. */
+/** Finds packets whose events were accepted in the same microsecond: neither is newer, and the last one sent remains. */
 function isTie(a: Packet, b: Packet): boolean {
   return compareVersions({ ...a.version, revision: 0 }, { ...b.version, revision: 0 }) === 0;
 }
 
-/** Of a refused one an earlier try may have landed. */
+/** Finds held packets of which this or an earlier attempt may have landed. */
 function isDoubtful({ status, reason = "", tries }: PacketRecord["progress"]): boolean {
   return status === "HELD" && (unknowns.test(reason) || expired.test(reason) || tries > 1);
 }
 
-/** Every packet with status `SENT` has had its effect. */
-function truthful(target: SimTarget, packets: readonly PacketRecord[]): Broken[] {
+/** Checks that every packet with status `SENT` has had its effect. */
+function unsentPackets(target: SimTarget, packets: readonly PacketRecord[]): Violation[] {
   return packets
     .filter(({ packet, progress }) => packet.connector === target.id && progress.status === "SENT")
     .filter(({ packet }) => !target.effectsOf.has(packet.id))
-    .map(({ packet }) => ({ law: `${target.id}: is SENT and never came`, about: packet.id }));
+    .map(({ packet }) => ({ message: `${target.id}: is SENT but never reached the target`, subject: packet.id }));
 }
 
-/** Files are numbered without a gap, and each holds another packet, whole: but for the numbers of packets that are held. */
-function files({ inbox, effects, id }: SimTarget, packets: readonly PacketRecord[]): Broken[] {
+/** Checks that files are numbered without gaps, except those of held packets, and each contains one whole packet. */
+function files({ inbox, effects, id }: SimTarget, packets: readonly PacketRecord[]): Violation[] {
   const found = inbox?.visible() ?? [];
-  const broken: Broken[] = [];
+  const violations: Violation[] = [];
   const held = packets.filter(({ packet, progress }) => packet.connector === id && progress.status === "HELD").length;
   const last = Number(/\d+/.exec(found.at(-1)?.name ?? "0")?.[0]);
-  if (last - found.length > held) broken.push({ law: `${id}: ${last} numbers, ${found.length} files, ${held} held` });
+  if (last - found.length > held)
+    violations.push({ message: `${id}: ${last} numbers, ${found.length} files, ${held} held` });
   for (const { name, bytes } of found) {
     const number = Number(/\d+/.exec(name)?.[0]);
     const isWhole = ({ packet }: Effect) => fileOf(packet, number).bytes.equals(bytes);
-    if (effects.filter(isWhole).length !== 1) broken.push({ law: `${id}: ${name} is no packet's, or not whole` });
+    if (effects.filter(isWhole).length !== 1)
+      violations.push({ message: `${id}: ${name} does not match exactly one packet` });
   }
-  return broken;
+  return violations;
 }
 
-/** No personal data and no secret in a log line or the ledger, and none of what governance keeps back at a target. */
-async function secrecy(world: World): Promise<Broken[]> {
+/** Checks that log and ledger contain no personal data and no secret, and that no target received blocked data. */
+async function leaks(world: World): Promise<Violation[]> {
   const written = JSON.stringify([world.core.lines, await world.core.entries()]);
   const sent = JSON.stringify(world.targets.map(({ fake }) => fake.calls));
   return [
-    ...[...planted, token].filter((value) => written.includes(value)).map((value) => ({ law: `tells ${value}` })),
-    ...planted.filter((value) => sent.includes(value)).map((value) => ({ law: `${value} left unvetted` })),
+    ...[...planted, token]
+      .filter((value) => written.includes(value))
+      .map((value) => ({ message: `the log or ledger contains ${value}` })),
+    ...planted.filter((value) => sent.includes(value)).map((value) => ({ message: `${value} left unvetted` })),
   ];
 }

@@ -5,119 +5,120 @@ import type { Packet } from "../../bridge/model/packet.ts";
 import type { FilesPort } from "../../bridge/ports/files.ts";
 import type { Put } from "../../bridge/ports/store.ts";
 
-/** The end of a process: at its n-th call of a port or target, before that call's effect or after it. */
-export interface Death {
+/** Crash of a process at its n-th call of a port or target, before or after the call's effect. */
+export interface Crash {
   readonly call: number;
   readonly after: boolean;
 }
 
-/** One call of a process that waits to be let through. */
+/** One call of a process that waits for the scheduler. */
 export interface Call {
   readonly process: Process;
   readonly name: string;
-  /** A read has none: it fails before or not at all. */
+  /** False for a read, which can fail only before its effect. */
   readonly hasEffect: boolean;
   readonly run: () => Promise<unknown>;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
 }
 
-/** One invocation of a handler, as a Lambda function is called once or a loop goes round once. */
+/** One invocation of a handler, such as one call of a Lambda function or one pass of a worker loop. */
 export class Process {
   readonly name: string;
-  readonly death: Death | undefined;
-  /** Its number in the order of beginning, by which the oracle knows what it may have seen. */
+  readonly crash: Crash | undefined;
+  /** Number of processes begun before this one. Decides which packets this process can have seen. */
   readonly began: number;
   calls = 0;
-  /** The last one it made. µs */
+  /** The last time stamp it received. µs */
   stamp = 0;
-  dead = false;
-  over = false;
-  /** ms: none of its calls is let through before, as if the machine had stopped for so long. */
+  crashed = false;
+  /** Time before which none of its calls runs, as if the machine had been suspended. ms */
   frozenUntil = 0;
 
-  constructor(name: string, began: number, death?: Death) {
+  constructor(name: string, began: number, crash?: Crash) {
     this.name = name;
     this.began = began;
-    this.death = death;
+    this.crash = crash;
   }
 }
 
-/** Everything a process reaches outside itself. */
-export interface Outside {
-  /** Lets a call wait for its turn. */
+/** Everything outside a process that it can reach. */
+export interface Environment {
+  /** Waits until the scheduler runs the call. */
   turn<T>(process: Process, name: string, hasEffect: boolean, run: () => Promise<T>): Promise<T>;
   send(process: Process, connector: Connector, packet: Packet, context: Context<unknown, unknown>): Promise<Outcome>;
   probe(process: Process, connector: Connector): Promise<boolean>;
   secret(connector: string): unknown;
   readonly files: FilesPort;
   stamp(process: Process): number;
-  /** Called with every write before it is made. */
+  /** Called before each write. */
   wrote?(process: Process, puts: readonly Put[]): void;
 }
 
-/** Changes a port's method for one test: what the method would do, and the arguments it was called with. */
+/** Replaces parts of an engine for one test. */
 export type Wrap = (engine: Engine) => Engine;
 
 const effects = new Set(["write", "send", "receive", "remove", "delay", "startMove", "stopMove"]);
 
-/** The engine as one process sees it: each call of a port takes its turn, and may fail, or be the process's last. */
-export function engineOf(engine: Engine, process: Process, outside: Outside, wrap: Wrap): Engine {
-  const port = <T extends object>(name: string, given: T): T =>
-    new Proxy(given, {
+/** Creates the engine of one process. The scheduler runs each of its port calls and may make one fail or crash. */
+export function engineOf(engine: Engine, process: Process, environment: Environment, wrap: Wrap): Engine {
+  const scheduled = <T extends object>(name: string, port: T): T =>
+    new Proxy(port, {
       get(target, key) {
         const member = Reflect.get(target, key, target);
         if (typeof member !== "function") return member;
         return (...args: unknown[]) =>
-          outside.turn(process, `${name}.${String(key)}`, effects.has(String(key)), async () => {
-            if (key === "write") outside.wrote?.(process, args[0] as readonly Put[]);
+          environment.turn(process, `${name}.${String(key)}`, effects.has(String(key)), async () => {
+            if (key === "write") environment.wrote?.(process, args[0] as readonly Put[]);
             return member.apply(target, args);
           });
       },
     });
-  const ported: Engine = {
+  const ownEngine: Engine = {
     ...engine,
     clock: {
       now: () => engine.clock.now(),
-      stamp: () => outside.stamp(process),
-      after: (ms, call) => engine.clock.after(ms, () => process.dead || call()),
+      stamp: () => environment.stamp(process),
+      after: (ms, call) => engine.clock.after(ms, () => process.crashed || call()),
       sleep: (ms, signal) => engine.clock.sleep(ms, signal),
     },
-    store: port("store", engine.store),
-    queue: port("queue", engine.queue),
-    secrets: port("secrets", {
-      get: async (connector: string) => outside.secret(connector),
+    store: scheduled("store", engine.store),
+    queue: scheduled("queue", engine.queue),
+    secrets: scheduled("secrets", {
+      get: async (connector: string) => environment.secret(connector),
       refresh: async () => {},
     }),
-    files: filesOf(process, outside),
-    log: (line) => process.dead || engine.log(line),
+    files: filesOf(process, environment),
+    log: (line) => process.crashed || engine.log(line),
   };
-  const wrapped = wrap(ported);
+  const wrapped = wrap(ownEngine);
   const connectors = wrapped.catalog.ids.map((id) => {
     const connector = wrapped.catalog.get(id) as Connector;
     const called: Connector = {
       ...connector,
-      send: (packet, context) => outside.send(process, connector, packet, context),
-      probe: () => outside.probe(process, connector),
+      send: (packet, context) => environment.send(process, connector, packet, context),
+      probe: () => environment.probe(process, connector),
     };
     return called;
   });
   return { ...wrapped, catalog: new Catalog(connectors) };
 }
 
-/** A file is read block by block, each in its turn. */
-function filesOf(process: Process, outside: Outside): FilesPort {
-  const { files } = outside;
+/** Creates the file port of one process. The scheduler runs each call. */
+function filesOf(process: Process, environment: Environment): FilesPort {
+  const { files } = environment;
   return {
-    find: (address) => outside.turn(process, "files.find", false, () => files.find(address)),
+    find: (address) => environment.turn(process, "files.find", false, () => files.find(address)),
     async *read(file, part) {
-      const blocks = await outside.turn(process, "files.read", false, () => Array.fromAsync(files.read(file, part)));
+      const blocks = await environment.turn(process, "files.read", false, () =>
+        Array.fromAsync(files.read(file, part)),
+      );
       yield* blocks;
     },
   };
 }
 
-export function carrierOf(engine: Engine, connector: string, owner: string) {
+export function workerOf(engine: Engine, connector: string, owner: string) {
   const found = engine.catalog.get(connector);
   if (!found) throw new Error(`no connector ${connector}; there are ${engine.catalog.ids.join(", ")}`);
   return { connector: found, owner, acquire: async () => () => {} };

@@ -1,29 +1,31 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { asked, figure, firstSeed, full } from "../reliability/figure.ts";
+import { figure, firstSeed, full, isReliabilityRun } from "../reliability/figure.ts";
 import { seededRandom } from "../support/clock.ts";
 import { plan } from "./plan.ts";
 import { type Run, simulate } from "./simulate.ts";
 
-const runs = full ? 2_000 : asked ? 60 : 15;
-const models = full ? 10_000 : asked ? 300 : 30;
+const runs = full ? 2_000 : isReliabilityRun ? 60 : 15;
+const models = full ? 10_000 : isReliabilityRun ? 300 : 30;
 
-function describeRun({ seed, broken, story }: Run): string {
-  return [`seed ${seed}`, ...broken.map(({ law, about }) => `${law} ${about ?? ""}`), ...story].join("\n");
+function describeRun({ seed, violations, story }: Run): string {
+  return [`seed ${seed}`, ...violations.map(({ message, subject }) => `${message} ${subject ?? ""}`), ...story].join(
+    "\n",
+  );
 }
 
 describe("the simulated world", () => {
-  test(`${runs} histories keep every promise`, { timeout: 10_000 + runs * 5_000 }, async ({ task }) => {
+  test(`${runs} histories keep every guarantee`, { timeout: 10_000 + runs * 5_000 }, async ({ task }) => {
     let packets = 0;
     for (let seed = firstSeed; seed < firstSeed + runs; seed++) {
       const run = await simulate({ seed, events: 30 });
-      expect(run.broken, describeRun(run)).toEqual([]);
+      expect(run.violations, describeRun(run)).toEqual([]);
       packets += run.packets;
     }
     figure(task, `${runs} histories, ${packets} packets`, { seed: `${firstSeed} to ${firstSeed + runs - 1}` });
   });
 
-  test(`${models} sequences of acts keep every promise, and a failing one is reported in its shortest form`, {
+  test(`${models} sequences of actions keep every guarantee, and a failing one is shrunk`, {
     timeout: 60_000 + models * 1_000,
   }, async ({ task }) => {
     const history = fc
@@ -32,16 +34,18 @@ describe("the simulated world", () => {
         fc.tuple(fc.constant(seed), fc.subarray(plan(seededRandom(events), 15, Date.parse("2026-03-01T12:00:00Z")))),
       );
     await fc.assert(
-      fc.asyncProperty(history, async ([seed, acts]) => {
-        const run = await simulate({ seed, acts });
-        if (run.broken.length > 0) throw new Error(describeRun(run));
+      fc.asyncProperty(history, async ([seed, actions]) => {
+        const run = await simulate({ seed, actions });
+        if (run.violations.length > 0) throw new Error(describeRun(run));
       }),
       { numRuns: models, seed: firstSeed },
     );
     figure(task, `${models} sequences`, { met: models >= 10_000, seed: firstSeed });
   });
 
-  test("a seed is one history, call by call, and another seed is another", { timeout: 60_000 }, async () => {
+  test("the same seed repeats a history call by call, and another seed yields another", {
+    timeout: 60_000,
+  }, async () => {
     const [first, again, other] = [
       await simulate({ seed: 7 }),
       await simulate({ seed: 7 }),

@@ -1,48 +1,49 @@
 import { seededRandom } from "../support/clock.ts";
-import { type Broken, brokenLaws } from "./oracle.ts";
-import { type Act, plan } from "./plan.ts";
+import { invariantViolations, type Violation } from "./oracle.ts";
+import { type Action, plan } from "./plan.ts";
 import { World, type WorldOptions } from "./world.ts";
 
 /** Result of one run. */
 export interface Run {
   readonly seed: number;
-  readonly broken: readonly Broken[];
-  /** The same for the same seed, whatever machine. */
+  readonly violations: readonly Violation[];
+  /** Hash of everything that happened. Depends only on the seed and the options. */
   readonly fingerprint: string;
   readonly packets: number;
   readonly sends: number;
-  /** The story of what the first broken law is about: its ledger, and what happened around it. */
+  /** Ledger and trace of the packet or event that the first violation concerns. */
   readonly story: readonly string[];
 }
 
 export interface SimulateOptions extends WorldOptions {
   readonly events?: number;
-  /** Instead of what the seed would plan. */
-  readonly acts?: readonly Act[];
+  /** Actions to take in place of those planned from the seed. */
+  readonly actions?: readonly Action[];
 }
 
-/** Lives one history through and holds it against the laws. */
-export async function simulate({ events = 20, acts, ...options }: SimulateOptions): Promise<Run> {
+/** Runs one history and checks it against the guarantees. */
+export async function simulate({ events = 20, actions, ...options }: SimulateOptions): Promise<Run> {
   await using world = await World.make(options);
-  await world.live(acts ?? plan(seededRandom(options.seed + 1_000_003), events, world.now));
-  const broken = await brokenLaws(world);
-  const about = broken.find((law) => law.about)?.about;
+  await world.run(actions ?? plan(seededRandom(options.seed + 1_000_003), events, world.now));
+  const violations = await invariantViolations(world);
+  const subject = violations.find((violation) => violation.subject)?.subject;
   return {
     seed: options.seed,
-    broken,
+    violations,
     fingerprint: world.fingerprint,
     packets: (await world.core.packets()).length,
     sends: world.targets.reduce((sum, { fake }) => sum + fake.calls.length, 0),
-    story: about ? await storyOf(world, about) : [],
+    story: subject ? await storyOf(world, subject) : [],
   };
 }
 
-async function storyOf(world: World, about: string): Promise<string[]> {
-  const [stored] = await world.core.engine.store.read("packet", [about]);
+async function storyOf(world: World, subject: string): Promise<string[]> {
+  const [stored] = await world.core.engine.store.read("packet", [subject]);
   const lane = stored?.value.packet.lane;
   const entity = stored?.value.packet.entity;
   const packets = (await world.core.packets()).filter(
-    ({ packet }) => packet.id === about || packet.event === about || (packet.lane === lane && packet.entity === entity),
+    ({ packet }) =>
+      packet.id === subject || packet.event === subject || (packet.lane === lane && packet.entity === entity),
   );
   const ids = new Set(packets.map(({ packet }) => packet.id));
   const ledger = await Promise.all(
@@ -55,8 +56,8 @@ async function storyOf(world: World, about: string): Promise<string[]> {
       return [`  ${id} ${action} ${JSON.stringify(fields)} ${JSON.stringify(version)}`, ...steps];
     }),
   );
-  const happened = world.trace.filter(
-    (line) => / act (?!\{"do":"emit")/.test(line) || [...ids].some((id) => line.includes(id)),
+  const related = world.trace.filter(
+    (line) => / action (?!\{"do":"emit")/.test(line) || [...ids].some((id) => line.includes(id)),
   );
-  return [...ledger.flat(), ...happened.map((line) => `  ${line}`)];
+  return [...ledger.flat(), ...related.map((line) => `  ${line}`)];
 }

@@ -20,23 +20,23 @@ import { uploadNumbered } from "../../connectors/protocols/files/numbered-upload
 import { seededRandom, settled } from "../support/clock.ts";
 import { aCore, type Core } from "../support/core.ts";
 import { answerIn, Inbox, numbering } from "./inbox.ts";
-import { type Act, oneOf, policies, sheetForms, token, upTo } from "./plan.ts";
-import { type Call, carrierOf, type Death, engineOf, type Outside, Process, type Wrap } from "./process.ts";
+import { type Action, integerBelow, pick, policies, sheetVariants, token } from "./plan.ts";
+import { type Call, type Crash, type Environment, engineOf, Process, type Wrap, workerOf } from "./process.ts";
 import { SimTarget } from "./target.ts";
 
 export interface WorldOptions {
   readonly seed: number;
-  /** Takes a safeguard away, for one test. */
+  /** Removes a safeguard, to test that the simulation notices. */
   readonly wrap?: Wrap;
-  /** The idempotency key of one try; the packet's id, if not said. */
-  readonly keyOf?: (packet: Packet, tries: number) => string;
-  /** Acknowledges messages before the work on them is done. */
+  /** Returns the idempotency key of an attempt; by default, the packet's id. */
+  readonly keyOf?: (packet: Packet, attempt: number) => string;
+  /** Acknowledges messages before they are processed. */
   readonly ackFirst?: boolean;
-  /** Time in which everything must come to rest once all faults are healed. */
+  /** Time in which all work must finish after all faults have ended. */
   readonly restMs?: number;
 }
 
-/** Files in memory, each written once. */
+/** Snapshot files in memory, each written once. */
 class Snapshots implements FilesPort {
   readonly #files: Buffer[] = [];
 
@@ -58,37 +58,37 @@ class Snapshots implements FilesPort {
   }
 }
 
-/** A process that was throttled, or whose answer got lost. */
+/** A port call that was throttled or whose answer was lost. */
 class PortError extends Error {
   override readonly name = "ThrottlingException";
 }
 
-/** Processes at work at once. */
+/** Maximum number of concurrent processes. */
 const maxProcesses = 6;
 
-/** More calls than any one piece of work needs. */
+/** Limit of calls per process, above what any work needs. */
 const maxCalls = 20_000;
 
 /**
- * The bridge in a world where everything may happen between any two calls, and where one seed is one history.
+ * The bridge in a simulated world in which anything can happen between two calls. One seed determines one history.
  *
- * The core runs on the embedded engine in memory. Each process does one invocation's work; each of its calls to a port
- * or a target waits until the scheduler lets it through, one at a time, in an order the seed decides.
+ * The core runs on the embedded engine in memory. Each process does the work of one invocation. Each of its calls to a
+ * port or a target waits until the scheduler runs it. Calls run one at a time, in an order that the seed determines.
  */
-export class World implements Outside {
+export class World implements Environment {
   readonly core: Core;
   readonly targets: readonly SimTarget[];
   readonly processes = new Set<Process>();
   /** Bodies published, in order. */
   readonly emitted: string[] = [];
-  /** Everything that happened, one line each, for the story of a packet. */
+  /** Everything that happened, one line each. */
   readonly trace: string[] = [];
-  /** Packets in the order of their recording, and how many processes had begun then. */
+  /** Number of processes that had begun when a packet was recorded, by packet id. */
   readonly recorded = new Map<string, number>();
-  /** Packets whose messages somebody took off a queue: the order of their lanes went with them. */
+  /** Packets whose messages were purged from a queue, which also loses their order. */
   readonly purged = new Set<string>();
-  /** Processes that had to be ended. */
-  readonly endless: string[] = [];
+  /** Descriptions of processes ended because they exceeded the limit of calls. */
+  readonly runaways: string[] = [];
   /** Requested back-fills by job id. */
   readonly backfills: {
     readonly job: string;
@@ -100,11 +100,11 @@ export class World implements Outside {
   readonly #options: WorldOptions;
   readonly #random;
   readonly #pending: Call[] = [];
-  readonly #echoes: { queue: QueueName; messages: readonly Message[] }[] = [];
+  readonly #redeliveries: { queue: QueueName; messages: readonly Message[] }[] = [];
   #sheets = 0;
   #policy = 0;
   #faults = 0;
-  #deaths = 0;
+  #crashes = 0;
   #secret = true;
   #began = 0;
   #stamp = 0;
@@ -125,23 +125,23 @@ export class World implements Outside {
       new SimTarget({ name: "File", order: "strict", lane: "connector", idempotent: false }),
       new SimTarget({ name: "Mainframe", order: "strict", lane: "connector" }, new Inbox()),
     ];
-    const [sheets = {}] = sheetForms;
+    const [sheets = {}] = sheetVariants;
     const governance = policies[0] as string;
     const fakes = targets.map(({ fake }) => fake);
     return new World(await aCore({ targets: fakes, sheets, governance, seed: options.seed }), targets, options);
   }
 
-  /** Lives through the acts, then heals everything and waits until the bridge has come to rest. */
-  async live(acts: readonly Act[]): Promise<void> {
-    for (const act of acts) {
-      await this.act(act);
-      for (let steps = upTo(this.#random, 40); steps > 0; steps--) await this.#step();
+  /** Applies the actions, then ends all faults and runs until the bridge is idle. */
+  async run(actions: readonly Action[]): Promise<void> {
+    for (const action of actions) {
+      await this.apply(action);
+      for (let steps = integerBelow(this.#random, 40); steps > 0; steps--) await this.#step();
     }
-    await this.heal();
-    await this.rest();
+    await this.restore();
+    await this.runUntilIdle();
   }
 
-  /** A fingerprint of all that happened. */
+  /** Hash of everything that happened so far. */
   get fingerprint(): string {
     return this.#hash.copy().digest("hex");
   }
@@ -150,42 +150,43 @@ export class World implements Outside {
     return this.core.clock.now();
   }
 
-  async act(act: Act): Promise<void> {
-    this.#tell(`act ${JSON.stringify(act)}`);
+  async apply(action: Action): Promise<void> {
+    this.#record(`action ${JSON.stringify(action)}`);
     const { core } = this;
-    const target = "target" in act && act.target !== undefined ? (this.targets[act.target] as SimTarget) : undefined;
-    switch (act.do) {
+    const target =
+      "target" in action && action.target !== undefined ? (this.targets[action.target] as SimTarget) : undefined;
+    switch (action.do) {
       case "emit":
-        this.emitted.push(act.body);
-        return core.emit(act.body);
-      case "mood":
-        if (target) target.mood = act.mood;
+        this.emitted.push(action.body);
+        return core.emit(action.body);
+      case "mode":
+        if (target) target.mode = action.mode;
         return;
       case "wait":
-        return core.clock.advance(act.ms);
+        return core.clock.advance(action.ms);
       case "jump":
-        return core.clock.set(this.now + act.ms);
+        return core.clock.set(this.now + action.ms);
       case "sheets":
-        this.#sheets = act.variant;
-        return this.#use();
+        this.#sheets = action.variant;
+        return this.#applySheets();
       case "policy":
-        this.#policy = act.variant;
-        return this.#use();
+        this.#policy = action.variant;
+        return this.#applySheets();
       case "pause":
-        await changeHealth(core.engine, target?.id as string, (health) => ({ ...health, paused: act.paused }));
+        await changeHealth(core.engine, target?.id as string, (health) => ({ ...health, paused: action.paused }));
         return;
       case "replay": {
-        const request = { from: 0, to: this.now + 1, force: act.force, ...(target && { connector: target.id }) };
+        const request = { from: 0, to: this.now + 1, force: action.force, ...(target && { connector: target.id }) };
         const job = await startJob(core.engine, { kind: "replay", request, actor: "operator" });
         this.#startedJobs.push(job.id);
         return;
       }
       case "backfill": {
-        const file = this.#snapshots.write(act.lines.join("\n"));
-        const request = { targets: act.targets, from: { kind: "file", file } } as const;
+        const file = this.#snapshots.write(action.lines.join("\n"));
+        const request = { targets: action.targets, from: { kind: "file", file } } as const;
         const job = await startJob(core.engine, { kind: "backfill", request, actor: "operator" });
         this.#startedJobs.push(job.id);
-        this.backfills.push({ job: job.id, lines: act.lines, targets: act.targets });
+        this.backfills.push({ job: job.id, lines: action.lines, targets: action.targets });
         return;
       }
       case "cancel": {
@@ -194,18 +195,18 @@ export class World implements Outside {
         return;
       }
       case "forget":
-        await forget(core.engine, target?.fake.connector as Connector, "operator", act.entity);
+        await forget(core.engine, target?.fake.connector as Connector, "operator", action.entity);
         return;
       case "secret":
-        this.#secret = act.there;
+        this.#secret = action.isPresent;
         return;
       case "purge":
         return this.#purge(target?.id as string);
       case "faults":
-        this.#faults = act.percent / 100;
+        this.#faults = action.percent / 100;
         return;
-      case "deaths":
-        this.#deaths = act.percent / 100;
+      case "crashes":
+        this.#crashes = action.percent / 100;
     }
   }
 
@@ -224,74 +225,73 @@ export class World implements Outside {
     }
   }
 
-  async #use(): Promise<void> {
-    await this.core.use(sheetForms[this.#sheets] ?? {}, policies[this.#policy]);
+  async #applySheets(): Promise<void> {
+    await this.core.use(sheetVariants[this.#sheets] ?? {}, policies[this.#policy]);
   }
 
-  /** Lets one thing happen. */
+  /** Runs a call, begins a process or advances the clock. */
   async #step(): Promise<void> {
     const roll = this.#random.fraction();
-    if (this.#ready().length > 0 && roll < 0.8) return this.#letThrough();
+    if (this.#ready().length > 0 && roll < 0.8) return this.#runNextCall();
     if (this.processes.size < maxProcesses && roll < 0.95) {
-      await this.#begin(this.#anyWork());
+      await this.#begin(this.#randomWork());
       return;
     }
-    await this.core.clock.advance(oneOf(this.#random, [1, 20, 500, 1_000, 5_000]));
+    await this.core.clock.advance(pick(this.#random, [1, 20, 500, 1_000, 5_000]));
   }
 
-  #anyWork(): string {
+  #randomWork(): string {
     const roll = this.#random.fraction();
     if (roll < 0.3) return "map";
-    if (roll < 0.7) return oneOf(this.#random, this.targets).id;
-    if (roll < 0.8) return "keep";
-    return roll < 0.9 && this.#echoes.length > 0 ? "again" : "jobs";
+    if (roll < 0.7) return pick(this.#random, this.targets).id;
+    if (roll < 0.8) return "maintain";
+    return roll < 0.9 && this.#redeliveries.length > 0 ? "redeliver" : "jobs";
   }
 
-  /** Begins a process: `map`, `keep`, `jobs`, `again` (a message that comes twice), or a connector's id. */
-  async #begin(work: string, death = this.#anyDeath()): Promise<Process> {
+  /** Begins a process: `map`, `maintain`, `jobs`, `redeliver` (repeats messages), or the id of a connector to deliver. */
+  async #begin(work: string, crash = this.#randomCrash()): Promise<Process> {
     const began = this.#began++;
-    const process = new Process(`${work}-${began}`, began, death);
+    const process = new Process(`${work}-${began}`, began, crash);
     this.processes.add(process);
     const { wrap = (engine: Engine) => engine } = this.#options;
     const engine = engineOf(this.core.engine, process, this, wrap);
     void this.#work(engine, work)
       .catch(() => {})
       .finally(() => this.#end(process));
-    await turnOver();
+    await nextTick();
     return process;
   }
 
-  /** Has one process do its work to its end, or to its death. */
-  async work(work: string, death?: Death): Promise<Process> {
-    const process = await this.#begin(work, death);
-    await this.#finish();
+  /** Runs one process until it has finished or crashed. */
+  async work(work: string, crash?: Crash): Promise<Process> {
+    const process = await this.#begin(work, crash);
+    await this.#finishAll();
     return process;
   }
 
-  #anyDeath(): Death | undefined {
-    if (this.#random.fraction() >= this.#deaths) return undefined;
-    return { call: 1 + upTo(this.#random, 14), after: this.#random.fraction() < 0.5 };
+  #randomCrash(): Crash | undefined {
+    if (this.#random.fraction() >= this.#crashes) return undefined;
+    return { call: 1 + integerBelow(this.#random, 14), after: this.#random.fraction() < 0.5 };
   }
 
   #end(process: Process): void {
-    process.over = true;
     this.processes.delete(process);
   }
 
   async #work(engine: Engine, work: string): Promise<void> {
-    if (work === "keep") return runMaintenance(engine);
+    if (work === "maintain") return runMaintenance(engine);
     if (work === "jobs") {
       let pages = 2;
       await runJobs(engine, () => pages-- > 0);
       return;
     }
-    if (work === "again") {
-      const [echo] = this.#echoes.splice(upTo(this.#random, this.#echoes.length), 1);
-      return echo && this.#carry(engine, echo.queue, echo.messages);
+    if (work === "redeliver") {
+      const [redelivery] = this.#redeliveries.splice(integerBelow(this.#random, this.#redeliveries.length), 1);
+      return redelivery && this.#process(engine, redelivery.queue, redelivery.messages);
     }
     const queue: QueueName = work === "map" ? "inbox" : `lane:${work}`;
     const messages = await engine.queue.receive(queue, {
-      max: 1 + upTo(this.#random, 10),
+      max: 1 + integerBelow(this.#random, 10),
       visibilityMs: engine.times.visibilityMs,
       waitMs: 0,
     });
@@ -301,22 +301,22 @@ export class World implements Outside {
         queue,
         messages.map(({ receipt }) => receipt),
       );
-    if (this.#faults > 0 && this.#random.fraction() < 0.1) this.#echoes.push({ queue, messages });
-    await this.#carry(engine, queue, messages);
+    if (this.#faults > 0 && this.#random.fraction() < 0.1) this.#redeliveries.push({ queue, messages });
+    await this.#process(engine, queue, messages);
   }
 
-  async #carry(engine: Engine, queue: QueueName, messages: readonly Message[]): Promise<void> {
-    const owner = `owner-${upTo(this.#random, 3)}`;
-    const reports =
+  async #process(engine: Engine, queue: QueueName, messages: readonly Message[]): Promise<void> {
+    const owner = `owner-${integerBelow(this.#random, 3)}`;
+    const dispositions =
       queue === "inbox"
         ? await accept(engine, messages)
-        : await deliver(engine, carrierOf(engine, queue.slice("lane:".length), owner), messages);
-    await carryOut(engine, queue, reports);
+        : await deliver(engine, workerOf(engine, queue.slice("lane:".length), owner), messages);
+    await applyDispositions(engine, queue, dispositions);
   }
 
   turn<T>(process: Process, name: string, hasEffect: boolean, run: () => Promise<T>): Promise<T> {
-    if (this.#deaths > 0 && this.#random.fraction() < this.#deaths / 40) {
-      process.frozenUntil = this.now + oneOf(this.#random, [1_000, 6_000, 40_000, 200_000]);
+    if (this.#crashes > 0 && this.#random.fraction() < this.#crashes / 40) {
+      process.frozenUntil = this.now + pick(this.#random, [1_000, 6_000, 40_000, 200_000]);
     }
     return new Promise<T>((resolve, reject) => {
       this.#pending.push({ process, name, hasEffect, run, resolve: resolve as (value: unknown) => void, reject });
@@ -327,43 +327,43 @@ export class World implements Outside {
     return this.#pending.flatMap(({ process }, i) => (process.frozenUntil <= this.now ? [i] : []));
   }
 
-  /** Lets one waiting call through: it does what it would, or fails, or is its process's last. */
-  async #letThrough(): Promise<void> {
-    const [call] = this.#pending.splice(oneOf(this.#random, this.#ready()), 1);
-    if (!call || call.process.dead) return;
+  /** Runs one waiting call. The call may fail or crash its process, before or after its effect. */
+  async #runNextCall(): Promise<void> {
+    const [call] = this.#pending.splice(pick(this.#random, this.#ready()), 1);
+    if (!call || call.process.crashed) return;
     const { process, name } = call;
     process.calls++;
-    const { death } = process;
+    const { crash } = process;
     if (process.calls > maxCalls) {
-      this.endless.push(`${process.name} goes on for ever, last with ${name}`);
-      process.dead = true;
+      this.runaways.push(`${process.name} made more than ${maxCalls} calls, the last one ${name}`);
+      process.crashed = true;
       this.#end(process);
       return;
     }
-    if (death && process.calls >= death.call) {
-      if (death.after) await call.run().catch(() => {});
-      process.dead = true;
+    if (crash && process.calls >= crash.call) {
+      if (crash.after) await call.run().catch(() => {});
+      process.crashed = true;
       this.#end(process);
-      this.#tell(`${process.name} ${name} dies ${death.after ? "after" : "before"}`);
+      this.#record(`${process.name} ${name} crashes ${crash.after ? "after" : "before"}`);
     } else if (this.#random.fraction() < this.#faults) {
       const after = call.hasEffect && this.#random.fraction() < 0.5;
       if (after) await call.run().catch(() => {});
-      this.#tell(`${process.name} ${name} fails ${after ? "after" : "before"}`);
+      this.#record(`${process.name} ${name} fails ${after ? "after" : "before"}`);
       call.reject(new PortError());
     } else {
       await call.run().then(
         (value) => {
-          this.#tell(`${process.name} ${name} ${value === "conflict" ? value : ""}`);
-          call.resolve(this.#bent(name, value));
+          this.#record(`${process.name} ${name} ${value === "conflict" ? value : ""}`);
+          call.resolve(this.#withStaleRead(name, value));
         },
         (error: Error) => call.reject(error),
       );
     }
-    await turnOver();
+    await nextTick();
   }
 
-  /** Counts are approximate and indexes lag on AWS: while there are faults, both may be wrong. */
-  #bent(name: string, value: unknown): unknown {
+  /** Falsifies a count or an index read now and then while there are faults: on AWS, counts are approximate and indexes lag. */
+  #withStaleRead(name: string, value: unknown): unknown {
     if (this.#faults === 0 || this.#random.fraction() > 0.1) return value;
     if (name === "queue.depth") return { waiting: 0, inFlight: 0 };
     if (name === "store.waiting") return { items: [] };
@@ -382,15 +382,15 @@ export class World implements Outside {
     const { keyOf = ({ id }: Packet) => id } = this.#options;
     const answer = await this.turn(process, `send ${packet.id}`, true, async () => {
       if (signal.aborted) return undefined;
-      const tries = target.fake.calls.push(packet);
-      await this.#inOrder(process, target, packet);
-      return target.receive(packet, keyOf(packet, tries), this.now, () => this.#random.fraction());
+      const attempt = target.fake.calls.push(packet);
+      await this.#checkOrder(process, target, packet);
+      return target.receive(packet, keyOf(packet, attempt), this.now, () => this.#random.fraction());
     });
     if (answer === undefined) return new Promise(() => {});
     return this.turn(process, `answer ${packet.id} ${answer.kind}`, false, async () => answer);
   }
 
-  /** A file by the connectors' own code, each command of the server in its turn. */
+  /** Uploads a file with the connectors' own code. The scheduler runs each command of the file server. */
   #sendFile(
     process: Process,
     { target, inbox }: { readonly target: SimTarget; readonly inbox: Inbox },
@@ -398,42 +398,42 @@ export class World implements Outside {
     { memory, signal }: Context<unknown, unknown>,
   ): Promise<Outcome> {
     target.fake.calls.push(packet);
-    const late = () => new FolderError("the server did not answer", "no-answer");
-    const act = async <T>(name: string, hasEffect: boolean, work: () => T): Promise<T> => {
-      if (signal.aborted) throw late();
-      const said = await this.turn(process, `folder.${name} ${packet.id}`, hasEffect, async () => {
-        if (signal.aborted) throw late();
-        if (name === "rename") await this.#inOrder(process, target, packet);
-        const { does, says } = answerIn(
-          target.moodNow(() => this.#random.fraction()),
+    const timedOut = () => new FolderError("the server did not answer", "no-answer");
+    const command = async <T>(name: string, hasEffect: boolean, work: () => T): Promise<T> => {
+      if (signal.aborted) throw timedOut();
+      const result = await this.turn(process, `folder.${name} ${packet.id}`, hasEffect, async () => {
+        if (signal.aborted) throw timedOut();
+        if (name === "rename") await this.#checkOrder(process, target, packet);
+        const { isApplied, answer } = answerIn(
+          target.currentMode(() => this.#random.fraction()),
           () => this.#random.fraction(),
         );
-        const done = does ? work() : undefined;
-        if (says instanceof Error) throw says;
-        return { done, says };
+        const value = isApplied ? work() : undefined;
+        if (answer instanceof Error) throw answer;
+        return { value, answer };
       }).catch((error) => {
         throw error instanceof PortError ? new FolderError("the connection broke off", "no-answer", error) : error;
       });
-      return said.says === "nothing" ? new Promise(() => {}) : (said.done as T);
+      return result.answer === "none" ? new Promise(() => {}) : (result.value as T);
     };
-    const folder = inbox.folder(act, (overwrote) => {
-      if (overwrote) target.tell("a file was overwritten", packet);
+    const folder = inbox.folder(command, (overwrote) => {
+      if (overwrote) target.report("a file was overwritten", packet);
       target.hasEffect(packet, this.now);
     });
     return uploadNumbered(packet, numbering, memory, (work) => {
       const { promise, reject } = Promise.withResolvers<never>();
-      signal.addEventListener("abort", () => reject(late()), { once: true });
+      signal.addEventListener("abort", () => reject(timedOut()), { once: true });
       return Promise.race([promise, work(folder)]);
     });
   }
 
-  /** In a strict lane nothing may be sent while an older packet is open that its process could have known of. */
-  async #inOrder(process: Process, target: SimTarget, packet: Packet): Promise<void> {
+  /** Checks that a strict lane sends no packet while an older one is open that the process could have seen. */
+  async #checkOrder(process: Process, target: SimTarget, packet: Packet): Promise<void> {
     if (packet.order !== "strict") return;
     for (const { value } of await this.core.engine.store.laneOpen(packet.lane, 1)) {
       const known = (this.recorded.get(value.packet.id) ?? 0) <= process.began;
       if (value.packet.id !== packet.id && known) {
-        target.broken.push({ law: `${target.id}: sent before ${value.packet.id}, which is older`, packet: packet.id });
+        target.report(`sent before ${value.packet.id}, which is older`, packet);
       }
     }
   }
@@ -451,7 +451,7 @@ export class World implements Outside {
     return connector === "Latest@v1" && this.#secret ? { token } : undefined;
   }
 
-  /** Strictly increasing in a process; two processes may stamp in the same µs. */
+  /** Returns a time that strictly increases within a process. Two processes may get the same one. µs */
   stamp(process: Process): number {
     if (process.stamp >= this.#stamp || this.#random.fraction() >= 0.05) this.#stamp = this.core.clock.stamp();
     process.stamp = this.#stamp;
@@ -466,37 +466,37 @@ export class World implements Outside {
     return this.targets.find(({ fake }) => fake.connector.name === name) as SimTarget;
   }
 
-  /** Everything works again. */
-  async heal(): Promise<void> {
-    this.#tell("everything is well again");
+  /** Ends all faults, crashes and pauses. */
+  async restore(): Promise<void> {
+    this.#record("all faults end");
     this.#faults = 0;
-    this.#deaths = 0;
+    this.#crashes = 0;
     this.#secret = true;
     for (const target of this.targets) {
-      target.mood = "well";
+      target.mode = "healthy";
       await changeHealth(this.core.engine, target.id, (health) => ({ ...health, paused: false }));
     }
     for (const { process } of this.#pending) process.frozenUntil = 0;
-    await this.#finish();
+    await this.#finishAll();
     await this.core.engine.queue.startMove("inbox-dead", 500);
   }
 
-  /** Goes on until nothing is open but what a person must decide. */
-  async rest(): Promise<void> {
+  /** Runs until only held packets, and those behind them, are open or the time limit is reached. */
+  async runUntilIdle(): Promise<void> {
     const end = this.now + (this.#options.restMs ?? 4 * 86_400_000);
-    for (let round = 0; this.now < end && this.endless.length === 0 && (await this.#isOpen()); round++) {
-      if (round % 3 === 0) for (const work of ["keep", "jobs"]) await this.#begin(work);
+    for (let round = 0; this.now < end && this.runaways.length === 0 && (await this.#hasOpenWork()); round++) {
+      if (round % 3 === 0) for (const work of ["maintain", "jobs"]) await this.#begin(work);
       if ((await this.core.depth("inbox")) > 0) await this.#begin("map");
       for (const { id } of this.targets) if ((await this.core.depth(`lane:${id}`)) > 0) await this.#begin(id);
-      await this.#finish();
+      await this.#finishAll();
       await this.core.clock.advance(round < 30 ? 1_000 : round < 300 ? 10_000 : 60_000);
     }
   }
 
-  async #isOpen(): Promise<boolean> {
+  async #hasOpenWork(): Promise<boolean> {
     const { engine } = this.core;
     const { packets } = await engine.store.tally();
-    if (packets.QUEUED + packets.RETRY > (await this.waitingForAPerson()).size) return true;
+    if (packets.QUEUED + packets.RETRY > (await this.blockedByHeldHeads()).size) return true;
     const queues: QueueName[] = ["inbox", "inbox-dead"];
     for (const { id } of this.targets) queues.push(`lane:${id}`, `outbox:${id}`);
     for (const queue of queues) if ((await this.core.depth(queue)) > 0) return true;
@@ -504,8 +504,8 @@ export class World implements Outside {
     return (await engine.store.jobs({ running: true, limit: 1 })).length > 0;
   }
 
-  /** Packets that wait in a strict lane behind one that is held: a person must decide about that first. */
-  async waitingForAPerson(): Promise<Set<string>> {
+  /** Returns the packets that wait in a strict lane behind a held one. */
+  async blockedByHeldHeads(): Promise<Set<string>> {
     const { store } = this.core.engine;
     const { items } = await store.packets({ statuses: ["HELD"], limit: 10_000 });
     const lanes = new Set(items.flatMap(({ packet }) => (packet.order === "strict" ? [packet.lane] : [])));
@@ -518,18 +518,18 @@ export class World implements Outside {
     return waiting;
   }
 
-  /** Lets all processes come to their end. */
-  async #finish(): Promise<void> {
+  /** Runs all processes until they have finished or crashed. */
+  async #finishAll(): Promise<void> {
     while (this.processes.size > 0) {
-      if (this.#ready().length > 0) await this.#letThrough();
+      if (this.#ready().length > 0) await this.#runNextCall();
       else await this.core.clock.advance(100);
     }
   }
 
-  #tell(line: string): void {
-    const told = `${new Date(this.now).toISOString()} ${line}`;
-    this.trace.push(told);
-    this.#hash.update(`${told}\n`);
+  #record(line: string): void {
+    const entry = `${new Date(this.now).toISOString()} ${line}`;
+    this.trace.push(entry);
+    this.#hash.update(`${entry}\n`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -538,13 +538,17 @@ export class World implements Outside {
   }
 }
 
-async function carryOut(engine: Engine, queue: QueueName, reports: readonly MessageDisposition[]): Promise<void> {
-  const done = reports.flatMap((report) => (report.kind === "ack" ? [report.receipt] : []));
-  const later = reports.flatMap((report) => (report.kind === "delay" ? [report] : []));
-  await Promise.all([engine.queue.remove(queue, done), engine.queue.delay(queue, later)]);
+async function applyDispositions(
+  engine: Engine,
+  queue: QueueName,
+  dispositions: readonly MessageDisposition[],
+): Promise<void> {
+  const done = dispositions.flatMap((one) => (one.kind === "ack" ? [one.receipt] : []));
+  const delayed = dispositions.flatMap((one) => (one.kind === "delay" ? [one] : []));
+  await Promise.all([engine.queue.remove(queue, done), engine.queue.delay(queue, delayed)]);
 }
 
-/** Everything runs that waits for nothing but its turn. */
-function turnOver(): Promise<void> {
+/** Resolves after all pending promises and immediates have run. */
+function nextTick(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,33 +1,34 @@
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** What a rollout goes through, a state a look; the last one stays. */
-type Course = readonly { readonly state: string; readonly percent: number; readonly events?: readonly object[] }[];
+/** States of one rollout. Each `GetDeployment` call moves to the next; the last one remains. */
+type Rollout = readonly { readonly state: string; readonly percent: number; readonly events?: readonly object[] }[];
 
 /**
- * AWS AppConfig and AppConfigData on loopback, as their API references describe them, and Parameter Store's one call.
+ * AWS AppConfig and AppConfigData on loopback, as their API references describe them, and `GetParameter` of Parameter
+ * Store.
  *
- * Holds one application, environment and profile, by id (`app1`, `env1`, `pro1`) or name (`hms-bridge`, `live`, `sheets`).
+ * Serves one application, environment and profile, by id (`app1`, `env1`, `pro1`) or name (`hms-bridge`, `live`, `sheets`).
  */
 export interface AppConfigServer extends AsyncDisposable {
   readonly url: string;
-  /** Calls so far, in order: `StartConfigurationSession`, `CreateHostedConfigurationVersion` … */
+  /** Names of the calls so far, in order: `StartConfigurationSession`, `CreateHostedConfigurationVersion` … */
   readonly calls: string[];
-  /** What each call but a GET carried. */
+  /** Bodies of the calls other than GET, in order. */
   readonly bodies: { readonly call: string; readonly body: string }[];
   /** Parameter Store. */
   readonly parameters: Map<string, string>;
-  /** The validators: reasons to refuse a version. */
+  /** Plays the validators: returns the reasons to refuse a version. */
   validate: (content: string) => readonly string[];
-  /** How rollouts that are begun from now on go. */
-  course: Course;
+  /** Course of each rollout that begins from now on. */
+  rollout: Rollout;
   /** Puts a version into force, without a rollout. */
   putInForce(content: string): void;
-  /** Content of what is in force. */
+  /** Returns the content in force. */
   inForce(): string | undefined;
-  /** Answers every call with this status, while it is set. */
+  /** Status with which every call is answered while it is set. */
   failing: number | undefined;
-  /** Answers no call, while it is set. */
+  /** While true, no call is answered. */
   silent: boolean;
   /** Forgets all sessions, as AppConfig does after a day. */
   expireSessions(): void;
@@ -36,11 +37,28 @@ export interface AppConfigServer extends AsyncDisposable {
 interface Deployment {
   readonly number: number;
   readonly version: number;
-  readonly course: Course;
-  looks: number;
+  readonly rollout: Rollout;
+  polls: number;
 }
 
-export const complete: Course = [{ state: "COMPLETE", percent: 100 }];
+interface Call {
+  readonly url: URL;
+  readonly body: string;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly body?: object;
+  /** Text sent in place of a JSON body. */
+  readonly raw?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly error?: string;
+}
+
+/** The request line of a call, its name, and the function that answers it. */
+type Route = readonly [line: RegExp, name: string, answer: (call: Call) => Answer];
+
+export const complete: Rollout = [{ state: "COMPLETE", percent: 100 }];
 
 export const places = {
   application: "app1",
@@ -51,31 +69,158 @@ export const places = {
   key: "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/1",
 };
 
-export async function appConfigServer(): Promise<AppConfigServer> {
-  const versions: string[] = [];
-  const deployments: Deployment[] = [];
-  /** By token: what the session has. */
-  const sessions = new Map<string, number>();
-  let tokens = 0;
+/** Versions and deployments of the hosted configuration, and the sessions that read it. */
+class HostedConfiguration {
+  readonly versions: string[] = [];
+  readonly deployments: Deployment[] = [];
+  /** Version each session has received last, by its token; 0 for none. */
+  readonly sessions = new Map<string, number>();
+  #tokens = 0;
 
-  const now = (deployment: Deployment) =>
-    deployment.course[Math.min(deployment.looks, deployment.course.length - 1)] as Course[number];
-  const inForce = () => deployments.findLast((deployment) => now(deployment).state === "COMPLETE")?.version;
-  const token = (version: number) => {
-    const made = `token-${++tokens}`;
-    sessions.set(made, version);
-    return made;
-  };
-  const shown = (deployment: Deployment) => ({
+  issueToken(version: number): string {
+    const token = `token-${++this.#tokens}`;
+    this.sessions.set(token, version);
+    return token;
+  }
+
+  start(version: number, rollout: Rollout): Deployment {
+    const deployment = { number: this.deployments.length + 1, version, rollout, polls: 0 };
+    this.deployments.push(deployment);
+    return deployment;
+  }
+
+  /** Returns the version in force, or 0 if there is none. */
+  inForce(): number {
+    return this.deployments.findLast((deployment) => stateOf(deployment).state === "COMPLETE")?.version ?? 0;
+  }
+
+  contentOf(version: number): string {
+    return this.versions[version - 1] ?? "";
+  }
+}
+
+function stateOf({ rollout, polls }: Deployment): Rollout[number] {
+  return rollout[Math.min(polls, rollout.length - 1)] as Rollout[number];
+}
+
+function describeDeployment(deployment: Deployment) {
+  const { state, percent, events = [] } = stateOf(deployment);
+  return {
     DeploymentNumber: deployment.number,
     ConfigurationVersion: String(deployment.version),
-    State: now(deployment).state,
-    PercentageComplete: now(deployment).percent,
-    EventLog: now(deployment).events ?? [],
+    State: state,
+    PercentageComplete: percent,
+    EventLog: events,
     DeploymentDurationInMinutes: 10,
     FinalBakeTimeInMinutes: 10,
-  });
-  const refusal = (reasons: readonly string[]): Answer => ({
+  };
+}
+
+/** AppConfigData: sessions that poll the configuration in force. */
+function sessionRoutes(hosted: HostedConfiguration): Route[] {
+  return [
+    [
+      /^POST \/configurationsessions$/,
+      "StartConfigurationSession",
+      ({ body }) => {
+        const request = JSON.parse(body) as Record<string, string>;
+        const named = [
+          request.ApplicationIdentifier,
+          request.EnvironmentIdentifier,
+          request.ConfigurationProfileIdentifier,
+        ].join();
+        if (named !== "hms-bridge,live,sheets" && named !== "app1,env1,pro1") {
+          return { status: 404, error: "ResourceNotFoundException", body: { Message: "no such place" } };
+        }
+        return { status: 201, body: { InitialConfigurationToken: hosted.issueToken(0) } };
+      },
+    ],
+    [
+      /^GET \/configuration\?/,
+      "GetLatestConfiguration",
+      ({ url }) => {
+        const token = url.searchParams.get("configuration_token") ?? "";
+        const known = hosted.sessions.get(token);
+        if (known === undefined) return { status: 400, error: "BadRequestException", body: { Message: "token" } };
+        hosted.sessions.delete(token);
+        const version = hosted.inForce();
+        return {
+          status: 200,
+          headers: {
+            "Next-Poll-Configuration-Token": hosted.issueToken(version),
+            "Next-Poll-Interval-In-Seconds": "15",
+          },
+          raw: version === known ? "" : hosted.contentOf(version),
+        };
+      },
+    ],
+  ];
+}
+
+function versionRoutes(hosted: HostedConfiguration): Route[] {
+  return [
+    [
+      /^GET \/applications\/app1\/configurationprofiles\/pro1\/hostedconfigurationversions\/\d+$/,
+      "GetHostedConfigurationVersion",
+      ({ url }) => ({ status: 200, raw: hosted.contentOf(Number(url.pathname.split("/").at(-1))) }),
+    ],
+    [
+      /^POST \/applications\/app1\/configurationprofiles\/pro1\/hostedconfigurationversions$/,
+      "CreateHostedConfigurationVersion",
+      ({ body }) => ({ status: 201, headers: { "Version-Number": String(hosted.versions.push(body)) }, raw: body }),
+    ],
+  ];
+}
+
+function deploymentRoutes(
+  hosted: HostedConfiguration,
+  settings: Pick<AppConfigServer, "validate" | "rollout">,
+): Route[] {
+  return [
+    [
+      /^GET \/applications\/app1\/environments\/env1\/deployments\?/,
+      "ListDeployments",
+      () => ({ status: 200, body: { Items: hosted.deployments.map(describeDeployment).reverse() } }),
+    ],
+    [
+      /^POST \/applications\/app1\/environments\/env1\/deployments$/,
+      "StartDeployment",
+      ({ body }) => {
+        const version = Number((JSON.parse(body) as { ConfigurationVersion: string }).ConfigurationVersion);
+        const reasons = settings.validate(hosted.contentOf(version));
+        if (reasons.length > 0) return refusal(reasons);
+        return { status: 201, body: describeDeployment(hosted.start(version, settings.rollout)) };
+      },
+    ],
+    [
+      /^GET \/applications\/app1\/environments\/env1\/deployments\/\d+$/,
+      "GetDeployment",
+      ({ url }) => {
+        const deployment = hosted.deployments[Number(url.pathname.split("/").at(-1)) - 1] as Deployment;
+        const body = describeDeployment(deployment);
+        deployment.polls++;
+        return { status: 200, body };
+      },
+    ],
+  ];
+}
+
+function parameterRoute(parameters: ReadonlyMap<string, string>): Route {
+  return [
+    /^POST \/$/,
+    "GetParameter",
+    ({ body }) => {
+      const { Name } = JSON.parse(body) as { Name: string };
+      const Value = parameters.get(Name);
+      return Value === undefined
+        ? { status: 400, error: "ParameterNotFound", body: {} }
+        : { status: 200, body: { Parameter: { Name, Value } } };
+    },
+  ];
+}
+
+function refusal(reasons: readonly string[]): Answer {
+  return {
     status: 400,
     error: "BadRequestException",
     body: {
@@ -83,96 +228,40 @@ export async function appConfigServer(): Promise<AppConfigServer> {
       Reason: "InvalidConfiguration",
       Details: { InvalidConfiguration: reasons.map((Reason) => ({ Type: "LAMBDA", Reason })) },
     },
-  });
+  };
+}
 
-  const routes: readonly [RegExp, string, (call: Call) => Answer][] = [
-    [
-      /^POST \/configurationsessions$/,
-      "StartConfigurationSession",
-      ({ body }) => {
-        const asked = JSON.parse(body) as Record<string, string>;
-        const named = [
-          asked.ApplicationIdentifier,
-          asked.EnvironmentIdentifier,
-          asked.ConfigurationProfileIdentifier,
-        ].join();
-        if (named !== "hms-bridge,live,sheets" && named !== "app1,env1,pro1") {
-          return { status: 404, error: "ResourceNotFoundException", body: { Message: "no such place" } };
-        }
-        return { status: 201, body: { InitialConfigurationToken: token(0) } };
-      },
-    ],
-    [
-      /^GET \/configuration\?/,
-      "GetLatestConfiguration",
-      ({ url }) => {
-        const given = url.searchParams.get("configuration_token") ?? "";
-        const has = sessions.get(given);
-        if (has === undefined) return { status: 400, error: "BadRequestException", body: { Message: "token" } };
-        sessions.delete(given);
-        const version = inForce() ?? 0;
-        return {
-          status: 200,
-          headers: { "Next-Poll-Configuration-Token": token(version), "Next-Poll-Interval-In-Seconds": "15" },
-          raw: version === has ? "" : (versions[version - 1] ?? ""),
-        };
-      },
-    ],
-    [
-      /^GET \/applications\/app1\/environments\/env1\/deployments\?/,
-      "ListDeployments",
-      () => ({ status: 200, body: { Items: deployments.map(shown).reverse() } }),
-    ],
-    [
-      /^GET \/applications\/app1\/configurationprofiles\/pro1\/hostedconfigurationversions\/\d+$/,
-      "GetHostedConfigurationVersion",
-      ({ url }) => ({ status: 200, raw: versions[Number(url.pathname.split("/").at(-1)) - 1] ?? "" }),
-    ],
-    [
-      /^POST \/applications\/app1\/configurationprofiles\/pro1\/hostedconfigurationversions$/,
-      "CreateHostedConfigurationVersion",
-      ({ body }) => ({ status: 201, headers: { "Version-Number": String(versions.push(body)) }, raw: body }),
-    ],
-    [
-      /^POST \/applications\/app1\/environments\/env1\/deployments$/,
-      "StartDeployment",
-      ({ body }) => {
-        const version = Number((JSON.parse(body) as { ConfigurationVersion: string }).ConfigurationVersion);
-        const reasons = server.validate(versions[version - 1] ?? "");
-        if (reasons.length > 0) return refusal(reasons);
-        const deployment = { number: deployments.length + 1, version, course: server.course, looks: 0 };
-        deployments.push(deployment);
-        return { status: 201, body: shown(deployment) };
-      },
-    ],
-    [
-      /^GET \/applications\/app1\/environments\/env1\/deployments\/\d+$/,
-      "GetDeployment",
-      ({ url }) => {
-        const deployment = deployments[Number(url.pathname.split("/").at(-1)) - 1] as Deployment;
-        const body = shown(deployment);
-        deployment.looks++;
-        return { status: 200, body };
-      },
-    ],
-    [
-      /^POST \/$/,
-      "GetParameter",
-      ({ body }) => {
-        const { Name } = JSON.parse(body) as { Name: string };
-        const Value = server.parameters.get(Name);
-        return Value === undefined
-          ? { status: 400, error: "ParameterNotFound", body: {} }
-          : { status: 200, body: { Parameter: { Name, Value } } };
-      },
-    ],
+export async function appConfigServer(): Promise<AppConfigServer> {
+  const hosted = new HostedConfiguration();
+  const listening = http.createServer((request, response) => void respond(request, response));
+  await new Promise<void>((resolve) => listening.listen(0, "127.0.0.1", resolve));
+  const server: AppConfigServer = {
+    url: `http://127.0.0.1:${(listening.address() as AddressInfo).port}`,
+    calls: [],
+    bodies: [],
+    parameters: new Map(),
+    validate: () => [],
+    rollout: complete,
+    putInForce: (content) => void hosted.start(hosted.versions.push(content), complete),
+    inForce: () => hosted.versions[hosted.inForce() - 1],
+    failing: undefined,
+    silent: false,
+    expireSessions: () => hosted.sessions.clear(),
+    [Symbol.asyncDispose]: () =>
+      new Promise((resolve) => {
+        listening.close(() => resolve());
+        listening.closeAllConnections();
+      }),
+  };
+  const routes = [
+    ...sessionRoutes(hosted),
+    ...versionRoutes(hosted),
+    ...deploymentRoutes(hosted, server),
+    parameterRoute(server.parameters),
   ];
-
-  const listener: http.RequestListener = async (request, response) => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
+  const respond = async (request: http.IncomingMessage, response: http.ServerResponse) => {
     const url = new URL(request.url ?? "", "http://loopback");
-    const call = { url, body: Buffer.concat(chunks).toString() };
+    const call = { url, body: Buffer.concat(await request.toArray()).toString() };
     const line = `${request.method} ${url.pathname}${url.search}`;
     const route = routes.find(([pattern]) => pattern.test(line));
     const name = route?.[1] ?? line;
@@ -189,42 +278,5 @@ export async function appConfigServer(): Promise<AppConfigServer> {
     });
     response.end(raw ?? JSON.stringify({ ...body, ...(error && { __type: error }) }));
   };
-  const listening = http.createServer(listener);
-  await new Promise<void>((resolve) => listening.listen(0, "127.0.0.1", resolve));
-  const server: AppConfigServer = {
-    url: `http://127.0.0.1:${(listening.address() as AddressInfo).port}`,
-    calls: [],
-    bodies: [],
-    parameters: new Map(),
-    validate: () => [],
-    course: complete,
-    putInForce(content) {
-      const version = versions.push(content);
-      deployments.push({ number: deployments.length + 1, version, course: complete, looks: 0 });
-    },
-    inForce: () => versions[(inForce() ?? 0) - 1],
-    failing: undefined,
-    silent: false,
-    expireSessions: () => sessions.clear(),
-    [Symbol.asyncDispose]: () =>
-      new Promise((resolve) => {
-        listening.close(() => resolve());
-        listening.closeAllConnections();
-      }),
-  };
   return server;
-}
-
-interface Call {
-  readonly url: URL;
-  readonly body: string;
-}
-
-interface Answer {
-  readonly status: number;
-  readonly body?: object;
-  /** In place of a JSON body. */
-  readonly raw?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly error?: string;
 }

@@ -5,14 +5,14 @@ import type { AddressInfo } from "node:net";
 export interface Asked {
   /** `PutEvents` */
   readonly action: string;
-  // biome-ignore lint/suspicious/noExplicitAny: what the SDK sends, a shape an action
+  // biome-ignore lint/suspicious/noExplicitAny: every action's request has another shape
   readonly body: any;
 }
 
-/** A server on loopback that speaks the JSON protocol of AWS's services, and answers as a test says. */
+/** A server on loopback that speaks the JSON protocol of AWS services and answers as the test decides. */
 export interface AwsServer extends AsyncDisposable {
   readonly asked: readonly Asked[];
-  /** What a client of the SDK is made with to call it. */
+  /** Configuration of an SDK client that calls this server. */
   readonly client: {
     readonly endpoint: string;
     readonly region: string;
@@ -20,17 +20,17 @@ export interface AwsServer extends AsyncDisposable {
   };
 }
 
-/** An answer that is an error of AWS. */
+/** An AWS error to answer with. */
 export class Refusal {
   readonly code: string;
 
-  /** @param code as the service's reference names it: `ThrottlingException` */
+  /** @param code error code from the service's API reference, such as `ThrottlingException` */
   constructor(code: string) {
     this.code = code;
   }
 }
 
-/** @param answer the answer's body, or a `Refusal`; nothing is an empty body */
+/** @param answer returns the response body, or a `Refusal`; `undefined` is an empty body */
 export async function awsServer(answer: (asked: Asked) => unknown): Promise<AwsServer> {
   const asked: Asked[] = [];
   const server = http.createServer(async (request, response) => {

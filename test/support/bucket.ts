@@ -1,6 +1,6 @@
 import type { WriteOnce } from "../../platform/aws/ledger-bucket.ts";
 
-/** A bucket in memory, to look into. */
+/** A bucket in memory, which a test can inspect. */
 export interface MemoryBucket extends WriteOnce {
   readonly objects: Map<string, string>;
 }

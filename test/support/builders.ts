@@ -9,7 +9,7 @@ import { createPacketRecord, type Transition } from "../../bridge/recording/tran
 
 export const aKey = createSecretKey(Buffer.alloc(32, 7));
 
-/** The moment most tests happen at. */
+/** Time at which most tests run. */
 export const noon = Date.parse("2026-03-01T12:00:00Z");
 
 export function anEvent(overrides: Partial<SourceEvent> = {}): SourceEvent {
@@ -49,7 +49,7 @@ export function aPacket(overrides: Partial<Packet> = {}): Packet {
   };
 }
 
-/** A packet that was just recorded, with the entry that begins its chain. */
+/** Creates a newly recorded packet with the first entry of its chain. */
 export function aBeginning(packet: Partial<Packet> = {}, at = noon, change: Partial<PacketRecord["progress"]> = {}) {
   return createPacketRecord(aPacket(packet), at, {
     status: "QUEUED",
@@ -58,14 +58,14 @@ export function aBeginning(packet: Partial<Packet> = {}, at = noon, change: Part
   }) satisfies Transition;
 }
 
-/** A sheet from its text. @throws with its faults */
+/** Reads a sheet from its text. @throws {Error} with the issues if the sheet is invalid */
 export function aSheet(text: string, file = "mappings/per_diem.yaml"): Sheet {
   const reading = readSheet(file, text);
   if (!reading.ok) throw new Error(JSON.stringify(reading.issues));
   return reading.sheet;
 }
 
-/** Connectors by name only, for whatever never sends. */
+/** Creates a catalog of connectors that have only a name and version, for tests that send nothing. */
 export function aCatalog(...names: string[]): Catalog {
   return new Catalog(
     names.map((reference) => {

@@ -1,4 +1,4 @@
-// Its dependency injection asks for this one first.
+// Required by the dependency injection of @peculiar/x509, before its own import.
 import "reflect-metadata";
 import { webcrypto } from "node:crypto";
 import {
@@ -24,11 +24,11 @@ export interface Pair {
   readonly key: string;
 }
 
-/** An authority of a test's own. */
+/** A certificate authority for one test. */
 export interface Authority {
-  /** Its certificate, for those who trust it. */
+  /** The authority's certificate, in PEM. */
   readonly ca: string;
-  /** A certificate for a server on loopback. */
+  /** Issues a certificate for a server on loopback. */
   server(): Promise<Pair>;
   client(name: string): Promise<Pair>;
 }
@@ -48,7 +48,7 @@ export async function authority(name = "test authority"): Promise<Authority> {
   });
   const issue = async (subject: string, usage: ExtendedKeyUsage, names: readonly string[]): Promise<Pair> => {
     const own = await makeKeys();
-    const made = await X509CertificateGenerator.create({
+    const certificate = await X509CertificateGenerator.create({
       subject: `CN=${subject}`,
       issuer: root.subject,
       notBefore: new Date(Date.now() - day),
@@ -64,7 +64,7 @@ export async function authority(name = "test authority"): Promise<Authority> {
           : []),
       ],
     });
-    return { cert: pem(made), key: await keyPem(own) };
+    return { cert: pem(certificate), key: await keyPem(own) };
   };
   return {
     ca: pem(root),
@@ -74,14 +74,14 @@ export async function authority(name = "test authority"): Promise<Authority> {
 }
 
 /**
- * A certificate that signs itself.
+ * Creates a self-signed certificate.
  *
- * @param name the host's name, or its address
- * @param days how long it holds from now on; below zero, it has expired
+ * @param name host name or address
+ * @param days days until it expires; negative if it has expired
  */
 export async function selfSigned(name: string, days = 2): Promise<Pair> {
   const keys = await makeKeys();
-  const made = await X509CertificateGenerator.createSelfSigned({
+  const certificate = await X509CertificateGenerator.createSelfSigned({
     name: `CN=${name}`,
     notBefore: new Date(Date.now() - 30 * day),
     notAfter: new Date(Date.now() + days * day),
@@ -89,13 +89,13 @@ export async function selfSigned(name: string, days = 2): Promise<Pair> {
     keys,
     extensions: [
       new BasicConstraintsExtension(true),
-      // Two of one name are told apart by their keys, where a process trusts both.
+      // A process that trusts two certificates with the same name tells them apart by their key identifiers.
       await SubjectKeyIdentifierExtension.create(keys.publicKey),
       await AuthorityKeyIdentifierExtension.create(keys.publicKey),
       new SubjectAlternativeNameExtension([{ type: /^[\d.]+$/.test(name) ? "ip" : "dns", value: name }]),
     ],
   });
-  return { cert: pem(made), key: await keyPem(keys) };
+  return { cert: pem(certificate), key: await keyPem(keys) };
 }
 
 async function makeKeys(): Promise<webcrypto.CryptoKeyPair> {

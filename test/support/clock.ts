@@ -7,7 +7,7 @@ interface Timer {
   readonly call: () => void;
 }
 
-/** Time that stands still until a test turns it. */
+/** A clock that moves only when a test advances it. */
 export class ManualClock implements Clock {
   #now: number;
   #stamp = 0;
@@ -37,7 +37,7 @@ export class ManualClock implements Clock {
     return sleepBy((wait, call) => this.after(wait, call), ms, signal);
   }
 
-  /** Turns the clock on, firing each timer at its own time and letting what it set off come to rest. */
+  /** Advances the clock. Each timer fires at its own time, and the work it starts settles before the next one fires. */
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms;
     await settled();
@@ -50,7 +50,7 @@ export class ManualClock implements Clock {
     this.#now = Math.max(this.#now, end);
   }
 
-  /** Sets the clock, forward or back, as an administrator would: no timer fires. */
+  /** Sets the clock forward or back, as an administrator might. No timer fires. */
   set(now: number): void {
     this.#now = now;
   }
@@ -60,17 +60,17 @@ export class ManualClock implements Clock {
   }
 }
 
-/** Lets everything run that waits for nothing but its turn: promises, and the group commit's own turn. */
+/** Runs the event loop until pending promises and the group commit have settled. */
 export async function settled(): Promise<void> {
   for (let turn = 0; turn < 12; turn++) await new Promise(setImmediate);
 }
 
-/** Waits for something that happens in another thread or on a socket; fails by the test's own time limit. */
-export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 2));
+/** Polls a condition that another thread or a socket makes true. The test's timeout ends the wait otherwise. */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 2));
 }
 
-/** Chance that repeats: mulberry32. */
+/** Creates a repeatable random generator (mulberry32). */
 export function seededRandom(seed = 1): Random {
   let state = seed >>> 0;
   let ids = 0;

@@ -7,22 +7,23 @@ import type { Json } from "../../bridge/values/json.ts";
 import { createHttp, hostsIn } from "../../connectors/protocols/http/client.ts";
 import { type Answer, type Received, taken as takenBare, targetServer } from "./target-server.ts";
 
-/** What a connector's test says about its target. */
+/** Describes a connector and its target to the contract. */
 export interface ConnectorFixture<Config, Secret> {
   readonly connector: Connector<Config, Secret>;
-  /** The configuration that points at a server on loopback. */
+  /** Returns a configuration that points at a server on loopback. */
   readonly configure: (url: string) => unknown;
   readonly secret?: Secret;
-  /** A packet's fields, and what the target should receive for them. */
+  /** Fields of a packet. */
   readonly fields: Packet["fields"];
+  /** Request the target should receive for the fields. */
   readonly received: { readonly method: string; readonly path: string; readonly body: unknown };
-  /** How the target says that it has taken a packet, where that is more than 204. */
+  /** The target's answer to a delivered packet; 204 by default. */
   readonly taken?: Answer;
-  /** What the target tells a repeat by, where that is not the `Idempotency-Key`. */
+  /** Returns what identifies a repeated request; the `Idempotency-Key` header by default. */
   readonly keyOf?: (request: Received) => unknown;
-  /** Answers what is asked beside deliveries, as for a token; true where it did. */
+  /** Answers requests other than deliveries, such as for a token. Returns true if it answered. */
   readonly beside?: (...[request, response]: Parameters<Answer>) => boolean;
-  /** `false` where `beside` answers the probe too. */
+  /** `false` if `beside` answers the probe too. */
   readonly probed?: boolean;
 }
 
@@ -55,7 +56,7 @@ export function packetFor(
   };
 }
 
-/** What a connector remembers, in a test: one process, and nobody else writes. */
+/** Creates a connector's state in memory, for one process. */
 export function aMemory(): ConnectorState {
   let value: Json | undefined;
   return {
@@ -75,32 +76,32 @@ const status =
 
 const json = { "content-type": "application/json" };
 
-/** Longer no target may take to end its answer, here. ms */
+/** Longest time the test's HTTP client waits for the end of a response. */
 const bodyMs = 600;
 
-/** Faults of a target, and what a connector must make of them. */
-const faults: readonly [name: string, answer: Answer, wanted: Partial<Outcome>][] = [
-  ["answers 500", status(500), { kind: "retry", status: 500, mayHaveLanded: true }],
-  ["answers 503 and asks for 7 s", status(503, { "retry-after": "7" }), { kind: "retry", afterMs: 7_000 }],
+/** Failing responses of a target and the outcome each must yield. */
+const failures: readonly [name: string, answer: Answer, expected: Partial<Outcome>][] = [
+  ["500", status(500), { kind: "retry", status: 500, mayHaveLanded: true }],
+  ["503 with Retry-After: 7", status(503, { "retry-after": "7" }), { kind: "retry", afterMs: 7_000 }],
   [
-    "answers 429 and asks for 3 s",
+    "429 with Retry-After: 3",
     status(429, { "retry-after": "3" }),
     { kind: "retry", afterMs: 3_000, mayHaveLanded: false },
   ],
-  ["refuses the credentials", status(401), { kind: "retry", auth: true, mayHaveLanded: false }],
+  ["401", status(401), { kind: "retry", auth: true, mayHaveLanded: false }],
   [
-    "refuses the value",
+    "422",
     status(422, { "content-type": "application/json" }, '{"detail":"no"}'),
     { kind: "refused", status: 422, answer: '{"detail":"no"}' },
   ],
   [
-    "redirects elsewhere",
+    "a redirect to another host",
     status(302, { location: "https://elsewhere.example/" }),
     { kind: "retry", mayHaveLanded: false },
   ],
-  ["answers 200 with a login page", status(200, { "content-type": "text/html" }, "<html>"), { kind: "retry" }],
+  ["200 with a login page", status(200, { "content-type": "text/html" }, "<html>"), { kind: "retry" }],
   [
-    "breaks off in the middle of a 200",
+    "200 with a truncated body",
     (_, response) => {
       response.writeHead(200, { "content-type": "application/json", "content-length": "100" });
       response.write('{"ok":', () => response.destroy());
@@ -108,15 +109,15 @@ const faults: readonly [name: string, answer: Answer, wanted: Partial<Outcome>][
     { kind: "retry", mayHaveLanded: true },
   ],
   [
-    "resets the connection once it has the request",
+    "a connection reset after the request",
     (_, response) => void response.socket?.resetAndDestroy(),
     { kind: "retry", mayHaveLanded: true },
   ],
-  ["answers 200 with 10 MB", (_, response) => flood(response, 10_000_000), { kind: "retry", mayHaveLanded: true }],
-  ["answers 200 without end", (_, response) => drip(response), { kind: "retry", mayHaveLanded: true }],
-  ["answers 200 with half a JSON text", status(200, json, '{"ok": tru'), { kind: "retry", mayHaveLanded: true }],
+  ["200 with 10 MB", (_, response) => flood(response, 10_000_000), { kind: "retry", mayHaveLanded: true }],
+  ["200 with an endless body", (_, response) => drip(response), { kind: "retry", mayHaveLanded: true }],
+  ["200 with incomplete JSON", status(200, json, '{"ok": tru'), { kind: "retry", mayHaveLanded: true }],
   [
-    "answers 200 in another charset than it may",
+    "200 with JSON in UTF-16",
     (_, response) => {
       response.writeHead(200, { "content-type": "application/json; charset=utf-16" });
       response.end(Buffer.from('{"ok":true}', "utf16le"));
@@ -124,12 +125,12 @@ const faults: readonly [name: string, answer: Answer, wanted: Partial<Outcome>][
     { kind: "retry", mayHaveLanded: true },
   ],
   [
-    "answers 200 with an XML bomb",
+    "200 with an XML bomb",
     status(200, { "content-type": "application/xml" }, '<!DOCTYPE a [<!ENTITY b "&c;&c;">]><a>&b;</a>'),
     { kind: "retry", mayHaveLanded: true },
   ],
-  ["refuses with 10 MB", (_, response) => flood(response, 10_000_000, 422), { kind: "retry", mayHaveLanded: true }],
-  ["refuses with half a JSON text", status(400, json, '{"detail": "no'), { kind: "refused", status: 400 }],
+  ["422 with 10 MB", (_, response) => flood(response, 10_000_000, 422), { kind: "retry", mayHaveLanded: true }],
+  ["400 with incomplete JSON", status(400, json, '{"detail": "no'), { kind: "refused", status: 400 }],
 ];
 
 function flood(response: ServerResponse, bytes: number, code = 200): void {
@@ -142,7 +143,7 @@ function drip(response: ServerResponse): void {
   response.on("close", () => clearInterval(more));
 }
 
-/** The promises every connector to an HTTP target keeps, against a real server. */
+/** Checks a connector to an HTTP target against a real server on loopback. */
 export function connectorContract<Config, Secret>(fixture: ConnectorFixture<Config, Secret>): void {
   const { connector, configure } = fixture;
   const contextFor = (url: string, signal = new AbortController().signal): Context<Config, Secret> => {
@@ -168,8 +169,8 @@ export function connectorContract<Config, Secret>(fixture: ConnectorFixture<Conf
     return Object.assign(target, { deliveries, answerWith });
   };
 
-  describe(`${connectorId(connector)} keeps the connectors' contract`, () => {
-    test("delivers the fields and nothing else", async () => {
+  describe(`connector contract of ${connectorId(connector)}`, () => {
+    test("sends the packet's fields and no others", async () => {
       await using target = await open();
 
       const outcome = await connector.send(packet, contextFor(target.url));
@@ -178,7 +179,7 @@ export function connectorContract<Config, Secret>(fixture: ConnectorFixture<Conf
       expect(target.deliveries.map(({ method, path, body }) => ({ method, path, body }))).toEqual([fixture.received]);
     });
 
-    test("carries the same idempotency key at every try, so that the target has one effect", async () => {
+    test("sends the same idempotency key with every attempt", async () => {
       await using target = await open();
       const context = contextFor(target.url);
 
@@ -191,27 +192,27 @@ export function connectorContract<Config, Secret>(fixture: ConnectorFixture<Conf
       expect(first).toBeDefined();
     });
 
-    test.each(faults)("a target that %s is judged rightly", async (_, answer, wanted) => {
+    test.each(failures)("returns the expected outcome for %s", async (_, answer, expected) => {
       await using target = await open(answer);
 
       const outcome = await connector.send(packet, contextFor(target.url));
 
-      expect(outcome).toMatchObject(wanted);
+      expect(outcome).toMatchObject(expected);
       expect(target.deliveries).toHaveLength(1);
     });
 
-    test("a target that hangs is left when the try's time is over", async () => {
+    test("abandons a target that does not respond when the attempt's signal aborts", async () => {
       await using target = await open(() => {});
-      const over = new AbortController();
+      const deadline = new AbortController();
 
-      const sending = connector.send(packet, contextFor(target.url, over.signal));
+      const sending = connector.send(packet, contextFor(target.url, deadline.signal));
       await expect.poll(() => target.deliveries.length).toBe(1);
-      over.abort();
+      deadline.abort();
 
       expect(await sending).toMatchObject({ kind: "retry", mayHaveLanded: true });
     });
 
-    test("a target that is not there has certainly not taken it", async () => {
+    test("reports that nothing can have landed if the connection is refused", async () => {
       const target = await open();
       await target.close();
 
@@ -222,40 +223,40 @@ export function connectorContract<Config, Secret>(fixture: ConnectorFixture<Conf
     });
 
     test.each(["../../admin?drop=1#x\r\nX-Evil: 1", "..", ".", "%2e%2e/x"])(
-      "a hostile entity or value stays in its place: %j",
+      "encodes a hostile entity and values so they change neither path nor headers: %j",
       async (hostile) => {
         await using target = await open();
         const names = Object.keys(fixture.fields);
-        const evil = packetFor(connector as never, Object.fromEntries(names.map((name) => [name, hostile])), {
+        const hostilePacket = packetFor(connector as never, Object.fromEntries(names.map((name) => [name, hostile])), {
           entity: hostile,
         });
 
-        const outcome = await connector.send(evil, contextFor(target.url));
+        const outcome = await connector.send(hostilePacket, contextFor(target.url));
 
         expect(outcome.kind).toBe("delivered");
-        const [seen] = target.deliveries;
-        expect(seen?.path.split("/").length).toBe(fixture.received.path.split("/").length);
-        expect(seen?.path).not.toMatch(/\?|#|\.\.\//);
-        expect(seen?.headers).not.toHaveProperty("x-evil");
+        const [delivery] = target.deliveries;
+        expect(delivery?.path.split("/").length).toBe(fixture.received.path.split("/").length);
+        expect(delivery?.path).not.toMatch(/\?|#|\.\.\//);
+        expect(delivery?.headers).not.toHaveProperty("x-evil");
       },
     );
 
     if (fixture.probed !== false) {
-      test("its probe tells awake from asleep", async () => {
+      test("its probe succeeds only while the target is up", async () => {
         const target = await open();
         const context = contextFor(target.url);
 
-        const awake = await connector.probe(context);
+        const up = await connector.probe(context);
         target.answerWith(status(503));
         const failing = await connector.probe(context);
         await target.close();
-        const gone = await connector.probe(context);
+        const closed = await connector.probe(context);
 
-        expect({ awake, failing, gone }).toEqual({ awake: true, failing: false, gone: false });
+        expect({ up, failing, closed }).toEqual({ up: true, failing: false, closed: false });
       });
     }
 
-    test("its configuration has a default or says what is missing, and knows no stray key", () => {
+    test("its configuration rejects an unknown key", () => {
       expect(connector.config.safeParse({ ...(configure("https://target.example") as object), stray: 1 }).success).toBe(
         false,
       );

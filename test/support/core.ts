@@ -24,25 +24,25 @@ import { type LocalEngine, openLocalEngine } from "../../platform/local/engine.t
 import { checkSettings, type SettingsInput } from "../../platform/local/settings.ts";
 import { ManualClock, seededRandom } from "./clock.ts";
 
-/** What an outside system does with one packet. */
+/** Decides the outcome of one packet at a fake target. `call` counts the calls from 1. */
 export type Behaviour = (packet: Packet, call: number) => Outcome | Promise<Outcome>;
 
-/** A connector to an outside system that lives in the test, with a memory for idempotency keys. */
+/** A connector to an outside system simulated in the test, which recognizes repeated idempotency keys. */
 export interface FakeTarget {
   readonly connector: Connector;
   readonly id: string;
-  /** Every packet that reached it, in order. */
+  /** Every packet that reached the target, in order. */
   readonly calls: Packet[];
-  /** The same, of a target that takes many at once, by the call they came in. */
+  /** The packets of each `sendBatch` call, in order. */
   readonly batches: Packet[][];
-  /** What it holds, by entity. */
+  /** Fields the target holds, by entity. */
   readonly state: Map<string, JsonObject>;
-  /** How often each key had an effect. */
+  /** Number of times each idempotency key had an effect. */
   readonly effects: Map<string, number>;
   behave: Behaviour;
   awake: boolean;
   probes: number;
-  /** Takes a packet as it would on success, whatever it answers then. */
+  /** Applies a packet as on success. A behaviour may call this and still return a failure. */
   take(packet: Packet): Outcome;
 }
 
@@ -53,9 +53,9 @@ export interface FakeOptions {
   readonly idempotent?: boolean;
   readonly perSecond?: number;
   readonly secret?: z.ZodType<unknown>;
-  /** It takes many packets in one call. */
+  /** True if the target accepts many packets in one call. */
   readonly bulk?: boolean;
-  /** It calls no door, and is asked. */
+  /** Set for a target that sends no webhooks and is polled. */
   readonly poll?: Connector["poll"];
 }
 
@@ -106,11 +106,10 @@ export function fakeTarget(options: FakeOptions = {}): FakeTarget {
   return Object.assign(target, { connector, id: connectorId(connector) });
 }
 
-/** A fake target is reached by a call, not over a wire. */
 const noHttp: Http = {
-  request: () => Promise.reject(new Error("a fake needs no HTTP")),
-  deliver: () => Promise.reject(new Error("a fake needs no HTTP")),
-  isAwake: () => Promise.reject(new Error("a fake needs no HTTP")),
+  request: () => Promise.reject(new Error("a fake target does not use HTTP")),
+  deliver: () => Promise.reject(new Error("a fake target does not use HTTP")),
+  isAwake: () => Promise.reject(new Error("a fake target does not use HTTP")),
 };
 
 export const onePerDiem = `
@@ -128,13 +127,13 @@ export interface CoreOptions {
   readonly governance?: string;
   readonly times?: SettingsInput["times"];
   readonly seed?: number;
-  /** Folders files may be read from. */
+  /** Folders from which files may be read. */
   readonly places?: readonly string[];
-  /** Where secrets are: `BRIDGE_SECRET_FAKE`. */
+  /** Environment with the connectors' secrets, such as `BRIDGE_SECRET_FAKE`. */
   readonly env?: NodeJS.ProcessEnv;
 }
 
-/** The whole path on the embedded engine in memory, by hand: nothing happens until a test says so. */
+/** The whole path on the embedded engine in memory. It has no worker loops: a test calls each step. */
 export interface Core {
   readonly engine: LocalEngine;
   readonly clock: ManualClock;
@@ -142,18 +141,18 @@ export interface Core {
   /** Replaces the sheets in force. */
   use(sheets: Readonly<Record<string, string>>, governance?: string): Promise<void>;
   emit(...events: (Partial<SourceEvent> | string)[]): Promise<void>;
-  /** Works the inbox through. */
+  /** Maps all events in the inbox to packets. */
   map(engine?: Engine): Promise<void>;
-  /** One batch of a lane queue. */
-  carry(target: FakeTarget, engine?: Engine, owner?: string): Promise<readonly MessageDisposition[]>;
-  /** Works all queues through until none gives anything now. */
+  /** Delivers one batch of a lane queue. */
+  deliverBatch(target: FakeTarget, engine?: Engine, owner?: string): Promise<readonly MessageDisposition[]>;
+  /** Processes all queues until none has a visible message. */
   run(engine?: Engine): Promise<void>;
-  /** Works all jobs to their end, and makes room in the lanes where they wait for it. */
+  /** Runs all jobs to completion and drains the lanes that throttle them. */
   jobs(engine?: Engine): Promise<void>;
-  /** Goes on, second by second, until nothing is open but what a person must decide; or the time is over. */
+  /** Advances the clock second by second until only held packets are open or the time limit is reached. */
   rest(ms?: number): Promise<void>;
   packets(): Promise<PacketRecord[]>;
-  /** The one packet there is. */
+  /** Returns the only packet. @throws {Error} if there is none or more than one */
   only(): Promise<PacketRecord>;
   entries(): Promise<LedgerEntry[]>;
   steps(id: string): Promise<string[]>;
@@ -180,14 +179,29 @@ export async function aCore(options: CoreOptions = {}): Promise<Core> {
     random: seededRandom(seed),
     log: (line) => lines.push(line),
   });
-
-  const core: Core = {
+  return {
     engine,
     clock,
     lines,
+    ...stepsOf(engine, clock, targets),
+    ...readsOf(engine),
     async use(next, governance) {
       set = await aSet(next, catalog, governance ?? options.governance);
     },
+    async [Symbol.asyncDispose]() {
+      await engine.queue.end();
+      await engine.db.close();
+    },
+  };
+}
+
+/** Creates the steps that move events and packets, in place of the engine's worker loops. */
+function stepsOf(
+  engine: LocalEngine,
+  clock: ManualClock,
+  targets: readonly FakeTarget[],
+): Pick<Core, "emit" | "map" | "deliverBatch" | "run" | "jobs" | "rest"> {
+  const steps: ReturnType<typeof stepsOf> = {
     async emit(...events) {
       for (const event of events) {
         const body =
@@ -201,48 +215,56 @@ export async function aCore(options: CoreOptions = {}): Promise<Core> {
       for (;;) {
         const messages = await engine.queue.receive("inbox", { max: 10, visibilityMs: 180_000, waitMs: 0 });
         if (messages.length === 0) return;
-        await carryOut(engine, "inbox", await accept(by, messages));
+        await applyDispositions(engine, "inbox", await accept(by, messages));
       }
     },
-    async carry(target, by = engine, owner = "owner") {
+    async deliverBatch(target, by = engine, owner = "owner") {
       const queue = `lane:${target.id}` as const;
       const messages = await engine.queue.receive(queue, { max: 10, visibilityMs: 180_000, waitMs: 0 });
       if (messages.length === 0) return [];
-      const carrier: ConnectorWorker = { connector: target.connector, owner, acquire: async () => () => {} };
-      const reports = await deliver(by, carrier, messages);
-      await carryOut(engine, queue, reports);
-      return reports;
+      const worker: ConnectorWorker = { connector: target.connector, owner, acquire: async () => () => {} };
+      const dispositions = await deliver(by, worker, messages);
+      await applyDispositions(engine, queue, dispositions);
+      return dispositions;
     },
     async run(by = engine) {
-      await core.map(by);
-      for (const target of targets) while ((await core.carry(target, by)).length > 0);
+      await steps.map(by);
+      for (const target of targets) while ((await steps.deliverBatch(target, by)).length > 0);
     },
     async jobs(by = engine) {
-      let over = false;
+      let finished = false;
       const working = runJobs(by, () => true).finally(() => {
-        over = true;
+        finished = true;
       });
-      while (!over) {
-        for (const target of targets) await core.carry(target);
+      while (!finished) {
+        for (const target of targets) await steps.deliverBatch(target);
         await clock.advance(100);
       }
       await working;
     },
     async rest(ms = 3_600_000) {
       const end = clock.now() + ms;
-      await core.run();
+      await steps.run();
       while (clock.now() < end && (await openWork(engine)) > 0) {
         await runMaintenance(engine);
-        await core.run();
+        await steps.run();
         await clock.advance(1_000);
       }
     },
-    async packets() {
-      return [...(await engine.store.packets({ limit: 10_000 })).items];
-    },
+  };
+  return steps;
+}
+
+/** Creates the shortcuts with which tests read the engine's state. */
+function readsOf(
+  engine: LocalEngine,
+): Pick<Core, "packets" | "only" | "entries" | "steps" | "health" | "shadow" | "depth"> {
+  const packets = async () => [...(await engine.store.packets({ limit: 10_000 })).items];
+  return {
+    packets,
     async only() {
-      const all = await core.packets();
-      if (all.length !== 1) throw new Error(`there are ${all.length} packets`);
+      const all = await packets();
+      if (all.length !== 1) throw new Error(`Expected one packet, found ${all.length}`);
       return all[0] as PacketRecord;
     },
     async entries() {
@@ -261,14 +283,10 @@ export async function aCore(options: CoreOptions = {}): Promise<Core> {
       const { waiting, inFlight } = await engine.queue.depth(queue);
       return waiting + inFlight;
     },
-    async [Symbol.asyncDispose]() {
-      await engine.queue.end();
-      await engine.db.close();
-    },
   };
-  return core;
 }
 
+/** Counts the packets and events that can still move without a person. */
 async function openWork(engine: LocalEngine): Promise<number> {
   const { packets } = await engine.store.tally();
   const inbox = await engine.queue.depth("inbox");
@@ -294,35 +312,42 @@ export function aPolicy(text: string): Policy {
   return reading.policy;
 }
 
-async function carryOut(engine: LocalEngine, queue: QueueName, reports: readonly MessageDisposition[]): Promise<void> {
-  const done = reports.flatMap((report) => (report.kind === "ack" ? [report.receipt] : []));
+async function applyDispositions(
+  engine: LocalEngine,
+  queue: QueueName,
+  dispositions: readonly MessageDisposition[],
+): Promise<void> {
+  const done = dispositions.flatMap((one) => (one.kind === "ack" ? [one.receipt] : []));
   await engine.queue.remove(queue, done);
   await engine.queue.delay(
     queue,
-    reports.flatMap((report) => (report.kind === "delay" ? [report] : [])),
+    dispositions.flatMap((one) => (one.kind === "delay" ? [one] : [])),
   );
 }
 
-/** The two sums of the guarantees, and that the ledger explains what stands in the table. Empty where all holds. */
-export async function brokenLaws(core: Core, emitted: number): Promise<string[]> {
+/**
+ * Returns violations of the guarantees: every event and packet is counted, and each packet's last ledger entry matches
+ * its status. Empty if there are none.
+ */
+export async function invariantViolations(core: Core, emitted: number): Promise<string[]> {
   const { events, packets } = await core.engine.store.tally();
-  const broken: string[] = [];
+  const violations: string[] = [];
   const { duplicates, EXPANDED, EXPANDING, UNMATCHED, QUARANTINED } = events;
   const inInbox = (await core.depth("inbox")) + (await core.depth("inbox-dead"));
   const seen = EXPANDED + EXPANDING + UNMATCHED + QUARANTINED + duplicates;
   // A message still in the inbox may have been recorded already.
-  if (seen > emitted || seen + inInbox < emitted) broken.push(`${emitted} events in, ${seen} accounted for`);
+  if (seen > emitted || seen + inInbox < emitted) violations.push(`${emitted} events in, ${seen} accounted for`);
 
   const all = await core.packets();
   const counted = Object.values(packets).reduce((a, b) => a + b, 0);
-  if (counted !== all.length) broken.push(`${all.length} packets recorded, ${counted} counted`);
+  if (counted !== all.length) violations.push(`${all.length} packets recorded, ${counted} counted`);
   for (const { packet, progress } of all) {
     const chain = await core.engine.store.chain(packet.id);
     const last = chain.findLast(({ step }) => step !== "ERASED");
     if (last?.step !== progress.status)
-      broken.push(`${packet.id} is ${progress.status}, its ledger says ${last?.step}`);
+      violations.push(`${packet.id} is ${progress.status}, its ledger says ${last?.step}`);
     if (isClosed(progress.status) !== (progress.closedAt !== undefined))
-      broken.push(`${packet.id} has no closing time`);
+      violations.push(`${packet.id} has no closing time`);
   }
-  return broken;
+  return violations;
 }

@@ -10,19 +10,19 @@ import oracledb from "oracledb";
 import { Client } from "pg";
 import { afterAll, beforeAll, describe } from "vitest";
 import type { DatabaseAddress, Login } from "../../connectors/protocols/sql/dialect.ts";
-import { passOver } from "./passed-over.ts";
 import { pgliteServer } from "./pglite-server.ts";
+import { skipTest } from "./skipped-tests.ts";
 
-/** A real database, with the tables and grants the documentation gives, and a way in past the connector. */
+/** A real database with the tables and grants from the documentation, and access that bypasses the connector. */
 export interface TestDatabase extends AsyncDisposable {
   readonly dialect: keyof typeof employee;
   readonly place: Pick<DatabaseAddress, "host" | "port" | "database" | "tls">;
   readonly login: Login;
-  /** Runs a statement as the tables' owner. @returns the rows, their names in lower case */
+  /** Runs a statement as the tables' owner. @returns the rows, with column names in lower case */
   ask(sql: string): Promise<Record<string, unknown>[]>;
 }
 
-/** A table as an agency might have it: a key that is a number, a column that may not be empty, a deferred constraint. */
+/** A table as an agency might have it: a numeric key, a required column, a check and a deferred unique constraint. */
 const employee = {
   postgresql: `CREATE TABLE employee (id integer PRIMARY KEY, name varchar(10) NOT NULL DEFAULT 'nobody', hours numeric(4,1),
     start_on date, active boolean, seen_at timestamptz, extra json, email text UNIQUE DEFERRABLE INITIALLY DEFERRED,
@@ -38,7 +38,7 @@ function ddl(dialect: TestDatabase["dialect"]): string {
   return readFileSync(join(import.meta.dirname, "../../docs/sql", `${dialect}.sql`), "utf8");
 }
 
-/** PostgreSQL as a library, over the wire all the same. Its one user may do everything: grants are not tried here. */
+/** Starts PGlite behind a socket. Its only user is a superuser, so this does not test grants. */
 export async function pglite(): Promise<TestDatabase> {
   const { port, login, ask, ...server } = await pgliteServer(
     `CREATE ROLE hms_bridge; ${ddl("postgresql")}; ${employee.postgresql}`,
@@ -52,7 +52,7 @@ export async function pglite(): Promise<TestDatabase> {
   };
 }
 
-/** Where PostgreSQL's server programs are on this machine, or nothing. */
+/** Returns the folder of the newest PostgreSQL server programs on this machine, or `undefined` if there are none. */
 export function postgresPrograms(): string | undefined {
   const debian = "/usr/lib/postgresql";
   const versions = existsSync(debian) ? readdirSync(debian).sort((a, b) => Number(b) - Number(a)) : [];
@@ -60,14 +60,16 @@ export function postgresPrograms(): string | undefined {
 }
 
 /**
- * A PostgreSQL server of our own on a free port, with passwords and, where it is given key and certificate, with TLS.
+ * Starts a PostgreSQL server on a free port with password authentication. PostgreSQL refuses to run as root; if the
+ * tests do, the server runs as `nobody`.
  *
- * @param programs the folder of its programs; PostgreSQL refuses to run as root, so there it runs as nobody
+ * @param programs folder of the server programs
+ * @param tls key and certificate in PEM; without them, connections are in plaintext
  */
 export async function postgres(programs: string, tls?: { key: string; cert: string }): Promise<TestDatabase> {
   const folder = mkdtempSync(join(tmpdir(), "bridge-postgres-"));
   const nobody = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : undefined;
-  const give = (name: string, text: string) => {
+  const writeOwned = (name: string, text: string) => {
     const file = join(folder, name);
     writeFileSync(file, text, { mode: 0o600 });
     if (nobody) chownSync(file, nobody.uid, nobody.gid);
@@ -76,13 +78,17 @@ export async function postgres(programs: string, tls?: { key: string; cert: stri
   if (nobody) chownSync(folder, nobody.uid, nobody.gid);
   const data = join(folder, "data");
   const password = "of the owner";
-  const auth = ["-A", "scram-sha-256", "--pwfile", give("password", password)];
+  const auth = ["-A", "scram-sha-256", "--pwfile", writeOwned("password", password)];
   const init = ["-D", data, "-U", "owner", ...auth, "--no-sync", "-E", "UTF8"];
   execFileSync(join(programs, "initdb"), init, { cwd: folder, stdio: "pipe", ...nobody });
   const port = await freePort();
   const settings = {
     ...{ listen_addresses: "127.0.0.1", port, unix_socket_directories: folder, fsync: "off" },
-    ...(tls && { ssl: "on", ssl_cert_file: give("cert.pem", tls.cert), ssl_key_file: give("key.pem", tls.key) }),
+    ...(tls && {
+      ssl: "on",
+      ssl_cert_file: writeOwned("cert.pem", tls.cert),
+      ssl_key_file: writeOwned("key.pem", tls.key),
+    }),
   };
   const args = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
   const child = spawn(join(programs, "postgres"), ["-D", data, ...args], { cwd: folder, stdio: "ignore", ...nobody });
@@ -106,7 +112,7 @@ export async function postgres(programs: string, tls?: { key: string; cert: stri
   };
 }
 
-/** The client once its server has started. */
+/** Connects a client, retrying for 30 s while its server starts. */
 async function connected(make: () => Client): Promise<Client> {
   const until = Date.now() + 30_000;
   for (;;) {
@@ -130,10 +136,10 @@ async function freePort(): Promise<number> {
 }
 
 /**
- * An Oracle database somebody gives for the tests: `oracle://user:password@host:1521/service`, over TLS with `oracles:`.
- * The login must own nothing it would miss: its tables of the bridge's names are dropped and made anew.
+ * Connects to an Oracle database provided for the tests: `oracle://user:password@host:1521/service`, or `oracles:` for
+ * TLS. Drops the login's tables with the bridge's names and creates them again, so the login must own nothing of value.
  */
-export async function givenOracle(text: string): Promise<TestDatabase> {
+export async function providedOracle(text: string): Promise<TestDatabase> {
   const url = new URL(text);
   const tls = url.protocol === "oracles:";
   const login = { user: decodeURIComponent(url.username), password: decodeURIComponent(url.password) };
@@ -172,18 +178,18 @@ export async function givenOracle(text: string): Promise<TestDatabase> {
 const programs = postgresPrograms();
 const oracleUrl = process.env.ORACLE_TEST_URL;
 
-/** Which databases there are here, and how each is had; or why it is passed over. */
+/** Opens each database available on this machine. A text is the reason why one is not. */
 const databases: Readonly<Record<string, (() => Promise<TestDatabase>) | string>> = {
   PGlite: pglite,
   PostgreSQL: programs ? () => postgres(programs) : "no server here; apt-get install postgresql",
-  Oracle: oracleUrl ? () => givenOracle(oracleUrl) : "no ORACLE_TEST_URL (oracle://user:password@host:1521/service)",
+  Oracle: oracleUrl ? () => providedOracle(oracleUrl) : "no ORACLE_TEST_URL (oracle://user:password@host:1521/service)",
 };
 
-/** Runs promises on PostgreSQL over the wire always, and on a PostgreSQL server and an Oracle where there are any. */
-export function onEachDatabase(what: string, promises: (database: () => TestDatabase, name: string) => void): void {
+/** Declares tests for PGlite and, if available, for a PostgreSQL server and an Oracle database. */
+export function onEachDatabase(what: string, declare: (database: () => TestDatabase, name: string) => void): void {
   for (const [name, open] of Object.entries(databases)) {
     if (typeof open === "string") {
-      passOver(`${what} in ${name}`, open);
+      skipTest(`${what} in ${name}`, open);
       continue;
     }
     describe(`${what} in ${name}`, () => {
@@ -192,47 +198,47 @@ export function onEachDatabase(what: string, promises: (database: () => TestData
         database = await open();
       });
       afterAll(() => database?.[Symbol.asyncDispose]());
-      promises(() => database, name);
+      declare(() => database, name);
     });
   }
 }
 
-/** A context for one try. */
+/** Creates the context of one attempt. */
 export function contextFor<Config>(config: Config, login: Login, signal = new AbortController().signal) {
   const unused = (): never => {
-    throw new Error("a connector to a database asks for neither HTTP nor memory");
+    throw new Error("a connector to a database uses neither HTTP nor memory");
   };
   const http = { request: unused, deliver: unused, isAwake: unused };
   return { config, secret: login, http, memory: { get: unused, set: unused, isOpen: unused }, signal };
 }
 
-/** Where a proxy cuts the connection: before the database hears of the commit, after that, or after it has answered. */
+/** Point at which a proxy cuts the connection: before the commit reaches the database, after it, or after the response. */
 export type Cut = "before" | "after" | "answered";
 
-/** A way to a database that is cut when a commit comes by, once for each cut it is given. */
+/** Starts a proxy to a database that cuts one connection at its commit for each entry of `cuts`. */
 export async function cuttingProxy(port: number, cuts: Cut[]): Promise<{ port: number } & AsyncDisposable> {
   const sockets = new Set<net.Socket>();
-  const server = net.createServer((near) => {
-    const far = net.connect(port, "127.0.0.1");
+  const server = net.createServer((client) => {
+    const upstream = net.connect(port, "127.0.0.1");
     const end = () => {
-      near.destroy();
-      far.destroy();
+      client.destroy();
+      upstream.destroy();
     };
     let cut: Cut | undefined;
-    for (const socket of [near, far]) {
+    for (const socket of [client, upstream]) {
       sockets.add(socket);
       socket.on("error", end).on("close", end);
     }
-    near.on("data", (data) => {
+    client.on("data", (data) => {
       if (!cut && data.includes("COMMIT\0")) cut = cuts.shift();
       if (cut === "before") return end();
-      // What was written leaves before the connection does: the database hears of it.
-      if (cut === "after") return void far.end(data, () => near.destroy());
-      far.write(data);
+      // `end` flushes the data first, so the commit reaches the database.
+      if (cut === "after") return void upstream.end(data, () => client.destroy());
+      upstream.write(data);
     });
-    far.on("data", (data) => {
+    upstream.on("data", (data) => {
       if (cut) return end();
-      near.write(data);
+      client.write(data);
     });
   });
   server.listen(0, "127.0.0.1");

@@ -7,34 +7,34 @@ import type { Pair } from "./certificates.ts";
 import { freePort } from "./ftp-server.ts";
 import { home } from "./home.ts";
 
-/** Where Debian puts servers; not every user's PATH has it. */
+/** Paths of the server programs on Debian. They are not in every user's `PATH`. */
 const programs = { sshd: "/usr/sbin/sshd", vsftpd: "/usr/sbin/vsftpd" } as const;
 const packages = { sshd: "openssh-server", vsftpd: "vsftpd" } as const;
 
 export type Program = keyof typeof programs;
 
-/** Why a server of Debian's cannot be run here, and what to do; nothing where it can. Its tests are then passed over. */
+/** Returns the reason why a server cannot run on this machine and what to do, or `undefined` if it can. */
 export function missing(program: Program): string | undefined {
   if (!existsSync(programs[program])) return `no ${program} here; apt-get install ${packages[program]}`;
-  return program === "vsftpd" && userInfo().uid !== 0 ? "vsftpd must be run by root; run the tests as root" : undefined;
+  return program === "vsftpd" && userInfo().uid !== 0 ? "vsftpd needs root; run the tests as root" : undefined;
 }
 
 export interface SshServer extends AsyncDisposable {
   readonly port: number;
   readonly hostKey: string;
   readonly username: string;
-  /** What its user enters with. */
+  /** The user's private key. */
   readonly privateKey: string;
 }
 
-/** OpenSSH on loopback, with host keys of its own, run and entered by this user. */
+/** Starts OpenSSH on loopback with a new host key. It runs as the current user, who is also the one that logs in. */
 export async function sshServer(): Promise<SshServer> {
   const folder = home();
   const file = (name: string) => join(folder.path, name);
   for (const name of ["host", "user"]) execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", file(name)]);
   const [, hostKey = ""] = execFileSync("ssh-keygen", ["-lf", file("host.pub")], { encoding: "utf8" }).split(" ");
   const port = await freePort();
-  // Where root runs it, it wants a folder to lock itself into.
+  // If root runs sshd, it requires its privilege separation folder.
   if (userInfo().uid === 0) mkdirSync("/run/sshd", { recursive: true });
   folder.write(
     "sshd_config",
@@ -51,24 +51,24 @@ export async function sshServer(): Promise<SshServer> {
     ].join("\n"),
   );
   const server = spawn(programs.sshd, ["-D", "-e", "-f", file("sshd_config")], { stdio: "ignore" });
-  await listening(port, server);
+  await waitUntilListening(port, server);
   return {
     port,
     hostKey,
     username: userInfo().username,
     privateKey: readFileSync(file("user"), "utf8"),
-    [Symbol.asyncDispose]: () => ended(server, folder),
+    [Symbol.asyncDispose]: () => stop(server, folder),
   };
 }
 
-/** vsftpd on loopback, over the folders in a folder, entered as `anonymous` with any password. Needs to be root. */
+/** Starts vsftpd on loopback, which serves the subfolders of `root` to `anonymous` with any password. Requires root. */
 export async function vsftpServer(root: string, certificate: Pair): Promise<AsyncDisposable & { port: number }> {
   const folder = home();
   const port = await freePort();
   folder.write("cert.pem", certificate.cert);
   folder.write("key.pem", certificate.key);
   mkdirSync(join(folder.path, "empty"));
-  // It insists on a root nobody may write to, and works as the user its package makes.
+  // vsftpd refuses a writable root, and serves files as a user other than root.
   chmodSync(root, 0o755);
   for (const name of readdirSync(root)) chmodSync(join(root, name), 0o777);
   const settings = {
@@ -102,11 +102,11 @@ export async function vsftpServer(root: string, certificate: Pair): Promise<Asyn
   const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}`);
   writeFileSync(file, `${lines.join("\n")}\n`, { mode: 0o600 });
   const server = spawn(programs.vsftpd, [file], { stdio: "ignore" });
-  await listening(port, server);
-  return { port, [Symbol.asyncDispose]: () => ended(server, folder) };
+  await waitUntilListening(port, server);
+  return { port, [Symbol.asyncDispose]: () => stop(server, folder) };
 }
 
-async function listening(port: number, server: ChildProcess): Promise<void> {
+async function waitUntilListening(port: number, server: ChildProcess): Promise<void> {
   for (const until = Date.now() + 10_000; Date.now() < until; ) {
     if (server.exitCode !== null) break;
     const isOpen = await new Promise<boolean>((resolve) => {
@@ -116,14 +116,14 @@ async function listening(port: number, server: ChildProcess): Promise<void> {
     if (isOpen) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  throw new Error(`${server.spawnfile} does not listen; it ended with ${server.exitCode}`);
+  throw new Error(`${server.spawnfile} does not listen on port ${port}. Exit code: ${server.exitCode}`);
 }
 
-async function ended(server: ChildProcess, folder: Disposable): Promise<void> {
-  const gone = new Promise((resolve) => server.once("exit", resolve));
+async function stop(server: ChildProcess, folder: Disposable): Promise<void> {
+  const exited = new Promise((resolve) => server.once("exit", resolve));
   if (server.exitCode === null) {
     server.kill();
-    await gone;
+    await exited;
   }
   folder[Symbol.dispose]();
 }

@@ -1,6 +1,6 @@
 import type { Random } from "../../bridge/ports/clock.ts";
 
-/** What a generator draws from. */
+/** Draws random values of the kinds that the detectors of personal data look for. */
 export class Dice {
   readonly #random: Pick<Random, "fraction">;
 
@@ -8,7 +8,7 @@ export class Dice {
     this.#random = random;
   }
 
-  /** A whole number, both ends inclusive. */
+  /** Returns an integer; both ends are inclusive. */
   int(from: number, to: number): number {
     return from + Math.floor(this.#random.fraction() * (to - from + 1));
   }
@@ -21,7 +21,7 @@ export class Dice {
     return Array.from({ length: count }, () => this.int(0, 9)).join("");
   }
 
-  /** `N` a digit, `X` a digit from 2 to 9, `A` a letter, `H` a hexadecimal digit; all else as it is. */
+  /** Fills in a pattern: `N` a digit, `X` a digit from 2 to 9, `A` a letter, `H` a hexadecimal digit. */
   form(pattern: string): string {
     return pattern.replace(/[NXAH]/g, (sign) => {
       if (sign === "N") return this.digits(1);
@@ -30,20 +30,20 @@ export class Dice {
     });
   }
 
-  /** Nine digits the Social Security Administration may have given out. */
+  /** Returns the nine digits of a number that the Social Security Administration may have issued. */
   ssn(): string {
     const area = this.of([this.int(1, 665), this.int(667, 899)]);
     return `${String(area).padStart(3, "0")}${String(this.int(1, 99)).padStart(2, "0")}${String(this.int(1, 9_999)).padStart(4, "0")}`;
   }
 
-  /** @param form digits, `N` where any may stand; the last is the check digit */
+  /** @param form digits, with `N` for any digit; the last one is replaced by the check digit */
   card(form: string): string {
     const digits = this.form(form).slice(0, -1);
     for (let check = 0; check <= 9; check++) if (luhn(`${digits}${check}`)) return `${digits}${check}`;
-    throw new Error("one of ten digits always fits");
+    throw new Error(`no check digit fits ${digits}`);
   }
 
-  /** @param form of the account behind country and check digits */
+  /** @param form pattern of the account number, which follows country and check digits */
   iban(country: string, form: string): string {
     const account = this.form(form);
     const value = [...`${account}${country}00`].map((char) => Number.parseInt(char, 36)).join("");
@@ -59,7 +59,7 @@ export class Dice {
     return [this.int(11, 223), this.int(0, 255), this.int(0, 255), this.int(1, 254)].join(".");
   }
 
-  /** Nine digits with the check digit of an ABA routing number. */
+  /** Returns an ABA routing number: nine digits, the last one its check digit. */
   routing(): string {
     const digits = `0${this.int(1, 9)}${this.digits(6)}`;
     const sum = [...digits].reduce((total, digit, i) => total + Number(digit) * ([3, 7, 1][i % 3] as number), 0);
@@ -67,8 +67,8 @@ export class Dice {
   }
 }
 
-/** Groups of digits with something between them: `grouped("123456789", [3, 2, 4], "-")`. */
-export function grouped(digits: string, sizes: readonly number[], between: string): string {
+/** Splits digits into groups: `grouped("123456789", [3, 2, 4], "-")` returns `123-45-6789`. */
+export function grouped(digits: string, sizes: readonly number[], separator: string): string {
   const groups: string[] = [];
   let at = 0;
   for (const size of sizes) {
@@ -76,7 +76,7 @@ export function grouped(digits: string, sizes: readonly number[], between: strin
     at += size;
   }
   if (at < digits.length) groups.push(digits.slice(at));
-  return groups.join(between);
+  return groups.join(separator);
 }
 
 export function luhn(digits: string): boolean {

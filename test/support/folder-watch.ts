@@ -3,15 +3,15 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { parentPort, Worker, workerData } from "node:worker_threads";
 
-/** What somebody saw who looked into a folder all the time. */
+/** Observations of a folder that was polled continuously. */
 export interface Watched {
-  /** How often it looked. */
+  /** Number of polls. */
   readonly looks: number;
-  /** The visible files' contents, by SHA-256, in the order they showed: more than one where a file changed. */
+  /** SHA-256 of each visible file's contents, in the order seen. A file that changed has more than one. */
   readonly seen: Readonly<Record<string, readonly string[]>>;
 }
 
-/** Looks into a folder as often as it can, in a thread of its own. Names with a dot before them are not looked at. */
+/** Polls a folder in its own thread as often as possible. Ignores names that begin with a dot. */
 export function watchFolder(folder: string): { stop(): Promise<Watched> } {
   const thread = new Worker(new URL(import.meta.url), { workerData: folder });
   return {
@@ -38,7 +38,7 @@ if (parentPort) {
     for (const name of readdirSync(folder)) {
       if (name.startsWith(".")) continue;
       const { ino, size, mtimeNs } = statSync(join(folder, name), { bigint: true });
-      // Only what has changed is read again, so that it looks often.
+      // Only a changed file is read again, which keeps the polls frequent.
       const state = `${ino} ${size} ${mtimeNs}`;
       if (known.get(name) === state) continue;
       known.set(name, state);

@@ -10,19 +10,19 @@ import { selfSigned } from "./certificates.ts";
 import { missing, type Program, sshServer, vsftpServer } from "./debian-servers.ts";
 import { ftpServer, username as ftpUser } from "./ftp-server.ts";
 import { home } from "./home.ts";
-import { passOver } from "./passed-over.ts";
 import { sftpServer, username } from "./sftp-server.ts";
+import { skipTest } from "./skipped-tests.ts";
 
-/** A way into a folder of this machine, whoever serves it. */
+/** Access to a local folder, directly or through a server. */
 export interface Served extends AsyncDisposable {
   use<T>(work: (folder: Folder) => Promise<T>): Promise<T>;
 }
 
 const password = "open sesame";
 
-function through(door: ConnectionSource, server: AsyncDisposable): Served {
+function through(source: ConnectionSource, server: AsyncDisposable): Served {
   return {
-    use: (work) => withConnection(door, new AbortController().signal, work),
+    use: (work) => withConnection(source, new AbortController().signal, work),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() as Promise<void>,
   };
 }
@@ -34,10 +34,10 @@ async function overFtp(root: string, kind: "explicit" | "implicit"): Promise<Ser
   return through(ftpSource(place, { username: ftpUser, password }), server);
 }
 
-/** Every way there is, each over a folder that really is on this disk. */
-const ways: readonly [name: string, serve: (root: string) => Promise<Served>, needs?: Program][] = [
+/** Every kind of folder the connectors support, each backed by a real folder on this machine. */
+const kinds: readonly [name: string, serve: (root: string) => Promise<Served>, needs?: Program][] = [
   [
-    "a folder of this machine",
+    "a local folder",
     async (root) => ({
       use: (work) => work(localFolder(join(root, "in"))),
       async [Symbol.asyncDispose]() {},
@@ -63,7 +63,7 @@ const ways: readonly [name: string, serve: (root: string) => Promise<Served>, ne
   ["FTPS, explicit (ftp-srv)", (root) => overFtp(root, "explicit")],
   ["FTPS, implicit (ftp-srv)", (root) => overFtp(root, "implicit")],
   [
-    "FTP in the clear (ftp-srv)",
+    "plaintext FTP (ftp-srv)",
     async (root) => {
       const server = await ftpServer(root);
       const place = { host: "127.0.0.1", port: server.port, path: "/in", tls: "none" } as const;
@@ -71,7 +71,7 @@ const ways: readonly [name: string, serve: (root: string) => Promise<Served>, ne
     },
   ],
   [
-    "FTPS (vsftpd, which wants TLS sessions to be resumed)",
+    "FTPS (vsftpd, which requires TLS session resumption)",
     async (root) => {
       const certificate = await selfSigned("localhost");
       const server = await vsftpServer(root, certificate);
@@ -88,20 +88,20 @@ const ways: readonly [name: string, serve: (root: string) => Promise<Served>, ne
   ],
 ];
 
-/** Runs a promise in a folder on this disk, `in`, and through the way into it that is being tried. */
-type Promised = (what: string, test: (served: Served, path: string) => Promise<void>) => void;
+/** Declares a test that gets access to a folder, and the folder's path on this machine. */
+type DeclareTest = (title: string, test: (served: Served, path: string) => Promise<void>) => void;
 
-/** Runs promises over every way into a folder there is, and over servers of Debian's where they are installed. */
-export function onEachFolder(what: string, promises: (promise: Promised) => void): void {
-  for (const [name, serve, program] of ways) {
-    const why = program && missing(program);
-    if (why) {
-      passOver(`${what} over ${name}`, why);
+/** Declares tests for every kind of folder. Debian's servers are skipped if they are not installed. */
+export function onEachFolder(what: string, declare: (test: DeclareTest) => void): void {
+  for (const [name, serve, program] of kinds) {
+    const reason = program && missing(program);
+    if (reason) {
+      skipTest(`${what} over ${name}`, reason);
       continue;
     }
     describe(`${what} over ${name}`, () => {
-      promises((promise, run) =>
-        test(promise, async () => {
+      declare((title, run) =>
+        test(title, async () => {
           using root = home();
           const path = join(root.path, "in");
           mkdirSync(path);
@@ -113,10 +113,10 @@ export function onEachFolder(what: string, promises: (promise: Promised) => void
   }
 }
 
-/** A folder below one, that servers which are other users may write to as well. */
+/** Creates a subfolder to which servers of other users can write, too. */
 export function folderIn(path: string, name: string): string {
-  const below = join(path, name);
-  mkdirSync(below);
-  chmodSync(below, 0o777);
-  return below;
+  const subfolder = join(path, name);
+  mkdirSync(subfolder);
+  chmodSync(subfolder, 0o777);
+  return subfolder;
 }

@@ -2,10 +2,10 @@ import net, { type AddressInfo } from "node:net";
 import { FtpSrv } from "ftp-srv";
 import type { Pair } from "./certificates.ts";
 
-/** A real FTP server on loopback, over a folder of this machine. */
+/** A real FTP server on loopback that serves a local folder. */
 export interface FtpServer extends AsyncDisposable {
   readonly port: number;
-  /** Logins that were taken. */
+  /** Names of the successful logins, in order. */
   readonly logins: string[];
   password: string;
   close(): Promise<void>;
@@ -13,7 +13,7 @@ export interface FtpServer extends AsyncDisposable {
 
 export const username = "bridge";
 
-/** @param tls in the clear without; `explicit` from AUTH TLS on, `implicit` from the first byte on */
+/** @param tls `explicit` starts TLS with AUTH TLS, `implicit` with the first byte; without `tls`, plaintext */
 export async function ftpServer(
   root: string,
   tls?: { readonly kind: "explicit" | "implicit"; readonly certificate: Pair },
@@ -31,7 +31,7 @@ export async function ftpServer(
     log,
     ...(tls && { tls: { cert: tls.certificate.cert, key: tls.certificate.key } }),
   });
-  // It would end the whole process on a signal. Nobody asked it to.
+  // Remove the signal handlers with which ftp-srv would end the test process.
   for (const [i, signal] of signals.entries()) {
     for (const listener of process.listeners(signal)) if (!known[i]?.includes(listener)) process.off(signal, listener);
   }
@@ -42,7 +42,7 @@ export async function ftpServer(
     resolve({ root });
   });
   server.on("client-error", quiet);
-  // Its answers come in small pieces, and each would wait 40 ms for the one before.
+  // ftp-srv answers in small pieces, each of which Nagle's algorithm would delay by 40 ms.
   (server as unknown as { server: net.Server }).server.on("connection", (socket) => socket.setNoDelay(true));
   await server.listen();
   const close = async () => {
@@ -51,7 +51,7 @@ export async function ftpServer(
   return Object.assign(state, { port, close, [Symbol.asyncDispose]: close });
 }
 
-/** A port nobody listens on just now. */
+/** Returns a port that no process listens on at the moment. */
 export async function freePort(): Promise<number> {
   const server = net.createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -2,11 +2,11 @@
 export interface Call {
   /** `sqs:SendMessage` */
   readonly action: string;
-  /** An ARN, or `*` for an action that knows no resource. */
+  /** An ARN, or `*` for an action without a resource. */
   readonly resource: string;
 }
 
-/** What a policy allows: a permission in which either part may hold wildcards. */
+/** Permission that a policy allows. Action and resource may contain wildcards. */
 export type Grant = Call;
 
 /** A policy's statement, its values resolved to text. */
@@ -16,7 +16,7 @@ export interface Statement {
   readonly Resource?: string | readonly string[];
 }
 
-/** What statements allow, an action and a resource each. @throws where one does not simply allow */
+/** Expands statements to one grant per action and resource. @throws {Error} if a statement is not a plain `Allow` */
 export function grantsIn(statements: Statement | readonly Statement[]): Grant[] {
   return [statements].flat().flatMap((statement) => {
     const { Effect, Action, Resource } = statement as Statement;
@@ -25,7 +25,7 @@ export function grantsIn(statements: Statement | readonly Statement[]): Grant[] 
   });
 }
 
-/** Source: IAM, "Policy evaluation logic" and `Resource`: `*` is any text, `?` any character. */
+/** Returns true if a grant covers the call. Source: IAM, "Policy evaluation logic"; `*` is any text, `?` any character. */
 export function allows(grants: readonly Grant[], call: Call): boolean {
   return grants.some((grant) => covers(grant, call));
 }
@@ -43,7 +43,7 @@ function matches(pattern: string, text: string): boolean {
   return new RegExp(`^${source}$`, "s").test(text);
 }
 
-/** An ARN without what differs from account to account: `sqs:hms-bridge-inbox`. */
+/** Returns an ARN without its partition, region and account: `sqs:hms-bridge-inbox`. */
 export function shortArn(resource: string): string {
   const [, , service, , , ...rest] = resource.split(":");
   return resource.startsWith("arn:") ? `${service}:${rest.join(":")}` : resource;

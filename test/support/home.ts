@@ -2,12 +2,13 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
-/** A folder of its own for one test, with the given files, that is gone afterwards. */
+/** A temporary folder for one test. Disposing it removes the folder. */
 export interface Home extends Disposable {
   readonly path: string;
   write(file: string, text: string): void;
 }
 
+/** @param files text of the first files, by path */
 export function home(files: Readonly<Record<string, string>> = {}): Home {
   const path = mkdtempSync(join(tmpdir(), "bridge-test-"));
   const write = (file: string, text: string) => {
@@ -18,7 +19,7 @@ export function home(files: Readonly<Record<string, string>> = {}): Home {
   return { path, write, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
 
-/** The eleven lines of the first sheet, without its examples. */
+/** Text of mappings/per_diem.yaml, without its examples. */
 export const perDiemSheet = `# mappings/per_diem.yaml
 source_event: policy.per_diem.updated
 targets:

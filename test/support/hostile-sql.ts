@@ -1,4 +1,4 @@
-/** Texts that would do harm, or break a statement, if they were ever part of one. */
+/** Texts that would do harm or break a statement if a connector put them into its SQL. */
 export const hostile: readonly string[] = [
   "'",
   "''",

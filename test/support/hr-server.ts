@@ -2,7 +2,7 @@ import type { ServerResponse } from "node:http";
 import type { ServerOptions } from "node:https";
 import { type Answer, type Received, type TargetServer, targetServer } from "./target-server.ts";
 
-/** One event as the HR service reads it. */
+/** The parts of an event that the HR service reads. */
 export interface HrEvent {
   readonly originator: { readonly eventID: string };
   readonly data: {
@@ -11,25 +11,25 @@ export interface HrEvent {
   };
 }
 
-/** An HR service that takes events in the manner of ADP's, and counts what they did. */
+/** An HR service that accepts events as ADP does and records their effects. */
 export interface HrServer {
   readonly target: TargetServer;
-  /** Every event it carried out, once an event id. */
+  /** Every event applied, once per event id. */
   readonly effects: HrEvent[];
-  /** Who is refused: by `associateOID`, with the path that is blamed. */
+  /** Workers whose events are refused: `associateOID` to the path named in the error. */
   readonly refused: Map<string, string>;
-  /** How: row by row in a 200, the whole call with 400 and the rows named, or without a word of whom. */
+  /** Form of a refusal: per row in a 200, a 400 that names the bad rows, or a 400 that names none. */
   manner: "rows" | "whole" | "silent";
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 export interface HrOptions {
   readonly secure?: ServerOptions;
-  /** Whether a request may be made at all. */
+  /** Returns true if the request is authorized. */
   readonly accepts?: (authorization: string | undefined) => boolean | Promise<boolean>;
 }
 
-/** Answers as ADP does, with what is wrong in a `confirmMessage`. Transcribed from adpllc/marketplace-sample-payloads. */
+/** Reports errors in a `confirmMessage`, as ADP does. Transcribed from adpllc/marketplace-sample-payloads. */
 export async function hrServer({ secure, accepts = () => true }: HrOptions = {}): Promise<HrServer> {
   const effects: HrEvent[] = [];
   const seen = new Set<string>();
@@ -38,7 +38,7 @@ export async function hrServer({ secure, accepts = () => true }: HrOptions = {})
     refused: new Map(),
     manner: "rows",
   };
-  const carryOut = (event: HrEvent) => {
+  const apply = (event: HrEvent) => {
     if (seen.has(event.originator.eventID)) return;
     seen.add(event.originator.eventID);
     effects.push(event);
@@ -58,7 +58,7 @@ export async function hrServer({ secure, accepts = () => true }: HrOptions = {})
     );
     if (bad.length > 0 && hr.manner === "whole") return send(response, 400, confirm);
     const isBad = new Set(bad.map(({ event }) => event));
-    for (const event of events) if (!isBad.has(event)) carryOut(event);
+    for (const event of events) if (!isBad.has(event)) apply(event);
     const done = events.map((event) => ({
       eventStatusCode: { codeValue: isBad.has(event) ? "failed" : "complete" },
       data: { eventContext: event.data.eventContext },
@@ -70,7 +70,7 @@ export async function hrServer({ secure, accepts = () => true }: HrOptions = {})
   return Object.assign(hr, { target, [Symbol.asyncDispose]: target.close });
 }
 
-/** The answer that takes every event of a call. */
+/** Answers a call by accepting every event in it. */
 export const takesAll = ({ body }: Received, response: ServerResponse): void => {
   const { events = [] } = (body ?? {}) as { events?: HrEvent[] };
   send(response, 200, { events: events.map(() => ({ eventStatusCode: { codeValue: "complete" }, links: [] })) });
@@ -101,16 +101,16 @@ function confirmMessage(status: string, resourceMessages: readonly unknown[]) {
   };
 }
 
-/** Its words repeat what it does not like, as real ones do. */
+/** Creates a message that repeats the rejected value, as ADP's messages do. */
 function resourceMessage(id: string, path: string) {
-  const words = `${path} This value must be in the range: 0 to 40, and is 99`;
+  const text = `${path} This value must be in the range: 0 to 40, and is 99`;
   return {
     resourceMessageID: { idValue: id, schemeName: "resourceMessageID", schemeAgencyName: "WFN" },
     processMessages: [
       {
-        processMessageID: { idValue: words, schemeName: "processMessageID", schemeAgencyName: "WFN" },
+        processMessageID: { idValue: text, schemeName: "processMessageID", schemeAgencyName: "WFN" },
         messageTypeCode: { codeValue: "error" },
-        userMessage: { messageTxt: `Label not found, missing following key: ${words}` },
+        userMessage: { messageTxt: `Label not found, missing following key: ${text}` },
       },
     ],
   };

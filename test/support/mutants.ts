@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import type { Json, JsonObject } from "../../bridge/values/json.ts";
 
-/** What parsers stumble over, in any language. */
+/** Values that often break parsers of any language. */
 const nasty = [
   "",
   "\0",
@@ -21,16 +21,16 @@ const nasty = [
   "x".repeat(5_000),
 ] as const;
 
-/** A place in a text or a tree of whatever size: taken modulo that. */
+/** A position in a text or tree of any size: callers reduce it modulo the size. */
 const anywhere = fc.nat(1_000_003);
 
 /**
- * Good texts with up to eight things done to them: a piece cut out, doubled, moved, or something nasty put in. They come
- * further into what reads them than text made of nothing would.
+ * Generates valid texts with up to eight changes: a piece is removed, repeated or moved, or a token is inserted. They
+ * reach deeper into a parser than random text does.
  *
- * @param tokens what has a meaning in their language
+ * @param tokens tokens of the texts' language
  */
-export function mutants(good: readonly string[], tokens: readonly string[]): fc.Arbitrary<string> {
+export function mutants(valid: readonly string[], tokens: readonly string[]): fc.Arbitrary<string> {
   const change = fc.record({
     kind: fc.constantFrom("cut", "double", "move", "put"),
     at: anywhere,
@@ -38,23 +38,23 @@ export function mutants(good: readonly string[], tokens: readonly string[]): fc.
     length: fc.nat(40),
     what: fc.oneof(fc.constantFrom(...tokens), fc.constantFrom(...nasty), fc.string({ unit: "binary", maxLength: 4 })),
   });
-  return fc.tuple(fc.constantFrom(...good), fc.array(change, { maxLength: 8 })).map(([text, changes]) => {
+  return fc.tuple(fc.constantFrom(...valid), fc.array(change, { maxLength: 8 })).map(([text, changes]) => {
     for (const { kind, at, to, length, what } of changes) {
       const from = at % (text.length + 1);
       const piece = text.slice(from, from + length);
       const without = text.slice(0, from) + text.slice(from + length);
-      const put = (into: string, where: number, more: string) => into.slice(0, where) + more + into.slice(where);
+      const insert = (into: string, index: number, added: string) => into.slice(0, index) + added + into.slice(index);
       if (kind === "cut") text = without;
-      if (kind === "double") text = put(text, from, piece);
-      if (kind === "move") text = put(without, to % (without.length + 1), piece);
-      if (kind === "put") text = put(text, from, what);
+      if (kind === "double") text = insert(text, from, piece);
+      if (kind === "move") text = insert(without, to % (without.length + 1), piece);
+      if (kind === "put") text = insert(text, from, what);
     }
     return text;
   });
 }
 
-/** Good JSON, of which up to four values are others, are gone, or have another name: JSON still. */
-export function jsonMutants(good: JsonObject): fc.Arbitrary<string> {
+/** Generates valid JSON from an object by replacing, removing or renaming one to four of its values. */
+export function jsonMutants(valid: JsonObject): fc.Arbitrary<string> {
   const value = fc.oneof({ weight: 2, arbitrary: fc.jsonValue({ maxDepth: 3 }) }, fc.constantFrom(...nasty));
   const change = fc.record({
     kind: fc.constantFrom("replace", "remove", "rename"),
@@ -63,23 +63,23 @@ export function jsonMutants(good: JsonObject): fc.Arbitrary<string> {
     name: fc.oneof(fc.constantFrom(...nasty), fc.string({ unit: "binary", maxLength: 8 })),
   });
   return fc.array(change, { minLength: 1, maxLength: 4 }).map((changes) => {
-    const tree = structuredClone(good);
+    const tree = structuredClone(valid);
     for (const { kind, at, value, name } of changes) {
       const places = placesIn(tree);
-      const [holder, key] = places[at % places.length] ?? [tree, "id"];
-      const held = holder[key] as Json;
-      if (kind !== "replace") delete holder[key];
-      if (kind === "replace") holder[key] = value as Json;
-      if (kind === "rename") holder[name] = held;
+      const [parent, key] = places[at % places.length] ?? [tree, "id"];
+      const renamed = parent[key] as Json;
+      if (kind !== "replace") delete parent[key];
+      if (kind === "replace") parent[key] = value as Json;
+      if (kind === "rename") parent[name] = renamed;
     }
     return JSON.stringify(tree);
   });
 }
 
-/** Every value of a tree: what holds it, and by which name. */
-function placesIn(holder: JsonObject): [JsonObject, string][] {
-  return Object.entries(holder).flatMap(([key, value]) => [
-    [holder, key] as [JsonObject, string],
+/** Lists every value of a tree by its parent object and key. */
+function placesIn(parent: JsonObject): [JsonObject, string][] {
+  return Object.entries(parent).flatMap(([key, value]) => [
+    [parent, key] as [JsonObject, string],
     ...(typeof value === "object" && value !== null ? placesIn(value as JsonObject) : []),
   ]);
 }

@@ -12,7 +12,7 @@ import { home } from "./home.ts";
 
 export const token = "the-token-of-this-test";
 
-/** A call's answer, already held against the document. */
+/** A call's answer, already validated against the OpenAPI document. */
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
@@ -20,8 +20,8 @@ export interface Answer {
   readonly body: any;
 }
 
-/** A bridge at work with its API on a port of its own, and one fake target. */
-export interface OpsOffice extends AsyncDisposable {
+/** A running bridge with one fake target, and its API on a free port. */
+export interface TestApi extends AsyncDisposable {
   readonly url: string;
   readonly target: FakeTarget;
   readonly engine: LocalEngine;
@@ -29,10 +29,10 @@ export interface OpsOffice extends AsyncDisposable {
   readonly lines: LogLine[];
   get(path: string): Promise<Answer>;
   post(path: string, body: unknown): Promise<Answer>;
-  /** Any request, with nothing added. */
+  /** Sends a request as given, without credentials. */
   raw(path: string, init?: RequestInit): Promise<Response>;
-  /** Publishes a rate for a record, and waits until its packet is closed or held. */
-  emit(record: string, data: Record<string, unknown>): Promise<string>;
+  /** Publishes a rate for an entity and waits until its packet is closed or held. @returns the packet's id */
+  emit(entity: string, data: Record<string, unknown>): Promise<string>;
 }
 
 const sheet = `
@@ -43,7 +43,7 @@ targets:
     map: { new_rate: dailyRate, note: note, city: city }
 `;
 
-export async function anOpsOffice(): Promise<OpsOffice> {
+export async function startTestApi(): Promise<TestApi> {
   const folder = home({ "governance.yaml": "otherwise: block" });
   const target = fakeTarget();
   const lines: LogLine[] = [];
@@ -65,8 +65,8 @@ export async function anOpsOffice(): Promise<OpsOffice> {
     };
     const response = await raw(path, { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) });
     const answer: unknown = await response.json();
-    const fault = faultOf(method, path, response, answer);
-    if (fault) throw new Error(`${method} ${path} answered ${response.status}, ${fault}: ${JSON.stringify(answer)}`);
+    const issue = schemaIssue(method, path, response, answer);
+    if (issue) throw new Error(`${method} ${path} answered ${response.status}, ${issue}: ${JSON.stringify(answer)}`);
     return { status: response.status, headers: response.headers, body: answer };
   };
   return {
@@ -78,18 +78,18 @@ export async function anOpsOffice(): Promise<OpsOffice> {
     raw,
     get: (path) => call("GET", path),
     post: (path, body) => call("POST", path, body),
-    async emit(record, data) {
-      const id = `${record} ${engine.clock.stamp()}`;
+    async emit(entity, data) {
+      const id = `${entity} ${engine.clock.stamp()}`;
       const key = await bridge.emit({
         id,
         source: "hms.policy",
         type: "policy.per_diem.updated",
-        subject: record,
+        subject: entity,
         data: data as never,
       });
       await until(async () => (await engine.store.read("event", [key]))[0] !== undefined);
       const [packet] = (await engine.store.packets({ event: key, newestFirst: true, limit: 1 })).items;
-      if (!packet) throw new Error(`${key} made no packet`);
+      if (!packet) throw new Error(`event ${key} has no packet`);
       await bridge.finished(packet.packet.id);
       return packet.packet.id;
     },
@@ -105,14 +105,14 @@ export const document = openApiOf(endpoints, { host: "local", version: "0" });
 const ajv = new Ajv2020({ strict: false, validateFormats: false });
 const validators = new Map<string, ReturnType<typeof ajv.compile>>();
 
-/** What of an answer does not fit the document. */
-export function faultOf(method: string, path: string, response: Response, answer: unknown): string | undefined {
-  const place = path.split("?")[0] as string;
+/** Returns the mismatch between an answer and the OpenAPI document, or `undefined` if it conforms. */
+export function schemaIssue(method: string, path: string, response: Response, answer: unknown): string | undefined {
+  const pathname = path.split("?")[0] as string;
   const operation = endpoints.find(
     (one) =>
-      one.method.toUpperCase() === method && new RegExp(`^${one.path.replace(/\{\w+\}/g, "[^/]+")}$`).test(place),
+      one.method.toUpperCase() === method && new RegExp(`^${one.path.replace(/\{\w+\}/g, "[^/]+")}$`).test(pathname),
   );
-  if (!operation) return response.status === 404 ? undefined : "and is in no document";
+  if (!operation) return response.status === 404 ? undefined : "which is not documented";
   const type = (response.headers.get("content-type") ?? "").split(";")[0] as string;
   const name = `${operation.id} ${response.status} ${type}`;
   let valid = validators.get(name);
@@ -120,7 +120,7 @@ export function faultOf(method: string, path: string, response: Response, answer
     // biome-ignore lint/suspicious/noExplicitAny: a document is a tree of anything
     const paths = document.paths as any;
     const schema = paths[operation.path][operation.method].responses[String(response.status)]?.content[type]?.schema;
-    if (!schema) return `which the document does not say of ${operation.id} as ${type}`;
+    if (!schema) return `which is not documented for ${operation.id} with ${type}`;
     valid = ajv.compile({ ...schema, components: document.components });
     validators.set(name, valid);
   }

@@ -1,15 +1,15 @@
 import { PGlite } from "@electric-sql/pglite";
 import { PGLiteSocketServer } from "@electric-sql/pglite-socket";
 
-/** PostgreSQL as a library in this process, on a port of loopback. Its database is called `postgres`. */
+/** PGlite, which is PostgreSQL in this process, behind a socket on loopback. Its database is `postgres`. */
 export interface PgliteServer extends AsyncDisposable {
   readonly port: number;
   readonly login: { readonly user: string; readonly password: string };
-  /** Runs a statement past the wire. */
+  /** Runs a statement directly, not through the socket. */
   ask(sql: string): Promise<Record<string, unknown>[]>;
 }
 
-/** @param ddl what is in it from the beginning */
+/** @param ddl statements that create the initial tables */
 export async function pgliteServer(ddl: string): Promise<PgliteServer> {
   const db = await PGlite.create();
   const server = new PGLiteSocketServer({ db, host: "127.0.0.1", port: 0, maxConnections: 20 });

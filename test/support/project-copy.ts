@@ -3,37 +3,37 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { projectRoot } from "../../infra/bundle.ts";
 
-/** The project in a folder of its own, with files more. Gone when disposed of. */
+/** A copy of the project in a temporary folder. Disposing it removes the folder. */
 export interface ProjectCopy extends Disposable {
   readonly path: string;
 }
 
-/** What a deployment is made of, and nothing else. */
-const parts =
+/** Files that a deployment consists of. */
+const deployed =
   /^(bridge|cli|connectors|functions|governance\.yaml|infra|mappings|ops|platform|cdk\.json|package\.json)(\/|$)/;
 
-/** What its command line and its tests take besides. */
-const more = /^(library|ops|index\.ts|test|vitest\.config\.ts)(\/|$)/;
+/** Files that the command line and the tests need in addition. */
+const development = /^(library|ops|index\.ts|test|vitest\.config\.ts)(\/|$)/;
 
 /**
- * Copies what a deployment is made of, and adds files as somebody would who works on it.
+ * Copies the files of a deployment and adds others, as a developer would.
  *
- * @param whole with its command line and its tests
+ * @param whole includes the command line and the tests
  */
 export function projectCopy(files: Readonly<Record<string, string>>, { whole = false } = {}): ProjectCopy {
-  const isPart = (path: string) => parts.test(path) || (whole && more.test(path));
+  const isIncluded = (path: string) => deployed.test(path) || (whole && development.test(path));
   const path = mkdtempSync(join(tmpdir(), "bridge-project-"));
   cpSync(projectRoot, path, {
     recursive: true,
-    filter: (source) => source === projectRoot || isPart(relative(projectRoot, source)),
+    filter: (source) => source === projectRoot || isIncluded(relative(projectRoot, source)),
   });
   symlinkSync(join(projectRoot, "node_modules"), join(path, "node_modules"));
   for (const [file, text] of Object.entries(files)) writeFileSync(join(path, file), text);
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }
 
-/** The project's own cdk.json with settings more, as an operator would change it. */
-export function cdkJsonWith(more: Readonly<Record<string, unknown>>): string {
+/** Returns the project's cdk.json with additional context settings. */
+export function cdkJsonWith(settings: Readonly<Record<string, unknown>>): string {
   const cdkJson = JSON.parse(readFileSync(join(projectRoot, "cdk.json"), "utf8")) as { context: object };
-  return JSON.stringify({ ...cdkJson, context: { ...cdkJson.context, ...more } });
+  return JSON.stringify({ ...cdkJson, context: { ...cdkJson.context, ...settings } });
 }

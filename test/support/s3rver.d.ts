@@ -1,4 +1,4 @@
-// What the tests use of s3rver, which brings no types.
+// Declares the parts of s3rver that the tests use; the package has no types.
 declare module "s3rver" {
   // biome-ignore lint/style/noDefaultExport: it is what s3rver exports
   export default class S3rver {

@@ -5,8 +5,9 @@ import type { Clock } from "../../bridge/ports/clock.ts";
 import type { RememberedSeal } from "../../bridge/ports/records.ts";
 import type { AppendedPort, SealsPort } from "../../bridge/ports/seals.ts";
 
-/** Seals in memory, to be tampered with by number. */
+/** Seals in memory, which a test can tamper with. */
 export interface MemorySeals extends SealsPort {
+  /** Seals by number. */
   readonly texts: Map<number, string>;
   newest: RememberedSeal | undefined;
 }
@@ -48,7 +49,7 @@ export function aKeyPair() {
   return { publicKey, signer };
 }
 
-/** Everything it takes to seal a ledger, and to hold it against the seals. */
+/** Everything needed to seal a ledger and to verify it against its seals. */
 export interface Sealing extends Sealer {
   readonly seals: MemorySeals;
   readonly evidence: Evidence;

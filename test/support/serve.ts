@@ -5,16 +5,16 @@ import { createInterface } from "node:readline";
 
 const cli = join(import.meta.dirname, "..", "..", "cli", "main.js");
 
-/** A `bridge serve` in a process of its own. */
+/** A `bridge serve` in its own process. */
 export interface Served {
   readonly process: ChildProcess;
-  /** Every line it printed so far. */
+  /** Every line printed so far. */
   readonly lines: string[];
-  /** Ends it, by whatever signal, and waits until it is gone. */
+  /** Sends the signal and waits for the process to exit. */
   end(signal: "SIGTERM" | "SIGKILL"): Promise<void>;
 }
 
-/** Starts `bridge serve --json` in a folder that holds `mappings/` and perhaps `bridge.yaml`; resolves when it serves. */
+/** Starts `bridge serve --json` in a folder with `mappings/` and an optional `bridge.yaml`. Resolves once it serves. */
 export async function serve(cwd: string, ...args: string[]): Promise<Served> {
   const child = spawn(process.execPath, [cli, "serve", "--json", ...args], { cwd, stdio: ["ignore", "pipe", "pipe"] });
   const lines: string[] = [];
@@ -36,15 +36,15 @@ export async function serve(cwd: string, ...args: string[]): Promise<Served> {
     lines,
     async end(signal) {
       if (child.exitCode !== null || child.signalCode !== null) return;
-      const gone = once(child, "exit");
+      const exited = once(child, "exit");
       child.kill(signal);
-      await gone;
+      await exited;
     },
   };
 }
 
-/** A `bridge` that goes on until it is ended, with what it printed first. */
-export function printing(
+/** Starts a `bridge` command that runs until it is disposed of, and captures the first line it prints. */
+export function longRunning(
   env: Readonly<Record<string, string>>,
   cwd: string,
   ...args: string[]
@@ -62,19 +62,19 @@ export function printing(
     first,
     async [Symbol.asyncDispose]() {
       if (child.exitCode !== null) return;
-      const gone = once(child, "exit");
+      const exited = once(child, "exit");
       child.kill("SIGTERM");
-      await gone;
+      await exited;
     },
   };
 }
 
-/** Runs `bridge` once, and gives back what it printed and its exit code. */
+/** Runs `bridge` once and returns its output and exit code. */
 export function bridge(cwd: string, ...args: string[]): Promise<{ code: number; out: string; err: string }> {
   return bridgeFed(cwd, "", ...args);
 }
 
-/** The same, by somebody else's environment. */
+/** Runs `bridge` once with additional environment variables. */
 export function bridgeAs(
   env: Readonly<Record<string, string>>,
   cwd: string,
@@ -83,7 +83,7 @@ export function bridgeAs(
   return bridgeRun({ cwd, env: { ...process.env, ...env } }, "", args);
 }
 
-/** The same, with something on its standard input. */
+/** Runs `bridge` once with text on its standard input. */
 export function bridgeFed(
   cwd: string,
   input: string,
@@ -98,7 +98,7 @@ async function bridgeRun(
   args: readonly string[],
 ): Promise<{ code: number; out: string; err: string }> {
   const child = spawn(process.execPath, [cli, ...args], { ...where, stdio: ["pipe", "pipe", "pipe"] });
-  // It may end without having read.
+  // The process may exit before it reads its input.
   child.stdin.on("error", () => {});
   child.stdin.end(input);
   const chunks: { out: Buffer[]; err: Buffer[] } = { out: [], err: [] };

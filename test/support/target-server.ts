@@ -2,11 +2,11 @@ import http from "node:http";
 import https from "node:https";
 import type { AddressInfo } from "node:net";
 
-/** One request as a target saw it. */
+/** One request as the target received it. */
 export interface Received {
   readonly method: string;
   readonly path: string;
-  /** Parsed where it is JSON, else its text. */
+  /** The parsed body if it is JSON, else its text. */
   readonly body: unknown;
   readonly key: string | undefined;
   readonly headers: http.IncomingHttpHeaders;
@@ -14,18 +14,19 @@ export interface Received {
 
 export type Answer = (request: Received, response: http.ServerResponse) => void;
 
-/** A real HTTP server on loopback that stands for an outside system, and counts effects, not calls. */
+/** A real HTTP server on loopback that plays an outside system. */
 export interface TargetServer {
   readonly url: string;
-  /** Every request that changes something, in order. */
+  /** Every request other than GET and HEAD, in order. */
   readonly received: Received[];
-  /** Requests with different idempotency keys: what a target with a memory would have done. */
+  /** Returns the last request of each idempotency key: the effects at a target that recognizes repeats. */
   effects(): Received[];
-  /** How it answers from now on. */
+  /** Answers all further requests. */
   answer: Answer;
-  /** Breaks every connection and takes no new one, or wakes again on the same port. */
-  sleep(): Promise<void>;
-  wake(): Promise<void>;
+  /** Breaks every connection and stops listening. */
+  stop(): Promise<void>;
+  /** Listens again on the same port. */
+  restart(): Promise<void>;
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -34,7 +35,7 @@ export const taken: Answer = (_, response) => {
   response.writeHead(204).end();
 };
 
-/** @param secure makes it one that speaks TLS, and may ask for certificates */
+/** @param secure TLS options; without them, the server uses plain HTTP */
 export async function targetServer(answer: Answer = taken, secure?: https.ServerOptions): Promise<TargetServer> {
   const received: Received[] = [];
   const target = { answer };
@@ -72,8 +73,8 @@ export async function targetServer(answer: Answer = taken, secure?: https.Server
     set answer(next) {
       target.answer = next;
     },
-    sleep: close,
-    async wake() {
+    stop: close,
+    async restart() {
       server = await listen(make(), port);
     },
     close,

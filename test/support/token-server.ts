@@ -4,26 +4,26 @@ import type { AddressInfo } from "node:net";
 import Provider from "oidc-provider";
 import type { Authority } from "./certificates.ts";
 
-/** A real authorization server on loopback, for one client at a time. */
+/** A real OAuth 2.0 authorization server on loopback, for one client at a time. */
 export interface TokenServer extends AsyncDisposable {
   readonly tokenUrl: string;
-  /** How many tokens it has given out. */
-  readonly given: () => number;
-  /** Whether a request's `Authorization` header carries a token that is good now. */
+  /** Counts the tokens issued so far. */
+  readonly issued: () => number;
+  /** Returns true if the `Authorization` header contains a token that is valid now. */
   accepts(authorization: string | undefined): Promise<boolean>;
-  /** Takes back every token so far. */
+  /** Revokes every token issued so far. */
   revokeAll(): void;
-  /** From now on only this secret is good. */
+  /** Replaces the client's secret. */
   rotate(clientSecret: string): void;
 }
 
 export interface TokenServerOptions {
   readonly clientId: string;
   readonly clientSecret: string;
-  /** Life of a token. */
+  /** Lifetime of a token. */
   readonly seconds?: number;
   readonly clientAuth?: "client_secret_post" | "client_secret_basic";
-  /** Speaks TLS, and only to those with a certificate of this authority. */
+  /** Requires mutual TLS with client certificates of this authority. */
   readonly authority?: Authority;
 }
 
@@ -35,7 +35,7 @@ export async function tokenServer(options: TokenServerOptions): Promise<TokenSer
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const origin = `${authority ? "https" : "http"}://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const tokens = new Set<string>();
-  let given = 0;
+  let issued = 0;
   const providerWith = (clientSecret: string) => {
     const provider = quietly(
       () =>
@@ -56,7 +56,7 @@ export async function tokenServer(options: TokenServerOptions): Promise<TokenSer
         }),
     );
     provider.on("client_credentials.saved", ({ jti }) => {
-      given++;
+      issued++;
       tokens.add(jti);
     });
     return provider;
@@ -65,7 +65,7 @@ export async function tokenServer(options: TokenServerOptions): Promise<TokenSer
   server.on("request", (request, response) => void provider.callback()(request, response));
   return {
     tokenUrl: `${origin}/token`,
-    given: () => given,
+    issued: () => issued,
     async accepts(authorization = "") {
       const token = authorization.replace(/^Bearer /, "");
       return tokens.has(token) && (await provider.ClientCredentials.find(token)) !== undefined;
@@ -83,7 +83,7 @@ export async function tokenServer(options: TokenServerOptions): Promise<TokenSer
   };
 }
 
-/** It warns of keys and a store that are not for production. */
+/** Suppresses the provider's warnings about keys and a store that are unfit for production. */
 function quietly<T>(make: () => T): T {
   const { warn } = console;
   console.warn = () => {};

@@ -1,13 +1,13 @@
 import type { Call } from "../../support/grants.ts";
 import { sourceIn } from "./move-tasks.ts";
 
-/** A request as the AWS SDK for JavaScript writes it. */
+/** A request of the AWS SDK for JavaScript. */
 export interface SignedRequest {
   readonly method: string;
   /** Path and query. */
   readonly path: string;
   readonly target: string | undefined;
-  /** The service and region its signature names. */
+  /** Service and region in the signature. */
   readonly service: string;
   readonly region: string;
   readonly account: string;
@@ -17,10 +17,10 @@ export interface SignedRequest {
 type Json = Readonly<Record<string, unknown>>;
 
 /**
- * The permissions a request takes.
+ * Returns the permissions that a request needs.
  *
  * Source: Service Authorization Reference; DynamoDB, "Using IAM with PartiQL"; SQS, `StartMessageMoveTask`.
- * @throws for a request nobody has taught it yet
+ * @throws {Error} if the request is not supported here
  */
 export function callsOf(request: SignedRequest): Call[] {
   const { service, target, region, account } = request;
@@ -35,7 +35,7 @@ export function callsOf(request: SignedRequest): Call[] {
       return sqsCalls(operation, input, call, arn);
     case "secretsmanager": {
       const id = String(input.SecretId);
-      // Asked for by its name, a secret's ARN ends with six characters nobody knows.
+      // The request has only the secret's name; its ARN ends with six random characters.
       return [call(operation, id.startsWith("arn:") ? id : arn(`secret:${id}-??????`))];
     }
     case "lambda": {
@@ -49,7 +49,7 @@ export function callsOf(request: SignedRequest): Call[] {
       });
     case "appconfig": {
       const session = operation.startsWith("POST /configurationsessions");
-      // A token stands for the configuration its session was begun for; the bridge has one.
+      // A token identifies the configuration of its session, and the bridge has only one.
       const action = session ? "StartConfigurationSession" : "GetLatestConfiguration";
       return [call(action, arn("application/Application/environment/Environment/configuration/Profile"))];
     }
@@ -61,11 +61,13 @@ export function callsOf(request: SignedRequest): Call[] {
         .split("/");
       if (!place) return [call("ListBucket", `arn:aws:s3:::${bucket}`)];
       const action = operation === "GetObject" && /[?&]versionId=/.test(request.path) ? "GetObjectVersion" : operation;
-      // Objects are made as time goes by: what counts is where.
+      // Names of objects vary, so only the prefix is recorded.
       return [call(action, `arn:aws:s3:::${bucket}/${place}${name.length > 0 ? "/*" : ""}`)];
     }
     default:
-      throw new Error(`${service}:${operation} is a call the emulator's gateway does not know; teach it in calls.ts`);
+      throw new Error(
+        `the emulator's gateway does not support ${service}:${operation}; add it to test/aws/emulator/calls.ts`,
+      );
   }
 }
 
@@ -96,10 +98,10 @@ function dynamodbCalls(operation: string, input: Json): { action: string; table:
   }
 }
 
-/** A statement is not an action of IAM: what it does is. */
+/** Returns the IAM action of a PartiQL statement, and its table. */
 function statementCall(statement: string): { action: string; table: string } {
   const [, verb = "", table] = /^\s*(INSERT INTO|UPDATE|DELETE FROM|SELECT .* FROM)\s+"([^"]+)"/i.exec(statement) ?? [];
-  if (!table) throw new Error(`not a statement this reads: ${statement.slice(0, 40)}`);
+  if (!table) throw new Error(`unsupported statement: ${statement.slice(0, 40)}`);
   const kind = verb.slice(0, 6).toUpperCase();
   return { action: `PartiQL${kind[0]}${kind.slice(1).toLowerCase()}`, table };
 }

@@ -7,37 +7,37 @@ import { delimiter, dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { emulatorPython } from "./python.ts";
 
-/** Region of the emulated account. The emulator knows one partition, `aws`, so no region of GovCloud. */
+/** Region of the emulated account. The emulator supports only the partition `aws` and so no GovCloud region. */
 export const region = "us-east-1";
 export const account = "000000000000";
 
-/** The account's root, to the emulator. */
+/** Credentials that the emulator accepts as the account's root user. */
 export const rootCredentials = { accessKeyId: "test", secretAccessKey: "test" };
 
 const startMs = 60_000;
 const starts = 3;
 
 export interface EmulatorOptions {
-  /** True if it checks signatures and policies. */
+  /** True if the emulator checks signatures and policies. */
   readonly auth: boolean;
-  /** `AWS_ENDPOINT_URL` of the functions it runs. */
+  /** `AWS_ENDPOINT_URL` of the functions that the emulator runs. */
   readonly functionsEndpoint: string;
 }
 
-/** A MiniStack of its own: a free port, its own folder, gone with whoever started it. */
+/** A MiniStack process on a free port and with its own folder. It ends with the process that started it. */
 export interface Emulator extends AsyncDisposable {
   readonly port: number;
   /** Output of the emulator and its functions so far. */
   readonly log: readonly string[];
-  /** Turns its clock on. The clocks of its functions stay as they are. */
+  /** Advances the emulator's clock. The clocks of its functions do not change. */
   advance(ms: number): Promise<void>;
 }
 
-/** @throws PythonMissing; or with the end of its log where it does not start */
+/** @throws {PythonMissing} if Python is not usable @throws {Error} with the end of its log if it does not start */
 export async function startEmulator(options: EmulatorOptions): Promise<Emulator> {
   const python = await emulatorPython();
   for (let tries = 1; ; tries++) {
-    // Between the moment a port is found free and the emulator's start somebody else may take it.
+    // Another process may take the port before the emulator starts.
     const emulator = launch(python, options, await freePort());
     if (await emulator.ready) return emulator;
     await emulator[Symbol.asyncDispose]();
@@ -47,13 +47,13 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
 
 function launch(python: string, options: EmulatorOptions, port: number): Emulator & { ready: Promise<boolean> } {
   const home = mkdtempSync(join(tmpdir(), "bridge-emulator-"));
-  // The emulator's own worker script is CommonJS: a package.json above the temporary folder must not say otherwise.
+  // The emulator's worker script is CommonJS, whatever a package.json above the temporary folder says.
   writeFileSync(join(home, "package.json"), "{}");
   const child = spawn(python, [join(import.meta.dirname, "launch.py")], {
     cwd: home,
     env: environment(options, home, port),
     stdio: ["pipe", "pipe", "pipe"],
-    // A process group of its own, which launch.py ends when its standard input does.
+    // A separate process group, which launch.py ends when its standard input is closed.
     detached: true,
   });
   const log: string[] = [];
@@ -62,14 +62,14 @@ function launch(python: string, options: EmulatorOptions, port: number): Emulato
     const read = (line: string) => {
       if (line === "clock") return turned.shift()?.();
       log.push(line);
-      // Its own word, because on the same port somebody else's emulator may answer.
+      // Reads the log, because another emulator may answer on the same port.
       if (line.includes(`Running on http://127.0.0.1:${port}`)) resolve(true);
     };
     for (const stream of [child.stdout, child.stderr]) createInterface(stream).on("line", read);
     child.once("exit", () => resolve(false));
     setTimeout(() => resolve(false), startMs).unref();
   });
-  // Written to after it ended, it is simply gone.
+  // Ignores writes after the process has ended.
   child.stdin.on("error", () => {});
   return {
     port,
@@ -96,7 +96,7 @@ async function end(child: ChildProcessWithoutNullStreams): Promise<void> {
 
 function environment({ auth, functionsEndpoint }: EmulatorOptions, home: string, port: number): NodeJS.ProcessEnv {
   return {
-    // Its functions run on the Node that runs this.
+    // Functions run on the same Node as the tests.
     PATH: [dirname(process.execPath), process.env.PATH].join(delimiter),
     HOME: home,
     TMPDIR: home,
@@ -111,7 +111,7 @@ function environment({ auth, functionsEndpoint }: EmulatorOptions, home: string,
     AWS_ENDPOINT_URL: functionsEndpoint,
     AUTH: String(auth),
     LAMBDA_EXECUTOR: "local",
-    // Ports of services nobody here uses, which two runs at once would fight for.
+    // Ports of unused services, over which concurrent runs would conflict.
     IOT_MTLS_ENABLED: "0",
     SFTP_ENABLED: "0",
   };

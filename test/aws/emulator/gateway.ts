@@ -23,16 +23,16 @@ export interface Recorded {
 /** Returns true if the policies of the holder of these credentials allow the call. */
 export type Authorize = (accessKey: string, call: Call) => boolean;
 
-/** The proxy in front of the emulator: every request of the tests, the CDK and the functions passes through it. */
+/** Proxy in front of the emulator for all requests of the tests, the CDK and the functions. */
 export interface Gateway extends AsyncDisposable {
   readonly url: string;
   /** Requests of the functions, oldest first. */
   readonly recorded: Recorded[];
   /** Port of the emulator, 0 until it is known. */
   emulatorPort: number;
-  /** Decides calls that the emulator cannot judge itself. Absent: every call is allowed. */
+  /** Authorizes calls that the emulator cannot check. If absent, every call is allowed. */
   authorize: Authorize | undefined;
-  /** The error a function's request is answered with, in place of what the emulator would say. */
+  /** Returns an error code to answer a function's request with, instead of forwarding it. */
   fault: ((request: Recorded) => string | undefined) | undefined;
 }
 
@@ -40,7 +40,7 @@ export interface Gateway extends AsyncDisposable {
  * Provides what the emulator lacks, following AWS's documented rules: message move tasks, AppConfig's Lambda validators,
  * and IAM's view of PartiQL. Marks requests as sent over TLS, as they are to AWS, and records them.
  *
- * @param now the clock of move tasks, ms
+ * @param now clock of the move tasks, in ms
  */
 export async function openGateway(now: () => number = Date.now): Promise<Gateway> {
   const server = http.createServer();
@@ -75,7 +75,7 @@ class EmulatorGateway implements Gateway {
     server.on("request", (request, response) => {
       this.#serve(request, response).catch((error: Error) => {
         if (!response.headersSent)
-          refuse(response, error instanceof SqsError ? error.code : "InternalError", error.message);
+          reject(response, error instanceof SqsError ? error.code : "InternalError", error.message);
         else response.destroy();
       });
     });
@@ -105,8 +105,8 @@ class EmulatorGateway implements Gateway {
       const what = `${signer.service}.${operation || request.method}`;
       recorded = { accessKey: signer.accessKey, operation: what, calls, input, notFound: false };
       this.recorded.push(recorded);
-      const refusal = this.#refusalOf(recorded, operation);
-      if (refusal) return refuse(response, ...refusal);
+      const rejection = this.#rejectionOf(recorded, operation);
+      if (rejection) return reject(response, ...rejection);
     }
     if (signer?.service === "sqs" && MoveTasks.serves(operation)) {
       const answer = await this.#moves.answer(operation, JSON.parse(body.toString()));
@@ -115,13 +115,13 @@ class EmulatorGateway implements Gateway {
     }
     const application = deploymentIn(request);
     const invalid = application && (await this.#validate(application, body.toString()));
-    if (invalid) return refuse(response, "BadRequestException", invalid);
+    if (invalid) return reject(response, "BadRequestException", invalid);
     const error = await this.#forward(request, response, body);
     if (recorded) recorded.notFound = error.includes("ResourceNotFoundException");
   }
 
-  /** Returns the code and message with which a function's request is refused: a planted fault, or a denial. */
-  #refusalOf(recorded: Recorded, operation: string): readonly [code: string, message: string] | undefined {
+  /** Returns the code and message of an injected error or a denial, if a function's request is to be rejected. */
+  #rejectionOf(recorded: Recorded, operation: string): readonly [code: string, message: string] | undefined {
     const { accessKey, calls } = recorded;
     const fault = this.fault?.(recorded);
     if (fault) return [fault, "a fault the test has made"];
@@ -158,22 +158,22 @@ class EmulatorGateway implements Gateway {
   }
 }
 
-/** Prefix of the access key of a role's session: a function's, and the CDK's while it deploys. */
+/** Prefix of the access keys of role sessions, which functions and the CDK use. */
 const sessionKey = "ASIA";
 
-/** The signer of a request, with service and region. Source: Signature Version 4, the credential scope. */
+/** Returns the signer of a request, with service and region. Source: Signature Version 4, credential scope. */
 function signerOf(authorization = ""): { accessKey: string; region: string; service: string } | undefined {
   const [, accessKey, region, service] =
     /Credential=([^/]+)\/\d+\/([^/]+)\/([^/]+)\/aws4_request/.exec(authorization) ?? [];
   return accessKey && region && service ? { accessKey, region, service } : undefined;
 }
 
-/** The application whose configuration a request begins to deploy. Source: AppConfig API reference, `StartDeployment`. */
+/** Returns the AppConfig application of a deployment request. Source: AppConfig API reference, `StartDeployment`. */
 function deploymentIn({ method, url = "" }: http.IncomingMessage): string | undefined {
   return method === "POST" ? /^\/applications\/([^/]+)\/environments\/[^/]+\/deployments$/.exec(url)?.[1] : undefined;
 }
 
-function refuse(response: http.ServerResponse, code: string, message: string): void {
+function reject(response: http.ServerResponse, code: string, message: string): void {
   response.writeHead(400, { "content-type": "application/x-amz-json-1.0", "x-amzn-errortype": code });
   response.end(JSON.stringify({ __type: code, message, Message: message }));
 }

@@ -1,7 +1,7 @@
-"""Runs MiniStack for as long as standard input is open, however the process that holds it ends.
+"""Runs MiniStack until standard input is closed, even if the parent process is killed.
 
-A line on standard input is a number of ms: the emulator's clock goes on by it, and "clock" is answered.
-MiniStack and the functions it started are one process group, which ends as one.
+Each line on standard input is a number of ms by which the emulator's clock advances; "clock" is printed in response.
+MiniStack and the functions it started are one process group, which is ended as a whole.
 """
 
 import os
@@ -14,7 +14,7 @@ real_time = time.time
 ahead_seconds = 0.0
 
 
-def obey():
+def read_commands():
     global ahead_seconds
     for line in sys.stdin:
         ahead_seconds += float(line) / 1_000
@@ -23,7 +23,7 @@ def obey():
 
 
 time.time = lambda: real_time() + ahead_seconds
-threading.Thread(target=obey, daemon=True).start()
+threading.Thread(target=read_commands, daemon=True).start()
 
 from ministack.app import main  # noqa: E402: after the clock is ours
 

@@ -29,7 +29,7 @@ interface Task {
   moved: number;
 }
 
-/** An error as SQS names it. */
+/** An error with the code that SQS returns. */
 export class SqsError extends Error {
   readonly code: string;
 
@@ -42,11 +42,12 @@ export class SqsError extends Error {
 const tickMs = 20;
 
 /**
- * Message move tasks, which the emulator lacks: received from the source, sent to the destination, deleted, at a rate.
+ * Implements message move tasks, which the emulator lacks. It receives messages from the source, sends them to the
+ * destination and deletes them, at the requested rate.
  *
- * As SQS documents them: the source must be some queue's dead-letter queue, one task a source at a time, the ten newest
- * are listed, a moved message is a new one. A moved message is given its old message id for a deduplication id, as SQS
- * does for one that it moves to a dead-letter queue; the id it gives one that it moves back is documented nowhere.
+ * Follows the SQS documentation: the source must be a dead-letter queue, a source has one task at a time, the ten newest
+ * tasks are listed, and a moved message is a new message. Its deduplication id is the previous message id, as for
+ * messages that SQS moves to a dead-letter queue; SQS does not document the id for the opposite direction.
  */
 export class MoveTasks {
   readonly #client: SQSClient;
@@ -121,7 +122,7 @@ export class MoveTasks {
 
   #cancel({ TaskHandle }: z.output<typeof cancelSchema>): Record<string, unknown> {
     const task = this.#tasks.find(({ handle, status }) => handle === TaskHandle && status === "RUNNING");
-    if (!task) throw new SqsError("ResourceNotFoundException", "There is no running task of this handle.");
+    if (!task) throw new SqsError("ResourceNotFoundException", "There is no running task with this handle.");
     task.status = "CANCELLING";
     return { ApproximateNumberOfMessagesMoved: task.moved };
   }
@@ -135,7 +136,7 @@ export class MoveTasks {
     task.status = task.status === "CANCELLING" ? "CANCELLED" : "COMPLETED";
   }
 
-  /** @returns false where nothing is left */
+  /** @returns false if no messages are left */
   async #move(task: Task, source: string, destination: string, most: number): Promise<boolean> {
     const { Messages = [] } = await this.#client.send(
       new ReceiveMessageCommand({
@@ -166,7 +167,7 @@ export class MoveTasks {
     return true;
   }
 
-  /** The emulator has no `ListDeadLetterSourceQueues` either. */
+  /** Checks all queues, because the emulator also lacks `ListDeadLetterSourceQueues`. */
   async #isDeadLetterQueue(arn: string): Promise<boolean> {
     const { QueueUrls = [] } = await this.#client.send(new ListQueuesCommand({ MaxResults: 1_000 }));
     const policies = await Promise.all(
@@ -184,12 +185,12 @@ export class MoveTasks {
   }
 }
 
-/** As SQS makes one: it says which queue's task it is. */
+/** Returns a task handle that contains the source queue, as SQS does. */
 function handleOf(sourceArn: string): string {
   return Buffer.from(JSON.stringify({ taskId: randomUUID(), sourceArn })).toString("base64");
 }
 
-/** The queue whose task a handle stands for. */
+/** Returns the source queue of a task handle. */
 export function sourceIn(handle: string): string {
   return String((JSON.parse(Buffer.from(handle, "base64").toString()) as { sourceArn?: unknown }).sourceArn);
 }

@@ -9,13 +9,13 @@ const run = promisify(execFile);
 const requirements = join(import.meta.dirname, "requirements.txt");
 const cache = join(import.meta.dirname, "..", "..", "..", "node_modules", ".cache", "hms-bridge");
 
-/** Python is missing, too old, without venv, or cannot fetch the emulator: nothing of the bridge is at fault. */
+/** Thrown if Python is missing, too old or without venv, or cannot download the emulator. */
 class PythonMissing extends Error {}
 
 /** Exit code of a script that cannot install the emulator. */
 const missingCode = 4;
 
-/** Makes the emulator ready for a script; where it cannot be had, says why and ends the process. */
+/** Installs the emulator for a script. If that fails, prints the reason and exits. */
 export async function emulatorOrExit(): Promise<void> {
   try {
     await emulatorPython();
@@ -27,20 +27,20 @@ export async function emulatorOrExit(): Promise<void> {
 }
 
 /**
- * The Python that runs the emulator: of a virtual environment below node_modules, made at the first call and kept
- * until the pinned packages change.
+ * Returns the Python that runs the emulator, from a virtual environment in node_modules. It is created on the first
+ * call and again if the pinned packages change.
  *
- * @throws PythonMissing with what to install
+ * @throws {PythonMissing} with the packages to install
  */
 export async function emulatorPython(): Promise<string> {
   const version = await usablePython();
   const pinned = hash("sha256", `${version}\n${readFileSync(requirements, "utf8")}`).slice(0, 12);
   const home = join(cache, `emulator-${pinned}`);
-  if (!existsSync(home)) await makeEnvironment(home);
+  if (!existsSync(home)) await createEnvironment(home);
   return join(home, "bin", "python");
 }
 
-/** @returns its version */
+/** Checks `python3`. @returns its version */
 async function usablePython(): Promise<string> {
   const ask = "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2])";
   let version: string;
@@ -57,24 +57,24 @@ async function usablePython(): Promise<string> {
   throw new PythonMissing(`the AWS emulator needs Python 3.10 or later, and python3 is ${version}`);
 }
 
-/** Made beside its place and moved there whole, so that two runs at once do no harm to each other. */
-async function makeEnvironment(home: string): Promise<void> {
-  const making = `${home}.${process.pid}`;
+/** Creates the environment under a temporary name and renames it, so that concurrent runs do not interfere. */
+async function createEnvironment(home: string): Promise<void> {
+  const temporary = `${home}.${process.pid}`;
   mkdirSync(cache, { recursive: true });
   try {
-    await run("python3", ["-m", "venv", making]);
+    await run("python3", ["-m", "venv", temporary]);
     const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements];
-    await run(join(making, "bin", "python"), pip);
-    if (!existsSync(home)) renameSync(making, home);
+    await run(join(temporary, "bin", "python"), pip);
+    if (!existsSync(home)) renameSync(temporary, home);
   } catch (error) {
-    // Another run may have been first.
+    // A concurrent run may have created it first.
     if (existsSync(home)) return;
     const { stderr = "" } = error as { stderr?: string };
     throw new PythonMissing(
-      `the AWS emulator could not be installed in ${making}; is the Python package index reachable?\n${stderr.trim()}`,
+      `the AWS emulator could not be installed in ${temporary}; is the Python package index reachable?\n${stderr.trim()}`,
       { cause: error },
     );
   } finally {
-    rmSync(making, { recursive: true, force: true });
+    rmSync(temporary, { recursive: true, force: true });
   }
 }

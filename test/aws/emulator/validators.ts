@@ -6,14 +6,14 @@ import {
 import { InvokeCommand, LambdaClient } from "@aws-sdk/client-lambda";
 import { region, rootCredentials } from "./emulator.ts";
 
-/** Returns a validator's objection to a configuration, or nothing. */
+/** Returns a validator's error message for a configuration, or nothing if it is valid. */
 export type Validate = (application: string, body: string) => Promise<string | undefined>;
 
 /**
- * AppConfig's Lambda validators, which the emulator keeps and never calls.
+ * Calls AppConfig's Lambda validators, which the emulator stores but never calls.
  *
- * As documented: called synchronously before a deployment starts, with the content as base64; one that fails, by a
- * fault of its own or by throwing, keeps the configuration from being deployed.
+ * Follows the AppConfig documentation: a validator is invoked synchronously before a deployment starts, with the content
+ * as base64. If it fails or throws, the configuration is not deployed.
  * Source: AWS AppConfig User Guide, "Understanding validators".
  */
 export function validatorsAt(endpoint: string): Validate {

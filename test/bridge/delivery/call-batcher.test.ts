@@ -4,7 +4,7 @@ import { callTarget } from "../../../bridge/delivery/call-target.ts";
 import { contextOf } from "../../../bridge/delivery/connector-context.ts";
 import { defineConnector } from "../../../bridge/model/connector.ts";
 import { delivered, refused, retry } from "../../../bridge/model/outcome.ts";
-import { aCore, brokenLaws, type FakeTarget, fakeTarget } from "../../support/core.ts";
+import { aCore, type FakeTarget, fakeTarget, invariantViolations } from "../../support/core.ts";
 
 const events = (count: number, subject = (i: number) => `lane-${i}`) =>
   Array.from({ length: count }, (_, i) => ({ id: `e${i}`, subject: subject(i), data: { new_rate: i } }));
@@ -21,7 +21,7 @@ describe("a connector with sendBatch", () => {
 
     expect(sizes(target)).toEqual([10, 10, 5]);
     expect(target.state.size).toBe(25);
-    expect(await brokenLaws(core, 25)).toEqual([]);
+    expect(await invariantViolations(core, 25)).toEqual([]);
   });
 
   it("sends the packets of one lane in order, each in a call of its own", async () => {
@@ -70,7 +70,7 @@ describe("a connector with sendBatch", () => {
       get: (_, name) => (name === "write" ? write : Reflect.get(store, name).bind(store)),
     });
 
-    await core.carry(target, { ...core.engine, store: broken });
+    await core.deliverBatch(target, { ...core.engine, store: broken });
 
     expect(sizes(target)).toEqual([2]);
     expect((await core.packets()).map(({ progress }) => progress.status).sort()).toEqual(["QUEUED", "SENT", "SENT"]);

@@ -4,7 +4,7 @@ import { changeHealth } from "../../../bridge/delivery/circuit-breaker.ts";
 import { type ConnectorWorker, deliver } from "../../../bridge/delivery/deliver.ts";
 import type { Engine } from "../../../bridge/engine.ts";
 import { delivered, refused, retry } from "../../../bridge/model/outcome.ts";
-import { aCore, brokenLaws, type FakeTarget, fakeTarget } from "../../support/core.ts";
+import { aCore, type FakeTarget, fakeTarget, invariantViolations } from "../../support/core.ts";
 
 const strictSheet = `
 source_event: policy.per_diem.updated
@@ -79,7 +79,7 @@ describe("deliver", () => {
       expect(waiting.map(({ packet }) => packet.fields.dailyRate)).toEqual(
         Array.from({ length: 10 }, (_, i) => i).filter((i) => i >= place && i % 3 === place % 3),
       );
-      expect(await brokenLaws(core, 10)).toEqual([]);
+      expect(await invariantViolations(core, 10)).toEqual([]);
     },
   );
 
@@ -121,7 +121,7 @@ describe("deliver", () => {
     await core.emit({ id: "1", data: { new_rate: 1 } }, { id: "2", data: { new_rate: 2 } });
 
     await core.map();
-    const dispositions = await core.carry(target);
+    const dispositions = await core.deliverBatch(target);
 
     const delays = dispositions.map((disposition) => (disposition.kind === "delay" ? disposition.ms : -1));
     expect(delays).toHaveLength(2);
@@ -172,7 +172,7 @@ describe("deliver", () => {
     await core.emit({ id: "c-1", data: { new_rate: 1 } });
     await core.map();
 
-    const delivering = core.carry(target);
+    const delivering = core.deliverBatch(target);
     await core.clock.advance(5_000);
     await delivering;
 
@@ -187,7 +187,7 @@ describe("deliver", () => {
     const { packet } = await core.only();
     await leased(core.engine, packet.id, core.clock.now() + 10_000);
 
-    const dispositions = await core.carry(target);
+    const dispositions = await core.deliverBatch(target);
 
     expect(target.calls).toHaveLength(0);
     expect(dispositions).toMatchObject([{ kind: "delay", ms: 10_000 }]);
@@ -200,7 +200,7 @@ describe("deliver", () => {
     await core.map();
     const dies = dyingAfterSend(core.engine);
 
-    await core.carry(target, dies);
+    await core.deliverBatch(target, dies);
     await core.rest();
 
     expect(target.calls.length).toBeGreaterThan(1);
@@ -214,7 +214,7 @@ describe("deliver", () => {
     await core.emit({ id: "c-1", data: { new_rate: 1 } });
     await core.map();
 
-    await core.carry(target, dyingAfterSend(core.engine));
+    await core.deliverBatch(target, dyingAfterSend(core.engine));
     await core.rest();
 
     expect(target.calls).toHaveLength(1);
@@ -228,7 +228,7 @@ describe("deliver", () => {
     await core.emit({ id: "c-1", data: { new_rate: 1 } });
     await core.map();
     const queue = `lane:${target.id}` as const;
-    await core.carry(target, dyingAfterSend(core.engine));
+    await core.deliverBatch(target, dyingAfterSend(core.engine));
     await core.clock.advance(400_000);
     const [message] = await core.engine.queue.receive(queue, { max: 1, visibilityMs: 1_000, waitMs: 0 });
     await core.engine.queue.remove(queue, [message?.receipt as string]);
@@ -344,7 +344,7 @@ describe("deliver", () => {
     await core.emit({ id: "c-1", data: { new_rate: 1 } });
     await core.map();
 
-    const delivering = core.carry(target, slow);
+    const delivering = core.deliverBatch(target, slow);
     await core.clock.advance(5_000);
     await delivering;
 
@@ -518,7 +518,7 @@ describe("deliver", () => {
     expect(Object.fromEntries(target.effects)).toMatchObject({ [batch[0] ? JSON.parse(batch[0].body).id : ""]: 1 });
     const ends = (await core.packets()).map(({ packet, progress }) => [packet.event, progress.status]);
     expect(ends.map(([, status]) => status).sort()).toEqual(["SENT", "SENT", "SUPERSEDED"]);
-    expect(await brokenLaws(core, 2)).toEqual([]);
+    expect(await invariantViolations(core, 2)).toEqual([]);
   });
 
   it("parks the packets of a paused connector without calling it", async () => {
@@ -653,7 +653,7 @@ describe("deliver", () => {
       await using core = await aCore({ targets: [target], sheets: { s: strictSheet } });
       await core.emit({ id: "5", subject: "j", sequence: 5, data: { new_rate: 5 } });
       await core.map();
-      await core.carry(target, dyingAfterSend(core.engine));
+      await core.deliverBatch(target, dyingAfterSend(core.engine));
       await core.emit({ id: "3", subject: "j", sequence: 3, data: { new_rate: 3 } });
       await core.map();
 

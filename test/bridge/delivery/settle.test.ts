@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Engine } from "../../../bridge/engine.ts";
 import { delivered, type Outcome, refused, retry } from "../../../bridge/model/outcome.ts";
 import { aCore, type Core, type FakeTarget, fakeTarget } from "../../support/core.ts";
-import { dyingAfter } from "../../support/faulty.ts";
+import { crashAfter } from "../../support/crash-after.ts";
 
 describe("settle", () => {
   it("writes status, ledger entry and shadow together or not at all", async () => {
@@ -64,7 +64,7 @@ describe("settle", () => {
     await using core = await aCore({ targets: [target], times: { backoffMs: [1_000] } });
     await core.emit({ id: "newer", subject: "r", sequence: 2, data: { new_rate: 2 } });
     await core.map();
-    await core.carry(target, dyingAfter(core.engine, 1));
+    await core.deliverBatch(target, crashAfter(core.engine, 1));
     expect(target.state.get("r")).toEqual({ dailyRate: 2 });
     target.behave = () => retry("answered 429", { mayHaveLanded: false });
     for (let tries = 0; tries < 2; tries++) {
@@ -267,9 +267,9 @@ async function twoAttempts(core: Core, target: FakeTarget, outcome: Outcome) {
     ...core.engine,
     clock: { ...core.engine.clock, now: () => core.clock.now(), after: () => () => {} },
   };
-  const first = core.carry(target, stalled, "first");
+  const first = core.deliverBatch(target, stalled, "first");
   await core.clock.advance(181_000);
-  await core.carry(target, core.engine, "second");
+  await core.deliverBatch(target, core.engine, "second");
   return { first, answer };
 }
 

@@ -238,7 +238,7 @@ targets:
 });
 
 describe("inbound webhook endpoint", () => {
-  /** Whatever is refused leaves nothing behind. */
+  /** Counts inbox messages and recorded events after a refused call: there must be none. */
   async function refused(core: Core) {
     await core.run();
     return (await core.depth("inbox")) + (await core.engine.store.events({ limit: 10 })).length;

@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest";
 import type { Engine } from "../../../bridge/engine.ts";
 import { accept, resumeUnsent } from "../../../bridge/intake/accept.ts";
 import { eventKey } from "../../../bridge/model/event.ts";
-import { aCore, brokenLaws, type Core, fakeTarget, onePerDiem } from "../../support/core.ts";
-import { dyingAfter } from "../../support/faulty.ts";
+import { aCore, type Core, fakeTarget, invariantViolations, onePerDiem } from "../../support/core.ts";
+import { crashAfter } from "../../support/crash-after.ts";
 
 const roster = `
 source_event: roster
@@ -33,7 +33,7 @@ describe("accept", () => {
       NOTED: 0,
       duplicates: 2,
     });
-    expect(await brokenLaws(core, 5)).toEqual([]);
+    expect(await invariantViolations(core, 5)).toEqual([]);
   });
 
   it("accepts the largest events and packets, however many arrive together", async () => {
@@ -50,7 +50,7 @@ describe("accept", () => {
     await core.run();
 
     expect((await core.engine.store.tally()).packets).toMatchObject({ SENT: 62, QUEUED: 0, HELD: 0 });
-    expect(await brokenLaws(core, 13)).toEqual([]);
+    expect(await invariantViolations(core, 13)).toEqual([]);
   });
 
   it("writes a packet to the table and the ledger before any queue has it", async () => {
@@ -187,7 +187,7 @@ describe("accept", () => {
     const held = (await core.packets()).filter(({ progress }) => progress.status === "HELD");
     expect(held).toHaveLength(2);
     expect(held[0]?.progress.reason).toMatch(/same record twice, by the same key: here in element 2;/);
-    expect(await brokenLaws(core, 1)).toEqual([]);
+    expect(await invariantViolations(core, 1)).toEqual([]);
   });
 
   it("sends the good elements of a roster and holds the bad ones", async () => {
@@ -220,7 +220,7 @@ describe("accept", () => {
 
     expect(target.state.size).toBe(333);
     expect(await core.steps(eventKey({ source: "hms.policy", id: "1" }))).toEqual(["EXPANDING", "EXPANDED"]);
-    expect(await brokenLaws(core, 1)).toEqual([]);
+    expect(await invariantViolations(core, 1)).toEqual([]);
   });
 
   it("holds the packet of a sheet whose condition fails, sends the others, and logs no value", async () => {
@@ -268,7 +268,7 @@ describe("accept", () => {
 
       expect((await core.only()).progress.status).toBe("SENT");
       expect(await core.engine.store.unsentEvents(Number.MAX_SAFE_INTEGER, 1)).toEqual([]);
-      expect(await brokenLaws(core, 1)).toEqual([]);
+      expect(await invariantViolations(core, 1)).toEqual([]);
     });
 
     it("enqueues recorded packets by the watchdog if the message is lost", async () => {
@@ -296,13 +296,13 @@ describe("accept", () => {
         const people = Array.from({ length: 150 }, (_, i) => ({ badge: `b${i}`, desk: i }));
         await core.emit({ id: "1", type: "roster", data: { people } });
 
-        await core.map(dyingAfter(core.engine, survived));
+        await core.map(crashAfter(core.engine, survived));
         await core.clock.advance(200_000);
         await core.rest();
 
         expect(target.state.size, `after ${survived} writes`).toBe(150);
         expect([...target.effects.values()].every((times) => times === 1)).toBe(true);
-        expect(await brokenLaws(core, 1)).toEqual([]);
+        expect(await invariantViolations(core, 1)).toEqual([]);
       }
     });
 
@@ -311,7 +311,7 @@ describe("accept", () => {
       await using core = await aCore({ targets: [target], sheets: { roster } });
       const people = Array.from({ length: 100 }, (_, i) => ({ badge: `b${i}`, desk: i }));
       await core.emit({ id: "1", type: "roster", data: { people } });
-      await core.map(dyingAfter(core.engine, 3));
+      await core.map(crashAfter(core.engine, 3));
 
       await core.use({ roster: roster.replace("{ desk: desk }", "{ desk: renamed }") });
       await core.clock.advance(200_000);
@@ -385,7 +385,7 @@ describe("accept", () => {
               await core.emit({ id: `e${action.id}`, subject: `r${action.lane}`, data: { new_rate: action.rate } });
             if (action.do === "garble") await core.emit(`{${action.id}`);
             if (action.do === "stray") await core.emit({ id: `s${action.id}`, type: "stray", data: {} });
-            if (action.do === "crash") await core.run(dyingAfter(core.engine, action.after)).catch(() => {});
+            if (action.do === "crash") await core.run(crashAfter(core.engine, action.after)).catch(() => {});
             if (action.do === "break") {
               target.awake = false;
               target.behave = () => ({ kind: "retry", reason: "answered 503", mayHaveLanded: true });
@@ -397,12 +397,12 @@ describe("accept", () => {
             if (action.do === "run") await core.run();
             if (action.do === "wait") await core.clock.advance(action.ms);
           }
-          expect(await brokenLaws(core, emitted)).toEqual([]);
+          expect(await invariantViolations(core, emitted)).toEqual([]);
 
           target.awake = true;
           target.behave = target.take;
           await core.rest();
-          expect(await brokenLaws(core, emitted)).toEqual([]);
+          expect(await invariantViolations(core, emitted)).toEqual([]);
           const { packets } = await core.engine.store.tally();
           expect(packets).toMatchObject({ QUEUED: 0, RETRY: 0, HELD: 0 });
           expect([...target.effects.values()].every((times) => times === 1)).toBe(true);

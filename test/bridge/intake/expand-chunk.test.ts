@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { accept, resumeUnsent } from "../../../bridge/intake/accept.ts";
 import { parseChunk } from "../../../bridge/intake/expand-chunk.ts";
 import { eventKey } from "../../../bridge/model/event.ts";
-import { aCore, brokenLaws, type Core, fakeTarget } from "../../support/core.ts";
-import { dyingAfter } from "../../support/faulty.ts";
+import { aCore, type Core, fakeTarget, invariantViolations } from "../../support/core.ts";
+import { crashAfter } from "../../support/crash-after.ts";
 
 const roster = `
 source_event: roster
@@ -30,7 +30,7 @@ describe("roster of more than 500 elements", () => {
     expect(await core.steps(key)).toEqual(["EXPANDING", "EXPANDED"]);
     expect(await eventOf(core)).toMatchObject({ status: "EXPANDED", packets: 1_250 });
     expect((await core.engine.store.chain(key))[0]?.facts).toMatchObject({ chunks: 3 });
-    expect(await brokenLaws(core, 1)).toEqual([]);
+    expect(await invariantViolations(core, 1)).toEqual([]);
   });
 
   it("holds one of two elements with the same key, even in different chunks", async () => {
@@ -47,7 +47,7 @@ describe("roster of more than 500 elements", () => {
     expect(held[0]?.packet.entity).toMatch(/^b3 \(again, element (3|1050)\)$/);
     expect(held[0]?.progress.reason).toMatch(/the same record twice/);
     expect(target.calls.filter(({ entity }) => entity === "b3")).toHaveLength(1);
-    expect(await brokenLaws(core, 1)).toEqual([]);
+    expect(await invariantViolations(core, 1)).toEqual([]);
   });
 
   it("recovers from a crash at any point without packing an element twice", async () => {
@@ -56,7 +56,7 @@ describe("roster of more than 500 elements", () => {
       await using core = await aCore({ targets: [target], sheets: { roster } });
       await emitRoster(core, 520);
 
-      await core.map(dyingAfter(core.engine, survived)).catch(() => {});
+      await core.map(crashAfter(core.engine, survived)).catch(() => {});
       finished = (await eventOf(core))?.status === "EXPANDED";
       await core.clock.advance(200_000);
       await core.rest();
@@ -64,7 +64,7 @@ describe("roster of more than 500 elements", () => {
       expect(target.state.size, `after ${survived} writes`).toBe(520);
       expect([...target.effects.values()].every((times) => times === 1)).toBe(true);
       expect(await eventOf(core)).toMatchObject({ status: "EXPANDED", packets: 520 });
-      expect(await brokenLaws(core, 1)).toEqual([]);
+      expect(await invariantViolations(core, 1)).toEqual([]);
     }
   });
 
@@ -72,7 +72,7 @@ describe("roster of more than 500 elements", () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target], sheets: { roster } });
     await emitRoster(core, 1_100);
-    await core.map(dyingAfter(core.engine, 25)).catch(() => {});
+    await core.map(crashAfter(core.engine, 25)).catch(() => {});
 
     await core.use({ roster: roster.replace("{ desk: desk }", "{ desk: renamed }") });
     await core.clock.advance(200_000);

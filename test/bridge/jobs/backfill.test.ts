@@ -7,8 +7,8 @@ import { runJobs, startJob } from "../../../bridge/jobs/job-runner.ts";
 import { packetsOf } from "../../../bridge/jobs/replay.ts";
 import { eventKey } from "../../../bridge/model/event.ts";
 import type { BackfillRequest } from "../../../bridge/model/job.ts";
-import { aCore, brokenLaws, type Core, type CoreOptions, fakeTarget } from "../../support/core.ts";
-import { dyingAfter } from "../../support/faulty.ts";
+import { aCore, type Core, type CoreOptions, fakeTarget, invariantViolations } from "../../support/core.ts";
+import { crashAfter } from "../../support/crash-after.ts";
 import { type Home, home } from "../../support/home.ts";
 
 const toOld = "source_event: rate\ntargets:\n  old: { connector: Old, map: { rate: rate } }\n";
@@ -34,7 +34,7 @@ describe("a back-fill of recorded events", () => {
     expect(first?.packet.version).toMatchObject({ accepted: event?.value.accepted, revision: 0 });
     const [birth] = await core.engine.store.chain(first?.packet.id as string);
     expect(birth?.facts).toMatchObject({ job: job.id, actor: "jo" });
-    expect(await brokenLaws(core, 5)).toEqual([]);
+    expect(await invariantViolations(core, 5)).toEqual([]);
   });
 
   it("creates no packet that already exists from an earlier back-fill or from the event itself", async () => {
@@ -136,7 +136,7 @@ describe("a back-fill of recorded events", () => {
     await core.rest();
     expect(second.made).toBe(1_201);
     expect(fresh.state.get("b1199")).toEqual({ desk: 1_199 });
-    expect(await brokenLaws(core, 2)).toEqual([]);
+    expect(await invariantViolations(core, 2)).toEqual([]);
   }, 60_000);
 
   it("continues after a crash before any write and creates nothing twice", async () => {
@@ -158,7 +158,7 @@ describe("a back-fill of recorded events", () => {
 
       await withRoom(
         core,
-        runJobs(dyingAfter(core.engine, writes), () => true),
+        runJobs(crashAfter(core.engine, writes), () => true),
       );
       over = (await jobOf(core, id)).status === "DONE";
       await core.clock.advance(core.engine.times.leaseMs);
@@ -168,7 +168,7 @@ describe("a back-fill of recorded events", () => {
       expect(await jobOf(core, id), `after ${writes} writes`).toMatchObject({ status: "DONE", made: 514 });
       expect(fresh.effects.size).toBe(514);
       expect([...fresh.effects.values()].every((times) => times === 1)).toBe(true);
-      expect(await brokenLaws(core, 3)).toEqual([]);
+      expect(await invariantViolations(core, 3)).toEqual([]);
     }
     expect(points).toBeGreaterThan(15);
   }, 120_000);
@@ -252,7 +252,7 @@ describe("a back-fill of a snapshot", () => {
       status: "EXPANDED",
       only: { targets: toNew, job: first.id },
     });
-    expect(await brokenLaws(core, 3)).toEqual([]);
+    expect(await invariantViolations(core, 3)).toEqual([]);
   });
 
   it("creates one packet from a repeated line even if another job imported its event before", async () => {
@@ -425,7 +425,7 @@ describe("a back-fill of a snapshot", () => {
 
       await withRoom(
         core,
-        runJobs(dyingAfter(core.engine, writes), () => true),
+        runJobs(crashAfter(core.engine, writes), () => true),
       );
       over = (await jobOf(core, id)).status === "DONE";
       await core.clock.advance(core.engine.times.leaseMs);

@@ -5,8 +5,8 @@ import { verifyLedger } from "../../../bridge/ledger/verify.ts";
 import type { BulkRequest } from "../../../bridge/model/job.ts";
 import { refused } from "../../../bridge/model/outcome.ts";
 import { release } from "../../../bridge/operations/release.ts";
-import { aCore, brokenLaws, type Core, type FakeTarget, fakeTarget } from "../../support/core.ts";
-import { dyingAfter } from "../../support/faulty.ts";
+import { aCore, type Core, type FakeTarget, fakeTarget, invariantViolations } from "../../support/core.ts";
+import { crashAfter } from "../../support/crash-after.ts";
 
 const why = { reason: "payroll is mended" };
 
@@ -27,7 +27,7 @@ describe("a bulk operation", () => {
       expect(facts).toContainEqual(expect.objectContaining({ act: "release", actor: "jo", why: why.reason }));
     }
     expect((await verifyLedger(core.engine)).fault).toBeUndefined();
-    expect(await brokenLaws(core, 5)).toEqual([]);
+    expect(await invariantViolations(core, 5)).toEqual([]);
   });
 
   it.each<[string, BulkRequest["filter"], number]>([
@@ -84,7 +84,7 @@ describe("a bulk operation", () => {
       const { core, target } = held;
       const { id } = await start(core, { act: "release", filter: {}, ...why });
 
-      await runJobs(dyingAfter(core.engine, writes), () => true).catch(() => {});
+      await runJobs(crashAfter(core.engine, writes), () => true).catch(() => {});
       over = (await core.engine.store.read("job", [id]))[0]?.value.status === "DONE";
       await core.run();
       await core.clock.advance(core.engine.times.leaseMs);

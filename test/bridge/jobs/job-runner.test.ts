@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Engine } from "../../../bridge/engine.ts";
 import { cancelJob, runJobs, startJob } from "../../../bridge/jobs/job-runner.ts";
-import { aCore, brokenLaws, type Core, fakeTarget } from "../../support/core.ts";
-import { dyingAfter } from "../../support/faulty.ts";
+import { aCore, type Core, fakeTarget, invariantViolations } from "../../support/core.ts";
+import { crashAfter } from "../../support/crash-after.ts";
 
 const all = { from: 0, to: Number.MAX_SAFE_INTEGER };
 
@@ -13,7 +13,7 @@ describe("a job", () => {
       await using core = await aDeliveredCore(target, 40);
       const { id } = await startReplay(core, { force: true });
 
-      await runJobs(dyingAfter(core.engine, writes), () => true).catch(() => {});
+      await runJobs(crashAfter(core.engine, writes), () => true).catch(() => {});
       over = (await jobOf(core, id)).status === "DONE";
       await core.clock.advance(core.engine.times.leaseMs);
       await core.jobs();
@@ -23,7 +23,7 @@ describe("a job", () => {
       expect(await core.packets()).toHaveLength(80);
       expect(target.effects.size).toBe(80);
       expect([...target.effects.values()].every((times) => times === 1)).toBe(true);
-      expect(await brokenLaws(core, 40)).toEqual([]);
+      expect(await invariantViolations(core, 40)).toEqual([]);
       if (over) expect(writes).toBeGreaterThan(5);
     }
   });
@@ -56,7 +56,7 @@ describe("a job", () => {
     expect([...target.effects.values()].every((times) => times === 1)).toBe(true);
   });
 
-  it("stops when told to, and the next call continues it at once", async () => {
+  it("stops when asked to, and the next call continues it at once", async () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target, 450);
     const { id } = await startReplay(core, { force: true });
@@ -82,7 +82,7 @@ describe("a job", () => {
     while ((await jobOf(core, id)).status === "RUNNING") {
       await core.clock.advance(100);
       deepest = Math.max(deepest, await core.depth(`lane:${target.id}`));
-      await core.carry(target);
+      await core.deliverBatch(target);
     }
     await working;
 

@@ -6,7 +6,7 @@ import { packetsOf, previewReplay } from "../../../bridge/jobs/replay.ts";
 import { verifyLedger } from "../../../bridge/ledger/verify.ts";
 import type { ReplayRequest } from "../../../bridge/model/job.ts";
 import { refused } from "../../../bridge/model/outcome.ts";
-import { aCore, brokenLaws, type Core, fakeTarget, onePerDiem } from "../../support/core.ts";
+import { aCore, type Core, fakeTarget, invariantViolations, onePerDiem } from "../../support/core.ts";
 import { home } from "../../support/home.ts";
 
 describe("replay", () => {
@@ -21,7 +21,7 @@ describe("replay", () => {
     expect(again).toHaveLength(3);
     expect(target.calls).toHaveLength(calls);
     expect(await statuses(core, again)).toEqual(["UNCHANGED", "UNCHANGED", "UNCHANGED"]);
-    expect(await brokenLaws(core, 3)).toEqual([]);
+    expect(await invariantViolations(core, 3)).toEqual([]);
   });
 
   it("ends SUPERSEDED for older values, so no field returns to one", async () => {
@@ -141,7 +141,7 @@ describe("replay", () => {
     await core.rest();
 
     expect(again).toHaveLength(450);
-    expect(await brokenLaws(core, 450)).toEqual([]);
+    expect(await invariantViolations(core, 450)).toEqual([]);
   });
 
   it("leaves the newest value everywhere during live traffic", async () => {
@@ -182,7 +182,7 @@ describe("replay with the current sheets", () => {
       version: { ...original?.packet.version, revision: 1 },
     });
     expect(first?.value.packet.sheetHash).not.toBe(original?.packet.sheetHash);
-    expect(await brokenLaws(core, 3)).toEqual([]);
+    expect(await invariantViolations(core, 3)).toEqual([]);
   });
 
   it("ends UNCHANGED with the same sheet and sends no older value", async () => {
@@ -358,7 +358,7 @@ describe("overlapping replays", () => {
         .map(({ fields }) => fields.dailyRate as number);
       expect(sent).toEqual([...sent].sort((a, b) => a - b));
     }
-    expect(await brokenLaws(core, 80)).toEqual([]);
+    expect(await invariantViolations(core, 80)).toEqual([]);
   });
 });
 

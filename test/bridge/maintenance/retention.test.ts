@@ -5,7 +5,7 @@ import { purgeExpired } from "../../../bridge/maintenance/retention.ts";
 import { runMaintenance } from "../../../bridge/maintenance/run-maintenance.ts";
 import { refused } from "../../../bridge/model/outcome.ts";
 import type { StorePort } from "../../../bridge/ports/store.ts";
-import { aCore, brokenLaws, type Core, fakeTarget } from "../../support/core.ts";
+import { aCore, type Core, fakeTarget, invariantViolations } from "../../support/core.ts";
 
 const dayMs = 86_400_000;
 const days = (count: number) => ({ times: { retentionMs: count * dayMs } });
@@ -43,7 +43,7 @@ describe("payload retention", () => {
     const [event] = await core.engine.store.read("event", [packet.event]);
     expect(event?.value).toMatchObject({ status: "EXPANDED", erased: { type: "policy.per_diem.updated" } });
     expect(await verifyLedger(core.engine)).not.toHaveProperty("fault");
-    expect(await brokenLaws(core, 1)).toEqual([]);
+    expect(await invariantViolations(core, 1)).toEqual([]);
   });
 
   it("keeps the payload of an open packet and erases it with the target's response soon after it closes", async () => {

@@ -6,7 +6,7 @@ import { probe } from "../../../bridge/maintenance/probe.ts";
 import { runMaintenance } from "../../../bridge/maintenance/run-maintenance.ts";
 import { retry } from "../../../bridge/model/outcome.ts";
 import type { QueuePort } from "../../../bridge/ports/queue.ts";
-import { aCore, brokenLaws, type Core, fakeTarget, onePerDiem } from "../../support/core.ts";
+import { aCore, type Core, fakeTarget, invariantViolations, onePerDiem } from "../../support/core.ts";
 
 describe("scheduled maintenance", () => {
   it("opens the circuit breaker after five retries in a row from at least two lanes", async () => {
@@ -48,7 +48,7 @@ describe("scheduled maintenance", () => {
       target.behave = (packet) => (packet.entity.startsWith("bad") ? retry("answered 500") : target.take(packet));
       await core.emit({ id: `good-${i}`, subject: `good-${i}`, data: { new_rate: i } });
       await core.map();
-      await core.carry(target);
+      await core.deliverBatch(target);
     }
 
     expect((await core.health(target))?.status).toBe("UP");
@@ -149,7 +149,7 @@ describe("scheduled maintenance", () => {
     expect(rate("rate-1")).toEqual([1, 4, 7]);
     expect(rate("rate-2")).toEqual([2, 5, 8]);
     expect((await core.packets()).every(({ progress }) => progress.status === "SENT")).toBe(true);
-    expect(await brokenLaws(core, 9)).toEqual([]);
+    expect(await invariantViolations(core, 9)).toEqual([]);
   });
 
   it.each([1, 60, 24 * 60, 20 * 24 * 60])("delivers everything after an outage of %i min", async (minutes) => {
@@ -172,7 +172,7 @@ describe("scheduled maintenance", () => {
 
     expect([...target.state.values()].map(({ dailyRate }) => dailyRate).sort()).toEqual([16, 17, 18, 19]);
     expect((await core.packets()).filter(({ progress }) => progress.status !== "SENT")).toEqual([]);
-    expect(await brokenLaws(core, 20)).toEqual([]);
+    expect(await invariantViolations(core, 20)).toEqual([]);
   });
 
   it("starts a redrive slowly and doubles its rate each tick up to the connector's rate", async () => {
@@ -269,7 +269,7 @@ describe("scheduled maintenance", () => {
       const last = Math.max(...Array.from({ length: next }, (_, i) => (i % 5 === lane ? i : -1)));
       expect(target.state.get(`rate-${lane}`)).toEqual({ dailyRate: last });
     }
-    expect(await brokenLaws(core, next)).toEqual([]);
+    expect(await invariantViolations(core, next)).toEqual([]);
     expect((await core.engine.store.tally()).packets).toMatchObject({ QUEUED: 0, RETRY: 0, HELD: 0 });
   });
 

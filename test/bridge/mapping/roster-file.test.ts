@@ -6,8 +6,8 @@ import { accept, resumeUnsent } from "../../../bridge/intake/accept.ts";
 import { cutLines, elementsIn, type Lines, linesIn } from "../../../bridge/mapping/roster-file.ts";
 import { eventKey } from "../../../bridge/model/event.ts";
 import type { FilesPort } from "../../../bridge/ports/files.ts";
-import { aCore, brokenLaws, type Core, fakeTarget } from "../../support/core.ts";
-import { dyingAfter } from "../../support/faulty.ts";
+import { aCore, type Core, fakeTarget, invariantViolations } from "../../support/core.ts";
+import { crashAfter } from "../../support/crash-after.ts";
 import { type Home, home } from "../../support/home.ts";
 
 const sheet = `
@@ -33,7 +33,7 @@ describe("a roster file", () => {
     expect((await eventOf(core))?.chunks).toBeUndefined();
     const [first] = await core.engine.store.chain(key);
     expect(first?.facts).toMatchObject({ files: [{ version: expect.any(String), bytes: expect.any(Number) }] });
-    expect(await brokenLaws(core, 1)).toEqual([]);
+    expect(await invariantViolations(core, 1)).toEqual([]);
   });
 
   it("identifies each chunk by its match, first line and byte range", async () => {
@@ -62,7 +62,7 @@ describe("a roster file", () => {
       await using core = await aCoreWithFiles(target, folder);
       await emitRoster(core, folder);
 
-      await core.map(dyingAfter(core.engine, survived)).catch(() => {});
+      await core.map(crashAfter(core.engine, survived)).catch(() => {});
       finished = (await eventOf(core))?.status === "EXPANDED";
       await core.clock.advance(200_000);
       await core.rest();
@@ -70,7 +70,7 @@ describe("a roster file", () => {
       expect(target.state.size, `after ${survived} writes`).toBe(510);
       expect([...target.effects.values()].every((times) => times === 1)).toBe(true);
       expect(await eventOf(core)).toMatchObject({ status: "EXPANDED", packets: 510 });
-      expect(await brokenLaws(core, 1)).toEqual([]);
+      expect(await invariantViolations(core, 1)).toEqual([]);
     }
     expect(crashPoints).toBeGreaterThan(15);
   }, 120_000);
@@ -193,7 +193,7 @@ describe("a roster file", () => {
     expect(held[0]).toMatch(/^data\.rosterUri line 501 and on: the file /);
     expect(held[1]).toMatch(/line 1001 and on/);
     expect(await eventOf(core)).toMatchObject({ status: "EXPANDED", packets: 502 });
-    expect(await brokenLaws(core, 1)).toEqual([]);
+    expect(await invariantViolations(core, 1)).toEqual([]);
   });
 
   it("becomes one held packet if it changes before it is cut into chunks", async () => {

@@ -4,7 +4,7 @@ import { probe } from "../../../bridge/maintenance/probe.ts";
 import { runMaintenance } from "../../../bridge/maintenance/run-maintenance.ts";
 import { pause, redriveNow, resume } from "../../../bridge/operations/connector-operations.ts";
 import type { Actor } from "../../../bridge/operations/operator.ts";
-import { aCore, brokenLaws, type Core, fakeTarget } from "../../support/core.ts";
+import { aCore, type Core, fakeTarget, invariantViolations } from "../../support/core.ts";
 
 const jo: Actor = { actor: "jo", reason: "payroll closes its books" };
 
@@ -24,7 +24,7 @@ describe("a paused connector", () => {
     expect(waiting.progress).toMatchObject({ status: "QUEUED", place: "outbox" });
     expect(resumed.health).not.toHaveProperty("pause");
     expect(target.state.get("a")).toEqual({ dailyRate: 1 });
-    expect(await brokenLaws(core, 1)).toEqual([]);
+    expect(await invariantViolations(core, 1)).toEqual([]);
   });
 
   it("records operator, time and reason in the ledger once per change", async () => {

@@ -11,8 +11,15 @@ import { type Actor, maxReason } from "../../../bridge/operations/operator.ts";
 import type { OperationResult } from "../../../bridge/operations/packet-operation.ts";
 import { release } from "../../../bridge/operations/release.ts";
 import type { JsonObject } from "../../../bridge/values/json.ts";
-import { aCore, brokenLaws, type Core, type CoreOptions, type FakeTarget, fakeTarget } from "../../support/core.ts";
-import { dyingAfter } from "../../support/faulty.ts";
+import {
+  aCore,
+  type Core,
+  type CoreOptions,
+  type FakeTarget,
+  fakeTarget,
+  invariantViolations,
+} from "../../support/core.ts";
+import { crashAfter } from "../../support/crash-after.ts";
 
 const jo: Actor = { actor: "jo", reason: "payroll asked for it" };
 const kim: Actor = { actor: "kim", reason: "a typo" };
@@ -40,7 +47,7 @@ describe("an edit of a held packet", () => {
       replacedBy: child.packet.id,
     });
     expect((await verifyLedger(core.engine)).fault).toBeUndefined();
-    expect(await brokenLaws(core, 1)).toEqual([]);
+    expect(await invariantViolations(core, 1)).toEqual([]);
   });
 
   it("records operator, reason and changed fields in both chains, with hashes instead of values", async () => {
@@ -200,7 +207,7 @@ describe("an edit of a held packet", () => {
       const { core, target, packet, etag } = held;
       target.behave = (sent) => target.take(sent);
 
-      const dying = dyingAfter(core.engine, writes);
+      const dying = crashAfter(core.engine, writes);
       over = await edit(dying, { id: packet.id, etag, fields: { dailyRate: 70 } }, jo).then(
         () => true,
         () => false,
@@ -211,7 +218,7 @@ describe("an edit of a held packet", () => {
       const parent = await recordOf(core, packet.id);
       expect(parent.progress.status, `after ${writes} writes`).toBe(all.length === 1 ? "HELD" : "SUPERSEDED");
       if (all.length === 2) expect(target.state.get("a")).toEqual({ dailyRate: 70 });
-      expect(await brokenLaws(core, 1)).toEqual([]);
+      expect(await invariantViolations(core, 1)).toEqual([]);
       if (over) expect(writes).toBeGreaterThanOrEqual(3);
     }
   });
@@ -293,7 +300,7 @@ describe("operations in a strict lane", () => {
         await using lane = await aHeldLane();
         const { core, target, head } = lane;
         target.behave = (sent) => target.take(sent);
-        const dying = dyingAfter(core.engine, writes);
+        const dying = crashAfter(core.engine, writes);
         const etag = await etagOf(core, head.id);
 
         await doing(act, dying, head.id, etag).catch(() => {});
@@ -324,7 +331,7 @@ describe("discarding a packet", () => {
     expect((await core.engine.store.chain(packet.id)).at(-1)?.facts).toMatchObject({ act: "discard", actor: "jo" });
     expect(target.calls).toHaveLength(1);
     expect(JSON.stringify([progress, await core.entries(), core.lines])).not.toContain("123-45-6789");
-    expect(await brokenLaws(core, 1)).toEqual([]);
+    expect(await invariantViolations(core, 1)).toEqual([]);
   });
 
   it("closes a packet in the outbox, and its message has no effect when it returns", async () => {

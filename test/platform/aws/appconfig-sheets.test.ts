@@ -9,8 +9,8 @@ import { ManualClock, until } from "../../support/clock.ts";
 
 const file = "mappings/per_diem.yaml";
 
-/** A set of one sheet, as it is shipped. */
-function aSet(to: string): string {
+/** Returns a bundle of one sheet, as it is deployed. */
+function aBundle(to: string): string {
   const text = `source_event: rate.changed\ntargets: { hr: { connector: HR, map: { rate: ${to} } } }`;
   const reading = readSheet(file, text);
   if (!reading.ok) throw new Error(text);
@@ -18,18 +18,18 @@ function aSet(to: string): string {
   return new TextDecoder().decode(bytes);
 }
 
-/** Sheets of a deployment whose first set maps to `one`. */
+/** Opens the sheets of a deployment and observes its calls and log. */
 async function opened(server: AppConfigServer) {
   const clock = new ManualClock();
   const lines: LogLine[] = [];
-  const given = options(server, clock, lines);
-  const send = vi.spyOn(given.client, "send");
-  const sheets = await AppConfigSheets.open(given);
+  const settings = options(server, clock, lines);
+  const send = vi.spyOn(settings.client, "send");
+  const sheets = await AppConfigSheets.open(settings);
   return {
     sheets,
     clock,
     lines,
-    /** Calls begun, a session's first included. */
+    /** Returns the number of calls started, including the one that opens a session. */
     sent: () => send.mock.calls.length,
     mapsTo: () => sheets.current.sheets[0]?.targets[0]?.fields[0]?.to,
     polls: () => server.calls.filter((call) => call === "GetLatestConfiguration").length,
@@ -47,10 +47,10 @@ function options(server: AppConfigServer, clock = new ManualClock(), lines: LogL
   return { client, deployment: "hms-bridge", clock, log: (line: LogLine) => lines.push(line) };
 }
 
-describe("the sheets in AppConfig", () => {
+describe("sheets in AppConfig", () => {
   it("provides sheets and policy as soon as it is open", async () => {
     await using server = await appConfigServer();
-    server.putInForce(aSet("one"));
+    server.putInForce(aBundle("one"));
 
     const { sheets, mapsTo } = await opened(server);
 
@@ -67,9 +67,9 @@ describe("the sheets in AppConfig", () => {
 
   it("loads new sheets while no event waits", async () => {
     await using server = await appConfigServer();
-    server.putInForce(aSet("one"));
+    server.putInForce(aBundle("one"));
     const { sheets, clock, mapsTo } = await opened(server);
-    server.putInForce(aSet("two"));
+    server.putInForce(aBundle("two"));
 
     clock.set(clock.now() + 15_000);
     await sheets.refresh();
@@ -78,9 +78,9 @@ describe("the sheets in AppConfig", () => {
     await until(() => mapsTo() === "two");
   });
 
-  it("polls no more often than AppConfig allows, and once at a time", async () => {
+  it("polls no more often than AppConfig allows and never concurrently", async () => {
     await using server = await appConfigServer();
-    server.putInForce(aSet("one"));
+    server.putInForce(aBundle("one"));
     const { sheets, clock, sent, polls } = await opened(server);
 
     for (let i = 0; i < 5; i++) await sheets.refresh();
@@ -95,11 +95,11 @@ describe("the sheets in AppConfig", () => {
     expect(server.calls.filter((call) => call === "StartConfigurationSession")).toHaveLength(1);
   });
 
-  it("polls before the first event of a function that has slept, so that it does not map by old sheets", async () => {
+  it("polls before the first event after an idle period, so that it does not map with old sheets", async () => {
     await using server = await appConfigServer();
-    server.putInForce(aSet("one"));
+    server.putInForce(aBundle("one"));
     const { sheets, clock, mapsTo } = await opened(server);
-    server.putInForce(aSet("two"));
+    server.putInForce(aBundle("two"));
 
     clock.set(clock.now() + 3_600_000);
     await sheets.refresh();
@@ -109,7 +109,7 @@ describe("the sheets in AppConfig", () => {
 
   it("continues with the sheets at hand after a second if AppConfig does not answer", async () => {
     await using server = await appConfigServer();
-    server.putInForce(aSet("one"));
+    server.putInForce(aBundle("one"));
     const { sheets, clock, mapsTo, polls } = await opened(server);
     server.silent = true;
     clock.set(clock.now() + 3_600_000);
@@ -129,13 +129,13 @@ describe("the sheets in AppConfig", () => {
   });
 
   it.each([
-    ["no JSON", "{"],
-    ["of another shape", '{"sheets":[{"file":"mappings/a.yaml"}],"policy":{}}'],
-    ["with an expression that does not compile", aSet("two").replace('"two"', '{"to":"two","with":"$$("}')],
-    ["with a key this version does not know", aSet("two").replace('"send"', '"speed":9,"send"')],
-  ])("stay as they were where the new set is %s, and the log says why", async (_, bad) => {
+    ["not JSON", "{"],
+    ["invalid", '{"sheets":[{"file":"mappings/a.yaml"}],"policy":{}}'],
+    ["broken by an expression that does not compile", aBundle("two").replace('"two"', '{"to":"two","with":"$$("}')],
+    ["broken by an unknown key", aBundle("two").replace('"send"', '"speed":9,"send"')],
+  ])("keeps the previous sheets if the new bundle is %s, and logs the reason", async (_, bad) => {
     await using server = await appConfigServer();
-    server.putInForce(aSet("one"));
+    server.putInForce(aBundle("one"));
     const { sheets, clock, mapsTo, lines } = await opened(server);
     server.putInForce(bad);
 
@@ -146,11 +146,11 @@ describe("the sheets in AppConfig", () => {
     expect(lines.at(-1)).toMatchObject({ step: "sheets-refused", faults: expect.stringMatching(/\w/) });
   });
 
-  it("stay as they were while AppConfig fails, and are asked for by a new session afterwards", async () => {
+  it("keeps the previous sheets while AppConfig fails, then loads the new ones with a new session", async () => {
     await using server = await appConfigServer();
-    server.putInForce(aSet("one"));
+    server.putInForce(aBundle("one"));
     const { sheets, clock, mapsTo, steps } = await opened(server);
-    server.putInForce(aSet("two"));
+    server.putInForce(aBundle("two"));
     server.failing = 500;
     clock.set(clock.now() + 3_600_000);
     await sheets.refresh();
@@ -165,12 +165,12 @@ describe("the sheets in AppConfig", () => {
     expect(steps()).toEqual(["sheets-taken-up", "sheets-not-asked", "sheets-taken-up"]);
   });
 
-  it("opens a new session after a day of sleep, when the old one has expired", async () => {
+  it("opens a new session once the previous one has expired", async () => {
     await using server = await appConfigServer();
-    server.putInForce(aSet("one"));
+    server.putInForce(aBundle("one"));
     const { sheets, clock, mapsTo } = await opened(server);
     server.expireSessions();
-    server.putInForce(aSet("two"));
+    server.putInForce(aBundle("two"));
 
     clock.set(clock.now() + 26 * 3_600_000);
     await sheets.refresh();
@@ -179,11 +179,11 @@ describe("the sheets in AppConfig", () => {
   });
 });
 
-describe("a deployment without sheets", () => {
+describe("deployment without sheets", () => {
   it.each([
     ["none were deployed yet", () => {}],
     ["the set is not JSON", (server: AppConfigServer) => server.putInForce("{")],
-  ])("says so where %s, and what to do: its events wait in the inbox", async (why, prepare) => {
+  ])("fails with the fix if %s, so that events wait in the inbox", async (why, prepare) => {
     await using server = await appConfigServer();
     prepare(server);
 
@@ -192,7 +192,7 @@ describe("a deployment without sheets", () => {
     );
   });
 
-  it("says so where the mappings stack is not there at all", async () => {
+  it("fails with the fix if the mappings stack does not exist", async () => {
     await using server = await appConfigServer();
 
     await expect(AppConfigSheets.open({ ...options(server), deployment: "hms-other" })).rejects.toThrow(
@@ -200,7 +200,7 @@ describe("a deployment without sheets", () => {
     );
   });
 
-  it("does not mistake a failing AppConfig for none", async () => {
+  it("distinguishes a failing AppConfig from missing sheets", async () => {
     await using server = await appConfigServer();
     server.failing = 500;
 

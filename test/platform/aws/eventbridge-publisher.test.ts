@@ -12,7 +12,7 @@ interface Entry {
   readonly Detail: string;
 }
 
-/** A server that takes events as EventBridge does; `answer` says what became of each of a call. */
+/** Starts a server that accepts events like EventBridge. `answer` returns the results for the entries of a request. */
 async function eventBridge(answer: (entries: readonly Entry[]) => unknown[] = (entries) => entries.map(() => ({}))) {
   const server = await awsServer(({ body }) => ({ Entries: answer(body.Entries), FailedEntryCount: 0 }));
   const client = new EventBridgeClient(server.client);
@@ -28,8 +28,8 @@ async function eventBridge(answer: (entries: readonly Entry[]) => unknown[] = (e
 
 const many = (count: number, data = {}) => Array.from({ length: count }, (_, i) => anEvent({ id: `e-${i}`, data }));
 
-describe("publishing on EventBridge", () => {
-  it("sends the whole event as detail, with its type and source beside it, and says its key", async () => {
+describe("publishing to EventBridge", () => {
+  it("sends the whole event as detail with its type and source, and returns its key", async () => {
     await using bus = await eventBridge();
     const event = anEvent({ type: "policy.per_diem.updated", source: "hms.policy", data: { new_rate: 68 } });
 
@@ -41,7 +41,7 @@ describe("publishing on EventBridge", () => {
     expect(JSON.parse(entry?.Detail ?? "")).toEqual(JSON.parse(JSON.stringify(event)));
   });
 
-  it("sends ten in a call, in order, and fewer where they are large", async () => {
+  it("sends up to ten events per request in order, and fewer if they are large", async () => {
     await using bus = await eventBridge();
 
     await bus.publisher.publish(many(23));
@@ -57,11 +57,11 @@ describe("publishing on EventBridge", () => {
 
   it.each([
     [
-      "names an error",
+      "contains an error",
       (entries: readonly Entry[]) => entries.map((_, i) => (i === 1 ? { ErrorCode: "Throttling" } : {})),
     ],
-    ["is silent about one", (entries: readonly Entry[]) => entries.slice(1).map(() => ({}))],
-  ])("throws where an answer of 200 %s, and repeats nothing of the event", async (_, answer) => {
+    ["lacks a result", (entries: readonly Entry[]) => entries.slice(1).map(() => ({}))],
+  ])("throws if a 200 response %s, without repeating the event's content", async (_, answer) => {
     await using bus = await eventBridge(answer);
 
     const published = bus.publisher.publish(many(3, { ssn: "078-05-1120" }));
@@ -70,7 +70,7 @@ describe("publishing on EventBridge", () => {
     await expect(published).rejects.not.toThrow(/078-05/);
   });
 
-  it("refuses an event over 256 KiB, and what is none, before it publishes any", async () => {
+  it("rejects an invalid event or one over 256 KiB before it publishes any", async () => {
     await using bus = await eventBridge();
     const room = 262_144 - JSON.stringify(anEvent({ data: { text: "" } })).length - 100;
     const fits = anEvent({ data: { text: "x".repeat(room) } });

@@ -6,13 +6,13 @@ import { pieceBytes, weigh } from "../../../bridge/recording/transaction-size.ts
 import { pieceKeys, putStatements } from "../../../platform/aws/partiql.ts";
 import { aBeginning, anEvent } from "../../support/builders.ts";
 
-/** A text of about so many bytes, of characters of one to four bytes. */
+/** Generates texts of up to about 700,000 bytes, with characters of one to four bytes. */
 const text = fc
   .tuple(fc.constantFrom("x", "é", "€", "😀"), fc.nat(700_000), fc.string({ unit: "binary", maxLength: 5 }))
   .map(([unit, bytes, odd]) => odd + unit.repeat(bytes / Buffer.byteLength(unit)));
 
-describe("the statements of a put", () => {
-  it("are never more than it weighs", () => {
+describe("statements of a put", () => {
+  it("their number never exceeds the weight of the put", () => {
     fc.assert(
       fc.property(text, fc.boolean(), fc.boolean(), fc.nat(1), (note, strict, unsent, etag) => {
         const { record } = aBeginning({ fields: { note }, order: strict ? "strict" : "latest" }, 1, { unsent });
@@ -27,7 +27,7 @@ describe("the statements of a put", () => {
     );
   });
 
-  it("hold a large body in pieces that together are the body, none of them too large for an item", () => {
+  it("a large body is split into pieces that fit an item and join to the original", () => {
     fc.assert(
       fc.property(text, (note) => {
         const value = anEventRecord(note);

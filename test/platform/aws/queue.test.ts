@@ -4,10 +4,10 @@ import { AwsQueue } from "../../../platform/aws/queue.ts";
 import { systemClock } from "../../../platform/clock.ts";
 import { awsServer } from "../../support/aws-server.ts";
 
-/** A server that speaks SQS's JSON protocol as far as a test has it answer. */
+/** Starts a server that speaks SQS's JSON protocol with the given responses, and a queue port that uses it. */
 async function sqs(answers: Readonly<Record<string, unknown>>) {
   const server = await awsServer(({ action }) => answers[action]);
-  // What the server answers is made up; its checksums are not the point.
+  // The responses are made up and have no valid checksums.
   const client = new SQSClient({ ...server.client, useQueueUrlAsEndpoint: false, md5: false });
   return {
     asked: server.asked,
@@ -31,7 +31,7 @@ const two = [
   { group: "b", dedup: "pkt-2.0", body: "2" },
 ];
 
-describe("the queues on AWS", () => {
+describe("queues on AWS", () => {
   it("sends to a lane with group and deduplication id, and to the inbox with neither", async () => {
     await using at = await sqs({});
 
@@ -90,7 +90,7 @@ describe("the queues on AWS", () => {
     expect(timeouts).toEqual([0, 2, 43_200]);
   });
 
-  it("moves an outbox to its own lane at the given rate, and starts no second move while one runs", async () => {
+  it("moves an outbox to its lane at the given rate and starts no second move while one runs", async () => {
     await using idle = await sqs({ ListMessageMoveTasks: { Results: [{ Status: "COMPLETED" }] } });
     await using busy = await sqs({ ListMessageMoveTasks: { Results: [{ Status: "RUNNING" }] } });
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { AwsSecrets } from "../../../platform/aws/secrets.ts";
 import { awsServer, Refusal } from "../../support/aws-server.ts";
 
-/** Secrets Manager with what a test puts into it, and a clock that stands still until it is turned. */
+/** Starts a Secrets Manager server with secrets set by the test, and a clock that the test advances. */
 async function aManager() {
   const stored = new Map<string, string>();
   let now = 0;
@@ -31,7 +31,7 @@ async function aManager() {
   };
 }
 
-describe("a connector's secret on AWS", () => {
+describe("connector secrets on AWS", () => {
   it("reads a missing secret again after ten seconds, not for every packet", async () => {
     await using manager = await aManager();
     expect(await manager.secrets.get("Fake@v1")).toBeUndefined();

@@ -22,8 +22,8 @@ const rate = (connector = "HR", more = "") =>
 
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
-/** The sheets and the policy of this project, packed. */
-async function ownSet(): Promise<string> {
+/** Returns the bundle of this project's sheets and policy. */
+async function ownBundle(): Promise<string> {
   const texts = readFolder("mappings");
   const { sheets, policy } = await readTexts(texts, aCatalog("PayrollConnector", "GISTableConnector", "WorkForceNow"));
   return text(
@@ -34,8 +34,8 @@ async function ownSet(): Promise<string> {
 const isDraft4 = (value: unknown) =>
   new Ajv.default({ strict: false, formats: { "date-time": true } }).compile(setJsonSchema())(value);
 
-describe("a shipped set", () => {
-  it("holds its sheets as they were: same hash, same policy, examples included", () => {
+describe("sheet bundle", () => {
+  it("preserves its sheets with hash, policy and examples", () => {
     const full = rate(
       "HR",
       "examples: [{ name: n, event: { type: rate.changed, data: { rate: 1 } }, expect: { hr: { rate: 1 } } }]",
@@ -78,30 +78,30 @@ describe("a shipped set", () => {
     ['{"sheets":[{"file":"mappings/a.yaml","document":null}],"policy":{}}', "mappings/a.yaml: "],
     ['{"sheets":[],"policy":{},"__proto__":{}}', 'the set, the value: the key "__proto__" is not allowed'],
     [`${"[".repeat(30_000)}${"]".repeat(30_000)}`, "the set, "],
-  ])("that is %.60s is refused and never thrown at", (given, expected) => {
+  ])("returns the issues of an invalid bundle without throwing: %.60s", (given, expected) => {
     const unpacked = unpackSet(given);
 
-    expect(unpacked.ok ? "taken" : unpacked.faults.join("\n")).toContain(expected);
+    expect(unpacked.ok ? "accepted" : unpacked.faults.join("\n")).toContain(expected);
   });
 });
 
-describe("the check of a shipped set", () => {
+describe("sheet bundle check", () => {
   const check = (sheets: ReturnType<typeof sheet>[], catalog = aCatalog("HR")) =>
     checkSet(text(packSet({ sheets, policy })), catalog);
 
-  it("finds nothing wrong with this project's sheets", async () => {
+  it("finds no issues in this project's sheets", async () => {
     const catalog = aCatalog("PayrollConnector", "GISTableConnector", "WorkForceNow");
 
-    expect(await checkSet(await ownSet(), catalog)).toEqual([]);
+    expect(await checkSet(await ownBundle(), catalog)).toEqual([]);
   });
 
-  it("names file, place, fault and remedy of a connector that is not deployed", async () => {
+  it("names file, position, issue and fix for a connector that is not deployed", async () => {
     expect(await check([rate("WorkForceNow")])).toEqual([
       "mappings/a.yaml: targets.hr.connector: no connector is called WorkForceNow; installed: HR@v1",
     ]);
   });
 
-  it("runs every example, and tells what a failing one gave", async () => {
+  it("runs every example and reports a failing one", async () => {
     const wrong =
       "examples: [{ name: a raise, event: { type: rate.changed, data: { rate: 1 } }, expect: { hr: { rate: 2 } } }]";
 
@@ -110,7 +110,7 @@ describe("the check of a shipped set", () => {
     ]);
   });
 
-  it("refuses two sheets of one name", async () => {
+  it("rejects two sheets with the same name", async () => {
     const twin = { ...rate(), file: "mappings/a.yml" };
 
     expect(await check([rate(), twin])).toEqual([
@@ -118,7 +118,7 @@ describe("the check of a shipped set", () => {
     ]);
   });
 
-  it("refuses what a newer bridge has written and this one does not know, in a sheet writer's words", async () => {
+  it("rejects an unknown key of a newer version in words for sheet authors", async () => {
     const newer = text(packSet({ sheets: [rate()], policy })).replace('"connector"', '"conector":1,"connector"');
 
     expect(await checkSet(newer, aCatalog("HR"))).toEqual([
@@ -127,7 +127,7 @@ describe("the check of a shipped set", () => {
   });
 });
 
-describe("the schema AppConfig checks by", () => {
+describe("schema for AppConfig", () => {
   it("uses JSON Schema draft-4 and fits AppConfig's limit", () => {
     const schema = setJsonSchema();
 
@@ -138,8 +138,8 @@ describe("the schema AppConfig checks by", () => {
     );
   });
 
-  it("takes this project's sheets, and refuses what is none", async () => {
-    const set = JSON.parse(await ownSet()) as { sheets: { document: object }[] };
+  it("accepts this project's sheets and rejects invalid ones", async () => {
+    const set = JSON.parse(await ownBundle()) as { sheets: { document: object }[] };
 
     expect(isDraft4(set)).toBe(true);
     expect(isDraft4({ ...set, sheets: [{ file: "mappings/a.yaml", document: {} }] })).toBe(false);
@@ -148,8 +148,8 @@ describe("the schema AppConfig checks by", () => {
   });
 });
 
-describe("the facts shipped with a deployment", () => {
-  it("has the connectors' facts and cannot send", () => {
+describe("deployed catalog", () => {
+  it("contains the connectors' properties and cannot send", () => {
     const declared = { ...payroll, deletes: true, resource: "journal", order: "strict" } as Connector;
     const id = connectorId(declared);
 

@@ -6,7 +6,7 @@ import { openDeployedApi } from "../../../platform/aws/signed-fetch.ts";
 
 const secret = "the-operators-secret";
 
-describe("the API of a deployment", () => {
+describe("API of a deployment", () => {
   afterEach(() => vi.unstubAllEnvs());
 
   it("finds the API by the deployment's name and signs requests so that the gateway can verify them", async () => {
@@ -27,7 +27,7 @@ describe("the API of a deployment", () => {
     ]);
   });
 
-  it("refuses whoever signs with another secret", async () => {
+  it("gets 403 if it signs with another secret", async () => {
     await using _ = await aGateway();
     vi.stubEnv("AWS_SECRET_ACCESS_KEY", "another");
     const call = await openDeployedApi("hms-bridge");
@@ -44,7 +44,7 @@ describe("the API of a deployment", () => {
   });
 });
 
-/** Parameter Store and an HTTP API with the IAM authorizer, on loopback. */
+/** Starts Parameter Store and an HTTP API with the IAM authorizer on loopback. */
 async function aGateway(): Promise<AsyncDisposable & { readonly asked: string[] }> {
   const asked: string[] = [];
   const server = http.createServer(async (request, response) => {
@@ -52,9 +52,9 @@ async function aGateway(): Promise<AsyncDisposable & { readonly asked: string[] 
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const body = Buffer.concat(chunks).toString();
     if (request.headers["x-amz-target"] === "AmazonSSM.GetParameter") {
-      const there = JSON.parse(body).Name === "/hms-bridge/ops-url";
-      response.writeHead(there ? 200 : 400, { "content-type": "application/x-amz-json-1.1" });
-      response.end(JSON.stringify(there ? { Parameter: { Value: `${url}/` } } : { __type: "ParameterNotFound" }));
+      const exists = JSON.parse(body).Name === "/hms-bridge/ops-url";
+      response.writeHead(exists ? 200 : 400, { "content-type": "application/x-amz-json-1.1" });
+      response.end(JSON.stringify(exists ? { Parameter: { Value: `${url}/` } } : { __type: "ParameterNotFound" }));
       return;
     }
     asked.push(`${request.method} ${request.url}`);
@@ -75,7 +75,7 @@ async function aGateway(): Promise<AsyncDisposable & { readonly asked: string[] 
   };
 }
 
-/** Source: AWS IAM User Guide, "Create a signed AWS API request". */
+/** Verifies a request's signature. Source: AWS IAM User Guide, "Create a signed AWS API request". */
 function isSigned(request: http.IncomingMessage, body: string): boolean {
   const [, scope = "", names = "", signature] =
     /Credential=[^/]+\/(\S+), SignedHeaders=(\S+), Signature=(\w+)/.exec(request.headers.authorization ?? "") ?? [];

@@ -5,21 +5,21 @@ import { putStatements } from "../../../platform/aws/partiql.ts";
 import { WriteCombiner } from "../../../platform/aws/write-combiner.ts";
 import { type Asked, awsServer, Refusal } from "../../support/aws-server.ts";
 
-/** A table that takes everything, but for what `say` has against a cursor, or against a batch as a whole, which is `*`. */
-async function aTable(say: (cursor: string, asked: Asked) => string | undefined = () => undefined) {
+/** Starts a table that accepts every write for which `errorFor` returns no error code. The cursor `*` is a whole batch. */
+async function aTable(errorFor: (cursor: string, asked: Asked) => string | undefined = () => undefined) {
   const cursorIn = ({ Parameters }: { Parameters: { S?: string }[] }) =>
     Parameters.find(({ S }) => S?.startsWith("cursor#"))?.S?.slice("cursor#".length) as string;
   const server = await awsServer((asked) => {
     if (asked.action !== "BatchExecuteStatement") {
-      const code = say(cursorIn(asked.body.TransactStatements?.[0] ?? asked.body), asked);
+      const code = errorFor(cursorIn(asked.body.TransactStatements?.[0] ?? asked.body), asked);
       return code === undefined ? {} : new Refusal(`${code}Exception`);
     }
-    const whole = say("*", asked);
+    const whole = errorFor("*", asked);
     if (whole !== undefined) return new Refusal(whole);
     const statements = asked.body.Statements as { Parameters: { S?: string }[] }[];
     return {
       Responses: statements.map((statement) => {
-        const Code = say(cursorIn(statement), asked);
+        const Code = errorFor(cursorIn(statement), asked);
         return Code === undefined ? { TableName: "t" } : { Error: { Code } };
       }),
     };
@@ -40,7 +40,7 @@ async function aTable(say: (cursor: string, asked: Asked) => string | undefined 
 const aPut = (id: string) => putStatements("t", { kind: "cursor", id, value: { position: "1" }, etag: 1 });
 const names = (count: number) => Array.from({ length: count }, (_, i) => `c-${i}`);
 
-describe("writes of one item", () => {
+describe("single-item writes", () => {
   it("sends up to 25 writes of one event loop turn in one request", async () => {
     await using table = await aTable();
 
@@ -51,7 +51,7 @@ describe("writes of one item", () => {
     expect(table.sizes().toSorted()).toEqual([10, 25, 25]);
   });
 
-  it("sends a lone write by itself", async () => {
+  it("sends a single write without a batch", async () => {
     await using table = await aTable();
 
     await table.write("a");
@@ -60,7 +60,7 @@ describe("writes of one item", () => {
     expect(table.actions()).toEqual(["ExecuteStatement", "ExecuteStatement"]);
   });
 
-  it("puts no two writes of the same item into one batch", async () => {
+  it("never puts two writes of the same item into one batch", async () => {
     await using table = await aTable();
 
     await Promise.all(["a", "b", "a", "c"].map((name) => table.write(name)));
@@ -69,7 +69,7 @@ describe("writes of one item", () => {
   });
 
   it.each(["ConditionalCheckFailed", "DuplicateItem", "TransactionConflict"])(
-    "find their own conflict (%s), and the others of the batch go through",
+    "reports a conflict (%s) only for its own write in a batch",
     async (code) => {
       await using table = await aTable((cursor) => (cursor === "b" ? code : undefined));
 
@@ -83,7 +83,7 @@ describe("writes of one item", () => {
   );
 
   it.each(["ThrottlingError", "ProvisionedThroughputExceeded", "InternalServerError"])(
-    "are tried again where the table did not take just them (%s)",
+    "retries a single write that failed in a batch (%s)",
     async (code) => {
       await using table = await aTable((cursor, { action }) =>
         cursor === "b" && action === "BatchExecuteStatement" ? code : undefined,
@@ -103,7 +103,7 @@ describe("writes of one item", () => {
     expect(written[1]).toMatchObject({ reason: { name: "AccessDeniedException" } });
   });
 
-  it("all fail where the batch as a whole does", async () => {
+  it("rejects all writes if the whole batch fails", async () => {
     await using table = await aTable((cursor) => (cursor === "*" ? "ResourceNotFoundException" : undefined));
 
     const written = await Promise.allSettled(["a", "b"].map((name) => table.write(name)));

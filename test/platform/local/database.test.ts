@@ -13,8 +13,8 @@ const sending = (body: string): Operation => ({
   dedup: [],
 });
 
-describe("the store's file", () => {
-  it("has what was promised, after it was closed and opened again", async () => {
+describe("database file", () => {
+  it("contains every resolved write after it is closed and reopened", async () => {
     using folder = home();
     const file = join(folder.path, "bridge.db");
     const before = await Database.open(file);
@@ -27,7 +27,7 @@ describe("the store's file", () => {
     await after.close();
   });
 
-  it("has it for another process before the promise resolves", async () => {
+  it("shows a write to other processes before its promise resolves", async () => {
     using folder = home();
     const file = join(folder.path, "bridge.db");
     const db = await Database.open(file);
@@ -40,7 +40,7 @@ describe("the store's file", () => {
     await db.close();
   });
 
-  it("finishes what was asked for when it is closed, and takes nothing after", async () => {
+  it("completes pending writes when closed and rejects later ones", async () => {
     using folder = home();
     const db = await Database.open(join(folder.path, "bridge.db"));
 
@@ -53,7 +53,7 @@ describe("the store's file", () => {
     await closing;
   });
 
-  it("shares a commit among what is asked for at once, and fails only what is at fault", async () => {
+  it("commits concurrent writes together and fails only the conflicting ones", async () => {
     await using opened = await inMemory();
     const { db } = opened;
     const cursor = (id: string, etag: number): Operation => ({
@@ -67,7 +67,7 @@ describe("the store's file", () => {
     expect(results.map(({ done }) => done)).toEqual([true, false, true]);
   });
 
-  it("says clearly, and rejects, where the writing thread cannot write", async () => {
+  it("rejects a write with the reason if the writer thread cannot write", async () => {
     using folder = home();
     const file = join(folder.path, "bridge.db");
     const db = await Database.open(file);
@@ -81,7 +81,7 @@ describe("the store's file", () => {
     await db.close();
   });
 
-  it("says clearly where nothing can be written: a full disk, a read-only file", async () => {
+  it("rejects a write with the reason if nothing can be written, and continues afterwards", async () => {
     await using opened = await inMemory();
     const { db } = opened;
     await db.write(sending("1"));
@@ -94,7 +94,7 @@ describe("the store's file", () => {
     expect(db.sql("SELECT body FROM messages ORDER BY seq").all()).toEqual([{ body: "1" }, { body: "3" }]);
   });
 
-  it("keeps what it has when it runs full, refuses more, and goes on when there is room again", async () => {
+  it("keeps its data when the disk is full, rejects writes, and continues once there is room", async () => {
     await using opened = await inMemory();
     const { db } = opened;
     await db.write(sending("1"));
@@ -108,7 +108,7 @@ describe("the store's file", () => {
     expect(db.sql("SELECT body FROM messages ORDER BY seq").all()).toEqual([{ body: "1" }, { body: "2" }]);
   });
 
-  it("is refused where it was made with other tables, and says what to do", async () => {
+  it("fails to open with another schema version, and names the fix", async () => {
     using folder = home();
     const file = join(folder.path, "bridge.db");
     const older = new DatabaseSync(file);
@@ -120,10 +120,10 @@ describe("the store's file", () => {
     );
   });
 
-  it("is refused where it is no database", async () => {
+  it("fails to open if it is not a database", async () => {
     using folder = home();
     const file = join(folder.path, "bridge.db");
-    writeFileSync(file, "this is no database, and long enough to be sure of it ".repeat(100));
+    writeFileSync(file, "this is not a database, and long enough to be sure of it ".repeat(100));
 
     await expect(Database.open(file)).rejects.toThrow(/not a database/);
   });

@@ -111,7 +111,7 @@ appendedContract("the embedded engine", async () => {
   };
 });
 
-/** An event's record, made or moved on, and the entry that belongs to it. */
+/** Writes a ledger entry of an event together with its record, which is created or updated. */
 function appendEvent({ store }: LocalEngine, entry: LedgerEntry) {
   const value = {
     status: "UNMATCHED",

@@ -22,11 +22,11 @@ filesContract("this machine", async () => {
   };
 });
 
-describe("files of this machine", () => {
+describe("local files", () => {
   it.each([
-    ["to a file outside", "elsewhere/secret", "in/link", "in/link"],
-    ["to a folder outside", "elsewhere", "in/folder", "in/folder/secret"],
-  ])("that are links %s are refused", async (_, to, from, asked) => {
+    ["file", "elsewhere/secret", "in/link", "in/link"],
+    ["folder", "elsewhere", "in/folder", "in/folder/secret"],
+  ])("rejects a link to a %s outside the allowed folders", async (_, to, from, asked) => {
     using folder = home({ "elsewhere/secret": "secret", "in/roster": "text" });
     symlinkSync(join(folder.path, to), join(folder.path, from));
     const files = new LocalFiles([join(folder.path, "in")]);
@@ -37,7 +37,7 @@ describe("files of this machine", () => {
     await expect(found).rejects.toThrow(/outside the folders/);
   });
 
-  it("may be reached by links within a place, and through a place that is a link itself", async () => {
+  it("follows links within an allowed folder, which may itself be a link", async () => {
     using folder = home({ "real/roster": "text" });
     symlinkSync(join(folder.path, "real"), join(folder.path, "in"));
     symlinkSync(join(folder.path, "real/roster"), join(folder.path, "real/today"));
@@ -46,7 +46,7 @@ describe("files of this machine", () => {
     expect(await files.find(addressOf(folder.path, "in/today"))).toMatchObject({ bytes: 4 });
   });
 
-  it("that grow, or are swapped for others of the same size, while they are read are of no version", async () => {
+  it("rejects a file that grows or is replaced while it is read", async () => {
     using folder = home({ "in/a": "x".repeat(1_000_000), "in/b": "y".repeat(1_000_000) });
     const files = new LocalFiles([join(folder.path, "in")]);
     const read = async (during: () => void) => {
@@ -60,7 +60,7 @@ describe("files of this machine", () => {
     await expect(files.read(file, { from: 0, to: 1 }).next()).rejects.toThrow(/has changed/);
   });
 
-  it("rejects what is not a regular file, and does not wait for a pipe", async () => {
+  it("rejects anything but a regular file, and does not wait for a pipe", async () => {
     using folder = home({ "in/roster": "text" });
     mkdirSync(join(folder.path, "in/folder"));
     execFileSync("mkfifo", [join(folder.path, "in/pipe")]);

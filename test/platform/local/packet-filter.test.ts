@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { InvalidRequestError } from "../../../bridge/values/bridge-error.ts";
 import { aCore } from "../../support/core.ts";
 
-describe("a page of packets", () => {
-  it("looks through so many rows and no more: what little fits is found page by page", async () => {
+describe("packet pages", () => {
+  it("scans a limited number of rows, so rare matches are found over several pages", async () => {
     await using core = await aCore();
     const many = 2_500;
     await core.emit(
@@ -28,7 +28,7 @@ describe("a page of packets", () => {
   });
 
   it.each(["", "x", "[1]", "[1,-2]", "{}", '["a","b"]', "[9e99,1]", "'; DROP TABLE packets"])(
-    "refuses the cursor %j, which is none of its own",
+    "rejects the invalid cursor %j",
     async (after) => {
       await using core = await aCore();
 

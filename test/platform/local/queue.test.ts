@@ -7,8 +7,8 @@ import { home } from "../../support/home.ts";
 
 const message = { group: "a", dedup: "same", body: "1" };
 
-describe("the embedded queue", () => {
-  it("tells nobody that a message is stored before it is, a repeat neither", async () => {
+describe("embedded queue", () => {
+  it("rejects a message that was not stored, and a repeat of it", async () => {
     await using opened = await aQueue();
     opened.readOnly(true);
 
@@ -21,7 +21,7 @@ describe("the embedded queue", () => {
     expect(await opened.queue.depth("lane:Fake@v1")).toEqual({ waiting: 0, inFlight: 0 });
   });
 
-  it("takes a second try of what was not stored for no repeat", async () => {
+  it("accepts a retry of a message that was not stored", async () => {
     await using opened = await aQueue();
     opened.readOnly(true);
     await expect(opened.queue.send("lane:Fake@v1", [message])).rejects.toThrow(/did not take the write/);
@@ -32,7 +32,7 @@ describe("the embedded queue", () => {
     expect(await opened.queue.depth("lane:Fake@v1")).toEqual({ waiting: 1, inFlight: 0 });
   });
 
-  it("stores one of two that are sent at once under one id", async () => {
+  it("stores one of two concurrent messages with the same id", async () => {
     await using opened = await aQueue();
 
     await Promise.all([opened.queue.send("lane:Fake@v1", [message]), opened.queue.send("lane:Fake@v1", [message])]);
@@ -40,20 +40,20 @@ describe("the embedded queue", () => {
     expect(await opened.queue.depth("lane:Fake@v1")).toEqual({ waiting: 1, inFlight: 0 });
   });
 
-  it("keeps a message whose removal was not written", async () => {
+  it("keeps a message if its removal was not written", async () => {
     await using opened = await aQueue();
     await opened.queue.send("lane:Fake@v1", [message]);
-    const [given] = await opened.queue.receive("lane:Fake@v1", { max: 1, visibilityMs: 1_000, waitMs: 0 });
+    const [received] = await opened.queue.receive("lane:Fake@v1", { max: 1, visibilityMs: 1_000, waitMs: 0 });
     opened.readOnly(true);
 
-    await expect(opened.queue.remove("lane:Fake@v1", [given?.receipt as string])).rejects.toThrow();
+    await expect(opened.queue.remove("lane:Fake@v1", [received?.receipt as string])).rejects.toThrow();
 
     opened.readOnly(false);
     await opened.clock.advance(1_001);
     expect(await opened.queue.receive("lane:Fake@v1", { max: 1, visibilityMs: 1_000, waitMs: 0 })).toHaveLength(1);
   });
 
-  it("takes up what another process has sent between two messages of its own", async () => {
+  it("receives a message that another process sent between two of its own", async () => {
     using folder = home();
     const file = join(folder.path, "store.db");
     const [own, other] = [await Database.open(file), await Database.open(file)];
@@ -61,28 +61,28 @@ describe("the embedded queue", () => {
       LocalQueue,
       LocalQueue,
     ];
-    const send = (by: LocalQueue, group: string) => by.send("lane:Fake@v1", [{ group, body: group }]);
+    const send = (sender: LocalQueue, group: string) => sender.send("lane:Fake@v1", [{ group, body: group }]);
 
     await send(queue, "first");
     await send(another, "between");
     await send(queue, "last");
     queue.refresh();
 
-    const taken = await queue.receive("lane:Fake@v1", { max: 10, visibilityMs: 1_000, waitMs: 0 });
-    expect(taken.map(({ body }) => body).sort()).toEqual(["between", "first", "last"]);
+    const received = await queue.receive("lane:Fake@v1", { max: 10, visibilityMs: 1_000, waitMs: 0 });
+    expect(received.map(({ body }) => body).sort()).toEqual(["between", "first", "last"]);
     await Promise.all([own.close(), other.close()]);
   });
 
-  it("wakes one who waits for what another has left", async () => {
+  it("gives a waiting reader the messages that another reader leaves", async () => {
     await using opened = await aQueue();
     const receive = (max: number, waitMs: number) =>
       opened.queue.receive("lane:Fake@v1", { max, visibilityMs: 100_000, waitMs });
     await opened.queue.send("lane:Fake@v1", [message, { ...message, group: "b", dedup: "other" }]);
-    const taken = await receive(10, 0);
+    const received = await receive(10, 0);
     const waiting = receive(10, 60_000);
     await opened.queue.delay(
       "lane:Fake@v1",
-      taken.map(({ receipt }) => ({ receipt, ms: 50 })),
+      received.map(({ receipt }) => ({ receipt, ms: 50 })),
     );
 
     const first = receive(1, 60_000);
@@ -91,7 +91,7 @@ describe("the embedded queue", () => {
     expect([(await first).length, (await waiting).length]).toEqual([1, 1]);
   }, 2_000);
 
-  it("moves a call's worth at a time, and keeps the rate: what happens now waits behind few", async () => {
+  it("moves messages in small batches at the given rate, so that new messages wait behind few", async () => {
     await using opened = await aQueue();
     for (let i = 0; i < 20; i++) {
       await opened.queue.send(
@@ -114,7 +114,7 @@ describe("the embedded queue", () => {
     expect(await moved()).toBe(200);
   });
 
-  it("forgets ids whose time is over, and no others", async () => {
+  it("deletes only expired deduplication ids", async () => {
     await using opened = await aQueue();
     await opened.queue.send("lane:Fake@v1", [message]);
     await opened.clock.advance(200_000);

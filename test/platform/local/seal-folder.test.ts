@@ -18,8 +18,8 @@ import { ManualClock, until } from "../../support/clock.ts";
 import { fakeTarget } from "../../support/core.ts";
 import { type Home, home } from "../../support/home.ts";
 
-describe("somebody with the store's file, its keys and no scruples", () => {
-  it("changes an entry", async () => {
+describe("ledger tampering with full access to the store", () => {
+  it("verification finds a changed entry", async () => {
     using office = await aSealedOffice();
     const [, second] = office.entriesOf("pkt-");
 
@@ -32,7 +32,7 @@ describe("somebody with the store's file, its keys and no scruples", () => {
     });
   });
 
-  it("deletes an entry", async () => {
+  it("verification finds a deleted entry", async () => {
     using office = await aSealedOffice();
     const [first] = office.entriesOf("pkt-");
 
@@ -41,7 +41,7 @@ describe("somebody with the store's file, its keys and no scruples", () => {
     expect(await office.verify()).toMatchObject({ chain: first.chain, seq: 1 });
   });
 
-  it("lets two entries change places", async () => {
+  it("verification finds two swapped entries", async () => {
     using office = await aSealedOffice();
     const [first, second] = office.entriesOf("pkt-");
 
@@ -51,7 +51,7 @@ describe("somebody with the store's file, its keys and no scruples", () => {
     expect(await office.verify()).toMatchObject({ chain: first.chain, seq: 1 });
   });
 
-  it("writes one chain's entries over another's", async () => {
+  it("verification finds a chain overwritten with another's entries", async () => {
     using office = await aSealedOffice();
     const [mine] = office.entriesOf("pkt-");
     const [others] = office.entriesOf("evt-");
@@ -64,7 +64,7 @@ describe("somebody with the store's file, its keys and no scruples", () => {
     });
   });
 
-  it("cuts a chain's tail, and takes the packet's record back to fit", async () => {
+  it("verification finds a truncated chain even if the packet's record was reverted to match", async () => {
     using office = await aSealedOffice();
     const [first, second] = office.entriesOf("pkt-");
 
@@ -78,7 +78,7 @@ describe("somebody with the store's file, its keys and no scruples", () => {
     });
   });
 
-  it("cuts the ledger's end off, and all records with it", async () => {
+  it("verification finds a truncated ledger even if all records were reverted to match", async () => {
     using office = await aSealedOffice();
     const cut = office.entriesOf("").slice(4);
 
@@ -93,7 +93,7 @@ describe("somebody with the store's file, its keys and no scruples", () => {
     );
   });
 
-  it("rewrites a whole chain so that it holds, and the packet's record, fields and digest with it", async () => {
+  it("verification finds a consistently rewritten chain with its packet's record, fields and digest", async () => {
     using office = await aSealedOffice();
     const own = office.entriesOf("pkt-").filter(({ chain }, _, [first]) => chain === first?.chain);
     const id = own[0]?.chain as string;
@@ -119,7 +119,7 @@ describe("somebody with the store's file, its keys and no scruples", () => {
     });
   });
 
-  it.each(["pkt-", "evt-"])("deletes one %s… with its whole chain", async (kind) => {
+  it.each(["pkt-", "evt-"])("verification finds a deleted %s… record with its whole chain", async (kind) => {
     using office = await aSealedOffice();
     const [first] = office.entriesOf(kind);
     const table = kind === "pkt-" ? "packets" : "events";
@@ -136,7 +136,7 @@ describe("somebody with the store's file, its keys and no scruples", () => {
     });
   });
 
-  it("deletes everything, and the store's memory of seals", async () => {
+  it("verification finds that everything was deleted, including the store's record of seals", async () => {
     using office = await aSealedOffice();
     const [first] = office.entriesOf("");
 
@@ -146,7 +146,7 @@ describe("somebody with the store's file, its keys and no scruples", () => {
     expect(await office.verify()).toEqual({ chain: first.chain, seq: 1, message: expect.stringMatching(/^is gone/) });
   });
 
-  it("puts a packet in with a chain of its own, where others were sealed already", async () => {
+  it("verification finds a packet inserted with its own chain before sealed entries", async () => {
     using office = await aSealedOffice();
     const forged = { ...office.packet(office.entriesOf("pkt-")[0]?.chain as string), id: "pkt-forgedforgedforg" };
     const entry = append(forged.id, undefined, {
@@ -170,7 +170,7 @@ describe("somebody with the store's file, its keys and no scruples", () => {
     });
   });
 
-  it("is found by what was sealed since, without reading all the rest", async () => {
+  it("verification since a seal finds tampering without reading older entries", async () => {
     using office = await aSealedOffice();
     const [first] = office.entriesOf("pkt-");
     office.tamper("DELETE FROM ledger WHERE owner = (SELECT seq * 2 FROM packets WHERE id = ?)", first.chain);
@@ -184,7 +184,7 @@ describe("somebody with the store's file, its keys and no scruples", () => {
     expect(await office.verify({ since: Date.now() + 60_000 })).toBeUndefined();
   });
 
-  it("takes the seals away with all memory of them, and the entries are said to be unsealed for too long", async () => {
+  it("verification reports entries unsealed for too long if all seals were deleted", async () => {
     using office = await aSealedOffice();
     rmSync(office.seals, { recursive: true });
     office.tamper("DELETE FROM documents");
@@ -193,21 +193,21 @@ describe("somebody with the store's file, its keys and no scruples", () => {
     expect((await office.result({ later: 601_000 })).seals).toMatchObject({ seals: 0, late: true });
   });
 
-  it("signs the seals anew with a key of his own, and an auditor who kept the old one sees it", async () => {
+  it("an auditor with the original key finds seals signed again with another key", async () => {
     using office = await aSealedOffice();
-    const kept = readFileSync(join(office.seals, "seal-key.pem"), "utf8");
+    const originalKey = readFileSync(join(office.seals, "seal-key.pem"), "utf8");
     rmSync(office.seals, { recursive: true });
     rmSync(join(office.store, "seal-key"));
     office.tamper("DELETE FROM documents");
     await office.work(3);
 
     expect(await office.verify()).toBeUndefined();
-    expect(await office.verify({ key: kept })).toEqual({ seal: 1, message: "is signed with another key" });
+    expect(await office.verify({ key: originalKey })).toEqual({ seal: 1, message: "is signed with another key" });
   });
 });
 
-describe("seals on one machine", () => {
-  it("are made by the runner as time goes by, and when it stops", async () => {
+describe("local seals", () => {
+  it("the worker loops create seals periodically and when they stop", async () => {
     using office = new Office();
     const clock = new ManualClock(Date.now());
     const { engine, target } = await office.open(clock);
@@ -232,7 +232,7 @@ describe("seals on one machine", () => {
     expect(seals).toMatchObject({ unsealed: 0, late: false });
   });
 
-  it("are files nobody may write to, beside a public key and nothing secret; the private one is the owner's alone", async () => {
+  it("the folder has only read-only seals and the public key; only the owner can read the private key", async () => {
     using office = await aSealedOffice();
 
     const modes = Object.fromEntries(
@@ -250,7 +250,7 @@ describe("seals on one machine", () => {
     expect(own.export({ type: "spki", format: "pem" })).toBe(readFileSync(join(office.seals, "seal-key.pem"), "utf8"));
   });
 
-  it("are never written over, and what a crash left half written is no seal", async () => {
+  it("a seal is never overwritten, and a partial file after a crash does not count as one", async () => {
     using office = await aSealedOffice();
     const before = readFileSync(join(office.seals, "000000001.seal"), "utf8");
     writeFileSync(join(office.seals, "000000002.seal.new"), '{"seal":2,', { mode: 0o444 });
@@ -262,7 +262,7 @@ describe("seals on one machine", () => {
     expect(await office.verify()).toBeUndefined();
   });
 
-  it("go on where the process ended between a seal and the store's memory of it", async () => {
+  it("sealing resumes after a crash between writing a seal and recording it", async () => {
     using office = await aSealedOffice();
     office.tamper("DELETE FROM documents WHERE kind = 'seal'");
 
@@ -272,7 +272,7 @@ describe("seals on one machine", () => {
     expect(await office.verify()).toBeUndefined();
   });
 
-  it("of another store are left alone, and the bridge says so and goes on", async () => {
+  it("seals of another store are left alone, and the bridge logs this and continues", async () => {
     using office = await aSealedOffice();
     renameSync(office.store, join(office.path, "old"));
 
@@ -284,7 +284,9 @@ describe("seals on one machine", () => {
     );
   });
 
-  it("wait while their folder cannot be written, and lose nothing", { skip: process.getuid?.() === 0 }, async () => {
+  it("sealing waits while the folder is not writable and loses nothing", {
+    skip: process.getuid?.() === 0,
+  }, async () => {
     using office = await aSealedOffice();
     chmodSync(office.seals, 0o500);
     await office.work(1);
@@ -295,14 +297,14 @@ describe("seals on one machine", () => {
     expect((await office.result()).seals?.unsealed).toBe(0);
   });
 
-  it("cannot be kept in the store itself", async () => {
+  it("the seal folder cannot be inside the store", async () => {
     using office = new Office();
     office.sealsAt = join(office.store, "seals");
 
     await expect(office.open()).rejects.toThrow(/is inside the store; name one outside it/);
   });
 
-  it("are not made by who only looks", async () => {
+  it("a reader creates no seals", async () => {
     using office = new Office();
     const { engine } = await office.open();
     await verifyLedger(engine, { ...(engine.sealing && { evidence: engine.sealing.evidence() }) });
@@ -320,7 +322,7 @@ interface Found {
   readonly entry: LedgerEntry;
 }
 
-/** A store and its seals on a disk, worked in by one hand and tampered with by another. */
+/** A store and its seals on disk, with operations to deliver packets and to tamper with the files. */
 class Office implements Disposable {
   readonly #home: Home = home();
   readonly path = this.#home.path;
@@ -344,7 +346,7 @@ class Office implements Disposable {
     return { engine, target };
   }
 
-  /** Delivers so many packets, and seals. Gives back what was logged. */
+  /** Delivers a number of packets and seals the ledger. Returns the log lines. */
   async work(packets: number): Promise<object[]> {
     const lines: object[] = [];
     const { engine, target } = await this.open(undefined, (line) => lines.push(line));
@@ -382,7 +384,7 @@ class Office implements Disposable {
       .sort();
   }
 
-  /** The entries of all chains of a kind, in the order they were appended; the first two of a packet first. */
+  /** Returns the entries of all chains whose id begins with `kind`, grouped by chain. For `""`, in append order. */
   entriesOf(kind: string): [Found, Found, ...Found[]] {
     const all = this.#sql((db) => db.prepare("SELECT seq, entry FROM ledger ORDER BY seq").all()).map((row): Found => {
       const text = row.entry as string;
@@ -440,7 +442,7 @@ class Office implements Disposable {
   }
 }
 
-/** Three packets delivered, and all of it sealed. */
+/** Creates a store with three delivered packets and a sealed ledger. */
 async function aSealedOffice(): Promise<Office> {
   const office = new Office();
   await office.work(3);

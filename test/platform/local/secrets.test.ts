@@ -4,8 +4,8 @@ import { describe, expect, it } from "vitest";
 import { bridgeKeyIn, LocalSecrets } from "../../../platform/local/secrets.ts";
 import { home } from "../../support/home.ts";
 
-describe("the secrets' file", () => {
-  it.each([0o644, 0o640, 0o604, 0o660, 0o666])("is refused with mode %o, and the remedy told", async (mode) => {
+describe("secrets file", () => {
+  it.each([0o644, 0o640, 0o604, 0o660, 0o666])("rejects mode %o and names the fix", async (mode) => {
     using folder = home();
     const file = join(folder.path, "secrets.json");
     writeFileSync(file, '{"Fake":{"token":"hunter2"}}');
@@ -16,7 +16,7 @@ describe("the secrets' file", () => {
     );
   });
 
-  it.each([0o600, 0o400])("is read with mode %o", async (mode) => {
+  it.each([0o600, 0o400])("accepts mode %o", async (mode) => {
     using folder = home();
     const file = join(folder.path, "secrets.json");
     writeFileSync(file, '{"Fake":{"token":"t"}}', { mode });
@@ -25,7 +25,7 @@ describe("the secrets' file", () => {
   });
 
   it.each(["hunter2", '{"Fake": "hunter2', "[]", '"hunter2"', "null"])(
-    "that is not a JSON object is refused and not repeated: %s",
+    "rejects content that is not a JSON object without repeating it: %s",
     async (text) => {
       using folder = home();
       const file = join(folder.path, "secrets.json");
@@ -38,7 +38,7 @@ describe("the secrets' file", () => {
     },
   );
 
-  it("goes before the environment, whose faults are told and not repeated either", async () => {
+  it("takes precedence over the environment, whose invalid values are reported without repeating them", async () => {
     using folder = home();
     const file = join(folder.path, "secrets.json");
     writeFileSync(file, '{"Fake@v1":{"token":"file"}}', { mode: 0o600 });
@@ -54,7 +54,7 @@ describe("the secrets' file", () => {
   });
 });
 
-describe("a secrets' file that is changed", () => {
+describe("changed secrets file", () => {
   it("reads a changed file again, whether overwritten or replaced", async () => {
     using folder = home();
     const file = join(folder.path, "secrets.json");
@@ -71,7 +71,7 @@ describe("a secrets' file that is changed", () => {
   });
 });
 
-describe("the bridge's key", () => {
+describe("bridge key", () => {
   it("creates the key once, readable only by its owner", () => {
     using folder = home();
     const file = join(folder.path, "key");
@@ -90,13 +90,16 @@ describe("the bridge's key", () => {
     expect(bridgeKeyIn(join(folder.path, "a")).equals(bridgeKeyIn(join(folder.path, "b")))).toBe(false);
   });
 
-  it.each(["", "abc", "zz".repeat(32), "00".repeat(31)])("that is damaged is not replaced by a new one: %j", (text) => {
-    using folder = home();
-    const file = join(folder.path, "key");
-    writeFileSync(file, text, { mode: 0o600 });
+  it.each(["", "abc", "zz".repeat(32), "00".repeat(31)])(
+    "rejects a damaged key instead of replacing it: %j",
+    (text) => {
+      using folder = home();
+      const file = join(folder.path, "key");
+      writeFileSync(file, text, { mode: 0o600 });
 
-    expect(() => bridgeKeyIn(file)).toThrow(/does not hold 32 bytes in hex; restore it from a backup/);
-  });
+      expect(() => bridgeKeyIn(file)).toThrow(/does not hold 32 bytes in hex; restore it from a backup/);
+    },
+  );
 
   it("rejects a key file that others can read", () => {
     using folder = home();

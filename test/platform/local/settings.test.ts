@@ -16,19 +16,19 @@ describe("settings", () => {
   it.each<[string, unknown, string]>([
     ["an unknown key", { conectors: {} }, "bridge.yaml: the settings: "],
     ["an unknown time", { times: { probe: 1 } }, "bridge.yaml: times: "],
-    ["a time that is none", { times: { probeMs: "60s" } }, "bridge.yaml: times.probeMs: "],
-    ["a time of nothing", { times: { probeMs: 0 } }, "bridge.yaml: times.probeMs: "],
-    ["no back-off at all", { times: { backoffMs: [] } }, "bridge.yaml: times.backoffMs: "],
-    ["a connector's settings that are none", { connectors: { Fake: "x" } }, "bridge.yaml: connectors.Fake: "],
-    ["governance nowhere", { governance: { url: "esq" } }, "bridge.yaml: governance.url: is not a URL such as"],
+    ["an invalid time", { times: { probeMs: "60s" } }, "bridge.yaml: times.probeMs: "],
+    ["a time of zero", { times: { probeMs: 0 } }, "bridge.yaml: times.probeMs: "],
+    ["an empty back-off", { times: { backoffMs: [] } }, "bridge.yaml: times.backoffMs: "],
+    ["invalid settings of a connector", { connectors: { Fake: "x" } }, "bridge.yaml: connectors.Fake: "],
+    ["an invalid governance URL", { governance: { url: "esq" } }, "bridge.yaml: governance.url: is not a URL such as"],
     [
-      "governance too patient",
+      "a governance timeout that is too long",
       { governance: { url: "https://e.gov", timeoutMs: 60_000 } },
       "bridge.yaml: governance.timeoutMs: ",
     ],
     ["a list", [], "bridge.yaml: the settings: "],
     ["a text", "x", "bridge.yaml: the settings: "],
-  ])("with %s are refused, and the place is told", (_, raw, expected) => {
+  ])("rejects %s and names its location", (_, raw, expected) => {
     expect(() => checkSettings(raw, "bridge.yaml")).toThrow(expected);
   });
 
@@ -48,7 +48,7 @@ describe("settings", () => {
     expect(configOf(settings, "Other@v1")).toBeUndefined();
   });
 
-  it.each(["constructor", "toString@v1", "__proto__"])("of a connector called %s are none", (name) => {
+  it.each(["constructor", "toString@v1", "__proto__"])("has no settings for a connector called %s", (name) => {
     expect(configOf(checkSettings({}, "bridge.yaml"), name)).toBeUndefined();
   });
 });

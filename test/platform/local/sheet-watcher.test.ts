@@ -7,8 +7,8 @@ import { home } from "../../support/home.ts";
 
 const sheet = (to: string) => `source_event: t\ntargets: { a: { connector: Fake, map: { rate: ${to} } } }\n`;
 
-describe("a folder of sheets", () => {
-  it("is taken up when it is opened", async () => {
+describe("sheet watcher", () => {
+  it("loads the sheets when opened", async () => {
     using home = aHome();
     home.write("a", sheet("x"));
 
@@ -18,7 +18,7 @@ describe("a folder of sheets", () => {
     expect(home.updates).toEqual([{ kind: "loaded", sheets: 1, warnings: [expect.stringContaining('no "key:"')] }]);
   });
 
-  it("is taken up again when a sheet is changed, added, replaced or removed", async () => {
+  it("reloads the sheets when one is changed, added, replaced or removed", async () => {
     using home = aHome();
     home.write("a", sheet("x"));
     const folder = await home.open();
@@ -41,7 +41,7 @@ describe("a folder of sheets", () => {
     expect(seen).toEqual([["longer"], ["longer", "second"], ["longer", "replaced"], ["replaced"]]);
   });
 
-  it("takes a stricter policy up at once, though a sheet's example now fails", async () => {
+  it("applies a stricter policy at once, even if an example of a sheet now fails", async () => {
     using home = aHome();
     const example =
       "examples: [{ name: n, event: { type: t, data: { rate: a@b.example } }, expect: { a: { x: a@b.example } } }]";
@@ -63,15 +63,15 @@ describe("a folder of sheets", () => {
   });
 
   it.each([
-    ["emptied", (home: { remove(name: string): void }) => home.remove("a")],
-    ["gone", ({ mappings }: { mappings: string }) => rmSync(mappings, { recursive: true })],
-  ])("keeps its sheets where it is %s, and says so once", async (_, harm) => {
+    ["empty", (home: { remove(name: string): void }) => home.remove("a")],
+    ["missing", ({ mappings }: { mappings: string }) => rmSync(mappings, { recursive: true })],
+  ])("keeps the sheets if the folder is %s, and reports it once", async (_, damage) => {
     using home = aHome();
     home.write("a", sheet("x"));
     const folder = await home.open();
     home.updates.length = 0;
 
-    harm(home);
+    damage(home);
     await folder.refresh();
     await folder.refresh();
 
@@ -79,7 +79,7 @@ describe("a folder of sheets", () => {
     expect(home.updates).toMatchObject([{ kind: "refused" }]);
   });
 
-  it("keeps the last good set in force while a file is bad, and says what is wrong, once", async () => {
+  it("keeps the last valid sheets in force while a file is invalid, and reports the issue once", async () => {
     using home = aHome();
     home.write("a", sheet("x"));
     const folder = await home.open();
@@ -102,7 +102,7 @@ describe("a folder of sheets", () => {
     expect(home.updates.at(-1)).toMatchObject({ kind: "loaded" });
   });
 
-  it("goes on with the last good set after a restart with a bad file", async () => {
+  it("uses the last valid sheets after a restart with an invalid file", async () => {
     using home = aHome();
     home.write("a", sheet("x"));
     await home.open();
@@ -112,12 +112,12 @@ describe("a folder of sheets", () => {
 
     expect(home.mapped(folder)).toEqual(["x"]);
     expect(home.updates.at(-1)).toMatchObject({ kind: "refused" });
-    home.write("a", sheet("mended"));
+    home.write("a", sheet("fixed"));
     await folder.refresh();
-    expect(home.mapped(folder)).toEqual(["mended"]);
+    expect(home.mapped(folder)).toEqual(["fixed"]);
   });
 
-  it("cannot be opened with a bad file where there never was a good set, nor with a damaged one", async () => {
+  it("fails to open with an invalid file if the last valid sheets are missing or damaged", async () => {
     using home = aHome();
     home.write("a", "source_event: [");
 
@@ -126,7 +126,7 @@ describe("a folder of sheets", () => {
     await expect(home.open()).rejects.toThrow(/not YAML/);
   });
 
-  it("takes up governance with the sheets, and keeps the old where the new is bad", async () => {
+  it("loads governance with the sheets, and keeps the previous policy if the new one is invalid", async () => {
     using home = aHome();
     home.write("a", sheet("x"));
     const folder = await home.open();
@@ -142,7 +142,7 @@ describe("a folder of sheets", () => {
     expect(home.updates.at(-1)).toMatchObject({ kind: "refused" });
   });
 
-  it("that vanishes leaves the sheets in force", async () => {
+  it("keeps the sheets in force if the folder is deleted", async () => {
     using home = aHome();
     home.write("a", sheet("x"));
     const folder = await home.open();
@@ -153,7 +153,7 @@ describe("a folder of sheets", () => {
     expect(home.mapped(folder)).toEqual(["x"]);
   });
 
-  it("reads YAML files only, and none of its folders", async () => {
+  it("reads only YAML files and no subfolders", async () => {
     using home = aHome();
     home.write("a", sheet("x"));
     mkdirSync(join(home.mappings, "b.yaml"));

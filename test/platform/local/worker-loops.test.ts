@@ -14,8 +14,8 @@ import { until } from "../../support/clock.ts";
 import { fakeTarget } from "../../support/core.ts";
 import { home } from "../../support/home.ts";
 
-describe("the runner", () => {
-  it("works what was emitted through to the target, by itself", async () => {
+describe("worker loops", () => {
+  it("an emitted event reaches its target without further calls", async () => {
     using folder = home();
     const target = fakeTarget();
     const engine = await open(folder.path, target);
@@ -29,7 +29,7 @@ describe("the runner", () => {
     await engine.db.close();
   });
 
-  it("runs once for each store: a second start returns nothing until the first has stopped", async () => {
+  it("only one instance runs per store: a second start returns nothing until the first has stopped", async () => {
     using folder = home();
     const target = fakeTarget();
     const [first, second] = [await open(folder.path, target), await open(folder.path, target)];
@@ -44,7 +44,7 @@ describe("the runner", () => {
     await Promise.all([first.db.close(), second.db.close()]);
   });
 
-  it("takes up what another process on the same store emits", async () => {
+  it("an event emitted by another process on the same store is delivered", async () => {
     using folder = home();
     const target = fakeTarget();
     const [worker, emitter] = [await open(folder.path, target), await open(folder.path, target)];
@@ -57,7 +57,7 @@ describe("the runner", () => {
     await Promise.all([worker.db.close(), emitter.db.close()]);
   });
 
-  it("tries again what the inbox of an earlier bridge gave up", async () => {
+  it("an event in the inbox's dead-letter queue of an earlier version is retried", async () => {
     using folder = home();
     const target = fakeTarget();
     const engine = await open(folder.path, target);
@@ -70,7 +70,7 @@ describe("the runner", () => {
     await engine.db.close();
   });
 
-  it("works on jobs", async () => {
+  it("jobs run in the background", async () => {
     using folder = home();
     const target = fakeTarget();
     const engine = await open(folder.path, target);
@@ -86,33 +86,36 @@ describe("the runner", () => {
     await engine.db.close();
   });
 
-  it.each(["deleted", "replaced by a copy"])("ends, and takes nothing more, when its store is %s", async (how) => {
-    using folder = home();
-    const engine = await open(folder.path, fakeTarget());
-    const runner = startWorkerLoops(engine);
-    const file = join(folder.path, "bridge.db");
+  it.each(["deleted", "replaced by a copy"])(
+    "processing ends and writes are rejected if the store is %s",
+    async (how) => {
+      using folder = home();
+      const engine = await open(folder.path, fakeTarget());
+      const runner = startWorkerLoops(engine);
+      const file = join(folder.path, "bridge.db");
 
-    if (how === "deleted") rmSync(file);
-    else {
-      copyFileSync(file, `${file}.copy`);
-      renameSync(`${file}.copy`, file);
-    }
-    await runner?.storeGone;
+      if (how === "deleted") rmSync(file);
+      else {
+        copyFileSync(file, `${file}.copy`);
+        renameSync(`${file}.copy`, file);
+      }
+      await runner?.storeGone;
 
-    await expect(emit(engine, "1")).rejects.toThrow(/deleted or replaced/);
-    await runner?.stop();
-    await engine.db.close();
-  });
+      await expect(emit(engine, "1")).rejects.toThrow(/deleted or replaced/);
+      await runner?.stop();
+      await engine.db.close();
+    },
+  );
 
   it.each([
-    ["four times what the connector sends at once", {}, 400],
-    ["fewer where the target cannot tell a repeat", { idempotent: false }, 100],
-    ["no more than is sent in ten seconds", { perSecond: 3 }, 30],
-  ])("has batches on their way: %s", async (_, options, expected) => {
+    ["four times the connector's concurrency", {}, 400],
+    ["fewer if the target is not idempotent", { idempotent: false }, 100],
+    ["at most ten seconds' worth at the connector's rate", { perSecond: 3 }, 30],
+  ])("the number of messages in flight is limited: %s", async (_, options, expected) => {
     using folder = home();
     const target = fakeTarget(options);
-    const asleep = Promise.withResolvers<Outcome>();
-    target.behave = () => asleep.promise;
+    const pending = Promise.withResolvers<Outcome>();
+    target.behave = () => pending.promise;
     const engine = await open(folder.path, target);
     const runner = startWorkerLoops(engine);
 
@@ -121,12 +124,12 @@ describe("the runner", () => {
     await until(async () => (await depth()).waiting + (await depth()).inFlight === 450);
 
     expect((await depth()).inFlight).toBe(expected);
-    asleep.resolve(delivered({ status: 200 }));
+    pending.resolve(delivered({ status: 200 }));
     await runner?.stop();
     await engine.db.close();
   });
 
-  it("stops only when what it has begun is done, and the rest waits for the next", async () => {
+  it("stop waits for work in progress and leaves the rest for the next start", async () => {
     using folder = home();
     const target = fakeTarget();
     let answer = () => {};

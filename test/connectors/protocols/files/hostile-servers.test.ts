@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Outcome } from "../../../../bridge/model/outcome.ts";
 import { connector } from "../../../../connectors/ftp-flat.ts";
-import { aTry } from "../../../support/a-try.ts";
+import { attemptContext } from "../../../support/attempt-context.ts";
 import { aPacket } from "../../../support/builders.ts";
 import { selfSigned } from "../../../support/certificates.ts";
 import { ftpServer } from "../../../support/ftp-server.ts";
@@ -18,7 +18,7 @@ const layout = { lines: { form: "fixed", detail: [{ field: "dailyRate", width: 9
 
 /** Sends one packet to a hostile server and logs the outcome. Returns the outcome and its duration. */
 async function sendTo(server: string, config: object): Promise<{ outcome: Outcome; ms: number }> {
-  const context = aTry(connector, { config: { layout, ...config }, secret: { username, password } });
+  const context = attemptContext(connector, { config: { layout, ...config }, secret: { username, password } });
   const began = performance.now();
   const outcome = await connector.send(aPacket(), context);
   const ms = Math.round(performance.now() - began);

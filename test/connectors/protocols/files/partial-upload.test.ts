@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import type { Packet } from "../../../../bridge/model/packet.ts";
 import { connector as csvDrop } from "../../../../connectors/csv-drop.ts";
 import { connector as ftpFlat } from "../../../../connectors/ftp-flat.ts";
-import { aMemory, aTry } from "../../../support/a-try.ts";
+import { aMemory, attemptContext } from "../../../support/attempt-context.ts";
 import { aPacket } from "../../../support/builders.ts";
 import { type Watched, watchFolder } from "../../../support/folder-watch.ts";
 import { ftpServer } from "../../../support/ftp-server.ts";
@@ -80,7 +80,7 @@ async function sendAll(send: (packets: Packet[]) => Promise<readonly { kind: str
 describe(`partial uploads (SEED=${seed})`, () => {
   it("a reader never sees part of a CSV file in a local folder", async () => {
     using folder = home();
-    const context = aTry(csvDrop, { config: { to: pathToFileURL(folder.path).href, columns: ["note"] } });
+    const context = attemptContext(csvDrop, { config: { to: pathToFileURL(folder.path).href, columns: ["note"] } });
     const watching = watchFolder(folder.path);
 
     await sendAll((packets) => csvDrop.sendBatch?.(packets, context) ?? Promise.resolve([]));
@@ -99,7 +99,7 @@ describe(`partial uploads (SEED=${seed})`, () => {
     const random = chance(seed);
     await using proxy = await proxyTo(server.port, { cutAfter: () => Math.floor(random() * 40_000) });
     const config = { to: `sftp://127.0.0.1:${proxy.port}/`, hostKeys: [server.hostKey], columns: ["note"] };
-    const context = aTry(csvDrop, { config, secret: { username, password } });
+    const context = attemptContext(csvDrop, { config, secret: { username, password } });
     const watching = watchFolder(root.path);
 
     const attempts = await sendAll((packets) => csvDrop.sendBatch?.(packets, context) ?? Promise.resolve([]));
@@ -144,7 +144,7 @@ describe(`partial uploads (SEED=${seed})`, () => {
 
     let retries = 0;
     for (let i = 0; i < files; i++) {
-      const context = () => aTry(ftpFlat, { config, secret: { username, password }, memory });
+      const context = () => attemptContext(ftpFlat, { config, secret: { username, password }, memory });
       // Strict order: the next packet waits until this one is delivered.
       while ((await ftpFlat.send(packetOf(i), context())).kind !== "delivered") expect(++retries).toBeLessThan(2_000);
     }

@@ -9,7 +9,7 @@ import type { Folder } from "../../../../connectors/protocols/files/folder.ts";
 import { localFolder } from "../../../../connectors/protocols/files/local-folder.ts";
 import { type PickUpConfig, pickUpSchema, pollFolder } from "../../../../connectors/protocols/files/poll-folder.ts";
 import { Bridge } from "../../../../index.ts";
-import { aMemory, aTry } from "../../../support/a-try.ts";
+import { aMemory, attemptContext } from "../../../support/attempt-context.ts";
 import { selfSigned } from "../../../support/certificates.ts";
 import { folderIn, onEachFolder, type Served } from "../../../support/folders.ts";
 import { ftpServer, username as ftpUser } from "../../../support/ftp-server.ts";
@@ -387,7 +387,8 @@ describe("connectors with pickUp", () => {
     root.write("a.csv", "n\n1\n");
     const from = `sftp://127.0.0.1:${server.port}/`;
     const config = { to: "s3://bucket/drop", hostKeys: [server.hostKey], columns, pickUp: { from, whole: "renamed" } };
-    const poll = (password: string) => csvDrop.poll?.(aTry(csvDrop, { config, secret: { username, password } }));
+    const poll = (password: string) =>
+      csvDrop.poll?.(attemptContext(csvDrop, { config, secret: { username, password } }));
 
     expect(await poll("wrong")).toEqual({ fault: "the server refused the login", auth: true });
     expect(await poll(server.password)).toMatchObject({ messages: [{ data: { n: "1" } }] });
@@ -403,7 +404,7 @@ describe("connectors with pickUp", () => {
     const config = { to: `${address}in`, ca: certificate.cert, layout, pickUp: { from: address, whole: "renamed" } };
 
     const polled = await ftpFlat.poll?.(
-      aTry(ftpFlat, { config, secret: { username: ftpUser, password: server.password } }),
+      attemptContext(ftpFlat, { config, secret: { username: ftpUser, password: server.password } }),
     );
 
     expect(polled).toMatchObject({ messages: [{ data: { n: "1" } }] });
@@ -419,7 +420,7 @@ describe("connectors with pickUp", () => {
     const config = { to: "s3://bucket/drop", hostKeys: [server.hostKey], columns, pickUp: { from, whole: "renamed" } };
 
     const polled = (await csvDrop.poll?.(
-      aTry(csvDrop, { config, secret: { username, password: server.password } }),
+      attemptContext(csvDrop, { config, secret: { username, password: server.password } }),
     )) as NotPolled;
 
     expect(polled.fault).toBe("the file cannot be accessed: permission denied");

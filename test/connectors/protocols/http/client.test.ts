@@ -316,7 +316,7 @@ describe.each([
       for (let i = 0; i < 5; i++) awake.push(await isAwake(`${target.url}/`));
 
       expect(awake).toEqual([true, true, true, false, false]);
-      await target.sleep();
+      await target.stop();
       expect(await isAwake(`${target.url}/`)).toBe(false);
     });
   });

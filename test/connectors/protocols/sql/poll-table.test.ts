@@ -8,7 +8,7 @@ import { oracle } from "../../../../connectors/protocols/sql/oracle.ts";
 import { pollTable } from "../../../../connectors/protocols/sql/poll-table.ts";
 import { SessionPool } from "../../../../connectors/protocols/sql/session-pool.ts";
 import { Bridge } from "../../../../index.ts";
-import { aMemory } from "../../../support/a-try.ts";
+import { aMemory } from "../../../support/attempt-context.ts";
 import { contextFor, onEachDatabase, pglite, type TestDatabase } from "../../../support/databases.ts";
 import { hostile } from "../../../support/hostile-sql.ts";
 import { targetServer } from "../../../support/target-server.ts";

@@ -1,22 +1,22 @@
 import type { Connector, ConnectorState, Context, Http } from "../../bridge/model/connector.ts";
 import type { Json } from "../../bridge/values/json.ts";
 
-/** What a try is made with, beside its packets; to a target that is not spoken to over HTTP. */
-export interface TryOptions {
+/** Parts of a context for an attempt to send to a target that is not reached over HTTP. */
+export interface AttemptOptions {
   readonly config: unknown;
   readonly secret?: unknown;
   readonly memory?: ConnectorState;
   readonly signal?: AbortSignal;
 }
 
-/** The context of a try, checked by the connector's own schemas. */
-export function aTry<Config, Secret>(
+/** Creates the context of an attempt, validated by the connector's own schemas. */
+export function attemptContext<Config, Secret>(
   connector: Connector<Config, Secret>,
-  { config, secret, memory = aMemory(), signal = new AbortController().signal }: TryOptions,
+  { config, secret, memory = aMemory(), signal = new AbortController().signal }: AttemptOptions,
 ): Context<Config, Secret> {
   const noHttp = new Proxy({} as Http, {
     get() {
-      throw new Error("this connector does not speak HTTP");
+      throw new Error("this connector does not use HTTP");
     },
   });
   return {
@@ -28,7 +28,7 @@ export function aTry<Config, Secret>(
   };
 }
 
-/** What a connector remembers, in a test: one process, and nobody else writes. */
+/** Creates a connector's state in memory, for one process. */
 export function aMemory(value?: Json): ConnectorState & { value: Json | undefined } {
   return {
     value,

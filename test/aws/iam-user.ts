@@ -1,16 +1,16 @@
 import { AttachUserPolicyCommand, CreateAccessKeyCommand, CreateUserCommand, IAMClient } from "@aws-sdk/client-iam";
 import { account } from "./emulator/emulator.ts";
 
-/** Somebody in the emulated account, who may do what one policy says. */
-export interface Person {
+/** IAM user in the emulated account, with the permissions of at most one policy. */
+export interface IamUser {
   readonly arn: string;
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
-  /** Credentials as a process of theirs has them. */
+  /** The credentials as environment variables. */
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** @param policy its name; absent: they may do nothing */
-export async function aPerson(UserName: string, policy?: string): Promise<Person> {
+/** Creates a user. @param policy name of its policy; if absent, the user has no permissions */
+export async function createUser(UserName: string, policy?: string): Promise<IamUser> {
   const iam = new IAMClient();
   const { User } = await iam.send(new CreateUserCommand({ UserName }));
   const PolicyArn = `arn:aws:iam::${account}:policy/${policy}`;

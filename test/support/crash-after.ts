@@ -1,9 +1,9 @@
 import type { Engine } from "../../bridge/engine.ts";
 
-/** A process that ends after so many writes to any port: all that follow fail. */
-export function dyingAfter(engine: Engine, writes: number): Engine {
+/** Wraps an engine so that it fails like a crashed process: after `writes` writes to any port, every write fails. */
+export function crashAfter(engine: Engine, writes: number): Engine {
   let left = writes;
-  const dies = () => {
+  const countWrite = () => {
     if (left-- <= 0) throw new Error("the process has ended");
   };
   const guard = <T extends object>(port: T, names: readonly string[]): T =>
@@ -13,7 +13,7 @@ export function dyingAfter(engine: Engine, writes: number): Engine {
         if (typeof member !== "function") return member;
         if (!names.includes(String(name))) return member.bind(target);
         return async (...args: unknown[]) => {
-          dies();
+          countWrite();
           return member.apply(target, args);
         };
       },

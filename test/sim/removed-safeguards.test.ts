@@ -10,24 +10,28 @@ import { type SimulateOptions, simulate } from "./simulate.ts";
 
 const allowed = "rules: [{ id: a, field: note, action: allow }, { id: b, field: remark, action: allow }]";
 
-/** Each safeguard is taken away, and the simulation must notice: a row that cannot fail is none. */
-const takenAway: readonly {
+/**
+ * Safeguards that are removed one at a time. The simulation must then report a violation, which proves that the row of
+ * the reliability table can fail.
+ */
+const removals: readonly {
   readonly safeguard: string;
-  /** The row of the reliability table that would not hold. */
+  /** Row of the reliability table that fails without the safeguard. */
   readonly row: number;
-  readonly notices: RegExp;
+  /** Pattern of the violation that the simulation must report. */
+  readonly expected: RegExp;
   readonly options: Omit<SimulateOptions, "seed">;
 }[] = [
   {
     safeguard: "the idempotency key",
     row: 8,
-    notices: /had 2 effects/,
-    options: { keyOf: ({ id }, tries) => `${id}.${tries}` },
+    expected: /had 2 effects/,
+    options: { keyOf: ({ id }, attempt) => `${id}.${attempt}` },
   },
   {
     safeguard: "the shadow",
     row: 9,
-    notices: /went back/,
+    expected: /went back/,
     options: {
       wrap: withStore((store) => ({
         read: async (kind, ids) => (kind === "shadow" ? ids.map(() => undefined) : store.read(kind, ids)),
@@ -42,7 +46,7 @@ const takenAway: readonly {
   {
     safeguard: "the hash chain",
     row: 33,
-    notices: /the ledger: does not follow from the entry before it/,
+    expected: /the ledger: does not follow from the entry before it/,
     options: {
       wrap: withStore((store) => ({
         write: (puts, entries = []) =>
@@ -54,9 +58,9 @@ const takenAway: readonly {
     },
   },
   {
-    safeguard: "ids that follow from the event, and with them the notice of what was here before",
+    safeguard: "event keys derived from the event",
     row: 8,
-    notices: /events in, \d+ accounted for/,
+    expected: /events in, \d+ accounted for/,
     options: {
       wrap: withQueue((queue) => ({
         async receive(name, options) {
@@ -73,19 +77,19 @@ const takenAway: readonly {
   {
     safeguard: "recording before queueing",
     row: 6,
-    notices: /a packet that was not recorded/,
-    options: { wrap: queueingFirst },
+    expected: /a packet that was not recorded/,
+    options: { wrap: queueFirst },
   },
   {
     safeguard: "settling before acknowledging",
     row: 6,
-    notices: /events in, \d+ accounted for/,
+    expected: /events in, \d+ accounted for/,
     options: { ackFirst: true },
   },
   {
-    safeguard: "the sweeper",
+    safeguard: "the watchdog's requeueing",
     row: 6,
-    notices: /is still open|events in/,
+    expected: /is still open|events in/,
     options: {
       restMs: 7_200_000,
       wrap: withStore(() => ({
@@ -96,9 +100,9 @@ const takenAway: readonly {
     },
   },
   {
-    safeguard: "governance that is asked before anything leaves",
+    safeguard: "governance before sending",
     row: 22,
-    notices: /left unvetted/,
+    expected: /left unvetted/,
     options: {
       wrap: (engine) => ({
         ...engine,
@@ -108,25 +112,25 @@ const takenAway: readonly {
   },
 ];
 
-test.each(takenAway)(
-  "the simulator notices that row $row does not hold without $safeguard",
+test.each(removals)(
+  "the simulator reports a violation of row $row without $safeguard",
   { timeout: 120_000 },
-  async ({ notices, options }) => {
-    const laws: string[] = [];
-    for (let seed = 1; seed <= 30 && !laws.some((law) => notices.test(law)); seed++) {
-      const { broken } = await simulate({ ...options, seed, events: 30 });
-      laws.push(...broken.map(({ law }) => law));
+  async ({ expected, options }) => {
+    const messages: string[] = [];
+    for (let seed = 1; seed <= 30 && !messages.some((message) => expected.test(message)); seed++) {
+      const { violations } = await simulate({ ...options, seed, events: 30 });
+      messages.push(...violations.map(({ message }) => message));
     }
-    expect(laws.join("\n")).toMatch(notices);
+    expect(messages.join("\n")).toMatch(expected);
   },
 );
 
-test("without the breaker row 18 does not hold: a target that is down is called again and again", async () => {
+test("without the circuit breaker, a target that is down is called repeatedly, which violates row 18", async () => {
   const calls = async (wrap: Wrap) => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     target.awake = false;
-    target.behave = () => retry("nobody listens there", { mayHaveLanded: false });
+    target.behave = () => retry("the connection was refused", { mayHaveLanded: false });
     const engine = wrap(core.engine);
     await core.emit(...Array.from({ length: 30 }, (_, i) => ({ id: `${i}`, subject: `${i}`, data: { new_rate: i } })));
     for (let second = 0; second < 120; second++) {
@@ -149,7 +153,7 @@ test("without the breaker row 18 does not hold: a target that is down is called 
   expect(await calls(withoutBreaker)).toBeGreaterThan(150);
 });
 
-test("without deduplication row 8 does not hold: a packet waits in its lane twice", async () => {
+test("without deduplication ids, a packet is queued twice in its lane, which violates row 8", async () => {
   const depth = async (wrap: Wrap) => {
     await using core = await aCore();
     const engine = wrap(core.engine);
@@ -172,10 +176,10 @@ test("without deduplication row 8 does not hold: a packet waits in its lane twic
   expect(await depth(withoutIds)).toBe(2);
 });
 
-/** The process ends between the queue and the mark that everything is there. */
+/** Fails the first write that clears an event's unsent mark, like a crash right after the messages were queued. */
 function failingOnce(store: StorePort): StorePort {
   let writes = 0;
-  return over(store, {
+  return override(store, {
     write: (puts, entries) => {
       const confirms = puts.every(({ kind, etag }) => kind === "event" && etag > 0);
       return confirms && writes++ === 0
@@ -185,40 +189,40 @@ function failingOnce(store: StorePort): StorePort {
   });
 }
 
-/** The first write of packets is put off until a queue has their messages. */
-function queueingFirst(engine: Engine): Engine {
-  const late: (() => Promise<unknown>)[] = [];
+/** Delays the first write of packets until their messages are queued. */
+function queueFirst(engine: Engine): Engine {
+  const delayed: (() => Promise<unknown>)[] = [];
   return {
     ...engine,
-    store: over(engine.store, {
+    store: override(engine.store, {
       async write(puts, entries) {
         if (!puts.some(({ kind, etag }) => kind === "packet" && etag === 0)) return engine.store.write(puts, entries);
         const ids = puts.flatMap(({ kind, id }) => (kind === "event" ? [id] : []));
         const known = await engine.store.read("event", ids);
         if (known.some((stored) => stored)) return engine.store.write(puts, entries);
-        late.push(() => engine.store.write(puts, entries));
+        delayed.push(() => engine.store.write(puts, entries));
         return "written";
       },
     }),
-    queue: over(engine.queue, {
+    queue: override(engine.queue, {
       async send(name, messages) {
         await engine.queue.send(name, messages);
-        for (const write of late.splice(0)) await write();
+        for (const write of delayed.splice(0)) await write();
       },
     }),
   };
 }
 
 function withStore(methods: (store: StorePort) => Partial<StorePort>): Wrap {
-  return (engine) => ({ ...engine, store: over(engine.store, methods(engine.store)) });
+  return (engine) => ({ ...engine, store: override(engine.store, methods(engine.store)) });
 }
 
 function withQueue(methods: (queue: QueuePort) => Partial<QueuePort>): Wrap {
-  return (engine) => ({ ...engine, queue: over(engine.queue, methods(engine.queue)) });
+  return (engine) => ({ ...engine, queue: override(engine.queue, methods(engine.queue)) });
 }
 
-/** A port with some of its methods replaced. */
-function over<T extends object>(port: T, methods: Partial<T>): T {
+/** Replaces some methods of a port. */
+function override<T extends object>(port: T, methods: Partial<T>): T {
   return new Proxy(port, {
     get(target, name) {
       const replaced = Reflect.get(methods, name);
