@@ -100,8 +100,8 @@ function headersFit(columns: readonly z.output<typeof column>[]): boolean {
 type Config = z.output<typeof config>;
 
 /**
- * Writes CSV files to a local folder, an S3 bucket or an SFTP server. Each batch becomes one file with a row per packet,
- * which is written under a temporary name and then renamed.
+ * Writes CSV files to a local folder, an S3 bucket or an SFTP server. Each batch becomes one file with a row per
+ * packet. In a folder or on a server, the file is written under a temporary name and then renamed.
  *
  * A repeated batch produces the same file. A packet that is repeated in another batch produces a second row, which a
  * reader recognizes by its `packet_id`.

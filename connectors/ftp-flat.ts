@@ -62,7 +62,10 @@ function placesOf({ to, pickUp }: { readonly to: string; readonly pickUp?: PickU
   return [to, ...(pickUp ? [pickUp.from] : [])];
 }
 
-/** Writes numbered flat files to a mainframe's inbox over FTPS or SFTP: one file per packet, in order, each number used once. */
+/**
+ * Writes numbered flat files to a mainframe's inbox over FTPS or SFTP: one file per packet, in order, with each number
+ * used once.
+ */
 export const connector = defineConnector({
   name: "FtpFlatConnector",
   order: "strict",
