@@ -4,8 +4,8 @@ import type { AddressInfo } from "node:net";
 import { authority } from "../test/support/certificates.ts";
 
 // Runs the targets in a process of their own, so that their work does not count as the bridge's: an HTTP server that
-// accepts every request, and a bulk HR API that requires a client certificate. Sends their addresses to the parent process
-// and ends with it.
+// accepts every request, and a bulk HR API that requires a client certificate. Sends their addresses to the parent
+// process and ends with it.
 
 /** Ports of the targets, and the client certificate that the HR API requires. */
 export interface Targets {

@@ -12,8 +12,8 @@ export interface Workspace extends Disposable {
 }
 
 /**
- * Opens a workspace. It is cleaned up when it is disposed, or when the process ends early by an error, Ctrl-C, or another
- * signal that can be caught.
+ * Opens a workspace. It is cleaned up when it is disposed, or when the process ends early by an error, Ctrl-C, or
+ * another signal that can be caught.
  */
 export function openWorkspace(): Workspace {
   const dir = mkdtempSync(join(tmpdir(), "bridge-bench-"));

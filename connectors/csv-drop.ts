@@ -100,8 +100,8 @@ function headersFit(columns: readonly z.output<typeof column>[]): boolean {
 type Config = z.output<typeof config>;
 
 /**
- * Writes CSV files to a local folder, an S3 bucket or an SFTP server. Each batch becomes one file with a row per packet,
- * which is written under a temporary name and then renamed.
+ * Writes CSV files to a local folder, an S3 bucket or an SFTP server. Each batch becomes one file with a row per
+ * packet. In a folder or on a server, the file is written under a temporary name and then renamed.
  *
  * A repeated batch produces the same file. A packet that is repeated in another batch produces a second row, which a
  * reader recognizes by its `packet_id`.
@@ -118,9 +118,9 @@ export const connector = defineConnector({
 
   needs(config) {
     const { to, pickUp } = config;
-    if (to.startsWith("file:")) return { fault: "to is a local folder; on AWS, give an s3: or sftp: address" };
+    if (to.startsWith("file:")) return { issue: "to is a local folder; on AWS, give an s3: or sftp: address" };
     if (pickUp?.from.startsWith("file:")) {
-      return { fault: "pickUp.from is a local folder; on AWS, give an sftp: address" };
+      return { issue: "pickUp.from is a local folder; on AWS, give an sftp: address" };
     }
     return { puts: to.startsWith("s3:") ? [s3PlaceOf(config)] : [] };
   },
@@ -143,7 +143,7 @@ export const connector = defineConnector({
   async poll({ config, secret, memory, signal }) {
     const { pickUp: form, hostKeys } = config;
     const withFolder = form && folderAt(form.from, hostKeys, secret);
-    return withFolder ? pollFolder(withFolder, form, { memory, signal }) : { fault: missingLogin };
+    return withFolder ? pollFolder(withFolder, form, { memory, signal }) : { reason: missingLogin };
   },
 });
 

@@ -62,7 +62,10 @@ function placesOf({ to, pickUp }: { readonly to: string; readonly pickUp?: PickU
   return [to, ...(pickUp ? [pickUp.from] : [])];
 }
 
-/** Writes numbered flat files to a mainframe's inbox over FTPS or SFTP: one file per packet, in order, each number used once. */
+/**
+ * Writes numbered flat files to a mainframe's inbox over FTPS or SFTP: one file per packet, in order, with each number
+ * used once.
+ */
 export const connector = defineConnector({
   name: "FtpFlatConnector",
   order: "strict",
@@ -96,7 +99,7 @@ export const connector = defineConnector({
   async poll({ config, secret, memory, signal }) {
     const { pickUp: form } = config;
     const source = form && sourceFor(form.from, config, secret);
-    if (!source) return { fault: noPassword };
+    if (!source) return { reason: noPassword };
     return pollFolder((signal, work) => withConnection(source, signal, work), form, { memory, signal });
   },
 });

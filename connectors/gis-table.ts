@@ -7,8 +7,8 @@ import { joinUrl } from "./protocols/http/client.ts";
 /**
  * Connector to a table behind a GIS dashboard, with one row per record.
  *
- * Without `arcgis`, the table is a plain REST resource and each row takes one call. With `arcgis`, it is a table or layer
- * of an ArcGIS feature service, and one call writes up to ten rows.
+ * Without `arcgis`, the table is a plain REST resource and each row takes one call. With `arcgis`, it is a table or
+ * layer of an ArcGIS feature service, and one call writes up to ten rows.
  */
 export const connector = defineConnector({
   name: "GISTableConnector",

@@ -30,14 +30,15 @@ type Config = z.output<typeof configSchema>;
  * Access tokens come from the client credentials grant over mutual TLS.
  *
  * A packet's entity is the worker's `associateOID`. Its fields form the event's `transform`, so a sheet names them by
- * path: `worker.workAssignment.standardHours.hoursQuantity`. A successful response lists the `events` in their order. A
- * response to a refusal has a `confirmMessage` with a resource message for each event that was refused.
+ * path: `worker.workAssignment.standardHours.hoursQuantity`. The response to a successful call lists the `events` in
+ * their order. The response to a refused call has a `confirmMessage` with a resource message per refused event.
  *
  * Sources, ADP: "Access Tokens", "API Common Exceptions and Tips for Handling" and "Payroll Data Input API Guide for
  * ADP Workforce Now" (developers.adp.com), and the responses in its repository adpllc/marketplace-sample-payloads.
- * ADP leaves three choices to each event. This connector sends several workers as several `events` of one call, puts the
- * packet's id into `originator.eventID`, the same on every attempt, and assigns a resource message to the event that its
- * id or its path (`/events/2/…`) names.
+ *
+ * ADP defines three details per event; this connector has fixed choices for them. It sends several workers as several
+ * `events` of one call. It sends the packet's id, the same on every attempt, as `originator.eventID`. It assigns a
+ * resource message to the event that the message's id or path (`/events/2/…`) names.
  */
 export const connector = defineConnector({
   name: "WorkForceNow",
@@ -67,8 +68,8 @@ export const connector = defineConnector({
 });
 
 /**
- * Result of one call: an outcome per packet, or the refusal of the whole call, which had no effect. `refusedPackets` has
- * the outcomes of the packets named in the refusal, by their index.
+ * Result of one call: an outcome per packet, or the refusal of the whole call, which had no effect. `refusedPackets`
+ * has the outcomes of the packets named in the refusal, by their index.
  */
 type CallResult =
   | { readonly outcomes: readonly Outcome[] }

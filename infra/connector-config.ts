@@ -20,7 +20,7 @@ export function configFor(connector: Connector, settings: Settings): unknown {
     throw new Error(`${where}.${issue?.path.join(".")}: ${issue?.message}`);
   }
   const needs = connector.needs?.(parsed.data);
-  if (needs && "fault" in needs) throw new Error(`${where}: ${needs.fault}`);
+  if (needs && "issue" in needs) throw new Error(`${where}: ${needs.issue}`);
   const bytes = Buffer.byteLength(JSON.stringify(config));
   if (bytes > maxConfigBytes) {
     throw new Error(

@@ -72,8 +72,8 @@ async function openRosterBridge({ dir, targets, library }: RunContext, { log }: 
 }
 
 /**
- * Writes a roster with one line per worker and returns the file's URL. Worker names differ between rosters, so no packet
- * is unchanged.
+ * Writes a roster with one line per worker and returns the file's URL. Worker names differ between rosters, so no
+ * packet is unchanged.
  */
 function writeRoster(dir: string, name: string, workers: number): string {
   const lines = Array.from({ length: workers }, (_, i) =>

@@ -30,15 +30,15 @@ export async function pollWhenDue(engine: Engine, connector: Connector): Promise
  */
 async function pollOnce(engine: Engine, connector: Connector, poll: NonNullable<Connector["poll"]>): Promise<boolean> {
   const id = connectorId(connector);
-  const late: NotPolled = { fault: `no answer within ${engine.times.sendMs} ms` };
+  const late: NotPolled = { reason: `no answer within ${engine.times.sendMs} ms` };
   const polled = await withinDeadline<Polled | NotPolled>(engine, late, async (signal) => {
     // Polling has its own state key: the state of `send` may be changed by another process at any time.
     const context = await contextOf(engine, connector, signal, `${id}/polled`);
-    return context.ok ? poll(context.value) : { fault: context.reason };
+    return context.ok ? poll(context.value) : { reason: context.reason };
   });
-  if ("fault" in polled) {
+  if ("reason" in polled) {
     if (polled.auth) await engine.secrets.refresh(id);
-    logFailure(engine, connector, polled.fault);
+    logFailure(engine, connector, polled.reason);
     return false;
   }
   // The bus does not keep order, so events are numbered: of two changes to one record the later must win.

@@ -75,7 +75,7 @@ export interface S3Place {
 }
 
 /** AWS permissions that a connector's function needs besides its secret, or why a configuration cannot be deployed. */
-export type Needs = { readonly puts: readonly S3Place[] } | { readonly fault: string };
+export type Needs = { readonly puts: readonly S3Place[] } | { readonly issue: string };
 
 /** Client of one outside system. */
 export interface Connector<Config = unknown, Secret = unknown> {
@@ -147,7 +147,7 @@ export interface Polled {
 /** Reason for which a target could not be polled. */
 export interface NotPolled {
   /** Reason for the log. Contains no secret and no value from the target. */
-  readonly fault: string;
+  readonly reason: string;
   /** True if the credentials were refused. They are fetched again before the next poll. */
   readonly auth?: boolean;
 }

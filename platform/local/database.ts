@@ -8,7 +8,7 @@ import type { Answer } from "./writer-thread.ts";
 
 interface PendingOperation {
   readonly operation: Operation;
-  readonly resolve: (result: Exclude<Result, { fault: string }>) => void;
+  readonly resolve: (result: Exclude<Result, { error: string }>) => void;
   readonly reject: (error: Error) => void;
 }
 
@@ -85,7 +85,7 @@ export class Database {
   }
 
   /** @throws {Error} if the operation was not written because the store is full, read-only or closed */
-  write(operation: Operation): Promise<Exclude<Result, { fault: string }>> {
+  write(operation: Operation): Promise<Exclude<Result, { error: string }>> {
     if (this.#closed) return Promise.reject(new BridgeError("store-unavailable", "the store is closed"));
     if (this.#gone)
       return Promise.reject(new BridgeError("store-unavailable", "the store's file was deleted or replaced"));
@@ -112,7 +112,7 @@ export class Database {
       const results = await this.#writer.apply(group.map(({ operation }) => operation)).finally(onDone);
       for (const [i, { resolve, reject }] of group.entries()) {
         const result = results[i] as Result;
-        if ("fault" in result) reject(writeError(result.fault));
+        if ("error" in result) reject(writeError(result.error));
         else resolve(result);
       }
     } catch (error) {
@@ -175,7 +175,7 @@ async function inAnotherThread(file: string): Promise<GroupWriter> {
     for (const answer of answers) {
       const group = pending.shift();
       if ("results" in answer) group?.resolve(answer.results);
-      else group?.reject(new Error(answer.fault));
+      else group?.reject(new Error(answer.error));
     }
     if (pending.length === 0) worker.unref();
   });

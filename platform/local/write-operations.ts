@@ -64,9 +64,9 @@ export type Operation =
 
 /**
  * Result of an operation. `done` is false if a condition of a `put` did not hold. `seqs` are the sequence numbers of the
- * messages added by `send` or `move`, 0 for a message that no longer existed. `fault` is the message of an error.
+ * messages added by `send` or `move`, 0 for a message that no longer existed. `error` is the message of an error.
  */
-export type Result = { readonly done: boolean; readonly seqs?: readonly number[] } | { readonly fault: string };
+export type Result = { readonly done: boolean; readonly seqs?: readonly number[] } | { readonly error: string };
 
 class ConditionFailedError extends BridgeError {
   override readonly name = "ConditionFailedError";
@@ -123,7 +123,7 @@ export class Writer {
       if (!this.#db.isTransaction) throw error;
       this.#sql("ROLLBACK TO one").run();
       if (error instanceof ConditionFailedError) return { done: false };
-      return { fault: (error as Error).message };
+      return { error: (error as Error).message };
     } finally {
       if (this.#db.isTransaction) this.#sql("RELEASE one").run();
     }

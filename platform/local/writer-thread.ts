@@ -4,7 +4,7 @@ import { type Operation, openToWrite, type Result, Writer } from "./write-operat
 // Entry point of the thread that writes the SQLite file. `database.ts` starts it.
 
 /** Outcome of a group: its results, or the message of the error that rejected the whole group. */
-export type Answer = { readonly results: readonly Result[] } | { readonly fault: string };
+export type Answer = { readonly results: readonly Result[] } | { readonly error: string };
 
 type Group = readonly Operation[];
 
@@ -29,6 +29,6 @@ function applyGroups(groups: readonly Group[]): Answer[] {
     const results = writer.apply(groups.flat());
     return groups.map(({ length }) => ({ results: results.splice(0, length) }));
   } catch (error) {
-    return groups.map(() => ({ fault: (error as Error).message }));
+    return groups.map(() => ({ error: (error as Error).message }));
   }
 }

@@ -1,8 +1,9 @@
 // Accesses a folder on an FTP server over FTPS, or over plain FTP if `tls` is `none`.
 import { Readable, Writable } from "node:stream";
 import type { Client, FTPError } from "basic-ftp";
+import { connectionErrorText } from "../http/connection-error.ts";
 import type { Connection, ConnectionSource, OpenOptions } from "./connection-pool.ts";
-import { connectionErrorText, type Folder, FolderError } from "./folder.ts";
+import { type Folder, FolderError } from "./folder.ts";
 
 export interface FtpLocation {
   readonly host: string;

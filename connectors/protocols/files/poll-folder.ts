@@ -104,7 +104,7 @@ export async function pollFolder(
     const { message, kind } = error;
     // A file name may contain personal data and must not be logged.
     const redacted = file ? message.replaceAll(file.as, "the file").replaceAll(file.name, "the file") : message;
-    return { fault: redacted, auth: kind === "credentials" };
+    return { reason: redacted, auth: kind === "credentials" };
   }
 }
 

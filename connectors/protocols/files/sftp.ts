@@ -2,8 +2,9 @@ import { createHash } from "node:crypto";
 import net from "node:net";
 import type { Client, ConnectConfig, FileEntryWithStats, SFTPWrapper, Stats } from "ssh2";
 import * as z from "zod";
+import { connectionErrorText } from "../http/connection-error.ts";
 import type { Connection, ConnectionSource, OpenOptions } from "./connection-pool.ts";
-import { connectionErrorText, type Folder, FolderError } from "./folder.ts";
+import { type Folder, FolderError } from "./folder.ts";
 
 /** Host key fingerprint in the form that `ssh-keygen -l` prints. */
 export const hostKeySchema = z

@@ -1,6 +1,7 @@
 import type { Http, HttpRequest, HttpResponse } from "../../../bridge/model/connector.ts";
 import { delivered, type Outcome, refused, retry } from "../../../bridge/model/outcome.ts";
 import { BridgeError } from "../../../bridge/values/bridge-error.ts";
+import { connectionErrorText } from "./connection-error.ts";
 import { nodeTransport } from "./node-transport.ts";
 import { describeProblem } from "./problem-details.ts";
 import type { HttpTransport, Listener, OpenTransport } from "./transport.ts";
@@ -19,7 +20,7 @@ export interface HttpOptions {
   readonly transport?: OpenTransport;
 }
 
-/** Thrown if no response arrived, or only part of one. */
+/** Thrown if a request is not allowed, or if no complete response arrived. */
 export class HttpError extends BridgeError {
   override readonly name = "HttpError";
   /** True if the target may have acted on the request. */
@@ -189,8 +190,8 @@ function headersOf(
 export const maxAnswerLength = 2_048;
 
 /**
- * Converts a response to an outcome, by the conventions of JSON APIs: 2xx is delivered; 408, 425, 429, 5xx and redirects
- * are retried; 401 and 403 are retried once with fresh credentials; any other 4xx is refused.
+ * Converts a response to an outcome, by the conventions of JSON APIs: 2xx is delivered; 408, 425, 429, 5xx and
+ * redirects are retried; 401 and 403 are retried once with fresh credentials; any other 4xx is refused.
  *
  * A 2xx with a body that is not JSON is retried, because it is probably a login page or a proxy's response. The reason
  * of a refusal names the fields that the response reports.
@@ -302,22 +303,4 @@ export function hostsIn(config: unknown): string[] {
   }
   if (typeof config === "object" && config !== null) return Object.values(config).flatMap(hostsIn);
   return [];
-}
-
-/** Describes a connection error without any of the data that was sent. */
-function connectionErrorText(error: Error): string {
-  const code = (error as NodeJS.ErrnoException).code ?? error.name;
-  const known: Record<string, string> = {
-    ECONNREFUSED: "the connection was refused",
-    ECONNRESET: "the connection was reset",
-    ENOTFOUND: "its host name is unknown",
-    EAI_AGAIN: "its host name could not be resolved",
-    EPIPE: "the connection was closed",
-    UND_ERR_SOCKET: "the connection was closed",
-    ABORT_ERR: outOfTime,
-    CERT_HAS_EXPIRED: "its certificate has expired",
-    DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is self-signed",
-    ERR_TLS_CERT_ALTNAME_INVALID: "its certificate is for another host",
-  };
-  return known[code] ?? `the connection failed (${code})`;
 }

@@ -87,7 +87,7 @@ export function soapConnector({ name, idempotent }: SoapDeclaration): Connector<
     config: configSchema,
     secret: secretSchema,
     rate: { concurrency: 10 },
-    needs: ({ wsdl }) => (isUrl(wsdl) ? { puts: [] } : { fault: "wsdl is a local file; on AWS, give an https: URL" }),
+    needs: ({ wsdl }) => (isUrl(wsdl) ? { puts: [] } : { issue: "wsdl is a local file; on AWS, give an https: URL" }),
     send,
     probe: ({ config, http, signal }) => http.isAwake(config.probe ?? `${config.endpoint}?wsdl`, signal),
   });

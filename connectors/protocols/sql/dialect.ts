@@ -2,8 +2,8 @@ import * as z from "zod";
 import type { Json } from "../../../bridge/values/json.ts";
 
 /*
- * Types and SQL helpers shared by all database connectors. postgresql.ts and oracle.ts implement `Dialect`, which covers
- * every difference between the two databases.
+ * Types and SQL helpers shared by all database connectors. postgresql.ts and oracle.ts implement `Dialect`, which
+ * covers every difference between the two databases.
  *
  * A packet's text never becomes part of a statement: values are bound, and names come from the configuration, which
  * checks them with `identifier`.
@@ -138,9 +138,9 @@ export interface BoundColumn {
 /** Classified database error. */
 export interface SqlIssue {
   /**
-   * `duplicate`: a row with the same unique value exists. `refused`: the database rejected a value. `setup`: the database does not
-   * match the configuration; for example, a table or a grant is missing. `login`: the credentials were rejected.
-   * `retry`: a temporary error. `lost`: there is no connection.
+   * `duplicate`: a row with the same unique value exists. `refused`: the database rejected a value. `setup`: the
+   * database does not match the configuration; for example, a table or a grant is missing. `login`: the credentials were
+   * rejected. `retry`: a temporary error. `lost`: there is no connection.
    */
   readonly kind: "duplicate" | "refused" | "setup" | "login" | "retry" | "lost";
   /** The bridge's own message. The database's message could contain a value. */

@@ -13,7 +13,7 @@ import {
 /** Time limit of one database call. */
 const callMs = 4_000;
 
-/** Longest text bound as a VARCHAR2. A longer one is bound as a CLOB, because a VARCHAR2 would fit only a LONG column. */
+/** Longest text bound as a VARCHAR2. A longer text is bound as a CLOB: as a VARCHAR2 it would fit only a LONG column. */
 const varcharBytes = 4_000;
 
 /** The dialect of Oracle Database. */

@@ -65,7 +65,7 @@ type Position = z.output<typeof positionSchema>;
 
 /**
  * Reads the next page of new rows: those with a greater watermark than the last row read, or with the same watermark
- * and a greater key. So no row is skipped or read twice, wherever a page ends.
+ * and a greater key. No row is skipped or read twice, wherever a page ends.
  *
  * A changed row with a new watermark is reported again, under a new message id. A deleted row is not reported.
  */
@@ -86,9 +86,9 @@ export async function pollTable(pool: SessionPool, context: Context<Config, Logi
       return found.rows;
     });
   } catch (error) {
-    if (error instanceof DeadlineError || context.signal.aborted) return { fault: "the database was too slow" };
+    if (error instanceof DeadlineError || context.signal.aborted) return { reason: "the database was too slow" };
     const issue = pool.dialect.classifyError(error);
-    return { fault: describeIssue(issue), auth: issue.kind === "login" };
+    return { reason: describeIssue(issue), auth: issue.kind === "login" };
   }
   const end = rows.at(-1);
   return {
@@ -100,7 +100,7 @@ export async function pollTable(pool: SessionPool, context: Context<Config, Logi
   };
 }
 
-/** Returns the SELECT for the page of rows after a position. It reads watermark, key and then the columns, all as texts. */
+/** Returns the SELECT for the page of rows after a position. It reads watermark, key and columns, all as texts. */
 function selectPage({ schema }: Config, poll: Poll, dialect: Dialect, last: Position | undefined) {
   const binds = new Binds(dialect);
   const [watermark, key] = [quoted(poll.watermark), quoted(poll.key)];

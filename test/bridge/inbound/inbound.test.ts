@@ -238,7 +238,7 @@ targets:
 });
 
 describe("inbound webhook endpoint", () => {
-  /** Whatever is refused leaves nothing behind. */
+  /** Counts inbox messages and recorded events after a refused call: there must be none. */
   async function refused(core: Core) {
     await core.run();
     return (await core.depth("inbox")) + (await core.engine.store.events({ limit: 10 })).length;
@@ -516,7 +516,7 @@ describe("target polling", () => {
   });
 
   it("logs why polling failed and loads new credentials if they were refused", async () => {
-    const poll = async () => ({ fault: "the server refused the login", auth: true });
+    const poll = async () => ({ reason: "the server refused the login", auth: true });
     const target = fakeTarget({ name: "Payroll", poll });
     await using core = await aCore({ targets: [target, fakeTarget({ name: "Gis" })], sheets });
     const refreshed: string[] = [];

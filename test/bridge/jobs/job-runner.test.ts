@@ -56,7 +56,7 @@ describe("a job", () => {
     expect([...target.effects.values()].every((times) => times === 1)).toBe(true);
   });
 
-  it("stops when told to, and the next call continues it at once", async () => {
+  it("stops when asked to, and the next call continues it at once", async () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target, 450);
     const { id } = await startReplay(core, { force: true });

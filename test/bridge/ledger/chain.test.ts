@@ -134,7 +134,7 @@ describe("a ledger chain", () => {
   });
 });
 
-/** From where a packet may go where, and where an event may. */
+/** The steps that may follow each step of a packet or an event. */
 const open: readonly Step[] = ["QUEUED", "RETRY", "HELD", "SENT", "UNCHANGED", "SUPERSEDED", "DISCARDED"];
 const ways: Readonly<Record<Step | "NEW", readonly Step[]>> = {
   NEW: ["QUEUED", "HELD", "EXPANDING", "EXPANDED", "UNMATCHED", "QUARANTINED", "NOTED"],

@@ -28,7 +28,7 @@ describe("ledger verification", () => {
         tamper(core, "UPDATE ledger SET entry = ? WHERE seq = ?", flipped, seq);
         const { fault } = await verifyLedger(core.engine).catch((error: Error) => ({ fault: error }));
         const isNamed = fault && "chain" in fault && fault.chain === chain && Math.abs(fault.seq - number) <= 1;
-        // Where the chain's own name was hit, the entry stands as one of a chain nobody knows.
+        // If the flipped byte is in the chain's name, the entry belongs to an unknown chain.
         const isElsewhere = fault && "chain" in fault && flipped.includes(`"chain":"${fault.chain}"`);
         if (!isNamed && !isElsewhere) missed.push(`${chain} ${number} at ${at}: ${JSON.stringify(fault)}`);
       }
@@ -157,7 +157,7 @@ describe("ledger verification", () => {
     const faults: unknown[] = [];
     for (let i = 0; i < 60; i++) {
       await core.emit({ id: `${i}`, subject: `${i % 3}`, data: { new_rate: i } });
-      // An hour back and forth: order is told by numbers and positions, never by the clock.
+      // The clock jumps an hour back and forth: order follows numbers and positions, never the clock.
       core.clock.set(core.clock.now() + (i % 2 === 0 ? 3_600_000 : -3_600_000));
       const checks = [verifyLedger(core.engine, { evidence }), verifyLedger(core.engine, { evidence, since: 0 })];
       const [found] = await Promise.all([Promise.all(checks), core.run(), i % 5 === 0 ? seal() : undefined]);
@@ -286,7 +286,7 @@ function rowsOf(core: Core): Row[] {
   return core.engine.db.sql("SELECT seq, owner, number, entry FROM ledger ORDER BY seq").all() as unknown as Row[];
 }
 
-/** What somebody with the file and no scruples does. */
+/** Changes the store's file directly, without the triggers that protect the ledger. */
 function tamper(core: Core, sql: string, ...values: (string | number)[]): void {
   core.engine.db.sql("DROP TRIGGER IF EXISTS ledger_keeps_entries").run();
   core.engine.db.sql("DROP TRIGGER IF EXISTS ledger_keeps_all").run();

@@ -25,7 +25,7 @@ function folderPoller(served: Pick<Served, "use">, config: PickUpConfig = config
   const poll = async (state: ConnectorState = memory): Promise<Polled> => {
     const { signal } = new AbortController();
     const polled = await pollFolder((_, work) => served.use(work), config, { memory: state, signal });
-    if ("fault" in polled) throw new Error(polled.fault);
+    if ("reason" in polled) throw new Error(polled.reason);
     return polled;
   };
   /** Returns all messages, page by page, and confirms each page as taken. */
@@ -390,7 +390,7 @@ describe("connectors with pickUp", () => {
     const poll = (password: string) =>
       csvDrop.poll?.(attemptContext(csvDrop, { config, secret: { username, password } }));
 
-    expect(await poll("wrong")).toEqual({ fault: "the server refused the login", auth: true });
+    expect(await poll("wrong")).toEqual({ reason: "the server refused the login", auth: true });
     expect(await poll(server.password)).toMatchObject({ messages: [{ data: { n: "1" } }] });
   });
 
@@ -423,7 +423,7 @@ describe("connectors with pickUp", () => {
       attemptContext(csvDrop, { config, secret: { username, password: server.password } }),
     )) as NotPolled;
 
-    expect(polled.fault).toBe("the file cannot be accessed: permission denied");
+    expect(polled.reason).toBe("the file cannot be accessed: permission denied");
   });
 
   it("polls only if pickUp is configured", () => {
@@ -453,7 +453,7 @@ describe("connectors with pickUp", () => {
   it("refuses to deploy with a local folder", () => {
     const config = csvDrop.config.parse({ to: "s3://bucket/drop", columns, pickUp: { from: "file:///out" } });
 
-    expect(csvDrop.needs?.(config)).toEqual({ fault: "pickUp.from is a local folder; on AWS, give an sftp: address" });
+    expect(csvDrop.needs?.(config)).toEqual({ issue: "pickUp.from is a local folder; on AWS, give an sftp: address" });
   });
 });
 

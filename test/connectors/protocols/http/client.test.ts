@@ -414,7 +414,7 @@ describe.each([
       expect(refusedOutcome).toEqual({
         kind: "retry",
         code: "no-answer",
-        reason: "its certificate is self-signed",
+        reason: "the server's certificate is self-signed",
         mayHaveLanded: false,
       });
       expect(known).toMatchObject({ kind: "delivered" });
@@ -422,8 +422,14 @@ describe.each([
     });
 
     it.runIf(hasOpenssl).each<[string, string, ...Parameters<typeof aTlsServer>]>([
-      ["issued for another host", "its certificate is for another host", "/CN=other.example", "DNS:other.example", {}],
-      ["that has expired", "its certificate has expired", "/CN=localhost", "IP:127.0.0.1", { expired: true }],
+      [
+        "issued for another host",
+        "the server's certificate is for another host",
+        "/CN=other.example",
+        "DNS:other.example",
+        {},
+      ],
+      ["that has expired", "the server's certificate has expired", "/CN=localhost", "IP:127.0.0.1", { expired: true }],
     ])("refuses a certificate %s before sending anything", async (_, reason, ...certificate) => {
       const { url, cert, seen } = await aTlsServer(...certificate);
 

@@ -56,7 +56,7 @@ onEachDatabase("table polling", (database, name) => {
     const context = { ...contextFor(connector.config.parse(given), login), memory } as Context<unknown, unknown>;
     const ask = async () => {
       const answer = await connector.poll?.(context);
-      if (!answer || "fault" in answer) throw new Error(answer?.fault);
+      if (!answer || "reason" in answer) throw new Error(answer?.reason);
       return answer;
     };
     return { ask, memory, context };
@@ -195,15 +195,15 @@ onEachDatabase("table polling", (database, name) => {
   });
 
   test("reports why polling fails", async () => {
-    const fault = (change: object, place = {}) => connector.poll?.(tablePoller(change, place).context);
+    const poll = (change: object, place = {}) => connector.poll?.(tablePoller(change, place).context);
 
-    expect(await fault({ table: "not_there" })).toMatchObject({
-      fault: expect.stringContaining("a table does not exist"),
+    expect(await poll({ table: "not_there" })).toMatchObject({
+      reason: expect.stringContaining("a table does not exist"),
     });
-    expect(await fault({ columns: { a: { column: "not_there" } } })).toMatchObject({
-      fault: expect.stringContaining("a configured column does not exist"),
+    expect(await poll({ columns: { a: { column: "not_there" } } })).toMatchObject({
+      reason: expect.stringContaining("a configured column does not exist"),
     });
-    expect(await fault({}, { port: 1 })).toMatchObject({ fault: expect.stringMatching(/connection|reached/) });
+    expect(await poll({}, { port: 1 })).toMatchObject({ reason: expect.stringMatching(/connection|reached/) });
   });
 
   test.skipIf(name === "PGlite")("asks for fresh credentials if they are refused", async () => {
