@@ -136,7 +136,7 @@ async function testExample(sheet: Sheet, example: SheetExample, policy: Policy):
 
 /** Names the differing fields, or the differing numbers of packets. */
 function differing(wanted: readonly JsonObject[], got: readonly JsonObject[]): string {
-  if (wanted.length !== got.length) return `expected ${wanted.length} packets, got ${got.length}`;
+  if (wanted.length !== got.length) return `number of packets: expected ${wanted.length}, got ${got.length}`;
   const names = wanted.flatMap((fields, i) => {
     const made = got[i] as JsonObject;
     const all = new Set([...Object.keys(fields), ...Object.keys(made)]);

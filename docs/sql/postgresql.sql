@@ -1,7 +1,8 @@
--- What the bridge needs in a PostgreSQL database (15 or later). Run it as the tables' owner, which is not the bridge's login.
+-- Tables and grants that the bridge needs in a PostgreSQL database (15 or later). Run this as the owner of the tables, which must not be
+-- the bridge's login.
 
--- OracleAuditConnector: the frozen copy. packet_id must be the only unique thing in it: a second row with one that is
--- there already is not added, and counts as written.
+-- PostgresqlAuditConnector: the frozen copy. packet_id must be the only unique column: a row whose packet_id already exists is
+-- not added again, and counts as written.
 CREATE TABLE hms_audit (
   packet_id   varchar(32)  PRIMARY KEY,
   event_type  varchar(256) NOT NULL,
@@ -10,7 +11,7 @@ CREATE TABLE hms_audit (
   source      text         NOT NULL,
   sequence    numeric,
   changed_at  timestamptz  NOT NULL,
-  accepted    bigint       NOT NULL, -- µs since the epoch: the order of what has one time
+  accepted    bigint       NOT NULL, -- µs since the epoch: orders changes with the same time
   revision    integer      NOT NULL,
   fields      json         NOT NULL,
   recorded_at timestamptz  NOT NULL DEFAULT now()
@@ -25,7 +26,7 @@ CREATE TRIGGER frozen BEFORE UPDATE OR DELETE OR TRUNCATE ON hms_audit
   FOR EACH STATEMENT EXECUTE FUNCTION hms_audit_frozen();
 ALTER TABLE hms_audit ENABLE ALWAYS TRIGGER frozen;
 
--- SqlTableConnector: which packets are written, and which version of each field stands in a row.
+-- PostgresqlTableConnector: the packets that were written, and the version of each field in a row.
 CREATE TABLE hms_bridge_inbox (
   packet_id   varchar(32) PRIMARY KEY,
   received_at timestamptz NOT NULL DEFAULT now()
@@ -37,9 +38,9 @@ CREATE TABLE hms_bridge_versions (
   PRIMARY KEY (target, entity)
 );
 
--- The bridge's login, made as: CREATE ROLE hms_bridge LOGIN PASSWORD '…';
+-- The bridge's login, created with: CREATE ROLE hms_bridge LOGIN PASSWORD '…';
 REVOKE ALL ON hms_audit, hms_bridge_inbox, hms_bridge_versions FROM PUBLIC;
 GRANT INSERT ON hms_audit, hms_bridge_inbox TO hms_bridge;
 GRANT SELECT, INSERT, UPDATE ON hms_bridge_versions TO hms_bridge;
--- And on the table it keeps: GRANT SELECT, INSERT, UPDATE, DELETE ON employee TO hms_bridge;
--- And on a table it reads for what is new: GRANT SELECT ON rate_change TO hms_bridge;
+-- For the table that it writes: GRANT SELECT, INSERT, UPDATE, DELETE ON employee TO hms_bridge;
+-- For a table that it polls: GRANT SELECT ON rate_change TO hms_bridge;

@@ -4,7 +4,7 @@ import { cpus, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Row, rows } from "./rows.ts";
-import { judge, type Proven, type Result, tableOf } from "./table.ts";
+import { type ProofResult, type Result, tableOf, verdictOf } from "./table.ts";
 
 /** One test in the output of Vitest's JSON reporter. */
 interface TestResult {
@@ -16,6 +16,7 @@ interface TestResult {
   readonly meta?: { readonly figure?: string; readonly met?: boolean; readonly seed?: string };
 }
 
+// Runs the tests of the reliability rows and prints the table: `npm run test:reliability`.
 const { values } = parseArgs({
   options: {
     /** Also runs the long tests, which take hours. */
@@ -36,26 +37,26 @@ const files = [...new Set(chosen.flatMap(({ proofs }) => proofs.map(({ file }) =
 const alone = requestedRows ? files : files.filter((file) => /load|kill/.test(file));
 const began = performance.now();
 const resultsByFile = new Map(
-  [...alone.map((file) => [file]), files.filter((file) => !alone.includes(file))].flatMap((some) => run(some)),
+  [...alone.map((file) => [file]), files.filter((file) => !alone.includes(file))].flatMap((group) => run(group)),
 );
 const minutes = ((performance.now() - began) / 60_000).toFixed(1);
 const results = chosen.map(resultOf);
 console.log(tableOf(chosen, results));
 printFailures();
-const failed = chosen.filter((_, i) => judge(results[i]).startsWith("fail"));
+const failed = chosen.filter((_, i) => verdictOf(results[i]).startsWith("fail"));
 console.log(`\n${chosen.length} rows in ${minutes} min${values.full ? ", --full" : ""}; ${failed.length} failed`);
 if (values.keep) keepResults();
 if (failed.length > 0) process.exitCode = 1;
 
 /** Runs test files and returns the results by file. */
-function run(some: readonly string[]): (readonly [string, readonly TestResult[]])[] {
-  const [first] = some;
+function run(testFiles: readonly string[]): (readonly [string, readonly TestResult[]])[] {
+  const [first] = testFiles;
   if (first === undefined) return [];
   const dir = mkdtempSync(join(tmpdir(), "bridge-reliability-"));
   const out = join(dir, "results.json");
   const vitest = join(root, "node_modules", "vitest", "vitest.mjs");
-  const only = some.length === 1 ? ["--testNamePattern", patternFor(first)] : [];
-  spawnSync(process.execPath, [vitest, "run", ...some, ...only, "--reporter=json", `--outputFile=${out}`], {
+  const only = testFiles.length === 1 ? ["--testNamePattern", patternFor(first)] : [];
+  spawnSync(process.execPath, [vitest, "run", ...testFiles, ...only, "--reporter=json", `--outputFile=${out}`], {
     cwd: root,
     env: { ...process.env, RELIABILITY: values.full ? "full" : "budget", KILLS: values.full ? "100" : "5" },
     stdio: ["ignore", "ignore", "inherit"],
@@ -84,7 +85,7 @@ function patternFor(file: string): string {
 }
 
 function resultOf({ number, proofs }: Row): Result {
-  const tests = proofs.flatMap(({ file, named = /./ }): Proven[] => {
+  const tests = proofs.flatMap(({ file, named = /./ }): ProofResult[] => {
     const matching = (resultsByFile.get(file) ?? []).filter(({ fullName }) => named.test(fullName));
     if (matching.length === 0) return [{ file, test: `${named}`, status: "missing", seconds: 0 }];
     return matching.map(({ fullName, status, duration, meta }) => ({

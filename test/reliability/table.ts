@@ -1,7 +1,7 @@
 import type { Row } from "./rows.ts";
 
 /** Result of one test of a row, as stored in results.ndjson. */
-export interface Proven {
+export interface ProofResult {
   readonly file: string;
   readonly test: string;
   readonly status: string;
@@ -19,11 +19,11 @@ export interface Result {
   /** Short hash, followed by `+` if the tree had uncommitted changes. */
   readonly commit: string;
   readonly machine: string;
-  readonly tests: readonly Proven[];
+  readonly tests: readonly ProofResult[];
 }
 
 /** Combines the statuses of a row's tests: `pass` only if its figure was reached. */
-export function judge(result: Result | undefined): string {
+export function verdictOf(result: Result | undefined): string {
   if (!result) return "not run";
   const bad = result.tests.filter(({ status }) => status === "failed" || status === "missing");
   if (bad.length > 0) return `fail: ${bad.map(({ test, status }) => `${test} ${status}`).join("; ")}`;
@@ -37,8 +37,8 @@ export function judge(result: Result | undefined): string {
 }
 
 /** Renders the table in Markdown. @param results results of the rows that were run */
-export function tableOf(some: readonly Row[], results: readonly Result[]): string {
-  const lines = some.map((row) => {
+export function tableOf(rows: readonly Row[], results: readonly Result[]): string {
+  const lines = rows.map((row) => {
     const result = results.find((candidate) => candidate.row === row.number);
     const cells = [
       row.number,
@@ -48,7 +48,7 @@ export function tableOf(some: readonly Row[], results: readonly Result[]): strin
       [...new Set(result?.tests.flatMap(({ seed }) => seed ?? []))].join("; "),
       row.simulated,
       result ? `${result.full ? "full" : "short"}, ${timeOf(result)}` : "",
-      judge(result),
+      verdictOf(result),
     ];
     return `| ${cells.join(" | ")} |`;
   });

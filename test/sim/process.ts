@@ -45,14 +45,14 @@ export class Process {
 /** Everything outside a process that it can reach. */
 export interface Environment {
   /** Waits until the scheduler runs the call. */
-  turn<T>(process: Process, name: string, hasEffect: boolean, run: () => Promise<T>): Promise<T>;
+  schedule<T>(process: Process, name: string, hasEffect: boolean, run: () => Promise<T>): Promise<T>;
   send(process: Process, connector: Connector, packet: Packet, context: Context<unknown, unknown>): Promise<Outcome>;
   probe(process: Process, connector: Connector): Promise<boolean>;
   secret(connector: string): unknown;
   readonly files: FilesPort;
   stamp(process: Process): number;
   /** Called before each write. */
-  wrote?(process: Process, puts: readonly Put[]): void;
+  onWrite?(process: Process, puts: readonly Put[]): void;
 }
 
 /** Replaces parts of an engine for one test. */
@@ -68,8 +68,8 @@ export function engineOf(engine: Engine, process: Process, environment: Environm
         const member = Reflect.get(target, key, target);
         if (typeof member !== "function") return member;
         return (...args: unknown[]) =>
-          environment.turn(process, `${name}.${String(key)}`, effects.has(String(key)), async () => {
-            if (key === "write") environment.wrote?.(process, args[0] as readonly Put[]);
+          environment.schedule(process, `${name}.${String(key)}`, effects.has(String(key)), async () => {
+            if (key === "write") environment.onWrite?.(process, args[0] as readonly Put[]);
             return member.apply(target, args);
           });
       },
@@ -108,9 +108,9 @@ export function engineOf(engine: Engine, process: Process, environment: Environm
 function filesOf(process: Process, environment: Environment): FilesPort {
   const { files } = environment;
   return {
-    find: (address) => environment.turn(process, "files.find", false, () => files.find(address)),
+    find: (address) => environment.schedule(process, "files.find", false, () => files.find(address)),
     async *read(file, part) {
-      const blocks = await environment.turn(process, "files.read", false, () =>
+      const blocks = await environment.schedule(process, "files.read", false, () =>
         Array.fromAsync(files.read(file, part)),
       );
       yield* blocks;

@@ -314,7 +314,7 @@ export class World implements Environment {
     await applyDispositions(engine, queue, dispositions);
   }
 
-  turn<T>(process: Process, name: string, hasEffect: boolean, run: () => Promise<T>): Promise<T> {
+  schedule<T>(process: Process, name: string, hasEffect: boolean, run: () => Promise<T>): Promise<T> {
     if (this.#crashes > 0 && this.#random.fraction() < this.#crashes / 40) {
       process.frozenUntil = this.now + pick(this.#random, [1_000, 6_000, 40_000, 200_000]);
     }
@@ -380,14 +380,14 @@ export class World implements Environment {
     if (target.inbox) return this.#sendFile(process, { target, inbox: target.inbox }, packet, context);
     const { signal } = context;
     const { keyOf = ({ id }: Packet) => id } = this.#options;
-    const answer = await this.turn(process, `send ${packet.id}`, true, async () => {
+    const answer = await this.schedule(process, `send ${packet.id}`, true, async () => {
       if (signal.aborted) return undefined;
       const attempt = target.fake.calls.push(packet);
       await this.#checkOrder(process, target, packet);
       return target.receive(packet, keyOf(packet, attempt), this.now, () => this.#random.fraction());
     });
     if (answer === undefined) return new Promise(() => {});
-    return this.turn(process, `answer ${packet.id} ${answer.kind}`, false, async () => answer);
+    return this.schedule(process, `answer ${packet.id} ${answer.kind}`, false, async () => answer);
   }
 
   /** Uploads a file with the connectors' own code. The scheduler runs each command of the file server. */
@@ -401,7 +401,7 @@ export class World implements Environment {
     const timedOut = () => new FolderError("the server did not answer", "no-answer");
     const command = async <T>(name: string, hasEffect: boolean, work: () => T): Promise<T> => {
       if (signal.aborted) throw timedOut();
-      const result = await this.turn(process, `folder.${name} ${packet.id}`, hasEffect, async () => {
+      const result = await this.schedule(process, `folder.${name} ${packet.id}`, hasEffect, async () => {
         if (signal.aborted) throw timedOut();
         if (name === "rename") await this.#checkOrder(process, target, packet);
         const { isApplied, answer } = answerIn(
@@ -440,7 +440,9 @@ export class World implements Environment {
 
   probe(process: Process, connector: Connector): Promise<boolean> {
     const target = this.#targetOf(connector);
-    return this.turn(process, `probe ${target.id}`, false, async () => target.isAwake(() => this.#random.fraction()));
+    return this.schedule(process, `probe ${target.id}`, false, async () =>
+      target.isAwake(() => this.#random.fraction()),
+    );
   }
 
   get files(): FilesPort {
@@ -458,7 +460,7 @@ export class World implements Environment {
     return process.stamp;
   }
 
-  wrote(_: Process, puts: readonly Put[]): void {
+  onWrite(_: Process, puts: readonly Put[]): void {
     for (const { kind, id, etag } of puts) if (kind === "packet" && etag === 0) this.recorded.set(id, this.#began);
   }
 

@@ -25,7 +25,7 @@ import { checkSettings, type SettingsInput } from "../../platform/local/settings
 import { ManualClock, seededRandom } from "./clock.ts";
 
 /** Decides the outcome of one packet at a fake target. `call` counts the calls from 1. */
-export type Behaviour = (packet: Packet, call: number) => Outcome | Promise<Outcome>;
+export type Behavior = (packet: Packet, call: number) => Outcome | Promise<Outcome>;
 
 /** A connector to an outside system simulated in the test, which recognizes repeated idempotency keys. */
 export interface FakeTarget {
@@ -39,10 +39,10 @@ export interface FakeTarget {
   readonly state: Map<string, JsonObject>;
   /** Number of times each idempotency key had an effect. */
   readonly effects: Map<string, number>;
-  behave: Behaviour;
+  behave: Behavior;
   awake: boolean;
   probes: number;
-  /** Applies a packet as on success. A behaviour may call this and still return a failure. */
+  /** Applies a packet as on success. A behavior may call this and still return a failure. */
   take(packet: Packet): Outcome;
 }
 
