@@ -178,7 +178,11 @@ export const rows: readonly Row[] = [
     number: 21,
     scenario: "a sheet changes while packets wait",
     simulated: "yes",
-    proofs: [{ file: order, named: /keeps the sheet/ }, { file: accept, named: /sheets of the first run/ }, histories],
+    proofs: [
+      { file: order, named: /keeps the sheet/ },
+      { file: accept, named: /sheets pinned by the first run/ },
+      histories,
+    ],
   },
   {
     number: 22,
