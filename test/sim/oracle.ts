@@ -127,7 +127,7 @@ async function openWork(world: World, packets: readonly PacketRecord[]): Promise
 const expectedReasons = [
   /^answered 422$/,
   /^governance blocks note|^governance blocks remark/,
-  /names the same record twice/,
+  /has the same key twice/,
 ];
 const unknowns = /may have (begun|landed)/;
 const expired = /^it failed for 24 h while its target was up/;

@@ -126,7 +126,7 @@ describe("a back-fill of recorded events", () => {
     await core.rest();
     expect(first.made).toBe(1_101);
     expect(await reasons(core)).toEqual([
-      expect.stringContaining("the same record twice"),
+      expect.stringContaining("the same key twice"),
       "for_each: data.people is not an array in the event",
     ]);
     expect(fresh.calls).toHaveLength(1_099);
