@@ -129,7 +129,7 @@ const expectedReasons = [
   /^governance blocks note|^governance blocks remark/,
   /has the same key twice/,
 ];
-const unknowns = /may have (begun|landed)/;
+const unknowns = /may have (landed|reached the target)/;
 const expired = /^it failed for 24 h while its target was up/;
 
 function unexpectedHold(world: World, connector: string, reason = ""): string | undefined {
