@@ -144,7 +144,7 @@ describe("a sheet", () => {
       perDiemSheet.replace("      new_rate: dailyRate", "      new_rate: a\n    set: { a: 1 }"),
       "both map to a; keep one",
     ],
-    ["a duplicate key", `${perDiemSheet}source_event: y`, "mappings/x.yaml:12: the key is duplicated; keep one"],
+    ["a duplicate key", `${perDiemSheet}source_event: y`, "mappings/x.yaml:12: duplicate key; keep only one"],
     [
       "an invalid consistency window",
       `${perDiemSheet}consistency_window: soon`,
@@ -186,8 +186,8 @@ describe("a sheet", () => {
       perDiemSheet.replace("payroll:", "Pay Roll:"),
       "mappings/x.yaml:4: Pay Roll: is not a target's name",
     ],
-    ["invalid YAML", "source_event: [a", "not YAML"],
-    ["a tab as indentation", "source_event: t\n\ttargets: x", "not YAML"],
+    ["invalid YAML", "source_event: [a", "invalid YAML"],
+    ["a tab as indentation", "source_event: t\n\ttargets: x", "invalid YAML"],
     [
       "an example without a name",
       `${perDiemSheet}examples: [{ event: { type: t }, expect: {} }]`,
