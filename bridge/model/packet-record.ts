@@ -35,7 +35,7 @@ export interface Progress {
   readonly failingSince?: number;
   /** Reason for the current status. */
   readonly reason?: string;
-  /** In a strict lane: id of the lane head that it waits for. */
+  /** Id of the lane head that it waits for. Only in a strict lane. */
   readonly behind?: string;
   readonly closedAt?: number;
   /** Time its values were erased after the retention period, in ms since the epoch. Its fields are then empty. */

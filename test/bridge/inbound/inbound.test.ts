@@ -331,7 +331,7 @@ describe("inbound webhook endpoint", () => {
 
     expect(await receiveWebhook(core.engine, signed(core, rate(70), options))).toEqual({
       status: 401,
-      message: "the message is not signed by a known sender, or its time is over",
+      message: "the message is not signed by a known sender, or its timestamp is off",
     });
     expect(await refused(core)).toBe(0);
   });

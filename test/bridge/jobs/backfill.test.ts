@@ -533,7 +533,7 @@ describe("targets of a back-fill", () => {
     ]);
     expect(() => targetsOf(engine, {})).toThrow("choose where to send the old data");
     expect(() => targetsOf(engine, { targets: ["rates.nobody"] })).toThrow(
-      "no sheet has a target rates.nobody; there are rates.old, rates.new",
+      "no sheet has a target rates.nobody; existing targets: rates.old, rates.new",
     );
     expect(() => targetsOf(engine, { connector: "Other@v1" })).toThrow("no sheet has a target that goes to Other@v1");
   });
