@@ -31,7 +31,7 @@ export function readPolicy(file: string, text: string): PolicyReading {
   return refuse(lineOfPath(yaml, lines, path), `${path.join(".")}: ${message}`);
 }
 
-/** Returns the path and message of a schema issue, in the words of a policy's author. */
+/** Returns the path and message of a schema issue, in the terms of a policy's author. */
 function firstIssueOf(issue: z.core.$ZodIssue): { path: readonly PropertyKey[]; message: string } {
   const { path } = issue;
   if (issue.code === "unrecognized_keys") {

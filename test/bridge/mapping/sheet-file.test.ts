@@ -219,7 +219,7 @@ describe("a sheet", () => {
       expect.stringMatching(/^mappings\/c\.yml:\d+: mappings\/c\.yaml has the same name/),
     ]);
     expect(warnings.map(issueText)).toContain(
-      "mappings/b.yaml:5: WorkForceNow has several versions and means WorkForceNow@v1; write WorkForceNow@v1 or WorkForceNow@v2",
+      "mappings/b.yaml:5: WorkForceNow has several versions and refers to WorkForceNow@v1; write WorkForceNow@v1 or WorkForceNow@v2",
     );
   });
 
