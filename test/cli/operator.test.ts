@@ -135,7 +135,7 @@ describe("an operator on the command line", { timeout: 120_000 }, () => {
     });
     expect(await remote("explain", id)).toMatchObject({
       code: 0,
-      out: expect.stringContaining("held for a person: refused"),
+      out: expect.stringContaining("held for an operator: refused"),
     });
     expect(await remote("jobs")).toMatchObject({ code: 0 });
     expect(await remote("replay", "--from", "1h", "--dry-run")).toMatchObject({
