@@ -9,7 +9,7 @@ import { signatureOf, signingSecretSchema } from "../values/webhook-signature.ts
 /** Largest message the endpoint accepts. */
 export const maxInboundBytes = 262_144;
 
-/** Maximum age of a message's timestamp, or time it may be ahead. Source: Standard Webhooks, "Verifying timestamp". */
+/** Maximum deviation of a message's timestamp from the clock. Source: Standard Webhooks, "Verifying timestamp". */
 const toleranceMs = 5 * 60_000;
 
 /** The parts of the engine that the endpoint needs. */
@@ -49,14 +49,15 @@ export async function receiveWebhook(engine: InboundContext, call: InboundCall):
     return { status: 413, message: `the message is larger than ${maxInboundBytes} bytes` };
   }
   const signed = await verifySignature(engine, call);
-  if (!signed) return { status: 401, message: "the message is not signed by a known sender, or its timestamp is off" };
+  if (!signed)
+    return { status: 401, message: "the message has no valid signature, or its timestamp is too old or too new" };
   if (!/^application\/([\w.+-]+\+)?json\b/i.test(call.header("content-type") ?? "")) {
     return { status: 415, message: "the message must be application/json" };
   }
   const data = jsonIn(call.body);
   if (data === undefined) return { status: 400, message: "the message is not a JSON object in UTF-8" };
   const event = inboundEvent(call.connector, { ...signed, data });
-  // An event that the mapper will quarantine is stored under a key made from its body.
+  // An event that the mapper will quarantine is stored under a key derived from its body.
   const key = checkEvent(event).kind === "event" ? eventKey(event) : quarantineKey(bodyText(event));
   const [known] = await engine.store.read("event", [key]);
   if (known) return { status: 200, event: key };
@@ -68,7 +69,7 @@ export async function receiveWebhook(engine: InboundContext, call: InboundCall):
 /** Id and time of a message whose signature is valid. */
 interface VerifiedMessage {
   readonly id: string;
-  /** ms since the epoch */
+  /** Time of the message, in ms since the epoch. */
   readonly at: number;
 }
 

@@ -8,9 +8,9 @@ const slice = 1_000;
 /**
  * Exports the ledger as lines of JSON that can be verified without the bridge.
  *
- * Entries are in the order they were appended, each as it was hashed. Each seal follows the last entry it lists:
- * `{"seal": "<the statement, as it was signed>", "signature": "<base64>"}`. Entries that no seal covers yet are at the
- * end. The export does not verify anything.
+ * Entries are in the order they were appended, each in the form that was hashed. Each seal follows the last entry it
+ * lists: `{"seal": "<the statement that was signed>", "signature": "<base64>"}`. Entries that no seal covers yet are at
+ * the end. The export does not verify anything.
  *
  * @param since start with the first seal created at or after this time, in ms since the epoch
  * @throws if a seal cannot be parsed

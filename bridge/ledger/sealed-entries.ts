@@ -25,10 +25,10 @@ export interface Evidence {
 /** Counts of what is sealed and what is not yet sealed. */
 export interface SealCoverage {
   seals: number;
-  /** Creation time of the newest seal. ms since the epoch */
+  /** Creation time of the newest seal, in ms since the epoch. */
   newest?: number | undefined;
   unsealed: number;
-  /** Time of the oldest unsealed entry. ms since the epoch */
+  /** Time of the oldest unsealed entry, in ms since the epoch. */
   oldest?: number | undefined;
   readonly settlingMs: number;
 }
@@ -42,7 +42,7 @@ const slice = 1_000;
 /**
  * Yields the seals in order, each verified in its position. Ends at the first problem, after yielding it.
  *
- * @param first number to start with; the seal before it is checked only on its own
+ * @param first number to start with; the previous seal is checked without its predecessor
  */
 export async function* goodSeals(
   { seals, publicKey, kept = [] }: Evidence,

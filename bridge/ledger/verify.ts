@@ -33,7 +33,7 @@ export interface Verification {
 /** Seals that a verification has read, and entries that they do not cover. */
 export interface VerifiedSeals {
   readonly seals: number;
-  /** Creation time of the newest seal. ms since the epoch */
+  /** Creation time of the newest seal, in ms since the epoch. */
   readonly newest?: number;
   /** Entries that no seal covers yet. */
   readonly unsealed: number;

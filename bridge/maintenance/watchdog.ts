@@ -100,7 +100,7 @@ async function requeueLost(engine: Engine, connector: string): Promise<void> {
       const [stored] = await store.read("packet", [packet.id]);
       if (!stored || stored.value.progress.tail.seq !== progress.tail.seq) continue;
       engine.log({ step: "put-back", packet: packet.id, connector });
-      await requeue(engine, stored, "no queue held it");
+      await requeue(engine, stored, "it was in no queue");
     }
   }
 }

@@ -191,7 +191,7 @@ function directionIssues(
 ): PlacedIssue[] {
   const issue = (key: string, message: string): PlacedIssue[] => [{ path: [...path, key], message }];
   if (direction === "outbound") {
-    if (connector === undefined) return issue("connector", "connector is missing; name a file of connectors/");
+    if (connector === undefined) return issue("connector", "connector is missing; name a connector from connectors/");
     return publish === undefined ? [] : issue("publish", 'publish is allowed only with "direction: inbound"');
   }
   if (publish === undefined) return issue("publish", "publish is missing; name the type of the HMS event it becomes");

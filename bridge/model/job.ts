@@ -49,10 +49,10 @@ interface JobState {
   readonly id: string;
   /** The operator who started it. */
   readonly actor: string;
-  /** Largest number of packets per second. */
+  /** Maximum number of packets per second. */
   readonly perSecond?: number;
   readonly status: JobStatus;
-  /** ms since the epoch */
+  /** Start time in ms since the epoch. */
   readonly startedAt: number;
   readonly endedAt?: number;
   /** Cursor after the last finished page. */

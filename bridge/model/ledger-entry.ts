@@ -27,7 +27,7 @@ export interface LedgerEntry {
   readonly chain: string;
   /** Position in the chain: 1, 2, 3 … */
   readonly seq: number;
-  /** ms since the epoch */
+  /** Time of the step, in ms since the epoch. */
   readonly at: number;
   readonly step: Step;
   readonly facts: Facts;

@@ -57,7 +57,7 @@ export interface Progress {
 
 export interface PacketRecord {
   readonly packet: Packet;
-  /** ms since the epoch */
+  /** Time of recording, in ms since the epoch. */
   readonly recordedAt: number;
   readonly progress: Progress;
 }

@@ -17,7 +17,7 @@ export interface Alert {
 }
 
 export interface TimestampedAlert extends Alert {
-  /** ms since the epoch */
+  /** Time of the alert, in ms since the epoch. */
   readonly at: number;
 }
 

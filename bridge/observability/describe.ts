@@ -79,9 +79,9 @@ export interface Standing {
   /** Address at the target, as `<target>@<at>`. */
   readonly at?: string | undefined;
   readonly roundTripMs?: number | undefined;
-  /** ms since the epoch */
+  /** Time of the next attempt, in ms since the epoch. */
   readonly nextTryAt?: number | undefined;
-  /** End of the current send's lease. ms since the epoch */
+  /** End of the current attempt's lease, in ms since the epoch. */
   readonly sendingUntil?: number | undefined;
   readonly reason?: string | undefined;
 }

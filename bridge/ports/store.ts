@@ -8,7 +8,7 @@ export type Kind = keyof Records;
 
 export interface Stored<K extends Kind> {
   readonly value: Records[K];
-  /** Number of times the record was written. */
+  /** Number of times the record has been written. */
   readonly etag: number;
 }
 
@@ -95,7 +95,7 @@ export interface StorePort {
    * returned, so a reader can continue from its last position.
    */
   events(query: EventQuery): Promise<FoundEvent[]>;
-  /** Longest time until an accepted event is returned by `events`. ms */
+  /** Maximum time until an accepted event is returned by `events`, in ms. */
   readonly eventsSettleMs: number;
 
   /** Returns jobs, newest first: all, or only those that are not finished. */

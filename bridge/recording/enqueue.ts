@@ -113,7 +113,7 @@ function sentPut({ value, etag }: Stored<"packet">): Put {
 /** Requeues the oldest open packet of a strict lane if it was waiting behind another and therefore has no message. */
 export async function wakeLaneHead(engine: Engine, lane: string): Promise<void> {
   const [head] = await engine.store.laneOpen(lane, 1);
-  if (head?.value.progress.place === "behind") await requeue(engine, head, "its turn has come");
+  if (head?.value.progress.place === "behind") await requeue(engine, head, "it is now the head of its lane");
 }
 
 /** Returns the put that replaces the record that was read with a transition's record. */
