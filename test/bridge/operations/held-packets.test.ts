@@ -155,7 +155,7 @@ describe("an edit of a held packet", () => {
     ["no change", { dailyRate: 68 }, /no field was changed/],
     ["no field left", {}, /no fields are left; discard the packet/],
     ["a value that is not JSON", { dailyRate: Number.NaN }, /not a finite number/],
-    ["a value that is too large", { dailyRate: 1, note: "x".repeat(300_000) }, /more than the 262144/],
+    ["a value that is too large", { dailyRate: 1, note: "x".repeat(300_000) }, /the limit is 262144/],
   ])("refuses %s without writing anything", async (_, fields, why) => {
     await using held = await aHeldPacket();
     const { core, packet, etag } = held;
