@@ -91,7 +91,7 @@ describe("a sheet", () => {
     [
       "a missing connector",
       "source_event: t\ntargets:\n  a:\n    map: { x: y }",
-      "mappings/x.yaml:3: connector is missing; name a file",
+      "mappings/x.yaml:3: connector is missing; name a connector",
     ],
     [
       "a missing map",
