@@ -11,7 +11,7 @@ import type { QueuePort } from "./ports/queue.ts";
 import type { SecretsPort } from "./ports/secrets.ts";
 import type { StorePort } from "./ports/store.ts";
 
-/** Everything the path from event to target needs: the ports, the sheets, the connectors and the settings. */
+/** Everything that processing an event needs: ports, sheets, connectors and settings. */
 export interface Engine {
   readonly clock: Clock;
   readonly random: Random;
@@ -24,12 +24,12 @@ export interface Engine {
   /** Returns the sheets and the governance policy in force. */
   readonly sheets: () => SheetSet;
   readonly catalog: Catalog;
-  /** Returns a connector's configuration as given. It is not validated: the connector's own schema does that. */
+  /** Returns a connector's configuration before validation; the connector's own schema validates it. */
   readonly configOf: (connector: string) => unknown;
   readonly http: (connector: string, config: unknown) => Http;
-  /** Key of the hashes that stand for entities and values. 32 bytes, created once; shadows and lanes depend on it. */
+  /** Key for hashing entities and values: 32 bytes, created once. Shadows and lanes depend on it. */
   readonly bridgeKey: KeyObject;
-  /** External compliance engine, asked in addition to the policy. */
+  /** External compliance engine, consulted in addition to the policy. */
   readonly compliance?: CompliancePort | undefined;
   readonly times: Times;
   readonly log: (line: LogLine) => void;

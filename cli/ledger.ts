@@ -7,9 +7,9 @@ import { openSeal } from "../bridge/ledger/seal.ts";
 import type { Evidence } from "../bridge/ledger/sealed-entries.ts";
 import {
   placeOf,
-  type SealsSeen,
   type Verification,
   type VerifiedEngine,
+  type VerifiedSeals,
   verifyLedger,
 } from "../bridge/ledger/verify.ts";
 import type { RememberedSeal } from "../bridge/ports/records.ts";
@@ -109,7 +109,7 @@ function entriesIn(quantity: number): string {
   return quantity === 1 ? "1 entry" : `${quantity} entries`;
 }
 
-function sealsLine({ seals, newest, unsealed, late }: SealsSeen): string {
+function sealsLine({ seals, newest, unsealed, late }: VerifiedSeals): string {
   const summary =
     newest === undefined ? "no seals yet" : `${plural(seals, "seal")}, the newest of ${new Date(newest).toISOString()}`;
   if (late) {

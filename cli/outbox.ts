@@ -2,7 +2,7 @@ import { setTimeout } from "node:timers/promises";
 import { type Command, Option } from "commander";
 import type * as z from "zod";
 import { openStatuses, type Status, statuses } from "../bridge/model/ledger-entry.ts";
-import { type From, pagesOf } from "../bridge/values/pagination.ts";
+import { type PageStart, pagesOf } from "../bridge/values/pagination.ts";
 import { tallyAnswer } from "../ops/ledger.ts";
 import { packetSummary, pageOf } from "../ops/schemas.ts";
 import { ApiError, type OpsClient, type OpsOptions, opsCommand, pathOf, withOps } from "./api-client.ts";
@@ -88,7 +88,7 @@ async function newest(client: OpsClient, options: OutboxOptions): Promise<Summar
   const from = since === undefined ? undefined : timeIn(since, Date.now()).toISOString();
   const query = { status: status ?? (open ? openStatuses : undefined), connector, entity, text, from };
   const found: Summary[] = [];
-  const read = (from: From) => {
+  const read = (from: PageStart) => {
     const page = { ...query, limit: Math.min(200, limit - found.length), ...from };
     return client.get(pathOf("/api/packets", page), pageOf(packetSummary));
   };

@@ -16,7 +16,7 @@ import type { PacketRecord } from "../bridge/model/packet-record.ts";
 import type { LogLine } from "../bridge/observability/log.ts";
 import type { Tally } from "../bridge/ports/store.ts";
 import { enqueueEvents } from "../bridge/recording/enqueue.ts";
-import { type From, pagesOf } from "../bridge/values/pagination.ts";
+import { type PageStart, pagesOf } from "../bridge/values/pagination.ts";
 import { createHttp, hostsIn } from "../connectors/protocols/http/client.ts";
 import { listConnectorFiles } from "../connectors/protocols/load-connectors.ts";
 import { type LocalEngine, openLocalEngine } from "../platform/local/engine.ts";
@@ -190,7 +190,7 @@ export class Bridge implements AsyncDisposable {
     const { from, to, limit = 1_000, ...rest } = query;
     const filter = { ...rest, from: from?.getTime(), to: to?.getTime() };
     const found: PacketRecord[] = [];
-    const read = (from: From) => engine.store.packets({ ...filter, limit: limit - found.length, ...from });
+    const read = (from: PageStart) => engine.store.packets({ ...filter, limit: limit - found.length, ...from });
     for await (const { items } of pagesOf(read)) {
       found.push(...items);
       if (found.length >= limit) break;

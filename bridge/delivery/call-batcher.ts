@@ -4,14 +4,14 @@ import type { Outcome } from "../model/outcome.ts";
 import type { Packet } from "../model/packet.ts";
 import { callTarget } from "./call-target.ts";
 
-/** One packet's slot in a call of the target. It is used once: by `send` or by `release`. */
+/** One packet's slot in a call to the target. It is used once, by `send` or by `release`. */
 export interface CallSlot {
   send(packet: Packet): Promise<Outcome>;
-  /** Gives the slot up without sending. Has no effect after `send`. */
+  /** Gives up the slot without sending. Has no effect after `send`. */
   release(): void;
 }
 
-/** Combines the packets of a batch's lanes into as few calls of the target as it accepts. */
+/** Combines the packets of a batch's lanes into as few calls to the target as possible. */
 export interface CallBatcher {
   /** Resolves when a call may start. */
   acquire(): Promise<CallSlot>;
@@ -23,7 +23,7 @@ export interface CallBatcher {
 export type AcquirePermit = () => Promise<() => void>;
 
 /**
- * Creates the batcher for one batch of messages: one call a packet, or shared calls if the connector has `sendBatch`.
+ * Creates the batcher for one batch of messages: one call per packet, or shared calls if the connector has `sendBatch`.
  *
  * @param lanes number of lanes in the batch
  */
@@ -49,7 +49,8 @@ function singleCalls(engine: Engine, connector: Connector, acquirePermit: Acquir
 }
 
 /**
- * Starts a call as soon as every active lane has either queued a packet or finished, so none is left out or waits long.
+ * Starts a call as soon as every active lane has either queued a packet or finished, so no lane is left out or waits
+ * long.
  */
 function sharedCalls(engine: Engine, connector: Connector, acquirePermit: AcquirePermit, lanes: number): CallBatcher {
   let activeLanes = lanes;
@@ -75,7 +76,7 @@ function sharedCalls(engine: Engine, connector: Connector, acquirePermit: Acquir
   };
 }
 
-/** Opens one call. It is made as soon as each of its slots was used, with the packets of those that send. */
+/** Opens one call. It is made once every slot has been used, with the packets of the slots that called `send`. */
 function openCall(engine: Engine, connector: Connector, size: number, releasePermit: () => void): CallSlot[] {
   const packets: Packet[] = [];
   const outcomes = Promise.withResolvers<Outcome[]>();

@@ -7,10 +7,10 @@ import { contextOf } from "./connector-context.ts";
 import { withinDeadline } from "./deadline.ts";
 
 /**
- * Calls a target once, with one packet or with several if its connector has `sendBatch`. Packets whose credentials are
- * refused are sent once more with fresh ones. The deadline, `times.sendMs`, covers all of it.
+ * Calls a target once, with one packet, or with several if its connector has `sendBatch`. If the target refuses the
+ * credentials, the affected packets are sent once more with fresh ones. The time limit, `times.sendMs`, covers both.
  *
- * @returns one outcome per packet, in their order. If the whole call fails, each packet without an outcome gets the
+ * @returns one outcome per packet, in the same order. If the whole call fails, each packet without an outcome gets the
  * failure.
  */
 export async function callTarget(engine: Engine, connector: Connector, packets: readonly Packet[]): Promise<Outcome[]> {

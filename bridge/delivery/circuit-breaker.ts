@@ -2,10 +2,10 @@ import type { Engine } from "../engine.ts";
 import type { AuditEvent } from "../ledger/audit-event.ts";
 import type { Health } from "../model/target-health.ts";
 
-/** Consecutive failures that open the breaker, if they come from at least two lanes. */
+/** Number of consecutive failures that open the breaker if they come from at least two lanes. */
 const failuresToOpen = 5;
 
-/** Returns the health of a target nothing is known about: up. */
+/** Returns the initial health of a target: up. */
 export function healthOf(now: number): Health {
   return { status: "UP", since: now, strikes: [], paused: false };
 }
@@ -15,9 +15,9 @@ export function isDown(health: Health): boolean {
 }
 
 /**
- * Changes a connector's health. Concurrent changes by other processes are kept: `change` runs again on top of them.
+ * Changes a connector's health. If another process changes it at the same time, `change` runs again on the new state.
  *
- * @param change returns the health it was given if nothing changes; nothing is written then
+ * @param change returns its argument if nothing changes, in which case nothing is written
  * @param auditEvent recorded in the same transaction
  */
 export async function changeHealth(
@@ -45,7 +45,7 @@ export async function changeHealth(
   }
 }
 
-/** Records a retry outcome. Five in a row from at least two lanes open the breaker; one bad record alone does not. */
+/** Records a retry outcome. Five in a row from at least two lanes open the breaker, so a single bad record does not. */
 export function recordFailure(engine: Engine, connector: string, lane: string): Promise<Health> {
   return changeHealth(engine, connector, (health, now) => {
     if (isDown(health)) return health;

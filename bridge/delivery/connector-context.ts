@@ -9,16 +9,16 @@ export type ContextReading =
   | { readonly ok: false; readonly reason: string };
 
 const emptyConfig = {};
-const validated = new WeakMap<ZodType, { readonly given: unknown; readonly result: ZodSafeParseResult<unknown> }>();
+const lastResults = new WeakMap<ZodType, { readonly given: unknown; readonly result: ZodSafeParseResult<unknown> }>();
 
 /**
  * Validates a value, or returns the previous result if the value is the same. Configurations and secrets rarely change.
  */
 function validate(schema: ZodType, given: unknown): ZodSafeParseResult<unknown> {
-  const previous = validated.get(schema);
+  const previous = lastResults.get(schema);
   if (previous && previous.given === given) return previous.result;
   const result = schema.safeParse(given);
-  validated.set(schema, { given, result });
+  lastResults.set(schema, { given, result });
   return result;
 }
 
@@ -67,7 +67,7 @@ function configIssue({ issues }: ZodError, given: unknown): string {
   const names = [...new Set(missing.map(({ path }) => path.join(".")))].filter((name) => name !== "");
   if (names.length > 0) return `its configuration lacks ${names.join(", ")}`;
   const [issue] = issues;
-  return `its configuration is wrong: ${[issue?.path.join("."), issue?.message].filter(Boolean).join(" ")}`;
+  return `its configuration is invalid: ${[issue?.path.join("."), issue?.message].filter(Boolean).join(" ")}`;
 }
 
 function valueAt(given: unknown, path: readonly PropertyKey[]): unknown {

@@ -1,6 +1,6 @@
 import type { Engine } from "../engine.ts";
 
-/** Runs work for at most `times.sendMs`. If it takes longer, its signal aborts and `late` is the result. */
+/** Runs work for at most `times.sendMs`. If it takes longer, aborts its signal and resolves to `late`. */
 export async function withinDeadline<T>(
   engine: Engine,
   late: T,

@@ -17,7 +17,7 @@ import { type AcquirePermit, type CallBatcher, createCallBatcher } from "./call-
 import { healthOf, isDown } from "./circuit-breaker.ts";
 import { conflict, delayFor, done, type PacketResult } from "./packet-result.ts";
 import { park, settle, settleUnsent } from "./settle.ts";
-import { emptyShadow, type Reconciled, reconcile } from "./shadow.ts";
+import { emptyShadow, type Reconciliation, reconcile } from "./shadow.ts";
 import { type KnownShadow, type LoadedPacket, readShadow, shadowKeyOf } from "./shadow-store.ts";
 
 /** One connector at work in one process. */
@@ -26,7 +26,7 @@ export interface ConnectorWorker {
   /** Owner of the leases; unique per process. */
   readonly owner: string;
   readonly acquire: AcquirePermit;
-  /** Latest time at which a send may start, such as a Lambda's end less its margin. ms since the epoch */
+  /** Latest time at which a send may start, in ms since the epoch: for Lambda, the deadline minus a margin. */
   readonly lastStart?: number;
 }
 
@@ -40,8 +40,8 @@ interface BatchContext {
   readonly shadows: ReadonlyMap<string, KnownShadow>;
   readonly health: Health;
   /**
-   * Latest time at which a send may start: the worker's limit, or the time at which the queue may give the messages to
-   * another worker, whichever is earlier. ms since the epoch
+   * Latest time at which a send may start, in ms since the epoch: the worker's limit, or `sendMs` before the queue may
+   * give the messages to another worker, whichever is earlier.
    */
   readonly lastStart: number;
 }
@@ -58,8 +58,9 @@ interface LaneContext extends BatchContext {
  * Lanes run in parallel; the messages of one lane run in order. A message that must wait delays those behind it in its
  * lane and no others. If the connector has `sendBatch`, lanes share calls.
  *
- * A crash at any point leads to another attempt with the same idempotency key. Two cases differ: if the target cannot
- * recognize a repeat, the packet is held, and if another packet changed the record meanwhile, it is sent under a new key.
+ * After a crash at any point, the packet is attempted again with the same idempotency key, with two exceptions: if the
+ * target cannot detect duplicates, the packet is held; if another packet has changed the record meanwhile, it is sent
+ * under a new key.
  */
 export async function deliver(
   engine: Engine,
@@ -150,7 +151,7 @@ async function deliverLane(batch: BatchContext, messages: readonly Message[]): P
 
 type SettledResult = Exclude<PacketResult, { kind: "conflict" }>;
 
-/** @param isFirst true if nothing in this lane was written since the batch was loaded, so its shadow is current */
+/** @param isFirst true if nothing in this lane has been written since the batch was loaded, so its shadow is current */
 async function deliverMessage(lane: LaneContext, message: Message, isFirst: boolean): Promise<SettledResult> {
   const { engine, worker, health } = lane;
   const ref = lane.refs.get(message);
@@ -179,11 +180,13 @@ async function processPacket(lane: LaneContext, loaded: LoadedPacket): Promise<P
   const { clock } = engine;
   if (isClosed(progress.status) || progress.status === "HELD") return done;
   if (progress.lease && progress.lease.until > clock.now()) return delayFor(progress.lease.until - clock.now());
-  // An expired lease was never released: its owner ended, perhaps after the target had taken the packet.
+  // An expired lease means that its owner ended without releasing it, perhaps after the target had accepted the packet.
   const inDoubt = progress.lease !== undefined;
 
   if (inDoubt && !worker.connector.idempotent) {
-    const outcome = unknown("an attempt was cut off after it may have begun, and the target cannot recognize a repeat");
+    const outcome = unknown(
+      "an attempt was interrupted; the packet may have reached the target, which cannot detect duplicates",
+    );
     const { connector, owner } = worker;
     return settle(engine, loaded, { connector, owner, outcome, roundTripMs: 0, inDoubt });
   }
@@ -205,23 +208,23 @@ async function processPacket(lane: LaneContext, loaded: LoadedPacket): Promise<P
     : settleUnsent(engine, loaded, left.kind);
 }
 
-function reconcileWith(engine: Engine, { stored, shadow, health }: LoadedPacket): Reconciled {
+function reconcileWith(engine: Engine, { stored, shadow, health }: LoadedPacket): Reconciliation {
   return reconcile(stored.value.packet, shadow?.value ?? emptyShadow, shadowKeyOf(engine, health));
 }
 
 /**
- * Replaces a packet whose attempt was interrupted, because another packet has changed the record's shadow since.
+ * Replaces a packet whose attempt was interrupted, because another packet has since changed the record's shadow.
  *
- * If that packet was an older one, and the interrupted attempt landed before it, the target holds the older value and
- * would ignore a repeat of the idempotency key. The replacement has a new key.
+ * If the other packet was older, and the interrupted attempt landed before it, the target holds the older value and
+ * would ignore a repeated idempotency key. The replacement has a new key.
  */
 async function resendWithNewKey(engine: Engine, stored: Stored<"packet">): Promise<PacketResult> {
   const { packet } = stored.value;
   const result = await replacePacket(engine, stored, {
     shape: packet,
-    act: { why: "an attempt was cut off, and another packet was sent to the record since" },
+    act: { why: "an attempt was interrupted, and another packet has since been sent for the same record" },
     job: undefined,
-    // The other facts are in the first entry of the packet it replaces; a connector's function may not read the ledger.
+    // The other facts are in the replaced packet's first entry, as a connector's function may not read the ledger.
     createRecord: (child) =>
       createPacketRecord(child, engine.clock.now(), {
         status: "QUEUED",
@@ -252,7 +255,7 @@ async function waitBehind(engine: Engine, stored: Stored<"packet">, head: string
   return done;
 }
 
-/** Takes the packet's lease, sends the fields that are left of it, and records the outcome. */
+/** Leases the packet, sends its remaining fields and records the outcome. */
 async function claimAndSend(lane: LaneContext, loaded: LoadedPacket, toSend: Packet): Promise<PacketResult> {
   const { engine, worker, batcher, maySend } = lane;
   const { stored, shadow } = loaded;
@@ -271,10 +274,10 @@ async function claimAndSend(lane: LaneContext, loaded: LoadedPacket, toSend: Pac
   let outcome: Outcome;
   let startedAt: number;
   try {
-    // The wait for the connector's rate used up the time to send. Nothing was sent, so the lease is given back: an
-    // expired lease would say that an attempt may have begun.
+    // Waiting for the rate limit used up the time for sending. Nothing was sent, so the lease is released; an expired
+    // lease would mean that an attempt may have begun.
     if (!maySend()) return (await writeProgress(engine, leased, stored.value.progress)) ? delayFor(0) : conflict;
-    // The wait used up the lease. It is renewed, unless another worker has taken the packet.
+    // Waiting used up too much of the lease. It is renewed unless another worker has taken the packet.
     if (claimed.lease.until - clock.now() < times.sendMs) {
       leased = await writeProgress(engine, leased, { ...claimed, lease: newLease() });
     }

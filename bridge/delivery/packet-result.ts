@@ -1,7 +1,6 @@
 /**
  * Result of processing one packet: `done` (acknowledge the message), `parked` (moved to the outbox; acknowledge),
- * `delay` (the lane is tried again in `ms`), or `conflict` (the packet was changed since it was read; reload and
- * retry).
+ * `delay` (the lane is retried after `ms`), or `conflict` (the packet was changed since it was read; reload and retry).
  */
 export type PacketResult =
   | { readonly kind: "done" }
@@ -9,7 +8,7 @@ export type PacketResult =
   | { readonly kind: "conflict" }
   | { readonly kind: "delay"; readonly ms: number };
 
-// Shared constants: thousands of packets a second need no object each.
+// Shared constants, so that no object is allocated per packet.
 export const done: PacketResult & { kind: "done" } = Object.freeze({ kind: "done" });
 export const parked: PacketResult & { kind: "parked" } = Object.freeze({ kind: "parked" });
 export const conflict: PacketResult & { kind: "conflict" } = Object.freeze({ kind: "conflict" });

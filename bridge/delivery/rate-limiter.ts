@@ -2,14 +2,14 @@ import type { Clock } from "../ports/clock.ts";
 
 /** A connector's limits in one process. */
 export interface RateLimits {
-  /** Most sends at the same time. */
+  /** Maximum number of concurrent sends. */
   readonly concurrency: number;
-  /** Most sends a second; no limit if left out. */
+  /** Maximum number of sends per second. If omitted, the rate is not limited. */
   readonly perSecond?: number;
 }
 
 /**
- * Creates a limiter for a connector's rate in one process.
+ * Creates a connector's rate limiter for one process.
  *
  * @returns a function that waits for a permit and resolves to the function that releases it
  */

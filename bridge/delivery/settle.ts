@@ -24,11 +24,11 @@ export interface Attempt {
   readonly owner: string;
   readonly outcome: Outcome;
   readonly roundTripMs: number;
-  /** An earlier attempt was cut off and may have landed, whatever the outcome of this one. */
+  /** True if an earlier attempt was interrupted and may have landed. */
   readonly inDoubt: boolean;
 }
 
-/** Reason a packet is held. */
+/** Reason for holding a packet. */
 interface HoldReason {
   /** Code in the ledger and the log. */
   readonly code: "refused" | "unknown" | "expired";
@@ -41,7 +41,8 @@ interface HoldReason {
 /**
  * Records the outcome of an attempt: status, ledger entry and shadow in one transaction.
  *
- * If the packet was changed meanwhile, it is read again and the outcome recorded on top. Nothing is sent again.
+ * If the packet was changed meanwhile, it is reloaded and the outcome is applied to its current record. Nothing is sent
+ * again.
  */
 export async function settle(engine: Engine, loaded: LoadedPacket, attempt: Attempt): Promise<PacketResult> {
   const { connector, outcome } = attempt;
@@ -60,8 +61,8 @@ export async function settle(engine: Engine, loaded: LoadedPacket, attempt: Atte
       return result;
     }
     const [current] = await engine.store.read("packet", [packet.id]);
-    // Another process may have held it after this attempt's lease expired. A person decides then; the log has this
-    // outcome.
+    // Another process may have held the packet after this attempt's lease expired. An operator then decides, and this
+    // outcome is only in the log.
     if (!current || isClosed(current.value.progress.status) || current.value.progress.status === "HELD") return done;
     const { lease } = current.value.progress;
     const takenOver = lease !== undefined && lease.owner !== attempt.owner;
@@ -86,8 +87,8 @@ function logOutcome(engine: Engine, record: PacketRecord, { outcome, roundTripMs
 }
 
 /**
- * Returns a delivery's lag since the packet was queued, which its consistency window limits, and its age since the
- * event's own time. A replay or a replacement has no age: the event is old by intent.
+ * Returns the time from queuing to delivery, which the consistency window limits, and the time from the event to its
+ * delivery. The latter is omitted for replays and replacements, whose events are expected to be old.
  */
 function latenessOf({ packet, progress }: PacketRecord, now: number): { lagMs: number; ageMs?: number } {
   const lagMs = now - progress.queuedAt;
@@ -95,8 +96,7 @@ function latenessOf({ packet, progress }: PacketRecord, now: number): { lagMs: n
 }
 
 /**
- * Returns true if a failed send may have landed at a target that would not recognize a repeat: only a person can
- * decide.
+ * Returns true if a failed send may have landed at a target that cannot detect duplicates, so an operator must decide.
  */
 function isFinal({ outcome, connector }: Attempt): boolean {
   return outcome.kind === "retry" && outcome.mayHaveLanded && !connector.idempotent;
@@ -123,7 +123,7 @@ async function settleOnce(engine: Engine, loaded: LoadedPacket, attempt: Attempt
       const delivery = { ...target, ms: roundTripMs } as NonNullable<Progress["delivery"]>;
       const written = await writeTransition(engine, loaded.stored, {
         status: "SENT",
-        // Without the place where it landed: an address may name the entity.
+        // The address at the target is omitted because it may contain the entity.
         facts: factsOf(loaded, attempt),
         progress: { delivery },
         puts: putsAfterDelivery(engine, loaded),
@@ -157,7 +157,7 @@ async function hold(
   return done;
 }
 
-/** Decides what follows a failed send: a delay for the lane, the outbox, or a person. */
+/** Decides the consequence of a failed send: a delay for the lane, a move to the outbox, or a hold. */
 async function settleFailure(
   engine: Engine,
   loaded: LoadedPacket,
@@ -171,7 +171,7 @@ async function settleFailure(
   if (isFinal(attempt)) {
     return hold(engine, loaded, attempt, {
       code: "unknown",
-      reason: `${reason}; it may have landed, and the target cannot recognize a repeat`,
+      reason: `${reason}; the packet may have reached the target, which cannot detect duplicates`,
     });
   }
 
@@ -202,8 +202,8 @@ async function settleFailure(
 }
 
 /**
- * Closes a packet with nothing left to send. The shadow still learns the packet's version, so no older value can
- * follow.
+ * Closes a packet with nothing left to send. The shadow still takes the packet's version, so no older value is sent
+ * later.
  */
 export async function settleUnsent(
   engine: Engine,
@@ -236,7 +236,7 @@ export async function park(
   const { packet } = stored.value;
   const { failingSince, ...rest } = stored.value.progress;
   const down = isDown(health);
-  // Only time during which the target is up and called counts toward the limit for failing.
+  // Only the time during which the target is up and not paused counts toward `giveUpMs`.
   const isCalled = !down && !health.paused;
   const progress: Progress = isCalled && failingSince !== undefined ? { ...rest, failingSince } : rest;
   const nextTryAt = down

@@ -1,4 +1,4 @@
-// Reads shadows from the store, and creates the puts that update them.
+// Reads shadows from the store and creates the puts that update them.
 import type { Engine } from "../engine.ts";
 import type { Packet } from "../model/packet.ts";
 import type { Shadow } from "../model/shadow.ts";
@@ -29,7 +29,7 @@ export async function readShadow(engine: Engine, packet: Packet): Promise<KnownS
   return packet.order === "strict" ? undefined : (await engine.store.read("shadow", [packet.shadow]))[0];
 }
 
-/** Returns the key of the hashes in a connector's shadows. It changes when an operator forgets them all. */
+/** Returns the key for the hashes in a connector's shadows. It changes when an operator forgets all of them. */
 export function shadowKeyOf({ bridgeKey }: Engine, { shadowEpoch = 0 }: Health): ShadowKey {
   return { bridgeKey, epoch: shadowEpoch };
 }
@@ -54,7 +54,7 @@ export function putsAfterDelivery(engine: Engine, { stored, shadow, health }: Lo
   return [shadowPut(packet, afterDelivery(packet, shadow?.value ?? emptyShadow, shadowKeyOf(engine, health)), shadow)];
 }
 
-/** Returns the put that records the version of a packet with nothing left to send, if the shadow changes by it. */
+/** Returns the put that records the version of a packet with nothing left to send, if that changes the shadow. */
 export function putsAfterNothingSent(engine: Engine, { stored, shadow, health }: LoadedPacket): Put[] {
   const { packet } = stored.value;
   const updated = shadow && afterNothingSent(packet, shadow.value, shadowKeyOf(engine, health));

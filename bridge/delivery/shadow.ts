@@ -5,28 +5,28 @@ import { canonicalJson } from "../values/canonical-json.ts";
 import { keyedHash } from "../values/ids.ts";
 import type { JsonObject } from "../values/json.ts";
 
-/** The shadow of an entity nothing is known about. */
+/** Shadow of an entity about which nothing is known. */
 export const emptyShadow: Shadow = { fields: {} };
 
-/** Key of the hashes in a shadow. */
+/** Key for the hashes in a shadow. */
 export interface ShadowKey {
   readonly bridgeKey: KeyObject;
   /** Increases when an operator forgets all shadows of a connector, so that no earlier hash matches. */
   readonly epoch: number;
 }
 
-/** Fields left to send, or the status of a packet with none. */
-export type Reconciled =
+/** Result of reconciling a packet: the fields left to send, or the packet's final status if there are none. */
+export type Reconciliation =
   | { readonly kind: "send"; readonly fields: JsonObject }
   | { readonly kind: "SUPERSEDED" | "UNCHANGED" };
 
 /**
  * Drops the fields for which the target already holds a newer version (last writer wins, per field) or the same value.
  *
- * A `send: full` packet is decided as a whole. A deletion is superseded by any newer field, and supersedes all older
+ * A `send: full` packet is reconciled as a whole. A deletion is superseded by any newer field and supersedes all older
  * ones.
  */
-export function reconcile(packet: Packet, shadow: Shadow, key: ShadowKey): Reconciled {
+export function reconcile(packet: Packet, shadow: Shadow, key: ShadowKey): Reconciliation {
   const isNewer = (version: Shadow["deleted"]) => version !== undefined && compareVersions(version, packet.version) > 0;
   if (isNewer(shadow.deleted)) return { kind: "SUPERSEDED" };
 
@@ -111,7 +111,7 @@ export function afterRefusal(packet: Packet, shadow: Shadow): Shadow {
   if (packet.action === "delete") return forgotten(shadow);
   const fields = { ...shadow.fields };
   for (const name of Object.keys(packet.fields)) {
-    // The upsert may have recreated a deleted record. Without a field in the shadow, a later deletion would look done.
+    // The upsert may have recreated a deleted record. Without a field in the shadow, a later deletion would be skipped.
     const version = heldField(shadow, name)?.version ?? shadow.deleted;
     if (version) fields[name] = { version };
   }
@@ -137,14 +137,14 @@ function heldField(shadow: Shadow, name: string): Shadow["fields"][string] | und
 }
 
 /**
- * Returns a shadow without hashes, for a record that others may have changed at the target: every value is sent again.
+ * Returns a shadow without hashes, so that every value is sent again: others may have changed the record at the target.
  */
 export function forgotten(shadow: Shadow): Shadow {
   const fields = Object.entries(shadow.fields).map(([name, { version }]) => [name, { version }] as const);
   return { ...shadow, fields: Object.fromEntries(fields), ...(shadow.deleted && { inDoubt: true }) };
 }
 
-/** Hashes by packet. A packet is hashed once, although it is reconciled before its send and recorded after it. */
+/** Hashes by packet. A packet is hashed only once, although it is reconciled before its send and recorded after it. */
 const cachedHashes = new WeakMap<
   Packet,
   { readonly key: ShadowKey; readonly hashes: Readonly<Record<string, string>> }

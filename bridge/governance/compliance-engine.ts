@@ -6,9 +6,9 @@ import type { JsonObject } from "../values/json.ts";
 export const complianceSettingsSchema = z.strictObject({
   /** Endpoint that receives each request by POST. */
   url: z.url({ protocol: /^https?$/, error: "is not a URL such as https://esq.hms.gov/vet" }),
-  /** Time limit of one request, including the token look-up. */
+  /** Time limit of one request, including the lookup of the token. */
   timeoutMs: z.int().min(10).max(10_000).default(2_000),
-  /** Lifetime of a cached ruling for an identical request. 0 disables the cache. */
+  /** Time for which a ruling is cached for identical requests. 0 disables the cache. */
   cacheMs: z.int().min(0).max(3_600_000).default(300_000),
 });
 
@@ -25,10 +25,10 @@ export interface ComplianceRequest {
   readonly packet: { readonly entity: string; readonly fields: JsonObject };
 }
 
-/** Rule ids are recorded in the ledger, so the pattern allows names only and no personal data. */
+/** Pattern of rule ids. The ledger records them, so it allows only names and no personal data. */
 const ruleId = z.string().regex(/^[A-Za-z](?:[\w.:/-]{0,62}[A-Za-z\d])?$/, "is not a rule's id such as esq-17");
 
-/** Answer of the compliance engine. It can only restrict: what the policy has masked or blocked stays so. */
+/** Answer of the compliance engine. It can only restrict further: fields masked or blocked by the policy stay so. */
 export const rulingSchema = z.discriminatedUnion("action", [
   z.object({ action: z.literal("allow"), rule: ruleId.optional() }),
   z.object({ action: z.literal("mask"), rule: ruleId, fields: z.array(z.string().min(1).max(256)).min(1).max(1_000) }),

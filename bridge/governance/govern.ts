@@ -9,17 +9,17 @@ import { type FieldDecision, type GovernanceResult, type OutboundPayload, verdic
 /** The parts of an engine that governance needs. */
 export interface GovernanceContext {
   readonly sheets: () => { readonly policy: Policy };
-  /** Key of the pseudonyms, 32 bytes. */
+  /** Key for the pseudonyms, 32 bytes. */
   readonly bridgeKey: KeyObject;
   readonly compliance?: CompliancePort | undefined;
 }
 
 /**
- * Decides what may be sent and in which form: first by the policy, then by the external compliance engine if there is one.
+ * Decides what may be sent and in which form: first by the policy, then by the external compliance engine, if any.
  *
- * Every set of fields passes through here before it is packed: from events, rosters, back-fills, replays, pushes and
- * edits. The external engine sees the payload as the policy left it and can only restrict it further. It is not asked
- * if the policy blocks.
+ * Every set of fields passes through here before it is packed: from events, rosters, backfills, replays, pushes and
+ * edits. The external engine receives the payload in the form the policy gave it and can only restrict it further. It
+ * is not consulted if the policy blocks the payload.
  *
  * @throws {ComplianceUnavailableError} if the external engine gives no usable answer; nothing may be sent then
  */
@@ -41,7 +41,7 @@ function applyRuling(result: GovernanceResult, ruling: Ruling): GovernanceResult
   const { action, rule } = ruling;
   const named = ruling.fields ?? [whole];
   const stray = named.find((field) => field !== whole && field !== "entity" && !Object.hasOwn(result.fields, field));
-  // The message does not repeat the name, because it came from outside.
+  // The message does not repeat the field name, because it came from outside.
   if (stray !== undefined)
     throw new ComplianceUnavailableError("the compliance engine named a field that the packet does not have");
   // Masking the entity would make it another record, so a mask of the entity or the whole packet blocks.
@@ -68,7 +68,7 @@ function withDecisions(result: GovernanceResult, more: readonly FieldDecision[])
   return { ...result, decisions, verdict: verdictOf(decisions) };
 }
 
-/** Hides a whole value. The mask keeps the value's form if the detectors know it. */
+/** Hides a whole value. The mask keeps the value's form if the detectors recognize it. */
 function hidden(value: Json, field: string): Json {
   if (value === null) return null;
   const text = typeof value === "string" || typeof value === "number" ? String(value) : "";
@@ -76,7 +76,7 @@ function hidden(value: Json, field: string): Json {
   return found && found.index === 0 && found.end === text.length ? mask(found) : "***";
 }
 
-/** Returns why governance holds a packet. Names fields and rules, and no value. */
+/** Returns the reason governance holds a packet: the fields and rules, without values. */
 export function blockedReason({ decisions }: Pick<GovernanceResult, "decisions">): string {
   const blocked = decisions.filter(({ action }) => action === "block");
   const named = blocked.map(({ field, rule }) => `${field === whole ? "the packet" : field} (${rule})`);

@@ -17,12 +17,12 @@ export function readPolicy(file: string, text: string): PolicyReading {
     message: `${file}:${line}: ${message}`,
   });
   const [error] = yaml.errors;
-  if (error) return refuse(lines.linePos(error.pos[0]).line, `not YAML: ${error.message}`);
+  if (error) return refuse(lines.linePos(error.pos[0]).line, `invalid YAML: ${error.message}`);
   let raw: unknown;
   try {
     raw = yaml.toJS({ maxAliasCount: 20 });
   } catch {
-    return refuse(1, "its aliases expand too far; write the rules out");
+    return refuse(1, "its aliases expand too far; write out the rules");
   }
   if (raw !== null && !isJsonObject(raw)) return refuse(1, 'not a policy; begin with "otherwise:" and "rules:"');
   const parsed = policySchema.safeParse(raw ?? {});
@@ -31,7 +31,7 @@ export function readPolicy(file: string, text: string): PolicyReading {
   return refuse(lineOfPath(yaml, lines, path), `${path.join(".")}: ${message}`);
 }
 
-/** Returns the path and message of a schema issue, in the words of a policy's author. */
+/** Returns the path and message of a schema issue, in the terms of a policy's author. */
 function firstIssueOf(issue: z.core.$ZodIssue): { path: readonly PropertyKey[]; message: string } {
   const { path } = issue;
   if (issue.code === "unrecognized_keys") {

@@ -87,7 +87,7 @@ export interface CompiledRule {
   /**
    * Returns true if the rule fits a field.
    *
-   * @param names the names of the field and of the fields around it, outermost first
+   * @param names the names of the enclosing fields and of the field itself, outermost first
    * @param found the kinds of personal data found in the field
    */
   fits(names: readonly string[], found: readonly DataKind[]): boolean;
@@ -97,7 +97,7 @@ export interface CompiledRule {
 
 const compiled = new WeakMap<Policy, readonly CompiledRule[]>();
 
-/** Compiles a policy's rules, in their order. The result is cached per policy. */
+/** Compiles a policy's rules, in order. The result is cached per policy. */
 export function compiledRulesOf(policy: Policy): readonly CompiledRule[] {
   let rules = compiled.get(policy);
   if (!rules) {

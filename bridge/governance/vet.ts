@@ -14,7 +14,7 @@ export interface FieldDecision {
   /** The rule's id, or `otherwise`. */
   readonly rule: string;
   readonly kinds: readonly DataKind[];
-  /** The decider, if it is not the policy. */
+  /** Set if the external compliance engine decided instead of the policy. */
   readonly by?: "compliance";
 }
 
@@ -35,7 +35,7 @@ export interface GovernanceResult {
   readonly decisions: readonly FieldDecision[];
 }
 
-/** Name by which rules refer to the record's key, which is sent too, in URLs and bodies. */
+/** Name by which rules refer to the record's key, which is also sent, in URLs and bodies. */
 const entityField = "entity";
 
 /**
@@ -49,7 +49,7 @@ const entityField = "entity";
  * as a field named `entity`. Masking it would make it another record, so a rule that would mask it blocks instead;
  * hashing it is allowed.
  *
- * @param bridgeKey the key of the pseudonyms
+ * @param bridgeKey key for the pseudonyms
  */
 export function vet(policy: Policy, payload: OutboundPayload, bridgeKey: KeyObject): GovernanceResult {
   const { connector, keyPath } = payload.target;
@@ -109,7 +109,7 @@ class FieldEvaluator {
   /**
    * Applies the rules to one field and returns the value that may be sent.
    *
-   * @param names the names of the field and of the fields around it, outermost first: `address`, `address.zip`
+   * @param names the names of the enclosing fields and of the field itself, outermost first: `address`, `address.zip`
    * @param shown the field's name for the ledger
    */
   value(names: readonly string[], shown: string, value: Json): Json {
@@ -167,7 +167,7 @@ class FieldEvaluator {
     return action === "hash" ? this.#hashed(value, kinds, name) : value;
   }
 
-  /** Replaces each finding by its pseudonym. A field without findings becomes one pseudonym as a whole. */
+  /** Replaces each finding with its pseudonym. A field without findings is replaced as a whole. */
   #hashed(value: Json, kinds: readonly DataKind[], name: string): Json {
     const { pseudonym } = this.#context;
     if (value === null) return null;
@@ -199,7 +199,7 @@ export function masked(value: Json, kinds: readonly DataKind[], name: string): J
   return walk(value, name, (text, place) => maskText(text, new Set(kinds), place));
 }
 
-/** Rewrites every text in a value, including keys and numbers. A number that changes becomes a text. */
+/** Rewrites every text in a value, including keys and numbers. A number that changes becomes a string. */
 function walk(value: Json, name: string, visit: (text: string, name: string) => string): Json {
   if (typeof value === "string") return visit(value, name);
   if (typeof value === "number") {

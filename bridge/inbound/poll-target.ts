@@ -8,12 +8,12 @@ import { enqueueEvents } from "../recording/enqueue.ts";
 import { inboundEvent } from "./receive-webhook.ts";
 
 /**
- * Polls a target that sends no webhooks, if its next poll is due. Continues while the target has more, for at most
- * `times.sendMs`.
+ * Polls a target that sends no webhooks, if its next poll is due. Continues while the target has more messages, for at
+ * most `times.sendMs`.
  */
 export async function pollWhenDue(engine: Engine, connector: Connector): Promise<void> {
   const { poll } = connector;
-  if (!poll || !isToBeAsked(engine, connector) || !(await isDue(engine, connectorId(connector)))) return;
+  if (!poll || !isPollable(engine, connector) || !(await isDue(engine, connectorId(connector)))) return;
   const until = engine.clock.now() + engine.times.sendMs;
   try {
     while ((await pollOnce(engine, connector, poll)) && engine.clock.now() < until);
@@ -23,10 +23,10 @@ export async function pollWhenDue(engine: Engine, connector: Connector): Promise
 }
 
 /**
- * Puts one batch of a target's messages in the inbox, then acknowledges it at the target. After a crash between the two
- * the same messages arrive again, with the same ids.
+ * Puts one batch of a target's messages in the inbox, then acknowledges it at the target. After a crash between the
+ * two, the same messages are received again with the same ids.
  *
- * @returns whether the target has more
+ * @returns true if the target has more messages
  */
 async function pollOnce(engine: Engine, connector: Connector, poll: NonNullable<Connector["poll"]>): Promise<boolean> {
   const id = connectorId(connector);
@@ -41,7 +41,7 @@ async function pollOnce(engine: Engine, connector: Connector, poll: NonNullable<
     logFailure(engine, connector, polled.reason);
     return false;
   }
-  // The bus does not keep order, so events are numbered: of two changes to one record the later must win.
+  // The bus does not preserve order, so events are numbered: of two changes to one record, the later one must win.
   const events = polled.messages.map((message) => ({
     ...inboundEvent(connector.name, message),
     sequence: engine.clock.stamp(),
@@ -56,14 +56,14 @@ function logFailure(engine: Engine, connector: Connector, why: string): void {
   engine.log({ step: "poll-failed", connector: connectorId(connector), why });
 }
 
-/** An unconfigured connector is not polled. One with an invalid configuration is, so that the failure is logged. */
-function isToBeAsked(engine: Engine, connector: Connector): boolean {
+/** Returns false for an unconfigured connector but true for an invalid configuration, so that the failure is logged. */
+function isPollable(engine: Engine, connector: Connector): boolean {
   const config = configOf(engine, connector);
   if (!config.success) return engine.configOf(connectorId(connector)) !== undefined;
   return connector.polls?.(config.data) ?? true;
 }
 
-/** Claims the next poll for this process, so that two processes do not poll at the same time. */
+/** Claims the next poll for this process if it is due, so that two processes do not poll at the same time. */
 async function isDue(engine: Engine, id: string): Promise<boolean> {
   let due = false;
   await changeHealth(engine, id, (health, now) => {

@@ -9,7 +9,7 @@ import { signatureOf, signingSecretSchema } from "../values/webhook-signature.ts
 /** Largest message the endpoint accepts. */
 export const maxInboundBytes = 262_144;
 
-/** Tolerance of a message's timestamp, either way. Source: Standard Webhooks, "Verifying timestamp". */
+/** Maximum deviation of a message's timestamp from the clock. Source: Standard Webhooks, "Verifying timestamp". */
 const toleranceMs = 5 * 60_000;
 
 /** The parts of the engine that the endpoint needs. */
@@ -38,7 +38,7 @@ export function inboundSecretName(connector: string): string {
 /**
  * Receives a signed webhook and queues it as an event of type `inbound.<connector>`.
  *
- * Every signed JSON object is recorded, whether or not a sheet maps it. A repeated message counts once.
+ * Every signed JSON object is recorded, whether or not a sheet maps it. A redelivered message counts once.
  *
  * Source: Standard Webhooks 1.0: `webhook-id`, `webhook-timestamp`, `webhook-signature`.
  *
@@ -49,14 +49,15 @@ export async function receiveWebhook(engine: InboundContext, call: InboundCall):
     return { status: 413, message: `the message is larger than ${maxInboundBytes} bytes` };
   }
   const signed = await verifySignature(engine, call);
-  if (!signed) return { status: 401, message: "the message is not signed by a known sender, or its time is over" };
+  if (!signed)
+    return { status: 401, message: "the message has no valid signature, or its timestamp is too old or too new" };
   if (!/^application\/([\w.+-]+\+)?json\b/i.test(call.header("content-type") ?? "")) {
     return { status: 415, message: "the message must be application/json" };
   }
   const data = jsonIn(call.body);
   if (data === undefined) return { status: 400, message: "the message is not a JSON object in UTF-8" };
   const event = inboundEvent(call.connector, { ...signed, data });
-  // An event that the mapper will quarantine is stored under a key made from its body.
+  // An event that the mapper will quarantine is stored under a key derived from its body.
   const key = checkEvent(event).kind === "event" ? eventKey(event) : quarantineKey(bodyText(event));
   const [known] = await engine.store.read("event", [key]);
   if (known) return { status: 200, event: key };
@@ -65,17 +66,18 @@ export async function receiveWebhook(engine: InboundContext, call: InboundCall):
   return { status: 202, event: key };
 }
 
-interface Signed {
+/** Id and time of a message whose signature is valid. */
+interface VerifiedMessage {
   readonly id: string;
-  /** ms since the epoch */
+  /** Time of the message, in ms since the epoch. */
   readonly at: number;
 }
 
-/** Tries every key and compares in constant time, so that the duration of a refusal reveals nothing about a key. */
+/** Tries every key and compares in constant time, so the duration of a refusal reveals nothing about a key. */
 async function verifySignature(
   engine: InboundContext,
   { connector, header, body }: InboundCall,
-): Promise<Signed | undefined> {
+): Promise<VerifiedMessage | undefined> {
   const id = header("webhook-id") ?? "";
   const seconds = header("webhook-timestamp") ?? "";
   const given = (header("webhook-signature") ?? "").split(" ").slice(0, 8);

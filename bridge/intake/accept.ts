@@ -19,10 +19,10 @@ import { type Chunk, enqueueChunks, expandChunk, parseChunk } from "./expand-chu
 import { planAgain } from "./pinned-sheets.ts";
 import { recordPackets } from "./record-packets.ts";
 
-/** Characters of a malformed body that are kept for the operator. */
+/** Characters of a malformed body kept for the operator. */
 const maxRawLength = 16_384;
 
-/** Message ids of an event's duplicates that are kept, to recognize their redeliveries. */
+/** Message ids kept per event to recognize redeliveries of its duplicates. */
 const maxRepeats = 50;
 
 type InboxMessage = Pick<Message, "id" | "body" | "receipt" | "receiveCount">;
@@ -31,7 +31,7 @@ type InboxMessage = Pick<Message, "id" | "body" | "receipt" | "receiveCount">;
 export interface ImportedEvent {
   readonly key: string;
   readonly event: SourceEvent;
-  /** Message id. The same if the event is imported again. */
+  /** Message id. It stays the same if the event is imported again. */
   readonly message: string;
 }
 
@@ -46,11 +46,11 @@ interface RecordedEvent {
 /**
  * Processes inbox messages: records each event's packets and enqueues them on their lanes.
  *
- * Each event ends as one record (expanded, unmatched or quarantined), or is counted as a duplicate of one. Processing a
- * message twice changes nothing, so its redelivery repairs a crash at any point. A large event returns to the inbox in
- * chunks.
+ * Each event becomes one record (expanded, unmatched or quarantined) or is counted as a duplicate of one. Processing a
+ * message twice changes nothing, so after a crash at any point its redelivery completes the work. A large event is sent
+ * back to the inbox in chunks.
  *
- * @returns one disposition per message: `ack`, or `delay` if a port failed
+ * @returns one disposition per message: `ack`, or `delay` if the message must be retried
  */
 export async function accept(engine: Engine, messages: readonly InboxMessage[]): Promise<MessageDisposition[]> {
   const chunks: { readonly message: InboxMessage; readonly chunk: Chunk }[] = [];
@@ -82,14 +82,14 @@ function logFailure(engine: Engine, error: unknown, events: string): void {
   else engine.log({ step: "accept-failed", error: errorName(error), ...keys });
 }
 
-/** A waiting message is acknowledged this many receives before its queue would give it up. */
+/** A waiting message is acknowledged this many receives before its queue would move it to the dead letters. */
 const spareReceives = 5;
 
 /**
- * Returns the disposition of a message that failed.
+ * Returns the disposition of a message whose processing failed.
  *
- * An event that waits for the compliance engine may wait for hours. Its delay grows, and its message is acknowledged
- * before the queue gives it up: the event is in the table, and the watchdog resumes it.
+ * An event may wait for the compliance engine for hours. Its delay grows, and its message is acknowledged before the
+ * queue moves it to the dead letters: the event is in the table, and the watchdog resumes it.
  */
 function retryLater({ times }: Engine, { receipt, receiveCount }: InboxMessage, error: unknown): MessageDisposition {
   const [shortest = 0] = times.backoffMs;
@@ -99,7 +99,7 @@ function retryLater({ times }: Engine, { receipt, receiveCount }: InboxMessage, 
 }
 
 async function acceptEvents(engine: Engine, messages: readonly InboxMessage[]): Promise<MessageDisposition[]> {
-  // Stamped before the first await, so the order of the messages is the order of acceptance.
+  // Stamped before the first await, so events are accepted in the order of their messages.
   const incoming = messages.map(({ id, body }): IncomingEvent => {
     const parsed = parseEvent(body);
     const key = parsed.kind === "malformed" ? quarantineKey(body) : eventKey(parsed.event);
@@ -114,8 +114,8 @@ async function acceptEvents(engine: Engine, messages: readonly InboxMessage[]): 
 }
 
 /**
- * Accepts events as if they came from the inbox, for chosen targets only. An event that was imported before is resumed
- * if it is unfinished, and otherwise ignored.
+ * Accepts events as if they came from the inbox, but for chosen targets only. An event that was imported before is
+ * resumed if it is unfinished, and otherwise ignored.
  *
  * @throws {ComplianceUnavailableError} if the compliance engine did not answer
  * @throws {Error} if a port failed. Importing the same events again is safe.
@@ -176,7 +176,7 @@ async function acceptIncoming(
   return failures;
 }
 
-/** Enqueues recorded packets and chunks, publishes converted events, and clears the events' marks. Safe to repeat. */
+/** Enqueues recorded packets and chunks, publishes converted events and clears the `unsent` flags. Safe to repeat. */
 async function enqueueOutputs(engine: Engine, events: readonly RecordedEvent[]): Promise<void> {
   await enqueuePackets(
     engine,
@@ -191,11 +191,11 @@ async function enqueueOutputs(engine: Engine, events: readonly RecordedEvent[]):
 /**
  * Writes planned events, as many as fit in each transaction.
  *
- * @returns those that were written. If one event of a transaction is stored already, none of that transaction is
- * written.
+ * @returns the events that were written. If one event of a transaction is stored already, the whole transaction is
+ * rejected.
  */
 async function writeTogether(engine: Engine, plans: readonly PlannedEventWrite[]): Promise<Set<PlannedEventWrite>> {
-  // DynamoDB rejects a transaction with the same item twice, and does not report it as a conflict.
+  // DynamoDB rejects a transaction that contains the same item twice, and does not report a conflict.
   const isFirst = (planned: PlannedEventWrite, i: number) => plans.findIndex(({ key }) => key === planned.key) === i;
   const groups = [
     ...inWrites(plans.filter(isFirst), ({ weight }) => weight),
@@ -213,9 +213,9 @@ function writePlanned(engine: Engine, plans: readonly PlannedEventWrite[]): Prom
 }
 
 /**
- * Records a planned event with all its packets, or a repeat of one that is recorded already.
+ * Records a planned event with all its packets. If the event is recorded already, resumes it or counts a duplicate.
  *
- * @returns the event if anything of it may still have to be enqueued
+ * @returns the event if some of its packets, chunks or converted events may still have to be enqueued
  */
 async function record(
   engine: Engine,
@@ -234,7 +234,7 @@ async function record(
     : recordRest(engine, key, stored, { packets, converted });
 }
 
-/** Logs a new event's status, and those of its packets that are held from the start. */
+/** Logs a new event's status and each of its packets that is held from the start. */
 function logNewEvent(engine: Engine, planned: PlannedEventWrite): void {
   const { key, value, packets } = planned;
   const { event, reason } = value;
@@ -255,7 +255,7 @@ function logNewEvent(engine: Engine, planned: PlannedEventWrite): void {
   if (value.status === "EXPANDED") logHeld(engine, packets);
 }
 
-/** Resumes an unfinished event whose message was redelivered, or counts a duplicate of the event. */
+/** Resumes an unfinished event if its message was redelivered. Counts any other message as a duplicate of the event. */
 async function recordRepeat(engine: Engine, { key, message }: PlannedEventWrite): Promise<RecordedEvent | undefined> {
   for (;;) {
     const stored = await reread(engine, key);
@@ -274,7 +274,7 @@ async function recordRepeat(engine: Engine, { key, message }: PlannedEventWrite)
   }
 }
 
-/** Resumes an event whose first run did not finish, with the sheets that run had pinned. */
+/** Resumes an event whose first run did not finish, using the sheets pinned by that run. */
 async function resume(engine: Engine, key: string, stored: Stored<"event">): Promise<RecordedEvent> {
   const planned = await planAgain(engine, key, stored.value);
   const conversion = await convert(planned);
@@ -284,7 +284,7 @@ async function resume(engine: Engine, key: string, stored: Stored<"event">): Pro
   return recordRest(engine, key, stored, { packets: await expand(engine, planned), converted });
 }
 
-/** Records those packets of an event that are not recorded yet, then the event as `EXPANDED`. */
+/** Records the packets of an event that are not recorded yet, then marks the event as `EXPANDED`. */
 async function recordRest(
   engine: Engine,
   key: string,
@@ -305,7 +305,7 @@ async function recordRest(
   return { key, stored: event, packets, converted };
 }
 
-/** Clears the unsent mark of events whose packets are all enqueued. A large event keeps it until its last chunk. */
+/** Clears the `unsent` flag of events whose packets are all enqueued. A large event keeps it until its last chunk. */
 async function confirm(engine: Engine, recorded: readonly RecordedEvent[]): Promise<void> {
   const events = recorded.filter(({ stored }) => stored.value.chunks === undefined);
   if (events.length === 0) return;
@@ -323,7 +323,8 @@ function confirmedPut({ key, stored }: Pick<RecordedEvent, "key" | "stored">): P
 }
 
 /**
- * Resumes events whose redelivery never came, for example because the message went to the inbox's dead-letter queue.
+ * Resumes unfinished events whose message was not redelivered, for example because it was moved to the inbox's
+ * dead-letter queue.
  */
 export async function resumeUnsent(engine: Engine): Promise<void> {
   const before = engine.clock.now() - engine.times.putBackMs;
@@ -343,7 +344,7 @@ export async function resumeUnsent(engine: Engine): Promise<void> {
   }
 }
 
-/** Records that a large event's chunks are enqueued again now, so that the watchdog gives them the full time again. */
+/** Records that a large event's chunks are enqueued again now, which restarts the watchdog's timeout for them. */
 async function restartChunks(engine: Engine, key: string, stored: Stored<"event">): Promise<Stored<"event">> {
   if (!stored.value.chunks) return stored;
   const value = { ...stored.value, chunksAt: engine.clock.now() };

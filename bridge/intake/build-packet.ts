@@ -5,26 +5,26 @@ import { type Connector, connectorId } from "../model/connector.ts";
 import { type Packet, packetId, type Version } from "../model/packet.ts";
 import { keyedHash } from "../values/ids.ts";
 
-/** A payload that governance has vetted. Only a vetted payload can be packed. */
+/** A payload that passed through governance. Only such a payload can be packed. */
 export type VettedPayload = MappedPayload & GovernanceResult;
 
-/** The event a packet is made from, as all its packets share it. */
+/** Properties of an event that all its packets share. */
 export interface Origin {
   readonly key: string;
   readonly type: string;
   readonly version: Version;
   readonly job?: string;
-  /** Name of the connector whose target made the change. A packet for that target is not sent back to it. */
+  /** Name of the connector whose target made the change. The change is not sent back to that target. */
   readonly connector?: string | undefined;
 }
 
-/** Fields of a packet that its entity's ids are derived from. */
+/** Fields that determine a packet's id, lane and shadow. */
 type Addressee = Pick<Packet, "entity" | "event" | "sheet" | "target" | "version">;
 
 /**
  * Packs a vetted payload for its lane. Packing the same payload again gives the same packet.
  *
- * @param bridgeKey key of the hashes in lanes and shadows: an employee number could be guessed from a plain hash
+ * @param bridgeKey key for the hashes in lanes and shadows; an employee number could be guessed from an unkeyed hash
  */
 export function pack(payload: VettedPayload, origin: Origin, connector: Connector, bridgeKey: KeyObject): Packet {
   const { sheet, target, entity, element, at } = payload;
@@ -49,7 +49,7 @@ export function pack(payload: VettedPayload, origin: Origin, connector: Connecto
   };
 }
 
-/** Returns the same packet for another entity. */
+/** Returns the packet with another entity, and the id, lane and shadow that follow from it. */
 export function readdress(packet: Packet, entity: string, connector: Connector, bridgeKey: KeyObject): Packet {
   return { ...packet, ...addressFor({ ...packet, entity }, connector, bridgeKey) };
 }

@@ -1,19 +1,19 @@
-// Ids of the chunks a large event is expanded in.
+// Ids of the chunks in which a large event is expanded.
 import { rosterSize } from "../mapping/map-event.ts";
 import { chunkSize, type Lines } from "../mapping/roster-file.ts";
 import type { Plan } from "./plan.ts";
 
-/** A part of a match that is expanded in one run: all of it, elements in the event, or lines of a file. */
+/** Part of a match to expand in one run: all of it, a range of the event's elements, or a range of a file's lines. */
 export interface Part extends Partial<Lines> {
   /** Index of the match in its plan. */
   readonly match: number;
 }
 
 /**
- * Returns the ids of the chunks a large event is expanded in, or none if the event is small enough for one run.
+ * Returns the ids of the chunks in which a large event is expanded, or none if the event is small enough for one run.
  *
- * `2.500`: elements of the third match from the 501st on. `2.500.8192-16384`: lines in these bytes of its file, the
- * first of which is the 501st. `2.500.8192-`: all lines from that byte on, not yet split into chunks.
+ * `2.500`: elements of the third match, starting at the 501st. `2.500.8192-16384`: the lines in this byte range of its
+ * file, starting at the 501st line. `2.500.8192-`: all lines from that byte on, not yet split into chunks.
  */
 export function chunksOf({ event, matches, rosters }: Plan): string[] {
   const sizes = matches.map((match) => (match.target.publish === undefined ? (rosterSize(event, match) ?? 1) : 0));
@@ -37,7 +37,7 @@ export function parseChunkId(chunk: string): Part & Pick<Lines, "first"> {
   return { match, first, ...(from !== undefined && { from }), ...(to !== undefined && { to }) };
 }
 
-/** Returns true for a part of a file that must be split into chunks before it can be expanded. */
+/** Returns true if the chunk is the rest of a file, which must be split before it can be expanded. */
 export function isUnsplit(chunk: string): boolean {
   return chunk.endsWith("-");
 }

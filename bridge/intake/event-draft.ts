@@ -17,13 +17,13 @@ import { expand } from "./expand.ts";
 import { pinSheets } from "./pinned-sheets.ts";
 import { type Plan, plan } from "./plan.ts";
 
-/** One message of the inbox, parsed. */
+/** A parsed inbox message, or an event imported by a job. */
 export interface IncomingEvent {
   readonly engine: Engine;
   /** The message's id. */
   readonly message: string;
   readonly key: string;
-  /** Order of acceptance. µs since the epoch */
+  /** Time of acceptance in µs since the epoch. Unique, so it also defines the order of acceptance. */
   readonly stamp: number;
   readonly parsed: ParsedMessage;
   /** Beginning of a malformed body. */
@@ -31,7 +31,7 @@ export interface IncomingEvent {
   readonly only?: EventRecord["only"];
 }
 
-/** Everything a message's first write contains, if its event is new. */
+/** Everything to write for a message whose event is new. */
 export interface PlannedEventWrite {
   readonly key: string;
   readonly message: string;
@@ -40,15 +40,15 @@ export interface PlannedEventWrite {
   readonly packets: readonly Transition[];
   /** HMS events to publish, if the event came from an outside system. */
   readonly converted: readonly SourceEvent[];
-  /** The compliance engine did not answer: the event is recorded without its packets. */
+  /** Set if the compliance engine did not answer. The event is then recorded without its packets. */
   readonly unavailable?: ComplianceUnavailableError;
-  /** One transaction: the event with all its packets, or a large event alone. */
+  /** Puts of one transaction: the event with all its packets, or only the event if its packets are recorded later. */
   readonly puts: readonly Put[];
   readonly entries: readonly LedgerEntry[];
   readonly weight: Weight;
 }
 
-/** Results of an event beside its own record. */
+/** Results of an event besides its own record. */
 type Outputs = Pick<PlannedEventWrite, "packets" | "converted" | "unavailable">;
 
 /** First status of an event, with its ledger facts and the fields of its record. */
@@ -58,7 +58,7 @@ interface FirstState {
   readonly fields: Partial<EventRecord>;
 }
 
-/** Plans the first write of a message as if its event were new. Most are, so the store is not read first. */
+/** Plans the first write of a message as if its event were new. Most events are, so the store is not read first. */
 export async function planEventWrite(incoming: IncomingEvent): Promise<PlannedEventWrite> {
   const { engine, key, stamp, parsed, raw, only } = incoming;
   if (parsed.kind === "malformed") {
@@ -125,15 +125,15 @@ function factsOf(
     sheets: sheets.map((sheet) => `${sheet.name}:${sheet.hash.slice(0, 12)}`),
     targets: matches.length,
     ...(chunks.length > 0 ? { chunks: chunks.length } : { packets: packets.length }),
-    ...(unavailable && { waits: "governance could not be asked" }),
-    ...(clamped && { clamped: "its time lies more than 5 min ahead" }),
+    ...(unavailable && { waits: "the compliance engine did not answer" }),
+    ...(clamped && { clamped: "its time is more than 5 min in the future" }),
     ...(converted.length > 0 && { published: converted.map(eventKey) }),
     ...fileFacts(planned),
     ...(by && { job: by.job, actor: by.actor }),
   };
 }
 
-/** Returns the versions of the files an event's packets are made of. Their addresses are in the event. */
+/** Returns the versions of the event's roster files. Their addresses are in the event. */
 function fileFacts({ rosters }: Plan): Facts {
   const files = rosters.flatMap((roster) =>
     "fault" in roster ? [] : [{ version: roster.version, bytes: roster.bytes }],

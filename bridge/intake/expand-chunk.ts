@@ -12,7 +12,7 @@ import { planAgain } from "./pinned-sheets.ts";
 import type { Plan } from "./plan.ts";
 import { recordPackets } from "./record-packets.ts";
 
-/** A part of a large event, as a message of the inbox names it. */
+/** Content of an inbox message that refers to a chunk of a large event. */
 export interface Chunk {
   /** The event's key. */
   readonly event: string;
@@ -21,7 +21,7 @@ export interface Chunk {
 
 const chunkMessage = /^\{"expand":"(evt-[a-z2-7]{16})","chunk":"(\d{1,4}\.\d{1,12}(?:\.\d{1,15}-(?:\d{1,15})?)?)"\}$/;
 
-/** Returns the chunk an inbox message names, or undefined if the message is an event. */
+/** Returns the chunk that an inbox message refers to, or `undefined` if the message is an event. */
 export function parseChunk(body: string): Chunk | undefined {
   if (body.length > 128) return undefined;
   const [, event, chunk] = chunkMessage.exec(body) ?? [];
@@ -52,8 +52,7 @@ async function enqueue(engine: Engine, chunks: readonly Chunk[]): Promise<void> 
 
 /**
  * Expands one chunk of a large event: records and enqueues its packets, then removes the chunk from the event's list.
- * The last chunk makes the event `EXPANDED`. A chunk that still has to be split is replaced with its first parts
- * instead.
+ * After the last chunk, the event becomes `EXPANDED`. A chunk that must be split first is replaced with its parts.
  */
 export async function expandChunk(engine: Engine, { event: key, chunk }: Chunk): Promise<void> {
   const [stored] = await engine.store.read("event", [key]);
@@ -66,7 +65,7 @@ export async function expandChunk(engine: Engine, { event: key, chunk }: Chunk):
   await replaceChunk(engine, { key, chunk, parts: [], packets: packets.length });
 }
 
-/** @returns the ids of its parts, or undefined if the file cannot be read; expanding it then records a held packet */
+/** @returns the ids of its parts, or `undefined` if the file cannot be read; expanding it then records a held packet */
 async function splitChunk(engine: Engine, { rosters }: Plan, chunk: string): Promise<string[] | undefined> {
   const { match, first, from = 0 } = parseChunkId(chunk);
   const roster = rosters.find((one) => one.match === match);
@@ -80,18 +79,18 @@ async function splitChunk(engine: Engine, { rosters }: Plan, chunk: string): Pro
   }
 }
 
-/** A chunk that is finished: expanded, or split into parts. */
+/** A chunk that was expanded or split into parts. */
 interface FinishedChunk {
   readonly key: string;
   readonly chunk: string;
   readonly parts: readonly string[];
-  /** Number of packets it was expanded into. */
+  /** Number of packets created from it. */
   readonly packets: number;
 }
 
 /**
- * Removes a chunk from an event's list and adds its parts. The rest of a file is split only after all earlier parts are
- * expanded, so the list stays short for a file of any size.
+ * Removes a chunk from an event's list and adds its parts. The rest of a file is split only after all earlier parts
+ * are expanded, so the list stays short for a file of any size.
  */
 async function replaceChunk(engine: Engine, { key, chunk, parts, packets }: FinishedChunk): Promise<void> {
   for (;;) {

@@ -23,20 +23,20 @@ import { type Origin, pack, readdress } from "./build-packet.ts";
 import type { Part } from "./chunk-id.ts";
 import type { Plan } from "./plan.ts";
 
-/** Limits on the packets `expand` creates. */
+/** Options for `expand`. */
 export interface ExpandOptions {
   /** Creates only the packets of this part. */
   readonly part?: Part;
-  /** Creates only the packet of this roster element; in a file, of the line that begins at byte `at`. */
+  /** Creates only the packet of this roster element. In a file, `at` is the byte at which its line begins. */
   readonly element?: { readonly number: number; readonly at?: number };
-  /** Progress that packets which are not held begin with. */
+  /** Initial progress of packets that are not held. */
   readonly progress?: Partial<Progress>;
 }
 
 /**
- * Maps, vets and packs the payloads of a plan. Nothing is written, and running it again gives the same packets.
+ * Maps, vets and packs the payloads of a plan. Nothing is written, and running it again yields the same packets.
  *
- * @returns each packet's first record, with the first entry of its chain
+ * @returns each packet's first record with the first entry of its chain
  */
 export async function expand(engine: Engine, planned: Plan, options: ExpandOptions = {}): Promise<Transition[]> {
   const { event, acceptedMs, matches } = planned;
@@ -58,7 +58,7 @@ export async function expand(engine: Engine, planned: Plan, options: ExpandOptio
 }
 
 /**
- * Returns a part's elements, or the requested one. If their file cannot be read, returns the payload to hold instead.
+ * Returns a part's elements, or the requested element. If their file cannot be read, returns a payload to hold instead.
  */
 async function elementsOf(
   { files }: Engine,
@@ -87,7 +87,7 @@ function isPayload(given: readonly Element[] | MappedPayload | undefined): given
   return given !== undefined && !Array.isArray(given);
 }
 
-/** Vets and packs a payload. A packet with a mapping issue, or one that governance blocks, is held from the start. */
+/** Vets and packs a payload. The packet is held from the start if it has a mapping issue or governance blocks it. */
 async function vetAndPack(
   engine: Engine,
   payload: MappedPayload,
@@ -128,7 +128,7 @@ async function vetAndPack(
 }
 
 /**
- * Holds the second packet of one event for the same entity, under an entity of its own: a person decides which counts.
+ * Holds an event's second packet for an entity under a separate entity, so an operator can decide which one applies.
  */
 export function holdRepeatedKey(engine: Engine, packet: Packet): Transition {
   const connector = engine.catalog.get(packet.connector) as Connector;
@@ -138,11 +138,11 @@ export function holdRepeatedKey(engine: Engine, packet: Packet): Transition {
   return createPacketRecord(readdressed, engine.clock.now(), {
     status: "HELD",
     facts: { ...initialFacts(readdressed, engine.bridgeKey), reason: "mapping" },
-    progress: { reason: `the event names the same record twice, by the same key: here in ${where}; which counts?` },
+    progress: { reason: `the event has the same key twice, the second time in ${where}; decide which one applies` },
   });
 }
 
-/** Returns the facts of a packet's first ledger entry: names and hashes, no value. */
+/** Returns the facts of a packet's first ledger entry: names and hashes, but no values. */
 export function initialFacts(packet: Packet, bridgeKey: KeyObject): Facts {
   return {
     ...plainFacts(packet, bridgeKey),

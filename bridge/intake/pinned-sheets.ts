@@ -5,7 +5,7 @@ import type { EventRecord } from "../model/event-record.ts";
 import { InvariantError } from "../values/bridge-error.ts";
 import { type Plan, plan } from "./plan.ts";
 
-/** Sheets this process has stored or read, so that the store is asked once per sheet and not once per event. */
+/** Sheets that this process has stored or read. The store is accessed once per sheet and not once per event. */
 interface SheetCache {
   readonly sheets: Map<string, Sheet>;
   /** Writes in progress: the events of a batch are mapped in parallel. */
@@ -23,7 +23,7 @@ function cacheOf({ store }: Engine): SheetCache {
   return cache;
 }
 
-/** Stores the sheets' bodies by hash, so that an event can refer to the sheets of its first run. */
+/** Stores the sheets by hash, so that an event can refer to the sheets of its first run. */
 export async function pinSheets(engine: Engine, sheets: readonly Sheet[]): Promise<void> {
   const { sheets: stored, storing } = cacheOf(engine);
   for (const sheet of sheets) {
@@ -42,7 +42,7 @@ async function storeSheet(engine: Engine, id: string, { name, document }: Sheet)
 }
 
 /**
- * Returns the sheets an event has pinned, as they were at its first run.
+ * Returns the sheets that an event pinned at its first run.
  *
  * @throws {Error} if one of them is not in the store
  */
@@ -62,10 +62,10 @@ export async function pinnedSheets(engine: Engine, pinned: EventRecord["sheets"]
   );
 }
 
-/** Repeats the plan of an event's first run: the same sheets, file versions and targets. */
+/** Repeats the plan of an event's first run with the same sheets, file versions and targets. */
 export async function planAgain(engine: Engine, key: string, record: EventRecord): Promise<Plan> {
   const { event, sheets, accepted, rosters = [], only } = record;
-  if (!event) throw new InvariantError(`${key} has packets and no event`);
+  if (!event) throw new InvariantError(`the record of ${key} has no event`);
   const pinned = await pinnedSheets(engine, sheets);
   const wanted = only ? onlyTargets(pinned, only.targets) : pinned;
   return plan(engine, { key, event, accepted }, wanted, { rosters, ...(only && { by: only }) });

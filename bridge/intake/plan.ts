@@ -7,46 +7,47 @@ import type { JobRef } from "../model/job.ts";
 import { type Version, versionOf } from "../model/packet.ts";
 import type { Roster } from "../model/roster.ts";
 
-/** An event with the targets that match it and the version its packets get. */
+/** An event, the targets that match it and the version of its packets. */
 export interface Plan {
   readonly key: string;
   readonly event: SourceEvent;
-  /** Matching targets. A target in which nothing changed gets no packet. */
+  /** Matching targets. No packet is created for a target whose mapped fields are unchanged. */
   readonly matches: readonly Match[];
-  /** Rosters that are in files. */
+  /** Roster files of the matches: the version to read, or the reason it cannot be read. */
   readonly rosters: readonly Roster[];
   readonly version: Version;
-  /** The event's time was too far in the future and was clamped. */
+  /** True if the event's time was too far in the future and was clamped. */
   readonly clamped: boolean;
-  /** First acceptance. ms since the epoch */
+  /** Time the event was first accepted, in ms since the epoch. */
   readonly acceptedMs: number;
-  /** The job that creates the packets, if a job does. */
+  /** Job that creates the packets. Absent if no job does. */
   readonly by?: JobRef;
 }
 
-/** An accepted event. */
-export interface Accepted {
+/** An event that has been accepted. */
+export interface AcceptedEvent {
   readonly key: string;
   readonly event: SourceEvent;
-  /** First acceptance. µs since the epoch */
+  /** Time the event was first accepted, in µs since the epoch. */
   readonly accepted: number;
 }
 
-/** Options of `plan`. */
+/** Options for `plan`. */
 export interface PlanOptions {
-  /** Rosters as an earlier plan found them. Looked up again if left out. */
+  /** Roster files found by an earlier plan. If omitted, they are looked up. */
   readonly rosters?: readonly Roster[];
-  /** File versions to keep for those files the event still names. */
+  /** Roster files to reuse, matched by address, instead of looking up their current versions. */
   readonly known?: readonly Roster[];
-  /** Time at which targets must be in force: ms since the epoch, the event's acceptance if left out. */
+  /** Time at which targets must be in force, in ms since the epoch. Default: the time the event was first accepted. */
   readonly at?: number;
+  /** Job that creates the packets. */
   readonly by?: JobRef;
 }
 
-/** Matches an event against sheets, finds its rosters and fixes its version. */
+/** Matches an event against sheets, looks up its roster files and determines the version of its packets. */
 export async function plan(
   engine: Engine,
-  { key, event, accepted }: Accepted,
+  { key, event, accepted }: AcceptedEvent,
   sheets: readonly Sheet[],
   { rosters, known, at, by }: PlanOptions = {},
 ): Promise<Plan> {

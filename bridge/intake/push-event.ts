@@ -7,7 +7,7 @@ import { pinSheets } from "./pinned-sheets.ts";
 import { plan } from "./plan.ts";
 
 /**
- * Sends a recorded event through a sheet built in code, with the same mapping, governance, recording and order as a
+ * Sends a recorded event through a sheet built in code. Mapping, governance, recording and order are the same as for a
  * sheet from the folder. Pushing the same event again creates no new packet.
  *
  * @returns the packets' ids; none if no mapped field changed

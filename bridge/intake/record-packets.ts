@@ -7,9 +7,9 @@ import { logHeld, type Transition } from "../recording/transitions.ts";
 import { holdRepeatedKey } from "./expand.ts";
 
 /**
- * Records those packets of an event that an earlier run has not recorded.
+ * Records the packets of an event that an earlier run has not recorded.
  *
- * @returns the packets that no worker has touched yet, in order
+ * @returns the packets that no worker has processed yet, in order
  */
 export async function recordPackets(engine: Engine, created: readonly Transition[]): Promise<PacketRecord[]> {
   const writes = inWrites(created, weighNew);
@@ -21,13 +21,13 @@ export async function recordPackets(engine: Engine, created: readonly Transition
 }
 
 /**
- * Records, in one write, those packets that are not recorded yet.
+ * Records, in one write, the packets that are not recorded yet.
  *
- * If another element of the same roster has the same key, and so the same packet id, the second is recorded under an
- * entity of its own and held.
+ * If two elements of a roster have the same key, and therefore the same packet id, the second packet is recorded under
+ * a separate entity and held.
  *
  * @param isOurs returns true if a recorded packet comes from this roster
- * @returns each packet as it is stored now, in order
+ * @returns the current record of each packet, in order
  */
 export async function recordMissing(
   engine: Engine,

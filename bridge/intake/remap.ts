@@ -6,20 +6,20 @@ import type { Transition } from "../recording/transitions.ts";
 import { expand } from "./expand.ts";
 import { type Plan, plan } from "./plan.ts";
 
-/** An event and the target to map it for. */
+/** An event and the target for which to map it. */
 interface RemapPlan {
   readonly key: string;
   /** `sheet.target` */
   readonly target: string;
   readonly by: JobRef | undefined;
-  /** Time at which targets must be in force. ms since the epoch */
+  /** Time at which targets must be in force, in ms since the epoch. */
   readonly at: number;
 }
 
 /**
- * Returns a function that maps a packet's recorded event again with today's sheets.
+ * Returns a function that maps a packet's recorded event again with the current sheets.
  *
- * It plans each event once and keeps the plan, so create one function per page of packets.
+ * The function caches the plan of each event, so create one per page of packets.
  *
  * @param at time at which targets must be in force, in ms since the epoch
  */
@@ -48,8 +48,8 @@ async function planFor(engine: Engine, { key, target, by, at }: RemapPlan): Prom
 }
 
 /**
- * Returns the packet that today's sheet makes for the same entity, or undefined if it makes none. A packet that could
- * not be mapped may have no entity of its own; the packet for its element is returned then.
+ * Returns the packet that the current sheet creates for the same entity, or `undefined` if it creates none. A packet
+ * that could not be mapped may have no entity of its own; the packet for its element is then returned.
  */
 async function packetIn(
   engine: Engine,

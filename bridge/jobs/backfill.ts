@@ -20,7 +20,7 @@ import type { Transition } from "../recording/transitions.ts";
 import { InvalidRequestError, InvariantError } from "../values/bridge-error.ts";
 import type { JobPage } from "./job-page.ts";
 import { pageOfJob } from "./page-size.ts";
-import { type Entry, type Found, readSnapshot, withMalformed } from "./snapshot-file.ts";
+import { type Entry, type EventToMap, readSnapshot, withMalformed } from "./snapshot-file.ts";
 
 type Backfill = Job & { readonly kind: "backfill" };
 
@@ -33,15 +33,15 @@ const page = 200;
 /** Wait before the store is read again for recent events that it may not list yet. */
 const settleLookMs = 1_000;
 
-/** Checkpoint of a back-fill. */
+/** Checkpoint of a backfill. */
 interface Cursor {
   /** Position of the last entry that is done. */
   readonly after?: string | undefined;
-  /** Rest of a large event that is being expanded. */
-  readonly large?: Large;
+  /** Remainder of a large event that is being expanded. */
+  readonly large?: LargeEvent;
 }
 
-interface Large {
+interface LargeEvent {
   readonly key: string;
   readonly chunks: readonly string[];
   readonly rosters: readonly Roster[];
@@ -52,9 +52,9 @@ interface Large {
  *
  * Packets of a recorded event get the ids and version they would have had originally, so existing packets are not
  * created again and newer values at a target are kept. A snapshot event that is not recorded yet is accepted as if it
- * came from the inbox, but for these targets only and under its own key, because HMS may still publish it for all.
+ * came from the inbox, but only for these targets and under a separate key, because HMS may still publish it for all.
  *
- * Repeating a page creates nothing twice.
+ * Repeating a page creates no packet twice.
  */
 export async function backfillPage(engine: Engine, job: Backfill): Promise<JobPage> {
   const cursor = job.after === undefined ? {} : (JSON.parse(job.after) as Cursor);
@@ -65,12 +65,12 @@ export async function backfillPage(engine: Engine, job: Backfill): Promise<JobPa
 async function smallPage(engine: Engine, job: Backfill, { after }: Cursor): Promise<JobPage> {
   const { entries, end } = await readPage(engine, job, after, pageOfJob(job));
   const steps: Transition[] = [];
-  const imported: Found[] = [];
-  let large: Large | undefined;
+  const imported: EventToMap[] = [];
+  let large: LargeEvent | undefined;
   let scanned = 0;
   for (const { found } of entries) {
     scanned++;
-    if (found?.brought) imported.push(found);
+    if (found?.toImport) imported.push(found);
     else if (found) {
       const planned = await planFor(engine, job, found);
       const chunks = chunksOf(planned);
@@ -80,7 +80,7 @@ async function smallPage(engine: Engine, job: Backfill, { after }: Cursor): Prom
     if (large) break;
   }
   const accepted = await importEvents(engine, job, imported);
-  // Another job imported one of these events for its own targets. It is recorded now, so this job maps it like any other.
+  // Another job imported one of these events for its own targets, so this job now maps it like any recorded event.
   if (accepted.byAnother) return smallPage(engine, job, { ...(after !== undefined && { after }) });
   const made = accepted.made + (await recordNew(engine, job.id, steps));
   const isOver = end && !large && scanned === entries.length;
@@ -97,7 +97,7 @@ async function smallPage(engine: Engine, job: Backfill, { after }: Cursor): Prom
 }
 
 /** Expands the next chunk of an event with a large roster. */
-async function largePage(engine: Engine, job: Backfill, { after }: Cursor, large: Large): Promise<JobPage> {
+async function largePage(engine: Engine, job: Backfill, { after }: Cursor, large: LargeEvent): Promise<JobPage> {
   const { key, rosters } = large;
   const [stored] = await engine.store.read("event", [key]);
   if (!stored?.value.event) throw new InvariantError(`event ${key} is no longer in the store`);
@@ -110,7 +110,7 @@ async function largePage(engine: Engine, job: Backfill, { after }: Cursor, large
   return { looked: 0, made, queues: lanesOf(engine, job), after: JSON.stringify(cursor) };
 }
 
-/** Returns the remaining chunks, the first one ready to expand. If it is a whole file, one chunk is split off first. */
+/** Returns the remaining chunks, of which the first can be expanded. If it is unsplit, one chunk is split off first. */
 async function firstCut(engine: Engine, { rosters }: Plan, chunks: readonly string[]): Promise<readonly string[]> {
   const [first = "", ...others] = chunks;
   const { match, ...lines } = parseChunkId(first);
@@ -130,11 +130,11 @@ async function firstCut(engine: Engine, { rosters }: Plan, chunks: readonly stri
 async function importEvents(
   engine: Engine,
   { id, actor, request }: JobContext,
-  found: readonly Found[],
+  found: readonly EventToMap[],
 ): Promise<{ readonly made: number; readonly queues: readonly QueueName[]; readonly byAnother: boolean }> {
-  const brought = found.flatMap((one) => one.brought ?? []);
-  await acceptOnly(engine, { job: id, actor, targets: request.targets }, brought);
-  const keys = brought.map(({ key }) => key);
+  const imported = found.flatMap((one) => one.toImport ?? []);
+  await acceptOnly(engine, { job: id, actor, targets: request.targets }, imported);
+  const keys = imported.map(({ key }) => key);
   const records = await engine.store.read("event", keys);
   const isLarge = records.some((record) => record?.value.chunks !== undefined);
   return {
@@ -147,12 +147,12 @@ async function importEvents(
 function planFor(
   engine: Engine,
   { request, startedAt, id, actor }: JobContext,
-  found: Found,
+  found: EventToMap,
   rosters?: readonly Roster[],
 ): Promise<Plan> {
   const by: JobRef = { job: id, actor };
   const sheets = onlyTargets(engine.sheets().byType.get(found.event.type) ?? [], request.targets);
-  // `at` selects the targets that are in force now, whatever the age of the data.
+  // `at` selects the targets that are in force now, regardless of the age of the data.
   return plan(engine, found, sheets, {
     at: startedAt,
     by,
@@ -194,7 +194,7 @@ export function targetsOf(
   const unknown = names.filter((name) => !all.some((target) => target.name === name));
   if (unknown.length > 0) {
     throw new InvalidRequestError(
-      `no sheet has a target ${unknown.join(", ")}; there are ${all.map(({ name }) => name).join(", ")}`,
+      `no sheet has a target ${unknown.join(", ")}; existing targets: ${all.map(({ name }) => name).join(", ")}`,
     );
   }
   if (connector === undefined) {
@@ -226,7 +226,7 @@ function lanesOf(engine: Engine, { request }: JobContext): Set<QueueName> {
   );
 }
 
-/** Returns true if more events of the window may still appear, because the store lists new events with a delay. */
+/** Returns true if more events of the time window may still appear, because the store lists new events with a delay. */
 function mayComeYet({ store, clock }: Engine, { from }: BackfillRequest): boolean {
   return from.kind === "events" && store.eventsSettleMs > 0 && clock.now() < from.until + store.eventsSettleMs;
 }
@@ -250,7 +250,7 @@ async function readPage(
   return { entries, end: events.length < limit };
 }
 
-/** Packets that a back-fill would create, counted by target. */
+/** Packets that a backfill would create, counted by target. */
 export interface BackfillPreview {
   /** Events or lines scanned. */
   readonly looked: number;
@@ -272,7 +272,7 @@ export interface TargetPreview {
 const samplesShown = 3;
 
 /**
- * Scans all data of a back-fill without writing anything.
+ * Scans all data of a backfill without writing anything.
  *
  * @param onPage called after each page with the number of events or lines scanned so far
  */

@@ -17,8 +17,8 @@ const page = 100;
 /**
  * Releases or discards one page of the held packets that match a filter.
  *
- * Repeating a page acts on no packet twice: a released packet is no longer held, and if it is held again by then, its
- * record names the job that released it.
+ * Repeating a page changes no packet twice: a released packet is no longer held, and if it has been held again, its
+ * record contains the id of the job that released it.
  */
 export async function bulkPage(engine: Engine, job: Bulk): Promise<JobPage> {
   const { request } = job;
@@ -59,7 +59,7 @@ function readPage(engine: Engine, { filter }: BulkRequest, after: string | undef
   return engine.store.packets({ ...filter, statuses: ["HELD"], limit, ...(after !== undefined && { after }) });
 }
 
-/** Result that a bulk operation would have. */
+/** Preview of a bulk operation. */
 export interface BulkPreview {
   readonly looked: number;
   /** Packets that it would change. */

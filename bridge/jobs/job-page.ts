@@ -8,7 +8,7 @@ export interface JobPage {
   readonly made: number;
   /** Invalid lines of a snapshot, each with its number and the reason. */
   readonly malformed?: readonly string[];
-  /** Queues that received messages. They need room before the next page. */
+  /** Queues that received messages. The next page waits until they have room. */
   readonly queues: ReadonlySet<QueueName>;
   /** Cursor of the next page; absent after the last one. */
   readonly after?: string;

@@ -14,13 +14,13 @@ import { withMalformed } from "./snapshot-file.ts";
 
 export type JobPlan = JobWork & Pick<Job, "actor" | "perSecond">;
 
-/** Jobs that one process runs concurrently. */
+/** Maximum number of jobs that one process runs concurrently. */
 const jobsAtOnce = 4;
 
-/** Consecutive failed pages, one per lease, after which the job fails. */
+/** Number of consecutive failed pages, one per lease, after which the job fails. */
 const maxFailures = 5;
 
-/** Longest sleep for a job's rate. For a longer wait the process releases the job and resumes it later. */
+/** Longest sleep to keep to a job's rate. For a longer wait, the process leaves the job, and any process resumes it. */
 const maxSleepMs = 2_000;
 
 /** Queue depth above which a job waits, so that live traffic is not delayed by old data. */
@@ -40,7 +40,7 @@ export async function startJob(engine: Engine, plan: JobPlan): Promise<Job> {
   }
 }
 
-/** Limits the job's time window to what was recorded before it, so that it does not process its own packets. */
+/** Limits the job's time window to what was recorded before it started, so that it does not process its own packets. */
 function limitWindow(plan: JobPlan, end: number): JobPlan {
   if (plan.kind === "replay") return { ...plan, request: { ...plan.request, to: Math.min(plan.request.to, end) } };
   if (plan.kind === "bulk") {
@@ -52,7 +52,7 @@ function limitWindow(plan: JobPlan, end: number): JobPlan {
   return { ...plan, request: { ...plan.request, from: { ...from, until: Math.min(from.until, end) } } };
 }
 
-/** Cancels a running job. Packets that it has created are kept. */
+/** Cancels a running job. The packets it has created are kept. */
 export async function cancelJob(engine: Engine, id: string, actor: string): Promise<Job | undefined> {
   for (;;) {
     const [stored] = await engine.store.read("job", [id]);
@@ -65,9 +65,10 @@ export async function cancelJob(engine: Engine, id: string, actor: string): Prom
 }
 
 /**
- * Runs the running jobs that no other process has leased, page by page.
+ * Works on the running jobs that no other process has leased, page by page.
  *
- * Each page ends with a checkpoint, so a crash repeats at most one page, and a repeated page creates nothing twice.
+ * Each page ends with a checkpoint, so after a crash at most one page is repeated, and repeating it creates no packet
+ * twice.
  *
  * @param mayContinue called before each page; if it returns false, the jobs are left for the next call
  * @returns true if a job could continue at once
@@ -117,7 +118,7 @@ function pageOf(engine: Engine, job: Job): Promise<JobPage> {
   }
 }
 
-/** @returns `undefined` if another process changed or cancelled the job, which this process then no longer owns */
+/** @returns `undefined` if another process changed or cancelled the job; this process then no longer owns it */
 async function write(engine: Engine, { value, etag }: Stored<"job">, job: Job): Promise<Stored<"job"> | undefined> {
   const written = await engine.store.write([{ kind: "job", id: value.id, value: job, etag }]);
   return written === "written" ? { value: job, etag: etag + 1 } : undefined;
@@ -135,7 +136,7 @@ function advance(engine: Engine, job: Job, page: JobPage): Job {
   return page.after === undefined ? ended(engine, counted, "DONE") : { ...counted, after: page.after };
 }
 
-/** Records a failed page. The lease is kept as the wait before the next attempt. A changed or missing file ends the job. */
+/** Records a failed page. The lease delays the next attempt. A changed or missing file ends the job. */
 function failed(engine: Engine, job: Job, error: unknown): Job {
   // Not counted as a failure: the job continues when the compliance engine is reachable again.
   if (error instanceof ComplianceUnavailableError) return job;

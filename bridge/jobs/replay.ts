@@ -28,13 +28,13 @@ type Replay = Job & { readonly kind: "replay" };
 /** Parts of the job that its packets need. */
 type JobContext = Pick<Replay, "id" | "actor" | "startedAt" | "request">;
 
-/** Operator, job and options that create a revision. */
+/** Operator, job and options of a revision. */
 type RevisionContext = Pick<JobContext, "actor"> & {
   readonly id?: string;
   readonly request: Pick<ReplayRequest, "force">;
 };
 
-/** Packets read at a time, in a preview and when a job's packets are listed. The pages of a job itself are in `pageOfJob`. */
+/** Packets per page of a preview or of the list of a job's packets. `pageOfJob` sets the page size of a running job. */
 const page = 200;
 
 /**
@@ -44,8 +44,9 @@ const page = 200;
  * `UNCHANGED` and older ones end `SUPERSEDED`, so no field returns to an older value. An edited packet is sent as it was
  * edited, even with `sheet: current`.
  *
- * Skips packets that are open, discarded, replaced, erased or replays themselves; with `sheet: current` also those that
- * the current sheets no longer create. Repeating a page creates nothing twice, because a revision names its job.
+ * Skips packets that are open, discarded, replaced, erased or replays themselves; with `sheet: current`, also those
+ * that the current sheets no longer create. Repeating a page creates no packet twice, because a revision contains its
+ * job id.
  */
 export async function replayPage(engine: Engine, job: Replay): Promise<JobPage> {
   const { items, next } = await readPage(engine, job, job.after, pageOfJob(job));
@@ -82,7 +83,7 @@ interface ReplayCandidate {
   readonly packet: Packet;
   /** Decisions by the current policy. */
   readonly governance: Json;
-  /** Present if the current sheet or policy holds it. */
+  /** Present if it would be held because of the current sheet or policy. */
   readonly held?: { readonly reason: string; readonly facts: Transition["entry"]["facts"] };
   /** Its next revision. Another replay may have taken the same number. */
   readonly first: Transition;
@@ -115,7 +116,7 @@ function shapeOf(step: Transition | undefined): Shape | undefined {
   return { packet, governance: facts.governance ?? [], ...held };
 }
 
-/** Returns an existing packet as the current policy allows it to leave. */
+/** Returns an existing packet in the form in which the current policy allows it to be sent. */
 async function governedAgain(engine: Engine, original: Packet): Promise<Shape> {
   const { packet, decisions, blocked } = await governAgain(engine, original);
   const shape = { packet, governance: decisions as unknown as Json };
@@ -194,7 +195,7 @@ export async function replayPacket(
   if (progress.status === "HELD") return release(engine, request, by);
   if (progress.replacedBy !== undefined) return refusedResult(`${progress.replacedBy} replaced it; replay that packet`);
   if (progress.erasedAt !== undefined)
-    return refusedResult("its payload was erased after the retention time; back-fill it instead");
+    return refusedResult("its payload was erased after the retention period; backfill it instead");
   const remap = request.sheet === "current" ? remapper(engine, undefined, engine.clock.now()) : undefined;
   if (remap) await pinSheets(engine, engine.sheets().sheets);
   const shape = remap ? shapeOf(await remap(packet)) : await governedAgain(engine, packet);
@@ -219,7 +220,7 @@ export async function* packetsOf(engine: Engine, job: Job): AsyncGenerator<Packe
   for await (const { items } of all) yield* items.filter(({ packet }) => packet.job === job.id);
 }
 
-/** Result that a replay would have, according to the current shadow. */
+/** Preview of a replay, according to the current shadow. */
 export interface ReplayPreview {
   /** Packets in the window. */
   readonly looked: number;

@@ -8,7 +8,7 @@ import { canonicalJson } from "../values/canonical-json.ts";
 import { shortId } from "../values/ids.ts";
 import { isJsonObject, type JsonObject } from "../values/json.ts";
 
-/** Invalid lines that are kept with number and reason. Further ones are only counted. */
+/** Maximum number of invalid lines that are listed with number and reason. Further ones are only counted. */
 const malformedNamed = 20;
 
 /** Adds invalid lines to the count so far. */
@@ -22,28 +22,28 @@ export function withMalformed(
 /** One line of a snapshot or one event of the store, with the cursor after it. */
 export interface Entry {
   readonly cursor: string;
-  readonly found?: Found | undefined;
-  /** Reason why a line is invalid. */
+  readonly found?: EventToMap | undefined;
+  /** Reason the line is invalid. */
   readonly malformed?: string;
 }
 
 /** An event to be mapped. */
-export interface Found {
+export interface EventToMap {
   readonly key: string;
   readonly event: SourceEvent;
   readonly accepted: number;
   readonly rosters?: readonly Roster[] | undefined;
   /** Present if the event is not recorded yet, or not completely. */
-  readonly brought?: ImportedEvent;
+  readonly toImport?: ImportedEvent;
 }
 
-/** Bytes of lines read between two checkpoints. */
+/** Maximum bytes of lines read between two checkpoints. */
 const pageBytes = 4_194_304;
 
 /**
  * Reads one page of a snapshot.
  *
- * @param job job id; part of each line's message id, so a line that this job imported before is recognized
+ * @param job job id, part of each line's message id, by which a line that this job imported before is recognized
  * @param isWanted selects the events; others are skipped
  */
 export async function readSnapshot(
@@ -83,13 +83,13 @@ function withoutRepeats(entries: readonly Entry[]): Entry[] {
   });
 }
 
-/** Looks a line's event up in the store: published by HMS, imported before, or new. */
-async function foundFor(engine: Engine, event: SourceEvent, message: string): Promise<Found | undefined> {
+/** Looks up a line's event in the store: published by HMS, imported before, or new. */
+async function foundFor(engine: Engine, event: SourceEvent, message: string): Promise<EventToMap | undefined> {
   const key = importedKeyOf(event);
   const [published, before] = await engine.store.read("event", [eventKey(event), key]);
   const known = before ?? published;
-  const brought = { key, event, message };
-  if (!known) return { key, event, accepted: engine.clock.now() * 1_000, brought };
+  const toImport = { key, event, message };
+  if (!known) return { key, event, accepted: engine.clock.now() * 1_000, toImport };
   if (!known.value.event) return undefined;
   const { event: recorded, accepted, rosters } = known.value;
   return {
@@ -97,19 +97,19 @@ async function foundFor(engine: Engine, event: SourceEvent, message: string): Pr
     event: recorded as SourceEvent,
     accepted,
     rosters,
-    // Imported by this same line: the page is being repeated and may have been interrupted here.
-    ...(before?.value.message === message && { brought }),
+    // Imported from this same line: the page is being repeated and may have been interrupted here.
+    ...(before?.value.message === message && { toImport }),
   };
 }
 
-/** Differs from the key of HMS's own event, which must not count as a duplicate if it arrives later. */
+/** Derives a key other than that of HMS's own event, which must not count as a duplicate if it arrives later. */
 function importedKeyOf({ source, id }: SourceEvent): string {
   return `evt-${shortId("brought", source, id)}`;
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** @returns the event of a line, the reason why it is invalid, or `undefined` for an empty line */
+/** @returns the event of a line, the reason the line is invalid, or `undefined` for an empty line */
 function eventIn({ bytes }: Line, asOf: string | undefined): SourceEvent | string | undefined {
   if (!bytes) return `is larger than ${maxEventBytes} bytes`;
   let raw: unknown;

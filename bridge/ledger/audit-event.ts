@@ -5,7 +5,7 @@ import type { Put } from "../ports/store.ts";
 import type { JsonObject } from "../values/json.ts";
 import { append, tailOf } from "./chain.ts";
 
-/** Operator action that concerns no packet: an event of the bridge itself, and the only entry of its chain. */
+/** Record of an operator's action that concerns no packet: an event of the bridge itself, whose chain has one entry. */
 export interface AuditEvent {
   readonly put: Put;
   readonly entry: LedgerEntry;
@@ -15,7 +15,7 @@ export interface AuditEvent {
 const ownSource = "hms.bridge";
 
 /**
- * Creates the record and ledger entry of an operator's action. Write them in one transaction with the change itself.
+ * Creates the record and ledger entry of an operator's action. Write both in the same transaction as the change itself.
  *
  * @param type for example `sync.connector.paused`
  * @param facts operator, reason and subject; no field values

@@ -49,7 +49,7 @@ export function append(
     throw new InvariantError(`${chain} cannot go from ${from} to ${entry.step}`);
   }
   const { at, step } = entry;
-  // Keys are in canonical order, here and in the whole entry, which makes hashing cheap now and at every check.
+  // Keys are in canonical order, here and in the whole entry, which makes hashing cheap now and at every verification.
   const facts = sortKeys(entry.facts) as Facts;
   const body = { at, chain, facts, prev: last?.tail.hash ?? genesis, seq: (last?.tail.seq ?? 0) + 1, step };
   return { ...body, hash: hashOf(body) };
@@ -66,7 +66,7 @@ function hashOf(body: Omit<LedgerEntry, "hash">): string {
 /**
  * Checks one chain from its first entry.
  *
- * @param tail end of the chain according to the packet's record
+ * @param tail end of the chain according to the record of the packet or event
  */
 export function verifyChain(chain: string, entries: readonly LedgerEntry[], tail: Tail): LedgerIssue | undefined {
   const issue = (seq: number, message: string): LedgerIssue => ({ chain, seq, message });

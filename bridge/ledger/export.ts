@@ -8,11 +8,11 @@ const slice = 1_000;
 /**
  * Exports the ledger as lines of JSON that can be verified without the bridge.
  *
- * Entries are in the order they were appended, each as it was hashed. Each seal follows the last entry it lists:
- * `{"seal": "<the statement, as it was signed>", "signature": "<base64>"}`. Entries that no seal covers yet are at the
- * end. The export does not verify anything.
+ * Entries are in the order they were appended, each in the form that was hashed. Each seal follows the last entry it
+ * lists: `{"seal": "<the statement that was signed>", "signature": "<base64>"}`. Entries that no seal covers yet are at
+ * the end. The export does not verify anything.
  *
- * @param since starts with the first seal made at or after this time. ms since the epoch
+ * @param since start with the first seal created at or after this time, in ms since the epoch
  * @throws if a seal cannot be parsed
  */
 export async function* exportLedger({ seals, appended }: Evidence, since?: number): AsyncGenerator<string> {
@@ -20,7 +20,7 @@ export async function* exportLedger({ seals, appended }: Evidence, since?: numbe
   let after = "";
   for await (const { number, text } of seals.from(Math.max(1, first - 1))) {
     const seal = openSeal(text);
-    if (!seal) throw new Error(`seal ${number} cannot be read as a seal; "bridge ledger verify" says more`);
+    if (!seal) throw new Error(`seal ${number} is malformed; run "bridge ledger verify" for details`);
     if (number >= first) {
       yield* entriesAfter(appended, after, seal.statement.entries);
       yield JSON.stringify({ seal: seal.signed, signature: seal.signature });

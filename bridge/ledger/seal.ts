@@ -13,9 +13,9 @@ const statementSchema = z.strictObject({
   entries: z.int().nonnegative(),
   /** SHA-256 of the list. */
   list: z.string().regex(/^[0-9a-f]{64}$/),
-  /** SHA-256 of the statement of the seal before, or 64 zeros. */
+  /** SHA-256 of the previous seal's statement, or 64 zeros. */
   prev: z.string().regex(/^[0-9a-f]{64}$/),
-  /** Position in the append order that the seal reaches; its format depends on the engine. */
+  /** Position in the append order at which the seal ends; its format depends on the engine. */
   to: z.string(),
   /** SHA-256 of the public key it is signed with (DER, SPKI). */
   key: z.string().regex(/^[0-9a-f]{64}$/),
@@ -24,14 +24,14 @@ const statementSchema = z.strictObject({
 export type Statement = z.output<typeof statementSchema>;
 
 /**
- * A signed list of ledger entries, kept where the ledger's keeper cannot change it.
+ * A signed list of ledger entries, stored where the operator of the ledger cannot change it.
  *
- * As a text: the statement, the signature in base64, then a line `chain seq hash` for each entry that was appended
- * since the seal before. `openssl`, `sha256sum` and a shell can check it.
+ * As text: the statement, the signature in base64, then a line `chain seq hash` for each entry that was appended since
+ * the previous seal. `openssl`, `sha256sum` and a shell are enough to check it.
  */
 export interface Seal {
   readonly statement: Statement;
-  /** SHA-256 of the statement's line: what the next seal is chained to. */
+  /** SHA-256 of the statement's line, to which the next seal is chained. */
   readonly hash: string;
   readonly signed: string;
   readonly signature: string;
@@ -60,7 +60,7 @@ export function keyNameOf(publicKey: KeyObject): string {
 
 const noSeal = "0".repeat(64);
 
-/** Entries after which a seal is closed, about 1 MB. The next seal follows at once. */
+/** Number of entries after which a seal is closed, about 1 MB. The next seal follows at once. */
 const maxEntries = 10_000;
 /** Entries per read, small enough that deliveries continue in between. */
 const sliceEntries = 500;
@@ -72,35 +72,36 @@ export interface Sealer {
   readonly clock: Pick<Clock, "now">;
 }
 
-export interface SealsMade {
+/** Seals that one run created. */
+export interface CreatedSeals {
   readonly seals: number;
   /** Entries listed by these seals together. */
   readonly entries: number;
 }
 
 /**
- * Seals everything that was appended since the previous seal. Creates no seal if nothing was.
+ * Seals everything that was appended since the previous seal. Creates no seal if nothing was appended.
  *
  * A crash at any point leaves only complete seals, and the next run continues after the newest: no entry is sealed
  * twice or left out. If several processes seal at once, one creates the next seal and the others stop.
  *
  * @throws if the newest seal is invalid or missing
  */
-export async function sealLedger({ appended, seals, signer, clock }: Sealer): Promise<SealsMade> {
-  const made = { seals: 0, entries: 0 };
+export async function sealLedger({ appended, seals, signer, clock }: Sealer): Promise<CreatedSeals> {
+  const created = { seals: 0, entries: 0 };
   let last = await lastSeal(seals);
   for (;;) {
     const { list, entries, to } = await listAppended(appended, last?.statement.to ?? "");
-    if (entries === 0) return made;
+    if (entries === 0) return created;
     const number = (last?.statement.seal ?? 0) + 1;
     const at = new Date(clock.now()).toISOString();
     const prev = last?.hash ?? noSeal;
     const statement: Statement = { seal: number, at, entries, list: hash("sha256", list), prev, to, key: signer.key };
     const signed = JSON.stringify(statement);
     const text = `${signed}\n${await signer.sign(signed)}\n${list}`;
-    if ((await seals.add(number, text)) === "taken") return made;
-    made.seals++;
-    made.entries += entries;
+    if ((await seals.add(number, text)) === "taken") return created;
+    created.seals++;
+    created.entries += entries;
     last = openSeal(text);
   }
 }
@@ -110,7 +111,7 @@ async function lastSeal(seals: SealsPort): Promise<Seal | undefined> {
   const last = found && openSeal(found.text);
   if (found && last?.statement.seal !== found.number)
     throw new Error(
-      `seal ${found.number} is invalid, and no seal can follow it; "bridge ledger verify" names the problem`,
+      `seal ${found.number} is invalid, so no seal can follow it; run "bridge ledger verify" for details`,
     );
   if ((remembered?.number ?? 0) > (found?.number ?? 0)) {
     throw new Error(
@@ -144,8 +145,8 @@ async function listAppended(
 /**
  * Formats an entry as one line of a seal's list.
  *
- * @returns `undefined` if the entry is malformed, because its text could pass for several lines. Verifying its chain
- * reports it without a seal.
+ * @returns `undefined` if the entry is malformed, because its text could then pass for several lines. Verifying its
+ * chain reports it even without a seal.
  */
 export function lineOf({ chain, seq, hash }: Sealed): string | undefined {
   if (!/^\S+$/.test(chain) || !Number.isSafeInteger(seq) || !/^[0-9a-f]{64}$/.test(hash)) return undefined;
@@ -179,10 +180,10 @@ export function* sealedIn({ list }: Seal): Generator<Sealed> {
 }
 
 /**
- * Checks a seal's key, signature and list, and that it follows from the seal before it.
+ * Checks a seal's key, signature and list, and that it follows from the previous seal.
  *
- * @param before the seal before it; `undefined` for the first, `unknown` to skip this check
- * @returns what is wrong, or `undefined`
+ * @param before the previous seal; `undefined` for the first seal, `unknown` to skip this check
+ * @returns a description of the problem, or `undefined` if the seal is valid
  */
 export function sealIssue(
   { statement, signed, signature, list }: Seal,

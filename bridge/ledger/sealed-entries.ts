@@ -15,34 +15,34 @@ export interface SealIssue {
 export interface Evidence {
   readonly seals: SealsPort;
   readonly appended: AppendedPort;
-  /** Key from a place that is trusted more than the seals' own. Without it no seal is valid. */
+  /** Key from a source more trusted than the storage of the seals. Without it, no seal is valid. */
   readonly publicKey: KeyObject | undefined;
   readonly clock: Pick<Clock, "now">;
-  /** Seals of which someone kept a copy. They detect a change even if all stored seals were rewritten. */
+  /** Numbers and hashes of seals, kept elsewhere. They reveal a change even if all stored seals were rewritten. */
   readonly kept?: readonly RememberedSeal[];
 }
 
-/** Counts of what is sealed and what is not yet. */
-export interface Covered {
+/** Counts of what is sealed and what is not yet sealed. */
+export interface SealCoverage {
   seals: number;
-  /** Creation time of the newest seal. ms since the epoch */
+  /** Creation time of the newest seal, in ms since the epoch. */
   newest?: number | undefined;
   unsealed: number;
-  /** Time of the oldest unsealed entry. ms since the epoch */
+  /** Time of the oldest unsealed entry, in ms since the epoch. */
   oldest?: number | undefined;
   readonly settlingMs: number;
 }
 
-/** Limit of hashes in memory, about 100 MB. A larger ledger is read several times. */
+/** Maximum number of hashes in memory, about 100 MB. A larger ledger is read several times. */
 const maxHeld = 1_000_000;
 
 /** Unsealed entries per read. */
 const slice = 1_000;
 
 /**
- * Yields the seals in order, each verified in its position. At the first problem it yields that and ends.
+ * Yields the seals in order, each verified in its position. Ends at the first problem, after yielding it.
  *
- * @param first number to start with; the seal before it is checked on its own only
+ * @param first number to start with; the previous seal is checked without its predecessor
  */
 export async function* goodSeals(
   { seals, publicKey, kept = [] }: Evidence,
@@ -57,8 +57,8 @@ export async function* goodSeals(
   for await (const found of seals.from(begin)) {
     if (found.number !== number) return yield issue(number, "is missing");
     const seal = openSeal(found.text);
-    if (!seal) return yield issue(number, "cannot be read as a seal");
-    if (seal.statement.seal !== number) return yield issue(number, `says that it is seal ${seal.statement.seal}`);
+    if (!seal) return yield issue(number, "is malformed");
+    if (seal.statement.seal !== number) return yield issue(number, `has the statement of seal ${seal.statement.seal}`);
     if (!publicKey) return yield issue(number, "cannot be checked: its public key is missing");
     const isFirst = number === begin && first > 1;
     const wrong = sealIssue(seal, isFirst ? "unknown" : before, publicKey);
@@ -73,7 +73,7 @@ export async function* goodSeals(
   if (known.some((other) => other.number >= number)) yield issue(number, "was created but is missing");
 }
 
-/** Finds the first seal made at or after a time, by binary search. Without one, returns the newest number plus one. */
+/** Finds the first seal created at or after a time. If there is none, returns the newest number plus one. */
 export async function firstSealSince(seals: SealsPort, since: number): Promise<number> {
   let from = 1;
   let to = ((await seals.last())?.number ?? 0) + 1;
@@ -91,13 +91,13 @@ async function timeOf(seals: SealsPort, number: number): Promise<number> {
 }
 
 /**
- * Set of sealed entries that the ledger is checked against, entry by entry.
+ * Set of sealed entries against which the ledger is checked, entry by entry.
  *
  * Seals list entries in append order, but the ledger is read chain by chain. The seals are therefore read first and
  * their hashes kept in memory, one part at a time if there are too many. An entry's hash covers its chain, its number
  * and its content.
  */
-export class SealedEntries implements Covered {
+export class SealedEntries implements SealCoverage {
   /** Number of times the ledger has to be read. Known once the first part is loaded. */
   parts = 1;
   seals = 0;
@@ -217,7 +217,7 @@ function nameOf({ statement }: Seal): string {
   return `seal ${statement.seal} of ${statement.at}`;
 }
 
-/** Returns 128 bits of a hash as 16 one-byte characters. A new string, because a slice would keep the whole list alive. */
+/** Returns 128 bits of a hash as 16 one-byte characters. Copies them, because a slice would keep the list in memory. */
 function keyOf(hash: string): string {
   return Buffer.from(hash.slice(0, 32), "hex").toString("latin1");
 }

@@ -10,12 +10,12 @@ import { pagesOf } from "../values/pagination.ts";
 import { verifyChain } from "./chain.ts";
 import { openSeal, type Seal, type Sealed, sealedIn } from "./seal.ts";
 import {
-  type Covered,
   changedIssue,
   type Evidence,
   firstSealSince,
   goodSeals,
   missingIssue,
+  type SealCoverage,
   SealedEntries,
   type SealIssue,
 } from "./sealed-entries.ts";
@@ -25,14 +25,15 @@ export interface Verification {
   readonly chains: number;
   readonly entries: number;
   /** Absent if the ledger was not checked against seals. */
-  readonly seals?: SealsSeen;
+  readonly seals?: VerifiedSeals;
   /** First problem found. */
   readonly fault?: LedgerIssue | SealIssue;
 }
 
-export interface SealsSeen {
+/** Seals that a verification has read, and entries that they do not cover. */
+export interface VerifiedSeals {
   readonly seals: number;
-  /** Creation time of the newest seal. ms since the epoch */
+  /** Creation time of the newest seal, in ms since the epoch. */
   readonly newest?: number;
   /** Entries that no seal covers yet. */
   readonly unsealed: number;
@@ -40,14 +41,14 @@ export interface SealsSeen {
   readonly late: boolean;
 }
 
-/** Names the place of a problem: `pkt-…, entry 3` or `seal 12`. */
+/** Describes the location of a problem: `pkt-…, entry 3` or `seal 12`. */
 export function placeOf(issue: LedgerIssue | SealIssue): string {
   return "seal" in issue ? `seal ${issue.seal}` : `${issue.chain}, entry ${issue.seq}`;
 }
 
 export interface VerifyOptions {
   readonly evidence?: Evidence;
-  /** Verifies only what was sealed since this time. Needs `evidence`. ms since the epoch */
+  /** Verifies only what was sealed since this time, in ms since the epoch. Requires `evidence`. */
   readonly since?: number;
   readonly onProgress?: (entries: number) => void;
 }
@@ -68,8 +69,8 @@ const chainsAtOnce = 100;
 /**
  * Verifies the ledger and stops at the first problem.
  *
- * Every chain must be intact from its first entry to the one that its record names as the last, and every record must
- * have a chain. With `evidence`, every sealed entry must be unchanged, and no entry may have been inserted.
+ * Every chain must be intact from its first entry to the last one according to its record, and every record must have a
+ * chain. With `evidence`, every sealed entry must be unchanged, and no entry may have been inserted.
  *
  * With `since`, only the seals made since then and the chains they list are read. This finds changed and missing
  * entries, but not inserted ones.
@@ -92,7 +93,7 @@ async function verifyWhole(
   const count = { chains: 0, entries: 0 };
   const result = (issue?: LedgerIssue | SealIssue): Verification => ({
     ...count,
-    ...(sealed && { seals: seen(engine, sealed) }),
+    ...(sealed && { seals: verifiedSeals(engine, sealed) }),
     ...(issue && { fault: issue }),
   });
   for (let part = 0; part < (sealed?.parts ?? 1); part++) {
@@ -133,10 +134,10 @@ async function verifySince(
 ): Promise<Verification> {
   const { seals, appended } = evidence;
   const count = { chains: 0, entries: 0 };
-  const sealed: Covered = { seals: 0, unsealed: 0, settlingMs: appended.settlingMs };
+  const sealed: SealCoverage = { seals: 0, unsealed: 0, settlingMs: appended.settlingMs };
   const result = (issue?: LedgerIssue | SealIssue): Verification => ({
     ...count,
-    seals: seen(engine, sealed),
+    seals: verifiedSeals(engine, sealed),
     ...(issue && { fault: issue }),
   });
   const check = async (listed: readonly Sealed[], seal?: Seal): Promise<LedgerIssue | undefined> => {
@@ -178,7 +179,10 @@ async function verifySince(
   }
 }
 
-function seen({ clock, times }: VerifiedEngine, { seals, newest, unsealed, oldest, settlingMs }: Covered): SealsSeen {
+function verifiedSeals(
+  { clock, times }: VerifiedEngine,
+  { seals, newest, unsealed, oldest, settlingMs }: SealCoverage,
+): VerifiedSeals {
   const late = oldest !== undefined && clock.now() - oldest > 2 * times.sealMs + settlingMs;
   return { seals, ...(newest !== undefined && { newest }), unsealed, late };
 }
@@ -198,7 +202,7 @@ async function* chainsIn({ store }: VerifiedEngine): AsyncGenerator<[LedgerEntry
   if (current.length > 0) yield current as [LedgerEntry];
 }
 
-/** A chain may grow between two reads while the bridge runs, so an issue counts only if chain and record did not change. */
+/** Checks a chain. It may grow meanwhile, so an issue counts only if neither the chain nor its record has changed. */
 async function checkChain(
   engine: VerifiedEngine,
   chain: string,
@@ -225,14 +229,14 @@ function verifyRecord(engine: VerifiedEngine, record: PacketRecord | undefined, 
   const issue = (seq: number, message: string): LedgerIssue => ({ chain: packet.id, seq, message });
   const isErased = entries.at(-1)?.step === "ERASED";
   if (isErased && Object.keys(packet.fields).length > 0) {
-    return issue(entries.length, "the packet has fields, but the ledger says that they were erased");
+    return issue(entries.length, "the packet has fields, but they were erased according to the ledger");
   }
   if (!isErased && entries[0]?.facts.digest !== digestOf(packet, engine.bridgeKey)) {
     return issue(1, "the packet's fields are not those that were recorded");
   }
   return entries.at(isErased ? -2 : -1)?.step === progress.status
     ? undefined
-    : issue(entries.length, `the packet's record says ${progress.status}, but the ledger does not`);
+    : issue(entries.length, `the packet's record has the status ${progress.status}, but the ledger has another`);
 }
 
 /** End of a chain according to its record; for a packet, also the record. */

@@ -5,7 +5,7 @@ import type { Engine } from "../engine.ts";
 import { type Connector, connectorId } from "../model/connector.ts";
 import type { Health } from "../model/target-health.ts";
 
-/** Probes a target that is down, has recent failures or has packets in its outbox, if its next probe is due. */
+/** Probes a target if it is down, has recent failures or has packets in its outbox, and if its next probe is due. */
 export async function probeWhenDue(engine: Engine, connector: Connector): Promise<void> {
   const id = connectorId(connector);
   const now = engine.clock.now();
@@ -20,7 +20,7 @@ export async function probeWhenDue(engine: Engine, connector: Connector): Promis
 /**
  * Probes a target and records the result in its health.
  *
- * An error of the target does not throw: a target that cannot be probed counts as down.
+ * An error of the target is not thrown: a target that cannot be probed counts as down.
  */
 export async function probe(engine: Engine, connector: Connector): Promise<Health> {
   const awake = await isAwake(engine, connector);

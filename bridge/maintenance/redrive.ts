@@ -3,7 +3,7 @@ import type { Engine } from "../engine.ts";
 import { type Connector, connectorId } from "../model/connector.ts";
 import type { Health } from "../model/target-health.ts";
 
-/** SQS moves at most this many messages a second out of a dead-letter queue. Source: `StartMessageMoveTask`. */
+/** Maximum messages per second that SQS moves out of a dead-letter queue. Source: `StartMessageMoveTask`. */
 const maxRedrivePerSecond = 500;
 
 /** Messages per second at the start of a redrive. */

@@ -7,15 +7,15 @@ import type { RetentionState } from "../ports/records.ts";
 import type { Put, Stored, StorePort } from "../ports/store.ts";
 import { inWrites, weigh } from "../recording/transaction-size.ts";
 
-/** Interval between two rounds. If a round leaves expired records, the next one follows at once. */
+/** Interval between two runs. If a run leaves expired records unscanned, the next one follows at once. */
 const roundMs = 3_600_000;
 
-/** Packets, and events, scanned per round. */
+/** Number of packets, and number of events, scanned per run. */
 const roundScanned = 2_000;
 /** Records per read. */
 const page = 100;
 
-/** Expired records that are still open are kept in a list and checked in each round. At this limit the scan pauses. */
+/** Number of expired but open records at which the scan pauses. They are kept in a list that every run checks again. */
 const maxLeft = 1_000;
 
 /** Id of the only record with the state of the scan. */
@@ -43,10 +43,10 @@ interface Erasure {
 }
 
 /**
- * Erases the payload of closed packets and events older than the retention time: values, responses of targets and
+ * Erases the payload of closed packets and events older than the retention period: values, responses of targets and
  * malformed bodies. Names, hashes and ledger entries are kept, so the history can still be shown and verified.
  *
- * An open packet or event keeps its payload until the first round after it is closed. Audit events are kept.
+ * An open packet or event keeps its payload until the first run after it is closed. Audit events are kept.
  */
 export async function purgeExpired(engine: Engine): Promise<void> {
   const { store, clock, times } = engine;
@@ -65,7 +65,7 @@ export async function purgeExpired(engine: Engine): Promise<void> {
   };
   const erased = packets.erased + events.erased;
   if (erased > 0) engine.log({ step: "erased", packets: packets.erased, events: events.erased });
-  // A conflict means that another process ran a round too. Both rounds' erasures are valid.
+  // A conflict means that another process ran at the same time. The erasures of both are valid.
   await store.write([{ kind: "erasing", id: erasingId, value, etag: stored?.etag ?? 0 }]);
 }
 

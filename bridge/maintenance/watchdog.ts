@@ -6,21 +6,21 @@ import { pagesOf } from "../values/pagination.ts";
 import { purgeExpired } from "./retention.ts";
 import { runAll } from "./run-all.ts";
 
-/** Age after which a waiting packet is queued again. Source: SQS deletes a message after 14 days. */
+/** Age after which a waiting packet is requeued. Source: SQS deletes a message after 14 days. */
 const maxQueuedMs = 13 * 86_400_000;
 
 /** Open packets of one connector that the watchdog reads per page. */
 const sweepPage = 200;
 
-/** Oldest packets of a connector that are checked for lateness. Beyond this it is an outage, and the exact count is moot. */
+/** Maximum packets per connector checked for lateness. More than that is an outage, and its exact size is irrelevant. */
 const lateCounted = 2_000;
 
 /** Consistency window of a sheet that sets none. */
 const defaultWindowMs = 60_000;
 
 /**
- * Compares the store with the queues and repairs what a crash between the two left behind: events whose packets are not
- * all recorded, and packets that are in no queue. Also logs late packets and erases expired payloads.
+ * Compares the store with the queues and repairs what a crash left inconsistent: events whose packets are not all
+ * recorded, and packets that are in no queue. Also logs late packets and erases expired payloads.
  */
 export async function runWatchdog(engine: Engine): Promise<void> {
   const { ids } = engine.catalog;
@@ -32,20 +32,20 @@ export async function runWatchdog(engine: Engine): Promise<void> {
   ]);
 }
 
-interface Late {
+interface LatePackets {
   /** Up to `lateCounted`. */
   readonly packets: number;
   readonly oldest?: { readonly packet: string; readonly lateMs: number };
 }
 
 /**
- * Logs when a connector's packets start to exceed their consistency window, and when none does any more. One breach is
- * logged per episode, whatever the number of late packets. Held packets do not count: they raise their own alert.
+ * Logs when a connector's packets start to exceed their consistency window and when none does anymore. One breach is
+ * logged per episode, regardless of the number of late packets. Held packets do not count: they raise their own alert.
  */
 async function checkWindow(engine: Engine, connector: string): Promise<void> {
   const [stored] = await engine.store.read("health", [connector]);
   const breached = stored?.value.breachedSince !== undefined;
-  const { packets, oldest } = await lateOf(engine, connector);
+  const { packets, oldest } = await findLatePackets(engine, connector);
   if (breached === packets > 0) return;
   await changeHealth(engine, connector, ({ breachedSince, ...health }, now) =>
     packets > 0 ? { ...health, breachedSince: breachedSince ?? now } : health,
@@ -53,23 +53,23 @@ async function checkWindow(engine: Engine, connector: string): Promise<void> {
   engine.log(oldest ? { step: "window-breach", connector, packets, ...oldest } : { step: "window-kept", connector });
 }
 
-async function lateOf(engine: Engine, connector: string): Promise<Late> {
+async function findLatePackets(engine: Engine, connector: string): Promise<LatePackets> {
   const now = engine.clock.now();
   // Packets recorded after this cannot be late yet.
   const before = now - Math.min(...engine.sheets().sheets.map(({ windowMs }) => windowMs), defaultWindowMs);
   let packets = 0;
-  let looked = 0;
-  let oldest: Late["oldest"];
+  let scanned = 0;
+  let oldest: LatePackets["oldest"];
   const all = pagesOf((from) => engine.store.waiting(connector, { before, limit: sweepPage, ...from }));
   for await (const { items } of all) {
-    looked += items.length;
+    scanned += items.length;
     for (const { packet, progress } of items) {
       const lateMs = now - progress.queuedAt - packet.windowMs;
       if (lateMs <= 0) continue;
       packets++;
       if (lateMs > (oldest?.lateMs ?? 0)) oldest = { packet: packet.id, lateMs };
     }
-    if (looked >= lateCounted) break;
+    if (scanned >= lateCounted) break;
   }
   return { packets, ...(oldest && { oldest }) };
 }
@@ -100,7 +100,7 @@ async function requeueLost(engine: Engine, connector: string): Promise<void> {
       const [stored] = await store.read("packet", [packet.id]);
       if (!stored || stored.value.progress.tail.seq !== progress.tail.seq) continue;
       engine.log({ step: "put-back", packet: packet.id, connector });
-      await requeue(engine, stored, "no queue held it");
+      await requeue(engine, stored, "it was in no queue");
     }
   }
 }

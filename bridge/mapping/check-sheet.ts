@@ -6,7 +6,7 @@ import { type ExampleResult, testSheet } from "./try-sheet.ts";
 
 /** Result of checking one sheet. */
 export interface SheetCheck {
-  /** `ofExample` marks an issue with an example's result, as opposed to how the sheet is written. */
+  /** Problems. `ofExample` is true if the problem is an example's result, as opposed to how the sheet is written. */
   readonly issues: readonly (PlacedIssue & { readonly ofExample?: true })[];
   /** Result of each example. A failed example is also in `issues`. */
   readonly examples: readonly ExampleResult[];
@@ -38,12 +38,13 @@ export async function checkSheet(sheet: Sheet, catalog: Catalog, policy: Policy)
   return { issues, examples, warnings };
 }
 
-/** Warns about a connector name without a version if several versions exist. Such a name means the oldest. */
+/** Warns about a connector name without a version if several versions exist. Such a name refers to the oldest. */
 function versionWarnings(sheet: Sheet, catalog: Catalog): PlacedIssue[] {
   return sheet.targets.flatMap(({ name, connector }) => {
     const [oldest, ...newer] = catalog.versionsOf(connector).map(connectorId);
     if (oldest === undefined || newer.length === 0) return [];
-    const message = `${connector} has several versions and means ${oldest}; write ${[oldest, ...newer].join(" or ")}`;
+    const versions = [oldest, ...newer].join(" or ");
+    const message = `${connector} has several versions and refers to ${oldest}; write ${versions}`;
     return [{ path: ["targets", name, "connector"], message }];
   });
 }

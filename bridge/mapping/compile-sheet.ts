@@ -28,7 +28,7 @@ export interface Target {
   /** Period in which the target takes events, in ms since the epoch: `from` inclusive, `until` exclusive. */
   readonly from?: number;
   readonly until?: number;
-  /** Reads the elements from the event's data, or the address of the file that has them. */
+  /** Reads from the event's data the elements, or the address of the file that contains them. */
   readonly forEach?: Reader;
   readonly forEachPath?: string;
   /** True if the elements are the lines of a file. */
@@ -70,12 +70,12 @@ export function sheetName(file: string): string {
   return (file.split(/[\\/]/).at(-1) ?? file).replace(/\.ya?ml$/, "");
 }
 
-type Compiled =
+type CompileResult =
   | { readonly ok: true; readonly sheet: Sheet }
   | { readonly ok: false; readonly issues: readonly PlacedIssue[] };
 
-/** Compiles a document that passed the schema. Issues are located by path; the file's reader converts it to a line. */
-export function compileSheet(name: string, document: SheetDocument): Compiled {
+/** Compiles a document that passed the schema. Issues are located by path, which the file's reader converts to a line. */
+export function compileSheet(name: string, document: SheetDocument): CompileResult {
   const issues: PlacedIssue[] = [];
   const when = compileAt(document.when, ["when"], issues);
   const targets = Object.entries(document.targets).map(([targetName, target]): Target => {
@@ -191,7 +191,7 @@ function directionIssues(
 ): PlacedIssue[] {
   const issue = (key: string, message: string): PlacedIssue[] => [{ path: [...path, key], message }];
   if (direction === "outbound") {
-    if (connector === undefined) return issue("connector", "connector is missing; name a file of connectors/");
+    if (connector === undefined) return issue("connector", "connector is missing; name a connector from connectors/");
     return publish === undefined ? [] : issue("publish", 'publish is allowed only with "direction: inbound"');
   }
   if (publish === undefined) return issue("publish", "publish is missing; name the type of the HMS event it becomes");

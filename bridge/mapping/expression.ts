@@ -25,7 +25,7 @@ export interface Expression {
   readonly source: string;
   /**
    * @param bindings variables without their `$`
-   * @param now the result of `$now()` and `$millis()`, in ms since the epoch, so that a second run has the same result
+   * @param now the result of `$now()` and `$millis()`, in ms since the epoch, so that every run yields the same result
    * @throws {ExpressionError} if a limit is exceeded or JSONata fails; the message never contains the input
    */
   evaluate(input: Json, now: number, bindings?: JsonObject): Promise<Json | undefined>;
@@ -85,7 +85,7 @@ class LinearRegExp {
   }
 }
 
-/** Functions whose result differs between runs, or that bypass the limits. */
+/** Functions whose result differs between runs or that bypass the limits. */
 const unavailable = ["eval", "random", "shuffle"];
 
 /**
@@ -238,7 +238,7 @@ function checkRegexes(node: unknown): void {
 }
 
 /**
- * Returns why an expression failed. JSONata's own messages quote data, so they are used only while compiling.
+ * Returns the reason an expression failed. JSONata's own messages quote data, so they are used only while compiling.
  *
  * @param compiling true if there is no data yet, so that a message can quote only the sheet
  */

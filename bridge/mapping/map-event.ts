@@ -8,17 +8,17 @@ import type { Match } from "./match-targets.ts";
 /** Mapped fields for one target and one entity, in the target's terms and not yet vetted. */
 export interface MappedPayload extends Match {
   readonly entity: string;
-  /** Index of the roster's element. */
+  /** Index of the element in the roster. */
   readonly element?: number;
   /** Byte offset of the element in the roster's file. */
   readonly at?: number;
   /** Flat fields; a dot in a name means nesting in the request body. */
   readonly fields: JsonObject;
-  /** Reason for which the packet is recorded as held. */
+  /** Reason the packet is recorded as held. */
   readonly issue?: string;
 }
 
-/** One element of a roster: its value, or why it cannot be read. */
+/** One element of a roster: its value, or the reason it cannot be read. */
 export type Element =
   | { readonly number: number; readonly value: Json; readonly at?: number }
   | { readonly number: number; readonly issue: string };
@@ -26,14 +26,14 @@ export type Element =
 /**
  * Maps an event for one target. Returns one payload per entity, or none if nothing changed.
  *
- * Fields absent from the event are absent from the payload, and null stays null. With `send: changed`, a field is left
- * out if the event gives a previous value that equals the new one.
+ * Fields absent from the event are absent from the payload, and null stays null. With `send: changed`, a field is
+ * omitted if the event has a previous value that equals the new one.
  *
  * An element that cannot be mapped becomes a payload with an `issue`, so that the roster's other elements are still
  * sent.
  *
  * @param nowMs the result of `$now()` in a sheet: the time of acceptance in ms since the epoch
- * @param elements the elements of the roster to map; all that are in the event if absent
+ * @param elements the elements of the roster to map; if omitted, all that are in the event
  */
 export function mapEvent(
   event: SourceEvent,
@@ -197,7 +197,7 @@ function recordIn(match: Match, element: Element): EntityData | (MappedPayload &
     : { entity, data: element.value };
 }
 
-/** Names an element for a message: `data.people[3]`, or `data.rosterUri line 4` for a line of a file. */
+/** Describes an element in a message: `data.people[3]`, or `data.rosterUri line 4` for a line of a file. */
 export function elementName({ target }: Match, number: number): string {
   return target.ndjson ? `${target.forEachPath} line ${number + 1}` : `${target.forEachPath}[${number}]`;
 }

@@ -5,20 +5,24 @@ import { isJsonObject, jsonIssue } from "../values/json.ts";
 import type { Element } from "./map-event.ts";
 import type { Match } from "./match-targets.ts";
 
-/** Largest number of a roster's elements that are expanded together. */
+/** Maximum number of roster elements that are expanded together. */
 export const chunkSize = 500;
-/** Largest size of a chunk of a file. */
+/** Largest chunk of a file, in bytes. */
 const chunkBytes = 4_194_304;
 
-/** Longest line of a roster file. A longer one is held; the others are sent. */
+/** Longest line of a roster file, in bytes. The packet of a longer line is held; the others are sent. */
 export const maxLineBytes = 262_144;
 
-/** Largest number of bytes that one call of `cutLines` reads: a few seconds of work for a Lambda function. */
+/** Maximum number of bytes that one call to `cutLines` reads: a few seconds of work for a Lambda function. */
 const maxCutBytes = 268_435_456;
-/** Largest number of chunks that one call of `cutLines` returns, so that their list fits into an event's record. */
+/** Maximum number of chunks that one call to `cutLines` returns, so that their list fits into an event's record. */
 const maxCutChunks = 1_000;
 
-/** Looks up the files of an event's rosters and pins their versions. */
+/**
+ * Looks up the files of an event's rosters and pins their versions.
+ *
+ * @param known files to reuse, matched by address, instead of looking up their current versions
+ */
 export async function findRosters(
   files: FilesPort,
   event: SourceEvent,
@@ -41,7 +45,7 @@ export async function findRosters(
   return (await Promise.all(found)).flat();
 }
 
-/** Returns why a roster is held and what to do about it. */
+/** Returns the reason a roster is held and the remedy. */
 export function withRemedy({ what }: FileError): string {
   return `${what}; fix this, and publish the event again with a new id`;
 }
@@ -56,10 +60,10 @@ export interface Lines {
 }
 
 /**
- * Cuts a range of lines into chunks, up to the limits of one call. The remainder is the last range returned, without
+ * Cuts a range of lines into chunks, up to the limits of one call. A remainder is returned as the last range, without
  * `to`.
  *
- * @param maxChunks largest number of chunks to return
+ * @param maxChunks maximum number of chunks to return
  */
 export async function cutLines(
   files: FilesPort,

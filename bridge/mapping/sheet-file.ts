@@ -4,10 +4,10 @@ import { sheetSchema } from "../model/sheet-document.ts";
 import { readYaml, type YamlIssue } from "../values/yaml-file.ts";
 import { checkSheet, duplicateNameIssue } from "./check-sheet.ts";
 import { compileSheet, type PlacedIssue, type Sheet, sheetName } from "./compile-sheet.ts";
-import { schemaIssues } from "./schema-faults.ts";
+import { schemaIssues } from "./schema-issues.ts";
 import type { ExampleResult } from "./try-sheet.ts";
 
-/** The name and text of one sheet's file. */
+/** Name and text of one sheet file. */
 export interface SheetFile {
   /** Name shown in issues: `mappings/per_diem.yaml` */
   readonly file: string;
@@ -25,7 +25,7 @@ export type SheetReading =
   | { readonly ok: false; readonly issues: readonly SheetIssue[] };
 
 /**
- * Parses and compiles one mapping sheet. Returns issues for bad text and never throws.
+ * Parses and compiles one mapping sheet. Returns issues for invalid text and never throws.
  *
  * Limits: 64 KiB; YAML 1.2 core types only; at most 20 alias expansions.
  *

@@ -17,7 +17,7 @@ export function sheetSet(sheets: readonly Sheet[], policy: Policy): SheetSet {
 }
 
 /**
- * Restricts sheets to the named targets. Sheets without any of them are left out.
+ * Restricts sheets to the given targets. Sheets without any of them are omitted.
  *
  * @param targets `sheet.target`
  */

@@ -8,7 +8,7 @@ import type { Sheet } from "./compile-sheet.ts";
 import { type Element, mapEvent } from "./map-event.ts";
 import { type Match, match } from "./match-targets.ts";
 
-/** Key of the pseudonyms in previews, which differ from those that a bridge sends. */
+/** Key for the pseudonyms in previews, which differ from those that a bridge sends. */
 const previewKey = createSecretKey(Buffer.alloc(32));
 
 /** A packet that a sheet would produce. Nothing is recorded or sent. */
@@ -20,16 +20,16 @@ export interface PreviewedPacket {
   /** The fields after vetting. */
   readonly fields: JsonObject;
   readonly governance: readonly FieldDecision[];
-  /** Reason for which the packet would be held. */
+  /** Reason the packet would be held. */
   readonly held?: string;
 }
 
-/** Circumstances of a preview. */
+/** Options for a preview. */
 export interface PreviewOptions {
   readonly policy: Policy;
   /** Time of acceptance in ms since the epoch. */
   readonly nowMs: number;
-  /** Elements of the files that the event names, by address. */
+  /** Elements of the files to which the event refers, by address. */
   readonly files?: SheetExample["files"];
 }
 
@@ -63,7 +63,7 @@ export async function previewSheet(
   return packets;
 }
 
-/** Returns the elements of the file that an event names for a target, or `undefined` if they are not given. */
+/** Returns the elements of the file to which an event refers for a target, or `undefined` if they are not given. */
 function linesFor(
   event: SourceEvent,
   { target }: Match,
@@ -134,7 +134,7 @@ async function testExample(sheet: Sheet, example: SheetExample, policy: Policy):
   });
 }
 
-/** Names the differing fields, or the differing numbers of packets. */
+/** Lists the differing fields, or states the differing numbers of packets. */
 function differing(wanted: readonly JsonObject[], got: readonly JsonObject[]): string {
   if (wanted.length !== got.length) return `number of packets: expected ${wanted.length}, got ${got.length}`;
   const names = wanted.flatMap((fields, i) => {

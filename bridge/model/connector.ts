@@ -48,13 +48,13 @@ export interface Http {
   isAwake(url: string, signal?: AbortSignal, tls?: Tls): Promise<boolean>;
 }
 
-/** The environment of one attempt of a connector. */
+/** Environment of one call to a connector. */
 export interface Context<Config, Secret> {
   readonly config: Config;
   readonly secret: Secret;
   readonly http: Http;
   readonly memory: ConnectorState;
-  /** Aborts when the attempt's time limit has passed. */
+  /** Aborts when the call's time limit has passed. */
   readonly signal: AbortSignal;
 }
 
@@ -74,7 +74,7 @@ export interface S3Place {
   readonly kmsKey?: string | undefined;
 }
 
-/** AWS permissions that a connector's function needs besides its secret, or why a configuration cannot be deployed. */
+/** AWS permissions that a connector's function needs besides its secret, or the reason it cannot be deployed. */
 export type Needs = { readonly puts: readonly S3Place[] } | { readonly issue: string };
 
 /** Client of one outside system. */
@@ -85,14 +85,14 @@ export interface Connector<Config = unknown, Secret = unknown> {
   readonly version: string;
   /** `latest`: newer values win, for state. `strict`: every packet is sent in order, for journals. */
   readonly order: "latest" | "strict";
-  /** Scope of the order: one entity (the default), or all packets of the connector, as for numbered files. */
+  /** Scope of the order: one entity (the default) or the whole connector, for example for numbered files. */
   readonly lane?: "entity" | "connector";
   /**
-   * Name of the single resource that all packets change at the target. Order and known values are then kept for this
-   * resource and not per entity. If absent, each entity is a resource of its own.
+   * Name of the single resource that all packets change at the target. Order and shadow are then kept for this resource
+   * instead of per entity. If absent, each entity is a separate resource.
    */
   readonly resource?: string;
-  /** True if it can delete. Otherwise a sheet with `action: delete` for it is invalid. */
+  /** True if it can delete. If not, a sheet that uses it with `action: delete` is invalid. */
   readonly deletes?: boolean;
   /** True if sending a packet twice has no second effect. Otherwise a packet that may have landed is held. */
   readonly idempotent: boolean;
@@ -123,13 +123,13 @@ export interface Connector<Config = unknown, Secret = unknown> {
 
 /** One message from an outside system. */
 export interface InboundMessage {
-  /** Id of the message. A repeated message has the same id. */
+  /** Id of the message. It stays the same if the message is redelivered. */
   readonly id: string;
-  /** ms since the epoch */
+  /** Time of the message, in ms since the epoch. */
   readonly at: number;
   readonly data: JsonObject;
   /**
-   * Reason for which the message is quarantined, without any of its values. `data` is then shown to the operator only.
+   * Reason the message is quarantined, without any of its values. `data` is then shown only to the operator.
    */
   readonly unreadable?: string;
 }
@@ -144,7 +144,7 @@ export interface Polled {
   taken(): Promise<void>;
 }
 
-/** Reason for which a target could not be polled. */
+/** Reason a target could not be polled. */
 export interface NotPolled {
   /** Reason for the log. Contains no secret and no value from the target. */
   readonly reason: string;
@@ -213,7 +213,7 @@ export class Catalog {
   }
 
   /**
-   * Finds a connector by id, or by name. A name means the oldest version, so that adding a version changes no sheet.
+   * Finds a connector by id or by name. A name refers to the oldest version, so adding a version changes no sheet.
    */
   find(reference: string): { connector: Connector } | { issue: string } {
     const exact = this.#byId.get(reference);

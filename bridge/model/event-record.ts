@@ -16,9 +16,9 @@ export interface EventRecord {
   /** Sheets of the first run. A redelivery uses the same ones. */
   readonly sheets: readonly { readonly name: string; readonly hash: string }[];
   readonly packets: number;
-  /** When the retention period ended and the body was erased (ms), and the redacted names that were kept. */
+  /** Time the body was erased after the retention period, in ms since the epoch, and the event's source and type. */
   readonly erased?: { readonly at: number; readonly source?: string; readonly type?: string };
-  /** True while not all of its packets are confirmed to be on their queues. */
+  /** True until all its packets are confirmed to be on their queues. */
   readonly unsent?: boolean;
   /** Versions of its roster files at the time of acceptance. */
   readonly rosters?: readonly Roster[];
@@ -26,12 +26,12 @@ export interface EventRecord {
   readonly only?: JobRef & { readonly targets: readonly string[] };
   /** Chunks of a large event that are not expanded yet. */
   readonly chunks?: readonly string[];
-  /** When its chunks were last put into the inbox, or one of them was finished. ms */
+  /** Time its chunks were last enqueued or one of them was last finished, in ms since the epoch. */
   readonly chunksAt?: number;
-  /** Id of the first inbox message. The same message again is a redelivery; any other is a duplicate. */
+  /** Id of the first inbox message. A message with this id is a redelivery; any other is a duplicate. */
   readonly message: string;
   readonly duplicates: number;
-  /** Ids of the latest duplicates. One of these messages again is also a redelivery. */
+  /** Message ids of the latest duplicates, to recognize their redeliveries. */
   readonly repeats?: readonly string[];
   readonly step: Step;
   readonly tail: Tail;

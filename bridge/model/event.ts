@@ -6,13 +6,13 @@ import { isJsonObject, type JsonObject, jsonIssue } from "../values/json.ts";
 /** Largest accepted event, as UTF-8 JSON. Source: Amazon EventBridge and SQS quotas, 1 MiB. */
 export const maxEventBytes = 1_048_576;
 
-/** Prefix of the type of an event from an outside system. The connector's name follows it. */
+/** Prefix of the type of an event from an outside system, followed by the connector's name. */
 export const inboundPrefix = "inbound.";
 
-/** Prefix of the source of an HMS event converted from an inbound message. The connector's name follows it. */
+/** Prefix of the source of an HMS event converted from an inbound message, followed by the connector's name. */
 export const convertedSource = `hms.${inboundPrefix}`;
 
-/** Schema of an id, source, type or subject: no control characters, and a length that fits into an index. */
+/** Schema of an id, source, type or subject: no control characters, and short enough for an index. */
 const attribute = (max: number) =>
   z
     .string("is not text")
@@ -49,7 +49,7 @@ const sourceEventSchema = z.object({
   data: z.custom<JsonObject>(isJsonObject, "is not an object"),
 });
 
-/** A change published by an HMS service. */
+/** A change published by an HMS service, or a message from an outside system. */
 export interface SourceEvent {
   readonly id: string;
   readonly source: string;
@@ -59,9 +59,9 @@ export interface SourceEvent {
   readonly time?: string | undefined;
   /** Orders the events of one source more reliably than a clock. */
   readonly sequence?: number | undefined;
-  /** Connector of the outside system from which the change came. The change is not sent back to it. */
+  /** Name of the connector whose outside system made the change. The change is not sent back to it. */
   readonly origin?: string | undefined;
-  /** Reason for which a message from an outside system is quarantined. */
+  /** Reason a message from an outside system is quarantined. */
   readonly unreadable?: string | undefined;
   readonly data: JsonObject;
 }
@@ -115,7 +115,7 @@ function malformed(reason: string): ParsedMessage {
 }
 
 /**
- * Derives the bridge's key of an event from its source and id, which only together are unique in CloudEvents.
+ * Derives the bridge's key of an event from its source and id. In CloudEvents, only the two together are unique.
  *
  * Form: `evt-` and 16 base32 characters.
  */
@@ -123,7 +123,7 @@ export function eventKey(event: Pick<SourceEvent, "source" | "id">): string {
   return `evt-${shortId(event.source, event.id)}`;
 }
 
-/** Derives the key of a quarantined body. Equal bodies have one key, and so one record. */
+/** Derives the key of a quarantined body. Equal bodies have the same key and therefore share one record. */
 export function quarantineKey(body: string): string {
   return `evt-${shortId("malformed", hash("sha256", body))}`;
 }

@@ -17,11 +17,11 @@ export interface RecordedEvents {
 
 /** Request to release or discard many held packets. */
 export interface BulkRequest {
-  /** `release` sends packets again; `discard` closes them for good. */
+  /** `release` sends packets again; `discard` closes them permanently. */
   readonly act: "release" | "discard";
   /** Selects the held packets. Only packets recorded before the job began are included. */
   readonly filter: Omit<PacketFilter, "statuses">;
-  /** Sheets for a release: those that the packets were made with, or today's. */
+  /** Sheets for a release: `pinned` (the default), from which the packets were created, or `current`. */
   readonly sheet?: "pinned" | "current" | undefined;
   /** Reason, recorded in the ledger. */
   readonly reason: string;
@@ -45,39 +45,39 @@ export type JobWork =
 export type Job = JobWork & JobState;
 
 interface JobState {
-  /** `job-` and its beginning in µs, base 36: newer ids sort after older ones. */
+  /** `job-` and the start time in µs, in base 36, so that newer ids sort after older ones. */
   readonly id: string;
   /** The operator who started it. */
   readonly actor: string;
-  /** Largest number of packets per second. */
+  /** Maximum number of packets per second. */
   readonly perSecond?: number;
   readonly status: JobStatus;
-  /** ms since the epoch */
+  /** Start time in ms since the epoch. */
   readonly startedAt: number;
   readonly endedAt?: number;
   /** Cursor after the last finished page. */
   readonly after?: string;
-  /** Number of packets, events or lines scanned, and of packets created from them. */
+  /** Number of packets, events or lines scanned, and number of packets created or changed. */
   readonly looked: number;
   readonly made: number;
   readonly malformed?: Malformed;
-  /** End of a worker's lease, or of the wait after a failure. ms */
+  /** End of the lease of the process that runs the job, or of the wait before the next page, in ms since the epoch. */
   readonly leasedUntil?: number;
-  /** Consecutive failed pages. */
+  /** Number of consecutive failed pages. */
   readonly failures: number;
   /** Reason of the failure, or the actor who cancelled the job. */
   readonly reason?: string;
 }
 
-/** Request to send packets of a past period again. */
+/** Request to send the packets of a past period again. */
 export interface ReplayRequest {
   /** Time of recording in ms since the epoch. `from` is inclusive, `to` exclusive and no later than the job's start. */
   readonly from: number;
   readonly to: number;
   readonly connector?: string;
   /**
-   * `pinned` (the default) sends the packets as they were made. `current` maps their events with today's sheets.
-   * Today's policy applies to both.
+   * `pinned` (the default) sends the packets as they were created. `current` maps their events with the current sheets.
+   * The current policy applies to both.
    */
   readonly sheet?: "pinned" | "current";
   /** Also sends values that the target is believed to hold, as after a restore from a backup. */
@@ -88,7 +88,7 @@ export interface ReplayRequest {
 export interface Snapshot {
   readonly kind: "file";
   readonly file: FileVersion;
-  /** Time given to lines that have none. RFC 3339 */
+  /** Time to use for lines that have none (RFC 3339). */
   readonly asOf?: string;
 }
 

@@ -11,7 +11,7 @@ export function isClosed(status: Status): status is ClosedStatus {
   return (closedStatuses as readonly Status[]).includes(status);
 }
 
-/** `NOTED` records an operator's action on the bridge; all others record an HMS event. */
+/** Statuses of an event. `NOTED` is an operator's action on the bridge; all others belong to received events. */
 export const eventStatuses = ["EXPANDING", "EXPANDED", "UNMATCHED", "QUARANTINED", "NOTED"] as const;
 export type EventStatus = (typeof eventStatuses)[number];
 
@@ -27,7 +27,7 @@ export interface LedgerEntry {
   readonly chain: string;
   /** Position in the chain: 1, 2, 3 … */
   readonly seq: number;
-  /** ms since the epoch */
+  /** Time of the step, in ms since the epoch. */
   readonly at: number;
   readonly step: Step;
   readonly facts: Facts;
@@ -37,7 +37,7 @@ export interface LedgerEntry {
   readonly hash: string;
 }
 
-/** End of a chain, kept in the packet's own record, so that a truncated chain is detected. */
+/** End of a chain. It is stored in the record of the packet or event, so that a truncated chain is detected. */
 export interface Tail {
   readonly seq: number;
   readonly hash: string;

@@ -8,7 +8,7 @@ export type Outcome =
       /** Location at the target, for the operator: `/v2/rates`. */
       readonly at?: string | undefined;
       readonly status?: number | undefined;
-      /** Id that the target gave to the stored record. */
+      /** Id that the target assigned to the stored record. */
       readonly remoteId?: string | undefined;
     }
   | {
@@ -17,7 +17,7 @@ export type Outcome =
       /** If absent, `retryCodeOf` derives it from the other properties. */
       readonly code?: RetryCode | undefined;
       readonly status?: number | undefined;
-      /** Delay that the target asked for. Delivery clamps it. */
+      /** Delay requested by the target. Delivery clamps it. */
       readonly afterMs?: number | undefined;
       /** True if the target may have applied the change: the request was sent but no answer came. */
       readonly mayHaveLanded: boolean;

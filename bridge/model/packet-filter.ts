@@ -2,7 +2,7 @@ import type { Status } from "./ledger-entry.ts";
 import type { PacketRecord } from "./packet-record.ts";
 
 /**
- * Returns a predicate for the criteria that no index covers, so that every engine applies them alike.
+ * Returns a predicate for the criteria that no index covers, so that every engine applies them in the same way.
  *
  * Returns `undefined` if the filter has only times, connector and statuses.
  */
@@ -32,7 +32,7 @@ export interface PacketFilter {
   readonly entity?: string | undefined;
   /** Text contained in the id, event, type, sheet, target, connector, entity or reason, ignoring case. */
   readonly text?: string | undefined;
-  /** ms since the epoch, by time of recording: from inclusive, to exclusive */
+  /** Time of recording, in ms since the epoch: `from` inclusive, `to` exclusive. */
   readonly from?: number | undefined;
   readonly to?: number | undefined;
 }

@@ -1,7 +1,7 @@
 import type { Status, Tail } from "./ledger-entry.ts";
 import type { Packet } from "./packet.ts";
 
-/** Location of an open packet's message. */
+/** Location of an open packet: on its lane queue, in the outbox, or waiting `behind` the head of its strict lane. */
 export type MessageLocation = "lane" | "outbox" | "behind";
 
 /** The part of a packet's record that changes during delivery. */
@@ -10,53 +10,54 @@ export interface Progress {
   readonly tail: Tail;
   readonly place: MessageLocation;
   readonly tries: number;
-  /** Attempts since it last left the outbox: the back-off step. */
+  /** Number of attempts since it last left the outbox; determines the backoff delay. */
   readonly round: number;
   /**
-   * Number of times it was put on a queue. Part of the deduplication id, because SQS drops a repeated one for 5 min.
+   * Number of times it was requeued or moved to the outbox. Part of the deduplication id, because SQS drops a message
+   * whose id repeats within 5 min.
    */
   readonly puts: number;
-  /** Time of the last requeue to its lane. ms since the epoch */
+  /** Time of the last requeue to its lane, in ms since the epoch. */
   readonly putAt?: number;
   /** True if it is recorded but not yet known to be on its queue. */
   readonly unsent?: boolean;
   /**
-   * Owner of the current send. A lease that another worker finds expired means that a send may have begun.
+   * Lease of the current attempt. If it has expired but was not released, a send may have begun.
    *
    * `shadow`: etag of the packet's shadow when the lease was taken. If the etag has changed since, another packet was
    * sent to the same record meanwhile.
    */
   readonly lease?: { readonly owner: string; readonly until: number; readonly shadow?: number };
-  /** Start of the consistency window: recording, or the last requeue by a replay. ms since the epoch */
+  /** Start of the consistency window, in ms since the epoch: when the packet was recorded or last released. */
   readonly queuedAt: number;
   readonly nextTryAt?: number;
-  /** First failure while its target was up. ms */
+  /** Time of the first failure while its target was up, in ms since the epoch. */
   readonly failingSince?: number;
   /** Reason for the current status. */
   readonly reason?: string;
-  /** Id of the lane head that it waits for, in a strict lane. */
+  /** Id of the lane head that it waits for. Only in a strict lane. */
   readonly behind?: string;
   readonly closedAt?: number;
-  /** Time at which its values were erased after the retention period. Its fields are empty since then. ms */
+  /** Time its values were erased after the retention period, in ms since the epoch. Its fields are then empty. */
   readonly erasedAt?: number;
   readonly delivery?: {
     readonly at?: string;
     readonly status?: number;
     readonly remoteId?: string;
-    /** Round trip of the last attempt. */
+    /** Round-trip time of the successful attempt. */
     readonly ms: number;
   };
   /** The target's answer to a refused packet. */
   readonly answer?: string;
-  /** The packet with which an operator replaced it. */
+  /** Id of the packet that replaced it, on behalf of an operator or after an interrupted attempt. */
   readonly replacedBy?: string;
-  /** The job that last released it. */
+  /** Id of the job that last released it. */
   readonly releasedBy?: string;
 }
 
 export interface PacketRecord {
   readonly packet: Packet;
-  /** ms since the epoch */
+  /** Time of recording, in ms since the epoch. */
   readonly recordedAt: number;
   readonly progress: Progress;
 }

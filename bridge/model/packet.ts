@@ -12,23 +12,23 @@ import type { Facts } from "./ledger-entry.ts";
  */
 export const maxPacketBytes = 262_144;
 
-/** Largest time in the future that is not treated as a wrong clock. A later time is clamped. */
+/** Maximum time by which an event's own time may lie ahead of its acceptance. A later time is clamped. */
 const maxAheadMs = 5 * 60_000;
 
-/** Position of a change in time. It is fixed when the event is first accepted, and every revision shares it. */
+/** Position of a change in time, fixed when the event is first accepted. A revision changes only its `revision`. */
 export interface Version {
   readonly source: string;
   readonly sequence?: number;
-  /** ms since the epoch: the event's own time, clamped if it is in the future */
+  /** The event's own time in ms since the epoch, clamped if it is too far in the future. */
   readonly time: number;
-  /** µs since the epoch, strictly increasing in one process: the order of first acceptance */
+  /** Time of first acceptance in µs since the epoch, strictly increasing in one process. */
   readonly accepted: number;
   readonly revision: number;
 }
 
 /** The minimal set of mapped, changed, vetted fields for one target and one entity. */
 export interface Packet {
-  /** `pkt-` and 16 base32 characters over event, target, entity and revision. */
+  /** `pkt-` and 16 base32 characters, derived from event, target, entity and revision. */
   readonly id: string;
   /** The event's key: `evt-…`. */
   readonly event: string;
@@ -53,17 +53,17 @@ export interface Packet {
   readonly at?: number;
   readonly version: Version;
   readonly windowMs: number;
-  /** The packet that this one sends again. */
+  /** Id of the packet that this one replays. */
   readonly replayOf?: string;
-  /** The held packet that an operator replaced with this one. */
+  /** Id of the packet that this one replaced, on behalf of an operator or after an interrupted attempt. */
   readonly replaces?: string;
   /** True if an operator edited its fields. */
   readonly edited?: true;
-  /** True if it also sends values that the target is believed to hold. */
+  /** True if values that the target is believed to hold are sent as well. */
   readonly force?: boolean;
   /** True if the change came from the target itself. It is recorded but not sent back. */
   readonly echo?: boolean;
-  /** The job that created it. */
+  /** Id of the job that created it. */
   readonly job?: string;
 }
 
@@ -109,8 +109,8 @@ export function revise(packet: Packet, revision: number, changes: Pick<Packet, "
 }
 
 /**
- * Creates the packet that replaces another, as its next revision. It keeps the version's time, so that it is not newer
- * than the change it belongs to.
+ * Creates the packet that replaces another, as its next revision. It keeps the version's time, so that it does not
+ * count as a newer change.
  *
  * @param content the packet to send instead
  */
@@ -138,7 +138,7 @@ export function digestOf(packet: Packet, bridgeKey: KeyObject): string {
   return keyedHash(bridgeKey, packet.id, canonicalJson(packet.fields));
 }
 
-/** Facts of a packet's first ledger entry, without the version's source, which may be a person's address. */
+/** Returns the facts of a packet's first ledger entry, without the version, whose source may be a person's address. */
 export function plainFacts(packet: Packet, bridgeKey: KeyObject): Facts {
   return {
     event: packet.event,
@@ -159,7 +159,7 @@ export function plainFacts(packet: Packet, bridgeKey: KeyObject): Facts {
   };
 }
 
-/** Position of a packet in a strict lane: by sequence if its source gives one, otherwise by order of acceptance. */
+/** Returns a packet's position in a strict lane: its sequence if its source provides one, otherwise its acceptance. */
 export function strictOrder(packet: Packet): number {
   return packet.version.sequence ?? packet.version.accepted;
 }

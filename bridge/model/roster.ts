@@ -1,4 +1,4 @@
-/** The version of a file that its address referred to when it was looked up. */
+/** Version of a file at the time its address was looked up. */
 export interface FileVersion {
   readonly address: string;
   /** Changes whenever the file's content changes. */
@@ -6,5 +6,5 @@ export interface FileVersion {
   readonly bytes: number;
 }
 
-/** Roster file of one match: the version to read, or the reason for which it cannot be read. */
+/** Roster file of one match: the version to read, or the reason it cannot be read. */
 export type Roster = { readonly match: number } & (FileVersion | { readonly fault: string });

@@ -96,11 +96,11 @@ export const sheetSchema = z.strictObject({
   examples: z.array(exampleSchema).optional(),
 });
 
-/** Content of a sheet. It is stored by hash and compiled again when it is needed. */
+/** Content of a sheet. It is stored by hash and compiled again when needed. */
 export type SheetDocument = z.output<typeof sheetSchema>;
 export type SheetExample = z.output<typeof exampleSchema>;
 
-/** Returns the JSON Schema of a sheet, with which an editor completes and validates sheets. */
+/** Returns the JSON Schema of a sheet, for completion and validation in an editor. */
 export function sheetJsonSchema(): JsonObject {
   return {
     ...(z.toJSONSchema(sheetSchema, { io: "input", target: "draft-7" }) as JsonObject),

@@ -1,7 +1,7 @@
 /** Health of a connector's target, shared by all processes. */
 export interface Health {
   readonly status: "UP" | "DOWN";
-  /** Time of the last status change. ms since the epoch */
+  /** Time of the last status change, in ms since the epoch. */
   readonly since: number;
   /** Lanes of the consecutive retry outcomes since the last success. */
   readonly strikes: readonly string[];
@@ -10,13 +10,13 @@ export interface Health {
   readonly pause?: { readonly actor: string; readonly why: string; readonly at: number };
   /** Number of times the target's whole shadow was forgotten. */
   readonly shadowEpoch?: number;
-  /** Times of the last probe and poll. ms since the epoch */
+  /** Times of the last probe and poll, in ms since the epoch. */
   readonly probedAt?: number;
   readonly polledAt?: number;
   /** Time of the next redrive of the outbox (ms since the epoch), and the gap before it. */
   readonly redriveAt?: number;
   readonly redriveGapMs?: number;
-  /** Start of the current breach of the consistency window. ms since the epoch */
+  /** Start of the current breach of the consistency window, in ms since the epoch. */
   readonly breachedSince?: number;
   /** Current rate of the outbox's redrive, in packets per second. */
   readonly redrivePerSecond?: number;

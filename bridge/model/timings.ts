@@ -2,13 +2,13 @@ import * as z from "zod";
 
 const ms = z.int().positive();
 
-/** Schema of all waits and intervals. Each is a setting; tests and the demo use shorter ones. */
+/** Schema of all delays, intervals and time limits. Tests and the demo use shorter ones. */
 export const timesSchema = z.strictObject({
-  /** Waits after the first, second … failure of a lane's head. After the last one it moves to the outbox. */
+  /** Delays after the first, second … failure of a packet. If it fails after the last delay, it moves to the outbox. */
   backoffMs: z.array(ms).min(1).prefault([1_000, 2_000, 4_000, 8_000, 15_000, 30_000]),
   /** Time limit of one attempt, including fetching a token. */
   sendMs: ms.prefault(5_000),
-  /** Lifetime of a lease: longer than a connector's function may run, which is 30 s. */
+  /** Lifetime of a lease. Must exceed the time limit of a connector's function, 30 s. */
   leaseMs: ms.prefault(35_000),
   /**
    * Time for which a received message is invisible: 6 × the function's timeout. Source: AWS Lambda, "Using Lambda with
@@ -22,9 +22,12 @@ export const timesSchema = z.strictObject({
   /** Gap between two redrives of an outbox whose target is up. It doubles each time, up to `redriveMaxMs`. */
   redriveMs: ms.prefault(600_000),
   redriveMaxMs: ms.prefault(7_200_000),
-  /** Age at which a message that the table expects on a queue, and that was never confirmed, is put there again. */
+  /**
+   * Age after which an unfinished event is resumed, and a waiting packet is requeued if its connector's queues are
+   * empty. A packet that was never confirmed as enqueued is sent at once.
+   */
   putBackMs: ms.prefault(120_000),
-  /** Time for which a packet may fail while its target is up. Then it is held. */
+  /** Time for which a packet may keep failing while its target is up before it is held. */
   giveUpMs: ms.prefault(86_400_000),
   /** Interval of the maintenance loop: probe, redrive and watchdog. */
   tickMs: ms.prefault(1_000),

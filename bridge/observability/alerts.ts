@@ -17,7 +17,7 @@ export interface Alert {
 }
 
 export interface TimestampedAlert extends Alert {
-  /** ms since the epoch */
+  /** Time of the alert, in ms since the epoch. */
   readonly at: number;
 }
 
@@ -37,7 +37,7 @@ const types = new Map<string, Alert["type"]>(
 export function alertOf(line: LogLine): Alert | undefined {
   const type = types.get(line.step);
   if (!type) return undefined;
-  // The reason is left out: for a quarantined event it may quote attribute names chosen by the sender.
+  // The reason is omitted: for a quarantined event, it may quote attribute names chosen by the sender.
   const { step: _s, reason: _r, ...published } = line;
   const data = Object.fromEntries(Object.entries(published).filter(([, value]) => value !== undefined)) as JsonObject;
   return { type, subject: String(published.connector ?? published.event ?? published.chain ?? "bridge"), data };

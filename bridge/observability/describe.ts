@@ -14,7 +14,7 @@ export function sentenceOf({ step, facts }: Pick<LedgerEntry, "step" | "facts">)
     case "RETRY":
       return `not delivered${attempt}${http(facts)}; next attempt in ${inWords(Number(facts.waitMs))}`;
     case "HELD":
-      return `held for a person: ${facts.reason}${attempt}${http(facts)}${origin(facts)}${rules(facts)}`;
+      return `held for an operator: ${facts.reason}${attempt}${http(facts)}${origin(facts)}${rules(facts)}`;
     case "SENT":
       return `delivered${attempt}${http(facts)} in ${facts.ms} ms`;
     case "DISCARDED":
@@ -47,7 +47,7 @@ function namesIn({ fields }: LedgerEntry["facts"]): string {
   return Array.isArray(fields) && fields.length > 0 ? fields.join(", ") : "no fields";
 }
 
-/** Names the packet that this one replaces or replays, the edited fields and the operator; empty for a first packet. */
+/** Names the packet that this one replaces or replays, the edited fields and the operator. Empty for a new packet. */
 function origin(facts: LedgerEntry["facts"]): string {
   const { replaces, replayOf, changes } = facts;
   const what = replaces ? ` replacing ${replaces}` : replayOf ? ` replaying ${replayOf}` : "";
@@ -79,9 +79,9 @@ export interface Standing {
   /** Address at the target, as `<target>@<at>`. */
   readonly at?: string | undefined;
   readonly roundTripMs?: number | undefined;
-  /** ms since the epoch */
+  /** Time of the next attempt, in ms since the epoch. */
   readonly nextTryAt?: number | undefined;
-  /** End of the current send's lease. ms since the epoch */
+  /** End of the current attempt's lease, in ms since the epoch. */
   readonly sendingUntil?: number | undefined;
   readonly reason?: string | undefined;
 }

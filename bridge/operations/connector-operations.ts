@@ -57,7 +57,7 @@ export type RedriveResult =
   | { readonly kind: "refused"; readonly why: string };
 
 /**
- * Requests a redrive of an outbox within one tick, instead of at its scheduled time. The process that maintains the
+ * Requests a redrive of an outbox at the next tick instead of at its scheduled time. The process that maintains the
  * target carries it out, whichever process received the request.
  */
 export async function redriveNow(engine: Engine, connector: Connector, by: Actor): Promise<RedriveResult> {

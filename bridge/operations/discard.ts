@@ -8,8 +8,8 @@ import { type OperationResult, packetFor, refusedResult } from "./packet-operati
 /**
  * Closes an open packet permanently: it is not sent, and no replay sends it.
  *
- * Packets behind it in a strict lane continue. The shadow is left unchanged: if the packet may have reached the target,
- * older values are still not sent after it, and newer ones are.
+ * Packets behind it in a strict lane continue. The shadow stays unchanged: if the packet may have reached the target,
+ * older values are still not sent after it, and newer values are.
  *
  * @param seen etag of the packet as the operator saw it; if absent, any version is discarded
  */

@@ -10,7 +10,7 @@ import {
   type OperationResult,
   packetFor,
   placeOfPacket,
-  type Refused,
+  type RefusedResult,
   refusedResult,
   replace,
 } from "./packet-operation.ts";
@@ -19,7 +19,7 @@ export interface EditRequest {
   readonly id: string;
   /** Etag of the packet as the editor saw it. */
   readonly etag: number;
-  /** All fields of the new packet. A field that is left out is not sent. */
+  /** All fields of the new packet. An omitted field is not sent. */
   readonly fields: JsonObject;
 }
 
@@ -30,23 +30,23 @@ export interface FieldChange {
   readonly after?: Json;
 }
 
-/** Result that an edit would have. */
+/** Preview of an edit. */
 export interface EditPreview {
   readonly kind: "trial";
   /** The fields as they would be sent, masked as governance requires. */
   readonly fields: JsonObject;
   readonly changes: readonly FieldChange[];
   readonly governance: readonly FieldDecision[];
-  /** Reason why the edited packet would be held again. */
+  /** Reason the edited packet would be held again. */
   readonly held?: string;
 }
 
 /**
- * Replaces a held packet with one that has other fields, and sends that.
+ * Replaces a held packet with one that has different fields, and sends the new one.
  *
- * Governance checks the new packet by the current policy; if it blocks the packet, the packet is held. The ledger
- * records which fields changed (name and keyed hash), who changed them and why. If two operators edit the same packet,
- * the second gets `moved` with the current state.
+ * Governance checks the new packet against the current policy. If the policy blocks it, it is held. The ledger records
+ * which fields changed (name and keyed hash), who changed them and why. If two operators edit the same packet, the
+ * second one gets `moved` with the current state.
  */
 export async function edit(engine: Engine, request: EditRequest, by: Actor): Promise<OperationResult> {
   const act = auditFacts("edit", by);
@@ -66,7 +66,7 @@ export async function edit(engine: Engine, request: EditRequest, by: Actor): Pro
   });
 }
 
-/** Returns the result that an edit would have, without writing anything. */
+/** Previews an edit without writing anything. */
 export async function previewEdit(
   engine: Engine,
   request: EditRequest,
@@ -82,7 +82,11 @@ export async function previewEdit(
 /** Preview of an edit, with the packet it would create. */
 type PreviewWithPacket = EditPreview & { readonly packet: Packet };
 
-async function previewOf(engine: Engine, packet: Packet, wanted: JsonObject): Promise<PreviewWithPacket | Refused> {
+async function previewOf(
+  engine: Engine,
+  packet: Packet,
+  wanted: JsonObject,
+): Promise<PreviewWithPacket | RefusedResult> {
   const issue = jsonIssue(wanted) ?? (await fieldsIssue(engine, packet, wanted));
   if (issue !== undefined) return refusedResult(issue);
   const { packet: left, decisions, blocked } = await governAgain(engine, packet, wanted);
@@ -90,12 +94,12 @@ async function previewOf(engine: Engine, packet: Packet, wanted: JsonObject): Pr
   const tooLarge = sizeIssue(left);
   if (tooLarge !== undefined) return refusedResult(tooLarge);
   const changes = changesOf(packet.fields, fields);
-  if (changes.length === 0) return refusedResult("nothing is changed; to send the packet unchanged, replay it");
+  if (changes.length === 0) return refusedResult("no field was changed; to send the packet unchanged, replay it");
   const held = blocked === undefined ? {} : { held: blocked };
   return { kind: "trial", packet: left, fields, changes, governance: decisions, ...held };
 }
 
-/** Accepts only field names of the sheet or the packet: names go into the ledger, and free text could be personal data. */
+/** Allows only field names of the sheet or packet: the ledger records names, and free text could be personal data. */
 async function fieldsIssue(engine: Engine, packet: Packet, wanted: JsonObject): Promise<string | undefined> {
   const { target } = await placeOfPacket(engine, packet);
   const mapped = [...target.fields.map(({ to }) => to), ...Object.keys(target.set)];
@@ -123,7 +127,7 @@ export function changesOf(before: JsonObject, after: JsonObject): FieldChange[] 
   });
 }
 
-/** The hashes are keyed by packet and field, so the same value elsewhere has a different hash. */
+/** Hashes a change per packet and field, so the same value elsewhere has a different hash. */
 function hashedChange({ bridgeKey }: Engine, { id }: Packet, { field, before, after }: FieldChange): JsonObject {
   const hashOf = (value: Json) => keyedHash(bridgeKey, id, field, canonicalJson(value));
   return {

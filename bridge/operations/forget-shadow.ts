@@ -7,10 +7,10 @@ import { type Connector, connectorId } from "../model/connector.ts";
 import type { Health } from "../model/target-health.ts";
 
 /**
- * Forgets the shadow of one entity, or of all. The next packets are sent with all their fields, even if they seem to
- * change nothing. Field versions are kept, so no field returns to an older value.
+ * Forgets the shadow of one entity, or of all entities. The next packets are sent with all their fields, even if they
+ * seem to change nothing. Field versions are kept, so no field returns to an older value.
  *
- * @returns whether there was a shadow to forget
+ * @returns true if there was a shadow to forget
  */
 export async function forget(engine: Engine, connector: Connector, actor: string, entity?: string): Promise<boolean> {
   const id = connectorId(connector);

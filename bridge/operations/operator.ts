@@ -2,7 +2,7 @@ import type { Facts } from "../model/ledger-entry.ts";
 import { withoutPersonalData } from "../pii/redact.ts";
 import { InvalidRequestError } from "../values/bridge-error.ts";
 
-/** Operator of an action, and the reason for it. Both are recorded in the ledger. */
+/** Operator who performs an action, and the reason. Both are recorded in the ledger. */
 export interface Actor {
   /** IAM ARN on AWS, operating system user in the local engine. */
   readonly actor: string;

@@ -18,14 +18,14 @@ export type OperationResult =
   /** The packet does not allow this action; nothing was written. */
   | { readonly kind: "refused"; readonly why: string };
 
-export type Refused = Extract<OperationResult, { kind: "refused" }>;
+export type RefusedResult = Extract<OperationResult, { kind: "refused" }>;
 
-export function refusedResult(why: string): Refused {
+export function refusedResult(why: string): RefusedResult {
   return { kind: "refused", why };
 }
 
 /**
- * Loads a packet for an operator's action, and checks its status.
+ * Loads a packet for an operator's action and checks its status.
  *
  * @param etag etag the operator saw; if the packet has changed since, the result is `moved`
  */
@@ -40,7 +40,7 @@ export async function packetFor(
   if (etag !== undefined && stored.etag !== etag) return { kind: "moved", now: stored };
   const { status } = stored.value.progress;
   if (!allowed.includes(status))
-    return refusedResult(`${id} is ${status}; this needs a packet that is ${orOf(allowed)}`);
+    return refusedResult(`${id} is ${status}; this action requires a packet that is ${orOf(allowed)}`);
   return { kind: "found", stored };
 }
 
@@ -49,32 +49,32 @@ function orOf(statuses: readonly Status[]): string {
 }
 
 /**
- * Returns the sheet version and target that created a packet.
+ * Returns the sheet version and the target from which a packet was created.
  *
  * @throws if the store no longer has them
  */
 export async function placeOfPacket(engine: Engine, packet: Packet): Promise<Match> {
   const [sheet] = await pinnedSheets(engine, [{ name: packet.sheet, hash: packet.sheetHash }]);
   const target = sheet?.targets.find(({ name }) => name === packet.target);
-  if (!sheet || !target) throw new InvariantError(`${packet.id} was made by a target that its sheet does not have`);
+  if (!sheet || !target) throw new InvariantError(`${packet.id} was created for a target that its sheet does not have`);
   return { sheet, target };
 }
 
-/** A packet as the current policy allows it to leave. */
-export interface Governed {
+/** A packet in the form in which the current policy allows it to be sent. */
+export interface GovernedPacket {
   readonly packet: Packet;
   readonly decisions: readonly FieldDecision[];
-  /** Reason why it must not leave, for the operator. */
+  /** Reason it must not be sent, for the operator. */
   readonly blocked?: string;
 }
 
 /**
- * Checks a packet by the current policy, which may be stricter than when the packet was created.
+ * Checks a packet against the current policy, which may be stricter than when the packet was created.
  *
  * @param fields fields to check instead of the packet's own
  * @throws {ComplianceUnavailableError} if the compliance engine cannot be reached
  */
-export async function governAgain(engine: Engine, packet: Packet, fields = packet.fields): Promise<Governed> {
+export async function governAgain(engine: Engine, packet: Packet, fields = packet.fields): Promise<GovernedPacket> {
   const { keyPath } = (await placeOfPacket(engine, packet)).target;
   const target = { connector: packet.connector, ...(keyPath && { keyPath }) };
   const governed = await govern(engine, { target, entity: packet.entity, fields });
@@ -84,14 +84,14 @@ export async function governAgain(engine: Engine, packet: Packet, fields = packe
   return { packet: { ...readdressed, fields: governed.fields }, decisions: governed.decisions, ...blocked };
 }
 
-/** Packet that replaces a held one. */
+/** Packet that replaces a held packet. */
 export interface Replacement {
   readonly shape: Packet;
   /** Operator and reason, recorded in both packets' chains. */
   readonly act: Facts;
   /** Additional facts of the new packet's first ledger entry. */
   readonly facts: Facts;
-  /** Reason why the new packet is held: a code for the ledger, and a text for the operator. */
+  /** Reason the new packet is held: a code for the ledger, and a text for the operator. */
   readonly held?: { readonly code: string; readonly reason: string };
   readonly job?: string;
 }

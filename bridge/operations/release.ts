@@ -16,16 +16,17 @@ export interface ReleaseRequest {
   readonly etag?: number | undefined;
   /** `pinned` (default) sends the packet as it was created; `current` maps its event again with the current sheet. */
   readonly sheet?: "pinned" | "current" | undefined;
-  /** Job that releases it. */
+  /** Id of the job that releases it. */
   readonly job?: string;
 }
 
 /**
  * Releases a held packet.
  *
- * With `pinned` the packet keeps its id and therefore its idempotency key, so a target that recognizes repeats applies
- * it once. With `current` the newly mapped packet replaces it as a revision. Both are checked by the current policy. A
- * `pinned` packet that the policy blocks stays held; if the policy masks more than before, the masked packet replaces it.
+ * With `pinned`, the packet keeps its id and therefore its idempotency key, so a target that detects duplicates applies
+ * it once. With `current`, the newly mapped packet replaces it as a revision. Both are checked against the current
+ * policy. A `pinned` packet that the policy blocks stays held; if the policy masks more than before, the masked packet
+ * replaces it.
  */
 export async function release(engine: Engine, request: ReleaseRequest, by: Actor): Promise<OperationResult> {
   const act = auditFacts("release", by);
@@ -62,7 +63,7 @@ export async function planRelease(
   if (sheet === "current") return remapWithCurrentSheet(engine, packet);
   const held = (await engine.store.chain(packet.id)).at(-1);
   if (held?.facts.reason === "mapping") {
-    return refusedResult("it could not be mapped; fix the sheet and replay it with the current one, or discard it");
+    return refusedResult("it could not be mapped; fix the sheet and release it with the current sheet, or discard it");
   }
   const { packet: left, decisions, blocked } = await governAgain(engine, packet);
   if (blocked !== undefined) return refusedResult(`${blocked}; edit it, or change the policy`);
@@ -86,7 +87,7 @@ async function remapWithCurrentSheet(engine: Engine, packet: PacketRecord["packe
   };
 }
 
-/** Returns the transition that requeues a held packet like a new one: its consistency window starts now. */
+/** Returns the transition that requeues a held packet. Its consistency window starts again. */
 function requeueHeld(engine: Engine, stored: Stored<"packet">, facts: Facts, job: string | undefined) {
   const { failingSince: _f, answer: _a, ...progress } = stored.value.progress;
   const since = { round: 0, queuedAt: engine.clock.now(), ...(job !== undefined && { releasedBy: job }) };

@@ -52,7 +52,7 @@ interface Group {
   readonly end: number;
 }
 
-/** Returns where the next part of a long run begins: at the first group from which a card number would be cut off. */
+/** Returns the start of the next part of a long run: the first group at which a card number would be cut off. */
 function nextPart(groups: readonly Group[]): number | undefined {
   let digits = groups.reduce((sum, group) => sum + group.digits.length, 0);
   if (digits < longestRun) return undefined;

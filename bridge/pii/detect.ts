@@ -91,7 +91,7 @@ const timestamp = /^\d{4}-\d{2}-\d{2}(?:[T ][\d:.]{5,18}(?:Z|[+-]\d{2}:?\d{2})?)
  *
  * The time is linear in the text's length.
  *
- * @param name the name of the field, which decides about digits and dates without a label
+ * @param name the name of the field, which determines the meaning of digits and dates without a label
  */
 export function detect(text: string, name = ""): Finding[] {
   if (text.length < shortest) return [];
@@ -178,7 +178,7 @@ function encodedIn(text: string, name: string): Finding[] {
 /**
  * Replaces each finding in a text.
  *
- * @param kinds the kinds to replace; all if absent
+ * @param kinds the kinds to replace; if omitted, all kinds
  */
 export function replaceFound(
   text: string,

@@ -1,7 +1,7 @@
 import type { DataKind } from "./finding.ts";
 
 /**
- * The meaning that a label gives to the number after it.
+ * Meaning that a label gives to the number after it.
  *
  * - a data kind: the number is personal data of this kind
  * - `object` and `version`: the number is not personal, whatever its form (`part no.`)
@@ -23,7 +23,7 @@ export interface Label {
 }
 
 /**
- * Label words as regular expressions, in the languages that people fill in forms with.
+ * Label words as regular expressions, in the languages in which people fill in forms.
  *
  * A space matches a space, hyphen, underscore or nothing.
  */
@@ -435,7 +435,7 @@ function countBefore(found: readonly Label[], index: number): number {
   return low;
 }
 
-/** Largest number of cached names. Names come from sheets and, as keys, from data, so their number has no bound. */
+/** Maximum number of cached names. Names come from sheets and, as keys, from data, so their number is unbounded. */
 const maxCachedNames = 2_000;
 const cachedMeanings = new Map<string, Meaning | undefined>();
 

@@ -28,7 +28,7 @@ const masks: Readonly<Record<DataKind, (text: string) => string>> = {
   bank: (text) => maskCharacters(text, 2),
 };
 
-/** Masks a finding. The result keeps the form, and a few characters to recognize the value by. */
+/** Masks a finding. The result keeps the form and a few characters by which to recognize the value. */
 export function mask({ kind, text }: Pick<Finding, "kind" | "text">): string {
   return masks[kind](text);
 }

@@ -1,7 +1,7 @@
 /** A text in plain characters, with a map from its indexes back to the original text. */
 export interface NormalizedText {
   readonly text: string;
-  /** Returns the original index of a UTF-16 unit. For the index after the last unit: the length of the original. */
+  /** Returns the original index of a UTF-16 unit; for the index after the last unit, the length of the original. */
   at(index: number): number;
 }
 
@@ -44,7 +44,7 @@ const named: Readonly<Record<string, string>> = {
 };
 
 /**
- * Decodes escapes of HTML, URLs and JSON, and replaces look-alike characters by plain ones.
+ * Decodes escapes of HTML, URLs and JSON, and replaces look-alike characters with plain ones.
  *
  * Full-width and mathematical characters become ASCII, as do digits of other scripts and unusual hyphens, spaces and
  * dots. Zero-width characters are removed.
@@ -96,21 +96,21 @@ function fromUrl(url: string): string | undefined {
   }
 }
 
-/** Largest number of cached characters. */
+/** Maximum number of cached characters. */
 const maxCachedForms = 5_000;
-const plainForms = new Map<string, string>();
+const cachedForms = new Map<string, string>();
 
 function folded(char: string): string {
   if (char < "\x80") return char;
-  const known = plainForms.get(char);
+  const known = cachedForms.get(char);
   if (known !== undefined) return known;
   const plain = plainForm(char);
-  if (plainForms.size >= maxCachedForms) plainForms.clear();
-  plainForms.set(char, plain);
+  if (cachedForms.size >= maxCachedForms) cachedForms.clear();
+  cachedForms.set(char, plain);
   return plain;
 }
 
-/** Returns a character's ASCII form if it has one, nothing if it has no width, and else the character itself. */
+/** Returns a character's ASCII form if it has one, "" if it has no width, and otherwise the character itself. */
 function plainForm(char: string): string {
   if (char === "\u034f" || /^[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]$/.test(char)) return "";
   if (/^[\u058a\u2010-\u2015\u2043\u2212\u2e3a\u2e3b\u30fc\ufe58\ufe63\uff0d]$/.test(char)) return "-";
@@ -196,7 +196,7 @@ export function joinSpelledOut(normalized: NormalizedText): NormalizedText {
   return rewritten(read, spacedDigits, (all) => (/\d\d/.test(all) ? all : all.replaceAll(" ", "")));
 }
 
-/** Returns false if a text certainly has nothing spelled out. One pass that spares most texts `joinSpelledOut`. */
+/** Returns false if a text certainly contains nothing spelled out. Most texts then need no `joinSpelledOut`. */
 export function maySpell(text: string): boolean {
   return hints.test(text);
 }

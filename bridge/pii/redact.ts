@@ -5,8 +5,8 @@ export function withoutPersonalData(text: string): string {
   return maskText(text);
 }
 
-const redactedNames = new Map<string, string>();
-const maxRedactedNames = 1_000;
+const cachedNames = new Map<string, string>();
+const maxCachedNames = 1_000;
 
 /**
  * Masks personal data in an event's type or source, for the ledger, lists and logs.
@@ -15,10 +15,10 @@ const maxRedactedNames = 1_000;
  */
 export function redactName(name: string): string {
   // A service uses few names but logs one with every event, so results are cached.
-  let redacted = redactedNames.get(name);
+  let redacted = cachedNames.get(name);
   if (redacted !== undefined) return redacted;
   redacted = maskText(name);
-  if (redactedNames.size >= maxRedactedNames) redactedNames.clear();
-  redactedNames.set(name, redacted);
+  if (cachedNames.size >= maxCachedNames) cachedNames.clear();
+  cachedNames.set(name, redacted);
   return redacted;
 }

@@ -31,7 +31,7 @@ export function findSsns(scan: TextScan): void {
 
 /**
  * Returns false for numbers that are never issued: area 000, 666 or 900 to 999, group 00, serial 0000. An area from 900
- * is accepted as an ITIN if a label says so and the group is one of an ITIN.
+ * is accepted as an ITIN if the number has an SSN label and the group is one of an ITIN.
  *
  * Source: Social Security Administration, "Social Security Number Randomization"; IRS, "About Form W-7".
  */

@@ -1,8 +1,8 @@
 /** Source of time, injected so that a test can control it. */
 export interface Clock {
-  /** ms since the epoch */
+  /** Returns the time in ms since the epoch. */
   now(): number;
-  /** µs since the epoch, strictly increasing in one process. */
+  /** Returns the time in µs since the epoch, strictly increasing in one process. */
   stamp(): number;
   /** Runs `call` once after `ms`. The returned function cancels it. */
   after(ms: number, call: () => void): () => void;

@@ -1,6 +1,6 @@
 import { FileError } from "./files.ts";
 
-/** Longest accepted address, in UTF-16 code units. It comes from an event, so its length is not trusted. */
+/** Longest accepted address, in UTF-16 code units. The address comes from an event, so its length is limited. */
 const maxAddress = 1_024;
 
 /**
@@ -22,7 +22,7 @@ export function readAddress(text: string, protocol: "file:" | "s3:"): URL {
   return url;
 }
 
-/** Returns the address without credentials, query and fragment, any of which could be a secret. */
+/** Returns the address without credentials, query and fragment, any of which could contain a secret. */
 function redactAddress({ protocol, host, pathname }: URL): string {
   if (!pathname.startsWith("/")) return protocol;
   return `${protocol}//${host}${pathname}`;

@@ -4,7 +4,7 @@ import { BridgeError } from "../values/bridge-error.ts";
 /** Thrown if a file cannot be read and a retry would not help. */
 export class FileError extends BridgeError {
   override readonly name = "FileError";
-  /** The message without the address, for lists and the ledger: a file can be named after a person. */
+  /** The message without the address, for lists and the ledger, because a file may be named after a person. */
   readonly what: string;
 
   /** @param problem predicate that completes "the file …": `is not there` */

@@ -1,4 +1,4 @@
-/** Decision about a received message. The host of the core (a worker loop or a Lambda handler) carries it out. */
+/** Decision about a received message. The caller, a worker loop or a Lambda handler, carries it out. */
 export type MessageDisposition =
   | { readonly kind: "ack"; readonly receipt: string }
   | { readonly kind: "delay"; readonly receipt: string; readonly ms: number };

@@ -29,8 +29,8 @@ export function originOf(from: DeadLetters): QueueName {
 }
 
 /**
- * Receives after which a queue moves a message to its dead letters. A safety net only: intake and delivery decide
- * themselves when to give up on a message.
+ * Number of receives after which a queue moves a message to its dead letters. Only a safety net: intake and delivery
+ * decide themselves when to give up on a message.
  */
 export const maxReceives = 30;
 
@@ -47,7 +47,7 @@ export interface QueuePort {
   /**
    * Sends messages, and resolves when all are stored.
    *
-   * @throws if any is not stored. A repeat with the same `dedup` ids is safe for 5 min.
+   * @throws if any is not stored. Sending again with the same `dedup` ids is safe for 5 min.
    */
   send(queue: QueueName, messages: readonly NewMessage[]): Promise<void>;
   /** Receives up to `max` messages, in order within a group. A group with a message in flight yields none. */

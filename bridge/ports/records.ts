@@ -23,9 +23,9 @@ export interface StoredState {
   readonly value: Json;
 }
 
-/** State of payload retention between its rounds. */
+/** State of payload retention between two runs. */
 export interface RetentionState {
-  /** Time of the last round that reached the end. ms since the epoch */
+  /** Time of the last run that reached the end, in ms since the epoch. */
   readonly at: number;
   /** Cursors after the last page that was scanned. */
   readonly after: { readonly packet?: string; readonly event?: string };

@@ -10,7 +10,7 @@ export interface AppendedPort {
    * before a position that was returned.
    */
   read(after: string, limit: number): Promise<{ readonly entries: readonly LedgerEntry[]; readonly to: string }>;
-  /** Longest time until a written entry is visible here. ms */
+  /** Maximum time until a written entry is visible here, in ms. */
   readonly settlingMs: number;
 }
 

@@ -8,7 +8,7 @@ export type Kind = keyof Records;
 
 export interface Stored<K extends Kind> {
   readonly value: Records[K];
-  /** Number of times the record was written. */
+  /** Number of times the record has been written. */
   readonly etag: number;
 }
 
@@ -20,8 +20,8 @@ export type Put = {
     readonly value: Records[K];
     readonly etag: number;
     /**
-     * The event or packet as it was read, given if its body is to be overwritten. Without it, the body stays as it was
-     * first written.
+     * The event or packet as it was read. Set only to overwrite the body; otherwise the body stays as it was first
+     * written.
      */
     readonly erases?: Records[K];
   };
@@ -37,11 +37,11 @@ export interface PacketQuery extends PacketFilter {
 
 export interface EventQuery {
   readonly type?: string;
-  /** µs since the epoch, by time of acceptance: from inclusive, to exclusive. */
+  /** Time of acceptance in µs since the epoch: `from` inclusive, `to` exclusive. */
   readonly from?: number;
   readonly to?: number;
   readonly limit: number;
-  /** Default: in the order recorded. Newest first also includes events that have not settled yet. */
+  /** Default: in the order they were recorded. Newest first also includes events that have not settled yet. */
   readonly newestFirst?: boolean;
   /** A found event's `position`. */
   readonly after?: string;
@@ -71,7 +71,7 @@ export interface StorePort {
    * Writes all or nothing. `conflict` means that an etag did not match or that an entry's position in its chain is
    * taken: reload and decide again.
    *
-   * @throws {RangeError} if it is larger than one write allows; see recording/transaction-size.ts
+   * @throws {RangeError} if it is too large for one write; see recording/transaction-size.ts
    */
   write(puts: readonly Put[], entries?: readonly LedgerEntry[]): Promise<"written" | "conflict">;
 
@@ -84,18 +84,18 @@ export interface StorePort {
   packets(query: PacketQuery): Promise<Page<PacketRecord>>;
   /** Returns a connector's waiting packets (`QUEUED` or `RETRY`) recorded before a time, oldest first. */
   waiting(connector: string, query: { before: number; limit: number; after?: string }): Promise<Page<PacketRecord>>;
-  /** Returns a connector's packets recorded as not yet sent to their queue, read consistently. */
+  /** Returns a connector's packets that are flagged as unsent, read consistently. */
   unsent(connector: string, limit: number): Promise<Stored<"packet">[]>;
   /** Returns the oldest open packets of a strict lane, by `strictOrder`, read consistently. */
   laneOpen(lane: string, limit: number): Promise<Stored<"packet">[]>;
-  /** Returns events accepted before a time (µs) whose packets are not all known to be queued, oldest first. */
+  /** Returns events accepted before a time (µs) that are flagged as unsent, oldest first. */
   unsentEvents(before: number, limit: number): Promise<FoundEvent[]>;
   /**
    * Returns events in the order they were recorded, after a position. No event appears later before one that was
    * returned, so a reader can continue from its last position.
    */
   events(query: EventQuery): Promise<FoundEvent[]>;
-  /** Longest time until an accepted event is returned by `events`. ms */
+  /** Maximum time until an accepted event is returned by `events`, in ms. */
   readonly eventsSettleMs: number;
 
   /** Returns jobs, newest first: all, or only those that are not finished. */

@@ -1,4 +1,4 @@
-// Puts recorded packets, and events, on their queues. A packet is always written to the table first.
+// Enqueues recorded packets, and events. A packet is always written to the table first.
 import type { Engine } from "../engine.ts";
 import type { SourceEvent } from "../model/event.ts";
 import type { Facts } from "../model/ledger-entry.ts";
@@ -9,7 +9,7 @@ import { bodyText } from "../values/json.ts";
 import { inWrites, weigh } from "./transaction-size.ts";
 import { type Transition, transitionPacket } from "./transitions.ts";
 
-/** Sends packets to their lane queues. A repeat within 5 min has no effect: the deduplication ids are the same. */
+/** Sends packets to their lane queues. Safe to repeat within 5 min, because the deduplication ids are the same. */
 export async function enqueuePackets(engine: Engine, records: readonly PacketRecord[]): Promise<void> {
   const queues = new Map<QueueName, NewMessage[]>();
   for (const record of records) {
@@ -40,7 +40,7 @@ function inBatches(messages: readonly NewMessage[]): NewMessage[][] {
   const batches: NewMessage[][] = [];
   let bytesLeft = 0;
   for (const message of messages) {
-    // A UTF-16 unit is at most 3 bytes of UTF-8. Almost every body is so short that this bound is good enough.
+    // A UTF-16 unit is at most 3 bytes of UTF-8. Almost every body is short enough for this upper bound.
     const upperBound = message.body.length * 3;
     const bytes = upperBound <= maxCallBytes / maxMessages ? upperBound : Buffer.byteLength(message.body);
     const batch = batches.at(-1);
@@ -56,7 +56,8 @@ function inBatches(messages: readonly NewMessage[]): NewMessage[][] {
 }
 
 /**
- * Returns a packet's queue message. It carries the vetted packet, so an outbox can be read; the table's copy decides.
+ * Returns a packet's queue message. It contains the vetted packet, so that an outbox can be read, but the table's copy
+ * is authoritative.
  */
 export function messageOf({ packet, progress }: PacketRecord): NewMessage {
   return { group: packet.lane, dedup: `${packet.id}.${progress.puts}`, body: bodyText(packet) };
@@ -65,7 +66,7 @@ export function messageOf({ packet, progress }: PacketRecord): NewMessage {
 /**
  * Creates the transition that returns an open packet to its lane queue under a new deduplication id.
  *
- * The packet is marked as unsent, so the watchdog finds it if the process ends before the queue has the message.
+ * The packet is flagged as unsent, so the watchdog finds it if the process ends before the message is on the queue.
  */
 export function requeueTransition(engine: Engine, record: PacketRecord, why: string, facts: Facts = {}): Transition {
   const now = engine.clock.now();
@@ -73,7 +74,7 @@ export function requeueTransition(engine: Engine, record: PacketRecord, why: str
   return transitionPacket(record, now, {
     status: "QUEUED",
     facts: { place: "lane", why, ...facts },
-    // A lease that was never released is kept: it says that an attempt may have begun.
+    // A lease that was never released is kept, because it means that an attempt may have begun.
     progress: { place: "lane", puts: puts + 1, putAt: now, unsent: true, ...(lease && { lease }) },
   });
 }
@@ -88,8 +89,8 @@ export async function requeue(engine: Engine, stored: Stored<"packet">, why: str
 }
 
 /**
- * Sends those packets that are marked as unsent and clears the mark. Safe to repeat: the deduplication ids are the
- * same.
+ * Sends the packets that are flagged as unsent and clears the flag. Safe to repeat, because the deduplication ids are
+ * the same.
  */
 export async function sendUnsent(engine: Engine, packets: readonly Stored<"packet">[]): Promise<void> {
   const unsent = packets.filter(({ value }) => value.progress.unsent);
@@ -109,13 +110,13 @@ function sentPut({ value, etag }: Stored<"packet">): Put {
   return { kind: "packet", id: value.packet.id, value: { ...value, progress }, etag };
 }
 
-/** Requeues the oldest open packet of a strict lane if it waits behind another and so has no message. */
+/** Requeues the oldest open packet of a strict lane if it was waiting behind another and therefore has no message. */
 export async function wakeLaneHead(engine: Engine, lane: string): Promise<void> {
   const [head] = await engine.store.laneOpen(lane, 1);
-  if (head?.value.progress.place === "behind") await requeue(engine, head, "its turn has come");
+  if (head?.value.progress.place === "behind") await requeue(engine, head, "it is now the head of its lane");
 }
 
-/** Returns the put that stores a transition's record over the one that was read. */
+/** Returns the put that replaces the record that was read with a transition's record. */
 export function putOf({ record }: Transition, stored: Stored<"packet">): Put {
   return { kind: "packet", id: record.packet.id, value: record, etag: stored.etag };
 }

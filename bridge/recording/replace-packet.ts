@@ -31,7 +31,8 @@ export interface PacketReplacement {
 /**
  * Replaces a packet: the old one closes as `SUPERSEDED` in the transaction that records the new one.
  *
- * A crash leaves one or the other. If two processes replace the same packet at once, only one of them succeeds.
+ * After a crash, either both have happened or neither. If two processes replace the same packet at once, only one of
+ * them succeeds.
  */
 export async function replacePacket(
   engine: Engine,

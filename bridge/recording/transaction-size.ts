@@ -1,4 +1,4 @@
-// Limits of one store transaction, and the split of larger work into several.
+// Limits of one store transaction, and splitting of larger writes into several.
 import type { EventRecord } from "../model/event-record.ts";
 import type { LedgerEntry } from "../model/ledger-entry.ts";
 import type { PacketRecord } from "../model/packet-record.ts";
@@ -6,16 +6,16 @@ import type { Put } from "../ports/store.ts";
 import { bodyText } from "../values/json.ts";
 import type { Transition } from "./transitions.ts";
 
-/** Most changes in one transaction. Source: Amazon DynamoDB, `ExecuteTransaction`: 100 statements. */
+/** Maximum number of changes in one transaction. Source: Amazon DynamoDB, `ExecuteTransaction`: 100 statements. */
 export const maxChanges = 100;
 
-/** Most UTF-8 bytes in one transaction. Source: Amazon DynamoDB, 4 MB; the rest is left for attribute names. */
+/** Maximum UTF-8 bytes in one transaction. Source: Amazon DynamoDB, 4 MB; the rest is reserved for attribute names. */
 export const maxWriteBytes = 3_500_000;
 
-/** A body up to this size is kept in its packet's or event's record, which every transition rewrites. UTF-8 bytes. */
+/** Largest body, in UTF-8 bytes, stored in the record of its packet or event, which every transition rewrites. */
 export const inlineBytes = 4_096;
 
-/** Largest piece of a body that is kept apart from its record. UTF-8 bytes. Source: Amazon DynamoDB, 400 KB an item. */
+/** Largest piece, in UTF-8 bytes, of a body stored apart from its record. Source: Amazon DynamoDB, 400 KB per item. */
 export const pieceBytes = 262_144;
 
 /** Size of a write against the limits of one transaction. */
@@ -46,7 +46,7 @@ export function weighNew(created: Transition): Weight {
   return weigh([newPut(created)], [created.entry]);
 }
 
-/** @throws {RangeError} if the write is larger than one transaction */
+/** @throws {RangeError} if the write does not fit in one transaction */
 export function checkWeight(puts: readonly Put[], entries: readonly LedgerEntry[]): void {
   const { changes, bytes } = weigh(puts, entries);
   if (changes > maxChanges) throw new RangeError(`${changes} changes in one transaction; the limit is ${maxChanges}`);
@@ -97,7 +97,8 @@ function indexItemsOf(put: Put): number {
 }
 
 /**
- * Counts the pieces a body is kept in; 0 if its record holds it. A piece ends between characters, up to 3 bytes early.
+ * Counts the pieces into which a body is split; 0 if it is stored in its record. A piece ends at a character boundary,
+ * up to 3 bytes early.
  */
 export function piecesOf(bytes: number): number {
   return bytes <= inlineBytes ? 0 : Math.ceil(bytes / (pieceBytes - 3));

@@ -5,7 +5,7 @@ import { type Facts, isClosed, type LedgerEntry, type Status } from "../model/le
 import type { Packet } from "../model/packet.ts";
 import type { PacketRecord, Progress } from "../model/packet-record.ts";
 
-/** A packet's new record and the ledger entry that explains it. Both are written in one transaction. */
+/** A packet's new record and the ledger entry that documents it. Both are written in one transaction. */
 export interface Transition {
   readonly record: PacketRecord;
   readonly entry: LedgerEntry;
@@ -20,7 +20,7 @@ export interface PacketChange {
   readonly progress?: Partial<Progress>;
 }
 
-/** The status a packet is recorded with. */
+/** Initial status of a packet. */
 export interface InitialState extends PacketChange {
   readonly status: "QUEUED" | "HELD";
 }
@@ -97,7 +97,7 @@ export function createPacketRecord(packet: Packet, at: number, { status, facts, 
   };
 }
 
-/** Logs each of the new packets that is held from the start. */
+/** Logs the new packets that are held from the start. */
 export function logHeld(engine: Engine, created: readonly Transition[]): void {
   for (const { record, entry } of created) {
     if (record.progress.status !== "HELD") continue;

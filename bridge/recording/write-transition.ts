@@ -10,7 +10,7 @@ import { type PacketChange, type Transition, transitionPacket } from "./transiti
 /** A packet's next status, and everything written in the same transaction. */
 export interface TransitionWrite extends PacketChange {
   readonly puts?: readonly Put[];
-  /** A new packet that takes this one's place: recorded in the same transaction, then enqueued. */
+  /** New packet that replaces this one. It is recorded in the same transaction and then enqueued. */
   readonly replacement?: Transition;
 }
 
@@ -48,7 +48,7 @@ export async function writeTransition(
   return "written";
 }
 
-/** Finds the packet that becomes the head of a strict lane, if it waits behind the closing one and has no message. */
+/** Finds the packet that becomes the head of a strict lane if it waits behind the closing one and has no message. */
 async function nextInLane(
   engine: Engine,
   { packet: closing }: PacketRecord,

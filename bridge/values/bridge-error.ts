@@ -1,15 +1,15 @@
 /**
- * Stable names of the errors that a caller may act on.
+ * Stable codes for errors that a caller may act on.
  *
- * The API chooses its problem type, and the command line its exit code, by this code. A message can therefore be
- * reworded without changing either.
+ * The API derives the problem type from the code, and the command line its exit code. Rewording a message therefore
+ * changes neither.
  */
 export type ErrorCode =
-  /** A part of the request is invalid. Repeating it unchanged fails again. */
+  /** The request is invalid. Repeating it unchanged fails again. */
   | "invalid-request"
   /** The compliance engine gave no usable ruling. Nothing was sent. */
   | "compliance-unavailable"
-  /** The store accepts no reads or writes at present. */
+  /** The store currently accepts no reads or writes. */
   | "store-unavailable"
   /** A write's condition no longer holds, because another process wrote first. */
   | "write-conflict"
@@ -31,7 +31,7 @@ export type ErrorCode =
   | "api-problem"
   /** A packet that the caller waits for is held and needs an operator. */
   | "packet-held"
-  /** The bridge has broken one of its own rules. */
+  /** An internal invariant of the bridge was violated. */
   | "invariant-broken";
 
 /** Base class of all errors that the bridge throws itself. */
@@ -56,7 +56,7 @@ export class InvalidRequestError extends BridgeError {
   }
 }
 
-/** Reports a bug in the bridge itself: a state that its own rules exclude. */
+/** Reports a bug in the bridge itself: a state that should be impossible. */
 export class InvariantError extends BridgeError {
   override readonly name = "InvariantError";
 

@@ -2,9 +2,9 @@ import canonicalize from "canonicalize";
 import { isJsonObject, type Json, type JsonObject } from "./json.ts";
 
 /**
- * Serializes a value as canonical JSON (RFC 8785): equal values have equal texts, for hashes and comparisons.
+ * Serializes a value as canonical JSON (RFC 8785), in which equal values have equal texts, for hashing and comparing.
  *
- * A value whose keys are already sorted, such as a ledger entry, takes a third of the time.
+ * A value whose keys are already sorted, such as a ledger entry, is serialized in a third of the time.
  *
  * @throws {Error} if the value contains a lone surrogate or a number that is not finite
  */

@@ -6,14 +6,14 @@ export type Reader = (record: JsonObject) => Json | undefined;
 /**
  * Checks a dotted path such as `employee.address.zip`.
  *
- * A name may have any characters but dots. It must not be empty or name an object's prototype.
+ * A name may contain any character except a dot. It must not be empty or refer to an object's prototype.
  *
  * @returns a message, or `undefined` if the path is valid
  */
 export function pathIssue(path: string): string | undefined {
   for (const name of path.split(".")) {
     if (name === "") return `"${path}" has an empty name between its dots`;
-    if (isPrototypeKey(name)) return `"${path}" names "${name}", which is not a field`;
+    if (isPrototypeKey(name)) return `"${path}" contains "${name}", which is not allowed as a field name`;
   }
   return undefined;
 }

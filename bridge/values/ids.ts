@@ -19,12 +19,12 @@ function base32(bytes: Uint8Array): string {
   return bits > 0 ? text + alphabet[(buffer << (5 - bits)) & 31] : text;
 }
 
-/** Joins parts, each after its length, so that different lists of parts give different texts. */
+/** Joins parts, each prefixed with its length, so that different lists of parts yield different texts. */
 function preimage(parts: readonly string[]): string {
   return parts.map((part) => `${part.length}:${part}`).join("");
 }
 
-/** Derives an id from its parts: 16 base32 characters (80 bits) of SHA-256. Equal parts always give the same id. */
+/** Derives an id from its parts: 16 base32 characters (80 bits) of SHA-256. Equal parts always yield the same id. */
 export function shortId(...parts: string[]): string {
   return base32(hash("sha256", preimage(parts), "buffer").subarray(0, 10));
 }

@@ -3,7 +3,7 @@ export type Json = null | boolean | number | string | Json[] | { [key: string]: 
 
 export type JsonObject = { [key: string]: Json };
 
-/** Keys that can reach an object's prototype. They are never accepted from outside. */
+/** Keys that can reach an object's prototype. They are never accepted in input. */
 const prototypeKeys = new Set(["__proto__", "prototype", "constructor"]);
 
 export function isPrototypeKey(key: string): boolean {
@@ -56,22 +56,22 @@ export function jsonIssue(value: unknown, path = "", depth = 0): string | undefi
   return undefined;
 }
 
-/** Returns true if a key is a field's name and not data, such as an e-mail address that records are keyed by. */
+/** Returns true if a key looks like a field name rather than data, such as an e-mail address used as a key. */
 export function isPlainName(key: string): boolean {
   return /^[A-Za-z_][\w-]{0,63}$/.test(key) && key.replace(/\D/g, "").length <= maxDigits;
 }
 
-/** Most digits in a plain name (`line2`, `q3_2026`). Nearly every account or document number has more. */
+/** Maximum number of digits in a plain name (`line2`, `q3_2026`). Nearly every account or document number has more. */
 const maxDigits = 5;
 
-const bodyTexts = new WeakMap<object, string>();
+const cachedTexts = new WeakMap<object, string>();
 
-/** Serializes an event or a packet. The text is cached, because these objects never change after they are made. */
+/** Serializes an event or a packet. The text is cached, because these objects are never modified. */
 export function bodyText(body: object): string {
-  let text = bodyTexts.get(body);
+  let text = cachedTexts.get(body);
   if (text === undefined) {
     text = JSON.stringify(body);
-    bodyTexts.set(body, text);
+    cachedTexts.set(body, text);
   }
   return text;
 }

@@ -1,7 +1,7 @@
 import { type Document, isMap, isPair, isScalar, LineCounter, parseDocument } from "yaml";
 import { isJsonObject, type JsonObject, jsonIssue } from "./json.ts";
 
-/** Largest size of one file. AWS AppConfig accepts 500 KB for all compiled sheets together. */
+/** Largest file, in UTF-8 bytes. AWS AppConfig accepts 500 KB for all compiled sheets together. */
 const maxBytes = 65_536;
 
 /** One problem on one line of a file. */
@@ -21,7 +21,7 @@ export type YamlReading =
   | { readonly ok: false; readonly issues: readonly YamlIssue[] };
 
 /**
- * Parses a YAML file that a person wrote into a JSON object. Returns issues for bad text and never throws.
+ * Parses a hand-written YAML file into a JSON object. Returns issues for invalid text and never throws.
  *
  * Limits: 64 KiB; YAML 1.2 core types only; at most 20 alias expansions.
  *
@@ -53,15 +53,15 @@ export function readYaml(
   try {
     raw = yaml.toJS({ maxAliasCount: 20 });
   } catch {
-    return { ok: false, issues: [issue(1, `${what}'s aliases expand too far; write the values out`)] };
+    return { ok: false, issues: [issue(1, `${what}'s aliases expand too far; write out the values`)] };
   }
   if (!isJsonObject(raw)) return { ok: false, issues: [issue(1, `${what} is empty; ${begin}`)] };
   const unsafe = jsonIssue(raw);
-  if (unsafe) return { ok: false, issues: [issue(lineOfPathIn(lineOf, unsafe), unsafe)] };
+  if (unsafe) return { ok: false, issues: [issue(lineOfJsonIssue(lineOf, unsafe), unsafe)] };
   return { ok: true, raw, lineOf };
 }
 
-/** Returns the line of a path's node, or of its nearest existing parent. */
+/** Returns the line of the node at a path, or of its nearest existing parent. */
 export function lineOfPath(yaml: Document, lines: LineCounter, path: readonly PropertyKey[]): number {
   let node: unknown = yaml.contents;
   let offset = rangeStart(node);
@@ -90,12 +90,12 @@ function rangeStart(node: unknown): number | undefined {
     : undefined;
 }
 
-/** Returns the line of the path that a `jsonIssue` message begins with. */
-function lineOfPathIn(lineOf: (path: readonly PropertyKey[]) => number, message: string): number {
+/** Returns the line of the path at the start of a `jsonIssue` message. */
+function lineOfJsonIssue(lineOf: (path: readonly PropertyKey[]) => number, message: string): number {
   return lineOf(message.split(":")[0]?.split(".") ?? []);
 }
 
 function yamlMessage(code: string, message: string): string {
-  if (code === "DUPLICATE_KEY") return "the key is duplicated; keep one";
-  return `not YAML: ${message.split("\n")[0]}`;
+  if (code === "DUPLICATE_KEY") return "duplicate key; keep only one";
+  return `invalid YAML: ${message.split("\n")[0]}`;
 }

@@ -2,7 +2,7 @@ import * as z from "zod";
 import { type Policy, policySchema } from "../../bridge/governance/policy.ts";
 import { checkSheet, duplicateNameIssue } from "../../bridge/mapping/check-sheet.ts";
 import { compileSheet, type PlacedIssue, type Sheet, sheetName } from "../../bridge/mapping/compile-sheet.ts";
-import { schemaIssues } from "../../bridge/mapping/schema-faults.ts";
+import { schemaIssues } from "../../bridge/mapping/schema-issues.ts";
 import type { Catalog } from "../../bridge/model/connector.ts";
 import { sheetSchema } from "../../bridge/model/sheet-document.ts";
 import { type Json, type JsonObject, jsonIssue } from "../../bridge/values/json.ts";

@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject,
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join, resolve, sep } from "node:path";
-import { keyNameOf, openSeal, type SealsMade, type Signer, sealLedger } from "../../bridge/ledger/seal.ts";
+import { type CreatedSeals, keyNameOf, openSeal, type Signer, sealLedger } from "../../bridge/ledger/seal.ts";
 import type { Evidence } from "../../bridge/ledger/sealed-entries.ts";
 import type { Clock } from "../../bridge/ports/clock.ts";
 import type { RememberedSeal } from "../../bridge/ports/records.ts";
@@ -53,7 +53,7 @@ export class Sealing {
    * @returns `undefined` if another process is sealing this store
    * @throws {Error} if the folder cannot be written or holds the seals of another store
    */
-  async seal(): Promise<SealsMade | undefined> {
+  async seal(): Promise<CreatedSeals | undefined> {
     const { dir, store, clock } = this.#options;
     const lock = takeLock(join(dir, "seal.lock"));
     if (!lock) return undefined;

@@ -32,7 +32,7 @@ export function readSettings(file: string): Settings {
   try {
     raw = parse(readFileSync(file, "utf8"), { maxAliasCount: 20 }) ?? {};
   } catch (error) {
-    throw new Error(`${file}: not YAML: ${(error as Error).message.split("\n")[0]}`);
+    throw new Error(`${file}: invalid YAML: ${(error as Error).message.split("\n")[0]}`);
   }
   return checkSettings(raw, file);
 }

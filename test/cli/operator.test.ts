@@ -24,7 +24,7 @@ describe("an operator on the command line", { timeout: 120_000 }, () => {
     expect(edited.code).toBe(0);
     expect(again).toMatchObject({
       code: 1,
-      err: expect.stringMatching(/is SUPERSEDED; this needs a packet that is HELD/),
+      err: expect.stringMatching(/is SUPERSEDED; this action requires a packet that is HELD/),
     });
     expect(explained.out).toMatch(/replacing pkt-\w+ with a changed dailyRate, by \w+: payroll asked for it/);
     expect(explained.out).toContain(`replaces ${id}`);
@@ -47,7 +47,7 @@ describe("an operator on the command line", { timeout: 120_000 }, () => {
     const changed = await editWith(`ls -l "$1" > mode; sed -i 's/: 68/: 70/' "$1"`);
     vi.unstubAllEnvs();
 
-    expect(unchanged).toMatchObject({ code: 1, err: expect.stringMatching(/nothing is changed/) });
+    expect(unchanged).toMatchObject({ code: 1, err: expect.stringMatching(/no field was changed/) });
     expect(invalid).toMatchObject({ code: 2, err: expect.stringMatching(/not YAML/) });
     expect(failed).toMatchObject({ code: 3, err: expect.stringMatching(/editor exited with code 1/) });
     expect(changed).toMatchObject({ code: 0, out: expect.stringContaining("+ dailyRate: 70") });
@@ -135,7 +135,7 @@ describe("an operator on the command line", { timeout: 120_000 }, () => {
     });
     expect(await remote("explain", id)).toMatchObject({
       code: 0,
-      out: expect.stringContaining("held for a person: refused"),
+      out: expect.stringContaining("held for an operator: refused"),
     });
     expect(await remote("jobs")).toMatchObject({ code: 0 });
     expect(await remote("replay", "--from", "1h", "--dry-run")).toMatchObject({

@@ -154,7 +154,7 @@ describe("packets over the API", () => {
     });
     expect(body.story.map(({ sentence }: { sentence: string }) => sentence)).toEqual([
       "recorded with dailyRate; queued in its lane",
-      "held for a person: refused on attempt 1 (HTTP 422)",
+      "held for an operator: refused on attempt 1 (HTTP 422)",
     ]);
   });
 

@@ -127,9 +127,9 @@ async function openWork(world: World, packets: readonly PacketRecord[]): Promise
 const expectedReasons = [
   /^answered 422$/,
   /^governance blocks note|^governance blocks remark/,
-  /names the same record twice/,
+  /has the same key twice/,
 ];
-const unknowns = /may have (begun|landed)/;
+const unknowns = /may have (landed|reached the target)/;
 const expired = /^it failed for 24 h while its target was up/;
 
 function unexpectedHold(world: World, connector: string, reason = ""): string | undefined {

@@ -1,5 +1,12 @@
 import { createPublicKey, generateKeyPairSync, sign } from "node:crypto";
-import { keyNameOf, openSeal, type Sealer, type SealsMade, type Signer, sealLedger } from "../../bridge/ledger/seal.ts";
+import {
+  type CreatedSeals,
+  keyNameOf,
+  openSeal,
+  type Sealer,
+  type Signer,
+  sealLedger,
+} from "../../bridge/ledger/seal.ts";
 import type { Evidence } from "../../bridge/ledger/sealed-entries.ts";
 import type { Clock } from "../../bridge/ports/clock.ts";
 import type { RememberedSeal } from "../../bridge/ports/records.ts";
@@ -53,7 +60,7 @@ export function aKeyPair() {
 export interface Sealing extends Sealer {
   readonly seals: MemorySeals;
   readonly evidence: Evidence;
-  seal(): Promise<SealsMade>;
+  seal(): Promise<CreatedSeals>;
 }
 
 export function aSealing(appended: AppendedPort, clock: Pick<Clock, "now">): Sealing {

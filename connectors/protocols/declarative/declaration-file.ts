@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { type DocumentWords, schemaIssues } from "../../../bridge/mapping/schema-faults.ts";
+import { type DocumentWords, schemaIssues } from "../../../bridge/mapping/schema-issues.ts";
 import type { JsonObject } from "../../../bridge/values/json.ts";
 import { readYaml, type YamlIssue } from "../../../bridge/values/yaml-file.ts";
 import { type DeclarationInput, declarationSchema } from "./rest-connector.ts";

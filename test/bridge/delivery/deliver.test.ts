@@ -208,7 +208,7 @@ describe("deliver", () => {
     expect((await core.only()).progress.status).toBe("SENT");
   });
 
-  it("holds a packet whose send was cut off if the target cannot recognize a repeat", async () => {
+  it("holds a packet whose send was cut off if the target cannot detect duplicates", async () => {
     const target = fakeTarget({ idempotent: false });
     await using core = await aCore({ targets: [target] });
     await core.emit({ id: "c-1", data: { new_rate: 1 } });
@@ -219,7 +219,7 @@ describe("deliver", () => {
 
     expect(target.calls).toHaveLength(1);
     expect((await core.only()).progress.status).toBe("HELD");
-    expect((await core.only()).progress.reason).toMatch(/cannot recognize a repeat/);
+    expect((await core.only()).progress.reason).toMatch(/cannot detect duplicates/);
   });
 
   it("holds a packet whose send was cut off even if the queue loses its message", async () => {

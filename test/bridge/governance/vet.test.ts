@@ -356,7 +356,7 @@ describe("governance.yaml", () => {
       "rules:\n  - { id: a, feild: x, action: mask }",
       "governance.yaml:2: rules.0.feild: is not a key",
     ],
-    ["invalid YAML", "rules: [", "governance.yaml:1: not YAML"],
+    ["invalid YAML", "rules: [", "governance.yaml:1: invalid YAML"],
     ["an alias bomb", `a: &a [x]\nb: [${Array(100).fill("*a").join(",")}]`, "governance.yaml:"],
     ["a list", "[]", "governance.yaml:1: "],
   ])("reports %s with its line and path", (_, text, expected) => {

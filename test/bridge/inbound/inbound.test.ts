@@ -331,7 +331,7 @@ describe("inbound webhook endpoint", () => {
 
     expect(await receiveWebhook(core.engine, signed(core, rate(70), options))).toEqual({
       status: 401,
-      message: "the message is not signed by a known sender, or its time is over",
+      message: "the message has no valid signature, or its timestamp is too old or too new",
     });
     expect(await refused(core)).toBe(0);
   });
@@ -594,7 +594,10 @@ describe("an inbound sheet", () => {
       "direction: inbound\nsource_event: inbound.Payroll\ntargets:\n  hms: { publish: a, connector: Payroll, map: { a: b } }\n",
       "4: connector is not allowed in an inbound sheet: HMS is the target",
     ],
-    ["source_event: a\ntargets:\n  hms: { map: { a: b } }\n", "3: connector is missing; name a file of connectors/"],
+    [
+      "source_event: a\ntargets:\n  hms: { map: { a: b } }\n",
+      "3: connector is missing; name a connector from connectors/",
+    ],
     [
       "direction: sideways\nsource_event: a\ntargets:\n  x: { connector: A, map: { a: b } }\n",
       '1: direction is neither "outbound" nor "inbound"',

@@ -186,7 +186,7 @@ describe("accept", () => {
 
     const held = (await core.packets()).filter(({ progress }) => progress.status === "HELD");
     expect(held).toHaveLength(2);
-    expect(held[0]?.progress.reason).toMatch(/same record twice, by the same key: here in element 2;/);
+    expect(held[0]?.progress.reason).toMatch(/has the same key twice, the second time in element 2;/);
     expect(await invariantViolations(core, 1)).toEqual([]);
   });
 

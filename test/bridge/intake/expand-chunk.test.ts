@@ -45,7 +45,7 @@ describe("roster of more than 500 elements", () => {
     const held = (await core.packets()).filter(({ progress }) => progress.status === "HELD");
     expect(held).toHaveLength(1);
     expect(held[0]?.packet.entity).toMatch(/^b3 \(again, element (3|1050)\)$/);
-    expect(held[0]?.progress.reason).toMatch(/the same record twice/);
+    expect(held[0]?.progress.reason).toMatch(/the same key twice/);
     expect(target.calls.filter(({ entity }) => entity === "b3")).toHaveLength(1);
     expect(await invariantViolations(core, 1)).toEqual([]);
   });

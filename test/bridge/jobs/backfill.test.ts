@@ -126,7 +126,7 @@ describe("a back-fill of recorded events", () => {
     await core.rest();
     expect(first.made).toBe(1_101);
     expect(await reasons(core)).toEqual([
-      expect.stringContaining("the same record twice"),
+      expect.stringContaining("the same key twice"),
       "for_each: data.people is not an array in the event",
     ]);
     expect(fresh.calls).toHaveLength(1_099);
@@ -533,7 +533,7 @@ describe("targets of a back-fill", () => {
     ]);
     expect(() => targetsOf(engine, {})).toThrow("choose where to send the old data");
     expect(() => targetsOf(engine, { targets: ["rates.nobody"] })).toThrow(
-      "no sheet has a target rates.nobody; there are rates.old, rates.new",
+      "no sheet has a target rates.nobody; existing targets: rates.old, rates.new",
     );
     expect(() => targetsOf(engine, { connector: "Other@v1" })).toThrow("no sheet has a target that goes to Other@v1");
   });

@@ -185,7 +185,7 @@ describe("seal verification", () => {
 
     texts.set(1, two).set(2, one);
 
-    expect(await faultOf(sealing)).toEqual({ seal: 1, message: "says that it is seal 2" });
+    expect(await faultOf(sealing)).toEqual({ seal: 1, message: "has the statement of seal 2" });
   });
 
   it("reveals that one seal or all seals were signed again with another key", async () => {

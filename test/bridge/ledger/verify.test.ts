@@ -58,7 +58,7 @@ describe("ledger verification", () => {
 
     expect((await verifyLedger(core.engine)).fault).toMatchObject({
       chain: id,
-      message: expect.stringContaining("says DISCARDED"),
+      message: expect.stringContaining("has the status DISCARDED"),
     });
   });
 

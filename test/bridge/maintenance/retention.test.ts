@@ -175,6 +175,6 @@ describe("payload retention", () => {
     expect(await verifyLedger(engine)).not.toHaveProperty("fault");
     await later(core, 2 * dayMs);
     await blank({ dailyRate: 99 });
-    expect((await verifyLedger(engine)).fault?.message).toContain("says that they were erased");
+    expect((await verifyLedger(engine)).fault?.message).toContain("they were erased according to the ledger");
   });
 });

@@ -92,7 +92,7 @@ describe("a sheet", () => {
     [
       "a missing connector",
       "source_event: t\ntargets:\n  a:\n    map: { x: y }",
-      "mappings/x.yaml:3: connector is missing; name a file",
+      "mappings/x.yaml:3: connector is missing; name a connector",
     ],
     [
       "a missing map",
@@ -145,7 +145,7 @@ describe("a sheet", () => {
       perDiemSheet.replace("      new_rate: dailyRate", "      new_rate: a\n    set: { a: 1 }"),
       "both map to a; keep one",
     ],
-    ["a duplicate key", `${perDiemSheet}source_event: y`, "mappings/x.yaml:12: the key is duplicated; keep one"],
+    ["a duplicate key", `${perDiemSheet}source_event: y`, "mappings/x.yaml:12: duplicate key; keep only one"],
     [
       "an invalid consistency window",
       `${perDiemSheet}consistency_window: soon`,
@@ -187,8 +187,8 @@ describe("a sheet", () => {
       perDiemSheet.replace("payroll:", "Pay Roll:"),
       "mappings/x.yaml:4: Pay Roll: is not a target's name",
     ],
-    ["invalid YAML", "source_event: [a", "not YAML"],
-    ["a tab as indentation", "source_event: t\n\ttargets: x", "not YAML"],
+    ["invalid YAML", "source_event: [a", "invalid YAML"],
+    ["a tab as indentation", "source_event: t\n\ttargets: x", "invalid YAML"],
     [
       "an example without a name",
       `${perDiemSheet}examples: [{ event: { type: t }, expect: {} }]`,
@@ -220,7 +220,7 @@ describe("a sheet", () => {
       expect.stringMatching(/^mappings\/c\.yml:\d+: mappings\/c\.yaml has the same name/),
     ]);
     expect(warnings.map(issueText)).toContain(
-      "mappings/b.yaml:5: WorkForceNow has several versions and means WorkForceNow@v1; write WorkForceNow@v1 or WorkForceNow@v2",
+      "mappings/b.yaml:5: WorkForceNow has several versions and refers to WorkForceNow@v1; write WorkForceNow@v1 or WorkForceNow@v2",
     );
   });
 

@@ -152,7 +152,7 @@ describe("an edit of a held packet", () => {
 
   it.each<[string, JsonObject, RegExp]>([
     ["an unknown field", { dailyRate: 1, "123-45-6789": 2 }, /Unknown field\. This target accepts: city, /],
-    ["no change", { dailyRate: 68 }, /nothing is changed/],
+    ["no change", { dailyRate: 68 }, /no field was changed/],
     ["no field left", {}, /no fields are left; discard the packet/],
     ["a value that is not JSON", { dailyRate: Number.NaN }, /not a finite number/],
     ["a value that is too large", { dailyRate: 1, note: "x".repeat(300_000) }, /the limit is 262144/],
@@ -180,7 +180,7 @@ describe("an edit of a held packet", () => {
       await edit(core.engine, { id: packet.id, etag: await etagOf(core, packet.id), fields: {} }, jo),
     ).toMatchObject({
       kind: "refused",
-      why: expect.stringMatching(/is SENT; this needs a packet that is HELD/),
+      why: expect.stringMatching(/is SENT; this action requires a packet that is HELD/),
     });
     expect(await edit(core.engine, { id: "pkt-nothere", etag: 1, fields: {} }, jo)).toEqual({ kind: "missing" });
   });

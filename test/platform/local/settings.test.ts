@@ -37,7 +37,7 @@ describe("settings", () => {
     const file = join(folder.path, "bridge.yaml");
     writeFileSync(file, "connectors: [");
 
-    expect(() => readSettings(file)).toThrow(/^[^\n]*bridge\.yaml: not YAML: [^\n]*$/);
+    expect(() => readSettings(file)).toThrow(/^[^\n]*bridge\.yaml: invalid YAML: [^\n]*$/);
   });
 
   it("finds a connector's settings by its id before its name", () => {

@@ -123,7 +123,7 @@ describe("sheet watcher", () => {
 
     await expect(home.open()).rejects.toThrow(SheetsError);
     writeFileSync(home.lastGood, '{"sheets":[{"file":"x","text"');
-    await expect(home.open()).rejects.toThrow(/not YAML/);
+    await expect(home.open()).rejects.toThrow(/invalid YAML/);
   });
 
   it("loads governance with the sheets, and keeps the previous policy if the new one is invalid", async () => {

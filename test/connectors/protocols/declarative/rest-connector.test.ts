@@ -230,8 +230,8 @@ describe("declaration file", () => {
       exampleText.replace("BadgeOffice\n", "badge office\n"),
       "connectors/x.yaml:2: name is not a name such as BadgeOffice",
     ],
-    ["a duplicate key", `${exampleText}\nname: Other\n`, "the key is duplicated; keep one"],
-    ["invalid YAML", "name: [", "connectors/x.yaml:1: not YAML"],
+    ["a duplicate key", `${exampleText}\nname: Other\n`, "duplicate key; keep only one"],
+    ["invalid YAML", "name: [", "connectors/x.yaml:1: invalid YAML"],
     ["no content", "# nothing", 'connectors/x.yaml:1: the declaration is empty; start with "name:" and "baseUrl:"'],
     ["a hostile key", "__proto__: { a: 1 }\nname: X", "__proto__"],
   ])("reports %s with the line and a fix", (_, text, wanted) => {

@@ -3,7 +3,7 @@ import { exampleSchema, sheetSchema, targetSchema } from "../model/sheet-documen
 import { isJsonObject, type Json } from "../values/json.ts";
 import type { PlacedIssue } from "./compile-sheet.ts";
 
-/** The document's name in messages, and the keys allowed at each path. */
+/** Name of a document in messages, and the keys it allows at each path. */
 export interface DocumentWords {
   readonly what: string;
   readonly knownKeys: (path: readonly PropertyKey[]) => readonly string[];
@@ -11,7 +11,7 @@ export interface DocumentWords {
 
 const ofSheets: DocumentWords = { what: "the sheet", knownKeys: sheetKeys };
 
-/** Turns schema errors into issues in the words of the document's author. The document is a sheet by default. */
+/** Converts schema errors to issues in the terms of the document's author. The document is a sheet by default. */
 export function schemaIssues(error: z.ZodError, raw: Json, words: DocumentWords = ofSheets): PlacedIssue[] {
   return error.issues.flatMap((issue) => issuesOf(issue, raw, words));
 }
