@@ -74,7 +74,8 @@ const connectorRows: readonly ImportRow[] = [
     folder: "connectors/protocols/*",
     order: 17,
     imports: ["bridge", "connectors/protocols/declarative"],
-    packages: anyPackage,
+    // Loads the files of connectors/ by path.
+    packages: [...anyPackage, /^#computed$/],
   },
   {
     folder: "connectors/*",
@@ -153,7 +154,13 @@ const aroundRows: readonly ImportRow[] = [
   { folder: "lint", order: 30, imports: [], packages: anyPackage },
   { folder: "test/support", order: 31, imports: product, packages: anyPackage },
   { folder: "test/corpus", order: 32, imports: [...product, "test/support"], packages: anyPackage },
-  { folder: "bench", order: 33, imports: [...product, "test/support"], packages: anyPackage },
+  {
+    folder: "bench",
+    order: 33,
+    imports: [...product, "test/support"],
+    // Loads the files of another commit's tree by path.
+    packages: [...anyPackage, /^#computed$/],
+  },
   {
     folder: "test",
     order: 34,

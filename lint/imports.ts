@@ -1,12 +1,17 @@
 import { posix } from "node:path";
+import type { Node } from "oxc-parser";
 import type { Source } from "./source.ts";
 import { lineAt } from "./source.ts";
 import { walk } from "./walk.ts";
 
-/** One import of a file: `import`, `import type`, `export … from`, `import()` and the type `import("…")`. */
+/**
+ * One import of a file: `import`, `import type`, `export … from`, `import()`, `import x = require()` and the type
+ * `import("…")`.
+ */
 export interface Import {
   /** Path from the repository's root if the import is relative, otherwise the name as written. */
   readonly name: string;
+  readonly isRelative: boolean;
   readonly line: number;
 }
 
@@ -17,7 +22,11 @@ const ownName = "hms-bridge";
 export function importsOf(source: Source): Import[] {
   return requestsOf(source)
     .sort((a, b) => a.start - b.start)
-    .map(({ specifier, start }) => ({ name: resolved(source.path, specifier), line: lineAt(source, start) }));
+    .map(({ specifier, start }) => ({
+      name: resolved(source.path, specifier),
+      isRelative: specifier.startsWith("."),
+      line: lineAt(source, start),
+    }));
 }
 
 interface Request {
@@ -26,18 +35,40 @@ interface Request {
 }
 
 function requestsOf(source: Source): Request[] {
-  const { staticImports, staticExports } = source.module;
-  const found = new Map<number, string>();
-  for (const { moduleRequest } of staticImports) found.set(moduleRequest.start, moduleRequest.value);
-  for (const { moduleRequest } of staticExports.flatMap(({ entries }) => entries)) {
-    if (moduleRequest) found.set(moduleRequest.start, moduleRequest.value);
-  }
+  const found: Request[] = [];
   walk(source.program, (node) => {
-    if (node.type !== "ImportExpression" && node.type !== "TSImportType") return;
-    const { source: from } = node;
-    if (from.type === "Literal" && typeof from.value === "string") found.set(from.start, from.value);
+    const from = specifierOf(node);
+    if (from) found.push({ specifier: textOf(from) ?? computed, start: from.start });
   });
-  return Array.from(found, ([start, specifier]) => ({ specifier, start }));
+  return found;
+}
+
+/** Stands for a specifier that is not a plain text, so that no row of the table allows it. */
+const computed = "#computed";
+
+/** Returns the node that names the imported module, if a node imports one. */
+function specifierOf(node: Node): Node | undefined {
+  switch (node.type) {
+    case "ImportDeclaration":
+    case "ExportAllDeclaration":
+    case "ImportExpression":
+    case "TSImportType":
+      return node.source;
+    case "ExportNamedDeclaration":
+      return node.source ?? undefined;
+    case "TSExternalModuleReference":
+      return node.expression;
+    default:
+      return undefined;
+  }
+}
+
+/** Returns the text of a string or of a template without placeholders. */
+function textOf(node: Node): string | undefined {
+  if (node.type === "Literal" && typeof node.value === "string") return node.value;
+  if (node.type === "TemplateLiteral" && node.expressions.length === 0)
+    return node.quasis[0]?.value.cooked ?? undefined;
+  return undefined;
 }
 
 function resolved(path: string, specifier: string): string {

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseSource, type Source } from "./source.ts";
 
-const sourceFile = /\.(?:tsx?|js)$/;
+const sourceFile = /\.[cm]?[jt]sx?$/;
 
 /**
  * Reads and parses every source file of the repository, in order of path.

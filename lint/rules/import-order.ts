@@ -3,7 +3,8 @@ import type { ImportRow } from "../import-table.ts";
 import { type Import, importsOf } from "../imports.ts";
 import type { Rule } from "../rule.ts";
 
-const sourceFile = /\.(?:tsx?|js)$/;
+/** Files that other files may import relatively without being source files. */
+const dataFile = /\.(?:json|css)$/;
 
 /** Imports that `lint/import-table.ts` does not allow: up the order, across it, or a package of another folder. */
 export const importOrder: Rule = {
@@ -16,14 +17,14 @@ export const importOrder: Rule = {
       if (!row) return [];
       return importsOf(source).flatMap((found) => {
         const isSource = files.has(found.name);
-        const message = isSource ? faultOfSource(row, found) : faultOfPackage(row, found);
+        const message = isSource ? sourceIssue(row, found) : packageIssue(row, found);
         return message === undefined ? [] : [{ file: source.path, line: found.line, message }];
       });
     });
   },
 };
 
-function faultOfSource(row: ImportRow, { name }: Import): string | undefined {
+function sourceIssue(row: ImportRow, { name }: Import): string | undefined {
   const target = rowOf(name);
   // The rule for files without a row reports the target.
   if (!target || target === row) return undefined;
@@ -33,9 +34,10 @@ function faultOfSource(row: ImportRow, { name }: Import): string | undefined {
   return row.imports.some((pattern) => covers(pattern, name)) ? undefined : `${imported}, which its row does not list`;
 }
 
-function faultOfPackage(row: ImportRow, { name }: Import): string | undefined {
-  if (row.packages.some((pattern) => pattern.test(name))) return undefined;
-  return sourceFile.test(name) && !name.includes("node_modules")
-    ? `${row.folder} imports ${name}, which is not a source file of the tree`
+function packageIssue(row: ImportRow, { name, isRelative }: Import): string | undefined {
+  const isData = dataFile.test(name) || name.startsWith("node_modules/");
+  if (isRelative && !isData) return `${row.folder} imports ${name}, which is not a source file of the tree`;
+  return row.packages.some((pattern) => pattern.test(name))
+    ? undefined
     : `${row.folder} imports ${name}, which its row does not allow`;
 }

@@ -53,6 +53,18 @@ describe("import order", () => {
     expect(offenders(importOrder, { [path]: `import "${name}";` })).toEqual([]);
   });
 
+  it.each([
+    'import type { A } from "../ops/problem.js";',
+    'import "../ops/problem.ts?raw";',
+    "void import(`../ops/problem.ts`);",
+    'export {} from "../ops/problem.ts";',
+    'import problem = require("../ops/problem.ts");',
+    'void import("../ops/" + name);',
+    'export type A = import("../ops/problem.ts").A;',
+  ])("finds the disguised import in %s", (statement) => {
+    expect(offenders(importOrder, { "platform/clock.ts": statement, "ops/problem.ts": empty })).toHaveLength(1);
+  });
+
   it("lets a folder import itself, a listed earlier folder and a listed file", () => {
     const files = {
       "bridge/engine.ts": 'import "./model/event.ts";',
@@ -82,6 +94,8 @@ describe("rows of files", () => {
     "connectors/protocols/new/a.ts",
     "connectors/new/a.ts",
     "stray.js",
+    "bridge/values/a.mts",
+    "test/support/a.mjs",
   ])("finds that %s has no row", (path) => {
     expect(offenders(fileRows, { [path]: empty })).toHaveLength(1);
   });

@@ -59,8 +59,8 @@ async function runTicks(core: Core): Promise<void> {
   }
 }
 
-describe("a packet that is handled before its sender clears the unsent flag", () => {
-  it("is parked once if the connector is paused", async () => {
+describe("unsent packet", () => {
+  it("moves to the outbox once if a worker handles it before its sender clears the flag", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     await pause(core.engine, target.connector, actor);
@@ -76,7 +76,7 @@ describe("a packet that is handled before its sender clears the unsent flag", ()
     expect(await core.steps(packet.id)).toEqual(["QUEUED", "QUEUED"]);
   });
 
-  it("waits behind the head of its strict lane once", async () => {
+  it("waits behind the head of its strict lane once if a worker handles it before its sender clears the flag", async () => {
     const target = fakeTarget({ order: "strict" });
     await using core = await aCore({ targets: [target] });
     target.behave = () => refused("answered 422");
