@@ -5,7 +5,7 @@ export default defineConfig({
   test: {
     include: ["test/aws/**/*.test.ts"],
     testTimeout: 60_000,
-    hookTimeout: 180_000,
+    hookTimeout: 600_000,
     maxWorkers: 2,
   },
 });

@@ -12,9 +12,9 @@ export default defineConfig({
       // Tests that take minutes or measure run only with `npm run test:reliability`.
       ...(isReliabilityRun ? [] : ["test/reliability/load.test.ts", "test/sim/crash-points.test.ts"]),
     ],
-    testTimeout: 20_000,
-    // A synthesis bundles every function.
-    hookTimeout: 60_000,
+    // Only a hung test should reach these limits, not a test on a busy machine.
+    testTimeout: 120_000,
+    hookTimeout: 180_000,
     // CI has two cores, so more workers would only wait for each other.
     maxWorkers: 2,
     // Lets Node run TypeScript itself, as it does in production.

@@ -100,7 +100,7 @@ export async function sendUnsent(engine: Engine, packets: readonly Stored<"packe
   );
   for (const puts of inWrites(unsent.map(sentPut), (put) => weigh([put]))) {
     if ((await engine.store.write(puts)) === "written" || puts.length === 1) continue;
-    // Written one by one: a packet that was changed meanwhile has been claimed, which cleared its flag.
+    // Written one by one: a packet that was changed meanwhile has had its flag cleared by that change.
     await Promise.all(puts.map((put) => engine.store.write([put])));
   }
 }

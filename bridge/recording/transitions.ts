@@ -33,8 +33,14 @@ export interface EventChange {
   readonly fields?: Partial<EventRecord>;
 }
 
-/** Progress that is kept across transitions. A reason, a lease and a next attempt belong to one status only. */
-type KeptProgress = Omit<Progress, "status" | "tail" | "lease" | "nextTryAt" | "reason" | "behind" | "closedAt">;
+/**
+ * Progress that is kept across transitions. A reason, a lease and a next attempt belong to one status only. The `unsent`
+ * flag belongs to one message: a transition either follows that message's delivery or creates another message.
+ */
+type KeptProgress = Omit<
+  Progress,
+  "status" | "tail" | "lease" | "nextTryAt" | "reason" | "behind" | "closedAt" | "unsent"
+>;
 
 /**
  * Moves a packet to its next status. Nothing is written.
@@ -46,7 +52,7 @@ export function transitionPacket(record: PacketRecord, at: number, change: Packe
   const { progress, packet } = record;
   const { status, facts } = change;
   const entry = append(packet.id, { tail: progress.tail, step: progress.status }, { at, step: status, facts });
-  const { lease: _l, nextTryAt: _n, reason: _r, behind: _b, closedAt: _c, ...rest } = progress;
+  const { lease: _l, nextTryAt: _n, reason: _r, behind: _b, closedAt: _c, unsent: _u, ...rest } = progress;
   const kept: KeptProgress = rest;
   return {
     record: {

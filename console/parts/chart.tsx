@@ -7,7 +7,7 @@ import type { Plot } from "./plot-options.ts";
 /**
  * A connector's lag over the last hour against its consistency window, as a chart and as a table.
  *
- * The scale is logarithmic so that a few milliseconds and a window of a minute fit on one chart.
+ * The scale is logarithmic so that a few milliseconds and a one-minute window fit on one chart.
  */
 export function LagChart({ connector, now }: { readonly connector: Connector; readonly now: number }) {
   const container = useRef<HTMLDivElement>(null);

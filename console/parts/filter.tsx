@@ -139,7 +139,7 @@ interface TextInputProps {
   readonly label: string;
   readonly value: string;
   readonly onChange: (value: string | undefined) => void;
-  /** True for the input that the / key focuses. */
+  /** True if the / key focuses this input. */
   readonly hasShortcut?: boolean;
 }
 

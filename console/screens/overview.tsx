@@ -12,13 +12,13 @@ import { showToast } from "../parts/toast.tsx";
 import { useAction, usePoll } from "../poll.ts";
 import { linkTo } from "../route.ts";
 
-const everyMs = 2_000;
-const sheetsEveryMs = 15_000;
+const pollMs = 2_000;
+const sheetsPollMs = 15_000;
 
 /** Totals, connectors with their health and lag, and the latest alerts. */
 export function OverviewScreen() {
-  const connectors = usePoll("connectors", (signal) => get<Page<Connector>>("/api/connectors", {}, signal), everyMs);
-  const tally = usePoll("tally", (signal) => get<Tally>("/api/tally", {}, signal), everyMs);
+  const connectors = usePoll("connectors", (signal) => get<Page<Connector>>("/api/connectors", {}, signal), pollMs);
+  const tally = usePoll("tally", (signal) => get<Tally>("/api/tally", {}, signal), pollMs);
   const items = connectors.data?.items;
   return (
     <>
@@ -82,7 +82,7 @@ interface ConnectorsProps {
 
 function Connectors({ items, refresh }: ConnectorsProps) {
   const [chosen, setChosen] = useState<string>();
-  const sheets = usePoll("sheets", (signal) => get<Page<Sheet>>("/api/sheets", {}, signal), sheetsEveryMs);
+  const sheets = usePoll("sheets", (signal) => get<Page<Sheet>>("/api/sheets", {}, signal), sheetsPollMs);
   const mapped = sheets.data && mappedConnectors(items, sheets.data.items);
   const used = items.filter(
     ({ id, lag, lane, outbox, held }) => !mapped || mapped.has(id) || lag || lane + outbox + held > 0,
@@ -339,7 +339,7 @@ const alertTexts: Readonly<Record<string, string>> = {
 };
 
 function Alerts() {
-  const alerts = usePoll("alerts", (signal) => get<Page<Alert>>("/api/alerts", { limit: 12 }, signal), everyMs);
+  const alerts = usePoll("alerts", (signal) => get<Page<Alert>>("/api/alerts", { limit: 12 }, signal), pollMs);
   const items = alerts.data?.items;
   return (
     <section aria-labelledby="alerts">

@@ -1,7 +1,7 @@
 -- Tables and grants that the bridge needs in an Oracle database (12.2 or later). Run this as the owner of the tables, which must not be
 -- the bridge's login.
 
--- OracleAuditConnector: the frozen copy. packet_id must be the only unique column: a row whose packet_id already exists is
+-- OracleAuditConnector: the audit copy. packet_id must be the only unique column: a row whose packet_id already exists is
 -- not added again, and counts as written. From 19.11 on, prefer CREATE IMMUTABLE TABLE … NO DROP NO
 -- DELETE.
 CREATE TABLE hms_audit (

@@ -1,7 +1,7 @@
 -- Tables and grants that the bridge needs in a PostgreSQL database (15 or later). Run this as the owner of the tables, which must not be
 -- the bridge's login.
 
--- PostgresqlAuditConnector: the frozen copy. packet_id must be the only unique column: a row whose packet_id already exists is
+-- PostgresqlAuditConnector: the audit copy. packet_id must be the only unique column: a row whose packet_id already exists is
 -- not added again, and counts as written.
 CREATE TABLE hms_audit (
   packet_id   varchar(32)  PRIMARY KEY,

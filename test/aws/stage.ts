@@ -113,7 +113,7 @@ export async function deployStage({
 }
 
 /** Runs the deployment command without waiting for the mappers; the tests wait for the result they need. */
-const deployFile = "ship-now.ts";
+const deployFile = "deploy-now.ts";
 const deployNow = `import { run } from "./infra/deploy.ts";
 process.exitCode = await run(["mappings", "--now"], async () => {});
 `;

@@ -160,7 +160,7 @@ describe("planted personal data", () => {
     expect(await leakedValues(core)).toEqual([]);
   });
 
-  it("stays out of all output and errors if it is pushed through a sheet built in code", async () => {
+  it("stays out of all output and errors when pushed through a sheet built in code", async () => {
     const { core, closed, place } = await aPlantedCore();
     await using _ = core;
     using __ = place;
@@ -178,7 +178,7 @@ describe("planted personal data", () => {
     expect(await leakedValues(core, errors)).toEqual([]);
   });
 
-  it("leaves the bridge only masked or hashed if the policy says so", async () => {
+  it("reaches a target only in masked or hashed form if the policy masks or hashes every field", async () => {
     for (const action of ["mask", "hash"]) {
       const target = fakeTarget({ name: "Open" });
       const policy = `otherwise: ${action === "hash" ? "block" : "mask"}\nrules: [{ id: all, field: "*", action: ${action} }]`;

@@ -234,7 +234,7 @@ describe("bridge on a store", () => {
     expect(target.received.at(-1)?.body).toEqual({ usdPerDay: 68 });
   });
 
-  test("a back-fill sends old events to a new target once, after a preview", async () => {
+  test("a backfill sends old events to a new target exactly once, and its preview creates no packets", async () => {
     await using target = await targetServer();
     using folder = bridgeFolder(target.url);
     const [before] = perDiemSheet.split("  gis:");
@@ -259,7 +259,7 @@ describe("bridge on a store", () => {
     expect(target.received).toHaveLength(2);
   });
 
-  test("a back-fill from a file reads only allowed folders, reports invalid lines, and exits 1", async () => {
+  test("a backfill from a file exits 1 if lines are invalid and 3 if the folder is not allowed", async () => {
     await using target = await targetServer();
     using folder = bridgeFolder(target.url);
     const line = JSON.stringify({
@@ -275,10 +275,10 @@ describe("bridge on a store", () => {
 
     const { code, out } = await backfill("--file", "snapshots/rates.ndjson", "--as-of", "2026-01-01T00:00:00Z");
     const again = await backfill("--file", "snapshots/rates.ndjson", "--as-of", "2026-01-01T00:00:00Z", "--json");
-    const untimed = await backfill("--file", "snapshots/rates.ndjson", "--dry-run");
+    const withoutTime = await backfill("--file", "snapshots/rates.ndjson", "--dry-run");
     const forbidden = await backfill("--file", "elsewhere.ndjson");
 
-    expect(untimed).toMatchObject({ code: 1, out: expect.stringContaining("line 1: time: is missing") });
+    expect(withoutTime).toMatchObject({ code: 1, out: expect.stringContaining("line 1: time: is missing") });
     expect(out).toBe("2 lines scanned, 1 packet created\n1 SENT\n1 line is not an event:\n  line 2: is not JSON\n");
     expect(code).toBe(1);
     expect(JSON.parse(again.out)).toMatchObject({ looked: 2, made: 0 });

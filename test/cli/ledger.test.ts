@@ -134,7 +134,7 @@ describe("bridge ledger", () => {
     expect(code).toBe(0);
     expect(audit(folder)).toEqual({
       status: 0,
-      out: expect.stringMatching(/^good: 3 seals, up to 20.*; 0 entries not sealed yet$/),
+      out: expect.stringMatching(/^OK: seals 3 \(newest: 20.*\), entries not sealed yet 0$/),
     });
     const again = await bridge(folder.path, "ledger", "export", "--out", "ledger.ndjson");
     expect(again).toMatchObject({ code: 3, err: expect.stringContaining("already exists") });
@@ -150,7 +150,7 @@ describe("bridge ledger", () => {
     const { out } = await bridge(folder.path, "ledger", "export", "--since", at);
     folder.write("since.ndjson", out);
 
-    expect(audit(folder, "since.ndjson")).toEqual({ status: 0, out: expect.stringMatching(/^good: 2 seals/) });
+    expect(audit(folder, "since.ndjson")).toEqual({ status: 0, out: expect.stringMatching(/^OK: seals 1 /) });
     expect(out.split("\n").filter((line) => line.includes('"seal":"'))).toHaveLength(1);
   });
 
@@ -169,10 +169,10 @@ describe("bridge ledger", () => {
     const [first = 0, second = 0] = seals;
 
     expect(auditOf(lines.with(1, (lines[1] as string).replace('"step":"', '"step":"X'))).out).toMatch(/was changed$/);
-    expect(without(1).out).toBe("BROKEN: the entries before seal 1 are not those it lists");
-    expect(without(second).out).toBe("BROKEN: a seal is missing before 3");
+    expect(without(1).out).toBe("BROKEN: the entries before seal 1 do not match its list");
+    expect(without(second).out).toBe("BROKEN: seal 3 does not follow seal 1");
     expect(auditOf(lines.with(first, (lines[first] as string).replace('\\"entries\\":', '\\"entries\\":1'))).out).toBe(
-      "BROKEN: seal 1 is forged",
+      "BROKEN: the signature of seal 1 is invalid",
     );
     expect(auditOf([lines[1] as string, lines[0] as string, ...lines.slice(2)]).status).toBe(1);
   });

@@ -259,8 +259,8 @@ describe("CSV upload over SFTP", () => {
 
 describe("CSV upload to a bucket", () => {
   const env = { ...process.env };
-  const frontServer: { answer?: http.RequestListener } = {};
-  let front: http.Server;
+  const proxyOverride: { respond?: http.RequestListener } = {};
+  let proxy: http.Server;
   let folder: ReturnType<typeof home>;
   let server: S3rver;
   beforeAll(async () => {
@@ -269,9 +269,9 @@ describe("CSV upload to a bucket", () => {
     const options = { port: 0, address: "127.0.0.1", silent: true, directory: folder.path, configureBuckets };
     server = new S3rver(options);
     const { port } = await server.run();
-    // The front server can answer in place of S3rver, with failures that S3rver cannot produce.
-    front = http.createServer((request, response) => {
-      if (frontServer.answer) return frontServer.answer(request, response);
+    // The proxy server can answer in place of S3rver, with failures that S3rver cannot produce.
+    proxy = http.createServer((request, response) => {
+      if (proxyOverride.respond) return proxyOverride.respond(request, response);
       const { method = "", url = "", headers } = request;
       const forwarded = http.request({ port, method, path: url, headers }, (answer) => {
         response.writeHead(answer.statusCode ?? 500, answer.headers);
@@ -279,23 +279,23 @@ describe("CSV upload to a bucket", () => {
       });
       request.pipe(forwarded);
     });
-    await new Promise<void>((resolve) => front.listen(0, "127.0.0.1", resolve));
+    await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
     Object.assign(process.env, {
-      AWS_ENDPOINT_URL_S3: `http://127.0.0.1:${(front.address() as AddressInfo).port}`,
+      AWS_ENDPOINT_URL_S3: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
       AWS_REGION: "us-east-1",
       AWS_ACCESS_KEY_ID: "S3RVER",
       AWS_SECRET_ACCESS_KEY: "S3RVER",
     });
   });
   afterAll(async () => {
-    front.closeAllConnections();
-    front.close();
+    proxy.closeAllConnections();
+    proxy.close();
     await server.close();
     process.env = env;
     folder[Symbol.dispose]();
   });
 
-  it("writes the file of a batch as one object", async () => {
+  it("stores one object if the same packet is uploaded twice", async () => {
     const context = attemptContext(connector, { config: { to: "s3://drop/hms/rates", columns } });
 
     expect(await connector.send(aPacket(), context)).toMatchObject({ kind: "delivered" });
@@ -325,34 +325,34 @@ describe("CSV upload to a bucket", () => {
 
   // Source: Amazon S3 API Reference, "Error responses", and User Guide, "Conditional writes".
   it.each<[string, http.RequestListener, object]>([
-    ["reports that the object exists", respond(412, "PreconditionFailed"), { kind: "delivered" }],
-    ["reports a concurrent write", respond(409, "ConditionalRequestConflict"), { kind: "retry", mayHaveLanded: false }],
-    ["denies access", respond(403, "AccessDenied"), { kind: "retry", mayHaveLanded: false, reason: /denies/ }],
-    ["asks to slow down", respond(503, "SlowDown"), { kind: "retry", mayHaveLanded: true }],
-    ["fails", respond(500, "InternalError"), { kind: "retry", mayHaveLanded: true }],
-    ["breaks the connection", (request) => void request.socket.destroy(), { kind: "retry", mayHaveLanded: true }],
+    ["412, the object exists", respond(412, "PreconditionFailed"), { kind: "delivered" }],
+    ["409, a concurrent write", respond(409, "ConditionalRequestConflict"), { kind: "retry", mayHaveLanded: false }],
+    ["403, access denied", respond(403, "AccessDenied"), { kind: "retry", mayHaveLanded: false, reason: /denies/ }],
+    ["503, throttled", respond(503, "SlowDown"), { kind: "retry", mayHaveLanded: true }],
+    ["500", respond(500, "InternalError"), { kind: "retry", mayHaveLanded: true }],
+    ["a closed connection", (request) => void request.socket.destroy(), { kind: "retry", mayHaveLanded: true }],
     [
-      "sends 10 MB of unexpected data",
+      "10 MB of unexpected data",
       (_, response) => void response.writeHead(500).end("x".repeat(10_000_000)),
       { kind: "retry" },
     ],
-  ])("returns the right outcome if the bucket %s", async (_, answer, wanted) => {
+  ])("maps the S3 response to an outcome: %s", async (_, answer, expected) => {
     const context = attemptContext(connector, { config: { to: "s3://drop/hms/", columns } });
-    frontServer.answer = answer;
+    proxyOverride.respond = answer;
 
     const outcome = await connector.send(aPacket({ id: "pkt-failing" }), context);
 
-    const { reason, ...facts } = wanted as { reason?: RegExp };
-    expect(outcome).toMatchObject(facts);
+    const { reason, ...expectedFields } = expected as { reason?: RegExp };
+    expect(outcome).toMatchObject(expectedFields);
     if (reason) expect(outcome).toMatchObject({ reason: expect.stringMatching(reason) });
-    delete frontServer.answer;
+    delete proxyOverride.respond;
   });
 
   it("asks S3 not to overwrite an object and to encrypt with the configured key", async () => {
     const kmsKey = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/1a2b";
     const context = attemptContext(connector, { config: { to: "s3://drop/hms/", columns, kmsKey } });
     let seen: http.IncomingHttpHeaders = {};
-    frontServer.answer = (request, response) => {
+    proxyOverride.respond = (request, response) => {
       seen = request.headers;
       response.end();
     };
@@ -365,6 +365,6 @@ describe("CSV upload to a bucket", () => {
       "x-amz-server-side-encryption-aws-kms-key-id": kmsKey,
       "content-type": "text/csv; charset=utf-8; header=present",
     });
-    delete frontServer.answer;
+    delete proxyOverride.respond;
   });
 });

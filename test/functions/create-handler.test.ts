@@ -23,11 +23,11 @@ afterEach(() => {
 });
 
 const linesOf = () => written.map((line) => JSON.parse(line) as Record<string, unknown>);
-const metricsOf = () => linesOf().filter((line) => "_aws" in line);
-const logLinesOf = () => linesOf().filter((line) => !("_aws" in line));
+const metricsLines = () => linesOf().filter((line) => "_aws" in line);
+const logLines = () => linesOf().filter((line) => !("_aws" in line));
 
 /** Builds the context of an invocation. */
-function aCall(overrides: Partial<Context> = {}): Context {
+function aContext(overrides: Partial<Context> = {}): Context {
   return {
     functionName: "hms-bridge-mapper",
     awsRequestId: "req-1",
@@ -58,7 +58,7 @@ describe("createHandler", () => {
     });
     const before = created;
 
-    const answers = await Promise.all([handler({}, aCall()), handler({}, aCall())]);
+    const answers = await Promise.all([handler({}, aContext()), handler({}, aContext())]);
 
     expect([before, created, ...answers]).toEqual([0, 1, "done", "done"]);
   });
@@ -70,18 +70,18 @@ describe("createHandler", () => {
       return async () => "done";
     });
 
-    await expect(handler({}, aCall())).rejects.toThrow("no key yet");
-    expect(await handler({}, aCall())).toBe("done");
+    await expect(handler({}, aContext())).rejects.toThrow("no key yet");
+    expect(await handler({}, aContext())).toBe("done");
   });
 
-  it("logs a line with deployment, function, request and the line's own fields, and nothing else", async () => {
+  it("logs time, level, step, deployment, function, request and the line's own fields, and nothing else", async () => {
     const handler = logging((log) =>
       log({ step: "retry", packet: "pkt-1", connector: "Fake@v1", why: "answered", http: 503, tries: 2 }),
     );
 
-    await handler({ Records: [{ body: "a payload" }] }, aCall());
+    await handler({ Records: [{ body: "a payload" }] }, aContext());
 
-    expect(logLinesOf()).toEqual([
+    expect(logLines()).toEqual([
       {
         time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
         level: "WARN",
@@ -102,13 +102,13 @@ describe("createHandler", () => {
   it("logs the id of the current request, not of the previous one", async () => {
     const handler = logging((log) => log({ step: "expanded" }));
 
-    await handler({}, aCall({ awsRequestId: "req-1" }));
-    await handler({}, aCall({ awsRequestId: "req-2" }));
+    await handler({}, aContext({ awsRequestId: "req-1" }));
+    await handler({}, aContext({ awsRequestId: "req-2" }));
 
-    expect(logLinesOf().map(({ request }) => request)).toEqual(["req-1", "req-2"]);
+    expect(logLines().map(({ request }) => request)).toEqual(["req-1", "req-2"]);
   });
 
-  it("emits one line of metrics per connector and invocation", async () => {
+  it("emits one metrics line per connector and one for the function in each invocation", async () => {
     const handler = logging((log) => {
       log({ step: "delivered", packet: "pkt-1", connector: "Fake@v1", lagMs: 40, ageMs: 90 });
       log({ step: "delivered", packet: "pkt-2", connector: "Fake@v1", lagMs: 60 });
@@ -116,9 +116,9 @@ describe("createHandler", () => {
       log({ step: "expanded", event: "evt-1", packets: 3, ageMs: 5 });
     });
 
-    await handler({}, aCall());
+    await handler({}, aContext());
 
-    const byConnector = new Map(metricsOf().map((line) => [line.connector, line]));
+    const byConnector = new Map(metricsLines().map((line) => [line.connector, line]));
     expect(byConnector.size).toBe(3);
     expect(byConnector.get("Fake@v1")).toMatchObject({
       service: "hms-bridge",
@@ -130,7 +130,7 @@ describe("createHandler", () => {
     expect(byConnector.get(undefined)).toMatchObject({ EventsExpanded: 1, PacketsRecorded: 3, EventAge: 5 });
   });
 
-  it("publishes an invocation's alerts to the bus at its end, and makes no request without alerts", async () => {
+  it("publishes an invocation's alerts to the bus when it ends, and makes no request if there are none", async () => {
     await using server = await awsServer(({ body }) => ({ Entries: body.Entries.map(() => ({})) }));
     useAwsServer(server);
     const handler = logging((log) => {
@@ -138,8 +138,8 @@ describe("createHandler", () => {
       log({ step: "target-down", connector: "Fake@v1", why: "strikes" });
     });
 
-    await handler({}, aCall());
-    await logging((log) => log({ step: "delivered", connector: "Fake@v1" }))({}, aCall());
+    await handler({}, aContext());
+    await logging((log) => log({ step: "delivered", connector: "Fake@v1" }))({}, aContext());
 
     expect(server.asked).toHaveLength(1);
     expect(server.asked[0]?.body.Entries).toMatchObject([
@@ -161,10 +161,10 @@ describe("createHandler", () => {
       throw new Error("its own error");
     });
 
-    expect(await succeeding({}, aCall())).toBe("done");
-    await expect(failing({}, aCall())).rejects.toThrow("its own error");
+    expect(await succeeding({}, aContext())).toBe("done");
+    await expect(failing({}, aContext())).rejects.toThrow("its own error");
 
-    const failed = logLinesOf().filter(({ step }) => step === "alert-failed");
+    const failed = logLines().filter(({ step }) => step === "alert-failed");
     expect(failed).toMatchObject([
       { level: "WARN", alerts: 1 },
       { level: "WARN", alerts: 1 },
@@ -174,14 +174,14 @@ describe("createHandler", () => {
   it("starts the metrics of every invocation at zero", async () => {
     const handler = logging((log) => log({ step: "delivered", connector: "Fake@v1", lagMs: 1 }));
 
-    await handler({}, aCall());
-    await handler({}, aCall());
+    await handler({}, aContext());
+    await handler({}, aContext());
 
-    expect(metricsOf().map(({ Acknowledged }) => Acknowledged)).toEqual([1, 1]);
+    expect(metricsLines().map(({ Acknowledged }) => Acknowledged)).toEqual([1, 1]);
   });
 
   it("writes no metrics line for an invocation that counted nothing", async () => {
-    await logging(() => {})({}, aCall());
+    await logging(() => {})({}, aContext());
 
     expect(written).toEqual([]);
   });
@@ -192,9 +192,9 @@ describe("createHandler", () => {
       throw new Error("the table is unavailable");
     });
 
-    await expect(handler({}, aCall())).rejects.toThrow("the table is unavailable");
+    await expect(handler({}, aContext())).rejects.toThrow("the table is unavailable");
 
-    expect(metricsOf()).toHaveLength(1);
+    expect(metricsLines()).toHaveLength(1);
   });
 
   it("emits the collected metrics before an invocation times out", async () => {
@@ -203,9 +203,9 @@ describe("createHandler", () => {
       await new Promise(() => {});
     });
 
-    await expect(handler({}, aCall({ getRemainingTimeInMillis: () => 25 }))).rejects.toThrow();
+    await expect(handler({}, aContext({ getRemainingTimeInMillis: () => 25 }))).rejects.toThrow();
 
-    expect(metricsOf()).toHaveLength(1);
+    expect(metricsLines()).toHaveLength(1);
   });
 
   it("drops lines below the log level but still counts them", async () => {
@@ -215,9 +215,9 @@ describe("createHandler", () => {
       log({ step: "accept-failed", error: "TimeoutError" });
     });
 
-    await handler({}, aCall());
+    await handler({}, aContext());
 
-    expect(logLinesOf().map(({ step }) => step)).toEqual(["accept-failed"]);
-    expect(metricsOf()).toMatchObject([{ Retries: 1 }]);
+    expect(logLines().map(({ step }) => step)).toEqual(["accept-failed"]);
+    expect(metricsLines()).toMatchObject([{ Retries: 1 }]);
   });
 });

@@ -153,7 +153,7 @@ async function startSystem(): Promise<System> {
       const textOf = (values: readonly unknown[]) => values.map((value) => JSON.stringify(value)).join("\n");
       return {
         "the log": served.lines.join("\n"),
-        "the measurements": textOf(lines.flatMap(measuredIn)),
+        "the metrics in the log": textOf(lines.flatMap(measuredIn)),
         "the ledger": textOf(items),
         alerts: textOf(alerts.received),
         ...lists,
@@ -169,20 +169,20 @@ async function startSystem(): Promise<System> {
   };
 }
 
-/** Creates a client of the served API that adds the responses to the output. */
+/** Creates a client of the served API that adds each response to `output`, unless the response may contain values. */
 function apiClient(dir: string, output: string[]): System["call"] {
   const endpoint = readApiEndpoint(dir);
   if (!endpoint) throw new Error("the bridge serves no API");
   return async (path, body, init = {}) => {
     const headers = { authorization: `Bearer ${endpoint.token}`, "content-type": "application/json" };
     const post = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
-    const answer = await fetch(`${endpoint.url}${path}`, { headers, ...post, ...init });
-    const text = await answer.text();
-    // A preview may show what its caller typed, and the page of one packet or event may show its values.
+    const response = await fetch(`${endpoint.url}${path}`, { headers, ...post, ...init });
+    const text = await response.text();
+    // A dry run may echo its input, and the details of a packet or event may contain its values.
     const mayShowValues =
-      answer.ok && (/^\/api\/(packets|events)\/[^/?]+$/.test(path) || text.includes('"kind":"trial"'));
-    if (!mayShowValues) output.push(text, JSON.stringify([...answer.headers]));
-    return { status: answer.status, text };
+      response.ok && (/^\/api\/(packets|events)\/[^/?]+$/.test(path) || text.includes('"kind":"trial"'));
+    if (!mayShowValues) output.push(text, JSON.stringify([...response.headers]));
+    return { status: response.status, text };
   };
 }
 
@@ -190,15 +190,15 @@ function apiClient(dir: string, output: string[]): System["call"] {
 async function listsOf(call: System["call"]): Promise<Record<string, string>> {
   const allPages = async (path: string) => {
     let all = "";
-    for (let after: string | undefined = ""; after !== undefined; ) {
-      const { text } = await call(`${path}?limit=200${after}`);
+    for (let cursorQuery: string | undefined = ""; cursorQuery !== undefined; ) {
+      const { text } = await call(`${path}?limit=200${cursorQuery}`);
       const { next } = JSON.parse(text) as { next?: string };
-      after = next && `&after=${next}`;
+      cursorQuery = next && `&after=${next}`;
       all += text;
     }
     return all;
   };
-  const lists: Record<string, string> = { metrics: (await call("/metrics")).text };
+  const lists: Record<string, string> = { "the metrics endpoint": (await call("/metrics")).text };
   for (const list of ["packets", "events", "jobs", "connectors", "sheets", "alerts"]) {
     lists[`the list of ${list}`] = await allPages(`/api/${list}`);
   }

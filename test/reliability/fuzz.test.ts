@@ -15,6 +15,7 @@ import { loadCatalog } from "../../library/bridge.ts";
 import { attemptContext } from "../support/attempt-context.ts";
 import { aPacket } from "../support/builders.ts";
 import { aCore, aPolicy, fakeTarget, invariantViolations } from "../support/core.ts";
+import { cpuMs } from "../support/cpu-time.ts";
 import { home } from "../support/home.ts";
 import { jsonMutants, mutants } from "../support/mutants.ts";
 import { figure, firstSeed, inputsPerEntryPoint } from "./figure.ts";
@@ -29,9 +30,9 @@ class Slowest {
   ms = 0;
 
   async of<T>(work: () => T | Promise<T>): Promise<T> {
-    const began = performance.now();
+    const began = cpuMs();
     const result = await work();
-    this.ms = Math.max(this.ms, performance.now() - began);
+    this.ms = Math.max(this.ms, cpuMs() - began);
     return result;
   }
 }

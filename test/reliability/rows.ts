@@ -67,7 +67,8 @@ export const rows: readonly Row[] = [
   },
   {
     number: 6,
-    scenario: "a crash before and after every call of mapper, chunk, connector, probe, redrive, watchdog, replay",
+    scenario:
+      "a crash before and after every call of mapper, chunk expansion, connector, probe, redrive, watchdog and replay",
     required: "100 % of points, enumerated",
     simulated: "yes",
     proofs: [{ file: points, named: /any of its calls loses nothing in/ }],
@@ -81,7 +82,7 @@ export const rows: readonly Row[] = [
   },
   {
     number: 8,
-    scenario: "duplicates of events and messages, also after 5 min",
+    scenario: "duplicate events and messages, also after 5 min",
     simulated: "yes",
     proofs: [
       { file: order, named: /received up to five times/ },
@@ -113,7 +114,7 @@ export const rows: readonly Row[] = [
   },
   {
     number: 12,
-    scenario: "visibility or lease ends while the first attempt still runs",
+    scenario: "the visibility timeout or the lease expires while the first attempt is still running",
     simulated: "yes",
     proofs: [
       { file: order, named: /first attempt that still runs/ },
@@ -122,19 +123,19 @@ export const rows: readonly Row[] = [
   },
   {
     number: 13,
-    scenario: "a misbehaving target: 5xx, hangs, slow bodies, resets, truncated, wrong or huge responses",
+    scenario: "a misbehaving target: 5xx, hangs, slow bodies, resets, and truncated, wrong or huge responses",
     simulated: "no",
     proofs: [{ file: http, named: /^HTTP client on .* HTTP responses / }],
   },
   {
     number: 14,
-    scenario: "TLS: expired, wrong host, self-signed",
+    scenario: "TLS certificates: expired, for the wrong host, self-signed",
     simulated: "no",
     proofs: [{ file: http, named: /certificate|TLS|https/i }],
   },
   {
     number: 15,
-    scenario: "Retry-After in seconds, as a date, absurd, negative",
+    scenario: "Retry-After in seconds, as a date, absurd or negative",
     simulated: "in part",
     proofs: [{ file: http, named: /^Retry-After/ }, { file: deliver, named: /Retry-After|asked|waits %/i }, histories],
   },
@@ -153,7 +154,7 @@ export const rows: readonly Row[] = [
   },
   {
     number: 18,
-    scenario: "a flapping target, redrive under live traffic",
+    scenario: "a flapping target, with redrives under live traffic",
     required: "≥ 20 flips",
     simulated: "yes",
     proofs: [{ file: maintenance, named: /flaps/ }, histories],
@@ -167,7 +168,7 @@ export const rows: readonly Row[] = [
   },
   {
     number: 20,
-    scenario: "invalid sheets: the last valid set stays in force, the issue is reported",
+    scenario: "invalid sheets: the last valid set stays in force, and the issue is reported",
     simulated: "no",
     proofs: [
       { file: folder, named: /invalid|valid sheets/ },
@@ -178,12 +179,16 @@ export const rows: readonly Row[] = [
     number: 21,
     scenario: "a sheet changes while packets wait",
     simulated: "yes",
-    proofs: [{ file: order, named: /keeps the sheet/ }, { file: accept, named: /sheets of the first run/ }, histories],
+    proofs: [
+      { file: order, named: /keeps the sheet/ },
+      { file: accept, named: /sheets pinned by the first run/ },
+      histories,
+    ],
   },
   {
     number: 22,
     scenario:
-      "governance that is unreadable or changes; a compliance engine that is down, slow or answers garbage: nothing is sent unvetted",
+      "a policy that is unreadable or changes; a compliance engine that is down, slow or returns garbage: nothing is sent unvetted",
     simulated: "in part",
     proofs: [
       { file: folder, named: /governance|policy/ },
@@ -194,19 +199,19 @@ export const rows: readonly Row[] = [
   },
   {
     number: 23,
-    scenario: "a secret missing, rotated, slow",
+    scenario: "a missing, rotated or slow secret",
     simulated: "yes",
     proofs: [{ file: deliver, named: /credentials|secret/ }, histories],
   },
   {
     number: 24,
-    scenario: "clock ± 1 h and backward, future events",
+    scenario: "clock jumps of ± 1 h, and events from the future",
     simulated: "yes",
     proofs: [{ file: accept, named: /clamps/ }, histories],
   },
   {
     number: 25,
-    scenario: "packets of 256 KiB, events of 1 MiB and 10 MiB, and one byte more",
+    scenario: "packets of 256 KiB, events of 1 MiB and 10 MiB, and each with one byte more",
     simulated: "yes",
     proofs: [
       { file: event, named: /largest size|10 MiB|counts bytes/ },
@@ -250,7 +255,7 @@ export const rows: readonly Row[] = [
   },
   {
     number: 29,
-    scenario: "inbound: replayed, late, altered, wrong key, ping-pong",
+    scenario: "inbound messages: replayed, late, altered, signed with a wrong key, sent back to their source",
     simulated: "in part",
     proofs: [
       { file: "test/bridge/inbound/inbound.test.ts", named: /inbound webhook endpoint|one hop|not sent back/ },
@@ -259,13 +264,13 @@ export const rows: readonly Row[] = [
   },
   {
     number: 30,
-    scenario: "replay twice, overlapping, under live traffic, --force, after a change by hand",
+    scenario: "replays: repeated, overlapping, under live traffic, with --force, after a manual change",
     simulated: "yes",
     proofs: [{ file: "test/bridge/jobs/replay.test.ts" }, { file: order, named: /changed by hand/ }, histories],
   },
   {
     number: 31,
-    scenario: "a back-fill with concurrent live traffic",
+    scenario: "a backfill with concurrent live traffic",
     required: "100,000; live p99 ≤ 5 × idle",
     simulated: "no",
     proofs: [{ file: load, named: /back-fill/ }, { file: "test/bridge/jobs/backfill.test.ts" }],

@@ -15,7 +15,7 @@ const rosterStride = full ? 1 : 9;
 interface Scenario {
   readonly name: string;
   /** Prepares the world before the process begins. */
-  readonly before: (world: World) => Promise<void>;
+  readonly prepare: (world: World) => Promise<void>;
   /** Work of the process; see `World.work`. */
   readonly work: string;
   readonly stride?: number;
@@ -65,12 +65,12 @@ const targetModes: TargetMode[] = [
 ];
 
 const scenarios: readonly Scenario[] = [
-  { name: "the mapper", before: emitEvents, work: "map" },
+  { name: "the mapper", prepare: emitEvents, work: "map" },
   {
     name: "a chunk of a roster",
     work: "map",
     stride: rosterStride,
-    async before(world) {
+    async prepare(world) {
       const people = Array.from({ length: 501 }, (_, i) => ({ badge: `p${i}`, a: i }));
       await world.apply(changed("1", { people }, { type: "roster" }));
       await world.work("map");
@@ -79,9 +79,9 @@ const scenarios: readonly Scenario[] = [
   ...["Latest@v1", "Blunt@v1", "Journal@v1", "File@v1", "Mainframe@v1"].flatMap((id, target) =>
     targetModes.map(
       (mode): Scenario => ({
-        name: `the delivery to ${id} in mode ${mode}`,
+        name: `delivery to ${id} with the target in mode "${mode}"`,
         work: id,
-        async before(world) {
+        async prepare(world) {
           await mapEvents(world);
           await world.apply({ do: "mode", target, mode });
         },
@@ -89,53 +89,54 @@ const scenarios: readonly Scenario[] = [
     ),
   ),
   {
-    name: "the delivery to a target that is down",
+    name: "delivery to a target that is down",
     work: "Latest@v1",
-    async before(world) {
+    async prepare(world) {
       await mapEvents(world);
       await changeHealth(world.core.engine, "Latest@v1", markDown);
     },
   },
-  { name: "the probe of a recovered target and its redrive", before: parkPackets, work: "maintain" },
+  { name: "the probe of recovered targets and the redrive of their outboxes", prepare: parkPackets, work: "maintain" },
   {
-    name: "the acceleration of a redrive",
+    name: "the rate increase of a running redrive",
     work: "maintain",
-    async before(world) {
+    async prepare(world) {
       await parkPackets(world);
       await world.work("maintain");
     },
   },
   {
-    name: "the watchdog after a queue was purged",
+    name: "the watchdog after all lane queues and outboxes are purged",
     work: "maintain",
-    async before(world) {
+    async prepare(world) {
       await mapEvents(world);
       for (const target of world.targets.keys()) await world.apply({ do: "purge", target });
       await world.apply({ do: "wait", ms: 130_000 });
     },
   },
   {
-    name: "the watchdog after a crash of the mapper",
+    name: "the watchdog after the mapper crashes",
     work: "maintain",
-    async before(world) {
+    async prepare(world) {
       await emitEvents(world);
-      // The crash follows the write and precedes the send. The inbox messages stay invisible for 180 s.
+      // Crashes after some packets are recorded and before any is enqueued. The inbox messages stay invisible for 180 s,
+      // so after 130 s only the watchdog can find the packets.
       await world.work("map", { call: 4, after: true });
       await world.apply({ do: "wait", ms: 130_000 });
     },
   },
   {
-    name: "a replay",
+    name: "a forced replay",
     work: "jobs",
-    async before(world) {
+    async prepare(world) {
       await deliverPackets(world);
       await world.apply({ do: "replay", force: true });
     },
   },
   {
-    name: "a back-fill of a snapshot",
+    name: "a backfill from a snapshot file",
     work: "jobs",
-    async before(world) {
+    async prepare(world) {
       await deliverPackets(world);
       const lines = [1, 2, 2, 3].map((n) => snapshotLine(n, world.now));
       await world.apply({ do: "backfill", lines, targets: ["record.latest", "record.journal"] });
@@ -146,7 +147,7 @@ const scenarios: readonly Scenario[] = [
 /** Runs a scenario's process with one or more crashes, then without, and returns the violations. */
 async function violationsAfter(scenario: Scenario, ...crashes: readonly Crash[]): Promise<string[]> {
   await using world = await World.make({ seed: 1 });
-  await scenario.before(world);
+  await scenario.prepare(world);
   for (const crash of crashes) {
     await world.work(scenario.work, crash);
     await world.apply({ do: "wait", ms: 181_000 });
@@ -159,7 +160,7 @@ async function violationsAfter(scenario: Scenario, ...crashes: readonly Crash[])
 /** Counts the calls of the process if it does not crash. */
 async function callsOf(scenario: Scenario): Promise<number> {
   await using world = await World.make({ seed: 1 });
-  await scenario.before(world);
+  await scenario.prepare(world);
   return (await world.work(scenario.work)).calls;
 }
 

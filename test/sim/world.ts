@@ -258,7 +258,7 @@ export class World implements Environment {
     void this.#work(engine, work)
       .catch(() => {})
       .finally(() => this.#end(process));
-    await nextTick();
+    await nextImmediate();
     return process;
   }
 
@@ -359,7 +359,7 @@ export class World implements Environment {
         (error: Error) => call.reject(error),
       );
     }
-    await nextTick();
+    await nextImmediate();
   }
 
   /** Falsifies a count or an index read now and then while there are faults: on AWS, counts are approximate and indexes lag. */
@@ -506,7 +506,7 @@ export class World implements Environment {
     return (await engine.store.jobs({ running: true, limit: 1 })).length > 0;
   }
 
-  /** Returns the packets that wait in a strict lane behind a held one. */
+  /** Returns the ids of the packets that wait behind a held head of a strict lane. */
   async blockedByHeldHeads(): Promise<Set<string>> {
     const { store } = this.core.engine;
     const { items } = await store.packets({ statuses: ["HELD"], limit: 10_000 });
@@ -550,7 +550,7 @@ async function applyDispositions(
   await Promise.all([engine.queue.remove(queue, done), engine.queue.delay(queue, delayed)]);
 }
 
-/** Resolves after all pending promises and immediates have run. */
-function nextTick(): Promise<void> {
+/** Resolves after pending microtasks and the immediates that are already queued have run. */
+function nextImmediate(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

@@ -138,14 +138,14 @@ export interface BoundColumn {
 /** Classified database error. */
 export interface SqlIssue {
   /**
-   * `duplicate`: a row with the same unique value exists. `refused`: the database rejected a value. `setup`: the
+   * `duplicate`: a row with the same unique value exists. `refused`: the database rejected the data. `setup`: the
    * database does not match the configuration; for example, a table or a grant is missing. `login`: the credentials were
-   * rejected. `retry`: a temporary error. `lost`: there is no connection.
+   * rejected. `retry`: a temporary error. `lost`: the connection failed, was closed, or timed out.
    */
   readonly kind: "duplicate" | "refused" | "setup" | "login" | "retry" | "lost";
-  /** The bridge's own message. The database's message could contain a value. */
+  /** Message written by the bridge, because the database's own message may contain a value. */
   readonly message: string;
-  /** The database's code: `23505`, `ORA-00001`. */
+  /** SQLSTATE, or a code of Oracle, the driver or the bridge, such as `23505`, `ORA-00001`, `ECONNREFUSED` or `no-tls`. */
   readonly code: string;
   /** Name of the column, constraint or table that the error is about, if the database reports it. */
   readonly objectName?: string | undefined;
@@ -162,7 +162,7 @@ export function parseValue(type: ValueType, value: unknown): Json {
   return type === "json" ? (JSON.parse(text) as Json) : text;
 }
 
-/** Returns a table's full name from quoted parts. */
+/** Returns a table's qualified name. `schema` is quoted here; `table` must already be quoted. */
 export function inSchema(schema: string | undefined, table: string): string {
   return schema === undefined ? table : `${quoted(schema)}.${table}`;
 }
@@ -173,8 +173,8 @@ export function quoted(name: string): string {
 }
 
 /**
- * Returns the bind for a packet's value, or the issue if the value does not fit the type. An issue contains no value.
- * Null fits every type.
+ * Returns the bind parameter for a packet's value, or the issue if the value does not fit the type. Null fits every type.
+ * The issue never contains the value.
  */
 export function bindOf(type: ValueType, value: Json): Bind | { readonly issue: string } {
   if (value === null) return { type, value };
@@ -182,23 +182,23 @@ export function bindOf(type: ValueType, value: Json): Bind | { readonly issue: s
   switch (type) {
     case "text":
       if (isScalar && !String(value).includes("\0")) return { type, value: String(value) };
-      return { issue: isScalar ? "takes text without NUL characters" : "takes text, not a list or an object" };
+      return { issue: isScalar ? "must be text without NUL characters" : "must be text, not a list or an object" };
     case "number":
-      return typeof value === "number" ? { type, value } : { issue: "takes a number" };
+      return typeof value === "number" ? { type, value } : { issue: "must be a number" };
     case "boolean":
-      return typeof value === "boolean" ? { type, value } : { issue: "takes true or false" };
+      return typeof value === "boolean" ? { type, value } : { issue: "must be true or false" };
     case "date":
       return isoDate.safeParse(value).success
         ? { type, value: value as string }
-        : { issue: "takes a date such as 2026-12-01" };
+        : { issue: "must be a date such as 2026-12-01" };
     case "timestamp": {
       const time = isoTime.safeParse(value);
       if (time.success) return { type, value: new Date(time.data).toISOString() };
-      return { issue: "takes a time with its offset, such as 2026-12-01T00:00:00Z" };
+      return { issue: "must be an RFC 3339 time with an offset, such as 2026-12-01T00:00:00Z" };
     }
     case "json": {
       const text = JSON.stringify(value);
-      return text.includes("\\u0000") ? { issue: "takes JSON without NUL characters" } : { type, value: text };
+      return text.includes("\\u0000") ? { issue: "must be JSON without NUL characters" } : { type, value: text };
     }
   }
 }

@@ -301,10 +301,10 @@ describe("deliver", () => {
   it("fetches fresh credentials once, in the same attempt, if the first were refused", async () => {
     const target = fakeTarget({ secret: z.looseObject({ token: z.string() }) });
     await using core = await aCore({ targets: [target] });
-    let rotations = 0;
+    let refreshes = 0;
     const secrets: Engine["secrets"] = {
-      get: async () => ({ token: `t${rotations}` }),
-      refresh: async () => void rotations++,
+      get: async () => ({ token: `t${refreshes}` }),
+      refresh: async () => void refreshes++,
     };
     target.behave = (packet, call) =>
       call === 1
@@ -314,30 +314,33 @@ describe("deliver", () => {
     await core.emit({ id: "c-1", data: { new_rate: 1 } });
     await core.run({ ...core.engine, secrets });
 
-    expect(rotations).toBe(1);
+    expect(refreshes).toBe(1);
     expect((await core.only()).progress).toMatchObject({ status: "SENT", tries: 1 });
   });
 
   it.each([
     ["missing", async () => undefined],
     ["unreadable", () => Promise.reject(new Error("AccessDenied: token=abc"))],
-  ])("retries, and holds nothing, while its secret is %s", async (_, get) => {
-    const target = fakeTarget({ idempotent: false, secret: z.looseObject({ token: z.string() }) });
-    await using core = await aCore({ targets: [target] });
-    const without = { ...core.engine, secrets: { get, refresh: async () => {} } };
-    await core.emit({ id: "c-1", data: { new_rate: 1 } });
+  ])(
+    "retries instead of holding the packet while the connector's secret is %s, and leaks no error text",
+    async (_, get) => {
+      const target = fakeTarget({ idempotent: false, secret: z.looseObject({ token: z.string() }) });
+      await using core = await aCore({ targets: [target] });
+      const engineWithoutSecret = { ...core.engine, secrets: { get, refresh: async () => {} } };
+      await core.emit({ id: "c-1", data: { new_rate: 1 } });
 
-    await core.run(without);
-    const waiting = await core.only();
-    await core.clock.advance(2_000);
-    await core.run({ ...core.engine, secrets: { get: async () => ({ token: "t" }), refresh: async () => {} } });
+      await core.run(engineWithoutSecret);
+      const waiting = await core.only();
+      await core.clock.advance(2_000);
+      await core.run({ ...core.engine, secrets: { get: async () => ({ token: "t" }), refresh: async () => {} } });
 
-    expect(waiting.progress.status).toBe("RETRY");
-    expect(JSON.stringify([waiting, core.lines])).not.toContain("token=abc");
-    expect((await core.only()).progress.status).toBe("SENT");
-  });
+      expect(waiting.progress.status).toBe("RETRY");
+      expect(JSON.stringify([waiting, core.lines])).not.toContain("token=abc");
+      expect((await core.only()).progress.status).toBe("SENT");
+    },
+  );
 
-  it("retries, and holds nothing, if reading the secret takes longer than the deadline", async () => {
+  it("retries instead of holding the packet if reading the secret exceeds the send deadline", async () => {
     const target = fakeTarget({ idempotent: false, secret: z.looseObject({ token: z.string() }) });
     await using core = await aCore({ targets: [target] });
     const slow = { ...core.engine, secrets: { get: () => new Promise<unknown>(() => {}), refresh: async () => {} } };

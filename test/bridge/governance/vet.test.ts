@@ -11,6 +11,7 @@ import { mask } from "../../../bridge/pii/mask.ts";
 import type { Json, JsonObject } from "../../../bridge/values/json.ts";
 import { aKey, aSheet } from "../../support/builders.ts";
 import { aPolicy } from "../../support/core.ts";
+import { cpuMs } from "../../support/cpu-time.ts";
 
 const sheet = aSheet("source_event: t\ntargets: { hr: { connector: WorkForceNow@v1, map: { x: y } } }");
 
@@ -197,11 +198,11 @@ describe("a field pattern", () => {
 
   it("matches a long name in linear time, whatever the number of stars", () => {
     const policy = rule(`{ id: a, field: "${"*a".repeat(60)}", action: mask }`);
-    const began = performance.now();
+    const began = cpuMs();
 
     vetted(policy, { ["a".repeat(59) + "b".repeat(5_000)]: 1 });
 
-    expect(performance.now() - began).toBeLessThan(500);
+    expect(cpuMs() - began).toBeLessThan(500);
   });
 });
 

@@ -289,7 +289,7 @@ describe("accept", () => {
       expect((await core.only()).progress.status).toBe("SENT");
     });
 
-    it("packs each roster element once after a crash at any write", async () => {
+    it("delivers each roster element exactly once after a crash at any write", async () => {
       for (let survived = 0; survived < 14; survived++) {
         const target = fakeTarget();
         await using core = await aCore({ targets: [target], sheets: { roster } });
@@ -306,7 +306,7 @@ describe("accept", () => {
       }
     });
 
-    it("uses the sheets of the first run even if they changed meanwhile", async () => {
+    it("keeps using the sheets pinned by the first run even if they have changed since", async () => {
       const target = fakeTarget();
       await using core = await aCore({ targets: [target], sheets: { roster } });
       const people = Array.from({ length: 100 }, (_, i) => ({ badge: `b${i}`, desk: i }));

@@ -3,6 +3,7 @@ import { describe, expect, it, vi } from "vitest";
 import { compileExpression, ExpressionError } from "../../../bridge/mapping/expression.ts";
 import type { Json } from "../../../bridge/values/json.ts";
 import { noon } from "../../support/builders.ts";
+import { cpuMs } from "../../support/cpu-time.ts";
 
 async function evaluate(source: string, input: Json = {}): Promise<Json | undefined> {
   return compileExpression(source).evaluate(input, noon);
@@ -101,7 +102,7 @@ describe("an expression", () => {
   ];
 
   it.each(costly)("stops %s in time, with an error that contains no input", async (source, input) => {
-    const began = performance.now();
+    const began = cpuMs();
 
     // A few of them may also return a small result or none.
     const error: unknown = await evaluate(source, input).then(
@@ -113,7 +114,7 @@ describe("an expression", () => {
     expect(error).toBeInstanceOf(ExpressionError);
     expect((error as Error).message).not.toMatch(/Zephyrine|4242/);
     // A free machine needs less than a second.
-    expect(performance.now() - began).toBeLessThan(5_000);
+    expect(cpuMs() - began).toBeLessThan(5_000);
   });
 
   it("cannot reach the process or a prototype", async () => {

@@ -6,6 +6,7 @@ import { readSheet, readSheets } from "../../../bridge/mapping/sheet-file.ts";
 import { sheetJsonSchema } from "../../../bridge/model/sheet-document.ts";
 import { issueText } from "../../../bridge/values/yaml-file.ts";
 import { aCatalog } from "../../support/builders.ts";
+import { cpuMs } from "../../support/cpu-time.ts";
 import { perDiemSheet } from "../../support/home.ts";
 
 const full = `
@@ -258,11 +259,11 @@ describe("the sheet reader on hostile sheets", () => {
   });
 
   it.each(hostile)("refuses %s or reads it as plain data, in time and without side effects", (_, text) => {
-    const began = performance.now();
+    const began = cpuMs();
 
     const reading = readSheet("mappings/x.yaml", text);
 
-    expect(performance.now() - began).toBeLessThan(5_000);
+    expect(cpuMs() - began).toBeLessThan(5_000);
     expect(Object.keys(Object.prototype)).toEqual([]);
     expect(({} as Record<string, unknown>).polluted).toBeUndefined();
     if (!reading.ok) {

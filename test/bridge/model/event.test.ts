@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { checkEvent, eventKey, maxEventBytes, parseEvent, quarantineKey } from "../../../bridge/model/event.ts";
 import { anEvent } from "../../support/builders.ts";
+import { cpuMs } from "../../support/cpu-time.ts";
 
 /** A value that no reason may contain. */
 const planted = "Zephyrine-4242";
@@ -101,7 +102,7 @@ describe("the event parser", () => {
   });
 
   it("parses 10,000 random texts in time without throwing", () => {
-    const began = performance.now();
+    const began = cpuMs();
 
     fc.assert(
       fc.property(fc.oneof(fc.string({ unit: "binary", maxLength: 200 }), fc.json({ depthSize: "large" })), (body) => {
@@ -110,7 +111,7 @@ describe("the event parser", () => {
       { numRuns: 10_000 },
     );
 
-    expect(performance.now() - began).toBeLessThan(20_000);
+    expect(cpuMs() - began).toBeLessThan(20_000);
   });
 
   it("returns an equal event if it parses an accepted event again", () => {
@@ -138,7 +139,7 @@ describe("the event parser", () => {
   });
 
   it("refuses a body nested 100,000 deep in time", () => {
-    const began = performance.now();
+    const began = cpuMs();
 
     for (const [open, close] of [
       ["[", "]"],
@@ -148,7 +149,7 @@ describe("the event parser", () => {
       expect(parseEvent(body)).toMatchObject({ kind: "malformed" });
     }
 
-    expect(performance.now() - began).toBeLessThan(5_000);
+    expect(cpuMs() - began).toBeLessThan(5_000);
   });
 });
 

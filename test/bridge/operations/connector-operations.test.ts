@@ -36,7 +36,7 @@ describe("a paused connector", () => {
     await resume(core.engine, target.connector, jo);
 
     expect(again.changed).toBe(false);
-    expect(await noted(core)).toEqual(["sync.connector.paused Fake@v1 jo", "sync.connector.resumed Fake@v1 jo"]);
+    expect(await auditEvents(core)).toEqual(["sync.connector.paused Fake@v1 jo", "sync.connector.resumed Fake@v1 jo"]);
     expect((await core.engine.store.tally()).events).toMatchObject({ NOTED: 2, UNMATCHED: 0 });
     expect((await verifyLedger(core.engine)).fault).toBeUndefined();
   });
@@ -53,7 +53,7 @@ describe("a requested redrive", () => {
   it("redrives the outbox at once instead of at its scheduled time", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
-    await parked(core, target);
+    await parkOnePacket(core, target);
 
     const redriven = await redriveNow(core.engine, target.connector, jo);
     await runMaintenance(core.engine);
@@ -62,7 +62,7 @@ describe("a requested redrive", () => {
 
     expect(redriven).toEqual({ kind: "due", waiting: 1 });
     expect(target.state.get("a")).toEqual({ dailyRate: 1 });
-    expect(await noted(core)).toContain("sync.outbox.redriven Fake@v1 jo");
+    expect(await auditEvents(core)).toContain("sync.outbox.redriven Fake@v1 jo");
   });
 
   it("does nothing and reports why if the outbox is empty, the connector paused or the target down", async () => {
@@ -85,20 +85,20 @@ describe("a requested redrive", () => {
   });
 });
 
-/** One packet in the outbox of a target that is up again, with no redrive due for long. */
-async function parked(core: Core, target: ReturnType<typeof fakeTarget>): Promise<void> {
+/** Parks one packet in the outbox by pausing the connector, then clears the pause without scheduling a redrive. */
+async function parkOnePacket(core: Core, target: ReturnType<typeof fakeTarget>): Promise<void> {
   await pause(core.engine, target.connector, jo);
   await core.emit({ id: "1", subject: "a", data: { new_rate: 1 } });
   await core.run();
   const [stored] = await core.engine.store.read("health", [target.id]);
-  if (!stored) throw new Error("it has no health");
+  if (!stored) throw new Error(`no health record for ${target.id}`);
   const { pause: _, ...health } = stored.value;
   await core.engine.store.write([
     { kind: "health", id: target.id, value: { ...health, paused: false }, etag: stored.etag },
   ]);
 }
 
-async function noted(core: Core): Promise<string[]> {
+async function auditEvents(core: Core): Promise<string[]> {
   const entries = (await core.entries()).filter(({ step }) => step === "NOTED");
   return entries.sort((a, b) => a.at - b.at).map(({ facts }) => `${facts.type} ${facts.connector} ${facts.actor}`);
 }

@@ -198,11 +198,11 @@ onEachDatabase("upsert table", (database, name) => {
       ["a value that fails a check", { "work.hours": 100 }, /check.*hours_sane/i],
       ["a field without a column", { nope: 1 }, /the field nope has no column/],
       ["a field named like an object member", { constructor_: 1, toString: 1 }, /has no column/],
-      ["text for a number", { "work.hours": "16" }, /work.hours, for hours, takes a number/i],
-      ["a list for text", { name: ["x"] }, /name, for name, takes text/i],
-      ["an invalid day", { start: "2026-02-30" }, /start, for start_on, takes a date/i],
-      ["a time without its offset", { seen: "2026-12-01T00:00:00" }, /takes a time with its offset/],
-      ["a number for true or false", { active: 1 }, /active, for active, takes true or false/i],
+      ["text for a number", { "work.hours": "16" }, /work.hours, for hours, must be a number/i],
+      ["a list for text", { name: ["x"] }, /name, for name, must be text/i],
+      ["an invalid day", { start: "2026-02-30" }, /start, for start_on, must be a date/i],
+      ["a time without its offset", { seen: "2026-12-01T00:00:00" }, /must be an RFC 3339 time with an offset/],
+      ["a number for true or false", { active: 1 }, /active, for active, must be true or false/i],
     ])("names the column and refuses %s", async (_, fields, reason) => {
       const outcome = await send(aChange(fields));
 
