@@ -34,8 +34,8 @@ export interface EventChange {
 }
 
 /**
- * Progress that outlives a transition. A reason, a lease and a next attempt belong to one status only. The `unsent` flag
- * belongs to one message: a transition either follows that message's delivery or creates another message.
+ * Progress that is kept across transitions. A reason, a lease and a next attempt belong to one status only. The `unsent`
+ * flag belongs to one message: a transition either follows that message's delivery or creates another message.
  */
 type KeptProgress = Omit<
   Progress,
