@@ -8,7 +8,7 @@ import { createTelemetry, type Telemetry } from "./telemetry.ts";
 type Handler<Answer> = (event: unknown, context: Context) => Promise<Answer>;
 
 /**
- * Creates a Lambda entry point, which reads the environment, creates the handler, and emits its logs, metrics and alerts.
+ * Creates a Lambda entry point. It reads the environment, creates the handler, and emits its logs, metrics and alerts.
  *
  * Initialization runs on the first invocation, because modules do no I/O at import. If it fails, the next invocation
  * tries again.

@@ -63,7 +63,7 @@ export function ledgerCopyHandler({ bucket, clock, log }: LedgerCopyOptions) {
   };
 }
 
-/** @throws {Error} if the event is not a stream event, which indicates a faulty deployment, not a problem of the ledger */
+/** @throws {Error} if the event is not a stream event, which indicates a faulty deployment, not a faulty ledger */
 function changesIn(event: unknown): readonly Change[] {
   const parsed = streamEventSchema.safeParse(event);
   if (parsed.success) return parsed.data.Records;

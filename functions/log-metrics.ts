@@ -31,8 +31,8 @@ export type MetricName =
   | "GovernanceNotAsked";
 
 /**
- * Source of a metric's value: 1 for each line, a field of the line, or a function of the line. A field whose name ends in
- * `Ms` is a duration.
+ * Source of a metric's value: 1 for each line, a field of the line, or a function of the line. A field whose name ends
+ * in `Ms` is a duration.
  */
 type MetricValue = 1 | string | ((line: LogLine) => number);
 

@@ -15,7 +15,7 @@ const signedSchema = z.object({
   requestContext: z.object({ authorizer: z.object({ iam: z.object({ userArn: z.string().startsWith("arn:") }) }) }),
 });
 
-/** Creates the operator API's handler for an HTTP API with an IAM authorizer. The ledger names the caller's ARN as actor. */
+/** Creates the operator API's handler for an HTTP API with an IAM authorizer. The ledger records the caller's ARN. */
 export function opsHandler(ops: OpsContext) {
   const callerOf = ({ env }: Context): string | undefined => {
     const signed = signedSchema.safeParse((env as { event?: unknown }).event);

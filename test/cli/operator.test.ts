@@ -156,7 +156,7 @@ describe("an operator on the command line", { timeout: 120_000 }, () => {
     });
     expect(await bridge(otherFolder.path, "outbox", "--url", "http://127.0.0.1:9", "--token", "x")).toMatchObject({
       code: 3,
-      err: expect.stringMatching(/no bridge answers at http:\/\/127\.0\.0\.1:9/),
+      err: expect.stringMatching(/no bridge responds at http:\/\/127\.0\.0\.1:9/),
     });
     expect(await bridge(otherFolder.path, "outbox", "--url", url, "--stack", "b")).toMatchObject({ code: 2 });
   });
