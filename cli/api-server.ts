@@ -78,7 +78,7 @@ export async function startApi(engine: LocalEngine, port: number | undefined): P
   };
 }
 
-/** Checks that `api.json` still belongs to this process, because another process may have started to serve the store. */
+/** Checks that `api.json` still belongs to this process, because another process may now serve the store. */
 function isOurs(dir: string, token: string): boolean {
   try {
     return readFileSync(apiEndpointFile(dir), "utf8").includes(token);

@@ -1,6 +1,6 @@
 import type { Connector } from "../bridge/model/connector.ts";
 
-/** Lowest value that an SQS event source accepts for its maximum concurrency. Source: AWS Lambda, "Maximum concurrency". */
+/** Lowest maximum concurrency that an SQS event source accepts. Source: AWS Lambda, "Maximum concurrency". */
 const fewestProcesses = 2;
 
 /** Maximum number of messages in one batch from a FIFO queue. Source: AWS Lambda, "Using Lambda with Amazon SQS". */

@@ -2,7 +2,7 @@ import { withoutComments } from "../comments.ts";
 import type { Rule } from "../rule.ts";
 import { lineAt } from "../source.ts";
 
-/** Expressions that read the clock, chance, the process or the network. */
+/** Expressions that access the clock, randomness, the process or the network. */
 const impure = [
   /\bprocess\./g,
   /\bDate\.now\(/g,
@@ -18,10 +18,10 @@ const impure = [
   /\bimport\(/g,
 ];
 
-/** Keeps clock, chance, process and network out of `bridge/`: they come in through the ports. */
+/** Reports direct access to clock, randomness, process or network in `bridge/`, which must use the ports. */
 export const corePurity: Rule = {
   name: "core-purity",
-  title: "clock, chance, process or network in bridge/",
+  title: "clock, randomness, process or network in bridge/",
   check: (sources) =>
     sources
       .filter(({ path }) => path.startsWith("bridge/"))
@@ -31,7 +31,7 @@ export const corePurity: Rule = {
           Array.from(code.matchAll(pattern), ({ 0: found, index }) => ({
             file: source.path,
             line: lineAt(source, index),
-            message: `${found} reaches outside; take it through a port`,
+            message: `${found} has side effects or depends on the environment; use a port instead`,
           })),
         );
       }),

@@ -1,7 +1,7 @@
 import { rowOf } from "../import-row.ts";
 import type { Rule } from "../rule.ts";
 
-/** Source files that no row of `lint/import-table.ts` covers: nothing would check their imports. */
+/** Reports source files that no row of `lint/import-table.ts` covers, whose imports would not be checked. */
 export const fileRows: Rule = {
   name: "file-rows",
   title: "files without a row in the table",

@@ -5,7 +5,7 @@ import type { Rule } from "../rule.ts";
 
 const sourceFile = /\.(?:tsx?|js)$/;
 
-/** Imports that `lint/import-table.ts` does not allow: up the order, across it, or a package of another folder. */
+/** Reports imports that `lint/import-table.ts` does not allow, such as a folder with the same or a higher order. */
 export const importOrder: Rule = {
   name: "import-order",
   title: "imports outside the table",

@@ -67,12 +67,7 @@ describe("bridge connectors secret set", () => {
 
   test.each<[string, string, string, RegExp]>([
     ["is not JSON", "WorkForceNow@v1", "hunter2", /not valid JSON/],
-    [
-      "lacks a key",
-      "WorkForceNow@v1",
-      '{"clientId":"hunter2"}',
-      /WorkForceNow@v1 rejects this secret: clientSecret/,
-    ],
+    ["lacks a key", "WorkForceNow@v1", '{"clientId":"hunter2"}', /WorkForceNow@v1 rejects this secret: clientSecret/],
     [
       "has an unknown key",
       "SchedulingConnector",
