@@ -16,7 +16,7 @@ export interface OpsOptions extends StoreOptions {
   readonly stack?: string;
 }
 
-/** Creates a command that uses the operator API: of the local store, of a URL, or of a deployment on AWS. */
+/** Creates a command that uses the operator API of the local store, of a URL, or of a deployment on AWS. */
 export function opsCommand(name: string, description: string): Command {
   return storeCommand(name, description)
     .option("--stack <name>", "use the deployment with this name on AWS, with your own AWS credentials and region")
@@ -36,7 +36,7 @@ export class ApiError extends BridgeError {
 
   constructor(problem: z.output<typeof problemSchema>) {
     const { type, title, detail, status, faults = [] } = problem;
-    // For these problems the detail is complete, and the title would repeat it.
+    // For these problems the detail says everything, and the title would only repeat it.
     const isDetailComplete = type === "urn:hms-bridge:missing" || status === 422;
     const message = isDetailComplete
       ? detail.replace(/^[A-Z](?=[a-z]* )/, (first) => first.toLowerCase())
@@ -67,8 +67,8 @@ type Ask = (path: string, init: RequestOptions) => Response | Promise<Response>;
  * For the local store, it uses the API of the process that works on the store. If no process does, this process opens
  * the store and handles the requests itself.
  *
- * @param needs `work`: this process must also map and deliver if no other process does. `sheets`: `"if good"` if the
- * command can run without sheets when they are missing or faulty.
+ * @param needs `work`: true if this process must map and deliver when no other process does. `sheets`: `"if good"` if
+ * the command can also run when the sheets are missing or invalid.
  */
 export async function withOps<T>(
   options: OpsOptions,
@@ -110,7 +110,7 @@ function askOverHttp(url: string, token: string): Ask {
   return (path, init) =>
     fetch(new URL(path, url), { ...init, headers: { ...init.headers, authorization: `Bearer ${token}` } }).catch(
       (error: Error) => {
-        throw new Error(`no bridge answers at ${url}; check the URL and that "bridge serve" is running`, {
+        throw new Error(`no bridge responds at ${url}; check the URL and that "bridge serve" is running`, {
           cause: error,
         });
       },
@@ -123,7 +123,7 @@ export async function findApiEndpoint(dir: string): Promise<ApiEndpoint | undefi
   return recorded && (await isServed(askOverHttp(recorded.url, recorded.token))) ? recorded : undefined;
 }
 
-/** Checks that the API responds. A killed process leaves the address of an API that no longer exists. */
+/** Checks that the API responds. A killed process leaves behind the address of an API that no longer exists. */
 async function isServed(ask: Ask): Promise<boolean> {
   try {
     return (await ask("/api/me", { method: "GET", headers: {} })).ok;
@@ -155,7 +155,7 @@ function createClient(ask: Ask): OpsClient {
   };
 }
 
-/** Builds a path with a query string. Parameters that are undefined are left out. */
+/** Builds a path with a query string. Omits undefined parameters. */
 export function pathOf(
   path: string,
   query: Readonly<Record<string, string | number | readonly string[] | undefined>>,

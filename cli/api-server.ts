@@ -26,7 +26,7 @@ function apiEndpointFile(dir: string): string {
 /**
  * Reads the address and token of the store's API.
  *
- * @returns undefined if no process has served it. A killed process leaves an outdated address.
+ * @returns undefined if no process has served it. A killed process leaves behind an outdated address.
  */
 export function readApiEndpoint(dir: string): ApiEndpoint | undefined {
   const text = readPrivateFile(apiEndpointFile(dir));
@@ -78,7 +78,7 @@ export async function startApi(engine: LocalEngine, port: number | undefined): P
   };
 }
 
-/** Checks that `api.json` is still this process's, because another process may have started to serve the store. */
+/** Checks that `api.json` still belongs to this process, because another process may now serve the store. */
 function isOurs(dir: string, token: string): boolean {
   try {
     return readFileSync(apiEndpointFile(dir), "utf8").includes(token);

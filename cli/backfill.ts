@@ -33,22 +33,22 @@ interface BackfillOptions extends OpsOptions {
 
 const previewHeader = ["TARGET", "WOULD BE CREATED", "OF THESE HELD", "ALREADY EXIST"];
 
-/** `bridge backfill`: sends old data through today's sheets to chosen targets. */
+/** `bridge backfill`: sends old data through the current sheets to chosen targets. */
 export function backfill(setExitCode: SetExitCode): Command {
-  return opsCommand("backfill", "send old data through today's sheets to chosen targets")
+  return opsCommand("backfill", "send old data through the current sheets to chosen targets")
     .option("--since <time>", "use recorded events accepted since this time: 30d, 2026-12-01T00:00:00Z")
     .option("--until <time>", "use recorded events accepted before this time", "now")
     .option("--file <snapshot>", 'use an NDJSON file instead, from a folder listed under "places:" in bridge.yaml')
-    .option("--as-of <time>", "the time of the file's events that have none")
+    .option("--as-of <time>", "the time for events in the file that have no time")
     .option("--target <sheet.target>", "send to this target (repeatable)", (one, all: string[]) => [...all, one], [])
     .option("--connector <id>", "send to every target that uses this connector")
     .option("--per-second <packets>", "create at most this many packets per second", count)
-    .option("--dry-run", "count the packets and show the first ones, but create none")
-    .option("--wait <seconds>", "how long to wait until the packets are closed, held or in the outbox", count, 30)
+    .option("--dry-run", "count the packets and show some of them, but create none")
+    .option("--wait <seconds>", "maximum time to wait for packets to be closed, held or in the outbox", count, 30)
     .addHelpText(
       "after",
-      "\nExisting packets are not created again, and newer values at a target are kept, so running the same back-fill\n" +
-        "twice changes nothing. A back-fill is a job: if this command ends early, the process that works on the store\n" +
+      "\nExisting packets are not created again, and newer values at a target are kept, so running the same backfill\n" +
+        "twice changes nothing. A backfill is a job: if this command ends early, the process that works on the store\n" +
         "continues it. The exit code is 1 if a line is not an event or a packet is held.\n" +
         "\nExamples: bridge backfill --since 90d --target per_diem.gis --dry-run\n" +
         "          bridge backfill --since 90d --connector GISTableConnector --per-second 50\n" +

@@ -26,8 +26,8 @@ By default the store is in .bridge/ and the mapping sheets are in mappings/. \
 One process works on a store at a time (bridge serve); other commands can run next to it.`;
 
 const afterHelp = `
-Exit codes: 0 success · 1 negative result (a faulty sheet, a broken ledger, a held packet, a target that is down) ·
-            2 invalid arguments · 3 the bridge could not do it
+Exit codes: 0 success · 1 negative result (an invalid sheet, a broken ledger, a held packet, a target that is down) ·
+            2 invalid arguments · 3 the command failed
 
 Try: bridge sheets check
      bridge sheets try mappings/per_diem.yaml --event '{"type":"policy.per_diem.updated","data":{"new_rate":68}}'`;

@@ -15,7 +15,7 @@ export function connectorSecret(): Command {
     .addHelpText(
       "after",
       `
-The secret is checked against the connector's schema and kept in secrets.json in the store, readable by its owner only.
+The secret is checked against the connector's schema and kept in secrets.json in the store, readable only by its owner.
 A running bridge uses it from its next send, so set the new secret before you revoke the old one.
 
   bridge connectors secret set WorkForceNow@v2 < secret.json
@@ -26,7 +26,7 @@ A running bridge uses it from its next send, so set the new secret before you re
       const { dir, json = false } = options;
       if (isRemote(options)) {
         throw new RangeError(
-          `this command sets secrets of the local store only; for a deployment, put the secret into AWS Secrets Manager as <deployment>/${reference}`,
+          `this command sets secrets of the local store only; for a deployment, store the secret in AWS Secrets Manager as <deployment>/${reference}`,
         );
       }
       const connectors = await connectorsWithSecret(reference);
@@ -43,7 +43,7 @@ A running bridge uses it from its next send, so set the new secret before you re
 /**
  * Finds the connectors that use the secret with this name.
  *
- * @throws {RangeError} if there is none
+ * @throws {RangeError} if no connector uses it
  */
 async function connectorsWithSecret(reference: string): Promise<Connector[]> {
   const catalog = await loadCatalog();
@@ -51,7 +51,7 @@ async function connectorsWithSecret(reference: string): Promise<Connector[]> {
   if ("issue" in found) throw new RangeError(found.issue);
   const all = reference.includes("@") ? [found.connector] : catalog.versionsOf(reference);
   const withSecret = all.filter(({ secret }) => secret);
-  if (withSecret.length === 0) throw new RangeError(`${reference} takes no secret`);
+  if (withSecret.length === 0) throw new RangeError(`${reference} uses no secret`);
   return withSecret;
 }
 
@@ -65,14 +65,14 @@ function parseSecret(connectors: readonly Connector[], input: string): unknown {
   try {
     secret = JSON.parse(input);
   } catch {
-    throw new TypeError('standard input is not JSON; give an object such as {"token": "…"}');
+    throw new TypeError('standard input is not valid JSON; enter an object such as {"token": "…"}');
   }
   for (const connector of connectors) {
     const parsed = connector.secret?.safeParse(secret);
     if (parsed?.success !== false) continue;
     const [issue] = parsed.error.issues;
     const place = issue?.path.join(".") || "the secret";
-    throw new TypeError(`${connectorId(connector)} does not take this secret: ${place}: ${issue?.message}`);
+    throw new TypeError(`${connectorId(connector)} rejects this secret: ${place}: ${issue?.message}`);
   }
   return secret;
 }

@@ -46,7 +46,7 @@ function cells({ id, health, lane, outbox, held, lag, windowMs, breachedSince, o
 function switchPause(operation: "pause" | "resume", description: string): Command {
   return opsCommand(operation, description)
     .argument("<connector>", "PayrollConnector, WorkForceNow@v2")
-    .option("--reason <text>", "the reason for the ledger; asked for if not given")
+    .option("--reason <text>", "the reason for the ledger; prompted for if omitted")
     .action(async (reference: string, _: unknown, command: Command) => {
       const options = command.optsWithGlobals<PauseOptions>();
       const reason = await askReason(options.reason);

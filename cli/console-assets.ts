@@ -46,7 +46,7 @@ function readPage(): ReadonlyMap<string, PageFile> {
 /** Bundles the page into `console/dist` unless the bundle is current. Takes less than a second. */
 export async function buildPage(): Promise<void> {
   if (isFresh()) return;
-  // Imported only to build, so that a page built earlier is served without esbuild.
+  // Imported only for a build, so that an up-to-date page is served without esbuild.
   const { build } = await import("esbuild");
   const { outputFiles } = await build({
     entryPoints: [join(sources, "main.tsx")],
@@ -62,7 +62,7 @@ export async function buildPage(): Promise<void> {
     logLevel: "silent",
   });
   mkdirSync(built, { recursive: true });
-  // The entry is written last because its time tells whether the bundle is complete. Each file is renamed into place
+  // The entry is written last, because its time shows whether the bundle is complete. Each file is renamed into place,
   // because another process may be reading it.
   for (const { path, contents } of outputFiles.toSorted((a, b) => Number(isEntry(a.path)) - Number(isEntry(b.path)))) {
     const partial = `${path}.${process.pid}`;

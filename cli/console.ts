@@ -20,7 +20,7 @@ export function dashboard(setExitCode: SetExitCode): Command {
     .addHelpText(
       "after",
       "\nThe link works on this machine only. The command does not open a browser, because other users of this machine\n" +
-        "could read the token in its arguments.",
+        "could read the token in the browser's arguments.",
     )
     .action(async (options: ConsoleOptions) => {
       if (options.stack !== undefined) return serveDashboard(options.stack, options);

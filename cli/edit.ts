@@ -36,14 +36,14 @@ export function edit(setExitCode: SetExitCode): Command {
       collect,
       [],
     )
-    .option("--unset <field>", "leave a field out (repeatable)", collect, [])
-    .option("--reason <text>", "the reason for the ledger; asked for if not given")
+    .option("--unset <field>", "omit a field (repeatable)", collect, [])
+    .option("--reason <text>", "the reason for the ledger; prompted for if omitted")
     .option("--dry-run", "show the result and change nothing")
     .option("--yes", "do not ask for confirmation")
     .addHelpText(
       "after",
-      "\nGovernance checks the packet again with today's policy. If two people edit the same packet, the second edit is\n" +
-        "rejected. The ledger records who, why and which fields, never a value.\n" +
+      "\nGovernance checks the packet again with the current policy. If two people edit the same packet, the second edit is\n" +
+        "rejected. The ledger records the operator, the reason and the field names, never a value.\n" +
         "\nExamples: bridge edit pkt-q3m7x2k5w4n6p8r2\n" +
         "          bridge edit pkt-q3m7x2k5w4n6p8r2 --set dailyRate=70 --reason 'wrong value in HMS' --yes",
     )
@@ -54,7 +54,7 @@ export function edit(setExitCode: SetExitCode): Command {
         const fields = editedFields(story, options);
         const body = { etag: story.etag, fields };
         const preview = await client.post(`${path}/edit`, { ...body, reason: "a trial", dryRun: true }, editAnswer);
-        if (preview.kind !== "trial") throw new Error("the API made the edit instead of a preview");
+        if (preview.kind !== "trial") throw new Error("the API applied the edit instead of returning a preview");
         if (!options.json) for (const line of previewLines(preview)) console.log(line);
         if (options.dryRun) {
           if (options.json) printJson(preview);
@@ -67,7 +67,8 @@ export function edit(setExitCode: SetExitCode): Command {
         }
         const reason = await askReason(options.reason);
         const done = await client.post(`${path}/edit`, { ...body, reason }, editAnswer);
-        if (done.kind !== "done") throw new Error("the API made a preview instead of the edit; nothing was changed");
+        if (done.kind !== "done")
+          throw new Error("the API returned a preview instead of applying the edit; nothing was changed");
         if (options.json) printJson(done.packet);
         else console.log(lineOf(done.packet));
         if (done.packet.status === "HELD") setExitCode(exitCodes.no);
@@ -110,7 +111,7 @@ function fromEditor({ id, target, connector, reason }: Story, fields: JsonObject
     try {
       edited = parse(readFileSync(file, "utf8"), { maxAliasCount: 20 });
     } catch {
-      throw new TypeError("the saved file is not YAML; nothing was changed");
+      throw new TypeError("the saved file is not valid YAML; nothing was changed");
     }
     if (!isJsonObject(edited))
       throw new TypeError('the saved file has no fields; to drop the packet, use "bridge discard"');

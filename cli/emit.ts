@@ -29,10 +29,10 @@ export function emit(setExitCode: SetExitCode): Command {
   return storeCommand("emit", "publish one event, or many from a file, and show the resulting packets")
     .argument("[event]", "the event as JSON; id, source and time are filled in if absent")
     .option("--file <file>", "an NDJSON file with one event per line; - is standard input")
-    .option("--stack <name>", "publish on the bus of a deployment, with your own AWS credentials and region")
+    .option("--stack <name>", "publish to the bus of a deployment, with your own AWS credentials and region")
     .option(
       "--wait <seconds>",
-      "how long to wait until the packets are closed, held or in the outbox; not with --stack",
+      "maximum time to wait for packets to be closed, held or in the outbox; not with --stack",
       count,
       10,
     )
@@ -122,7 +122,7 @@ async function emitInBatches(
   return keys;
 }
 
-/** Opens the file when the first line is requested, because readline drops lines that nobody is waiting for. */
+/** Opens the file when the first line is requested, because readline drops lines that have no reader yet. */
 async function* linesOf(file: string): AsyncGenerator<string> {
   yield* createInterface({ input: file === "-" ? process.stdin : createReadStream(file) });
 }
@@ -131,11 +131,11 @@ function parseEvent(text: string): JsonObject {
   try {
     return JSON.parse(text) as JsonObject;
   } catch {
-    throw new TypeError("the event is not JSON");
+    throw new TypeError("the event is not valid JSON");
   }
 }
 
-/** Returns the events' packets recorded since the command started, newest last. Earlier packets are not found. */
+/** Returns the events' packets recorded since the command started, newest last. Omits earlier packets. */
 async function packetsOf(bridge: Bridge, keys: ReadonlySet<string>, since: number): Promise<PacketView[]> {
   const recent = await bridge.outbox({ from: new Date(since - 1_000), limit: 10_000 });
   return recent.filter(({ event }) => keys.has(event));

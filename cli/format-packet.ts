@@ -14,7 +14,7 @@ export function lineOf(packet: Summary, now = Date.now()): string {
 function standingOf({ place, reason, nextTryAt, sendingUntil, ...packet }: Summary): Standing {
   return {
     ...packet,
-    reason: reason ?? (place === "behind" ? "waits for its turn" : undefined),
+    reason: reason ?? (place === "behind" ? "waiting for the packets ahead of it" : undefined),
     nextTryAt: nextTryAt === undefined ? undefined : Date.parse(nextTryAt),
     sendingUntil: sendingUntil === undefined ? undefined : Date.parse(sendingUntil),
   };
@@ -26,10 +26,10 @@ export function storyLines(story: Story): string[] {
   const landed = { ...standingOf(story), at: story.delivery?.at };
   const values = fields.map(({ name, value }) => `${name}: ${JSON.stringify(value)}`).join(", ") || "none";
   return [
-    `${id} carries ${action === "delete" ? "the deletion of " : ""}${entity} to ${target} (${connector})`,
-    `  because of ${eventType}, event ${event}, by sheet ${sheet}`,
+    `${id} sends ${action === "delete" ? "the deletion of " : ""}${entity} to ${target} (${connector})`,
+    `  created from ${eventType} (${event}) by sheet ${sheet}`,
     `  fields  ${story.erasedAt === undefined ? values : "erased at the end of the retention time"}`,
-    ...(replayOf ? [`  sends ${replayOf} again`] : []),
+    ...(replayOf ? [`  replay of ${replayOf}`] : []),
     ...(replaces ? [`  replaces ${replaces}`] : []),
     "",
     ...story.story.map(stepLine),

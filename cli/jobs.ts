@@ -14,11 +14,11 @@ type Job = z.output<typeof jobSchema>;
 /** Polling interval while waiting for a job. */
 const pollMs = 200;
 
-/** `bridge jobs`: lists replays, back-fills and bulk operations with their progress, and cancels them. */
+/** `bridge jobs`: lists replays, backfills and bulk operations with their progress, and cancels them. */
 export function jobs(setExitCode: SetExitCode): Command {
-  return opsCommand("jobs", "list replays, back-fills and bulk operations, newest first")
+  return opsCommand("jobs", "list replays, backfills and bulk operations, newest first")
     .option("--cancel <job>", "cancel a job; packets it has already created remain")
-    .option("--limit <count>", "list at most this many", count, 20)
+    .option("--limit <count>", "list at most this many jobs", count, 20)
     .addHelpText("after", "\nAn interrupted job continues from its last checkpoint once a process works on the store.")
     .action(async (options: JobsOptions) => {
       await withOps(options, { work: false, sheets: "if good" }, async (client) => {
@@ -49,7 +49,7 @@ async function cancelJob(
   console.log(job ? `${job.id} is ${job.status}` : `there is no job ${id}; "bridge jobs" lists all jobs`);
 }
 
-/** Waits until a job has ended, and shows its progress meanwhile. */
+/** Waits until a job has ended, showing its progress. */
 export async function waitForJob(client: OpsClient, id: string): Promise<Job> {
   const showProgress = progress(({ looked, made }: Job) => `${looked} scanned, ${made} done`);
   for (;;) {

@@ -38,7 +38,7 @@ function ledgerCommand(name: string, description: string): Command {
   );
 }
 
-/** Opens a ledger for reading: that of the local store, or that of a deployment with the caller's AWS credentials. */
+/** Opens the ledger of the local store, or of a deployment with the caller's AWS credentials, for reading. */
 async function withLedger<T>(
   options: LedgerOptions,
   use: (engine: VerifiedEngine, evidence: Evidence) => Promise<T>,
@@ -61,14 +61,14 @@ function verify(setExitCode: SetExitCode): Command {
     .option("--stack <name>", "use the ledger of a deployment, with your own AWS credentials and region")
     .option(
       "--since <time>",
-      "check only entries sealed since: 2h, 30d, 2026-12-01T00:00:00Z; does not find inserted entries",
+      "check only entries sealed since: 2h, 30d, 2026-12-01T00:00:00Z; finds no inserted entries",
     )
     .option("--key <file>", "your own copy of the seals' public key (PEM), used instead of the stored one")
     .option("--kept <file...>", "your own copies of seals, which must match the stored seals")
     .addHelpText(
       "after",
-      "\nReports the first place where something was changed, deleted, inserted or cut off. docs/ledger.md explains how an\n" +
-        "auditor can verify the ledger without this program.",
+      "\nReports the first place at which entries were changed, deleted, inserted or truncated. docs/ledger.md explains how an\n" +
+        "auditor can verify the ledger without the bridge.",
     )
     .action(async (options: LedgerOptions & { key?: string; kept?: readonly string[] }) => {
       const { since, key, kept } = options;
@@ -101,7 +101,7 @@ function thousands(noun: string): (count: number) => string {
 
 function verdict({ fault, entries, chains, seals }: Verification): string {
   if (fault) return `the ledger is BROKEN: ${placeOf(fault)}: ${fault.message}`;
-  const intact = `all good: ${entriesIn(entries)} in ${plural(chains, "chain")}, none changed, none missing`;
+  const intact = `all good: ${entriesIn(entries)} in ${plural(chains, "chain")}, none changed or missing`;
   return seals ? `${intact}\n${sealsLine(seals)}` : intact;
 }
 
@@ -111,7 +111,9 @@ function entriesIn(quantity: number): string {
 
 function sealsLine({ seals, newest, unsealed, late }: VerifiedSeals): string {
   const summary =
-    newest === undefined ? "no seals yet" : `${plural(seals, "seal")}, the newest of ${new Date(newest).toISOString()}`;
+    newest === undefined
+      ? "no seals yet"
+      : `${plural(seals, "seal")}, the newest from ${new Date(newest).toISOString()}`;
   if (late) {
     return `${summary}; sealing is overdue for ${entriesIn(unsealed)}: start "bridge serve", and if it is running, check whether seals were removed`;
   }
@@ -121,7 +123,7 @@ function sealsLine({ seals, newest, unsealed, late }: VerifiedSeals): string {
 function exportCommand(): Command {
   return ledgerCommand("export", "write entries and seals as NDJSON, for an auditor")
     .option("--stack <name>", "use the ledger of a deployment, with your own AWS credentials and region")
-    .option("--since <time>", "start with the first seal made since: 30d, 2026-12-01T00:00:00Z")
+    .option("--since <time>", "start with the first seal created since: 30d, 2026-12-01T00:00:00Z")
     .option("--out <file>", "a new file to write to (default: standard output)")
     .action(async (options: LedgerOptions & { out?: string }) => {
       const { since, out } = options;

@@ -32,7 +32,7 @@ export function outbox(): Command {
       "--text <text>",
       "only packets with this text in id, event, type, sheet, target, connector, record or reason",
     )
-    .option("--limit <count>", "list at most this many", count, 50)
+    .option("--limit <count>", "list at most this many packets", count, 50)
     .option("--watch", "then print each packet that changes, until Ctrl-C")
     .action(async (options: OutboxOptions) => {
       await withOps(options, { work: false, sheets: "if good" }, (client) => listPackets(client, options));

@@ -23,7 +23,7 @@ export function colored(line: string, status: Status): string {
 }
 
 /** Added to a summary if the wait ended before all packets were closed, held or in the outbox. */
-export const notSettled = 'some packets are still on their way; "bridge outbox" shows them';
+export const notSettled = 'some packets are still being processed; "bridge outbox" shows them';
 
 /** Prints one JSON document to standard output. */
 export function printJson(value: unknown): void {
@@ -86,13 +86,13 @@ export function timeIn(text: string, now: number): Date {
   if (text === "now") return new Date(now);
   const ago = /^(\d{1,6})([smhd])$/.exec(text);
   if (ago) return new Date(now - Number(ago[1]) * (unitsMs[ago[2] as string] as number));
-  // Date.parse alone would accept "5" as May 1, 2001.
+  // On its own, Date.parse would accept "5" as May 1, 2001.
   const at = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
   if (Number.isNaN(at)) throw new RangeError(`"${text}" is not a time; write 10m, 2h, now or 2026-12-01T00:00:00Z`);
   return new Date(at);
 }
 
-/** True for an error that blames the arguments: an option, an id or a file that the caller has to correct. */
+/** Returns true if the arguments caused an error: an option, an id or a file that the caller has to correct. */
 export function isInvalidRequest(error: unknown): boolean {
   return error instanceof TypeError || error instanceof RangeError || error instanceof InvalidRequestError;
 }

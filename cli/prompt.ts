@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline/promises";
 
-/** Asks a question on the terminal. Returns undefined if standard input is not a terminal. */
+/** Asks a question on the terminal, and returns undefined if standard input is not a terminal. */
 async function prompt(question: string): Promise<string | undefined> {
   if (!process.stdin.isTTY) return undefined;
   const line = createInterface({ input: process.stdin, output: process.stderr });
@@ -12,7 +12,7 @@ async function prompt(question: string): Promise<string | undefined> {
 }
 
 /**
- * Asks for a yes, unless `--yes` was given.
+ * Asks for confirmation unless `--yes` was given.
  *
  * @throws {TypeError} if standard input is not a terminal and `--yes` was not given
  */
@@ -26,10 +26,10 @@ export async function confirm(question: string, yes: boolean): Promise<boolean> 
 /**
  * Returns the reason for the ledger: the given one, or the answer to a question.
  *
- * @throws {TypeError} if there is none
+ * @throws {TypeError} if the reason is empty, or standard input is not a terminal
  */
 export async function askReason(option: string | undefined): Promise<string> {
   const reason = option ?? (await prompt("Reason (for the ledger): "));
-  if (!reason) throw new TypeError("a reason is needed for the ledger; give --reason");
+  if (!reason) throw new TypeError("the ledger requires a reason; give --reason");
   return reason;
 }

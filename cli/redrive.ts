@@ -15,7 +15,7 @@ export function redrive(): Command {
     "move a connector's outbox back to its lanes now, without waiting for the next automatic redrive",
   )
     .argument("<connector>", "PayrollConnector, WorkForceNow@v2")
-    .option("--reason <text>", "the reason for the ledger; asked for if not given")
+    .option("--reason <text>", "the reason for the ledger; prompted for if omitted")
     .addHelpText("after", "\nThe rate rises gradually. If the target is down, run bridge probe first.")
     .action(async (reference: string, options: RedriveOptions) => {
       const reason = await askReason(options.reason);

@@ -26,7 +26,7 @@ interface ReleaseOptions extends OpsOptions {
 type Action = "release" | "discard";
 type BulkPreview = Extract<z.output<typeof bulkAnswer>, { kind: "trial" }>;
 
-/** The action of one command, with what it needs to run. */
+/** Context in which one command runs its action. */
 interface ActionContext {
   readonly client: OpsClient;
   readonly action: Action;
@@ -41,12 +41,15 @@ function actionCommand(action: Action, description: string, setExitCode: SetExit
     .option("--connector <id>", "with --all: only packets of this connector")
     .option("--sheet-name <name>", "with --all: only packets of this sheet")
     .option("--entity <id>", "with --all: only packets of this record")
-    .option("--text <text>", "with --all: with this in id, event, type, sheet, target, connector, record or reason")
+    .option(
+      "--text <text>",
+      "with --all: only packets with this text in id, event, type, sheet, target, connector, record or reason",
+    )
     .option("--since <time>", "with --all: only packets recorded since: 10m, 2h, 2026-12-01T00:00:00Z")
-    .option("--until <time>", "with --all: only packets recorded before")
+    .option("--until <time>", "with --all: only packets recorded before this time")
     .option("--per-second <packets>", "with --all: at most this many packets per second", count)
     .option("--dry-run", "with --all: show the result and change nothing")
-    .option("--reason <text>", "the reason for the ledger; asked for if not given")
+    .option("--reason <text>", "the reason for the ledger; prompted for if omitted")
     .option("--yes", "do not ask for confirmation")
     .action((ids: readonly string[], options: ReleaseOptions) => {
       if ((ids.length === 0) === (options.all === undefined)) {
@@ -63,13 +66,16 @@ function actionCommand(action: Action, description: string, setExitCode: SetExit
 export function release(setExitCode: SetExitCode): Command {
   return actionCommand("release", "release held packets, so they are sent again", setExitCode)
     .addOption(
-      new Option("--sheet <which>", "pinned: the packet as created; current: map its event again with today's sheet")
+      new Option(
+        "--sheet <which>",
+        "pinned: the packet as created; current: map its event again with the current sheet",
+      )
         .choices(["pinned", "current"])
         .default("pinned"),
     )
     .addHelpText(
       "after",
-      "\nGovernance checks each packet again with today's policy; packets that it blocks stay held.\n" +
+      "\nGovernance checks each packet again with the current policy; packets that it blocks stay held.\n" +
         "\nExamples: bridge release pkt-q3m7x2k5w4n6p8r2 --reason 'payroll has fixed it'\n" +
         "          bridge release --all --connector PayrollConnector --dry-run\n" +
         "          bridge release --all --sheet-name telework --sheet current --reason 'the sheet is fixed'",
@@ -108,7 +114,7 @@ async function runOnAll({ client, action, options, setExitCode }: ActionContext)
   const filter = { connector, sheet: sheetName, entity, text, from: time(since), to: time(until) };
   const body = { act: action, filter, ...(action === "release" && { sheet }), perSecond };
   const preview = await client.post("/api/bulk", { ...body, reason: "a trial", dryRun: true }, bulkAnswer);
-  if (preview.kind !== "trial") throw new Error("the API started the job instead of a preview");
+  if (preview.kind !== "trial") throw new Error("the API started the job instead of returning a preview");
   if (!json) for (const line of previewLines(action, preview)) console.log(line);
   if (dryRun) {
     if (json) printJson(preview);
@@ -125,7 +131,7 @@ async function runOnAll({ client, action, options, setExitCode }: ActionContext)
   }
   const started = await client.post("/api/bulk", { ...body, reason: await askReason(options.reason) }, bulkAnswer);
   if (started.kind !== "job")
-    throw new Error("the API made a preview instead of starting the job; nothing was changed");
+    throw new Error("the API returned a preview instead of starting the job; nothing was changed");
   const job = await waitForJob(client, started.job.id);
   const done = action === "release" ? "released" : "discarded";
   if (json) printJson(job);
@@ -133,7 +139,7 @@ async function runOnAll({ client, action, options, setExitCode }: ActionContext)
   if (job.status !== "DONE") setExitCode(exitCodes.couldNot);
 }
 
-/** Words for the API's results; a reason to hold or refuse a packet is shown as it is. */
+/** Labels for the API's results. A reason to hold or refuse a packet is shown unchanged. */
 const resultLabels: Readonly<Record<string, string>> = {
   goes: "would be released",
   "is discarded": "would be discarded",

@@ -38,18 +38,21 @@ export function replay(setExitCode: SetExitCode): Command {
   return opsCommand("replay", "send a packet again, or the packets of a past time window")
     .argument("[packet]", "pkt-…: releases a held packet, or creates a revision of a closed one")
     .option("--from <time>", "packets recorded since this time: 10m, 2h, 2026-12-01T00:00:00Z")
-    .option("--reason <text>", "for one packet: the reason for the ledger; asked for if not given")
+    .option("--reason <text>", "for one packet: the reason for the ledger; prompted for if omitted")
     .option("--to <time>", "packets recorded before this time", "now")
     .option("--connector <id>", "only packets of this connector")
     .addOption(
-      new Option("--sheet <which>", "pinned: packets as created; current: map their events again with today's sheets")
+      new Option(
+        "--sheet <which>",
+        "pinned: packets as created; current: map their events again with the current sheets",
+      )
         .choices(["pinned", "current"])
         .default("pinned"),
     )
     .option("--force", "also send values the target is known to hold, for a target restored from a backup")
     .option("--per-second <packets>", "send at most this many packets per second", count)
     .option("--dry-run", "show the result and send nothing")
-    .option("--wait <seconds>", "how long to wait until the packets are closed, held or in the outbox", count, 30)
+    .option("--wait <seconds>", "maximum time to wait for packets to be closed, held or in the outbox", count, 30)
     .addHelpText(
       "after",
       "\nPackets whose values the target already holds end UNCHANGED. No field returns to an older value.\n" +
@@ -78,7 +81,7 @@ async function replayOne(
   options: ReplayOptions,
   setExitCode: SetExitCode,
 ): Promise<void> {
-  if (options.dryRun) throw new TypeError("--dry-run needs a time window; to look at one packet, use bridge explain");
+  if (options.dryRun) throw new TypeError("--dry-run needs a time window; to inspect one packet, use bridge explain");
   const body = { sheet: options.sheet, force: options.force, reason: await askReason(options.reason) };
   const { packet } = await client.post(`/api/packets/${encodeURIComponent(id)}/replay`, body, doneAnswer);
   if (options.json) printJson(packet);
@@ -146,9 +149,9 @@ function previewLines({ looked, sent, unchanged, superseded, held }: ReplayPrevi
   return [
     `${plural(looked, "packet")} in this time window; nothing was sent. Of these`,
     `  ${sent} would be sent`,
-    `  ${unchanged} would end UNCHANGED: the target has these values`,
+    `  ${unchanged} would end UNCHANGED: the target already has these values`,
     `  ${superseded} would end SUPERSEDED: the target has newer values`,
-    ...(held > 0 ? [`  ${held} would be HELD: today's sheet or policy blocks them`] : []),
+    ...(held > 0 ? [`  ${held} would be HELD: the current sheet or policy blocks them`] : []),
     `  ${looked - sent - unchanged - superseded - held} would be skipped: open, discarded, or replays themselves`,
   ];
 }

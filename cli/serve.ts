@@ -28,7 +28,9 @@ export function serve(setExitCode: SetExitCode): Command {
       await withBridge(options, { log, onSheets }, async (bridge) => {
         const { engine, runner } = await bridge.open();
         if (!runner) {
-          console.error(`bridge: another process works on ${options.dir} already; "bridge outbox" shows its packets`);
+          console.error(
+            `bridge: another process is already working on ${options.dir}; "bridge outbox" shows its packets`,
+          );
           setExitCode(exitCodes.couldNot);
           return;
         }
@@ -42,7 +44,7 @@ export function serve(setExitCode: SetExitCode): Command {
         await api?.close();
         if (stoppedBy !== undefined) return log({ step: "stopping", signal: stoppedBy });
         console.error(
-          `bridge: the store ${options.dir} was deleted or replaced while this process worked on it, so it accepts no more events. Restore the store, or start bridge serve again with an empty one`,
+          `bridge: the store ${options.dir} was deleted or replaced while this process was working on it, so the bridge accepts no more events. Restore the store, or start bridge serve again with an empty one`,
         );
         setExitCode(exitCodes.couldNot);
       });

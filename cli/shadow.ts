@@ -12,7 +12,7 @@ interface ForgetOptions extends StoreOptions {
 /** `bridge shadow`: manages the values that targets are known to hold. */
 export function shadow(setExitCode: SetExitCode): Command {
   return new Command("shadow").description("manage the values that targets are known to hold").addCommand(
-    storeCommand("forget", "forget the known values of a target, for use after someone else changed its data")
+    storeCommand("forget", "forget the known values of a target, for use after its data was changed outside the bridge")
       .argument("<connector>", "PayrollConnector, WorkForceNow@v2")
       .option("--entity <id>", "only the values of this record; bridge outbox --json shows its id")
       .addHelpText(
@@ -34,7 +34,7 @@ export function shadow(setExitCode: SetExitCode): Command {
           console.log(
             forgotten
               ? `forgot the values that ${connector} holds for ${records}`
-              : `nothing to forget: ${connector} was sent no values for this record`,
+              : `nothing to forget: no values of this record were sent to ${connector}`,
           );
         });
       }),

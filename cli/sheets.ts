@@ -22,8 +22,8 @@ export function sheets(setExitCode: SetExitCode): Command {
   const command = (name: string, description: string) =>
     new Command(name)
       .description(description)
-      .option("--mappings <folder>", "the mapping sheets", process.env.BRIDGE_MAPPINGS ?? "mappings")
-      .option("--json", "answer as JSON");
+      .option("--mappings <folder>", "the mapping sheets' folder", process.env.BRIDGE_MAPPINGS ?? "mappings")
+      .option("--json", "print JSON");
   return new Command("sheets")
     .description("check, test and preview mapping sheets")
     .addCommand(
@@ -37,7 +37,7 @@ export function sheets(setExitCode: SetExitCode): Command {
     .addCommand(
       command("try", "show the packets a sheet would create from an event; nothing is sent")
         .argument("<sheet>", "mappings/per_diem.yaml")
-        .requiredOption("--event <json>", "the event; id, source and time may be left out")
+        .requiredOption("--event <json>", "the event; id, source and time may be omitted")
         .action((file: string, options: Options & { event: string }) => previewFile(file, options, setExitCode)),
     )
     .addCommand(
@@ -57,7 +57,7 @@ async function check({ mappings, json }: Options, setExitCode: SetExitCode): Pro
   if (faults.length > 0) setExitCode(exitCodes.no);
   if (json) return printJson({ ok: faults.length === 0, sheets: reading.sheets.length, faults, warnings });
   for (const fault of faults) console.log(fault);
-  for (const warning of warnings) console.log(`${warning} (warning)`);
+  for (const warning of warnings) console.log(`warning: ${warning}`);
   console.log(
     faults.length > 0
       ? `${plural(faults.length, "error")}; fix and run bridge sheets check again`
@@ -110,6 +110,6 @@ function parseEvent(text: string): JsonObject {
   try {
     return JSON.parse(text) as JsonObject;
   } catch {
-    throw new TypeError("--event is not JSON");
+    throw new TypeError("--event is not valid JSON");
   }
 }

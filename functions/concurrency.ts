@@ -1,23 +1,24 @@
 import type { Connector } from "../bridge/model/connector.ts";
 
-/** Lowest maximum concurrency an SQS event source accepts. Source: AWS Lambda, "Maximum concurrency". */
+/** Lowest maximum concurrency that an SQS event source accepts. Source: AWS Lambda, "Maximum concurrency". */
 const fewestProcesses = 2;
 
-/** Most messages in one batch from a FIFO queue. Source: AWS Lambda, "Using Lambda with Amazon SQS". */
+/** Maximum number of messages in one batch from a FIFO queue. Source: AWS Lambda, "Using Lambda with Amazon SQS". */
 export const batchSize = 10;
 
-/** A connector's rate, divided among the function instances that send for it. */
+/** Share of a connector's rate for each function instance that sends for it. */
 export interface Share {
+  /** Number of function instances. */
   readonly processes: number;
-  /** The rate of one process. */
+  /** Rate of one instance. */
   readonly rate: Connector["rate"];
 }
 
 /**
- * Divides a connector's rate among as many processes as `concurrency` parallel sends need. Together they stay within
- * the rate.
+ * Divides a connector's rate among as many function instances as `concurrency` parallel sends need. Together they stay
+ * within the rate.
  *
- * A connector with a single lane still sends one packet at a time, because SQS never puts one message group into two
+ * A connector with a single lane still sends one packet at a time, because SQS never delivers one message group in two
  * batches at once.
  */
 export function shareOf({ concurrency, perSecond }: Connector["rate"]): Share {

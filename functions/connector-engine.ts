@@ -4,7 +4,7 @@ import { createHttp, hostsIn } from "../connectors/protocols/http/client.ts";
 import { openAwsEngine } from "../platform/aws/engine.ts";
 import { type ConnectorEnv, engineResourcesIn } from "./env.ts";
 
-/** Opens the engine of a function that serves one connector. It reads no files or sheets and publishes no events. */
+/** Opens the engine of a function that serves one connector. It has no files or sheets and publishes no events. */
 export function openConnectorEngine(connector: Connector, env: ConnectorEnv, log: Engine["log"]): Promise<Engine> {
   const noFiles = (): never => {
     throw new Error("a connector's function reads no files");

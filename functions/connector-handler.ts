@@ -5,7 +5,7 @@ import { type Connector, connectorId } from "../bridge/model/connector.ts";
 import { shareOf } from "./concurrency.ts";
 import { type BatchHandler, messagesIn, settleBatch } from "./sqs-batch.ts";
 
-/** The last send starts at least this long before the function's timeout: 5 s for the send itself, the rest to settle it. */
+/** Minimum time between the start of the last send and the function's timeout: 5 s to send, the rest to settle. */
 export const endMarginMs = 8_000;
 
 /** Creates the SQS handler that delivers the packets of one connector. */

@@ -7,7 +7,7 @@ import { createHandler } from "./create-handler.ts";
 import { readConnectorEnv } from "./env.ts";
 import { isProbeRequest } from "./probe-request.ts";
 
-// Each connector has its own bundle of this file; `#connector` resolves to that connector.
+// This file is bundled once for each connector; `#connector` resolves to that connector.
 
 /** Delivers packets. Invoked by the connector's lane queue. */
 export const deliver = createHandler(readConnectorEnv, async (env, log) =>

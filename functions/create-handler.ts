@@ -8,13 +8,13 @@ import { createTelemetry, type Telemetry } from "./telemetry.ts";
 type Handler<Answer> = (event: unknown, context: Context) => Promise<Answer>;
 
 /**
- * Creates a Lambda entry point: reads the environment, creates the handler, and emits its logs, metrics and alerts.
+ * Creates a Lambda entry point. It reads the environment, creates the handler, and emits its logs, metrics and alerts.
  *
  * Initialization runs on the first invocation, because modules do no I/O at import. If it fails, the next invocation
  * tries again.
  *
  * @param read parses the function's environment variables
- * @param make creates the handler, which reports its work to `log`
+ * @param make creates the handler, which logs its work with `log`
  */
 export function createHandler<Env extends EveryEnv, Answer>(
   read: (env: NodeJS.ProcessEnv) => Env,
@@ -27,7 +27,7 @@ export function createHandler<Env extends EveryEnv, Answer>(
     return { telemetry, handle: await make(env, telemetry.log) };
   });
   let telemetry: Telemetry | undefined;
-  // Also runs after an error and before Lambda's timeout, so that work already done is always reported.
+  // Also runs after an error and shortly before Lambda's timeout, so that completed work is always reported.
   const flush = () => telemetry?.end();
   return middy(async (event: unknown, context: Context) => (await open()).handle(event, context))
     .before(async ({ context }) => {

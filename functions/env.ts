@@ -5,14 +5,14 @@ const json = z.transform((text: string, check): unknown => {
   try {
     return JSON.parse(text);
   } catch {
-    check.issues.push({ code: "custom", message: "is not JSON", input: text });
+    check.issues.push({ code: "custom", message: "is not valid JSON", input: text });
     return z.NEVER;
   }
 });
 
 /** Environment variables of every function. */
 const everyEnv = {
-  /** Name prefix of every resource in this deployment. */
+  /** Name of the deployment, which prefixes every resource name. */
   DEPLOYMENT: z.string().min(1),
   /** Lowest level that is logged. Metrics are counted at any level. */
   LOG_LEVEL: z.enum(["DEBUG", "INFO", "WARN", "ERROR"]).default("INFO"),
@@ -126,12 +126,12 @@ function read<T>(schema: z.ZodType<T>, env: NodeJS.ProcessEnv): T {
   throw new Error(`the environment variable ${issue?.path.join(".")}: ${issue?.message}; deploy the path stack again`);
 }
 
-/** Resource names an engine needs, its key's secret included. */
+/** Returns the resource names that an engine needs, including the secret of its key. */
 export function engineResourcesIn(env: PathEnv) {
   return { ...resourcesIn(env), bridgeKey: env.BRIDGE_KEY };
 }
 
-/** Names of the tables and queues. */
+/** Returns the names of the tables and queues. */
 export function resourcesIn(env: InboundEnv) {
   return {
     deployment: env.DEPLOYMENT,

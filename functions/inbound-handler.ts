@@ -7,12 +7,12 @@ import { inboundRoutes } from "../ops/inbound-routes.ts";
 /**
  * Creates the HTTP API handler for webhooks from outside systems.
  *
- * @throws {Error} if a message could not be stored: the gateway answers 500, the sender tries again, and an alarm fires
+ * @throws {Error} if a message could not be stored; the gateway answers 500, the sender retries, and an alarm fires
  */
 export function inboundHandler(inbound: InboundContext) {
   const app = inboundRoutes(inbound);
   app.onError((error) => {
-    // Omits the cause, because its message could contain a value and Lambda logs whatever is thrown.
+    // Omits the cause, because its message could contain a value and Lambda logs every error thrown.
     throw new Error(`a message could not be stored: ${errorName(error)}`);
   });
   const answer = handle(app);

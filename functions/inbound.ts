@@ -2,9 +2,9 @@ import { openAwsInbound } from "../platform/aws/engine.ts";
 import { createHandler } from "./create-handler.ts";
 import { readInboundEnv, resourcesIn } from "./env.ts";
 import { inboundHandler } from "./inbound-handler.ts";
-import { deployedCatalog } from "./load-catalog.ts";
+import { loadDeployedCatalog } from "./load-catalog.ts";
 
 /** Receives webhooks. Invoked by the HTTP API for outside systems. */
 export const receive = createHandler(readInboundEnv, async (env, log) =>
-  inboundHandler(openAwsInbound(resourcesIn(env), { catalog: await deployedCatalog(), log })),
+  inboundHandler(openAwsInbound(resourcesIn(env), { catalog: await loadDeployedCatalog(), log })),
 );

@@ -4,14 +4,14 @@ import type { Clock } from "../bridge/ports/clock.ts";
 import { copyNameOf, type WriteOnce } from "../platform/aws/ledger-bucket.ts";
 import { ledgerObjects } from "../platform/aws/names.ts";
 
-/** Attributes in DynamoDB JSON, of the two types a ledger item uses. */
+/** DynamoDB JSON attributes of the two types that a ledger item uses. */
 const text = z.object({ S: z.string() });
 const number = z.object({ N: z.string() });
 
 const recordSchema = z.object({
   eventName: z.enum(["INSERT", "MODIFY", "REMOVE"]),
   dynamodb: z.object({
-    /** s since the epoch */
+    /** Seconds since the epoch. */
     ApproximateCreationDateTime: z.number(),
     SequenceNumber: z.string().regex(/^\d+$/),
     Keys: z.object({ pk: text, sk: number }),
@@ -24,7 +24,7 @@ const streamEventSchema = z.object({ Records: z.array(recordSchema) });
 
 type Change = z.output<typeof recordSchema>;
 
-/** Fields by which an entry identifies itself. */
+/** Fields that identify an entry. */
 const entrySchema = z.object({ chain: z.string(), seq: z.number(), hash: z.string() });
 
 export interface LedgerCopyOptions {
@@ -35,10 +35,10 @@ export interface LedgerCopyOptions {
 
 /**
  * Creates the stream handler that copies changes of the ledger table to the bucket. The entries appended in one batch
- * become one object. Any other change is forbidden: it is stored as an object of its own and raises an alarm.
+ * become one object. Any other change is forbidden; it is stored as an object of its own and raises an alarm.
  *
- * A repeated batch changes nothing. No single record can make the handler fail, so an error means that the bucket is
- * unavailable and the whole batch must be retried.
+ * Processing a batch twice changes nothing. No single record can make the handler fail, so an error means that the
+ * bucket is unavailable and the whole batch must be retried.
  */
 export function ledgerCopyHandler({ bucket, clock, log }: LedgerCopyOptions) {
   return async (event: unknown): Promise<void> => {
@@ -63,7 +63,7 @@ export function ledgerCopyHandler({ bucket, clock, log }: LedgerCopyOptions) {
   };
 }
 
-/** @throws {Error} if the event is not a stream event, which points to a wrong deployment and not to the ledger */
+/** @throws {Error} if the event is not a stream event, which indicates a faulty deployment, not a faulty ledger */
 function changesIn(event: unknown): readonly Change[] {
   const parsed = streamEventSchema.safeParse(event);
   if (parsed.success) return parsed.data.Records;
@@ -71,7 +71,7 @@ function changesIn(event: unknown): readonly Change[] {
   throw new Error(`not an event of the ledger's stream: ${issue?.path.join(".")}: ${issue?.message}`);
 }
 
-/** The text of an appended entry whose chain and number match its key; `undefined` for any other change. */
+/** Returns the text of an appended entry whose chain and number match its key, or `undefined` for any other change. */
 function entryIn({ eventName, dynamodb: { Keys, NewImage } }: Change): string | undefined {
   const entry = NewImage?.entry?.S;
   if (eventName !== "INSERT" || entry === undefined || entry.includes("\n")) return undefined;

@@ -10,7 +10,7 @@ export interface LedgerSealOptions extends Sealer {
   readonly log: Engine["log"];
 }
 
-/** Creates the handler that seals the entries copied since the previous seal. It stores the public key with the seals. */
+/** Creates the handler that seals newly copied entries and stores the public key with the seals. */
 export function ledgerSealHandler({ bucket, publicKey, log, ...sealer }: LedgerSealOptions) {
   return async (): Promise<void> => {
     await bucket.put(ledgerObjects.publicKey, publicKey.export({ type: "spki", format: "pem" }) as string);

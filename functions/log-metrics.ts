@@ -30,7 +30,10 @@ export type MetricName =
   | "MappingFaults"
   | "GovernanceNotAsked";
 
-/** Source of a metric's value: 1 for each line, or a field of the line. A field that ends in `Ms` is a duration. */
+/**
+ * Source of a metric's value: 1 for each line, a field of the line, or a function of the line. A field whose name ends
+ * in `Ms` is a duration.
+ */
 type MetricValue = 1 | string | ((line: LogLine) => number);
 
 interface StepRule {
@@ -42,14 +45,13 @@ interface StepRule {
 /**
  * Level and metrics of each log step.
  *
- * The bridge itself logs only what happened. This table is the only place that turns log lines into metrics; most lines
- * count nothing.
+ * The bridge logs only events. This table alone derives metrics from log lines; most lines have none.
  */
 const stepRules: Readonly<Record<string, StepRule>> = {
   expanded: {
     metrics: { EventsExpanded: 1, PacketsRecorded: "packets", EventAge: "ageMs", MappingFaults: "heldByMapping" },
   },
-  // A large event is logged again as `expanded` once all of its packets are recorded.
+  // A large event is logged as `expanded` once all of its packets are recorded.
   expanding: { metrics: { MappingFaults: "heldByMapping" } },
   unmatched: { metrics: { EventsUnmatched: 1 } },
   quarantined: { level: "WARN", metrics: { EventsQuarantined: 1 } },
@@ -95,8 +97,8 @@ export interface Measurement {
   readonly value: number;
 }
 
-/** Metric values in a log line. A metric whose field is missing from the line is left out. */
-export function measuredIn(line: LogLine): Measurement[] {
+/** Returns the metric values in a log line. Omits a metric whose field is missing from the line. */
+export function measurementsIn(line: LogLine): Measurement[] {
   return Object.entries(stepRules[line.step]?.metrics ?? {}).flatMap(([name, from]): Measurement[] => {
     const value = typeof from === "string" ? line[from] : typeof from === "function" ? from(line) : from;
     if (typeof value !== "number") return [];

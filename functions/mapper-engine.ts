@@ -9,18 +9,18 @@ import { AwsPublisher } from "../platform/aws/eventbridge-publisher.ts";
 import { AwsFiles } from "../platform/aws/files.ts";
 import { createComplianceClient } from "../platform/compliance-client.ts";
 import { engineResourcesIn, type MapperEnv } from "./env.ts";
-import { deployedCatalog } from "./load-catalog.ts";
+import { loadDeployedCatalog } from "./load-catalog.ts";
 
 type Handler<Answer> = (event: unknown, context: Context) => Promise<Answer>;
 
 /**
- * Wraps the handler of a function that maps events and calls no target. Each invocation uses the sheets in force when
- * it begins.
+ * Opens the engine of a function that maps events and calls no target. Each invocation uses the sheets in force when it
+ * begins.
  */
 export function createMapperEngine<Answer>(makeHandler: (engine: Engine) => Handler<Answer>) {
   return async (env: MapperEnv, log: Engine["log"]): Promise<Handler<Answer>> => {
     const noConnectorConfig = (): never => {
-      throw new Error("this function sends nothing");
+      throw new Error("this function calls no target");
     };
     const { GOVERNANCE: settings } = env;
     const publisher = new AwsPublisher(new EventBridgeClient(), env.BUS);
@@ -28,14 +28,14 @@ export function createMapperEngine<Answer>(makeHandler: (engine: Engine) => Hand
     const engine = await openAwsEngine({
       ...engineResourcesIn(env),
       files: new AwsFiles({ client: new S3Client(), places: env.PLACES }),
-      catalog: await deployedCatalog(),
+      catalog: await loadDeployedCatalog(),
       sheets: () => sheets.current,
       publish: async (events) => {
         await publisher.publish(events);
       },
       configOf: noConnectorConfig,
       times: { retentionMs: env.PAYLOAD_RETENTION_DAYS * 86_400_000 },
-      // Used only for the compliance engine; connectors run in functions of their own.
+      // Used only for the compliance engine; each connector runs in its own function.
       http: (config) => createHttp({ allowedHosts: hostsIn(config) }),
       ...(settings && {
         compliance: ({ http, ...ports }) =>

@@ -11,7 +11,7 @@ export function mapperHandler(engine: Engine): BatchHandler {
     const receives = new Map(messages.map(({ receipt, receiveCount }) => [receipt, receiveCount]));
     const dispositions = (await accept(engine, messages)).map((disposition) => {
       if (disposition.kind === "ack") return disposition;
-      // Backs off, so that a store outage of some minutes does not move events to the dead-letter queue.
+      // Backs off, so that a store outage of a few minutes does not move events to the dead-letter queue.
       const step = Math.min(receives.get(disposition.receipt) ?? 1, backoffMs.length) - 1;
       return delay(disposition.receipt, Math.max(disposition.ms, backoffMs[step] as number));
     });

@@ -7,5 +7,5 @@ import { watchdogHandler } from "./watchdog-handler.ts";
 /** Maps events to packets. Invoked by the inbox queue. */
 export const map = createHandler(readMapperEnv, createMapperEngine(mapperHandler));
 
-/** Requeues packets lost in crashes and continues jobs. Invoked every minute. */
+/** Requeues packets lost in crashes, and runs jobs. Invoked by the schedule every minute. */
 export const watch = createHandler(readMapperEnv, createMapperEngine(watchdogHandler));

@@ -7,7 +7,7 @@ import type { OpsContext } from "../ops/endpoint.ts";
 import { ApiProblem } from "../ops/problem.ts";
 
 /**
- * Caller's ARN in the event. The gateway has verified it by the request's signature.
+ * The caller's ARN in the event, which the gateway has verified by the request's signature.
  *
  * Source: Amazon API Gateway, "Control access to HTTP APIs with IAM authorization", payload format 2.0.
  */
@@ -15,14 +15,14 @@ const signedSchema = z.object({
   requestContext: z.object({ authorizer: z.object({ iam: z.object({ userArn: z.string().startsWith("arn:") }) }) }),
 });
 
-/** Creates the operator API's handler, behind an HTTP API with IAM authorizer. The ledger names the caller's ARN as actor. */
+/** Creates the operator API's handler for an HTTP API with an IAM authorizer. The ledger records the caller's ARN. */
 export function opsHandler(ops: OpsContext) {
   const callerOf = ({ env }: Context): string | undefined => {
     const signed = signedSchema.safeParse((env as { event?: unknown }).event);
     return signed.data?.requestContext.authorizer.iam.userArn;
   };
   const app = createOpsApp(ops, {
-    // The gateway already rejects unsigned requests. This check covers a route deployed without its authorizer.
+    // The gateway already rejects unsigned requests. This check protects a route deployed without its authorizer.
     async guard(context, next) {
       if (callerOf(context) !== undefined) return next();
       return new ApiProblem("no-token", "Sign the request with AWS Signature Version 4.").response();

@@ -3,7 +3,7 @@ import type { Catalog } from "../bridge/model/connector.ts";
 import { BridgeError } from "../bridge/values/bridge-error.ts";
 import { checkSet } from "../platform/aws/sheet-bundle.ts";
 
-/** Most issues in one message, because AppConfig shows it on a single line. */
+/** Maximum number of issues in one message. AppConfig shows the message on a single line. */
 const maxShown = 10;
 
 /** Source: AWS AppConfig User Guide, "Understanding validators". */
@@ -12,7 +12,7 @@ const validationSchema = z.object({ content: z.base64() });
 /**
  * Creates the AppConfig validator, which returns normally if a sheet bundle may be deployed.
  *
- * @throws {SheetsRefusedError} if the bundle is invalid, with up to ten issues and their fixes, one to a line
+ * @throws {SheetsRefusedError} if the bundle is invalid, with up to ten issues and their fixes, one per line
  */
 export function sheetCheckHandler(catalog: Catalog): (event: unknown) => Promise<void> {
   return async (event) => {

@@ -5,13 +5,13 @@ import { errorName } from "../bridge/observability/log.ts";
 import type { MessageDisposition } from "../bridge/ports/message-result.ts";
 import type { Message, QueueName } from "../bridge/ports/queue.ts";
 
-/** A Lambda handler for an SQS batch that reports partial failures. It needs only the remaining time of the context. */
+/** A Lambda handler for an SQS batch that reports partial failures. Of the context it needs only the remaining time. */
 export type BatchHandler = (
   event: unknown,
   context: Pick<Context, "getRemainingTimeInMillis">,
 ) => Promise<SQSBatchResponse>;
 
-/** Most messages in one SQS call. Source: Amazon SQS quota. */
+/** Maximum number of messages in one SQS call. Source: Amazon SQS quotas. */
 const maxBatch = 10;
 
 const sqsEventSchema = z.object({
@@ -29,9 +29,9 @@ const sqsEventSchema = z.object({
 });
 
 /**
- * The messages of an SQS event.
+ * Returns the messages of an SQS event.
  *
- * @throws {Error} if `event` is not an SQS event, which points to a wrong deployment and not to a bad message
+ * @throws {Error} if `event` is not an SQS event, which indicates a faulty deployment, not a bad message
  */
 export function messagesIn(event: unknown): Message[] {
   const parsed = sqsEventSchema.safeParse(event);
@@ -48,7 +48,7 @@ export function messagesIn(event: unknown): Message[] {
   }));
 }
 
-/** The lane a packet's body names. Used if the queue reports no message group. */
+/** Returns the lane named in a packet's body, for a message without a message group. */
 function laneIn(body: string): string | undefined {
   try {
     const { lane } = JSON.parse(body) as { lane?: unknown };
@@ -59,8 +59,8 @@ function laneIn(body: string): string | undefined {
 }
 
 /**
- * Turns the dispositions of a batch into Lambda's response. Lambda deletes acknowledged messages; delayed messages are
- * reported as failed and become visible again when their delay is over.
+ * Converts the dispositions of a batch to Lambda's response. Acknowledged messages are deleted by Lambda. Delayed
+ * messages are reported as failed and become visible again when their delay is over.
  */
 export async function settleBatch(
   engine: Engine,

@@ -4,25 +4,24 @@ import { Metrics } from "@aws-lambda-powertools/metrics";
 import type { Context } from "aws-lambda";
 import type { LogLine } from "../bridge/observability/log.ts";
 import type { EventBridgeAlerts } from "../platform/aws/eventbridge-alerts.ts";
-import { levelOf, measuredIn, metricsNamespace } from "./log-metrics.ts";
+import { levelOf, measurementsIn, metricsNamespace } from "./log-metrics.ts";
 
-/** Logs, metrics and alerts of a function, all derived from the bridge's log lines. */
+/** A function's logs, metrics and alerts, all derived from the bridge's log lines. */
 export interface Telemetry {
   readonly log: (line: LogLine) => void;
-  /** Attributes the following lines to an invocation. */
+  /** Adds the invocation's context to all lines logged from now on. */
   begin(context: Context): void;
-  /** Publishes the invocation's alerts and emits its metrics: one line for the function and one for each connector. */
+  /** Publishes the invocation's alerts and emits its metrics: one line for the function, and one for each connector. */
   end(): Promise<void>;
 }
 
 /**
- * Creates a function's telemetry: JSON log lines by Powertools Logger, and metrics in CloudWatch's embedded metric
- * format by Powertools Metrics.
+ * Creates a function's telemetry. Powertools Logger writes JSON log lines, and Powertools Metrics writes metrics in
+ * CloudWatch's embedded metric format.
  *
- * Both are written to standard output and need no call to AWS. Only an invocation that raised alerts makes a call, at
- * its end.
+ * Both write to standard output and make no AWS call. Only an invocation that raised alerts makes one, at its end.
  *
- * @param alerts destination of alerts; if absent, alerts are only logged
+ * @param alerts publishes the alerts; if omitted, alerts are only logged
  */
 export function createTelemetry(
   deployment: string,
@@ -30,16 +29,16 @@ export function createTelemetry(
   alerts?: Pick<EventBridgeAlerts, "record" | "publish">,
 ): Telemetry {
   const logger = new Logger({ serviceName: deployment, logLevel, logFormatter: new LineFormatter() });
-  const metricsOf = new Map<string | undefined, Metrics>();
+  const metricsByConnector = new Map<string | undefined, Metrics>();
   const metricsFor = (connector: string | undefined): Metrics => {
-    let metrics = metricsOf.get(connector);
+    let metrics = metricsByConnector.get(connector);
     if (!metrics) {
       metrics = new Metrics({
         namespace: metricsNamespace,
         serviceName: deployment,
         ...(connector !== undefined && { defaultDimensions: { connector } }),
       });
-      metricsOf.set(connector, metrics);
+      metricsByConnector.set(connector, metrics);
     }
     return metrics;
   };
@@ -50,7 +49,7 @@ export function createTelemetry(
     else if (level === "WARN") logger.warn(step, fields);
     else logger.info(step, fields);
     const connector = typeof line.connector === "string" ? line.connector : undefined;
-    for (const { name, unit, value } of measuredIn(line)) metricsFor(connector).addMetric(name, unit, value);
+    for (const { name, unit, value } of measurementsIn(line)) metricsFor(connector).addMetric(name, unit, value);
     alerts?.record(line);
   };
   return {
@@ -59,9 +58,9 @@ export function createTelemetry(
       logger.addContext(context);
     },
     async end() {
-      const failed = await alerts?.publish();
-      if (failed) log(failed);
-      for (const metrics of metricsOf.values()) if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics();
+      const failureLine = await alerts?.publish();
+      if (failureLine) log(failureLine);
+      for (const metrics of metricsByConnector.values()) if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics();
     },
   };
 }

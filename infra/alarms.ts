@@ -33,12 +33,12 @@ export type AlarmKind =
   | "ledger-copies-lost"
   | "ledger-not-sealed";
 
-/** Threshold: the alarm fires at or above `from`, or it fires below `below` and without data. */
+/** Threshold of an alarm: it fires at or above `from`, or below `below` and if there is no data. */
 type Bound = { readonly from: number } | { readonly below: number };
 
 type AlarmPlan = Bound & {
   readonly metric: IMetric;
-  /** Number of periods in a row. */
+  /** Number of consecutive periods after which the alarm fires. */
   readonly periods: number;
   /** Meaning of the alarm, for the operator on call. The runbook lists the steps to take. */
   readonly meaning: string;
@@ -54,7 +54,7 @@ export class Alarms extends Construct {
   readonly #prefix: string;
   readonly #topic: ITopic;
 
-  /** @param prefix start of the alarms' names: the deployment, followed by the connector if they belong to one */
+  /** @param prefix prefix of the alarms' names: the deployment, followed by the connector if they belong to one */
   constructor(scope: Construct, id: string, { prefix, topic }: { prefix: string; topic: ITopic }) {
     super(scope, id);
     this.#prefix = prefix;
@@ -71,13 +71,13 @@ export class Alarms extends Construct {
     return this.#when(kind, { metric: failing.metricErrors({ period: aMinute }), from: 1, periods: 3, meaning });
   }
 
-  /** Fires if a queue is not empty for this number of minutes. */
+  /** Fires if a queue has not been empty for this number of minutes. */
   whenFilled(kind: AlarmKind, queue: IQueue, minutes: number, meaning: string): Alarm {
     const metric = queue.metricApproximateNumberOfMessagesVisible({ period: aMinute, statistic: "Maximum" });
     return this.#when(kind, { metric, from: 1, periods: minutes, meaning });
   }
 
-  /** Fires if a queue's oldest message has waited for `seconds`, for this number of minutes. */
+  /** Fires if the age of a queue's oldest message has been at least `seconds` for this number of minutes. */
   whenOld(
     kind: AlarmKind,
     queue: IQueue,
@@ -88,13 +88,13 @@ export class Alarms extends Construct {
     return this.#when(kind, { metric, from: seconds, periods: minutes, meaning });
   }
 
-  /** Fires if a stream's function is this number of minutes behind, for 3 min. */
+  /** Fires if a stream's function has been this number of minutes behind for 3 min. */
   whenBehind(kind: AlarmKind, reader: IFunction, minutes: number, meaning: string): Alarm {
     const metric = reader.metric("IteratorAge", { period: aMinute, statistic: "Maximum" });
     return this.#when(kind, { metric, from: Duration.minutes(minutes).toMilliseconds(), periods: 3, meaning });
   }
 
-  /** Fires if a metric has no data for three periods in a row, since a function that is never invoked reports nothing. */
+  /** Fires if a metric has had no data for three periods, because a function that is not invoked reports nothing. */
   whenSilent(kind: AlarmKind, metric: IMetric, meaning: string): Alarm {
     return this.#when(kind, { metric, below: 1, periods: 3, meaning });
   }

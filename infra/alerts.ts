@@ -19,8 +19,8 @@ export interface AlertsProps {
 }
 
 /**
- * Topic that forwards the bridge's alerts from the bus to subscribers that do not want to set up a rule. Each alert is
- * one message about a change of state, such as a target that went down.
+ * Topic that forwards the bridge's alerts from the bus, for subscribers without a rule of their own. Each alert is one
+ * message about a change of state, such as a target that went down.
  */
 export class Alerts extends Construct {
   constructor(scope: Construct, id: string, { shared, eventBus, alarms }: AlertsProps) {

@@ -17,7 +17,7 @@ export interface SheetBundle {
 /**
  * Reads `mappings/` and the `governance.yaml` beside it, checks them, and runs the examples.
  *
- * @param deployed ids of the connectors that sheets may name. Absent: all in connectors/
+ * @param deployed ids of the connectors that sheets may name; if omitted, all in connectors/
  * @throws {SheetsError} if a sheet or the policy is invalid; lists every issue with file, line and fix
  * @throws {RangeError} if the bundle is too large
  */

@@ -13,20 +13,20 @@ export interface BundleOptions {
   readonly outDir: string;
   /** File that `#connector` resolves to. */
   readonly connectorFile?: string;
-  /** Files to deploy beside the bundle: their content by name. */
+  /** Files to deploy beside the bundle, as content by name. */
   readonly also?: Readonly<Record<string, string>>;
 }
 
 export interface Bundle {
   readonly dir: string;
   readonly bytes: number;
-  /** Files of the project in the bundle, relative to the project's root. */
+  /** The project's own files in the bundle, relative to the project's root. */
   readonly sources: readonly string[];
-  /** Bytes by package, `.` for the project itself. */
+  /** Bytes by package. The project itself is `.`. */
   readonly parts: ReadonlyMap<string, number>;
 }
 
-/** Defines what some packages use and ES modules lack: `require` for Node's own modules, and the path of the file. */
+/** Defines globals that some packages use and ES modules lack: `require` for Node.js modules, and the file's path. */
 const requireBanner = [
   `import{createRequire}from"node:module";`,
   `const require=createRequire(import.meta.url);`,
@@ -34,11 +34,11 @@ const requireBanner = [
 ].join("");
 
 /**
- * Replaces computed keys in the AWS SDK's operation schemas by literals: `{ [_h]: … }` becomes `{ "http": … }`.
+ * Replaces computed keys in the AWS SDK's operation schemas with literals: `{ [_h]: … }` becomes `{ "http": … }`.
  *
  * esbuild assumes that a computed key has side effects, so it would keep every schema, used or not: 57 KiB in S3's
- * client. If a later SDK writes the keys differently, nothing is replaced and the limit in test/infra/bundle.test.ts
- * fails.
+ * client. If a later SDK writes the keys differently, nothing is replaced and the size limit in
+ * test/infra/bundle.test.ts fails.
  */
 const plainKeys: Plugin = {
   name: "plain-keys",
@@ -56,9 +56,9 @@ const plainKeys: Plugin = {
   },
 };
 
-/** Reduces a client's package.json to its version, which is all the client reads: for its user agent. */
-const versionAlone: Plugin = {
-  name: "version-alone",
+/** Reduces a client's package.json to its version, the only field that the client reads, for its user agent. */
+const versionOnly: Plugin = {
+  name: "version-only",
   setup({ onLoad }) {
     onLoad({ filter: /@aws-sdk\/client-[\w-]+\/package\.json$/ }, async ({ path }) => {
       const { version } = JSON.parse(await readFile(path, "utf8")) as { version: string };
@@ -100,7 +100,7 @@ export async function bundle({ entry, outDir, connectorFile, also = {} }: Bundle
       write: false,
       logLevel: "error",
       banner: { js: banner },
-      plugins: [plainKeys, versionAlone, declared],
+      plugins: [plainKeys, versionOnly, declared],
       // Optional native modules of ssh2, which works without them.
       external: ["*.node", "cpu-features"],
       alias: {

@@ -1,13 +1,13 @@
 import { type App, Validations } from "aws-cdk-lib";
 import { NIST80053R5Checks } from "cdk-nag";
 
-/** A rule of the NIST SP 800-53 pack that the stacks do not pass, and the reason why that is acceptable. */
+/** A rule of the NIST SP 800-53 pack that the stacks do not pass, with the reason why that is acceptable. */
 export interface Exception {
   readonly rule: string;
   readonly reason: string;
 }
 
-/** All exceptions. A test fails if one is no longer needed. */
+/** All exceptions. A test fails if any of them is no longer needed. */
 export const exceptions: readonly Exception[] = [
   {
     rule: "DynamoDBInBackupPlan",
@@ -51,7 +51,7 @@ export const exceptions: readonly Exception[] = [
   },
 ];
 
-/** Checks the app against NIST SP 800-53 revision 5. A finding without an exception makes the synthesis fail. */
+/** Checks the app against NIST SP 800-53 revision 5. Synthesis fails on any finding without an exception. */
 export function enforceNist(app: App, excepted: readonly Exception[] = exceptions): void {
   const pack = "NIST.800.53.R5";
   const validations = Validations.of(app);

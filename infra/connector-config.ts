@@ -3,8 +3,8 @@ import type { ConnectorFile } from "../connectors/protocols/load-connectors.ts";
 import type { Settings } from "./settings.ts";
 
 /**
- * Returns the connectors that can be deployed. A connector whose schema has a required key without a default, such as
- * the folder for its files, is left out until the settings configure it. Until then no sheet can name it.
+ * Returns the connectors that can be deployed. Omits a connector with a required setting, such as the folder for its
+ * files, until the settings configure it. Until then no sheet can name it.
  */
 export function deployable(files: readonly ConnectorFile[], settings: Settings): ConnectorFile[] {
   return files.filter(({ connector }) => configured(connector, settings) || connector.config.safeParse({}).success);
@@ -30,7 +30,7 @@ export function configFor(connector: Connector, settings: Settings): unknown {
   return config;
 }
 
-/** Part of the 4 KB limit of a function's environment. Source: AWS Lambda quotas. */
+/** Maximum size of a configuration, out of the 4 KB allowed for a function's environment. Source: AWS Lambda quotas. */
 const maxConfigBytes = 3_072;
 
 function configured(connector: Connector, { connectors }: Settings): unknown {

@@ -37,7 +37,7 @@ export class LaneStack extends NestedStack {
   }
 }
 
-/** Resources of a lane that alarms watch. */
+/** Resources of a lane that have alarms. */
 interface LaneResources {
   readonly deployment: string;
   readonly queue: IQueue;
@@ -74,7 +74,7 @@ export class Lane extends Construct {
       source: sourcePath(projectRoot, file),
       environment,
       state: { packets: packetsUse(connector), ledger: true },
-      // Packets go back and forth between lane and outbox by design; Lambda would stop them after 16 rounds.
+      // Packets move back and forth between lane and outbox by design. Lambda would stop them after 16 rounds.
       recursiveLoop: RecursiveLoop.ALLOW,
     });
     sender.function.addEventSource(
@@ -84,7 +84,7 @@ export class Lane extends Construct {
         reportBatchItemFailures: true,
       }),
     );
-    // It parks packets in the outbox, and requeues the next packet of a strict lane.
+    // The function parks packets in the outbox, and requeues the next packet of a strict lane.
     const sendsTo = connector.order === "strict" ? [outbox.queueArn, queue.queueArn] : [outbox.queueArn];
     allow(sender.role, ["sqs:SendMessage"], sendsTo);
 
@@ -138,7 +138,11 @@ export class Lane extends Construct {
     );
     const isDown = counted("TargetDown", "Maximum");
     alarms.whenCounted("target-down", isDown, `${connector}: the target is down; its packets wait in the outbox.`);
-    alarms.whenCounted("packets-held", counted("Held"), `${connector}: a packet needs a person's decision.`);
+    alarms.whenCounted(
+      "packets-held",
+      counted("Held"),
+      `${connector}: a packet is waiting for an operator's decision.`,
+    );
     const breaches = counted("WindowBreaches");
     alarms.whenCounted(
       "window-breached",
@@ -149,8 +153,8 @@ export class Lane extends Construct {
 }
 
 /**
- * Returns the table operations of a connector. A strict one also queries a lane for its oldest packet and
- * deletes closed packets from the lane's list.
+ * Returns the table operations of a connector. A strict connector also queries a lane for its oldest packet and deletes
+ * closed packets from the lane's list.
  */
 function packetsUse({ order }: Connector): StateUse["packets"] {
   const common = ["BatchGetItem", "PartiQLInsert", "PartiQLUpdate"] as const;
@@ -158,7 +162,7 @@ function packetsUse({ order }: Connector): StateUse["packets"] {
 }
 
 /**
- * Lets a role put objects into a folder of a bucket. It can neither read nor delete them.
+ * Lets a role put objects into a folder of a bucket, but neither read nor delete them.
  *
  * Source: Amazon S3 User Guide, "Reducing encryption costs", "Using SSE-KMS": a put needs `kms:GenerateDataKey`.
  */
@@ -194,8 +198,8 @@ function grantRedrive(role: Role, outbox: Queue, queue: Queue): void {
 /**
  * Returns the ARN patterns of a secret that is identified by its name.
  *
- * Secrets Manager appends six random characters to the ARN when it creates a secret. For a secret that does not exist it
- * checks access to the ARN without them, and answers "access denied" instead of "not found" if that is not allowed.
+ * Secrets Manager appends six random characters to the ARN when it creates a secret. For a secret that does not exist,
+ * it checks access to the ARN without them and, if that is denied, answers "access denied" instead of "not found".
  */
 export function secretArns(scope: Construct, name: string): string[] {
   const arnFormat = ArnFormat.COLON_RESOURCE_NAME;

@@ -27,9 +27,9 @@ interface Graph {
 }
 
 /**
- * Adds a dashboard for the operator on duty. It shows how far behind the bridge is, and where.
+ * Adds a dashboard for the operator on duty, which shows the bridge's lag and where packets wait.
  *
- * Graphs about connectors have one line per connector, that is 50 lines with 50 connectors.
+ * Graphs about connectors have one line per connector.
  */
 export function addDashboard(
   scope: Construct,

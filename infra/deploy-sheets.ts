@@ -12,7 +12,7 @@ import {
 import type { AppConfigTargets } from "../platform/aws/appconfig-targets.ts";
 import { maxSheetAgeMs } from "../platform/aws/sheet-bundle.ts";
 
-/** Interval at which a rollout is polled. */
+/** Polling interval during a rollout. */
 const pollMs = 3_000;
 
 export interface SheetDeployment {
@@ -20,7 +20,7 @@ export interface SheetDeployment {
   readonly targets: AppConfigTargets;
   /** The serialized sheet bundle. */
   readonly bytes: Uint8Array;
-  /** Deploys to all mappers at once, without stages or alarms that could roll it back. */
+  /** True to deploy to all mappers at once, without stages or alarms that could roll the bundle back. */
   readonly now: boolean;
   /** Called with each line of progress. */
   readonly log: (line: string) => void;
@@ -42,10 +42,10 @@ export type DeploymentResult =
 const finalStates = new Set(["COMPLETE", "ROLLED_BACK", "REVERTED"]);
 
 /**
- * Deploys a sheet bundle with AppConfig and waits until the rollout ends. If the bundle is in force, events published
- * from then on are mapped by it.
+ * Deploys a sheet bundle with AppConfig and waits until the rollout ends. Once the bundle is in force, it maps all
+ * events published from then on.
  *
- * Rolls out in stages. The first bundle is deployed at once, because there is nothing in force to protect.
+ * Rolls out in stages. The first bundle is deployed at once, because no sheets are in force that need protection.
  */
 export async function deploySheets({
   client,

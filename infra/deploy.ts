@@ -33,22 +33,22 @@ const descriptions = {
 Unknown options, such as --require-approval never, are passed to cdk.`,
   mappings: `Deploys mappings/ and governance.yaml to a deployed bridge. Stacks and functions do not change.
 
-Checks the sheets and runs their examples, first here and then in the deployed bridge. Rolls them out in stages, during
-which an alarm restores the previous sheets. The first sheets, and all with --now, are deployed at once. The command
-returns when the rollout and the monitoring after it have ended.`,
+Checks the sheets and runs their examples, first here and then in the deployed bridge. Rolls them out in stages; an
+alarm during the rollout restores the previous sheets. The first deployment, and any with --now, happens at once.
+The command returns when the rollout and the monitoring after it have ended.`,
 };
 
 const afterHelp = `
-Exit codes: 0 in force · 1 rejected (an invalid sheet, a rollout that was rolled back) · 2 wrong usage ·
-            3 failed (no credentials, nothing deployed)
+Exit codes: 0 sheets in force · 1 rejected (an invalid sheet, a rollout that was rolled back) · 2 invalid arguments ·
+            3 failed (no credentials, bridge not deployed)
 
-Region and credentials are read like the AWS CLI does: AWS_PROFILE, AWS_REGION and so on.`;
+Region and credentials are resolved from the usual AWS environment variables and profiles.`;
 
 /**
  * Runs the command behind `npm run deploy` and `npm run deploy:mappings`.
  *
  * @param args arguments without node and script
- * @param sleep waits between two polls, in ms
+ * @param sleep waits between polls, for the given number of ms
  * @returns the exit code
  */
 export async function run(args: readonly string[], sleep: Sleep = delay): Promise<number> {
@@ -60,7 +60,7 @@ export async function run(args: readonly string[], sleep: Sleep = delay): Promis
       .description(descriptions[name])
       .option("-c, --context <key=value>", "CDK context, overrides cdk.json; may be repeated", contextOption, {})
       .option("--mappings <folder>", "folder of the mapping sheets", "mappings")
-      .option("--now", "deploy the sheets at once, without alarms that roll them back")
+      .option("--now", "deploy the sheets at once, without stages or rollback by alarms")
       .option("--json", "print the result as JSON to standard output; progress goes to standard error")
       .addHelpText("after", afterHelp);
   command("all")
@@ -85,7 +85,7 @@ export async function run(args: readonly string[], sleep: Sleep = delay): Promis
 }
 
 async function deployAll(options: Options, cdkArgs: readonly string[], sleep: Sleep): Promise<number> {
-  // Checked first, because deploying the stacks takes minutes.
+  // Checks the sheets before deploying the stacks, which takes minutes.
   await buildSheetBundle(options.mappings);
   const context = Object.entries(options.context).flatMap(([key, value]) => ["--context", `${key}=${value}`]);
   const cdk = join(projectRoot, "node_modules", "aws-cdk", "bin", "cdk");
@@ -101,11 +101,11 @@ async function deployAll(options: Options, cdkArgs: readonly string[], sleep: Sl
 async function deployMappings({ context, mappings, now = false, json }: Options, sleep: Sleep): Promise<number> {
   const settings = readSettings(contextOf(context));
   const log = json ? console.error : console.log;
-  // Checked first with all connectors of the folder: most issues are found without a call to AWS.
+  // Checks first against all connectors in the folder, which finds most issues without calling AWS.
   await buildSheetBundle(mappings);
   const targets = await targetsOf(settings);
   const { bytes, sheets, examples, warnings } = await buildSheetBundle(mappings, targets.connectors);
-  for (const warning of warnings) log(`${warning} (a warning)`);
+  for (const warning of warnings) log(`warning: ${warning}`);
   log(`${plural(sheets, "sheet")}, ${bytes.byteLength} bytes, ${plural(examples, "example")} passed`);
   const client = new AppConfigClient({ ...awsOptions(settings), maxAttempts: 8 });
   const result = await deploySheets({ client, targets, bytes, now, log, sleep });
@@ -121,7 +121,7 @@ function plural(quantity: number, noun: string): string {
 function resultText(result: DeploymentResult): string {
   switch (result.kind) {
     case "in-force":
-      return "in force";
+      return `the sheets are now in force, as version ${result.version}`;
     case "unchanged":
       return `these sheets are already in force, as version ${result.version}`;
     case "refused":
@@ -133,7 +133,7 @@ function resultText(result: DeploymentResult): string {
   }
 }
 
-/** Reads the outputs of the mappings stack. @throws {Error} if it is not deployed */
+/** Reads the AppConfig ids that the mappings stack stores in Parameter Store. @throws {Error} if it is not deployed */
 async function targetsOf(settings: Settings): Promise<AppConfigTargets> {
   const ssm = new SSMClient(awsOptions(settings));
   const name = parameterOf(settings.name, "sheets");
@@ -153,7 +153,7 @@ function awsOptions({ fips }: Settings) {
   return fips ? { useFipsEndpoint: true } : {};
 }
 
-/** Returns an error's message, and for missing settings and permissions the fix, which the SDK's message does not name. */
+/** Returns an error's message, with the fix for missing settings and permissions, which the SDK's message lacks. */
 function messageOf(error: unknown): string {
   const { name, message } = error as Error;
   if (/region is missing/i.test(message)) {
@@ -169,7 +169,7 @@ function messageOf(error: unknown): string {
 
 const cdkJsonSchema = z.object({ context: z.record(z.string(), z.unknown()).default({}) });
 
-/** Returns a lookup in CDK's context: the command line's values override those of `cdk.json`. */
+/** Returns a lookup in CDK's context. Values of the command line override those of `cdk.json`. */
 function contextOf(given: Readonly<Record<string, string>>): (key: string) => unknown {
   const file = join(projectRoot, "cdk.json");
   const { context } = cdkJsonSchema.parse(JSON.parse(readFileSync(file, "utf8")));

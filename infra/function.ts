@@ -21,7 +21,7 @@ import { alertSourceOf, functionNameOf, packetIndexes } from "../platform/aws/na
 import type { Bundle } from "./bundle.ts";
 import type { Settings } from "./settings.ts";
 
-/** Timeout of an invocation: enough for four sends in a row that start within 20 s, and 8 s for the last one. */
+/** Timeout of an invocation: enough for four consecutive sends that start within 20 s, and 8 s for the last one. */
 export const functionTimeout = Duration.seconds(30);
 
 /** Resources and settings that all functions of a deployment share. */
@@ -57,11 +57,11 @@ export interface FunctionProps<Known extends Common = Common> {
   readonly timeout?: Duration;
   /** True if the function is invoked every minute. */
   readonly everyMinute?: boolean;
-  /** Lambda's handling of messages that return to the same function. By default it stops them. */
+  /** Lambda's handling of messages that return to the same function. By default, Lambda stops them. */
   readonly recursiveLoop?: RecursiveLoop;
 }
 
-/** A function with its own role and log group. It may only write its logs and traces. */
+/** A function with its own role and log group. Its role only permits writing logs and traces. */
 export class PlainFunction extends Construct {
   readonly function: LambdaFunction;
   readonly role: Role;
@@ -91,7 +91,7 @@ export class PlainFunction extends Construct {
       role: this.role,
       environment: definedOf(environment),
       environmentEncryption: shared.key,
-      // Lambda reports each invocation itself; the code needs no X-Ray SDK.
+      // Lambda itself traces each invocation, so the code needs no X-Ray SDK.
       tracing: Tracing.ACTIVE,
       ...(recursiveLoop && { recursiveLoop }),
     });
@@ -121,7 +121,7 @@ export interface StateUse {
   readonly onPackets?: false;
 }
 
-/** A function of the path. It may also use the two tables as `state` allows. */
+/** A function of the path, which may also use the two tables as `state` allows. */
 export class BridgeFunction extends PlainFunction {
   constructor(scope: Construct, id: string, props: FunctionProps<Shared> & { readonly state: StateUse }) {
     super(scope, id, props);
@@ -167,8 +167,8 @@ export function grantPutEvents(role: Role, shared: Pick<Shared, "bus" | "deploym
 /**
  * Connects a function to the agency's network.
  *
- * Lambda creates and deletes the network interfaces with the function's own role. The function's code is denied these
- * actions. Source: AWS Lambda, "Giving Lambda functions access to resources in an Amazon VPC".
+ * Lambda creates and deletes the network interfaces with the function's own role, but the function's code is denied
+ * these actions. Source: AWS Lambda, "Giving Lambda functions access to resources in an Amazon VPC".
  */
 function placeInVpc(
   lambda: LambdaFunction,

@@ -10,9 +10,9 @@ export interface HttpApiPlan {
   /** Name without the deployment's name, which is its prefix. */
   readonly name: string;
   readonly description: string;
-  /** Authorizer of all routes. If absent, the function behind the API must authenticate callers. */
+  /** Authorizer of all routes. If omitted, the function behind the API must authenticate callers. */
   readonly authorizer?: IHttpRouteAuthorizer;
-  /** Requests per second, and the size of a burst, for all callers together. */
+  /** Maximum requests per second and burst size, for all callers together. */
   readonly throttle: { readonly rateLimit: number; readonly burstLimit: number };
   /** Fields of the access log that identify the caller: a name and a variable such as `$context.identity.sourceIp`. */
   readonly caller: Readonly<Record<string, string>>;

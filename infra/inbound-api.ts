@@ -4,18 +4,18 @@ import { Construct } from "constructs";
 import type { PlainFunction, Shared } from "./function.ts";
 import { httpApi } from "./http-api.ts";
 
-/** Requests per second, and the size of a burst, for all outside systems together. A system that gets 429 retries. */
+/** Maximum requests per second and burst size, for all outside systems together. A system that gets 429 retries. */
 const rateLimit = 50;
 const burstLimit = 100;
 
 /**
  * Webhook endpoint for outside systems. It has one route and no authorizer, because outside systems have no AWS
- * credentials. Each message must be signed with a key of its connector; the function verifies that first.
+ * credentials. Each message must be signed with its connector's key; the function verifies the signature first.
  *
- * The access log contains the caller's address and the status, but nothing of the message.
+ * The access log contains the caller's address and the status, but no part of the message.
  */
 export class InboundApi extends Construct {
-  /** Base URL, with a slash at its end. A connector's endpoint is `inbound/<connector>` below it. */
+  /** Base URL, with a trailing slash. A connector's endpoint is `inbound/<connector>` below it. */
   readonly url: string;
 
   constructor(scope: Construct, id: string, { shared, handler }: { shared: Shared; handler: PlainFunction }) {

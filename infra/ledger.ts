@@ -12,14 +12,14 @@ import { allow, grantPutEvents, PlainFunction, type Shared } from "./function.ts
 import { aMinute, pathMetric } from "./metrics.ts";
 import { pathQueue } from "./queues.ts";
 
-/** Most records in one copy. A high number makes few objects, and 1,000 entries are far below the 6 MB of a call. */
+/** Maximum number of records in one copy. Large copies mean few objects; 1,000 entries are far below 6 MB per call. */
 const copyBatchSize = 1_000;
-/** Longest time to collect entries for one copy. */
+/** Maximum time to collect entries for one copy. */
 const copyWait = Duration.seconds(10);
-/** Longest time to retry a batch, before the stream drops it after 24 h. Its position then goes to a queue. */
+/** Maximum time to retry a batch, because the stream drops it after 24 h. Its position then goes to a queue. */
 const maxRetryAge = Duration.hours(23);
 
-/** Actions to read and write data encrypted with the bridge's key. */
+/** Actions for reading and writing data encrypted with the bridge's key. */
 const keyActions = ["kms:Decrypt", "kms:GenerateDataKey"];
 
 export interface LedgerKeepingProps {
@@ -35,8 +35,8 @@ export interface LedgerKeepingProps {
 }
 
 /**
- * Protects the ledger from those who operate it. Every entry is copied to a write-once bucket, the copies are sealed
- * every five minutes, and every change of the table other than an append raises an alarm.
+ * Protects the ledger from its own operators. Every entry is copied to a write-once bucket, the copies are sealed every
+ * five minutes, and every change of the table other than an append raises an alarm.
  */
 export class LedgerKeeping extends Construct {
   readonly #props: LedgerKeepingProps;

@@ -20,13 +20,13 @@ import type { Settings } from "./settings.ts";
 /** Time limit of a validator. Source: AWS AppConfig User Guide, "Understanding validators". */
 const checkTimeout = Duration.seconds(15);
 
-/** Rollout to a fifth of the mappers every 2 min, then 10 min of monitoring: three times what the alarms need to fire. */
+/** Rollout to a fifth of the mappers every 2 min, then 10 min of monitoring, three times as long as an alarm needs. */
 const staged = { deploymentDurationInMinutes: 10, growthType: "LINEAR", growthFactor: 20, finalBakeTimeInMinutes: 10 };
 
 /** Alarms that roll back to the previous sheets. AppConfig monitors at most five. */
 const rollbackAlarms: readonly AlarmKind[] = ["mapper-failing", "mapping-faults", "inbox-waits", "inbox-dead-letters"];
 
-/** Rollout for the first sheets, and for fixes of faulty ones: in both cases there is nothing to protect. */
+/** Rollout for the first sheets, and for fixes of faulty ones. In both cases no working sheets need protection. */
 const atOnce = { deploymentDurationInMinutes: 0, growthType: "LINEAR", growthFactor: 100, finalBakeTimeInMinutes: 0 };
 
 export interface MappingsStackProps extends StackProps {
@@ -39,7 +39,7 @@ export interface MappingsStackProps extends StackProps {
 /**
  * Stack of the mapping sheets: their storage, validation, rollout and readers.
  *
- * The stack does not contain the sheets. `npm run deploy:mappings` deploys them without a change of the stack.
+ * The stack does not contain the sheets. `npm run deploy:mappings` deploys them without changing the stack.
  */
 export class MappingsStack extends Stack {
   readonly #deployment: string;
@@ -69,7 +69,7 @@ export class MappingsStack extends Stack {
       environment: {},
       timeout: checkTimeout,
     });
-    // The permission has no source condition, because AppConfig sends none. A caller only learns the issues in its input.
+    // The permission has no source condition, because AppConfig sends no source. A caller learns only about its own input.
     check.function.addPermission("AppConfig", { principal: new ServicePrincipal("appconfig.amazonaws.com") });
     const profile = new CfnConfigurationProfile(this, "Profile", {
       applicationId: application,

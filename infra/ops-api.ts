@@ -8,7 +8,7 @@ import { parameterOf } from "../platform/aws/names.ts";
 import type { PlainFunction, Shared } from "./function.ts";
 import { httpApi } from "./http-api.ts";
 
-/** Requests per second, and the size of a burst, for all operators together. */
+/** Maximum requests per second and burst size, for all operators together. */
 const rateLimit = 50;
 const burstLimit = 100;
 

@@ -40,7 +40,7 @@ const hmsEvents = {
   detailType: Match.anythingButPrefix(acceptedEvents.ownTypePrefix),
 };
 
-/** Most concurrent mappers, each with a batch of ten events. */
+/** Maximum number of concurrent mappers, each with a batch of ten events. */
 const maxMappers = 10;
 
 export interface PathStackProps extends StackProps {
@@ -74,7 +74,7 @@ export class PathStack extends Stack {
       packetsTable: parameter("packets-table"),
       ledgerTable: parameter("ledger-table"),
       bridgeKey: parameter("bridge-key"),
-      // Built from the name, which works for a new bus as well as for an existing one.
+      // Built from the name, which works for both a new and an existing bus.
       bus: this.formatArn({ service: "events", resource: "event-bus", resourceName: busNameOf(settings) }),
       fips: settings.fips,
       logRetentionDays: settings.logRetentionDays,
@@ -94,7 +94,7 @@ export class PathStack extends Stack {
       const id = connectorId(lane.connector).replaceAll("@", "-");
       return new LaneStack(this, id, { ...lane, shared: this.#shared, topic });
     });
-    // Deployed after the lanes, because these functions send to queues of the connectors they know.
+    // Deployed after the lanes, because these functions send to the connectors' queues.
     this.#mapper(mapper, queues.inbox, lanes, alarms).node.addDependency(...stacks);
     this.#watchdog(mapper, queues.inbox, lanes, alarms).node.addDependency(...stacks);
     this.#ops(ops, lanes, alarms).node.addDependency(...stacks);
@@ -228,7 +228,7 @@ export class PathStack extends Stack {
     // Separate statements, because one with the queues of 50 connectors would exceed the size limit of a policy.
     allow(watchdog.role, ["sqs:SendMessage", "sqs:GetQueueAttributes"], this.#queueArns(lanes, "lane"));
     allow(watchdog.role, ["sqs:GetQueueAttributes"], this.#queueArns(lanes, "outbox"));
-    // It sends chunks of large events and lines of snapshots to the inbox.
+    // The watchdog sends chunks of large events and lines of snapshots to the inbox.
     allow(watchdog.role, ["sqs:SendMessage", "sqs:GetQueueAttributes"], [inbox.queueArn]);
     this.#grantFileAccess(watchdog.role);
     this.#grantComplianceToken(watchdog.role);
@@ -280,7 +280,7 @@ export class PathStack extends Stack {
       handler: "receive",
       source: "functions/inbound.ts",
       environment: placesEnvironment(this, shared),
-      // Reads only whether a message was received before.
+      // The only read is to detect a message that was received before.
       state: { packets: ["BatchGetItem"], ledger: false, onPackets: false },
     });
     allow(receiver.role, ["sqs:SendMessage"], [inbox.queueArn]);

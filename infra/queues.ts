@@ -5,7 +5,7 @@ import type { Construct } from "constructs";
 import { readTimes } from "../bridge/model/timings.ts";
 import { maxReceives } from "../bridge/ports/queue.ts";
 
-/** Most characters in a queue's name. Source: Amazon SQS quotas. */
+/** Maximum length of a queue's name. Source: Amazon SQS quotas. */
 const maxNameLength = 80;
 
 export interface QueuePlan {
@@ -13,15 +13,15 @@ export interface QueuePlan {
   readonly key: IKey;
   /** Dead-letter queue for messages received too often. Absent for a dead-letter queue. */
   readonly deadLetters?: Queue;
-  /** Retained when its stack is deleted: it may hold messages that are in no table yet. */
+  /** True to retain the queue when its stack is deleted, because it may hold messages that are in no table yet. */
   readonly kept?: boolean;
 }
 
 /**
  * Creates a queue of the path: encrypted with the bridge's key, accessible only over TLS, with a retention of 14 days.
  *
- * A FIFO queue uses high throughput mode: order and deduplication are per message group, so lanes do not block each
- * other.
+ * A FIFO queue uses high throughput mode, in which order and deduplication are per message group, so that lanes do not
+ * block each other.
  */
 export function pathQueue(scope: Construct, id: string, { name, key, deadLetters, kept = false }: QueuePlan): Queue {
   if (name.length > maxNameLength) {

@@ -6,16 +6,16 @@ import { s3FolderPattern } from "../functions/env.ts";
 const idOf = (kind: string) =>
   z.string().regex(new RegExp(`^${kind}-[0-9a-f]{8,17}$`), `is not an id such as ${kind}-0a1b2c3d`);
 
-/** ARN of a key. An alias is not accepted, because a policy that names an alias grants nothing. */
+/** ARN of a key. Aliases are rejected, because a policy that names an alias grants nothing. */
 const keyPattern = /^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key\/[\w-]+$/;
 
 const settingsSchema = z.strictObject({
   /** Name prefix of every resource. A second name deploys a second bridge beside the first. */
   name: z
     .string()
-    .regex(/^[a-z][a-z0-9-]{0,19}$/, "is not a short lower-case name such as hms-bridge")
+    .regex(/^[a-z][a-z0-9-]{0,19}$/, "is not a short lowercase name such as hms-bridge")
     .default("hms-bridge"),
-  /** Name of an existing bus. If absent, the bridge creates one. */
+  /** Name of an existing bus. If omitted, the bridge creates one. */
   bus: z.string().min(1).optional(),
   /** Retention of HMS events in the archive of the bus, in days. 0 means no archive. */
   archiveDays: z.coerce.number().int().min(0, "is below 0").max(3_653, "is more than ten years").default(30),
@@ -25,7 +25,7 @@ const settingsSchema = z.strictObject({
   governance: complianceSettingsSchema.optional(),
   /** True to call AWS only at FIPS endpoints. */
   fips: z.stringbool().or(z.boolean()).default(false),
-  /** Network of the functions. If absent, they run in Lambda's own network. */
+  /** Network of the functions. If omitted, they run in Lambda's own network. */
   vpc: z
     .strictObject({
       subnets: z.array(idOf("subnet")).min(1, "names no subnet"),
@@ -43,7 +43,7 @@ const settingsSchema = z.strictObject({
     .default(365),
   /** Lowest level that functions log. Metrics are counted at any level. */
   logLevel: z.enum(["DEBUG", "INFO", "WARN", "ERROR"]).default("INFO"),
-  /** S3 Object Lock mode of the ledger's copies and seals. With COMPLIANCE, not even the root user can shorten it. */
+  /** S3 Object Lock mode of the ledger's copies and seals. Not even the root user can shorten a COMPLIANCE lock. */
   ledgerLock: z.enum(["COMPLIANCE", "GOVERNANCE"]).default("COMPLIANCE"),
   /** Retention period of the lock, in days. */
   ledgerRetentionDays: z.coerce.number().int().min(1).max(36_500).default(2_557),

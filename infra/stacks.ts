@@ -26,7 +26,7 @@ export async function addBridge(app: App, env?: Environment, makeBundle = bundle
   const settings = readSettings((key) => app.node.tryGetContext(key));
   const files = deployable(await listConnectorFiles(join(projectRoot, "connectors")), settings);
   const connectors = files.map(({ connector }) => connector);
-  // Checked before bundling, so that an invalid setting is reported at once.
+  // Checks the settings before bundling, so that an invalid one is reported at once.
   const configs = connectors.map((connector) => configFor(connector, settings));
   // The connector catalog is deployed with the code it describes. Sheets are deployed separately.
   const also = { [catalogFile]: catalogText(connectors) };

@@ -21,7 +21,7 @@ import type { Settings } from "./settings.ts";
  * Resources that must outlive every deployment: the encryption key, the packets table, the ledger with its copies and
  * signing key, the bridge's own key, and the queues with events that are not recorded yet.
  *
- * All of them are retained when the stack is deleted. The path stack finds them with Parameter Store.
+ * All of them are retained when the stack is deleted. The path stack finds them through Parameter Store.
  */
 export class StateStack extends Stack {
   constructor(scope: Construct, id: string, { settings, ...props }: StackProps & { readonly settings: Settings }) {
@@ -51,7 +51,7 @@ export class StateStack extends Stack {
         indexName,
         partitionKey: { name: `${attribute}Shard`, type: AttributeType.STRING },
         sortKey: { name: `${attribute}At`, type: AttributeType.STRING },
-        // Readers fetch the items from the table, which is consistent; an update of a packet costs no index write.
+        // Readers fetch the items from the table, which is consistent. An update of a packet then costs no index write.
         projectionType: ProjectionType.KEYS_ONLY,
       });
     }
@@ -145,7 +145,7 @@ function customerKey(scope: Construct, settings: Settings): Key {
 }
 
 /**
- * Returns a table policy that prevents changes and deletions of entries, whatever a role allows. The only write left is
+ * Returns a table policy that prevents changes and deletions of entries, whatever a role allows. It leaves only
  * PartiQL's INSERT, which fails if the entry already exists; a put would overwrite it.
  */
 function appendOnly(): PolicyDocument {

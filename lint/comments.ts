@@ -2,18 +2,18 @@ import type { Comment } from "oxc-parser";
 import { lineAt, type Source } from "./source.ts";
 
 /**
- * One comment as a reader sees it. Line comments on consecutive lines are one.
+ * One comment as a reader sees it. Line comments on consecutive lines count as one.
  *
- * `text` has the decoration replaced by blanks, so `start` plus an index into it is an offset in the file.
+ * In `text`, comment markers are replaced with blanks, so `start` plus an index into it is an offset in the file.
  */
 export interface Prose {
-  /** `doc` is a documentation comment, `head` the first comment if no statement precedes it, `line` any other. */
+  /** `doc`: a doc comment. `head`: the file's first comment, if no statement precedes it. `line`: any other. */
   readonly kind: "doc" | "head" | "line";
   readonly text: string;
   readonly start: number;
 }
 
-/** Comments of a file in order. */
+/** Returns the comments of a file, in order. */
 export function proseOf(source: Source): Prose[] {
   const before = source.program.body[0]?.start ?? source.text.length;
   return groupsOf(source).map(([first, last], index) => {
@@ -24,7 +24,7 @@ export function proseOf(source: Source): Prose[] {
   });
 }
 
-/** The file's code with every comment blanked out; offsets stay. */
+/** Returns the file's code with every comment replaced by blanks, so that offsets do not change. */
 export function withoutComments({ text, comments }: Source): string {
   return comments.reduce(
     (code, { start, end }) => code.slice(0, start) + blank(code.slice(start, end)) + code.slice(end),
@@ -32,7 +32,7 @@ export function withoutComments({ text, comments }: Source): string {
   );
 }
 
-/** First and last comment of each group. */
+/** Returns the first and last comment of each group. */
 function groupsOf(source: Source): [Comment, Comment][] {
   const groups: [Comment, Comment][] = [];
   for (const comment of source.comments) {

@@ -6,16 +6,16 @@ import { walk } from "./walk.ts";
 /** A function, a method, or a function type. */
 export interface FoundFunction {
   readonly node: Node;
-  /** Name of the function, or of what holds it; "a function" if nothing names it. */
+  /** Name of the function or of the variable or property that holds it, else "a function". */
   readonly name: string;
-  /** Positional parameters; `this` is none of them. */
+  /** Positional parameters, without `this`. */
   readonly parameters: readonly ParamPattern[];
   readonly hasBody: boolean;
-  /** True for the body of a `describe`, which is as long as the tests it holds. */
+  /** True if the function is the body of a `describe`. */
   readonly isDescribeBody: boolean;
 }
 
-/** Functions of a file, outer ones before those inside them. */
+/** Returns the functions of a file, outer ones before inner ones. */
 export function functionsOf(source: Source): FoundFunction[] {
   const found: FoundFunction[] = [];
   walk(source.program, (node, ancestors) => {

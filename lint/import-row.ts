@@ -5,7 +5,7 @@ const expressions = new Map<string, RegExp>();
 /**
  * Matches a path against a pattern of the table.
  *
- * `bridge/model` covers the folder and all below it, `platform/*` the files directly in it, `index.ts` that file.
+ * `bridge/model` covers a folder and its subfolders, `platform/*` the files directly in a folder, `index.ts` one file.
  */
 export function covers(pattern: string, path: string): boolean {
   const known = expressions.get(pattern);
@@ -16,7 +16,7 @@ export function covers(pattern: string, path: string): boolean {
   return expression.test(path);
 }
 
-/** The row a file belongs to: the longest of those that cover it. */
+/** Returns a file's row: the most specific of those that cover it. */
 export function rowOf(path: string): ImportRow | undefined {
   return importTable
     .filter(({ folder }) => covers(folder, path))

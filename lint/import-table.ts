@@ -1,22 +1,22 @@
 /**
- * The order of the folders, as data: a row a folder.
+ * Rule for the imports of one folder.
  *
- * A folder imports only folders of a lower number, and of those only the ones its row lists.
+ * A folder may import only folders with a lower order, and of those only the ones that its row lists.
  */
 export interface ImportRow {
-  /** `bridge/model` is the folder with all below it, `platform/*` the files directly in it, `index.ts` that file. */
+  /** `bridge/model`: a folder with its subfolders. `platform/*`: the files directly in a folder. `index.ts`: a file. */
   readonly folder: string;
   readonly order: number;
-  /** Patterns like `folder`, for what the row may import besides itself. */
+  /** Folders that the row may import besides itself, as patterns like `folder`. */
   readonly imports: readonly string[];
-  /** Packages, and files that are no source: `package.json`, a style sheet. */
+  /** Packages, and files that are not source code: `package.json`, a style sheet. */
   readonly packages: readonly RegExp[];
 }
 
-/** Libraries that only compute. */
+/** Libraries without side effects. */
 const pure = [/^node:crypto$/, /^canonicalize$/, /^jsonata$/, /^libphonenumber-js\/min$/, /^re2js$/, /^yaml$/, /^zod$/];
 
-/** Every package, but no alias of package.json's `imports`. */
+/** Every package, but no alias from `imports` in package.json. */
 const anyPackage = [/^[^#]/];
 
 const bridge1to6 = [
@@ -85,7 +85,7 @@ const connectorRows: readonly ImportRow[] = [
   },
 ];
 
-const hostRows: readonly ImportRow[] = [
+const applicationRows: readonly ImportRow[] = [
   { folder: "platform/*", order: 19, imports: ["bridge"], packages: anyPackage },
   { folder: "platform/local", order: 20, imports: ["bridge", "platform/*"], packages: anyPackage },
   { folder: "platform/aws", order: 20, imports: ["bridge", "platform/*"], packages: anyPackage },
@@ -102,7 +102,7 @@ const hostRows: readonly ImportRow[] = [
       "platform/aws",
       "platform/compliance-client.ts",
     ],
-    // A function's own connector, which its bundle puts in.
+    // `#connector` is the function's own connector; the bundler resolves it.
     packages: [...anyPackage, /^#connector$/],
   },
   {
@@ -171,4 +171,4 @@ const aroundRows: readonly ImportRow[] = [
   { folder: "vitest*.config.ts", order: 36, imports: ["test"], packages: anyPackage },
 ];
 
-export const importTable: readonly ImportRow[] = [...bridgeRows, ...connectorRows, ...hostRows, ...aroundRows];
+export const importTable: readonly ImportRow[] = [...bridgeRows, ...connectorRows, ...applicationRows, ...aroundRows];

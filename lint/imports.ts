@@ -9,7 +9,7 @@ import { walk } from "./walk.ts";
  * `import("…")`.
  */
 export interface Import {
-  /** Path from the repository's root if the import is relative, otherwise the name as written. */
+  /** Path from the repository's root for a relative import, otherwise the name as written. */
   readonly name: string;
   readonly isRelative: boolean;
   readonly line: number;
@@ -18,7 +18,7 @@ export interface Import {
 /** The package's own name, as the examples import it. */
 const ownName = "hms-bridge";
 
-/** Imports of a file in the order they are written. */
+/** Returns the imports of a file, in order. */
 export function importsOf(source: Source): Import[] {
   return requestsOf(source)
     .sort((a, b) => a.start - b.start)

@@ -4,7 +4,7 @@ import { readTree } from "./read-tree.ts";
 import { jsonReport, textReport } from "./report.ts";
 import { rules } from "./rules.ts";
 
-// Holds the layout of the folders and the countable rules of prose: `npm run check:house`. Style is Biome's, not this.
+// Checks the repository's structure and prose: `npm run check:house`. Biome checks the code style.
 const { values } = parseArgs({
   options: {
     all: { type: "boolean", default: false },

@@ -5,9 +5,9 @@ import { parseSource, type Source } from "./source.ts";
 const sourceFile = /\.[cm]?[jt]sx?$/;
 
 /**
- * Reads and parses every source file of the repository, in order of path.
+ * Reads and parses every source file of the repository, sorted by path.
  *
- * The folders that `.gitignore` names and those that begin with a dot are left out.
+ * Skips the folders that `.gitignore` names and those that begin with a dot.
  */
 export function readTree(root: string): Source[] {
   const ignored = new Set(ignoredFolders(readFileSync(join(root, ".gitignore"), "utf8")));

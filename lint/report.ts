@@ -6,13 +6,13 @@ export interface RuleResult {
   readonly findings: readonly Finding[];
 }
 
-/** Findings as `file:line: message`, at most `limit` a rule, and a table of counts at the end. */
+/** Formats findings as `file:line: message`, at most `limit` per rule, followed by a table of counts. */
 export function textReport(results: readonly RuleResult[], limit: number): string {
   const parts = results.filter(({ findings }) => findings.length > 0).map((result) => listOf(result, limit));
   return [...parts, tableOf(results)].join("\n\n");
 }
 
-/** Every finding, for a program: `{ "rules": [{ "name", "count", "findings" }] }`. */
+/** Formats all findings as JSON: `{ "rules": [{ "name", "count", "findings" }] }`. */
 export function jsonReport(results: readonly RuleResult[]): string {
   const rules = results.map(({ rule, findings }) => ({ name: rule.name, count: findings.length, findings }));
   return JSON.stringify({ rules }, null, 2);

@@ -1,13 +1,13 @@
 import type { Source } from "./source.ts";
 
-/** One offender, at the line that a person has to change. */
+/** One violation of a rule, at the line to change. */
 export interface Finding {
   readonly file: string;
   readonly line: number;
   readonly message: string;
 }
 
-/** One countable rule over the whole tree. The repository keeps it if it has no finding. */
+/** One rule that the whole repository must satisfy. */
 export interface Rule {
   readonly name: string;
   /** Title for the table of counts. */

@@ -13,9 +13,9 @@ export interface Source {
 }
 
 /**
- * Parses one file; its ending decides between TypeScript, TSX and JavaScript.
+ * Parses one file as TypeScript, TSX or JavaScript, depending on its extension.
  *
- * @throws {SyntaxError} if the file does not parse: a rule must not pass because it saw half a file
+ * @throws {SyntaxError} if the file does not parse, because a rule must not pass on a partly parsed file
  */
 export function parseSource(path: string, text: string): Source {
   const { program, comments, module, errors } = parseSync(path, text);
@@ -24,13 +24,13 @@ export function parseSource(path: string, text: string): Source {
   return { path, text, program, comments, module, lineStarts: lineStartsOf(text) };
 }
 
-/** Number of the line that holds an offset; the first line is 1. */
+/** Returns the number of the line that contains an offset. The first line is 1. */
 export function lineAt({ lineStarts }: Source, offset: number): number {
   const after = lineStarts.findIndex((start) => start > offset);
   return after === -1 ? lineStarts.length : after;
 }
 
-/** Number of lines from the first line of a span to its last. */
+/** Returns the number of lines that a span covers. */
 export function linesOf(source: Source, { start, end }: { readonly start: number; readonly end: number }): number {
   return lineAt(source, end - 1) - lineAt(source, start) + 1;
 }

@@ -1,9 +1,9 @@
 import type { CallExpression, Expression, Node } from "oxc-parser";
 
-/** A call that names a test or a group of tests, with its title if that is written in place. */
+/** A call that defines a test or a group of tests. */
 export interface TestCall {
   readonly kind: "describe" | "test";
-  /** Title with `X` in the place of each value that is filled in. */
+  /** Title with `X` in place of each interpolated value; `undefined` if the title is not a literal. */
   readonly title: string | undefined;
   readonly start: number;
 }
@@ -11,7 +11,7 @@ export interface TestCall {
 const kinds: Readonly<Record<string, TestCall["kind"]>> = {
   describe: "describe",
   suite: "describe",
-  // A group of this repository: it repeats its tests for each database.
+  // A helper of this repository that repeats a group of tests for each database.
   onEachDatabase: "describe",
   it: "test",
   test: "test",
@@ -20,7 +20,7 @@ const kinds: Readonly<Record<string, TestCall["kind"]>> = {
 /** Members that take settings and return the function to call with a title: `it.each(rows)("…")`. */
 const settings = new Set(["each", "for", "skipIf", "runIf"]);
 
-/** Reads `it("…")`, `test.skip("…")`, `describe.each(rows)("…")` and their like; any other call gives `undefined`. */
+/** Parses calls such as `it("…")`, `test.skip("…")` and `describe.each(rows)("…")`. Else `undefined`. */
 export function testCallOf(call: CallExpression): TestCall | undefined {
   const kind = kindOf(call.callee);
   if (kind === undefined || takesSettings(call.callee)) return undefined;
@@ -51,7 +51,7 @@ function titleOf(node: Node): string | undefined {
   return undefined;
 }
 
-/** `%s` and `$name` stand for values of a table. */
+/** Replaces `%s` and `$name`, which stand for values of a table, with `X`. */
 function filledIn(title: string): string {
   return title.replace(/%[sdifjoOc#$]|\$[a-z][\w.]*/g, "X");
 }

@@ -6,8 +6,8 @@ import { anyJson, limit, timeOut } from "./schemas.ts";
 const alert = z
   .object({
     at: z.iso.datetime(),
-    type: z.string().describe("`sync.target.down`"),
-    subject: z.string().describe("The connector, event or ledger chain the alert is about."),
+    type: z.string().describe("The type of the alert: `sync.target.down`."),
+    subject: z.string().describe("The connector, event or ledger chain that the alert concerns."),
     data: z.record(z.string(), anyJson),
   })
   .meta({ id: "Alert" });

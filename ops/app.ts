@@ -83,7 +83,7 @@ async function readInput({ params, query, body }: AnyEndpoint, { req }: Context)
   const [paramValues, queryValues] = values;
   if (!body) return { params: paramValues, query: queryValues, body: undefined };
 
-  // A page of another origin needs a CORS preflight to send this type, and no preflight is granted.
+  // A page of another origin needs a CORS preflight to send this type, and the API grants none.
   if (!/^application\/json\b/i.test(req.header("content-type") ?? "")) {
     return new ApiProblem("wrong-type", "Send the body as JSON, with the header Content-Type: application/json.");
   }
@@ -116,7 +116,7 @@ function problemOf({ engine }: OpsContext, error: Error): ApiProblem {
   const code = error instanceof BridgeError ? error.code : undefined;
   if (code === "invalid-request") return new ApiProblem("wrong-call", `${error.message}.`);
   if (code === "compliance-unavailable") {
-    return new ApiProblem("unavailable", "The compliance engine does not answer, so nothing was done. Try again.");
+    return new ApiProblem("unavailable", "The compliance engine does not respond, so nothing was changed. Try again.");
   }
   engine.log({ step: "api-failed", error: errorName(error) });
   if (code === "store-unavailable") {

@@ -3,7 +3,7 @@ import { bodyLimit } from "hono/body-limit";
 import { secureHeaders } from "hono/secure-headers";
 import { ApiProblem } from "./problem.ts";
 
-/** The largest request body: an edit of the largest packet, plus its reason. */
+/** The largest request body allowed: an edit of the largest packet, plus its reason. */
 const maxBodyBytes = 524_288;
 
 export interface PageFile {

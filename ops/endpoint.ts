@@ -11,14 +11,14 @@ export interface OpsContext {
   readonly engine: Engine;
   readonly host: "local" | "aws";
   readonly version: string;
-  /** The ledger's seals, for verification. Absent if there are none. */
+  /** The ledger's seals, for verification. Absent if the ledger has none. */
   readonly evidence?: Evidence | undefined;
   /** Returns the alerts sent since this process started, oldest first. Absent if alerts are kept elsewhere. */
   readonly alerts?: () => readonly TimestampedAlert[];
   /** Probes a target from the process that can reach it. */
   readonly probe: (connector: Connector) => Promise<Health>;
   /**
-   * Returns `yes` if a connector has its configuration and secret, else what is missing. Absent if only the
+   * Returns `yes` if a connector has its configuration and secret, else names the missing part. Absent if only the
    * connector's own process may read them.
    */
   readonly readiness?: (connector: Connector) => Promise<string>;

@@ -12,12 +12,13 @@ const listEvents = endpoint({
   method: "get",
   path: "/api/events",
   id: "listEvents",
-  summary: "Lists events, newest first. The bridge's own events (sync.connector.paused …) record operator actions",
+  summary:
+    "Lists events, newest first. The bridge's own events, such as sync.connector.paused, record operator actions",
   query: z.strictObject({
     type: name.optional(),
     status: z.enum(eventStatuses).optional().describe("Only events with this status, such as QUARANTINED."),
-    from: timeIn.optional().describe("Accepted at or after this time."),
-    to: timeIn.optional().describe("Accepted before this time."),
+    from: timeIn.optional().describe("Only events accepted at or after this time."),
+    to: timeIn.optional().describe("Only events accepted before this time."),
     limit,
     after: cursor,
   }),
@@ -74,8 +75,7 @@ const getEvent = endpoint({
   problems: ["missing"],
   async run({ ops: { engine }, params: { id } }) {
     const [stored] = await engine.store.read("event", [id]);
-    if (!stored)
-      return new ApiProblem("missing", "There is no event with this id. Look up the id in the list of events.");
+    if (!stored) return new ApiProblem("missing", "There is no event with this id. Find the id in the list of events.");
     const { event, raw } = stored.value;
     return {
       ...eventSummaryOf({ key: id, value: stored.value }),

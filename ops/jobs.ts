@@ -19,15 +19,15 @@ import {
   packetSummary,
   perSecond,
   reason,
+  sheetChoice,
   timeIn,
-  whichSheet,
 } from "./schemas.ts";
 import { jobOf, summaryOf } from "./serialize.ts";
 
-/** A preview that takes longer is abandoned, because HTTP clients do not wait longer. Milliseconds. */
+/** Time limit of a preview in milliseconds, because HTTP clients do not wait longer. */
 const maxPreviewMs = 20_000;
 
-const dryRun = z.boolean().default(false).describe("Return a preview and change nothing.");
+const dryRun = z.boolean().default(false).describe("True to return a preview and change nothing.");
 const started = z.object({ kind: z.literal("job"), job });
 const params = z.strictObject({ id: jobId });
 
@@ -35,7 +35,7 @@ const listJobs = endpoint({
   method: "get",
   path: "/api/jobs",
   id: "listJobs",
-  summary: "Lists replays, back-fills and bulk operations, newest first",
+  summary: "Lists replays, backfills and bulk operations, newest first",
   query: z.strictObject({ running: z.enum(["true", "false"]).default("false"), limit }),
   answer: z.object({ items: z.array(job) }),
   async run({ ops: { engine }, query: { running, limit } }) {
@@ -76,11 +76,11 @@ export const replayAnswer = z.discriminatedUnion("kind", [
   started,
   z.object({
     kind: z.literal("trial"),
-    looked: z.int(),
-    sent: z.int(),
-    unchanged: z.int(),
-    superseded: z.int(),
-    held: z.int(),
+    looked: z.int().describe("Packets in the time window."),
+    sent: z.int().describe("Packets that would be sent."),
+    unchanged: z.int().describe("Packets whose values the target already holds."),
+    superseded: z.int().describe("Packets for which the target holds newer values."),
+    held: z.int().describe("Packets that the current sheet or policy would hold."),
   }),
 ]);
 
@@ -93,7 +93,7 @@ const startReplay = endpoint({
     from: timeIn,
     to: timeIn.optional().describe("Default: now."),
     connector: name.optional(),
-    sheet: whichSheet,
+    sheet: sheetChoice,
     force: z.boolean().default(false),
     perSecond,
     dryRun,
@@ -123,12 +123,19 @@ export const backfillAnswer = z.discriminatedUnion("kind", [
   started,
   z.object({
     kind: z.literal("trial"),
-    looked: z.int(),
-    malformed: z.object({ lines: z.int(), first: z.array(z.string()) }),
-    targets: z.record(
-      z.string(),
-      z.object({ made: z.int(), held: z.int(), there: z.int(), samples: z.array(packetSummary) }),
-    ),
+    looked: z.int().describe("Events or lines scanned."),
+    malformed: z.object({ lines: z.int(), first: z.array(z.string()) }).describe("Lines that are not events."),
+    targets: z
+      .record(
+        z.string(),
+        z.object({
+          made: z.int().describe("Packets that would be created."),
+          held: z.int().describe("Those of `made` that would be held."),
+          there: z.int().describe("Packets that already exist."),
+          samples: z.array(packetSummary),
+        }),
+      )
+      .describe("Packets by target."),
   }),
 ]);
 
@@ -136,10 +143,10 @@ const startBackfill = endpoint({
   method: "post",
   path: "/api/backfills",
   id: "startBackfill",
-  summary: "Sends old data through today's sheets to chosen targets",
+  summary: "Sends old data through the current sheets to chosen targets",
   body: z.strictObject({
-    targets: z.array(name).max(100).default([]).describe("Targets, each as `sheet.target`."),
-    connector: name.optional().describe("Also every target that uses this connector."),
+    targets: z.array(name).max(100).default([]).describe("The targets, each as `sheet.target`."),
+    connector: name.optional().describe("Adds every target that uses this connector."),
     from: z.union([
       z.strictObject({ since: timeIn, until: timeIn.optional() }).describe("Recorded events, by acceptance time."),
       z.strictObject({ file: z.string().min(1).max(1_024), asOf: z.iso.datetime({ offset: true }).optional() }),
@@ -175,11 +182,13 @@ export const bulkAnswer = z.discriminatedUnion("kind", [
   started,
   z.object({
     kind: z.literal("trial"),
-    looked: z.int(),
+    looked: z.int().describe("Held packets that match the filter."),
     made: z.int().describe("Packets that would be released or discarded."),
-    held: z.int().describe("Packets among these that would be held again."),
+    held: z.int().describe("Those of `made` that would be held again."),
     refused: z.record(z.string(), z.int()).describe("Packets that would not change, by reason."),
-    samples: z.array(z.object({ packet: packetSummary, fate: z.string() })),
+    samples: z
+      .array(z.object({ packet: packetSummary, fate: z.string() }))
+      .describe("The first packets, each with its result."),
   }),
 ]);
 
@@ -191,7 +200,7 @@ const startBulk = endpoint({
   body: z.strictObject({
     act: z.enum(["release", "discard"]),
     filter: z.strictObject(packetFilter).default({}),
-    sheet: whichSheet,
+    sheet: sheetChoice,
     reason,
     perSecond,
     dryRun,
@@ -215,7 +224,7 @@ const startBulk = endpoint({
 export const jobOperations = [listJobs, getJob, cancel, startReplay, startBackfill, startBulk];
 
 function jobMissing(): ApiProblem {
-  return new ApiProblem("missing", "There is no job with this id. Look up the id in the list of jobs.");
+  return new ApiProblem("missing", "There is no job with this id. Find the id in the list of jobs.");
 }
 
 async function start(engine: Engine, work: JobWork, actor: string, perSecond: number | undefined) {
@@ -227,7 +236,7 @@ class PreviewTimeoutError extends BridgeError {
   override readonly name = "PreviewTimeoutError";
 
   constructor() {
-    super("deadline-exceeded", "the preview takes too long");
+    super("deadline-exceeded", "the preview took too long");
   }
 }
 

@@ -22,11 +22,11 @@ export interface Lags {
 const hourMs = 3_600_000;
 const minuteMs = 60_000;
 
-/** At most this many packets of the last hour are read, newest first. That is enough for percentiles. */
+/** Maximum number of packets of the last hour that are read, newest first. It is enough for percentiles. */
 const maxSample = 2_000;
 const pageSize = 200;
 
-/** Each open dashboard requests the lags every few seconds, so a result is reused for this long. */
+/** Each open dashboard requests the lags every few seconds, so a result is reused for this time. */
 const cacheMs = 5_000;
 const cache = new WeakMap<StorePort, { readonly at: number; readonly lags: Promise<Lags> }>();
 
@@ -49,7 +49,7 @@ async function measureLags(engine: Engine, now: number): Promise<Lags> {
     scanned += items.length;
     sent.push(...items.filter(({ progress }) => progress.status === "SENT"));
     if (scanned >= maxSample) break;
-    // Lets deliveries run between two pages.
+    // Lets deliveries run between pages.
     await engine.clock.sleep(0);
   }
   const byConnector = Map.groupBy(sent, ({ packet }) => packet.connector);

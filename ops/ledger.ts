@@ -24,7 +24,7 @@ const verify = endpoint({
   body: z.strictObject({
     since: timeIn
       .optional()
-      .describe("Check only entries sealed since this time. This does not find inserted entries."),
+      .describe("Checks only entries sealed since this time, which does not find inserted entries."),
   }),
   answer: z.object({
     ok: z.boolean(),
@@ -37,7 +37,7 @@ const verify = endpoint({
   }),
   problems: ["refused", "unavailable"],
   async run({ ops: { engine, evidence, host }, body: { since } }) {
-    // Verification reads the whole ledger, which exceeds the gateway's timeout and this function's permissions.
+    // Verification reads the whole ledger, which would exceed the gateway's timeout and this function's permissions.
     if (host === "aws") {
       return new ApiProblem(
         "unavailable",
@@ -45,7 +45,7 @@ const verify = endpoint({
       );
     }
     if (since !== undefined && !evidence) {
-      return new ApiProblem("refused", "There are no seals. Leave out since to check the whole ledger.");
+      return new ApiProblem("refused", "The ledger has no seals. Omit since to check the whole ledger.");
     }
     const { entries, chains, fault, seals } = await verifyLedger(engine, {
       ...(evidence && { evidence }),
@@ -80,7 +80,7 @@ const tally = endpoint({
   async run({ ops: { engine, host } }) {
     // On AWS each count would read the whole table.
     if (host === "aws") {
-      return new ApiProblem("unavailable", "On AWS, see the CloudWatch dashboard for counts. See docs/runbook.md.");
+      return new ApiProblem("unavailable", "On AWS, the CloudWatch dashboard shows the counts. See docs/runbook.md.");
     }
     const [totals, { waiting, inFlight }] = await Promise.all([tallyOf(engine), engine.queue.depth("inbox-dead")]);
     return { ...totals, givenUp: waiting + inFlight };

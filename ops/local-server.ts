@@ -10,7 +10,7 @@ import { ApiProblem } from "./problem.ts";
 import { type Ask, createProxy } from "./proxy.ts";
 
 export interface ListenOptions {
-  /** 0 chooses any free port. */
+  /** The port to listen on, or 0 for any free port. */
   readonly port: number;
   /** The bearer token that every caller must send. */
   readonly token: string;
@@ -18,7 +18,7 @@ export interface ListenOptions {
 }
 
 export interface ServeOptions extends ListenOptions {
-  /** The caller's name for the ledger. Whoever has the token counts as the user who runs this process. */
+  /** The caller's name for the ledger. Anyone with the token acts as the user who runs this process. */
   readonly actor: string;
 }
 
@@ -81,9 +81,9 @@ async function listen(app: Hono, port: number): Promise<Served> {
 /**
  * Creates a guard that admits only callers on this machine that send the token.
  *
- * Three checks keep out other websites the operator has open. The token is not in a cookie, so a browser does not send
- * it by itself. The `Origin` header must be this server's. The `Host` header must be a loopback name, which defeats
- * DNS rebinding.
+ * Three checks keep out other websites that the operator has open. The token is not in a cookie, so a browser does not
+ * send it on its own. The `Origin` header must be this server's. The `Host` header must be a loopback name, which
+ * prevents DNS rebinding.
  */
 export function localGuard(token: string): MiddlewareHandler {
   const expected = digest(`Bearer ${token}`);
@@ -91,17 +91,17 @@ export function localGuard(token: string): MiddlewareHandler {
     if (!isLoopback(req.header("host"))) {
       return new ApiProblem(
         "forbidden",
-        "Call this API at http://127.0.0.1 and its port, not by another host name.",
+        "Call this API at http://127.0.0.1 and its port. Other host names are rejected.",
       ).response();
     }
     const origin = req.header("origin");
     if (origin !== undefined && origin !== `http://${req.header("host")}`) {
-      return new ApiProblem("forbidden", "Pages of another origin may not call this API.").response();
+      return new ApiProblem("forbidden", "Pages of other origins may not call this API.").response();
     }
     if (!timingSafeEqual(digest(req.header("authorization") ?? ""), expected)) {
       const { body } = new ApiProblem(
         "no-token",
-        "Send the header Authorization: Bearer <token>. bridge serve prints the token, and api.json in the store's folder has it.",
+        "Send the header Authorization: Bearer <token>. bridge serve prints the token and stores it in api.json in the store's folder.",
       );
       return new Response(JSON.stringify(body), {
         status: body.status,

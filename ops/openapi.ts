@@ -6,18 +6,18 @@ import { problemSchema } from "./problem.ts";
 /** Problems that every operation can return, by status. */
 const commonProblems: Readonly<Record<string, string>> = {
   400: "The request is invalid. `faults` lists the errors.",
-  401: "The caller did not authenticate.",
-  403: "The caller has no access.",
+  401: "The caller is not authenticated.",
+  403: "The caller may not use this API.",
   500: "Internal error. The bridge's log has the details.",
-  503: "The bridge cannot do this now. `detail` says what to do.",
+  503: "The operation is not available now. `detail` explains what to do.",
 };
 
 /** Problems that only some operations can return. */
 const ownProblems: Readonly<Record<string, readonly [status: number, description: string]>> = {
   missing: [404, "The resource does not exist."],
   moved: [409, "The packet has changed since you read it. `now` has its current state."],
-  refused: [422, "The operation is not possible. `detail` says why and what to do."],
-  unavailable: [503, "The bridge cannot do this now. `detail` says what to do."],
+  refused: [422, "The operation is not possible. `detail` gives the reason and what to do."],
+  unavailable: [503, "The operation is not available now. `detail` explains what to do."],
 };
 
 /** Builds the OpenAPI 3.1 document from the schemas that the server validates with. */
@@ -52,7 +52,7 @@ export function openApiOf(
   };
 }
 
-/** @param named collects the schemas that have an id, for references from all operations */
+/** @param named collects the schemas with an id, which all operations reference */
 function describeOperation(
   { id, summary, params, query, body, answer, problems = [] }: AnyEndpoint,
   named: JsonObject,

@@ -26,7 +26,7 @@ import {
   packetSummary,
   pageOf,
   reason,
-  whichSheet,
+  sheetChoice,
 } from "./schemas.ts";
 import { stepOf, summaryOf } from "./serialize.ts";
 
@@ -34,7 +34,7 @@ const oneOrMore = <T extends z.ZodType<string>>(item: T) =>
   z.union([item, z.array(item).min(1).max(10)]).transform((items) => [items].flat() as z.output<T>[]);
 
 const params = z.strictObject({ id: packetId });
-const etag = z.int().min(1).describe("The packet's etag when you read it.");
+const etag = z.int().min(1).describe("The packet's etag from when you read it.");
 export const doneAnswer = z.object({ kind: z.literal("done"), etag: z.int(), packet: packetSummary });
 
 export const editAnswer = z.discriminatedUnion("kind", [
@@ -44,7 +44,7 @@ export const editAnswer = z.discriminatedUnion("kind", [
     fields: z.record(z.string(), anyJson),
     changes: z.array(z.object({ field: z.string(), before: anyJson.optional(), after: anyJson.optional() })),
     governance: z.array(fieldDecision),
-    held: z.string().optional().describe("Why the packet would be held again."),
+    held: z.string().optional().describe("Reason why the packet would be held again."),
   }),
 ]);
 
@@ -95,16 +95,16 @@ const editPacket = endpoint({
   method: "post",
   path: "/api/packets/{id}/edit",
   id: "editPacket",
-  summary: "Replaces a held packet with one that has other fields, has governance check it, and sends it",
+  summary: "Replaces a held packet with an edited one, which governance checks before it is sent",
   params,
   body: z.strictObject({
     etag,
     fields: z
       .custom<JsonObject>(isJsonObject, "is not an object")
       .meta({ type: "object", additionalProperties: true })
-      .describe("All fields of the new packet. Fields that are left out are not sent."),
+      .describe("All fields of the new packet. Omitted fields are not sent."),
     reason,
-    dryRun: z.boolean().default(false).describe("Return a preview and change nothing."),
+    dryRun: z.boolean().default(false).describe("True to return a preview and change nothing."),
   }),
   answer: editAnswer,
   problems: ["missing", "moved", "refused"],
@@ -126,8 +126,11 @@ const replayOne = endpoint({
   params,
   body: z.strictObject({
     etag: etag.optional(),
-    sheet: whichSheet,
-    force: z.boolean().default(false).describe("For a closed packet: also send values the target is known to hold."),
+    sheet: sheetChoice,
+    force: z
+      .boolean()
+      .default(false)
+      .describe("True to also send values that the target is known to hold. Applies to closed packets only."),
     reason,
   }),
   answer: doneAnswer,
@@ -155,7 +158,7 @@ const discardPacket = endpoint({
 export const packetOperations = [listPackets, getPacket, editPacket, replayOne, discardPacket];
 
 function packetMissing(): ApiProblem {
-  return new ApiProblem("missing", "There is no packet with this id. Look up the id in the list of packets.");
+  return new ApiProblem("missing", "There is no packet with this id. Find the id in the list of packets.");
 }
 
 /** Converts the result of an operator action to a response or a problem. */
@@ -207,7 +210,7 @@ async function beforeOf(engine: Engine, { packet }: PacketRecord): Promise<JsonO
   if (packet.replaces !== undefined) {
     return (await engine.store.read("packet", [packet.replaces]))[0]?.value.packet.fields ?? {};
   }
-  // A roster element is not looked up because it may be in a file.
+  // A roster element is not looked up, because it may be in a file.
   const [stored] = packet.element === undefined ? await engine.store.read("event", [packet.event]) : [];
   const data = stored?.value.event?.data;
   if (!data) return {};

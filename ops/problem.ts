@@ -1,12 +1,12 @@
 import * as z from "zod";
 
-/** RFC 9457 problem details: what is wrong, where, and what to do. Never contains a value from the request. */
+/** RFC 9457 problem details: the problem, its location, and what to do. Never contains a value from the request. */
 export const problemSchema = z
   .strictObject({
     type: z.string().describe("`urn:hms-bridge:` and a stable code for programs."),
     title: z.string(),
     status: z.int(),
-    detail: z.string().describe("What happened and what to do next."),
+    detail: z.string().describe("The problem and what to do next."),
     faults: z
       .array(z.strictObject({ where: z.string(), what: z.string() }))
       .optional()
@@ -51,8 +51,8 @@ export class ApiProblem {
 }
 
 /**
- * Converts a schema error to a problem without any value from the request. The name of an unknown key is left out too,
- * because it may be anything.
+ * Converts a schema error to a problem without any value from the request. Omits the names of unknown keys too, because
+ * they may contain anything.
  *
  * @param part the part of the request: `body`, `query`
  */

@@ -11,7 +11,7 @@ export type Ask = (
 /**
  * Creates a proxy to the API of a remote bridge, for the dashboard on this machine.
  *
- * `ask` adds its own credentials. Of all headers only the content type is forwarded, in both directions.
+ * `ask` adds its own credentials. The content type is the only header forwarded, in both directions.
  */
 export function createProxy(ask: Ask, options: BaseAppOptions): Hono {
   const app = createBaseApp(options);
@@ -25,7 +25,7 @@ export function createProxy(ask: Ask, options: BaseAppOptions): Hono {
       ...(body !== "" && { body }),
     });
     const type = response.headers.get("content-type") ?? "";
-    // A gateway in front of the API answers in its own format. The page would take a 401 to be about its own token.
+    // A gateway in front of the API answers in its own format. The page would attribute a 401 to its own token.
     if (!/^application\/(problem\+)?json/.test(type) || response.status === 401) return gatewayProblem(response.status);
     return new Response(response.body, {
       status: response.status,
@@ -35,7 +35,7 @@ export function createProxy(ask: Ask, options: BaseAppOptions): Hono {
   app.onError(() =>
     new ApiProblem(
       "unavailable",
-      "The remote bridge does not answer. Check your AWS credentials and region.",
+      "The remote bridge does not respond. Check your AWS credentials and region.",
     ).response(),
   );
   return app;

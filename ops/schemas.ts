@@ -24,9 +24,9 @@ export const packetId = z.string().regex(/^pkt-[a-z2-7]{16}$/, "is not a packet 
 export const eventId = z.string().regex(/^evt-[a-z2-7]{16}$/, "is not an event id");
 export const name = z.string().min(1).max(256);
 
-/** The filters of packet lists and bulk operations. */
+/** Filters for packet lists and bulk operations. */
 export const packetFilter = {
-  connector: name.optional().describe("A connector: PayrollConnector, WorkForceNow@v2."),
+  connector: name.optional().describe("A connector, such as PayrollConnector or WorkForceNow@v2."),
   sheet: name.optional(),
   event: eventId.optional(),
   entity: z.string().min(1).max(512).optional().describe("The packet's entity key, complete and unmasked."),
@@ -35,9 +35,9 @@ export const packetFilter = {
     .min(1)
     .max(100)
     .optional()
-    .describe("Text to find in id, event, type, sheet, target, connector, entity or reason."),
-  from: timeIn.optional().describe("Recorded at or after this time."),
-  to: timeIn.optional().describe("Recorded before this time."),
+    .describe("Text to find in the id, event, type, sheet, target, connector, entity or reason."),
+  from: timeIn.optional().describe("Only packets recorded at or after this time."),
+  to: timeIn.optional().describe("Only packets recorded before this time."),
 };
 
 export const cursor = z
@@ -57,7 +57,7 @@ export const limit = z.coerce
   .min(1, "is less than 1")
   .max(200, "is more than 200")
   .default(50)
-  .describe("The maximum number of items. A page may have fewer and still not be the last.");
+  .describe("The maximum number of items. A page with fewer items is not necessarily the last.");
 
 const next = z.string().optional().describe("Cursor of the next page. Absent on the last page.");
 
@@ -68,19 +68,19 @@ export function pageOf<T extends z.ZodType>(item: T) {
 export const reason = z
   .string()
   .trim()
-  .min(1, "is empty; the ledger needs a reason")
+  .min(1, "is empty; the ledger requires a reason")
   .max(maxReason, `is longer than ${maxReason} characters`)
   .describe("The reason, which is written to the ledger. Personal data in it is masked.");
 
 export const perSecond = z.int().min(1).max(10_000).optional().describe("The maximum number of packets per second.");
-export const whichSheet = z
+export const sheetChoice = z
   .enum(["pinned", "current"])
   .default("pinned")
-  .describe("`pinned` keeps the packet as created; `current` maps its event again with today's sheet.");
+  .describe("`pinned` keeps the packet as created; `current` maps its event again with the current sheet.");
 
 export const act = z.enum(["edit", "replay", "discard"]);
 
-/** A packet in a list: without field values, and with personal data in its names masked. */
+/** A packet in a list, without field values and with personal data in names masked. */
 export const packetSummary = z
   .object({
     id: packetId,
@@ -101,21 +101,21 @@ export const packetSummary = z
     nextTryAt: time.optional(),
     sendingUntil: time
       .optional()
-      .describe("Lease expiry of the send in progress. If it is past, the attempt was interrupted and is repeated."),
+      .describe("Lease expiry of the send in progress. If it has passed, the attempt was interrupted and is repeated."),
     closedAt: time.optional(),
-    erasedAt: time.optional().describe("When its values were erased at the end of the retention time."),
+    erasedAt: time.optional().describe("Time at which its values were erased, at the end of the retention time."),
     lagMs: z.number().optional().describe("For a closed packet: time from queuedAt to closedAt."),
-    place: z.enum(["lane", "outbox", "behind"]).optional().describe("Where an open packet waits."),
+    place: z.enum(["lane", "outbox", "behind"]).optional().describe("The place in which an open packet waits."),
     behind: z.string().optional(),
-    reason: z.string().optional().describe("Why the packet waits, is held, or was closed."),
+    reason: z.string().optional().describe("Reason why the packet waits, is held, or was closed."),
     roundTripMs: z.number().optional(),
-    at: z.string().optional().describe("Where the target stored it. Masked if it looks like personal data."),
+    at: z.string().optional().describe("Location at the target. Masked if it looks like personal data."),
     replayOf: z.string().optional(),
     replaces: z.string().optional(),
     replacedBy: z.string().optional(),
     edited: z.boolean(),
     job: z.string().optional(),
-    may: z.array(act).describe("Operations that are possible now."),
+    may: z.array(act).describe("Operations that are currently possible."),
   })
   .meta({ id: "PacketSummary" });
 
@@ -146,13 +146,13 @@ export const field = z
     before: anyJson.optional().describe("The previous value, from the event or from the packet this one replaces."),
     atTarget: z
       .enum(["this", "another", "unknown"])
-      .describe("The value the target is known to hold: this one, another, or unknown."),
+      .describe("The value that the target is known to hold: this one, another one, or unknown."),
   })
   .meta({ id: "Field" });
 
 export const packetStory = packetSummary
   .extend({
-    etag: z.int().describe("Send it with an edit, so the second of two concurrent edits is rejected."),
+    etag: z.int().describe("Send it with an edit, so that the second of two concurrent edits is rejected."),
     entity: z.string(),
     fields: z.array(field),
     sheetHash: z.string(),
@@ -178,7 +178,7 @@ export const eventSummary = z
     source: z.string().optional(),
     time: z.string().optional(),
     acceptedAt: time,
-    erasedAt: time.optional().describe("When its data was erased at the end of the retention time."),
+    erasedAt: time.optional().describe("Time at which its data was erased, at the end of the retention time."),
     packets: z.int(),
     duplicates: z.int(),
     sheets: z.array(z.string()),
@@ -192,7 +192,7 @@ export const eventStory = eventSummary
     subject: z.string().optional(),
     sequence: z.int().optional(),
     data: z.record(z.string(), anyJson).optional(),
-    raw: z.string().optional().describe("The beginning of a malformed message."),
+    raw: z.string().optional().describe("The first characters of a malformed message."),
     story: z.array(ledgerStep),
   })
   .meta({ id: "EventStory" });
@@ -205,9 +205,9 @@ export const job = z
     actor: z.string(),
     startedAt: time,
     endedAt: time.optional(),
-    looked: z.int(),
-    made: z.int(),
-    perSecond: z.int().optional(),
+    looked: z.int().describe("Packets, events or lines scanned so far."),
+    made: z.int().describe("Packets created or changed so far."),
+    perSecond: z.int().optional().describe("The maximum number of packets per second."),
     malformed: z.object({ lines: z.int(), first: z.array(z.string()) }).optional(),
     reason: z.string().optional(),
   })
@@ -221,7 +221,7 @@ export const triedPacket = z
     action: z.enum(["upsert", "delete"]),
     fields: z
       .record(z.string(), anyJson)
-      .describe("The fields as they would be sent. Fields that governance blocks are left out."),
+      .describe("The fields as they would be sent, without those that governance blocks."),
     governance: z.array(fieldDecision),
     held: z.string().optional(),
   })

@@ -102,7 +102,7 @@ export function jobOf(record: Job): z.input<typeof job> {
   };
 }
 
-/** Leaves out the values of fields that governance blocks. `governance` still names these fields. */
+/** Omits fields that governance blocks. `governance` still names them. */
 export function triedOf(packet: PreviewedPacket): z.input<typeof triedPacket> {
   const blocked = new Set(packet.governance.flatMap(({ action, field }) => (action === "block" ? [field] : [])));
   const fields = Object.fromEntries(Object.entries(packet.fields).filter(([field]) => !blocked.has(field)));

@@ -11,7 +11,7 @@ import { ApiProblem } from "./problem.ts";
 import { eventId, timeOut, triedPacket } from "./schemas.ts";
 import { triedOf } from "./serialize.ts";
 
-/** After this time, a preview over recorded events returns the events it has processed. Milliseconds. */
+/** Time limit in milliseconds, after which a preview returns only the events processed so far. */
 const maxPreviewMs = 5_000;
 
 const sheetName = z.string().regex(/^[\w.-]{1,100}$/, "is not a sheet name");
@@ -19,7 +19,7 @@ const sheetText = z.string().min(1).max(65_536).describe("The sheet's YAML.");
 const anyEvent = z
   .custom<JsonObject>(isJsonObject, "is not an object")
   .meta({ type: "object", additionalProperties: true })
-  .describe("A source event. `id`, `source` and `time` may be left out.");
+  .describe("A source event. `id`, `source` and `time` may be omitted.");
 
 const sheetView = z
   .object({
@@ -69,7 +69,7 @@ const checkSheet = endpoint({
   method: "post",
   path: "/api/sheets/check",
   id: "checkSheet",
-  summary: "Checks a sheet's text as loading it would, and runs its examples. Nothing is loaded",
+  summary: "Checks a sheet as loading would and runs its examples, without loading it",
   body: z.strictObject({ name: sheetName.default("proposed"), text: sheetText }),
   answer: z.object({
     ok: z.boolean(),
@@ -95,10 +95,12 @@ const trySheet = endpoint({
   method: "post",
   path: "/api/sheets/try",
   id: "trySheet",
-  summary: "Previews the packets of a sheet, for one event or the latest recorded ones, next to today's packets",
+  summary: "Previews a sheet's packets for one event or the latest recorded events, next to the active sheet's packets",
   body: z
     .strictObject({
-      name: sheetName.describe("The active sheet to compare with, if one has this name."),
+      name: sheetName.describe(
+        "The name of the proposed sheet. The active sheet of this name, if any, is the one to compare with.",
+      ),
       text: sheetText.optional().describe("The proposed sheet. Default: the active sheet."),
       event: anyEvent.optional(),
       last: z
@@ -106,13 +108,16 @@ const trySheet = endpoint({
         .min(1)
         .max(200)
         .optional()
-        .describe("How many of the latest recorded events of its types to use instead of `event`."),
+        .describe("Number of the latest recorded events of the sheet's types to use instead of `event`."),
     })
-    .refine(({ event, last }) => (event === undefined) !== (last === undefined), "needs either event or last"),
+    .refine(
+      ({ event, last }) => (event === undefined) !== (last === undefined),
+      "requires either event or last, not both",
+    ),
   answer: z.object({
     looked: z.int(),
     changed: z.int().describe("Events for which the proposed sheet creates different packets."),
-    complete: z.boolean().describe("`false` if the preview reached its limit of 5 s before the last event."),
+    complete: z.boolean().describe("False if the preview reached its time limit of 5 s before the last event."),
     events: z.array(
       z.object({
         id: eventId.optional(),
@@ -148,7 +153,7 @@ export const sheetOperations = [listSheets, getSheet, checkSheet, trySheet];
 
 function findSheet(engine: Engine, name: string): Sheet | ApiProblem {
   const sheet = engine.sheets().sheets.find((one) => one.name === name);
-  return sheet ?? new ApiProblem("missing", "No active sheet has this name. Look up the name in the list of sheets.");
+  return sheet ?? new ApiProblem("missing", "No active sheet has this name. Find the name in the list of sheets.");
 }
 
 function readProposed(name: string, text: string): Sheet | ApiProblem {

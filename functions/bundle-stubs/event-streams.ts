@@ -1,11 +1,10 @@
 /**
- * Stub for the AWS SDK's event stream support, which no API called by these functions uses.
- *
- * Bundled in place of the SDK's own, which would add 20 KiB of unused code to every client.
+ * Stub that replaces the AWS SDK's event stream support in bundles. No API that these functions call uses event streams,
+ * and the SDK's own code would add 20 KiB to every client.
  */
 export class EventStreamSerde {
   constructor() {
-    throw new Error("no function here reads an event stream; see functions/bundle-stubs/event-streams.ts");
+    throw new Error("event streams are not supported in this bundle; see functions/bundle-stubs/event-streams.ts");
   }
 }
 

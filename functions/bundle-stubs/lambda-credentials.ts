@@ -1,7 +1,7 @@
 /**
- * Reads the credentials that Lambda puts into a function's environment. They are valid for the life of the process.
+ * Provides the credentials that Lambda puts into a function's environment. They are valid for the life of the process.
  *
- * Bundled in place of the SDK's provider chain, whose other sources (profiles, SSO, web identity, instance metadata)
+ * Replaces the SDK's provider chain in bundles. The chain's other sources (profiles, SSO, web identity, instance metadata)
  * would add 95 KiB of unused code to every cold start.
  */
 export function defaultProvider() {
@@ -11,7 +11,7 @@ export function defaultProvider() {
       AWS_SECRET_ACCESS_KEY: secretAccessKey,
       AWS_SESSION_TOKEN: sessionToken,
     } = process.env;
-    if (!accessKeyId || !secretAccessKey) throw new Error("the environment holds no AWS credentials");
+    if (!accessKeyId || !secretAccessKey) throw new Error("the environment has no AWS credentials");
     return { accessKeyId, secretAccessKey, ...(sessionToken && { sessionToken }) };
   };
 }

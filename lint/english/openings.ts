@@ -1,7 +1,7 @@
 import { baseVerbs } from "./verbs.ts";
 import { words } from "./words.ts";
 
-/** Words that never begin a title: what follows is a clause or a predicate without its subject. */
+/** Words that never begin a title, because they begin a clause, or a predicate without its subject. */
 export const fragmentOpenings: ReadonlySet<string> = new Set(
   words(`
     of that is are was were and or but nor so than as because
@@ -18,7 +18,7 @@ export const clauseOpenings: ReadonlySet<string> = new Set(
   `),
 );
 
-/** Participles that a subject never begins with, unlike `edited packets`. */
+/** Participles that never begin a subject, unlike `edited` in `edited packets`. */
 const bareParticiples: ReadonlySet<string> = new Set(words("called told given gone brought said asked"));
 
 /** Past participles that do not end in -ed. */
@@ -30,17 +30,17 @@ const irregular: ReadonlySet<string> = new Set(
   `),
 );
 
-/** Finds a title that begins with a past participle that describes no noun: `pushed twice`, `told by its fault`. */
+/** Returns true if a title begins with a past participle that modifies no noun: `pushed twice`, `told by its fault`. */
 export function beginsWithParticiple(first: string, second: string | undefined): boolean {
   if (bareParticiples.has(first)) return true;
   if (!irregular.has(first) && !(first.endsWith("ed") && !baseVerbs.has(first))) return false;
   return second === undefined || fragmentOpenings.has(second) || clauseOpenings.has(second) || second.endsWith("ly");
 }
 
-/** Openings of a comment that never have a subject. */
+/** Openings of a comment that never begin with a subject. */
 export const commentFragment =
   /^(?:what|how|where|whether|who|whom|whose|why|which|whatever|whoever|so (?:many|much|few|long)|as (?:many|much|few|soon|long|often|far))\b/i;
 
-/** Openings of a comment that have a subject only if a main clause follows. */
+/** Openings of a comment that are allowed only if a main clause follows. */
 export const commentClause =
   /^(?:when|as|that|after|before|since|until|once|while|if|because|of|by|in|at|on|for|from|to|with|without|under|than)\b/i;

@@ -1,10 +1,10 @@
-/** A word or phrase that comments and test titles do not use, with what to write in its place. */
+/** A word or phrase that comments and test titles must not use, with its replacement. */
 export interface Phrase {
   readonly pattern: RegExp;
   readonly instead: string;
 }
 
-/** A blank in a pattern stands for any white space, because the lines of a comment break anywhere. */
+/** Creates a phrase. A blank in the pattern matches any white space, because a comment may break lines anywhere. */
 function phrase(pattern: string, instead: string, flags = "gi"): Phrase {
   return { pattern: new RegExp(pattern.replaceAll(" ", "\\s+"), flags), instead };
 }

@@ -9,13 +9,13 @@ import {
   subordinators,
 } from "./words.ts";
 
-/** Words of a text in lower case, without punctuation; `pauses` says that a comma, colon or the like follows. */
+/** A word in lowercase, without punctuation. `pauses` is true if a comma, colon or similar follows it. */
 export interface Word {
   readonly text: string;
   readonly pauses: boolean;
 }
 
-/** Splits a text into words. Punctuation and quotes around a word go; hyphens and apostrophes in it stay. */
+/** Splits a text into words. Removes punctuation and quotes around a word; keeps hyphens and apostrophes inside it. */
 export function wordsOf(text: string): Word[] {
   return text.split(/\s+/).flatMap((written) => {
     const word = written
@@ -26,7 +26,7 @@ export function wordsOf(text: string): Word[] {
   });
 }
 
-/** Recognizes a text that begins with a verb in the third person, as `keeps the later of two changes` and `never sends …` do. */
+/** Returns true if a text begins with a third-person verb: `keeps the later of two changes`, `never sends …`. */
 export function beginsWithVerb(all: readonly Word[]): boolean {
   const [first, second] = all.slice(all.findIndex(({ text }) => !adverbs.has(text)));
   if (!first) return false;
@@ -36,9 +36,9 @@ export function beginsWithVerb(all: readonly Word[]): boolean {
 }
 
 /**
- * Recognizes a text with a main clause in the present tense: it has more verbs than dependent clauses.
+ * Returns true if a text has a main clause in the present tense, that is, more verbs than dependent clauses.
  *
- * It is an estimate. A noun taken for a verb lets a fragment pass; an unknown verb is added in `verbs.ts`.
+ * This is an estimate. A noun mistaken for a verb lets a fragment pass. Add unknown verbs to `verbs.ts`.
  */
 export function isSentence(all: readonly Word[]): boolean {
   const plural = hasPluralSubject(all);
@@ -52,13 +52,13 @@ export function isSentence(all: readonly Word[]): boolean {
   return present.length > 0 && verbs.length > clauses.length;
 }
 
-/** True if a clause has a verb before the next pause: `that hangs`, but not `if empty,`. */
+/** Returns true if a clause has a verb before the next pause: `that hangs`, but not `if empty,`. */
 function hasVerb(all: readonly Word[], clause: number, verbs: readonly number[]): boolean {
   const pause = all.findIndex(({ pauses }, index) => pauses && index > clause);
   return verbs.some((verb) => verb > clause && (pause === -1 || verb <= pause));
 }
 
-/** True if a verb shares its subject with an earlier one: `waits and sends`. */
+/** Returns true if a verb shares its subject with an earlier one: `waits and sends`. */
 function continuesVerbs(all: readonly Word[], index: number, first: number): boolean {
   return index > first && /^(?:and|or|but|nor)$/.test(all[index - 1]?.text ?? "");
 }
@@ -77,7 +77,7 @@ function isFiniteVerb(all: readonly Word[], index: number, plural: boolean): boo
   );
 }
 
-/** True if an auxiliary or `to` precedes by one or two words: `does not send`, `to be sent`. */
+/** Returns true if an auxiliary or `to` comes one or two words before: `does not send`, `to be sent`. */
 function isInVerbGroup(all: readonly Word[], index: number): boolean {
   const [second, first] = [all[index - 2], all[index - 1]];
   if (!first || first.pauses) return false;
@@ -90,9 +90,9 @@ function opensClause(all: readonly Word[], index: number): boolean {
   const before = all[index - 1]?.text ?? "";
   const after = all[index + 1]?.text ?? "";
   if (index === 0 && openingConjunctions.has(word)) return true;
-  // `says why,` is followed by no clause; the verb of `that answered late` and of `that X` is not counted either.
+  // No clause follows in `says why,`, and the verbs of `that answered late` and `that X` are not counted either.
   if (pauses || after === "x" || (after.endsWith("ed") && !baseVerbs.has(after))) return false;
-  // `of that packet`: here it points, and opens nothing.
+  // In `of that packet`, the word is a determiner and opens no clause.
   if (word === "that" && marksNoun(before) && !pluralPronouns.has(before)) return false;
   return subordinators.has(word);
 }
@@ -119,12 +119,12 @@ function marksNoun(word: string): boolean {
   return nounMarkers.has(word) || /[^t]'s$|s'$/.test(word);
 }
 
-/** True after `25`, but not after `a 429`. */
+/** Returns true for a word after `25`, but not after `a 429`. */
 function followsCount(all: readonly Word[], index: number): boolean {
   return /^\d[\d,.]*$/.test(all[index - 1]?.text ?? "") && !/^(?:an?|the)$/.test(all[index - 2]?.text ?? "");
 }
 
-/** Words that are a verb before `that`, although they may be plural nouns. */
+/** Words that are verbs before `that`, although elsewhere they may be plural nouns. */
 const beforeThat = /^(?:claims|demands|guarantees|guesses|means|notes|notices|promises|reports|requests|shows)$/;
 
 function followsNoun(noun: string, word: string): boolean {

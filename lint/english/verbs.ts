@@ -1,6 +1,6 @@
 import { words } from "./words.ts";
 
-/** Verbs that titles and comments use, in their base form. Add one where a good title is taken for a fragment. */
+/** Verbs that titles and comments use, in their base form. Add a verb if a correct title is reported as a fragment. */
 const bases = words(`
   abort absorb abstain accept access accompany account accumulate acknowledge acquire act activate adapt add address
   adjust admit adopt advance advise affect agree alert alias align allocate allow alter amend amount analyze announce
@@ -69,7 +69,7 @@ const bases = words(`
   yield zero zip
 `);
 
-/** Third persons that are at least as often plural nouns: `files of a folder`, `records that are gone`. */
+/** Third-person verbs that are at least as often plural nouns: `files of a folder`, `records that are gone`. */
 const alsoNouns = words(`
   accounts acts addresses alerts aliases answers attempts audits batches blocks bounds branches breaks bridges buffers
   bundles caches calls causes chains changes charges checks chunks claims codes commits controls copies costs counts

@@ -1,9 +1,9 @@
-/** Splits words that are written with blanks between them. */
+/** Splits a text into words at white space. */
 export function words(text: string): string[] {
   return text.split(/\s+/).filter((word) => word !== "");
 }
 
-/** Words that a noun follows: a verb's form right after one of them is a noun. */
+/** Words that are followed by a noun, even if it has the form of a verb. */
 export const nounMarkers: ReadonlySet<string> = new Set(
   words(`
     a an the its their his her our your my no any every some several many few these those this
@@ -13,7 +13,7 @@ export const nounMarkers: ReadonlySet<string> = new Set(
   `),
 );
 
-/** Words that begin a clause inside a sentence. Each takes one finite verb away from the main clause. */
+/** Words that begin a clause inside a sentence. Each claims one finite verb, which is not the main clause's. */
 export const subordinators: ReadonlySet<string> = new Set(
   words(`
     that which who whose whom where when while if because though although unless whether
@@ -21,10 +21,10 @@ export const subordinators: ReadonlySet<string> = new Set(
   `),
 );
 
-/** Words that may also be prepositions: they begin a clause where they begin the sentence. */
+/** Words that may also be prepositions. They begin a clause only at the beginning of a sentence. */
 export const openingConjunctions: ReadonlySet<string> = new Set(words("as after before since until once than"));
 
-/** Auxiliaries in the present tense. The verb they belong to follows. */
+/** Present-tense auxiliaries, which are followed by their verb. */
 export const auxiliaries: ReadonlySet<string> = new Set(
   words(`
     is are has have does do can cannot may must will won't can't isn't aren't doesn't don't hasn't haven't needn't
@@ -38,12 +38,12 @@ export const adverbs: ReadonlySet<string> = new Set(
   `),
 );
 
-/** Plural pronouns, which a verb in its base form follows. */
+/** Plural pronouns, which are followed by a verb in its base form. */
 export const pluralPronouns: ReadonlySet<string> = new Set(
   words("they we you those these both all others people who that which many few some"),
 );
 
-/** Words that show that the word before them is a verb. */
+/** Words that indicate that the word before them is a verb. */
 export const objectMarkers: ReadonlySet<string> = new Set(
   words(`
     a an the its their his her no any every each all both some one two three four five six ten many nothing everything

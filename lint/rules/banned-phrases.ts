@@ -5,7 +5,7 @@ import { lineAt, type Source } from "../source.ts";
 import { testCallOf } from "../test-calls.ts";
 import { walk } from "../walk.ts";
 
-/** Phrases of `lint/english/phrases.ts` in comments and test titles. Code in backticks is not read. */
+/** Reports phrases of `lint/english/phrases.ts` in comments and test titles. Code in backticks is ignored. */
 export const bannedPhrasesRule: Rule = {
   name: "banned-phrases",
   title: "banned phrases in comments and test titles",

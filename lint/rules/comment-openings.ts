@@ -4,7 +4,7 @@ import { isSentence, wordsOf } from "../english/sentence.ts";
 import type { Rule } from "../rule.ts";
 import { lineAt } from "../source.ts";
 
-/** Doc comments and comments at the head of a file that begin without a subject. */
+/** Reports doc comments, and comments at the head of a file, that begin without a subject. */
 export const commentOpenings: Rule = {
   name: "comment-openings",
   title: "doc comments without a subject",
@@ -25,7 +25,7 @@ function lacksSubject(sentence: string): boolean {
   return commentClause.test(sentence) && !isSentence(wordsOf(sentence));
 }
 
-/** First sentence of a comment on one line; it ends before a tag or an empty line, too. */
+/** Returns the first sentence of a comment on one line. A tag or an empty line also ends it. */
 function firstSentence(text: string): string {
   const [paragraph = ""] = text.trim().split(/\n\s*\n|\s@/, 1);
   const [sentence = ""] = paragraph.replace(/\s+/g, " ").split(/(?<=[.;?!])\s/, 1);

@@ -15,7 +15,7 @@ const impureMembers = new Set(["Date.now", "Math.random", "AbortSignal.timeout"]
 /** Exports of `node:crypto` that use chance. */
 const chance = /^(?:random|generateKey|generatePrime|getRandomValues)/;
 
-/** Keeps clock, chance, process and network out of `bridge/`: they come in through the ports. */
+/** Reports access to clock, chance, process or network in `bridge/`, which gets them through the ports. */
 export const corePurity: Rule = {
   name: "core-purity",
   title: "clock, chance, process or network in bridge/",

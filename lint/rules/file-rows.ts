@@ -4,7 +4,7 @@ import type { Rule } from "../rule.ts";
 /** Ending of a source file that every tool of the repository reads. */
 const checkedEnding = /\.(?:tsx?|js)$/;
 
-/** Source files that no row of `lint/import-table.ts` covers, or that `tsc` and `knip` do not read: nothing checks them. */
+/** Reports source files that no row of `lint/import-table.ts` covers, or that `tsc` and `knip` do not read: nothing checks them. */
 export const fileRows: Rule = {
   name: "file-rows",
   title: "files without a row in the table",

@@ -4,7 +4,7 @@ import type { Source } from "../source.ts";
 
 const folders = /^(?:bench|bridge|cli|connectors|functions|infra|library|lint|ops|platform)\//;
 
-/** Files of the product whose statements are all imports and exports of what was imported: a detour for the reader. */
+/** Reports files that only import and re-export names, which is a detour for the reader. */
 export const forwardingFiles: Rule = {
   name: "forwarding-files",
   title: "files that only forward",

@@ -5,9 +5,9 @@ import { lineAt, linesOf, type Source } from "../source.ts";
 const maxLines = 70;
 
 /**
- * Functions of more than 70 lines, from the first line to the last, blank lines and comments included.
+ * Reports functions of more than 70 lines, including blank lines and comments.
  *
- * The body of a `describe` may be longer, and does not count for a function around it.
+ * The body of a `describe` may be longer, and its lines do not count for a function around it.
  */
 export const functionLength: Rule = {
   name: "function-length",
@@ -24,7 +24,7 @@ export const functionLength: Rule = {
     }),
 };
 
-/** Lines of the outermost `describe` bodies inside a function. */
+/** Counts the lines of the outermost `describe` bodies inside a function. */
 function linesOfDescribes(source: Source, outer: FoundFunction, functions: readonly FoundFunction[]): number {
   let lines = 0;
   let end = outer.node.start;

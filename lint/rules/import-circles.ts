@@ -2,10 +2,10 @@ import { importsOf } from "../imports.ts";
 import type { Finding, Rule } from "../rule.ts";
 import type { Source } from "../source.ts";
 
-/** Imports of each file that are files of the tree, with the line of each. */
+/** Imported files of each file, with the line of each import. */
 type Graph = ReadonlyMap<string, ReadonlyMap<string, number>>;
 
-/** Files that import each other in a circle, `import type` included. One finding a circle, with a shortest way around. */
+/** Reports each import cycle, including `import type`, with a shortest path around it. */
 export const importCircles: Rule = {
   name: "import-circles",
   title: "import circles, types included",
@@ -27,17 +27,17 @@ function graphOf(sources: readonly Source[]): Graph {
 
 function findingOf(graph: Graph, circle: readonly string[]): Finding {
   const [first = ""] = circle;
-  const way = wayAround(graph, first, new Set(circle));
+  const way = pathAround(graph, first, new Set(circle));
   const size = circle.length === 1 ? "1 file imports itself" : `${circle.length} files import each other`;
   return {
     file: first,
     line: graph.get(first)?.get(way[1] ?? first) ?? 1,
-    message: `${size}: ${circle.join(", ")}. Shortest way from here: ${way.join(" → ")}`,
+    message: `${size}: ${circle.join(", ")}. Shortest path from here: ${way.join(" → ")}`,
   };
 }
 
-/** Shortest way from a file back to itself that stays in its circle. */
-function wayAround(graph: Graph, first: string, circle: ReadonlySet<string>): string[] {
+/** Finds the shortest path from a file back to itself within its cycle. */
+function pathAround(graph: Graph, first: string, circle: ReadonlySet<string>): string[] {
   const ways: string[][] = [[first]];
   const seen = new Set<string>();
   for (const way of ways) {
@@ -51,14 +51,14 @@ function wayAround(graph: Graph, first: string, circle: ReadonlySet<string>): st
   return [first];
 }
 
-/** Strongly connected components with a circle in them (Tarjan), each in order of path. */
+/** Returns the strongly connected components that contain a cycle (Tarjan's algorithm), each sorted by path. */
 function circlesIn(graph: Graph): string[][] {
   const circles: string[][] = [];
   const stack: string[] = [];
   const numbers = new Map<string, number>();
   const closed = new Set<string>();
 
-  /** Number of the earliest file on the stack that can be reached from this one. */
+  /** Returns the number of the earliest file on the stack that is reachable from this one. */
   const visit = (file: string): number => {
     const number = numbers.size;
     numbers.set(file, number);

@@ -6,7 +6,7 @@ import type { Rule } from "../rule.ts";
 /** Files that other files may import relatively without being source files. */
 const dataFile = /\.(?:json|css)$/;
 
-/** Imports that `lint/import-table.ts` does not allow: up the order, across it, or a package of another folder. */
+/** Reports imports that `lint/import-table.ts` does not allow, such as a folder with the same or a higher order. */
 export const importOrder: Rule = {
   name: "import-order",
   title: "imports outside the table",

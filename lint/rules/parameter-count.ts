@@ -4,7 +4,7 @@ import { lineAt } from "../source.ts";
 
 const maxParameters = 4;
 
-/** Functions, methods and function types with more than four positional parameters. A rest parameter counts as one. */
+/** Reports functions, methods and function types with more than four positional parameters, including rest parameters. */
 export const parameterCount: Rule = {
   name: "parameter-count",
   title: `functions with over ${maxParameters} parameters`,
@@ -15,7 +15,7 @@ export const parameterCount: Rule = {
         .map(({ node, name, parameters }) => ({
           file: source.path,
           line: lineAt(source, node.start),
-          message: `${name} has ${parameters.length} parameters; take an options object with a named type`,
+          message: `${name} has ${parameters.length} parameters; use an options object with a named type`,
         })),
     ),
 };

@@ -10,9 +10,9 @@ import { walk } from "../walk.ts";
 const minWords = 3;
 
 /**
- * Titles that cannot be read alone: a test's must be a sentence in the present tense, a group's a noun phrase.
+ * Reports test titles that are not sentences in the present tense, and group titles that are not noun phrases.
  *
- * A title that comes from a table or a variable is not checked.
+ * Titles from a table or a variable are not checked.
  */
 export const testTitles: Rule = {
   name: "test-titles",
@@ -34,7 +34,7 @@ export const testTitles: Rule = {
       }),
 };
 
-/** Says what is wrong with the title of an `it` or a `test`; `undefined` if it is a sentence. */
+/** Describes the problem with the title of an `it` or `test`. Returns `undefined` if it is a sentence. */
 export function faultOfTestTitle(title: string): string | undefined {
   const all = wordsOf(title);
   const [first, second] = all;
@@ -54,7 +54,7 @@ export function faultOfTestTitle(title: string): string | undefined {
   return "has no verb in the present tense: write a whole sentence";
 }
 
-/** Says what is wrong with the title of a `describe`; `undefined` if it names its subject. */
+/** Describes the problem with the title of a `describe`. Returns `undefined` if it names its subject. */
 export function faultOfGroupTitle(title: string): string | undefined {
   const all = wordsOf(title);
   const [first, second] = all;
@@ -73,7 +73,7 @@ const advice = 'name the subject, as "payload retention" does';
 
 const relatives = new Set(["that", "which", "who", "whose", "what"]);
 
-/** Words after the first comma or colon, if they begin with a subject. */
+/** Returns the words after the first comma or colon, if they begin with a subject. */
 function afterFirstPause(all: readonly Word[]): readonly Word[] {
   const pause = all.findIndex(({ pauses }) => pauses);
   const rest = pause === -1 ? [] : all.slice(pause + 1);
@@ -81,7 +81,7 @@ function afterFirstPause(all: readonly Word[]): readonly Word[] {
   return fragmentOpenings.has(first) || clauseOpenings.has(first) || beginsWithVerb(rest) ? [] : rest;
 }
 
-/** Finds a title that begins as `give every queue …` or `do not wait …`; a command's name may be a subject: `emit exits 1`. */
+/** Returns true for titles such as `give every queue …`, but not if a command is the subject: `emit exits 1`. */
 function beginsWithPluralVerb(first: string, second = ""): boolean {
   if (first === "do" || first === "have") return true;
   if (!baseVerbs.has(first)) return false;

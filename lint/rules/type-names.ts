@@ -9,10 +9,10 @@ interface ExportedType {
   readonly line: number;
 }
 
-/** Exported types of `bridge/` that share a name. Each after the first is a finding. */
+/** Reports exported types of `bridge/` that share a name, except the first of each name. */
 export const typeNames: Rule = {
   name: "type-names",
-  title: "exported types of one name in bridge/",
+  title: "exported types that share a name in bridge/",
   check: (sources) => {
     const types = sources.filter(({ path }) => path.startsWith("bridge/")).flatMap(exportedTypesOf);
     return [...Map.groupBy(types, ({ name }) => name).values()].flatMap(([first, ...others]) =>
@@ -21,7 +21,7 @@ export const typeNames: Rule = {
   },
 };
 
-/** Exported types of a file, each name once: a file may merge an interface and a class. */
+/** Returns the exported types of a file, each name once, because a file may merge an interface and a class. */
 function exportedTypesOf(source: Source): ExportedType[] {
   const exported = new Set(
     source.program.body.flatMap((statement) =>

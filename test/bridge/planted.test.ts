@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { push } from "../../bridge/intake/push-event.ts";
 import { startJob } from "../../bridge/jobs/job-runner.ts";
 import { eventKey } from "../../bridge/model/event.ts";
-import { measuredIn } from "../../functions/log-metrics.ts";
+import { measurementsIn } from "../../functions/log-metrics.ts";
 import { aSheet } from "../support/builders.ts";
 import { aCore, type Core, fakeTarget } from "../support/core.ts";
 import { home } from "../support/home.ts";
@@ -50,7 +50,7 @@ const eventOf = ({ field, value }: PlantedValue, i: number, where: "field" | "no
 async function leakedValues(core: Core, errors: readonly unknown[] = []): Promise<string[]> {
   const output = JSON.stringify([
     core.lines,
-    core.lines.flatMap(measuredIn),
+    core.lines.flatMap(measurementsIn),
     await core.entries(),
     (await core.packets()).map(({ progress }) => progress.reason),
     errors.map((error) => [String(error), (error as Error).stack, String((error as Error).cause)]),

@@ -150,7 +150,7 @@ describe("bridge on a store", () => {
     expect(out.match(/→ SENT/g)).toHaveLength(2);
     expect(code).toBe(0);
     expect(served.lines.filter((line) => line.includes('"step":"delivered"'))).toHaveLength(2);
-    expect(second).toMatchObject({ code: 3, err: expect.stringContaining("another process works on") });
+    expect(second).toMatchObject({ code: 3, err: expect.stringContaining("another process is already working on") });
     expect(served.process.exitCode).toBe(0);
   });
 
@@ -401,7 +401,7 @@ describe("bridge on a store", () => {
 
     const { code, err } = await bridge(folder.path, "emit", "--file", "events.ndjson");
 
-    expect(err).toContain("events.ndjson:4: the event is not JSON; 2 events were accepted before it");
+    expect(err).toContain("events.ndjson:4: the event is not valid JSON; 2 events were accepted before it");
     expect(code).toBe(2);
   });
 

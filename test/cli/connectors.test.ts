@@ -66,21 +66,16 @@ describe("bridge connectors secret set", () => {
   });
 
   test.each<[string, string, string, RegExp]>([
-    ["is not JSON", "WorkForceNow@v1", "hunter2", /not JSON/],
-    [
-      "lacks a key",
-      "WorkForceNow@v1",
-      '{"clientId":"hunter2"}',
-      /WorkForceNow@v1 does not take this secret: clientSecret/,
-    ],
+    ["is not JSON", "WorkForceNow@v1", "hunter2", /not valid JSON/],
+    ["lacks a key", "WorkForceNow@v1", '{"clientId":"hunter2"}', /WorkForceNow@v1 rejects this secret: clientSecret/],
     [
       "has an unknown key",
       "SchedulingConnector",
       '{"token":"hunter2","extra":"hunter2"}',
-      /SchedulingConnector@v1 does not take/,
+      /SchedulingConnector@v1 rejects/,
     ],
-    ["does not fit every version of the name", "WorkForceNow", JSON.stringify(login), /WorkForceNow@v2 does not take/],
-    ["is for a connector that takes none", "PayrollConnector", "{}", /PayrollConnector takes no secret/],
+    ["does not fit every version of the name", "WorkForceNow", JSON.stringify(login), /WorkForceNow@v2 rejects/],
+    ["is for a connector that takes none", "PayrollConnector", "{}", /PayrollConnector uses no secret/],
     ["is for an unknown connector", "NobodyConnector", "{}", /no connector is called NobodyConnector/],
   ])("refuses a secret that %s, without printing it", async (_, name, input, expected) => {
     using folder = home();

@@ -79,7 +79,7 @@ describe("bridge ledger", () => {
     const whole = await bridge(folder.path, "ledger", "verify");
     const since = await bridge(folder.path, "ledger", "verify", "--since", "1h", "--json");
 
-    expect(before).toMatchObject({ code: 0, out: expect.stringMatching(/^all good: .*\n1 seal, the newest of 20/) });
+    expect(before).toMatchObject({ code: 0, out: expect.stringMatching(/^all good: .*\n1 seal, the newest from 20/) });
     expect(whole.out).toMatch(
       new RegExp(`^the ledger is BROKEN: ${packet}, entry 1: is gone: seal 1 of 20.* lists it$`, "m"),
     );

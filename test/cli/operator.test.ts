@@ -48,7 +48,7 @@ describe("an operator on the command line", { timeout: 120_000 }, () => {
     vi.unstubAllEnvs();
 
     expect(unchanged).toMatchObject({ code: 1, err: expect.stringMatching(/no field was changed/) });
-    expect(invalid).toMatchObject({ code: 2, err: expect.stringMatching(/not YAML/) });
+    expect(invalid).toMatchObject({ code: 2, err: expect.stringMatching(/not valid YAML/) });
     expect(failed).toMatchObject({ code: 3, err: expect.stringMatching(/editor exited with code 1/) });
     expect(changed).toMatchObject({ code: 0, out: expect.stringContaining("+ dailyRate: 70") });
     expect(readFileSync(join(folder.path, "mode"), "utf8")).toMatch(/^-rw------- .*bridge-edit-/);
@@ -156,7 +156,7 @@ describe("an operator on the command line", { timeout: 120_000 }, () => {
     });
     expect(await bridge(otherFolder.path, "outbox", "--url", "http://127.0.0.1:9", "--token", "x")).toMatchObject({
       code: 3,
-      err: expect.stringMatching(/no bridge answers at http:\/\/127\.0\.0\.1:9/),
+      err: expect.stringMatching(/no bridge responds at http:\/\/127\.0\.0\.1:9/),
     });
     expect(await bridge(otherFolder.path, "outbox", "--url", url, "--stack", "b")).toMatchObject({ code: 2 });
   });

@@ -54,7 +54,7 @@ describe("function environment", () => {
     const secret = "{ password: hunter2";
 
     expect(() => readConnectorEnv({ ...pathEnv, CONFIG: secret })).toThrow(
-      /^the environment variable CONFIG: is not JSON/,
+      /^the environment variable CONFIG: is not valid JSON/,
     );
     expect(() => readConnectorEnv({ ...pathEnv, CONFIG: secret })).not.toThrow(/hunter2/);
   });

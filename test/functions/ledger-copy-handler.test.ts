@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { LogLine } from "../../bridge/observability/log.ts";
 import { ledgerCopyHandler } from "../../functions/ledger-copy-handler.ts";
-import { levelOf, measuredIn } from "../../functions/log-metrics.ts";
+import { levelOf, measurementsIn } from "../../functions/log-metrics.ts";
 import { anEntry } from "../contract/appended-contract.ts";
 import { memoryBucket } from "../support/bucket.ts";
 import { noon } from "../support/builders.ts";
@@ -19,7 +19,7 @@ describe("ledger copy handler", () => {
     const [[name, text]] = [...bucket.objects] as [[string, string]];
     expect(name).toMatch(/^entries\/2026-03-01T12-00-00\.000Z-\d+-\d+\.ndjson$/);
     expect(text).toBe(entries.map((entry) => `${JSON.stringify(entry)}\n`).join(""));
-    expect(lines.flatMap(measuredIn)).toEqual([{ name: "EntriesCopied", unit: "Count", value: 3 }]);
+    expect(lines.flatMap(measurementsIn)).toEqual([{ name: "EntriesCopied", unit: "Count", value: 3 }]);
   });
 
   it("changes nothing when the same batch is repeated", async () => {
@@ -60,7 +60,7 @@ describe("ledger copy handler", () => {
     const [line] = lines as [LogLine];
     expect(line).toEqual({ step: "ledger-tampered", change: eventName, chain: "pkt-1", entry: 1 });
     expect(levelOf(line)).toBe("ERROR");
-    expect(measuredIn(line)).toEqual([{ name: "LedgerTampered", unit: "Count", value: 1 }]);
+    expect(measurementsIn(line)).toEqual([{ name: "LedgerTampered", unit: "Count", value: 1 }]);
   });
 
   it("copies appended entries even if the batch also contains tampering", async () => {

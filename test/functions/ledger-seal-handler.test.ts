@@ -5,7 +5,7 @@ import { verifyLedger } from "../../bridge/ledger/verify.ts";
 import type { LogLine } from "../../bridge/observability/log.ts";
 import { ledgerCopyHandler } from "../../functions/ledger-copy-handler.ts";
 import { ledgerSealHandler } from "../../functions/ledger-seal-handler.ts";
-import { measuredIn } from "../../functions/log-metrics.ts";
+import { measurementsIn } from "../../functions/log-metrics.ts";
 import { BucketSeals, CopiedEntries } from "../../platform/aws/ledger-bucket.ts";
 import { memoryBucket } from "../support/bucket.ts";
 import { aCore, type Core } from "../support/core.ts";
@@ -38,7 +38,7 @@ describe("ledger seal handler", () => {
     await seal();
 
     expect(lines).toEqual([{ step: "sealed", seals: 0, entries: 0 }]);
-    expect(lines.flatMap(measuredIn)).toEqual([{ name: "EntriesSealed", unit: "Count", value: 0 }]);
+    expect(lines.flatMap(measurementsIn)).toEqual([{ name: "EntriesSealed", unit: "Count", value: 0 }]);
   });
 
   it("seals entries only after a delay and also seals those that were copied late", async () => {

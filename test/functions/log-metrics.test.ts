@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { delivered, refused, retry } from "../../bridge/model/outcome.ts";
-import { levelOf, type MetricName, measuredIn } from "../../functions/log-metrics.ts";
+import { levelOf, type MetricName, measurementsIn } from "../../functions/log-metrics.ts";
 import { aCore, type Core, fakeTarget } from "../support/core.ts";
 
 /** Returns the metrics of all log lines so far. */
 function counted(core: Core): Partial<Record<MetricName, number>> {
   const sums: Partial<Record<MetricName, number>> = {};
-  for (const { name, value } of core.lines.flatMap(measuredIn)) sums[name] = (sums[name] ?? 0) + value;
+  for (const { name, value } of core.lines.flatMap(measurementsIn)) sums[name] = (sums[name] ?? 0) + value;
   return sums;
 }
 

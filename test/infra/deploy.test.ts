@@ -107,7 +107,7 @@ describe("deploy:mappings", () => {
       "100 %  complete",
     ]);
     expect(waits.slice(-5)).toEqual([3_000, 3_000, 3_000, 3_000, 30_000]);
-    expect(printed.at(-1)).toBe("in force");
+    expect(printed.at(-1)).toBe("the sheets are now in force, as version 2");
   });
 
   it("deploys at once with --now", async () => {
@@ -268,6 +268,6 @@ describe("deploy:mappings before a call to AppConfig", () => {
     vi.spyOn(process.stdout, "write").mockImplementation((text) => out.push(String(text)) > 0);
 
     expect(await run(["mappings", "--help"])).toBe(0);
-    expect(out.join("")).toMatch(/--now.*--json.*Exit codes: 0 in force/s);
+    expect(out.join("")).toMatch(/--now.*--json.*Exit codes: 0 sheets in force/s);
   });
 });

@@ -12,7 +12,7 @@ describe("import circles", () => {
 
     expect(offenders(importCircles, files)).toEqual([
       "bridge/a.ts:1: 3 files import each other: bridge/a.ts, bridge/b.ts, bridge/c.ts. " +
-        "Shortest way from here: bridge/a.ts → bridge/b.ts → bridge/c.ts → bridge/a.ts",
+        "Shortest path from here: bridge/a.ts → bridge/b.ts → bridge/c.ts → bridge/a.ts",
     ]);
   });
 

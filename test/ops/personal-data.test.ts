@@ -5,7 +5,7 @@ import { stringify } from "yaml";
 import type { LogLine } from "../../bridge/observability/log.ts";
 import { signedHeaders } from "../../bridge/values/webhook-signature.ts";
 import { readApiEndpoint } from "../../cli/api-server.ts";
-import { measuredIn } from "../../functions/log-metrics.ts";
+import { measurementsIn } from "../../functions/log-metrics.ts";
 import { Bridge } from "../../library/bridge.ts";
 import { until } from "../support/clock.ts";
 import { type Home, home } from "../support/home.ts";
@@ -153,7 +153,7 @@ async function startSystem(): Promise<System> {
       const textOf = (values: readonly unknown[]) => values.map((value) => JSON.stringify(value)).join("\n");
       return {
         "the log": served.lines.join("\n"),
-        "the metrics in the log": textOf(lines.flatMap(measuredIn)),
+        "the metrics in the log": textOf(lines.flatMap(measurementsIn)),
         "the ledger": textOf(items),
         alerts: textOf(alerts.received),
         ...lists,
