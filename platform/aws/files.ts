@@ -89,7 +89,7 @@ async function* partOf(blocks: AsyncIterable<Uint8Array>, from: number, to: numb
   }
 }
 
-/** The `FileError` for a permanent S3 error. Any other error is returned unchanged, and is retried by the caller. */
+/** Returns a `FileError` for a permanent S3 error. Returns other errors unchanged; the caller retries them. */
 function fileErrorOf(address: string, error: unknown): unknown {
   if (!(error instanceof S3ServiceException)) return error;
   switch (error.$metadata.httpStatusCode) {

@@ -12,10 +12,7 @@ interface PendingOperation {
   readonly reject: (error: Error) => void;
 }
 
-/**
- * Groups at the writer: one being written and one ready to follow it. More would mean many small groups, which cost
- * more.
- */
+/** Groups at the writer: one being written and one ready to follow. A higher number would make groups smaller and slower. */
 const maxGroups = 2;
 
 /** Applies groups of operations in order, in this thread or in another. */
@@ -27,10 +24,10 @@ interface GroupWriter {
 /**
  * One SQLite file with group commit.
  *
- * This thread reads. A separate thread writes, because a commit blocks until the disk has it. Writes requested in one
- * turn of the event loop form a group. While one group is written and another is ready, further writes collect in the
- * next one. A lone write therefore starts at once, many writes share a commit under load, and neither thread waits for
- * the other. Each promise resolves only after its commit.
+ * This thread reads. A separate thread writes, because a commit blocks until it is on disk. Writes requested in one turn
+ * of the event loop form a group. While one group is being written and another is ready, further writes collect in the
+ * next group. A single write therefore starts at once, many writes share a commit under load, and neither thread waits
+ * for the other. Each promise resolves only after its commit.
  */
 export class Database {
   readonly #reader: DatabaseSync;
@@ -48,13 +45,13 @@ export class Database {
     this.#file = file === undefined ? undefined : { path: file, ino: statSync(file, { bigint: true }).ino };
   }
 
-  /** @param file if `undefined`, the database is in memory, private to this process and written in this thread */
+  /** @param file if `undefined`, the database is in memory, private to this process, and written in this thread */
   static async open(file: string | undefined): Promise<Database> {
     if (file === undefined) {
       const db = new DatabaseSync(":memory:");
       return new Database(db, inThisThread(new Writer(db)));
     }
-    // Opens the file here first, so that an unusable one fails with SQLite's own error and the reader finds the schema.
+    // Opens the file here first, so that an unusable file fails with SQLite's own error and the reader finds the schema.
     const first = openToWrite(file);
     new Writer(first);
     first.close();
@@ -72,8 +69,8 @@ export class Database {
   }
 
   /**
-   * Runs several reads on one snapshot. That is also cheaper than separate reads, because the first read after each
-   * commit of the writer thread loads its pages again.
+   * Runs several reads on one snapshot. It is also cheaper than separate reads, because the first read after each commit
+   * of the writer thread reloads its pages.
    */
   snapshot<T>(read: () => T): T {
     this.sql("BEGIN").run();
@@ -120,14 +117,14 @@ export class Database {
     }
   }
 
-  /** SQLite's data version, which changes after any other connection has written. */
+  /** Returns SQLite's data version, which changes after any other connection has written. */
   version(): number {
     return this.sql("PRAGMA data_version").get()?.data_version as number;
   }
 
   /**
-   * Returns whether the file is still the one that was opened. A deleted or replaced file would accept writes that
-   * nobody can find, so every write is rejected from then on.
+   * Returns true if the file is still the one that was opened. A deleted or replaced file would accept writes that are
+   * then lost, so every write is rejected from then on.
    */
   isThere(): boolean {
     if (this.#file === undefined) return true;
@@ -150,7 +147,7 @@ export class Database {
 }
 
 function writeError(reason: string): Error {
-  return new BridgeError("store-unavailable", `the store did not take the write: ${reason}`);
+  return new BridgeError("store-unavailable", `the store did not accept the write: ${reason}`);
 }
 
 function inThisThread(writer: Writer): GroupWriter {

@@ -21,7 +21,7 @@ import { LocalStore } from "./store.ts";
 import { keepRecentAlerts, sendAlerts } from "./webhook-alerts.ts";
 
 export interface LocalOptions {
-  /** The store's folder, or `:memory:` for a store that ends with the process. */
+  /** The store's folder, or `:memory:` for a store that exists only as long as the process. */
   readonly dir: string;
   readonly catalog: Catalog;
   readonly sheets: () => SheetSet;

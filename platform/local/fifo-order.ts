@@ -4,7 +4,7 @@ import { maxMessages } from "../../bridge/ports/queue.ts";
 interface Entry {
   readonly seq: number;
   receives: number;
-  /** ms since the epoch; in flight or delayed until then */
+  /** Time until which the message is in flight or delayed, in ms since the epoch. */
   visibleAt: number;
 }
 
@@ -14,7 +14,7 @@ interface Lane {
   readonly entries: Entry[];
 }
 
-/** The entries of a lane that may be in flight: at most one call's worth. */
+/** Returns the entries of a lane that may be in flight, at most those of one call. */
 function front(lane: Lane): readonly Entry[] {
   return lane.entries.slice(0, maxMessages);
 }
@@ -23,15 +23,16 @@ function front(lane: Lane): readonly Entry[] {
  * Decides in memory which message of one queue is delivered next, by the rules of SQS FIFO.
  *
  * A lane is in `#ready` while all of its messages are visible. A lane with a message in flight or delayed is in `#busy`
- * until the last of these is removed or visible again. Taking messages therefore costs the same however many lanes wait.
+ * until the last such message is removed or visible again. The cost of taking messages therefore does not depend on the
+ * number of waiting lanes.
  */
 export class FifoOrder {
   readonly #clock: Clock;
   readonly #lanes = new Map<string, Lane>();
   readonly #laneOf = new Map<number, Lane>();
-  /** Lanes that can deliver, in the order they became ready. */
+  /** Lanes that can deliver, in the order in which they became ready. */
   readonly #ready = new Set<Lane>();
-  /** Lanes that cannot deliver now, with the time (ms) when they can again. */
+  /** Lanes that cannot deliver now, with the time at which they can again, in ms since the epoch. */
   readonly #busy = new Map<Lane, number>();
   readonly #waiters = new Set<() => void>();
 
@@ -52,7 +53,7 @@ export class FifoOrder {
     this.#wakeOne();
   }
 
-  /** Takes the next messages, which are then in flight: all that one lane has, then those of the next lane. */
+  /** Takes the next messages, which are then in flight: first all of one lane, then those of the next. */
   take(max: number, visibilityMs: number): { lane: string; seq: number; receives: number }[] {
     const now = this.#clock.now();
     this.#release(now);
@@ -100,14 +101,14 @@ export class FifoOrder {
     this.#settle(lane);
   }
 
-  /** Sequence number of the newest message; 0 if there is none. */
+  /** Returns the sequence number of the newest message, or 0 if the queue is empty. */
   newest(): number {
     let newest = 0;
     for (const seq of this.#laneOf.keys()) newest = Math.max(newest, seq);
     return newest;
   }
 
-  /** The oldest messages of all lanes that are not in flight, up to the sequence number `upTo`. */
+  /** Returns the oldest messages of all lanes that are not in flight, up to the sequence number `upTo`. */
   oldest(limit: number, upTo: number): { lane: string; seq: number }[] {
     const found: { lane: string; seq: number }[] = [];
     for (const [seq, lane] of this.#laneOf) {
@@ -128,7 +129,7 @@ export class FifoOrder {
     return { waiting: this.#laneOf.size - inFlight, inFlight };
   }
 
-  /** Waits until a lane becomes ready, at most `ms`. */
+  /** Waits up to `ms` until a lane becomes ready. */
   change(ms: number, signal?: AbortSignal): Promise<void> {
     const now = this.#clock.now();
     let wakeAt = now + ms;
@@ -151,7 +152,7 @@ export class FifoOrder {
     for (const waiter of this.#waiters) waiter();
   }
 
-  /** Wakes the longest waiter, which takes what it can and wakes the next waiter if messages remain. */
+  /** Wakes the oldest waiter, which takes messages and wakes the next waiter if any remain. */
   #wakeOne(): void {
     const [first] = this.#waiters;
     first?.();

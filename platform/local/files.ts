@@ -11,8 +11,8 @@ const blockBytes = 262_144;
 /**
  * Reads local files at `file:` addresses inside the folders that `bridge.yaml` allows.
  *
- * A version is the file's inode, size and times of change, so writing to a file or replacing it makes a new version. The
- * exception is a change to the same size within the file system's time resolution (a few ms).
+ * A version consists of the file's inode, size and change times, so writing to a file or replacing it creates a new
+ * version. The exception is a change that keeps the size, within the file system's time resolution (a few ms).
  */
 export class LocalFiles implements FilesPort {
   readonly #folders: readonly string[];
@@ -50,7 +50,7 @@ export class LocalFiles implements FilesPort {
     const path = await this.#allowed(address);
     let file: FileHandle;
     try {
-      // All links in the path are resolved, so a link created since is not followed. O_NONBLOCK keeps a pipe from blocking.
+      // All links in the path are resolved, so a link created since then is not followed. O_NONBLOCK avoids blocking on a pipe.
       file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     } catch (error) {
       throw fileErrorOf(address, error);
@@ -104,7 +104,7 @@ async function assertUnchanged(file: FileHandle, address: string, version: strin
   throw new FileError("has changed since it was looked up", address);
 }
 
-/** The `FileError` for a permanent file system error. Any other error is returned unchanged, and is retried by the caller. */
+/** Returns a `FileError` for a permanent file system error. Returns other errors unchanged; the caller retries them. */
 function fileErrorOf(address: string, error: unknown): unknown {
   switch ((error as NodeJS.ErrnoException).code) {
     case "ENOENT":

@@ -1,8 +1,8 @@
 import { DatabaseSync } from "node:sqlite";
 
 /**
- * Takes an exclusive lock, which is released when the process ends for any reason. It is SQLite's lock on a file used for
- * nothing else.
+ * Takes an exclusive lock, which is released when the process ends for any reason. It is a SQLite lock on a file that has
+ * no other use.
  *
  * @returns `undefined` if another process holds the lock
  */

@@ -36,7 +36,7 @@ export class LocalQueue implements QueuePort {
   readonly #db: Database;
   readonly #clock: Clock;
   readonly #queues = new Map<QueueName, FifoOrder>();
-  /** Deduplication ids and their expiry (ms), in order of expiry. */
+  /** Deduplication ids with their expiry in ms since the epoch, in order of expiry. */
   readonly #dedup = new Map<string, number>();
   /** Writes in progress, by deduplication id. */
   readonly #sending = new Map<string, Promise<unknown>>();
@@ -75,7 +75,7 @@ export class LocalQueue implements QueuePort {
     checkBatch(messages.length);
     checkSize(queue, messages);
     const until = this.#clock.now() + dedupMs;
-    // A repeat of a message that is still being written succeeds or fails with that write.
+    // A duplicate of a message that is still being written succeeds or fails with that write.
     const inProgress = messages.map(({ dedup }) => this.#sending.get(`${queue} ${dedup}`));
     const fresh = messages.filter(({ dedup }) => dedup === undefined || this.#isNew(`${queue} ${dedup}`, until));
     await Promise.all([...inProgress, this.#store(queue, fresh, until)]);
@@ -93,7 +93,7 @@ export class LocalQueue implements QueuePort {
       const { seqs } = await writing;
       this.#add(queue, sent, seqs);
     } catch (error) {
-      // Nothing was stored, so a retry must not count as a repeat.
+      // Nothing was stored, so a retry must not count as a duplicate.
       for (const { id } of dedup) this.#dedup.delete(id);
       throw error;
     } finally {
@@ -139,7 +139,7 @@ export class LocalQueue implements QueuePort {
     const messages = this.#db.snapshot(() =>
       taken.filter((one) => !isExhausted(one)).flatMap((one) => this.#read(one) ?? []),
     );
-    // Not awaited: a receive count is needed on disk only if the message crashes the process.
+    // Not awaited, because the receive count on disk matters only if the message crashes the process.
     if (messages.length > 0) {
       this.#db.write({ op: "received", seqs: messages.map(({ receipt }) => seqOf(receipt)) }).catch(() => {});
     }
@@ -220,8 +220,8 @@ export class LocalQueue implements QueuePort {
   }
 
   /**
-   * Moves the messages that were in the queue at the start, in small batches so that other writes do not wait behind
-   * many. Messages that return meanwhile stay, or they would circle for as long as the target is down.
+   * Moves the messages that were in the queue at the start, in small batches so that other writes do not wait long.
+   * Messages that return in the meantime stay; otherwise they would circulate for as long as the target is down.
    */
   async #move(from: DeadLetters, perSecond: number, signal: AbortSignal): Promise<void> {
     const batchSize = Math.min(maxMessages, Math.max(1, Math.floor(perSecond / 10)));
@@ -231,7 +231,7 @@ export class LocalQueue implements QueuePort {
       const oldest = this.#lanes(from).oldest(batchSize, last);
       if (oldest.length === 0) return;
       await this.#moveMessages(from, originOf(from), oldest);
-      // Time lost to a slow disk is not caught up by a faster rate.
+      // After a slow write, the rate does not rise to make up the lost time.
       due = Math.max(due + (1_000 * oldest.length) / perSecond, this.#clock.now());
       await this.#clock.sleep(due - this.#clock.now(), signal);
     }
@@ -259,7 +259,7 @@ function deadLetterOf(queue: QueueName): QueueName {
   return queue === "inbox" ? "inbox-dead" : `outbox:${queue.slice("lane:".length)}`;
 }
 
-/** True for the inbox and lanes. Dead-letter queues have no dead-letter queue of their own. */
+/** Returns true for the inbox and lanes. Dead-letter queues have no dead-letter queue of their own. */
 function hasDeadLetters(queue: QueueName): boolean {
   return queue === "inbox" || queue.startsWith("lane:");
 }
@@ -277,11 +277,11 @@ function receivesOf(receipt: string): number {
 }
 
 function checkBatch(count: number): void {
-  if (count > maxMessages) throw new RangeError(`${count} messages in one call; SQS takes ${maxMessages}`);
+  if (count > maxMessages) throw new RangeError(`${count} messages in one call; SQS accepts at most ${maxMessages}`);
 }
 
 function checkSize(queue: QueueName, messages: readonly NewMessage[]): void {
   if (messages.reduce((sum, { body }) => sum + body.length, 0) * 3 <= maxCallBytes) return;
   const bytes = messages.reduce((sum, { body }) => sum + Buffer.byteLength(body), 0);
-  if (bytes > maxCallBytes) throw new RangeError(`${bytes} bytes in one call to ${queue}; SQS takes ${maxCallBytes}`);
+  if (bytes > maxCallBytes) throw new RangeError(`${bytes} bytes in one call to ${queue}; SQS accepts at most ${maxCallBytes}`);
 }

@@ -4,9 +4,9 @@ export const schemaVersion = 1;
 /**
  * Tables of the embedded engine.
  *
- * The cost of a commit depends on the pages it touches. Rows are therefore appended in order of time and found by short
- * keys in the same order, and columns that change often are in another table than those that never change. Only the
- * indexes of hashed ids are in random order.
+ * The cost of a commit depends on the pages that it touches. Rows are therefore appended in time order with short keys in
+ * the same order, and columns that change often are kept apart from those that never change. Only the indexes of hashed
+ * ids are in random order.
  *
  * - `packets` holds a packet's progress; `packet_bodies` holds the packet itself under the same `seq`.
  * - `ledger` groups entries by `owner`: `2 * seq` of their packet, or `2 * seq + 1` of their event.

@@ -11,7 +11,7 @@ import { takeLock } from "./lock.ts";
 import { readPrivateFile, writePrivateFile } from "./secrets.ts";
 import type { LocalStore } from "./store.ts";
 
-/** File name of the public key in the seals' folder. With it, an auditor can verify the seals. */
+/** File name of the public key in the seals' folder, with which an auditor can verify the seals. */
 export const publicKeyFile = "seal-key.pem";
 
 /**
@@ -21,7 +21,7 @@ export const publicKeyFile = "seal-key.pem";
  */
 export function assertOutsideStore(dir: string, folder: string): void {
   if (`${resolve(folder)}${sep}`.startsWith(`${resolve(dir)}${sep}`)) {
-    throw new TypeError(`the seals' folder ${folder} is inside the store; name one outside it`);
+    throw new TypeError(`the seals' folder ${folder} is inside the store; choose one outside it`);
   }
 }
 
@@ -35,8 +35,8 @@ export interface SealingOptions {
 }
 
 /**
- * Seals the ledger of a local store. Seals are in a folder outside the store and the private key is inside it, so the
- * folder can be handed to an auditor, who can verify the ledger but not forge a seal.
+ * Seals the ledger of a local store. The private key is in the store and the seals are in a folder outside it, so an
+ * auditor who receives the folder can verify the ledger but not forge a seal.
  */
 export class Sealing {
   readonly seals: FolderSeals;
@@ -66,7 +66,7 @@ export class Sealing {
   }
 
   /**
-   * Evidence for verifying the ledger.
+   * Returns the evidence for verifying the ledger.
    *
    * The public key is the store's own, else the one in the seals' folder.
    */
@@ -93,7 +93,7 @@ export class Sealing {
     };
   }
 
-  /** Reads the private key; creates it the first time. */
+  /** Reads the private key, and creates it the first time. */
   #privateKey(): KeyObject {
     const known = readPrivateFile(this.#keyFile);
     if (known !== undefined) return createPrivateKey(known);
@@ -111,7 +111,7 @@ export class Sealing {
       writeFileSync(file, pem, { flag: "wx", mode: 0o444 });
     } else if (readFileSync(file, "utf8") !== pem) {
       throw new Error(
-        `the seals in ${folder} are signed with another key than this store's; keep them, and name another folder by "seals:" in bridge.yaml`,
+        `the seals in ${folder} are signed with a key other than this store's; keep them, and set "seals:" in bridge.yaml to another folder`,
       );
     }
   }
@@ -139,7 +139,7 @@ export class FolderSeals implements SealsPort {
     for (const number of await this.#numbers()) if (number >= first) yield this.#read(number);
   }
 
-  /** Writes a temporary file, flushes and renames it, so that no partial seal exists. Not safe for parallel processes. */
+  /** Writes, flushes and renames a temporary file, so that no partial seal exists. Not safe for parallel processes. */
   async add(number: number, text: string): Promise<"added" | "taken"> {
     const file = this.#file(number);
     if (existsSync(file)) return "taken";
@@ -190,7 +190,7 @@ export class FolderSeals implements SealsPort {
   }
 }
 
-/** Flushes a folder, without which a rename may not survive a power cut. Windows does not support it. */
+/** Flushes a folder, because otherwise a rename may not survive a power failure. Windows does not support it. */
 async function syncFolder(folder: string): Promise<void> {
   if (process.platform === "win32") return;
   const handle = await open(folder, "r");

@@ -6,14 +6,15 @@ import type { SecretsPort } from "../../bridge/ports/secrets.ts";
 /**
  * Reads secrets from a file that only its owner can read, else from the environment. A changed file is read again.
  *
- * The file holds a JSON object: connector name or id to its secret. In the environment `WorkForceNow@v2` is
- * `BRIDGE_SECRET_WORKFORCENOW_V2`, or `BRIDGE_SECRET_WORKFORCENOW` for all versions, as a JSON object.
+ * The file holds a JSON object with the secrets by connector name or id. In the environment, the secret of
+ * `WorkForceNow@v2` is the JSON object in `BRIDGE_SECRET_WORKFORCENOW_V2`, or in `BRIDGE_SECRET_WORKFORCENOW` for all
+ * versions.
  */
 export class LocalSecrets implements SecretsPort {
   readonly #file: string;
   readonly #env: NodeJS.ProcessEnv;
   #cached: Record<string, unknown> | undefined;
-  /** Signature of the file when it was last read. */
+  /** Signature of the file at the last read. */
   #seen: string | undefined;
 
   constructor(file: string, env: NodeJS.ProcessEnv) {
@@ -92,7 +93,7 @@ export function readPrivateFile(file: string): string | undefined {
 }
 
 /**
- * Reads the key for hashing entities and values (32 bytes); creates it the first time.
+ * Reads the 32-byte key for hashing entities and values, and creates it the first time.
  *
  * @throws {Error} if the file does not hold 32 bytes in hex
  */
@@ -104,11 +105,11 @@ export function bridgeKeyIn(file: string): KeyObject {
     return createSecretKey(key);
   }
   const key = randomBytes(32);
-  // If another process created the file meanwhile, its key is used.
+  // If another process has created the file in the meantime, that key is used.
   return writePrivateFile(file, `${key.toString("hex")}\n`) ? createSecretKey(key) : bridgeKeyIn(file);
 }
 
-/** Writes or replaces a file that only its owner can read. A reader finds either the old or the new content. */
+/** Writes or replaces a file that only its owner can read. Readers see either the old or the new content. */
 export function replacePrivateFile(file: string, text: string): void {
   const temporary = `${file}.${process.pid}`;
   writeFileSync(temporary, text, { mode: 0o600 });
@@ -118,7 +119,7 @@ export function replacePrivateFile(file: string, text: string): void {
 /**
  * Creates a file that only its owner can read.
  *
- * @returns false if the file already exists, which is then left unchanged
+ * @returns false if the file already exists; it is left unchanged
  */
 export function writePrivateFile(file: string, text: string): boolean {
   try {

@@ -7,10 +7,10 @@ import { timesSchema } from "../../bridge/model/timings.ts";
 const settingsSchema = z.strictObject({
   /** Configurations by connector name or id. The connector's own schema checks each. */
   connectors: z.record(z.string(), z.record(z.string(), z.unknown())).default({}),
-  /** Folders in which events may name files to read. Relative ones are resolved against the working directory. */
+  /** Folders of the files that events may name. Relative paths are resolved against the working directory. */
   places: z.array(z.string().min(1, "is empty")).default([]),
   times: timesSchema.prefault({}),
-  /** Folder of the ledger's seals. It must be outside the store, and should be one that nobody can change. */
+  /** Folder of the ledger's seals. It must be outside the store and should be write-once. */
   seals: z.string().min(1).optional(),
   /** External compliance engine to consult in addition to `governance.yaml`. */
   governance: complianceSettingsSchema.optional(),
@@ -44,7 +44,7 @@ export function checkSettings(raw: unknown, where: string): Settings {
   throw new Error(`${where}: ${issue?.path.join(".") || "the settings"}: ${issue?.message}`);
 }
 
-/** Configuration of a connector, looked up by its id and then by its name. */
+/** Returns a connector's configuration, looked up by its id and then by its name. */
 export function configOf(settings: Settings, connector: string): unknown {
   const [name = connector] = connector.split("@");
   const key = [connector, name].find((candidate) => Object.hasOwn(settings.connectors, candidate));

@@ -19,7 +19,7 @@ export type SetReading =
   | {
       readonly ok: false;
       readonly faults: readonly string[];
-      /** The policy, if it is valid although the sheets are not. */
+      /** The policy, if it is valid but the sheets are not. */
       readonly policy?: Policy;
     };
 
@@ -45,7 +45,7 @@ function governanceOf(folder: string): string {
   return join(dirname(folder), "governance.yaml");
 }
 
-/** Signature that changes if a sheet or the policy is written, replaced, added or removed. */
+/** Returns a signature that changes if a sheet or the policy is written, replaced, added or removed. */
 function signature(folder: string): string {
   const files = [...sheetFiles(folder), governanceOf(folder)];
   return files
@@ -56,7 +56,7 @@ function signature(folder: string): string {
     .join("\n");
 }
 
-/** Path for messages: relative to the working directory if inside it, else the file with its folder's name. */
+/** Returns a path for messages: relative to the working directory if inside it, else the file with its folder's name. */
 function displayPath(path: string): string {
   const fromHere = relative(process.cwd(), path);
   return fromHere.startsWith("..") ? join(basename(dirname(path)), basename(path)) : fromHere;
@@ -76,7 +76,7 @@ export async function readTexts({ sheets: files, governance }: Texts, catalog: C
   return { sheets, policy, ...(read && !read.ok && { policyFault: read.message }) };
 }
 
-/** Checks texts and makes a set of them if all are valid. */
+/** Checks texts and creates a set from them if all are valid. */
 export async function readSet(texts: Texts, catalog: Catalog): Promise<SetReading> {
   const { sheets, policy, policyFault } = await readTexts(texts, catalog);
   const issues = [...sheets.issues.map(issueText), ...(policyFault === undefined ? [] : [policyFault])];
@@ -90,7 +90,7 @@ export interface SheetWatcherOptions {
   readonly catalog: Catalog;
   /** File that keeps the last valid texts, so that a restart with an invalid sheet in the folder can use them. */
   readonly lastGoodFile?: string;
-  /** Called when sheets were loaded or refused. */
+  /** Called when sheets have been loaded or refused. */
   readonly onUpdate: (update: SheetsUpdate) => void;
 }
 
@@ -152,8 +152,8 @@ export class SheetWatcher {
     }
     this.#seen = seen;
     if (texts.sheets.length === 0 && this.#current.sheets.length > 0) {
-      // A checkout or copy in progress looks like this, and events arriving meanwhile would match no sheet.
-      this.#refuse([`${this.#options.folder} no longer holds any sheet; to run without sheets, restart the bridge`]);
+      // A checkout or copy may be in progress. Events that arrive in the meantime would match no sheet.
+      this.#refuse([`${this.#options.folder} no longer contains any sheets; to run without sheets, restart the bridge`]);
       return;
     }
     const reading = await readSet(texts, this.#options.catalog);

@@ -36,18 +36,18 @@ interface PacketRow {
   readonly progress: string;
 }
 
-/** Rows scanned for one page of packets, and bodies read among them: about 10 ms. */
+/** Maximum numbers of rows scanned and bodies read for one page of packets, which takes about 10 ms. */
 const maxRowsScanned = 20_000;
 const maxBodiesRead = 1_000;
 
-/** Most open packets in the memory cache: about 30 MB. */
+/** Maximum number of open packets in the memory cache: about 30 MB. */
 const maxBodiesCached = 20_000;
 
 /** The packets table and the ledger on SQLite. */
 export class LocalStore implements StorePort {
   readonly eventsSettleMs = 0;
   readonly #db: Database;
-  /** Open packets that this process has recorded, oldest first. They never change, so only their progress is read again. */
+  /** Open packets that this process has recorded, oldest first. They never change, so only their progress is reread. */
   readonly #bodies = new Map<string, Packet>();
 
   constructor(db: Database) {
@@ -110,7 +110,7 @@ export class LocalStore implements StorePort {
       ...(after === undefined ? [] : [`(recorded_at, packets.seq) ${beyond} (:at, :seq)`]),
     ];
     const bounds = { from, to, ...(after !== undefined && cursorIn(after)) };
-    // Held packets have an index of their own. Any other query scans a limited number of rows for each page.
+    // Held packets have their own index. Any other query scans a limited number of rows for each page.
     const isHeld = wanted?.length === 1 && wanted[0] === "HELD";
     const end = isHeld ? undefined : this.#rowAfter(maxRowsScanned, window, order, bounds);
     const filters = [
@@ -135,7 +135,7 @@ export class LocalStore implements StorePort {
     return pageOf(rows, { limit, maxRows, end, fits });
   }
 
-  /** Position of the row number `count` in a window; `undefined` if the window has fewer rows. */
+  /** Returns the position of the row number `count` in a window, or `undefined` if the window has fewer rows. */
   #rowAfter(count: number, window: readonly string[], order: string, bounds: object): RowPosition | undefined {
     const row = this.#db
       .sql(
@@ -212,7 +212,7 @@ export class LocalStore implements StorePort {
       .map(({ etag, value }) => ({ etag: etag as number, value: JSON.parse(value as string) as Job }));
   }
 
-  /** Latest acceptance in µs. A clock that was set back must not make a later event look older. */
+  /** Returns the latest time of acceptance in µs. A clock that was set back must not make a later event look older. */
   lastAccepted(): number {
     return (
       (this.#db.sql("SELECT max(accepted) AS at FROM (SELECT accepted FROM events ORDER BY seq DESC LIMIT 1000)").get()
@@ -243,7 +243,7 @@ export class LocalStore implements StorePort {
     };
   }
 
-  /** Entries in the order of appending. One process writes at a time, and row numbers increase by one. */
+  /** Entries in the order in which they were appended. One process writes at a time, and row numbers increase by one. */
   readonly appended: AppendedPort = {
     settlingMs: 0,
     read: async (after, limit) => {
@@ -258,8 +258,8 @@ export class LocalStore implements StorePort {
   };
 
   /**
-   * Parses a row's entry. A text that is no longer an entry was tampered with; it becomes an entry with empty hashes, so
-   * that verification reports its position.
+   * Parses a row's entry. A text that is not an entry was tampered with. It becomes an entry with empty hashes, so that
+   * verification reports its position.
    */
   #entryIn({ owner, number, entry }: Record<string, unknown>): LedgerEntry {
     try {
@@ -334,7 +334,7 @@ function ledgerRow(entry: LedgerEntry): LedgerRow {
   return { chain: entry.chain, number: entry.seq, entry: JSON.stringify(entry) };
 }
 
-/** Lane of an open packet of a strict connector; `null` for any other packet, which keeps it out of the lane's index. */
+/** Returns the lane of a strict connector's open packet, or `null` for others, which keeps them out of the lane's index. */
 function openStrictLane({ order, lane }: Packet, { status }: Progress): string | null {
   return order === "strict" && !isClosed(status) ? lane : null;
 }

@@ -6,13 +6,13 @@ import type { Clock, Random } from "../../bridge/ports/clock.ts";
 import type { SecretsPort } from "../../bridge/ports/secrets.ts";
 import { signedHeaders, signingSecretSchema } from "../../bridge/values/webhook-signature.ts";
 
-/** Most alerts waiting to be sent. Beyond it the oldest are dropped. */
+/** Maximum number of alerts waiting to be sent. Beyond it, the oldest are dropped. */
 const maxPending = 1_000;
 
 /** Delays after the first, second and third failure. After the fourth, an alert is only in the log. */
 const backoffMs = [1_000, 5_000, 30_000];
 
-/** Most alerts kept for the operator's page. */
+/** Maximum number of alerts kept for the dashboard. */
 const maxRecent = 200;
 
 /** Keeps the latest alerts in memory. The returned log passes every line on. */
@@ -43,8 +43,8 @@ export interface AlertingOptions {
 }
 
 /**
- * Sends alerts to a webhook, in order, each as one POST with a CloudEvent. Requests are signed if there is a secret named
- * `alerts`. Deliveries never wait for them.
+ * Sends alerts to a webhook, in order, each as one POST with a CloudEvent. Requests are signed if a secret named `alerts`
+ * exists. Deliveries never wait for alerts.
  *
  * @returns the log to write to, which passes every line on
  */

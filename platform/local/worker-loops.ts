@@ -13,7 +13,7 @@ import { takeLock } from "./lock.ts";
 import type { SheetWatcher } from "./sheet-watcher.ts";
 
 const batchSize = 10;
-/** Longest wait for a message in one receive call. */
+/** Maximum wait for a message in one receive call. */
 const waitMs = 20_000;
 /** Interval between checks for other processes' writes and for changed sheets. */
 const pollMs = 100;
@@ -21,12 +21,12 @@ const purgeMs = 60_000;
 /** Length of one turn of the jobs: about one page. */
 const jobsTurnMs = 25;
 const inboxPerSecond = 500;
-/** Measured: with fewer loops a burst waits for commits, with more it waits for memory. */
+/** Number of mapper loops, measured: with fewer, a burst waits for commits; with more, it waits for memory. */
 const mapperLoops = 8;
-/** Measured: 25,000 packets take a sixth less time than with one batch. */
+/** Parallel batches for each concurrent send, measured: 25,000 packets take a sixth less time than with one batch. */
 const batchesPerSend = 4;
 
-/** Loops of the embedded engine. They do the work of EventBridge, Lambda and the schedules on AWS. */
+/** Loops of the embedded engine, which do the work of event sources and schedules on AWS. */
 export interface WorkerLoops {
   /** Resolves if the loops ended because the store's file was deleted or replaced. */
   readonly storeGone: Promise<void>;
@@ -74,8 +74,8 @@ async function mapperLoop(engine: LocalEngine, signal: AbortSignal): Promise<voi
 }
 
 /**
- * Starts several loops for a connector, in the way a Lambda event source runs several batches. The rate limiter keeps the
- * connector's limit. While some batches send, others wait for their commits; more batches in parallel share each commit.
+ * Starts several loops for a connector, in the way a Lambda event source runs several batches. The rate limiter enforces
+ * the connector's limit. While some batches send, others wait for their commits, and parallel batches share each commit.
  */
 function connectorLoops(engine: LocalEngine, connector: Connector, signal: AbortSignal): Promise<void>[] {
   const worker: ConnectorWorker = {
@@ -89,8 +89,8 @@ function connectorLoops(engine: LocalEngine, connector: Connector, signal: Abort
 }
 
 /**
- * Number of batches that a connector works on in parallel: at most what it may send in ten seconds. It is lower for a
- * target that does not recognize repeats, because packets in flight when the process ends are then held for a person.
+ * Returns the number of batches that a connector works on in parallel, at most what it may send in ten seconds. It is
+ * lower for a target that cannot detect duplicates, because packets in flight when the process ends are then held.
  */
 function parallelBatches({
   idempotent,
@@ -144,7 +144,7 @@ async function every(engine: LocalEngine, ms: number, signal: AbortSignal, work:
   }
 }
 
-/** Runs jobs in turns with pauses of the same length, so that they take at most half the time and live work waits one turn. */
+/** Runs jobs in turns with equal pauses, so that they take at most half of the time and live work waits at most one turn. */
 async function runJobsInTurns(engine: LocalEngine, signal: AbortSignal): Promise<void> {
   const { clock } = engine;
   const turn = (): Promise<boolean> => {

@@ -26,7 +26,7 @@ export interface EventColumns {
   readonly event: string | null;
 }
 
-/** A conditional put. `etag` 0 inserts a row with its body; an update writes the body only to erase it. */
+/** A conditional put. An `etag` of 0 inserts a row with its body. An update writes the body only to erase it. */
 export type RowPut =
   | { readonly kind: "packet"; readonly etag: number; readonly row: PacketColumns; readonly erase: boolean }
   | { readonly kind: "event"; readonly etag: number; readonly row: EventColumns; readonly erase: boolean }
@@ -63,8 +63,8 @@ export type Operation =
   | { readonly op: "purgeExpired"; readonly now: number };
 
 /**
- * Result of an operation. `done` is false if a condition of a `put` did not hold. `seqs` are the sequence numbers of the
- * messages added by `send` or `move`, 0 for a message that no longer existed. `error` is the message of an error.
+ * Result of an operation. `done` is false if a condition of a `put` did not hold. `seqs` has the sequence numbers of the
+ * messages that `send` or `move` added, or 0 for a message that no longer existed. `error` is an error's message.
  */
 export type Result = { readonly done: boolean; readonly seqs?: readonly number[] } | { readonly error: string };
 
@@ -83,7 +83,7 @@ export class Writer {
 
   /**
    * @param db opened by the caller, because an in-memory database is shared with the reader
-   * @throws {Error} if the store was made by another version of the schema
+   * @throws {Error} if the store was created with another version of the schema
    */
   constructor(db: DatabaseSync) {
     this.#db = db;
@@ -91,16 +91,16 @@ export class Writer {
     const isNew = db.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get() === undefined;
     if (!isNew && found !== schemaVersion) {
       throw new Error(
-        `the store has schema version ${found}, but this bridge needs ${schemaVersion}; use the bridge it was made with, or another --dir`,
+        `the store has schema version ${found}, but this bridge needs ${schemaVersion}; use the bridge that created it, or another --dir`,
       );
     }
     db.exec(`${schema} PRAGMA user_version = ${schemaVersion};`);
   }
 
   /**
-   * Applies a group of operations in one transaction with one flush to disk. Each operation is all or nothing.
+   * Applies a group of operations in one transaction with one flush to disk. Each operation is atomic.
    *
-   * @throws {Error} if the transaction as a whole failed: the disk is full, read-only, or locked by another process
+   * @throws {Error} if the whole transaction failed because the disk is full or read-only, or another process holds a lock
    */
   apply(group: readonly Operation[]): Result[] {
     this.#db.exec("BEGIN IMMEDIATE");
@@ -119,7 +119,7 @@ export class Writer {
     try {
       return this.#execute(operation);
     } catch (error) {
-      // A full disk ends the whole transaction, so none of the group is written.
+      // A full disk rolls back the whole transaction, so no operation of the group is written.
       if (!this.#db.isTransaction) throw error;
       this.#sql("ROLLBACK TO one").run();
       if (error instanceof ConditionFailedError) return { done: false };
@@ -162,6 +162,7 @@ export class Writer {
     }
   }
 
+  /** Returns the number of changed rows, which is 0 if the put's condition does not hold. */
   #put(put: RowPut): number {
     switch (put.kind) {
       case "packet":
@@ -260,6 +261,7 @@ export class Writer {
     return this.#run("UPDATE events SET event = NULL WHERE id = ?", id);
   }
 
+  /** Returns the number of added rows, which is 0 if the entry already exists or its record does not. */
   #append({ chain, number, entry }: LedgerRow): number {
     const owner = chain.startsWith("pkt-")
       ? "SELECT seq * 2 AS owner FROM packets WHERE id = ?"
@@ -272,6 +274,7 @@ export class Writer {
     );
   }
 
+  /** Returns the sequence number of the new message. */
   #addMessage(queue: string, lane: string, body: string): number {
     const { lastInsertRowid } = this.#sql("INSERT INTO messages (queue, lane, body, receives) VALUES (?, ?, ?, 0)").run(
       queue,
@@ -281,11 +284,13 @@ export class Writer {
     return Number(lastInsertRowid);
   }
 
+  /** Returns the message's new sequence number, or 0 if it no longer exists. */
   #moveMessage(queue: string, lane: string, seq: number): number {
     const row = this.#sql("DELETE FROM messages WHERE seq = ? RETURNING body").get(seq);
     return row ? this.#addMessage(queue, lane, row.body as string) : 0;
   }
 
+  /** Runs a statement. Returns the number of changed rows. */
   #run(text: string, ...values: SQLInputValue[]): number {
     return Number(this.#sql(text).run(...values).changes);
   }
@@ -303,9 +308,9 @@ export class Writer {
 /**
  * Opens a SQLite file for writing.
  *
- * - `synchronous`: committed writes survive a power cut, not just a killed process.
- * - `page_size`: the cost of a commit depends on the pages it touches, and that of a read on the pages it must read
- *   again. Measured for 25,000 packets: 10.8 s with the default of 4,096 bytes, 9.5 s with 8,192, 10.9 s with 16,384,
+ * - `synchronous`: committed writes survive a power failure, not just a killed process.
+ * - `page_size`: the cost of a commit depends on the pages that it touches, and that of a read on the pages that it must
+ *   reload. Measured for 25,000 packets: 10.8 s with the default of 4,096 bytes, 9.5 s with 8,192, 10.9 s with 16,384,
  *   11.8 s with 2,048.
  */
 export function openToWrite(file: string): DatabaseSync {

@@ -1,7 +1,7 @@
 import { parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { type Operation, openToWrite, type Result, Writer } from "./write-operations.ts";
 
-// Entry point of the thread that writes the SQLite file. `database.ts` starts it.
+// Entry point of the thread that writes the SQLite file. Started by `database.ts`.
 
 /** Outcome of a group: its results, or the message of the error that rejected the whole group. */
 export type Answer = { readonly results: readonly Result[] } | { readonly error: string };

@@ -76,7 +76,7 @@ describe("database file", () => {
     other.exec("DROP TABLE messages");
     other.close();
 
-    await expect(db.write(sending("2"))).rejects.toThrow(/^the store did not take the write: no such table/);
+    await expect(db.write(sending("2"))).rejects.toThrow(/^the store did not accept the write: no such table/);
     await expect(db.write({ op: "purgeExpired", now: 0 })).resolves.toMatchObject({ done: true });
     await db.close();
   });
@@ -87,7 +87,7 @@ describe("database file", () => {
     await db.write(sending("1"));
     db.sql("PRAGMA query_only = ON").all();
 
-    await expect(db.write(sending("2"))).rejects.toThrow(/^the store did not take the write: .*readonly/);
+    await expect(db.write(sending("2"))).rejects.toThrow(/^the store did not accept the write: .*readonly/);
     db.sql("PRAGMA query_only = OFF").all();
 
     await expect(db.write(sending("3"))).resolves.toMatchObject({ done: true });

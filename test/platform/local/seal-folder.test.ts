@@ -301,7 +301,7 @@ describe("local seals", () => {
     using office = new Office();
     office.sealsAt = join(office.store, "seals");
 
-    await expect(office.open()).rejects.toThrow(/is inside the store; name one outside it/);
+    await expect(office.open()).rejects.toThrow(/is inside the store; choose one outside it/);
   });
 
   it("a reader creates no seals", async () => {
