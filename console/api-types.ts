@@ -169,7 +169,7 @@ export interface ReplayPreview {
   readonly held: number;
 }
 
-/** Preview of a back-fill, by target. */
+/** Preview of a backfill, by target. */
 export interface BackfillPreview {
   readonly kind: "trial";
   readonly looked: number;

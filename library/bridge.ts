@@ -16,6 +16,7 @@ import type { PacketRecord } from "../bridge/model/packet-record.ts";
 import type { LogLine } from "../bridge/observability/log.ts";
 import type { Tally } from "../bridge/ports/store.ts";
 import { enqueueEvents } from "../bridge/recording/enqueue.ts";
+import { InvalidRequestError } from "../bridge/values/bridge-error.ts";
 import { type PageStart, pagesOf } from "../bridge/values/pagination.ts";
 import { createHttp, hostsIn } from "../connectors/protocols/http/client.ts";
 import { listConnectorFiles } from "../connectors/protocols/load-connectors.ts";
@@ -246,7 +247,7 @@ export class Bridge implements AsyncDisposable {
     return this.#runJob({ kind: "backfill", request: await this.#backfillRequest(from, options) }, options);
   }
 
-  /** Previews a back-fill without creating packets. */
+  /** Previews a backfill without creating packets. */
   async tryBackfill(
     from: BackfillSource,
     options: BackfillTargets & { onPage?: (looked: number) => void },
@@ -256,7 +257,7 @@ export class Bridge implements AsyncDisposable {
 
   async #backfillRequest(from: BackfillSource, options: BackfillTargets): Promise<BackfillRequest> {
     const engine = await this.engine();
-    const targets = targetsOf(engine, options);
+    const targets = chosenTargets(engine, options);
     if ("file" in from) {
       const file = await engine.files.find(fileUrlOf(from.file));
       return { targets, from: { kind: "file", file, ...(from.asOf && { asOf: from.asOf.toISOString() }) } };
@@ -395,6 +396,16 @@ function settingsFor(options: BridgeOptions, dir: string) {
     },
     "the options",
   );
+}
+
+/** @throws {RangeError} if a target or connector is unknown, or none is chosen */
+function chosenTargets(engine: LocalEngine, options: BackfillTargets): string[] {
+  try {
+    return targetsOf(engine, options);
+  } catch (error) {
+    if (error instanceof InvalidRequestError) throw new RangeError(error.message, { cause: error });
+    throw error;
+  }
 }
 
 /** @throws {TypeError} if `bridge.yaml` configures a connector that does not exist */

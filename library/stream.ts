@@ -43,7 +43,7 @@ export async function* Stream(type: string, options: StreamOptions = {}): AsyncG
     const after = cursor?.value.position;
     const events = await engine.store.events({ type, limit: pageSize, ...(after && { after }) });
     for (const { value, position } of events) {
-      // Back-filled events are old and meant only for the targets of their back-fill.
+      // Backfilled events are old and meant only for the targets of their backfill.
       if (value.event && !value.only) yield { ...value.event.data, [source]: value.event } as Streamed;
       const written = await engine.store.write([{ kind: "cursor", id, value: { position }, etag }]);
       if (written === "conflict")

@@ -24,7 +24,7 @@ export function BackfillForm() {
   return (
     <>
       <div class="title">
-        <h1>Back-fill</h1>
+        <h1>Backfill</h1>
         <p class="subtitle">
           Sends old data through the current sheets to the targets you choose. Packets that already exist are not
           created again, and newer values at a target stay.
@@ -34,7 +34,7 @@ export function BackfillForm() {
       <StartForm<BackfillPreview>
         path="/api/backfills"
         request={from && targets.length > 0 ? { targets: targets.toSorted(), from } : undefined}
-        submitLabel="Start back-fill"
+        submitLabel="Start backfill"
         packetsIn={packetsIn}
         renderPreview={(preview) => <PreviewResult preview={preview} />}
       >

@@ -12,10 +12,10 @@ import { useAction, usePoll } from "../poll.ts";
 import { linkTo } from "../route.ts";
 
 const everyMs = 1_000;
-const kindLabels = { replay: "Replay", backfill: "Back-fill", bulk: "Bulk operation" } as const;
+const kindLabels = { replay: "Replay", backfill: "Backfill", bulk: "Bulk operation" } as const;
 const endLabels = { DONE: "done", FAILED: "failed", CANCELLED: "canceled" } as const;
 
-/** Replays, back-fills and bulk operations, with their progress. */
+/** Replays, backfills and bulk operations, with their progress. */
 export function JobsScreen() {
   const { data, problem, refresh } = usePoll(
     "jobs",
@@ -32,7 +32,7 @@ export function JobsScreen() {
             <Icon name="again" /> Replay
           </a>
           <a class="button" href={linkTo("jobs", "backfill")}>
-            <Icon name="down" /> Back-fill
+            <Icon name="down" /> Backfill
           </a>
         </div>
       </div>
@@ -42,7 +42,7 @@ export function JobsScreen() {
       {data?.items.length === 0 && (
         <Empty title="No jobs yet">
           Resend the packets of a past period with <a href={linkTo("jobs", "replay")}>Replay</a>, send old data to a new
-          target with <a href={linkTo("jobs", "backfill")}>Back-fill</a>, or release or discard many held packets under{" "}
+          target with <a href={linkTo("jobs", "backfill")}>Backfill</a>, or release or discard many held packets under{" "}
           <a href={linkTo("bulk")}>Bulk</a>.
         </Empty>
       )}

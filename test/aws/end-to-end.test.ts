@@ -783,7 +783,7 @@ describe("deployed bridge", () => {
     expect((await eventOf(approval))?.status).toBe("EXPANDED");
   });
 
-  it("back-fills a snapshot in S3 as a watchdog job, including an event with a roster file", async () => {
+  it("backfills a snapshot in S3 as a watchdog job, including an event with a roster file", async () => {
     const roster = ["late_1", "late_2", "late_3"].map((employeeId) => ({ employeeId, teleworkHours: 3 }));
     const approval = anEvent("TeleworkApproved", { rosterUri: await storeFile("april.ndjson", roster) });
     const lines = [approval, aPolicy("late_4", 5), aPolicy("late_5", 6)];

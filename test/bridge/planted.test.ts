@@ -125,7 +125,7 @@ describe("planted personal data", () => {
     expect(await leakedValues(core)).toEqual([]);
   });
 
-  it("stays out of all output if a back-fill reads it from events or a file", async () => {
+  it("stays out of all output if a backfill reads it from events or a file", async () => {
     const { core, open, closed, place } = await aPlantedCore();
     await using _ = core;
     using __ = place;

@@ -158,13 +158,13 @@ describe.skipIf(chromiumPath === undefined)("the Sync Dashboard", () => {
     await page.close();
   });
 
-  it("back-fills from a file: previews it with its malformed lines, starts it at a rate, and shows its progress to the end", async () => {
+  it("backfills from a file: previews it with its malformed lines, starts it at a rate, and shows its progress to the end", async () => {
     const lines = Array.from({ length: 240 }, (_, i) =>
       JSON.stringify({ id: `old-${i}`, source: "hms.policy", time: "2026-10-01T00:00:00Z", ...policy(`old-${i}`, 8) }),
     );
     office.write("rosters/policies.ndjson", `${lines.join("\n")}\nno event\n`);
     const page = await office.open("jobs");
-    await page.getByRole("link", { name: "Back-fill" }).click();
+    await page.getByRole("link", { name: "Backfill" }).click();
 
     await page.getByLabel("Snapshot file").check();
     await page.getByLabel("File URL").fill(office.addressOf("rosters/nowhere.ndjson"));
@@ -180,9 +180,9 @@ describe.skipIf(chromiumPath === undefined)("the Sync Dashboard", () => {
     await page.getByText("line 241: is not JSON").waitFor();
     expect(await page.getByRole("row", { name: /telework\.hr/ }).innerText()).toMatch(/240\s+0\s+0/);
     await page.getByLabel("Maximum packets per second").fill("120");
-    await page.getByRole("button", { name: "Start back-fill" }).click();
+    await page.getByRole("button", { name: "Start backfill" }).click();
 
-    const job = page.locator(".jobs li", { hasText: "Back-fill" });
+    const job = page.locator(".jobs li", { hasText: "Backfill" });
     await job.getByText("Running").waitFor();
     await job.getByRole("progressbar").waitFor();
     await job.getByText("Done").waitFor();

@@ -37,6 +37,9 @@ describe("the library", () => {
     await expect(bridge.emit(event)).rejects.toThrow(/^not an event: time/);
     await expect(new Connector("WorkForceNow", { bridge }).push(event)).rejects.toThrow(/^not an event: time/);
     await expect(bridge.replay("2026-01-01" as never, Date.now())).rejects.toThrow(RangeError);
+    for (const choice of [{}, { targets: ["per_diem.unknown"] }, { connector: "WorkForceNow@v1" }]) {
+      await expect(bridge.backfill({ since: Date.now() - 1_000 }, choice)).rejects.toThrow(RangeError);
+    }
   });
 
   test("payroll's single rate keeps the newest value across changes of different records", async () => {

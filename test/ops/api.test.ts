@@ -346,7 +346,7 @@ describe("events, jobs, sheets and ledger over the API", () => {
     expect((await api.raw("/api/events?status=LOST", { headers: bearer })).status).toBe(400);
   });
 
-  it("runs replays and back-fills as jobs, previews them and cancels them", async () => {
+  it("runs replays and backfills as jobs, previews them and cancels them", async () => {
     await using api = await startTestApi();
     await api.emit("a", { new_rate: 1 });
     const from = "2000-01-01T00:00:00Z";

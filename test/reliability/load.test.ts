@@ -202,7 +202,7 @@ test("one entity with half of all load does not delay the others", { timeout: 18
 
 const old = full ? 100_000 : 3_000;
 
-test(`a back-fill of ${old} events does not delay live events`, { timeout: full ? 1_800_000 : 120_000 }, async ({
+test(`a backfill of ${old} events does not delay live events`, { timeout: full ? 1_800_000 : 120_000 }, async ({
   task,
 }) => {
   using target = await forkTarget();
@@ -225,7 +225,7 @@ test(`a back-fill of ${old} events does not delay live events`, { timeout: full 
   await load.bridge.settled(60_000);
 
   const times = await load.latencies("live");
-  figure(task, `${job.made} back-filled, live p99 ${p99(times)} ms, idle p99 ${idle} ms`, {
+  figure(task, `${job.made} backfilled, live p99 ${p99(times)} ms, idle p99 ${idle} ms`, {
     met: full && p99(times) <= 5 * idle,
   });
   expect(job).toMatchObject({ status: "DONE", looked: old, made: old });

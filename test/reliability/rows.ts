@@ -273,7 +273,7 @@ export const rows: readonly Row[] = [
     scenario: "a backfill with concurrent live traffic",
     required: "100,000; live p99 ≤ 5 × idle",
     simulated: "no",
-    proofs: [{ file: load, named: /back-fill/ }, { file: "test/bridge/jobs/backfill.test.ts" }],
+    proofs: [{ file: load, named: /backfill/ }, { file: "test/bridge/jobs/backfill.test.ts" }],
   },
   {
     number: 32,

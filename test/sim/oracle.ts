@@ -69,7 +69,7 @@ async function accounting(world: World, packets: readonly PacketRecord[]): Promi
   return [...violations, ...(await backfillViolations(world, imported, packetsByEvent))];
 }
 
-/** Checks that each line of a finished back-fill has exactly one packet for each requested target, and no others. */
+/** Checks that each line of a finished backfill has exactly one packet for each requested target, and no others. */
 async function backfillViolations(
   world: World,
   imported: readonly FoundEvent[],
@@ -97,11 +97,11 @@ async function backfillViolations(
     const due = new Set(ofEvent.filter(({ isDone }) => isDone).map(({ target }) => target));
     const subject = keys[0] ?? "";
     if (new Set(found).size !== found.length)
-      violations.push({ message: `${id} was back-filled twice to one target`, subject });
+      violations.push({ message: `${id} was backfilled twice to one target`, subject });
     if (found.some((target) => !requested.has(target)))
-      violations.push({ message: `${id} was back-filled to a target that was not requested`, subject });
+      violations.push({ message: `${id} was backfilled to a target that was not requested`, subject });
     for (const target of due) {
-      if (!found.includes(target)) violations.push({ message: `${id} was not back-filled to ${target}` });
+      if (!found.includes(target)) violations.push({ message: `${id} was not backfilled to ${target}` });
     }
   }
   return violations;

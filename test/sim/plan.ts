@@ -13,7 +13,7 @@ export type Action =
   | { readonly do: "pause"; readonly target: number; readonly paused: boolean }
   | { readonly do: "replay"; readonly force: boolean; readonly target?: number }
   | { readonly do: "cancel" }
-  /** Starts a back-fill of a snapshot with these lines. */
+  /** Starts a backfill of a snapshot with these lines. */
   | { readonly do: "backfill"; readonly lines: readonly string[]; readonly targets: readonly string[] }
   | { readonly do: "forget"; readonly target: number; readonly entity?: string }
   | { readonly do: "secret"; readonly isPresent: boolean }

@@ -89,7 +89,7 @@ export class World implements Environment {
   readonly purged = new Set<string>();
   /** Descriptions of processes ended because they exceeded the limit of calls. */
   readonly runaways: string[] = [];
-  /** Requested back-fills by job id. */
+  /** Requested backfills by job id. */
   readonly backfills: {
     readonly job: string;
     readonly lines: readonly string[];

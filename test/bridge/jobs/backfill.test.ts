@@ -16,7 +16,7 @@ const toBoth = `${toOld}  new: { connector: New, map: { rate: price } }\n`;
 const always = { kind: "events", since: 0, until: Number.MAX_SAFE_INTEGER } as const;
 const toNew = ["rates.new"];
 
-describe("a back-fill of recorded events", () => {
+describe("a backfill of recorded events", () => {
   it("sends older events with their original version to the chosen new target only", async () => {
     await using office = await anOffice({ rates: toOld });
     const { core, old, fresh } = office;
@@ -37,7 +37,7 @@ describe("a back-fill of recorded events", () => {
     expect(await invariantViolations(core, 5)).toEqual([]);
   });
 
-  it("creates no packet that already exists from an earlier back-fill or from the event itself", async () => {
+  it("creates no packet that already exists from an earlier backfill or from the event itself", async () => {
     await using office = await anOffice({ rates: toOld });
     const { core, fresh } = office;
     await emitRates(core, 3);
@@ -218,7 +218,7 @@ describe("a back-fill of recorded events", () => {
   });
 });
 
-describe("a back-fill of a snapshot", () => {
+describe("a backfill of a snapshot", () => {
   const line = (n: number, more: object = {}) => ({
     source: "hms.snapshot",
     type: "rate",
@@ -469,7 +469,7 @@ describe("a back-fill of a snapshot", () => {
   });
 });
 
-describe("back-fill preview", () => {
+describe("backfill preview", () => {
   it("counts by target the packets that would be created, and writes nothing", async () => {
     const people = somePeople(700);
     const sheets = {
@@ -520,7 +520,7 @@ describe("back-fill preview", () => {
   });
 });
 
-describe("targets of a back-fill", () => {
+describe("targets of a backfill", () => {
   it("targets can be chosen by name or by connector", async () => {
     await using office = await anOffice({ rates: toBoth, more: toBoth });
     const { engine } = office.core;
