@@ -24,14 +24,6 @@ export function proseOf(source: Source): Prose[] {
   });
 }
 
-/** Returns the file's code with every comment replaced by blanks, so that offsets do not change. */
-export function withoutComments({ text, comments }: Source): string {
-  return comments.reduce(
-    (code, { start, end }) => code.slice(0, start) + blank(code.slice(start, end)) + code.slice(end),
-    text,
-  );
-}
-
 /** Returns the first and last comment of each group. */
 function groupsOf(source: Source): [Comment, Comment][] {
   const groups: [Comment, Comment][] = [];

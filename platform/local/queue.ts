@@ -283,5 +283,6 @@ function checkBatch(count: number): void {
 function checkSize(queue: QueueName, messages: readonly NewMessage[]): void {
   if (messages.reduce((sum, { body }) => sum + body.length, 0) * 3 <= maxCallBytes) return;
   const bytes = messages.reduce((sum, { body }) => sum + Buffer.byteLength(body), 0);
-  if (bytes > maxCallBytes) throw new RangeError(`${bytes} bytes in one call to ${queue}; SQS accepts at most ${maxCallBytes}`);
+  if (bytes > maxCallBytes)
+    throw new RangeError(`${bytes} bytes in one call to ${queue}; SQS accepts at most ${maxCallBytes}`);
 }

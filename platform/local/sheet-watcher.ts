@@ -153,7 +153,9 @@ export class SheetWatcher {
     this.#seen = seen;
     if (texts.sheets.length === 0 && this.#current.sheets.length > 0) {
       // A checkout or copy may be in progress. Events that arrive in the meantime would match no sheet.
-      this.#refuse([`${this.#options.folder} no longer contains any sheets; to run without sheets, restart the bridge`]);
+      this.#refuse([
+        `${this.#options.folder} no longer contains any sheets; to run without sheets, restart the bridge`,
+      ]);
       return;
     }
     const reading = await readSet(texts, this.#options.catalog);
