@@ -102,7 +102,7 @@ async function replayRemotely(client: OpsClient, options: WindowOptions): Promis
   if (answer.kind === "trial") return json ? printJson(answer) : console.log(previewLines(answer).join("\n"));
   const job = await waitForJob(client, answer.job.id);
   if (json) return printJson(job);
-  console.log(`${plural(job.looked, "packet")} scanned, ${job.made} sent again (${job.id} is ${job.status})`);
+  console.log(`${plural(job.looked, "packet")} scanned, ${job.made} replayed (${job.id} is ${job.status})`);
 }
 
 async function replayLocally(options: WindowOptions, setExitCode: SetExitCode): Promise<void> {
@@ -112,7 +112,7 @@ async function replayLocally(options: WindowOptions, setExitCode: SetExitCode): 
     const connector = options.connector && (await idOf(bridge, options.connector));
     const again = await bridge.replay(timeIn(options.from, now), timeIn(options.to, now + 1), {
       actor: userInfo().username,
-      onJob: progress(({ looked, made }: Job) => `${plural(looked, "packet")} scanned, ${made} sent again`),
+      onJob: progress(({ looked, made }: Job) => `${plural(looked, "packet")} scanned, ${made} replayed`),
       sheet,
       perSecond,
       ...(connector && { connector }),
@@ -123,7 +123,7 @@ async function replayLocally(options: WindowOptions, setExitCode: SetExitCode): 
     if (options.json) printJson({ packets, settled });
     else {
       for (const packet of packets) if (packet) console.log(colored(String(packet), packet.status));
-      console.log(`${plural(packets.length, "packet")} sent again${settled ? "" : `; ${notSettled}`}`);
+      console.log(`${plural(packets.length, "packet")} replayed${settled ? "" : `; ${notSettled}`}`);
     }
     if (packets.some((packet) => packet?.status === "HELD")) setExitCode(exitCodes.no);
   });

@@ -7,7 +7,8 @@ export function sentenceOf({ step, facts }: Pick<LedgerEntry, "step" | "facts">)
   switch (step) {
     case "QUEUED":
       if (facts.act === "release") return `released${person(facts)}${rules(facts)}`;
-      if (facts.place === "outbox") return `moved to the outbox${attempt.replace(" on ", " after ")}`;
+      if (facts.place === "outbox")
+        return `moved to the outbox${facts.tries === 0 ? " before any attempt" : attempt.replace(" on ", " after ")}`;
       if (facts.place === "behind") return `waits behind ${facts.head}, the oldest packet in its lane`;
       if (facts.place === "lane") return `requeued in its lane: ${facts.why}`;
       return `recorded with ${namesIn(facts)}${origin(facts)}${rules(facts)}; queued in its lane`;
