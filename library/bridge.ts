@@ -238,7 +238,7 @@ export class Bridge implements AsyncDisposable {
   }
 
   /**
-   * Sends old data through today's sheets to chosen targets, as a job like a replay. Existing packets are not created
+   * Sends old data through the current sheets to chosen targets, as a job like a replay. Existing packets are not created
    * again, and newer values at a target are kept.
    *
    * @returns the completed job

@@ -116,7 +116,7 @@ describe("database file", () => {
     older.close();
 
     await expect(Database.open(file)).rejects.toThrow(
-      /the store has schema version 0, .* use the bridge it was made with/,
+      /the store has schema version 0, .* use the bridge that created it/,
     );
   });
 

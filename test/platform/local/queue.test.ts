@@ -24,7 +24,7 @@ describe("embedded queue", () => {
   it("accepts a retry of a message that was not stored", async () => {
     await using opened = await aQueue();
     opened.readOnly(true);
-    await expect(opened.queue.send("lane:Fake@v1", [message])).rejects.toThrow(/did not take the write/);
+    await expect(opened.queue.send("lane:Fake@v1", [message])).rejects.toThrow(/did not accept the write/);
     opened.readOnly(false);
 
     await opened.queue.send("lane:Fake@v1", [message]);
