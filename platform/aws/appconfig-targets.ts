@@ -1,6 +1,8 @@
 import * as z from "zod";
 
-/** Output of the mappings stack that a sheet deployment needs: AppConfig ids, and the connectors that sheets may name. */
+/**
+ * Parameter that the mappings stack stores for a sheet deployment: AppConfig ids, and the connectors that sheets may name.
+ */
 const appConfigTargetsSchema = z.object({
   application: z.string().min(1),
   environment: z.string().min(1),
