@@ -269,7 +269,7 @@ describe("deployment settings", { timeout: 60_000 }, () => {
     ["places", ["s3://bucket/*/"], "places.0: is not a folder URL such as s3://bucket/rosters/"],
     ["placeKeys", ["arn:aws:kms:us-east-1:123456789012:alias/rosters"], "placeKeys.0: is not the ARN of a key such as"],
     ["governance", { url: "esq" }, "governance.url: is not a URL such as https://esq.hms.gov/vet"],
-    ["name", "HMS Bridge", "name: is not a short lower-case name"],
+    ["name", "HMS Bridge", "name: is not a short lowercase name"],
     ["archiveDays", -1, "archiveDays: is below 0"],
     ["payloadRetentionDays", 0, "payloadRetentionDays: is below 1"],
     ["logRetentionDays", 31, "logRetentionDays: is not 30, 60"],

@@ -280,7 +280,10 @@ describe("local seals", () => {
 
     expect(office.sealFiles()).toEqual(["000000001.seal"]);
     expect(lines).toContainEqual(
-      expect.objectContaining({ step: "seal-failed", reason: expect.stringContaining("signed with another key") }),
+      expect.objectContaining({
+        step: "seal-failed",
+        reason: expect.stringContaining("signed with a key other than this store's"),
+      }),
     );
   });
 
