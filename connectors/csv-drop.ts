@@ -3,6 +3,7 @@ import * as z from "zod";
 import { defineConnector } from "../bridge/model/connector.ts";
 import { type Outcome, refused } from "../bridge/model/outcome.ts";
 import type { Packet } from "../bridge/model/packet.ts";
+import { acceptedAtOf } from "../bridge/model/version.ts";
 import type { Json } from "../bridge/values/json.ts";
 import { csvText, escapeFormula } from "./protocols/files/csv.ts";
 import { addressSchema } from "./protocols/files/folder-address.ts";
@@ -215,7 +216,7 @@ function fileOf(rows: readonly Row[], config: Config): UploadFile {
   const text = csvText([head, ...inOrder], { delimiter, quote, lineEnd });
   const characters = charactersOf(config);
   const bytes = encoderOf(characters)(config.encoding === "utf-8-bom" ? byteOrderMark + text : text) as Buffer;
-  const newest = new Date(Math.max(...rows.map(({ packet }) => Math.floor(packet.version.accepted / 1_000))));
+  const newest = new Date(Math.max(...rows.map(({ packet }) => acceptedAtOf(packet.version))));
   const time = newest.toISOString().replace(/[-:.]/g, "");
   return {
     name: `${config.name}-${time}-${hash("sha256", bytes).slice(0, 16)}.csv`,

@@ -22,6 +22,7 @@ const sqsEventSchema = z.object({
       body: z.string(),
       attributes: z.object({
         ApproximateReceiveCount: z.coerce.number().int().positive(),
+        SentTimestamp: z.coerce.number().int().positive(),
         MessageGroupId: z.string().optional(),
       }),
     }),
@@ -44,6 +45,7 @@ export function messagesIn(event: unknown): Message[] {
     group: attributes.MessageGroupId ?? laneIn(body) ?? messageId,
     body,
     receiveCount: attributes.ApproximateReceiveCount,
+    sentAt: attributes.SentTimestamp,
     receipt: receiptHandle,
   }));
 }

@@ -10,7 +10,7 @@ export interface EventInput {
   /** Default: `hms.local`. */
   readonly source?: string;
   readonly subject?: string;
-  /** RFC 3339. Default: now. */
+  /** RFC 3339. Default: now, in µs, and later than that of any earlier event of this process. */
   readonly time?: string;
   readonly sequence?: number;
 }
@@ -20,6 +20,20 @@ interface EventFactory {
   new (input: EventInput): SourceEvent;
 }
 
+/** Time of the last event created without one, in µs since the epoch. */
+let lastTime = 0;
+
+/** Largest lead of `lastTime` over the clock, in µs. If the clock was set back by more, the times follow it. */
+const maxLead = 1_000_000;
+
+/** Returns the time in µs, later than that of the event before, so that two events of one ms keep their order. */
+function nextTime(): string {
+  const now = Date.now() * 1_000;
+  lastTime = lastTime - now > maxLead ? now : Math.max(lastTime + 1, now);
+  const fine = String(lastTime % 1_000).padStart(3, "0");
+  return new Date(Math.floor(lastTime / 1_000)).toISOString().replace("Z", `${fine}Z`);
+}
+
 /**
  * Creates an event to publish and fills in the required CloudEvents attributes: `Event({ type, data })`, with or without
  * `new`.
@@ -27,7 +41,7 @@ interface EventFactory {
  * @throws {TypeError} if the event is malformed; the message names the attribute
  */
 export const Event = ((input: EventInput): SourceEvent => {
-  const parsed = checkEvent({ id: randomUUID(), source: "hms.local", time: new Date().toISOString(), ...input });
+  const parsed = checkEvent({ id: randomUUID(), source: "hms.local", time: nextTime(), ...input });
   if (parsed.kind === "malformed") throw new TypeError(`not an event: ${parsed.reason}`);
   return parsed.event;
 }) as unknown as EventFactory;

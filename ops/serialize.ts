@@ -1,5 +1,6 @@
 import type * as z from "zod";
 import type { PreviewedPacket } from "../bridge/mapping/try-sheet.ts";
+import { acceptanceOf } from "../bridge/model/acceptance.ts";
 import type { EventRecord } from "../bridge/model/event-record.ts";
 import type { Job } from "../bridge/model/job.ts";
 import { isClosed, type LedgerEntry } from "../bridge/model/ledger-entry.ts";
@@ -68,7 +69,7 @@ export function stepOf(entry: LedgerEntry): z.input<typeof ledgerStep> {
 }
 
 export function eventSummaryOf({ key, value }: Pick<FoundEvent, "key" | "value">): z.input<typeof eventSummary> {
-  const { event, erased, status, accepted, packets, duplicates, sheets, reason }: EventRecord = value;
+  const { event, erased, status, packets, duplicates, sheets, reason }: EventRecord = value;
   const { type, source } = event ?? erased ?? {};
   return {
     id: key,
@@ -76,7 +77,7 @@ export function eventSummaryOf({ key, value }: Pick<FoundEvent, "key" | "value">
     ...(type !== undefined && { type: redactName(type) }),
     ...(source !== undefined && { source: redactName(source) }),
     ...(event?.time !== undefined && { time: event.time }),
-    acceptedAt: timeOut(Math.floor(accepted / 1_000)),
+    acceptedAt: timeOut(acceptanceOf(value).acceptedAt),
     ...(erased && { erasedAt: timeOut(erased.at) }),
     packets,
     duplicates,

@@ -4,6 +4,7 @@ import type { Engine } from "../bridge/engine.ts";
 import type { Sheet } from "../bridge/mapping/compile-sheet.ts";
 import { readSheet, readSheets, type SheetIssue } from "../bridge/mapping/sheet-file.ts";
 import { completeEvent, previewSheet } from "../bridge/mapping/try-sheet.ts";
+import { acceptanceOf } from "../bridge/model/acceptance.ts";
 import { checkEvent, type SourceEvent } from "../bridge/model/event.ts";
 import { isJsonObject, type Json, type JsonObject, jsonEqual } from "../bridge/values/json.ts";
 import { endpoint } from "./endpoint.ts";
@@ -165,7 +166,8 @@ function readProposed(name: string, text: string): Sheet | ApiProblem {
 
 interface PreviewedEvent {
   readonly id?: string;
-  readonly accepted?: number;
+  /** ms since the epoch */
+  readonly acceptedAt?: number;
   readonly event: SourceEvent;
 }
 
@@ -175,16 +177,18 @@ async function latestEvents({ store }: Engine, { sourceEvents }: Sheet, last: nu
     .flat()
     .sort((a, b) => b.value.accepted - a.value.accepted)
     .slice(0, last)
-    .flatMap(({ key, value: { event, accepted } }) => (event ? [{ id: key, accepted, event }] : []));
+    .flatMap(({ key, value }) =>
+      value.event ? [{ id: key, acceptedAt: acceptanceOf(value).acceptedAt, event: value.event }] : [],
+    );
 }
 
 async function previewEvent(
   engine: Engine,
   sheets: { readonly today: Sheet | undefined; readonly proposed: Sheet },
-  { id, accepted, event }: PreviewedEvent,
+  { id, acceptedAt, event }: PreviewedEvent,
 ) {
   const { policy } = engine.sheets();
-  const at = accepted === undefined ? engine.clock.now() : Math.floor(accepted / 1_000);
+  const at = acceptedAt ?? engine.clock.now();
   const [today, proposed] = await Promise.all([
     sheets.today ? previewSheet(sheets.today, event, { policy, nowMs: at }) : [],
     previewSheet(sheets.proposed, event, { policy, nowMs: at }),
@@ -192,7 +196,7 @@ async function previewEvent(
   return {
     ...(id !== undefined && { id }),
     type: event.type,
-    ...(accepted !== undefined && { acceptedAt: timeOut(at) }),
+    ...(acceptedAt !== undefined && { acceptedAt: timeOut(acceptedAt) }),
     today: today.map(triedOf),
     proposed: proposed.map(triedOf),
     same: jsonEqual(today as unknown as Json, proposed as unknown as Json),

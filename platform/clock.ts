@@ -19,6 +19,7 @@ export function systemClock(lastStamp = 0): Clock {
       last = Math.max(last + 1, Date.now() * 1_000 + processOffset);
       return last;
     },
+    elapsed: () => performance.now(),
     after,
     sleep: (ms, signal) => sleepBy(after, ms, signal),
   };

@@ -1,6 +1,7 @@
 import type { KeyObject } from "node:crypto";
-import { compareVersions, type Packet } from "../model/packet.ts";
+import type { Packet } from "../model/packet.ts";
 import type { Shadow } from "../model/shadow.ts";
+import { compareVersions } from "../model/version.ts";
 import { canonicalJson } from "../values/canonical-json.ts";
 import { keyedHash } from "../values/ids.ts";
 import type { JsonObject } from "../values/json.ts";

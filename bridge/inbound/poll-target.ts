@@ -42,9 +42,10 @@ async function pollOnce(engine: Engine, connector: Connector, poll: NonNullable<
     return false;
   }
   // The bus does not preserve order, so events are numbered: of two changes to one record, the later one must win.
-  const events = polled.messages.map((message) => ({
+  const arrivals = await engine.queue.stamp(polled.messages.length);
+  const events = polled.messages.map((message, i) => ({
     ...inboundEvent(connector.name, message),
-    sequence: engine.clock.stamp(),
+    sequence: arrivals[i]?.stamp,
   }));
   await enqueueEvents(engine.queue, events);
   await polled.taken();

@@ -1,5 +1,6 @@
 import type { Engine } from "../engine.ts";
 import { ComplianceUnavailableError } from "../governance/compliance-engine.ts";
+import { type Arrival, acceptanceAt, acceptanceOf } from "../model/acceptance.ts";
 import { eventKey, parseEvent, quarantineKey, type SourceEvent } from "../model/event.ts";
 import type { EventRecord } from "../model/event-record.ts";
 import type { PacketRecord } from "../model/packet-record.ts";
@@ -25,7 +26,7 @@ const maxRawLength = 16_384;
 /** Message ids kept per event to recognize redeliveries of its duplicates. */
 const maxRepeats = 50;
 
-type InboxMessage = Pick<Message, "id" | "body" | "receipt" | "receiveCount">;
+type InboxMessage = Omit<Message, "group">;
 
 /** An event that a job imports for chosen targets only. */
 export interface ImportedEvent {
@@ -99,12 +100,11 @@ function retryLater({ times }: Engine, { receipt, receiveCount }: InboxMessage, 
 }
 
 async function acceptEvents(engine: Engine, messages: readonly InboxMessage[]): Promise<MessageDisposition[]> {
-  // Stamped before the first await, so events are accepted in the order of their messages.
-  const incoming = messages.map(({ id, body }): IncomingEvent => {
+  const incoming = messages.map(({ id, body, ...arrival }): IncomingEvent => {
     const parsed = parseEvent(body);
     const key = parsed.kind === "malformed" ? quarantineKey(body) : eventKey(parsed.event);
     const raw = parsed.kind === "malformed" ? { raw: body.slice(0, maxRawLength) } : {};
-    return { engine, message: id, key, stamp: engine.clock.stamp(), parsed, ...raw };
+    return { engine, message: id, key, acceptance: acceptanceAt(arrival, key), parsed, ...raw };
   });
   const failures = await acceptIncoming(engine, incoming);
   return messages.map((message, i) => {
@@ -125,8 +125,10 @@ export async function acceptOnly(
   only: NonNullable<EventRecord["only"]>,
   events: readonly ImportedEvent[],
 ): Promise<void> {
-  const incoming = events.map(({ key, event, message }): IncomingEvent => {
-    return { engine, message, key, stamp: engine.clock.stamp(), parsed: { kind: "event", event }, only };
+  const arrivals = await engine.queue.stamp(events.length);
+  const incoming = events.map(({ key, event, message }, i): IncomingEvent => {
+    const acceptance = acceptanceAt(arrivals[i] as Arrival, key);
+    return { engine, message, key, acceptance, parsed: { kind: "event", event }, only };
   });
   // The events of one group are confirmed in one write.
   for (let i = 0; i < incoming.length; i += maxChanges) {
@@ -249,7 +251,7 @@ function logNewEvent(engine: Engine, planned: PlannedEventWrite): void {
     ...(reason !== undefined && { reason }),
     ...(event && { type: redactName(event.type) }),
     ...(event?.time !== undefined && {
-      ageMs: Math.max(0, Math.floor(value.accepted / 1_000) - Date.parse(event.time)),
+      ageMs: Math.max(0, acceptanceOf(value).acceptedAt - Date.parse(event.time)),
     }),
   });
   if (value.status === "EXPANDED") logHeld(engine, packets);

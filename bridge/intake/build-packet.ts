@@ -2,7 +2,8 @@ import type { KeyObject } from "node:crypto";
 import type { GovernanceResult } from "../governance/vet.ts";
 import type { MappedPayload } from "../mapping/map-event.ts";
 import { type Connector, connectorId } from "../model/connector.ts";
-import { type Packet, packetId, type Version } from "../model/packet.ts";
+import { type Packet, packetId } from "../model/packet.ts";
+import type { Version } from "../model/version.ts";
 import { keyedHash } from "../values/ids.ts";
 
 /** A payload that passed through governance. Only such a payload can be packed. */

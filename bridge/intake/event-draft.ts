@@ -4,6 +4,7 @@ import { ComplianceUnavailableError } from "../governance/compliance-engine.ts";
 import { append, tailOf } from "../ledger/chain.ts";
 import type { Sheet } from "../mapping/compile-sheet.ts";
 import { onlyTargets } from "../mapping/sheet-set.ts";
+import type { Acceptance } from "../model/acceptance.ts";
 import { eventKey, type ParsedMessage, type SourceEvent } from "../model/event.ts";
 import type { EventRecord } from "../model/event-record.ts";
 import type { Facts, LedgerEntry } from "../model/ledger-entry.ts";
@@ -23,8 +24,7 @@ export interface IncomingEvent {
   /** The message's id. */
   readonly message: string;
   readonly key: string;
-  /** Time of acceptance in µs since the epoch. Unique, so it also defines the order of acceptance. */
-  readonly stamp: number;
+  readonly acceptance: Acceptance;
   readonly parsed: ParsedMessage;
   /** Beginning of a malformed body. */
   readonly raw?: string;
@@ -60,7 +60,7 @@ interface FirstState {
 
 /** Plans the first write of a message as if its event were new. Most events are, so the store is not read first. */
 export async function planEventWrite(incoming: IncomingEvent): Promise<PlannedEventWrite> {
-  const { engine, key, stamp, parsed, raw, only } = incoming;
+  const { engine, key, acceptance, parsed, raw, only } = incoming;
   if (parsed.kind === "malformed") {
     const { reason } = parsed;
     const fields = { ...(raw !== undefined && { raw }), reason };
@@ -70,7 +70,7 @@ export async function planEventWrite(incoming: IncomingEvent): Promise<PlannedEv
   const all = engine.sheets().byType.get(event.type) ?? [];
   const sheets = only ? onlyTargets(all, only.targets) : all;
   await pinSheets(engine, all);
-  const planned = await plan(engine, { key, event, accepted: stamp }, sheets, only && { by: only });
+  const planned = await plan(engine, { key, event, acceptance }, sheets, only && { by: only });
   const conversion = await convert(planned);
   if ("issue" in conversion) {
     const fields = { event, reason: conversion.issue };
@@ -145,12 +145,13 @@ const noOutputs: Outputs = { packets: [], converted: [] };
 
 /** Creates an event's record and the first entry of its chain. An `EXPANDED` event is written with all its packets. */
 function firstWrite(
-  { engine, message, key, stamp }: IncomingEvent,
+  { engine, message, key, acceptance }: IncomingEvent,
   { status, facts, fields }: FirstState,
   outputs: Outputs = noOutputs,
 ): PlannedEventWrite {
-  const entry = append(key, undefined, { at: engine.clock.now(), step: status, facts });
-  const defaults = { sheets: [], packets: 0, duplicates: 0, message, accepted: stamp };
+  const recordedAt = engine.clock.now();
+  const entry = append(key, undefined, { at: recordedAt, step: status, facts });
+  const defaults = { sheets: [], packets: 0, duplicates: 0, message, ...acceptance, recordedAt };
   const value: EventRecord = { ...defaults, ...fields, status, step: entry.step, tail: tailOf(entry) };
   const together = status === "EXPANDED" ? outputs.packets : [];
   const puts: Put[] = [{ kind: "event", id: key, value, etag: 0 }, ...together.map(newPut)];

@@ -1,6 +1,7 @@
 import type { Engine } from "../engine.ts";
 import { compileSheet, type Sheet } from "../mapping/compile-sheet.ts";
 import { onlyTargets } from "../mapping/sheet-set.ts";
+import { acceptanceOf } from "../model/acceptance.ts";
 import type { EventRecord } from "../model/event-record.ts";
 import { InvariantError } from "../values/bridge-error.ts";
 import { type Plan, plan } from "./plan.ts";
@@ -64,9 +65,9 @@ export async function pinnedSheets(engine: Engine, pinned: EventRecord["sheets"]
 
 /** Repeats the plan of an event's first run with the same sheets, file versions and targets. */
 export async function planAgain(engine: Engine, key: string, record: EventRecord): Promise<Plan> {
-  const { event, sheets, accepted, rosters = [], only } = record;
+  const { event, sheets, rosters = [], only } = record;
   if (!event) throw new InvariantError(`the record of ${key} has no event`);
   const pinned = await pinnedSheets(engine, sheets);
   const wanted = only ? onlyTargets(pinned, only.targets) : pinned;
-  return plan(engine, { key, event, accepted }, wanted, { rosters, ...(only && { by: only }) });
+  return plan(engine, { key, event, acceptance: acceptanceOf(record) }, wanted, { rosters, ...(only && { by: only }) });
 }

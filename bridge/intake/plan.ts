@@ -2,10 +2,11 @@ import type { Engine } from "../engine.ts";
 import type { Sheet } from "../mapping/compile-sheet.ts";
 import { type Match, match } from "../mapping/match-targets.ts";
 import { findRosters } from "../mapping/roster-file.ts";
+import type { Acceptance } from "../model/acceptance.ts";
 import type { SourceEvent } from "../model/event.ts";
 import type { JobRef } from "../model/job.ts";
-import { type Version, versionOf } from "../model/packet.ts";
 import type { Roster } from "../model/roster.ts";
+import { type Version, versionOf } from "../model/version.ts";
 
 /** An event, the targets that match it and the version of its packets. */
 export interface Plan {
@@ -28,8 +29,8 @@ export interface Plan {
 export interface AcceptedEvent {
   readonly key: string;
   readonly event: SourceEvent;
-  /** Time the event was first accepted, in µs since the epoch. */
-  readonly accepted: number;
+  /** First acceptance of the event. */
+  readonly acceptance: Acceptance;
 }
 
 /** Options for `plan`. */
@@ -47,12 +48,12 @@ export interface PlanOptions {
 /** Matches an event against sheets, looks up its roster files and determines the version of its packets. */
 export async function plan(
   engine: Engine,
-  { key, event, accepted }: AcceptedEvent,
+  { key, event, acceptance }: AcceptedEvent,
   sheets: readonly Sheet[],
   { rosters, known, at, by }: PlanOptions = {},
 ): Promise<Plan> {
-  const acceptedMs = Math.floor(accepted / 1_000);
+  const { acceptedAt: acceptedMs } = acceptance;
   const matches = await match(event, sheets, acceptedMs, at);
   const found = rosters ?? (await findRosters(engine.files, event, matches, known));
-  return { key, event, matches, rosters: found, ...versionOf(event, accepted), acceptedMs, ...(by && { by }) };
+  return { key, event, matches, rosters: found, ...versionOf(event, acceptance), acceptedMs, ...(by && { by }) };
 }

@@ -1,5 +1,6 @@
 import type { Engine } from "../engine.ts";
 import type { Sheet } from "../mapping/compile-sheet.ts";
+import { acceptanceOf } from "../model/acceptance.ts";
 import { sendUnsent } from "../recording/enqueue.ts";
 import { newPut } from "../recording/transaction-size.ts";
 import { expand } from "./expand.ts";
@@ -18,7 +19,7 @@ export async function push(engine: Engine, eventKey: string, sheet: Sheet): Prom
   const event = stored?.value.event;
   if (!stored || !event) throw new Error(`${eventKey} is not recorded, or its body was erased; emit the event first`);
   await pinSheets(engine, [sheet]);
-  const planned = await plan(engine, { key: eventKey, event, accepted: stored.value.accepted }, [sheet]);
+  const planned = await plan(engine, { key: eventKey, event, acceptance: acceptanceOf(stored.value) }, [sheet]);
   const transitions = await expand(engine, planned, { progress: { unsent: true } });
   for (const transition of transitions) {
     const written = await engine.store.write([newPut(transition)], [transition.entry]);

@@ -1,5 +1,6 @@
 import type { Engine } from "../engine.ts";
 import { onlyTargets } from "../mapping/sheet-set.ts";
+import { acceptanceOf } from "../model/acceptance.ts";
 import type { JobRef } from "../model/job.ts";
 import type { Packet } from "../model/packet.ts";
 import type { Transition } from "../recording/transitions.ts";
@@ -41,10 +42,14 @@ export function remapper(
 
 async function planFor(engine: Engine, { key, target, by, at }: RemapPlan): Promise<Plan | undefined> {
   const [stored] = await engine.store.read("event", [key]);
-  const { event, accepted, rosters = [] } = stored?.value ?? {};
-  if (!event || accepted === undefined) return undefined;
+  if (!stored?.value.event) return undefined;
+  const { event, rosters = [] } = stored.value;
   const sheets = onlyTargets(engine.sheets().byType.get(event.type) ?? [], [target]);
-  return plan(engine, { key, event, accepted }, sheets, { at, known: rosters, ...(by && { by }) });
+  return plan(engine, { key, event, acceptance: acceptanceOf(stored.value) }, sheets, {
+    at,
+    known: rosters,
+    ...(by && { by }),
+  });
 }
 
 /**

@@ -7,6 +7,7 @@ import { type Plan, plan } from "../intake/plan.ts";
 import { recordMissing } from "../intake/record-packets.ts";
 import { cutLines } from "../mapping/roster-file.ts";
 import { onlyTargets } from "../mapping/sheet-set.ts";
+import { acceptanceOf } from "../model/acceptance.ts";
 import { connectorId } from "../model/connector.ts";
 import type { BackfillRequest, Job, JobRef, Malformed } from "../model/job.ts";
 import type { Packet } from "../model/packet.ts";
@@ -101,8 +102,8 @@ async function largePage(engine: Engine, job: Backfill, { after }: Cursor, large
   const { key, rosters } = large;
   const [stored] = await engine.store.read("event", [key]);
   if (!stored?.value.event) throw new InvariantError(`event ${key} is no longer in the store`);
-  const { event, accepted } = stored.value;
-  const planned = await planFor(engine, job, { key, event, accepted }, rosters);
+  const { event } = stored.value;
+  const planned = await planFor(engine, job, { key, event, acceptance: acceptanceOf(stored.value) }, rosters);
   const [chunk = "", ...chunks] = await firstCut(engine, planned, large.chunks);
   const steps = await expand(engine, planned, { part: parseChunkId(chunk), progress: { unsent: true } });
   const made = await recordNew(engine, job.id, steps);
@@ -243,9 +244,14 @@ async function readPage(
   }
   const window = { from: from.since * 1_000, to: from.until * 1_000 };
   const events = await engine.store.events({ ...window, limit, ...(after !== undefined && { after }) });
-  const entries = events.map(({ key, position, value: { event, accepted, rosters } }) => ({
+  const entries = events.map(({ key, position, value }) => ({
     cursor: position,
-    found: event && { key, event, accepted, rosters },
+    found: value.event && {
+      key,
+      event: value.event,
+      acceptance: acceptanceOf(value),
+      rosters: value.rosters,
+    },
   }));
   return { entries, end: events.length < limit };
 }

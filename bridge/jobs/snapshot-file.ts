@@ -1,6 +1,7 @@
 import type { Engine } from "../engine.ts";
 import type { ImportedEvent } from "../intake/accept.ts";
 import { type Line, linesIn } from "../mapping/roster-file.ts";
+import { type Acceptance, acceptanceAt, acceptanceOf } from "../model/acceptance.ts";
 import { checkEvent, eventKey, maxEventBytes, type SourceEvent } from "../model/event.ts";
 import type { Malformed, Snapshot } from "../model/job.ts";
 import type { Roster } from "../model/roster.ts";
@@ -31,7 +32,7 @@ export interface Entry {
 export interface EventToMap {
   readonly key: string;
   readonly event: SourceEvent;
-  readonly accepted: number;
+  readonly acceptance: Acceptance;
   readonly rosters?: readonly Roster[] | undefined;
   /** Present if the event is not recorded yet, or not completely. */
   readonly toImport?: ImportedEvent;
@@ -89,13 +90,13 @@ async function foundFor(engine: Engine, event: SourceEvent, message: string): Pr
   const [published, before] = await engine.store.read("event", [eventKey(event), key]);
   const known = before ?? published;
   const toImport = { key, event, message };
-  if (!known) return { key, event, accepted: engine.clock.now() * 1_000, toImport };
+  if (!known) return { key, event, acceptance: acceptanceAt({ sentAt: engine.clock.now() }, key), toImport };
   if (!known.value.event) return undefined;
-  const { event: recorded, accepted, rosters } = known.value;
+  const { event: recorded, rosters } = known.value;
   return {
     key: before ? key : eventKey(event),
     event: recorded as SourceEvent,
-    accepted,
+    acceptance: acceptanceOf(known.value),
     rosters,
     // Imported from this same line: the page is being repeated and may have been interrupted here.
     ...(before?.value.message === message && { toImport }),

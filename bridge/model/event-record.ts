@@ -6,8 +6,14 @@ import type { Roster } from "./roster.ts";
 /** The stored record of one source event. */
 export interface EventRecord {
   readonly status: EventStatus;
-  /** µs since the epoch, strictly increasing: the order of first acceptance. */
+  /** Position in the order of first acceptance; see `Acceptance`. Never a time. */
   readonly accepted: number;
+  /** Time of first acceptance in ms since the epoch. Absent in records of earlier releases; see `acceptanceOf`. */
+  readonly acceptedAt?: number;
+  /** Orders events with the same `accepted`. */
+  readonly tie?: string;
+  /** Time of recording in ms since the epoch. Absent in records of earlier releases; see `recordedAtOf`. */
+  readonly recordedAt?: number;
   /** Absent if the body was malformed or has been erased. */
   readonly event?: SourceEvent;
   /** Beginning of a malformed body, for the operator. */
@@ -35,4 +41,9 @@ export interface EventRecord {
   readonly repeats?: readonly string[];
   readonly step: Step;
   readonly tail: Tail;
+}
+
+/** Returns the time at which an event was recorded, in ms since the epoch. */
+export function recordedAtOf({ accepted, recordedAt }: Pick<EventRecord, "accepted" | "recordedAt">): number {
+  return recordedAt ?? Math.floor(accepted / 1_000);
 }

@@ -2,8 +2,8 @@ import type { KeyObject } from "node:crypto";
 import { canonicalJson } from "../values/canonical-json.ts";
 import { keyedHash, shortId } from "../values/ids.ts";
 import { bodyText, type JsonObject } from "../values/json.ts";
-import type { SourceEvent } from "./event.ts";
 import type { Facts } from "./ledger-entry.ts";
+import type { Version } from "./version.ts";
 
 /**
  * Largest packet, as UTF-8 JSON. It leaves room in the table item for the packet's other data.
@@ -11,20 +11,6 @@ import type { Facts } from "./ledger-entry.ts";
  * Source: Amazon DynamoDB quotas, item size 400 KB.
  */
 export const maxPacketBytes = 262_144;
-
-/** Maximum time by which an event's own time may lie ahead of its acceptance. A later time is clamped. */
-const maxAheadMs = 5 * 60_000;
-
-/** Position of a change in time, fixed when the event is first accepted. A revision changes only its `revision`. */
-export interface Version {
-  readonly source: string;
-  readonly sequence?: number;
-  /** The event's own time in ms since the epoch, clamped if it is too far in the future. */
-  readonly time: number;
-  /** Time of first acceptance in µs since the epoch, strictly increasing in one process. */
-  readonly accepted: number;
-  readonly revision: number;
-}
 
 /** The minimal set of mapped, changed, vetted fields for one target and one entity. */
 export interface Packet {
@@ -65,41 +51,6 @@ export interface Packet {
   readonly echo?: boolean;
   /** Id of the job that created it. */
   readonly job?: string;
-}
-
-/**
- * Returns the version that all packets of an event share. `clamped` is true if the event's time was too far in the
- * future.
- *
- * @param accepted time of acceptance in µs since the epoch
- */
-export function versionOf(event: SourceEvent, accepted: number): { version: Version; clamped: boolean } {
-  const acceptedMs = Math.floor(accepted / 1_000);
-  const time = event.time === undefined ? acceptedMs : Date.parse(event.time);
-  const clamped = time > acceptedMs + maxAheadMs;
-  return {
-    version: {
-      source: event.source,
-      ...(event.sequence !== undefined && { sequence: event.sequence }),
-      time: clamped ? acceptedMs + maxAheadMs : time,
-      accepted,
-      revision: 0,
-    },
-    clamped,
-  };
-}
-
-/**
- * Compares two changes by age: below zero if `a` is older.
- *
- * Two changes from one source are compared by sequence if both have one. All others are compared by time, then by order
- * of first acceptance, then by revision.
- */
-export function compareVersions(a: Version, b: Version): number {
-  if (a.source === b.source && a.sequence !== undefined && b.sequence !== undefined && a.sequence !== b.sequence) {
-    return a.sequence - b.sequence;
-  }
-  return a.time - b.time || a.accepted - b.accepted || a.revision - b.revision;
 }
 
 /** Creates a packet that sends the same change again under a new id. */

@@ -1,4 +1,4 @@
-import type { Version } from "./packet.ts";
+import type { Version } from "./version.ts";
 
 /** State of one entity at a target, as far as the bridge knows. */
 export interface Shadow {

@@ -4,6 +4,8 @@ export interface Clock {
   now(): number;
   /** Returns the time in µs since the epoch, strictly increasing in one process. */
   stamp(): number;
+  /** Returns ms since an arbitrary moment. Setting the machine's clock does not change it. */
+  elapsed(): number;
   /** Runs `call` once after `ms`. The returned function cancels it. */
   after(ms: number, call: () => void): () => void;
   /** Resolves after `ms`, or at once when the signal aborts. */

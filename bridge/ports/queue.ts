@@ -1,5 +1,7 @@
+import type { Arrival } from "../model/acceptance.ts";
+
 /** Message received from a queue. */
-export interface Message {
+export interface Message extends Arrival {
   readonly id: string;
   /** The FIFO group. Messages of one group arrive in order and wait while one of them is in flight. */
   readonly group: string;
@@ -69,4 +71,6 @@ export interface QueuePort {
   /** Stops a running move, and resolves once it has stopped. Has no effect if none is running. */
   stopMove(from: DeadLetters): Promise<void>;
   isMoving(from: DeadLetters): Promise<boolean>;
+  /** Returns the arrivals of events that are recorded now without having been in the inbox, in their order. */
+  stamp(count: number): Promise<readonly Required<Arrival>[]>;
 }

@@ -212,8 +212,12 @@ function eventStatements(table: string, { id, etag, value, erases }: Extract<Put
   return [insert(table, { ...key, etag: 1, ...state, ...indexed, ...attributes }), ...statements];
 }
 
-export function eventPosition(key: string, { accepted }: EventRecord): string {
-  return `${pad(accepted)}#${key}`;
+/**
+ * Position of an event in the order of recording, in µs. Its order of acceptance would not do: a message that waited in
+ * the inbox would appear before events that a reader has already passed.
+ */
+export function eventPosition(key: string, { accepted, recordedAt }: EventRecord): string {
+  return `${pad(recordedAt === undefined ? accepted : recordedAt * 1_000)}#${key}`;
 }
 
 export function ledgerStatement(table: string, entry: LedgerEntry): Statement {

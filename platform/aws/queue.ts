@@ -11,6 +11,7 @@ import {
   type Message as SqsMessage,
   StartMessageMoveTaskCommand,
 } from "@aws-sdk/client-sqs";
+import type { Arrival } from "../../bridge/model/acceptance.ts";
 import type { Clock } from "../../bridge/ports/clock.ts";
 import {
   type DeadLetters,
@@ -33,7 +34,7 @@ export interface AwsQueueOptions {
   readonly queuesUrl: string;
   /** ARN prefix of the account's queues: `arn:aws-us-gov:sqs:us-gov-west-1:123456789012:`. */
   readonly queuesArn: string;
-  readonly clock: Pick<Clock, "sleep">;
+  readonly clock: Pick<Clock, "now" | "sleep">;
 }
 
 /** Checks for the end of a cancelled move: 20 checks, 250 ms apart. */
@@ -79,7 +80,7 @@ export class AwsQueue implements QueuePort {
       MaxNumberOfMessages: max,
       VisibilityTimeout: seconds(visibilityMs),
       WaitTimeSeconds: Math.min(20, seconds(waitMs)),
-      MessageSystemAttributeNames: ["ApproximateReceiveCount", "MessageGroupId"],
+      MessageSystemAttributeNames: ["ApproximateReceiveCount", "MessageGroupId", "SentTimestamp"],
     });
     try {
       const { Messages = [] } = await this.#options.client.send(command, signal && { abortSignal: signal });
@@ -168,6 +169,11 @@ export class AwsQueue implements QueuePort {
     return isRunning(await this.#task(from));
   }
 
+  async stamp(count: number): Promise<Required<Arrival>[]> {
+    const sentAt = this.#options.clock.now();
+    return Array.from({ length: count }, (_, i) => ({ sentAt, stamp: sentAt * 1_000 + i }));
+  }
+
   async #task(from: DeadLetters): Promise<ListMessageMoveTasksResultEntry | undefined> {
     const { Results = [] } = await this.#options.client.send(
       new ListMessageMoveTasksCommand({ SourceArn: this.#arn(from), MaxResults: 1 }),
@@ -204,6 +210,7 @@ function messageOf({ MessageId, ReceiptHandle, Body, Attributes }: SqsMessage): 
     group: Attributes?.MessageGroupId ?? MessageId,
     body: Body ?? "",
     receiveCount: Number(Attributes?.ApproximateReceiveCount ?? 1),
+    sentAt: Number(Attributes?.SentTimestamp ?? 0),
     receipt: ReceiptHandle,
   };
 }

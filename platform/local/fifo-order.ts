@@ -4,7 +4,7 @@ import { maxMessages } from "../../bridge/ports/queue.ts";
 interface Entry {
   readonly seq: number;
   receives: number;
-  /** Time until which the message is in flight or delayed, in ms since the epoch. */
+  /** Time until which the message is in flight or delayed, by `Clock.elapsed`. */
   visibleAt: number;
 }
 
@@ -32,12 +32,16 @@ export class FifoOrder {
   readonly #laneOf = new Map<number, Lane>();
   /** Lanes that can deliver, in the order in which they became ready. */
   readonly #ready = new Set<Lane>();
-  /** Lanes that cannot deliver now, with the time at which they can again, in ms since the epoch. */
+  /** Lanes that can deliver again. They come before the ready lanes if the queue keeps the order of its messages. */
+  readonly #returned: Set<Lane>;
+  /** Lanes that cannot deliver now, with the time at which they can again, by `Clock.elapsed`. */
   readonly #busy = new Map<Lane, number>();
   readonly #waiters = new Set<() => void>();
 
-  constructor(clock: Clock) {
+  /** @param keepsOrder true to deliver a message that was delayed before newer messages of other lanes */
+  constructor(clock: Clock, keepsOrder: boolean) {
     this.#clock = clock;
+    this.#returned = keepsOrder ? new Set() : this.#ready;
   }
 
   add(name: string, { seq, receives }: { seq: number; receives: number }): void {
@@ -55,27 +59,37 @@ export class FifoOrder {
 
   /** Takes the next messages, which are then in flight: first all of one lane, then those of the next. */
   take(max: number, visibilityMs: number): { lane: string; seq: number; receives: number }[] {
-    const now = this.#clock.now();
+    const now = this.#clock.elapsed();
     this.#release(now);
     const taken: { lane: string; seq: number; receives: number }[] = [];
-    for (const lane of this.#ready) {
+    for (const lane of this.#deliverable()) {
       if (taken.length >= max) break;
       for (const entry of lane.entries.slice(0, max - taken.length)) {
         entry.receives++;
         entry.visibleAt = now + visibilityMs;
         taken.push({ lane: lane.name, seq: entry.seq, receives: entry.receives });
       }
-      this.#ready.delete(lane);
+      this.#unready(lane);
       this.#busy.set(lane, now + visibilityMs);
     }
-    if (this.#ready.size > 0) this.#wakeOne();
+    if (this.#ready.size + this.#returned.size > 0) this.#wakeOne();
     return taken;
+  }
+
+  *#deliverable(): Generator<Lane> {
+    yield* this.#returned;
+    if (this.#returned !== this.#ready) yield* this.#ready;
+  }
+
+  #unready(lane: Lane): void {
+    this.#ready.delete(lane);
+    this.#returned.delete(lane);
   }
 
   /** Returns true if a message is in flight under exactly this receipt. */
   holds(seq: number, receives: number): boolean {
     const entry = this.#entry(seq);
-    return entry !== undefined && entry.receives === receives && entry.visibleAt > this.#clock.now();
+    return entry !== undefined && entry.receives === receives && entry.visibleAt > this.#clock.elapsed();
   }
 
   remove(seq: number): void {
@@ -88,7 +102,7 @@ export class FifoOrder {
     );
     if (lane.entries.length === 0) {
       this.#lanes.delete(lane.name);
-      this.#ready.delete(lane);
+      this.#unready(lane);
       this.#busy.delete(lane);
     } else this.#settle(lane);
   }
@@ -97,7 +111,7 @@ export class FifoOrder {
     const lane = this.#laneOf.get(seq);
     const entry = this.#entry(seq);
     if (!lane || !entry) return;
-    entry.visibleAt = ms > 0 ? this.#clock.now() + ms : 0;
+    entry.visibleAt = ms > 0 ? this.#clock.elapsed() + ms : 0;
     this.#settle(lane);
   }
 
@@ -115,13 +129,13 @@ export class FifoOrder {
       if (found.length >= limit) break;
       if (seq > upTo) continue;
       const entry = this.#entry(seq);
-      if (entry && entry.visibleAt <= this.#clock.now()) found.push({ lane: lane.name, seq });
+      if (entry && entry.visibleAt <= this.#clock.elapsed()) found.push({ lane: lane.name, seq });
     }
     return found;
   }
 
   depth(): { waiting: number; inFlight: number } {
-    const now = this.#clock.now();
+    const now = this.#clock.elapsed();
     let inFlight = 0;
     for (const lane of this.#busy.keys()) {
       for (const { visibleAt } of front(lane)) if (visibleAt > now) inFlight++;
@@ -131,7 +145,7 @@ export class FifoOrder {
 
   /** Waits up to `ms` until a lane becomes ready. */
   change(ms: number, signal?: AbortSignal): Promise<void> {
-    const now = this.#clock.now();
+    const now = this.#clock.elapsed();
     let wakeAt = now + ms;
     for (const at of this.#busy.values()) wakeAt = Math.min(wakeAt, at);
     return new Promise((resolve) => {
@@ -166,21 +180,21 @@ export class FifoOrder {
     for (const [lane, at] of this.#busy) {
       if (at > now) continue;
       this.#busy.delete(lane);
-      this.#ready.add(lane);
+      this.#returned.add(lane);
     }
   }
 
   #settle(lane: Lane): void {
-    const now = this.#clock.now();
+    const now = this.#clock.elapsed();
     let until = 0;
     for (const { visibleAt } of front(lane)) until = Math.max(until, visibleAt);
     if (until > now) {
-      this.#ready.delete(lane);
+      this.#unready(lane);
       this.#busy.set(lane, until);
       return;
     }
     this.#busy.delete(lane);
-    this.#ready.add(lane);
+    this.#returned.add(lane);
     this.#wakeOne();
   }
 }

@@ -1,3 +1,4 @@
+import type { Arrival } from "../../bridge/model/acceptance.ts";
 import type { Clock } from "../../bridge/ports/clock.ts";
 import {
   type DeadLetters,
@@ -12,6 +13,7 @@ import {
 } from "../../bridge/ports/queue.ts";
 import type { Database } from "./database.ts";
 import { FifoOrder } from "./fifo-order.ts";
+import { unexpired } from "./write-operations.ts";
 
 /** Source: Amazon SQS, "Exactly-once processing": the deduplication interval. */
 const dedupMs = 5 * 60_000;
@@ -36,7 +38,7 @@ export class LocalQueue implements QueuePort {
   readonly #db: Database;
   readonly #clock: Clock;
   readonly #queues = new Map<QueueName, FifoOrder>();
-  /** Deduplication ids with their expiry in ms since the epoch, in order of expiry. */
+  /** Deduplication ids with their expiry by `Clock.elapsed`, in order of expiry. */
   readonly #dedup = new Map<string, number>();
   /** Writes in progress, by deduplication id. */
   readonly #sending = new Map<string, Promise<unknown>>();
@@ -48,15 +50,16 @@ export class LocalQueue implements QueuePort {
   constructor(db: Database, clock: Clock) {
     this.#db = db;
     this.#clock = clock;
-    const known = db.sql("SELECT id, until FROM dedup WHERE until > ? ORDER BY seq").all(clock.now());
-    for (const { id, until } of known) this.#dedup.set(id as string, until as number);
+    const now = clock.now();
+    const known = db.sql(`SELECT id, until FROM dedup WHERE ${unexpired} ORDER BY seq`).all({ now, dedupMs });
+    for (const { id, until } of known) this.#dedup.set(id as string, clock.elapsed() + (until as number) - now);
     this.refresh();
   }
 
   #lanes(queue: QueueName): FifoOrder {
     let lanes = this.#queues.get(queue);
     if (!lanes) {
-      lanes = new FifoOrder(this.#clock);
+      lanes = new FifoOrder(this.#clock, queue === "inbox");
       this.#queues.set(queue, lanes);
     }
     return lanes;
@@ -67,28 +70,30 @@ export class LocalQueue implements QueuePort {
     const rows = this.#db
       .sql("SELECT seq, queue, lane, receives FROM messages WHERE seq > ? ORDER BY seq")
       .all(this.#readUpTo) as unknown as Row[];
-    for (const { queue, lane, ...message } of rows) this.#lanes(queue).add(lane, message);
+    for (const { queue, lane, ...message } of rows) this.#lanes(queue).add(groupIn(queue, lane, message.seq), message);
     this.#readUpTo = rows.at(-1)?.seq ?? this.#readUpTo;
   }
 
   async send(queue: QueueName, messages: readonly NewMessage[]): Promise<void> {
     checkBatch(messages.length);
     checkSize(queue, messages);
-    const until = this.#clock.now() + dedupMs;
+    const until = this.#clock.elapsed() + dedupMs;
     // A duplicate of a message that is still being written succeeds or fails with that write.
     const inProgress = messages.map(({ dedup }) => this.#sending.get(`${queue} ${dedup}`));
     const fresh = messages.filter(({ dedup }) => dedup === undefined || this.#isNew(`${queue} ${dedup}`, until));
-    await Promise.all([...inProgress, this.#store(queue, fresh, until)]);
+    await Promise.all([...inProgress, this.#store(queue, fresh)]);
   }
 
-  async #store(queue: QueueName, fresh: readonly NewMessage[], until: number): Promise<void> {
+  async #store(queue: QueueName, fresh: readonly NewMessage[]): Promise<void> {
     if (fresh.length === 0) return;
+    const now = this.#clock.now();
+    const until = now + dedupMs;
     const dedup = fresh.flatMap((message) =>
       message.dedup === undefined ? [] : [{ id: `${queue} ${message.dedup}`, until }],
     );
     try {
       const sent = fresh.map(({ group, body }) => ({ lane: group, body }));
-      const writing = this.#db.write({ op: "send", queue, messages: sent, dedup });
+      const writing = this.#db.write({ op: "send", queue, messages: sent, dedup, now });
       for (const { id } of dedup) this.#sending.set(id, writing);
       const { seqs } = await writing;
       this.#add(queue, sent, seqs);
@@ -102,7 +107,7 @@ export class LocalQueue implements QueuePort {
   }
 
   #isNew(id: string, until: number): boolean {
-    if ((this.#dedup.get(id) ?? 0) > this.#clock.now()) return false;
+    if ((this.#dedup.get(id) ?? 0) > this.#clock.elapsed()) return false;
     this.#dedup.delete(id);
     this.#dedup.set(id, until);
     return true;
@@ -112,7 +117,7 @@ export class LocalQueue implements QueuePort {
     for (const [i, { lane }] of messages.entries()) {
       const seq = seqs[i];
       if (!seq) continue;
-      this.#lanes(queue).add(lane, { seq, receives: 0 });
+      this.#lanes(queue).add(groupIn(queue, lane, seq), { seq, receives: 0 });
       if (seq === this.#readUpTo + 1) this.#readUpTo = seq;
     }
   }
@@ -122,10 +127,10 @@ export class LocalQueue implements QueuePort {
     { max, visibilityMs, waitMs, signal }: { max: number; visibilityMs: number; waitMs: number; signal?: AbortSignal },
   ): Promise<Message[]> {
     checkBatch(max);
-    const until = this.#clock.now() + waitMs;
+    const until = this.#clock.elapsed() + waitMs;
     for (;;) {
       const messages = this.#take(queue, max, visibilityMs);
-      const now = this.#clock.now();
+      const now = this.#clock.elapsed();
       if (messages.length > 0 || now >= until || signal?.aborted || this.#ended.signal.aborted) return messages;
       await this.#lanes(queue).change(until - now, signal);
     }
@@ -147,7 +152,7 @@ export class LocalQueue implements QueuePort {
   }
 
   #read({ lane, seq, receives }: Taken): Message | undefined {
-    const row = this.#db.sql("SELECT body FROM messages WHERE seq = ?").get(seq);
+    const row = this.#db.sql("SELECT body, stamp, sent_at FROM messages WHERE seq = ?").get(seq);
     return (
       row && {
         id: `msg-${seq}`,
@@ -155,6 +160,8 @@ export class LocalQueue implements QueuePort {
         body: row.body as string,
         receiveCount: receives,
         receipt: receiptOf(seq, receives),
+        sentAt: row.sent_at as number,
+        ...(row.stamp !== null && { stamp: row.stamp as number }),
       }
     );
   }
@@ -237,14 +244,19 @@ export class LocalQueue implements QueuePort {
     }
   }
 
+  async stamp(count: number): Promise<Required<Arrival>[]> {
+    const sentAt = this.#clock.now();
+    const { seqs = [] } = await this.#db.write({ op: "stamp", count, now: sentAt });
+    return seqs.map((stamp) => ({ sentAt, stamp }));
+  }
+
   /** Removes expired deduplication ids. */
   async purgeExpired(): Promise<void> {
-    const now = this.#clock.now();
     for (const [id, until] of this.#dedup) {
-      if (until > now) break;
+      if (until > this.#clock.elapsed()) break;
       this.#dedup.delete(id);
     }
-    await this.#db.write({ op: "purgeExpired", now });
+    await this.#db.write({ op: "purgeExpired", now: this.#clock.now(), dedupMs });
   }
 
   /** Ends all waits and moves. */
@@ -253,6 +265,14 @@ export class LocalQueue implements QueuePort {
     for (const lanes of this.#queues.values()) lanes.wake();
     await Promise.all([...this.#moves.values()].map(({ ended }) => ended));
   }
+}
+
+/**
+ * Returns the group in which a message waits. Each message of the inbox is a group of its own, so that the inbox delivers
+ * in the order of acceptance and no message waits for another.
+ */
+function groupIn(queue: QueueName, lane: string, seq: number): string {
+  return queue === "inbox" ? String(seq) : lane;
 }
 
 function deadLetterOf(queue: QueueName): QueueName {

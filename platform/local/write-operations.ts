@@ -52,7 +52,10 @@ export type Operation =
       readonly queue: string;
       readonly messages: readonly { readonly lane: string; readonly body: string }[];
       readonly dedup: readonly { readonly id: string; readonly until: number }[];
+      /** ms since the epoch */
+      readonly now: number;
     }
+  | { readonly op: "stamp"; readonly count: number; readonly now: number }
   | { readonly op: "received"; readonly seqs: readonly number[] }
   | { readonly op: "remove"; readonly seqs: readonly number[] }
   | {
@@ -60,13 +63,22 @@ export type Operation =
       readonly queue: string;
       readonly messages: readonly { readonly lane: string; readonly seq: number }[];
     }
-  | { readonly op: "purgeExpired"; readonly now: number };
+  | { readonly op: "purgeExpired"; readonly now: number; readonly dedupMs: number };
 
 /**
  * Result of an operation. `done` is false if a condition of a `put` did not hold. `seqs` has the sequence numbers of the
- * messages that `send` or `move` added, or 0 for a message that no longer existed. `error` is an error's message.
+ * messages that `send` or `move` added, or 0 for a message that no longer existed, or the stamps that `stamp` gave.
+ * `error` is an error's message.
  */
 export type Result = { readonly done: boolean; readonly seqs?: readonly number[] } | { readonly error: string };
+
+/** A message to store. */
+interface MessageRow {
+  readonly lane: string;
+  readonly body: string;
+  readonly stamp: number | null;
+  readonly sentAt: number | null;
+}
 
 class ConditionFailedError extends BridgeError {
   override readonly name = "ConditionFailedError";
@@ -76,10 +88,15 @@ class ConditionFailedError extends BridgeError {
   }
 }
 
+/** Condition of a deduplication id that has not expired. One further ahead than the interval is from a wrong clock. */
+export const unexpired = "until > :now AND until <= :now + :dedupMs";
+
 /** Applies write operations to a SQLite file. */
 export class Writer {
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  /** The last stamp given, while a group is being applied. */
+  #lastStamp: number | undefined;
 
   /**
    * @param db opened by the caller, because an in-memory database is shared with the reader
@@ -104,8 +121,10 @@ export class Writer {
    */
   apply(group: readonly Operation[]): Result[] {
     this.#db.exec("BEGIN IMMEDIATE");
+    this.#lastStamp = undefined;
     try {
       const results = group.map((operation) => this.#applyOne(operation));
+      if (this.#lastStamp !== undefined) this.#run("UPDATE acceptance SET last = ?", this.#lastStamp);
       this.#db.exec("COMMIT");
       return results;
     } catch (error) {
@@ -140,7 +159,15 @@ export class Writer {
           this.#run("INSERT INTO dedup (id, until) VALUES (?, ?)", id, until);
         return {
           done: true,
-          seqs: operation.messages.map(({ lane, body }) => this.#addMessage(operation.queue, lane, body)),
+          seqs: operation.messages.map((message) => {
+            const stamp = operation.queue === "inbox" ? this.#nextStamp(operation.now) : null;
+            return this.#addMessage(operation.queue, { ...message, stamp, sentAt: operation.now });
+          }),
+        };
+      case "stamp":
+        return {
+          done: true,
+          seqs: Array.from({ length: operation.count }, () => this.#nextStamp(operation.now)),
         };
       case "received":
         for (const seq of operation.seqs) this.#run("UPDATE messages SET receives = receives + 1 WHERE seq = ?", seq);
@@ -154,10 +181,10 @@ export class Writer {
           seqs: operation.messages.map(({ lane, seq }) => this.#moveMessage(operation.queue, lane, seq)),
         };
       case "purgeExpired":
-        this.#run(
-          "DELETE FROM dedup WHERE seq < coalesce((SELECT min(seq) FROM dedup WHERE until > ?), 9e15)",
-          operation.now,
-        );
+        this.#sql(`DELETE FROM dedup WHERE seq < coalesce((SELECT min(seq) FROM dedup WHERE ${unexpired}), 9e15)`).run({
+          now: operation.now,
+          dedupMs: operation.dedupMs,
+        });
         return { done: true };
     }
   }
@@ -275,19 +302,30 @@ export class Writer {
   }
 
   /** Returns the sequence number of the new message. */
-  #addMessage(queue: string, lane: string, body: string): number {
-    const { lastInsertRowid } = this.#sql("INSERT INTO messages (queue, lane, body, receives) VALUES (?, ?, ?, 0)").run(
-      queue,
-      lane,
-      body,
-    );
+  #addMessage(queue: string, { lane, body, stamp, sentAt }: MessageRow): number {
+    const { lastInsertRowid } = this.#sql(
+      "INSERT INTO messages (queue, lane, body, receives, stamp, sent_at) VALUES (?, ?, ?, 0, ?, ?)",
+    ).run(queue, lane, body, stamp, sentAt);
     return Number(lastInsertRowid);
+  }
+
+  /**
+   * Returns the next position in the order of acceptance: the time in µs, or one more than the last position if the time
+   * is not beyond it. The last position is stored, so that the order survives a clock that is set back and is common to
+   * all processes.
+   *
+   * @param now ms since the epoch
+   */
+  #nextStamp(now: number): number {
+    this.#lastStamp ??= this.#sql("SELECT last FROM acceptance").get()?.last as number;
+    this.#lastStamp = Math.max(this.#lastStamp + 1, now * 1_000);
+    return this.#lastStamp;
   }
 
   /** Returns the message's new sequence number, or 0 if it no longer exists. */
   #moveMessage(queue: string, lane: string, seq: number): number {
-    const row = this.#sql("DELETE FROM messages WHERE seq = ? RETURNING body").get(seq);
-    return row ? this.#addMessage(queue, lane, row.body as string) : 0;
+    const row = this.#sql("DELETE FROM messages WHERE seq = ? RETURNING body, stamp, sent_at AS sentAt").get(seq);
+    return row ? this.#addMessage(queue, { ...(row as unknown as MessageRow), lane }) : 0;
   }
 
   /** Runs a statement. Returns the number of changed rows. */

@@ -13,6 +13,12 @@ function aBridge(target: TargetServer): Bridge {
   });
 }
 
+const recordSheet = `
+source_event: [record.created, record.updated]
+key: data.k
+targets: { hr: { connector: WorkForceNow@v1, map: { v: value } } }
+`;
+
 describe("the library", () => {
   test("an event pushed through two maps is sent through both", async () => {
     await using target = await targetServer();
@@ -56,6 +62,38 @@ describe("the library", () => {
     const rates = target.received.filter(({ path }) => path === "/v2/rates").map(({ body }) => body);
     expect(rates.at(-1)).toEqual({ dailyRate: 72 });
   });
+
+  test.each(
+    ["created, updated, updated", "created, updated, created", "updated, created, updated"].flatMap((types) => [
+      [types, "without a time", ({ time: _, ...event }: ReturnType<typeof Event>) => event] as const,
+      [types, "with the time of `Event`", (event: ReturnType<typeof Event>) => event] as const,
+    ]),
+  )(
+    "events of one record, %s, emitted in order without waiting %s, end with the last one",
+    async (types, _, prepare) => {
+      await using target = await targetServer();
+      await using bridge = new Bridge({
+        dir: ":memory:",
+        mappings: [{ file: "record.yaml", text: recordSheet }],
+        connectors: { WorkForceNow: { baseUrl: target.url } },
+      });
+      await bridge.open();
+      const records = Array.from({ length: 100 }, (_, i) => `r${i}`);
+      const emitted = records.flatMap((k) =>
+        types
+          .split(", ")
+          .map((type, i) =>
+            bridge.emit(prepare(Event({ type: `record.${type}`, subject: "team-1", data: { k, v: i + 1 } }))),
+          ),
+      );
+      await Promise.all(emitted);
+      await bridge.settled();
+
+      const sent = target.received.map(({ body }) => body as { external_id: string; value: number });
+      const last = new Map(sent.map(({ external_id, value }) => [external_id, value]));
+      expect([...last.values()]).toEqual(records.map(() => 3));
+    },
+  );
 
   test("reports why a bridge cannot open, and closes it without an error", async () => {
     const bridge = new Bridge({ dir: ":memory:", mappings: [{ file: "bad.yaml", text: "targets: {}" }] });

@@ -1,8 +1,9 @@
 import { verifyLedger } from "../../bridge/ledger/verify.ts";
 import { eventKey, parseEvent } from "../../bridge/model/event.ts";
 import { isClosed } from "../../bridge/model/ledger-entry.ts";
-import { compareVersions, type Packet } from "../../bridge/model/packet.ts";
+import type { Packet } from "../../bridge/model/packet.ts";
 import type { PacketRecord } from "../../bridge/model/packet-record.ts";
+import { compareVersions } from "../../bridge/model/version.ts";
 import type { FoundEvent } from "../../bridge/ports/store.ts";
 import type { JsonObject } from "../../bridge/values/json.ts";
 import { fileOf } from "./inbox.ts";

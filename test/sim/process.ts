@@ -79,6 +79,7 @@ export function engineOf(engine: Engine, process: Process, environment: Environm
     clock: {
       now: () => engine.clock.now(),
       stamp: () => environment.stamp(process),
+      elapsed: () => engine.clock.elapsed(),
       after: (ms, call) => engine.clock.after(ms, () => process.crashed || call()),
       sleep: (ms, signal) => engine.clock.sleep(ms, signal),
     },

@@ -1,5 +1,6 @@
 import { delivered, type Outcome, refused, retry } from "../../bridge/model/outcome.ts";
-import { compareVersions, type Packet } from "../../bridge/model/packet.ts";
+import type { Packet } from "../../bridge/model/packet.ts";
+import { compareVersions } from "../../bridge/model/version.ts";
 import type { JsonObject } from "../../bridge/values/json.ts";
 import { type FakeOptions, fakeTarget } from "../support/core.ts";
 import type { Inbox } from "./inbox.ts";

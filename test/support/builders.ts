@@ -3,8 +3,9 @@ import type { Sheet } from "../../bridge/mapping/compile-sheet.ts";
 import { readSheet } from "../../bridge/mapping/sheet-file.ts";
 import { Catalog, type Connector } from "../../bridge/model/connector.ts";
 import type { SourceEvent } from "../../bridge/model/event.ts";
-import type { Packet, Version } from "../../bridge/model/packet.ts";
+import type { Packet } from "../../bridge/model/packet.ts";
 import type { PacketRecord } from "../../bridge/model/packet-record.ts";
+import type { Version } from "../../bridge/model/version.ts";
 import { createPacketRecord, type Transition } from "../../bridge/recording/transitions.ts";
 
 export const aKey = createSecretKey(Buffer.alloc(32, 7));

@@ -9,26 +9,33 @@ interface Timer {
 
 /** A clock that moves only when a test advances it. */
 export class ManualClock implements Clock {
-  #now: number;
+  /** Time that has passed since the beginning, in ms. Timers depend only on it, as those of a machine do. */
+  #elapsed = 0;
+  /** Difference between the time of day and the elapsed time, in ms. */
+  #offset: number;
   #stamp = 0;
   #order = 0;
   readonly #timers = new Set<Timer>();
 
   constructor(now = Date.parse("2026-03-01T12:00:00Z")) {
-    this.#now = now;
+    this.#offset = now;
   }
 
   now(): number {
-    return this.#now;
+    return this.#offset + this.#elapsed;
+  }
+
+  elapsed(): number {
+    return this.#elapsed;
   }
 
   stamp(): number {
-    this.#stamp = Math.max(this.#stamp + 1, this.#now * 1_000);
+    this.#stamp = Math.max(this.#stamp + 1, this.now() * 1_000);
     return this.#stamp;
   }
 
   after(ms: number, call: () => void): () => void {
-    const timer = { at: this.#now + ms, order: this.#order++, call };
+    const timer = { at: this.#elapsed + ms, order: this.#order++, call };
     this.#timers.add(timer);
     return () => this.#timers.delete(timer);
   }
@@ -39,20 +46,20 @@ export class ManualClock implements Clock {
 
   /** Advances the clock. Each timer fires at its own time, and the work it starts settles before the next one fires. */
   async advance(ms: number): Promise<void> {
-    const end = this.#now + ms;
+    const end = this.#elapsed + ms;
     await settled();
     for (let next = this.#next(end); next; next = this.#next(end)) {
       this.#timers.delete(next);
-      this.#now = Math.max(this.#now, next.at);
+      this.#elapsed = Math.max(this.#elapsed, next.at);
       next.call();
       await settled();
     }
-    this.#now = Math.max(this.#now, end);
+    this.#elapsed = Math.max(this.#elapsed, end);
   }
 
-  /** Sets the clock forward or back, as an administrator might. No timer fires. */
+  /** Sets the time of day forward or back, as an administrator might. No timer fires. */
   set(now: number): void {
-    this.#now = now;
+    this.#offset = now - this.#elapsed;
   }
 
   #next(until: number): Timer | undefined {

@@ -56,7 +56,7 @@ function tableOf({ schema, table }: Config, dialect: Dialect): string {
   return inSchema(schema, table === undefined ? dialect.ownName("hms_audit") : quoted(table));
 }
 
-/** Columns of the audit table. `accepted`, in µs since the epoch, orders changes with the same time. */
+/** Columns of the audit table. `accepted` orders changes with the same time. */
 const columns: readonly (readonly [name: string, bind: (packet: Packet) => Bind])[] = [
   ["packet_id", ({ id }) => ({ type: "text", value: id })],
   ["event_type", ({ eventType }) => ({ type: "text", value: eventType })],

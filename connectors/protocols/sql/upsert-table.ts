@@ -1,7 +1,8 @@
 import * as z from "zod";
 import { type Connector, defineConnector } from "../../../bridge/model/connector.ts";
 import { delivered, type Outcome, refused } from "../../../bridge/model/outcome.ts";
-import { compareVersions, type Packet, type Version } from "../../../bridge/model/packet.ts";
+import type { Packet } from "../../../bridge/model/packet.ts";
+import { compareVersions, type Version } from "../../../bridge/model/version.ts";
 import {
   type Bind,
   Binds,
@@ -138,8 +139,14 @@ function valuesOf(packet: Packet, { columns }: Config): ReadonlyMap<string, Colu
 const versionSchema = z.object({
   source: z.string(),
   sequence: z.number().exactOptional(),
+  epoch: z.number().exactOptional(),
   time: z.number(),
+  fine: z.string().exactOptional(),
+  claimed: z.number().exactOptional(),
+  untimed: z.literal(true).exactOptional(),
   accepted: z.number(),
+  acceptedAt: z.number().exactOptional(),
+  tie: z.string().exactOptional(),
   revision: z.number(),
 });
 

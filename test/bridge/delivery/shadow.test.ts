@@ -9,8 +9,9 @@ import {
   emptyShadow,
   reconcile,
 } from "../../../bridge/delivery/shadow.ts";
-import { compareVersions, type Packet } from "../../../bridge/model/packet.ts";
+import type { Packet } from "../../../bridge/model/packet.ts";
 import type { Shadow } from "../../../bridge/model/shadow.ts";
+import { compareVersions } from "../../../bridge/model/version.ts";
 import type { JsonObject } from "../../../bridge/values/json.ts";
 import { aKey, aPacket, aVersion, noon } from "../../support/builders.ts";
 

@@ -84,6 +84,7 @@ describe("accept", () => {
       id: "m1",
       receipt: "r1",
       receiveCount: 1,
+      sentAt: core.clock.now(),
       body: JSON.stringify({ id: "1", source: "s", type: "policy.per_diem.updated", data: { new_rate: 1 } }),
     };
 
@@ -112,7 +113,13 @@ describe("accept", () => {
   it("counts a duplicate once, even if its message is redelivered", async () => {
     await using core = await aCore();
     const body = JSON.stringify({ id: "1", source: "s", type: "policy.per_diem.updated", data: { new_rate: 1 } });
-    const messages = ["m1", "m2", "m3"].map((id) => ({ id, receipt: id, receiveCount: 1, body }));
+    const messages = ["m1", "m2", "m3"].map((id) => ({
+      id,
+      receipt: id,
+      receiveCount: 1,
+      sentAt: core.clock.now(),
+      body,
+    }));
 
     await accept(core.engine, messages);
     await accept(core.engine, messages);

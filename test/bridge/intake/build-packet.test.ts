@@ -3,16 +3,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { pack, type VettedPayload } from "../../../bridge/intake/build-packet.ts";
 import type { Connector } from "../../../bridge/model/connector.ts";
-import {
-  compareVersions,
-  maxPacketBytes,
-  revise,
-  sizeIssue,
-  strictOrder,
-  type Version,
-  versionOf,
-} from "../../../bridge/model/packet.ts";
-import { aKey, anEvent, aPacket, aSheet, aVersion, noon } from "../../support/builders.ts";
+import { maxPacketBytes, revise, sizeIssue, strictOrder } from "../../../bridge/model/packet.ts";
+import { aKey, aPacket, aSheet, aVersion } from "../../support/builders.ts";
 
 const sheet = aSheet(
   "source_event: t\ntargets: { payroll: { connector: Fake, map: { a: b } }, gis: { connector: Fake, map: { a: b } } }",
@@ -80,62 +72,6 @@ describe("lane and shadow ids", () => {
 
     expect(a.lane).toBe(b.lane);
     expect(a.shadow).not.toBe(b.shadow);
-  });
-});
-
-describe("packet version", () => {
-  it("takes the event's time, or the time of acceptance if the event has none", () => {
-    expect(versionOf(anEvent({ time: "2026-03-01T11:00:00Z" }), noon * 1_000).version.time).toBe(noon - 3_600_000);
-    expect(versionOf(anEvent(), noon * 1_000).version.time).toBe(noon);
-  });
-
-  it.each([
-    [5 * 60_000, false],
-    [5 * 60_000 + 1, true],
-    [365 * 86_400_000, true],
-  ])("clamps a time %i ms ahead: %s", (ahead, expected) => {
-    const time = new Date(noon + ahead).toISOString();
-
-    const { version, clamped } = versionOf(anEvent({ time }), noon * 1_000);
-
-    expect(clamped).toBe(expected);
-    expect(version.time).toBe(noon + Math.min(ahead, 5 * 60_000));
-  });
-
-  const anyVersion = (counted: boolean) =>
-    fc
-      .record({ time: fc.nat(3), accepted: fc.nat(3), revision: fc.nat(2), sequence: fc.nat(3) })
-      .map(({ sequence, ...rest }): Version => ({ source: "s", ...rest, ...(counted && { sequence }) }));
-
-  it.each([
-    ["with sequences", true],
-    ["without sequences", false],
-  ])("forms a strict weak order within one source %s", (_, counted) => {
-    const of = anyVersion(counted);
-    const older = (a: Version, b: Version) => compareVersions(a, b) < 0;
-    fc.assert(
-      fc.property(of, of, of, (a, b, c) => {
-        expect(older(a, a)).toBe(false);
-        if (older(a, b)) expect(older(b, a)).toBe(false);
-        if (older(a, b) && older(b, c)) expect(older(a, c)).toBe(true);
-        const equal = (x: Version, y: Version) => !older(x, y) && !older(y, x);
-        if (equal(a, b) && equal(b, c)) expect(equal(a, c)).toBe(true);
-      }),
-      { numRuns: 2_000 },
-    );
-  });
-
-  it("compares sequence before time within a source, and time between sources", () => {
-    const early = aVersion({ sequence: 2, time: noon - 1_000 });
-    const late = aVersion({ sequence: 1, time: noon });
-
-    expect(compareVersions(early, late)).toBeGreaterThan(0);
-    expect(compareVersions({ ...early, source: "other" }, late)).toBeLessThan(0);
-  });
-
-  it("ranks a later revision as newer, and equal versions as equal", () => {
-    expect(compareVersions(aVersion({ revision: 1 }), aVersion())).toBeGreaterThan(0);
-    expect(compareVersions(aVersion(), aVersion())).toBe(0);
   });
 });
 

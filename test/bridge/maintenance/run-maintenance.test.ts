@@ -502,5 +502,6 @@ function dead(engine: Engine): QueuePort {
     startMove: (...args) => queue.startMove(...args),
     stopMove: (...args) => queue.stopMove(...args),
     isMoving: (...args) => queue.isMoving(...args),
+    stamp: (...args) => queue.stamp(...args),
   };
 }

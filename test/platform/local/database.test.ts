@@ -8,6 +8,7 @@ import { home } from "../../support/home.ts";
 
 const sending = (body: string): Operation => ({
   op: "send",
+  now: 0,
   queue: "lane:Fake@v1",
   messages: [{ lane: "a", body }],
   dedup: [],
@@ -77,7 +78,7 @@ describe("database file", () => {
     other.close();
 
     await expect(db.write(sending("2"))).rejects.toThrow(/^the store did not accept the write: no such table/);
-    await expect(db.write({ op: "purgeExpired", now: 0 })).resolves.toMatchObject({ done: true });
+    await expect(db.write({ op: "purgeExpired", now: 0, dedupMs: 1 })).resolves.toMatchObject({ done: true });
     await db.close();
   });
 
