@@ -11,7 +11,7 @@ export interface Acceptance {
   readonly tie?: string;
 }
 
-/** What a queue knows about the moment at which it stored a message. */
+/** Facts about the moment at which a queue stored a message. */
 export interface Arrival {
   /** Time by the clock, in ms since the epoch. On AWS: the message's `SentTimestamp`. */
   readonly sentAt: number;

@@ -51,7 +51,7 @@ describe("the version of an event's packets", () => {
     expect(fine("2026-03-01T11:00:00Z")).toBeUndefined();
   });
 
-  it("notes the time of acceptance only if the order of acceptance does not tell it", () => {
+  it("notes the time of acceptance only if it does not follow from the order of acceptance", () => {
     const version = (acceptance: Acceptance) => versionOf(anEvent(), acceptance).version;
 
     expect(version(acceptedAtNoon)).not.toHaveProperty("acceptedAt");
