@@ -16,6 +16,7 @@ import { probe } from "./probe.ts";
 import { redrive } from "./redrive.ts";
 import { discard, release } from "./release-discard.ts";
 import { replay } from "./replay.ts";
+import { sequence } from "./sequence.ts";
 import { serve } from "./serve.ts";
 import { shadow } from "./shadow.ts";
 import { sheets } from "./sheets.ts";
@@ -59,6 +60,7 @@ export async function run(args: readonly string[]): Promise<number> {
     backfill,
     jobs,
     shadow,
+    sequence,
     sheets,
     connectors,
     probe,

@@ -76,6 +76,8 @@ const stepRules: Readonly<Record<string, StepRule>> = {
   "poll-failed": { level: "WARN" },
   copied: { metrics: { EntriesCopied: "entries" } },
   sealed: { metrics: { EntriesSealed: "entries" } },
+  "sequence-restarted": { level: "WARN" },
+  "order-mixed": { level: "WARN" },
   "ledger-tampered": { level: "ERROR", metrics: { LedgerTampered: 1 } },
   "sheets-not-asked": { level: "WARN" },
   "sheets-refused": { level: "ERROR" },

@@ -13,6 +13,7 @@ import { metricsText } from "./metrics.ts";
 import { openApiOf } from "./openapi.ts";
 import { packetOperations } from "./packets.ts";
 import { ApiProblem, schemaProblem } from "./problem.ts";
+import { sequenceOperations } from "./sequences.ts";
 import { sheetOperations } from "./sheets.ts";
 
 export const endpoints: readonly AnyEndpoint[] = [
@@ -20,6 +21,7 @@ export const endpoints: readonly AnyEndpoint[] = [
   ...packetOperations,
   ...connectorOperations,
   ...jobOperations,
+  ...sequenceOperations,
   ...sheetOperations,
   ...ledgerOperations,
   ...alertOperations,

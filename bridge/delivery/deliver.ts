@@ -15,6 +15,7 @@ import { createPacketRecord } from "../recording/transitions.ts";
 import { writeTransition } from "../recording/write-transition.ts";
 import { type AcquirePermit, type CallBatcher, createCallBatcher } from "./call-batcher.ts";
 import { healthOf, isDown } from "./circuit-breaker.ts";
+import { noticeOrder } from "./order-notice.ts";
 import { conflict, delayFor, done, type PacketResult } from "./packet-result.ts";
 import { park, settle, settleUnsent } from "./settle.ts";
 import { emptyShadow, type Reconciliation, reconcile } from "./shadow.ts";
@@ -202,6 +203,7 @@ async function processPacket(lane: LaneContext, loaded: LoadedPacket): Promise<P
   if (isDown(health)) return park(engine, loaded, "the target is down", inDoubt);
   if (packet.order === "strict") return claimAndSend(lane, loaded, packet);
 
+  await noticeOrder(engine, loaded);
   const left = reconcileWith(engine, loaded);
   return left.kind === "send"
     ? claimAndSend(lane, loaded, { ...packet, fields: left.fields })

@@ -7,6 +7,7 @@ import type { SourceEvent } from "../model/event.ts";
 import type { JobRef } from "../model/job.ts";
 import type { Roster } from "../model/roster.ts";
 import { type Version, versionOf } from "../model/version.ts";
+import { epochOf } from "./sequence-epoch.ts";
 
 /** An event, the targets that match it and the version of its packets. */
 export interface Plan {
@@ -53,7 +54,10 @@ export async function plan(
   { rosters, known, at, by }: PlanOptions = {},
 ): Promise<Plan> {
   const { acceptedAt: acceptedMs } = acceptance;
-  const matches = await match(event, sheets, acceptedMs, at);
+  const [matches, epoch] = await Promise.all([
+    match(event, sheets, acceptedMs, at),
+    epochOf(engine, event, acceptance),
+  ]);
   const found = rosters ?? (await findRosters(engine.files, event, matches, known));
-  return { key, event, matches, rosters: found, ...versionOf(event, acceptance), acceptedMs, ...(by && { by }) };
+  return { key, event, matches, rosters: found, ...versionOf(event, acceptance, epoch), acceptedMs, ...(by && { by }) };
 }

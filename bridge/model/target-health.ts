@@ -18,6 +18,8 @@ export interface Health {
   readonly redriveGapMs?: number;
   /** Start of the current breach of the consistency window, in ms since the epoch. */
   readonly breachedSince?: number;
+  /** Times at which a doubt about a source's order was last logged, in ms since the epoch. */
+  readonly noticedAt?: { readonly "sequence-restarted"?: number; readonly "order-mixed"?: number };
   /** Current rate of the outbox's redrive, in packets per second. */
   readonly redrivePerSecond?: number;
 }

@@ -10,6 +10,8 @@ export interface Alert {
     | "sync.window.breached"
     | "sync.window.kept"
     | "sync.event.quarantined"
+    | "sync.sequence.restarted"
+    | "sync.order.mixed"
     | "sync.ledger.tampered";
   /** The connector, event or ledger chain that the alert is about. */
   readonly subject: string;
@@ -29,6 +31,8 @@ const types = new Map<string, Alert["type"]>(
     "window-breach": "sync.window.breached",
     "window-kept": "sync.window.kept",
     quarantined: "sync.event.quarantined",
+    "sequence-restarted": "sync.sequence.restarted",
+    "order-mixed": "sync.order.mixed",
     "ledger-tampered": "sync.ledger.tampered",
   }),
 );

@@ -18,6 +18,11 @@ export interface Cursor {
   readonly position: string;
 }
 
+/** Confirmed restarts of a source's sequence, in ms since the epoch, in order. */
+export interface SequenceOrder {
+  readonly restarts: readonly number[];
+}
+
 /** State that a connector keeps between calls to its target. */
 export interface StoredState {
   readonly value: Json;
@@ -52,4 +57,5 @@ export interface Records {
   seal: RememberedSeal;
   memory: StoredState;
   erasing: RetentionState;
+  sequence: SequenceOrder;
 }

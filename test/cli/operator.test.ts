@@ -120,6 +120,23 @@ describe("an operator on the command line", { timeout: 120_000 }, () => {
     expect(() => statSync(apiFile)).toThrow();
   });
 
+  test("confirms that a source's sequence started again", async () => {
+    await using target = await targetServer();
+    using folder = bridgeFolder(target);
+    const restart = (...args: string[]) => bridge(folder.path, "sequence", "restart", "hms.policy", ...args);
+
+    await bridge(folder.path, "emit", eventWithRate(68));
+    const done = await restart("--since", "2026-01-01T00:00:00Z", ...because);
+    const again = await restart("--since", "2026-01-01T00:00:00Z", ...because);
+    const noTime = await restart(...because);
+    const json = await restart("--since", "2026-01-02T00:00:00Z", "--json", ...because);
+
+    expect(done).toMatchObject({ code: 0, out: expect.stringContaining("since 2026-01-01T00:00:00.000Z are newer") });
+    expect(again).toMatchObject({ code: 2, err: expect.stringContaining("is confirmed already") });
+    expect(noTime).toMatchObject({ code: 2, err: expect.stringContaining("--since") });
+    expect(JSON.parse(json.out)).toEqual({ source: "hms.policy", since: "2026-01-02T00:00:00.000Z", restarts: 2 });
+  });
+
   test("reaches a remote bridge with --url and a token, and is refused without", async () => {
     await using target = await targetServer();
     using folder = bridgeFolder(target);
