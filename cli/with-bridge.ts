@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { Command } from "commander";
 import { connectorId } from "../bridge/model/connector.ts";
 import { Bridge, type BridgeOptions } from "../library/bridge.ts";
+import type { LocalEngine } from "../platform/local/engine.ts";
 
 export interface StoreOptions {
   readonly dir: string;
@@ -30,8 +31,16 @@ export async function withBridge<T>(
     );
   }
   await using bridge = new Bridge({ dir, mappings, ...more });
-  await bridge.open();
+  const { engine } = await bridge.open();
+  reportUpgrade(engine.db.migration);
   return await use(bridge);
+}
+
+/** Tells the operator on stderr that the store was upgraded, because going back needs the backup. */
+export function reportUpgrade(migration: LocalEngine["db"]["migration"]): void {
+  if (!migration) return;
+  const { from, to, backup } = migration;
+  console.error(`upgraded the store from schema ${from} to ${to}; a copy of it as it was is in ${backup}`);
 }
 
 /**

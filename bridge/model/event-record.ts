@@ -12,7 +12,7 @@ export interface EventRecord {
   readonly acceptedAt?: number;
   /** Orders events with the same `accepted`. */
   readonly tie?: string;
-  /** Time of recording in ms since the epoch. Absent in records of earlier releases. */
+  /** Time of recording in ms since the epoch. Absent in records of earlier releases; see `recordedMicrosOf`. */
   readonly recordedAt?: number;
   /** Absent if the body was malformed or has been erased. */
   readonly event?: SourceEvent;
@@ -41,4 +41,9 @@ export interface EventRecord {
   readonly repeats?: readonly string[];
   readonly step: Step;
   readonly tail: Tail;
+}
+
+/** Returns the time at which an event was recorded, in µs since the epoch. Events are listed in this order. */
+export function recordedMicrosOf({ accepted, recordedAt }: Pick<EventRecord, "accepted" | "recordedAt">): number {
+  return recordedAt === undefined ? accepted : recordedAt * 1_000;
 }

@@ -37,7 +37,7 @@ export interface PacketQuery extends PacketFilter {
 
 export interface EventQuery {
   readonly type?: string;
-  /** Time of acceptance in µs since the epoch: `from` inclusive, `to` exclusive. */
+  /** Time of recording in µs since the epoch: `from` inclusive, `to` exclusive. */
   readonly from?: number;
   readonly to?: number;
   readonly limit: number;
@@ -88,7 +88,7 @@ export interface StorePort {
   unsent(connector: string, limit: number): Promise<Stored<"packet">[]>;
   /** Returns the oldest open packets of a strict lane, by `strictOrder`, read consistently. */
   laneOpen(lane: string, limit: number): Promise<Stored<"packet">[]>;
-  /** Returns events accepted before a time (µs) that are flagged as unsent, oldest first. */
+  /** Returns events recorded before a time (µs) that are flagged as unsent, oldest first. */
   unsentEvents(before: number, limit: number): Promise<FoundEvent[]>;
   /**
    * Returns events in the order they were recorded, after a position. No event appears later before one that was

@@ -1,4 +1,4 @@
-import type { EventRecord } from "../../bridge/model/event-record.ts";
+import { type EventRecord, recordedMicrosOf } from "../../bridge/model/event-record.ts";
 import { isClosed, type LedgerEntry } from "../../bridge/model/ledger-entry.ts";
 import { type Packet, strictOrder } from "../../bridge/model/packet.ts";
 import type { PacketRecord } from "../../bridge/model/packet-record.ts";
@@ -216,8 +216,8 @@ function eventStatements(table: string, { id, etag, value, erases }: Extract<Put
  * Position of an event in the order of recording, in µs. Its order of acceptance would not do: a message that waited in
  * the inbox would appear before events that a reader has already passed.
  */
-export function eventPosition(key: string, { accepted, recordedAt }: EventRecord): string {
-  return `${pad(recordedAt === undefined ? accepted : recordedAt * 1_000)}#${key}`;
+export function eventPosition(key: string, record: EventRecord): string {
+  return `${pad(recordedMicrosOf(record))}#${key}`;
 }
 
 export function ledgerStatement(table: string, entry: LedgerEntry): Statement {

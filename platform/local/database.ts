@@ -3,6 +3,7 @@ import { statSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { Worker } from "node:worker_threads";
 import { BridgeError } from "../../bridge/values/bridge-error.ts";
+import { type Migration, migrateStore } from "./migrations.ts";
 import { type Operation, openToWrite, type Result, Writer } from "./write-operations.ts";
 import type { Answer } from "./writer-thread.ts";
 
@@ -14,6 +15,11 @@ interface PendingOperation {
 
 /** Groups at the writer: one being written and one ready to follow. A higher number would make groups smaller and slower. */
 const maxGroups = 2;
+
+interface OpenedFile {
+  readonly path: string;
+  readonly migration: Migration | undefined;
+}
 
 /** Applies groups of operations in order, in this thread or in another. */
 interface GroupWriter {
@@ -30,6 +36,8 @@ interface GroupWriter {
  * for the other. Each promise resolves only after its commit.
  */
 export class Database {
+  /** Upgrade of the store that was made when it was opened. */
+  readonly migration: Migration | undefined;
   readonly #reader: DatabaseSync;
   readonly #writer: GroupWriter;
   readonly #statements = new Map<string, StatementSync>();
@@ -39,23 +47,26 @@ export class Database {
   #closed = false;
   #gone = false;
 
-  private constructor(reader: DatabaseSync, writer: GroupWriter, file?: string) {
+  private constructor(reader: DatabaseSync, writer: GroupWriter, file?: OpenedFile) {
     this.#reader = reader;
     this.#writer = writer;
-    this.#file = file === undefined ? undefined : { path: file, ino: statSync(file, { bigint: true }).ino };
+    this.migration = file?.migration;
+    this.#file = file && { path: file.path, ino: statSync(file.path, { bigint: true }).ino };
   }
 
   /** @param file if `undefined`, the database is in memory, private to this process, and written in this thread */
-  static async open(file: string | undefined): Promise<Database> {
+  static async open(file: string | undefined, now = Date.now()): Promise<Database> {
     if (file === undefined) {
       const db = new DatabaseSync(":memory:");
       return new Database(db, inThisThread(new Writer(db)));
     }
+    const migration = await migrateStore(file, { now });
     // Opens the file here first, so that an unusable file fails with SQLite's own error and the reader finds the schema.
     const first = openToWrite(file);
     new Writer(first);
     first.close();
-    return new Database(new DatabaseSync(file, { timeout: 5_000 }), await inAnotherThread(file), file);
+    const reader = new DatabaseSync(file, { timeout: 5_000 });
+    return new Database(reader, await inAnotherThread(file), { path: file, migration });
   }
 
   /** Prepares a statement for reading and caches it. */

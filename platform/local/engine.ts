@@ -55,6 +55,7 @@ export async function openLocalEngine(options: LocalOptions): Promise<LocalEngin
   if (dir) createPrivateStore(dir);
   const bridgeKey = dir ? bridgeKeyIn(join(dir, "key")) : createSecretKey(Buffer.alloc(32, random.id()));
   const db = await Database.open(dir && join(dir, "bridge.db"));
+  if (db.migration) log({ step: "store-upgraded", ...db.migration });
   const store = new LocalStore(db);
   const clock = options.clock ?? systemClock(store.lastAccepted());
   const queue = new LocalQueue(db, clock);

@@ -1,5 +1,5 @@
-/** Version of the tables below. Increases with every change to them. */
-export const schemaVersion = 1;
+/** Version of the tables below. Increases with every change to them, which needs a step in `migrations.ts`. */
+export const schemaVersion = 2;
 
 /**
  * Tables of the embedded engine.
@@ -11,6 +11,8 @@ export const schemaVersion = 1;
  * - `packets` holds a packet's progress; `packet_bodies` holds the packet itself under the same `seq`.
  * - `ledger` groups entries by `owner`: `2 * seq` of their packet, or `2 * seq + 1` of their event.
  * - `dedup` needs no index, because it is read into memory when the store is opened.
+ * - `acceptance` has one row: the last position given in the order of acceptance.
+ * - `recorded` of an event is the time at which it was recorded, in µs since the epoch.
  * - Counts are read from an index, because reading the rows takes twenty times as long.
  */
 export const schema = `
@@ -46,6 +48,8 @@ CREATE TABLE IF NOT EXISTS packets (
   unsent INTEGER,
   strict_lane TEXT,
   strict_order INTEGER,
+  strict_source TEXT,
+  strict_sequence INTEGER,
   progress TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS packet_bodies (
@@ -66,14 +70,21 @@ CREATE TABLE IF NOT EXISTS events (
   status TEXT NOT NULL,
   unsent INTEGER,
   type TEXT,
-  accepted INTEGER NOT NULL,
+  recorded INTEGER NOT NULL,
   duplicates INTEGER NOT NULL,
   value TEXT NOT NULL,
   event TEXT
 );
 CREATE INDEX IF NOT EXISTS events_by_type ON events (type, seq);
 CREATE INDEX IF NOT EXISTS events_by_status ON events (status, duplicates);
-CREATE INDEX IF NOT EXISTS events_unsent ON events (accepted) WHERE unsent = 1;
+CREATE INDEX IF NOT EXISTS events_unsent ON events (recorded) WHERE unsent = 1;
+
+CREATE TABLE IF NOT EXISTS reservations (
+  connector TEXT NOT NULL,
+  accepted INTEGER NOT NULL,
+  event TEXT NOT NULL,
+  PRIMARY KEY (connector, accepted, event)
+) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS documents (
   id TEXT NOT NULL,

@@ -1,5 +1,5 @@
 import type { SourceEvent } from "../../bridge/model/event.ts";
-import type { EventRecord } from "../../bridge/model/event-record.ts";
+import { type EventRecord, recordedMicrosOf } from "../../bridge/model/event-record.ts";
 import type { Job } from "../../bridge/model/job.ts";
 import { eventStatuses, isClosed, type LedgerEntry, type Status, statuses } from "../../bridge/model/ledger-entry.ts";
 import { type Packet, strictOrder } from "../../bridge/model/packet.ts";
@@ -175,7 +175,7 @@ export class LocalStore implements StorePort {
 
   async unsentEvents(before: number, limit: number): Promise<FoundEvent[]> {
     return this.#db
-      .sql("SELECT seq, id, value, event FROM events WHERE unsent = 1 AND accepted < ? ORDER BY accepted LIMIT ?")
+      .sql("SELECT seq, id, value, event FROM events WHERE unsent = 1 AND recorded < ? ORDER BY recorded LIMIT ?")
       .all(before, limit)
       .map(foundEvent);
   }
@@ -185,8 +185,8 @@ export class LocalStore implements StorePort {
     const filters = [
       newestFirst ? "seq < :after" : "seq > :after",
       ...(type === undefined ? [] : ["type = :type"]),
-      ...(from === undefined ? [] : ["accepted >= :from"]),
-      ...(to === undefined ? [] : ["accepted < :to"]),
+      ...(from === undefined ? [] : ["recorded >= :from"]),
+      ...(to === undefined ? [] : ["recorded < :to"]),
     ];
     return this.#db
       .sql(
@@ -212,12 +212,9 @@ export class LocalStore implements StorePort {
       .map(({ etag, value }) => ({ etag: etag as number, value: JSON.parse(value as string) as Job }));
   }
 
-  /** Returns the latest time of acceptance in µs. A clock that was set back must not make a later event look older. */
+  /** Returns the last position given in the order of acceptance. */
   lastAccepted(): number {
-    return (
-      (this.#db.sql("SELECT max(accepted) AS at FROM (SELECT accepted FROM events ORDER BY seq DESC LIMIT 1000)").get()
-        ?.at as number | null) ?? 0
-    );
+    return this.#db.sql("SELECT last FROM acceptance").get()?.last as number;
   }
 
   async chain(id: string): Promise<LedgerEntry[]> {
@@ -317,7 +314,7 @@ function rowPut(put: Put): RowPut {
         status: value.status,
         unsent: value.unsent ? 1 : null,
         type: event?.type ?? null,
-        accepted: value.accepted,
+        recorded: recordedMicrosOf(value),
         duplicates: value.duplicates,
         value: JSON.stringify(value),
         // Written once: an event never changes, until it is erased.

@@ -20,7 +20,8 @@ export interface EventColumns {
   readonly status: string;
   readonly unsent: number | null;
   readonly type: string | null;
-  readonly accepted: number;
+  /** µs since the epoch */
+  readonly recorded: number;
   readonly duplicates: number;
   readonly value: string;
   readonly event: string | null;
@@ -100,17 +101,14 @@ export class Writer {
 
   /**
    * @param db opened by the caller, because an in-memory database is shared with the reader
-   * @throws {Error} if the store was created with another version of the schema
+   * @throws {Error} if the store has another version of the schema; see `migrateStore`
    */
   constructor(db: DatabaseSync) {
     this.#db = db;
     const { user_version: found } = db.prepare("PRAGMA user_version").get() as { user_version: number };
     const isNew = db.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get() === undefined;
-    if (!isNew && found !== schemaVersion) {
-      throw new Error(
-        `the store has schema version ${found}, but this bridge needs ${schemaVersion}; use the bridge that created it, or another --dir`,
-      );
-    }
+    if (!isNew && found !== schemaVersion)
+      throw new Error(`the store has schema version ${found}, not ${schemaVersion}`);
     db.exec(`${schema} PRAGMA user_version = ${schemaVersion};`);
   }
 
@@ -259,13 +257,13 @@ export class Writer {
 
   #insertEvent(row: EventColumns): number {
     return this.#run(
-      `INSERT OR IGNORE INTO events (id, etag, status, unsent, type, accepted, duplicates, value, event)
+      `INSERT OR IGNORE INTO events (id, etag, status, unsent, type, recorded, duplicates, value, event)
        VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?)`,
       row.id,
       row.status,
       row.unsent,
       row.type,
-      row.accepted,
+      row.recorded,
       row.duplicates,
       row.value,
       row.event,

@@ -117,7 +117,7 @@ describe("database file", () => {
     older.close();
 
     await expect(Database.open(file)).rejects.toThrow(
-      /the store has schema version 0, .* use the bridge that created it/,
+      /has schema version 0, which no release of the bridge has created; choose another --dir/,
     );
   });
 
