@@ -36,7 +36,7 @@ export async function withBridge<T>(
   return await use(bridge);
 }
 
-/** Tells the operator on stderr that the store was upgraded, because going back needs the backup. */
+/** Reports to the operator on stderr that the store was upgraded, because going back needs the backup. */
 export function reportUpgrade(migration: LocalEngine["db"]["migration"]): void {
   if (!migration) return;
   const { from, to, backup } = migration;

@@ -103,7 +103,7 @@ describe("the migration of a store of schema 1", () => {
     }
   });
 
-  it("is done once, even if two processes begin at the same time", async () => {
+  it("happens once, even if two processes begin at the same time", async () => {
     using store = oldStore();
 
     const done = await Promise.all([1, 2, 3].map(() => migrateStore(store.file, { now })));
@@ -132,7 +132,7 @@ describe("the migration of a store of schema 1", () => {
     expect(readdirSync(store.path).filter((name) => name.endsWith(".part"))).toEqual([]);
   });
 
-  it("is refused while a bridge of an earlier release works on the store, and leaves the store unchanged", async () => {
+  it("fails while a bridge of an earlier release works on the store, and leaves the store unchanged", async () => {
     using store = oldStore();
     const lock = takeLock(join(store.path, "runner.lock"));
 
@@ -158,7 +158,7 @@ describe("the migration of a store of schema 1", () => {
     expect(versionOf(store.file)).toEqual({ user_version: 1 });
   });
 
-  it("is refused for a store of a newer release", async () => {
+  it("refuses a store of a newer release", async () => {
     using store = oldStore();
     const db = new DatabaseSync(store.file);
     db.exec("PRAGMA user_version = 99");
