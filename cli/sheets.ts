@@ -96,11 +96,13 @@ async function previewFile(
   const packets = await previewSheet(reading.sheet, source, { policy, nowMs: Date.now() });
   if (packets.some(({ held }) => held !== undefined)) setExitCode(exitCodes.no);
   if (json) return printJson(packets);
-  if (packets.length === 0) console.log("no packets: the sheet does not match this event, or nothing changed");
-  for (const { target, connector, entity, action, fields, governance, held } of packets) {
+  if (packets.length === 0) console.log("no packets: the sheet does not match this event, or maps none of its fields");
+  for (const { target, connector, entity, action, fields, unchanged, governance, held } of packets) {
     console.log(
       `${target} (${connector})  ${action} ${entity}  ${JSON.stringify(fields)}${held ? `  HELD: ${held}` : ""}`,
     );
+    if (unchanged)
+      console.log(`    unchanged: ${unchanged.join(", ")}; sent only if the target is not known to hold it`);
     for (const decision of governance)
       console.log(`    governance: ${decision.action} ${decision.field} (${decision.rule})`);
   }

@@ -216,6 +216,7 @@ export interface PreviewedPacket {
   readonly entity: string;
   readonly action: "upsert" | "delete";
   readonly fields: Fields;
+  readonly unchanged?: readonly string[];
   readonly governance: readonly FieldDecision[];
   readonly held?: string;
 }

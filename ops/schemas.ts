@@ -222,6 +222,16 @@ export const triedPacket = z
     fields: z
       .record(z.string(), anyJson)
       .describe("The fields as they would be sent, without those that governance blocks."),
+    unchanged: z
+      .array(z.string())
+      .optional()
+      .describe(
+        "The fields whose previous value in the event is equal. Sent only if the target is not known to hold it.",
+      ),
+    nothingNew: z
+      .literal(true)
+      .optional()
+      .describe("Set if nothing is sent to a target that is known to hold the event's previous values."),
     governance: z.array(fieldDecision),
     held: z.string().optional(),
   })

@@ -108,5 +108,12 @@ export function triedOf(packet: PreviewedPacket): z.input<typeof triedPacket> {
   const blocked = new Set(packet.governance.flatMap(({ action, field }) => (action === "block" ? [field] : [])));
   const fields = Object.fromEntries(Object.entries(packet.fields).filter(([field]) => !blocked.has(field)));
   const governance = packet.governance.map((decision) => ({ ...decision, kinds: [...decision.kinds] }));
-  return { ...packet, entity: withoutPersonalData(packet.entity), fields, governance };
+  const { unchanged, ...rest } = packet;
+  return {
+    ...rest,
+    ...(unchanged && { unchanged: [...unchanged] }),
+    entity: withoutPersonalData(packet.entity),
+    fields,
+    governance,
+  };
 }

@@ -1,4 +1,4 @@
-import { mapEvent } from "../mapping/map-event.ts";
+import { changedFields, mapEvent } from "../mapping/map-event.ts";
 import { convertedSource, inboundPrefix, type SourceEvent } from "../model/event.ts";
 import { nest } from "../values/field-path.ts";
 import { bodyText } from "../values/json.ts";
@@ -27,6 +27,8 @@ export async function convert({ key, event, matches, acceptedMs }: Plan): Promis
     if (target.publish === undefined) continue;
     for (const payload of await mapEvent(event, match, acceptedMs)) {
       if (payload.issue !== undefined) return { issue: `${sheet.name}.${target.name}: ${payload.issue}` };
+      const fields = changedFields(payload);
+      if (!fields) continue;
       events.push({
         id: [key, sheet.name, target.name, ...(payload.element === undefined ? [] : [payload.element])].join("."),
         source: `${convertedSource}${origin}`,
@@ -36,7 +38,7 @@ export async function convert({ key, event, matches, acceptedMs }: Plan): Promis
         ...(event.time !== undefined && { time: event.time }),
         ...(event.sequence !== undefined && { sequence: event.sequence }),
         origin,
-        data: nest(payload.fields),
+        data: nest(fields),
       });
     }
   }

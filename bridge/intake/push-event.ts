@@ -11,7 +11,7 @@ import { plan } from "./plan.ts";
  * Sends a recorded event through a sheet built in code. Mapping, governance, recording and order are the same as for a
  * sheet from the folder. Pushing the same event again creates no new packet.
  *
- * @returns the packets' ids; none if no mapped field changed
+ * @returns the packets' ids; none if the event has no mapped field
  * @throws {Error} if the event is not recorded or its body was erased
  */
 export async function push(engine: Engine, eventKey: string, sheet: Sheet): Promise<string[]> {

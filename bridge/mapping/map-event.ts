@@ -14,6 +14,11 @@ export interface MappedPayload extends Match {
   readonly at?: number;
   /** Flat fields; a dot in a name means nesting in the request body. */
   readonly fields: JsonObject;
+  /**
+   * Names of fields whose previous value in the event equals the new one. They are part of the payload: the event's
+   * previous value may never have reached this target. Delivery drops a field only if the target is known to hold it.
+   */
+  readonly unchanged?: readonly string[];
   /** Reason the packet is recorded as held. */
   readonly issue?: string;
 }
@@ -24,10 +29,9 @@ export type Element =
   | { readonly number: number; readonly issue: string };
 
 /**
- * Maps an event for one target. Returns one payload per entity, or none if nothing changed.
+ * Maps an event for one target. Returns one payload per entity, or none if the event has no mapped field.
  *
- * Fields absent from the event are absent from the payload, and null stays null. With `send: changed`, a field is
- * omitted if the event has a previous value that equals the new one.
+ * Fields absent from the event are absent from the payload, and null stays null.
  *
  * An element that cannot be mapped becomes a payload with an `issue`, so that the roster's other elements are still
  * sent.
@@ -103,29 +107,46 @@ function withElement(payloads: readonly MappedPayload[], { number, ...element }:
   return payloads.map((payload) => ({ ...payload, element: number, ...at }));
 }
 
-function payloadsOf(match: Match, entity: string, fields: JsonObject): MappedPayload[] {
+/** Mapped fields of one record, and the names of those that the event says are unchanged. */
+interface MappedFields {
+  readonly fields: JsonObject;
+  readonly unchanged: readonly string[];
+}
+
+function payloadsOf(match: Match, entity: string, { fields, unchanged }: MappedFields): MappedPayload[] {
   const { target } = match;
   if (target.send === "full") {
     const missing = target.fields.find((field) => !Object.hasOwn(fields, field.to));
     if (missing) return [heldPayload(match, entity, `send: full needs ${missing.from}, which the event does not have`)];
   }
   if (Object.keys(fields).length === 0 && target.action === "upsert") return [];
-  return [{ ...match, entity, fields: withFixedFields(fields, target) }];
+  const all = Object.assign(fields, target.set);
+  return [{ ...match, entity, fields: all, ...(unchanged.length > 0 && { unchanged }) }];
 }
 
-function withFixedFields(fields: JsonObject, target: Target): JsonObject {
-  return Object.assign(fields, target.set);
+/**
+ * Returns the fields of a payload that a target gets if it already holds the previous values of the event, or
+ * `undefined` if nothing is left but the sheet's fixed fields.
+ */
+export function changedFields({ target, fields, unchanged }: MappedPayload): JsonObject | undefined {
+  if (!unchanged) return fields;
+  const same = new Set(unchanged);
+  const changed = Object.entries(fields).filter(([name]) => !same.has(name));
+  const isFixed = ([name]: [string, Json]) => Object.hasOwn(target.set, name);
+  return changed.every(isFixed) ? undefined : Object.fromEntries(changed);
 }
 
 /** Maps a record for a target without expressions: field names change, values do not. */
-export function renameFields(record: JsonObject, target: Target): JsonObject {
+export function renameFields(record: JsonObject, target: Target): MappedFields {
   const fields: JsonObject = {};
+  const unchanged: string[] = [];
   for (const field of target.fields) {
     const value = field.read(record);
-    if (value === undefined || isUnchanged(field, value, record, target)) continue;
+    if (value === undefined) continue;
     fields[field.to] = value;
+    if (isUnchanged(field, value, record, target)) unchanged.push(field.to);
   }
-  return fields;
+  return { fields, unchanged };
 }
 
 /** One entity and the data that is mapped for it: the event's, or an element of its roster. */
@@ -142,9 +163,11 @@ async function computePayloads(
 ): Promise<MappedPayload[]> {
   const { target } = match;
   const fields: JsonObject = {};
+  const unchanged: string[] = [];
   for (const field of target.fields) {
     const value = field.read(record);
-    if (value === undefined || isUnchanged(field, value, record, target)) continue;
+    if (value === undefined) continue;
+    if (isUnchanged(field, value, record, target)) unchanged.push(field.to);
     // Null clears the target's field, without evaluating the expression.
     if (!field.with || value === null) {
       fields[field.to] = value;
@@ -159,7 +182,7 @@ async function computePayloads(
       return [heldPayload(match, entity, `${field.from}: ${error.message}`)];
     }
   }
-  return payloadsOf(match, entity, fields);
+  return payloadsOf(match, entity, { fields, unchanged });
 }
 
 function isUnchanged(field: FieldPlan, value: Json, record: JsonObject, target: Target): boolean {

@@ -5,7 +5,7 @@ import { checkEvent, type SourceEvent } from "../model/event.ts";
 import type { SheetExample } from "../model/sheet-document.ts";
 import { isPlainName, type Json, type JsonObject, jsonEqual } from "../values/json.ts";
 import type { Sheet } from "./compile-sheet.ts";
-import { type Element, mapEvent } from "./map-event.ts";
+import { changedFields, type Element, mapEvent } from "./map-event.ts";
 import { type Match, match } from "./match-targets.ts";
 
 /** Key for the pseudonyms in previews, which differ from those that a bridge sends. */
@@ -19,6 +19,10 @@ export interface PreviewedPacket {
   readonly action: "upsert" | "delete";
   /** The fields after vetting. */
   readonly fields: JsonObject;
+  /** Names of the fields that are sent only if the target is not known to hold them; see `MappedPayload`. */
+  readonly unchanged?: readonly string[];
+  /** True if nothing is sent to a target that is known to hold the event's previous values. */
+  readonly nothingNew?: true;
   readonly governance: readonly FieldDecision[];
   /** Reason the packet would be held. */
   readonly held?: string;
@@ -55,6 +59,8 @@ export async function previewSheet(
         entity: payload.entity,
         action: payload.target.action,
         fields,
+        ...(payload.unchanged && { unchanged: payload.unchanged }),
+        ...(changedFields(payload) === undefined && { nothingNew: true }),
         governance: decisions,
         ...(held !== undefined && { held }),
       });
@@ -122,7 +128,7 @@ async function testExample(sheet: Sheet, example: SheetExample, policy: Policy):
     const made = packets.filter((packet) => packet.target === target);
     const held = made.find((packet) => packet.held !== undefined);
     if (held) return [{ message: `${target}: ${held.held}` }];
-    const got = made.map(({ fields }) => fields);
+    const got = made.filter(({ nothingNew }) => !nothingNew).map(withoutUnchanged);
     const wanted = expected === null ? [] : ([expected].flat() as JsonObject[]);
     if (jsonEqual(got, wanted)) return [];
     return [
@@ -132,6 +138,11 @@ async function testExample(sheet: Sheet, example: SheetExample, policy: Policy):
       },
     ];
   });
+}
+
+/** Returns the fields that a target gets if it already holds the event's previous values. */
+function withoutUnchanged({ fields, unchanged = [] }: PreviewedPacket): JsonObject {
+  return Object.fromEntries(Object.entries(fields).filter(([name]) => !unchanged.includes(name)));
 }
 
 /** Lists the differing fields, or states the differing numbers of packets. */

@@ -360,6 +360,9 @@ function PacketComparison({ before, after }: PacketComparisonProps) {
         {packet.action === "delete" && <span class="badge warn">deletes the record</span>}
       </p>
       <FieldsDiff before={before?.fields ?? {}} after={after?.fields ?? {}} />
+      {after?.unchanged && (
+        <p class="quiet">Unchanged, sent only if the target is not known to hold it: {after.unchanged.join(", ")}.</p>
+      )}
       {after && <Governance decisions={after.governance} />}
       {after?.held !== undefined && <p class="bad-text">It would be held: {after.held}.</p>}
     </div>

@@ -52,9 +52,9 @@ describe("push", () => {
     expect((await core.only()).progress.status).toBe("HELD");
   });
 
-  it("sends nothing if no mapped field changed", async () => {
+  it("creates no packet if the event has no mapped field", async () => {
     await using core = await aCore();
-    await core.emit({ id: "1", type: "anything", data: { rate: 7, old_rate: 7 } });
+    await core.emit({ id: "1", type: "anything", data: { other: 7 } });
     await core.map();
 
     expect(await push(core.engine, key("1"), sheet())).toEqual([]);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type MappedPayload, mapEvent } from "../../../bridge/mapping/map-event.ts";
+import { changedFields, type MappedPayload, mapEvent } from "../../../bridge/mapping/map-event.ts";
 import { match } from "../../../bridge/mapping/match-targets.ts";
 import type { SourceEvent } from "../../../bridge/model/event.ts";
 import type { JsonObject } from "../../../bridge/values/json.ts";
@@ -15,8 +15,10 @@ async function mapped(target: string, event: Partial<SourceEvent>, top = ""): Pr
   return mapEvent(anEvent({ type: "t", ...event }), found, noon);
 }
 
+/** Returns the fields that a target gets if it already holds the event's previous values. */
 async function fieldsOf(target: string, data: JsonObject): Promise<JsonObject | undefined> {
-  return (await mapped(target, { data }))[0]?.fields;
+  const [payload] = await mapped(target, { data });
+  return payload && changedFields(payload);
 }
 
 describe("mapping", () => {
@@ -35,18 +37,23 @@ describe("mapping", () => {
     ["reads list items by index", "map: { a.0: y }", { a: [7] }, { y: 7 }],
     ["keeps a dotted target field flat", "map: { x: a.b }", { x: 1 }, { "a.b": 1 }],
     ["ignores inherited properties", "map: { toString: y, x: z }", { x: 1 }, { z: 1 }],
-    ["drops new_x if it equals old_x", "map: { new_rate: y }", { new_rate: 5, old_rate: 5 }, undefined],
+    ["marks new_x as unchanged if it equals old_x", "map: { new_rate: y }", { new_rate: 5, old_rate: 5 }, undefined],
     ["keeps new_x if it differs from old_x", "map: { new_rate: y }", { new_rate: 5, old_rate: 6 }, { y: 5 }],
-    ["drops x if it equals old_x", "map: { rate: y }", { rate: 5, old_rate: 5 }, undefined],
+    ["marks x as unchanged if it equals old_x", "map: { rate: y }", { rate: 5, old_rate: 5 }, undefined],
     [
-      "drops x if it equals previous.x",
+      "marks x as unchanged if it equals previous.x",
       "map: { rate: y }",
       { rate: { a: [1] }, previous: { rate: { a: [1] } } },
       undefined,
     ],
     ["keeps x if it differs from previous.x", "map: { rate: y }", { rate: 5, previous: { rate: null } }, { y: 5 }],
     ["compares new_x with previous.x", "map: { new_rate: y }", { new_rate: 5, previous: { rate: 5 } }, undefined],
-    ["drops null if the previous value is null", "map: { rate: y }", { rate: null, old_rate: null }, undefined],
+    [
+      "marks null as unchanged if the previous value is null",
+      "map: { rate: y }",
+      { rate: null, old_rate: null },
+      undefined,
+    ],
     ["keeps null if there was a previous value", "map: { rate: y }", { rate: null, old_rate: 5 }, { y: null }],
     ["finds old_x next to a nested new_x", "map: { a.new_rate: y }", { a: { new_rate: 1, old_rate: 1 } }, undefined],
     ["distinguishes 1 from the text 1", "map: { rate: y }", { rate: 1, old_rate: "1" }, { y: 1 }],
@@ -66,7 +73,7 @@ describe("mapping", () => {
       { y: null },
     ],
     [
-      "includes unchanged fields with send: full",
+      "marks no field as unchanged with send: full",
       "map: { x: x, z: z }, send: full",
       { x: 1, old_x: 1, z: 2 },
       { x: 1, z: 2 },
@@ -74,6 +81,19 @@ describe("mapping", () => {
     ["returns a payload without fields for action: delete", "action: delete", { other: 1 }, {}],
   ])("%s", async (_, target, data, expected) => {
     expect(await fieldsOf(target, data)).toEqual(expected);
+  });
+
+  it("keeps fields that the event says are unchanged, and names them", async () => {
+    for (const rule of ["rate", "{ to: rate, with: $ }"]) {
+      const target = `map: { rate: ${rule}, city: city }, set: { origin: HMS }`;
+      const [some] = await mapped(target, { data: { rate: 5, old_rate: 5, city: "Denver" } });
+      const [all] = await mapped(target, { data: { rate: 5, old_rate: 5 } });
+
+      expect(some).toMatchObject({ fields: { rate: 5, city: "Denver", origin: "HMS" }, unchanged: ["rate"] });
+      expect(changedFields(some as MappedPayload)).toEqual({ city: "Denver", origin: "HMS" });
+      expect(all).toMatchObject({ fields: { rate: 5, origin: "HMS" }, unchanged: ["rate"] });
+      expect(changedFields(all as MappedPayload)).toBeUndefined();
+    }
   });
 
   it("holds a packet with send: full if a field is missing", async () => {
@@ -151,6 +171,7 @@ describe("mapping", () => {
         ["a", { desk: 1 }, undefined],
         ["data.people[1]", {}, "data.people[1] "],
         ["data.people[2]", {}, "data.people[2] "],
+        ["b", { desk: 3 }, undefined],
         ["true", { desk: 4 }, undefined],
       ]);
     }
