@@ -15,9 +15,10 @@ import { createPacketRecord } from "../recording/transitions.ts";
 import { writeTransition } from "../recording/write-transition.ts";
 import { type AcquirePermit, type CallBatcher, createCallBatcher } from "./call-batcher.ts";
 import { healthOf, isDown } from "./circuit-breaker.ts";
+import { readNewerValues } from "./newer-values.ts";
 import { noticeOrder } from "./order-notice.ts";
 import { conflict, delayFor, done, type PacketResult } from "./packet-result.ts";
-import { park, settle, settleUnsent } from "./settle.ts";
+import { holdUnsent, park, settle, settleUnsent } from "./settle.ts";
 import { emptyShadow, type Reconciliation, reconcile } from "./shadow.ts";
 import { type KnownShadow, type LoadedPacket, readShadow, shadowKeyOf } from "./shadow-store.ts";
 
@@ -189,7 +190,8 @@ async function processPacket(lane: LaneContext, loaded: LoadedPacket): Promise<P
       "an attempt was interrupted; the packet may have reached the target, which cannot detect duplicates",
     );
     const { connector, owner } = worker;
-    return settle(engine, loaded, { connector, owner, outcome, roundTripMs: 0, inDoubt });
+    const { action } = packet;
+    return settle(engine, loaded, { connector, owner, outcome, roundTripMs: 0, inDoubt, action });
   }
   if (inDoubt && packet.order === "latest" && progress.lease?.shadow !== (shadow?.etag ?? 0)) {
     return resendWithNewKey(engine, stored);
@@ -204,10 +206,34 @@ async function processPacket(lane: LaneContext, loaded: LoadedPacket): Promise<P
   if (packet.order === "strict") return claimAndSend(lane, loaded, packet);
 
   await noticeOrder(engine, loaded);
+  return sendWhatIsLeft(lane, loaded);
+}
+
+/** Sends the part of a packet that the target does not hold yet, or closes or holds the packet. */
+async function sendWhatIsLeft(lane: LaneContext, loaded: LoadedPacket): Promise<PacketResult> {
+  const { engine } = lane;
+  const { packet } = loaded.stored.value;
   const left = reconcileWith(engine, loaded);
-  return left.kind === "send"
-    ? claimAndSend(lane, loaded, { ...packet, fields: left.fields })
-    : settleUnsent(engine, loaded, left.kind);
+  switch (left.kind) {
+    case "send": {
+      const { kind: _, ...changes } = left;
+      return claimAndSend(lane, loaded, { ...packet, ...changes });
+    }
+    case "blend": {
+      const newer = await readNewerValues(engine, left.newer);
+      if (!newer.ok) return holdUnsent(engine, loaded, { code: "incomplete", reason: newer.reason });
+      return claimAndSend(lane, loaded, { ...packet, fields: { ...packet.fields, ...newer.fields } });
+    }
+    case "tie":
+      return holdUnsent(engine, loaded, { code: "tie", reason: tieReason(left) });
+    default:
+      return settleUnsent(engine, loaded, left.kind);
+  }
+}
+
+function tieReason({ names, by }: Extract<Reconciliation, { kind: "tie" }>): string {
+  const fields = names.join(", ");
+  return `${by} of the same event sent another value of ${fields}; let one sheet write ${fields}, then edit or discard this packet`;
 }
 
 function reconcileWith(engine: Engine, { stored, shadow, health }: LoadedPacket): Reconciliation {
@@ -292,7 +318,8 @@ async function claimAndSend(lane: LaneContext, loaded: LoadedPacket, toSend: Pac
   const { connector, owner } = worker;
   const roundTripMs = clock.now() - startedAt;
   const inDoubt = stored.value.progress.lease !== undefined;
-  return settle(engine, { ...loaded, stored: leased }, { connector, owner, outcome, roundTripMs, inDoubt });
+  const { action } = toSend;
+  return settle(engine, { ...loaded, stored: leased }, { connector, owner, outcome, roundTripMs, inDoubt, action });
 }
 
 /** Writes a packet's progress without a ledger entry. Returns undefined if the packet was changed since it was read. */

@@ -2,6 +2,7 @@ import type { Engine } from "../engine.ts";
 import { type Connector, connectorId } from "../model/connector.ts";
 import { type Facts, isClosed } from "../model/ledger-entry.ts";
 import { type Outcome, retryCodeOf } from "../model/outcome.ts";
+import type { Packet } from "../model/packet.ts";
 import type { PacketRecord, Progress } from "../model/packet-record.ts";
 import { messageOf, putOf } from "../recording/enqueue.ts";
 import { transitionPacket } from "../recording/transitions.ts";
@@ -26,12 +27,14 @@ export interface Attempt {
   readonly roundTripMs: number;
   /** True if an earlier attempt was interrupted and may have landed. */
   readonly inDoubt: boolean;
+  /** Action that was sent; see `Reconciliation`. */
+  readonly action: Packet["action"];
 }
 
 /** Reason for holding a packet. */
 interface HoldReason {
   /** Code in the ledger and the log. */
-  readonly code: "refused" | "unknown" | "expired";
+  readonly code: "refused" | "unknown" | "expired" | "incomplete" | "tie";
   /** Text shown to the operator. */
   readonly reason: string;
   /** The target's answer. */
@@ -126,7 +129,7 @@ async function settleOnce(engine: Engine, loaded: LoadedPacket, attempt: Attempt
         // The address at the target is omitted because it may contain the entity.
         facts: factsOf(loaded, attempt),
         progress: { delivery },
-        puts: putsAfterDelivery(engine, loaded),
+        puts: putsAfterDelivery(engine, loaded, attempt.action),
       });
       return written === "written" ? done : conflict;
     }
@@ -151,6 +154,23 @@ async function hold(
     facts: { ...factsOf(loaded, attempt), reason: code },
     progress: { ...(answer !== undefined && { answer }), reason },
     puts: mayHaveLanded(attempt) ? putsAfterDoubt(engine, loaded) : putsAfterRefusal(loaded),
+  });
+  if (written === "conflict") return conflict;
+  engine.log({ step: "held", packet: packet.id, connector: packet.connector, why: code });
+  return done;
+}
+
+/** Holds a packet that was not sent. The shadow stays as it is. */
+export async function holdUnsent(
+  engine: Engine,
+  loaded: LoadedPacket,
+  { code, reason }: HoldReason,
+): Promise<PacketResult> {
+  const { packet } = loaded.stored.value;
+  const written = await writeTransition(engine, loaded.stored, {
+    status: "HELD",
+    facts: { reason: code },
+    progress: { reason },
   });
   if (written === "conflict") return conflict;
   engine.log({ step: "held", packet: packet.id, connector: packet.connector, why: code });

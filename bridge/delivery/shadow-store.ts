@@ -47,11 +47,20 @@ export async function heldAtTarget(
   return (field) => (shadow ? beliefAbout(packet, field, shadow.value, key) : "unknown");
 }
 
-/** Returns the put that records a packet's values as held by the target. */
-export function putsAfterDelivery(engine: Engine, { stored, shadow, health }: LoadedPacket): Put[] {
+/**
+ * Returns the put that records a packet's values as held by the target.
+ *
+ * @param sent action that was sent; see `afterDelivery`
+ */
+export function putsAfterDelivery(
+  engine: Engine,
+  { stored, shadow, health }: LoadedPacket,
+  sent?: Packet["action"],
+): Put[] {
   const { packet } = stored.value;
   if (packet.order === "strict") return [];
-  return [shadowPut(packet, afterDelivery(packet, shadow?.value ?? emptyShadow, shadowKeyOf(engine, health)), shadow)];
+  const after = afterDelivery(packet, shadow?.value ?? emptyShadow, shadowKeyOf(engine, health), sent);
+  return [shadowPut(packet, after, shadow)];
 }
 
 /** Returns the put that records the version of a packet with nothing left to send, if that changes the shadow. */

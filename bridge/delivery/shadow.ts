@@ -1,10 +1,10 @@
 import type { KeyObject } from "node:crypto";
 import type { Packet } from "../model/packet.ts";
-import type { Shadow } from "../model/shadow.ts";
-import { compareVersions } from "../model/version.ts";
+import type { Shadow, ShadowField } from "../model/shadow.ts";
+import { compareVersions, type Version } from "../model/version.ts";
 import { canonicalJson } from "../values/canonical-json.ts";
 import { keyedHash } from "../values/ids.ts";
-import type { JsonObject } from "../values/json.ts";
+import type { Json, JsonObject } from "../values/json.ts";
 
 /** Shadow of an entity about which nothing is known. */
 export const emptyShadow: Shadow = { fields: {} };
@@ -16,41 +16,81 @@ export interface ShadowKey {
   readonly epoch: number;
 }
 
-/** Result of reconciling a packet: the fields left to send, or the packet's final status if there are none. */
+/** Result of reconciling a packet: what is left to send, or the packet's final status if nothing is. */
 export type Reconciliation =
-  | { readonly kind: "send"; readonly fields: JsonObject }
+  | {
+      readonly kind: "send";
+      readonly fields: JsonObject;
+      /** Set for a deletion that is sent as an upsert of nulls, because it clears only what is older than itself. */
+      readonly action?: "upsert";
+    }
+  | {
+      /** Some fields of a `send: full` packet are superseded. It is sent with their newer values. */
+      readonly kind: "blend";
+      /** Packets that wrote the newer values, by field. Undefined if the shadow does not know. */
+      readonly newer: ReadonlyMap<string, string | undefined>;
+    }
+  | {
+      /** Another packet of the same event wrote other values of these fields, so neither is newer. */
+      readonly kind: "tie";
+      readonly names: readonly string[];
+      readonly by: string | undefined;
+    }
   | { readonly kind: "SUPERSEDED" | "UNCHANGED" };
 
 /**
  * Drops the fields for which the target already holds a newer version (last writer wins, per field) or the same value.
  *
- * A `send: full` packet is reconciled as a whole. A deletion is superseded by any newer field and supersedes all older
- * ones.
+ * A `send: full` packet is sent whole or not at all. A deletion that something newer overtook still clears the fields
+ * that are older than it.
  */
 export function reconcile(packet: Packet, shadow: Shadow, key: ShadowKey): Reconciliation {
-  const isNewer = (version: Shadow["deleted"]) => version !== undefined && compareVersions(version, packet.version) > 0;
-  if (isNewer(shadow.deleted)) return { kind: "SUPERSEDED" };
+  if (isNewer(shadow.deleted, packet)) return { kind: "SUPERSEDED" };
+  return packet.action === "delete" ? reconcileDeletion(packet, shadow, key) : reconcileFields(packet, shadow, key);
+}
 
-  if (packet.action === "delete") {
-    if (Object.values(shadow.fields).some((field) => isNewer(field.version))) return { kind: "SUPERSEDED" };
-    const isDeleted = shadow.deleted !== undefined && !shadow.inDoubt && Object.keys(shadow.fields).length === 0;
+function isNewer(version: Version | undefined, packet: Packet): boolean {
+  return version !== undefined && compareVersions(version, packet.version) > 0;
+}
+
+function reconcileDeletion(packet: Packet, shadow: Shadow, key: ShadowKey): Reconciliation {
+  const held = Object.entries(shadow.fields);
+  const older = held.filter(([, { version }]) => !isNewer(version, packet));
+  if (older.length === held.length) {
+    const isDeleted = shadow.deleted !== undefined && !shadow.inDoubt && held.length === 0;
     return isDeleted && !packet.force ? { kind: "UNCHANGED" } : { kind: "send", fields: packet.fields };
   }
+  const left = older.filter(([name, { hash }]) => packet.force || hash !== hashOf(packet.shadow, key, name, null));
+  if (left.length === 0) return { kind: "SUPERSEDED" };
+  return { kind: "send", fields: Object.fromEntries(left.map(([name]) => [name, null])), action: "upsert" };
+}
 
+function reconcileFields(packet: Packet, shadow: Shadow, key: ShadowKey): Reconciliation {
   const hashes = hashesOf(packet, key);
   const fields: JsonObject = {};
-  let supersededFields = 0;
+  const newer = new Map<string, string | undefined>();
+  const tied: string[] = [];
   for (const [name, value] of Object.entries(packet.fields)) {
     const held = heldField(shadow, name);
-    if (held && compareVersions(held.version, packet.version) > 0) supersededFields++;
-    else if (packet.force || held?.hash !== hashes[name]) fields[name] = value;
+    if (held && isNewer(held.version, packet)) newer.set(name, held.by);
+    else if (packet.force || held?.hash !== hashes[name]) {
+      fields[name] = value;
+      if (held && isTie(held, packet)) tied.push(name);
+    }
   }
-  if (packet.send === "full") {
-    if (supersededFields > 0) return { kind: "SUPERSEDED" };
-    return Object.keys(fields).length > 0 ? { kind: "send", fields: packet.fields } : { kind: "UNCHANGED" };
-  }
-  if (Object.keys(fields).length > 0) return { kind: "send", fields };
-  return { kind: supersededFields > 0 ? "SUPERSEDED" : "UNCHANGED" };
+  const [tiedName] = tied;
+  if (tiedName !== undefined) return { kind: "tie", names: tied, by: heldField(shadow, tiedName)?.by };
+  if (Object.keys(fields).length === 0) return { kind: newer.size > 0 ? "SUPERSEDED" : "UNCHANGED" };
+  if (packet.send === "changed") return { kind: "send", fields };
+  return newer.size > 0 ? { kind: "blend", newer } : { kind: "send", fields: packet.fields };
+}
+
+/**
+ * Returns true if a field was last written by another packet of the same event. A revision is an operator's decision and
+ * ties with none.
+ */
+function isTie({ version, by, hash }: ShadowField, packet: Packet): boolean {
+  return hash !== undefined && by !== undefined && by !== packet.id && compareVersions(version, packet.version) === 0;
 }
 
 /**
@@ -67,15 +107,38 @@ export function beliefAbout(
   return held === hashesOf(packet, key)[field] ? "this" : "another";
 }
 
-/** Returns the shadow after a delivery, or after the target was found to hold the packet's values already. */
-export function afterDelivery(packet: Packet, shadow: Shadow, key: ShadowKey): Shadow {
-  if (packet.action === "delete") return { fields: {}, deleted: packet.version };
+/**
+ * Returns the shadow after a delivery, or after the target was found to hold the packet's values already.
+ *
+ * @param sent action that was sent: `upsert` for a deletion that only cleared fields
+ */
+export function afterDelivery(
+  packet: Packet,
+  shadow: Shadow,
+  key: ShadowKey,
+  sent: Packet["action"] = packet.action,
+): Shadow {
+  const { version, id: by } = packet;
+  if (packet.action === "delete") return afterDeletion(packet, shadow, key, sent);
   const fields = { ...shadow.fields };
   for (const [name, hash] of Object.entries(hashesOf(packet, key))) {
-    const held = heldField(shadow, name);
-    if (!held || compareVersions(held.version, packet.version) <= 0) fields[name] = { version: packet.version, hash };
+    if (!isNewer(heldField(shadow, name)?.version, packet)) fields[name] = { version, hash, by };
   }
   return { ...shadow, fields };
+}
+
+function afterDeletion(packet: Packet, shadow: Shadow, key: ShadowKey, sent: Packet["action"]): Shadow {
+  const { version } = packet;
+  const held = Object.entries(shadow.fields);
+  const newer = held.filter((field) => isNewer(field[1].version, packet));
+  if (newer.length === 0) return { fields: {}, deleted: version };
+  const deleted = shadow.deleted && isNewer(shadow.deleted, packet) ? shadow.deleted : version;
+  // The record was deleted although newer values had been sent meanwhile, in an order that is not known.
+  if (sent === "delete") return { ...forgotten({ fields: Object.fromEntries(newer) }), deleted, inDoubt: true };
+  const cleared = held
+    .filter((field) => !newer.includes(field))
+    .map(([name]) => [name, { version, hash: hashOf(packet.shadow, key, name, null) }] as const);
+  return { ...shadow, fields: Object.fromEntries([...newer, ...cleared]), deleted };
 }
 
 /**
@@ -86,18 +149,18 @@ export function afterDelivery(packet: Packet, shadow: Shadow, key: ShadowKey): S
  * repair that because the target ignores repeated idempotency keys.
  */
 export function afterDoubt(packet: Packet, shadow: Shadow, key: ShadowKey): Shadow {
-  const { version } = packet;
-  const isNotNewer = (other: Shadow["deleted"]) => other === undefined || compareVersions(other, version) <= 0;
+  const { version, id: by } = packet;
   if (packet.action === "delete") {
     const fields = forgotten(shadow).fields;
-    return isNotNewer(shadow.deleted) ? { fields, deleted: version, inDoubt: true } : { ...shadow, fields };
+    return isNewer(shadow.deleted, packet) ? { ...shadow, fields } : { fields, deleted: version, inDoubt: true };
   }
   const fields = { ...shadow.fields };
   for (const [name, hash] of Object.entries(hashesOf(packet, key))) {
     const held = heldField(shadow, name);
-    if (!isNotNewer(held?.version)) continue;
+    if (isNewer(held?.version, packet)) continue;
     // A field whose value the target already held was not sent, so its hash is still right.
-    fields[name] = held?.hash === hash && !packet.force && packet.send === "changed" ? { version, hash } : { version };
+    const isUnsent = held?.hash === hash && !packet.force && packet.send === "changed";
+    fields[name] = { version, by, ...(isUnsent && { hash }) };
   }
   return { ...shadow, fields };
 }
@@ -113,17 +176,21 @@ export function afterRefusal(packet: Packet, shadow: Shadow): Shadow {
   const fields = { ...shadow.fields };
   for (const name of Object.keys(packet.fields)) {
     // The upsert may have recreated a deleted record. Without a field in the shadow, a later deletion would be skipped.
-    const version = heldField(shadow, name)?.version ?? shadow.deleted;
-    if (version) fields[name] = { version };
+    const { hash: _, ...field } = heldField(shadow, name) ?? { version: shadow.deleted };
+    if (field.version) fields[name] = { ...field, version: field.version };
   }
   return { ...shadow, fields };
 }
 
 /**
  * Returns the shadow after a packet with nothing left to send: a field that already holds the packet's value takes its
- * version. Returns the given object if no field changes.
+ * version, and a superseded deletion is noted, so that nothing older is sent. Returns the given object if nothing
+ * changes.
  */
 export function afterNothingSent(packet: Packet, shadow: Shadow, key: ShadowKey): Shadow {
+  if (packet.action === "delete") {
+    return isNewer(shadow.deleted, packet) ? shadow : { ...shadow, deleted: packet.version };
+  }
   const updates = Object.entries(hashesOf(packet, key)).flatMap(([name, hash]) => {
     const held = heldField(shadow, name);
     const isOlder = held && compareVersions(held.version, packet.version) < 0;
@@ -133,7 +200,7 @@ export function afterNothingSent(packet: Packet, shadow: Shadow, key: ShadowKey)
 }
 
 /** Reads only own properties: a field may be called `toString`. */
-function heldField(shadow: Shadow, name: string): Shadow["fields"][string] | undefined {
+function heldField(shadow: Shadow, name: string): ShadowField | undefined {
   return Object.hasOwn(shadow.fields, name) ? shadow.fields[name] : undefined;
 }
 
@@ -141,7 +208,7 @@ function heldField(shadow: Shadow, name: string): Shadow["fields"][string] | und
  * Returns a shadow without hashes, so that every value is sent again: others may have changed the record at the target.
  */
 export function forgotten(shadow: Shadow): Shadow {
-  const fields = Object.entries(shadow.fields).map(([name, { version }]) => [name, { version }] as const);
+  const fields = Object.entries(shadow.fields).map(([name, { hash: _, ...field }]) => [name, field] as const);
   return { ...shadow, fields: Object.fromEntries(fields), ...(shadow.deleted && { inDoubt: true }) };
 }
 
@@ -155,13 +222,13 @@ const cachedHashes = new WeakMap<
 function hashesOf(packet: Packet, key: ShadowKey): Readonly<Record<string, string>> {
   const cached = cachedHashes.get(packet);
   if (cached?.key.bridgeKey === key.bridgeKey && cached.key.epoch === key.epoch) return cached.hashes;
-  const epoch = key.epoch === 0 ? [] : [String(key.epoch)];
   const hashes = Object.fromEntries(
-    Object.entries(packet.fields).map(([name, value]) => [
-      name,
-      keyedHash(key.bridgeKey, packet.shadow, name, canonicalJson(value), ...epoch),
-    ]),
+    Object.entries(packet.fields).map(([name, value]) => [name, hashOf(packet.shadow, key, name, value)]),
   );
   cachedHashes.set(packet, { key, hashes });
   return hashes;
+}
+
+function hashOf(shadow: string, { bridgeKey, epoch }: ShadowKey, field: string, value: Json): string {
+  return keyedHash(bridgeKey, shadow, field, canonicalJson(value), ...(epoch === 0 ? [] : [String(epoch)]));
 }

@@ -205,15 +205,14 @@ function allEqual(binds: Binds, row: readonly ColumnValue[]): string {
 }
 
 /** Returns the fields of a packet that are newer than the row, or undefined if nothing in the packet is newer. */
-function newerFields({ action, send, fields, version }: Packet, held: Versions): string[] | undefined {
+function newerFields({ action, fields, version }: Packet, held: Versions): string[] | undefined {
   const isNewer = (than: Version | undefined) => than === undefined || compareVersions(than, version) <= 0;
   const versionOf = (field: string) => (Object.hasOwn(held.fields, field) ? held.fields[field] : undefined);
   if (!isNewer(held.deleted)) return undefined;
   if (action === "delete") return Object.values(held.fields).every(isNewer) ? [] : undefined;
-  const names = Object.keys(fields);
-  const newer = names.filter((field) => isNewer(versionOf(field)));
-  const whole = send === "full" && newer.length < names.length;
-  return newer.length === 0 || whole ? undefined : newer;
+  // A full packet comes with the newer values of its superseded fields, which the row already has.
+  const newer = Object.keys(fields).filter((field) => isNewer(versionOf(field)));
+  return newer.length === 0 ? undefined : newer;
 }
 
 async function runOnRow(

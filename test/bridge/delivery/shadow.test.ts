@@ -29,9 +29,10 @@ function deliver({ held, shadow }: World, packet: Packet): World {
   const left = reconcile(packet, shadow, shadowKey);
   if (left.kind === "SUPERSEDED") return { held, shadow: afterNothingSent(packet, shadow, shadowKey) };
   if (left.kind !== "send") return { held, shadow: afterDelivery(packet, shadow, shadowKey) };
+  const action = left.action ?? packet.action;
   return {
-    held: packet.action === "delete" ? undefined : { ...held, ...left.fields },
-    shadow: afterDelivery(packet, shadow, shadowKey),
+    held: action === "delete" ? undefined : { ...held, ...left.fields },
+    shadow: afterDelivery(packet, shadow, shadowKey, action),
   };
 }
 
@@ -112,8 +113,68 @@ describe("shadow", () => {
     for (const order of permutations(packets)) expect(order.reduce(deliver, nothingKnown).held).toBeUndefined();
     for (const order of permutations([...packets, after])) {
       const { held } = order.reduce(deliver, nothingKnown);
-      expect(held?.a).toBe(9);
+      expect([held?.a, held?.b ?? null]).toEqual([9, null]);
     }
+  });
+
+  it("clears what is older than a deletion that something newer overtook, and nothing else", () => {
+    const at = (sequence: number) => ({ version: aVersion({ sequence }) });
+    const removal = aPacket({ id: "pkt-d", action: "delete", fields: {}, ...at(2) });
+    const overtaken = [
+      aPacket({ id: "pkt-1", fields: { a: 1, b: 1, c: null }, ...at(1) }),
+      aPacket({ id: "pkt-3", fields: { a: 3 }, ...at(3) }),
+    ].reduce(deliver, nothingKnown);
+
+    expect(reconcile(removal, overtaken.shadow, shadowKey)).toEqual({
+      kind: "send",
+      fields: { b: null },
+      action: "upsert",
+    });
+
+    const cleared = deliver(overtaken, removal);
+    expect(cleared.held).toEqual({ a: 3, b: null, c: null });
+    expect(reconcile(removal, cleared.shadow, shadowKey)).toEqual({ kind: "SUPERSEDED" });
+    const late = aPacket({
+      id: "pkt-l",
+      fields: { b: 9, unknown: 9 },
+      version: aVersion({ sequence: 1, revision: 1 }),
+    });
+    expect(reconcile(late, cleared.shadow, shadowKey)).toEqual({ kind: "SUPERSEDED" });
+    const next = aPacket({ id: "pkt-n", fields: { b: 4 }, ...at(4) });
+    expect(reconcile(next, cleared.shadow, shadowKey)).toEqual({ kind: "send", fields: { b: 4 } });
+  });
+
+  it("does not trust newer values after a deletion was sent while they were being sent", () => {
+    const newer = deliver(nothingKnown, aPacket({ fields: { a: 3 }, version: aVersion({ sequence: 3 }) }));
+    const removal = aPacket({ action: "delete", fields: {}, version: aVersion({ sequence: 2 }) });
+
+    const shadow = afterDelivery(removal, newer.shadow, shadowKey, "delete");
+
+    expect(shadow.fields.a).not.toHaveProperty("hash");
+    expect(shadow).toMatchObject({ deleted: removal.version, inDoubt: true });
+  });
+
+  it("sends a partly superseded full packet with the newer values of the other fields", () => {
+    const part = aPacket({ id: "pkt-p", fields: { b: 2 }, version: aVersion({ sequence: 2 }) });
+    const whole = aPacket({ id: "pkt-w", send: "full", fields: { a: 1, b: 1 }, version: aVersion({ sequence: 1 }) });
+    const { shadow } = deliver(nothingKnown, part);
+
+    expect(reconcile(whole, shadow, shadowKey)).toEqual({ kind: "blend", newer: new Map([["b", "pkt-p"]]) });
+    const after = afterDelivery(whole, shadow, shadowKey);
+    expect(after.fields).toMatchObject({ a: { version: whole.version, by: "pkt-w" }, b: shadow.fields.b });
+    expect(reconcile(whole, after, shadowKey)).toEqual({ kind: "SUPERSEDED" });
+  });
+
+  it("decides nothing between two packets of one event with different values, unless one is a revision", () => {
+    const one = aPacket({ id: "pkt-1", fields: { a: 1, b: 1 } });
+    const other = aPacket({ id: "pkt-2", fields: { a: 2, b: 1 } });
+    const { shadow } = deliver(nothingKnown, one);
+
+    expect(reconcile(other, shadow, shadowKey)).toEqual({ kind: "tie", names: ["a"], by: "pkt-1" });
+    expect(reconcile({ ...other, fields: { b: 1 } }, shadow, shadowKey)).toEqual({ kind: "UNCHANGED" });
+    const revision = { ...other, version: aVersion({ revision: 1 }) };
+    expect(reconcile(revision, shadow, shadowKey)).toEqual({ kind: "send", fields: { a: 2 } });
+    expect(reconcile(one, afterDoubt(one, shadow, shadowKey), shadowKey)).toMatchObject({ kind: "UNCHANGED" });
   });
 
   it("decides a full packet as one unit", () => {
@@ -282,7 +343,8 @@ describe("shadow", () => {
 
     const after = afterRefusal(aPacket({ fields: { a: 2, c: 2 }, version: aVersion({ sequence: 2 }) }), shadow);
 
-    expect(after.fields).toStrictEqual({ a: { version: shadow.fields.a?.version }, b: shadow.fields.b });
+    const { hash: _, ...a } = shadow.fields.a ?? {};
+    expect(after.fields).toStrictEqual({ a, b: shadow.fields.b });
   });
 
   it("sends every field, and the deletion, again after a refused deletion", () => {
@@ -290,7 +352,8 @@ describe("shadow", () => {
     const { shadow } = deliver(nothingKnown, aPacket({ fields: { a: 1, b: 1 }, version }));
     const refusedOne = aPacket({ action: "delete", fields: {}, version: aVersion({ sequence: 2 }) });
 
-    expect(afterRefusal(refusedOne, shadow)).toStrictEqual({ fields: { a: { version }, b: { version } } });
+    const field = { version, by: aPacket().id };
+    expect(afterRefusal(refusedOne, shadow)).toStrictEqual({ fields: { a: field, b: field } });
     const gone = deliver(nothingKnown, refusedOne).shadow;
     expect(reconcile({ ...refusedOne, version: aVersion({ sequence: 3 }) }, gone, shadowKey).kind).toBe("UNCHANGED");
     expect(
