@@ -23,6 +23,7 @@ export type Reconciliation =
       readonly fields: JsonObject;
       /** Set for a deletion that is sent as an upsert of nulls, because it clears only what is older than itself. */
       readonly action?: "upsert";
+      readonly send?: "changed";
     }
   | {
       /** Some fields of a `send: full` packet are superseded. It is sent with their newer values. */
@@ -62,7 +63,8 @@ function reconcileDeletion(packet: Packet, shadow: Shadow, key: ShadowKey): Reco
   }
   const left = older.filter(([name, { hash }]) => packet.force || hash !== hashOf(packet.shadow, key, name, null));
   if (left.length === 0) return { kind: "SUPERSEDED" };
-  return { kind: "send", fields: Object.fromEntries(left.map(([name]) => [name, null])), action: "upsert" };
+  const fields = Object.fromEntries(left.map(([name]) => [name, null]));
+  return { kind: "send", fields, action: "upsert", send: "changed" };
 }
 
 function reconcileFields(packet: Packet, shadow: Shadow, key: ShadowKey): Reconciliation {

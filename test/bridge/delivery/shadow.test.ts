@@ -129,6 +129,7 @@ describe("shadow", () => {
       kind: "send",
       fields: { b: null },
       action: "upsert",
+      send: "changed",
     });
 
     const cleared = deliver(overtaken, removal);
