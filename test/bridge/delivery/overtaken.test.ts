@@ -23,7 +23,7 @@ async function statuses(core: Core): Promise<(string | undefined)[][]> {
   return (await core.packets()).map(({ progress }) => [progress.status, progress.reason]);
 }
 
-describe("a deletion that something newer overtook", () => {
+describe("an overtaken deletion", () => {
   it("clears what is older than itself once the target takes it", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target], sheets });
@@ -79,7 +79,7 @@ describe("a deletion that something newer overtook", () => {
   });
 });
 
-describe("a full packet that something newer overtook in part", () => {
+describe("a partly overtaken full packet", () => {
   const at = (second: number) => ({ time: `2026-03-01T11:00:0${second}Z` });
 
   it("reaches the target with the newer values, and loses no field that only it has", async () => {
@@ -119,8 +119,8 @@ describe("a full packet that something newer overtook in part", () => {
   });
 });
 
-describe("two sheets that send different values of one field from one event", () => {
-  it("hold the second packet, whose reason names the first", async () => {
+describe("a tie of two sheets", () => {
+  it("holds the second packet, whose reason names the first", async () => {
     const target = fakeTarget();
     const twice = {
       one: "source_event: record.changed\nwhen: data.a != 9\ntargets: { fake: { connector: Fake, map: { a: a } } }",

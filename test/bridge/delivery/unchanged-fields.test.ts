@@ -12,7 +12,7 @@ function rateEvent(id: string, data: { cat: string; rate: number; old_rate?: num
   return { id, type: "rate.changed", subject: "r", data };
 }
 
-describe("a field that the event says is unchanged", () => {
+describe("an unchanged field", () => {
   it("reaches a target that holds another value, because an event between did not match", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target], sheets: { rate: byCategory } });
