@@ -78,6 +78,7 @@ const stepRules: Readonly<Record<string, StepRule>> = {
   sealed: { metrics: { EntriesSealed: "entries" } },
   "sequence-restarted": { level: "WARN" },
   "order-mixed": { level: "WARN" },
+  "sent-late": { level: "WARN" },
   "ledger-tampered": { level: "ERROR", metrics: { LedgerTampered: 1 } },
   "sheets-not-asked": { level: "WARN" },
   "sheets-refused": { level: "ERROR" },

@@ -9,10 +9,8 @@ import { errorName } from "../observability/log.ts";
 import { ack, delay, type MessageDisposition } from "../ports/message-result.ts";
 import type { Message } from "../ports/queue.ts";
 import type { Put, Stored } from "../ports/store.ts";
-import { wakeLaneHead } from "../recording/enqueue.ts";
 import { replacePacket } from "../recording/replace-packet.ts";
 import { createPacketRecord } from "../recording/transitions.ts";
-import { writeTransition } from "../recording/write-transition.ts";
 import { type AcquirePermit, type CallBatcher, createCallBatcher } from "./call-batcher.ts";
 import { healthOf, isDown } from "./circuit-breaker.ts";
 import { readNewerValues } from "./newer-values.ts";
@@ -20,7 +18,8 @@ import { noticeOrder } from "./order-notice.ts";
 import { conflict, delayFor, done, type PacketResult } from "./packet-result.ts";
 import { holdUnsent, park, settle, settleUnsent } from "./settle.ts";
 import { emptyShadow, type Reconciliation, reconcile } from "./shadow.ts";
-import { type KnownShadow, type LoadedPacket, readShadow, shadowKeyOf } from "./shadow-store.ts";
+import { type LoadedPacket, readTargetState, shadowKeyOf, type TargetState } from "./shadow-store.ts";
+import { awaitTurn, type EarlierEvents, readEarlierEvents } from "./strict-turn.ts";
 
 /** One connector at work in one process. */
 export interface ConnectorWorker {
@@ -39,7 +38,10 @@ interface BatchContext {
   readonly batcher: CallBatcher;
   readonly refs: ReadonlyMap<Message, MessageRef>;
   readonly packets: ReadonlyMap<string, Stored<"packet">>;
-  readonly shadows: ReadonlyMap<string, KnownShadow>;
+  /** State of each record, by shadow, or of each strict lane, by lane. */
+  readonly states: ReadonlyMap<string, TargetState>;
+  /** Events that come before the packets of a strict connector; undefined for others. */
+  readonly earlier: EarlierEvents | undefined;
   readonly health: Health;
   /**
    * Latest time at which a send may start, in ms since the epoch: the worker's limit, or `sendMs` before the queue may
@@ -93,11 +95,12 @@ async function loadBatch(
     }),
   );
   const ids = [...new Set([...refs.values()].map(({ id }) => id))];
-  const shadowIds = connector.order === "strict" ? [] : [...new Set([...refs.values()].map(({ shadow }) => shadow))];
-  const [packets, shadows, [health]] = await Promise.all([
+  const id = connectorId(connector);
+  const [packets, states, earlier, [health]] = await Promise.all([
     engine.store.read("packet", ids),
-    engine.store.read("shadow", shadowIds),
-    engine.store.read("health", [connectorId(connector)]),
+    readStates(engine, connector, [...refs]),
+    connector.order === "strict" ? readEarlierEvents(engine, id) : undefined,
+    engine.store.read("health", [id]),
   ]);
   return {
     engine,
@@ -105,10 +108,26 @@ async function loadBatch(
     batcher: createCallBatcher(engine, connector, worker.acquire, lanes),
     refs,
     packets: new Map(packets.flatMap((stored) => (stored ? [[stored.value.packet.id, stored]] : []))),
-    shadows: new Map(shadowIds.map((id, i) => [id, shadows[i]])),
+    states,
+    earlier,
     health: health?.value ?? healthOf(clock.now()),
     lastStart: Math.min(lastStart, lastStartByQueue),
   };
+}
+
+/** Reads, in one request, the state of all records of a batch, or of all strict lanes. */
+async function readStates(
+  { store }: Engine,
+  { order }: Connector,
+  refs: readonly (readonly [Message, MessageRef])[],
+): Promise<Map<string, TargetState>> {
+  const ids = [...new Set(refs.map(([{ group }, { shadow }]) => (order === "strict" ? group : shadow)))];
+  if (order === "strict") {
+    const lanes = await store.read("lane", ids);
+    return new Map(ids.map((id, i) => [id, { shadow: undefined, lane: lanes[i] }]));
+  }
+  const shadows = await store.read("shadow", ids);
+  return new Map(ids.map((id, i) => [id, { shadow: shadows[i], lane: undefined }]));
 }
 
 /** Ids in a message's body. Everything else is read from the table's copy. */
@@ -163,19 +182,19 @@ async function deliverMessage(lane: LaneContext, message: Message, isFirst: bool
     engine.log({ step: "unknown-message", connector: connectorId(worker.connector), messageId: message.id });
     return done;
   }
-  let shadow: KnownShadow;
-  if (isFirst && lane.shadows.has(stored.value.packet.shadow)) shadow = lane.shadows.get(stored.value.packet.shadow);
-  else shadow = await readShadow(engine, stored.value.packet);
+  const { packet } = stored.value;
+  const loaded = isFirst ? lane.states.get(packet.order === "strict" ? packet.lane : packet.shadow) : undefined;
+  let state = loaded ?? (await readTargetState(engine, packet));
   for (;;) {
-    const result = await processPacket(lane, { stored, shadow, health });
+    const result = await processPacket(lane, { stored, ...state, health }, message.receiveCount);
     if (result.kind !== "conflict") return result;
     [stored] = await engine.store.read("packet", [ref.id]);
     if (!stored) return done;
-    shadow = await readShadow(engine, stored.value.packet);
+    state = await readTargetState(engine, stored.value.packet);
   }
 }
 
-async function processPacket(lane: LaneContext, loaded: LoadedPacket): Promise<PacketResult> {
+async function processPacket(lane: LaneContext, loaded: LoadedPacket, receiveCount: number): Promise<PacketResult> {
   const { engine, worker } = lane;
   const { stored, shadow, health } = loaded;
   const { packet, progress } = stored.value;
@@ -197,13 +216,15 @@ async function processPacket(lane: LaneContext, loaded: LoadedPacket): Promise<P
     return resendWithNewKey(engine, stored);
   }
   if (packet.echo && !packet.force) return settleEcho(engine, loaded);
+  let place: number | undefined;
   if (packet.order === "strict") {
-    const [head] = await engine.store.laneOpen(packet.lane, 1);
-    if (head && head.value.packet.id !== packet.id) return waitBehind(engine, stored, head.value.packet.id);
+    const turn = await awaitTurn(engine, { connector: worker.connector, loaded, earlier: lane.earlier, receiveCount });
+    if (turn.kind !== "turn") return turn;
+    ({ place } = turn);
   }
   if (health.paused) return park(engine, loaded, "the connector is paused", inDoubt);
   if (isDown(health)) return park(engine, loaded, "the target is down", inDoubt);
-  if (packet.order === "strict") return claimAndSend(lane, loaded, packet);
+  if (place !== undefined) return claimAndSend(lane, loaded, { packet, place });
 
   await noticeOrder(engine, loaded);
   return sendWhatIsLeft(lane, loaded);
@@ -217,12 +238,12 @@ async function sendWhatIsLeft(lane: LaneContext, loaded: LoadedPacket): Promise<
   switch (left.kind) {
     case "send": {
       const { kind: _, ...changes } = left;
-      return claimAndSend(lane, loaded, { ...packet, ...changes });
+      return claimAndSend(lane, loaded, { packet: { ...packet, ...changes } });
     }
     case "blend": {
       const newer = await readNewerValues(engine, left.newer);
       if (!newer.ok) return holdUnsent(engine, loaded, { code: "incomplete", reason: newer.reason });
-      return claimAndSend(lane, loaded, { ...packet, fields: { ...packet.fields, ...newer.fields } });
+      return claimAndSend(lane, loaded, { packet: { ...packet, fields: { ...packet.fields, ...newer.fields } } });
     }
     case "tie":
       return holdUnsent(engine, loaded, { code: "tie", reason: tieReason(left) });
@@ -270,21 +291,19 @@ function settleEcho(engine: Engine, loaded: LoadedPacket): Promise<PacketResult>
   return settleUnsent(engine, loaded, isSuperseded ? "SUPERSEDED" : "UNCHANGED");
 }
 
-/** Records that a packet waits behind the head of its strict lane. It is requeued when the head closes. */
-async function waitBehind(engine: Engine, stored: Stored<"packet">, head: string): Promise<PacketResult> {
-  const written = await writeTransition(engine, stored, {
-    status: "QUEUED",
-    facts: { place: "behind", head },
-    progress: { place: "behind", behind: head, reason: `behind ${head}` },
-  });
-  if (written === "conflict") return conflict;
-  // The head may have closed, and found nothing to requeue, just before this was written.
-  await wakeLaneHead(engine, stored.value.packet.lane);
-  return done;
+interface PacketToSend {
+  /** The packet with the fields that are left to send. */
+  readonly packet: Packet;
+  /** Place in a strict lane; see `Sending`. */
+  readonly place?: number;
 }
 
 /** Leases the packet, sends its remaining fields and records the outcome. */
-async function claimAndSend(lane: LaneContext, loaded: LoadedPacket, toSend: Packet): Promise<PacketResult> {
+async function claimAndSend(
+  lane: LaneContext,
+  loaded: LoadedPacket,
+  { packet: toSend, place }: PacketToSend,
+): Promise<PacketResult> {
   const { engine, worker, batcher, maySend } = lane;
   const { stored, shadow } = loaded;
   const { clock, times } = engine;
@@ -318,8 +337,8 @@ async function claimAndSend(lane: LaneContext, loaded: LoadedPacket, toSend: Pac
   const { connector, owner } = worker;
   const roundTripMs = clock.now() - startedAt;
   const inDoubt = stored.value.progress.lease !== undefined;
-  const { action } = toSend;
-  return settle(engine, { ...loaded, stored: leased }, { connector, owner, outcome, roundTripMs, inDoubt, action });
+  const sending = { action: toSend.action, ...(place !== undefined && { place }) };
+  return settle(engine, { ...loaded, stored: leased }, { connector, owner, outcome, roundTripMs, inDoubt, ...sending });
 }
 
 /** Writes a packet's progress without a ledger entry. Returns undefined if the packet was changed since it was read. */

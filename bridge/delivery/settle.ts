@@ -2,7 +2,6 @@ import type { Engine } from "../engine.ts";
 import { type Connector, connectorId } from "../model/connector.ts";
 import { type Facts, isClosed } from "../model/ledger-entry.ts";
 import { type Outcome, retryCodeOf } from "../model/outcome.ts";
-import type { Packet } from "../model/packet.ts";
 import type { PacketRecord, Progress } from "../model/packet-record.ts";
 import { messageOf, putOf } from "../recording/enqueue.ts";
 import { transitionPacket } from "../recording/transitions.ts";
@@ -15,11 +14,12 @@ import {
   putsAfterDoubt,
   putsAfterNothingSent,
   putsAfterRefusal,
-  readShadow,
+  readTargetState,
+  type Sending,
 } from "./shadow-store.ts";
 
 /** One finished attempt to send a packet. */
-export interface Attempt {
+export interface Attempt extends Sending {
   readonly connector: Connector;
   /** The lease's owner. */
   readonly owner: string;
@@ -27,14 +27,12 @@ export interface Attempt {
   readonly roundTripMs: number;
   /** True if an earlier attempt was interrupted and may have landed. */
   readonly inDoubt: boolean;
-  /** Action that was sent; see `Reconciliation`. */
-  readonly action: Packet["action"];
 }
 
 /** Reason for holding a packet. */
 interface HoldReason {
   /** Code in the ledger and the log. */
-  readonly code: "refused" | "unknown" | "expired" | "incomplete" | "tie";
+  readonly code: "refused" | "unknown" | "expired" | "incomplete" | "tie" | "late";
   /** Text shown to the operator. */
   readonly reason: string;
   /** The target's answer. */
@@ -55,9 +53,9 @@ export async function settle(engine: Engine, loaded: LoadedPacket, attempt: Atte
     outcome.kind === "retry" && !isFinal(attempt)
       ? await recordFailure(engine, connectorId(connector), packet.lane)
       : loaded.health;
-  let { stored, shadow } = loaded;
+  let { stored, shadow, lane } = loaded;
   for (;;) {
-    const result = await settleOnce(engine, { stored, shadow, health }, attempt);
+    const result = await settleOnce(engine, { stored, shadow, lane, health }, attempt);
     if (result.kind !== "conflict") {
       if (outcome.kind === "delivered" && loaded.health.strikes.length > 0)
         await recordSuccess(engine, connectorId(connector));
@@ -71,7 +69,7 @@ export async function settle(engine: Engine, loaded: LoadedPacket, attempt: Atte
     const takenOver = lease !== undefined && lease.owner !== attempt.owner;
     if (takenOver && outcome.kind !== "delivered") return delayFor(Math.max(0, lease.until - engine.clock.now()));
     stored = current;
-    shadow = await readShadow(engine, current.value.packet);
+    ({ shadow, lane } = await readTargetState(engine, current.value.packet));
   }
 }
 
@@ -129,7 +127,7 @@ async function settleOnce(engine: Engine, loaded: LoadedPacket, attempt: Attempt
         // The address at the target is omitted because it may contain the entity.
         facts: factsOf(loaded, attempt),
         progress: { delivery },
-        puts: putsAfterDelivery(engine, loaded, attempt.action),
+        puts: putsAfterDelivery(engine, loaded, attempt),
       });
       return written === "written" ? done : conflict;
     }
@@ -160,7 +158,7 @@ async function hold(
   return done;
 }
 
-/** Holds a packet that was not sent. The shadow stays as it is. */
+/** Holds a packet that was not sent. The shadow stays as it is. A late packet gives up its place in its lane. */
 export async function holdUnsent(
   engine: Engine,
   loaded: LoadedPacket,
@@ -170,7 +168,7 @@ export async function holdUnsent(
   const written = await writeTransition(engine, loaded.stored, {
     status: "HELD",
     facts: { reason: code },
-    progress: { reason },
+    progress: { reason, ...(code === "late" && { late: true }) },
   });
   if (written === "conflict") return conflict;
   engine.log({ step: "held", packet: packet.id, connector: packet.connector, why: code });

@@ -1,5 +1,6 @@
 // Reads shadows from the store and creates the puts that update them.
 import type { Engine } from "../engine.ts";
+import { afterSending } from "../model/lane.ts";
 import type { Packet } from "../model/packet.ts";
 import type { Shadow } from "../model/shadow.ts";
 import type { Health } from "../model/target-health.ts";
@@ -18,15 +19,24 @@ import {
 /** An entity's stored shadow; undefined if none was written yet, or if the connector's order is `strict`. */
 export type KnownShadow = Stored<"shadow"> | undefined;
 
-/** A packet as it was read, with the state it is reconciled against. */
-export interface LoadedPacket {
-  readonly stored: Stored<"packet">;
+/** A strict lane's stored progress; undefined if nothing was sent yet, or if the connector's order is `latest`. */
+export type KnownLane = Stored<"lane"> | undefined;
+
+/** State that a packet is reconciled against: of its record, or of its strict lane. */
+export interface TargetState {
   readonly shadow: KnownShadow;
+  readonly lane: KnownLane;
+}
+
+/** A packet as it was read, with the state it is reconciled against. */
+export interface LoadedPacket extends TargetState {
+  readonly stored: Stored<"packet">;
   readonly health: Health;
 }
 
-export async function readShadow(engine: Engine, packet: Packet): Promise<KnownShadow> {
-  return packet.order === "strict" ? undefined : (await engine.store.read("shadow", [packet.shadow]))[0];
+export async function readTargetState({ store }: Engine, packet: Packet): Promise<TargetState> {
+  if (packet.order === "strict") return { shadow: undefined, lane: (await store.read("lane", [packet.lane]))[0] };
+  return { shadow: (await store.read("shadow", [packet.shadow]))[0], lane: undefined };
 }
 
 /** Returns the key for the hashes in a connector's shadows. It changes when an operator forgets all of them. */
@@ -39,27 +49,39 @@ export async function heldAtTarget(
   engine: Engine,
   packet: Packet,
 ): Promise<(field: string) => "this" | "another" | "unknown"> {
-  const [shadow, [health]] = await Promise.all([
-    readShadow(engine, packet),
+  const [{ shadow }, [health]] = await Promise.all([
+    readTargetState(engine, packet),
     engine.store.read("health", [packet.connector]),
   ]);
   const key = shadowKeyOf(engine, health?.value ?? healthOf(engine.clock.now()));
   return (field) => (shadow ? beliefAbout(packet, field, shadow.value, key) : "unknown");
 }
 
+/** What was sent of a packet. */
+export interface Sending {
+  /** Action that was sent; see `Reconciliation`. */
+  readonly action: Packet["action"];
+  /** Place in a strict lane at which it was sent, in the order of acceptance. */
+  readonly place?: number;
+}
+
 /**
- * Returns the put that records a packet's values as held by the target.
+ * Returns the put that records a packet's values as held by the target, or that a strict lane has passed the packet.
  *
- * @param sent action that was sent; see `afterDelivery`
+ * @param sending absent if nothing was sent
  */
 export function putsAfterDelivery(
   engine: Engine,
-  { stored, shadow, health }: LoadedPacket,
-  sent?: Packet["action"],
+  { stored, shadow, lane, health }: LoadedPacket,
+  sending?: Sending,
 ): Put[] {
   const { packet } = stored.value;
-  if (packet.order === "strict") return [];
-  const after = afterDelivery(packet, shadow?.value ?? emptyShadow, shadowKeyOf(engine, health), sent);
+  if (packet.order === "strict") {
+    if (sending?.place === undefined) return [];
+    const value = afterSending(packet.version, sending.place, lane?.value);
+    return [{ kind: "lane", id: packet.lane, value, etag: lane?.etag ?? 0 }];
+  }
+  const after = afterDelivery(packet, shadow?.value ?? emptyShadow, shadowKeyOf(engine, health), sending?.action);
   return [shadowPut(packet, after, shadow)];
 }
 

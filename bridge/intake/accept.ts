@@ -9,7 +9,7 @@ import { redactName } from "../pii/redact.ts";
 import { ack, delay, type MessageDisposition } from "../ports/message-result.ts";
 import { type Message, maxReceives } from "../ports/queue.ts";
 import type { Put, Stored } from "../ports/store.ts";
-import { enqueuePackets } from "../recording/enqueue.ts";
+import { enqueuePackets, wakeLanesBehind } from "../recording/enqueue.ts";
 import { inWrites, maxChanges } from "../recording/transaction-size.ts";
 import { logHeld, transitionEvent } from "../recording/transitions.ts";
 import { InvariantError } from "../values/bridge-error.ts";
@@ -55,25 +55,50 @@ interface RecordedEvent {
  */
 export async function accept(engine: Engine, messages: readonly InboxMessage[]): Promise<MessageDisposition[]> {
   const chunks: { readonly message: InboxMessage; readonly chunk: Chunk }[] = [];
+  const waiting: { readonly message: InboxMessage; readonly key: string }[] = [];
   const events: InboxMessage[] = [];
   for (const message of messages) {
     const chunk = parseChunk(message.body);
+    const [, key] = resumeMessage.exec(message.body) ?? [];
     if (chunk) chunks.push({ message, chunk });
+    else if (key !== undefined) waiting.push({ message, key });
     else events.push(message);
   }
   const dispositions = await acceptEvents(engine, events);
-  for (const { message, chunk } of chunks) dispositions.push(await acceptChunk(engine, message, chunk));
+  for (const { message, chunk } of chunks) {
+    dispositions.push(await attemptMessage(engine, message, chunk.event, () => expandChunk(engine, chunk)));
+  }
+  for (const { message, key } of waiting) {
+    dispositions.push(await attemptMessage(engine, message, key, () => resumeIfUnsent(engine, key)));
+  }
   return dispositions;
 }
 
-async function acceptChunk(engine: Engine, message: InboxMessage, chunk: Chunk): Promise<MessageDisposition> {
+/** Message that takes the place of a recorded event's message while the event waits for the compliance engine. */
+const resumeMessage = /^\{"resume":"(evt-[a-z2-7]{16})"\}$/;
+
+async function enqueueResume({ queue }: Engine, key: string): Promise<void> {
+  await queue.send("inbox", [{ group: key, body: JSON.stringify({ resume: key }), ordered: false }]);
+}
+
+async function attemptMessage(
+  engine: Engine,
+  message: InboxMessage,
+  event: string,
+  work: () => Promise<void>,
+): Promise<MessageDisposition> {
   try {
-    await expandChunk(engine, chunk);
+    await work();
     return ack(message.receipt);
   } catch (error) {
-    logFailure(engine, error, chunk.event);
+    logFailure(engine, error, event);
     return retryLater(engine, message, error);
   }
+}
+
+async function resumeIfUnsent(engine: Engine, key: string): Promise<void> {
+  const stored = await reread(engine, key);
+  if (stored.value.unsent) await enqueueOutputs(engine, [await resume(engine, key, stored)]);
 }
 
 function logFailure(engine: Engine, error: unknown, events: string): void {
@@ -107,10 +132,16 @@ async function acceptEvents(engine: Engine, messages: readonly InboxMessage[]): 
     return { engine, message: id, key, acceptance: acceptanceAt(arrival, key), parsed, ...raw };
   });
   const failures = await acceptIncoming(engine, incoming);
-  return messages.map((message, i) => {
-    const event = incoming[i] as IncomingEvent;
-    return failures.has(event) ? retryLater(engine, message, failures.get(event)) : ack(message.receipt);
-  });
+  return Promise.all(
+    messages.map(async (message, i) => {
+      const event = incoming[i] as IncomingEvent;
+      const error = failures.get(event);
+      if (error === undefined) return ack(message.receipt);
+      if (!(error instanceof ComplianceUnavailableError)) return retryLater(engine, message, error);
+      // The event is recorded and has reserved its places, so its message must not keep later events waiting.
+      return attemptMessage(engine, message, event.key, () => enqueueResume(engine, event.key));
+    }),
+  );
 }
 
 /**
@@ -301,7 +332,10 @@ async function recordRest(
     const { value, entry } = transitionEvent(key, event.value, engine.clock.now(), change);
     const put: Put = { kind: "event", id: key, value, etag: event.etag };
     const written = await engine.store.write([put], [entry]);
-    if (written === "written") engine.log({ step: "expanded", event: key, ...count });
+    if (written === "written") {
+      engine.log({ step: "expanded", event: key, ...count });
+      await wakeLanesBehind(engine, key, value.reserves);
+    }
     event = written === "written" ? { value, etag: event.etag + 1 } : await reread(engine, key);
   }
   return { key, stored: event, packets, converted };
@@ -320,7 +354,7 @@ async function confirm(engine: Engine, recorded: readonly RecordedEvent[]): Prom
 }
 
 function confirmedPut({ key, stored }: Pick<RecordedEvent, "key" | "stored">): Put {
-  const { unsent: _, ...value } = stored.value;
+  const { unsent: _u, reserves: _r, ...value } = stored.value;
   return { kind: "event", id: key, value, etag: stored.etag };
 }
 

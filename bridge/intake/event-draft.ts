@@ -5,6 +5,7 @@ import { append, tailOf } from "../ledger/chain.ts";
 import type { Sheet } from "../mapping/compile-sheet.ts";
 import { onlyTargets } from "../mapping/sheet-set.ts";
 import type { Acceptance } from "../model/acceptance.ts";
+import { connectorId } from "../model/connector.ts";
 import { eventKey, type ParsedMessage, type SourceEvent } from "../model/event.ts";
 import type { EventRecord } from "../model/event-record.ts";
 import type { Facts, LedgerEntry } from "../model/ledger-entry.ts";
@@ -89,16 +90,28 @@ export async function planEventWrite(incoming: IncomingEvent): Promise<PlannedEv
     ...(only && { only }),
   };
   if (planned.matches.length === 0) return firstWrite(incoming, { status: "UNMATCHED", facts, fields });
+  const reserves = strictConnectorsOf(engine, planned);
+  const reserved = reserves.length > 0 ? { reserves } : {};
   if (chunks.length > 0) {
-    const unsent = { ...fields, unsent: true, chunks, chunksAt: engine.clock.now() };
+    const unsent = { ...fields, ...reserved, unsent: true, chunks, chunksAt: engine.clock.now() };
     return firstWrite(incoming, { status: "EXPANDING", facts, fields: unsent }, outputs);
   }
   const hasOutput = outputs.packets.length + outputs.converted.length > 0;
   const marked = hasOutput || outputs.unavailable ? { ...fields, unsent: true } : fields;
-  const inParts = () => firstWrite(incoming, { status: "EXPANDING", facts, fields: marked }, outputs);
+  const inParts = () =>
+    firstWrite(incoming, { status: "EXPANDING", facts, fields: { ...marked, ...reserved } }, outputs);
   if (outputs.unavailable) return inParts();
   const whole = firstWrite(incoming, { status: "EXPANDED", facts, fields: marked }, outputs);
   return fitsOneWrite(whole.weight) ? whole : inParts();
+}
+
+/** Returns the strict connectors of an event's targets, for which it keeps the places of its packets. */
+function strictConnectorsOf({ catalog }: Engine, { matches }: Plan): string[] {
+  const ids = matches.flatMap(({ target }) => {
+    const found = target.publish === undefined ? catalog.find(target.connector) : undefined;
+    return found && !("issue" in found) && found.connector.order === "strict" ? [connectorId(found.connector)] : [];
+  });
+  return [...new Set(ids)];
 }
 
 /** Expands a plan. If the compliance engine does not answer, returns its error and no packets. */

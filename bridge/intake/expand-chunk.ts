@@ -4,7 +4,7 @@ import type { EventRecord } from "../model/event-record.ts";
 import { FileError } from "../ports/files.ts";
 import { maxMessages } from "../ports/queue.ts";
 import type { Put, Stored } from "../ports/store.ts";
-import { enqueuePackets } from "../recording/enqueue.ts";
+import { enqueuePackets, wakeLanesBehind } from "../recording/enqueue.ts";
 import { transitionEvent } from "../recording/transitions.ts";
 import { chunkIdOf, isUnsplit, parseChunkId } from "./chunk-id.ts";
 import { expand } from "./expand.ts";
@@ -44,7 +44,11 @@ export async function enqueueChunks(
 }
 
 async function enqueue(engine: Engine, chunks: readonly Chunk[]): Promise<void> {
-  const messages = chunks.map((chunk) => ({ group: `${chunk.event} ${chunk.chunk}`, body: bodyOf(chunk) }));
+  const messages = chunks.map((chunk) => ({
+    group: `${chunk.event} ${chunk.chunk}`,
+    body: bodyOf(chunk),
+    ordered: false as const,
+  }));
   for (let i = 0; i < messages.length; i += maxMessages) {
     await engine.queue.send("inbox", messages.slice(i, i + maxMessages));
   }
@@ -102,7 +106,10 @@ async function replaceChunk(engine: Engine, { key, chunk, parts, packets }: Fini
     const value = done?.value ?? { ...counted, chunks: remaining, chunksAt: engine.clock.now() };
     const put: Put = { kind: "event", id: key, value, etag: stored.etag };
     if ((await engine.store.write([put], done ? [done.entry] : [])) === "conflict") continue;
-    if (done) engine.log({ step: "expanded", event: key, packets: value.packets });
+    if (done) {
+      engine.log({ step: "expanded", event: key, packets: value.packets });
+      await wakeLanesBehind(engine, key, value.reserves);
+    }
     const next = remaining.every(isUnsplit) ? remaining : parts.filter((other) => !isUnsplit(other));
     return enqueue(
       engine,

@@ -1,6 +1,6 @@
 import { healthOf } from "../delivery/circuit-breaker.ts";
 import { emptyShadow, reconcile } from "../delivery/shadow.ts";
-import { readShadow, shadowKeyOf } from "../delivery/shadow-store.ts";
+import { readTargetState, shadowKeyOf } from "../delivery/shadow-store.ts";
 import type { Engine } from "../engine.ts";
 import { initialFacts } from "../intake/expand.ts";
 import { pinSheets } from "../intake/pinned-sheets.ts";
@@ -259,8 +259,8 @@ async function previewOutcomeOf(
   if (held) return "held";
   const { packet } = first.record;
   if (packet.order === "strict") return "sent";
-  const [shadow, [health]] = await Promise.all([
-    readShadow(engine, packet),
+  const [{ shadow }, [health]] = await Promise.all([
+    readTargetState(engine, packet),
     engine.store.read("health", [packet.connector]),
   ]);
   const key = shadowKeyOf(engine, health?.value ?? healthOf(engine.clock.now()));

@@ -85,6 +85,11 @@ export interface Connector<Config = unknown, Secret = unknown> {
   readonly version: string;
   /** `latest`: newer values win, for state. `strict`: every packet is sent in order, for journals. */
   readonly order: "latest" | "strict";
+  /**
+   * Treatment of a packet of a strict connector that arrives after something newer of its lane was sent: `hold` (the
+   * default) leaves it to an operator, `send` sends it out of order and raises an alert.
+   */
+  readonly late?: "hold" | "send";
   /** Scope of the order: one entity (the default) or the whole connector, for example for numbered files. */
   readonly lane?: "entity" | "connector";
   /**

@@ -32,6 +32,8 @@ export interface EventRecord {
   readonly only?: JobRef & { readonly targets: readonly string[] };
   /** Chunks of a large event that are not expanded yet. */
   readonly chunks?: readonly string[];
+  /** Strict connectors that may still get packets of this event. Nothing accepted later is sent to them meanwhile. */
+  readonly reserves?: readonly string[];
   /** Time its chunks were last enqueued or one of them was last finished, in ms since the epoch. */
   readonly chunksAt?: number;
   /** Id of the first inbox message. A message with this id is a redelivery; any other is a duplicate. */

@@ -35,8 +35,10 @@ export interface Progress {
   readonly failingSince?: number;
   /** Reason for the current status. */
   readonly reason?: string;
-  /** Id of the lane head that it waits for. Only in a strict lane. */
+  /** Id of the lane head, or key of the event that is not expanded yet, for which it waits. Only in a strict lane. */
   readonly behind?: string;
+  /** True if it is held because something newer of its strict lane was sent before. It has no place in the lane then. */
+  readonly late?: true;
   readonly closedAt?: number;
   /** Time its values were erased after the retention period, in ms since the epoch. Its fields are then empty. */
   readonly erasedAt?: number;

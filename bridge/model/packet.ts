@@ -110,11 +110,6 @@ export function plainFacts(packet: Packet, bridgeKey: KeyObject): Facts {
   };
 }
 
-/** Returns a packet's position in a strict lane: its sequence if its source provides one, otherwise its acceptance. */
-export function strictOrder(packet: Packet): number {
-  return packet.version.sequence ?? packet.version.accepted;
-}
-
 /** @param target `sheet.target` */
 export function packetId(event: string, target: string, entity: string, revision: number): string {
   return `pkt-${shortId(event, target, entity, String(revision))}`;

@@ -31,6 +31,11 @@ export const timesSchema = z.strictObject({
   giveUpMs: ms.prefault(86_400_000),
   /** Interval of the maintenance loop: probe, redrive and watchdog. */
   tickMs: ms.prefault(1_000),
+  /**
+   * Time for which a packet of a strict lane waits for earlier events, where the inbox queue keeps no order. Later ones
+   * are late. Used on AWS only.
+   */
+  strictSettleMs: ms.prefault(2_000),
   /** Interval at which new ledger entries are sealed. */
   sealMs: ms.prefault(300_000),
   /** Retention of the payloads of closed packets and finished events. */

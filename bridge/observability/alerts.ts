@@ -12,6 +12,7 @@ export interface Alert {
     | "sync.event.quarantined"
     | "sync.sequence.restarted"
     | "sync.order.mixed"
+    | "sync.packet.late"
     | "sync.ledger.tampered";
   /** The connector, event or ledger chain that the alert is about. */
   readonly subject: string;
@@ -33,6 +34,7 @@ const types = new Map<string, Alert["type"]>(
     quarantined: "sync.event.quarantined",
     "sequence-restarted": "sync.sequence.restarted",
     "order-mixed": "sync.order.mixed",
+    "sent-late": "sync.packet.late",
     "ledger-tampered": "sync.ledger.tampered",
   }),
 );

@@ -26,7 +26,7 @@ export interface ReleaseRequest {
  * With `pinned`, the packet keeps its id and therefore its idempotency key, so a target that detects duplicates applies
  * it once. With `current`, the newly mapped packet replaces it as a revision. Both are checked against the current
  * policy. A `pinned` packet that the policy blocks stays held; if the policy masks more than before, the masked packet
- * replaces it.
+ * replaces it. A late packet of a strict lane is also replaced.
  */
 export async function release(engine: Engine, request: ReleaseRequest, by: Actor): Promise<OperationResult> {
   const act = auditFacts("release", by);
@@ -57,7 +57,7 @@ type ReleasePlan =
 /** Returns the plan for releasing a held packet, without writing anything. */
 export async function planRelease(
   engine: Engine,
-  { packet }: PacketRecord,
+  { packet, progress }: PacketRecord,
   { sheet = "pinned" }: Pick<ReleaseRequest, "sheet">,
 ): Promise<ReleasePlan> {
   if (sheet === "current") return remapWithCurrentSheet(engine, packet);
@@ -68,7 +68,8 @@ export async function planRelease(
   const { packet: left, decisions, blocked } = await governAgain(engine, packet);
   if (blocked !== undefined) return refusedResult(`${blocked}; edit it, or change the policy`);
   const facts: Facts = decisions.length > 0 ? { governance: decisions as unknown as Json } : {};
-  const isSame = left.entity === packet.entity && jsonEqual(left.fields, packet.fields);
+  // A late packet has no place in its lane anymore; its replacement gets one.
+  const isSame = !progress.late && left.entity === packet.entity && jsonEqual(left.fields, packet.fields);
   return isSame ? { kind: "same", facts } : { kind: "replaced", shape: left, facts };
 }
 

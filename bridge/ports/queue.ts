@@ -14,6 +14,8 @@ export interface Message extends Arrival {
 
 export interface NewMessage {
   readonly group: string;
+  /** False for a message of the inbox that has no place in the order of acceptance, because it is not an event. */
+  readonly ordered?: false;
   /** A message with the same id within 5 min is dropped. The inbox is a standard queue and ignores it. */
   readonly dedup?: string;
   readonly body: string;
@@ -71,6 +73,11 @@ export interface QueuePort {
   /** Stops a running move, and resolves once it has stopped. Has no effect if none is running. */
   stopMove(from: DeadLetters): Promise<void>;
   isMoving(from: DeadLetters): Promise<boolean>;
+  /**
+   * Returns a position in the order of acceptance. All messages of the inbox before it have been processed, as far as the
+   * queue can know.
+   */
+  processedUpTo(): Promise<number>;
   /** Returns the arrivals of events that are recorded now without having been in the inbox, in their order. */
   stamp(count: number): Promise<readonly Required<Arrival>[]>;
 }

@@ -1,5 +1,6 @@
 import type { EventRecord } from "../model/event-record.ts";
 import type { Job } from "../model/job.ts";
+import type { LaneProgress } from "../model/lane.ts";
 import type { PacketRecord } from "../model/packet-record.ts";
 import type { Shadow } from "../model/shadow.ts";
 import type { SheetDocument } from "../model/sheet-document.ts";
@@ -58,4 +59,5 @@ export interface Records {
   memory: StoredState;
   erasing: RetentionState;
   sequence: SequenceOrder;
+  lane: LaneProgress;
 }

@@ -1,4 +1,5 @@
 import type { EventRecord } from "../model/event-record.ts";
+import type { LanePlace } from "../model/lane.ts";
 import type { EventStatus, LedgerEntry, Status } from "../model/ledger-entry.ts";
 import type { PacketFilter } from "../model/packet-filter.ts";
 import type { PacketRecord } from "../model/packet-record.ts";
@@ -26,6 +27,14 @@ export type Put = {
     readonly erases?: Records[K];
   };
 }[Kind];
+
+/** An accepted event for which the places of its packets in strict lanes are kept. */
+export interface Reservation {
+  /** The event's key. */
+  readonly event: string;
+  /** Position in the order of acceptance. */
+  readonly accepted: number;
+}
 
 export interface PacketQuery extends PacketFilter {
   readonly limit: number;
@@ -86,8 +95,13 @@ export interface StorePort {
   waiting(connector: string, query: { before: number; limit: number; after?: string }): Promise<Page<PacketRecord>>;
   /** Returns a connector's packets that are flagged as unsent, read consistently. */
   unsent(connector: string, limit: number): Promise<Stored<"packet">[]>;
-  /** Returns the oldest open packets of a strict lane, by `strictOrder`, read consistently. */
-  laneOpen(lane: string, limit: number): Promise<Stored<"packet">[]>;
+  /** Returns the first places of a strict lane in the order of acceptance, read consistently. */
+  lanePlaces(lane: string, limit: number): Promise<LanePlace[]>;
+  /**
+   * Returns the earliest accepted event that may still create packets for a strict connector, read consistently; see
+   * `EventRecord.reserves`.
+   */
+  reservation(connector: string): Promise<Reservation | undefined>;
   /** Returns events recorded before a time (µs) that are flagged as unsent, oldest first. */
   unsentEvents(before: number, limit: number): Promise<FoundEvent[]>;
   /**

@@ -1,11 +1,13 @@
 // Enqueues recorded packets, and events. A packet is always written to the table first.
 import type { Engine } from "../engine.ts";
 import type { SourceEvent } from "../model/event.ts";
+import { headOf, placesRead } from "../model/lane.ts";
 import type { Facts } from "../model/ledger-entry.ts";
 import type { PacketRecord } from "../model/packet-record.ts";
 import { maxCallBytes, maxMessages, type NewMessage, type QueueName, type QueuePort } from "../ports/queue.ts";
 import type { Put, Stored } from "../ports/store.ts";
 import { bodyText } from "../values/json.ts";
+import { pagesOf } from "../values/pagination.ts";
 import { inWrites, weigh } from "./transaction-size.ts";
 import { type Transition, transitionPacket } from "./transitions.ts";
 
@@ -112,9 +114,34 @@ function sentPut({ value, etag }: Stored<"packet">): Put {
 
 /** Requeues the oldest open packet of a strict lane if it was waiting behind another and therefore has no message. */
 export async function wakeLaneHead(engine: Engine, lane: string): Promise<void> {
-  const [head] = await engine.store.laneOpen(lane, 1);
-  if (head?.value.progress.place === "behind") await requeue(engine, head, "it is now the head of its lane");
+  const head = headOf(await engine.store.lanePlaces(lane, placesRead));
+  const [stored] = head ? await engine.store.read("packet", [head.id]) : [];
+  if (stored?.value.progress.place === "behind") await requeue(engine, stored, "it is now the head of its lane");
 }
+
+/**
+ * Requeues the packets that waited for an event to be expanded, as far as they are the heads of their lanes.
+ *
+ * @param connectors connectors for which the event had reserved places
+ */
+export async function wakeLanesBehind(
+  engine: Engine,
+  event: string,
+  connectors: readonly string[] = [],
+): Promise<void> {
+  const before = engine.clock.now() + 1;
+  for (const connector of connectors) {
+    const lanes = new Set<string>();
+    const waiting = pagesOf((from) => engine.store.waiting(connector, { before, limit: waitingPage, ...from }));
+    for await (const { items } of waiting) {
+      for (const { packet, progress } of items) if (progress.behind === event) lanes.add(packet.lane);
+    }
+    for (const lane of lanes) await wakeLaneHead(engine, lane);
+  }
+}
+
+/** Packets that are read at once to find those behind an event. */
+const waitingPage = 200;
 
 /** Returns the put that replaces the record that was read with a transition's record. */
 export function putOf({ record }: Transition, stored: Stored<"packet">): Put {

@@ -90,10 +90,14 @@ function bodyIn({ kind }: Put, value: Put["value"]): object | undefined {
   return kind === "event" ? (value as EventRecord).event : undefined;
 }
 
-/** Counts a packet's index items: one if it is in a strict lane, one if it is unsent. */
+/**
+ * Counts index items: of a packet, two if it is in a strict lane, because that of an earlier release may have to be
+ * removed too, and one if it is unsent; of an event, one for each reservation.
+ */
 function indexItemsOf(put: Put): number {
+  if (put.kind === "event") return put.value.reserves?.length ?? 0;
   if (put.kind !== "packet") return 0;
-  return (put.value.packet.order === "strict" ? 1 : 0) + (put.value.progress.unsent ? 1 : 0);
+  return (put.value.packet.order === "strict" ? 2 : 0) + (put.value.progress.unsent ? 1 : 0);
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Engine } from "../engine.ts";
+import { headOf, placeOf, placesRead } from "../model/lane.ts";
 import { isClosed } from "../model/ledger-entry.ts";
-import { strictOrder } from "../model/packet.ts";
 import type { PacketRecord } from "../model/packet-record.ts";
 import type { Put, Stored } from "../ports/store.ts";
 import { putOf, requeueTransition, sendUnsent } from "./enqueue.ts";
@@ -17,7 +17,7 @@ export interface TransitionWrite extends PacketChange {
 /**
  * Writes a packet's transition.
  *
- * If this closes the head of a strict lane, the next packet is requeued in the same transaction, so a crash cannot
+ * If this closes the head of a strict lane, or takes it out of the lane, the next packet is requeued in the same transaction, so a crash cannot
  * leave the lane stalled.
  *
  * @returns `conflict` if the packet was changed since it was read; nothing was written then
@@ -30,7 +30,8 @@ export async function writeTransition(
   const { puts: otherPuts = [], replacement } = change;
   const { packet } = stored.value;
   const next = transitionPacket(stored.value, engine.clock.now(), change);
-  const follower = isClosed(change.status) ? await nextInLane(engine, stored.value, replacement?.record) : undefined;
+  const leavesLane = isClosed(change.status) || change.progress?.late === true;
+  const follower = leavesLane ? await nextInLane(engine, stored.value, replacement?.record) : undefined;
   const requeued = follower && requeueTransition(engine, follower.value, `${packet.id} is closed`);
   const puts = [
     putOf(next, stored),
@@ -55,11 +56,12 @@ async function nextInLane(
   replacement?: PacketRecord,
 ): Promise<Stored<"packet"> | undefined> {
   if (closing.order !== "strict") return undefined;
-  const open = await engine.store.laneOpen(closing.lane, 2);
-  const next = open.find(({ value }) => value.packet.id !== closing.id);
-  if (next?.value.progress.place !== "behind") return undefined;
-  // If both have the same place in the lane, the packet recorded first goes first.
-  const replacementIsHead =
-    replacement?.packet.lane === closing.lane && strictOrder(replacement.packet) < strictOrder(next.value.packet);
-  return replacementIsHead ? undefined : next;
+  const places = (await engine.store.lanePlaces(closing.lane, placesRead)).filter(({ id }) => id !== closing.id);
+  const added = replacement?.packet.lane === closing.lane ? placeOf(replacement.packet) : undefined;
+  // Of two packets with the same place in the lane, the one recorded first goes first.
+  const before = places.filter(({ accepted }) => added === undefined || accepted <= added.accepted).length;
+  const head = headOf(added ? places.toSpliced(before, 0, added) : places);
+  if (!head || head.id === added?.id) return undefined;
+  const [next] = await engine.store.read("packet", [head.id]);
+  return next?.value.progress.place === "behind" ? next : undefined;
 }

@@ -337,6 +337,7 @@ const alertTexts: Readonly<Record<string, string>> = {
   "sync.event.quarantined": "was quarantined",
   "sync.sequence.restarted": "got a sequence that started again",
   "sync.order.mixed": "got changes with and without a sequence or time",
+  "sync.packet.late": "got a packet out of order",
   "sync.ledger.tampered": "was tampered with",
 };
 

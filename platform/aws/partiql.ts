@@ -1,6 +1,7 @@
 import { type EventRecord, recordedMicrosOf } from "../../bridge/model/event-record.ts";
+import { placeOf } from "../../bridge/model/lane.ts";
 import { isClosed, type LedgerEntry } from "../../bridge/model/ledger-entry.ts";
-import { type Packet, strictOrder } from "../../bridge/model/packet.ts";
+import type { Packet } from "../../bridge/model/packet.ts";
 import type { PacketRecord } from "../../bridge/model/packet-record.ts";
 import type { Put } from "../../bridge/ports/store.ts";
 import { inlineBytes, pieceBytes } from "../../bridge/recording/transaction-size.ts";
@@ -169,12 +170,30 @@ export function pieceKeys({ pk, pieces }: Readonly<Record<string, unknown>>): Ke
   return Array.from({ length: pieces as number }, (_, i) => ({ pk: pk as string, sk: pieceKey(i) }));
 }
 
-/** A packet of a strict lane has an item in its lane's partition while it is open, so that the lane is read consistently. */
+/**
+ * A packet of a strict lane has an item in its lane's partition while it has a place in it, so that the lane is read
+ * consistently.
+ */
 function laneStatements(table: string, etag: number, { packet, progress, recordedAt }: PacketRecord): Statement[] {
   if (packet.order !== "strict") return [];
-  const key = { pk: laneKey(packet.lane), sk: `${pad(strictOrder(packet))}#${pad(recordedAt)}#${packet.id}` };
-  if (etag === 0) return isClosed(progress.status) ? [] : [insert(table, { ...key, id: packet.id })];
-  return isClosed(progress.status) ? [remove(table, key)] : [];
+  const { accepted, sequence, tie = "" } = packet.version;
+  const pk = laneKey(packet.lane);
+  const sk = `${pad(accepted)}${tie}#${pad(recordedAt)}#${packet.id}`;
+  const hasPlace = !isClosed(progress.status) && !progress.late;
+  if (etag === 0) return hasPlace ? [insert(table, { pk, sk, ...placeOf(packet) })] : [];
+  if (hasPlace) return [];
+  // An earlier release placed a packet by its sequence.
+  const former =
+    sequence === undefined ? [] : [remove(table, { pk, sk: `${pad(sequence)}#${pad(recordedAt)}#${packet.id}` })];
+  return [remove(table, { pk, sk }), ...former];
+}
+
+/** An event has an item for each strict connector that may still get packets of it. */
+function reservationStatements(table: string, event: string, etag: number, record: EventRecord): Statement[] {
+  const { status, accepted, reserves = [] } = record;
+  const keys = reserves.map((connector) => ({ pk: reservedKey(connector), sk: `${pad(accepted)}#${event}` }));
+  if (status !== "EXPANDING") return etag === 0 ? [] : keys.map((key) => remove(table, key));
+  return etag === 0 ? keys.map((key) => insert(table, { ...key, event, accepted })) : [];
 }
 
 /**
@@ -190,6 +209,10 @@ export function laneKey(lane: Packet["lane"]): string {
   return `lane#${lane}`;
 }
 
+export function reservedKey(connector: string): string {
+  return `reserved#${connector}`;
+}
+
 export function unsentKey(connector: string): string {
   return `unsent#${connector}`;
 }
@@ -203,13 +226,14 @@ function eventStatements(table: string, { id, etag, value, erases }: Extract<Put
   if (etag > 0) {
     const { changes, statements } = erases ? eraseBody(table, key, erases.event, undefined) : noErasure;
     const all = { ...state, ...(value.unsent ? waiting : { waitingShard: null, waitingAt: null }), ...changes };
-    return [update(table, key, etag, all), ...statements];
+    return [update(table, key, etag, all), ...statements, ...reservationStatements(table, id, etag, value)];
   }
   const { attributes, statements } = event
     ? insertBody(table, key, bodyText(event))
     : { attributes: {}, statements: [] };
   const indexed = { timeShard: `event#${shardOf(id)}`, timeAt: at, ...(value.unsent && waiting) };
-  return [insert(table, { ...key, etag: 1, ...state, ...indexed, ...attributes }), ...statements];
+  const item = insert(table, { ...key, etag: 1, ...state, ...indexed, ...attributes });
+  return [item, ...statements, ...reservationStatements(table, id, etag, value)];
 }
 
 /**

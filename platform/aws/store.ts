@@ -8,6 +8,7 @@ import {
 } from "@aws-sdk/lib-dynamodb";
 import type { SourceEvent } from "../../bridge/model/event.ts";
 import type { EventRecord } from "../../bridge/model/event-record.ts";
+import { type LanePlace, placeOf } from "../../bridge/model/lane.ts";
 import {
   type EventStatus,
   eventStatuses,
@@ -27,6 +28,7 @@ import type {
   PacketQuery,
   Page,
   Put,
+  Reservation,
   Stored,
   StorePort,
   Tally,
@@ -45,6 +47,7 @@ import {
   ledgerStatement,
   pieceKeys,
   putStatements,
+  reservedKey,
   unsentKey,
 } from "./partiql.ts";
 import { pad, readIndex } from "./sharded-index.ts";
@@ -219,13 +222,24 @@ export class AwsStore implements StorePort {
     await this.#options.client.send(new DeleteCommand({ TableName: this.#options.packetsTable, Key: { pk, sk } }));
   }
 
-  async laneOpen(lane: string, limit: number): Promise<Stored<"packet">[]> {
-    const items = await this.#query(laneKey(lane), limit);
-    const packets = await this.read(
-      "packet",
-      items.map(({ id }) => id as string),
-    );
-    return packets.filter((stored) => stored !== undefined);
+  async lanePlaces(lane: string, limit: number): Promise<LanePlace[]> {
+    // The lane's progress is in the same partition, before its places.
+    const items = (await this.#query(laneKey(lane), limit + 1)).filter(({ sk }) => sk !== itself).slice(0, limit);
+    const former = items.filter(({ source }) => source === undefined);
+    const packets =
+      former.length === 0
+        ? []
+        : await this.read(
+            "packet",
+            former.map(({ id }) => id as string),
+          );
+    const places = new Map(former.map(({ id }, i) => [id, packets[i] && placeOf(packets[i].value.packet)]));
+    return items.flatMap((item) => (places.has(item.id) ? (places.get(item.id) ?? []) : placeIn(item)));
+  }
+
+  async reservation(connector: string): Promise<Reservation | undefined> {
+    const [item] = await this.#query(reservedKey(connector), 1);
+    return item && { event: item.event as string, accepted: item.accepted as number };
   }
 
   /** Reads the first items of a partition consistently, in order of the sort key. */
@@ -386,6 +400,16 @@ function valueIn(kind: Kind, { value, body, progress, recordedAt }: Item): Recor
     default:
       return JSON.parse(value as string) as Records[Kind];
   }
+}
+
+function placeIn({ id, accepted, source, sequence, epoch }: Item): LanePlace {
+  return {
+    id: id as string,
+    accepted: accepted as number,
+    source: source as string,
+    ...(sequence !== undefined && { sequence: sequence as number }),
+    ...(epoch !== undefined && { epoch: epoch as number }),
+  };
 }
 
 function entryIn(item: Item): LedgerEntry {

@@ -153,9 +153,11 @@ function addOrderOfAcceptance(db: DatabaseSync, now: number): void {
     ALTER TABLE messages ADD COLUMN sent_at INTEGER;
     UPDATE messages SET sent_at = ${now};
     UPDATE messages SET stamp = (SELECT last FROM acceptance) + seq WHERE queue IN ('inbox', 'inbox-dead');
+    CREATE INDEX messages_inbox ON messages (stamp) WHERE queue = 'inbox';
     UPDATE acceptance SET last = max(last, (SELECT coalesce(max(stamp), 0) FROM messages));
     ALTER TABLE packets ADD COLUMN strict_source TEXT;
     ALTER TABLE packets ADD COLUMN strict_sequence INTEGER;
+    ALTER TABLE packets ADD COLUMN strict_epoch INTEGER;
     UPDATE packets SET (strict_order, strict_source, strict_sequence) = (
       SELECT packet ->> '$.version.accepted', packet ->> '$.version.source', packet ->> '$.version.sequence'
       FROM packet_bodies WHERE packet_bodies.seq = packets.seq

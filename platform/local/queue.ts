@@ -92,7 +92,7 @@ export class LocalQueue implements QueuePort {
       message.dedup === undefined ? [] : [{ id: `${queue} ${message.dedup}`, until }],
     );
     try {
-      const sent = fresh.map(({ group, body }) => ({ lane: group, body }));
+      const sent = fresh.map(({ dedup: _, group, ...message }) => ({ lane: group, ...message }));
       const writing = this.#db.write({ op: "send", queue, messages: sent, dedup, now });
       for (const { id } of dedup) this.#sending.set(id, writing);
       const { seqs } = await writing;
@@ -242,6 +242,11 @@ export class LocalQueue implements QueuePort {
       due = Math.max(due + (1_000 * oldest.length) / perSecond, this.#clock.now());
       await this.#clock.sleep(due - this.#clock.now(), signal);
     }
+  }
+
+  async processedUpTo(): Promise<number> {
+    const first = "SELECT min(stamp) AS stamp FROM messages WHERE queue = 'inbox'";
+    return (this.#db.sql(first).get()?.stamp as number | null) ?? Number.POSITIVE_INFINITY;
   }
 
   async stamp(count: number): Promise<Required<Arrival>[]> {

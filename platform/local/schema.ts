@@ -26,6 +26,8 @@ CREATE TABLE IF NOT EXISTS messages (
   sent_at INTEGER
 );
 
+CREATE INDEX IF NOT EXISTS messages_inbox ON messages (stamp) WHERE queue = 'inbox';
+
 CREATE TABLE IF NOT EXISTS acceptance (
   id INTEGER PRIMARY KEY CHECK (id = 1),
   last INTEGER NOT NULL
@@ -50,6 +52,7 @@ CREATE TABLE IF NOT EXISTS packets (
   strict_order INTEGER,
   strict_source TEXT,
   strict_sequence INTEGER,
+  strict_epoch INTEGER,
   progress TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS packet_bodies (

@@ -1,8 +1,9 @@
 import type { SourceEvent } from "../../bridge/model/event.ts";
 import { type EventRecord, recordedMicrosOf } from "../../bridge/model/event-record.ts";
 import type { Job } from "../../bridge/model/job.ts";
+import { type LanePlace, placeOf } from "../../bridge/model/lane.ts";
 import { eventStatuses, isClosed, type LedgerEntry, type Status, statuses } from "../../bridge/model/ledger-entry.ts";
-import { type Packet, strictOrder } from "../../bridge/model/packet.ts";
+import type { Packet } from "../../bridge/model/packet.ts";
 import { packetPredicate } from "../../bridge/model/packet-filter.ts";
 import type { PacketRecord, Progress } from "../../bridge/model/packet-record.ts";
 import type { Records } from "../../bridge/ports/records.ts";
@@ -14,6 +15,7 @@ import type {
   PacketQuery,
   Page,
   Put,
+  Reservation,
   Stored,
   StorePort,
   Tally,
@@ -166,11 +168,26 @@ export class LocalStore implements StorePort {
       .map((row) => storedPacket(row as never));
   }
 
-  async laneOpen(lane: string, limit: number): Promise<Stored<"packet">[]> {
+  async lanePlaces(lane: string, limit: number): Promise<LanePlace[]> {
     return this.#db
-      .sql(`${selectPacket} WHERE strict_lane = ? ORDER BY strict_order, packets.seq LIMIT ?`)
+      .sql(
+        `SELECT id, strict_order, strict_source, strict_sequence, strict_epoch FROM packets
+         WHERE strict_lane = ? ORDER BY strict_order, seq LIMIT ?`,
+      )
       .all(lane, limit)
-      .map((row) => storedPacket(row as never));
+      .map((row) => ({
+        id: row.id as string,
+        accepted: row.strict_order as number,
+        source: row.strict_source as string,
+        ...(row.strict_sequence !== null && { sequence: row.strict_sequence as number }),
+        ...(row.strict_epoch !== null && { epoch: row.strict_epoch as number }),
+      }));
+  }
+
+  async reservation(connector: string): Promise<Reservation | undefined> {
+    return this.#db
+      .sql("SELECT event, accepted FROM reservations WHERE connector = ? ORDER BY accepted, event LIMIT 1")
+      .get(connector) as Reservation | undefined;
   }
 
   async unsentEvents(before: number, limit: number): Promise<FoundEvent[]> {
@@ -300,7 +317,7 @@ function rowPut(put: Put): RowPut {
         recordedAt,
         unsent: progress.unsent ? 1 : null,
         strictLane: openStrictLane(packet, progress),
-        strictOrder: packet.order === "strict" ? strictOrder(packet) : null,
+        ...strictColumns(packet),
         progress: JSON.stringify(progress),
         // Written once: a packet never changes, until it is erased.
         packet: etag === 0 || put.erases ? bodyText(packet) : "",
@@ -317,6 +334,8 @@ function rowPut(put: Put): RowPut {
         recorded: recordedMicrosOf(value),
         duplicates: value.duplicates,
         value: JSON.stringify(value),
+        accepted: value.accepted,
+        reserves: value.reserves ?? [],
         // Written once: an event never changes, until it is erased.
         event: etag === 0 && event ? bodyText(event) : null,
       };
@@ -331,9 +350,17 @@ function ledgerRow(entry: LedgerEntry): LedgerRow {
   return { chain: entry.chain, number: entry.seq, entry: JSON.stringify(entry) };
 }
 
-/** Returns the lane of a strict connector's open packet, or `null` for others, which keeps them out of the lane's index. */
-function openStrictLane({ order, lane }: Packet, { status }: Progress): string | null {
-  return order === "strict" && !isClosed(status) ? lane : null;
+/** Returns the lane of a packet that has a place in it, or `null`, which keeps the packet out of the lane's index. */
+function openStrictLane({ order, lane }: Packet, { status, late }: Progress): string | null {
+  return order === "strict" && !isClosed(status) && !late ? lane : null;
+}
+
+function strictColumns(packet: Packet) {
+  if (packet.order !== "strict") {
+    return { strictOrder: null, strictSource: null, strictSequence: null, strictEpoch: null };
+  }
+  const { accepted, source, sequence = null, epoch = null } = placeOf(packet);
+  return { strictOrder: accepted, strictSource: source, strictSequence: sequence, strictEpoch: epoch };
 }
 
 function packetRecord(row: PacketRow, packet = JSON.parse(row.packet) as Packet): PacketRecord {

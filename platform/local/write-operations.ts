@@ -11,6 +11,9 @@ export interface PacketColumns {
   readonly unsent: number | null;
   readonly strictLane: string | null;
   readonly strictOrder: number | null;
+  readonly strictSource: string | null;
+  readonly strictSequence: number | null;
+  readonly strictEpoch: number | null;
   readonly progress: string;
   readonly packet: string;
 }
@@ -22,6 +25,9 @@ export interface EventColumns {
   readonly type: string | null;
   /** µs since the epoch */
   readonly recorded: number;
+  readonly accepted: number;
+  /** Strict connectors for which the event reserves places while it is expanding. */
+  readonly reserves: readonly string[];
   readonly duplicates: number;
   readonly value: string;
   readonly event: string | null;
@@ -51,7 +57,7 @@ export type Operation =
   | {
       readonly op: "send";
       readonly queue: string;
-      readonly messages: readonly { readonly lane: string; readonly body: string }[];
+      readonly messages: readonly { readonly lane: string; readonly body: string; readonly ordered?: false }[];
       readonly dedup: readonly { readonly id: string; readonly until: number }[];
       /** ms since the epoch */
       readonly now: number;
@@ -158,7 +164,8 @@ export class Writer {
         return {
           done: true,
           seqs: operation.messages.map((message) => {
-            const stamp = operation.queue === "inbox" ? this.#nextStamp(operation.now) : null;
+            const isOrdered = operation.queue === "inbox" && message.ordered !== false;
+            const stamp = isOrdered ? this.#nextStamp(operation.now) : null;
             return this.#addMessage(operation.queue, { ...message, stamp, sentAt: operation.now });
           }),
         };
@@ -194,8 +201,10 @@ export class Writer {
         if (put.etag === 0) return this.#insertPacket(put.row);
         return this.#updatePacket(put.etag, put.row) && (put.erase ? this.#replaceBody(put.row) : 1);
       case "event":
-        if (put.etag === 0) return this.#insertEvent(put.row);
-        return this.#updateEvent(put.etag, put.row) && (put.erase ? this.#eraseEvent(put.row) : 1);
+        if (put.etag === 0) return this.#insertEvent(put.row) && this.#reserve(put.row);
+        return (
+          this.#updateEvent(put.etag, put.row) && this.#reserve(put.row) && (put.erase ? this.#eraseEvent(put.row) : 1)
+        );
       case "document":
         return put.etag === 0
           ? this.#run(
@@ -217,9 +226,13 @@ export class Writer {
   #insertPacket(row: PacketColumns): number {
     const { changes, lastInsertRowid } = this.#sql(
       `INSERT OR IGNORE INTO packets
-       (id, etag, connector, status, recorded_at, unsent, strict_lane, strict_order, progress)
-       VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?)`,
-    ).run(row.id, row.connector, row.status, row.recordedAt, row.unsent, row.strictLane, row.strictOrder, row.progress);
+       (id, etag, connector, status, recorded_at, unsent, progress,
+        strict_lane, strict_order, strict_source, strict_sequence, strict_epoch)
+       VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ).run(
+      ...[row.id, row.connector, row.status, row.recordedAt, row.unsent, row.progress],
+      ...[row.strictLane, row.strictOrder, row.strictSource, row.strictSequence, row.strictEpoch],
+    );
     if (changes === 0) return 0;
     return this.#run("INSERT INTO packet_bodies (seq, packet) VALUES (?, ?)", lastInsertRowid, row.packet);
   }
@@ -268,6 +281,16 @@ export class Writer {
       row.value,
       row.event,
     );
+  }
+
+  /** Adds or removes an event's reservations. Returns 1. */
+  #reserve({ id, status, accepted, reserves }: EventColumns): number {
+    const statement =
+      status === "EXPANDING"
+        ? "INSERT OR IGNORE INTO reservations (connector, accepted, event) VALUES (?, ?, ?)"
+        : "DELETE FROM reservations WHERE connector = ? AND accepted = ? AND event = ?";
+    for (const connector of reserves) this.#run(statement, connector, accepted, id);
+    return 1;
   }
 
   #updateEvent(etag: number, row: EventColumns): number {

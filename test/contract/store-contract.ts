@@ -4,7 +4,7 @@ import type { EventRecord } from "../../bridge/model/event-record.ts";
 import type { Job } from "../../bridge/model/job.ts";
 import type { LedgerEntry, Status } from "../../bridge/model/ledger-entry.ts";
 import type { Packet } from "../../bridge/model/packet.ts";
-import type { PacketRecord } from "../../bridge/model/packet-record.ts";
+import type { PacketRecord, Progress } from "../../bridge/model/packet-record.ts";
 import type { PacketQuery, Put, Stored, StorePort } from "../../bridge/ports/store.ts";
 import { createPacketRecord, type Transition, transitionPacket } from "../../bridge/recording/transitions.ts";
 import { anEvent, aPacket, aVersion, noon } from "../support/builders.ts";
@@ -401,24 +401,57 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         expect(await port.unsent("Other@v1", 10)).toHaveLength(1);
       });
 
-      it("lists the open packets of a strict lane in lane order, including held ones", async () => {
+      it("lists the places of a strict lane in order of acceptance, including held packets but not late ones", async () => {
         await using fixture = await makeFixture();
         const { port } = fixture;
         const strict = { order: "strict", lane: "Fake@v1#j" } as const;
-        for (const [i, sequence] of [5, 2, 9, 1].entries()) {
-          await add(port, aNew({ id: idOf(i), ...strict, version: aVersion({ sequence }) }));
+        const versions = [
+          { accepted: 50, sequence: 1, epoch: 1 },
+          { accepted: 20 },
+          { accepted: 90, sequence: 0 },
+          { accepted: 10 },
+          { accepted: 15, sequence: 7 },
+        ];
+        for (const [i, version] of versions.entries()) {
+          await add(port, aNew({ id: idOf(i), ...strict, version: aVersion(version) }));
         }
-        await add(port, aNew({ id: idOf(8), ...strict, lane: "Fake@v1#k", version: aVersion({ sequence: 0 }) }));
-        await add(port, aNew({ id: idOf(9), lane: "Fake@v1#j", version: aVersion({ sequence: 0 }) }));
+        await add(port, aNew({ id: idOf(8), ...strict, lane: "Fake@v1#k", version: aVersion({ accepted: 0 }) }));
+        await add(port, aNew({ id: idOf(9), lane: "Fake@v1#j", version: aVersion({ accepted: 0 }) }));
+        await port.write([{ kind: "lane", id: "Fake@v1#j", value: { accepted: 1, sequences: {} }, etag: 0 }]);
         await advanceTo(port, idOf(3), "SENT");
         await advanceTo(port, idOf(1), "HELD");
+        await advanceTo(port, idOf(4), "HELD", { late: true });
 
-        const open = await port.laneOpen("Fake@v1#j", 10);
+        const { source } = aVersion();
+        expect(await port.lanePlaces("Fake@v1#j", 10)).toEqual([
+          { id: idOf(1), accepted: 20, source },
+          { id: idOf(0), accepted: 50, source, sequence: 1, epoch: 1 },
+          { id: idOf(2), accepted: 90, source, sequence: 0 },
+        ]);
+        expect((await port.lanePlaces("Fake@v1#j", 1)).map(({ id }) => id)).toEqual([idOf(1)]);
+        expect(await port.lanePlaces("Fake@v1#nobody", 1)).toEqual([]);
 
-        expect(open.map(({ value }) => value.packet.id)).toEqual([idOf(1), idOf(0), idOf(2)]);
-        expect(open.map(({ etag }) => etag)).toEqual([2, 1, 1]);
-        expect((await port.laneOpen("Fake@v1#j", 1)).map(({ value }) => value.packet.id)).toEqual([idOf(1)]);
-        expect(await port.laneOpen("Fake@v1#nobody", 1)).toEqual([]);
+        await advanceTo(port, idOf(4), "DISCARDED");
+        await advanceTo(port, idOf(0), "DISCARDED");
+        expect((await port.lanePlaces("Fake@v1#j", 10)).map(({ id }) => id)).toEqual([idOf(1), idOf(2)]);
+      });
+
+      it("returns the earliest reservation of a strict connector until its event is expanded", async () => {
+        await using fixture = await makeFixture();
+        const { port } = fixture;
+        const reserve = (key: string, accepted: number, reserves: string[]) =>
+          addEvent(port, key, { accepted, reserves, status: "EXPANDING" });
+        await reserve("evt-b", 20, ["Fake@v1", "Other@v1"]);
+        await reserve("evt-a", 10, ["Fake@v1"]);
+
+        expect(await port.reservation("Fake@v1")).toEqual({ event: "evt-a", accepted: 10 });
+        expect(await port.reservation("Other@v1")).toEqual({ event: "evt-b", accepted: 20 });
+        expect(await port.reservation("Nobody@v1")).toBeUndefined();
+
+        const [stored] = await port.read("event", ["evt-a"]);
+        const value = { ...(stored as Stored<"event">).value, status: "EXPANDED" } as const;
+        await port.write([{ kind: "event", id: "evt-a", value, etag: 1 }]);
+        expect(await port.reservation("Fake@v1")).toEqual({ event: "evt-b", accepted: 20 });
       });
     });
 
@@ -590,10 +623,15 @@ async function add(port: StorePort, { record, entry }: Transition): Promise<void
   expect(await port.write([putOf(record)], [entry])).toBe("written");
 }
 
-async function advanceTo(port: StorePort, id: string, status: Status): Promise<LedgerEntry> {
+async function advanceTo(
+  port: StorePort,
+  id: string,
+  status: Status,
+  progress: Partial<Progress> = {},
+): Promise<LedgerEntry> {
   const [stored] = await port.read("packet", [id]);
   if (!stored) throw new Error(`there is no ${id}`);
-  const { record, entry } = transitionPacket(stored.value, noon, { status, facts: {} });
+  const { record, entry } = transitionPacket(stored.value, noon, { status, facts: {}, progress });
   expect(await port.write([putOf(record, stored.etag)], [entry])).toBe("written");
   return entry;
 }
@@ -654,6 +692,7 @@ function puts(): { [K in Put["kind"]]: Extract<Put, { kind: K }> } {
     erasing: { kind: "erasing", id: "same", value: { at: 1, after: {}, left: { packet: [], event: [] } }, etag: 0 },
     memory: { kind: "memory", id: "same", value: { value: 7 }, etag: 0 },
     sequence: { kind: "sequence", id: "same", value: { restarts: [1] }, etag: 0 },
+    lane: { kind: "lane", id: "same", value: { accepted: 1, sequences: { s: { sequence: 2 } } }, etag: 0 },
     job: { kind: "job", id: "same", value: aJob("same"), etag: 0 },
   };
 }

@@ -7,6 +7,7 @@ import { accept } from "../../bridge/intake/accept.ts";
 import { cancelJob, runJobs, startJob } from "../../bridge/jobs/job-runner.ts";
 import { runMaintenance } from "../../bridge/maintenance/run-maintenance.ts";
 import type { Connector, Context } from "../../bridge/model/connector.ts";
+import { headOf, placesRead } from "../../bridge/model/lane.ts";
 import type { Outcome } from "../../bridge/model/outcome.ts";
 import type { Packet } from "../../bridge/model/packet.ts";
 import type { FileVersion } from "../../bridge/model/roster.ts";
@@ -430,12 +431,10 @@ export class World implements Environment {
   /** Checks that a strict lane sends no packet while an older one is open that the process could have seen. */
   async #checkOrder(process: Process, target: SimTarget, packet: Packet): Promise<void> {
     if (packet.order !== "strict") return;
-    for (const { value } of await this.core.engine.store.laneOpen(packet.lane, 1)) {
-      const known = (this.recorded.get(value.packet.id) ?? 0) <= process.began;
-      if (value.packet.id !== packet.id && known) {
-        target.report(`sent before ${value.packet.id}, which is older`, packet);
-      }
-    }
+    const head = headOf(await this.core.engine.store.lanePlaces(packet.lane, placesRead));
+    if (!head || head.id === packet.id) return;
+    const known = (this.recorded.get(head.id) ?? 0) <= process.began;
+    if (known) target.report(`sent before ${head.id}, which is older`, packet);
   }
 
   probe(process: Process, connector: Connector): Promise<boolean> {
@@ -513,9 +512,14 @@ export class World implements Environment {
     const lanes = new Set(items.flatMap(({ packet }) => (packet.order === "strict" ? [packet.lane] : [])));
     const waiting = new Set<string>();
     for (const lane of lanes) {
-      const [head, ...others] = await store.laneOpen(lane, 10_000);
+      const places = await store.lanePlaces(lane, 10_000);
+      const packets = await store.read(
+        "packet",
+        places.map(({ id }) => id),
+      );
+      const head = packets.find((stored) => stored?.value.packet.id === headOf(places)?.id);
       if (head?.value.progress.status !== "HELD") continue;
-      for (const { value } of others) if (value.progress.status !== "HELD") waiting.add(value.packet.id);
+      for (const stored of packets) if (stored?.value.progress.status === "QUEUED") waiting.add(stored.value.packet.id);
     }
     return waiting;
   }

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { pack, type VettedPayload } from "../../../bridge/intake/build-packet.ts";
 import type { Connector } from "../../../bridge/model/connector.ts";
-import { maxPacketBytes, revise, sizeIssue, strictOrder } from "../../../bridge/model/packet.ts";
+import { maxPacketBytes, revise, sizeIssue } from "../../../bridge/model/packet.ts";
 import { aKey, aPacket, aSheet, aVersion } from "../../support/builders.ts";
 
 const sheet = aSheet(
@@ -88,13 +88,6 @@ describe("packet revision", () => {
     });
     expect(revised.id).not.toBe(packet.id);
     expect(revised).not.toHaveProperty("force");
-  });
-});
-
-describe("strict order", () => {
-  it("follows the sequence, or the order of acceptance without one", () => {
-    expect(strictOrder(aPacket({ version: aVersion({ sequence: 4 }) }))).toBe(4);
-    expect(strictOrder(aPacket({ version: aVersion({ accepted: 9 }) }))).toBe(9);
   });
 });
 

@@ -503,5 +503,6 @@ function dead(engine: Engine): QueuePort {
     stopMove: (...args) => queue.stopMove(...args),
     isMoving: (...args) => queue.isMoving(...args),
     stamp: (...args) => queue.stamp(...args),
+    processedUpTo: () => queue.processedUpTo(),
   };
 }

@@ -155,7 +155,7 @@ describe("ledger tampering with full access to the store", () => {
       facts: { digest: digestOf(forged, office.bridgeKey()) },
     });
     office.tamper(
-      "INSERT INTO packets SELECT 900, ?, 1, connector, 'QUEUED', recorded_at, unsent, strict_lane, strict_order, json_set(progress, '$.status', 'QUEUED', '$.tail', json(?)) FROM packets LIMIT 1",
+      "INSERT INTO packets SELECT 900, ?, 1, connector, 'QUEUED', recorded_at, unsent, strict_lane, strict_order, strict_source, strict_sequence, strict_epoch, json_set(progress, '$.status', 'QUEUED', '$.tail', json(?)) FROM packets LIMIT 1",
       forged.id,
       JSON.stringify(tailOf(entry)),
     );
