@@ -2,7 +2,6 @@ import type { Engine } from "../engine.ts";
 import type { Packet } from "../model/packet.ts";
 import type { Shadow } from "../model/shadow.ts";
 import { acceptedAtOf, isMixedOrder, type Version } from "../model/version.ts";
-import { redactName } from "../pii/redact.ts";
 import { changeHealth } from "./circuit-breaker.ts";
 import type { LoadedPacket } from "./shadow-store.ts";
 
@@ -34,8 +33,9 @@ export async function noticeOrder(engine: Engine, { stored, shadow, health }: Lo
     return isFirst ? { ...before, noticedAt: { ...before.noticedAt, [notice]: now } } : before;
   });
   if (!isFirst) return;
+  // The source is omitted, as it may name a person and this code has no detectors.
   const { connector, id, event } = packet;
-  engine.log({ step: notice, connector, packet: id, event, source: redactName(packet.version.source) });
+  engine.log({ step: notice, connector, packet: id, event });
 }
 
 function orderNoticeOf({ fields, action, version }: Packet, shadow: Shadow): OrderNotice | undefined {
