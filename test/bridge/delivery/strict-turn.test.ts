@@ -34,8 +34,8 @@ async function statuses(core: Core): Promise<unknown[]> {
   return (await core.packets()).map(({ packet, progress }) => [packet.fields.v, progress.status]);
 }
 
-describe("places in a strict lane", () => {
-  it("are kept for a large roster, so that a later event about one of its records follows it", async () => {
+describe("a strict lane", () => {
+  it("keeps the places of a large roster, so that a later event about one of its records follows it", async () => {
     const target = fakeTarget({ order: "strict" });
     await using core = await aCore({ targets: [target], sheets });
     const people = Array.from({ length: 600 }, (_, i) => ({ k: `r${i}`, v: i }));
@@ -48,7 +48,7 @@ describe("places in a strict lane", () => {
     expect(target.calls).toHaveLength(601);
   });
 
-  it("are kept for an event that waits for governance, and for nothing else", async () => {
+  it("keeps the places of an event that waits for governance, and holds up no other connector", async () => {
     const target = fakeTarget({ order: "strict" });
     const other = fakeTarget({ name: "Other", order: "strict" });
     const both = {
@@ -88,7 +88,7 @@ describe("places in a strict lane", () => {
     expect(sent(target)).toEqual([1, 2]);
   });
 
-  it("belong to the order of acceptance, across sources with any sequences", async () => {
+  it("follows the order of acceptance across sources, whatever their sequences", async () => {
     const target = fakeTarget({ order: "strict", lane: "connector" });
     await using core = await aCore({ targets: [target], sheets });
     target.awake = false;
@@ -109,7 +109,7 @@ describe("places in a strict lane", () => {
     expect(sent(target)).toEqual([1, 2, 3]);
   });
 
-  it("go to the packets of one source by sequence", async () => {
+  it("gives the places of one source to its packets by sequence", async () => {
     const target = fakeTarget({ order: "strict" });
     await using core = await aCore({ targets: [target], sheets });
 
@@ -126,7 +126,7 @@ describe("places in a strict lane", () => {
     expect((await statuses(core)).every((status) => (status as string[])[1] === "SENT")).toBe(true);
   });
 
-  it("are decided only when every earlier event of the inbox is recorded", async () => {
+  it("waits until every earlier event of the inbox is recorded", async () => {
     const target = fakeTarget({ order: "strict" });
     await using core = await aCore({ targets: [target], sheets });
     await core.emit(change({ id: "1", v: 1 }));
@@ -141,7 +141,7 @@ describe("places in a strict lane", () => {
     expect(sent(target)).toEqual([1, 2]);
   });
 
-  it("are not lost while an earlier event stays in the inbox for long", async () => {
+  it("loses no packet while an earlier event stays in the inbox for long", async () => {
     const target = fakeTarget({ order: "strict" });
     await using core = await aCore({ targets: [target], sheets });
     await core.emit(change({ id: "1", v: 1 }));
@@ -163,7 +163,7 @@ describe("places in a strict lane", () => {
   });
 });
 
-describe("late packets of a strict lane", () => {
+describe("a late packet of a strict lane", () => {
   async function lateCore(late?: "send") {
     const target = fakeTarget({ order: "strict" });
     const connector = late ? { ...target.connector, late } : target.connector;
@@ -175,7 +175,7 @@ describe("late packets of a strict lane", () => {
     return { core, target };
   }
 
-  it("wait for an operator and do not block the lane", async () => {
+  it("waits for an operator and does not block the lane", async () => {
     const { core, target } = await lateCore();
     await using _ = core;
 
@@ -192,7 +192,7 @@ describe("late packets of a strict lane", () => {
     expect(sent(target)).toEqual([2, 3]);
   });
 
-  it("are sent when an operator releases them, and are not judged again", async () => {
+  it("reaches the target when an operator releases it", async () => {
     const { core, target } = await lateCore();
     await using _ = core;
     const late = (await core.packets())[1];
@@ -205,7 +205,7 @@ describe("late packets of a strict lane", () => {
     expect((await core.packets()).map(({ progress }) => progress.status)).toEqual(["SENT", "SUPERSEDED", "SENT"]);
   });
 
-  it("are sent with an alert if the connector says so", async () => {
+  it("reaches the target with an alert if the connector says so", async () => {
     const { core, target } = await lateCore("send");
     await using _ = core;
 
@@ -213,7 +213,7 @@ describe("late packets of a strict lane", () => {
     expect(core.lines.filter(({ step }) => step === "sent-late")).toHaveLength(1);
   });
 
-  it("do not include replays", async () => {
+  it("differs from a replay, which is sent at once", async () => {
     const target = fakeTarget({ order: "strict" });
     await using core = await aCore({ targets: [target], sheets });
     await core.emit(change({ id: "1", v: 1 }));
