@@ -13,6 +13,8 @@ import { enqueuePackets, wakeLanesBehind } from "../recording/enqueue.ts";
 import { inWrites, maxChanges } from "../recording/transaction-size.ts";
 import { logHeld, transitionEvent } from "../recording/transitions.ts";
 import { InvariantError } from "../values/bridge-error.ts";
+import { pagesOf } from "../values/pagination.ts";
+import { isAhead, isPast } from "../values/stored-time.ts";
 import { convert } from "./convert-inbound.ts";
 import { type IncomingEvent, type PlannedEventWrite, planEventWrite } from "./event-draft.ts";
 import { expand } from "./expand.ts";
@@ -354,30 +356,75 @@ async function confirm(engine: Engine, recorded: readonly RecordedEvent[]): Prom
 }
 
 function confirmedPut({ key, stored }: Pick<RecordedEvent, "key" | "stored">): Put {
-  const { unsent: _u, reserves: _r, ...value } = stored.value;
+  const { unsent: _u, reserves: _r, resume: _f, ...value } = stored.value;
   return { kind: "event", id: key, value, etag: stored.etag };
 }
 
+/** Events read at once to find those to resume. */
+const resumedPage = 100;
+
+/** Number of events without a ruling after which a run ends: the compliance engine would not answer the others either. */
+const maxUnruled = 5;
+
+/** Longest wait between two attempts to resume an event. */
+const longestResumeMs = 3_600_000;
+
+/** Maximum time by which clocks differ. An event recorded further in the future was recorded by a wrong clock. */
+const clockErrorMs = 300_000;
+
 /**
  * Resumes unfinished events whose message was not redelivered, for example because it was moved to the inbox's
- * dead-letter queue.
+ * dead-letter queue. Each event is resumed on its own: one that fails is tried again later, with growing waits.
  */
 export async function resumeUnsent(engine: Engine): Promise<void> {
-  const before = engine.clock.now() - engine.times.putBackMs;
-  for (const { key } of await engine.store.unsentEvents(before * 1_000, 100)) {
-    const stored = await reread(engine, key);
-    // The chunks of a large event are still being expanded.
-    if (!stored.value.unsent || (stored.value.chunksAt ?? 0) > before) continue;
-    try {
-      const resumed = await resume(engine, key, await restartChunks(engine, key, stored));
-      engine.log({ step: "event-resumed", event: key });
-      await enqueueOutputs(engine, [resumed]);
-    } catch (error) {
-      // This event keeps waiting; the others are still resumed.
-      if (!(error instanceof ComplianceUnavailableError)) throw error;
-      logFailure(engine, error, key);
+  const now = engine.clock.now();
+  const ranges = [
+    { to: (now - engine.times.putBackMs) * 1_000 },
+    { from: (now + clockErrorMs) * 1_000, to: Number.MAX_SAFE_INTEGER },
+  ];
+  let unruled = 0;
+  for (const range of ranges) {
+    for await (const { items } of pagesOf((from) =>
+      engine.store.unsentEvents({ ...range, limit: resumedPage, ...from }),
+    )) {
+      for (const { key } of items) {
+        if ((await resumeWhenDue(engine, key)) === "unruled") unruled++;
+        if (unruled >= maxUnruled) return;
+      }
     }
   }
+}
+
+/** @returns `unruled` if the compliance engine gave no ruling */
+async function resumeWhenDue(engine: Engine, key: string): Promise<"unruled" | undefined> {
+  try {
+    const stored = await reread(engine, key);
+    if (!isDue(engine, stored.value)) return undefined;
+    const resumed = await resume(engine, key, await restartChunks(engine, key, stored));
+    engine.log({ step: "event-resumed", event: key });
+    await enqueueOutputs(engine, [resumed]);
+    return undefined;
+  } catch (error) {
+    logFailure(engine, error, key);
+    await postponeResume(engine, key);
+    return error instanceof ComplianceUnavailableError ? "unruled" : undefined;
+  }
+}
+
+function isDue({ clock, times }: Engine, { unsent, chunksAt = 0, resume: waiting }: EventRecord): boolean {
+  const now = clock.now();
+  // The chunks of a large event may still be being expanded.
+  return unsent === true && isPast(chunksAt, now, times.putBackMs) && !isAhead(waiting?.at, now, longestResumeMs);
+}
+
+/** Lets an event wait that could not be resumed. If this fails too, it is tried again at once. */
+async function postponeResume({ store, clock, times }: Engine, key: string): Promise<void> {
+  const [stored] = await store.read("event", [key]);
+  if (!stored) return;
+  const failures = (stored.value.resume?.failures ?? 0) + 1;
+  const waitMs = Math.min(longestResumeMs, times.putBackMs * 2 ** Math.min(failures - 1, 10));
+  const value = { ...stored.value, resume: { failures, at: clock.now() + waitMs } };
+  await store.write([{ kind: "event", id: key, value, etag: stored.etag }]);
 }
 
 /** Records that a large event's chunks are enqueued again now, which restarts the watchdog's timeout for them. */

@@ -19,6 +19,9 @@ export interface Origin {
   readonly connector?: string | undefined;
 }
 
+/** Properties of a connector that determine its packets' order, lanes and shadows. */
+export type PacketAddressee = Pick<Connector, "name" | "version" | "order" | "lane" | "resource">;
+
 /** Fields that determine a packet's id, lane and shadow. */
 type Addressee = Pick<Packet, "entity" | "event" | "sheet" | "target" | "version">;
 
@@ -27,7 +30,7 @@ type Addressee = Pick<Packet, "entity" | "event" | "sheet" | "target" | "version
  *
  * @param bridgeKey key for the hashes in lanes and shadows; an employee number could be guessed from an unkeyed hash
  */
-export function pack(payload: VettedPayload, origin: Origin, connector: Connector, bridgeKey: KeyObject): Packet {
+export function pack(payload: VettedPayload, origin: Origin, connector: PacketAddressee, bridgeKey: KeyObject): Packet {
   const { sheet, target, entity, element, at } = payload;
   const { key: event, version } = origin;
   return {
@@ -58,7 +61,7 @@ export function readdress(packet: Packet, entity: string, connector: Connector, 
 /** Returns the fields of a packet that depend on its entity. */
 function addressFor(
   { entity, event, sheet, target, version }: Addressee,
-  connector: Connector,
+  connector: PacketAddressee,
   bridgeKey: KeyObject,
 ): Pick<Packet, "id" | "connector" | "entity" | "lane" | "shadow"> {
   const id = connectorId(connector);
@@ -73,7 +76,7 @@ function addressFor(
 }
 
 /** Returns the id of the shadow a connector keeps for an entity. */
-export function shadowIdOf(connector: Connector, entity: string, bridgeKey: KeyObject): string {
+export function shadowIdOf(connector: PacketAddressee, entity: string, bridgeKey: KeyObject): string {
   const id = connectorId(connector);
   return `${id}#${keyedHash(bridgeKey, id, connector.resource ?? entity)}`;
 }

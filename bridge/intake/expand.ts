@@ -19,7 +19,7 @@ import { redactName } from "../pii/redact.ts";
 import { FileError } from "../ports/files.ts";
 import { createPacketRecord, type Transition } from "../recording/transitions.ts";
 import type { Json } from "../values/json.ts";
-import { type Origin, pack, readdress } from "./build-packet.ts";
+import { type Origin, type PacketAddressee, pack, readdress } from "./build-packet.ts";
 import type { Part } from "./chunk-id.ts";
 import type { Plan } from "./plan.ts";
 
@@ -95,14 +95,14 @@ async function vetAndPack(
   progress: Partial<Progress> = {},
 ): Promise<Transition> {
   const found = engine.catalog.find(payload.target.connector);
-  if ("issue" in found) throw new Error(found.issue);
-  const { connector } = found;
+  const connector = "issue" in found ? missingConnector(payload.target.connector) : found.connector;
   const target = { ...payload.target, connector: connectorId(connector) };
   const vetted = await govern(engine, { ...payload, target });
   const { key, event, version, by } = planned;
   const origin: Origin = { key, type: event.type, version, ...(by && { job: by.job }), connector: event.origin };
   const packet = pack({ ...payload, ...vetted }, origin, connector, engine.bridgeKey);
-  const issue = payload.issue ?? sizeIssue(packet);
+  const missing = "issue" in found ? `${found.issue}; install it and release the packet, or discard it` : undefined;
+  const issue = payload.issue ?? missing ?? sizeIssue(packet);
 
   const facts = {
     ...initialFacts(packet, engine.bridgeKey),
@@ -125,6 +125,12 @@ async function vetAndPack(
     });
   }
   return createPacketRecord(packet, now, { status: "QUEUED", facts, progress });
+}
+
+/** Returns the address of a connector that was removed while an event waited. Its packet is held. */
+function missingConnector(reference: string): PacketAddressee {
+  const [name = reference, version = "v1"] = reference.split("@");
+  return { name, version, order: "latest" };
 }
 
 /**

@@ -6,6 +6,7 @@ import { errorName } from "../observability/log.ts";
 import { FileError } from "../ports/files.ts";
 import type { QueueName } from "../ports/queue.ts";
 import type { Stored } from "../ports/store.ts";
+import { isAhead } from "../values/stored-time.ts";
 import { backfillPage } from "./backfill.ts";
 import { bulkPage } from "./bulk-operation.ts";
 import type { JobPage } from "./job-page.ts";
@@ -16,6 +17,12 @@ export type JobPlan = JobWork & Pick<Job, "actor" | "perSecond">;
 
 /** Maximum number of jobs that one process runs concurrently. */
 const jobsAtOnce = 4;
+
+/** Maximum number of running jobs among which those of a turn are chosen. */
+const maxRunning = 1_000;
+
+/** Longest time for which a job can be leased, or wait because of its rate. */
+const longestLeaseMs = 3_600_000;
 
 /** Number of consecutive failed pages, one per lease, after which the job fails. */
 const maxFailures = 5;
@@ -65,7 +72,8 @@ export async function cancelJob(engine: Engine, id: string, actor: string): Prom
 }
 
 /**
- * Works on the running jobs that no other process has leased, page by page.
+ * Works on the running jobs that no other process has leased, page by page. Those whose last turn is longest ago come
+ * first, so that every job gets its turn.
  *
  * Each page ends with a checkpoint, so after a crash at most one page is repeated, and repeating it creates no packet
  * twice.
@@ -74,13 +82,16 @@ export async function cancelJob(engine: Engine, id: string, actor: string): Prom
  * @returns true if a job could continue at once
  */
 export async function runJobs(engine: Engine, mayContinue: () => boolean): Promise<boolean> {
-  const running = await engine.store.jobs({ running: true, limit: jobsAtOnce });
-  const left = await Promise.all(running.map((stored) => runJob(engine, stored, mayContinue)));
-  return left.includes(true);
+  const now = engine.clock.now();
+  const running = await engine.store.jobs({ running: true, limit: maxRunning });
+  const free = running
+    .filter(({ value }) => !isAhead(value.leasedUntil, now, longestLeaseMs))
+    .toSorted((a, b) => (a.value.turnAt ?? 0) - (b.value.turnAt ?? 0));
+  const left = await Promise.all(free.slice(0, jobsAtOnce).map((stored) => runJob(engine, stored, mayContinue)));
+  return left.includes(true) || free.length > jobsAtOnce;
 }
 
 async function runJob(engine: Engine, found: Stored<"job">, mayContinue: () => boolean): Promise<boolean> {
-  if ((found.value.leasedUntil ?? 0) > engine.clock.now()) return false;
   const leasedUntil = () => engine.clock.now() + engine.times.leaseMs;
   let stored = await write(engine, found, { ...found.value, leasedUntil: leasedUntil() });
   try {
@@ -98,7 +109,7 @@ async function runJob(engine: Engine, found: Stored<"job">, mayContinue: () => b
       if (waitMs > 0) await engine.clock.sleep(waitMs);
       await waitForRoom(engine, page.queues, mayContinue);
     }
-    if (stored) await write(engine, stored, withoutLease(stored.value));
+    if (stored) await write(engine, stored, { ...withoutLease(stored.value), turnAt: engine.clock.now() });
     return stored?.value.status === "RUNNING";
   } catch (error) {
     engine.log({ step: "job-failed", job: found.value.id, error: errorName(error) });

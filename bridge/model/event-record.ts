@@ -36,6 +36,8 @@ export interface EventRecord {
   readonly reserves?: readonly string[];
   /** Time its chunks were last enqueued or one of them was last finished, in ms since the epoch. */
   readonly chunksAt?: number;
+  /** Failed attempts to resume it, and the time of the next one in ms since the epoch. */
+  readonly resume?: { readonly failures: number; readonly at: number };
   /** Id of the first inbox message. A message with this id is a redelivery; any other is a duplicate. */
   readonly message: string;
   readonly duplicates: number;

@@ -63,6 +63,8 @@ interface JobState {
   readonly malformed?: Malformed;
   /** End of the lease of the process that runs the job, or of the wait before the next page, in ms since the epoch. */
   readonly leasedUntil?: number;
+  /** End of its last turn, in ms since the epoch. */
+  readonly turnAt?: number;
   /** Number of consecutive failed pages. */
   readonly failures: number;
   /** Reason of the failure, or the actor who cancelled the job. */

@@ -102,8 +102,8 @@ export interface StorePort {
    * `EventRecord.reserves`.
    */
   reservation(connector: string): Promise<Reservation | undefined>;
-  /** Returns events recorded before a time (µs) that are flagged as unsent, oldest first. */
-  unsentEvents(before: number, limit: number): Promise<FoundEvent[]>;
+  /** Returns events that are flagged as unsent, oldest first. Times of recording are in µs, `to` is exclusive. */
+  unsentEvents(query: { from?: number; to: number; limit: number; after?: string }): Promise<Page<FoundEvent>>;
   /**
    * Returns events in the order they were recorded, after a position. No event appears later before one that was
    * returned, so a reader can continue from its last position.

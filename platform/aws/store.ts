@@ -261,14 +261,26 @@ export class AwsStore implements StorePort {
     } while (startKey);
   }
 
-  async unsentEvents(before: number, limit: number): Promise<FoundEvent[]> {
+  async unsentEvents({
+    from = 0,
+    to,
+    limit,
+    after,
+  }: {
+    from?: number;
+    to: number;
+    limit: number;
+    after?: string;
+  }): Promise<Page<FoundEvent>> {
     const pointers = readIndex(this.#options.client, {
       ...this.#index("waiting"),
       prefix: "event",
-      from: pad(0),
-      to: pad(before),
+      from: after === undefined ? pad(from) : `${after}${end}`,
+      to: pad(to),
     });
-    return this.#findEvents(pointers, limit, ({ unsent }) => unsent === true);
+    const items = await this.#findEvents(pointers, limit, ({ unsent }) => unsent === true);
+    const last = items.at(-1);
+    return { items, ...(last && items.length === limit && { next: last.position }) };
   }
 
   async events({ type, from = 0, to = Number.MAX_SAFE_INTEGER, after, limit, newestFirst = false }: EventQuery) {

@@ -190,11 +190,27 @@ export class LocalStore implements StorePort {
       .get(connector) as Reservation | undefined;
   }
 
-  async unsentEvents(before: number, limit: number): Promise<FoundEvent[]> {
-    return this.#db
-      .sql("SELECT seq, id, value, event FROM events WHERE unsent = 1 AND recorded < ? ORDER BY recorded LIMIT ?")
-      .all(before, limit)
-      .map(foundEvent);
+  async unsentEvents({
+    from = 0,
+    to,
+    limit,
+    after,
+  }: {
+    from?: number;
+    to: number;
+    limit: number;
+    after?: string;
+  }): Promise<Page<FoundEvent>> {
+    const rows = this.#db
+      .sql(
+        `SELECT seq, recorded, id, value, event FROM events WHERE unsent = 1 AND recorded >= :from AND recorded < :to
+         AND (recorded, seq) > (:at, :seq) ORDER BY recorded, seq LIMIT :limit`,
+      )
+      .all({ from, to, limit, ...(after ? cursorIn(after) : { at: 0, seq: 0 }) });
+    const last = rows.at(-1);
+    const next =
+      last && rows.length === limit ? cursorOf({ at: last.recorded as number, seq: last.seq as number }) : "";
+    return { items: rows.map(foundEvent), ...(next !== "" && { next }) };
   }
 
   async events({ type, from, to, after, limit, newestFirst }: EventQuery): Promise<FoundEvent[]> {
@@ -386,7 +402,7 @@ function foundEvent(row: Record<string, unknown>): FoundEvent {
 
 /** Position of a row in order of time. */
 interface RowPosition {
-  /** ms since the epoch */
+  /** ms since the epoch, of an event µs */
   readonly at: number;
   readonly seq: number;
 }

@@ -528,15 +528,19 @@ export function storeContract(engine: string, makeFixture: () => Promise<StoreFi
         await addEvent(port, "evt-early", { accepted: 100, unsent: true });
         await addEvent(port, "evt-done", { accepted: 50 });
 
-        expect((await port.unsentEvents(301, 10)).map(({ key }) => key)).toEqual(["evt-early", "evt-late"]);
-        expect((await port.unsentEvents(300, 10)).map(({ key }) => key)).toEqual(["evt-early"]);
-        expect(await port.unsentEvents(301, 1)).toHaveLength(1);
+        const keys = async (query: Parameters<StorePort["unsentEvents"]>[0]) =>
+          (await port.unsentEvents(query)).items.map(({ key }) => key);
+        expect(await keys({ to: 301, limit: 10 })).toEqual(["evt-early", "evt-late"]);
+        expect(await keys({ to: 300, limit: 10 })).toEqual(["evt-early"]);
+        expect(await keys({ from: 300, to: 301, limit: 10 })).toEqual(["evt-late"]);
+        const all = await pages((after) => port.unsentEvents({ to: 301, limit: 1, ...(after && { after }) }));
+        expect(all.map(({ key }) => key)).toEqual(["evt-early", "evt-late"]);
         const [stored] = await port.read("event", ["evt-early"]);
         if (!stored) throw new Error("evt-early is not recorded");
         const { unsent: _, ...sent } = stored.value;
         await port.write([{ kind: "event", id: "evt-early", value: sent, etag: 1 }]);
 
-        expect((await port.unsentEvents(301, 10)).map(({ key }) => key)).toEqual(["evt-late"]);
+        expect(await keys({ to: 301, limit: 10 })).toEqual(["evt-late"]);
       });
     });
 

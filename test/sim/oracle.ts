@@ -114,6 +114,8 @@ async function openWork(world: World, packets: readonly PacketRecord[]): Promise
   const waiting = await world.blockedByHeldHeads();
   for (const { packet, progress } of packets) {
     if (isClosed(progress.status) || waiting.has(packet.id)) continue;
+    // Only producers that emit their sequences out of order make packets late here.
+    if (progress.late && packet.version.sequence !== undefined) continue;
     const message =
       progress.status === "HELD" ? unexpectedHold(world, packet.connector, progress.reason) : "is still open";
     if (message)

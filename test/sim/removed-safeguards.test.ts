@@ -95,7 +95,7 @@ const removals: readonly {
       wrap: withStore(() => ({
         unsent: async () => [],
         waiting: async () => ({ items: [] }),
-        unsentEvents: async () => [],
+        unsentEvents: async () => ({ items: [] }),
       })),
     },
   },

@@ -501,7 +501,7 @@ export class World implements Environment {
     const queues: QueueName[] = ["inbox", "inbox-dead"];
     for (const { id } of this.targets) queues.push(`lane:${id}`, `outbox:${id}`);
     for (const queue of queues) if ((await this.core.depth(queue)) > 0) return true;
-    if ((await engine.store.unsentEvents(Number.MAX_SAFE_INTEGER, 1)).length > 0) return true;
+    if ((await engine.store.unsentEvents({ to: Number.MAX_SAFE_INTEGER, limit: 1 })).items.length > 0) return true;
     return (await engine.store.jobs({ running: true, limit: 1 })).length > 0;
   }
 

@@ -290,7 +290,7 @@ function readsOf(
 async function openWork(engine: LocalEngine): Promise<number> {
   const { packets } = await engine.store.tally();
   const inbox = await engine.queue.depth("inbox");
-  const unsent = await engine.store.unsentEvents(Number.MAX_SAFE_INTEGER, 1);
+  const { items: unsent } = await engine.store.unsentEvents({ to: Number.MAX_SAFE_INTEGER, limit: 1 });
   return packets.QUEUED + packets.RETRY + inbox.waiting + inbox.inFlight + unsent.length;
 }
 
