@@ -13,6 +13,7 @@ import { wakeLaneHead } from "../recording/enqueue.ts";
 import { replacePacket } from "../recording/replace-packet.ts";
 import { createPacketRecord } from "../recording/transitions.ts";
 import { writeTransition } from "../recording/write-transition.ts";
+import { recordKey } from "../values/record-key.ts";
 import { type AcquirePermit, type CallBatcher, createCallBatcher } from "./call-batcher.ts";
 import { healthOf, isDown } from "./circuit-breaker.ts";
 import { readNewerValues } from "./newer-values.ts";
@@ -20,7 +21,7 @@ import { noticeOrder } from "./order-notice.ts";
 import { conflict, delayFor, done, type PacketResult } from "./packet-result.ts";
 import { holdUnsent, park, settle, settleUnsent } from "./settle.ts";
 import { emptyShadow, type Reconciliation, reconcile } from "./shadow.ts";
-import { type KnownShadow, type LoadedPacket, readShadow, shadowKeyOf } from "./shadow-store.ts";
+import { type KnownShadow, type LoadedPacket, readShadow, shadowKeyOf, withCurrentShadow } from "./shadow-store.ts";
 
 /** One connector at work in one process. */
 export interface ConnectorWorker {
@@ -163,16 +164,26 @@ async function deliverMessage(lane: LaneContext, message: Message, isFirst: bool
     engine.log({ step: "unknown-message", connector: connectorId(worker.connector), messageId: message.id });
     return done;
   }
-  let shadow: KnownShadow;
-  if (isFirst && lane.shadows.has(stored.value.packet.shadow)) shadow = lane.shadows.get(stored.value.packet.shadow);
-  else shadow = await readShadow(engine, stored.value.packet);
+  stored = inCurrentForm(engine, stored);
+  const { packet } = stored.value;
+  const known = isFirst ? lane.shadows.get(packet.shadow) : undefined;
+  // Only a record without a shadow, or with a key in another spelling, needs a read of its own.
+  const isRead =
+    isFirst && lane.shadows.has(packet.shadow) && (known !== undefined || recordKey(packet.entity) === packet.entity);
+  let shadow = isRead ? known : await readShadow(engine, packet);
   for (;;) {
     const result = await processPacket(lane, { stored, shadow, health });
     if (result.kind !== "conflict") return result;
     [stored] = await engine.store.read("packet", [ref.id]);
     if (!stored) return done;
+    stored = inCurrentForm(engine, stored);
     shadow = await readShadow(engine, stored.value.packet);
   }
+}
+
+function inCurrentForm(engine: Engine, stored: Stored<"packet">): Stored<"packet"> {
+  const packet = withCurrentShadow(engine, stored.value.packet);
+  return packet === stored.value.packet ? stored : { ...stored, value: { ...stored.value, packet } };
 }
 
 async function processPacket(lane: LaneContext, loaded: LoadedPacket): Promise<PacketResult> {

@@ -2,8 +2,10 @@
 import type { Engine } from "../engine.ts";
 import type { Packet } from "../model/packet.ts";
 import type { Shadow } from "../model/shadow.ts";
+import { earlierShadowIdOf, shadowIdOf } from "../model/shadow-id.ts";
 import type { Health } from "../model/target-health.ts";
 import type { Put, Stored } from "../ports/store.ts";
+import { recordKey } from "../values/record-key.ts";
 import { healthOf } from "./circuit-breaker.ts";
 import {
   afterDelivery,
@@ -25,8 +27,23 @@ export interface LoadedPacket {
   readonly health: Health;
 }
 
+/**
+ * Reads the shadow of a packet's entity. If its key is not canonical, and there is no shadow of the canonical key yet,
+ * returns the one that an earlier release kept under the key as given. Its versions keep older values from being sent.
+ */
 export async function readShadow(engine: Engine, packet: Packet): Promise<KnownShadow> {
-  return packet.order === "strict" ? undefined : (await engine.store.read("shadow", [packet.shadow]))[0];
+  if (packet.order === "strict") return undefined;
+  const connector = engine.catalog.get(packet.connector);
+  const earlier = connector && earlierShadowIdOf(connector, packet.entity, engine.bridgeKey);
+  const ids = earlier === undefined ? [packet.shadow] : [packet.shadow, earlier];
+  const [shadow, before] = await engine.store.read("shadow", ids);
+  return shadow ?? (before && { value: before.value, etag: 0 });
+}
+
+/** Returns a packet with the shadow of its canonical key. Packets of earlier releases may name that of the given key. */
+export function withCurrentShadow(engine: Engine, packet: Packet): Packet {
+  const connector = recordKey(packet.entity) === packet.entity ? undefined : engine.catalog.get(packet.connector);
+  return connector ? { ...packet, shadow: shadowIdOf(connector, packet.entity, engine.bridgeKey) } : packet;
 }
 
 /** Returns the key for the hashes in a connector's shadows. It changes when an operator forgets all of them. */
@@ -37,8 +54,9 @@ export function shadowKeyOf({ bridgeKey }: Engine, { shadowEpoch = 0 }: Health):
 /** Returns a function that compares each of a packet's fields with the value the target is believed to hold. */
 export async function heldAtTarget(
   engine: Engine,
-  packet: Packet,
+  given: Packet,
 ): Promise<(field: string) => "this" | "another" | "unknown"> {
+  const packet = withCurrentShadow(engine, given);
   const [shadow, [health]] = await Promise.all([
     readShadow(engine, packet),
     engine.store.read("health", [packet.connector]),
