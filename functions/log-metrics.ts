@@ -55,6 +55,7 @@ const stepRules: Readonly<Record<string, StepRule>> = {
   expanding: { metrics: { MappingFaults: "heldByMapping" } },
   unmatched: { metrics: { EventsUnmatched: 1 } },
   quarantined: { level: "WARN", metrics: { EventsQuarantined: 1 } },
+  "event-id-reused": { level: "WARN", metrics: { EventsQuarantined: 1 } },
   duplicate: { metrics: { EventsDuplicate: 1 } },
   delivered: { metrics: { Acknowledged: 1, Lag: "lagMs", EventToAcknowledged: "ageMs" } },
   retry: { level: "WARN", metrics: { Retries: 1 } },

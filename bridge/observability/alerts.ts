@@ -10,6 +10,7 @@ export interface Alert {
     | "sync.window.breached"
     | "sync.window.kept"
     | "sync.event.quarantined"
+    | "sync.event.reused"
     | "sync.sequence.restarted"
     | "sync.order.mixed"
     | "sync.ledger.tampered";
@@ -31,6 +32,7 @@ const types = new Map<string, Alert["type"]>(
     "window-breach": "sync.window.breached",
     "window-kept": "sync.window.kept",
     quarantined: "sync.event.quarantined",
+    "event-id-reused": "sync.event.reused",
     "sequence-restarted": "sync.sequence.restarted",
     "order-mixed": "sync.order.mixed",
     "ledger-tampered": "sync.ledger.tampered",

@@ -335,6 +335,7 @@ const alertTexts: Readonly<Record<string, string>> = {
   "sync.window.breached": "is past its window",
   "sync.window.kept": "is within its window again",
   "sync.event.quarantined": "was quarantined",
+  "sync.event.reused": "has the id of an earlier event with other content",
   "sync.sequence.restarted": "got a sequence that started again",
   "sync.order.mixed": "got changes with and without a sequence or time",
   "sync.ledger.tampered": "was tampered with",
