@@ -372,8 +372,8 @@ describe("a backfill of a snapshot", () => {
   });
 
   it("reports lines whose id an event with other content has, recorded or in the file", async () => {
-    const other = (n: number) => ({ ...line(n), data: { ...line(n).data, price: -1 } });
-    const lines = [line(1), line(2), line(2), other(2), { ...other(1), id: "recorded" }];
+    const other = (id: string) => line(2, { id, data: { rate: -1 } });
+    const lines = [line(1), line(2, { id: "2" }), line(2, { id: "2" }), other("2"), other("recorded")];
     using folder = home({ "in/all.ndjson": lines.map((one) => JSON.stringify(one)).join("\n") });
     await using office = await anOffice({ rates: toBoth }, folder);
     const { core } = office;
@@ -382,10 +382,15 @@ describe("a backfill of a snapshot", () => {
 
     const { malformed, made } = await backfilled(core, await snapshot(core, folder));
 
-    expect(made).toBe(2);
-    expect(malformed).toMatchObject({
-      lines: 2,
-      first: [expect.stringMatching(/^line 4: its source and id/), expect.stringMatching(/^line 5: its source and id/)],
+    expect({ made, malformed }).toMatchObject({
+      made: 2,
+      malformed: {
+        lines: 2,
+        first: [
+          expect.stringMatching(/^line 4: its source and id/),
+          expect.stringMatching(/^line 5: its source and id/),
+        ],
+      },
     });
   });
 
