@@ -77,6 +77,7 @@ const stepRules: Readonly<Record<string, StepRule>> = {
   "poll-failed": { level: "WARN" },
   copied: { metrics: { EntriesCopied: "entries" } },
   sealed: { metrics: { EntriesSealed: "entries" } },
+  "address-changed": { level: "WARN" },
   "sequence-restarted": { level: "WARN" },
   "order-mixed": { level: "WARN" },
   "ledger-tampered": { level: "ERROR", metrics: { LedgerTampered: 1 } },

@@ -4,7 +4,7 @@ import { isClosed } from "../model/ledger-entry.ts";
 import { type Outcome, unknown } from "../model/outcome.ts";
 import { type Packet, plainFacts } from "../model/packet.ts";
 import type { Progress } from "../model/packet-record.ts";
-import type { Health } from "../model/target-health.ts";
+import { type Health, stopReason } from "../model/target-health.ts";
 import { errorName } from "../observability/log.ts";
 import { ack, delay, type MessageDisposition } from "../ports/message-result.ts";
 import type { Message } from "../ports/queue.ts";
@@ -22,6 +22,7 @@ import { conflict, delayFor, done, type PacketResult } from "./packet-result.ts"
 import { holdUnsent, park, settle, settleUnsent } from "./settle.ts";
 import { emptyShadow, type Reconciliation, reconcile } from "./shadow.ts";
 import { type KnownShadow, type LoadedPacket, readShadow, shadowKeyOf, withCurrentShadow } from "./shadow-store.ts";
+import { rememberAddress } from "./target-address.ts";
 
 /** One connector at work in one process. */
 export interface ConnectorWorker {
@@ -100,6 +101,7 @@ async function loadBatch(
     engine.store.read("shadow", shadowIds),
     engine.store.read("health", [connectorId(connector)]),
   ]);
+  const known = health?.value ?? healthOf(clock.now());
   return {
     engine,
     worker,
@@ -107,7 +109,7 @@ async function loadBatch(
     refs,
     packets: new Map(packets.flatMap((stored) => (stored ? [[stored.value.packet.id, stored]] : []))),
     shadows: new Map(shadowIds.map((id, i) => [id, shadows[i]])),
-    health: health?.value ?? healthOf(clock.now()),
+    health: await rememberAddress(engine, connector, known),
     lastStart: Math.min(lastStart, lastStartByQueue),
   };
 }
@@ -212,7 +214,8 @@ async function processPacket(lane: LaneContext, loaded: LoadedPacket): Promise<P
     const [head] = await engine.store.laneOpen(packet.lane, 1);
     if (head && head.value.packet.id !== packet.id) return waitBehind(engine, stored, head.value.packet.id);
   }
-  if (health.paused) return park(engine, loaded, "the connector is paused", inDoubt);
+  const stopped = stopReason(health);
+  if (stopped !== undefined) return park(engine, loaded, stopped, inDoubt);
   if (isDown(health)) return park(engine, loaded, "the target is down", inDoubt);
   if (packet.order === "strict") return claimAndSend(lane, loaded, packet);
 

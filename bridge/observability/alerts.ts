@@ -11,6 +11,7 @@ export interface Alert {
     | "sync.window.kept"
     | "sync.event.quarantined"
     | "sync.event.reused"
+    | "sync.connector.moved"
     | "sync.sequence.restarted"
     | "sync.order.mixed"
     | "sync.ledger.tampered";
@@ -33,6 +34,7 @@ const types = new Map<string, Alert["type"]>(
     "window-kept": "sync.window.kept",
     quarantined: "sync.event.quarantined",
     "event-id-reused": "sync.event.reused",
+    "address-changed": "sync.connector.moved",
     "sequence-restarted": "sync.sequence.restarted",
     "order-mixed": "sync.order.mixed",
     "ledger-tampered": "sync.ledger.tampered",
