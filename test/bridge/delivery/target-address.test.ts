@@ -87,7 +87,7 @@ describe("a connector's address", () => {
     expect((await core.health(target))?.moved).toBeUndefined();
   });
 
-  it("is noticed without any packet", async () => {
+  it("raises its alert without any packet", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     await emit(core, "1", 1);
@@ -99,7 +99,7 @@ describe("a connector's address", () => {
     expect(moves(core)).toHaveLength(1);
   });
 
-  it("is taken from the configuration if a store of an earlier release has none", async () => {
+  it("comes from the configuration if a store of an earlier release has none", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     await emit(core, "1", 1);
@@ -115,7 +115,7 @@ describe("a connector's address", () => {
     expect(moves(core)).toEqual([]);
   });
 
-  it("is only recorded in the ledger if the order is strict", async () => {
+  it("appears only in the ledger if the order is strict", async () => {
     const target = fakeTarget({ order: "strict" });
     await using core = await aCore({ targets: [target] });
     await emit(core, "1", 1);
