@@ -175,6 +175,8 @@ const confirmConnector = endpoint({
   },
 });
 
+export const forgetAnswer = z.object({ connector: z.string(), forgotten: z.boolean() });
+
 const forgetShadow = endpoint({
   method: "post",
   path: "/api/connectors/{id}/forget",
@@ -182,7 +184,7 @@ const forgetShadow = endpoint({
   summary: "Forgets the known values of a target, for use after its data was changed outside the bridge",
   params,
   body: z.strictObject({ entity: z.string().min(1).max(512).optional() }),
-  answer: z.object({ connector: z.string(), forgotten: z.boolean() }),
+  answer: forgetAnswer,
   problems: ["missing"],
   async run({ ops: { engine }, params, body: { entity }, actor }) {
     const connector = findConnector(engine, params.id);
