@@ -44,13 +44,20 @@ export async function rememberAddress(engine: Engine, connector: Connector, heal
       before.address === undefined ? { ...before, address: hash } : before,
     );
     // Another process may have remembered another address at the same time.
-    return after.address === hash ? after : checkAddress(engine, connector, after);
+    return after.address === hash ? after : compareAddress(engine, connector, after);
   }
-  return checkAddress(engine, connector, health);
+  return compareAddress(engine, connector, health);
 }
 
-/** Like `rememberAddress`, but remembers no first address: nothing has been sent yet. */
+/**
+ * Like `rememberAddress`, but remembers no first address, and leaves a strict connector to its next delivery: on AWS, the
+ * scheduled function of a connector may not write to the ledger.
+ */
 export async function checkAddress(engine: Engine, connector: Connector, health: Health): Promise<Health> {
+  return connector.order === "strict" ? health : compareAddress(engine, connector, health);
+}
+
+async function compareAddress(engine: Engine, connector: Connector, health: Health): Promise<Health> {
   const hash = health.address === undefined ? undefined : addressHashOf(engine, connector);
   if (hash === undefined) return health;
   if (hash === health.address) return health.moved ? withdraw(engine, connector, health) : health;
@@ -74,7 +81,7 @@ export function withoutMove({ moved: _m, redriveGapMs: _g, ...health }: Health, 
 async function noteChange(engine: Engine, connector: Connector, to: string): Promise<Health> {
   const id = connectorId(connector);
   const { order } = connector;
-  const audit = createAuditEvent(engine, "sync.connector.moved", { connector: id, order });
+  const audit = order === "strict" ? createAuditEvent(engine, "sync.connector.moved", { connector: id }) : undefined;
   let isNew = false;
   const health = await changeHealth(
     engine,
