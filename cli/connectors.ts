@@ -2,7 +2,7 @@ import { Command } from "commander";
 import * as z from "zod";
 import { inWords } from "../bridge/observability/describe.ts";
 import { declarationJsonSchema } from "../connectors/protocols/declarative/declaration-file.ts";
-import { connectorView, pauseAnswer } from "../ops/connectors.ts";
+import { confirmAnswer, connectorView, pauseAnswer } from "../ops/connectors.ts";
 import { type OpsOptions, opsCommand, withOps } from "./api-client.ts";
 import { connectorSecret } from "./connector-secret.ts";
 import { newConnector } from "./new-connector.ts";
@@ -23,6 +23,7 @@ export function connectors(): Command {
   )
     .addCommand(switchPause("pause", "stop sending to a target; its packets wait in the outbox"))
     .addCommand(switchPause("resume", "resume sending to a paused target, outbox first"))
+    .addCommand(confirm())
     .addCommand(newConnector())
     .addCommand(connectorSecret())
     .addCommand(schema())
@@ -32,7 +33,10 @@ export function connectors(): Command {
         if (options.json) return printJson(items.map(({ id, ...view }) => ({ connector: id, ...view })));
         const head = ["CONNECTOR", "HEALTH", "LANE", "OUTBOX", "HELD", "LAG P95", "WINDOW", "ORDER", "CONFIGURED"];
         console.log(table(head, items.map(cells)));
-        for (const { id, pause } of items) if (pause) console.log(`${id} was paused by ${pause.actor}: ${pause.why}`);
+        for (const { id, pause, moved } of items) {
+          if (pause) console.log(`${id} was paused by ${pause.actor}: ${pause.why}`);
+          if (moved) console.log(movedText(id, moved.why));
+        }
       });
     });
 }
@@ -56,6 +60,31 @@ function switchPause(operation: "pause" | "resume", description: string): Comman
         if (options.json) return printJson({ connector, changed, paused });
         const state = paused ? "paused" : "active";
         console.log(changed ? `${connector} is now ${state}` : `${connector} was already ${state}`);
+      });
+    });
+}
+
+function movedText(id: string, why: string): string {
+  return [
+    `${id} sends nothing: ${why}`,
+    `  another system, which gets everything again: bridge shadow forget ${id}`,
+    `  the same system under a new address: bridge connectors confirm ${id}`,
+  ].join("\n");
+}
+
+function confirm(): Command {
+  return opsCommand("confirm", "confirm that a connector's changed address leads to the same system as before")
+    .argument("<connector>", "PayrollConnector, WorkForceNow@v2")
+    .option("--reason <text>", "the reason for the ledger; prompted for if omitted")
+    .addHelpText("after", "\nIf the address leads to another system: bridge shadow forget <connector>")
+    .action(async (reference: string, _: unknown, command: Command) => {
+      const options = command.optsWithGlobals<PauseOptions>();
+      const reason = await askReason(options.reason);
+      await withOps(options, { work: false, sheets: "if good" }, async (client) => {
+        const path = `/api/connectors/${encodeURIComponent(reference)}/confirm`;
+        const result = await client.post(path, { reason }, confirmAnswer);
+        if (options.json) return printJson(result);
+        console.log(`the address of ${result.connector} is confirmed; its outbox is sent first`);
       });
     });
 }

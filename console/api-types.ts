@@ -40,6 +40,7 @@ export interface Connector {
   readonly health: "UP" | "DOWN" | "PAUSED";
   readonly since?: string;
   readonly pause?: { readonly actor: string; readonly why: string; readonly at: string };
+  readonly moved?: { readonly at: string; readonly why: string };
   readonly probedAt?: string;
   readonly redriveAt?: string;
   readonly redrivePerSecond?: number;

@@ -2,7 +2,8 @@ import * as z from "zod";
 import { healthOf, isDown } from "../bridge/delivery/circuit-breaker.ts";
 import type { Engine } from "../bridge/engine.ts";
 import { type Connector, connectorId } from "../bridge/model/connector.ts";
-import { pause, redriveNow, resume } from "../bridge/operations/connector-operations.ts";
+import { stopReason } from "../bridge/model/target-health.ts";
+import { confirmAddress, pause, redriveNow, resume } from "../bridge/operations/connector-operations.ts";
 import { forget } from "../bridge/operations/forget-shadow.ts";
 import type { Actor } from "../bridge/operations/operator.ts";
 import { withoutPersonalData } from "../bridge/pii/redact.ts";
@@ -26,6 +27,12 @@ export const connectorView = z
     health: z.enum(["UP", "DOWN", "PAUSED"]),
     since: z.iso.datetime().optional().describe("Time at which the target entered its current state, up or down."),
     pause: z.object({ actor: z.string(), why: z.string(), at: z.iso.datetime() }).optional(),
+    moved: z
+      .object({ at: z.iso.datetime(), why: z.string() })
+      .optional()
+      .describe(
+        "Set while the connector's address is not the one its shadows belong to. Nothing is sent until an operator forgets the shadow or confirms the address.",
+      ),
     probedAt: z.iso.datetime().optional(),
     redriveAt: z.iso.datetime().optional().describe("Time of the next redrive of the outbox."),
     redrivePerSecond: z.number().optional().describe("The rate of the redrive in progress."),
@@ -148,6 +155,28 @@ const redriveConnector = endpoint({
   },
 });
 
+export const confirmAnswer = z.object({ connector: z.string(), confirmed: z.boolean() });
+
+const confirmConnector = endpoint({
+  method: "post",
+  path: "/api/connectors/{id}/confirm",
+  id: "confirmAddress",
+  summary: "Confirms that a connector's new address leads to the same system, and resumes sending, outbox first",
+  params,
+  body: z.strictObject({ reason }),
+  answer: confirmAnswer,
+  problems: ["missing", "refused"],
+  async run({ ops: { engine }, params, body, actor }) {
+    const connector = findConnector(engine, params.id);
+    if (connector instanceof ApiProblem) return connector;
+    const result = await confirmAddress(engine, connector, { actor, reason: body.reason });
+    if (result.kind === "refused") return new ApiProblem("refused", result.why);
+    return { connector: connectorId(connector), confirmed: true };
+  },
+});
+
+export const forgetAnswer = z.object({ connector: z.string(), forgotten: z.boolean() });
+
 const forgetShadow = endpoint({
   method: "post",
   path: "/api/connectors/{id}/forget",
@@ -155,7 +184,7 @@ const forgetShadow = endpoint({
   summary: "Forgets the known values of a target, for use after its data was changed outside the bridge",
   params,
   body: z.strictObject({ entity: z.string().min(1).max(512).optional() }),
-  answer: z.object({ connector: z.string(), forgotten: z.boolean() }),
+  answer: forgetAnswer,
   problems: ["missing"],
   async run({ ops: { engine }, params, body: { entity }, actor }) {
     const connector = findConnector(engine, params.id);
@@ -171,6 +200,7 @@ export const connectorOperations = [
   resumeConnector,
   probeConnector,
   redriveConnector,
+  confirmConnector,
   forgetShadow,
 ];
 
@@ -212,7 +242,7 @@ async function viewOf(
     readiness?.(connector),
   ]);
   const health = stored?.value ?? healthOf(now);
-  const { pause, probedAt, redriveAt, redrivePerSecond, breachedSince } = health;
+  const { pause, moved, probedAt, redriveAt, redrivePerSecond, breachedSince } = health;
   const [waiting] = oldest.items;
   const lastHour = lags.lastHour.get(id);
   return {
@@ -221,9 +251,10 @@ async function viewOf(
     version: connector.version,
     order: connector.order,
     idempotent: connector.idempotent,
-    health: health.paused ? "PAUSED" : health.status,
+    health: stopReason(health) === undefined ? health.status : "PAUSED",
     ...(stored && { since: timeOut(health.since) }),
     ...(pause && { pause: { ...pause, why: withoutPersonalData(pause.why), at: timeOut(pause.at) } }),
+    ...(moved && { moved: { at: timeOut(moved.at), why: stopReason({ paused: false, moved }) ?? "" } }),
     ...(probedAt !== undefined && { probedAt: timeOut(probedAt) }),
     ...(redriveAt !== undefined && outbox > 0 && { redriveAt: timeOut(redriveAt) }),
     ...(redrivePerSecond !== undefined && { redrivePerSecond }),

@@ -1,5 +1,6 @@
 import { healthOf, isDown } from "../bridge/delivery/circuit-breaker.ts";
 import type { Engine } from "../bridge/engine.ts";
+import { stopReason } from "../bridge/model/target-health.ts";
 import { depth } from "./connectors.ts";
 import { lagsOf } from "./lag.ts";
 import { tallyOf } from "./ledger.ts";
@@ -56,8 +57,8 @@ export async function metricsText(engine: Engine): Promise<string> {
     ),
     gauge(
       "bridge_connector_paused",
-      "1 if an operator has paused the connector.",
-      byConnector((i) => (healthAt(i).paused ? 1 : 0)),
+      "1 if an operator has paused the connector, or has to decide about its changed address.",
+      byConnector((i) => (stopReason(healthAt(i)) === undefined ? 0 : 1)),
     ),
     gauge(
       "bridge_window_breached",

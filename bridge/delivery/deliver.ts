@@ -4,13 +4,14 @@ import { isClosed } from "../model/ledger-entry.ts";
 import { type Outcome, unknown } from "../model/outcome.ts";
 import { type Packet, plainFacts } from "../model/packet.ts";
 import type { Progress } from "../model/packet-record.ts";
-import type { Health } from "../model/target-health.ts";
+import { type Health, stopReason } from "../model/target-health.ts";
 import { errorName } from "../observability/log.ts";
 import { ack, delay, type MessageDisposition } from "../ports/message-result.ts";
 import type { Message } from "../ports/queue.ts";
 import type { Put, Stored } from "../ports/store.ts";
 import { replacePacket } from "../recording/replace-packet.ts";
 import { createPacketRecord } from "../recording/transitions.ts";
+import { recordKey } from "../values/record-key.ts";
 import { type AcquirePermit, type CallBatcher, createCallBatcher } from "./call-batcher.ts";
 import { healthOf, isDown } from "./circuit-breaker.ts";
 import { readNewerValues } from "./newer-values.ts";
@@ -18,8 +19,15 @@ import { noticeOrder } from "./order-notice.ts";
 import { conflict, delayFor, done, type PacketResult } from "./packet-result.ts";
 import { holdUnsent, park, settle, settleUnsent } from "./settle.ts";
 import { emptyShadow, type Reconciliation, reconcile } from "./shadow.ts";
-import { type LoadedPacket, readTargetState, shadowKeyOf, type TargetState } from "./shadow-store.ts";
+import {
+  type LoadedPacket,
+  readTargetState,
+  shadowKeyOf,
+  type TargetState,
+  withCurrentShadow,
+} from "./shadow-store.ts";
 import { awaitTurn, type EarlierEvents, readEarlierEvents } from "./strict-turn.ts";
+import { rememberAddress } from "./target-address.ts";
 
 /** One connector at work in one process. */
 export interface ConnectorWorker {
@@ -102,6 +110,7 @@ async function loadBatch(
     connector.order === "strict" ? readEarlierEvents(engine, id) : undefined,
     engine.store.read("health", [id]),
   ]);
+  const known = health?.value ?? healthOf(clock.now());
   return {
     engine,
     worker,
@@ -110,7 +119,7 @@ async function loadBatch(
     packets: new Map(packets.flatMap((stored) => (stored ? [[stored.value.packet.id, stored]] : []))),
     states,
     earlier,
-    health: health?.value ?? healthOf(clock.now()),
+    health: await rememberAddress(engine, connector, known),
     lastStart: Math.min(lastStart, lastStartByQueue),
   };
 }
@@ -182,16 +191,25 @@ async function deliverMessage(lane: LaneContext, message: Message, isFirst: bool
     engine.log({ step: "unknown-message", connector: connectorId(worker.connector), messageId: message.id });
     return done;
   }
+  stored = inCurrentForm(engine, stored);
   const { packet } = stored.value;
-  const loaded = isFirst ? lane.states.get(packet.order === "strict" ? packet.lane : packet.shadow) : undefined;
-  let state = loaded ?? (await readTargetState(engine, packet));
+  const known = isFirst ? lane.states.get(packet.order === "strict" ? packet.lane : packet.shadow) : undefined;
+  // A record without a shadow whose key has another spelling needs a read of its own.
+  const isComplete = known?.shadow !== undefined || recordKey(packet.entity) === packet.entity;
+  let state = known && isComplete ? known : await readTargetState(engine, packet);
   for (;;) {
     const result = await processPacket(lane, { stored, ...state, health }, message.receiveCount);
     if (result.kind !== "conflict") return result;
     [stored] = await engine.store.read("packet", [ref.id]);
     if (!stored) return done;
+    stored = inCurrentForm(engine, stored);
     state = await readTargetState(engine, stored.value.packet);
   }
+}
+
+function inCurrentForm(engine: Engine, stored: Stored<"packet">): Stored<"packet"> {
+  const packet = withCurrentShadow(engine, stored.value.packet);
+  return packet === stored.value.packet ? stored : { ...stored, value: { ...stored.value, packet } };
 }
 
 async function processPacket(lane: LaneContext, loaded: LoadedPacket, receiveCount: number): Promise<PacketResult> {
@@ -222,7 +240,8 @@ async function processPacket(lane: LaneContext, loaded: LoadedPacket, receiveCou
     if (turn.kind !== "turn") return turn;
     ({ place } = turn);
   }
-  if (health.paused) return park(engine, loaded, "the connector is paused", inDoubt);
+  const stopped = stopReason(health);
+  if (stopped !== undefined) return park(engine, loaded, stopped, inDoubt);
   if (isDown(health)) return park(engine, loaded, "the target is down", inDoubt);
   if (place !== undefined) return claimAndSend(lane, loaded, { packet, place });
 

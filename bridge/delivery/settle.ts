@@ -3,6 +3,7 @@ import { type Connector, connectorId } from "../model/connector.ts";
 import { type Facts, isClosed } from "../model/ledger-entry.ts";
 import { type Outcome, retryCodeOf } from "../model/outcome.ts";
 import type { PacketRecord, Progress } from "../model/packet-record.ts";
+import { stopReason } from "../model/target-health.ts";
 import { messageOf, putOf } from "../recording/enqueue.ts";
 import { transitionPacket } from "../recording/transitions.ts";
 import { writeTransition } from "../recording/write-transition.ts";
@@ -254,8 +255,8 @@ export async function park(
   const { packet } = stored.value;
   const { failingSince, ...rest } = stored.value.progress;
   const down = isDown(health);
-  // Only the time during which the target is up and not paused counts toward `giveUpMs`.
-  const isCalled = !down && !health.paused;
+  // Only the time during which the target is up and may be sent to counts toward `giveUpMs`.
+  const isCalled = !down && stopReason(health) === undefined;
   const progress: Progress = isCalled && failingSince !== undefined ? { ...rest, failingSince } : rest;
   const nextTryAt = down
     ? (health.probedAt ?? clock.now()) + times.probeMs
@@ -271,7 +272,7 @@ export async function park(
     step: "parked",
     packet: packet.id,
     connector: packet.connector,
-    why: down ? "target-down" : health.paused ? "paused" : "failing",
+    why: down ? "target-down" : health.paused ? "paused" : health.moved ? "address-changed" : "failing",
   });
   await engine.queue.send(`outbox:${packet.connector}`, [messageOf(next.record)]);
   return parked;

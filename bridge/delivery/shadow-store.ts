@@ -3,8 +3,10 @@ import type { Engine } from "../engine.ts";
 import { afterSending } from "../model/lane.ts";
 import type { Packet } from "../model/packet.ts";
 import type { Shadow } from "../model/shadow.ts";
+import { earlierShadowIdOf, shadowIdOf } from "../model/shadow-id.ts";
 import type { Health } from "../model/target-health.ts";
 import type { Put, Stored } from "../ports/store.ts";
+import { recordKey } from "../values/record-key.ts";
 import { healthOf } from "./circuit-breaker.ts";
 import {
   afterDelivery,
@@ -34,9 +36,25 @@ export interface LoadedPacket extends TargetState {
   readonly health: Health;
 }
 
-export async function readTargetState({ store }: Engine, packet: Packet): Promise<TargetState> {
+/**
+ * Reads the state that a packet is reconciled against. If the key of its entity is not canonical, and there is no shadow
+ * of the canonical key yet, the shadow is the one that an earlier release kept under the key as given. Its versions keep
+ * older values from being sent.
+ */
+export async function readTargetState(engine: Engine, packet: Packet): Promise<TargetState> {
+  const { store, catalog, bridgeKey } = engine;
   if (packet.order === "strict") return { shadow: undefined, lane: (await store.read("lane", [packet.lane]))[0] };
-  return { shadow: (await store.read("shadow", [packet.shadow]))[0], lane: undefined };
+  const connector = catalog.get(packet.connector);
+  const earlier = connector && earlierShadowIdOf(connector, packet.entity, bridgeKey);
+  const ids = earlier === undefined ? [packet.shadow] : [packet.shadow, earlier];
+  const [shadow, before] = await store.read("shadow", ids);
+  return { shadow: shadow ?? (before && { value: before.value, etag: 0 }), lane: undefined };
+}
+
+/** Returns a packet with the shadow of its canonical key. Packets of earlier releases may name that of the given key. */
+export function withCurrentShadow(engine: Engine, packet: Packet): Packet {
+  const connector = recordKey(packet.entity) === packet.entity ? undefined : engine.catalog.get(packet.connector);
+  return connector ? { ...packet, shadow: shadowIdOf(connector, packet.entity, engine.bridgeKey) } : packet;
 }
 
 /** Returns the key for the hashes in a connector's shadows. It changes when an operator forgets all of them. */
@@ -47,8 +65,9 @@ export function shadowKeyOf({ bridgeKey }: Engine, { shadowEpoch = 0 }: Health):
 /** Returns a function that compares each of a packet's fields with the value the target is believed to hold. */
 export async function heldAtTarget(
   engine: Engine,
-  packet: Packet,
+  given: Packet,
 ): Promise<(field: string) => "this" | "another" | "unknown"> {
+  const packet = withCurrentShadow(engine, given);
   const [{ shadow }, [health]] = await Promise.all([
     readTargetState(engine, packet),
     engine.store.read("health", [packet.connector]),

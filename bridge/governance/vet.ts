@@ -4,6 +4,7 @@ import type { DataKind, Finding } from "../pii/finding.ts";
 import { canonicalJson } from "../values/canonical-json.ts";
 import { keyedHash } from "../values/ids.ts";
 import { isJsonObject, isPlainName, isPrototypeKey, type Json, type JsonObject } from "../values/json.ts";
+import { recordKey } from "../values/record-key.ts";
 import { type Action, type CompiledRule, compiledRulesOf, type Policy } from "./policy.ts";
 
 /** A governance decision about one field. It is recorded in the ledger, so it holds names and rules and no values. */
@@ -136,7 +137,8 @@ class FieldEvaluator {
     if (kinds.length === 0 && rule?.action !== "hash") return entity;
     const action = rule?.action === "allow" || rule?.action === "hash" ? rule.action : "block";
     this.#decide({ field: entityField, action, rule: rule?.id ?? "otherwise", kinds });
-    return action === "hash" ? (this.#transform("hash", entity, kinds, name) as string) : entity;
+    // All spellings of one key have the same hash, so they remain one record.
+    return action === "hash" ? (this.#transform("hash", recordKey(entity), kinds, name) as string) : entity;
   }
 
   #inside(names: readonly string[], shown: string, value: Json[] | JsonObject): Json {

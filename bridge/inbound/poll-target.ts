@@ -3,6 +3,7 @@ import { configOf, contextOf } from "../delivery/connector-context.ts";
 import { withinDeadline } from "../delivery/deadline.ts";
 import type { Engine } from "../engine.ts";
 import { type Connector, connectorId, type NotPolled, type Polled } from "../model/connector.ts";
+import { stopReason } from "../model/target-health.ts";
 import { errorName } from "../observability/log.ts";
 import { enqueueEvents } from "../recording/enqueue.ts";
 import { inboundEvent } from "./receive-webhook.ts";
@@ -70,7 +71,7 @@ async function isDue(engine: Engine, id: string): Promise<boolean> {
   await changeHealth(engine, id, (health, now) => {
     // Half a tick early counts as due, because the next tick would miss the time by more.
     const at = (health.polledAt ?? 0) + engine.times.pollMs - engine.times.tickMs / 2;
-    due = !health.paused && now >= at;
+    due = stopReason(health) === undefined && now >= at;
     return due ? { ...health, polledAt: now } : health;
   });
   return due;

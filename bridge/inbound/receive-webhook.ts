@@ -1,7 +1,8 @@
 import { timingSafeEqual } from "node:crypto";
 import type { Engine } from "../engine.ts";
 import type { InboundMessage } from "../model/connector.ts";
-import { checkEvent, eventKey, inboundPrefix, quarantineKey, type SourceEvent } from "../model/event.ts";
+import { checkEvent, eventKey, inboundPrefix, isSameContent, quarantineKey, type SourceEvent } from "../model/event.ts";
+import type { EventRecord } from "../model/event-record.ts";
 import { enqueueEvents } from "../recording/enqueue.ts";
 import { bodyText, isJsonObject, type JsonObject } from "../values/json.ts";
 import { signatureOf, signingSecretSchema } from "../values/webhook-signature.ts";
@@ -25,8 +26,9 @@ export interface InboundCall {
 
 /** Response of the endpoint. It never reveals whether name, secret or signature was wrong. */
 export type InboundAnswer =
+  /** Also for a message under the id of an earlier one with another body. The mapper quarantines it. */
   | { readonly status: 202; readonly event: string }
-  /** The event was received before; nothing is queued. */
+  /** The same message was received before; nothing is queued. */
   | { readonly status: 200; readonly event: string }
   | { readonly status: 400 | 401 | 413 | 415; readonly message: string };
 
@@ -38,7 +40,9 @@ export function inboundSecretName(connector: string): string {
 /**
  * Receives a signed webhook and queues it as an event of type `inbound.<connector>`.
  *
- * Every signed JSON object is recorded, whether or not a sheet maps it. A redelivered message counts once.
+ * Every signed JSON object is recorded, whether or not a sheet maps it. A redelivered message counts once. A message
+ * with the id of an earlier one and another body is queued too, to be quarantined: an error would make its sender repeat
+ * it for days.
  *
  * Source: Standard Webhooks 1.0: `webhook-id`, `webhook-timestamp`, `webhook-signature`.
  *
@@ -60,10 +64,20 @@ export async function receiveWebhook(engine: InboundContext, call: InboundCall):
   // An event that the mapper will quarantine is stored under a key derived from its body.
   const key = checkEvent(event).kind === "event" ? eventKey(event) : quarantineKey(bodyText(event));
   const [known] = await engine.store.read("event", [key]);
-  if (known) return { status: 200, event: key };
+  if (known && isRepeat(event, known.value)) return { status: 200, event: key };
   await enqueueEvents(engine.queue, [event]);
   engine.log({ step: "inbound", connector: call.connector, event: key });
   return { status: 202, event: key };
+}
+
+/**
+ * Returns true if a message certainly has the content that its id had before. The mapper, which has the bridge's key,
+ * compares any other message with the recorded digest, and quarantines it if its content is another.
+ */
+function isRepeat(event: SourceEvent, known: EventRecord): boolean {
+  // A malformed message has a key that is derived from its body, and no event.
+  if (checkEvent(event).kind === "malformed") return true;
+  return known.event !== undefined && isSameContent(event, known.event);
 }
 
 /** Id and time of a message whose signature is valid. */

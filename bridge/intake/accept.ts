@@ -1,7 +1,7 @@
 import type { Engine } from "../engine.ts";
 import { ComplianceUnavailableError } from "../governance/compliance-engine.ts";
 import { type Arrival, acceptanceAt, acceptanceOf } from "../model/acceptance.ts";
-import { eventKey, parseEvent, quarantineKey, type SourceEvent } from "../model/event.ts";
+import { eventDigest, eventKey, parseEvent, quarantineKey, type SourceEvent } from "../model/event.ts";
 import type { EventRecord } from "../model/event-record.ts";
 import type { PacketRecord } from "../model/packet-record.ts";
 import { errorName } from "../observability/log.ts";
@@ -16,14 +16,11 @@ import { InvariantError } from "../values/bridge-error.ts";
 import { pagesOf } from "../values/pagination.ts";
 import { isAhead, isPast } from "../values/stored-time.ts";
 import { convert } from "./convert-inbound.ts";
-import { type IncomingEvent, type PlannedEventWrite, planEventWrite } from "./event-draft.ts";
+import { type IncomingEvent, maxRawLength, type PlannedEventWrite, planEventWrite, planReuse } from "./event-draft.ts";
 import { expand } from "./expand.ts";
 import { type Chunk, enqueueChunks, expandChunk, parseChunk } from "./expand-chunk.ts";
 import { planAgain } from "./pinned-sheets.ts";
 import { recordPackets } from "./record-packets.ts";
-
-/** Characters of a malformed body kept for the operator. */
-const maxRawLength = 16_384;
 
 /** Message ids kept per event to recognize redeliveries of its duplicates. */
 const maxRepeats = 50;
@@ -290,16 +287,22 @@ function logNewEvent(engine: Engine, planned: PlannedEventWrite): void {
   if (value.status === "EXPANDED") logHeld(engine, packets);
 }
 
-/** Resumes an unfinished event if its message was redelivered. Counts any other message as a duplicate of the event. */
-async function recordRepeat(engine: Engine, { key, message }: PlannedEventWrite): Promise<RecordedEvent | undefined> {
+/**
+ * Resumes an unfinished event if its message was redelivered. Counts any other message as a duplicate of the event, or
+ * quarantines it if its content is another.
+ */
+async function recordRepeat(engine: Engine, planned: PlannedEventWrite): Promise<RecordedEvent | undefined> {
+  const { key, message } = planned;
   for (;;) {
     const stored = await reread(engine, key);
     if (stored.value.message === message) return stored.value.unsent ? resume(engine, key, stored) : undefined;
     const { repeats = [], duplicates } = stored.value;
     if (repeats.includes(message)) return undefined;
+    const content = compareContent(engine, planned.value, stored.value);
+    if (content === "other") return quarantineReuse(engine, planned);
     const { value, entry } = transitionEvent(key, stored.value, engine.clock.now(), {
       step: "DUPLICATE",
-      facts: {},
+      facts: content === "same" ? {} : { content: "not compared, because the earlier event is erased" },
       fields: { duplicates: duplicates + 1, repeats: [...repeats, message].slice(-maxRepeats) },
     });
     const put: Put = { kind: "event", id: key, value, etag: stored.etag };
@@ -307,6 +310,29 @@ async function recordRepeat(engine: Engine, { key, message }: PlannedEventWrite)
     engine.log({ step: "duplicate", event: key });
     return undefined;
   }
+}
+
+/** Compares an event with the recorded one of the same source and id. Malformed bodies with one key are equal. */
+function compareContent({ bridgeKey }: Engine, given: EventRecord, known: EventRecord): "same" | "other" | "unknown" {
+  if (given.digest === undefined) return "same";
+  const digest = known.digest ?? (known.event && eventDigest(known.event, bridgeKey));
+  if (digest === undefined) return "unknown";
+  return digest === given.digest ? "same" : "other";
+}
+
+async function quarantineReuse(engine: Engine, planned: PlannedEventWrite): Promise<RecordedEvent | undefined> {
+  const reuse = planReuse(engine, planned);
+  if (!reuse) throw new InvariantError(`${planned.key} has no event to quarantine`);
+  if ((await writePlanned(engine, [reuse])) === "conflict") return recordRepeat(engine, reuse);
+  const { type, source } = planned.value.event ?? {};
+  engine.log({
+    step: "event-id-reused",
+    event: reuse.key,
+    of: planned.key,
+    ...(source !== undefined && { source: redactName(source) }),
+    ...(type !== undefined && { type: redactName(type) }),
+  });
+  return undefined;
 }
 
 /** Resumes an event whose first run did not finish, using the sheets pinned by that run. */

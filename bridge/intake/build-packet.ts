@@ -3,8 +3,8 @@ import type { GovernanceResult } from "../governance/vet.ts";
 import type { MappedPayload } from "../mapping/map-event.ts";
 import { type Connector, connectorId } from "../model/connector.ts";
 import { type Packet, packetId } from "../model/packet.ts";
+import { shadowIdOf } from "../model/shadow-id.ts";
 import type { Version } from "../model/version.ts";
-import { keyedHash } from "../values/ids.ts";
 
 /** A payload that passed through governance. Only such a payload can be packed. */
 export type VettedPayload = MappedPayload & GovernanceResult;
@@ -73,10 +73,4 @@ function addressFor(
     lane: connector.lane === "connector" ? id : shadow,
     shadow,
   };
-}
-
-/** Returns the id of the shadow a connector keeps for an entity. */
-export function shadowIdOf(connector: PacketAddressee, entity: string, bridgeKey: KeyObject): string {
-  const id = connectorId(connector);
-  return `${id}#${keyedHash(bridgeKey, id, connector.resource ?? entity)}`;
 }

@@ -4,20 +4,24 @@ import { ComplianceUnavailableError } from "../governance/compliance-engine.ts";
 import { append, tailOf } from "../ledger/chain.ts";
 import type { Sheet } from "../mapping/compile-sheet.ts";
 import { onlyTargets } from "../mapping/sheet-set.ts";
-import type { Acceptance } from "../model/acceptance.ts";
+import { type Acceptance, acceptanceOf } from "../model/acceptance.ts";
 import { connectorId } from "../model/connector.ts";
-import { eventKey, type ParsedMessage, type SourceEvent } from "../model/event.ts";
+import { eventDigest, eventKey, type ParsedMessage, reusedKey, type SourceEvent } from "../model/event.ts";
 import type { EventRecord } from "../model/event-record.ts";
 import type { Facts, LedgerEntry } from "../model/ledger-entry.ts";
 import { redactName } from "../pii/redact.ts";
 import type { Put } from "../ports/store.ts";
 import { fitsOneWrite, newPut, type Weight, weigh } from "../recording/transaction-size.ts";
 import type { Transition } from "../recording/transitions.ts";
+import { bodyText } from "../values/json.ts";
 import { chunksOf } from "./chunk-id.ts";
 import { convert } from "./convert-inbound.ts";
 import { expand } from "./expand.ts";
 import { pinSheets } from "./pinned-sheets.ts";
 import { type Plan, plan } from "./plan.ts";
+
+/** Characters of a quarantined body kept for the operator. */
+export const maxRawLength = 16_384;
 
 /** A parsed inbox message, or an event imported by a job. */
 export interface IncomingEvent {
@@ -158,16 +162,33 @@ const noOutputs: Outputs = { packets: [], converted: [] };
 
 /** Creates an event's record and the first entry of its chain. An `EXPANDED` event is written with all its packets. */
 function firstWrite(
-  { engine, message, key, acceptance }: IncomingEvent,
+  { engine, message, key, acceptance, parsed }: IncomingEvent,
   { status, facts, fields }: FirstState,
   outputs: Outputs = noOutputs,
 ): PlannedEventWrite {
   const recordedAt = engine.clock.now();
   const entry = append(key, undefined, { at: recordedAt, step: status, facts });
-  const defaults = { sheets: [], packets: 0, duplicates: 0, message, ...acceptance, recordedAt };
+  const digest = parsed.kind === "event" ? { digest: eventDigest(parsed.event, engine.bridgeKey) } : {};
+  const defaults = { sheets: [], packets: 0, duplicates: 0, message, ...digest, ...acceptance, recordedAt };
   const value: EventRecord = { ...defaults, ...fields, status, step: entry.step, tail: tailOf(entry) };
   const together = status === "EXPANDED" ? outputs.packets : [];
   const puts: Put[] = [{ kind: "event", id: key, value, etag: 0 }, ...together.map(newPut)];
   const entries = [entry, ...together.map((packet) => packet.entry)];
   return { ...outputs, key, message, value, puts, entries, weight: weigh(puts, entries) };
+}
+
+/**
+ * Plans the quarantine of an event whose source and id an earlier event with other content has used. Its body is kept
+ * as text, so that no job maps it.
+ *
+ * @param given the write that was planned as if the event were new
+ */
+export function planReuse(engine: Engine, { key, message, value }: PlannedEventWrite): PlannedEventWrite | undefined {
+  const { digest, event } = value;
+  if (digest === undefined || !event) return undefined;
+  const reason = `its source and id are those of ${key}, which has other content; publish it again with an id of its own`;
+  return firstWrite(
+    { engine, message, key: reusedKey(key, digest), acceptance: acceptanceOf(value), parsed: { kind: "event", event } },
+    { status: "QUARANTINED", facts: { reason }, fields: { raw: bodyText(event).slice(0, maxRawLength), reason } },
+  );
 }

@@ -4,6 +4,7 @@ import { acceptanceOf } from "../model/acceptance.ts";
 import type { JobRef } from "../model/job.ts";
 import type { Packet } from "../model/packet.ts";
 import type { Transition } from "../recording/transitions.ts";
+import { recordKey } from "../values/record-key.ts";
 import { expand } from "./expand.ts";
 import { type Plan, plan } from "./plan.ts";
 
@@ -63,7 +64,7 @@ async function packetIn(
 ): Promise<Transition | undefined> {
   const options = element === undefined ? {} : { element: { number: element, ...(at !== undefined && { at }) } };
   const transitions = await expand(engine, planned, options);
-  const sameEntity = transitions.find(({ record }) => record.packet.entity === entity);
+  const sameEntity = transitions.find(({ record }) => recordKey(record.packet.entity) === recordKey(entity));
   const wasUnmapped = action === "upsert" && Object.keys(fields).length === 0;
   return sameEntity ?? (wasUnmapped && transitions.length === 1 ? transitions[0] : undefined);
 }

@@ -2,7 +2,7 @@ import type { Engine } from "../engine.ts";
 import type { ImportedEvent } from "../intake/accept.ts";
 import { type Line, linesIn } from "../mapping/roster-file.ts";
 import { type Acceptance, acceptanceAt, acceptanceOf } from "../model/acceptance.ts";
-import { checkEvent, eventKey, maxEventBytes, type SourceEvent } from "../model/event.ts";
+import { checkEvent, eventDigest, eventKey, isSameContent, maxEventBytes, type SourceEvent } from "../model/event.ts";
 import type { Malformed, Snapshot } from "../model/job.ts";
 import type { Roster } from "../model/roster.ts";
 import { canonicalJson } from "../values/canonical-json.ts";
@@ -69,28 +69,45 @@ export async function readSnapshot(
     const event = eventIn(line, asOf);
     if (typeof event === "string") return { cursor, malformed: `line ${line.number + 1}: ${event}` };
     if (!event || !isWanted(event)) return { cursor };
-    return { cursor, found: await foundFor(engine, event, `${job}:${line.number}`) };
+    const found = await foundFor(engine, event, `${job}:${line.number}`);
+    return found === "reused" ? { cursor, malformed: `line ${line.number + 1}: ${reusedReason}` } : { cursor, found };
   });
-  return { entries: withoutRepeats(await Promise.all(entries)), end };
+  return { entries: withoutRepeats(await Promise.all(entries), lines), end };
 }
 
+const reusedReason = "its source and id are those of an earlier event with other content; give it an id of its own";
+
 /** Drops an event that is already on the page, because its packets would be written twice in one transaction. */
-function withoutRepeats(entries: readonly Entry[]): Entry[] {
-  const seen = new Set<string>();
-  return entries.map(({ found, ...entry }) => {
-    if (!found || seen.has(found.key)) return entry;
-    seen.add(found.key);
+function withoutRepeats(entries: readonly Entry[], lines: readonly Line[]): Entry[] {
+  const seen = new Map<string, SourceEvent>();
+  return entries.map(({ found, ...entry }, i) => {
+    if (!found) return entry;
+    const before = seen.get(found.key);
+    if (before && !isSameContent(before, found.event)) {
+      return { ...entry, malformed: `line ${(lines[i]?.number ?? 0) + 1}: ${reusedReason}` };
+    }
+    if (before) return entry;
+    seen.set(found.key, found.event);
     return { ...entry, found };
   });
 }
 
-/** Looks up a line's event in the store: published by HMS, imported before, or new. */
-async function foundFor(engine: Engine, event: SourceEvent, message: string): Promise<EventToMap | undefined> {
+/**
+ * Looks up a line's event in the store: published by HMS, imported before, or new. Returns `reused` if the recorded event
+ * has other content.
+ */
+async function foundFor(
+  engine: Engine,
+  event: SourceEvent,
+  message: string,
+): Promise<EventToMap | "reused" | undefined> {
   const key = importedKeyOf(event);
   const [published, before] = await engine.store.read("event", [eventKey(event), key]);
   const known = before ?? published;
   const toImport = { key, event, message };
   if (!known) return { key, event, acceptance: acceptanceAt({ sentAt: engine.clock.now() }, key), toImport };
+  const digest = known.value.digest ?? (known.value.event && eventDigest(known.value.event, engine.bridgeKey));
+  if (digest !== undefined && digest !== eventDigest(event, engine.bridgeKey)) return "reused";
   if (!known.value.event) return undefined;
   const { event: recorded, rosters } = known.value;
   return {

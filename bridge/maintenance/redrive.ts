@@ -1,7 +1,8 @@
 import { changeHealth, isDown } from "../delivery/circuit-breaker.ts";
+import { checkAddress } from "../delivery/target-address.ts";
 import type { Engine } from "../engine.ts";
 import { type Connector, connectorId } from "../model/connector.ts";
-import type { Health } from "../model/target-health.ts";
+import { type Health, stopReason } from "../model/target-health.ts";
 
 /** Maximum messages per second that SQS moves out of a dead-letter queue. Source: `StartMessageMoveTask`. */
 const maxRedrivePerSecond = 500;
@@ -17,14 +18,16 @@ export async function redriveWhenDue(engine: Engine, connector: Connector): Prom
   const id = connectorId(connector);
   const { store, queue, times } = engine;
   const outbox = `outbox:${id}` as const;
-  const health = (await store.read("health", [id]))[0]?.value;
+  const stored = (await store.read("health", [id]))[0]?.value;
+  const health = stored && (await checkAddress(engine, connector, stored));
+  const mustWait = health !== undefined && (isDown(health) || stopReason(health) !== undefined);
   const now = engine.clock.now();
   if (health?.redrivePerSecond !== undefined) {
-    if (isDown(health) || health.paused) await queue.stopMove(outbox);
+    if (mustWait) await queue.stopMove(outbox);
     else if (await queue.isMoving(outbox)) return speedUp(engine, connector, health.redrivePerSecond);
     await changeHealth(engine, id, ({ redrivePerSecond: _, ...ended }) => ended);
   }
-  if (health && (isDown(health) || health.paused)) return;
+  if (mustWait) return;
   if ((await queue.depth(outbox)).waiting === 0) {
     // Redriven packets may fail again, so the gap is reset only after one passes with an empty outbox.
     if (health?.redriveAt !== undefined && now >= health.redriveAt) await changeHealth(engine, id, withoutRedrive);

@@ -1,6 +1,7 @@
 import type { SourceEvent } from "../model/event.ts";
 import type { Reader } from "../values/field-path.ts";
 import { isJsonObject, type Json, type JsonObject, jsonEqual } from "../values/json.ts";
+import { recordKey } from "../values/record-key.ts";
 import type { FieldPlan, Target } from "./compile-sheet.ts";
 import { ExpressionError } from "./expression.ts";
 import type { Match } from "./match-targets.ts";
@@ -198,7 +199,7 @@ function isUnchanged(field: FieldPlan, value: Json, record: JsonObject, target: 
 function entityOf(event: SourceEvent, { sheet, target }: Match): string {
   const fromTarget = target.key && scalar(read(target.key, event));
   const fromSheet = sheet.key && scalar(read(sheet.key, event));
-  return fromTarget ?? fromSheet ?? event.subject ?? scalar(event.data.id) ?? sheet.name;
+  return fromTarget ?? fromSheet ?? scalar(event.subject) ?? scalar(event.data.id) ?? sheet.name;
 }
 
 /** Reads a key, whose path can start at the event (`data.policyId`, `subject`) or at its data (`policyId`). */
@@ -225,8 +226,9 @@ export function elementName({ target }: Match, number: number): string {
   return target.ndjson ? `${target.forEachPath} line ${number + 1}` : `${target.forEachPath}[${number}]`;
 }
 
+/** Returns a key as text, or `undefined` if the value is no key. Text of blanks only reads nothing, like "". */
 function scalar(value: Json | undefined): string | undefined {
-  if (typeof value === "string") return value === "" ? undefined : value;
+  if (typeof value === "string") return recordKey(value) === "" ? undefined : value;
   return typeof value === "number" || typeof value === "boolean" ? String(value) : undefined;
 }
 

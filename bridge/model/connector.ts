@@ -105,6 +105,11 @@ export interface Connector<Config = unknown, Secret = unknown> {
   readonly secret?: z.ZodType<Secret>;
   /** Returns the AWS permissions needed. If absent, only the secret's. */
   needs?(config: Config): Needs;
+  /**
+   * Returns the parts of a configuration that say where the connector sends. If they change, its shadows may describe
+   * another system. If absent, all URLs, and settings with names such as `host`, `database`, `table` or `folder`.
+   */
+  address?(config: Config): Json;
   readonly rate: {
     /** Concurrent sends. */
     readonly concurrency: number;

@@ -16,7 +16,9 @@ export interface EventRecord {
   readonly recordedAt?: number;
   /** Absent if the body was malformed or has been erased. */
   readonly event?: SourceEvent;
-  /** Beginning of a malformed body, for the operator. */
+  /** Keyed hash of the event's content. It outlives the body. Absent in records of earlier releases. */
+  readonly digest?: string;
+  /** Beginning of a malformed body, or of an event with a used id, for the operator. */
   readonly raw?: string;
   readonly reason?: string;
   /** Sheets of the first run. A redelivery uses the same ones. */

@@ -1,6 +1,7 @@
-import { hash } from "node:crypto";
+import { hash, type KeyObject } from "node:crypto";
 import * as z from "zod";
-import { shortId } from "../values/ids.ts";
+import { canonicalJson } from "../values/canonical-json.ts";
+import { keyedHash, shortId } from "../values/ids.ts";
 import { isJsonObject, type JsonObject, jsonIssue } from "../values/json.ts";
 
 /** Largest accepted event, as UTF-8 JSON. Source: Amazon EventBridge and SQS quotas, 1 MiB. */
@@ -126,4 +127,34 @@ export function eventKey(event: Pick<SourceEvent, "source" | "id">): string {
 /** Derives the key of a quarantined body. Equal bodies have the same key and therefore share one record. */
 export function quarantineKey(body: string): string {
   return `evt-${shortId("malformed", hash("sha256", body))}`;
+}
+
+/**
+ * Hashes the content of an event with a key. A repeated event has the same digest.
+ *
+ * Its time does not count: a sender that repeats an event may set the time of the attempt. Nor does the sequence of a
+ * message from an outside system, because each poll numbers its messages again.
+ */
+export function eventDigest(event: SourceEvent, bridgeKey: KeyObject): string {
+  return keyedHash(bridgeKey, "event-content", contentText(event));
+}
+
+/** Returns true if two events with the same source and id have the same content. */
+export function isSameContent(one: SourceEvent, other: SourceEvent): boolean {
+  return contentText(one) === contentText(other);
+}
+
+function contentText({ type, subject, sequence, origin, data }: SourceEvent): string {
+  return canonicalJson({
+    data,
+    ...(origin !== undefined && { origin }),
+    ...(sequence !== undefined && !type.startsWith(inboundPrefix) && { sequence }),
+    ...(subject !== undefined && { subject }),
+    type,
+  });
+}
+
+/** Derives the key of an event whose source and id an earlier event with other content has used. */
+export function reusedKey(key: string, digest: string): string {
+  return `evt-${shortId("reused", key, digest)}`;
 }

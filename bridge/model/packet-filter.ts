@@ -1,3 +1,4 @@
+import { recordKey } from "../values/record-key.ts";
 import type { Status } from "./ledger-entry.ts";
 import type { PacketRecord } from "./packet-record.ts";
 
@@ -7,14 +8,20 @@ import type { PacketRecord } from "./packet-record.ts";
  * Returns `undefined` if the filter has only times, connector and statuses.
  */
 export function packetPredicate(filter: PacketFilter): ((record: PacketRecord) => boolean) | undefined {
-  const { sheet, event, entity } = filter;
-  const text = filter.text?.toLowerCase();
+  const { sheet, event } = filter;
+  const entity = filter.entity === undefined ? undefined : recordKey(filter.entity);
+  const text = filter.text && searchable(filter.text);
   if (sheet === undefined && event === undefined && entity === undefined && !text) return undefined;
   return ({ packet, progress }) =>
     (sheet === undefined || packet.sheet === sheet) &&
     (event === undefined || packet.event === event) &&
-    (entity === undefined || packet.entity === entity) &&
-    (!text || namesOf({ packet, progress }).some((name) => name.toLowerCase().includes(text)));
+    (entity === undefined || recordKey(packet.entity) === entity) &&
+    (!text || namesOf({ packet, progress }).some((name) => searchable(name).includes(text)));
+}
+
+/** Returns a text in the form in which texts are compared: two spellings of one accent are equal. */
+function searchable(text: string): string {
+  return text.normalize("NFC").toLowerCase();
 }
 
 function namesOf({ packet, progress }: Pick<PacketRecord, "packet" | "progress">): string[] {
@@ -29,6 +36,7 @@ export interface PacketFilter {
   readonly sheet?: string | undefined;
   /** An event's key. */
   readonly event?: string | undefined;
+  /** A record's key, in any spelling. */
   readonly entity?: string | undefined;
   /** Text contained in the id, event, type, sheet, target, connector, entity or reason, ignoring case. */
   readonly text?: string | undefined;

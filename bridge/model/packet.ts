@@ -2,6 +2,7 @@ import type { KeyObject } from "node:crypto";
 import { canonicalJson } from "../values/canonical-json.ts";
 import { keyedHash, shortId } from "../values/ids.ts";
 import { bodyText, type JsonObject } from "../values/json.ts";
+import { recordKey } from "../values/record-key.ts";
 import type { Facts } from "./ledger-entry.ts";
 import type { Version } from "./version.ts";
 
@@ -24,6 +25,7 @@ export interface Packet {
   readonly target: string;
   /** `PayrollConnector@v1` */
   readonly connector: string;
+  /** Key of the record as it was given. Compare keys by `recordKey`. */
   readonly entity: string;
   /** Order matters only inside a lane. */
   readonly lane: string;
@@ -110,9 +112,13 @@ export function plainFacts(packet: Packet, bridgeKey: KeyObject): Facts {
   };
 }
 
-/** @param target `sheet.target` */
+/**
+ * Returns the id of a packet. All spellings of one key yield the same id.
+ *
+ * @param target `sheet.target`
+ */
 export function packetId(event: string, target: string, entity: string, revision: number): string {
-  return `pkt-${shortId(event, target, entity, String(revision))}`;
+  return `pkt-${shortId(event, target, recordKey(entity), String(revision))}`;
 }
 
 /** Returns a message if a packet is too large to store. */

@@ -8,6 +8,13 @@ export interface Health {
   readonly paused: boolean;
   /** Actor, time (ms since the epoch) and reason of the pause. */
   readonly pause?: { readonly actor: string; readonly why: string; readonly at: number };
+  /** Keyed hash of the address that the connector sent to first, or that an operator has confirmed since. */
+  readonly address?: string;
+  /**
+   * Set while the connector's configuration has another address, whose keyed hash is `to`. Nothing is sent until an
+   * operator decides. `at` is the time at which this was noticed, in ms since the epoch.
+   */
+  readonly moved?: { readonly to: string; readonly at: number };
   /** Number of times the target's whole shadow was forgotten. */
   readonly shadowEpoch?: number;
   /** Times of the last probe and poll, in ms since the epoch. */
@@ -22,4 +29,10 @@ export interface Health {
   readonly noticedAt?: { readonly "sequence-restarted"?: number; readonly "order-mixed"?: number };
   /** Current rate of the outbox's redrive, in packets per second. */
   readonly redrivePerSecond?: number;
+}
+
+/** Returns the reason why an operator has to decide before anything is sent, or `undefined` if nothing has to wait. */
+export function stopReason({ paused, moved }: Pick<Health, "paused" | "moved">): string | undefined {
+  if (paused) return "the connector is paused";
+  return moved && `its address has changed; noticed at ${new Date(moved.at).toISOString()}`;
 }

@@ -10,6 +10,8 @@ export interface Alert {
     | "sync.window.breached"
     | "sync.window.kept"
     | "sync.event.quarantined"
+    | "sync.event.reused"
+    | "sync.connector.moved"
     | "sync.sequence.restarted"
     | "sync.order.mixed"
     | "sync.packet.late"
@@ -32,6 +34,8 @@ const types = new Map<string, Alert["type"]>(
     "window-breach": "sync.window.breached",
     "window-kept": "sync.window.kept",
     quarantined: "sync.event.quarantined",
+    "event-id-reused": "sync.event.reused",
+    "address-changed": "sync.connector.moved",
     "sequence-restarted": "sync.sequence.restarted",
     "order-mixed": "sync.order.mixed",
     "sent-late": "sync.packet.late",

@@ -1,4 +1,5 @@
 import { changeHealth, isDown } from "../delivery/circuit-breaker.ts";
+import { withoutMove } from "../delivery/target-address.ts";
 import type { Engine } from "../engine.ts";
 import { createAuditEvent } from "../ledger/audit-event.ts";
 import { type Connector, connectorId } from "../model/connector.ts";
@@ -65,6 +66,9 @@ export async function redriveNow(engine: Engine, connector: Connector, by: Actor
   const facts = connectorFacts("redrive", connector, by);
   const health = (await engine.store.read("health", [id]))[0]?.value;
   if (health?.paused) return { kind: "refused", why: `${id} is paused; resume it to redrive its outbox` };
+  if (health?.moved) {
+    return { kind: "refused", why: `${id} has another address than before; confirm it, or forget its shadow` };
+  }
   if (health && isDown(health)) {
     return { kind: "refused", why: `${id} is down; probe it, and its outbox is redriven if it responds` };
   }
@@ -73,6 +77,33 @@ export async function redriveNow(engine: Engine, connector: Connector, by: Actor
   const audit = createAuditEvent(engine, "sync.outbox.redriven", facts);
   await changeHealth(engine, id, (before, now) => ({ ...before, redriveAt: now }), audit);
   return { kind: "due", waiting };
+}
+
+/** Result of confirming an address. */
+export type ConfirmResult =
+  | { readonly kind: "confirmed"; readonly health: Health }
+  | { readonly kind: "refused"; readonly why: string };
+
+/**
+ * Confirms that a connector's new address leads to the same system as before. Its shadows stay valid, and sending
+ * resumes, outbox first. If it is another system, forget the connector's shadow instead.
+ */
+export async function confirmAddress(engine: Engine, connector: Connector, by: Actor): Promise<ConfirmResult> {
+  const id = connectorId(connector);
+  const audit = createAuditEvent(engine, "sync.connector.confirmed", connectorFacts("confirm", connector, by));
+  let wasMoved = false;
+  const health = await changeHealth(
+    engine,
+    id,
+    (before, now) => {
+      wasMoved = before.moved !== undefined;
+      return before.moved ? { ...withoutMove(before, now), address: before.moved.to } : before;
+    },
+    audit,
+  );
+  if (!wasMoved) return { kind: "refused", why: `no change of the address of ${id} waits for a decision` };
+  engine.log({ step: "address-confirmed", connector: id });
+  return { kind: "confirmed", health };
 }
 
 /** Returns the ledger facts of an operation on a connector. */

@@ -172,7 +172,7 @@ function mostRelevant(items: readonly Connector[]): Connector | undefined {
 }
 
 function ConnectorRow({ connector, refresh }: { readonly connector: Connector; readonly refresh: () => void }) {
-  const { id, name, version, order, health, since, pause, lag, windowMs, lane, outbox, held, ready } = connector;
+  const { id, name, version, order, health, since, pause, moved, lag, windowMs, lane, outbox, held, ready } = connector;
   const { breachedSince, oldestWaitingMs, redrivePerSecond, redriveAt } = connector;
   return (
     <tr>
@@ -183,6 +183,12 @@ function ConnectorRow({ connector, refresh }: { readonly connector: Connector; r
         <small>
           {version} · {order === "strict" ? "strict order" : "latest wins"}
         </small>
+        {moved && (
+          <small class="bad-text">
+            {moved.why}. If it is another system: <code>bridge shadow forget {id}</code>. If it is the same system:{" "}
+            <code>bridge connectors confirm {id}</code>
+          </small>
+        )}
         {ready !== undefined && ready !== "yes" && <small class="bad-text">not ready: {ready}</small>}
       </th>
       <td data-label="Health">
@@ -335,6 +341,8 @@ const alertTexts: Readonly<Record<string, string>> = {
   "sync.window.breached": "is past its window",
   "sync.window.kept": "is within its window again",
   "sync.event.quarantined": "was quarantined",
+  "sync.event.reused": "has the id of an earlier event with other content",
+  "sync.connector.moved": "has another address, and waits for a decision",
   "sync.sequence.restarted": "got a sequence that started again",
   "sync.order.mixed": "got changes with and without a sequence or time",
   "sync.packet.late": "got a packet out of order",

@@ -120,6 +120,30 @@ describe("an operator on the command line", { timeout: 120_000 }, () => {
     expect(() => statSync(apiFile)).toThrow();
   });
 
+  test("shows a connector whose address changed, and confirms the address", async () => {
+    await using before = await targetServer();
+    await using after = await targetServer();
+    using folder = bridgeFolder(before);
+    const settings = join(folder.path, "bridge.yaml");
+    const confirm = (...args: string[]) =>
+      bridge(folder.path, "connectors", "confirm", "PayrollConnector", ...args, ...because);
+
+    await bridge(folder.path, "emit", eventWithRate(68));
+    const early = await confirm();
+    writeFileSync(settings, readFileSync(settings, "utf8").replaceAll(before.url, after.url));
+    await bridge(folder.path, "emit", eventWithRate(69), "--wait", "1");
+    const listed = await bridge(folder.path, "connectors");
+    const received = after.received.length;
+    const confirmed = await confirm("--json");
+
+    expect(early).toMatchObject({ code: 1, err: expect.stringContaining("waits for a decision") });
+    expect(listed.out).toMatch(/PayrollConnector@v1\s+PAUSED\s+0\s+1/);
+    expect(listed.out).toContain("PayrollConnector@v1 sends nothing: its address has changed");
+    expect(listed.out).toContain("bridge shadow forget PayrollConnector@v1");
+    expect(received).toBe(0);
+    expect(JSON.parse(confirmed.out)).toEqual({ connector: "PayrollConnector@v1", confirmed: true });
+  });
+
   test("confirms that a source's sequence started again", async () => {
     await using target = await targetServer();
     using folder = bridgeFolder(target);

@@ -3,6 +3,7 @@ import { type Connector, defineConnector } from "../../../bridge/model/connector
 import { delivered, type Outcome, refused } from "../../../bridge/model/outcome.ts";
 import type { Packet } from "../../../bridge/model/packet.ts";
 import { compareVersions, type Version } from "../../../bridge/model/version.ts";
+import { recordKey } from "../../../bridge/values/record-key.ts";
 import {
   type Bind,
   Binds,
@@ -92,7 +93,7 @@ async function write(packet: Packet, context: WriteContext): Promise<Outcome> {
   ]);
   if (!isNew) return landed;
 
-  const held = await lockVersions(packet.entity, context);
+  const held = await lockVersions(packet, context);
   const fields = newerFields(packet, held);
   if (fields === undefined) return landed;
   if (packet.action === "delete") {
@@ -157,13 +158,19 @@ const versionsSchema = z.object({
 });
 type Versions = z.output<typeof versionsSchema>;
 
-/** Reads the versions of a row and locks them until the transaction ends. */
-async function lockVersions(entity: string, { config, session, dialect }: WriteContext): Promise<Versions> {
-  const table = versionsOf(config, dialect);
-  const row: ColumnValue[] = [
+/** Returns the columns that identify a record's versions. All spellings of its key share them. */
+function versionKeyOf({ entity }: Packet, { config, dialect }: WriteContext): ColumnValue[] {
+  return [
     { name: dialect.ownName("target"), bind: text(tableOf(config)) },
-    { name: dialect.ownName("entity"), bind: text(entity) },
+    { name: dialect.ownName("entity"), bind: text(recordKey(entity)) },
   ];
+}
+
+/** Reads the versions of a row and locks them until the transaction ends. */
+async function lockVersions(packet: Packet, context: WriteContext): Promise<Versions> {
+  const { config, session, dialect } = context;
+  const table = versionsOf(config, dialect);
+  const row = versionKeyOf(packet, context);
   const empty: Versions = { fields: {} };
   const versions = dialect.ownName("versions");
   if (await session.insert(table, [...row, { name: versions, bind: text(JSON.stringify(empty)) }])) return empty;
@@ -188,10 +195,7 @@ async function storeVersions(
       : { ...held, fields: { ...held.fields, ...Object.fromEntries(fields.map((field) => [field, packet.version])) } };
   const binds = new Binds(dialect);
   const set = binds.column({ name: dialect.ownName("versions"), bind: text(JSON.stringify(versions)) });
-  const where = allEqual(binds, [
-    { name: dialect.ownName("target"), bind: text(tableOf(config)) },
-    { name: dialect.ownName("entity"), bind: text(packet.entity) },
-  ]);
+  const where = allEqual(binds, versionKeyOf(packet, context));
   const table = versionsOf(config, dialect);
   await session.run(`UPDATE ${table} SET ${set.name} = ${set.placeholder} WHERE ${where}`, binds.list);
 }

@@ -365,6 +365,24 @@ describe("inbound webhook endpoint", () => {
     expect((await core.engine.store.tally()).events).toMatchObject({ EXPANDED: 2, duplicates: 1 });
   });
 
+  it("accepts another message under a used id, and quarantines it once with an alert", async () => {
+    const { core, gis } = await twoSystems();
+    await using _ = core;
+    await receiveWebhook(core.engine, signed(core, rate(70), { id: "used" }));
+    await core.run();
+    await core.clock.advance(1_000);
+
+    expect(await receiveWebhook(core.engine, signed(core, rate(70), { id: "used" }))).toMatchObject({ status: 200 });
+    for (let i = 0; i < 2; i++) {
+      expect(await receiveWebhook(core.engine, signed(core, rate(71), { id: "used" }))).toMatchObject({ status: 202 });
+      await core.run();
+    }
+
+    expect(gis.calls).toHaveLength(1);
+    expect((await core.engine.store.tally()).events).toMatchObject({ EXPANDED: 2, QUARANTINED: 1, duplicates: 1 });
+    expect(core.lines.filter(({ step }) => step === "event-id-reused")).toHaveLength(1);
+  });
+
   it.each([
     ["not JSON", "{", {}, 400],
     ["no object", "[1]", {}, 400],

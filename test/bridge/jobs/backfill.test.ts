@@ -371,6 +371,29 @@ describe("a backfill of a snapshot", () => {
     expect(fresh.state.get("r1")).toEqual({ price: 99 });
   });
 
+  it("reports lines whose id an event with other content has, recorded or in the file", async () => {
+    const other = (id: string) => line(2, { id, data: { rate: -1 } });
+    const lines = [line(1), line(2, { id: "2" }), line(2, { id: "2" }), other("2"), other("recorded")];
+    using folder = home({ "in/all.ndjson": lines.map((one) => JSON.stringify(one)).join("\n") });
+    await using office = await anOffice({ rates: toBoth }, folder);
+    const { core } = office;
+    await core.emit({ ...line(1), id: "recorded" });
+    await core.run();
+
+    const { malformed, made } = await backfilled(core, await snapshot(core, folder));
+
+    expect({ made, malformed }).toMatchObject({
+      made: 2,
+      malformed: {
+        lines: 2,
+        first: [
+          expect.stringMatching(/^line 4: its source and id/),
+          expect.stringMatching(/^line 5: its source and id/),
+        ],
+      },
+    });
+  });
+
   it("reports and counts invalid lines and imports the others", async () => {
     const text = [
       "",
