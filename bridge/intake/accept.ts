@@ -432,8 +432,9 @@ async function resumeWhenDue(engine: Engine, key: string): Promise<"unruled" | u
     return undefined;
   } catch (error) {
     logFailure(engine, error, key);
-    await postponeResume(engine, key);
-    return error instanceof ComplianceUnavailableError ? "unruled" : undefined;
+    const unruled = error instanceof ComplianceUnavailableError;
+    await postponeResume(engine, key, unruled);
+    return unruled ? "unruled" : undefined;
   }
 }
 
@@ -443,11 +444,14 @@ function isDue({ clock, times }: Engine, { unsent, chunksAt = 0, resume: waiting
   return unsent === true && isPast(chunksAt, now, times.putBackMs) && !isAhead(waiting?.at, now, longestResumeMs);
 }
 
-/** Lets an event wait that could not be resumed. If this fails too, it is tried again at once. */
-async function postponeResume({ store, clock, times }: Engine, key: string): Promise<void> {
+/**
+ * Lets an event wait that could not be resumed: longer each time, unless it waits for a ruling, which it needs soon after
+ * the compliance engine answers again. If this fails too, the event is tried again at once.
+ */
+async function postponeResume({ store, clock, times }: Engine, key: string, unruled: boolean): Promise<void> {
   const [stored] = await store.read("event", [key]);
   if (!stored) return;
-  const failures = (stored.value.resume?.failures ?? 0) + 1;
+  const failures = unruled ? 1 : (stored.value.resume?.failures ?? 0) + 1;
   const waitMs = Math.min(longestResumeMs, times.putBackMs * 2 ** Math.min(failures - 1, 10));
   const value = { ...stored.value, resume: { failures, at: clock.now() + waitMs } };
   await store.write([{ kind: "event", id: key, value, etag: stored.etag }]);
