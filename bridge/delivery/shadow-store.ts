@@ -57,7 +57,7 @@ export async function heldAtTarget(
   return (field) => (shadow ? beliefAbout(packet, field, shadow.value, key) : "unknown");
 }
 
-/** What was sent of a packet. */
+/** Part of a packet that was sent. */
 export interface Sending {
   /** Action that was sent; see `Reconciliation`. */
   readonly action: Packet["action"];

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import type { Actor } from "../../../bridge/operations/operator.ts";
 import { startJob } from "../../../bridge/jobs/job-runner.ts";
 import { runMaintenance } from "../../../bridge/maintenance/run-maintenance.ts";
-import { sentenceOf } from "../../../bridge/observability/describe.ts";
 import { refused, retry } from "../../../bridge/model/outcome.ts";
+import { sentenceOf } from "../../../bridge/observability/describe.ts";
+import type { Actor } from "../../../bridge/operations/operator.ts";
 import { release } from "../../../bridge/operations/release.ts";
 import { aCore, type Core, type FakeTarget, fakeTarget } from "../../support/core.ts";
 

@@ -26,8 +26,8 @@ async function findings(...texts: string[]): Promise<{ issues: string[]; warning
   };
 }
 
-describe("two sheets that write one field of a connector", () => {
-  it("are rejected, and the message names both places", async () => {
+describe("an overlap of two sheets", () => {
+  it("fails the check, and the message names both places", async () => {
     const { issues } = await findings(whole, part("connector: HR\n    map:\n      x: c\n      y: b"));
 
     expect(issues).toEqual([
@@ -42,12 +42,14 @@ describe("two sheets that write one field of a connector", () => {
     ["that is fixed", "b", "{ connector: HR, map: { x: c }, set: { b: 1 } }"],
     ["of a deletion", "b", "{ connector: HR, action: delete }"],
     ["in a period that overlaps", "b", "{ connector: HR, until: 2026-05-02T00:00:00Z, map: { y: b } }"],
-  ])("are rejected for a field %s", async (_, field, target) => {
+  ])("fails the check for a field %s", async (_, field, target) => {
     const earlier = whole.replace("b: b", `b: ${field}`).replace("send: full", "from: 2026-05-01T00:00:00Z");
 
     const { issues } = await findings(earlier, part(target));
 
-    expect(issues.filter((text) => text.includes(" is written by mappings/whole.yaml:3 (whole.hr) too"))).toHaveLength(1);
+    expect(issues.filter((text) => text.includes(" is written by mappings/whole.yaml:3 (whole.hr) too"))).toHaveLength(
+      1,
+    );
   });
 
   it.each([
@@ -56,13 +58,13 @@ describe("two sheets that write one field of a connector", () => {
     ["versions of a connector", part("{ connector: HR@v2, map: { y: b } }")],
     ["fields", part("{ connector: HR, map: { y: bb } }")],
     ["periods", part("{ connector: HR, from: 2026-05-01T00:00:00Z, map: { y: b } }")],
-  ])("are two different things with different %s", async (_, other) => {
+  ])("is not found with different %s", async (_, other) => {
     const earlier = whole.replace("send: full", "until: 2026-05-01T00:00:00Z");
 
     expect(await findings(earlier, other)).toEqual({ issues: [], warnings: [] });
   });
 
-  it("may both write the same fixed value", async () => {
+  it("is not found for the same fixed value", async () => {
     const withOrigin = (field: string) => part(`{ connector: HR, map: { x: ${field} }, set: { origin: HMS } }`);
 
     expect(await findings(withOrigin("a"), withOrigin("b"))).toEqual({ issues: [], warnings: [] });
@@ -72,7 +74,7 @@ describe("two sheets that write one field of a connector", () => {
     ["a condition", part("{ connector: HR, map: { y: b } }", { top: "when: data.x = 1\n" })],
     ["another key", part("{ connector: HR, map: { y: b } }", { top: "key: data.other\n" })],
     ["a roster", part("{ connector: HR, for_each: data.people, map: { y: b } }")],
-  ])("cause a warning if one has %s", async (_, other) => {
+  ])("causes a warning if one has %s", async (_, other) => {
     const { issues, warnings } = await findings(whole, other);
 
     expect(issues).toEqual([]);
@@ -83,7 +85,7 @@ describe("two sheets that write one field of a connector", () => {
     ]);
   });
 
-  it("are rejected for the same record, however the key is written", async () => {
+  it("fails the check for the same record, in each spelling of the key", async () => {
     const keyed = (key: string, field: string) =>
       part(`{ connector: HR, map: { ${field}: b } }`, { top: `key: ${key}\n` });
     const roster = (path: string, more: string) => part(`{ connector: HR, for_each: ${path}, map: { y: b }${more} }`);
