@@ -58,13 +58,13 @@ describe("an overlap of two sheets", () => {
     ["versions of a connector", part("{ connector: HR@v2, map: { y: b } }")],
     ["fields", part("{ connector: HR, map: { y: bb } }")],
     ["periods", part("{ connector: HR, from: 2026-05-01T00:00:00Z, map: { y: b } }")],
-  ])("is not found with different %s", async (_, other) => {
+  ])("does not exist with different %s", async (_, other) => {
     const earlier = whole.replace("send: full", "until: 2026-05-01T00:00:00Z");
 
     expect(await findings(earlier, other)).toEqual({ issues: [], warnings: [] });
   });
 
-  it("is not found for the same fixed value", async () => {
+  it("does not exist for the same fixed value", async () => {
     const withOrigin = (field: string) => part(`{ connector: HR, map: { x: ${field} }, set: { origin: HMS } }`);
 
     expect(await findings(withOrigin("a"), withOrigin("b"))).toEqual({ issues: [], warnings: [] });
