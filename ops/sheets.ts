@@ -71,7 +71,12 @@ const checkSheet = endpoint({
   path: "/api/sheets/check",
   id: "checkSheet",
   summary: "Checks a sheet as loading would and runs its examples, without loading it",
-  body: z.strictObject({ name: sheetName.default("proposed"), text: sheetText }),
+  body: z.strictObject({
+    name: sheetName
+      .optional()
+      .describe("The sheet's name. With it, the sheet is compared with the other active sheets."),
+    text: sheetText,
+  }),
   answer: z.object({
     ok: z.boolean(),
     faults: z.array(sheetIssue),
@@ -79,8 +84,12 @@ const checkSheet = endpoint({
     examples: z.array(z.object({ name: z.string(), faults: z.array(z.string()) })),
   }),
   async run({ ops: { engine }, body: { name, text } }) {
-    const file = { file: `${name}.yaml`, text };
-    const { issues, warnings, examples } = await readSheets([file], engine.catalog, engine.sheets().policy);
+    const file = { file: `${name ?? "proposed"}.yaml`, text };
+    const { sheets, policy } = engine.sheets();
+    const active = (name === undefined ? [] : sheets)
+      .filter((sheet) => sheet.name !== name)
+      .map((sheet) => ({ sheet, placeOf: (path: readonly PropertyKey[]) => `${sheet.name}: ${path.join(".")}` }));
+    const { issues, warnings, examples } = await readSheets([file], engine.catalog, policy, active);
     return {
       ok: issues.length === 0,
       faults: issues.map(issueView),

@@ -265,15 +265,19 @@ async function sendWhatIsLeft(lane: LaneContext, loaded: LoadedPacket): Promise<
       return claimAndSend(lane, loaded, { packet: { ...packet, fields: { ...packet.fields, ...newer.fields } } });
     }
     case "tie":
-      return holdUnsent(engine, loaded, { code: "tie", reason: tieReason(left) });
+      return holdUnsent(engine, loaded, { code: "tie", reason: tieReason(packet, left) });
     default:
       return settleUnsent(engine, loaded, left.kind);
   }
 }
 
-function tieReason({ names, by }: Extract<Reconciliation, { kind: "tie" }>): string {
+function tieReason(packet: Packet, { names, by }: Extract<Reconciliation, { kind: "tie" }>): string {
   const fields = names.join(", ");
-  return `${by} of the same event sent another value of ${fields}; let one sheet write ${fields}, then edit or discard this packet`;
+  const remedy = `let one sheet write ${fields}, then release, edit or discard this packet`;
+  if (by === undefined) return `another packet of the same event deleted the record; ${remedy}`;
+  if (packet.action === "delete")
+    return `${by} of the same event sent ${fields}, which this packet would delete; ${remedy}`;
+  return `${by} of the same event sent another value of ${fields}; ${remedy}`;
 }
 
 function reconcileWith(engine: Engine, { stored, shadow, health }: LoadedPacket): Reconciliation {
@@ -356,7 +360,12 @@ async function claimAndSend(
   const { connector, owner } = worker;
   const roundTripMs = clock.now() - startedAt;
   const inDoubt = stored.value.progress.lease !== undefined;
-  const sending = { action: toSend.action, ...(place !== undefined && { place }) };
+  const isClearing = toSend.action !== stored.value.packet.action;
+  const sending = {
+    action: toSend.action,
+    ...(isClearing && { cleared: Object.keys(toSend.fields) }),
+    ...(place !== undefined && { place }),
+  };
   return settle(engine, { ...loaded, stored: leased }, { connector, owner, outcome, roundTripMs, inDoubt, ...sending });
 }
 

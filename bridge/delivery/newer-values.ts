@@ -27,5 +27,5 @@ export async function readNewerValues(
 
 function unknownReason(name: string, id: string | undefined): string {
   const why = id === undefined ? "the bridge does not know which packet sent it" : `the values of ${id} were erased`;
-  return `the target holds a newer ${name}, which must be sent along, but ${why}; edit the packet, or backfill the record`;
+  return `the target holds a newer ${name}, which must be sent along, but ${why}; discard this packet, and emit an event with all fields of the record`;
 }

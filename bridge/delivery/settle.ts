@@ -109,11 +109,12 @@ function mayHaveLanded({ outcome, inDoubt }: Attempt): boolean {
 }
 
 /** Returns the facts every ledger entry about an attempt has. */
-function factsOf({ stored }: LoadedPacket, { outcome, roundTripMs }: Attempt): Facts {
+function factsOf({ stored }: LoadedPacket, { outcome, roundTripMs, cleared }: Attempt): Facts {
   return {
     tries: stored.value.progress.tries,
     ms: roundTripMs,
     ...("status" in outcome && outcome.status !== undefined && { http: outcome.status }),
+    ...(cleared && { cleared: [...cleared] }),
   };
 }
 

@@ -80,6 +80,8 @@ export async function heldAtTarget(
 export interface Sending {
   /** Action that was sent; see `Reconciliation`. */
   readonly action: Packet["action"];
+  /** Names of the fields that were cleared, if a deletion cleared only what was older than itself. */
+  readonly cleared?: readonly string[];
   /** Place in a strict lane at which it was sent, in the order of acceptance. */
   readonly place?: number;
 }

@@ -32,9 +32,10 @@ export type Reconciliation =
       readonly newer: ReadonlyMap<string, string | undefined>;
     }
   | {
-      /** Another packet of the same event wrote other values of these fields, so neither is newer. */
+      /** Another packet of the same event changed the same fields in another way, so neither is newer. */
       readonly kind: "tie";
       readonly names: readonly string[];
+      /** The other packet. Undefined if it deleted the record. */
       readonly by: string | undefined;
     }
   | { readonly kind: "SUPERSEDED" | "UNCHANGED" };
@@ -57,6 +58,8 @@ function isNewer(version: Version | undefined, packet: Packet): boolean {
 function reconcileDeletion(packet: Packet, shadow: Shadow, key: ShadowKey): Reconciliation {
   const held = Object.entries(shadow.fields);
   const older = held.filter(([, { version }]) => !isNewer(version, packet));
+  const tied = older.filter(([, field]) => isTie(field, packet));
+  if (tied.length > 0) return { kind: "tie", names: tied.map(([name]) => name), by: tied[0]?.[1].by };
   if (older.length === held.length) {
     const isDeleted = shadow.deleted !== undefined && !shadow.inDoubt && held.length === 0;
     return isDeleted && !packet.force ? { kind: "UNCHANGED" } : { kind: "send", fields: packet.fields };
@@ -68,6 +71,9 @@ function reconcileDeletion(packet: Packet, shadow: Shadow, key: ShadowKey): Reco
 }
 
 function reconcileFields(packet: Packet, shadow: Shadow, key: ShadowKey): Reconciliation {
+  if (shadow.deleted && compareVersions(shadow.deleted, packet.version) === 0) {
+    return { kind: "tie", names: Object.keys(packet.fields), by: undefined };
+  }
   const hashes = hashesOf(packet, key);
   const fields: JsonObject = {};
   const newer = new Map<string, string | undefined>();
@@ -77,7 +83,7 @@ function reconcileFields(packet: Packet, shadow: Shadow, key: ShadowKey): Reconc
     if (held && isNewer(held.version, packet)) newer.set(name, held.by);
     else if (packet.force || held?.hash !== hashes[name]) {
       fields[name] = value;
-      if (held && isTie(held, packet)) tied.push(name);
+      if (held?.hash !== undefined && held.hash !== hashes[name] && isTie(held, packet)) tied.push(name);
     }
   }
   const [tiedName] = tied;
@@ -91,8 +97,8 @@ function reconcileFields(packet: Packet, shadow: Shadow, key: ShadowKey): Reconc
  * Returns true if a field was last written by another packet of the same event. A revision is an operator's decision and
  * ties with none.
  */
-function isTie({ version, by, hash }: ShadowField, packet: Packet): boolean {
-  return hash !== undefined && by !== undefined && by !== packet.id && compareVersions(version, packet.version) === 0;
+function isTie({ version, by }: ShadowField, packet: Packet): boolean {
+  return by !== undefined && by !== packet.id && compareVersions(version, packet.version) === 0;
 }
 
 /**

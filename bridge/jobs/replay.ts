@@ -1,4 +1,5 @@
 import { healthOf } from "../delivery/circuit-breaker.ts";
+import { readNewerValues } from "../delivery/newer-values.ts";
 import { emptyShadow, reconcile } from "../delivery/shadow.ts";
 import { readTargetState, shadowKeyOf } from "../delivery/shadow-store.ts";
 import type { Engine } from "../engine.ts";
@@ -264,6 +265,15 @@ async function previewOutcomeOf(
     engine.store.read("health", [packet.connector]),
   ]);
   const key = shadowKeyOf(engine, health?.value ?? healthOf(engine.clock.now()));
-  const { kind } = reconcile(packet, shadow?.value ?? emptyShadow, key);
-  return kind === "send" ? "sent" : kind === "UNCHANGED" ? "unchanged" : "superseded";
+  const left = reconcile(packet, shadow?.value ?? emptyShadow, key);
+  switch (left.kind) {
+    case "send":
+      return "sent";
+    case "blend":
+      return (await readNewerValues(engine, left.newer)).ok ? "sent" : "held";
+    case "tie":
+      return "held";
+    default:
+      return left.kind === "UNCHANGED" ? "unchanged" : "superseded";
+  }
 }

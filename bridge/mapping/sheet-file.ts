@@ -2,6 +2,7 @@ import type { Policy } from "../governance/policy.ts";
 import type { Catalog } from "../model/connector.ts";
 import { sheetSchema } from "../model/sheet-document.ts";
 import { readYaml, type YamlIssue } from "../values/yaml-file.ts";
+import { type PlacedSheet, sheetOverlaps } from "./check-overlaps.ts";
 import { checkSheet, duplicateNameIssue } from "./check-sheet.ts";
 import { compileSheet, type PlacedIssue, type Sheet, sheetName } from "./compile-sheet.ts";
 import { schemaIssues } from "./schema-issues.ts";
@@ -55,13 +56,22 @@ export interface SheetsReading {
   readonly warnings: readonly SheetIssue[];
 }
 
-/** Reads all sheets, checks them against the installed connectors, and runs their examples. */
+/** Position of an issue in a sheet. */
+type Place = (issue: PlacedIssue) => SheetIssue;
+
+/**
+ * Reads all sheets, checks them against the installed connectors and each other, and runs their examples.
+ *
+ * @param active sheets that are in force beside the given ones. They are not checked themselves.
+ */
 export async function readSheets(
   files: readonly SheetFile[],
   catalog: Catalog,
   policy: Policy,
+  active: readonly PlacedSheet[] = [],
 ): Promise<SheetsReading> {
-  const sheets: Sheet[] = [];
+  const read = new Map<Sheet, Place>();
+  const placed: PlacedSheet[] = [...active];
   const issues: SheetIssue[] = [];
   const warnings: SheetIssue[] = [];
   const examples: ExampleResult[] = [];
@@ -73,7 +83,7 @@ export async function readSheets(
       continue;
     }
     const { sheet, lineOf } = reading;
-    const inFile = ({ path, ...issue }: PlacedIssue): SheetIssue => ({ file, line: lineOf(path), ...issue });
+    const inFile: Place = ({ path, ...issue }) => ({ file, line: lineOf(path), ...issue });
     const twin = named.get(sheet.name);
     if (twin) issues.push(inFile({ path: [], message: duplicateNameIssue(twin) }));
     named.set(sheet.name, file);
@@ -82,7 +92,12 @@ export async function readSheets(
     issues.push(...checked.issues.map(inFile));
     warnings.push(...checked.warnings.map(inFile));
     examples.push(...checked.examples);
-    sheets.push(sheet);
+    read.set(sheet, inFile);
+    placed.push({ sheet, placeOf: (path) => `${file}:${lineOf(path)}` });
   }
-  return { sheets, issues, examples, warnings };
+  for (const { sheet, path, message, isCertain } of sheetOverlaps(placed, catalog)) {
+    const issue = read.get(sheet)?.({ path, message });
+    if (issue) (isCertain ? issues : warnings).push(issue);
+  }
+  return { sheets: [...read.keys()], issues, examples, warnings };
 }

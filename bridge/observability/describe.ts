@@ -17,7 +17,7 @@ export function sentenceOf({ step, facts }: Pick<LedgerEntry, "step" | "facts">)
     case "HELD":
       return `held for an operator: ${facts.reason}${attempt}${http(facts)}${origin(facts)}${rules(facts)}`;
     case "SENT":
-      return `delivered${attempt}${http(facts)} in ${facts.ms} ms`;
+      return `delivered${attempt}${http(facts)} in ${facts.ms} ms${clearing(facts)}`;
     case "DISCARDED":
       return `discarded${person(facts)}`;
     case "UNCHANGED":
@@ -55,6 +55,11 @@ function origin(facts: LedgerEntry["facts"]): string {
   const changed = Array.isArray(changes) ? changes.map((change) => (change as { field: string }).field) : [];
   const edited = changed.length > 0 ? ` with a changed ${changed.join(", ")}` : "";
   return what === "" ? "" : `,${what}${edited}${person(facts)}`;
+}
+
+/** Names the fields that a deletion cleared, if newer changes had been sent before it. */
+function clearing({ cleared }: LedgerEntry["facts"]): string {
+  return Array.isArray(cleared) ? `; cleared only ${cleared.join(", ")}, because the target holds something newer` : "";
 }
 
 function person({ actor, why }: LedgerEntry["facts"]): string {

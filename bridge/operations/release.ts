@@ -69,7 +69,12 @@ export async function planRelease(
   if (blocked !== undefined) return refusedResult(`${blocked}; edit it, or change the policy`);
   const facts: Facts = decisions.length > 0 ? { governance: decisions as unknown as Json } : {};
   // A late packet has no place in its lane anymore; its replacement gets one.
-  const isSame = !progress.late && left.entity === packet.entity && jsonEqual(left.fields, packet.fields);
+  // The operator's decision makes a packet newer than the one of the same event that it contradicts.
+  const isSame =
+    !progress.late &&
+    held?.facts.reason !== "tie" &&
+    left.entity === packet.entity &&
+    jsonEqual(left.fields, packet.fields);
   return isSame ? { kind: "same", facts } : { kind: "replaced", shape: left, facts };
 }
 

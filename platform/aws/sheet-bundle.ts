@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { type Policy, policySchema } from "../../bridge/governance/policy.ts";
+import { sheetOverlaps } from "../../bridge/mapping/check-overlaps.ts";
 import { checkSheet, duplicateNameIssue } from "../../bridge/mapping/check-sheet.ts";
 import { compileSheet, type PlacedIssue, type Sheet, sheetName } from "../../bridge/mapping/compile-sheet.ts";
 import { schemaIssues } from "../../bridge/mapping/schema-issues.ts";
@@ -108,7 +109,8 @@ function compileDocument(file: string, document: Json): ReturnType<typeof compil
 }
 
 /**
- * Checks a bundle: its form, its sheets against the deployment's connectors, and the results of their examples.
+ * Checks a bundle: its form, its sheets against the deployment's connectors and each other, and the results of their
+ * examples.
  *
  * @returns one line for each issue: file, position in the sheet, problem and fix; empty if there is none
  */
@@ -120,7 +122,16 @@ export async function checkSet(text: string, catalog: Catalog): Promise<readonly
     const checked = await checkSheet(sheet, catalog, unpacked.policy);
     issues.push(...checked.issues.map((issue) => issueText(file, issue)));
   }
+  const fileOf = new Map(unpacked.sheets.map(({ file, sheet }) => [sheet, file]));
+  const placed = unpacked.sheets.map(({ file, sheet }) => ({ sheet, placeOf: placeIn(file) }));
+  for (const { sheet, path, message, isCertain } of sheetOverlaps(placed, catalog)) {
+    if (isCertain) issues.push(issueText(fileOf.get(sheet) ?? sheet.name, { path, message }));
+  }
   return issues;
+}
+
+function placeIn(file: string): (path: readonly PropertyKey[]) => string {
+  return (path) => `${file}: ${path.join(".")}`;
 }
 
 function issueText(file: string, { path, message }: PlacedIssue): string {

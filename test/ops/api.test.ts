@@ -373,6 +373,7 @@ describe("events, jobs, sheets and ledger over the API", () => {
       "source_event: policy.per_diem.updated\ntargets: { fake: { connector: Fake, map: { new_rate: dailyRate } } }";
 
     const good = await api.post("/api/sheets/check", { text });
+    const second = await api.post("/api/sheets/check", { name: "second", text });
     const bad = await api.post("/api/sheets/check", { text: "source_event: a\ntragets: {}" });
     const overEvents = await api.post("/api/sheets/try", { name: "per_diem", text, last: 10 });
     const one = await api.post("/api/sheets/try", {
@@ -381,6 +382,9 @@ describe("events, jobs, sheets and ledger over the API", () => {
     });
 
     expect(good.body).toMatchObject({ ok: true, faults: [] });
+    expect(second.body.faults).toEqual([
+      { line: 2, message: expect.stringMatching(/^dailyRate is written by per_diem: targets.fake.map.new_rate /) },
+    ]);
     expect(bad.body).toMatchObject({
       ok: false,
       faults: expect.arrayContaining([expect.objectContaining({ line: 2 })]),

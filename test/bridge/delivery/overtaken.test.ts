@@ -1,7 +1,13 @@
 import { describe, expect, it } from "vitest";
+import { startJob } from "../../../bridge/jobs/job-runner.ts";
 import { runMaintenance } from "../../../bridge/maintenance/run-maintenance.ts";
 import { refused, retry } from "../../../bridge/model/outcome.ts";
+import { sentenceOf } from "../../../bridge/observability/describe.ts";
+import type { Actor } from "../../../bridge/operations/operator.ts";
+import { release } from "../../../bridge/operations/release.ts";
 import { aCore, type Core, type FakeTarget, fakeTarget } from "../../support/core.ts";
+
+const jo: Actor = { actor: "jo", reason: "one sheet was wrong" };
 
 const sheets = {
   change: "source_event: record.changed\ntargets: { fake: { connector: Fake, map: { a: a, b: b } } }",
@@ -62,6 +68,9 @@ describe("an overtaken deletion", () => {
       ["upsert", { a: 3 }],
       ["upsert", { b: null }],
     ]);
+    const [entry] = (await core.entries()).filter(({ facts }) => facts.cleared !== undefined);
+    expect(entry?.facts.cleared).toEqual(["b"]);
+    expect(sentenceOf(entry as never)).toMatch(/; cleared only b, because the target holds something newer$/);
   });
 
   it("waits for an operator if the target refuses to clear the fields", async () => {
@@ -113,7 +122,9 @@ describe("a partly overtaken full packet", () => {
 
     expect((await statuses(core)).at(-1)).toEqual([
       "HELD",
-      expect.stringMatching(/^the target holds a newer b, .* were erased; edit the packet, or backfill the record$/),
+      expect.stringMatching(
+        /^the target holds a newer b, .* were erased; discard this packet, and emit an event with all fields of the record$/,
+      ),
     ]);
     expect(target.calls).toHaveLength(1);
   });
@@ -135,7 +146,67 @@ describe("a tie of two sheets", () => {
     expect(first?.progress.status).toBe("SENT");
     expect(second?.progress).toMatchObject({
       status: "HELD",
-      reason: `${first?.packet.id} of the same event sent another value of a; let one sheet write a, then edit or discard this packet`,
+      reason: `${first?.packet.id} of the same event sent another value of a; let one sheet write a, then release, edit or discard this packet`,
     });
+  });
+
+  const both = (second: string, map = "{ a: a, b: b }") => ({
+    one: `source_event: record.changed\nwhen: data.a != 9\ntargets: { fake: { connector: Fake, map: ${map} } }`,
+    two: `source_event: record.changed\nwhen: data.a != 9\ntargets: { fake: ${second} }`,
+  });
+
+  it("counts equal values as UNCHANGED, and sends both if a replay is forced", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target], sheets: both("{ connector: Fake, map: { a: a } }") });
+    await core.emit(change("1", { a: 1, b: 2 }));
+    await core.run();
+    expect((await statuses(core)).map(([status]) => status).sort()).toEqual(["SENT", "UNCHANGED"]);
+
+    const request = { from: 0, to: Number.MAX_SAFE_INTEGER, force: true };
+    await startJob(core.engine, { kind: "replay", request, actor: "jo" });
+    await core.jobs();
+    await core.rest();
+
+    expect((await statuses(core)).filter(([status]) => status === "HELD")).toEqual([]);
+  });
+
+  it("holds the second of a change and a deletion, in both orders, until an operator releases it", async () => {
+    for (const swapped of [false, true]) {
+      const target = fakeTarget();
+      const { one, two } = both("{ connector: Fake, action: delete }");
+      await using core = await aCore({ targets: [target], sheets: swapped ? { one: two, two: one } : { one, two } });
+
+      await core.emit(change("1", { a: 1, b: 2 }));
+      await core.run();
+
+      const packets = await core.packets();
+      const held = packets.find(({ progress }) => progress.status === "HELD");
+      expect(packets.map(({ progress }) => progress.status).sort()).toEqual(["HELD", "SENT"]);
+      expect(held?.progress.reason).toMatch(
+        held?.packet.action === "delete"
+          ? /^pkt-\w+ of the same event sent a, b, which this packet would delete; /
+          : /^another packet of the same event deleted the record; /,
+      );
+
+      await release(core.engine, { id: held?.packet.id ?? "" }, jo);
+      await core.rest();
+      expect(target.calls.map(({ action }) => action)).toEqual(
+        held?.packet.action === "delete" ? ["upsert", "delete"] : ["delete", "upsert"],
+      );
+    }
+  });
+
+  it("ends if an operator releases the second packet", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target], sheets: both("{ connector: Fake, map: { c: a } }") });
+    await core.emit(change("1", { a: 1, b: 2, c: 3 }));
+    await core.run();
+    const held = (await core.packets()).find(({ progress }) => progress.status === "HELD");
+
+    await release(core.engine, { id: held?.packet.id ?? "" }, jo);
+    await core.rest();
+
+    expect(target.state.get("r")).toEqual(held?.packet.sheet === "two" ? { a: 3, b: 2 } : { a: 1, b: 2 });
+    expect((await statuses(core)).some(([status]) => status === "HELD")).toBe(false);
   });
 });

@@ -432,7 +432,7 @@ describe("a backfill of a snapshot", () => {
       line(4, { data: { rate: 4, people: somePeople(60) } }),
     ];
     const roster = `${toOld}  new: { connector: New, for_each: data.people, key: badge, map: { desk: desk } }\n`;
-    const sheets = { rates: toBoth, rosters: roster };
+    const sheets = { rates: toBoth, rosters: `when: "true"\n${roster}` };
     let points = 0;
     for (let writes = 0, over = false; !over; writes++, points++) {
       using folder = home({
@@ -545,7 +545,7 @@ describe("backfill preview", () => {
 
 describe("targets of a backfill", () => {
   it("targets can be chosen by name or by connector", async () => {
-    await using office = await anOffice({ rates: toBoth, more: toBoth });
+    await using office = await anOffice({ rates: toBoth, more: `when: "true"\n${toBoth}` });
     const { engine } = office.core;
 
     expect(targetsOf(engine, { targets: ["rates.new", "rates.new"] })).toEqual(["rates.new"]);

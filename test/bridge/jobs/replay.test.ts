@@ -285,6 +285,24 @@ describe("replay preview", () => {
     expect(await core.engine.store.jobs({ limit: 1 })).toEqual([]);
   });
 
+  it("counts a full packet that is sent with newer values as sent", async () => {
+    const target = fakeTarget();
+    const map = "connector: Fake, map: { a: a, b: b }";
+    await using core = await aCore({
+      targets: [target],
+      sheets: {
+        part: `source_event: record.changed\ntargets: { fake: { ${map} } }`,
+        whole: `source_event: record.whole\ntargets: { fake: { ${map}, send: full } }`,
+      },
+    });
+    await core.emit({ id: "1", type: "record.whole", subject: "r", data: { a: 1, b: 1 } });
+    await core.emit({ id: "2", type: "record.changed", subject: "r", data: { b: 2 } });
+    await core.run();
+
+    const request = { from: 0, to: Number.MAX_SAFE_INTEGER, sheet: "pinned", force: true } as const;
+    expect(await previewReplay(core.engine, request)).toMatchObject({ sent: 2, superseded: 0 });
+  });
+
   it("matches the result of the actual replay", async () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target);

@@ -204,11 +204,12 @@ describe("a sheet", () => {
   it("gets all issues of all files in one list, including unknown and ambiguous connectors", async () => {
     const policy = { otherwise: "block", rules: [] } as const;
     const catalog = aCatalog("PayrollConnector", "WorkForceNow@v1", "WorkForceNow@v2");
+    const otherType = perDiemSheet.replace("policy.per_diem.updated", "policy.per_diem.ended");
     const files = [
       { file: "mappings/a.yaml", text: perDiemSheet },
       { file: "mappings/b.yaml", text: perDiemSheet.replaceAll(/PayrollConnector|GISTableConnector/g, "WorkForceNow") },
-      { file: "mappings/c.yaml", text: perDiemSheet.replace("GISTableConnector", "PayrollConnector@v1") },
-      { file: "mappings/c.yml", text: perDiemSheet.replace(/ {2}gis:[\s\S]*/, "") },
+      { file: "mappings/c.yaml", text: otherType.replace("GISTableConnector", "PayrollConnector@v1") },
+      { file: "mappings/c.yml", text: otherType.replace(/ {2}gis:[\s\S]*/, "") },
     ];
 
     const { issues, warnings } = await readSheets(files, catalog, { ...policy, rules: [] });

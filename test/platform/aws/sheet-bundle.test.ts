@@ -110,6 +110,15 @@ describe("sheet bundle check", () => {
     ]);
   });
 
+  it("rejects two sheets that write one field of a connector, and names both places", async () => {
+    const other = { ...rate(), sheet: { ...rate().sheet, name: "b" }, file: "mappings/b.yaml" };
+
+    expect(await check([rate(), other])).toEqual([
+      "mappings/b.yaml: targets.hr.map.rate: rate is written by mappings/a.yaml: targets.hr.map.rate (a.hr) too, in HR@v1 for rate.changed; let one sheet write it, or keep them apart with when:, or from: and until:",
+    ]);
+    expect(await check([rate(), { ...rate("HR", "when: data.x = 1\n"), file: "mappings/b.yaml" }])).toEqual([]);
+  });
+
   it("rejects two sheets with the same name", async () => {
     const twin = { ...rate(), file: "mappings/a.yml" };
 
