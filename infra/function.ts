@@ -17,7 +17,7 @@ import { LogGroup } from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
 import { convertedSource } from "../bridge/model/event.ts";
 import type { InboundEnv, PathEnv } from "../functions/env.ts";
-import { alertSourceOf, functionNameOf, packetIndexes } from "../platform/aws/names.ts";
+import { alertSourceOf, functionNameOf, type packetIndexes } from "../platform/aws/names.ts";
 import type { Bundle } from "./bundle.ts";
 import type { Settings } from "./settings.ts";
 
@@ -111,8 +111,8 @@ export class PlainFunction extends Construct {
 /** Permissions of a function on the packets table and the ledger. */
 export interface StateUse {
   readonly packets: readonly ("BatchGetItem" | "Query" | "DeleteItem" | `PartiQL${"Insert" | "Update" | "Delete"}`)[];
-  /** True if the function also queries the indexes. */
-  readonly indexes?: boolean;
+  /** Indexes that the function also queries. */
+  readonly indexes?: readonly (typeof packetIndexes)[keyof typeof packetIndexes][];
   /** `true` to append entries, `"read"` to read them as well. */
   readonly ledger: boolean | "read";
   /** True if the function publishes events converted from inbound messages. */
@@ -145,7 +145,7 @@ function grantState(role: Role, shared: Shared, use: StateUse): void {
     [table(packetsTable)],
   );
   if (use.indexes) {
-    const indexes = Object.values(packetIndexes).map((index) => table(`${packetsTable}/index/${index}`));
+    const indexes = use.indexes.map((index) => table(`${packetsTable}/index/${index}`));
     allow(role, ["dynamodb:Query"], indexes);
   }
   if (use.ledger) {

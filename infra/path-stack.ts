@@ -16,6 +16,7 @@ import {
   acceptedEvents,
   functionNameOf,
   type Parameter,
+  packetIndexes,
   parameterOf,
   probeNameOf,
   queueNameOf,
@@ -182,7 +183,13 @@ export class PathStack extends Stack {
       handler: "map",
       source: "functions/mapper.ts",
       environment,
-      state: { packets: ["BatchGetItem", "PartiQLInsert", "PartiQLUpdate"], ledger: true, publishes: true },
+      state: {
+        // When a large event is expanded, its reservation is deleted and the strict lanes that waited for it are requeued.
+        packets: ["BatchGetItem", "Query", "PartiQLInsert", "PartiQLUpdate", "PartiQLDelete"],
+        indexes: [packetIndexes.waiting],
+        ledger: true,
+        publishes: true,
+      },
     });
     mapper.function.addEventSource(
       new SqsEventSource(inbox, { batchSize, maxConcurrency: maxMappers, reportBatchItemFailures: true }),
@@ -219,7 +226,7 @@ export class PathStack extends Stack {
       state: {
         // Closing a packet of a strict lane also deletes it from the lane's list.
         packets: ["BatchGetItem", "Query", "DeleteItem", "PartiQLInsert", "PartiQLUpdate", "PartiQLDelete"],
-        indexes: true,
+        indexes: Object.values(packetIndexes),
         ledger: true,
         publishes: true,
       },
@@ -250,7 +257,7 @@ export class PathStack extends Stack {
       environment: this.#mapperEnvironment(),
       state: {
         packets: ["BatchGetItem", "Query", "PartiQLInsert", "PartiQLUpdate", "PartiQLDelete"],
-        indexes: true,
+        indexes: Object.values(packetIndexes),
         ledger: "read",
       },
     });

@@ -12,16 +12,21 @@ import { configOf } from "./connector-context.ts";
 /** Age at which a noticed change is withdrawn if this process has the known address. During a rollout, both are used. */
 const rolloutMs = 120_000;
 
-const hashes = new WeakMap<Connector, { readonly config: unknown; readonly key: unknown; readonly hash: string }>();
+const hashes = new WeakMap<
+  Connector,
+  { readonly config: unknown; readonly key: unknown; readonly hash: string | undefined }
+>();
 
-/** Returns the keyed hash of a connector's address, or `undefined` if it has no valid configuration. */
+/** Returns the keyed hash of a connector's address, or `undefined` if its configuration is invalid or names no place. */
 function addressHashOf(engine: Engine, connector: Connector): string | undefined {
   const config = configOf(engine, connector);
   if (!config.success) return undefined;
   const known = hashes.get(connector);
   if (known && known.config === config.data && known.key === engine.bridgeKey) return known.hash;
-  const text = canonicalJson(addressOf(connector, config.data));
-  const hash = keyedHash(engine.bridgeKey, "address", connectorId(connector), text);
+  const address = addressOf(connector, config.data);
+  const isKnown = !Array.isArray(address) || address.length > 0;
+  const id = connectorId(connector);
+  const hash = isKnown ? keyedHash(engine.bridgeKey, "address", id, canonicalJson(address)) : undefined;
   hashes.set(connector, { config: config.data, key: engine.bridgeKey, hash });
   return hash;
 }

@@ -96,6 +96,10 @@ export const declarationSchema = z.strictObject({
     .enum(["entity", "connector"], 'must be "entity" or "connector"')
     .optional()
     .describe("connector: order is kept across all records."),
+  late: z
+    .enum(["hold", "send"], 'must be "hold" or "send"')
+    .optional()
+    .describe("With strict order, what happens to a packet that arrives after a newer one was sent. Default: hold."),
   idempotent: z
     .boolean("is missing; set true if sending the same packet twice has no second effect, otherwise false")
     .describe("true: sending a packet twice has no second effect. false: a packet that may have landed is held."),
@@ -162,7 +166,7 @@ type Secret = Readonly<
  */
 export function declaredConnector(input: DeclarationInput): Connector<Config, Secret> {
   const declaration = declarationSchema.parse(input);
-  const { name, version, order, lane, idempotent, rate } = declaration;
+  const { name, version, order, lane, late, idempotent, rate } = declaration;
   const secretSchema = secretSchemaOf(declaration);
   return defineConnector<Config, Secret>({
     name,
@@ -170,6 +174,7 @@ export function declaredConnector(input: DeclarationInput): Connector<Config, Se
     order,
     idempotent,
     ...(lane && { lane }),
+    ...(late && { late }),
     ...(declaration.delete && { deletes: true }),
     config: configSchemaOf(declaration),
     ...(secretSchema && { secret: secretSchema }),
