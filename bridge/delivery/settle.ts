@@ -265,7 +265,7 @@ export async function park(
   const next = transitionPacket({ ...stored.value, progress }, clock.now(), {
     status: "QUEUED",
     facts: { place: "outbox", tries: progress.tries },
-    progress: { place: "outbox", puts: progress.puts + 1, round: 0, reason, nextTryAt },
+    progress: { place: "outbox", puts: progress.puts + 1, putAt: clock.now(), round: 0, reason, nextTryAt },
   });
   const puts = mayHaveLanded ? putsAfterDoubt(engine, loaded) : [];
   if ((await engine.store.write([putOf(next, stored), ...puts], [next.entry])) === "conflict") return conflict;

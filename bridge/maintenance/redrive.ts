@@ -25,7 +25,9 @@ export async function redriveWhenDue(engine: Engine, connector: Connector): Prom
   if (health?.redrivePerSecond !== undefined) {
     if (mustWait) await queue.stopMove(outbox);
     else if (await queue.isMoving(outbox)) return speedUp(engine, connector, health.redrivePerSecond);
-    await changeHealth(engine, id, ({ redrivePerSecond: _, ...ended }) => ended);
+    await changeHealth(engine, id, ({ redrivePerSecond: _, ...ended }, at) =>
+      mustWait ? ended : { ...ended, redrivenAt: at },
+    );
   }
   if (mustWait) return;
   if ((await queue.depth(outbox)).waiting === 0) {

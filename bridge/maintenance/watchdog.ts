@@ -1,13 +1,10 @@
 import { changeHealth } from "../delivery/circuit-breaker.ts";
 import type { Engine } from "../engine.ts";
 import { resumeUnsent } from "../intake/accept.ts";
-import { requeue, sendUnsent, wakeLaneHead } from "../recording/enqueue.ts";
 import { pagesOf } from "../values/pagination.ts";
+import { requeueLost } from "./put-back.ts";
 import { purgeExpired } from "./retention.ts";
 import { runAll } from "./run-all.ts";
-
-/** Age after which a waiting packet is requeued. Source: SQS deletes a message after 14 days. */
-const maxQueuedMs = 13 * 86_400_000;
 
 /** Open packets of one connector that the watchdog reads per page. */
 const sweepPage = 200;
@@ -72,35 +69,4 @@ async function findLatePackets(engine: Engine, connector: string): Promise<LateP
     if (scanned >= lateCounted) break;
   }
   return { packets, ...(oldest && { oldest }) };
-}
-
-/**
- * Finds open packets that are in no queue, and requeues them.
- *
- * A packet whose enqueue was never confirmed is sent at once, under the same deduplication id. A confirmed one is
- * requeued only if lane queue and outbox are both empty, or after 13 days, because it is normally waiting its turn.
- */
-async function requeueLost(engine: Engine, connector: string): Promise<void> {
-  const { store, queue, times, clock } = engine;
-  await sendUnsent(engine, await store.unsent(connector, sweepPage));
-
-  const [lane, outbox] = await Promise.all([queue.depth(`lane:${connector}`), queue.depth(`outbox:${connector}`)]);
-  const empty = lane.waiting + lane.inFlight + outbox.waiting + outbox.inFlight === 0;
-  const before = clock.now() - (empty ? times.putBackMs : maxQueuedMs);
-  const wokenLanes = new Set<string>();
-  for await (const { items } of pagesOf((from) => store.waiting(connector, { before, limit: sweepPage, ...from }))) {
-    for (const { packet, progress, recordedAt } of items) {
-      if ((progress.putAt ?? recordedAt) > before) continue;
-      if (progress.lease && progress.lease.until > clock.now()) continue;
-      if (progress.place === "behind") {
-        if (!wokenLanes.has(packet.lane)) await wakeLaneHead(engine, packet.lane);
-        wokenLanes.add(packet.lane);
-        continue;
-      }
-      const [stored] = await store.read("packet", [packet.id]);
-      if (!stored || stored.value.progress.tail.seq !== progress.tail.seq) continue;
-      engine.log({ step: "put-back", packet: packet.id, connector });
-      await requeue(engine, stored, "it was in no queue");
-    }
-  }
 }

@@ -17,7 +17,7 @@ export interface Progress {
    * whose id repeats within 5 min.
    */
   readonly puts: number;
-  /** Time of the last requeue to its lane, in ms since the epoch. */
+  /** Time at which it was last put on its lane queue or in the outbox, in ms since the epoch. */
   readonly putAt?: number;
   /** True if it is recorded but not yet known to be on its queue. */
   readonly unsent?: boolean;

@@ -23,6 +23,8 @@ export interface Health {
   /** Time of the next redrive of the outbox (ms since the epoch), and the gap before it. */
   readonly redriveAt?: number;
   readonly redriveGapMs?: number;
+  /** End of the last redrive that ran to its end, in ms since the epoch. */
+  readonly redrivenAt?: number;
   /** Start of the current breach of the consistency window, in ms since the epoch. */
   readonly breachedSince?: number;
   /** Times at which a doubt about a source's order was last logged, in ms since the epoch. */

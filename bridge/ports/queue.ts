@@ -65,6 +65,8 @@ export interface QueuePort {
   delay(queue: QueueName, delays: readonly { receipt: string; ms: number }[]): Promise<void>;
   /** Counts messages waiting and in flight. The counts are approximate on AWS. */
   depth(queue: QueueName): Promise<{ waiting: number; inFlight: number }>;
+  /** Returns true if a queue has a message of a group. `undefined` if it cannot be searched, as on AWS. */
+  holds(queue: QueueName, group: string): Promise<boolean | undefined>;
   /**
    * Starts moving all dead letters back to the queue they came from, oldest first, at most `perSecond`.
    * Only one move runs at a time; a start during a move has no effect.

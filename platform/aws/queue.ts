@@ -140,6 +140,10 @@ export class AwsQueue implements QueuePort {
     };
   }
 
+  async holds(): Promise<undefined> {
+    return undefined;
+  }
+
   async startMove(from: DeadLetters, perSecond: number): Promise<void> {
     // SQS rejects a second task while one runs; the port promises that a second call changes nothing.
     if (await this.isMoving(from)) return;

@@ -57,6 +57,11 @@ export class FifoOrder {
     this.#wakeOne();
   }
 
+  /** Returns true if a lane has messages, visible or not. */
+  has(name: string): boolean {
+    return this.#lanes.has(name);
+  }
+
   /** Takes the next messages, which are then in flight: first all of one lane, then those of the next. */
   take(max: number, visibilityMs: number): { lane: string; seq: number; receives: number }[] {
     const now = this.#clock.elapsed();

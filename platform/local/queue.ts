@@ -201,6 +201,10 @@ export class LocalQueue implements QueuePort {
     return this.#lanes(queue).depth();
   }
 
+  async holds(queue: QueueName, group: string): Promise<boolean> {
+    return this.#lanes(queue).has(group);
+  }
+
   /** Returns true if the inbox and all lanes are empty, whichever process works on them. */
   isQuiet(): boolean {
     const waiting = "SELECT 1 FROM messages WHERE queue = 'inbox' OR queue GLOB 'lane:*' LIMIT 1";

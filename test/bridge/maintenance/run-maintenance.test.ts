@@ -390,7 +390,86 @@ describe("scheduled maintenance", () => {
       expect(await core.steps(packet.id)).toEqual(["QUEUED", "QUEUED", "SENT"]);
     });
 
-    it("waits 13 days while its lane still has messages", async () => {
+    /** Returns an engine whose queues cannot be searched, as on AWS. */
+    const unsearchable = (engine: Engine): Engine => {
+      const queue = new Proxy(engine.queue, {
+        get: (port, name) => {
+          if (name === "holds") return async () => undefined;
+          const member = Reflect.get(port, name, port);
+          return typeof member === "function" ? member.bind(port) : member;
+        },
+      });
+      return { ...engine, queue };
+    };
+
+    it("returns after 2 min although other packets are in the lane queue and the outbox, if these can be searched", async () => {
+      const target = fakeTarget();
+      await using core = await aCore({ targets: [target] });
+      await core.emit({ id: "1", subject: "lost", data: { new_rate: 1 } });
+      await core.map();
+      await lose(core, target.id);
+      await core.engine.queue.send(`lane:${target.id}`, [{ group: "other", body: "{}" }]);
+      await core.engine.queue.send(`outbox:${target.id}`, [{ group: "poison", body: "{}" }]);
+
+      await core.clock.advance(110_000);
+      await runMaintenance(core.engine);
+      expect((await core.only()).progress.puts).toBe(0);
+      await core.clock.advance(20_000);
+      await runMaintenance(core.engine);
+
+      expect((await core.only()).progress.puts).toBe(1);
+      expect(await core.engine.queue.holds(`lane:${target.id}`, (await core.only()).packet.lane)).toBe(true);
+    });
+
+    it("returns after 2 min although the outbox has messages, if its own queue is empty and cannot be searched", async () => {
+      const target = fakeTarget();
+      await using core = await aCore({ targets: [target] });
+      await core.emit({ id: "1", subject: "lost", data: { new_rate: 1 } });
+      await core.map();
+      await lose(core, target.id);
+      await core.engine.queue.send(`outbox:${target.id}`, [{ group: "poison", body: "{}" }]);
+
+      await core.clock.advance(130_000);
+      await runMaintenance(unsearchable(core.engine));
+
+      expect((await core.only()).progress.puts).toBe(1);
+    });
+
+    it("returns after 15 min if its record was passed in a queue that is not empty and cannot be searched", async () => {
+      const target = fakeTarget();
+      await using core = await aCore({ targets: [target] });
+      const engine = unsearchable(core.engine);
+      await core.emit(
+        { id: "1", subject: "r", data: { new_rate: 1 } },
+        { id: "2", subject: "s", data: { new_rate: 1 } },
+      );
+      await core.map();
+      await lose(core, target.id);
+      await core.engine.queue.send(`lane:${target.id}`, [{ group: "other", body: "{}" }]);
+      await core.clock.advance(1_000);
+      await core.emit({ id: "3", subject: "r", data: { city: "Denver" } });
+      await core.map();
+      await core.deliverBatch(target);
+      await core.engine.queue.send(`lane:${target.id}`, [{ group: "other", body: "{}" }]);
+      const puts = async () => (await core.packets()).map(({ packet, progress }) => [packet.entity, progress.puts]);
+
+      await core.clock.advance(600_000);
+      await runMaintenance(engine);
+      expect(await puts()).toEqual([
+        ["r", 0],
+        ["s", 0],
+        ["r", 0],
+      ]);
+      await core.clock.advance(400_000);
+      await runMaintenance(engine);
+      expect(await puts()).toEqual([
+        ["r", 1],
+        ["s", 0],
+        ["r", 0],
+      ]);
+    });
+
+    it("returns after 13 days if nothing else shows that it is lost", async () => {
       const target = fakeTarget();
       await using core = await aCore({ targets: [target] });
       await core.emit({ id: "1", subject: "lost", data: { new_rate: 1 } });
@@ -399,10 +478,10 @@ describe("scheduled maintenance", () => {
       await core.engine.queue.send(`lane:${target.id}`, [{ group: "other", body: "{}" }]);
 
       await core.clock.advance(86_400_000);
-      await runMaintenance(core.engine);
+      await runMaintenance(unsearchable(core.engine));
       expect((await core.only()).progress.puts).toBe(0);
       await core.clock.advance(12 * 86_400_000 + 1_000);
-      await runMaintenance(core.engine);
+      await runMaintenance(unsearchable(core.engine));
 
       expect((await core.only()).progress.puts).toBe(1);
     });
@@ -504,5 +583,6 @@ function dead(engine: Engine): QueuePort {
     isMoving: (...args) => queue.isMoving(...args),
     stamp: (...args) => queue.stamp(...args),
     processedUpTo: () => queue.processedUpTo(),
+    holds: (...args) => queue.holds(...args),
   };
 }
