@@ -8,8 +8,9 @@ import { probe } from "../bridge/maintenance/probe.ts";
 import type { OpsContext } from "../ops/endpoint.ts";
 import { type Served, serveOps } from "../ops/local-server.ts";
 import packageJson from "../package.json" with { type: "json" };
+import { replaceFile } from "../platform/durable-file.ts";
 import type { LocalEngine } from "../platform/local/engine.ts";
-import { readPrivateFile, replacePrivateFile } from "../platform/local/secrets.ts";
+import { readPrivateFile } from "../platform/local/secrets.ts";
 import { pageFile } from "./console-assets.ts";
 
 /** The default port of the operator API. If it is in use, any free port is used instead. */
@@ -67,7 +68,7 @@ export async function startApi(engine: LocalEngine, port: number | undefined): P
     });
   });
   const { url } = served;
-  if (engine.dir !== undefined) replacePrivateFile(apiEndpointFile(engine.dir), `${JSON.stringify({ url, token })}\n`);
+  if (engine.dir !== undefined) await replaceFile(apiEndpointFile(engine.dir), `${JSON.stringify({ url, token })}\n`);
   return {
     url,
     token,

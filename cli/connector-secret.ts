@@ -33,7 +33,7 @@ A running bridge uses it from its next send, so set the new secret before you re
       if (process.stdin.isTTY) console.error("Enter the secret as JSON, then press Ctrl-D:");
       const secret = parseSecret(connectors, await text(process.stdin));
       const file = join(dir, "secrets.json");
-      setSecret(file, reference, secret);
+      await setSecret(file, reference, secret);
       if (json) printJson({ connector: reference, file });
       else console.log(`set the secret of ${reference} in ${file}`);
     });

@@ -1,6 +1,7 @@
-import { globSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { globSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { basename, extname, join } from "node:path";
 import type { PageFile } from "../ops/base-app.ts";
+import { replaceFile } from "../platform/durable-file.ts";
 
 const root = join(import.meta.dirname, "..");
 const sources = join(root, "console");
@@ -62,12 +63,10 @@ export async function buildPage(): Promise<void> {
     logLevel: "silent",
   });
   mkdirSync(built, { recursive: true });
-  // The entry is written last, because its time shows whether the bundle is complete. Each file is renamed into place,
-  // because another process may be reading it.
+  // The entry is written last, because its time shows whether the bundle is complete. Each file is replaced as a
+  // whole, because another process may be reading it.
   for (const { path, contents } of outputFiles.toSorted((a, b) => Number(isEntry(a.path)) - Number(isEntry(b.path)))) {
-    const partial = `${path}.${process.pid}`;
-    writeFileSync(partial, contents);
-    renameSync(partial, path);
+    await replaceFile(path, contents, { mode: 0o644 });
   }
   const current = new Set(outputFiles.map(({ path }) => path));
   for (const file of globSync(join(built, "*.{js,css}"))) if (!current.has(file)) rmSync(file, { force: true });

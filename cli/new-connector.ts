@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { Command } from "commander";
 import { listConnectorFiles } from "../connectors/protocols/load-connectors.ts";
+import { createFile } from "../platform/durable-file.ts";
 import { templateFiles } from "./connector-template.ts";
 import { printJson } from "./output.ts";
 
@@ -31,7 +32,7 @@ export function newConnector(): Command {
       }
       for (const { file, text } of templates) {
         mkdirSync(dirname(join(projectRoot, file)), { recursive: true });
-        writeFileSync(join(projectRoot, file), text, { flag: "wx" });
+        await createFile(join(projectRoot, file), text, { mode: 0o666 });
       }
       const files = templates.map(({ file }) => file);
       if (json) printJson({ connector: `${name}@v1`, files });

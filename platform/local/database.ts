@@ -92,6 +92,12 @@ export class Database {
     }
   }
 
+  /** Returns true if anything has ever been recorded or sent. */
+  hasRecords(): boolean {
+    const tables = ["messages", "events", "packets", "documents", "ledger"];
+    return this.sql(tables.map((table) => `SELECT 1 FROM ${table}`).join(" UNION ALL ")).get() !== undefined;
+  }
+
   /** @throws {Error} if the operation was not written because the store is full, read-only or closed */
   write(operation: Operation): Promise<Exclude<Result, { error: string }>> {
     if (this.#closed) return Promise.reject(new BridgeError("store-unavailable", "the store is closed"));

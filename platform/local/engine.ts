@@ -1,4 +1,4 @@
-import { createSecretKey } from "node:crypto";
+import { createSecretKey, type KeyObject } from "node:crypto";
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import type { Engine } from "../../bridge/engine.ts";
@@ -53,10 +53,10 @@ export async function openLocalEngine(options: LocalOptions): Promise<LocalEngin
   const dir = options.dir === inMemory ? undefined : options.dir;
   if (dir && settings.seals) assertOutsideStore(dir, settings.seals);
   if (dir) createPrivateStore(dir);
-  const bridgeKey = dir ? bridgeKeyIn(join(dir, "key")) : createSecretKey(Buffer.alloc(32, random.id()));
   const db = await Database.open(dir && join(dir, "bridge.db"));
   if (db.migration) log({ step: "store-upgraded", ...db.migration });
   const store = new LocalStore(db);
+  const bridgeKey = dir ? await keyOf(dir, db) : createSecretKey(Buffer.alloc(32, random.id()));
   const clock = options.clock ?? systemClock(store.lastAccepted());
   const queue = new LocalQueue(db, clock);
   const secrets = new LocalSecrets(dir ? join(dir, "secrets.json") : inMemory, env);
@@ -90,6 +90,16 @@ export async function openLocalEngine(options: LocalOptions): Promise<LocalEngin
     log: recent.log,
     alerts: recent.alerts,
   };
+}
+
+/** Reads the store's key, and closes the database if that fails. */
+async function keyOf(dir: string, db: Database): Promise<KeyObject> {
+  try {
+    return await bridgeKeyIn(join(dir, "key"), { hasRecords: () => db.hasRecords() });
+  } catch (error) {
+    await db.close();
+    throw error;
+  }
 }
 
 /**

@@ -1,14 +1,16 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
 import { join, resolve, sep } from "node:path";
 import { type CreatedSeals, keyNameOf, openSeal, type Signer, sealLedger } from "../../bridge/ledger/seal.ts";
 import type { Evidence } from "../../bridge/ledger/sealed-entries.ts";
 import type { Clock } from "../../bridge/ports/clock.ts";
 import type { RememberedSeal } from "../../bridge/ports/records.ts";
 import type { SealsPort, StoredSeal } from "../../bridge/ports/seals.ts";
+import { BridgeError } from "../../bridge/values/bridge-error.ts";
+import { replaceFile } from "../durable-file.ts";
 import { takeLock } from "./lock.ts";
-import { readPrivateFile, writePrivateFile } from "./secrets.ts";
+import { readPrivateFile } from "./secrets.ts";
 import type { LocalStore } from "./store.ts";
 
 /** File name of the public key in the seals' folder, with which an auditor can verify the seals. */
@@ -58,7 +60,7 @@ export class Sealing {
     const lock = takeLock(join(dir, "seal.lock"));
     if (!lock) return undefined;
     try {
-      const signer = this.#signer();
+      const signer = await this.#signer();
       return await sealLedger({ appended: store.appended, seals: this.seals, signer, clock });
     } finally {
       lock.release();
@@ -72,10 +74,9 @@ export class Sealing {
    */
   evidence(): Evidence {
     const { store, clock, folder } = this.#options;
-    const own = readPrivateFile(this.#keyFile);
+    const own = this.#ownKey();
     const published = join(folder, publicKeyFile);
-    const pem = own ?? (existsSync(published) ? readFileSync(published, "utf8") : undefined);
-    const publicKey = pem === undefined ? undefined : createPublicKey(pem);
+    const publicKey = own ? createPublicKey(own) : existsSync(published) ? publicKeyIn(published) : undefined;
     return { seals: this.seals, appended: store.appended, publicKey, clock };
   }
 
@@ -83,37 +84,71 @@ export class Sealing {
     return join(this.#options.dir, "seal-key");
   }
 
-  #signer(): Signer {
-    const key = this.#privateKey();
+  async #signer(): Promise<Signer> {
+    const key = this.#ownKey() ?? (await this.#createKey());
     const publicKey = createPublicKey(key);
-    this.#publish(publicKey);
+    await this.#publish(publicKey);
     return {
       key: keyNameOf(publicKey),
       sign: async (text) => sign("sha256", Buffer.from(text), key).toString("base64"),
     };
   }
 
-  /** Reads the private key, and creates it the first time. */
-  #privateKey(): KeyObject {
-    const known = readPrivateFile(this.#keyFile);
-    if (known !== undefined) return createPrivateKey(known);
+  /** Returns the private key, or `undefined` if its file is missing or damaged. */
+  #ownKey(): KeyObject | undefined {
+    const text = readPrivateFile(this.#keyFile);
+    return text === undefined ? undefined : parsedKey(() => createPrivateKey(text));
+  }
+
+  /** Creates the private key, or replaces one that a crash left incomplete before it had signed anything. */
+  async #createKey(): Promise<KeyObject> {
+    const isDamaged = existsSync(this.#keyFile);
+    if (isDamaged && (await this.#hasSeals())) {
+      throw new BridgeError(
+        "store-unavailable",
+        `${this.#keyFile} does not hold a private key; restore it from a backup of the store, or delete it and set "seals:" in bridge.yaml to another folder`,
+      );
+    }
     const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-    writePrivateFile(this.#keyFile, privateKey.export({ type: "pkcs8", format: "pem" }) as string);
+    const pem = privateKey.export({ type: "pkcs8", format: "pem" }) as string;
+    await replaceFile(this.#keyFile, pem);
     return privateKey;
   }
 
-  #publish(publicKey: KeyObject): void {
+  async #hasSeals(): Promise<boolean> {
+    return (await this.seals.last()) !== undefined || (await this.seals.remembered()) !== undefined;
+  }
+
+  /** Publishes the public key in the seals' folder. Completes a file that a crash left incomplete. */
+  async #publish(publicKey: KeyObject): Promise<void> {
     const { folder } = this.#options;
     const file = join(folder, publicKeyFile);
     const pem = publicKey.export({ type: "spki", format: "pem" }) as string;
-    if (!existsSync(file)) {
-      mkdirSync(folder, { recursive: true });
-      writeFileSync(file, pem, { flag: "wx", mode: 0o444 });
-    } else if (readFileSync(file, "utf8") !== pem) {
+    mkdirSync(folder, { recursive: true });
+    // Renamed and not linked, because write-once shares have no links.
+    if (!existsSync(file)) await replaceFile(file, pem, { mode: 0o444 });
+    if (readFileSync(file, "utf8") === pem) return;
+    const last = await this.seals.last();
+    const signedBy = last && openSeal(last.text)?.statement.key;
+    if (publicKeyIn(file) || (last && signedBy !== keyNameOf(publicKey))) {
       throw new Error(
         `the seals in ${folder} are signed with a key other than this store's; keep them, and set "seals:" in bridge.yaml to another folder`,
       );
     }
+    await replaceFile(file, pem, { mode: 0o444 });
+  }
+}
+
+function publicKeyIn(file: string): KeyObject | undefined {
+  return parsedKey(() => createPublicKey(readFileSync(file)));
+}
+
+/** Returns `undefined` if the text is not a key. */
+function parsedKey(parse: () => KeyObject): KeyObject | undefined {
+  try {
+    return parse();
+  } catch {
+    return undefined;
   }
 }
 
@@ -139,22 +174,11 @@ export class FolderSeals implements SealsPort {
     for (const number of await this.#numbers()) if (number >= first) yield this.#read(number);
   }
 
-  /** Writes, flushes and renames a temporary file, so that no partial seal exists. Not safe for parallel processes. */
+  /** Writes the seal as a whole, so that no partial seal exists. Not safe for parallel processes. */
   async add(number: number, text: string): Promise<"added" | "taken"> {
     const file = this.#file(number);
     if (existsSync(file)) return "taken";
-    const temporary = `${file}.new`;
-    // A crash may have left a read-only temporary file.
-    await rm(temporary, { force: true });
-    const handle = await open(temporary, "wx", 0o444);
-    try {
-      await handle.writeFile(text);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, file);
-    await syncFolder(this.#folder);
+    await replaceFile(file, text, { mode: 0o444 });
     await this.#remember(text);
     return "added";
   }
@@ -188,12 +212,4 @@ export class FolderSeals implements SealsPort {
   #file(number: number): string {
     return join(this.#folder, `${String(number).padStart(9, "0")}.seal`);
   }
-}
-
-/** Flushes a folder, because otherwise a rename may not survive a power failure. Windows does not support it. */
-async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === "win32") return;
-  const handle = await open(folder, "r");
-  await handle.sync();
-  await handle.close();
 }

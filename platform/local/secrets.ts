@@ -1,7 +1,10 @@
 import { createSecretKey, type KeyObject, randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { SecretsPort } from "../../bridge/ports/secrets.ts";
+import { BridgeError } from "../../bridge/values/bridge-error.ts";
+import { createFile, replaceFile, syncFile } from "../durable-file.ts";
+import { waitForLock } from "./lock.ts";
 
 /**
  * Reads secrets from a file that only its owner can read, else from the environment. A changed file is read again.
@@ -57,11 +60,11 @@ function signatureOf(file: string): string {
  *
  * @throws {Error} if the file is not a JSON object, or others can read it
  */
-export function setSecret(file: string, connector: string, secret: unknown): void {
+export async function setSecret(file: string, connector: string, secret: unknown): Promise<void> {
   const text = readPrivateFile(file);
   const known = text === undefined ? {} : (parseSecret(text, file) as Record<string, unknown>);
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  replacePrivateFile(file, `${JSON.stringify({ ...known, [connector]: secret }, null, 2)}\n`);
+  await replaceFile(file, `${JSON.stringify({ ...known, [connector]: secret }, null, 2)}\n`);
 }
 
 /** @throws {Error} if the text is not a JSON object. Unlike a JSON error, the message never quotes the text. */
@@ -92,41 +95,60 @@ export function readPrivateFile(file: string): string | undefined {
   return readFileSync(file, "utf8");
 }
 
+/** Facts about the store that decide if its key may be created. */
+export interface KeyOptions {
+  /** Returns true if the store has records. They refer to hashes by the key, so another key would not fit them. */
+  readonly hasRecords: () => boolean;
+}
+
 /**
- * Reads the 32-byte key for hashing entities and values, and creates it the first time.
+ * Reads the 32-byte key for hashing entities and values, and creates it for a store without records.
  *
- * @throws {Error} if the file does not hold 32 bytes in hex
+ * @throws {BridgeError} if the key is missing or damaged and the store has records
  */
-export function bridgeKeyIn(file: string): KeyObject {
-  const known = readPrivateFile(file);
-  if (known !== undefined) {
-    const key = Buffer.from(known.trim(), "hex");
-    if (key.length !== 32) throw new Error(`${file} does not hold 32 bytes in hex; restore it from a backup`);
-    return createSecretKey(key);
+export async function bridgeKeyIn(file: string, options: KeyOptions): Promise<KeyObject> {
+  const known = keyIn(readPrivateFile(file));
+  if (known) {
+    // The process that created it may have crashed before its name was on disk, and the first record refers to it.
+    if (!options.hasRecords()) await syncFile(file);
+    return known;
+  }
+  const lock = await waitForLock(`${file}.lock`);
+  try {
+    return await readOrCreateKey(file, options);
+  } finally {
+    lock.release();
+  }
+}
+
+async function readOrCreateKey(file: string, { hasRecords }: KeyOptions): Promise<KeyObject> {
+  const found = readPrivateFile(file);
+  const known = keyIn(found);
+  if (known) return known;
+  const isDamaged = found !== undefined && !isIncomplete(found);
+  if (isDamaged || hasRecords()) {
+    const fault = found === undefined ? "is missing, but the store has records that need it" : damagedKey;
+    throw new BridgeError("store-unavailable", `${file} ${fault}; restore it from a backup of the store`);
   }
   const key = randomBytes(32);
-  // If another process has created the file in the meantime, that key is used.
-  return writePrivateFile(file, `${key.toString("hex")}\n`) ? createSecretKey(key) : bridgeKeyIn(file);
+  const text = `${key.toString("hex")}\n`;
+  if (found !== undefined) await replaceFile(file, text);
+  // A process of an earlier release, which knows no lock, was first.
+  else if (!(await createFile(file, text))) return readOrCreateKey(file, { hasRecords });
+  return createSecretKey(key);
 }
 
-/** Writes or replaces a file that only its owner can read. Readers see either the old or the new content. */
-export function replacePrivateFile(file: string, text: string): void {
-  const temporary = `${file}.${process.pid}`;
-  writeFileSync(temporary, text, { mode: 0o600 });
-  renameSync(temporary, file);
+const damagedKey = "does not hold 32 bytes in hex";
+
+/** Returns the key in a file's text, or `undefined` if it is damaged. */
+function keyIn(text: string | undefined): KeyObject | undefined {
+  return text !== undefined && /^[0-9a-f]{64}$/i.test(text.trim()) ? createSecretKey(text.trim(), "hex") : undefined;
 }
 
 /**
- * Creates a file that only its owner can read.
- *
- * @returns false if the file already exists; it is left unchanged
+ * Returns true if a key file is empty or ends early, possibly in zero bytes. Releases up to 2a54c69 left such a file
+ * behind if they crashed, or the power failed, while they created the store.
  */
-export function writePrivateFile(file: string, text: string): boolean {
-  try {
-    writeFileSync(file, text, { mode: 0o600, flag: "wx" });
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
-    throw error;
-  }
+function isIncomplete(text: string): boolean {
+  return /^[0-9a-f]{0,64}\0*\s*$/.test(text);
 }

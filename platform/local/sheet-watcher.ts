@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import type { Policy } from "../../bridge/governance/policy.ts";
 import { readPolicy } from "../../bridge/governance/policy-file.ts";
@@ -7,6 +7,7 @@ import { type SheetSet, sheetSet } from "../../bridge/mapping/sheet-set.ts";
 import type { Catalog } from "../../bridge/model/connector.ts";
 import { BridgeError } from "../../bridge/values/bridge-error.ts";
 import { issueText } from "../../bridge/values/yaml-file.ts";
+import { replaceFile } from "../durable-file.ts";
 
 /** Texts of a set of sheets and its policy. */
 interface Texts {
@@ -122,7 +123,7 @@ export class SheetWatcher {
     const reading = await readSet(texts, options.catalog);
     if (reading.ok) {
       const watcher = new SheetWatcher(options, reading.set, seen);
-      watcher.#saveAndReport(texts, reading);
+      await watcher.#saveAndReport(texts, reading);
       return watcher;
     }
     const lastGood = await lastGoodSet(options);
@@ -166,15 +167,15 @@ export class SheetWatcher {
       return;
     }
     this.#current = reading.set;
-    this.#saveAndReport(texts, reading);
+    await this.#saveAndReport(texts, reading);
   }
 
   #refuse(faults: readonly string[]): void {
     this.#options.onUpdate({ kind: "refused", faults });
   }
 
-  #saveAndReport(texts: Texts, { set, warnings }: Extract<SetReading, { ok: true }>): void {
-    if (this.#options.lastGoodFile) writeFileSync(this.#options.lastGoodFile, JSON.stringify(texts), { mode: 0o600 });
+  async #saveAndReport(texts: Texts, { set, warnings }: Extract<SetReading, { ok: true }>): Promise<void> {
+    if (this.#options.lastGoodFile) await replaceFile(this.#options.lastGoodFile, JSON.stringify(texts));
     this.#options.onUpdate({ kind: "loaded", sheets: set.sheets.length, warnings });
   }
 }

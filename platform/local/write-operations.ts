@@ -1,6 +1,6 @@
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { BridgeError } from "../../bridge/values/bridge-error.ts";
-import { schema, schemaVersion } from "./schema.ts";
+import { createTables } from "./migrations.ts";
 
 /** Columns of a packet; see `schema.ts`. `progress` and `packet` are JSON. */
 export interface PacketColumns {
@@ -111,11 +111,7 @@ export class Writer {
    */
   constructor(db: DatabaseSync) {
     this.#db = db;
-    const { user_version: found } = db.prepare("PRAGMA user_version").get() as { user_version: number };
-    const isNew = db.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get() === undefined;
-    if (!isNew && found !== schemaVersion)
-      throw new Error(`the store has schema version ${found}, not ${schemaVersion}`);
-    db.exec(`${schema} PRAGMA user_version = ${schemaVersion};`);
+    createTables(db);
   }
 
   /**

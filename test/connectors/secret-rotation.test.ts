@@ -56,7 +56,7 @@ describe("secret rotation under load", () => {
       if (!accepted) refused++;
       setTimeout(() => response.writeHead(accepted ? 204 : 401).end(), 3);
     });
-    setSecret(join(dir, "secrets.json"), "SchedulingConnector", { token: "first" });
+    await setSecret(join(dir, "secrets.json"), "SchedulingConnector", { token: "first" });
     const { bridge, lines } = bridgeTo(dir, "SchedulingConnector", { baseUrl: target.url });
     await using _ = bridge;
 
@@ -93,13 +93,13 @@ describe("secret rotation under load", () => {
     await using hr = await hrServer({ secure, accepts: (authorization) => tokens.accepts(authorization) });
     const login = { clientId: "hms", ca: trusted.ca, ...(await trusted.client("first")) };
     const file = join(dir, "secrets.json");
-    setSecret(file, "WorkForceNow@v2", { ...login, clientSecret: "first" });
+    await setSecret(file, "WorkForceNow@v2", { ...login, clientSecret: "first" });
     const { bridge, lines } = bridgeTo(dir, "WorkForceNow@v2", { baseUrl: hr.target.url, tokenUrl: tokens.tokenUrl });
     await using _ = bridge;
 
     const publishing = publish(bridge);
     await until(() => hr.effects.length > packets / 5);
-    setSecret(file, "WorkForceNow@v2", { ...login, ...(await trusted.client("second")), clientSecret: "second" });
+    await setSecret(file, "WorkForceNow@v2", { ...login, ...(await trusted.client("second")), clientSecret: "second" });
     tokens.rotate("second");
     tokens.revokeAll();
     await publishing;

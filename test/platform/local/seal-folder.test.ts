@@ -1,8 +1,18 @@
 import { createPrivateKey, createPublicKey } from "node:crypto";
-import { chmodSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { append, tailOf } from "../../../bridge/ledger/chain.ts";
 import { type Verification, verifyLedger } from "../../../bridge/ledger/verify.ts";
 import { sheetSet } from "../../../bridge/mapping/sheet-set.ts";
@@ -10,6 +20,7 @@ import { Catalog, type Http } from "../../../bridge/model/connector.ts";
 import type { LedgerEntry } from "../../../bridge/model/ledger-entry.ts";
 import { digestOf, type Packet } from "../../../bridge/model/packet.ts";
 import { type LocalEngine, openLocalEngine } from "../../../platform/local/engine.ts";
+import type { Sealing } from "../../../platform/local/seal-folder.ts";
 import { bridgeKeyIn } from "../../../platform/local/secrets.ts";
 import { checkSettings } from "../../../platform/local/settings.ts";
 import { startWorkerLoops } from "../../../platform/local/worker-loops.ts";
@@ -100,7 +111,7 @@ describe("ledger tampering with full access to the store", () => {
     const packet = { ...office.packet(id), fields: { rate: 1_000_000 } };
     let last: LedgerEntry | undefined;
     for (const { row, entry } of own) {
-      const facts = last ? entry.facts : { ...entry.facts, digest: digestOf(packet, office.bridgeKey()) };
+      const facts = last ? entry.facts : { ...entry.facts, digest: digestOf(packet, await office.bridgeKey()) };
       last = append(id, last && { tail: tailOf(last), step: last.step }, { at: entry.at, step: entry.step, facts });
       office.tamper("UPDATE ledger SET entry = ? WHERE seq = ?", JSON.stringify(last), row);
     }
@@ -152,7 +163,7 @@ describe("ledger tampering with full access to the store", () => {
     const entry = append(forged.id, undefined, {
       at: Date.now(),
       step: "QUEUED",
-      facts: { digest: digestOf(forged, office.bridgeKey()) },
+      facts: { digest: digestOf(forged, await office.bridgeKey()) },
     });
     office.tamper(
       "INSERT INTO packets SELECT 900, ?, 1, connector, 'QUEUED', recorded_at, unsent, strict_lane, strict_order, strict_source, strict_sequence, strict_epoch, json_set(progress, '$.status', 'QUEUED', '$.tail', json(?)) FROM packets LIMIT 1",
@@ -287,6 +298,73 @@ describe("local seals", () => {
     );
   });
 
+  it.each(["", "-----BEGIN PRIV", "\0".repeat(200)])(
+    "sealing replaces a private key that a crash left incomplete before the first seal: %j",
+    async (text) => {
+      using office = new Office();
+      mkdirSync(office.store, { mode: 0o700 });
+      writeFileSync(join(office.store, "seal-key"), text, { mode: 0o600 });
+
+      const lines = await office.work(1);
+
+      expect(lines).not.toContainEqual(expect.objectContaining({ step: "seal-failed" }));
+      expect(office.sealFiles()).toEqual(["000000001.seal"]);
+      expect(await office.verify()).toBeUndefined();
+    },
+  );
+
+  it("sealing stops with a damaged private key that has signed seals, names the fix, and resumes with the key", async () => {
+    using office = await aSealedOffice();
+    const file = join(office.store, "seal-key");
+    const key = readFileSync(file, "utf8");
+    writeFileSync(file, "");
+
+    const lines = await office.work(1);
+
+    expect(office.sealFiles()).toEqual(["000000001.seal"]);
+    expect(readFileSync(file, "utf8")).toBe("");
+    expect(lines).toContainEqual(
+      expect.objectContaining({
+        step: "seal-failed",
+        reason: expect.stringContaining(`${file} does not hold a private key; restore it from a backup of the store`),
+      }),
+    );
+    expect(await office.verify()).toBeUndefined();
+    writeFileSync(file, key);
+    await office.work(1);
+    expect((await office.result()).seals?.unsealed).toBe(0);
+    expect(await office.verify()).toBeUndefined();
+  });
+
+  it("sealing completes a public key that a crash left incomplete in the folder", async () => {
+    using office = await aSealedOffice();
+    const file = join(office.seals, "seal-key.pem");
+    const pem = readFileSync(file, "utf8");
+    rmSync(file);
+    writeFileSync(file, pem.slice(0, 30), { mode: 0o444 });
+
+    const lines = await office.work(1);
+
+    expect(lines).not.toContainEqual(expect.objectContaining({ step: "seal-failed" }));
+    expect(readFileSync(file, "utf8")).toBe(pem);
+    expect(statSync(file).mode & 0o777).toBe(0o444);
+  });
+
+  it("sealing leaves an incomplete public key alone if the folder's seals are another store's", async () => {
+    using office = await aSealedOffice();
+    renameSync(office.store, join(office.path, "old"));
+    const file = join(office.seals, "seal-key.pem");
+    rmSync(file);
+    writeFileSync(file, "");
+
+    const lines = await office.work(1);
+
+    expect(lines).toContainEqual(
+      expect.objectContaining({ reason: expect.stringContaining("signed with a key other than this store's") }),
+    );
+    expect(readFileSync(file, "utf8")).toBe("");
+  });
+
   it("sealing waits while the folder is not writable and loses nothing", {
     skip: process.getuid?.() === 0,
   }, async () => {
@@ -353,7 +431,10 @@ class Office implements Disposable {
   async work(packets: number): Promise<object[]> {
     const lines: object[] = [];
     const { engine, target } = await this.open(undefined, (line) => lines.push(line));
+    // The loops seal when they start and when they stop. The first time must be over, so that one seal has all entries.
+    const sealed = vi.spyOn(engine.sealing as Sealing, "seal");
     const runner = startWorkerLoops(engine);
+    await sealed.mock.results[0]?.value.catch(() => {});
     for (let i = 0; i < packets; i++) await emit(engine, i);
     await until(() => target.calls.length === packets);
     await runner?.stop();
@@ -405,7 +486,7 @@ class Office implements Disposable {
   }
 
   bridgeKey() {
-    return bridgeKeyIn(join(this.store, "key"));
+    return bridgeKeyIn(join(this.store, "key"), { hasRecords: () => true });
   }
 
   record(id: string, change: { status?: string; tail: object }): void {
