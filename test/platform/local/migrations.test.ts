@@ -387,7 +387,7 @@ describe("a new store", () => {
     expect(statements.length).toBeGreaterThan(15);
   });
 
-  it("is not assumed if tables have rows or another program has created them", async () => {
+  it("never replaces tables that have rows or that another program has created", async () => {
     using folder = home();
     for (const [name, sql] of Object.entries({
       rows: `${releasedStatements().find(({ sql }) => sql.includes("TABLE messages"))?.sql};
