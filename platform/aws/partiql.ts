@@ -21,6 +21,14 @@ export interface Statement {
   readonly Parameters: readonly (string | number)[];
 }
 
+/**
+ * Form of a record: the release that last wrote it. Records of release 2a54c69 and before have none, which counts as 1.
+ *
+ * A release reads the forms before its own and writes its own, because records are not rewritten by an upgrade. Form 2:
+ * an event has `acceptedAt`, and a packet's place in a strict lane follows its acceptance instead of its sequence.
+ */
+export const recordForm = 2;
+
 /** Sort key of a record itself. Items under other sort keys point to records. */
 export const itself = "-";
 
@@ -91,8 +99,8 @@ export function putStatements(table: string, put: Put): Statement[] {
       return eventStatements(table, put);
     default: {
       const key = keyOf(put.kind, put.id);
-      const value = JSON.stringify(put.value);
-      return [put.etag === 0 ? insert(table, { ...key, etag: 1, value }) : update(table, key, put.etag, { value })];
+      const state = { value: JSON.stringify(put.value), form: recordForm };
+      return [put.etag === 0 ? insert(table, { ...key, etag: 1, ...state }) : update(table, key, put.etag, state)];
     }
   }
 }
@@ -104,7 +112,7 @@ function packetStatements(table: string, { id, etag, value, erases }: Extract<Pu
   const isOpen = !isClosed(progress.status);
   const prefix = progress.status === "HELD" ? heldPrefix : packet.connector;
   const waiting = { waitingShard: `${prefix}#${shardOf(id)}`, waitingAt: at };
-  const state = { status: progress.status, progress: JSON.stringify(progress) };
+  const state = { status: progress.status, progress: JSON.stringify(progress), form: recordForm };
   const marks = [...laneStatements(table, etag, value), ...unsentStatements(table, etag, value)];
   if (etag > 0) {
     const { changes, statements } = erases ? eraseBody(table, key, erases.packet, packet) : noErasure;
@@ -222,7 +230,12 @@ function eventStatements(table: string, { id, etag, value, erases }: Extract<Put
   const key = keyOf("event", id);
   const at = eventPosition(id, value);
   const waiting = { waitingShard: `event#${shardOf(id)}`, waitingAt: at };
-  const state = { status: value.status, duplicates: value.duplicates, value: JSON.stringify(record) };
+  const state = {
+    status: value.status,
+    duplicates: value.duplicates,
+    value: JSON.stringify(record),
+    form: recordForm,
+  };
   if (etag > 0) {
     const { changes, statements } = erases ? eraseBody(table, key, erases.event, undefined) : noErasure;
     const all = { ...state, ...(value.unsent ? waiting : { waitingShard: null, waitingAt: null }), ...changes };

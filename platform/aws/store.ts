@@ -35,6 +35,7 @@ import type {
 } from "../../bridge/ports/store.ts";
 import { checkWeight } from "../../bridge/recording/transaction-size.ts";
 import { batchesOf } from "../../bridge/values/batched.ts";
+import { BridgeError } from "../../bridge/values/bridge-error.ts";
 import { packetIndexes } from "./names.ts";
 import {
   eventPosition,
@@ -47,6 +48,7 @@ import {
   ledgerStatement,
   pieceKeys,
   putStatements,
+  recordForm,
   reservedKey,
   unsentKey,
 } from "./partiql.ts";
@@ -393,7 +395,15 @@ function nameOf({ pk, sk }: Item | Key): string {
   return `${pk} ${sk}`;
 }
 
+/** @throws {BridgeError} if a newer release has written the record in a form that this one does not know */
 function storedIn<K extends Kind>(kind: K, item: Item): Stored<K> {
+  const form = (item.form as number | undefined) ?? 1;
+  if (form > recordForm) {
+    throw new BridgeError(
+      "store-unavailable",
+      `${item.pk} has form ${form}, but this release reads forms up to ${recordForm}; deploy the release that wrote it`,
+    );
+  }
   return { value: valueIn(kind, item) as Records[K], etag: item.etag as number };
 }
 

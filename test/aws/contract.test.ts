@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { CreateTableCommand, DeleteTableCommand, DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import {
   CreateBucketCommand,
   DeleteObjectCommand,
@@ -13,7 +13,7 @@ import { DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
 import { afterAll, beforeAll, describe } from "vitest";
 import { maxReceives, type QueueName } from "../../bridge/ports/queue.ts";
 import { AwsFiles } from "../../platform/aws/files.ts";
-import { packetIndexes, queueNameOf, secretNameOf } from "../../platform/aws/names.ts";
+import { queueNameOf, secretNameOf } from "../../platform/aws/names.ts";
 import { AwsQueue } from "../../platform/aws/queue.ts";
 import { AwsSecrets } from "../../platform/aws/secrets.ts";
 import { AwsStore } from "../../platform/aws/store.ts";
@@ -24,6 +24,7 @@ import { type SecretsFixture, secretsContract } from "../contract/secrets-contra
 import { type StoreFixture, storeContract } from "../contract/store-contract.ts";
 import { account, type Emulator, region, rootCredentials, startEmulator } from "./emulator/emulator.ts";
 import { type Gateway, openGateway } from "./emulator/gateway.ts";
+import { createTables } from "./tables.ts";
 
 /**
  * Runs the contract suites of the engine's ports against an AWS emulator whose clock the tests advance. The emulator
@@ -98,50 +99,19 @@ async function someQueues(): Promise<QueueFixture> {
   };
 }
 
-/** Creates the tables like the state stack. */
 async function aStore(): Promise<StoreFixture> {
   const dynamo = new DynamoDBClient(client());
-  const [packetsTable, ledgerTable] = [`packets-${randomUUID()}`, `ledger-${randomUUID()}`];
-  const key = (hash: string, range: string) => [
-    { AttributeName: hash, KeyType: "HASH" as const },
-    { AttributeName: range, KeyType: "RANGE" as const },
-  ];
-  const index = (IndexName: string, attribute: string) => ({
-    IndexName,
-    KeySchema: key(`${attribute}Shard`, `${attribute}At`),
-    Projection: { ProjectionType: "KEYS_ONLY" as const },
-  });
-  const texts = ["pk", "sk", "timeShard", "timeAt", "waitingShard", "waitingAt"];
-  await dynamo.send(
-    new CreateTableCommand({
-      TableName: packetsTable,
-      BillingMode: "PAY_PER_REQUEST",
-      KeySchema: key("pk", "sk"),
-      AttributeDefinitions: texts.map((AttributeName) => ({ AttributeName, AttributeType: "S" })),
-      GlobalSecondaryIndexes: [index(packetIndexes.byTime, "time"), index(packetIndexes.waiting, "waiting")],
-    }),
-  );
-  await dynamo.send(
-    new CreateTableCommand({
-      TableName: ledgerTable,
-      BillingMode: "PAY_PER_REQUEST",
-      KeySchema: key("pk", "sk"),
-      AttributeDefinitions: [
-        { AttributeName: "pk", AttributeType: "S" },
-        { AttributeName: "sk", AttributeType: "N" },
-      ],
-    }),
-  );
+  const tables = await createTables(dynamo);
   return {
     port: new AwsStore({
       client: DynamoDBDocumentClient.from(dynamo),
-      packetsTable,
-      ledgerTable,
+      packetsTable: tables.packets,
+      ledgerTable: tables.ledger,
       // A minute ahead, so that the store treats recent writes as settled.
       clock: { now: () => Date.now() + 60_000, sleep: async () => {} },
     }),
     async [Symbol.asyncDispose]() {
-      for (const TableName of [packetsTable, ledgerTable]) await dynamo.send(new DeleteTableCommand({ TableName }));
+      await tables[Symbol.asyncDispose]();
       dynamo.destroy();
     },
   };

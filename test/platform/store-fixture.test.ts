@@ -1,13 +1,12 @@
 import { execFile } from "node:child_process";
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
 import { Bridge, type BridgeOptions, Event, Stream, sourceOf } from "../../index.ts";
 import { fixtureConnectors, fixtureTargets } from "../fixtures/stores/fixture-connectors.ts";
+import { acceptingTarget } from "../support/accepting-target.ts";
 
 const stores = join(import.meta.dirname, "..", "fixtures", "stores");
 const releases = readdirSync(stores, { withFileTypes: true })
@@ -72,31 +71,6 @@ function copyOf(release: string) {
       return JSON.parse(stdout);
     },
     [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
-  };
-}
-
-/** Starts a target that answers every request with 200 and stores the packet ids and the journal's entries. */
-async function acceptingTarget() {
-  const received = new Set<string>();
-  const journal: { readonly number: number }[] = [];
-  const server = createServer(async (request, response) => {
-    const { "idempotency-key": key } = request.headers;
-    if (typeof key === "string") received.add(key);
-    const body = Buffer.concat(await Array.fromAsync(request as AsyncIterable<Buffer>)).toString();
-    if (request.method === "POST" && request.url?.startsWith("/journal"))
-      journal.push(JSON.parse(body) as { number: number });
-    response.writeHead(200).end();
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    received,
-    journal,
-    [Symbol.asyncDispose]: () =>
-      new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
   };
 }
 

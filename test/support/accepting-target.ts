@@ -1,0 +1,34 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+
+/** An entry of the journal, as the fixture's connector sends it. */
+interface JournalEntry {
+  readonly number: number;
+  readonly record: string;
+  readonly amount: number;
+}
+
+/** Starts a target that answers every request with 200 and stores the packet ids and the journal's entries. */
+export async function acceptingTarget() {
+  const received = new Set<string>();
+  const journal: JournalEntry[] = [];
+  const server = createServer(async (request, response) => {
+    const { "idempotency-key": key } = request.headers;
+    if (typeof key === "string") received.add(key);
+    const body = Buffer.concat(await Array.fromAsync(request as AsyncIterable<Buffer>)).toString();
+    if (request.method === "POST" && request.url?.startsWith("/journal"))
+      journal.push(JSON.parse(body) as JournalEntry);
+    response.writeHead(200).end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    received,
+    journal,
+    [Symbol.asyncDispose]: () =>
+      new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
