@@ -1,7 +1,9 @@
 import type { Wrap } from "../process.ts";
 import { violationsAtRest } from "./check.ts";
 import type { Kind } from "./kind.ts";
-import { advances, Lab, type Step } from "./lab.ts";
+import { type Bench, Lab, prepareBench, stateHash, worldHash } from "./lab.ts";
+import type { Snapshot } from "./snapshot.ts";
+import { advances, type Step } from "./worker.ts";
 
 /** Limits of what may go wrong in one history. */
 export interface Budget {
@@ -42,30 +44,33 @@ export interface Exploration {
   readonly seconds: number;
 }
 
-/** A schedule prefix to continue, with the budget left after it. */
+/** A step from a state that is not explored yet, with the budget left after it. */
 interface Branch extends Budget {
-  readonly steps: readonly Step[];
+  readonly from: Snapshot;
+  readonly schedule: readonly Step[];
 }
 
 /**
  * Explores every schedule of a kind within a budget.
  *
- * A running async function cannot be copied, so a branch is re-executed from the start by its prefix. Each execution then
- * goes on until it reaches a state that was explored before or the end, and leaves the other branches of each new state
- * in the frontier. A state that was explored with at least the same budget is not explored again: the core is
- * deterministic, so a worker's future depends only on the results of its own calls, the store, the queues, the target and
- * the clock, all of which are in the state's hash.
+ * A running async function cannot be copied. A state is therefore kept as the contents of the store, the queues and the
+ * target, the clock, and the results of each worker's calls. To go on from it, the contents are put back and each worker
+ * is begun anew and given its results, which brings it to the same point because the core is deterministic.
+ *
+ * A state that was explored with at least the same budget is not explored again.
  */
 export async function explore(kind: Kind, options: ExploreOptions): Promise<Exploration> {
   const began = performance.now();
-  const search = new Search(kind, options);
+  const bench = await prepareBench(kind, options.wrap);
+  const search = new Search(bench);
   const { maxSchedules = Number.POSITIVE_INFINITY, faults, pauses } = options;
-  const frontier: Branch[] = [{ steps: [], faults, pauses }];
+  const frontier: Branch[] = [{ from: bench.start, schedule: [], faults, pauses }];
   for (let next = frontier.pop(); next; next = frontier.pop()) {
-    frontier.push(...(await search.execute(next)));
+    frontier.push(...(await search.execute(next)).reverse());
     if (search.schedules >= maxSchedules) break;
     if (options.stopsEarly && search.failures.size > 0) break;
   }
+  await bench.core[Symbol.asyncDispose]();
   const { states, depth, schedules, ends } = search;
   return {
     kind: kind.name,
@@ -83,40 +88,34 @@ class Search {
   readonly failures = new Map<string, Failure>();
   depth = 0;
   schedules = 0;
-  readonly #kind: Kind;
-  readonly #options: ExploreOptions;
+  readonly #bench: Bench;
 
-  constructor(kind: Kind, options: ExploreOptions) {
-    this.#kind = kind;
-    this.#options = options;
+  constructor(bench: Bench) {
+    this.#bench = bench;
   }
 
   /** Runs one branch to its end or to a known state. Returns the branches that it leaves. */
-  async execute(branch: Branch): Promise<Branch[]> {
+  async execute({ from, schedule, ...budget }: Branch): Promise<Branch[]> {
     this.schedules++;
-    const lab = await Lab.open(this.#kind, this.#options.wrap);
-    try {
-      for (const step of branch.steps) await lab.apply(step);
-      return await this.#continue(lab, branch);
-    } finally {
-      await lab[Symbol.asyncDispose]();
-    }
-  }
-
-  async #continue(lab: Lab, branch: Branch): Promise<Branch[]> {
     const left: Branch[] = [];
-    let here = branch;
-    while (this.#isNew(lab.stateHash(), here)) {
-      this.depth = Math.max(this.depth, here.steps.length);
-      const [first, ...others] = branchesOf(lab, here);
+    const lab = await Lab.restore(this.#bench, from);
+    const last = schedule.at(-1);
+    if (last) await lab.apply(last);
+    let here = { schedule, ...budget };
+    let state = lab.snapshot();
+    while (this.#isNew(stateHash(state), here)) {
+      this.depth = Math.max(this.depth, here.schedule.length);
+      const [first, ...others] = branchesOf(lab, { from: state, ...here });
       if (!first) {
-        await this.#check(lab, here.steps);
+        await this.#check(lab, here.schedule, worldHash(state));
         break;
       }
       left.push(...others);
-      await lab.apply(first.steps.at(-1) as Step);
+      await lab.apply(first.schedule.at(-1) as Step);
       here = first;
+      state = lab.snapshot();
     }
+    lab.end();
     return left;
   }
 
@@ -128,33 +127,30 @@ class Search {
     return true;
   }
 
-  async #check(lab: Lab, schedule: readonly Step[]): Promise<void> {
-    const end = lab.worldHash();
+  async #check(lab: Lab, schedule: readonly Step[], end: string): Promise<void> {
     if (this.ends.has(end)) return;
     this.ends.add(end);
-    const { trace } = lab;
-    const steps = [...trace];
+    const trace = [...lab.trace];
     const violations = await violationsAtRest(lab);
     if (violations.length === 0) return;
     const key = violations.join("\n");
     const known = this.failures.get(key);
-    if (!known || known.schedule.length > schedule.length) {
-      this.failures.set(key, { schedule, violations, trace: steps });
-    }
+    if (!known || known.schedule.length > schedule.length) this.failures.set(key, { schedule, violations, trace });
   }
 }
 
 /** Returns the branches of a state. Those that keep the budget come first, so that states are met with all of it. */
-function branchesOf(lab: Lab, { steps, faults, pauses }: Branch): Branch[] {
+function branchesOf(lab: Lab, { from, schedule, faults, pauses }: Branch): Branch[] {
   if (lab.isFinished) return [];
   const next = lab.steps();
-  const branches: Branch[] = next.runs.map((step) => ({ steps: [...steps, step], faults, pauses }));
+  const branches: Branch[] = next.runs.map((step) => ({ from, schedule: [...schedule, step], faults, pauses }));
   if (faults > 0) {
-    for (const step of next.faults) branches.push({ steps: [...steps, step], faults: faults - 1, pauses });
+    for (const step of next.faults) branches.push({ from, schedule: [...schedule, step], faults: faults - 1, pauses });
   }
   if (pauses > 0 && lab.isWaiting) {
-    for (const seconds of advances)
-      branches.push({ steps: [...steps, `+${seconds}s`], faults, pauses: pauses - 1 });
+    for (const seconds of advances) {
+      branches.push({ from, schedule: [...schedule, `+${seconds}s`], faults, pauses: pauses - 1 });
+    }
   }
   return branches;
 }

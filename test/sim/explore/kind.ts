@@ -1,14 +1,21 @@
 import type { Engine } from "../../../bridge/engine.ts";
 import type { Packet } from "../../../bridge/model/packet.ts";
+import type { Message } from "../../../bridge/ports/queue.ts";
 import type { JsonObject } from "../../../bridge/values/json.ts";
-import type { FakeOptions } from "../../support/core.ts";
-import type { Lab } from "./lab.ts";
+import type { Core, FakeOptions } from "../../support/core.ts";
 
 /**
  * One piece of a worker's work: map one event, deliver the lane, deliver messages that the other worker also has, run
  * maintenance, run a page of a job, or an operation.
  */
-export type Work = "map" | "lane" | "redelivered" | "maintain" | "jobs" | ((engine: Engine, lab: Lab) => Promise<void>);
+export type Work = "map" | "lane" | "redelivered" | "maintain" | "jobs" | ((engine: Engine) => Promise<void>);
+
+export interface Preparation {
+  readonly core: Core;
+  readonly engine: Engine;
+  /** Id of the connector. */
+  readonly connector: string;
+}
 
 /** Events of one record and two workers, of which every interleaving is explored. */
 export interface Kind {
@@ -16,8 +23,8 @@ export interface Kind {
   readonly target: FakeOptions;
   readonly sheets: Readonly<Record<string, string>>;
   readonly workers: readonly [readonly Work[], readonly Work[]];
-  /** Brings the bridge to the state in which the workers begin. */
-  prepare(lab: Lab): Promise<void>;
+  /** Brings the bridge to the state in which the workers begin. Returns the messages that both have received. */
+  prepare(start: Preparation): Promise<readonly Message[] | void>;
   /** Number of events that `prepare` emits, without repeats. */
   readonly events: number;
   /** Number of further messages that repeat an event. Default: 0. */
@@ -25,7 +32,7 @@ export interface Kind {
   /** Response of the target to an attempt of a packet, counted from 1. Default: it applies the packet. */
   answers?(packet: Packet, attempt: number): "ok" | "fail" | "refuse";
   /** An operator's work after all faults, when the bridge is at rest, such as the discard of a held packet. */
-  finally?(lab: Lab): Promise<void>;
+  finally?(engine: Engine): Promise<void>;
   readonly expected: Expectation;
 }
 

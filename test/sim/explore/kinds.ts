@@ -3,8 +3,7 @@ import type { Engine } from "../../../bridge/engine.ts";
 import { startJob } from "../../../bridge/jobs/job-runner.ts";
 import { discard } from "../../../bridge/operations/discard.ts";
 import { edit } from "../../../bridge/operations/edit.ts";
-import type { Expectation, Kind } from "./kind.ts";
-import type { Lab } from "./lab.ts";
+import type { Expectation, Kind, Preparation } from "./kind.ts";
 
 const changedSheet = `
 source_event: record.changed
@@ -30,21 +29,21 @@ interface EventSpec {
   readonly second?: number;
 }
 
-const start = Date.parse("2026-03-01T11:50:00Z");
+const startMs = Date.parse("2026-03-01T11:50:00Z");
 
-async function emit(lab: Lab, events: readonly EventSpec[], first = 1): Promise<void> {
+async function emit({ core }: Preparation, events: readonly EventSpec[], first = 1): Promise<void> {
   const bodies = events.map(({ type = "changed", data = {}, sequence, second }, i) =>
     JSON.stringify({
       ...{ id: `e-${first + i}`, source: "hms.one", type: `record.${type}`, subject: "r1", data },
       ...(sequence !== undefined && { sequence }),
-      ...(second !== undefined && { time: new Date(start + second * 1_000).toISOString() }),
+      ...(second !== undefined && { time: new Date(startMs + second * 1_000).toISOString() }),
     }),
   );
-  await lab.core.emit(...bodies);
+  await core.emit(...bodies);
 }
 
-async function deliverAll(lab: Lab): Promise<void> {
-  await lab.core.run(lab.engine);
+async function deliverAll({ core, engine }: Preparation): Promise<void> {
+  await core.run(engine);
 }
 
 const mapAndDeliver = ["map", "lane"] as const;
@@ -56,7 +55,7 @@ function plain(name: string, events: readonly EventSpec[], expected: Expectation
     target: {},
     sheets: records,
     workers: [mapAndDeliver, mapAndDeliver],
-    prepare: (lab) => emit(lab, events),
+    prepare: (start) => emit(start, events),
     events: events.length,
     expected,
     ...more,
@@ -71,10 +70,10 @@ function onExisting(name: string, events: readonly EventSpec[], end: Expectation
     { end },
     {
       events: events.length + 1,
-      async prepare(lab) {
-        await emit(lab, [{ data: { a: 0, b: 0 } }], 0);
-        await deliverAll(lab);
-        await emit(lab, events);
+      async prepare(start) {
+        await emit(start, [{ data: { a: 0, b: 0 } }], 0);
+        await deliverAll(start);
+        await emit(start, events);
       },
     },
   );
@@ -95,9 +94,9 @@ async function editHeld(engine: Engine): Promise<void> {
   await edit(engine, { id: packet.id, etag: stored.etag, fields: { a: 1.5 } }, { actor: "jo", reason: "a typing error" });
 }
 
-async function discardHeld({ core }: Lab): Promise<void> {
-  const packet = await heldPacket(core.engine);
-  if (packet) await discard(core.engine, packet.id, { actor: "jo", reason: "not needed" });
+async function discardHeld(engine: Engine): Promise<void> {
+  const packet = await heldPacket(engine);
+  if (packet) await discard(engine, packet.id, { actor: "jo", reason: "not needed" });
 }
 
 /** Every kind with two events. */
@@ -113,10 +112,10 @@ export const pairs: readonly Kind[] = [
   plain("with time, the newer first", [a(2, { second: 20 }), a(1, { second: 10 })], { end: { a: 2 } }),
   plain("a redelivery of the same messages", [a(1), a(2)], { end: { a: 2 } }, {
     workers: [["redelivered"], ["redelivered"]],
-    async prepare(lab) {
-      await emit(lab, [a(1), a(2)]);
-      await lab.core.map(lab.engine);
-      lab.given = await lab.engine.queue.receive(lab.lane, { max: 10, visibilityMs: 180_000, waitMs: 0 });
+    async prepare(start) {
+      await emit(start, [a(1), a(2)]);
+      await start.core.map(start.engine);
+      return start.engine.queue.receive(`lane:${start.connector}`, { max: 10, visibilityMs: 180_000, waitMs: 0 });
     },
   }),
   plain("a repeated event", [a(1), a(2)], { end: { a: 2 } }, {
@@ -125,29 +124,29 @@ export const pairs: readonly Kind[] = [
       ["map", "map", "lane"],
       ["map", "lane"],
     ],
-    async prepare(lab) {
-      await emit(lab, [a(1), a(2)]);
-      await emit(lab, [a(1)]);
+    async prepare(start) {
+      await emit(start, [a(1), a(2)]);
+      await emit(start, [a(1)]);
     },
   }),
   plain("a replay of one beside another", [a(1), a(2)], { end: { a: 2 } }, {
     workers: [["jobs", "lane"], mapAndDeliver],
-    async prepare(lab) {
-      await emit(lab, [a(1)]);
-      await deliverAll(lab);
-      await lab.core.clock.advance(1_000);
-      const request = { from: 0, to: lab.core.clock.now(), force: true };
-      await startJob(lab.core.engine, { kind: "replay", request, actor: "jo" });
-      await emit(lab, [a(2)], 2);
+    async prepare(start) {
+      await emit(start, [a(1)]);
+      await deliverAll(start);
+      await start.core.clock.advance(1_000);
+      const request = { from: 0, to: start.core.clock.now(), force: true };
+      await startJob(start.core.engine, { kind: "replay", request, actor: "jo" });
+      await emit(start, [a(2)], 2);
     },
   }),
   plain("an edit beside a delivery", [a(1), a(2)], { end: { a: 2 } }, {
     workers: [[editHeld, "lane"], mapAndDeliver],
     answers: ({ fields }) => (fields.a === 1 ? "refuse" : "ok"),
-    async prepare(lab) {
-      await emit(lab, [a(1)]);
-      await deliverAll(lab);
-      await emit(lab, [a(2)], 2);
+    async prepare(start) {
+      await emit(start, [a(1)]);
+      await deliverAll(start);
+      await emit(start, [a(2)], 2);
     },
     finally: discardHeld,
   }),
@@ -166,13 +165,13 @@ export const pairs: readonly Kind[] = [
   }),
   plain("an outbox being redriven and a live change", [a(1), a(2)], { end: { a: 2 } }, {
     workers: [["maintain", "lane"], mapAndDeliver],
-    async prepare(lab) {
-      await emit(lab, [a(1)]);
-      await lab.core.map(lab.engine);
-      await changeHealth(lab.core.engine, lab.target.id, markDown);
-      await deliverAll(lab);
-      await changeHealth(lab.core.engine, lab.target.id, markUp);
-      await emit(lab, [a(2)], 2);
+    async prepare(start) {
+      await emit(start, [a(1)]);
+      await start.core.map(start.engine);
+      await changeHealth(start.core.engine, start.connector, markDown);
+      await deliverAll(start);
+      await changeHealth(start.core.engine, start.connector, markUp);
+      await emit(start, [a(2)], 2);
     },
   }),
 ];

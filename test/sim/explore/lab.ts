@@ -1,30 +1,19 @@
 import { createHash } from "node:crypto";
 import { setImmediate as nextImmediate } from "node:timers/promises";
-import { deliver } from "../../../bridge/delivery/deliver.ts";
 import type { Engine } from "../../../bridge/engine.ts";
-import { accept } from "../../../bridge/intake/accept.ts";
-import { runJobs } from "../../../bridge/jobs/job-runner.ts";
-import { runMaintenance } from "../../../bridge/maintenance/run-maintenance.ts";
 import type { Connector, Context } from "../../../bridge/model/connector.ts";
 import { delivered, type Outcome, refused, retry } from "../../../bridge/model/outcome.ts";
 import type { Packet } from "../../../bridge/model/packet.ts";
 import type { FilesPort } from "../../../bridge/ports/files.ts";
-import type { Message, QueueName } from "../../../bridge/ports/queue.ts";
-import { seededRandom } from "../../support/clock.ts";
+import type { Message } from "../../../bridge/ports/queue.ts";
+import { ManualClock, seededRandom } from "../../support/clock.ts";
 import { aCore, type Core } from "../../support/core.ts";
-import { type Call, type Environment, engineOf, Process, type Wrap, workerOf } from "../process.ts";
+import { type Call, type Environment, engineOf, Process, type Wrap } from "../process.ts";
 import { SimTarget } from "../target.ts";
-import type { Kind, Work } from "./kind.ts";
-import { acknowledge, type ObservedQueue, observeQueue } from "./observed-queue.ts";
-
-/**
- * One step of a schedule. `A` and `B` run the next call of a worker; `A!` runs it and loses its answer; `A+` ends the
- * worker before the call and begins it again; `+36s` advances the clock while a worker waits at its call.
- */
-export type Step = `${"A" | "B"}${"" | "!" | "+"}` | `+${number}s`;
-
-/** Advances of the clock while a worker waits: past a lease, and past the visibility of a message. s */
-export const advances = [36, 181] as const;
+import type { Kind } from "./kind.ts";
+import { type ObservedQueue, observeQueue, reopenQueue } from "./observed-queue.ts";
+import { replaceRows, type Result, rowsOf, type SentPacket, type Snapshot, unprotectLedger } from "./snapshot.ts";
+import { type Step, workOn } from "./worker.ts";
 
 /** Calls whose answers can be lost after their effect. */
 const losable = /^send |\.(write|send|receive|remove|delay|startMove|stopMove)$/;
@@ -37,65 +26,111 @@ const noFiles: FilesPort = {
   },
 };
 
-class AnswerLostError extends Error {
-  override readonly name = "AnswerLostError";
-}
-
 interface Worker {
   readonly name: "A" | "B";
-  readonly program: readonly Work[];
+  readonly clock: ManualClock;
   process: Process;
-  /** Hash of its calls and their results, which determine its state because the core is deterministic. */
-  history: string;
-  lives: number;
+  life: number;
   done: boolean;
+  results: Result[];
+  hash: string;
+}
+
+interface PendingCall extends Call {
+  readonly signal: AbortSignal | undefined;
+}
+
+/** The store and the sheets of a kind, which all its labs use one after the other. */
+export interface Bench {
+  readonly kind: Kind;
+  readonly core: Core;
+  readonly wrap: Wrap;
+  readonly start: Snapshot;
+}
+
+/** Creates the store of a kind and brings it to the state in which the workers begin. */
+export async function prepareBench(kind: Kind, wrap: Wrap = (engine) => engine): Promise<Bench> {
+  const target = new SimTarget({ name: "T", ...kind.target });
+  const core = await aCore({ targets: [target.fake], sheets: kind.sheets });
+  const queue = observeQueue(core.engine.queue, core.clock);
+  const engine = { ...core.engine, queue: queue.port };
+  const sent: SentPacket[] = [];
+  target.fake.behave = (packet) => answer(kind, sent, packet, core.clock.now());
+  const given = await kind.prepare({ core, engine, connector: target.id });
+  unprotectLedger(core.engine.db);
+  const workers = ["A", "B"].map(() => ({ life: 0, done: false, results: [], hash: "" }));
+  const start: Snapshot = {
+    ...{ rows: rowsOf(core.engine.db), invisible: [...queue.invisible], elapsed: core.clock.elapsed() },
+    ...{ given: given ?? [], sent, workers, trace: [] },
+  };
+  return { kind, core, wrap, start };
 }
 
 /** Two workers of the bridge on the embedded engine in memory, of which a schedule decides each step. */
 export class Lab implements Environment {
   readonly kind: Kind;
-  readonly core: Core;
   readonly target: SimTarget;
   readonly files = noFiles;
+  readonly clock: ManualClock;
+  /** Engine of the world. Its calls are not steps. */
+  readonly engine: Engine;
   readonly workers: readonly Worker[];
   /** Messages that both workers have received. */
-  given: readonly Message[] = [];
+  readonly given: readonly Message[];
   /** One line for each step. */
-  readonly trace: string[] = [];
-  readonly #wrap: Wrap;
-  #pending: (Call & { readonly signal?: AbortSignal })[] = [];
-  #stamp = 0;
+  readonly trace: string[];
+  readonly sent: SentPacket[] = [];
+  readonly #bench: Bench;
   readonly #queue: ObservedQueue;
+  #pending: PendingCall[] = [];
 
-  private constructor(kind: Kind, core: Core, target: SimTarget, wrap: Wrap) {
-    this.kind = kind;
-    this.core = core;
-    this.target = target;
-    this.#wrap = wrap;
-    this.#queue = observeQueue(core.engine.queue, () => core.clock.elapsed());
-    target.fake.behave = (packet) => this.#answer(packet);
-    this.workers = (["A", "B"] as const).map((name, i) => {
+  private constructor(bench: Bench, from: Snapshot, clock: ManualClock, queue: ObservedQueue) {
+    this.#bench = bench;
+    this.kind = bench.kind;
+    this.clock = clock;
+    this.#queue = queue;
+    this.given = from.given;
+    this.trace = [...from.trace];
+    this.target = new SimTarget({ name: "T", ...bench.kind.target });
+    for (const { packet, isApplied, at } of from.sent) {
+      this.sent.push({ packet, isApplied, at });
+      if (isApplied) this.target.take(packet, packet.id, at);
+    }
+    this.engine = { ...bench.core.engine, clock, queue: queue.port };
+    this.workers = (["A", "B"] as const).map((name) => {
       const process = new Process(name, 0);
-      return { name, program: kind.workers[i] ?? [], process, history: "", lives: 0, done: false };
+      return { name, clock: new ManualClock(), process, life: 0, done: false, results: [], hash: "" };
     });
   }
 
-  static async open(kind: Kind, wrap: Wrap = (engine) => engine): Promise<Lab> {
-    const target = new SimTarget({ name: "T", ...kind.target });
-    const core = await aCore({ targets: [target.fake], sheets: kind.sheets, governance: "otherwise: block" });
-    const lab = new Lab(kind, core, target, wrap);
-    await kind.prepare(lab);
-    for (const worker of lab.workers) await lab.#begin(worker);
+  /** Restores a state: the store and the queue from their contents, each worker from the results of its calls. */
+  static async restore(bench: Bench, from: Snapshot): Promise<Lab> {
+    const { db } = bench.core.engine;
+    const clock = new ManualClock();
+    if (from.elapsed > 0) await clock.advance(from.elapsed);
+    replaceRows(db, from.rows);
+    const lab = new Lab(bench, from, clock, await reopenQueue(db, clock, from.invisible));
+    for (const [i, point] of from.workers.entries()) await lab.#revive(lab.workers[i] as Worker, point);
     return lab;
   }
 
-  /** The engine that `prepare` uses. Its calls are not steps. */
-  get engine(): Engine {
-    return { ...this.core.engine, queue: this.#queue.port };
-  }
-
-  get lane(): `lane:${string}` {
-    return `lane:${this.target.id}`;
+  async #revive(worker: Worker, { life, done, results, hash }: Snapshot["workers"][number]): Promise<void> {
+    Object.assign(worker, { life, done, results: [...results], hash });
+    if (done) return;
+    const bornAt = results[0]?.elapsed ?? this.clock.elapsed();
+    if (bornAt > 0) await worker.clock.advance(bornAt);
+    this.#start(worker);
+    await nextImmediate();
+    for (const { elapsed, outcome } of results) {
+      if (elapsed > worker.clock.elapsed()) await this.#passTime(worker, elapsed - worker.clock.elapsed());
+      const call = this.#nextOf(worker.name) as PendingCall;
+      this.#remove(call);
+      settleCall(call, outcome);
+      await nextImmediate();
+    }
+    if (this.clock.elapsed() > worker.clock.elapsed()) {
+      await this.#passTime(worker, this.clock.elapsed() - worker.clock.elapsed());
+    }
   }
 
   get isFinished(): boolean {
@@ -107,7 +142,7 @@ export class Lab implements Environment {
     return this.#pending.length > 0;
   }
 
-  /** Returns the steps that are possible now, with those that are faults marked by their suffix. */
+  /** Returns the steps that are possible now. */
   steps(): { readonly runs: Step[]; readonly faults: Step[] } {
     const runs: Step[] = [];
     const faults: Step[] = [];
@@ -122,142 +157,114 @@ export class Lab implements Environment {
   }
 
   /** Returns the next call of a worker. Calls that a worker makes at once are run in the order in which it made them. */
-  #nextOf(name: string): Call | undefined {
+  #nextOf(name: string): PendingCall | undefined {
     return this.#pending.find(({ process }) => process.name === name);
+  }
+
+  #remove(call: PendingCall): void {
+    this.#pending = this.#pending.filter((one) => one !== call);
   }
 
   async apply(step: Step): Promise<void> {
     if (step.startsWith("+")) {
-      this.trace.push(`${step} passes`);
-      await this.core.clock.advance(Number.parseInt(step, 10) * 1_000);
-      this.#dropAborted();
-      return;
+      this.trace.push(`${step} pass`);
+      await this.#advance(Number.parseInt(step, 10) * 1_000);
+      return this.#settle();
     }
     const worker = this.workers.find(({ name }) => name === step[0]) as Worker;
-    const call = this.#nextOf(worker.name) as Call;
+    const call = this.#nextOf(worker.name) as PendingCall;
     if (step.endsWith("+")) {
       this.trace.push(`${worker.name} crashes before ${call.name}`);
-      worker.process.crashed = true;
-      await this.#begin(worker);
-      return;
+      this.#crash(worker);
+    } else {
+      this.#remove(call);
+      await this.#run(worker, call, step.endsWith("!"));
     }
-    this.#pending = this.#pending.filter((one) => one !== call);
-    await this.#run(worker, call, step.endsWith("!"));
     await this.#settle();
   }
 
-  async #run(worker: Worker, call: Call, isLost: boolean): Promise<void> {
-    const result = await call.run().then(
+  #crash(worker: Worker): void {
+    worker.process.crashed = true;
+    this.#pending = this.#pending.filter(({ process }) => process !== worker.process);
+    Object.assign(worker, { life: worker.life + 1, results: [], hash: "" });
+    this.#start(worker);
+  }
+
+  async #run(worker: Worker, call: PendingCall, isLost: boolean): Promise<void> {
+    let outcome: Result["outcome"] = await call.run().then(
       (value) => ({ value }),
       (error: Error) => ({ error }),
     );
-    const elapsed = this.core.clock.elapsed();
-    const text = "error" in result ? String(result.error) : JSON.stringify(result.value);
-    worker.history = hashOf(worker.history, call.name, elapsed, isLost ? "lost" : text);
-    const conflict = "value" in result && result.value === "conflict" ? " → conflict" : "";
+    const conflict = "value" in outcome && outcome.value === "conflict" ? " → conflict" : "";
     this.trace.push(`${worker.name} ${call.name}${conflict}${isLost ? " → its answer is lost" : ""}`);
-    if (isLost && call.name.startsWith("send ")) call.resolve(lostAnswer);
-    else if (isLost) call.reject(new AnswerLostError());
-    else if ("error" in result) call.reject(result.error);
-    else call.resolve(result.value);
+    if (isLost) outcome = call.name.startsWith("send ") ? { value: lostAnswer } : { error: new Error("answer lost") };
+    const elapsed = this.clock.elapsed();
+    worker.results.push({ name: call.name, elapsed, outcome });
+    const text = "error" in outcome ? String(outcome.error) : outcome.value;
+    worker.hash = hashOf(worker.hash, call.name, elapsed, text);
+    settleCall(call, outcome);
   }
 
-  /** Waits until the workers have made their next calls and the store has written all that was requested. */
+  /** Waits until the workers have made their next calls. A worker without a call waits for a timer. */
   async #settle(): Promise<void> {
     await nextImmediate();
     await nextImmediate();
-    // A worker without a call waits for a timer. Nothing else happens until then.
     for (let waits = 0; waits < 1_000 && !this.isFinished && this.#pending.length === 0; waits++) {
-      await this.core.clock.advance(100);
+      await this.#advance(100);
     }
   }
 
-  #dropAborted(): void {
+  async #advance(ms: number): Promise<void> {
+    await this.clock.advance(ms);
+    for (const worker of this.workers) await this.#passTime(worker, ms);
+  }
+
+  /** Each worker has its own clock, so that its timers fire again at their time when it is restored. */
+  async #passTime(worker: Worker, ms: number): Promise<void> {
+    await worker.clock.advance(ms);
     this.#pending = this.#pending.filter(({ signal }) => !signal?.aborted);
   }
 
-  async #begin(worker: Worker): Promise<void> {
-    this.#pending = this.#pending.filter(({ process }) => process.name !== worker.name);
-    const life = worker.lives++;
-    const process = new Process(worker.name, life);
+  #start(worker: Worker): void {
+    const { name, life, clock } = worker;
+    const process = new Process(name, life);
     worker.process = process;
-    worker.history = `life ${life}`;
-    const random = seededRandom(1_000 * (worker.name === "A" ? 1 : 2) + life);
-    const engine = engineOf(this.engine, process, this, (own) => this.#wrap({ ...own, random }));
-    void this.#work(engine, worker, `${worker.name}${life}`)
-      .catch((error: Error) => this.trace.push(`${worker.name} fails: ${error.message}`))
-      .finally(() => {
-        if (!process.crashed) worker.done = true;
-      });
-    await this.#settle();
-  }
-
-  async #work(engine: Engine, { program }: Worker, owner: string): Promise<void> {
-    for (const work of program) await this.#doOne(engine, work, owner).catch(ignoreLostAnswer);
-  }
-
-  async #doOne(engine: Engine, work: Work, owner: string): Promise<void> {
-    if (typeof work === "function") return work(engine, this);
-    if (work === "maintain") return runMaintenance(engine);
-    if (work === "jobs") {
-      let pages = 2;
-      await runJobs(engine, () => pages-- > 0);
-      return;
-    }
-    const queue: QueueName = work === "map" ? "inbox" : this.lane;
-    const messages =
-      work === "redelivered"
-        ? this.given
-        : await engine.queue.receive(queue, {
-            max: work === "map" ? 1 : 10,
-            visibilityMs: engine.times.visibilityMs,
-            waitMs: 0,
-          });
-    if (messages.length === 0) return;
-    const dispositions =
-      queue === "inbox"
-        ? await accept(engine, messages)
-        : await deliver(engine, workerOf(engine, this.target.id, owner), messages);
-    await acknowledge(engine, queue, dispositions);
+    const random = seededRandom(1_000 * (name === "A" ? 1 : 2) + life);
+    const { wrap, kind } = this.#bench;
+    const own = engineOf({ ...this.engine, clock }, process, this, (engine) => wrap({ ...engine, random }));
+    const program = kind.workers[name === "A" ? 0 : 1];
+    const { given } = this;
+    void workOn(own, program, { connector: this.target.id, owner: `${name}${life}`, given }).finally(() => {
+      if (!process.crashed) worker.done = true;
+    });
   }
 
   schedule<T>(process: Process, name: string, hasEffect: boolean, run: () => Promise<T>): Promise<T> {
-    return this.#schedule(process, name, hasEffect, run);
+    return this.#enqueue({ process, name, hasEffect, run, signal: undefined });
   }
 
-  // biome-ignore lint/complexity/useMaxParams: the signature of the environment and a signal
-  #schedule<T>(
-    process: Process,
-    name: string,
-    hasEffect: boolean,
-    run: () => Promise<T>,
-    signal?: AbortSignal,
-  ): Promise<T> {
-    if (process.crashed) return new Promise(() => {});
+  #enqueue<T>(call: Omit<PendingCall, "resolve" | "reject">): Promise<T> {
+    if (call.process.crashed) return new Promise(() => {});
     return new Promise<T>((resolve, reject) => {
-      const call = { process, name, hasEffect, run, resolve: resolve as (value: unknown) => void, reject };
-      this.#pending.push(signal ? { ...call, signal } : call);
+      this.#pending.push({ ...call, resolve: resolve as (value: unknown) => void, reject });
     });
   }
 
   async send(process: Process, _: Connector, packet: Packet, context: Context<unknown, unknown>): Promise<Outcome> {
     const { signal } = context;
     const name = `send ${packet.id} ${packet.action} ${JSON.stringify(packet.fields)}`;
-    const sent = async () => {
-      this.target.fake.calls.push(packet);
-      return this.#answer(packet);
-    };
-    const outcome = await this.#schedule(process, name, true, sent, signal);
-    return this.#schedule(process, `answer ${outcome.kind}`, false, async () => outcome, signal);
+    const run = async () => this.answer(packet);
+    const outcome = await this.#enqueue<Outcome>({ process, name, hasEffect: true, run, signal });
+    const receipt = { process, name: `answer ${outcome.kind}`, hasEffect: false, run: async () => outcome, signal };
+    return this.#enqueue<Outcome>(receipt);
   }
 
-  #answer(packet: Packet): Outcome {
-    const attempt = this.target.fake.calls.filter(({ id }) => id === packet.id).length;
-    const answer = this.kind.answers?.(packet, attempt) ?? "ok";
-    if (answer === "refuse") return refused("answered 422", { status: 422 });
-    if (answer === "fail") return retry("answered 503", { status: 503 });
-    this.target.take(packet, packet.id, this.core.clock.now());
-    return delivered({ status: 200 });
+  /** Returns the target's answer to one call, and applies the packet if the target accepts it. */
+  answer(packet: Packet): Outcome {
+    const now = this.clock.now();
+    const outcome = answer(this.kind, this.sent, packet, now);
+    if (outcome.kind === "delivered") this.target.take(packet, packet.id, now);
+    return outcome;
   }
 
   probe(process: Process): Promise<boolean> {
@@ -268,55 +275,61 @@ export class Lab implements Environment {
     return undefined;
   }
 
-  stamp(): number {
-    this.#stamp = this.core.clock.stamp();
-    return this.#stamp;
+  stamp(process: Process): number {
+    return (this.workers.find(({ name }) => name === process.name) as Worker).clock.stamp();
   }
 
-  /** Hash of the store, the queues in their order, the target and the clock. */
-  worldHash(): string {
-    const { db } = this.core.engine;
-    const rows = tables.map(({ name, order }) => db.sql(`SELECT * FROM ${name} ORDER BY ${order}`).all());
-    const { effects, state, fake } = this.target;
-    const sent = effects.map(({ packet }) => [packet.id, packet.fields, packet.action]);
-    const calls = fake.calls.map(({ id }) => id);
-    return hashOf(rows, [...this.#queue.invisible], sent, [...state], calls, this.core.clock.elapsed(), this.#stamp);
-  }
-
-  /** Hash of the world and of both workers' program points. */
-  stateHash(): string {
-    return hashOf(
-      this.worldHash(),
-      this.workers.map(({ history, done, lives }) => (done ? "done" : [history, lives])),
-    );
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Ends the workers, whose calls are then never answered. */
+  end(): void {
     for (const { process } of this.workers) process.crashed = true;
-    await this.core[Symbol.asyncDispose]();
   }
+
+  snapshot(): Snapshot {
+    const workers = this.workers.map(({ life, done, results, hash }) => ({ life, done, results: [...results], hash }));
+    return {
+      ...{ rows: rowsOf(this.#bench.core.engine.db), invisible: [...this.#queue.invisible] },
+      ...{ elapsed: this.clock.elapsed(), given: this.given, sent: [...this.sent], workers, trace: [...this.trace] },
+    };
+  }
+}
+
+/** Hash of the store, the queues in their order, the target and the clock. */
+export function worldHash({ rows, invisible, sent, elapsed }: Snapshot): string {
+  return hashOf(rows.map(withoutLedgerOrder), invisible, sentHash(sent), elapsed);
+}
+
+/** Hash of the world and of both workers' program points. */
+export function stateHash(state: Snapshot): string {
+  return hashOf(
+    worldHash(state),
+    state.workers.map(({ life, done, hash }) => (done ? "done" : [life, hash])),
+  );
+}
+
+function sentHash(sent: readonly SentPacket[]): unknown {
+  return sent.map(({ packet: { id, action, fields }, isApplied }) => [id, action, fields, isApplied]);
+}
+
+function withoutLedgerOrder(rows: Snapshot["rows"][number]): unknown {
+  return rows[0] && "entry" in rows[0] ? rows.map(({ seq: _, ...row }) => row) : rows;
+}
+
+function answer(kind: Kind, sent: SentPacket[], packet: Packet, at: number): Outcome {
+  const attempt = 1 + sent.filter((one) => one.packet.id === packet.id).length;
+  const decided = kind.answers?.(packet, attempt) ?? "ok";
+  sent.push({ packet, isApplied: decided === "ok", at });
+  if (decided === "refuse") return refused("answered 422", { status: 422 });
+  if (decided === "fail") return retry("answered 503", { status: 503 });
+  return delivered({ status: 200 });
+}
+
+function settleCall({ resolve, reject }: PendingCall, outcome: Result["outcome"]): void {
+  if ("error" in outcome) reject(outcome.error);
+  else resolve(outcome.value);
 }
 
 const lostAnswer = retry("the connection was reset", { code: "no-answer" });
 
-/** All tables of the store. Rows of the ledger are ordered by chain, because only seals depend on the order across chains. */
-const tables = [
-  { name: "messages", order: "seq" },
-  { name: "dedup", order: "seq" },
-  { name: "packets", order: "seq" },
-  { name: "packet_bodies", order: "seq" },
-  { name: "events", order: "seq" },
-  { name: "reservations", order: "connector, accepted, event" },
-  { name: "documents", order: "id, kind" },
-  { name: "ledger", order: "owner, number" },
-  { name: "acceptance", order: "id" },
-];
-
 function hashOf(...parts: readonly unknown[]): string {
-  const bigints = (_: string, value: unknown) => (typeof value === "bigint" ? String(value) : value);
-  return createHash("sha1").update(JSON.stringify(parts, bigints)).digest("base64");
-}
-
-function ignoreLostAnswer(error: unknown): void {
-  if (!(error instanceof AnswerLostError)) throw error;
+  return createHash("sha1").update(JSON.stringify(parts)).digest("base64");
 }
