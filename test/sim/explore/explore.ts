@@ -64,9 +64,10 @@ export async function explore(kind: Kind, options: ExploreOptions): Promise<Expl
   const bench = await prepareBench(kind, options.wrap);
   const search = new Search(bench);
   const { maxSchedules = Number.POSITIVE_INFINITY, faults, pauses } = options;
-  const frontier: Branch[] = [{ from: bench.start, schedule: [], faults, pauses }];
-  for (let next = frontier.pop(); next; next = frontier.pop()) {
-    frontier.push(...(await search.execute(next)).reverse());
+  const frontier = new Frontier();
+  frontier.add({ from: bench.start, schedule: [], faults, pauses });
+  for (let next = frontier.take(); next; next = frontier.take()) {
+    for (const branch of await search.execute(next)) frontier.add(branch);
     if (search.schedules >= maxSchedules) break;
     if (options.stopsEarly && search.failures.size > 0) break;
   }
@@ -75,10 +76,29 @@ export async function explore(kind: Kind, options: ExploreOptions): Promise<Expl
   return {
     kind: kind.name,
     ...{ states: states.size, depth, schedules, ends: ends.size },
-    isComplete: frontier.length === 0,
+    isComplete: frontier.isEmpty,
     failures: [...search.failures.values()],
     seconds: (performance.now() - began) / 1_000,
   };
+}
+
+/** Branches that are not explored yet. Those with the most budget are first, so that few states are explored twice. */
+class Frontier {
+  readonly #byBudget: Branch[][] = [];
+
+  add(branch: Branch): void {
+    const budget = branch.faults + branch.pauses;
+    this.#byBudget[budget] ??= [];
+    this.#byBudget[budget]?.push(branch);
+  }
+
+  take(): Branch | undefined {
+    return this.#byBudget.findLast((branches) => branches !== undefined && branches.length > 0)?.pop();
+  }
+
+  get isEmpty(): boolean {
+    return this.#byBudget.every((branches) => branches.length === 0);
+  }
 }
 
 class Search {
@@ -105,7 +125,7 @@ class Search {
     let state = lab.snapshot();
     while (this.#isNew(stateHash(state), here)) {
       this.depth = Math.max(this.depth, here.schedule.length);
-      const [first, ...others] = branchesOf(lab, { from: state, ...here });
+      const [first, ...others] = branchesOf(lab, { ...here, from: state });
       if (!first) {
         await this.#check(lab, here.schedule, worldHash(state));
         break;

@@ -40,7 +40,13 @@ export interface SentPacket {
   readonly at: number;
 }
 
-type Row = Record<string, string | number | null>;
+/** A row of the store. Equal rows of all states are one object, which saves memory and makes hashing fast. */
+export interface Row {
+  readonly columns: Readonly<Record<string, string | number | null>>;
+  /** Number of the row's contents. For a row of the ledger, its position across chains does not count. */
+  readonly id: number;
+}
+
 export type Rows = readonly (readonly Row[])[];
 
 /** All tables of the store. Rows of the ledger are ordered by chain, because only seals depend on the order across chains. */
@@ -57,8 +63,21 @@ const tables = [
   { name: "sqlite_sequence", order: "name" },
 ];
 
+const known = new Map<string, Row>();
+
 export function rowsOf(db: Database): Rows {
-  return tables.map(({ name, order }) => db.sql(`SELECT * FROM ${name} ORDER BY ${order}`).all() as Row[]);
+  return tables.map(({ name, order }) =>
+    db
+      .sql(`SELECT * FROM ${name} ORDER BY ${order}`)
+      .all()
+      .map(({ ...columns }) => {
+        if (name === "ledger") delete columns.seq;
+        const text = name + JSON.stringify(columns);
+        const row = known.get(text) ?? { columns: columns as Row["columns"], id: known.size };
+        known.set(text, row);
+        return row;
+      }),
+  );
 }
 
 /** Removes the triggers that protect the ledger, so that its rows can be replaced. */
@@ -70,12 +89,10 @@ export function replaceRows(db: Database, rows: Rows): void {
   db.sql("BEGIN").run();
   for (const [i, { name }] of tables.entries()) {
     db.sql(`DELETE FROM ${name}`).run();
-    for (const row of rows[i] ?? []) {
-      // The order of the ledger's rows across chains is not part of a state.
-      const columns = Object.keys(row).filter((column) => name !== "ledger" || column !== "seq");
-      const values = columns.map((column) => row[column] as string);
-      const marks = columns.map(() => "?").join(", ");
-      db.sql(`INSERT INTO ${name} (${columns.join(", ")}) VALUES (${marks})`).run(...values);
+    for (const { columns } of rows[i] ?? []) {
+      const names = Object.keys(columns);
+      const marks = names.map(() => "?").join(", ");
+      db.sql(`INSERT INTO ${name} (${names.join(", ")}) VALUES (${marks})`).run(...Object.values(columns));
     }
   }
   db.sql("COMMIT").run();
