@@ -25,6 +25,7 @@ interface EventSpec {
   readonly type?: "changed" | "removed" | "whole";
   readonly data?: object;
   readonly sequence?: number;
+  readonly subject?: string;
   /** Time in seconds after the start of the world. */
   readonly second?: number;
 }
@@ -32,9 +33,9 @@ interface EventSpec {
 const startMs = Date.parse("2026-03-01T11:50:00Z");
 
 async function emit({ core }: Preparation, events: readonly EventSpec[], first = 1): Promise<void> {
-  const bodies = events.map(({ type = "changed", data = {}, sequence, second }, i) =>
+  const bodies = events.map(({ type = "changed", data = {}, sequence, second, subject = "r1" }, i) =>
     JSON.stringify({
-      ...{ id: `e-${first + i}`, source: "hms.one", type: `record.${type}`, subject: "r1", data },
+      ...{ id: `e-${first + i}`, source: "hms.one", type: `record.${type}`, subject, data },
       ...(sequence !== undefined && { sequence }),
       ...(second !== undefined && { time: new Date(startMs + second * 1_000).toISOString() }),
     }),
@@ -55,10 +56,15 @@ function plain(name: string, events: readonly EventSpec[], expected: Expectation
     target: {},
     sheets: records,
     workers: [mapAndDeliver, mapAndDeliver],
-    prepare: (start) => emit(start, events),
     events: events.length,
     expected,
     ...more,
+    async prepare(start) {
+      // Records the version of the sheets, which the first event of each version does.
+      await emit(start, [{ subject: "first", data: { a: 0 } }], 0);
+      await deliverAll(start);
+      return more.prepare ? more.prepare(start) : emit(start, events);
+    },
   };
 }
 
@@ -71,7 +77,7 @@ function onExisting(name: string, events: readonly EventSpec[], end: Expectation
     {
       events: events.length + 1,
       async prepare(start) {
-        await emit(start, [{ data: { a: 0, b: 0 } }], 0);
+        await emit(start, [{ data: { a: 0, b: 0 } }], 90);
         await deliverAll(start);
         await emit(start, events);
       },

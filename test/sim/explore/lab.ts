@@ -13,7 +13,7 @@ import { SimTarget } from "../target.ts";
 import type { Kind } from "./kind.ts";
 import { type ObservedQueue, observeQueue, reopenQueue } from "./observed-queue.ts";
 import { replaceRows, type Result, rowsOf, type SentPacket, type Snapshot, unprotectLedger } from "./snapshot.ts";
-import { type Step, workOn } from "./worker.ts";
+import { doWork, type Step } from "./worker.ts";
 
 /** Calls whose answers can be lost after their effect. */
 const losable = /^send |\.(write|send|receive|remove|delay|startMove|stopMove)$/;
@@ -31,9 +31,11 @@ interface Worker {
   readonly clock: ManualClock;
   process: Process;
   life: number;
+  work: number;
   done: boolean;
   results: Result[];
   hash: string;
+  bornAt: number;
 }
 
 interface PendingCall extends Call {
@@ -58,7 +60,7 @@ export async function prepareBench(kind: Kind, wrap: Wrap = (engine) => engine):
   target.fake.behave = (packet) => answer(kind, sent, packet, core.clock.now());
   const given = await kind.prepare({ core, engine, connector: target.id });
   unprotectLedger(core.engine.db);
-  const workers = ["A", "B"].map(() => ({ life: 0, done: false, results: [], hash: "" }));
+  const workers = ["A", "B"].map(() => ({ life: 0, work: 0, done: false, results: [], hash: "", bornAt: core.clock.elapsed() }));
   const start: Snapshot = {
     ...{ rows: rowsOf(core.engine.db), invisible: [...queue.invisible], elapsed: core.clock.elapsed() },
     ...{ given: given ?? [], sent, workers, trace: [] },
@@ -99,7 +101,7 @@ export class Lab implements Environment {
     this.engine = { ...bench.core.engine, clock, queue: queue.port };
     this.workers = (["A", "B"] as const).map((name) => {
       const process = new Process(name, 0);
-      return { name, clock: new ManualClock(), process, life: 0, done: false, results: [], hash: "" };
+      return { name, clock: new ManualClock(), process, life: 0, work: 0, done: false, results: [], hash: "", bornAt: 0 };
     });
   }
 
@@ -114,10 +116,10 @@ export class Lab implements Environment {
     return lab;
   }
 
-  async #revive(worker: Worker, { life, done, results, hash }: Snapshot["workers"][number]): Promise<void> {
-    Object.assign(worker, { life, done, results: [...results], hash });
-    if (done) return;
-    const bornAt = results[0]?.elapsed ?? this.clock.elapsed();
+  async #revive(worker: Worker, point: Snapshot["workers"][number]): Promise<void> {
+    const { results, bornAt } = point;
+    Object.assign(worker, { ...point, results: [...results] });
+    if (point.done) return;
     if (bornAt > 0) await worker.clock.advance(bornAt);
     this.#start(worker);
     await nextImmediate();
@@ -186,8 +188,8 @@ export class Lab implements Environment {
   #crash(worker: Worker): void {
     worker.process.crashed = true;
     this.#pending = this.#pending.filter(({ process }) => process !== worker.process);
-    Object.assign(worker, { life: worker.life + 1, results: [], hash: "" });
-    this.#start(worker);
+    Object.assign(worker, { life: worker.life + 1, work: 0 });
+    this.#begin(worker);
   }
 
   async #run(worker: Worker, call: PendingCall, isLost: boolean): Promise<void> {
@@ -225,18 +227,33 @@ export class Lab implements Environment {
     this.#pending = this.#pending.filter(({ signal }) => !signal?.aborted);
   }
 
+  /** Begins a worker's current work, of which it remembers nothing. */
+  #begin(worker: Worker): void {
+    Object.assign(worker, { results: [], hash: "", bornAt: worker.clock.elapsed() });
+    this.#start(worker);
+  }
+
   #start(worker: Worker): void {
-    const { name, life, clock } = worker;
+    const { name, life, work, clock } = worker;
     const process = new Process(name, life);
     worker.process = process;
-    const random = seededRandom(1_000 * (name === "A" ? 1 : 2) + life);
     const { wrap, kind } = this.#bench;
-    const own = engineOf({ ...this.engine, clock }, process, this, (engine) => wrap({ ...engine, random }));
     const program = kind.workers[name === "A" ? 0 : 1];
+    const next = program[work];
+    if (next === undefined) {
+      worker.done = true;
+      return;
+    }
+    const random = seededRandom(10_000 * (name === "A" ? 1 : 2) + 100 * life + work);
+    const own = engineOf({ ...this.engine, clock }, process, this, (engine) => wrap({ ...engine, random }));
     const { given } = this;
-    void workOn(own, program, { connector: this.target.id, owner: `${name}${life}`, given }).finally(() => {
-      if (!process.crashed) worker.done = true;
-    });
+    doWork(own, next, { connector: this.target.id, owner: `${name}${life}`, given })
+      .catch(() => {})
+      .finally(() => {
+        if (process.crashed) return;
+        worker.work++;
+        this.#begin(worker);
+      });
   }
 
   schedule<T>(process: Process, name: string, hasEffect: boolean, run: () => Promise<T>): Promise<T> {
@@ -285,7 +302,9 @@ export class Lab implements Environment {
   }
 
   snapshot(): Snapshot {
-    const workers = this.workers.map(({ life, done, results, hash }) => ({ life, done, results: [...results], hash }));
+    const workers = this.workers.map(({ life, work, done, results, hash, bornAt }) => ({
+      ...{ life, work, done, results: [...results], hash, bornAt },
+    }));
     return {
       ...{ rows: rowsOf(this.#bench.core.engine.db), invisible: [...this.#queue.invisible] },
       ...{ elapsed: this.clock.elapsed(), given: this.given, sent: [...this.sent], workers, trace: [...this.trace] },
@@ -302,7 +321,7 @@ export function worldHash({ rows, invisible, sent, elapsed }: Snapshot): string 
 export function stateHash(state: Snapshot): string {
   return hashOf(
     worldHash(state),
-    state.workers.map(({ life, done, hash }) => (done ? "done" : [life, hash])),
+    state.workers.map(({ life, work, done, hash, bornAt }) => (done ? "done" : [life, work, hash, bornAt])),
   );
 }
 

@@ -15,10 +15,15 @@ export interface Result {
 export interface WorkerPoint {
   /** Number of its crashes. */
   readonly life: number;
+  /** Index of its current work in its program. */
+  readonly work: number;
   readonly done: boolean;
+  /** Results of the calls of its current work. Nothing of an earlier work is left in its memory. */
   readonly results: readonly Result[];
   /** Hash of the results. */
   readonly hash: string;
+  /** Time at which the current work began, in ms since the beginning. */
+  readonly bornAt: number;
 }
 
 /** Everything from which a state is restored. */
@@ -43,16 +48,19 @@ export interface SentPacket {
 /** A row of the store. Equal rows of all states are one object, which saves memory and makes hashing fast. */
 export interface Row {
   readonly columns: Readonly<Record<string, string | number | null>>;
-  /** Number of the row's contents. For a row of the ledger, its position across chains does not count. */
+  /** Number of the row's contents. */
   readonly id: number;
 }
 
 export type Rows = readonly (readonly Row[])[];
 
-/** All tables of the store. Rows of the ledger are ordered by chain, because only seals depend on the order across chains. */
+/**
+ * All tables of the store. The ledger is ordered by chain, because only seals depend on the order across chains, and
+ * deduplication ids are a set, because those of a kind expire together.
+ */
 const tables = [
   { name: "messages", order: "seq" },
-  { name: "dedup", order: "seq" },
+  { name: "dedup", order: "id" },
   { name: "packets", order: "seq" },
   { name: "packet_bodies", order: "seq" },
   { name: "events", order: "seq" },
@@ -71,7 +79,9 @@ export function rowsOf(db: Database): Rows {
       .sql(`SELECT * FROM ${name} ORDER BY ${order}`)
       .all()
       .map(({ ...columns }) => {
-        if (name === "ledger") delete columns.seq;
+        if (name === "ledger" || name === "dedup") delete columns.seq;
+        // Numbers of deduplication ids are given anew when a state is restored.
+        if (columns.name === "dedup") columns.seq = 0;
         const text = name + JSON.stringify(columns);
         const row = known.get(text) ?? { columns: columns as Row["columns"], id: known.size };
         known.set(text, row);

@@ -25,12 +25,8 @@ export interface WorkPlace {
   readonly given: readonly Message[];
 }
 
-/** Does the works of a program in order. A work that fails does not keep the next one from being done. */
-export async function workOn(engine: Engine, program: readonly Work[], place: WorkPlace): Promise<void> {
-  for (const work of program) await doOne(engine, work, place).catch(() => {});
-}
-
-async function doOne(engine: Engine, work: Work, { connector, owner, given }: WorkPlace): Promise<void> {
+/** Does one work. If it fails, the worker goes on with its next work, as a worker loop does. */
+export async function doWork(engine: Engine, work: Work, { connector, owner, given }: WorkPlace): Promise<void> {
   if (typeof work === "function") return work(engine);
   if (work === "maintain") return runMaintenance(engine);
   if (work === "jobs") {
