@@ -12,7 +12,7 @@ import { type Call, type Environment, engineOf, Process, type Wrap } from "../pr
 import { SimTarget } from "../target.ts";
 import type { Kind } from "./kind.ts";
 import { type ObservedQueue, observeQueue, reopenQueue } from "./observed-queue.ts";
-import { replaceRows, type Result, rowsOf, type SentPacket, type Snapshot, unprotectLedger } from "./snapshot.ts";
+import { type Result, replaceRows, rowsOf, type SentPacket, type Snapshot, unprotectLedger } from "./snapshot.ts";
 import { doWork, type Step } from "./worker.ts";
 
 /** Calls whose answers can be lost after their effect. */
@@ -60,7 +60,14 @@ export async function prepareBench(kind: Kind, wrap: Wrap = (engine) => engine):
   target.fake.behave = (packet) => answer(kind, sent, packet, core.clock.now());
   const given = await kind.prepare({ core, engine, connector: target.id });
   unprotectLedger(core.engine.db);
-  const workers = ["A", "B"].map(() => ({ life: 0, work: 0, done: false, results: [], hash: "", bornAt: core.clock.elapsed() }));
+  const workers = ["A", "B"].map(() => ({
+    life: 0,
+    work: 0,
+    done: false,
+    results: [],
+    hash: "",
+    bornAt: core.clock.elapsed(),
+  }));
   const start: Snapshot = {
     ...{ rows: rowsOf(core.engine.db), invisible: [...queue.invisible], elapsed: core.clock.elapsed() },
     ...{ given: given ?? [], sent, workers, trace: [] },
@@ -101,7 +108,17 @@ export class Lab implements Environment {
     this.engine = { ...bench.core.engine, clock, queue: queue.port };
     this.workers = (["A", "B"] as const).map((name) => {
       const process = new Process(name, 0);
-      return { name, clock: new ManualClock(), process, life: 0, work: 0, done: false, results: [], hash: "", bornAt: 0 };
+      return {
+        name,
+        clock: new ManualClock(),
+        process,
+        life: 0,
+        work: 0,
+        done: false,
+        results: [],
+        hash: "",
+        bornAt: 0,
+      };
     });
   }
 
@@ -314,7 +331,12 @@ export class Lab implements Environment {
 
 /** Hash of the store, the queues in their order, the target and the clock. */
 export function worldHash({ rows, invisible, sent, elapsed }: Snapshot): string {
-  return hashOf(rows.map((table) => table.map(({ id }) => id)), invisible, sentHash(sent), elapsed);
+  return hashOf(
+    rows.map((table) => table.map(({ id }) => id)),
+    invisible,
+    sentHash(sent),
+    elapsed,
+  );
 }
 
 /** Hash of the world and of both workers' program points. */

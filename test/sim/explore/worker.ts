@@ -37,8 +37,7 @@ export async function doWork(engine: Engine, work: Work, { connector, owner, giv
   const queue: QueueName = work === "map" ? "inbox" : `lane:${connector}`;
   const max = work === "map" ? 1 : 10;
   const { visibilityMs } = engine.times;
-  const messages =
-    work === "redelivered" ? given : await engine.queue.receive(queue, { max, visibilityMs, waitMs: 0 });
+  const messages = work === "redelivered" ? given : await engine.queue.receive(queue, { max, visibilityMs, waitMs: 0 });
   if (messages.length === 0) return;
   const dispositions =
     queue === "inbox"
