@@ -23,8 +23,8 @@ export interface Kind {
   readonly target: FakeOptions;
   readonly sheets: Readonly<Record<string, string>>;
   readonly workers: readonly [readonly Work[], readonly Work[]];
-  /** Brings the bridge to the state in which the workers begin. Returns the messages that both have received. */
-  prepare(start: Preparation): Promise<readonly Message[] | void>;
+  /** Brings the bridge to the state in which the workers begin. Returns the messages that both have received, if any. */
+  prepare(start: Preparation): Promise<readonly Message[]>;
   /** Number of events that `prepare` emits, without repeats. */
   readonly events: number;
   /** Number of further messages that repeat an event. Default: 0. */

@@ -3,6 +3,7 @@ import type { Engine } from "../../../bridge/engine.ts";
 import { startJob } from "../../../bridge/jobs/job-runner.ts";
 import { discard } from "../../../bridge/operations/discard.ts";
 import { edit } from "../../../bridge/operations/edit.ts";
+import type { Message } from "../../../bridge/ports/queue.ts";
 import type { Expectation, Kind, Preparation } from "./kind.ts";
 
 const changedSheet = `
@@ -32,7 +33,7 @@ interface EventSpec {
 
 const startMs = Date.parse("2026-03-01T11:50:00Z");
 
-async function emit({ core }: Preparation, events: readonly EventSpec[], first = 1): Promise<void> {
+async function emit({ core }: Preparation, events: readonly EventSpec[], first = 1): Promise<readonly Message[]> {
   const bodies = events.map(({ type = "changed", data = {}, sequence, second, subject = "r1" }, i) =>
     JSON.stringify({
       ...{ id: `e-${first + i}`, source: "hms.one", type: `record.${type}`, subject, data },
@@ -41,6 +42,7 @@ async function emit({ core }: Preparation, events: readonly EventSpec[], first =
     }),
   );
   await core.emit(...bodies);
+  return [];
 }
 
 async function deliverAll({ core, engine }: Preparation): Promise<void> {
@@ -79,7 +81,7 @@ function onExisting(name: string, events: readonly EventSpec[], end: Expectation
       async prepare(start) {
         await emit(start, [{ data: { a: 0, b: 0 } }], 90);
         await deliverAll(start);
-        await emit(start, events);
+        return emit(start, events);
       },
     },
   );
@@ -150,7 +152,7 @@ export const pairs: readonly Kind[] = [
       ],
       async prepare(start) {
         await emit(start, [a(1), a(2)]);
-        await emit(start, [a(1)]);
+        return emit(start, [a(1)]);
       },
     },
   ),
@@ -166,7 +168,7 @@ export const pairs: readonly Kind[] = [
         await start.core.clock.advance(1_000);
         const request = { from: 0, to: start.core.clock.now(), force: true };
         await startJob(start.core.engine, { kind: "replay", request, actor: "jo" });
-        await emit(start, [a(2)], 2);
+        return emit(start, [a(2)], 2);
       },
     },
   ),
@@ -180,7 +182,7 @@ export const pairs: readonly Kind[] = [
       async prepare(start) {
         await emit(start, [a(1)]);
         await deliverAll(start);
-        await emit(start, [a(2)], 2);
+        return emit(start, [a(2)], 2);
       },
       finally: discardHeld,
     },
@@ -220,8 +222,37 @@ export const pairs: readonly Kind[] = [
         await changeHealth(start.core.engine, start.connector, markDown);
         await deliverAll(start);
         await changeHealth(start.core.engine, start.connector, markUp);
-        await emit(start, [a(2)], 2);
+        return emit(start, [a(2)], 2);
       },
+    },
+  ),
+];
+
+const mapTwice = ["map", "map", "lane"] as const;
+
+/** Kinds with three events. They take longer than CI has. */
+export const triples: readonly Kind[] = [
+  plain(
+    "three upserts of the same field",
+    [a(1), a(2), a(3)],
+    { end: { a: 3 } },
+    { workers: [mapTwice, mapAndDeliver] },
+  ),
+  plain(
+    "upsert, delete and upsert",
+    [a(1), removal, { data: { b: 3 } }],
+    { end: { b: 3 } },
+    {
+      workers: [mapTwice, mapAndDeliver],
+    },
+  ),
+  plain(
+    "three to a strict target",
+    [a(1), a(2), a(3)],
+    { end: { a: 3 }, inOrder: [1, 2, 3] },
+    {
+      target: { order: "strict" },
+      workers: [mapTwice, mapAndDeliver],
     },
   ),
 ];

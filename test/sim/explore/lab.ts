@@ -70,7 +70,7 @@ export async function prepareBench(kind: Kind, wrap: Wrap = (engine) => engine):
   }));
   const start: Snapshot = {
     ...{ rows: rowsOf(core.engine.db), invisible: [...queue.invisible], elapsed: core.clock.elapsed() },
-    ...{ given: given ?? [], sent, workers, trace: [] },
+    ...{ given, sent, workers, trace: [] },
   };
   return { kind, core, wrap, start };
 }

@@ -1,7 +1,6 @@
 import { parseArgs } from "node:util";
 import { explore } from "./explore.ts";
-import { pairs } from "./kinds.ts";
-import { triples } from "./triples.ts";
+import { pairs, triples } from "./kinds.ts";
 
 // Explores every interleaving of two workers: `npm run sim:explore -- --pairs --faults 2`.
 const { values } = parseArgs({

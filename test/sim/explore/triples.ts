@@ -1,2 +1,0 @@
-import type { Kind } from "./kind.ts";
-export const triples: readonly Kind[] = [];
