@@ -31,7 +31,12 @@ describe("every interleaving of two workers", () => {
 });
 
 /** Safeguards that are removed one at a time. The exploration must then find a violation. */
-const removals: readonly { readonly safeguard: string; readonly kind: string; readonly wrap: Wrap; readonly target?: FakeOptions }[] = [
+const removals: readonly {
+  readonly safeguard: string;
+  readonly kind: string;
+  readonly wrap: Wrap;
+  readonly target?: FakeOptions;
+}[] = [
   {
     safeguard: "the shadow",
     kind: "with time, the newer first",
@@ -64,7 +69,10 @@ const removals: readonly { readonly safeguard: string; readonly kind: string; re
 test.for(removals)("an exploration without $safeguard finds a violation", { timeout: 600_000 }, async (removal) => {
   const kind = pairs.find(({ name }) => name === removal.kind);
   if (!kind) throw new Error(`no kind ${removal.kind}`);
-  const { failures } = await explore({ ...kind, target: { ...kind.target, ...removal.target } }, { ...budget, wrap: removal.wrap, stopsEarly: true });
+  const { failures } = await explore(
+    { ...kind, target: { ...kind.target, ...removal.target } },
+    { ...budget, wrap: removal.wrap, stopsEarly: true },
+  );
 
   expect(failures).not.toEqual([]);
 });

@@ -55,7 +55,7 @@ interface Branch extends Budget {
  *
  * A running async function cannot be copied. A state is therefore kept as the contents of the store, the queues and the
  * target, the clock, and the results of each worker's calls. To go on from it, the contents are put back and each worker
- * is begun anew and given its results, which brings it to the same point because the core is deterministic.
+ * is begun again and given its results, which brings it to the same point because the core is deterministic.
  *
  * A state that was explored with at least the same budget is not explored again.
  */

@@ -39,7 +39,7 @@ export interface Kind {
 }
 
 /**
- * What must hold at the end by the documented order alone, whatever the interleaving.
+ * Requirements at the end by the documented order alone, whatever the interleaving.
  *
  * In every kind, the value of a field is the rank of its change: a newer change has a higher value, by the order that
  * the producer documents.

@@ -80,7 +80,7 @@ export function rowsOf(db: Database): Rows {
       .all()
       .map(({ ...columns }) => {
         if (name === "ledger" || name === "dedup") delete columns.seq;
-        // Numbers of deduplication ids are given anew when a state is restored.
+        // Numbers of deduplication ids are given again when a state is restored.
         if (columns.name === "dedup") columns.seq = 0;
         const text = name + JSON.stringify(columns);
         const row = known.get(text) ?? { columns: columns as Row["columns"], id: known.size };
