@@ -1,6 +1,6 @@
 // Enqueues recorded packets, and events. A packet is always written to the table first.
 import type { Engine } from "../engine.ts";
-import type { SourceEvent } from "../model/event.ts";
+import { eventKey, type SourceEvent } from "../model/event.ts";
 import { headOf, placesRead } from "../model/lane.ts";
 import type { Facts } from "../model/ledger-entry.ts";
 import type { PacketRecord } from "../model/packet-record.ts";
@@ -28,12 +28,12 @@ export async function enqueuePackets(engine: Engine, records: readonly PacketRec
   );
 }
 
-/** Sends events to the inbox. Events with the same source, type and subject keep their order; others may not. */
+/**
+ * Sends events to the inbox. The copies of one event form a group, so that the embedded queue delivers the first copy
+ * first, and the event's place in the order of acceptance is that of the first.
+ */
 export async function enqueueEvents(queue: QueuePort, events: readonly SourceEvent[]): Promise<void> {
-  const messages = events.map((event) => ({
-    group: `${event.source} ${event.type} ${event.subject ?? ""}`,
-    body: JSON.stringify(event),
-  }));
+  const messages = events.map((event) => ({ group: eventKey(event), body: JSON.stringify(event) }));
   for (const batch of inBatches(messages)) await queue.send("inbox", batch);
 }
 

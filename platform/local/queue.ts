@@ -70,7 +70,7 @@ export class LocalQueue implements QueuePort {
     const rows = this.#db
       .sql("SELECT seq, queue, lane, receives FROM messages WHERE seq > ? ORDER BY seq")
       .all(this.#readUpTo) as unknown as Row[];
-    for (const { queue, lane, ...message } of rows) this.#lanes(queue).add(groupIn(queue, lane, message.seq), message);
+    for (const { queue, lane, ...message } of rows) this.#lanes(queue).add(lane, message);
     this.#readUpTo = rows.at(-1)?.seq ?? this.#readUpTo;
   }
 
@@ -117,7 +117,7 @@ export class LocalQueue implements QueuePort {
     for (const [i, { lane }] of messages.entries()) {
       const seq = seqs[i];
       if (!seq) continue;
-      this.#lanes(queue).add(groupIn(queue, lane, seq), { seq, receives: 0 });
+      this.#lanes(queue).add(lane, { seq, receives: 0 });
       if (seq === this.#readUpTo + 1) this.#readUpTo = seq;
     }
   }
@@ -274,14 +274,6 @@ export class LocalQueue implements QueuePort {
     for (const lanes of this.#queues.values()) lanes.wake();
     await Promise.all([...this.#moves.values()].map(({ ended }) => ended));
   }
-}
-
-/**
- * Returns the group in which a message waits. Each message of the inbox is a group of its own, so that the inbox delivers
- * in the order of acceptance and no message waits for another.
- */
-function groupIn(queue: QueueName, lane: string, seq: number): string {
-  return queue === "inbox" ? String(seq) : lane;
 }
 
 function deadLetterOf(queue: QueueName): QueueName {

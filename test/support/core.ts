@@ -9,7 +9,7 @@ import { runMaintenance } from "../../bridge/maintenance/run-maintenance.ts";
 import { readSheets } from "../../bridge/mapping/sheet-file.ts";
 import { type SheetSet, sheetSet } from "../../bridge/mapping/sheet-set.ts";
 import { Catalog, type Connector, connectorId, type Http } from "../../bridge/model/connector.ts";
-import type { SourceEvent } from "../../bridge/model/event.ts";
+import { eventKey, parseEvent, type SourceEvent } from "../../bridge/model/event.ts";
 import { isClosed, type LedgerEntry } from "../../bridge/model/ledger-entry.ts";
 import { delivered, type Outcome } from "../../bridge/model/outcome.ts";
 import type { Packet } from "../../bridge/model/packet.ts";
@@ -208,7 +208,7 @@ function stepsOf(
           typeof event === "string"
             ? event
             : JSON.stringify({ source: "hms.policy", type: "policy.per_diem.updated", ...event });
-        await engine.queue.send("inbox", [{ group: engine.random.id(), body }]);
+        await engine.queue.send("inbox", [{ group: groupOf(body) ?? engine.random.id(), body }]);
       }
     },
     async map(by = engine) {
@@ -253,6 +253,12 @@ function stepsOf(
     },
   };
   return steps;
+}
+
+/** Returns the group in which the bridge would send an event to the inbox, or `undefined` for another body. */
+function groupOf(body: string): string | undefined {
+  const parsed = parseEvent(body);
+  return parsed.kind === "event" ? eventKey(parsed.event) : undefined;
 }
 
 /** Creates the shortcuts with which tests read the engine's state. */

@@ -34,8 +34,6 @@ export interface Kind {
   /** An operator's work after all faults, when the bridge is at rest, such as the discard of a held packet. */
   finally?(engine: Engine): Promise<void>;
   readonly expected: Expectation;
-  /** A violation that the kind is known to have, with its cause. */
-  readonly known?: { readonly pattern: RegExp; readonly cause: string };
 }
 
 /**

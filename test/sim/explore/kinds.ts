@@ -141,11 +141,6 @@ export const pairs: readonly Kind[] = [
     { end: { a: 2 } },
     {
       repeats: 1,
-      known: {
-        pattern: /^ends as \{"a":1\} instead of|^a went back from 2 to 1$/,
-        cause:
-          "While the first message of an event is still being mapped, another worker records its repeat, whose place in the order of acceptance is later.",
-      },
       workers: [
         ["map", "map", "lane"],
         ["map", "lane"],
