@@ -12,6 +12,7 @@ import type { Put, Stored } from "../ports/store.ts";
 import { replacePacket } from "../recording/replace-packet.ts";
 import { createPacketRecord } from "../recording/transitions.ts";
 import { recordKey } from "../values/record-key.ts";
+import { isAhead } from "../values/stored-time.ts";
 import { type AcquirePermit, type CallBatcher, createCallBatcher } from "./call-batcher.ts";
 import { healthOf, isDown } from "./circuit-breaker.ts";
 import { readNewerValues } from "./newer-values.ts";
@@ -218,7 +219,8 @@ async function processPacket(lane: LaneContext, loaded: LoadedPacket, receiveCou
   const { packet, progress } = stored.value;
   const { clock } = engine;
   if (isClosed(progress.status) || progress.status === "HELD") return done;
-  if (progress.lease && progress.lease.until > clock.now()) return delayFor(progress.lease.until - clock.now());
+  const { lease } = progress;
+  if (lease && isAhead(lease.until, clock.now(), engine.times.leaseMs)) return delayFor(lease.until - clock.now());
   // An expired lease means that its owner ended without releasing it, perhaps after the target had accepted the packet.
   const inDoubt = progress.lease !== undefined;
 

@@ -68,7 +68,9 @@ export async function settle(engine: Engine, loaded: LoadedPacket, attempt: Atte
     if (!current || isClosed(current.value.progress.status) || current.value.progress.status === "HELD") return done;
     const { lease } = current.value.progress;
     const takenOver = lease !== undefined && lease.owner !== attempt.owner;
-    if (takenOver && outcome.kind !== "delivered") return delayFor(Math.max(0, lease.until - engine.clock.now()));
+    if (takenOver && outcome.kind !== "delivered") {
+      return delayFor(Math.min(engine.times.leaseMs, Math.max(0, lease.until - engine.clock.now())));
+    }
     stored = current;
     ({ shadow, lane } = await readTargetState(engine, current.value.packet));
   }

@@ -6,6 +6,7 @@ import { type Connector, connectorId, type NotPolled, type Polled } from "../mod
 import { stopReason } from "../model/target-health.ts";
 import { errorName } from "../observability/log.ts";
 import { enqueueEvents } from "../recording/enqueue.ts";
+import { isPast } from "../values/stored-time.ts";
 import { inboundEvent } from "./receive-webhook.ts";
 
 /**
@@ -70,8 +71,9 @@ async function isDue(engine: Engine, id: string): Promise<boolean> {
   let due = false;
   await changeHealth(engine, id, (health, now) => {
     // Half a tick early counts as due, because the next tick would miss the time by more.
-    const at = (health.polledAt ?? 0) + engine.times.pollMs - engine.times.tickMs / 2;
-    due = stopReason(health) === undefined && now >= at;
+    due =
+      stopReason(health) === undefined &&
+      isPast(health.polledAt ?? 0, now, engine.times.pollMs - engine.times.tickMs / 2);
     return due ? { ...health, polledAt: now } : health;
   });
   return due;

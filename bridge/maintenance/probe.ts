@@ -4,6 +4,7 @@ import { withinDeadline } from "../delivery/deadline.ts";
 import type { Engine } from "../engine.ts";
 import { type Connector, connectorId } from "../model/connector.ts";
 import type { Health } from "../model/target-health.ts";
+import { isPast } from "../values/stored-time.ts";
 
 /** Probes a target if it is down, has recent failures or has packets in its outbox, and if its next probe is due. */
 export async function probeWhenDue(engine: Engine, connector: Connector): Promise<void> {
@@ -12,8 +13,8 @@ export async function probeWhenDue(engine: Engine, connector: Connector): Promis
   const health = (await engine.store.read("health", [id]))[0]?.value ?? healthOf(now);
   const suspect = isDown(health) || health.strikes.length > 0 || (await engine.queue.depth(`outbox:${id}`)).waiting > 0;
   // Half a tick early counts as due, because the next tick would miss the time by more.
-  const dueAt = (health.probedAt ?? 0) + engine.times.probeMs - engine.times.tickMs / 2;
-  if (!suspect || now < dueAt) return;
+  const isDue = isPast(health.probedAt ?? 0, now, engine.times.probeMs - engine.times.tickMs / 2);
+  if (!suspect || !isDue) return;
   await probe(engine, connector);
 }
 

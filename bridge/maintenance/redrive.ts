@@ -3,6 +3,7 @@ import { checkAddress } from "../delivery/target-address.ts";
 import type { Engine } from "../engine.ts";
 import { type Connector, connectorId } from "../model/connector.ts";
 import { type Health, stopReason } from "../model/target-health.ts";
+import { isAhead } from "../values/stored-time.ts";
 
 /** Maximum messages per second that SQS moves out of a dead-letter queue. Source: `StartMessageMoveTask`. */
 const maxRedrivePerSecond = 500;
@@ -43,7 +44,7 @@ export async function redriveWhenDue(engine: Engine, connector: Connector): Prom
     }));
     return;
   }
-  if (now < health.redriveAt) return;
+  if (isAhead(health.redriveAt, now, times.redriveMaxMs)) return;
   await move(engine, connector, firstPerSecond);
   const gap = Math.min(times.redriveMaxMs, (health.redriveGapMs ?? times.redriveMs / 2) * 2);
   await changeHealth(engine, id, (before) => ({ ...before, redriveAt: now + gap, redriveGapMs: gap }));

@@ -6,6 +6,7 @@ import type { PacketRecord } from "../model/packet-record.ts";
 import type { RetentionState } from "../ports/records.ts";
 import type { Put, Stored, StorePort } from "../ports/store.ts";
 import { inWrites, weigh } from "../recording/transaction-size.ts";
+import { isPast } from "../values/stored-time.ts";
 
 /** Interval between two runs. If a run leaves expired records unscanned, the next one follows at once. */
 const roundMs = 3_600_000;
@@ -53,7 +54,7 @@ export async function purgeExpired(engine: Engine): Promise<void> {
   const [stored] = await store.read("erasing", [erasingId]);
   const state: RetentionState = stored?.value ?? { at: 0, after: {}, left: { packet: [], event: [] } };
   const now = clock.now();
-  if (now - state.at < roundMs) return;
+  if (!isPast(state.at, now, roundMs)) return;
 
   const before = now - times.retentionMs;
   const packets = await eraseRound(engine, packetErasable, state, before);

@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { changeHealth } from "../../../bridge/delivery/circuit-breaker.ts";
+import { changeHealth, markDown } from "../../../bridge/delivery/circuit-breaker.ts";
 import type { Engine } from "../../../bridge/engine.ts";
 import { runJobs, startJob } from "../../../bridge/jobs/job-runner.ts";
 import { probe } from "../../../bridge/maintenance/probe.ts";
 import { runMaintenance } from "../../../bridge/maintenance/run-maintenance.ts";
 import { retry } from "../../../bridge/model/outcome.ts";
+import type { PacketRecord } from "../../../bridge/model/packet-record.ts";
 import type { QueuePort } from "../../../bridge/ports/queue.ts";
 import { aCore, type Core, fakeTarget, invariantViolations, onePerDiem } from "../../support/core.ts";
 
@@ -586,3 +587,44 @@ function dead(engine: Engine): QueuePort {
     holds: (...args) => queue.holds(...args),
   };
 }
+
+describe("a time stored while the clock was a year ahead", () => {
+  it("stops no delivery, probe or redrive", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+    const now = core.clock.now();
+    await core.emit({ id: "1", subject: "a", data: { new_rate: 1 } });
+    await core.map();
+    core.clock.set(now + 365 * 86_400_000);
+    target.awake = false;
+    target.behave = () => retry("the connection was refused", { mayHaveLanded: false });
+    await changeHealth(core.engine, target.id, markDown);
+    await core.deliverBatch(target);
+    await runMaintenance(core.engine);
+    core.clock.set(now);
+    target.awake = true;
+    target.behave = (packet) => target.take(packet);
+
+    await core.clock.advance(60_000);
+    await core.rest(300_000);
+
+    expect(target.state.get("a")).toEqual({ dailyRate: 1 });
+  });
+
+  it("lets an interrupted attempt continue at once", async () => {
+    const target = fakeTarget();
+    await using core = await aCore({ targets: [target] });
+    await core.emit({ id: "1", subject: "a", data: { new_rate: 1 } });
+    await core.map();
+    const { packet } = await core.only();
+    const [stored] = await core.engine.store.read("packet", [packet.id]);
+    const lease = { owner: "gone", until: core.clock.now() + 365 * 86_400_000, shadow: 0 };
+    const value = { ...stored, progress: { ...stored?.value.progress, lease } };
+    const record = { ...stored?.value, progress: value.progress } as PacketRecord;
+    await core.engine.store.write([{ kind: "packet", id: packet.id, value: record, etag: 1 }]);
+
+    await core.run();
+
+    expect(target.state.get("a")).toEqual({ dailyRate: 1 });
+  });
+});
