@@ -1,12 +1,12 @@
 import { Command } from "commander";
-import * as z from "zod";
+import type * as z from "zod";
 import { inWords } from "../bridge/observability/describe.ts";
 import { declarationJsonSchema } from "../connectors/protocols/declarative/declaration-file.ts";
-import { confirmAnswer, connectorView, pauseAnswer } from "../ops/connectors.ts";
+import { confirmAnswer, connectorList, type connectorView, pauseAnswer } from "../ops/connectors.ts";
 import { type OpsOptions, opsCommand, withOps } from "./api-client.ts";
 import { connectorSecret } from "./connector-secret.ts";
 import { newConnector } from "./new-connector.ts";
-import { printJson, table } from "./output.ts";
+import { plural, printJson, table } from "./output.ts";
 import { askReason } from "./prompt.ts";
 
 interface PauseOptions extends OpsOptions {
@@ -29,7 +29,7 @@ export function connectors(): Command {
     .addCommand(schema())
     .action(async (options: OpsOptions) => {
       await withOps(options, { work: false, sheets: "if good" }, async (client) => {
-        const { items } = await client.get("/api/connectors", z.object({ items: z.array(connectorView) }));
+        const { items, missing = [] } = await client.get("/api/connectors", connectorList);
         if (options.json) return printJson(items.map(({ id, ...view }) => ({ connector: id, ...view })));
         const head = ["CONNECTOR", "HEALTH", "LANE", "OUTBOX", "HELD", "LAG P95", "WINDOW", "ORDER", "CONFIGURED"];
         console.log(table(head, items.map(cells)));
@@ -37,6 +37,7 @@ export function connectors(): Command {
           if (pause) console.log(`${id} was paused by ${pause.actor}: ${pause.why}`);
           if (moved) console.log(movedText(id, moved.why));
         }
+        for (const { id, waiting, held } of missing) console.log(missingText(id, waiting, held));
       });
     });
 }
@@ -69,6 +70,14 @@ function movedText(id: string, why: string): string {
     `${id} sends nothing: ${why}`,
     `  another system, which gets everything again: bridge shadow forget ${id}`,
     `  the same system under a new address: bridge connectors confirm ${id}`,
+  ].join("\n");
+}
+
+function missingText(id: string, waiting: number, held: number): string {
+  return [
+    `${id} is not installed any more; ${plural(waiting, "packet")} of it wait, ${held} are held`,
+    "  to send them: install the connector again and restart the bridge",
+    `  to drop them: bridge discard --all --connector ${id}`,
   ].join("\n");
 }
 

@@ -81,6 +81,7 @@ const stepRules: Readonly<Record<string, StepRule>> = {
   "sequence-restarted": { level: "WARN" },
   "order-mixed": { level: "WARN" },
   "sent-late": { level: "WARN" },
+  "connector-missing": { level: "WARN" },
   "ledger-tampered": { level: "ERROR", metrics: { LedgerTampered: 1 } },
   "sheets-not-asked": { level: "WARN" },
   "sheets-refused": { level: "ERROR" },

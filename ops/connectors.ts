@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { healthOf, isDown } from "../bridge/delivery/circuit-breaker.ts";
 import type { Engine } from "../bridge/engine.ts";
+import { isKnownConnector, missingConnectors } from "../bridge/maintenance/missing-connectors.ts";
 import { type Connector, connectorId } from "../bridge/model/connector.ts";
 import { stopReason } from "../bridge/model/target-health.ts";
 import { confirmAddress, pause, redriveNow, resume } from "../bridge/operations/connector-operations.ts";
@@ -51,6 +52,14 @@ export const connectorView = z
   })
   .meta({ id: "Connector" });
 
+export const connectorList = z.object({
+  items: z.array(connectorView),
+  missing: z
+    .array(z.object({ id: z.string(), waiting: z.int(), held: z.int() }))
+    .optional()
+    .describe("Connectors that are not installed any more, with the packets that wait for them and those held."),
+});
+
 const params = z.strictObject({ id: name });
 const maxHeldScanned = 1_000;
 const defaultWindowMs = 60_000;
@@ -60,10 +69,17 @@ const listConnectors = endpoint({
   path: "/api/connectors",
   id: "listConnectors",
   summary: "Lists connectors with their health, consistency window, lag, waiting packets and held packets",
-  answer: z.object({ items: z.array(connectorView) }),
+  answer: connectorList,
   async run({ ops }) {
     const held = await heldBy(ops.engine);
-    return { items: await Promise.all(ops.engine.catalog.ids.map((id) => viewOf(ops, id, held))) };
+    const [items, known] = await Promise.all([
+      Promise.all(ops.engine.catalog.ids.map((id) => viewOf(ops, id, held))),
+      missingConnectors(ops.engine),
+    ]);
+    const missing = known
+      .map((one) => ({ ...one, held: held.get(one.id) ?? 0 }))
+      .filter(({ waiting, held: kept }) => waiting + kept > 0);
+    return { items, ...(missing.length > 0 && { missing }) };
   },
 });
 
@@ -217,6 +233,12 @@ export function findConnector({ catalog }: Engine, reference: string): Connector
 export function findConnectorId(engine: Engine, reference: string): string | ApiProblem {
   const found = findConnector(engine, reference);
   return found instanceof ApiProblem ? found : connectorId(found);
+}
+
+/** Like `findConnectorId`, but also finds a connector that is not installed any more, by its id. */
+export async function findPacketsConnector(engine: Engine, reference: string): Promise<string | ApiProblem> {
+  const found = findConnectorId(engine, reference);
+  return found instanceof ApiProblem && (await isKnownConnector(engine, reference)) ? reference : found;
 }
 
 async function heldBy({ store }: Engine): Promise<ReadonlyMap<string, number>> {

@@ -7,7 +7,7 @@ import { previewReplay } from "../bridge/jobs/replay.ts";
 import type { BulkRequest, JobWork, ReplayRequest } from "../bridge/model/job.ts";
 import { FileError } from "../bridge/ports/files.ts";
 import { BridgeError, InvalidRequestError } from "../bridge/values/bridge-error.ts";
-import { findConnectorId } from "./connectors.ts";
+import { findConnectorId, findPacketsConnector } from "./connectors.ts";
 import { endpoint } from "./endpoint.ts";
 import { ApiProblem } from "./problem.ts";
 import {
@@ -209,7 +209,7 @@ const startBulk = endpoint({
   problems: ["missing", "unavailable"],
   async run({ ops: { engine }, body, actor }) {
     const { act, filter, sheet, reason, perSecond, dryRun } = body;
-    const connector = filter.connector === undefined ? undefined : findConnectorId(engine, filter.connector);
+    const connector = filter.connector === undefined ? undefined : await findPacketsConnector(engine, filter.connector);
     if (connector instanceof ApiProblem) return connector;
     const request: BulkRequest = { act, sheet, reason, filter: { ...filter, connector } };
     if (!dryRun) return start(engine, { kind: "bulk", request }, actor, perSecond);

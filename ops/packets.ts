@@ -11,7 +11,7 @@ import type { Actor } from "../bridge/operations/operator.ts";
 import type { OperationResult } from "../bridge/operations/packet-operation.ts";
 import type { Stored } from "../bridge/ports/store.ts";
 import { isJsonObject, type Json, type JsonObject } from "../bridge/values/json.ts";
-import { findConnectorId } from "./connectors.ts";
+import { findPacketsConnector } from "./connectors.ts";
 import { endpoint } from "./endpoint.ts";
 import { ApiProblem } from "./problem.ts";
 import {
@@ -64,7 +64,7 @@ const listPackets = endpoint({
   problems: ["missing"],
   async run({ ops: { engine }, query }) {
     const { status, order, connector, after, ...filter } = query;
-    const id = connector === undefined ? undefined : findConnectorId(engine, connector);
+    const id = connector === undefined ? undefined : await findPacketsConnector(engine, connector);
     if (id instanceof ApiProblem) return id;
     const page = await engine.store.packets({
       ...filter,

@@ -2,6 +2,7 @@ import { changeHealth } from "../delivery/circuit-breaker.ts";
 import type { Engine } from "../engine.ts";
 import { resumeUnsent } from "../intake/accept.ts";
 import { pagesOf } from "../values/pagination.ts";
+import { checkMissingConnectors } from "./missing-connectors.ts";
 import { requeueLost } from "./put-back.ts";
 import { purgeExpired } from "./retention.ts";
 import { runAll } from "./run-all.ts";
@@ -17,13 +18,14 @@ const defaultWindowMs = 60_000;
 
 /**
  * Compares the store with the queues and repairs what a crash left inconsistent: events whose packets are not all
- * recorded, and packets that are in no queue. Also logs late packets and erases expired payloads.
+ * recorded, and packets that are in no queue. Also logs late packets and missing connectors, and erases expired payloads.
  */
 export async function runWatchdog(engine: Engine): Promise<void> {
   const { ids } = engine.catalog;
   await runAll(engine, [
     resumeUnsent(engine),
     purgeExpired(engine),
+    checkMissingConnectors(engine),
     ...ids.map((id) => requeueLost(engine, id)),
     ...ids.map((id) => checkWindow(engine, id)),
   ]);

@@ -23,6 +23,8 @@ export interface Health {
   /** Time of the next redrive of the outbox (ms since the epoch), and the gap before it. */
   readonly redriveAt?: number;
   readonly redriveGapMs?: number;
+  /** Time since which the connector is not installed although packets wait for it, in ms since the epoch. */
+  readonly missingSince?: number;
   /** End of the last redrive that ran to its end, in ms since the epoch. */
   readonly redrivenAt?: number;
   /** Start of the current breach of the consistency window, in ms since the epoch. */

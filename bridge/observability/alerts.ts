@@ -15,6 +15,7 @@ export interface Alert {
     | "sync.sequence.restarted"
     | "sync.order.mixed"
     | "sync.packet.late"
+    | "sync.connector.missing"
     | "sync.ledger.tampered";
   /** The connector, event or ledger chain that the alert is about. */
   readonly subject: string;
@@ -39,6 +40,7 @@ const types = new Map<string, Alert["type"]>(
     "sequence-restarted": "sync.sequence.restarted",
     "order-mixed": "sync.order.mixed",
     "sent-late": "sync.packet.late",
+    "connector-missing": "sync.connector.missing",
     "ledger-tampered": "sync.ledger.tampered",
   }),
 );

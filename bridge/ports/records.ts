@@ -19,6 +19,11 @@ export interface Cursor {
   readonly position: string;
 }
 
+/** Ids of all connectors that have been installed with this store. */
+export interface KnownConnectors {
+  readonly ids: readonly string[];
+}
+
 /** Confirmed restarts of a source's sequence, in ms since the epoch, in order. */
 export interface SequenceOrder {
   readonly restarts: readonly number[];
@@ -60,4 +65,5 @@ export interface Records {
   erasing: RetentionState;
   sequence: SequenceOrder;
   lane: LaneProgress;
+  connectors: KnownConnectors;
 }

@@ -346,6 +346,7 @@ const alertTexts: Readonly<Record<string, string>> = {
   "sync.sequence.restarted": "got a sequence that started again",
   "sync.order.mixed": "got changes with and without a sequence or time",
   "sync.packet.late": "got a packet out of order",
+  "sync.connector.missing": "is no longer installed, and packets wait for it",
   "sync.ledger.tampered": "was tampered with",
 };
 

@@ -695,6 +695,7 @@ function puts(): { [K in Put["kind"]]: Extract<Put, { kind: K }> } {
     sheet: { kind: "sheet", id: "same", value: { name: "s", document }, etag: 0 },
     erasing: { kind: "erasing", id: "same", value: { at: 1, after: {}, left: { packet: [], event: [] } }, etag: 0 },
     memory: { kind: "memory", id: "same", value: { value: 7 }, etag: 0 },
+    connectors: { kind: "connectors", id: "same", value: { ids: ["Fake@v1"] }, etag: 0 },
     sequence: { kind: "sequence", id: "same", value: { restarts: [1] }, etag: 0 },
     lane: { kind: "lane", id: "same", value: { accepted: 1, sequences: { s: { sequence: 2 } } }, etag: 0 },
     job: { kind: "job", id: "same", value: aJob("same"), etag: 0 },
