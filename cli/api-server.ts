@@ -40,7 +40,10 @@ export function localOps(engine: LocalEngine): OpsContext {
     engine,
     host: "local",
     version: packageJson.version,
-    evidence: engine.sealing?.evidence(),
+    // Read for each request: the first seal creates the key.
+    get evidence() {
+      return engine.sealing?.evidence();
+    },
     alerts: engine.alerts,
     probe: (connector) => probe(engine, connector),
     async readiness(connector) {
