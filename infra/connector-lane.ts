@@ -1,4 +1,4 @@
-import { ArnFormat, Duration, NestedStack, Stack } from "aws-cdk-lib";
+import { ArnFormat, NestedStack, Stack } from "aws-cdk-lib";
 import type { Role } from "aws-cdk-lib/aws-iam";
 import { type IFunction, RecursiveLoop } from "aws-cdk-lib/aws-lambda";
 import { SqsEventSource } from "aws-cdk-lib/aws-lambda-event-sources";
@@ -6,7 +6,6 @@ import type { ITopic } from "aws-cdk-lib/aws-sns";
 import type { IQueue, Queue } from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
 import { type Connector, connectorId, type S3Place } from "../bridge/model/connector.ts";
-import { readTimes } from "../bridge/model/timings.ts";
 import type { ConnectorFile } from "../connectors/protocols/load-connectors.ts";
 import { batchSize, shareOf } from "../functions/concurrency.ts";
 import type { ConnectorEnvironment } from "../functions/env.ts";
@@ -64,8 +63,6 @@ export class Lane extends Construct {
       key,
       name: queueNameOf(deployment, `lane:${connectorName}`),
       deadLetters: outbox,
-      // A packet of a strict lane waits for earlier events anyway. Without the delay, it would be received in vain.
-      ...(connector.order === "strict" && { delay: Duration.millis(readTimes().strictSettleMs) }),
     });
 
     const environment: ConnectorEnvironment = { ...pathEnvironment(this, shared), CONFIG: JSON.stringify(config) };

@@ -13,8 +13,6 @@ export interface QueuePlan {
   readonly key: IKey;
   /** Dead-letter queue for messages received too often. Absent for a dead-letter queue. */
   readonly deadLetters?: Queue;
-  /** Time for which a message is invisible after it was sent. Default: 0. */
-  readonly delay?: Duration;
   /** True to retain the queue when its stack is deleted, because it may hold messages that are in no table yet. */
   readonly kept?: boolean;
 }
@@ -25,11 +23,7 @@ export interface QueuePlan {
  * A FIFO queue uses high throughput mode, in which order and deduplication are per message group, so that lanes do not
  * block each other.
  */
-export function pathQueue(
-  scope: Construct,
-  id: string,
-  { name, key, deadLetters, delay, kept = false }: QueuePlan,
-): Queue {
+export function pathQueue(scope: Construct, id: string, { name, key, deadLetters, kept = false }: QueuePlan): Queue {
   if (name.length > maxNameLength) {
     throw new Error(
       `the queue name ${name} has more than ${maxNameLength} characters; give the connector a shorter name`,
@@ -48,7 +42,6 @@ export function pathQueue(
       deduplicationScope: DeduplicationScope.MESSAGE_GROUP,
       fifoThroughputLimit: FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
     }),
-    ...(delay && { deliveryDelay: delay }),
     ...(deadLetters && { deadLetterQueue: { queue: deadLetters, maxReceiveCount: maxReceives } }),
   });
 }

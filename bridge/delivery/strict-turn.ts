@@ -5,14 +5,15 @@ import { headOf, isLate, placesRead } from "../model/lane.ts";
 import type { Reservation, Stored } from "../ports/store.ts";
 import { wakeLaneHead } from "../recording/enqueue.ts";
 import { writeTransition } from "../recording/write-transition.ts";
+import { isAhead } from "../values/stored-time.ts";
 import { conflict, delayFor, done, type PacketResult } from "./packet-result.ts";
 import { holdUnsent } from "./settle.ts";
 import type { LoadedPacket } from "./shadow-store.ts";
 
 /** Events whose packets for a connector may not be recorded yet. */
 export interface EarlierEvents {
-  /** All events accepted before this position have been processed. */
-  readonly processedUpTo: number;
+  /** All events accepted before this position have been processed. Undefined if the inbox cannot tell, as on AWS. */
+  readonly processedUpTo: number | undefined;
   /** The earliest accepted event that is not fully expanded. */
   readonly reservation: Reservation | undefined;
 }
@@ -58,7 +59,8 @@ export async function awaitTurn(
     if (progress.tries === 0) engine.log({ step: "sent-late", packet: packet.id, connector: packet.connector });
   }
   const { accepted } = packet.version;
-  if (earlier && accepted > earlier.processedUpTo) return waitForInbox(engine, stored, receiveCount);
+  const wait = earlier && (await waitForInbox(engine, stored, earlier, receiveCount));
+  if (wait) return wait;
   const { reservation } = earlier ?? {};
   if (reservation && reservation.accepted < accepted) return waitForEvent(engine, stored, reservation.event);
   const head = headOf(await engine.store.lanePlaces(packet.lane, placesRead));
@@ -75,7 +77,28 @@ function isOvertaken({ stored, lane }: LoadedPacket): boolean {
   return lane !== undefined && !replayOf && !replaces && !job && isLate(version, lane.value);
 }
 
-async function waitForInbox(engine: Engine, stored: Stored<"packet">, receiveCount: number): Promise<PacketResult> {
+/**
+ * Lets a packet wait until all events accepted before its own have been processed. An inbox that cannot tell has processed
+ * them, in all likelihood, `strictSettleMs` after the packet was recorded.
+ *
+ * The time of recording is used, and not of acceptance, because it is from a clock like the one it is compared with.
+ *
+ * @returns `undefined` if the packet need not wait
+ */
+async function waitForInbox(
+  engine: Engine,
+  stored: Stored<"packet">,
+  { processedUpTo }: EarlierEvents,
+  receiveCount: number,
+): Promise<PacketResult | undefined> {
+  const { clock, times } = engine;
+  const { packet, recordedAt } = stored.value;
+  if (processedUpTo === undefined) {
+    const now = clock.now();
+    const settledAt = recordedAt + times.strictSettleMs;
+    return isAhead(settledAt, now, times.strictSettleMs) ? delayFor(settledAt - now) : undefined;
+  }
+  if (packet.version.accepted <= processedUpTo) return undefined;
   if (receiveCount <= maxWaits) return delayFor(Math.min(longestWaitMs, firstWaitMs * 2 ** (receiveCount - 1)));
   // The watchdog wakes the lane later.
   return wait(engine, stored, "inbox", "behind an earlier event, which is still in the inbox");

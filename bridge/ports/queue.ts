@@ -76,10 +76,10 @@ export interface QueuePort {
   stopMove(from: DeadLetters): Promise<void>;
   isMoving(from: DeadLetters): Promise<boolean>;
   /**
-   * Returns a position in the order of acceptance. All messages of the inbox before it have been processed, as far as the
-   * queue can know.
+   * Returns a position in the order of acceptance, before which all messages of the inbox have been processed. `undefined`
+   * if the inbox cannot be searched, as on AWS.
    */
-  processedUpTo(): Promise<number>;
+  processedUpTo(): Promise<number | undefined>;
   /** Returns the arrivals of events that are recorded now without having been in the inbox, in their order. */
   stamp(count: number): Promise<readonly Required<Arrival>[]>;
 }

@@ -12,7 +12,6 @@ import {
   StartMessageMoveTaskCommand,
 } from "@aws-sdk/client-sqs";
 import type { Arrival } from "../../bridge/model/acceptance.ts";
-import { readTimes } from "../../bridge/model/timings.ts";
 import type { Clock } from "../../bridge/ports/clock.ts";
 import {
   type DeadLetters,
@@ -23,8 +22,6 @@ import {
   type QueuePort,
 } from "../../bridge/ports/queue.ts";
 import { queueNameOf } from "./names.ts";
-
-const { strictSettleMs } = readTimes();
 
 /** Longest delay of a message: 12 hours. Source: `ChangeMessageVisibility`. */
 const longestDelaySeconds = 43_200;
@@ -176,9 +173,8 @@ export class AwsQueue implements QueuePort {
     return isRunning(await this.#task(from));
   }
 
-  /** The inbox is a standard queue and cannot be searched. Most messages are processed within `strictSettleMs`. */
-  async processedUpTo(): Promise<number> {
-    return (this.#options.clock.now() - strictSettleMs) * 1_000;
+  async processedUpTo(): Promise<undefined> {
+    return undefined;
   }
 
   async stamp(count: number): Promise<Required<Arrival>[]> {

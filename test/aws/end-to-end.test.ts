@@ -21,6 +21,7 @@ import { startJob } from "../../bridge/jobs/job-runner.ts";
 import { verifyLedger } from "../../bridge/ledger/verify.ts";
 import { eventKey, type SourceEvent } from "../../bridge/model/event.ts";
 import type { LedgerEntry } from "../../bridge/model/ledger-entry.ts";
+import type { QueueName } from "../../bridge/ports/queue.ts";
 import { listConnectorFiles } from "../../connectors/protocols/load-connectors.ts";
 import { projectRoot } from "../../infra/bundle.ts";
 import { deployable } from "../../infra/connector-config.ts";
@@ -745,16 +746,44 @@ describe("deployed bridge", () => {
     expect(hr.received.length + payroll.received.length + gis.received.length).toBe(calls);
   });
 
-  it("expands a roster of 1,100 employees in chunks into a packet per employee with hours", async () => {
+  it("puts packets back whose messages were deleted from their queues", async () => {
+    const lost = [
+      { connector: "WorkForceNow@v1", change: aPolicy("hr_lost", 3), isSent: () => idsAtHr("hr_lost").length > 0 },
+      {
+        connector: "JournalConnector@v1",
+        change: aGrade("emp-lost", 3),
+        isSent: () => bodiesAt(journal).some((body) => body.subject_ref === "emp-lost"),
+      },
+    ] as const;
+    for (const { connector } of lost) await setPaused(connector, true);
+    await publish(...lost.map(({ change }) => change));
+    for (const { connector, change, isSent } of lost) {
+      await eventually(async () => (await bridge.packetsOf(change))[0]?.progress.place === "outbox");
+      await deleteMessages(`outbox:${connector}`);
+      await setPaused(connector, false);
+      await makeOld(change);
+      await bridge.invoke("watchdog");
+      await eventually(isSent);
+    }
+    await atRest(...lost.map(({ change }) => change));
+  });
+
+  it("expands a roster of 1,100 employees in chunks, each lane of a strict target before later events", async () => {
     const employees = Array.from({ length: 1_100 }, (_, i) => ({
       number: `staff_${i}`,
       ...(i % 100 === 0 && { hours: 4 }),
+      ...(i === 1_050 && { grade: 7 }),
     }));
     const roster = anEvent("roster.published", { employees });
+    const promotion = aGrade("staff_1050", 8);
 
     await publish(roster);
-    await eventually(async () => (await bridge.packetsOf(roster)).length === 11, 250);
-    await atRest(roster);
+    await eventually(async () => (await eventOf(roster)) !== undefined);
+    await publish(promotion);
+    await eventually(async () => (await bridge.packetsOf(roster)).length === 12, 250);
+    await atRest(roster, promotion);
+
+    expect(bodiesAt(journal).slice(-2)).toEqual([{ grade: 7 }, { subject_ref: "staff_1050", grade: 8 }]);
 
     expect(idsAtHr("staff_").toSorted()).toEqual(
       employees.flatMap(({ number, hours }) => (hours ? [number] : [])).toSorted(),
@@ -982,6 +1011,30 @@ const outagePackets = 60;
 
 function probeOf(connector: string): string {
   return `${connector.replace("@", "-")}-probe`;
+}
+
+async function setPaused(connector: string, paused: boolean): Promise<void> {
+  await changeHealth(bridge.engine, connector, (health) => ({ ...health, paused }));
+}
+
+async function deleteMessages(queue: QueueName): Promise<void> {
+  const messages = await bridge.engine.queue.receive(queue, { max: 10, visibilityMs: aMinuteMs, waitMs: 0 });
+  expect(messages.length).toBeGreaterThan(0);
+  await bridge.engine.queue.remove(
+    queue,
+    messages.map(({ receipt }) => receipt),
+  );
+}
+
+/** Lets an event's packets look as if they had been enqueued some minutes ago. */
+async function makeOld(event: SourceEvent): Promise<void> {
+  for (const { packet } of await bridge.packetsOf(event)) {
+    const [stored] = await bridge.engine.store.read("packet", [packet.id]);
+    if (!stored) throw new Error(`${packet.id} is not recorded`);
+    const { progress, ...record } = stored.value;
+    const value = { ...record, progress: { ...progress, putAt: Date.now() - 5 * aMinuteMs } };
+    await bridge.engine.store.write([{ kind: "packet", id: packet.id, value, etag: stored.etag }]);
+  }
 }
 
 /** Makes a probe due by resetting the time of the previous one in the target's record. */

@@ -52,6 +52,12 @@ targets:
     key: number
     map:
       hours: flex_time
+  journal:
+    connector: JournalConnector
+    for_each: data.employees
+    key: number
+    map:
+      grade: grade
 `,
   "mappings/telework_roster.yaml": `# An approval for many is a packet a line of its roster.
 source_event: TeleworkApproved

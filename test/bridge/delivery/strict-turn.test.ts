@@ -141,6 +141,28 @@ describe("a strict lane", () => {
     expect(sent(target)).toEqual([1, 2]);
   });
 
+  it("waits until 2 s after a packet was recorded if the inbox cannot be searched, whatever clock stamped its event", async () => {
+    const target = fakeTarget({ order: "strict" });
+    await using core = await aCore({ targets: [target], sheets });
+    const { queue } = core.engine;
+    Object.assign(queue, { processedUpTo: async () => undefined });
+    // The queue stamps with a clock that is a minute ahead of that of the functions.
+    core.clock.set(core.clock.now() + 60_000);
+    await core.emit(change({ id: "1", v: 1 }));
+    core.clock.set(core.clock.now() - 60_000);
+    await core.map();
+
+    await core.deliverBatch(target);
+    await core.clock.advance(1_999);
+    await core.deliverBatch(target);
+    expect(sent(target)).toEqual([]);
+    expect((await queue.depth("lane:Fake@v1")).inFlight).toBe(1);
+
+    await core.clock.advance(1);
+    await core.deliverBatch(target);
+    expect(sent(target)).toEqual([1]);
+  });
+
   it("loses no packet while an earlier event stays in the inbox for long", async () => {
     const target = fakeTarget({ order: "strict" });
     await using core = await aCore({ targets: [target], sheets });
