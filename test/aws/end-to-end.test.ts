@@ -13,7 +13,7 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { CreateBucketCommand, PutBucketVersioningCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { CreateSecretCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { GetParameterCommand, SSMClient } from "@aws-sdk/client-ssm";
-import { DeleteCommand, DynamoDBDocumentClient } from "@aws-sdk/lib-dynamodb";
+import { DeleteCommand, DynamoDBDocumentClient, UpdateCommand } from "@aws-sdk/lib-dynamodb";
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { changeHealth } from "../../bridge/delivery/circuit-breaker.ts";
@@ -29,6 +29,8 @@ import { readSettings } from "../../infra/settings.ts";
 import { readAppConfigTargets } from "../../platform/aws/appconfig-targets.ts";
 import { openLedgerCopy, openLedgerSeals } from "../../platform/aws/ledger-seals.ts";
 import { ledgerObjects } from "../../platform/aws/names.ts";
+import { keyOf } from "../../platform/aws/partiql.ts";
+import { pad } from "../../platform/aws/sharded-index.ts";
 import { openDeployedApi } from "../../platform/aws/signed-fetch.ts";
 import { bridgeAs, bridge as cli, longRunning } from "../support/serve.ts";
 import { type TargetServer, taken, targetServer } from "../support/target-server.ts";
@@ -170,6 +172,23 @@ const idsAtHr = (prefix: string) =>
 const eventOf = async (event: SourceEvent) => (await bridge.engine.store.read("event", [eventKey(event)]))[0]?.value;
 
 describe("deployed bridge", () => {
+  it.each(["GISTableConnector@v1", "JournalConnector@v1"])(
+    "redrives messages that SQS itself moved to the outbox of %s although its target is up",
+    async (connector) => {
+      // First, because a probe records the health only of a target that no delivery has recorded yet.
+      const { queue } = bridge.engine;
+      const stranger = JSON.stringify({ id: "pkt-aaaaaaaaaaaaaaaa", shadow: "none" });
+      await queue.send(`outbox:${connector}`, [{ group: "g", dedup: "d", body: stranger }]);
+
+      await bridge.invoke(probeOf(connector));
+      await changeHealth(bridge.engine, connector, (health) => ({ ...health, redriveAt: 0 }));
+      await bridge.invoke(probeOf(connector));
+
+      await eventually(async () => (await queue.depth(`outbox:${connector}`)).waiting === 0);
+      await eventually(bridge.isQuiet);
+    },
+  );
+
   it("delivers only the mapped field of a raise to payroll and GIS with the committed per-diem sheet", async () => {
     const raise = aRate(62, 68);
 
@@ -280,22 +299,6 @@ describe("deployed bridge", () => {
       expect(seen.at(-1)).toBe(4);
     }
   });
-
-  it.each(["GISTableConnector@v1", "JournalConnector@v1"])(
-    "redrives messages that SQS itself moved to the outbox of %s although its target is up",
-    async (connector) => {
-      const { queue } = bridge.engine;
-      const stranger = JSON.stringify({ id: "pkt-aaaaaaaaaaaaaaaa", shadow: "none" });
-      await queue.send(`outbox:${connector}`, [{ group: "g", dedup: "d", body: stranger }]);
-
-      await bridge.invoke(probeOf(connector));
-      await changeHealth(bridge.engine, connector, (health) => ({ ...health, redriveAt: 0 }));
-      await bridge.invoke(probeOf(connector));
-
-      await eventually(async () => (await queue.depth(`outbox:${connector}`)).waiting === 0);
-      await eventually(bridge.isQuiet);
-    },
-  );
 
   it("keeps the order of a strict lane during target errors, and authenticates with the connector's secret", async () => {
     const [first, second, third] = [7, 8, 9].map((grade) => aGrade("emp-1", grade)) as [
@@ -758,7 +761,7 @@ describe("deployed bridge", () => {
     for (const { connector } of lost) await setPaused(connector, true);
     await publish(...lost.map(({ change }) => change));
     for (const { connector, change, isSent } of lost) {
-      await eventually(async () => (await bridge.packetsOf(change))[0]?.progress.place === "outbox");
+      await eventually(async () => (await bridge.engine.queue.depth(`outbox:${connector}`)).waiting > 0);
       await deleteMessages(`outbox:${connector}`);
       await setPaused(connector, false);
       await makeOld(change);
@@ -1019,21 +1022,28 @@ async function setPaused(connector: string, paused: boolean): Promise<void> {
 
 async function deleteMessages(queue: QueueName): Promise<void> {
   const messages = await bridge.engine.queue.receive(queue, { max: 10, visibilityMs: aMinuteMs, waitMs: 0 });
-  expect(messages.length).toBeGreaterThan(0);
   await bridge.engine.queue.remove(
     queue,
     messages.map(({ receipt }) => receipt),
   );
 }
 
-/** Lets an event's packets look as if they had been enqueued some minutes ago. */
+/** Lets an event's packets look as if they had been recorded and enqueued some minutes ago. */
 async function makeOld(event: SourceEvent): Promise<void> {
+  const at = Date.now() - 5 * aMinuteMs;
   for (const { packet } of await bridge.packetsOf(event)) {
     const [stored] = await bridge.engine.store.read("packet", [packet.id]);
     if (!stored) throw new Error(`${packet.id} is not recorded`);
-    const { progress, ...record } = stored.value;
-    const value = { ...record, progress: { ...progress, putAt: Date.now() - 5 * aMinuteMs } };
+    const value = { ...stored.value, progress: { ...stored.value.progress, putAt: at } };
     await bridge.engine.store.write([{ kind: "packet", id: packet.id, value, etag: stored.etag }]);
+    await DynamoDBDocumentClient.from(new DynamoDBClient()).send(
+      new UpdateCommand({
+        TableName: stage.parameters["packets-table"],
+        Key: keyOf("packet", packet.id),
+        UpdateExpression: "SET waitingAt = :at",
+        ExpressionAttributeValues: { ":at": `${pad(at)}#${packet.id}` },
+      }),
+    );
   }
 }
 
