@@ -33,7 +33,7 @@ import { rememberAddress } from "./target-address.ts";
 /** One connector at work in one process. */
 export interface ConnectorWorker {
   readonly connector: Connector;
-  /** Owner of the leases; unique per process. */
+  /** Beginning of the owners of the leases; unique per process. */
   readonly owner: string;
   readonly acquire: AcquirePermit;
   /** Latest time at which a send may start, in ms since the epoch: for Lambda, the deadline minus a margin. */
@@ -63,6 +63,11 @@ interface BatchContext {
 interface LaneContext extends BatchContext {
   /** Returns true if a send may still start. Called before each send. */
   readonly maySend: () => boolean;
+}
+
+/** The lane's context with the owner of the leases that the delivery of one message takes. */
+interface MessageContext extends LaneContext {
+  readonly owner: string;
 }
 
 /**
@@ -198,12 +203,13 @@ async function deliverMessage(lane: LaneContext, message: Message, isFirst: bool
   // A record without a shadow whose key has another spelling needs a read of its own.
   const isComplete = known?.shadow !== undefined || recordKey(packet.entity) === packet.entity;
   let state = known && isComplete ? known : await readTargetState(engine, packet);
+  const owner = `${worker.owner}.${engine.random.id()}`;
   for (;;) {
-    const result = await processPacket(lane, { stored, ...state, health }, message.receiveCount);
+    const result = await processPacket({ ...lane, owner }, { stored, ...state, health }, message.receiveCount);
     if (result.kind !== "conflict") return result;
     [stored] = await engine.store.read("packet", [ref.id]);
     if (!stored) return done;
-    stored = inCurrentForm(engine, stored);
+    stored = withoutLeaseOf(owner, inCurrentForm(engine, stored));
     state = await readTargetState(engine, stored.value.packet);
   }
 }
@@ -213,7 +219,16 @@ function inCurrentForm(engine: Engine, stored: Stored<"packet">): Stored<"packet
   return packet === stored.value.packet ? stored : { ...stored, value: { ...stored.value, packet } };
 }
 
-async function processPacket(lane: LaneContext, loaded: LoadedPacket, receiveCount: number): Promise<PacketResult> {
+/**
+ * Removes the lease of an owner that has not sent anything, from a packet that was read after a conflict: the claim was
+ * written although its answer was a conflict.
+ */
+function withoutLeaseOf(owner: string, stored: Stored<"packet">): Stored<"packet"> {
+  const { lease, ...progress } = stored.value.progress;
+  return lease?.owner === owner ? { ...stored, value: { ...stored.value, progress } } : stored;
+}
+
+async function processPacket(lane: MessageContext, loaded: LoadedPacket, receiveCount: number): Promise<PacketResult> {
   const { engine, worker } = lane;
   const { stored, shadow, health } = loaded;
   const { packet, progress } = stored.value;
@@ -228,9 +243,9 @@ async function processPacket(lane: LaneContext, loaded: LoadedPacket, receiveCou
     const outcome = unknown(
       "an attempt was interrupted; the packet may have reached the target, which cannot detect duplicates",
     );
-    const { connector, owner } = worker;
+    const { connector } = worker;
     const { action } = packet;
-    return settle(engine, loaded, { connector, owner, outcome, roundTripMs: 0, inDoubt, action });
+    return settle(engine, loaded, { connector, owner: lane.owner, outcome, roundTripMs: 0, inDoubt, action });
   }
   if (inDoubt && packet.order === "latest" && progress.lease?.shadow !== (shadow?.etag ?? 0)) {
     return resendWithNewKey(engine, stored);
@@ -252,7 +267,7 @@ async function processPacket(lane: LaneContext, loaded: LoadedPacket, receiveCou
 }
 
 /** Sends the part of a packet that the target does not hold yet, or closes or holds the packet. */
-async function sendWhatIsLeft(lane: LaneContext, loaded: LoadedPacket): Promise<PacketResult> {
+async function sendWhatIsLeft(lane: MessageContext, loaded: LoadedPacket): Promise<PacketResult> {
   const { engine } = lane;
   const { packet } = loaded.stored.value;
   const left = reconcileWith(engine, loaded);
@@ -325,21 +340,21 @@ interface PacketToSend {
 
 /** Leases the packet, sends its remaining fields and records the outcome. */
 async function claimAndSend(
-  lane: LaneContext,
+  lane: MessageContext,
   loaded: LoadedPacket,
   { packet: toSend, place }: PacketToSend,
 ): Promise<PacketResult> {
-  const { engine, worker, batcher, maySend } = lane;
+  const { engine, worker, owner, batcher, maySend } = lane;
   const { stored, shadow } = loaded;
   const { clock, times } = engine;
   if (!maySend()) return delayFor(0);
   const newLease = () => ({
-    owner: worker.owner,
+    owner,
     until: clock.now() + times.leaseMs,
     ...(toSend.order === "latest" && { shadow: shadow?.etag ?? 0 }),
   });
   const claimed = claim(stored.value.progress, newLease());
-  let leased = await writeProgress(engine, stored, claimed);
+  let leased = await writeClaim(engine, stored, claimed);
   if (!leased) return conflict;
 
   const slot = await batcher.acquire();
@@ -359,7 +374,7 @@ async function claimAndSend(
   } finally {
     slot.release();
   }
-  const { connector, owner } = worker;
+  const { connector } = worker;
   const roundTripMs = clock.now() - startedAt;
   const inDoubt = stored.value.progress.lease !== undefined;
   const isClearing = toSend.action !== stored.value.packet.action;
@@ -380,6 +395,27 @@ async function writeProgress(
   const value = { ...record, progress };
   const put: Put = { kind: "packet", id: record.packet.id, value, etag };
   return (await engine.store.write([put])) === "written" ? { value, etag: etag + 1 } : undefined;
+}
+
+/**
+ * Writes a claim. If the store fails, the claim may have been written nevertheless, and would later look as if a send had
+ * begun; so the packet is read once more.
+ *
+ * @throws the store's error if the claim was not written, or cannot be read either
+ */
+async function writeClaim(
+  engine: Engine,
+  stored: Stored<"packet">,
+  claimed: Progress & { readonly lease: Lease },
+): Promise<Stored<"packet"> | undefined> {
+  try {
+    return await writeProgress(engine, stored, claimed);
+  } catch (error) {
+    const [current] = await engine.store.read("packet", [stored.value.packet.id]);
+    const isOwn = current?.etag === stored.etag + 1 && current.value.progress.lease?.owner === claimed.lease.owner;
+    if (!isOwn) throw error;
+    return { value: { ...stored.value, progress: claimed }, etag: current.etag };
+  }
 }
 
 type Lease = NonNullable<Progress["lease"]>;

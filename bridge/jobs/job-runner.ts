@@ -6,6 +6,7 @@ import { errorName } from "../observability/log.ts";
 import { FileError } from "../ports/files.ts";
 import type { QueueName } from "../ports/queue.ts";
 import type { Stored } from "../ports/store.ts";
+import { canonicalJson } from "../values/canonical-json.ts";
 import { isAhead } from "../values/stored-time.ts";
 import { backfillPage } from "./backfill.ts";
 import { bulkPage } from "./bulk-operation.ts";
@@ -42,9 +43,18 @@ export async function startJob(engine: Engine, plan: JobPlan): Promise<Job> {
     const startedAt = engine.clock.now();
     const initial = { status: "RUNNING", startedAt, looked: 0, made: 0, failures: 0 } as const;
     const job: Job = { id, ...limitWindow(plan, startedAt + 1), ...initial };
-    // A conflict means that another process recorded a job in the same microsecond.
     if ((await engine.store.write([{ kind: "job", id, value: job, etag: 0 }])) === "written") return job;
+    // Either another process recorded a job in the same microsecond, or this job was recorded although the answer was a
+    // conflict, and a process may already be running it.
+    const [stored] = await engine.store.read("job", [id]);
+    if (stored && isSameRequest(stored.value, job)) return stored.value;
   }
+}
+
+function isSameRequest(a: Job, b: Job): boolean {
+  const requestOf = ({ kind, request, actor, startedAt, perSecond }: Job) =>
+    canonicalJson(JSON.parse(JSON.stringify({ kind, request, actor, startedAt, perSecond })));
+  return requestOf(a) === requestOf(b);
 }
 
 /** Limits the job's time window to what was recorded before it started, so that it does not process its own packets. */

@@ -33,9 +33,11 @@ import type {
   StorePort,
   Tally,
 } from "../../bridge/ports/store.ts";
+import { withoutMark, writeConfirmed } from "../../bridge/recording/read-back.ts";
 import { checkWeight } from "../../bridge/recording/transaction-size.ts";
 import { batchesOf } from "../../bridge/values/batched.ts";
 import { BridgeError } from "../../bridge/values/bridge-error.ts";
+import { systemRandom } from "../clock.ts";
 import { packetIndexes } from "./names.ts";
 import {
   eventPosition,
@@ -50,6 +52,7 @@ import {
   putStatements,
   recordForm,
   reservedKey,
+  type Statement,
   unsentKey,
 } from "./partiql.ts";
 import { pad, readIndex } from "./sharded-index.ts";
@@ -91,6 +94,10 @@ export class AwsStore implements StorePort {
   }
 
   async read<K extends Kind>(kind: K, ids: readonly string[]): Promise<(Stored<K> | undefined)[]> {
+    return (await this.#readMarked(kind, ids)).map((stored) => stored && unmarked(kind, stored));
+  }
+
+  async #readMarked<K extends Kind>(kind: K, ids: readonly string[]): Promise<(Stored<K> | undefined)[]> {
     const keys = ids.map((id) => keyOf(kind, id));
     const items = await this.#getWhole(keys);
     return keys.map((key) => {
@@ -134,13 +141,24 @@ export class AwsStore implements StorePort {
     return found;
   }
 
+  /**
+   * A statement alone is not idempotent, so it is read back if the answer is `conflict`. A transaction needs no reading
+   * back: the SDK sends the same token with each repetition, and DynamoDB repeats its first answer.
+   */
   async write(puts: readonly Put[], entries: readonly LedgerEntry[] = []): Promise<"written" | "conflict"> {
-    const { packetsTable, ledgerTable } = this.#options;
     checkWeight(puts, entries);
-    return this.#writer.write([
+    const statements = this.#statementsOf(puts, entries);
+    if (statements.length > 1) return this.#writer.write(statements);
+    const write = async (marked: readonly Put[]) => this.#writer.write(this.#statementsOf(marked, entries));
+    return writeConfirmed({ read: (kind, ids) => this.#readMarked(kind, ids), write }, systemRandom, puts, entries);
+  }
+
+  #statementsOf(puts: readonly Put[], entries: readonly LedgerEntry[]): Statement[] {
+    const { packetsTable, ledgerTable } = this.#options;
+    return [
       ...puts.flatMap((put) => putStatements(packetsTable, put)),
       ...entries.map((entry) => ledgerStatement(ledgerTable, entry)),
-    ]);
+    ];
   }
 
   async packets(query: PacketQuery): Promise<Page<PacketRecord>> {
@@ -324,7 +342,7 @@ export class AwsStore implements StorePort {
     const newestFirst = { ...partitionOf(this.#options.packetsTable, jobsKey), ScanIndexForward: false };
     const jobs: Stored<"job">[] = [];
     for await (const item of this.#queryAll(newestFirst)) {
-      const stored = storedIn("job", item);
+      const stored = unmarked("job", storedIn("job", item));
       if (!running || stored.value.status === "RUNNING") jobs.push(stored);
       if (jobs.length === limit) break;
     }
@@ -405,6 +423,10 @@ function storedIn<K extends Kind>(kind: K, item: Item): Stored<K> {
     );
   }
   return { value: valueIn(kind, item) as Records[K], etag: item.etag as number };
+}
+
+function unmarked<K extends Kind>(kind: K, { value, etag }: Stored<K>): Stored<K> {
+  return { value: withoutMark(kind, value), etag };
 }
 
 function valueIn(kind: Kind, { value, body, progress, recordedAt }: Item): Records[Kind] {
