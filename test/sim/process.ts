@@ -3,7 +3,9 @@ import { Catalog, type Connector, type Context } from "../../bridge/model/connec
 import type { Outcome } from "../../bridge/model/outcome.ts";
 import type { Packet } from "../../bridge/model/packet.ts";
 import type { FilesPort } from "../../bridge/ports/files.ts";
-import type { Put } from "../../bridge/ports/store.ts";
+import type { Put, StorePort } from "../../bridge/ports/store.ts";
+import { writeConfirmed } from "../../bridge/recording/read-back.ts";
+import { withWrite } from "../support/lost-answers.ts";
 
 /** Crash of a process at its n-th call of a port or target, before or after the call's effect. */
 export interface Crash {
@@ -31,6 +33,8 @@ export class Process {
   calls = 0;
   /** The last time stamp it received. µs */
   stamp = 0;
+  /** Number of marks it has made. */
+  marks = 0;
   crashed = false;
   /** Time before which none of its calls runs, as if the machine had been suspended. ms */
   frozenUntil = 0;
@@ -83,7 +87,7 @@ export function engineOf(engine: Engine, process: Process, environment: Environm
       after: (ms, call) => engine.clock.after(ms, () => process.crashed || call()),
       sleep: (ms, signal) => engine.clock.sleep(ms, signal),
     },
-    store: scheduled("store", engine.store),
+    store: confirmed(scheduled("store", engine.store), () => `${process.name}.${process.began}.${process.marks++}`),
     queue: scheduled("queue", engine.queue),
     secrets: scheduled("secrets", {
       get: async (connector: string) => environment.secret(connector),
@@ -103,6 +107,11 @@ export function engineOf(engine: Engine, process: Process, environment: Environm
     return called;
   });
   return { ...wrapped, catalog: new Catalog(connectors) };
+}
+
+/** Returns a store that reads a write back if it is answered as a conflict, as the store on AWS does. */
+function confirmed(store: StorePort, mark: () => string): StorePort {
+  return withWrite(store, (puts, entries) => writeConfirmed(store, { id: mark }, puts, entries));
 }
 
 /** Creates the file port of one process. The scheduler runs each call. */

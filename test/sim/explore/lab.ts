@@ -18,6 +18,13 @@ import { doWork, type Step } from "./worker.ts";
 /** Calls whose answers can be lost after their effect. */
 const losable = /^send |\.(write|send|receive|remove|delay|startMove|stopMove)$/;
 
+type AnswerFault = "its answer is lost" | "is answered as a conflict";
+
+function faultOf(step: Step): AnswerFault | undefined {
+  if (step.endsWith("!")) return "its answer is lost";
+  return step.endsWith("?") ? "is answered as a conflict" : undefined;
+}
+
 const noFiles: FilesPort = {
   find: () => Promise.reject(new Error("no kind reads files")),
   // biome-ignore lint/correctness/useYield: it never yields
@@ -171,6 +178,7 @@ export class Lab implements Environment {
       runs.push(name);
       faults.push(`${name}+`);
       if (losable.test(call.name)) faults.push(`${name}!`);
+      if (call.name === "store.write") faults.push(`${name}?`);
     }
     return { runs, faults };
   }
@@ -197,7 +205,7 @@ export class Lab implements Environment {
       this.#crash(worker);
     } else {
       this.#remove(call);
-      await this.#run(worker, call, step.endsWith("!"));
+      await this.#run(worker, call, faultOf(step));
     }
     await this.#settle();
   }
@@ -209,14 +217,15 @@ export class Lab implements Environment {
     this.#begin(worker);
   }
 
-  async #run(worker: Worker, call: PendingCall, isLost: boolean): Promise<void> {
+  async #run(worker: Worker, call: PendingCall, fault: AnswerFault | undefined): Promise<void> {
     let outcome: Result["outcome"] = await call.run().then(
       (value) => ({ value }),
       (error: Error) => ({ error }),
     );
     const conflict = "value" in outcome && outcome.value === "conflict" ? " → conflict" : "";
-    this.trace.push(`${worker.name} ${call.name}${conflict}${isLost ? " → its answer is lost" : ""}`);
-    if (isLost) outcome = call.name.startsWith("send ") ? { value: lostAnswer } : { error: new Error("answer lost") };
+    this.trace.push(`${worker.name} ${call.name}${conflict}${fault ? ` → ${fault}` : ""}`);
+    if (fault === "is answered as a conflict") outcome = { value: "conflict" };
+    else if (fault) outcome = call.name.startsWith("send ") ? { value: lostAnswer } : { error: new Error(fault) };
     const elapsed = this.clock.elapsed();
     worker.results.push({ name: call.name, elapsed, outcome });
     const text = "error" in outcome ? String(outcome.error) : outcome.value;

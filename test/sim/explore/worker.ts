@@ -9,10 +9,11 @@ import type { Work } from "./kind.ts";
 import { acknowledge } from "./observed-queue.ts";
 
 /**
- * One step of a schedule. `A` and `B` run the next call of a worker; `A!` runs it and loses its answer; `A+` ends the
- * worker before the call and begins it again; `+36s` advances the clock while a worker waits at its call.
+ * One step of a schedule. `A` and `B` run the next call of a worker; `A!` runs it and loses its answer; `A?` runs it and
+ * answers that it was a conflict; `A+` ends the worker before the call and begins it again; `+36s` advances the clock while
+ * a worker waits at its call.
  */
-export type Step = `${"A" | "B"}${"" | "!" | "+"}` | `+${number}s`;
+export type Step = `${"A" | "B"}${"" | "!" | "?" | "+"}` | `+${number}s`;
 
 /** Advances of the clock while a worker waits: past a lease, and past the visibility of a message. s */
 export const advances = [36, 181] as const;
