@@ -176,6 +176,39 @@ async function acceptIncoming(
   incoming: readonly IncomingEvent[],
 ): Promise<Map<IncomingEvent, unknown>> {
   const failures = new Map<IncomingEvent, unknown>();
+  const failedKeys = new Map<string, unknown>();
+  for (const copies of inRounds(incoming)) {
+    // The place of an event is that of its first copy, so no later copy may be recorded in its stead.
+    for (const event of copies) if (failedKeys.has(event.key)) failures.set(event, failedKeys.get(event.key));
+    const left = copies.filter(({ key }) => !failedKeys.has(key));
+    for (const [event, error] of await acceptDistinct(engine, left)) {
+      failures.set(event, error);
+      // An event that waits for the compliance engine is recorded.
+      if (!(error instanceof ComplianceUnavailableError)) failedKeys.set(event.key, error);
+    }
+  }
+  return failures;
+}
+
+/** Splits events into rounds, in order, so that each round has at most one copy of an event. */
+function inRounds(incoming: readonly IncomingEvent[]): IncomingEvent[][] {
+  const rounds: IncomingEvent[][] = [];
+  const copies = new Map<string, number>();
+  for (const event of incoming) {
+    const round = copies.get(event.key) ?? 0;
+    copies.set(event.key, round + 1);
+    rounds[round] ??= [];
+    rounds[round]?.push(event);
+  }
+  return rounds;
+}
+
+/** Accepts events of which no two have the same key. */
+async function acceptDistinct(
+  engine: Engine,
+  incoming: readonly IncomingEvent[],
+): Promise<Map<IncomingEvent, unknown>> {
+  const failures = new Map<IncomingEvent, unknown>();
   const attempt = async <T>(events: readonly IncomingEvent[], work: () => Promise<T>): Promise<T | undefined> => {
     try {
       return await work();
@@ -227,12 +260,7 @@ async function enqueueOutputs(engine: Engine, events: readonly RecordedEvent[]):
  * rejected.
  */
 async function writeTogether(engine: Engine, plans: readonly PlannedEventWrite[]): Promise<Set<PlannedEventWrite>> {
-  // DynamoDB rejects a transaction that contains the same item twice, and does not report a conflict.
-  const isFirst = (planned: PlannedEventWrite, i: number) => plans.findIndex(({ key }) => key === planned.key) === i;
-  const groups = [
-    ...inWrites(plans.filter(isFirst), ({ weight }) => weight),
-    ...plans.filter((planned, i) => !isFirst(planned, i)).map((planned) => [planned]),
-  ];
+  const groups = inWrites(plans, ({ weight }) => weight);
   const written = await Promise.all(groups.map((group) => writePlanned(engine, group)));
   return new Set(groups.filter((_, i) => written[i] === "written").flat());
 }

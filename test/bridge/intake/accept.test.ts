@@ -5,6 +5,11 @@ import { accept, resumeUnsent } from "../../../bridge/intake/accept.ts";
 import { eventKey } from "../../../bridge/model/event.ts";
 import { aCore, type Core, fakeTarget, invariantViolations, onePerDiem } from "../../support/core.ts";
 import { crashAfter } from "../../support/crash-after.ts";
+import { withWrite } from "../../support/lost-answers.ts";
+
+async function placeOf({ engine }: Core, key = ""): Promise<number | undefined> {
+  return (await engine.store.read("event", [key]))[0]?.value.accepted;
+}
 
 const roster = `
 source_event: roster
@@ -108,6 +113,37 @@ describe("accept", () => {
     expect(
       (await core.steps(eventKey({ source: "hms.policy", id: "1" }))).filter((step) => step === "DUPLICATE"),
     ).toHaveLength(9);
+  });
+
+  it("gives an event the place of its first copy, even if another event of its batch is recorded already", async () => {
+    await using core = await aCore();
+    await core.emit({ id: "known", data: { new_rate: 1 } });
+    await core.map();
+    await core.emit({ id: "known", data: { new_rate: 1 } }, ...Array(3).fill({ id: "1", data: { new_rate: 2 } }));
+    const messages = await core.engine.queue.receive("inbox", { max: 10, visibilityMs: 1_000, waitMs: 0 });
+
+    await accept(core.engine, messages);
+
+    expect(await placeOf(core, messages[1]?.group)).toBe(messages[1]?.stamp);
+    expect((await core.engine.store.tally()).events).toMatchObject({ EXPANDED: 2, duplicates: 3 });
+  });
+
+  it("records no later copy of an event in place of a first one that failed", async () => {
+    await using core = await aCore();
+    await core.emit(...Array(2).fill({ id: "1", data: { new_rate: 2 } }));
+    const messages = await core.engine.queue.receive("inbox", { max: 10, visibilityMs: 1_000, waitMs: 0 });
+    const store = withWrite(core.engine.store, async (puts, entries) => {
+      const isFirst = puts.some(({ kind, value }) => kind === "event" && value.message === messages[0]?.id);
+      if (isFirst) throw new Error("throttled");
+      return core.engine.store.write(puts, entries);
+    });
+
+    const dispositions = await accept({ ...core.engine, store }, messages);
+
+    expect(dispositions.map(({ kind }) => kind)).toEqual(["delay", "delay"]);
+    await accept(core.engine, messages);
+    expect(await placeOf(core, messages[0]?.group)).toBe(messages[0]?.stamp);
+    expect((await core.engine.store.tally()).events).toMatchObject({ EXPANDED: 1, duplicates: 1 });
   });
 
   it("counts a duplicate once, even if its message is redelivered", async () => {
