@@ -352,6 +352,7 @@ async function claimAndSend(
     owner,
     until: clock.now() + times.leaseMs,
     ...(toSend.order === "latest" && { shadow: shadow?.etag ?? 0 }),
+    ...(place !== undefined && { place }),
   });
   const claimed = claim(stored.value.progress, newLease());
   let leased = await writeClaim(engine, stored, claimed);

@@ -98,9 +98,7 @@ export function putsAfterDelivery(
 ): Put[] {
   const { packet } = stored.value;
   if (packet.order === "strict") {
-    if (sending?.place === undefined) return [];
-    const value = afterSending(packet.version, sending.place, lane?.value);
-    return [{ kind: "lane", id: packet.lane, value, etag: lane?.etag ?? 0 }];
+    return sending?.place === undefined ? [] : [lanePut(packet, sending.place, lane)];
   }
   const after = afterDelivery(packet, shadow?.value ?? emptyShadow, shadowKeyOf(engine, health), sending?.action);
   return [shadowPut(packet, after, shadow)];
@@ -113,10 +111,13 @@ export function putsAfterNothingSent(engine: Engine, { stored, shadow, health }:
   return updated && updated !== shadow.value ? [shadowPut(packet, updated, shadow)] : [];
 }
 
-/** Returns the put that records that a packet may or may not have landed. */
-export function putsAfterDoubt(engine: Engine, { stored, shadow, health }: LoadedPacket): Put[] {
-  const { packet } = stored.value;
-  if (packet.order === "strict") return [];
+/**
+ * Returns the put that records that a packet may or may not have landed. In a strict lane, an older packet that arrives
+ * later is then late.
+ */
+export function putsAfterDoubt(engine: Engine, { stored, shadow, lane, health }: LoadedPacket): Put[] {
+  const { packet, progress } = stored.value;
+  if (packet.order === "strict") return [lanePut(packet, progress.lease?.place ?? packet.version.accepted, lane)];
   return [shadowPut(packet, afterDoubt(packet, shadow?.value ?? emptyShadow, shadowKeyOf(engine, health)), shadow)];
 }
 
@@ -124,6 +125,10 @@ export function putsAfterDoubt(engine: Engine, { stored, shadow, health }: Loade
 export function putsAfterRefusal({ stored, shadow }: LoadedPacket): Put[] {
   const { packet } = stored.value;
   return shadow ? [shadowPut(packet, afterRefusal(packet, shadow.value), shadow)] : [];
+}
+
+function lanePut({ lane: id, version }: Packet, place: number, lane: LoadedPacket["lane"]): Put {
+  return { kind: "lane", id, value: afterSending(version, place, lane?.value), etag: lane?.etag ?? 0 };
 }
 
 function shadowPut(packet: Packet, value: Shadow, shadow: KnownShadow): Put {

@@ -1,7 +1,8 @@
 // Decides if a packet of a strict connector may be sent now.
 import type { Engine } from "../engine.ts";
 import type { Connector } from "../model/connector.ts";
-import { headOf, isLate, placesRead } from "../model/lane.ts";
+import { headOf, isLate, type LanePlace, placesRead } from "../model/lane.ts";
+import type { Packet } from "../model/packet.ts";
 import type { Reservation, Stored } from "../ports/store.ts";
 import { wakeLaneHead } from "../recording/enqueue.ts";
 import { writeTransition } from "../recording/write-transition.ts";
@@ -53,19 +54,37 @@ export async function awaitTurn(
 ): Promise<Turn> {
   const { stored } = loaded;
   const { packet, progress } = stored.value;
-  // An attempt that was interrupted had its turn.
-  if (progress.lease === undefined && isOvertaken(loaded)) {
+  const { accepted } = packet.version;
+  // An attempt that was interrupted had its turn, and may have reached the target.
+  if (progress.lease) return { kind: "turn", place: progress.lease.place ?? accepted };
+  if (isOvertaken(loaded)) {
     if (connector.late !== "send") return holdUnsent(engine, loaded, { code: "late", reason: lateReason });
     if (progress.tries === 0) engine.log({ step: "sent-late", packet: packet.id, connector: packet.connector });
   }
-  const { accepted } = packet.version;
   const wait = earlier && (await waitForInbox(engine, stored, earlier, receiveCount));
   if (wait) return wait;
   const { reservation } = earlier ?? {};
   if (reservation && reservation.accepted < accepted) return waitForEvent(engine, stored, reservation.event);
-  const head = headOf(await engine.store.lanePlaces(packet.lane, placesRead));
-  if (!head || head.id === packet.id) return { kind: "turn", place: head?.accepted ?? accepted };
-  return waitBehind(engine, stored, head.id);
+  const places = await engine.store.lanePlaces(packet.lane, placesRead);
+  const head = headOf(places);
+  if (head && head.id !== packet.id) return waitBehind(engine, stored, head.id);
+  const begun = await findBegun(engine, packet, places);
+  return begun ? waitBehind(engine, stored, begun) : { kind: "turn", place: head?.accepted ?? accepted };
+}
+
+/**
+ * Returns the packet, if any, of which the lane's head would take the place by its sequence, but of which an attempt has
+ * begun. It stays before the head, which is then late.
+ */
+async function findBegun({ store }: Engine, head: Packet, places: readonly LanePlace[]): Promise<string | undefined> {
+  const passed = places.filter(({ id, accepted }) => id !== head.id && accepted < head.version.accepted);
+  const sequenced = passed.filter(({ source, sequence }) => source === head.version.source && sequence !== undefined);
+  if (sequenced.length === 0) return undefined;
+  const packets = await store.read(
+    "packet",
+    sequenced.map(({ id }) => id),
+  );
+  return packets.find((stored) => stored?.value.progress.lease)?.value.packet.id;
 }
 
 const lateReason =

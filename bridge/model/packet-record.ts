@@ -25,9 +25,14 @@ export interface Progress {
    * Lease of the current attempt. If it has expired but was not released, a send may have begun.
    *
    * `shadow`: etag of the packet's shadow when the lease was taken. If the etag has changed since, another packet was
-   * sent to the same record meanwhile.
+   * sent to the same record meanwhile. `place`: the place that a packet of a strict lane takes.
    */
-  readonly lease?: { readonly owner: string; readonly until: number; readonly shadow?: number };
+  readonly lease?: {
+    readonly owner: string;
+    readonly until: number;
+    readonly shadow?: number;
+    readonly place?: number;
+  };
   /** Start of the consistency window, in ms since the epoch: when the packet was recorded or last released. */
   readonly queuedAt: number;
   readonly nextTryAt?: number;

@@ -308,7 +308,8 @@ describe("deployed bridge", () => {
     ];
     let refusals = 2;
     journal.answer = (request, response) => {
-      if (refusals-- > 0) response.writeHead(503).end();
+      // Nothing else says that the target did not act on the request.
+      if (refusals-- > 0) response.writeHead(429).end();
       else taken(request, response);
     };
 

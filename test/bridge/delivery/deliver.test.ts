@@ -651,7 +651,7 @@ describe("deliver", () => {
       expect(target.calls.map(({ entity }) => entity)).toEqual(["a", "a", "b"]);
     });
 
-    it("holds a packet that may have landed even if an older one arrives meanwhile", async () => {
+    it("holds a packet that may have landed, and an older one that arrives meanwhile as late", async () => {
       const target = fakeTarget({ order: "strict", idempotent: false });
       await using core = await aCore({ targets: [target], sheets: { s: strictSheet } });
       await core.emit({ id: "5", subject: "j", sequence: 5, data: { new_rate: 5 } });
@@ -662,8 +662,13 @@ describe("deliver", () => {
 
       await core.rest();
 
-      expect(target.calls.filter(({ fields }) => fields.rate === 5)).toHaveLength(1);
-      expect((await core.packets()).map(({ progress }) => progress.status).sort()).toEqual(["HELD", "SENT"]);
+      expect(target.calls.map(({ fields }) => fields.rate)).toEqual([5]);
+      expect(
+        (await core.packets()).map(({ packet, progress: { status, late } }) => [packet.fields.rate, status, late]),
+      ).toEqual([
+        [5, "HELD", undefined],
+        [3, "HELD", true],
+      ]);
     });
   });
 });

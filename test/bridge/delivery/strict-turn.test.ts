@@ -5,6 +5,7 @@ import { runMaintenance } from "../../../bridge/maintenance/run-maintenance.ts";
 import { retry } from "../../../bridge/model/outcome.ts";
 import { release } from "../../../bridge/operations/release.ts";
 import { aCore, type Core, type FakeTarget, fakeTarget } from "../../support/core.ts";
+import { withWrite } from "../../support/lost-answers.ts";
 
 const by = { actor: "jo", reason: "it may go now" };
 
@@ -182,6 +183,64 @@ describe("a strict lane", () => {
     await core.engine.queue.delay("inbox", [{ receipt: first?.receipt as string, ms: 0 }]);
     await core.rest();
     expect(sent(target)).toEqual([1, 2]);
+  });
+});
+
+describe("a packet of a strict lane that may have reached the target", () => {
+  it("goes before an older one that arrives later, which is late", async () => {
+    const target = fakeTarget({ order: "strict" });
+    await using core = await aCore({ targets: [target], sheets });
+    target.behave = (packet, call) =>
+      call === 1 && target.take(packet) ? retry("the connection was reset") : target.take(packet);
+    await core.emit(change({ id: "2", v: 2, sequence: 2 }));
+    await core.run();
+
+    await core.emit(change({ id: "1", v: 1, sequence: 1 }));
+    await core.rest();
+
+    expect(sent(target)).toEqual([2, 2]);
+    expect(await statuses(core)).toEqual([
+      [2, "SENT"],
+      [1, "HELD"],
+    ]);
+  });
+
+  it("goes before an older one even if its attempt was interrupted", async () => {
+    const target = fakeTarget({ order: "strict" });
+    await using core = await aCore({ targets: [target], sheets });
+    await core.emit(change({ id: "2", v: 2, sequence: 2 }));
+    await core.map();
+    // The claim is written, and nothing after it.
+    let writes = 0;
+    const store = withWrite(core.engine.store, async (puts, entries) => {
+      if (++writes > 1) throw new Error("the process ended");
+      return core.engine.store.write(puts, entries);
+    });
+    await core.deliverBatch(target, { ...core.engine, store });
+    expect(sent(target)).toEqual([2]);
+
+    await core.emit(change({ id: "1", v: 1, sequence: 1 }));
+    await core.rest();
+
+    expect(sent(target)).toEqual([2, 2]);
+    expect(await statuses(core)).toEqual([
+      [2, "SENT"],
+      [1, "HELD"],
+    ]);
+  });
+
+  it("is overtaken by an older one if it certainly did not", async () => {
+    const target = fakeTarget({ order: "strict" });
+    await using core = await aCore({ targets: [target], sheets });
+    target.behave = (packet, call) =>
+      call === 1 ? retry("answered 429", { mayHaveLanded: false }) : target.take(packet);
+    await core.emit(change({ id: "2", v: 2, sequence: 2 }));
+    await core.run();
+
+    await core.emit(change({ id: "1", v: 1, sequence: 1 }));
+    await core.rest();
+
+    expect(sent(target)).toEqual([2, 1, 2]);
   });
 });
 
