@@ -19,6 +19,7 @@ for (let seed = first; seed < first + Number(values.runs); seed++) {
   const run = await simulate({ seed, events });
   packets += run.packets;
   sends += run.sends;
+  if (process.env.DBG) console.log(seed, run.restedAfterMs / 60000, run.violations.length);
   if (values.runs === "1") console.log(`fingerprint ${run.fingerprint}`);
   if (run.violations.length === 0) continue;
   failed++;

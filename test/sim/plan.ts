@@ -10,6 +10,10 @@ export type Action =
   | { readonly do: "jump"; readonly ms: number }
   | { readonly do: "sheets"; readonly variant: number }
   | { readonly do: "policy"; readonly variant: number }
+  /** Makes the compliance engine answer this percentage of all questions. */
+  | { readonly do: "compliance"; readonly percent: number }
+  /** Lets a person decide about one of the held packets. */
+  | { readonly do: "decide"; readonly decision: Decision }
   | { readonly do: "pause"; readonly target: number; readonly paused: boolean }
   | { readonly do: "replay"; readonly force: boolean; readonly target?: number }
   | { readonly do: "cancel" }
@@ -23,6 +27,8 @@ export type Action =
   | { readonly do: "faults"; readonly percent: number }
   /** Makes this percentage of processes crash from now on, and some calls stall for up to minutes. */
   | { readonly do: "crashes"; readonly percent: number };
+
+export type Decision = "release" | "edit" | "discard";
 
 /** Personal data in events. It must appear in no log line and no ledger entry, and reach no target. */
 export const planted = ["123-45-6789", "alice@agency.example", "4111 1111 1111 1111"];
@@ -53,7 +59,9 @@ targets: { latest: { connector: Latest, map: { a: a, b: b }, send: full } }
 `,
   roster: `
 source_event: roster
-targets: { latest: { connector: Latest, for_each: data.people, key: badge, map: { a: a } } }
+targets:
+  latest: { connector: Latest, for_each: data.people, key: badge, map: { a: a } }
+  journal: { connector: Journal, for_each: data.people, key: badge, map: { a: a } }
 `,
 }));
 
@@ -72,10 +80,20 @@ export function packetsOf(event: { readonly type?: unknown; readonly data?: unkn
     case "record.whole":
       return 1;
     case "roster":
-      return (data.people as unknown[]).length;
+      return 2 * peopleOf(data).length;
     default:
       return 0;
   }
+}
+
+/** Returns the lines of a roster. */
+export function peopleOf(data: JsonObject): readonly { readonly badge: string; readonly a: number }[] {
+  return data.people as unknown as { badge: string; a: number }[];
+}
+
+/** Returns true if producers of several kinds write a record, so that their words alone give no order. */
+export function isMixed(record: string): boolean {
+  return record.includes("mixed-");
 }
 
 export interface RandomSource {
@@ -128,19 +146,18 @@ function bodyOf(random: RandomSource, n: number, startMs: number, before: readon
   if (roll < 0.03) return pick(random, malformedBodies);
   if (roll < 0.06 && before.length > 0) return pick(random, before);
   const event = { id: `e-${n}`, ...stampOf(random, n, startMs) };
-  const entity = pick(random, entities);
-  const subject = "sequence" in event ? `counted-${entity}` : entity;
+  const kind = kindOf(random, event);
+  const subject = `${kind}-${pick(random, entities)}`;
   if (roll < 0.08) return JSON.stringify({ ...event, type: "nobody.cares", subject, data: { a: n } });
   if (roll < 0.14) return JSON.stringify({ ...event, type: "record.removed", subject, data: {} });
   if (roll < 0.2) {
-    return JSON.stringify({ ...event, type: "record.whole", subject: `whole-${subject}`, data: { a: n, b: -n } });
+    return JSON.stringify({ ...event, type: "record.whole", subject, data: { a: n, b: -n } });
   }
   if (roll < 0.24) {
     const size = random.fraction() < 0.02 ? 501 + integerBelow(random, 20) : integerBelow(random, 6);
-    // Events with a sequence have their own entities, because a mix of sequences and times has no total order.
-    const counted = "sequence" in event ? "counted-" : "";
+    const isKnown = random.fraction() < 0.5;
     const people = Array.from({ length: size }, (_, i) => ({
-      badge: `${counted}p${integerBelow(random, 20) < 1 ? 0 : i}`,
+      badge: `${kind}-${isKnown ? entities[i % entities.length] : `p${integerBelow(random, 20) < 1 ? 0 : i}`}`,
       a: n,
     }));
     return JSON.stringify({ ...event, type: "roster", data: { people } });
@@ -159,11 +176,21 @@ function dataOf(random: RandomSource, n: number): JsonObject {
   return data;
 }
 
+/**
+ * Picks the beginning of a record's name. Each kind of producer has its own records, so that the producers' words give an
+ * order, and some write the same. Sequences and the times of others are not mixed: no rule gives them one order.
+ */
+function kindOf(random: RandomSource, event: { readonly source: string }): string {
+  if (event.source === "hms.counts") return "counted";
+  if (random.fraction() < 0.15) return "mixed";
+  return event.source === "hms.clock" ? "timed" : "plain";
+}
+
 /** Picks a source: one with a sequence, one with a clock that may be wrong, or one with neither. */
 function stampOf(random: RandomSource, n: number, startMs: number) {
   const roll = random.fraction();
   const time = new Date(startMs + n * 1_000 + (random.fraction() < 0.05 ? 3_600_000 : -integerBelow(random, 600_000)));
-  if (roll < 0.3) return { source: "hms.counts", sequence: n };
+  if (roll < 0.3) return { source: "hms.counts", ...(random.fraction() < 0.9 && { sequence: n }) };
   if (roll < 0.65) return { source: "hms.clock", time: time.toISOString() };
   return { source: "hms.plain" };
 }
@@ -179,7 +206,12 @@ function backfill(random: RandomSource, startMs: number): Action {
 /** Returns a snapshot line whose event has one packet for each requested target of `record`. */
 export function snapshotLine(n: number, startMs: number): string {
   return JSON.stringify({
-    ...{ id: `old-${n}`, source: "hms.snapshot", type: "record.changed", subject: entities[n % entities.length] },
+    ...{
+      id: `old-${n}`,
+      source: "hms.snapshot",
+      type: "record.changed",
+      subject: `timed-${entities[n % entities.length]}`,
+    },
     ...{ time: new Date(startMs - n * 60_000).toISOString(), data: { a: n, b: -n } },
   });
 }
@@ -192,15 +224,18 @@ function randomAction(random: RandomSource, startMs: number): Action {
   if (roll < 0.6) return backfill(random, startMs);
   if (roll < 0.63) return { do: "jump", ms: pick(random, [-3_600_000, 3_600_000, -10_000, 10_000]) };
   if (roll < 0.67) return { do: "sheets", variant: integerBelow(random, sheetVariants.length) };
-  if (roll < 0.71) return { do: "policy", variant: integerBelow(random, policies.length) };
+  if (roll < 0.69) return { do: "policy", variant: integerBelow(random, policies.length) };
+  if (roll < 0.72) return { do: "compliance", percent: pick(random, [0, 50, 50, 100]) };
   if (roll < 0.76) return { do: "pause", target, paused: random.fraction() < 0.5 };
   if (roll < 0.81) {
     return { do: "replay", force: random.fraction() < 0.4, ...(random.fraction() < 0.5 && { target }) };
   }
   if (roll < 0.82) return { do: "cancel" };
-  if (roll < 0.86) return { do: "forget", target, ...(random.fraction() < 0.5 && { entity: pick(random, entities) }) };
+  if (roll < 0.86)
+    return { do: "forget", target, ...(random.fraction() < 0.5 && { entity: `plain-${pick(random, entities)}` }) };
   if (roll < 0.88) return { do: "purge", target };
   if (roll < 0.9) return { do: "secret", isPresent: random.fraction() < 0.6 };
+  if (roll < 0.92) return { do: "decide", decision: pick(random, ["release", "edit", "discard"]) };
   if (roll < 0.95) return { do: "faults", percent: pick(random, [0, 0, 1, 10, 50]) };
   return { do: "crashes", percent: pick(random, [0, 5, 20, 50]) };
 }

@@ -1,4 +1,5 @@
 import type { Engine } from "../../bridge/engine.ts";
+import type { CompliancePort } from "../../bridge/governance/compliance-engine.ts";
 import { Catalog, type Connector, type Context } from "../../bridge/model/connector.ts";
 import type { Outcome } from "../../bridge/model/outcome.ts";
 import type { Packet } from "../../bridge/model/packet.ts";
@@ -53,6 +54,7 @@ export interface Environment {
   send(process: Process, connector: Connector, packet: Packet, context: Context<unknown, unknown>): Promise<Outcome>;
   probe(process: Process, connector: Connector): Promise<boolean>;
   secret(connector: string): unknown;
+  readonly compliance?: CompliancePort;
   readonly files: FilesPort;
   stamp(process: Process): number;
   /** Called before each write. */
@@ -94,6 +96,7 @@ export function engineOf(engine: Engine, process: Process, environment: Environm
       refresh: async () => {},
     }),
     files: filesOf(process, environment),
+    ...(environment.compliance && { compliance: scheduled("compliance", environment.compliance) }),
     log: (line) => process.crashed || engine.log(line),
   };
   const wrapped = wrap(ownEngine);

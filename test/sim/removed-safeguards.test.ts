@@ -10,6 +10,10 @@ import { type SimulateOptions, simulate } from "./simulate.ts";
 
 const allowed = "rules: [{ id: a, field: note, action: allow }, { id: b, field: remark, action: allow }]";
 
+/** An order that the producers did not give, or that the bridge noticed too late. */
+const outOfOrder =
+  /got a change after one that its producer made later|held for an unexpected reason: HELD a newer change/;
+
 /**
  * Safeguards that are removed one at a time. The simulation must then report a violation, which proves that the row of
  * the reliability table can fail.
@@ -79,6 +83,31 @@ const removals: readonly {
     row: 6,
     expected: /a packet that was not recorded/,
     options: { wrap: queueFirst },
+  },
+  {
+    safeguard: "the order of acceptance",
+    row: 36,
+    expected: /its producers said/,
+    options: {
+      wrap: withQueue((queue) => ({
+        async receive(name, options) {
+          const messages = await queue.receive(name, options);
+          return messages.map((message) => ({ ...message, stamp: -(message.stamp ?? 0) }));
+        },
+      })),
+    },
+  },
+  {
+    safeguard: "the places in a strict lane",
+    row: 36,
+    expected: outOfOrder,
+    options: { wrap: withStore(() => ({ lanePlaces: async () => [] })), restMs: 7_200_000 },
+  },
+  {
+    safeguard: "the places of events that are not expanded yet",
+    row: 36,
+    expected: outOfOrder,
+    options: { wrap: withStore(() => ({ reservation: async () => undefined })) },
   },
   {
     safeguard: "settling before acknowledging",

@@ -1,6 +1,7 @@
 import { seededRandom } from "../support/clock.ts";
 import { invariantViolations, type Violation } from "./oracle.ts";
 import { type Action, plan } from "./plan.ts";
+import { contradictions } from "./witness.ts";
 import { World, type WorldOptions } from "./world.ts";
 
 /** Result of one run. */
@@ -11,6 +12,8 @@ export interface Run {
   readonly fingerprint: string;
   readonly packets: number;
   readonly sends: number;
+  /** Time after all faults ended until the bridge was idle. ms */
+  readonly restedAfterMs: number;
   /** Ledger and trace of the packet or event that the first violation concerns. */
   readonly story: readonly string[];
 }
@@ -25,13 +28,14 @@ export interface SimulateOptions extends WorldOptions {
 export async function simulate({ events = 20, actions, ...options }: SimulateOptions): Promise<Run> {
   await using world = await World.make(options);
   await world.run(actions ?? plan(seededRandom(options.seed + 1_000_003), events, world.now));
-  const violations = await invariantViolations(world);
+  const violations = [...(await invariantViolations(world)), ...(await contradictions(world))];
   const subject = violations.find((violation) => violation.subject)?.subject;
   return {
     seed: options.seed,
     violations,
     fingerprint: world.fingerprint,
     packets: (await world.core.packets()).length,
+    restedAfterMs: world.restedAfterMs,
     sends: world.targets.reduce((sum, { fake }) => sum + fake.calls.length, 0),
     story: subject ? await storyOf(world, subject) : [],
   };

@@ -3,6 +3,7 @@ import * as z from "zod";
 import { changeHealth } from "../../bridge/delivery/circuit-breaker.ts";
 import { deliver } from "../../bridge/delivery/deliver.ts";
 import type { Engine } from "../../bridge/engine.ts";
+import { type CompliancePort, ComplianceUnavailableError } from "../../bridge/governance/compliance-engine.ts";
 import { accept } from "../../bridge/intake/accept.ts";
 import { cancelJob, runJobs, startJob } from "../../bridge/jobs/job-runner.ts";
 import { runMaintenance } from "../../bridge/maintenance/run-maintenance.ts";
@@ -11,7 +12,10 @@ import { headOf, placesRead } from "../../bridge/model/lane.ts";
 import type { Outcome } from "../../bridge/model/outcome.ts";
 import type { Packet } from "../../bridge/model/packet.ts";
 import type { FileVersion } from "../../bridge/model/roster.ts";
+import { discard } from "../../bridge/operations/discard.ts";
+import { edit } from "../../bridge/operations/edit.ts";
 import { forget } from "../../bridge/operations/forget-shadow.ts";
+import { release } from "../../bridge/operations/release.ts";
 import type { FilesPort } from "../../bridge/ports/files.ts";
 import type { MessageDisposition } from "../../bridge/ports/message-result.ts";
 import type { Message, QueueName } from "../../bridge/ports/queue.ts";
@@ -20,8 +24,9 @@ import { FolderError } from "../../connectors/protocols/files/folder.ts";
 import { uploadNumbered } from "../../connectors/protocols/files/numbered-upload.ts";
 import { seededRandom, settled } from "../support/clock.ts";
 import { aCore, type Core } from "../support/core.ts";
+import type { Emitted } from "./claims.ts";
 import { answerIn, Inbox, numbering } from "./inbox.ts";
-import { type Action, integerBelow, pick, policies, sheetVariants, token } from "./plan.ts";
+import { type Action, type Decision, integerBelow, pick, policies, sheetVariants, token } from "./plan.ts";
 import { type Call, type Crash, type Environment, engineOf, Process, type Wrap, workerOf } from "./process.ts";
 import { SimTarget } from "./target.ts";
 
@@ -80,8 +85,14 @@ export class World implements Environment {
   readonly core: Core;
   readonly targets: readonly SimTarget[];
   readonly processes = new Set<Process>();
-  /** Bodies published, in order. */
-  readonly emitted: string[] = [];
+  /** Everything that producers emitted, in order. */
+  readonly emitted: Emitted[] = [];
+  /** Number of replays that were started. */
+  replays = 0;
+  /** Time after all faults ended until the bridge was idle. ms */
+  restedAfterMs = 0;
+  /** Packets about which a person decided. */
+  readonly decided = new Set<string>();
   /** Everything that happened, one line each. */
   readonly trace: string[] = [];
   /** Number of processes that had begun when a packet was recorded, by packet id. */
@@ -107,6 +118,7 @@ export class World implements Environment {
   #faults = 0;
   #crashes = 0;
   #secret = true;
+  #complianceAnswers = 1;
   #began = 0;
   #stamp = 0;
   #startedJobs: string[] = [];
@@ -136,7 +148,9 @@ export class World implements Environment {
   async run(actions: readonly Action[]): Promise<void> {
     for (const action of actions) {
       await this.apply(action);
-      for (let steps = integerBelow(this.#random, 40); steps > 0; steps--) await this.#step();
+      // Often, a producer emits faster than the bridge works.
+      const steps = this.#random.fraction() < 0.3 ? 0 : integerBelow(this.#random, 40);
+      for (let step = 0; step < steps; step++) await this.#step();
     }
     await this.restore();
     await this.runUntilIdle();
@@ -158,7 +172,7 @@ export class World implements Environment {
       "target" in action && action.target !== undefined ? (this.targets[action.target] as SimTarget) : undefined;
     switch (action.do) {
       case "emit":
-        this.emitted.push(action.body);
+        this.emitted.push({ body: action.body, at: this.now });
         return core.emit(action.body);
       case "mode":
         if (target) target.mode = action.mode;
@@ -173,6 +187,11 @@ export class World implements Environment {
       case "policy":
         this.#policy = action.variant;
         return this.#applySheets();
+      case "compliance":
+        this.#complianceAnswers = action.percent / 100;
+        return;
+      case "decide":
+        return this.#decide(action.decision);
       case "pause":
         await changeHealth(core.engine, target?.id as string, (health) => ({ ...health, paused: action.paused }));
         return;
@@ -180,6 +199,7 @@ export class World implements Environment {
         const request = { from: 0, to: this.now + 1, force: action.force, ...(target && { connector: target.id }) };
         const job = await startJob(core.engine, { kind: "replay", request, actor: "operator" });
         this.#startedJobs.push(job.id);
+        this.replays++;
         return;
       }
       case "backfill": {
@@ -209,6 +229,26 @@ export class World implements Environment {
       case "crashes":
         this.#crashes = action.percent / 100;
     }
+  }
+
+  readonly compliance: CompliancePort = {
+    ask: async () => {
+      if (this.#random.fraction() >= this.#complianceAnswers) throw new ComplianceUnavailableError("no answer");
+      return { action: "allow" };
+    },
+  };
+
+  async #decide(decision: Decision): Promise<void> {
+    const { engine } = this.core;
+    const { items } = await engine.store.packets({ statuses: ["HELD"], limit: 100 });
+    if (items.length === 0) return;
+    const { packet } = pick(this.#random, items);
+    const [stored] = await engine.store.read("packet", [packet.id]);
+    const by = { actor: "operator", reason: "decided" };
+    this.decided.add(packet.id);
+    if (decision === "discard") await discard(engine, packet.id, by);
+    else if (decision === "release") await release(engine, { id: packet.id }, by);
+    else await edit(engine, { id: packet.id, etag: stored?.etag as number, fields: { a: -1 } }, by);
   }
 
   async #purge(id: string): Promise<void> {
@@ -475,6 +515,7 @@ export class World implements Environment {
     this.#faults = 0;
     this.#crashes = 0;
     this.#secret = true;
+    this.#complianceAnswers = 1;
     for (const target of this.targets) {
       target.mode = "healthy";
       await changeHealth(this.core.engine, target.id, (health) => ({ ...health, paused: false }));
@@ -486,7 +527,8 @@ export class World implements Environment {
 
   /** Runs until only held packets, and those behind them, are open or the time limit is reached. */
   async runUntilIdle(): Promise<void> {
-    const end = this.now + (this.#options.restMs ?? 4 * 86_400_000);
+    const began = this.now;
+    const end = began + (this.#options.restMs ?? 4 * 86_400_000);
     for (let round = 0; this.now < end && this.runaways.length === 0 && (await this.#hasOpenWork()); round++) {
       if (round % 3 === 0) for (const work of ["maintain", "jobs"]) await this.#begin(work);
       if ((await this.core.depth("inbox")) > 0) await this.#begin("map");
@@ -494,6 +536,7 @@ export class World implements Environment {
       await this.#finishAll();
       await this.core.clock.advance(round < 30 ? 1_000 : round < 300 ? 10_000 : 60_000);
     }
+    this.restedAfterMs = this.now - began;
   }
 
   async #hasOpenWork(): Promise<boolean> {
