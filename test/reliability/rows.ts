@@ -302,8 +302,7 @@ const listed = [
     scenario: "a backup taken under load, restored beside newer seals and beside none",
     required: "refused with words, or verified; never silently unsealed",
     simulated: "no",
-    tests: 0,
-    pending: true,
+    tests: 9,
   },
 ] as const satisfies readonly Row[];
 
