@@ -15,7 +15,7 @@ const sheet = { file: "t.yaml", text: "source_event: t\ntargets: { fake: { conne
 const moments = [1, 100];
 
 describe("a backup taken under load", { tags: "row-42" }, () => {
-  test.each(moments)("beside newer seals is refused with words, if %i packets had been delivered", async (moment) => {
+  test.each(moments)("is refused with words beside newer seals, if %i packets had been delivered", async (moment) => {
     using office = await backedUpOffice({ moment, isSealed: true });
 
     const { lines, seals, fault } = await office.run(5);
@@ -25,7 +25,7 @@ describe("a backup taken under load", { tags: "row-42" }, () => {
     expect(fault?.message).toMatch(/is gone: seal|lists another hash|it was inserted/);
   });
 
-  test("beside newer seals is refused with words, if it was taken before the first seal", async () => {
+  test("is refused with words beside newer seals, if it was taken before the first seal", async () => {
     using office = await backedUpOffice({ moment: 20, isSealed: false });
 
     const { lines, seals } = await office.run(5);
@@ -34,7 +34,7 @@ describe("a backup taken under load", { tags: "row-42" }, () => {
     expect(seals).toEqual(office.sealsBefore);
   });
 
-  test("beside newer seals is refused even after the store has grown past them", async () => {
+  test("is refused beside newer seals even after the store has grown past them", async () => {
     using office = await backedUpOffice({ moment: 20, isSealed: true });
     // No seal is created meanwhile, because the folder lacks the seals that the store remembers.
     await office.run(2_000, { seals: "empty" });
@@ -46,7 +46,7 @@ describe("a backup taken under load", { tags: "row-42" }, () => {
     expect(fault).toBeDefined();
   });
 
-  test.each(moments)("beside no seals is refused with words, if %i packets had been delivered", async (moment) => {
+  test.each(moments)("is refused with words beside no seals, if %i packets had been delivered", async (moment) => {
     using office = await backedUpOffice({ moment, isSealed: true });
 
     const { lines, seals, fault } = await office.run(5, { seals: "empty" });
@@ -56,7 +56,7 @@ describe("a backup taken under load", { tags: "row-42" }, () => {
     expect(fault?.message).toMatch(/was created but is missing/);
   });
 
-  test("beside no seals is sealed and verifies, if it was taken before the first seal", async () => {
+  test("is sealed and verifies beside no seals, if it was taken before the first seal", async () => {
     using office = await backedUpOffice({ moment: 20, isSealed: false });
 
     const { lines, fault, unsealed, open } = await office.run(5, { seals: "empty" });
@@ -66,7 +66,7 @@ describe("a backup taken under load", { tags: "row-42" }, () => {
   });
 
   test.each(moments)(
-    "beside the seals it knows is sealed and verifies, if %i packets had been delivered",
+    "is sealed and verifies beside the seals it knows, if %i packets had been delivered",
     async (moment) => {
       using office = await backedUpOffice({ moment, isSealed: true });
       office.copyKnownSeals("known");
