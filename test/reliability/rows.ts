@@ -280,7 +280,7 @@ const listed = [
     scenario: "a store that throttles for 5 min or is away for 2 h, and a disabled encryption key",
     required: "nothing lost, nothing held for it, no person needed",
     simulated: "yes",
-    tests: 3,
+    tests: 4,
   },
   {
     number: 40,

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import * as z from "zod";
 import { verifyLedger } from "../../bridge/ledger/verify.ts";
 import { runMaintenance } from "../../bridge/maintenance/run-maintenance.ts";
 import { seededRandom } from "../support/clock.ts";
@@ -23,6 +24,12 @@ const outages: readonly Outage[] = [
     error: "KMSDisabledException",
     ms: 120 * minuteMs,
   },
+  {
+    name: "the key of the secrets is disabled for 2 h",
+    ports: ["secrets"],
+    error: "KMSDisabledException",
+    ms: 120 * minuteMs,
+  },
 ];
 
 /** Time after the outage in which all work must be finished: longer than the longest back-off. */
@@ -30,8 +37,9 @@ const restMs = 20 * minuteMs;
 
 describe("the bridge", { tags: "row-39" }, () => {
   test.each(outages)("loses and holds nothing, and needs nobody, if $name", async (outage) => {
-    const target = fakeTarget();
-    await using core = await aCore({ targets: [target] });
+    const target = fakeTarget({ secret: z.object({ token: z.string() }) });
+    const env = { BRIDGE_SECRET_FAKE: '{"token":"t"}' };
+    await using core = await aCore({ targets: [target], env });
     const damaged = withOutage(core, outage);
     let emitted = 0;
     const emit = async () => {
