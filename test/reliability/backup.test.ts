@@ -14,18 +14,21 @@ const sheet = { file: "t.yaml", text: "source_event: t\ntargets: { fake: { conne
 /** Numbers of packets that were delivered under load when the backup began. */
 const moments = [1, 100];
 
-describe("a backup taken under load", { tags: "row-42" }, () => {
-  test.each(moments)("is refused with words beside newer seals, if %i packets had been delivered", async (moment) => {
-    using office = await backedUpOffice({ moment, isSealed: true });
+describe("a store restored from a backup taken under load", { tags: "row-42" }, () => {
+  test.each(moments)(
+    "refuses with words to seal beside newer seals, if %i packets had been delivered",
+    async (moment) => {
+      using office = await backedUpOffice({ moment, isSealed: true });
 
-    const { lines, seals, fault } = await office.run(5);
+      const { lines, seals, fault } = await office.run(5);
 
-    expect(failureIn(lines)).toMatch(/^seal \d+ lists entries that this store does not have.* another folder/);
-    expect(seals).toEqual(office.sealsBefore);
-    expect(fault?.message).toMatch(/is gone: seal|lists another hash|it was inserted/);
-  });
+      expect(failureIn(lines)).toMatch(/^seal \d+ lists entries that this store does not have.* another folder/);
+      expect(seals).toEqual(office.sealsBefore);
+      expect(fault?.message).toMatch(/is gone: seal|lists another hash|it was inserted/);
+    },
+  );
 
-  test("is refused with words beside newer seals, if it was taken before the first seal", async () => {
+  test("refuses with words to seal beside newer seals, if it was taken before the first seal", async () => {
     using office = await backedUpOffice({ moment: 20, isSealed: false });
 
     const { lines, seals } = await office.run(5);
@@ -34,7 +37,7 @@ describe("a backup taken under load", { tags: "row-42" }, () => {
     expect(seals).toEqual(office.sealsBefore);
   });
 
-  test("is refused beside newer seals even after the store has grown past them", async () => {
+  test("refuses to seal beside newer seals even after it has grown past them", async () => {
     using office = await backedUpOffice({ moment: 20, isSealed: true });
     // No seal is created meanwhile, because the folder lacks the seals that the store remembers.
     await office.run(2_000, { seals: "empty" });
@@ -46,7 +49,7 @@ describe("a backup taken under load", { tags: "row-42" }, () => {
     expect(fault).toBeDefined();
   });
 
-  test.each(moments)("is refused with words beside no seals, if %i packets had been delivered", async (moment) => {
+  test.each(moments)("refuses with words to seal beside no seals, if %i packets had been delivered", async (moment) => {
     using office = await backedUpOffice({ moment, isSealed: true });
 
     const { lines, seals, fault } = await office.run(5, { seals: "empty" });
@@ -56,7 +59,7 @@ describe("a backup taken under load", { tags: "row-42" }, () => {
     expect(fault?.message).toMatch(/was created but is missing/);
   });
 
-  test("is sealed and verifies beside no seals, if it was taken before the first seal", async () => {
+  test("continues to seal and verifies beside no seals, if it was taken before the first seal", async () => {
     using office = await backedUpOffice({ moment: 20, isSealed: false });
 
     const { lines, fault, unsealed, open } = await office.run(5, { seals: "empty" });
@@ -66,7 +69,7 @@ describe("a backup taken under load", { tags: "row-42" }, () => {
   });
 
   test.each(moments)(
-    "is sealed and verifies beside the seals it knows, if %i packets had been delivered",
+    "continues to seal and verifies beside the seals it knows, if %i packets had been delivered",
     async (moment) => {
       using office = await backedUpOffice({ moment, isSealed: true });
       office.copyKnownSeals("known");
