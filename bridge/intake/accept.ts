@@ -111,6 +111,12 @@ function logFailure(engine: Engine, error: unknown, events: string): void {
 const spareReceives = 5;
 
 /**
+ * Longest delay after a port failed. The delay doubles up to it, so the queue moves a message to the dead letters, from
+ * which only a person moves it back, after more than three hours of failures.
+ */
+const maxPortDelayMs = 600_000;
+
+/**
  * Returns the disposition of a message whose processing failed.
  *
  * An event may wait for the compliance engine for hours. Its delay grows, and its message is acknowledged before the
@@ -118,7 +124,9 @@ const spareReceives = 5;
  */
 function retryLater({ times }: Engine, { receipt, receiveCount }: InboxMessage, error: unknown): MessageDisposition {
   const [shortest = 0] = times.backoffMs;
-  if (!(error instanceof ComplianceUnavailableError)) return delay(receipt, shortest);
+  if (!(error instanceof ComplianceUnavailableError)) {
+    return delay(receipt, Math.max(shortest, Math.min(shortest * 2 ** (receiveCount - 1), maxPortDelayMs)));
+  }
   if (receiveCount >= maxReceives - spareReceives) return ack(receipt);
   return delay(receipt, times.backoffMs[Math.min(receiveCount, times.backoffMs.length) - 1] ?? shortest);
 }

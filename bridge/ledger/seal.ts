@@ -85,11 +85,12 @@ export interface CreatedSeals {
  * A crash at any point leaves only complete seals, and the next run continues after the newest: no entry is sealed
  * twice or left out. If several processes seal at once, one creates the next seal and the others stop.
  *
- * @throws if the newest seal is invalid or missing
+ * @throws if the newest seal is invalid, missing, or lists entries that the store does not have
  */
 export async function sealLedger({ appended, seals, signer, clock }: Sealer): Promise<CreatedSeals> {
   const created = { seals: 0, entries: 0 };
   let last = await lastSeal(seals);
+  if (last) await assertHasEntriesOf(last, appended, seals);
   for (;;) {
     const { list, entries, to } = await listAppended(appended, last?.statement.to ?? "");
     if (entries === 0) return created;
@@ -119,6 +120,23 @@ async function lastSeal(seals: SealsPort): Promise<Seal | undefined> {
     );
   }
   return last;
+}
+
+/**
+ * Checks that the store has the last entry of the newest seal. A store that was restored from an older backup gives the
+ * positions of its missing entries to new ones, which would then never be sealed.
+ */
+async function assertHasEntriesOf(last: Seal, appended: AppendedPort, seals: SealsPort): Promise<void> {
+  if (!appended.lastBefore) return;
+  const entry = await appended.lastBefore(last.statement.to);
+  // A malformed entry is in no seal. Verifying its chain reports it.
+  const line = entry && (lineOf(entry) ?? "");
+  if (line !== undefined && last.list.endsWith(line)) return;
+  const known = (await seals.remembered?.())?.number ?? 0;
+  const copies = known > 0 ? `that has copies of the public key and of the seals up to ${known}` : "that is empty";
+  throw new Error(
+    `seal ${last.statement.seal} lists entries that this store does not have, as after a restore from an older backup; keep the seals, and configure another folder ${copies}`,
+  );
 }
 
 async function listAppended(

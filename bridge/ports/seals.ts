@@ -10,6 +10,11 @@ export interface AppendedPort {
    * before a position that was returned.
    */
   read(after: string, limit: number): Promise<{ readonly entries: readonly LedgerEntry[]; readonly to: string }>;
+  /**
+   * Reads the last entry before a position. Absent if the entries are stored beside their seals, because a restored
+   * backup then has both.
+   */
+  lastBefore?(position: string): Promise<LedgerEntry | undefined>;
   /** Maximum time until a written entry is visible here, in ms. */
   readonly settlingMs: number;
 }

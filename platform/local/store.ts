@@ -285,6 +285,10 @@ export class LocalStore implements StorePort {
       const last = rows.at(-1);
       return { entries: rows.map((row) => this.#entryIn(row)), to: last ? String(last.seq) : after };
     },
+    lastBefore: async (position) => {
+      const row = this.#db.sql("SELECT seq, owner, number, entry FROM ledger WHERE seq = ?").get(Number(position));
+      return row && this.#entryIn(row);
+    },
   };
 
   /**

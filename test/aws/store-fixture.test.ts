@@ -62,7 +62,7 @@ afterAll(async () => {
   await gateway?.[Symbol.asyncDispose]();
 });
 
-describe("table with the items of release 2a54c69", () => {
+describe("table with the items of release 2a54c69", { tags: "row-41" }, () => {
   it("has every record in the state that the release left it in", { timeout: 60_000 }, async () => {
     await using fixture = await putItems();
     const { items, entries, store } = fixture;

@@ -1,15 +1,16 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { Bridge, Event } from "../../index.ts";
-import { figure } from "../reliability/figure.ts";
+import { figure, full } from "../reliability/figure.ts";
 import { home, perDiemSheet } from "../support/home.ts";
 import { serve } from "../support/serve.ts";
 import { targetServer } from "../support/target-server.ts";
 
-const kills = Number(process.env.KILLS ?? 20);
+const kills = full ? 100 : 20;
 const records = 8;
 
 test(`bridge serve loses nothing over ${kills} kill -9 at random moments under load`, {
+  tags: "row-34",
   timeout: 180_000 + kills * 5_000,
 }, async ({ task }) => {
   await using target = await targetServer();

@@ -159,7 +159,9 @@ describe("packets over the API", () => {
     ]);
   });
 
-  it("applies one of two edits by two operators and returns the current packet to the other", async () => {
+  it("applies one of two edits by two operators and returns the current packet to the other", {
+    tags: "row-32",
+  }, async () => {
     await using api = await startTestApi();
     const id = await emitHeld(api);
     const { etag } = (await api.get(`/api/packets/${id}`)).body;
@@ -185,7 +187,7 @@ describe("packets over the API", () => {
     expect(story.fields).toMatchObject([{ name: "dailyRate", value: 70, before: 68, atTarget: "this" }]);
   });
 
-  it("applies exactly one of two concurrent edits by two operators, and vets each", async () => {
+  it("applies exactly one of two concurrent edits by two operators, and vets each", { tags: "row-32" }, async () => {
     await using api = await startTestApi();
     for (let round = 0; round < 20; round++) {
       const record = `r${round}`;
@@ -507,6 +509,7 @@ describe("planted personal data", () => {
 
 describe("arbitrary input to any operation", () => {
   it(`receives an answer other than 500 in under a second of computing, over ${inputsPerEntryPoint} inputs`, {
+    tags: "row-27",
     timeout: 300_000,
   }, async ({ task }) => {
     await using api = await startTestApi();

@@ -7,7 +7,7 @@ import { startTestApi, type TestApi } from "../support/ops.ts";
 
 const key = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
 
-describe("the inbound endpoint over HTTP", () => {
+describe("the inbound endpoint over HTTP", { tags: "row-29" }, () => {
   let api: TestApi;
   beforeAll(async () => {
     api = await startTestApi();

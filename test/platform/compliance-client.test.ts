@@ -92,7 +92,7 @@ const invalidAnswers: Readonly<Record<string, Answer>> = {
   },
 };
 
-describe("compliance client", () => {
+describe("compliance client", { tags: "row-22" }, () => {
   it("sends the outgoing fields and their target, and returns the ruling", async () => {
     await using server = await targetServer(json({ action: "mask", rule: "esq-17", fields: ["rate"], note: "more" }));
 
@@ -188,7 +188,7 @@ async function governed(
 
 const five = Array.from({ length: 5 }, (_, i) => ({ id: `c-${i}`, subject: `s-${i}`, data: { new_rate: i + 1 } }));
 
-describe("governance over HTTP", () => {
+describe("governance over HTTP", { tags: "row-22" }, () => {
   it.each(Object.keys(invalidAnswers))(
     "sends nothing after %s, and everything once the engine answers again",
     async (name) => {

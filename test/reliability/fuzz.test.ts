@@ -52,7 +52,7 @@ function sample<T>(arbitrary: fc.Arbitrary<T>): T[] {
 
 const json = ['"', "{", "}", "[", "]", ":", ",", "\\u0000", "\\ud800", '"id":', '"__proto__":{}', '"data":'];
 
-describe("an entry point under random input", () => {
+describe("an entry point under random input", { tags: "row-27" }, () => {
   test("accepts or quarantines any event and counts it", { timeout }, async ({ task }) => {
     const event = {
       ...{ id: "c-1", source: "hms.policy", type: "policy.per_diem.updated", subject: "rate-1" },

@@ -1,7 +1,11 @@
-import { fork } from "node:child_process";
+import { cpus } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { wallOverFloor } from "../../bench/scenario.ts";
+import { burst } from "../../bench/scenarios/burst.ts";
+import { floor } from "../../bench/scenarios/floor.ts";
 import type { Targets } from "../../bench/target.ts";
+import { startTargets } from "../../bench/target-process.ts";
 import { Bridge, Event } from "../../index.ts";
 import type { SettingsInput } from "../../platform/local/settings.ts";
 import { home } from "../support/home.ts";
@@ -81,22 +85,23 @@ function p99(times: readonly number[]): number {
 
 /** Starts a target in its own process. */
 async function forkTarget() {
-  const child = fork(new URL("../../bench/target.ts", import.meta.url));
-  const { port } = await new Promise<Targets>((resolve) =>
-    child.once("message", (message) => resolve(message as Targets)),
-  );
-  return { url: `http://127.0.0.1:${port}`, [Symbol.dispose]: () => child.disconnect() };
+  const targetProcess = await startTargets();
+  return {
+    url: `http://127.0.0.1:${targetProcess.targets.port}`,
+    [Symbol.dispose]: () => targetProcess[Symbol.dispose](),
+  };
 }
 
 async function idleP99(load: LoadedBridge): Promise<number> {
-  await steadily(50, full ? 20 : 4, (n) => load.emit("idle", `idle-${n}`));
+  await steadily(50, full ? 20 : 1, (n) => load.emit("idle", `idle-${n}`));
   await load.bridge.settled(60_000);
   return p99(await load.latencies("idle"));
 }
 
-const seconds = full ? 300 : 8;
+const seconds = full ? 300 : 4;
 
 test(`200 events per second for ${seconds} s are delivered, 99 of 100 within a second`, {
+  tags: "row-1",
   timeout: (seconds + 60) * 1_000,
 }, async ({ task }) => {
   using target = await forkTarget();
@@ -114,41 +119,81 @@ test(`200 events per second for ${seconds} s are delivered, 99 of 100 within a s
   expect(p99(times)).toBeLessThanOrEqual(1_000);
 });
 
-const burst = full ? 25_000 : 5_000;
+const packets = full ? 25_000 : 4_000;
 
-test(`a burst of ${burst} packets is delivered in 10 s, and never takes more than 60 s`, { timeout: 120_000 }, async ({
-  task,
-}) => {
-  using target = await forkTarget();
-  await using load = startBridge(target.url);
-  await load.bridge.open();
-  // Warms the bridge up, so the burst does not include its start.
-  await idleP99(load);
-  const before = load.delivered();
-  const began = performance.now();
+/** Largest allowed ratio: 1.15 × that of commit 2a54c69. Source: bench/comparisons/2a54c69.txt, `wall ÷ floor`. */
+const maxRatio = 1.15 * 8.98;
 
-  let next = 0;
-  await Promise.all(
-    Array.from({ length: 200 }, async () => {
-      while (next < burst / 2) await load.emit("burst", `r-${next++}`, "both");
-    }),
-  );
-  await expect.poll(load.delivered, { timeout: 60_000, interval: 5 }).toBe(before + burst);
+/** Largest number of rounds. The best one counts, because other processes can only increase the ratio. */
+const rounds = 3;
 
-  const tookSeconds = (performance.now() - began) / 1_000;
-  figure(task, `${burst} packets in ${tookSeconds.toFixed(1)} s`, { met: full && tookSeconds <= 10 });
-  // The required figure assumes two dedicated cores. The consistency window of 60 s holds on any machine.
-  expect(tookSeconds).toBeLessThanOrEqual(60);
+test(`a burst of ${packets} packets takes at most ${maxRatio.toFixed(1)} × a bare HTTP loop, and never more than 60 s`, {
+  tags: "row-2",
+  timeout: 300_000,
+}, async ({ task }) => {
+  using targetProcess = await startTargets();
+  const measured: BurstRound[] = [];
+  do measured.push(await measureBurst(targetProcess.targets));
+  while (measured.length < rounds && !bestOf(measured).wasBusy && bestOf(measured).ratio > maxRatio);
+
+  const { ratio, wasBusy } = bestOf(measured);
+  const slowest = Math.max(...measured.map(({ seconds }) => seconds));
+  const reached = `${packets} packets in ${slowest.toFixed(1)} s, ${ratio.toFixed(1)} × the bare loop`;
+  figure(task, wasBusy ? `${reached}, on a busy machine` : reached, { met: full && ratio <= 3 });
+  expect(slowest).toBeLessThanOrEqual(60);
+  if (!wasBusy) expect(ratio).toBeLessThanOrEqual(maxRatio);
 });
 
-const backlog = full ? 100_000 : 3_000;
+interface BurstRound {
+  readonly seconds: number;
+  /** Time of the burst, divided by the time in which the bare loop sends as many requests. */
+  readonly ratio: number;
+  /** True if the processors were never idle: other processes then slow the bridge, with its threads, more than the loop. */
+  readonly wasBusy: boolean;
+}
+
+/** Measures the bare loop and then the burst, in this process and with the same target. */
+async function measureBurst(targets: Targets): Promise<BurstRound> {
+  using folder = home({});
+  const library = () => import("../../index.ts");
+  const context = { tree: process.cwd(), library, targets, packets, dir: folder.path };
+  const bare = await floor.run(context);
+  const idle = startIdleMeter();
+  const { figures } = await burst.run(context);
+  return {
+    seconds: figures.seconds ?? Number.NaN,
+    ratio: wallOverFloor.value(figures, bare.figures),
+    wasBusy: idle() < 0.05,
+  };
+}
+
+function bestOf(measured: readonly BurstRound[]): BurstRound {
+  return measured.reduce((best, round) => (round.ratio < best.ratio ? round : best));
+}
+
+/** Returns a function that returns the share of the machine's processor time that was idle since the start. */
+function startIdleMeter(): () => number {
+  const sums = () => {
+    const times = cpus().map((cpu) => cpu.times);
+    const idle = times.reduce((sum, time) => sum + time.idle, 0);
+    return { idle, all: times.flatMap((time) => Object.values(time)).reduce((sum, ms) => sum + ms, 0) };
+  };
+  const before = sums();
+  return () => {
+    const after = sums();
+    return (after.idle - before.idle) / (after.all - before.all);
+  };
+}
+
+const backlog = full ? 100_000 : 1_000;
 
 test(`a backlog of ${backlog} packets is drained after an outage without delaying live events`, {
+  tags: "row-3",
   timeout: full ? 1_800_000 : 120_000,
 }, async ({ task }) => {
   await using target = await targetServer();
-  // Probes every 5 s instead of 60 s, because the outage ends for the bridge only when a probe succeeds.
-  await using load = startBridge(target.url, { probeMs: 5_000 });
+  // Probes every second instead of every 60 s, because the outage ends for the bridge only when a probe succeeds.
+  await using load = startBridge(target.url, { probeMs: 1_000 });
   await load.bridge.open();
   const idle = await idleP99(load);
   await target.stop();
@@ -183,13 +228,15 @@ test(`a backlog of ${backlog} packets is drained after an outage without delayin
   expect((await load.bridge.verify()).fault).toBeUndefined();
 });
 
-test("one entity with half of all load does not delay the others", { timeout: 180_000 }, async ({ task }) => {
+test("one entity with half of all load does not delay the others", { tags: "row-4", timeout: 180_000 }, async ({
+  task,
+}) => {
   using target = await forkTarget();
   await using load = startBridge(target.url);
   await load.bridge.open();
   const idle = await idleP99(load);
 
-  await steadily(200, full ? 60 : 6, (n) =>
+  await steadily(200, full ? 60 : 3, (n) =>
     n % 2 === 0 ? load.emit("hot", "the hot entity") : load.emit("other", `r-${n}`),
   );
   await load.bridge.settled(60_000);
@@ -200,11 +247,12 @@ test("one entity with half of all load does not delay the others", { timeout: 18
   expect(others).toBeLessThanOrEqual(Math.max(5 * idle, full ? 100 : 1_000));
 });
 
-const old = full ? 100_000 : 3_000;
+const old = full ? 100_000 : 1_000;
 
-test(`a backfill of ${old} events does not delay live events`, { timeout: full ? 1_800_000 : 120_000 }, async ({
-  task,
-}) => {
+test(`a backfill of ${old} events does not delay live events`, {
+  tags: "row-31",
+  timeout: full ? 1_800_000 : 120_000,
+}, async ({ task }) => {
   using target = await forkTarget();
   await using load = startBridge(target.url);
   const line = (n: number) =>

@@ -12,7 +12,9 @@ import { figure, full } from "./figure.ts";
 const changes = [{ a: 1 }, { b: 1, a: 2 }, { a: 1, c: 1 }, { b: 2 }, { a: 2, b: 2 }, { c: null, a: 1 }];
 const sheets = { r: "source_event: changed\ntargets: { fake: { connector: Fake, map: { a: a, b: b, c: c } } }" };
 
-test("every order of up to six events of one entity ends with the newest values", async ({ task }) => {
+test("every order of up to six events of one entity ends with the newest values", { tags: "row-9" }, async ({
+  task,
+}) => {
   const target = fakeTarget();
   await using core = await aCore({ targets: [target], sheets });
   const orders = [1, 2, 3, 4, 5, 6].flatMap((count) => permutations(count));
@@ -31,7 +33,9 @@ test("every order of up to six events of one entity ends with the newest values"
   figure(task, `${orders.length} orders`);
 });
 
-test("an event received up to five times, at once or more than 5 min later, has one effect", async () => {
+test("an event received up to five times, at once or more than 5 min later, has one effect", {
+  tags: "row-8",
+}, async () => {
   const target = fakeTarget();
   await using core = await aCore({ targets: [target] });
   const event = (n: number) => ({ id: `${n}`, subject: `r${n}`, data: { new_rate: n } });
@@ -46,7 +50,7 @@ test("an event received up to five times, at once or more than 5 min later, has 
   expect((await core.engine.store.tally()).events).toMatchObject({ EXPANDED: 5, duplicates: 10 });
 });
 
-test("a packet keeps the sheet it was created with while it waits", async () => {
+test("a packet keeps the sheet it was created with while it waits", { tags: "row-21" }, async () => {
   const target = fakeTarget();
   await using core = await aCore({ targets: [target], sheets });
   target.awake = false;
@@ -66,9 +70,7 @@ test("a packet keeps the sheet it was created with while it waits", async () => 
 describe("the bridge with a failing store and queue", () => {
   test.each([1, 10, 50])(
     "loses nothing if %i of a hundred calls fail, before or after their effect",
-    {
-      timeout: 120_000,
-    },
+    { tags: "row-19", timeout: 120_000 },
     async (percent) => {
       for (let seed = 1; seed <= (full ? 100 : 8); seed++) {
         const emits = plan(seededRandom(seed), 25, Date.parse("2026-03-01T12:00:00Z")).filter(
@@ -82,6 +84,7 @@ describe("the bridge with a failing store and queue", () => {
 });
 
 test("a first attempt that still runs when its message is redelivered has one effect or is held as unknown", {
+  tags: "row-12",
   timeout: 120_000,
 }, async () => {
   for (let seed = 1; seed <= (full ? 300 : 20); seed++) {
@@ -98,9 +101,10 @@ test("a first attempt that still runs when its message is redelivered has one ef
 const days = full ? 30 : 1;
 const totalPackets = full ? 1_000_000 : 4_000;
 
-test(`delivers everything over ${days} virtual days with outages`, { timeout: full ? 7_200_000 : 120_000 }, async ({
-  task,
-}) => {
+test(`delivers everything over ${days} virtual days with outages`, {
+  tags: "row-5",
+  timeout: full ? 7_200_000 : 120_000,
+}, async ({ task }) => {
   const random = seededRandom(5);
   let packets = 0;
   let calls = 0;
@@ -138,7 +142,9 @@ test(`delivers everything over ${days} virtual days with outages`, { timeout: fu
   figure(task, `${packets} packets, ${calls} calls, ${days} days`, { met: packets >= 1_000_000, seed: 5 });
 });
 
-test("a value changed by hand at the target stays until a replay with --force, which repairs it", async () => {
+test("a value changed by hand at the target stays until a replay with --force, which repairs it", {
+  tags: "row-30",
+}, async () => {
   await using world = await World.make({ seed: 1 });
   const event = { id: "1", source: "hms.plain", type: "record.changed", subject: "r1", data: { a: 1, b: 2 } };
   await world.apply({ do: "emit", body: JSON.stringify(event) });

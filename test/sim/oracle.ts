@@ -220,8 +220,9 @@ function isTie(a: Packet, b: Packet): boolean {
   return compareVersions({ ...a.version, revision: 0 }, { ...b.version, revision: 0 }) === 0;
 }
 
-/** Finds held packets of which this or an earlier attempt may have landed. */
+/** Finds held packets of which this or an earlier attempt may have landed, even if an operator discarded them. */
 function isDoubtful({ status, reason = "", tries }: PacketRecord["progress"]): boolean {
+  if (status === "DISCARDED") return tries > 0;
   return status === "HELD" && (unknowns.test(reason) || expired.test(reason) || tries > 1);
 }
 

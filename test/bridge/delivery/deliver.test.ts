@@ -64,6 +64,7 @@ describe("deliver", () => {
 
   it.each(Array.from({ length: 10 }, (_, i) => i))(
     "holds back only the lane of a poison packet at place %i of a batch of three lanes",
+    { tags: "row-11" },
     async (place) => {
       const target = fakeTarget();
       await using core = await aCore({ targets: [target] });
@@ -134,19 +135,23 @@ describe("deliver", () => {
     { afterMs: 20_000, atLeast: 20_000, atMost: 20_000 },
     { afterMs: 999_999_999_000, atLeast: 300_000, atMost: 300_000 },
     { afterMs: 0, atLeast: 800, atMost: 1_201 },
-  ])("waits for a Retry-After of $afterMs ms within its limits", async ({ afterMs, atLeast, atMost }) => {
-    const target = fakeTarget();
-    await using core = await aCore({ targets: [target] });
-    target.behave = () => retry("answered 429", { status: 429, afterMs, mayHaveLanded: false });
+  ])(
+    "waits for a Retry-After of $afterMs ms within its limits",
+    { tags: "row-15" },
+    async ({ afterMs, atLeast, atMost }) => {
+      const target = fakeTarget();
+      await using core = await aCore({ targets: [target] });
+      target.behave = () => retry("answered 429", { status: 429, afterMs, mayHaveLanded: false });
 
-    await core.emit({ id: "c-1", data: { new_rate: 1 } });
-    await core.run();
+      await core.emit({ id: "c-1", data: { new_rate: 1 } });
+      await core.run();
 
-    const { progress } = await core.only();
-    const wait = (progress.nextTryAt as number) - core.clock.now();
-    expect(wait).toBeGreaterThanOrEqual(atLeast);
-    expect(wait).toBeLessThanOrEqual(atMost);
-  });
+      const { progress } = await core.only();
+      const wait = (progress.nextTryAt as number) - core.clock.now();
+      expect(wait).toBeGreaterThanOrEqual(atLeast);
+      expect(wait).toBeLessThanOrEqual(atMost);
+    },
+  );
 
   it("uses the same packet id for every attempt", async () => {
     const target = fakeTarget();
@@ -179,7 +184,7 @@ describe("deliver", () => {
     expect((await core.only()).progress).toMatchObject({ status: "RETRY", reason: "no answer within 5000 ms" });
   });
 
-  it("does not send a packet that another process has leased", async () => {
+  it("does not send a packet that another process has leased", { tags: "row-12" }, async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     await core.emit({ id: "c-1", data: { new_rate: 1 } });
@@ -193,7 +198,7 @@ describe("deliver", () => {
     expect(dispositions).toMatchObject([{ kind: "delay", ms: 10_000 }]);
   });
 
-  it("retries with the same key after a crash between claim and settling", async () => {
+  it("retries with the same key after a crash between claim and settling", { tags: "row-12" }, async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     await core.emit({ id: "c-1", data: { new_rate: 1 } });
@@ -208,7 +213,7 @@ describe("deliver", () => {
     expect((await core.only()).progress.status).toBe("SENT");
   });
 
-  it("holds a packet whose send was cut off if the target cannot detect duplicates", async () => {
+  it("holds a packet whose send was cut off if the target cannot detect duplicates", { tags: "row-12" }, async () => {
     const target = fakeTarget({ idempotent: false });
     await using core = await aCore({ targets: [target] });
     await core.emit({ id: "c-1", data: { new_rate: 1 } });
@@ -269,7 +274,9 @@ describe("deliver", () => {
     expect((await core.only()).progress.status).toBe("SENT");
   });
 
-  it("holds a refused packet after one attempt, with the target's answer in its record and not in the ledger", async () => {
+  it("holds a refused packet after one attempt, with the target's answer in its record and not in the ledger", {
+    tags: "row-16",
+  }, async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
     target.behave = () => refused("answered 422", { status: 422, answer: '{"error":"no such rate"}' });
@@ -298,7 +305,7 @@ describe("deliver", () => {
     expect((await core.only()).progress.status).toBe("SENT");
   });
 
-  it("fetches fresh credentials once, in the same attempt, if the first were refused", async () => {
+  it("fetches fresh credentials once, in the same attempt, if the first were refused", { tags: "row-23" }, async () => {
     const target = fakeTarget({ secret: z.looseObject({ token: z.string() }) });
     await using core = await aCore({ targets: [target] });
     let refreshes = 0;
@@ -323,6 +330,7 @@ describe("deliver", () => {
     ["unreadable", () => Promise.reject(new Error("AccessDenied: token=abc"))],
   ])(
     "retries instead of holding the packet while the connector's secret is %s, and leaks no error text",
+    { tags: "row-23" },
     async (_, get) => {
       const target = fakeTarget({ idempotent: false, secret: z.looseObject({ token: z.string() }) });
       await using core = await aCore({ targets: [target] });
@@ -340,7 +348,9 @@ describe("deliver", () => {
     },
   );
 
-  it("retries instead of holding the packet if reading the secret exceeds the send deadline", async () => {
+  it("retries instead of holding the packet if reading the secret exceeds the send deadline", {
+    tags: "row-23",
+  }, async () => {
     const target = fakeTarget({ idempotent: false, secret: z.looseObject({ token: z.string() }) });
     await using core = await aCore({ targets: [target] });
     const slow = { ...core.engine, secrets: { get: () => new Promise<unknown>(() => {}), refresh: async () => {} } };
@@ -423,7 +433,7 @@ describe("deliver", () => {
     expect((await core.only()).progress.lease).toBeUndefined();
   });
 
-  it("sends nothing under a lease that expired during the wait for the rate limit", async () => {
+  it("sends nothing under a lease that expired during the wait for the rate limit", { tags: "row-12" }, async () => {
     const target = fakeTarget({ idempotent: false });
     await using core = await aCore({ targets: [target] });
     await core.emit({ id: "c-1", data: { new_rate: 1 } });

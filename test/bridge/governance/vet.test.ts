@@ -22,7 +22,7 @@ function vetted(policy: string, fields: JsonObject) {
 
 const rule = (text: string) => `rules:\n  - ${text}`;
 
-describe("vetting", () => {
+describe("vetting", { tags: "row-22" }, () => {
   it("allows fields without personal data unchanged", () => {
     const fields = { rate: 68, start: "2026-12-01", nested: { list: [1, true, null] } };
 
@@ -132,7 +132,7 @@ describe("vetting", () => {
   });
 });
 
-describe("a field pattern", () => {
+describe("a field pattern", { tags: "row-22" }, () => {
   const mails = { work_email: "a@b.example", home_email: "c@d.example", other: "e@f.example" };
 
   it.each<[string, string, JsonObject, string]>([
@@ -206,7 +206,7 @@ describe("a field pattern", () => {
   });
 });
 
-describe("a class of data", () => {
+describe("a class of data", { tags: "row-22" }, () => {
   const policy = `classes:
   contact: [email, phone]
   name: { fields: [full_name, "*.surname"] }
@@ -242,7 +242,7 @@ rules:
   });
 });
 
-describe("a pseudonym", () => {
+describe("a pseudonym", { tags: "row-22" }, () => {
   const policy = rule("{ id: who, field: person, action: hash }");
   const pseudonymOf = (value: Json, connector = "WorkForceNow@v1", key = aKey) => {
     const target = { connector };
@@ -293,7 +293,7 @@ describe("a pseudonym", () => {
   });
 });
 
-describe("a mask", () => {
+describe("a mask", { tags: "row-22" }, () => {
   it.each([
     ["ssn", "123-45-6789", "***-**-6789"],
     ["email", "ann.lee@agency.example", "a***@agency.example"],
@@ -314,7 +314,7 @@ describe("a mask", () => {
   });
 });
 
-describe("governance.yaml", () => {
+describe("governance.yaml", { tags: "row-22" }, () => {
   it.each<[string, string, string]>([
     ["an unknown default action", "otherwise: allow", "governance.yaml:1: otherwise: "],
     ["an unknown key", "otherwise: block\nrulez: []", "governance.yaml:2: rulez: is not a key of a policy"],
@@ -370,7 +370,7 @@ describe("governance.yaml", () => {
   });
 });
 
-describe("the entity", () => {
+describe("the entity", { tags: "row-22" }, () => {
   const vettedEntity = (policy: string, entity: string) => {
     const target = sheet.targets[0] as MappedPayload["target"];
     return vet(aPolicy(policy), { target, entity, fields: { rate: 1 } }, aKey);
@@ -395,7 +395,7 @@ describe("the entity", () => {
   });
 });
 
-describe("the policy's JSON Schema", () => {
+describe("the policy's JSON Schema", { tags: "row-22" }, () => {
   const check = new Ajv2020({ strict: false }).compile(policyJsonSchema());
 
   it("accepts the project's own policy and the documentation's example", () => {

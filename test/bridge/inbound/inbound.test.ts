@@ -70,7 +70,7 @@ async function twoSystems(more: Parameters<typeof aCore>[0] = {}) {
 }
 
 describe("changes from outside systems", () => {
-  it("a change becomes an HMS event, goes to the other systems, and is not sent back", async () => {
+  it("a change becomes an HMS event, goes to the other systems, and is not sent back", { tags: "row-29" }, async () => {
     const { core, payroll, gis } = await twoSystems();
     await using _ = core;
 
@@ -139,7 +139,7 @@ describe("changes from outside systems", () => {
     expect((await core.packets()).map(({ progress }) => progress.status)).toEqual(["UNCHANGED", "SENT"]);
   });
 
-  it("an echo between two systems ends after one hop", async () => {
+  it("an echo between two systems ends after one hop", { tags: "row-29" }, async () => {
     const { core, payroll, gis } = await twoSystems({
       env: { ...env, BRIDGE_SECRET_GIS_INBOUND: JSON.stringify({ keys: [key] }) },
     });
@@ -237,7 +237,7 @@ targets:
   });
 });
 
-describe("inbound webhook endpoint", () => {
+describe("inbound webhook endpoint", { tags: "row-29" }, () => {
   /** Counts inbox messages and recorded events after a refused call: there must be none. */
   async function refused(core: Core) {
     await core.run();

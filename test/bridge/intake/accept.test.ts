@@ -18,7 +18,7 @@ targets:
 `;
 
 describe("accept", () => {
-  it("records each message as expanded, unmatched, quarantined or duplicate", async () => {
+  it("records each message as expanded, unmatched, quarantined or duplicate", { tags: "row-8" }, async () => {
     await using core = await aCore();
 
     await core.emit(
@@ -41,7 +41,7 @@ describe("accept", () => {
     expect(await invariantViolations(core, 5)).toEqual([]);
   });
 
-  it("accepts the largest events and packets, however many arrive together", async () => {
+  it("accepts the largest events and packets, however many arrive together", { tags: "row-25" }, async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target], sheets: { roster, per_diem: onePerDiem } });
     const note = "é".repeat(100_000);
@@ -101,7 +101,7 @@ describe("accept", () => {
     expect(await core.depth("lane:Fake@v1")).toBe(1);
   });
 
-  it("makes one packet of an event that arrives ten times at once", async () => {
+  it("makes one packet of an event that arrives ten times at once", { tags: "row-8" }, async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });
 
@@ -146,7 +146,7 @@ describe("accept", () => {
     expect((await core.engine.store.tally()).events).toMatchObject({ EXPANDED: 1, duplicates: 1 });
   });
 
-  it("counts a duplicate once, even if its message is redelivered", async () => {
+  it("counts a duplicate once, even if its message is redelivered", { tags: "row-8" }, async () => {
     await using core = await aCore();
     const body = JSON.stringify({ id: "1", source: "s", type: "policy.per_diem.updated", data: { new_rate: 1 } });
     const messages = ["m1", "m2", "m3"].map((id) => ({
@@ -285,7 +285,7 @@ describe("accept", () => {
     expect(JSON.stringify([await core.entries(), core.lines])).not.toContain("Confidentialville");
   });
 
-  it("clamps a time more than 5 min ahead, and records that it did", async () => {
+  it("clamps a time more than 5 min ahead, and records that it did", { tags: "row-24" }, async () => {
     await using core = await aCore();
     const ahead = new Date(core.clock.now() + 3_600_000).toISOString();
 
@@ -350,7 +350,9 @@ describe("accept", () => {
       }
     });
 
-    it("keeps using the sheets pinned by the first run even if they have changed since", async () => {
+    it("keeps using the sheets pinned by the first run even if they have changed since", {
+      tags: "row-21",
+    }, async () => {
       const target = fakeTarget();
       await using core = await aCore({ targets: [target], sheets: { roster } });
       const people = Array.from({ length: 100 }, (_, i) => ({ badge: `b${i}`, desk: i }));
@@ -395,7 +397,9 @@ describe("accept", () => {
     expect(target.calls.length).toBeGreaterThan(0);
   });
 
-  it("accounts for every event and packet after random events, duplicates, crashes and outages", async () => {
+  it("accounts for every event and packet after random events, duplicates, crashes and outages", {
+    tags: "row-8",
+  }, async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(

@@ -91,7 +91,7 @@ describe("packet revision", () => {
   });
 });
 
-describe("packet size limit", () => {
+describe("packet size limit", { tags: "row-25" }, () => {
   const sized = (bytes: number, unit = "x") => {
     const empty = JSON.stringify(aPacket({ fields: { a: "" } })).length;
     return aPacket({ fields: { a: unit.repeat((bytes - empty) / Buffer.byteLength(unit)) } });

@@ -16,7 +16,7 @@ const toBoth = `${toOld}  new: { connector: New, map: { rate: price } }\n`;
 const always = { kind: "events", since: 0, until: Number.MAX_SAFE_INTEGER } as const;
 const toNew = ["rates.new"];
 
-describe("a backfill of recorded events", () => {
+describe("a backfill of recorded events", { tags: "row-31" }, () => {
   it("sends older events with their original version to the chosen new target only", async () => {
     await using office = await anOffice({ rates: toOld });
     const { core, old, fresh } = office;
@@ -218,7 +218,7 @@ describe("a backfill of recorded events", () => {
   });
 });
 
-describe("a backfill of a snapshot", () => {
+describe("a backfill of a snapshot", { tags: "row-31" }, () => {
   const line = (n: number, more: object = {}) => ({
     source: "hms.snapshot",
     type: "rate",
@@ -492,7 +492,7 @@ describe("a backfill of a snapshot", () => {
   });
 });
 
-describe("backfill preview", () => {
+describe("backfill preview", { tags: "row-31" }, () => {
   it("counts by target the packets that would be created, and writes nothing", async () => {
     const people = somePeople(700);
     const sheets = {
@@ -543,7 +543,7 @@ describe("backfill preview", () => {
   });
 });
 
-describe("targets of a backfill", () => {
+describe("targets of a backfill", { tags: "row-31" }, () => {
   it("targets can be chosen by name or by connector", async () => {
     await using office = await anOffice({ rates: toBoth, more: `when: "true"\n${toBoth}` });
     const { engine } = office.core;

@@ -9,7 +9,7 @@ import { refused } from "../../../bridge/model/outcome.ts";
 import { aCore, type Core, fakeTarget, invariantViolations, onePerDiem } from "../../support/core.ts";
 import { home } from "../../support/home.ts";
 
-describe("replay", () => {
+describe("replay", { tags: "row-30" }, () => {
   it("ends UNCHANGED if the target already has the value", async () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target);
@@ -158,7 +158,7 @@ describe("replay", () => {
   });
 });
 
-describe("replay with the current sheets", () => {
+describe("replay with the current sheets", { tags: "row-30" }, () => {
   const renamed = onePerDiem.replace("new_rate: dailyRate", "new_rate: rate_of_day");
 
   it("sends what the current sheet maps from the event, with the original version", async () => {
@@ -266,7 +266,7 @@ describe("replay with the current sheets", () => {
   });
 });
 
-describe("replay preview", () => {
+describe("replay preview", { tags: "row-30" }, () => {
   it("counts the results of all packets without writing anything", async () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target);
@@ -319,7 +319,7 @@ describe("replay preview", () => {
   });
 });
 
-describe("replay after a change by hand at the target", () => {
+describe("replay after a change by hand at the target", { tags: "row-30" }, () => {
   it("repairs the change only with --force", async () => {
     const target = fakeTarget();
     await using core = await aDeliveredCore(target);
@@ -347,7 +347,7 @@ describe("replay after a change by hand at the target", () => {
   });
 });
 
-describe("overlapping replays", () => {
+describe("overlapping replays", { tags: "row-30" }, () => {
   it("keeps the newest value everywhere, also during live traffic", async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target] });

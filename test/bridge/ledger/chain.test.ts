@@ -11,7 +11,7 @@ import {
   type Tail,
 } from "../../../bridge/model/ledger-entry.ts";
 
-describe("a ledger chain", () => {
+describe("a ledger chain", { tags: "row-33" }, () => {
   it("verifies from its first entry to its tail", () => {
     const { entries, tail } = aChain();
 
@@ -156,7 +156,7 @@ const ways: Readonly<Record<Step | "NEW", readonly Step[]>> = {
 };
 const everyStep = Object.keys(ways).filter((step) => step !== "NEW") as Step[];
 
-describe("a ledger step", () => {
+describe("a ledger step", { tags: "row-33" }, () => {
   it.each(Object.keys(ways) as (Step | "NEW")[])("allows only the legal steps after %s", (from) => {
     const last = from === "NEW" ? undefined : { tail: { seq: 1, hash: "0".repeat(64) }, step: from };
 

@@ -5,7 +5,7 @@ import type { LedgerEntry, LedgerIssue } from "../../../bridge/model/ledger-entr
 import { aCore, type Core } from "../../support/core.ts";
 import { aSealing } from "../../support/seals.ts";
 
-describe("ledger verification", () => {
+describe("ledger verification", { tags: "row-33" }, () => {
   it("finds no problem in what the bridge wrote", async () => {
     await using core = await aWorkedCore();
 

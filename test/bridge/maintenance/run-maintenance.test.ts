@@ -153,28 +153,32 @@ describe("scheduled maintenance", () => {
     expect(await invariantViolations(core, 9)).toEqual([]);
   });
 
-  it.each([1, 60, 24 * 60, 20 * 24 * 60])("delivers everything after an outage of %i min", async (minutes) => {
-    const target = fakeTarget();
-    await using core = await aCore({ targets: [target] });
-    target.awake = false;
-    target.behave = () => retry("nobody listens there", { mayHaveLanded: false });
-    await core.emit(...rates(20, 4));
+  it.each([1, 60, 24 * 60, 20 * 24 * 60])(
+    "delivers everything after an outage of %i min",
+    { tags: "row-17" },
+    async (minutes) => {
+      const target = fakeTarget();
+      await using core = await aCore({ targets: [target] });
+      target.awake = false;
+      target.behave = () => retry("nobody listens there", { mayHaveLanded: false });
+      await core.emit(...rates(20, 4));
 
-    // The longer the outage, the seldomer the test looks: 200 times in all.
-    const gap = Math.max(1, minutes / 200);
-    for (let minute = 0; minute < minutes; minute += gap) {
-      await core.run();
-      await runMaintenance(core.engine);
-      await core.clock.advance(gap * 60_000);
-    }
-    target.awake = true;
-    target.behave = target.take;
-    await core.rest();
+      // The longer the outage, the seldomer the test looks: 200 times in all.
+      const gap = Math.max(1, minutes / 200);
+      for (let minute = 0; minute < minutes; minute += gap) {
+        await core.run();
+        await runMaintenance(core.engine);
+        await core.clock.advance(gap * 60_000);
+      }
+      target.awake = true;
+      target.behave = target.take;
+      await core.rest();
 
-    expect([...target.state.values()].map(({ dailyRate }) => dailyRate).sort()).toEqual([16, 17, 18, 19]);
-    expect((await core.packets()).filter(({ progress }) => progress.status !== "SENT")).toEqual([]);
-    expect(await invariantViolations(core, 20)).toEqual([]);
-  });
+      expect([...target.state.values()].map(({ dailyRate }) => dailyRate).sort()).toEqual([16, 17, 18, 19]);
+      expect((await core.packets()).filter(({ progress }) => progress.status !== "SENT")).toEqual([]);
+      expect(await invariantViolations(core, 20)).toEqual([]);
+    },
+  );
 
   it("starts a redrive slowly and doubles its rate each tick up to the connector's rate", async () => {
     const target = fakeTarget({ perSecond: 100 });
@@ -248,7 +252,9 @@ describe("scheduled maintenance", () => {
     expect(await core.engine.queue.isMoving(`outbox:${target.id}`)).toBe(false);
   });
 
-  it("loses nothing and keeps each lane in order while a target flaps under live traffic", async () => {
+  it("loses nothing and keeps each lane in order while a target flaps under live traffic", {
+    tags: "row-18",
+  }, async () => {
     const target = fakeTarget();
     await using core = await aCore({ targets: [target], times: { probeMs: 5_000, backoffMs: [500, 1_000] } });
     let next = 0;

@@ -39,7 +39,7 @@ function issuesOf(text: string): string[] {
   return reading.ok ? [] : reading.issues.map(issueText);
 }
 
-describe("a sheet", () => {
+describe("a sheet", { tags: "row-20" }, () => {
   it("compiles from the eleven lines of the per diem example", () => {
     const reading = readSheet("mappings/per_diem.yaml", perDiemSheet);
 
@@ -251,7 +251,7 @@ describe("a sheet", () => {
   });
 });
 
-describe("the sheet reader on hostile sheets", () => {
+describe("the sheet reader on hostile sheets", { tags: "row-28" }, () => {
   const hostile = hostileSheets();
 
   it("covers at least 50 kinds of attack", () => {
@@ -288,7 +288,7 @@ describe("the sheet reader on hostile sheets", () => {
     expect(warnings).toEqual([]);
   });
 
-  it("reads or refuses random text without throwing", () => {
+  it("reads or refuses random text without throwing", { tags: "row-27" }, () => {
     const word = fc.constantFrom(
       ...["source_event", "targets", "map", "a", "&a", "*a", "!!", "<<"],
       ...[": ", "\n", "  ", "- ", "{", "}", "[", "]", "'", '"', "|", "#", "?", ","],

@@ -48,7 +48,7 @@ describe("the event parser", () => {
     expect(parseEvent(JSON.stringify({ ...good, sequence }))).toMatchObject({ event: { sequence: expected } });
   });
 
-  it("accepts an event of the largest size but not one of a byte more", () => {
+  it("accepts an event of the largest size but not one of a byte more", { tags: "row-25" }, () => {
     const bodyOf = (bytes: number) => {
       const empty = JSON.stringify({ ...good, data: { pad: "" } });
       return JSON.stringify({ ...good, data: { pad: "x".repeat(bytes - empty.length) } });
@@ -60,20 +60,20 @@ describe("the event parser", () => {
     });
   });
 
-  it("counts bytes, not characters", () => {
+  it("counts bytes, not characters", { tags: "row-25" }, () => {
     const body = JSON.stringify({ ...good, data: { pad: "é".repeat(maxEventBytes / 2) } });
 
     expect(body.length).toBeLessThan(maxEventBytes);
     expect(parseEvent(body)).toMatchObject({ kind: "malformed", reason: expect.stringContaining("larger") });
   });
 
-  it("refuses 10 MiB without parsing it", () => {
+  it("refuses 10 MiB without parsing it", { tags: "row-25" }, () => {
     expect(parseEvent(`"${"x".repeat(10_485_760)}"`)).toMatchObject({ reason: expect.stringContaining("larger") });
   });
 
   const malformed = malformedBodies();
 
-  it("covers at least 100 kinds of malformed events", () => {
+  it("covers at least 100 kinds of malformed events", { tags: "row-26" }, () => {
     expect(new Set(malformed.map(([name]) => name)).size).toBe(malformed.length);
     expect(malformed.length).toBeGreaterThanOrEqual(100);
   });
@@ -89,7 +89,7 @@ describe("the event parser", () => {
     expect(parseEvent(JSON.stringify(event))).toEqual({ kind: "malformed", reason });
   });
 
-  it.each(malformed)("quarantines %s with a short reason that contains no value", (_, body) => {
+  it.each(malformed)("quarantines %s with a short reason that contains no value", { tags: "row-26" }, (_, body) => {
     const parsed = parseEvent(body);
 
     if (parsed.kind !== "malformed") throw new Error("the event was accepted");
@@ -101,7 +101,7 @@ describe("the event parser", () => {
     expect(parsed.reason.isWellFormed()).toBe(true);
   });
 
-  it("parses 10,000 random texts in time without throwing", () => {
+  it("parses 10,000 random texts in time without throwing", { tags: "row-27" }, () => {
     const began = cpuMs();
 
     fc.assert(

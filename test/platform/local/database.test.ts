@@ -68,7 +68,7 @@ describe("database file", () => {
     expect(results.map(({ done }) => done)).toEqual([true, false, true]);
   });
 
-  it("rejects a write with the reason if the writer thread cannot write", async () => {
+  it("rejects a write with the reason if the writer thread cannot write", { tags: "row-35" }, async () => {
     using folder = home();
     const file = join(folder.path, "bridge.db");
     const db = await Database.open(file);
@@ -82,7 +82,9 @@ describe("database file", () => {
     await db.close();
   });
 
-  it("rejects a write with the reason if nothing can be written, and continues afterwards", async () => {
+  it("rejects a write with the reason if nothing can be written, and continues afterwards", {
+    tags: "row-35",
+  }, async () => {
     await using opened = await inMemory();
     const { db } = opened;
     await db.write(sending("1"));
@@ -95,7 +97,9 @@ describe("database file", () => {
     expect(db.sql("SELECT body FROM messages ORDER BY seq").all()).toEqual([{ body: "1" }, { body: "3" }]);
   });
 
-  it("keeps its data when the disk is full, rejects writes, and continues once there is room", async () => {
+  it("keeps its data when the disk is full, rejects writes, and continues once there is room", {
+    tags: "row-35",
+  }, async () => {
     await using opened = await inMemory();
     const { db } = opened;
     await db.write(sending("1"));
@@ -121,7 +125,7 @@ describe("database file", () => {
     );
   });
 
-  it("fails to open if it is not a database", async () => {
+  it("fails to open if it is not a database", { tags: "row-35" }, async () => {
     using folder = home();
     const file = join(folder.path, "bridge.db");
     writeFileSync(file, "this is not a database, and long enough to be sure of it ".repeat(100));

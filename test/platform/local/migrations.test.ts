@@ -83,7 +83,7 @@ function versionOf(file: string): unknown {
   return read(file, "PRAGMA user_version")[0];
 }
 
-describe("the migration of a store of schema 1", () => {
+describe("the migration of a store of schema 1", { tags: "row-41" }, () => {
   it("keeps a complete backup that only its owner can read", async () => {
     using store = oldStore();
     const before = contentOf(store.file);

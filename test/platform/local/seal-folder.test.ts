@@ -29,7 +29,7 @@ import { ManualClock, until } from "../../support/clock.ts";
 import { fakeTarget } from "../../support/core.ts";
 import { type Home, home } from "../../support/home.ts";
 
-describe("ledger tampering with full access to the store", () => {
+describe("ledger tampering with full access to the store", { tags: "row-33" }, () => {
   it("verification finds a changed entry", async () => {
     using office = await aSealedOffice();
     const [, second] = office.entriesOf("pkt-");
@@ -217,7 +217,7 @@ describe("ledger tampering with full access to the store", () => {
   });
 });
 
-describe("local seals", () => {
+describe("local seals", { tags: "row-33" }, () => {
   it("the worker loops create seals periodically and when they stop", async () => {
     using office = new Office();
     const clock = new ManualClock(Date.now());

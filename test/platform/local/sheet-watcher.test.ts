@@ -41,7 +41,7 @@ describe("sheet watcher", () => {
     expect(seen).toEqual([["longer"], ["longer", "second"], ["longer", "replaced"], ["replaced"]]);
   });
 
-  it("applies a stricter policy at once, even if an example of a sheet now fails", async () => {
+  it("applies a stricter policy at once, even if an example of a sheet now fails", { tags: "row-22" }, async () => {
     using home = aHome();
     const example =
       "examples: [{ name: n, event: { type: t, data: { rate: a@b.example } }, expect: { a: { x: a@b.example } } }]";
@@ -79,7 +79,9 @@ describe("sheet watcher", () => {
     expect(home.updates).toMatchObject([{ kind: "refused" }]);
   });
 
-  it("keeps the last valid sheets in force while a file is invalid, and reports the issue once", async () => {
+  it("keeps the last valid sheets in force while a file is invalid, and reports the issue once", {
+    tags: "row-20",
+  }, async () => {
     using home = aHome();
     home.write("a", sheet("x"));
     const folder = await home.open();
@@ -102,7 +104,7 @@ describe("sheet watcher", () => {
     expect(home.updates.at(-1)).toMatchObject({ kind: "loaded" });
   });
 
-  it("uses the last valid sheets after a restart with an invalid file", async () => {
+  it("uses the last valid sheets after a restart with an invalid file", { tags: "row-20" }, async () => {
     using home = aHome();
     home.write("a", sheet("x"));
     await home.open();
@@ -117,7 +119,9 @@ describe("sheet watcher", () => {
     expect(home.mapped(folder)).toEqual(["fixed"]);
   });
 
-  it("fails to open with an invalid file if the last valid sheets are missing or damaged", async () => {
+  it("fails to open with an invalid file if the last valid sheets are missing or damaged", {
+    tags: "row-20",
+  }, async () => {
     using home = aHome();
     home.write("a", "source_event: [");
 
@@ -126,7 +130,9 @@ describe("sheet watcher", () => {
     await expect(home.open()).rejects.toThrow(/invalid YAML/);
   });
 
-  it("loads governance with the sheets, and keeps the previous policy if the new one is invalid", async () => {
+  it("loads governance with the sheets, and keeps the previous policy if the new one is invalid", {
+    tags: ["row-20", "row-22"],
+  }, async () => {
     using home = aHome();
     home.write("a", sheet("x"));
     const folder = await home.open();
