@@ -256,8 +256,7 @@ const listed = [
       "producers that emit in order and quickly, over types, subjects, sources and rosters of every kind; an oracle that knows only what producers sent and targets received",
     required: "the end is what the last emit said",
     simulated: "yes",
-    tests: 0,
-    pending: true,
+    tests: 10,
   },
   {
     number: 37,

@@ -28,7 +28,7 @@ export interface Claim {
 }
 
 /**
- * Derives from the emitted events alone what a target is to be told. Knows the sheets of the simulation, in plain code, and
+ * Derives from the emitted events alone what a target is to get. Knows the sheets of the simulation, in plain code, and
  * nothing of how the bridge records or orders events.
  *
  * @param target name of the connector

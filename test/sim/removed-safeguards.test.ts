@@ -21,7 +21,7 @@ const outOfOrder =
 const removals: readonly {
   readonly safeguard: string;
   /** Row of the reliability table that fails without the safeguard. */
-  readonly row: "row-6" | "row-8" | "row-9" | "row-22" | "row-33";
+  readonly row: "row-6" | "row-8" | "row-9" | "row-22" | "row-33" | "row-36";
   /** Pattern of the violation that the simulation must report. */
   readonly expected: RegExp;
   readonly options: Omit<SimulateOptions, "seed">;
@@ -86,7 +86,7 @@ const removals: readonly {
   },
   {
     safeguard: "the order of acceptance",
-    row: 36,
+    row: "row-36",
     expected: /its producers said/,
     options: {
       wrap: withQueue((queue) => ({
@@ -99,13 +99,13 @@ const removals: readonly {
   },
   {
     safeguard: "the places in a strict lane",
-    row: 36,
+    row: "row-36",
     expected: outOfOrder,
     options: { wrap: withStore(() => ({ lanePlaces: async () => [] })), restMs: 7_200_000 },
   },
   {
     safeguard: "the places of events that are not expanded yet",
-    row: 36,
+    row: "row-36",
     expected: outOfOrder,
     options: { wrap: withStore(() => ({ reservation: async () => undefined })) },
   },

@@ -84,7 +84,7 @@ const histories: readonly { readonly exemption: string; readonly steps: readonly
   },
 ];
 
-describe("the witness", () => {
+describe("the witness", { tags: "row-36" }, () => {
   test.each(histories)("needs the exemption: $exemption", async ({ exemption, steps }) => {
     await using world = await worldAfter(steps);
     const needed = recordExemptions.find(({ words }) => words.startsWith(exemption)) as Exemption;

@@ -6,7 +6,7 @@ import { isMixed } from "./plan.ts";
 import type { SimTarget } from "./target.ts";
 import type { World } from "./world.ts";
 
-/** What is judged: a record at a target, or a strict lane, which can hold several records. */
+/** A record at a target, or a strict lane, which can hold several records, with everything that it is judged by. */
 export interface Case {
   readonly target: SimTarget;
   /** Names of the records. */
@@ -89,7 +89,7 @@ function wrongEnds({ target, records: [record = ""], claims }: Case): Violation[
   const names = new Set([...Object.keys(expected ?? {}), ...Object.keys(held ?? {})]);
   names.delete("note");
   names.delete("remark");
-  // A late deletion cannot delete a record that was created anew. It sets the fields that only the old one had to null.
+  // A late deletion cannot delete a record that was created again. It sets the fields that only the old one had to null.
   const hasDeletion = claims.some(({ action }) => action === "delete");
   const shown = (value: Json | undefined) => JSON.stringify(hasDeletion ? (value ?? null) : value);
   const wrong = [...names].filter((name) => shown(held?.[name]) !== shown(expected?.[name]));

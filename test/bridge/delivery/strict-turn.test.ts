@@ -186,8 +186,8 @@ describe("a strict lane", () => {
   });
 });
 
-describe("a packet of a strict lane that may have reached the target", () => {
-  it("goes before an older one that arrives later, which is late", async () => {
+describe("strict lane after an attempt without an answer", () => {
+  it("sends the packet before an older one that arrives later, which is late", async () => {
     const target = fakeTarget({ order: "strict" });
     await using core = await aCore({ targets: [target], sheets });
     target.behave = (packet, call) =>
@@ -205,7 +205,7 @@ describe("a packet of a strict lane that may have reached the target", () => {
     ]);
   });
 
-  it("goes before an older one even if its attempt was interrupted", async () => {
+  it("sends the packet before an older one even if its process ended", async () => {
     const target = fakeTarget({ order: "strict" });
     await using core = await aCore({ targets: [target], sheets });
     await core.emit(change({ id: "2", v: 2, sequence: 2 }));
@@ -229,7 +229,7 @@ describe("a packet of a strict lane that may have reached the target", () => {
     ]);
   });
 
-  it("is overtaken by an older one if it certainly did not", async () => {
+  it("lets an older packet overtake one that certainly did not reach the target", async () => {
     const target = fakeTarget({ order: "strict" });
     await using core = await aCore({ targets: [target], sheets });
     target.behave = (packet, call) =>
