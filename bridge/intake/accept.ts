@@ -14,7 +14,7 @@ import { inWrites, maxChanges } from "../recording/transaction-size.ts";
 import { logHeld, transitionEvent } from "../recording/transitions.ts";
 import { InvariantError } from "../values/bridge-error.ts";
 import { pagesOf } from "../values/pagination.ts";
-import { isAhead, isPast } from "../values/stored-time.ts";
+import { clockErrorMs, isAhead, isPast } from "../values/stored-time.ts";
 import { convert } from "./convert-inbound.ts";
 import { type IncomingEvent, maxRawLength, type PlannedEventWrite, planEventWrite, planReuse } from "./event-draft.ts";
 import { expand } from "./expand.ts";
@@ -429,10 +429,7 @@ const resumedPage = 100;
 const maxUnruled = 5;
 
 /** Longest wait between two attempts to resume an event. */
-const longestResumeMs = 3_600_000;
-
-/** Maximum time by which clocks differ. An event recorded further in the future was recorded by a wrong clock. */
-const clockErrorMs = 300_000;
+const longestResumeMs = maxPortDelayMs;
 
 /**
  * Resumes unfinished events whose message was not redelivered, for example because it was moved to the inbox's

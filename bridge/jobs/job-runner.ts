@@ -7,7 +7,7 @@ import { FileError } from "../ports/files.ts";
 import type { QueueName } from "../ports/queue.ts";
 import type { Stored } from "../ports/store.ts";
 import { canonicalJson } from "../values/canonical-json.ts";
-import { isAhead } from "../values/stored-time.ts";
+import { clockErrorMs } from "../values/stored-time.ts";
 import { backfillPage } from "./backfill.ts";
 import { bulkPage } from "./bulk-operation.ts";
 import type { JobPage } from "./job-page.ts";
@@ -21,9 +21,6 @@ const jobsAtOnce = 4;
 
 /** Maximum number of running jobs among which those of a turn are chosen. */
 const maxRunning = 1_000;
-
-/** Longest time for which a job can be leased, or wait because of its rate. */
-const longestLeaseMs = 3_600_000;
 
 /** Number of consecutive failed pages, one per lease, after which the job fails. */
 const maxFailures = 5;
@@ -95,25 +92,25 @@ export async function runJobs(engine: Engine, mayContinue: () => boolean): Promi
   const now = engine.clock.now();
   const running = await engine.store.jobs({ running: true, limit: maxRunning });
   const free = running
-    .filter(({ value }) => !isAhead(value.leasedUntil, now, longestLeaseMs))
+    .filter(({ value }) => !isLeased(value, now))
     .toSorted((a, b) => (a.value.turnAt ?? 0) - (b.value.turnAt ?? 0));
   const left = await Promise.all(free.slice(0, jobsAtOnce).map((stored) => runJob(engine, stored, mayContinue)));
   return left.includes(true) || free.length > jobsAtOnce;
 }
 
 async function runJob(engine: Engine, found: Stored<"job">, mayContinue: () => boolean): Promise<boolean> {
-  const leasedUntil = () => engine.clock.now() + engine.times.leaseMs;
-  let stored = await write(engine, found, { ...found.value, leasedUntil: leasedUntil() });
+  const { leaseMs } = engine.times;
+  let stored = await write(engine, found, leased(engine, found.value, leaseMs));
   try {
     while (stored && stored.value.status === "RUNNING" && mayContinue()) {
       const pageStartedAt = engine.clock.now();
       const page: JobPage = await pageOf(engine, stored.value);
-      stored = await write(engine, stored, { ...advance(engine, stored.value, page), leasedUntil: leasedUntil() });
+      stored = await write(engine, stored, leased(engine, advance(engine, stored.value, page), leaseMs));
       if (stored?.value.status !== "RUNNING") break;
       const waitMs = paceMs(engine, stored.value, page.made, pageStartedAt);
       if (waitMs > maxSleepMs) {
         // The lease doubles as the wait: any process may continue the job when it expires.
-        await write(engine, stored, { ...stored.value, leasedUntil: engine.clock.now() + waitMs });
+        await write(engine, stored, leased(engine, stored.value, waitMs));
         return false;
       }
       if (waitMs > 0) await engine.clock.sleep(waitMs);
@@ -172,7 +169,17 @@ function ended(engine: Engine, job: Job, status: Job["status"], reason?: string)
   return { ...withoutLease(job), status, endedAt: engine.clock.now(), ...(reason !== undefined && { reason }) };
 }
 
-function withoutLease({ leasedUntil: _, ...job }: Job): Job {
+function leased({ clock }: Engine, job: Job, ms: number): Job {
+  const leasedAt = clock.now();
+  return { ...job, leasedAt, leasedUntil: leasedAt + ms };
+}
+
+/** Returns true if a job has a lease. One that was taken in the future was taken by a wrong clock, and is void. */
+function isLeased({ leasedAt, leasedUntil = 0 }: Job, now: number): boolean {
+  return leasedUntil > now && (leasedAt === undefined || leasedAt <= now + clockErrorMs);
+}
+
+function withoutLease({ leasedUntil: _u, leasedAt: _a, ...job }: Job): Job {
   return job;
 }
 

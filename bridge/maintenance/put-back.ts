@@ -5,9 +5,10 @@ import type { Engine } from "../engine.ts";
 import { isClosed } from "../model/ledger-entry.ts";
 import type { PacketRecord } from "../model/packet-record.ts";
 import type { Health } from "../model/target-health.ts";
+import type { Page } from "../ports/store.ts";
 import { requeue, sendUnsent, wakeLaneHead } from "../recording/enqueue.ts";
 import { pagesOf } from "../values/pagination.ts";
-import { isAhead, isPast } from "../values/stored-time.ts";
+import { clockErrorMs, isAhead, isPast } from "../values/stored-time.ts";
 
 /** Age after which any waiting packet is requeued. Source: SQS deletes a message after 14 days. */
 const maxQueuedMs = 13 * 86_400_000;
@@ -36,11 +37,9 @@ export async function requeueLost(engine: Engine, connector: string): Promise<vo
   const { store, times, clock } = engine;
   await sendUnsent(engine, await store.unsent(connector, page));
 
-  const before = clock.now() - times.putBackMs;
-  const waiting = pagesOf((from) => store.waiting(connector, { before, limit: page, ...from }));
   const wokenLanes = new Set<string>();
   let situation: Situation | undefined;
-  for await (const { items } of waiting) {
+  for await (const { items } of overduePages(engine, connector)) {
     for (const record of items) {
       const { packet, progress, recordedAt } = record;
       if (!isPast(progress.putAt ?? recordedAt, clock.now(), times.putBackMs)) continue;
@@ -57,6 +56,15 @@ export async function requeueLost(engine: Engine, connector: string): Promise<vo
       engine.log({ step: "put-back", packet: packet.id, connector });
       await requeue(engine, stored, "it was in no queue");
     }
+  }
+}
+
+/** Reads the open packets that were recorded some time ago, or by a clock that was wrong. */
+async function* overduePages({ store, times, clock }: Engine, connector: string): AsyncGenerator<Page<PacketRecord>> {
+  const now = clock.now();
+  const ranges = [{ before: now - times.putBackMs }, { from: now + clockErrorMs, before: Number.MAX_SAFE_INTEGER }];
+  for (const range of ranges) {
+    yield* pagesOf((from) => store.waiting(connector, { ...range, limit: page, ...from }));
   }
 }
 

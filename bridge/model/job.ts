@@ -63,6 +63,8 @@ interface JobState {
   readonly malformed?: Malformed;
   /** End of the lease of the process that runs the job, or of the wait before the next page, in ms since the epoch. */
   readonly leasedUntil?: number;
+  /** Time at which it was leased, in ms since the epoch. */
+  readonly leasedAt?: number;
   /** End of its last turn, in ms since the epoch. */
   readonly turnAt?: number;
   /** Number of consecutive failed pages. */

@@ -21,7 +21,7 @@ export const timesSchema = z.strictObject({
   pollMs: ms.prefault(60_000),
   /** Gap between two redrives of an outbox whose target is up. It doubles each time, up to `redriveMaxMs`. */
   redriveMs: ms.prefault(600_000),
-  redriveMaxMs: ms.prefault(7_200_000),
+  redriveMaxMs: ms.prefault(1_800_000),
   /**
    * Age after which an unfinished event is resumed, and a waiting packet is requeued if its connector's queues are
    * empty. A packet that was never confirmed as enqueued is sent at once.

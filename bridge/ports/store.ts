@@ -92,7 +92,10 @@ export interface StorePort {
    */
   packets(query: PacketQuery): Promise<Page<PacketRecord>>;
   /** Returns a connector's waiting packets (`QUEUED` or `RETRY`) recorded before a time, oldest first. */
-  waiting(connector: string, query: { before: number; limit: number; after?: string }): Promise<Page<PacketRecord>>;
+  waiting(
+    connector: string,
+    query: { from?: number; before: number; limit: number; after?: string },
+  ): Promise<Page<PacketRecord>>;
   /** Returns a connector's packets that are flagged as unsent, read consistently. */
   unsent(connector: string, limit: number): Promise<Stored<"packet">[]>;
   /** Returns the first places of a strict lane in the order of acceptance, read consistently. */

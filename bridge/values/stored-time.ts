@@ -11,6 +11,9 @@ export function isAhead(time: number | undefined, now: number, maxMs: number): b
   return time !== undefined && time > now && time - now <= maxMs;
 }
 
+/** Maximum time by which clocks differ. What was recorded further in the future was recorded by a wrong clock. */
+export const clockErrorMs = 300_000;
+
 /** Returns true if a time in the past is at least `ms` ago. A time in the future was written by a wrong clock. */
 export function isPast(time: number, now: number, ms: number): boolean {
   return now - time >= ms || time > now;

@@ -186,12 +186,12 @@ export class AwsStore implements StorePort {
 
   async waiting(
     connector: string,
-    { before, limit, after }: { before: number; limit: number; after?: string },
+    { from = 0, before, limit, after }: { from?: number; before: number; limit: number; after?: string },
   ): Promise<Page<PacketRecord>> {
     const pointers = readIndex(this.#options.client, {
       ...this.#index("waiting"),
       prefix: connector,
-      from: after === undefined ? pad(0) : `${after}${end}`,
+      from: after === undefined ? pad(from) : `${after}${end}`,
       to: pad(before),
     });
     // The index may lag behind the table, so the table's status decides.

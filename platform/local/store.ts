@@ -150,14 +150,14 @@ export class LocalStore implements StorePort {
 
   async waiting(
     connector: string,
-    { before, limit, after }: { before: number; limit: number; after?: string },
+    { from = 0, before, limit, after }: { from?: number; before: number; limit: number; after?: string },
   ): Promise<Page<PacketRecord>> {
     const rows = this.#db
       .sql(
         `${selectPacket} WHERE connector = :connector AND status IN ('QUEUED', 'RETRY')
          AND (recorded_at, packets.seq) > (:at, :seq) AND recorded_at < :before ORDER BY recorded_at, packets.seq LIMIT :limit`,
       )
-      .all({ connector, before, limit, ...(after ? cursorIn(after) : { at: 0, seq: 0 }) });
+      .all({ connector, before, limit, ...(after ? cursorIn(after) : { at: from, seq: 0 }) });
     return pageOf(rows as never, { limit, maxRows: limit });
   }
 

@@ -5,6 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { Bridge, Event } from "../../index.ts";
+import { takeLock } from "../../platform/local/lock.ts";
 import { until } from "../support/clock.ts";
 import { fakeTarget } from "../support/core.ts";
 import { type Home, home } from "../support/home.ts";
@@ -119,6 +120,9 @@ class Office implements Disposable {
       // The backup has leases of packets that were being sent. They have to expire; 2 s instead of 35 keeps the test short.
       times: { sendMs: 1_000, leaseMs: 2_000, backoffMs: [100, 200], tickMs: 200 },
     };
+    mkdirSync(options.dir, { recursive: true, mode: 0o700 });
+    // The bridge also seals when it starts and when it stops. While another process holds the lock, it does not.
+    const lock = during?.isSealed === false ? takeLock(join(options.dir, "seal.lock")) : undefined;
     const bridge = new Bridge({ ...options, log: (line) => lines.push(line) });
     await bridge.open();
     const { sealing } = await bridge.engine();
@@ -142,6 +146,7 @@ class Office implements Disposable {
     await Promise.all(Array.from({ length: count }, emit));
     await bridge.settled(60_000);
     await bridge.close();
+    lock?.release();
     const reader = new Bridge({ ...options, work: false });
     const { fault, seals: coverage } = await reader.verify();
     const { QUEUED, RETRY, HELD } = (await reader.tally()).packets;
@@ -155,11 +160,13 @@ class Office implements Disposable {
     const copy = `new (require("node:sqlite").DatabaseSync)(process.argv[1], { timeout: 60_000 }).exec("VACUUM INTO '" + process.argv[2] + "'")`;
     const files = ["store", "backup"].map((folder) => join(this.#path(folder), "bridge.db"));
     await promisify(execFile)(process.execPath, ["--eval", copy, ...files]);
-    for (const file of ["key", "seal-key"]) this.#copy(file, "store", "backup");
+    this.#copy("key", "store", "backup");
   }
 
   /** Loses the store and goes on with the backup. */
   restore(): void {
+    // Created with the first seal, which the backup may lack.
+    this.#copy("seal-key", "store", "backup");
     this.#store = "backup";
     this.sealsBefore = this.#sealsIn("seals");
   }

@@ -28,6 +28,7 @@ import type { Emitted } from "./claims.ts";
 import { answerIn, Inbox, numbering } from "./inbox.ts";
 import { type Action, type Decision, integerBelow, pick, policies, sheetVariants, token } from "./plan.ts";
 import { type Call, type Crash, type Environment, engineOf, Process, type Wrap, workerOf } from "./process.ts";
+import { restBoundMs } from "./rest-bound.ts";
 import { SimTarget } from "./target.ts";
 
 export interface WorldOptions {
@@ -38,7 +39,7 @@ export interface WorldOptions {
   readonly keyOf?: (packet: Packet, attempt: number) => string;
   /** Acknowledges messages before they are processed. */
   readonly ackFirst?: boolean;
-  /** Time in which all work must finish after all faults have ended. */
+  /** Time in which all work must finish after all faults have ended. Default: `restBoundMs`. */
   readonly restMs?: number;
 }
 
@@ -528,7 +529,7 @@ export class World implements Environment {
   /** Runs until only held packets, and those behind them, are open or the time limit is reached. */
   async runUntilIdle(): Promise<void> {
     const began = this.now;
-    const end = began + (this.#options.restMs ?? 4 * 86_400_000);
+    const end = began + (this.#options.restMs ?? restBoundMs(this.core.engine.times));
     for (let round = 0; this.now < end && this.runaways.length === 0 && (await this.#hasOpenWork()); round++) {
       if (round % 3 === 0) for (const work of ["maintain", "jobs"]) await this.#begin(work);
       if ((await this.core.depth("inbox")) > 0) await this.#begin("map");

@@ -80,7 +80,7 @@ describe("the resumption of waiting events", () => {
     await core.run();
 
     expect(target.calls.map(({ fields }) => fields.v)).toEqual([2]);
-    expect(attempts).toEqual([0, 2, 6, 14, 30]);
+    expect(attempts).toEqual([0, 2, 6, 14, 24, 34, 44, 54]);
   });
 
   it("serves more events than one page holds", async () => {
