@@ -78,7 +78,7 @@ export interface StorePort {
   read<K extends Kind>(kind: K, ids: readonly string[]): Promise<(Stored<K> | undefined)[]>;
   /**
    * Writes all or nothing. `conflict` means that an etag did not match or that an entry's position in its chain is
-   * taken: reload and decide again.
+   * taken: reload and decide again. A repeated write may be `written` again if the store holds exactly its values.
    *
    * @throws {RangeError} if it is too large for one write; see recording/transaction-size.ts
    */
